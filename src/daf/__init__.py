@@ -1,0 +1,1 @@
+"""DAF, the laboratory for CoGames policies."""

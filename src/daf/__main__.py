@@ -1,0 +1,5 @@
+"""`python -m daf` is the `daf` command."""
+
+from daf.cli import main
+
+main()

@@ -1,0 +1,10 @@
+"""The `daf` command: parse, call an operation, show what it returned.
+
+Each command lives in a module of its own and is imported only when it is called, so that `daf --help` costs no more
+than typer. Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 something failed, 2 used
+wrongly, 130 interrupted.
+"""
+
+from daf.cli.main import main
+
+__all__ = ["main"]

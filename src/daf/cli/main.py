@@ -1,0 +1,111 @@
+"""The table of commands, their lazy loading, and what becomes of errors."""
+
+import importlib
+import json
+import os
+import sys
+from typing import NoReturn
+
+import typer
+from typer import _click as click
+from typer.core import TyperGroup
+
+from daf.errors import DAFError, nearest
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "quickstart": ("daf.cli.quickstart", "Evaluate three policies on two missions and look at the result."),
+    "doctor": ("daf.cli.doctor", "Check this machine: dependencies, disk, GPU, missions."),
+    "missions": ("daf.cli.missions", "List missions, evals and variants, or describe one."),
+    "policies": ("daf.cli.policies", "List policies by their short names, or describe one."),
+    "evaluate": ("daf.cli.evaluate", "Play policies on missions and report the returns."),
+    "compare": ("daf.cli.compare", "Compare policies on identical episodes, with paired tests."),
+    "runs": ("daf.cli.runs", "List, show, query, clean and export runs."),
+    "logs": ("daf.cli.logs", "Analyse training logs larger than memory."),
+}
+"""Every command: the module whose `app` (a `typer.Typer`) it is, and its line in `daf --help`."""
+
+
+class LazyGroup(TyperGroup):
+    """A group that imports a command's module only when that command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command: click.Command = typer.main.get_command(module.app)
+        command.name = cmd_name
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, summary) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-"):
+            close = nearest(name, COMMANDS)
+            hint = f"Nearest: {', '.join(close)}." if close else "`daf --help` lists them all."
+            raise click.exceptions.UsageError(f'no command "{name}". {hint}', ctx)
+        return super().resolve_command(ctx, args)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"daf {version('daf')}")
+        raise typer.Exit
+
+
+def _root(
+    version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
+) -> None:
+    """DAF, the laboratory for CoGames policies: evaluate, compare, train, tune and show them."""
+
+
+def _app() -> click.Command:
+    root = typer.Typer(cls=LazyGroup, rich_markup_mode=None, add_completion=False, no_args_is_help=True)
+    root.callback()(_root)
+    return typer.main.get_command(root)
+
+
+def _fail(error: str, message: str, exit_code: int) -> NoReturn:
+    """Say what went wrong on stderr, and under `--json` as the one object on stdout too."""
+    print(f"{error}: {message}", file=sys.stderr)
+    if "--json" in sys.argv:
+        status = "interrupted" if exit_code == 130 else "failed"
+        print(
+            json.dumps(
+                {"run_id": None, "run_dir": None, "status": status, "error": {"type": error, "message": message}}
+            )
+        )
+    sys.stdout.flush()
+    sys.exit(exit_code)
+
+
+def main() -> NoReturn:
+    """Run the command line in `sys.argv` and exit with its code."""
+    try:
+        code = _app().main(prog_name="daf", standalone_mode=False)
+    except DAFError as error:
+        _fail(type(error).__name__, str(error), error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(2)
+    except click.exceptions.ClickException as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context is not None else "daf"
+        _fail("UsageError", f"{error.format_message()} See `{path} --help`.", 2)
+    except (KeyboardInterrupt, typer.Abort):
+        _fail("Interrupted", "stopped. The same command goes on with what is missing.", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    if code == 130:
+        _fail("Interrupted", "stopped. The same command goes on with what is missing.", 130)
+    sys.exit(code if isinstance(code, int) else 0)
