@@ -1,0 +1,46 @@
+"""What upstream does that stands in the way, mended once for the whole process.
+
+`install()` is idempotent and is called wherever DAF first touches mettagrid:
+
+- `StatefulAgentPolicy.step` imports torch for its `no_grad`, also for scripted policies. The replacement enters `no_grad`
+  only where torch is already imported: a process that never imported torch holds no tensor that a gradient could follow.
+  So scripted policies run without torch, and without its 3 s of import where it is installed.
+- Episodes do their own logging of time-outs; upstream's warning per slow step would flood the terminal.
+"""
+
+import logging
+import sys
+from typing import Any
+
+_installed = False
+
+
+def install() -> None:
+    """Apply the mendings, once."""
+    global _installed
+    if _installed:
+        return
+    from mettagrid.policy.policy import StatefulAgentPolicy
+
+    StatefulAgentPolicy.step = _step  # type: ignore[method-assign]
+    logging.getLogger("mettagrid.simulator.rollout").setLevel(logging.ERROR)
+    _installed = True
+
+
+def _step(self: Any, obs: Any) -> Any:
+    """`StatefulAgentPolicy.step`, with torch only where somebody has imported it."""
+    if not self._state_initialized:
+        self._initialize_state(self._simulation)
+    base = self._base_policy
+    if hasattr(base, "set_active_agent"):
+        base.set_active_agent(self._agent_id)
+    torch = sys.modules.get("torch")
+    if torch is None:
+        action, self._state = base.step_with_state(obs, self._state)
+    else:
+        with torch.no_grad():
+            action, self._state = base.step_with_state(obs, self._state)
+    if self._agent_id is not None:
+        self._agent_states[self._agent_id] = self._state
+    self._infos = getattr(base, "_infos", {})
+    return action

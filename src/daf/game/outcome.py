@@ -1,0 +1,62 @@
+"""What one played episode was: the part that repeats, and the part that was measured.
+
+`Outcome` holds what follows from (mission, policies, assignment, seed) alone; equal episodes give equal outcomes, to the
+bit. `Latencies` depend on the machine and on the moment, and never enter a comparison.
+"""
+
+from dataclasses import dataclass, field
+
+Positions = tuple[tuple[int, int], ...]
+"""(row, column) of every agent."""
+
+
+SLOW_STEP_MS = 250
+"""A policy step slower than this would be struck by CoGames' own evaluation; such steps are always counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Latencies:
+    """Wall-clock time that one policy's steps took, over all its agents.
+
+    count: steps measured. total_ns, max_ns: nanoseconds in all, and of the slowest step. slow: steps slower than the
+    episode's `slow_step_ms` (`SLOW_STEP_MS` where the caller names none).
+    """
+
+    count: int = 0
+    total_ns: int = 0
+    max_ns: int = 0
+    slow: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Named values over the episode, sampled every `interval` steps (after step `interval`, 2·`interval`, …).
+
+    steps: the sampled steps. game: a value per sampled step for each game stat. agents: the same per agent and stat;
+    a stat that has not occurred yet is 0. positions: per sampled step, (row, column) of each agent.
+    """
+
+    interval: int
+    steps: tuple[int, ...]
+    game: dict[str, tuple[float, ...]]
+    agents: tuple[dict[str, tuple[float, ...]], ...]
+    positions: tuple[Positions, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An episode's result.
+
+    rewards: return of each agent, summed over the episode. steps: steps played. game_stats, agent_stats: the simulator's
+    counters at the end. time_averaged_game_stats: each game stat's mean over all steps. timeouts: per agent, the steps
+    at which an enforced time-out struck. latencies: per policy, measured (not part of what is compared).
+    """
+
+    rewards: tuple[float, ...]
+    steps: int
+    game_stats: dict[str, float]
+    agent_stats: tuple[dict[str, float], ...]
+    time_averaged_game_stats: dict[str, float]
+    timeouts: tuple[int, ...]
+    latencies: tuple[Latencies, ...] = field(compare=False, default=())
+    series: Series | None = None
