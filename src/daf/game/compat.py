@@ -5,6 +5,8 @@
 - `StatefulAgentPolicy.step` imports torch for its `no_grad`, also for scripted policies. The replacement enters `no_grad`
   only where torch is already imported: a process that never imported torch holds no tensor that a gradient could follow.
   So scripted policies run without torch, and without its 3 s of import where it is installed.
+- Importing mettagrid adds a handler to the root logger and sets its level, over the head of whoever configured logging;
+  both are put back as they were.
 - Episodes do their own logging of time-outs; upstream's warning per slow step would flood the terminal.
 """
 
@@ -20,8 +22,12 @@ def install() -> None:
     global _installed
     if _installed:
         return
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
     from mettagrid.policy.policy import StatefulAgentPolicy
 
+    root.handlers[:] = handlers
+    root.setLevel(level)
     StatefulAgentPolicy.step = _step  # type: ignore[method-assign]
     logging.getLogger("mettagrid.simulator.rollout").setLevel(logging.ERROR)
     _installed = True

@@ -1,0 +1,340 @@
+"""Mission strings to missions: what is played, with its options.
+
+    arena   machina_1.clips   evals.energy_starved   tutorial.*   my_mission.yaml   arena,cogs=4,variants=no_clips+small_50
+
+A resolved `Mission` carries its whole config; `config_hash` names that config everywhere (cache, records). Resolving
+never changes upstream's objects, and two resolutions of one string give equal configs, in any process.
+"""
+
+import fnmatch
+import functools
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daf.errors import MissionError, unknown
+from daf.game import compat
+from daf.storage.hashing import hash_bytes
+
+if TYPE_CHECKING:
+    from cogames.core import CoGameMission
+    from cogames.game import CoGame
+    from mettagrid import MettaGridConfig
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_GAME = "cogs_vs_clips"
+GAMES = ("cogs_vs_clips", "overcogged")
+FILE_SUFFIXES = (".yaml", ".yml", ".json", ".py")
+OPTIONS = ("cogs", "max_steps", "variants")
+
+_FOUR_SPAWNS = "its map has 4 spawn points and it asks for 8 cogs: add ,cogs=4 (or fewer)"
+NOT_RUNNABLE: dict[str, str] = {
+    "easy_hearts_training": "it asks for 8 cogs on 4 spawn points, and for an object type that this CoGames lacks",
+    **{
+        f"diagnostic_{name}": f"{_FOUR_SPAWNS}; every policy gets the same reward there"
+        for name in (
+            "chest_navigation1", "chest_navigation2", "chest_navigation3", "chest_deposit_near",
+            "chest_deposit_search", "charge_up", "memory", "chest_navigation1_hard", "chest_navigation2_hard",
+            "chest_navigation3_hard", "chest_deposit_search_hard", "charge_up_hard", "memory_hard",
+        )
+    },
+}  # fmt: skip
+"""Missions of cogs_vs_clips that upstream cannot run with their defaults, and why (a test pins the list)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mission:
+    """A mission with its options applied.
+
+    name: the canonical mission string, unique among missions that differ. game: the CoGames game, None for a config
+    that came from a file or an object. config: the complete environment config; its hash stands for the whole.
+    """
+
+    name: str
+    game: str | None
+    config: "MettaGridConfig" = field(compare=False, repr=False)
+    config_json: bytes = field(compare=False, repr=False)
+    config_hash: str
+
+    @property
+    def num_agents(self) -> int:
+        return int(self.config.game.num_agents)
+
+    @property
+    def max_steps(self) -> int:
+        return int(self.config.game.max_steps)
+
+
+@dataclass(frozen=True, slots=True)
+class MissionEntry:
+    """A line of the catalogue. kind: mission, sub-mission or eval. problem: why it can't run with its defaults."""
+
+    name: str
+    kind: str
+    default_cogs: int | None
+    min_cogs: int
+    max_cogs: int
+    map_size: tuple[int, int] | None
+    max_steps: int
+    description: str
+    problem: str | None
+
+
+def resolve(
+    missions: "str | Path | MettaGridConfig | tuple[str, MettaGridConfig] | Iterable[Any]", *, game: str = DEFAULT_GAME
+) -> list[Mission]:
+    """The missions that `missions` names, in order, each once.
+
+    missions: a mission string, a path, a `MettaGridConfig`, a `(name, config)` pair, or several of these. Wildcards
+    match every mission of the game that can run. Raises `MissionError` with the nearest names.
+    """
+    compat.install()
+    from mettagrid import MettaGridConfig
+
+    if isinstance(missions, str | Path):
+        found = _resolve_text(str(missions), game)
+    elif isinstance(missions, Mission):
+        found = [missions]
+    elif isinstance(missions, MettaGridConfig):
+        found = [_mission(missions.label or "mission", None, missions)]
+    elif isinstance(missions, tuple) and len(missions) == 2 and isinstance(missions[1], MettaGridConfig):
+        found = [_mission(str(missions[0]), None, missions[1])]
+    elif isinstance(missions, Iterable):
+        found = [mission for item in missions for mission in resolve(item, game=game)]
+    else:
+        raise MissionError(f"{missions!r} is no mission: give a name, a path, a MettaGridConfig or a (name, config) pair.")
+    return _each_once(found)
+
+
+def load_config(data: bytes) -> "MettaGridConfig":
+    """The config that `Mission.config_json` came from."""
+    compat.install()
+    from mettagrid import MettaGridConfig
+
+    return MettaGridConfig.model_validate_json(data)
+
+
+def check_runs(mission: Mission, *, seed: int = 0) -> None:
+    """Build `mission`'s simulation once, without playing. Raises `MissionError` with upstream's own reason."""
+    from mettagrid.runner.rollout import resolve_env_for_seed
+    from mettagrid.simulator.simulator import Simulator
+
+    silenced = logging.getLogger("mettagrid.simulator.simulator")
+    level = silenced.level
+    silenced.setLevel(logging.CRITICAL)
+    try:
+        Simulator().new_simulation(resolve_env_for_seed(mission.config, seed), seed).close()
+    except Exception as error:
+        reason = NOT_RUNNABLE.get(mission.name.split(",")[0], "")
+        why = f" ({reason})" if reason else ""
+        raise MissionError(f'mission "{mission.name}" cannot be built: {_first_line(error)}{why}') from error
+    finally:
+        silenced.setLevel(level)
+
+
+def catalogue(game: str = DEFAULT_GAME) -> list[MissionEntry]:
+    """Every mission, sub-mission and eval of `game`, in upstream's order."""
+    loaded = _game(game)
+    entries: list[MissionEntry] = []
+    for mission in loaded.missions:
+        entries.append(_entry(mission.full_name(), "mission", mission, mission.description))
+        for sub in mission.sub_missions:
+            variant = loaded.variant_registry.get(sub)
+            text = variant.description if variant else ""
+            entries.append(_entry(f"{mission.full_name()}.{sub}", "sub-mission", mission, text))
+    entries += [_entry(m.full_name(), "eval", m, m.description) for m in loaded.eval_missions]
+    return entries
+
+
+def variants(game: str = DEFAULT_GAME) -> dict[str, str]:
+    """The game's variants by name, with their descriptions."""
+    return {variant.name: variant.description for variant in _game(game).variant_registry.all()}
+
+
+def _resolve_text(text: str, game: str) -> list[Mission]:
+    head, *entries = [part.strip() for part in text.split(",")]
+    if not head:
+        raise MissionError(f'"{text}" names no mission. Write for example arena or arena,cogs=4.')
+    options = _options(text, entries)
+    if head.endswith(FILE_SUFFIXES):
+        return [_from_file(head, options)]
+    if any(character in head for character in "*?["):
+        return _wildcard(head, options, game)
+    return [_named(head, options, game)]
+
+
+def _options(text: str, entries: Sequence[str]) -> dict[str, Any]:
+    options: dict[str, Any] = {}
+    for entry in entries:
+        key, separator, value = entry.partition("=")
+        key = {"steps": "max_steps", "variant": "variants", "num_cogs": "cogs"}.get(key, key)
+        if key not in OPTIONS:
+            raise MissionError(f'in "{text}": {unknown("mission option", key, OPTIONS)}')
+        if not separator or not value:
+            raise MissionError(f'in "{text}": {key} has no value. Write {key}=….')
+        if key in options:
+            raise MissionError(f'in "{text}": {key} is given twice.')
+        if key == "variants":
+            options[key] = [name for name in value.split("+") if name]
+            continue
+        try:
+            options[key] = int(value)
+        except ValueError:
+            raise MissionError(f'in "{text}": {key}={value} is not a whole number.') from None
+        if options[key] < 1:
+            raise MissionError(f'in "{text}": {key}={value} is below 1.')
+    return options
+
+
+def _canonical(head: str, options: dict[str, Any]) -> str:
+    parts = [head]
+    for key in OPTIONS:
+        if key in options:
+            value = "+".join(options[key]) if key == "variants" else options[key]
+            parts.append(f"{key}={value}")
+    return ",".join(parts)
+
+
+def _named(head: str, options: dict[str, Any], game: str) -> Mission:
+    loaded = _game(game)
+    name = _today(head, loaded)
+    mission = _find(name, loaded, head)
+    name = name.removeprefix("evals.")
+    cogs = options.get("cogs")
+    if cogs is not None and not mission.min_cogs <= cogs <= mission.max_cogs:
+        bounds = f"{mission.min_cogs} to {mission.max_cogs}"
+        raise MissionError(f'mission "{name}" takes {bounds} cogs, not {cogs}.')
+    from cogames.cli.mission import apply_variants
+
+    try:
+        chosen = _variants(options.get("variants", []), mission, loaded)
+        config = apply_variants(mission, chosen, cogs).make_env()
+    except MissionError:
+        raise
+    except Exception as error:
+        raise MissionError(f'mission "{_canonical(name, options)}" cannot be built: {_first_line(error)}') from error
+    return _finish(_canonical(name, options), game, config, options)
+
+
+def _find(name: str, loaded: "CoGame", asked: str) -> "CoGameMission":
+    from cogames.cli.mission import find_mission
+
+    known = {entry.name for entry in catalogue(loaded.name)}
+    if name.removeprefix("evals.") not in known:
+        elsewhere = [
+            other for other in GAMES if other != loaded.name and name in {e.name for e in catalogue(other)}
+        ]
+        hint = f"`daf missions` lists them all. --game {elsewhere[0]} has it." if elsewhere else ""
+        raise MissionError(unknown("mission", asked, known, hint=hint or "`daf missions` lists them all."))
+    return find_mission(loaded, name, include_evals=True)
+
+
+def _variants(names: Sequence[str], mission: "CoGameMission", loaded: "CoGame") -> list[Any]:
+    from cogames.cli.mission import _resolve_cli_variants
+
+    try:
+        return list(_resolve_cli_variants(loaded, mission, list(names)))
+    except ValueError as error:
+        known = {variant.name for variant in loaded.variant_registry.all()}
+        wrong = next((name for name in names if name not in known), names[0])
+        hint = "`daf missions --variants` lists them all."
+        raise MissionError(unknown("variant", wrong, known, hint=hint)) from error
+
+
+def _today(name: str, loaded: "CoGame") -> str:
+    """The present name of a mission that users may know by an older one."""
+    known = {entry.name for entry in catalogue(loaded.name)}
+    present = name
+    if present not in known and present.startswith("cogsguard_"):
+        present = present.removeprefix("cogsguard_")
+    if present not in known and present.endswith(".basic"):
+        present = present.removesuffix(".basic")
+    if present != name:
+        logger.info('mission "%s" is today called "%s"', name, present)
+    return present
+
+
+def _wildcard(pattern: str, options: dict[str, Any], game: str) -> list[Mission]:
+    entries = catalogue(game)
+    matching = [entry for entry in entries if fnmatch.fnmatchcase(entry.name, pattern.removeprefix("evals."))]
+    if pattern.startswith("evals."):
+        matching = [entry for entry in matching if entry.kind == "eval"]
+    if not matching:
+        raise MissionError(f'no mission matches "{pattern}". `daf missions` lists them all.')
+    left_out = [entry for entry in matching if entry.problem and "cogs" not in options]
+    if len(left_out) == len(matching):
+        raise MissionError(f'no mission that matches "{pattern}" can run with its defaults: {left_out[0].problem}.')
+    if left_out:
+        names = ", ".join(entry.name for entry in left_out)
+        logger.warning('left out of "%s", since they cannot run with their defaults: %s', pattern, names)
+    return [_named(entry.name, options, game) for entry in matching if entry not in left_out]
+
+
+def _from_file(path: str, options: dict[str, Any]) -> Mission:
+    for key in ("cogs", "variants"):
+        if key in options:
+            raise MissionError(f"{path}: {key} applies to named missions; in a config file write it into the config.")
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise MissionError(f"no mission file {path}. Give the path of an existing .yaml, .json or .py file.")
+    from cogames.cli.mission import load_mission_config, load_mission_config_from_python
+
+    try:
+        config = load_mission_config_from_python(file) if file.suffix == ".py" else load_mission_config(file)
+    except Exception as error:
+        raise MissionError(f"{path} is no mission config: {_first_line(error)}") from error
+    return _finish(_canonical(path, options), None, config, options)
+
+
+def _finish(name: str, game: str | None, config: "MettaGridConfig", options: dict[str, Any]) -> Mission:
+    if "max_steps" in options:
+        config.game.max_steps = options["max_steps"]
+    return _mission(name, game, config)
+
+
+def _mission(name: str, game: str | None, config: "MettaGridConfig") -> Mission:
+    data = config.model_dump_json().encode()
+    return Mission(name=name, game=game, config=config, config_json=data, config_hash=hash_bytes(data))
+
+
+def _each_once(missions: Sequence[Mission]) -> list[Mission]:
+    by_name: dict[str, Mission] = {}
+    for mission in missions:
+        other = by_name.setdefault(mission.name, mission)
+        if other.config_hash != mission.config_hash:
+            raise MissionError(f'two different missions are called "{mission.name}". Give them different names.')
+    return list(by_name.values())
+
+
+def _entry(name: str, kind: str, mission: "CoGameMission", description: str) -> MissionEntry:
+    builder = mission.map_builder
+    width, height = getattr(builder, "width", None), getattr(builder, "height", None)
+    return MissionEntry(
+        name=name,
+        kind=kind,
+        default_cogs=mission.num_cogs or getattr(mission, "num_agents", None),
+        min_cogs=mission.min_cogs,
+        max_cogs=mission.max_cogs,
+        map_size=(int(width), int(height)) if width and height else None,
+        max_steps=mission.max_steps,
+        description=description,
+        problem=NOT_RUNNABLE.get(name),
+    )
+
+
+@functools.cache
+def _game(name: str) -> "CoGame":
+    if name not in GAMES:
+        raise MissionError(unknown("game", name, GAMES))
+    compat.install()
+    from cogames.game import get_game
+
+    return get_game(name)
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0]
