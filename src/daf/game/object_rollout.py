@@ -1,0 +1,269 @@
+"""The object engine: any policy, one episode, DAF's own loop.
+
+`play_object` does what upstream's `single_episode_rollout` does around its `Rollout`, and gives the same outcome to
+the bit: policies are stepped in the same order (team by team, in the order in which a team first appears), every one of
+them before any action is set; infos, vibe actions, talk, monologue, group steps, time-outs and event handlers mean the
+same. It is faster because tokens are shared (`observations`), games are converted once (`simulation`), nothing is
+worked out for talk where the game has none, and no stopwatch or trace is kept.
+
+Teams are stepped one after the other, where upstream uses a thread each. A policy that changes the tokens it is shown
+meets `TokenMutation`; such a policy needs the reference engine, as does one that says so (`unsupported`).
+
+Importing this module imports mettagrid.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from time import perf_counter_ns
+from typing import Any
+
+from mettagrid.config.mettagrid_config import MettaGridConfig
+from mettagrid.policy.policy import AgentPolicy, MultiAgentPolicy
+from mettagrid.simulator.interface import SimulatorEventHandler
+from mettagrid.simulator.monologue_projection import compute_monologue_transcript_update
+from mettagrid.types import Action
+
+from daf.game.observations import Frame, Observation
+from daf.game.outcome import SLOW_STEP_MS, Latencies, Outcome
+from daf.game.simulation import Converted, Simulation, convert
+from daf.game.time_averages import TimeAverages
+
+Step = tuple[int, Action, int, dict[str, Any]]
+"""Agent, what it wants to do, the nanoseconds it took to say so, and what it had to tell (never shared)."""
+
+
+def play_object(
+    env: MettaGridConfig,
+    policies: Sequence[MultiAgentPolicy],
+    assignment: Sequence[int],
+    *,
+    seed: int,
+    policy_names: Sequence[str],
+    action_timeout_ms: int | None,
+    slow_step_ms: float = SLOW_STEP_MS,
+    handlers: Sequence[SimulatorEventHandler] = (),
+    converted: Converted | None = None,
+) -> Outcome:
+    """Play one episode.
+
+    env: its map seed resolved. policies: freshly built. assignment: index into `policies` per agent. policy_names: per
+    policy. action_timeout_ms: a step that takes longer becomes a noop and is counted; None measures without enforcing.
+    slow_step_ms: longer steps are counted as slow, and nothing more.
+    handlers: upstream's event handlers (replay writers and the like). converted: the game's `convert`, where many
+    episodes are played of it; `ValueError` where it is another game's. What a policy or handler raises, passes through.
+    """
+    episode = Episode(
+        env,
+        policies,
+        assignment,
+        seed=seed,
+        policy_names=policy_names,
+        action_timeout_ms=action_timeout_ms,
+        slow_step_ms=slow_step_ms,
+        handlers=handlers,
+        converted=converted or convert(env),
+    )
+    collecting = gc.isenabled()
+    try:
+        while not episode.done:
+            gc.disable()  # a full collection takes as long as hundreds of steps; it waits for the end of a step
+            frame = episode.look()
+            episode.advance([step for team in episode.teams for step in team.steps(episode, frame)])
+            if collecting:
+                gc.enable()
+                _ = []  # an allocation, so that a collection that is due happens here
+    finally:
+        if collecting:
+            gc.enable()
+    return episode.outcome()
+
+
+def unsupported(policy: MultiAgentPolicy) -> str | None:
+    """Why `policy` cannot be played by the object engine; None where it can.
+
+    A policy class may say so itself by an attribute `reference_only`, whose text is the reason. What shows only while
+    playing is raised as `TokenMutation`.
+    """
+    reason = getattr(policy, "reference_only", None)
+    return str(reason) if reason else None
+
+
+class Team:
+    """The agents of one episode that one policy plays."""
+
+    def __init__(self, policy: int, agents: Sequence[tuple[int, AgentPolicy]]) -> None:
+        """policy: index of the policy. agents: (agent, its handle) in agent order."""
+        self.policy = policy
+        self.agents = tuple(agents)
+        first = agents[0][1]
+        own = "can_step_group" in getattr(first, "__dict__", {})
+        self._may_group = own or type(first).can_step_group is not AgentPolicy.can_step_group
+
+    def steps(self, episode: Episode, frame: Frame) -> list[Step]:
+        """Ask every agent of the team for its action."""
+        if self._may_group and self.agents[0][1].can_step_group([handle for _, handle in self.agents]):
+            return self._step_group(episode, frame)
+        talk = episode.visible_talk
+        steps: list[Step] = []
+        for agent, handle in self.agents:
+            start = perf_counter_ns()
+            action = handle.step(Observation(agent, frame, talk(agent)))
+            elapsed = perf_counter_ns() - start
+            infos = handle.infos
+            steps.append((agent, action, elapsed, dict(infos) if infos else {}))
+        return steps
+
+    def _step_group(self, episode: Episode, frame: Frame) -> list[Step]:
+        handles = [handle for _, handle in self.agents]
+        ids = [agent for agent, _ in self.agents]
+        for handle in handles:
+            if hasattr(handle, "_infos"):
+                handle._infos = {}
+        observations = [(agent, Observation(agent, frame, episode.visible_talk(agent))) for agent in ids]
+        start = perf_counter_ns()
+        actions = handles[0].step_group(list(observations))
+        elapsed = perf_counter_ns() - start
+        if len(actions) != len(ids):
+            raise ValueError(f"step_group returned {len(actions)} actions for {len(ids)} agents")
+        told = getattr(handles[0], "group_step_infos", None)
+        if callable(told):
+            infos = list(told(ids))
+            if len(infos) != len(ids):
+                raise ValueError(f"group_step_infos returned {len(infos)} infos for {len(ids)} agents")
+        else:
+            infos = [dict(handle.infos) if handle.infos else {} for handle in handles]
+        return [(agent, action, elapsed, info) for agent, action, info in zip(ids, actions, infos, strict=True)]
+
+
+class Episode:
+    """One episode under way: look, let the teams step, advance."""
+
+    def __init__(
+        self,
+        env: MettaGridConfig,
+        policies: Sequence[MultiAgentPolicy],
+        assignment: Sequence[int],
+        *,
+        seed: int,
+        policy_names: Sequence[str],
+        action_timeout_ms: int | None,
+        slow_step_ms: float,
+        handlers: Sequence[SimulatorEventHandler],
+        converted: Converted,
+    ) -> None:
+        if len(policy_names) != len(policies):
+            raise ValueError(f"{len(policy_names)} policy names for {len(policies)} policies")
+        self._limit_ns: int | None = None
+        if action_timeout_ms is not None:
+            limit_ms = max([action_timeout_ms, *(policy.minimum_action_timeout_ms for policy in policies)])
+            for policy in policies:
+                policy.configure_action_timeout_ms(limit_ms)
+            self._limit_ns = limit_ms * 1_000_000
+        self._slow_ns = int(slow_step_ms * 1_000_000)
+        handles = [policies[index].agent_policy(agent) for agent, index in enumerate(assignment)]
+
+        self._averages = TimeAverages()
+        self._watched = bool(handlers)
+        self.sim = Simulation(env, converted, seed, [self._averages, *handlers])
+        context = self.sim._context
+        context["policies"] = handles
+        for handle in handles:
+            handle.reset()
+        self._names = [policy_names[index] for index in assignment]
+        self._infos: dict[int, dict[str, Any]] = {
+            agent: {"policy_name": name} for agent, name in enumerate(self._names)
+        }
+        self._monologue_tails: dict[int, str] = {}
+        self._monologue_updates: dict[int, dict[str, Any]] = {}
+        context["policy_infos"] = self._infos
+        context["monologue_updates"] = self._monologue_updates
+
+        members: dict[int, list[tuple[int, AgentPolicy]]] = {}
+        for agent, index in enumerate(assignment):
+            members.setdefault(index, []).append((agent, handles[agent]))
+        self.teams = tuple(Team(index, agents) for index, agents in members.items())
+        self._team_of = list(assignment)
+
+        c_sim = self.sim._c_sim
+        self._buffer = c_sim.observations()
+        self._actions, self._vibe_actions = c_sim.actions(), c_sim.vibe_actions()
+        self._tokens = converted.tokens
+        self._codes: dict[tuple[str, str | None], tuple[int, int]] = {}
+        self._talks = self.sim.config.game.talk.enabled
+        self._noop = self.sim.config.game.actions.noop
+        self._timeouts = [0] * len(handles)
+        self._clock = [[0, 0, 0, 0] for _ in policies]
+        self.done = self.sim.is_done()
+
+    def look(self) -> Frame:
+        """What all agents see now."""
+        return Frame(self._tokens, self._buffer)
+
+    def visible_talk(self, agent: int) -> list[Any]:
+        """What the agent hears now: nothing where nobody talks, without looking for where the agents are."""
+        if self._talks and self.sim._talk_channel._active_by_agent:
+            return list(self.sim._visible_talk(agent))
+        return []
+
+    def advance(self, steps: Sequence[Step]) -> None:
+        """Set the actions, in this order, and let the game take one step."""
+        self._monologue_updates.clear()
+        limit, codes = self._limit_ns, self._codes
+        actions, vibe_actions = self._actions, self._vibe_actions
+        for agent, action, elapsed, infos in steps:
+            clock = self._clock[self._team_of[agent]]
+            clock[0] += 1
+            clock[1] += elapsed
+            if elapsed > clock[2]:
+                clock[2] = elapsed
+            if elapsed > self._slow_ns:
+                clock[3] += 1
+            if limit is not None and elapsed > limit:
+                self._timeouts[agent] += 1
+                action = self._noop.Noop()
+            if action.talk is not None:
+                self.sim._talk_channel.queue(agent, action.talk, current_step=self.sim.current_step)
+            wanted = (action.name, action.vibe)
+            code = codes.get(wanted) or self._code(wanted)
+            actions[agent], vibe_actions[agent] = code
+            if infos or self._watched:
+                self._note(agent, infos)
+        self.sim.step()
+        self.done = self.sim.is_done()
+
+    def outcome(self) -> Outcome:
+        """The episode's result, as far as it has been played."""
+        stats = self.sim.episode_stats
+        return Outcome(
+            rewards=tuple(float(reward) for reward in self.sim.episode_rewards),
+            steps=self.sim.current_step,
+            game_stats=dict(stats["game"]),
+            agent_stats=tuple(dict(agent) for agent in stats["agent"]),
+            time_averaged_game_stats=self._averages.means(),
+            timeouts=tuple(self._timeouts),
+            latencies=tuple(Latencies(*clock) for clock in self._clock),
+        )
+
+    def _code(self, wanted: tuple[str, str | None]) -> tuple[int, int]:
+        """(action, vibe action) for the simulator: the buffer that is not meant gets 0."""
+        name, vibe = wanted
+        index = self.sim.action_ids[name]
+        if vibe is not None:
+            code = index, self.sim.action_ids[vibe]
+        else:
+            code = (0, index) if name in self.sim.vibe_action_ids else (index, 0)
+        self._codes[wanted] = code
+        return code
+
+    def _note(self, agent: int, infos: dict[str, Any]) -> None:
+        """Publish what the agent's policy told, for handlers (replays) to read."""
+        tail = infos.pop("__monologue_transcript_tail", None)
+        if isinstance(tail, str) and tail:
+            added, reset = compute_monologue_transcript_update(self._monologue_tails.get(agent, ""), tail)
+            self._monologue_tails[agent] = tail
+            if added or reset:
+                self._monologue_updates[agent] = {"monologue_append": added, "monologue_reset": reset}
+        infos.setdefault("policy_name", self._names[agent])
+        self._infos[agent] = infos

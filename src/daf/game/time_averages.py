@@ -1,0 +1,30 @@
+"""Each game stat's mean over the steps of an episode, exactly as upstream's `TimeAveragedStatsHandler` has it.
+
+Importing this module imports mettagrid.
+"""
+
+from __future__ import annotations
+
+from mettagrid.simulator.interface import SimulatorEventHandler
+
+
+class TimeAverages(SimulatorEventHandler):
+    """Adds up the game stats after every step.
+
+    A stat counts from the step at which it first occurs, and the mean is over all steps.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._steps = 0
+        self._sums: dict[str, float] = {}
+
+    def on_step(self) -> None:
+        self._steps += 1
+        sums = self._sums
+        for name, value in self._sim._c_sim.get_episode_stats()["game"].items():
+            sums[name] = sums.get(name, 0.0) + value
+
+    def means(self) -> dict[str, float]:
+        """Mean of each stat; empty before the first step."""
+        return {name: total / self._steps for name, total in self._sums.items()}
