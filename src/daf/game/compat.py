@@ -2,9 +2,9 @@
 
 `install()` is idempotent and is called wherever DAF first touches mettagrid:
 
-- `StatefulAgentPolicy.step` imports torch for its `no_grad`, also for scripted policies. The replacement enters `no_grad`
-  only where torch is already imported: a process that never imported torch holds no tensor that a gradient could follow.
-  So scripted policies run without torch, and without its 3 s of import where it is installed.
+- `StatefulAgentPolicy.step` imports torch for its `no_grad`, also for scripted policies. The replacement enters
+  `no_grad` only where torch is already imported: a process that never imported torch holds no tensor that a gradient
+  could follow. So scripted policies run without torch, and without its 3 s of import where it is installed.
 - Importing mettagrid adds a handler to the root logger and sets its level, over the head of whoever configured logging;
   both are put back as they were.
 - Episodes do their own logging of time-outs; upstream's warning per slow step would flood the terminal.

@@ -1,6 +1,6 @@
 """Mission strings to missions: what is played, with its options.
 
-    arena   machina_1.clips   evals.energy_starved   tutorial.*   my_mission.yaml   arena,cogs=4,variants=no_clips+small_50
+    arena   machina_1.clips   evals.energy_starved   tutorial.*   mission.yaml   arena,cogs=4,variants=no_clips
 
 A resolved `Mission` carries its whole config; `config_hash` names that config everywhere (cache, records). Resolving
 never changes upstream's objects, and two resolutions of one string give equal configs, in any process.
@@ -84,7 +84,9 @@ class MissionEntry:
 
 
 def resolve(
-    missions: "str | Path | MettaGridConfig | tuple[str, MettaGridConfig] | Iterable[Any]", *, game: str = DEFAULT_GAME
+    missions: "str | Path | Mission | MettaGridConfig | tuple[str, MettaGridConfig] | Iterable[Any]",
+    *,
+    game: str = DEFAULT_GAME,
 ) -> list[Mission]:
     """The missions that `missions` names, in order, each once.
 
@@ -105,7 +107,9 @@ def resolve(
     elif isinstance(missions, Iterable):
         found = [mission for item in missions for mission in resolve(item, game=game)]
     else:
-        raise MissionError(f"{missions!r} is no mission: give a name, a path, a MettaGridConfig or a (name, config) pair.")
+        raise MissionError(
+            f"{missions!r} is no mission: give a name, a path, a MettaGridConfig or a (name, config) pair."
+        )
     return _each_once(found)
 
 
@@ -224,9 +228,7 @@ def _find(name: str, loaded: "CoGame", asked: str) -> "CoGameMission":
 
     known = {entry.name for entry in catalogue(loaded.name)}
     if name.removeprefix("evals.") not in known:
-        elsewhere = [
-            other for other in GAMES if other != loaded.name and name in {e.name for e in catalogue(other)}
-        ]
+        elsewhere = [other for other in GAMES if other != loaded.name and name in {e.name for e in catalogue(other)}]
         hint = f"`daf missions` lists them all. --game {elsewhere[0]} has it." if elsewhere else ""
         raise MissionError(unknown("mission", asked, known, hint=hint or "`daf missions` lists them all."))
     return find_mission(loaded, name, include_evals=True)

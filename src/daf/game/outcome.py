@@ -1,7 +1,7 @@
 """What one played episode was: the part that repeats, and the part that was measured.
 
-`Outcome` holds what follows from (mission, policies, assignment, seed) alone; equal episodes give equal outcomes, to the
-bit. `Latencies` depend on the machine and on the moment, and never enter a comparison.
+`Outcome` holds what follows from (mission, policies, assignment, seed) alone; equal episodes give equal outcomes, to
+the bit. `Latencies` depend on the machine and on the moment, and never enter a comparison.
 """
 
 from dataclasses import dataclass, field
@@ -47,9 +47,10 @@ class Series:
 class Outcome:
     """An episode's result.
 
-    rewards: return of each agent, summed over the episode. steps: steps played. game_stats, agent_stats: the simulator's
-    counters at the end. time_averaged_game_stats: each game stat's mean over all steps. timeouts: per agent, the steps
-    at which an enforced time-out struck. latencies: per policy, measured (not part of what is compared).
+    rewards: return of each agent, summed over the episode. steps: steps played. game_stats, agent_stats: the
+    simulator's counters at the end. time_averaged_game_stats: each game stat's mean over all steps. timeouts: per
+    agent, the steps at which an enforced time-out struck. latencies: per policy, measured (not part of what is
+    compared).
     """
 
     rewards: tuple[float, ...]

@@ -1,0 +1,121 @@
+"""Play an episode: from what it is to what came of it.
+
+The same `Play` gives the same `Outcome`, in any process and beside any other work, for policies that draw only from
+Python's, numpy's or torch's global generators or from the seed, and compute on one kind of device with one number of
+threads.
+"""
+
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+from daf.errors import UsageError, unknown
+from daf.game import compat
+from daf.game.outcome import SLOW_STEP_MS, Outcome
+from daf.game.policies import Policy
+from daf.game.policy_loading import build
+from daf.game.seeding import own_generators, seed_everything
+from daf.storage.hashing import hash_bytes
+
+if TYPE_CHECKING:
+    from mettagrid import MettaGridConfig
+    from mettagrid.policy.policy import MultiAgentPolicy
+
+    from daf.game.series import SeriesRequest
+
+ENGINES = ("auto", "reference")
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """One episode to play.
+
+    config: the mission's config as it is (its map follows `seed` where it names no seed of its own). assignment: index
+    into `policies` for each agent. action_timeout_ms: enforced where it is not None.
+    """
+
+    config: "MettaGridConfig"
+    policies: tuple[Policy, ...]
+    assignment: tuple[int, ...]
+    seed: int
+    device: str = "cpu"
+    threads: int = 1
+    action_timeout_ms: int | None = None
+    slow_step_ms: float = SLOW_STEP_MS
+    series: "SeriesRequest | None" = None
+    replay: bool = False
+    engine: str = "auto"
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What came of it. replay: the replay file's bytes, where asked. seconds: (set-up, play), measured."""
+
+    outcome: Outcome
+    engine: str
+    set_up_seconds: float
+    play_seconds: float
+    replay: bytes | None = None
+    replay_hash: str | None = None
+
+
+def play(episode: Play) -> Played:
+    """Play one episode. Whatever a policy raises comes out as it is; its set-up raises `PolicyError`."""
+    compat.install()
+    if episode.engine not in ENGINES:
+        raise UsageError(unknown("engine", episode.engine, ENGINES))
+    with own_generators():
+        return _play(episode)
+
+
+def _play(episode: Play) -> Played:
+    from mettagrid.policy.policy_env_interface import PolicyEnvInterface
+    from mettagrid.runner.rollout import resolve_env_for_seed
+    from mettagrid.simulator.replay_log_writer import InMemoryReplayWriter
+
+    from daf.game.reference_rollout import play_reference
+    from daf.game.series import SeriesRecorder
+
+    started = perf_counter()
+    env = resolve_env_for_seed(episode.config, episode.seed)
+    policies = build_policies(episode, PolicyEnvInterface.from_mg_cfg(env))
+    writer = InMemoryReplayWriter() if episode.replay else None  # type: ignore[no-untyped-call]
+    recorder = SeriesRecorder(episode.series) if episode.series is not None else None
+    handlers = [handler for handler in (writer, recorder) if handler is not None]
+    seed_everything("episode", episode.seed)
+    ready = perf_counter()
+    outcome = play_reference(
+        env,
+        policies,
+        episode.assignment,
+        seed=episode.seed,
+        policy_names=[policy.name for policy in episode.policies],
+        action_timeout_ms=episode.action_timeout_ms,
+        slow_step_ms=episode.slow_step_ms,
+        handlers=handlers,
+    )
+    if recorder is not None:
+        outcome = replace(outcome, series=recorder.series())
+    replay, replay_hash = _replay_bytes(writer) if writer is not None else (None, None)
+    return Played(outcome, "reference", ready - started, perf_counter() - ready, replay, replay_hash)
+
+
+def build_policies(episode: Play, env_interface: Any) -> "Sequence[MultiAgentPolicy]":
+    """New policy objects for one episode, each drawn from its own identity."""
+    if any(policy.network for policy in episode.policies):
+        import torch
+
+        torch.set_num_threads(episode.threads)
+    built = []
+    for policy in episode.policies:
+        seed_everything("policy", policy.identity)
+        built.append(build(policy, env_interface, device=episode.device))
+    return built
+
+
+def _replay_bytes(writer: Any) -> tuple[bytes, str]:
+    data = json.dumps(writer.get_completed_replays()[0].get_replay_data()).encode()
+    return zlib.compress(data), hash_bytes(data)

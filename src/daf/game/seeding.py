@@ -1,0 +1,40 @@
+"""Every random draw of an episode follows from its specification.
+
+Upstream's `random` draws from Python's global generator, its untrained networks from torch's, and nobody seeds them.
+Here the global generators (Python, numpy, and torch where it is loaded) are seeded for the time of an episode and put
+back afterwards. A policy's own draws at construction (an untrained network's weights) follow from the policy alone, so
+that it is the same network in every episode; what happens in play follows from the episode's seed.
+"""
+
+import contextlib
+import hashlib
+import random
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+
+
+def seed_everything(*parts: str | int) -> None:
+    """Seed the global generators from `parts`; equal parts give equal draws, other parts unrelated ones."""
+    digest = hashlib.sha256("\x00".join(str(part) for part in parts).encode()).digest()
+    random.seed(digest)
+    np.random.seed(np.frombuffer(digest, dtype=np.uint32))
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(int.from_bytes(digest[:8], "little", signed=True))
+
+
+@contextlib.contextmanager
+def own_generators() -> Iterator[None]:
+    """Put the global generators back as they were when the block ends."""
+    python, numeric = random.getstate(), np.random.get_state()
+    torch = sys.modules.get("torch")
+    tensors = torch.get_rng_state() if torch is not None else None
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(numeric)
+        if torch is not None:
+            torch.set_rng_state(tensors)
