@@ -1,0 +1,88 @@
+"""The shapes that `daf.stats` works on, and the checks at its door.
+
+`scores` is (n_policies, n_blocks): one column per block, and a block (a mission, a seed, an assignment) is the same
+for every policy. `strata` is (n_blocks,): the mission of each block, as any integers. Wherever strata are averaged each
+counts the same, however many blocks it has. Nothing passes that is not a finite number: dropping a failed episode in
+silence would make its policy look better than it is.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from daf.errors import DataError, UsageError
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+SAME = 1e-12
+"""Scores that differ by less than this part of the larger one are equal: means of rewards differ in the last bits."""
+
+
+def finite(values: ArrayLike, *, what: str = "scores") -> FloatArray:
+    """`values` as float64, at least one of them. Raises `DataError` for NaN, infinities, emptiness."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim == 0 or array.size == 0:
+        raise DataError(f"{what}: nothing to analyse (shape {array.shape}); at least one block is needed.")
+    bad = ~np.isfinite(array)
+    if bad.any():
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise DataError(
+            f"{what}: {int(bad.sum())} of {array.size} are not finite numbers; the first is {array[first]} at {first}. "
+            "Leave out the block for every policy, or run the failed episode again."
+        )
+    return array
+
+
+def strata_of(strata: ArrayLike | None, n_blocks: int) -> IntArray:
+    """`strata` as indices 0 … n_strata-1 in the order of their labels; `None` puts all blocks into one stratum."""
+    if strata is None:
+        return np.zeros(n_blocks, dtype=np.int64)
+    labels = np.asarray(strata)
+    if labels.shape != (n_blocks,) or not np.issubdtype(labels.dtype, np.integer):
+        raise DataError(f"strata: need {n_blocks} integers, one per block; got shape {labels.shape} of {labels.dtype}.")
+    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
+
+
+def block_weights(strata: IntArray) -> FloatArray:
+    """(n_blocks,) weights that sum to 1 with the same total for every stratum."""
+    counts = np.bincount(strata)
+    weights: FloatArray = 1.0 / (counts.size * counts[strata])
+    return weights
+
+
+def differences(a: ArrayLike, b: ArrayLike) -> FloatArray:
+    """`a - b` block by block, exactly 0 where both are the same but for rounding (`SAME`)."""
+    first, second = finite(a), finite(b)
+    if first.shape != second.shape:
+        raise DataError(f"paired scores need the same blocks; got shapes {first.shape} and {second.shape}.")
+    difference = first - second
+    difference[np.abs(difference) <= SAME * np.maximum(np.abs(first), np.abs(second))] = 0.0
+    return difference
+
+
+def generator(seed: int, *path: int) -> np.random.Generator:
+    """The random numbers of `seed`, any integer, for one purpose, named by `path`: other purposes draw others."""
+    return np.random.default_rng([seed & 0xFFFF_FFFF_FFFF_FFFF, *path])
+
+
+def check_alpha(alpha: float) -> float:
+    """`alpha` where it is an error rate. Raises `UsageError`."""
+    if not 0.0 < alpha < 1.0:
+        raise UsageError(f"alpha {alpha} is not between 0 and 1; usual are 0.05 and 0.01.")
+    return alpha
+
+
+def check_resamples(resamples: int) -> int:
+    """`resamples` where it is a number of draws. Raises `UsageError`."""
+    if resamples < 1:
+        raise UsageError(f"resamples {resamples} is below 1; usual are 1,000 to 100,000.")
+    return resamples
+
+
+def check_names(names: Sequence[str], count: int, *, what: str) -> None:
+    """Raises `DataError` unless there are `count` names."""
+    if len(names) != count:
+        raise DataError(f"{len(names)} {what} names for {count} {what} rows.")

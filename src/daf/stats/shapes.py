@@ -1,0 +1,79 @@
+"""What about the data makes an interval cover less, or a test see less, than one would think.
+
+Looked for: scores that are mostly zero, differences that are mostly ties, skew, and single blocks that carry the
+result. The caveat is a sentence for the reader of a table; where nothing stands out it is empty.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from daf.stats.arrays import finite
+
+MANY_ZEROS = 0.5
+MANY_TIES = 0.3
+STRONG_SKEW = 1.0
+"""Beyond what 30 normal values show in about 1 of 50 samples."""
+ONE_CARRIES = 0.5
+ENOUGH_TO_SEE = 8
+"""Below so many values skew cannot be told from chance."""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Shares and moments of one sample."""
+
+    n: int
+    zeros: float
+    """Share of values that are 0."""
+    distinct: int
+    skew: float
+    """Third standardised moment; 0 where all values are the same."""
+    largest_share: float
+    """Part of the sum of absolute deviations from the median that the farthest value makes up."""
+
+
+def shape(values: ArrayLike) -> Shape:
+    """The shape of `values` (n,)."""
+    sample = finite(values, what="values").ravel()
+    off = sample - sample.mean()
+    spread = float(np.sqrt(np.mean(off**2)))
+    skew = float(np.mean(off**3) / spread**3) if spread > 1e-12 * float(np.abs(sample).max()) else 0.0
+    away = np.abs(sample - np.median(sample))
+    total = float(away.sum())
+    return Shape(
+        n=sample.size,
+        zeros=float(np.mean(sample == 0)),
+        distinct=int(np.unique(sample).size),
+        skew=skew,
+        largest_share=float(away.max()) / total if total > 0 else 0.0,
+    )
+
+
+def caveat_for_scores(values: ArrayLike) -> str:
+    """What a reader of the mean of `values` and its interval should know; "" where nothing stands out."""
+    seen = shape(values)
+    if seen.n == 1:
+        return "One episode shows no spread."
+    if seen.distinct == 1:
+        return f"All {seen.n} episodes scored the same."
+    if seen.zeros >= MANY_ZEROS:
+        return f"{seen.zeros:.0%} of the scores are 0: the interval of the mean covers less than it says."
+    if seen.n >= ENOUGH_TO_SEE and abs(seen.skew) > STRONG_SKEW:
+        return f"The scores are skewed ({seen.skew:+.1f}): the interval of the mean covers less than it says."
+    return ""
+
+
+def caveat_for_differences(differences: ArrayLike) -> str:
+    """What a reader of a paired verdict on `differences` should know; "" where nothing stands out."""
+    seen = shape(differences)
+    if seen.distinct == 1:
+        return ""
+    if seen.zeros >= MANY_TIES:
+        return f"{seen.zeros:.0%} of the episodes are ties, which carry no evidence."
+    if seen.n >= ENOUGH_TO_SEE and seen.largest_share > ONE_CARRIES:
+        return f"One episode makes up {seen.largest_share:.0%} of the spread."
+    if seen.n >= ENOUGH_TO_SEE and abs(seen.skew) > STRONG_SKEW:
+        return f"The differences are skewed ({seen.skew:+.1f}): the interval may cover less than it says."
+    return ""

@@ -1,0 +1,228 @@
+"""What a paired comparison found, for every pair of policies, overall and on every mission.
+
+One promise: the chance that *any* "better" or "worse" in the list is false is at most alpha. All of the list is one
+family: every pair overall, and every pair on every mission. Half of alpha is reserved for the overall comparisons,
+half for the missions, and Holm's step-down hands on what is won, so that asking about 20 missions costs the overall
+verdict a factor of two, not of twenty-one. With a single mission the overall comparison is the mission's, and counts
+once.
+
+"equal" needs a margin, and has the same promise of its own: the chance of any false "equal" is at most alpha.
+
+Intervals are each at their own 1 - alpha and not adjusted: an interval may leave 0 out where the family's verdict is
+still "undecided".
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from daf.errors import DataError
+from daf.stats.arrays import FloatArray, IntArray, check_alpha, check_names, check_resamples, differences, finite
+from daf.stats.effect import check_margin, d_z, equivalence, improvement
+from daf.stats.multiple import holm
+from daf.stats.permutation import SignFlipResult, sign_flip
+from daf.stats.sentences import labels, pair_sentence
+from daf.stats.shapes import caveat_for_differences
+
+Verdict = Literal["better", "worse", "equal", "identical", "undecided", "too few"]
+
+MOST_PATTERNS = 250_000
+"""Where the family is so large that `resamples` patterns could not tell, up to so many are drawn."""
+
+
+@dataclass(frozen=True)
+class PairVerdict:
+    """Policy `a` against policy `b` on identical blocks; positive numbers speak for `a`."""
+
+    a: int
+    b: int
+    name_a: str
+    name_b: str
+    """Printable, and different for different policies."""
+    stratum: int | None
+    """Index of the mission; `None` for the comparison over all missions."""
+    stratum_name: str | None
+    where: str
+    """ "on arena", "over 3 missions"."""
+    n: int
+    wins: int
+    losses: int
+    ties: int
+    difference: float
+    """Mean of the missions' mean differences, in `unit`."""
+    ci: tuple[float, float] | None
+    """1 - alpha interval by inversion of the test; `None` where so few blocks allow none."""
+    p: float
+    p_adjusted: float
+    p_equal: float | None
+    """Adjusted p for "at least `margin` apart"; `None` without a margin."""
+    effect_size: float | None
+    """d_z; `None` where the differences have no spread but are not 0, or there is one block."""
+    prob_improvement: float
+    prob_improvement_ci: tuple[float, float]
+    verdict: Verdict
+    caveat: str
+    """What the data's shape does to these numbers; "" where nothing stands out."""
+    alpha: float
+    margin: float | None
+    unit: str
+    family: int
+    """How many comparisons share alpha."""
+    share: float
+    """The part of alpha that this one starts with."""
+
+    @property
+    def sentence(self) -> str:
+        """The finding in plain words, with the caveat where there is one."""
+        return " ".join(part for part in (pair_sentence(self), self.caveat) if part)
+
+
+def compare_pairs(
+    names: Sequence[str],
+    scores: ArrayLike,
+    strata: ArrayLike,
+    stratum_names: Sequence[str],
+    *,
+    alpha: float = 0.05,
+    seed: int = 0,
+    resamples: int = 10_000,
+    margin: float | None = None,
+    unit: str = "reward per agent",
+) -> list[PairVerdict]:
+    """All pairs of policies, first over all missions, then mission by mission.
+
+    scores: (n_policies, n_blocks), the same blocks for all; strata: (n_blocks,) indices into `stratum_names`.
+    resamples: sign patterns per test, at least; more are drawn where the family is so large that these could not
+    decide.
+    margin: the practical difference, in the unit of the scores, below which policies count as equal.
+    Fewer than two policies give an empty list. Raises `DataError` for NaN and for shapes and names that do not fit.
+    """
+    rows = finite(scores)
+    if rows.ndim != 2:
+        raise DataError(f"scores need shape (n_policies, n_blocks); got {rows.shape}.")
+    check_names(names, rows.shape[0], what="policy")
+    groups = _groups(strata, rows.shape[1], stratum_names)
+    check_alpha(alpha)
+    check_resamples(resamples)
+    if margin is not None:
+        check_margin(margin)
+    pairs = list(combinations(range(rows.shape[0]), 2))
+    if not pairs:
+        return []
+    policy_labels, stratum_labels = labels(names), labels(stratum_names)
+    apart = np.array([differences(rows[a], rows[b]) for a, b in pairs])
+    present = [int(group) for group in np.unique(groups)]
+    several = len(present) > 1
+    scopes: list[int | None] = [None, *present]
+    tested: list[int | None] = [None, *present] if several else [None]
+    shares = np.concatenate([_shares(scope, len(pairs), len(present)) for scope in tested])
+    patterns = max(resamples, min(MOST_PATTERNS, math.ceil(4 / (alpha * shares.min()))))
+    tests = [_test(apart, groups, scope, alpha, patterns, seed) for scope in tested]
+    adjusted = holm(np.concatenate([test.p for test in tests]), shares).reshape(len(tested), -1)
+    least = holm(np.concatenate([np.full(len(pairs), test.smallest_p) for test in tests]), shares)
+    least = least.reshape(len(tested), -1)
+    equal: FloatArray | None = None
+    if margin is not None:
+        raw = [_equivalence(apart, groups, scope, margin, patterns, seed) for scope in tested]
+        equal = holm(np.concatenate(raw), shares).reshape(len(tested), -1)
+    found = []
+    for scope in scopes:
+        at = tested.index(scope) if scope in tested else 0
+        columns = _columns(groups, scope)
+        effects = d_z(apart[:, columns], groups[columns])
+        chances = improvement(apart[:, columns], groups[columns], alpha=alpha)
+        for pair, (a, b) in enumerate(pairs):
+            d = apart[pair, columns]
+            p_equal = None if equal is None else float(equal[at, pair])
+            low, high = float(tests[at].low[pair]), float(tests[at].high[pair])
+            found.append(
+                PairVerdict(
+                    a=a,
+                    b=b,
+                    name_a=policy_labels[a],
+                    name_b=policy_labels[b],
+                    stratum=scope,
+                    stratum_name=None if scope is None else stratum_labels[scope],
+                    where=_where(scope, present, stratum_labels),
+                    n=d.size,
+                    wins=int(np.sum(d > 0)),
+                    losses=int(np.sum(d < 0)),
+                    ties=int(np.sum(d == 0)),
+                    difference=float(tests[at].difference[pair]),
+                    ci=(low, high) if np.isfinite(low) and np.isfinite(high) else None,
+                    p=float(tests[at].p[pair]),
+                    p_adjusted=float(adjusted[at, pair]),
+                    p_equal=p_equal,
+                    effect_size=float(effects[pair]) if np.isfinite(effects[pair]) else None,
+                    prob_improvement=float(chances.probability[pair]),
+                    prob_improvement_ci=(float(chances.low[pair]), float(chances.high[pair])),
+                    verdict=_verdict(
+                        d, tests[at].difference[pair], adjusted[at, pair], least[at, pair], p_equal, alpha
+                    ),
+                    caveat=caveat_for_differences(d),
+                    alpha=alpha,
+                    margin=margin,
+                    unit=unit,
+                    family=shares.size,
+                    share=float(shares[at * len(pairs) + pair]),
+                )
+            )
+    return found
+
+
+def _verdict(
+    d: FloatArray, difference: float, p_adjusted: float, least: float, p_equal: float | None, alpha: float
+) -> Verdict:
+    if not d.any():
+        return "identical"
+    if p_equal is not None and p_equal <= alpha:
+        return "equal"
+    if p_adjusted <= alpha:
+        return "better" if difference > 0 else "worse"
+    return "too few" if least > alpha else "undecided"
+
+
+def _groups(strata: ArrayLike, n_blocks: int, stratum_names: Sequence[str]) -> IntArray:
+    groups = np.asarray(strata)
+    if groups.shape != (n_blocks,) or not np.issubdtype(groups.dtype, np.integer):
+        raise DataError(f"strata: need {n_blocks} integers, one per block; got shape {groups.shape} of {groups.dtype}.")
+    if groups.min() < 0 or groups.max() >= len(stratum_names):
+        raise DataError(
+            f"strata reach from {groups.min()} to {groups.max()}, but there are {len(stratum_names)} names."
+        )
+    return groups.astype(np.int64)
+
+
+def _shares(scope: int | None, n_pairs: int, n_strata: int) -> FloatArray:
+    if n_strata == 1:
+        return np.full(n_pairs, 1.0 / n_pairs)
+    return np.full(n_pairs, 0.5 / n_pairs if scope is None else 0.5 / (n_pairs * n_strata))
+
+
+def _columns(groups: IntArray, scope: int | None) -> IntArray:
+    return np.arange(groups.size) if scope is None else np.flatnonzero(groups == scope)
+
+
+def _test(
+    apart: FloatArray, groups: IntArray, scope: int | None, alpha: float, patterns: int, seed: int
+) -> SignFlipResult:
+    columns = _columns(groups, scope)
+    return sign_flip(apart[:, columns], groups[columns], alpha=alpha, resamples=patterns, seed=seed)
+
+
+def _equivalence(
+    apart: FloatArray, groups: IntArray, scope: int | None, margin: float, patterns: int, seed: int
+) -> FloatArray:
+    columns = _columns(groups, scope)
+    return equivalence(apart[:, columns], groups[columns], margin=margin, resamples=patterns, seed=seed)
+
+
+def _where(scope: int | None, present: list[int], stratum_labels: list[str]) -> str:
+    if scope is not None or len(present) == 1:
+        return f"on {stratum_labels[present[0] if scope is None else scope]}"
+    return f"over {len(present)} missions"
