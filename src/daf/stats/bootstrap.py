@@ -150,11 +150,12 @@ def _studentized(
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = np.where(flat, np.where(off == 0, 0.0, np.sign(off) * np.inf), off / errors)
     lower, upper = (np.quantile(ratios, q, axis=0, method="inverted_cdf") for q in tails)
-    constant = own == 0
+    constant = (off == 0).all(axis=0)
+    spreadless = own == 0
     with np.errstate(invalid="ignore"):
-        low = np.where(constant, estimate, estimate - upper * own)
-        high = np.where(constant, estimate, estimate - lower * own)
-    return low, high
+        low = np.where(spreadless, -np.inf, estimate - upper * own)
+        high = np.where(spreadless, np.inf, estimate - lower * own)
+    return np.where(constant, estimate, low), np.where(constant, estimate, high)
 
 
 def _bca(
