@@ -119,3 +119,12 @@ def build_policies(episode: Play, env_interface: Any) -> "Sequence[MultiAgentPol
 def _replay_bytes(writer: Any) -> tuple[bytes, str]:
     data = json.dumps(writer.get_completed_replays()[0].get_replay_data()).encode()
     return zlib.compress(data), hash_bytes(data)
+
+
+def check_policy(policy: Policy, config: "MettaGridConfig", *, device: str = "cpu") -> None:
+    """Build `policy` once for a mission, with its weights. Raises `PolicyError`."""
+    compat.install()
+    from mettagrid.policy.policy_env_interface import PolicyEnvInterface
+
+    with own_generators():
+        build(policy, PolicyEnvInterface.from_mg_cfg(config), device=device)

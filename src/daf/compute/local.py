@@ -1,0 +1,120 @@
+"""Worker processes on this machine: warm, and each death costs one task.
+
+Workers come from a fork server that has imported `preload` once, so that a new worker starts in milliseconds. A worker
+ignores Ctrl-C (the coordinator decides what happens) and ends with its coordinator, however that ended.
+"""
+
+import ctypes
+import multiprocessing
+import os
+import pickle
+import queue
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import TimeoutError
+from typing import Any
+
+from pebble import ProcessExpired, ProcessPool
+
+from daf.compute.executor import Done, Failure, failure_of
+
+_QUEUED_PER_WORKER = 2
+_PR_SET_PDEATHSIG = 1
+
+
+class LocalProcesses:
+    """A pool of worker processes.
+
+    jobs: workers. preload: modules that the fork server imports before the first worker starts.
+    """
+
+    isolated = True
+
+    def __init__(self, *, jobs: int, preload: Sequence[str] = ()) -> None:
+        self.jobs = jobs
+        self._preload = list(preload)
+        self._pool: Any = None
+
+    def run[T, R](
+        self, function: Callable[[T], R], tasks: Sequence[T], *, timeout: float | None = None
+    ) -> Iterator[Done[R]]:
+        """Call `function` on every task; at most two tasks per worker wait in the pool at any time."""
+        pool = self._started()
+        finished: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
+        waiting = iter(enumerate(tasks))
+        running: dict[int, Any] = {}
+
+        def feed() -> None:
+            for position, task in waiting:
+                future = pool.schedule(_guarded, args=(function, task), timeout=timeout)
+                running[position] = future
+                future.add_done_callback(lambda done, position=position: finished.put((position, done)))
+                if len(running) >= self.jobs * _QUEUED_PER_WORKER:
+                    return
+
+        completed = False
+        try:
+            feed()
+            while running:
+                position, future = finished.get()
+                del running[position]
+                feed()
+                yield self._done(position, future, timeout)
+            completed = True
+        finally:
+            if not completed:
+                self.close()
+
+    def close(self) -> None:
+        """Stop all workers at once, without waiting for their tasks."""
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            pool.stop()
+            pool.join()
+
+    def _started(self) -> Any:
+        if self._pool is None:
+            context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload(self._preload)
+            self._pool = ProcessPool(
+                max_workers=self.jobs, context=context, initializer=_start_worker, initargs=(list(sys.path),)
+            )
+        return self._pool
+
+    @staticmethod
+    def _done(position: int, future: Any, timeout: float | None) -> Done[Any]:
+        try:
+            value, failure = future.result()
+        except TimeoutError:
+            return Done(position, None, Failure("time-out", f"it ran longer than {timeout:g} s and was ended"))
+        except ProcessExpired as error:
+            code = error.exitcode or 0
+            how = f"signal {-code}" if code < 0 else f"exit code {code}"
+            return Done(position, None, Failure("crash", f"its process died ({how})"))
+        return Done(position, value, failure)
+
+
+def _guarded(function: Callable[[Any], Any], task: Any) -> tuple[Any, Failure | None]:
+    """In the worker: whatever the function raises comes back as a value, so that it can't be taken for the pool's."""
+    try:
+        value = function(task)
+        pickle.dumps(value)
+        return value, None
+    except BaseException as error:
+        failure = failure_of(error, traceback.format_exc())
+        try:
+            pickle.loads(pickle.dumps(failure))
+        except Exception:
+            return None, Failure(failure.kind, failure.message, failure.traceback)
+        return None, failure
+
+
+def _start_worker(path: list[str]) -> None:
+    """Ctrl-C is the coordinator's; the worker ends with the fork server, which ends with the coordinator."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.path[:] = path
+    os.dup2(2, 1)  # stdout is for results; what a policy prints goes where messages go
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,37 @@
+"""One task after the other, in this process: for debugging with breakpoints, and where processes can't be had.
+
+A task that hangs hangs everything here, and one that kills its process kills all; `timeout` is refused.
+"""
+
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+
+from daf.compute.executor import Done, failure_of
+from daf.errors import UsageError
+
+
+class Serial:
+    """See the module."""
+
+    jobs = 1
+    isolated = False
+
+    def run[T, R](
+        self, function: Callable[[T], R], tasks: Sequence[T], *, timeout: float | None = None
+    ) -> Iterator[Done[R]]:
+        """Call `function` on every task, in order. Raises `UsageError` where a timeout is asked for."""
+        if timeout is not None:
+            raise UsageError("--executor serial cannot end an episode that hangs: leave out --episode-timeout.")
+        return self._run(function, tasks)
+
+    def _run[T, R](self, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[Done[R]]:
+        for position, task in enumerate(tasks):
+            try:
+                value = function(task)
+            except (Exception, SystemExit) as error:
+                yield Done(position, None, failure_of(error, traceback.format_exc()))
+            else:
+                yield Done(position, value)
+
+    def close(self) -> None:
+        """Nothing to stop."""

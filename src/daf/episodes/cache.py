@@ -1,0 +1,133 @@
+"""Records under their keys, written once, shared by all runs.
+
+A record's file is whole or absent; processes may read and write at the same time, since equal keys hold equal results.
+A damaged file is noticed by its checksum, moved to `damaged/` and played again. What failed, and what depended on the
+clock, is not stored. Runs hold hard links (copies on another file system), so that clearing the cache breaks no run.
+
+    episodes/ab/abcd….json   configs/….json   replays/….json.z   bundles/…   damaged/…
+"""
+
+import contextlib
+import errno
+import logging
+import os
+import shutil
+from pathlib import Path
+
+from daf.episodes import record as records
+from daf.episodes.record import DamagedRecord, EpisodeRecord
+from daf.episodes.spec import EpisodeSpec
+from daf.errors import StorageError
+from daf.game.missions import Mission
+from daf.storage.atomic import explain, write_bytes
+from daf.storage.hashing import hash_bytes, hash_json
+
+logger = logging.getLogger(__name__)
+
+
+class EpisodeCache:
+    """The cache below `root`. With `enabled=False` nothing is read from it, but everything is still written."""
+
+    def __init__(self, root: str | Path, *, enabled: bool = True) -> None:
+        self.root = Path(root)
+        self.enabled = enabled
+
+    @property
+    def bundles(self) -> Path:
+        """Where zipped policies are unpacked."""
+        return self.root / "bundles"
+
+    def check_writable(self) -> None:
+        """Raise `StorageError` at once where nothing could be stored."""
+        try:
+            (self.root / "episodes").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(explain(error, f"making the episode cache {self.root}")) from error
+        if not os.access(self.root / "episodes", os.W_OK | os.X_OK):
+            raise StorageError(f"no permission to write the episode cache {self.root}. Choose another --output-dir.")
+
+    def path(self, key: str) -> Path:
+        """Where the record of `key` is, or would be."""
+        return self.root / "episodes" / key[:2] / f"{key}.json"
+
+    def get(self, spec: EpisodeSpec) -> EpisodeRecord | None:
+        """The record of `spec`, where it was stored and is whole."""
+        if not self.enabled:
+            return None
+        path = self.path(spec.key)
+        try:
+            return records.from_bytes(path.read_bytes(), spec)
+        except FileNotFoundError:
+            return None
+        except (DamagedRecord, ValueError, KeyError, TypeError) as error:
+            self._set_aside(path, error)
+            return None
+        except OSError as error:
+            raise StorageError(explain(error, f"reading {path}")) from error
+
+    def put(self, record: EpisodeRecord) -> None:
+        """Store a record that has an outcome which did not depend on the clock; others are not kept."""
+        if record.ok and not record.timed_out:
+            write_bytes(self.path(record.spec.key), records.to_bytes(record))
+
+    def link(self, record: EpisodeRecord, folder: Path) -> None:
+        """Let `folder` hold the record's file: linked from the cache where it is there, else written."""
+        target = folder / f"{record.spec.key}.json"
+        if not (record.ok and not record.timed_out and _link(self.path(record.spec.key), target)):
+            write_bytes(target, records.to_bytes(record))
+
+    def put_config(self, mission: Mission) -> Path:
+        """Store a mission's config under its hash; workers load it from there."""
+        path = self.root / "configs" / f"{mission.config_hash}.json"
+        if not path.exists() or hash_bytes(path.read_bytes()) != mission.config_hash:
+            write_bytes(path, mission.config_json)
+        return path
+
+    def replay_path(self, spec: EpisodeSpec) -> Path:
+        """Where the replay of `spec` is, or would be. It shows the policies' names, so they are part of its name."""
+        names = hash_json([policy.name for policy in spec.policies])[:8]
+        return self.root / "replays" / f"{spec.key}-{names}.json.z"
+
+    def put_replay(self, spec: EpisodeSpec, data: bytes) -> None:
+        """Store a replay file."""
+        write_bytes(self.replay_path(spec), data)
+
+    def size(self) -> tuple[int, int]:
+        """(files, bytes) in the cache."""
+        files = [path for path in self.root.rglob("*") if path.is_file()] if self.root.is_dir() else []
+        return len(files), sum(path.stat().st_size for path in files)
+
+    def clear(self) -> None:
+        """Remove everything in the cache; runs keep what they hold."""
+        for name in ("episodes", "configs", "replays", "bundles", "damaged"):
+            with contextlib.suppress(FileNotFoundError):
+                shutil.rmtree(self.root / name)
+
+    def _set_aside(self, path: Path, error: Exception) -> None:
+        target = self.root / "damaged" / f"{path.name}-{os.getpid()}"
+        with contextlib.suppress(FileNotFoundError):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
+        logger.warning("the record %s is damaged (%s); it is set aside as %s and played again", path, error, target)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Let `target` be the same file as `source`, or a copy of it on another file system."""
+    if not _link(source, target):
+        write_bytes(target, source.read_bytes())
+
+
+def _link(source: Path, target: Path) -> bool:
+    """Hard-link; False where that can't be."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        os.link(source, target)
+    except FileExistsError:
+        return True
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP):
+            return False
+        raise StorageError(explain(error, f"linking {target}")) from error
+    return True

@@ -1,0 +1,129 @@
+"""Which episodes: missions × contenders × seeds, in blocks that every contender plays alike.
+
+A block is (mission, seed, assignment). Episode i of a mission has seed + i, and its assignment is the roles' list
+shuffled in place by one `random.Random(seed)`, as `run_multi_episode_rollout` does it, so that DAF's episodes are
+CoGames' own.
+"""
+
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from daf.episodes.spec import EpisodeSpec
+from daf.errors import UsageError
+from daf.game.missions import Mission
+from daf.game.outcome import SLOW_STEP_MS
+from daf.game.policies import Policy
+from daf.game.series import SeriesRequest
+
+logger = logging.getLogger(__name__)
+
+MAX_SEED = 2**31 - 1
+"""The simulator takes seeds of 31 bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """What is evaluated: one policy for all agents, or a team of several.
+
+    counts: agents per policy, or relative shares where they don't add up to a mission's agents.
+    """
+
+    name: str
+    policies: tuple[Policy, ...]
+    counts: tuple[float, ...] = (1,)
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedEpisode:
+    """An episode's place in a plan. index: of the block within its mission, from 0. contender: its position."""
+
+    index: int
+    contender: int
+    spec: EpisodeSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Episodes in the order in which they are played: mission by mission, block by block, each contender in turn."""
+
+    missions: tuple[Mission, ...]
+    contenders: tuple[Contender, ...]
+    episodes: tuple[PlannedEpisode, ...]
+    seed: int
+
+    @property
+    def by_hash(self) -> Mapping[str, Mission]:
+        """The missions by the hash of their config."""
+        return {mission.config_hash: mission for mission in self.missions}
+
+
+def plan_episodes(
+    missions: Sequence[Mission],
+    contenders: Sequence[Contender],
+    *,
+    episodes: int,
+    seed: int,
+    device: str = "cpu",
+    threads: int = 1,
+    action_timeout_ms: int | None = None,
+    slow_step_ms: float = SLOW_STEP_MS,
+    series: SeriesRequest | None = None,
+    first: int = 0,
+) -> Plan:
+    """Plan episodes `first` to `episodes` − 1 of every mission for every contender. Raises `UsageError`."""
+    if episodes < 1:
+        raise UsageError(f"--episodes {episodes} is below 1.")
+    if not missions:
+        raise UsageError("no mission is given. Name one with -m, for example -m arena.")
+    if not contenders:
+        raise UsageError("no policy is given. Name one with -p, for example -p starter.")
+    if not 0 <= seed <= MAX_SEED - episodes:
+        raise UsageError(f"--seed {seed} is outside 0 to {MAX_SEED - episodes} (2^31 - 1, less the episodes).")
+    planned = []
+    for mission in missions:
+        shuffled = [_assignments(contender, mission, episodes, seed) for contender in contenders]
+        for index in range(first, episodes):
+            for position, contender in enumerate(contenders):
+                spec = EpisodeSpec(
+                    mission=mission.name,
+                    config_hash=mission.config_hash,
+                    policies=contender.policies,
+                    assignment=shuffled[position][index],
+                    seed=seed + index,
+                    max_steps=mission.max_steps,
+                    device=device,
+                    threads=threads,
+                    action_timeout_ms=action_timeout_ms,
+                    slow_step_ms=slow_step_ms,
+                    series=series,
+                )
+                planned.append(PlannedEpisode(index, position, spec))
+    return Plan(tuple(missions), tuple(contenders), tuple(planned), seed)
+
+
+def _assignments(contender: Contender, mission: Mission, episodes: int, seed: int) -> list[tuple[int, ...]]:
+    """The assignment of every episode: agents shared out by counts, then shuffled anew each time."""
+    agents = mission.num_agents
+    if len(contender.policies) == 1:
+        return [(0,) * agents] * episodes
+    from metta_alo.scoring import allocate_counts
+
+    counts = [int(count) for count in contender.counts]
+    if sum(contender.counts) != agents:
+        counts = allocate_counts(agents, list(contender.counts))
+        shares = "+".join(str(count) for count in counts)
+        logger.warning("%s has %d agents: the team %s plays there as %s", mission.name, agents, contender.name, shares)
+    if 0 in counts:
+        missing = contender.policies[counts.index(0)].name
+        raise UsageError(
+            f'the team {contender.name} leaves "{missing}" no agent on {mission.name}, which has {agents} agents.'
+        )
+    assignment = [index for index, count in enumerate(counts) for _ in range(count)]
+    generator = random.Random(seed)
+    found = []
+    for _ in range(episodes):
+        generator.shuffle(assignment)
+        found.append(tuple(assignment))
+    return found

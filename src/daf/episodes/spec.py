@@ -1,0 +1,84 @@
+"""What an episode is, completely: from an `EpisodeSpec` follows its result, and from its content its key.
+
+The key is a hash of all that the result follows from, and of nothing else: the mission's whole config, each policy's
+identity (class, arguments, weights and code by content), the assignment, the seed, what is recorded, and the versions
+that played. Names do not enter it; two names for one thing share their records.
+"""
+
+import functools
+import importlib.metadata
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from daf.game.policies import Policy
+from daf.storage.hashing import hash_json
+
+if TYPE_CHECKING:
+    from daf.game.series import SeriesRequest
+
+RECORD_FORMAT = 1
+"""Part of every key. Raise it when the meaning of a record changes."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeSpec:
+    """One episode to play.
+
+    mission: its name, for people; config_hash stands for it. policies: those that play, at least one; assignment: for
+    each agent the index of its policy. seed: of the simulator, and of the map where the config leaves it open.
+    max_steps: the step limit in the config. device, threads: where networks compute; without a network they don't
+    count. action_timeout_ms: enforced limit of one step, None for none. series: what to sample over time.
+    """
+
+    mission: str
+    config_hash: str
+    policies: tuple[Policy, ...]
+    assignment: tuple[int, ...]
+    seed: int
+    max_steps: int
+    device: str = "cpu"
+    threads: int = 1
+    action_timeout_ms: int | None = None
+    slow_step_ms: float = field(default=250, compare=False)
+    series: "SeriesRequest | None" = None
+
+    @property
+    def key(self) -> str:
+        """Hash of everything that the result follows from; the record's name in the cache."""
+        return hash_json(self.content())
+
+    def content(self) -> dict[str, Any]:
+        """What is hashed, as JSON values."""
+        content: dict[str, Any] = {
+            "format": RECORD_FORMAT,
+            "versions": _versions(),
+            "config": self.config_hash,
+            "policies": [policy.identity for policy in self.policies],
+            "assignment": list(self.assignment),
+            "seed": self.seed,
+        }
+        if self.action_timeout_ms is not None:
+            content["action_timeout_ms"] = self.action_timeout_ms
+        if self.series is not None:
+            content["series"] = [
+                self.series.interval,
+                list(self.series.game),
+                list(self.series.agent),
+                self.series.positions,
+            ]
+        if any(policy.network for policy in self.policies):
+            content["torch"] = [importlib.metadata.version("torch"), self.device, self.threads]
+        return content
+
+    @property
+    def name(self) -> str:
+        """The names of the policies that play, with their numbers of agents where there are several."""
+        if len(self.policies) == 1:
+            return self.policies[0].name
+        counts = [self.assignment.count(index) for index in range(len(self.policies))]
+        return "+".join(f"{policy.name}={count}" for policy, count in zip(self.policies, counts, strict=True))
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in ("cogames", "mettagrid")}

@@ -1,0 +1,226 @@
+"""A run's records as tables: DuckDB and Parquet, built whole from the records and replaceable by building them again.
+
+    runs              one row: the run
+    episodes          one row per planned episode, failed ones included
+    episode_policies  one row per episode and policy that played in it
+    agent_metrics     (episode, agent, metric, value): the simulator's counters of each agent at the end
+    game_metrics      (episode, metric, value, time_average)
+
+    views: returns (mission × contender), policy_metrics (mission × policy × metric), failures, slow_steps
+
+The simulator leaves out a counter that never changed; where its name occurs in another episode of the same mission it
+is 0 here.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daf.episodes.plan import Plan
+from daf.episodes.record import EpisodeRecord
+from daf.errors import UsageError
+from daf.storage.atomic import writing
+
+TABLES = ("runs", "episodes", "episode_policies", "agent_metrics", "game_metrics")
+DATABASE = "episodes.duckdb"
+
+_VIEWS = """
+create view returns as
+    select mission, contender, count(*) as episodes, avg(reward_per_agent) as mean, stddev_samp(reward_per_agent) as
+           std, min(reward_per_agent) as lowest, median(reward_per_agent) as median, max(reward_per_agent) as highest,
+           avg(steps) as steps
+    from episodes where status = 'ok' group by all order by mission, mean desc;
+create view policy_metrics as
+    select e.mission, p.name as policy, a.metric, count(*) as agent_episodes, avg(a.value) as mean,
+           stddev_samp(a.value) as std, min(a.value) as lowest, max(a.value) as highest
+    from agent_metrics a join episodes e using (run_id, episode) join episode_policies p using (run_id, episode, policy)
+    group by all order by mission, policy, metric;
+create view failures as
+    select episode, mission, contender, seed, failure_kind, failure_message from episodes where status = 'failed';
+create view slow_steps as
+    select e.mission, p.name as policy, sum(p.steps_measured) as steps, sum(p.slow_steps) as slow,
+           sum(p.mean_step_ms * p.steps_measured) / nullif(sum(p.steps_measured), 0) as mean_ms,
+           max(p.max_step_ms) as max_ms
+    from episode_policies p join episodes e using (run_id, episode) group by all order by mission, policy;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRow:
+    """The row of `runs`."""
+
+    run_id: str
+    operation: str
+    started: str
+    seed: int
+    command: str
+
+
+def build_tables(
+    folder: Path, run: RunRow, plan: Plan, records: Sequence[EpisodeRecord], replays: Mapping[str, str]
+) -> Path:
+    """Write `episodes.duckdb` and a Parquet file per table into `folder`. replays: file by record key."""
+    import duckdb
+    import pandas as pd
+
+    frames = {name: pd.DataFrame(rows) for name, rows in _rows(run, plan, records, replays).items()}
+    with writing(folder / DATABASE) as path:
+        connection = duckdb.connect(str(path))
+        try:
+            for name, columns in _COLUMNS.items():
+                frame = frames[name] if len(frames[name]) else pd.DataFrame(columns=[c.split()[0] for c in columns])
+                connection.register("rows", frame)
+                connection.execute(f"create table {name} ({', '.join(columns)})")
+                names = ", ".join(column.split()[0] for column in columns)
+                connection.execute(f"insert into {name} select {names} from rows")
+                connection.unregister("rows")
+                with writing(folder / f"{name}.parquet") as parquet:
+                    connection.execute(f"copy {name} to '{_quoted(parquet)}' (format parquet)")
+            connection.execute(_VIEWS)
+        finally:
+            connection.close()
+    return folder / DATABASE
+
+
+def query(database: Path, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Run one SQL statement on a run's tables, which it cannot change. Returns column names and rows."""
+    import duckdb
+
+    if not database.is_file():
+        raise UsageError(f"{database.parent} holds no tables ({database.name}).")
+    connection = duckdb.connect(str(database), read_only=True)
+    try:
+        result = connection.execute(sql)
+        names = [column[0] for column in result.description or []]
+        return names, result.fetchall()
+    except duckdb.Error as error:
+        raise UsageError(f"the SQL failed: {error}") from error
+    finally:
+        connection.close()
+
+
+_COLUMNS: dict[str, list[str]] = {
+    "runs": ["run_id varchar", "operation varchar", "started varchar", "seed bigint", "command varchar"],
+    "episodes": [
+        "run_id varchar", "episode integer", "key varchar", "mission varchar", "config_hash varchar", "seed bigint",
+        "block integer", "contender varchar", "status varchar", "cached boolean", "steps integer", "max_steps integer",
+        "agents integer", "reward_total double", "reward_per_agent double", "failure_kind varchar",
+        "failure_message varchar", "replay varchar", "engine varchar", "set_up_seconds double", "play_seconds double",
+    ],
+    "episode_policies": [
+        "run_id varchar", "episode integer", "policy integer", "name varchar", "class varchar", "data varchar",
+        "kwargs varchar", "identity varchar", "agents integer", "reward_total double", "reward_per_agent double",
+        "timeouts integer", "steps_measured bigint", "mean_step_ms double", "max_step_ms double", "slow_steps bigint",
+    ],
+    "agent_metrics": [
+        "run_id varchar", "episode integer", "agent integer", "policy integer", "metric varchar", "value double",
+    ],
+    "game_metrics": [
+        "run_id varchar", "episode integer", "metric varchar", "value double", "time_average double",
+    ],
+}  # fmt: skip
+
+
+def _rows(
+    run: RunRow, plan: Plan, records: Sequence[EpisodeRecord], replays: Mapping[str, str]
+) -> dict[str, list[dict[str, Any]]]:
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
+    rows["runs"].append(
+        {
+            "run_id": run.run_id,
+            "operation": run.operation,
+            "started": run.started,
+            "seed": run.seed,
+            "command": run.command,
+        }
+    )
+    agent_names, game_names = stat_names(records)
+    places = {id(planned.spec): planned for planned in plan.episodes}
+    for episode, record in enumerate(records):
+        planned = places[id(record.spec)]
+        contender = plan.contenders[planned.contender].name
+        key = {"run_id": run.run_id, "episode": episode}
+        rows["episodes"].append({**key, **_episode(record, planned.index, contender, replays)})
+        if not record.ok:
+            continue
+        rows["episode_policies"] += [{**key, **row} for row in _policies(record)]
+        outcome = record.played
+        for agent, stats in enumerate(outcome.agent_stats):
+            policy = record.spec.assignment[agent]
+            for metric in agent_names[record.spec.mission]:
+                value = stats.get(metric, 0.0)
+                rows["agent_metrics"].append({**key, "agent": agent, "policy": policy, "metric": metric, "value":
+        value}) averages = outcome.time_averaged_game_stats
+        for metric in game_names[record.spec.mission]:
+            value, average = outcome.game_stats.get(metric, 0.0), averages.get(metric, 0.0)
+            rows["game_metrics"].append({**key, "metric": metric, "value": value, "time_average": average})
+    return rows
+
+
+def stat_names(records: Sequence[EpisodeRecord]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Per mission the names of the agents' and of the game's counters that occur in any of its episodes."""
+    agents: dict[str, set[str]] = {}
+    games: dict[str, set[str]] = {}
+    for record in records:
+        if record.outcome is None:
+            continue
+        agent = agents.setdefault(record.spec.mission, set())
+        for stats in record.outcome.agent_stats:
+            agent.update(stats)
+        game = games.setdefault(record.spec.mission, set())
+        game.update(record.outcome.game_stats, record.outcome.time_averaged_game_stats)
+    return {m: sorted(names) for m, names in agents.items()}, {m: sorted(names) for m, names in games.items()}
+
+
+def _episode(record: EpisodeRecord, block: int, contender: str, replays: Mapping[str, str]) -> dict[str, Any]:
+    spec, outcome, failure, measured = record.spec, record.outcome, record.failure, record.measurement
+    return {
+        "key": spec.key,
+        "mission": spec.mission,
+        "config_hash": spec.config_hash,
+        "seed": spec.seed,
+        "block": block,
+        "contender": contender,
+        "status": "ok" if outcome is not None else "failed",
+        "cached": record.cached,
+        "steps": outcome.steps if outcome else None,
+        "max_steps": spec.max_steps,
+        "agents": len(spec.assignment),
+        "reward_total": sum(outcome.rewards) if outcome else None,
+        "reward_per_agent": record.reward_per_agent() if outcome else None,
+        "failure_kind": failure.kind if failure else None,
+        "failure_message": failure.message if failure else None,
+        "replay": replays.get(spec.key),
+        "engine": measured.engine if measured else None,
+        "set_up_seconds": measured.set_up_seconds if measured else None,
+        "play_seconds": measured.play_seconds if measured else None,
+    }
+
+
+def _policies(record: EpisodeRecord) -> Iterator[dict[str, Any]]:
+    outcome = record.played
+    for index, policy in enumerate(record.spec.policies):
+        agents = record.agents_of(index)
+        latency = outcome.latencies[index] if index < len(outcome.latencies) else None
+        yield {
+            "policy": index,
+            "name": policy.name,
+            "class": policy.class_path,
+            "data": policy.data_path,
+            "kwargs": json.dumps(policy.kwargs),
+            "identity": policy.identity,
+            "agents": len(agents),
+            "reward_total": sum(outcome.rewards[agent] for agent in agents),
+            "reward_per_agent": record.reward_per_agent(index) if agents else None,
+            "timeouts": sum(outcome.timeouts[agent] for agent in agents),
+            "steps_measured": latency.count if latency else None,
+            "mean_step_ms": latency.total_ns / latency.count / 1e6 if latency and latency.count else None,
+            "max_step_ms": latency.max_ns / 1e6 if latency else None,
+            "slow_steps": latency.slow if latency else None,
+        }
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")

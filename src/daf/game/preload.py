@@ -1,0 +1,11 @@
+"""Imported by the fork server: what every episode needs, so that a new worker starts warm."""
+
+import mettagrid.policy.policy_env_interface
+import mettagrid.runner.rollout
+import mettagrid.simulator.replay_log_writer
+
+from daf.game import compat, reference_rollout, rollout, series
+
+compat.install()
+
+__all__ = ["mettagrid", "reference_rollout", "rollout", "series"]
