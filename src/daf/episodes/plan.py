@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from daf.episodes.spec import EpisodeSpec
 from daf.errors import UsageError
 from daf.game.missions import Mission
-from daf.game.outcome import SLOW_STEP_MS
+from daf.game.outcome import SLOW_STEP_MS, SeriesRequest
 from daf.game.policies import Policy
-from daf.game.series import SeriesRequest
 
 logger = logging.getLogger(__name__)
 

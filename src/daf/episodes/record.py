@@ -23,7 +23,10 @@ class DamagedRecord(DataError):
 
 @dataclass(frozen=True, slots=True)
 class EpisodeFailure:
-    """Why an episode has no result. kind: policy (it raised), time-out, crash (its process died), set-up."""
+    """Why an episode has no result.
+
+    kind: policy (it raised), time-out, crash (its process died), reward (not a finite number).
+    """
 
     kind: str
     message: str

@@ -6,6 +6,7 @@ built once for each mission in a worker, so that weights of another shape are re
 """
 
 import logging
+import math
 import platform
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -47,9 +48,14 @@ class EpisodeTask:
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """A plan that was run. records: in plan order, every episode once. stopped: why it ended early, where it did."""
+    """A plan that was run.
+
+    planned, records: the episodes that were read, played or tried, in plan order. stopped: why it ended early, where it
+    did; the episodes after that are in neither.
+    """
 
     plan: Plan
+    planned: tuple[PlannedEpisode, ...]
     records: tuple[EpisodeRecord, ...]
     stopped: str | None = None
 
@@ -121,7 +127,9 @@ def run_plan(
         for twin in positions[1:]:
             found[twin] = replace(first, spec=plan.episodes[twin].spec, cached=first.ok)
             _tell(on_record, found[twin])
-    return RunResult(plan, tuple(found[position] for position in sorted(found)), stopped)
+    order = sorted(found)
+    places = tuple(plan.episodes[position] for position in order)
+    return RunResult(plan, places, tuple(found[position] for position in order), stopped)
 
 
 def record_replays(
@@ -231,7 +239,11 @@ def _config(path: Path) -> "MettaGridConfig":
 
 def _record(spec: EpisodeSpec, done: Done[Played]) -> EpisodeRecord:
     if done.value is not None:
-        return from_played(spec, done.value, platform.node())
+        odd = [agent for agent, reward in enumerate(done.value.outcome.rewards) if not math.isfinite(reward)]
+        if not odd:
+            return from_played(spec, done.value, platform.node())
+        rewards = ", ".join(f"agent {agent}: {done.value.outcome.rewards[agent]}" for agent in odd)
+        return EpisodeRecord(spec, None, EpisodeFailure("reward", f"its rewards are no finite numbers ({rewards})"))
     failure = done.failure or Failure("error", "it returned nothing")
     kind = "policy" if failure.kind == "error" else failure.kind
     return EpisodeRecord(spec, None, EpisodeFailure(kind, failure.message, failure.traceback))

@@ -8,13 +8,11 @@ that played. Names do not enter it; two names for one thing share their records.
 import functools
 import importlib.metadata
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from daf.game.outcome import SLOW_STEP_MS, SeriesRequest
 from daf.game.policies import Policy
 from daf.storage.hashing import hash_json
-
-if TYPE_CHECKING:
-    from daf.game.series import SeriesRequest
 
 RECORD_FORMAT = 1
 """Part of every key. Raise it when the meaning of a record changes."""
@@ -39,8 +37,8 @@ class EpisodeSpec:
     device: str = "cpu"
     threads: int = 1
     action_timeout_ms: int | None = None
-    slow_step_ms: float = field(default=250, compare=False)
-    series: "SeriesRequest | None" = None
+    slow_step_ms: float = field(default=SLOW_STEP_MS, compare=False)
+    series: SeriesRequest | None = None
 
     @property
     def key(self) -> str:

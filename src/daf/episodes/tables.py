@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daf.episodes.plan import Plan
 from daf.episodes.record import EpisodeRecord
+from daf.episodes.run import RunResult
 from daf.errors import UsageError
 from daf.storage.atomic import writing
 
@@ -58,14 +58,12 @@ class RunRow:
     command: str
 
 
-def build_tables(
-    folder: Path, run: RunRow, plan: Plan, records: Sequence[EpisodeRecord], replays: Mapping[str, str]
-) -> Path:
-    """Write `episodes.duckdb` and a Parquet file per table into `folder`. replays: file by record key."""
+def build_tables(folder: Path, run: RunRow, result: RunResult, replays: Mapping[str, str] | None = None) -> Path:
+    """Write `episodes.duckdb` and a Parquet file per table into `folder`. replays: file name by record key."""
     import duckdb
     import pandas as pd
 
-    frames = {name: pd.DataFrame(rows) for name, rows in _rows(run, plan, records, replays).items()}
+    frames = {name: pd.DataFrame(rows) for name, rows in _rows(run, result, replays or {}).items()}
     with writing(folder / DATABASE) as path:
         connection = duckdb.connect(str(path))
         try:
@@ -123,9 +121,7 @@ _COLUMNS: dict[str, list[str]] = {
 }  # fmt: skip
 
 
-def _rows(
-    run: RunRow, plan: Plan, records: Sequence[EpisodeRecord], replays: Mapping[str, str]
-) -> dict[str, list[dict[str, Any]]]:
+def _rows(run: RunRow, result: RunResult, replays: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
     rows: dict[str, list[dict[str, Any]]] = {name: [] for name in TABLES}
     rows["runs"].append(
         {
@@ -136,11 +132,9 @@ def _rows(
             "command": run.command,
         }
     )
-    agent_names, game_names = stat_names(records)
-    places = {id(planned.spec): planned for planned in plan.episodes}
-    for episode, record in enumerate(records):
-        planned = places[id(record.spec)]
-        contender = plan.contenders[planned.contender].name
+    agent_names, game_names = stat_names(result.records)
+    for episode, (planned, record) in enumerate(zip(result.planned, result.records, strict=True)):
+        contender = result.plan.contenders[planned.contender].name
         key = {"run_id": run.run_id, "episode": episode}
         rows["episodes"].append({**key, **_episode(record, planned.index, contender, replays)})
         if not record.ok:
@@ -151,8 +145,9 @@ def _rows(
             policy = record.spec.assignment[agent]
             for metric in agent_names[record.spec.mission]:
                 value = stats.get(metric, 0.0)
-                rows["agent_metrics"].append({**key, "agent": agent, "policy": policy, "metric": metric, "value":
-        value}) averages = outcome.time_averaged_game_stats
+                row = {**key, "agent": agent, "policy": policy, "metric": metric, "value": value}
+                rows["agent_metrics"].append(row)
+        averages = outcome.time_averaged_game_stats
         for metric in game_names[record.spec.mission]:
             value, average = outcome.game_stats.get(metric, 0.0), averages.get(metric, 0.0)
             rows["game_metrics"].append({**key, "metric": metric, "value": value, "time_average": average})

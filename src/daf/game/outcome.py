@@ -29,6 +29,16 @@ class Latencies:
 
 
 @dataclass(frozen=True, slots=True)
+class SeriesRequest:
+    """What to sample. interval: steps between samples, >= 1. game, agent: names of stats. positions: of every agent."""
+
+    interval: int
+    game: tuple[str, ...] = ()
+    agent: tuple[str, ...] = ()
+    positions: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
     """Named values over the episode, sampled every `interval` steps (after step `interval`, 2·`interval`, …).
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from daf.errors import UsageError, unknown
 from daf.game import compat
-from daf.game.outcome import SLOW_STEP_MS, Outcome
+from daf.game.outcome import SLOW_STEP_MS, Outcome, SeriesRequest
 from daf.game.policies import Policy
 from daf.game.policy_loading import build
 from daf.game.seeding import own_generators, seed_everything
@@ -23,8 +23,6 @@ from daf.storage.hashing import hash_bytes
 if TYPE_CHECKING:
     from mettagrid import MettaGridConfig
     from mettagrid.policy.policy import MultiAgentPolicy
-
-    from daf.game.series import SeriesRequest
 
 ENGINES = ("auto", "reference")
 
@@ -45,7 +43,7 @@ class Play:
     threads: int = 1
     action_timeout_ms: int | None = None
     slow_step_ms: float = SLOW_STEP_MS
-    series: "SeriesRequest | None" = None
+    series: SeriesRequest | None = None
     replay: bool = False
     engine: str = "auto"
 

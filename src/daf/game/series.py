@@ -1,24 +1,13 @@
 """Time series of an episode: named stats and positions, sampled at an interval while it is played."""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mettagrid.simulator.interface import SimulatorEventHandler
 
-from daf.game.outcome import Positions, Series
+from daf.game.outcome import Positions, Series, SeriesRequest
 
 if TYPE_CHECKING:
     from mettagrid.simulator.simulator import Simulation
-
-
-@dataclass(frozen=True, slots=True)
-class SeriesRequest:
-    """What to sample. interval: steps between samples, >= 1. game, agent: names of stats. positions: of every agent."""
-
-    interval: int
-    game: tuple[str, ...] = ()
-    agent: tuple[str, ...] = ()
-    positions: bool = False
 
 
 class SeriesRecorder(SimulatorEventHandler):
