@@ -1,0 +1,45 @@
+"""Configuration: checked classes, strict files, and values that know where they came from."""
+
+from daf.config.base import ConfigModel
+from daf.config.effective import Effective, EffectiveValue, effective_config
+from daf.config.gpu import apply_gpu_settings
+from daf.config.loading import daf_load_config
+from daf.config.manager import (
+    DAFConfigManager,
+    create_development_config,
+    create_production_config,
+    load_config_from_environment,
+)
+from daf.config.operations import (
+    DAFComparisonConfig,
+    DAFDeploymentConfig,
+    DAFParameterRange,
+    DAFPipelineConfig,
+    DAFSweepConfig,
+    DAFTournamentConfig,
+    DAFTrainingConfig,
+    DAFVariantConfig,
+)
+from daf.config.settings import DAFConfig
+
+__all__ = [
+    "ConfigModel",
+    "DAFComparisonConfig",
+    "DAFConfig",
+    "DAFConfigManager",
+    "DAFDeploymentConfig",
+    "DAFParameterRange",
+    "DAFPipelineConfig",
+    "DAFSweepConfig",
+    "DAFTournamentConfig",
+    "DAFTrainingConfig",
+    "DAFVariantConfig",
+    "Effective",
+    "EffectiveValue",
+    "apply_gpu_settings",
+    "create_development_config",
+    "create_production_config",
+    "daf_load_config",
+    "effective_config",
+    "load_config_from_environment",
+]

@@ -1,0 +1,222 @@
+"""The configuration of each operation: what a sweep, a comparison, a training run, … is asked to do.
+
+A class here says which values can be; that the names in them (missions, policies, metrics) exist is for the operation
+to find out, before it begins.
+"""
+
+from typing import Annotated, ClassVar, Literal, get_args
+
+from pydantic import Discriminator, Field, StringConstraints, Tag, field_validator, model_validator
+
+from daf.config.base import ConfigModel, PathField
+from daf.errors import unknown
+
+Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Scalar = bool | int | float | str
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class DAFTrainingConfig(ConfigModel):
+    """One PPO training run."""
+
+    kind: ClassVar[str] = "training"
+
+    experiment_name: Name = "training"
+    mission: Name | None = Field(None, description="Mission to train on; None where the operation around it names one.")
+    policy: Name | None = Field(None, description="Policy to train; None where the operation around it names one.")
+    total_timesteps: int = Field(1_000_000, ge=1, description="Agent steps in all.")
+    learning_rate: float = Field(3e-4, gt=0, le=1)
+    gamma: float = Field(0.99, ge=0, le=1, description="Discount per step.")
+    gae_lambda: float = Field(0.95, ge=0, le=1, description="Of generalised advantage estimation.")
+    clip_range: float = Field(
+        0.2, gt=0, le=10, description="PPO's bound on the ratio of new to old probability, minus 1."
+    )
+    n_epochs: int = Field(10, ge=1, le=1000, description="Passes over each batch.")
+    n_steps: int = Field(2048, ge=1, description="Steps collected per environment before an update.")
+    batch_size: int = Field(64, ge=1, description="Agent steps per gradient step.")
+    num_envs: int = Field(1, ge=1, description="Environments side by side.")
+    num_workers: int = Field(1, ge=1, description="Processes that step them.")
+    use_distributed: bool = Field(False, description="Train on several processes or machines.")
+    eval_frequency: int = Field(100_000, ge=1, description="Agent steps between evaluations.")
+    eval_episodes: int = Field(10, ge=1, description="Episodes per evaluation.")
+    checkpoint_frequency: int = Field(100_000, ge=1, description="Agent steps between checkpoints.")
+    keep_last_checkpoints: int = Field(5, ge=1, description="Checkpoints kept; the oldest go first.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    seed: Seed = 42
+
+
+class DAFParameterRange(ConfigModel):
+    """A hyperparameter's range in a search space: numbers from `min` to `max`, both included."""
+
+    type: Literal["float", "int"] = "float"
+    min: float
+    max: float
+    log: bool = Field(False, description="Uniform in the logarithm.")
+    step: float | None = Field(None, gt=0, description="Only min, min + step, min + 2·step, …")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "DAFParameterRange":
+        if self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+        if self.log and self.min <= 0:
+            raise ValueError(f"log needs a min above 0, not {self.min:g}")
+        if self.log and self.step is not None:
+            raise ValueError("log and step exclude each other")
+        if self.type == "int" and not all(v is None or v == int(v) for v in (self.min, self.max, self.step)):
+            raise ValueError("type int needs whole numbers for min, max and step")
+        return self
+
+
+Choices = Annotated[list[Scalar], Field(min_length=1)]
+Parameter = Annotated[
+    Annotated[Choices, Tag("choices")] | Annotated[DAFParameterRange, Tag("range")],
+    Discriminator(lambda value: "choices" if isinstance(value, list) else "range"),
+]
+
+
+class DAFSweepConfig(ConfigModel):
+    """A search over hyperparameters; without `training` its trials only evaluate."""
+
+    kind: ClassVar[str] = "sweep"
+
+    name: Name
+    description: str = ""
+    missions: list[Name] = Field(min_length=1)
+    policy_class_path: Name = Field(description="A policy string.")
+    search_space: dict[str, Parameter] = Field(min_length=1, description="A list of choices, or a range, per name.")
+    strategy: Literal["grid", "random", "bayesian"] = "grid"
+    num_trials: int = Field(10, ge=1)
+    episodes_per_trial: int = Field(3, ge=1)
+    max_steps_per_episode: int = Field(1000, ge=1)
+    seed: Seed = 42
+    objective_metric: Name = "reward"
+    optimize_direction: Literal["maximize", "minimize"] = "maximize"
+    checkpoint_best_n: int = Field(3, ge=0, description="Checkpoints kept, of the best trials.")
+    training: DAFTrainingConfig | None = None
+
+    @model_validator(mode="after")
+    def _grid_is_finite(self) -> "DAFSweepConfig":
+        for name, parameter in self.search_space.items():
+            if self.strategy == "grid" and isinstance(parameter, DAFParameterRange) and parameter.step is None:
+                raise ValueError(f"search_space.{name}: strategy grid needs a step in a range, or a list of choices")
+        return self
+
+
+class DAFComparisonConfig(ConfigModel):
+    """Policies against each other on identical episodes."""
+
+    kind: ClassVar[str] = "comparison"
+
+    name: Name
+    policies: list[Name] = Field(min_length=1)
+    policy_weights: dict[str, PathField] = Field(default_factory=dict, description="Weights file per policy string.")
+    missions: list[Name] = Field(min_length=1)
+    episodes_per_mission: int = Field(5, ge=1)
+    max_steps_per_episode: int = Field(1000, ge=1)
+    seed: Seed = 42
+    significance_level: float = Field(0.05, gt=0, lt=1)
+    bootstrap_samples: int = Field(1000, ge=1)
+    generate_html_report: bool = True
+    save_raw_results: bool = True
+
+    @model_validator(mode="after")
+    def _weights_belong(self) -> "DAFComparisonConfig":
+        for policy in self.policy_weights:
+            if policy not in self.policies:
+                raise ValueError(f"policy_weights: {unknown('policy', policy, self.policies)}".rstrip("."))
+        return self
+
+
+class DAFVariantConfig(ConfigModel):
+    """Which variants of a mission to play."""
+
+    kind: ClassVar[str] = "variant"
+
+    variant_names: list[Name] = Field(min_length=1)
+    difficulty: Name | None = None
+    num_cogs: int | None = Field(None, ge=1)
+
+
+def _url(value: str | None) -> str | None:
+    if value is not None and not (value.startswith(("http://", "https://")) and len(value.split("://", 1)[1]) > 0):
+        raise ValueError(f'"{value}" is no URL; it must begin with http:// or https://')
+    return value
+
+
+class DAFDeploymentConfig(ConfigModel):
+    """What to package and check, and where to release it."""
+
+    kind: ClassVar[str] = "deployment"
+
+    policy_name: Name
+    policy_class_path: Name
+    weights_path: PathField | None = None
+    deployment_endpoint: str | None = None
+    authentication_server: str | None = None
+    season: Name | None = None
+    validation_mode: Literal["local", "docker", "skip"] = "local"
+    setup_script: PathField | None = None
+    validation_missions: list[Name] = Field(default_factory=list)
+    validation_success_threshold: float = Field(0.5, ge=0, le=1)
+    version: Name = "1.0.0"
+    enable_rollback: bool = True
+    keep_previous_versions: int = Field(3, ge=0)
+
+    _urls = field_validator("deployment_endpoint", "authentication_server")(_url)
+
+
+class DAFTournamentConfig(ConfigModel):
+    """A submission to a season."""
+
+    kind: ClassVar[str] = "tournament"
+
+    server_url: str | None = Field(None, description="None: CoGames' own server.")
+    season: Name | None = None
+    submission_name: Name
+    auto_validate: bool = True
+    validation_episodes: int = Field(5, ge=1)
+
+    _urls = field_validator("server_url")(_url)
+
+
+Stage = Literal["training", "sweep", "evaluation", "comparison", "deployment"]
+
+
+class DAFPipelineConfig(ConfigModel):
+    """Operations one after the other; each stage named needs its section."""
+
+    kind: ClassVar[str] = "pipeline"
+
+    name: Name
+    description: str = ""
+    stages: list[Stage] = Field(min_length=1)
+    training_config: DAFTrainingConfig | None = None
+    sweep_config: DAFSweepConfig | None = None
+    evaluation_config: DAFComparisonConfig | None = None
+    comparison_config: DAFComparisonConfig | None = None
+    deployment_config: DAFDeploymentConfig | None = None
+    stop_on_failure: bool = True
+    parallel_stages: bool = False
+    notify_on_completion: bool = False
+
+    @model_validator(mode="after")
+    def _sections_are_there(self) -> "DAFPipelineConfig":
+        sections: dict[str, ConfigModel | None] = {stage: getattr(self, f"{stage}_config") for stage in get_args(Stage)}
+        for stage, section in sections.items():
+            if section is None and stage in self.stages:
+                raise ValueError(f'the stage "{stage}" needs a section {stage}_config')
+            if section is not None and stage not in self.stages:
+                raise ValueError(f'{stage}_config is there, but "{stage}" is not among the stages {self.stages}')
+        return self
+
+
+OPERATION_CONFIGS: dict[str, type[ConfigModel]] = {
+    "training": DAFTrainingConfig,
+    "sweep": DAFSweepConfig,
+    "comparison": DAFComparisonConfig,
+    "deployment": DAFDeploymentConfig,
+    "tournament": DAFTournamentConfig,
+    "variant": DAFVariantConfig,
+    "pipeline": DAFPipelineConfig,
+}
+"""Every operation's class by its `kind`, which is also the name of its section."""

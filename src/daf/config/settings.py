@@ -1,0 +1,59 @@
+"""`DAFConfig`: where DAF writes and how much of the machine it takes, whatever the operation."""
+
+import os
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from daf.config.base import ConfigModel, PathField
+
+
+class DAFConfig(ConfigModel):
+    """The settings that all operations share.
+
+    `checkpoint_dir` and `experiments_log_path` hang off `output_dir` where they are relative; written with `output_dir`
+    in front they mean the same place.
+    """
+
+    kind: ClassVar[str] = "config"
+
+    output_dir: PathField = Field(Path("daf_output"), description="Where run folders go.")
+    checkpoint_dir: PathField = Field(Path("checkpoints"), description="Where checkpoints that outlive their run go.")
+    max_checkpoints_to_keep: int = Field(5, ge=1, description="Checkpoints kept per run; the oldest go first.")
+    organize_by_operation: bool = Field(
+        True, description="OPERATION/SESSION folders; otherwise SESSION/OPERATION, all of one session together."
+    )
+    max_parallel_jobs: int = Field(4, ge=1, le=4096, description="Most worker processes where --jobs is auto.")
+    enable_gpu: bool = Field(True, description="Whether a GPU may be used.")
+    gpu_memory_fraction: float = Field(
+        0.8, gt=0, le=1, description="Share of each GPU's memory that a process may take."
+    )
+    verbose: bool = Field(False, description="Say more on the terminal (stderr).")
+    log_to_file: bool = Field(True, description="Write JSON lines into the run folder's logs/.")
+    monitor_system_stats: bool = Field(True, description="Sample CPU and memory of a run into its stats/system.jsonl.")
+    track_experiments: bool = Field(True, description="Append every run's start and end to the experiments log.")
+    experiments_log_path: PathField = Field(
+        Path("experiments.jsonl"), description="That log: one JSON object per line."
+    )
+
+    @field_validator("checkpoint_dir", "experiments_log_path")
+    @classmethod
+    def _hang_off_output_dir(cls, value: Path, info: ValidationInfo) -> Path:
+        base: Path = info.data.get("output_dir", Path("daf_output"))
+        return value if value.is_absolute() or value.is_relative_to(base) else base / value
+
+    def replace(self, **fields: object) -> "DAFConfig":
+        """A checked copy with other values; a new `output_dir` takes the paths that hang off the old one along."""
+        if "output_dir" in fields:
+            for name in ("checkpoint_dir", "experiments_log_path"):
+                path: Path = getattr(self, name)
+                if path.is_relative_to(self.output_dir):
+                    fields.setdefault(name, path.relative_to(self.output_dir))
+        return super().replace(**fields)
+
+    def parallel_jobs(self) -> int:
+        """Worker processes for `--jobs auto`: the cores that this process may use, at most `max_parallel_jobs`."""
+        affinity = getattr(os, "sched_getaffinity", None)
+        cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+        return max(1, min(cores, self.max_parallel_jobs))

@@ -1,0 +1,291 @@
+"""YAML and JSON that mean one thing, with the line of everything.
+
+`load_yaml(path)` gives the value of a file as plain Python (dict, list, str, int, float, bool, None) under YAML 1.2's
+core rules: `1e-4` is a float, `yes` and `010` are what they look like (text, ten). Refused, with `file:line`: tabs in front
+of content, a key given twice (both lines), tags such as `!!python/…`, merge keys, several documents, empty files,
+other encodings than UTF-8, nesting, size and alias expansion beyond the bounds below. Every refusal is a
+`ConfigError`.
+
+`read_document` gives the value together with the line of every part, for whoever must point at a field afterwards.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from daf.errors import ConfigError, StorageError
+from daf.storage.atomic import explain
+
+MAX_BYTES = 8 * 1024 * 1024
+"""Largest file that is read; a mission's whole config is 1.6 MB."""
+MAX_DEPTH = 64
+"""Deepest nesting of mappings and sequences."""
+MAX_VALUES = 1_000_000
+"""Most values after aliases are expanded, so that a small file cannot fill the memory."""
+
+KeyPath = tuple[str | int, ...]
+"""Where a value stands: keys of mappings and indices of sequences, from the root."""
+
+_INTEGER = re.compile(r"[-+]?[0-9]+\Z|0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
+_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
+_WORDS: dict[str, float | bool | None] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), float("inf")),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), float("-inf")),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), float("nan")),
+}
+_STRING_TAG = "tag:yaml.org,2002:str"
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file's value, and the line (from 1) at which each of its parts begins, by `KeyPath`."""
+
+    name: str
+    value: Any
+    lines: Mapping[KeyPath, int] = field(default_factory=dict)
+
+    def where(self, path: KeyPath = ()) -> str:
+        """`name:line` of the part at `path`, or of the nearest part around it; only the name where no line is known."""
+        for length in range(len(path), -1, -1):
+            line = self.lines.get(path[:length])
+            if line is not None:
+                return f"{self.name}:{line}"
+        return self.name
+
+
+def load_yaml(path: str | Path) -> Any:
+    """The value of the YAML file at `path`.
+
+    Raises `ConfigError` for its content, `StorageError` where it can't be read.
+    """
+    return parse_yaml(read_text(path), name=str(path)).value
+
+
+def read_document(path: str | Path) -> Document:
+    """The YAML file at `path`, or JSON where it is called `*.json`, with lines.
+
+    Raises `ConfigError`, `StorageError`.
+    """
+    text = read_text(path)
+    parse = parse_json if Path(path).suffix.lower() == ".json" else parse_yaml
+    return parse(text, name=str(path))
+
+
+def read_text(path: str | Path) -> str:
+    """The file's text, at most `MAX_BYTES`, UTF-8 with or without a mark. Raises `ConfigError`, `StorageError`."""
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise StorageError(explain(error, f"reading {path}")) from error
+    if len(data) > MAX_BYTES:
+        raise ConfigError(f"{path}: larger than {MAX_BYTES // 1024**2} MiB, the most that is read as configuration.")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise ConfigError(
+            f"{path}:{line}: not UTF-8 (byte 0x{data[error.start]:02x}). Save the file as UTF-8."
+        ) from error
+
+
+def parse_yaml(text: str, *, name: str = "<text>") -> Document:
+    """`text` as one YAML document; `name` stands for the file in messages. Raises `ConfigError`."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if "\t" in line[: len(line) - len(line.lstrip())] and line.strip():
+            raise ConfigError(f"{name}:{number}: a tab in front of the content. Indent with spaces.")
+    return _Builder(name).document(text)
+
+
+def parse_json(text: str, *, name: str = "<text>") -> Document:
+    """`text` as strict JSON: no key twice, no NaN. Raises `ConfigError`."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                raise ConfigError(f'{name}: the key "{key}" stands twice in one object. Keep one of them.')
+            found[key] = value
+        return found
+
+    def no_constant(constant: str) -> float:
+        raise ConfigError(f"{name}: {constant} is not JSON. Write null, or leave the field out.")
+
+    if not text.strip():
+        raise ConfigError(f"{name}: the file is empty.")
+    try:
+        value = json.loads(text, object_pairs_hook=unique, parse_constant=no_constant)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{name}:{error.lineno}: not JSON: {error.msg} (column {error.colno}).") from error
+    except RecursionError as error:
+        raise ConfigError(f"{name}: nested too deep for a configuration.") from error
+    try:  # JSON is YAML but for its tabs, which a JSON string cannot hold: the YAML events know the lines.
+        lines = _Builder(name).document(text.replace("\t", " ")).lines
+    except ConfigError:
+        lines = {}  # JSON that YAML reads otherwise (some escapes): messages then name the file without a line
+    return Document(name, value, lines)
+
+
+def plain_scalar(text: str) -> str | int | float | bool | None:
+    """What unquoted `text` means under YAML 1.2's core rules."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if _INTEGER.match(text):
+        return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
+    if _FLOAT.match(text):
+        return float(text)
+    return text
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes every text that either YAML 1.1 or 1.2 would read as something else, and repeats instead of aliasing."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+for _first in "-+.0123456789":
+    _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, [_first])
+    _Dumper.add_implicit_resolver("tag:yaml.org,2002:int", _INTEGER, [_first])
+
+
+def dump_yaml(value: Any) -> str:
+    """Plain Python data as YAML that reads back to the same under any YAML version, keys in their order."""
+    text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    return text
+
+
+class _Builder:
+    """Turns a parser's events into a `Document`; events, since composing nodes overflows the stack on deep nesting."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.lines: dict[KeyPath, int] = {}
+        self.anchors: dict[str, Any] = {}
+        self.values = 0
+
+    def document(self, text: str) -> Document:
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        events: Iterator[Any] = yaml.parse(text, Loader=loader)
+        try:
+            value: Any = None
+            documents = 0
+            for event in events:
+                if isinstance(event, yaml.DocumentStartEvent):
+                    documents += 1
+                    if documents > 1:
+                        self.refuse(event, "a second document begins. Keep one per file.")
+                    value = self.value(next(events), events, ())
+        except yaml.YAMLError as error:
+            raise ConfigError(self.sentence(error)) from error
+        if documents == 0 or (value is None and not _has_content(text)):
+            raise ConfigError(f"{self.name}: the file is empty.")
+        return Document(self.name, value, self.lines)
+
+    def value(self, event: Any, events: Iterator[Any], path: KeyPath) -> Any:
+        self.values += 1
+        if self.values > MAX_VALUES:
+            self.refuse(event, f"more than {MAX_VALUES} values.")
+        if len(path) > MAX_DEPTH:
+            self.refuse(event, f"nested deeper than {MAX_DEPTH} levels.")
+        self.lines.setdefault(path, event.start_mark.line + 1)
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor is None or event.anchor not in self.anchors:
+                self.refuse(event, f'no anchor "{event.anchor}" stands completely before this alias.')
+            return self.copied(event, self.anchors[event.anchor])
+        result: Any
+        if isinstance(event, yaml.ScalarEvent):
+            result = self.scalar(event)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            self.known_tag(event, "seq")
+            result = []
+            while not isinstance(item := next(events), yaml.SequenceEndEvent):
+                result.append(self.value(item, events, (*path, len(result))))
+        else:
+            self.known_tag(event, "map")
+            result = self.mapping(events, path)
+        if event.anchor is not None:
+            self.anchors[event.anchor] = result
+        return result
+
+    def mapping(self, events: Iterator[Any], path: KeyPath) -> dict[Any, Any]:
+        result: dict[Any, Any] = {}
+        first: dict[Any, int] = {}
+        while not isinstance(event := next(events), yaml.MappingEndEvent):
+            if not isinstance(event, yaml.ScalarEvent):
+                self.refuse(event, "a key must be text or a number.")
+            key = self.scalar(event)
+            line = event.start_mark.line + 1
+            if key == "<<":
+                self.refuse(event, "merge keys (<<) are not read. Write the fields out.")
+            if key in first:
+                inside = f" in {dotted(path)}" if path else ""
+                self.refuse(
+                    event, f'the key "{key}"{inside} stands already at {self.name}:{first[key]}. Keep one of them.'
+                )
+            first[key] = line
+            self.lines[(*path, key)] = line
+            result[key] = self.value(next(events), events, (*path, key))
+        return result
+
+    def scalar(self, event: Any) -> Any:
+        text: str = event.value
+        if event.tag in (None, "!") and event.implicit[0]:
+            return plain_scalar(text)
+        if event.tag in (None, "!", _STRING_TAG):
+            return text
+        return self.refuse(event, f"the tag {_shown(event.tag)} is not read. Leave tags out; quote what shall be text.")
+
+    def known_tag(self, event: Any, kind: str) -> None:
+        if event.tag not in (None, "!", f"tag:yaml.org,2002:{kind}"):
+            self.refuse(event, f"the tag {_shown(event.tag)} is not read. Leave tags out.")
+
+    def copied(self, event: Any, value: Any) -> Any:
+        self.values += 1
+        if self.values > MAX_VALUES:
+            self.refuse(event, f"aliases expand to more than {MAX_VALUES} values.")
+        if isinstance(value, dict):
+            return {key: self.copied(event, part) for key, part in value.items()}
+        if isinstance(value, list):
+            return [self.copied(event, part) for part in value]
+        return value
+
+    def refuse(self, event: Any, what: str) -> Any:
+        raise ConfigError(f"{self.name}:{event.start_mark.line + 1}: {what}")
+
+    def sentence(self, error: yaml.YAMLError) -> str:
+        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error).strip()
+        if mark is None:
+            return f"{self.name}: not YAML: {problem}."
+        if "cannot start any token" in problem and "\t" in _line(mark):
+            return f"{self.name}:{mark.line + 1}: a tab in front of the content. Indent with spaces."
+        return f"{self.name}:{mark.line + 1}: not YAML: {problem} (column {mark.column + 1})."
+
+
+def dotted(path: KeyPath) -> str:
+    """`path` as people write it: `stages[2].name`."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else str(part))
+    return text
+
+
+def _has_content(text: str) -> bool:
+    return any(line.strip() and not line.lstrip().startswith(("#", "---", "...", "%")) for line in text.splitlines())
+
+
+def _shown(tag: str) -> str:
+    return tag.replace("tag:yaml.org,2002:", "!!")
+
+
+def _line(mark: Any) -> str:
+    return getattr(mark, "buffer", None) or "\t"
