@@ -340,3 +340,36 @@ def _game(name: str) -> "CoGame":
 def _first_line(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0]
+
+
+def with_max_steps(mission: Mission, max_steps: int) -> Mission:
+    """`mission` with another step limit, and a name that says so."""
+    if max_steps < 1:
+        raise MissionError(f"max_steps={max_steps} is below 1.")
+    if mission.max_steps == max_steps:
+        return mission
+    config = mission.config.model_copy(deep=True)
+    config.game.max_steps = max_steps
+    head, *entries = mission.name.split(",")
+    options = [entry for entry in entries if not entry.startswith("max_steps=")]
+    return _mission(",".join([head, *options, f"max_steps={max_steps}"]), mission.game, config)
+
+
+def facts(mission: Mission) -> dict[str, Any]:
+    """What a mission's config says, for people: agents, steps, map, actions, resources, objects, observations."""
+    game = mission.config.game
+    builder = game.map_builder
+    size = [getattr(builder, "width", None), getattr(builder, "height", None)]
+    return {
+        "agents": mission.num_agents,
+        "max_steps": mission.max_steps,
+        "map_builder": type(builder).__qualname__.removesuffix("Config").removesuffix(".Config"),
+        "map_size": size if all(size) else None,
+        "map_seed": getattr(builder, "seed", None),
+        "observation_tokens": game.obs.num_tokens,
+        "view": [game.obs.width, game.obs.height],
+        "actions": [action.name for action in game.actions.actions()],
+        "resources": list(game.resource_names),
+        "objects": sorted(game.objects),
+        "config_hash": mission.config_hash,
+    }

@@ -1,0 +1,121 @@
+"""`daf missions`: what can be played."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from daf.cli.options import JsonOption
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+GameOption = Annotated[str, typer.Option("--game", help="CoGames game: cogs_vs_clips or overcogged.")]
+
+
+@app.command()
+def missions(
+    name: Annotated[
+        str | None, typer.Argument(help="Describe this mission; a mission string, options included.")
+    ] = None,
+    variants: Annotated[bool, typer.Option("--variants", help="List the variants instead.")] = False,
+    evals: Annotated[bool, typer.Option("--evals", help="List the evals instead.")] = False,
+    game: GameOption = "cogs_vs_clips",
+    as_json: JsonOption = False,
+) -> None:
+    """List missions, evals (--evals) and variants (--variants), or describe one mission.
+
+    What upstream cannot run with its defaults is marked, with the reason.
+    """
+    from daf.errors import UsageError
+
+    if variants and evals:
+        raise UsageError("--variants and --evals are two lists; ask for one.")
+    if name is not None:
+        if variants or evals:
+            raise UsageError("a mission's name and a list can't be asked for at once.")
+        _describe(name, game, as_json)
+    elif variants:
+        _variants(game, as_json)
+    else:
+        _list(game, evals, as_json)
+
+
+def _list(game: str, evals: bool, as_json: bool) -> None:
+    from dataclasses import asdict
+
+    from daf.cli.show import emit, out, plain_table
+    from daf.game import missions as catalogue
+
+    entries = [entry for entry in catalogue.catalogue(game) if (entry.kind == "eval") == evals]
+    if as_json:
+        emit({"run_id": None, "run_dir": None, "status": "ok", "game": game, "missions": [asdict(e) for e in entries]})
+        return
+    table = plain_table(f"{'evals' if evals else 'missions'} of {game}")
+    table.add_column("mission", no_wrap=True)
+    for column in ("cogs", "default", "map", "steps"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("description")
+    for entry in entries:
+        size = f"{entry.map_size[0]}×{entry.map_size[1]}" if entry.map_size else "–"
+        text = escape(entry.description)
+        if entry.problem:
+            text = f"[red]cannot run:[/red] {escape(entry.problem)}. {text}"
+        cogs = f"{entry.min_cogs}–{entry.max_cogs}" if entry.min_cogs != entry.max_cogs else str(entry.min_cogs)
+        table.add_row(escape(entry.name), cogs, str(entry.default_cogs or "–"), size, str(entry.max_steps), text)
+    out.print(table)
+    out.print("Options go behind the name: arena,cogs=4,max_steps=500,variants=no_clips+small_50", markup=False)
+    if not evals:
+        out.print("--evals lists the evals, --variants the variants.", markup=False)
+
+
+def _variants(game: str, as_json: bool) -> None:
+    from daf.cli.show import emit, out, plain_table
+    from daf.game import missions as catalogue
+
+    found = catalogue.variants(game)
+    if as_json:
+        emit({"run_id": None, "run_dir": None, "status": "ok", "game": game, "variants": found})
+        return
+    table = plain_table(f"variants of {game}")
+    table.add_column("variant", no_wrap=True)
+    table.add_column("description")
+    for name, description in found.items():
+        table.add_row(escape(name), escape(description))
+    out.print(table)
+
+
+def _describe(name: str, game: str, as_json: bool) -> None:
+    from daf.cli.show import emit, out, plain_table
+    from daf.errors import MissionError
+    from daf.game import missions as catalogue
+
+    described: list[dict[str, Any]] = []
+    for mission in catalogue.resolve(name, game=game):
+        base = mission.name.split(",")[0]
+        entry = next((entry for entry in catalogue.catalogue(game) if entry.name == base), None)
+        problem = None
+        try:
+            catalogue.check_runs(mission)
+        except MissionError as error:
+            problem = str(error)
+        described.append(
+            {"name": mission.name, "description": entry.description if entry else "", "problem": problem}
+            | catalogue.facts(mission)
+            | ({"cogs_range": [entry.min_cogs, entry.max_cogs]} if entry else {})
+        )
+    if as_json:
+        emit({"run_id": None, "run_dir": None, "status": "ok", "game": game, "missions": described})
+        return
+    for facts in described:
+        table = plain_table(facts["name"], header=False)
+        table.add_column(style="bold", no_wrap=True)
+        table.add_column()
+        for key, value in facts.items():
+            if key == "name" or value in (None, "", [], {}):
+                continue
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            if isinstance(value, list):
+                text = ", ".join(str(item) for item in value)
+            table.add_row(key.replace("_", " "), escape(text))
+        out.print(table)

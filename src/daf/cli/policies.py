@@ -1,0 +1,84 @@
+"""`daf policies`: what can play."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from daf.cli.options import JsonOption, OutputDirOption
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command()
+def policies(
+    policy: Annotated[str | None, typer.Argument(help="Describe this policy; any policy string.")] = None,
+    output_dir: OutputDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the policies with short names, or describe one.
+
+    A policy string is a short name, a class path, class=…,data=…,kw.NAME=…, a bundle (folder or zip), the folder of a
+    training run, or run:ID.
+    """
+    if policy is None:
+        _list(as_json)
+    else:
+        _describe(policy, output_dir, as_json)
+
+
+def _list(as_json: bool) -> None:
+    from daf.cli.show import emit, out, plain_table
+    from daf.game.known_policies import ALIASES, KNOWN
+    from daf.game.policies import has_torch
+
+    torch = has_torch()
+    if as_json:
+        rows = [
+            {"name": name, **asdict(known), "playable": torch or not known.needs_torch} for name, known in KNOWN.items()
+        ]
+        emit({"run_id": None, "run_dir": None, "status": "ok", "policies": rows, "aliases": ALIASES})
+        return
+    table = plain_table("policies")
+    table.add_column("name", no_wrap=True)
+    table.add_column("description")
+    for name, known in KNOWN.items():
+        missing = "" if torch or not known.needs_torch else '[yellow]needs pip install "daf\\[train]"[/yellow]. '
+        table.add_row(escape(name), missing + escape(known.description))
+    out.print(table)
+    out.print("baseline means starter. Options go behind: class=lstm,data=weights.pt,kw.NAME=VALUE", markup=False)
+
+
+def _describe(text: str, output_dir: object, as_json: bool) -> None:
+    import tempfile
+    from pathlib import Path
+
+    from daf.cli.show import emit, out, plain_table
+    from daf.game import policies as catalogue
+    from daf.game.known_policies import KNOWN, SHORT_NAMES
+    from daf.output_manager import default_base_dir
+
+    runs = Path(str(output_dir)) if output_dir is not None else default_base_dir()
+    with tempfile.TemporaryDirectory(prefix="daf-") as scratch:
+        policy = catalogue.resolve(text, cache=Path(scratch), runs=runs)
+        short = SHORT_NAMES.get(policy.class_path)
+        facts = {
+            "name": policy.name,
+            "class": policy.class_path,
+            "description": KNOWN[short].description if short else "",
+            "weights": policy.data_path,
+            "arguments": policy.kwargs,
+            "network": policy.network,
+            "identity": policy.identity,
+        }
+    if as_json:
+        emit({"run_id": None, "run_dir": None, "status": "ok", "policy": facts})
+        return
+    table = plain_table(policy.name, header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, value in facts.items():
+        if key != "name" and value not in (None, "", {}):
+            table.add_row(key, escape(str(value)))
+    out.print(table)

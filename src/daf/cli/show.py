@@ -1,0 +1,205 @@
+"""What goes to the terminal: tables and JSON on stdout, messages and progress on stderr."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Table
+
+from daf.episodes.record import EpisodeRecord
+from daf.stats.sentences import number
+from daf.stats.summaries import PolicySummary
+from daf.stats.verdicts import PairVerdict
+
+PLAIN_LINE_SECONDS = 10.0
+"""Without a terminal, progress is a line at most this often."""
+
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
+
+
+def emit(value: Mapping[str, Any]) -> None:
+    """Print the one JSON object of `--json`. Numbers that are not finite become null."""
+    print(json.dumps(_finite(value), ensure_ascii=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+def seconds(value: float) -> str:
+    """ "8 s", "3 min 20 s", "2 h 05 min"."""
+    whole = round(value)
+    if whole < 90:
+        return f"{whole} s"
+    if whole < 5400:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def plain_table(title: str, *, header: bool = True, caption: str | None = None) -> Table:
+    """A table in DAF's one style."""
+    return Table(
+        title=escape(title),
+        title_justify="left",
+        title_style="bold",
+        caption=caption,
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        show_header=header,
+        padding=(0, 1),
+    )
+
+
+def ranking_table(title: str, rows: Sequence[PolicySummary], *, unit: str = "reward per agent") -> Table:
+    """Contenders, best mean first, with 95 % intervals."""
+    table = plain_table(title, caption=f"{unit}; intervals of single means, the comparison below is sharper")
+    table.add_column("#", justify="right")
+    table.add_column("policy")
+    for name in ("mean", "95 % interval", "IQM", "95 % interval", "n"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        half = (row.ci[1] - row.ci[0]) / 2 if row.ci else 0.0
+        table.add_row(
+            str(row.rank),
+            escape(row.name),
+            number(row.mean, half),
+            _interval(row.ci),
+            number(row.iqm, half),
+            _interval(row.iqm_ci),
+            str(row.n),
+        )
+    return table
+
+
+def _interval(bounds: tuple[float, float] | None) -> str:
+    if bounds is None:
+        return "–"
+    half = (bounds[1] - bounds[0]) / 2
+    return escape(f"[{number(bounds[0], half)}, {number(bounds[1], half)}]")
+
+
+_MARKS = {"better": "▲", "worse": "▲", "equal": "=", "identical": "=", "undecided": "?", "too few": "?"}
+
+
+def say_pairs(pairs: Sequence[PairVerdict]) -> None:
+    """One sentence a pair, the overall ones first."""
+    for pair in pairs:
+        out.print(f"  {_MARKS[pair.verdict]} {escape(pair.sentence)}", soft_wrap=True)
+
+
+def summary_json(row: PolicySummary) -> dict[str, Any]:
+    """A row of `"ranking"`."""
+    return {
+        "policy": row.name,
+        "mean": row.mean,
+        "ci": list(row.ci) if row.ci else None,
+        "iqm": row.iqm,
+        "iqm_ci": list(row.iqm_ci) if row.iqm_ci else None,
+        "n": row.n,
+        "rank": row.rank,
+        "method": row.method,
+        "caveat": row.caveat,
+    }
+
+
+def pair_json(pair: PairVerdict) -> dict[str, Any]:
+    """A row of `"pairs"`."""
+    return {
+        "a": pair.name_a,
+        "b": pair.name_b,
+        "mission": pair.stratum_name,
+        "difference": pair.difference,
+        "ci": list(pair.ci) if pair.ci else None,
+        "p": pair.p,
+        "p_adjusted": pair.p_adjusted,
+        "p_equal": pair.p_equal,
+        "effect_size": pair.effect_size,
+        "prob_improvement": pair.prob_improvement,
+        "n": pair.n,
+        "wins": pair.wins,
+        "losses": pair.losses,
+        "ties": pair.ties,
+        "verdict": pair.verdict,
+        "sentence": pair.sentence,
+    }
+
+
+class EpisodeProgress:
+    """Progress over a plan's episodes: a bar on a terminal, a line now and then elsewhere, nothing where quiet.
+
+    What is left is estimated from the episodes that were played, not from those that were read.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._total = 0
+        self.finished = 0
+        self.cached = 0
+        self.failed = 0
+        self._started = time.monotonic()
+        self._spoke = self._started
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> "EpisodeProgress":
+        if not self._quiet and err.is_terminal:
+            self._bar = Progress(
+                SpinnerColumn(),
+                TextColumn("episodes"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[note]}"),
+                console=err,
+                transient=True,
+            )
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def plan(self, total: int) -> None:
+        """How many episodes there are."""
+        self._total = total
+        self._started = time.monotonic()
+        if self._bar is not None:
+            self._bar.add_task("episodes", total=total, note="")
+
+    def __call__(self, record: EpisodeRecord) -> None:
+        self.finished += 1
+        self.cached += record.cached
+        self.failed += not record.ok
+        note = self._note()
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], completed=self.finished, note=note)
+        elif not self._quiet and time.monotonic() - self._spoke >= PLAIN_LINE_SECONDS:
+            self._spoke = time.monotonic()
+            print(f"{self.finished}/{self._total} episodes{', ' if note else ''}{note}", file=sys.stderr, flush=True)
+
+    def _note(self) -> str:
+        played = self.finished - self.cached
+        parts = []
+        if self.cached:
+            parts.append(f"{self.cached} were there")
+        if self.failed:
+            parts.append(f"{self.failed} failed")
+        if played:
+            left = (time.monotonic() - self._started) / played * (self._total - self.finished)
+            parts.append(f"about {seconds(left)} left")
+        return ", ".join(parts)
