@@ -1,0 +1,302 @@
+"""Everything that is counted about a log, from every record, in bounded memory, such that parts can be joined.
+
+An `Aggregate` is fed `Placed` rows source by source. Two aggregates of different sources (or of successive parts of one)
+merge into what one would have counted: counts, extrema, quantiles, samples and visits to the last bit in any order, means
+and variances up to rounding; `daf.streams.running` merges in the order of the log always, so its results repeat bitwise.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from daf.streams.damage import Damage
+from daf.streams.moments import Binned, Cells, cells_of
+from daf.streams.records import FIXED, FloatArray
+from daf.streams.sampling import Sample, record_hashes, source_key
+from daf.streams.sketch import Sketch
+from daf.streams.spans import Spans
+from daf.streams.stretches import Placed
+from daf.streams.visits import Visits
+
+COVERAGE = 100
+"""Size of the sample kept of each source, beside the sample of everything and never mixed into it."""
+STUCK_RECORDS = 100
+"""A stretch counts as stuck where its agent stays on one cell for at least so many records in a row."""
+
+
+@dataclass(frozen=True)
+class SourcePlan:
+    """How one source (a file, or a part of one from byte `offset` on) is to be counted.
+
+    `name` identifies it for good: the sample depends on it. `share_exponent`: its share of training is cut into
+    2**-share_exponent bins. `slices`: the first visit slice that belongs to it and how many do. `clock`: the range of
+    `total_steps` in it where that moves inside the file, else `None`; `since`: its value before the first record.
+    """
+
+    name: str
+    offset: int = 0
+    share_exponent: int = -6
+    slices: tuple[int, int] = (0, 1)
+    clock: tuple[float, float] | None = None
+    since: float | None = None
+
+
+@dataclass
+class SourceTally:
+    """What one source held."""
+
+    records: int = 0
+    bytes_read: int = 0
+    seconds: float = 0.0
+    slow_bytes: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    fields: Counter[str] = field(default_factory=Counter)
+    damage: list[Damage] = field(default_factory=list)
+    first_total: float | None = None
+    last_total: float | None = None
+    shares: Binned = field(default_factory=lambda: Binned(most=1024))
+    clock: bool = False
+    coverage: Sample = field(default_factory=lambda: Sample(COVERAGE))
+
+    def merge(self, other: "SourceTally") -> None:
+        """Take in what a later part of the same source held."""
+        self.records += other.records
+        self.bytes_read += other.bytes_read
+        self.seconds += other.seconds
+        self.slow_bytes += other.slow_bytes
+        self.kinds += other.kinds
+        self.fields += other.fields
+        self.damage += other.damage
+        self.first_total = other.first_total if self.first_total is None else self.first_total
+        self.last_total = other.last_total if other.last_total is not None else self.last_total
+        self.shares.merge(other.shares)
+        self.clock |= other.clock
+        self.coverage.merge(other.coverage)
+
+
+@dataclass
+class StretchTally:
+    """What the stretches (an environment's records between two falls of `step`) were like."""
+
+    n: int = 0
+    stuck: int = 0
+    lengths: Sketch = field(default_factory=Sketch)
+    returns: Sketch = field(default_factory=Sketch)
+    names: list[str] = field(default_factory=list)
+    last: Cells = field(default_factory=lambda: Cells.empty(0, 1))
+    """Moments of each column at a stretch's last record."""
+
+    def add_ends(self, names: tuple[str, ...], values: FloatArray) -> None:
+        """Count the values (columns, stretches) at the last records of stretches."""
+        self._join(names, cells_of(np.zeros(values.shape[1], dtype=np.intp), values, 1))
+
+    def merge(self, other: "StretchTally") -> None:
+        """Take in what `other` counted."""
+        self.n += other.n
+        self.stuck += other.stuck
+        self.lengths.merge(other.lengths)
+        self.returns.merge(other.returns)
+        self._join(tuple(other.names), other.last)
+
+    def _join(self, names: tuple[str, ...], cells: Cells) -> None:
+        self.names += [name for name in names if name not in self.names]
+        self.last = self.last.widened(len(self.names))
+        rows = [self.names.index(name) for name in names]
+        both = Cells(self.last.n[rows], self.last.mean[rows], self.last.m2[rows]).merge(cells)
+        self.last.n[rows], self.last.mean[rows], self.last.m2[rows] = both.n, both.mean, both.m2
+
+
+class Aggregate:
+    """Counts of any number of sources."""
+
+    def __init__(self, seed: int = 0, sample_size: int = 10_000) -> None:
+        self.seed = seed
+        self.sample = Sample(sample_size)
+        self.sources: dict[str, SourceTally] = {}
+        self.steps = Binned()
+        self.extrema: dict[str, tuple[float, float]] = {}
+        self.sketches: dict[str, Sketch] = {}
+        self.visits = Visits()
+        self.stretches = StretchTally()
+        self.spans = Spans()
+        self.oddities: Counter[str] = Counter()
+
+    @property
+    def records(self) -> int:
+        """All records of all sources."""
+        return sum(source.records for source in self.sources.values())
+
+    def begin(self, plan: SourcePlan) -> "SourceCounter":
+        """A counter for the rows of one source, or of its next part."""
+        return SourceCounter(self, plan)
+
+    def merge(self, other: "Aggregate") -> None:
+        """Take in what `other` counted; where both know a source, `other`'s is a later part of it."""
+        for name, tally in other.sources.items():
+            self.sources.setdefault(name, SourceTally()).merge(tally)
+        self.sample.merge(other.sample)
+        self.steps.merge(other.steps)
+        for name, extrema in other.extrema.items():
+            self._extend(name, *extrema)
+        for name, sketch in other.sketches.items():
+            self.sketches.setdefault(name, Sketch()).merge(sketch)
+        self.visits.merge(other.visits)
+        self.stretches.merge(other.stretches)
+        self.spans.merge(other.spans)
+        self.oddities += other.oddities
+
+    def _extend(self, name: str, least: float, greatest: float) -> None:
+        low, high = self.extrema.get(name, (least, greatest))
+        self.extrema[name] = (min(low, least), max(high, greatest))
+
+
+class SourceCounter:
+    """Counts the rows of one source into an aggregate; `finish` must be called at its end."""
+
+    def __init__(self, aggregate: Aggregate, plan: SourcePlan) -> None:
+        self._all = aggregate
+        self._plan = plan
+        self._key = source_key(aggregate.seed, plan.name, plan.offset)
+        self._done = 0
+        self.tally = SourceTally(
+            shares=Binned(most=1024, exponent=0 if plan.clock else plan.share_exponent), clock=plan.clock is not None
+        )
+        self._open = False
+        self._row: tuple[tuple[str, ...], FloatArray] = ((), np.empty(0))
+        self._length = self._stay = 0
+        self._stuck = False
+        self._last_step = np.nan
+        self._last_cell: FloatArray = np.empty(0)
+
+    def add(self, placed: Placed) -> None:
+        """Count these rows."""
+        table, data = placed.table, placed.table.data
+        n, values = table.n, table.data[len(FIXED) :]
+        share, moment = self._when(placed)
+        self._values(table.names, values)
+        self._all.steps.add(table.names, data[0], values)
+        self.tally.shares.add(table.names, moment, values)
+        first, count = self._plan.slices
+        slices = first + np.minimum((share * count).astype(np.int64), count - 1)
+        self._all.visits.add(slices, data[2], data[3], data[4])
+        hashes = record_hashes(self._key, self._done, n)
+        self._all.sample.add(hashes, self._plan.name, self._done, share, table)
+        self.tally.coverage.add(hashes, self._plan.name, self._done, share, table)
+        self._stretches(placed)
+        self._coverage(data[0], placed)
+        self._totals(data[1])
+        self._done += n
+        self.tally.records += n
+
+    def finish(self) -> None:
+        """Close the last stretch and put the source's own tally in its place."""
+        if self._open:
+            self._end_stretches([self._row], np.array([self._length]), int(self._stuck))
+        self._all.sources.setdefault(self._plan.name, SourceTally()).merge(self.tally)
+
+    def _when(self, placed: Placed) -> tuple[FloatArray, FloatArray]:
+        """Each row's place in its source's share of training (0 to 1), and where it is counted on the source's axis."""
+        share: FloatArray = (placed.position + 0.5) / placed.length
+        if self._plan.clock is None:
+            return share, share
+        low, high = self._plan.clock
+        total = placed.table.data[1]
+        moment = placed.since + (total - placed.since) * ((placed.position + 1) / placed.length)
+        place = np.nan_to_num((moment - low) / (high - low) if high > low else moment * 0.0)
+        return np.clip(place, 0.0, 1.0), moment
+
+    def _values(self, names: tuple[str, ...], values: FloatArray) -> None:
+        for name, column in zip(names, values, strict=True):
+            known = column
+            if np.isnan(column.sum()):
+                known = column[~np.isnan(column)]
+            if known.size:
+                self._all._extend(name, float(known.min()), float(known.max()))
+                self._all.sketches.setdefault(name, Sketch()).add(known)
+
+    def _stretches(self, placed: Placed) -> None:
+        table, starts = placed.table, placed.starts
+        data, n = table.data, table.n
+        changed = np.ones(n, dtype=np.bool_)
+        changed[1:] = (data[2:5, 1:] != data[2:5, :-1]).any(axis=0)
+        if self._open and n:
+            changed[0] = bool((data[2:5, 0] != self._last_cell).any())
+        changed[starts] = True
+        self._last_cell = data[2:5, -1].copy()
+        runs = np.flatnonzero(changed)
+        stays = np.diff(np.concatenate((runs, [n])))
+        stuck = set((np.searchsorted(starts, runs[stays >= STUCK_RECORDS], side="right") - 1).tolist())
+        head = int(runs[0]) if len(runs) else n
+        if head and self._stay + head >= STUCK_RECORDS:
+            stuck.add(-1)
+        self._stay = int(stays[-1]) if len(runs) else self._stay + n
+        self._stuck |= -1 in stuck
+        if len(starts):
+            ends = starts[1:] - 1
+            rows: list[tuple[tuple[str, ...], FloatArray]] = []
+            lengths = np.diff(starts)
+            n_stuck = len(stuck - {-1, len(starts) - 1})
+            if self._open:
+                previous = self._row if not starts[0] else (table.names, data[len(FIXED) :, starts[0] - 1 : starts[0]])
+                rows.append(previous)
+                lengths = np.concatenate(([self._length + starts[0]], lengths))
+                n_stuck += int(self._stuck)
+            if len(ends):
+                rows.append((table.names, data[len(FIXED) :, ends]))
+            self._end_stretches(rows, lengths, n_stuck)
+            self._length, self._stuck, self._open = 0, len(starts) - 1 in stuck, True
+            self._length = n - int(starts[-1])
+        else:
+            self._open = True
+            self._length += n
+        self._row = (table.names, data[len(FIXED) :, -1:].copy())
+
+    def _end_stretches(
+        self, rows: list[tuple[tuple[str, ...], FloatArray]], lengths: FloatArray, stuck: int
+    ) -> None:
+        tally = self._all.stretches
+        tally.n += len(lengths)
+        tally.stuck += stuck
+        tally.lengths.add(lengths.astype(np.float64))
+        for names, values in rows:
+            tally.add_ends(names, values)
+            if "total" in names:
+                total = values[names.index("total")]
+                tally.returns.add(np.ascontiguousarray(total[~np.isnan(total)]))
+
+    def _coverage(self, step: FloatArray, placed: Placed) -> None:
+        """Note which steps occur, and where they do not go up by one inside a stretch."""
+        odd = self._all.oddities
+        inner = np.ones(len(step), dtype=np.bool_)
+        inner[placed.starts] = False
+        rise = np.diff(step, prepend=self._last_step)
+        self._last_step = step[-1]
+        broken = inner & (rise != 1)
+        breaks = broken | ~inner
+        breaks[0] = True
+        if broken.any():
+            for what, count in (
+                ("step repeated", int((inner & (rise == 0)).sum())),
+                ("step jumps ahead", int((inner & (rise > 1)).sum())),
+                ("step absent", int(np.isnan(step).sum())),
+            ):
+                if count:
+                    odd[what] += count
+        begins = np.flatnonzero(breaks)
+        firsts, lasts = step[begins], step[np.append(begins[1:] - 1, len(step) - 1)]
+        known = ~(np.isnan(firsts) | np.isnan(lasts))
+        firsts, lasts = firsts[known], lasts[known]
+        if len(firsts):
+            if (firsts < 0).any():
+                odd["step below 0"] += int((step < 0).sum())
+            self._all.spans.add(firsts, lasts)
+
+    def _totals(self, total: FloatArray) -> None:
+        known = total if not np.isnan(total.sum()) else total[~np.isnan(total)]
+        if known.size:
+            if self.tally.first_total is None:
+                self.tally.first_total = float(known[0])
+            elif self.tally.last_total is not None and known[0] < self.tally.last_total:
+                self._all.oddities["total_steps falls inside a file"] += 1
+            self.tally.last_total = float(known[-1])

@@ -1,0 +1,177 @@
+"""Blocks of whole records to columns, at the speed of msgspec.
+
+A `BlockDecoder` is built for one shape of record. Its struct types demand every path of the shape as a number, refuse
+unknown components and notice every other field that would be read, so a block decodes only where all its records have
+exactly that shape; everything else (another shape, null, NaN, damage) raises `msgspec.MsgspecError`, and the caller reads
+that block the slow, exact way.
+
+The columns come out of msgspec as well: a list of structs that hold only floats, encoded as MessagePack, is an array of
+rows of one size (each float is a marker and eight bytes, each key constant), which numpy views in place.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from daf.streams.records import FIXED, FLAT_FIELDS, FloatArray, Shape
+
+_FLOAT = 0xCB
+_OPTIONAL = {
+    "nested": ("step", "total_steps", "position.x", "position.y", "position.map", "rewards.total", "rewards.step"),
+    "flat": (*FIXED, *FLAT_FIELDS),
+}
+"""Fields that are read where they occur: those that a shape lacks are decoded too, to notice when they appear."""
+
+type _Tree = dict[str, "_Tree | None"]
+
+
+class BlockDecoder:
+    """Decodes blocks of records of one `shape`."""
+
+    def __init__(self, shape: Shape) -> None:
+        """Raises `ValueError` for a shape that nothing tells from the other kind."""
+        if shape.kind == "nested" and not any("." in path for path in shape.paths):
+            raise ValueError(f"no position and no rewards in {shape.paths}")
+        self.shape = shape
+        self._absent = tuple(path for path in _OPTIONAL[shape.kind] if path not in shape.paths)
+        self._rewards = sum(path.startswith("reward_") for path in shape.paths) if shape.kind == "flat" else None
+        self._levels = any(path.startswith("levels.") for path in shape.paths)
+        tree: _Tree = {}
+        for path in (*shape.paths, *self._absent):
+            *parents, leaf = _split(path)
+            node = tree
+            for parent in parents:
+                child = node.setdefault(parent, {})
+                assert child is not None
+                node = child
+            node[leaf] = None
+        if shape.kind == "nested":
+            rewards = tree.setdefault("rewards", {})
+            assert rewards is not None
+            rewards.setdefault("components", {})
+        record = _struct("Record", tree, "", frozenset(self._absent))
+        self._array = msgspec.json.Decoder(list[record])  # type: ignore[valid-type]
+        self._lines = msgspec.json.Decoder(record)
+        self._encoder = msgspec.msgpack.Encoder()
+        self._packed = bytearray(1 << 16)
+        self._layout = self._measure(tree)
+
+    def array(self, block: memoryview | bytearray | bytes) -> FloatArray:
+        """Columns (paths, n) of a block that reads `[record, record, …]`. Raises `msgspec.MsgspecError`."""
+        return self._columns(self._array.decode(block))
+
+    def lines(self, block: memoryview | bytearray | bytes) -> FloatArray:
+        """Columns (paths, n) of a block of one record per line. Raises `msgspec.MsgspecError`."""
+        return self._columns(self._lines.decode_lines(block))
+
+    def overlooks(self, block: bytearray, start: int, end: int, n: int) -> bool:
+        """Whether `block[start:end]`, decoded as `n` flat records, holds fields to be read that the shape lacks.
+
+        Flat records may hold any other field, which the struct skips; a new `reward_…` or `levels` must not be skipped.
+        """
+        if self._rewards is None:
+            return False
+        if not self._levels and block.find(b'"levels"', start, end) >= 0:
+            return True
+        return block.count(b'"reward_', start, end) != n * self._rewards
+
+    def _columns(self, records: list[Any]) -> FloatArray:
+        n = len(records)
+        self._encoder.encode_into(records, self._packed)
+        head = 1 if n < 16 else 3 if n < 65536 else 5
+        if len(self._packed) != head + n * self._layout.itemsize:
+            raise msgspec.DecodeError("rows of unequal size")
+        rows = np.frombuffer(self._packed, self._layout, n, head)
+        columns = np.empty((len(self.shape.paths), n))
+        for index, path in enumerate(self.shape.paths):
+            columns[index] = rows[path]
+        appeared = any(not np.isnan(rows[path]).all() for path in self._absent)
+        del rows
+        if appeared:
+            raise msgspec.DecodeError("a field appeared")
+        return columns
+
+    def _measure(self, tree: _Tree) -> np.dtype[np.void]:
+        """Where in an encoded record which path's float lies."""
+        one = self._encoder.encode([self._lines.decode(_zeros(tree))])[1:]
+        order = list(_leaves(tree, ""))
+        offsets: list[int] = []
+        _walk(one, 0, offsets)
+        return np.dtype({"names": order, "formats": [">f8"] * len(order), "offsets": offsets, "itemsize": len(one)})
+
+
+def _split(path: str) -> list[str]:
+    """The keys of a path; a component's name may hold dots of its own."""
+    if path.startswith("rewards.components."):
+        return ["rewards", "components", path.removeprefix("rewards.components.")]
+    if re.fullmatch(r"levels\.\d+|position\.\w+|rewards\.\w+", path):
+        return path.split(".")
+    return [path]
+
+
+def _leaves(tree: _Tree, prefix: str) -> Iterator[str]:
+    for key, child in tree.items():
+        if child is None:
+            yield prefix + key
+        else:
+            yield from _leaves(child, f"{prefix}{key}.")
+
+
+def _zeros(tree: _Tree, name: str = "") -> str:
+    """A record of this tree as JSON, all numbers 0."""
+    children = [(key, "0" if child is None else _zeros(child, key)) for key, child in tree.items()]
+    if name == "levels":
+        return "[" + ",".join(text for _, text in children) + "]"
+    return "{" + ",".join(f"{msgspec.json.encode(key).decode()}:{text}" for key, text in children) + "}"
+
+
+def _struct(name: str, tree: _Tree, prefix: str, absent: frozenset[str]) -> type[msgspec.Struct]:
+    """A struct type for `tree`; its fields have positions for names, renamed to the keys, since a key can be any string."""
+    fields: list[Any] = []
+    rename: dict[str, str] = {}
+    for position, (key, child) in enumerate(tree.items()):
+        field = f"f{position}"
+        rename[field] = key
+        path = prefix + key
+        if child is None:
+            fields.append((field, float, math.nan) if path in absent else (field, float))
+        else:
+            part = _struct(key, child, f"{path}.", absent)
+            demanded = any(leaf not in absent for leaf in _leaves(child, f"{path}."))
+            fields.append((field, part) if demanded else (field, part, msgspec.field(default_factory=part)))
+    return msgspec.defstruct(
+        "Part",
+        fields,
+        rename=None if name == "levels" else rename,
+        array_like=name == "levels",
+        forbid_unknown_fields=name in ("levels", "components"),
+        kw_only=True,
+        gc=False,
+    )
+
+
+def _walk(packed: bytes, at: int, offsets: list[int]) -> int:
+    """Follow one MessagePack value from `at`, noting where floats begin; the position after it."""
+    head = packed[at]
+    if head == _FLOAT:
+        offsets.append(at + 1)
+        return at + 9
+    is_map = head & 0xF0 == 0x80 or head in (0xDE, 0xDF)
+    width = {0xDC: 2, 0xDD: 4, 0xDE: 2, 0xDF: 4}.get(head, 0)
+    n = int.from_bytes(packed[at + 1 : at + 1 + width], "big") if width else head & 0x0F
+    at += 1 + width
+    for _ in range(n):
+        at = _walk(packed, _after_text(packed, at) if is_map else at, offsets)
+    return at
+
+
+def _after_text(packed: bytes, at: int) -> int:
+    head = packed[at]
+    if head & 0xE0 == 0xA0:
+        return at + 1 + (head & 0x1F)
+    width = {0xD9: 1, 0xDA: 2, 0xDB: 4}[head]
+    return at + 1 + width + int.from_bytes(packed[at + 1 : at + 1 + width], "big")

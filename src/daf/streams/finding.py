@@ -1,0 +1,197 @@
+"""Which files make up a log, in the order they were written, and the constants of the run that wrote them.
+
+The layout is `experiments/<variant>/<YYYYMMDD_HHMMSS>/json_logs/stats_<unixtime>.json` and `stats_final_<unixtime>.json`;
+a run folder, a `json_logs` folder, any folder of logs, and single files do as well. Files are ordered by run, then by the
+time in their name, then by name, numbers in it by value.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daf.errors import ConfigError, DataError, StorageError, UsageError, unknown
+from daf.storage.atomic import explain
+from daf.streams.records import RunConstants
+
+SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv")
+COMPRESSED = (".gz", ".zst")
+_RUN = re.compile(r"\d{8}_\d{6}")
+
+
+@dataclass(frozen=True)
+class LogFile:
+    """One file of a log: `name` is the same wherever the folder lies, `run` the folder of its run, `constants` the run's."""
+
+    path: Path
+    name: str
+    run: Path
+    constants: RunConstants = RunConstants()
+
+
+def is_log(path: Path) -> bool:
+    """Whether a file of this name can be a log."""
+    suffixes = path.suffixes
+    if suffixes and suffixes[-1].lower() in COMPRESSED:
+        suffixes = suffixes[:-1]
+    return bool(suffixes) and suffixes[-1].lower() in SUFFIXES and not path.name.startswith(".")
+
+
+def find_logs(targets: Sequence[str | Path]) -> list[LogFile]:
+    """The files of `targets` (run folders, folders of logs, files), in order.
+
+    Raises `UsageError` where a target does not exist or holds no log, `StorageError` where it may not be read.
+    """
+    found: list[LogFile] = []
+    for target in targets:
+        path = Path(target)
+        if path.is_dir():
+            found += _in_folder(path)
+        elif path.exists():
+            run = path.parent.parent if path.parent.name == "json_logs" else path.parent
+            found.append(LogFile(path, f"{run.name}/{path.name}", run))
+        else:
+            raise UsageError(_missing(path))
+    unique = list({file.path.resolve(): file for file in found}.values())
+    names = [file.name for file in unique]
+    unique = [
+        file if names.count(file.name) == 1 else LogFile(file.path, str(file.path), file.run, file.constants)
+        for file in unique
+    ]
+    constants = {run: read_constants(run) for run in {file.run for file in unique}}
+    return sorted((LogFile(f.path, f.name, f.run, constants[f.run]) for f in unique), key=_order)
+
+
+def find_variant(experiments: str | Path, variant: str, run: str = "latest") -> list[LogFile]:
+    """The files of one `variant` under `experiments`: of its `latest` run, of `all` runs, or of the run of that name."""
+    root = Path(experiments)
+    variants = [path.name for path in _entries(root) if path.is_dir()]
+    if variant not in variants:
+        raise UsageError(unknown("variant", variant, variants, hint=f"Variants are the folders of {root}."))
+    folder = root / variant
+    runs = sorted(path.name for path in _entries(folder) if path.is_dir() and _has_logs(path))
+    if not runs:
+        raise UsageError(f"{folder} holds no run with logs (looked for <YYYYMMDD_HHMMSS>/json_logs/*.json).")
+    if run == "all":
+        return find_logs([folder / name for name in runs])
+    if run == "latest":
+        return find_logs([folder / ([name for name in runs if _RUN.match(name)] or runs)[-1]])
+    if run not in runs:
+        raise UsageError(unknown("run", run, runs, hint=f"Runs are the folders of {folder}; latest and all work too."))
+    return find_logs([folder / run])
+
+
+def read_constants(run: Path) -> RunConstants:
+    """`reward_scale` and `explore_weight` from the YAML files of a run, or of its variant where the run has none.
+
+    Raises `ConfigError` where a file cannot be read as YAML, a value is no number, or two files disagree.
+    """
+    found: dict[str, tuple[float, Path]] = {}
+    for folder in (run, run.parent) if _RUN.match(run.name) else (run,):
+        for path in sorted(p for p in _entries(folder) if p.suffix in (".yaml", ".yml") and p.is_file()):
+            for key, value in _constants_in(path).items():
+                if key in found and found[key][0] != value:
+                    raise ConfigError(
+                        f"{key} is {found[key][0]:g} in {found[key][1]} and {value:g} in {path}: "
+                        "which wrote the logs? Leave one of them in the run's folder."
+                    )
+                found[key] = (value, path)
+        if found:
+            break
+    scale, weight = found.get("reward_scale"), found.get("explore_weight")
+    return RunConstants(scale and scale[0], weight and weight[0])
+
+
+def _constants_in(path: Path) -> dict[str, float]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise StorageError(explain(error, f"reading {path}")) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not YAML, though the run's reward_scale may be in it: {error}") from error
+    found: dict[str, float] = {}
+
+    def search(node: Any) -> None:
+        if isinstance(node, dict):
+            for key, value in node.items():
+                if key not in ("reward_scale", "explore_weight"):
+                    search(value)
+                elif isinstance(value, bool) or not isinstance(value, int | float):
+                    raise ConfigError(f"{path}: {key}: {value!r} is not a number.")
+                else:
+                    found.setdefault(key, float(value))
+        elif isinstance(node, list):
+            for value in node:
+                search(value)
+
+    search(content)
+    return found
+
+
+def _in_folder(folder: Path) -> list[LogFile]:
+    entries = _entries(folder)
+    logs = folder / "json_logs"
+    if logs in entries:
+        run, entries = folder, _entries(logs)
+    else:
+        run = folder.parent if folder.name == "json_logs" else folder
+    found = [LogFile(path, f"{run.name}/{path.name}", run) for path in entries if path.is_file() and is_log(path)]
+    if found:
+        return found
+    runs = [path.name for path in entries if path.is_dir() and _has_logs(path)]
+    if runs:
+        raise UsageError(
+            f"{folder} holds no logs, but runs that do: {', '.join(runs[:5])}. "
+            f"Name one of them, or use `daf logs --experiments {folder.parent} --variant {folder.name} --run all`."
+        )
+    what = f"only {', '.join(sorted(path.name for path in entries)[:5])}" if entries else "nothing"
+    raise UsageError(f"no logs in {logs if run != folder else folder}: it holds {what}; logs end in {', '.join(SUFFIXES)}.")
+
+
+def _has_logs(folder: Path) -> bool:
+    logs = folder / "json_logs"
+    return any(is_log(path) for path in _entries(logs if logs.is_dir() else folder))
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError as error:
+        raise UsageError(_missing(folder)) from error
+    except NotADirectoryError as error:
+        raise UsageError(f"{folder} is a file, not a folder.") from error
+    except OSError as error:
+        raise StorageError(explain(error, f"reading the folder {folder}")) from error
+
+
+def _missing(path: Path) -> str:
+    parent = path.parent
+    beside = [entry.name for entry in parent.iterdir()] if parent.is_dir() else []
+    return unknown("file or folder", str(path), [str(parent / name) for name in beside])
+
+
+def _order(file: LogFile) -> tuple[str, int, list[tuple[int, str]]]:
+    times = re.findall(r"\d{9,}", file.path.name)
+    parts = re.findall(r"\d+|\D+", file.path.name)
+    natural = [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    return str(file.run), int(times[-1]) if times else 0, natural
+
+
+def group_damage(reasons: Sequence[str]) -> str:
+    """What was found where logs were expected, most frequent first, for an error's sentence."""
+    counts = {reason: reasons.count(reason) for reason in dict.fromkeys(reasons)}
+    ordered = sorted(counts, key=lambda reason: -counts[reason])
+    return "; ".join(ordered[:3])
+
+
+def no_records(files: Sequence[LogFile], reasons: Sequence[str]) -> DataError:
+    """The error for logs in which not one record could be read."""
+    where = str(files[0].path) if len(files) == 1 else f"{len(files)} files, from {files[0].path} on"
+    found = group_damage(reasons) or "nothing at all"
+    return DataError(
+        f"no record in {where}. Found: {found}. A record is an object with step and rewards (nested) or with step beside "
+        "event, levels, healr, … or reward_… (flat)."
+    )

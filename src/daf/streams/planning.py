@@ -1,0 +1,183 @@
+"""How a log is divided into parts that can be counted apart from each other, in any number of processes.
+
+A part is a file, or of a large plain JSON file the bytes between two falls of `step`: so no stretch is ever divided, and
+what is counted in a part needs nothing from another. The cuts depend on the file's content alone. They are found by
+looking at records here and there (`step` is a sawtooth; a fall between two records is closed in on by bisection), so a
+file in which `step` never falls is one part. Appending to a file leaves all its parts but the last as they were.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daf.errors import StorageError
+from daf.storage.atomic import explain
+from daf.streams.aggregates import SourcePlan
+from daf.streams.damage import scan
+from daf.streams.finding import LogFile
+from daf.streams.records import RunConstants
+from daf.streams.source import Source, compression
+
+PART = 64 * 1024 * 1024
+_PROBES = 16
+_WINDOW = 64 * 1024
+SLICES = 48
+"""Into how many slices training is cut for the picture of visits over time."""
+_SHARE_BINS = 4_096
+
+
+@dataclass(frozen=True)
+class Part:
+    """Bytes [start, end) of a log file (`end` is `None`: to its end), and how they are counted."""
+
+    path: Path
+    start: int
+    end: int | None
+    size: int
+    """Bytes to be read, before decompression."""
+    constants: RunConstants
+    plan: SourcePlan
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """A whole record at `offset`."""
+
+    offset: int
+    step: float | None
+    total: float | None
+
+
+def plan_parts(files: Sequence[LogFile], *, part: int = PART) -> list[Part]:
+    """The parts of `files`, in order. Raises `StorageError` where a file cannot be read."""
+    share_exponent = -max(0, min(10, (_SHARE_BINS // max(len(files), 1)).bit_length() - 1))
+    parts: list[Part] = []
+    before: float | None = None
+    for index, file in enumerate(files):
+        size = _size(file.path)
+        first, last = total_range(file.path)
+        clock = (first, last) if first is not None and last is not None and last > first else None
+        since = before if clock and before is not None and before <= clock[0] else None
+        low = index * SLICES // len(files)
+        slices = (low, max(1, (index + 1) * SLICES // len(files) - low))
+        cuts: list[tuple[int, float | None]] = [(0, since)]
+        if _is_plain_json(file.path) and size > part:
+            cuts += _cuts(file.path, size, part, clock is not None)
+        ends = [cut for cut, _ in cuts[1:]] + [size]
+        for (start, known), end in zip(cuts, ends, strict=True):
+            plan = SourcePlan(file.name, start, share_exponent, slices, clock, known)
+            parts.append(Part(file.path, start, None if end == size else end, end - start, file.constants, plan))
+        before = last if last is not None else before
+    return parts
+
+
+def total_range(path: Path) -> tuple[float | None, float | None]:
+    """`total_steps` of the first and of the last whole record of a file; `None` where there is none."""
+    from daf.streams.csvlog import rows_of
+
+    if ".csv" in [suffix.lower() for suffix in path.suffixes]:
+        head, tail = rows_of(path)
+        seen = [_number(record.get("total_steps")) for record in (head, tail) if record]
+    else:
+        with Source(path) as source:
+            buffer = bytearray(_WINDOW)
+            n = _fill(source, memoryview(buffer))
+            first = [_seen(0, value) for _, _, value in scan(bytes(buffer[:n]), final=n < _WINDOW).records]
+            whole = n < _WINDOW
+            moving = len({record.total for record in first}) > 1
+            last = first
+            if not whole and compression(path) is None:
+                last = _records_at(path, max(0, source.size - _WINDOW), _WINDOW)
+            elif not whole and moving:
+                last = _tail_of_stream(source, bytes(buffer))
+        seen = [first[0].total if first else None, last[-1].total if last else None]
+    known = [total for total in seen if total is not None]
+    return (known[0], known[-1]) if known else (None, None)
+
+
+def _tail_of_stream(source: Source, tail: bytes) -> list[_Seen]:
+    buffer = bytearray(_WINDOW)
+    while n := _fill(source, memoryview(buffer)):
+        tail = (tail + bytes(buffer[:n]))[-2 * _WINDOW :]
+    return [_seen(0, value) for _, _, value in scan(tail, final=True).records]
+
+
+def _cuts(path: Path, size: int, part: int, clock: bool) -> list[tuple[int, float | None]]:
+    """Offsets at which a new stretch begins, about `part` bytes apart, with `total_steps` of the record before each."""
+    cuts: list[tuple[int, float | None]] = []
+    for low in range(part, size, part):
+        cut = _first_fall(path, low, min(low + part, size), part // _PROBES, clock)
+        if cut is not None and (not cuts or cut[0] > cuts[-1][0]):
+            cuts.append(cut)
+    return cuts
+
+
+def _first_fall(path: Path, low: int, high: int, spacing: int, clock: bool) -> tuple[int, float | None] | None:
+    previous: _Seen | None = None
+    for offset in range(low, high, spacing):
+        found = _records_at(path, offset, _WINDOW)
+        if not found or found[0].step is None:
+            continue
+        if previous is not None and _falls(previous, found[0]):
+            cut = _close_in(path, previous, found[0], clock)
+            if cut is not None:
+                return cut
+        previous = found[0]
+    return None
+
+
+def _close_in(path: Path, left: _Seen, right: _Seen, clock: bool) -> tuple[int, float | None] | None:
+    """The two neighbouring records between which `step` falls, as the second's offset and the first's total."""
+    while right.offset - left.offset > _WINDOW // 2:
+        middle = (left.offset + right.offset) // 2
+        found = [r for r in _records_at(path, middle, _WINDOW) if r.step is not None and r.offset < right.offset]
+        if not found or found[0].offset <= left.offset:
+            break
+        left, right = (left, found[0]) if _falls(left, found[0]) else (found[0], right)
+    records = _records_at(path, left.offset, right.offset - left.offset + _WINDOW)
+    for a, b in zip(records[:-1], records[1:], strict=True):
+        if _falls(a, b) and (not clock or a.total != b.total):
+            return b.offset, a.total
+    return None
+
+
+def _falls(a: _Seen, b: _Seen) -> bool:
+    return a.step is not None and b.step is not None and b.step < a.step
+
+
+def _records_at(path: Path, offset: int, length: int) -> list[_Seen]:
+    """The whole records that begin in `length` bytes from `offset` on; what is torn at either end is left out."""
+    with Source(path, offset) as source:
+        buffer = bytearray(length)
+        n = _fill(source, memoryview(buffer))
+    return [_seen(offset + start, value) for start, _, value in scan(bytes(buffer[:n]), final=True).records]
+
+
+def _fill(source: Source, target: memoryview) -> int:
+    filled = 0
+    while filled < len(target):
+        n = source.readinto(target[filled:])
+        if not n:
+            break
+        filled += n
+    return filled
+
+
+def _seen(offset: int, record: dict[str, Any]) -> _Seen:
+    return _Seen(offset, _number(record.get("step")), _number(record.get("total_steps")))
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and value == value and abs(value) < 1e300 else None
+
+
+def _is_plain_json(path: Path) -> bool:
+    return compression(path) is None and path.suffix.lower() != ".csv"
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        raise StorageError(explain(error, f"reading {path}")) from error

@@ -1,0 +1,204 @@
+"""Tables of all whole records of a log, in its order, in bounded memory; with every damaged stretch.
+
+The bytes go through one reused buffer (256 KB, the size at which it stays in the processor's cache). It is cut at the last
+place where one record ends and the next begins, the brackets of a JSON array are written around the piece in place, and
+the piece is decoded at once. A cut is a guess that the decoder checks: where it refuses, the exact reader takes the same
+bytes record by record, and what it learns (another shape, another way of separating records) is used from there on.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from daf.streams.damage import SEPARATORS, Damage, Scan, scan
+from daf.streams.decoding import BlockDecoder
+from daf.streams.records import FieldProblems, RunConstants, Shape, Table, read, tabulate
+from daf.streams.source import Source
+
+BLOCK = 256 * 1024
+BITE = 16 * 1024
+"""What the exact reader takes at a time, before the fast one is tried again."""
+LARGEST_RECORD = 8 * 1024 * 1024
+"""A stretch without a whole record that is longer than this is given up as damage."""
+
+
+@dataclass
+class ReadingReport:
+    """What was met on the way: kept up to date while the tables are drawn."""
+
+    bytes_read: int = 0
+    records: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    problems: FieldProblems = field(default_factory=FieldProblems)
+    damage: list[Damage] = field(default_factory=list)
+    slow_bytes: int = 0
+    """Bytes that went through the exact reader."""
+
+
+class TableReader:
+    """Reads bytes [start, end) of one JSON log; iterate over it for its tables."""
+
+    def __init__(
+        self,
+        path: Path,
+        constants: RunConstants,
+        *,
+        start: int = 0,
+        end: int | None = None,
+        block: int = BLOCK,
+    ) -> None:
+        self.path = path
+        self.report = ReadingReport()
+        self._constants = constants
+        self._range = (start, end)
+        self._block = block
+        self._decoders: dict[Shape, BlockDecoder | None] = {}
+        self._shape: Shape | None = None
+        self._separator = b""
+
+    def __iter__(self) -> Iterator[Table]:
+        start, end = self._range
+        with Source(self.path, start, end) as source:
+            yield from self._tables(source, start)
+            if source.trouble:
+                self._damaged(start + self.report.bytes_read, 0, source.trouble)
+
+    def _tables(self, source: Source, base: int) -> Iterator[Table]:
+        buffer = bytearray(self._block + 2)
+        at = stop = 1  # one byte is kept free on either side for the brackets
+        origin = base - at  # offset in the file of buffer[0]
+        ended = False
+        opened = closed = False
+        while True:
+            if at > 1:
+                length = stop - at
+                buffer[1 : 1 + length] = buffer[at:stop]
+                origin += at - 1
+                at, stop = 1, 1 + length
+            with memoryview(buffer) as view:
+                while not ended and stop < len(buffer) - 1:
+                    n = source.readinto(view[stop:-1])
+                    ended = n == 0
+                    stop += n
+                    self.report.bytes_read += n
+            if origin + at == base:
+                opened = buffer[at:stop].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+            if stop > at:
+                closed = buffer[at:stop].rstrip().endswith(b"]") if ended else closed
+            at = min(SEPARATORS.match(buffer, at, stop).end(), stop)  # type: ignore[union-attr]
+            if at >= stop:
+                if ended:
+                    break
+                continue
+            cut = self._cut(buffer, at, stop, ended)
+            table = self._fast(buffer, at, cut) if cut else None
+            if table is not None:
+                at = cut
+                yield table
+                continue
+            piece, whole = bytes(buffer[at : min(at + BITE, stop)]), at + BITE >= stop
+            found = scan(piece, final=ended and whole)
+            if not found.consumed and not whole:
+                piece = bytes(buffer[at:stop])
+                found = scan(piece, final=ended)
+            if not found.consumed and not ended:
+                if len(buffer) < LARGEST_RECORD:
+                    buffer.extend(bytes(len(buffer)))
+                    continue
+                found = scan(piece, final=True)
+            self.report.slow_bytes += found.consumed
+            yield from self._slow(piece, found, origin + at)
+            at += found.consumed
+            if len(buffer) > self._block + 2 and stop - at < self._block // 2:
+                buffer = buffer[at - 1 : stop].ljust(self._block + 2, b"\0")
+                origin += at - 1
+                at, stop = 1, 1 + stop - at
+        if opened and not closed and self._range[1] is None and not self._torn(base + self.report.bytes_read):
+            self._damaged(base + self.report.bytes_read, 0, "the array is not closed: the file may have been cut here")
+
+    def _cut(self, buffer: bytearray, at: int, stop: int, ended: bool) -> int:
+        """Where the last whole record before `stop` seems to end; 0 where no guess can be made."""
+        if self._shape is None or buffer[at] != 0x7B:
+            return 0
+        if ended:
+            return buffer.rfind(b"}", at, stop) + 1
+        return buffer.rfind(b"}" + self._separator + b"{", at, stop) + 1 if self._separator else 0
+
+    def _fast(self, buffer: bytearray, at: int, cut: int) -> Table | None:
+        """The records of `buffer[at:cut]`, or `None` where they are not all of the shape seen last."""
+        decoder = self._decoder()
+        if decoder is None or self._shape is None:
+            return None
+        before, after = buffer[at - 1], buffer[cut]
+        as_lines = b"," not in self._separator and b"\n" in self._separator
+        try:
+            with memoryview(buffer) as view:
+                if as_lines:
+                    with view[at:cut] as piece:
+                        raw = decoder.lines(piece)
+                else:
+                    buffer[at - 1], buffer[cut] = 0x5B, 0x5D
+                    with view[at - 1 : cut + 1] as piece:
+                        raw = decoder.array(piece)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        finally:
+            buffer[at - 1], buffer[cut] = before, after
+        n = raw.shape[1]
+        if not n or decoder.overlooks(buffer, at, cut, n):
+            return None
+        self.report.records += n
+        self.report.kinds[self._shape.kind] += n
+        return tabulate(self._shape, raw, self._constants)
+
+    def _decoder(self) -> BlockDecoder | None:
+        shape = self._shape
+        if shape is None:
+            return None
+        if shape not in self._decoders:
+            try:
+                self._decoders[shape] = BlockDecoder(shape)
+            except ValueError:
+                self._decoders[shape] = None
+        return self._decoders[shape]
+
+    def _slow(self, piece: bytes, found: Scan, offset: int) -> Iterator[Table]:
+        for begin, length, reason in found.damage:
+            self._damaged(offset + begin, length, reason)
+        rows: list[list[float]] = []
+        shape: Shape | None = None
+        for _, _, value in found.records:
+            entry = read(value, self.report.problems)
+            assert entry is not None  # the exact reader only gives records
+            if entry[0] != shape and shape is not None:
+                yield self._table(shape, rows)
+                rows = []
+            shape = entry[0]
+            rows.append(entry[1])
+        if shape is not None:
+            yield self._table(shape, rows)
+            self._shape = shape
+        if len(found.records) > 1:
+            (_, left, _), (right, _, _) = found.records[-2:]
+            self._separator = piece[left:right]
+
+    def _table(self, shape: Shape, rows: list[list[float]]) -> Table:
+        self.report.records += len(rows)
+        self.report.kinds[shape.kind] += len(rows)
+        raw = np.array(rows, dtype=np.float64).reshape(len(rows), len(shape.paths)).T
+        return tabulate(shape, raw, self._constants)
+
+    def _damaged(self, offset: int, length: int, reason: str) -> None:
+        last = self.report.damage[-1] if self.report.damage else None
+        if last is not None and length and last.offset + last.length == offset:
+            self.report.damage[-1] = Damage(last.path, last.offset, last.length + length, last.reason)
+        else:
+            self.report.damage.append(Damage(str(self.path), offset, length, reason))
+
+    def _torn(self, end: int) -> bool:
+        last = self.report.damage[-1] if self.report.damage else None
+        return last is not None and last.length > 0 and last.offset + last.length >= end - 2

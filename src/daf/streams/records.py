@@ -1,0 +1,206 @@
+"""What one log record is: two shapes told apart per record, and the numbers that are read from each.
+
+A record is a JSON object. *Nested* ones hold `rewards` (and mostly `position`) as objects; *flat* ones hold `step` beside
+at least one of the fields in `FLAT_MARKS` or a `reward_…` field. A `Shape` is the kind of a record with the paths of the
+fields read from it; records of one shape become the rows of one table, whichever decoder read them.
+
+What a record does not say is absent (NaN in the tables), never 0. Of duplicate keys the last counts, as in Python's json.
+"""
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+type FloatArray = NDArray[np.float64]
+
+FIXED = ("step", "total_steps", "x", "y", "map")
+"""The first rows of every table; value columns follow."""
+
+FLAT_FIELDS = ("event", "healr", "deaths", "badge", "coord_count")
+FLAT_MARKS = (*FLAT_FIELDS, "levels", "levels_sum", "pcount", "max_map_progress")
+TOTAL, STEP_REWARD = "total", "step_reward"
+
+
+@dataclass(frozen=True)
+class RunConstants:
+    """`reward_scale` s and `explore_weight` e of the run that wrote flat records; `None` where its YAML has none."""
+
+    reward_scale: float | None = None
+    explore_weight: float | None = None
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A kind of record and the dotted paths of the numbers read from it, in the order they were met."""
+
+    kind: Literal["nested", "flat"]
+    paths: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Records as columns: `data` is (5 + len(names), n), the rows of `FIXED` first; NaN is absent.
+
+    `rising`: the column "level" is the level at the moment, and its running maximum over the episode is the component.
+    """
+
+    names: tuple[str, ...]
+    data: FloatArray
+    rising: bool = False
+
+    @property
+    def n(self) -> int:
+        return int(self.data.shape[1])
+
+
+@dataclass
+class FieldProblems:
+    """How often which field was absent, null, not a number, or not finite, by "path: what"."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+def kind_of(record: dict[str, Any]) -> Literal["nested", "flat"] | None:
+    """Which of the two formats `record` is in; `None` where it is neither."""
+    if isinstance(record.get("rewards"), dict) or isinstance(record.get("position"), dict):
+        return "nested"
+    if "step" in record:
+        if any(mark in record for mark in FLAT_MARKS):
+            return "flat"
+        if any(key.startswith("reward_") for key in record) or {"x", "y", "map"} <= record.keys():
+            return "flat"
+    return None
+
+
+def read(record: dict[str, Any], problems: FieldProblems) -> tuple[Shape, list[float]] | None:
+    """The shape and the numbers of `record`, or `None` where it is in neither format; oddities go into `problems`."""
+    kind = kind_of(record)
+    if kind is None:
+        return None
+    paths: list[str] = []
+    numbers: list[float] = []
+
+    def take(path: str, value: Any) -> None:
+        number = _number(value)
+        if number is None:
+            problems.counts[f"{path}: {'null' if value is None else 'not a number'}"] += 1
+            number = math.nan
+        elif not math.isfinite(number):
+            problems.counts[f"{path}: not finite"] += 1
+            number = math.nan
+        paths.append(path)
+        numbers.append(number)
+
+    if kind == "nested":
+        _read_nested(record, take)
+    else:
+        _read_flat(record, take)
+    for required in ("step", "position.x", "position.y", "position.map") if kind == "nested" else FIXED:
+        if required not in paths and required != "total_steps":
+            problems.counts[f"{required}: missing"] += 1
+    return Shape(kind, tuple(paths)), numbers
+
+
+def _read_nested(record: dict[str, Any], take: Any) -> None:
+    for key in ("step", "total_steps"):
+        if key in record:
+            take(key, record[key])
+    position, rewards = record.get("position"), record.get("rewards")
+    if isinstance(position, dict):
+        for key in ("x", "y", "map"):
+            if key in position:
+                take(f"position.{key}", position[key])
+    if isinstance(rewards, dict):
+        for key in ("total", "step"):
+            if key in rewards:
+                take(f"rewards.{key}", rewards[key])
+        components = rewards.get("components")
+        if isinstance(components, dict):
+            for key, value in components.items():
+                take(f"rewards.components.{key}", value)
+
+
+def _read_flat(record: dict[str, Any], take: Any) -> None:
+    for key, value in record.items():
+        if key in FIXED or key in FLAT_FIELDS or key.startswith("reward_"):
+            take(key, value)
+        elif key == "levels" and isinstance(value, list) and value:
+            for index, level in enumerate(value):
+                take(f"levels.{index}", level)
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, value)
+
+
+def value_name(path: str) -> str:
+    """The column's name for a reward path: the component's own name, `total` or `step_reward`."""
+    if path.startswith("rewards.components."):
+        name = path.removeprefix("rewards.components.")
+        return f"component_{name}" if name in (TOTAL, STEP_REWARD, *FIXED) else name
+    if path in ("rewards.total", "reward_total"):
+        return TOTAL
+    if path in ("rewards.step", "reward_step"):
+        return STEP_REWARD
+    name = path.removeprefix("reward_")
+    return f"component_{name}" if name in FIXED else name
+
+
+def tabulate(shape: Shape, raw: FloatArray, constants: RunConstants) -> Table:
+    """The table of records of one `shape`: `raw` is (paths, n) in the shape's order.
+
+    Components of flat records other than `event` follow from the run's constants: heal 30·s·healr, badge 10·s·badge,
+    dead −0.1·s·deaths, explore 0.1·s·e·coord_count, level s·Σ levels (its running maximum is taken per episode, later).
+    A component that the record itself gives wins over the derived one.
+    """
+    row = {path: index for index, path in enumerate(shape.paths)}
+    prefix = "position." if shape.kind == "nested" else ""
+    fixed = [row.get(key if key in ("step", "total_steps") else prefix + key) for key in FIXED]
+    values: dict[str, FloatArray] = {}
+    rising = False
+    if shape.kind == "nested":
+        for path, index in row.items():
+            if path.startswith("rewards."):
+                values[value_name(path)] = raw[index]
+    else:
+        for path, index in row.items():
+            if path.startswith("reward_"):
+                values[value_name(path)] = raw[index]
+        if "event" in row:
+            values.setdefault("event", raw[row["event"]])
+        rising = _derive(shape, row, raw, constants, values)
+    data = np.full((len(FIXED) + len(values), raw.shape[1]), np.nan)
+    for target, source in enumerate(fixed):
+        if source is not None:
+            data[target] = raw[source]
+    for target, column in enumerate(values.values(), start=len(FIXED)):
+        data[target] = column
+    return Table(tuple(values), data, rising)
+
+
+def _derive(
+    shape: Shape, row: dict[str, int], raw: FloatArray, constants: RunConstants, values: dict[str, FloatArray]
+) -> bool:
+    """Add the derivable components to `values`; whether "level" was among them."""
+    scale, weight = constants.reward_scale, constants.explore_weight
+    if scale is None:
+        return False
+    levels = [index for path, index in row.items() if path.startswith("levels.")]
+    rising = bool(levels) and "level" not in values
+    if rising:
+        values["level"] = scale * raw[levels].sum(axis=0)
+    for name, path, factor in (("heal", "healr", 30.0), ("badge", "badge", 10.0), ("dead", "deaths", -0.1)):
+        if path in row and name not in values:
+            values[name] = factor * scale * raw[row[path]]
+    if weight is not None and "coord_count" in row and "explore" not in values:
+        values["explore"] = 0.1 * scale * weight * raw[row["coord_count"]]
+    return rising

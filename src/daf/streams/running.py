@@ -1,0 +1,129 @@
+"""Parts counted one after the other or in several processes, with the same result to the last bit.
+
+Parts are given out and taken back in the order of the log: whatever finishes first, it is merged in its turn. Few parts are
+under way at once, so the memory does not grow with the log.
+"""
+
+import multiprocessing
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+
+from daf.errors import ExecutorError, UsageError
+from daf.streams.aggregates import Aggregate
+from daf.streams.planning import Part
+from daf.streams.reading import TableReader
+from daf.streams.stretches import Stretches
+
+
+@dataclass(frozen=True)
+class PartDone:
+    """Progress: `part` number `index` of `count` is counted; sums so far, and the largest memory of a process yet."""
+
+    part: Part
+    index: int
+    count: int
+    records: int
+    bytes_read: int
+    peak_memory: int
+
+
+type Report = Callable[[PartDone], None]
+
+
+def count_part(part: Part, seed: int, sample_size: int) -> Aggregate:
+    """Everything that `part` holds, counted. Raises `StorageError`."""
+    from daf.streams.csvlog import CsvReader
+
+    began = time.perf_counter()
+    aggregate = Aggregate(seed, sample_size)
+    is_csv = ".csv" in [suffix.lower() for suffix in part.path.suffixes]
+    reader: TableReader | CsvReader = (
+        CsvReader(part.path, part.constants)
+        if is_csv
+        else TableReader(part.path, part.constants, start=part.start, end=part.end)
+    )
+    counter = aggregate.begin(part.plan)
+    stretches = Stretches(clock=part.plan.clock is not None, since=part.plan.since)
+    for table in reader:
+        for placed in stretches.add(table):
+            counter.add(placed)
+    for placed in stretches.finish():
+        counter.add(placed)
+    report, tally = reader.report, counter.tally
+    tally.bytes_read, tally.slow_bytes, tally.damage = report.bytes_read, report.slow_bytes, report.damage
+    tally.kinds, tally.fields = report.kinds, report.problems.counts
+    tally.seconds = time.perf_counter() - began
+    counter.finish()
+    aggregate.sample.settle()
+    return aggregate
+
+
+def count(
+    parts: Sequence[Part],
+    *,
+    seed: int = 0,
+    sample_size: int = 10_000,
+    jobs: int = 1,
+    report: Report | None = None,
+    into: Aggregate | None = None,
+) -> tuple[Aggregate, int]:
+    """All `parts` in one aggregate (`into`, where given), and the largest resident memory of a process in bytes.
+
+    Raises `UsageError` for `jobs` below 1, `StorageError` for a file that cannot be read, and `ExecutorError` where a
+    process was ended from outside.
+    """
+    if jobs < 1:
+        raise UsageError(f"jobs is {jobs}: at least 1 process is needed.")
+    total = into if into is not None else Aggregate(seed, sample_size)
+    peak = records = bytes_read = 0
+    for index, (part, counted, memory) in enumerate(_counted(parts, seed, sample_size, jobs)):
+        total.merge(counted)
+        peak = max(peak, memory)
+        records += counted.records
+        bytes_read += sum(source.bytes_read for source in counted.sources.values())
+        if report is not None:
+            report(PartDone(part, index, len(parts), records, bytes_read, peak))
+    total.sample.settle()
+    return total, max(peak, peak_memory())
+
+
+def peak_memory() -> int:
+    """The largest resident memory that this process has had, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _counted(
+    parts: Sequence[Part], seed: int, sample_size: int, jobs: int
+) -> Iterator[tuple[Part, Aggregate, int]]:
+    if jobs == 1 or len(parts) == 1:
+        for part in parts:
+            yield part, count_part(part, seed, sample_size), peak_memory()
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, len(parts)), mp_context=context) as pool:
+        waiting: list[tuple[Part, Future[tuple[Aggregate, int]]]] = []
+        try:
+            for part in parts:
+                waiting.append((part, pool.submit(_work, part, seed, sample_size)))
+                if len(waiting) >= 2 * jobs:
+                    first, future = waiting.pop(0)
+                    yield first, *future.result()
+            for first, future in waiting:
+                yield first, *future.result()
+        except BrokenProcessPool as error:
+            raise ExecutorError(
+                f"a worker process was ended from outside while {waiting[0][0].path if waiting else 'a log'} was read "
+                "(out of memory?). The same command with --jobs 1 reads it in this process."
+            ) from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _work(part: Part, seed: int, sample_size: int) -> tuple[Aggregate, int]:
+    return count_part(part, seed, sample_size), peak_memory()

@@ -1,0 +1,199 @@
+"""Records given their place: which stretch of an environment's life they belong to, and when in training they happened.
+
+A *stretch* ends where `step` falls: an environment's records of one episode within one flush. `total_steps` is mostly one
+number per file, the moment of the flush, and inside a file the environments follow each other; so a record's place in its
+file's share of training is its position in its stretch, (j + 1) / length, in (0, 1]. Where an environment begins a new
+episode inside a flush, both stretches are laid over the whole share: the error is at most that one share.
+
+Where `total_steps` moves inside a file it is a clock, and a record's time is read off it: records of one stretch with the
+same `total_steps` are spread evenly from the previous value to theirs.
+
+The length is known only at a stretch's end, so records wait for it: in memory, and beyond `WAITING_ROWS` in a temporary file.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daf.streams.records import FIXED, FloatArray, Table
+
+ROWS = 16_384
+"""Rows that are worked on at once."""
+WAITING_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A table with each record's place: position j (from 0) and length L of the records it is spread with, and the
+    clock's value `since` before them (NaN where there is no clock, or nothing before). `starts`: the rows at which a
+    stretch begins; rows before the first of them go on with the stretch of the `Placed` before.
+    """
+
+    table: Table
+    position: FloatArray
+    length: FloatArray
+    since: FloatArray
+    starts: NDArray[np.intp]
+
+
+class Stretches:
+    """Takes tables in the order of the log and gives the same rows, in the same order, once their place is known.
+
+    `clock`: whether `total_steps` is a clock in this source; `since`: its value before the first record, if known.
+    """
+
+    def __init__(self, *, clock: bool = False, since: float | None = None) -> None:
+        self._clock = clock
+        self._since = np.nan if since is None else since
+        self._fresh: list[Table] = []
+        self._fresh_rows = 0
+        self._open: list[Table] = []
+        self._open_rows = 0
+        self._open_starts = False
+        self._spill: IO[bytes] | None = None
+        self._spilled: list[tuple[tuple[str, ...], bool, int]] = []
+        self._last_step = self._last_total = np.nan
+        self._begun = False
+        self._peak = -np.inf
+
+    def add(self, table: Table) -> Iterator[Placed]:
+        """Take `table`; the rows whose place it settled."""
+        if self._fresh and (self._fresh[0].names, self._fresh[0].rising) != (table.names, table.rising):
+            yield from self._sort_in()
+        self._fresh.append(table)
+        self._fresh_rows += table.n
+        if self._fresh_rows >= ROWS:
+            yield from self._sort_in()
+
+    def finish(self) -> Iterator[Placed]:
+        """The rows that were waiting when the source ended."""
+        yield from self._sort_in()
+        yield from self._close()
+
+    def _sort_in(self) -> Iterator[Placed]:
+        """Give the finished stretches among the fresh rows; what follows the last beginning stays open."""
+        if not self._fresh:
+            return
+        first = self._fresh[0]
+        data = first.data if len(self._fresh) == 1 else np.concatenate([t.data for t in self._fresh], axis=1)
+        self._fresh, self._fresh_rows = [], 0
+        step, total = _filled(data[0], self._last_step), data[1]
+        falls = np.empty(len(step), dtype=np.bool_)
+        falls[0] = not self._begun or step[0] < self._last_step
+        np.less(step[1:], step[:-1], out=falls[1:])
+        begins = falls
+        if self._clock:
+            total = _filled(total, self._last_total)
+            begins = falls.copy()
+            begins[0] |= bool(total[0] != self._last_total)
+            begins[1:] |= total[1:] != total[:-1]
+        self._begun = True
+        self._last_step = step[-1]
+        cuts = np.flatnonzero(begins)
+        head = int(cuts[0]) if len(cuts) else data.shape[1]
+        if head:
+            self._hold(Table(first.names, data[:, :head], first.rising))
+        if len(cuts):
+            yield from self._close()
+            tail = int(cuts[-1])
+            if tail > head:
+                self._last_total = total[tail - 1]
+                yield self._whole(first, data[:, head:tail], cuts, np.flatnonzero(falls[head:tail]), total)
+            self._open_starts = bool(falls[tail])
+            self._hold(Table(first.names, data[:, tail:], first.rising))
+        self._last_total = total[-1]
+
+    def _whole(
+        self, like: Table, data: FloatArray, cuts: NDArray[np.intp], starts: NDArray[np.intp], total: FloatArray
+    ) -> Placed:
+        """Rows that are whole groups, which begin at `cuts` (all but the last)."""
+        lengths = np.diff(cuts)
+        position = np.arange(data.shape[1], dtype=np.float64) - np.repeat(cuts[:-1] - cuts[0], lengths)
+        since = np.full(data.shape[1], np.nan)
+        if self._clock:
+            clocks = total[cuts[:-1]]
+            since = np.repeat(np.concatenate(([self._since], clocks[:-1])), lengths)
+            since = _before(data[1], since)
+            self._since = clocks[-1]
+        table = self._raise(Table(like.names, data, like.rising), starts)
+        return Placed(table, position, np.repeat(lengths.astype(np.float64), lengths), since, starts)
+
+    def _hold(self, table: Table) -> None:
+        self._open.append(table)
+        self._open_rows += table.n
+        if self._open_rows > WAITING_ROWS:
+            self._spill = self._spill or tempfile.TemporaryFile(prefix="daf-logs-")
+            for held in self._open:
+                for begin in range(0, held.n, ROWS):
+                    piece = np.ascontiguousarray(held.data[:, begin : begin + ROWS])
+                    self._spill.write(piece.tobytes())
+                    self._spilled.append((held.names, held.rising, piece.shape[1]))
+            self._open, self._open_rows = [], 0
+
+    def _close(self) -> Iterator[Placed]:
+        """Give the open rows, which have come to their end."""
+        length = float(self._open_rows + sum(n for _, _, n in self._spilled))
+        done = 0.0
+        since = self._since
+        for table in self._held():
+            starts = np.zeros(1 if self._open_starts and not done else 0, dtype=np.intp)
+            n = table.n
+            clock = _before(table.data[1], np.full(n, since)) if self._clock else np.full(n, np.nan)
+            if self._clock and not np.isnan(table.data[1, -1]):
+                self._since = table.data[1, -1]
+            yield Placed(
+                self._raise(table, starts), np.arange(n, dtype=np.float64) + done, np.full(n, length), clock, starts
+            )
+            done += n
+        self._open, self._open_rows, self._spilled, self._open_starts = [], 0, [], False
+
+    def _held(self) -> Iterator[Table]:
+        if self._spill is not None and self._spilled:
+            self._spill.seek(0)
+            for names, rising, n in self._spilled:
+                rows = len(FIXED) + len(names)
+                data = np.frombuffer(self._spill.read(rows * n * 8)).reshape(rows, n).copy()
+                yield Table(names, data, rising)
+            self._spill.seek(0)
+            self._spill.truncate()
+        yield from self._open
+
+    def _raise(self, table: Table, starts: NDArray[np.intp]) -> Table:
+        """Let "level" be its running maximum per stretch, where it is derived."""
+        if not table.rising:
+            return table
+        data = table.data.copy()
+        level = data[len(FIXED) + table.names.index("level")]
+        bounds = [0, *starts.tolist(), table.n]
+        for begin, end in zip(bounds[:-1], bounds[1:], strict=True):
+            if begin == end:
+                continue
+            if begin in starts:
+                self._peak = -np.inf
+            known = ~np.isnan(level[begin:end])
+            part = level[begin:end][known]
+            if len(part):
+                part = np.maximum.accumulate(np.maximum(part, self._peak))
+                self._peak = part[-1]
+                level[begin:end][known] = part
+        return Table(table.names, data, rising=False)
+
+
+def _filled(values: FloatArray, before: float) -> FloatArray:
+    """`values` with each NaN replaced by the last number before it (`before` at the front)."""
+    missing = np.isnan(values)
+    if not missing.any():
+        return values
+    extended = np.concatenate(([before], values))
+    source = np.where(np.isnan(extended), 0, np.arange(len(extended)))
+    filled: FloatArray = extended[np.maximum.accumulate(source)][1:]
+    return filled
+
+
+def _before(total: FloatArray, since: FloatArray) -> FloatArray:
+    """`since`, but the record's own time where nothing was before it or the clock was set back."""
+    return np.where(np.isnan(since) | (since > total), total, since)

@@ -1,0 +1,79 @@
+"""How often each cell of each map was visited, exactly, per slice of training.
+
+A cell is (map, x, y), whole numbers between -32,768 and 32,767; anything else is counted as `misplaced`. Keys are packed into
+one integer each and counted by sorting, so the memory follows the number of different cells, not of records.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daf.streams.records import FloatArray
+
+SLICES = 8_192
+"""Slices are numbered from 0 and stay below this."""
+_PENDING = 65_536
+_HALF = 32_768
+
+
+class Visits:
+    """Counts per (slice, map, x, y)."""
+
+    def __init__(self) -> None:
+        self.misplaced = 0
+        self._keys: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self._counts: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self._pending: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        self._pending_keys = 0
+
+    def add(self, slices: NDArray[np.int64], x: FloatArray, y: FloatArray, maps: FloatArray) -> None:
+        """Count one visit for each row; rows with an absent coordinate are left out."""
+        if np.isnan((maps + x + y).sum()):
+            known = ~(np.isnan(x) | np.isnan(y) | np.isnan(maps))
+            slices, x, y, maps = slices[known], x[known], y[known], maps[known]
+        with np.errstate(invalid="ignore"):  # beyond 64 bits: refused below
+            columns = [column.astype(np.int64) for column in (maps, x, y)]
+        good = np.ones(len(x), dtype=np.bool_)
+        for column, given in zip(columns, (maps, x, y), strict=True):
+            good &= (column == given) & (column >= -_HALF) & (column < _HALF)
+        if not good.all():
+            self.misplaced += int((~good).sum())
+            slices, columns = slices[good], [column[good] for column in columns]
+        keys = slices.astype(np.int64)
+        for column in columns:
+            keys = keys * (2 * _HALF) + (column + _HALF)
+        keys.sort()
+        ends = np.append(np.flatnonzero(keys[1:] != keys[:-1]), len(keys) - 1) if len(keys) else np.empty(0, np.intp)
+        self._push(keys[ends], np.diff(ends, prepend=-1))
+
+    def merge(self, other: "Visits") -> None:
+        """Take in what `other` counted."""
+        self.misplaced += other.misplaced
+        other._compact()
+        self._push(other._keys, other._counts)
+
+    def table(self) -> NDArray[np.int64]:
+        """(cells, 5): slice, map, x, y, visits; in ascending order."""
+        self._compact()
+        rest, columns = self._keys.copy(), []
+        for _ in range(3):
+            columns.append(rest % (2 * _HALF) - _HALF)
+            rest //= 2 * _HALF
+        return np.column_stack([rest, *reversed(columns), self._counts])
+
+    def _push(self, keys: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
+        self._pending.append((keys, counts))
+        self._pending_keys += len(keys)
+        if self._pending_keys > max(_PENDING, len(self._keys)):
+            self._compact()
+
+    def _compact(self) -> None:
+        if not self._pending:
+            return
+        keys = np.concatenate([self._keys, *(keys for keys, _ in self._pending)])
+        counts = np.concatenate([self._counts, *(counts for _, counts in self._pending)])
+        self._pending, self._pending_keys = [], 0
+        order = np.argsort(keys, kind="stable")
+        keys, counts = keys[order], counts[order]
+        begins = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1]))) if len(keys) else np.empty(0, np.intp)
+        self._keys = keys[begins]
+        self._counts = np.add.reduceat(counts, begins) if len(begins) else counts
