@@ -5,6 +5,8 @@
 - `StatefulAgentPolicy.step` imports torch for its `no_grad`, also for scripted policies. The replacement enters
   `no_grad` only where torch is already imported: a process that never imported torch holds no tensor that a gradient
   could follow. So scripted policies run without torch, and without its 3 s of import where it is installed.
+- The agents of `stateless` never call their base's constructor, so that asking for their `infos`, as the rollout does
+  after each step, fails. They have none.
 - Importing mettagrid adds a handler to the root logger and sets its level, over the head of whoever configured logging;
   both are put back as they were.
 - Episodes do their own logging of time-outs; upstream's warning per slow step would flood the terminal.
@@ -24,13 +26,20 @@ def install() -> None:
         return
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    from mettagrid.policy.policy import StatefulAgentPolicy
+    from mettagrid.policy.policy import AgentPolicy, StatefulAgentPolicy
 
     root.handlers[:] = handlers
     root.setLevel(level)
     StatefulAgentPolicy.step = _step  # type: ignore[method-assign]
+    AgentPolicy.infos = property(_infos)  # type: ignore[method-assign, assignment]
     logging.getLogger("mettagrid.simulator.rollout").setLevel(logging.ERROR)
     _installed = True
+
+
+def _infos(self: Any) -> dict[str, Any]:
+    """`AgentPolicy.infos`, empty also where the policy's constructor left out its base's."""
+    infos: dict[str, Any] = getattr(self, "_infos", {})
+    return infos
 
 
 def _step(self: Any, obs: Any) -> Any:
