@@ -1,0 +1,212 @@
+"""Means with their intervals as inline SVG: one row per series, on one axis, with the single episodes where wanted.
+
+The figure takes its colours from the page's CSS (`.s0` … set `color`), so that it follows light and dark, and its text
+is text: it can be searched, copied and read aloud. It says the truth for degenerate data: no interval where none is
+known, a single value in the middle of its axis, an empty row where a series has nothing.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from markupsafe import Markup, escape
+
+from daf.errors import DataError
+from daf.render.theme import SeriesStyle
+from daf.stats.sentences import number
+
+WIDTH = 760
+RIGHT = 18
+TOP = 10
+BELOW = 46
+CHARACTER = 7.3
+"""Width of a character of the labels, about; labels longer than `LONGEST` lose their middle."""
+LONGEST = 32
+MOST_LINKS = 40
+MOST_LINKED_ROWS = 8
+"""Above so many blocks or rows, lines between them would hide what they should show."""
+
+
+@dataclass(frozen=True)
+class IntervalRow:
+    """One series. mean, ci, iqm: `None` where not known. points: single values by the block they belong to."""
+
+    label: str
+    style: SeriesStyle
+    mean: float | None
+    ci: tuple[float, float] | None = None
+    iqm: float | None = None
+    points: Mapping[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A horizontal axis: data from `low` to `high` over pixels from `left` to `right`, with ticks at round values."""
+
+    low: float
+    high: float
+    left: float
+    right: float
+    ticks: tuple[float, ...]
+
+    def at(self, value: float) -> float:
+        """The pixel of `value`."""
+        return self.left + (value - self.low) / (self.high - self.low) * (self.right - self.left)
+
+
+def interval_figure(rows: Sequence[IntervalRow], *, axis_title: str, description: str) -> Markup:
+    """The SVG of `rows`, top to bottom in the order given.
+
+    description: what the figure shows, for screen readers. Raises `DataError` where no row is given or a value is not
+    finite.
+    """
+    if not rows:
+        raise DataError("an interval figure needs a row.")
+    gutter = 26 + CHARACTER * max(len(shortened(row.label)) for row in rows)
+    axis = axis_for(_values(rows), left=gutter, right=WIDTH - RIGHT)
+    pitch = 36 if any(row.points for row in rows) else 30
+    bottom = TOP + pitch * len(rows)
+    middles = [TOP + pitch * (position + 0.5) for position in range(len(rows))]
+    places = [_places(row, axis, middle, pitch) for row, middle in zip(rows, middles, strict=True)]
+    parts = [
+        f'<svg class="figure" role="img" viewBox="0 0 {WIDTH} {bottom + BELOW}" aria-label="{escape(description)}">',
+        *_grid(axis, bottom, axis_title),
+        *_links(rows, places),
+    ]
+    for row, middle, dots in zip(rows, middles, places, strict=True):
+        parts += _row(row, middle, dots, axis)
+    return Markup("".join(parts) + "</svg>")
+
+
+def linked(rows: Sequence[IntervalRow]) -> bool:
+    """Whether lines join the values of the same block."""
+    return 2 <= len(rows) <= MOST_LINKED_ROWS and max(len(row.points) for row in rows) <= MOST_LINKS
+
+
+def shortened(label: str, longest: int = LONGEST) -> str:
+    """`label`, its middle left out where it is longer than `longest` characters."""
+    if len(label) <= longest:
+        return label
+    head = (longest - 1) * 2 // 3
+    return label[:head] + "…" + label[len(label) - (longest - 1 - head) :]
+
+
+def axis_for(values: Sequence[float], *, left: float, right: float, ticks: int = 6) -> Axis:
+    """An axis that holds all `values` with room at both ends. Raises `DataError` for a value that is not finite."""
+    if not all(math.isfinite(value) for value in values):
+        raise DataError("a figure cannot show a value that is not finite.")
+    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
+        reach = abs(low) / 2 or 1.0
+        low, high = low - reach, high + reach
+    else:
+        room = (high - low) * 0.05
+        low, high = low - room, high + room
+    step = _round_step((high - low) / ticks)
+    first, last = math.ceil(low / step), math.floor(high / step)
+    return Axis(low, high, left, right, tuple(position * step for position in range(first, last + 1)))
+
+
+def marker(style: SeriesStyle, x: float, y: float, size: float = 5.5) -> str:
+    """The SVG of a marker around (x, y)."""
+    r = size
+    match style.marker:
+        case "circle":
+            return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{r:g}"/>'
+        case "square":
+            path = f"m{-r * 0.88:g} {-r * 0.88:g}h{r * 1.76:g}v{r * 1.76:g}h{-r * 1.76:g}z"
+        case "diamond":
+            path = f"m0 {-r * 1.25:g}l{r * 1.25:g} {r * 1.25:g}l{-r * 1.25:g} {r * 1.25:g}l{-r * 1.25:g} {-r * 1.25:g}z"
+        case "up":
+            path = f"m0 {-r * 1.15:g}l{r * 1.15:g} {r * 2:g}h{-r * 2.3:g}z"
+        case "down":
+            path = f"m0 {r * 1.15:g}l{r * 1.15:g} {-r * 2:g}h{-r * 2.3:g}z"
+        case "plus":
+            path = _cross(r * 1.15)
+        case _:
+            return f'<path transform="rotate(45 {x:.1f} {y:.1f})" d="M{x:.1f} {y:.1f}{_cross(r * 1.15)}"/>'
+    return f'<path d="M{x:.1f} {y:.1f}{path}"/>'
+
+
+def _cross(r: float) -> str:
+    arm, reach = f"{r * 0.72:g}", r - r * 0.36
+    out, wide = f"{reach:g}", f"{r * 0.36:g}"
+    return f"m-{wide} -{r:g}h{arm}v{out}h{out}v{arm}h-{out}v{out}h-{arm}v-{out}h-{out}v-{arm}h{out}z"
+
+
+def _round_step(step: float) -> float:
+    power = 10.0 ** math.floor(math.log10(step))
+    return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= step * 0.999)
+
+
+def _values(rows: Iterable[IntervalRow]) -> list[float]:
+    values: list[float] = []
+    for row in rows:
+        values += [value for value in (row.mean, row.iqm) if value is not None]
+        values += row.ci or ()
+        values += row.points.values()
+    return values
+
+
+def _grid(axis: Axis, bottom: float, title: str) -> list[str]:
+    step = axis.ticks[1] - axis.ticks[0] if len(axis.ticks) > 1 else 0.0
+    parts = ['<g class="grid">']
+    for tick in axis.ticks:
+        kind = ' class="zero"' if tick == 0 else ""
+        parts.append(f'<path{kind} d="M{axis.at(tick):.1f} {TOP}V{bottom}"/>')
+    parts.append('</g><g class="ticks" text-anchor="middle">')
+    parts += [f'<text x="{axis.at(tick):.1f}" y="{bottom + 17}">{number(tick, step)}</text>' for tick in axis.ticks]
+    middle = (axis.left + axis.right) / 2
+    parts.append(
+        f'</g><text class="axis" text-anchor="middle" x="{middle:.1f}" y="{bottom + 38}">{escape(title)}</text>'
+    )
+    return parts
+
+
+def _places(row: IntervalRow, axis: Axis, middle: float, pitch: float) -> dict[int, tuple[float, float]]:
+    """Where the points of a row lie: spread over its height by the golden ratio, so that close values stay apart."""
+    spread = pitch * 0.5 if len(row.points) > 1 else 0.0
+    return {
+        block: (axis.at(value), middle + ((block * 0.618034 + 0.5) % 1 - 0.5) * spread)
+        for block, value in row.points.items()
+    }
+
+
+def _links(rows: Sequence[IntervalRow], places: Sequence[Mapping[int, tuple[float, float]]]) -> list[str]:
+    if not linked(rows):
+        return []
+    lines = []
+    for upper, lower in pairwise(places):
+        for block in sorted(upper.keys() & lower.keys()):
+            (x1, y1), (x2, y2) = upper[block], lower[block]
+            lines.append(f"M{x1:.1f} {y1:.1f}L{x2:.1f} {y2:.1f}")
+    return [f'<path class="links" d="{"".join(lines)}"/>'] if lines else []
+
+
+def _row(row: IntervalRow, middle: float, dots: Mapping[int, tuple[float, float]], axis: Axis) -> list[str]:
+    label = shortened(row.label)
+    parts = [
+        f'<g class="s{row.style.slot}">{marker(row.style, 8, middle, 4.5)}'
+        f'<text class="label" x="20" y="{middle + 4.5:.1f}">{escape(label)}'
+    ]
+    if label != row.label:
+        parts.append(f"<title>{escape(row.label)}</title>")
+    parts.append("</text>")
+    if dots:
+        drawn = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in dots.values())
+        parts.append(f'<path class="dots" d="{drawn}"/>')
+    if row.ci is not None:
+        low, high = axis.at(row.ci[0]), axis.at(row.ci[1])
+        parts.append(f'<path class="interval" d="M{low:.1f} {middle:.1f}H{high:.1f}"/>')
+        parts.append(f'<path class="ends" d="M{low:.1f} {middle - 5:.1f}v10M{high:.1f} {middle - 5:.1f}v10"/>')
+    if row.iqm is not None:
+        parts.append(f'<path class="iqm" d="M{axis.at(row.iqm):.1f} {middle - 10:.1f}v20"/>')
+    if row.mean is not None:
+        parts.append(f'<g class="mean">{marker(row.style, axis.at(row.mean), middle)}')
+        half = (row.ci[1] - row.ci[0]) / 2 if row.ci else 0.0
+        told = number(row.mean, half)
+        if row.ci is not None:
+            told += f" [{number(row.ci[0], half)}, {number(row.ci[1], half)}]"
+        parts.append(f"<title>{escape(row.label)}: {told}</title></g>")
+    return [*parts, "</g>"]

@@ -1,0 +1,60 @@
+"""HTML pages that are one file: style and script inside, nothing fetched, everything that is not ours escaped.
+
+A page carries a policy for the browser (Content-Security-Policy) that forbids every request, so that even a mistake
+here could not make one. Templates extend `base.html.j2`; the same view gives the same bytes.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from markupsafe import Markup
+
+from daf.render.theme import DARK, DARK_GROUND, LIGHT, LIGHT_GROUND, Ground
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def page(template: str, view: Mapping[str, object]) -> str:
+    """The page that `template` (a file in `templates/`) makes of `view`. A name missing in the view is an error."""
+    return environment().get_template(template).render(view, palette=palette_css())
+
+
+@cache
+def environment() -> "Environment":
+    """Jinja with autoescape, strict about names, for the templates that DAF ships."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    found = Environment(
+        loader=PackageLoader("daf", "render/templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.filters["link"] = link
+    return found
+
+
+def link(path: str) -> str:
+    """`path`, relative to the page, as a link that stays a path whatever it is called ("javascript:…" too)."""
+    return "./" + quote(path.replace("\\", "/").lstrip("/"))
+
+
+@cache
+def palette_css() -> Markup:
+    """The theme's colours as CSS variables and series classes, light and dark."""
+    light, dark = _variables(LIGHT_GROUND, LIGHT), _variables(DARK_GROUND, DARK)
+    series = "".join(f".s{slot}{{color:var(--s{slot})}}" for slot in range(len(LIGHT)))
+    text = (
+        f":root{{color-scheme:light dark;{light}}}"
+        f"@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}{series}"
+    )
+    return Markup(text)
+
+
+def _variables(ground: Ground, colors: tuple[str, ...]) -> str:
+    around = f"--ground:{ground.background};--text:{ground.text};--muted:{ground.muted};--grid:{ground.grid};"
+    return around + "".join(f"--s{slot}:{color};" for slot, color in enumerate(colors))

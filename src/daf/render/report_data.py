@@ -1,0 +1,110 @@
+"""What an evaluation's report says, as plain values: no engine's objects but the statistics' own results.
+
+Whoever fills it decides nothing about looks; whoever draws it looks nothing up. Names may be hostile: they are made
+printable and escaped where they are drawn.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from daf.stats.summaries import PolicySummary
+from daf.stats.verdicts import PairVerdict
+
+
+@dataclass(frozen=True)
+class MissionRow:
+    """A mission that was played. blocks: episodes planned for each contender. map_size: (height, width)."""
+
+    name: str
+    agents: int
+    max_steps: int
+    blocks: int
+    map_size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class PolicyRow:
+    """A policy that took part. agents: how many it plays in a mixed team, `None` where it plays them all."""
+
+    contender: str
+    name: str
+    class_path: str
+    data_path: str | None = None
+    kwargs: Mapping[str, object] = field(default_factory=dict)
+    agents: float | None = None
+
+
+@dataclass(frozen=True)
+class LatencyRow:
+    """How long a policy's steps took. steps: measured; slow: steps above the limit that CoGames would strike."""
+
+    policy: str
+    steps: int
+    mean_ms: float
+    max_ms: float
+    slow: int
+
+
+@dataclass(frozen=True)
+class FailureText:
+    """Why an episode has no result."""
+
+    kind: str
+    message: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
+class EpisodeRow:
+    """One episode in plan order.
+
+    index: of its block within the mission; contenders meet in the same block. reward_per_agent, steps: `None` where it
+    has no result; failure says why. replay: path relative to the report's folder.
+    """
+
+    mission: str
+    index: int
+    seed: int
+    contender: str
+    key: str
+    reward_per_agent: float | None = None
+    steps: int | None = None
+    cached: bool = False
+    rewards: Sequence[float] = ()
+    assignment: Sequence[int] = ()
+    replay: str | None = None
+    failure: FailureText | None = None
+
+    @property
+    def status(self) -> str:
+        """ "ok" or "failed"."""
+        return "ok" if self.reward_per_agent is not None else "failed"
+
+
+@dataclass(frozen=True)
+class EvaluationReport:
+    """An evaluation or a comparison, ready to be shown.
+
+    command: as it can be typed again. started: date and time as text. seconds: wall-clock time of the run. contenders:
+    names in plan order, which fixes their colours. environment: versions, host, device. notes: what a reader must know
+    before any number, most important first.
+    """
+
+    title: str
+    command: str
+    run_id: str
+    started: str
+    seconds: float
+    contenders: Sequence[str]
+    missions: Sequence[MissionRow]
+    episodes: Sequence[EpisodeRow]
+    ranking: Sequence[PolicySummary] = ()
+    by_mission: Mapping[str, Sequence[PolicySummary]] = field(default_factory=dict)
+    pairs: Sequence[PairVerdict] = ()
+    notes: Sequence[str] = ()
+    policies: Sequence[PolicyRow] = ()
+    latencies: Sequence[LatencyRow] = ()
+    settings: Mapping[str, object] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    alpha: float = 0.05
+    unit: str = "reward per agent"

@@ -1,0 +1,97 @@
+"""The findings of a report as Markdown (REPORT.md): for a terminal, a pull request, a chat.
+
+It holds failures, finding, ranking, verdicts and how to repeat them; the episodes are in the HTML report and in the
+run's tables. Names are escaped, so that none can become markup.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from daf.render.findings import failure_groups, headline
+from daf.render.report_data import EvaluationReport
+from daf.render.report_view import duration, names_of, printable
+from daf.stats.sentences import labels, number
+from daf.stats.summaries import PolicySummary
+
+
+def render_markdown(report: EvaluationReport) -> str:
+    """`report` without its single episodes, as GitHub's Markdown."""
+    parts = [f"# {plain(report.title)}", plain(f"Run {report.run_id}, {report.started}, {duration(report.seconds)}.")]
+    groups = failure_groups(report.episodes)
+    if report.notes:
+        parts.append("\n".join(f"- **Note:** {plain(note)}" for note in report.notes))
+    if groups:
+        names = names_of(report).shown
+        parts.append("## Failures")
+        parts.append(
+            "\n".join(
+                f"- {plain(names[group.contender])}: {plain(group.kind)}: {plain(group.message)} "
+                f"({len(group.episodes)}; seeds {plain(group.seeds)})"
+                for group in groups
+            )
+        )
+    parts += ["## Finding", plain(headline(report))]
+    if report.ranking:
+        parts += ["## Ranking", _ranking(report.ranking, report)]
+    overall = [pair for pair in report.pairs if pair.stratum is None]
+    if overall:
+        parts += ["## Pairs", "\n".join(f"- {plain(pair.sentence)}" for pair in overall)]
+    if len(report.by_mission) > 1:
+        shown = labels(list(report.by_mission))
+        for label, summaries in zip(shown, report.by_mission.values(), strict=True):
+            parts += [f"## On {plain(label)}", _ranking(summaries, report)]
+    parts += ["## Again", _code(report.command)]
+    parts.append(_table(("setting", "value"), [(key, str(value)) for key, value in report.settings.items()], "ll"))
+    parts.append(_table(("version", "value"), list(report.environment.items()), "ll"))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def plain(text: str) -> str:
+    """`text` on one line with everything escaped that Markdown or HTML would take for markup."""
+    escaped = re.sub(r"([\\`*\[\]<>|~])", r"\\\1", printable(text).replace("&", "&amp;"))
+    return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", escaped)
+
+
+def _code(text: str) -> str:
+    shown = printable(text)
+    fence = "`" * (max((len(run) for run in re.findall("`+", shown)), default=2) + 1)
+    fence = fence if len(fence) >= 3 else "```"
+    return f"{fence}\n{shown}\n{fence}"
+
+
+def _ranking(summaries: Sequence[PolicySummary], report: EvaluationReport) -> str:
+    level = f"{100 * (1 - report.alpha):g} %"
+    return _table(
+        ("rank", "policy", "mean", level, "IQM", "blocks", "beware"),
+        [
+            (
+                str(row.rank),
+                row.name,
+                number(row.mean, _half(row.ci)),
+                _interval(row.ci),
+                number(row.iqm, _half(row.iqm_ci)),
+                str(row.n),
+                row.caveat,
+            )
+            for row in summaries
+        ],
+        "rlrrrrl",
+    )
+
+
+def _half(bounds: tuple[float, float] | None) -> float:
+    return (bounds[1] - bounds[0]) / 2 if bounds else 0.0
+
+
+def _interval(bounds: tuple[float, float] | None) -> str:
+    if bounds is None:
+        return "–"
+    return f"{number(bounds[0], _half(bounds))} to {number(bounds[1], _half(bounds))}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], sides: str) -> str:
+    body = [[plain(cell) for cell in row] for row in rows]
+    if not body:
+        return ""
+    rule = ["---:" if side == "r" else "---" for side in sides]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [list(head), rule, *body])

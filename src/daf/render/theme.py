@@ -1,0 +1,173 @@
+"""One look for every figure: the same series has the same colour and marker wherever it appears.
+
+`styles(names)` gives the styles; where they are derived from the same names in the same order they are the same, in
+HTML, in PNG and in a plot of another module. Colours stay apart for the three kinds of colour blindness, and every
+series has a marker too, so that nothing relies on colour alone. A file that `save_figure` writes depends on the figure
+only: no date, no version, no random ids.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daf.errors import UsageError, unknown
+from daf.storage import atomic
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DPI = 150
+
+LIGHT = ("#0b63b8", "#d1570a", "#0a8a63", "#8b3fc7", "#d0508f", "#9a7400", "#3fa0d8", "#7a1f2b", "#6b7280", "#1f2a6b")
+DARK = ("#6cb2ff", "#ff9a52", "#3fd0a0", "#c79bff", "#ff8fc4", "#e0bc3a", "#9fe0ff", "#e0707c", "#a9b1bd", "#8f9cf0")
+"""Series colours on a light and on a dark ground, position by position of the same hue."""
+
+MARKERS = ("circle", "square", "diamond", "up", "down", "plus", "cross")
+"""Names of marker shapes; their number and the colours' have no common divisor, so 70 series all differ."""
+
+MATPLOTLIB_MARKERS = {"circle": "o", "square": "s", "diamond": "D", "up": "^", "down": "v", "plus": "P", "cross": "X"}
+PLOTLY_MARKERS = {
+    "circle": "circle",
+    "square": "square",
+    "diamond": "diamond",
+    "up": "triangle-up",
+    "down": "triangle-down",
+    "plus": "cross",
+    "cross": "x",
+}
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The colours around the data."""
+
+    background: str
+    text: str
+    muted: str
+    grid: str
+
+
+LIGHT_GROUND = Ground(background="#ffffff", text="#1b1f24", muted="#5b6470", grid="#e3e6ea")
+DARK_GROUND = Ground(background="#14171b", text="#e8eaed", muted="#9aa4b1", grid="#2b3138")
+
+
+@dataclass(frozen=True)
+class SeriesStyle:
+    """How one series is drawn. slot: position in `LIGHT` and `DARK`; marker: one of `MARKERS`."""
+
+    slot: int
+    marker: str
+
+    def color(self, *, dark: bool = False) -> str:
+        """The colour as #rrggbb."""
+        return (DARK if dark else LIGHT)[self.slot]
+
+
+def style(position: int) -> SeriesStyle:
+    """The style of series number `position`, from 0; the first 70 are all different."""
+    return SeriesStyle(position % len(LIGHT), MARKERS[position % len(MARKERS)])
+
+
+def styles(names: Sequence[str]) -> dict[str, SeriesStyle]:
+    """A style for each name, by its position among the distinct `names`."""
+    return {name: style(position) for position, name in enumerate(dict.fromkeys(names))}
+
+
+def ground(*, dark: bool = False) -> Ground:
+    """Background, text and grid."""
+    return DARK_GROUND if dark else LIGHT_GROUND
+
+
+def matplotlib_rc(*, dark: bool = False) -> dict[str, Any]:
+    """Matplotlib's settings for this look, as for `matplotlib.rc_context`."""
+    from cycler import cycler
+
+    around = ground(dark=dark)
+    return {
+        "figure.dpi": DPI,
+        "savefig.dpi": DPI,
+        "figure.facecolor": around.background,
+        "savefig.facecolor": around.background,
+        "axes.facecolor": around.background,
+        "axes.edgecolor": around.muted,
+        "axes.labelcolor": around.text,
+        "axes.titlecolor": around.text,
+        "axes.titlelocation": "left",
+        "axes.titleweight": "bold",
+        "axes.titlesize": 11,
+        "axes.labelsize": 10,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": True,
+        "axes.axisbelow": True,
+        "axes.prop_cycle": cycler(color=list(DARK if dark else LIGHT)),
+        "grid.color": around.grid,
+        "grid.linewidth": 0.8,
+        "text.color": around.text,
+        "xtick.color": around.muted,
+        "ytick.color": around.muted,
+        "xtick.labelsize": 9,
+        "ytick.labelsize": 9,
+        "legend.frameon": False,
+        "legend.fontsize": 9,
+        "font.family": "sans-serif",
+        "font.sans-serif": ["DejaVu Sans"],
+        "font.size": 10,
+        "lines.linewidth": 1.8,
+        "lines.markersize": 5,
+        "svg.hashsalt": "daf",
+        "svg.fonttype": "path",
+        "pdf.fonttype": 42,
+    }
+
+
+@contextlib.contextmanager
+def themed(*, dark: bool = False) -> Iterator[None]:
+    """Figures made and saved inside the block have this look; the settings of before come back after it."""
+    import matplotlib as mpl
+
+    settings: Any = matplotlib_rc(dark=dark)
+    with mpl.rc_context(settings):
+        yield
+
+
+def save_figure(figure: "Figure", path: str | Path, *, dpi: int = DPI) -> Path:
+    """Write `figure` as the suffix of `path` says (.png, .pdf, .svg), whole or not at all. Returns the path.
+
+    The same figure gives the same bytes. Raises `UsageError` for another suffix, `StorageError` where it cannot write.
+    """
+    import matplotlib as mpl
+
+    target = Path(path)
+    metadata: dict[str, dict[str, Any]] = {
+        ".png": {"Software": None},
+        ".pdf": {"Creator": "daf", "Producer": "daf", "CreationDate": None},
+        ".svg": {"Creator": "daf", "Date": None},
+    }
+    suffix = target.suffix.lower()
+    if suffix not in metadata:
+        raise UsageError(unknown("figure format", suffix or target.name, metadata))
+    with mpl.rc_context({"svg.hashsalt": "daf"}), atomic.writing(target) as temporary:
+        figure.savefig(temporary, format=suffix[1:], dpi=dpi, metadata=metadata[suffix])
+    return target
+
+
+def plotly_template(*, dark: bool = False) -> dict[str, Any]:
+    """The look as data for plotly's `layout.template`; plotly itself is not imported."""
+    around = ground(dark=dark)
+    axis = {"gridcolor": around.grid, "linecolor": around.muted, "zerolinecolor": around.muted, "automargin": True}
+    return {
+        "layout": {
+            "colorway": list(DARK if dark else LIGHT),
+            "paper_bgcolor": around.background,
+            "plot_bgcolor": around.background,
+            "font": {"color": around.text, "family": "system-ui, sans-serif", "size": 13},
+            "title": {"x": 0, "xanchor": "left"},
+            "xaxis": axis,
+            "yaxis": axis,
+            "legend": {"bgcolor": "rgba(0,0,0,0)"},
+            "hoverlabel": {"font": {"family": "system-ui, sans-serif"}},
+        }
+    }
