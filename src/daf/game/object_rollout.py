@@ -187,7 +187,7 @@ class Episode:
         self._team_of = list(assignment)
 
         c_sim = self.sim._c_sim
-        self._buffer = c_sim.observations()
+        self.buffer = c_sim.observations()
         self._actions, self._vibe_actions = c_sim.actions(), c_sim.vibe_actions()
         self._tokens = converted.tokens
         self._codes: dict[tuple[str, str | None], tuple[int, int]] = {}
@@ -199,7 +199,7 @@ class Episode:
 
     def look(self) -> Frame:
         """What all agents see now."""
-        return Frame(self._tokens, self._buffer)
+        return Frame(self._tokens, self.buffer)
 
     def visible_talk(self, agent: int) -> list[Any]:
         """What the agent hears now: nothing where nobody talks, without looking for where the agents are."""
