@@ -43,6 +43,30 @@ def holm(p: ArrayLike, weights: ArrayLike | None = None) -> FloatArray:
     return adjusted
 
 
+def e_holm(e: ArrayLike, weights: ArrayLike | None = None) -> FloatArray:
+    """Adjusted e-values (n,): reject where one reaches 1 / alpha, and any false rejection has chance at most alpha.
+
+    The least weighted mean of any subset that holds the hypothesis, for arbitrary dependence. Of e-processes it may be
+    taken at every look, and what was rejected once stays rejected: the mean of the true nulls' e-processes is itself
+    one. Source: Vovk and Wang, "E-values: calibration, combination and applications", Annals of Statistics 49, 2021,
+    section 5; Hartog and Lei, "Family-wise error rate control with e-values", 2025.
+    """
+    values = np.asarray(e, dtype=np.float64)
+    shares = np.ones_like(values) if weights is None else np.asarray(weights, dtype=np.float64)
+    if values.ndim != 1 or values.shape != shares.shape:
+        raise DataError(f"e-values and weights need one axis and the same length; got {values.shape}, {shares.shape}.")
+    if not (np.isfinite(values) & (values >= 0)).all() or not (np.isfinite(shares) & (shares > 0)).all():
+        raise DataError("e-values are finite and not negative, and weights above 0.")
+    order = np.argsort(values, kind="stable")
+    held = np.concatenate([[0.0], np.cumsum((values * shares)[order])])
+    mass = np.concatenate([[0.0], np.cumsum(shares[order])])
+    adjusted = np.empty_like(values)
+    for place, index in enumerate(order):
+        means = (held[: place + 1] + values[index] * shares[index]) / (mass[: place + 1] + shares[index])
+        adjusted[index] = means.min()
+    return adjusted
+
+
 @dataclass(frozen=True)
 class MaxT:
     """Adjusted p values of one family: every row of differences, overall and on every stratum."""

@@ -47,6 +47,8 @@ def p_text(p: float) -> str:
 def pair_sentence(verdict: "PairVerdict") -> str:
     """What a paired comparison found, in one plain sentence without the caveat."""
     v = verdict
+    if v.n == 0:
+        return f"{v.name_a} and {v.name_b} have not met {v.where} yet."
     flip = v.difference < 0
     first, second = (v.name_b, v.name_a) if flip else (v.name_a, v.name_b)
     ahead = v.losses if flip else v.wins
@@ -62,14 +64,14 @@ def pair_sentence(verdict: "PairVerdict") -> str:
         case "equal":
             return (
                 f"{v.name_a} and {v.name_b} are practically equal {v.where}: the difference, {size}, lies within "
-                f"±{number(v.margin or 0.0)}; {episodes}."
+                f"±{v.margin:g}; {episodes}."
             )
         case "too few":
-            return f"{_too_few(v, episodes)}; {first} is ahead of {second} {v.where} by {size} in {counted}."
+            ahead_by = f"{first} is ahead of {second} {v.where} by {size} in {counted}"
+            return f"{_too_few(v, episodes)}; {ahead_by if v.difference else f'neither is ahead {v.where}'}."
         case "undecided":
-            if v.difference == 0:
-                return f"{first} and {second} are not told apart {v.where}: difference {size}, {p}; {counted} ahead."
-            return f"{first} and {second} are not told apart {v.where}: {first} is ahead by {size}, {p}; {counted}."
+            lead = f"{first} is ahead by {size}" if v.difference else f"the difference is {size}"
+            return f"{first} and {second} are not told apart {v.where}: {lead}, {p}; {counted}."
 
 
 def _amount(v: "PairVerdict", flip: bool) -> str:

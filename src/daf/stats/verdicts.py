@@ -120,7 +120,7 @@ def compare_pairs(
     several = len(present) > 1
     scopes: list[int | None] = [None, *present]
     tested: list[int | None] = [None, *present] if several else [None]
-    shares = np.concatenate([_shares(scope, len(pairs), len(present)) for scope in tested])
+    shares = np.concatenate([family_shares(scope, len(pairs), len(present)) for scope in tested])
     patterns = max(resamples, min(MOST_PATTERNS, math.ceil(4 / (alpha * shares.min()))))
     tests = [_test(apart, groups, scope, alpha, patterns, seed) for scope in tested]
     adjusted = holm(np.concatenate([test.p for test in tests]), shares).reshape(len(tested), -1)
@@ -148,7 +148,7 @@ def compare_pairs(
                     name_b=policy_labels[b],
                     stratum=scope,
                     stratum_name=None if scope is None else stratum_labels[scope],
-                    where=_where(scope, present, stratum_labels),
+                    where=where_of(scope, present, stratum_labels),
                     n=d.size,
                     wins=int(np.sum(d > 0)),
                     losses=int(np.sum(d < 0)),
@@ -198,7 +198,8 @@ def _groups(strata: ArrayLike, n_blocks: int, stratum_names: Sequence[str]) -> I
     return groups.astype(np.int64)
 
 
-def _shares(scope: int | None, n_pairs: int, n_strata: int) -> FloatArray:
+def family_shares(scope: int | None, n_pairs: int, n_strata: int) -> FloatArray:
+    """The parts of alpha with which the pairs of one scope start: half for overall, half for all missions."""
     if n_strata == 1:
         return np.full(n_pairs, 1.0 / n_pairs)
     return np.full(n_pairs, 0.5 / n_pairs if scope is None else 0.5 / (n_pairs * n_strata))
@@ -222,7 +223,8 @@ def _equivalence(
     return equivalence(apart[:, columns], groups[columns], margin=margin, resamples=patterns, seed=seed)
 
 
-def _where(scope: int | None, present: list[int], stratum_labels: list[str]) -> str:
+def where_of(scope: int | None, present: list[int], stratum_labels: list[str]) -> str:
+    """ "on arena", "over 3 missions"."""
     if scope is not None or len(present) == 1:
         return f"on {stratum_labels[present[0] if scope is None else scope]}"
     return f"over {len(present)} missions"
