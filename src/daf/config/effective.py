@@ -108,14 +108,15 @@ def variable_layers(
 ) -> list[Layer]:
     """A layer per `DAF_…` variable of `model`: `DAF_FIELD`, or `DAF_SECTION__FIELD` where `section` is given.
 
-    Raises `ConfigError` for a field that `section` does not have. `DAF_` variables without a section that are no field
-    of `DAFConfig` may be somebody else's; `unknown_variables` lists those that look like a slip.
+    An empty variable counts as unset. Raises `ConfigError` for a field that `section` does not have. `DAF_` variables
+    without a section that are no field of `DAFConfig` may be somebody else's; `unknown_variables` lists those that look
+    like a slip.
     """
     found: list[Layer] = []
     prefix = PREFIX if section is None else f"{PREFIX}{section.upper()}__"
     for variable, text in sorted((os.environ if environ is None else environ).items()):
         name = variable.removeprefix(prefix).lower()
-        if not variable.startswith(prefix) or (section is None and name not in model.model_fields):
+        if not text.strip() or not variable.startswith(prefix) or (section is None and name not in model.model_fields):
             continue
         source = f"variable {variable}"
         if name not in model.model_fields:
@@ -167,7 +168,7 @@ def _again(problem: Any) -> Any:
 
 def _from_text(text: str, annotation: Any, source: str) -> Any:
     """A variable's text as the value of a field: YAML, but text stays text where the field wants text."""
-    value = parse_yaml(text, name=source).value if text.strip() else None
+    value = parse_yaml(text, name=source).value
     wanted = _kinds(annotation)
     if wanted & {str, Path} and not wanted & {int, float, bool} and not isinstance(value, list | dict):
         return text

@@ -132,7 +132,7 @@ class DAFConfigManager:
         return problems
 
     def get_effective_config(self) -> dict[str, EffectiveValue]:
-        """Every value that holds, by `field` or `section.field`, with where it came from; only sections that are set."""
+        """Every value that holds, by `field` or `section.field`, with where it came from; only the sections set."""
         values = layered(DAFConfig, self._layers()).values()
         for name in self._configured():
             section = layered(self._model(name), self._section_layers(name)).values()

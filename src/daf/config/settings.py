@@ -9,6 +9,11 @@ from pydantic import Field, ValidationInfo, field_validator
 from daf.config.base import ConfigModel, PathField
 
 
+def default_output_dir() -> Path:
+    """`DAF_OUTPUT_DIR` where it is set, else `daf_output` in the current folder."""
+    return Path(os.environ.get("DAF_OUTPUT_DIR") or "daf_output").expanduser()
+
+
 class DAFConfig(ConfigModel):
     """The settings that all operations share.
 
@@ -18,8 +23,10 @@ class DAFConfig(ConfigModel):
 
     kind: ClassVar[str] = "config"
 
-    output_dir: PathField = Field(Path("daf_output"), description="Where run folders go.")
-    checkpoint_dir: PathField = Field(Path("checkpoints"), description="Where checkpoints that outlive their run go.")
+    output_dir: PathField = Field(default_factory=default_output_dir, description="Where run folders go.")
+    checkpoint_dir: PathField | None = Field(
+        None, description="Where checkpoints go, by session; None: into the folder of their run."
+    )
     max_checkpoints_to_keep: int = Field(5, ge=1, description="Checkpoints kept per run; the oldest go first.")
     organize_by_operation: bool = Field(
         True, description="OPERATION/SESSION folders; otherwise SESSION/OPERATION, all of one session together."
@@ -39,16 +46,18 @@ class DAFConfig(ConfigModel):
 
     @field_validator("checkpoint_dir", "experiments_log_path")
     @classmethod
-    def _hang_off_output_dir(cls, value: Path, info: ValidationInfo) -> Path:
-        base: Path = info.data.get("output_dir", Path("daf_output"))
+    def _hang_off_output_dir(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is None:
+            return None
+        base: Path = info.data.get("output_dir", default_output_dir())
         return value if value.is_absolute() or value.is_relative_to(base) else base / value
 
     def replace(self, **fields: object) -> "DAFConfig":
         """A checked copy with other values; a new `output_dir` takes the paths that hang off the old one along."""
         if "output_dir" in fields:
             for name in ("checkpoint_dir", "experiments_log_path"):
-                path: Path = getattr(self, name)
-                if path.is_relative_to(self.output_dir):
+                path: Path | None = getattr(self, name)
+                if path is not None and path.is_relative_to(self.output_dir):
                     fields.setdefault(name, path.relative_to(self.output_dir))
         return super().replace(**fields)
 

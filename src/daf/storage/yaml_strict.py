@@ -1,10 +1,9 @@
 """YAML and JSON that mean one thing, with the line of everything.
 
 `load_yaml(path)` gives the value of a file as plain Python (dict, list, str, int, float, bool, None) under YAML 1.2's
-core rules: `1e-4` is a float, `yes` and `010` are what they look like (text, ten). Refused, with `file:line`: tabs in front
-of content, a key given twice (both lines), tags such as `!!python/…`, merge keys, several documents, empty files,
-other encodings than UTF-8, nesting, size and alias expansion beyond the bounds below. Every refusal is a
-`ConfigError`.
+core rules: `1e-4` is a float, `yes` and `010` are what they look like (text, ten). Refused, with `file:line`: tabs in
+front of content, a key given twice (both lines), tags such as `!!python/…`, merge keys, several documents, empty files,
+other encodings than UTF-8; nesting, size and alias expansion beyond the bounds below. Every refusal is a `ConfigError`.
 
 `read_document` gives the value together with the line of every part, for whoever must point at a field afterwards.
 """
@@ -198,9 +197,10 @@ class _Builder:
             self.refuse(event, f"nested deeper than {MAX_DEPTH} levels.")
         self.lines.setdefault(path, event.start_mark.line + 1)
         if isinstance(event, yaml.AliasEvent):
-            if event.anchor is None or event.anchor not in self.anchors:
-                self.refuse(event, f'no anchor "{event.anchor}" stands completely before this alias.')
-            return self.copied(event, self.anchors[event.anchor])
+            anchor = str(event.anchor)
+            if anchor not in self.anchors:
+                self.refuse(event, f'no anchor "{anchor}" stands completely before this alias.')
+            return self.copied(event, self.anchors[anchor])
         result: Any
         if isinstance(event, yaml.ScalarEvent):
             result = self.scalar(event)

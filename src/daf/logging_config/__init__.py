@@ -1,0 +1,15 @@
+"""Logging: JSON lines in files, rich on the terminal where asked, operations with duration and memory."""
+
+from daf.logging_config.logger import DAFLogger, create_daf_logger
+from daf.logging_config.setup import LogManager, setup_daf_logging
+from daf.logging_config.tracking import CallTracker, OperationTracker, track_function_calls
+
+__all__ = [
+    "CallTracker",
+    "DAFLogger",
+    "LogManager",
+    "OperationTracker",
+    "create_daf_logger",
+    "setup_daf_logging",
+    "track_function_calls",
+]

@@ -1,0 +1,158 @@
+"""`execution_log.json`: how a run was started, on what, and how it ended.
+
+Its status is "running" until the run says otherwise, "completed", "failed" or "interrupted" then, and "saved" where
+results were saved without any operation around them. A process that is killed cannot write its end: `is_running` asks
+the operating system, so that such a run is shown as interrupted. Of a process on another host nothing is known; its
+word is taken.
+"""
+
+import json
+import os
+import platform
+import re
+import shlex
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from daf.output_manager.layout import EXECUTION_LOG
+
+FORMAT = "daf-run-1"
+Status = Literal["running", "completed", "failed", "interrupted", "saved"]
+ENDS = ("completed", "failed", "interrupted")
+_PACKAGES = ("daf", "cogames", "mettagrid", "numpy", "torch", "pufferlib-core", "ray")
+_SECRET = re.compile(r"(?i)(token|password|secret|api[-_]?key)")
+
+
+def begun(run_id: str, operation: str, title: str, details: Mapping[str, Any]) -> dict[str, Any]:
+    """A new execution by this process, running."""
+    return {
+        "format": FORMAT,
+        "run_id": run_id,
+        "operation": operation,
+        "title": title,
+        "status": "running",
+        "started_at": now(),
+        "ended_at": None,
+        "duration_seconds": None,
+        "error": None,
+        "command": command_line(sys.argv),
+        "working_directory": _working_directory(),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "process_started": process_started(os.getpid()),
+        "versions": versions(),
+        "platform": platform.platform(),
+        "git_commit": git_commit(),
+        "details": dict(details),
+        "previous": [],
+    }
+
+
+def ended(execution: Mapping[str, Any], status: str, error: str | None, details: Mapping[str, Any]) -> dict[str, Any]:
+    """`execution`, over now."""
+    end = now()
+    seconds = (datetime.fromisoformat(end) - datetime.fromisoformat(execution["started_at"])).total_seconds()
+    return {
+        **execution,
+        "status": status,
+        "ended_at": end,
+        "duration_seconds": max(0.0, seconds),
+        "error": error,
+        "details": {**execution["details"], **details},
+    }
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """The execution log of a run folder; None where `folder` is none of ours."""
+    try:
+        execution = json.loads((folder / EXECUTION_LOG).read_bytes())
+    except (OSError, ValueError):
+        return None
+    if not isinstance(execution, dict) or execution.get("format") != FORMAT:
+        return None
+    return execution
+
+
+def is_running(execution: Mapping[str, Any]) -> bool:
+    """Whether the process of an execution that has no end is still there, as far as this host can know."""
+    if execution["status"] != "running":
+        return False
+    if execution["host"] != socket.gethostname():
+        return True
+    started = process_started(execution["pid"])
+    return started is not None and bool(started == execution["process_started"])
+
+
+def process_started(pid: int) -> float | None:
+    """When a process of this host began (seconds since 1970), which with the pid names it for good; None without it."""
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else float(process.create_time())
+    except psutil.Error:
+        return None
+
+
+def error_text(error: str | BaseException | None) -> str | None:
+    """An exception as `Type: message`, text as it is."""
+    if not isinstance(error, BaseException):
+        return error
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def now() -> str:
+    """Local time with its offset, to the millisecond."""
+    return datetime.now().astimezone().isoformat(timespec="milliseconds")
+
+
+def command_line(arguments: list[str]) -> str:
+    """The command as it could be typed again, values of secret options masked."""
+    shown: list[str] = []
+    hide = False
+    for argument in arguments:
+        name, separator, _ = argument.partition("=")
+        secret = argument.startswith("-") and _SECRET.search(name) is not None
+        shown.append("…" if hide else f"{name}=…" if secret and separator else argument)
+        hide = secret and not separator
+    return shlex.join(shown).replace("'…'", "…")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that results depend on, as installed."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit() -> str | None:
+    """The commit of the repository around the working directory; None without one, or without git."""
+    try:
+        answer = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip() or None
+
+
+def _working_directory() -> str | None:
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return None

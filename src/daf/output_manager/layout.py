@@ -1,0 +1,109 @@
+"""Where things lie below the output folder: names of operations, sessions and the parts of a run folder.
+
+OUTPUT/OPERATION/SESSION/…      or, not organised by operation,      OUTPUT/SESSION/OPERATION/…
+OUTPUT/.sessions/SESSION/       who has the session's name
+OUTPUT/experiments.jsonl        every run's start and end
+"""
+
+import re
+import secrets
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+
+from daf.config.settings import default_output_dir
+from daf.errors import StorageError, UsageError, unknown
+from daf.storage.atomic import explain
+
+OPERATIONS = (
+    "sweeps",
+    "comparisons",
+    "training",
+    "deployment",
+    "evaluations",
+    "visualizations",
+    "logs",
+    "reports",
+    "artifacts",
+)
+"""The folders of operations."""
+PARTS = {
+    "checkpoints": "networks and all that is needed to train on",
+    "replays": "episodes to look at",
+    "stats": "tables of the episodes, and measurements of the machine",
+    "visualizations": "figures and reports",
+    "logs": "JSON lines",
+}
+"""What a run folder may hold beside its three files."""
+README = "README.md"
+EXPERIMENT_CONFIG = "experiment_config.json"
+EXECUTION_LOG = "execution_log.json"
+SESSIONS = ".sessions"
+SESSION_ID = re.compile(r"\d{8}_\d{6}(?:_[1-9]\d*)?")
+
+_ALIASES = {
+    **{folder: folder for folder in OPERATIONS},
+    **{folder.removesuffix("s"): folder for folder in OPERATIONS if folder.endswith("s")},
+    "trainings": "training",
+    "deployments": "deployment",
+}
+
+
+def base_folder(base_dir: str | Path | None) -> Path:
+    """The output folder: `base_dir`, else `DAF_OUTPUT_DIR`, else ./daf_output."""
+    return default_output_dir() if base_dir is None else Path(base_dir).expanduser()
+
+
+def operation_folder(operation: str) -> str:
+    """An operation's folder by either of its names (`sweep`, `sweeps`). Raises `UsageError`."""
+    if operation not in _ALIASES:
+        raise UsageError(unknown("operation", operation, OPERATIONS))
+    return _ALIASES[operation]
+
+
+def relative(name: str, what: str) -> Path:
+    """`name` as a path that stays inside its folder. Raises `UsageError`."""
+    path = PurePosixPath(name)
+    if not name or path.is_absolute() or ".." in path.parts or "\0" in name or path == PurePosixPath("."):
+        raise UsageError(f'{what} "{name}" would lead out of the run folder. Give a name inside it.')
+    return Path(path)
+
+
+def session_name(when: datetime) -> str:
+    """The id of a session that begins at `when` (local time)."""
+    return when.strftime("%Y%m%d_%H%M%S")
+
+
+def claim_session(base: Path, wanted: str) -> str:
+    """Take the id `wanted`, or with the first suffix (`_2`, `_3`, …) that is free, for this session alone.
+
+    Race-safe among processes of one file system: whoever makes the folder in `.sessions` has the id. Raises
+    `StorageError`.
+    """
+    taken = base / SESSIONS
+    number = 1
+    try:
+        taken.mkdir(parents=True, exist_ok=True)
+        while True:
+            session = wanted if number == 1 else f"{wanted}_{number}"
+            number += 1
+            if any((base / folder / session).exists() for folder in OPERATIONS) or (base / session).exists():
+                continue
+            try:
+                (taken / session).mkdir()
+            except FileExistsError:
+                continue
+            return session
+    except OSError as error:
+        raise StorageError(cannot_begin(error, base)) from error
+
+
+def cannot_begin(error: OSError, base: Path) -> str:
+    """The sentence for an output folder in which no run can begin."""
+    sentence = explain(error, f"making a run folder in {base}")
+    way_out = "Choose another place with --output-dir or DAF_OUTPUT_DIR."
+    return sentence if "another place" in sentence else f"{sentence} {way_out}"
+
+
+def trash_name(folder: Path) -> Path:
+    """A name beside `folder` for what is about to be deleted, so that no half-deleted run is seen."""
+    return folder.with_name(f".{folder.name}.deleted-{secrets.token_hex(4)}")

@@ -1,0 +1,425 @@
+"""`OutputManager`: the one way in which operations write.
+
+- A folder is made when something is written into it, so a command that only reads leaves nothing behind.
+- A session's id belongs to one process; where it is taken, a suffix follows. Until the first folder is made,
+  `session_id` is the id that will be asked for.
+- Before any work, the run folder with its three files is on the disk; where that is impossible, `StorageError` says so.
+- Every file appears whole or not at all, and the execution log tells the truth after success, failure and Ctrl-C.
+"""
+
+import contextlib
+import logging
+import shutil
+import threading
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daf.config.settings import DAFConfig
+from daf.errors import Interrupted, StorageError, UsageError, unknown
+from daf.logging_config.setup import ROOT, attach_console, attach_file, detach
+from daf.output_manager import execution as execution_log
+from daf.output_manager import layout, readme
+from daf.output_manager.runs import RunInfo, find_run, folder_size
+from daf.output_manager.system_stats import SystemMonitor
+from daf.storage import atomic, journal
+from daf.storage.jsonable import jsonable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+MIN_FREE_BYTES = 32 * 1024 * 1024
+"""With less than this free, no run begins."""
+
+
+class OutputManager:
+    """The session's folders below `base_dir` (default: `DAF_OUTPUT_DIR`, else ./daf_output).
+
+    verbose: show the log on the terminal (stderr) while an operation runs. log_to_file: write it into the run folder.
+    organize_by_operation, monitor_system_stats, track_experiments, experiments_log_path, checkpoint_dir: as in
+    `DAFConfig`.
+    """
+
+    def __init__(
+        self,
+        base_dir: str | Path | None = None,
+        verbose: bool = False,
+        log_to_file: bool = True,
+        *,
+        organize_by_operation: bool = True,
+        monitor_system_stats: bool = False,
+        track_experiments: bool = True,
+        experiments_log_path: str | Path | None = None,
+        checkpoint_dir: str | Path | None = None,
+        max_checkpoints_to_keep: int = 5,
+    ) -> None:
+        self.base_dir = layout.base_folder(base_dir).absolute()
+        self.verbose = verbose
+        self.log_to_file = log_to_file
+        self.organize_by_operation = organize_by_operation
+        self.monitor_system_stats = monitor_system_stats
+        self.track_experiments = track_experiments
+        self.experiments_log_path = self.base_dir / (experiments_log_path or "experiments.jsonl")
+        self.checkpoint_dir = None if checkpoint_dir is None else self.base_dir / checkpoint_dir
+        self.max_checkpoints_to_keep = max_checkpoints_to_keep
+        self._session = layout.session_name(datetime.now())
+        self._claimed = False
+        self._executions: dict[str, dict[str, Any]] = {}
+        self._attached: dict[str, _Attached] = {}
+        self._lock = threading.RLock()
+        self._created_at = execution_log.now()
+
+    @classmethod
+    def from_config(cls, config: DAFConfig) -> "OutputManager":
+        """One that does as `config` says."""
+        return cls(
+            config.output_dir,
+            verbose=config.verbose,
+            log_to_file=config.log_to_file,
+            organize_by_operation=config.organize_by_operation,
+            monitor_system_stats=config.monitor_system_stats,
+            track_experiments=config.track_experiments,
+            experiments_log_path=config.experiments_log_path.absolute(),
+            checkpoint_dir=None if config.checkpoint_dir is None else config.checkpoint_dir.absolute(),
+            max_checkpoints_to_keep=config.max_checkpoints_to_keep,
+        )
+
+    def resume(self, run_id: str, operation: str | None = None) -> RunInfo:
+        """Go on in an earlier run's folder instead of a new one: this session takes its id.
+
+        Raises `UsageError` where there is no such run, it is running, or this session has written already.
+        """
+        run = find_run(run_id, self.base_dir, operation)
+        with self._lock:
+            if self._claimed:
+                raise UsageError(f"this session has written to {self.session_id} already; resume before that.")
+            if run.status == "running":
+                raise UsageError(f"run {run.run_id} is still running. Wait for it, or stop it first.")
+            self._session, self._claimed = run.run_id, True
+            self.organize_by_operation = run.path.parent.name == run.operation
+            self._executions[run.operation] = execution_log.read(run.path) or {}
+        return run
+
+    @property
+    def session_id(self) -> str:
+        """`YYYYMMDD_HHMMSS`, with a suffix where that was taken."""
+        return self._session
+
+    @property
+    def dirs(self) -> dict[str, Path]:
+        """The folder of each operation's sessions; they need not exist."""
+        return {operation: self.base_dir / operation for operation in layout.OPERATIONS}
+
+    @property
+    def session_metadata(self) -> dict[str, Any]:
+        """The session and what its operations did, as JSON data."""
+        return {
+            "session_id": self.session_id,
+            "base_dir": str(self.base_dir),
+            "created_at": self._created_at,
+            "operations": {name: dict(execution) for name, execution in self._executions.items()},
+        }
+
+    def run_dir(self, operation: str) -> Path:
+        """Where this session's folder of an operation is or will be; nothing is made."""
+        folder = layout.operation_folder(operation)
+        if self.organize_by_operation:
+            return self.base_dir / folder / self.session_id
+        return self.base_dir / self.session_id / folder
+
+    def get_operation_dir(self, operation: str, subdir: str | None = None) -> Path:
+        """The session's folder of an operation, or a folder in it, made where missing.
+
+        Raises `StorageError`, `UsageError`.
+        """
+        path = None if subdir is None else layout.relative(subdir, "the folder")
+        folder = self._opened(operation)
+        return folder if path is None else _made(folder / path)
+
+    def get_checkpoint_dir(self, operation: str = "training") -> Path:
+        """Where this session's checkpoints go: its run folder's `checkpoints`, or `checkpoint_dir` by session."""
+        run_folder = self._opened(operation)
+        if self.checkpoint_dir is None:
+            return _made(run_folder / "checkpoints")
+        return _made(self.checkpoint_dir / self.session_id)
+
+    def prune_checkpoints(self, operation: str = "training") -> list[Path]:
+        """Delete the oldest checkpoints beyond `max_checkpoints_to_keep`, and return what was deleted.
+
+        A checkpoint is a file or folder whose name ends in its step, like `step_4096` or `step_4096.pt`; others are
+        left.
+        """
+        folder = self.get_checkpoint_dir(operation)
+        steps: dict[int, list[Path]] = {}
+        for entry in folder.iterdir():
+            digits = entry.name.split(".", 1)[0].rpartition("_")[2]
+            if digits.isdecimal() and not entry.name.startswith("."):
+                steps.setdefault(int(digits), []).append(entry)
+        doomed = [path for step in sorted(steps)[: -self.max_checkpoints_to_keep] for path in sorted(steps[step])]
+        for path in doomed:
+            remove(path)
+        return doomed
+
+    def log_operation_start(
+        self,
+        operation: str,
+        details: Mapping[str, Any] | None = None,
+        *,
+        title: str = "",
+        config: Any = None,
+    ) -> Path:
+        """Begin an operation, and return its run folder, which is on the disk with its three files.
+
+        details: kept in the execution log. title: one line for people. config: what was asked for, of anything JSON can
+        hold, with its provenance where there is one; it becomes `experiment_config.json`.
+        Raises `StorageError` where nothing can be written here, `UsageError` where the operation runs already.
+        """
+        name = layout.operation_folder(operation)
+        with self._lock:
+            if name in self._attached:
+                raise UsageError(f"{name} runs already in session {self.session_id}.")
+            folder = self._begin(name, "running", title or name, jsonable(details or {}), jsonable(config))
+            self._attached[name] = attached = _Attached()
+            try:
+                attached.begin(self, name, folder)
+                self._track("started", name)
+            except BaseException:
+                attached.end()
+                del self._attached[name]
+                raise
+        logging.getLogger(__name__).info("%s started: %s", name, self._executions[name]["title"])
+        return folder
+
+    def log_operation_complete(
+        self,
+        operation: str,
+        status: str = "completed",
+        details: Mapping[str, Any] | None = None,
+        *,
+        error: str | BaseException | None = None,
+    ) -> None:
+        """End an operation as "completed" (or "success"), "failed" or "interrupted".
+
+        Raises `UsageError`, `StorageError`.
+        """
+        name = layout.operation_folder(operation)
+        outcome = "completed" if status == "success" else status
+        if outcome not in execution_log.ENDS:
+            raise UsageError(unknown("status", status, execution_log.ENDS))
+        with self._lock:
+            if name not in self._attached:
+                raise UsageError(f"{name} does not run in session {self.session_id}; log_operation_start begins it.")
+            text = execution_log.error_text(error)
+            self._executions[name] = execution_log.ended(self._executions[name], outcome, text, jsonable(details or {}))
+            level = logging.INFO if outcome == "completed" else logging.ERROR
+            logging.getLogger(__name__).log(level, "%s %s%s", name, outcome, f": {text}" if text else "")
+            self._attached.pop(name).end()
+            self._write(name)
+            self._track("ended", name)
+
+    @contextlib.contextmanager
+    def operation(
+        self, operation: str, details: Mapping[str, Any] | None = None, *, title: str = "", config: Any = None
+    ) -> Iterator[Path]:
+        """An operation around a block, which gets the run folder; how the block ends is what the execution log says."""
+        folder = self.log_operation_start(operation, details, title=title, config=config)
+        try:
+            yield folder
+        except BaseException as error:
+            stopped = isinstance(error, KeyboardInterrupt | Interrupted)
+            with contextlib.suppress(StorageError):  # the error that ended the work is the one to tell
+                self.log_operation_complete(operation, "interrupted" if stopped else "failed", error=error)
+            raise
+        self.log_operation_complete(operation)
+
+    def save_json_results(self, data: Any, operation: str, filename: str, subdir: str | None = None) -> Path:
+        """Write `data` as JSON into the run folder, and return the path; `.json` is added where it lacks.
+
+        Numpy's values, paths, dates, dataclasses and models are converted; a number that is not one (NaN) becomes null.
+        """
+        path = self._target(operation, filename if filename.endswith(".json") else f"{filename}.json", subdir)
+        atomic.write_json(path, jsonable(data))
+        return path
+
+    def save_text_results(self, text: str, operation: str, filename: str, subdir: str | None = None) -> Path:
+        """Write `text` into the run folder, and return the path."""
+        path = self._target(operation, filename, subdir)
+        atomic.write_text(path, text)
+        return path
+
+    def save_summary_report(self, summary: Mapping[str, Any], operation: str, filename: str = "summary.md") -> Path:
+        """Write names and values as a Markdown table, and the same as JSON beside it; returns the Markdown's path."""
+        path = self._target(operation, filename, None)
+        data = jsonable(summary)
+        atomic.write_json(path.with_suffix(".json"), data)
+        title = self._executions[layout.operation_folder(operation)]["title"]
+        atomic.write_text(path, readme.summary_text(title, data))
+        return path
+
+    def save_session_metadata(self) -> Path:
+        """Write `session_metadata` beside the session's claim on its id, and return the path."""
+        self._claim()
+        path = self.base_dir / layout.SESSIONS / self.session_id / "session_metadata.json"
+        atomic.write_json(path, self.session_metadata)
+        return path
+
+    def get_output_structure_info(self) -> dict[str, Any]:
+        """The output folder, the session, and per operation its folder, number of sessions and bytes."""
+        operations = {}
+        for name, folder in self.dirs.items():
+            there = folder.is_dir()
+            sessions = [p for p in folder.iterdir() if layout.SESSION_ID.fullmatch(p.name)] if there else []
+            size = folder_size(folder) if there else 0
+            operations[name] = {"path": str(folder), "exists": there, "sessions": len(sessions), "size_bytes": size}
+        return {"base_dir": str(self.base_dir), "session_id": self.session_id, "operations": operations}
+
+    def print_output_info(self, console: "Console | None" = None) -> None:
+        """Print where this session writes; nothing without a console."""
+        if console is None:
+            return
+        from rich.text import Text
+
+        console.print(Text(f"Output folder: {self.base_dir}\nSession: {self.session_id}"))
+        for name in self._executions:
+            console.print(Text(f"{name}: {self.run_dir(name)}"))
+
+    def cleanup_temp_files(self) -> list[Path]:
+        """Delete what writers that are gone left unfinished in this session's folders, and return the paths."""
+        removed: list[Path] = []
+        for name in self._executions:
+            for path in self.run_dir(name).rglob(f".*{atomic.TEMPORARY_MARK}*"):
+                pid = path.name.partition(atomic.TEMPORARY_MARK)[2].partition("-")[0]
+                if pid.isdecimal() and execution_log.process_started(int(pid)) is None:
+                    remove(path)
+                    removed.append(path)
+        return sorted(removed)
+
+    def _target(self, operation: str, filename: str, subdir: str | None) -> Path:
+        name = layout.relative(filename, "the file")
+        path: Path = self.get_operation_dir(operation, subdir) / name
+        return path
+
+    def _claim(self) -> None:
+        with self._lock:
+            if not self._claimed:
+                self._session = layout.claim_session(self.base_dir, self._session)
+                self._claimed = True
+
+    def _opened(self, operation: str) -> Path:
+        """The run folder; without an operation begun, one of status "saved"."""
+        name = layout.operation_folder(operation)
+        with self._lock:
+            if name not in self._executions:
+                return self._begin(name, "saved", name, {}, None)
+            return _made(self.run_dir(name))
+
+    def _begin(self, name: str, status: str, title: str, details: Mapping[str, Any], config: Any) -> Path:
+        self._claim()
+        folder = self.run_dir(name)
+        _enough_space(self.base_dir)
+        _made(folder)
+        earlier = self._executions.get(name) or execution_log.read(folder)
+        execution = execution_log.begun(self.session_id, name, title, details) | {"status": status}
+        if earlier is not None and earlier["status"] != "saved":
+            broken_off = {"status": "interrupted"} if earlier["status"] == "running" else {}
+            last = {key: value for key, value in earlier.items() if key != "previous"} | broken_off
+            execution["previous"] = [*earlier["previous"], last]
+        self._executions[name] = execution
+        if config is not None or not (folder / layout.EXPERIMENT_CONFIG).exists():
+            atomic.write_json(folder / layout.EXPERIMENT_CONFIG, {} if config is None else config)
+        self._write(name)
+        return folder
+
+    def _write(self, name: str) -> None:
+        folder = self.run_dir(name)
+        atomic.write_json(folder / layout.EXECUTION_LOG, self._executions[name])
+        atomic.write_text(folder / layout.README, readme.readme_text(self._executions[name], folder))
+
+    def _track(self, event: str, name: str) -> None:
+        if not self.track_experiments:
+            return
+        execution = self._executions[name]
+        kept = ("run_id", "operation", "title", "status", "started_at", "ended_at", "duration_seconds", "error")
+        entry = {key: execution[key] for key in (*kept, "command", "host")}
+        journal.append(self.experiments_log_path, {"event": event, **entry, "run_dir": str(self.run_dir(name))})
+
+
+class _Attached:
+    """What accompanies an operation while it runs: its log file, the terminal, the samples of the machine."""
+
+    def __init__(self) -> None:
+        self._exit = contextlib.ExitStack()
+
+    def begin(self, manager: OutputManager, name: str, folder: Path) -> None:
+        logger = logging.getLogger(ROOT)
+        if manager.log_to_file:
+            level = "DEBUG" if manager.verbose else "INFO"
+            handler = attach_file(logger, folder / "logs" / f"{name}.jsonl", level)
+            self._exit.callback(detach, logger, handler)
+        if manager.verbose and not any(getattr(h, "_daf_console", False) for h in logger.handlers):
+            self._exit.callback(detach, logger, attach_console(logger, "INFO"))
+        if manager.monitor_system_stats:
+            monitor = SystemMonitor(folder / "stats" / "system.jsonl")
+            monitor.start()
+            self._exit.callback(monitor.stop)
+
+    def end(self) -> None:
+        self._exit.close()
+
+
+def remove(path: Path) -> None:
+    """Delete a file, or a folder in a way that nobody sees half of it. Raises `StorageError`."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            trash = layout.trash_name(path)
+            path.rename(trash)
+            shutil.rmtree(trash)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(atomic.explain(error, f"deleting {path}")) from error
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(atomic.explain(error, f"making the folder {folder}")) from error
+    return folder
+
+
+def _enough_space(base: Path) -> None:
+    free = shutil.disk_usage(base).free
+    if free < MIN_FREE_BYTES:
+        raise StorageError(
+            f"no space to begin a run: {free / 2**20:.0f} MB free in {base}, {MIN_FREE_BYTES / 2**20:.0f} MB needed. "
+            "Free some, or choose another place with --output-dir or DAF_OUTPUT_DIR."
+        )
+
+
+_current: OutputManager | None = None
+_current_lock = threading.Lock()
+
+
+def get_output_manager(
+    base_dir: str | Path | None = None, verbose: bool = False, log_to_file: bool = True
+) -> OutputManager:
+    """This process's manager, made by the first call; a convenience at the edge, engines are given theirs.
+
+    Raises `UsageError` where a later call asks for another folder: `reset_output_manager` first.
+    """
+    global _current
+    with _current_lock:
+        if _current is None:
+            _current = OutputManager(base_dir, verbose=verbose, log_to_file=log_to_file)
+        elif base_dir is not None and layout.base_folder(base_dir).absolute() != _current.base_dir.absolute():
+            raise UsageError(f"this process writes to {_current.base_dir} already; reset_output_manager() first.")
+        return _current
+
+
+def reset_output_manager() -> None:
+    """Forget this process's manager; the next `get_output_manager` begins a new session."""
+    global _current
+    with _current_lock:
+        _current = None

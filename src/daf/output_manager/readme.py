@@ -1,0 +1,69 @@
+"""`README.md` of a run folder: what was run, how it went, what lies where."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from daf.output_manager.layout import EXECUTION_LOG, EXPERIMENT_CONFIG, PARTS
+
+
+def readme_text(execution: Mapping[str, Any], folder: Path) -> str:
+    """The page for a run as its execution log has it, listing the parts that `folder` holds now."""
+    facts = [
+        ("status", execution["status"]),
+        ("started", execution["started_at"]),
+        ("ended", execution["ended_at"]),
+        ("seconds", _seconds(execution["duration_seconds"])),
+        ("error", execution["error"]),
+        ("host", execution["host"]),
+        ("git commit", execution["git_commit"]),
+        ("versions", ", ".join(f"{name} {version}" for name, version in execution["versions"].items())),
+    ]
+    lines = [
+        f"# {_one_line(execution['title'])}",
+        "",
+        f"Run `{execution['run_id']}` of {execution['operation']}.",
+        "",
+        "| | |",
+        "|---|---|",
+        *(f"| {name} | {_cell(value)} |" for name, value in facts if value is not None),
+        "",
+        "Started with",
+        "",
+        f"    {_one_line(execution['command'])}",
+        "",
+        f"- `{EXPERIMENT_CONFIG}`: what was asked for",
+        f"- `{EXECUTION_LOG}`: how it was run and how it ended",
+        *(f"- `{part}/`: {meaning}" for part, meaning in PARTS.items() if (folder / part).is_dir()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def summary_text(title: str, data: Mapping[str, Any]) -> str:
+    """Names and values as a Markdown page; mappings in it become sections."""
+    lines = [f"# {_one_line(title)}", ""]
+    plain = {name: value for name, value in data.items() if not isinstance(value, dict)}
+    _table(lines, plain)
+    for name, value in data.items():
+        if isinstance(value, dict):
+            lines += [f"## {_one_line(name)}", ""]
+            _table(lines, value)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _table(lines: list[str], values: Mapping[str, Any]) -> None:
+    if values:
+        lines += ["| | |", "|---|---|", *(f"| {_cell(name)} | {_cell(value)} |" for name, value in values.items()), ""]
+
+
+def _seconds(value: float | None) -> str | None:
+    return None if value is None else f"{value:.1f}"
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())
+
+
+def _cell(value: object) -> str:
+    text = "n/a" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+    return _one_line(text).replace("|", "\\|")

@@ -1,0 +1,161 @@
+"""Looking at runs: list them, and find one by its id, the beginning of its id, or "latest".
+
+A run is a folder with an `execution_log.json` of ours, at a place where runs lie (`layout`); nothing else is ever
+listed.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from daf.errors import StorageError, UsageError, nearest
+from daf.output_manager import execution as execution_log
+from daf.output_manager.layout import OPERATIONS, SESSION_ID, base_folder, operation_folder
+from daf.storage.atomic import explain
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """A run as its execution log tells it; usable wherever a path is.
+
+    status: "running", "completed", "failed", "interrupted" (also where the process died without a word), "saved".
+    duration_seconds: None while it runs, and where the process died.
+    """
+
+    run_id: str
+    operation: str
+    path: Path
+    status: str
+    title: str
+    started_at: datetime
+    ended_at: datetime | None
+    duration_seconds: float | None
+    error: str | None
+    command: str
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    @property
+    def size_bytes(self) -> int:
+        """What its files take, counted anew."""
+        return folder_size(self.path)
+
+    def to_data(self) -> dict[str, Any]:
+        """All of it, with the size, as JSON data."""
+        return {
+            "run_id": self.run_id,
+            "operation": self.operation,
+            "run_dir": str(self.path),
+            "status": self.status,
+            "title": self.title,
+            "started_at": self.started_at.isoformat(),
+            "ended_at": None if self.ended_at is None else self.ended_at.isoformat(),
+            "duration_seconds": self.duration_seconds,
+            "error": self.error,
+            "command": self.command,
+            "size_bytes": self.size_bytes,
+        }
+
+
+def list_runs(base_dir: str | Path | None = None, operation: str | None = None) -> list[RunInfo]:
+    """All runs below the output folder, of one operation where it is given, newest first; none without the folder.
+
+    Raises `UsageError` for an unknown operation, `StorageError` where the folder cannot be read.
+    """
+    wanted = None if operation is None else operation_folder(operation)
+    found = [run for run in _runs(base_folder(base_dir)) if wanted is None or run.operation == wanted]
+    return sorted(found, key=lambda run: (run.started_at, run.run_id, run.operation), reverse=True)
+
+
+def find_run(run_id: str, base_dir: str | Path | None = None, operation: str | None = None) -> RunInfo:
+    """The run that `run_id` means: an id, the beginning of one, `OPERATION/ID`, "latest", or a run folder's path.
+
+    operation: look among its runs only. Raises `UsageError` where no run or more than one is meant, with what there is.
+    """
+    as_path = read_run(Path(run_id)) if os.sep in run_id else None
+    if as_path is not None:
+        return as_path
+    base = base_folder(base_dir)
+    head, slash, rest = run_id.partition("/")
+    if slash:
+        operation, run_id = head, rest
+    runs = list_runs(base, operation)
+    if not runs:
+        kind = "" if operation is None else f" of {operation_folder(operation)}"
+        raise UsageError(f'no run "{run_id}": there are no runs{kind} in {base}. --output-dir names another folder.')
+    if run_id == "latest":
+        return runs[0]
+    exact = [run for run in runs if run.run_id == run_id]
+    meant = exact or [run for run in runs if run_id and run.run_id.startswith(run_id)]
+    if not meant:
+        close = nearest(run_id, [run.run_id for run in runs]) or list(dict.fromkeys(run.run_id for run in runs))[:3]
+        raise UsageError(f'no run "{run_id}" in {base}. Nearest: {", ".join(close)}. `daf runs` lists them all.')
+    if len(meant) > 1:
+        listed = ", ".join(f"{run.operation}/{run.run_id}" for run in meant[:8])
+        more = f", … ({len(meant)} in all)" if len(meant) > 8 else ""
+        raise UsageError(f'"{run_id}" means more than one run: {listed}{more}. Give one of these.')
+    return meant[0]
+
+
+def read_run(folder: Path) -> RunInfo | None:
+    """The run in `folder`; None where it is none of ours."""
+    execution = execution_log.read(folder)
+    if execution is None:
+        return None
+    status = execution["status"]
+    if status == "running" and not execution_log.is_running(execution):
+        status = "interrupted"
+    ended_at = execution["ended_at"]
+    return RunInfo(
+        run_id=execution["run_id"],
+        operation=execution["operation"],
+        path=folder,
+        status=status,
+        title=execution["title"],
+        started_at=datetime.fromisoformat(execution["started_at"]),
+        ended_at=None if ended_at is None else datetime.fromisoformat(ended_at),
+        duration_seconds=execution["duration_seconds"],
+        error=execution["error"],
+        command=execution["command"],
+    )
+
+
+def folder_size(folder: Path) -> int:
+    """Bytes of all files below `folder`; links are not followed, files that vanish meanwhile not counted."""
+    total = 0
+    for root, _, files in os.walk(folder):
+        for name in files:
+            try:
+                total += (Path(root) / name).lstat().st_size
+            except FileNotFoundError:
+                continue
+    return total
+
+
+def _runs(base: Path) -> Iterator[RunInfo]:
+    for operation in OPERATIONS:
+        for folder in _sessions(base / operation):
+            run = read_run(folder)
+            if run is not None:
+                yield run
+    for session in _sessions(base):
+        for operation in OPERATIONS:
+            run = None if (session / operation).is_symlink() else read_run(session / operation)
+            if run is not None:
+                yield run
+
+
+def _sessions(folder: Path) -> list[Path]:
+    try:
+        entries = list(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise StorageError(explain(error, f"listing {folder}")) from error
+    return [
+        entry for entry in entries if SESSION_ID.fullmatch(entry.name) and entry.is_dir() and not entry.is_symlink()
+    ]

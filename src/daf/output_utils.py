@@ -1,0 +1,154 @@
+"""Sessions that are there: find, list, print, export and clean up.
+
+Only folders that are runs of ours count (see `daf.output_manager.runs`); whatever else lies in the output folder is
+neither listed nor touched. A run that is running is never deleted.
+"""
+
+import shutil
+import tarfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daf.errors import StorageError, UsageError
+from daf.output_manager import layout
+from daf.output_manager.manager import remove
+from daf.output_manager.runs import RunInfo, find_run, list_runs
+from daf.storage.atomic import explain, writing
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = [
+    "cleanup_old_sessions",
+    "export_session",
+    "find_latest_session",
+    "find_run",
+    "list_runs",
+    "list_sessions",
+    "print_output_summary",
+    "print_session_info",
+]
+
+
+def list_sessions(base_dir: str | Path | None = None, operation: str | None = None) -> list[RunInfo]:
+    """Every session's runs, newest first; `list_runs` under its other name."""
+    return list_runs(base_dir, operation)
+
+
+def find_latest_session(base_dir: str | Path | None = None, operation: str | None = None) -> RunInfo | None:
+    """The newest run, or None where there is none."""
+    return next(iter(list_runs(base_dir, operation)), None)
+
+
+def cleanup_old_sessions(
+    days: float = 30, dry_run: bool = True, *, base_dir: str | Path | None = None
+) -> list[RunInfo]:
+    """Delete the runs that ended (or broke off) more than `days` days ago; with `dry_run` only return them.
+
+    Raises `UsageError` for negative days, `StorageError` where one cannot be deleted.
+    """
+    if not days >= 0:
+        raise UsageError(f"days must be 0 or more, not {days}.")
+    base = layout.base_folder(base_dir)
+    limit = datetime.now(UTC) - timedelta(days=days)
+    old = [run for run in list_runs(base) if run.status != "running" and (run.ended_at or _last_change(run)) < limit]
+    if dry_run:
+        return old
+    for run in old:
+        remove(run.path)
+    kept = {run.run_id for run in list_runs(base)}
+    for session in {run.run_id for run in old} - kept:
+        claim = base / layout.SESSIONS / session
+        if claim.is_dir():
+            remove(claim)
+        together = base / session
+        if together.is_dir() and not any(together.iterdir()):
+            remove(together)
+    return old
+
+
+def export_session(
+    session: str, output_path: str | Path | None = None, compress: bool = True, *, base_dir: str | Path | None = None
+) -> Path:
+    """Copy a run (see `find_run`) as `OPERATION_ID.tar.gz`, or without `compress` as a folder, and return its place.
+
+    output_path: the archive or folder to make; default: in the working directory. It appears whole or not at all.
+    Raises `UsageError` where there is no such run or something lies at `output_path`; `StorageError`.
+    """
+    run = find_run(session, base_dir)
+    name = f"{run.operation}_{run.run_id}"
+    target = Path(output_path) if output_path is not None else Path(f"{name}.tar.gz" if compress else name)
+    if target.exists():
+        raise UsageError(f"{target} is there already. Choose another name.")
+    if target.absolute().is_relative_to(run.path.absolute()):
+        raise UsageError(f"{target} lies in the run itself. Choose another place.")
+    if compress:
+        with writing(target) as temporary, tarfile.open(temporary, "w:gz") as archive:
+            archive.add(run.path, arcname=name)
+        return target
+    unfinished = layout.trash_name(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(run.path, unfinished, symlinks=True)
+        unfinished.rename(target)
+    except (OSError, shutil.Error) as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        cause = error if not isinstance(error, shutil.Error) else OSError(str(error))
+        raise StorageError(explain(cause, f"exporting {run.path} to {target}")) from error
+    return target
+
+
+def print_session_info(
+    session: str, console: "Console | None" = None, *, base_dir: str | Path | None = None
+) -> RunInfo:
+    """Print one run's facts on `console`, nothing without one; returns the run. Raises `UsageError`."""
+    run = find_run(session, base_dir)
+    if console is not None:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table("", "", title=Text(run.title), show_header=False)
+        for name, value in run.to_data().items():
+            if value is not None:
+                table.add_row(name, Text(_size(run.size_bytes) if name == "size_bytes" else str(value)))
+        console.print(table)
+    return run
+
+
+def print_output_summary(base_dir: str | Path | None = None, console: "Console | None" = None) -> list[RunInfo]:
+    """Print all runs as a table on `console`, nothing without one; returns them, newest first."""
+    runs = list_runs(base_dir)
+    if console is not None:
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(title=f"{len(runs)} runs")
+        for name in ("run", "operation", "status", "started"):
+            table.add_column(name, no_wrap=True)
+        table.add_column("seconds", justify="right")
+        table.add_column("size", justify="right")
+        table.add_column("title")
+        for run in runs:
+            seconds = "" if run.duration_seconds is None else f"{run.duration_seconds:.1f}"
+            started = run.started_at.strftime("%Y-%m-%d %H:%M")
+            cells = (run.run_id, run.operation, run.status, started, seconds, _size(run.size_bytes), run.title)
+            table.add_row(*map(Text, cells))
+        console.print(table)
+    return runs
+
+
+def _last_change(run: RunInfo) -> datetime:
+    """When a run that broke off last wrote its log: the best there is for its end."""
+    try:
+        return datetime.fromtimestamp((run.path / layout.EXECUTION_LOG).stat().st_mtime, UTC)
+    except OSError:
+        return run.started_at
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"

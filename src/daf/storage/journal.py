@@ -1,0 +1,78 @@
+"""Append-only files of JSON lines: any prefix of whole lines is valid, and a torn tail is noticed and cut.
+
+`append` adds one line under a lock, so that many processes may append to one file. A writer that died in the middle of
+a line leaves a tail without its newline: the next `append` cuts it, and `read` leaves it out.
+
+Not promised: the lock on network file systems that do not have `flock`.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from daf.errors import DataError, StorageError
+from daf.storage.atomic import explain
+
+
+def append(path: str | Path, value: dict[str, Any]) -> None:
+    """Add `value` as one line, on the disk when this returns; the file and its folder are made.
+
+    Raises `StorageError`.
+    """
+    line = json.dumps(value, allow_nan=False, ensure_ascii=False).encode("utf-8") + b"\n"
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with Path(path).open("a+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            end = _whole(file.fileno())
+            try:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                os.ftruncate(file.fileno(), end)
+                raise
+    except OSError as error:
+        raise StorageError(explain(error, f"appending to {path}")) from error
+
+
+def read(path: str | Path) -> Iterator[dict[str, Any]]:
+    """The whole lines, in order; nothing where there is no file.
+
+    Raises `DataError` for a line that is no JSON object.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n"):
+                    return
+                try:
+                    value = json.loads(line)
+                except ValueError as error:
+                    raise DataError(f"{path}:{number}: not a JSON line. Remove the line, or the file.") from error
+                if not isinstance(value, dict):
+                    raise DataError(f"{path}:{number}: not a JSON object. Remove the line, or the file.")
+                yield value
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StorageError(explain(error, f"reading {path}")) from error
+
+
+def _whole(descriptor: int) -> int:
+    """Cut a tail without newline, and return where the file ends."""
+    size = os.fstat(descriptor).st_size
+    end = size
+    while end > 0:
+        start = max(0, end - 65536)
+        cut = os.pread(descriptor, end - start, start).rfind(b"\n")
+        if cut >= 0:
+            end = start + cut + 1
+            break
+        end = start
+    if end < size:
+        os.ftruncate(descriptor, end)
+    return end
