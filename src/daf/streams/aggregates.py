@@ -1,8 +1,9 @@
 """Everything that is counted about a log, from every record, in bounded memory, such that parts can be joined.
 
-An `Aggregate` is fed `Placed` rows source by source. Two aggregates of different sources (or of successive parts of one)
-merge into what one would have counted: counts, extrema, quantiles, samples and visits to the last bit in any order, means
-and variances up to rounding; `daf.streams.running` merges in the order of the log always, so its results repeat bitwise.
+An `Aggregate` is fed `Placed` rows source by source. Two aggregates of different sources (or of successive parts of
+one) merge into what one would have counted: counts, extrema, quantiles, samples and visits to the last bit in any
+order, means and variances up to rounding; `daf.streams.running` merges in the order of the log always, so its results
+repeat bitwise.
 """
 
 from collections import Counter
@@ -57,10 +58,12 @@ class SourceTally:
     last_total: float | None = None
     shares: Binned = field(default_factory=lambda: Binned(most=1024))
     clock: bool = False
+    slices: tuple[int, int] = (0, 1)
     coverage: Sample = field(default_factory=lambda: Sample(COVERAGE))
 
     def merge(self, other: "SourceTally") -> None:
         """Take in what a later part of the same source held."""
+        self.coverage.merge(other.coverage, dict.fromkeys(other.coverage.names, self.records))
         self.records += other.records
         self.bytes_read += other.bytes_read
         self.seconds += other.seconds
@@ -72,7 +75,7 @@ class SourceTally:
         self.last_total = other.last_total if other.last_total is not None else self.last_total
         self.shares.merge(other.shares)
         self.clock |= other.clock
-        self.coverage.merge(other.coverage)
+        self.slices = other.slices
 
 
 @dataclass
@@ -133,9 +136,10 @@ class Aggregate:
 
     def merge(self, other: "Aggregate") -> None:
         """Take in what `other` counted; where both know a source, `other`'s is a later part of it."""
+        before = {name: self.sources[name].records for name in other.sources if name in self.sources}
+        self.sample.merge(other.sample, before)
         for name, tally in other.sources.items():
             self.sources.setdefault(name, SourceTally()).merge(tally)
-        self.sample.merge(other.sample)
         self.steps.merge(other.steps)
         for name, extrema in other.extrema.items():
             self._extend(name, *extrema)
@@ -145,6 +149,15 @@ class Aggregate:
         self.stretches.merge(other.stretches)
         self.spans.merge(other.spans)
         self.oddities += other.oddities
+
+    def thin(self, most: int) -> None:
+        """Join neighbouring bins of the sources' shares of training until all together are at most about `most`."""
+        while sum(tally.shares.cells.n.shape[1] for tally in self.sources.values()) > most:
+            wide = [tally.shares for tally in self.sources.values() if tally.shares.cells.n.shape[1] > 1]
+            if not wide:
+                return
+            for shares in wide:
+                shares.coarsen()
 
     def _extend(self, name: str, least: float, greatest: float) -> None:
         low, high = self.extrema.get(name, (least, greatest))
@@ -160,7 +173,9 @@ class SourceCounter:
         self._key = source_key(aggregate.seed, plan.name, plan.offset)
         self._done = 0
         self.tally = SourceTally(
-            shares=Binned(most=1024, exponent=0 if plan.clock else plan.share_exponent), clock=plan.clock is not None
+            shares=Binned(most=1024, exponent=0 if plan.clock else plan.share_exponent),
+            clock=plan.clock is not None,
+            slices=plan.slices,
         )
         self._open = False
         self._row: tuple[tuple[str, ...], FloatArray] = ((), np.empty(0))
@@ -252,9 +267,7 @@ class SourceCounter:
             self._length += n
         self._row = (table.names, data[len(FIXED) :, -1:].copy())
 
-    def _end_stretches(
-        self, rows: list[tuple[tuple[str, ...], FloatArray]], lengths: FloatArray, stuck: int
-    ) -> None:
+    def _end_stretches(self, rows: list[tuple[tuple[str, ...], FloatArray]], lengths: FloatArray, stuck: int) -> None:
         tally = self._all.stretches
         tally.n += len(lengths)
         tally.stuck += stuck

@@ -1,8 +1,8 @@
 """CSV logs, whose header names fields by dotted paths (`rewards.components.event`, `position.x`, `levels.0`).
 
-A row is a record as its JSON object would be: empty cells are null, NaN and infinities are not finite, a row with another
-number of cells than the header is damage. One row is one line: quotes are understood, line breaks inside them are not.
-This is the convenient format, not the fast one: about a fiftieth of the speed of JSON.
+A row is a record as its JSON object would be: empty cells are null, NaN and infinities are not finite, a row with
+another number of cells than the header is damage. One row is one line: quotes are understood, line breaks inside them
+are not. This is the convenient format, not the fast one: about a fiftieth of the speed of JSON.
 """
 
 import csv

@@ -50,13 +50,13 @@ def scan(data: bytes, *, final: bool) -> Scan:
         if value is not None and kind_of(value) is not None:
             if bad < start:
                 found.damage.append((bad, _length(data, bad, start), reason))
-            found.records.append((start, end, _utf8(value)))
+            found.records.append((start, end, _utf8(value, data[start:end])))
             at = bad = found.consumed = _skip(data, end)
             reason = ""
             continue
-        reason = reason or (
-            why if value is None else f"an object that is no record: keys {', '.join(list(_utf8(value))[:5]) or 'none'}"
-        )
+        if value is not None and not reason:
+            why = f"an object that is no record: keys {', '.join(list(value)[:5]) or 'none'}"
+        reason = reason or why
         if value is not None and bad == start:
             found.damage.append((start, end - start, reason))
             at = bad = found.consumed = _skip(data, end)
@@ -74,7 +74,7 @@ def scan(data: bytes, *, final: bool) -> Scan:
 def _object(text: str, at: int) -> tuple[dict[str, Any] | None, int, str]:
     """The object at `text[at]` and its end, or `None` and why not."""
     if text[at] != "{":
-        return None, at, f"not JSON: {ascii(text[at : at + 12])}"
+        return None, at, f"not JSON: {text[at : at + 12]!a}"
     try:
         value, end = _decode(text, at)
     except json.JSONDecodeError as error:
@@ -87,22 +87,12 @@ def _object(text: str, at: int) -> tuple[dict[str, Any] | None, int, str]:
     return value, end, ""
 
 
-def _utf8(value: dict[str, Any]) -> dict[str, Any]:
-    """`value`, whose keys were read byte for byte, with its keys in UTF-8."""
-    if all(key.isascii() for key in _keys(value)):
+def _utf8(value: dict[str, Any], data: bytes) -> dict[str, Any]:
+    """The object that `data` spells, which was read byte for byte as `value`."""
+    if data.isascii():
         return value
-    return {
-        key.encode("latin-1", "replace").decode("utf-8", "replace"): _utf8(child) if isinstance(child, dict) else child
-        for key, child in value.items()
-    }
-
-
-def _keys(value: dict[str, Any]) -> list[str]:
-    keys = list(value)
-    for child in value.values():
-        if isinstance(child, dict):
-            keys += _keys(child)
-    return keys
+    decoded: dict[str, Any] = json.loads(data.decode("utf-8", "replace"))
+    return decoded
 
 
 def _skip(data: bytes, at: int) -> int:

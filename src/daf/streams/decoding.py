@@ -2,11 +2,11 @@
 
 A `BlockDecoder` is built for one shape of record. Its struct types demand every path of the shape as a number, refuse
 unknown components and notice every other field that would be read, so a block decodes only where all its records have
-exactly that shape; everything else (another shape, null, NaN, damage) raises `msgspec.MsgspecError`, and the caller reads
-that block the slow, exact way.
+exactly that shape; everything else (another shape, null, NaN, damage) raises `msgspec.MsgspecError`, and the caller
+reads that block the slow, exact way.
 
-The columns come out of msgspec as well: a list of structs that hold only floats, encoded as MessagePack, is an array of
-rows of one size (each float is a marker and eight bytes, each key constant), which numpy views in place.
+The columns come out of msgspec as well: a list of structs that hold only floats, encoded as MessagePack, is an array
+of rows of one size (each float is a marker and eight bytes, each key constant), which numpy views in place.
 """
 
 import math
@@ -130,7 +130,9 @@ def _zeros(tree: _Tree, name: str = "") -> str:
 
 
 def _struct(name: str, tree: _Tree, prefix: str, absent: frozenset[str]) -> type[msgspec.Struct]:
-    """A struct type for `tree`; its fields have positions for names, renamed to the keys, since a key can be any string."""
+    """A struct type for `tree`; its fields have positions for names, renamed to the keys, since a key can be any
+    string.
+    """
     fields: list[Any] = []
     rename: dict[str, str] = {}
     for position, (key, child) in enumerate(tree.items()):

@@ -1,13 +1,13 @@
 """Which files make up a log, in the order they were written, and the constants of the run that wrote them.
 
-The layout is `experiments/<variant>/<YYYYMMDD_HHMMSS>/json_logs/stats_<unixtime>.json` and `stats_final_<unixtime>.json`;
-a run folder, a `json_logs` folder, any folder of logs, and single files do as well. Files are ordered by run, then by the
-time in their name, then by name, numbers in it by value.
+The layout is `experiments/<variant>/<YYYYMMDD_HHMMSS>/json_logs/stats_<unixtime>.json` and
+`stats_final_<unixtime>.json`; a run folder, a `json_logs` folder, any folder of logs, and single files do as well.
+Files are ordered by run, then by the time in their name, then by name, numbers in it by value.
 """
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +22,14 @@ _RUN = re.compile(r"\d{8}_\d{6}")
 
 @dataclass(frozen=True)
 class LogFile:
-    """One file of a log: `name` is the same wherever the folder lies, `run` the folder of its run, `constants` the run's."""
+    """One file of a log: `name` is the same wherever the folder lies, `run` the folder of its run, `constants` the
+    run's.
+    """
 
     path: Path
     name: str
     run: Path
-    constants: RunConstants = RunConstants()
+    constants: RunConstants = field(default_factory=RunConstants)
 
 
 def is_log(path: Path) -> bool:
@@ -64,7 +66,7 @@ def find_logs(targets: Sequence[str | Path]) -> list[LogFile]:
 
 
 def find_variant(experiments: str | Path, variant: str, run: str = "latest") -> list[LogFile]:
-    """The files of one `variant` under `experiments`: of its `latest` run, of `all` runs, or of the run of that name."""
+    """The files of one `variant` under `experiments`: of its `latest` run, of `all` runs, or of the run so named."""
     root = Path(experiments)
     variants = [path.name for path in _entries(root) if path.is_dir()]
     if variant not in variants:
@@ -148,7 +150,8 @@ def _in_folder(folder: Path) -> list[LogFile]:
             f"Name one of them, or use `daf logs --experiments {folder.parent} --variant {folder.name} --run all`."
         )
     what = f"only {', '.join(sorted(path.name for path in entries)[:5])}" if entries else "nothing"
-    raise UsageError(f"no logs in {logs if run != folder else folder}: it holds {what}; logs end in {', '.join(SUFFIXES)}.")
+    where = logs if logs.is_dir() else folder
+    raise UsageError(f"no logs in {where}: it holds {what}; logs end in {', '.join(SUFFIXES)}.")
 
 
 def _has_logs(folder: Path) -> bool:
@@ -192,6 +195,6 @@ def no_records(files: Sequence[LogFile], reasons: Sequence[str]) -> DataError:
     where = str(files[0].path) if len(files) == 1 else f"{len(files)} files, from {files[0].path} on"
     found = group_damage(reasons) or "nothing at all"
     return DataError(
-        f"no record in {where}. Found: {found}. A record is an object with step and rewards (nested) or with step beside "
-        "event, levels, healr, … or reward_… (flat)."
+        f"no record in {where}. Found: {found}. A record is an object with step and rewards (nested), "
+        "or with step beside event, levels, healr, … or reward_… (flat)."
     )

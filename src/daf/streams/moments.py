@@ -1,8 +1,9 @@
 """Means and variances per bin, of any number of columns, that merge without loss.
 
-Counts are exact; means and sums of squared deviations are computed in two passes per batch and merged by Chan's formula
-(Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm", 1979), so no cancellation occurs, whatever the mean.
-Bin widths are powers of two, so coarsening joins whole bins: a record counted in one bin is never split or moved.
+Counts are exact; means and sums of squared deviations are computed in two passes per batch and merged by Chan's
+formula (Chan, Golub, LeVeque, "Updating formulae and a pairwise algorithm", 1979), so no cancellation occurs,
+whatever the mean. Bin widths are powers of two, so coarsening joins whole bins: a record counted in one bin is never
+split or moved.
 """
 
 from dataclasses import dataclass, field
@@ -126,10 +127,10 @@ class Binned:
             self.exponent, self.low = max(self.exponent, other.exponent), 0
         edges = other.edges
         while self.exponent < other.exponent:
-            self._coarsen()
+            self.coarsen()
         self._make_room(float(edges[0]), float(np.nextafter(edges[-1], -np.inf)))
         while other.exponent < self.exponent:
-            other._coarsen()
+            other.coarsen()
         self._join(tuple(other.columns), other.low, other.cells)
 
     def _make_room(self, least: float, greatest: float) -> None:
@@ -140,9 +141,10 @@ class Binned:
                 low, high = min(low, self.low), max(high, self.low + self.cells.n.shape[1] - 1)
             if high - low < self.most:
                 return
-            self._coarsen()
+            self.coarsen()
 
-    def _coarsen(self) -> None:
+    def coarsen(self) -> None:
+        """Join neighbouring bins: the width doubles."""
         if self.cells.n.size:
             before = self.low % 2
             after = (self.cells.n.shape[1] + before) % 2

@@ -1,13 +1,14 @@
 """How a log is divided into parts that can be counted apart from each other, in any number of processes.
 
-A part is a file, or of a large plain JSON file the bytes between two falls of `step`: so no stretch is ever divided, and
-what is counted in a part needs nothing from another. The cuts depend on the file's content alone. They are found by
-looking at records here and there (`step` is a sawtooth; a fall between two records is closed in on by bisection), so a
-file in which `step` never falls is one part. Appending to a file leaves all its parts but the last as they were.
+A part is a file, or of a large plain JSON file the bytes between two falls of `step`: so no stretch is ever divided,
+and what is counted in a part needs nothing from another. The cuts depend on the file's content alone. They are found
+by looking at records here and there (`step` is a sawtooth; a fall between two records is closed in on by bisection),
+so a file in which `step` never falls is one part. Appending to a file leaves all its parts but the last as they were.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,11 @@ class _Seen:
     total: float | None
 
 
-def plan_parts(files: Sequence[LogFile], *, part: int = PART) -> list[Part]:
-    """The parts of `files`, in order. Raises `StorageError` where a file cannot be read."""
+def plan_parts(files: Sequence[LogFile], *, part: int = PART, slices: int = SLICES, first_slice: int = 0) -> list[Part]:
+    """The parts of `files`, in order, with `slices` visit slices, numbered from `first_slice`.
+
+    Raises `StorageError` where a file cannot be read.
+    """
     share_exponent = -max(0, min(10, (_SHARE_BINS // max(len(files), 1)).bit_length() - 1))
     parts: list[Part] = []
     before: float | None = None
@@ -59,14 +63,14 @@ def plan_parts(files: Sequence[LogFile], *, part: int = PART) -> list[Part]:
         first, last = total_range(file.path)
         clock = (first, last) if first is not None and last is not None and last > first else None
         since = before if clock and before is not None and before <= clock[0] else None
-        low = index * SLICES // len(files)
-        slices = (low, max(1, (index + 1) * SLICES // len(files) - low))
+        low = index * slices // len(files)
+        own = (first_slice + low, max(1, (index + 1) * slices // len(files) - low))
         cuts: list[tuple[int, float | None]] = [(0, since)]
         if _is_plain_json(file.path) and size > part:
             cuts += _cuts(file.path, size, part, clock is not None)
         ends = [cut for cut, _ in cuts[1:]] + [size]
         for (start, known), end in zip(cuts, ends, strict=True):
-            plan = SourcePlan(file.name, start, share_exponent, slices, clock, known)
+            plan = SourcePlan(file.name, start, share_exponent, own, clock, known)
             parts.append(Part(file.path, start, None if end == size else end, end - start, file.constants, plan))
         before = last if last is not None else before
     return parts
@@ -136,7 +140,7 @@ def _close_in(path: Path, left: _Seen, right: _Seen, clock: bool) -> tuple[int, 
             break
         left, right = (left, found[0]) if _falls(left, found[0]) else (found[0], right)
     records = _records_at(path, left.offset, right.offset - left.offset + _WINDOW)
-    for a, b in zip(records[:-1], records[1:], strict=True):
+    for a, b in pairwise(records):
         if _falls(a, b) and (not clock or a.total != b.total):
             return b.offset, a.total
     return None

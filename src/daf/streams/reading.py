@@ -1,9 +1,10 @@
 """Tables of all whole records of a log, in its order, in bounded memory; with every damaged stretch.
 
-The bytes go through one reused buffer (256 KB, the size at which it stays in the processor's cache). It is cut at the last
-place where one record ends and the next begins, the brackets of a JSON array are written around the piece in place, and
-the piece is decoded at once. A cut is a guess that the decoder checks: where it refuses, the exact reader takes the same
-bytes record by record, and what it learns (another shape, another way of separating records) is used from there on.
+The bytes go through one reused buffer (256 KB, the size at which it stays in the processor's cache). It is cut at the
+last place where one record ends and the next begins, the brackets of a JSON array are written around the piece in
+place, and the piece is decoded at once. A cut is a guess that the decoder checks: where it refuses, the exact reader
+takes the same bytes record by record, and what it learns (another shape, another way of separating records) is used
+from there on.
 """
 
 from collections import Counter
@@ -16,12 +17,14 @@ import numpy as np
 
 from daf.streams.damage import SEPARATORS, Damage, Scan, scan
 from daf.streams.decoding import BlockDecoder
-from daf.streams.records import FieldProblems, RunConstants, Shape, Table, read, tabulate
+from daf.streams.records import FieldProblems, FloatArray, RunConstants, Shape, Table, read, tabulate
 from daf.streams.source import Source
 
 BLOCK = 256 * 1024
-BITE = 16 * 1024
-"""What the exact reader takes at a time, before the fast one is tried again."""
+BITE = 4 * 1024
+"""What the exact reader takes before the fast one is tried again; twice as much each time that the fast one refuses."""
+_ROWS = 8_192
+"""Rows that are gathered before they are given as a table."""
 LARGEST_RECORD = 8 * 1024 * 1024
 """A stretch without a whole record that is longer than this is given up as damage."""
 
@@ -59,6 +62,9 @@ class TableReader:
         self._decoders: dict[Shape, BlockDecoder | None] = {}
         self._shape: Shape | None = None
         self._separator = b""
+        self._bite = BITE
+        self._gathered: list[FloatArray] = []
+        self._gathered_rows = 0
 
     def __iter__(self) -> Iterator[Table]:
         start, end = self._range
@@ -95,12 +101,14 @@ class TableReader:
                     break
                 continue
             cut = self._cut(buffer, at, stop, ended)
-            table = self._fast(buffer, at, cut) if cut else None
-            if table is not None:
+            if cut and self._fast(buffer, at, cut):
                 at = cut
-                yield table
+                if self._gathered_rows >= _ROWS:
+                    yield from self._give()
                 continue
-            piece, whole = bytes(buffer[at : min(at + BITE, stop)]), at + BITE >= stop
+            yield from self._give()
+            piece, whole = bytes(buffer[at : min(at + self._bite, stop)]), at + self._bite >= stop
+            self._bite *= 2
             found = scan(piece, final=ended and whole)
             if not found.consumed and not whole:
                 piece = bytes(buffer[at:stop])
@@ -117,6 +125,7 @@ class TableReader:
                 buffer = buffer[at - 1 : stop].ljust(self._block + 2, b"\0")
                 origin += at - 1
                 at, stop = 1, 1 + stop - at
+        yield from self._give()
         if opened and not closed and self._range[1] is None and not self._torn(base + self.report.bytes_read):
             self._damaged(base + self.report.bytes_read, 0, "the array is not closed: the file may have been cut here")
 
@@ -128,11 +137,11 @@ class TableReader:
             return buffer.rfind(b"}", at, stop) + 1
         return buffer.rfind(b"}" + self._separator + b"{", at, stop) + 1 if self._separator else 0
 
-    def _fast(self, buffer: bytearray, at: int, cut: int) -> Table | None:
-        """The records of `buffer[at:cut]`, or `None` where they are not all of the shape seen last."""
+    def _fast(self, buffer: bytearray, at: int, cut: int) -> bool:
+        """Gather the records of `buffer[at:cut]`; false where they are not all of the shape seen last."""
         decoder = self._decoder()
         if decoder is None or self._shape is None:
-            return None
+            return False
         before, after = buffer[at - 1], buffer[cut]
         as_lines = b"," not in self._separator and b"\n" in self._separator
         try:
@@ -145,15 +154,26 @@ class TableReader:
                     with view[at - 1 : cut + 1] as piece:
                         raw = decoder.array(piece)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return None
+            return False
         finally:
             buffer[at - 1], buffer[cut] = before, after
         n = raw.shape[1]
         if not n or decoder.overlooks(buffer, at, cut, n):
-            return None
-        self.report.records += n
-        self.report.kinds[self._shape.kind] += n
-        return tabulate(self._shape, raw, self._constants)
+            return False
+        self._gathered.append(raw)
+        self._gathered_rows += n
+        self._bite = BITE
+        return True
+
+    def _give(self) -> Iterator[Table]:
+        """The gathered rows as a table."""
+        if self._gathered and self._shape is not None:
+            n = self._gathered_rows
+            self.report.records += n
+            self.report.kinds[self._shape.kind] += n
+            raw = np.concatenate(self._gathered, axis=1)
+            self._gathered, self._gathered_rows = [], 0
+            yield tabulate(self._shape, raw, self._constants)
 
     def _decoder(self) -> BlockDecoder | None:
         shape = self._shape

@@ -1,10 +1,11 @@
 """What one log record is: two shapes told apart per record, and the numbers that are read from each.
 
-A record is a JSON object. *Nested* ones hold `rewards` (and mostly `position`) as objects; *flat* ones hold `step` beside
-at least one of the fields in `FLAT_MARKS` or a `reward_…` field. A `Shape` is the kind of a record with the paths of the
-fields read from it; records of one shape become the rows of one table, whichever decoder read them.
+A record is a JSON object. *Nested* ones hold `rewards` (and mostly `position`) as objects; *flat* ones hold `step`
+beside at least one of the fields in `FLAT_MARKS` or a `reward_…` field. A `Shape` is the kind of a record with the
+paths of the fields read from it; records of one shape become the rows of one table, whichever decoder read them.
 
-What a record does not say is absent (NaN in the tables), never 0. Of duplicate keys the last counts, as in Python's json.
+What a record does not say is absent (NaN in the tables), never 0. Of duplicate keys the last counts, as in Python's
+json.
 """
 
 import math

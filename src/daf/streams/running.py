@@ -1,7 +1,7 @@
 """Parts counted one after the other or in several processes, with the same result to the last bit.
 
-Parts are given out and taken back in the order of the log: whatever finishes first, it is merged in its turn. Few parts are
-under way at once, so the memory does not grow with the log.
+Parts are given out and taken back in the order of the log: whatever finishes first, it is merged in its turn. Few
+parts are under way at once, so the memory does not grow with the log.
 """
 
 import multiprocessing
@@ -98,9 +98,7 @@ def peak_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _counted(
-    parts: Sequence[Part], seed: int, sample_size: int, jobs: int
-) -> Iterator[tuple[Part, Aggregate, int]]:
+def _counted(parts: Sequence[Part], seed: int, sample_size: int, jobs: int) -> Iterator[tuple[Part, Aggregate, int]]:
     if jobs == 1 or len(parts) == 1:
         for part in parts:
             yield part, count_part(part, seed, sample_size), peak_memory()

@@ -1,9 +1,10 @@
 """A uniform sample of all records, without replacement, that depends on the records and the seed and on nothing else.
 
-Every record has a hash: of the seed, its file's name and its place in the file. The sample is the k records with the least
-hashes (a bottom-k sketch; Cohen and Kaplan, "Summarizing data using bottom-k sketches", PODC 2007). As hashes are as good
-as independent and uniform, every set of k records is equally likely, however unequal the files; the least hashes of a
-union are the least of the parts' least ones, so neither the order of files nor the number of processes can matter.
+Every record has a hash: of the seed, its file's name and its place in the file. The sample is the k records with the
+least hashes (a bottom-k sketch; Cohen and Kaplan, "Summarizing data using bottom-k sketches", PODC 2007). As hashes
+are as good as independent and uniform, every set of k records is equally likely, however unequal the files; the least
+hashes of a union are the least of the parts' least ones, so neither the order of files nor the number of processes
+can matter.
 """
 
 import hashlib
@@ -23,7 +24,9 @@ def source_key(seed: int, name: str, offset: int = 0) -> np.uint64:
 
 
 def record_hashes(key: np.uint64, first: int, n: int) -> HashArray:
-    """Hashes of the records `first` to `first + n - 1` of a source (SplitMix64's finalizer over a keyed counter, twice)."""
+    """Hashes of the records `first` to `first + n - 1` of a source (SplitMix64's finalizer over a keyed counter,
+    twice).
+    """
     z = np.arange(first, first + n, dtype=np.uint64)
     z *= np.uint64(0x9E3779B97F4A7C15)
     z += key
@@ -40,8 +43,8 @@ def record_hashes(key: np.uint64, first: int, n: int) -> HashArray:
 class Sample:
     """The `size` records with the least hashes so far.
 
-    `rows` is (columns, n): the record's ordinal in its source and its place in that source's share of training (0 to 1),
-    then the table's columns; `sources` holds each record's source as an index into `names`.
+    `rows` is (columns, n): the record's ordinal in its source and its place in that source's share of training (0 to
+    1), then the table's columns; `sources` holds each record's source as an index into `names`.
     """
 
     def __init__(self, size: int) -> None:
@@ -59,20 +62,23 @@ class Sample:
         """Offer the records of `table`, the first of which is number `first` of `source`."""
         chosen = np.flatnonzero(hashes <= self._bound)
         if len(chosen) > self.size:
-            chosen = np.sort(chosen[np.argpartition(hashes[chosen], self.size - 1)[: self.size]])
+            chosen = chosen[np.argpartition(hashes[chosen], self.size - 1)[: self.size]]
         if not len(chosen):
             return
         rows = np.concatenate([(first + chosen)[None, :], share[None, chosen], table.data[:, chosen]])
-        self._offer(hashes[chosen], ("ordinal", "share", *FIXED, *table.names), rows, np.full(len(chosen), self._index(source)))
+        sources = np.full(len(chosen), self._index(source))
+        self._offer(hashes[chosen], ("ordinal", "share", *FIXED, *table.names), rows, sources)
 
-    def merge(self, other: "Sample") -> None:
-        """Take in what `other` holds."""
+    def merge(self, other: "Sample", before: dict[str, int] | None = None) -> None:
+        """Take in what `other` holds; `before`: how many records of which source came before those that it saw."""
         other.settle()
         sources = np.array([self._index(name) for name in other.names], dtype=np.int64)[other.sources]
-        self._offer(other.hashes, tuple(other.columns), other.rows, sources)
+        rows = other.rows.copy()
+        rows[0] += np.array([(before or {}).get(name, 0) for name in other.names], dtype=np.float64)[other.sources]
+        self._offer(other.hashes, tuple(other.columns), rows, sources)
 
     def settle(self) -> None:
-        """Reduce what is held to the sample itself, in the order of the hashes."""
+        """Reduce what is held to the sample itself."""
         for _, names, _, _ in self._pending:
             self.columns += [name for name in names if name not in self.columns]
         rows = [_spread(self.rows, self.columns[: self.rows.shape[0]], self.columns)]
@@ -80,15 +86,22 @@ class Sample:
         hashes = np.concatenate([self.hashes, *(h for h, _, _, _ in self._pending)])
         sources = np.concatenate([self.sources, *(s for _, _, _, s in self._pending)])
         joined = np.concatenate(rows, axis=1)
-        order = np.argsort(hashes, kind="stable")
-        if len(order) > 1 and (np.diff(hashes[order]) == 0).any():
-            names = np.array(self.names)[sources]
-            order = np.lexsort((joined[0], names, hashes))
-        order = order[: self.size]
-        self.hashes, self.rows, self.sources = hashes[order], np.ascontiguousarray(joined[:, order]), sources[order]
+        if len(hashes) > self.size:
+            chosen = np.argpartition(hashes, self.size - 1)[: self.size]
+            hashes, joined, sources = hashes[chosen], joined[:, chosen], sources[chosen]
+        self.hashes, self.rows, self.sources = hashes, joined, sources
         self._pending, self._waiting = [], 0
         if len(self.hashes) == self.size:
-            self._bound = self.hashes[-1]
+            self._bound = self.hashes.max()
+
+    def sort(self) -> None:
+        """Settle, and put the records in the order of their hashes, the columns in that of their names."""
+        self.settle()
+        own = len(FIXED) + 2
+        columns = self.columns[:own] + sorted(self.columns[own:])
+        order = np.argsort(self.hashes, kind="stable")
+        rows = _spread(self.rows, self.columns, columns)[:, order]
+        self.columns, self.hashes, self.rows, self.sources = columns, self.hashes[order], rows, self.sources[order]
 
     def _index(self, name: str) -> int:
         if name not in self.names:
@@ -98,7 +111,7 @@ class Sample:
     def _offer(self, hashes: HashArray, names: tuple[str, ...], rows: FloatArray, sources: NDArray[np.int64]) -> None:
         self._pending.append((hashes, names, rows, sources))
         self._waiting += len(hashes)
-        if self._waiting >= self.size:
+        if self._waiting >= 2 * self.size:
             self.settle()
 
 

@@ -1,9 +1,9 @@
 """Quantiles of all values within a stated error, in a few kilobytes, the same in whatever order the values came.
 
-A value is counted in the bucket of its sign, its exponent and the first `BITS` bits of its mantissa; its neighbours in the
-bucket differ by less than 2**-BITS of its size. So the value given for a quantile lies within `RELATIVE_ERROR` (0.4 %) of a
-value whose rank is exactly the one asked for; zeros are exact. Counts are integers: merging is exact and has no order.
-The idea is DDSketch's (Masson, Rim, Lee, VLDB 2019), with the float's own bits for the logarithm.
+A value is counted in the bucket of its sign, its exponent and the first `BITS` bits of its mantissa; its neighbours
+in the bucket differ by less than 2**-BITS of its size. So the value given for a quantile lies within `RELATIVE_ERROR`
+(0.4 %) of a value whose rank is exactly the one asked for; zeros are exact. Counts are integers: merging is exact and
+has no order. The idea is DDSketch's (Masson, Rim, Lee, VLDB 2019), with the float's own bits for the logarithm.
 """
 
 import numpy as np

@@ -1,7 +1,7 @@
 """Which steps a log covers: a union of spans, and the gaps between them.
 
-Exact while there are at most `MOST` spans; beyond that, gaps of up to `tolerance` steps are closed, the least that suffices
-(a power of two), and every gap wider than that is still reported with its exact ends.
+Exact while there are at most `MOST` spans; beyond that, gaps of up to `tolerance` steps are closed, the least that
+suffices (a power of two), and every gap wider than that is still reported with its exact ends.
 """
 
 import numpy as np
@@ -38,8 +38,7 @@ class Spans:
     def gaps(self) -> list[tuple[float, float]]:
         """First and last missing step of each gap, in order."""
         return [
-            (float(last) + 1, float(first) - 1)
-            for last, first in zip(self._lasts[:-1], self._firsts[1:], strict=True)
+            (float(last) + 1, float(first) - 1) for last, first in zip(self._lasts[:-1], self._firsts[1:], strict=True)
         ]
 
     @property

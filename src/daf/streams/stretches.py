@@ -1,19 +1,23 @@
-"""Records given their place: which stretch of an environment's life they belong to, and when in training they happened.
+"""Records given their place: which stretch of an environment's life they belong to, and when in training they
+happened.
 
-A *stretch* ends where `step` falls: an environment's records of one episode within one flush. `total_steps` is mostly one
-number per file, the moment of the flush, and inside a file the environments follow each other; so a record's place in its
-file's share of training is its position in its stretch, (j + 1) / length, in (0, 1]. Where an environment begins a new
-episode inside a flush, both stretches are laid over the whole share: the error is at most that one share.
+A *stretch* ends where `step` falls: an environment's records of one episode within one flush. `total_steps` is mostly
+one number per file, the moment of the flush, and inside a file the environments follow each other; so a record's
+place in its file's share of training is its position in its stretch, (j + 1/2) / length, between 0 and 1. Where an
+environment begins a new episode inside a flush, both stretches are laid over the whole share: the error is at most
+that one share.
 
-Where `total_steps` moves inside a file it is a clock, and a record's time is read off it: records of one stretch with the
-same `total_steps` are spread evenly from the previous value to theirs.
+Where `total_steps` moves inside a file it is a clock, and a record's time is read off it: records of one stretch with
+the same `total_steps` are spread evenly from the previous value to theirs.
 
-The length is known only at a stretch's end, so records wait for it: in memory, and beyond `WAITING_ROWS` in a temporary file.
+The length is known only at a stretch's end, so records wait for it: in memory, and beyond `WAITING_ROWS` in a
+temporary file.
 """
 
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import IO
 
 import numpy as np
@@ -126,7 +130,7 @@ class Stretches:
         self._open.append(table)
         self._open_rows += table.n
         if self._open_rows > WAITING_ROWS:
-            self._spill = self._spill or tempfile.TemporaryFile(prefix="daf-logs-")
+            self._spill = self._spill or tempfile.TemporaryFile(prefix="daf-logs-")  # noqa: SIM115 lives with this object
             for held in self._open:
                 for begin in range(0, held.n, ROWS):
                     piece = np.ascontiguousarray(held.data[:, begin : begin + ROWS])
@@ -169,7 +173,7 @@ class Stretches:
         data = table.data.copy()
         level = data[len(FIXED) + table.names.index("level")]
         bounds = [0, *starts.tolist(), table.n]
-        for begin, end in zip(bounds[:-1], bounds[1:], strict=True):
+        for begin, end in pairwise(bounds):
             if begin == end:
                 continue
             if begin in starts:

@@ -1,7 +1,8 @@
 """How often each cell of each map was visited, exactly, per slice of training.
 
-A cell is (map, x, y), whole numbers between -32,768 and 32,767; anything else is counted as `misplaced`. Keys are packed into
-one integer each and counted by sorting, so the memory follows the number of different cells, not of records.
+A cell is (map, x, y), whole numbers between -32,768 and 32,767; anything else is counted as `misplaced`. Keys are
+packed into one integer each and counted by sorting, so the memory follows the number of different cells, not of
+records.
 """
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from daf.streams.records import FloatArray
 
-SLICES = 8_192
+SLICES = 32_768
 """Slices are numbered from 0 and stay below this."""
 _PENDING = 65_536
 _HALF = 32_768

@@ -1,0 +1,143 @@
+"""Logs of any size, read as streams: the engine's front for files, folders and any other iterable of records.
+
+    processor = StreamingProcessor(seed=0)
+    for path in paths:                       # in the order they were written
+        processor.process(path)
+    summary = processor.result()
+
+Processors of different files merge: `a.merge(b)` leaves in `a` what one processor would have had. The sample depends
+on the seed, the files' names and their records, not on the order in which files or processors came.
+"""
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from daf.errors import UsageError
+from daf.streams.aggregates import Aggregate, SourcePlan
+from daf.streams.finding import find_logs, read_constants
+from daf.streams.planning import SLICES, plan_parts
+from daf.streams.records import FieldProblems, RunConstants, Shape, Table, read, tabulate
+from daf.streams.running import Report, count
+from daf.streams.stretches import Stretches
+from daf.streams.summary import LogSummary, summarize
+from daf.streams.visits import SLICES as LAST_SLICE
+
+_ROWS = 4_096
+_BINS = 8_192
+
+
+class StreamingProcessor:
+    """Counts logs one after the other, in bounded memory.
+
+    `sample_size`: how many records the uniform sample holds at most. Raises `UsageError` for a size below 1.
+    """
+
+    def __init__(self, seed: int = 0, sample_size: int = 10_000) -> None:
+        if sample_size < 1:
+            raise UsageError(f"sample_size is {sample_size}: at least 1 record is needed.")
+        self.seed = seed
+        self.sample_size = sample_size
+        self.aggregate = Aggregate(seed, sample_size)
+
+    def process(self, path: str | Path, *, jobs: int = 1, report: Report | None = None) -> None:
+        """Count a log file, or all logs of a folder; a large file's parts are shared among `jobs` processes.
+
+        Raises `UsageError` where there is none or it was counted before, `StorageError` where it cannot be read.
+        """
+        files = find_logs([path])
+        known = [file.name for file in files if file.name in self.aggregate.sources]
+        if known:
+            raise UsageError(f"{known[0]} was counted before: each record counts once.")
+        parts = plan_parts(files, **self._slices(len(files)))
+        count(parts, seed=self.seed, sample_size=self.sample_size, jobs=jobs, report=report, into=self.aggregate)
+        self.aggregate.thin(_BINS)
+
+    def process_records(
+        self, records: Iterable[Mapping[str, Any]], *, name: str = "records", constants: RunConstants | None = None
+    ) -> int:
+        """Count records from anywhere, in their order; how many there were.
+
+        `name` stands for the file in the result and in the sample's hashes. Raises `UsageError` for an object that is
+        no record, and where `name` was counted before.
+        """
+        if name in self.aggregate.sources:
+            raise UsageError(f"records named {name!r} were counted before: give these another name.")
+        problems = FieldProblems()
+        source = iter(records)
+        seen = 0
+        first = list(islice(source, _ROWS))
+        totals = [float(t) for r in first if isinstance(t := r.get("total_steps"), int | float) and np.isfinite(t)]
+        moves = len(set(totals)) > 1
+        plan = SourcePlan(
+            name, clock=(min(totals), max(totals)) if moves else None, slices=(self._slices(1)["first_slice"], 1)
+        )
+        counter, stretches = self.aggregate.begin(plan), Stretches(clock=moves)
+        batch = first
+        while batch:
+            for table in _tables(batch, seen, problems, constants or RunConstants(), counter.tally.kinds):
+                for placed in stretches.add(table):
+                    counter.add(placed)
+            seen += len(batch)
+            batch = list(islice(source, _ROWS))
+        for placed in stretches.finish():
+            counter.add(placed)
+        counter.tally.fields = problems.counts
+        counter.finish()
+        return seen
+
+    def _slices(self, files: int) -> dict[str, int]:
+        """The visit slices for so many further files."""
+        used = max((sum(tally.slices) for tally in self.aggregate.sources.values()), default=0)
+        most = SLICES if used < 64 * SLICES else files
+        return {"slices": most, "first_slice": min(used, LAST_SLICE - most)}
+
+    def merge(self, other: "StreamingProcessor") -> None:
+        """Take in what `other` counted. Raises `UsageError` where seeds or sample sizes differ, or files are the
+        same.
+        """
+        if (self.seed, self.sample_size) != (other.seed, other.sample_size):
+            raise UsageError(
+                f"processors with seed {self.seed}, sample_size {self.sample_size} and seed {other.seed}, "
+                f"sample_size {other.sample_size} do not merge: their samples would not be uniform."
+            )
+        twice = sorted(self.aggregate.sources.keys() & other.aggregate.sources.keys())
+        if twice:
+            raise UsageError(f"both processors counted {twice[0]}: each record counts once.")
+        self.aggregate.merge(other.aggregate)
+
+    def result(self) -> LogSummary:
+        """The summary of everything counted so far."""
+        return summarize(self.aggregate)
+
+
+def _tables(
+    records: list[Mapping[str, Any]], before: int, problems: FieldProblems, constants: RunConstants, kinds: Any
+) -> Iterable[Table]:
+    rows: list[list[float]] = []
+    shape: Shape | None = None
+    for index, record in enumerate(records):
+        entry = read(dict(record), problems)
+        if entry is None:
+            raise UsageError(
+                f"record {before + index} is in neither format: keys {', '.join(list(record)[:5]) or 'none'}. "
+                "It needs rewards, or step beside event, levels, healr, … or reward_…."
+            )
+        if shape is not None and entry[0] != shape:
+            yield _table(shape, rows, constants)
+            rows = []
+        shape = entry[0]
+        kinds[shape.kind] += 1
+        rows.append(entry[1])
+    if shape is not None:
+        yield _table(shape, rows, constants)
+
+
+def _table(shape: Shape, rows: list[list[float]], constants: RunConstants) -> Table:
+    return tabulate(shape, np.array(rows, dtype=np.float64).reshape(len(rows), len(shape.paths)).T, constants)
+
+
+__all__ = ["LogSummary", "RunConstants", "StreamingProcessor", "read_constants"]
