@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from daf.errors import StorageError, UsageError
 from daf.output_manager import layout
-from daf.output_manager.manager import remove
+from daf.output_manager.folders import remove
 from daf.output_manager.runs import RunInfo, find_run, list_runs
 from daf.storage.atomic import explain, writing
 

@@ -1,6 +1,16 @@
 """Run folders: made when first written to, described, and true about how the run ended."""
 
-from daf.output_manager.manager import OutputManager, get_output_manager, reset_output_manager
+from daf.output_manager.current import get_output_manager, reset_output_manager
+from daf.output_manager.layout import default_base_dir
+from daf.output_manager.manager import OutputManager
 from daf.output_manager.runs import RunInfo, find_run, list_runs
 
-__all__ = ["OutputManager", "RunInfo", "find_run", "get_output_manager", "list_runs", "reset_output_manager"]
+__all__ = [
+    "OutputManager",
+    "RunInfo",
+    "default_base_dir",
+    "find_run",
+    "get_output_manager",
+    "list_runs",
+    "reset_output_manager",
+]

@@ -53,6 +53,11 @@ def base_folder(base_dir: str | Path | None) -> Path:
     return default_output_dir() if base_dir is None else Path(base_dir).expanduser()
 
 
+def default_base_dir() -> Path:
+    """The output folder where nobody names one: `DAF_OUTPUT_DIR`, else ./daf_output."""
+    return default_output_dir()
+
+
 def operation_folder(operation: str) -> str:
     """An operation's folder by either of its names (`sweep`, `sweeps`). Raises `UsageError`."""
     if operation not in _ALIASES:

@@ -9,7 +9,6 @@
 
 import contextlib
 import logging
-import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -18,19 +17,16 @@ from typing import TYPE_CHECKING, Any
 
 from daf.config.settings import DAFConfig
 from daf.errors import Interrupted, StorageError, UsageError, unknown
-from daf.logging_config.setup import ROOT, attach_console, attach_file, detach
 from daf.output_manager import execution as execution_log
 from daf.output_manager import layout, readme
+from daf.output_manager.accompany import accompany
+from daf.output_manager.folders import made, remove, require_space
 from daf.output_manager.runs import RunInfo, find_run, folder_size
-from daf.output_manager.system_stats import SystemMonitor
 from daf.storage import atomic, journal
 from daf.storage.jsonable import jsonable
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-MIN_FREE_BYTES = 32 * 1024 * 1024
-"""With less than this free, no run begins."""
 
 
 class OutputManager:
@@ -66,7 +62,7 @@ class OutputManager:
         self._session = layout.session_name(datetime.now())
         self._claimed = False
         self._executions: dict[str, dict[str, Any]] = {}
-        self._attached: dict[str, _Attached] = {}
+        self._running: dict[str, contextlib.ExitStack] = {}
         self._lock = threading.RLock()
         self._created_at = execution_log.now()
 
@@ -135,14 +131,14 @@ class OutputManager:
         """
         path = None if subdir is None else layout.relative(subdir, "the folder")
         folder = self._opened(operation)
-        return folder if path is None else _made(folder / path)
+        return folder if path is None else made(folder / path)
 
     def get_checkpoint_dir(self, operation: str = "training") -> Path:
         """Where this session's checkpoints go: its run folder's `checkpoints`, or `checkpoint_dir` by session."""
         run_folder = self._opened(operation)
         if self.checkpoint_dir is None:
-            return _made(run_folder / "checkpoints")
-        return _made(self.checkpoint_dir / self.session_id)
+            return made(run_folder / "checkpoints")
+        return made(self.checkpoint_dir / self.session_id)
 
     def prune_checkpoints(self, operation: str = "training") -> list[Path]:
         """Delete the oldest checkpoints beyond `max_checkpoints_to_keep`, and return what was deleted.
@@ -177,16 +173,16 @@ class OutputManager:
         """
         name = layout.operation_folder(operation)
         with self._lock:
-            if name in self._attached:
+            if name in self._running:
                 raise UsageError(f"{name} runs already in session {self.session_id}.")
             folder = self._begin(name, "running", title or name, jsonable(details or {}), jsonable(config))
-            self._attached[name] = attached = _Attached()
+            self._running[name] = accompany(
+                folder, name, log_to_file=self.log_to_file, verbose=self.verbose, monitor=self.monitor_system_stats
+            )
             try:
-                attached.begin(self, name, folder)
                 self._track("started", name)
             except BaseException:
-                attached.end()
-                del self._attached[name]
+                self._running.pop(name).close()
                 raise
         logging.getLogger(__name__).info("%s started: %s", name, self._executions[name]["title"])
         return folder
@@ -208,13 +204,13 @@ class OutputManager:
         if outcome not in execution_log.ENDS:
             raise UsageError(unknown("status", status, execution_log.ENDS))
         with self._lock:
-            if name not in self._attached:
+            if name not in self._running:
                 raise UsageError(f"{name} does not run in session {self.session_id}; log_operation_start begins it.")
             text = execution_log.error_text(error)
             self._executions[name] = execution_log.ended(self._executions[name], outcome, text, jsonable(details or {}))
             level = logging.INFO if outcome == "completed" else logging.ERROR
             logging.getLogger(__name__).log(level, "%s %s%s", name, outcome, f": {text}" if text else "")
-            self._attached.pop(name).end()
+            self._running.pop(name).close()
             self._write(name)
             self._track("ended", name)
 
@@ -312,13 +308,13 @@ class OutputManager:
         with self._lock:
             if name not in self._executions:
                 return self._begin(name, "saved", name, {}, None)
-            return _made(self.run_dir(name))
+            return made(self.run_dir(name))
 
     def _begin(self, name: str, status: str, title: str, details: Mapping[str, Any], config: Any) -> Path:
         self._claim()
         folder = self.run_dir(name)
-        _enough_space(self.base_dir)
-        _made(folder)
+        require_space(self.base_dir)
+        made(folder)
         earlier = self._executions.get(name) or execution_log.read(folder)
         execution = execution_log.begun(self.session_id, name, title, details) | {"status": status}
         if earlier is not None and earlier["status"] != "saved":
@@ -343,83 +339,3 @@ class OutputManager:
         kept = ("run_id", "operation", "title", "status", "started_at", "ended_at", "duration_seconds", "error")
         entry = {key: execution[key] for key in (*kept, "command", "host")}
         journal.append(self.experiments_log_path, {"event": event, **entry, "run_dir": str(self.run_dir(name))})
-
-
-class _Attached:
-    """What accompanies an operation while it runs: its log file, the terminal, the samples of the machine."""
-
-    def __init__(self) -> None:
-        self._exit = contextlib.ExitStack()
-
-    def begin(self, manager: OutputManager, name: str, folder: Path) -> None:
-        logger = logging.getLogger(ROOT)
-        if manager.log_to_file:
-            level = "DEBUG" if manager.verbose else "INFO"
-            handler = attach_file(logger, folder / "logs" / f"{name}.jsonl", level)
-            self._exit.callback(detach, logger, handler)
-        if manager.verbose and not any(getattr(h, "_daf_console", False) for h in logger.handlers):
-            self._exit.callback(detach, logger, attach_console(logger, "INFO"))
-        if manager.monitor_system_stats:
-            monitor = SystemMonitor(folder / "stats" / "system.jsonl")
-            monitor.start()
-            self._exit.callback(monitor.stop)
-
-    def end(self) -> None:
-        self._exit.close()
-
-
-def remove(path: Path) -> None:
-    """Delete a file, or a folder in a way that nobody sees half of it. Raises `StorageError`."""
-    try:
-        if path.is_dir() and not path.is_symlink():
-            trash = layout.trash_name(path)
-            path.rename(trash)
-            shutil.rmtree(trash)
-        else:
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        raise StorageError(atomic.explain(error, f"deleting {path}")) from error
-
-
-def _made(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(atomic.explain(error, f"making the folder {folder}")) from error
-    return folder
-
-
-def _enough_space(base: Path) -> None:
-    free = shutil.disk_usage(base).free
-    if free < MIN_FREE_BYTES:
-        raise StorageError(
-            f"no space to begin a run: {free / 2**20:.0f} MB free in {base}, {MIN_FREE_BYTES / 2**20:.0f} MB needed. "
-            "Free some, or choose another place with --output-dir or DAF_OUTPUT_DIR."
-        )
-
-
-_current: OutputManager | None = None
-_current_lock = threading.Lock()
-
-
-def get_output_manager(
-    base_dir: str | Path | None = None, verbose: bool = False, log_to_file: bool = True
-) -> OutputManager:
-    """This process's manager, made by the first call; a convenience at the edge, engines are given theirs.
-
-    Raises `UsageError` where a later call asks for another folder: `reset_output_manager` first.
-    """
-    global _current
-    with _current_lock:
-        if _current is None:
-            _current = OutputManager(base_dir, verbose=verbose, log_to_file=log_to_file)
-        elif base_dir is not None and layout.base_folder(base_dir).absolute() != _current.base_dir.absolute():
-            raise UsageError(f"this process writes to {_current.base_dir} already; reset_output_manager() first.")
-        return _current
-
-
-def reset_output_manager() -> None:
-    """Forget this process's manager; the next `get_output_manager` begins a new session."""
-    global _current
-    with _current_lock:
-        _current = None

@@ -1,0 +1,63 @@
+"""`daf doctor`: whether this machine can do the work."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from daf.cli.options import JsonOption
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+
+@app.command()
+def doctor(
+    missions: Annotated[
+        list[str] | None, typer.Option("--missions", "-m", help="Also build this mission; may be repeated.")
+    ] = None,
+    checkpoint_dir: Annotated[
+        Path | None, typer.Option("--checkpoint-dir", help="Where to look for space (default: the output folder).")
+    ] = None,
+    server: Annotated[str | None, typer.Option("--server", help="Also ask this server whether it answers.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check this machine: Python, dependencies, disk, GPU, and on request missions and a server.
+
+    Exits with 1 where something asked for will not work; what is merely absent is a warning.
+    """
+    from daf.cli.show import emit, out, plain_table
+    from daf.environment_checks import daf_check_auth, daf_check_environment
+
+    result = daf_check_environment(checkpoint_dir=checkpoint_dir, missions=missions)
+    if server is not None:
+        result.include(daf_check_auth(server))
+    checks = result.to_data()
+    recommendations = result.get_recommendations()
+    if as_json:
+        emit(
+            {
+                "run_id": None,
+                "run_dir": None,
+                "status": "ok" if result.is_healthy() else "failed",
+                "checks": checks,
+                "warnings": result.warnings,
+                "errors": result.errors,
+                "recommendations": recommendations,
+            }
+        )
+    else:
+        table = plain_table("This machine")
+        for column in ("check", "status"):
+            table.add_column(column, no_wrap=True)
+        table.add_column("found", overflow="fold")
+        colours = {"ok": "green", "warning": "yellow", "error": "red"}
+        for check in checks:
+            status = f"[{colours[check['status']]}]{check['status']}[/]"
+            table.add_row(escape(check["name"]), status, escape(check["found"] or ""))
+        out.print(table)
+        for recommendation in recommendations:
+            out.print(f"- {recommendation}", markup=False)
+        out.print(result.summary(), markup=False)
+    if not result.is_healthy():
+        raise typer.Exit(1)

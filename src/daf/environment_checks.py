@@ -1,0 +1,331 @@
+"""Whether this machine can do what is asked of it, and what to do where it can't.
+
+A check finds something out on this machine and never guesses: dependencies from their installed versions, disk space
+and permission on the file system, GPUs through torch, missions by building them, servers by asking them. An *error*
+means that something asked for will not work, a *warning* that something will not work that may never be wanted.
+
+torch is imported only where it is installed and there can be a GPU at all (a CUDA driver, or Apple silicon).
+"""
+
+import http.client
+import importlib.util
+import platform
+import shutil
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from daf.errors import DAFError, EnvironmentCheckError, UsageError
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+GIGABYTE = 1_000_000_000
+MIN_AVAILABLE_GB = 10.0
+AUTH_TIMEOUT_SECONDS = 5.0
+
+
+@dataclass
+class EnvironmentCheckResult:
+    """What was checked and found.
+
+    checks: by name, whether it passed. info: by name, what was found. warnings, errors: sentences for what did not
+    pass.
+    """
+
+    checks: dict[str, bool] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    info: dict[str, str] = field(default_factory=dict)
+    _ways_out: dict[str, str] = field(default_factory=dict)
+
+    def add_check(
+        self, name: str, passed: bool, message: str = "", *, optional: bool = False, way_out: str = ""
+    ) -> None:
+        """Add a check; one that failed is an error, or a warning where it is `optional`; `way_out`: what to do."""
+        self.checks[name] = passed
+        if message:
+            self.info[name] = message
+        if not passed:
+            (self.warnings if optional else self.errors).append(f"{name}: {message or 'failed'}")
+            if way_out:
+                self._ways_out[name] = way_out
+
+    def add_error(self, message: str) -> None:
+        """Add an error that belongs to no check."""
+        self.errors.append(message)
+
+    def add_warning(self, message: str) -> None:
+        """Add a warning that belongs to no check."""
+        self.warnings.append(message)
+
+    def include(self, other: "EnvironmentCheckResult") -> None:
+        """Take all of another result in."""
+        self.checks |= other.checks
+        self.warnings += other.warnings
+        self.errors += other.errors
+        self.info |= other.info
+        self._ways_out |= other._ways_out
+
+    def is_healthy(self) -> bool:
+        """No errors."""
+        return not self.errors
+
+    def is_fully_optimal(self) -> bool:
+        """No errors, and no warnings either."""
+        return not self.errors and not self.warnings
+
+    def get_recommendations(self) -> list[str]:
+        """What to do about the checks that failed, each once."""
+        return list(dict.fromkeys(self._ways_out.values()))
+
+    def summary(self) -> str:
+        """One line: how many checks passed, warnings, errors."""
+        passed = sum(self.checks.values())
+        state = "healthy" if self.is_healthy() else "not healthy"
+        return (
+            f"{state}: {passed} of {len(self.checks)} checks passed, "
+            f"{_count(len(self.warnings), 'warning')}, {_count(len(self.errors), 'error')}"
+        )
+
+    def to_data(self) -> list[dict[str, Any]]:
+        """The checks in their order as JSON data."""
+        warned = {text.partition(": ")[0] for text in self.warnings}
+        return [
+            {
+                "name": name,
+                "status": "ok" if passed else "warning" if name in warned else "error",
+                "found": self.info.get(name),
+                "recommendation": self._ways_out.get(name),
+            }
+            for name, passed in self.checks.items()
+        ]
+
+
+def daf_check_environment(
+    checkpoint_dir: str | Path | None = None,
+    missions: Any = None,
+    check_cuda: bool = True,
+    check_disk: bool = True,
+    check_dependencies: bool = True,
+    check_missions: bool = True,
+) -> EnvironmentCheckResult:
+    """All checks that are not switched off, as one result.
+
+    checkpoint_dir: where space and permission are looked at; None for the output folder. missions: as everywhere; built
+    one by one, none where None.
+    """
+    result = EnvironmentCheckResult()
+    version = platform.python_version()
+    result.add_check(
+        "python", sys.version_info[:2] == (3, 12), version, way_out="Use Python 3.12: CoGames runs on no other."
+    )
+    if check_dependencies:
+        result.include(daf_check_dependencies())
+    if check_disk:
+        result.include(daf_check_disk_space(checkpoint_dir))
+    if check_cuda:
+        result.include(daf_check_gpu_availability())
+    if check_missions and missions is not None:
+        result.include(daf_check_mission_configs(missions))
+    return result
+
+
+def daf_check_gpu_availability() -> EnvironmentCheckResult:
+    """CUDA devices with their memory, or Apple's MPS; none is a warning, since all works on the CPU.
+
+    Where a device is found, CUDA is initialised in this process: call it before no fork.
+    """
+    result = EnvironmentCheckResult()
+    device, found = _device()
+    way_out = ""
+    if device == "cpu" and importlib.util.find_spec("torch") is None:
+        way_out = "For networks and training: pip install 'daf[train]'."
+    result.add_check("gpu", device != "cpu", found, optional=True, way_out=way_out)
+    return result
+
+
+def daf_check_cuda_availability() -> EnvironmentCheckResult:
+    """Deprecated name of `daf_check_gpu_availability`."""
+    warnings.warn("daf_check_cuda_availability is now daf_check_gpu_availability", DeprecationWarning, stacklevel=2)
+    return daf_check_gpu_availability()
+
+
+def daf_get_recommended_device() -> Literal["cuda", "mps", "cpu"]:
+    """The fastest device that torch can use here."""
+    return _device()[0]
+
+
+def daf_check_disk_space(
+    checkpoint_dir: str | Path | None = None, min_available_gb: float = MIN_AVAILABLE_GB
+) -> EnvironmentCheckResult:
+    """Space and permission where `checkpoint_dir` is or would be made; nothing stays there.
+
+    Less than `min_available_gb` (10⁹ bytes) is a warning, less than a tenth of it an error. Raises `UsageError` for a
+    minimum that is negative.
+    """
+    if not min_available_gb >= 0:
+        raise UsageError(f"min_available_gb must be 0 or more, not {min_available_gb}.")
+    from daf.output_manager import default_base_dir
+
+    wanted = Path(checkpoint_dir).expanduser() if checkpoint_dir is not None else default_base_dir()
+    place = wanted.absolute()
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    elsewhere = "Choose another folder with --output-dir or DAF_OUTPUT_DIR."
+    result = EnvironmentCheckResult()
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+    except OSError as error:
+        result.add_check("writable", False, f"{wanted}: {error.strerror or error}", way_out=elsewhere)
+    else:
+        result.add_check("writable", True, str(wanted))
+    try:
+        free = shutil.disk_usage(place).free / GIGABYTE
+    except OSError as error:
+        result.add_check("disk", False, f"{place}: {error.strerror or error}", way_out=elsewhere)
+        return result
+    enough = free >= min_available_gb
+    found = f"{free:.1f} GB free at {place}" + ("" if enough else f", {min_available_gb:g} GB are advised")
+    way_out = f"Free some space at {place}. {elsewhere}"
+    result.add_check("disk", enough, found, optional=free >= min_available_gb / 10, way_out=way_out)
+    return result
+
+
+def daf_check_dependencies() -> EnvironmentCheckResult:
+    """Every package that DAF asks for, in the version it asks for; those of an extra are optional.
+
+    Raises `EnvironmentCheckError` where DAF itself is not installed, so that nothing is known about what it asks for.
+    """
+    result = EnvironmentCheckResult()
+    for requirement, extra in _requirements():
+        wanted = f"{requirement.name}{requirement.specifier}"
+        way_out = f"pip install 'daf[{extra}]'" if extra is not None else f"pip install '{wanted}'"
+        name = requirement.name if extra is None else f"{requirement.name} ({extra})"
+        try:
+            version = metadata.version(requirement.name)
+        except metadata.PackageNotFoundError:
+            result.add_check(name, False, "not installed", optional=extra is not None, way_out=way_out)
+            continue
+        fits = requirement.specifier.contains(version, prereleases=True)
+        found = version if fits else f"{version}, but {requirement.specifier} is needed"
+        result.add_check(name, fits, found, optional=extra is not None, way_out=way_out)
+    return result
+
+
+def daf_check_mission_configs(missions: Any) -> EnvironmentCheckResult:
+    """Whether each mission can be built here; `missions` as everywhere: strings, configs, pairs, or several of them."""
+    result = EnvironmentCheckResult()
+    for asked in _each(missions):
+        try:
+            for label, problem in _built(asked):
+                result.add_check(
+                    f"mission {label}", problem is None, problem or "can be played", way_out=_OTHER_MISSION
+                )
+        except DAFError as error:
+            result.add_check(f"mission {asked}", False, str(error), way_out=_OTHER_MISSION)
+    return result
+
+
+def daf_check_auth(server_url: str) -> EnvironmentCheckResult:
+    """Whether a server answers over HTTP within 5 s; asking for a login is an answer too.
+
+    Raises `UsageError` for what is no http(s) URL.
+    """
+    if not server_url.startswith(("http://", "https://")):
+        raise UsageError(f'"{server_url}" is no URL; it must begin with http:// or https://.')
+    result = EnvironmentCheckResult()
+    name = f"server {server_url}"
+    way_out = f"Check the network and the address {server_url}."
+    try:
+        with urllib.request.urlopen(server_url, timeout=AUTH_TIMEOUT_SECONDS) as answer:
+            result.add_check(name, True, f"answers ({answer.status})")
+    except urllib.error.HTTPError as error:
+        error.close()
+        working = error.code < 500
+        result.add_check(name, working, f"{'answers' if working else 'is broken'} ({error.code})", way_out=way_out)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        result.add_check(name, False, f"does not answer: {reason}", way_out=way_out)
+    return result
+
+
+_OTHER_MISSION = "`daf missions` lists what can be played."
+
+
+def _device() -> tuple[Literal["cuda", "mps", "cpu"], str]:
+    """The device that torch would use, and what was found."""
+    if importlib.util.find_spec("torch") is None:
+        return "cpu", "torch is not installed; scripted policies need no GPU"
+    if not _gpu_possible():
+        return "cpu", "none: there is no CUDA driver here, and it is no Apple silicon; networks run on the CPU"
+    import torch
+
+    if torch.cuda.is_available():
+        devices = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
+        return "cuda", ", ".join(f"CUDA {d.name} with {d.total_memory / GIGABYTE:.1f} GB" for d in devices)
+    if torch.backends.mps.is_available():
+        return "mps", "MPS (Apple silicon)"
+    return "cpu", "a GPU driver is there, but torch can use no device"
+
+
+def _gpu_possible() -> bool:
+    if sys.platform == "darwin":
+        return platform.machine() == "arm64"
+    import ctypes
+
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
+def _requirements() -> "list[tuple[Requirement, str | None]]":
+    """What DAF asks for here, each package once, with the smallest extra that brings it (None: always needed)."""
+    from packaging.requirements import Requirement
+
+    try:
+        texts = metadata.requires("daf") or []
+        extras = metadata.metadata("daf").get_all("Provides-Extra") or []
+    except metadata.PackageNotFoundError as error:
+        raise EnvironmentCheckError("daf is not installed, only on the path. `pip install .` installs it.") from error
+    requirements = [requirement for requirement in map(Requirement, texts) if requirement.name != "daf"]
+    chosen: dict[str, tuple[Requirement, str | None]] = {
+        r.name: (r, None) for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""})
+    }
+    brought = {e: [r for r in requirements if r.marker is not None and r.marker.evaluate({"extra": e})] for e in extras}
+    for extra in sorted(extras, key=lambda extra: (len(brought[extra]), extra)):
+        for requirement in brought[extra]:
+            chosen.setdefault(requirement.name, (requirement, extra))
+    return list(chosen.values())
+
+
+def _each(missions: Any) -> Iterable[Any]:
+    """Single missions one by one, so that a wrong one does not hide the others."""
+    return missions if isinstance(missions, list | set | frozenset | Iterator) else [missions]
+
+
+def _built(asked: Any) -> Iterator[tuple[str, str | None]]:
+    from daf.errors import MissionError
+    from daf.game import missions as game_missions
+
+    for mission in game_missions.resolve(asked):
+        try:
+            game_missions.check_runs(mission)
+        except MissionError as error:
+            yield mission.name, str(error)
+        else:
+            yield mission.name, None
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,41 @@
+"""Making and deleting folders, with errors that say what to do."""
+
+import shutil
+from pathlib import Path
+
+from daf.errors import StorageError
+from daf.output_manager import layout
+from daf.storage import atomic
+
+MIN_FREE_BYTES = 32 * 1024 * 1024
+"""With less than this free, no run begins."""
+
+
+def made(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(atomic.explain(error, f"making the folder {folder}")) from error
+    return folder
+
+
+def require_space(base: Path) -> None:
+    free = shutil.disk_usage(base).free
+    if free < MIN_FREE_BYTES:
+        raise StorageError(
+            f"no space to begin a run: {free / 2**20:.0f} MB free in {base}, {MIN_FREE_BYTES / 2**20:.0f} MB needed. "
+            "Free some, or choose another place with --output-dir or DAF_OUTPUT_DIR."
+        )
+
+
+def remove(path: Path) -> None:
+    """Delete a file, or a folder in a way that nobody sees half of it. Raises `StorageError`."""
+    try:
+        if path.is_dir() and not path.is_symlink():
+            trash = layout.trash_name(path)
+            path.rename(trash)
+            shutil.rmtree(trash)
+        else:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(atomic.explain(error, f"deleting {path}")) from error
