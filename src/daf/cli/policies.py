@@ -1,6 +1,7 @@
 """`daf policies`: what can play."""
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -50,16 +51,15 @@ def _list(as_json: bool) -> None:
     out.print("baseline means starter. Options go behind: class=lstm,data=weights.pt,kw.NAME=VALUE", markup=False)
 
 
-def _describe(text: str, output_dir: object, as_json: bool) -> None:
+def _describe(text: str, output_dir: Path | None, as_json: bool) -> None:
     import tempfile
-    from pathlib import Path
 
     from daf.cli.show import emit, out, plain_table
     from daf.game import policies as catalogue
     from daf.game.known_policies import KNOWN, SHORT_NAMES
-    from daf.output_manager import default_base_dir
+    from daf.output_manager.layout import base_folder
 
-    runs = Path(str(output_dir)) if output_dir is not None else default_base_dir()
+    runs = base_folder(output_dir)
     with tempfile.TemporaryDirectory(prefix="daf-") as scratch:
         policy = catalogue.resolve(text, cache=Path(scratch), runs=runs)
         short = SHORT_NAMES.get(policy.class_path)

@@ -101,43 +101,6 @@ def say_pairs(pairs: Sequence[PairVerdict]) -> None:
         out.print(f"  {_MARKS[pair.verdict]} {escape(pair.sentence)}", soft_wrap=True)
 
 
-def summary_json(row: PolicySummary) -> dict[str, Any]:
-    """A row of `"ranking"`."""
-    return {
-        "policy": row.name,
-        "mean": row.mean,
-        "ci": list(row.ci) if row.ci else None,
-        "iqm": row.iqm,
-        "iqm_ci": list(row.iqm_ci) if row.iqm_ci else None,
-        "n": row.n,
-        "rank": row.rank,
-        "method": row.method,
-        "caveat": row.caveat,
-    }
-
-
-def pair_json(pair: PairVerdict) -> dict[str, Any]:
-    """A row of `"pairs"`."""
-    return {
-        "a": pair.name_a,
-        "b": pair.name_b,
-        "mission": pair.stratum_name,
-        "difference": pair.difference,
-        "ci": list(pair.ci) if pair.ci else None,
-        "p": pair.p,
-        "p_adjusted": pair.p_adjusted,
-        "p_equal": pair.p_equal,
-        "effect_size": pair.effect_size,
-        "prob_improvement": pair.prob_improvement,
-        "n": pair.n,
-        "wins": pair.wins,
-        "losses": pair.losses,
-        "ties": pair.ties,
-        "verdict": pair.verdict,
-        "sentence": pair.sentence,
-    }
-
-
 class EpisodeProgress:
     """Progress over a plan's episodes: a bar on a terminal, a line now and then elsewhere, nothing where quiet.
 

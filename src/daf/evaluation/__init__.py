@@ -1,0 +1,26 @@
+"""Play policies on missions and say how they did: what `daf evaluate`, `daf compare` and `daf quickstart` do.
+
+The same call again reads what was played and plays what is missing; each call leaves a run folder of its own with the
+records, tables, the report and the replays that were asked for.
+"""
+
+from daf.evaluation.analysis import Analysis, analyse
+from daf.evaluation.contenders import contenders_of
+from daf.evaluation.operation import default_cache, evaluate
+from daf.evaluation.result import Evaluation, pair_data, results_data, summary_data
+from daf.evaluation.settings import SAVE_REPLAYS, Settings, settings_data
+
+__all__ = [
+    "SAVE_REPLAYS",
+    "Analysis",
+    "Evaluation",
+    "Settings",
+    "analyse",
+    "contenders_of",
+    "default_cache",
+    "evaluate",
+    "pair_data",
+    "results_data",
+    "settings_data",
+    "summary_data",
+]

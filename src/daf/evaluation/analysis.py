@@ -1,0 +1,84 @@
+"""What the scores of a run say: rankings, paired verdicts, and what a reader must know about them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from daf.episodes.blocks import Scores, scores_of
+from daf.episodes.run import RunResult
+from daf.evaluation.settings import Settings
+from daf.stats.summaries import PolicySummary, summarise
+from daf.stats.verdicts import PairVerdict, compare_pairs
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What the scores say.
+
+    ranking: over all missions, best mean first; by_mission: the same for each mission. pairs: every pair overall, then
+    on every mission (empty with fewer than two contenders). notes: what a reader must know about these numbers.
+    """
+
+    scores: Scores
+    ranking: tuple[PolicySummary, ...]
+    by_mission: Mapping[str, tuple[PolicySummary, ...]]
+    pairs: tuple[PairVerdict, ...]
+    notes: tuple[str, ...]
+
+
+def analyse(result: RunResult, settings: Settings | None = None) -> Analysis:
+    """Rank the contenders and compare every pair of them."""
+    chosen = settings or Settings()
+    scores = scores_of(result)
+    blocks = scores.scores.shape[1]
+    notes = _notes(result, scores)
+    if not len(scores.names) or not blocks:
+        return Analysis(scores, (), {}, (), tuple(notes))
+    summary_resamples = max(1_000, chosen.resamples // 2)
+    ranking = summarise(
+        scores.names, scores.scores, scores.strata, alpha=chosen.alpha, resamples=summary_resamples, seed=chosen.seed
+    )
+    by_mission = {}
+    for index, mission in enumerate(scores.missions):
+        columns = scores.strata == index
+        by_mission[mission] = tuple(
+            summarise(
+                scores.names,
+                scores.scores[:, columns],
+                alpha=chosen.alpha,
+                resamples=summary_resamples,
+                seed=chosen.seed,
+            )
+        )
+    pairs = compare_pairs(
+        scores.names,
+        scores.scores,
+        scores.strata,
+        scores.missions,
+        alpha=chosen.alpha,
+        seed=chosen.seed,
+        resamples=chosen.resamples,
+        margin=chosen.margin,
+    )
+    return Analysis(scores, tuple(ranking), by_mission, tuple(pairs), tuple(notes))
+
+
+def _notes(result: RunResult, scores: Scores) -> list[str]:
+    notes = []
+    failures = result.failures
+    if failures:
+        kinds: dict[str, int] = {}
+        for record in failures:
+            kinds[record.spec.name] = kinds.get(record.spec.name, 0) + 1
+        each = ", ".join(f"{name}: {count}" for name, count in kinds.items())
+        notes.append(f"{len(failures)} of {len(result.records)} episodes failed ({each}). They count nowhere as 0.")
+    if scores.left_out:
+        notes.append(
+            f"{scores.left_out} blocks are left out of every number, since an episode there has no result; if a policy "
+            "fails where it would score low, its mean is flattered."
+        )
+    notes += [f"{name} finished no episode and is not ranked." for name in scores.absent]
+    if result.stopped:
+        notes.append(f"The run was stopped early: {result.stopped}.")
+    if scores.scores.size and not scores.scores.any():
+        notes.append("Every episode scored 0: these missions and steps tell nothing about these policies.")
+    return notes

@@ -1,0 +1,116 @@
+"""An evaluation as the plain values that its report shows."""
+
+import importlib.metadata
+import os
+import platform
+from typing import TYPE_CHECKING, Any
+
+from daf.evaluation.settings import settings_data
+from daf.render.report import EpisodeRow, EvaluationReport, FailureText, LatencyRow, MissionRow, PolicyRow
+
+if TYPE_CHECKING:
+    from daf.episodes.plan import Plan
+    from daf.episodes.record import EpisodeRecord
+    from daf.evaluation.result import Evaluation
+
+
+def report_of(evaluation: "Evaluation", *, started: str, command: str) -> EvaluationReport:
+    """Everything that the report of `evaluation` says. started, command: as text."""
+    result, analysis = evaluation.result, evaluation.analysis
+    plan = result.plan
+    return EvaluationReport(
+        title=evaluation.title,
+        command=command,
+        run_id=evaluation.run_id,
+        started=started,
+        seconds=evaluation.seconds,
+        contenders=[contender.name for contender in plan.contenders],
+        missions=_missions(plan),
+        episodes=_episodes(evaluation),
+        ranking=analysis.ranking,
+        by_mission=analysis.by_mission,
+        pairs=analysis.pairs,
+        notes=analysis.notes,
+        policies=[
+            PolicyRow(
+                contender.name,
+                policy.name,
+                policy.class_path,
+                policy.data_path,
+                policy.kwargs,
+                contender.counts[index] if len(contender.policies) > 1 else None,
+            )
+            for contender in plan.contenders
+            for index, policy in enumerate(contender.policies)
+        ],
+        latencies=_latencies(result.records),
+        settings={name: value for name, value in settings_data(evaluation.settings).items() if value is not None},
+        environment=_environment(any(p.network for c in plan.contenders for p in c.policies)),
+        alpha=evaluation.settings.alpha,
+    )
+
+
+def _missions(plan: "Plan") -> list[MissionRow]:
+    rows = []
+    for mission in plan.missions:
+        blocks = {planned.index for planned in plan.episodes if planned.spec.config_hash == mission.config_hash}
+        builder = mission.config.game.map_builder
+        width, height = getattr(builder, "width", None), getattr(builder, "height", None)
+        size = (int(height), int(width)) if width and height else None
+        rows.append(MissionRow(mission.name, mission.num_agents, mission.max_steps, len(blocks), size))
+    return rows
+
+
+def _episodes(evaluation: "Evaluation") -> list[EpisodeRow]:
+    result = evaluation.result
+    rows = []
+    for planned, record in zip(result.planned, result.records, strict=True):
+        failure, outcome = record.failure, record.outcome
+        replay = evaluation.replays.get(record.spec.key)
+        rows.append(
+            EpisodeRow(
+                mission=record.spec.mission,
+                index=planned.index,
+                seed=record.spec.seed,
+                contender=result.plan.contenders[planned.contender].name,
+                key=record.spec.key,
+                reward_per_agent=record.reward_per_agent() if outcome else None,
+                steps=outcome.steps if outcome else None,
+                cached=record.cached,
+                rewards=outcome.rewards if outcome else (),
+                assignment=record.spec.assignment,
+                replay=str(replay.relative_to(evaluation.run_dir)) if replay else None,
+                failure=FailureText(failure.kind, failure.message, failure.traceback) if failure else None,
+            )
+        )
+    return rows
+
+
+def _latencies(records: "tuple[EpisodeRecord, ...]") -> list[LatencyRow]:
+    """Per policy, over all episodes that were measured, also earlier."""
+    found: dict[str, list[Any]] = {}
+    for record in records:
+        if record.outcome is None:
+            continue
+        for policy, latency in zip(record.spec.policies, record.outcome.latencies, strict=False):
+            totals = found.setdefault(policy.name, [0, 0, 0, 0])
+            totals[0] += latency.count
+            totals[1] += latency.total_ns
+            totals[2] = max(totals[2], latency.max_ns)
+            totals[3] += latency.slow
+    return [
+        LatencyRow(name, count, total / count / 1e6, worst / 1e6, slow)
+        for name, (count, total, worst, slow) in found.items()
+        if count
+    ]
+
+
+def _environment(networks: bool) -> dict[str, str]:
+    names = ["daf", "cogames", "mettagrid", "numpy", *(["torch"] if networks else [])]
+    return {
+        **{name: importlib.metadata.version(name) for name in names},
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "host": platform.node(),
+        "cores": str(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()),
+    }

@@ -1,0 +1,43 @@
+"""How episodes are played, and how their scores are read."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from daf.episodes.run import EPISODE_TIMEOUT
+from daf.game import missions as game_missions
+from daf.game.outcome import SLOW_STEP_MS, SeriesRequest
+
+SAVE_REPLAYS = ("none", "best", "all")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How episodes are played; see `daf evaluate --help` for each."""
+
+    episodes: int = 20
+    seed: int = 42
+    jobs: int | str = "auto"
+    executor: str = "local"
+    game: str = game_missions.DEFAULT_GAME
+    engine: str = "auto"
+    device: str = "cpu"
+    enforce_timeouts: int | None = None
+    slow_step_ms: float = SLOW_STEP_MS
+    episode_timeout: float = EPISODE_TIMEOUT
+    max_failures: int | None = None
+    max_steps: int | None = None
+    use_cache: bool = True
+    cache_dir: Path | None = None
+    save_replays: str = "none"
+    series: SeriesRequest | None = None
+    alpha: float = 0.05
+    resamples: int = 10_000
+    margin: float | None = None
+    report: bool = True
+
+
+def settings_data(settings: Settings) -> dict[str, Any]:
+    """The settings as plain values, for files."""
+    data = {item.name: getattr(settings, item.name) for item in fields(settings)}
+    return {name: str(value) if isinstance(value, Path) else value for name, value in data.items()}
