@@ -23,6 +23,8 @@ BELOW = 46
 CHARACTER = 7.3
 """Width of a character of the labels, about; labels longer than `LONGEST` lose their middle."""
 LONGEST = 32
+STRIP = 9
+"""Between the middle of a row and its interval above, and its points below."""
 MOST_LINKS = 40
 MOST_LINKED_ROWS = 8
 """Above so many blocks or rows, lines between them would hide what they should show."""
@@ -65,17 +67,18 @@ def interval_figure(rows: Sequence[IntervalRow], *, axis_title: str, description
         raise DataError("an interval figure needs a row.")
     gutter = 26 + CHARACTER * max(len(shortened(row.label)) for row in rows)
     axis = axis_for(_values(rows), left=gutter, right=WIDTH - RIGHT)
-    pitch = 36 if any(row.points for row in rows) else 30
+    with_points = any(row.points for row in rows)
+    pitch = 42 if with_points else 30
     bottom = TOP + pitch * len(rows)
     middles = [TOP + pitch * (position + 0.5) for position in range(len(rows))]
-    places = [_places(row, axis, middle, pitch) for row, middle in zip(rows, middles, strict=True)]
+    places = [_places(row, axis, middle) for row, middle in zip(rows, middles, strict=True)]
     parts = [
         f'<svg class="figure" role="img" viewBox="0 0 {WIDTH} {bottom + BELOW}" aria-label="{escape(description)}">',
         *_grid(axis, bottom, axis_title),
         *_links(rows, places),
     ]
     for row, middle, dots in zip(rows, middles, places, strict=True):
-        parts += _row(row, middle, dots, axis)
+        parts += _row(row, middle - STRIP if with_points else middle, middle, dots, axis)
     return Markup("".join(parts) + "</svg>")
 
 
@@ -155,7 +158,9 @@ def _grid(axis: Axis, bottom: float, title: str) -> list[str]:
     for tick in axis.ticks:
         kind = ' class="zero"' if tick == 0 else ""
         parts.append(f'<path{kind} d="M{axis.at(tick):.1f} {TOP}V{bottom}"/>')
-    parts.append('</g><g class="ticks" text-anchor="middle">')
+    parts.append(
+        f'<path class="base" d="M{axis.left:.1f} {bottom}H{axis.right:.1f}"/></g><g class="ticks" text-anchor="middle">'
+    )
     parts += [f'<text x="{axis.at(tick):.1f}" y="{bottom + 17}">{number(tick, step)}</text>' for tick in axis.ticks]
     middle = (axis.left + axis.right) / 2
     parts.append(
@@ -164,11 +169,11 @@ def _grid(axis: Axis, bottom: float, title: str) -> list[str]:
     return parts
 
 
-def _places(row: IntervalRow, axis: Axis, middle: float, pitch: float) -> dict[int, tuple[float, float]]:
-    """Where the points of a row lie: spread over its height by the golden ratio, so that close values stay apart."""
-    spread = pitch * 0.5 if len(row.points) > 1 else 0.0
+def _places(row: IntervalRow, axis: Axis, middle: float) -> dict[int, tuple[float, float]]:
+    """Where the points of a row lie: below its interval, spread by the golden ratio so that close values stay apart."""
+    spread = STRIP if len(row.points) > 1 else 0.0
     return {
-        block: (axis.at(value), middle + ((block * 0.618034 + 0.5) % 1 - 0.5) * spread)
+        block: (axis.at(value), middle + STRIP + ((block * 0.618034 + 0.5) % 1 - 0.5) * spread)
         for block, value in row.points.items()
     }
 
@@ -184,11 +189,14 @@ def _links(rows: Sequence[IntervalRow], places: Sequence[Mapping[int, tuple[floa
     return [f'<path class="links" d="{"".join(lines)}"/>'] if lines else []
 
 
-def _row(row: IntervalRow, middle: float, dots: Mapping[int, tuple[float, float]], axis: Axis) -> list[str]:
+def _row(
+    row: IntervalRow, middle: float, center: float, dots: Mapping[int, tuple[float, float]], axis: Axis
+) -> list[str]:
+    """middle: the height of the interval; center: of the label."""
     label = shortened(row.label)
     parts = [
-        f'<g class="s{row.style.slot}">{marker(row.style, 8, middle, 4.5)}'
-        f'<text class="label" x="20" y="{middle + 4.5:.1f}">{escape(label)}'
+        f'<g class="s{row.style.slot}">{marker(row.style, 8, center, 4.5)}'
+        f'<text class="label" x="20" y="{center + 4.5:.1f}">{escape(label)}'
     ]
     if label != row.label:
         parts.append(f"<title>{escape(row.label)}</title>")
@@ -201,7 +209,7 @@ def _row(row: IntervalRow, middle: float, dots: Mapping[int, tuple[float, float]
         parts.append(f'<path class="interval" d="M{low:.1f} {middle:.1f}H{high:.1f}"/>')
         parts.append(f'<path class="ends" d="M{low:.1f} {middle - 5:.1f}v10M{high:.1f} {middle - 5:.1f}v10"/>')
     if row.iqm is not None:
-        parts.append(f'<path class="iqm" d="M{axis.at(row.iqm):.1f} {middle - 10:.1f}v20"/>')
+        parts.append(f'<path class="iqm" d="M{axis.at(row.iqm):.1f} {middle - 9:.1f}v18"/>')
     if row.mean is not None:
         parts.append(f'<g class="mean">{marker(row.style, axis.at(row.mean), middle)}')
         half = (row.ci[1] - row.ci[0]) / 2 if row.ci else 0.0

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 
 from daf.render.findings import failure_groups, headline
 from daf.render.report_data import EvaluationReport
-from daf.render.report_view import duration, names_of, printable
+from daf.render.report_rows import bounds_text, half_width, names_of, printable
+from daf.render.report_view import duration
 from daf.stats.sentences import labels, number
 from daf.stats.summaries import PolicySummary
 
@@ -21,7 +22,7 @@ def render_markdown(report: EvaluationReport) -> str:
     if report.notes:
         parts.append("\n".join(f"- **Note:** {plain(note)}" for note in report.notes))
     if groups:
-        names = names_of(report).shown
+        names = names_of(report).contenders
         parts.append("## Failures")
         parts.append(
             "\n".join(
@@ -67,9 +68,9 @@ def _ranking(summaries: Sequence[PolicySummary], report: EvaluationReport) -> st
             (
                 str(row.rank),
                 row.name,
-                number(row.mean, _half(row.ci)),
-                _interval(row.ci),
-                number(row.iqm, _half(row.iqm_ci)),
+                number(row.mean, half_width(row.ci)),
+                bounds_text(row.ci),
+                number(row.iqm, half_width(row.iqm_ci)),
                 str(row.n),
                 row.caveat,
             )
@@ -77,16 +78,6 @@ def _ranking(summaries: Sequence[PolicySummary], report: EvaluationReport) -> st
         ],
         "rlrrrrl",
     )
-
-
-def _half(bounds: tuple[float, float] | None) -> float:
-    return (bounds[1] - bounds[0]) / 2 if bounds else 0.0
-
-
-def _interval(bounds: tuple[float, float] | None) -> str:
-    if bounds is None:
-        return "–"
-    return f"{number(bounds[0], _half(bounds))} to {number(bounds[1], _half(bounds))}"
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], sides: str) -> str:

@@ -1,14 +1,9 @@
 (() => {
   "use strict";
-  const value = (row, column) => {
-    const cell = row.cells[column];
-    return cell.dataset.v ?? cell.textContent.trim();
-  };
-  const order = (a, b) => {
-    if (a === "" || b === "") return (a === "") - (b === "");
-    const x = Number(a), y = Number(b);
-    return Number.isNaN(x) || Number.isNaN(y) ? a.localeCompare(b, undefined, { numeric: true }) : x - y;
-  };
+  const text = (row, column) => row.cells[column].textContent.trim();
+  const number = told => Number.parseFloat(told.replace(/[,<]/g, ""));
+  const absent = told => typeof told === "number" ? Number.isNaN(told) : told === "";
+  const order = (a, b) => typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true });
   for (const table of document.querySelectorAll("table.sortable")) {
     const body = table.tBodies[0];
     const heads = [...table.tHead.rows[0].cells];
@@ -21,8 +16,9 @@
         const down = head.getAttribute("aria-sort") === "ascending";
         heads.forEach(other => other.removeAttribute("aria-sort"));
         head.setAttribute("aria-sort", down ? "descending" : "ascending");
-        const rows = [...body.rows].map(row => [value(row, column), row]);
-        rows.sort(([a], [b]) => a === "" || b === "" ? order(a, b) : down ? order(b, a) : order(a, b));
+        const read = head.classList.contains("n") ? row => number(text(row, column)) : row => text(row, column);
+        const rows = [...body.rows].map(row => [read(row), row]);
+        rows.sort(([a], [b]) => absent(a) || absent(b) ? absent(a) - absent(b) : down ? order(b, a) : order(a, b));
         body.append(...rows.map(([, row]) => row));
       });
     });
@@ -37,7 +33,7 @@
       const wanted = words.value.toLowerCase().split(/\s+/).filter(Boolean);
       let shown = 0;
       rows.forEach((row, position) => {
-        const fits = selects.every(select => !select.value || value(row, Number(select.dataset.column)) === select.value)
+        const fits = selects.every(select => !select.value || text(row, Number(select.dataset.column)) === select.value)
           && wanted.every(word => texts[position].includes(word));
         row.hidden = !fits;
         shown += fits;
