@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 
+from daf.episodes.plan import Plan
 from daf.episodes.record import EpisodeRecord
 from daf.stats.sentences import number
 from daf.stats.summaries import PolicySummary
@@ -64,9 +65,9 @@ def plain_table(title: str, *, header: bool = True, caption: str | None = None) 
     )
 
 
-def ranking_table(title: str, rows: Sequence[PolicySummary], *, unit: str = "reward per agent") -> Table:
-    """Contenders, best mean first, with 95 % intervals."""
-    table = plain_table(title, caption=f"{unit}; intervals of single means, the comparison below is sharper")
+def ranking_table(title: str, rows: Sequence[PolicySummary]) -> Table:
+    """Contenders, best mean first, with intervals."""
+    table = plain_table(title)
     table.add_column("#", justify="right")
     table.add_column("policy")
     for name in ("mean", "95 % interval", "IQM", "95 % interval", "n"):
@@ -109,7 +110,7 @@ class EpisodeProgress:
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._total = 0
+        self.total = 0
         self.finished = 0
         self.cached = 0
         self.failed = 0
@@ -137,12 +138,12 @@ class EpisodeProgress:
         if self._bar is not None:
             self._bar.stop()
 
-    def plan(self, total: int) -> None:
+    def plan(self, plan: Plan) -> None:
         """How many episodes there are."""
-        self._total = total
+        self.total = len(plan.episodes)
         self._started = time.monotonic()
         if self._bar is not None:
-            self._bar.add_task("episodes", total=total, note="")
+            self._bar.add_task("episodes", total=self.total, note="")
 
     def __call__(self, record: EpisodeRecord) -> None:
         self.finished += 1
@@ -153,7 +154,7 @@ class EpisodeProgress:
             self._bar.update(self._bar.task_ids[0], completed=self.finished, note=note)
         elif not self._quiet and time.monotonic() - self._spoke >= PLAIN_LINE_SECONDS:
             self._spoke = time.monotonic()
-            print(f"{self.finished}/{self._total} episodes{', ' if note else ''}{note}", file=sys.stderr, flush=True)
+            print(f"{self.finished}/{self.total} episodes{', ' if note else ''}{note}", file=sys.stderr, flush=True)
 
     def _note(self) -> str:
         played = self.finished - self.cached
@@ -163,6 +164,6 @@ class EpisodeProgress:
         if self.failed:
             parts.append(f"{self.failed} failed")
         if played:
-            left = (time.monotonic() - self._started) / played * (self._total - self.finished)
+            left = (time.monotonic() - self._started) / played * (self.total - self.finished)
             parts.append(f"about {seconds(left)} left")
         return ", ".join(parts)

@@ -78,13 +78,13 @@ def run_plan(
     cache: EpisodeCache,
     *,
     engine: str = "auto",
-    episode_timeout: float | None = EPISODE_TIMEOUT,
+    episode_timeout: float | None = None,
     max_failures: int | None = None,
     on_record: Progress | None = None,
 ) -> RunResult:
     """Play what `plan` needs and `cache` lacks.
 
-    episode_timeout: seconds; ignored by executors that can't end a task. max_failures: stop playing once so many
+    episode_timeout: seconds, for executors that can end a task. max_failures: stop playing once so many
     episodes failed. on_record: called with each record as it is read or finished. Raises `PolicyError` or
     `MissionError` before playing, where a policy or mission can't be set up.
     """
@@ -108,9 +108,8 @@ def run_plan(
         _check([plan.episodes[position] for position in missing], plan, executor, cache)
     stopped = None
     tasks = [_task(plan.episodes[position].spec, cache, engine) for position in missing]
-    timeout = episode_timeout if executor.isolated else None
     failures = 0
-    for done in executor.run(play_task, tasks, timeout=timeout):
+    for done in executor.run(play_task, tasks, timeout=episode_timeout):
         spec = tasks[done.position].spec
         record = _record(spec, done)
         cache.put(record)

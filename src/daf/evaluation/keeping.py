@@ -14,9 +14,11 @@ from daf.storage.atomic import write_json, write_text
 from daf.storage.jsonable import jsonable
 
 
-def keep(run_dir: Path, result: RunResult, replays: Mapping[str, Path], cache: EpisodeCache) -> dict[str, Path]:
+def keep(
+    run_dir: Path, result: RunResult, replays: Mapping[str, Path], cache: EpisodeCache, *, records: bool = True
+) -> dict[str, Path]:
     """Put records and replays into the run folder, as links where that can be. Returns the replays' places there."""
-    for record in result.records:
+    for record in result.records if records else ():
         if record.ok:
             cache.link(record, run_dir / "records")
     kept = {}

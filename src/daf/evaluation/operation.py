@@ -12,7 +12,7 @@ from daf.compute.executor import make_executor
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.plan import Plan, plan_episodes
 from daf.episodes.record import EpisodeRecord
-from daf.episodes.run import PRELOAD, PRELOAD_NETWORKS, RunResult, record_replays, run_plan
+from daf.episodes.run import EPISODE_TIMEOUT, PRELOAD, PRELOAD_NETWORKS, RunResult, record_replays, run_plan
 from daf.errors import UsageError, unknown
 from daf.evaluation.analysis import analyse
 from daf.evaluation.contenders import contenders_of
@@ -67,7 +67,7 @@ def evaluate(
             on_plan(plan)
         result, replays = _play(prepared, chosen, on_record)
         analysis = analyse(result, chosen)
-        kept = keep(run_dir, result, replays, prepared.cache)
+        kept = keep(run_dir, result, replays, prepared.cache, records=chosen.keep_records)
         evaluation = Evaluation(
             operation=operation,
             run_id=where.session_id,
@@ -126,13 +126,16 @@ def _play(
 ) -> tuple[RunResult, dict[str, Path]]:
     preload = PRELOAD_NETWORKS if prepared.networks else PRELOAD
     executor = make_executor(chosen.executor, jobs=chosen.jobs, preload=preload)
+    timeout = chosen.episode_timeout
+    if timeout is None and executor.isolated:
+        timeout = EPISODE_TIMEOUT
     try:
         result = run_plan(
             prepared.plan,
             executor,
             prepared.cache,
             engine=chosen.engine,
-            episode_timeout=chosen.episode_timeout,
+            episode_timeout=timeout,
             max_failures=chosen.max_failures,
             on_record=on_record,
         )

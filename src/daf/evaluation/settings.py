@@ -4,7 +4,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from daf.episodes.run import EPISODE_TIMEOUT
 from daf.game import missions as game_missions
 from daf.game.outcome import SLOW_STEP_MS, SeriesRequest
 
@@ -24,7 +23,7 @@ class Settings:
     device: str = "cpu"
     enforce_timeouts: int | None = None
     slow_step_ms: float = SLOW_STEP_MS
-    episode_timeout: float = EPISODE_TIMEOUT
+    episode_timeout: float | None = None
     max_failures: int | None = None
     max_steps: int | None = None
     use_cache: bool = True
@@ -35,6 +34,7 @@ class Settings:
     resamples: int = 10_000
     margin: float | None = None
     report: bool = True
+    keep_records: bool = True
 
 
 def settings_data(settings: Settings) -> dict[str, Any]:

@@ -1,0 +1,256 @@
+"""What `daf evaluate`, `daf compare` and `daf quickstart` share: options, the run with its progress, and the result."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from daf.errors import ConfigError, Interrupted, UsageError, unknown
+
+if TYPE_CHECKING:
+    from daf.evaluation import Evaluation, Settings
+    from daf.output_manager import OutputManager
+
+PoliciesOption = Annotated[
+    list[str] | None, typer.Option("--policy", "-p", help="Policy string; repeat for several, each plays all agents.")
+]
+TeamsOption = Annotated[
+    list[str] | None, typer.Option("--team", help="Mixed team, POLICY=AGENTS,…: starter=4,random=4. Repeatable.")
+]
+MissionsOption = Annotated[
+    list[str] | None, typer.Option("--mission", "-m", help="Mission string; repeat for several. See `daf missions`.")
+]
+EpisodesOption = Annotated[int, typer.Option("--episodes", "-e", help="Episodes per policy and mission.")]
+MaxStepsOption = Annotated[int | None, typer.Option("--max-steps", help="Step limit for every mission.")]
+GameOption = Annotated[str, typer.Option("--game", help="CoGames game: cogs_vs_clips or overcogged.")]
+EngineOption = Annotated[str, typer.Option("--engine", help="How episodes are played; auto takes the fastest proven.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="Where networks compute: cpu, cuda, cuda:0, mps.")]
+EnforceOption = Annotated[
+    int | None, typer.Option("--enforce-timeouts", metavar="MS", help="Replace steps slower than MS by noop.")
+]
+EpisodeTimeoutOption = Annotated[
+    float | None, typer.Option("--episode-timeout", metavar="S", help="End an episode that takes longer (1800 s).")
+]
+MaxFailuresOption = Annotated[int | None, typer.Option("--max-failures", help="Stop once so many episodes failed.")]
+ReplaysOption = Annotated[
+    str, typer.Option("--save-replays", help="Record replays: none, best (of each mission) or all.")
+]
+NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Play everything again; the records are replaced.")]
+CacheDirOption = Annotated[
+    Path | None, typer.Option("--cache-dir", help="Where records are shared (default: cache/ in the output folder).")
+]
+SeriesOption = Annotated[
+    int | None, typer.Option("--series", metavar="STEPS", help="Sample --series-stat and positions every STEPS steps.")
+]
+SeriesStatOption = Annotated[
+    list[str] | None,
+    typer.Option("--series-stat", help="Stat to sample: game.NAME or agent.NAME, or positions. Repeatable."),
+]
+NoReportOption = Annotated[bool, typer.Option("--no-report", help="Write no HTML report.")]
+AlphaOption = Annotated[float, typer.Option("--alpha", help="Significance level of all verdicts together.")]
+MarginOption = Annotated[
+    float | None, typer.Option("--practical-difference", help="Differences below this count as none.")
+]
+
+
+def given(context: typer.Context, name: str) -> bool:
+    """Whether the user wrote the option `name` on the command line."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def series_request(interval: int | None, stats: list[str] | None) -> Any:
+    """The `SeriesRequest` that the options mean, or None. Raises `UsageError`."""
+    if interval is None:
+        if stats:
+            raise UsageError("--series-stat needs --series STEPS, the interval to sample at.")
+        return None
+    if interval < 1:
+        raise UsageError(f"--series {interval} is below 1.")
+    if not stats:
+        raise UsageError("--series needs what to sample: --series-stat agent.NAME, game.NAME or positions.")
+    from daf.game.outcome import SeriesRequest
+
+    names: dict[str, list[str]] = {"game": [], "agent": []}
+    for stat in stats:
+        scope, _, name = stat.partition(".")
+        if stat != "positions" and (scope not in names or not name):
+            raise UsageError(f'--series-stat "{stat}": {unknown("kind of stat", scope, [*names, "positions"])}')
+        if stat != "positions":
+            names[scope].append(name)
+    return SeriesRequest(interval, tuple(names["game"]), tuple(names["agent"]), "positions" in stats)
+
+
+def from_file(context: typer.Context, path: Path | None, values: dict[str, Any]) -> dict[str, Any]:
+    """`values` (options by their parameter names) with those of a comparison's file where no flag was given."""
+    if path is None:
+        return values
+    from daf.config import DAFComparisonConfig, daf_load_config
+
+    config = daf_load_config(path)
+    if not isinstance(config, DAFComparisonConfig):
+        raise ConfigError(f"{path} configures a {config.kind}; here a comparison is wanted (kind: comparison).")
+    policies = [
+        f"class={policy},data={config.policy_weights[policy]}" if policy in config.policy_weights else policy
+        for policy in config.policies
+    ]
+    filed = {
+        "policies": policies,
+        "missions": config.missions,
+        "episodes": config.episodes_per_mission,
+        "max_steps": config.max_steps_per_episode,
+        "seed": config.seed,
+        "alpha": config.significance_level,
+        "resamples": config.bootstrap_samples,
+        "no_report": not config.generate_html_report,
+        "keep_records": config.save_raw_results,
+        "title": config.name,
+    }
+    return values | {name: value for name, value in filed.items() if not given(context, name)}
+
+
+def open_output(output_dir: Path | None, *, verbose: bool = False, quiet: bool = False) -> "OutputManager":
+    """The output folder as the DAF_ variables and the flags say."""
+    from daf.config import load_config_from_environment
+    from daf.output_manager import OutputManager
+
+    config = load_config_from_environment()
+    changes: dict[str, Any] = {"verbose": verbose and not quiet}
+    if output_dir is not None:
+        changes["output_dir"] = output_dir
+    return OutputManager.from_config(config.replace(**changes))
+
+
+def command(context: typer.Context, options: dict[str, Any], *, operation: str) -> None:
+    """The command with these options, by their parameter names."""
+    from daf.evaluation import Settings
+    from daf.game.outcome import SLOW_STEP_MS
+
+    del options["context"]
+    path = options.pop("config")
+    values = from_file(context, path, options | {"resamples": 10_000, "keep_records": True, "title": None})
+    policies, teams = values["policies"] or [], values["teams"] or []
+    missions = values["missions"] or []
+    if not policies and not teams:
+        raise UsageError("no policy is given. Name one with -p, for example -p starter; `daf policies` lists them.")
+    if not missions:
+        raise UsageError("no mission is given. Name one with -m, for example -m arena; `daf missions` lists them.")
+    if operation == "comparisons" and len(policies) + len(teams) < 2:
+        raise UsageError("a comparison takes two policies or teams at least. One alone: `daf evaluate`.")
+    if not 0 < values["alpha"] < 1:
+        raise UsageError(f"--alpha {values['alpha']:g} is outside 0 to 1.")
+    if values["margin"] is not None and not values["margin"] > 0:
+        raise UsageError(f"--practical-difference {values['margin']:g} is not above 0.")
+    settings = Settings(
+        series=series_request(values.get("series"), values.get("series_stats")),
+        slow_step_ms=values["enforce_timeouts"] or SLOW_STEP_MS,
+        use_cache=not values["no_cache"],
+        report=not values["no_report"],
+        **{name: values[name] for name in _SETTINGS},
+    )
+    output = open_output(values["output_dir"], verbose=values["verbose"], quiet=values["quiet"])
+    evaluation = run_and_show(
+        policies,
+        missions,
+        teams,
+        settings=settings,
+        output=output,
+        operation=operation,
+        title=values["title"],
+        as_json=values["as_json"],
+        quiet=values["quiet"],
+    )
+    if evaluation.status != "ok":
+        raise typer.Exit(1)
+
+
+_SETTINGS = (
+    "episodes", "seed", "jobs", "executor", "game", "engine", "device", "enforce_timeouts", "episode_timeout",
+    "max_failures", "max_steps", "cache_dir", "save_replays", "alpha", "resamples", "margin", "keep_records",
+)  # fmt: skip
+
+
+def run_and_show(
+    policies: list[str],
+    missions: list[str],
+    teams: list[str],
+    *,
+    settings: "Settings",
+    output: "OutputManager",
+    operation: str,
+    title: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> "Evaluation":
+    """Evaluate, show the result, and exit with 1 where an episode failed. Ctrl-C raises `Interrupted`."""
+    from daf.cli.show import EpisodeProgress, emit
+    from daf.evaluation import evaluate, results_data
+    from daf.storage.jsonable import jsonable
+
+    with EpisodeProgress(quiet=quiet) as progress:
+        try:
+            evaluation = evaluate(
+                policies,
+                missions,
+                teams=teams,
+                settings=settings,
+                output=output,
+                operation=operation,
+                title=title,
+                on_plan=progress.plan,
+                on_record=progress,
+            )
+        except KeyboardInterrupt:
+            raise Interrupted(_how_to_go_on(progress.finished, progress.total)) from None
+    if as_json:
+        emit(jsonable(results_data(evaluation)))
+    else:
+        show(evaluation)
+    return evaluation
+
+
+def _how_to_go_on(finished: int, total: int) -> str:
+    if not total:
+        return "stopped before anything was played."
+    command = shlex.join(["daf", *sys.argv[1:]])
+    return f"stopped after {finished} of {total} episodes, which are kept. The same command plays the rest: {command}"
+
+
+def show(evaluation: "Evaluation") -> None:
+    """Rankings, verdicts, what to know, and where everything is."""
+    from daf.cli.show import out, ranking_table, say_pairs, seconds
+
+    analysis, result = evaluation.analysis, evaluation.result
+    for note in analysis.notes:
+        out.print(f"[yellow]![/yellow] {escape(note)}", soft_wrap=True)
+    for failure in result.failures[:5]:
+        what = failure.failure.message if failure.failure else ""
+        place = f"{failure.spec.name} on {failure.spec.mission}, seed {failure.spec.seed}"
+        out.print(f"  [red]failed[/red] {escape(place)}: {escape(what)}", soft_wrap=True)
+    missions = list(analysis.by_mission)
+    if analysis.ranking:
+        heading = f"over {len(missions)} missions" if len(missions) > 1 else f"on {missions[0]}"
+        out.print(ranking_table(f"Reward per agent {heading}", analysis.ranking))
+    if len(missions) > 1:
+        for mission, rows in analysis.by_mission.items():
+            out.print(ranking_table(f"on {mission}", rows))
+    several = len(missions) > 1
+    shown = [pair for pair in analysis.pairs if not several or pair.stratum is None]
+    say_pairs(shown)
+    if len(analysis.pairs) > len(shown):
+        rest = [pair for pair in analysis.pairs if pair.stratum is not None]
+        if len(rest) <= 12:
+            say_pairs(rest)
+        else:
+            out.print(f"  … and {len(rest)} verdicts by mission in the report")
+    cached = sum(1 for record in result.records if record.ok and record.cached)
+    counted = f"{result.played} episodes played, {cached} were there, {len(result.failures)} failed"
+    out.print(f"\n{counted}; {seconds(evaluation.seconds)}", highlight=False)
+    if evaluation.report:
+        out.print(f"report: {evaluation.report}", soft_wrap=True, markup=False)
+    for replay in list(evaluation.replays.values())[:4]:
+        out.print(f"replay: {replay}", soft_wrap=True, markup=False)
+    out.print(f"run:    {evaluation.run_dir}", soft_wrap=True, markup=False)

@@ -1,0 +1,47 @@
+"""`daf quickstart`: the main job, with nothing to choose."""
+
+import typer
+
+from daf.cli import playing
+from daf.cli.options import JobsOption, JsonOption, OutputDirOption, QuietOption, VerboseOption
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
+
+POLICIES = ["starter", "random", "noop"]
+MISSIONS = ["arena", "tutorial.aligner"]
+EPISODES = 10
+
+
+@app.command()
+def quickstart(
+    jobs: JobsOption = "auto",
+    output_dir: OutputDirOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Evaluate starter, random and noop on two missions, and look at the result.
+
+    Leaves a run folder with the records, an HTML report and the replay of the best episode of each mission. The second
+    time there is nothing left to play.
+    """
+    from daf.evaluation import Settings
+
+    evaluation = playing.run_and_show(
+        POLICIES,
+        MISSIONS,
+        [],
+        settings=Settings(episodes=EPISODES, jobs=jobs, save_replays="best"),
+        output=playing.open_output(output_dir, verbose=verbose, quiet=quiet),
+        operation="evaluations",
+        title="quickstart: " + ", ".join(POLICIES),
+        as_json=as_json,
+        quiet=quiet,
+    )
+    if not as_json and not quiet:
+        typer.echo(
+            "\nNext: open the report, then try your own: daf compare -p starter -p my_module.MyPolicy -m arena -e 30",
+            err=True,
+        )
+    if evaluation.status != "ok":
+        raise typer.Exit(1)

@@ -1,0 +1,255 @@
+"""`daf runs`: what was run, and what to do with it."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from daf.cli.options import JsonOption, OutputDirOption
+from daf.errors import UsageError
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False, help="List, show, query, clean and export runs.")
+
+RunArgument = Annotated[str, typer.Argument(help="Run id, the beginning of one, OPERATION/ID, or latest.")]
+
+
+@app.callback(invoke_without_command=True)
+def runs(context: typer.Context, output_dir: OutputDirOption = None, as_json: JsonOption = False) -> None:
+    """List, show, query, clean and export runs. Without a command: list."""
+    if context.invoked_subcommand is None:
+        _list(output_dir, None, 30, as_json)
+    else:
+        context.obj = {"output_dir": output_dir, "as_json": as_json}
+
+
+@app.command("list")
+def list_command(
+    context: typer.Context,
+    operation: Annotated[
+        str | None, typer.Option("--operation", help="Only these: evaluations, comparisons, …")
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", help="At most so many, the newest.")] = 30,
+    output_dir: OutputDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List runs, the newest first."""
+    above = context.obj or {}
+    _list(output_dir or above.get("output_dir"), operation, limit, as_json or above.get("as_json", False))
+
+
+def _list(output_dir: Path | None, operation: str | None, limit: int, as_json: bool) -> None:
+    from daf.cli.show import emit, out, plain_table, seconds
+    from daf.output_manager import list_runs
+
+    found = list_runs(output_dir, operation)
+    if as_json:
+        emit({"run_id": None, "run_dir": None, "status": "ok", "runs": [run.to_data() for run in found[:limit]]})
+        return
+    if not found:
+        out.print("No runs yet. `daf quickstart` makes one.", markup=False)
+        return
+    table = plain_table("runs")
+    for column in ("run", "operation", "status"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("took", justify="right", no_wrap=True)
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("what")
+    colours = {"completed": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
+    for run in found[:limit]:
+        colour = colours.get(run.status, "default")
+        took = seconds(run.duration_seconds) if run.duration_seconds is not None else "–"
+        status = f"[{colour}]{run.status}[/{colour}]"
+        table.add_row(run.run_id, run.operation, status, took, _size(run.size_bytes), escape(run.title))
+    out.print(table)
+    if len(found) > limit:
+        out.print(f"… and {len(found) - limit} older ones (--limit).", markup=False)
+
+
+@app.command("show")
+def show_command(
+    run: RunArgument = "latest",
+    sql: Annotated[
+        str | None, typer.Option("--sql", help="A query on the run's tables; --sql tables lists them.")
+    ] = None,
+    output_dir: OutputDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a run, or ask its tables.
+
+    \b
+        daf runs show latest
+        daf runs show latest --sql "select mission, contender, mean from returns"
+    """
+    from daf.output_manager import find_run
+
+    found = find_run(run, output_dir)
+    if sql is not None:
+        _query(found, sql, as_json)
+        return
+    import json
+
+    from daf.cli.show import emit, out
+
+    results = found.path / "results.json"
+    data: dict[str, Any] = json.loads(results.read_text()) if results.is_file() else {}
+    if as_json:
+        emit(found.to_data() | {"results": data or None})
+        return
+    out.print(f"{found.operation}/{found.run_id}  {found.status}  {found.title}", markup=False, soft_wrap=True)
+    out.print(f"command: {found.command}", markup=False, soft_wrap=True)
+    if found.error:
+        out.print(f"[red]error:[/red] {escape(found.error)}", soft_wrap=True)
+    for note in data.get("summary", {}).get("notes", []):
+        out.print(f"[yellow]![/yellow] {escape(note)}", soft_wrap=True)
+    if data.get("ranking"):
+        _ranking(data["ranking"])
+    for pair in data.get("pairs", []):
+        if pair["mission"] is None:
+            out.print(f"  {pair['sentence']}", markup=False, soft_wrap=True)
+    for path in sorted(found.path.iterdir()):
+        out.print(f"  {path}{'/' if path.is_dir() else ''}", markup=False, soft_wrap=True)
+
+
+def _ranking(rows: list[dict[str, Any]]) -> None:
+    from daf.cli.show import out, ranking_table
+    from daf.stats.summaries import PolicySummary
+
+    def pair(bounds: list[float] | None) -> tuple[float, float] | None:
+        return (bounds[0], bounds[1]) if bounds else None
+
+    summaries = [
+        PolicySummary(
+            policy=index,
+            name=row["policy"],
+            rank=row["rank"],
+            mean=row["mean"],
+            ci=pair(row["ci"]),
+            iqm=row["iqm"],
+            iqm_ci=pair(row["iqm_ci"]),
+            n=row["n"],
+            method=row["method"],
+            caveat=row["caveat"],
+        )
+        for index, row in enumerate(rows)
+    ]
+    out.print(ranking_table("Reward per agent", summaries))
+
+
+def _query(run: Any, sql: str, as_json: bool) -> None:
+    from daf.cli.show import emit, out, plain_table
+    from daf.episodes.tables import DATABASE, query
+
+    if sql.strip() == "tables":
+        sql = "select table_name as name, column_name as column, data_type as type from information_schema.columns"
+    names, rows = query(run.path / "stats" / DATABASE, sql)
+    if as_json:
+        found = [dict(zip(names, (_plain(value) for value in row), strict=True)) for row in rows]
+        emit({"run_id": run.run_id, "run_dir": str(run.path), "status": "ok", "rows": found})
+        return
+    table = plain_table("")
+    for name in names:
+        table.add_column(escape(name))
+    for row in rows:
+        table.add_row(*(escape(str(value)) if value is not None else "–" for value in row))
+    out.print(table)
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, bool | int | float | str) or value is None else str(value)
+
+
+@app.command("clean")
+def clean_command(
+    older_than: Annotated[str | None, typer.Option("--older-than", help="Age of what goes: 30d, 12h, 2w.")] = None,
+    cache: Annotated[
+        bool, typer.Option("--cache", help="Clear the cache of episodes; runs keep their records.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    output_dir: OutputDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete old runs (--older-than), or the cache of episodes (--cache).
+
+    Only folders that DAF made are ever deleted, and none that is running.
+    """
+    if older_than is None and not cache:
+        raise UsageError("say what goes: --older-than 30d for runs, --cache for the cache of episodes.")
+    from daf.cli.show import emit, out
+    from daf.episodes.cache import EpisodeCache
+    from daf.evaluation import default_cache
+    from daf.output_manager.layout import base_folder
+    from daf.output_utils import cleanup_old_sessions
+
+    days = _days(older_than) if older_than is not None else None
+    base = base_folder(output_dir)
+    old = cleanup_old_sessions(days, dry_run=True, base_dir=base) if days is not None else []
+    episodes = EpisodeCache(default_cache(base))
+    files, size = episodes.size() if cache else (0, 0)
+    sizes = {run.path: run.size_bytes for run in old}
+    if not dry_run and not yes and not as_json and (old or files):
+        if not sys.stdin.isatty():
+            raise UsageError(
+                "this deletes files and there is no terminal to ask on: add --yes, or look with --dry-run."
+            )
+        what = f"{len(old)} runs" + (f" and {files} files of the cache" if cache else "")
+        typer.confirm(f"Delete {what}?", abort=True, err=True)
+    if not dry_run:
+        if days is not None:
+            old = cleanup_old_sessions(days, dry_run=False, base_dir=base)
+        if cache:
+            episodes.clear()
+    if as_json:
+        removed = [{"run_id": run.run_id, "operation": run.operation, "run_dir": str(run.path)} for run in old]
+        cached = {"path": str(episodes.root), "files": files, "bytes": size} if cache else None
+        emit({"run_id": None, "run_dir": None, "status": "ok", "dry_run": dry_run, "runs": removed, "cache": cached})
+        return
+    verb = "would be deleted" if dry_run else "deleted"
+    for run in old:
+        out.print(f"{run.operation}/{run.run_id} ({_size(sizes.get(run.path, 0))}) {verb}", markup=False)
+    if days is not None:
+        out.print(f"{len(old)} runs {verb}", markup=False)
+    if cache:
+        out.print(f"{files} files ({_size(size)}) of the cache {episodes.root} {verb}", markup=False, soft_wrap=True)
+
+
+def _days(text: str) -> float:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([hdw]?)", text.strip())
+    if found is None:
+        raise UsageError(f'--older-than "{text}" is no age. Write for example 30d, 12h or 2w.')
+    return float(found[1]) * {"h": 1 / 24, "d": 1.0, "w": 7.0, "": 1.0}[found[2]]
+
+
+@app.command("export")
+def export_command(
+    run: RunArgument,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="The archive to write (default: OPERATION_ID.tar.gz here).")
+    ] = None,
+    folder: Annotated[bool, typer.Option("--folder", help="A folder instead of an archive.")] = False,
+    output_dir: OutputDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy a run with everything it needs, as one archive."""
+    from daf.cli.show import emit, out
+    from daf.output_manager import find_run
+    from daf.output_utils import export_session
+
+    found = find_run(run, output_dir)
+    path = export_session(str(found.path), to, compress=not folder, base_dir=output_dir)
+    if as_json:
+        emit({"run_id": found.run_id, "run_dir": str(found.path), "status": "ok", "exported": str(path)})
+    else:
+        out.print(str(path), markup=False, soft_wrap=True)
+
+
+def _size(count: int) -> str:
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    raise AssertionError
