@@ -24,7 +24,7 @@ def played(
     found = missions.resolve(mission)[0]
     players = tuple(policy(name) for name in text.split("+"))
     assignment = tuple(agent % len(players) for agent in range(found.num_agents))
-    return rollout.play(rollout.Play(found.config, players, assignment, seed, engine=engine, **options))  # type: ignore[arg-type]
+    return rollout.play(rollout.Play(rollout.Game(found.config), players, assignment, seed, engine=engine, **options))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("text", ["starter", "random", "noop", "lstm", "stateless", "starter+random", "lstm+random"])
@@ -123,7 +123,7 @@ def test_scripted_policies_play_without_torch(monkeypatch: pytest.MonkeyPatch) -
         "from daf.game import missions, policies, rollout\n"
         f"m = missions.resolve({SMALL!r})[0]\n"
         "p = policies.resolve('starter', cache=Path('x'))\n"
-        "episode = rollout.Play(m.config, (p,), (0,) * m.num_agents, 5, engine='reference')\n"
+        "episode = rollout.Play(rollout.Game(m.config), (p,), (0,) * m.num_agents, 5, engine='reference')\n"
         "print(rollout.play(episode).outcome.rewards)\n"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -11,7 +11,6 @@ import platform
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from daf.compute.executor import Done, Executor, Failure
 from daf.episodes.cache import EpisodeCache
@@ -21,10 +20,7 @@ from daf.episodes.spec import EpisodeSpec
 from daf.errors import DAFError, EpisodeError, PolicyError
 from daf.game.missions import check_runs, load_config
 from daf.game.policies import Policy
-from daf.game.rollout import Play, Played, check_policy, play
-
-if TYPE_CHECKING:
-    from mettagrid import MettaGridConfig
+from daf.game.rollout import Game, Play, Played, check_policy, play
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +164,7 @@ def play_task(task: EpisodeTask) -> Played:
     spec = task.spec
     return play(
         Play(
-            config=_config(task.config),
+            game=_game(task.config),
             policies=spec.policies,
             assignment=spec.assignment,
             seed=spec.seed,
@@ -217,23 +213,23 @@ def _check(missing: Sequence[PlannedEpisode], plan: Plan, executor: Executor, ca
 
 
 def _check_task(task: _CheckTask) -> None:
-    check_policy(task.policy, _config(task.config), device=task.device)
+    check_policy(task.policy, _game(task.config), device=task.device)
 
 
-_configs: dict[Path, "MettaGridConfig"] = {}
-_CONFIGS_KEPT = 8
+_games: dict[Path, Game] = {}
+_GAMES_KEPT = 8
 
 
-def _config(path: Path) -> "MettaGridConfig":
-    """The config at `path`, kept for the next episode of the same mission: it is named by its own hash."""
-    if path not in _configs:
-        while len(_configs) >= _CONFIGS_KEPT:
-            del _configs[next(iter(_configs))]
+def _game(path: Path) -> Game:
+    """The game whose config is at `path`, kept for its next episode: the file is named by its own hash."""
+    if path not in _games:
+        while len(_games) >= _GAMES_KEPT:
+            del _games[next(iter(_games))]
         try:
-            _configs[path] = load_config(path.read_bytes())
+            _games[path] = Game(load_config(path.read_bytes()))
         except OSError as error:
             raise EpisodeError(f"the mission's config {path} is gone: {error.strerror}.") from error
-    return _configs[path]
+    return _games[path]
 
 
 def _record(spec: EpisodeSpec, done: Done[Played]) -> EpisodeRecord:

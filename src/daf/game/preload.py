@@ -4,8 +4,8 @@ import mettagrid.policy.policy_env_interface
 import mettagrid.runner.rollout
 import mettagrid.simulator.replay_log_writer
 
-from daf.game import compat, reference_rollout, rollout, series
+from daf.game import compat, object_rollout, reference_rollout, rollout, series
 
 compat.install()
 
-__all__ = ["mettagrid", "reference_rollout", "rollout", "series"]
+__all__ = ["mettagrid", "object_rollout", "reference_rollout", "rollout", "series"]

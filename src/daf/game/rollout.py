@@ -5,6 +5,7 @@ Python's, numpy's or torch's global generators or from the seed, and compute on 
 threads.
 """
 
+import functools
 import json
 import zlib
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from daf.errors import UsageError, unknown
+from daf.errors import PolicyError, UsageError, unknown
 from daf.game import compat
 from daf.game.outcome import SLOW_STEP_MS, Outcome, SeriesRequest
 from daf.game.policies import Policy
@@ -24,18 +25,35 @@ if TYPE_CHECKING:
     from mettagrid import MettaGridConfig
     from mettagrid.policy.policy import MultiAgentPolicy
 
-ENGINES = ("auto", "reference")
+    from daf.game.simulation import Converted
+
+ENGINES = ("auto", "object", "reference")
+
+
+class Game:
+    """A mission's config, and its simulator's form, converted once for all its episodes (60 to 250 ms)."""
+
+    def __init__(self, config: "MettaGridConfig") -> None:
+        self.config = config
+
+    @functools.cached_property
+    def converted(self) -> "Converted":
+        """What all episodes of this game share."""
+        from daf.game.simulation import convert
+
+        return convert(self.config)
 
 
 @dataclass(frozen=True, slots=True)
 class Play:
     """One episode to play.
 
-    config: the mission's config as it is (its map follows `seed` where it names no seed of its own). assignment: index
-    into `policies` for each agent. action_timeout_ms: enforced where it is not None.
+    game: the mission's config as it is (its map follows `seed` where it names no seed of its own). assignment: index
+    into `policies` for each agent. action_timeout_ms: enforced where it is not None. engine: "object", "reference", or
+    "auto" for the object engine wherever the policies allow it.
     """
 
-    config: "MettaGridConfig"
+    game: Game
     policies: tuple[Policy, ...]
     assignment: tuple[int, ...]
     seed: int
@@ -66,26 +84,45 @@ def play(episode: Play) -> Played:
     if episode.engine not in ENGINES:
         raise UsageError(unknown("engine", episode.engine, ENGINES))
     with own_generators():
-        return _play(episode)
+        if episode.engine == "reference":
+            return _play(episode, "reference")
+        from daf.game.observations import TokenMutation
+
+        try:
+            return _play(episode, "object")
+        except (TokenMutation, _OnlyReference) as error:
+            if episode.engine == "object":
+                raise PolicyError(f"the object engine can't play this: {error} Use --engine reference.") from error
+            return _play(episode, "reference")
 
 
-def _play(episode: Play) -> Played:
+class _OnlyReference(Exception):
+    """A policy says that it needs the reference engine."""
+
+
+def _play(episode: Play, engine: str) -> Played:
     from mettagrid.policy.policy_env_interface import PolicyEnvInterface
-    from mettagrid.runner.rollout import resolve_env_for_seed
     from mettagrid.simulator.replay_log_writer import InMemoryReplayWriter
 
+    from daf.game.object_rollout import play_object, unsupported
     from daf.game.reference_rollout import play_reference
     from daf.game.series import SeriesRecorder
+    from daf.game.simulation import with_map_seed
 
     started = perf_counter()
-    env = resolve_env_for_seed(episode.config, episode.seed)
+    env = with_map_seed(episode.game.config, episode.seed)
     policies = build_policies(episode, PolicyEnvInterface.from_mg_cfg(env))
+    reasons = [reason for reason in map(unsupported, policies) if reason is not None]
+    if engine == "object" and reasons:
+        raise _OnlyReference(reasons[0])
+    converted = episode.game.converted if engine == "object" else None
     writer = InMemoryReplayWriter() if episode.replay else None  # type: ignore[no-untyped-call]
     recorder = SeriesRecorder(episode.series) if episode.series is not None else None
     handlers = [handler for handler in (writer, recorder) if handler is not None]
     seed_everything("episode", episode.seed)
     ready = perf_counter()
-    outcome = play_reference(
+    play_with = functools.partial(play_object, converted=converted) if engine == "object" else play_reference
+    outcome = play_with(
         env,
         policies,
         episode.assignment,
@@ -98,7 +135,7 @@ def _play(episode: Play) -> Played:
     if recorder is not None:
         outcome = replace(outcome, series=recorder.series())
     replay, replay_hash = _replay_bytes(writer) if writer is not None else (None, None)
-    return Played(outcome, "reference", ready - started, perf_counter() - ready, replay, replay_hash)
+    return Played(outcome, engine, ready - started, perf_counter() - ready, replay, replay_hash)
 
 
 def build_policies(episode: Play, env_interface: Any) -> "Sequence[MultiAgentPolicy]":
@@ -119,10 +156,10 @@ def _replay_bytes(writer: Any) -> tuple[bytes, str]:
     return zlib.compress(data), hash_bytes(data)
 
 
-def check_policy(policy: Policy, config: "MettaGridConfig", *, device: str = "cpu") -> None:
+def check_policy(policy: Policy, game: Game, *, device: str = "cpu") -> None:
     """Build `policy` once for a mission, with its weights. Raises `PolicyError`."""
     compat.install()
     from mettagrid.policy.policy_env_interface import PolicyEnvInterface
 
     with own_generators():
-        build(policy, PolicyEnvInterface.from_mg_cfg(config), device=device)
+        build(policy, PolicyEnvInterface.from_mg_cfg(game.config), device=device)
