@@ -26,6 +26,7 @@ FORMAT = "daf-run-1"
 Status = Literal["running", "completed", "failed", "interrupted", "saved"]
 ENDS = ("completed", "failed", "interrupted")
 _PACKAGES = ("daf", "cogames", "mettagrid", "numpy", "torch", "pufferlib-core", "ray")
+_MASK = "MASKED"
 _SECRET = re.compile(r"(?i)(token|password|secret|api[-_]?key)")
 
 
@@ -119,9 +120,9 @@ def command_line(arguments: list[str]) -> str:
     for argument in arguments:
         name, separator, _ = argument.partition("=")
         secret = argument.startswith("-") and _SECRET.search(name) is not None
-        shown.append("…" if hide else f"{name}=…" if secret and separator else argument)
+        shown.append(_MASK if hide else f"{name}={_MASK}" if secret and separator else argument)
         hide = secret and not separator
-    return shlex.join(shown).replace("'…'", "…")
+    return shlex.join(shown)
 
 
 def versions() -> dict[str, str]:
