@@ -2,6 +2,7 @@
 
 import gc
 import random
+import weakref
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +18,7 @@ from playing import CLASSES, TEAM, all_missions, all_variants, assert_equal_outc
 from daf.game.object_rollout import play_object, unsupported
 from daf.game.observations import TokenMutation
 from daf.game.outcome import Outcome
-from daf.game.simulation import convert, with_map_seed
+from daf.game.simulation import Simulation, convert, with_map_seed
 
 SCRIPTED = ("noop", "starter", "miner", "scout", "aligner", "scrambler", "tutorial_noop")
 SOLVERS = {
@@ -76,6 +77,7 @@ def test_object_equals_reference_for_a_network():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3000)
 @pytest.mark.parametrize("policy", [*SCRIPTED, "random", "mixed"])
 @pytest.mark.parametrize("name", runnable())
 def test_object_equals_reference_in_full_length(name, policy):
@@ -196,6 +198,26 @@ def test_one_conversion_serves_many_episodes_in_any_order():
     again = [play("object", env, ["starter", "random"], seed=seed, converted=shared) for seed in (3, 2, 1)]
     fresh = [play("object", env, ["starter", "random"], seed=seed) for seed in (1, 2, 3)]
     assert first == again[::-1] == fresh
+
+
+def test_a_finished_episode_leaves_no_simulation_behind(monkeypatch):
+    env = mission("arena", steps=5)
+    shared = convert(env)
+    made = []
+    original = Simulation.__init__
+
+    def noting(self, *args):
+        original(self, *args)
+        made.append(weakref.ref(self))
+
+    monkeypatch.setattr(Simulation, "__init__", noting)
+    gc.collect()
+    gc.disable()
+    try:
+        play("object", env, TEAM, converted=shared)
+        assert [reference() for reference in made] == [None]
+    finally:
+        gc.enable()
 
 
 # What upstream offers a policy

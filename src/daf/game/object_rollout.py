@@ -234,8 +234,9 @@ class Episode:
         self.done = self.sim.is_done()
 
     def outcome(self) -> Outcome:
-        """The episode's result, as far as it has been played."""
+        """The episode's result, after its end."""
         stats = self.sim.episode_stats
+        self._averages.release()
         return Outcome(
             rewards=tuple(float(reward) for reward in self.sim.episode_rewards),
             steps=self.sim.current_step,

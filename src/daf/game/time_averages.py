@@ -25,6 +25,10 @@ class TimeAverages(SimulatorEventHandler):
         for name, value in self._sim._c_sim.get_episode_stats()["game"].items():
             sums[name] = sums.get(name, 0.0) + value
 
+    def release(self) -> None:
+        """Let go of the simulation, which would otherwise live until the garbage is collected."""
+        del self._sim
+
     def means(self) -> dict[str, float]:
         """Mean of each stat; empty before the first step."""
         return {name: total / self._steps for name, total in self._sums.items()}
