@@ -86,8 +86,19 @@ def headline(report: EvaluationReport) -> str:
         episodes = "the one episode" if top.n == 1 else f"all {top.n} episodes"
         return f"All {len(report.ranking)} policies score exactly the same {where} in {episodes}."
     if len(report.ranking) == 2 and overall:
-        return overall[0].sentence
-    return f"{top.name} ranks first with {amount(top)} {report.unit} {where}{_against(top, report.ranking, overall)}"
+        return overall[0].sentence + _on_single_missions(report, overall)
+    first = [summary.name for summary in report.ranking if summary.rank == 1]
+    lead = f"{top.name} ranks first" if len(first) == 1 else f"{_list(first)} share the first rank"
+    against = _against(top, report.ranking, overall)
+    return f"{lead} with {amount(top)} {report.unit} {where}. {against}".strip() + _on_single_missions(report, overall)
+
+
+def _on_single_missions(report: EvaluationReport, overall: Sequence[PairVerdict]) -> str:
+    single = [pair for pair in report.pairs if pair.stratum is not None] if len(report.by_mission) > 1 else []
+    decided = sum(pair.verdict in ("better", "worse") for pair in single)
+    if not decided or all(pair.verdict in ("better", "worse") for pair in overall):
+        return ""
+    return f" On single missions, the tests decide {decided} of {len(single)} comparisons."
 
 
 def amount(summary: PolicySummary) -> str:
@@ -123,14 +134,14 @@ def _against(top: PolicySummary, ranking: Sequence[PolicySummary], overall: Sequ
             open_.append(other)
     others = len(ranking) - 1
     if len(beaten) == others:
-        return f" and beats all {others} others."
-    told = [f" and beats {len(beaten)} of {others} others."] if beaten else ["."]
+        return f"{top.name} beats all {others} others."
+    told = [f"{top.name} beats {len(beaten)} of {others} others."] if beaten else []
     if alike:
-        told.append(f"It is equal to {_list(alike)}.")
+        told.append(f"{top.name} is equal to {_list(alike)}.")
     if open_:
-        told.append(f"It is not told apart from {_list(open_)}.")
+        told.append(f"{top.name} is not told apart from {_list(open_)}.")
     if few:
-        told.append(f"There are too few episodes to tell it from {_list(few)}.")
+        told.append(f"There are too few episodes to tell {top.name} from {_list(few)}.")
     return " ".join(told)
 
 

@@ -20,9 +20,13 @@ if TYPE_CHECKING:
 
 DPI = 150
 
-LIGHT = ("#0b63b8", "#d1570a", "#0a8a63", "#8b3fc7", "#d0508f", "#9a7400", "#3fa0d8", "#7a1f2b", "#6b7280", "#1f2a6b")
-DARK = ("#6cb2ff", "#ff9a52", "#3fd0a0", "#c79bff", "#ff8fc4", "#e0bc3a", "#9fe0ff", "#e0707c", "#a9b1bd", "#8f9cf0")
-"""Series colours on a light and on a dark ground, position by position of the same hue."""
+LIGHT = ("#0b63b8", "#d1570a", "#014319", "#a9017c", "#499fbd", "#775200", "#9c6dfb", "#ab6460", "#272a2e", "#048a92")
+DARK = ("#6cb2ff", "#ff9a52", "#bafac6", "#a75d75", "#3192c3", "#fed757", "#8753ec", "#d73418", "#a6acb3", "#64e6f6")
+"""Series colours on a light and on a dark ground, position by position of the same hue.
+
+Found by search for the largest least distance (Oklab) under normal sight and the three dichromacies as Machado et al.
+(2009) simulate them: 0.087 among the first eight against 0.076 of Okabe and Ito's eight, at a contrast of 3 and more.
+"""
 
 MARKERS = ("circle", "square", "diamond", "up", "down", "plus", "cross")
 """Names of marker shapes; their number and the colours' have no common divisor, so 70 series all differ."""
