@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from shapes_of_reward import draw
+from reward_shapes import draw
 
 from daf.errors import DataError
 from daf.stats import aggregates

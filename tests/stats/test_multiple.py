@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shapes_of_reward import SHAPES, draw
+from reward_shapes import SHAPES, draw
 
 from daf.errors import DataError
 from daf.stats.multiple import holm, max_t
@@ -18,11 +18,12 @@ def pairs(scores):
 
 
 @settings(deadline=None)
-@given(probabilities)
-def test_holm_agrees_with_statsmodels(p):
-    from statsmodels.stats.multitest import multipletests
-
-    np.testing.assert_allclose(holm(p), multipletests(p, method="holm")[1], atol=1e-12)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=7))
+def test_holm_is_the_closed_test_of_bonferronis(p):
+    n = len(p)
+    for i, adjusted in enumerate(holm(p)):
+        subsets = [(i, *rest) for k in range(n) for rest in combinations([j for j in range(n) if j != i], k)]
+        assert adjusted == pytest.approx(max(min(1.0, len(s) * min(p[j] for j in s)) for s in subsets))
 
 
 @settings(deadline=None)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from shapes_of_reward import SHAPES, draw
+from reward_shapes import SHAPES, draw
 
 from daf.errors import DataError
 from daf.stats.permutation import fewest_blocks, patterns, sign_flip, smallest_p

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from shapes_of_reward import SHAPES, draw
+from reward_shapes import SHAPES, draw
 
 from daf.errors import DataError, UsageError
 from daf.stats.eprocess import betting, betting_interval, symmetry, symmetry_interval

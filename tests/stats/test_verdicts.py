@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 import numpy as np
 import pytest
-from shapes_of_reward import SHAPES, draw
+from reward_shapes import SHAPES, draw
 
 from daf.errors import DataError, UsageError
 from daf.stats.sentences import labels, number

@@ -1,0 +1,6 @@
+"""The simulated rewards and the calibration script live in benchmarks/."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
