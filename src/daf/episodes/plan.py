@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from daf.episodes.spec import EpisodeSpec
 from daf.errors import UsageError
+from daf.game.allocation import allocate
 from daf.game.missions import Mission
 from daf.game.outcome import SLOW_STEP_MS, SeriesRequest
 from daf.game.policies import Policy
@@ -107,11 +108,9 @@ def _assignments(contender: Contender, mission: Mission, episodes: int, seed: in
     agents = mission.num_agents
     if len(contender.policies) == 1:
         return [(0,) * agents] * episodes
-    from metta_alo.scoring import allocate_counts
-
     counts = [int(count) for count in contender.counts]
     if sum(contender.counts) != agents:
-        counts = allocate_counts(agents, list(contender.counts))
+        counts = allocate(agents, contender.counts)
         shares = "+".join(str(count) for count in counts)
         logger.warning("%s has %d agents: the team %s plays there as %s", mission.name, agents, contender.name, shares)
     if 0 in counts:

@@ -1,0 +1,41 @@
+.PHONY: help demo test test-slow lint format bench docs clean
+
+BIN := .venv-full/bin
+
+help:  ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+demo:  ## Set up the base environment and run the main job: daf quickstart
+	@scripts/setup.sh base
+	@.venv/bin/daf quickstart
+
+test:  ## Set up the full environment and run the tests that CI runs
+	@scripts/setup.sh full
+	@$(BIN)/pytest -n auto
+
+test-slow:  ## The tests that take longer than CI may
+	@scripts/setup.sh full
+	@$(BIN)/pytest -m slow
+
+lint:  ## Lint, format, types, layers
+	@scripts/setup.sh full
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format:  ## Format the code
+	@scripts/setup.sh full
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench:  ## Benchmarks of the engine against upstream, on this machine
+	@scripts/setup.sh full
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+docs:  ## Build the documentation into site/
+	@scripts/setup.sh full
+	@$(BIN)/mkdocs build --strict --quiet
+
+clean:  ## Remove environments and caches; runs are left alone
+	@rm -rf .venv .venv-full .tools site .pytest_cache .mypy_cache .ruff_cache .hypothesis
