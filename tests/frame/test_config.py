@@ -28,6 +28,7 @@ from daf.config import (
     effective_config,
     load_config_from_environment,
 )
+from daf.environment_checks import daf_get_recommended_device
 from daf.errors import ConfigError, UsageError
 
 NAMES = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1, max_size=15).filter(
@@ -275,6 +276,28 @@ def test_arguments_win_over_the_file_and_none_means_not_given(tmp_path: Path) ->
     assert effective.sources["seed"] == f"{path}:5"
 
 
+def test_one_file_can_serve_all_commands_by_sections(tmp_path: Path) -> None:
+    path = write(tmp_path / "daf.yaml", "verbose: true\ncomparison:\n  seed: 7\n  missions: [arena]\n")
+    given = {"name": "n", "policies": ["a"]}
+    comparison = effective_config(DAFComparisonConfig, path=path, arguments=given, environ={})
+    assert (comparison.config.seed, comparison.config.missions) == (7, ["arena"])
+    assert comparison.sources["seed"] == f"{path}:3"
+    assert effective_config(DAFConfig, path=path, environ={}).config.verbose is True
+    assert effective_config(DAFTrainingConfig, path=path, environ={}).config == DAFTrainingConfig()
+    with pytest.raises(ConfigError, match=r"daf.yaml:2: a file with sections \(comparison\)"):
+        daf_load_config(write(path, "kind: config\ncomparison: {seed: 7}\n"))
+
+
+def test_a_file_of_one_operation_gives_the_shared_settings_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path / "sweep.yaml", f"kind: sweep\n{SWEEP}")
+    assert effective_config(DAFConfig, path=path, environ={}).config == DAFConfig()
+    with pytest.raises(ConfigError, match=r"sweep.yaml:1: kind: sweep where comparison is expected"):
+        effective_config(DAFComparisonConfig, path=path, environ={})
+    path = write(tmp_path / "typo.yaml", "sed: 7\n")
+    with pytest.raises(ConfigError, match=r'typo.yaml:1: no field "sed". Nearest: seed'):
+        effective_config(DAFComparisonConfig, path=path, environ={})
+
+
 def test_validate_configuration_lists_every_problem() -> None:
     manager = DAFConfigManager(environ={"DAF_VERBOS": "1", "DAF_SWEP__X": "1", "DAF_CACHE_DIR": "/c"})
     manager.configure_component("sweep", num_trials=3)
@@ -341,6 +364,11 @@ def test_without_enable_gpu_no_cuda_device_is_visible(monkeypatch: pytest.Monkey
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     assert apply_gpu_settings(DAFConfig(enable_gpu=False)) == "cpu"
     assert os.environ["CUDA_VISIBLE_DEVICES"] == ""
+
+
+def test_with_enable_gpu_the_device_is_the_one_recommended() -> None:
+    pytest.importorskip("torch")
+    assert apply_gpu_settings(DAFConfig()) == daf_get_recommended_device()
 
 
 def test_importing_the_frame_imports_nothing_heavy() -> None:

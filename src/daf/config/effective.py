@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from daf.config.base import ConfigModel, mapping_of
+from daf.config.operations import OPERATION_CONFIGS
 from daf.config.settings import DAFConfig
 from daf.errors import ConfigError, unknown
 from daf.storage.yaml_strict import Document, KeyPath, parse_yaml, read_document
@@ -89,18 +90,43 @@ def effective_config[Model: ConfigModel](
 ) -> Effective[Model]:
     """`model` for one command: its file (`--config`), the variables, and the arguments that were given, in that order.
 
-    path: a file of this `kind`. arguments: fields by name; those that are None were not given and are left out.
+    path: a file of this `kind`, or one with the settings of all (`kind: config`): then its section of this kind, which
+    may be missing, and for `DAFConfig` what stands beside the sections. A file of one operation tells `DAFConfig`
+    nothing. arguments: fields by name; those that are None were not given and are left out.
     """
-    layers: list[Layer] = []
-    if path is not None:
-        document = read_document(path)
-        fields = mapping_of(document)
-        if fields.pop("kind", model.kind) != model.kind:
-            raise ConfigError(f"{document.where(('kind',))}: kind: {model.kind} is expected here.")
-        layers.append(Layer("file", fields, document))
+    layers = [] if path is None else [file_layer(model, read_document(path))]
     layers += variable_layers(model, None if model is DAFConfig else model.kind, environ)
     given = {name: value for name, value in (arguments or {}).items() if value is not None}
     return layered(model, [*layers, Layer("argument", given)])
+
+
+def file_layer(model: type[ConfigModel], document: Document) -> Layer:
+    """What `document` says about `model`, as `effective_config` reads it. Raises `ConfigError` for another kind."""
+    fields = mapping_of(document)
+    shared = {name for name in fields if name in DAFConfig.model_fields or name in OPERATION_CONFIGS}
+    own = fields.keys() & model.model_fields.keys()
+    kind = fields.pop("kind", DAFConfig.kind if len(shared - own) > 0 else model.kind)
+    if kind == DAFConfig.kind:
+        check_names(document, OPERATION_CONFIGS)
+        if model is DAFConfig:
+            return Layer("file", {k: v for k, v in fields.items() if k not in OPERATION_CONFIGS}, document)
+        return Layer("file", fields.get(model.kind, {}), document, (model.kind,))
+    if model is DAFConfig and kind in OPERATION_CONFIGS:
+        return Layer("file", {}, document)
+    if kind != model.kind:
+        raise ConfigError(f"{document.where(('kind',))}: kind: {kind} where {model.kind} is expected.")
+    return Layer("file", fields, document)
+
+
+def check_names(document: Document, sections: Iterable[str]) -> None:
+    """Refuse what is neither a field of `DAFConfig` nor one of `sections`, and a section that is no mapping."""
+    known = set(sections)
+    for name, value in mapping_of(document).items():
+        where = document.where((name,))
+        if name not in DAFConfig.model_fields and name not in known and name != "kind":
+            raise ConfigError(f"{where}: {unknown('field', str(name), [*DAFConfig.model_fields, *known])}")
+        if name in known and not isinstance(value, dict):
+            raise ConfigError(f"{where}: {name}: a mapping of fields is expected.")
 
 
 def variable_layers(

@@ -6,7 +6,7 @@ from daf.config.base import ConfigModel, mapping_of
 from daf.config.operations import OPERATION_CONFIGS
 from daf.config.settings import DAFConfig
 from daf.errors import ConfigError, unknown
-from daf.storage.yaml_strict import read_document
+from daf.storage.yaml_strict import Document, read_document
 
 KINDS: dict[str, type[ConfigModel]] = {"config": DAFConfig, **OPERATION_CONFIGS}
 """Every configuration class by the word in a file's `kind:` key."""
@@ -24,6 +24,7 @@ def daf_load_config(path: str | Path) -> ConfigModel:
     if kind is not None:
         if kind not in KINDS:
             raise ConfigError(f"{document.where(('kind',))}: kind: {unknown('kind', str(kind), KINDS)}")
+        _no_sections(KINDS[kind], document)
         return KINDS[kind].from_document(document)
     fitting = [
         model
@@ -40,6 +41,15 @@ def daf_load_config(path: str | Path) -> ConfigModel:
     raise ConfigError(
         f"{document.where()}: the fields do not tell what this configures. Write one of these first: {kinds}."
     )
+
+
+def _no_sections(model: type[ConfigModel], document: Document) -> None:
+    sections = [name for name in mapping_of(document) if model is DAFConfig and name in OPERATION_CONFIGS]
+    if sections:
+        raise ConfigError(
+            f"{document.where((sections[0],))}: a file with sections ({', '.join(sections)}) is more than one "
+            "configuration. DAFConfigManager().load_from_file reads it, and so does --config."
+        )
 
 
 def _closest(names: set[str]) -> list[type[ConfigModel]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daf.config.base import ConfigModel, mapping_of
-from daf.config.effective import EffectiveValue, Layer, layered, merged, unknown_variables, variable_layers
+from daf.config.effective import EffectiveValue, Layer, check_names, layered, merged, unknown_variables, variable_layers
 from daf.config.operations import OPERATION_CONFIGS
 from daf.config.settings import DAFConfig
 from daf.errors import ConfigError, UsageError, unknown
@@ -65,12 +65,7 @@ class DAFConfigManager:
         fields = mapping_of(document)
         if fields.get("kind", DAFConfig.kind) != DAFConfig.kind:
             raise ConfigError(f"{document.where(('kind',))}: kind: {DAFConfig.kind} is expected here.")
-        for name in fields:
-            if name not in DAFConfig.model_fields and name not in self._components and name != "kind":
-                valid = [*DAFConfig.model_fields, *self._components]
-                raise ConfigError(f"{document.where((name,))}: {unknown('field', str(name), valid)}")
-            if name in self._components and not isinstance(fields[name], dict):
-                raise ConfigError(f"{document.where((name,))}: {name}: a mapping of fields is expected.")
+        check_names(document, self._components)
         before, self._document = self._document, document
         try:
             for name in self._components.keys() & fields.keys():

@@ -149,6 +149,13 @@ class _JsonLines(logging.FileHandler):
         if not self.broken:
             super().emit(record)
 
+    def close(self) -> None:
+        try:
+            super().close()
+        except OSError:
+            if not self.broken:  # what could not be written has been told already
+                raise
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (the name is the standard library's)
         error = sys.exception()
         if isinstance(error, OSError):

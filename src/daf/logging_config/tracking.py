@@ -70,6 +70,10 @@ class OperationTracker:
 
 def peak_memory_mb() -> float:
     """The most resident memory that this process ever had, in MiB."""
+    if sys.platform == "linux":  # there getrusage counts what ran in this process before exec, such as a large parent
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -141,8 +145,11 @@ def track_function_calls(tracker: "CallTracker | DAFLogger") -> Callable[[Callab
     records: _Records = tracker
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        signature = inspect.signature(function)
         name = f"{function.__module__}.{function.__qualname__}"
+        try:
+            signature = inspect.signature(function)
+        except ValueError:  # some built-in functions tell no signature
+            signature = inspect.Signature()
 
         @functools.wraps(function)
         def tracked(*args: P.args, **kwargs: P.kwargs) -> R:

@@ -27,6 +27,8 @@ Status = Literal["running", "completed", "failed", "interrupted", "saved"]
 ENDS = ("completed", "failed", "interrupted")
 _PACKAGES = ("daf", "cogames", "mettagrid", "numpy", "torch", "pufferlib-core", "ray")
 _MASK = "MASKED"
+_CLOCK_TOLERANCE_SECONDS = 60.0
+"""How far a process's start may seem to move when the clock is set; a pid is not taken again so soon."""
 _SECRET = re.compile(r"(?i)(token|password|secret|api[-_]?key)")
 
 
@@ -87,7 +89,8 @@ def is_running(execution: Mapping[str, Any]) -> bool:
     if execution["host"] != socket.gethostname():
         return True
     started = process_started(execution["pid"])
-    return started is not None and bool(started == execution["process_started"])
+    begun_at = execution["process_started"]
+    return started is not None and begun_at is not None and abs(started - begun_at) < _CLOCK_TOLERANCE_SECONDS
 
 
 def process_started(pid: int) -> float | None:
