@@ -341,7 +341,7 @@ def _add_metrics(report: ComparisonReport, evaluation: Evaluation) -> None:
             continue
         mission, agents = record.spec.mission, record.outcome.agent_stats
         counters = {name: sum(stats.get(name, 0.0) for stats in agents) / len(agents) for name in names[mission]}
-        replicate = {"mission": mission, "seed": record.spec.seed, "steps": record.outcome.steps}
+        replicate: dict[str, Any] = {"mission": mission, "seed": record.spec.seed, "steps": record.outcome.steps}
         replicate |= {"reward_per_agent": record.reward_per_agent(), **counters}
         policy = result.plan.contenders[planned.contender].name
         report.policy_replicate_metrics.setdefault(policy, []).append(replicate)

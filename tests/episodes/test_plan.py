@@ -3,11 +3,11 @@ from pathlib import Path
 
 import pytest
 from mettagrid.runner.rollout import run_multi_episode_rollout
-from tests.conftest import SMALL, SMALLEST
 
 from daf.episodes.plan import Contender, plan_episodes
 from daf.errors import UsageError
 from daf.game import missions, policies
+from tests.conftest import SMALL, SMALLEST
 
 
 def contender(*names: str, counts: tuple[float, ...] = (1,)) -> Contender:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.conftest import SMALL, SMALLEST
 
 from daf.compute.executor import Executor, make_executor
 from daf.compute.serial import Serial
@@ -17,6 +16,7 @@ from daf.episodes.run import RunResult, record_replays, run_plan
 from daf.episodes.tables import DATABASE, RunRow, build_tables, query
 from daf.errors import MissionError, PolicyError, UsageError
 from daf.game import missions, policies
+from tests.conftest import SMALL, SMALLEST
 
 ROW = RunRow("r1", "evaluations", "2026-11-20", 3, "daf evaluate")
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mettagrid.runner.rollout import run_multi_episode_rollout
-from tests.conftest import SMALL
 
 from daf.errors import PolicyError
 from daf.game import missions, policies, rollout
 from daf.game.outcome import SeriesRequest
+from tests.conftest import SMALL
 
 
 def policy(text: str) -> policies.Policy:
