@@ -5,7 +5,15 @@ import re
 import pytest
 
 from daf.errors import DataError
-from daf.render.interval_figure import MOST_LINKS, IntervalRow, axis_for, interval_figure, linked, shortened
+from daf.render.interval_figure import (
+    MOST_LINKS,
+    IntervalRow,
+    axis_for,
+    cut_intervals,
+    interval_figure,
+    linked,
+    shortened,
+)
 from daf.render.theme import style
 
 
@@ -80,3 +88,14 @@ def test_a_value_that_is_no_number_is_refused():
         interval_figure([row(mean=float("nan"))], axis_title="x", description="d")
     with pytest.raises(DataError, match="needs a row"):
         interval_figure([], axis_title="x", description="d")
+
+
+def test_an_interval_far_wider_than_the_data_ends_in_an_arrow_and_leaves_them_room():
+    rows = [row(ci=(-900.0, 1.5), points={0: 0.5, 1: 1.5}), row("b", position=1)]
+    svg = interval_figure(rows, axis_title="x", description="d")
+    low = [float(at) for at in re.findall(r'class="interval" d="M([\d.]+)', svg)]
+    assert [path.count("l") for path in re.findall(r'class="ends" d="([^"]*)"', svg)] == [2, 0]
+    assert 0 < low[0] < low[1]
+    assert low[1] - low[0] < 400
+    assert cut_intervals(rows) == 1
+    assert cut_intervals(rows[1:]) == 0

@@ -183,6 +183,21 @@ def test_a_thousand_episodes_make_less_than_a_megabyte():
     assert len(render_html(report).encode()) < 1_000_000
 
 
+def test_a_page_too_long_to_open_keeps_every_failure_and_says_what_it_leaves_out():
+    report = report_of(["a", "b"], ["arena"], blocks=1, agents=1)
+    ok = report.episodes[0]
+    failed = [replace(ok, index=block, key=f"failed{block}", reward_per_agent=None) for block in (3, 10_900)]
+    episodes = [replace(ok, index=block, key=f"key{block}") for block in range(11_000)]
+    for episode in failed:
+        episodes[episode.index] = episode
+    html = render_html(replace(report, episodes=episodes))
+    assert "Here are 10,000 of 11,000 episodes" in Page(html).text
+    assert "failed3" in html
+    assert "failed10900" in html
+    assert "key10899" not in html
+    assert len(html) < 8_000_000
+
+
 def test_markdown_keeps_names_from_becoming_markup():
     report = report_of(policies=(HOSTILE[0], HOSTILE[3]), missions=("machina_1",), blocks=6, notes=["a | b"])
     text = render_markdown(report)

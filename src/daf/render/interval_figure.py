@@ -2,11 +2,12 @@
 
 The figure takes its colours from the page's CSS (`.s0` … set `color`), so that it follows light and dark, and its text
 is text: it can be searched, copied and read aloud. It says the truth for degenerate data: no interval where none is
-known, a single value in the middle of its axis, an empty row where a series has nothing.
+known, a single value in the middle of its axis, an empty row where a series has nothing, an arrow where an interval
+goes on so far that the data would shrink to a dot.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -66,7 +67,7 @@ def interval_figure(rows: Sequence[IntervalRow], *, axis_title: str, description
     if not rows:
         raise DataError("an interval figure needs a row.")
     gutter = 26 + CHARACTER * max(len(shortened(row.label)) for row in rows)
-    axis = axis_for(_values(rows), left=gutter, right=WIDTH - RIGHT)
+    axis = axis_for(_framed(rows), left=gutter, right=WIDTH - RIGHT)
     with_points = any(row.points for row in rows)
     pitch = 42 if with_points else 30
     bottom = TOP + pitch * len(rows)
@@ -85,6 +86,12 @@ def interval_figure(rows: Sequence[IntervalRow], *, axis_title: str, description
 def linked(rows: Sequence[IntervalRow]) -> bool:
     """Whether lines join the values of the same block."""
     return 2 <= len(rows) <= MOST_LINKED_ROWS and max(len(row.points) for row in rows) <= MOST_LINKS
+
+
+def cut_intervals(rows: Sequence[IntervalRow]) -> int:
+    """How many intervals go on beyond the figure, which an arrow at its edge tells."""
+    axis = axis_for(_framed(rows), left=0, right=WIDTH)
+    return sum(row.ci is not None and (row.ci[0] < axis.low or row.ci[1] > axis.high) for row in rows)
 
 
 def shortened(label: str, longest: int = LONGEST) -> str:
@@ -143,11 +150,26 @@ def _round_step(step: float) -> float:
     return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= step * 0.999)
 
 
-def _values(rows: Iterable[IntervalRow]) -> list[float]:
+def _framed(rows: Sequence[IntervalRow]) -> list[float]:
+    """What the axis must hold: all values, and of the intervals as much as leaves the values room."""
+    low, high = _reach(rows)
+    ends = [end for row in rows for end in row.ci or ()]
+    return [*_values(rows), *(min(max(end, low), high) for end in ends)]
+
+
+def _reach(rows: Sequence[IntervalRow]) -> tuple[float, float]:
+    """Where intervals are cut: as far outside the points as these are apart; nowhere in a figure without points."""
+    values = _values(rows)
+    if not any(row.points for row in rows) or min(values) == max(values):
+        return -math.inf, math.inf
+    span = max(values) - min(values)
+    return min(values) - span, max(values) + span
+
+
+def _values(rows: Sequence[IntervalRow]) -> list[float]:
     values: list[float] = []
     for row in rows:
         values += [value for value in (row.mean, row.iqm) if value is not None]
-        values += row.ci or ()
         values += row.points.values()
     return values
 
@@ -205,9 +227,13 @@ def _row(
         drawn = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in dots.values())
         parts.append(f'<path class="dots" d="{drawn}"/>')
     if row.ci is not None:
-        low, high = axis.at(row.ci[0]), axis.at(row.ci[1])
+        low, high = (axis.at(min(max(end, axis.low), axis.high)) for end in row.ci)
         parts.append(f'<path class="interval" d="M{low:.1f} {middle:.1f}H{high:.1f}"/>')
-        parts.append(f'<path class="ends" d="M{low:.1f} {middle - 5:.1f}v10M{high:.1f} {middle - 5:.1f}v10"/>')
+        ends = (
+            "l6 -5m-6 5l6 5" if row.ci[0] < axis.low else "m0 -5v10",
+            "l-6 -5m6 5l-6 5" if row.ci[1] > axis.high else "m0 -5v10",
+        )
+        parts.append(f'<path class="ends" d="M{low:.1f} {middle:.1f}{ends[0]}M{high:.1f} {middle:.1f}{ends[1]}"/>')
     if row.iqm is not None:
         parts.append(f'<path class="iqm" d="M{axis.at(row.iqm):.1f} {middle - 9:.1f}v18"/>')
     if row.mean is not None:

@@ -1,16 +1,17 @@
 """From a report's values to what its template prints: names printable, numbers as text, figures drawn.
 
 The template only places things. What would be too much at once (12 policies, 20 missions) is folded here, never left
-out.
+out, but for episodes beyond `MOST_EPISODES`.
 """
 
 import json
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
 from daf.render.findings import failure_groups, headline
-from daf.render.interval_figure import IntervalRow, interval_figure, linked
-from daf.render.report_data import EvaluationReport, PolicyRow
+from daf.render.interval_figure import IntervalRow, cut_intervals, interval_figure, linked
+from daf.render.report_data import EpisodeRow, EvaluationReport, PolicyRow
 from daf.render.report_rows import (
     Names,
     episode_row,
@@ -26,6 +27,8 @@ from daf.render.report_rows import (
 MOST_SENTENCES = 15
 """More pairs than this are shown as a matrix first, their sentences folded."""
 MOST_OPEN_MISSIONS = 4
+MOST_EPISODES = 10_000
+"""A page with more rows would be too large to open; how many are left out is said."""
 
 
 def view_of(report: EvaluationReport) -> dict[str, object]:
@@ -58,7 +61,7 @@ def view_of(report: EvaluationReport) -> dict[str, object]:
         "missions_folded": len(scored) > MOST_OPEN_MISSIONS,
         "missions": [_mission(report, names, name, level) for name in scored],
         "means": mean_rows(report, names) if len(scored) > 1 else [],
-        "episodes": [episode_row(episode, names, decimals[episode.mission]) for episode in report.episodes],
+        "episodes": [episode_row(episode, names, decimals[episode.mission]) for episode in _listed(report.episodes)],
         "contender_labels": list(names.styles),
         "mission_labels": list(names.missions.values()),
         "replays": any(episode.replay for episode in report.episodes),
@@ -71,6 +74,14 @@ def view_of(report: EvaluationReport) -> dict[str, object]:
         "settings": [(printable(name), _setting(value)) for name, value in report.settings.items()],
         "environment": [(printable(name), printable(value)) for name, value in report.environment.items()],
     }
+
+
+def _listed(episodes: Sequence[EpisodeRow]) -> Sequence[EpisodeRow]:
+    """The episodes of the table, in plan order: all, or the failed and the first others up to `MOST_EPISODES`."""
+    if len(episodes) <= MOST_EPISODES:
+        return episodes
+    by_need = sorted(range(len(episodes)), key=lambda position: episodes[position].status != "failed")
+    return [episodes[position] for position in sorted(by_need[:MOST_EPISODES])]
 
 
 def duration(seconds: float) -> str:
@@ -149,6 +160,7 @@ def _mission(report: EvaluationReport, names: Names, mission: str, level: str) -
             description=f"Returns of each policy on {label}, episode by episode, with means and {level} intervals",
         ),
         "linked": linked(rows),
+        "cut": cut_intervals(rows) > 0,
         "pairs": pairs,
         "decided": [pair for pair in pairs if pair["kind"] == "decided"],
         "n": summaries[0].n if summaries else 0,
