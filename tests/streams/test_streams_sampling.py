@@ -103,3 +103,16 @@ def test_a_log_smaller_than_the_sample_is_the_sample(tmp_path: Path) -> None:
     sample = processor.result().sample.sort_values("ordinal")
     assert sample["step"].tolist() == [r["step"] for r in records]
     assert sample["event"].tolist() == [r["rewards"]["components"]["event"] for r in records]
+
+
+def test_an_expectation_that_was_far_too_high_does_not_shorten_the_sample(tmp_path: Path) -> None:
+    """The first records are short, the others long: expecting as many as the first promise would lose records."""
+    short = [{"step": i, "event": 1.0} for i in range(3000)]
+    long = [{"step": i, "event": 1.0, "note": "x" * 20_000} for i in range(200)]
+    path = write_array(tmp_path / "a.json", short + long, None)
+    processor = StreamingProcessor(sample_size=1000)
+    processor.process(path)
+    whole = StreamingProcessor(sample_size=3200)
+    whole.process(path)
+    expected = whole.result().sample.head(1000)
+    assert processor.result().sample["ordinal"].tolist() == expected["ordinal"].tolist()

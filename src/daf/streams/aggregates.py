@@ -14,7 +14,7 @@ import numpy as np
 from daf.streams.damage import Damage
 from daf.streams.moments import Binned, Cells, cells_of
 from daf.streams.records import FIXED, FloatArray
-from daf.streams.sampling import Sample, record_hashes, source_key
+from daf.streams.sampling import NO_BOUND, Sample, record_hashes, source_key
 from daf.streams.sketch import Sketch
 from daf.streams.spans import Spans
 from daf.streams.stretches import Placed
@@ -111,11 +111,11 @@ class StretchTally:
 
 
 class Aggregate:
-    """Counts of any number of sources."""
+    """Counts of any number of sources; `bound`: hashes above it are known not to enter the sample."""
 
-    def __init__(self, seed: int = 0, sample_size: int = 10_000) -> None:
+    def __init__(self, seed: int = 0, sample_size: int = 10_000, *, bound: int = NO_BOUND) -> None:
         self.seed = seed
-        self.sample = Sample(sample_size)
+        self.sample = Sample(sample_size, bound)
         self.sources: dict[str, SourceTally] = {}
         self.steps = Binned()
         self.extrema: dict[str, tuple[float, float]] = {}

@@ -39,6 +39,8 @@ class Part:
     """Bytes to be read, before decompression."""
     constants: RunConstants
     plan: SourcePlan
+    expected: float | None = None
+    """About how many records it will have, where that can be told from its first ones."""
 
 
 @dataclass(frozen=True)
@@ -60,44 +62,47 @@ def plan_parts(files: Sequence[LogFile], *, part: int = PART, slices: int = SLIC
     before: float | None = None
     for index, file in enumerate(files):
         size = _size(file.path)
-        first, last = total_range(file.path)
+        first, last, record_size = peek(file.path)
         clock = (first, last) if first is not None and last is not None and last > first else None
         since = before if clock and before is not None and before <= clock[0] else None
         low = index * slices // len(files)
         own = (first_slice + low, max(1, (index + 1) * slices // len(files) - low))
         cuts: list[tuple[int, float | None]] = [(0, since)]
-        if _is_plain_json(file.path) and size > part:
+        if _is_json(file.path) and compression(file.path) is None and size > part:
             cuts += _cuts(file.path, size, part, clock is not None)
         ends = [cut for cut, _ in cuts[1:]] + [size]
         for (start, known), end in zip(cuts, ends, strict=True):
             plan = SourcePlan(file.name, start, share_exponent, own, clock, known)
-            parts.append(Part(file.path, start, None if end == size else end, end - start, file.constants, plan))
+            expected = (end - start) / record_size if record_size else None
+            stop = None if end == size else end
+            parts.append(Part(file.path, start, stop, end - start, file.constants, plan, expected))
         before = last if last is not None else before
     return parts
 
 
-def total_range(path: Path) -> tuple[float | None, float | None]:
-    """`total_steps` of the first and of the last whole record of a file; `None` where there is none."""
-    from daf.streams.csvlog import rows_of
+def peek(path: Path) -> tuple[float | None, float | None, float | None]:
+    """`total_steps` of the first and of the last whole record of a file, and the bytes that a record takes in it.
 
-    if ".csv" in [suffix.lower() for suffix in path.suffixes]:
-        head, tail = rows_of(path)
-        seen = [_number(record.get("total_steps")) for record in (head, tail) if record]
-    else:
-        with Source(path) as source:
-            buffer = bytearray(_WINDOW)
-            n = _fill(source, memoryview(buffer))
-            first = [_seen(0, value) for _, _, value in scan(bytes(buffer[:n]), final=n < _WINDOW).records]
-            whole = n < _WINDOW
-            moving = len({record.total for record in first}) > 1
-            last = first
-            if not whole and compression(path) is None:
-                last = _records_at(path, max(0, source.size - _WINDOW), _WINDOW)
-            elif not whole and moving:
-                last = _tail_of_stream(source, bytes(buffer))
-        seen = [first[0].total if first else None, last[-1].total if last else None]
-    known = [total for total in seen if total is not None]
-    return (known[0], known[-1]) if known else (None, None)
+    Each is `None` where there is none, the size where the file is compressed or not JSON too.
+    """
+    if not _is_json(path):
+        from daf.streams.csvlog import rows_of
+
+        first_row, last_row = rows_of(path)
+        return _total(first_row), _total(last_row), None
+    with Source(path) as source:
+        buffer = bytearray(_WINDOW)
+        n = _fill(source, memoryview(buffer))
+        found = scan(bytes(buffer[:n]), final=n < _WINDOW).records
+        first = last = [_seen(start, value) for start, _, value in found]
+        if n == _WINDOW and compression(path) is None:
+            last = _records_at(path, max(0, source.size - _WINDOW), _WINDOW)
+        elif n == _WINDOW and len({record.total for record in first}) > 1:
+            last = _tail_of_stream(source, bytes(buffer))
+    ends = [end[at].total for end, at in ((first, 0), (last, -1)) if end]
+    totals = [total for total in ends if total is not None]
+    size = found[-1][1] / len(found) if found and compression(path) is None else None
+    return (totals[0], totals[-1], size) if totals else (None, None, size)
 
 
 def _tail_of_stream(source: Source, tail: bytes) -> list[_Seen]:
@@ -172,12 +177,16 @@ def _seen(offset: int, record: dict[str, Any]) -> _Seen:
     return _Seen(offset, _number(record.get("step")), _number(record.get("total_steps")))
 
 
+def _total(record: dict[str, Any] | None) -> float | None:
+    return _number(record.get("total_steps")) if record else None
+
+
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and value == value and abs(value) < 1e300 else None
 
 
-def _is_plain_json(path: Path) -> bool:
-    return compression(path) is None and path.suffix.lower() != ".csv"
+def _is_json(path: Path) -> bool:
+    return ".csv" not in [suffix.lower() for suffix in path.suffixes]
 
 
 def _size(path: Path) -> int:

@@ -16,6 +16,8 @@ from daf.streams.records import FIXED, FloatArray, Table
 
 type HashArray = NDArray[np.uint64]
 
+NO_BOUND = 2**64 - 1
+
 
 def source_key(seed: int, name: str, offset: int = 0) -> np.uint64:
     """The 64 bits that tell the source `name` (from byte `offset` on) under `seed` from every other."""
@@ -47,7 +49,7 @@ class Sample:
     1), then the table's columns; `sources` holds each record's source as an index into `names`.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, bound: int = NO_BOUND) -> None:
         self.size = size
         self.columns: list[str] = ["ordinal", "share", *FIXED]
         self.hashes: HashArray = np.empty(0, dtype=np.uint64)
@@ -56,7 +58,7 @@ class Sample:
         self.sources: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._pending: list[tuple[HashArray, tuple[str, ...], FloatArray, NDArray[np.int64]]] = []
         self._waiting = 0
-        self._bound = np.uint64(0xFFFFFFFFFFFFFFFF)
+        self._bound = np.uint64(bound)
 
     def add(self, hashes: HashArray, source: str, first: int, share: FloatArray, table: Table) -> None:
         """Offer the records of `table`, the first of which is number `first` of `source`."""
@@ -92,7 +94,7 @@ class Sample:
         self.hashes, self.rows, self.sources = hashes, joined, sources
         self._pending, self._waiting = [], 0
         if len(self.hashes) == self.size:
-            self._bound = self.hashes.max()
+            self._bound = min(self._bound, self.hashes.max())
 
     def sort(self) -> None:
         """Settle, and put the records in the order of their hashes, the columns in that of their names."""
