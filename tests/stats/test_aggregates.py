@@ -54,7 +54,7 @@ def test_standard_errors_match_the_spread_of_many_samples():
         assert float(error(samples).mean()) == pytest.approx(float(statistic(samples).std()), rel=0.06)
 
 
-@pytest.mark.parametrize("bad", [[1.0, float("nan")], [float("inf")], []])
+@pytest.mark.parametrize("bad", [[1.0, float("nan")], [float("inf")], [-1e200], []])
 def test_what_is_not_a_number_is_refused_and_not_dropped(bad):
     with pytest.raises(DataError):
         aggregates.stratified(np.array(bad))

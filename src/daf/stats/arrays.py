@@ -20,17 +20,21 @@ BoolArray = NDArray[np.bool_]
 SAME = 1e-12
 """Scores that differ by less than this part of the larger one are equal: means of rewards differ in the last bits."""
 
+LARGEST = 1e100
+"""Beyond it third powers overflow, and results would be wrong in silence."""
+
 
 def finite(values: ArrayLike, *, what: str = "scores") -> FloatArray:
-    """`values` as float64, at least one of them. Raises `DataError` for NaN, infinities, emptiness."""
+    """`values` as float64, at least one. Raises `DataError` for emptiness, NaN, and what is beyond `LARGEST`."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim == 0 or array.size == 0:
         raise DataError(f"{what}: nothing to analyse (shape {array.shape}); at least one block is needed.")
-    bad = ~np.isfinite(array)
+    bad = ~(np.abs(array) <= LARGEST)
     if bad.any():
         first = tuple(int(i) for i in np.argwhere(bad)[0])
         raise DataError(
-            f"{what}: {int(bad.sum())} of {array.size} are not finite numbers; the first is {array[first]} at {first}. "
+            f"{what}: {int(bad.sum())} of {array.size} are not finite numbers up to {LARGEST:g}; the first is "
+            f"{array[first]} at {first}. "
             "Leave out the block for every policy, or run the failed episode again."
         )
     return array

@@ -32,7 +32,7 @@ def number(value: float, half_width: float = 0.0) -> str:
     if scale == 0:
         return "0"
     decimals = max(0, -math.floor(math.log10(scale)))
-    if decimals > 6:
+    if decimals > 6 or abs(value) >= 1e9:
         return f"{value:.3g}"
     return f"{round(value, decimals) + 0.0:,.{decimals}f}"
 
