@@ -219,6 +219,16 @@ def test_relative_paths_hang_off_the_output_folder() -> None:
     assert DAFConfig(output_dir="/a").replace(output_dir="/b").experiments_log_path == Path("/b/experiments.jsonl")
 
 
+def test_a_config_does_not_change_but_can_be_replaced() -> None:
+    config = DAFConfig()
+    with pytest.raises(ConfigError, match=r"verbose does not change; replace\(verbose=…\)"):
+        config.verbose = True  # type: ignore[misc]
+    assert config.replace(verbose=True).verbose is True
+    assert config.verbose is False
+    with pytest.raises(ConfigError, match="max_parallel_jobs: 0 is below"):
+        config.replace(max_parallel_jobs=0)
+
+
 def test_parallel_jobs_never_exceed_the_setting() -> None:
     assert DAFConfig(max_parallel_jobs=1).parallel_jobs() == 1
     assert 1 <= DAFConfig(max_parallel_jobs=4096).parallel_jobs() <= 4096

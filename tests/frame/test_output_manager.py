@@ -192,6 +192,12 @@ def test_a_full_disk_fails_before_any_work(tmp_path: Path, monkeypatch: pytest.M
     assert list_runs(tmp_path) == []
 
 
+def test_the_space_for_the_last_words_is_kept_while_an_operation_runs(tmp_path: Path) -> None:
+    with OutputManager(tmp_path).operation("sweep") as folder:
+        assert (folder / ".reserved").stat().st_size == 65536
+    assert not (folder / ".reserved").exists()
+
+
 def test_a_log_that_cannot_be_written_leaves_no_operation_running(tmp_path: Path) -> None:
     (tmp_path / "in_the_way").mkdir()
     manager = OutputManager(tmp_path, experiments_log_path="in_the_way")
@@ -199,6 +205,8 @@ def test_a_log_that_cannot_be_written_leaves_no_operation_running(tmp_path: Path
     with pytest.raises(StorageError, match=r"Is a directory"):
         manager.log_operation_start("sweep")
     assert logging.getLogger("daf").handlers == handlers
+    assert find_run("latest", tmp_path).status == "failed"
+    assert not list(tmp_path.rglob(".reserved"))
 
 
 def test_resuming_goes_on_in_the_same_folder_and_keeps_the_history(tmp_path: Path) -> None:

@@ -145,6 +145,27 @@ def test_json_is_strict_too(text: str, sentence: str) -> None:
     assert sentence in str(raised.value)
 
 
+YAML_LIKE = st.text(alphabet=list("abc:-?[]{}#&*!|>%@'\"\\\t\n ,.0123456789eE~<ä\ud800"), max_size=60)
+
+
+@given(YAML_LIKE | st.text(max_size=40))
+def test_any_text_is_either_read_or_refused_by_name(text: str) -> None:
+    for parse in (parse_yaml, parse_json):
+        try:
+            told = parse(text, name="x").where()
+        except ConfigError as error:
+            told = str(error)
+        assert told.startswith("x")
+
+
+def test_a_number_too_long_to_convert_is_refused() -> None:
+    digits = "9" * 5000
+    with pytest.raises(ConfigError, match=r"x:2: a number of 5000 digits"):
+        parse_yaml(f"a: 1\nb: {digits}\n", name="x")
+    with pytest.raises(ConfigError, match=r"x: "):
+        parse_json(digits, name="x")
+
+
 @given(DATA)
 def test_what_is_dumped_reads_back_as_it_was(data: dict[str, object]) -> None:
     read = parse_yaml(dump_yaml(data)).value

@@ -48,6 +48,11 @@ class ConfigModel(BaseModel):
     # Pydantic's mark for an __init__ that only wraps its own: nested models are then validated with their full path.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in type(self).model_fields:
+            raise ConfigError(f"{type(self).__name__}: {name} does not change; replace({name}=…) makes a changed copy.")
+        super().__setattr__(name, value)
+
     @classmethod
     def from_yaml(cls, path: str | Path) -> Self:
         """Read a YAML file. Raises `ConfigError` (`file:line: field: what`) and `StorageError`."""

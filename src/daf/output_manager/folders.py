@@ -1,5 +1,7 @@
 """Making and deleting folders, with errors that say what to do."""
 
+import contextlib
+import os
 import shutil
 from pathlib import Path
 
@@ -7,6 +9,8 @@ from daf.errors import StorageError
 from daf.output_manager import layout
 from daf.storage import atomic
 
+RESERVED = ".reserved"
+RESERVED_BYTES = 64 * 1024
 MIN_FREE_BYTES = 32 * 1024 * 1024
 """With less than this free, no run begins."""
 
@@ -26,6 +30,17 @@ def require_space(base: Path) -> None:
             f"no space to begin a run: {free / 2**20:.0f} MB free in {base}, {MIN_FREE_BYTES / 2**20:.0f} MB needed. "
             "Free some, or choose another place with --output-dir or DAF_OUTPUT_DIR."
         )
+
+
+def reserve(folder: Path) -> None:
+    """Take the space that the run's last words need, so that they can be written when the disk is full."""
+    atomic.write_bytes(folder / RESERVED, os.urandom(RESERVED_BYTES))
+
+
+def release(folder: Path) -> None:
+    """Give that space back, for the last words."""
+    with contextlib.suppress(OSError):  # where it is gone already, the writing will tell
+        (folder / RESERVED).unlink(missing_ok=True)
 
 
 def remove(path: Path) -> None:

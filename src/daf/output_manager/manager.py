@@ -4,7 +4,8 @@
 - A session's id belongs to one process; where it is taken, a suffix follows. Until the first folder is made,
   `session_id` is the id that will be asked for.
 - Before any work, the run folder with its three files is on the disk; where that is impossible, `StorageError` says so.
-- Every file appears whole or not at all, and the execution log tells the truth after success, failure and Ctrl-C.
+- Every file appears whole or not at all, and the execution log tells the truth after success, failure and Ctrl-C, also
+  on a full disk: while an operation runs, a file `.reserved` keeps the space for its last words.
 """
 
 import contextlib
@@ -20,7 +21,7 @@ from daf.errors import Interrupted, StorageError, UsageError, unknown
 from daf.output_manager import execution as execution_log
 from daf.output_manager import layout, readme
 from daf.output_manager.accompany import accompany
-from daf.output_manager.folders import made, remove, require_space
+from daf.output_manager.folders import made, release, remove, require_space, reserve
 from daf.output_manager.runs import RunInfo, find_run, folder_size
 from daf.storage import atomic, journal
 from daf.storage.jsonable import jsonable
@@ -176,13 +177,16 @@ class OutputManager:
             if name in self._running:
                 raise UsageError(f"{name} runs already in session {self.session_id}.")
             folder = self._begin(name, "running", title or name, jsonable(details or {}), jsonable(config))
-            self._running[name] = accompany(
-                folder, name, log_to_file=self.log_to_file, verbose=self.verbose, monitor=self.monitor_system_stats
-            )
             try:
+                reserve(folder)
+                self._running[name] = accompany(
+                    folder, name, log_to_file=self.log_to_file, verbose=self.verbose, monitor=self.monitor_system_stats
+                )
                 self._track("started", name)
-            except BaseException:
-                self._running.pop(name).close()
+            except BaseException as error:
+                self._end(name, "failed", execution_log.error_text(error), {})
+                with contextlib.suppress(StorageError):  # the error that hinders the start is the one to tell
+                    self._write(name)
                 raise
         logging.getLogger(__name__).info("%s started: %s", name, self._executions[name]["title"])
         return folder
@@ -207,10 +211,9 @@ class OutputManager:
             if name not in self._running:
                 raise UsageError(f"{name} does not run in session {self.session_id}; log_operation_start begins it.")
             text = execution_log.error_text(error)
-            self._executions[name] = execution_log.ended(self._executions[name], outcome, text, jsonable(details or {}))
             level = logging.INFO if outcome == "completed" else logging.ERROR
             logging.getLogger(__name__).log(level, "%s %s%s", name, outcome, f": {text}" if text else "")
-            self._running.pop(name).close()
+            self._end(name, outcome, text, jsonable(details or {}))
             self._write(name)
             self._track("ended", name)
 
@@ -326,6 +329,12 @@ class OutputManager:
             atomic.write_json(folder / layout.EXPERIMENT_CONFIG, {} if config is None else config)
         self._write(name)
         return folder
+
+    def _end(self, name: str, status: str, error: str | None, details: Mapping[str, Any]) -> None:
+        self._executions[name] = execution_log.ended(self._executions[name], status, error, details)
+        if name in self._running:
+            self._running.pop(name).close()
+        release(self.run_dir(name))
 
     def _write(self, name: str) -> None:
         folder = self.run_dir(name)

@@ -126,6 +126,8 @@ def parse_json(text: str, *, name: str = "<text>") -> Document:
         raise ConfigError(f"{name}:{error.lineno}: not JSON: {error.msg} (column {error.colno}).") from error
     except RecursionError as error:
         raise ConfigError(f"{name}: nested too deep for a configuration.") from error
+    except ValueError as error:  # a whole number longer than Python converts
+        raise ConfigError(f"{name}: {error}.") from error
     try:  # JSON is YAML but for its tabs, which a JSON string cannot hold: the YAML events know the lines.
         lines = _Builder(name).document(text.replace("\t", " ")).lines
     except ConfigError:
@@ -185,6 +187,8 @@ class _Builder:
                     value = self.value(next(events), events, ())
         except yaml.YAMLError as error:
             raise ConfigError(self.sentence(error)) from error
+        except UnicodeEncodeError as error:
+            raise ConfigError(f"{self.name}: a character that is no text (a lone surrogate).") from error
         if documents == 0 or (value is None and not _has_content(text)):
             raise ConfigError(f"{self.name}: the file is empty.")
         return Document(self.name, value, self.lines)
@@ -239,7 +243,10 @@ class _Builder:
     def scalar(self, event: Any) -> Any:
         text: str = event.value
         if event.tag in (None, "!") and event.implicit[0]:
-            return plain_scalar(text)
+            try:
+                return plain_scalar(text)
+            except ValueError:  # a whole number longer than Python converts
+                self.refuse(event, f"a number of {len(text)} digits is too long.")
         if event.tag in (None, "!", _STRING_TAG):
             return text
         return self.refuse(event, f"the tag {_shown(event.tag)} is not read. Leave tags out; quote what shall be text.")
