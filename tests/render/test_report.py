@@ -146,7 +146,7 @@ def test_tracebacks_of_a_thousand_failures_stay_small():
         ({"fails": lambda m, b, p: True}, "No episode finished"),
         ({"blocks": 3, "fails": lambda m, b, p: b == p}, "No block was finished by every policy"),
         ({"blocks": 0}, "No episode was played."),
-        ({"step": 3.0}, "starter beats all 2 others."),
+        ({"step": 3.0}, "starter beats both others."),
         ({"policies": ["a", "b", "c"], "blocks": 1, "missions": ["x"]}, "There are too few episodes to tell"),
     ],
 )
@@ -162,6 +162,16 @@ def test_policies_that_share_the_first_rank_are_named_together():
     first, second, third = report.ranking
     shared = replace(report, ranking=[first, replace(second, rank=1), third])
     assert headline(shared).startswith("a and b share the first rank with")
+
+
+def test_a_lead_that_only_single_missions_show_is_not_claimed_overall():
+    ahead, behind = report_of(missions=["arena", "miner"], step=3.0), report_of(missions=["arena", "miner"], step=0.0)
+    pairs = [pair for pair in behind.pairs if pair.stratum is None] + [p for p in ahead.pairs if p.stratum == 0]
+    report = replace(ahead, pairs=pairs)
+    first = report.ranking[0].name
+    assert f"{first} beats" not in headline(report)
+    assert f"On single missions, the tests decide 2 of {first}'s 2 comparisons." in headline(report)
+    assert "On single missions" not in headline(ahead)
 
 
 def test_twelve_policies_on_twenty_missions_are_folded_not_left_out():

@@ -10,6 +10,7 @@ from daf.stats.verdicts import PairVerdict
 
 MOST_NAMES = 6
 LONGEST_TRACEBACK = 12_000
+DECIDED = ("better", "worse")
 
 
 @dataclass(frozen=True)
@@ -86,19 +87,21 @@ def headline(report: EvaluationReport) -> str:
         episodes = "the one episode" if top.n == 1 else f"all {top.n} episodes"
         return f"All {len(report.ranking)} policies score exactly the same {where} in {episodes}."
     if len(report.ranking) == 2 and overall:
-        return overall[0].sentence + _on_single_missions(report, overall)
+        return overall[0].sentence + _on_single_missions(report, top)
     first = [summary.name for summary in report.ranking if summary.rank == 1]
     lead = f"{top.name} ranks first" if len(first) == 1 else f"{_list(first)} share the first rank"
     against = _against(top, report.ranking, overall)
-    return f"{lead} with {amount(top)} {report.unit} {where}. {against}".strip() + _on_single_missions(report, overall)
+    return f"{lead} with {amount(top)} {report.unit} {where}. {against}".strip() + _on_single_missions(report, top)
 
 
-def _on_single_missions(report: EvaluationReport, overall: Sequence[PairVerdict]) -> str:
-    single = [pair for pair in report.pairs if pair.stratum is not None] if len(report.by_mission) > 1 else []
-    decided = sum(pair.verdict in ("better", "worse") for pair in single)
-    if not decided or all(pair.verdict in ("better", "worse") for pair in overall):
+def _on_single_missions(report: EvaluationReport, top: PolicySummary) -> str:
+    """How much single missions decide, where the comparison over all of them leaves the first policy's lead open."""
+    leads = [pair for pair in report.pairs if top.policy in (pair.a, pair.b)]
+    single = [pair for pair in leads if pair.stratum is not None] if len(report.by_mission) > 1 else []
+    decided = sum(pair.verdict in DECIDED for pair in single)
+    if not decided or all(pair.verdict in DECIDED for pair in leads if pair.stratum is None):
         return ""
-    return f" On single missions, the tests decide {decided} of {len(single)} comparisons."
+    return f" On single missions, the tests decide {decided} of {top.name}'s {len(single)} comparisons."
 
 
 def amount(summary: PolicySummary) -> str:
@@ -134,7 +137,7 @@ def _against(top: PolicySummary, ranking: Sequence[PolicySummary], overall: Sequ
             open_.append(other)
     others = len(ranking) - 1
     if len(beaten) == others:
-        return f"{top.name} beats all {others} others."
+        return f"{top.name} beats {'both' if others == 2 else f'all {others}'} others."
     told = [f"{top.name} beats {len(beaten)} of {others} others."] if beaten else []
     if alike:
         told.append(f"{top.name} is equal to {_list(alike)}.")
