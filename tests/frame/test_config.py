@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daf.config import (
@@ -106,6 +106,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
+@settings(deadline=None)
 @given(CONFIGS)
 def test_every_config_survives_yaml_and_json(tmp_path_factory: pytest.TempPathFactory, config: ConfigModel) -> None:
     folder = tmp_path_factory.mktemp("round")

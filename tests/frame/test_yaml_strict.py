@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daf.errors import ConfigError, StorageError
@@ -148,6 +148,7 @@ def test_json_is_strict_too(text: str, sentence: str) -> None:
 YAML_LIKE = st.text(alphabet=list("abc:-?[]{}#&*!|>%@'\"\\\t\n ,.0123456789eE~<ä\ud800"), max_size=60)
 
 
+@settings(deadline=None)
 @given(YAML_LIKE | st.text(max_size=40))
 def test_any_text_is_either_read_or_refused_by_name(text: str) -> None:
     for parse in (parse_yaml, parse_json):
@@ -166,6 +167,7 @@ def test_a_number_too_long_to_convert_is_refused() -> None:
         parse_json(digits, name="x")
 
 
+@settings(deadline=None)
 @given(DATA)
 def test_what_is_dumped_reads_back_as_it_was(data: dict[str, object]) -> None:
     read = parse_yaml(dump_yaml(data)).value
