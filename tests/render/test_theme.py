@@ -6,7 +6,20 @@ import numpy as np
 import pytest
 
 from daf.errors import UsageError
-from daf.render.theme import DARK, DARK_GROUND, LIGHT, LIGHT_GROUND, save_figure, style, styles, themed
+from daf.render.theme import (
+    DARK,
+    DARK_GROUND,
+    LIGHT,
+    LIGHT_GROUND,
+    MARKERS,
+    MATPLOTLIB_MARKERS,
+    PLOTLY_MARKERS,
+    plotly_template,
+    save_figure,
+    style,
+    styles,
+    themed,
+)
 
 SIGHT = {
     "normal": np.eye(3),
@@ -122,3 +135,19 @@ def test_an_unknown_format_is_refused_by_name(tmp_path):
     with pytest.raises(UsageError, match=r'no figure format "\.pgn"\. Nearest: \.png'):
         save_figure(drawn(), tmp_path / "x.pgn")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("dark", "palette"), [(False, LIGHT), (True, DARK)], ids=["light", "dark"])
+def test_plotly_and_matplotlib_take_the_same_colours_and_markers(dark, palette):
+    import plotly.graph_objects as go
+    from matplotlib.markers import MarkerStyle
+
+    figure = go.Figure(layout={"template": plotly_template(dark=dark)})
+    assert figure.layout.template.layout.colorway == palette
+    with themed(dark=dark):
+        import matplotlib as mpl
+
+        assert mpl.rcParams["axes.prop_cycle"].by_key()["color"] == list(palette)
+    for name in MARKERS:
+        assert go.scatter.Marker(symbol=PLOTLY_MARKERS[name]).symbol == PLOTLY_MARKERS[name]
+        assert MarkerStyle(MATPLOTLIB_MARKERS[name]).get_marker() == MATPLOTLIB_MARKERS[name]
