@@ -4,6 +4,7 @@ import io
 import json
 import os
 import tarfile
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,8 @@ def make_older(folder: Path, *, year: int) -> None:
         if log[field] is not None:
             log[field] = f"{year}{log[field][4:]}"
     path.write_text(json.dumps(log))
+    long_ago = datetime(year, 6, 1, tzinfo=UTC).timestamp()
+    os.utime(path, (long_ago, long_ago))
 
 
 def shown(console: Console) -> str:
@@ -118,6 +121,16 @@ def test_cleaning_deletes_old_runs_and_nothing_else(tmp_path: Path) -> None:
         [new.name, foreign.name, "20200102_000000"]
     )
     running.log_operation_complete("training")
+
+
+def test_a_run_that_broke_off_long_ago_is_cleaned_too(tmp_path: Path) -> None:
+    folder = run_of(tmp_path, "sweep")
+    path = folder / "execution_log.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"status": "running", "ended_at": None, "pid": 2**30}))
+    assert cleanup_old_sessions(30, dry_run=False, base_dir=tmp_path) == []
+    make_older(folder, year=2020)
+    assert [run.status for run in cleanup_old_sessions(30, dry_run=False, base_dir=tmp_path)] == ["interrupted"]
+    assert not folder.exists()
 
 
 def test_cleaning_with_a_negative_age_is_refused(tmp_path: Path) -> None:
