@@ -97,6 +97,26 @@ def test_time_is_rebuilt_from_the_flush_and_the_position_in_the_stretch(tmp_path
         assert row.mean == pytest.approx(math.fsum(inside) / len(inside), rel=1e-12, abs=1e-12)
 
 
+def test_an_episode_that_begins_inside_a_flush_keeps_its_place_in_its_environment(tmp_path: Path) -> None:
+    """Environments with the same number of records each; each begins a new episode somewhere, or does not."""
+    length, begins = 40, (13, None, 31, 1)
+    records = flush("nested", envs=4, length=length, start=500, total=160)
+    for env, begin in enumerate(begins):
+        for index in range(begin or length, length):
+            records[env * length + index]["step"] = index - (begin or 0)
+    summary = summary_of(write_array(tmp_path / "a.json", records))
+    sample = summary.sample.sort_values("ordinal")
+    assert sample["time"].tolist() == [(index % length + 0.5) / length * 160 for index in range(160)]
+    assert summary.stretches["n"] == 7
+
+
+def test_unequal_blocks_are_told_by_falls_of_the_step_alone(tmp_path: Path) -> None:
+    records = [r for length in (30, 41, 17) for r in flush("nested", envs=1, length=length, total=88)]
+    sample = summary_of(write_array(tmp_path / "a.json", records)).sample.sort_values("ordinal")
+    expected = [(index + 0.5) / length * 88 for length in (30, 41, 17) for index in range(length)]
+    assert sample["time"].tolist() == pytest.approx(expected)
+
+
 def test_a_clock_that_moves_inside_the_file_is_read_as_it_stands(tmp_path: Path) -> None:
     records = flush("nested", envs=1, length=500)
     for index, record in enumerate(records):

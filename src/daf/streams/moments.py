@@ -124,7 +124,7 @@ class Binned:
             return
         other = Binned(self.most, other.exponent, other.low, list(other.columns), other.cells)
         if not self.cells.n.size:
-            self.exponent, self.low = max(self.exponent, other.exponent), 0
+            self.exponent, self.low = other.exponent, 0
         edges = other.edges
         while self.exponent < other.exponent:
             self.coarsen()

@@ -3,15 +3,17 @@ happened.
 
 A *stretch* ends where `step` falls: an environment's records of one episode within one flush. `total_steps` is mostly
 one number per file, the moment of the flush, and inside a file the environments follow each other; so a record's
-place in its file's share of training is its position in its stretch, (j + 1/2) / length, between 0 and 1. Where an
-environment begins a new episode inside a flush, both stretches are laid over the whole share: the error is at most
-that one share.
+place in its file's share of training is its position in its stretch, (j + 1/2) / length, between 0 and 1.
+
+Environments that step together leave equally many records each. Where a file's records divide into equal blocks, each
+of which begins where `step` does not go on, the blocks are the environments, and an episode that begins inside one of
+them keeps its place in it. Where they do not (records lost, environments that do not step together, a file beyond
+`HELD_BYTES`), stretches alone decide, and the error of a record's time is at most its file's share of training.
 
 Where `total_steps` moves inside a file it is a clock, and a record's time is read off it: records of one stretch with
 the same `total_steps` are spread evenly from the previous value to theirs.
 
-The length is known only at a stretch's end, so records wait for it: in memory, and beyond `WAITING_ROWS` in a
-temporary file.
+A length is known only at the end, so records wait for it: in memory, and beyond `WAITING_ROWS` in a temporary file.
 """
 
 import tempfile
@@ -28,6 +30,8 @@ from daf.streams.records import FIXED, FloatArray, Table
 ROWS = 16_384
 """Rows that are worked on at once."""
 WAITING_ROWS = 65_536
+HELD_BYTES = 16 * 1024 * 1024
+"""Tables up to this size are held back to look for equal blocks."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,8 @@ class Stretches:
     def __init__(self, *, clock: bool = False, since: float | None = None) -> None:
         self._clock = clock
         self._since = np.nan if since is None else since
+        self._held_back: list[Table] | None = None if clock else []
+        self._held_bytes = 0
         self._fresh: list[Table] = []
         self._fresh_rows = 0
         self._open: list[Table] = []
@@ -66,17 +72,52 @@ class Stretches:
 
     def add(self, table: Table) -> Iterator[Placed]:
         """Take `table`; the rows whose place it settled."""
+        if self._held_back is None:
+            yield from self._take(table)
+            return
+        self._held_back.append(table)
+        self._held_bytes += table.data.nbytes
+        if self._held_bytes > HELD_BYTES:
+            yield from self._release()
+
+    def finish(self) -> Iterator[Placed]:
+        """The rows that were waiting when the source ended."""
+        if self._held_back:
+            step = np.concatenate([table.data[0] for table in self._held_back])
+            block = equal_blocks(step)
+            if block is not None:
+                yield from self._in_blocks(step, block)
+                return
+            yield from self._release()
+        yield from self._sort_in()
+        yield from self._close()
+
+    def _release(self) -> Iterator[Placed]:
+        tables, self._held_back = self._held_back or [], None
+        for table in tables:
+            yield from self._take(table)
+
+    def _in_blocks(self, step: FloatArray, block: int) -> Iterator[Placed]:
+        """Give everything held back; every `block` records are another environment's."""
+        falls = np.zeros(len(step), dtype=np.bool_)
+        falls[1:] = step[1:] < step[:-1]
+        falls[::block] = True
+        first = 0
+        for table in self._held_back or []:
+            position = np.arange(first, first + table.n, dtype=np.float64) % block
+            starts = np.flatnonzero(falls[first : first + table.n])
+            nothing = np.full(table.n, np.nan)
+            yield Placed(self._raise(table, starts), position, np.full(table.n, float(block)), nothing, starts)
+            first += table.n
+        self._held_back = []
+
+    def _take(self, table: Table) -> Iterator[Placed]:
         if self._fresh and (self._fresh[0].names, self._fresh[0].rising) != (table.names, table.rising):
             yield from self._sort_in()
         self._fresh.append(table)
         self._fresh_rows += table.n
         if self._fresh_rows >= ROWS:
             yield from self._sort_in()
-
-    def finish(self) -> Iterator[Placed]:
-        """The rows that were waiting when the source ended."""
-        yield from self._sort_in()
-        yield from self._close()
 
     def _sort_in(self) -> Iterator[Placed]:
         """Give the finished stretches among the fresh rows; what follows the last beginning stays open."""
@@ -185,6 +226,25 @@ class Stretches:
                 self._peak = part[-1]
                 level[begin:end][known] = part
         return Table(table.names, data, rising=False)
+
+
+def equal_blocks(step: FloatArray) -> int | None:
+    """The length of the shortest equal blocks, at least two, of which each begins where `step` (n,) does not go on.
+
+    `step` goes on where it rises by as much as it mostly does. `None` where there are no such blocks, where a step is
+    absent, and where falls of `step` alone show the same blocks.
+    """
+    n = len(step)
+    if n < 4 or np.isnan(step.sum()):
+        return None
+    rises = np.diff(step)
+    usual = float(np.median(rises[rises > 0])) if (rises > 0).any() else 1.0
+    breaks = np.concatenate(([True], rises != usual))
+    most = int(breaks.sum())
+    for blocks in range(most, 1, -1):
+        if n % blocks == 0 and breaks[:: n // blocks].all():
+            return n // blocks if most > blocks or not (rises[n // blocks - 1 :: n // blocks] < 0).all() else None
+    return None
 
 
 def _filled(values: FloatArray, before: float) -> FloatArray:

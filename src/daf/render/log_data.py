@@ -1,0 +1,203 @@
+"""What the pictures of a log need to know, and how its bins are made ready for drawing.
+
+The tables are those of a log's summary (`daf.streams.summary.LogSummary`); any object that has them can be drawn.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+type FloatArray = NDArray[np.float64]
+
+DISPLAY_BINS = 240
+"""At most so many bins are drawn; finer ones are joined."""
+_WINDOWS = (1, 3, 5, 9, 17, 33)
+_QUIET = 0.02
+
+
+class LogTables(Protocol):
+    """The tables of a log that are drawn."""
+
+    @property
+    def records(self) -> int: ...
+    @property
+    def sampling_ratio(self) -> float: ...
+    @property
+    def time_axis(self) -> str: ...
+    @property
+    def time_range(self) -> tuple[float, float]: ...
+    @property
+    def step_range(self) -> tuple[float, float] | None: ...
+    @property
+    def components(self) -> "pd.DataFrame": ...
+    @property
+    def component_names(self) -> list[str]: ...
+    @property
+    def timeline(self) -> "pd.DataFrame": ...
+    @property
+    def visits(self) -> "pd.DataFrame": ...
+    @property
+    def visits_over_time(self) -> "pd.DataFrame": ...
+    @property
+    def maps(self) -> "pd.DataFrame": ...
+    @property
+    def sample(self) -> "pd.DataFrame": ...
+    @property
+    def returns(self) -> "pd.DataFrame": ...
+    @property
+    def files(self) -> "pd.DataFrame": ...
+    @property
+    def damage(self) -> "pd.DataFrame": ...
+    @property
+    def gaps(self) -> "pd.DataFrame": ...
+    @property
+    def oddities(self) -> "pd.DataFrame": ...
+    @property
+    def stretches(self) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One column over training, in bins: their middles and edges, n, mean, sd of the records in each, and the mean
+    smoothed over `window` bins.
+    """
+
+    middle: FloatArray
+    start: FloatArray
+    end: FloatArray
+    n: FloatArray
+    mean: FloatArray
+    sd: FloatArray
+    smooth: FloatArray
+    window: int
+
+
+def curve(log: LogTables, column: str, *, smooth_window: int | None = None, bins: int = DISPLAY_BINS) -> Curve:
+    """`column` over training, in at most about `bins` bins, smoothed over `smooth_window` of them.
+
+    Without a window the narrowest one is taken that brings the bins' noise under 2 % of the curve's range: noise is
+    told from second differences, so a slope is not taken for it.
+    """
+    rows = log.timeline[log.timeline["column"] == column]
+    start, end = rows["start"].to_numpy(), rows["end"].to_numpy()
+    n, mean = rows["n"].to_numpy(np.float64), rows["mean"].to_numpy()
+    m2 = np.nan_to_num(rows["sd"].to_numpy()) ** 2 * (n - 1)
+    low, high = log.time_range
+    width = (high - low) / bins or 1.0
+    group = np.floor(((start + end) / 2 - low) / width).astype(np.int64)
+    order = np.argsort(group, kind="stable")
+    begins = np.flatnonzero(np.diff(group[order], prepend=-(10**9)))
+    if not len(begins):
+        empty = np.empty(0)
+        return Curve(empty, empty, empty, empty, empty, empty, empty, 1)
+    start, end, n, mean, m2 = start[order], end[order], n[order], mean[order], m2[order]
+    total = np.add.reduceat(n, begins)
+    joined = np.add.reduceat(n * mean, begins) / total
+    spread = np.add.reduceat(m2 + n * (mean - np.repeat(joined, np.diff([*begins, len(n)]))) ** 2, begins)
+    sd = np.sqrt(spread / np.maximum(total - 1, 1))
+    left, right = np.minimum.reduceat(start, begins), np.maximum.reduceat(end, begins)
+    window = smooth_window or _window(joined)
+    return Curve((left + right) / 2, left, right, total, joined, sd, smoothed(joined, total, window), window)
+
+
+def smoothed(mean: FloatArray, n: FloatArray, window: int) -> FloatArray:
+    """Centred moving average of `mean` (bins,) over `window` bins, fewer at the ends, weighted by their records."""
+    if window <= 1 or len(mean) < 2:
+        return mean
+    half = window // 2
+    weights = np.concatenate(([0.0], np.cumsum(n)))
+    sums = np.concatenate(([0.0], np.cumsum(n * (mean - mean[0]))))
+    first = np.maximum(np.arange(len(mean)) - half, 0)
+    last = np.minimum(np.arange(len(mean)) + half + 1, len(mean))
+    averaged: FloatArray = mean[0] + (sums[last] - sums[first]) / (weights[last] - weights[first])
+    return averaged
+
+
+def _window(mean: FloatArray) -> int:
+    if len(mean) < 5:
+        return 1
+    noise = float(np.median(np.abs(np.diff(mean, 2)))) / 0.6745 / np.sqrt(6.0)
+    range_ = float(mean.max() - mean.min())
+    wide = [w for w in _WINDOWS if w <= max(1, len(mean) // 4)]
+    return next((w for w in wide if noise / np.sqrt(w) <= _QUIET * range_), wide[-1])
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """All maps packed side by side onto one plane: `places` gives each map's (left, top, width, height) there."""
+
+    width: int
+    height: int
+    places: dict[int, tuple[int, int, int, int]]
+    origins: dict[int, tuple[int, int]]
+
+    def positions(self, frame: "pd.DataFrame") -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Column and row on the canvas of each row of `frame` (map, x, y)."""
+        maps = frame["map"].to_numpy()
+        known = {m: i for i, m in enumerate(self.places)}
+        index = np.array([known[m] for m in maps.tolist()], dtype=np.int64)
+        left = np.array([place[0] for place in self.places.values()], dtype=np.int64)
+        top = np.array([place[1] for place in self.places.values()], dtype=np.int64)
+        x0 = np.array([self.origins[m][0] for m in self.places], dtype=np.int64)
+        y0 = np.array([self.origins[m][1] for m in self.places], dtype=np.int64)
+        return frame["x"].to_numpy() - x0[index] + left[index], frame["y"].to_numpy() - y0[index] + top[index]
+
+
+def pack(visits: "pd.DataFrame", *, gap: int = 2, most_cells: int = 4_000_000) -> Canvas | None:
+    """A canvas for the maps in `visits` (map, x, y, visits), tallest first in rows; `None` where it would be too
+    large.
+    """
+    if not len(visits):
+        return None
+    least = visits.groupby("map")[["x", "y"]].min().to_records()
+    most = visits.groupby("map")[["x", "y"]].max().to_records()
+    boxes = {int(m): (int(x0), int(y0), int(x1), int(y1)) for (m, x0, y0), (_, x1, y1) in zip(least, most, strict=True)}
+    sizes = {m: (x1 - x0 + 1, y1 - y0 + 1) for m, (x0, y0, x1, y1) in boxes.items()}
+    area = sum((w + gap) * (h + gap) for w, h in sizes.values())
+    if area > most_cells:
+        return None
+    across = max(int(np.sqrt(area * 2.5)), max(w for w, _ in sizes.values()) + gap)
+    places: dict[int, tuple[int, int, int, int]] = {}
+    left = top = shelf = 0
+    for m in sorted(sizes, key=lambda m: (-sizes[m][1], m)):
+        w, h = sizes[m]
+        if left and left + w > across:
+            left, top, shelf = 0, top + shelf + gap, 0
+        places[m] = (left, top, w, h)
+        left, shelf = left + w + gap, max(shelf, h)
+    width = max(x + w for x, _, w, _ in places.values())
+    height = max(y + h for _, y, _, h in places.values())
+    return Canvas(width, height, places, {m: (x0, y0) for m, (x0, y0, _, _) in boxes.items()})
+
+
+def grid(visits: "pd.DataFrame", canvas: Canvas) -> FloatArray:
+    """(height, width) visits on the canvas, 0 where nobody was."""
+    cells = np.zeros((canvas.height, canvas.width))
+    column, row = canvas.positions(visits)
+    np.add.at(cells, (row, column), visits["visits"].to_numpy(np.float64))
+    return cells
+
+
+def number(value: float) -> str:
+    """A number for people: 1,234 · 12.3k · 4.5M."""
+    for size, sign in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / (1e3 if sign == 'k' else size):.3g}{sign}"
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.3g}"
+
+
+def axis_label(log: LogTables) -> str:
+    """The name and unit of the axis of training time."""
+    return "training time (total environment steps)" if log.time_axis == "total_steps" else "training time (records)"
+
+
+def sampling(log: LogTables) -> str:
+    """The sentence on the sample that titles carry."""
+    ratio = log.sampling_ratio * 100
+    shown = "100 %" if ratio == 100 else f"{ratio:.3g} %"
+    return f"sample {len(log.sample):,} of {log.records:,} records ({shown})"
