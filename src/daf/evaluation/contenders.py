@@ -55,7 +55,7 @@ def _team(team: str | Mapping[str, float]) -> list[tuple[str, float]]:
     members = []
     for part in team.split("+" if "+" in team else ","):
         policy, separator, count = part.rpartition("=")
-        if not separator or not policy.strip() or not count.strip().isdigit() or int(count) < 1:
+        if not separator or not policy.strip() or ";" in policy or not count.strip().isdigit() or int(count) < 1:
             raise UsageError(
                 f'--team "{team}": "{part}" is no POLICY=AGENTS. Write for example starter=4,random=4; where a policy '
                 "has options, separate the members with plus signs: class=lstm,data=w.pt=4+random=4."

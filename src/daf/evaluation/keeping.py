@@ -37,7 +37,7 @@ def keep(
 def write(evaluation: Evaluation) -> None:
     """Tables, results as JSON, and the report."""
     result, run_dir = evaluation.result, evaluation.run_dir
-    started = datetime.fromtimestamp(evaluation.started).isoformat(timespec="seconds")
+    started = datetime.fromtimestamp(evaluation.started).isoformat(sep=" ", timespec="seconds")
     row = RunRow(evaluation.run_id, evaluation.operation, started, result.plan.seed, command_line())
     names = {key: path.name for key, path in evaluation.replays.items()}
     build_tables(run_dir / "stats", row, result, names)

@@ -20,6 +20,7 @@ from daf.evaluation.keeping import keep, write
 from daf.evaluation.result import Evaluation
 from daf.evaluation.settings import SAVE_REPLAYS, Settings, settings_data
 from daf.game import missions as game_missions
+from daf.game.rollout import ENGINES
 
 if TYPE_CHECKING:
     from daf.output_manager import OutputManager
@@ -82,8 +83,8 @@ def evaluate(
             cache=prepared.cache.root,
         )
         write(evaluation)
-    if evaluation.status == "failed":
-        logger.warning("%s", " ".join(analysis.notes))
+        if evaluation.status != "ok":
+            where.log_operation_complete(operation, "failed", error=" ".join(analysis.notes))
     return evaluation
 
 
@@ -103,6 +104,8 @@ def _prepare(
 ) -> _Prepared:
     if chosen.save_replays not in SAVE_REPLAYS:
         raise UsageError(unknown("choice for --save-replays", chosen.save_replays, SAVE_REPLAYS))
+    if chosen.engine not in ENGINES:
+        raise UsageError(unknown("engine", chosen.engine, ENGINES))
     cache = EpisodeCache(chosen.cache_dir or default_cache(output.base_dir), enabled=chosen.use_cache)
     contenders = contenders_of(policies, teams, cache=cache.bundles, runs=output.base_dir)
     found = game_missions.resolve(missions, game=chosen.game)

@@ -221,7 +221,10 @@ class OutputManager:
     def operation(
         self, operation: str, details: Mapping[str, Any] | None = None, *, title: str = "", config: Any = None
     ) -> Iterator[Path]:
-        """An operation around a block, which gets the run folder; how the block ends is what the execution log says."""
+        """An operation around a block, which gets the run folder; how the block ends is what the execution log says.
+
+        A block that has said itself how the operation ended (`log_operation_complete`) is not contradicted.
+        """
         folder = self.log_operation_start(operation, details, title=title, config=config)
         try:
             yield folder
@@ -230,7 +233,8 @@ class OutputManager:
             with contextlib.suppress(StorageError):  # the error that ended the work is the one to tell
                 self.log_operation_complete(operation, "interrupted" if stopped else "failed", error=error)
             raise
-        self.log_operation_complete(operation)
+        if layout.operation_folder(operation) in self._running:
+            self.log_operation_complete(operation)
 
     def save_json_results(self, data: Any, operation: str, filename: str, subdir: str | None = None) -> Path:
         """Write `data` as JSON into the run folder, and return the path; `.json` is added where it lacks.

@@ -1,0 +1,325 @@
+"""The command line, as a user meets it: in processes of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import BAD_POLICIES, SMALL, SMALLEST
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    return os.environ | {"DAF_OUTPUT_DIR": str(folder / "out"), "PYTHONPATH": str(folder), "COLUMNS": "200"}
+
+
+@pytest.fixture
+def daf(tmp_path: Path) -> Run:
+    def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "daf", *arguments], capture_output=True, text=True, cwd=tmp_path,
+            env=environment(tmp_path), stdin=subprocess.DEVNULL, timeout=240, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, (done.returncode, done.stdout[-2000:], done.stderr[-3000:])
+        return done
+
+    return run
+
+
+def imported_by(code: str) -> set[str]:
+    program = f"import sys\n{code}\nprint(*sorted(m.split('.')[0] for m in sys.modules))"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(run.stdout.splitlines()[-1].split())
+
+
+HEAVY = {"torch", "cogames", "mettagrid", "numpy", "pandas", "duckdb", "plotly", "matplotlib", "pydantic", "rich"}
+
+
+def test_importing_daf_imports_nothing_heavy() -> None:
+    assert not HEAVY & imported_by("import daf")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    code = "sys.argv = ['daf', '--help']\nfrom daf.cli import main\ntry: main()\nexcept SystemExit: pass"
+    assert not HEAVY & imported_by(code)
+
+
+def test_evaluating_scripted_policies_imports_no_torch(tmp_path: Path) -> None:
+    arguments = ["daf", "evaluate", "-p", "starter", "-m", SMALL, "-e", "1", "--executor", "serial", "--quiet"]
+    arguments += ["--output-dir", str(tmp_path)]
+    code = f"sys.argv = {arguments!r}\nfrom daf.cli import main\ntry: main()\nexcept SystemExit: pass"
+    assert "torch" not in imported_by(code)
+
+
+def test_every_public_name_is_there() -> None:
+    import daf
+
+    for name in daf.__all__:
+        assert getattr(daf, name) is not None
+    with pytest.raises(AttributeError, match="no_such_name"):
+        daf.no_such_name  # noqa: B018
+
+
+def test_every_command_answers_help(daf: Run) -> None:
+    from daf.cli.main import COMMANDS
+
+    listed = daf("--help").stdout
+    for name in COMMANDS:
+        assert name in listed
+        assert "Usage: daf " + name in daf(name, "--help").stdout
+
+
+def test_evaluate_prints_one_json_object_and_plays_nothing_twice(daf: Run) -> None:
+    command = (
+        "evaluate",
+        "-p",
+        "starter",
+        "-p",
+        "noop",
+        "-m",
+        SMALL,
+        "-m",
+        SMALLEST,
+        "-e",
+        "2",
+        "--seed",
+        "7",
+        "--json",
+    )
+    first, second = json.loads(daf(*command).stdout), json.loads(daf(*command).stdout)
+    assert first["status"] == second["status"] == "ok"
+    assert [e["cached"] for e in first["episodes"]] == [False] * 8
+    assert [e["cached"] for e in second["episodes"]] == [True] * 8
+    assert first["run_id"] != second["run_id"]
+    for key in ("mission", "seed", "index", "policies", "assignment", "rewards", "steps", "status", "key"):
+        assert [e[key] for e in first["episodes"]] == [e[key] for e in second["episodes"]]
+    assert first["ranking"] == second["ranking"]
+    assert first["pairs"] == second["pairs"]
+    assert {"policy", "mean", "ci", "iqm", "iqm_ci", "n"} <= first["ranking"][0].keys()
+    wanted = {"a", "b", "mission", "difference", "ci", "p", "p_adjusted", "effect_size", "verdict", "sentence"}
+    assert wanted <= first["pairs"][0].keys()
+    assert [e["seed"] for e in first["episodes"] if e["policies"] == ["noop"]] == [7, 8, 7, 8]
+
+
+def test_a_run_leaves_what_it_promises(daf: Run) -> None:
+    result = json.loads(
+        daf("evaluate", "-p", "starter", "-m", SMALL, "-e", "2", "--save-replays", "best", "--json").stdout
+    )
+    folder = Path(result["run_dir"])
+    found = {path.name for path in folder.iterdir()}
+    assert found >= {
+        "README.md",
+        "experiment_config.json",
+        "execution_log.json",
+        "records",
+        "stats",
+        "replays",
+        "report.html",
+    }
+    assert len(list((folder / "records").iterdir())) == 2
+    assert len(list((folder / "replays").iterdir())) == 1
+    assert json.loads((folder / "execution_log.json").read_text())["status"] == "completed"
+    assert "starter" in (folder / "report.html").read_text()
+    assert json.loads((folder / "results.json").read_text())["run_id"] == result["run_id"]
+    assert not [path for path in folder.rglob("*") if ".daf-tmp-" in path.name]
+
+
+def test_a_mixed_team_is_evaluated(daf: Run) -> None:
+    result = json.loads(daf("evaluate", "--team", "starter=1,random=3", "-m", SMALL, "-e", "3", "--json").stdout)
+    assert [sorted(e["assignment"]) for e in result["episodes"]] == [[0, 1, 1, 1]] * 3
+    assert len({tuple(e["assignment"]) for e in result["episodes"]}) > 1
+    assert result["episodes"][0]["policies"] == ["starter", "random"]
+    assert result["ranking"][0]["policy"] == "starter=1+random=3"
+
+
+def test_compare_says_a_sentence_for_every_pair(daf: Run) -> None:
+    shown = daf("compare", "-p", "starter", "-p", "noop", "-p", "random", "-m", SMALL, "-e", "3").stdout
+    assert shown.count("starter") >= 3
+    assert "no test can reach p < 0.05" in shown
+    assert "report:" in shown
+
+
+def test_settings_come_from_a_file_and_flags_win(daf: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        f"kind: comparison\nname: my comparison\npolicies: [noop, random]\nmissions: ['{SMALLEST}']\n"
+        "episodes_per_mission: 3\nmax_steps_per_episode: 9\nseed: 5\ngenerate_html_report: false\n"
+    )
+    result = json.loads(daf("compare", "--config", "mine.yaml", "--seed", "8", "--json").stdout)
+    assert result["title"] == "my comparison"
+    assert [e["seed"] for e in result["episodes"]] == [8, 8, 9, 9, 10, 10]
+    assert {e["steps"] for e in result["episodes"]} == {9}
+    assert result["report"] is None
+
+
+def test_a_failing_policy_is_told_and_exits_with_1(daf: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad_ones.py").write_text(BAD_POLICIES)
+    command = ("evaluate", "-p", "noop", "-p", "bad_ones.Raises", "-m", SMALLEST, "-e", "2")
+    done = daf(*command, code=1)
+    assert "I give up" in done.stdout
+    assert "2 of 4 episodes failed" in done.stdout
+    result = json.loads(daf(*command, "--json", code=1).stdout)
+    assert result["status"] == "failed"
+    assert [e["cached"] for e in result["episodes"]] == [True, False, True, False]
+    assert [e["rewards"] is None for e in result["episodes"]] == [False, True, False, True]
+    assert result["ranking"][0]["policy"] == "noop"
+    assert len(result["ranking"]) == 1
+    log = json.loads((Path(result["run_dir"]) / "execution_log.json").read_text())
+    assert log["status"] == "failed"
+
+
+@pytest.mark.parametrize(("arguments", "says"), [
+    (("evaluate", "-p", "startr", "-m", SMALL), "Nearest: starter"),
+    (("evaluate", "-p", "starter", "-m", "arenna"), "Nearest: arena"),
+    (("evaluate", "-p", "starter", "-m", "arena,variants=smal_50"), "Nearest: small_50"),
+    (("evaluate", "-p", "starter"), "no mission is given"),
+    (("evaluate", "-m", SMALL), "no policy is given"),
+    (("evaluate", "-p", "starter", "-m", SMALL, "-e", "0"), "below 1"),
+    (("evaluate", "-p", "starter", "-m", SMALL, "--jobs", "x"), "neither a number nor auto"),
+    (("evaluate", "-p", "starter", "-m", SMALL, "--save-replays", "bets"), "Nearest: best"),
+    (("evaluate", "-p", "starter", "-m", SMALL, "--engine", "objct"), "Nearest: object"),
+    (("evaluate", "-p", "starter", "-m", SMALL, "--alpha", "5"), "outside 0 to 1"),
+    (("evaluate", "-p", "starter", "-m", SMALL, "--series", "5"), "--series-stat"),
+    (("evaluate", "-p", "starter", "-m", "diagnostic_memory"), "4 spawn points"),
+    (("evaluate", "-p", "starter,kw.devise=3", "-m", SMALL), "Nearest: device"),
+    (("evaluate", "--team", "starter=4;random=4", "-m", SMALL), "starter=4,random=4"),
+    (("evaluate", "--episods", "3"), "No such option"),
+    (("compare", "-p", "starter", "-m", SMALL), "two policies"),
+    (("compare", "-p", "starter", "-p", "run:2099", "-m", SMALL), "2099"),
+    (("evaluat",), "Nearest: evaluate"),
+    (("runs", "show", "2099"), "no run"),
+    (("runs", "clean"), "--older-than"),
+    (("missions", "arenna"), "Nearest: arena"),
+    (("policies", "startr"), "Nearest: starter"),
+])  # fmt: skip
+def test_what_is_wrong_is_told_with_a_way_out_and_nothing_is_left(
+    daf: Run, tmp_path: Path, arguments: tuple[str, ...], says: str
+) -> None:
+    done = daf(*arguments, code=2)
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "out").glob("evaluations/*/records"))
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("policies: [noop]\n\tmissions: x\n", "tab"),
+    ("kind: comparison\nname: a\nname: b\n", "name"),
+    ("!!python/object/apply:os.system ['true']\n", "python"),
+    ("kind: comparison\nname: a\npolices: [noop]\nmissions: [arena]\n", "Nearest: policies"),
+    ("kind: comparison\nname: a\npolicies: [noop]\nmissions: [m]\nsignificance_level: '1e-4'\n", "significance_level"),
+    ("kind: sweep\nname: a\nmissions: [arena]\npolicy_class_path: x\nsearch_space: {a: [1]}\n", "comparison is wanted"),
+])  # fmt: skip
+def test_a_wrong_file_is_told_with_its_place(daf: Run, tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "wrong.yaml").write_text(text)
+    done = daf("compare", "--config", "wrong.yaml", code=2)
+    assert "wrong.yaml" in done.stderr
+    assert says in done.stderr
+
+
+def test_an_error_is_one_json_object_too(daf: Run) -> None:
+    done = daf("evaluate", "-p", "startr", "-m", SMALL, "--json", code=2)
+    answer = json.loads(done.stdout)
+    assert answer["status"] == "failed"
+    assert "Nearest: starter" in answer["error"]["message"]
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_any_work(daf: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = daf("evaluate", "-p", "noop", "-m", SMALLEST, "--output-dir", str(tmp_path / "file" / "out"), code=1)
+    assert "StorageError" in done.stderr
+
+
+LONG = ("evaluate", "-p", "starter", "-m", "tutorial.miner,max_steps=400", "-e", "40", "--jobs", "2", "--json")
+
+
+def started(tmp_path: Path, at_least: int) -> subprocess.Popen[str]:
+    """`LONG`, once `at_least` of its records are in the cache."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "daf", *LONG], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        env=environment(tmp_path),
+    )  # fmt: skip
+    deadline = time.monotonic() + 120
+    while len(list((tmp_path / "out" / "cache").glob("episodes/*/*.json"))) < at_least:
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return process
+
+
+def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(daf: Run, tmp_path: Path) -> None:
+    process = started(tmp_path, at_least=3)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "The same command plays the rest" in err
+    assert json.loads(out)["status"] == "interrupted"
+    kept = len(list((tmp_path / "out" / "cache").glob("episodes/*/*.json")))
+    assert 3 <= kept < 40
+    run = next((tmp_path / "out" / "evaluations").iterdir())
+    assert json.loads((run / "execution_log.json").read_text())["status"] == "interrupted"
+    result = json.loads(daf(*LONG).stdout)
+    assert sum(e["cached"] for e in result["episodes"]) == kept
+    assert len(result["episodes"]) == 40
+
+
+def test_after_sigkill_the_same_command_plays_only_what_is_missing(daf: Run, tmp_path: Path) -> None:
+    process = started(tmp_path, at_least=5)
+    process.kill()
+    process.communicate(timeout=60)
+    kept = len(list((tmp_path / "out" / "cache").glob("episodes/*/*.json")))
+    result = json.loads(daf(*LONG).stdout)
+    assert sum(e["cached"] for e in result["episodes"]) >= kept >= 5
+    assert {e["status"] for e in result["episodes"]} == {"ok"}
+
+
+def test_runs_are_listed_shown_queried_exported_and_cleaned(daf: Run, tmp_path: Path) -> None:
+    run = json.loads(daf("evaluate", "-p", "noop", "-p", "random", "-m", SMALLEST, "-e", "2", "--json").stdout)
+    listed = json.loads(daf("runs", "--json").stdout)["runs"]
+    assert [r["run_id"] for r in listed] == [run["run_id"]]
+    assert run["run_id"] in daf("runs", "list").stdout
+    shown = daf("runs", "show", "latest").stdout
+    assert "noop" in shown
+    rows = json.loads(daf("runs", "show", "latest", "--sql", "select count(*) as n from episodes", "--json").stdout)[
+        "rows"
+    ]
+    assert rows == [{"n": 4}]
+    archive = tmp_path / "mine.tar.gz"
+    daf("runs", "export", run["run_id"], "--to", str(archive))
+    assert archive.stat().st_size > 0
+    assert "1 runs would be deleted" in daf("runs", "clean", "--older-than", "0d", "--dry-run").stdout
+    assert Path(run["run_dir"]).is_dir()
+    daf("runs", "clean", "--cache", "--yes")
+    assert len(list((Path(run["run_dir"]) / "records").iterdir())) == 4
+    daf("runs", "clean", "--older-than", "0d", "--yes")
+    assert not Path(run["run_dir"]).exists()
+    assert "No runs yet" in daf("runs").stdout
+
+
+def test_missions_and_policies_are_listed_and_described(daf: Run) -> None:
+    missions = json.loads(daf("missions", "--evals", "--json").stdout)["missions"]
+    assert next(m for m in missions if m["name"] == "diagnostic_memory")["problem"]
+    assert "cannot run" in daf("missions", "--evals").stdout
+    assert "no_clips" in daf("missions", "--variants").stdout
+    arena = json.loads(daf("missions", "arena,cogs=3", "--json").stdout)["missions"][0]
+    assert (arena["agents"], arena["problem"]) == (3, None)
+    assert "starter" in daf("policies").stdout
+    lstm = json.loads(daf("policies", "lstm", "--json").stdout)["policy"]
+    assert lstm["network"] is True
+
+
+def test_quickstart_ranks_starter_first_and_has_nothing_left_to_do_the_second_time(daf: Run) -> None:
+    first = json.loads(daf("quickstart", "--json").stdout)
+    assert first["ranking"][0]["policy"] == "starter"
+    assert any(pair["verdict"] == "better" and pair["mission"] is None for pair in first["pairs"])
+    assert {e["status"] for e in first["episodes"]} == {"ok"}
+    assert len({e["mission"] for e in first["episodes"]}) == 2
+    assert len([e for e in first["episodes"] if e["replay"]]) == 2
+    second = json.loads(daf("quickstart", "--json").stdout)
+    assert all(e["cached"] for e in second["episodes"])
+    assert second["ranking"] == first["ranking"]
