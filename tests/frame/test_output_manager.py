@@ -221,6 +221,12 @@ def test_resuming_goes_on_in_the_same_folder_and_keeps_the_history(tmp_path: Pat
     assert folder == tmp_path / "training" / first.session_id
     assert (log["status"], log["title"]) == ("completed", "try again")
     assert [(past["status"], past["error"]) for past in log["previous"]] == [("failed", "ValueError: power cut")]
+    third = OutputManager(tmp_path)
+    third.resume("latest", "training")
+    with third.operation("training", title="once more") as folder:
+        pass
+    log = read(folder / "execution_log.json")
+    assert [past["title"] for past in log["previous"]] == ["try", "try again"]
 
 
 def test_a_running_run_cannot_be_resumed(tmp_path: Path) -> None:
