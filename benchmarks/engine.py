@@ -3,6 +3,7 @@
 Upstream's `run_multi_episode_rollout` and DAF's fastest engine for the policy play the same episodes in turn,
 `--rounds` times; set-up of each episode counts, imports don't. Where the policy follows from its seed, results must be
 equal, episode by episode; where upstream draws unseeded (random, lstm), DAF's are played twice and must repeat.
+Processor time is measured, so that other work on the machine matters less.
 
     python benchmarks/engine.py
     python benchmarks/engine.py --policies noop lstm --missions arena --episodes 1 --ours 8 --rounds 2
@@ -11,7 +12,7 @@ equal, episode by episode; where upstream draws unseeded (random, lstm), DAF's a
 import argparse
 import random
 import sys
-from time import perf_counter
+from time import process_time
 
 from daf.game import compat
 
@@ -144,11 +145,11 @@ def main():
             play_ours(env, teams, 1)  # imports and caches
             theirs_best = ours_best = 0.0
             for _ in range(options.rounds):
-                started = perf_counter()
+                started = process_time()
                 theirs = play_upstream(env, teams, options.episodes)
-                between = perf_counter()
+                between = process_time()
                 ours = play_ours(env, teams, ours_count)
-                ended = perf_counter()
+                ended = process_time()
                 agents = env.game.num_agents
                 theirs_best = max(theirs_best, agents * sum(steps for _, steps, _ in theirs) / (between - started))
                 ours_best = max(ours_best, agents * sum(steps for _, steps, _ in ours) / (ended - between))
