@@ -37,11 +37,11 @@ export UV_PYTHON_DOWNLOADS=never
 case "${1:-}" in
     base)
         export UV_PROJECT_ENVIRONMENT=.venv
-        $uv sync --quiet --frozen --python "$python" --no-default-groups
+        $uv sync --quiet --frozen --compile-bytecode --python "$python" --no-default-groups
         ;;
     full)
         export UV_PROJECT_ENVIRONMENT=.venv-full
-        $uv sync --quiet --frozen --python "$python" --all-extras --all-groups
+        $uv sync --quiet --frozen --compile-bytecode --python "$python" --all-extras --all-groups
         ;;
     check)
         $uv lock --quiet --check --python "$python"

@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
 from daf.errors import UsageError
@@ -61,19 +64,18 @@ class RunRow:
 def build_tables(folder: Path, run: RunRow, result: RunResult, replays: Mapping[str, str] | None = None) -> Path:
     """Write `episodes.duckdb` and a Parquet file per table into `folder`. replays: file name by record key."""
     import duckdb
-    import pandas as pd
 
-    frames = {name: pd.DataFrame(rows) for name, rows in _rows(run, result, replays or {}).items()}
+    rows = _rows(run, result, replays or {})
     with writing(folder / DATABASE) as path:
         connection = duckdb.connect(str(path))
         try:
             for name, columns in _COLUMNS.items():
-                frame = frames[name] if len(frames[name]) else pd.DataFrame(columns=[c.split()[0] for c in columns])
-                connection.register("rows", frame)
                 connection.execute(f"create table {name} ({', '.join(columns)})")
-                names = ", ".join(column.split()[0] for column in columns)
-                connection.execute(f"insert into {name} select {names} from rows")
-                connection.unregister("rows")
+                if rows[name]:
+                    names = [column.split()[0] for column in columns]
+                    connection.register("rows", {column: _column(rows[name], column) for column in names})
+                    connection.execute(f"insert into {name} select {', '.join(names)} from rows")
+                    connection.unregister("rows")
                 with writing(folder / f"{name}.parquet") as parquet:
                     connection.execute(f"copy {name} to '{_quoted(parquet)}' (format parquet)")
             connection.execute(_VIEWS)
@@ -119,6 +121,13 @@ _COLUMNS: dict[str, list[str]] = {
         "run_id varchar", "episode integer", "metric varchar", "value double", "time_average double",
     ],
 }  # fmt: skip
+
+
+def _column(rows: Sequence[Mapping[str, Any]], name: str) -> NDArray[np.object_]:
+    """One column of `rows`, as DuckDB reads it; None becomes null."""
+    values = np.empty(len(rows), dtype=object)
+    values[:] = [row.get(name) for row in rows]
+    return values
 
 
 def _rows(run: RunRow, result: RunResult, replays: Mapping[str, str]) -> dict[str, list[dict[str, Any]]]:
