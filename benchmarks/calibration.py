@@ -8,12 +8,11 @@ The same rewards go to rliable (unpaired bootstrap percentiles, as its examples 
 """
 
 import argparse
-import contextlib
 import hashlib
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import Path
@@ -21,6 +20,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from reward_shapes import MEANS, SHAPES, SPREADS, draw, play
+from rivals import (
+    ALPHA,
+    rliable_difference,
+    rliable_errors,
+    rliable_mean,
+    student,
+    welch,
+    welch_every_look,
+    welch_interval,
+)
 
 from daf.stats.bootstrap import interval
 from daf.stats.effect import improvement
@@ -30,7 +39,6 @@ from daf.stats.permutation import sign_flip
 from daf.stats.sequential import standings
 from daf.stats.verdicts import compare_pairs
 
-ALPHA = 0.05
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "calibration.md"
 Array = NDArray[np.float64]
 
@@ -131,9 +139,6 @@ def render(page: Page, seed: int, quick: bool) -> str:
     return "\n\n".join(["\n".join(head), *page.sections]) + "\n"
 
 
-# ------------------------------------------------------------------------------------------------ equal policies
-
-
 def family_wise_error(page: Page, size: Size, rng: np.random.Generator) -> None:
     """Equal policies: how often is any pair of a family called different?"""
     n, most = 30, 60
@@ -151,9 +156,9 @@ def family_wise_error(page: Page, size: Size, rng: np.random.Generator) -> None:
                     [max_t(d, resamples=999, seed=i).overall.min() <= ALPHA for i, d in enumerate(apart[:, :, :n])]
                 ),
                 "e-process, every look": _e_errors(apart),
-                "Welch": _welch(scores[:, :, :n]).min(axis=1) <= ALPHA,
-                "Welch, every look": _welch_every_look(scores, 5),
-                "rliable": _rliable_errors(
+                "Welch": welch(scores[:, :, :n]).min(axis=1) <= ALPHA,
+                "Welch, every look": welch_every_look(scores, 5),
+                "rliable": rliable_errors(
                     scores[: 4 * size.slow_samples // policies**2 if policies < 10 else 0, :, :n]
                 ),
             }
@@ -229,9 +234,6 @@ def verdict_error(page: Page, size: Size, rng: np.random.Generator) -> None:
     )
 
 
-# ------------------------------------------------------------------------------------------------------ coverage
-
-
 def paired_coverage(page: Page, size: Size, rng: np.random.Generator) -> None:
     """Intervals of the difference of two policies that differ by a shift."""
     rows = []
@@ -253,9 +255,9 @@ def paired_coverage(page: Page, size: Size, rng: np.random.Generator) -> None:
                     f"{shape}, n = {n}",
                     _coverage(ours),
                     _coverage(stratified, width=False),
-                    _coverage(_covered(_student(d), truth)),
-                    _coverage(_covered(_welch_interval(scores), truth)),
-                    _coverage(_rliable_difference(scores[: size.slow_samples if n == 20 else 0], truth)),
+                    _coverage(_covered(student(d), truth)),
+                    _coverage(_covered(welch_interval(scores), truth)),
+                    _coverage(_covered(rliable_difference(scores[: size.slow_samples if n == 20 else 0]), truth)),
                 ]
             )
     page.promise(
@@ -293,7 +295,7 @@ def skewed_differences(page: Page, size: Size, rng: np.random.Generator) -> None
                 [
                     f"{label}, n = {n}",
                     _coverage(_covered(_inverted(d, None, size.resamples), truth), width=False),
-                    _coverage(_covered(_student(d), truth), width=False),
+                    _coverage(_covered(student(d), truth), width=False),
                     _coverage(_covered(_bootstrapped(d, "studentized"), truth), width=False),
                     _coverage(_covered(_bootstrapped(d, "bca"), truth), width=False),
                 ]
@@ -328,8 +330,10 @@ def single_means(page: Page, size: Size, rng: np.random.Generator) -> None:
                     _coverage(_covered(studentized, truth), width=False),
                     _coverage(_covered(corrected, truth), width=False),
                     _coverage(_covered(_bootstrapped(scores, "percentile"), truth), width=False),
-                    _coverage(_covered(_student(scores), truth), width=False),
-                    _coverage(_rliable_mean(scores[: size.slow_samples if n == 20 else 0], truth), width=False),
+                    _coverage(_covered(student(scores), truth), width=False),
+                    _coverage(
+                        _covered(rliable_mean(scores[: size.slow_samples if n == 20 else 0]), truth), width=False
+                    ),
                 ]
             )
     slack = 0.0 if size is FULL else 3 * math.sqrt(0.95 * 0.05 / size.samples)
@@ -359,7 +363,7 @@ def other_intervals(page: Page, size: Size, rng: np.random.Generator) -> None:
         fortunes = symmetry(d)
         missed = (np.maximum(fortunes.above, fortunes.below) >= 2 / ALPHA).any(axis=1)
         low, high = symmetry_interval(d[:40])
-        wider = float((high - low).mean() / np.subtract(*_student(d[:40])[::-1]).mean())
+        wider = float((high - low).mean() / np.subtract(*student(d[:40])[::-1]).mean())
         ties = float(np.mean(d == 0))
         chance = improvement(d)
         covered = (chance.low <= 0.5) & (chance.high >= 0.5)
@@ -377,9 +381,6 @@ def other_intervals(page: Page, size: Size, rng: np.random.Generator) -> None:
         ["", "confidence sequence", "its width, of Student's", "probability of improvement", "ties"],
         rows,
     )
-
-
-# -------------------------------------------------------------------------------------------------- what it saves
 
 
 def episodes_saved(page: Page, size: Size, rng: np.random.Generator) -> None:
@@ -480,9 +481,6 @@ def speed(page: Page, size: Size, rng: np.random.Generator) -> None:
     print(f"        max-T: {min(times):.2f} s of processor time", file=sys.stderr)
 
 
-# ------------------------------------------------------------------------------------------------------- helpers
-
-
 def _pairs(scores: Array) -> Array:
     """(families, policies, n) → (families, pairs, n)."""
     return np.stack([scores[:, a] - scores[:, b] for a, b in combinations(range(scores.shape[1]), 2)], axis=1)
@@ -506,24 +504,6 @@ def _e_errors(apart: Array) -> Array:
     return (least >= 1 / ALPHA).any(axis=1)
 
 
-def _welch(scores: Array) -> Array:
-    """(families, pairs) p values."""
-    from scipy.stats import ttest_ind
-
-    pairs = combinations(range(scores.shape[1]), 2)
-    with np.errstate(all="ignore"):
-        p = [ttest_ind(scores[:, a], scores[:, b], axis=-1, equal_var=False).pvalue for a, b in pairs]
-    return np.nan_to_num(np.stack(p, axis=1), nan=1.0)
-
-
-def _welch_every_look(scores: Array, first: int) -> Array:
-    some = scores[:200]
-    found = np.zeros(len(some), dtype=bool)
-    for n in range(first, scores.shape[-1] + 1):
-        found |= _welch(some[:, :, :n]).min(axis=1) <= ALPHA
-    return found
-
-
 def _inverted(d: Array, strata: NDArray[np.int64] | None, resamples: int) -> tuple[Array, Array]:
     lows, highs = [], []
     for seed, part in enumerate(np.array_split(d, 40)):
@@ -540,21 +520,6 @@ def _bootstrapped(scores: Array, method: str) -> tuple[Array, Array]:
         lows.append(found.low)
         highs.append(found.high)
     return np.concatenate(lows), np.concatenate(highs)
-
-
-def _student(d: Array) -> tuple[Array, Array]:
-    from scipy.stats import t
-
-    n = d.shape[-1]
-    reach = t.ppf(1 - ALPHA / 2, n - 1) * d.std(axis=-1, ddof=1) / math.sqrt(n)
-    return d.mean(axis=-1) - reach, d.mean(axis=-1) + reach
-
-
-def _welch_interval(scores: Array) -> tuple[Array, Array]:
-    from scipy.stats import ttest_ind
-
-    found = ttest_ind(scores[:, 0], scores[:, 1], axis=-1, equal_var=False).confidence_interval(1 - ALPHA)
-    return np.asarray(found.low), np.asarray(found.high)
 
 
 def _covered(bounds: tuple[Array, Array], truth: float) -> tuple[Array, float]:
@@ -613,63 +578,6 @@ def _coverage(found: tuple[Array, float], *, width: bool = True) -> str:
     if not covered.size:
         return "–"
     return f"{covered.mean():.1%}" + (f", {wide:.2f}" if width else "")
-
-
-# ------------------------------------------------------------------------------------------------------- rliable
-
-
-@contextlib.contextmanager
-def _pandas_as_arch_expects_it() -> Iterator[None]:
-    """rliable needs `arch`, whose decorators call a private function of pandas by its signature before pandas 3."""
-    from pandas.util import _decorators
-
-    new = _decorators.deprecate_kwarg
-
-    def old(*arguments: object, **options: object) -> object:
-        before_pandas_3 = isinstance(arguments[0], str)
-        return new(FutureWarning, *arguments, **options) if before_pandas_3 else new(*arguments, **options)
-
-    _decorators.deprecate_kwarg = old
-    try:
-        yield
-    finally:
-        _decorators.deprecate_kwarg = new
-
-
-def _rliable_bounds(scores: object, statistic: Callable[..., Array]) -> Array:
-    with _pandas_as_arch_expects_it():
-        from rliable import library
-    _, bounds = library.get_interval_estimates({"x": scores}, statistic, reps=1000)
-    return np.asarray(bounds["x"])
-
-
-def _difference(a: Array, b: Array) -> Array:
-    return np.array([a.mean() - b.mean()])
-
-
-def _rliable_errors(scores: Array) -> Array:
-    """Whether any pair's interval leaves out 0; rliable draws from numpy's global generator, whatever its seed."""
-    np.random.seed(0)
-    errors = []
-    for family in scores:
-        wrong = False
-        for a, b in combinations(range(len(family)), 2):
-            low, high = _rliable_bounds([family[a][:, None], family[b][:, None]], _difference)[:, 0]
-            wrong |= bool(low > 0 or high < 0)
-        errors.append(wrong)
-    return np.array(errors)
-
-
-def _rliable_difference(scores: Array, truth: float) -> tuple[Array, float]:
-    np.random.seed(0)
-    bounds = [_rliable_bounds([pair[0][:, None], pair[1][:, None]], _difference)[:, 0] for pair in scores]
-    return _covered((np.array([b[0] for b in bounds]), np.array([b[1] for b in bounds])), truth)
-
-
-def _rliable_mean(scores: Array, truth: float) -> tuple[Array, float]:
-    np.random.seed(0)
-    bounds = [_rliable_bounds(sample[:, None], lambda x: np.array([x.mean()]))[:, 0] for sample in scores]
-    return _covered((np.array([b[0] for b in bounds]), np.array([b[1] for b in bounds])), truth)
 
 
 if __name__ == "__main__":

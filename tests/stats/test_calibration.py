@@ -1,6 +1,7 @@
 import calibration
 import numpy as np
 import pytest
+import rivals
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def test_a_broken_promise_is_shown_and_ends_the_script_with_one(monkeypatch, cap
 
 def test_a_rule_that_peeks_is_caught_by_the_same_simulation():
     scores = calibration.play("normal", np.random.default_rng(0), 300, 2, 60, shared=0.0)
-    peeking = calibration._welch_every_look(scores, 5)
+    peeking = rivals.welch_every_look(scores, 5)
     assert peeking.mean() > calibration.ALPHA + 3 * calibration._error(300)
 
 
