@@ -11,6 +11,7 @@ from rich.markup import escape
 from daf.errors import ConfigError, Interrupted, UsageError, unknown
 
 if TYPE_CHECKING:
+    from daf.config import DAFConfig
     from daf.evaluation import Evaluation, Settings
     from daf.output_manager import OutputManager
 
@@ -27,7 +28,7 @@ EpisodesOption = Annotated[int, typer.Option("--episodes", "-e", help="Episodes 
 MaxStepsOption = Annotated[int | None, typer.Option("--max-steps", help="Step limit for every mission.")]
 GameOption = Annotated[str, typer.Option("--game", help="CoGames game: cogs_vs_clips or overcogged.")]
 EngineOption = Annotated[str, typer.Option("--engine", help="How episodes are played; auto takes the fastest proven.")]
-DeviceOption = Annotated[str, typer.Option("--device", help="Where networks compute: cpu, cuda, cuda:0, mps.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="Where networks compute: cpu, cuda, cuda:1, mps, auto.")]
 EnforceOption = Annotated[
     int | None, typer.Option("--enforce-timeouts", metavar="MS", help="Replace steps slower than MS by noop.")
 ]
@@ -112,8 +113,10 @@ def from_file(context: typer.Context, path: Path | None, values: dict[str, Any])
     return values | {name: value for name, value in filed.items() if not given(context, name)}
 
 
-def open_output(output_dir: Path | None, *, verbose: bool = False, quiet: bool = False) -> "OutputManager":
-    """The output folder as the DAF_ variables and the flags say."""
+def open_output(
+    output_dir: Path | None, *, verbose: bool = False, quiet: bool = False
+) -> "tuple[OutputManager, DAFConfig]":
+    """The output folder as the DAF_ variables and the flags say, and what else they say."""
     from daf.config import load_config_from_environment
     from daf.output_manager import OutputManager
 
@@ -121,7 +124,8 @@ def open_output(output_dir: Path | None, *, verbose: bool = False, quiet: bool =
     changes: dict[str, Any] = {"verbose": verbose and not quiet}
     if output_dir is not None:
         changes["output_dir"] = output_dir
-    return OutputManager.from_config(config.replace(**changes))
+    config = config.replace(**changes)
+    return OutputManager.from_config(config), config
 
 
 def command(context: typer.Context, options: dict[str, Any], *, operation: str) -> None:
@@ -144,14 +148,18 @@ def command(context: typer.Context, options: dict[str, Any], *, operation: str) 
         raise UsageError(f"--alpha {values['alpha']:g} is outside 0 to 1.")
     if values["margin"] is not None and not values["margin"] > 0:
         raise UsageError(f"--practical-difference {values['margin']:g} is not above 0.")
+    output, config = open_output(values["output_dir"], verbose=values["verbose"], quiet=values["quiet"])
+    if values["jobs"] == "auto" and "max_parallel_jobs" in config.model_fields_set:
+        values["jobs"] = config.parallel_jobs()
     settings = Settings(
+        gpu_allowed=config.enable_gpu,
+        gpu_memory_fraction=config.gpu_memory_fraction,
         series=series_request(values.get("series"), values.get("series_stats")),
         slow_step_ms=values["enforce_timeouts"] or SLOW_STEP_MS,
         use_cache=not values["no_cache"],
         report=not values["no_report"],
         **{name: values[name] for name in _SETTINGS},
     )
-    output = open_output(values["output_dir"], verbose=values["verbose"], quiet=values["quiet"])
     evaluation = run_and_show(
         policies,
         missions,

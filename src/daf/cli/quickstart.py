@@ -8,8 +8,8 @@ from daf.cli.options import JobsOption, JsonOption, OutputDirOption, QuietOption
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 POLICIES = ["starter", "random", "noop"]
-MISSIONS = ["arena", "tutorial.aligner"]
-EPISODES = 10
+MISSIONS = ["arena", "machina_1,max_steps=1000"]
+EPISODES = 12
 
 
 @app.command()
@@ -27,12 +27,13 @@ def quickstart(
     """
     from daf.evaluation import Settings
 
+    output, _ = playing.open_output(output_dir, verbose=verbose, quiet=quiet)
     evaluation = playing.run_and_show(
         POLICIES,
         MISSIONS,
         [],
         settings=Settings(episodes=EPISODES, jobs=jobs, save_replays="best"),
-        output=playing.open_output(output_dir, verbose=verbose, quiet=quiet),
+        output=output,
         operation="evaluations",
         title="quickstart: " + ", ".join(POLICIES),
         as_json=as_json,

@@ -18,6 +18,7 @@ from daf.episodes.plan import Plan, PlannedEpisode
 from daf.episodes.record import EpisodeFailure, EpisodeRecord, from_played
 from daf.episodes.spec import EpisodeSpec
 from daf.errors import DAFError, EpisodeError, PolicyError
+from daf.game.device import limit_gpu_memory
 from daf.game.missions import check_runs, load_config
 from daf.game.policies import Policy
 from daf.game.rollout import Game, Play, Played, check_policy, play
@@ -40,6 +41,7 @@ class EpisodeTask:
     config: Path
     engine: str
     replay: bool
+    gpu_memory_fraction: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +78,15 @@ def run_plan(
     engine: str = "auto",
     episode_timeout: float | None = None,
     max_failures: int | None = None,
+    gpu_memory_fraction: float = 1.0,
     on_record: Progress | None = None,
 ) -> RunResult:
     """Play what `plan` needs and `cache` lacks.
 
-    episode_timeout: seconds, for executors that can end a task. max_failures: stop playing once so many
-    episodes failed. on_record: called with each record as it is read or finished. Raises `PolicyError` or
-    `MissionError` before playing, where a policy or mission can't be set up.
+    episode_timeout: seconds, for executors that can end a task. max_failures: stop playing once so many episodes
+    failed. gpu_memory_fraction: share of a GPU's memory that one worker may take. on_record: called with each record
+    as it is read or finished. Raises `PolicyError` or `MissionError` before playing, where a policy or mission can't
+    be set up.
     """
     cache.check_writable()
     found: dict[int, EpisodeRecord] = {}
@@ -103,7 +107,10 @@ def run_plan(
         logger.info("%d of %d episodes are missing", len(missing), len(plan.episodes))
         _check([plan.episodes[position] for position in missing], plan, executor, cache)
     stopped = None
-    tasks = [_task(plan.episodes[position].spec, cache, engine) for position in missing]
+    tasks = [
+        replace(_task(plan.episodes[position].spec, cache, engine), gpu_memory_fraction=gpu_memory_fraction)
+        for position in missing
+    ]
     failures = 0
     for done in executor.run(play_task, tasks, timeout=episode_timeout):
         spec = tasks[done.position].spec
@@ -162,6 +169,7 @@ def record_replays(
 def play_task(task: EpisodeTask) -> Played:
     """In a worker: play one episode."""
     spec = task.spec
+    limit_gpu_memory(spec.device, task.gpu_memory_fraction)
     return play(
         Play(
             game=_game(task.config),

@@ -20,6 +20,7 @@ from daf.evaluation.keeping import keep, write
 from daf.evaluation.result import Evaluation
 from daf.evaluation.settings import SAVE_REPLAYS, Settings, settings_data
 from daf.game import missions as game_missions
+from daf.game.device import resolve_device
 from daf.game.rollout import ENGINES
 
 if TYPE_CHECKING:
@@ -111,17 +112,19 @@ def _prepare(
     found = game_missions.resolve(missions, game=chosen.game)
     if chosen.max_steps is not None:
         found = [game_missions.with_max_steps(mission, chosen.max_steps) for mission in found]
+    networks = any(policy.network for team in contenders for policy in team.policies)
+    device = resolve_device(chosen.device, gpu_allowed=chosen.gpu_allowed) if networks else "cpu"
     plan = plan_episodes(
         found,
         contenders,
         episodes=chosen.episodes,
         seed=chosen.seed,
-        device=chosen.device,
+        device=device,
         action_timeout_ms=chosen.enforce_timeouts,
         slow_step_ms=chosen.slow_step_ms,
         series=chosen.series,
     )
-    return _Prepared(plan, cache, any(policy.network for team in contenders for policy in team.policies))
+    return _Prepared(plan, cache, networks)
 
 
 def _play(
@@ -140,6 +143,7 @@ def _play(
             engine=chosen.engine,
             episode_timeout=timeout,
             max_failures=chosen.max_failures,
+            gpu_memory_fraction=chosen.gpu_memory_fraction,
             on_record=on_record,
         )
         wanted = _chosen(result, chosen.save_replays)

@@ -21,6 +21,8 @@ class Settings:
     game: str = game_missions.DEFAULT_GAME
     engine: str = "auto"
     device: str = "cpu"
+    gpu_allowed: bool = True
+    gpu_memory_fraction: float = 0.8
     enforce_timeouts: int | None = None
     slow_step_ms: float = SLOW_STEP_MS
     episode_timeout: float | None = None

@@ -1,0 +1,48 @@
+"""Where networks compute: the device that was asked for, made sure of before anything is played."""
+
+import functools
+
+from daf.errors import UsageError
+
+KINDS = ("auto", "cpu", "cuda", "cuda:N", "mps")
+
+
+def resolve_device(name: str, *, gpu_allowed: bool = True) -> str:
+    """The device that `name` means, or an error where it is not there: "cpu", "cuda:0", "mps".
+
+    name: one of `KINDS`; "auto" is a GPU where there is one and it is allowed. Imports torch for anything but "cpu".
+    Raises `UsageError`.
+    """
+    if name == "cpu":
+        return name
+    head, _, number = name.partition(":")
+    if head not in ("auto", "cuda", "mps") or (number and not (head == "cuda" and number.isdigit())):
+        raise UsageError(f'no device "{name}". Known: {", ".join(KINDS)}.')
+    if not gpu_allowed:
+        if head == "auto":
+            return "cpu"
+        raise UsageError(f"--device {name} is a GPU, and the configuration says enable_gpu: false.")
+    import torch
+
+    devices = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    metal = torch.backends.mps.is_available()
+    if head == "auto":
+        return "cuda:0" if devices else "mps" if metal else "cpu"
+    if head == "mps":
+        if not metal:
+            raise UsageError("--device mps is not here: torch finds no Apple GPU. Leave it out, or take cpu.")
+        return name
+    wanted = int(number or 0)
+    if wanted >= devices:
+        there = f"{devices} CUDA devices" if devices else "no CUDA device"
+        raise UsageError(f"--device {name} is not here: torch finds {there}. Leave it out, or take cpu.")
+    return f"cuda:{wanted}"
+
+
+@functools.cache
+def limit_gpu_memory(device: str, fraction: float) -> None:
+    """Let this process take at most `fraction` of the memory of `device`; once, before it is used."""
+    if device.startswith("cuda"):
+        import torch
+
+        torch.cuda.set_per_process_memory_fraction(fraction, torch.device(device))
