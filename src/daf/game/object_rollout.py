@@ -16,22 +16,18 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
-from time import perf_counter_ns
 from typing import Any
 
 from mettagrid.config.mettagrid_config import MettaGridConfig
 from mettagrid.policy.policy import AgentPolicy, MultiAgentPolicy
 from mettagrid.simulator.interface import SimulatorEventHandler
 from mettagrid.simulator.monologue_projection import compute_monologue_transcript_update
-from mettagrid.types import Action
 
-from daf.game.observations import Frame, Observation
+from daf.game.observations import Frame
 from daf.game.outcome import SLOW_STEP_MS, Latencies, Outcome
 from daf.game.simulation import Converted, Simulation, convert
+from daf.game.team_steps import Step, Team
 from daf.game.time_averages import TimeAverages
-
-Step = tuple[int, Action, int, dict[str, Any]]
-"""Agent, what it wants to do, the nanoseconds it took to say so, and what it had to tell (never shared)."""
 
 
 def play_object(
@@ -70,7 +66,7 @@ def play_object(
         while not episode.done:
             gc.disable()  # a full collection takes as long as hundreds of steps; it waits for the end of a step
             frame = episode.look()
-            episode.advance([step for team in episode.teams for step in team.steps(episode, frame)])
+            episode.advance([step for team in episode.teams for step in team.steps(frame, episode.visible_talk)])
             if collecting:
                 gc.enable()
                 _ = []  # an allocation, so that a collection that is due happens here
@@ -88,53 +84,6 @@ def unsupported(policy: MultiAgentPolicy) -> str | None:
     """
     reason = getattr(policy, "reference_only", None)
     return str(reason) if reason else None
-
-
-class Team:
-    """The agents of one episode that one policy plays."""
-
-    def __init__(self, policy: int, agents: Sequence[tuple[int, AgentPolicy]]) -> None:
-        """policy: index of the policy. agents: (agent, its handle) in agent order."""
-        self.policy = policy
-        self.agents = tuple(agents)
-        first = agents[0][1]
-        own = "can_step_group" in getattr(first, "__dict__", {})
-        self._may_group = own or type(first).can_step_group is not AgentPolicy.can_step_group
-
-    def steps(self, episode: Episode, frame: Frame) -> list[Step]:
-        """Ask every agent of the team for its action."""
-        if self._may_group and self.agents[0][1].can_step_group([handle for _, handle in self.agents]):
-            return self._step_group(episode, frame)
-        talk = episode.visible_talk
-        steps: list[Step] = []
-        for agent, handle in self.agents:
-            start = perf_counter_ns()
-            action = handle.step(Observation(agent, frame, talk(agent)))
-            elapsed = perf_counter_ns() - start
-            infos = handle.infos
-            steps.append((agent, action, elapsed, dict(infos) if infos else {}))
-        return steps
-
-    def _step_group(self, episode: Episode, frame: Frame) -> list[Step]:
-        handles = [handle for _, handle in self.agents]
-        ids = [agent for agent, _ in self.agents]
-        for handle in handles:
-            if hasattr(handle, "_infos"):
-                handle._infos = {}
-        observations = [(agent, Observation(agent, frame, episode.visible_talk(agent))) for agent in ids]
-        start = perf_counter_ns()
-        actions = handles[0].step_group(list(observations))
-        elapsed = perf_counter_ns() - start
-        if len(actions) != len(ids):
-            raise ValueError(f"step_group returned {len(actions)} actions for {len(ids)} agents")
-        told = getattr(handles[0], "group_step_infos", None)
-        if callable(told):
-            infos = list(told(ids))
-            if len(infos) != len(ids):
-                raise ValueError(f"group_step_infos returned {len(infos)} infos for {len(ids)} agents")
-        else:
-            infos = [dict(handle.infos) if handle.infos else {} for handle in handles]
-        return [(agent, action, elapsed, info) for agent, action, info in zip(ids, actions, infos, strict=True)]
 
 
 class Episode:
