@@ -31,7 +31,7 @@ from rivals import (
     welch_interval,
 )
 
-from daf.stats.bootstrap import interval
+from daf.stats.bootstrap import Method, interval
 from daf.stats.effect import improvement
 from daf.stats.eprocess import symmetry, symmetry_interval
 from daf.stats.multiple import holm, max_t
@@ -513,10 +513,10 @@ def _inverted(d: Array, strata: NDArray[np.int64] | None, resamples: int) -> tup
     return np.concatenate(lows), np.concatenate(highs)
 
 
-def _bootstrapped(scores: Array, method: str) -> tuple[Array, Array]:
+def _bootstrapped(scores: Array, method: Method) -> tuple[Array, Array]:
     lows, highs = [], []
     for seed, part in enumerate(np.array_split(scores, 20)):
-        found = interval(part, method=method, resamples=1000, seed=seed)  # type: ignore[arg-type]
+        found = interval(part, method=method, resamples=1000, seed=seed)
         lows.append(found.low)
         highs.append(found.high)
     return np.concatenate(lows), np.concatenate(highs)

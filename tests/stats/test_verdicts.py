@@ -112,6 +112,15 @@ def test_a_verdict_is_plain_json():
             json.dumps(asdict(found), allow_nan=False)
 
 
+def test_a_family_too_large_for_its_sign_patterns_says_so_and_blames_no_lack_of_episodes(monkeypatch):
+    monkeypatch.setattr("daf.stats.verdicts.MOST_PATTERNS", 300)
+    scores = np.random.default_rng(11).normal(size=(5, 80)) + np.arange(5.0)[:, None]
+    found = compare_pairs(list("ABCDE"), scores, np.repeat([0, 1], 40), ["x", "y"], resamples=300)
+    mission = found[-1]
+    assert mission.verdict == "undecided"
+    assert "30 comparisons are more than 300 sign patterns can decide" in mission.sentence
+
+
 def test_ties_are_a_caveat_in_the_sentence():
     scores = np.stack([np.array([0.0] * 16 + [1.0, -1.0, 2.0, 1.0]), np.zeros(20)])
     found = compare_pairs(["A", "B"], scores, np.zeros(20, dtype=int), ["arena"])[0]

@@ -25,7 +25,7 @@ from daf.errors import DataError
 from daf.stats.arrays import FloatArray, IntArray, check_alpha, check_names, check_resamples, differences, finite
 from daf.stats.effect import check_margin, d_z, equivalence, improvement
 from daf.stats.multiple import holm
-from daf.stats.permutation import SignFlipResult, sign_flip
+from daf.stats.permutation import SignFlipResult, sign_flip, smallest_p
 from daf.stats.sentences import labels, pair_sentence
 from daf.stats.shapes import caveat_for_differences
 
@@ -124,8 +124,13 @@ def compare_pairs(
     patterns = max(resamples, min(MOST_PATTERNS, math.ceil(4 / (alpha * shares.min()))))
     tests = [_test(apart, groups, scope, alpha, patterns, seed) for scope in tested]
     adjusted = holm(np.concatenate([test.p for test in tests]), shares).reshape(len(tested), -1)
-    least = holm(np.concatenate([np.full(len(pairs), test.smallest_p) for test in tests]), shares)
-    least = least.reshape(len(tested), -1)
+    by_blocks = [smallest_p(_columns(groups, scope).size) for scope in tested]
+    least = holm(np.repeat(by_blocks, len(pairs)), shares).reshape(len(tested), -1)
+    resolved = holm(np.repeat([test.smallest_p for test in tests], len(pairs)), shares).reshape(len(tested), -1)
+    too_coarse = (
+        f"{shares.size:,} comparisons are more than {patterns:,} sign patterns can decide: compare fewer policies or "
+        "missions at once."
+    )
     equal: FloatArray | None = None
     if margin is not None:
         raw = [_equivalence(apart, groups, scope, margin, patterns, seed) for scope in tested]
@@ -164,7 +169,7 @@ def compare_pairs(
                     verdict=_verdict(
                         d, tests[at].difference[pair], adjusted[at, pair], least[at, pair], p_equal, alpha
                     ),
-                    caveat=caveat_for_differences(d),
+                    caveat=too_coarse if resolved[at, pair] > alpha >= least[at, pair] else caveat_for_differences(d),
                     alpha=alpha,
                     margin=margin,
                     unit=unit,
