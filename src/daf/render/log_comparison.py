@@ -69,7 +69,7 @@ def compare_heatmap_figure(logs: Sequence[LogTables], names: Sequence[str]) -> "
         image = canvas_panel(axes, log, canvas, norm)
         axes.set_title(f"{name}: {len(log.visits):,} cells of {len(log.maps)} maps")
     if image is not None:
-        bar = figure.colorbar(image, ax=list(panels), shrink=0.8, pad=0.015)
+        bar = figure.colorbar(image, ax=list(panels), shrink=0.8, pad=0.015, panchor=False)
         bar.set_label("visits (records), log scale")
         bar.outline.set_visible(False)
     figure.suptitle(f"Where the agents went: {' and '.join(names)}", fontsize=11.5, x=0.01, ha="left")

@@ -148,7 +148,7 @@ class Canvas:
         return frame["x"].to_numpy() - x0[index] + left[index], frame["y"].to_numpy() - y0[index] + top[index]
 
 
-def pack(visits: "pd.DataFrame", *, gap: int = 2, most_cells: int = 4_000_000) -> Canvas | None:
+def pack(visits: "pd.DataFrame", *, gap: int = 4, most_cells: int = 4_000_000) -> Canvas | None:
     """A canvas for the maps in `visits` (map, x, y, visits), tallest first in rows; `None` where it would be too
     large.
     """

@@ -115,7 +115,7 @@ def heatmap_figure(log: LogTables, name: str) -> "Figure":
             axes.set_xlabel("")
         axes_all.append(axes)
     if image is not None:
-        bar = figure.colorbar(image, ax=axes_all, shrink=0.6, aspect=40, pad=0.015)
+        bar = figure.colorbar(image, ax=axes_all, shrink=0.4, aspect=30, pad=0.015, panchor=False)
         bar.set_label("visits (records), log scale")
         bar.outline.set_visible(False)
     figure.suptitle(
@@ -150,6 +150,7 @@ def canvas_panel(axes: "Axes", log: LogTables, canvas: Canvas, norm: Any) -> Any
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.set_xlabel("tiles; numbers name the maps")
+    axes.set_anchor("NW")
     return image
 
 
@@ -169,7 +170,7 @@ def map_panel(axes: "Axes", log: LogTables, m: int, norm: Any) -> Any:
         image = picture_of(axes, picture, norm, (x.min() - 0.5, x.max() + 0.5, y.max() + 0.5, y.min() - 0.5))
     row = log.maps[log.maps["map"] == m].iloc[0]
     axes.set_title(f"map {m} ({float(row['share']) * 100:.1f} %)", fontsize=8)
-    axes.set_anchor("SW")
+    axes.set_anchor("NW")
     axes.set_xlabel("x (tiles)")
     axes.set_ylabel("y (tiles, downwards)")
     axes.locator_params(nbins=4, integer=True)

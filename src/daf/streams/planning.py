@@ -19,6 +19,7 @@ from daf.streams.damage import scan
 from daf.streams.finding import LogFile
 from daf.streams.records import RunConstants
 from daf.streams.source import Source, compression
+from daf.streams.visits import SLICES as LAST_SLICE
 
 PART = 64 * 1024 * 1024
 _PROBES = 16
@@ -52,9 +53,17 @@ class _Seen:
     total: float | None
 
 
-def plan_parts(files: Sequence[LogFile], *, part: int = PART, slices: int = SLICES, first_slice: int = 0) -> list[Part]:
+def plan_parts(
+    files: Sequence[LogFile],
+    *,
+    part: int = PART,
+    slices: int = SLICES,
+    first_slice: int = 0,
+    growing: bool = False,
+) -> list[Part]:
     """The parts of `files`, in order, with `slices` visit slices, numbered from `first_slice`.
 
+    `growing`: more may follow, so what a part is must not depend on how many files there are: each has eight slices.
     Raises `StorageError` where a file cannot be read.
     """
     share_exponent = -max(0, min(10, (_SHARE_BINS // max(len(files), 1)).bit_length() - 1))
@@ -67,6 +76,8 @@ def plan_parts(files: Sequence[LogFile], *, part: int = PART, slices: int = SLIC
         since = before if clock and before is not None and before <= clock[0] else None
         low = index * slices // len(files)
         own = (first_slice + low, max(1, (index + 1) * slices // len(files) - low))
+        if growing:
+            share_exponent, own = -8, (8 * min(index, LAST_SLICE // 8 - 1), 8)
         cuts: list[tuple[int, float | None]] = [(0, since)]
         if _is_json(file.path) and compression(file.path) is None and size > part:
             cuts += _cuts(file.path, size, part, clock is not None)

@@ -52,7 +52,8 @@ class StreamingProcessor:
         known = [file.name for file in files if file.name in self.aggregate.sources]
         if known:
             raise UsageError(f"{known[0]} was counted before: each record counts once.")
-        parts = plan_parts(files, **self._slices(len(files)))
+        slices, first = self._slices(len(files))
+        parts = plan_parts(files, slices=slices, first_slice=first)
         count(parts, seed=self.seed, sample_size=self.sample_size, jobs=jobs, report=report, into=self.aggregate)
         self.aggregate.thin(_BINS)
 
@@ -72,9 +73,7 @@ class StreamingProcessor:
         first = list(islice(source, _ROWS))
         totals = [float(t) for r in first if isinstance(t := r.get("total_steps"), int | float) and np.isfinite(t)]
         moves = len(set(totals)) > 1
-        plan = SourcePlan(
-            name, clock=(min(totals), max(totals)) if moves else None, slices=(self._slices(1)["first_slice"], 1)
-        )
+        plan = SourcePlan(name, clock=(min(totals), max(totals)) if moves else None, slices=(self._slices(1)[1], 1))
         counter, stretches = self.aggregate.begin(plan), Stretches(clock=moves)
         batch = first
         while batch:
@@ -89,11 +88,11 @@ class StreamingProcessor:
         counter.finish()
         return seen
 
-    def _slices(self, files: int) -> dict[str, int]:
-        """The visit slices for so many further files."""
+    def _slices(self, files: int) -> tuple[int, int]:
+        """How many visit slices so many further files get, and the first one's number."""
         used = max((sum(tally.slices) for tally in self.aggregate.sources.values()), default=0)
         most = SLICES if used < 64 * SLICES else files
-        return {"slices": most, "first_slice": min(used, LAST_SLICE - most)}
+        return most, min(used, LAST_SLICE - most)
 
     def merge(self, other: "StreamingProcessor") -> None:
         """Take in what `other` counted. Raises `UsageError` where seeds or sample sizes differ, or files are the

@@ -6,8 +6,10 @@ parts are under way at once, so the memory does not grow with the log.
 
 import multiprocessing
 import resource
+import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 
 from daf.errors import ExecutorError, UsageError
 from daf.streams.aggregates import Aggregate
+from daf.streams.keeping import Keeper
 from daf.streams.planning import Part
 from daf.streams.reading import TableReader
 from daf.streams.sampling import NO_BOUND
@@ -23,13 +26,20 @@ from daf.streams.stretches import Stretches
 
 @dataclass(frozen=True)
 class PartDone:
-    """Progress: `part` number `index` of `count` is counted; sums so far, and the largest memory of a process yet."""
+    """Progress: `part`, number `index` of `count`, is counted, and with it `file` of `files` is reached.
+
+    `records`, `done_bytes` of `total_bytes`: so far, before decompression. `peak_memory`: bytes, the largest process
+    yet.
+    """
 
     part: Part
     index: int
     count: int
+    file: int
+    files: int
     records: int
-    bytes_read: int
+    done_bytes: int
+    total_bytes: int
     peak_memory: int
 
 
@@ -72,17 +82,20 @@ def count(
     jobs: int = 1,
     report: Report | None = None,
     into: Aggregate | None = None,
+    keeper: Keeper | None = None,
 ) -> tuple[Aggregate, int]:
     """All `parts` in one aggregate (`into`, where given), and the largest resident memory of a process in bytes.
+
+    `keeper`: where counts of parts are kept from one time to the next.
 
     Raises `UsageError` for `jobs` below 1, `StorageError` for a file that cannot be read, and `ExecutorError` where a
     process was ended from outside.
     """
     if jobs < 1:
         raise UsageError(f"jobs is {jobs}: at least 1 process is needed.")
-    total, peak = _count(parts, seed, sample_size, jobs, _bound(parts, sample_size), report)
+    total, peak = _count(parts, seed, sample_size, jobs, _bound(parts, sample_size), report, keeper)
     if len(total.sample.hashes) < min(sample_size, total.records):
-        total, peak = _count(parts, seed, sample_size, jobs, NO_BOUND, report)  # the expectation was far too high
+        total, peak = _count(parts, seed, sample_size, jobs, NO_BOUND, report, None)  # the expectation was far too high
     if into is None:
         return total, peak
     into.merge(total)
@@ -91,17 +104,27 @@ def count(
 
 
 def _count(
-    parts: Sequence[Part], seed: int, sample_size: int, jobs: int, bound: int, report: Report | None
+    parts: Sequence[Part],
+    seed: int,
+    sample_size: int,
+    jobs: int,
+    bound: int,
+    report: Report | None,
+    keeper: Keeper | None,
 ) -> tuple[Aggregate, int]:
     total = Aggregate(seed, sample_size)
-    peak = records = bytes_read = 0
-    for index, (part, counted, memory) in enumerate(_counted(parts, seed, sample_size, jobs, bound)):
+    total_bytes = sum(part.size for part in parts)
+    paths = list(dict.fromkeys(part.path for part in parts))
+    places = {path: number for number, path in enumerate(paths, start=1)}
+    peak = records = done = 0
+    for index, (part, counted, memory) in enumerate(_counted(parts, seed, sample_size, jobs, bound, keeper)):
         total.merge(counted)
         peak = max(peak, memory)
         records += counted.records
-        bytes_read += sum(source.bytes_read for source in counted.sources.values())
+        done += part.size
         if report is not None:
-            report(PartDone(part, index, len(parts), records, bytes_read, peak))
+            file = places[part.path]
+            report(PartDone(part, index, len(parts), file, len(paths), records, done, total_bytes, peak))
     total.sample.settle()
     return total, max(peak, peak_memory())
 
@@ -132,30 +155,50 @@ def peak_memory() -> int:
 
 
 def _counted(
-    parts: Sequence[Part], seed: int, sample_size: int, jobs: int, bound: int
+    parts: Sequence[Part], seed: int, sample_size: int, jobs: int, bound: int, keeper: Keeper | None
 ) -> Iterator[tuple[Part, Aggregate, int]]:
+    """Each part in its turn, counted here or elsewhere, or as it was kept."""
+
+    def kept(part: Part, counted: Aggregate) -> Aggregate:
+        if keeper is not None:
+            keeper.put(part, counted)
+        return counted
+
     if jobs == 1 or len(parts) == 1:
         for part in parts:
-            yield part, count_part(part, seed, sample_size, bound), peak_memory()
+            found = keeper.get(part) if keeper else None
+            yield part, found or kept(part, count_part(part, seed, sample_size, bound)), peak_memory()
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(parts)), mp_context=context) as pool:
-        waiting: list[tuple[Part, Future[tuple[Aggregate, int]]]] = []
+    waiting: deque[tuple[Part, Aggregate | Future[tuple[Aggregate, int]]]] = deque()
+
+    def first() -> tuple[Part, Aggregate, int]:
+        part, found = waiting[0]
+        counted, memory = (found, 0) if isinstance(found, Aggregate) else found.result()
+        waiting.popleft()
+        return part, counted if isinstance(found, Aggregate) else kept(part, counted), memory
+
+    with ProcessPoolExecutor(min(jobs, len(parts)), mp_context=context, initializer=_begin_work) as pool:
         try:
             for part in parts:
-                waiting.append((part, pool.submit(_work, part, seed, sample_size, bound)))
+                known = keeper.get(part) if keeper else None
+                waiting.append((part, known or pool.submit(_work, part, seed, sample_size, bound)))
                 if len(waiting) >= 2 * jobs:
-                    first, future = waiting.pop(0)
-                    yield first, *future.result()
-            for first, future in waiting:
-                yield first, *future.result()
+                    yield first()
+            while waiting:
+                yield first()
         except BrokenProcessPool as error:
             raise ExecutorError(
-                f"a worker process was ended from outside while {waiting[0][0].path if waiting else 'a log'} was read "
-                "(out of memory?). The same command with --jobs 1 reads it in this process."
+                f"a worker process was ended from outside while {waiting[0][0].path} was read (out of memory?). "
+                "The same command with --jobs 1 reads it in this process."
             ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _begin_work() -> None:
+    """Leave Ctrl-C to the process that gave out the work."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _work(part: Part, seed: int, sample_size: int, bound: int) -> tuple[Aggregate, int]:

@@ -1,0 +1,377 @@
+"""Training logs of any size: read as streams, counted exactly, drawn.
+
+`daf_analyze_logs` reads the logs of a run and writes what `formats` asks for: `{variant}_{timestamp}_rewards.…`,
+`…_heatmap.…` and `…_statistics.…`, interactive pages, a PDF report and an animation, and always `…_summary.json`. The
+same logs and options give the same bytes. `daf_compare_logs` does it for several logs side by side. To feed records
+from elsewhere, use `StreamingProcessor`.
+"""
+
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from daf.errors import UsageError, unknown
+from daf.storage import atomic
+from daf.streams.finding import LogFile, find_logs, find_variant, no_records
+from daf.streams.keeping import Keeper
+from daf.streams.planning import Part, plan_parts
+from daf.streams.processor import RunConstants, StreamingProcessor
+from daf.streams.running import PartDone, count
+from daf.streams.summary import LogSummary, summarize
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+FORMATS = ("png", "pdf", "svg", "html", "gif")
+_SMALL = 256 * 1024 * 1024
+"""Logs below this are read in one process: starting others would take longer."""
+_BINS = 8_192
+
+type Progress = Callable[[PartDone], None]
+type Stage = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class LogAnalysis:
+    """What became of a log: its `summary` and the files `written` to `output_dir`.
+
+    `name` is `{variant}_{timestamp}`. `seconds` (reading only), `bytes_read`, `bytes_reused` (kept from the last
+    time) and `peak_memory` (bytes, the largest process while reading) are of this time; nothing written depends on
+    them.
+    """
+
+    name: str
+    label: str
+    summary: LogSummary
+    output_dir: Path
+    written: list[Path] = field(default_factory=list)
+    seconds: float = 0.0
+    bytes_read: int = 0
+    bytes_reused: int = 0
+    peak_memory: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """For `--json`: the run, the files, the figures of this time, and the summary."""
+        return {
+            "run_id": self.name,
+            "run_dir": str(self.output_dir),
+            "status": "ok",
+            "files_written": [str(path) for path in self.written],
+            "seconds": self.seconds,
+            "bytes_read": self.bytes_read,
+            "bytes_reused": self.bytes_reused,
+            "peak_memory": self.peak_memory,
+            "summary": self.summary.to_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class LogComparison:
+    """Several analyses and the files that show them side by side."""
+
+    name: str
+    analyses: list[LogAnalysis]
+    output_dir: Path
+    written: list[Path]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For `--json`."""
+        return {
+            "run_id": self.name,
+            "run_dir": str(self.output_dir),
+            "status": "ok",
+            "files_written": [str(path) for path in self.written],
+            "logs": [analysis.to_dict() for analysis in self.analyses],
+        }
+
+
+def daf_analyze_logs(
+    targets: str | Path | Sequence[str | Path] = (),
+    *,
+    variant: str | None = None,
+    experiments: str | Path = "experiments",
+    run: str = "latest",
+    output_dir: str | Path | None = None,
+    formats: Sequence[str] = FORMATS,
+    smooth_window: int | None = None,
+    seed: int = 0,
+    sample_size: int = 10_000,
+    jobs: int | Literal["auto"] = "auto",
+    incremental: bool = False,
+    progress: Progress | None = None,
+    stage: Stage | None = None,
+    console: "Console | None" = None,
+) -> LogAnalysis:
+    """Read the logs of `targets` (run folders, folders of logs, files), or of a `variant`'s `run`, and draw them.
+
+    run: `latest`, `all`, or a run's name. output_dir: default `plots/` beside `json_logs/`. smooth_window: bins
+    (default: as many as the noise asks for). jobs: processes, which change nothing but the time. incremental: keep
+    the counts of what was read in `output_dir` and continue from them next time. progress is called after each part,
+    stage before each file that is written.
+
+    Raises `UsageError` (no such variant or file, no logs there, an unknown format), `DataError` (not one record),
+    `StorageError`.
+    """
+    wanted = check_formats(formats)
+    if smooth_window is not None and smooth_window < 1:
+        raise UsageError(f"smooth_window is {smooth_window}: at least 1 bin is needed.")
+    if sample_size < 1:
+        raise UsageError(f"sample_size is {sample_size}: at least 1 record is needed.")
+    files = _files(targets, variant, experiments, run)
+    name, label = _names(files, variant)
+    folder = Path(output_dir) if output_dir is not None else _plots(files)
+    read = _read(files, folder, name, seed, sample_size, jobs, incremental, progress)
+    analysis = LogAnalysis(name, label, *read)
+    analysis.written.extend(_draw(analysis, wanted, smooth_window, stage))
+    if console is not None:
+        for line in describe(analysis):
+            console.print(line, markup=False)
+    return analysis
+
+
+def daf_compare_logs(
+    targets: Sequence[str | Path],
+    *,
+    experiments: str | Path = "experiments",
+    run: str = "latest",
+    output_dir: str | Path | None = None,
+    formats: Sequence[str] = FORMATS,
+    smooth_window: int | None = None,
+    seed: int = 0,
+    sample_size: int = 10_000,
+    jobs: int | Literal["auto"] = "auto",
+    incremental: bool = False,
+    progress: Progress | None = None,
+    stage: Stage | None = None,
+) -> LogComparison:
+    """Read several logs (variants, run folders or files) and draw them side by side.
+
+    The options are those of `daf_analyze_logs`; output_dir: default `plots/` in `experiments`, or beside the first log.
+    Raises the same errors, and `UsageError` for fewer than two.
+    """
+    wanted = check_formats(formats)
+    if len(targets) < 2:
+        raise UsageError(f"{len(targets)} log to compare: at least 2 are needed.")
+    analyses: list[LogAnalysis] = []
+    for target in targets:
+        is_path = Path(target).exists() or os.sep in str(target)
+        files = _files([target] if is_path else (), None if is_path else str(target), experiments, run)
+        name, label = _names(files, None if is_path else str(target))
+        default = Path(experiments) / "plots" if Path(experiments).is_dir() and not is_path else _plots(files)
+        folder = Path(output_dir) if output_dir is not None else analyses[0].output_dir if analyses else default
+        read = _read(files, folder, name, seed, sample_size, jobs, incremental, progress)
+        analyses.append(LogAnalysis(name, label, *read))
+    labels = [analysis.label for analysis in analyses]
+    name = "_vs_".join(analysis.name for analysis in analyses)
+    if len(set(labels)) < len(labels):
+        raise UsageError(f"the logs to compare have one name, {labels[0]}: they are the same, or need other folders.")
+    folder = analyses[0].output_dir
+    written = _draw_comparison(analyses, folder / name, wanted, smooth_window, stage)
+    return LogComparison(name, analyses, folder, written)
+
+
+def describe(analysis: LogAnalysis) -> list[str]:
+    """The end of an analysis in words: counts, sample, coverage, gaps, damage, speed, memory, files."""
+    log = analysis.summary
+    speed = analysis.bytes_read / analysis.seconds / 1e6 if analysis.seconds else 0.0
+    lines = [
+        f"{analysis.label}: {log.records:,} records in {len(log.files):,} file{'s' if len(log.files) != 1 else ''}, "
+        f"{analysis.bytes_read / 1e6:,.1f} MB in {analysis.seconds:.1f} s ({speed:,.0f} MB/s)"
+        + (f", {analysis.bytes_reused / 1e6:,.1f} MB known from before" if analysis.bytes_reused else ""),
+        f"sample: {len(log.sample):,} records, 1 in {log.records / max(len(log.sample), 1):,.4g} "
+        f"({log.sampling_ratio:.4%})",
+    ]
+    if log.step_range:
+        low, high = log.step_range
+        gaps = (
+            f"{len(log.gaps):,} gap{'s' if len(log.gaps) != 1 else ''}, {int(log.gaps['steps'].sum()):,} steps"
+            if len(log.gaps)
+            else "no gaps"
+        )
+        lines.append(f"steps: {low:,.0f} to {high:,.0f}, {gaps}")
+    unit = "total steps" if log.time_axis == "total_steps" else "records"
+    lines.append(f"training: {log.time_range[0]:,.0f} to {log.time_range[1]:,.0f} {unit}")
+    lines.append(f"stretches: {log.stretches['n']:,}, {log.stretches['stuck']:,} of them stuck")
+    if len(log.damage):
+        lines.append(f"damage: {len(log.damage):,} stretches, {log.damaged_bytes:,} bytes")
+        lines += [
+            f"  {row['file']}: byte {row['offset']:,}, {row['length']:,} bytes: {row['reason']}"
+            for row in log.damage.head(10).to_dict("records")
+        ]
+        if len(log.damage) > 10:
+            lines.append(f"  and {len(log.damage) - 10:,} more, all in {analysis.name}_summary.json")
+    else:
+        lines.append("damage: none")
+    lines += [f"odd: {row['what']} ({row['count']:,} times)" for row in log.oddities.to_dict("records")]
+    lines.append(f"memory: {analysis.peak_memory / 1e6:.0f} MB at most in a process while reading")
+    lines.append(f"written: {len(analysis.written)} files in {analysis.output_dir}")
+    return lines
+
+
+def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
+    """`formats` without doubles, in the order of `FORMATS`. Raises `UsageError` for another one."""
+    wanted = [name.strip().lower() for name in formats]
+    for name in wanted:
+        if name not in FORMATS:
+            raise UsageError(unknown("format", name, FORMATS))
+    return tuple(name for name in FORMATS if name in wanted)
+
+
+def _files(
+    targets: str | Path | Sequence[str | Path], variant: str | None, experiments: str | Path, run: str
+) -> list[LogFile]:
+    listed = [targets] if isinstance(targets, str | Path) else list(targets)
+    if listed and variant is not None:
+        raise UsageError(f"both files ({listed[0]}) and a variant ({variant}) are given: which is meant?")
+    if variant is not None:
+        return find_variant(experiments, variant, run)
+    if not listed:
+        raise UsageError("no logs are named: give a run's folder, log files, or --variant NAME.")
+    return find_logs(listed)
+
+
+def _names(files: Sequence[LogFile], variant: str | None) -> tuple[str, str]:
+    """`{variant}_{timestamp}` and how titles call it."""
+    runs = list(dict.fromkeys(file.run for file in files))
+    stamped = [re.fullmatch(r"\d{8}_\d{6}", run.name) for run in runs]
+    if all(stamped):
+        name = variant or runs[0].resolve().parent.name
+        stamp = runs[0].name if len(runs) == 1 else f"{runs[0].name}-{runs[-1].name}"
+        return f"{name}_{stamp}", f"{name}, run {stamp}"
+    folder = runs[0].resolve().name
+    name = variant or (folder if len(files) > 1 else re.split(r"\.", files[0].path.name)[0])
+    times = [found for file in files if (found := re.findall(r"\d{9,11}", file.path.name))]
+    if times and re.sub(r"\D", "", name) != times[0][-1]:
+        stamp = datetime.fromtimestamp(int(times[0][-1]), tz=UTC).strftime("%Y%m%d_%H%M%S")
+        return f"{name}_{stamp}", f"{name}, from {stamp} UTC"
+    return name, name
+
+
+def _plots(files: Sequence[LogFile]) -> Path:
+    runs = {file.run for file in files}
+    return (files[0].run if len(runs) == 1 else files[0].run.parent) / "plots"
+
+
+def _read(
+    files: Sequence[LogFile],
+    folder: Path,
+    name: str,
+    seed: int,
+    sample_size: int,
+    jobs: int | Literal["auto"],
+    incremental: bool,
+    progress: Progress | None,
+) -> tuple[LogSummary, Path, list[Path], float, int, int, int]:
+    """The summary, and the rest of a `LogAnalysis`'s fields. Raises `DataError` where there is no record."""
+    began = time.perf_counter()
+    parts = plan_parts(files, growing=incremental)
+    keeper = Keeper(folder / f"{name}_state", seed, sample_size) if incremental else None
+    aggregate, peak = count(
+        parts, seed=seed, sample_size=sample_size, jobs=_processes(jobs, parts), report=progress, keeper=keeper
+    )
+    if not aggregate.records:
+        raise no_records(files, [d.reason for tally in aggregate.sources.values() for d in tally.damage])
+    aggregate.thin(_BINS)
+    seconds = time.perf_counter() - began
+    reused = keeper.reused_bytes if keeper else 0
+    size = sum(part.size for part in parts)
+    return summarize(aggregate, [file.name for file in files]), folder, [], seconds, size - reused, reused, peak
+
+
+def _processes(jobs: int | Literal["auto"], parts: Sequence[Part]) -> int:
+    if jobs != "auto":
+        return jobs
+    return 1 if sum(part.size for part in parts) < _SMALL else len(os.sched_getaffinity(0))
+
+
+def _draw(analysis: LogAnalysis, formats: Sequence[str], smooth_window: int | None, stage: Stage | None) -> list[Path]:
+    from daf.render.log_animation import write_animation
+    from daf.render.log_figures import drawing, heatmap_figure, rewards_figure, save
+    from daf.render.log_html import heatmap_page, report_page, rewards_page
+    from daf.render.log_report import write_report
+    from daf.render.log_statistics import statistics_figure
+
+    log, label = analysis.summary, analysis.label
+    say = stage or (lambda _: None)
+
+    def at(kind: str) -> Path:
+        return analysis.output_dir / f"{analysis.name}_{kind}"
+
+    summary = at("summary.json")
+    atomic.write_json(summary, {"name": analysis.name, **log.to_dict()})
+    written = [summary]
+    still = [kind for kind in formats if kind in ("png", "pdf", "svg")]
+    if still:
+        with drawing():
+            say("figures")
+            figures = {
+                "rewards": rewards_figure(log, label, smooth_window=smooth_window),
+                "heatmap": heatmap_figure(log, label),
+                "statistics": statistics_figure(log, label),
+            }
+            for kind, figure in figures.items():
+                say(kind)
+                written += save(figure, at(kind), still)
+            if "pdf" in formats:
+                say("report.pdf")
+                written.append(write_report(log, label, at("report.pdf"), list(figures.values())))
+    if "html" in formats:
+        say("pages")
+        for kind, text in (
+            ("rewards", rewards_page(log, label, smooth_window=smooth_window)),
+            ("heatmap", heatmap_page(log, label)),
+            ("report", report_page(log, label, smooth_window=smooth_window)),
+        ):
+            atomic.write_text(at(f"{kind}.html"), text)
+            written.append(at(f"{kind}.html"))
+    if "gif" in formats:
+        say("animation")
+        animation = write_animation(log, label, at("animation.gif"))
+        written += [animation] if animation else []
+    return written
+
+
+def _draw_comparison(
+    analyses: Sequence[LogAnalysis], stem: Path, formats: Sequence[str], smooth_window: int | None, stage: Stage | None
+) -> list[Path]:
+    from daf.render.log_comparison import compare_heatmap_figure, compare_rewards_figure
+    from daf.render.log_figures import drawing, save
+    from daf.render.log_html import comparison_page
+
+    logs, labels = [a.summary for a in analyses], [a.label for a in analyses]
+    say = stage or (lambda _: None)
+    summary = stem.with_name(f"{stem.name}_summary.json")
+    atomic.write_json(summary, {a.name: a.summary.to_dict() for a in analyses})
+    written = [summary]
+    still = [kind for kind in formats if kind in ("png", "pdf", "svg")]
+    if still:
+        with drawing():
+            say("figures")
+            for kind, figure in (
+                ("rewards", compare_rewards_figure(logs, labels, smooth_window)),
+                ("heatmap", compare_heatmap_figure(logs, labels)),
+            ):
+                written += save(figure, stem.with_name(f"{stem.name}_{kind}"), still)
+    if "html" in formats:
+        say("page")
+        page = stem.with_name(f"{stem.name}_report.html")
+        atomic.write_text(page, comparison_page(logs, labels, smooth_window))
+        written.append(page)
+    return written
+
+
+__all__ = [
+    "FORMATS",
+    "LogAnalysis",
+    "LogComparison",
+    "LogSummary",
+    "RunConstants",
+    "StreamingProcessor",
+    "daf_analyze_logs",
+    "daf_compare_logs",
+]

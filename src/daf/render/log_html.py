@@ -1,0 +1,66 @@
+"""Interactive pages of a log: one file each, plotly embedded once, nothing fetched, the same bytes every time."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from markupsafe import Markup
+
+from daf.render.log_data import LogTables, pack, sampling
+from daf.render.log_plots import heatmap_part, rewards_part, statistics_parts
+from daf.render.log_tables import alerts, headline, tables
+from daf.render.pages import page
+
+
+def rewards_page(log: LogTables, name: str, *, smooth_window: int | None = None) -> str:
+    """Rewards over training, interactive."""
+    return _page(f"Rewards: {name}", log, [rewards_part([log], [name], smooth_window)], with_tables=False)
+
+
+def heatmap_page(log: LogTables, name: str) -> str:
+    """Visits, interactive: all maps or one."""
+    return _page(f"Visits: {name}", log, [heatmap_part(log, "visits")], with_tables=False)
+
+
+def report_page(log: LogTables, name: str, *, smooth_window: int | None = None) -> str:
+    """Everything about a log on one page."""
+    figures = [rewards_part([log], [name], smooth_window), heatmap_part(log, "visits"), *statistics_parts(log)]
+    return _page(f"Training log: {name}", log, figures, with_tables=True)
+
+
+def comparison_page(logs: Sequence[LogTables], names: Sequence[str], smooth_window: int | None = None) -> str:
+    """Several logs side by side."""
+    import pandas as pd
+
+    figures = [rewards_part(logs, names, smooth_window)]
+    canvas = pack(pd.concat([log.visits for log in logs]))
+    for index, (log, name) in enumerate(zip(logs, names, strict=True)):
+        part = heatmap_part(log, f"visits{index}", canvas)
+        figures.append({**part, "heading": f"{part['heading']}: {name}"})
+    chips = [f"{name}: {log.records:,} records" for log, name in zip(logs, names, strict=True)]
+    return _render(f"Training logs: {' and '.join(names)}", "", chips, [], figures, [])
+
+
+def _page(title: str, log: LogTables, figures: list[dict[str, Any]], *, with_tables: bool) -> str:
+    return _render(title, sampling(log), headline(log), alerts(log), figures, tables(log) if with_tables else [])
+
+
+def _render(
+    title: str,
+    subtitle: str,
+    chips: Sequence[str],
+    warnings: Sequence[str],
+    figures: Sequence[Any],
+    rows: Sequence[Any],
+) -> str:
+    from plotly.offline import get_plotlyjs
+
+    view = {
+        "title": title,
+        "subtitle": subtitle,
+        "chips": chips,
+        "alerts": warnings,
+        "figures": figures,
+        "tables": rows,
+        "plotly": Markup(get_plotlyjs()),
+    }
+    return page("logs_page.html.j2", view)

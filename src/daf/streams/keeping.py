@@ -1,0 +1,128 @@
+"""Counted parts kept on disk, so that a log that grows is continued and not read again.
+
+A part's counts are used again only where nothing about it has changed: how it was counted (seed, sample size,
+constants, place in the log), and its bytes. A part to the file's end must have the size and modification time that it
+had; a part that ends where a later one begins, the same first and last 4 KB. Anything else, also a file that cannot
+be read here, means that the part is counted again. The last part of a file that grew is thus read again from its
+offset; what lies before is not touched.
+
+The format is MessagePack of plain values and arrays, no pickle: reading a state runs no code.
+"""
+
+import hashlib
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from daf.storage import atomic
+from daf.streams.aggregates import Aggregate, SourceTally, StretchTally
+from daf.streams.damage import Damage
+from daf.streams.moments import Binned, Cells
+from daf.streams.planning import Part
+from daf.streams.sampling import Sample
+from daf.streams.sketch import Sketch
+from daf.streams.spans import Spans
+from daf.streams.visits import Visits
+
+VERSION = 1
+_EDGE = 4_096
+_CLASSES: dict[str, type[Any]] = {
+    cls.__name__: cls
+    for cls in (Aggregate, Binned, Cells, Counter, Damage, Sample, Sketch, SourceTally, Spans, StretchTally, Visits)
+}
+
+
+class Keeper:
+    """Keeps the counts of parts in `folder`, for one `seed` and `sample_size`."""
+
+    def __init__(self, folder: Path, seed: int, sample_size: int) -> None:
+        self.folder = folder
+        self.reused = 0
+        """Parts that did not have to be read."""
+        self.reused_bytes = 0
+        self._how = {"version": VERSION, "seed": seed, "sample_size": sample_size}
+
+    def get(self, part: Part) -> Aggregate | None:
+        """What `part` holds, if it was counted before and is what it was."""
+        path = self._path(part)
+        try:
+            content = msgspec.msgpack.decode(path.read_bytes())
+            if content["how"] != self._described(part) or content["bytes"] != _fingerprint(part):
+                return None
+            aggregate: Aggregate = _plain_to_object(content["counts"])
+        except (OSError, msgspec.MsgspecError, KeyError, TypeError, ValueError):
+            return None
+        self.reused += 1
+        self.reused_bytes += part.size
+        return aggregate
+
+    def put(self, part: Part, aggregate: Aggregate) -> None:
+        """Keep what `part` holds. Raises `StorageError`."""
+        content = {
+            "how": self._described(part),
+            "bytes": _fingerprint(part),
+            "counts": _object_to_plain(aggregate),
+        }
+        atomic.write_bytes(self._path(part), msgspec.msgpack.encode(content))
+
+    def _path(self, part: Part) -> Path:
+        name = hashlib.blake2b(f"{part.plan.name}\0{part.start}".encode(errors="surrogateescape"), digest_size=12)
+        return self.folder / f"{name.hexdigest()}.part"
+
+    def _described(self, part: Part) -> dict[str, Any]:
+        plan = asdict(part.plan) | {"slices": list(part.plan.slices)}
+        plan["clock"] = list(part.plan.clock) if part.plan.clock else None
+        return {**self._how, "start": part.start, "end": part.end, "constants": asdict(part.constants), "plan": plan}
+
+
+def _fingerprint(part: Part) -> dict[str, Any]:
+    """What tells whether a part's bytes are those that were counted."""
+    if part.end is None:
+        stat = part.path.stat()
+        return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    with part.path.open("rb") as file:
+        file.seek(part.start)
+        first = file.read(_EDGE)
+        file.seek(max(part.start, part.end - _EDGE))
+        last = file.read(part.end - max(part.start, part.end - _EDGE))
+    return {"size": part.end - part.start, "edges": hashlib.blake2b(first + last, digest_size=16).hexdigest()}
+
+
+def _object_to_plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        contiguous = np.ascontiguousarray(value)
+        return {"array": contiguous.tobytes(), "type": value.dtype.str, "shape": list(value.shape)}
+    if isinstance(value, np.generic):
+        return {"array": value.tobytes(), "type": value.dtype.str, "shape": []}
+    if isinstance(value, dict):
+        items = [[_object_to_plain(key), _object_to_plain(item)] for key, item in value.items()]
+        return {"dict": items, "class": "Counter" if isinstance(value, Counter) else "dict"}
+    if isinstance(value, tuple | list):
+        return {"list" if isinstance(value, list) else "tuple": [_object_to_plain(item) for item in value]}
+    if type(value).__name__ in _CLASSES:
+        return {"object": type(value).__name__, "fields": _object_to_plain(vars(value))}
+    return value
+
+
+def _plain_to_object(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if "array" in value:
+        array = np.frombuffer(value["array"], dtype=value["type"]).reshape(value["shape"])
+        return array.copy() if value["shape"] else array[()]
+    if "dict" in value:
+        found = {_plain_to_object(key): _plain_to_object(item) for key, item in value["dict"]}
+        return Counter(found) if value["class"] == "Counter" else found
+    if "list" in value:
+        return [_plain_to_object(item) for item in value["list"]]
+    if "tuple" in value:
+        return tuple(_plain_to_object(item) for item in value["tuple"])
+    cls = _CLASSES[value["object"]]
+    made: Any = object.__new__(cls)
+    for name, item in _plain_to_object(value["fields"]).items():
+        object.__setattr__(made, name, item)
+    return made
