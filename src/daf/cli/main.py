@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "doctor": ("daf.cli.doctor", "Check this machine: dependencies, disk, GPU, missions."),
     "missions": ("daf.cli.missions", "List missions, evals and variants, or describe one."),
     "policies": ("daf.cli.policies", "List policies by their short names, or describe one."),
+    "metrics": ("daf.cli.metrics", "List the metrics of missions with their ranges; correlations."),
     "evaluate": ("daf.cli.evaluate", "Play policies on missions and report the returns."),
     "compare": ("daf.cli.compare", "Compare policies on identical episodes, with paired tests."),
     "runs": ("daf.cli.runs", "List, show, query, clean and export runs."),

@@ -1,0 +1,276 @@
+"""Metrics over episodes: which there are, how they spread, which go together, and who of the agents has them.
+
+Every function takes an evaluation, a comparison's report or records. Any stat's name is a metric; the names, wildcards
+and the ways to take them are those of `daf.episodes.metrics_values`. Nothing here pools missions: a counter
+means another thing in another mission.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daf.episodes.metrics_correlation import Correlation, Correlations, correlate
+from daf.episodes.metrics_values import Metric, agent_values, occurring, parse, select, value, values
+from daf.episodes.record import EpisodeRecord
+from daf.errors import DataError, MetricError, UsageError
+from daf.evaluation import Evaluation
+from daf.game import mission_facts
+from daf.game.missions import Mission
+from daf.stats.shapes import caveat_for_scores, shape
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """How a metric spreads over the episodes of one policy on one mission.
+
+    quartiles: (25 %, median, 75 %). zeros: share of episodes in which it is 0. std: over episodes, n − 1; None for one.
+    caveat: what to beware of, "" for nothing. values: by episode, in plan order.
+    """
+
+    metric: str
+    mission: str
+    policy: str
+    n: int
+    mean: float
+    std: float | None
+    minimum: float
+    quartiles: tuple[float, float, float]
+    maximum: float
+    zeros: float
+    skew: float
+    caveat: str
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class AgentRow:
+    """An agents' metric, agent by agent, as means over a policy's episodes on a mission.
+
+    share: of the largest agent in the sum, None where the sum is 0.
+    """
+
+    metric: str
+    mission: str
+    policy: str
+    agents: tuple[float, ...]
+    share: float | None
+
+
+@dataclass(frozen=True)
+class CorrelationReport:
+    """Correlations on one mission. groups: the policies whose episodes were looked at, each within itself."""
+
+    mission: str
+    policies: tuple[str, ...]
+    pairs: tuple[Correlation, ...]
+    metrics: tuple[str, ...]
+    matrix: NDArray[np.float64]
+    constant: tuple[str, ...]
+    n: int
+    alpha: float
+
+    @property
+    def significant(self) -> list[Correlation]:
+        """The pairs that hold after Holm's correction."""
+        return [pair for pair in self.pairs if pair.p_adjusted <= self.alpha]
+
+
+def daf_list_metrics(source: Any) -> dict[str, list[str]]:
+    """Per mission the names of the metrics that occur in its episodes."""
+    return occurring(records_of(source)[0])
+
+
+def daf_metric_values(source: Any, metrics: Iterable[str]) -> list[dict[str, Any]]:
+    """One mapping per episode: mission, policy, seed, and each metric's value (None in a mission that lacks it).
+
+    metrics: names, wildcards too. Raises `MetricError` for one that never occurs, with the nearest names.
+    """
+    records, possible = records_of(source)
+    known = occurring(records, possible)
+    chosen = _selected(metrics, known, occurring(records))
+    table = values(records, chosen, known)
+    rows = []
+    for record, line in zip(records, table.tolist(), strict=True):
+        row: dict[str, Any] = {"mission": record.spec.mission, "policy": record.spec.name, "seed": record.spec.seed}
+        row |= {m.name: None if number != number else number for m, number in zip(chosen, line, strict=True)}
+        rows.append(row)
+    return rows
+
+
+def daf_analyze_distributions(source: Any, metrics: Iterable[str] | None = None) -> list[Distribution]:
+    """How each metric spreads, per mission and policy, in the order of missions, metrics, policies.
+
+    metrics: names, wildcards too; by default all that occur. Raises `MetricError`, `DataError` (no episodes, NaN).
+    """
+    records, possible = records_of(source)
+    known = occurring(records, possible if metrics is not None else None)
+    chosen = _selected(metrics, known, occurring(records))
+    table = values(records, chosen, known)
+    found = []
+    for mission, policies in _groups(records).items():
+        for column, metric in enumerate(chosen):
+            if metric.base not in known[mission]:
+                continue
+            for policy, rows in policies.items():
+                found.append(_distribution(metric.name, mission, policy, table[rows, column]))
+    return found
+
+
+def daf_correlate_metrics(
+    source: Any, metrics: Iterable[str] | None = None, *, target: str | None = None, alpha: float = 0.05
+) -> list[CorrelationReport]:
+    """Spearman's correlations of metrics from episode to episode, per mission, within policies, Holm-corrected.
+
+    metrics: names, wildcards too; by default reward, steps and all stats of agents and game that occur. target: look
+    only at pairs with this metric, such as "reward". Raises `MetricError`, and `DataError` for too few episodes.
+    """
+    if not 0 < alpha < 1:
+        raise UsageError(f"alpha={alpha:g} is outside 0 to 1.")
+    records, possible = records_of(source)
+    known = occurring(records)
+    chosen = _selected(metrics, occurring(records, possible) if metrics is not None else known, known)
+    if target is not None and target not in {metric.name for metric in chosen}:
+        chosen = [*chosen, *_selected([target], known, known)]
+    if len(chosen) < 2:
+        raise UsageError("a correlation takes two metrics at least.")
+    reports = []
+    for mission, policies in _groups(records).items():
+        own = [metric for metric in chosen if metric.base in known[mission]]
+        if target is not None and target not in {metric.name for metric in own}:
+            continue
+        rows = [row for of_policy in policies.values() for row in of_policy]
+        labels = [policy for policy, of_policy in policies.items() for _ in of_policy]
+        table = values([records[row] for row in rows], own, known)
+        found: Correlations = correlate([metric.name for metric in own], table, labels, target=target)
+        reports.append(
+            CorrelationReport(
+                mission, tuple(policies), found.pairs, found.names, found.matrix, found.constant, found.n, alpha
+            )
+        )
+    return reports
+
+
+def daf_metrics_per_agent(source: Any, metrics: Iterable[str]) -> list[AgentRow]:
+    """Agents' metrics, agent by agent: means over the episodes of each policy on each mission.
+
+    Raises `MetricError` for one that is not the agents'.
+    """
+    records, possible = records_of(source)
+    known = occurring(records, possible)
+    chosen = _selected(metrics, known, occurring(records))
+    wrong = next((metric for metric in chosen if metric.over is None), None)
+    if wrong is not None:
+        raise MetricError(f"{wrong.name} is no metric of agents; reward and agent.NAME are.")
+    rows = []
+    for mission, policies in _groups(records).items():
+        for metric in (metric for metric in chosen if metric.base in known[mission]):
+            for policy, places in policies.items():
+                each = [_agents(records[place], metric) for place in places]
+                means = np.mean(each, axis=0)
+                total = float(means.sum())
+                share = float(means.max() / total) if total > 0 and means.min() >= 0 else None
+                rows.append(AgentRow(metric.name, mission, policy, tuple(means.tolist()), share))
+    return rows
+
+
+def records_of(source: Any) -> tuple[list[EpisodeRecord], dict[str, list[str]]]:
+    """The finished episodes of a source, and per mission the metrics its config can count, where that is known.
+
+    Raises `DataError` where nothing finished, or the source holds no records.
+    """
+    evaluation = source if isinstance(source, Evaluation) else getattr(source, "evaluation", None)
+    possible: dict[str, list[str]] = {}
+    if isinstance(evaluation, Evaluation):
+        records = [record for record in evaluation.result.records if record.ok]
+        possible = {m.name: mission_facts.possible_stats(m) for m in evaluation.result.plan.missions}
+    elif isinstance(source, Sequence) and all(isinstance(item, EpisodeRecord) for item in source):
+        records = [record for record in source if record.ok]
+    else:
+        raise DataError(
+            f"{type(source).__name__} holds no episode records: give an evaluation, a report of daf_compare_policies, "
+            "or records."
+        )
+    if not records:
+        raise DataError("no episode finished, so there are no metrics.")
+    return records, possible
+
+
+def metrics_data(
+    distributions: Sequence[Distribution], correlations: Sequence[CorrelationReport], agents: Sequence[AgentRow]
+) -> dict[str, Any]:
+    """What `daf metrics --json` prints beside the episodes."""
+    return {
+        "metrics": [asdict(row) for row in distributions],
+        "correlations": [
+            {
+                "mission": report.mission,
+                "policies": report.policies,
+                "n": report.n,
+                "constant": report.constant,
+                "pairs": [asdict(pair) for pair in report.pairs],
+            }
+            for report in correlations
+        ],
+        "agents": [asdict(row) for row in agents],
+    }
+
+
+def possible_of(missions: Sequence[Mission]) -> dict[str, list[str]]:
+    """Per mission the metrics that its config can count."""
+    return {mission.name: mission_facts.possible_stats(mission) for mission in missions}
+
+
+def _selected(
+    wanted: Iterable[str] | None, known: Mapping[str, Sequence[str]], occurs: Mapping[str, Sequence[str]]
+) -> list[Metric]:
+    """By default all that occurs. Names may be any that the mission can count, wildcards find what occurs."""
+    if wanted is None:
+        return [parse(name) for name in sorted({name for names in occurs.values() for name in names}, key=_order)]
+    found: dict[str, Metric] = {}
+    for text in [wanted] if isinstance(wanted, str) else wanted:
+        wild = any(character in text for character in "*?[")
+        for metric in select([text], occurs if wild else known):
+            found.setdefault(metric.name, metric)
+    return list(found.values())
+
+
+def _order(name: str) -> tuple[int, str]:
+    return (("reward", "steps", "completion").index(name) if "." not in name else 3, name)
+
+
+def _groups(records: Sequence[EpisodeRecord]) -> dict[str, dict[str, list[int]]]:
+    """Rows by mission and policy, in the order in which they first appear."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for row, record in enumerate(records):
+        found.setdefault(record.spec.mission, {}).setdefault(record.spec.name, []).append(row)
+    return found
+
+
+def _agents(record: EpisodeRecord, metric: Metric) -> list[float]:
+    for agent in range(len(record.spec.assignment)):
+        value(record, metric.per_agent(agent))
+    scale = record.played.steps if metric.per_step and record.played.steps else 1
+    return [number / scale for number in agent_values(record, metric)]
+
+
+def _distribution(metric: str, mission: str, policy: str, sample: NDArray[np.float64]) -> Distribution:
+    seen = shape(sample)
+    low, middle, high = (float(q) for q in np.quantile(sample, [0.25, 0.5, 0.75]))
+    return Distribution(
+        metric=metric,
+        mission=mission,
+        policy=policy,
+        n=seen.n,
+        mean=float(sample.mean()),
+        std=float(sample.std(ddof=1)) if seen.n > 1 else None,
+        minimum=float(sample.min()),
+        quartiles=(low, middle, high),
+        maximum=float(sample.max()),
+        zeros=seen.zeros,
+        skew=seen.skew,
+        caveat=caveat_for_scores(sample),
+        values=tuple(sample.tolist()),
+    )
