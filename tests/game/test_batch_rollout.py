@@ -381,6 +381,20 @@ def test_a_network_that_always_fails_fails_its_episodes_only(arena, monkeypatch)
     assert results[1] == play_batch([good])[0]
 
 
+def test_an_episode_whose_network_cannot_be_had_leaves_its_rows_to_others(arena, monkeypatch):
+    policy, without = network("lstm", arena[0]), network("puffer", arena[0])
+    monkeypatch.setattr(without, "network", lambda: None)
+    good = [batch_play(arena, [policy], seed) for seed in (1, 2, 3, 4)]
+    expected = play_batch(good)
+    running = []
+    original = Block.run
+    monkeypatch.setattr(Block, "run", lambda self: (running.append(len(self.taken)), original(self))[1])
+    results = play_batch([batch_play(arena, [policy, without], 5), *good])
+    assert isinstance(results[0], AttributeError)
+    assert results[1:] == expected
+    assert set(running) == {32}
+
+
 def test_logits_that_are_no_numbers_end_the_episode(arena):
     policy = network("lstm", arena[0])
     policy.network()._action_head.bias.data[1] = float("nan")

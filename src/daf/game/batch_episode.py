@@ -114,9 +114,13 @@ class LiveEpisode:
         self._draws = np.empty((0, len(play.assignment)))
         self._drawn = 0
         self._steps: dict[int, list[Step]] = {}
-        for number, team, policy in networks:
-            self.rows += len(team.agents)
-            self.seats.extend(_seats(number, team, policy, blocks.setdefault(id(policy), [])))
+        try:
+            for number, team, policy in networks:
+                self.rows += len(team.agents)
+                self.seats.extend(_seats(number, team, policy, blocks.setdefault(id(policy), [])))
+        except Exception:
+            self.leave()
+            raise
 
     def look(self) -> None:
         """Let the agents outside of blocks choose, and show the others what they see."""
