@@ -212,7 +212,7 @@ def run_and_show(
                 on_record=progress,
             )
         except KeyboardInterrupt:
-            raise Interrupted(_how_to_go_on(progress.finished, progress.total)) from None
+            raise Interrupted(how_to_go_on(progress.finished, progress.total)) from None
     if as_json:
         emit(jsonable(results_data(evaluation)))
     else:
@@ -220,7 +220,8 @@ def run_and_show(
     return evaluation
 
 
-def _how_to_go_on(finished: int, total: int) -> str:
+def how_to_go_on(finished: int, total: int) -> str:
+    """What an interrupted run says: how far it came, and the command that goes on."""
     if not total:
         return "stopped before anything was played."
     command = shlex.join(["daf", *sys.argv[1:]])
