@@ -93,6 +93,8 @@ def heatmap_figure(log: LogTables, name: str) -> "Figure":
     across = min(4, len(panels)) or 1
     down = -(-len(panels) // across)
     canvas = pack(log.visits)
+    if not panels:
+        return _no_visits(name)
     joint = canvas is not None and len(canvas.places) > 1
     tall = 8.6 * (canvas.height + 5) / canvas.width if joint and canvas is not None else 0.0
     figure = new_figure(10, 1.4 + tall + 2.2 * down)
@@ -130,8 +132,20 @@ def heatmap_figure(log: LogTables, name: str) -> "Figure":
     return figure
 
 
+def _no_visits(name: str) -> "Figure":
+    figure = new_figure(10, 3)
+    say_nothing(figure.subplots(), "no positions in these records")
+    figure.suptitle(f"Where the agents went: {name}", fontsize=11.5, x=0.01, ha="left")
+    return figure
+
+
 def save(figure: "Figure", stem: Path, formats: Sequence[str]) -> list[Path]:
-    """Write `figure` as `stem`.png (300 DPI), .pdf or .svg, whole or not at all. Raises `StorageError`."""
+    """Write `figure` as `stem`.png (300 DPI), .pdf or .svg, whole or not at all. Raises `StorageError`.
+
+    Its layout is settled once, so all formats look alike.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
     return [theme.save_figure(figure, stem.with_name(f"{stem.name}.{kind}"), dpi=DPI) for kind in formats]
 
 

@@ -63,6 +63,7 @@ class TableReader:
         self._shape: Shape | None = None
         self._separator = b""
         self._bite = BITE
+        self._torn = False
         self._gathered: list[FloatArray] = []
         self._gathered_rows = 0
 
@@ -126,7 +127,7 @@ class TableReader:
                 origin += at - 1
                 at, stop = 1, 1 + stop - at
         yield from self._give()
-        if opened and not closed and self._range[1] is None and not self._torn(base + self.report.bytes_read):
+        if opened and not closed and self._range[1] is None and not self._torn:
             self._damaged(base + self.report.bytes_read, 0, "the array is not closed: the file may have been cut here")
 
     def _cut(self, buffer: bytearray, at: int, stop: int, ended: bool) -> int:
@@ -163,6 +164,7 @@ class TableReader:
         self._gathered.append(raw)
         self._gathered_rows += n
         self._bite = BITE
+        self._torn = False
         return True
 
     def _give(self) -> Iterator[Table]:
@@ -189,6 +191,8 @@ class TableReader:
     def _slow(self, piece: bytes, found: Scan, offset: int) -> Iterator[Table]:
         for begin, length, reason in found.damage:
             self._damaged(offset + begin, length, reason)
+        if found.damage or found.records:
+            self._torn = bool(found.damage) and (not found.records or found.damage[-1][0] >= found.records[-1][1])
         rows: list[list[float]] = []
         shape: Shape | None = None
         for _, _, value in found.records:
@@ -218,7 +222,3 @@ class TableReader:
             self.report.damage[-1] = Damage(last.path, last.offset, last.length + length, last.reason)
         else:
             self.report.damage.append(Damage(str(self.path), offset, length, reason))
-
-    def _torn(self, end: int) -> bool:
-        last = self.report.damage[-1] if self.report.damage else None
-        return last is not None and last.length > 0 and last.offset + last.length >= end - 2

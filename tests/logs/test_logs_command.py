@@ -1,0 +1,86 @@
+"""`daf logs` as it is used: what goes to stdout, what to stderr, and the exit codes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+def daf(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "daf", "logs", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+
+
+def test_json_is_one_object_on_stdout_and_progress_is_on_stderr(experiments: Path) -> None:
+    done = daf("--variant", "v1", "--format", "html", "--json", "--verbose", cwd=experiments.parent)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["run_id"], result["status"]) == ("v1_20250102_120000", "ok")
+    assert result["run_dir"] == "experiments/v1/20250102_120000/plots"
+    assert result["summary"]["records"] == 360
+    assert "file 3 of 3, 360 records" in done.stderr
+    assert "MB memory" in done.stderr
+
+
+def test_the_end_says_counts_sample_steps_gaps_damage_and_memory(experiments: Path) -> None:
+    run = experiments / "v1" / "20250102_120000"
+    done = daf(run, "--format", "html", "--jobs", "2", cwd=experiments)
+    assert done.returncode == 0, done.stderr
+    for said in (
+        "360 records in 3 files",
+        "sample: 360 records",
+        "steps: 0 to 119, no gaps",
+        "damage: none",
+        "memory:",
+    ):
+        assert said in done.stderr, done.stderr
+    written = done.stdout.split()
+    assert all(Path(path).is_file() for path in written)
+    assert len(written) == 4
+    quiet = daf(run, "--format", "html", "--quiet", cwd=experiments)
+    assert quiet.stderr == ""
+
+
+def test_two_variants_are_compared(experiments: Path) -> None:
+    done = daf("--compare", "v1", "v2", "--format", "html", "--json", cwd=experiments.parent)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert [log["summary"]["records"] for log in result["logs"]] == [360, 200]
+    assert result["run_dir"] == "experiments/plots"
+
+
+def test_a_file_of_options_is_read_and_flags_win(experiments: Path, tmp_path: Path) -> None:
+    config = tmp_path / "logs.yaml"
+    config.write_text("variant: v2\nformat: [html]\nseed: 3\nsmooth-window: 5\n")
+    done = daf("--config", config, "--json", cwd=experiments.parent)
+    assert json.loads(done.stdout)["run_id"] == "v2_20250103_120000"
+    done = daf("--config", config, "--variant", "v1", "--json", cwd=experiments.parent)
+    assert json.loads(done.stdout)["run_id"] == "v1_20250102_120000"
+    config.write_text("varint: v2\n")
+    done = daf("--config", config, cwd=experiments.parent)
+    assert done.returncode == 2
+    assert "Nearest: variant" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--variant", "v9"), 2, 'no variant "v9"'),
+        ((), 2, "no logs are named"),
+        (("--variant", "v1", "--format", "bmp"), 2, 'no format "bmp"'),
+        (("--variant", "v1", "--jobs", "0"), 2, '--jobs "0"'),
+        (("foreign.json",), 1, "keys loss"),
+        (("--compare", "v1", "v2", "--variant", "v1"), 2, "leave out"),
+    ],
+)
+def test_wrong_use_exits_with_2_and_failure_with_1(
+    experiments: Path, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    (experiments.parent / "foreign.json").write_text('[{"loss": 1.0}]')
+    done = daf(*arguments, "--json", cwd=experiments.parent)
+    assert done.returncode == code, done.stderr
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert json.loads(done.stdout)["status"] == "failed"
