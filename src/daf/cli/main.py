@@ -20,6 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "metrics": ("daf.cli.metrics", "List the metrics of missions with their ranges; correlations."),
     "evaluate": ("daf.cli.evaluate", "Play policies on missions and report the returns."),
     "compare": ("daf.cli.compare", "Compare policies on identical episodes, with paired tests."),
+    "score": ("daf.cli.score", "Score a policy among others: value over replacement, as CoGames' pickup has it."),
     "runs": ("daf.cli.runs", "List, show, query, clean and export runs."),
     "logs": ("daf.cli.logs", "Analyse training logs larger than memory."),
 }

@@ -1,0 +1,41 @@
+"""What a policy is worth among others: value over replacement, weighted scores, allocation, ratings.
+
+Points are `metta_alo.scoring`'s own, to the bit; what CoGames reports without, intervals, comes beside them.
+"""
+
+from daf.scoring_analysis.budget import Budget, budget_for
+from daf.scoring_analysis.formulas import (
+    ScoreRow,
+    VorResult,
+    WeightedScore,
+    daf_allocate_agents,
+    daf_compute_vor,
+    daf_compute_weighted_score,
+    daf_scoring_summary,
+    daf_validate_proportions,
+)
+from daf.scoring_analysis.operation import daf_score
+from daf.scoring_analysis.plan import pickup_settings
+from daf.scoring_analysis.result import ScoreReport, score_data
+from daf.scoring_analysis.vor import MissionScore, ScenarioScore, VorAnalysis, sentence
+
+__all__ = [
+    "Budget",
+    "MissionScore",
+    "ScenarioScore",
+    "ScoreReport",
+    "ScoreRow",
+    "VorAnalysis",
+    "VorResult",
+    "WeightedScore",
+    "budget_for",
+    "daf_allocate_agents",
+    "daf_compute_vor",
+    "daf_compute_weighted_score",
+    "daf_score",
+    "daf_scoring_summary",
+    "daf_validate_proportions",
+    "pickup_settings",
+    "score_data",
+    "sentence",
+]

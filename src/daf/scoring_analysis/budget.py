@@ -1,0 +1,82 @@
+"""How many episodes an interval of a wanted width costs.
+
+By the spread of the blocks that were played: an interval of the mean over n blocks has a half-width of t s / √n. The
+spread is itself known from these blocks only, and so the answer comes with a range; with fewer than ten blocks the
+range is wide, and says so. Normal theory: for scores that are mostly zero it promises too much.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from daf.errors import DataError, UsageError
+from daf.stats.arrays import FloatArray, IntArray, check_alpha, finite, strata_of
+
+MOST_BLOCKS = 10**9
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What a half-width of `precision` costs. blocks: seeds per mission; low, high: 90 % range of that number.
+
+    have: seeds per mission that there are (the fewest). episodes: of all teams on all missions together.
+    """
+
+    precision: float
+    have: int
+    blocks: int
+    low: int
+    high: int
+    episodes: int
+
+    @property
+    def sentence(self) -> str:
+        """The budget in words."""
+        if self.blocks <= self.have:
+            played = f"it takes about {self.blocks:,} seeds, and {self.have:,} were played"
+            return f"±{self.precision:.3g} is reached: {played}."
+        return (
+            f"±{self.precision:.3g} takes about {self.blocks:,} seeds (from {self.have:,} seeds this is known to lie "
+            f"between {self.low:,} and {self.high:,}): {self.episodes:,} episodes in all; -e {self.blocks}."
+        )
+
+
+def budget_for(
+    values: FloatArray,
+    strata: IntArray | None = None,
+    *,
+    precision: float,
+    episodes_per_block: int,
+    alpha: float = 0.05,
+) -> Budget:
+    """The budget for the mean of `values` (n_blocks,), every stratum counting the same and getting as many blocks.
+
+    episodes_per_block: episodes that one seed costs on all strata together. Raises `UsageError` for a precision that
+    is not above 0, `DataError` for a stratum of fewer than two blocks.
+    """
+    from scipy.stats import chi2, norm, t
+
+    row = finite(values, what="values")
+    check_alpha(alpha)
+    if not (math.isfinite(precision) and precision > 0):
+        raise UsageError(f"--precision {precision:g} is not above 0.")
+    groups = strata_of(strata, row.size)
+    parts = [row[groups == group] for group in range(int(groups.max()) + 1)]
+    have = min(part.size for part in parts)
+    if have < 2:
+        raise DataError("one block shows no spread; a budget needs at least 2 of each mission.")
+    variance = float(sum(np.var(part, ddof=1) for part in parts)) / len(parts) ** 2
+    freedom = sum(part.size - 1 for part in parts)
+
+    def blocks(spread: float) -> int:
+        count = min(MOST_BLOCKS, max(2, math.ceil(float(norm.ppf(1 - alpha / 2)) ** 2 * spread / precision**2)))
+        while count < float(t.ppf(1 - alpha / 2, len(parts) * (count - 1))) ** 2 * spread / precision**2:
+            if count == MOST_BLOCKS:
+                break
+            count += 1
+        return count
+
+    low, high = (variance * freedom / float(chi2.ppf(level, freedom)) for level in (0.95, 0.05))
+    needed = blocks(variance)
+    return Budget(precision, have, needed, blocks(low), blocks(high), needed * episodes_per_block)

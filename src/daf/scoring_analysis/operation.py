@@ -1,0 +1,147 @@
+"""`daf score`: play a candidate among a pool in every number, score it, keep what came of it."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from daf import teamplay
+from daf.episodes.plan import Plan
+from daf.episodes.record import EpisodeRecord
+from daf.episodes.run import RunResult
+from daf.errors import UsageError
+from daf.evaluation import Settings, settings_data
+from daf.game import scoring
+from daf.scoring_analysis.plan import check_agents, pickup_settings, plan_score
+from daf.scoring_analysis.result import ScoreReport, score_data
+from daf.scoring_analysis.vor import VorAnalysis, analyse_vor
+from daf.storage.atomic import write_json, write_text
+from daf.storage.jsonable import jsonable
+
+if TYPE_CHECKING:
+    from daf.output_manager import OutputManager
+
+OPERATION = "evaluations"
+
+
+def daf_score(
+    candidate: Any,
+    pool: Sequence[Any],
+    missions: Any = scoring.PICKUP_MISSION,
+    *,
+    settings: Settings | None = None,
+    as_pickup: bool = False,
+    map_seed: int | None = None,
+    precision: float | None = None,
+    output: "OutputManager | None" = None,
+    on_plan: Callable[[Plan], None] | None = None,
+    on_record: Callable[[EpisodeRecord], None] | None = None,
+) -> ScoreReport:
+    """Value of `candidate` over the policies in `pool`, on every mission: teams of N … 0 of its agents.
+
+    as_pickup: play the episodes of `cogames pickup`: one map for all (from `map_seed`, the seed by default), and seats
+    drawn by one generator through all teams; take its defaults with `pickup_settings`. precision: half-width of the
+    interval to budget for. Raises `UsageError` for an empty pool, and for a mission with fewer agents than the pool has
+    policies. An episode that fails is part of the result.
+    """
+    from daf.output_manager import OutputManager
+
+    chosen = settings or (pickup_settings() if as_pickup else Settings())
+    where = output or OutputManager()
+    teamplay.check_settings(chosen)
+    if not pool:
+        raise UsageError("the pool is empty. Name a policy with --pool, for example --pool random.")
+    if precision is not None and not precision > 0:
+        raise UsageError(f"--precision {precision:g} is not above 0.")
+    if map_seed is not None and not as_pickup:
+        raise UsageError("--map-seed fixes the map as `cogames pickup` does: give --as-pickup too.")
+    cache = teamplay.cache_of(chosen, where)
+    players = teamplay.policies_of([candidate, *pool], cache, where)
+    found = teamplay.missions_of(missions, chosen)
+    for mission in found:
+        check_agents(mission, len(pool))
+    if as_pickup:
+        found = [scoring.with_map_seed_fixed(m, chosen.seed if map_seed is None else map_seed) for m in found]
+    plan, teams = plan_score(found, players, chosen, as_pickup)
+    names = [policy.name for policy in players]
+    title = f"{names[0]} among {', '.join(names[1:])} on {', '.join(mission.name for mission in found)}"
+    asked = settings_data(chosen) | {
+        "candidate": names[0],
+        "pool": names[1:],
+        "missions": [mission.name for mission in found],
+        "as_pickup": as_pickup,
+        "cache": str(cache.root),
+    }
+    started = time.time()
+    with where.operation(OPERATION, title=title, config=asked) as run_dir:
+        if on_plan is not None:
+            on_plan(plan)
+        with teamplay.player(chosen, cache, players, on_record) as player:
+            result = player.play(plan)
+            replays = player.replays(result)
+        kept = teamplay.keep_run(
+            run_dir, result, replays, run_id=where.session_id, operation=OPERATION, started=started, player=player
+        )
+        analysis = analyse_vor(
+            result,
+            teams,
+            alpha=chosen.alpha,
+            resamples=max(1_000, chosen.resamples // 2),
+            seed=chosen.seed,
+            precision=precision,
+        )
+        report = ScoreReport(
+            candidate=names[0],
+            pool=tuple(names[1:]),
+            analysis=analysis,
+            notes=tuple(_notes(result, analysis, as_pickup)),
+            result=result,
+            teams=teams,
+            as_pickup=as_pickup,
+            settings=chosen,
+            run_dir=run_dir,
+            run_id=where.session_id,
+            replays=kept.replays,
+            cache=cache.root,
+            started=started,
+            seconds=time.time() - started,
+            title=title,
+        )
+        _write(report, kept)
+        if report.status != "ok":
+            where.log_operation_complete(OPERATION, "failed", error=" ".join(report.notes))
+    return report
+
+
+def _notes(result: RunResult, analysis: VorAnalysis, as_pickup: bool) -> list[str]:
+    notes = teamplay.failure_notes(result, analysis.left_out)
+    notes += [f"No seed of {mission} was finished by all teams; it is in no number." for mission in analysis.absent]
+    if as_pickup:
+        notes.append(
+            "Played as `cogames pickup` plays: one map for all episodes, and other seats in every team. The intervals "
+            "speak of that map only, and are wider than those of a run without --as-pickup."
+        )
+    if analysis.n and min(score.n for score in analysis.missions) < 2:
+        notes.append("One seed shows no spread: there are no intervals. Play more with -e.")
+    shared = [mission.mission for mission in analysis.missions if _shared_reward(result, mission.mission)]
+    if shared:
+        notes.append(
+            f"On {', '.join(shared)} all agents of a team got the same return in every episode: the candidate's score "
+            "there is its team's."
+        )
+    return notes
+
+
+def _shared_reward(result: RunResult, mission: str) -> bool:
+    mixed = [r.outcome.rewards for r in result.records if r.outcome and r.spec.mission == mission]
+    return any(any(rewards) for rewards in mixed) and all(len(set(rewards)) == 1 for rewards in mixed)
+
+
+def _write(report: ScoreReport, kept: teamplay.Kept) -> None:
+    write_json(report.run_dir / "results.json", jsonable(score_data(report)))
+    if report.settings.report:
+        from daf.render.pages import page
+        from daf.scoring_analysis.report import figure_of, markdown_of, view_of
+
+        figure_of(report, report.run_dir / "visualizations" / "vor.png")
+        write_text(report.run_dir / "report.html", page("score.html.j2", view_of(report, kept)))
+        write_text(report.run_dir / "REPORT.md", markdown_of(report, kept))

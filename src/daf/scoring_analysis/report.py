@@ -1,0 +1,136 @@
+"""A score as a page, as Markdown and as a figure."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daf.render.interval_figure import IntervalRow, interval_figure
+from daf.render.report_rows import ABSENT, bounds_text, half_width, printable
+from daf.render.report_view import duration
+from daf.render.theme import style
+from daf.scoring_analysis.vor import MissionScore, sentence
+from daf.stats.sentences import number, p_text
+
+if TYPE_CHECKING:
+    from daf.scoring_analysis.result import ScoreReport
+    from daf.teamplay import Kept
+
+
+def view_of(report: "ScoreReport", kept: "Kept") -> dict[str, object]:
+    """All that `score.html.j2` prints."""
+    analysis = report.analysis
+    level = f"{100 * (1 - analysis.alpha):g} %"
+    return {
+        "title": printable(report.title),
+        "run_id": report.run_id,
+        "started": kept.started,
+        "duration": duration(report.seconds),
+        "command": printable(kept.command),
+        "chips": [
+            f"{analysis.n} seeds",
+            f"{len(report.result.records):,} episodes",
+            *(["as cogames pickup"] if report.as_pickup else []),
+        ],
+        "notes": [printable(note) for note in report.notes],
+        "failed": bool(report.result.failures),
+        "headline": printable(sentence(analysis, report.candidate)),
+        "caveat": analysis.caveat,
+        "budget": analysis.budget.sentence if analysis.budget else "",
+        "level": level,
+        "candidate": printable(report.candidate),
+        "pool": [printable(name) for name in report.pool],
+        "overall": {
+            "value": number(analysis.value, half_width(analysis.ci)),
+            "ci": bounds_text(analysis.ci),
+            "p": p_text(analysis.p).removeprefix("p").removeprefix("="),
+        },
+        "missions": [_mission(score, level) for score in analysis.missions],
+        "overview": _overview(analysis.missions, level) if len(analysis.missions) > 1 else None,
+    }
+
+
+def _mission(score: MissionScore, level: str) -> dict[str, object]:
+    rows = [
+        {
+            "label": scenario.label,
+            "candidate": scenario.candidate,
+            "pool": " / ".join(str(count) for count in scenario.pool),
+            "mean": number(scenario.mean, half_width(scenario.ci)),
+            "ci": bounds_text(scenario.ci),
+            "value": ABSENT if scenario.value is None else number(scenario.value, half_width(scenario.value_ci)),
+            "value_ci": bounds_text(scenario.value_ci),
+        }
+        for scenario in score.scenarios
+    ]
+    figure = interval_figure(
+        [
+            *(
+                IntervalRow(f"{s.candidate} of {score.agents} agents", style(0), s.value, s.value_ci)
+                for s in score.scenarios
+                if s.value is not None
+            ),
+            IntervalRow("overall", style(1), score.value, score.value_ci),
+        ],
+        axis_title="value over replacement (reward per agent)",
+        description=f"Value over replacement by number of agents, with {level} intervals",
+    )
+    return {
+        "name": printable(score.mission),
+        "agents": score.agents,
+        "n": score.n,
+        "value": number(score.value, half_width(score.value_ci)),
+        "ci": bounds_text(score.value_ci),
+        "replacement": number(score.replacement, half_width(score.replacement_ci)),
+        "replacement_ci": bounds_text(score.replacement_ci),
+        "caveat": score.caveat,
+        "rows": rows,
+        "figure": figure,
+    }
+
+
+def _overview(missions: Sequence[MissionScore], level: str) -> object:
+    return interval_figure(
+        [IntervalRow(printable(score.mission), style(1), score.value, score.value_ci) for score in missions],
+        axis_title="value over replacement (reward per agent)",
+        description=f"Value over replacement by mission, with {level} intervals",
+    )
+
+
+def markdown_of(report: "ScoreReport", kept: "Kept") -> str:
+    """The same findings as Markdown."""
+    analysis = report.analysis
+    lines = [f"# {printable(report.title)}", "", printable(sentence(analysis, report.candidate)), ""]
+    lines += [f"> {printable(note)}\n" for note in report.notes]
+    if analysis.caveat:
+        lines += [f"> {analysis.caveat}\n"]
+    for score in analysis.missions:
+        value = f"{number(score.value, half_width(score.value_ci))} ({bounds_text(score.value_ci)})"
+        lines += [f"## {printable(score.mission)}", "", f"Overall VOR {value}; {score.n} seeds.", ""]
+        lines += ["| scenario | score | interval | VOR | interval |", "| --- | ---: | ---: | ---: | ---: |"]
+        for scenario in score.scenarios:
+            over = ABSENT if scenario.value is None else number(scenario.value, half_width(scenario.value_ci))
+            mean = number(scenario.mean, half_width(scenario.ci))
+            cells = [scenario.label, mean, bounds_text(scenario.ci), over, bounds_text(scenario.value_ci)]
+            lines.append("| " + " | ".join(cells) + " |")
+        lines.append("")
+    if analysis.budget:
+        lines += [analysis.budget.sentence, ""]
+    lines += [f"Run {report.run_id}, {kept.started}.", "", f"    {printable(kept.command)}", ""]
+    return "\n".join(lines)
+
+
+def figure_of(report: "ScoreReport", path: Path) -> Path:
+    """Write the PNG of value over replacement by number of agents, a line per mission."""
+    from daf.render.score_figure import Curve, score_figure
+
+    curves = [
+        Curve(
+            printable(score.mission),
+            [(s.candidate / score.agents, s.value, s.value_ci) for s in score.scenarios if s.value is not None],
+        )
+        for score in report.analysis.missions
+    ]
+    level = f"{100 * (1 - report.analysis.alpha):g} %"
+    seeds = f"{report.analysis.n} seeds, {level} bootstrap intervals of whole seeds"
+    title = f"{printable(report.candidate)} over {', '.join(printable(name) for name in report.pool)}"
+    return score_figure(curves, title=title, caption=seeds, path=path)
