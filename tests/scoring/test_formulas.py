@@ -146,3 +146,18 @@ def test_the_range_of_a_budget_holds_the_true_one_nine_times_of_ten() -> None:
         budget = budget_for(draws.normal(size=10), precision=0.1, episodes_per_block=1)
         held += budget.low <= true <= budget.high
     assert 0.86 <= held / 400 <= 0.94, held
+
+
+def test_what_missions_differ_in_does_not_widen_the_interval_of_their_mean() -> None:
+    from daf.scoring_analysis.vor import _about_the_mean
+    from daf.stats.permutation import sign_flip
+
+    covered, widths = 0, []
+    for seed in range(300):
+        draws = np.random.default_rng(seed)
+        values = [draws.normal(3.0, 1.0, 12), draws.normal(-1.0, 1.0, 12)]
+        found = sign_flip(_about_the_mean(values), np.repeat([0, 1], 12), seed=seed, resamples=2000)
+        covered += bool(found.low <= 1.0 <= found.high)
+        widths.append(float(found.high - found.low) / 2)
+    assert 0.92 <= covered / 300 <= 0.985, covered
+    assert np.mean(widths) < 0.5

@@ -33,7 +33,12 @@ def settings(**changes: object) -> Settings:
 @pytest.fixture(scope="module")
 def report(folder: Path) -> ScoreReport:
     return daf_score(
-        "starter", ["noop", "miner"], [MINER, TWO], settings=settings(), output=OutputManager(folder), precision=0.5
+        "starter",
+        ["noop", "miner"],
+        [MINER, TWO],
+        settings=settings(episodes=6),
+        output=OutputManager(folder),
+        precision=0.5,
     )
 
 
@@ -160,7 +165,7 @@ def test_teams_differ_in_one_agent_from_scenario_to_scenario(report: ScoreReport
 def test_missions_count_the_same_and_intervals_hold_the_points(report: ScoreReport) -> None:
     analysis = report.analysis
     assert analysis.value == pytest.approx(np.mean([score.value for score in analysis.missions]))
-    assert analysis.n == 8
+    assert analysis.n == 12
     assert [score.agents for score in analysis.missions] == [4, 2]
     for score in analysis.missions:
         weights = [(s.candidate, s.value) for s in score.scenarios if s.value is not None]
@@ -180,7 +185,12 @@ def test_a_run_leaves_pages_tables_and_the_figure(report: ScoreReport) -> None:
 
 def test_the_same_score_again_plays_nothing_and_finds_the_same(report: ScoreReport, folder: Path) -> None:
     again = daf_score(
-        "starter", ["noop", "miner"], [MINER, TWO], settings=settings(), output=OutputManager(folder), precision=0.5
+        "starter",
+        ["noop", "miner"],
+        [MINER, TWO],
+        settings=settings(episodes=6),
+        output=OutputManager(folder),
+        precision=0.5,
     )
     assert again.result.played == 0
     changing = {"run_id", "run_dir", "report", "episodes", "summary"}

@@ -155,16 +155,15 @@ def _table(score: "MissionScore", report: "ScoreReport") -> None:
 
     level = f"{100 * (1 - report.analysis.alpha):g} % intervals"
     table = plain_table(
-        f"{report.candidate} on {score.mission}: {score.n} seeds, {level}",
-        caption=escape(f"pool: {' / '.join(report.pool)}"),
+        f"{report.candidate} on {score.mission}: {score.n} {'seed' if score.n == 1 else 'seeds'}, {level}",
+        caption=escape(f"c: agents of the candidate, r: of the pool, shared as {' / '.join(report.pool)}"),
     )
-    table.add_column("scenario")
-    for name in ("candidate", "pool", "score", "interval", "VOR", "interval"):
+    table.add_column("scenario", no_wrap=True)
+    for name in ("pool", "score", "interval", "VOR", "interval"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in score.scenarios:
         table.add_row(
             row.label,
-            str(row.candidate),
             " / ".join(str(count) for count in row.pool),
             number(row.mean, half_width(row.ci)),
             bounds_text(row.ci),
@@ -174,7 +173,6 @@ def _table(score: "MissionScore", report: "ScoreReport") -> None:
     table.add_section()
     table.add_row(
         "overall",
-        "",
         "",
         "",
         "",

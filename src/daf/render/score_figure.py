@@ -24,7 +24,7 @@ def score_figure(curves: Sequence[Curve], *, title: str, caption: str, path: str
     from matplotlib.figure import Figure
 
     with themed():
-        figure = Figure(figsize=(8, 4.6), layout="constrained")
+        figure = Figure(figsize=(8, 5), layout="constrained")
         axes = figure.add_subplot()
         axes.axhline(0, color=ground().muted, linewidth=1)
         for position, curve in enumerate(curves):
@@ -47,6 +47,6 @@ def score_figure(curves: Sequence[Curve], *, title: str, caption: str, path: str
         axes.set_ylabel("value over replacement\n(reward per agent)")
         axes.set_title(shortened(title, 84))
         if len(curves) > 1:
-            axes.legend()
+            figure.legend(loc="outside upper right", ncols=2)
         figure.supxlabel(caption, fontsize=9, color=ground().muted, x=0.99, ha="right")
         return save_figure(figure, path)

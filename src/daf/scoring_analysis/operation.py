@@ -14,6 +14,7 @@ from daf.game import scoring
 from daf.scoring_analysis.plan import check_agents, pickup_settings, plan_score
 from daf.scoring_analysis.result import ScoreReport, score_data
 from daf.scoring_analysis.vor import VorAnalysis, analyse_vor
+from daf.stats.permutation import smallest_p
 from daf.storage.atomic import write_json, write_text
 from daf.storage.jsonable import jsonable
 
@@ -118,10 +119,14 @@ def _notes(result: RunResult, analysis: VorAnalysis, as_pickup: bool) -> list[st
     if as_pickup:
         notes.append(
             "Played as `cogames pickup` plays: one map for all episodes, and other seats in every team. The intervals "
-            "speak of that map only, and are wider than those of a run without --as-pickup."
+            "speak of that map only, and are wider than a paired run's."
         )
-    if analysis.n and min(score.n for score in analysis.missions) < 2:
-        notes.append("One seed shows no spread: there are no intervals. Play more with -e.")
+    fewest = min(score.n for score in analysis.missions)
+    if smallest_p(fewest) > analysis.alpha:
+        wanted = next(n for n in range(2, 64) if smallest_p(n) <= analysis.alpha)
+        level = f"{100 * (1 - analysis.alpha):g} %"
+        seeds = "1 seed gives" if fewest == 1 else f"{fewest} seeds give"
+        notes.append(f"{seeds} no {level} interval of a mission's value; {wanted} do: -e {wanted}.")
     shared = [mission.mission for mission in analysis.missions if _shared_reward(result, mission.mission)]
     if shared:
         notes.append(

@@ -27,7 +27,7 @@ def view_of(report: "ScoreReport", kept: "Kept") -> dict[str, object]:
         "duration": duration(report.seconds),
         "command": printable(kept.command),
         "chips": [
-            f"{analysis.n} seeds",
+            f"{analysis.n} blocks",
             f"{len(report.result.records):,} episodes",
             *(["as cogames pickup"] if report.as_pickup else []),
         ],
@@ -131,6 +131,6 @@ def figure_of(report: "ScoreReport", path: Path) -> Path:
         for score in report.analysis.missions
     ]
     level = f"{100 * (1 - report.analysis.alpha):g} %"
-    seeds = f"{report.analysis.n} seeds, {level} bootstrap intervals of whole seeds"
+    seeds = f"{report.analysis.n} blocks; lines: {level} intervals by the sign-flip test"
     title = f"{printable(report.candidate)} over {', '.join(printable(name) for name in report.pool)}"
     return score_figure(curves, title=title, caption=seeds, path=path)

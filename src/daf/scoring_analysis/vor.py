@@ -1,8 +1,10 @@
 """Value over replacement of a candidate, mission by mission and overall, with intervals.
 
 The numbers are those of `metta_alo.scoring`, for each mission on its own; over missions they are averaged, every
-mission counting the same. Intervals resample whole blocks (a seed with all teams that played it), so that what the
-teams have in common, the map above all, cancels. Blocks that a team did not finish count in no scenario.
+mission counting the same. A block is a seed with all teams that played it. Values are paired within blocks, so that
+what the teams have in common, the map above all, cancels: their intervals hold the values that the sign-flip test does
+not reject, and cannot contradict its p. Intervals of plain scores are bootstraps of whole blocks. Blocks that a team
+did not finish count in no scenario.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,6 +19,7 @@ from daf.scoring_analysis.budget import Budget, budget_for
 from daf.stats.arrays import FloatArray, IntArray
 from daf.stats.permutation import sign_flip
 from daf.stats.sentences import number, p_text
+from daf.stats.shapes import caveat_for_differences
 from daf.stats.summaries import PolicySummary, summarise
 
 Bounds = tuple[float, float] | None
@@ -133,16 +136,17 @@ def analyse_vor(
         raise DataError(f"no seed was finished by all teams, so that there is nothing to score.{why}")
     together = np.concatenate(values)
     strata = np.repeat(np.arange(len(values)), [len(value) for value in values])
-    row = summarise(["value"], together[None, :], strata, alpha=alpha, resamples=resamples, seed=seed)[0]
+    tested = sign_flip(_about_the_mean(values), strata, alpha=alpha, seed=seed)
+    ci = _bounds(tested.low, tested.high)
     return VorAnalysis(
         missions=tuple(found),
         value=float(np.mean([score.value for score in found])),
-        ci=row.ci,
-        p=float(sign_flip(together, strata, alpha=alpha, seed=seed).p),
+        ci=ci,
+        p=float(tested.p),
         n=together.size,
         alpha=alpha,
-        caveat=row.caveat,
-        budget=_budget(together, strata, row.ci, found, precision, alpha),
+        caveat=caveat_for_differences(together),
+        budget=_budget(together, strata, ci, found, precision, alpha),
         left_out=sum(score.left_out for score in found),
         absent=tuple(absent),
     )
@@ -175,11 +179,12 @@ def _mission_score(
     means, replacement = own[:-1], own[-1]
     counts = np.array([team.candidate for team in teams[:-1]], dtype=np.float64)
     value = counts @ means / counts.sum() - replacement
-    rows = np.vstack([own, means - replacement, value])
-    names = [str(row) for row in range(len(rows))]
     summaries: dict[int, PolicySummary] = {
-        row.policy: row for row in summarise(names, rows, alpha=alpha, resamples=resamples, seed=seed)
+        row.policy: row
+        for row in summarise([team.label for team in teams], own, alpha=alpha, resamples=resamples, seed=seed)
     }
+    tested = sign_flip(np.vstack([means - replacement, value]), alpha=alpha, seed=seed)
+    bounds = [_bounds(low, high) for low, high in zip(tested.low, tested.high, strict=True)]
     if scored.replacement is None or scored.overall is None:
         raise DataError(f"no episode of the pool alone was finished on {mission}.")
     last = len(teams) - 1
@@ -197,10 +202,9 @@ def _mission_score(
                 mean=mean,
                 ci=summaries[row].ci,
                 value=None if row == last else scored.by_count[team.candidate],
-                value_ci=None if row == last else summaries[len(teams) + row].ci,
+                value_ci=None if row == last else bounds[row],
             )
         )
-    overall = summaries[len(rows) - 1]
     score = MissionScore(
         mission=mission,
         agents=agents,
@@ -209,11 +213,28 @@ def _mission_score(
         replacement=scored.replacement,
         replacement_ci=summaries[last].ci,
         value=scored.overall,
-        value_ci=overall.ci,
+        value_ci=bounds[-1],
         scenarios=tuple(scenarios),
-        caveat=overall.caveat,
+        caveat=caveat_for_differences(value),
     )
     return score, value
+
+
+def _about_the_mean(values: Sequence[FloatArray]) -> FloatArray:
+    """The missions' values, each mission moved onto the mean of all: what one adds and another takes is no chance.
+
+    Deviations are stretched by n / (n - 1) of variance, since each mission's mean is its own blocks'. One mission stays
+    as it is.
+    """
+    if len(values) == 1:
+        return values[0]
+    middle = np.mean([value.mean() for value in values])
+    stretched = [(value - value.mean()) * np.sqrt(value.size / max(value.size - 1, 1)) + middle for value in values]
+    return np.concatenate(stretched)
+
+
+def _bounds(low: FloatArray | float, high: FloatArray | float) -> Bounds:
+    return (float(low), float(high)) if np.isfinite(low) and np.isfinite(high) else None
 
 
 def _score(episode: ScoredEpisode, candidate: int) -> float:
