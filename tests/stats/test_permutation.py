@@ -81,12 +81,13 @@ def test_intervals_of_paired_differences_cover_at_least_their_level(shape):
     assert coverage >= 0.94, coverage
 
 
+@pytest.mark.parametrize("few", [5, 9])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_stratified_intervals_cover_with_unequal_missions(shape):
+def test_stratified_intervals_cover_with_unequal_missions(shape, few):
     rng = np.random.default_rng(5)
-    strata = np.array([0] * 5 + [1] * 18)
+    strata = np.array([0] * few + [1] * 18)
     scale = np.where(strata == 0, 3.0, 1.0)
-    d = (draw(shape, rng, (2000, 23)) - draw(shape, rng, (2000, 23))) * scale + 0.5
+    d = (draw(shape, rng, (2000, strata.size)) - draw(shape, rng, (2000, strata.size))) * scale + 0.5
     result = sign_flip(d, strata, resamples=1999)
     assert float(((result.low <= 0.5) & (result.high >= 0.5)).mean()) >= 0.94
 
@@ -125,3 +126,20 @@ def test_differences_that_are_not_numbers_are_refused():
         sign_flip(np.array([1.0, np.nan]))
     with pytest.raises(DataError, match="strata"):
         sign_flip(np.ones(3), np.array([0, 1]))
+
+
+@pytest.mark.parametrize(("blocks", "missions"), [(9, 2), (9, 6), (20, 2)])
+def test_intervals_over_missions_cover_and_leave_out_how_missions_differ(blocks, missions):
+    rng = np.random.default_rng(8)
+    strata = np.repeat(np.arange(missions), blocks)
+    effects = np.linspace(0.0, 20.0, missions)
+    noise = rng.normal(size=(1500, strata.size))
+    result = sign_flip(noise + effects[strata], strata, resamples=1999)
+    assert float(((result.low <= 10.0) & (result.high >= 10.0)).mean()) >= 0.94
+    assert float((result.high - result.low).mean()) < 2.0
+
+
+def test_missions_with_a_single_block_make_the_interval_wide_and_not_wrong():
+    result = sign_flip(np.array([0.0, 10.0, 0.1, 10.1, 0.2, 10.2, 0.3, 10.3]), np.arange(8))
+    assert float(result.low) < 1.0
+    assert float(result.high) > 9.0
