@@ -12,9 +12,9 @@ order statistics of subset means (Hartigan, "Using subsample values as typical v
 
 With several strata the test asks whether the policies are equal everywhere, while the interval is about their mean
 difference over the strata, whatever it is on each: the means of flipped blocks are taken within each stratum first.
-That is no longer exact but covers (docs/calibration.md), and it stays narrow where one mission's rewards are larger than
-another's. It needs 9 blocks in every stratum (for alpha 0.05; `_ALONE`); with fewer, the differences between strata
-count as spread, which covers too but is wide.
+That is no longer exact but covers (docs/calibration.md), and it stays narrow where the rewards of one mission are larger
+than those of another. It needs 9 blocks in every stratum (for alpha 0.05; `_ALONE`); with fewer, the differences between
+strata count as spread, which covers too but is wide.
 
 Honest limits: symmetry is that of the *difference*. Equal policies have it, and so have two that differ by a shift.
 Where one policy is far more erratic than the other the mean difference is skewed, and at small n the interval covers
@@ -99,11 +99,9 @@ def sign_flip(
     tolerance = _TIE * np.abs(weighted).sum(axis=1)
     p = np.empty(observed.size)
     low, high = np.empty(observed.size), np.empty(observed.size)
-    step = max(1, _CHUNK // (len(flipped) + 1))
-    for start in range(0, observed.size, step):
-        part = slice(start, start + step)
-        moved = _product(flipped, weighted[part].T)
-        p[part] = _p_values(moved, observed[part], tolerance[part])
+    for part in _pieces(observed.size, len(flipped)):
+        p[part] = _p_values(_product(flipped, weighted[part].T), observed[part], tolerance[part])
+    for part in _pieces(observed.size, min(len(flipped), INTERVAL_PATTERNS)):
         ours, others = _subset_means(flipped[:INTERVAL_PATTERNS], rows[part], spread, weights)
         low[part], high[part] = _bounds(ours, others, observed[part], tolerance[part], alpha)
     shape = array.shape[:-1]
@@ -149,6 +147,11 @@ def patterns(n_blocks: int, *, resamples: int, seed: int) -> BoolArray:
         return ((numbers >> np.arange(n_blocks)) & 1).astype(np.bool_)
     words = generator(seed, n_blocks).integers(0, 2**64, size=(resamples, -(-n_blocks // 64)), dtype=np.uint64)
     return np.unpackbits(words.view(np.uint8), axis=1, count=n_blocks).view(np.bool_)
+
+
+def _pieces(rows: int, per_row: int) -> list[slice]:
+    step = max(1, _CHUNK // (per_row + 1))
+    return [slice(start, start + step) for start in range(0, rows, step)]
 
 
 def _product(flipped: BoolArray, columns: FloatArray) -> FloatArray:
