@@ -270,8 +270,8 @@ def paired_coverage(page: Page, size: Size, rng: np.random.Generator) -> None:
         f"Coverage of 95 % intervals (SE {math.sqrt(0.95 * 0.05 / (2 * size.samples)):.1%}; rliable "
         f"{_share_error(size.slow_samples)}), and their mean width in reward. Block difficulty has the same "
         "spread as the "
-        "policies' own luck. Two missions: one with a third of the blocks, three times the spread, and a true difference "
-        "of the other sign.",
+        "policies' own luck. Two missions: one with a third of the blocks, three times the spread, and a true "
+        "difference of the other sign.",
         ["", "inversion", "inversion, two missions", "paired t", "Welch", "rliable"],
         rows,
     )

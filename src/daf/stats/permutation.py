@@ -12,9 +12,9 @@ order statistics of subset means (Hartigan, "Using subsample values as typical v
 
 With several strata the test asks whether the policies are equal everywhere, while the interval is about their mean
 difference over the strata, whatever it is on each: the means of flipped blocks are taken within each stratum first.
-That is no longer exact but covers (docs/calibration.md), and it stays narrow where the rewards of one mission are larger
-than those of another. It needs 9 blocks in every stratum (for alpha 0.05; `_ALONE`); with fewer, the differences between
-strata count as spread, which covers too but is wide.
+That is no longer exact but covers (docs/calibration.md), and it stays narrow where the rewards of one mission are
+larger than those of another. It needs 9 blocks in every stratum (for alpha 0.05; `_ALONE`); with fewer, the differences
+between strata count as spread, which covers too but is wide.
 
 Honest limits: symmetry is that of the *difference*. Equal policies have it, and so have two that differ by a shift.
 Where one policy is far more erratic than the other the mean difference is skewed, and at small n the interval covers
