@@ -24,6 +24,7 @@ from daf.streams.sketch import RELATIVE_ERROR, Sketch
 from daf.streams.spans import Spans
 from daf.streams.stretches import WAITING_ROWS, Stretches
 from daf.streams.summary import LogSummary, summarize
+from daf.streams.visits import Visits
 
 
 def run_of_flushes(folder: Path, *, files: int = 4, envs: int = 3, length: int = 40) -> list[dict]:
@@ -115,6 +116,19 @@ def test_unequal_blocks_are_told_by_falls_of_the_step_alone(tmp_path: Path) -> N
     sample = summary_of(write_array(tmp_path / "a.json", records)).sample.sort_values("ordinal")
     expected = [(index + 0.5) / length * 88 for length in (30, 41, 17) for index in range(length)]
     assert sample["time"].tolist() == pytest.approx(expected)
+
+
+def test_gaps_in_the_steps_are_not_taken_for_environments(tmp_path: Path) -> None:
+    """One environment, two episodes, a gap in the very middle of the file and in the middle of its quarters."""
+    steps = [*range(10), *range(20, 30), *range(100, 110), *range(120, 130), *range(40)]
+    records = flush("nested", envs=1, length=80, total=80)
+    for record, step in zip(records, steps, strict=True):
+        record["step"] = step
+    sample = summary_of(write_array(tmp_path / "a.json", records)).sample.sort_values("ordinal")
+    assert sample["time"].tolist() == [(index % 40 + 0.5) / 40 * 80 for index in range(80)]
+    records = [dict(r, step=7 * i + i % 3) for i, r in enumerate(flush("nested", envs=1, length=64, total=64))]
+    sample = summary_of(write_array(tmp_path / "b.json", records)).sample.sort_values("ordinal")
+    assert sample["time"].tolist() == [index + 0.5 for index in range(64)]
 
 
 def test_a_clock_that_moves_inside_the_file_is_read_as_it_stands(tmp_path: Path) -> None:
@@ -326,3 +340,22 @@ def test_bins_count_each_value_once_however_they_were_filled(
                 assert binned.cells.mean[0, index] == pytest.approx(math.fsum(inside) / len(inside), abs=1e-6)
                 m2 = math.fsum((v - math.fsum(inside) / len(inside)) ** 2 for v in inside)
                 assert binned.cells.m2[0, index] == pytest.approx(m2, rel=1e-6, abs=1e-3)
+
+
+def test_slices_of_training_are_joined_before_memory_grows_and_no_visit_is_lost() -> None:
+    rng = np.random.default_rng(0)
+    whole, left, right = Visits(), Visits(), Visits()
+    expected: Counter[tuple[int, int, int]] = Counter()
+    for index in range(24):
+        x, y, m = (rng.integers(-300, 300, 30_000).astype(float) for _ in range(3))
+        slices = np.full(30_000, 3 * index)
+        for visits in (whole, left if index % 2 else right):
+            visits.add(slices, x, y, m)
+        expected.update(zip(m.tolist(), x.tolist(), y.tolist(), strict=True))
+    left.merge(right)
+    for visits in (whole, left):
+        table = visits.table()
+        assert visits.shift == 7
+        assert set(table[:, 0].tolist()) == {0}
+        counted = {(m, x, y): n for _, m, x, y, n in table.tolist()}
+        assert counted == expected

@@ -229,21 +229,34 @@ class Stretches:
 
 
 def equal_blocks(step: FloatArray) -> int | None:
-    """The length of the shortest equal blocks, at least two, of which each begins where `step` (n,) does not go on.
+    """The length of the shortest equal blocks, at least two of two records, which are environments' one after
+    another.
 
-    `step` goes on where it rises by as much as it mostly does. `None` where there are no such blocks, where a step is
-    absent, and where falls of `step` alone show the same blocks.
+    Each begins where `step` (n,) does not go on, that is, rise by as much as it mostly does. Where it does not fall
+    there, the block before must have begun a new episode inside: a mere gap in the steps is no new environment.
+    `None` where there are no such blocks, where a step is absent, and where falls of `step` alone show the same
+    blocks.
     """
     n = len(step)
     if n < 4 or np.isnan(step.sum()):
         return None
-    rises = np.diff(step)
-    usual = float(np.median(rises[rises > 0])) if (rises > 0).any() else 1.0
-    breaks = np.concatenate(([True], rises != usual))
+    rises = np.diff(step, prepend=np.inf)
+    falls = rises < 0
+    if not falls.any() or not (rises[1:] > 0).any():
+        return None
+    breaks = rises != float(np.median(rises[1:][rises[1:] > 0]))
     most = int(breaks.sum())
-    for blocks in range(most, 1, -1):
-        if n % blocks == 0 and breaks[:: n // blocks].all():
-            return n // blocks if most > blocks or not (rises[n // blocks - 1 :: n // blocks] < 0).all() else None
+    for blocks in range(min(most, n // 2), 1, -1):
+        if n % blocks:
+            continue
+        block = n // blocks
+        if not breaks[::block].all():
+            continue
+        inside = falls.reshape(blocks, block).copy()
+        inside[:, 0] = False
+        if (falls[block::block] | inside.any(axis=1)[:-1]).all():
+            only_falls = most == blocks and bool(falls[block::block].all())
+            return None if only_falls else block
     return None
 
 

@@ -104,8 +104,8 @@ def summarize(aggregate: Aggregate, order: Sequence[str] | None = None) -> LogSu
         ignore_index=True,
     )
     visits = pd.DataFrame(aggregate.visits.table(), columns=["slice", "map", "x", "y", "visits"])
-    visits.insert(0, "start", _slice_times(visits["slice"].to_numpy(), sources, spans, 0))
-    visits.insert(1, "end", _slice_times(visits.pop("slice").to_numpy(), sources, spans, 1))
+    visits.insert(0, "start", _slice_times(visits["slice"].to_numpy(), aggregate.visits.shift, sources, spans, 0))
+    visits.insert(1, "end", _slice_times(visits.pop("slice").to_numpy(), aggregate.visits.shift, sources, spans, 1))
     cells = visits.groupby(["map", "x", "y"])["visits"].sum().reset_index()
     maps = cells.groupby("map")["visits"].agg(["sum", "size"]).reset_index()
     maps.columns = pd.Index(["map", "visits", "cells"])
@@ -164,14 +164,16 @@ def _time_axis(sources: Sequence[SourceTally]) -> tuple[str, list[tuple[float, f
     return "records", [(float(a), float(b)) for a, b in pairwise(edges.tolist())]
 
 
-def _slice_times(slices: Any, sources: Sequence[SourceTally], spans: Sequence[tuple[float, float]], side: int) -> Any:
+def _slice_times(
+    slices: Any, shift: int, sources: Sequence[SourceTally], spans: Sequence[tuple[float, float]], side: int
+) -> Any:
     """Where in training time each of the visit slices begins (`side` 0) or ends (1)."""
     most = int(slices.max()) + 1 if len(slices) else 0
     times = np.full(most, np.inf if side == 0 else -np.inf)
     for tally, (low, high) in zip(sources, spans, strict=True):
         first, count = tally.slices
-        for index in range(first, min(first + count, most)):
-            time = low + (index - first + side) / count * (high - low)
+        for number in range(first, min(first + count, most << shift)):
+            time, index = low + (number - first + side) / count * (high - low), number >> shift
             times[index] = min(times[index], time) if side == 0 else max(times[index], time)
     return times[slices]
 

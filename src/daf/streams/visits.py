@@ -12,6 +12,7 @@ from daf.streams.records import FloatArray
 
 SLICES = 32_768
 """Slices are numbered from 0 and stay below this."""
+MOST = 250_000
 _PENDING = 65_536
 _HALF = 32_768
 
@@ -21,6 +22,8 @@ class Visits:
 
     def __init__(self) -> None:
         self.misplaced = 0
+        self.shift = 0
+        """Slices are joined by 2**shift: slice s is counted as s >> shift."""
         self._keys: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._counts: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._pending: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
@@ -39,7 +42,7 @@ class Visits:
         if not good.all():
             self.misplaced += int((~good).sum())
             slices, columns = slices[good], [column[good] for column in columns]
-        keys = slices.astype(np.int64)
+        keys = slices.astype(np.int64) >> self.shift
         for column in columns:
             keys = keys * (2 * _HALF) + (column + _HALF)
         keys.sort()
@@ -50,10 +53,11 @@ class Visits:
         """Take in what `other` counted."""
         self.misplaced += other.misplaced
         other._compact()
-        self._push(other._keys, other._counts)
+        self._join_slices(max(self.shift, other.shift))
+        self._push(_with_slices_joined(other._keys, self.shift - other.shift), other._counts)
 
     def table(self) -> NDArray[np.int64]:
-        """(cells, 5): slice, map, x, y, visits; in ascending order."""
+        """(cells, 5): slice >> shift, map, x, y, visits; in ascending order."""
         self._compact()
         rest, columns = self._keys.copy(), []
         for _ in range(3):
@@ -64,17 +68,46 @@ class Visits:
     def _push(self, keys: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
         self._pending.append((keys, counts))
         self._pending_keys += len(keys)
-        if self._pending_keys > max(_PENDING, len(self._keys)):
+        if self._pending_keys > _PENDING:
             self._compact()
 
     def _compact(self) -> None:
         if not self._pending:
             return
-        keys = np.concatenate([self._keys, *(keys for keys, _ in self._pending)])
-        counts = np.concatenate([self._counts, *(counts for _, counts in self._pending)])
+        self._join_pending()
+        while len(self._keys) > MOST and int(self._keys[-1]) >> 48:
+            self._join_slices(self.shift + 1)
+
+    def _join_slices(self, shift: int) -> None:
+        """Join slices until `shift` is reached."""
+        if shift > self.shift:
+            self._pending.append((self._keys, self._counts))
+            more = shift - self.shift
+            self._pending = [(_with_slices_joined(keys, more), counts) for keys, counts in self._pending]
+            self._keys, self._counts = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+            self.shift = shift
+            self._join_pending()
+
+    def _join_pending(self) -> None:
+        """Bring what is pending into the sorted keys, with little memory beside them."""
+        keys = np.concatenate([keys for keys, _ in self._pending])
+        counts = np.concatenate([counts for _, counts in self._pending])
         self._pending, self._pending_keys = [], 0
         order = np.argsort(keys, kind="stable")
         keys, counts = keys[order], counts[order]
         begins = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1]))) if len(keys) else np.empty(0, np.intp)
-        self._keys = keys[begins]
-        self._counts = np.add.reduceat(counts, begins) if len(begins) else counts
+        keys = keys[begins]
+        counts = np.add.reduceat(counts, begins) if len(begins) else counts
+        if not len(self._keys):
+            self._keys, self._counts = keys, counts
+            return
+        places = np.searchsorted(self._keys, keys)
+        known = self._keys[np.minimum(places, len(self._keys) - 1)] == keys
+        self._counts[places[known]] += counts[known]
+        if not known.all():
+            self._keys = np.insert(self._keys, places[~known], keys[~known])
+            self._counts = np.insert(self._counts, places[~known], counts[~known])
+
+
+def _with_slices_joined(keys: NDArray[np.int64], shift: int) -> NDArray[np.int64]:
+    return ((keys >> (48 + shift)) << 48) | (keys & ((1 << 48) - 1)) if shift else keys
