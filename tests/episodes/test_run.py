@@ -80,6 +80,43 @@ def test_a_policy_that_misbehaves_costs_its_own_episodes(
     assert [record.cached for record in again.records] == [True, False, True, False]
 
 
+def team(*names: str, counts: tuple[float, ...]) -> Contender:
+    return Contender("+".join(names), tuple(policies.resolve(name, cache=Path("unused")) for name in names), counts)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("Raises", "policy"), ("Dies", "crash")])
+def test_a_misbehaving_partner_of_a_network_costs_its_own_episodes(
+    bad_policies: str, cache: EpisodeCache, name: str, kind: str
+) -> None:
+    teams = [team("lstm", counts=(1,)), team("lstm", f"{bad_policies}.{name}", counts=(3, 1))]
+    wanted = plan_episodes(missions.resolve("tutorial.miner,max_steps=5"), teams, episodes=3, seed=3)
+    assert all(planned.spec.batched for planned in wanted.episodes)
+    executor = make_executor("local", jobs=1)
+    try:
+        result = run_plan(wanted, executor, cache)
+    finally:
+        executor.close()
+    assert [record.ok for record in result.records] == [True, False] * 3
+    assert {record.failure.kind for record in result.failures if record.failure} == {kind}
+    assert {record.measurement.engine for record in result.records if record.measurement} == {"batch"}
+
+
+def test_how_a_network_is_called_belongs_to_the_record(cache: EpisodeCache, two_workers: Executor) -> None:
+    batched, single = plan(["lstm"]), plan(["lstm"], engine="object")
+    assert batched.episodes[0].spec.key != single.episodes[0].spec.key
+    assert run_plan(batched, two_workers, cache).played == 2
+    played = run_plan(single, two_workers, cache, engine="object")
+    assert [record.measurement.engine for record in played.records if record.measurement] == ["object"] * 2
+
+
+def test_enforced_time_outs_are_not_batched() -> None:
+    assert not plan(["lstm"], action_timeout_ms=100).episodes[0].spec.batched
+    with pytest.raises(UsageError, match="time-outs are enforced"):
+        plan(["lstm"], action_timeout_ms=100, engine="batch")
+    with pytest.raises(UsageError, match="none of its policies"):
+        plan(["starter"], engine="batch")
+
+
 def test_an_episode_that_hangs_is_ended(bad_policies: str, cache: EpisodeCache) -> None:
     executor = make_executor("local", jobs=2)
     try:
@@ -135,12 +172,13 @@ def test_two_names_of_one_policy_are_played_once(cache: EpisodeCache, two_worker
     assert [record.cached for record in result.records] == [False, True] * 2
 
 
-def test_a_replay_is_of_the_recorded_episode(cache: EpisodeCache, two_workers: Executor) -> None:
+@pytest.mark.parametrize("name", ["starter", "lstm"])
+def test_a_replay_is_of_the_recorded_episode(cache: EpisodeCache, two_workers: Executor, name: str) -> None:
     import json
     import zlib
 
-    result = run_plan(plan(["starter"], episodes=1), two_workers, cache)
-    record = result.records[0]
+    result = run_plan(plan([name], episodes=3), two_workers, cache)
+    record = result.records[1]
     path = record_replays([record], two_workers, cache)[record.spec.key]
     replay = json.loads(zlib.decompress(path.read_bytes()))
     assert replay["infos"]["episode_rewards"] == pytest.approx(list(record.played.rewards))

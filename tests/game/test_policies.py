@@ -77,6 +77,13 @@ def test_a_known_policy_needs_torch_exactly_where_the_table_says(name: str) -> N
     assert policies.resolve(name, cache=Path("unused")).network == KNOWN[name].needs_torch
 
 
+def test_the_batched_classes_are_those_with_an_adapter() -> None:
+    from daf.game.batch_networks import _ADAPTERS
+    from daf.game.known_policies import BATCHED
+
+    assert set(_ADAPTERS) == BATCHED
+
+
 def test_baseline_means_starter_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level("INFO"):
         assert resolve("baseline", tmp_path).identity == resolve("starter", tmp_path).identity

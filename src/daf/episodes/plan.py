@@ -16,6 +16,7 @@ from daf.game.allocation import allocate
 from daf.game.missions import Mission
 from daf.game.outcome import SLOW_STEP_MS, SeriesRequest
 from daf.game.policies import Policy
+from daf.game.rollout import batchable
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +71,7 @@ def plan_episodes(
     action_timeout_ms: int | None = None,
     slow_step_ms: float = SLOW_STEP_MS,
     series: SeriesRequest | None = None,
+    engine: str = "auto",
     first: int = 0,
 ) -> Plan:
     """Plan episodes `first` to `episodes` − 1 of every mission for every contender. Raises `UsageError`."""
@@ -96,11 +98,20 @@ def plan_episodes(
                     device=device,
                     threads=threads,
                     action_timeout_ms=action_timeout_ms,
+                    batched=_batched(contender, engine, action_timeout_ms),
                     slow_step_ms=slow_step_ms,
                     series=series,
                 )
                 planned.append(PlannedEpisode(index, position, spec))
     return Plan(tuple(missions), tuple(contenders), tuple(planned), seed)
+
+
+def _batched(contender: Contender, engine: str, action_timeout_ms: int | None) -> bool:
+    possible = batchable(contender.policies, action_timeout_ms)
+    if engine == "batch" and not possible:
+        why = "time-outs are enforced" if action_timeout_ms is not None else "none of its policies has a known network"
+        raise UsageError(f"--engine batch can't play {contender.name}: {why}. Use --engine auto.")
+    return possible and engine in ("auto", "batch")
 
 
 def _assignments(contender: Contender, mission: Mission, episodes: int, seed: int) -> list[tuple[int, ...]]:

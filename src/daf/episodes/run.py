@@ -6,22 +6,19 @@ built once for each mission in a worker, so that weights of another shape are re
 """
 
 import logging
-import math
-import platform
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from daf.compute.executor import Done, Executor, Failure
+from daf.compute.executor import Executor
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.plan import Plan, PlannedEpisode
-from daf.episodes.record import EpisodeFailure, EpisodeRecord, from_played
-from daf.episodes.spec import EpisodeSpec
-from daf.errors import DAFError, EpisodeError, PolicyError
-from daf.game.device import limit_gpu_memory
-from daf.game.missions import check_runs, load_config
+from daf.episodes.playing import Options, config_path, game_at, play_specs
+from daf.episodes.record import EpisodeRecord
+from daf.errors import DAFError, PolicyError
+from daf.game.missions import check_runs
 from daf.game.policies import Policy
-from daf.game.rollout import Game, Play, Played, check_policy, play
+from daf.game.rollout import check_policy
 
 logger = logging.getLogger(__name__)
 
@@ -31,17 +28,6 @@ PRELOAD_NETWORKS = (*PRELOAD, "torch")
 
 EPISODE_TIMEOUT = 1800.0
 """Seconds after which an episode counts as hanging, where the caller names no other limit."""
-
-
-@dataclass(frozen=True, slots=True)
-class EpisodeTask:
-    """What a worker needs to play an episode."""
-
-    spec: EpisodeSpec
-    config: Path
-    engine: str
-    replay: bool
-    gpu_memory_fraction: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +93,11 @@ def run_plan(
         logger.info("%d of %d episodes are missing", len(missing), len(plan.episodes))
         _check([plan.episodes[position] for position in missing], plan, executor, cache)
     stopped = None
-    tasks = [
-        replace(_task(plan.episodes[position].spec, cache, engine), gpu_memory_fraction=gpu_memory_fraction)
-        for position in missing
-    ]
+    specs = [plan.episodes[position].spec for position in missing]
+    options = Options(engine=engine, timeout=episode_timeout, gpu_memory_fraction=gpu_memory_fraction)
     failures = 0
-    for done in executor.run(play_task, tasks, timeout=episode_timeout):
-        spec = tasks[done.position].spec
-        record = _record(spec, done)
+    for done in play_specs(specs, executor, cache, options):
+        record = done.record
         cache.put(record)
         found[missing[done.position]] = record
         _tell(on_record, record)
@@ -143,14 +126,13 @@ def record_replays(
     """
     wanted = [record for record in records if record.ok]
     missing = [record for record in wanted if not cache.replay_path(record.spec).exists()]
-    tasks = [_task(record.spec, cache, engine, replay=True) for record in missing]
-    for done in executor.run(play_task, tasks, timeout=EPISODE_TIMEOUT if executor.isolated else None):
-        record = missing[done.position]
-        if done.value is None or done.value.replay is None:
-            reason = done.failure.message if done.failure else "it recorded none"
+    options = Options(engine=engine, timeout=EPISODE_TIMEOUT if executor.isolated else None, replay=True)
+    for done in play_specs([record.spec for record in missing], executor, cache, options):
+        record, again = missing[done.position], done.record
+        if done.replay is None:
+            reason = again.failure.message if again.failure else "it recorded none"
             logger.warning("no replay of %s on %s: %s", record.spec.name, record.spec.mission, reason)
             continue
-        again = from_played(record.spec, done.value, platform.node())
         if again.result_hash != record.result_hash:
             logger.warning(
                 "%s on %s, seed %d, came out otherwise when it was played again: this policy does not repeat, and its "
@@ -160,35 +142,10 @@ def record_replays(
                 record.spec.seed,
             )
         else:
-            cache.put(replace(record, replay_hash=done.value.replay_hash))
-        cache.put_replay(record.spec, done.value.replay)
+            cache.put(replace(record, replay_hash=again.replay_hash))
+        cache.put_replay(record.spec, done.replay)
     paths = ((record.spec.key, cache.replay_path(record.spec)) for record in wanted)
     return {key: path for key, path in paths if path.exists()}
-
-
-def play_task(task: EpisodeTask) -> Played:
-    """In a worker: play one episode."""
-    spec = task.spec
-    limit_gpu_memory(spec.device, task.gpu_memory_fraction)
-    return play(
-        Play(
-            game=_game(task.config),
-            policies=spec.policies,
-            assignment=spec.assignment,
-            seed=spec.seed,
-            device=spec.device,
-            threads=spec.threads,
-            action_timeout_ms=spec.action_timeout_ms,
-            slow_step_ms=spec.slow_step_ms,
-            series=spec.series,
-            replay=task.replay,
-            engine=task.engine,
-        )
-    )
-
-
-def _task(spec: EpisodeSpec, cache: EpisodeCache, engine: str, *, replay: bool = False) -> EpisodeTask:
-    return EpisodeTask(spec, cache.root / "configs" / f"{spec.config_hash}.json", engine, replay)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +167,7 @@ def _check(missing: Sequence[PlannedEpisode], plan: Plan, executor: Executor, ca
         for planned in missing
         for policy in planned.spec.policies
     }
-    tasks = [_CheckTask(policy, _task(spec, cache, "auto").config, spec.device) for policy, spec in pairs.values()]
+    tasks = [_CheckTask(policy, config_path(cache, spec), spec.device) for policy, spec in pairs.values()]
     for done in executor.run(_check_task, tasks):
         if done.failure is None:
             continue
@@ -221,35 +178,7 @@ def _check(missing: Sequence[PlannedEpisode], plan: Plan, executor: Executor, ca
 
 
 def _check_task(task: _CheckTask) -> None:
-    check_policy(task.policy, _game(task.config), device=task.device)
-
-
-_games: dict[Path, Game] = {}
-_GAMES_KEPT = 8
-
-
-def _game(path: Path) -> Game:
-    """The game whose config is at `path`, kept for its next episode: the file is named by its own hash."""
-    if path not in _games:
-        while len(_games) >= _GAMES_KEPT:
-            del _games[next(iter(_games))]
-        try:
-            _games[path] = Game(load_config(path.read_bytes()))
-        except OSError as error:
-            raise EpisodeError(f"the mission's config {path} is gone: {error.strerror}.") from error
-    return _games[path]
-
-
-def _record(spec: EpisodeSpec, done: Done[Played]) -> EpisodeRecord:
-    if done.value is not None:
-        odd = [agent for agent, reward in enumerate(done.value.outcome.rewards) if not math.isfinite(reward)]
-        if not odd:
-            return from_played(spec, done.value, platform.node())
-        rewards = ", ".join(f"agent {agent}: {done.value.outcome.rewards[agent]}" for agent in odd)
-        return EpisodeRecord(spec, None, EpisodeFailure("reward", f"its rewards are no finite numbers ({rewards})"))
-    failure = done.failure or Failure("error", "it returned nothing")
-    kind = "policy" if failure.kind == "error" else failure.kind
-    return EpisodeRecord(spec, None, EpisodeFailure(kind, failure.message, failure.traceback))
+    check_policy(task.policy, game_at(task.config), device=task.device)
 
 
 def _tell(on_record: Progress | None, record: EpisodeRecord) -> None:

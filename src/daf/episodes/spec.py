@@ -25,7 +25,8 @@ class EpisodeSpec:
     mission: its name, for people; config_hash stands for it. policies: those that play, at least one; assignment: for
     each agent the index of its policy. seed: of the simulator, and of the map where the config leaves it open.
     max_steps: the step limit in the config. device, threads: where networks compute; without a network they don't
-    count. action_timeout_ms: enforced limit of one step, None for none. series: what to sample over time.
+    count. action_timeout_ms: enforced limit of one step, None for none. batched: networks are called for many agents
+    at once, which draws their actions from other random numbers. series: what to sample over time.
     """
 
     mission: str
@@ -37,6 +38,7 @@ class EpisodeSpec:
     device: str = "cpu"
     threads: int = 1
     action_timeout_ms: int | None = None
+    batched: bool = False
     slow_step_ms: float = field(default=SLOW_STEP_MS, compare=False)
     series: SeriesRequest | None = None
 
@@ -65,7 +67,8 @@ class EpisodeSpec:
                 self.series.positions,
             ]
         if any(policy.network for policy in self.policies):
-            content["torch"] = [importlib.metadata.version("torch"), self.device, self.threads]
+            engine = "batch" if self.batched else "single"
+            content["torch"] = [importlib.metadata.version("torch"), self.device, self.threads, engine]
         return content
 
     @property

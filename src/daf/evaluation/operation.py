@@ -123,6 +123,7 @@ def _prepare(
         action_timeout_ms=chosen.enforce_timeouts,
         slow_step_ms=chosen.slow_step_ms,
         series=chosen.series,
+        engine=chosen.engine,
     )
     return _Prepared(plan, cache, networks)
 

@@ -49,5 +49,16 @@ KNOWN: dict[str, KnownPolicy] = {
     **{name: KnownPolicy(path, False, text) for name, (path, text) in _SCRIPTED.items()},
     **{name: KnownPolicy(path, True, text) for name, (path, text) in _NETWORKS.items()},
 }
+BATCHED = frozenset(
+    {
+        "mettagrid.policy.lstm.LSTMPolicy",
+        "mettagrid.policy.puffer_default.PufferDefaultPolicy",
+        "mettagrid.policy.stateless.StatelessPolicy",
+        "cogames.policy.tutorial_policy.TutorialPolicy",
+        "cogames.policy.pufferlib_policy.PufferlibCogsPolicy",
+        "cogames.policy.trainable_policy_template.MyTrainablePolicy",
+    }
+)
+"""Classes whose network the batch engine may call for many agents at once: those that have an adapter there."""
 ALIASES = {"baseline": "starter"}
 SHORT_NAMES = {known.class_path: name for name, known in KNOWN.items()}

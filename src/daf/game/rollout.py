@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from daf.errors import PolicyError, UsageError, unknown
 from daf.game import compat
+from daf.game.known_policies import BATCHED
 from daf.game.outcome import SLOW_STEP_MS, Outcome, SeriesRequest
 from daf.game.policies import Policy
 from daf.game.policy_loading import build
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
     from mettagrid import MettaGridConfig
     from mettagrid.policy.policy import MultiAgentPolicy
 
+    from daf.game.batch_episode import BatchPlay
+    from daf.game.series import SeriesRecorder
     from daf.game.simulation import Converted
 
-ENGINES = ("auto", "object", "reference")
+ENGINES = ("auto", "batch", "object", "reference")
 
 
 class Game:
@@ -49,8 +52,9 @@ class Play:
     """One episode to play.
 
     game: the mission's config as it is (its map follows `seed` where it names no seed of its own). assignment: index
-    into `policies` for each agent. action_timeout_ms: enforced where it is not None. engine: "object", "reference", or
-    "auto" for the object engine wherever the policies allow it.
+    into `policies` for each agent. action_timeout_ms: enforced where it is not None. engine: "batch", "object",
+    "reference", or "auto" for the object engine wherever the policies allow it. The batch engine plays another episode
+    than the others, drawn from the same distribution; these two play the same.
     """
 
     game: Game
@@ -78,11 +82,21 @@ class Played:
     replay_hash: str | None = None
 
 
+def batchable(policies: Sequence[Policy], action_timeout_ms: int | None) -> bool:
+    """Whether the batch engine gains anything for an episode of these policies. Imports nothing."""
+    return action_timeout_ms is None and any(policy.class_path in BATCHED for policy in policies)
+
+
 def play(episode: Play) -> Played:
     """Play one episode. Whatever a policy raises comes out as it is; its set-up raises `PolicyError`."""
     compat.install()
     if episode.engine not in ENGINES:
         raise UsageError(unknown("engine", episode.engine, ENGINES))
+    if episode.engine == "batch":
+        result = play_together([episode])[0]
+        if isinstance(result, Exception):
+            raise result
+        return result
     with own_generators():
         if episode.engine == "reference":
             return _play(episode, "reference")
@@ -96,17 +110,95 @@ def play(episode: Play) -> Played:
             return _play(episode, "reference")
 
 
+def play_together(episodes: Sequence[Play]) -> list[Played | Exception]:
+    """Play episodes of one game in the batch engine: what came of each, or what it raised, in their order.
+
+    Networks of one policy are one object for all of them. An episode that the batch engine can't play, because a policy
+    changes what it is shown, is played by the reference engine.
+    """
+    compat.install()
+    from mettagrid.policy.policy_env_interface import PolicyEnvInterface
+
+    from daf.game.batch_rollout import play_batch
+    from daf.game.observations import TokenMutation
+
+    with own_generators():
+        started = perf_counter()
+        game = episodes[0].game
+        interface = PolicyEnvInterface.from_mg_cfg(game.config)
+        networks: dict[str, MultiAgentPolicy] = {}
+        seats = [_Seat(episode, interface, networks) for episode in episodes]
+        ready = perf_counter()
+        outcomes = play_batch([seat.batch_play() for seat in seats])
+        each = (perf_counter() - ready) / len(episodes)
+        set_up = (ready - started) / len(episodes)
+        results: list[Played | Exception] = []
+        for seat, outcome in zip(seats, outcomes, strict=True):
+            if isinstance(outcome, TokenMutation):
+                results.append(_play(seat.episode, "reference"))
+            elif isinstance(outcome, Exception):
+                results.append(outcome)
+            else:
+                results.append(_played(outcome, "batch", set_up, each, seat.writer, seat.recorder))
+        return results
+
+
+class _Seat:
+    """An episode in a batch: its policies, and the handlers of its latest try."""
+
+    def __init__(self, episode: Play, interface: Any, networks: "dict[str, MultiAgentPolicy]") -> None:
+        self.episode = episode
+        self._interface = interface
+        self._networks = networks
+        self.writer: Any = None
+        self.recorder: SeriesRecorder | None = None
+
+    def batch_play(self) -> "BatchPlay":
+        from daf.game.batch_episode import BatchPlay
+        from daf.game.simulation import with_map_seed
+
+        episode = self.episode
+        return BatchPlay(
+            env=with_map_seed(episode.game.config, episode.seed),
+            build=self._build,
+            assignment=episode.assignment,
+            seed=episode.seed,
+            policy_names=[policy.name for policy in episode.policies],
+            converted=episode.game.converted,
+            handlers=self._handlers,
+            slow_step_ms=episode.slow_step_ms,
+        )
+
+    def _build(self) -> "list[MultiAgentPolicy]":
+        import torch
+
+        torch.set_num_threads(self.episode.threads)
+        built = []
+        for policy in self.episode.policies:
+            shared = self._networks.get(policy.identity)
+            if shared is None:
+                seed_everything("policy", policy.identity)
+                shared = build(policy, self._interface, device=self.episode.device)
+                if policy.class_path in BATCHED:
+                    self._networks[policy.identity] = shared
+            built.append(shared)
+        seed_everything("episode", self.episode.seed)
+        return built
+
+    def _handlers(self) -> list[Any]:
+        self.writer, self.recorder, handlers = _handlers(self.episode)
+        return handlers
+
+
 class _OnlyReference(Exception):
     """A policy says that it needs the reference engine."""
 
 
 def _play(episode: Play, engine: str) -> Played:
     from mettagrid.policy.policy_env_interface import PolicyEnvInterface
-    from mettagrid.simulator.replay_log_writer import InMemoryReplayWriter
 
     from daf.game.object_rollout import play_object, unsupported
     from daf.game.reference_rollout import play_reference
-    from daf.game.series import SeriesRecorder
     from daf.game.simulation import with_map_seed
 
     started = perf_counter()
@@ -116,9 +208,7 @@ def _play(episode: Play, engine: str) -> Played:
     if engine == "object" and reasons:
         raise _OnlyReference(reasons[0])
     converted = episode.game.converted if engine == "object" else None
-    writer = InMemoryReplayWriter() if episode.replay else None  # type: ignore[no-untyped-call]
-    recorder = SeriesRecorder(episode.series) if episode.series is not None else None
-    handlers = [handler for handler in (writer, recorder) if handler is not None]
+    writer, recorder, handlers = _handlers(episode)
     seed_everything("episode", episode.seed)
     ready = perf_counter()
     play_with = functools.partial(play_object, converted=converted) if engine == "object" else play_reference
@@ -132,10 +222,32 @@ def _play(episode: Play, engine: str) -> Played:
         slow_step_ms=episode.slow_step_ms,
         handlers=handlers,
     )
+    return _played(outcome, engine, ready - started, perf_counter() - ready, writer, recorder)
+
+
+def _handlers(episode: Play) -> "tuple[Any, SeriesRecorder | None, list[Any]]":
+    """New handlers for what the episode is asked to record: the replay's writer, the series' recorder, and both."""
+    from mettagrid.simulator.replay_log_writer import InMemoryReplayWriter
+
+    from daf.game.series import SeriesRecorder
+
+    writer = InMemoryReplayWriter() if episode.replay else None  # type: ignore[no-untyped-call]
+    recorder = SeriesRecorder(episode.series) if episode.series is not None else None
+    return writer, recorder, [handler for handler in (writer, recorder) if handler is not None]
+
+
+def _played(
+    outcome: Outcome,
+    engine: str,
+    set_up_seconds: float,
+    play_seconds: float,
+    writer: Any,
+    recorder: "SeriesRecorder | None",
+) -> Played:
     if recorder is not None:
         outcome = replace(outcome, series=recorder.series())
     replay, replay_hash = _replay_bytes(writer) if writer is not None else (None, None)
-    return Played(outcome, engine, ready - started, perf_counter() - ready, replay, replay_hash)
+    return Played(outcome, engine, set_up_seconds, play_seconds, replay, replay_hash)
 
 
 def build_policies(episode: Play, env_interface: Any) -> "Sequence[MultiAgentPolicy]":

@@ -1,0 +1,183 @@
+"""Episodes on an executor: specs in, records out, in the order in which they finish.
+
+Episodes whose networks can be called together travel in groups of one mission; a group whose worker dies or hangs is
+played again one by one, so that only the episode at fault is lost. What a policy raises, a time-out, a death and a
+reward that is no number become a record with a failure.
+"""
+
+import math
+import platform
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from daf.compute.executor import Executor, Failure
+from daf.episodes.cache import EpisodeCache
+from daf.episodes.record import EpisodeFailure, EpisodeRecord, from_played
+from daf.episodes.spec import EpisodeSpec
+from daf.errors import EpisodeError
+from daf.game.device import limit_gpu_memory
+from daf.game.missions import load_config
+from daf.game.rollout import Game, Play, Played, play, play_together
+
+LARGEST_GROUP = 16
+"""Episodes in one task at most: more of them gain nothing and make what a dead worker costs dearer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How episodes are played, beyond what their specs say.
+
+    engine: for episodes that are not batched. timeout: seconds for one episode, where the executor can end a task.
+    gpu_memory_fraction: of a GPU's memory, per worker. replay: record it.
+    """
+
+    engine: str = "auto"
+    timeout: float | None = None
+    gpu_memory_fraction: float = 1.0
+    replay: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """An episode that is done: its position among the specs, its record, and the replay where one was asked for."""
+
+    position: int
+    record: EpisodeRecord
+    replay: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What a worker needs: episodes of one mission, several only where they are batched."""
+
+    specs: tuple[EpisodeSpec, ...]
+    config: Path
+    options: Options
+
+
+_Result = list[Played | EpisodeFailure]
+
+
+def play_specs(
+    specs: Sequence[EpisodeSpec], executor: Executor, cache: EpisodeCache, options: Options
+) -> Iterator[Finished]:
+    """Play every spec. Configs must be in `cache`."""
+    singles = [[position] for position, spec in enumerate(specs) if not spec.batched]
+    groups = _groups(specs, executor.jobs)
+    again: list[list[int]] = []
+    for batch, timeout in ((groups, _times(options.timeout, LARGEST_GROUP)), (singles, options.timeout)):
+        for positions, result, failure in _run(batch, specs, executor, cache, options, timeout):
+            if failure is not None and len(positions) > 1:
+                again += [[position] for position in positions]
+            else:
+                yield from _finished(positions, specs, result, failure)
+    for positions, result, failure in _run(again, specs, executor, cache, options, options.timeout):
+        yield from _finished(positions, specs, result, failure)
+
+
+def _groups(specs: Sequence[EpisodeSpec], jobs: int) -> list[list[int]]:
+    """Positions of batched specs, by mission, device and recording, cut so that every worker has some."""
+    alike: dict[tuple[object, ...], list[int]] = {}
+    for position, spec in enumerate(specs):
+        if spec.batched:
+            alike.setdefault((spec.config_hash, spec.device, spec.threads), []).append(position)
+    groups = []
+    for positions in alike.values():
+        size = min(LARGEST_GROUP, max(1, math.ceil(len(positions) / (2 * jobs))))
+        groups += [positions[start : start + size] for start in range(0, len(positions), size)]
+    return groups
+
+
+def _times(timeout: float | None, factor: int) -> float | None:
+    return None if timeout is None else timeout * factor
+
+
+def _run(
+    batch: list[list[int]],
+    specs: Sequence[EpisodeSpec],
+    executor: Executor,
+    cache: EpisodeCache,
+    options: Options,
+    timeout: float | None,
+) -> Iterator[tuple[list[int], _Result | None, Failure | None]]:
+    tasks = [
+        _Task(tuple(specs[position] for position in positions), config_path(cache, specs[positions[0]]), options)
+        for positions in batch
+    ]
+    for done in executor.run(_play_task, tasks, timeout=timeout):
+        yield batch[done.position], done.value, done.failure
+
+
+def config_path(cache: EpisodeCache, spec: EpisodeSpec) -> Path:
+    """Where `cache` has the config of the spec's mission."""
+    return cache.root / "configs" / f"{spec.config_hash}.json"
+
+
+def _finished(
+    positions: list[int], specs: Sequence[EpisodeSpec], result: _Result | None, failure: Failure | None
+) -> Iterator[Finished]:
+    if result is None:
+        told = failure or Failure("error", "it returned nothing")
+        kind = "policy" if told.kind == "error" else told.kind
+        result = [EpisodeFailure(kind, told.message, told.traceback)] * len(positions)
+    for position, played in zip(positions, result, strict=True):
+        yield _record(position, specs[position], played)
+
+
+def _record(position: int, spec: EpisodeSpec, played: Played | EpisodeFailure) -> Finished:
+    if isinstance(played, EpisodeFailure):
+        return Finished(position, EpisodeRecord(spec, None, played))
+    rewards = played.outcome.rewards
+    odd = [f"agent {agent}: {reward}" for agent, reward in enumerate(rewards) if not math.isfinite(reward)]
+    if odd:
+        message = f"its rewards are no finite numbers ({', '.join(odd)})"
+        return Finished(position, EpisodeRecord(spec, None, EpisodeFailure("reward", message)))
+    return Finished(position, from_played(spec, played, platform.node()), played.replay)
+
+
+def _play_task(task: _Task) -> _Result:
+    """In a worker."""
+    limit_gpu_memory(task.specs[0].device, task.options.gpu_memory_fraction)
+    plays = [_play_of(spec, task) for spec in task.specs]
+    if not task.specs[0].batched:
+        return [play(plays[0])]
+    return [_failure(result) if isinstance(result, Exception) else result for result in play_together(plays)]
+
+
+def _failure(error: Exception) -> EpisodeFailure:
+    lines = traceback.format_exception(type(error), error, error.__traceback__)
+    return EpisodeFailure("policy", f"{type(error).__name__}: {error}", "".join(lines))
+
+
+def _play_of(spec: EpisodeSpec, task: _Task) -> Play:
+    return Play(
+        game=game_at(task.config),
+        policies=spec.policies,
+        assignment=spec.assignment,
+        seed=spec.seed,
+        device=spec.device,
+        threads=spec.threads,
+        action_timeout_ms=spec.action_timeout_ms,
+        slow_step_ms=spec.slow_step_ms,
+        series=spec.series,
+        replay=task.options.replay,
+        engine="batch" if spec.batched else task.options.engine,
+    )
+
+
+_games: dict[Path, Game] = {}
+_GAMES_KEPT = 8
+
+
+def game_at(path: Path) -> Game:
+    """The game whose config is at `path`, kept for its next episode: the file is named by its own hash."""
+    if path not in _games:
+        while len(_games) >= _GAMES_KEPT:
+            del _games[next(iter(_games))]
+        try:
+            _games[path] = Game(load_config(path.read_bytes()))
+        except OSError as error:
+            raise EpisodeError(f"the mission's config {path} is gone: {error.strerror}.") from error
+    return _games[path]
