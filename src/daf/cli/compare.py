@@ -29,6 +29,8 @@ def compare(
     game: playing.GameOption = "cogs_vs_clips",
     alpha: playing.AlphaOption = 0.05,
     margin: playing.MarginOption = None,
+    until_decided: playing.UntilDecidedOption = False,
+    max_episodes: playing.MaxEpisodesOption = None,
     save_replays: playing.ReplaysOption = "none",
     enforce_timeouts: playing.EnforceOption = None,
     episode_timeout: playing.EpisodeTimeoutOption = None,
@@ -53,5 +55,6 @@ def compare(
 
     \b
         daf compare -p starter -p scout -p run:20261120_101500 -m arena -e 30
+        daf compare -p starter -p scout -m arena --until-decided --practical-difference 0.1
     """
     playing.command(context, dict(locals()), operation="comparisons")

@@ -55,6 +55,13 @@ AlphaOption = Annotated[float, typer.Option("--alpha", help="Significance level 
 MarginOption = Annotated[
     float | None, typer.Option("--practical-difference", help="Differences below this count as none.")
 ]
+UntilDecidedOption = Annotated[
+    bool, typer.Option("--until-decided", help="Play on only where the verdict is open, instead of --episodes.")
+]
+MaxEpisodesOption = Annotated[
+    int | None,
+    typer.Option("--max-episodes", help="With --until-decided: per policy and mission at most so many (200)."),
+]
 
 
 def given(context: typer.Context, name: str) -> bool:
@@ -148,6 +155,7 @@ def command(context: typer.Context, options: dict[str, Any], *, operation: str) 
         raise UsageError(f"--alpha {values['alpha']:g} is outside 0 to 1.")
     if values["margin"] is not None and not values["margin"] > 0:
         raise UsageError(f"--practical-difference {values['margin']:g} is not above 0.")
+    most = _most_episodes(context, values)
     output, config = open_output(values["output_dir"], verbose=values["verbose"], quiet=values["quiet"])
     if values["jobs"] == "auto" and "max_parallel_jobs" in config.model_fields_set:
         values["jobs"] = config.parallel_jobs()
@@ -170,9 +178,26 @@ def command(context: typer.Context, options: dict[str, Any], *, operation: str) 
         title=values["title"],
         as_json=values["as_json"],
         quiet=values["quiet"],
+        max_episodes=most,
     )
     if evaluation.status != "ok":
         raise typer.Exit(1)
+
+
+def _most_episodes(context: typer.Context, values: dict[str, Any]) -> int | None:
+    """At most so many episodes per policy and mission until decided; None for a fixed number."""
+    if not values.get("until_decided"):
+        if values.get("max_episodes") is not None:
+            raise UsageError("--max-episodes bounds --until-decided: give that too, or --episodes for a fixed number.")
+        return None
+    if given(context, "episodes"):
+        raise UsageError("--episodes is a fixed number; with --until-decided give --max-episodes instead.")
+    from daf.until_decided import MAX_EPISODES
+
+    most = values["max_episodes"]
+    if most is not None and most < 1:
+        raise UsageError(f"--max-episodes {most} is below 1.")
+    return int(MAX_EPISODES if most is None else most)
 
 
 _SETTINGS = (
@@ -192,8 +217,19 @@ def run_and_show(
     title: str | None,
     as_json: bool,
     quiet: bool,
+    max_episodes: int | None = None,
 ) -> "Evaluation":
-    """Evaluate, show the result, and exit with 1 where an episode failed. Ctrl-C raises `Interrupted`."""
+    """Evaluate, show the result, and exit with 1 where an episode failed. Ctrl-C raises `Interrupted`.
+
+    max_episodes: where given, compare until decided, with at most so many episodes per policy and mission.
+    """
+    if max_episodes is not None:
+        from daf.cli.deciding import decide_and_show
+
+        return decide_and_show(
+            policies, missions, teams, max_episodes=max_episodes, settings=settings, output=output, title=title,
+            as_json=as_json, quiet=quiet,
+        )  # fmt: skip
     from daf.cli.show import EpisodeProgress, emit
     from daf.evaluation import evaluate, results_data
     from daf.storage.jsonable import jsonable

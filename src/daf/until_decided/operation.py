@@ -1,0 +1,240 @@
+"""`daf compare --until-decided`: play in rounds, and stop where the verdict is in."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from daf import teamplay
+from daf.episodes.plan import Contender, Plan, PlannedEpisode, plan_episodes
+from daf.episodes.record import EpisodeRecord
+from daf.episodes.run import RunResult
+from daf.errors import UsageError
+from daf.evaluation import Evaluation, Settings, analyse, contenders_of, results_data, settings_data
+from daf.evaluation.keeping import keep, write
+from daf.game.device import resolve_device
+from daf.game.missions import Mission
+from daf.stats.verdicts import PairVerdict
+from daf.storage.atomic import write_json
+from daf.storage.jsonable import jsonable
+from daf.until_decided.rounds import Needs, first_round, look, next_round, open_ones
+
+if TYPE_CHECKING:
+    from daf.output_manager import OutputManager
+
+OPERATION = "comparisons"
+MAX_EPISODES = 200
+
+
+@dataclass(frozen=True)
+class UntilDecided(Settings):
+    """Settings of a comparison that is played until decided; `episodes` are then the most."""
+
+    until_decided: bool = True
+
+
+@dataclass(frozen=True)
+class Round:
+    """A round that was played. blocks: per policy and mission, so far. episodes: of this round. open: comparisons that
+    were not settled after it."""
+
+    blocks: int
+    episodes: int
+    open: int
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A comparison that was played until decided. evaluation: as of any comparison, its pairs valid at every look."""
+
+    evaluation: Evaluation
+    rounds: tuple[Round, ...]
+    max_episodes: int
+
+    @property
+    def episodes(self) -> int:
+        """Episodes that it took."""
+        return sum(item.episodes for item in self.rounds)
+
+    @property
+    def fixed(self) -> int:
+        """Episodes that `max_episodes` for everybody everywhere would have been."""
+        plan = self.evaluation.result.plan
+        return self.max_episodes * len(plan.missions) * len(plan.contenders)
+
+
+def compare_until_decided(
+    policies: Sequence[Any],
+    missions: Any,
+    *,
+    teams: Sequence[str | Mapping[str, float]] = (),
+    max_episodes: int = MAX_EPISODES,
+    settings: Settings | None = None,
+    output: "OutputManager | None" = None,
+    title: str | None = None,
+    on_plan: Callable[[Plan], None] | None = None,
+    on_record: Callable[[EpisodeRecord], None] | None = None,
+) -> Decided:
+    """Compare every pair on identical episodes, playing on only where the verdict is open.
+
+    max_episodes: per policy and mission; `settings.episodes` has no meaning here. settings.margin: the practical
+    difference, below which policies count as equal; without it, equal policies play `max_episodes`.
+    on_plan: called with every round's plan. The chance that any "better" or "worse" is false is at most
+    `settings.alpha`, however many rounds there were; so for "equal". Raises `UsageError` for fewer than two policies.
+    """
+    from daf.output_manager import OutputManager
+
+    asked_for = settings or Settings()
+    given = {item.name: getattr(asked_for, item.name) for item in fields(Settings)}
+    chosen = UntilDecided(**given | {"episodes": max_episodes})
+    where = output or OutputManager()
+    teamplay.check_settings(chosen)
+    cache = teamplay.cache_of(chosen, where)
+    contenders = contenders_of(policies, teams, cache=cache.bundles, runs=where.base_dir)
+    if len(contenders) < 2:
+        raise UsageError("a comparison takes two policies or teams at least.")
+    found = teamplay.missions_of(missions, chosen)
+    first = first_round(len(contenders), len(found), max_episodes)
+    whole = _whole(found, contenders, chosen)
+    names = [contender.name for contender in contenders]
+    heading = title or f"{', '.join(names)} on {', '.join(mission.name for mission in found)}, until decided"
+    asked = settings_data(chosen) | {
+        "policies": names,
+        "missions": [mission.name for mission in found],
+        "cache": str(cache.root),
+    }
+    started = time.time()
+    with where.operation(OPERATION, title=heading, config=asked) as run_dir:
+        members = [policy for contender in contenders for policy in contender.policies]
+        with teamplay.player(chosen, cache, members, on_record) as player:
+            result, verdicts, rounds = _play(player, whole, first, max_episodes, on_plan)
+            replays = player.replays(result)
+        kept = keep(run_dir, result, replays, cache, records=chosen.keep_records)
+        common = _common(result)
+        failed = {(r.spec.mission, p.index) for p, r in zip(result.planned, result.records, strict=True) if not r.ok}
+        notes = [*teamplay.failure_notes(result, len(failed)), *_notes(verdicts, rounds, common, max_episodes)]
+        analysis = replace(analyse(common, chosen), pairs=tuple(verdicts), notes=tuple(notes))
+        evaluation = Evaluation(
+            operation=OPERATION,
+            run_id=where.session_id,
+            run_dir=run_dir,
+            title=heading,
+            started=started,
+            seconds=time.time() - started,
+            result=result,
+            analysis=analysis,
+            replays=kept,
+            settings=chosen,
+            cache=cache.root,
+        )
+        decided = Decided(evaluation, tuple(rounds), max_episodes)
+        write(evaluation)
+        write_json(run_dir / "results.json", jsonable(decided_data(decided)))
+        if evaluation.status != "ok":
+            where.log_operation_complete(OPERATION, "failed", error=" ".join(notes))
+    return decided
+
+
+def decided_data(decided: Decided) -> dict[str, Any]:
+    """What `--json` prints: a comparison's results, and how it was decided."""
+    data = results_data(decided.evaluation)
+    open_pairs = open_ones(decided.evaluation.analysis.pairs)
+    for row, pair in zip(data["pairs"], decided.evaluation.analysis.pairs, strict=True):
+        row["settled"] = pair not in open_pairs
+    data["until_decided"] = {
+        "max_episodes": decided.max_episodes,
+        "episodes": decided.episodes,
+        "episodes_at_most": decided.fixed,
+        "open": len(open_pairs),
+        "rounds": [{"blocks": r.blocks, "episodes": r.episodes, "open": r.open} for r in decided.rounds],
+    }
+    return data
+
+
+def _whole(missions: Sequence[Mission], contenders: Sequence[Contender], settings: Settings) -> Plan:
+    """All that may be played."""
+    networks = any(policy.network for contender in contenders for policy in contender.policies)
+    return plan_episodes(
+        missions,
+        contenders,
+        episodes=settings.episodes,
+        seed=settings.seed,
+        device=resolve_device(settings.device, gpu_allowed=settings.gpu_allowed) if networks else "cpu",
+        action_timeout_ms=settings.enforce_timeouts,
+        slow_step_ms=settings.slow_step_ms,
+        series=settings.series,
+    )
+
+
+def _play(
+    player: teamplay.Player, whole: Plan, first: Needs, most: int, on_plan: Callable[[Plan], None] | None
+) -> tuple[RunResult, list[PairVerdict], list[Round]]:
+    missions = [mission.name for mission in whole.missions]
+    names = [contender.name for contender in whole.contenders]
+    place = {mission.config_hash: index for index, mission in enumerate(whole.missions)}
+    settings = player.settings
+    scores: dict[tuple[int, int], dict[int, float]] = {}
+    played: dict[PlannedEpisode, EpisodeRecord] = {}
+    verdicts: list[PairVerdict] = []
+    rounds: list[Round] = []
+    needs: Needs | None = first
+    before, stopped = 0, None
+    while needs is not None and stopped is None:
+        todo = tuple(
+            planned
+            for planned in whole.episodes
+            if before <= planned.index < needs.blocks
+            and (planned.contender, place[planned.spec.config_hash]) in needs.places
+        )
+        plan = replace(whole, episodes=todo)
+        if on_plan is not None:
+            on_plan(plan)
+        result = player.play(plan)
+        stopped = result.stopped
+        for planned, record in zip(result.planned, result.records, strict=True):
+            played[planned] = record
+            if record.ok:
+                where = (planned.contender, place[planned.spec.config_hash])
+                scores.setdefault(where, {})[planned.index] = record.reward_per_agent()
+        verdicts = look(names, missions, scores, alpha=settings.alpha, margin=settings.margin, earlier=verdicts)
+        rounds.append(Round(needs.blocks, len(result.records), len(open_ones(verdicts))))
+        before = needs.blocks
+        needs = next_round(needs, verdicts, len(missions), most)
+    there = tuple(planned for planned in whole.episodes if planned in played)
+    plan = replace(whole, episodes=there)
+    return RunResult(plan, there, tuple(played[planned] for planned in there), stopped), verdicts, rounds
+
+
+def _common(result: RunResult) -> RunResult:
+    """The blocks that were played by all: what a ranking may rest on."""
+    count: dict[tuple[str, int], int] = {}
+    for planned in result.planned:
+        key = (planned.spec.config_hash, planned.index)
+        count[key] = count.get(key, 0) + 1
+    everybody = len(result.plan.contenders)
+    kept = [
+        (planned, record)
+        for planned, record in zip(result.planned, result.records, strict=True)
+        if count[planned.spec.config_hash, planned.index] == everybody
+    ]
+    return replace(result, planned=tuple(planned for planned, _ in kept), records=tuple(record for _, record in kept))
+
+
+def _notes(verdicts: Sequence[PairVerdict], rounds: Sequence[Round], common: RunResult, most: int) -> list[str]:
+    still = open_ones(verdicts)
+    looks = "1 look" if len(rounds) == 1 else f"{len(rounds)} looks"
+    notes = [
+        f"Played until decided, in {looks}. Verdicts hold at every look: p is 1 / e of an e-process and intervals are "
+        "confidence sequences, so that stopping when the result looked good did no harm. Each pair's n is what it took."
+    ]
+    if still:
+        named = ", ".join(f"{v.name_a} and {v.name_b} {v.where}" for v in still[:3])
+        more = f" and {len(still) - 3} more" if len(still) > 3 else ""
+        way = "" if still[0].margin is not None else " --practical-difference lets equal policies be settled as equal."
+        notes.append(f"Not decided within {most} episodes: {named}{more}. Give more with --max-episodes.{way}")
+    blocks = {planned.index for planned in common.planned}
+    if any(verdict.n > len(blocks) for verdict in verdicts):
+        notes.append(
+            "The ranking rests on the blocks that all policies played; pairs that took longer rest on all of theirs."
+        )
+    return notes

@@ -1,0 +1,90 @@
+"""`daf score` and `daf compare --until-decided` from the command line."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+MINER = "tutorial.miner,max_steps=30"
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("commands")
+
+
+@pytest.fixture
+def daf(folder: Path) -> Run:
+    def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "daf", *arguments], capture_output=True, text=True, cwd=folder,
+            env=os.environ | {"DAF_OUTPUT_DIR": str(folder / "out"), "COLUMNS": "160"}, stdin=subprocess.DEVNULL,
+            timeout=240, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, (done.returncode, done.stdout[-2000:], done.stderr[-3000:])
+        return done
+
+    return run
+
+
+def test_score_prints_one_json_object(daf: Run) -> None:
+    told = json.loads(daf("score", "starter", "--pool", "noop", "-m", MINER, "-e", "2", "--json").stdout)
+    assert told["status"] == "ok"
+    assert [s["scenario"] for s in told["missions"][0]["scenarios"]] == ["c4-r0", "c3-r1", "c2-r2", "c1-r3", "c0-r4"]
+    assert len(told["episodes"]) == 10
+    assert {"mission", "seed", "index", "policies", "assignment", "rewards", "steps", "status", "cached", "key"} <= set(
+        told["episodes"][0]
+    )
+    assert json.loads((Path(told["run_dir"]) / "results.json").read_text()) == told
+
+
+def test_score_shows_scenarios_and_the_finding(daf: Run) -> None:
+    told = daf("score", "starter", "--pool", "noop", "-m", MINER, "-e", "6", "--precision", "0.5").stdout
+    assert "c3-r1" in told
+    assert "its replacements on tutorial.miner,max_steps=30" in told or "as its replacements" in told
+    assert "±0.5" in told
+
+
+def test_as_pickup_has_pickups_defaults(daf: Run) -> None:
+    arguments = ["score", "noop", "--pool", "noop", "--as-pickup", "--max-steps", "5", "--json"]
+    told = json.loads(daf(*arguments).stdout)
+    assert told["missions"][0]["mission"] == "arena,cogs=4,max_steps=5"
+    assert [episode["seed"] for episode in told["episodes"]] == [50] * 5
+    settings = json.loads((Path(told["run_dir"]) / "experiment_config.json").read_text())
+    text = json.dumps(settings)
+    assert '"enforce_timeouts": 250' in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["score", "starter", "-m", MINER], "the pool is empty"),
+        (["score", "starter", "--pool", "noop"], "no mission is given"),
+        (["score", "starter", "--pool", "noop", "-m", MINER, "--precision", "0"], "--precision 0 is not above 0"),
+        (["score", "starter", "--pool", "noop", "-m", MINER, "--map-seed", "3"], "give --as-pickup too"),
+        (["score", "startr", "--pool", "noop", "-m", MINER], "Nearest: starter"),
+        (["compare", "-p", "starter", "-p", "noop", "-m", MINER, "--max-episodes", "9"], "--max-episodes bounds"),
+        (
+            ["compare", "-p", "starter", "-p", "noop", "-m", MINER, "--until-decided", "-e", "9"],
+            "--episodes is a fixed number",
+        ),
+    ],
+)
+def test_wrong_use_is_told_with_the_way_out(daf: Run, arguments: list[str], message: str) -> None:
+    assert message in daf(*arguments, code=2).stderr
+
+
+def test_compare_until_decided_tells_what_each_pair_took(daf: Run) -> None:
+    arguments = ["compare", "-p", "starter", "-p", "noop", "-m", MINER, "--until-decided", "--max-episodes", "12"]
+    told = json.loads(daf(*arguments, "--json").stdout)
+    assert told["until_decided"]["max_episodes"] == 12
+    assert told["until_decided"]["episodes"] == len(told["episodes"]) == told["summary"]["episodes"]
+    assert all(pair["n"] <= 12 for pair in told["pairs"])
+    shown = daf(*arguments).stdout
+    assert "Played until decided" in shown
+    assert "comparisons open" in shown
