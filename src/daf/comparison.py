@@ -15,9 +15,11 @@ import numpy as np
 from daf.episodes.tables import stat_names
 from daf.errors import DataError, UsageError
 from daf.evaluation import Evaluation, Settings, evaluate
+from daf.scoring_analysis import ScoreReport, daf_score
 from daf.stats.verdicts import PairVerdict, compare_pairs
 from daf.storage.atomic import write_json
 from daf.storage.jsonable import jsonable
+from daf.until_decided import compare_until_decided
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -254,6 +256,9 @@ def daf_compare_policies(
     game: str = "cogs_vs_clips",
     use_cache: bool = True,
     save_replays: str = "none",
+    until_decided: bool = False,
+    max_episodes: int = 200,
+    practical_difference: float | None = None,
     output_manager: "OutputManager | None" = None,
     console: "Console | None" = None,
 ) -> ComparisonReport:
@@ -262,6 +267,8 @@ def daf_compare_policies(
     policies: policy strings, `PolicySpec`s or paths, two at least. missions: mission strings, configs, or
     `(name, config)` pairs. action_timeout_ms: slower steps are counted as slow in the records; with
     `enforce_timeouts` they are replaced by noop too. significance_level: chance of any false verdict among all.
+    until_decided: play on only where a verdict is open, up to max_episodes per policy and mission, instead of
+    episodes_per_mission. practical_difference: differences below it count as none.
     Leaves a run folder under `comparisons`. Failed episodes are in the report's notes, never 0.
     """
     if len(policies) < 2:
@@ -279,11 +286,70 @@ def daf_compare_policies(
         save_replays=save_replays,
         alpha=significance_level,
         resamples=resamples,
+        margin=practical_difference,
     )
-    evaluation = evaluate(policies, missions, settings=settings, output=output_manager, operation="comparisons")
+    if until_decided:
+        decided = compare_until_decided(
+            policies, missions, max_episodes=max_episodes, settings=settings, output=output_manager
+        )
+        evaluation = decided.evaluation
+    else:
+        evaluation = evaluate(policies, missions, settings=settings, output=output_manager, operation="comparisons")
     report = report_of(evaluation)
     report.print_summary(console)
     return report
+
+
+@dataclass(frozen=True)
+class VorComparison:
+    """A candidate against each policy of a pool. comparison: alone, on identical episodes. score: its value over
+    replacement in teams with them, of which the teams without others are the comparison's own episodes."""
+
+    comparison: ComparisonReport
+    score: ScoreReport
+
+    @property
+    def vor(self) -> float:
+        """Overall value over replacement, every mission counting the same."""
+        return self.score.analysis.value
+
+
+def daf_compare_with_vor(
+    candidate: Any,
+    pool: Sequence[Any],
+    missions: Any,
+    episodes: int = 20,
+    *,
+    seed: int = 42,
+    significance_level: float = 0.05,
+    max_steps: int | None = None,
+    jobs: int | str = "auto",
+    executor: str = "local",
+    game: str = "cogs_vs_clips",
+    use_cache: bool = True,
+    output_dir: str | Path | None = None,
+) -> VorComparison:
+    """Compare `candidate` with every policy of `pool`, and score it in teams with them, on the same seeds.
+
+    Leaves two run folders, and the episodes that both need are played once. Raises `UsageError` for an empty pool.
+    """
+    from daf.output_manager import OutputManager
+
+    settings = Settings(
+        episodes=episodes,
+        seed=seed,
+        jobs=jobs,
+        executor=executor,
+        game=game,
+        max_steps=max_steps,
+        use_cache=use_cache,
+        alpha=significance_level,
+    )
+    score = daf_score(candidate, pool, missions, settings=settings, output=OutputManager(output_dir))
+    evaluation = evaluate(
+        [candidate, *pool], missions, settings=settings, output=OutputManager(output_dir), operation="comparisons"
+    )
+    return VorComparison(report_of(evaluation), score)
 
 
 def daf_run_comparison(

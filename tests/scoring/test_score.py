@@ -231,3 +231,15 @@ def test_plans_of_teams_share_their_seeds(folder: Path) -> None:
     plan = plan_teams([mission], [teams], settings())
     assert [(item.index, item.contender) for item in plan.episodes[:4]] == [(0, 0), (0, 1), (0, 2), (1, 0)]
     assert {item.spec.seed for item in plan.episodes if item.index == 3} == {45}
+
+
+def test_a_comparison_with_vor_shares_its_episodes_with_the_score(folder: Path) -> None:
+    from daf.comparison import daf_compare_with_vor
+
+    found = daf_compare_with_vor("starter", ["noop"], MINER, 3, executor="serial", output_dir=folder / "both")
+    assert found.comparison.policies == ["starter", "noop"]
+    assert found.vor == found.score.analysis.value
+    assert found.comparison.evaluation is not None
+    assert found.comparison.evaluation.result.played == 0
+    alone = next(s for s in found.score.analysis.missions[0].scenarios if s.candidate == 4)
+    assert alone.mean == pytest.approx(found.comparison.policy_averages["starter"])

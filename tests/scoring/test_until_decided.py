@@ -169,3 +169,20 @@ def test_a_policy_that_fails_is_failed_and_not_decided(folder: Path, bad_policie
 def test_one_policy_is_no_comparison(folder: Path) -> None:
     with pytest.raises(UsageError, match="two policies"):
         compare_until_decided(["starter"], MINER, settings=settings(), output=OutputManager(folder))
+
+
+def test_daf_compare_policies_plays_until_decided(folder: Path) -> None:
+    from daf.comparison import daf_compare_policies
+
+    report = daf_compare_policies(
+        ["starter", "noop"],
+        MINER,
+        until_decided=True,
+        max_episodes=12,
+        practical_difference=0.01,
+        executor="serial",
+        output_manager=OutputManager(folder),
+    )
+    pair = report.pairwise_comparisons["starter", "noop"]
+    assert pair.episodes == len(report.policy_mission_rewards["starter"][MINER]) <= 12
+    assert any(note.startswith("Played until decided") for note in report.notes)
