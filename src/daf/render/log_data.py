@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from daf.render import theme
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -59,6 +61,12 @@ class LogTables(Protocol):
     def oddities(self) -> "pd.DataFrame": ...
     @property
     def stretches(self) -> dict[str, Any]: ...
+
+
+def series(log: LogTables) -> dict[str, theme.SeriesStyle]:
+    """A style for each reward column, the same in all pictures of a log; the sums have colours of their own."""
+    found = {name: theme.style(position % 8) for position, name in enumerate(log.component_names)}
+    return found | {"total": theme.style(8), "step_reward": theme.style(9)}
 
 
 @dataclass(frozen=True)

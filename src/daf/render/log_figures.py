@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from daf.render import theme
-from daf.render.log_data import Canvas, Curve, LogTables, axis_label, curve, grid, number, pack, sampling
+from daf.render.log_data import Canvas, Curve, LogTables, axis_label, curve, grid, number, pack, sampling, series
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,7 +48,7 @@ def drawing() -> Iterator[None]:
 
 def rewards_figure(log: LogTables, name: str, *, smooth_window: int | None = None) -> "Figure":
     """Every reward column over training: sample, binned means with bands, smoothed curve."""
-    columns = [str(column) for column in log.components.index]
+    columns, colors = [str(column) for column in log.components.index], series(log)
     sums = [column for column in columns if column in ("total", "step_reward")]
     parts = [column for column in columns if column not in sums]
     if len(parts) > MOST_PANELS:
@@ -61,15 +61,14 @@ def rewards_figure(log: LogTables, name: str, *, smooth_window: int | None = Non
     widest = 1
     for column in sums[:1]:
         axes = figure.add_subplot(space[0, :])
-        widest = max(widest, _reward_panel(axes, log, column, PALETTE[8], smooth_window))
+        widest = max(widest, _reward_panel(axes, log, column, colors[column].color(), smooth_window))
         axes.set_title("total reward" if column == "total" else "step reward")
         axes.legend(loc="upper left", ncols=4, markerscale=6)
         axes.set_ylabel("reward")
     for index, column in enumerate(parts):
         row, place = divmod(index, across)
         axes = figure.add_subplot(space[row + bool(sums), place])
-        color = PALETTE[parts.index(column) % (len(PALETTE) - 1)]
-        widest = max(widest, _reward_panel(axes, log, column, color, smooth_window))
+        widest = max(widest, _reward_panel(axes, log, column, colors[column].color(), smooth_window))
         axes.set_title(column)
         if place == 0:
             axes.set_ylabel("reward")

@@ -13,7 +13,7 @@ import numpy as np
 from markupsafe import Markup
 
 from daf.render import theme
-from daf.render.log_data import Canvas, LogTables, axis_label, curve, pack, sampling
+from daf.render.log_data import Canvas, LogTables, axis_label, curve, pack, sampling, series
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +58,7 @@ def rewards_part(logs: Sequence[LogTables], names: Sequence[str], smooth_window:
         )
         for index, (log, name) in enumerate(zip(logs, names, strict=True)):
             if column in log.components.index:
-                color = theme.style(index if len(logs) > 1 else position).color()
+                color = (theme.style(index) if len(logs) > 1 else series(log)[column]).color()
                 data += _reward_traces(log, column, name, axis, color, smooth_window, alone=len(logs) == 1)
                 data[-1]["showlegend"] = position == 0
     shown = min(SAMPLE_SHOWN, min((len(log.sample) for log in logs), default=0))

@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from daf.render.log_data import LogTables
 from daf.render.log_figures import map_panel, new_figure, shared_norm
@@ -49,13 +49,19 @@ def _map_pages(log: LogTables, name: str) -> Iterator["Figure"]:
     """Every map beyond those that the heatmap's page shows."""
     maps = [int(m) for m in log.maps["map"]][MAPS_PER_PAGE : MAPS + MAPS_PER_PAGE]
     norm = shared_norm(log)
+    image: Any = None
     for first in range(0, len(maps), MAPS_PER_PAGE):
         figure = new_figure(10, 9)
         panels = figure.subplots(3, 4).ravel()
-        for axes, m in zip(panels, maps[first : first + MAPS_PER_PAGE], strict=False):
-            map_panel(axes, log, m, norm)
+        for place, (axes, m) in enumerate(zip(panels, maps[first : first + MAPS_PER_PAGE], strict=False)):
+            image = map_panel(axes, log, m, norm)
+            if place % 4:
+                axes.set_ylabel("")
         for axes in panels[len(maps[first : first + MAPS_PER_PAGE]) :]:
             axes.set_visible(False)
+        bar = figure.colorbar(image, ax=list(panels), shrink=0.4, aspect=30, pad=0.015, panchor=False)
+        bar.set_label("visits (records), log scale")
+        bar.outline.set_visible(False)
         figure.suptitle(f"Further maps: {name}", fontsize=11.5, x=0.01, ha="left")
         yield figure
 

@@ -142,6 +142,7 @@ def _left_out(n: int, most: int) -> str:
 def _number(value: Any) -> str:
     if value is None or value != value:
         return "–"
+    value = value + 0.0  # -0 is 0
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e15 else f"{value:,.4g}"
 
 

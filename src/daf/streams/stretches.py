@@ -17,6 +17,7 @@ A length is known only at the end, so records wait for it: in memory, and beyond
 """
 
 import tempfile
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -27,10 +28,10 @@ from numpy.typing import NDArray
 
 from daf.streams.records import FIXED, FloatArray, Table
 
-ROWS = 16_384
+ROWS = 8_192
 """Rows that are worked on at once."""
-WAITING_ROWS = 65_536
-HELD_BYTES = 16 * 1024 * 1024
+WAITING_ROWS = 32_768
+HELD_BYTES = 12 * 1024 * 1024
 """Tables up to this size are held back to look for equal blocks."""
 
 
@@ -93,23 +94,24 @@ class Stretches:
         yield from self._close()
 
     def _release(self) -> Iterator[Placed]:
-        tables, self._held_back = self._held_back or [], None
-        for table in tables:
-            yield from self._take(table)
+        tables, self._held_back = deque(self._held_back or []), None
+        while tables:
+            yield from self._take(tables.popleft())
 
     def _in_blocks(self, step: FloatArray, block: int) -> Iterator[Placed]:
         """Give everything held back; every `block` records are another environment's."""
         falls = np.zeros(len(step), dtype=np.bool_)
         falls[1:] = step[1:] < step[:-1]
         falls[::block] = True
-        first = 0
-        for table in self._held_back or []:
+        first, tables = 0, deque(self._held_back or [])
+        self._held_back = []
+        while tables:
+            table = tables.popleft()
             position = np.arange(first, first + table.n, dtype=np.float64) % block
             starts = np.flatnonzero(falls[first : first + table.n])
             nothing = np.full(table.n, np.nan)
             yield Placed(self._raise(table, starts), position, np.full(table.n, float(block)), nothing, starts)
             first += table.n
-        self._held_back = []
 
     def _take(self, table: Table) -> Iterator[Placed]:
         if self._fresh and (self._fresh[0].names, self._fresh[0].rising) != (table.names, table.rising):

@@ -12,8 +12,8 @@ from daf.streams.records import FloatArray
 
 SLICES = 32_768
 """Slices are numbered from 0 and stay below this."""
-MOST = 250_000
-_PENDING = 65_536
+MOST = 150_000
+_PENDING = 32_768
 _HALF = 32_768
 
 
