@@ -21,7 +21,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("daf.cli.evaluate", "Play policies on missions and report the returns."),
     "compare": ("daf.cli.compare", "Compare policies on identical episodes, with paired tests."),
     "score": ("daf.cli.score", "Score a policy among others: value over replacement, as CoGames' pickup has it."),
+    "analyze": ("daf.cli.analyze", "What missions and policies are, how they fare and how they fail."),
     "runs": ("daf.cli.runs", "List, show, query, clean and export runs."),
+    "bench": ("daf.cli.bench", "Measure the speed of evaluation for your policy and mission."),
     "logs": ("daf.cli.logs", "Analyse training logs larger than memory."),
 }
 """Every command: the module whose `app` (a `typer.Typer`) it is, and its line in `daf --help`."""

@@ -107,6 +107,7 @@ def possible_stats(mission: Mission) -> list[str]:
     named = stat_strings(mission)
     agent = set(_OF_AGENTS) | named["agent"]
     agent |= {f"{item}.{what}" for item in game["resource_names"] for what in ("gained", "lost", "amount")}
+    agent |= {"death"} if "hp" in game["resource_names"] else set()
     counted = set(named["game"])
     counted |= {f"{team}/{item}.deposited" for team in teams(mission) for item in gatherable(mission)}
     if any(name == "junction" for name in game["objects"]):

@@ -1,0 +1,166 @@
+"""What missions are, how policies fare on them, and how they fail.
+
+What a mission *is* comes from its config, without playing; how it *goes* comes from episodes of named policies, with
+success by a stated criterion, never by a mixture of scores.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daf.errors import MissionError, StorageError, UsageError
+from daf.evaluation import Settings
+from daf.game import missions as game_missions
+from daf.mission_analysis.facts import MissionAnalysis, analysis_of
+from daf.mission_analysis.failure_modes import FailureMode
+from daf.mission_analysis.key_events import KeyEvent
+from daf.mission_analysis.performance import MissionPerformance, Performances, one_mission, perform
+from daf.mission_analysis.sets import Change, MissionSetAnalysis, VariantAnalysis, analyze_set, variant_changes
+from daf.storage.jsonable import jsonable
+
+if TYPE_CHECKING:
+    from daf.output_manager import OutputManager
+
+__all__ = [
+    "Change",
+    "FailureMode",
+    "KeyEvent",
+    "MissionAnalysis",
+    "MissionPerformance",
+    "MissionSetAnalysis",
+    "Performances",
+    "VariantAnalysis",
+    "daf_analyze_mission",
+    "daf_analyze_mission_performance",
+    "daf_analyze_mission_set",
+    "daf_analyze_mission_variants",
+    "daf_discover_missions_from_readme",
+    "daf_get_mission_metadata",
+    "daf_list_all_sites",
+    "daf_list_all_variants",
+    "daf_validate_mission_set",
+    "perform",
+]
+
+
+def daf_analyze_mission(
+    name: Any,
+    policies: Sequence[Any] = (),
+    *,
+    success: str | None = None,
+    settings: Settings | None = None,
+    output_manager: "OutputManager | None" = None,
+    game: str = game_missions.DEFAULT_GAME,
+) -> MissionAnalysis:
+    """What a mission is, and with `policies` how it goes: then `success_rate` is that of the best of them.
+
+    name: a mission string, path, config or (name, config) pair. success: "metric >= x", by default what the mission's
+    reward pays for. settings: how episodes are played. Raises `MissionError`, `PolicyError`, `UsageError`.
+    """
+    if not policies:
+        if success is not None:
+            raise UsageError("success= says how policies fare; name policies too.")
+        return analysis_of(one_mission(name, game=settings.game if settings else game))
+    chosen = settings or replace(_SETTINGS, game=game)
+    found = perform(name, policies, success=success, settings=chosen, output=output_manager)
+    return analysis_of(found.mission, found.rows)
+
+
+def daf_analyze_mission_performance(
+    policy_class_path: Any,
+    mission_name: Any,
+    episodes: int = 10,
+    *,
+    success: str | None = None,
+    seed: int = 42,
+    max_steps: int | None = None,
+    settings: Settings | None = None,
+    output_manager: "OutputManager | None" = None,
+) -> MissionPerformance:
+    """How one policy fares on one mission: success_rate, mean_reward, completion, key_events, failure_modes and more.
+
+    policy_class_path: any policy. episodes, seed, max_steps count unless `settings` says all of it.
+    """
+    chosen = settings or replace(_SETTINGS, episodes=episodes, seed=seed, max_steps=max_steps)
+    return perform(mission_name, [policy_class_path], success=success, settings=chosen, output=output_manager).rows[0]
+
+
+def daf_analyze_mission_set(
+    missions: Any,
+    policies: Sequence[Any] = (),
+    *,
+    success: str | None = None,
+    settings: Settings | None = None,
+    output_manager: "OutputManager | None" = None,
+) -> MissionSetAnalysis:
+    """Several missions: what each is, and with `policies` their order from easiest to hardest in measured play."""
+    chosen = settings or _SETTINGS
+    return analyze_set(missions, policies, success=success, settings=chosen, output=output_manager)
+
+
+def daf_analyze_mission_variants(
+    mission: Any, variants: Sequence[str] = (), *, game: str = game_missions.DEFAULT_GAME
+) -> list[VariantAnalysis]:
+    """What each of `variants` (default: all of the game's) changes in a mission's config, value by value.
+
+    A variant that cannot be applied to the mission is in the list with its problem. Raises `MissionError`.
+    """
+    return variant_changes(one_mission(mission, game=game), variants)
+
+
+def daf_validate_mission_set(
+    missions: Sequence[Any], *, game: str = game_missions.DEFAULT_GAME
+) -> dict[str, str | None]:
+    """For every mission None where it can be built, else why not. Nothing is raised for a mission that is wrong."""
+    found: dict[str, str | None] = {}
+    for mission in missions:
+        try:
+            for resolved in game_missions.resolve(mission, game=game):
+                found[resolved.name] = None
+                game_missions.check_runs(resolved)
+        except MissionError as error:
+            name = mission if isinstance(mission, str) else str(getattr(mission, "label", mission))
+            found[next((key for key in found if key == name), name)] = str(error)
+    return found
+
+
+def daf_get_mission_metadata(name: Any, *, game: str = game_missions.DEFAULT_GAME) -> dict[str, Any]:
+    """What a mission is, as JSON values."""
+    data: dict[str, Any] = jsonable(analysis_of(one_mission(name, game=game)))
+    del data["performance"]
+    return data
+
+
+def daf_list_all_sites(*, game: str = game_missions.DEFAULT_GAME) -> list[str]:
+    """The places that missions are played at. In today's CoGames a place is a mission's own map, so these are the
+    names of the missions that are no sub-missions of another."""
+    return [entry.name for entry in game_missions.catalogue(game) if entry.kind != "sub-mission"]
+
+
+def daf_list_all_variants(*, game: str = game_missions.DEFAULT_GAME) -> dict[str, str]:
+    """The game's variants by name, with their descriptions."""
+    return game_missions.variants(game)
+
+
+def daf_discover_missions_from_readme(
+    path: str | Path = "README.md", *, game: str = game_missions.DEFAULT_GAME
+) -> list[str]:
+    """The missions that a text names in code: in back quotes, code blocks or behind -m, in order, each once.
+
+    Names of missions that CoGames has; what else stands in code is passed over. Raises `StorageError`.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise StorageError(f"{file} cannot be read: {error.strerror}.") from error
+    known = {entry.name for entry in game_missions.catalogue(game)}
+    code = re.findall(r"```.*?```|`[^`\n]+`|(?:-m|--mission)[ =]\S+", text, flags=re.DOTALL)
+    words = [word.strip(".,;:") for part in code for word in re.findall(r"[A-Za-z_][\w.]*", part)]
+    found = [word.removeprefix("evals.") for word in words]
+    return list(dict.fromkeys(word for word in found if word in known))
+
+
+_SETTINGS = Settings(episodes=10, report=False, resamples=2_000)
