@@ -34,9 +34,10 @@ def test_each_policy_has_intervals_of_mean_and_iqm_around_them():
 @pytest.mark.parametrize(
     ("scores", "method", "caveat"),
     [
-        ([0.0] * 5, "studentized", "All 5 episodes scored the same."),
-        ([0.0, 0, 0, 0, 3], "bca", "80% of the scores are 0"),
-        ([2.0, 2, 2, 2, 3], "bca", "Most scores are the same"),
+        ([0.0] * 5, "student", "All 5 episodes scored the same."),
+        ([0.0] * 25, "studentized", "All 25 episodes scored the same."),
+        ([0.0] * 24 + [3], "bca", "96% of the scores are 0"),
+        ([2.0] * 24 + [3], "bca", "Most scores are the same"),
         ([1.0], None, "One episode"),
     ],
 )

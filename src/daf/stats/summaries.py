@@ -1,6 +1,7 @@
 """One row per policy for a ranked table: mean and IQM over missions, each with its interval, and what to beware of.
 
-The intervals are of single policies, studentized bootstrap of whole blocks within missions. They say how well each
+The intervals are of single policies, studentized bootstrap of whole blocks within missions; from fewer than
+`FEW_BLOCKS` blocks in a mission Student's t, since a bootstrap has too little to resample there. They say how well each
 mean is known, not which policy is better: for that the paired verdicts are sharper, since all policies met the same
 blocks. Where the data give a studentized interval no bound, because most scores are the same, the row has the BCa
 interval instead, says so in `method`, and carries a caveat.
@@ -8,6 +9,7 @@ interval instead, says so in `method`, and carries a caveat.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,6 +20,13 @@ from daf.stats.arrays import FloatArray, check_alpha, check_names, check_resampl
 from daf.stats.bootstrap import Interval, Method, interval
 from daf.stats.sentences import labels
 from daf.stats.shapes import caveat_for_scores
+from daf.stats.student import student_interval
+
+
+FEW_BLOCKS = 20
+"""Below so many blocks in a mission, intervals are Student's: see `daf.stats.student`."""
+
+SummaryMethod = Method | Literal["student"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +44,7 @@ class PolicySummary:
     iqm: float
     iqm_ci: tuple[float, float] | None
     n: int
-    method: Method | None
+    method: SummaryMethod | None
     """Of the mean's interval."""
     caveat: str
 
@@ -84,7 +93,7 @@ def summarise(
     ]
 
 
-_Bounds = tuple[tuple[float, float] | None, Method | None]
+_Bounds = tuple[tuple[float, float] | None, SummaryMethod | None]
 
 
 def _bounds(
@@ -96,6 +105,9 @@ def _bounds(
     def by(method: Method) -> Interval:
         return interval(rows, groups, statistic=statistic, method=method, alpha=alpha, resamples=resamples, seed=seed)
 
+    if np.bincount(groups).min() < FEW_BLOCKS:
+        low, high = student_interval(rows, groups, "mean" if statistic is mean else "iqm", alpha=alpha)
+        return [((float(a), float(b)), "student") for a, b in zip(low, high, strict=True)]
     studentized = by("studentized")
     open_ended = ~(np.isfinite(studentized.low) & np.isfinite(studentized.high))
     corrected = by("bca") if open_ended.any() else studentized

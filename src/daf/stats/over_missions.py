@@ -1,0 +1,43 @@
+"""Paired differences over missions that differ: their mean, its p and its interval.
+
+The sign-flip test takes what missions differ in for chance: where a policy gains on one mission and loses on another, as
+much as it is certain, the interval of the mean becomes wide. Here every mission's differences are moved onto the mean
+of all first, and stretched by n / (n - 1) of variance, since each mission's mean is estimated from its own blocks. What
+is tested is that the mean over these missions is 0, not that it is 0 on each. With one mission nothing changes.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from daf.stats.arrays import FloatArray, finite, strata_of
+from daf.stats.permutation import SignFlipResult, sign_flip
+
+
+def paired_mean(
+    differences: ArrayLike,
+    strata: ArrayLike | None = None,
+    *,
+    alpha: float = 0.05,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> SignFlipResult:
+    """`sign_flip` of the mean over strata of `differences` (..., n_blocks), with what strata differ in taken out.
+
+    Raises `DataError` for NaN or ill-shaped strata.
+    """
+    rows = finite(differences, what="differences")
+    groups = strata_of(strata, rows.shape[-1])
+    if int(groups.max()) == 0:
+        return sign_flip(rows, groups, alpha=alpha, resamples=resamples, seed=seed)
+    return sign_flip(_on_one_mean(rows, groups), groups, alpha=alpha, resamples=resamples, seed=seed)
+
+
+def _on_one_mean(rows: FloatArray, groups: np.ndarray) -> FloatArray:
+    parts = [rows[..., groups == group] for group in range(int(groups.max()) + 1)]
+    middle = np.mean([part.mean(axis=-1) for part in parts], axis=0)[..., None]
+    moved = np.empty_like(rows)
+    for group, part in enumerate(parts):
+        n = part.shape[-1]
+        off = part - part.mean(axis=-1, keepdims=True)
+        moved[..., groups == group] = middle + off * np.sqrt(n / max(n - 1, 1))
+    return moved
