@@ -1,9 +1,9 @@
 """Paired differences over missions that differ: their mean, its p and its interval.
 
-The sign-flip test takes what missions differ in for chance: where a policy gains on one mission and loses on another, as
-much as it is certain, the interval of the mean becomes wide. Here every mission's differences are moved onto the mean
-of all first, and stretched by n / (n - 1) of variance, since each mission's mean is estimated from its own blocks. What
-is tested is that the mean over these missions is 0, not that it is 0 on each. With one mission nothing changes.
+The sign-flip test takes what missions differ in for chance: where a policy gains on one mission and loses on another,
+however surely, the interval of the mean becomes wide. Here every mission's differences are moved onto the mean of all
+first, and stretched by n / (n - 1) of variance, since each mission's mean is estimated from its own blocks. What is
+tested is that the mean over these missions is 0, not that it is 0 on each. With one mission nothing changes.
 """
 
 import numpy as np

@@ -22,7 +22,6 @@ from daf.stats.sentences import labels
 from daf.stats.shapes import caveat_for_scores
 from daf.stats.student import student_interval
 
-
 FEW_BLOCKS = 20
 """Below so many blocks in a mission, intervals are Student's: see `daf.stats.student`."""
 
