@@ -39,6 +39,25 @@ def imported_by(code: str) -> set[str]:
     return set(run.stdout.splitlines()[-1].split())
 
 
+@pytest.fixture
+def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """What `daf` says on stderr when it refuses a command, which it must with exit code 2; in this process."""
+
+    def run(*arguments: str) -> str:
+        from daf.cli import main
+
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("DAF_OUTPUT_DIR", str(tmp_path / "out"))
+        monkeypatch.setattr(sys, "argv", ["daf", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capfd.readouterr().err
+        assert ended.value.code == 2, said
+        return said
+
+    return run
+
+
 HEAVY = {"torch", "cogames", "mettagrid", "numpy", "pandas", "duckdb", "plotly", "matplotlib", "pydantic", "rich"}
 
 
@@ -67,13 +86,30 @@ def test_every_public_name_is_there() -> None:
         daf.no_such_name  # noqa: B018
 
 
-def test_every_command_answers_help(daf: Run) -> None:
+def test_every_command_answers_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from daf.cli import main
     from daf.cli.main import COMMANDS
 
-    listed = daf("--help").stdout
+    def helped(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["daf", *arguments, "--help"])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 0
+        return capsys.readouterr().out
+
+    listed = helped()
     for name in COMMANDS:
         assert name in listed
-        assert "Usage: daf " + name in daf(name, "--help").stdout
+        assert f"Usage: daf {name}" in helped(name)
+
+
+def test_bench_checks_that_both_engines_agree(daf: Run) -> None:
+    command = ("bench", "evaluate", "-p", "starter", "-p", "lstm", "-m", SMALL, "-e", "2", "--rounds", "1", "--json")
+    starter, lstm = json.loads(daf(*command).stdout)["benchmarks"]
+    assert (starter["checked"], starter["daf"]["engine"], lstm["daf"]["engine"]) == ("equal", "object", "batch")
+    assert starter["agents"] * starter["steps"] == 4 * 40
+    assert all(seconds >= 0 for seconds in starter["shares"].values())
+    assert "steps/s" in daf("bench", "evaluate", "-p", "noop", "-m", SMALL, "-e", "1", "--rounds", "1").stdout
 
 
 def test_evaluate_prints_one_json_object_and_plays_nothing_twice(daf: Run) -> None:
@@ -199,11 +235,11 @@ def test_a_failing_policy_is_told_and_exits_with_1(daf: Run, tmp_path: Path) -> 
     (("policies", "startr"), "Nearest: starter"),
 ])  # fmt: skip
 def test_what_is_wrong_is_told_with_a_way_out_and_nothing_is_left(
-    daf: Run, tmp_path: Path, arguments: tuple[str, ...], says: str
+    refused: Callable[..., str], tmp_path: Path, arguments: tuple[str, ...], says: str
 ) -> None:
-    done = daf(*arguments, code=2)
-    assert says in done.stderr
-    assert "Traceback" not in done.stderr
+    said = refused(*arguments)
+    assert says in said
+    assert "Traceback" not in said
     assert not list((tmp_path / "out").glob("evaluations/*/records"))
 
 
@@ -215,11 +251,11 @@ def test_what_is_wrong_is_told_with_a_way_out_and_nothing_is_left(
     ("kind: comparison\nname: a\npolicies: [noop]\nmissions: [m]\nsignificance_level: '1e-4'\n", "significance_level"),
     ("kind: sweep\nname: a\nmissions: [arena]\npolicy_class_path: x\nsearch_space: {a: [1]}\n", "comparison is wanted"),
 ])  # fmt: skip
-def test_a_wrong_file_is_told_with_its_place(daf: Run, tmp_path: Path, text: str, says: str) -> None:
+def test_a_wrong_file_is_told_with_its_place(refused: Callable[..., str], tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "wrong.yaml").write_text(text)
-    done = daf("compare", "--config", "wrong.yaml", code=2)
-    assert "wrong.yaml" in done.stderr
-    assert says in done.stderr
+    said = refused("compare", "--config", "wrong.yaml")
+    assert "wrong.yaml" in said
+    assert says in said
 
 
 def test_an_error_is_one_json_object_too(daf: Run) -> None:
