@@ -149,14 +149,13 @@ def test_the_range_of_a_budget_holds_the_true_one_nine_times_of_ten() -> None:
 
 
 def test_what_missions_differ_in_does_not_widen_the_interval_of_their_mean() -> None:
-    from daf.scoring_analysis.vor import _about_the_mean
-    from daf.stats.permutation import sign_flip
+    from daf.stats.over_missions import paired_mean
 
     covered, widths = 0, []
     for seed in range(300):
         draws = np.random.default_rng(seed)
         values = [draws.normal(3.0, 1.0, 12), draws.normal(-1.0, 1.0, 12)]
-        found = sign_flip(_about_the_mean(values), np.repeat([0, 1], 12), seed=seed, resamples=2000)
+        found = paired_mean(np.concatenate(values), np.repeat([0, 1], 12), seed=seed, resamples=2000)
         covered += bool(found.low <= 1.0 <= found.high)
         widths.append(float(found.high - found.low) / 2)
     assert 0.92 <= covered / 300 <= 0.985, covered

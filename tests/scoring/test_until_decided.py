@@ -92,6 +92,13 @@ def test_equal_policies_are_settled_as_equal_where_a_difference_is_said_to_be_pr
     assert open_ones(without)
 
 
+def test_policies_that_never_differ_are_not_played_on_and_not_called_decided() -> None:
+    verdicts, rounds = decide(lambda c, m, b: float(b % 7), 1, 200)
+    assert rounds[-1].blocks == 20
+    assert {v.verdict for v in verdicts} == {"identical"}
+    assert len(open_ones(verdicts)) == len(verdicts)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("decided")

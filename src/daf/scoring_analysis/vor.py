@@ -17,7 +17,7 @@ from daf.errors import DataError
 from daf.game.scoring import Scenario, ScoredEpisode, vor
 from daf.scoring_analysis.budget import Budget, budget_for
 from daf.stats.arrays import FloatArray, IntArray
-from daf.stats.permutation import sign_flip
+from daf.stats.over_missions import paired_mean
 from daf.stats.sentences import number, p_text
 from daf.stats.shapes import caveat_for_differences
 from daf.stats.summaries import PolicySummary, summarise
@@ -136,7 +136,7 @@ def analyse_vor(
         raise DataError(f"no seed was finished by all teams, so that there is nothing to score.{why}")
     together = np.concatenate(values)
     strata = np.repeat(np.arange(len(values)), [len(value) for value in values])
-    tested = sign_flip(_about_the_mean(values), strata, alpha=alpha, seed=seed)
+    tested = paired_mean(together, strata, alpha=alpha, seed=seed)
     ci = _bounds(tested.low, tested.high)
     return VorAnalysis(
         missions=tuple(found),
@@ -183,7 +183,7 @@ def _mission_score(
         row.policy: row
         for row in summarise([team.label for team in teams], own, alpha=alpha, resamples=resamples, seed=seed)
     }
-    tested = sign_flip(np.vstack([means - replacement, value]), alpha=alpha, seed=seed)
+    tested = paired_mean(np.vstack([means - replacement, value]), alpha=alpha, seed=seed)
     bounds = [_bounds(low, high) for low, high in zip(tested.low, tested.high, strict=True)]
     if scored.replacement is None or scored.overall is None:
         raise DataError(f"no episode of the pool alone was finished on {mission}.")
@@ -218,19 +218,6 @@ def _mission_score(
         caveat=caveat_for_differences(value),
     )
     return score, value
-
-
-def _about_the_mean(values: Sequence[FloatArray]) -> FloatArray:
-    """The missions' values, each mission moved onto the mean of all: what one adds and another takes is no chance.
-
-    Deviations are stretched by n / (n - 1) of variance, since each mission's mean is its own blocks'. One mission stays
-    as it is.
-    """
-    if len(values) == 1:
-        return values[0]
-    middle = np.mean([value.mean() for value in values])
-    stretched = [(value - value.mean()) * np.sqrt(value.size / max(value.size - 1, 1)) + middle for value in values]
-    return np.concatenate(stretched)
 
 
 def _bounds(low: FloatArray | float, high: FloatArray | float) -> Bounds:

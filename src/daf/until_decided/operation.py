@@ -17,7 +17,7 @@ from daf.game.missions import Mission
 from daf.stats.verdicts import PairVerdict
 from daf.storage.atomic import write_json
 from daf.storage.jsonable import jsonable
-from daf.until_decided.rounds import Needs, first_round, look, next_round, open_ones
+from daf.until_decided.rounds import IDENTICAL, Needs, first_round, look, next_round, open_ones
 
 if TYPE_CHECKING:
     from daf.output_manager import OutputManager
@@ -221,7 +221,8 @@ def _common(result: RunResult) -> RunResult:
 
 
 def _notes(verdicts: Sequence[PairVerdict], rounds: Sequence[Round], common: RunResult, most: int) -> list[str]:
-    still = open_ones(verdicts)
+    same = [v for v in verdicts if v.verdict == "identical"]
+    still = [v for v in open_ones(verdicts) if v not in same]
     looks = "1 look" if len(rounds) == 1 else f"{len(rounds)} looks"
     notes = [
         f"Played until decided, in {looks}. Verdicts hold at every look: p is 1 / e of an e-process and intervals are "
@@ -232,6 +233,10 @@ def _notes(verdicts: Sequence[PairVerdict], rounds: Sequence[Round], common: Run
         more = f" and {len(still) - 3} more" if len(still) > 3 else ""
         way = "" if still[0].margin is not None else " --practical-difference lets equal policies be settled as equal."
         notes.append(f"Not decided within {most} episodes: {named}{more}. Give more with --max-episodes.{way}")
+    if same:
+        named = ", ".join(f"{v.name_a} and {v.name_b} {v.where}" for v in same[:3])
+        more = f" and {len(same) - 3} more" if len(same) > 3 else ""
+        notes.append(f"Exactly the same in every block, and not played on after {IDENTICAL}: {named}{more}.")
     blocks = {planned.index for planned in common.planned}
     if any(verdict.n > len(blocks) for verdict in verdicts):
         notes.append(

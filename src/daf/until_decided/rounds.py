@@ -17,6 +17,9 @@ from daf.stats.verdicts_so_far import SETTLED, Key, verdicts_so_far
 
 FIRST = 8
 """Blocks of the first round: with fewer even the strongest evidence settles nothing."""
+IDENTICAL = 20
+"""A pair that scored exactly the same in so many blocks gets no more: it is left as "identical", which claims nothing
+about blocks to come."""
 GROWTH = 5
 """A round adds a fifth of the blocks that there are, and 4 at least."""
 
@@ -38,10 +41,10 @@ def first_round(contenders: int, missions: int, most: int) -> Needs:
 
 
 def next_round(last: Needs, verdicts: Sequence[PairVerdict], missions: int, most: int) -> Needs | None:
-    """What comes after `last`, given what is known then; `None` where all is settled or `most` blocks were played."""
+    """What comes after `last`, given what is known then; `None` where nothing is left open or `most` were played."""
     places: set[tuple[int, int]] = set()
     for verdict in verdicts:
-        if verdict.verdict in SETTLED:
+        if verdict.verdict in SETTLED or (verdict.verdict == "identical" and verdict.n >= IDENTICAL):
             continue
         where = range(missions) if verdict.stratum is None else [verdict.stratum]
         places |= {(contender, mission) for mission in where for contender in (verdict.a, verdict.b)}

@@ -1,0 +1,165 @@
+"""Episodes that playing until decided saves, at equal power, against a number fixed beforehand.
+
+    python benchmarks/until_decided.py              simulated policies (a minute)
+    python benchmarks/until_decided.py --real       real ones on short missions too (some minutes)
+
+Simulated: two policies, one mission. The fixed number is the least that finds a lead of d_z = 0.5 nine times of ten
+with the sign-flip test; the most episodes of playing until decided are chosen so that it finds it as often. The table
+tells for every true lead how often each finds it, and how many blocks that takes.
+
+Real: policies on missions are played once; the blocks are then drawn in random orders. Playing until decided is
+compared with the least fixed number that decides as many comparisons in the mean over the orders.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from reward_shapes import SPREADS, play
+
+from daf.stats.eprocess import symmetry
+from daf.stats.permutation import sign_flip
+from daf.stats.verdicts import compare_pairs
+from daf.until_decided import Needs, first_round, look, next_round
+
+ALPHA = 0.05
+POWER = 0.9
+OF_INTEREST = 0.5
+LEADS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+LONGEST = 240
+
+
+def differences(shape: str, lead: float, families: int, seed: int) -> NDArray[np.float64]:
+    """(families, LONGEST) paired differences with d_z = `lead`."""
+    scores = play(shape, np.random.default_rng(seed), families, 2, LONGEST)
+    return scores[:, 0] - scores[:, 1] + lead * SPREADS[shape] * 2**0.5
+
+
+def fixed_power(rows: NDArray[np.float64], n: int) -> float:
+    """How often the sign-flip test of the first `n` blocks finds a lead."""
+    return float(np.mean(sign_flip(rows[:, :n], alpha=ALPHA, resamples=2_000).p <= ALPHA))
+
+
+def looks(most: int) -> list[int]:
+    """The blocks after which playing until decided looks."""
+    found, needs = [], first_round(2, 1, most)
+    while True:
+        found.append(needs.blocks)
+        if needs.blocks >= most:
+            return found
+        needs = Needs(min(most, needs.blocks + max(4, needs.blocks // 5)), needs.places)
+
+
+def until_decided(rows: NDArray[np.float64], most: int) -> tuple[float, float]:
+    """(how often it decides, mean blocks)."""
+    fortunes = symmetry(rows, null=0.0)
+    at = np.array(looks(most)) - 1
+    crossed = (fortunes.above[:, at] + fortunes.below[:, at]) / 2 >= 1 / ALPHA
+    decided = crossed.any(axis=1)
+    blocks = np.where(decided, at[crossed.argmax(axis=1)] + 1, most)
+    return float(decided.mean()), float(blocks.mean())
+
+
+def least(rows: NDArray[np.float64], power: Callable[[NDArray[np.float64], int], float]) -> int:
+    """The least number of blocks for which `power(rows, n)` reaches `POWER`; power grows with n."""
+    low, high = 6, LONGEST
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if power(rows, middle) >= POWER else (middle + 1, high)
+    return low
+
+
+def called_equal(rows: NDArray[np.float64], margin: float, most: int) -> tuple[float, float]:
+    """(how often equal policies are settled as equal within `margin`, mean blocks)."""
+    beyond = np.minimum(symmetry(rows, null=-margin).above, symmetry(rows, null=margin).below)
+    at = np.array(looks(most)) - 1
+    crossed = beyond[:, at] >= 1 / ALPHA
+    settled = crossed.any(axis=1)
+    return float(settled.mean()), float(np.where(settled, at[crossed.argmax(axis=1)] + 1, most).mean())
+
+
+def simulated(families: int) -> None:
+    """The tables of simulated policies."""
+    for shape in ("normal", "heavy-tailed", "zero-inflated"):
+        interesting = differences(shape, OF_INTEREST, families, 1)
+        n = least(interesting[:2_000], fixed_power)
+        most = least(interesting, lambda rows, k: until_decided(rows, k)[0])
+        print(f"\n{shape}: {n} blocks fixed, or until decided with {most} at most\n")
+        print("| true lead (d_z) | found, fixed | found, until decided | blocks | saved |")
+        print("| ---: | ---: | ---: | ---: | ---: |")
+        for lead in LEADS:
+            rows = differences(shape, lead, families, 2)
+            found, blocks = until_decided(rows, most)
+            fixed = fixed_power(rows[:2_000], n)
+            print(f"| {lead:g} | {fixed:.0%} | {found:.0%} | {blocks:.1f} | {1 - blocks / n:+.0%} |")
+        margin = OF_INTEREST * SPREADS[shape] * 2**0.5
+        settled, blocks = called_equal(differences(shape, 0.0, families, 2), margin, most)
+        print(f"\nEqual policies, {OF_INTEREST:g} as practical difference: {settled:.0%} settled, {blocks:.1f} blocks")
+
+
+def real(policies: list[str], missions: list[str], blocks: int, orders: int) -> None:
+    """The table of real policies."""
+    from daf.evaluation import Settings, evaluate
+    from daf.output_manager import OutputManager
+
+    with tempfile.TemporaryDirectory() as folder:
+        evaluation = evaluate(
+            policies, missions, settings=Settings(episodes=blocks, report=False), output=OutputManager(Path(folder))
+        )
+        scores = evaluation.analysis.scores
+    rows = [scores.scores[:, scores.strata == mission] for mission in range(len(missions))]
+    draws = np.random.default_rng(0)
+    mixed = [[row[:, draws.permutation(row.shape[1])] for row in rows] for _ in range(orders)]
+    print(f"\n{', '.join(policies)} on {', '.join(missions)}; {orders} orders of {blocks} blocks\n")
+    decided = []
+    for order in mixed:
+        needs, verdicts, played = first_round(len(policies), len(missions), blocks), [], {}
+        while needs is not None:
+            for c, m in needs.places:
+                played[c, m] = dict(enumerate(order[m][c, : needs.blocks]))
+            verdicts = look(policies, missions, played, alpha=ALPHA, margin=None, earlier=verdicts)
+            needs = next_round(needs, verdicts, len(missions), blocks)
+        on_missions = [verdict for verdict in verdicts if verdict.stratum is not None]
+        found = sum(verdict.verdict in ("better", "worse") for verdict in on_missions)
+        decided.append((found, sum(len(there) for there in played.values())))
+    mean, episodes = np.mean(decided, axis=0)
+    print(f"until decided: {mean:.1f} of {len(on_missions)} comparisons on missions, {episodes:.0f} episodes")
+    for n in range(6, blocks + 1):
+        found = np.mean([_decided_by_fixed(policies, missions, order, n) for order in mixed])
+        if found >= mean:
+            total = n * len(policies) * len(missions)
+            print(f"fixed: {n} blocks decide as many, {total} episodes (hindsight); saved {1 - episodes / total:+.0%}")
+            return
+    print(f"fixed: no number up to {blocks} decides as many; {found:.1f} with {blocks}")
+
+
+def _decided_by_fixed(policies: list[str], missions: list[str], order: list[NDArray[np.float64]], n: int) -> int:
+    cut = np.concatenate([row[:, :n] for row in order], axis=1)
+    strata = np.repeat(np.arange(len(missions)), n)
+    pairs = compare_pairs(policies, cut, strata, missions, alpha=ALPHA, resamples=2_000)
+    return sum(pair.verdict in ("better", "worse") for pair in pairs if pair.stratum is not None)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--families", type=int, default=4_000, help="0 leaves the simulation out")
+    parser.add_argument("--real", action="store_true")
+    parser.add_argument("--blocks", type=int, default=60)
+    parser.add_argument("--orders", type=int, default=20)
+    arguments = parser.parse_args()
+    if arguments.families:
+        simulated(arguments.families)
+    if arguments.real:
+        real(
+            ["starter", "miner", "scout", "noop"],
+            ["tutorial.miner,max_steps=100", "arena,cogs=4,max_steps=200"],
+            arguments.blocks,
+            arguments.orders,
+        )
+
+
+if __name__ == "__main__":
+    main()
