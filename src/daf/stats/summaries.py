@@ -4,7 +4,7 @@ The intervals are of single policies, studentized bootstrap of whole blocks with
 `FEW_BLOCKS` blocks in a mission Student's t, since a bootstrap has too little to resample there. They say how well each
 mean is known, not which policy is better: for that the paired verdicts are sharper, since all policies met the same
 blocks. Where the data give a studentized interval no bound, because most scores are the same, the row has the BCa
-interval instead, says so in `method`, and carries a caveat.
+interval instead and says so in `method`.
 """
 
 from collections.abc import Sequence
@@ -86,7 +86,7 @@ def summarise(
             iqm_ci=iqm_bounds[policy][0],
             n=rows.shape[1],
             method=mean_bounds[policy][1],
-            caveat=_caveat(rows[policy], groups, mean_bounds[policy]),
+            caveat=_caveat(rows[policy], groups),
         )
         for policy in np.argsort(ranks, kind="stable").tolist()
     ]
@@ -117,14 +117,10 @@ def _bounds(
     ]
 
 
-def _caveat(scores: FloatArray, groups: np.ndarray, bounds: _Bounds) -> str:
+def _caveat(scores: FloatArray, groups: np.ndarray) -> str:
     """The first caveat that any mission gives; missions differ in scale, so their scores are not pooled."""
     found = [caveat_for_scores(scores[groups == group]) for group in range(int(groups.max()) + 1)]
     if np.unique(scores).size == 1 and scores.size > 1:
         return f"All {scores.size} episodes scored the same."
     telling = [text for text in found if text and not text.startswith("All ")]
-    if telling:
-        return telling[0]
-    if bounds[1] == "bca":
-        return "Most scores are the same: the interval of the mean covers less than it says."
-    return ""
+    return telling[0] if telling else ""
