@@ -77,7 +77,7 @@ class CsvReader:
         shape: Shape | None = None
         for cells in rows:
             record = _record(self._header or [], cells)
-            entry = read(record, self.report.problems)
+            entry = read(record, self.report.problems, self._constants)
             if entry is None:
                 self._damaged(offset, 0, f"a table that is no log: columns {', '.join((self._header or [])[:5])}")
                 continue

@@ -17,14 +17,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from daf.streams.records import FIXED, FLAT_FIELDS, FloatArray, Shape
+from daf.streams.records import FIXED, FloatArray, Shape
 
 _FLOAT = 0xCB
-_OPTIONAL = {
-    "nested": ("step", "total_steps", "position.x", "position.y", "position.map", "rewards.total", "rewards.step"),
-    "flat": (*FIXED, *FLAT_FIELDS),
-}
-"""Fields that are read where they occur: those that a shape lacks are decoded too, to notice when they appear."""
+_NESTED = ("step", "total_steps", "position.x", "position.y", "position.map", "rewards.total", "rewards.step")
+"""Fields of nested records that are read where they occur."""
 
 type _Tree = dict[str, "_Tree | None"]
 
@@ -32,14 +29,17 @@ type _Tree = dict[str, "_Tree | None"]
 class BlockDecoder:
     """Decodes blocks of records of one `shape`."""
 
-    def __init__(self, shape: Shape) -> None:
-        """Raises `ValueError` for a shape that nothing tells from the other kind."""
+    def __init__(self, shape: Shape, flat_fields: tuple[str, ...]) -> None:
+        """`flat_fields`: what is read of flat records. Fields that could be read and that the shape lacks are decoded
+        too, to notice when they appear. Raises `ValueError` for a shape that nothing tells from the other kind.
+        """
         if shape.kind == "nested" and not any("." in path for path in shape.paths):
             raise ValueError(f"no position and no rewards in {shape.paths}")
         self.shape = shape
-        self._absent = tuple(path for path in _OPTIONAL[shape.kind] if path not in shape.paths)
+        optional = _NESTED if shape.kind == "nested" else (*FIXED, *(name for name in flat_fields if name != "levels"))
+        self._absent = tuple(path for path in optional if path not in shape.paths)
         self._rewards = sum(path.startswith("reward_") for path in shape.paths) if shape.kind == "flat" else None
-        self._levels = any(path.startswith("levels.") for path in shape.paths)
+        self._without_levels = "levels" in flat_fields and not any(path.startswith("levels.") for path in shape.paths)
         tree: _Tree = {}
         for path in (*shape.paths, *self._absent):
             *parents, leaf = _split(path)
@@ -60,13 +60,24 @@ class BlockDecoder:
         self._packed = bytearray(1 << 16)
         self._layout = self._measure(tree)
 
-    def array(self, block: memoryview | bytearray | bytes) -> FloatArray:
-        """Columns (paths, n) of a block that reads `[record, record, …]`. Raises `msgspec.MsgspecError`."""
-        return self._columns(self._array.decode(block))
+    def array(self, block: memoryview | bytearray | bytes) -> tuple[bytes, int]:
+        """The rows of a block that reads `[record, record, …]`, for `columns`, and how many they are.
 
-    def lines(self, block: memoryview | bytearray | bytes) -> FloatArray:
-        """Columns (paths, n) of a block of one record per line. Raises `msgspec.MsgspecError`."""
-        return self._columns(self._lines.decode_lines(block))
+        Raises `msgspec.MsgspecError`.
+        """
+        return self._pack(self._array.decode(block))
+
+    def lines(self, block: memoryview | bytearray | bytes) -> tuple[bytes, int]:
+        """As `array`, of a block of one record per line. Raises `msgspec.MsgspecError`."""
+        return self._pack(self._lines.decode_lines(block))
+
+    def columns(self, rows: list[bytes]) -> FloatArray:
+        """The columns (paths, n) of the rows of several blocks."""
+        table = np.frombuffer(b"".join(rows), self._layout)
+        columns = np.empty((len(self.shape.paths), len(table)))
+        for index, path in enumerate(self.shape.paths):
+            columns[index] = table[path]
+        return columns
 
     def overlooks(self, block: bytearray, start: int, end: int, n: int) -> bool:
         """Whether `block[start:end]`, decoded as `n` flat records, holds fields to be read that the shape lacks.
@@ -75,25 +86,24 @@ class BlockDecoder:
         """
         if self._rewards is None:
             return False
-        if not self._levels and block.find(b'"levels"', start, end) >= 0:
+        if self._without_levels and block.find(b'"levels"', start, end) >= 0:
             return True
+        if not self._rewards and block.find(b"w", start, end) < 0:
+            return False  # as in every log that has no such field: a single byte is found (or not) in no time
         return block.count(b'"reward_', start, end) != n * self._rewards
 
-    def _columns(self, records: list[Any]) -> FloatArray:
+    def _pack(self, records: list[Any]) -> tuple[bytes, int]:
         n = len(records)
         self._encoder.encode_into(records, self._packed)
         head = 1 if n < 16 else 3 if n < 65536 else 5
         if len(self._packed) != head + n * self._layout.itemsize:
             raise msgspec.DecodeError("rows of unequal size")
-        rows = np.frombuffer(self._packed, self._layout, n, head)
-        columns = np.empty((len(self.shape.paths), n))
-        for index, path in enumerate(self.shape.paths):
-            columns[index] = rows[path]
-        appeared = any(not np.isnan(rows[path]).all() for path in self._absent)
-        del rows
-        if appeared:
-            raise msgspec.DecodeError("a field appeared")
-        return columns
+        rows = bytes(memoryview(self._packed)[head:])
+        if self._absent:
+            table = np.frombuffer(rows, self._layout)
+            if not all(np.isnan(table[path]).all() for path in self._absent):
+                raise msgspec.DecodeError("a field appeared")
+        return rows, n
 
     def _measure(self, tree: _Tree) -> np.dtype[np.void]:
         """Where in an encoded record which path's float lies."""

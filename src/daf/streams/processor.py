@@ -119,7 +119,7 @@ def _tables(
     rows: list[list[float]] = []
     shape: Shape | None = None
     for index, record in enumerate(records):
-        entry = read(dict(record), problems)
+        entry = read(dict(record), problems, constants)
         if entry is None:
             raise UsageError(
                 f"record {before + index} is in neither format: keys {', '.join(list(record)[:5]) or 'none'}. "

@@ -17,7 +17,7 @@ import numpy as np
 
 from daf.streams.damage import SEPARATORS, Damage, Scan, scan
 from daf.streams.decoding import BlockDecoder
-from daf.streams.records import FieldProblems, FloatArray, RunConstants, Shape, Table, read, tabulate
+from daf.streams.records import FieldProblems, RunConstants, Shape, Table, read, tabulate
 from daf.streams.source import Source
 
 BLOCK = 256 * 1024
@@ -64,7 +64,7 @@ class TableReader:
         self._separator = b""
         self._bite = BITE
         self._torn = False
-        self._gathered: list[FloatArray] = []
+        self._gathered: list[bytes] = []
         self._gathered_rows = 0
 
     def __iter__(self) -> Iterator[Table]:
@@ -149,19 +149,18 @@ class TableReader:
             with memoryview(buffer) as view:
                 if as_lines:
                     with view[at:cut] as piece:
-                        raw = decoder.lines(piece)
+                        rows, n = decoder.lines(piece)
                 else:
                     buffer[at - 1], buffer[cut] = 0x5B, 0x5D
                     with view[at - 1 : cut + 1] as piece:
-                        raw = decoder.array(piece)
+                        rows, n = decoder.array(piece)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return False
         finally:
             buffer[at - 1], buffer[cut] = before, after
-        n = raw.shape[1]
         if not n or decoder.overlooks(buffer, at, cut, n):
             return False
-        self._gathered.append(raw)
+        self._gathered.append(rows)
         self._gathered_rows += n
         self._bite = BITE
         self._torn = False
@@ -169,11 +168,12 @@ class TableReader:
 
     def _give(self) -> Iterator[Table]:
         """The gathered rows as a table."""
-        if self._gathered and self._shape is not None:
+        decoder = self._decoder()
+        if self._gathered and decoder is not None and self._shape is not None:
             n = self._gathered_rows
             self.report.records += n
             self.report.kinds[self._shape.kind] += n
-            raw = np.concatenate(self._gathered, axis=1)
+            raw = decoder.columns(self._gathered)
             self._gathered, self._gathered_rows = [], 0
             yield tabulate(self._shape, raw, self._constants)
 
@@ -183,7 +183,7 @@ class TableReader:
             return None
         if shape not in self._decoders:
             try:
-                self._decoders[shape] = BlockDecoder(shape)
+                self._decoders[shape] = BlockDecoder(shape, self._constants.flat_fields)
             except ValueError:
                 self._decoders[shape] = None
         return self._decoders[shape]
@@ -196,7 +196,7 @@ class TableReader:
         rows: list[list[float]] = []
         shape: Shape | None = None
         for _, _, value in found.records:
-            entry = read(value, self.report.problems)
+            entry = read(value, self.report.problems, self._constants)
             assert entry is not None  # the exact reader only gives records
             if entry[0] != shape and shape is not None:
                 yield self._table(shape, rows)

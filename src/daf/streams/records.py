@@ -21,8 +21,9 @@ type FloatArray = NDArray[np.float64]
 FIXED = ("step", "total_steps", "x", "y", "map")
 """The first rows of every table; value columns follow."""
 
-FLAT_FIELDS = ("event", "healr", "deaths", "badge", "coord_count")
-FLAT_MARKS = (*FLAT_FIELDS, "levels", "levels_sum", "pcount", "max_map_progress")
+FLAT_MARKS = (
+    "event", "healr", "deaths", "badge", "coord_count", "levels", "levels_sum", "pcount", "max_map_progress"
+)  # fmt: skip
 TOTAL, STEP_REWARD = "total", "step_reward"
 
 
@@ -32,6 +33,14 @@ class RunConstants:
 
     reward_scale: float | None = None
     explore_weight: float | None = None
+
+    @property
+    def flat_fields(self) -> tuple[str, ...]:
+        """The fields of flat records that anything can be made of with these constants; the others are not read."""
+        if self.reward_scale is None:
+            return ("event",)
+        derived = ("event", "healr", "deaths", "badge", "levels")
+        return derived if self.explore_weight is None else (*derived, "coord_count")
 
 
 @dataclass(frozen=True)
@@ -77,7 +86,7 @@ def kind_of(record: dict[str, Any]) -> Literal["nested", "flat"] | None:
     return None
 
 
-def read(record: dict[str, Any], problems: FieldProblems) -> tuple[Shape, list[float]] | None:
+def read(record: dict[str, Any], problems: FieldProblems, constants: RunConstants) -> tuple[Shape, list[float]] | None:
     """The shape and the numbers of `record`, or `None` where it is in neither format; oddities go into `problems`."""
     kind = kind_of(record)
     if kind is None:
@@ -99,7 +108,7 @@ def read(record: dict[str, Any], problems: FieldProblems) -> tuple[Shape, list[f
     if kind == "nested":
         _read_nested(record, take)
     else:
-        _read_flat(record, take)
+        _read_flat(record, take, constants.flat_fields)
     for required in ("step", "position.x", "position.y", "position.map") if kind == "nested" else FIXED:
         if required not in paths and required != "total_steps":
             problems.counts[f"{required}: missing"] += 1
@@ -125,11 +134,11 @@ def _read_nested(record: dict[str, Any], take: Any) -> None:
                 take(f"rewards.components.{key}", value)
 
 
-def _read_flat(record: dict[str, Any], take: Any) -> None:
+def _read_flat(record: dict[str, Any], take: Any, fields: tuple[str, ...]) -> None:
     for key, value in record.items():
-        if key in FIXED or key in FLAT_FIELDS or key.startswith("reward_"):
+        if key in FIXED or (key in fields and key != "levels") or key.startswith("reward_"):
             take(key, value)
-        elif key == "levels" and isinstance(value, list) and value:
+        elif key == "levels" and key in fields and isinstance(value, list) and value:
             for index, level in enumerate(value):
                 take(f"levels.{index}", level)
 
