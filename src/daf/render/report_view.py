@@ -52,6 +52,7 @@ def view_of(report: EvaluationReport) -> dict[str, object]:
         ],
         "nothing_finished": all(episode.status == "failed" for episode in report.episodes),
         "intervals": any(row.ci for row in report.ranking),
+        "few_blocks": any(row.method == "student" for row in report.ranking),
         "ranking": [summary_row(row, names) for row in report.ranking],
         "ranking_figure": _ranking_figure(report, names, level),
         "pairs": overall,
