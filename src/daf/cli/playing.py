@@ -282,10 +282,8 @@ def show(evaluation: "Evaluation") -> None:
     if len(missions) > 1:
         for mission, rows in analysis.by_mission.items():
             out.print(ranking_table(f"on {mission}", rows))
-    several = len(missions) > 1
-    shown = [pair for pair in analysis.pairs if not several or pair.stratum is None]
-    say_pairs(shown)
-    if len(analysis.pairs) > len(shown):
+    say_pairs([pair for pair in analysis.pairs if pair.stratum is None])
+    if len(missions) > 1:  # on a single mission, the comparison over all missions is the mission's
         rest = [pair for pair in analysis.pairs if pair.stratum is not None]
         if len(rest) <= 12:
             say_pairs(rest)
