@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "evaluate": ("daf.cli.evaluate", "Play policies on missions and report the returns."),
     "compare": ("daf.cli.compare", "Compare policies on identical episodes, with paired tests."),
     "score": ("daf.cli.score", "Score a policy among others: value over replacement, as CoGames' pickup has it."),
+    "crossplay": ("daf.cli.crossplay", "Let policies share teams: who plays well with whom, who carries."),
     "analyze": ("daf.cli.analyze", "What missions and policies are, how they fare and how they fail."),
     "runs": ("daf.cli.runs", "List, show, query, clean and export runs."),
     "bench": ("daf.cli.bench", "Measure the speed of evaluation for your policy and mission."),

@@ -16,12 +16,15 @@ from daf.scoring_analysis.formulas import (
 )
 from daf.scoring_analysis.operation import daf_score
 from daf.scoring_analysis.plan import pickup_settings
+from daf.scoring_analysis.ratings import Rating, Ratings, daf_rate_policies
 from daf.scoring_analysis.result import ScoreReport, score_data
 from daf.scoring_analysis.vor import MissionScore, ScenarioScore, VorAnalysis, sentence
 
 __all__ = [
     "Budget",
     "MissionScore",
+    "Rating",
+    "Ratings",
     "ScenarioScore",
     "ScoreReport",
     "ScoreRow",
@@ -32,6 +35,7 @@ __all__ = [
     "daf_allocate_agents",
     "daf_compute_vor",
     "daf_compute_weighted_score",
+    "daf_rate_policies",
     "daf_score",
     "daf_scoring_summary",
     "daf_validate_proportions",

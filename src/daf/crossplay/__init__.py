@@ -1,0 +1,23 @@
+"""Policies in teams with one another: who does well with strangers, who carries, who is carried."""
+
+from daf.crossplay.analysis import Cell, CrossplayAnalysis, MixRow, Paired, PairTeam, PolicyTeams
+from daf.crossplay.operation import daf_crossplay
+from daf.crossplay.result import CrossplayReport, crossplay_data
+from daf.crossplay.teams import MIXES, mixes
+from daf.crossplay.words import headline, sentences
+
+__all__ = [
+    "MIXES",
+    "Cell",
+    "CrossplayAnalysis",
+    "CrossplayReport",
+    "MixRow",
+    "PairTeam",
+    "Paired",
+    "PolicyTeams",
+    "crossplay_data",
+    "daf_crossplay",
+    "headline",
+    "mixes",
+    "sentences",
+]

@@ -1,0 +1,138 @@
+"""`daf crossplay`: policies share teams with one another; play, analyse, keep."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from daf import teamplay
+from daf.crossplay.analysis import CrossplayAnalysis, analyse_crossplay
+from daf.crossplay.result import CrossplayReport, crossplay_data
+from daf.crossplay.teams import mixes as mixes_of
+from daf.episodes.plan import Plan
+from daf.episodes.record import EpisodeRecord
+from daf.episodes.run import RunResult
+from daf.errors import UsageError
+from daf.evaluation import Settings, settings_data
+from daf.scoring_analysis.ratings import Ratings, daf_rate_policies
+from daf.stats.permutation import smallest_p
+from daf.storage.atomic import write_json, write_text
+from daf.storage.jsonable import jsonable
+
+if TYPE_CHECKING:
+    from daf.output_manager import OutputManager
+
+OPERATION = "comparisons"
+
+
+def daf_crossplay(
+    policies: Sequence[Any],
+    missions: Any,
+    *,
+    mixes: str = "even",
+    settings: Settings | None = None,
+    output: "OutputManager | None" = None,
+    on_plan: Callable[[Plan], None] | None = None,
+    on_record: Callable[[EpisodeRecord], None] | None = None,
+) -> CrossplayReport:
+    """Let every pair of `policies` share a team on every mission, and each play among its own, on the same seeds.
+
+    mixes: "even" (half of the agents each), "pairs" (every split of every pair), "all" (every mix of counts of all).
+    Raises `UsageError` for fewer than two policies, the same policy twice, and missions with too few agents. An episode
+    that fails is part of the result.
+    """
+    from daf.output_manager import OutputManager
+
+    chosen = settings or Settings()
+    where = output or OutputManager()
+    teamplay.check_settings(chosen)
+    cache = teamplay.cache_of(chosen, where)
+    players = teamplay.policies_of(policies, cache, where)
+    twice = next((p.name for p in players if [q.identity for q in players].count(p.identity) > 1), None)
+    if twice is not None:
+        raise UsageError(f"{twice} is given twice; with itself every policy plays anyway.")
+    found = teamplay.missions_of(missions, chosen)
+    teams, contenders = {}, []
+    for mission in found:
+        there = mixes_of(mission.num_agents, len(players), mixes, where=mission.name)
+        contenders.append([teamplay.team(players, counts) for counts in there])
+        teams[mission.name] = {team.name: counts for team, counts in zip(contenders[-1], there, strict=True)}
+    plan = teamplay.plan_teams(found, contenders, chosen)
+    names = [policy.name for policy in players]
+    title = f"Cross-play of {', '.join(names)} on {', '.join(mission.name for mission in found)}"
+    asked = settings_data(chosen) | {
+        "policies": names,
+        "missions": [mission.name for mission in found],
+        "mixes": mixes,
+        "cache": str(cache.root),
+    }
+    started = time.time()
+    with where.operation(OPERATION, title=title, config=asked) as run_dir:
+        if on_plan is not None:
+            on_plan(plan)
+        with teamplay.player(chosen, cache, players, on_record) as player:
+            result = player.play(plan)
+            replays = player.replays(result)
+        kept = teamplay.keep_run(
+            run_dir, result, replays, run_id=where.session_id, operation=OPERATION, started=started, player=player
+        )
+        analysis = analyse_crossplay(
+            result, names, teams, alpha=chosen.alpha, resamples=chosen.resamples, seed=chosen.seed
+        )
+        ratings = rate(analysis, seed=chosen.seed)
+        report = CrossplayReport(
+            analysis=analysis,
+            ratings=ratings,
+            notes=tuple(_notes(result, analysis, ratings)),
+            mixes=mixes,
+            result=result,
+            settings=chosen,
+            run_dir=run_dir,
+            run_id=where.session_id,
+            replays=kept.replays,
+            cache=cache.root,
+            started=started,
+            seconds=time.time() - started,
+            title=title,
+        )
+        _write(report, kept)
+        if report.status != "ok":
+            where.log_operation_complete(OPERATION, "failed", error=" ".join(report.notes))
+    return report
+
+
+def rate(analysis: CrossplayAnalysis, *, seed: int = 0) -> Ratings:
+    """Ratings of the policies by the teams that they were in."""
+    blocks = [
+        [({analysis.names[p]: n for p, n in enumerate(counts) if n}, score) for counts, score in block.items()]
+        for block in analysis.blocks
+    ]
+    return daf_rate_policies(blocks, alpha=analysis.alpha, seed=seed)
+
+
+def _notes(result: RunResult, analysis: CrossplayAnalysis, ratings: Ratings) -> list[str]:
+    notes = teamplay.failure_notes(result, analysis.left_out)
+    notes += [f"No seed of {mission} was finished by all teams; it is in no number." for mission in analysis.absent]
+    if analysis.shared:
+        notes.append(
+            f"On {', '.join(analysis.shared)} all agents of a team get the same return: there own and partner's are "
+            "equal, and who carries whom shows in what each gets among its own."
+        )
+    if not any(score for block in analysis.blocks for score in block.values()):
+        notes.append("Every team scored 0: these missions and steps tell nothing about these policies.")
+    elif smallest_p(analysis.n) * analysis.family > analysis.alpha:
+        wanted = next(n for n in range(2, 64) if smallest_p(n) * analysis.family <= analysis.alpha)
+        notes.append(
+            f"{analysis.n} blocks are too few to decide anything among {analysis.family} comparisons; {wanted} can."
+        )
+    return [*notes, *ratings.warnings]
+
+
+def _write(report: CrossplayReport, kept: teamplay.Kept) -> None:
+    write_json(report.run_dir / "results.json", jsonable(crossplay_data(report)))
+    if report.settings.report:
+        from daf.crossplay.report import figure_of, markdown_of, view_of
+        from daf.render.pages import page
+
+        figure_of(report, report.run_dir / "visualizations" / "crossplay.png")
+        write_text(report.run_dir / "report.html", page("crossplay.html.j2", view_of(report, kept)))
+        write_text(report.run_dir / "REPORT.md", markdown_of(report, kept))

@@ -1,0 +1,163 @@
+"""A cross-play as a page, as Markdown and as a figure."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daf.crossplay.analysis import Cell, CrossplayAnalysis, Paired
+from daf.crossplay.words import amount, headline, pair_words, policy_words
+from daf.render.crossplay_figure import MatrixCell, matrix_png, matrix_svg
+from daf.render.report_rows import ABSENT, bounds_text, half_width, printable
+from daf.render.report_view import duration
+from daf.render.theme import style
+from daf.stats.sentences import labels, number, p_text
+
+if TYPE_CHECKING:
+    from daf.crossplay.result import CrossplayReport
+    from daf.teamplay import Kept
+
+_MARKS = {"more": "▲", "less": "▼", "same": "", "open": ""}
+_KINDS = {"more": "decided", "less": "decided", "same": "equal", "open": "open"}
+
+
+def view_of(report: "CrossplayReport", kept: "Kept") -> dict[str, object]:
+    """All that `crossplay.html.j2` prints."""
+    analysis = report.analysis
+    names = labels(list(analysis.names))
+    return {
+        "title": printable(report.title),
+        "run_id": report.run_id,
+        "started": kept.started,
+        "duration": duration(report.seconds),
+        "command": printable(kept.command),
+        "chips": [
+            f"{len(names)} policies",
+            f"{analysis.n} blocks",
+            f"{len(report.result.records):,} episodes",
+            f"{report.mixes} mixes",
+        ],
+        "notes": [printable(note) for note in report.notes],
+        "failed": bool(report.result.failures),
+        "headline": printable(headline(analysis)),
+        "level": f"{100 * (1 - analysis.alpha):g} %",
+        "alpha": analysis.alpha,
+        "family": analysis.family,
+        "n": analysis.n,
+        "matrix": matrix_svg(names, _cells(analysis), description="Own return of each policy with each partner"),
+        "pairs": [
+            {
+                "sentence": printable(pair_words(analysis, pair)),
+                "first": names[pair.first],
+                "second": names[pair.second],
+                "own_first": _own(analysis.cell(pair.first, pair.second)),
+                "own_second": _own(analysis.cell(pair.second, pair.first)),
+                "gain_first": _paired(analysis.cell(pair.first, pair.second).gain),
+                "gain_second": _paired(analysis.cell(pair.second, pair.first).gain),
+                "team": number(pair.team, half_width(pair.team_ci)),
+                "team_ci": bounds_text(pair.team_ci),
+                "apart": _paired(pair.apart),
+                "relation": printable(pair.relation),
+                "kind": "open" if pair.relation in ("not told apart", "no change") else "decided",
+            }
+            for pair in analysis.pairs
+        ],
+        "policies": [
+            {
+                "sentence": printable(policy_words(analysis, row)),
+                "name": names[row.policy],
+                "slot": style(row.policy).slot,
+                "self": number(row.self_play, half_width(row.self_ci)),
+                "self_ci": bounds_text(row.self_ci),
+                "cross": number(row.cross_play, half_width(row.cross_ci)),
+                "cross_ci": bounds_text(row.cross_ci),
+                "gap": _paired(row.gap),
+                "best": names[row.best] + ("" if row.best_decided else " ?"),
+            }
+            for row in analysis.policies
+        ],
+        "mixes": [
+            {
+                "mission": printable(row.mission),
+                "team": " + ".join(f"{count} {names[policy]}" for policy, count in enumerate(row.counts) if count),
+                "value": number(row.team, half_width(row.ci)),
+                "ci": bounds_text(row.ci),
+                "own": ", ".join(
+                    f"{names[policy]} {number(value, half_width(row.ci))}"
+                    for policy, value in enumerate(row.own)
+                    if value is not None
+                ),
+            }
+            for row in analysis.mixes
+        ],
+        "ratings": [
+            {
+                "rank": row.rank,
+                "name": printable(row.policy),
+                "mu": f"{row.mu:.1f}",
+                "sigma": f"{row.sigma:.1f}",
+                "ordinal": f"{row.ordinal:.1f}",
+                "matches": f"{row.matches:,}",
+            }
+            for row in report.ratings.rows
+        ],
+        "cycles": [printable(warning) for warning in report.ratings.warnings],
+    }
+
+
+def _own(cell: Cell) -> str:
+    return number(cell.own, half_width(cell.ci))
+
+
+def _paired(value: Paired | None) -> dict[str, str]:
+    if value is None:
+        return {"text": ABSENT, "p": ABSENT, "kind": "open", "mark": ""}
+    p = p_text(value.p_adjusted).removeprefix("p").removeprefix("=")
+    return {"text": amount(value, signed=True), "p": p, "kind": _KINDS[value.change], "mark": _MARKS[value.change]}
+
+
+def _cells(analysis: CrossplayAnalysis) -> list[list[MatrixCell]]:
+    count = len(analysis.names)
+    return [
+        [
+            MatrixCell(
+                value=cell.own,
+                text=_own(cell),
+                below=bounds_text(cell.ci) if cell.ci else "",
+                mark=_MARKS[cell.gain.change] if cell.gain else "",
+            )
+            for cell in (analysis.cell(i, j) for j in range(count))
+        ]
+        for i in range(count)
+    ]
+
+
+def markdown_of(report: "CrossplayReport", kept: "Kept") -> str:
+    """The same findings as Markdown."""
+    analysis = report.analysis
+    names = labels(list(analysis.names))
+    lines = [f"# {printable(report.title)}", "", printable(headline(analysis)), ""]
+    lines += [f"> {printable(note)}\n" for note in report.notes]
+    lines += ["| own return | " + " | ".join(f"with {name}" for name in names) + " |"]
+    lines += ["| --- |" + " ---: |" * len(names)]
+    for name, row in zip(names, _cells(analysis), strict=True):
+        lines.append(f"| {name} | " + " | ".join(f"{cell.text} ({cell.below}) {cell.mark}" for cell in row) + " |")
+    lines += ["", *(f"- {printable(pair_words(analysis, pair))}" for pair in analysis.pairs)]
+    lines += [f"- {printable(policy_words(analysis, row))}" for row in analysis.policies]
+    lines += ["", "| rank | policy | mu | sigma |", "| ---: | --- | ---: | ---: |"]
+    lines += [
+        f"| {row.rank} | {printable(row.policy)} | {row.mu:.1f} | {row.sigma:.1f} |" for row in report.ratings.rows
+    ]
+    lines += ["", f"Run {report.run_id}, {kept.started}.", "", f"    {printable(kept.command)}", ""]
+    return "\n".join(lines)
+
+
+def figure_of(report: "CrossplayReport", path: Path) -> Path:
+    """Write the PNG of the matrix."""
+    analysis = report.analysis
+    level = f"{100 * (1 - analysis.alpha):g} %"
+    return matrix_png(
+        labels(list(analysis.names)),
+        _cells(analysis),
+        title=f"Own return per agent on {', '.join(printable(name) for name in analysis.missions)}",
+        caption=f"{analysis.n} blocks; {level} bootstrap intervals; ▲ gains, ▼ loses against its own kind (decided)",
+        path=path,
+    )

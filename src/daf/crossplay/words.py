@@ -1,0 +1,78 @@
+"""A cross-play's findings in plain sentences."""
+
+from daf.crossplay.analysis import CrossplayAnalysis, Paired, PairTeam, PolicyTeams
+from daf.stats.sentences import number, p_text
+
+
+def sentences(analysis: CrossplayAnalysis) -> list[str]:
+    """One sentence per pair, then one per policy."""
+    return [pair_words(analysis, pair) for pair in analysis.pairs] + [
+        policy_words(analysis, row) for row in analysis.policies
+    ]
+
+
+def headline(analysis: CrossplayAnalysis) -> str:
+    """What stands out: who carries whom, else who suffers most among strangers."""
+    carried = [pair.relation for pair in analysis.pairs if pair.carrier is not None]
+    if carried:
+        return f"{'; '.join(carried[:3])}{' …' if len(carried) > 3 else ''}."
+    gaps = [row for row in analysis.policies if row.gap.change == "more"]
+    if gaps:
+        worst = max(gaps, key=lambda row: row.gap.difference)
+        size = amount(worst.gap)
+        return f"{analysis.names[worst.policy]} loses {size} reward per agent among strangers."
+    decided = [pair for pair in analysis.pairs if pair.relation not in ("not told apart", "no change")]
+    if decided:
+        return "; ".join(f"{_names(analysis, pair)}: {pair.relation}" for pair in decided[:3]) + "."
+    return "No partner makes a difference that these episodes can tell."
+
+
+def pair_words(analysis: CrossplayAnalysis, pair: PairTeam) -> str:
+    """What two policies are to each other."""
+    first, second = (analysis.cell(*places).gain for places in ((pair.first, pair.second), (pair.second, pair.first)))
+    if first is None or second is None:
+        raise ValueError("a pair has two different policies")
+    a, b = analysis.names[pair.first], analysis.names[pair.second]
+    one, two = _change(a, first), _change(b, second)
+    return f"{a} with {b}, each against its own kind: {one}; {two}; {pair.relation}."
+
+
+def policy_words(analysis: CrossplayAnalysis, row: PolicyTeams) -> str:
+    """A policy among its own and among strangers, and its best partner."""
+    name, gap = analysis.names[row.policy], row.gap
+    told = {
+        "more": f"{name} gets {amount(gap)} more among its own than with partners, {p_text(gap.p_adjusted)}",
+        "less": f"{name} gets {amount(gap)} more with partners than among its own, {p_text(gap.p_adjusted)}",
+        "same": f"{name} gets exactly the same among its own and with partners",
+        "open": f"{name} among its own and with partners is not told apart ({amount(gap)}, {p_text(gap.p_adjusted)})",
+    }[gap.change]
+    if len(analysis.names) < 3:
+        return f"{told}."
+    sure = "" if row.best_decided else " (not told apart from the next)"
+    return f"{told}; its best partner is {analysis.names[row.best]}{sure}."
+
+
+def amount(value: Paired, *, signed: bool = False) -> str:
+    """ "0.5 [0.3, 0.7]", turned positive unless `signed`."""
+    sign = -1.0 if value.difference < 0 and not signed else 1.0
+    if value.ci is None:
+        return number(sign * value.difference)
+    low, high = sorted((sign * value.ci[0], sign * value.ci[1]))
+    half = (high - low) / 2
+    return f"{number(sign * value.difference, half)} [{number(low, half)}, {number(high, half)}]"
+
+
+def _change(name: str, gain: Paired) -> str:
+    match gain.change:
+        case "more":
+            return f"{name} gains {amount(gain)}"
+        case "less":
+            return f"{name} loses {amount(gain)}"
+        case "same":
+            return f"{name} gets the same"
+        case "open":
+            return f"{name} {amount(gain, signed=True)} (p={gain.p_adjusted:.2g})"
+
+
+def _names(analysis: CrossplayAnalysis, pair: PairTeam) -> str:
+    return f"{analysis.names[pair.first]} and {analysis.names[pair.second]}"

@@ -1,0 +1,128 @@
+"""The matrix of cross-play: who gets how much with whom, as inline SVG and as a PNG.
+
+A row is a policy, a column its partner, the diagonal self-play. Every cell has its number; the tint only helps to find
+the high ones, and is light enough that the text on it is read in light and dark.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup, escape
+
+from daf.errors import DataError
+from daf.render.interval_figure import CHARACTER, WIDTH, shortened
+from daf.render.theme import LIGHT, ground, save_figure, themed
+
+LEAST_TINT, MOST_TINT = 0.05, 0.5
+LABEL = 22
+"""Longest label of a row or column, in characters."""
+
+
+@dataclass(frozen=True)
+class MatrixCell:
+    """value: what the tint follows. text: the number. below: its interval, "" for none. mark: "▲" where the policy is
+    known to gain from this partner, "▼" where it loses, else ""."""
+
+    value: float
+    text: str
+    below: str
+    mark: str
+
+
+Rows = Sequence[Sequence[MatrixCell]]
+
+
+def matrix_svg(names: Sequence[str], cells: Rows, *, description: str) -> Markup:
+    """The SVG. Raises `DataError` where the cells are not a square of the names' size."""
+    _check(names, cells)
+    labels = [shortened(name, LABEL) for name in names]
+    gutter = 16 + CHARACTER * max(len(label) for label in labels)
+    side = (WIDTH - gutter - 4) / len(names)
+    tall, top = min(58.0, max(40.0, side * 0.5)), 48
+    tints = _tints(cells)
+    parts = [
+        f'<svg class="figure" role="img" viewBox="0 0 {WIDTH} {top + tall * len(names) + 6:.0f}" '
+        f'aria-label="{escape(description)}">',
+        f'<text class="axis" x="{gutter:.0f}" y="14">with partner</text>',
+    ]
+    for column, label in enumerate(labels):
+        short = shortened(label, max(4, int(side / CHARACTER)))
+        parts.append(
+            f'<text x="{gutter + side * (column + 0.5):.1f}" y="38" text-anchor="middle">{escape(short)}</text>'
+        )
+    for row, line in enumerate(cells):
+        y = top + tall * row
+        parts.append(
+            f'<text x="{gutter - 10:.0f}" y="{y + tall / 2 + 4:.1f}" text-anchor="end">{escape(labels[row])}</text>'
+        )
+        for column, cell in enumerate(line):
+            x = gutter + side * column
+            edge = ' stroke="var(--muted)" stroke-width="1.6"' if row == column else ""
+            parts.append(
+                f'<rect x="{x + 1.5:.1f}" y="{y + 1.5:.1f}" width="{side - 3:.1f}" height="{tall - 3:.1f}" rx="4" '
+                f'fill="var(--s0)" fill-opacity="{tints[row][column]:.2f}"{edge}/>'
+            )
+            middle, base = x + side / 2, y + tall / 2
+            told = f"{cell.text} {cell.mark}".strip()
+            lift = -2 if cell.below and side >= 90 else 4
+            parts.append(
+                f'<text x="{middle:.1f}" y="{base + lift:.1f}" text-anchor="middle" font-weight="600">'
+                f"{escape(told)}</text>"
+            )
+            if cell.below and side >= 90:
+                parts.append(
+                    f'<text class="axis" x="{middle:.1f}" y="{base + 14:.1f}" text-anchor="middle">'
+                    f"{escape(cell.below)}</text>"
+                )
+    return Markup("".join(parts) + "</svg>")
+
+
+def matrix_png(names: Sequence[str], cells: Rows, *, title: str, caption: str, path: str | Path) -> Path:
+    """The same as a PNG (or as the suffix of `path` says)."""
+    _check(names, cells)
+    from matplotlib.colors import to_rgba
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+
+    tints = _tints(cells)
+    count = len(names)
+    with themed():
+        figure = Figure(figsize=(max(6.0, 1.5 * count + 2.5), max(3.6, 0.75 * count + 2.2)), layout="constrained")
+        axes = figure.add_subplot()
+        axes.grid(visible=False)
+        for row, line in enumerate(cells):
+            for column, cell in enumerate(line):
+                edge = ground().muted if row == column else "none"
+                face = to_rgba(LIGHT[0], tints[row][column])
+                axes.add_patch(Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, facecolor=face, edgecolor=edge))
+                lift = -0.1 if cell.below else 0.0
+                told = f"{cell.text} {cell.mark}".strip()
+                axes.text(column, row + lift, told, ha="center", va="center", fontweight="bold")
+                if cell.below:
+                    axes.text(column, row + 0.22, cell.below, ha="center", va="center", fontsize=8)
+        axes.set_xlim(-0.55, count - 0.45)
+        axes.set_ylim(count - 0.45, -0.55)
+        axes.set_xticks(range(count), [shortened(name, LABEL) for name in names])
+        axes.set_yticks(range(count), [shortened(name, LABEL) for name in names])
+        axes.tick_params(length=0)
+        for spine in axes.spines.values():
+            spine.set_visible(False)
+        axes.set_xlabel("with partner (on the diagonal: among its own)")
+        axes.set_title(shortened(title, 90))
+        figure.supxlabel(caption, fontsize=8.5, color=ground().muted, x=0.99, ha="right")
+        return save_figure(figure, path)
+
+
+def _check(names: Sequence[str], cells: Rows) -> None:
+    if not names or len(cells) != len(names) or any(len(line) != len(names) for line in cells):
+        raise DataError(f"a matrix of {len(names)} policies needs as many rows and columns.")
+
+
+def _tints(cells: Rows) -> list[list[float]]:
+    values = [cell.value for line in cells for cell in line]
+    low, span = min(values), max(values) - min(values)
+    return [
+        [LEAST_TINT + (MOST_TINT - LEAST_TINT) * ((cell.value - low) / span if span > 0 else 0.0) for cell in line]
+        for line in cells
+    ]
