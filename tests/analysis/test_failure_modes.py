@@ -1,5 +1,6 @@
 """Each way to fail, on episodes made to show it and on episodes made not to."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ RULES = Rules(
     teams=("cogs",),
     team_of=("cogs",) * 3,
     junctions=True,
+    aligning=True,
 )
 AWAY = [(row, 7 * row) for row in range(10)]
 """Places of an agent that gets about."""
@@ -100,7 +102,7 @@ def test_stuck_is_half_the_episode_in_a_box(inside: int, stuck: bool) -> None:
 
 
 def test_standing_still_at_the_goal_is_not_stuck() -> None:
-    rules = Rules((), (), 0.0, (), ("goal.reached",), (), (None,), False)
+    rules = Rules((), (), 0.0, (), ("goal.reached",), (), (None,), False, False)
     reached = [{"goal.reached": [0.0] * 3 + [1.0] * 7}]
     places = [[(0, 0), (9, 9), (18, 18), *[(20, 20)] * 7]]
     at_goal = watched([{"goal.reached": 1.0, "action.move.failed": 99.0}], series=reached, places=places, rules=rules)
@@ -170,6 +172,12 @@ def test_the_step_limit_without_success_is_out_of_time() -> None:
     assert "50% reached" in found.example.evidence
     assert "out_of_time" not in seen(watched([WELL] * 4), success=text)
     assert "out_of_time" not in seen(watched([WELL] * 2, steps=60), success=text)
+
+
+def test_never_aligning_is_a_failure_only_where_the_reward_pays_for_it() -> None:
+    idle = WELL | {"junction.aligned_by_agent": 0.0, "aligner.gained": 0.0, "miner.gained": 1.0}
+    assert "agents with aligner gear: 0" in seen(watched([idle] * 2))["never_aligns"].example.evidence
+    assert "never_aligns" not in seen(watched([idle] * 2, rules=replace(RULES, aligning=False)))
 
 
 def test_steps_lost_to_the_time_out_are_counted() -> None:

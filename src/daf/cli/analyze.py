@@ -292,3 +292,98 @@ def _short(value: Any) -> str:
 
     text = "nothing" if value is None else json.dumps(value, ensure_ascii=False)
     return escape(text if len(text) <= 60 else text[:59] + "…")
+
+
+@app.command()
+def policy(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Policy string; see `daf policies`.")],
+    compare: Annotated[
+        list[str] | None, typer.Option("--compare", metavar="POLICY", help="Beside this one; repeat for several.")
+    ] = None,
+    mission: Annotated[str, typer.Option("--mission", "-m", help="What it is measured on.")] = "arena",
+    max_steps: Annotated[int, typer.Option("--max-steps", help="Steps of the episodes.")] = 300,
+    cogs: Annotated[str, typer.Option("--cogs", help="Numbers of agents to compare: 1,4,8; auto, or none.")] = "auto",
+    episodes: Annotated[int, typer.Option("--episodes", "-e", help="Episodes for each number of agents.")] = 5,
+    time_limit: Annotated[
+        float, typer.Option("--time-limit", metavar="S", help="End its process after so long.")
+    ] = 300.0,
+    memory_limit: Annotated[int, typer.Option("--memory-limit", metavar="MIB", help="Memory of its process.")] = 8192,
+    seed: SeedOption = 42,
+    game: playing.GameOption = "cogs_vs_clips",
+    device: playing.DeviceOption = "cpu",
+    jobs: JobsOption = "auto",
+    executor: ExecutorOption = "local",
+    output_dir: OutputDirOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """What a policy is, needs and does: network, memory, speed, determinism, and how it fares with more or fewer cogs.
+
+    It is loaded and played in a process of its own, with limits on time and memory.
+
+    \b
+        daf analyze policy starter
+        daf analyze policy lstm --compare stateless --compare puffer --cogs none
+    """
+    from daf.cli.show import EpisodeProgress
+    from daf.game.missions import resolve
+    from daf.policy_analysis import analyze_policies, cogs_to_try
+
+    output, _ = playing.open_output(output_dir, quiet=quiet)
+    counts = cogs_to_try(resolve(mission, game=game)[0]) if cogs == "auto" else _numbers(cogs)
+    with EpisodeProgress(quiet=quiet) as progress:
+        rows, evaluation = analyze_policies(
+            [name, *(compare or [])], mission, steps=max_steps, seed=seed, cogs=counts, episodes=episodes,
+            time_limit=time_limit, memory_limit_mib=memory_limit, device=device, game=game, jobs=jobs,
+            executor=executor, output=output, on_plan=progress.plan, on_record=progress,
+        )  # fmt: skip
+    _policies_told(rows, evaluation, as_json)
+    if evaluation is not None and evaluation.status != "ok":
+        raise typer.Exit(1)
+
+
+def _numbers(text: str) -> list[int]:
+    if text == "none":
+        return []
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f'--cogs "{text}" is no list of numbers: write 1,4,8, auto or none.') from None
+
+
+def _policies_told(rows: Any, evaluation: Any, as_json: bool) -> None:
+    from daf.cli.show import emit, out, plain_table
+    from daf.evaluation.keeping import command_line
+    from daf.policy_analysis import differences
+    from daf.render.analyze_policy import facts_of, policy_page
+    from daf.stats.sentences import number
+    from daf.storage.atomic import write_json, write_text
+    from daf.storage.jsonable import jsonable
+
+    data = jsonable({"policies": rows, "differences": differences(rows) if len(rows) > 1 else {}})
+    page: Path | None = None
+    if evaluation is not None:
+        write_json(evaluation.run_dir / "analysis.json", data)
+        page = evaluation.run_dir / "analysis.html"
+        text = policy_page(rows, data["differences"], command=command_line(), run_id=evaluation.run_id)
+        write_text(page, text)
+    if as_json:
+        emit(jsonable(_ran(evaluation)) | data)
+        return
+    table = plain_table(" and ".join(row.name for row in rows), header=len(rows) > 1)
+    table.add_column("", style="bold", max_width=24)
+    for row in rows:
+        table.add_column(escape(row.name), overflow="fold")
+    told = [dict(facts_of(row)) for row in rows]
+    for fact in told[0]:
+        table.add_row(fact, *(escape(facts.get(fact, "–")) for facts in told))
+    out.print(table)
+    for row in rows:
+        for cogs in row.cogs:
+            bounds = "" if cogs.ci is None else f" [{number(cogs.ci[0])}, {number(cogs.ci[1])}]"
+            told_so = f"{row.name} with {cogs.agents} cogs: {number(cogs.mean_reward)}{bounds} reward per agent"
+            out.print(f"  {escape(told_so)} ({cogs.episodes} episodes)", soft_wrap=True)
+    if page is not None:
+        out.print(f"\npage: {page}", soft_wrap=True, markup=False)
+        out.print(f"run:  {evaluation.run_dir}", soft_wrap=True, markup=False)

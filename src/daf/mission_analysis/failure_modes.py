@@ -236,7 +236,7 @@ def _hearts_unused(w: Watched, _: Criterion | None) -> Iterator[Found]:
 
 
 def _never_aligns(w: Watched, _: Criterion | None) -> Iterator[Found]:
-    if w.rules.junctions and "aligner" in w.rules.gear:
+    if w.rules.aligning and "aligner" in w.rules.gear:
         if sum(w.final(agent, "junction.aligned_by_agent") for agent in w.agents):
             return
         hearts = sum(w.final(agent, "heart.gained") for agent in w.agents)
@@ -307,7 +307,13 @@ MODES: tuple[Mode, ...] = (
     ),
     Mode("hoards", "gathers but never deposits", "It gains resources and loses none.", _hoards),
     Mode("hearts_unused", "takes hearts but never uses them", "It gains hearts and loses none.", _hearts_unused),
-    Mode("never_aligns", "never aligns", "No agent aligns a junction.", _never_aligns, of_team=True),
+    Mode(
+        "never_aligns",
+        "never aligns",
+        "No agent aligns a junction, where the reward pays for it.",
+        _never_aligns,
+        of_team=True,
+    ),
     Mode(
         "loses_junctions",
         "loses junctions",

@@ -27,7 +27,7 @@ class Rules:
     """What of a mission's config the analysis looks at.
 
     gear: the roles. goods: what can be gathered. energy: what a step costs, 0 for nothing. events: agents' counters
-    that the mission's rules know beside those of its inventory.
+    that the mission's rules know beside those of its inventory. aligning: the reward pays for aligned junctions.
     """
 
     gear: tuple[str, ...]
@@ -38,6 +38,7 @@ class Rules:
     teams: tuple[str, ...]
     team_of: tuple[str | None, ...]
     junctions: bool
+    aligning: bool
 
 
 def rules_of(mission: Mission) -> Rules:
@@ -56,6 +57,10 @@ def rules_of(mission: Mission) -> Rules:
         teams=tuple(mission_facts.teams(mission)),
         team_of=tuple(mission_facts.team_of_agents(mission)),
         junctions="junction" in game["objects"],
+        aligning=any(
+            term.teams or ("agent", "junction.aligned_by_agent") in term.stats
+            for term in mission_facts.reward_terms(mission)
+        ),
     )
 
 

@@ -1,0 +1,216 @@
+"""What policies are: class, source, network, memory, speed, determinism, and how they fare with more or fewer cogs.
+
+A policy is loaded and played in a process of its own, with limits on time and memory, so that one that hangs, crashes
+or eats memory is an error that names it. Speeds are of this machine and this moment; everything else repeats.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daf.errors import MissionError, UsageError
+from daf.evaluation import Evaluation, Settings, default_cache, evaluate
+from daf.game import missions as game_missions
+from daf.game import policies as game_policies
+from daf.game.known_policies import ALIASES, KNOWN
+from daf.game.missions import Mission
+from daf.game.policy_probe import MEMORY_MIB, SECONDS, ProbeRequest, probe
+from daf.policy_analysis.facts import CogsRow, Latency, PolicyAnalysis, analysis_from
+
+if TYPE_CHECKING:
+    from mettagrid.policy.policy import PolicySpec
+
+    from daf.episodes.plan import Plan
+    from daf.episodes.record import EpisodeRecord
+    from daf.output_manager import OutputManager
+
+__all__ = [
+    "CogsRow",
+    "Latency",
+    "PolicyAnalysis",
+    "analyze_policies",
+    "daf_analyze_policy",
+    "daf_compare_policy_architectures",
+    "daf_get_policy_spec",
+    "daf_list_available_policies",
+]
+
+MISSION = "arena"
+STEPS = 300
+
+
+def daf_list_available_policies() -> list[dict[str, Any]]:
+    """The policies with short names: name, class_path, description, needs_torch, aliases, and playable here."""
+    torch = game_policies.has_torch()
+    return [
+        {
+            "name": name,
+            "class_path": known.class_path,
+            "description": known.description,
+            "needs_torch": known.needs_torch,
+            "aliases": [alias for alias, of in ALIASES.items() if of == name],
+            "playable": torch or not known.needs_torch,
+        }
+        for name, known in KNOWN.items()
+    ]
+
+
+def daf_analyze_policy(
+    policy: Any,
+    mission: Any = MISSION,
+    *,
+    steps: int = STEPS,
+    seed: int = 42,
+    cogs: Sequence[int] = (),
+    episodes: int = 3,
+    time_limit: float = SECONDS,
+    memory_limit_mib: int = MEMORY_MIB,
+    device: str = "cpu",
+    output_manager: "OutputManager | None" = None,
+) -> PolicyAnalysis:
+    """What a policy is, needs and does: parameters, recurrence, trainable, memory, speed, determinism.
+
+    mission, steps, seed: the episodes that it is measured in. cogs: play `episodes` with each of these numbers of
+    agents too, which leaves a run folder. Raises `PolicyError` where it cannot be loaded or played within the limits.
+    """
+    found, _ = analyze_policies(
+        [policy], mission, steps=steps, seed=seed, cogs=cogs, episodes=episodes, time_limit=time_limit,
+        memory_limit_mib=memory_limit_mib, device=device, output=output_manager,
+    )  # fmt: skip
+    return found[0]
+
+
+def daf_compare_policy_architectures(policies: Sequence[Any], mission: Any = MISSION, **options: Any) -> dict[str, Any]:
+    """Policies side by side: per policy its analysis, and per fact where they differ.
+
+    options: as `daf_analyze_policy` takes them. Returns {"policies": [PolicyAnalysis], "differences": {fact: {name:
+    value}}}. Raises `UsageError` for fewer than two.
+    """
+    if len(policies) < 2:
+        raise UsageError("comparing architectures takes two policies at least.")
+    output = options.pop("output_manager", None)
+    found, _ = analyze_policies(policies, mission, output=output, **options)
+    return {"policies": found, "differences": differences(found)}
+
+
+def daf_get_policy_spec(policy: Any, *, cache_dir: str | Path | None = None) -> "PolicySpec":
+    """Upstream's `PolicySpec` of a policy string, path or spec. cache_dir: where a zip is unpacked."""
+    from daf.output_manager.layout import base_folder
+
+    base = base_folder(None)
+    cache = Path(cache_dir) if cache_dir is not None else default_cache(base)
+    return game_policies.resolve(policy, cache=cache, runs=base).spec()
+
+
+def analyze_policies(
+    policies: Sequence[Any],
+    mission: Any = MISSION,
+    *,
+    steps: int = STEPS,
+    seed: int = 42,
+    cogs: Sequence[int] = (),
+    episodes: int = 3,
+    time_limit: float = SECONDS,
+    memory_limit_mib: int = MEMORY_MIB,
+    device: str = "cpu",
+    game: str = game_missions.DEFAULT_GAME,
+    jobs: int | str = "auto",
+    executor: str = "local",
+    output: "OutputManager | None" = None,
+    on_plan: "Callable[[Plan], None] | None" = None,
+    on_record: "Callable[[EpisodeRecord], None] | None" = None,
+) -> tuple[list[PolicyAnalysis], Evaluation | None]:
+    """Look at each policy in its own process, then play all with the numbers of agents in `cogs`, on equal episodes.
+
+    Returns the analyses and the run, None without `cogs`.
+    """
+    _check(steps, seed, time_limit, memory_limit_mib, episodes)
+    resolved = game_missions.resolve(mission, game=game)
+    if len(resolved) != 1:
+        raise MissionError(f"a policy is measured on one mission; {mission} names {len(resolved)}.")
+    one = resolved[0]
+    with_cogs = [_with_cogs(one, count) for count in dict.fromkeys(cogs)]
+    from daf.output_manager.layout import base_folder
+
+    base = output.base_dir if output is not None else base_folder(None)
+    requests = [
+        ProbeRequest(
+            policy, one.config_json, seed, steps, default_cache(base) / "bundles", base, device, memory_limit_mib
+        )
+        for policy in policies
+    ]
+    found = [analysis_from(probe(request, seconds=time_limit), one.name) for request in requests]
+    found = [replace(row, name=name) for row, name in zip(found, _names(found), strict=True)]
+    if not with_cogs:
+        return found, None
+    settings = Settings(
+        episodes=episodes, seed=seed, max_steps=steps, device=device, game=game, jobs=jobs, executor=executor,
+        report=False, resamples=2_000,
+    )  # fmt: skip
+    evaluation = evaluate(
+        policies, with_cogs, settings=settings, output=output,
+        title=f"analysis of {', '.join(row.name for row in found)}", on_plan=on_plan, on_record=on_record,
+    )  # fmt: skip
+    names = [contender.name for contender in evaluation.result.plan.contenders]
+    rows = [replace(row, cogs=_by_cogs(evaluation, name)) for row, name in zip(found, names, strict=True)]
+    return rows, evaluation
+
+
+def differences(found: Sequence[PolicyAnalysis]) -> dict[str, dict[str, Any]]:
+    """The facts in which policies differ, by fact and policy: what they are, not how fast they were."""
+    facts = (
+        "class_path", "network", "parameters", "trainable_parameters", "trainable", "recurrent", "recurrence", "parts",
+        "layers", "observes", "arguments", "kwargs", "data_path", "deterministic",
+    )  # fmt: skip
+    told = {fact: {row.name: getattr(row, fact) for row in found} for fact in facts}
+    return {fact: values for fact, values in told.items() if len({repr(value) for value in values.values()}) > 1}
+
+
+def cogs_to_try(mission: Mission) -> list[int]:
+    """Numbers of agents worth trying on a named mission: powers of two up to its own number; none on a fixed one."""
+    known = game_missions.catalogue(mission.game) if mission.game else []
+    entry = next((entry for entry in known if entry.name == mission.name.split(",")[0]), None)
+    if entry is None or entry.min_cogs == entry.max_cogs:
+        return []
+    powers = [2**power for power in range(8) if entry.min_cogs <= 2**power < mission.num_agents]
+    return [*powers, mission.num_agents]
+
+
+def _with_cogs(mission: Mission, count: int) -> Mission:
+    if mission.game is None:
+        raise MissionError(f"{mission.name} is a config of its own; its number of agents is fixed.")
+    head, *options = mission.name.split(",")
+    kept = [option for option in options if not option.startswith("cogs=")]
+    return game_missions.resolve(",".join([head, f"cogs={count}", *kept]), game=mission.game)[0]
+
+
+def _by_cogs(evaluation: Evaluation, name: str) -> tuple[CogsRow, ...]:
+    rows = []
+    for mission in evaluation.result.plan.missions:
+        summary = next((row for row in evaluation.analysis.by_mission.get(mission.name, ()) if row.name == name), None)
+        if summary is not None:
+            rows.append(CogsRow(mission.num_agents, mission.name, summary.n, summary.mean, summary.ci))
+    return tuple(sorted(rows, key=lambda row: row.agents))
+
+
+def _names(found: Sequence[PolicyAnalysis]) -> list[str]:
+    counts: dict[str, int] = {}
+    names = []
+    for row in found:
+        counts[row.name] = counts.get(row.name, 0) + 1
+        names.append(row.name if counts[row.name] == 1 else f"{row.name}#{counts[row.name]}")
+    return names
+
+
+def _check(steps: int, seed: int, time_limit: float, memory_limit_mib: int, episodes: int) -> None:
+    if steps < 1:
+        raise UsageError(f"steps={steps} is below 1.")
+    if episodes < 1:
+        raise UsageError(f"episodes={episodes} is below 1.")
+    if seed < 0:
+        raise UsageError(f"seed={seed} is below 0.")
+    if not time_limit > 0:
+        raise UsageError(f"a time limit of {time_limit:g} s is not above 0.")
+    if memory_limit_mib < 64:
+        raise UsageError(f"a memory limit of {memory_limit_mib} MiB is below 64, which Python itself needs.")
