@@ -13,8 +13,8 @@ from daf.render.pages import page
 from daf.render.theme import styles
 from daf.stats.sentences import number, p_text
 
-WIDTH = 220
-PITCH = 14
+WIDTH = 150
+PITCH = 13
 
 
 def metrics_page(title: str, rows: Sequence[Any], reports: Sequence[Any], agents: Sequence[Any]) -> str:
@@ -27,7 +27,13 @@ def metrics_page(title: str, rows: Sequence[Any], reports: Sequence[Any], agents
         for metric in dict.fromkeys(row.metric for row in own):
             cells = [row for row in own if row.metric == metric]
             texts = [
-                {"policy": cell.policy, "slot": look[cell.policy].slot, "text": _range(cell), "caveat": cell.caveat}
+                {
+                    "policy": cell.policy,
+                    "slot": look[cell.policy].slot,
+                    "text": number(cell.mean),
+                    "range": _range(cell),
+                    "caveat": cell.caveat,
+                }
                 for cell in cells
             ]
             lines.append({"metric": metric, "cells": texts, "figure": boxes(cells, look)})
@@ -78,8 +84,8 @@ def boxes(cells: Sequence[Any], look: Any) -> Markup:
 
 def _range(cell: Any) -> str:
     if cell.maximum == cell.minimum:
-        return number(cell.mean)
-    return f"{number(cell.mean)} ({number(cell.minimum)} – {number(cell.maximum)})"
+        return ""
+    return f"{number(cell.minimum)} – {number(cell.maximum)}"
 
 
 def _correlations(report: Any) -> dict[str, Any]:

@@ -34,7 +34,9 @@ def policy_page(rows: Sequence[Any], differences: Mapping[str, Any], *, command:
             ],
             "facts": [name for name, _ in facts_of(rows[0])],
             "actions": [_actions(row) for row in rows],
-            "differences": differences,
+            "differences": {
+                fact: {name: _told(value) for name, value in values.items()} for fact, values in differences.items()
+            },
             "cogs_figure": figure,
             "cogs": [
                 {
@@ -92,6 +94,19 @@ def facts_of(row: Any) -> list[tuple[str, str]]:
         ("another seed", "another episode" if row.seed_matters else "the same episode"),
         ("reward per agent", number(row.reward_per_agent)),
     ]
+
+
+def _told(value: Any) -> str:
+    """A value in words, for people."""
+    if value is None or value in ({}, [], ()):
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_told(part)}" for name, part in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(str(part) for part in value)
+    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _actions(row: Any) -> dict[str, Any]:
