@@ -358,3 +358,36 @@ def test_quickstart_ranks_starter_first_and_has_nothing_left_to_do_the_second_ti
     second = json.loads(daf("quickstart", "--json").stdout)
     assert all(e["cached"] for e in second["episodes"])
     assert second["ranking"] == first["ranking"]
+
+
+def test_tables_results_and_report_are_rebuilt_from_the_records(daf: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad_ones.py").write_text(BAD_POLICIES)
+    command = (
+        "evaluate",
+        "-p",
+        "starter",
+        "-p",
+        "bad_ones.Raises",
+        "--team",
+        "starter=2,noop=2",
+        "-m",
+        SMALL,
+        "-e",
+        "3",
+    )
+    first = json.loads(daf(*command, "--save-replays", "best", "--json", code=1).stdout)
+    folder = Path(first["run_dir"])
+    before = {name: (folder / name).read_bytes() for name in ("results.json", "report.html", "REPORT.md")}
+    sql = "select contender, metric, sum(value) from agent_metrics join episodes using (episode) group by all "
+    sql += "order by all"
+    asked = ("runs", "show", "latest", "--json", "--sql", sql)
+    rows = json.loads(daf(*asked).stdout)["rows"]
+    for path in [*(folder / "stats").glob("*.duckdb"), *(folder / "stats").glob("*.parquet")]:
+        path.unlink()
+    assert json.loads(daf(*asked).stdout)["rows"] == rows
+    (folder / "report.html").unlink()
+    (folder / "REPORT.md").unlink()
+    daf("runs", "clean", "--cache", "--yes")
+    daf("runs", "rebuild", "latest")
+    assert {name: (folder / name).read_bytes() for name in before} == before
+    assert json.loads(daf(*asked).stdout)["rows"] == rows

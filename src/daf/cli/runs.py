@@ -144,7 +144,12 @@ def _query(run: Any, sql: str, as_json: bool) -> None:
 
     if sql.strip() == "tables":
         sql = "select table_name as name, column_name as column, data_type as type from information_schema.columns"
-    names, rows = query(run.path / "stats" / DATABASE, sql)
+    database = run.path / "stats" / DATABASE
+    if not database.is_file():
+        from daf.evaluation.keeping import rebuild_tables
+
+        rebuild_tables(run)
+    names, rows = query(database, sql)
     if as_json:
         found = [dict(zip(names, (_plain(value) for value in row), strict=True)) for row in rows]
         emit({"run_id": run.run_id, "run_dir": str(run.path), "status": "ok", "rows": found})
@@ -159,6 +164,24 @@ def _query(run: Any, sql: str, as_json: bool) -> None:
 
 def _plain(value: Any) -> Any:
     return value if isinstance(value, bool | int | float | str) or value is None else str(value)
+
+
+@app.command("rebuild")
+def rebuild_command(
+    run: RunArgument = "latest", output_dir: OutputDirOption = None, as_json: JsonOption = False
+) -> None:
+    """Build a run's tables, results and report anew from its records."""
+    from daf.cli.show import emit, out
+    from daf.evaluation.keeping import rebuild
+    from daf.output_manager import find_run
+
+    found = find_run(run, output_dir)
+    written = rebuild(found)
+    if as_json:
+        emit({"run_id": found.run_id, "run_dir": str(found.path), "status": "ok", "written": [str(p) for p in written]})
+        return
+    for path in written:
+        out.print(str(path), markup=False, soft_wrap=True)
 
 
 @app.command("clean")

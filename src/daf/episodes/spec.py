@@ -26,7 +26,8 @@ class EpisodeSpec:
     each agent the index of its policy. seed: of the simulator, and of the map where the config leaves it open.
     max_steps: the step limit in the config. device, threads: where networks compute; without a network they don't
     count. action_timeout_ms: enforced limit of one step, None for none. batched: networks are called for many agents
-    at once, which draws their actions from other random numbers. series: what to sample over time.
+    at once, which draws their actions from other random numbers. series: what to sample over time. known_key: the key
+    of an episode that is read back, which other versions may have played.
     """
 
     mission: str
@@ -41,11 +42,12 @@ class EpisodeSpec:
     batched: bool = False
     slow_step_ms: float = field(default=SLOW_STEP_MS, compare=False)
     series: SeriesRequest | None = None
+    known_key: str | None = field(default=None, compare=False)
 
     @property
     def key(self) -> str:
         """Hash of everything that the result follows from; the record's name in the cache."""
-        return hash_json(self.content())
+        return self.known_key or hash_json(self.content())
 
     def content(self) -> dict[str, Any]:
         """What is hashed, as JSON values."""

@@ -77,6 +77,11 @@ def _notes(result: RunResult, scores: Scores) -> list[str]:
             "fails where it would score low, its mean is flattered."
         )
     notes += [f"{name} finished no episode and is not ranked." for name in scores.absent]
+    struck = sum(record.timed_out for record in result.records)
+    if struck:
+        notes.append(
+            f"Time-outs struck in {struck} episodes: their results depend on the clock and are not remembered."
+        )
     if result.stopped:
         notes.append(f"The run was stopped early: {result.stopped}.")
     if scores.scores.size and not scores.scores.any():

@@ -1,26 +1,33 @@
 """What an evaluation leaves in its run folder: records, replays, tables, results and the report."""
 
-import shlex
+import json
 import sys
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from daf.episodes.cache import EpisodeCache, link_or_copy
 from daf.episodes.run import RunResult
+from daf.episodes.stored import read_result, write_result
 from daf.episodes.tables import RunRow, build_tables
+from daf.errors import DataError
+from daf.evaluation.analysis import analyse
 from daf.evaluation.result import Evaluation, results_data
+from daf.evaluation.settings import settings_from
+from daf.output_manager import execution
 from daf.storage.atomic import write_json, write_text
 from daf.storage.jsonable import jsonable
+
+if TYPE_CHECKING:
+    from daf.output_manager import RunInfo
 
 
 def keep(
     run_dir: Path, result: RunResult, replays: Mapping[str, Path], cache: EpisodeCache, *, records: bool = True
 ) -> dict[str, Path]:
-    """Put records and replays into the run folder, as links where that can be. Returns the replays' places there."""
-    for record in result.records if records else ():
-        if record.ok:
-            cache.link(record, run_dir / "records")
+    """Put plan, records and replays into the run folder, as links where that can be. Returns the replays' places."""
+    write_result(run_dir, result, cache, keep_records=records)
     kept = {}
     for planned, record in zip(result.planned, result.records, strict=True):
         source = replays.get(record.spec.key)
@@ -34,11 +41,12 @@ def keep(
     return kept
 
 
-def write(evaluation: Evaluation) -> None:
-    """Tables, results as JSON, and the report."""
+def write(evaluation: Evaluation, *, command: str | None = None) -> None:
+    """Tables, results as JSON, and the report. command: the one that made the run, if not the present one."""
     result, run_dir = evaluation.result, evaluation.run_dir
+    command = command_line() if command is None else command
     started = datetime.fromtimestamp(evaluation.started).isoformat(sep=" ", timespec="seconds")
-    row = RunRow(evaluation.run_id, evaluation.operation, started, result.plan.seed, command_line())
+    row = RunRow(evaluation.run_id, evaluation.operation, started, result.plan.seed, command)
     names = {key: path.name for key, path in evaluation.replays.items()}
     build_tables(run_dir / "stats", row, result, names)
     write_json(run_dir / "results.json", jsonable(results_data(evaluation)))
@@ -46,17 +54,63 @@ def write(evaluation: Evaluation) -> None:
         from daf.evaluation.report import report_of
         from daf.render.report import render_html, render_markdown
 
-        report = report_of(evaluation, started=started, command=command_line())
+        report = report_of(evaluation, started=started, command=command)
         write_text(run_dir / "report.html", render_html(report))
         write_text(run_dir / "REPORT.md", render_markdown(report))
 
 
+def rebuild_tables(run: "RunInfo") -> Path:
+    """Build a run's tables anew from its records. Raises `DataError` where it kept none."""
+    result = read_result(run.path)
+    started = run.started_at.astimezone().isoformat(sep=" ", timespec="seconds")[:19]
+    replays = {path.name.removesuffix(".json.z").rpartition("-")[2]: path.name for path in _replay_files(run.path)}
+    names = {r.spec.key: replays[r.spec.key[:8]] for r in result.records if r.spec.key[:8] in replays}
+    row = RunRow(run.run_id, run.operation, started, result.plan.seed, run.command)
+    return build_tables(run.path / "stats", row, result, names)
+
+
+def rebuild(run: "RunInfo") -> list[Path]:
+    """Build everything that is derived from a run's records anew: tables, and for evaluations results and report.
+
+    Returns what was written. Raises `DataError` where the run kept no records, or decided while it played: its verdicts
+    hold for the looks that were taken then.
+    """
+    results = run.path / "results.json"
+    data = json.loads(results.read_text()) if results.is_file() else {}
+    if run.operation not in ("evaluations", "comparisons") or "settings" not in data:
+        return [rebuild_tables(run)]
+    if "until_decided" in data:
+        raise DataError(f"{run.run_id} decided while it played; only its tables can be rebuilt: --sql does that.")
+    result = read_result(run.path)
+    settings = settings_from(data["settings"])
+    replays = {
+        entry["key"]: run.path / "replays" / Path(entry["replay"]).name for entry in data["episodes"] if entry["replay"]
+    }
+    evaluation = Evaluation(
+        operation=run.operation,
+        run_id=run.run_id,
+        run_dir=run.path,
+        title=data["title"],
+        started=run.started_at.timestamp(),
+        seconds=data["summary"]["seconds"],
+        result=result,
+        analysis=analyse(result, settings),
+        replays=replays,
+        settings=settings,
+        cache=Path(data["cache"]),
+    )
+    write(evaluation, command=run.command)
+    names = ["stats/episodes.duckdb", "results.json", *(["report.html", "REPORT.md"] if settings.report else [])]
+    return [run.path / name for name in names]
+
+
+def _replay_files(run_dir: Path) -> list[Path]:
+    return sorted((run_dir / "replays").glob("*.json.z"))
+
+
 def command_line() -> str:
     """The command that runs now, as it can be typed again."""
-    program = Path(sys.argv[0]).name if sys.argv else ""
-    if program in ("__main__.py", "daf"):
-        program = "daf"
-    return shlex.join([program, *sys.argv[1:]])
+    return execution.command_line(sys.argv)
 
 
 def _file_name(text: str) -> str:

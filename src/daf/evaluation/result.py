@@ -8,7 +8,7 @@ from typing import Any
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
 from daf.evaluation.analysis import Analysis
-from daf.evaluation.settings import Settings
+from daf.evaluation.settings import Settings, settings_data
 from daf.stats.summaries import PolicySummary
 from daf.stats.verdicts import PairVerdict
 
@@ -54,6 +54,7 @@ def results_data(evaluation: Evaluation) -> dict[str, Any]:
         "title": evaluation.title,
         "cache": str(evaluation.cache),
         "report": str(evaluation.report) if evaluation.report else None,
+        "settings": settings_data(evaluation.settings),
         "episodes": [
             _episode_data(planned.index, result.plan.contenders[planned.contender].name, record, evaluation.replays)
             for planned, record in zip(result.planned, result.records, strict=True)
@@ -85,6 +86,7 @@ def _episode_data(index: int, contender: str, record: EpisodeRecord, replays: Ma
         "assignment": list(spec.assignment),
         "rewards": list(record.outcome.rewards) if record.outcome else None,
         "steps": record.outcome.steps if record.outcome else None,
+        "timeouts": list(record.outcome.timeouts) if record.outcome else None,
         "status": "ok" if record.ok else "failed",
         "cached": record.cached,
         "key": spec.key,

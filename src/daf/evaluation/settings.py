@@ -1,5 +1,6 @@
 """How episodes are played, and how their scores are read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,18 @@ class Settings:
     margin: float | None = None
     report: bool = True
     keep_records: bool = True
+
+
+def settings_from(data: Mapping[str, Any]) -> Settings:
+    """The settings that `settings_data` made `data` of, after it went through JSON."""
+    values = dict(data)
+    if values.get("cache_dir") is not None:
+        values["cache_dir"] = Path(values["cache_dir"])
+    series = values.get("series")
+    if series is not None:
+        game, agent = tuple(series["game"]), tuple(series["agent"])
+        values["series"] = SeriesRequest(series["interval"], game, agent, series["positions"])
+    return Settings(**values)
 
 
 def settings_data(settings: Settings) -> dict[str, Any]:

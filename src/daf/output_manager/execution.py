@@ -117,7 +117,10 @@ def now() -> str:
 
 
 def command_line(arguments: list[str]) -> str:
-    """The command as it could be typed again, values of secret options masked."""
+    """The command as it could be typed again, values of secret options masked.
+
+    arguments: as in `sys.argv`; however `daf` was started, it is called that.
+    """
     shown: list[str] = []
     hide = False
     for argument in arguments:
@@ -125,6 +128,8 @@ def command_line(arguments: list[str]) -> str:
         secret = argument.startswith("-") and _SECRET.search(name) is not None
         shown.append(_MASK if hide else f"{name}={_MASK}" if secret and separator else argument)
         hide = secret and not separator
+    if shown and Path(shown[0]).name in ("daf", "__main__.py"):
+        shown[0] = "daf"
     return shlex.join(shown)
 
 
