@@ -77,15 +77,33 @@ def test_the_matrix_is_the_mean_of_the_episodes(report: CrossplayReport) -> None
         assert report.analysis.cell(policy, partner).own == pytest.approx(expected)
 
 
-def test_gaps_and_gains_follow_from_the_matrix(report: CrossplayReport) -> None:
-    analysis = report.analysis
+def test_gains_compare_the_same_seats_of_the_same_seeds(report: CrossplayReport) -> None:
+    analysis, names = report.analysis, report.analysis.names
+    alone = {
+        (record.spec.policies[0].name, record.spec.mission, record.spec.seed): record.played.rewards
+        for record in report.result.records
+        if len(record.spec.policies) == 1
+    }
+    gains: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for record in report.result.records:
+        if len(record.spec.policies) == 1:
+            continue
+        for place, policy in enumerate(record.spec.policies):
+            seats = record.agents_of(place)
+            before = alone[policy.name, record.spec.mission, record.spec.seed]
+            gain = np.mean([record.played.rewards[seat] - before[seat] for seat in seats])
+            partner = record.spec.policies[1 - place].name
+            gains.setdefault((policy.name, partner), {}).setdefault(record.spec.mission, []).append(float(gain))
+    for (policy, partner), by_mission in gains.items():
+        found = analysis.cell(names.index(policy), names.index(partner)).gain
+        assert found is not None
+        assert found.difference == pytest.approx(np.mean([np.mean(values) for values in by_mission.values()]))
     for row in analysis.policies:
-        partners = [analysis.cell(row.policy, j) for j in range(3) if j != row.policy]
-        assert row.gap.difference == pytest.approx(row.self_play - np.mean([cell.own for cell in partners]))
-        assert analysis.cell(row.policy, row.best).own == max(cell.own for cell in partners)
-        for cell in partners:
-            assert cell.gain is not None
-            assert cell.gain.difference == pytest.approx(cell.own - row.self_play)
+        partners = [analysis.cell(row.policy, j).gain for j in range(3) if j != row.policy]
+        assert row.gap.difference == pytest.approx(-np.mean([gain.difference for gain in partners if gain]))
+        best = analysis.cell(row.policy, row.best).gain
+        assert best is not None
+        assert best.difference == max(gain.difference for gain in partners if gain)
     assert analysis.family == 3 + 6 + 3 + 3
 
 
@@ -135,23 +153,15 @@ def made_up(returns: dict[tuple[int, ...], tuple[float, ...]], *, blocks: int, n
     planned, records = [], []
     for block in range(blocks):
         difficulty = draws.normal(0, 3)
-        for place, (counts, own) in enumerate(returns.items()):
+        for team, (counts, own) in enumerate(returns.items()):
             there = [policy for policy in range(count) if counts[policy]]
             drawn = {policy: own[policy] + difficulty + draws.normal(0, noise) for policy in there}
             rewards = tuple(drawn[policy] for policy in there for _ in range(counts[policy]))
-            mean = sum(rewards) / len(rewards)
-            planned.append(SimpleNamespace(index=block, contender=place))
-            records.append(
-                SimpleNamespace(
-                    ok=True,
-                    failure=None,
-                    outcome=SimpleNamespace(rewards=rewards),
-                    spec=SimpleNamespace(mission="m"),
-                    reward_per_agent=lambda p=None, mean=mean, drawn=drawn, there=there: (
-                        mean if p is None else drawn[there[p]]
-                    ),
-                )
-            )
+            seats = tuple(place for place, policy in enumerate(there) for _ in range(counts[policy]))
+            planned.append(SimpleNamespace(index=block, contender=team))
+            spec = SimpleNamespace(mission="m", assignment=seats)
+            outcome = SimpleNamespace(rewards=rewards)
+            records.append(SimpleNamespace(ok=True, failure=None, outcome=outcome, spec=spec))
     plan = SimpleNamespace(
         missions=[SimpleNamespace(name="m")], contenders=[SimpleNamespace(name=str(counts)) for counts in returns]
     )

@@ -1,4 +1,4 @@
-"""`daf score` and `daf compare --until-decided` from the command line."""
+"""`daf score`, `daf crossplay` and `daf compare --until-decided` from the command line."""
 
 import json
 import os
@@ -63,6 +63,9 @@ def test_as_pickup_has_pickups_defaults(daf: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["crossplay", "-p", "starter", "-m", MINER], "two policies at least"),
+        (["crossplay", "-p", "starter", "-p", "noop", "-m", MINER, "--mixes", "al"], "Nearest: all"),
+        (["crossplay", "-p", "starter", "-p", "noop", "-m", "tutorial.miner,cogs=1"], "has 1 agent"),
         (["score", "starter", "-m", MINER], "the pool is empty"),
         (["score", "starter", "--pool", "noop"], "no mission is given"),
         (["score", "starter", "--pool", "noop", "-m", MINER, "--precision", "0"], "--precision 0 is not above 0"),
@@ -88,3 +91,16 @@ def test_compare_until_decided_tells_what_each_pair_took(daf: Run) -> None:
     shown = daf(*arguments).stdout
     assert "Played until decided" in shown
     assert "comparisons open" in shown
+
+
+def test_crossplay_prints_one_json_object_and_a_matrix(daf: Run) -> None:
+    arguments = ["crossplay", "-p", "starter", "-p", "noop", "-m", MINER, "-e", "3"]
+    told = json.loads(daf(*arguments, "--json").stdout)
+    assert [(cell["policy"], cell["partner"]) for cell in told["matrix"]] == [
+        ("starter", "starter"), ("starter", "noop"), ("noop", "starter"), ("noop", "noop"),
+    ]  # fmt: skip
+    assert len(told["episodes"]) == 9
+    assert {row["policy"] for row in told["ratings"]} == {"starter", "noop"}
+    shown = daf(*arguments)
+    assert "with noop" in shown.stdout
+    assert "9 were there" in shown.stdout

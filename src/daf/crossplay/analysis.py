@@ -1,9 +1,9 @@
 """Who does how well with whom, from the episodes of teams on identical blocks.
 
-A policy's own return is that of its agents. What a partner is worth to it is the difference to its self-play on the
-same seed, so that maps cancel. All verdicts of an analysis are one family (Holm): the chance that any of them is false
-is at most alpha. Over missions everything is averaged, every mission counting the same; within a mission every mix of
-a pair counts the same.
+A policy's own return is that of its agents. What a partner is worth to it, the gain, is the difference to what the
+same seats got in its self-play on the same seed, so that maps and places cancel. All verdicts of an analysis are one
+family (Holm): the chance that any of them is false is at most alpha. Over missions everything is averaged, every
+mission counting the same; within a mission every mix of a pair counts the same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,7 +39,7 @@ class Paired:
 @dataclass(frozen=True)
 class Cell:
     """`policy` with `partner` (indices; the same for self-play). own: return of the policy's agents; partner_own: of
-    the partner's. gain: own less self-play, `None` for self-play itself."""
+    the partner's. gain: own less self-play in the same seats, `None` for self-play itself."""
 
     policy: int
     partner: int
@@ -66,8 +66,8 @@ class PairTeam:
 
 @dataclass(frozen=True)
 class PolicyTeams:
-    """One policy over all its partners. gap: self-play less the mean over partners, the generalisation gap.
-    best: partner with which its own return is highest; best_decided: that partner beats every other."""
+    """One policy over all its partners. gap: self-play less the mean over partners, the generalisation gap, by seats.
+    best: partner with which it gains most; best_decided: that partner beats every other."""
 
     policy: int
     self_play: float
@@ -114,8 +114,23 @@ class CrossplayAnalysis:
         return self.cells[policy * len(self.names) + partner]
 
 
-_Team = dict[int, float]
-"""Return of each policy's agents, and of all under -1."""
+@dataclass(frozen=True)
+class _Team:
+    """What a team got. rewards: by agent; seats: by agent, the policy (index in the cross-play)."""
+
+    rewards: tuple[float, ...]
+    seats: tuple[int, ...]
+
+    @property
+    def mean(self) -> float:
+        return sum(self.rewards) / len(self.rewards)
+
+    def own(self, policy: int, seats: "tuple[int, ...] | None" = None) -> float:
+        """Mean return of the agents that `policy` has here, or has in another team with these `seats`."""
+        got = [reward for reward, seat in zip(self.rewards, seats or self.seats, strict=True) if seat == policy]
+        return sum(got) / len(got)
+
+
 _Block = dict[tuple[int, ...], _Team]
 
 
@@ -150,11 +165,11 @@ def analyse_crossplay(
         raise DataError(f"no seed was finished by all teams; the first failure: {first}.")
     count = len(names)
     strata = np.repeat(np.arange(len(played)), [len(blocks) for _, blocks in played])
-    own, team = _returns(played, count)
+    own, gains, team = _returns(played, count)
     summaries = _intervals(np.vstack([own.reshape(count * count, -1), team]), strata, alpha, resamples, seed)
     cross = np.array([np.mean([own[i, j] for j in range(count) if j != i], axis=0) for i in range(count)])
     cross_summaries = _intervals(cross, strata, alpha, resamples, seed)
-    tests = _tests(own, cross, strata, alpha, resamples, seed)
+    tests = _tests(own, gains, strata, alpha, resamples, seed)
     pairs = list(combinations(range(count), 2))
     cells = [
         Cell(
@@ -176,12 +191,10 @@ def analyse_crossplay(
         missions=tuple(name for name, _ in played),
         cells=tuple(cells),
         pairs=tuple(_pair(names, a, b, *summaries[count * count + place], tests) for place, (a, b) in enumerate(pairs)),
-        policies=tuple(
-            _policy(i, count, summaries[i * count + i], cross_summaries[i], cells, tests) for i in range(count)
-        ),
+        policies=tuple(_policy(i, count, summaries[i * count + i], cross_summaries[i], tests) for i in range(count)),
         mixes=tuple(row for name, blocks in played for row in _mixes(name, blocks, count, alpha, resamples, seed)),
         blocks=tuple(
-            {counts: there[-1] for counts, there in block.items()} for _, blocks in played for block in blocks
+            {counts: there.mean for counts, there in block.items()} for _, blocks in played for block in blocks
         ),
         n=strata.size,
         alpha=alpha,
@@ -198,9 +211,10 @@ def _blocks(result: RunResult, teams: Mapping[str, Mapping[str, tuple[int, ...]]
         mission = record.spec.mission
         counts = teams[mission][result.plan.contenders[planned.contender].name]
         block = found.setdefault(mission, {}).setdefault(planned.index, {})
-        if record.ok:
-            there = {policy: record.reward_per_agent(place) for place, policy in enumerate(members(counts))}
-            block[counts] = there | {-1: record.reward_per_agent()}
+        if record.outcome is not None:
+            there = members(counts)
+            seats = tuple(there[place] for place in record.spec.assignment)
+            block[counts] = _Team(record.outcome.rewards, seats)
     return found
 
 
@@ -209,20 +223,24 @@ def _shared(result: RunResult, mission: str) -> bool:
     return any(any(each) for each in rewards) and all(len(set(each)) == 1 for each in rewards)
 
 
-def _returns(played: Sequence[tuple[str, list[_Block]]], count: int) -> tuple[FloatArray, FloatArray]:
-    """own (policy, partner, block) and team (pair, block): means over the mixes of exactly these two."""
+def _returns(played: Sequence[tuple[str, list[_Block]]], count: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """own and gain (policy, partner, block) and team (pair, block): means over the mixes of exactly these two."""
     blocks = [block for _, there in played for block in there]
-    own = np.zeros((count, count, len(blocks)))
+    own, gains = np.zeros((count, count, len(blocks))), np.zeros((count, count, len(blocks)))
     team = np.zeros((count * (count - 1) // 2, len(blocks)))
     for place, block in enumerate(blocks):
+        alone = [next(there for counts, there in block.items() if members(counts) == (i,)) for i in range(count)]
         for i in range(count):
-            own[i, i, place] = next(there[i] for counts, there in block.items() if members(counts) == (i,))
-        for row, (a, b) in enumerate(combinations(range(count), 2)):
-            both = [there for counts, there in block.items() if members(counts) == (a, b)]
-            own[a, b, place] = sum(there[a] for there in both) / len(both)
-            own[b, a, place] = sum(there[b] for there in both) / len(both)
-            team[row, place] = sum(there[-1] for there in both) / len(both)
-    return own, team
+            own[i, i, place] = alone[i].mean
+        for row, pair in enumerate(combinations(range(count), 2)):
+            both = [there for counts, there in block.items() if members(counts) == pair]
+            team[row, place] = sum(there.mean for there in both) / len(both)
+            for i, j in (pair, pair[::-1]):
+                got = np.array([there.own(i) for there in both])
+                before = np.array([alone[i].own(i, there.seats) for there in both])
+                own[i, j, place] = got.mean()
+                gains[i, j, place] = differences(got, before).mean()
+    return own, gains, team
 
 
 def _intervals(
@@ -236,19 +254,19 @@ def _intervals(
 _Tests = dict[tuple[str, int, int] | tuple[str, int, int, int], Paired]
 
 
-def _tests(own: FloatArray, cross: FloatArray, strata: IntArray, alpha: float, resamples: int, seed: int) -> _Tests:
+def _tests(own: FloatArray, gains: FloatArray, strata: IntArray, alpha: float, resamples: int, seed: int) -> _Tests:
     """All paired differences that are asked about, as one family."""
     count = len(own)
     asked: dict[tuple[str, int, int] | tuple[str, int, int, int], FloatArray] = {}
     for i in range(count):
-        asked["gap", i, i] = differences(own[i, i], cross[i])
         others = [j for j in range(count) if j != i]
+        asked["gap", i, i] = -gains[i, others].mean(axis=0)
         for j in others:
-            asked["gain", i, j] = differences(own[i, j], own[i, i])
+            asked["gain", i, j] = gains[i, j]
             if i < j:
                 asked["apart", i, j] = differences(own[i, j], own[j, i])
         for j, k in combinations(others, 2):
-            asked["partner", i, j, k] = differences(own[i, j], own[i, k])
+            asked["partner", i, j, k] = differences(gains[i, j], gains[i, k])
     rows = np.array(list(asked.values()))
     tested = paired_mean(rows, strata, alpha=alpha, resamples=max(resamples, 200 * len(rows)), seed=seed)
     adjusted = holm(tested.p)
@@ -292,11 +310,11 @@ def _policy(
     count: int,
     alone: tuple[float, Bounds],
     cross: tuple[float, Bounds],
-    cells: Sequence[Cell],
     tests: _Tests,
 ) -> PolicyTeams:
     others = [j for j in range(count) if j != i]
-    best = max(others, key=lambda j: cells[i * count + j].own)
+    gains = {j: tests["gain", i, j].difference for j in others}
+    best = max(others, key=lambda j: gains[j])
     decided = len(others) > 1
     for other in others:
         if other != best:
@@ -308,7 +326,7 @@ def _policy(
 def _mixes(mission: str, blocks: Sequence[_Block], count: int, alpha: float, resamples: int, seed: int) -> list[MixRow]:
     kinds = list(blocks[0])
     means = _intervals(
-        np.array([[block[counts][-1] for block in blocks] for counts in kinds]),
+        np.array([[block[counts].mean for block in blocks] for counts in kinds]),
         np.zeros(len(blocks), dtype=np.int64),
         alpha,
         resamples,
@@ -320,7 +338,7 @@ def _mixes(mission: str, blocks: Sequence[_Block], count: int, alpha: float, res
             counts,
             *means[row],
             tuple(
-                sum(block[counts][policy] for block in blocks) / len(blocks) if counts[policy] else None
+                sum(block[counts].own(policy) for block in blocks) / len(blocks) if counts[policy] else None
                 for policy in range(count)
             ),
         )

@@ -44,9 +44,9 @@ def policy_words(analysis: CrossplayAnalysis, row: PolicyTeams) -> str:
         "more": f"{name} gets {amount(gap)} more among its own than with partners, {p_text(gap.p_adjusted)}",
         "less": f"{name} gets {amount(gap)} more with partners than among its own, {p_text(gap.p_adjusted)}",
         "same": f"{name} gets exactly the same among its own and with partners",
-        "open": f"{name} among its own and with partners is not told apart ({amount(gap)}, {p_text(gap.p_adjusted)})",
+        "open": f"{name} among its own and with partners: no difference is told ({amount(gap)}, {p_text(gap.p_adjusted)})",
     }[gap.change]
-    if len(analysis.names) < 3:
+    if len(analysis.names) < 3 or (gap.change == "same" and not row.best_decided):
         return f"{told}."
     sure = "" if row.best_decided else " (not told apart from the next)"
     return f"{told}; its best partner is {analysis.names[row.best]}{sure}."
