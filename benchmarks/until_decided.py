@@ -30,6 +30,12 @@ POWER = 0.9
 OF_INTEREST = 0.5
 LEADS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 LONGEST = 240
+REAL = (
+    (["starter", "miner", "scout", "noop"], ["tutorial.miner,max_steps=100", "arena,cogs=4,max_steps=200"]),
+    (["starter", "miner", "aligner", "random"], ["tutorial.miner,max_steps=100", "arena,cogs=4,max_steps=300"]),
+    (["starter", "aligner", "scrambler"], ["arena,cogs=4,max_steps=300", "arena,cogs=8,max_steps=200"]),
+)
+"""Policies and missions: differences that show at once and pairs that are the same; others of very different size."""
 
 
 def differences(shape: str, lead: float, families: int, seed: int) -> NDArray[np.float64]:
@@ -147,18 +153,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--families", type=int, default=4_000, help="0 leaves the simulation out")
     parser.add_argument("--real", action="store_true")
-    parser.add_argument("--blocks", type=int, default=60)
-    parser.add_argument("--orders", type=int, default=20)
+    parser.add_argument("--blocks", type=int, default=80)
+    parser.add_argument("--orders", type=int, default=10)
     arguments = parser.parse_args()
     if arguments.families:
         simulated(arguments.families)
     if arguments.real:
-        real(
-            ["starter", "miner", "scout", "noop"],
-            ["tutorial.miner,max_steps=100", "arena,cogs=4,max_steps=200"],
-            arguments.blocks,
-            arguments.orders,
-        )
+        for policies, missions in REAL:
+            real(policies, missions, arguments.blocks, arguments.orders)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def daf(folder: Path) -> Run:
     def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [sys.executable, "-m", "daf", *arguments], capture_output=True, text=True, cwd=folder,
+            [sys.executable, "-m", "daf", *arguments, "--executor", "serial"],
+            capture_output=True, text=True, cwd=folder,
             env=os.environ | {"DAF_OUTPUT_DIR": str(folder / "out"), "COLUMNS": "160"}, stdin=subprocess.DEVNULL,
             timeout=240, check=False,
         )  # fmt: skip

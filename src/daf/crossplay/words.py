@@ -40,11 +40,12 @@ def pair_words(analysis: CrossplayAnalysis, pair: PairTeam) -> str:
 def policy_words(analysis: CrossplayAnalysis, row: PolicyTeams) -> str:
     """A policy among its own and among strangers, and its best partner."""
     name, gap = analysis.names[row.policy], row.gap
+    p = p_text(gap.p_adjusted)
     told = {
-        "more": f"{name} gets {amount(gap)} more among its own than with partners, {p_text(gap.p_adjusted)}",
-        "less": f"{name} gets {amount(gap)} more with partners than among its own, {p_text(gap.p_adjusted)}",
+        "more": f"{name} gets {amount(gap)} more among its own than with partners, {p}",
+        "less": f"{name} gets {amount(gap)} more with partners than among its own, {p}",
         "same": f"{name} gets exactly the same among its own and with partners",
-        "open": f"{name} among its own and with partners: no difference is told ({amount(gap)}, {p_text(gap.p_adjusted)})",
+        "open": f"{name} among its own and with partners: no difference is told ({amount(gap)}, {p})",
     }[gap.change]
     if len(analysis.names) < 3 or (gap.change == "same" and not row.best_decided):
         return f"{told}."
