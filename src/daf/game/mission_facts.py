@@ -108,7 +108,8 @@ def possible_stats(mission: Mission) -> list[str]:
     agent = set(_OF_AGENTS) | named["agent"]
     agent |= {f"{item}.{what}" for item in game["resource_names"] for what in ("gained", "lost", "amount")}
     agent |= {"death"} if "hp" in game["resource_names"] else set()
-    counted = set(named["game"])
+    counted = set(named["game"]) | {"tokens_written", "tokens_dropped", "tokens_free_space"}
+    counted |= {f"objects.{name}" for name in game["objects"]}
     counted |= {f"{team}/{item}.deposited" for team in teams(mission) for item in gatherable(mission)}
     if any(name == "junction" for name in game["objects"]):
         counted |= {f"{team}/{stat}" for team in (*teams(mission), *opponents(mission)) for stat in _OF_TEAMS}

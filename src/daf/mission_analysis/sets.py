@@ -16,6 +16,7 @@ from daf.errors import MissionError, unknown
 from daf.evaluation import Evaluation, Settings, evaluate
 from daf.game import mission_facts
 from daf.game import missions as game_missions
+from daf.game.mission_changes import with_variant
 from daf.game.missions import Mission
 from daf.mission_analysis.facts import MissionAnalysis, analysis_of
 from daf.mission_analysis.performance import success_interval
@@ -127,16 +128,14 @@ def variant_changes(base: Mission, names: Sequence[str]) -> list[VariantAnalysis
     before = mission_facts.config_of(base)
     found = []
     for name in names or list(known):
-        text = _with_variant(base.name, name)
         try:
-            mission = game_missions.resolve(text, game=base.game)[0]
+            mission = with_variant(base, name)
             game_missions.check_runs(mission)
-            problem = None
         except MissionError as error:
             found.append(VariantAnalysis(name, known[name], (), str(error)))
             continue
         changes = [change for change in difference(before, mission_facts.config_of(mission)) if change.path != "label"]
-        found.append(VariantAnalysis(name, known[name], tuple(folded(changes)), problem))
+        found.append(VariantAnalysis(name, known[name], tuple(folded(changes))))
     return found
 
 
@@ -192,14 +191,6 @@ def folded(changes: Sequence[Change]) -> list[Change]:
 
 def _numberless(found: "re.Match[str]") -> str:
     return "game.agents[*]" if found[0].startswith("game.") else "*"
-
-
-def _with_variant(name: str, variant: str) -> str:
-    head, *options = name.split(",")
-    own = next((option for option in options if option.startswith("variants=")), None)
-    if own is None:
-        return ",".join([head, *options, f"variants={variant}"])
-    return ",".join([head, *(f"{option}+{variant}" if option is own else option for option in options)])
 
 
 def _outcome(evaluation: Evaluation, position: int, policy: str, mission: Mission, wanted: Any) -> Outcome:

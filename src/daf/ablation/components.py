@@ -1,0 +1,117 @@
+"""The parts whose worth is measured, and who plays what to measure it.
+
+kw.NAME=VALUE     an argument of the policy's constructor, set to VALUE
+variant:NAME      a variant more in the mission
+role:NAME         the gear NAME cannot be taken
+mask:FEATURE+…    the policy is not shown these observation features (wildcards too)
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daf.episodes.cache import EpisodeCache
+from daf.episodes.plan import Contender
+from daf.errors import UsageError, unknown
+from daf.game.mission_changes import with_variant, without_role
+from daf.game.missions import Mission
+from daf.game.policies import Policy, typed
+from daf.teamplay import policies_of
+
+if TYPE_CHECKING:
+    from daf.output_manager import OutputManager
+
+KINDS = ("kw", "variant", "role", "mask")
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A change. kind: one of `KINDS`. what: the rest of its text. name: as it was written."""
+
+    name: str
+    kind: str
+    what: str
+
+    @property
+    def words(self) -> str:
+        """The change in words."""
+        return {
+            "kw": f"with {self.what}",
+            "variant": f"with the variant {self.what}",
+            "role": f"without the role {self.what}",
+            "mask": f"blind to {self.what}",
+        }[self.kind]
+
+
+def parse_components(texts: Sequence[str]) -> list[Component]:
+    """The components that `texts` write. Raises `UsageError`."""
+    found: list[Component] = []
+    if not texts:
+        raise UsageError(
+            "an ablation takes a component at least: kw.NAME=VALUE, variant:NAME, role:NAME or mask:FEATURE."
+        )
+    for text in texts:
+        kind, separator, what = text.partition(":")
+        if text.startswith("kw."):
+            kind, what, separator = "kw", text.removeprefix("kw."), text.partition("=")[1]
+        if kind not in KINDS:
+            raise UsageError(f'"{text}": {unknown("kind of component", kind, [*KINDS[1:], "kw."])}')
+        if not separator or not what.strip("=") or what.startswith("="):
+            raise UsageError(f'"{text}" names nothing: write kw.NAME=VALUE, variant:NAME, role:NAME or mask:FEATURE.')
+        if text in [component.name for component in found]:
+            raise UsageError(f'the component "{text}" is given twice.')
+        found.append(Component(text, kind, what))
+    return found
+
+
+Cells = dict[tuple[str, str], tuple[str, str]]
+"""(component, base mission) to (contender, mission) of the changed episodes."""
+
+
+def layout(
+    policy: Any,
+    base: Policy,
+    plain: Contender,
+    played: Sequence[Mission],
+    changes: Sequence[Component],
+    cache: EpisodeCache,
+    output: "OutputManager",
+) -> tuple[Cells, list[Mission], list[list[Contender]]]:
+    """Who plays the changed episodes of every component and mission, all missions, and who plays each of them.
+
+    policy: as it was given; base: resolved; plain: the contender that it makes.
+    """
+    from daf.game.masking import masked, matching
+
+    cells: Cells = {}
+    changed: dict[str, Mission] = {}
+    teams: dict[str, list[Contender]] = {mission.name: [plain] for mission in played}
+    for change in changes:
+        for mission in played:
+            if change.kind in ("variant", "role"):
+                derive = with_variant if change.kind == "variant" else without_role
+                derived = derive(mission, change.what)
+                changed[derived.name] = derived
+                teams[derived.name] = [plain]
+                cells[change.name, mission.name] = (plain.name, derived.name)
+                continue
+            if change.kind == "mask":
+                other = masked(base, matching(change.what.split("+"), mission))
+            else:
+                other = policies_of([_with_argument(policy, change.what)], cache, output)[0]
+            other = replace(other, name=f"{base.name} {change.words}")
+            contender = Contender(other.name, (other,))
+            teams[mission.name].append(contender)
+            cells[change.name, mission.name] = (contender.name, mission.name)
+    missions = [*played, *changed.values()]
+    return cells, missions, [teams[mission.name] for mission in missions]
+
+
+def _with_argument(policy: Any, argument: str) -> Any:
+    if isinstance(policy, str | Path):
+        return f"{policy},kw.{argument}"
+    name, _, text = argument.partition("=")
+    if hasattr(policy, "init_kwargs"):
+        return policy.model_copy(update={"init_kwargs": {**policy.init_kwargs, name: typed(text)}})
+    raise UsageError(f"kw.{argument}: give the policy as a string or a PolicySpec to change an argument of it.")

@@ -1,0 +1,97 @@
+"""What an ablation found, to read, to print and to keep."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daf.episodes.run import RunResult
+from daf.storage.atomic import write_json
+from daf.storage.jsonable import jsonable
+from daf.teamplay import episodes_data
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True)
+class ComponentResult:
+    """What a change does to the metric, overall (mission None) or on one mission.
+
+    difference: changed minus unchanged, mean over missions; ci: 95 % by inverting the sign-flip test, None where blocks
+    are too few. p_adjusted: Holm over all components and missions. effect_size: d_z, None where nothing varies.
+    more, less, same: blocks in which the change raised, lowered or left the metric.
+    verdict: raises, lowers, identical, undecided, or too few.
+    """
+
+    component: str
+    mission: str | None
+    unchanged: float
+    changed: float
+    difference: float
+    ci: tuple[float, float] | None
+    p: float
+    p_adjusted: float
+    effect_size: float | None
+    n: int
+    more: int
+    less: int
+    same: int
+    verdict: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class AblationReport:
+    """An ablation. overall: one row per component, over all missions, the largest loss first. by_mission: the rest.
+
+    notes: what a reader must know. result: the episodes. run_dir: where all of it lies.
+    """
+
+    policy: str
+    missions: tuple[str, ...]
+    metric: str
+    overall: tuple[ComponentResult, ...]
+    by_mission: tuple[ComponentResult, ...]
+    notes: tuple[str, ...]
+    alpha: float
+    run_id: str
+    run_dir: Path
+    result: RunResult = field(repr=False)
+    replays: Mapping[str, Path] = field(default_factory=dict, repr=False)
+
+    @property
+    def status(self) -> str:
+        """ok, or failed where an episode has no result."""
+        return "failed" if self.result.failures or self.result.stopped else "ok"
+
+    def to_data(self) -> dict[str, Any]:
+        """The report as JSON values, episodes included."""
+        return {
+            "run_id": self.run_id,
+            "run_dir": str(self.run_dir),
+            "status": self.status,
+            "policy": self.policy,
+            "missions": list(self.missions),
+            "metric": self.metric,
+            "overall": [asdict(row) for row in self.overall],
+            "by_mission": [asdict(row) for row in self.by_mission],
+            "notes": list(self.notes),
+            "episodes": episodes_data(self.result, dict(self.replays)),
+        }
+
+    def save_json(self, path: str | Path) -> Path:
+        """Write the report as JSON."""
+        write_json(Path(path), jsonable(self.to_data()))
+        return Path(path)
+
+    def print_summary(self, console: "Console | None" = None) -> None:
+        """Print one sentence a component; nothing without a console."""
+        if console is None:
+            return
+        from rich.text import Text
+
+        for row in self.overall:
+            console.print(Text(row.sentence))
+        for note in self.notes:
+            console.print(Text(note))

@@ -1,0 +1,44 @@
+"""Missions changed in one thing: a variant more, or a role less. The mission given is never changed itself."""
+
+from daf.errors import MissionError, unknown
+from daf.game import mission_facts
+from daf.game import missions as game_missions
+from daf.game.missions import Mission
+from daf.storage.hashing import hash_bytes
+
+
+def with_variant(mission: Mission, variant: str) -> Mission:
+    """`mission` with one more of the game's variants. Raises `MissionError` for a config of one's own or no variant."""
+    if mission.game is None:
+        raise MissionError(f"{mission.name} is a config of its own; variants apply to named missions.")
+    known = game_missions.variants(mission.game)
+    if variant not in known:
+        raise MissionError(unknown("variant", variant, known, hint="`daf missions --variants` lists them all."))
+    head, *options = mission.name.split(",")
+    own = next((option for option in options if option.startswith("variants=")), None)
+    if own is None:
+        name = ",".join([head, *options, f"variants={variant}"])
+    else:
+        name = ",".join([head, *(f"{option}+{variant}" if option is own else option for option in options)])
+    return game_missions.resolve(name, game=mission.game)[0]
+
+
+def without_role(mission: Mission, role: str) -> Mission:
+    """`mission` where nobody can take the gear `role`: its stations stand there and do nothing.
+
+    Raises `MissionError` where the mission has no such role, or no station that gives it.
+    """
+    roles = mission_facts.roles(mission)
+    if role not in roles:
+        raise MissionError(f"{mission.name}: {unknown('role', role, roles)}")
+    config = mission.config.model_copy(deep=True)
+    stations = [name for name in config.game.objects if name == role or name.endswith(f":{role}")]
+    if not stations:
+        raise MissionError(f"{mission.name} has no station that gives {role} gear.")
+    for name in stations:
+        station = config.game.objects[name]
+        station.handlers = {}
+        station.on_use_handler = None
+    data = config.model_dump_json().encode()
+    name = f"{mission.name},without_role={role}"
+    return Mission(name=name, game=None, config=config, config_json=data, config_hash=hash_bytes(data))
