@@ -16,6 +16,7 @@ from daf.episodes.run import RunResult, record_replays, run_plan
 from daf.episodes.tables import DATABASE, RunRow, build_tables, query
 from daf.errors import MissionError, PolicyError, UsageError
 from daf.game import missions, policies
+from daf.game.outcome import SeriesRequest
 from tests.conftest import SMALL, SMALLEST
 
 ROW = RunRow("r1", "evaluations", "2026-11-20", 3, "daf evaluate")
@@ -227,6 +228,21 @@ def test_a_counter_that_never_changed_is_0_where_its_name_occurs(
     assert not any("action.move.success" in stats for stats in result.records[1].played.agent_stats)
     sql = "select value from agent_metrics where metric = 'action.move.success' and episode = 1"
     assert query(tmp_path / DATABASE, sql)[1] == [(0.0,)] * 4
+
+
+def test_what_was_sampled_over_time_is_a_table(cache: EpisodeCache, two_workers: Executor, tmp_path: Path) -> None:
+    request = SeriesRequest(20, game=("no.such",), agent=("action.move.success",), positions=True)
+    result = run_plan(plan(["starter"], episodes=1, series=request), two_workers, cache)
+    build_tables(tmp_path, ROW, result)
+    sql = "select metric, count(*), min(step), max(step) from series group by all order by all"
+    counts = [("action.move.success", 8), ("column", 8), ("no.such", 2), ("row", 8)]
+    assert query(tmp_path / DATABASE, sql)[1] == [(metric, count, 20, 40) for metric, count in counts]
+    series = result.records[0].played.series
+    assert series is not None
+    sql = "select agent, value from series where metric = 'row' and step = 40 order by agent"
+    assert query(tmp_path / DATABASE, sql)[1] == [(agent, row) for agent, (row, _) in enumerate(series.positions[-1])]
+    assert run_plan(plan(["starter"], episodes=1, series=request), two_workers, cache).played == 0
+    assert run_plan(plan(["starter"], episodes=1), two_workers, cache).played == 1
 
 
 def test_failed_episodes_are_rows_without_numbers(bad_policies: str, cache: EpisodeCache, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@
     episode_policies  one row per episode and policy that played in it
     agent_metrics     (episode, agent, metric, value): the simulator's counters of each agent at the end
     game_metrics      (episode, metric, value, time_average)
+    series            (episode, step, agent, metric, value): what was sampled over time; agent is null for the game's
+                      stats, and the metrics "row" and "column" are an agent's position
 
     views: returns (mission × contender), policy_metrics (mission × policy × metric), failures, slow_steps
 
@@ -24,9 +26,10 @@ from numpy.typing import NDArray
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
 from daf.errors import UsageError
+from daf.game.outcome import Series
 from daf.storage.atomic import writing
 
-TABLES = ("runs", "episodes", "episode_policies", "agent_metrics", "game_metrics")
+TABLES = ("runs", "episodes", "episode_policies", "agent_metrics", "game_metrics", "series")
 DATABASE = "episodes.duckdb"
 
 _VIEWS = """
@@ -120,6 +123,9 @@ _COLUMNS: dict[str, list[str]] = {
     "game_metrics": [
         "run_id varchar", "episode integer", "metric varchar", "value double", "time_average double",
     ],
+    "series": [
+        "run_id varchar", "episode integer", "step integer", "agent integer", "metric varchar", "value double",
+    ],
 }  # fmt: skip
 
 
@@ -160,7 +166,23 @@ def _rows(run: RunRow, result: RunResult, replays: Mapping[str, str]) -> dict[st
         for metric in game_names[record.spec.mission]:
             value, average = outcome.game_stats.get(metric, 0.0), averages.get(metric, 0.0)
             rows["game_metrics"].append({**key, "metric": metric, "value": value, "time_average": average})
+        if outcome.series is not None:
+            rows["series"] += [{**key, **row} for row in _series(outcome.series)]
     return rows
+
+
+def _series(series: Series) -> Iterator[dict[str, Any]]:
+    for metric, values in series.game.items():
+        for step, value in zip(series.steps, values, strict=True):
+            yield {"step": step, "agent": None, "metric": metric, "value": value}
+    for agent, sampled in enumerate(series.agents):
+        for metric, values in sampled.items():
+            for step, value in zip(series.steps, values, strict=True):
+                yield {"step": step, "agent": agent, "metric": metric, "value": value}
+    for step, places in zip(series.steps, series.positions, strict=False):
+        for agent, (row, column) in enumerate(places):
+            yield {"step": step, "agent": agent, "metric": "row", "value": row}
+            yield {"step": step, "agent": agent, "metric": "column", "value": column}
 
 
 def stat_names(records: Sequence[EpisodeRecord]) -> tuple[dict[str, list[str]], dict[str, list[str]]]:

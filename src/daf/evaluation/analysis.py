@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from daf.episodes.blocks import Scores, scores_of
 from daf.episodes.run import RunResult
+from daf.episodes.tables import stat_names
+from daf.errors import unknown
 from daf.evaluation.settings import Settings
 from daf.stats.summaries import PolicySummary, summarise
 from daf.stats.verdicts import PairVerdict, compare_pairs
@@ -62,6 +64,19 @@ def analyse(result: RunResult, settings: Settings | None = None) -> Analysis:
     return Analysis(scores, tuple(ranking), by_mission, tuple(pairs), tuple(notes))
 
 
+def _never_sampled(result: RunResult) -> list[str]:
+    """Stats that were to be sampled over time and occur in no episode: most likely they are called otherwise."""
+    series = next((record.spec.series for record in result.records if record.spec.series is not None), None)
+    if series is None or not any(record.ok for record in result.records):
+        return []
+    agents, games = ({name for names in found.values() for name in names} for found in stat_names(result.records))
+    notes = []
+    for scope, asked, known in (("agent", series.agent, agents), ("game", series.game, games)):
+        missing = [name for name in asked if name not in known]
+        notes += [f"--series-stat {scope}.{name} never occurs: {unknown('stat', name, known)}" for name in missing]
+    return notes
+
+
 def _notes(result: RunResult, scores: Scores) -> list[str]:
     notes = []
     failures = result.failures
@@ -77,6 +92,7 @@ def _notes(result: RunResult, scores: Scores) -> list[str]:
             "fails where it would score low, its mean is flattered."
         )
     notes += [f"{name} finished no episode and is not ranked." for name in scores.absent]
+    notes += _never_sampled(result)
     struck = sum(record.timed_out for record in result.records)
     if struck:
         notes.append(
