@@ -1,0 +1,125 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from daf.errors import PolicyError, UsageError
+from daf.evaluation import Evaluation, Settings, analyse, contenders_of, evaluate, results_data
+from daf.evaluation.settings import settings_data, settings_from
+from daf.game.outcome import SeriesRequest
+from daf.output_manager import OutputManager
+from daf.storage.jsonable import jsonable
+from tests.conftest import SMALL, SMALLEST
+
+
+def contenders(policies: list[str], teams: list[str]) -> list[tuple[str, tuple[float, ...]]]:
+    found = contenders_of(policies, teams, cache=Path("unused"), runs=None)
+    return [(contender.name, contender.counts) for contender in found]
+
+
+def test_policies_and_teams_are_contenders_under_their_names() -> None:
+    assert contenders(["starter", "noop"], ["starter=3,random=1"]) == [
+        ("starter", (1,)), ("noop", (1,)), ("starter=3+random=1", (3.0, 1.0)),
+    ]  # fmt: skip
+
+
+def test_a_policy_given_twice_has_two_names_and_a_team_twice_is_refused() -> None:
+    assert [name for name, _ in contenders(["noop", "noop"], [])] == ["noop", "noop#2"]
+    with pytest.raises(UsageError, match="given twice"):
+        contenders([], ["noop=2,random=2", "noop=2,random=2"])
+
+
+def test_plus_signs_separate_members_that_hold_commas() -> None:
+    found = contenders([], ["class=random,kw.vibe_action_p=0.1=3+noop=1"])
+    assert found == [("random(vibe_action_p=0.1)=3+noop=1", (3.0, 1.0))]
+
+
+@pytest.mark.parametrize(("team", "says"), [
+    ("starter", "no POLICY=AGENTS"), ("starter=0,noop=4", "no POLICY=AGENTS"), ("starter=x", "no POLICY=AGENTS"),
+    ("starter=2,baseline=2", "names one policy twice"), ("=4", "no POLICY=AGENTS"),
+])  # fmt: skip
+def test_a_wrong_team_is_refused(team: str, says: str) -> None:
+    with pytest.raises(UsageError, match=says):
+        contenders([], [team])
+
+
+def test_a_wrong_member_is_refused_by_its_name() -> None:
+    with pytest.raises(PolicyError, match="Nearest: starter"):
+        contenders([], ["startr=4"])
+
+
+@pytest.fixture(scope="module")
+def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
+    output = OutputManager(tmp_path_factory.mktemp("out"))
+    settings = Settings(episodes=4, seed=3, save_replays="best")
+    return evaluate(["starter", "random", "noop"], [SMALL, SMALLEST], settings=settings, output=output)
+
+
+def test_the_best_episode_of_each_mission_is_recorded(evaluation: Evaluation) -> None:
+    for mission in (SMALL, SMALLEST):
+        best = max(
+            (record for record in evaluation.result.records if record.spec.mission == mission),
+            key=lambda record: record.reward_per_agent(),
+        )
+        assert evaluation.replays[best.spec.key].is_file()
+    assert len(evaluation.replays) == 2
+
+
+def test_failed_episodes_are_told_and_count_nowhere(evaluation: Evaluation) -> None:
+    result = evaluation.result
+    failed = [replace(r, outcome=None) if index < 3 else r for index, r in enumerate(result.records)]
+    analysis = analyse(replace(result, records=tuple(failed)), evaluation.settings)
+    assert any("3 of 24 episodes failed (starter: 1, random: 1, noop: 1)" in note for note in analysis.notes)
+    assert any(note.startswith("1 blocks are left out") for note in analysis.notes)
+    assert {row.n for row in analysis.ranking} == {7}
+
+
+def test_without_any_result_nothing_is_ranked(evaluation: Evaluation) -> None:
+    failed = tuple(replace(record, outcome=None) for record in evaluation.result.records)
+    analysis = analyse(replace(evaluation.result, records=failed), evaluation.settings)
+    assert (analysis.ranking, analysis.pairs, dict(analysis.by_mission)) == ((), (), {})
+    assert sum("finished no episode" in note for note in analysis.notes) == 3
+
+
+def test_all_zero_is_said(evaluation: Evaluation) -> None:
+    records = evaluation.result.records
+    zero = tuple(replace(r, outcome=replace(r.played, rewards=(0.0,) * len(r.played.rewards))) for r in records)
+    analysis = analyse(replace(evaluation.result, records=zero), evaluation.settings)
+    assert any("Every episode scored 0" in note for note in analysis.notes)
+    assert {pair.verdict for pair in analysis.pairs} == {"identical"}
+
+
+def test_a_time_out_that_struck_is_told(evaluation: Evaluation) -> None:
+    first = evaluation.result.records[0]
+    struck = replace(first, outcome=replace(first.played, timeouts=(1, 0, 0, 0)))
+    analysis = analyse(
+        replace(evaluation.result, records=(struck, *evaluation.result.records[1:])), evaluation.settings
+    )
+    assert any("Time-outs struck in 1 episodes" in note for note in analysis.notes)
+
+
+def test_results_are_json_without_nan(evaluation: Evaluation) -> None:
+    import json
+
+    data = json.loads(json.dumps(jsonable(results_data(evaluation)), allow_nan=False))
+    assert [entry["rewards"] for entry in data["episodes"]] == [
+        list(r.played.rewards) for r in evaluation.result.records
+    ]
+    assert data["summary"]["played"] == 24
+
+
+def test_settings_survive_json() -> None:
+    import json
+
+    settings = Settings(
+        seed=7, cache_dir=Path("/x"), series=SeriesRequest(5, ("a",), ("b",), True), margin=0.5, alpha=0.1
+    )
+    assert settings_from(json.loads(json.dumps(jsonable(settings_data(settings))))) == settings
+
+
+def test_the_level_and_the_margin_reach_the_verdicts(evaluation: Evaluation) -> None:
+    strict = analyse(evaluation.result, replace(evaluation.settings, alpha=1e-6))
+    assert not {"better", "worse"} & {pair.verdict for pair in strict.pairs}
+    lenient = analyse(evaluation.result, replace(evaluation.settings, alpha=0.4, margin=1e6))
+    assert "equal" in {pair.verdict for pair in lenient.pairs}
+    assert {pair.alpha for pair in strict.pairs} == {1e-6}
