@@ -23,6 +23,7 @@ from reward_shapes import SPREADS, play
 from daf.stats.eprocess import symmetry
 from daf.stats.permutation import sign_flip
 from daf.stats.verdicts import compare_pairs
+from daf.stats.verdicts_so_far import SETTLED
 from daf.until_decided import Needs, first_round, look, next_round
 
 ALPHA = 0.05
@@ -30,6 +31,7 @@ POWER = 0.9
 OF_INTEREST = 0.5
 LEADS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 LONGEST = 240
+PRACTICAL = 0.2
 REAL = (
     (["starter", "miner", "scout", "noop"], ["tutorial.miner,max_steps=100", "arena,cogs=4,max_steps=200"]),
     (["starter", "miner", "aligner", "random"], ["tutorial.miner,max_steps=100", "arena,cogs=4,max_steps=300"]),
@@ -107,7 +109,7 @@ def simulated(families: int) -> None:
 
 
 def real(policies: list[str], missions: list[str], blocks: int, orders: int) -> None:
-    """The table of real policies."""
+    """What real policies take, without and with a practical difference."""
     from daf.evaluation import Settings, evaluate
     from daf.output_manager import OutputManager
 
@@ -120,33 +122,45 @@ def real(policies: list[str], missions: list[str], blocks: int, orders: int) -> 
     draws = np.random.default_rng(0)
     mixed = [[row[:, draws.permutation(row.shape[1])] for row in rows] for _ in range(orders)]
     print(f"\n{', '.join(policies)} on {', '.join(missions)}; {orders} orders of {blocks} blocks\n")
-    decided = []
-    for order in mixed:
-        needs, verdicts, played = first_round(len(policies), len(missions), blocks), [], {}
-        while needs is not None:
-            for c, m in needs.places:
-                played[c, m] = dict(enumerate(order[m][c, : needs.blocks]))
-            verdicts = look(policies, missions, played, alpha=ALPHA, margin=None, earlier=verdicts)
-            needs = next_round(needs, verdicts, len(missions), blocks)
-        on_missions = [verdict for verdict in verdicts if verdict.stratum is not None]
-        found = sum(verdict.verdict in ("better", "worse") for verdict in on_missions)
-        decided.append((found, sum(len(there) for there in played.values())))
-    mean, episodes = np.mean(decided, axis=0)
-    print(f"until decided: {mean:.1f} of {len(on_missions)} comparisons on missions, {episodes:.0f} episodes")
-    for n in range(6, blocks + 1):
-        found = np.mean([_decided_by_fixed(policies, missions, order, n) for order in mixed])
-        if found >= mean:
-            total = n * len(policies) * len(missions)
-            print(f"fixed: {n} blocks decide as many, {total} episodes (hindsight); saved {1 - episodes / total:+.0%}")
-            return
-    print(f"fixed: no number up to {blocks} decides as many; {found:.1f} with {blocks}")
+    for margin in (None, PRACTICAL):
+        decided = [_until_decided(policies, missions, order, blocks, margin) for order in mixed]
+        settled, episodes = np.mean(decided, axis=0)
+        total = len(missions) * len(policies) * (len(policies) - 1) // 2
+        told = "no practical difference" if margin is None else f"practical difference {margin:g}"
+        print(
+            f"{told}: {settled:.1f} of {total} comparisons on missions settled with {episodes:.0f} episodes; ", end=""
+        )
+        for n in range(6, blocks + 1):
+            found = np.mean([_decided_by_fixed(policies, missions, order, n, margin) for order in mixed])
+            if found >= settled:
+                fixed = n * len(policies) * len(missions)
+                print(f"fixed, in hindsight: {n} blocks, {fixed} episodes; saved {1 - episodes / fixed:+.0%}")
+                break
+        else:
+            print(f"no fixed number up to {blocks} settles as many ({found:.1f} with {blocks} blocks)")
 
 
-def _decided_by_fixed(policies: list[str], missions: list[str], order: list[NDArray[np.float64]], n: int) -> int:
+def _until_decided(
+    policies: list[str], missions: list[str], order: list[NDArray[np.float64]], blocks: int, margin: float | None
+) -> tuple[int, int]:
+    """(comparisons on missions that are settled, episodes)."""
+    needs, verdicts, played = first_round(len(policies), len(missions), blocks), [], {}
+    while needs is not None:
+        for c, m in needs.places:
+            played[c, m] = dict(enumerate(order[m][c, : needs.blocks]))
+        verdicts = look(policies, missions, played, alpha=ALPHA, margin=margin, earlier=verdicts)
+        needs = next_round(needs, verdicts, len(missions), blocks)
+    settled = sum(verdict.verdict in SETTLED for verdict in verdicts if verdict.stratum is not None)
+    return settled, sum(len(there) for there in played.values())
+
+
+def _decided_by_fixed(
+    policies: list[str], missions: list[str], order: list[NDArray[np.float64]], n: int, margin: float | None
+) -> int:
     cut = np.concatenate([row[:, :n] for row in order], axis=1)
     strata = np.repeat(np.arange(len(missions)), n)
-    pairs = compare_pairs(policies, cut, strata, missions, alpha=ALPHA, resamples=2_000)
-    return sum(pair.verdict in ("better", "worse") for pair in pairs if pair.stratum is not None)
+    pairs = compare_pairs(policies, cut, strata, missions, alpha=ALPHA, resamples=2_000, margin=margin)
+    return sum(pair.verdict in SETTLED for pair in pairs if pair.stratum is not None)
 
 
 def main() -> None:

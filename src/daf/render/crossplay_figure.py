@@ -72,7 +72,7 @@ def matrix_svg(names: Sequence[str], cells: Rows, *, description: str) -> Markup
             )
             if cell.below and side >= 90:
                 parts.append(
-                    f'<text class="axis" x="{middle:.1f}" y="{base + 14:.1f}" text-anchor="middle">'
+                    f'<text x="{middle:.1f}" y="{base + 14:.1f}" text-anchor="middle" style="font-size:12px">'
                     f"{escape(cell.below)}</text>"
                 )
     return Markup("".join(parts) + "</svg>")
