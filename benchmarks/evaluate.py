@@ -128,9 +128,9 @@ def whole_process(options):
         their_seconds = time.perf_counter() - started
         print(
             f"whole process, {episodes} {policy} episodes on arena: cogames scrimmage {their_seconds:.1f} s, "
-            f"daf evaluate {daf_seconds:.1f} s, ratio {their_seconds / daf_seconds:.1f}; again {again_seconds:.1f} s, of which work "
-            f"{again['summary']['seconds']:.2f} s"
+            f"daf evaluate {daf_seconds:.1f} s, ratio {their_seconds / daf_seconds:.1f}"
         )
+        print(f"the same again: {again_seconds:.1f} s, of which work {again['summary']['seconds']:.2f} s")
 
 
 def main():
