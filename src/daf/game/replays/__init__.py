@@ -1,0 +1,24 @@
+"""Replays: recorded episodes, read lazily and within bounds.
+
+`read_replay(path)` gives a `Replay`; `difference(a, b)` says at which step two part.
+"""
+
+from daf.game.replays.difference import Difference, difference
+from daf.game.replays.errors import ReplayError
+from daf.game.replays.reading import VERSIONS, read_replay
+from daf.game.replays.replay import AgentState, ObjectState, Replay, ReplayObject, ReplayState
+from daf.game.replays.series import Series
+
+__all__ = [
+    "VERSIONS",
+    "AgentState",
+    "Difference",
+    "ObjectState",
+    "Replay",
+    "ReplayError",
+    "ReplayObject",
+    "ReplayState",
+    "Series",
+    "difference",
+    "read_replay",
+]

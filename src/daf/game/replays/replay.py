@@ -1,0 +1,281 @@
+"""An episode as a replay file tells it: objects on a map, and what each field of theirs was at every step.
+
+Steps count from 0: the state at step t is the one after t + 1 steps were played, as mettagrid writes it. The state
+before the first step is in no replay. Fields are decoded when first asked for; the errors for a wrong one name file and
+field.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from daf.game.replays.errors import ReplayError
+from daf.game.replays.series import Amounts, Field, Series
+
+TEAM_TAG = "team:"
+TYPE_PREFIX = "c:"
+GEAR = ("aligner", "miner", "scout", "scrambler")
+"""An agent that carries one of these items plays that role."""
+
+
+class ReplayObject:
+    """A wall, a building or an agent. Each field is read when it is first asked for, and is then kept.
+
+    where: its place in the file, for errors. fields: the names of the fields that the file has for it.
+    """
+
+    def __init__(
+        self,
+        raw: dict[str, msgspec.Raw],
+        where: str,
+        size: tuple[int, int],
+        steps: int,
+        type_names: tuple[str, ...],
+    ) -> None:
+        self._raw, self.where, self._size, self._steps, self._type_names = raw, where, size, steps, type_names
+        self._numbers: dict[str, Series[Any]] = {}
+
+    @property
+    def fields(self) -> Mapping[str, msgspec.Raw]:
+        """Each field's JSON text, by name."""
+        return self._raw
+
+    def field(self, name: str) -> Field:
+        """The field `name`. Raises `ReplayError` where this object has none."""
+        if name not in self._raw:
+            raise ReplayError(f"{self.where}: has no {name}.")
+        return Field(self._raw[name], f"{self.where}.{name}", self._steps)
+
+    @cached_property
+    def id(self) -> int:
+        """The simulator's number for it."""
+        return int(self.field("id").numbers(int).at(0))
+
+    @cached_property
+    def type(self) -> str:
+        """What it is: agent, wall, hub, junction, …; version 3 wrote some with "c:" before the name."""
+        if "type_name" in self._raw:
+            return self.field("type_name").texts().at(0).removeprefix(TYPE_PREFIX)
+        number = int(self.field("type_id").numbers(int).at(0))
+        if not 0 <= number < len(self._type_names):
+            raise ReplayError(f"{self.where}.type_id: {number} is outside 0 to {len(self._type_names) - 1}.")
+        return self._type_names[number].removeprefix(TYPE_PREFIX)
+
+    @cached_property
+    def agent_id(self) -> int | None:
+        """The agent's number, None for what is no agent."""
+        return int(self.field("agent_id").numbers(int).at(0)) if "agent_id" in self._raw else None
+
+    @cached_property
+    def location(self) -> Series[Any]:
+        """(x, y), in cells from the upper left."""
+        return self.field("location").places(*self._size)
+
+    @cached_property
+    def inventory(self) -> Series[Amounts]:
+        """(item's number, amount) pairs."""
+        return self.field("inventory").amounts() if "inventory" in self._raw else self.always(())
+
+    @cached_property
+    def alive(self) -> Series[Any]:
+        """Whether it is on the map."""
+        return self.field("alive").numbers(bool) if "alive" in self._raw else self.always(True)
+
+    @cached_property
+    def tags(self) -> Series[tuple[int, ...]]:
+        """Numbers of its tags (version 4)."""
+        return self.field("tag_ids").sets() if "tag_ids" in self._raw else self.always(())
+
+    def number(self, name: str, *, absent: float = 0) -> Series[Any]:
+        """A numeric field such as `total_reward`, `action_id`, `vibe_id`; `absent` where the file lacks it."""
+        if name not in self._raw:
+            return self.always(absent)
+        if name not in self._numbers:
+            self._numbers[name] = self.field(name).numbers(float if name.endswith("reward") else int)
+        return self._numbers[name]
+
+    def truth(self, name: str, *, absent: bool) -> Series[Any]:
+        """A field that is true or false, such as `action_success`."""
+        if name not in self._raw:
+            return self.always(absent)
+        if name not in self._numbers:
+            self._numbers[name] = self.field(name).numbers(bool)
+        return self._numbers[name]
+
+    def policy_infos(self) -> Series[Any]:
+        """What the policy told of itself, a JSON object a step; decoded anew at each call, for it may be large."""
+        return self.field("policy_infos").anything() if "policy_infos" in self._raw else self.always({})
+
+    @staticmethod
+    def always(value: Any) -> Series[Any]:
+        """`value` at every step."""
+        import numpy as np
+
+        return Series(np.zeros(1, np.int32), (value,))
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectState:
+    """One object at one step. team: its name, None where it has none. inventory: amounts by item."""
+
+    id: int
+    type: str
+    x: int
+    y: int
+    alive: bool
+    team: str | None
+    inventory: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class AgentState(ObjectState):
+    """One agent at one step. role: its gear, "agent" without any. action: what it did in that step."""
+
+    agent_id: int
+    role: str
+    action: str
+    action_success: bool
+    vibe: str
+    reward: float
+    total_reward: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayState:
+    """Everything on the map at one step."""
+
+    step: int
+    objects: tuple[ObjectState, ...]
+    agents: tuple[AgentState, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Replay:
+    """An episode. width, height: cells. steps: played. mission: the config's label. infos: the episode's stats.
+
+    objects: everything, in the file's order; agents: those of them that are agents, by number.
+    """
+
+    path: Path
+    version: int
+    mission: str | None
+    action_names: tuple[str, ...]
+    item_names: tuple[str, ...]
+    capacity_names: tuple[str, ...]
+    vibe_names: tuple[str, ...]
+    collective_names: tuple[str, ...]
+    tag_names: Mapping[int, str]
+    width: int
+    height: int
+    steps: int
+    objects: tuple[ReplayObject, ...] = field(repr=False)
+    agents: tuple[ReplayObject, ...] = field(repr=False)
+    infos: Mapping[str, Mapping[str, Any]] = field(repr=False)
+    size_bytes: int
+    text_bytes: int
+
+    @cached_property
+    def types(self) -> dict[str, int]:
+        """How many objects of each type there are, the most frequent first."""
+        return dict(Counter(thing.type for thing in self.objects).most_common())
+
+    @property
+    def seed(self) -> int | None:
+        """The episode's seed, where the file has it."""
+        found = self.infos.get("attributes", {}).get("seed")
+        return found if isinstance(found, int) else None
+
+    def check_step(self, step: int) -> int:
+        """`step`, if the episode has it. Raises `ReplayError`."""
+        if not 0 <= step < self.steps:
+            raise ReplayError(f"{self.path}: no step {step}; it has {self.steps} steps, 0 to {self.steps - 1}.")
+        return step
+
+    def check_agent(self, agent: int) -> int:
+        """`agent`, if the episode has one of that number. Raises `ReplayError`."""
+        if not 0 <= agent < len(self.agents):
+            raise ReplayError(f"{self.path}: no agent {agent}; it has {len(self.agents)}, 0 to {len(self.agents) - 1}.")
+        return agent
+
+    def at(self, step: int) -> ReplayState:
+        """The state at `step`, 0 to steps - 1. Raises `ReplayError`."""
+        self.check_step(step)
+        agents = tuple(self.agent_at(agent, step) for agent in range(len(self.agents)))
+        by_id = {agent.id: agent for agent in agents}
+        return ReplayState(step, tuple(by_id.get(o.id) or self._object_at(o, step) for o in self.objects), agents)
+
+    def agent_at(self, agent: int, step: int) -> AgentState:
+        """One agent at `step`. Raises `ReplayError`."""
+        self.check_step(step)
+        thing = self.agents[self.check_agent(agent)]
+        action = int(thing.number("action_id").at(step))
+        vibe = int(thing.number("vibe_id").at(step))
+        base = self._object_at(thing, step)
+        return AgentState(
+            base.id, base.type, base.x, base.y, base.alive, base.team, base.inventory,
+            agent_id=agent,
+            role=role(base.inventory),
+            action=named(self.action_names, action),
+            action_success=bool(thing.truth("action_success", absent=True).at(step)),
+            vibe=named(self.vibe_names, vibe) if self.vibe_names else "default",
+            reward=float(thing.number("current_reward").at(step)),
+            total_reward=float(thing.number("total_reward").at(step)),
+        )  # fmt: skip
+
+    def team_series(self, thing: ReplayObject) -> Series[str | None]:
+        """The name of `thing`'s team at every step, None while it has none."""
+        if "tag_ids" in thing.fields:
+            return Series(thing.tags.steps, tuple(self._tagged(tags) for tags in thing.tags.values))
+        if "collective_id" in thing.fields:
+            found = thing.number("collective_id")
+            return Series(found.steps, tuple(self._collective(int(number)) for number in found.values))
+        return ReplayObject.always(None)
+
+    def items(self, amounts: Amounts) -> dict[str, int]:
+        """`amounts` by the items' names."""
+        return {named(self.item_names, item): amount for item, amount in amounts}
+
+    def final_rewards(self) -> tuple[float, ...]:
+        """Each agent's return, by agent."""
+        return tuple(float(agent.number("total_reward").at(max(self.steps - 1, 0))) for agent in self.agents)
+
+    def check(self) -> None:
+        """Decode every field of every object, so that one that is wrong is found now. Raises `ReplayError`."""
+        for thing in self.objects:
+            _ = (thing.id, thing.type, thing.location, thing.inventory, thing.alive, self.team_series(thing))
+        for agent in self.agents:
+            for name in ("total_reward", "current_reward", "action_id", "vibe_id"):
+                agent.number(name)
+            agent.truth("action_success", absent=True)
+            agent.policy_infos()
+
+    def _object_at(self, thing: ReplayObject, step: int) -> ObjectState:
+        x, y = thing.location.at(step)
+        return ObjectState(
+            thing.id, thing.type, int(x), int(y), bool(thing.alive.at(step)),
+            self.team_series(thing).at(step), self.items(thing.inventory.at(step)),
+        )  # fmt: skip
+
+    def _tagged(self, tags: tuple[int, ...]) -> str | None:
+        names = (self.tag_names.get(tag, "") for tag in tags)
+        return next((name.removeprefix(TEAM_TAG) for name in names if name.startswith(TEAM_TAG)), None)
+
+    def _collective(self, number: int) -> str | None:
+        if number < 0:
+            return None
+        return self.collective_names[number] if number < len(self.collective_names) else f"team {number}"
+
+
+def role(inventory: Mapping[str, int]) -> str:
+    """The role that an inventory gives an agent: its gear, "agent" without any."""
+    return next((name for name in GEAR if inventory.get(name, 0) > 0), "agent")
+
+
+def named(names: tuple[str, ...], number: int) -> str:
+    """The name with that number, "#7" where the file has no name for it."""
+    return names[number] if 0 <= number < len(names) and names[number] else f"#{number}"

@@ -1,0 +1,5 @@
+"""Fixtures of the tests of replays."""
+
+from replay_files import recorded, write
+
+__all__ = ["recorded", "write"]
