@@ -66,9 +66,8 @@ def daf(mission, team, episodes, executor):
 
 
 def rollouts(options):
-    print(
-        f"{'mission':<10} {'policy':<8} {'jobs':>4} {'upstream s/episode':>19} {'DAF s/episode':>14} {'ratio':>7}  results"
-    )
+    titles = ("mission", "policy", "jobs", "upstream s/episode", "DAF s/episode", "ratio")
+    print("{:<10} {:<8} {:>4} {:>19} {:>14} {:>7}  results".format(*titles))
     for name in options.missions:
         mission = missions.resolve(MISSIONS[name])[0]
         for label in options.policies:
