@@ -105,3 +105,13 @@ def test_crossplay_prints_one_json_object_and_a_matrix(daf: Run) -> None:
     shown = daf(*arguments)
     assert "with noop" in shown.stdout
     assert "9 were there" in shown.stdout
+
+
+def test_a_comparison_file_serves_score_and_crossplay(daf: Run, folder: Path) -> None:
+    text = f"kind: comparison\nname: filed\npolicies: [starter, noop]\nmissions: ['{MINER}']\n"
+    (folder / "file.yaml").write_text(text + "episodes_per_mission: 2\nmax_steps_per_episode: 25\n")
+    score = json.loads(daf("score", "starter", "--config", "file.yaml", "--json").stdout)
+    assert (score["title"], score["pool"], score["missions"][0]["n"]) == ("filed", ["noop"], 2)
+    assert score["episodes"][0]["steps"] == 25
+    cross = json.loads(daf("crossplay", "--config", "file.yaml", "-e", "3", "--json").stdout)
+    assert (cross["title"], cross["policies"], cross["n"]) == ("filed", ["starter", "noop"], 3)

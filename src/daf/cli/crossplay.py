@@ -7,6 +7,7 @@ from rich.markup import escape
 
 from daf.cli import playing
 from daf.cli.options import (
+    ConfigOption,
     ExecutorOption,
     JobsOption,
     JsonOption,
@@ -15,7 +16,7 @@ from daf.cli.options import (
     SeedOption,
     VerboseOption,
 )
-from daf.cli.team_settings import settings_of
+from daf.cli.team_settings import FILED, settings_of
 from daf.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ MixesOption = Annotated[
 
 @app.command()
 def crossplay(
+    context: typer.Context,
     policies: PlayersOption = None,
     missions: playing.MissionsOption = None,
     episodes: Annotated[int, typer.Option("--episodes", "-e", help="Seeds per team and mission.")] = 20,
@@ -54,6 +56,7 @@ def crossplay(
     no_cache: playing.NoCacheOption = False,
     cache_dir: playing.CacheDirOption = None,
     no_report: playing.NoReportOption = False,
+    config: ConfigOption = None,
     output_dir: OutputDirOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -67,7 +70,8 @@ def crossplay(
     \b
         daf crossplay -p starter -p miner -p scout -m arena,max_steps=200 -e 20
     """
-    options = dict(locals())
+    options = playing.from_file(context, config, FILED | dict(locals()))
+    policies, missions = options["policies"], options["missions"]
     if not policies:
         raise UsageError("no policy is given. Name two with -p, for example -p starter -p miner.")
     if not missions:
@@ -83,6 +87,7 @@ def crossplay(
                 policies,
                 missions,
                 mixes=mixes,
+                title=options["title"],
                 settings=settings,
                 output=output,
                 on_plan=progress.plan,

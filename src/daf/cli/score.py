@@ -7,6 +7,7 @@ from rich.markup import escape
 
 from daf.cli import playing
 from daf.cli.options import (
+    ConfigOption,
     ExecutorOption,
     JobsOption,
     JsonOption,
@@ -15,7 +16,7 @@ from daf.cli.options import (
     SeedOption,
     VerboseOption,
 )
-from daf.cli.team_settings import settings_of
+from daf.cli.team_settings import FILED, settings_of
 from daf.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def score(
     no_cache: playing.NoCacheOption = False,
     cache_dir: playing.CacheDirOption = None,
     no_report: playing.NoReportOption = False,
+    config: ConfigOption = None,
     output_dir: OutputDirOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -81,8 +83,15 @@ def score(
     \b
         daf score starter --pool random --pool noop -m arena,max_steps=200 -e 20
         daf score starter --pool random --as-pickup
+
+    A --config for comparisons gives missions, settings and, without --pool, its other policies as the pool.
     """
-    options = dict(locals())
+    options = playing.from_file(context, config, FILED | dict(locals()))
+    if config is not None:
+        pool = pool or [policy for policy in options["policies"] if policy != candidate]
+    missions = options["missions"]
+    if as_pickup and config is not None:
+        raise UsageError("--as-pickup has the settings of `cogames pickup`, so that --config has no meaning there.")
     if not pool:
         raise UsageError("the pool is empty. Name a policy with --pool, for example --pool random.")
     if as_pickup:
@@ -110,6 +119,7 @@ def score(
                 as_pickup=as_pickup,
                 map_seed=map_seed,
                 precision=precision,
+                title=options["title"],
                 output=output,
                 on_plan=progress.plan,
                 on_record=progress,

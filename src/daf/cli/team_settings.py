@@ -11,8 +11,11 @@ if TYPE_CHECKING:
 
 _SETTINGS = (
     "episodes", "seed", "jobs", "executor", "game", "engine", "device", "enforce_timeouts", "episode_timeout",
-    "max_failures", "max_steps", "cache_dir", "save_replays", "alpha",
+    "max_failures", "max_steps", "cache_dir", "save_replays", "alpha", "resamples", "keep_records",
 )  # fmt: skip
+
+FILED: dict[str, Any] = {"policies": None, "resamples": 10_000, "keep_records": True, "title": None}
+"""What only a --config file sets, and what holds without one."""
 
 
 def settings_of(options: dict[str, Any]) -> "tuple[Settings, OutputManager]":

@@ -30,6 +30,7 @@ def daf_crossplay(
     *,
     mixes: str = "even",
     settings: Settings | None = None,
+    title: str | None = None,
     output: "OutputManager | None" = None,
     on_plan: Callable[[Plan], None] | None = None,
     on_record: Callable[[EpisodeRecord], None] | None = None,
@@ -58,7 +59,7 @@ def daf_crossplay(
         teams[mission.name] = {team.name: counts for team, counts in zip(contenders[-1], there, strict=True)}
     plan = teamplay.plan_teams(found, contenders, chosen)
     names = [policy.name for policy in players]
-    title = f"Cross-play of {', '.join(names)} on {', '.join(mission.name for mission in found)}"
+    heading = title or f"Cross-play of {', '.join(names)} on {', '.join(mission.name for mission in found)}"
     asked = settings_data(chosen) | {
         "policies": names,
         "missions": [mission.name for mission in found],
@@ -66,7 +67,7 @@ def daf_crossplay(
         "cache": str(cache.root),
     }
     started = time.time()
-    with where.operation(OPERATION, title=title, config=asked) as run_dir:
+    with where.operation(OPERATION, title=heading, config=asked) as run_dir:
         if on_plan is not None:
             on_plan(plan)
         with teamplay.player(chosen, cache, players, on_record) as player:
@@ -92,7 +93,7 @@ def daf_crossplay(
             cache=cache.root,
             started=started,
             seconds=time.time() - started,
-            title=title,
+            title=heading,
         )
         _write(report, kept)
         if report.status != "ok":

@@ -33,6 +33,7 @@ def daf_score(
     as_pickup: bool = False,
     map_seed: int | None = None,
     precision: float | None = None,
+    title: str | None = None,
     output: "OutputManager | None" = None,
     on_plan: Callable[[Plan], None] | None = None,
     on_record: Callable[[EpisodeRecord], None] | None = None,
@@ -64,7 +65,7 @@ def daf_score(
         found = [scoring.with_map_seed_fixed(m, chosen.seed if map_seed is None else map_seed) for m in found]
     plan, teams = plan_score(found, players, chosen, as_pickup)
     names = [policy.name for policy in players]
-    title = f"{names[0]} among {', '.join(names[1:])} on {', '.join(mission.name for mission in found)}"
+    heading = title or f"{names[0]} among {', '.join(names[1:])} on {', '.join(mission.name for mission in found)}"
     asked = settings_data(chosen) | {
         "candidate": names[0],
         "pool": names[1:],
@@ -73,7 +74,7 @@ def daf_score(
         "cache": str(cache.root),
     }
     started = time.time()
-    with where.operation(OPERATION, title=title, config=asked) as run_dir:
+    with where.operation(OPERATION, title=heading, config=asked) as run_dir:
         if on_plan is not None:
             on_plan(plan)
         with teamplay.player(chosen, cache, players, on_record) as player:
@@ -105,7 +106,7 @@ def daf_score(
             cache=cache.root,
             started=started,
             seconds=time.time() - started,
-            title=title,
+            title=heading,
         )
         _write(report, kept)
         if report.status != "ok":
