@@ -354,3 +354,15 @@ def _record_ends(text: str, n: int) -> list[int]:
         _, at = decoder.raw_decode(text, at)
         ends.append(at)
     return ends
+
+
+@pytest.mark.parametrize("junk", [b"{" * 500_000, b'{"a":' * 60_000, b"\x00" * 900_000, b'{"a": "' + b"x" * 900_000])
+def test_long_stretches_of_nonsense_are_one_damage_and_end_where_records_begin(tmp_path: Path, junk: bytes) -> None:
+    head, tail = (json.dumps(flush("nested", envs=1, length=n)).encode() for n in (5, 300))
+    path = tmp_path / "junk.json"
+    path.write_bytes(head + junk + b'\n"' + tail)
+    columns, report = read_all(path, block=32 * 1024)
+    assert columns["step"].tolist() == [*range(5), *range(300)]
+    [damage] = report.damage
+    assert damage.offset == len(head)
+    assert abs(damage.length - len(junk)) <= 3

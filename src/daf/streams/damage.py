@@ -14,7 +14,11 @@ from typing import Any
 from daf.streams.records import kind_of
 
 SEPARATORS = re.compile(rb"[\s,\[\]]*(?:\xef\xbb\xbf[\s,\[\]]*)*")
-_OPENING = re.compile(r"\{")
+_OPENING = re.compile(r'\{\s*(?:["}]|$)')
+_CUT = "cut short in mid-record"
+_DEEP = "nested too deeply"
+_LONGEST_TOKEN = 12
+"""An error so close to the end may come of a number, a name (-Infinity) or an escape (two \\uXXXX) that goes on."""
 _decode = json.JSONDecoder().raw_decode
 
 
@@ -35,56 +39,68 @@ class Scan:
     records: list[tuple[int, int, dict[str, Any]]] = field(default_factory=list)
     damage: list[tuple[int, int, str]] = field(default_factory=list)
     consumed: int = 0
-    """Where the text that is settled ends; the rest needs more bytes (everything is settled when `final`)."""
+    """Where the text that is settled ends; an object that begins there needs more bytes."""
 
 
 def scan(data: bytes, *, final: bool) -> Scan:
     """Read `data`; `final` when nothing follows it."""
     text = data.decode("latin-1")
+    near_end = len(text.rstrip()) - _LONGEST_TOKEN
     found = Scan()
-    at = bad = SEPARATORS.match(data).end()  # type: ignore[union-attr]
+    at = bad = _skip(data, 0)
     reason = ""
+    unfinished: int | None = None  # where an object begins that may go on behind the end
     while at < len(text):
-        start = at
-        value, end, why = _object(text, at)
+        value, end, why = _object(text, at, near_end)
         if value is not None and kind_of(value) is not None:
-            if bad < start:
-                found.damage.append((bad, _length(data, bad, start), reason))
-            found.records.append((start, end, _utf8(value, data[start:end])))
-            at = bad = found.consumed = _skip(data, end)
-            reason = ""
+            if bad < at:
+                found.damage.append((bad, _length(data, bad, at), reason))
+            found.records.append((at, end, _utf8(value, data[at:end])))
+        elif value is not None and bad == at:
+            keys = ", ".join(list(value)[:5]) or "none"
+            found.damage.append((at, end - at, f"an object that is no record: keys {keys}"))
+        else:
+            reason = reason or why
+            unfinished = at if unfinished is None and why == _CUT else unfinished
+            at = _next_opening(text, at, 200 if why == _DEEP else 1)
             continue
-        if value is not None and not reason:
-            why = f"an object that is no record: keys {', '.join(list(value)[:5]) or 'none'}"
-        reason = reason or why
-        if value is not None and bad == start:
-            found.damage.append((start, end - start, reason))
-            at = bad = found.consumed = _skip(data, end)
-            reason = ""
-            continue
-        following = _OPENING.search(text, at + 1)
-        at = following.start() if following else len(text)
-    if bad < len(text) and final:
-        found.damage.append((bad, _length(data, bad, len(text)), reason))
-    if final or bad >= len(text):
+        at = bad = found.consumed = _skip(data, end)
+        reason, unfinished = "", None
+    if final:
+        if bad < len(text):
+            found.damage.append((bad, _length(data, bad, len(text)), reason))
         found.consumed = len(text)
+    else:
+        found.consumed = len(text) if unfinished is None else unfinished
+        if bad < found.consumed:
+            found.damage.append((bad, found.consumed - bad, reason))
     return found
 
 
-def _object(text: str, at: int) -> tuple[dict[str, Any] | None, int, str]:
+def _object(text: str, at: int, near_end: int) -> tuple[dict[str, Any] | None, int, str]:
     """The object at `text[at]` and its end, or `None` and why not."""
     if text[at] != "{":
         return None, at, f"not JSON: {text[at : at + 12]!a}"
     try:
         value, end = _decode(text, at)
     except json.JSONDecodeError as error:
-        cut = error.pos >= len(text.rstrip()) or error.msg.startswith("Unterminated string")
-        return None, at, "cut short in mid-record" if cut else f"broken record: {error.msg}"
+        cut = error.pos >= near_end or error.msg.startswith("Unterminated string")
+        return None, at, _CUT if cut else f"broken record: {error.msg}"
     except RecursionError:
-        return None, at, "nested too deeply"
+        return None, at, _DEEP
     except ValueError as error:
         return None, at, f"unreadable number: {error}"
     return value, end, ""
+
+
+def _next_opening(text: str, at: int, skipping: int) -> int:
+    """Where the next object after `at` may begin (or, in a nest too deep to be one, the next but `skipping`)."""
+    for _ in range(skipping):
+        following = _OPENING.search(text, at + 1)
+        if following is None:
+            return len(text)
+        at = following.start()
+    return at
 
 
 def _utf8(value: dict[str, Any], data: bytes) -> dict[str, Any]:
