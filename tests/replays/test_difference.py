@@ -20,6 +20,7 @@ def test_the_first_parting_step_and_all_that_parts_there_are_named(write):
     assert (found.step, found.count, found.same) == (2, 2, False)
     assert [(c.what, c.field) for c in found.changes] == [("agent 0", "action_id"), ("agent 0", "location")]
     assert (found.changes[1].a, found.changes[1].b) == ([2, 1], [1, 2])
+    assert (found.changes[0].a, found.changes[0].b) == ("move_east", "noop")
 
 
 def test_an_inventory_is_compared_by_its_changes(write):
@@ -27,6 +28,19 @@ def test_an_inventory_is_compared_by_its_changes(write):
     changed = [[0, [[0, 100], [1, 20]]], [1, [[0, 90], [1, 20], [2, 1]]], [3, [[0, 80]]]]
     found = difference(a, read_replay(write("b.json.z", agent={"inventory": changed})))
     assert (found.step, [c.field for c in found.changes]) == (3, ["inventory"])
+    assert (found.changes[0].a, found.changes[0].b) == ({"hp": 90, "energy": 20, "miner": 1}, {"hp": 80})
+
+
+def test_what_policies_told_is_no_part_of_the_episode(write):
+    a = read_replay(write("a.json.z"))
+    assert difference(a, read_replay(write("b.json.z", agent={"policy_infos": {"goal": "elsewhere"}}))).same
+
+
+def test_episodes_on_different_maps_are_not_compared_step_by_step():
+    found = difference(*(read_replay(WHEEL / f"{name}.json.z") for name in ("pens", "planky")))
+    assert not found.compared
+    assert ("width", 60, 98) in [(c.field, c.a, c.b) for c in found.header]
+    assert (found.step, found.changes) == (None, ())
 
 
 def test_episodes_of_other_missions_and_lengths_say_so(write):

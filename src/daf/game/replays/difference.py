@@ -1,16 +1,22 @@
 """Where two episodes part: the first step at which anything differs, and what.
 
-Objects are matched by their place in the file, the simulator's order; fields whose text is the same in both files
-are never decoded, so two long episodes that agree are compared at the speed of reading.
+Agents are matched by number, other objects by their place in the file, the simulator's order. Fields whose text is the
+same in both files are never decoded, so long episodes that agree are compared at the speed of reading. What policies
+told of themselves (`policy_infos`) is no part of an episode, and not compared.
 """
 
 from dataclasses import dataclass
 from typing import Any
 
-from daf.game.replays.replay import Replay, ReplayObject
+from daf.game.replays.replay import Replay, ReplayObject, named
 from daf.game.replays.series import Series
 
 SHOWN = 20
+KINDS = frozenset({"version", "width", "height", "agents", "objects", "item_names"})
+"""Where one of these facts differs, the two are of different kinds, and steps are not compared."""
+
+NOT_COMPARED = frozenset({"policy_infos", "vibe"})
+"""What policies say, and a second name for `vibe_id`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +36,13 @@ class Change:
 class Difference:
     """How two replays differ. header: facts of the whole episode that differ (map size, steps, names, …).
 
+    compared: whether the steps were compared; not where the maps, the agents or the format are of different kinds.
     step: the first at which a field differs, None where all steps that both have are the same. count: fields that
     differ at that step; changes: the first `SHOWN` of them, agents first. steps: how many steps either has.
     """
 
     header: tuple[Change, ...]
+    compared: bool
     step: int | None
     count: int
     changes: tuple[Change, ...]
@@ -48,20 +56,20 @@ class Difference:
 
 def difference(a: Replay, b: Replay) -> Difference:
     """Compare two replays. Raises `ReplayError` where a field that must be looked into is wrong."""
-    common = min(a.steps, b.steps)
-    first, found = common, list[Change]()
-    pairs = list(zip(a.objects, b.objects, strict=False))
-    pairs.sort(key=lambda pair: (pair[0].agent_id is None, pair[0].agent_id or 0))
-    for left, right in pairs:
-        for name in sorted(left.fields.keys() | right.fields.keys()):
-            step, change = _parting(left, right, name, first)
-            if change is None:
+    header = _header(a, b)
+    compared = not any(change.field in KINDS for change in header)
+    first, found = min(a.steps, b.steps), list[Change]()
+    for left, right in _pairs(a, b) if compared else ():
+        for name in sorted((left.fields.keys() | right.fields.keys()) - NOT_COMPARED):
+            step, values = _parting(left, right, name, first)
+            if values is None:
                 continue
             if step < first:
                 first, found = step, []
-            found.append(change)
+            found.append(Change(_what(left), name, _told(a, name, values[0]), _told(b, name, values[1])))
     return Difference(
-        header=_header(a, b),
+        header=header,
+        compared=compared,
         step=first if found else None,
         count=len(found),
         changes=tuple(found[:SHOWN]),
@@ -76,17 +84,22 @@ def _header(a: Replay, b: Replay) -> tuple[Change, ...]:
     return tuple(Change("episode", name, left, right) for name, left, right in both if left != right)
 
 
-def _parting(a: ReplayObject, b: ReplayObject, name: str, latest: int) -> tuple[int, Change | None]:
-    """The first step, up to `latest`, at which the field differs, and how."""
+def _pairs(a: Replay, b: Replay) -> list[tuple[ReplayObject, ReplayObject]]:
+    others = [[thing for thing in replay.objects if thing.agent_id is None] for replay in (a, b)]
+    return [*zip(a.agents, b.agents, strict=True), *zip(*others, strict=False)]
+
+
+def _parting(a: ReplayObject, b: ReplayObject, name: str, latest: int) -> tuple[int, tuple[Any, Any] | None]:
+    """The first step, up to and with `latest`, at which the field differs, and its two values."""
     texts = [bytes(thing.fields[name]) if name in thing.fields else None for thing in (a, b)]
     if texts[0] == texts[1]:
         return latest, None
     left, right = _values(a, name), _values(b, name)
     for step in sorted({*left.steps.tolist(), *right.steps.tolist()}):
-        if step > latest:
+        if step > latest or step >= min(a.steps, b.steps):
             break
         if left.at(step) != right.at(step):
-            return step, Change(_what(a), name, left.at(step), right.at(step))
+            return step, (left.at(step), right.at(step))
     return latest, None
 
 
@@ -97,6 +110,15 @@ def _values(thing: ReplayObject, name: str) -> Series[Any]:
     if name in ("inventory", "inventory_capacities", "input_resources", "output_resources"):
         return field.amounts()
     return field.sets() if name == "tag_ids" else field.anything()
+
+
+def _told(replay: Replay, name: str, value: Any) -> Any:
+    """`value` with the file's own names for numbers."""
+    if name == "action_id" and isinstance(value, int):
+        return named(replay.action_names, value)
+    if name == "vibe_id" and isinstance(value, int) and replay.vibe_names:
+        return named(replay.vibe_names, value)
+    return replay.items(value) if name == "inventory" and value is not None else value
 
 
 def _what(thing: ReplayObject) -> str:

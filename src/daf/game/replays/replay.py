@@ -26,7 +26,7 @@ GEAR = ("aligner", "miner", "scout", "scrambler")
 class ReplayObject:
     """A wall, a building or an agent. Each field is read when it is first asked for, and is then kept.
 
-    where: its place in the file, for errors. fields: the names of the fields that the file has for it.
+    where: its place in the file, for errors. steps: the episode's.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class ReplayObject:
         steps: int,
         type_names: tuple[str, ...],
     ) -> None:
-        self._raw, self.where, self._size, self._steps, self._type_names = raw, where, size, steps, type_names
+        self._raw, self.where, self._size, self.steps, self._type_names = raw, where, size, steps, type_names
         self._numbers: dict[str, Series[Any]] = {}
 
     @property
@@ -49,7 +49,7 @@ class ReplayObject:
         """The field `name`. Raises `ReplayError` where this object has none."""
         if name not in self._raw:
             raise ReplayError(f"{self.where}: has no {name}.")
-        return Field(self._raw[name], f"{self.where}.{name}", self._steps)
+        return Field(self._raw[name], f"{self.where}.{name}", self.steps)
 
     @cached_property
     def id(self) -> int:
