@@ -1,13 +1,14 @@
 """Interactive pages of a log: one file each, plotly embedded once, nothing fetched, the same bytes every time."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from markupsafe import Markup
 
 from daf.render.log_data import LogTables, pack, sampling
 from daf.render.log_plots import heatmap_part, rewards_part, statistics_parts
-from daf.render.log_tables import alerts, headline, tables
+from daf.render.log_tables import alerts, components_table, headline, tables
 from daf.render.pages import page
 
 
@@ -37,7 +38,9 @@ def comparison_page(logs: Sequence[LogTables], names: Sequence[str], smooth_wind
         part = heatmap_part(log, f"visits{index}", canvas)
         figures.append({**part, "heading": f"{part['heading']}: {name}"})
     chips = [f"{name}: {log.records:,} records" for log, name in zip(logs, names, strict=True)]
-    return _render(f"Training logs: {' and '.join(names)}", "", chips, [], figures, [])
+    rows = [replace(components_table(log), heading=f"Rewards: {name}") for log, name in zip(logs, names, strict=True)]
+    said = [f"{name}: {alert}" for log, name in zip(logs, names, strict=True) for alert in alerts(log)]
+    return _render(f"Training logs: {' and '.join(names)}", "", chips, said, figures, rows)
 
 
 def _page(title: str, log: LogTables, figures: list[dict[str, Any]], *, with_tables: bool) -> str:
