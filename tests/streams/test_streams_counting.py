@@ -359,3 +359,11 @@ def test_slices_of_training_are_joined_before_memory_grows_and_no_visit_is_lost(
         assert set(table[:, 0].tolist()) == {0}
         counted = {(m, x, y): n for _, m, x, y, n in table.tolist()}
         assert counted == expected
+
+
+def test_files_of_the_same_name_in_different_folders_are_different_files(tmp_path: Path) -> None:
+    processor = StreamingProcessor()
+    for index, folder in enumerate(("one/logs", "two/logs")):
+        processor.process(write_array(tmp_path / folder / "a.json", flush("nested", length=10, seed=index)))
+    assert processor.result().records == 60
+    assert len(processor.result().files) == 2

@@ -52,7 +52,7 @@ def find_logs(targets: Sequence[str | Path]) -> list[LogFile]:
             found += _in_folder(path)
         elif path.exists():
             run = path.parent.parent if path.parent.name == "json_logs" else path.parent
-            found.append(LogFile(path, f"{run.name}/{path.name}", run))
+            found.append(LogFile(path, _name(run, path), run))
         else:
             raise UsageError(_missing(path))
     unique = list({file.path.resolve(): file for file in found}.values())
@@ -140,7 +140,7 @@ def _in_folder(folder: Path) -> list[LogFile]:
         run, entries = folder, _entries(logs)
     else:
         run = folder.parent if folder.name == "json_logs" else folder
-    found = [LogFile(path, f"{run.name}/{path.name}", run) for path in entries if path.is_file() and is_log(path)]
+    found = [LogFile(path, _name(run, path), run) for path in entries if path.is_file() and is_log(path)]
     if found:
         return found
     runs = [path.name for path in entries if path.is_dir() and _has_logs(path)]
@@ -152,6 +152,13 @@ def _in_folder(folder: Path) -> list[LogFile]:
     what = f"only {', '.join(sorted(path.name for path in entries)[:5])}" if entries else "nothing"
     where = logs if logs.is_dir() else folder
     raise UsageError(f"no logs in {where}: it holds {what}; logs end in {', '.join(SUFFIXES)}.")
+
+
+def _name(run: Path, path: Path) -> str:
+    """What a file is called wherever its experiments lie: variant/run/file, or folder/file."""
+    folder = run.resolve()
+    place = f"{folder.parent.name}/{folder.name}" if _RUN.fullmatch(folder.name) else folder.name
+    return f"{place}/{path.name}"
 
 
 def _has_logs(folder: Path) -> bool:

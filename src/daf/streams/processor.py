@@ -10,6 +10,7 @@ on the seed, the files' names and their records, not on the order in which files
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 
 from daf.errors import UsageError
 from daf.streams.aggregates import Aggregate, SourcePlan
-from daf.streams.finding import find_logs, read_constants
+from daf.streams.finding import LogFile, find_logs, read_constants
 from daf.streams.planning import SLICES, plan_parts
 from daf.streams.records import FieldProblems, RunConstants, Shape, Table, read, tabulate
 from daf.streams.running import Report, count
@@ -42,13 +43,14 @@ class StreamingProcessor:
         self.seed = seed
         self.sample_size = sample_size
         self.aggregate = Aggregate(seed, sample_size)
+        self._paths: dict[str, Path] = {}
 
     def process(self, path: str | Path, *, jobs: int = 1, report: Report | None = None) -> None:
         """Count a log file, or all logs of a folder; a large file's parts are shared among `jobs` processes.
 
         Raises `UsageError` where there is none or it was counted before, `StorageError` where it cannot be read.
         """
-        files = find_logs([path])
+        files = [self._told_apart(file) for file in find_logs([path])]
         known = [file.name for file in files if file.name in self.aggregate.sources]
         if known:
             raise UsageError(f"{known[0]} was counted before: each record counts once.")
@@ -56,6 +58,7 @@ class StreamingProcessor:
         parts = plan_parts(files, slices=slices, first_slice=first)
         count(parts, seed=self.seed, sample_size=self.sample_size, jobs=jobs, report=report, into=self.aggregate)
         self.aggregate.thin(_BINS)
+        self._paths |= {file.name: file.path.resolve() for file in files}
 
     def process_records(
         self, records: Iterable[Mapping[str, Any]], *, name: str = "records", constants: RunConstants | None = None
@@ -88,6 +91,11 @@ class StreamingProcessor:
         counter.finish()
         return seen
 
+    def _told_apart(self, file: LogFile) -> LogFile:
+        """`file`, by its whole path where another file has its name."""
+        other = self._paths.get(file.name)
+        return file if other in (None, file.path.resolve()) else replace(file, name=str(file.path.resolve()))
+
     def _slices(self, files: int) -> tuple[int, int]:
         """How many visit slices so many further files get, and the first one's number."""
         used = max((sum(tally.slices) for tally in self.aggregate.sources.values()), default=0)
@@ -107,6 +115,7 @@ class StreamingProcessor:
         if twice:
             raise UsageError(f"both processors counted {twice[0]}: each record counts once.")
         self.aggregate.merge(other.aggregate)
+        self._paths |= other._paths
 
     def result(self) -> LogSummary:
         """The summary of everything counted so far."""
