@@ -366,3 +366,16 @@ def test_long_stretches_of_nonsense_are_one_damage_and_end_where_records_begin(t
     [damage] = report.damage
     assert damage.offset == len(head)
     assert abs(damage.length - len(junk)) <= 3
+
+
+def test_damage_beyond_what_is_named_is_summed_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daf.streams.reading.DAMAGE_NAMED", 5)
+    record = json.dumps(flush("flat", envs=1, length=1)[0])
+    path = tmp_path / "many.jsonl"
+    path.write_text("".join(f"{record}\noops{index:04}\n" for index in range(23)))
+    columns, report = read_all(path, block=1024)
+    assert len(columns["step"]) == 23
+    assert len(report.damage) == 6
+    assert report.damage[-1].reason == "18 further stretches from here on"
+    assert report.damage[-1].offset == path.read_text().index("oops0005")
+    assert sum(d.length for d in report.damage) == 23 * len("oops0000")

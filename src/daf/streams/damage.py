@@ -73,7 +73,7 @@ def scan(data: bytes, *, final: bool) -> Scan:
     else:
         found.consumed = len(text) if unfinished is None else unfinished
         if bad < found.consumed:
-            found.damage.append((bad, found.consumed - bad, reason))
+            found.damage.append((bad, _length(data, bad, found.consumed), reason))
     return found
 
 

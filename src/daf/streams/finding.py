@@ -18,6 +18,8 @@ from daf.streams.records import RunConstants
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv")
 COMPRESSED = (".gz", ".zst")
 _RUN = re.compile(r"\d{8}_\d{6}")
+_OURS = re.compile(r"\d{8}_\d{6}.*_summary\.json$")
+"""What an analysis itself writes, perhaps beside the logs."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,9 @@ def is_log(path: Path) -> bool:
     suffixes = path.suffixes
     if suffixes and suffixes[-1].lower() in COMPRESSED:
         suffixes = suffixes[:-1]
-    return bool(suffixes) and suffixes[-1].lower() in SUFFIXES and not path.name.startswith(".")
+    if _OURS.search(path.name) or path.name.startswith("."):
+        return False
+    return bool(suffixes) and suffixes[-1].lower() in SUFFIXES
 
 
 def find_logs(targets: Sequence[str | Path]) -> list[LogFile]:

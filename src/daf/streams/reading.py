@@ -23,6 +23,8 @@ from daf.streams.source import Source
 BLOCK = 256 * 1024
 BITE = 4 * 1024
 """What the exact reader takes before the fast one is tried again; twice as much each time that the fast one refuses."""
+DAMAGE_NAMED = 10_000
+"""So many damaged stretches of a part are named each; of further ones the number and the bytes."""
 _ROWS = 8_192
 """Rows that are gathered before they are given as a table."""
 LARGEST_RECORD = 8 * 1024 * 1024
@@ -64,6 +66,8 @@ class TableReader:
         self._separator = b""
         self._bite = BITE
         self._torn = False
+        self._unnamed: list[tuple[int, int]] = []
+        self._more_damage = 0
         self._gathered: list[bytes] = []
         self._gathered_rows = 0
 
@@ -73,6 +77,7 @@ class TableReader:
             yield from self._tables(source, start)
             if source.trouble:
                 self._damaged(start + self.report.bytes_read, 0, source.trouble)
+        self._sum_up()
 
     def _tables(self, source: Source, base: int) -> Iterator[Table]:
         buffer = bytearray(self._block + 2)
@@ -218,7 +223,24 @@ class TableReader:
 
     def _damaged(self, offset: int, length: int, reason: str) -> None:
         last = self.report.damage[-1] if self.report.damage else None
-        if last is not None and length and last.offset + last.length == offset:
+        if last is not None and length and last.offset + last.length == offset and not self._unnamed:
             self.report.damage[-1] = Damage(last.path, last.offset, last.length + length, last.reason)
-        else:
+        elif len(self.report.damage) < DAMAGE_NAMED:
             self.report.damage.append(Damage(str(self.path), offset, length, reason))
+        else:
+            self._unnamed.append((offset, length))
+            if len(self._unnamed) == DAMAGE_NAMED:
+                self._sum_up()
+
+    def _sum_up(self) -> None:
+        """Let one entry stand for the damage that is not named, again and again."""
+        if self._unnamed:
+            last = self.report.damage[-1]
+            earlier = self._more_damage
+            n, lost = len(self._unnamed), sum(length for _, length in self._unnamed)
+            offset = last.offset if earlier else self._unnamed[0][0]
+            lost += last.length if earlier else 0
+            self._more_damage += n
+            entry = Damage(str(self.path), offset, lost, f"{self._more_damage:,} further stretches from here on")
+            self.report.damage[len(self.report.damage) - bool(earlier) :] = [entry]
+            self._unnamed = []
