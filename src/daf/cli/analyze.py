@@ -387,3 +387,130 @@ def _policies_told(rows: Any, evaluation: Any, as_json: bool) -> None:
     if page is not None:
         out.print(f"\npage: {page}", soft_wrap=True, markup=False)
         out.print(f"run:  {evaluation.run_dir}", soft_wrap=True, markup=False)
+
+
+@app.command()
+def suite(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="standard, integrated, spanning or diagnostic.")],
+    policies: playing.PoliciesOption = None,
+    episodes: EpisodesOption = 10,
+    leaderboard: Annotated[
+        Path | None, typer.Option("--leaderboard", help="Its file (default: leaderboards/ in the output folder).")
+    ] = None,
+    seed: SeedOption = 42,
+    max_steps: playing.MaxStepsOption = None,
+    device: playing.DeviceOption = "cpu",
+    jobs: JobsOption = "auto",
+    executor: ExecutorOption = "local",
+    no_cache: playing.NoCacheOption = False,
+    cache_dir: playing.CacheDirOption = None,
+    output_dir: OutputDirOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Score policies on a suite of missions: 0 is random, 1 the best known policy; and add them to its leaderboard.
+
+    \b
+        daf analyze suite standard -p starter -p aligner
+        daf analyze suite diagnostic -p class=lstm,data=weights.pt
+    """
+    from daf.benchmark_suites import daf_benchmark_suite
+    from daf.cli.show import EpisodeProgress
+
+    settings, output = _settings(locals() | {"game": "cogs_vs_clips"})
+    with EpisodeProgress(quiet=quiet) as progress:
+        report = daf_benchmark_suite(
+            policies or [], name, settings=settings, leaderboard=leaderboard, output_manager=output,
+            on_plan=progress.plan, on_record=progress,
+        )  # fmt: skip
+    _suite_told(report, as_json)
+    if report.status != "ok":
+        raise typer.Exit(1)
+
+
+@app.command()
+def ablation(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Policy string; see `daf policies`.")],
+    components: Annotated[
+        list[str] | None,
+        typer.Option("--component", "-c", help="kw.NAME=VALUE, variant:NAME, role:NAME or mask:FEATURE. Repeatable."),
+    ] = None,
+    missions: playing.MissionsOption = None,
+    metric: Annotated[str, typer.Option("--metric", help="What is compared; see `daf metrics`.")] = "reward",
+    episodes: EpisodesOption = 20,
+    seed: SeedOption = 42,
+    max_steps: playing.MaxStepsOption = None,
+    game: playing.GameOption = "cogs_vs_clips",
+    device: playing.DeviceOption = "cpu",
+    jobs: JobsOption = "auto",
+    executor: ExecutorOption = "local",
+    no_cache: playing.NoCacheOption = False,
+    cache_dir: playing.CacheDirOption = None,
+    output_dir: OutputDirOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """What a part is worth: the same policy with and without it, on identical episodes.
+
+    \b
+        daf analyze ablation starter -m arena -c 'mask:inv:*' -c role:scout -c variant:no_clips
+    """
+    from daf.ablation import daf_policy_ablation
+    from daf.cli.show import EpisodeProgress, emit, out
+    from daf.storage.jsonable import jsonable
+
+    if not missions:
+        raise UsageError("no mission is given. Name one with -m, for example -m arena; `daf missions` lists them.")
+    settings, output = _settings(locals())
+    with EpisodeProgress(quiet=quiet) as progress:
+        report = daf_policy_ablation(
+            name, missions, components or [], metric=metric, settings=settings, output_manager=output,
+            on_plan=progress.plan, on_record=progress,
+        )  # fmt: skip
+    if as_json:
+        emit(jsonable(report.to_data()))
+    else:
+        for row in (*report.overall, *report.by_mission):
+            out.print(f"  {escape(row.sentence)}", soft_wrap=True)
+        for note in report.notes:
+            out.print(f"[yellow]![/yellow] {escape(note)}", soft_wrap=True)
+        out.print(f"\nrun: {report.run_dir}", soft_wrap=True, markup=False)
+    if report.status != "ok":
+        raise typer.Exit(1)
+
+
+def _suite_told(report: Any, as_json: bool) -> None:
+    from daf.cli.show import emit, out, plain_table, ranking_table, say_pairs
+    from daf.storage.jsonable import jsonable
+
+    if as_json:
+        emit(jsonable(report.to_data()))
+        return
+    for note in report.notes:
+        out.print(f"[yellow]![/yellow] {escape(note)}", soft_wrap=True)
+    title = f"{report.suite.name} v{report.suite.version}: 0 is random, 1 the best known policy"
+    out.print(ranking_table(title, report.scores.ranking))
+    table = plain_table("mission by mission")
+    table.add_column("mission", overflow="fold", min_width=20)
+    table.add_column("scores 1")
+    for row in report.scores.ranking:
+        table.add_column(escape(row.name), justify="right")
+    for scale in report.scores.scales:
+        rows = {row.name: row.mean for row in report.scores.by_mission.get(scale.mission, ())}
+        cells = [f"{rows[row.name]:.2f}" if row.name in rows else "–" for row in report.scores.ranking]
+        table.add_row(escape(scale.mission), escape(scale.best), *cells)
+    out.print(table)
+    say_pairs([pair for pair in report.scores.pairs if pair.stratum is None])
+    table = plain_table("leaderboard, on the same terms")
+    table.add_column("#", justify="right")
+    table.add_column("policy", overflow="fold")
+    for column in ("score", "95 %", "when"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for place, line in enumerate(report.board, start=1):
+        bounds = "–" if line.ci is None else escape(f"[{line.ci[0]:.2f}, {line.ci[1]:.2f}]")
+        table.add_row(str(place), escape(line.policy), f"{line.score:.2f}", bounds, line.when)
+    out.print(table)
+    out.print(f"leaderboard: {report.board_path}", soft_wrap=True, markup=False)
+    out.print(f"run:         {report.run_dir}", soft_wrap=True, markup=False)

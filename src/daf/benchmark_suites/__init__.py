@@ -1,0 +1,272 @@
+"""Policies on a suite of missions, scored between `random` and the best known policy, with a leaderboard.
+
+Every policy, `random` and the mission's reference meet the same blocks. What the scores mean: `scoring`; which
+missions: `suites`; what is ranked together: `leaderboard`.
+"""
+
+import importlib.metadata
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daf.benchmark_suites.leaderboard import Score, Terms, add, leaderboard_path, read
+from daf.benchmark_suites.scoring import MissionScale, SuiteScores, score
+from daf.benchmark_suites.suites import RANDOM, SUITES, Entry, Suite, suite
+from daf.episodes.plan import Contender
+from daf.episodes.run import RunResult
+from daf.errors import EpisodeError, UsageError
+from daf.evaluation import Settings, pair_data, settings_data, summary_data
+from daf.game.policies import Policy
+from daf.storage.atomic import write_json
+from daf.storage.jsonable import jsonable
+from daf.teamplay import (
+    cache_of,
+    check_settings,
+    counts_data,
+    episodes_data,
+    failure_notes,
+    keep_run,
+    missions_of,
+    plan_teams,
+    player,
+    policies_of,
+)
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from daf.episodes.plan import Plan
+    from daf.episodes.record import EpisodeRecord
+    from daf.output_manager import OutputManager
+
+__all__ = [
+    "SUITES",
+    "BenchmarkReport",
+    "Entry",
+    "MissionScale",
+    "Score",
+    "Suite",
+    "SuiteScores",
+    "Terms",
+    "daf_benchmark_suite",
+    "read",
+    "suite",
+]
+
+
+@dataclass(frozen=True)
+class BenchmarkReport:
+    """What a benchmark found.
+
+    scores: 0 is random, 1 the best known policy. board: the leaderboard on the same terms, best first; board_path: its
+    file. notes: what a reader must know.
+    """
+
+    suite: Suite
+    policies: tuple[str, ...]
+    scores: SuiteScores
+    board: tuple[Score, ...]
+    board_path: Path
+    notes: tuple[str, ...]
+    run_id: str
+    run_dir: Path
+    seconds: float
+    result: RunResult = field(repr=False)
+    replays: Mapping[str, Path] = field(default_factory=dict, repr=False)
+
+    @property
+    def status(self) -> str:
+        """ok, or failed where an episode has no result."""
+        return "failed" if self.result.failures or self.result.stopped else "ok"
+
+    def to_data(self) -> dict[str, Any]:
+        """The report as JSON values, episodes included."""
+        return {
+            "run_id": self.run_id,
+            "run_dir": str(self.run_dir),
+            "status": self.status,
+            "suite": self.suite.name,
+            "version": self.suite.version,
+            "episodes": episodes_data(self.result, dict(self.replays)),
+            "summary": counts_data(self.result, self.seconds, self.notes),
+            "ranking": [summary_data(row) for row in self.scores.ranking],
+            "missions": {name: [summary_data(row) for row in rows] for name, rows in self.scores.by_mission.items()},
+            "pairs": [pair_data(pair) for pair in self.scores.pairs],
+            "scales": [asdict(scale) | {"used": scale.used} for scale in self.scores.scales],
+            "leaderboard": [asdict(row) for row in self.board],
+            "leaderboard_file": str(self.board_path),
+        }
+
+    def print_summary(self, console: "Console | None" = None) -> None:
+        """Print scores, verdicts and notes; nothing without a console."""
+        if console is None:
+            return
+        from rich.text import Text
+
+        for row in self.scores.ranking:
+            bounds = "" if row.ci is None else f" [{row.ci[0]:.2f}, {row.ci[1]:.2f}]"
+            console.print(Text(f"{row.rank}. {row.name}: {row.mean:.2f}{bounds}"))
+        for pair in self.scores.pairs:
+            if pair.stratum is None:
+                console.print(Text(pair.sentence))
+        for note in self.notes:
+            console.print(Text(note))
+
+
+def daf_benchmark_suite(
+    specs: Sequence[Any],
+    benchmark_name: str = "standard",
+    episodes: int = 10,
+    *,
+    seed: int = 42,
+    max_steps: int | None = None,
+    settings: Settings | None = None,
+    leaderboard: str | Path | None = None,
+    output_manager: "OutputManager | None" = None,
+    console: "Console | None" = None,
+    on_plan: "Callable[[Plan], None] | None" = None,
+    on_record: "Callable[[EpisodeRecord], None] | None" = None,
+) -> BenchmarkReport:
+    """Score policies on a suite ("standard", "integrated", "spanning", "diagnostic"), and add them to its leaderboard.
+
+    episodes, seed, max_steps count unless `settings` says all of it. leaderboard: its file (default: below the output
+    folder, `leaderboards/SUITE-vN.jsonl`). Where an episode failed, what is left is scored, and nothing is added.
+    Leaves a run folder under `comparisons`. Raises `UsageError` for an unknown suite.
+    """
+    from daf.output_manager import OutputManager
+
+    chosen_suite = suite(benchmark_name)
+    if not specs:
+        raise UsageError("no policy is given. Name one at least, for example starter.")
+    chosen = settings or Settings(episodes=episodes, seed=seed, max_steps=max_steps, report=False, resamples=4_000)
+    check_settings(chosen)
+    output = output_manager or OutputManager()
+    cache = cache_of(chosen, output)
+    needed = list(dict.fromkeys([RANDOM, *(entry.best for entry in chosen_suite.entries)]))
+    asked, known = _players(specs, needed, policies_of([*specs, *needed], cache, output))
+    missions = missions_of([entry.mission for entry in chosen_suite.entries], chosen)
+    teams = [_once([*asked, known[RANDOM], known[entry.best]]) for entry in chosen_suite.entries]
+    plan = plan_teams(missions, teams, chosen)
+    names = [contender.name for contender in asked]
+    started = time.time()
+    settled = settings_data(chosen) | {"policies": names, "suite": chosen_suite.name, "version": chosen_suite.version}
+    title = f"{chosen_suite.name} benchmark of {', '.join(names)}"
+    with output.operation("comparisons", title=title, config=jsonable(settled)) as run_dir:
+        if on_plan is not None:
+            on_plan(plan)
+        with player(chosen, cache, [p for c in plan.contenders for p in c.policies], on_record) as play:
+            result = play.play(plan)
+            kept = keep_run(
+                run_dir, result, play.replays(result), run_id=output.session_id, operation="comparisons",
+                started=started, player=play,
+            )  # fmt: skip
+        references = {
+            mission.name: (known[RANDOM].name, known[entry.best].name)
+            for mission, entry in zip(missions, chosen_suite.entries, strict=True)
+        }
+        returns = _returns(result)
+        absent = [name for name in names if not any(contender == name for contender, _ in returns)]
+        scored = [contender for contender in asked if contender.name not in absent]
+        if not scored:
+            raise EpisodeError(f"no policy finished an episode. {failure_notes(result, 0)[0]}")
+        scores = score(
+            returns, [contender.name for contender in scored], references, alpha=chosen.alpha,
+            resamples=chosen.resamples, seed=chosen.seed,
+        )  # fmt: skip
+        usual = leaderboard_path(output.base_dir, chosen_suite.name, chosen_suite.version)
+        path = Path(leaderboard) if leaderboard else usual
+        terms = _terms(chosen_suite, chosen)
+        add(path, terms, _lines(scores, scored, result, kept.run_id, started))
+        report = BenchmarkReport(
+            suite=chosen_suite,
+            policies=tuple(names),
+            scores=scores,
+            board=tuple(row for _, row in read(path, terms)),
+            board_path=path,
+            notes=tuple(_notes(result, scores, absent)),
+            run_id=kept.run_id,
+            run_dir=run_dir,
+            seconds=time.time() - started,
+            result=result,
+            replays=kept.replays,
+        )
+        write_json(run_dir / "benchmark.json", jsonable(report.to_data()))
+        if report.status != "ok":
+            output.log_operation_complete("comparisons", "failed", error=" ".join(report.notes))
+    report.print_summary(console)
+    return report
+
+
+def _players(
+    specs: Sequence[Any], needed: Sequence[str], resolved: Sequence[Policy]
+) -> tuple[list[Contender], dict[str, Contender]]:
+    """The contenders asked for, and those that the scale needs, by their policy strings; the same one where equal."""
+    by_identity: dict[str, Contender] = {}
+    for policy in resolved:
+        by_identity.setdefault(policy.identity, Contender(policy.name, (policy,)))
+    asked = _once([by_identity[policy.identity] for policy in resolved[: len(specs)]])
+    known = {name: by_identity[policy.identity] for name, policy in zip(needed, resolved[len(specs) :], strict=True)}
+    return asked, known
+
+
+def _once(contenders: Sequence[Contender]) -> list[Contender]:
+    return list({contender.name: contender for contender in contenders}.values())
+
+
+def _returns(result: RunResult) -> dict[tuple[str, str], dict[int, float]]:
+    found: dict[tuple[str, str], dict[int, float]] = {}
+    for planned, record in zip(result.planned, result.records, strict=True):
+        if record.ok:
+            contender = result.plan.contenders[planned.contender].name
+            found.setdefault((contender, record.spec.mission), {})[planned.index] = record.reward_per_agent()
+    return found
+
+
+def _terms(chosen: Suite, settings: Settings) -> Terms:
+    return Terms(
+        suite=chosen.name,
+        version=chosen.version,
+        seed=settings.seed,
+        episodes=settings.episodes,
+        max_steps=settings.max_steps,
+        cogames=importlib.metadata.version("cogames"),
+        mettagrid=importlib.metadata.version("mettagrid"),
+    )
+
+
+def _lines(
+    scores: SuiteScores, asked: Sequence[Contender], result: RunResult, run_id: str, started: float
+) -> list[Score]:
+    """Lines for the policies that finished every episode; none where a block of any policy is missing.
+
+    Equal terms mean equal seeds, on which random and the references repeat: the missions that count are the same.
+    """
+    complete = not result.failures and not result.stopped
+    by_name = {contender.name: contender.policies[0].identity for contender in asked}
+    when = datetime.fromtimestamp(started).isoformat(sep=" ", timespec="seconds")
+    rows: list[Score] = []
+    for row in scores.ranking if complete else ():
+        name = asked[row.policy].name
+        missions = {
+            mission: next(line.mean for line in lines if line.policy == row.policy)
+            for mission, lines in scores.by_mission.items()
+        }
+        rows.append(Score(name, by_name[name], row.mean, row.ci, row.n, missions, run_id, when))
+    return rows
+
+
+def _notes(result: RunResult, scores: SuiteScores, absent: Sequence[str]) -> list[str]:
+    notes = failure_notes(result, scores.left_out)
+    notes += [f"{name} finished no episode and is not scored." for name in absent]
+    if notes:
+        notes.append("Scores of an incomplete run are not added to the leaderboard.")
+    for scale in scores.scales:
+        if not scale.used:
+            notes.append(
+                f"{scale.mission} is left out of every score: {scale.best} does not beat random there on these "
+                f"{scale.blocks} blocks ({scale.best_mean:.3g} against {scale.random_mean:.3g} per agent)."
+            )
+    return notes

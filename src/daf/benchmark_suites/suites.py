@@ -1,0 +1,104 @@
+"""Suites of missions, versioned: the same name and version always means the same missions and references.
+
+A change of missions or references is a new version; scores of different versions are never ranked together. The
+reference of a mission is the best policy that is known to DAF there, found by measuring CoGames' scripted policies
+(seeds from 1000 on); a policy that beats it scores above 1, and is a reason for a new version.
+"""
+
+from dataclasses import dataclass
+
+from daf.errors import UsageError, unknown
+
+RANDOM = "random"
+"""What scores 0 on every mission."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A mission and the policy that scores 1 on it."""
+
+    mission: str
+    best: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """Missions that count the same. left_out: what upstream has of this kind and the suite has not, with the reason."""
+
+    name: str
+    version: int
+    description: str
+    entries: tuple[Entry, ...]
+    left_out: tuple[tuple[str, str], ...] = ()
+
+
+def suite(name: str) -> Suite:
+    """The suite `name`. Raises `UsageError` with the nearest names."""
+    if name not in SUITES:
+        raise UsageError(unknown("benchmark suite", name, SUITES))
+    return SUITES[name]
+
+
+_SAME_REWARD = "every policy gets the same reward there"
+_SOLVERS = {
+    "memory_mystery_path": "substrate_memory",
+    "exploration_sparse_search": "substrate_exploration",
+    "planning_unlock_chain": "substrate_planning",
+}
+
+SUITES: dict[str, Suite] = {
+    found.name: found
+    for found in (
+        Suite(
+            "standard",
+            1,
+            "The game as it is played, and its four roles",
+            (
+                Entry("arena", "aligner"),
+                Entry("machina_1", "starter"),
+                Entry("tutorial.aligner", "aligner"),
+                Entry("tutorial.miner", "miner"),
+                Entry("tutorial.scout", "scout"),
+                Entry("tutorial.scrambler", "scrambler"),
+            ),
+            (
+                ("tutorial", "it rewards nothing"),
+                ("empty", "it rewards nothing"),
+                ("machina_1.clips", "it is machina_1"),
+            ),
+        ),
+        Suite("integrated", 1, "Upstream's integrated evals", (Entry("energy_starved", "aligner"),)),
+        Suite(
+            "spanning",
+            1,
+            "Upstream's spanning evals",
+            tuple(
+                Entry(name, "starter")
+                for name in (
+                    "distant_resources_easy",
+                    "distant_resources_standard",
+                    "distant_resources_hard",
+                    "quadrant_buildings_easy",
+                    "quadrant_buildings_standard",
+                    "quadrant_buildings_hard",
+                    "easy_small_hearts",
+                    "easy_medium_hearts",
+                    "easy_large_hearts",
+                )
+            ),
+            (("easy_hearts_training", "it asks for 8 cogs on 4 spawn points, and for an object that is gone"),),
+        ),
+        Suite(
+            "diagnostic",
+            1,
+            "Memory, exploration and planning, which scripted solvers solve",
+            tuple(
+                Entry(f"{task}_{level}", solver)
+                for task, solver in _SOLVERS.items()
+                for level in ("easy", "medium", "hard")
+            ),
+            (("diagnostic_*", _SAME_REWARD),),
+        ),
+    )
+}
+"""The suites by name."""
