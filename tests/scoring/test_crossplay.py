@@ -209,3 +209,16 @@ def test_the_matrix_figure_escapes_names_and_shows_every_number() -> None:
     assert "1.5 ▲" in drawn
     with pytest.raises(DataError):
         matrix_svg(["one"], cells, description="")
+
+
+def test_names_that_look_like_markup_are_shown_as_text(folder: Path) -> None:
+    from daf.scoring_analysis import daf_score
+
+    odd = "noop,name=<i>x</i>"
+    output = OutputManager(folder)
+    cross = daf_crossplay([odd, "starter"], MINER, settings=settings(episodes=1), output=output)
+    score = daf_score(odd, ["starter"], MINER, settings=settings(episodes=1), output=OutputManager(folder))
+    for run in (cross, score):
+        page = (run.run_dir / "report.html").read_text()
+        assert "<i>x</i>" not in page
+        assert "&lt;i&gt;x&lt;/i&gt;" in page
