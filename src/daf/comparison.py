@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from daf.ablation import daf_policy_ablation as daf_policy_ablation
+from daf.benchmark_suites import daf_benchmark_suite as daf_benchmark_suite
 from daf.episodes.tables import stat_names
 from daf.errors import DataError, UsageError
 from daf.evaluation import Evaluation, Settings, evaluate
+from daf.metrics import daf_analyze_distributions as daf_analyze_distributions
+from daf.metrics import daf_correlate_metrics as daf_correlate_metrics
 from daf.scoring_analysis import ScoreReport, daf_score
 from daf.stats.verdicts import PairVerdict, compare_pairs
 from daf.storage.atomic import write_json

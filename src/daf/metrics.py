@@ -1,8 +1,8 @@
 """Metrics over episodes: which there are, how they spread, which go together, and who of the agents has them.
 
-Every function takes an evaluation, a comparison's report or records. Any stat's name is a metric; the names, wildcards
-and the ways to take them are those of `daf.episodes.metrics_values`. Nothing here pools missions: a counter
-means another thing in another mission.
+Every function takes an evaluation, the report of a comparison, ablation or benchmark, or records. Any stat's name is a
+metric; the names, wildcards and the ways to take them are those of `daf.episodes.metrics_values`. Nothing here pools
+missions: a counter means another thing in another mission.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from daf.episodes.metrics_correlation import Correlation, Correlations, correlate
 from daf.episodes.metrics_values import Metric, agent_values, occurring, parse, select, value, values
 from daf.episodes.record import EpisodeRecord
+from daf.episodes.run import RunResult
 from daf.errors import DataError, MetricError, UsageError
-from daf.evaluation import Evaluation
 from daf.game import mission_facts
 from daf.game.missions import Mission
 from daf.stats.shapes import caveat_for_scores, shape
@@ -181,17 +181,18 @@ def records_of(source: Any) -> tuple[list[EpisodeRecord], dict[str, list[str]]]:
 
     Raises `DataError` where nothing finished, or the source holds no records.
     """
-    evaluation = source if isinstance(source, Evaluation) else getattr(source, "evaluation", None)
+    behind = getattr(source, "evaluation", None) or source
+    result = getattr(behind, "result", None)
     possible: dict[str, list[str]] = {}
-    if isinstance(evaluation, Evaluation):
-        records = [record for record in evaluation.result.records if record.ok]
-        possible = {m.name: mission_facts.possible_stats(m) for m in evaluation.result.plan.missions}
+    if isinstance(result, RunResult):
+        records = [record for record in result.records if record.ok]
+        possible = possible_of(result.plan.missions)
     elif isinstance(source, Sequence) and all(isinstance(item, EpisodeRecord) for item in source):
         records = [record for record in source if record.ok]
     else:
         raise DataError(
-            f"{type(source).__name__} holds no episode records: give an evaluation, a report of daf_compare_policies, "
-            "or records."
+            f"{type(source).__name__} holds no episode records: give an evaluation, a report of "
+            "daf_compare_policies, or records."
         )
     if not records:
         raise DataError("no episode finished, so there are no metrics.")

@@ -17,6 +17,7 @@ from daf.metrics import (
     daf_metric_values,
     daf_metrics_per_agent,
 )
+from daf.output_manager import OutputManager
 from tests.conftest import SMALL, SMALLEST
 
 
@@ -177,3 +178,27 @@ def test_daf_metrics_lists_ranges_and_keeps_them(
     folder = Path(told["run_dir"])
     assert json.loads((folder / "metrics.json").read_text())["metrics"] == told["metrics"]
     assert "agent.action.move.success" in (folder / "metrics.html").read_text()
+
+
+def test_a_comparisons_report_is_a_source_of_metrics(output: OutputManager) -> None:
+    from daf.comparison import daf_analyze_distributions, daf_compare_policies, daf_correlate_metrics
+
+    report = daf_compare_policies(
+        ["starter", "random"],
+        [SMALL],
+        episodes_per_mission=8,
+        executor="serial",
+        output_manager=OutputManager(output.base_dir),
+    )
+    rows = daf_analyze_distributions(report, ["reward"])
+    assert [row.mean for row in rows] == [pytest.approx(report.policy_averages[row.policy]) for row in rows]
+    found = daf_correlate_metrics(report, ["reward", "agent.cell.unique_visited"])
+    assert found[0].policies == ("starter", "random")
+    assert [(pair.a, pair.b) for pair in found[0].pairs] == [("reward", "agent.cell.unique_visited")]
+
+
+def test_the_contracts_names_are_in_comparison() -> None:
+    from daf import ablation, benchmark_suites, comparison
+
+    assert comparison.daf_policy_ablation is ablation.daf_policy_ablation
+    assert comparison.daf_benchmark_suite is benchmark_suites.daf_benchmark_suite
