@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from daf.crossplay.teams import members
+from daf.crossplay.returns import Block, blocks_of, returns, shared_reward
 from daf.episodes.run import RunResult
 from daf.errors import DataError
 from daf.stats.arrays import FloatArray, IntArray, differences
@@ -114,26 +114,6 @@ class CrossplayAnalysis:
         return self.cells[policy * len(self.names) + partner]
 
 
-@dataclass(frozen=True)
-class _Team:
-    """What a team got. rewards: by agent; seats: by agent, the policy (index in the cross-play)."""
-
-    rewards: tuple[float, ...]
-    seats: tuple[int, ...]
-
-    @property
-    def mean(self) -> float:
-        return sum(self.rewards) / len(self.rewards)
-
-    def own(self, policy: int, seats: "tuple[int, ...] | None" = None) -> float:
-        """Mean return of the agents that `policy` has here, or has in another team with these `seats`."""
-        got = [reward for reward, seat in zip(self.rewards, seats or self.seats, strict=True) if seat == policy]
-        return sum(got) / len(got)
-
-
-_Block = dict[tuple[int, ...], _Team]
-
-
 def analyse_crossplay(
     result: RunResult,
     names: Sequence[str],
@@ -147,9 +127,9 @@ def analyse_crossplay(
 
     Raises `DataError` where no mission has a block that all its teams finished.
     """
-    played: list[tuple[str, list[_Block]]] = []
+    played: list[tuple[str, list[Block]]] = []
     left_out, absent, shared = 0, [], []
-    found = _blocks(result, teams)
+    found = blocks_of(result, teams)
     for mission in result.plan.missions:
         there = found.get(mission.name, {})
         complete = [block for _, block in sorted(there.items()) if len(block) == len(teams[mission.name])]
@@ -158,14 +138,14 @@ def analyse_crossplay(
             absent.append(mission.name)
             continue
         played.append((mission.name, complete))
-        if _shared(result, mission.name):
+        if shared_reward(result, mission.name):
             shared.append(mission.name)
     if not played:
         first = next((record.failure.message for record in result.failures if record.failure), "none was played")
         raise DataError(f"no seed was finished by all teams; the first failure: {first}.")
     count = len(names)
     strata = np.repeat(np.arange(len(played)), [len(blocks) for _, blocks in played])
-    own, gains, team = _returns(played, count)
+    own, gains, team = returns(played, count)
     summaries = _intervals(np.vstack([own.reshape(count * count, -1), team]), strata, alpha, resamples, seed)
     cross = np.array([np.mean([own[i, j] for j in range(count) if j != i], axis=0) for i in range(count)])
     cross_summaries = _intervals(cross, strata, alpha, resamples, seed)
@@ -203,44 +183,6 @@ def analyse_crossplay(
         absent=tuple(absent),
         shared=tuple(shared),
     )
-
-
-def _blocks(result: RunResult, teams: Mapping[str, Mapping[str, tuple[int, ...]]]) -> dict[str, dict[int, _Block]]:
-    found: dict[str, dict[int, _Block]] = {}
-    for planned, record in zip(result.planned, result.records, strict=True):
-        mission = record.spec.mission
-        counts = teams[mission][result.plan.contenders[planned.contender].name]
-        block = found.setdefault(mission, {}).setdefault(planned.index, {})
-        if record.outcome is not None:
-            there = members(counts)
-            seats = tuple(there[place] for place in record.spec.assignment)
-            block[counts] = _Team(record.outcome.rewards, seats)
-    return found
-
-
-def _shared(result: RunResult, mission: str) -> bool:
-    rewards = [r.outcome.rewards for r in result.records if r.outcome and r.spec.mission == mission]
-    return any(any(each) for each in rewards) and all(len(set(each)) == 1 for each in rewards)
-
-
-def _returns(played: Sequence[tuple[str, list[_Block]]], count: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """own and gain (policy, partner, block) and team (pair, block): means over the mixes of exactly these two."""
-    blocks = [block for _, there in played for block in there]
-    own, gains = np.zeros((count, count, len(blocks))), np.zeros((count, count, len(blocks)))
-    team = np.zeros((count * (count - 1) // 2, len(blocks)))
-    for place, block in enumerate(blocks):
-        alone = [next(there for counts, there in block.items() if members(counts) == (i,)) for i in range(count)]
-        for i in range(count):
-            own[i, i, place] = alone[i].mean
-        for row, pair in enumerate(combinations(range(count), 2)):
-            both = [there for counts, there in block.items() if members(counts) == pair]
-            team[row, place] = sum(there.mean for there in both) / len(both)
-            for i, j in (pair, pair[::-1]):
-                got = np.array([there.own(i) for there in both])
-                before = np.array([alone[i].own(i, there.seats) for there in both])
-                own[i, j, place] = got.mean()
-                gains[i, j, place] = differences(got, before).mean()
-    return own, gains, team
 
 
 def _intervals(
@@ -323,7 +265,7 @@ def _policy(
     return PolicyTeams(i, *alone, *cross, tests["gap", i, i], best, decided)
 
 
-def _mixes(mission: str, blocks: Sequence[_Block], count: int, alpha: float, resamples: int, seed: int) -> list[MixRow]:
+def _mixes(mission: str, blocks: Sequence[Block], count: int, alpha: float, resamples: int, seed: int) -> list[MixRow]:
     kinds = list(blocks[0])
     means = _intervals(
         np.array([[block[counts].mean for block in blocks] for counts in kinds]),
