@@ -21,7 +21,7 @@ from daf.streams.stretches import Placed
 from daf.streams.visits import Visits
 
 COVERAGE = 100
-"""Size of the sample kept of each source, beside the sample of everything and never mixed into it."""
+"""Largest size of the sample kept of each source, beside the sample of everything and never mixed into it."""
 STUCK_RECORDS = 100
 """A stretch counts as stuck where its agent stays on one cell for at least so many records in a row."""
 
@@ -33,6 +33,7 @@ class SourcePlan:
     `name` identifies it for good: the sample depends on it. `share_exponent`: its share of training is cut into
     2**-share_exponent bins. `slices`: the first visit slice that belongs to it and how many do. `clock`: the range of
     `total_steps` in it where that moves inside the file, else `None`; `since`: its value before the first record.
+    `coverage`: how many of its records its own sample holds.
     """
 
     name: str
@@ -41,6 +42,7 @@ class SourcePlan:
     slices: tuple[int, int] = (0, 1)
     clock: tuple[float, float] | None = None
     since: float | None = None
+    coverage: int = COVERAGE
 
 
 @dataclass
@@ -139,7 +141,7 @@ class Aggregate:
         before = {name: self.sources[name].records for name in other.sources if name in self.sources}
         self.sample.merge(other.sample, before)
         for name, tally in other.sources.items():
-            self.sources.setdefault(name, SourceTally()).merge(tally)
+            self._source(name, tally).merge(tally)
         self.steps.merge(other.steps)
         for name, extrema in other.extrema.items():
             self._extend(name, *extrema)
@@ -149,6 +151,10 @@ class Aggregate:
         self.stretches.merge(other.stretches)
         self.spans.merge(other.spans)
         self.oddities += other.oddities
+
+    def _source(self, name: str, like: SourceTally) -> SourceTally:
+        """The tally of source `name`, empty where it is new, with a sample of the size that `like` has."""
+        return self.sources.setdefault(name, SourceTally(coverage=Sample(like.coverage.size)))
 
     def thin(self, most: int) -> None:
         """Join neighbouring bins of the sources' shares of training until all together are at most about `most`."""
@@ -176,6 +182,7 @@ class SourceCounter:
             shares=Binned(most=1024, exponent=0 if plan.clock else plan.share_exponent),
             clock=plan.clock is not None,
             slices=plan.slices,
+            coverage=Sample(plan.coverage),
         )
         self._open = False
         self._row: tuple[tuple[str, ...], FloatArray] = ((), np.empty(0))
@@ -208,7 +215,7 @@ class SourceCounter:
         """Close the last stretch and put the source's own tally in its place."""
         if self._open:
             self._end_stretches([self._row], np.array([self._length]), int(self._stuck))
-        self._all.sources.setdefault(self._plan.name, SourceTally()).merge(self.tally)
+        self._all._source(self._plan.name, self.tally).merge(self.tally)
 
     def _when(self, placed: Placed) -> tuple[FloatArray, FloatArray]:
         """Each row's place in its source's share of training (0 to 1), and where it is counted on the source's axis."""

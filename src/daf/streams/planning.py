@@ -14,7 +14,7 @@ from typing import Any
 
 from daf.errors import StorageError
 from daf.storage.atomic import explain
-from daf.streams.aggregates import SourcePlan
+from daf.streams.aggregates import COVERAGE, SourcePlan
 from daf.streams.damage import scan
 from daf.streams.finding import LogFile
 from daf.streams.records import RunConstants
@@ -27,6 +27,8 @@ _WINDOW = 64 * 1024
 SLICES = 48
 """Into how many slices training is cut for the picture of visits over time."""
 _SHARE_BINS = 4_096
+_COVERED = 5_000
+"""Records in the samples of all files together."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ def plan_parts(
     Raises `StorageError` where a file cannot be read.
     """
     share_exponent = -max(0, min(10, (_SHARE_BINS // max(len(files), 1)).bit_length() - 1))
+    coverage = COVERAGE if growing else max(1, min(COVERAGE, _COVERED // max(len(files), 1)))
     parts: list[Part] = []
     before: float | None = None
     for index, file in enumerate(files):
@@ -83,7 +86,7 @@ def plan_parts(
             cuts += _cuts(file.path, size, part, clock is not None)
         ends = [cut for cut, _ in cuts[1:]] + [size]
         for (start, known), end in zip(cuts, ends, strict=True):
-            plan = SourcePlan(file.name, start, share_exponent, own, clock, known)
+            plan = SourcePlan(file.name, start, share_exponent, own, clock, known, coverage)
             expected = (end - start) / record_size if record_size else None
             stop = None if end == size else end
             parts.append(Part(file.path, start, stop, end - start, file.constants, plan, expected))

@@ -183,7 +183,7 @@ def _counted(
             for part in parts:
                 known = keeper.get(part) if keeper else None
                 waiting.append((part, known or pool.submit(_work, part, seed, sample_size, bound)))
-                if len(waiting) >= 2 * jobs:
+                if len(waiting) >= jobs + 2:
                     yield first()
             while waiting:
                 yield first()

@@ -113,7 +113,7 @@ class Sample:
     def _offer(self, hashes: HashArray, names: tuple[str, ...], rows: FloatArray, sources: NDArray[np.int64]) -> None:
         self._pending.append((hashes, names, rows, sources))
         self._waiting += len(hashes)
-        if self._waiting >= 2 * self.size:
+        if self._waiting >= self.size:
             self.settle()
 
 

@@ -12,7 +12,7 @@ from daf.streams.records import FloatArray
 
 SLICES = 32_768
 """Slices are numbered from 0 and stay below this."""
-MOST = 150_000
+MOST = 120_000
 _PENDING = 32_768
 _HALF = 32_768
 
