@@ -154,9 +154,20 @@ def test_what_missions_differ_in_does_not_widen_the_interval_of_their_mean() -> 
     covered, widths = 0, []
     for seed in range(300):
         draws = np.random.default_rng(seed)
-        values = [draws.normal(3.0, 1.0, 12), draws.normal(-1.0, 1.0, 12)]
-        found = paired_mean(np.concatenate(values), np.repeat([0, 1], 12), seed=seed, resamples=2000)
+        values = np.concatenate([draws.normal(3.0, 1.0, 12), draws.normal(-1.0, 1.0, 12)])
+        found = paired_mean(values, np.repeat([0, 1], 12), seed=seed, resamples=2000)
         covered += bool(found.low <= 1.0 <= found.high)
         widths.append(float(found.high - found.low) / 2)
     assert 0.92 <= covered / 300 <= 0.985, covered
     assert np.mean(widths) < 0.5
+
+
+@pytest.mark.parametrize(("missions", "blocks"), [(1, 10), (2, 5), (4, 3)])
+def test_missions_that_cancel_are_called_different_no_more_often_than_alpha(missions: int, blocks: int) -> None:
+    from daf.stats.over_missions import paired_mean
+
+    effects = np.resize([2.0, -2.0], missions) if missions > 1 else np.zeros(1)
+    rows = np.random.default_rng(1).normal(size=(1000, missions, blocks)) + effects[:, None]
+    strata = np.repeat(np.arange(missions), blocks)
+    found = paired_mean(rows.reshape(1000, -1), strata, resamples=2000, seed=3)
+    assert np.mean(found.p <= 0.05) <= 0.05 + 2 * (0.05 * 0.95 / 1000) ** 0.5
