@@ -29,9 +29,11 @@ format:  ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench:  ## Benchmarks of the engine against upstream, on this machine
+BENCHMARKS := engine evaluate logs until_decided calibration
+
+bench:  ## Every benchmark on this machine, an hour or so; one: make bench BENCHMARKS=engine
 	@scripts/setup.sh full
-	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 docs:  ## Build the documentation into site/
 	@scripts/setup.sh full
