@@ -9,6 +9,7 @@ from daf.render.crossplay_figure import MatrixCell, matrix_png, matrix_svg
 from daf.render.report_rows import ABSENT, bounds_text, half_width, printable
 from daf.render.report_view import duration
 from daf.render.theme import style
+from daf.scoring_analysis.report import counted
 from daf.stats.sentences import labels, number, p_text
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ def view_of(report: "CrossplayReport", kept: "Kept") -> dict[str, object]:
         "command": printable(kept.command),
         "chips": [
             f"{len(names)} policies",
-            f"{analysis.n} blocks",
-            f"{len(report.result.records):,} episodes",
+            counted(analysis.n, "block"),
+            counted(len(report.result.records), "episode"),
             f"{report.mixes} mixes",
         ],
         "notes": [printable(note) for note in report.notes],
@@ -41,7 +42,7 @@ def view_of(report: "CrossplayReport", kept: "Kept") -> dict[str, object]:
         "level": f"{100 * (1 - analysis.alpha):g} %",
         "alpha": analysis.alpha,
         "family": analysis.family,
-        "n": analysis.n,
+        "n": counted(analysis.n, "block"),
         "matrix": matrix_svg(names, _cells(analysis), description="Own return of each policy with each partner"),
         "pairs": [
             {
@@ -158,6 +159,6 @@ def figure_of(report: "CrossplayReport", path: Path) -> Path:
         labels(list(analysis.names)),
         _cells(analysis),
         title=f"Own return per agent on {', '.join(printable(name) for name in analysis.missions)}",
-        caption=f"{analysis.n} blocks; {level} bootstrap intervals; ▲ gains, ▼ loses against its own kind (decided)",
+        caption=f"{counted(analysis.n, 'block')}; {level} bootstrap intervals; ▲ gains, ▼ loses against its own kind (decided)",
         path=path,
     )

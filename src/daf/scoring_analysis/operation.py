@@ -119,7 +119,7 @@ def _notes(result: RunResult, analysis: VorAnalysis, as_pickup: bool) -> list[st
     notes += [f"No seed of {mission} was finished by all teams; it is in no number." for mission in analysis.absent]
     if as_pickup:
         notes.append(
-            "Played as `cogames pickup` plays: one map for all episodes, and other seats in every team. The intervals "
+            "Played as cogames pickup plays: one map for all episodes, and other seats in every team. The intervals "
             "speak of that map only, and are wider than a paired run's."
         )
     fewest = min(score.n for score in analysis.missions)

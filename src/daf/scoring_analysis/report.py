@@ -27,8 +27,8 @@ def view_of(report: "ScoreReport", kept: "Kept") -> dict[str, object]:
         "duration": duration(report.seconds),
         "command": printable(kept.command),
         "chips": [
-            f"{analysis.n} blocks",
-            f"{len(report.result.records):,} episodes",
+            counted(analysis.n, "block"),
+            counted(len(report.result.records), "episode"),
             *(["as cogames pickup"] if report.as_pickup else []),
         ],
         "notes": [printable(note) for note in report.notes],
@@ -78,6 +78,7 @@ def _mission(score: MissionScore, level: str) -> dict[str, object]:
         "name": printable(score.mission),
         "agents": score.agents,
         "n": score.n,
+        "seeds": counted(score.n, "seed"),
         "value": number(score.value, half_width(score.value_ci)),
         "ci": bounds_text(score.value_ci),
         "replacement": number(score.replacement, half_width(score.replacement_ci)),
@@ -86,6 +87,11 @@ def _mission(score: MissionScore, level: str) -> dict[str, object]:
         "rows": rows,
         "figure": figure,
     }
+
+
+def counted(count: int, what: str) -> str:
+    """ "1 seed", "1,200 seeds"."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _overview(missions: Sequence[MissionScore], level: str) -> object:
@@ -105,7 +111,7 @@ def markdown_of(report: "ScoreReport", kept: "Kept") -> str:
         lines += [f"> {analysis.caveat}\n"]
     for score in analysis.missions:
         value = f"{number(score.value, half_width(score.value_ci))} ({bounds_text(score.value_ci)})"
-        lines += [f"## {printable(score.mission)}", "", f"Overall VOR {value}; {score.n} seeds.", ""]
+        lines += [f"## {printable(score.mission)}", "", f"Overall VOR {value}; {counted(score.n, 'seed')}.", ""]
         lines += ["| scenario | score | interval | VOR | interval |", "| --- | ---: | ---: | ---: | ---: |"]
         for scenario in score.scenarios:
             over = ABSENT if scenario.value is None else number(scenario.value, half_width(scenario.value_ci))
@@ -131,6 +137,6 @@ def figure_of(report: "ScoreReport", path: Path) -> Path:
         for score in report.analysis.missions
     ]
     level = f"{100 * (1 - report.analysis.alpha):g} %"
-    seeds = f"{report.analysis.n} blocks; lines: {level} intervals by the sign-flip test"
+    seeds = f"{counted(report.analysis.n, 'block')}; lines: {level} intervals by the sign-flip test"
     title = f"{printable(report.candidate)} over {', '.join(printable(name) for name in report.pool)}"
     return score_figure(curves, title=title, caption=seeds, path=path)
