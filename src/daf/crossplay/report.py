@@ -159,6 +159,7 @@ def figure_of(report: "CrossplayReport", path: Path) -> Path:
         labels(list(analysis.names)),
         _cells(analysis),
         title=f"Own return per agent on {', '.join(printable(name) for name in analysis.missions)}",
-        caption=f"{counted(analysis.n, 'block')}; {level} bootstrap intervals; ▲ gains, ▼ loses against its own kind (decided)",
+        caption=f"{counted(analysis.n, 'block')}; {level} bootstrap intervals; "
+        "▲ gains, ▼ loses against its own kind (decided)",
         path=path,
     )
