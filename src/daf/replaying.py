@@ -1,14 +1,20 @@
-"""Replays: what is in one, and where two part.
+"""Replays: what is in one, where two part, and pictures of them.
 
 A replay is the file that `--save-replays` leaves, or any that mettagrid's own writer made. Everything here reads files
 and plays nothing.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from daf.errors import StorageError, UsageError
 from daf.game.replays import Difference, difference, read_replay
+from daf.render.replay_frames import View
+from daf.render.replay_gif import Drawing, write_gif
+
+SUFFIXES = (".json.z", ".json.gz", ".json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,3 +79,43 @@ def daf_replay_info(path: str | Path) -> ReplayInfo:
 def daf_replay_diff(a: str | Path, b: str | Path) -> Difference:
     """The first step at which two replays part, and in what. Raises `StorageError`, `ReplayError`."""
     return difference(read_replay(a), read_replay(b))
+
+
+def daf_replay_gif(path: str | Path, output_path: str | Path, *, fps: float = 10, view: View | None = None) -> Drawing:
+    """Draw a replay into an animated GIF. fps: up to 50. view: which steps, how large, around whom.
+
+    Raises `StorageError`, `ReplayError`, `UsageError`.
+    """
+    return write_gif(read_replay(path), output_path, fps=fps, view=view)
+
+
+def replay_files(path: str | Path, *, batch: bool) -> list[Path]:
+    """The replays that `path` names: itself, or with `batch` all in that folder or in its `replays` folder, by name.
+
+    Raises `UsageError` (a folder without `batch`, or without replays) and `StorageError` (nothing is there).
+    """
+    place = Path(path).expanduser()
+    if not place.exists():
+        raise StorageError(f"no replay file or folder {place}. `daf evaluate … --save-replays best` records some.")
+    if not place.is_dir():
+        if batch:
+            raise UsageError(f"--batch takes a folder of replays, and {place} is a file.")
+        return [place]
+    if not batch:
+        raise UsageError(f"{place} is a folder: add --batch for every replay in it.")
+    folder = place / "replays" if (place / "replays").is_dir() else place
+    found = sorted(file for suffix in SUFFIXES for file in folder.glob(f"*{suffix}") if file.is_file())
+    if found:
+        return found
+    raise UsageError(f"{place} holds no replays ({', '.join(SUFFIXES)}), nor does a folder replays in it.")
+
+
+def drawing_names(files: Sequence[Path], suffix: str) -> list[str]:
+    """A name ending in `suffix` for what is made of each replay: its own without endings, where no other has that."""
+    short = [_stem(file) for file in files]
+    counts = Counter(short)
+    return [f"{stem if counts[stem] == 1 else file.name}{suffix}" for stem, file in zip(short, files, strict=True)]
+
+
+def _stem(file: Path) -> str:
+    return next((file.name.removesuffix(suffix) for suffix in SUFFIXES if file.name.endswith(suffix)), file.stem)

@@ -55,3 +55,38 @@ def test_diff_of_replays_of_different_kinds_says_so():
     done = daf("diff", WHEEL / "pens.json.z", WHEEL / "planky.json.z")
     assert "different kinds" in done.stdout
     assert "width 60 against 98" in done.stdout
+
+
+def test_gif_draws_a_file_a_run_and_a_part_of_an_episode(recorded, tmp_path):
+    done = daf(
+        "gif", recorded, "--start", 10, "--end", 30, "--every", 5, "--cell", 6, "--output-dir", tmp_path, "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    data = json.loads(done.stdout)
+    assert (data["status"], data["run_id"], data["failed"]) == ("ok", None, [])
+    assert data["files"][0]["frames"] == 4
+    assert Path(data["files"][0]["path"]).read_bytes().startswith(b"GIF89a")
+    run = daf("gif", recorded.parent.parent, "--batch", "--end", 3, "--json", DAF_OUTPUT_DIR=str(tmp_path / "runs"))
+    data = json.loads(run.stdout)
+    assert data["run_id"]
+    assert Path(data["files"][0]["path"]).parent == Path(data["run_dir"])
+    assert (Path(data["run_dir"]) / "execution_log.json").exists()
+
+
+def test_a_batch_goes_on_past_a_damaged_replay_and_says_so(write, tmp_path):
+    write("a.json.z")
+    (tmp_path / "b.json.z").write_bytes(write("b.json.z").read_bytes()[:-9])
+    done = daf("gif", tmp_path, "--batch", "--output-dir", tmp_path / "out", "--json")
+    assert done.returncode == 1
+    data = json.loads(done.stdout)
+    assert data["status"] == "failed"
+    assert [Path(made["path"]).name for made in data["files"]] == ["a.gif"]
+    assert "ends early" in data["failed"][0]["error"]
+
+
+def test_a_folder_without_batch_is_refused_with_the_way_out(tmp_path):
+    done = daf("gif", tmp_path)
+    assert done.returncode == 2
+    assert "add --batch" in done.stderr
+    done = daf("gif", tmp_path, "--batch")
+    assert "holds no replays" in done.stderr

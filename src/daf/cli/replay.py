@@ -1,5 +1,7 @@
 """`daf replay`: look into recorded episodes."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +12,7 @@ from daf.cli.options import JsonOption
 
 if TYPE_CHECKING:
     from daf.game.replays import Difference
+    from daf.render.replay_gif import Drawing
     from daf.replaying import ReplayInfo
 
 app = typer.Typer(
@@ -17,6 +20,14 @@ app = typer.Typer(
 )
 
 FileArgument = Annotated[Path, typer.Argument(help="Replay file (.json.z, .json.gz or .json), from --save-replays.")]
+PathArgument = Annotated[Path, typer.Argument(help="Replay file; with --batch a folder of them, or a run's folder.")]
+BatchOption = Annotated[bool, typer.Option("--batch", help="Draw every replay in the folder.")]
+CellOption = Annotated[int | None, typer.Option("--cell", help="Pixels a cell, 4 to 64 (default: what fits).")]
+StartOption = Annotated[int, typer.Option("--start", help="First step.")]
+EndOption = Annotated[int | None, typer.Option("--end", help="Step to stop before (default: the last is drawn too).")]
+EveryOption = Annotated[int, typer.Option("--every", help="Draw one step in so many.")]
+FollowOption = Annotated[int | None, typer.Option("--follow", help="Keep this agent in the middle of a closer view.")]
+PlaceOption = Annotated[Path | None, typer.Option("--output-dir", help="Put files here (default: a new run folder).")]
 
 
 @app.command()
@@ -55,6 +66,80 @@ def diff(
     else:
         for line in _diff_lines(found):
             out.print(line, markup=False, soft_wrap=True)
+
+
+@app.command()
+def gif(
+    path: PathArgument,
+    batch: BatchOption = False,
+    fps: Annotated[float, typer.Option("--fps", help="Frames a second, up to 50.")] = 10,
+    cell: CellOption = None,
+    start: StartOption = 0,
+    end: EndOption = None,
+    every: EveryOption = 1,
+    follow: FollowOption = None,
+    output_dir: PlaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw replays into animated GIFs, with the game's own sprites."""
+    from daf.render.replay_frames import View
+    from daf.replaying import daf_replay_gif
+
+    view = View(start, end, every, cell, follow)
+    _draw(path, batch, ".gif", output_dir, as_json, lambda file, to: daf_replay_gif(file, to, fps=fps, view=view))
+
+
+def _draw(
+    path: Path,
+    batch: bool,
+    suffix: str,
+    output_dir: Path | None,
+    as_json: bool,
+    draw: "Callable[[Path, Path], Drawing]",
+) -> None:
+    """Draw every replay that `path` names and say what came of each; exits with 1 where one failed."""
+    from daf.cli.show import emit, err, out
+    from daf.errors import DataError
+    from daf.replaying import drawing_names, replay_files
+    from daf.storage.jsonable import jsonable
+
+    files = replay_files(path, batch=batch)
+    drawn: list[Drawing] = []
+    failed: list[dict[str, str]] = []
+    with _place(output_dir, f"{suffix[1:]} of {path.name}") as (run_id, folder):
+        for file, name in zip(files, drawing_names(files, suffix), strict=True):
+            try:
+                drawn.append(draw(file, folder / name))
+            except DataError as error:
+                if not batch:
+                    raise
+                failed.append({"source": str(file), "error": str(error)})
+                continue
+            if not as_json:
+                made = drawn[-1]
+                size = f"{made.frames:,} frames of {made.width}×{made.height}, {made.size_bytes / 1e6:.2f} MB"
+                out.print(f"{made.path}  ({size})", markup=False, soft_wrap=True)
+    if as_json:
+        files_data = jsonable(drawn)
+        status = "failed" if failed else "ok"
+        emit({"run_id": run_id, "run_dir": str(folder), "status": status, "files": files_data, "failed": failed})
+    for failure in failed:
+        err.print(failure["error"], style="red", markup=False, soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _place(output_dir: Path | None, title: str) -> "Iterator[tuple[str | None, Path]]":
+    """Where files go: `output_dir` itself, or a run folder for visualizations."""
+    if output_dir is not None:
+        yield None, output_dir.expanduser()
+        return
+    from daf.output_manager import OutputManager
+
+    output = OutputManager()
+    with output.operation("visualizations", title=title) as folder:
+        yield output.session_id, folder
 
 
 def _info_table(found: "ReplayInfo") -> Any:

@@ -6,8 +6,11 @@ draws must then draw a plain shape. Nothing is fetched and nothing is copied.
 
 from collections.abc import Sequence
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from daf.errors import EnvironmentCheckError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -21,9 +24,10 @@ ROLES = ("agent", "aligner", "miner", "scout", "scrambler")
 @cache
 def data_dir() -> Path:
     """Where mettagrid keeps its pictures and sample replays; the folder need not exist."""
-    import mettagrid
-
-    return Path(mettagrid.__file__).parent / "nim" / "mettascope" / "data"
+    package = find_spec("mettagrid")
+    if package is None or package.origin is None:
+        raise EnvironmentCheckError("mettagrid is not installed. Install DAF with its dependencies.")
+    return Path(package.origin).parent / "nim" / "mettascope" / "data"
 
 
 def sprite(name: str, *, crop: bool = True) -> "Image | None":

@@ -82,6 +82,12 @@ class ReplayObject:
         return self.field("inventory").amounts() if "inventory" in self._raw else self.always(())
 
     @cached_property
+    def capacities(self) -> Series[Amounts]:
+        """(capacity's number, limit) pairs, by the replay's `capacity_names`; version 4 has them."""
+        known = "inventory_capacities" in self._raw
+        return self.field("inventory_capacities").amounts() if known else self.always(())
+
+    @cached_property
     def alive(self) -> Series[Any]:
         """Whether it is on the map."""
         return self.field("alive").numbers(bool) if "alive" in self._raw else self.always(True)

@@ -1,0 +1,91 @@
+"""GIF's LZW for frames in which little changes.
+
+A frame that follows another is mostly transparent: long runs of one index, with some changed pixels between. `encode`
+takes the changed pixels only and writes the runs with the codes that LZW's own table gets for runs (T, TT, TTT, …),
+so its time goes with what changed and not with the frame's size. What it makes is plain GIF LZW of 8-bit pixels, which
+every decoder reads; it is less dense than a full encoder's output where the changed pixels repeat themselves.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+CLEAR, END, FIRST = 256, 257, 258
+_STRETCH = 256
+"""Literal codes between two looks at the table's size."""
+
+_FULL = 4096 - FIRST - _STRETCH - 2
+"""The table is cleared once so many codes were written since it last was, so that it never fills."""
+
+
+def encode(positions: NDArray[np.int64], values: NDArray[np.uint8], area: int, background: int) -> bytes:
+    """LZW data of an image of `area` pixels that is `background` except at `positions`, which have `values`.
+
+    positions: (n,) rising, flat. Returns the minimum code size, the sub-blocks and their end, as a GIF file has them.
+    """
+    codes, places = _runs(positions, area, background)
+    stream = np.empty(len(positions) + len(codes), np.int64)
+    inserted = np.asarray(places, np.int64) + np.arange(len(codes))
+    literal = np.ones(len(stream), np.bool_)
+    literal[inserted] = False
+    stream[inserted] = codes
+    stream[literal] = values
+    return b"\x08" + _blocks(_packed(stream)) + b"\x00"
+
+
+def _runs(positions: NDArray[np.int64], area: int, background: int) -> tuple[list[int], list[int]]:
+    """The codes that are no literals, and before which literal (by number) each comes."""
+    ends = np.concatenate((positions, [area]))
+    gaps = np.diff(ends, prepend=-1) - 1
+    stops = np.union1d(np.flatnonzero(gaps), np.arange(0, len(gaps), _STRETCH))
+    codes, places = [CLEAR], [0]
+    chain, since, seen = [0, background], 0, 0
+    for literals, gap in zip(stops.tolist(), gaps[stops].tolist(), strict=True):
+        since += literals - seen
+        seen = literals
+        left = gap
+        while True:
+            if since >= _FULL:
+                codes.append(CLEAR)
+                places.append(literals)
+                chain, since = [0, background], 0
+            if left == 0:
+                break
+            longest = len(chain) - 1
+            length = min(left, longest)
+            codes.append(chain[length])
+            places.append(literals)
+            left -= length
+            if left:
+                chain.append(FIRST + since)
+            since += 1
+    codes.append(END)
+    places.append(len(positions))
+    return codes, places
+
+
+def _packed(stream: NDArray[np.int64]) -> bytes:
+    """The codes as bits, each as wide as the table's size at its turn demands, lowest bit first."""
+    turn = np.arange(len(stream))
+    cleared = np.flatnonzero(stream == CLEAR)
+    begins = np.concatenate(([0], cleared + 1))
+    since = turn - np.repeat(begins, np.diff(np.concatenate((begins, [len(stream)]))))
+    widths = 9 + (since >= 512 - 257) + (since >= 1024 - 257) + (since >= 2048 - 257)
+    ends = np.cumsum(widths)
+    starts = ends - widths
+    shifted = stream << (starts & 7)
+    first = starts >> 3
+    size = int(ends[-1] + 7) // 8
+    total = np.zeros(size + 3)
+    for byte in range(3):
+        part = np.bincount(first + byte, weights=(shifted >> (8 * byte)) & 255, minlength=size + 3)
+        total += part[: size + 3]
+    return total[:size].astype(np.uint8).tobytes()
+
+
+def _blocks(data: bytes) -> bytes:
+    whole = len(data) // 255
+    table = np.empty((whole, 256), np.uint8)
+    table[:, 0] = 255
+    table[:, 1:] = np.frombuffer(data, np.uint8, whole * 255).reshape(whole, 255)
+    rest = data[whole * 255 :]
+    return table.tobytes() + (bytes([len(rest)]) + rest if rest else b"")

@@ -1,0 +1,91 @@
+"""Replays to animated GIFs, as a class and as a program of its own:
+
+    python -m daf.tools.replay_to_gif FILE|DIR [--batch] [--fps N] [--output-dir D]
+
+`daf replay gif` does the same and more.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from daf.errors import DAFError, UsageError
+from daf.game.replays import Replay, ReplayError, read_replay
+from daf.render.replay_gif import write_gif
+from daf.replaying import drawing_names, replay_files
+
+
+class ReplayToGifConverter:
+    """Writes GIFs into `output_dir`; None stands for this session's folder of visualizations."""
+
+    def __init__(self, output_dir: str | Path | None = None) -> None:
+        self._given = None if output_dir is None else Path(output_dir).expanduser()
+
+    @property
+    def output_dir(self) -> Path:
+        """Where GIFs go."""
+        if self._given is None:
+            from daf.output_manager import get_output_manager
+
+            self._given = get_output_manager().get_operation_dir("visualizations")
+        return self._given
+
+    def load_replay(self, path: str | Path) -> Replay:
+        """The replay in `path`. Raises `StorageError`, `ReplayError`."""
+        return read_replay(path)
+
+    def convert_to_gif(self, path: str | Path, output_path: str | Path | None = None, fps: float = 10) -> Path:
+        """Draw one replay, and return the GIF's path: `output_path`, or the replay's name in `output_dir`.
+
+        Raises `StorageError`, `ReplayError`, `UsageError`.
+        """
+        file = Path(path).expanduser()
+        target = self.output_dir / drawing_names([file], ".gif")[0] if output_path is None else Path(output_path)
+        return write_gif(self.load_replay(file), target, fps=fps).path
+
+    def batch_convert(self, directory: str | Path, pattern: str = "*.json.z", fps: float = 10) -> list[Path]:
+        """Draw every replay in a folder whose name matches `pattern`, and return the GIFs' paths.
+
+        A replay that cannot be drawn does not stop the others; in the end `ReplayError` names all that failed. Raises
+        `UsageError` where nothing matches.
+        """
+        folder = Path(directory).expanduser()
+        files = sorted(file for file in folder.glob(pattern) if file.is_file())
+        if not files:
+            raise UsageError(f"no replay in {folder} matches {pattern}.")
+        return self._all(files, fps)
+
+    def _all(self, files: Sequence[Path], fps: float) -> list[Path]:
+        made, failed = [], []
+        for file, name in zip(files, drawing_names(files, ".gif"), strict=True):
+            try:
+                made.append(self.convert_to_gif(file, self.output_dir / name, fps))
+            except ReplayError as error:
+                failed.append(str(error))
+        if failed:
+            done = f"{len(made)} of {len(files)} replays were drawn into {self.output_dir}"
+            raise ReplayError(f"{done}. These were not:\n  " + "\n  ".join(failed))
+        return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The program; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="replay_to_gif", description="Draw replays into animated GIFs.")
+    parser.add_argument("path", metavar="FILE|DIR", help="a replay, or with --batch a folder of replays")
+    parser.add_argument("--batch", action="store_true", help="draw every replay in the folder")
+    parser.add_argument("--fps", type=float, default=10, help="frames a second, up to 50 (default: 10)")
+    parser.add_argument("--output-dir", help="where GIFs go (default: a run folder for visualizations)")
+    chosen = parser.parse_args(arguments)
+    try:
+        converter = ReplayToGifConverter(chosen.output_dir)
+        for path in converter._all(replay_files(chosen.path, batch=chosen.batch), chosen.fps):
+            sys.stdout.write(f"{path}\n")
+    except DAFError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
