@@ -63,6 +63,9 @@ def test_the_run_folder_holds_the_ablation_and_its_tables(report: AblationReport
     assert [row["component"] for row in kept["overall"]] == [row.component for row in report.overall]
     assert len(kept["episodes"]) == 40
     assert (report.run_dir / "stats" / "episodes.duckdb").is_file()
+    page = (report.run_dir / "report.html").read_text()
+    assert all(row.component in page for row in report.overall)
+    assert "<svg" in page
     assert json.loads(report.save_json(tmp_path / "a.json").read_text())["status"] == "ok"
 
 

@@ -1,5 +1,6 @@
 import json
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,9 @@ def test_scores_stand_on_the_leaderboard_and_in_the_run_folder(report: Benchmark
     kept = json.loads((report.run_dir / "benchmark.json").read_text())
     assert kept["ranking"][0]["policy"] == "substrate_memory"
     assert len(kept["leaderboard"]) == 3
+    page = unescape((report.run_dir / "report.html").read_text())
+    assert all(pair.sentence in page for pair in report.scores.pairs if pair.stratum is None)
+    assert "every policy gets the same reward there" in page
 
 
 def test_a_policy_that_is_scored_again_stands_there_once(report: BenchmarkReport, output: OutputManager) -> None:

@@ -17,7 +17,8 @@ from daf.episodes.metrics_values import EPISODE, parse, select
 from daf.episodes.plan import Contender
 from daf.evaluation import Settings, settings_data
 from daf.game import mission_facts
-from daf.storage.atomic import write_json
+from daf.render.analyze_ablation import ablation_page
+from daf.storage.atomic import write_json, write_text
 from daf.storage.jsonable import jsonable
 from daf.teamplay import cache_of, check_settings, keep_run, missions_of, plan_teams, player, policies_of
 
@@ -76,6 +77,7 @@ def daf_policy_ablation(
             )  # fmt: skip
         report = report_of(base.name, played, changes, cells, measured, chosen, result, kept)
         write_json(run_dir / "ablation.json", jsonable(report.to_data()))
+        write_text(run_dir / "report.html", ablation_page(report, command=kept.command))
         if report.status != "ok":
             output.log_operation_complete("comparisons", "failed", error=" ".join(report.notes))
     report.print_summary(console)

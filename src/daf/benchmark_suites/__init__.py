@@ -20,7 +20,8 @@ from daf.episodes.run import RunResult
 from daf.errors import EpisodeError, UsageError
 from daf.evaluation import Settings, pair_data, settings_data, summary_data
 from daf.game.policies import Policy
-from daf.storage.atomic import write_json
+from daf.render.analyze_suite import suite_page
+from daf.storage.atomic import write_json, write_text
 from daf.storage.jsonable import jsonable
 from daf.teamplay import (
     cache_of,
@@ -194,6 +195,7 @@ def daf_benchmark_suite(
             replays=kept.replays,
         )
         write_json(run_dir / "benchmark.json", jsonable(report.to_data()))
+        write_text(run_dir / "report.html", suite_page(report, command=kept.command))
         if report.status != "ok":
             output.log_operation_complete("comparisons", "failed", error=" ".join(report.notes))
     report.print_summary(console)

@@ -476,7 +476,8 @@ def ablation(
             out.print(f"  {escape(row.sentence)}", soft_wrap=True)
         for note in report.notes:
             out.print(f"[yellow]![/yellow] {escape(note)}", soft_wrap=True)
-        out.print(f"\nrun: {report.run_dir}", soft_wrap=True, markup=False)
+        out.print(f"\nreport: {report.run_dir / 'report.html'}", soft_wrap=True, markup=False)
+        out.print(f"run:    {report.run_dir}", soft_wrap=True, markup=False)
     if report.status != "ok":
         raise typer.Exit(1)
 
@@ -513,4 +514,5 @@ def _suite_told(report: Any, as_json: bool) -> None:
         table.add_row(str(place), escape(line.policy), f"{line.score:.2f}", bounds, line.when)
     out.print(table)
     out.print(f"leaderboard: {report.board_path}", soft_wrap=True, markup=False)
+    out.print(f"report:      {report.run_dir / 'report.html'}", soft_wrap=True, markup=False)
     out.print(f"run:         {report.run_dir}", soft_wrap=True, markup=False)
