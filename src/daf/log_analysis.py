@@ -286,7 +286,9 @@ def _read(
 def _processes(jobs: int | Literal["auto"], parts: Sequence[Part]) -> int:
     if jobs != "auto":
         return jobs
-    return 1 if sum(part.size for part in parts) < _SMALL else len(os.sched_getaffinity(0))
+    if sum(part.size for part in parts) < _SMALL:
+        return 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _draw(analysis: LogAnalysis, formats: Sequence[str], smooth_window: int | None, stage: Stage | None) -> list[Path]:
