@@ -8,7 +8,17 @@ from importlib.metadata import version as _version
 from typing import Any
 
 _MODULES = {
-    "comparison": ("ComparisonReport", "PolicyComparisonResult", "daf_compare_policies", "daf_run_comparison"),
+    "comparison": (
+        "ComparisonReport",
+        "PolicyComparisonResult",
+        "daf_analyze_distributions",
+        "daf_benchmark_suite",
+        "daf_compare_policies",
+        "daf_compare_with_vor",
+        "daf_correlate_metrics",
+        "daf_policy_ablation",
+        "daf_run_comparison",
+    ),
     "config": (
         "DAFComparisonConfig",
         "DAFConfig",
@@ -21,6 +31,7 @@ _MODULES = {
         "DAFVariantConfig",
         "daf_load_config",
     ),
+    "crossplay": ("daf_crossplay",),
     "environment_checks": (
         "EnvironmentCheckResult",
         "daf_check_cuda_availability",
@@ -34,7 +45,34 @@ _MODULES = {
     "errors": ("ConfigError", "DAFError", "DataError", "MissionError", "PolicyError", "StorageError", "UsageError"),
     "evaluation": ("Evaluation", "Settings", "evaluate"),
     "logging_config": ("DAFLogger", "create_daf_logger", "setup_daf_logging"),
+    "mission_analysis": (
+        "daf_analyze_mission",
+        "daf_analyze_mission_performance",
+        "daf_analyze_mission_set",
+        "daf_analyze_mission_variants",
+        "daf_discover_missions_from_readme",
+        "daf_get_mission_metadata",
+        "daf_list_all_sites",
+        "daf_list_all_variants",
+        "daf_validate_mission_set",
+    ),
     "output_manager": ("OutputManager", "get_output_manager", "reset_output_manager"),
+    "policy_analysis": (
+        "daf_analyze_policy",
+        "daf_compare_policy_architectures",
+        "daf_get_policy_spec",
+        "daf_list_available_policies",
+    ),
+    "scoring_analysis": (
+        "daf_allocate_agents",
+        "daf_compute_vor",
+        "daf_compute_weighted_score",
+        "daf_rate_policies",
+        "daf_score",
+        "daf_scoring_summary",
+        "daf_validate_proportions",
+    ),
+    "until_decided": ("compare_until_decided",),
 }
 _WHERE = {name: module for module, names in _MODULES.items() for name in names}
 
