@@ -174,6 +174,12 @@ def test_the_step_limit_without_success_is_out_of_time() -> None:
     assert "out_of_time" not in seen(watched([WELL] * 2, steps=60), success=text)
 
 
+def test_gear_held_from_the_start_is_gear() -> None:
+    bare = {"junction.aligned_by_agent": 1.0}
+    assert "no_gear" in seen(watched([bare]))
+    assert "no_gear" not in seen(watched([bare], series=[{"aligner.amount": [1.0] * 10}]))
+
+
 def test_never_aligning_is_a_failure_only_where_the_reward_pays_for_it() -> None:
     idle = WELL | {"junction.aligned_by_agent": 0.0, "aligner.gained": 0.0, "miner.gained": 1.0}
     assert "agents with aligner gear: 0" in seen(watched([idle] * 2))["never_aligns"].example.evidence

@@ -108,6 +108,13 @@ def test_noop_never_moves_and_has_a_replay_to_show_it(played: Performances) -> N
     assert (played.evaluation.run_dir / mode.example.replay).stat().st_size > 100
 
 
+def test_a_mixed_team_tells_whose_agents_fail(output: OutputManager) -> None:
+    found = perform(SMALL, [], teams=["miner=2,noop=2"], settings=SETTINGS, output=output).rows[0]
+    still = next(mode for mode in found.failure_modes if mode.name == "never_moves")
+    assert still.by_policy == {"noop": (6, 6)}
+    assert still.agents == 6
+
+
 def test_the_same_analysis_again_plays_nothing(played: Performances, output: OutputManager) -> None:
     again = perform(SMALL, ["starter", "noop"], settings=SETTINGS, output=OutputManager(output.base_dir))
     assert again.evaluation.result.played == 0

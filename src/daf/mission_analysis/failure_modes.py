@@ -66,7 +66,8 @@ class FailureMode:
     """A mode over all episodes of one policy on one mission.
 
     episodes, of_episodes: in how many it was seen. agents, of_agents: how many agents, summed over episodes; None for
-    what is said of teams. by_role: per role (seen, agents of that role).
+    what is said of teams. by_role: per role (seen, agents of that role). by_policy: per policy of a mixed team (seen, its
+    agents); empty where one policy plays alone.
     """
 
     name: str
@@ -77,6 +78,7 @@ class FailureMode:
     agents: int | None
     of_agents: int
     by_role: dict[str, tuple[int, int]]
+    by_policy: dict[str, tuple[int, int]]
     example: Example
 
     @property
@@ -99,14 +101,13 @@ def failure_modes(watched: Sequence[Watched], criterion: Criterion | None) -> li
                 role = one.roles[agent] if agent is not None else None
                 seen.setdefault(mode.name, []).append(Sighting(mode, agent, role, evidence, one))
     roles = [role for one in watched for role in one.roles]
+    players = [_player(one, agent) for one in watched for agent in one.agents]
     found = []
     for sightings in seen.values():
         mode, first = sightings[0].mode, sightings[0]
-        by_role: dict[str, tuple[int, int]] = {}
-        for role in dict.fromkeys(roles):
-            count = sum(sighting.role == role for sighting in sightings)
-            if count:
-                by_role[role] = (count, roles.count(role))
+        by_role = _shares([sighting.role for sighting in sightings if sighting.role is not None], roles)
+        seen_of = [_player(sighting.watched, sighting.agent) for sighting in sightings if sighting.agent is not None]
+        by_policy = _shares(seen_of, players) if len(set(players)) > 1 else {}
         spec = first.watched.record.spec
         found.append(
             FailureMode(
@@ -118,10 +119,21 @@ def failure_modes(watched: Sequence[Watched], criterion: Criterion | None) -> li
                 agents=None if mode.of_team else len(sightings),
                 of_agents=len(roles),
                 by_role=by_role,
+                by_policy=by_policy,
                 example=Example(spec.seed, first.agent, spec.key, first.evidence),
             )
         )
     return sorted(found, key=lambda mode: -mode.share)
+
+
+def _shares(seen: Sequence[str], of: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Per name that was seen: how often, of how many there are."""
+    return {name: (seen.count(name), of.count(name)) for name in dict.fromkeys(of) if name in seen}
+
+
+def _player(w: Watched, agent: int) -> str:
+    policies = w.record.spec.policies
+    return policies[w.record.spec.assignment[agent]].name if policies else ""
 
 
 def _never_moves(w: Watched, _: Criterion | None) -> Iterator[Found]:
@@ -191,7 +203,7 @@ def _no_gear(w: Watched, _: Criterion | None) -> Iterator[Found]:
     if not w.rules.gear:
         return
     for agent in w.agents:
-        if not any(w.final(agent, f"{gear}.gained") for gear in w.rules.gear):
+        if w.roles[agent] == NO_GEAR and not any(w.final(agent, f"{gear}.gained") for gear in w.rules.gear):
             yield agent, f"never takes a gear in {w.outcome.steps} steps"
 
 

@@ -19,8 +19,6 @@ from daf.game.policy_probe import MEMORY_MIB, SECONDS, ProbeRequest, probe
 from daf.policy_analysis.facts import CogsRow, Latency, PolicyAnalysis, analysis_from
 
 if TYPE_CHECKING:
-    from mettagrid.policy.policy import PolicySpec
-
     from daf.episodes.plan import Plan
     from daf.episodes.record import EpisodeRecord
     from daf.output_manager import OutputManager
@@ -94,7 +92,7 @@ def daf_compare_policy_architectures(policies: Sequence[Any], mission: Any = MIS
     return {"policies": found, "differences": differences(found)}
 
 
-def daf_get_policy_spec(policy: Any, *, cache_dir: str | Path | None = None) -> "PolicySpec":
+def daf_get_policy_spec(policy: Any, *, cache_dir: str | Path | None = None) -> Any:
     """Upstream's `PolicySpec` of a policy string, path or spec. cache_dir: where a zip is unpacked."""
     from daf.output_manager.layout import base_folder
 

@@ -112,7 +112,9 @@ def modes_of(row: Any) -> list[dict[str, Any]]:
                 "episodes": f"{mode.episodes} of {mode.of_episodes}",
                 "agents": "–" if mode.agents is None else f"{mode.agents} of {mode.of_agents}",
                 "share": f"{mode.share:.0%}",
-                "roles": ", ".join(f"{role} {seen} of {of}" for role, (seen, of) in mode.by_role.items()),
+                "roles": ", ".join(
+                    f"{name} {seen} of {of}" for name, (seen, of) in {**mode.by_policy, **mode.by_role}.items()
+                ),
                 "evidence": f"Seed {example.seed}: {who}{example.evidence}.",
                 "replay": example.replay,
             }
