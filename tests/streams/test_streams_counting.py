@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from log_makers import flush, plain_moments, values_of, write_array
 
 from daf.errors import UsageError
-from daf.streams.aggregates import STUCK_RECORDS
 from daf.streams.finding import find_logs
 from daf.streams.moments import Binned
 from daf.streams.planning import plan_parts
@@ -24,6 +23,7 @@ from daf.streams.sketch import RELATIVE_ERROR, Sketch
 from daf.streams.spans import Spans
 from daf.streams.stretches import WAITING_ROWS, Stretches
 from daf.streams.summary import LogSummary, summarize
+from daf.streams.tallies import STUCK_RECORDS
 from daf.streams.visits import Visits
 
 

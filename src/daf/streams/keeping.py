@@ -19,13 +19,14 @@ import msgspec
 import numpy as np
 
 from daf.storage import atomic
-from daf.streams.aggregates import Aggregate, SourceTally, StretchTally
+from daf.streams.aggregates import Aggregate
 from daf.streams.damage import Damage
 from daf.streams.moments import Binned, Cells
 from daf.streams.planning import Part
 from daf.streams.sampling import Sample
 from daf.streams.sketch import Sketch
 from daf.streams.spans import Spans
+from daf.streams.tallies import SourceTally, StretchTally
 from daf.streams.visits import Visits
 
 VERSION = 1

@@ -14,11 +14,11 @@ from typing import Any
 
 from daf.errors import StorageError
 from daf.storage.atomic import explain
-from daf.streams.aggregates import COVERAGE, SourcePlan
 from daf.streams.damage import scan
 from daf.streams.finding import LogFile
 from daf.streams.records import RunConstants
 from daf.streams.source import Source, compression
+from daf.streams.tallies import COVERAGE, SourcePlan
 from daf.streams.visits import SLICES as LAST_SLICE
 
 PART = 64 * 1024 * 1024

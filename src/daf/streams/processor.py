@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from daf.errors import UsageError
-from daf.streams.aggregates import Aggregate, SourcePlan
+from daf.streams.aggregates import Aggregate
 from daf.streams.finding import LogFile, find_logs, read_constants
 from daf.streams.planning import SLICES, plan_parts
 from daf.streams.records import FieldProblems, RunConstants, Shape, Table, read, tabulate
 from daf.streams.running import Report, count
 from daf.streams.stretches import Stretches
 from daf.streams.summary import LogSummary, summarize
+from daf.streams.tallies import SourcePlan
 from daf.streams.visits import SLICES as LAST_SLICE
 
 _ROWS = 4_096

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from daf.streams.aggregates import STUCK_RECORDS, Aggregate, SourceTally
+from daf.streams import summary_tables
+from daf.streams.aggregates import Aggregate
 from daf.streams.moments import Binned
-from daf.streams.records import FIXED, STEP_REWARD, TOTAL
-from daf.streams.sketch import RELATIVE_ERROR, Sketch
+from daf.streams.records import STEP_REWARD, TOTAL
+from daf.streams.sketch import RELATIVE_ERROR
+from daf.streams.tallies import SourceTally
 
 if TYPE_CHECKING:
     import pandas as pd
-
-QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,13 @@ class LogSummary:
             "time_axis": self.time_axis,
             "time_range": list(self.time_range),
             "quantile_relative_error": self.quantile_error,
-            "components": {name: _plain(row) for name, row in self.components.to_dict("index").items()},
-            "maps": [_plain(row) for row in self.maps.to_dict("records")],
+            "components": {name: summary_tables.plain(row) for name, row in self.components.to_dict("index").items()},
+            "maps": [summary_tables.plain(row) for row in self.maps.to_dict("records")],
             "stretches": self.stretches,
-            "files": [_plain(row) for row in self.files.to_dict("records")],
-            "damage": [_plain(row) for row in self.damage.to_dict("records")],
+            "files": [summary_tables.plain(row) for row in self.files.to_dict("records")],
+            "damage": [summary_tables.plain(row) for row in self.damage.to_dict("records")],
             "damaged_bytes": self.damaged_bytes,
-            "gaps": [_plain(row) for row in self.gaps.to_dict("records")],
+            "gaps": [summary_tables.plain(row) for row in self.gaps.to_dict("records")],
             "gap_tolerance": self.gap_tolerance,
             "oddities": {str(row["what"]): int(row["count"]) for row in self.oddities.to_dict("records")},
         }
@@ -99,8 +99,11 @@ def summarize(aggregate: Aggregate, order: Sequence[str] | None = None) -> LogSu
     sources = [aggregate.sources[name] for name in names]
     axis, spans = _time_axis(sources)
     timeline = pd.concat(
-        [_bins_frame(_placed(tally, span), tally.shares) for tally, span in zip(sources, spans, strict=True)]
-        or [_bins_frame(np.zeros(1), Binned())],
+        [
+            summary_tables.bins_frame(_placed(tally, span), tally.shares)
+            for tally, span in zip(sources, spans, strict=True)
+        ]
+        or [summary_tables.bins_frame(np.zeros(1), Binned())],
         ignore_index=True,
     )
     visits = pd.DataFrame(aggregate.visits.table(), columns=["slice", "map", "x", "y", "visits"])
@@ -116,9 +119,10 @@ def summarize(aggregate: Aggregate, order: Sequence[str] | None = None) -> LogSu
         [(d.path, d.offset, d.length, d.reason) for tally in sources for d in tally.damage],
         columns=["file", "offset", "length", "reason"],
     )
-    sample = _sample_frame(aggregate, dict(zip(names, spans, strict=True)))
+    sample = summary_tables.sample_frame(aggregate, dict(zip(names, spans, strict=True)))
     coverage = pd.concat(
-        [_sample_frame(aggregate, dict(zip(names, spans, strict=True)), tally) for tally in sources] or [sample],
+        [summary_tables.sample_frame(aggregate, dict(zip(names, spans, strict=True)), tally) for tally in sources]
+        or [sample],
         ignore_index=True,
     )
     return LogSummary(
@@ -127,20 +131,20 @@ def summarize(aggregate: Aggregate, order: Sequence[str] | None = None) -> LogSu
         step_range=aggregate.spans.range,
         time_axis=axis,
         time_range=(spans[0][0], spans[-1][1]) if spans else (0.0, 0.0),
-        components=_components(aggregate),
+        components=summary_tables.components(aggregate),
         timeline=timeline,
-        step_bins=_bins_frame(aggregate.steps.edges, aggregate.steps),
+        step_bins=summary_tables.bins_frame(aggregate.steps.edges, aggregate.steps),
         visits=cells,
         visits_over_time=visits,
         maps=maps.sort_values(["visits", "map"], ascending=[False, True], ignore_index=True),
         sample=sample,
         coverage=coverage,
-        returns=_buckets(aggregate.stretches.returns),
-        files=_files(names, sources),
+        returns=summary_tables.buckets(aggregate.stretches.returns),
+        files=summary_tables.files(names, sources),
         damage=damage,
         gaps=gaps,
-        oddities=_oddities(aggregate, sources),
-        stretches=_stretches(aggregate),
+        oddities=summary_tables.oddities(aggregate, sources),
+        stretches=summary_tables.stretches(aggregate),
         gap_tolerance=aggregate.spans.tolerance,
     )
 
@@ -189,152 +193,3 @@ def _placed(tally: SourceTally, span: tuple[float, float]) -> Any:
     if high == last and low <= first:
         return edges
     return low + (edges - first) / (last - first) * (high - low)
-
-
-def _bins_frame(edges: Any, binned: Binned) -> "pd.DataFrame":
-    """One row per bin and column that was counted in it."""
-    import pandas as pd
-
-    cells, columns = binned.cells, np.array(binned.columns, dtype=object)
-    where, column = np.nonzero(cells.n.T)
-    n = cells.n[column, where]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        sd = np.where(n > 1, np.sqrt(cells.m2[column, where] / (n - 1)), np.nan)
-    return pd.DataFrame(
-        {
-            "start": edges[where],
-            "end": edges[where + 1],
-            "column": columns[column] if len(column) else np.empty(0, dtype=object),
-            "n": n.astype(np.int64),
-            "mean": cells.mean[column, where],
-            "sd": sd,
-        }
-    )
-
-
-def _components(aggregate: Aggregate) -> "pd.DataFrame":
-    import pandas as pd
-
-    shares = [tally.shares for tally in aggregate.sources.values()]
-    names = sorted(aggregate.extrema, key=lambda name: (name not in (TOTAL, STEP_REWARD), name != TOTAL))
-    ends = aggregate.stretches
-    rows: list[dict[str, float]] = []
-    for name in names:
-        total = Binned().cells.widened(1).padded(0, 1)
-        for binned in shares:
-            if name in binned.columns:
-                row = binned.columns.index(name)
-                one = type(total)(
-                    *(part[row : row + 1] for part in (binned.cells.n, binned.cells.mean, binned.cells.m2))
-                )
-                total = total.merge(one.total())
-        n, mean, m2 = float(total.n[0, 0]), float(total.mean[0, 0]), float(total.m2[0, 0])
-        low, high = aggregate.extrema[name]
-        quantiles = np.clip(aggregate.sketches[name].quantiles(np.array(QUANTILES)), low, high)
-        rows.append(
-            {
-                "n": n,
-                "mean": mean,
-                "sd": float(np.sqrt(m2 / (n - 1))) if n > 1 else float("nan"),
-                "min": low,
-                "max": high,
-                **{f"q{round(q * 100):02d}": float(v) for q, v in zip(QUANTILES, quantiles, strict=True)},
-                "mean_at_end": float(ends.last.mean[ends.names.index(name), 0]) if name in ends.names else float("nan"),
-            }
-        )
-    frame = pd.DataFrame(rows, index=pd.Index(names, name="column"))
-    if len(frame):
-        frame["n"] = frame["n"].astype(np.int64)
-        parts = ~frame.index.isin([TOTAL, STEP_REWARD])
-        size = frame["mean"].abs().where(parts)
-        frame["share"] = size / size.sum() if size.sum() > 0 else float("nan")
-    return frame
-
-
-def _stretches(aggregate: Aggregate) -> dict[str, Any]:
-    tally = aggregate.stretches
-    lengths = tally.lengths.quantiles(np.array([0.05, 0.5, 0.95])).tolist() if tally.n else [None] * 3
-    returns = tally.returns.quantiles(np.array(QUANTILES)).tolist() if tally.returns.counts else None
-    return {
-        "n": tally.n,
-        "stuck": tally.stuck,
-        "stuck_after_records": STUCK_RECORDS,
-        "length_q05": lengths[0],
-        "length_q50": lengths[1],
-        "length_q95": lengths[2],
-        "returns": {f"q{round(q * 100):02d}": v for q, v in zip(QUANTILES, returns, strict=True)} if returns else None,
-        "mean_return": float(tally.last.mean[tally.names.index(TOTAL), 0]) if TOTAL in tally.names else None,
-    }
-
-
-def _buckets(sketch: Sketch) -> "pd.DataFrame":
-    import pandas as pd
-
-    low, high, counts = sketch.buckets()
-    return pd.DataFrame({"low": low, "high": high, "count": counts})
-
-
-def _sample_frame(
-    aggregate: Aggregate, spans: dict[str, tuple[float, float]], tally: SourceTally | None = None
-) -> "pd.DataFrame":
-    import pandas as pd
-
-    sample = aggregate.sample if tally is None else tally.coverage
-    sample.sort()
-    frame = pd.DataFrame(dict(zip(sample.columns, sample.rows, strict=True)))
-    names = np.array(sample.names, dtype=object)
-    frame.insert(0, "file", names[sample.sources] if len(names) else np.empty(0, dtype=object))
-    bounds = np.array([spans.get(name, (np.nan, np.nan)) for name in sample.names]).reshape(-1, 2)
-    if len(frame):
-        low, high = bounds[sample.sources].T
-        frame.insert(2, "time", low + frame["share"].to_numpy() * (high - low))
-        frame["ordinal"] = frame["ordinal"].astype(np.int64)
-    return frame.drop(columns=[name for name in FIXED if name in frame and frame[name].isna().all() and len(frame)])
-
-
-def _files(names: Sequence[str], sources: Sequence[SourceTally]) -> "pd.DataFrame":
-    import pandas as pd
-
-    return pd.DataFrame(
-        [
-            {
-                "file": name,
-                "records": tally.records,
-                "nested": tally.kinds["nested"],
-                "flat": tally.kinds["flat"],
-                "bytes": tally.bytes_read,
-                "first_total": tally.first_total,
-                "last_total": tally.last_total,
-                "damaged_stretches": len(tally.damage),
-                "damaged_bytes": sum(damage.length for damage in tally.damage),
-            }
-            for name, tally in zip(names, sources, strict=True)
-        ]
-    )
-
-
-def _oddities(aggregate: Aggregate, sources: Sequence[SourceTally]) -> "pd.DataFrame":
-    import pandas as pd
-
-    counts = dict(aggregate.oddities)
-    if aggregate.visits.misplaced:
-        counts["position not a whole number from -32768 to 32767"] = aggregate.visits.misplaced
-    for tally in sources:
-        for what, n in tally.fields.items():
-            counts[what] = counts.get(what, 0) + n
-    totals = [tally.last_total for tally in sources if tally.last_total is not None]
-    falls = sum(b < a for a, b in pairwise(totals))
-    if falls:
-        counts["total_steps falls from one file to the next"] = falls
-    rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
-    return pd.DataFrame(rows, columns=["what", "count"])
-
-
-def _plain(row: dict[Any, Any]) -> dict[str, Any]:
-    """`row` with Python's own numbers, NaN and the infinities as `None`."""
-    plain: dict[str, Any] = {}
-    for key, value in row.items():
-        plain[str(key)] = value.item() if isinstance(value, np.generic) else value
-        if isinstance(plain[str(key)], float) and not np.isfinite(plain[str(key)]):
-            plain[str(key)] = None
-    return plain
