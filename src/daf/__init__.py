@@ -44,6 +44,7 @@ _MODULES = {
     ),
     "errors": ("ConfigError", "DAFError", "DataError", "MissionError", "PolicyError", "StorageError", "UsageError"),
     "evaluation": ("Evaluation", "Settings", "evaluate"),
+    "log_analysis": ("LogAnalysis", "LogSummary", "StreamingProcessor", "daf_analyze_logs", "daf_compare_logs"),
     "logging_config": ("DAFLogger", "create_daf_logger", "setup_daf_logging"),
     "mission_analysis": (
         "daf_analyze_mission",
