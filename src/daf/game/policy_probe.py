@@ -2,9 +2,8 @@
 
 `probe` starts the process with a limit on its memory and its time; whatever the policy's code does there (hang, crash,
 call `os._exit`, eat memory) ends as a `PolicyError` here. Nothing of the policy is imported into this process.
-Not promised: protection against code that means harm; the process has the user's rights.
-
-Run as a module, it is that process: `python -m daf.game.policy_probe REQUEST RESULT`.
+Not promised: protection against code that means harm; the process has the user's rights. What runs in it:
+`daf.game.policy_probing`.
 """
 
 import contextlib
@@ -17,15 +16,9 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter, perf_counter_ns
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from daf.errors import DAFError, PolicyError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from daf.game.rollout import Game, Play
+from daf.errors import PolicyError
 
 MEMORY_MIB = 8192
 SECONDS = 300.0
@@ -55,7 +48,7 @@ def probe(request: ProbeRequest, *, seconds: float = SECONDS) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="daf-probe-") as folder:
         asked, answer = Path(folder, "request"), Path(folder, "result")
         asked.write_bytes(pickle.dumps((request, [str(Path.cwd()), *sys.path])))
-        command = [sys.executable, "-m", "daf.game.policy_probe", str(asked), str(answer)]
+        command = [sys.executable, "-m", "daf.game.policy_probing", str(asked), str(answer)]
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                    stderr=subprocess.PIPE, start_new_session=True)  # fmt: skip
         try:
@@ -63,7 +56,7 @@ def probe(request: ProbeRequest, *, seconds: float = SECONDS) -> dict[str, Any]:
         except subprocess.TimeoutExpired:
             _end(process)
             raise PolicyError(
-                f'policy "{_shown(request)}" was not done after {seconds:g} s: loading, and four episodes of '
+                f'policy "{shown(request)}" was not done after {seconds:g} s: loading, and four episodes of '
                 f"{request.steps} steps. It hangs, or needs a longer limit (--time-limit) or fewer steps (--max-steps)."
             ) from None
         except BaseException:
@@ -72,7 +65,7 @@ def probe(request: ProbeRequest, *, seconds: float = SECONDS) -> dict[str, Any]:
         found = _read(answer)
     if found is None:
         reason = _reason(process.returncode, told.decode(errors="replace"), request)
-        raise PolicyError(f'policy "{_shown(request)}" ended its process: {reason}')
+        raise PolicyError(f'policy "{shown(request)}" ended its process: {reason}')
     if "error" in found:
         raise PolicyError(found["error"])
     return found
@@ -99,325 +92,6 @@ def _reason(code: int, told: str, request: ProbeRequest) -> str:
     return f"{how}{hint}. {last}".strip()
 
 
-def _shown(request: ProbeRequest) -> str:
+def shown(request: ProbeRequest) -> str:
+    """The policy's name for people, before it is resolved."""
     return getattr(request.policy, "name", None) or str(request.policy)
-
-
-def _main(asked: str, answer: str) -> None:
-    request, folders = pickle.loads(Path(asked).read_bytes())
-    sys.path += [folder for folder in folders if folder not in sys.path]
-    _limit(request.memory_mib)
-    try:
-        found = _look(request)
-    except DAFError as error:
-        found = {"error": str(error)}
-    except MemoryError:
-        found = {
-            "error": f'policy "{_shown(request)}" needs more than {request.memory_mib} MiB of memory (--memory-limit).'
-        }
-    except Exception as error:
-        found = {"error": f'policy "{_shown(request)}" fails while it plays: {type(error).__name__}: {error}'}
-    part = Path(answer + ".part")
-    part.write_text(json.dumps(found), encoding="utf-8")
-    part.replace(answer)
-    os._exit(0)  # threads and exit handlers of the policy do not hold the result up
-
-
-def _limit(memory_mib: int) -> None:
-    """Linux counts all private memory under RLIMIT_DATA; elsewhere the limit may not hold."""
-    import resource
-
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_DATA, (memory_mib << 20, memory_mib << 20))
-
-
-def _look(request: ProbeRequest) -> dict[str, Any]:
-    from daf.game import compat, policies
-    from daf.game.missions import load_config
-    from daf.game.rollout import Game, Play, build_policies
-
-    compat.install()
-    from mettagrid.policy.policy_env_interface import PolicyEnvInterface
-
-    before = _resident()
-    started = perf_counter()
-    policy = policies.resolve(request.policy, cache=request.cache, runs=request.runs)
-    config = load_config(request.config)
-    config.game.max_steps = min(request.steps, config.game.max_steps) or request.steps
-    game = Game(config)
-    interface = PolicyEnvInterface.from_mg_cfg(config)
-    loaded = _resident()
-    play = Play(game, (policy,), (0,) * config.game.num_agents, request.seed, device=request.device)
-    built = build_policies(play, interface)[0]
-    ready, after = perf_counter(), _resident()
-    found: dict[str, Any] = {
-        "name": policy.name,
-        "class_path": policy.class_path,
-        "data_path": policy.data_path,
-        "kwargs": policy.kwargs,
-        "identity": policy.identity,
-        "agents": config.game.num_agents,
-        "steps": config.game.max_steps,
-        "load_seconds": ready - started,
-        "memory": {"import_mib": loaded - before, "build_mib": after - loaded},
-        "observes": {
-            "kind": str(interface.observation_kind),
-            "shape": list(interface.observation_shape),
-            "features": [feature.name for feature in interface.obs_features],
-        },
-        "emits": [*interface.action_names, *interface.vibe_action_names],
-    }
-    found |= {"class": _class_facts(type(built)), "network": _network_facts(built)}
-    found["playing"] = _playing(play, game)
-    found["playing"]["together_agent_steps_per_second"] = _together(play)
-    found["determinism"] = _determinism(play)
-    found["memory"]["peak_mib"] = _peak()
-    return found
-
-
-def _class_facts(cls: type) -> dict[str, Any]:
-    import inspect
-
-    try:
-        file: str | None = inspect.getsourcefile(cls)
-    except TypeError:
-        file = None
-    parameters = list(inspect.signature(cls).parameters.values())[1:]
-    return {
-        "file": file,
-        "doc": inspect.cleandoc(vars(cls).get("__doc__") or "").split("\n\n")[0].strip(),
-        "bases": [f"{base.__module__}.{base.__qualname__}" for base in cls.__mro__[1:] if base is not object],
-        "arguments": {
-            p.name: None if p.default is inspect.Parameter.empty else repr(p.default)
-            for p in parameters
-            if p.kind not in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
-        },
-    }
-
-
-def _network_facts(built: Any) -> dict[str, Any] | None:
-    network = built.network()
-    if network is None:
-        return None
-    import torch
-
-    parameters = list(network.named_parameters())
-    recurrent = [
-        (name, type(module).__name__)
-        for name, module in network.named_modules()
-        if isinstance(module, torch.nn.RNNBase | torch.nn.RNNCellBase)
-    ]
-    parts: dict[str, int] = {}
-    for name, parameter in parameters:
-        part = name.partition(".")[0]
-        parts[part] = parts.get(part, 0) + parameter.numel()
-    return {
-        "class": f"{type(network).__module__}.{type(network).__qualname__}",
-        "parameters": sum(parameter.numel() for _, parameter in parameters),
-        "trainable": sum(parameter.numel() for _, parameter in parameters if parameter.requires_grad),
-        "bytes": sum(parameter.numel() * parameter.element_size() for _, parameter in parameters),
-        "parts": parts,
-        "recurrent": [f"{name} ({kind})" if name else kind for name, kind in recurrent],
-        "layers": [
-            f"{name}: {type(module).__name__}"
-            for name, module in network.named_modules()
-            if not list(module.children())
-        ],
-    }
-
-
-class _Watch:
-    """Times every call of the agents' `step` and `step_group`, and counts the actions."""
-
-    def __init__(self, built: Any) -> None:
-        self.times: list[int] = []
-        self.chosen: dict[str, int] = {}
-        self.handles: list[Any] = []
-        self.grouped = False
-        self._make = built.agent_policy
-        built.agent_policy = self._agent_policy
-
-    def _agent_policy(self, agent: int) -> Any:
-        handle = self._make(agent)
-        self.handles.append(handle)
-        handle.step = self._timed(handle.step)
-        if hasattr(handle, "step_group"):
-            handle.step_group = self._timed_group(handle.step_group)
-        return handle
-
-    def _timed(self, step: "Callable[[Any], Any]") -> "Callable[[Any], Any]":
-        def timed(observation: Any) -> Any:
-            started = perf_counter_ns()
-            action = step(observation)
-            self.times.append(perf_counter_ns() - started)
-            self._count(action)
-            return action
-
-        return timed
-
-    def _timed_group(self, step: "Callable[[Any], Any]") -> "Callable[[Any], Any]":
-        def timed(observations: Any) -> Any:
-            started = perf_counter_ns()
-            actions = step(observations)
-            self.times.append(perf_counter_ns() - started)
-            self.grouped = True
-            for action in actions:
-                self._count(action)
-            return actions
-
-        return timed
-
-    def _count(self, action: Any) -> None:
-        for name in (action.name, getattr(action, "vibe", None)):
-            if name is not None:
-                self.chosen[name] = self.chosen.get(name, 0) + 1
-
-
-def _playing(play: "Play", game: "Game") -> dict[str, Any]:
-    """One episode in the object engine, each policy step timed; the whole in the reference engine where it must."""
-    import numpy as np
-    from mettagrid.policy.policy_env_interface import PolicyEnvInterface
-
-    from daf.game.object_rollout import play_object, unsupported
-    from daf.game.observations import TokenMutation
-    from daf.game.rollout import build_policies
-    from daf.game.seeding import own_generators, seed_everything
-    from daf.game.simulation import with_map_seed
-
-    env = with_map_seed(game.config, play.seed)
-    converted = game.converted
-    with own_generators():
-        built = build_policies(play, PolicyEnvInterface.from_mg_cfg(env))[0]
-        reason = unsupported(built)
-        if reason is not None:
-            return _by_reference(play, reason)
-        watch = _Watch(built)
-        fresh = _state_of(watch._make(0))
-        seed_everything("episode", play.seed)
-        started = perf_counter()
-        try:
-            outcome = play_object(
-                env, [built], play.assignment, seed=play.seed, policy_names=[play.policies[0].name],
-                action_timeout_ms=None, converted=converted,
-            )  # fmt: skip
-        except TokenMutation as error:
-            return _by_reference(play, str(error))
-        seconds = perf_counter() - started
-    used = _state_of(watch.handles[0])
-    first = 1 if watch.grouped else len(play.assignment)
-    later = np.array(watch.times[first:] or watch.times, dtype=np.float64) / 1e6
-    quantiles = np.quantile(later, [0.5, 0.9, 0.99])
-    return {
-        "engine": "object",
-        "steps": outcome.steps,
-        "seconds": seconds,
-        "steps_per_second": outcome.steps / seconds,
-        "agent_steps_per_second": outcome.steps * len(play.assignment) / seconds,
-        "latency_ms": dict(zip(("p50", "p90", "p99"), quantiles.tolist(), strict=True))
-        | {"max": float(later.max()), "first": max(watch.times[:first]) / 1e6},
-        "latency_of": "a call for all agents" if watch.grouped else "one agent's step",
-        "policy_share": sum(watch.times) / 1e9 / seconds,
-        "actions": dict(sorted(watch.chosen.items(), key=lambda item: -item[1])),
-        "state": sorted(name for name in used if used[name] != fresh.get(name)),
-        "reward_per_agent": sum(outcome.rewards) / len(outcome.rewards),
-    }
-
-
-def _together(play: "Play", episodes: int = 4) -> float | None:
-    """Agent-steps per second where several episodes share the network, as `daf evaluate` plays it; None where not."""
-    from dataclasses import replace
-
-    from daf.game.rollout import Played, batchable, play_together
-
-    if not batchable(play.policies, None):
-        return None
-    results = play_together([replace(play, seed=play.seed + place) for place in range(episodes)])
-    played = [result for result in results if isinstance(result, Played)]
-    if len(played) < episodes:
-        return None
-    steps = sum(result.outcome.steps for result in played) * len(play.assignment)
-    return steps / sum(result.play_seconds for result in played)
-
-
-def _by_reference(play: "Play", reason: str) -> dict[str, Any]:
-    from dataclasses import replace
-
-    from daf.game.rollout import play as play_one
-
-    played = play_one(replace(play, engine="reference"))
-    outcome = played.outcome
-    latency = outcome.latencies[0]
-    return {
-        "engine": "reference",
-        "why": reason,
-        "steps": outcome.steps,
-        "seconds": played.play_seconds,
-        "steps_per_second": outcome.steps / played.play_seconds,
-        "agent_steps_per_second": latency.count / played.play_seconds,
-        "latency_ms": {"mean": latency.total_ns / max(latency.count, 1) / 1e6, "max": latency.max_ns / 1e6},
-        "latency_of": "one agent's step",
-        "policy_share": latency.total_ns / 1e9 / played.play_seconds,
-        "actions": {},
-        "state": [],
-        "reward_per_agent": sum(outcome.rewards) / len(outcome.rewards),
-    }
-
-
-def _state_of(handle: Any) -> dict[str, str]:
-    """An agent's attributes, each as a text that changes with its content; what cannot be pickled by its identity."""
-    from daf.storage.hashing import hash_bytes
-
-    found = {}
-    skipped = ("_infos", "infos", "_simulation", "_policy_env_info", "_base_policy", "step", "step_group")
-    for name, value in vars(handle).items():
-        if name in skipped or hasattr(value, "named_parameters"):
-            continue
-        try:
-            found[name] = hash_bytes(pickle.dumps(value))
-        except Exception:
-            found[name] = f"{type(value).__name__} {id(value)}"
-    return found
-
-
-def _determinism(play: "Play") -> dict[str, Any]:
-    from dataclasses import replace
-
-    from daf.game.rollout import play as play_one
-
-    first, again = play_one(play).outcome, play_one(play).outcome
-    other = play_one(replace(play, seed=play.seed + 1)).outcome
-    return {
-        "same_seed_same_result": first == again,
-        "difference": None if first == again else _first_difference(first, again),
-        "seed_matters": (first.rewards, first.agent_stats) != (other.rewards, other.agent_stats),
-    }
-
-
-def _first_difference(first: Any, again: Any) -> str:
-    if first.rewards != again.rewards:
-        return f"rewards {list(first.rewards)[:4]} and {list(again.rewards)[:4]}"
-    for agent, (a, b) in enumerate(zip(first.agent_stats, again.agent_stats, strict=True)):
-        for name in sorted({**a, **b}):
-            if a.get(name) != b.get(name):
-                return f"agent {agent}'s {name} is {a.get(name)} and {b.get(name)}"
-    return "game stats differ"
-
-
-def _resident() -> float:
-    """Resident memory of this process in MiB; its peak where the system does not tell."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except FileNotFoundError:
-        return _peak()
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-def _peak() -> float:
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1024 if sys.platform != "darwin" else peak / 2**20
-
-
-if __name__ == "__main__":
-    _main(sys.argv[1], sys.argv[2])
