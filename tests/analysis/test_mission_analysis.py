@@ -23,6 +23,7 @@ from daf.mission_analysis import (
 from daf.mission_analysis.facts import analysis_of
 from daf.mission_analysis.sets import difference
 from daf.mission_analysis.success import criterion, default_criterion
+from daf.mission_analysis.watching import series_for
 from daf.output_manager import OutputManager
 from daf.render.analyze_mission import mission_page
 from tests.conftest import SMALL, SMALLEST
@@ -106,6 +107,29 @@ def test_noop_never_moves_and_has_a_replay_to_show_it(played: Performances) -> N
     assert (mode.name, mode.agents, mode.episodes) == ("never_moves", 12, 3)
     assert mode.example.replay is not None
     assert (played.evaluation.run_dir / mode.example.replay).stat().st_size > 100
+
+
+def test_an_interval_longer_than_the_episode_leaves_what_the_counters_say(output: OutputManager) -> None:
+    settings = replace(SETTINGS, episodes=1, series=series_for(resolve(SMALL)[0], interval=1000))
+    found = perform(SMALL, ["noop"], settings=settings, output=output).rows[0]
+    assert found.failure_modes[0].name == "never_moves"
+    assert found.held == ()
+    assert found.roles == {"no gear": 4.0}
+
+
+def test_a_mission_of_ones_own_is_analysed_as_any(output: OutputManager, tmp_path: Path) -> None:
+    mission = resolve("tutorial.miner,max_steps=20")[0]
+    path = tmp_path / "own.json"
+    path.write_bytes(mission.config_json)
+    of_file, of_pair = daf_analyze_mission(path), daf_analyze_mission(("mine", mission.config))
+    assert (of_file.name, of_pair.name) == (str(path), "mine")
+    assert of_file.cogs_range is None
+    assert of_file.variants == {}
+    assert of_file.criterion == of_pair.criterion == "reward > 0"
+    with pytest.raises(MissionError, match="config of its own"):
+        daf_analyze_mission_variants(("mine", mission.config), ["no_clips"])
+    found = perform(("mine", mission.config), ["noop"], settings=replace(SETTINGS, episodes=1), output=output)
+    assert found.rows[0].mission == "mine"
 
 
 def test_a_mixed_team_tells_whose_agents_fail(output: OutputManager) -> None:

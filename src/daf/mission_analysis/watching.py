@@ -102,7 +102,10 @@ class Watched:
 
     def over_time(self, agent: int, name: str) -> NDArray[np.float64]:
         """(samples,): a counter of the agent over time."""
-        return np.array(self.samples.agents[agent].get(name, (0.0,) * len(self.steps)), dtype=np.float64)
+        sampled = (
+            self.samples.agents[agent] if self.samples.agents else {}
+        )  # an episode may end before its first sample
+        return np.array(sampled.get(name, (0.0,) * len(self.steps)), dtype=np.float64)
 
     def team_over_time(self, name: str) -> NDArray[np.float64]:
         """(samples,): one of the game's counters over time."""
