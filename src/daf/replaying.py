@@ -1,4 +1,4 @@
-"""Replays: what is in one, where two part, and pictures of them.
+"""Replays: what is in one, where two part, pictures and players of them.
 
 A replay is the file that `--save-replays` leaves, or any that mettagrid's own writer made. Everything here reads files
 and plays nothing.
@@ -13,6 +13,7 @@ from daf.errors import StorageError, UsageError
 from daf.game.replays import Difference, difference, read_replay
 from daf.render.replay_frames import View
 from daf.render.replay_gif import Drawing, write_gif
+from daf.render.replay_page import write_replay_html
 
 SUFFIXES = (".json.z", ".json.gz", ".json")
 
@@ -87,6 +88,11 @@ def daf_replay_gif(path: str | Path, output_path: str | Path, *, fps: float = 10
     Raises `StorageError`, `ReplayError`, `UsageError`.
     """
     return write_gif(read_replay(path), output_path, fps=fps, view=view)
+
+
+def daf_replay_html(path: str | Path, output_path: str | Path) -> Drawing:
+    """Write a page that plays a replay in any browser, offline. Raises `StorageError`, `ReplayError`."""
+    return write_replay_html(read_replay(path), output_path)
 
 
 def replay_files(path: str | Path, *, batch: bool) -> list[Path]:

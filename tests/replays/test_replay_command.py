@@ -90,3 +90,11 @@ def test_a_folder_without_batch_is_refused_with_the_way_out(tmp_path):
     assert "add --batch" in done.stderr
     done = daf("gif", tmp_path, "--batch")
     assert "holds no replays" in done.stderr
+
+
+def test_html_writes_one_page(recorded, tmp_path):
+    done = daf("html", recorded, "--output-dir", tmp_path, "--json")
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)["files"][0]
+    assert made["frames"] == 60
+    assert Path(made["path"]).read_text().startswith("<!doctype html>")

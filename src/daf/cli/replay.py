@@ -89,6 +89,23 @@ def gif(
     _draw(path, batch, ".gif", output_dir, as_json, lambda file, to: daf_replay_gif(file, to, fps=fps, view=view))
 
 
+@app.command()
+def html(
+    path: PathArgument,
+    batch: BatchOption = False,
+    output_dir: PlaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a page that plays the episode in any browser, offline.
+
+    The page is one file. It shows the map, each agent's inventory, return and what its policy told, over time, and
+    where agents went. PAGE.html#step=120&agent=3 opens it at that step.
+    """
+    from daf.replaying import daf_replay_html
+
+    _draw(path, batch, ".html", output_dir, as_json, daf_replay_html)
+
+
 def _draw(
     path: Path,
     batch: bool,
@@ -117,7 +134,8 @@ def _draw(
                 continue
             if not as_json:
                 made = drawn[-1]
-                size = f"{made.frames:,} frames of {made.width}×{made.height}, {made.size_bytes / 1e6:.2f} MB"
+                shown = f"{made.frames:,} steps" if suffix == ".html" else _pictures(made)
+                size = f"{shown}, {made.size_bytes / 1e6:.2f} MB"
                 out.print(f"{made.path}  ({size})", markup=False, soft_wrap=True)
     if as_json:
         files_data = jsonable(drawn)
@@ -193,6 +211,10 @@ def _diff_lines(found: "Difference") -> list[str]:
         if found.count > len(found.changes):
             lines.append(f"  … and {found.count - len(found.changes):,} more")
     return lines
+
+
+def _pictures(made: "Drawing") -> str:
+    return f"{made.frames:,} frames of {made.width}×{made.height}"
 
 
 def _printable(text: str) -> str:

@@ -92,6 +92,10 @@ class AgentSampler:
         """The agents at `steps`."""
         return Agents(**{name: self._sample(name, steps) for name in Agents.__dataclass_fields__})
 
+    def changes(self, name: str, agent: int) -> tuple[NDArray[np.int32], NDArray[Any]]:
+        """(steps, values) of one of the fields of `Agents`, for one agent."""
+        return self._columns[name][agent]
+
     def _keep(self, name: str, steps: NDArray[np.int32], values: NDArray[Any]) -> None:
         self._columns.setdefault(name, []).append((steps, values))
 
