@@ -148,7 +148,7 @@ def test_the_same_analysis_again_plays_nothing(played: Performances, output: Out
 def test_the_page_tells_the_finding_and_escapes_names(played: Performances) -> None:
     rows = (replace(played.rows[0], policy="<b>x</b>"), played.rows[1])
     page = mission_page(analysis_of(played.mission, rows), command="daf", run_id="1")
-    assert "noop succeeds in 0 of 3 episodes, and most often never moves" in page
+    assert "noop succeeds in 0 of 3 episodes (most common failure: never moves, 12 of 12 agents)" in page
     assert "<b>x</b>" not in page
     assert "&lt;b&gt;x&lt;/b&gt;" in page
     assert page.count("<svg") >= 3
@@ -221,6 +221,23 @@ def test_a_text_names_missions_in_its_code_only(tmp_path: Path) -> None:
         "The arena is here.\n`machina_1` and\n```\ncogames play -m tutorial.miner\n```\n-m evals.energy_starved"
     )
     assert daf_discover_missions_from_readme(text) == ["machina_1", "tutorial.miner", "energy_starved"]
+
+
+def test_failed_episodes_are_told_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from daf.cli.main import main
+
+    arguments = ["mission", SMALLEST, "-p", "chaos-monkey", "-p", "noop", "-e", "2", "--executor", "serial"]
+    monkeypatch.setattr("sys.argv", ["daf", "analyze", *arguments, "--output-dir", str(tmp_path), "-q"])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+    assert stopped.value.code == 1
+    told = capsys.readouterr().out
+    assert "2 of 4 episodes failed (chaos-monkey: 2)" in told
+    assert "The first to fail: chaos-monkey" in told
+    page = next(tmp_path.rglob("analysis.html")).read_text()
+    assert "2 of 4 episodes failed (chaos-monkey: 2)" in page
 
 
 @pytest.mark.parametrize(

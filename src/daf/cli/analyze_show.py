@@ -23,13 +23,16 @@ def mission_told(analysis: Any, evaluation: Any, as_json: bool) -> None:
 
     data = jsonable({"analysis": analysis, "success_rate": analysis.success_rate})
     page: Path | None = None
+    notes = _notes(evaluation)
     if evaluation is not None:
         write_json(evaluation.run_dir / "analysis.json", data)
         page = evaluation.run_dir / "analysis.html"
-        write_text(page, mission_page(analysis, command=command_line(), run_id=evaluation.run_id))
+        write_text(page, mission_page(analysis, command=command_line(), run_id=evaluation.run_id, notes=notes))
     if as_json:
         emit(jsonable(_ran(evaluation)) | data)
         return
+    for note in notes:
+        out.print(f"[yellow]![/yellow] {escape(note)}", soft_wrap=True)
     _facts_table(analysis.name, facts_of(analysis))
     for term in analysis.reward_terms:
         out.print(f"  rewards {escape(term.name)}: {escape(term.text)}", soft_wrap=True)
@@ -40,6 +43,18 @@ def mission_told(analysis: Any, evaluation: Any, as_json: bool) -> None:
         out.print(f"\n{escape(headline(analysis))}", soft_wrap=True)
         out.print(f"page: {page}", soft_wrap=True, markup=False)
         out.print(f"run:  {evaluation.run_dir}", soft_wrap=True, markup=False)
+
+
+def _notes(evaluation: Any) -> list[str]:
+    """What went wrong with the episodes: how many have no result, and why the first has none."""
+    if evaluation is None or evaluation.status == "ok":
+        return []
+    notes = [note for note in evaluation.analysis.notes if "scored 0" not in note]
+    failures = evaluation.result.failures
+    if failures:
+        spec, failure = failures[0].spec, failures[0].failure
+        notes.append(f"The first to fail: {spec.name} on {spec.mission}, seed {spec.seed}: {failure.message}.")
+    return notes
 
 
 def _facts_table(title: str, facts: list[tuple[str, str]]) -> None:
@@ -94,14 +109,17 @@ def missions_told(found: Any, changes: dict[str, Any], as_json: bool) -> None:
 
     data = jsonable({"missions": found.missions, "outcomes": found.outcomes, "order": found.order, "variants": changes})
     page: Path | None = None
+    notes = _notes(found.evaluation)
     if found.evaluation is not None:
         write_json(found.evaluation.run_dir / "analysis.json", data)
         page = found.evaluation.run_dir / "analysis.html"
-        text = missions_page(found, changes, command=command_line(), run_id=found.evaluation.run_id)
+        text = missions_page(found, changes, command=command_line(), run_id=found.evaluation.run_id, notes=notes)
         write_text(page, text)
     if as_json:
         emit(jsonable(_ran(found.evaluation)) | data)
         return
+    for note in notes:
+        out.print(f"[yellow]![/yellow] {escape(note)}", soft_wrap=True)
     table = plain_table("missions")
     table.add_column("mission", overflow="fold", min_width=20)
     for column in ("agents", "steps", "map"):

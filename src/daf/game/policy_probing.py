@@ -35,7 +35,9 @@ def _main(asked: str, answer: str) -> None:
             "error": f'policy "{shown(request)}" needs more than {request.memory_mib} MiB of memory (--memory-limit).'
         }
     except Exception as error:
-        found = {"error": f'policy "{shown(request)}" fails while it plays: {type(error).__name__}: {error}'}
+        short = any(sign in str(error) for sign in ("memory", "allocate", "map segment"))
+        hint = f" Its process may use {request.memory_mib} MiB (--memory-limit)." if short else ""
+        found = {"error": f'policy "{shown(request)}" fails while it plays: {type(error).__name__}: {error}.{hint}'}
     part = Path(answer + ".part")
     part.write_text(json.dumps(found), encoding="utf-8")
     part.replace(answer)

@@ -10,8 +10,11 @@ from daf.render.theme import styles
 from daf.stats.sentences import number
 
 
-def mission_page(analysis: Any, *, command: str, run_id: str | None) -> str:
-    """The page of a `MissionAnalysis`. run_id: of the run with the episodes, None where none were played."""
+def mission_page(analysis: Any, *, command: str, run_id: str | None, notes: Sequence[str] = ()) -> str:
+    """The page of a `MissionAnalysis`.
+
+    run_id: of the run with the episodes, None where none were played. notes: what a reader must know first.
+    """
     rows = analysis.performance
     look = styles([row.policy for row in rows])
     shown = [row for row in rows if row.episodes]
@@ -22,8 +25,10 @@ def mission_page(analysis: Any, *, command: str, run_id: str | None) -> str:
             "analysis": analysis,
             "facts": facts_of(analysis),
             "command": command,
+            "notes": notes,
             "run_id": run_id,
             "headline": headline(analysis),
+            "any_failed": any(row.failed for row in rows),
             "rows": [{"slot": look[row.policy].slot, **summary_of(row)} for row in rows],
             "success_figure": _success(shown, look),
             "reward_figure": _rewards(shown, look),
@@ -75,7 +80,10 @@ def headline(analysis: Any) -> str:
             part = f"{row.policy} succeeds in {row.successes} of {row.episodes} episodes"
         worst = next(iter(row.failure_modes), None)
         if worst is not None:
-            part += f", and most often {worst.title}"
+            times = f"{worst.episodes} of {worst.of_episodes} episodes"
+            if worst.agents is not None:
+                times = f"{worst.agents} of {worst.of_agents} agents"
+            part += f" (most common failure: {worst.title}, {times})"
         parts.append(part)
     return "; ".join(parts) + "."
 

@@ -9,8 +9,10 @@ from daf.render.theme import styles
 from daf.stats.sentences import number
 
 
-def missions_page(found: Any, changes: Mapping[str, Sequence[Any]], *, command: str, run_id: str) -> str:
-    """The page of a `MissionSetAnalysis`, with `VariantAnalysis`es by mission."""
+def missions_page(
+    found: Any, changes: Mapping[str, Sequence[Any]], *, command: str, run_id: str, notes: Sequence[str] = ()
+) -> str:
+    """The page of a `MissionSetAnalysis`, with `VariantAnalysis`es by mission. notes: what a reader must know first."""
     policies = list(dict.fromkeys(row.policy for row in found.outcomes))
     look = styles(policies)
     ordered = [row for name in found.order for row in found.outcomes if row.mission == name]
@@ -32,6 +34,7 @@ def missions_page(found: Any, changes: Mapping[str, Sequence[Any]], *, command: 
         {
             "title": f"{len(found.missions)} mission{'s' if len(found.missions) != 1 else ''}",
             "command": command,
+            "notes": notes,
             "run_id": run_id,
             "policies": [{"name": name, "slot": look[name].slot} for name in policies],
             "missions": found.missions,
