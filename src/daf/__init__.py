@@ -46,6 +46,7 @@ _MODULES = {
     "evaluation": ("Evaluation", "Settings", "evaluate"),
     "log_analysis": ("LogAnalysis", "LogSummary", "StreamingProcessor", "daf_analyze_logs", "daf_compare_logs"),
     "logging_config": ("DAFLogger", "create_daf_logger", "setup_daf_logging"),
+    "metrics": ("daf_list_metrics", "daf_metric_values", "daf_metrics_per_agent"),
     "mission_analysis": (
         "daf_analyze_mission",
         "daf_analyze_mission_performance",
