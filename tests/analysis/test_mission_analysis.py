@@ -36,8 +36,21 @@ def played(output: OutputManager) -> Performances:
     return perform(SMALL, ["starter", "noop"], settings=SETTINGS, output=output)
 
 
-def test_a_mission_says_what_it_is() -> None:
-    found = daf_analyze_mission("arena")
+def test_earlier_runs_tell_how_often_a_mission_was_mastered(tmp_path: Path) -> None:
+    output = OutputManager(tmp_path)
+    assert daf_analyze_mission(SMALLEST, output_manager=output).success_rate is None
+    settings = replace(SETTINGS, episodes=4)
+    first = perform(SMALLEST, ["substrate_memory", "noop"], settings=settings, output=output)
+    perform(SMALLEST, ["noop"], settings=replace(settings, episodes=6), output=OutputManager(tmp_path))
+    found = daf_analyze_mission(SMALLEST, output_manager=OutputManager(tmp_path))
+    solver = next(row for row in first.rows if row.policy == "substrate_memory")
+    assert {row.policy: row.episodes for row in found.recorded} == {"substrate_memory": 4, "noop": 6}
+    assert found.recorded[0].rate == solver.success_rate == found.success_rate
+    assert not daf_analyze_mission(SMALL, output_manager=OutputManager(tmp_path)).recorded
+
+
+def test_a_mission_says_what_it_is(tmp_path: Path) -> None:
+    found = daf_analyze_mission("arena", output_manager=OutputManager(tmp_path))
     assert found.agents == 8
     assert found.cogs_range == (1, 20)
     assert found.map_size == (50, 50)

@@ -60,7 +60,7 @@ def mission(
         daf analyze mission arena -p starter -p random --success "agent.junction.aligned_by_agent@sum >= 2"
     """
     from daf.cli.show import EpisodeProgress
-    from daf.mission_analysis import perform
+    from daf.mission_analysis import perform, with_recorded
     from daf.mission_analysis.facts import analysis_of
     from daf.mission_analysis.performance import one_mission
     from daf.mission_analysis.watching import series_for
@@ -69,6 +69,8 @@ def mission(
         if success is not None:
             raise UsageError("--success says how policies fare; name one with -p.")
         analysis = analysis_of(one_mission(name, game=game, max_steps=max_steps))
+        _, output = _settings(locals())
+        analysis = with_recorded(analysis, name, game=game, max_steps=max_steps, output=output)
         mission_told(analysis, None, as_json)
         return
     if interval is not None and interval < 1:

@@ -38,6 +38,9 @@ def mission_told(analysis: Any, evaluation: Any, as_json: bool) -> None:
         out.print(f"  rewards {escape(term.name)}: {escape(term.text)}", soft_wrap=True)
     if analysis.problem:
         out.print(f"[red]![/red] {escape(analysis.problem)}", soft_wrap=True)
+    for row in analysis.recorded:
+        what = f"{row.policy}: {row.successes} of {row.episodes} episodes in earlier runs ({analysis.criterion})"
+        out.print(f"  {escape(what)}", soft_wrap=True)
     if analysis.performance:
         _performance_told(analysis)
         out.print(f"\n{escape(headline(analysis))}", soft_wrap=True)

@@ -17,7 +17,9 @@ from daf.mission_analysis.facts import MissionAnalysis, analysis_of
 from daf.mission_analysis.failure_modes import FailureMode
 from daf.mission_analysis.key_events import KeyEvent
 from daf.mission_analysis.performance import MissionPerformance, Performances, one_mission, perform
+from daf.mission_analysis.recorded import recorded_success
 from daf.mission_analysis.sets import Change, MissionSetAnalysis, VariantAnalysis, analyze_set, variant_changes
+from daf.mission_analysis.success import default_criterion
 from daf.storage.jsonable import jsonable
 
 if TYPE_CHECKING:
@@ -56,16 +58,35 @@ def daf_analyze_mission(
 ) -> MissionAnalysis:
     """What a mission is, and with `policies` how it goes: then `success_rate` is that of the best of them.
 
+    Without policies, `success_rate` is that of the best policy in the runs that the output folder holds.
+
     name: a mission string, path, config or (name, config) pair. success: "metric >= x", by default what the mission's
     reward pays for. settings: how episodes are played. Raises `MissionError`, `PolicyError`, `UsageError`.
     """
     if not policies:
         if success is not None:
             raise UsageError("success= says how policies fare; name policies too.")
-        return analysis_of(one_mission(name, game=settings.game if settings else game))
+        analysis = analysis_of(one_mission(name, game=settings.game if settings else game))
+        return with_recorded(analysis, name, game=settings.game if settings else game, output=output_manager)
     chosen = settings or replace(_SETTINGS, game=game)
     found = perform(name, policies, success=success, settings=chosen, output=output_manager)
     return analysis_of(found.mission, found.rows)
+
+
+def with_recorded(
+    analysis: MissionAnalysis,
+    name: Any,
+    *,
+    game: str = game_missions.DEFAULT_GAME,
+    max_steps: int | None = None,
+    output: "OutputManager | None" = None,
+) -> MissionAnalysis:
+    """`analysis` with how policies did on the mission in earlier runs, where it has a criterion of success."""
+    mission = one_mission(name, game=game, max_steps=max_steps)
+    wanted = default_criterion(mission)
+    if wanted is None:
+        return analysis
+    return replace(analysis, recorded=recorded_success(mission, wanted, output.base_dir if output else None))
 
 
 def daf_analyze_mission_performance(
@@ -129,7 +150,7 @@ def daf_validate_mission_set(
 def daf_get_mission_metadata(name: Any, *, game: str = game_missions.DEFAULT_GAME) -> dict[str, Any]:
     """What a mission is, as JSON values."""
     data: dict[str, Any] = jsonable(analysis_of(one_mission(name, game=game)))
-    del data["performance"]
+    del data["performance"], data["recorded"]
     return data
 
 

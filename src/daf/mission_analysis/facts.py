@@ -10,6 +10,7 @@ from daf.game import missions as game_missions
 from daf.game.mission_facts import RewardTerm
 from daf.game.missions import Mission
 from daf.mission_analysis.performance import MissionPerformance
+from daf.mission_analysis.recorded import RecordedSuccess
 from daf.mission_analysis.success import default_criterion
 
 
@@ -21,6 +22,7 @@ class MissionAnalysis:
     objects: kinds on the map. variants: the game's that can be built with this mission, with their descriptions.
     observation: tokens an agent gets and the cells it sees. start, limits: of an agent's inventory.
     criterion: of success by default. problem: why it cannot run, None where it can. performance: one row per policy.
+    recorded: how policies did in earlier runs, by that criterion.
     """
 
     name: str
@@ -52,11 +54,16 @@ class MissionAnalysis:
     config_hash: str
     problem: str | None
     performance: tuple[MissionPerformance, ...] = ()
+    recorded: tuple[RecordedSuccess, ...] = ()
 
     @property
     def success_rate(self) -> float | None:
-        """Of the policy that succeeds most; None before any played, and without a criterion."""
+        """Of the policy that succeeds most, now or, where none was played now, in earlier runs.
+
+        None where there are no episodes, and without a criterion.
+        """
         rates = [row.success_rate for row in self.performance if row.success_rate is not None]
+        rates = rates or [row.rate for row in self.recorded]
         return max(rates) if rates else None
 
     @property
