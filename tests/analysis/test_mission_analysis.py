@@ -38,14 +38,17 @@ def played(output: OutputManager) -> Performances:
 
 def test_earlier_runs_tell_how_often_a_mission_was_mastered(tmp_path: Path) -> None:
     output = OutputManager(tmp_path)
-    assert daf_analyze_mission(SMALLEST, output_manager=output).success_rate is None
+    assert daf_analyze_mission("memory_mystery_path_easy", output_manager=output).success_rate is None
     settings = replace(SETTINGS, episodes=4)
-    first = perform(SMALLEST, ["substrate_memory", "noop"], settings=settings, output=output)
-    perform(SMALLEST, ["noop"], settings=replace(settings, episodes=6), output=OutputManager(tmp_path))
-    found = daf_analyze_mission(SMALLEST, output_manager=OutputManager(tmp_path))
+    first = perform("memory_mystery_path_easy", ["substrate_memory", "noop"], settings=settings, output=output)
+    perform(
+        "memory_mystery_path_easy", ["noop"], settings=replace(settings, episodes=6), output=OutputManager(tmp_path)
+    )
+    found = daf_analyze_mission("memory_mystery_path_easy", output_manager=OutputManager(tmp_path))
     solver = next(row for row in first.rows if row.policy == "substrate_memory")
     assert {row.policy: row.episodes for row in found.recorded} == {"substrate_memory": 4, "noop": 6}
     assert found.recorded[0].rate == solver.success_rate == found.success_rate
+    assert found.success_rate == 1.0
     assert not daf_analyze_mission(SMALL, output_manager=OutputManager(tmp_path)).recorded
 
 
