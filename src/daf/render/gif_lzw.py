@@ -38,25 +38,27 @@ def _runs(positions: NDArray[np.int64], area: int, background: int) -> tuple[lis
     gaps = np.diff(ends, prepend=-1) - 1
     stops = np.union1d(np.flatnonzero(gaps), np.arange(0, len(gaps), _STRETCH))
     codes, places = [CLEAR], [0]
-    chain, since, seen = [0, background], 0, 0
+    put, place = codes.append, places.append
+    chain, longest, since, seen = [0, background], 1, 0, 0
     for literals, gap in zip(stops.tolist(), gaps[stops].tolist(), strict=True):
         since += literals - seen
         seen = literals
-        left = gap
         while True:
             if since >= _FULL:
-                codes.append(CLEAR)
-                places.append(literals)
-                chain, since = [0, background], 0
-            if left == 0:
+                put(CLEAR)
+                place(literals)
+                chain, longest, since = [0, background], 1, 0
+            if gap <= longest:
                 break
-            longest = len(chain) - 1
-            length = min(left, longest)
-            codes.append(chain[length])
-            places.append(literals)
-            left -= length
-            if left:
-                chain.append(FIRST + since)
+            put(chain[longest])
+            place(literals)
+            gap -= longest
+            chain.append(FIRST + since)
+            longest += 1
+            since += 1
+        if gap:
+            put(chain[gap])
+            place(literals)
             since += 1
     codes.append(END)
     places.append(len(positions))
