@@ -14,6 +14,7 @@ from daf.game.replays import Difference, difference, read_replay
 from daf.render.replay_frames import View
 from daf.render.replay_gif import Drawing, write_gif
 from daf.render.replay_page import write_replay_html
+from daf.render.replay_video import write_frames, write_mp4
 
 SUFFIXES = (".json.z", ".json.gz", ".json")
 
@@ -93,6 +94,19 @@ def daf_replay_gif(path: str | Path, output_path: str | Path, *, fps: float = 10
 def daf_replay_html(path: str | Path, output_path: str | Path) -> Drawing:
     """Write a page that plays a replay in any browser, offline. Raises `StorageError`, `ReplayError`."""
     return write_replay_html(read_replay(path), output_path)
+
+
+def daf_replay_frames(path: str | Path, output_dir: str | Path, *, view: View | None = None) -> Drawing:
+    """Draw a replay's steps into PNG files in `output_dir`. Raises `StorageError`, `ReplayError`, `UsageError`."""
+    return write_frames(read_replay(path), output_dir, view=view)
+
+
+def daf_replay_mp4(path: str | Path, output_path: str | Path, *, fps: float = 10, view: View | None = None) -> Drawing:
+    """Draw a replay into an MP4, by the `ffmpeg` on PATH.
+
+    Raises `StorageError`, `ReplayError`, `UsageError` (also where there is no ffmpeg), `VideoError`.
+    """
+    return write_mp4(read_replay(path), output_path, fps=fps, view=view)
 
 
 def replay_files(path: str | Path, *, batch: bool) -> list[Path]:

@@ -98,3 +98,14 @@ def test_html_writes_one_page(recorded, tmp_path):
     made = json.loads(done.stdout)["files"][0]
     assert made["frames"] == 60
     assert Path(made["path"]).read_text().startswith("<!doctype html>")
+
+
+def test_frames_and_mp4_from_the_command_line(write, tmp_path):
+    done = daf("frames", write(), "--output-dir", tmp_path / "out", "--json")
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)["files"][0]
+    assert sorted(path.name for path in Path(made["path"]).iterdir()) == [f"step_{step}.png" for step in range(4)]
+    assert Path(made["path"]).name == "tiny-frames"
+    done = daf("mp4", write(), "--output-dir", tmp_path / "out", PATH=str(tmp_path))
+    assert done.returncode == 2
+    assert "needs ffmpeg" in done.stderr

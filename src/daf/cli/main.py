@@ -23,7 +23,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "score": ("daf.cli.score", "Score a policy among others: value over replacement, as CoGames' pickup has it."),
     "crossplay": ("daf.cli.crossplay", "Let policies share teams: who plays well with whom, who carries."),
     "analyze": ("daf.cli.analyze", "What missions and policies are, how they fare and how they fail."),
-    "replay": ("daf.cli.replay", "Look into recorded episodes: a player in the browser, GIFs, what is in one, where two part."),
+    "replay": (
+        "daf.cli.replay",
+        "Look into recorded episodes: a player in the browser, GIFs, videos, what is in one.",
+    ),
     "runs": ("daf.cli.runs", "List, show, query, clean and export runs."),
     "bench": ("daf.cli.bench", "Measure the speed of evaluation for your policy and mission."),
     "logs": ("daf.cli.logs", "Analyse training logs larger than memory."),

@@ -20,7 +20,9 @@ app = typer.Typer(
 )
 
 FileArgument = Annotated[Path, typer.Argument(help="Replay file (.json.z, .json.gz or .json), from --save-replays.")]
-PathArgument = Annotated[Path, typer.Argument(help="Replay file; with --batch a folder of them, or a run's folder.")]
+PathArgument = Annotated[
+    Path, typer.Argument(metavar="FILE|DIR", help="Replay file; with --batch a folder of them, or a run's folder.")
+]
 BatchOption = Annotated[bool, typer.Option("--batch", help="Draw every replay in the folder.")]
 CellOption = Annotated[int | None, typer.Option("--cell", help="Pixels a cell, 4 to 64 (default: what fits).")]
 StartOption = Annotated[int, typer.Option("--start", help="First step.")]
@@ -87,6 +89,47 @@ def gif(
 
     view = View(start, end, every, cell, follow)
     _draw(path, batch, ".gif", output_dir, as_json, lambda file, to: daf_replay_gif(file, to, fps=fps, view=view))
+
+
+@app.command()
+def mp4(
+    path: PathArgument,
+    batch: BatchOption = False,
+    fps: Annotated[float, typer.Option("--fps", help="Frames a second, up to 240.")] = 10,
+    cell: CellOption = None,
+    start: StartOption = 0,
+    end: EndOption = None,
+    every: EveryOption = 1,
+    follow: FollowOption = None,
+    output_dir: PlaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw replays into MP4 videos; needs ffmpeg on PATH."""
+    from daf.render.replay_frames import View
+    from daf.replaying import daf_replay_mp4
+
+    view = View(start, end, every, cell, follow)
+    _draw(path, batch, ".mp4", output_dir, as_json, lambda file, to: daf_replay_mp4(file, to, fps=fps, view=view))
+
+
+@app.command()
+def frames(
+    path: PathArgument,
+    batch: BatchOption = False,
+    cell: CellOption = None,
+    start: StartOption = 0,
+    end: EndOption = None,
+    every: EveryOption = 1,
+    follow: FollowOption = None,
+    output_dir: PlaceOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw replays into a folder of numbered PNG files each."""
+    from daf.render.replay_frames import View
+    from daf.replaying import daf_replay_frames
+
+    view = View(start, end, every, cell, follow)
+    _draw(path, batch, "-frames", output_dir, as_json, lambda file, to: daf_replay_frames(file, to, view=view))
 
 
 @app.command()

@@ -1,0 +1,66 @@
+"""Frames as PNG files, and MP4 through ffmpeg."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from daf.errors import UsageError
+from daf.game.replays import read_replay
+from daf.render.replay_frames import ReplayFrames, View
+from daf.render.replay_video import VideoError, write_frames, write_mp4
+
+
+def encoder(folder: Path, body: str) -> str:
+    """A PATH whose only program is an `ffmpeg` that does as `body` says: what DAF hands to the encoder can be seen."""
+    folder.mkdir(exist_ok=True)
+    script = folder / "ffmpeg"
+    script.write_text(f"#!{sys.executable}\nimport sys\n{body}\n")
+    script.chmod(0o755)
+    return str(folder)
+
+
+def test_frames_are_png_files_named_by_their_steps(recorded, tmp_path):
+    view = View(start=8, end=30, every=10, cell=8)
+    drawing = write_frames(read_replay(recorded), tmp_path / "out", view=view)
+    assert [path.name for path in sorted((tmp_path / "out").iterdir())] == ["step_08.png", "step_18.png", "step_28.png"]
+    frames = ReplayFrames(read_replay(recorded), view)
+    for frame, path in zip(frames, sorted((tmp_path / "out").iterdir()), strict=True):
+        with Image.open(path) as picture:
+            assert picture.mode == "P"
+            assert np.array_equal(np.asarray(picture.convert("RGB")), frames.palette[frame])
+    assert (drawing.frames, (drawing.width, drawing.height)) == (3, frames.size)
+
+
+def test_without_ffmpeg_an_mp4_is_refused_with_the_way_to_get_it(write, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UsageError, match=r"none on PATH.*apt install ffmpeg.*daf replay gif"):
+        write_mp4(read_replay(write()), tmp_path / "a.mp4")
+
+
+def test_the_encoder_is_given_every_frame_as_rgb_and_the_rate(write, tmp_path, monkeypatch):
+    replay = read_replay(write())
+    body = "open(sys.argv[-1], 'wb').write(' '.join(sys.argv[1:-1]).encode() + b'\\n' + sys.stdin.buffer.read())"
+    monkeypatch.setenv("PATH", encoder(tmp_path / "bin", body))
+    drawing = write_mp4(replay, tmp_path / "a.mp4", fps=25)
+    told, pixels = (tmp_path / "a.mp4").read_bytes().split(b"\n", 1)
+    frames = ReplayFrames(replay)
+    assert f"-video_size {drawing.width}x{drawing.height} -framerate 25" in told.decode()
+    assert drawing.width % 2 == drawing.height % 2 == 0
+    assert pixels == b"".join(frames.palette[frame].tobytes() for frame in frames)
+
+
+def test_an_encoder_that_fails_leaves_no_file_and_its_words(write, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", encoder(tmp_path / "bin", "sys.exit('no such codec')"))
+    with pytest.raises(VideoError, match="exit code 1: no such codec"):
+        write_mp4(read_replay(write()), tmp_path / "out" / "a.mp4")
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_a_real_ffmpeg_makes_an_mp4(recorded, tmp_path):
+    drawing = write_mp4(read_replay(recorded), tmp_path / "a.mp4", view=View(end=20))
+    assert drawing.path.read_bytes()[4:8] == b"ftyp"
