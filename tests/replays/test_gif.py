@@ -18,6 +18,7 @@ from daf.game.replays import ReplayError, read_replay
 from daf.render.gif_stream import GifStream
 from daf.render.replay_frames import ReplayFrames, View
 from daf.render.replay_gif import write_gif
+from daf.render.replay_page import replay_html
 from daf.tools.replay_to_gif import ReplayToGifConverter, main
 
 
@@ -173,6 +174,36 @@ def test_what_the_game_has_no_sprite_for_is_a_plain_shape(write, tmp_path, monke
     assert not np.array_equal(plain[hub], with_sprites[hub])
     assert len(np.unique(plain[hub].reshape(-1, 3), axis=0)) > 1
     assert not np.array_equal(plain[hub], plain[ground])
+
+
+def test_a_name_in_a_replay_leads_to_no_picture_outside_the_games_own(tmp_path, monkeypatch):
+    (tmp_path / "data" / "objects").mkdir(parents=True)
+    Image.new("RGBA", (8, 8), "red").save(tmp_path / "secret.png")
+    Image.new("RGBA", (8, 8), "red").save(tmp_path / "data" / "objects" / "hub.png")
+    monkeypatch.setattr(sprites, "data_dir", lambda: tmp_path / "data")
+    assert sprites.object_sprite("hub") is not None
+    for name in ("../../secret", "hub/../../../secret", str(tmp_path / "secret"), "", ".", "hub\0"):
+        assert sprites.object_sprite(name) is None, name
+    assert sprites.vibe_sprite("../../secret") is None
+
+
+def test_a_picture_too_large_to_draw_is_refused_with_the_cell_that_fits(write):
+    with pytest.raises(UsageError, match=r"Up to 5 fits"):
+        ReplayFrames(read_replay(write(map_size=[1024, 1024])), View(cell=64))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"vibe_id": 2**62, "orientation": [[0, -5], [1, 2**62]]},
+        {"vibe_id": -3, "action_id": -1, "inventory": [[0, -5], [1, 2**53]]},
+        {"policy_infos": {"a": 10**40, "b": [[[[]]]]}, "alive": [[0, True], [2, False]]},
+    ],
+)
+def test_odd_numbers_are_drawn_without_harm(write, tmp_path, fields):
+    path = write(agent=fields)
+    assert len(frames_of(path)) == 4
+    assert replay_html(read_replay(path)).endswith("</html>")
 
 
 @pytest.mark.parametrize(

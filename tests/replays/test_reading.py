@@ -151,6 +151,7 @@ def test_a_file_beyond_the_bounds_is_refused_by_the_field(write, changes, says):
         ("total_reward", [[0, 0.0], [4, 1.0]], r"objects\[0\]\.total_reward: a change at step 4.*4 steps"),
         ("total_reward", "much", r"objects\[0\]\.total_reward"),
         ("inventory", [[0, [[0, "x"]]]], r"objects\[0\]\.inventory"),
+        ("inventory", [[0, 2**70]], r"objects\[0\]\.inventory"),
         ("action_id", 10**30, r"objects\[0\]\.action_id"),
         ("tag_ids", [[0, 5]], r"objects\[0\]\.tag_ids"),
         ("agent_id", 3, r"objects\[0\]\.agent_id: 3 is outside 0 to 0"),

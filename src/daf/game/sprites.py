@@ -4,6 +4,7 @@
 draws must then draw a plain shape. Nothing is fetched and nothing is copied.
 """
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 DIRECTIONS = ("n", "s", "w", "e")
 """The ways an agent can look, as the pictures' names end: up, down, left, right."""
+
+PLAIN = re.compile(r"[a-z]+/[\w-]+(\.[\w-]+)*", re.ASCII)
+"""What a picture may be called: names come from replays, and must not lead out of the folder."""
 
 ROLES = ("agent", "aligner", "miner", "scout", "scrambler")
 
@@ -38,7 +42,7 @@ def sprite(name: str, *, crop: bool = True) -> "Image | None":
     from PIL import Image
 
     path = data_dir() / f"{name}.png"
-    if not path.is_file():
+    if not PLAIN.fullmatch(name) or not path.is_file():
         return None
     with Image.open(path) as opened:
         picture = opened.convert("RGBA")
@@ -76,7 +80,6 @@ def first_of(names: Sequence[str]) -> "Image | None":
 
 def _names(type_name: str) -> list[str]:
     """The names that a type's picture may have: its own, and without a team before or after it."""
-    plain = [type_name]
-    if ":" in type_name:
-        plain += [type_name.split(":", 1)[1], type_name.rsplit(":", 1)[0]]
-    return [name for name in plain if name.replace("_", "").replace("-", "").replace(".", "").isalnum()]
+    if ":" not in type_name:
+        return [type_name]
+    return [type_name, type_name.split(":", 1)[1], type_name.rsplit(":", 1)[0]]

@@ -22,6 +22,7 @@ from daf.render.replay_terrain import Terrain
 COLUMNS = widths([("agent", 3), ("role", 9), ("hp", 4), ("energy", 4), ("action", 14)])
 PANEL_LETTERS = 39
 AUTO_PIXELS = 880
+MAX_PIXELS = 32_000_000
 FOLLOW_CELLS = 21
 """Cells a side of the view around an agent that is followed."""
 
@@ -167,7 +168,14 @@ def _steps(replay: Replay, view: View) -> range:
 def _cell(replay: Replay, view: View) -> int:
     if view.cell is None:
         across = FOLLOW_CELLS * 1.6 if view.follow is not None else max(replay.width, replay.height)
-        return int(min(max(AUTO_PIXELS // across, MIN_CELL), 24))
+        room = int((MAX_PIXELS / replay.width / replay.height) ** 0.5)
+        return int(min(max(AUTO_PIXELS // across, MIN_CELL), 24, room))
     if not MIN_CELL <= view.cell <= MAX_CELL:
         raise UsageError(f"--cell {view.cell} is outside {MIN_CELL} to {MAX_CELL} pixels.")
+    across, down = replay.width * view.cell, replay.height * view.cell
+    if across * down > MAX_PIXELS:
+        raise UsageError(
+            f"--cell {view.cell} makes the map {across:,}×{down:,} pixels, beyond {MAX_PIXELS:,} in all. "
+            f"Up to {int((MAX_PIXELS / replay.width / replay.height) ** 0.5)} fits."
+        )
     return view.cell

@@ -15,7 +15,10 @@ from daf.game.replays import Replay, ReplayObject, Series
 from daf.game.sprites import DIRECTIONS, ROLES
 
 WINDOW = 512
-"""Steps that are sampled at once."""
+"""Steps that are sampled at once, where there are not too many agents for that."""
+
+MOST_SAMPLES = 1 << 17
+"""Steps times agents that are sampled at once."""
 
 Ints = NDArray[np.int64]
 
@@ -111,8 +114,9 @@ class AgentSampler:
 def agents_over(replay: Replay, steps: range) -> Iterator[tuple[range, Agents]]:
     """Windows of `steps` with the agents at each of them."""
     sampler = AgentSampler(replay)
-    for first in range(0, len(steps), WINDOW):
-        window = steps[first : first + WINDOW]
+    length = max(min(WINDOW, MOST_SAMPLES // max(len(replay.agents), 1)), 1)
+    for first in range(0, len(steps), length):
+        window = steps[first : first + length]
         yield window, sampler.at(np.arange(window.start, window.stop, window.step))
 
 

@@ -7,7 +7,7 @@ A replay's field is one value for the whole episode or a list of changes `[[step
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -17,6 +17,8 @@ from daf.game.replays.errors import ReplayError
 
 Amounts = tuple[tuple[int, int], ...]
 """(item's number, amount) pairs: an inventory."""
+
+_Amount = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,9 +81,9 @@ class Field:
         """Items and their amounts at every step."""
         decoded = self._decode(list[tuple[int, Any]])
         if decoded and isinstance(decoded[0][1], list):
-            pairs = self._decode(list[tuple[int, tuple[tuple[int, int], ...]]])
+            pairs = self._decode(list[tuple[int, tuple[tuple[int, _Amount], ...]]])
         else:
-            pairs = [(0, self._decode(tuple[tuple[int, int], ...]))]
+            pairs = [(0, self._decode(tuple[tuple[int, _Amount], ...]))]
         return self._series(pairs, tuple)
 
     def sets(self) -> Series[tuple[int, ...]]:
