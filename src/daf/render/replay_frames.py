@@ -142,7 +142,7 @@ class ReplayFrames:
                 panel.put(line, *_at("hp", str(hps[agent])), names["hp"])
             if self._columns["energy"]:
                 panel.put(line, *_at("energy", str(energies[agent])), names["energy"])
-            action = named(self.replay.action_names, actions[agent])
+            action = named(self.replay.action_names, actions[agent]).replace("change_vibe_", "vibe ")
             panel.put(line, *_at("action", action), names["bad" if failed[agent] else "text"])
 
 
