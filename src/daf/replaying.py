@@ -11,7 +11,7 @@ from pathlib import Path
 
 from daf.errors import StorageError, UsageError
 from daf.game.replays import Difference, difference, read_replay
-from daf.render.replay_frames import View
+from daf.render.replay_frames import ReplayFrames, View
 from daf.render.replay_gif import Drawing, write_gif
 from daf.render.replay_page import write_replay_html
 from daf.render.replay_video import write_frames, write_mp4
@@ -107,6 +107,13 @@ def daf_replay_mp4(path: str | Path, output_path: str | Path, *, fps: float = 10
     Raises `StorageError`, `ReplayError`, `UsageError` (also where there is no ffmpeg), `VideoError`.
     """
     return write_mp4(read_replay(path), output_path, fps=fps, view=view)
+
+
+def check_view(path: str | Path, view: View | None) -> None:
+    """Raises what drawing the replay so would raise at once: `StorageError`, `ReplayError`, `UsageError`."""
+    replay = read_replay(path)
+    if view is not None:
+        ReplayFrames(replay, view)
 
 
 def replay_files(path: str | Path, *, batch: bool) -> list[Path]:

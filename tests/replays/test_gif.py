@@ -221,7 +221,7 @@ def test_a_view_that_the_replay_lacks_is_refused(write, view, says):
 
 
 def test_following_an_agent_that_is_not_there_is_refused(write):
-    with pytest.raises(ReplayError, match="no agent 8; it has 1, 0 to 0"):
+    with pytest.raises(UsageError, match="--follow 8, and its 1 agents are numbered from 0"):
         ReplayFrames(read_replay(write()), View(follow=8))
 
 

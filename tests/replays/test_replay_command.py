@@ -92,6 +92,19 @@ def test_a_folder_without_batch_is_refused_with_the_way_out(tmp_path):
     assert "holds no replays" in done.stderr
 
 
+def test_what_cannot_be_drawn_is_refused_before_a_run_folder_is_made(write, tmp_path):
+    runs = tmp_path / "runs"
+    for arguments, code in (
+        (("gif", write(), "--cell", 99), 2),
+        (("gif", write(), "--fps", 80), 2),
+        (("gif", write(), "--start", 4), 2),
+        (("frames", write(), "--follow", 7), 2),
+        (("html", tmp_path / "none.json.z"), 1),
+    ):
+        assert daf(*arguments, DAF_OUTPUT_DIR=str(runs)).returncode == code, arguments
+    assert not runs.exists()
+
+
 def test_html_writes_one_page(recorded, tmp_path):
     done = daf("html", recorded, "--output-dir", tmp_path, "--json")
     assert done.returncode == 0, done.stderr

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +13,7 @@ from daf.cli.options import JsonOption
 
 if TYPE_CHECKING:
     from daf.game.replays import Difference
+    from daf.render.replay_frames import View
     from daf.render.replay_gif import Drawing
     from daf.replaying import ReplayInfo
 
@@ -84,11 +86,14 @@ def gif(
     as_json: JsonOption = False,
 ) -> None:
     """Draw replays into animated GIFs, with the game's own sprites."""
+    from daf.render.gif_stream import check_rate
     from daf.render.replay_frames import View
     from daf.replaying import daf_replay_gif
 
+    check_rate(fps)
     view = View(start, end, every, cell, follow)
-    _draw(path, batch, ".gif", output_dir, as_json, lambda file, to: daf_replay_gif(file, to, fps=fps, view=view))
+    draw = partial(daf_replay_gif, fps=fps, view=view)
+    _draw(path, batch, ".gif", output_dir, as_json, draw, view)
 
 
 @app.command()
@@ -106,10 +111,13 @@ def mp4(
 ) -> None:
     """Draw replays into MP4 videos; needs ffmpeg on PATH."""
     from daf.render.replay_frames import View
+    from daf.render.replay_video import find_encoder
     from daf.replaying import daf_replay_mp4
 
+    find_encoder(fps)
     view = View(start, end, every, cell, follow)
-    _draw(path, batch, ".mp4", output_dir, as_json, lambda file, to: daf_replay_mp4(file, to, fps=fps, view=view))
+    draw = partial(daf_replay_mp4, fps=fps, view=view)
+    _draw(path, batch, ".mp4", output_dir, as_json, draw, view)
 
 
 @app.command()
@@ -129,7 +137,7 @@ def frames(
     from daf.replaying import daf_replay_frames
 
     view = View(start, end, every, cell, follow)
-    _draw(path, batch, "-frames", output_dir, as_json, lambda file, to: daf_replay_frames(file, to, view=view))
+    _draw(path, batch, "-frames", output_dir, as_json, partial(daf_replay_frames, view=view), view)
 
 
 @app.command()
@@ -156,14 +164,20 @@ def _draw(
     output_dir: Path | None,
     as_json: bool,
     draw: "Callable[[Path, Path], Drawing]",
+    view: "View | None" = None,
 ) -> None:
-    """Draw every replay that `path` names and say what came of each; exits with 1 where one failed."""
+    """Draw every replay that `path` names and say what came of each; exits with 1 where one failed.
+
+    A single replay is read, and the view checked against it, before a folder is made for it.
+    """
     from daf.cli.show import emit, err, out
     from daf.errors import DataError
-    from daf.replaying import drawing_names, replay_files
+    from daf.replaying import check_view, drawing_names, replay_files
     from daf.storage.jsonable import jsonable
 
     files = replay_files(path, batch=batch)
+    if not batch:
+        check_view(files[0], view)
     drawn: list[Drawing] = []
     failed: list[dict[str, str]] = []
     with _place(output_dir, f"{suffix[1:]} of {path.name}") as (run_id, folder):

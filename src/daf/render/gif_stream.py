@@ -25,8 +25,7 @@ class GifStream:
 
     def __init__(self, file: BinaryIO, width: int, height: int, palette: NDArray[np.uint8], fps: float) -> None:
         """palette: (256, 3). fps: above 0, up to `MAX_FPS`. Raises `UsageError`."""
-        if not 0.1 <= fps <= MAX_FPS:
-            raise UsageError(f"--fps {fps:g} is outside 0.1 to {MAX_FPS}: browsers slow faster GIFs down to 10.")
+        check_rate(fps)
         if not (0 < width <= 65535 and 0 < height <= 65535):
             raise UsageError(
                 f"a GIF of {width}×{height} pixels is beyond the format's 65,535. Choose a smaller --cell."
@@ -73,6 +72,12 @@ class GifStream:
         self._frames += 1
         control = struct.pack("<BBHB", 4, (1 << 2) | 1, ends - begins, 0)
         self._file.write(b"\x21\xf9" + control + b"\x00\x2c" + struct.pack("<HHHHB", left, top, width, height, 0))
+
+
+def check_rate(fps: float) -> None:
+    """Raises `UsageError` for a rate that no browser plays."""
+    if not 0.1 <= fps <= MAX_FPS:
+        raise UsageError(f"--fps {fps:g} is outside 0.1 to {MAX_FPS}: browsers slow faster GIFs down to 10.")
 
 
 def _pillow_lzw(region: NDArray[np.uint8]) -> bytes:

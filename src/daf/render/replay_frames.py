@@ -42,11 +42,15 @@ class ReplayFrames:
     """Frames of `replay`. size: (width, height) in pixels, both even. palette: (256, 3)."""
 
     def __init__(self, replay: Replay, view: View | None = None) -> None:
-        """Nothing is drawn yet. Raises `UsageError`, `ReplayError`: a view that the replay does not have."""
+        """Nothing is drawn yet. Raises `UsageError`: a view that the replay does not have."""
         chosen = view or View()
         self.replay = replay
         self.steps = _steps(replay, chosen)
-        self.follow = None if chosen.follow is None else replay.check_agent(chosen.follow)
+        if chosen.follow is not None and not 0 <= chosen.follow < len(replay.agents):
+            raise UsageError(
+                f"{replay.path}: --follow {chosen.follow}, and its {len(replay.agents)} agents are numbered from 0."
+            )
+        self.follow = chosen.follow
         self.cell = _cell(replay, chosen)
         self._teams = [replay.team_series(agent).at(self.steps.start) for agent in replay.agents]
         self._changes = building_changes(replay)

@@ -50,16 +50,22 @@ def write_mp4(replay: Replay, path: str | Path, *, fps: float = 10, view: View |
 
     Raises `UsageError` (no ffmpeg, a rate outside 0.1 to `MAX_FPS`), `VideoError` (ffmpeg failed, and what it said).
     """
-    program = shutil.which("ffmpeg")
-    if program is None:
-        raise UsageError(NO_FFMPEG)
-    if not 0.1 <= fps <= MAX_FPS:
-        raise UsageError(f"--fps {fps:g} is outside 0.1 to {MAX_FPS}.")
+    program = find_encoder(fps)
     frames = ReplayFrames(replay, view)
     target = Path(path)
     with writing(target) as temporary:
         _encode(program, frames, temporary, fps)
     return Drawing(replay.path, target, len(frames), *frames.size, target.stat().st_size)
+
+
+def find_encoder(fps: float) -> str:
+    """The `ffmpeg` on PATH. Raises `UsageError` where there is none, and for a rate outside 0.1 to `MAX_FPS`."""
+    program = shutil.which("ffmpeg")
+    if program is None:
+        raise UsageError(NO_FFMPEG)
+    if not 0.1 <= fps <= MAX_FPS:
+        raise UsageError(f"--fps {fps:g} is outside 0.1 to {MAX_FPS}.")
+    return program
 
 
 def _encode(program: str, frames: ReplayFrames, target: Path, fps: float) -> None:
