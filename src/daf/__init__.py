@@ -65,6 +65,7 @@ _MODULES = {
         "daf_get_policy_spec",
         "daf_list_available_policies",
     ),
+    "replaying": ("daf_replay_diff", "daf_replay_gif", "daf_replay_html", "daf_replay_info"),
     "scoring_analysis": (
         "daf_allocate_agents",
         "daf_compute_vor",
