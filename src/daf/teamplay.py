@@ -95,7 +95,7 @@ def missions_of(missions: Any, settings: Settings) -> list[game_missions.Mission
     """The missions that these name, with the settings' step limit. Raises `MissionError`."""
     found = game_missions.resolve(missions, game=settings.game)
     if settings.max_steps is not None:
-        found = [game_missions.with_max_steps(mission, settings.max_steps) for mission in found]
+        found = [game_missions.with_default_steps(mission, settings.max_steps) for mission in found]
     return found
 
 

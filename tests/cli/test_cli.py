@@ -183,7 +183,7 @@ def test_compare_says_a_sentence_for_every_pair(daf: Run) -> None:
 
 def test_settings_come_from_a_file_and_flags_win(daf: Run, tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(
-        f"kind: comparison\nname: my comparison\npolicies: [noop, random]\nmissions: ['{SMALLEST}']\n"
+        "kind: comparison\nname: my comparison\npolicies: [noop, random]\nmissions: [memory_mystery_path_easy]\n"
         "episodes_per_mission: 3\nmax_steps_per_episode: 9\nseed: 5\ngenerate_html_report: false\n"
     )
     result = json.loads(daf("compare", "--config", "mine.yaml", "--seed", "8", "--json").stdout)
@@ -193,11 +193,30 @@ def test_settings_come_from_a_file_and_flags_win(daf: Run, tmp_path: Path) -> No
     assert result["report"] is None
 
 
+def test_a_file_leaves_alone_what_it_does_not_set_and_a_mission_keeps_its_own_steps(daf: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "kind: comparison\nname: mine\npolicies: [noop, random]\n"
+        "missions: ['tutorial.miner,max_steps=7', memory_mystery_path_easy]\nepisodes_per_mission: 1\n"
+    )
+    result = json.loads(daf("compare", "--config", "mine.yaml", "--json").stdout)
+    assert [e["steps"] for e in result["episodes"]] == [7, 7, 96, 96]
+    assert result["settings"]["resamples"] == 10_000
+    limited = json.loads(daf("compare", "--config", "mine.yaml", "--max-steps", "11", "--json").stdout)
+    assert [e["steps"] for e in limited["episodes"]] == [7, 7, 11, 11]
+
+
+def test_serial_keeps_stdout_for_the_result(daf: Run, tmp_path: Path) -> None:
+    (tmp_path / "bad_ones.py").write_text(BAD_POLICIES)
+    command = ("evaluate", "-p", "bad_ones.Prints", "-m", SMALLEST, "-e", "1", "--executor", "serial", "--json")
+    assert json.loads(daf(*command).stdout)["status"] == "ok"
+
+
 def test_a_failing_policy_is_told_and_exits_with_1(daf: Run, tmp_path: Path) -> None:
     (tmp_path / "bad_ones.py").write_text(BAD_POLICIES)
     command = ("evaluate", "-p", "noop", "-p", "bad_ones.Raises", "-m", SMALLEST, "-e", "2")
     done = daf(*command, code=1)
     assert "I give up" in done.stdout
+    assert "bad_ones.py:" in done.stdout
     assert "2 of 4 episodes failed" in done.stdout
     result = json.loads(daf(*command, "--json", code=1).stdout)
     assert result["status"] == "failed"
@@ -224,6 +243,13 @@ def test_a_failing_policy_is_told_and_exits_with_1(daf: Run, tmp_path: Path) -> 
     (("evaluate", "-p", "starter", "-m", "diagnostic_memory"), "4 spawn points"),
     (("evaluate", "-p", "starter,kw.devise=3", "-m", SMALL), "Nearest: device"),
     (("evaluate", "--team", "starter=4;random=4", "-m", SMALL), "starter=4,random=4"),
+    (("evaluate", "--team", "starter=3,random=4", "-m", SMALL), "has 4 agents"),
+    (("evaluate", "-p", "starter", "-m", SMALL, "--device", "tpu"), "Known: auto"),
+    (("evaluate", "-p", "starter", "-m", SMALL, "--episode-timeout", "-1"), "not above 0"),
+    (("evaluate", "-p", "starter", "-m", SMALL, "--enforce-timeouts", "0"), "not above 0"),
+    (("evaluate", "-p", "starter", "-m", SMALL, "--max-failures", "0"), "not above 0"),
+    (("evaluate", "-p", "starter", "-m", "arena,variants=no_clips+no_clips"), "given twice"),
+    (("compare", "--config", "nowhere.yaml"), "no such file"),
     (("evaluate", "--episods", "3"), "No such option"),
     (("compare", "-p", "starter", "-m", SMALL), "two policies"),
     (("compare", "-p", "starter", "-p", "run:2099", "-m", SMALL), "2099"),

@@ -108,7 +108,7 @@ def test_crossplay_prints_one_json_object_and_a_matrix(daf: Run) -> None:
 
 
 def test_a_comparison_file_serves_score_and_crossplay(daf: Run, folder: Path) -> None:
-    text = f"kind: comparison\nname: filed\npolicies: [starter, noop]\nmissions: ['{MINER}']\n"
+    text = "kind: comparison\nname: filed\npolicies: [starter, noop]\nmissions: [tutorial.miner]\n"
     (folder / "file.yaml").write_text(text + "episodes_per_mission: 2\nmax_steps_per_episode: 25\n")
     score = json.loads(daf("score", "starter", "--config", "file.yaml", "--json").stdout)
     assert (score["title"], score["pool"], score["missions"][0]["n"]) == ("filed", ["noop"], 2)

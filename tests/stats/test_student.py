@@ -55,4 +55,5 @@ def test_a_ranking_from_few_episodes_never_runs_away():
         for row in summarise(["a"], rng.integers(0, 7, size=(1, n)).astype(float)):
             assert row.method == "student"
             assert -6 < row.ci[0] < row.ci[1] < 12
-            assert -9 < row.iqm_ci[0] <= row.iqm_ci[1] < 15
+            assert (row.iqm_ci is None) == (n < 8)
+            assert row.iqm_ci is None or -9 < row.iqm_ci[0] <= row.iqm_ci[1] < 15

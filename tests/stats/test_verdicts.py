@@ -172,6 +172,8 @@ def test_equal_policies_get_a_false_verdict_anywhere_no_more_often_than_alpha(sh
         (1234.5, 400.0, "1,234"),
         (-0.001, 0.5, "0.0"),
         (0.0, 0.0, "0"),
+        (0.382, 3.5, "0.4"),
+        (-12.0, 90.0, "-12"),
     ],
 )
 def test_digits_follow_the_interval(value, half, text):

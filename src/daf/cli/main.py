@@ -74,7 +74,7 @@ def _version(wanted: bool) -> None:
 def _root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
-    """DAF, the laboratory for CoGames policies: evaluate, compare, train, tune and show them."""
+    """DAF, the laboratory for CoGames policies: evaluate, compare, analyse and show them."""
 
 
 def _app() -> click.Command:

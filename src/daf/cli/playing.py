@@ -1,5 +1,6 @@
 """What `daf evaluate`, `daf compare` and `daf quickstart` share: options, the run with its progress, and the result."""
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from daf.errors import ConfigError, Interrupted, UsageError, unknown
 
 if TYPE_CHECKING:
     from daf.config import DAFConfig
+    from daf.episodes.record import EpisodeRecord
     from daf.evaluation import Evaluation, Settings
     from daf.output_manager import OutputManager
 
@@ -25,7 +27,9 @@ MissionsOption = Annotated[
     list[str] | None, typer.Option("--mission", "-m", help="Mission string; repeat for several. See `daf missions`.")
 ]
 EpisodesOption = Annotated[int, typer.Option("--episodes", "-e", help="Episodes per policy and mission.")]
-MaxStepsOption = Annotated[int | None, typer.Option("--max-steps", help="Step limit for every mission.")]
+MaxStepsOption = Annotated[
+    int | None, typer.Option("--max-steps", help="Step limit for missions that name none (max_steps=…).")
+]
 GameOption = Annotated[str, typer.Option("--game", help="CoGames game: cogs_vs_clips or overcogged.")]
 EngineOption = Annotated[str, typer.Option("--engine", help="How episodes are played; auto takes the fastest proven.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="Where networks compute: cpu, cuda, cuda:1, mps, auto.")]
@@ -93,9 +97,11 @@ def series_request(interval: int | None, stats: list[str] | None) -> Any:
 
 
 def from_file(context: typer.Context, path: Path | None, values: dict[str, Any]) -> dict[str, Any]:
-    """`values` (options by their parameter names) with those of a comparison's file where no flag was given."""
+    """`values` (options by their parameter names) with those that a comparison's file sets, where no flag was given."""
     if path is None:
         return values
+    if not path.is_file():
+        raise UsageError(f"--config {path}: there is no such file.")
     from daf.config import DAFComparisonConfig, daf_load_config
 
     config = daf_load_config(path)
@@ -105,18 +111,20 @@ def from_file(context: typer.Context, path: Path | None, values: dict[str, Any])
         f"class={policy},data={config.policy_weights[policy]}" if policy in config.policy_weights else policy
         for policy in config.policies
     ]
-    filed = {
-        "policies": policies,
-        "missions": config.missions,
-        "episodes": config.episodes_per_mission,
-        "max_steps": config.max_steps_per_episode,
-        "seed": config.seed,
-        "alpha": config.significance_level,
-        "resamples": config.bootstrap_samples,
-        "no_report": not config.generate_html_report,
-        "keep_records": config.save_raw_results,
-        "title": config.name,
+    fields = {
+        "episodes": "episodes_per_mission",
+        "max_steps": "max_steps_per_episode",
+        "seed": "seed",
+        "alpha": "significance_level",
+        "resamples": "bootstrap_samples",
+        "keep_records": "save_raw_results",
+        "title": "name",
+        "missions": "missions",
     }
+    filed = {name: getattr(config, field) for name, field in fields.items() if field in config.model_fields_set}
+    filed |= {"policies": policies}
+    if "generate_html_report" in config.model_fields_set:
+        filed["no_report"] = not config.generate_html_report
     return values | {name: value for name, value in filed.items() if not given(context, name)}
 
 
@@ -264,6 +272,12 @@ def how_to_go_on(finished: int, total: int) -> str:
     return f"stopped after {finished} of {total} episodes, which are kept. The same command plays the rest: {command}"
 
 
+def _where(record: "EpisodeRecord") -> str:
+    """The place in the user's code that a traceback ends at, " (file:line)"."""
+    places = re.findall(r'File "([^"]+)", line (\d+)', record.failure.traceback if record.failure else "")
+    return f" ({places[-1][0]}:{places[-1][1]})" if places else ""
+
+
 def show(evaluation: "Evaluation") -> None:
     """Rankings, verdicts, what to know, and where everything is."""
     from daf.cli.show import out, ranking_table, say_pairs, seconds
@@ -274,7 +288,9 @@ def show(evaluation: "Evaluation") -> None:
     for failure in result.failures[:5]:
         what = failure.failure.message if failure.failure else ""
         place = f"{failure.spec.name} on {failure.spec.mission}, seed {failure.spec.seed}"
-        out.print(f"  [red]failed[/red] {escape(place)}: {escape(what)}", soft_wrap=True)
+        out.print(f"  [red]failed[/red] {escape(place)}: {escape(what)}{escape(_where(failure))}", soft_wrap=True)
+    if len(result.failures) > 5:
+        out.print(f"  … and {len(result.failures) - 5} more; tracebacks are in the report", markup=False)
     missions = list(analysis.by_mission)
     if analysis.ranking:
         heading = f"over {len(missions)} missions" if len(missions) > 1 else f"on {missions[0]}"

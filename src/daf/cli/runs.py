@@ -158,8 +158,14 @@ def _query(run: Any, sql: str, as_json: bool) -> None:
     for name in names:
         table.add_column(escape(name))
     for row in rows:
-        table.add_row(*(escape(str(value)) if value is not None else "–" for value in row))
+        table.add_row(*(escape(_shown(value)) for value in row))
     out.print(table)
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _plain(value: Any) -> Any:
@@ -170,7 +176,7 @@ def _plain(value: Any) -> Any:
 def rebuild_command(
     run: RunArgument = "latest", output_dir: OutputDirOption = None, as_json: JsonOption = False
 ) -> None:
-    """Build a run's tables, results and report anew from its records."""
+    """Build a run's tables anew from its records; of an evaluation or comparison results and report, too."""
     from daf.cli.show import emit, out
     from daf.evaluation.keeping import rebuild
     from daf.output_manager import find_run

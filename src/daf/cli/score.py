@@ -97,7 +97,7 @@ def score(
     if as_pickup:
         from daf.game import scoring
 
-        default = f"{scoring.PICKUP_MISSION},cogs={scoring.PICKUP_COGS},max_steps={scoring.PICKUP_STEPS}"
+        default = f"{scoring.PICKUP_MISSION},cogs={scoring.PICKUP_COGS},max_steps={max_steps or scoring.PICKUP_STEPS}"
         missions = missions or [default]
         options["enforce_timeouts"] = enforce_timeouts or scoring.PICKUP_TIMEOUT_MS
         own = {"episodes": scoring.PICKUP_EPISODES, "seed": scoring.PICKUP_SEED}

@@ -1,6 +1,7 @@
 """What goes to the terminal: tables and JSON on stdout, messages and progress on stderr."""
 
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,11 @@ from daf.stats.verdicts import PairVerdict
 PLAIN_LINE_SECONDS = 10.0
 """Without a terminal, progress is a line at most this often."""
 
-out = Console(highlight=False, emoji=False)
+WIDTH_ELSEWHERE = 160
+"""Columns of tables where there is no terminal to fit."""
+
+_elsewhere = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH_ELSEWHERE
+out = Console(highlight=False, emoji=False, width=_elsewhere)
 err = Console(stderr=True, highlight=False, emoji=False)
 
 

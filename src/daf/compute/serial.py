@@ -3,6 +3,8 @@
 A task that hangs hangs everything here, and one that kills its process kills all; `timeout` is refused.
 """
 
+import contextlib
+import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 
@@ -27,7 +29,8 @@ class Serial:
     def _run[T, R](self, function: Callable[[T], R], tasks: Sequence[T]) -> Iterator[Done[R]]:
         for position, task in enumerate(tasks):
             try:
-                value = function(task)
+                with contextlib.redirect_stdout(sys.stderr):  # stdout is for results
+                    value = function(task)
             except (Exception, SystemExit) as error:
                 yield Done(position, None, failure_of(error, traceback.format_exc()))
             else:

@@ -5,7 +5,6 @@ shuffled in place by one `random.Random(seed)`, as `run_multi_episode_rollout` d
 CoGames' own.
 """
 
-import logging
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,6 @@ from daf.game.missions import Mission
 from daf.game.outcome import SLOW_STEP_MS, SeriesRequest
 from daf.game.policies import Policy
 from daf.game.rollout import batchable
-
-logger = logging.getLogger(__name__)
 
 MAX_SEED = 2**31 - 1
 """The simulator takes seeds of 31 bits."""
@@ -122,13 +119,14 @@ def _assignments(contender: Contender, mission: Mission, episodes: int, seed: in
     counts = [int(count) for count in contender.counts]
     if sum(contender.counts) != agents:
         counts = allocate(agents, contender.counts)
-        shares = "+".join(str(count) for count in counts)
-        logger.warning("%s has %d agents: the team %s plays there as %s", mission.name, agents, contender.name, shares)
-    if 0 in counts:
-        missing = contender.policies[counts.index(0)].name
-        raise UsageError(
-            f'the team {contender.name} leaves "{missing}" no agent on {mission.name}, which has {agents} agents.'
-        )
+        if any(
+            count * sum(contender.counts) != share * agents
+            for count, share in zip(counts, contender.counts, strict=True)
+        ):
+            raise UsageError(
+                f"{mission.name} has {agents} agents, which {contender.name} does not fit: give numbers that add up to "
+                f"{agents}, or shares that divide it."
+            )
     assignment = [index for index, count in enumerate(counts) for _ in range(count)]
     generator = random.Random(seed)
     found = []

@@ -64,6 +64,19 @@ def analyse(result: RunResult, settings: Settings | None = None) -> Analysis:
     return Analysis(scores, tuple(ranking), by_mission, tuple(pairs), tuple(notes))
 
 
+def _rescaled(result: RunResult) -> list[str]:
+    """Teams that play with other numbers of agents than they are called by, since a mission has more or fewer."""
+    notes = []
+    for mission in result.plan.missions:
+        for team in result.plan.contenders:
+            if sum(team.counts) != mission.num_agents and (len(team.policies) > 1 or "=" in team.name):
+                shares = [f"{c * mission.num_agents / sum(team.counts):g}" for c in team.counts]
+                notes.append(
+                    f"{mission.name} has {mission.num_agents} agents: {team.name} plays there {'+'.join(shares)}."
+                )
+    return notes
+
+
 def _never_sampled(result: RunResult) -> list[str]:
     """Stats that were to be sampled over time and occur in no episode: most likely they are called otherwise."""
     series = next((record.spec.series for record in result.records if record.spec.series is not None), None)
@@ -78,7 +91,7 @@ def _never_sampled(result: RunResult) -> list[str]:
 
 
 def _notes(result: RunResult, scores: Scores) -> list[str]:
-    notes = []
+    notes = _rescaled(result)
     failures = result.failures
     if failures:
         kinds: dict[str, int] = {}
@@ -86,7 +99,7 @@ def _notes(result: RunResult, scores: Scores) -> list[str]:
             kinds[record.spec.name] = kinds.get(record.spec.name, 0) + 1
         each = ", ".join(f"{name}: {count}" for name, count in kinds.items())
         notes.append(f"{len(failures)} of {len(result.records)} episodes failed ({each}). They count nowhere as 0.")
-    if scores.left_out:
+    if scores.left_out and scores.names:
         notes.append(
             f"{scores.left_out} blocks are left out of every number, since an episode there has no result; if a policy "
             "fails where it would score low, its mean is flattered."

@@ -11,7 +11,6 @@ from daf.episodes.cache import EpisodeCache, link_or_copy
 from daf.episodes.run import RunResult
 from daf.episodes.stored import read_result, write_result
 from daf.episodes.tables import RunRow, build_tables
-from daf.errors import DataError
 from daf.evaluation.analysis import analyse
 from daf.evaluation.result import Evaluation, results_data
 from daf.evaluation.settings import settings_from
@@ -72,15 +71,13 @@ def rebuild_tables(run: "RunInfo") -> Path:
 def rebuild(run: "RunInfo") -> list[Path]:
     """Build everything that is derived from a run's records anew: tables, and for evaluations results and report.
 
-    Returns what was written. Raises `DataError` where the run kept no records, or decided while it played: its verdicts
-    hold for the looks that were taken then.
+    Of a comparison that decided while it played only the tables: its verdicts hold for the looks that were taken then.
+    Returns what was written. Raises `DataError` where the run kept no records.
     """
     results = run.path / "results.json"
     data = json.loads(results.read_text()) if results.is_file() else {}
-    if run.operation not in ("evaluations", "comparisons") or "settings" not in data:
+    if run.operation not in ("evaluations", "comparisons") or "settings" not in data or "until_decided" in data:
         return [rebuild_tables(run)]
-    if "until_decided" in data:
-        raise DataError(f"{run.run_id} decided while it played; only its tables can be rebuilt: --sql does that.")
     result = read_result(run.path)
     settings = settings_from(data["settings"])
     replays = {

@@ -20,7 +20,7 @@ from daf.evaluation.keeping import keep, write
 from daf.evaluation.result import Evaluation
 from daf.evaluation.settings import SAVE_REPLAYS, Settings, settings_data
 from daf.game import missions as game_missions
-from daf.game.device import resolve_device
+from daf.game.device import check_device_name, resolve_device
 from daf.game.rollout import ENGINES
 
 if TYPE_CHECKING:
@@ -105,14 +105,22 @@ def _prepare(
 ) -> _Prepared:
     if chosen.save_replays not in SAVE_REPLAYS:
         raise UsageError(unknown("choice for --save-replays", chosen.save_replays, SAVE_REPLAYS))
+    for option, number in (
+        ("--episode-timeout", chosen.episode_timeout),
+        ("--max-failures", chosen.max_failures),
+        ("--enforce-timeouts", chosen.enforce_timeouts),
+    ):
+        if number is not None and not number > 0:
+            raise UsageError(f"{option} {number:g} is not above 0.")
     if chosen.engine not in ENGINES:
         raise UsageError(unknown("engine", chosen.engine, ENGINES))
     cache = EpisodeCache(chosen.cache_dir or default_cache(output.base_dir), enabled=chosen.use_cache)
     contenders = contenders_of(policies, teams, cache=cache.bundles, runs=output.base_dir)
     found = game_missions.resolve(missions, game=chosen.game)
     if chosen.max_steps is not None:
-        found = [game_missions.with_max_steps(mission, chosen.max_steps) for mission in found]
+        found = [game_missions.with_default_steps(mission, chosen.max_steps) for mission in found]
     networks = any(policy.network for team in contenders for policy in team.policies)
+    check_device_name(chosen.device)
     device = resolve_device(chosen.device, gpu_allowed=chosen.gpu_allowed) if networks else "cpu"
     plan = plan_episodes(
         found,

@@ -1,6 +1,7 @@
 """Where networks compute: the device that was asked for, made sure of before anything is played."""
 
 import functools
+import re
 
 from daf.errors import UsageError
 
@@ -13,11 +14,10 @@ def resolve_device(name: str, *, gpu_allowed: bool = True) -> str:
     name: one of `KINDS`; "auto" is a GPU where there is one and it is allowed. Imports torch for anything but "cpu".
     Raises `UsageError`.
     """
+    check_device_name(name)
     if name == "cpu":
         return name
     head, _, number = name.partition(":")
-    if head not in ("auto", "cuda", "mps") or (number and not (head == "cuda" and number.isdigit())):
-        raise UsageError(f'no device "{name}". Known: {", ".join(KINDS)}.')
     if not gpu_allowed:
         if head == "auto":
             return "cpu"
@@ -37,6 +37,12 @@ def resolve_device(name: str, *, gpu_allowed: bool = True) -> str:
         there = f"{devices} CUDA devices" if devices else "no CUDA device"
         raise UsageError(f"--device {name} is not here: torch finds {there}. Leave it out, or take cpu.")
     return f"cuda:{wanted}"
+
+
+def check_device_name(name: str) -> None:
+    """Raise `UsageError` where `name` can be no device, whatever the machine."""
+    if re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name) is None:
+        raise UsageError(f'no device "{name}". Known: {", ".join(KINDS)}.')
 
 
 @functools.cache

@@ -182,7 +182,10 @@ def _options(text: str, entries: Sequence[str]) -> dict[str, Any]:
         if key in options:
             raise MissionError(f'in "{text}": {key} is given twice.')
         if key == "variants":
-            options[key] = [name for name in value.split("+") if name]
+            names = [name for name in value.split("+") if name]
+            if len(set(names)) < len(names):
+                raise MissionError(f'in "{text}": a variant is given twice.')
+            options[key] = names
             continue
         try:
             options[key] = int(value)
@@ -287,7 +290,7 @@ def _from_file(path: str, options: dict[str, Any]) -> Mission:
     try:
         config = load_mission_config_from_python(file) if file.suffix == ".py" else load_mission_config(file)
     except Exception as error:
-        raise MissionError(f"{path} is no mission config: {_first_line(error)}") from error
+        raise MissionError(f"{path} is no mission config: {_file_problem(error)}") from error
     return _finish(_canonical(path, options), None, config, options)
 
 
@@ -337,6 +340,20 @@ def _game(name: str) -> "CoGame":
     return get_game(name)
 
 
+def _file_problem(error: Exception) -> str:
+    """What is wrong with a mission file, with its place where the parser knows it."""
+    if hasattr(error, "errors"):  # pydantic's: the first field at fault
+        first = error.errors()[0]
+        return f"{'.'.join(str(part) for part in first['loc']) or 'it'}: {first['msg']}"
+    mark = getattr(error, "problem_mark", None)
+    text = _first_line(error)
+    if "python/tuple" in str(error):
+        return f"{text}. CoGames writes YAML that it can't read back; save the mission as .json instead."
+    if "not NoneType" in text:
+        return "it is empty."
+    return f"line {mark.line + 1}: {getattr(error, 'problem', text)}" if mark is not None else text
+
+
 def _first_line(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0]
@@ -353,6 +370,12 @@ def with_max_steps(mission: Mission, max_steps: int) -> Mission:
     head, *entries = mission.name.split(",")
     options = [entry for entry in entries if not entry.startswith("max_steps=")]
     return _mission(",".join([head, *options, f"max_steps={max_steps}"]), mission.game, config)
+
+
+def with_default_steps(mission: Mission, max_steps: int) -> Mission:
+    """`mission` with a step limit, unless its own name sets one."""
+    named = any(entry.startswith("max_steps=") for entry in mission.name.split(",")[1:])
+    return mission if named else with_max_steps(mission, max_steps)
 
 
 def facts(mission: Mission) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import contextlib
 import importlib
 import inspect
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,7 +63,7 @@ def build(policy: "Policy", env_interface: "PolicyEnvInterface", *, device: str 
             built = cls(env_interface, **kwargs)
         except Exception as error:
             raise PolicyError(
-                f'policy "{policy.name}" cannot be built: {type(error).__name__}: {_short(error)}'
+                f'policy "{policy.name}" cannot be built: {type(error).__name__}: {_short(error)} ({_place(error)})'
             ) from error
         if policy.data_path is not None:
             try:
@@ -100,6 +101,12 @@ def _check_arguments(cls: type, policy: "Policy") -> None:
     for key in policy.kwargs:
         if key not in accepted:
             raise PolicyError(f'policy "{policy.name}": {unknown("constructor argument", key, accepted)}')
+
+
+def _place(error: BaseException) -> str:
+    """Where an exception was raised: file and line."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{last.filename}:{last.lineno}"
 
 
 def _short(error: BaseException, limit: int = 600) -> str:

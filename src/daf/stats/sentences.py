@@ -32,6 +32,8 @@ def number(value: float, half_width: float = 0.0) -> str:
     if scale == 0:
         return "0"
     decimals = max(0, -math.floor(math.log10(scale)))
+    if abs(value) >= half_width / 50 and value != 0:  # far from 0 on the interval's scale: never rounded away
+        decimals = max(decimals, -math.floor(math.log10(abs(value))))
     if decimals > 6 or abs(value) >= 1e9:
         return f"{value:.3g}"
     return f"{round(value, decimals) + 0.0:,.{decimals}f}"

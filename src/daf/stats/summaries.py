@@ -25,6 +25,9 @@ from daf.stats.student import student_interval
 FEW_BLOCKS = 20
 """Below so many blocks in a mission, intervals are Student's: see `daf.stats.student`."""
 
+FEWEST_FOR_IQM = 8
+"""Below so many, an IQM rests on so few scores that no interval of it means anything."""
+
 SummaryMethod = Method | Literal["student"]
 
 
@@ -42,6 +45,7 @@ class PolicySummary:
     """1 - alpha interval of the mean; `None` where a mission has one episode only."""
     iqm: float
     iqm_ci: tuple[float, float] | None
+    """`None` where a mission has fewer than `FEWEST_FOR_IQM` episodes."""
     n: int
     method: SummaryMethod | None
     """Of the mean's interval."""
@@ -105,6 +109,8 @@ def _bounds(
         return interval(rows, groups, statistic=statistic, method=method, alpha=alpha, resamples=resamples, seed=seed)
 
     if np.bincount(groups).min() < FEW_BLOCKS:
+        if statistic is iqm and np.bincount(groups).min() < FEWEST_FOR_IQM:
+            return [(None, None)] * len(rows)
         low, high = student_interval(rows, groups, "mean" if statistic is mean else "iqm", alpha=alpha)
         return [((float(a), float(b)), "student") for a, b in zip(low, high, strict=True)]
     studentized = by("studentized")

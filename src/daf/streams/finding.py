@@ -72,7 +72,7 @@ def find_logs(targets: Sequence[str | Path]) -> list[LogFile]:
 def find_variant(experiments: str | Path, variant: str, run: str = "latest") -> list[LogFile]:
     """The files of one `variant` under `experiments`: of its `latest` run, of `all` runs, or of the run so named."""
     root = Path(experiments)
-    variants = [path.name for path in _entries(root) if path.is_dir()]
+    variants = [path.name for path in _entries(root) if path.is_dir() and path.name != "plots"]
     if variant not in variants:
         raise UsageError(unknown("variant", variant, variants, hint=f"Variants are the folders of {root}."))
     folder = root / variant
