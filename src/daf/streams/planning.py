@@ -24,6 +24,7 @@ from daf.streams.visits import SLICES as LAST_SLICE
 PART = 64 * 1024 * 1024
 _PROBES = 16
 _WINDOW = 64 * 1024
+_GLANCE = 8 * 1024
 SLICES = 48
 """Into how many slices training is cut for the picture of visits over time."""
 _SHARE_BINS = 4_096
@@ -139,7 +140,7 @@ def _cuts(path: Path, size: int, part: int, clock: bool) -> list[tuple[int, floa
 def _first_fall(path: Path, low: int, high: int, spacing: int, clock: bool) -> tuple[int, float | None] | None:
     previous: _Seen | None = None
     for offset in range(low, high, spacing):
-        found = _records_at(path, offset, _WINDOW)
+        found = _glance(path, offset)
         if not found or found[0].step is None:
             continue
         if previous is not None and _falls(previous, found[0]):
@@ -154,7 +155,7 @@ def _close_in(path: Path, left: _Seen, right: _Seen, clock: bool) -> tuple[int, 
     """The two neighbouring records between which `step` falls, as the second's offset and the first's total."""
     while right.offset - left.offset > _WINDOW // 2:
         middle = (left.offset + right.offset) // 2
-        found = [r for r in _records_at(path, middle, _WINDOW) if r.step is not None and r.offset < right.offset]
+        found = [r for r in _glance(path, middle) if r.step is not None and r.offset < right.offset]
         if not found or found[0].offset <= left.offset:
             break
         left, right = (left, found[0]) if _falls(left, found[0]) else (found[0], right)
@@ -167,6 +168,11 @@ def _close_in(path: Path, left: _Seen, right: _Seen, clock: bool) -> tuple[int, 
 
 def _falls(a: _Seen, b: _Seen) -> bool:
     return a.step is not None and b.step is not None and b.step < a.step
+
+
+def _glance(path: Path, offset: int) -> list[_Seen]:
+    """A few whole records that begin behind `offset`; where a little text holds none, those of a window."""
+    return _records_at(path, offset, _GLANCE) or _records_at(path, offset, _WINDOW)
 
 
 def _records_at(path: Path, offset: int, length: int) -> list[_Seen]:
