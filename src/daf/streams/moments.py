@@ -53,13 +53,19 @@ class Cells:
 
     def padded(self, before: int, after: int) -> "Cells":
         """With empty bins on either side."""
-        width = ((0, 0), (before, after))
-        return Cells(np.pad(self.n, width), np.pad(self.mean, width), np.pad(self.m2, width))
+        return Cells(*(_grown(part, 0, before, after) for part in (self.n, self.mean, self.m2)))
 
     def widened(self, columns: int) -> "Cells":
         """With empty columns added up to `columns`."""
-        width = ((0, columns - self.n.shape[0]), (0, 0))
-        return Cells(np.pad(self.n, width), np.pad(self.mean, width), np.pad(self.m2, width))
+        more = columns - self.n.shape[0]
+        return Cells(*(_grown(part, more, 0, 0) for part in (self.n, self.mean, self.m2)))
+
+
+def _grown(part: FloatArray, rows: int, before: int, after: int) -> FloatArray:
+    """`part` with zeros around it; `np.pad` takes ten times as long."""
+    grown = np.zeros((part.shape[0] + rows, before + part.shape[1] + after))
+    grown[: part.shape[0], before : before + part.shape[1]] = part
+    return grown
 
 
 def cells_of(bins: NDArray[np.intp], values: FloatArray, n_bins: int) -> Cells:

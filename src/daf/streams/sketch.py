@@ -29,10 +29,11 @@ class Sketch:
             return
         keys = (values.view(np.uint64) >> np.uint64(_SHIFT)).astype(np.int32)
         keys.sort()
-        ends = np.flatnonzero(keys[1:] != keys[:-1])
-        ends = np.append(ends, len(keys) - 1)
+        ends = np.concatenate((np.flatnonzero(keys[1:] != keys[:-1]), (len(keys) - 1,)))
+        lengths = ends + 1
+        lengths[1:] -= lengths[:-1].copy()
         counts = self.counts
-        for key, n in zip(keys[ends].tolist(), np.diff(ends, prepend=-1).tolist(), strict=True):
+        for key, n in zip(keys[ends].tolist(), lengths.tolist(), strict=True):
             counts[key] = counts.get(key, 0) + n
 
     def merge(self, other: "Sketch") -> None:
