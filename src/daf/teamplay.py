@@ -15,17 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 from daf.compute.executor import Executor, make_executor
 from daf.episodes.cache import EpisodeCache
-from daf.episodes.plan import Contender, Plan, PlannedEpisode, plan_episodes
+from daf.episodes.plan import Contender, Plan, PlannedEpisode
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import EPISODE_TIMEOUT, PRELOAD, PRELOAD_NETWORKS, RunResult, record_replays, run_plan
 from daf.episodes.tables import RunRow, build_tables
-from daf.errors import UsageError, unknown
-from daf.evaluation import SAVE_REPLAYS, Settings, default_cache
+from daf.evaluation import Settings
 from daf.evaluation.keeping import command_line, keep
+from daf.evaluation.planning import plan_of
 from daf.game import missions as game_missions
 from daf.game import policies as game_policies
-from daf.game.device import resolve_device
-from daf.game.rollout import ENGINES
 
 if TYPE_CHECKING:
     from daf.output_manager import OutputManager
@@ -72,31 +70,10 @@ class Player:
         return record_replays(chosen, self.executor, self.cache, engine=self.settings.engine)
 
 
-def check_settings(settings: Settings) -> None:
-    """Raise `UsageError` for choices that don't exist."""
-    if settings.save_replays not in SAVE_REPLAYS:
-        raise UsageError(unknown("choice for --save-replays", settings.save_replays, SAVE_REPLAYS))
-    if settings.engine not in ENGINES:
-        raise UsageError(unknown("engine", settings.engine, ENGINES))
-
-
-def cache_of(settings: Settings, output: "OutputManager") -> EpisodeCache:
-    """The cache that the settings name."""
-    return EpisodeCache(settings.cache_dir or default_cache(output.base_dir), enabled=settings.use_cache)
-
-
 def policies_of(policies: Sequence[Any], cache: EpisodeCache, output: "OutputManager") -> list[game_policies.Policy]:
     """The policies that these name, under names that differ. Raises `PolicyError`."""
     found = [game_policies.resolve(policy, cache=cache.bundles, runs=output.base_dir) for policy in policies]
     return game_policies.uniquely_named(found)
-
-
-def missions_of(missions: Any, settings: Settings) -> list[game_missions.Mission]:
-    """The missions that these name, with the settings' step limit. Raises `MissionError`."""
-    found = game_missions.resolve(missions, game=settings.game)
-    if settings.max_steps is not None:
-        found = [game_missions.with_default_steps(mission, settings.max_steps) for mission in found]
-    return found
 
 
 def team(players: Sequence[game_policies.Policy], counts: Sequence[int]) -> Contender:
@@ -114,22 +91,10 @@ def plan_teams(
     first: int = 0,
 ) -> Plan:
     """Every mission's own teams (`teams[mission]`) on the same seeds: one plan, whose contenders are all of them."""
-    networks = any(policy.network for there in teams for contender in there for policy in contender.policies)
-    device = resolve_device(settings.device, gpu_allowed=settings.gpu_allowed) if networks else "cpu"
     contenders: list[Contender] = []
     planned: list[PlannedEpisode] = []
     for mission, there in zip(missions, teams, strict=True):
-        plan = plan_episodes(
-            [mission],
-            there,
-            episodes=settings.episodes,
-            seed=settings.seed,
-            device=device,
-            action_timeout_ms=settings.enforce_timeouts,
-            slow_step_ms=settings.slow_step_ms,
-            series=settings.series,
-            first=first,
-        )
+        plan = plan_of([mission], there, settings, first=first)
         contenders += [contender for contender in there if contender not in contenders]
         place = [contenders.index(contender) for contender in there]
         planned += [PlannedEpisode(item.index, place[item.contender], item.spec) for item in plan.episodes]
@@ -179,45 +144,6 @@ def keep_run(
     row = RunRow(run_id, operation, when, result.plan.seed, command_line())
     build_tables(run_dir / "stats", row, result, {key: path.name for key, path in kept.items()})
     return Kept(run_dir, run_id, kept, when, command_line())
-
-
-def episodes_data(result: RunResult, replays: dict[str, Path]) -> list[dict[str, Any]]:
-    """The episodes as `--json` prints them, in plan order."""
-    rows = []
-    for planned, record in zip(result.planned, result.records, strict=True):
-        spec, replay = record.spec, replays.get(record.spec.key)
-        failure = record.failure
-        rows.append(
-            {
-                "mission": spec.mission,
-                "seed": spec.seed,
-                "index": planned.index,
-                "contender": result.plan.contenders[planned.contender].name,
-                "policies": [policy.name for policy in spec.policies],
-                "assignment": list(spec.assignment),
-                "rewards": list(record.outcome.rewards) if record.outcome else None,
-                "steps": record.outcome.steps if record.outcome else None,
-                "status": "ok" if record.ok else "failed",
-                "cached": record.cached,
-                "key": spec.key,
-                "replay": str(replay) if replay else None,
-                "failure": {"kind": failure.kind, "message": failure.message} if failure else None,
-            }
-        )
-    return rows
-
-
-def counts_data(result: RunResult, seconds: float, notes: Sequence[str]) -> dict[str, Any]:
-    """The `"summary"` of `--json`: how many episodes were played, read and failed."""
-    return {
-        "episodes": len(result.records),
-        "played": result.played,
-        "cached": sum(1 for record in result.records if record.ok and record.cached),
-        "failed": len(result.failures),
-        "stopped": result.stopped,
-        "seconds": seconds,
-        "notes": list(notes),
-    }
 
 
 def failure_notes(result: RunResult, left_out: int) -> list[str]:

@@ -81,6 +81,17 @@ def test_without_any_result_nothing_is_ranked(evaluation: Evaluation) -> None:
     assert sum("finished no episode" in note for note in analysis.notes) == 3
 
 
+def test_the_engine_holds_in_teams_too() -> None:
+    from daf.game.missions import resolve
+    from daf.teamplay import plan_teams
+
+    team = contenders_of([], ["lstm=2,noop=2"], cache=Path("unused"), runs=None)
+    found = resolve(SMALL)
+    for engine, batched in (("auto", True), ("object", False)):
+        plan = plan_teams(found, [team], Settings(episodes=1, engine=engine))
+        assert [episode.spec.batched for episode in plan.episodes] == [batched]
+
+
 def test_all_zero_is_said(evaluation: Evaluation) -> None:
     records = evaluation.result.records
     zero = tuple(replace(r, outcome=replace(r.played, rewards=(0.0,) * len(r.played.rewards))) for r in records)

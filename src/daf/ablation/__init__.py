@@ -16,11 +16,12 @@ from daf.ablation.report import AblationReport, ComponentResult
 from daf.episodes.metrics_values import EPISODE, parse, select
 from daf.episodes.plan import Contender
 from daf.evaluation import Settings, settings_data
+from daf.evaluation.planning import cache_of, check_settings, missions_of
 from daf.game import mission_facts
 from daf.render.analyze_ablation import ablation_page
 from daf.storage.atomic import write_json, write_text
 from daf.storage.jsonable import jsonable
-from daf.teamplay import cache_of, check_settings, keep_run, missions_of, plan_teams, player, policies_of
+from daf.teamplay import keep_run, plan_teams, player, policies_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,7 +57,7 @@ def daf_policy_ablation(
     changes = parse_components(components)
     measured = parse(metric)
     output = output_manager or OutputManager()
-    cache = cache_of(chosen, output)
+    cache = cache_of(chosen, output.base_dir)
     base = policies_of([policy], cache, output)[0]
     played = missions_of(missions, chosen)
     plain = Contender(base.name, (base,))

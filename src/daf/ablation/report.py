@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daf.episodes.run import RunResult
+from daf.evaluation.result import episodes_data
 from daf.storage.atomic import write_json
 from daf.storage.jsonable import jsonable
-from daf.teamplay import episodes_data
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -77,7 +77,7 @@ class AblationReport:
             "overall": [asdict(row) for row in self.overall],
             "by_mission": [asdict(row) for row in self.by_mission],
             "notes": list(self.notes),
-            "episodes": episodes_data(self.result, dict(self.replays)),
+            "episodes": episodes_data(self.result, self.replays),
         }
 
     def save_json(self, path: str | Path) -> Path:

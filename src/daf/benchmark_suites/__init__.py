@@ -19,22 +19,13 @@ from daf.episodes.plan import Contender
 from daf.episodes.run import RunResult
 from daf.errors import EpisodeError, UsageError
 from daf.evaluation import Settings, pair_data, settings_data, summary_data
+from daf.evaluation.planning import cache_of, check_settings, missions_of
+from daf.evaluation.result import counts_data, episodes_data
 from daf.game.policies import Policy
 from daf.render.analyze_suite import suite_page
 from daf.storage.atomic import write_json, write_text
 from daf.storage.jsonable import jsonable
-from daf.teamplay import (
-    cache_of,
-    check_settings,
-    counts_data,
-    episodes_data,
-    failure_notes,
-    keep_run,
-    missions_of,
-    plan_teams,
-    player,
-    policies_of,
-)
+from daf.teamplay import failure_notes, keep_run, plan_teams, player, policies_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -91,7 +82,7 @@ class BenchmarkReport:
             "status": self.status,
             "suite": self.suite.name,
             "version": self.suite.version,
-            "episodes": episodes_data(self.result, dict(self.replays)),
+            "episodes": episodes_data(self.result, self.replays),
             "summary": counts_data(self.result, self.seconds, self.notes),
             "ranking": [summary_data(row) for row in self.scores.ranking],
             "missions": {name: [summary_data(row) for row in rows] for name, rows in self.scores.by_mission.items()},
@@ -145,7 +136,7 @@ def daf_benchmark_suite(
     chosen = settings or Settings(episodes=episodes, seed=seed, max_steps=max_steps, report=False, resamples=4_000)
     check_settings(chosen)
     output = output_manager or OutputManager()
-    cache = cache_of(chosen, output)
+    cache = cache_of(chosen, output.base_dir)
     needed = list(dict.fromkeys([RANDOM, *(entry.best for entry in chosen_suite.entries)]))
     asked, known = _players(specs, needed, policies_of([*specs, *needed], cache, output))
     missions = missions_of([entry.mission for entry in chosen_suite.entries], chosen)

@@ -105,7 +105,7 @@ def crossplay(
 
 def show(report: "CrossplayReport") -> None:
     """The matrix, the findings, ratings, and where everything is."""
-    from daf.cli.show import out, plain_table, seconds
+    from daf.cli.show import out, plain_table, say_end
     from daf.crossplay import sentences
     from daf.render.report_rows import bounds_text, half_width
     from daf.stats.sentences import number
@@ -137,10 +137,5 @@ def show(report: "CrossplayReport") -> None:
         out.print(f"  {escape(sentence)}", soft_wrap=True)
     rated = ", ".join(f"{row.policy} {row.mu:.1f} ± {row.sigma:.1f}" for row in report.ratings.rows)
     out.print(f"\nratings: {escape(rated)}", soft_wrap=True)
-    result = report.result
-    cached = sum(1 for record in result.records if record.ok and record.cached)
-    counted = f"{result.played} episodes played, {cached} were there, {len(result.failures)} failed"
-    out.print(f"\n{counted}; {seconds(report.seconds)}", highlight=False)
-    if report.report:
-        out.print(f"report: {report.report}", soft_wrap=True, markup=False)
+    say_end(report.result, report.seconds, report.report)
     out.print(f"run:    {report.run_dir}", soft_wrap=True, markup=False)

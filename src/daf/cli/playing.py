@@ -280,7 +280,7 @@ def _where(record: "EpisodeRecord") -> str:
 
 def show(evaluation: "Evaluation") -> None:
     """Rankings, verdicts, what to know, and where everything is."""
-    from daf.cli.show import out, ranking_table, say_pairs, seconds
+    from daf.cli.show import out, ranking_table, say_end, say_pairs
 
     analysis, result = evaluation.analysis, evaluation.result
     for note in analysis.notes:
@@ -305,11 +305,7 @@ def show(evaluation: "Evaluation") -> None:
             say_pairs(rest)
         else:
             out.print(f"  … and {len(rest)} verdicts by mission in the report")
-    cached = sum(1 for record in result.records if record.ok and record.cached)
-    counted = f"{result.played} episodes played, {cached} were there, {len(result.failures)} failed"
-    out.print(f"\n{counted}; {seconds(evaluation.seconds)}", highlight=False)
-    if evaluation.report:
-        out.print(f"report: {evaluation.report}", soft_wrap=True, markup=False)
+    say_end(result, evaluation.seconds, evaluation.report)
     for replay in list(evaluation.replays.values())[:4]:
         out.print(f"replay: {replay}", soft_wrap=True, markup=False)
     out.print(f"run:    {evaluation.run_dir}", soft_wrap=True, markup=False)

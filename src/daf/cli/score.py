@@ -136,7 +136,7 @@ def score(
 
 def show(report: "ScoreReport") -> None:
     """Scores by team, the finding, and where everything is."""
-    from daf.cli.show import out, seconds
+    from daf.cli.show import out, say_end
     from daf.scoring_analysis import sentence
 
     analysis = report.analysis
@@ -149,12 +149,7 @@ def show(report: "ScoreReport") -> None:
     out.print(escape(sentence(analysis, report.candidate)), soft_wrap=True)
     if analysis.budget:
         out.print(escape(analysis.budget.sentence), soft_wrap=True)
-    result = report.result
-    cached = sum(1 for record in result.records if record.ok and record.cached)
-    counted = f"{result.played} episodes played, {cached} were there, {len(result.failures)} failed"
-    out.print(f"\n{counted}; {seconds(report.seconds)}", highlight=False)
-    if report.report:
-        out.print(f"report: {report.report}", soft_wrap=True, markup=False)
+    say_end(report.result, report.seconds, report.report)
     out.print(f"run:    {report.run_dir}", soft_wrap=True, markup=False)
 
 

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -16,6 +17,7 @@ from rich.table import Table
 
 from daf.episodes.plan import Plan
 from daf.episodes.record import EpisodeRecord
+from daf.episodes.run import RunResult
 from daf.stats.sentences import number
 from daf.stats.summaries import PolicySummary
 from daf.stats.verdicts import PairVerdict
@@ -105,6 +107,14 @@ def say_pairs(pairs: Sequence[PairVerdict]) -> None:
     """One sentence a pair, the overall ones first."""
     for pair in pairs:
         out.print(f"  {_MARKS[pair.verdict]} {escape(pair.sentence)}", soft_wrap=True)
+
+
+def say_end(result: RunResult, took: float, report: Path | None) -> None:
+    """How many episodes there were, how long it took, and where the report is."""
+    counted = f"{result.played} episodes played, {result.read} were there, {len(result.failures)} failed"
+    out.print(f"\n{counted}; {seconds(took)}", highlight=False)
+    if report:
+        out.print(f"report: {report}", soft_wrap=True, markup=False)
 
 
 class EpisodeProgress:

@@ -13,6 +13,7 @@ from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
 from daf.errors import UsageError
 from daf.evaluation import Settings, settings_data
+from daf.evaluation.planning import cache_of, check_settings, missions_of
 from daf.scoring_analysis.ratings import Ratings, daf_rate_policies
 from daf.stats.permutation import smallest_p
 from daf.storage.atomic import write_json, write_text
@@ -45,13 +46,13 @@ def daf_crossplay(
 
     chosen = settings or Settings()
     where = output or OutputManager()
-    teamplay.check_settings(chosen)
-    cache = teamplay.cache_of(chosen, where)
+    check_settings(chosen)
+    cache = cache_of(chosen, where.base_dir)
     players = teamplay.policies_of(policies, cache, where)
     twice = next((p.name for p in players if [q.identity for q in players].count(p.identity) > 1), None)
     if twice is not None:
         raise UsageError(f"{twice} is given twice; with itself every policy plays anyway.")
-    found = teamplay.missions_of(missions, chosen)
+    found = missions_of(missions, chosen)
     teams, contenders = {}, []
     for mission in found:
         there = mixes_of(mission.num_agents, len(players), mixes, where=mission.name)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daf import teamplay
 from daf.crossplay.analysis import CrossplayAnalysis, Paired
 from daf.crossplay.words import sentences
 from daf.episodes.run import RunResult
 from daf.evaluation import Settings
+from daf.evaluation.result import counts_data, episodes_data
 from daf.scoring_analysis.ratings import Ratings
 
 
@@ -118,8 +118,8 @@ def crossplay_data(report: CrossplayReport) -> dict[str, Any]:
             for row in report.ratings.rows
         ],
         "cycles": [list(cycle) for cycle in report.ratings.cycles],
-        "episodes": teamplay.episodes_data(report.result, dict(report.replays)),
-        "summary": teamplay.counts_data(report.result, report.seconds, report.notes),
+        "episodes": episodes_data(report.result, report.replays),
+        "summary": counts_data(report.result, report.seconds, report.notes),
     }
 
 

@@ -52,6 +52,11 @@ class RunResult:
         """Episodes that were played now, not read."""
         return sum(1 for record in self.records if record.ok and not record.cached)
 
+    @property
+    def read(self) -> int:
+        """Episodes that were there already."""
+        return sum(1 for record in self.records if record.ok and record.cached)
+
 
 Progress = Callable[[EpisodeRecord], None]
 

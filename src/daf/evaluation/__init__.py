@@ -6,7 +6,8 @@ records, tables, the report and the replays that were asked for.
 
 from daf.evaluation.analysis import Analysis, analyse
 from daf.evaluation.contenders import contenders_of
-from daf.evaluation.operation import default_cache, evaluate
+from daf.evaluation.operation import evaluate
+from daf.evaluation.planning import default_cache
 from daf.evaluation.result import Evaluation, pair_data, results_data, summary_data
 from daf.evaluation.settings import SAVE_REPLAYS, Settings, settings_data
 

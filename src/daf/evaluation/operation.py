@@ -1,7 +1,6 @@
 """Plan, play what is missing, analyse, keep."""
 
 import logging
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,18 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 from daf.compute.executor import make_executor
 from daf.episodes.cache import EpisodeCache
-from daf.episodes.plan import Plan, plan_episodes
+from daf.episodes.plan import Plan
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import EPISODE_TIMEOUT, PRELOAD, PRELOAD_NETWORKS, RunResult, record_replays, run_plan
-from daf.errors import UsageError, unknown
 from daf.evaluation.analysis import analyse
 from daf.evaluation.contenders import contenders_of
 from daf.evaluation.keeping import keep, write
+from daf.evaluation.planning import cache_of, check_settings, missions_of, plan_of
 from daf.evaluation.result import Evaluation
-from daf.evaluation.settings import SAVE_REPLAYS, Settings, settings_data
-from daf.game import missions as game_missions
-from daf.game.device import check_device_name, resolve_device
-from daf.game.rollout import ENGINES
+from daf.evaluation.settings import Settings, settings_data
 
 if TYPE_CHECKING:
     from daf.output_manager import OutputManager
@@ -103,36 +99,11 @@ def _prepare(
     chosen: Settings,
     output: "OutputManager",
 ) -> _Prepared:
-    if chosen.save_replays not in SAVE_REPLAYS:
-        raise UsageError(unknown("choice for --save-replays", chosen.save_replays, SAVE_REPLAYS))
-    for option, number in (
-        ("--episode-timeout", chosen.episode_timeout),
-        ("--max-failures", chosen.max_failures),
-        ("--enforce-timeouts", chosen.enforce_timeouts),
-    ):
-        if number is not None and not number > 0:
-            raise UsageError(f"{option} {number:g} is not above 0.")
-    if chosen.engine not in ENGINES:
-        raise UsageError(unknown("engine", chosen.engine, ENGINES))
-    cache = EpisodeCache(chosen.cache_dir or default_cache(output.base_dir), enabled=chosen.use_cache)
+    check_settings(chosen)
+    cache = cache_of(chosen, output.base_dir)
     contenders = contenders_of(policies, teams, cache=cache.bundles, runs=output.base_dir)
-    found = game_missions.resolve(missions, game=chosen.game)
-    if chosen.max_steps is not None:
-        found = [game_missions.with_default_steps(mission, chosen.max_steps) for mission in found]
+    plan = plan_of(missions_of(missions, chosen), contenders, chosen)
     networks = any(policy.network for team in contenders for policy in team.policies)
-    check_device_name(chosen.device)
-    device = resolve_device(chosen.device, gpu_allowed=chosen.gpu_allowed) if networks else "cpu"
-    plan = plan_episodes(
-        found,
-        contenders,
-        episodes=chosen.episodes,
-        seed=chosen.seed,
-        device=device,
-        action_timeout_ms=chosen.enforce_timeouts,
-        slow_step_ms=chosen.slow_step_ms,
-        series=chosen.series,
-        engine=chosen.engine,
-    )
     return _Prepared(plan, cache, networks)
 
 
@@ -159,12 +130,6 @@ def _play(
         return result, record_replays(wanted, executor, prepared.cache, engine=chosen.engine)
     finally:
         executor.close()
-
-
-def default_cache(base_dir: str | Path) -> Path:
-    """Where records are kept: `DAF_CACHE_DIR`, else beside the runs, shared by all of them."""
-    named = os.environ.get("DAF_CACHE_DIR")
-    return Path(named) if named else Path(base_dir) / "cache"
 
 
 def _chosen(result: RunResult, which: str) -> list[EpisodeRecord]:

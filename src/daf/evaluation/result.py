@@ -1,6 +1,6 @@
 """An evaluation that was run, and the same as JSON values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,22 +55,34 @@ def results_data(evaluation: Evaluation) -> dict[str, Any]:
         "cache": str(evaluation.cache),
         "report": str(evaluation.report) if evaluation.report else None,
         "settings": settings_data(evaluation.settings),
-        "episodes": [
-            _episode_data(planned.index, result.plan.contenders[planned.contender].name, record, evaluation.replays)
-            for planned, record in zip(result.planned, result.records, strict=True)
-        ],
-        "summary": {
-            "episodes": len(result.records),
-            "played": result.played,
-            "cached": sum(1 for record in result.records if record.ok and record.cached),
-            "failed": len(result.failures),
-            "stopped": result.stopped,
-            "seconds": evaluation.seconds,
-            "notes": list(analysis.notes),
+        "episodes": episodes_data(result, evaluation.replays),
+        "summary": counts_data(result, evaluation.seconds, analysis.notes)
+        | {
             "missions": {mission: [summary_data(row) for row in rows] for mission, rows in analysis.by_mission.items()},
         },
         "ranking": [summary_data(row) for row in analysis.ranking],
         "pairs": [pair_data(pair) for pair in analysis.pairs],
+    }
+
+
+def episodes_data(result: RunResult, replays: Mapping[str, Path]) -> list[dict[str, Any]]:
+    """The episodes as `--json` prints them, in plan order. replays: file by record key."""
+    return [
+        _episode_data(planned.index, result.plan.contenders[planned.contender].name, record, replays)
+        for planned, record in zip(result.planned, result.records, strict=True)
+    ]
+
+
+def counts_data(result: RunResult, seconds: float, notes: Sequence[str]) -> dict[str, Any]:
+    """What every `"summary"` of `--json` begins with: how many episodes were played, read and failed."""
+    return {
+        "episodes": len(result.records),
+        "played": result.played,
+        "cached": result.read,
+        "failed": len(result.failures),
+        "stopped": result.stopped,
+        "seconds": seconds,
+        "notes": list(notes),
     }
 
 

@@ -10,6 +10,7 @@ from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
 from daf.errors import UsageError
 from daf.evaluation import Settings, settings_data
+from daf.evaluation.planning import cache_of, check_settings, missions_of
 from daf.game import scoring
 from daf.scoring_analysis.plan import check_agents, pickup_settings, plan_score
 from daf.scoring_analysis.result import ScoreReport, score_data
@@ -49,16 +50,16 @@ def daf_score(
 
     chosen = settings or (pickup_settings() if as_pickup else Settings())
     where = output or OutputManager()
-    teamplay.check_settings(chosen)
+    check_settings(chosen)
     if not pool:
         raise UsageError("the pool is empty. Name a policy with --pool, for example --pool random.")
     if precision is not None and not precision > 0:
         raise UsageError(f"--precision {precision:g} is not above 0.")
     if map_seed is not None and not as_pickup:
         raise UsageError("--map-seed fixes the map as `cogames pickup` does: give --as-pickup too.")
-    cache = teamplay.cache_of(chosen, where)
+    cache = cache_of(chosen, where.base_dir)
     players = teamplay.policies_of([candidate, *pool], cache, where)
-    found = teamplay.missions_of(missions, chosen)
+    found = missions_of(missions, chosen)
     for mission in found:
         check_agents(mission, len(pool))
     if as_pickup:

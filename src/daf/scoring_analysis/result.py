@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daf import teamplay
 from daf.episodes.run import RunResult
 from daf.evaluation import Settings
+from daf.evaluation.result import counts_data, episodes_data
 from daf.game.scoring import Scenario
 from daf.scoring_analysis.vor import VorAnalysis, sentence
 
@@ -94,6 +94,6 @@ def score_data(report: ScoreReport) -> dict[str, Any]:
             "episodes": analysis.budget.episodes,
             "sentence": analysis.budget.sentence,
         },
-        "episodes": teamplay.episodes_data(report.result, dict(report.replays)),
-        "summary": teamplay.counts_data(report.result, report.seconds, report.notes),
+        "episodes": episodes_data(report.result, report.replays),
+        "summary": counts_data(report.result, report.seconds, report.notes),
     }

@@ -6,14 +6,13 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from daf import teamplay
-from daf.episodes.plan import Contender, Plan, PlannedEpisode, plan_episodes
+from daf.episodes.plan import Plan, PlannedEpisode
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
 from daf.errors import UsageError
 from daf.evaluation import Evaluation, Settings, analyse, contenders_of, results_data, settings_data
 from daf.evaluation.keeping import keep, write
-from daf.game.device import resolve_device
-from daf.game.missions import Mission
+from daf.evaluation.planning import cache_of, check_settings, missions_of, plan_of
 from daf.stats.verdicts import PairVerdict
 from daf.storage.atomic import write_json
 from daf.storage.jsonable import jsonable
@@ -88,14 +87,14 @@ def compare_until_decided(
     given = {item.name: getattr(asked_for, item.name) for item in fields(Settings)}
     chosen = UntilDecided(**given | {"episodes": max_episodes})
     where = output or OutputManager()
-    teamplay.check_settings(chosen)
-    cache = teamplay.cache_of(chosen, where)
+    check_settings(chosen)
+    cache = cache_of(chosen, where.base_dir)
     contenders = contenders_of(policies, teams, cache=cache.bundles, runs=where.base_dir)
     if len(contenders) < 2:
         raise UsageError("a comparison takes two policies or teams at least.")
-    found = teamplay.missions_of(missions, chosen)
+    found = missions_of(missions, chosen)
     first = first_round(len(contenders), len(found), max_episodes)
-    whole = _whole(found, contenders, chosen)
+    whole = plan_of(found, contenders, chosen)
     names = [contender.name for contender in contenders]
     heading = title or f"{', '.join(names)} on {', '.join(mission.name for mission in found)}, until decided"
     asked = settings_data(chosen) | {
@@ -149,21 +148,6 @@ def decided_data(decided: Decided) -> dict[str, Any]:
         "rounds": [{"blocks": r.blocks, "episodes": r.episodes, "open": r.open} for r in decided.rounds],
     }
     return data
-
-
-def _whole(missions: Sequence[Mission], contenders: Sequence[Contender], settings: Settings) -> Plan:
-    """All that may be played."""
-    networks = any(policy.network for contender in contenders for policy in contender.policies)
-    return plan_episodes(
-        missions,
-        contenders,
-        episodes=settings.episodes,
-        seed=settings.seed,
-        device=resolve_device(settings.device, gpu_allowed=settings.gpu_allowed) if networks else "cpu",
-        action_timeout_ms=settings.enforce_timeouts,
-        slow_step_ms=settings.slow_step_ms,
-        series=settings.series,
-    )
 
 
 def _play(
