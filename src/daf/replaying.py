@@ -102,7 +102,7 @@ def daf_replay_frames(path: str | Path, output_dir: str | Path, *, view: View | 
 
 
 def daf_replay_mp4(path: str | Path, output_path: str | Path, *, fps: float = 10, view: View | None = None) -> Drawing:
-    """Draw a replay into an MP4, by the `ffmpeg` on PATH.
+    """Draw a replay into an MP4, by the `ffmpeg` on PATH or that of the extra `daf[video]`.
 
     Raises `StorageError`, `ReplayError`, `UsageError` (also where there is no ffmpeg), `VideoError`.
     """

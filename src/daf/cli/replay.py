@@ -109,7 +109,7 @@ def mp4(
     output_dir: PlaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw replays into MP4 videos; needs ffmpeg on PATH."""
+    """Draw replays into MP4 videos; needs ffmpeg on PATH, or the extra daf[video]."""
     from daf.render.replay_frames import View
     from daf.render.replay_video import find_encoder
     from daf.replaying import daf_replay_mp4

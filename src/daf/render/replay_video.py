@@ -1,7 +1,7 @@
-"""A replay as numbered PNG files, or as an MP4 by the user's own ffmpeg.
+"""A replay as numbered PNG files, or as an MP4 by ffmpeg.
 
-DAF encodes no video itself: frames go through a pipe to the `ffmpeg` on PATH, one at a time. Without it there is no
-MP4, and the error says how to get it.
+DAF encodes no video itself: frames go through a pipe to the `ffmpeg` on PATH, else to the one that the extra
+`daf[video]` (imageio-ffmpeg) brings, one at a time. Without either there is no MP4, and the error says how to get it.
 """
 
 import contextlib
@@ -18,8 +18,8 @@ from daf.storage.atomic import writing
 
 MAX_FPS = 240
 NO_FFMPEG = (
-    "MP4 needs ffmpeg, and there is none on PATH. Install it (apt install ffmpeg, brew install ffmpeg, conda install "
-    "ffmpeg), or draw a GIF: daf replay gif."
+    "MP4 needs ffmpeg, and there is none on PATH, nor the one of the extra daf[video]. Install either (pip install "
+    "'daf[video]', apt install ffmpeg, brew install ffmpeg), or draw a GIF: daf replay gif."
 )
 
 
@@ -59,13 +59,27 @@ def write_mp4(replay: Replay, path: str | Path, *, fps: float = 10, view: View |
 
 
 def find_encoder(fps: float) -> str:
-    """The `ffmpeg` on PATH. Raises `UsageError` where there is none, and for a rate outside 0.1 to `MAX_FPS`."""
-    program = shutil.which("ffmpeg")
+    """The `ffmpeg` on PATH, else imageio-ffmpeg's.
+
+    Raises `UsageError` where there is neither, and for a rate outside 0.1 to `MAX_FPS`.
+    """
+    program = shutil.which("ffmpeg") or _installed_encoder()
     if program is None:
         raise UsageError(NO_FFMPEG)
     if not 0.1 <= fps <= MAX_FPS:
         raise UsageError(f"--fps {fps:g} is outside 0.1 to {MAX_FPS}.")
     return program
+
+
+def _installed_encoder() -> str | None:
+    try:
+        import imageio_ffmpeg
+    except ImportError:
+        return None
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError:  # its wheel for this machine holds no program
+        return None
 
 
 def _encode(program: str, frames: ReplayFrames, target: Path, fps: float) -> None:
