@@ -17,10 +17,10 @@ from daf.config.operations import (
     DAFPipelineConfig,
     DAFSweepConfig,
     DAFTournamentConfig,
-    DAFTrainingConfig,
     DAFVariantConfig,
 )
 from daf.config.settings import DAFConfig
+from daf.config.training import DAFTrainingConfig
 
 __all__ = [
     "ConfigModel",

@@ -116,8 +116,10 @@ def mapping_of(document: Document) -> dict[str, Any]:
 def explained(model: type[BaseModel], error: ValidationError, document: Document) -> str:
     """Pydantic's errors as `file:line: path.to.field: what`, one per line, with the nearest names of unknown fields."""
     lines: list[str] = []
-    for problem in error.errors(include_url=False):
-        path, owner = _located(problem["loc"], document.value, model)
+    located = [
+        (problem, *_located(problem["loc"], document.value, model)) for problem in error.errors(include_url=False)
+    ]
+    for problem, path, owner in sorted(located, key=lambda found: document.lines.get(found[1], 0)):
         what = _sentence(problem, path, owner, document)
         line = f"{document.where(path)}: {dotted(path)}: {what}" if path else f"{document.where()}: {what}"
         if line not in lines:

@@ -6,43 +6,11 @@ to find out, before it begins.
 
 from typing import Annotated, ClassVar, Literal, get_args
 
-from pydantic import Discriminator, Field, StringConstraints, Tag, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from daf.config.base import ConfigModel, PathField
+from daf.config.training import DAFTrainingConfig, Name, Scalar, Seed
 from daf.errors import unknown
-
-Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
-Scalar = bool | int | float | str
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-
-
-class DAFTrainingConfig(ConfigModel):
-    """One PPO training run."""
-
-    kind: ClassVar[str] = "training"
-
-    experiment_name: Name = "training"
-    mission: Name | None = Field(None, description="Mission to train on; None where the operation around it names one.")
-    policy: Name | None = Field(None, description="Policy to train; None where the operation around it names one.")
-    total_timesteps: int = Field(1_000_000, ge=1, description="Agent steps in all.")
-    learning_rate: float = Field(3e-4, gt=0, le=1)
-    gamma: float = Field(0.99, ge=0, le=1, description="Discount per step.")
-    gae_lambda: float = Field(0.95, ge=0, le=1, description="Of generalised advantage estimation.")
-    clip_range: float = Field(
-        0.2, gt=0, le=10, description="PPO's bound on the ratio of new to old probability, minus 1."
-    )
-    n_epochs: int = Field(10, ge=1, le=1000, description="Passes over each batch.")
-    n_steps: int = Field(2048, ge=1, description="Steps collected per environment before an update.")
-    batch_size: int = Field(64, ge=1, description="Agent steps per gradient step.")
-    num_envs: int = Field(1, ge=1, description="Environments side by side.")
-    num_workers: int = Field(1, ge=1, description="Processes that step them.")
-    use_distributed: bool = Field(False, description="Train on several processes or machines.")
-    eval_frequency: int = Field(100_000, ge=1, description="Agent steps between evaluations.")
-    eval_episodes: int = Field(10, ge=1, description="Episodes per evaluation.")
-    checkpoint_frequency: int = Field(100_000, ge=1, description="Agent steps between checkpoints.")
-    keep_last_checkpoints: int = Field(5, ge=1, description="Checkpoints kept; the oldest go first.")
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    seed: Seed = 42
 
 
 class DAFParameterRange(ConfigModel):

@@ -1,0 +1,205 @@
+"""`DAFTrainingConfig`: one training run, and with it the one table of hyperparameters.
+
+Each field says its meaning, its bounds, its other names (SB3's and PuffeRL's) and its group. The table in
+`daf.config.hyperparameters` is read off these fields, so that files, the command line and sweeps know the same names.
+An alias may stand wherever the field's own name may; both at once is an error.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from daf.config.base import ConfigModel, PathField
+
+Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+Scalar = bool | int | float | str
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Auto = Literal["auto"]
+TrackerName = Literal["tensorboard", "wandb", "mlflow"]
+
+
+def _hyper(default: Any, group: str, description: str, *aliases: str, **bounds: Any) -> Any:
+    """A field with its place in the table of hyperparameters."""
+    return Field(
+        default, description=description, json_schema_extra={"group": group, "aliases": list(aliases)}, **bounds
+    )
+
+
+class DAFTrainingConfig(ConfigModel):
+    """One PPO training run."""
+
+    kind: ClassVar[str] = "training"
+
+    experiment_name: Name = "training"
+    mission: Name | Annotated[list[Name], Field(min_length=1)] | None = Field(
+        None, description="Mission to train on, or several; None where the operation around it names one."
+    )
+    policy: Name | None = Field(None, description="Policy to train; None where the operation around it names one.")
+
+    total_timesteps: int = _hyper(1_000_000, "run", "Agent steps in all.", "steps", "num_steps", ge=1)
+    seed: Seed = _hyper(42, "run", "Of weights, episodes, actions and minibatches.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = _hyper("auto", "run", "Where the network computes.")
+    num_envs: Annotated[int, Field(ge=1, le=65536)] | Auto = _hyper(
+        "auto", "collection", "Environments side by side; auto: as many as give about 256 agents.", "envs"
+    )
+    num_workers: Annotated[int, Field(ge=1, le=1024)] | Auto = _hyper(
+        "auto",
+        "run",
+        "Processes that step the environments; auto: one per core. Results do not depend on it.",
+        "workers",
+    )
+    n_steps: int = _hyper(
+        64, "collection", "Steps collected per agent before an update.", "rollout_length", ge=2, le=65536
+    )
+    bptt_horizon: int | None = _hyper(
+        None, "algorithm", "Steps that gradients flow back through time; None: n_steps.", "sequence_length", ge=1
+    )
+
+    learning_rate: float = _hyper(1e-3, "optimizer", "The optimizer's step size at its highest.", "lr", gt=0, le=1)
+    gamma: float = _hyper(0.99, "algorithm", "Discount per step.", "discount", ge=0, le=1)
+    gae_lambda: float = _hyper(0.95, "algorithm", "Of generalised advantage estimation.", ge=0, le=1)
+    clip_range: float = _hyper(
+        0.2, "algorithm", "PPO's bound on the ratio of new to old probability, minus 1.", "clip_coef", gt=0, le=10
+    )
+    clip_range_vf: float | None = _hyper(
+        None, "algorithm", "Bound on a value's change per update; None: none.", "vf_clip_coef", gt=0
+    )
+    n_epochs: int = _hyper(2, "algorithm", "Passes over each rollout.", "update_epochs", ge=1, le=1000)
+    batch_size: Annotated[int, Field(ge=1)] | Auto = _hyper(
+        "auto", "algorithm", "Agent steps per gradient step; auto: a quarter of the rollout.", "minibatch_size"
+    )
+    max_minibatch_size: int | None = _hyper(
+        None,
+        "run",
+        "Agent steps per backward pass; gradients add up to batch_size. None: batch_size.",
+        ge=1,
+    )
+    ent_coef: float = _hyper(0.01, "algorithm", "Weight of the entropy bonus.", "entropy_coef", ge=0)
+    ent_coef_final: float | None = _hyper(
+        None, "schedule", "Entropy weight at the end, reached linearly; None: as at the beginning.", ge=0
+    )
+    vf_coef: float = _hyper(0.5, "algorithm", "Weight of the value loss.", "value_coef", ge=0)
+    max_grad_norm: float | None = _hyper(0.5, "optimizer", "Bound on the gradient's norm; None: none.", gt=0)
+    target_kl: float | None = _hyper(
+        None, "algorithm", "An update ends early when the mean KL divergence passes this; None: never.", gt=0
+    )
+    normalize_advantage: bool = _hyper(True, "algorithm", "Scale advantages per minibatch.", "norm_adv")
+    normalize_rewards: bool = _hyper(
+        True, "algorithm", "Divide rewards by the running deviation of their discounted sum.", "norm_reward"
+    )
+    reward_scale: float = _hyper(1.0, "algorithm", "Rewards are multiplied by this before learning.", gt=0)
+    reward_clip: float | None = _hyper(
+        None, "algorithm", "Rewards are cut to ± this before learning (PuffeRL: 1); None: not cut.", gt=0
+    )
+    bootstrap_truncated: bool = _hyper(
+        True, "algorithm", "Where a step limit ends an episode, the value of the last observation goes on."
+    )
+    prio_alpha: float = _hyper(
+        0.0, "algorithm", "Sequences are drawn with probability ∝ |advantage|^this; 0: each once per epoch.", ge=0, le=2
+    )
+    prio_beta0: float = _hyper(
+        0.2, "algorithm", "How far prioritised draws are weighted back at the beginning; 1 at the end.", ge=0, le=1
+    )
+    vtrace_rho_clip: float | None = _hyper(
+        None, "algorithm", "V-trace's bound on the ratio in the error term; None: plain GAE.", gt=0
+    )
+    vtrace_c_clip: float | None = _hyper(
+        None, "algorithm", "V-trace's bound on the ratio in the trace; None: plain GAE.", gt=0
+    )
+
+    optimizer: Literal["adam", "adamw", "rmsprop", "sgd"] = _hyper("adam", "optimizer", "The optimizer.")
+    adam_beta1: float = _hyper(0.9, "optimizer", "Adam's decay of the mean; momentum of sgd and rmsprop.", ge=0, lt=1)
+    adam_beta2: float = _hyper(0.999, "optimizer", "Adam's decay of the square; rmsprop's alpha.", ge=0, lt=1)
+    adam_eps: float = _hyper(1e-5, "optimizer", "Added to the divisor by adam, adamw and rmsprop.", gt=0)
+    weight_decay: float = _hyper(0.0, "optimizer", "Of all parameters.", ge=0)
+    lr_schedule: Literal["constant", "linear", "cosine"] = _hyper(
+        "linear", "schedule", "How the learning rate falls until total_timesteps.", "anneal_lr"
+    )
+    min_lr_ratio: float = _hyper(0.0, "schedule", "Last learning rate as a part of the first.", ge=0, le=1)
+    warmup_steps: int = _hyper(0, "schedule", "Agent steps during which the learning rate rises from 0.", ge=0)
+
+    precision: Literal["float32", "bfloat16"] = _hyper(
+        "float32", "run", "Of the network's computing; bfloat16 needs a GPU."
+    )
+    compile: bool = _hyper(False, "run", "Compile the network with torch.compile.")
+    gradient_checkpointing: bool = _hyper(
+        False, "run", "Compute activations again instead of keeping them, where the policy supports it."
+    )
+    threads: Annotated[int, Field(ge=1, le=1024)] | Auto = _hyper(
+        "auto", "run", "Torch's threads while learning; auto: one per core. Results depend on it in the last bits."
+    )
+    memory_budget_mb: int | None = _hyper(
+        None, "run", "num_envs and max_minibatch_size on auto are chosen to stay below this; None: no bound.", ge=16
+    )
+    network: dict[str, Scalar] = Field(
+        default_factory=dict, description="The policy class's own arguments, such as hidden_size."
+    )
+
+    initial_weights: PathField | None = Field(None, description="Weights or a checkpoint to begin with.")
+    use_distributed: bool = Field(False, description="Train on several processes or machines.")
+    eval_frequency: int | None = Field(100_000, ge=1, description="Agent steps between evaluations; None: never.")
+    eval_episodes: int = Field(10, ge=1, description="Episodes per evaluation and mission.")
+    eval_missions: list[Name] | None = Field(None, description="None: those trained on.")
+    eval_replays: int = Field(1, ge=0, description="Episodes of each evaluation whose replays are kept.")
+    checkpoint_frequency: int = Field(100_000, ge=1, description="Agent steps between checkpoints.")
+    keep_last_checkpoints: int = Field(5, ge=1, description="Checkpoints kept; the oldest go first.")
+    keep_best_checkpoints: int = Field(1, ge=0, description="Checkpoints with the best evaluations kept too.")
+    milestone_frequency: int | None = Field(None, ge=1, description="Agent steps between checkpoints kept for good.")
+    log_interval: int = Field(16, ge=1, description="Environment steps between the samples in json_logs.")
+    log_agents: int = Field(4, ge=0, description="Agents sampled for json_logs in all; 0: no json_logs.")
+    trackers: list[TrackerName] = Field(["tensorboard"], description="Where metrics go besides metrics.jsonl.")
+    tracker_options: dict[str, dict[str, Scalar]] = Field(
+        default_factory=dict, description="Options by tracker, such as wandb: {project: …, mode: offline}."
+    )
+    curriculum: dict[str, Any] | None = Field(None, description="What is drawn for each episode; None: the mission.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _aliases(cls, values: Any) -> Any:
+        return without_aliases(values) if isinstance(values, Mapping) else values
+
+    @model_validator(mode="after")
+    def _fits(self) -> "DAFTrainingConfig":
+        if self.bptt_horizon is not None and self.n_steps % self.bptt_horizon:
+            raise ValueError(f"bptt_horizon {self.bptt_horizon} does not divide n_steps {self.n_steps}")
+        horizon = self.bptt_horizon or self.n_steps
+        if isinstance(self.batch_size, int) and self.batch_size % horizon:
+            below, above = self.batch_size // horizon * horizon, -(-self.batch_size // horizon) * horizon
+            raise ValueError(
+                f"batch_size {self.batch_size} is no multiple of the sequences' {horizon} steps; nearest: "
+                f"{f'{below} or ' if below else ''}{above}"
+            )
+        if (self.vtrace_rho_clip is None) != (self.vtrace_c_clip is None):
+            raise ValueError("vtrace_rho_clip and vtrace_c_clip go together: give both or none")
+        return self
+
+    @property
+    def missions(self) -> list[str]:
+        """The missions named in `mission`."""
+        return [] if self.mission is None else [self.mission] if isinstance(self.mission, str) else list(self.mission)
+
+
+def aliases_of(extra: Mapping[str, Any]) -> list[str]:
+    """The other names in a field's extra."""
+    return [str(alias) for alias in extra["aliases"]]
+
+
+ALIASES: dict[str, str] = {
+    alias: name
+    for name, field in DAFTrainingConfig.model_fields.items()
+    if isinstance(field.json_schema_extra, dict)
+    for alias in aliases_of(field.json_schema_extra)
+}
+"""The fields' other names. Where PuffeRL's `anneal_lr` is given, true is its cosine and false is constant."""
+
+
+def without_aliases(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` by the fields' own names. Raises `ValueError` where a name and its alias are both there."""
+    plain: dict[str, Any] = {}
+    for given, value in values.items():
+        name = ALIASES.get(given, given)
+        if name in plain or (name != given and name in values):
+            raise ValueError(f"{given} and {name} are two names of one hyperparameter; give one of them")
+        plain[name] = {True: "cosine", False: "constant"}.get(value, value) if given == "anneal_lr" else value
+    return plain
