@@ -1,0 +1,125 @@
+"""`trials.jsonl`: the record of a sweep that counts. Everything else in the folder can be made again from it.
+
+One line per event, on the disk before the next thing happens:
+
+    {"event": "proposed", "trial": 12, "hyperparameters": {…}, "source": "tpe", "state": {…}}
+    {"event": "finished", "trial": 12, "result": {…}}
+    {"event": "default", "result": {…}}               the configuration without the sweep's changes
+    {"event": "held_out", "record": {…}}              the best on new seeds
+
+A trial that is proposed and not finished was running when the file ends. A torn last line is no event; whoever appends
+next cuts it. Any number of processes may read while one writes.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from daf.errors import DataError, StorageError
+from daf.storage import journal
+from daf.storage.atomic import explain
+from daf.storage.jsonable import jsonable
+from daf.sweeps.result import SweepTrialResult
+
+FILE = "trials.jsonl"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a trial is to try. state: what the strategy wants to be told again after a restart, JSON data."""
+
+    number: int
+    hyperparameters: Mapping[str, Any]
+    source: str
+    state: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class History:
+    """A journal's content. proposals and results by trial number."""
+
+    proposals: dict[int, Proposal] = field(default_factory=dict)
+    results: dict[int, SweepTrialResult] = field(default_factory=dict)
+    default: SweepTrialResult | None = None
+    held_out: dict[str, Any] | None = None
+
+    def trials(self) -> list[SweepTrialResult]:
+        """Every proposed trial by number; those without a result are running."""
+        return [
+            self.results.get(number)
+            or SweepTrialResult(number, dict(proposal.hyperparameters), source=proposal.source, status="running")
+            for number, proposal in sorted(self.proposals.items())
+        ]
+
+
+def read(run_dir: str | Path) -> History:
+    """The journal in a sweep's folder; empty where there is none yet.
+
+    Raises `DataError` for a line that is no event, `StorageError`.
+    """
+    path = Path(run_dir) / FILE
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return History()
+    except OSError as error:
+        raise StorageError(explain(error, f"reading {path}")) from error
+    found = History()
+    decode = msgspec.json.Decoder().decode
+    for number, line in enumerate(content.split(b"\n")[:-1], 1):
+        try:
+            _take(found, decode(line))
+        except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path}:{number}: not an event of a sweep ({error}). Remove the line.") from error
+    return found
+
+
+def proposed(run_dir: Path, proposal: Proposal) -> None:
+    """Append a proposal."""
+    journal.append(
+        run_dir / FILE,
+        {
+            "event": "proposed",
+            "trial": proposal.number,
+            "hyperparameters": jsonable(proposal.hyperparameters),
+            "source": proposal.source,
+            "state": jsonable(proposal.state),
+        },
+    )
+
+
+def finished(run_dir: Path, result: SweepTrialResult) -> None:
+    """Append a trial's result."""
+    data = result.to_data()
+    journal.append(run_dir / FILE, {"event": "finished", "trial": result.trial_id, "result": data})
+
+
+def default(run_dir: Path, result: SweepTrialResult) -> None:
+    """Append the result of the default configuration."""
+    journal.append(run_dir / FILE, {"event": "default", "result": result.to_data()})
+
+
+def held_out(run_dir: Path, record: Mapping[str, Any]) -> None:
+    """Append what the best trials did on held-out seeds."""
+    journal.append(run_dir / FILE, {"event": "held_out", "record": jsonable(record)})
+
+
+def _take(found: History, event: Mapping[str, Any]) -> None:
+    match event["event"]:
+        case "proposed":
+            number = event["trial"]
+            found.proposals[number] = Proposal(number, event["hyperparameters"], event["source"], event["state"])
+        case "finished":
+            result = SweepTrialResult.from_data(event["result"])
+            if event["trial"] not in found.proposals:
+                raise ValueError(f"trial {event['trial']} finished before it was proposed")
+            found.results.setdefault(event["trial"], result)
+        case "default":
+            found.default = replace(SweepTrialResult.from_data(event["result"]), trial_id=-1)
+        case "held_out":
+            found.held_out = event["record"]
+        case other:
+            raise ValueError(f'unknown event "{other}"')

@@ -1,0 +1,34 @@
+"""Which points no other point beats: the Pareto front, for any number of objectives and 100,000 points at once."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from daf.errors import DataError
+
+
+def pareto_front(values: ArrayLike, directions: Sequence[str]) -> NDArray[np.bool_]:
+    """(n,) whether each point is on the front: no other is as good in all objectives and better in one.
+
+    values: (n, m) finite. directions: "maximize" or "minimize", one per objective. Equal points are all on the front,
+    or none of them.
+    """
+    points = np.asarray(values, dtype=np.float64)
+    if points.ndim != 2 or points.shape[1] != len(directions) or not np.isfinite(points).all():
+        raise DataError(f"the points need shape (n, {len(directions)}) and finite numbers; got {points.shape}.")
+    costs = points * np.array([-1.0 if direction == "maximize" else 1.0 for direction in directions])
+    unique, inverse = np.unique(costs, axis=0, return_inverse=True)  # sorted: a later point never beats an earlier one
+    keep = np.zeros(len(unique), dtype=bool)
+    if unique.shape[1] <= 2:
+        last = unique[:, -1]
+        before = np.concatenate([[np.inf], np.minimum.accumulate(last)[:-1]])
+        keep = last < before
+    else:
+        front = np.empty((0, unique.shape[1]))
+        for index, point in enumerate(unique):
+            if not (front <= point).all(axis=1).any():
+                keep[index] = True
+                front = np.vstack([front, point])
+    found: NDArray[np.bool_] = keep[inverse.reshape(-1)]
+    return found

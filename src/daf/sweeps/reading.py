@@ -1,0 +1,86 @@
+"""A sweep read from its folder: while it runs, after it ended, or after its process died.
+
+The trials come from the journal, so that what is shown is what counts, also where `result.json` was never written.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from daf.errors import DataError, StorageError
+from daf.output_manager.runs import read_run as read_run_info
+from daf.storage.atomic import explain
+from daf.sweeps import journal
+from daf.sweeps.result import SweepResult, SweepTrialResult
+
+CONFIG = "sweep.json"
+RESULT = "result.json"
+
+
+def read_run(run_dir: str | Path) -> SweepResult:
+    """The sweep in a run folder. Raises `DataError` where it is none, `StorageError`."""
+    folder = Path(run_dir)
+    facts = read_facts(folder)
+    history = journal.read(folder)
+    result = SweepResult(
+        name=facts["name"],
+        objectives=tuple(facts["objectives"]),
+        directions=tuple(facts["directions"]),
+        strategy=facts["strategy"],
+        trials=history.trials(),
+        run_id=facts["run_id"],
+        run_dir=folder,
+        planned=facts["planned"],
+        held_out=history.held_out,
+        best_n=facts["best_n"],
+    )
+    ended = folder / RESULT
+    if ended.is_file():
+        written = _json(ended)
+        result.notes = list(written["notes"])
+        if len(written["trials"]) == len(result.trials):
+            return result.finalize(written["status"])
+    run = read_run_info(folder)
+    return result.finalize("interrupted" if run is not None and run.status != "running" else "running")
+
+
+def read_result(path: str | Path) -> SweepResult:
+    """The sweep that `SweepResult.save_json` wrote. Raises `DataError`, `StorageError`."""
+    data = _json(Path(path))
+    if data.get("format") != "daf-sweep-1":
+        raise DataError(f"{path} is no sweep's result (format daf-sweep-1).")
+    return SweepResult(
+        name=data["name"],
+        objectives=tuple(data["objectives"]),
+        directions=tuple(data["directions"]),
+        strategy=data["strategy"],
+        trials=[SweepTrialResult.from_data(trial) for trial in data["trials"]],
+        status=data["status"],
+        run_id=data["run_id"],
+        run_dir=None if data["run_dir"] is None else Path(data["run_dir"]),
+        planned=data["planned"],
+        held_out=data["held_out"],
+        notes=list(data["notes"]),
+        best_n=data["best_n"],
+    )
+
+
+def read_facts(run_dir: Path) -> Mapping[str, Any]:
+    """`sweep.json`: what the sweep is. Raises `DataError` where the folder has none."""
+    path = run_dir / CONFIG
+    if not path.is_file():
+        raise DataError(f"{run_dir} is no sweep: it has no {CONFIG}. `daf runs` lists what there is.")
+    return _json(path)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_bytes())
+    except OSError as error:
+        raise StorageError(explain(error, f"reading {path}")) from error
+    except ValueError as error:
+        raise DataError(f"{path} is damaged: {error}.") from error
+    if not isinstance(data, dict):
+        raise DataError(f"{path} holds no JSON object.")
+    return data

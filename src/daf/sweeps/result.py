@@ -1,0 +1,243 @@
+"""What came of a sweep: its trials, which of them is best, and which are not beaten in every objective at once.
+
+A trial that failed has no value and is never best; one that was stopped early has the value at which it was stopped,
+which is not comparable with a full one, so it is never best either. Ties go to the earlier trial.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from daf.errors import DataError, UsageError
+from daf.storage.atomic import write_json
+from daf.storage.jsonable import jsonable
+from daf.sweeps.pareto import pareto_front
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+Status = Literal["complete", "stopped", "failed", "running"]
+Value = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class SweepTrialResult:
+    """One trial.
+
+    trial_id: its number, from 0. hyperparameters: what was proposed, by the names of the search space.
+    primary_metric: the first objective, None where the trial failed or still runs. all_metrics: flat names to numbers.
+    mission_results: by mission, {"value": aggregate, "n": episodes, "values": per episode, "metrics": means}, of the
+    first objective. success: it is complete.
+
+    values: every objective, in order. status: complete, stopped (early, by the pruner), failed, running. reason: why it
+    failed or was stopped. source: where its hyperparameters came from: the strategy, or "start" for a starting point.
+    rungs: (agent steps, value) where it was looked at on the way. seconds: wall time. cost: what the strategy protein
+    weighs the score against. attempts: how often it was begun; more than once where the machine failed. repeats: the
+    earlier trial with the same configuration, whose result this is.
+    """
+
+    trial_id: int
+    hyperparameters: Mapping[str, Value]
+    primary_metric: float | None = None
+    all_metrics: Mapping[str, float] = field(default_factory=dict)
+    mission_results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    success: bool = False
+    status: Status = "running"
+    values: tuple[float, ...] = ()
+    reason: str | None = None
+    source: str = ""
+    rungs: tuple[tuple[int, float], ...] = ()
+    seconds: float | None = None
+    cost: float | None = None
+    steps: int | None = None
+    checkpoint: str | None = None
+    run_dir: str | None = None
+    policy: str | None = None
+    attempts: int = 1
+    repeats: int | None = None
+
+    @property
+    def number(self) -> int:
+        """The same as `trial_id`."""
+        return self.trial_id
+
+    def to_data(self) -> dict[str, Any]:
+        """All fields as JSON data."""
+        data: dict[str, Any] = jsonable({item.name: getattr(self, item.name) for item in fields(self)})
+        return data
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Self:
+        """The trial that `to_data` made `data` of."""
+        known = {item.name for item in fields(cls)}
+        given = {name: value for name, value in data.items() if name in known}
+        given["values"] = tuple(given.get("values", ()))
+        given["rungs"] = tuple((int(steps), float(value)) for steps, value in given.get("rungs", ()))
+        return cls(**given)
+
+
+@dataclass
+class SweepResult:
+    """A sweep: its trials in the order of their numbers, and what they say.
+
+    objectives: names, the first is the primary one; directions: "maximize" or "minimize", one for each. status:
+    running, done, failed (every trial failed), interrupted. held_out: the best trials on seeds that no trial was chosen
+    by, beside the default configuration; None until they were played. notes: what a reader must know.
+    """
+
+    name: str = "sweep"
+    objectives: tuple[str, ...] = ("reward",)
+    directions: tuple[str, ...] = ("maximize",)
+    strategy: str = ""
+    trials: list[SweepTrialResult] = field(default_factory=list)
+    status: str = "running"
+    run_id: str | None = None
+    run_dir: Path | None = None
+    planned: int | None = None
+    held_out: dict[str, Any] | None = None
+    notes: list[str] = field(default_factory=list)
+    best_n: int = 3
+    """How many of the best trials keep their checkpoints (`checkpoint_best_n`)."""
+
+    def add_trial(self, trial: SweepTrialResult) -> None:
+        """Add a trial; one of the same number is replaced where it was still running. Raises `UsageError`."""
+        for index in range(len(self.trials) - 1, -1, -1):
+            there = self.trials[index]
+            if there.trial_id < trial.trial_id:
+                self.trials.insert(index + 1, trial)
+                return
+            if there.trial_id == trial.trial_id:
+                if there.status != "running":
+                    raise UsageError(f"trial {trial.trial_id} has a result already.")
+                self.trials[index] = trial
+                return
+        self.trials.insert(0, trial)
+
+    def finalize(self, status: str | None = None) -> Self:
+        """End the sweep: `status`, or failed where no trial has a result, else done."""
+        if status is None:
+            status = "done" if any(trial.success for trial in self.trials) else "failed"
+        self.status = status
+        return self
+
+    @property
+    def finished(self) -> list[SweepTrialResult]:
+        """The trials that are complete; only these can be best."""
+        return [trial for trial in self.trials if trial.success]
+
+    @property
+    def failed(self) -> list[SweepTrialResult]:
+        return [trial for trial in self.trials if trial.status == "failed"]
+
+    def get_best_trial(self) -> SweepTrialResult:
+        """The complete trial with the best primary objective. Raises `DataError` where none is complete."""
+        return self._complete()[0]
+
+    def get_worst_trial(self) -> SweepTrialResult:
+        """The complete trial with the worst primary objective. Raises `DataError` where none is complete."""
+        return self._complete()[-1]
+
+    def top_trials(self, n: int = 5) -> list[SweepTrialResult]:
+        """The `n` best complete trials by the primary objective, best first; fewer where there are fewer."""
+        if n < 0:
+            raise UsageError(f"top_trials({n}): a number of trials is not below 0.")
+        return self._ranked()[:n]
+
+    def pareto_trials(self) -> list[SweepTrialResult]:
+        """The complete trials that no other beats in one objective without losing in another, by number."""
+        complete = self.finished
+        if not complete:
+            return []
+        keep = pareto_front([trial.values for trial in complete], self.directions)
+        return [trial for trial, kept in zip(complete, keep, strict=True) if kept]
+
+    def to_data(self) -> dict[str, Any]:
+        """The sweep as JSON data."""
+        best = self._ranked()
+        return {
+            "format": "daf-sweep-1",
+            "name": self.name,
+            "run_id": self.run_id,
+            "run_dir": None if self.run_dir is None else str(self.run_dir),
+            "status": self.status,
+            "strategy": self.strategy,
+            "objectives": list(self.objectives),
+            "directions": list(self.directions),
+            "planned": self.planned,
+            "best_n": self.best_n,
+            "counts": self.counts(),
+            "best": best[0].to_data() if best else None,
+            "pareto": [trial.trial_id for trial in self.pareto_trials()] if len(self.objectives) > 1 else None,
+            "held_out": jsonable(self.held_out),
+            "notes": list(self.notes),
+            "trials": [trial.to_data() for trial in self.trials],
+        }
+
+    def counts(self) -> dict[str, int]:
+        """Trials by status."""
+        found = dict.fromkeys(("complete", "stopped", "failed", "running"), 0)
+        for trial in self.trials:
+            found[trial.status] += 1
+        return found
+
+    def save_json(self, path: str | Path) -> Path:
+        """Write the sweep as JSON, whole or not at all. Raises `StorageError`."""
+        target = Path(path)
+        write_json(target, self.to_data())
+        return target
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """The sweep that `save_json` wrote, or that lies in a sweep's run folder. Raises `DataError`."""
+        from daf.sweeps.reading import read_result, read_run
+
+        source = Path(path)
+        return cls.from_result(read_run(source) if source.is_dir() else read_result(source))
+
+    @classmethod
+    def from_result(cls, other: "SweepResult") -> Self:
+        """The same as this class."""
+        return cls(**{item.name: getattr(other, item.name) for item in fields(other)})
+
+    def print_summary(self, console: "Console | None" = None) -> None:
+        """Print counts and the best trials; nothing without a console."""
+        if console is None:
+            return
+        from rich.table import Table
+        from rich.text import Text
+
+        counts = self.counts()
+        told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+        table = Table(title=Text(f"{self.name}: {told or 'no trials'}"), title_justify="left")
+        table.add_column("trial", justify="right")
+        for objective in self.objectives:
+            table.add_column(Text(objective), justify="right")
+        table.add_column("hyperparameters")
+        for trial in self.top_trials(5):
+            shown = ", ".join(f"{name}={_short(value)}" for name, value in trial.hyperparameters.items())
+            table.add_row(str(trial.trial_id), *(f"{value:.4g}" for value in trial.values), Text(shown))
+        console.print(table)
+        for note in self.notes:
+            console.print(Text(note))
+
+    def _ranked(self) -> list[SweepTrialResult]:
+        sign = -1.0 if self.directions[0] == "maximize" else 1.0
+        return sorted(self.finished, key=lambda trial: (sign * trial.values[0], trial.trial_id))
+
+    def _complete(self) -> list[SweepTrialResult]:
+        ranked = self._ranked()
+        if not ranked:
+            reasons = sorted({trial.reason for trial in self.failed if trial.reason})
+            why = f" The first reason: {reasons[0]}" if reasons else ""
+            raise DataError(f"no trial of {self.name} is complete, so none is best.{why}")
+        return ranked
+
+
+def _short(value: Value) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def hyperparameter_names(trials: Sequence[SweepTrialResult]) -> list[str]:
+    """Every hyperparameter that any of the trials has, in the order in which they first appear."""
+    return list(dict.fromkeys(name for trial in trials for name in trial.hyperparameters))
