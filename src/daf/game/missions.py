@@ -155,7 +155,10 @@ def catalogue(game: str = DEFAULT_GAME) -> list[MissionEntry]:
 
 def variants(game: str = DEFAULT_GAME) -> dict[str, str]:
     """The game's variants by name, with their descriptions."""
-    return {variant.name: variant.description for variant in _game(game).variant_registry.all()}
+    from daf.game.small_missions import small_variants
+
+    own = small_variants() if game == DEFAULT_GAME else []
+    return {variant.name: variant.description for variant in [*_game(game).variant_registry.all(), *own]}
 
 
 def _resolve_text(text: str, game: str) -> list[Mission]:
@@ -335,9 +338,15 @@ def _game(name: str) -> "CoGame":
     if name not in GAMES:
         raise MissionError(unknown("game", name, GAMES))
     compat.install()
-    from cogames.game import get_game
+    from cogames.game import CoGame, get_game
 
-    return get_game(name)
+    loaded = get_game(name)
+    if name != DEFAULT_GAME:
+        return loaded
+    from daf.game.small_missions import small_missions
+
+    both = [*loaded.missions, *small_missions()]
+    return CoGame(name, both, loaded.variant_registry.all(), loaded.eval_missions)
 
 
 def _file_problem(error: Exception) -> str:
