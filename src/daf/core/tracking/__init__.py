@@ -1,0 +1,7 @@
+"""Where the metrics of a training run go: JSON lines always, TensorBoard, Weights & Biases and MLflow on request."""
+
+from daf.core.tracking.fan_out import NAMES, Trackers, trackers
+from daf.core.tracking.interface import RunFacts, Tracker, flat_evaluation
+from daf.core.tracking.json_lines import EVALUATIONS, METRICS
+
+__all__ = ["EVALUATIONS", "METRICS", "NAMES", "RunFacts", "Tracker", "Trackers", "flat_evaluation", "trackers"]

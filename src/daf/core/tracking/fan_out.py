@@ -1,0 +1,141 @@
+"""All trackers of one run as one.
+
+What is logged reaches the JSON lines first, then the others. What is no finite number is left out everywhere, said
+once per name in the log. The JSON lines must not fail: their error ends the run. Any other tracker that fails while the
+run goes on is dropped, with an error in the log and in `lost`: hours of training are worth more than a second copy of
+their metrics.
+"""
+
+import importlib.util
+import logging
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from daf.core.tracking.interface import Number, RunFacts, Tracker
+from daf.core.tracking.json_lines import JsonLines
+from daf.core.tracking.mlflow_runs import MlflowOptions, MlflowRuns
+from daf.core.tracking.tensorboard_events import TensorBoardEvents
+from daf.core.tracking.wandb_runs import WandbOptions, WandbRuns
+from daf.errors import UsageError, unknown
+
+logger = logging.getLogger(__name__)
+
+NAMES = ("jsonl", "tensorboard", "wandb", "mlflow")
+_NEEDS = {"tensorboard": ("tensorboard", "train"), "wandb": ("wandb", "track"), "mlflow": ("mlflow", "track")}
+_OPTIONS: dict[str, type[WandbOptions] | type[MlflowOptions]] = {"wandb": WandbOptions, "mlflow": MlflowOptions}
+
+
+def trackers(
+    names: Iterable[str], run_dir: str | Path, options: Mapping[str, Mapping[str, Any]] | None = None
+) -> "Trackers":
+    """The trackers of these names for the run in `run_dir`; jsonl is there whether named or not.
+
+    options: by tracker, the fields of `WandbOptions` and `MlflowOptions`. Raises `UsageError` for names and options
+    that don't exist, options of a tracker that isn't named, and a package that isn't installed.
+    """
+    wanted = list(dict.fromkeys(("jsonl", *names)))
+    for name in wanted:
+        if name not in NAMES:
+            raise UsageError(unknown("tracker", name, NAMES))
+        package, extra = _NEEDS.get(name, (None, None))
+        if package is not None and importlib.util.find_spec(package) is None:
+            raise UsageError(
+                f"the tracker {name} needs {package}, which is not installed. Install it with: "
+                f'pip install "daf[{extra}]"'
+            )
+    given = dict(options or {})
+    for name in given:
+        if name not in _OPTIONS:
+            raise UsageError(f"tracker options: {unknown('tracker with options', name, _OPTIONS)}")
+        if name not in wanted:
+            raise UsageError(f"there are options for {name}, which is not among the trackers ({', '.join(wanted)}).")
+    folder = Path(run_dir)
+    make: dict[str, Callable[[], Tracker]] = {
+        "tensorboard": lambda: TensorBoardEvents(folder),
+        "wandb": lambda: WandbRuns(folder, WandbOptions(**_checked("wandb", given.get("wandb", {})))),
+        "mlflow": lambda: MlflowRuns(folder, MlflowOptions(**_checked("mlflow", given.get("mlflow", {})))),
+    }
+    return Trackers(JsonLines(folder), [make[name]() for name in wanted if name != "jsonl"])
+
+
+class Trackers:
+    """See the module. lost: why a tracker was dropped, by its name."""
+
+    name = "all"
+
+    def __init__(self, lines: JsonLines, others: Iterable[Tracker]) -> None:
+        self._lines = lines
+        self._others = list(others)
+        self._odd: set[str] = set()
+        self.lost: dict[str, str] = {}
+
+    def start(self, run: RunFacts, resumed_at: int | None = None) -> None:
+        """Start all; see `interface`. Raises `DAFError`, with those closed that had started."""
+        started: list[Tracker] = []
+        try:
+            for tracker in (self._lines, *self._others):
+                started.append(tracker)
+                tracker.start(run, resumed_at)
+        except BaseException:
+            for tracker in started[:-1]:
+                tracker.close("failed")
+            raise
+
+    def log(self, step: int, values: Mapping[str, Number | None]) -> None:
+        """One update's metrics; a value that is None or no finite number is left out."""
+        clean = self._finite(step, values)
+        self._lines.log(step, clean)
+        self._each("log", lambda tracker: tracker.log(step, clean))
+
+    def evaluation(self, step: int, record: Mapping[str, Any]) -> None:
+        """One evaluation, as in evaluations.jsonl."""
+        self._lines.evaluation(step, record)
+        self._each("evaluation", lambda tracker: tracker.evaluation(step, record))
+
+    def evaluated(self, step: int) -> bool:
+        """Whether the evaluation at `step` is there already, so that a resumed run does not repeat it."""
+        last = self._lines.last_evaluation()
+        return last is not None and last >= step
+
+    def sync(self) -> None:
+        """Before a checkpoint: what was logged must be there when the run is resumed from it."""
+        self._lines.sync()
+        self._each("sync", lambda tracker: tracker.sync())
+
+    def close(self, status: str) -> None:
+        """The run ended with this status."""
+        self._lines.close(status)
+        self._each("close", lambda tracker: tracker.close(status))
+
+    def _each(self, doing: str, call: Callable[[Tracker], None]) -> None:
+        for tracker in list(self._others):
+            try:
+                call(tracker)
+            except Exception as error:  # whatever a service's client raises
+                self._others.remove(tracker)
+                self.lost[tracker.name] = f"{type(error).__name__}: {error}"
+                logger.exception("the tracker %s failed (%s) and gets no more of this run", tracker.name, doing)
+
+    def _finite(self, step: int, values: Mapping[str, Number | None]) -> dict[str, Number]:
+        clean: dict[str, Number] = {}
+        for name, value in values.items():
+            if value is None or name == "step":
+                continue
+            number = int(value) if isinstance(value, int) else float(value)
+            if math.isfinite(number):
+                clean[name] = number
+            elif name not in self._odd:
+                self._odd.add(name)
+                logger.warning("step %d: %s is %s; it is left out of the metrics where that is so", step, name, number)
+        return clean
+
+
+def _checked(name: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    known = [field.name for field in fields(_OPTIONS[name])]
+    for option in options:
+        if option not in known:
+            raise UsageError(unknown(f"option of the tracker {name}", option, known))
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}

@@ -1,0 +1,63 @@
+"""What a tracker is: where the metrics of one training run go.
+
+A tracker is started once, told every update's metrics and every evaluation in the order of their agent steps, and
+closed. Everything it holds belongs to agent steps 0 to the last: started with `resumed_at=N` it holds nothing later
+than step N when `start` returns, or, where it cannot take back what was sent (a service), it does not send a step
+twice; a resumed run repeats those steps exactly. Started with `resumed_at=None` it begins anew.
+
+Every implementation runs the suite in tests/core/test_tracking.py.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+Number = int | float
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What a tracker is told of the run. config: plain values, as they ran."""
+
+    run_id: str
+    mission: str
+    policy: str
+    seed: int
+    total_timesteps: int
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Tracker(Protocol):
+    """See the module. values: finite numbers by flat names (`loss/policy`); step: agent steps so far."""
+
+    name: str
+
+    def start(self, run: RunFacts, resumed_at: int | None) -> None:
+        """Begin, or go on after step `resumed_at`. Raises `DAFError` where that can't be."""
+        ...
+
+    def log(self, step: int, values: Mapping[str, Number]) -> None:
+        """One update's metrics."""
+        ...
+
+    def evaluation(self, step: int, record: Mapping[str, Any]) -> None:
+        """One evaluation, as in evaluations.jsonl: `missions`, `mean`, `low`, `high`, `n`, …"""
+        ...
+
+    def sync(self) -> None:
+        """Return when what was logged survives a crash of this process; called at every checkpoint."""
+        ...
+
+    def close(self, status: str) -> None:
+        """The run ended with this status: done, stopped, failed or interrupted."""
+        ...
+
+
+def flat_evaluation(record: Mapping[str, Any]) -> dict[str, Number]:
+    """An evaluation's numbers under flat names: `evaluation/mean`, `evaluation/arena/low`, …; None is left out."""
+    flat: dict[str, Number] = {}
+    for prefix, part in (("", record), *((f"{mission}/", row) for mission, row in record["missions"].items())):
+        for name in ("mean", "low", "high", "iqm", "n"):
+            if part.get(name) is not None:
+                flat[f"evaluation/{prefix}{name}"] = part[name]
+    return flat

@@ -1,0 +1,61 @@
+"""What an append-only service was sent already, remembered beside the run: its id there and the last step.
+
+Written after each sending, whole or not at all. A process that is killed in between sends one step again, with the
+values that it had; after a power cut the file may be an older one, and some steps are sent again.
+"""
+
+import json
+import secrets
+from pathlib import Path
+
+from daf.errors import StorageError
+from daf.storage.atomic import explain
+
+FOLDER = "tracking"
+
+
+class Sent:
+    """The memory of the tracker `name` in `run_dir`; begun anew where `resumed_at` is None. id: of the run there."""
+
+    def __init__(self, run_dir: Path, name: str, resumed_at: int | None) -> None:
+        self._path = run_dir / FOLDER / f"{name}.json"
+        self.id = secrets.token_hex(6)
+        self.metrics = -1
+        self.evaluations = -1
+        self.resumed = False
+        if resumed_at is not None:
+            self._read()
+
+    def metrics_to(self, step: int) -> None:
+        """Metrics up to `step` are sent."""
+        self.metrics = step
+        self.write()
+
+    def evaluations_to(self, step: int) -> None:
+        """Evaluations up to `step` are sent."""
+        self.evaluations = step
+        self.write()
+
+    def write(self) -> None:
+        """Remember. Raises `StorageError`."""
+        temporary = self._path.with_suffix(".tmp")
+        data = {"id": self.id, "metrics": self.metrics, "evaluations": self.evaluations}
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.write_text(json.dumps(data))
+            temporary.replace(self._path)
+        except OSError as error:
+            raise StorageError(explain(error, f"writing {self._path}")) from error
+
+    def _read(self) -> None:
+        try:
+            data = json.loads(self._path.read_text())
+        except FileNotFoundError:
+            return  # the tracker is new to this run
+        except (OSError, ValueError) as error:
+            raise StorageError(
+                f"{self._path} cannot be read ({error}), so it is not known what was sent. Remove it to send the run "
+                "again under a new id, or go on without this tracker."
+            ) from error
+        self.id, self.metrics, self.evaluations = str(data["id"]), int(data["metrics"]), int(data["evaluations"])
+        self.resumed = True

@@ -1,0 +1,103 @@
+"""Metrics as TensorBoard event files, in `tensorboard/` of the run folder.
+
+Written record by record, flushed after each, so that `tensorboard --logdir` shows a run as it goes. On resume the
+events after the step gone on from are taken out of the files, whole files at a time, and a new file goes on.
+"""
+
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from time import time
+from typing import IO, Any
+
+from daf.core.tracking.interface import Number, RunFacts, flat_evaluation
+from daf.errors import StorageError
+from daf.storage.atomic import explain, writing
+
+FOLDER = "tensorboard"
+
+
+class TensorBoardEvents:
+    """See the module."""
+
+    name = "tensorboard"
+
+    def __init__(self, run_dir: Path) -> None:
+        self._folder = run_dir / FOLDER
+        self._file: IO[bytes] | None = None
+
+    def start(self, run: RunFacts, resumed_at: int | None) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            earlier = sorted(self._folder.glob("events.out.tfevents.*"))
+            for path in earlier:
+                _cut(path, resumed_at)
+            # TensorBoard reads a folder's files in the order of their names and takes an earlier name for an older run:
+            # a run that goes on within the same second, or after the clock was set back, still comes last.
+            last = max((int(path.name.split(".")[3]) for path in earlier), default=0)
+            name = f"events.out.tfevents.{max(int(time()), last + 1):010d}.daf"
+            self._file = (self._folder / name).open("xb")
+        except OSError as error:
+            raise StorageError(explain(error, f"writing {self._folder}")) from error
+        from tensorboard.compat.proto.event_pb2 import Event
+
+        self._write(Event(wall_time=time(), file_version="brain.Event:2"))
+
+    def log(self, step: int, values: Mapping[str, Number]) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        parts = [Summary.Value(tag=name, simple_value=float(value)) for name, value in values.items()]
+        self._write(Event(wall_time=time(), step=step, summary=Summary(value=parts)))
+
+    def evaluation(self, step: int, record: Mapping[str, Any]) -> None:
+        self.log(step, flat_evaluation(record))
+
+    def sync(self) -> None:
+        """Nothing waits: every record is handed to the operating system when it is logged."""
+
+    def close(self, status: str) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _write(self, event: Any) -> None:
+        from tensorboard.summary.writer.record_writer import RecordWriter
+
+        assert self._file is not None
+        try:
+            RecordWriter(self._file).write(event.SerializeToString())
+            self._file.flush()
+        except OSError as error:
+            raise StorageError(explain(error, f"writing {self._folder}")) from error
+
+
+def _cut(path: Path, keep_to: int | None) -> None:
+    """Take the events after step `keep_to` out of `path`; all of them, and the file, where it is None."""
+    from tensorboard.compat.proto.event_pb2 import Event
+
+    data = path.read_bytes()
+    kept = []
+    if keep_to is not None:
+        for record in _records(data):
+            event = Event.FromString(record[12:-4])
+            if event.step <= keep_to:
+                kept.append(record)
+    rest = b"".join(kept)
+    if len(kept) <= 1:  # nothing but the version
+        path.unlink()
+    elif rest != data:
+        with writing(path) as temporary:
+            temporary.write_bytes(rest)
+
+
+def _records(data: bytes) -> Iterator[bytes]:
+    """The whole records of an event file: length, its checksum, content, its checksum. A torn end is left out."""
+    position = 0
+    while position + 12 <= len(data):
+        (length,) = struct.unpack_from("<Q", data, position)
+        end = position + 12 + length + 4
+        if end > len(data):
+            return
+        yield data[position:end]
+        position = end
