@@ -55,6 +55,22 @@ class ExecutorError(DAFError):
     """The machinery that runs episodes failed, not an episode."""
 
 
+class TrainingError(DAFError):
+    """Training failed. machine: its cause was the machine (a killed process, no memory), so that trying again helps."""
+
+    def __init__(self, message: str, *, machine: bool = False) -> None:
+        super().__init__(message)
+        self.machine = machine
+
+
+class DivergenceError(TrainingError):
+    """Weights, gradients or losses are no longer numbers."""
+
+
+class CheckpointError(DAFError):
+    """A checkpoint is damaged, or belongs to another network, mission or configuration."""
+
+
 class StorageError(DAFError):
     """A file or folder could not be read or written."""
 

@@ -1,0 +1,159 @@
+"""A process that steps training environments for the trainer, over shared memory.
+
+It is started by `daf.game.training_envs` and ends when its pipe does, so also when the trainer was killed. Messages are
+single bytes with a pickled payload; what the environments see, do and earn goes through the shared buffers alone.
+
+Importing this module imports mettagrid.
+"""
+
+import mmap
+import pickle
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from daf.game.training_world import Chooser, EndedEpisode, Games, Rows, World, WorldState
+
+if TYPE_CHECKING:
+    from mettagrid import MettaGridConfig
+
+STEP, BEGIN, TASKS, STATE, WEIGHTS = b"s", b"b", b"t", b"l", b"w"
+"""What a worker is told. STEP: one step of a group. BEGIN: take up these states, or begin. TASKS: other missions.
+STATE: tell the states. WEIGHTS: the chances of the tasks from here on."""
+DONE, FAILED = b"d", b"e"
+"""What it answers, with a pickled payload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How the shared memory is divided; rows are ordered by environment, then agent."""
+
+    environments: int
+    agents: int
+    tokens: int
+
+    @property
+    def rows(self) -> int:
+        return self.environments * self.agents
+
+    @property
+    def size(self) -> int:
+        return sum(np.dtype(kind).itemsize * int(np.prod(shape)) + 64 for _, shape, kind in self._parts())
+
+    def arrays(self, memory: mmap.mmap) -> dict[str, npt.NDArray[Any]]:
+        """The buffers by name."""
+        found: dict[str, npt.NDArray[Any]] = {}
+        offset = 0
+        for name, shape, kind in self._parts():
+            count = int(np.prod(shape))
+            found[name] = np.frombuffer(memory, dtype=kind, count=count, offset=offset).reshape(shape)
+            offset += -(-count * np.dtype(kind).itemsize // 64) * 64
+        return found
+
+    def _parts(self) -> "list[tuple[str, tuple[int, ...], npt.DTypeLike]]":
+        return [
+            ("observations", (self.rows, self.tokens, 3), np.uint8),
+            ("last_observations", (self.rows, self.tokens, 3), np.uint8),
+            ("rewards", (self.rows,), np.float32),
+            ("actions", (self.rows,), np.int32),
+            ("done", (self.environments,), np.uint8),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a worker needs to begin. groups: its environments of each group, stepped together."""
+
+    seed: int
+    layout: Layout
+    groups: Sequence[Sequence[int]]
+    configs: "Sequence[MettaGridConfig]"
+    chooser: Chooser
+    sampler: Any
+    """Makes records for the logs of a world after a step, or None: see `daf.game.training_samples`."""
+
+
+def serve(pipe: Connection, memory: mmap.mmap, job: Job) -> None:
+    """Answer until the pipe ends."""
+    arrays = job.layout.arrays(memory)
+    games = Games(job.configs)
+    agents = job.layout.agents
+
+    def world(index: int) -> World:
+        rows = slice(index * agents, (index + 1) * agents)
+        parts = {
+            name: arrays[name][rows] for name in ("observations", "last_observations", "rewards", "actions")
+        }
+        return World(index, job.seed, games, Rows(**parts, done=arrays["done"][index : index + 1]))
+
+    groups = [[world(index) for index in group] for group in job.groups]
+    weights = np.ones(len(games.configs)) / len(games.configs)
+    while True:
+        try:
+            message = pipe.recv_bytes()
+        except (EOFError, ConnectionResetError):
+            return
+        kind, payload = message[:1], message[1:]
+        answer: Any = None
+        try:
+            if kind == STEP:
+                answer = _step(groups[payload[0]], weights, job)
+            elif kind == BEGIN:
+                states: dict[int, WorldState] = pickle.loads(payload)
+                for group in groups:
+                    for each in group:
+                        if each.index in states:
+                            each.restore(states[each.index])
+                        else:
+                            each.begin(0, job.chooser(weights, job.seed, each.index, 0))
+            elif kind == TASKS:
+                games.replace(pickle.loads(payload))
+            elif kind == WEIGHTS:
+                weights = np.frombuffer(payload, dtype=np.float64)
+            elif kind == STATE:
+                answer = [each.state() for group in groups for each in group]
+        except Exception as error:
+            text = "".join(traceback.format_exception(error))
+            pipe.send_bytes(FAILED + pickle.dumps((type(error).__name__, str(error), text)))
+            return
+        pipe.send_bytes(DONE if answer is None else DONE + pickle.dumps(answer))
+
+
+def _step(
+    worlds: Sequence[World], weights: npt.NDArray[np.float64], job: Job
+) -> "tuple[list[EndedEpisode], list[dict[str, Any]]] | None":
+    ended: list[EndedEpisode] = []
+    records: list[dict[str, Any]] = []
+    for world in worlds:
+        end = world.step()
+        if job.sampler is not None:
+            records.extend(job.sampler(world, end is not None))
+        if end is not None:
+            ended.append(end)
+            following = world.episode + 1
+            world.begin(following, job.chooser(weights, job.seed, world.index, following))
+    return (ended, records) if ended or records else None
+
+
+def main() -> None:
+    """Serve the trainer whose pipe and memory are the inherited descriptors in the arguments."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the trainer's, which ends its workers
+    pipe_descriptor, memory_descriptor, size = (int(text) for text in sys.argv[1:4])
+    pipe = Connection(pipe_descriptor)
+    sys.path[:] = pickle.loads(pipe.recv_bytes())
+    from daf.game import compat
+
+    compat.install()
+    job: Job = pickle.loads(pipe.recv_bytes())
+    serve(pipe, mmap.mmap(memory_descriptor, size), job)
+
+
+if __name__ == "__main__":
+    main()

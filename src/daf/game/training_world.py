@@ -1,0 +1,189 @@
+"""One training environment: episode after episode of the missions that are drawn, stepped in the simulator's own core.
+
+An episode is a function of (seed, environment, episode, mission, actions), so its state need not be stored: `state`
+gives the actions taken since it began, and `restore` takes them again.
+
+Importing this module imports mettagrid.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from mettagrid.policy.policy_env_interface import PolicyEnvInterface
+
+from daf.game.simulation import Converted, Simulation, convert, with_map_seed
+
+if TYPE_CHECKING:
+    from mettagrid import MettaGridConfig
+
+RUNNING, TERMINATED, TRUNCATED = 0, 1, 2
+"""What a step ends: nothing, the game, or only the time for it."""
+
+
+class Chooser(Protocol):
+    """Which task an episode has: an index into `weights`, as a function of the arguments alone."""
+
+    def __call__(self, weights: npt.NDArray[np.float64], seed: int, environment: int, episode: int) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class EndedEpisode:
+    """What is left of an episode. returns: (agents,). stats: per game, and per agent as means over agents."""
+
+    environment: int
+    episode: int
+    task: int
+    returns: npt.NDArray[np.float64]
+    steps: int
+    stats: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class WorldState:
+    """All that an environment's state follows from. actions: (steps so far, agents) uint16."""
+
+    environment: int
+    episode: int
+    task: int
+    actions: npt.NDArray[np.uint16]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """One environment's share of the buffers; arrays are views, (agents, …).
+
+    observations: (agents, tokens, 3), which the simulator writes. last_observations: the same of an episode's end.
+    done: (1,).
+    """
+
+    observations: npt.NDArray[np.uint8]
+    last_observations: npt.NDArray[np.uint8]
+    rewards: npt.NDArray[np.float32]
+    actions: npt.NDArray[np.int32]
+    done: npt.NDArray[np.uint8]
+
+
+class Games:
+    """The missions of the tasks, each converted for the simulator when it is first played."""
+
+    def __init__(self, configs: "Sequence[MettaGridConfig]") -> None:
+        self.configs = list(configs)
+        self._converted: list[Converted | None] = [None] * len(configs)
+        self._codes: list[npt.NDArray[np.int32] | None] = [None] * len(configs)
+
+    def replace(self, configs: "Sequence[MettaGridConfig | None]") -> None:
+        """Other missions; None stands for one that stays as it was."""
+        old, self.configs = self.configs, [
+            old if new is None else new for new, old in zip(configs, [*self.configs, *configs][: len(configs)], strict=True)
+        ]
+        for index, config in enumerate(self.configs):
+            if index >= len(old):
+                self._converted.append(None)
+                self._codes.append(None)
+            elif config is not old[index]:
+                self._converted[index] = self._codes[index] = None
+
+    def converted(self, task: int) -> Converted:
+        """The task's game, converted."""
+        found = self._converted[task]
+        if found is None:
+            found = self._converted[task] = convert(self.configs[task])
+        return found
+
+    def codes(self, task: int) -> npt.NDArray[np.int32]:
+        """(network's actions, 2): what the simulator's two action buffers are given for each of a network's actions."""
+        found = self._codes[task]
+        if found is None:
+            names = list(self.converted(task).action_names)
+            interface = PolicyEnvInterface.from_mg_cfg(self.configs[task])
+            vibes = set(interface.vibe_action_names)
+            pairs = [(0, names.index(n)) if n in vibes else (names.index(n), 0) for n in interface.action_names]
+            found = self._codes[task] = np.array(pairs, dtype=np.int32)
+        return found
+
+
+class World:
+    """One environment, with its rows of the buffers."""
+
+    def __init__(self, index: int, seed: int, games: Games, rows: Rows) -> None:
+        self.index, self._seed, self._games, self._rows = index, seed, games, rows
+        agents = len(rows.rewards)
+        self._rewards = np.zeros(agents, dtype=np.float32)
+        self._terminals, self._truncations = np.zeros(agents, dtype=bool), np.zeros(agents, dtype=bool)
+        self._actions, self._vibes = np.zeros(agents, dtype=np.int32), np.zeros(agents, dtype=np.int32)
+        self._log = np.zeros((256, agents), dtype=np.uint16)
+        self.episode = self.task = -1
+        self.steps = 0
+        self.simulation: Simulation | None = None
+
+    def begin(self, episode: int, task: int) -> None:
+        """Begin an episode: its first observations are in the rows when this returns."""
+        self.episode, self.task, self.steps = episode, task, 0
+        seed = episode_seed(self._seed, self.index, episode)
+        env = with_map_seed(self._games.configs[task], seed)
+        self.simulation = Simulation(env, self._games.converted(task), seed, [])
+        self._codes = self._games.codes(task)
+        core = self.simulation._c_sim
+        self._rewards[:], self._terminals[:], self._truncations[:] = 0, False, False
+        core.set_buffers(
+            self._rows.observations, self._terminals, self._truncations, self._rewards, self._actions, self._vibes
+        )
+        self._step = core.step
+
+    def step(self) -> EndedEpisode | None:
+        """Take the actions in the rows; at an episode's end its rest is returned, and the caller begins the next.
+
+        At an end the rows' `last_observations` are the episode's last ones.
+        """
+        chosen = self._rows.actions
+        if self.steps == len(self._log):
+            self._log = np.concatenate([self._log, np.zeros_like(self._log)])
+        self._log[self.steps] = chosen
+        codes = self._codes[chosen]
+        self._actions[:], self._vibes[:] = codes[:, 0], codes[:, 1]
+        self._step()
+        self.steps += 1
+        rows = self._rows
+        rows.rewards[:] = self._rewards
+        if not (self._truncations[0] or self._terminals[0]):
+            rows.done[0] = RUNNING
+            return None
+        terminated = bool(self._terminals.all())
+        if not (terminated or self._truncations.all()):
+            rows.done[0] = RUNNING
+            return None
+        rows.done[0] = TERMINATED if terminated else TRUNCATED
+        rows.last_observations[:] = rows.observations
+        return self._ended()
+
+    def state(self) -> WorldState:
+        """What `restore` needs."""
+        return WorldState(self.index, self.episode, self.task, self._log[: self.steps].copy())
+
+    def restore(self, state: WorldState) -> None:
+        """Begin the episode again and take the same actions."""
+        self.begin(state.episode, state.task)
+        for actions in state.actions:
+            self._rows.actions[:] = actions
+            if self.step() is not None:
+                raise ValueError(f"environment {self.index} ended while its episode was taken up again")
+
+    def _ended(self) -> EndedEpisode:
+        assert self.simulation is not None
+        stats: dict[str, Any] = self.simulation.episode_stats
+        merged = {name: float(value) for name, value in stats["game"].items()}
+        agents = stats["agent"]
+        for name in {name for agent in agents for name in agent}:
+            merged[f"agent.{name}"] = float(sum(agent.get(name, 0.0) for agent in agents) / len(agents))
+        returns = np.array(self.simulation.episode_rewards, dtype=np.float64)
+        return EndedEpisode(self.index, self.episode, self.task, returns, self.steps, merged)
+
+
+def episode_seed(seed: int, environment: int, episode: int) -> int:
+    """The seed of one training episode, below 2³¹; its upper half, so that no evaluation's seed (0, 1, 2, …) is met."""
+    digest = hashlib.sha256(f"training\x00{seed}\x00{environment}\x00{episode}".encode()).digest()
+    return int.from_bytes(digest[:4], "little") >> 2 | 1 << 30
