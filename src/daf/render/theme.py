@@ -2,7 +2,7 @@
 
 `styles(names)` gives the styles; where they are derived from the same names in the same order they are the same, in
 HTML, in PNG and in a plot of another module. Colours stay apart for the three kinds of colour blindness, and every
-series has a marker too, so that nothing relies on colour alone. A file that `save_figure` writes depends on the figure
+series has a marker too, and from the sixth on a dashed line, so that nothing relies on colour alone. A file that `save_figure` writes depends on the figure
 only: no date, no version, no random ids.
 """
 
@@ -30,6 +30,16 @@ Found by search for the largest least distance (Oklab) under normal sight and th
 
 MARKERS = ("circle", "square", "diamond", "up", "down", "plus", "cross")
 """Names of marker shapes; their number and the colours' have no common divisor, so 70 series all differ."""
+
+DASHES = ("solid", "dash", "dot", "dashdot")
+"""Names of line patterns. Five series share one, so that figures with few series stay calm."""
+
+MATPLOTLIB_DASHES: dict[str, Any] = {
+    "solid": "-",
+    "dash": (0, (4, 1.6)),
+    "dot": (0, (1.2, 1.4)),
+    "dashdot": (0, (5, 1.5, 1.2, 1.5)),
+}
 
 MATPLOTLIB_MARKERS = {"circle": "o", "square": "s", "diamond": "D", "up": "^", "down": "v", "plus": "P", "cross": "X"}
 PLOTLY_MARKERS = {
@@ -59,10 +69,11 @@ DARK_GROUND = Ground(background="#14171b", text="#e8eaed", muted="#9aa4b1", grid
 
 @dataclass(frozen=True)
 class SeriesStyle:
-    """How one series is drawn. slot: position in `LIGHT` and `DARK`; marker: one of `MARKERS`."""
+    """How one series is drawn. slot: position in `LIGHT` and `DARK`; marker: of `MARKERS`; dash: of `DASHES`."""
 
     slot: int
     marker: str
+    dash: str = "solid"
 
     def color(self, *, dark: bool = False) -> str:
         """The colour as #rrggbb."""
@@ -71,7 +82,7 @@ class SeriesStyle:
 
 def style(position: int) -> SeriesStyle:
     """The style of series number `position`, from 0; the first 70 are all different."""
-    return SeriesStyle(position % len(LIGHT), MARKERS[position % len(MARKERS)])
+    return SeriesStyle(position % len(LIGHT), MARKERS[position % len(MARKERS)], DASHES[position // 5 % len(DASHES)])
 
 
 def styles(names: Sequence[str]) -> dict[str, SeriesStyle]:

@@ -1,0 +1,149 @@
+"""Means with their intervals: a row per group, in it one mark per series, and the single values behind them.
+
+Positions tell the value, colour and marker the series. A mean without an interval (one value only) is drawn hollow, and
+a group in which a series has nothing says so.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from daf.errors import DataError
+from daf.render.figure_parts import WIDTH, drawing, figure_of, grid_of, head, legend, nothing, stroke
+from daf.render.interval_figure import shortened
+from daf.render.theme import SeriesStyle, ground, styles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MOST_DOTS = 400
+"""Single values drawn per mark at most; more would be a bar of ink. How many are left out is in the caption."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean. ci: None where it is not known. n: values it rests on. values: these, where they are to be shown."""
+
+    mean: float
+    ci: tuple[float, float] | None
+    n: int
+    values: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class Group:
+    """A row of marks. cells: by series; one that is missing has no values here, for the reason in `absent`."""
+
+    label: str
+    cells: Mapping[str, Estimate]
+    absent: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MeansPanel:
+    """One plot of groups on one axis. unit: of the axis."""
+
+    title: str
+    unit: str
+    groups: Sequence[Group]
+
+
+def means_figure(
+    panels: Sequence[MeansPanel],
+    names: Sequence[str],
+    *,
+    title: str,
+    caption: str,
+    size: tuple[float, float] | None = None,
+    dark: bool = False,
+) -> "Figure":
+    """The panels, with one legend for the series `names`. Raises `DataError` without a panel or series."""
+    if not panels or not names:
+        raise DataError("there is nothing to draw: no policy has a value.")
+    looks = styles(names)
+    rows, columns = grid_of(len(panels))
+    lines = max(len(panel.groups) for panel in panels) * max(1.0, 0.55 * len(names))
+    width, height = size or (WIDTH, rows * max(1.5, 0.26 * lines + 0.95) + 1.0)
+    with drawing(dark=dark):
+        figure = figure_of(width, min(height, 60.0))
+        left_out = legend(figure, names, looks, dark=dark, lines=False)
+        grid = figure.subplots(rows, columns, squeeze=False)
+        for position, axes in enumerate(grid.flat):
+            if position < len(panels):
+                draw_means(axes, panels[position], looks, dark=dark)
+            else:
+                axes.remove()
+        more = f" {left_out} more series are not named in the legend." if left_out else ""
+        head(figure, title, caption + _unseen(panels) + more, width=width, dark=dark)
+    return figure
+
+
+def draw_means(axes: "Axes", panel: MeansPanel, looks: Mapping[str, SeriesStyle], *, dark: bool) -> None:
+    """One panel on `axes`."""
+    axes.set_title(shortened(panel.title, 46))
+    if not any(group.cells for group in panel.groups):
+        nothing(axes, "no values", dark=dark)
+        return
+    names = list(looks)
+    pitch = 0.8 / len(names)
+    for row, group in enumerate(panel.groups):
+        for place, name in enumerate(names):
+            y = row + (place - (len(names) - 1) / 2) * pitch
+            cell = group.cells.get(name)
+            if cell is None:
+                _absent(axes, y, name, group, dark=dark)
+            else:
+                _mark(axes, y, pitch, cell, stroke(looks[name], dark=dark), dark=dark)
+    axes.set_yticks(range(len(panel.groups)), [shortened(group.label, 34) for group in panel.groups])
+    axes.set_ylim(len(panel.groups) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")
+    for row in range(1, len(panel.groups)):
+        axes.axhline(row - 0.5, color=ground(dark=dark).grid, linewidth=0.8)
+    axes.set_xlabel(panel.unit)
+    axes.margins(x=0.06)
+    axes.locator_params(axis="x", nbins=6)
+    _zero_line(axes, dark=dark)
+
+
+def _mark(axes: "Axes", y: float, pitch: float, cell: Estimate, style: dict[str, Any], *, dark: bool) -> None:
+    color = style["color"]
+    if len(cell.values) > 1:
+        count = min(len(cell.values), MOST_DOTS)
+        every = len(cell.values) / count
+        dots = [cell.values[int(place * every)] for place in range(count)]
+        heights = [y + ((place * 0.618034 + 0.5) % 1 - 0.5) * pitch * 0.55 for place in range(count)]
+        axes.plot(
+            dots, heights, ".", color=color, alpha=max(0.12, min(0.45, 12 / count)), markersize=4.5, markeredgewidth=0
+        )
+    if cell.ci is not None:
+        axes.hlines(y, *cell.ci, color=color, linewidth=2.4)
+    hollow = {"markerfacecolor": ground(dark=dark).background, "markeredgecolor": color, "markeredgewidth": 1.6}
+    axes.plot([cell.mean], [y], linestyle="none", markersize=7, **(style if cell.ci else style | hollow))
+
+
+def _absent(axes: "Axes", y: float, name: str, group: Group, *, dark: bool) -> None:
+    why = group.absent.get(name, "not there")
+    place = axes.get_yaxis_transform()
+    axes.text(
+        0.01,
+        y,
+        f"{shortened(name, 24)}: {why}",
+        transform=place,
+        va="center",
+        fontsize=8,
+        color=ground(dark=dark).muted,
+    )
+
+
+def _zero_line(axes: "Axes", *, dark: bool) -> None:
+    low, high = axes.get_xlim()
+    if low < 0 < high:
+        axes.axvline(0, color=ground(dark=dark).muted, linewidth=1, zorder=1)
+
+
+def _unseen(panels: Sequence[MeansPanel]) -> str:
+    cells = [cell for panel in panels for group in panel.groups for cell in group.cells.values()]
+    most = max((len(cell.values) for cell in cells), default=0)
+    return f" Of more than {MOST_DOTS} values so many are drawn, evenly picked." if most > MOST_DOTS else ""

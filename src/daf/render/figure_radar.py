@@ -1,0 +1,88 @@
+"""Profiles of policies over several metrics, as a radar.
+
+Every spoke has its own scale, from its least value (or 0) at the centre to its largest at the rim; the labels give
+both. The area means nothing and depends on the order of spokes: only the places on the spokes are to be read.
+"""
+
+import math
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from daf.errors import DataError, UsageError
+from daf.render.figure_means import Estimate
+from daf.render.figure_parts import WIDTH, drawing, figure_of, head, legend, stroke
+from daf.render.interval_figure import shortened
+from daf.render.theme import MATPLOTLIB_DASHES, ground, styles
+from daf.stats.sentences import number
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FEWEST, MOST = 3, 12
+
+
+@dataclass(frozen=True)
+class Spoke:
+    """One metric. cells: an estimate for every series."""
+
+    label: str
+    cells: Mapping[str, Estimate]
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """What stands at the centre and at the rim: from 0, unless values are negative, to the largest interval end."""
+        ends = [end for cell in self.cells.values() for end in (cell.mean, *(cell.ci or ()))]
+        low, high = min(0.0, *ends), max(0.0, *ends)
+        return (low, high) if high > low else (0.0, 1.0)
+
+
+def radar_figure(
+    spokes: Sequence[Spoke], names: Sequence[str], *, title: str, caption: str, dark: bool = False
+) -> "Figure":
+    """The radar. Raises `UsageError` for fewer than `FEWEST` or more than `MOST` metrics, `DataError` for gaps."""
+    if not FEWEST <= len(spokes) <= MOST:
+        raise UsageError(f"a radar takes {FEWEST} to {MOST} metrics, and there are {len(spokes)}.")
+    for spoke in spokes:
+        missing = [name for name in names if name not in spoke.cells]
+        if missing:
+            raise DataError(f"{missing[0]} has no {spoke.label}, so that its profile cannot be closed.")
+    looks = styles(names)
+    angles = [2 * math.pi * place / len(spokes) for place in range(len(spokes))]
+    height = 7.6
+    with drawing(dark=dark):
+        figure = figure_of(WIDTH, height)
+        legend(figure, names, looks, dark=dark, lines=True)
+        axes: Any = figure.add_subplot(projection="polar")
+        axes.set_theta_offset(math.pi / 2)
+        axes.set_theta_direction(-1)
+        for place, name in enumerate(names):
+            style = stroke(looks[name], dark=dark)
+            turned = [angle + 0.018 * (place - (len(names) - 1) / 2) for angle in angles]
+            radii = [_at(spoke.cells[name].mean, spoke) for spoke in spokes]
+            closed = ([*turned, turned[0]], [*radii, radii[0]])
+            axes.plot(*closed, linestyle=MATPLOTLIB_DASHES[looks[name].dash], label=name, **style)
+            for angle, spoke in zip(turned, spokes, strict=True):
+                bounds = spoke.cells[name].ci
+                if bounds is not None:
+                    ends = [_at(bound, spoke) for bound in bounds]
+                    axes.plot([angle, angle], ends, color=style["color"], linewidth=2.2, alpha=0.7)
+        axes.set_ylim(0, 1.0)
+        axes.set_yticks([0.25, 0.5, 0.75, 1.0], [])
+        axes.set_xticks(angles, [_label(spoke) for spoke in spokes])
+        axes.tick_params(axis="x", pad=18, labelsize=8.5, labelcolor=ground(dark=dark).text)
+        axes.spines["polar"].set_color(ground(dark=dark).grid)
+        head(figure, title, caption, width=WIDTH, dark=dark)
+    return figure
+
+
+def _at(value: float, spoke: Spoke) -> float:
+    low, high = spoke.bounds
+    return (value - low) / (high - low)
+
+
+def _label(spoke: Spoke) -> str:
+    low, high = spoke.bounds
+    name = textwrap.fill(shortened(spoke.label, 40), width=20)
+    return f"{name}\n{number(low)} to {number(high)}"
