@@ -13,13 +13,12 @@ from daf.config.manager import (
 from daf.config.operations import (
     DAFComparisonConfig,
     DAFDeploymentConfig,
-    DAFParameterRange,
     DAFPipelineConfig,
-    DAFSweepConfig,
     DAFTournamentConfig,
     DAFVariantConfig,
 )
 from daf.config.settings import DAFConfig
+from daf.config.sweep import DAFEarlyStopping, DAFObjective, DAFParameterChoices, DAFParameterRange, DAFSweepConfig
 from daf.config.training import DAFTrainingConfig
 
 __all__ = [
@@ -28,6 +27,9 @@ __all__ = [
     "DAFConfig",
     "DAFConfigManager",
     "DAFDeploymentConfig",
+    "DAFEarlyStopping",
+    "DAFObjective",
+    "DAFParameterChoices",
     "DAFParameterRange",
     "DAFPipelineConfig",
     "DAFSweepConfig",

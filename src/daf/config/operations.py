@@ -4,70 +4,14 @@ A class here says which values can be; that the names in them (missions, policie
 to find out, before it begins.
 """
 
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import ClassVar, Literal, get_args
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from daf.config.base import ConfigModel, PathField
-from daf.config.training import DAFTrainingConfig, Name, Scalar, Seed
+from daf.config.sweep import DAFSweepConfig
+from daf.config.training import DAFTrainingConfig, Name, Seed
 from daf.errors import unknown
-
-
-class DAFParameterRange(ConfigModel):
-    """A hyperparameter's range in a search space: numbers from `min` to `max`, both included."""
-
-    type: Literal["float", "int"] = "float"
-    min: float
-    max: float
-    log: bool = Field(False, description="Uniform in the logarithm.")
-    step: float | None = Field(None, gt=0, description="Only min, min + step, min + 2·step, …")
-
-    @model_validator(mode="after")
-    def _ordered(self) -> "DAFParameterRange":
-        if self.min > self.max:
-            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
-        if self.log and self.min <= 0:
-            raise ValueError(f"log needs a min above 0, not {self.min:g}")
-        if self.log and self.step is not None:
-            raise ValueError("log and step exclude each other")
-        if self.type == "int" and not all(v is None or v == int(v) for v in (self.min, self.max, self.step)):
-            raise ValueError("type int needs whole numbers for min, max and step")
-        return self
-
-
-Choices = Annotated[list[Scalar], Field(min_length=1)]
-Parameter = Annotated[
-    Annotated[Choices, Tag("choices")] | Annotated[DAFParameterRange, Tag("range")],
-    Discriminator(lambda value: "choices" if isinstance(value, list) else "range"),
-]
-
-
-class DAFSweepConfig(ConfigModel):
-    """A search over hyperparameters; without `training` its trials only evaluate."""
-
-    kind: ClassVar[str] = "sweep"
-
-    name: Name
-    description: str = ""
-    missions: list[Name] = Field(min_length=1)
-    policy_class_path: Name = Field(description="A policy string.")
-    search_space: dict[str, Parameter] = Field(min_length=1, description="A list of choices, or a range, per name.")
-    strategy: Literal["grid", "random", "bayesian"] = "grid"
-    num_trials: int = Field(10, ge=1)
-    episodes_per_trial: int = Field(3, ge=1)
-    max_steps_per_episode: int = Field(1000, ge=1)
-    seed: Seed = 42
-    objective_metric: Name = "reward"
-    optimize_direction: Literal["maximize", "minimize"] = "maximize"
-    checkpoint_best_n: int = Field(3, ge=0, description="Checkpoints kept, of the best trials.")
-    training: DAFTrainingConfig | None = None
-
-    @model_validator(mode="after")
-    def _grid_is_finite(self) -> "DAFSweepConfig":
-        for name, parameter in self.search_space.items():
-            if self.strategy == "grid" and isinstance(parameter, DAFParameterRange) and parameter.step is None:
-                raise ValueError(f"search_space.{name}: strategy grid needs a step in a range, or a list of choices")
-        return self
 
 
 class DAFComparisonConfig(ConfigModel):

@@ -1,0 +1,302 @@
+"""`DAFSweepConfig`: a search over hyperparameters, as YAML or JSON has it.
+
+What can be told from the numbers alone is refused here (min above max, log of 0, a condition on a name that is not
+searched); whether a name is a hyperparameter, an argument of the policy or an option of the mission is for the sweep.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+
+from daf.config.base import ConfigModel
+from daf.config.training import DAFTrainingConfig, Name, Scalar, Seed
+from daf.errors import unknown
+
+Strategy = Literal["grid", "random", "qmc", "bayesian", "tpe", "gp", "cmaes", "nsga2", "protein"]
+Direction = Literal["maximize", "minimize"]
+Aggregate = Literal["mean", "iqm", "quantile"]
+SEVERAL_OBJECTIVES = ("grid", "random", "qmc", "bayesian", "tpe", "gp", "nsga2")
+"""Strategies that can search for several objectives at once; for the first three, which propose blindly, it is free."""
+UNCONDITIONAL = ("protein",)
+"""Strategies that need every name in every trial."""
+
+When = dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]]
+"""Values of other names under which a parameter is searched at all: `optimizer: adam`, or a list of values."""
+
+
+class DAFParameterRange(ConfigModel):
+    """A hyperparameter's range in a search space: numbers from `min` to `max`, both included.
+
+    `int: true` is another way to write `type: int`.
+    """
+
+    type: Literal["float", "int"] = "float"
+    min: float
+    max: float
+    log: bool = Field(False, description="Uniform in the logarithm.")
+    step: float | None = Field(None, gt=0, description="Only min, min + step, min + 2·step, …")
+    prior: float | None = Field(None, description="A good guess: part of the first trial.")
+    when: When | None = Field(None, description="Searched only where other names have these values.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _int_is_a_type(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping) or "int" not in values:
+            return values
+        given = dict(values)
+        whole = given.pop("int")
+        if not isinstance(whole, bool):
+            raise ValueError(f"int is true or false, not {whole!r}")
+        if given.setdefault("type", "int" if whole else "float") != ("int" if whole else "float"):
+            raise ValueError(f"int: {str(whole).lower()} contradicts type: {given['type']}")
+        return given
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "DAFParameterRange":
+        if self.min > self.max:
+            raise ValueError(f"min {self.min:g} is above max {self.max:g}")
+        if self.log and self.min <= 0:
+            raise ValueError(f"log needs a min above 0, not {self.min:g}")
+        if self.log and self.step is not None:
+            raise ValueError("log and step exclude each other")
+        if self.type == "int" and not all(v is None or v == int(v) for v in (self.min, self.max, self.step)):
+            raise ValueError("type int needs whole numbers for min, max and step")
+        if self.prior is not None and not self.min <= self.prior <= self.max:
+            raise ValueError(f"prior {self.prior:g} is outside {self.min:g} to {self.max:g}")
+        if self.prior is not None and self.type == "int" and self.prior != int(self.prior):
+            raise ValueError(f"prior {self.prior:g} is no whole number")
+        return self
+
+
+Choices = Annotated[list[Scalar], Field(min_length=1)]
+
+
+class DAFParameterChoices(ConfigModel):
+    """A hyperparameter's choices where more is to be said of them than a list can."""
+
+    choices: Choices
+    prior: Scalar | None = Field(None, description="A good guess: part of the first trial.")
+    when: When | None = Field(None, description="Searched only where other names have these values.")
+
+    @model_validator(mode="after")
+    def _prior_is_a_choice(self) -> "DAFParameterChoices":
+        if self.prior is not None and not any(same(self.prior, choice) for choice in self.choices):
+            raise ValueError(f"prior {self.prior!r} is not among the choices {self.choices}")
+        return self
+
+
+def _kind_of_parameter(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return "list"
+    listed = "choices" in value if isinstance(value, Mapping) else isinstance(value, DAFParameterChoices)
+    return "choices" if listed else "range"
+
+
+Parameter = Annotated[
+    Annotated[DAFParameterRange, Tag("range")]
+    | Annotated[DAFParameterChoices, Tag("choices")]
+    | Annotated[Choices, Tag("list")],
+    Discriminator(_kind_of_parameter),
+]
+
+
+class DAFObjective(ConfigModel):
+    """One of several objectives."""
+
+    metric: Name
+    direction: Direction = "maximize"
+    aggregate: Aggregate = "mean"
+    quantile: float = Field(0.25, ge=0, le=1)
+
+
+class DAFEarlyStopping(ConfigModel):
+    """Ends trials that will not be best: by training steps (halving, hyperband) or by evaluation blocks (wilcoxon)."""
+
+    method: Literal["halving", "hyperband", "wilcoxon"]
+    min_steps: int | None = Field(None, ge=1, description="First rung, in agent steps; None: total / factor³.")
+    factor: int = Field(3, ge=2, le=16, description="Of the trials at a rung one in so many goes on; rungs grow by it.")
+    p: float = Field(0.1, gt=0, lt=1, description="wilcoxon: the level at which a trial is worse.")
+    min_blocks: int = Field(6, ge=2, description="wilcoxon: blocks before each look.")
+
+
+class DAFSweepConfig(ConfigModel):
+    """A search over hyperparameters; without `training` its trials only evaluate."""
+
+    kind: ClassVar[str] = "sweep"
+
+    name: Name
+    description: str = ""
+    missions: list[Name] = Field(min_length=1)
+    policy_class_path: Name = Field(description="A policy string.")
+    search_space: dict[str, Parameter] = Field(min_length=1, description="A list of choices, or a range, per name.")
+    strategy: Strategy = "grid"
+    num_trials: int = Field(10, ge=1, description="Trials in all; a grid runs all its cells unless this is given.")
+    episodes_per_trial: int = Field(3, ge=1, description="Per mission; every trial plays the same.")
+    max_steps_per_episode: int = Field(1000, ge=1)
+    seed: Seed = 42
+    objective_metric: Name = "reward"
+    optimize_direction: Direction = "maximize"
+    aggregate: Aggregate = Field("mean", description="Of a mission's episodes.")
+    quantile: float = Field(0.25, ge=0, le=1, description="Which, for aggregate: quantile.")
+    objectives: Annotated[list[DAFObjective], Field(min_length=1)] | None = Field(
+        None, description="Several objectives, instead of objective_metric; the first counts where one must."
+    )
+    normalise: Literal["auto", "none", "default"] | dict[str, tuple[float, float]] = Field(
+        "auto",
+        description="How missions count alike: (low, high) by mission, or relative to the default configuration; "
+        "auto: that where there are several missions.",
+    )
+    checkpoint_best_n: int = Field(3, ge=0, description="Checkpoints kept, of the best trials.")
+    training: DAFTrainingConfig | None = None
+    starting_points: list[dict[str, Scalar]] = Field(
+        default_factory=list, description="The first trials; names that one leaves out are proposed."
+    )
+    early_stopping: DAFEarlyStopping | None = None
+    num_parallel: int = Field(1, ge=1, le=256, description="Trials at a time.")
+    lookahead: int | None = Field(
+        None,
+        ge=1,
+        le=4096,
+        description="Trial n knows trials 0 … n - lookahead; None: num_parallel, or 4 times that.",
+    )
+    population_size: int | None = Field(None, ge=2, description="cmaes, nsga2: trials per generation.")
+    cost: Literal["seconds", "steps"] = Field("seconds", description="What protein weighs the score against.")
+    max_cost: float | None = Field(None, gt=0, description="protein: proposes nothing that it expects to cost more.")
+    max_retries: int = Field(2, ge=0, description="Of a trial whose machine failed (a dead process, a full disk).")
+    trial_timeout: float | None = Field(None, gt=0, description="Seconds; a trial that takes longer has failed.")
+    held_out_best: int = Field(3, ge=0, description="So many of the best are played again on held-out seeds; 0: none.")
+    held_out_episodes: int | None = Field(None, ge=1, description="Per mission; None: as many as a trial, at least 20.")
+    held_out_seed: Seed | None = Field(None, description="First of them; None: a million from the trials' seeds.")
+    significance_level: float = Field(0.05, gt=0, lt=1)
+    game: Name = "cogs_vs_clips"
+    device: Name = Field("cpu", description="Where networks compute when they are evaluated.")
+
+    @field_validator("normalise")
+    @classmethod
+    def _low_below_high(cls, value: Any) -> Any:
+        for mission, bounds in value.items() if isinstance(value, dict) else ():
+            if not bounds[0] < bounds[1]:
+                raise ValueError(f"{mission}: low {bounds[0]:g} is not below high {bounds[1]:g}")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _pairs_from_files(cls, values: Any) -> Any:
+        """Files have lists where the model has pairs."""
+        if isinstance(values, Mapping) and isinstance(values.get("normalise"), Mapping):
+            pairs = {key: tuple(pair) if isinstance(pair, list) else pair for key, pair in values["normalise"].items()}
+            return {**values, "normalise": pairs}
+        return values
+
+    @model_validator(mode="after")
+    def _grid_is_finite(self) -> "DAFSweepConfig":
+        for name, parameter in self.search_space.items():
+            ranged = isinstance(parameter, DAFParameterRange) and parameter.type == "float" and parameter.step is None
+            if self.strategy == "grid" and ranged:
+                raise ValueError(f"search_space.{name}: strategy grid needs a step in a range, or a list of choices")
+        return self
+
+    @model_validator(mode="after")
+    def _conditions_hold(self) -> "DAFSweepConfig":
+        for name, parameter in self.search_space.items():
+            for other in condition_of(parameter):
+                if other not in self.search_space or other == name:
+                    others = [key for key in self.search_space if key != name]
+                    raise ValueError(
+                        f"search_space.{name}.when: {unknown('other name in the search space', other, others)}".rstrip(
+                            "."
+                        )
+                    )
+                if isinstance(self.search_space[other], DAFParameterRange):
+                    raise ValueError(f"search_space.{name}.when: {other} is a range; a condition needs choices")
+            if condition_of(parameter) and self.strategy in UNCONDITIONAL:
+                raise ValueError(f"search_space.{name}.when: strategy {self.strategy} has no conditions")
+        ordered_by_conditions(self.search_space)
+        return self
+
+    @model_validator(mode="after")
+    def _starts_lie_in_the_space(self) -> "DAFSweepConfig":
+        if self.strategy == "grid" and (self.starting_points or any(map(prior_of, self.search_space.values()))):
+            raise ValueError("strategy grid runs every cell: leave out starting_points and prior")
+        for index, point in enumerate(self.starting_points):
+            for name, value in point.items():
+                where = f"starting_points[{index}]"
+                if name not in self.search_space:
+                    raise ValueError(
+                        f"{where}: {unknown('name in the search space', name, self.search_space)}".rstrip(".")
+                    )
+                if not allows(self.search_space[name], value):
+                    raise ValueError(f"{where}.{name}: {value!r} is not in the search space")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "DAFSweepConfig":
+        several = self.objectives is not None and len(self.objectives) > 1
+        if self.objectives is not None:
+            doubled = {"objective_metric", "optimize_direction", "aggregate", "quantile"} & self.model_fields_set
+            if doubled:
+                raise ValueError(f"objectives say all; leave out {', '.join(sorted(doubled))}")
+            if len({(o.metric, o.aggregate, o.quantile) for o in self.objectives}) < len(self.objectives):
+                raise ValueError("objectives: one is given twice")
+        if several and self.strategy not in SEVERAL_OBJECTIVES:
+            raise ValueError(
+                f"strategy {self.strategy} takes one objective; for several: {', '.join(SEVERAL_OBJECTIVES)}"
+            )
+        if several and self.early_stopping is not None:
+            raise ValueError("early_stopping works on one objective; with several no trial is plainly worse")
+        stopping = self.early_stopping
+        if stopping is not None and stopping.method != "wilcoxon" and self.training is None:
+            raise ValueError(
+                f"early_stopping {stopping.method} counts training steps, and there is no training section"
+            )
+        for aggregate in [o.aggregate for o in self.objectives or ()] or [self.aggregate]:
+            if aggregate == "iqm" and self.episodes_per_trial < 4:
+                raise ValueError(f"aggregate iqm needs episodes_per_trial of 4 at least, not {self.episodes_per_trial}")
+        if isinstance(self.normalise, dict) and set(self.normalise) != set(self.missions):
+            raise ValueError(f"normalise: needs (low, high) for exactly the missions {', '.join(self.missions)}")
+        if self.training is not None and self.training.policy not in (None, self.policy_class_path):
+            raise ValueError(
+                f"training.policy {self.training.policy} is not policy_class_path {self.policy_class_path}; give one"
+            )
+        return self
+
+
+def same(a: Scalar, b: Scalar) -> bool:
+    """Whether two values are one choice: 1 and 1.0 are, 1 and true are not."""
+    return a == b and isinstance(a, bool) == isinstance(b, bool)
+
+
+def condition_of(parameter: Any) -> dict[str, list[Scalar]]:
+    """The values of other names under which a parameter is searched; {} for always."""
+    when = getattr(parameter, "when", None) or {}
+    return {name: list(values) if isinstance(values, list) else [values] for name, values in when.items()}
+
+
+def prior_of(parameter: Any) -> Scalar | None:
+    """A parameter's guess, where it has one."""
+    prior: Scalar | None = getattr(parameter, "prior", None)
+    return prior
+
+
+def allows(parameter: Any, value: Scalar) -> bool:
+    """Whether `value` is one that the parameter can take (steps aside)."""
+    if isinstance(parameter, DAFParameterRange):
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return number and math.isfinite(float(value)) and parameter.min <= float(value) <= parameter.max
+    choices = parameter.choices if isinstance(parameter, DAFParameterChoices) else parameter
+    return any(same(value, choice) for choice in choices)
+
+
+def ordered_by_conditions(space: Mapping[str, Any]) -> list[str]:
+    """The names, each after those that its condition asks for. Raises `ValueError` for a circle."""
+    order: list[str] = []
+    waiting = list(space)
+    while waiting:
+        ready = [name for name in waiting if all(other in order for other in condition_of(space[name]))]
+        if not ready:
+            raise ValueError(f"search_space: the conditions of {', '.join(sorted(waiting))} go in a circle")
+        order += ready
+        waiting = [name for name in waiting if name not in ready]
+    return order
