@@ -1,0 +1,176 @@
+"""How good a checkpoint is: played by the episode engine, as `daf evaluate` would, on seeds that training never sees.
+
+Training draws its seeds from `TRAINING_SEEDS` on, evaluations lie below, by default at `VALIDATION_SEED`, the same at
+every checkpoint and in every run, so that curves can be compared point by point. These are not the seeds of a later
+`daf evaluate` either: the best of many checkpoints is flattered by the episodes that it was chosen on.
+
+The checkpoint is loaded from its folder, so what is measured is what was saved. The episodes' records are cached: a
+resumed run reads what was played.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from daf.compute.executor import make_executor
+from daf.episodes.cache import EpisodeCache, link_or_copy
+from daf.episodes.plan import Contender, plan_episodes
+from daf.episodes.record import EpisodeRecord
+from daf.episodes.run import EPISODE_TIMEOUT, PRELOAD_NETWORKS, record_replays, run_plan
+from daf.errors import UsageError
+from daf.game import policies
+from daf.game.device import resolve_device
+from daf.game.missions import Mission
+from daf.stats.summaries import summarise
+
+TRAINING_SEEDS = 2**30
+"""The first seed that training may draw: see `daf.game.training_world.episode_seed`."""
+
+VALIDATION_SEED = 500_000_000
+"""The first seed of evaluations at intervals, apart from what people write (0, 42, 1000)."""
+
+REPLAYS = ("best", "worst", "median")
+"""The episodes of a mission that replays are kept of, in the order of how soon."""
+
+
+@dataclass(frozen=True, slots=True)
+class MissionScore:
+    """Mean return per agent over the episodes that were finished, its 95 % interval and the interquartile mean.
+
+    None is what so few episodes don't give. failed: episodes without result; they are in no other number.
+    """
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    iqm: float | None
+    n: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRecord:
+    """One checkpoint, evaluated. overall: missions count the same. failures: messages, each once.
+
+    seed: of the first episode on each mission. replays: the files.
+    """
+
+    missions: Mapping[str, MissionScore]
+    overall: MissionScore
+    seed: int
+    seconds: float
+    replays: tuple[Path, ...]
+    failures: tuple[str, ...]
+
+    def to_data(self, run_dir: Path) -> dict[str, Any]:
+        """The same as JSON values, as a line of evaluations.jsonl has it; replays relative to `run_dir`."""
+        overall = asdict(self.overall)
+        return {
+            "missions": {name: asdict(score) for name, score in self.missions.items()},
+            **{name: overall[name] for name in ("mean", "low", "high", "n", "failed")},
+            "seed": self.seed,
+            "replays": [path.relative_to(run_dir).as_posix() for path in self.replays],
+            "failures": list(self.failures),
+            "seconds": self.seconds,
+        }
+
+
+def evaluate_checkpoint(
+    folder: Path,
+    missions: Sequence[Mission],
+    *,
+    episodes: int,
+    cache_dir: Path,
+    seed: int = VALIDATION_SEED,
+    jobs: int | str = "auto",
+    replays: int = 0,
+    replay_dir: Path | None = None,
+    device: str = "cpu",
+) -> EvaluationRecord:
+    """Play `episodes` of every mission with the checkpoint in `folder`, all agents alike.
+
+    seed: of each mission's first episode, below `TRAINING_SEEDS`. replays: of how many of `REPLAYS` per mission
+    to keep the replay, in `replay_dir`. An episode that fails is part of the result; a checkpoint that can't be loaded
+    raises `PolicyError`, other wrong arguments `UsageError`.
+    """
+    if not 0 <= seed <= TRAINING_SEEDS - episodes:
+        raise UsageError(
+            f"the evaluation seed {seed} is outside 0 to {TRAINING_SEEDS - episodes}: training draws its seeds from "
+            f"{TRAINING_SEEDS} on, and an evaluation on them would flatter the policy."
+        )
+    if not 0 <= replays <= len(REPLAYS):
+        raise UsageError(f"replays of {replays} episodes per mission: 0 to {len(REPLAYS)} ({', '.join(REPLAYS)}).")
+    if replays and replay_dir is None:
+        raise UsageError("replays need a folder to go to.")
+    started = perf_counter()
+    cache = EpisodeCache(cache_dir)
+    policy = policies.resolve(folder, cache=cache.bundles)
+    plan = plan_episodes(
+        missions,
+        [Contender(policy.name, (policy,))],
+        episodes=episodes,
+        seed=seed,
+        device=resolve_device(device) if policy.network else "cpu",
+    )
+    executor = make_executor("local", jobs=jobs, preload=PRELOAD_NETWORKS)
+    try:
+        result = run_plan(plan, executor, cache, episode_timeout=EPISODE_TIMEOUT)
+        by_mission = {
+            mission.name: [record for record in result.records if record.spec.mission == mission.name]
+            for mission in missions
+        }
+        shown = {
+            f"{_filename(name)}-{which}": record
+            for name, records in by_mission.items()
+            for which, record in _shown(records, replays).items()
+        }
+        files = record_replays(shown.values(), executor, cache)
+    finally:
+        executor.close()
+    kept = []
+    for name, record in shown.items():
+        if replay_dir is not None and record.spec.key in files:
+            target = replay_dir / f"{name}.json.z"
+            target.unlink(missing_ok=True)
+            link_or_copy(files[record.spec.key], target)
+            kept.append(target)
+    return EvaluationRecord(
+        missions={name: _score({name: records}) for name, records in by_mission.items()},
+        overall=_score(by_mission),
+        seed=seed,
+        seconds=perf_counter() - started,
+        replays=tuple(kept),
+        failures=tuple(dict.fromkeys(r.failure.message for r in result.failures if r.failure is not None)),
+    )
+
+
+def _score(by_mission: Mapping[str, Sequence[EpisodeRecord]]) -> MissionScore:
+    finished = [[record.reward_per_agent() for record in records if record.ok] for records in by_mission.values()]
+    failed = sum(len(records) for records in by_mission.values()) - sum(map(len, finished))
+    if not all(finished):
+        return MissionScore(None, None, None, None, sum(map(len, finished)), failed)
+    strata = np.repeat(np.arange(len(finished)), [len(scores) for scores in finished])
+    (row,) = summarise(["checkpoint"], [[score for scores in finished for score in scores]], strata)
+    low, high = row.ci if row.ci is not None else (None, None)
+    return MissionScore(row.mean, low, high, row.iqm, row.n, failed)
+
+
+def _shown(records: Sequence[EpisodeRecord], count: int) -> dict[str, EpisodeRecord]:
+    """The first `count` of `REPLAYS` among the finished episodes; one episode is shown once."""
+    ordered = sorted((record for record in records if record.ok), key=EpisodeRecord.reward_per_agent)
+    if not ordered:
+        return {}
+    places = {"best": len(ordered) - 1, "worst": 0, "median": (len(ordered) - 1) // 2}
+    found: dict[int, str] = {}
+    for which in REPLAYS[:count]:
+        found.setdefault(places[which], which)
+    return {which: ordered[place] for place, which in found.items()}
+
+
+def _filename(mission: str) -> str:
+    return re.sub(r"[^\w.=+-]+", "_", mission)
