@@ -88,9 +88,7 @@ def serve(pipe: Connection, memory: mmap.mmap, job: Job) -> None:
 
     def world(index: int) -> World:
         rows = slice(index * agents, (index + 1) * agents)
-        parts = {
-            name: arrays[name][rows] for name in ("observations", "last_observations", "rewards", "actions")
-        }
+        parts = {name: arrays[name][rows] for name in ("observations", "last_observations", "rewards", "actions")}
         return World(index, job.seed, games, Rows(**parts, done=arrays["done"][index : index + 1]))
 
     groups = [[world(index) for index in group] for group in job.groups]

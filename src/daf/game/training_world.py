@@ -77,9 +77,13 @@ class Games:
 
     def replace(self, configs: "Sequence[MettaGridConfig | None]") -> None:
         """Other missions; None stands for one that stays as it was."""
-        old, self.configs = self.configs, [
-            old if new is None else new for new, old in zip(configs, [*self.configs, *configs][: len(configs)], strict=True)
-        ]
+        old, self.configs = (
+            self.configs,
+            [
+                old if new is None else new
+                for new, old in zip(configs, [*self.configs, *configs][: len(configs)], strict=True)
+            ],
+        )
         for index, config in enumerate(self.configs):
             if index >= len(old):
                 self._converted.append(None)

@@ -1,0 +1,280 @@
+"""A policy's network as the trainer calls it: shown exactly what the policy's own `step()` shows it.
+
+Upstream's classes rewrite observations before their network sees them (`lstm` and `puffer` mark padding otherwise,
+`pufferlib_cogs` scales), and their networks want the recurrent state in different shapes. Both are found out here by
+asking: the policy takes one step on a real observation while its network is listened to, and a call over sequences is
+used for learning only where it gives the same numbers as calls step by step. What can't be found out is refused.
+
+Importing this module imports torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from mettagrid.policy.policy import MultiAgentPolicy
+from mettagrid.policy.policy_env_interface import PolicyEnvInterface
+
+from daf.errors import PolicyError
+from daf.game.known_policies import KNOWN
+from daf.game.observations import END, Frame, Observation
+from daf.game.policies import Policy
+from daf.game.policy_loading import build
+from daf.game.rollout import Game
+from daf.game.seeding import own_generators, seed_everything
+from daf.game.simulation import Simulation, with_map_seed
+
+State = dict[str, torch.Tensor]
+"""A network's recurrent state, rows first; empty where it has none."""
+
+TOLERANCE = 1e-4
+"""How far a call over sequences may be from calls step by step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How `step()` turns the simulator's bytes into what the network sees.
+
+    marked: padding is [255, 0, 0] instead of [255, 255, 255]. scale: bytes are multiplied by it. dtype: as shown.
+    """
+
+    marked: bool
+    scale: float
+    dtype: torch.dtype
+
+    def of(self, observations: torch.Tensor) -> torch.Tensor:
+        """(…, tokens, 3) uint8 as the network is to see it."""
+        if self.marked:
+            padding = observations[..., 1:2] == END
+            observations = torch.cat([observations[..., :1], observations[..., 1:].masked_fill(padding, 0)], dim=-1)
+        if self.dtype == torch.uint8:
+            return observations
+        shown = observations.to(self.dtype)
+        return shown if self.scale == 1 else shown * self.scale
+
+
+class Trainable:
+    """A policy that trains, with its network on `device`.
+
+    sequences: whether learning calls the network over whole sequences; else step by step, which is slower and right.
+    """
+
+    def __init__(self, policy: MultiAgentPolicy, name: str, game: Game, device: str) -> None:
+        """Raises `PolicyError` where the policy has no network, or it can't be found out how it is called."""
+        network: Any = policy.network()
+        if network is None:
+            trainable = sorted(short for short, known in KNOWN.items() if known.needs_torch)
+            raise PolicyError(
+                f'policy "{name}" does not train: it has no network. Trainable ones that come with CoGames and DAF: '
+                f"{', '.join(trainable)}."
+            )
+        self.policy, self.name = policy, name
+        self.network: torch.nn.Module = network.to(device)
+        self.device = torch.device(device)
+        self.recurrent = bool(policy.is_recurrent())
+        self.handles_dones = bool(getattr(network, "handles_dones", False))
+        self._eval: Callable[..., Any] = getattr(network, "forward_eval", network)
+        self.interface: PolicyEnvInterface = policy.policy_env_info
+        self.actions = len(self.interface.action_names)
+        self._layout: Callable[[torch.Tensor], torch.Tensor] = _as_it_is
+        with own_generators(), torch.random.fork_rng(enabled=device.startswith("cuda")):
+            observations = _observations(game)
+            self.shown = _shown(policy, network, observations, game, name)
+            self._zero = self._first_state(observations)
+            self.sequences = self._find_layout(observations)
+
+    def initial_state(self, rows: int) -> State:
+        """The state that episodes begin with."""
+        return {key: torch.zeros((rows, *part.shape[1:]), device=self.device) for key, part in self._zero.items()}
+
+    def act(self, observations: torch.Tensor, state: State) -> tuple[torch.Tensor, torch.Tensor, State]:
+        """One step: (rows, tokens, 3) uint8 to logits (rows, actions), values (rows,) and the next state."""
+        carried: dict[str, Any] = dict(state) if self.recurrent else {}
+        logits, values = self._eval(self.shown.of(observations), carried if self.recurrent else None)[:2]
+        after = {key: carried[key] for key in state}
+        return logits.float(), values.float().reshape(-1), after
+
+    def learn(
+        self, observations: torch.Tensor, state: State, begins: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Sequences: (rows, time, tokens, 3) uint8, the state before them, and where episodes begin in them.
+
+        begins: (rows, time) bool; the state is zero before such a step. At time 0 `state` already is. Returns logits
+        (rows, time, actions) and values (rows, time).
+        """
+        rows, time = observations.shape[:2]
+        if not self.recurrent:
+            logits, values, _ = self.act(observations.flatten(0, 1), {})
+            return logits.view(rows, time, -1), values.view(rows, time)
+        if self.handles_dones or not begins[:, 1:].any():
+            return self._sequence(observations, state, begins)
+        patterns, which = torch.unique(begins[:, 1:], dim=0, return_inverse=True)
+        order: list[torch.Tensor] = []
+        parts: list[tuple[torch.Tensor, torch.Tensor]] = []
+        for number, pattern in enumerate(patterns):
+            chosen = (which == number).nonzero().squeeze(1)
+            order.append(chosen)
+            cuts = [0, *(pattern.nonzero().squeeze(1) + 1).tolist(), time]
+            pieces = []
+            for first, last in zip(cuts, cuts[1:], strict=False):
+                before = (
+                    {key: part[chosen] for key, part in state.items()}
+                    if first == 0
+                    else self.initial_state(len(chosen))
+                )
+                pieces.append(self._sequence(observations[chosen, first:last], before, begins[chosen, first:last]))
+            parts.append((torch.cat([p[0] for p in pieces], 1), torch.cat([p[1] for p in pieces], 1)))
+        back = torch.argsort(torch.cat(order))
+        return torch.cat([p[0] for p in parts])[back], torch.cat([p[1] for p in parts])[back]
+
+    def _sequence(
+        self, observations: torch.Tensor, state: State, begins: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        rows, time = observations.shape[:2]
+        if not self.sequences:
+            steps = []
+            for now in range(time):
+                logits, values, state = self.act(observations[:, now], state)
+                steps.append((logits, values))
+            return torch.stack([s[0] for s in steps], 1), torch.stack([s[1] for s in steps], 1)
+        carried: dict[str, Any] = {key: self._layout(part) for key, part in state.items()}
+        if self.handles_dones:
+            carried["done"] = begins
+        logits, values = self.network(self.shown.of(observations), carried)[:2]
+        return logits.float().reshape(rows, time, -1), values.float().reshape(rows, time)
+
+    def _first_state(self, observations: torch.Tensor) -> State:
+        """A state of the shapes that the network gives back."""
+        if not self.recurrent:
+            return {}
+        size = getattr(self.network, "hidden_size", None)
+        if not isinstance(size, int):
+            raise PolicyError(
+                f'policy "{self.name}" says that it is recurrent, but its network has no whole number `hidden_size`, '
+                "which PufferLib's training contract asks for."
+            )
+        rows = len(observations)
+        first: dict[str, Any] = {key: torch.zeros(rows, size, device=self.device) for key in ("lstm_h", "lstm_c")}
+        with torch.no_grad():
+            _, _, after = self.act(observations.to(self.device), first)
+        for key, part in after.items():
+            if part is None or part.shape[0] != rows:
+                raise PolicyError(
+                    f'policy "{self.name}": after a call its state["{key}"] is of shape '
+                    f"{None if part is None else tuple(part.shape)}; the first axis must be the {rows} rows."
+                )
+        return after
+
+    def _find_layout(self, observations: torch.Tensor) -> bool:
+        """Whether a call over a sequence agrees with single steps, and in which layout it takes the state."""
+        if not self.recurrent:
+            return True
+        sequence = observations.to(self.device).unsqueeze(1).expand(-1, 3, -1, -1).contiguous()
+        sequence[:, 1] = sequence[:, 1].roll(1, 0)
+        generator = torch.Generator().manual_seed(0)
+        state = {
+            key: (torch.randn(part.shape, generator=generator) * 0.5).to(self.device)
+            for key, part in self._zero.items()
+        }
+        begins = torch.zeros(sequence.shape[:2], dtype=torch.bool, device=self.device)
+        with torch.no_grad():
+            self.sequences = False
+            expected = self._sequence(sequence, state, begins)
+            self.sequences = True
+            for layout in (_as_it_is, _layers_first):
+                self._layout = layout
+                with contextlib.suppress(Exception):  # a layout that the network does not take is not its layout
+                    given = self._sequence(sequence, state, begins)
+                    if all(torch.allclose(a, b, atol=TOLERANCE) for a, b in zip(given, expected, strict=True)):
+                        return True
+        return False
+
+
+def trainable(policy: Policy, game: Game, *, device: str, seed: int) -> Trainable:
+    """The policy built for `game`, its new weights drawn from `seed`. Raises `PolicyError`."""
+    seed_everything("weights", seed)
+    interface = PolicyEnvInterface.from_mg_cfg(game.config)
+    with keeping_interrupts():
+        built = build(policy, interface, device=device)
+    return Trainable(built, policy.name, game, device)
+
+
+@contextlib.contextmanager
+def keeping_interrupts() -> Iterator[None]:
+    """Undo what importing `pufferlib.pufferl` does to Ctrl-C: it ends the process without a word."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+
+
+def _as_it_is(part: torch.Tensor) -> torch.Tensor:
+    return part
+
+
+def _layers_first(part: torch.Tensor) -> torch.Tensor:
+    return part.unsqueeze(0)
+
+
+def _observations(game: Game) -> torch.Tensor:
+    """(agents, tokens, 3): what the agents see at the beginning of an episode."""
+    simulation = Simulation(with_map_seed(game.config, 0), game.converted, 0, [])
+    return torch.from_numpy(np.array(simulation._c_sim.observations()))
+
+
+def _shown(policy: MultiAgentPolicy, network: Any, observations: torch.Tensor, game: Game, name: str) -> Shown:
+    """How the policy's `step` shows an observation to its network."""
+    heard: list[torch.Tensor] = []
+    single = observations[:1]
+
+    def listen(_module: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        tensor = arguments[0] if arguments else next(iter(named.values()))
+        heard.append(tensor.detach().cpu())
+
+    hook = network.register_forward_pre_hook(listen, with_kwargs=True)
+    original = getattr(network, "forward_eval", None)
+    if original is not None:
+
+        def forward_eval(*arguments: Any, **named: Any) -> Any:
+            listen(network, arguments, named)
+            return original(*arguments, **named)
+
+        network.forward_eval = forward_eval
+    try:
+        agent = policy.agent_policy(0)
+        agent.reset()
+        with torch.no_grad():
+            agent.step(Observation(0, Frame(game.converted.tokens, observations.numpy()), []))
+    except Exception as error:
+        raise PolicyError(f'policy "{name}" could not take a step: {type(error).__name__}: {error}') from error
+    finally:
+        hook.remove()
+        if original is not None:
+            del network.forward_eval
+    if not heard or heard[0].numel() != single.numel():
+        raise PolicyError(
+            f'policy "{name}" can\'t be trained: its step() shows its network '
+            f"{f'a tensor of shape {tuple(heard[0].shape)}' if heard else 'nothing'}, not the observation "
+            f"{tuple(single.shape)}. What the network is trained on must be what step() shows it."
+        )
+    seen = heard[0].reshape(single.shape)
+    for marked in (False, True):
+        for scale in (1.0, 1.0 / 255.0):
+            shown = Shown(marked, scale, seen.dtype)
+            if torch.allclose(shown.of(single).float(), seen.float(), atol=1e-6):
+                return shown
+    raise PolicyError(
+        f'policy "{name}" can\'t be trained: its step() changes observations in a way that DAF does not know (not the '
+        "bytes as they are, padding as [255, 0, 0], or divided by 255). Let the network do it instead."
+    )
