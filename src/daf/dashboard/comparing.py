@@ -1,0 +1,96 @@
+"""Runs beside each other: what differs in their configurations, and how their evaluations compare.
+
+Episodes of different runs are paired where mission, seed and index are the same: then all contenders met the same
+episodes, and `daf.stats` tests the differences as within one comparison. Evaluations during training keep means and
+intervals only, so these are shown side by side without a verdict.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from daf.dashboard.json_files import JsonFiles
+from daf.errors import DataError
+from daf.evaluation.result import pair_data, summary_data
+from daf.output_manager.layout import EXPERIMENT_CONFIG
+from daf.stats.summaries import summarise
+from daf.stats.verdicts import compare_pairs
+
+MOST_CONTENDERS = 12
+RESAMPLES = 2000
+ABSENT = {"absent": True}
+
+Block = tuple[str, int, int]
+"""Mission, seed, index: one episode that several contenders may have met."""
+
+
+def compared(runs: Mapping[str, Path], files: JsonFiles) -> dict[str, Any]:
+    """Runs (folder by label) beside each other, as JSON data.
+
+    {"config": [{"name", "values"}], "evaluation": {"blocks", "missions", "ranking", "pairs", "note"}}
+    """
+    configs = [dict(_leaves(files.read(folder / EXPERIMENT_CONFIG))) for folder in runs.values()]
+    return {"config": differing(configs), "evaluation": _evaluation(runs, files)}
+
+
+def differing(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The settings that are not the same in all, by name, with each run's value or `ABSENT`."""
+    names = dict.fromkeys(name for config in configs for name in config)
+    rows = [{"name": name, "values": [config.get(name, ABSENT) for config in configs]} for name in names]
+    return [row for row in rows if any(value != row["values"][0] for value in row["values"])]
+
+
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict) and value:
+        for key, part in value.items():
+            yield from _leaves(part, f"{name}.{key}" if name else str(key))
+    else:
+        yield name, value
+
+
+def _evaluation(runs: Mapping[str, Path], files: JsonFiles) -> dict[str, Any]:
+    contenders: dict[str, dict[Block, float]] = {}
+    for label, folder in runs.items():
+        results = files.read_object(folder / "results.json")
+        episodes = results.get("episodes") if results is not None else None
+        for name, scores in _scores(episodes if isinstance(episodes, list) else []).items():
+            contenders[f"{name} · {label}"] = scores
+    empty: dict[str, Any] = {"blocks": 0, "missions": [], "ranking": [], "pairs": [], "note": None}
+    if len(contenders) < 2:
+        return empty
+    if len(contenders) > MOST_CONTENDERS:
+        return empty | {"note": f"{len(contenders)} policies in these runs, {MOST_CONTENDERS} at most are compared."}
+    shared = sorted(set.intersection(*(set(scores) for scores in contenders.values())))
+    if not shared:
+        return empty | {
+            "note": "These runs share no episode (mission, seed and index), so their policies are not compared in pairs."
+        }
+    names, missions = list(contenders), list(dict.fromkeys(mission for mission, _, _ in shared))
+    table = np.array([[contenders[name][block] for block in shared] for name in names], np.float64)
+    strata = np.array([missions.index(mission) for mission, _, _ in shared])
+    try:
+        ranking = summarise(names, table, strata, resamples=RESAMPLES)
+        pairs = compare_pairs(names, table, strata, missions, resamples=RESAMPLES)
+    except DataError as error:
+        return empty | {"note": str(error)}
+    return {
+        "blocks": len(shared),
+        "missions": missions,
+        "ranking": [summary_data(row) for row in ranking],
+        "pairs": [pair_data(pair) for pair in pairs if pair.stratum_name is None],
+        "note": None,
+    }
+
+
+def _scores(episodes: Sequence[Mapping[str, Any]]) -> dict[str, dict[Block, float]]:
+    """Mean reward of all agents by contender and block, of the episodes that have a result."""
+    found: dict[str, dict[Block, float]] = {}
+    for episode in episodes:
+        rewards = episode.get("rewards")
+        if episode.get("status") != "ok" or not rewards or "contender" not in episode:
+            continue
+        block = (episode["mission"], episode["seed"], episode["index"])
+        found.setdefault(episode["contender"], {})[block] = sum(rewards) / len(rewards)
+    return found

@@ -1,0 +1,51 @@
+"""JSON files of runs, parsed once for each state of the file.
+
+A file that is missing, unreadable or no JSON gives None: a run that is being written is read again with its next
+change, and the run's page shows what is there.
+"""
+
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from daf.dashboard.signatures import Signature, signature
+
+MOST_BYTES = 64 * 2**20
+"""A larger file is not parsed for a page."""
+MOST_KEPT = 32
+
+
+class JsonFiles:
+    """A small store of parsed files."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Path, tuple[Signature, Any]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def read(self, path: Path) -> Any:
+        """The value in `path`, shared: not to be changed. None where there is none."""
+        now = signature(path)
+        if now is None or now[1] > MOST_BYTES:
+            return None
+        with self._lock:
+            known = self._kept.get(path)
+            if known is not None and known[0] == now:
+                self._kept.move_to_end(path)
+                return known[1]
+        try:
+            value = msgspec.json.decode(path.read_bytes())
+        except (OSError, ValueError):
+            return None
+        with self._lock:
+            self._kept[path] = (now, value)
+            while len(self._kept) > MOST_KEPT:
+                self._kept.popitem(last=False)
+        return value
+
+    def read_object(self, path: Path) -> dict[str, Any] | None:
+        """The JSON object in `path`; None also where it holds something else."""
+        value = self.read(path)
+        return value if isinstance(value, dict) else None

@@ -1,0 +1,155 @@
+"""The load of this machine and of the runs on it, sampled while the dashboard serves.
+
+A thread takes a sample every two seconds and keeps half an hour. Reading `/proc` is all it does; nothing in a run
+notices. GPUs are asked through `nvidia-smi` where that is on PATH, less often, since it is a process each time.
+"""
+
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from daf.dashboard.run_index import Row
+from daf.output_manager import execution as execution_log
+
+INTERVAL_SECONDS = 2.0
+KEPT = 900
+GPU_EVERY = 3
+"""Samples between two questions to nvidia-smi."""
+GPU_QUESTION = ("index", "name", "utilization.gpu", "memory.used", "memory.total", "temperature.gpu")
+
+
+class Machine:
+    """Samples from `start` to `stop`. running: the runs that go on, asked anew for each sample."""
+
+    def __init__(self, base: Path, running: Callable[[], Sequence[Row]]) -> None:
+        self.samples: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._base = base
+        self._running = running
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._processes: dict[tuple[int, float], Any] = {}
+        self._smi = shutil.which("nvidia-smi")
+        self._gpus: list[dict[str, Any]] = []
+        self._taken = 0
+
+    def start(self) -> None:
+        """Sample in the background from now on."""
+        import psutil
+
+        psutil.cpu_percent()  # the first call only sets the mark from which the next one counts
+        self._thread = threading.Thread(target=self._run, name="daf-dashboard-machine", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; returns when the thread has ended."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def facts(self) -> dict[str, Any]:
+        """What does not change: host, cores, memory."""
+        import platform
+
+        import psutil
+
+        return {
+            "host": socket.gethostname(),
+            "platform": platform.platform(),
+            "cores": psutil.cpu_count() or 1,
+            "memory_mb": psutil.virtual_memory().total / 2**20,
+        }
+
+    def sample(self) -> dict[str, Any]:
+        """The machine now. Sizes in MiB, shares in percent: of all cores for the machine, of one core for a run."""
+        import psutil
+
+        memory = psutil.virtual_memory()
+        if self._smi is not None and self._taken % GPU_EVERY == 0:
+            self._gpus = gpus(self._smi)
+        self._taken += 1
+        return {
+            "time": time.time(),
+            "cpu": psutil.cpu_percent(),
+            "cores": psutil.cpu_percent(percpu=True),
+            "load": psutil.getloadavg()[0],
+            "memory_mb": (memory.total - memory.available) / 2**20,
+            "memory": memory.percent,
+            "disk_free_mb": self._disk_free(),
+            "gpus": self._gpus,
+            "runs": self._runs(),
+        }
+
+    def _run(self) -> None:
+        while not self._stop.wait(INTERVAL_SECONDS):
+            self.samples.append(self.sample())
+
+    def _disk_free(self) -> float | None:
+        place = next((path for path in (self._base, *self._base.absolute().parents) if path.is_dir()), None)
+        return None if place is None else shutil.disk_usage(place).free / 2**20
+
+    def _runs(self) -> list[dict[str, Any]]:
+        import psutil
+
+        found, alive = [], {}
+        for row in self._running():
+            execution = execution_log.read(row.run.path)
+            if execution is None or execution["host"] != socket.gethostname():
+                continue
+            cpu = resident = 0.0
+            count = 0
+            try:
+                root = psutil.Process(execution["pid"])
+                tree = [root, *root.children(recursive=True)]
+            except psutil.Error:
+                continue
+            for process in tree:
+                try:
+                    name = (process.pid, process.create_time())
+                    known = alive[name] = self._processes.get(name, process)
+                    cpu += known.cpu_percent()
+                    resident += known.memory_info().rss
+                    count += 1
+                except psutil.Error:  # it ended between being listed and being asked
+                    continue
+            found.append({"key": row.key, "cpu": cpu, "memory_mb": resident / 2**20, "processes": count})
+        self._processes = alive
+        return found
+
+
+def gpus(smi: str) -> list[dict[str, Any]]:
+    """What `nvidia-smi` says of each GPU; none where it does not answer."""
+    try:
+        answer = subprocess.run(
+            [smi, f"--query-gpu={','.join(GPU_QUESTION)}", "--format=csv,noheader,nounits"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return []
+    found = []
+    for line in answer.stdout.splitlines():
+        parts = [part.strip() for part in line.split(",")]
+        if len(parts) == len(GPU_QUESTION):
+            index, name, *numbers = parts
+            used, memory, total, heat = (_number(text) for text in numbers)
+            found.append(
+                {"index": index, "name": name, "used": used, "memory_mb": memory, "total_mb": total, "celsius": heat}
+            )
+    return found
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:  # "[N/A]"
+        return None

@@ -1,0 +1,182 @@
+"""What runs there are, kept up to date by looking at what changed.
+
+`refresh` lists the output folder and reads an execution log only where its file changed since the last look, so a
+thousand runs cost a thousand `stat` calls and no more. Every change gets a higher `version`; `since(version)` tells
+what is new. A run is named by its `key`, its folder relative to the output folder ("training/20261120_101500"); what a
+browser asks for is looked up among these keys and never joined to a path unseen.
+
+Not promised: a change within the clock tick of the file system that leaves size and inode alike is seen with the next.
+"""
+
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daf.dashboard.progress import Progress, progress_of
+from daf.dashboard.signatures import Signature, signature
+from daf.errors import UsageError
+from daf.output_manager import RunInfo
+from daf.output_manager.layout import EXECUTION_LOG, OPERATIONS, SESSION_ID
+from daf.output_manager.runs import read_run
+
+CHILD_FOLDERS = ("trials", "runs", "jobs")
+"""Where sweeps and experiments keep the run folders of their parts."""
+
+ELSEWHERE = "elsewhere"
+"""The first part of the keys of run folders that do not lie in the output folder."""
+
+
+def is_run_key(key: str) -> bool:
+    """Whether a run folder lies under this name in an output folder."""
+    first, _, second = key.partition("/")
+    return (first in OPERATIONS and bool(SESSION_ID.fullmatch(second))) or (
+        second in OPERATIONS and bool(SESSION_ID.fullmatch(first))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A run as the list shows it."""
+
+    key: str
+    version: int
+    run: RunInfo
+    progress: Progress | None
+
+    def to_data(self) -> dict[str, Any]:
+        """As JSON data; without the size, which would mean to look at every file."""
+        run = self.run
+        return {
+            "key": self.key,
+            "run_id": run.run_id,
+            "operation": run.operation,
+            "status": run.status,
+            "title": run.title,
+            "started": run.started_at.timestamp(),
+            "ended": None if run.ended_at is None else run.ended_at.timestamp(),
+            "seconds": run.duration_seconds,
+            "error": run.error,
+            "command": run.command,
+            "progress": None if self.progress is None else self.progress.to_data(),
+        }
+
+
+@dataclass(slots=True)
+class _Seen:
+    log: Signature
+    row: Row | None
+
+
+class RunIndex:
+    """The runs below `base`, and the run folders `also`, wherever these lie."""
+
+    def __init__(self, base: Path, also: tuple[Path, ...] = ()) -> None:
+        self.base = base
+        self.version = 0
+        self._also = {f"{ELSEWHERE}/{folder.name}": folder for folder in also}
+        self._seen: dict[str, _Seen] = {}
+        self._removed: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def refresh(self) -> int:
+        """Look again; returns the version after it."""
+        with self._lock:
+            version = self.version + 1
+            changed = False
+            found: dict[str, _Seen] = {}
+            for key, folder in self._folders():
+                log = signature(folder / EXECUTION_LOG)
+                if log is None:
+                    continue
+                before = self._seen.get(key)
+                row = _row(key, folder, version, before.row if before is not None and before.log == log else None)
+                seen = _Seen(log, row)
+                if before is not None and before.log == log and before.row is not None and row is not None:
+                    same = before.row.run == row.run and before.row.progress == row.progress
+                    seen = before if same else seen
+                changed = changed or seen is not before
+                found[key] = seen
+            for key in self._seen.keys() - found.keys():
+                self._removed[key] = version
+                changed = True
+            self._seen = found
+            if changed:
+                self.version = version
+            return self.version
+
+    def since(self, version: int) -> tuple[list[Row], list[str]]:
+        """The rows that changed after `version` and the keys that are gone since; all rows where it is 0."""
+        with self._lock:
+            rows = [seen.row for seen in self._seen.values() if seen.row is not None and seen.row.version > version]
+            gone = [key for key, at in self._removed.items() if at > version and key not in self._seen]
+        return rows, gone
+
+    def row(self, key: str) -> Row:
+        """The run of this key. Raises `UsageError`."""
+        with self._lock:
+            seen = self._seen.get(key)
+        if seen is None or seen.row is None:
+            raise UsageError(f'no run "{key}" here.')
+        return seen.row
+
+    def folder(self, key: str) -> Path:
+        """The folder of a run, or of a part of one ("sweeps/ID/trials/0003"). Raises `UsageError` for anything else."""
+        head, part = self.split(key)
+        folder = self.row(head).run.path
+        if part is None:
+            return folder
+        for place in CHILD_FOLDERS:
+            for child in children(folder / place):
+                if f"{place}/{child.name}" == part:
+                    return child
+        raise UsageError(f'no run "{key}" here.')
+
+    def split(self, key: str) -> tuple[str, str | None]:
+        """A key as the run's own and, for a part of it, "trials/0003"."""
+        parts = key.split("/")
+        return ("/".join(parts[:2]), "/".join(parts[2:]) if len(parts) > 2 else None)
+
+    def running(self) -> list[Row]:
+        """The rows of runs that go on."""
+        with self._lock:
+            return [seen.row for seen in self._seen.values() if seen.row is not None and seen.row.run.status == "running"]
+
+    def _folders(self) -> Iterator[tuple[str, Path]]:
+        for operation in OPERATIONS:
+            for session in _sessions(self.base / operation):
+                yield f"{operation}/{session}", self.base / operation / session
+        for session in _sessions(self.base):
+            for operation in OPERATIONS:
+                folder = self.base / session / operation
+                if folder.is_dir() and not folder.is_symlink():
+                    yield f"{session}/{operation}", folder
+        yield from self._also.items()
+
+
+def children(folder: Path) -> list[Path]:
+    """The run folders directly in `folder`, by name; links are left out."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and entry.name[0] != "."]
+    except OSError:  # it need not exist
+        return []
+    return [folder / name for name in sorted(names)]
+
+
+def _row(key: str, folder: Path, version: int, known: Row | None) -> Row | None:
+    """known: the row of before, where the execution log is the same; what runs may have died since."""
+    run = read_run(folder) if known is None or known.run.status == "running" else known.run
+    if run is None:
+        return None
+    return Row(key, version, run, progress_of(run, None if known is None else known.progress))
+
+
+def _sessions(folder: Path) -> list[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return [e.name for e in entries if SESSION_ID.fullmatch(e.name) and e.is_dir(follow_symlinks=False)]
+    except OSError:  # it need not exist, and need not be ours to read
+        return []
