@@ -1,0 +1,178 @@
+"""Progress of a training run on a console: a few live lines on a terminal, one line now and then elsewhere.
+
+Everything shown was measured by the run. A number that an update does not have (no episode ended) is shown as it was
+last, with episodes averaged over the last `RECENT_UPDATES` updates; speed and the time left are of these updates too,
+evaluations and checkpoints included. Without a console nothing is shown.
+"""
+
+import time
+from collections import deque
+from collections.abc import Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from daf.stats.sentences import number
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+PLAIN_LINE_SECONDS = 10.0
+"""Without a terminal, a line at most this often."""
+RECENT_UPDATES = 20
+
+_PARTS: dict[str, dict[str, str]] = {
+    "losses": {
+        "loss/policy": "policy",
+        "loss/value": "value",
+        "loss/entropy": "entropy",
+        "loss/approx_kl": "KL",
+        "loss/clip_fraction": "clipped",
+        "loss/explained_variance": "explained",
+    },
+    "learning": {"schedule/learning_rate": "rate", "gradient/norm": "gradient norm", "schedule/ent_coef": "entropy ×"},
+    "machine": {
+        "system/cpu_percent": "CPU %",
+        "system/memory_mb": "memory MB",
+        "system/gpu_percent": "GPU %",
+        "system/gpu_memory_mb": "GPU memory MB",
+    },
+}
+"""What each line shows: metrics, with the words for them."""
+_STATS_SHOWN = 6
+
+
+class TrainingProgress:
+    """See the module; a context manager around the run."""
+
+    def __init__(self, console: "Console | None", *, title: str, total_timesteps: int, begun_at: int = 0) -> None:
+        """title: what is trained on what. begun_at: the step that a resumed run goes on from."""
+        self._console = console
+        self._title = title
+        self._total = total_timesteps
+        self._step = begun_at
+        self._marks: deque[tuple[float, int]] = deque([(time.monotonic(), begun_at)], maxlen=RECENT_UPDATES + 1)
+        self._episodes: deque[tuple[float, float, float]] = deque(maxlen=RECENT_UPDATES)
+        self._values: dict[str, float] = {}
+        self._evaluation = ""
+        self._spoke = time.monotonic()
+        self._live: Any = None
+
+    def __enter__(self) -> "TrainingProgress":
+        if self._console is not None and self._console.is_terminal:
+            from rich.live import Live
+
+            self._live = Live(console=self._console, get_renderable=self._lines, refresh_per_second=4, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def update(self, step: int, values: Mapping[str, float]) -> None:
+        """One update's metrics, as they go to the trackers."""
+        now = time.monotonic()
+        self._step = step
+        self._marks.append((now, step))
+        self._values.update(values)
+        count = values.get("episode/count", 0.0)
+        if count and "episode/return" in values:
+            self._episodes.append((count, values["episode/return"], values.get("episode/length", 0.0)))
+        if self._console is not None and self._live is None and now - self._spoke >= PLAIN_LINE_SECONDS:
+            self._spoke = now
+            self._console.print(self.line(), soft_wrap=True, markup=False, highlight=False)
+
+    def evaluation(self, record: Mapping[str, Any]) -> None:
+        """An evaluation, as in evaluations.jsonl."""
+        self._evaluation = evaluation_text(record)
+        self.say(self._evaluation)
+
+    def say(self, text: str) -> None:
+        """A line that stays: a checkpoint, a warning."""
+        if self._console is not None:
+            self._console.print(text, soft_wrap=True, markup=False, highlight=False)
+
+    def line(self) -> str:
+        """Everything that matters, in one line."""
+        parts = [f"{self._step:,} of {self._total:,} steps ({100 * self._step / self._total:.0f} %)", self._speed()]
+        episodes = self._episode_text()
+        parts += [episodes] if episodes else []
+        parts += [f"{word} {_shown(self._values[name])}" for name, word in _BRIEF.items() if name in self._values]
+        return ", ".join(part for part in parts if part)
+
+    def _speed(self) -> str:
+        """ "31,200 steps/s, about 25 s left"; nothing before the first update."""
+        (first, begun), (last, step) = self._marks[0], self._marks[-1]
+        if step <= begun or last <= first:
+            return ""
+        from daf.render.report_view import duration
+
+        rate = (step - begun) / (last - first)
+        left = max(0, self._total - step) / rate
+        return f"{rate:,.0f} steps/s" + (f", about {duration(left)} left" if left else "")
+
+    def _episode_text(self) -> str:
+        count = sum(n for n, _, _ in self._episodes)
+        if not count:
+            return ""
+        mean = sum(n * value for n, value, _ in self._episodes) / count
+        length = sum(n * steps for n, _, steps in self._episodes) / count
+        return f"return {_shown(mean)} per agent, {length:,.0f} steps per episode (last {count:,.0f})"
+
+    def _lines(self) -> "RenderableType":
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        head = Table.grid(padding=(0, 1))
+        share = f"{self._step:,} of {self._total:,} steps"
+        head.add_row(
+            Text(self._title, style="bold"), ProgressBar(self._total, self._step, width=30), share, self._speed()
+        )
+        rows = Table.grid(padding=(0, 2))
+        rows.add_column(style="dim")
+        rows.add_column(overflow="fold")
+        texts = {"episodes": self._episode_text(), "stats": self._stats()}
+        for name, part in _PARTS.items():
+            texts[name] = "  ".join(
+                f"{word} {_shown(self._values[m])}" for m, word in part.items() if m in self._values
+            )
+        texts["evaluation"] = self._evaluation
+        for name, text in texts.items():
+            if text:
+                rows.add_row(name, Text(text))
+        return Group(head, rows)
+
+    def _stats(self) -> str:
+        """The first of the game's own counters that changed, in a fixed order, so that the line holds still."""
+        stats = {name[6:]: value for name, value in self._values.items() if name.startswith("stats/") and value}
+        return "  ".join(f"{name} {_shown(stats[name])}" for name in sorted(stats)[:_STATS_SHOWN])
+
+
+_BRIEF = {
+    "loss/entropy": "entropy",
+    "loss/approx_kl": "KL",
+    "loss/value": "value loss",
+    "gradient/norm": "gradient norm",
+}
+
+
+def evaluation_text(record: Mapping[str, Any]) -> str:
+    """ "evaluated at 100,000 steps: 3.2 [2.9, 3.5] per agent, 20 episodes on 2 missions"."""
+    failed = f", {record['failed']} failed" if record.get("failed") else ""
+    count = len(record["missions"])
+    where = f"{record['n']} episodes on {count} missions" if count > 1 else f"{record['n']} episodes"
+    if record["mean"] is None:
+        return f"evaluated at {record['step']:,} steps: no score, {where}{failed}"
+    text = number(record["mean"])
+    if record["low"] is not None:
+        half = (record["high"] - record["low"]) / 2
+        text = f"{number(record['mean'], half)} [{number(record['low'], half)}, {number(record['high'], half)}]"
+    return f"evaluated at {record['step']:,} steps: {text} per agent, {where}{failed}"
+
+
+def _shown(value: float) -> str:
+    return f"{value:.2e}" if 0 < abs(value) < 1e-3 else number(value)
