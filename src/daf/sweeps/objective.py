@@ -1,0 +1,112 @@
+"""What a trial is worth: a metric per episode, an aggregate per mission, one number over the missions.
+
+Where several missions count, each is brought to one scale first, since a mission with rewards of hundreds would decide
+alone. By default the scale is the default configuration's: (aggregate - its aggregate) / (its standard deviation over
+the episodes), so that 0 is "as the default" and 1 "one standard deviation better". With (low, high) given by mission it
+is (aggregate - low) / (high - low). The direction is not changed by either. With one mission the number is the metric
+itself.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from daf.config.sweep import DAFSweepConfig
+from daf.episodes.metrics_values import EPISODE, Metric, parse
+from daf.errors import ConfigError, MetricError, unknown
+from daf.game import mission_facts
+from daf.game.missions import Mission
+from daf.stats.aggregates import iqm
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A metric with its direction and how a mission's episodes become one number."""
+
+    metric: Metric
+    direction: str
+    aggregate: str
+    quantile: float
+
+    @property
+    def name(self) -> str:
+        """For people: the metric, and the aggregate where it is not the mean."""
+        if self.aggregate == "mean":
+            return self.metric.name
+        how = "IQM" if self.aggregate == "iqm" else f"{self.quantile:g}-quantile"
+        return f"{self.metric.name} ({how})"
+
+    def of_episodes(self, values: Sequence[float]) -> float:
+        """A mission's episodes as one number."""
+        sample = np.asarray(values, dtype=np.float64)
+        if self.aggregate == "quantile":
+            return float(np.quantile(sample, self.quantile))
+        if self.aggregate == "iqm" and sample.size >= 4:
+            return float(iqm(sample))
+        return float(sample.mean())
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How missions are brought to one scale: value → (value - origin) / unit, by mission."""
+
+    origin: Mapping[str, float]
+    unit: Mapping[str, float]
+
+    def over(self, by_mission: Mapping[str, float]) -> float:
+        """One number over the missions: the mean of their scaled values."""
+        return float(np.mean([(v - self.origin[m]) / self.unit[m] for m, v in by_mission.items()]))
+
+
+def objectives_of(config: DAFSweepConfig) -> tuple[Objective, ...]:
+    """The sweep's objectives, the primary one first. Raises `MetricError`."""
+    if config.objectives is None:
+        metric = _metric(config.objective_metric)
+        return (Objective(metric, config.optimize_direction, config.aggregate, config.quantile),)
+    return tuple(Objective(_metric(o.metric), o.direction, o.aggregate, o.quantile) for o in config.objectives)
+
+
+def check_metrics(objectives: Sequence[Objective], missions: Sequence[Mission]) -> None:
+    """Raise `MetricError` for a metric that one of the missions cannot count."""
+    for mission in missions:
+        known = [*EPISODE, *mission_facts.possible_stats(mission)]
+        for objective in objectives:
+            if objective.metric.base not in known:
+                raise MetricError(
+                    f"{mission.name}: {unknown('metric', objective.metric.base, known)} `daf metrics -m "
+                    f"{mission.name}` lists them."
+                )
+
+
+def plain(missions: Sequence[str]) -> Scale:
+    """Values as they are."""
+    return Scale(dict.fromkeys(missions, 0.0), dict.fromkeys(missions, 1.0))
+
+
+def between(bounds: Mapping[str, tuple[float, float]]) -> Scale:
+    """0 at each mission's low, 1 at its high."""
+    return Scale({m: low for m, (low, _) in bounds.items()}, {m: high - low for m, (low, high) in bounds.items()})
+
+
+def relative(objective: Objective, episodes: Mapping[str, Sequence[float]]) -> Scale:
+    """The default configuration's episodes as the scale; its mean's size where they do not differ, 1 where that is 0."""
+    origin = {mission: objective.of_episodes(values) for mission, values in episodes.items()}
+    unit = {}
+    for mission, values in episodes.items():
+        spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+        unit[mission] = spread or abs(origin[mission]) or 1.0
+    return Scale(origin, unit)
+
+
+def needs_default(config: DAFSweepConfig) -> bool:
+    """Whether the default configuration must be played before any trial can have a value."""
+    if config.normalise == "auto":
+        return len(config.missions) > 1
+    return config.normalise == "default"
+
+
+def _metric(text: str) -> Metric:
+    if any(character in text for character in "*?["):
+        raise ConfigError(f'objective "{text}": an objective is one metric, without wildcards.')
+    return parse(text)

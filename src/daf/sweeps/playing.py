@@ -1,0 +1,127 @@
+"""A trial's episodes: read where they were played before, else played, always the same blocks of seeds.
+
+Episode i of a mission has the sweep's seed + i in every trial, so that trials can be compared block by block; a
+configuration that comes again costs nothing. One episode without a result and the trial has none (`TrialFailed`): an
+average over the rest would flatter it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from daf.compute.executor import Executor, make_executor
+from daf.episodes.cache import EpisodeCache
+from daf.episodes.plan import Contender
+from daf.episodes.playing import Options, play_specs
+from daf.episodes.record import EpisodeRecord
+from daf.episodes.run import EPISODE_TIMEOUT, PRELOAD, PRELOAD_NETWORKS
+from daf.errors import DAFError
+from daf.evaluation.planning import missions_of, plan_of
+from daf.evaluation.settings import Settings
+from daf.game import policies as game_policies
+from daf.game.missions import Mission, check_runs
+
+
+class TrialFailed(DAFError):
+    """A trial has no result. machine: whether the cause lies in the machine, so that a new attempt may succeed."""
+
+    def __init__(self, reason: str, *, machine: bool = False) -> None:
+        super().__init__(reason)
+        self.machine = machine
+
+
+Episodes = Mapping[str, Sequence[EpisodeRecord]]
+"""Episodes by mission, as the sweep's file names it, in the order of their seeds."""
+
+
+@dataclass
+class Player:
+    """Plays trials. settings: episodes, seed and the like. labels: the missions as the sweep's file names them.
+
+    A player belongs to one thread: its executor is its own.
+    """
+
+    settings: Settings
+    labels: tuple[str, ...]
+    cache: EpisodeCache
+    runs: Path
+    networks: bool
+    timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        preload = PRELOAD_NETWORKS if self.networks else PRELOAD
+        self._executor: Executor = make_executor(self.settings.executor, jobs=self.settings.jobs, preload=preload)
+        self._missions: dict[str, Mission] = {}
+        self._stored: set[str] = set()
+
+    def play(self, policy: str, missions: Sequence[str], first: int, last: int, *, seed: int | None = None) -> Episodes:
+        """Episodes `first` to `last` - 1 of every mission. Raises `TrialFailed`.
+
+        missions: one for each label. seed: of the first episode, where it is not the sweep's.
+        """
+        settings = replace(self.settings, episodes=last, seed=self.settings.seed if seed is None else seed)
+        try:
+            resolved = game_policies.resolve(policy, cache=self.cache.bundles, runs=self.runs)
+            found = [self._mission(mission) for mission in missions]
+        except DAFError as error:
+            raise TrialFailed(f"{type(error).__name__}: {error}") from error
+        played: dict[str, list[EpisodeRecord]] = {}
+        specs = []
+        for mission in found:
+            plan = plan_of([mission], [Contender(resolved.name, (resolved,))], settings, first=first)
+            specs.append([planned.spec for planned in plan.episodes])
+        flat = [spec for of_mission in specs for spec in of_mission]
+        records = {spec.key: record for spec in flat if (record := self.cache.get(spec)) is not None}
+        missing = [spec for spec in {spec.key: spec for spec in flat}.values() if spec.key not in records]
+        if missing:
+            self._store(found)
+        limit = self.timeout if self.timeout is not None else EPISODE_TIMEOUT
+        options = Options(engine=settings.engine, timeout=limit if self._executor.isolated else None)
+        for done in play_specs(missing, self._executor, self.cache, options):
+            self.cache.put(done.record)
+            records[done.record.spec.key] = done.record
+            if done.record.failure is not None and done.record.failure.kind == "time-out":
+                break
+        self._check([record for record in records.values() if not record.ok], len(flat))
+        for label, of_mission in zip(self.labels, specs, strict=True):
+            played[label] = [replace(records[spec.key], spec=spec) for spec in of_mission]
+        return played
+
+    def check(self, missions: Sequence[str]) -> list[Mission]:
+        """Build every mission once, without playing. Raises `MissionError`."""
+        found = [self._mission(mission) for mission in missions]
+        for mission in found:
+            check_runs(mission, seed=self.settings.seed)
+        return found
+
+    def close(self) -> None:
+        """Stop the workers, also while they play."""
+        self._executor.close()
+
+    def _mission(self, text: str) -> Mission:
+        """The one mission that `text` names, kept: it is the same in every trial."""
+        if text not in self._missions:
+            found = missions_of(text, self.settings)
+            if len(found) != 1:
+                names = ", ".join(mission.name for mission in found)
+                raise TrialFailed(f'"{text}" names {len(found)} missions ({names}); a sweep lists each by itself.')
+            self._missions[text] = found[0]
+        return self._missions[text]
+
+    def _store(self, missions: Sequence[Mission]) -> None:
+        for mission in missions:
+            if mission.config_hash not in self._stored:
+                self.cache.put_config(mission)
+                self._stored.add(mission.config_hash)
+
+    @staticmethod
+    def _check(failed: Sequence[EpisodeRecord], planned: int) -> None:
+        if not failed:
+            return
+        causes = [record.failure for record in failed if record.failure is not None]
+        first = failed[0].spec
+        raise TrialFailed(
+            f"{len(failed)} of {planned} episodes have no result; the first, on {first.mission} with seed "
+            f"{first.seed}: {causes[0].message}",
+            machine=any(cause.kind == "crash" for cause in causes),
+        )

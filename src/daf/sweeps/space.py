@@ -1,0 +1,205 @@
+"""The search space: names, what values each can take, and under which conditions it is searched at all.
+
+Every strategy works on the same space, either through positions in the unit interval (0 is the lowest value, 1 the
+highest, logarithmic where that was asked for) or through the list of a dimension's values. A configuration holds the
+names that are active in it, in the order of the file.
+"""
+
+import itertools
+import math
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from daf.config.sweep import (
+    DAFParameterChoices,
+    DAFParameterRange,
+    DAFSweepConfig,
+    condition_of,
+    ordered_by_conditions,
+    prior_of,
+    same,
+)
+from daf.config.training import Scalar
+from daf.errors import ConfigError
+
+Configuration = dict[str, Scalar]
+Draw = Callable[["Dimension"], Scalar]
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One name of the space.
+
+    choices: for a list of values; else numbers from low to high, whole where `whole`, in steps of `step` where given.
+    when: the values of other names under which it is searched.
+    """
+
+    name: str
+    choices: tuple[Scalar, ...] = ()
+    low: float = 0.0
+    high: float = 1.0
+    whole: bool = False
+    log: bool = False
+    step: float | None = None
+    prior: Scalar | None = None
+    when: Mapping[str, tuple[Scalar, ...]] | None = None
+
+    @property
+    def spacing(self) -> float | None:
+        """The distance of neighbouring numbers; None where they are continuous."""
+        return self.step if self.step is not None else 1.0 if self.whole else None
+
+    @property
+    def count(self) -> int | None:
+        """How many values there are; None for a continuous range."""
+        if self.choices:
+            return len(self.choices)
+        if self.low == self.high:
+            return 1
+        return None if self.spacing is None else math.floor((self.high - self.low) / self.spacing + 1e-9) + 1
+
+    def nth(self, index: int) -> Scalar:
+        """Value number `index` of those that `count` counts."""
+        return self.choices[index] if self.choices else self.number(self.low + index * (self.spacing or 0.0))
+
+    def number(self, value: float) -> Scalar:
+        """`value` as this range has it: within its bounds, on its steps, whole where that is asked for."""
+        bounded = min(max(value, self.low), self.high)
+        if self.spacing is not None:
+            steps = min(round((bounded - self.low) / self.spacing), (self.count or 1) - 1)
+            bounded = float(f"{self.low + steps * self.spacing:.12g}")
+        return int(bounded) if self.whole else float(bounded)
+
+    def at(self, position: float) -> Scalar:
+        """The value at `position`, 0 to 1. Values of a list or in steps have stretches of equal length."""
+        if self.count is not None and not self.log:
+            return self.nth(min(int(position * self.count), self.count - 1))
+        if self.log:
+            half = 0.5 if self.whole else 0.0
+            low, high = math.log(self.low - half), math.log(self.high + half)
+            return self.number(math.exp(low + position * (high - low)))
+        return self.number(self.low + position * (self.high - self.low))
+
+    def position(self, value: Scalar) -> float:
+        """Where `value` lies, 0 to 1; of a list, the middle of its stretch."""
+        if self.choices:
+            index = next(i for i, choice in enumerate(self.choices) if same(choice, value))
+            return (index + 0.5) / len(self.choices)
+        if self.low == self.high:
+            return 0.5
+        number = float(value)
+        if self.log:
+            return (math.log(number) - math.log(self.low)) / (math.log(self.high) - math.log(self.low))
+        return (number - self.low) / (self.high - self.low)
+
+
+@dataclass(frozen=True)
+class Space:
+    """dimensions: in the order of the file. order: the same, each after those that its condition asks for."""
+
+    dimensions: tuple[Dimension, ...]
+    order: tuple[Dimension, ...]
+
+    def configure(self, draw: Draw, fixed: Mapping[str, Scalar] | None = None) -> Configuration:
+        """A configuration: `fixed` where it says a value, `draw` for the other names that are active."""
+        given = fixed or {}
+        found: Configuration = {}
+        for dimension in self.order:
+            if self.active(dimension, found):
+                found[dimension.name] = given[dimension.name] if dimension.name in given else draw(dimension)
+        return {d.name: found[d.name] for d in self.dimensions if d.name in found}
+
+    @staticmethod
+    def active(dimension: Dimension, values: Mapping[str, Scalar]) -> bool:
+        """Whether `dimension` is searched where its predecessors have `values`."""
+        return all(
+            name in values and any(same(values[name], value) for value in allowed)
+            for name, allowed in (dimension.when or {}).items()
+        )
+
+    @property
+    def conditional(self) -> bool:
+        return any(dimension.when for dimension in self.dimensions)
+
+    def size(self) -> int | None:
+        """How many configurations there are; None where a range is continuous."""
+        if any(dimension.count is None for dimension in self.dimensions):
+            return None
+        parents = {name for dimension in self.dimensions for name in dimension.when or {}}
+        structural = [dimension for dimension in self.order if dimension.name in parents]
+        total = 0
+        for values in _assignments(structural):
+            cells = 1
+            for dimension in self.order:
+                if dimension.name not in parents and self.active(dimension, values):
+                    cells *= dimension.count or 1
+            total += cells
+        return total
+
+    def cells(self) -> Iterator[Configuration]:
+        """Every configuration once, the last name changing fastest. Raises `ConfigError` for a continuous range."""
+        for dimension in self.dimensions:
+            if dimension.count is None:
+                raise ConfigError(f"search_space.{dimension.name}: a grid needs a step, or a list of choices.")
+        if not self.conditional:
+            names = [dimension.name for dimension in self.dimensions]
+            columns = [[d.nth(i) for i in range(d.count or 1)] for d in self.dimensions]
+            for values in itertools.product(*columns):
+                yield dict(zip(names, values, strict=True))
+            return
+        for found in _assignments(list(self.order)):
+            yield {d.name: found[d.name] for d in self.dimensions if d.name in found}
+
+
+def space_of(config: DAFSweepConfig, *, whole: Collection[str] = ()) -> Space:
+    """The space of a sweep. whole: names that take whole numbers, whether the file says so or not.
+
+    Raises `ConfigError` where such a name has a range of others.
+    """
+    found = {name: _dimension(name, parameter, name in whole) for name, parameter in config.search_space.items()}
+    order = ordered_by_conditions(config.search_space)
+    return Space(tuple(found.values()), tuple(found[name] for name in order))
+
+
+def _dimension(name: str, parameter: object, whole: bool) -> Dimension:
+    when = {other: tuple(values) for other, values in condition_of(parameter).items()}
+    if isinstance(parameter, DAFParameterRange):
+        numbers = [parameter.min, parameter.max, parameter.step, parameter.prior]
+        if whole and any(number is not None and number != int(number) for number in numbers):
+            raise ConfigError(f"search_space.{name}: takes whole numbers; write min, max and step as such.")
+        return Dimension(
+            name,
+            low=parameter.min,
+            high=parameter.max,
+            whole=whole or parameter.type == "int",
+            log=parameter.log,
+            step=parameter.step,
+            prior=prior_of(parameter),
+            when=when,
+        )
+    choices = parameter.choices if isinstance(parameter, DAFParameterChoices) else parameter
+    if not isinstance(choices, list):
+        raise TypeError(f"search_space.{name} is neither a list nor a range")
+    for index, choice in enumerate(choices):
+        if any(same(choice, other) for other in choices[:index]):
+            raise ConfigError(f"search_space.{name}: {choice!r} is listed twice.")
+    return Dimension(name, choices=tuple(choices), prior=prior_of(parameter), when=when)
+
+
+def _assignments(dimensions: list[Dimension]) -> Iterator[Configuration]:
+    """Every assignment of these dimensions, each only where its condition holds; in the order given."""
+
+    def extend(index: int, values: Configuration) -> Iterator[Configuration]:
+        if index == len(dimensions):
+            yield dict(values)
+            return
+        dimension = dimensions[index]
+        if not Space.active(dimension, values):
+            yield from extend(index + 1, values)
+            return
+        for place in range(dimension.count or 1):
+            values[dimension.name] = dimension.nth(place)
+            yield from extend(index + 1, values)
+        del values[dimension.name]
+
+    yield from extend(0, {})

@@ -1,0 +1,202 @@
+"""Where each name of a search space belongs: to training, to the network, to the policy or to the mission.
+
+A bare name is looked up in the table of hyperparameters (where the sweep trains), among the arguments of the policy's
+class, and among the options of missions. One that belongs nowhere is refused with the nearest; one that belongs to two
+places is written with the place in front: `training.gamma`, `network.hidden_size`, `policy.temperature`,
+`mission.cogs`.
+"""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from daf.config.hyperparameters import HYPERPARAMETERS, canonical, find
+from daf.config.sweep import DAFSweepConfig, Scalar
+from daf.config.training import ALIASES, DAFTrainingConfig
+from daf.errors import ConfigError, DAFError, unknown
+from daf.game import policies as game_policies
+from daf.game.missions import OPTIONS
+from daf.game.policy_loading import importing_from, load_class
+from daf.sweeps.space import Configuration, Dimension
+
+Place = Literal["training", "network", "policy", "mission"]
+PLACES: tuple[Place, ...] = ("training", "network", "policy", "mission")
+NO_VARIANT = "none"
+"""The choice of `variants` that means none."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A name's place and its name there. whole: it takes whole numbers."""
+
+    place: Place
+    name: str
+    whole: bool = False
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A configuration put where it belongs. training: None where the trial only evaluates."""
+
+    policy: str
+    missions: tuple[str, ...]
+    training: DAFTrainingConfig | None
+
+
+def targets_of(config: DAFSweepConfig, *, cache: Path, runs: Path | None) -> dict[str, Target]:
+    """Where every name of the search space belongs. Raises `ConfigError`, and `PolicyError` for the policy itself."""
+    arguments, open_ended = _arguments(config.policy_class_path, cache, runs)
+    own: Place = "network" if config.training is not None else "policy"
+    found: dict[str, Target] = {}
+    for name in config.search_space:
+        target = _target(name, config, arguments, open_ended, own)
+        for other, there in found.items():
+            if (there.place, there.name) == (target.place, target.name):
+                raise ConfigError(f"search_space: {other} and {name} are two names of one thing.")
+        found[name] = target
+    return found
+
+
+def check_bounds(dimension: Dimension, target: Target, config: DAFSweepConfig) -> None:
+    """Raise `ConfigError` where a name's values are beyond what it can be."""
+    extremes = dimension.choices or (dimension.number(dimension.low), dimension.number(dimension.high))
+    for value in extremes:
+        where = f"search_space.{dimension.name}"
+        if target.place == "training":
+            try:
+                canonical({target.name: value})
+            except DAFError as error:
+                raise ConfigError(f"{where}: {error}") from error
+        elif target.place == "mission" and target.name != "variants" and not (_whole(value) and int(value) >= 1):
+            raise ConfigError(f"{where}: {value!r} is no number of {target.name}; a whole number above 0 is.")
+        elif target.place == "mission":
+            held = [mission for mission in config.missions if f",{target.name}=" in mission]
+            if held:
+                raise ConfigError(f"{where}: the mission {held[0]} says its {target.name} already. Take it out there.")
+        elif isinstance(value, str) and any(character in value for character in ",'\""):
+            raise ConfigError(
+                f"{where}: the choice {value!r} has a comma or a quote, which policy strings cannot hold."
+            )
+
+
+def setting_of(config: DAFSweepConfig, targets: Mapping[str, Target], values: Configuration) -> Setting:
+    """`values` put where they belong; `{}` gives the default configuration. Raises `ConfigError`."""
+    by_place: dict[Place, dict[str, Scalar]] = {place: {} for place in PLACES}
+    for name, value in values.items():
+        target = targets[name]
+        by_place[target.place][target.name] = value
+    policy = ",".join([config.policy_class_path, *(f"kw.{k}={_text(v)}" for k, v in by_place["policy"].items())])
+    options = [
+        f"{name}={_text(value)}"
+        for name, value in by_place["mission"].items()
+        if not (name == "variants" and value == NO_VARIANT)
+    ]
+    missions = tuple(",".join([mission, *options]) for mission in config.missions)
+    if config.training is None:
+        return Setting(policy, missions, None)
+    base = config.training
+    training = base.replace(
+        **canonical(by_place["training"]),
+        network={**base.network, **by_place["network"]},
+        policy=config.policy_class_path,
+        mission=_trained_on(base, missions, bool(options), config),
+    )
+    return Setting(policy, missions, training)
+
+
+def _trained_on(base: DAFTrainingConfig, missions: tuple[str, ...], changed: bool, config: DAFSweepConfig) -> object:
+    """Missions to train on: those of the training section, else those that are evaluated."""
+    if base.mission is None:
+        return missions[0] if len(missions) == 1 else list(missions)
+    if changed and base.missions != list(config.missions):
+        raise ConfigError(
+            "search_space: mission options change the missions that are played; leave out training.mission, so that "
+            "training follows them."
+        )
+    return (missions[0] if len(missions) == 1 else list(missions)) if changed else base.mission
+
+
+def _target(name: str, config: DAFSweepConfig, arguments: Mapping[str, bool], open_ended: bool, own: Place) -> Target:
+    place, dot, rest = name.partition(".")
+    if dot and place in PLACES:
+        return _placed(name, place, rest, config, arguments, open_ended, own)
+    places: dict[Place, Target] = {}
+    hyper = find(name)
+    if hyper is not None and config.training is not None:
+        places["training"] = Target("training", hyper.name, hyper.kind == "int")
+    if name in arguments:
+        places[own] = Target(own, name, arguments[name])
+    if name in OPTIONS:
+        places["mission"] = Target("mission", name, name != "variants")
+    if len(places) > 1:
+        ways = " or ".join(f"{place}.{target.name}" for place, target in places.items())
+        raise ConfigError(f"search_space.{name} may be {' and '.join(places)}: write {ways}.")
+    if places:
+        return next(iter(places.values()))
+    if hyper is not None:
+        raise ConfigError(
+            f"search_space.{name} is a hyperparameter of training, and this sweep has no training section: its trials "
+            "only evaluate. Add training: {…}."
+        )
+    known = [*arguments, *OPTIONS, *([*HYPERPARAMETERS, *ALIASES] if config.training is not None else [])]
+    hint = (
+        f"{config.policy_class_path} takes any argument: write {own}.{name} to pass it."
+        if open_ended
+        else f"Looked for among {'hyperparameters of training, ' if config.training is not None else ''}arguments of "
+        f"{config.policy_class_path} and options of missions."
+    )
+    raise ConfigError(f"search_space: {unknown('hyperparameter', name, known, hint=hint)}")
+
+
+def _placed(
+    name: str,
+    place: str,
+    rest: str,
+    config: DAFSweepConfig,
+    arguments: Mapping[str, bool],
+    open_ended: bool,
+    own: Place,
+) -> Target:
+    """The target of a name with its place in front."""
+    if place in ("training", "network") and config.training is None:
+        raise ConfigError(f"search_space.{name}: this sweep has no training section, so its trials only evaluate.")
+    if place == "training":
+        hyper = find(rest)
+        if hyper is None:
+            raise ConfigError(f"search_space.{name}: {unknown('hyperparameter', rest, [*HYPERPARAMETERS, *ALIASES])}")
+        return Target("training", hyper.name, hyper.kind == "int")
+    if place == "mission":
+        if rest not in OPTIONS:
+            raise ConfigError(f"search_space.{name}: {unknown('mission option', rest, OPTIONS)}")
+        return Target("mission", rest, rest != "variants")
+    if rest not in arguments and not open_ended:
+        kind = f"argument of {config.policy_class_path}"
+        raise ConfigError(f"search_space.{name}: {unknown(kind, rest, arguments)}")
+    return Target(own, rest, arguments.get(rest, False))
+
+
+def _arguments(policy: str, cache: Path, runs: Path | None) -> tuple[dict[str, bool], bool]:
+    """The arguments of the policy's class, whether each takes whole numbers, and whether it takes any others too."""
+    resolved = game_policies.resolve(policy, cache=cache, runs=runs)
+    with importing_from(resolved.import_roots):
+        parameters = list(inspect.signature(load_class(resolved.class_path, shown=policy)).parameters.values())[1:]
+    named = {
+        p.name: p.annotation in (int, "int") for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    }
+    named.pop("device", None)
+    return named, any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+
+
+def _whole(value: Scalar) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == int(value)
+
+
+def _text(value: Scalar) -> str:
+    """`value` as policy and mission strings have it, so that it reads back as what it is."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return value if game_policies.typed(value) == value and value else f"'{value}'"
+    return repr(value)
