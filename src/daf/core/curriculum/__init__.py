@@ -1,9 +1,30 @@
 """Curricula: what to train on next.
 
 A trainer needs `Curriculum` (the interface), `draw` (which task an episode plays) and `from_config`.
+`TaskCurriculum` is what `from_config` makes; `daf.core.curriculum_manager` is the same engine task by task.
 """
 
+from daf.core.curriculum.adaptation import Adaptation
+from daf.core.curriculum.building import from_config
+from daf.core.curriculum.config import DAFCurriculumConfig
 from daf.core.curriculum.drawing import draw
+from daf.core.curriculum.engine import TaskCurriculum
+from daf.core.curriculum.errors import CurriculumStagnationError, TaskGenerationError
 from daf.core.curriculum.interface import Curriculum, Outcome, Task
+from daf.core.curriculum.slices import Slice
+from daf.core.curriculum.stagnation import Stagnation
 
-__all__ = ["Curriculum", "Outcome", "Task", "draw"]
+__all__ = [
+    "Adaptation",
+    "Curriculum",
+    "CurriculumStagnationError",
+    "DAFCurriculumConfig",
+    "Outcome",
+    "Slice",
+    "Stagnation",
+    "Task",
+    "TaskCurriculum",
+    "TaskGenerationError",
+    "draw",
+    "from_config",
+]

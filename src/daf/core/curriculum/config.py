@@ -1,0 +1,64 @@
+"""The settings of a curriculum: what `curriculum:` in a training file says, and what `DAFCurriculumManager` takes."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from daf.config.base import ConfigModel
+from daf.core.curriculum.samplers import SamplerConfig, SamplerField
+from daf.core.curriculum.samplers.learning_progress import LearningProgressConfig
+from daf.core.curriculum.samplers.uniform import UniformConfig
+from daf.core.curriculum.tasks import CurriculumOptions
+
+Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
+
+
+class DAFCurriculumConfig(ConfigModel):
+    """Which tasks there are, and how they are drawn."""
+
+    kind: ClassVar[str] = "curriculum"
+
+    name: Name = "curriculum"
+    missions: list[Name] = Field(default_factory=list, description="Mission strings, easiest first; wildcards too.")
+    options: CurriculumOptions = Field(default_factory=CurriculumOptions, description="What each is combined with.")
+    game: Name = "cogs_vs_clips"
+    sampler: SamplerField | None = Field(
+        None, description="uniform, sequence, learning_progress, plr. None: as enable_learning_progress says."
+    )
+    enable_learning_progress: bool = Field(True, description="Without a sampler: learning_progress, else uniform.")
+    enable_slice_analysis: bool = Field(True, description="Tell what was drawn and learned by each value of each axis.")
+    max_active_tasks: int | None = Field(None, ge=1, description="Tasks at a time; the others wait. None: all.")
+    stats_update_frequency: int = Field(
+        50, ge=1, description="Episodes between reviews: eviction, stagnation, learning curves."
+    )
+    window: int = Field(
+        100, ge=8, le=10_000, description="Episodes of a task that a verdict on it rests on, first and recent."
+    )
+    fast_rate: float = Field(0.2, gt=0, lt=1, description="Weight of the newest update in the fast average.")
+    slow_rate: float = Field(0.04, gt=0, lt=1, description="And in the slow one.")
+    rest_margin: float = Field(
+        0.5, gt=0, le=10, description="Changes below it, in standard deviations of one episode, count as none."
+    )
+    mastered_at: float | None = Field(None, description="Mean score from which a task is mastered. None: when at rest.")
+    on_stagnation: Literal["ignore", "warn", "adapt", "raise"] = "warn"
+    skip_invalid: bool = Field(False, description="Leave out tasks that cannot be built or do not fit, with a warning.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "DAFCurriculumConfig":
+        if self.slow_rate >= self.fast_rate:
+            raise ValueError(f"slow_rate {self.slow_rate:g} must be below fast_rate {self.fast_rate:g}")
+        name = self.chosen_sampler.name
+        if name == "sequence" and self.max_active_tasks is not None:
+            raise ValueError("sampler sequence goes through all tasks by itself: leave max_active_tasks out")
+        if name == "learning_progress" and not self.enable_learning_progress:
+            raise ValueError("sampler learning_progress contradicts enable_learning_progress: false")
+        if self.mastered_at is not None and self.max_active_tasks is None:
+            raise ValueError("mastered_at is for eviction, which needs max_active_tasks")
+        return self
+
+    @property
+    def chosen_sampler(self) -> SamplerConfig:
+        """The sampler's settings."""
+        if self.sampler is not None:
+            return self.sampler
+        return LearningProgressConfig() if self.enable_learning_progress else UniformConfig()

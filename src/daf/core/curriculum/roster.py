@@ -1,0 +1,166 @@
+"""Which tasks take part: a window of difficulty, at most so many at a time, and eviction with reasons.
+
+A task is retired when it has come to rest, so that nothing more is learned from it: it rose and stays (mastered), it
+rose but stays below the mark that was set for it (plateaued), or it never rose (unlearnable: out of reach, or mastered
+before it was first drawn; the scores are in the reason). "Rest" and "rose" are statements about 90 % intervals, never
+about bare averages. A place that falls free goes to a task that never had one, easiest first; then to the one longest
+retired, those that were not mastered first: what was out of reach once may be within reach now.
+
+A retired task keeps its index, and weight 0.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from daf.core.curriculum.change import ALPHA, change, halves
+from daf.core.curriculum.history import History, TaskHistory
+from daf.core.curriculum.interface import Task
+from daf.core.curriculum.samplers.interface import IntArray
+from daf.errors import ConfigError
+from daf.stats.student import student_interval
+
+State = Literal["waiting", "active", "mastered", "plateaued", "unlearnable"]
+RETIRED: tuple[State, ...] = ("mastered", "plateaued", "unlearnable")
+_RETURN_ORDER = {"waiting": 0, "unlearnable": 1, "plateaued": 1, "mastered": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """That a task is done with, and why."""
+
+    state: State
+    reason: str
+
+
+class Roster:
+    """The state of every task of a table."""
+
+    def __init__(self, tasks: Sequence[Task], most: int | None) -> None:
+        self.most = most
+        self.states: list[State] = []
+        self.since: list[int] = []
+        """The curriculum's episode count when the task got its state."""
+        self.reviewed: list[int] = []
+        """Episodes that were known of the task when it was last judged."""
+        self.lowest: float | None = None
+        """Tasks below this difficulty take no part; None: no bound."""
+        self.highest: float | None = None
+        for _ in tasks:
+            self.grow()
+
+    def grow(self) -> None:
+        """Room for one more task."""
+        self.states.append("waiting")
+        self.since.append(0)
+        self.reviewed.append(0)
+
+    def active(self, tasks: Sequence[Task]) -> IntArray:
+        """The indices of the tasks that take part, ascending."""
+        return np.array([t.index for t in tasks if self.states[t.index] == "active"], dtype=np.int64)
+
+    def admits(self, task: Task) -> bool:
+        """Whether the task lies in the window of difficulty."""
+        return (self.lowest is None or task.difficulty >= self.lowest) and (
+            self.highest is None or task.difficulty <= self.highest
+        )
+
+    def arrange(self, tasks: Sequence[Task], history: History) -> list[int]:
+        """Send out what the window does not admit, and fill free places; which tasks got one."""
+        for task in tasks:
+            if self.states[task.index] == "active" and not self.admits(task):
+                self._set(task.index, "waiting", history)
+        filled = []
+        free = (len(tasks) if self.most is None else self.most) - self.states.count("active")
+        for index in self._queue(tasks)[: max(free, 0)]:
+            if self.states[index] in RETIRED:
+                history.tasks[index].forget()
+            self._set(index, "active", history)
+            filled.append(index)
+        return filled
+
+    def review(
+        self, tasks: Sequence[Task], history: History, *, margin: float, target: float | None
+    ) -> list[tuple[int, Verdict, int]]:
+        """Retire what is done with while others wait for its place: (retired, why, who took the place)."""
+        done = []
+        for index in self.active(tasks).tolist():
+            past = history.tasks[index]
+            if past.known < self.reviewed[index]:
+                self.reviewed[index] = 0
+            if past.known - self.reviewed[index] < max(history.window // 2, 1):
+                continue
+            queue = self._queue(tasks)
+            if not queue:
+                break
+            self.reviewed[index] = past.known
+            verdict = judge(past, margin=margin, target=target)
+            if verdict is None:
+                continue
+            self._set(index, verdict.state, history)
+            successor = queue[0]
+            if self.states[successor] in RETIRED:
+                history.tasks[successor].forget()
+            self._set(successor, "active", history)
+            done.append((index, verdict, successor))
+        return done
+
+    def state_dict(self) -> dict[str, Any]:
+        """JSON data."""
+        return {
+            "most": self.most, "states": list(self.states), "since": list(self.since),
+            "reviewed": list(self.reviewed), "lowest": self.lowest, "highest": self.highest,
+        }  # fmt: skip
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`. Raises `ConfigError` where it is of another number of tasks."""
+        if len(state["states"]) != len(self.states):
+            raise ConfigError(f"the saved roster has {len(state['states'])} tasks, this one {len(self.states)}.")
+        self.most = state["most"]
+        self.states, self.since = list(state["states"]), list(state["since"])
+        self.reviewed = list(state["reviewed"])
+        self.lowest, self.highest = state["lowest"], state["highest"]
+
+    def _queue(self, tasks: Sequence[Task]) -> list[int]:
+        """Who gets the next place, in order."""
+        outside = [task for task in tasks if self.states[task.index] != "active" and self.admits(task)]
+        key = {
+            task.index: (_RETURN_ORDER[self.states[task.index]], self.since[task.index], task.difficulty, task.index)
+            for task in outside
+        }
+        return sorted(key, key=key.__getitem__)
+
+    def _set(self, index: int, state: State, history: History) -> None:
+        self.states[index] = state
+        self.since[index] = history.episodes
+        self.reviewed[index] = 0
+
+
+def judge(past: TaskHistory, *, margin: float, target: float | None) -> Verdict | None:
+    """Whether a task is done with; None while it moves, or while too little is known of it.
+
+    margin: changes below it, in standard deviations of one episode, count as none. target: the mean score from which it
+    is mastered; None: a task that rose and came to rest is.
+    """
+    window, recent, first = past.window, list(past.recent), past.first
+    if len(recent) < window:
+        return None
+    low, high = student_interval(np.array([recent]), np.zeros(len(recent), np.int64), "mean", alpha=ALPHA)
+    mean = sum(recent) / len(recent)
+    now = f"mean {mean:.4g} (90 % interval {low[0]:.4g} to {high[0]:.4g}) over the last {len(recent)} episodes"
+    if target is not None and low[0] >= target:
+        return Verdict("mastered", f"{now}, and {target:g} was asked for.")
+    if past.known < 2 * window:
+        return None
+    rest = change([halves(recent, past.deviation)])
+    rise = change([(first, recent, past.deviation)])
+    if rest is None or rise is None or not rest.within(margin):
+        return None
+    if rise.low > 0:
+        told = f"it rose by {rise.text()} and has come to rest: {now}"
+        return Verdict("mastered", f"{told}.") if target is None else Verdict("plateaued", f"{told}, below {target:g}.")
+    if rise.high < margin:
+        return Verdict("unlearnable", f"it did not rise: {rise.text()} from its first episodes to now; {now}.")
+    return None

@@ -1,0 +1,122 @@
+"""One level of difficulty after the other.
+
+Tasks of the same difficulty are a level. At a level its tasks share the draws; a part goes to the levels before it, so
+that they are not forgotten. `linear` spends the same number of episodes on every level. `adaptive` goes up when a level
+is mastered (its mean reaches `target`, or without a target when it has come to rest) and down when it is out of reach
+(its mean is below `retreat`). At the last level it stays.
+
+Progress by thresholds is what Wang et al., "POET", 2019, and Bengio et al., "Curriculum learning", ICML 2009, start
+from; it needs an order of difficulty that is true. `learning_progress` does without.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from daf.config.base import ConfigModel
+from daf.core.curriculum.change import change, halves
+from daf.core.curriculum.history import History
+from daf.core.curriculum.interface import FloatArray, Task
+from daf.core.curriculum.samplers.interface import IntArray
+
+AT_REST = 0.5
+"""A level has come to rest where its change within the recent episodes is surely below this many standard deviations
+of one episode."""
+
+
+class SequenceConfig(ConfigModel):
+    """`sampler: sequence`."""
+
+    name: Literal["sequence"] = "sequence"
+    progression: Literal["linear", "adaptive"] = "adaptive"
+    episodes_per_level: int = Field(200, ge=1, description="linear: all of them; adaptive: the fewest before a move.")
+    rehearsal: float = Field(0.2, ge=0, lt=1, description="Share of draws for the levels before.")
+    target: float | None = Field(None, description="adaptive: the mean score from which a level counts as mastered.")
+    retreat: float | None = Field(None, description="adaptive: the mean score below which to go back a level.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "SequenceConfig":
+        if self.progression == "linear" and (self.target is not None or self.retreat is not None):
+            raise ValueError("target and retreat belong to progression adaptive; linear counts episodes")
+        if self.target is not None and self.retreat is not None and self.retreat >= self.target:
+            raise ValueError(f"retreat {self.retreat:g} must be below target {self.target:g}")
+        return self
+
+
+class InSequence:
+    """Weight on the present level, and a part on those before.
+
+    level: the present one, counted from 0 among the difficulties of the active tasks. entered: the curriculum's
+    episode count when it was reached.
+    """
+
+    runs_through_all = True
+
+    def __init__(self, config: SequenceConfig) -> None:
+        self.config = config
+        self.level = 0
+        self.entered = 0
+
+    def weights(self, tasks: Sequence[Task], history: History, active: IntArray) -> FloatArray:
+        """The present level's tasks share 1 - `rehearsal`, those of the levels before the rest."""
+        levels, _ = levels_of(tasks, active)
+        present = min(self.level, int(levels.max()))
+        now, before = levels == present, levels < present
+        weights = np.where(now, 1.0 / now.sum(), 0.0)
+        if before.any():
+            share = self.config.rehearsal
+            weights = (1.0 - share) * weights + share * before / before.sum()
+        return weights
+
+    def observe(self, tasks: Sequence[Task], history: History, active: IntArray) -> None:
+        """Go on, or back, where it is due."""
+        levels, last = levels_of(tasks, active)
+        self.level = min(self.level, last)
+        if history.episodes - self.entered < self.config.episodes_per_level:
+            return
+        if self.config.progression == "linear":
+            self._go(+1, last, history)
+            return
+        present = [history.tasks[index] for index in active[levels == self.level].tolist()]
+        if any(task.known < min(4, history.window) for task in present):
+            return
+        mean = float(np.mean([np.mean(task.recent) for task in present]))
+        if self.config.retreat is not None and mean < self.config.retreat:
+            self._go(-1, last, history)
+        elif self.config.target is not None:
+            if mean >= self.config.target:
+                self._go(+1, last, history)
+        else:
+            moved = change([halves(list(task.recent), task.deviation) for task in present])
+            if moved is not None and moved.within(AT_REST):
+                self._go(+1, last, history)
+
+    def levels(self, tasks: Sequence[Task], active: IntArray) -> tuple[int, int] | None:
+        """The present level and the last one."""
+        last = levels_of(tasks, active)[1]
+        return min(self.level, last), last
+
+    def shift(self, steps: int, tasks: Sequence[Task], history: History, active: IntArray) -> None:
+        """Move by `steps` levels, as far as there are any."""
+        self._go(steps, levels_of(tasks, active)[1], history)
+
+    def state_dict(self) -> dict[str, Any]:
+        """The level and when it was reached."""
+        return {"level": self.level, "entered": self.entered}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`."""
+        self.level, self.entered = int(state["level"]), int(state["entered"])
+
+    def _go(self, steps: int, last: int, history: History) -> None:
+        self.level = max(0, min(self.level + steps, last))
+        self.entered = history.episodes
+
+
+def levels_of(tasks: Sequence[Task], active: IntArray) -> tuple[IntArray, int]:
+    """Each active task's level, 0 for the easiest, and the last level."""
+    difficulty = np.array([tasks[index].difficulty for index in active.tolist()])
+    levels = np.unique(difficulty, return_inverse=True)[1].astype(np.int64)
+    return levels, int(levels.max())

@@ -1,0 +1,66 @@
+"""Numbers an option may take: one, a list, or a span cut into buckets.
+
+A bucket stands for its part of the span in slices and in the table's names of axes; the tasks in it have `values`
+whole numbers of the bucket, evenly spread. Numbers are the same on every machine and in every run.
+"""
+
+import itertools
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from daf.config.base import ConfigModel
+
+
+class Span(ConfigModel):
+    """Whole numbers from `min` to `max`, in buckets of equal width (of equal ratio where `log`)."""
+
+    min: int = Field(ge=1)
+    max: int = Field(ge=1)
+    buckets: int = Field(4, ge=1, le=1000)
+    values: int = Field(1, ge=1, le=1000, description="Tasks per bucket.")
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Span":
+        if self.min > self.max:
+            raise ValueError(f"min {self.min} is above max {self.max}")
+        room = self.max - self.min + 1
+        if self.buckets * self.values > room:
+            raise ValueError(
+                f"{self.buckets} buckets of {self.values} do not fit between {self.min} and {self.max}: {room} numbers"
+            )
+        return self
+
+
+Numbers = int | list[int] | Span
+
+
+def expand(numbers: Numbers) -> list[tuple[int, str | float]]:
+    """Each number with its value on the axis: itself, or its bucket as "LOW to HIGH"; ascending for a span."""
+    if isinstance(numbers, int):
+        return [(numbers, float(numbers))]
+    if isinstance(numbers, list):
+        return [(number, float(number)) for number in numbers]
+    edges = _edges(numbers)
+    found: list[tuple[int, str | float]] = []
+    for low, high in itertools.pairwise(edges):
+        label = f"{low} to {high - 1}" if high - 1 > low else str(low)
+        # The middles of `values` equal parts of the bucket: always inside, and no two the same.
+        middles = low + (np.arange(numbers.values) + 0.5) * (high - low) / numbers.values
+        found += [(int(number), label) for number in np.floor(middles)]
+    return found
+
+
+def _edges(span: Span) -> list[int]:
+    """The first number of each bucket, and the one after the last; every bucket has room for its values."""
+    if span.log:
+        cuts = np.geomspace(span.min, span.max + 1, span.buckets + 1)
+    else:
+        cuts = np.linspace(span.min, span.max + 1, span.buckets + 1)
+    edges = [round(cut) for cut in cuts]
+    for place in range(1, span.buckets):
+        edges[place] = max(edges[place], edges[place - 1] + span.values)
+    for place in range(span.buckets - 1, 0, -1):
+        edges[place] = min(edges[place], edges[place + 1] - span.values)
+    return edges
