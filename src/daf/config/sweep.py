@@ -251,9 +251,6 @@ class DAFSweepConfig(ConfigModel):
             raise ValueError(
                 f"early_stopping {stopping.method} counts training steps, and there is no training section"
             )
-        for aggregate in [o.aggregate for o in self.objectives or ()] or [self.aggregate]:
-            if aggregate == "iqm" and self.episodes_per_trial < 4:
-                raise ValueError(f"aggregate iqm needs episodes_per_trial of 4 at least, not {self.episodes_per_trial}")
         if isinstance(self.normalise, dict) and set(self.normalise) != set(self.missions):
             raise ValueError(f"normalise: needs (low, high) for exactly the missions {', '.join(self.missions)}")
         if self.training is not None and self.training.policy not in (None, self.policy_class_path):

@@ -42,7 +42,7 @@ class Objective:
         sample = np.asarray(values, dtype=np.float64)
         if self.aggregate == "quantile":
             return float(np.quantile(sample, self.quantile))
-        if self.aggregate == "iqm" and sample.size >= 4:
+        if self.aggregate == "iqm":
             return float(iqm(sample))
         return float(sample.mean())
 
@@ -90,7 +90,7 @@ def between(bounds: Mapping[str, tuple[float, float]]) -> Scale:
 
 
 def relative(objective: Objective, episodes: Mapping[str, Sequence[float]]) -> Scale:
-    """The default configuration's episodes as the scale; its mean's size where they do not differ, 1 where that is 0."""
+    """The default configuration's episodes as the scale; where they do not differ, its mean's size, and 1 where 0."""
     origin = {mission: objective.of_episodes(values) for mission, values in episodes.items()}
     unit = {}
     for mission, values in episodes.items():

@@ -15,7 +15,7 @@ from daf.episodes.plan import Contender
 from daf.episodes.playing import Options, play_specs
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import EPISODE_TIMEOUT, PRELOAD, PRELOAD_NETWORKS
-from daf.errors import DAFError
+from daf.errors import DAFError, MissionError
 from daf.evaluation.planning import missions_of, plan_of
 from daf.evaluation.settings import Settings
 from daf.game import policies as game_policies
@@ -104,7 +104,7 @@ class Player:
             found = missions_of(text, self.settings)
             if len(found) != 1:
                 names = ", ".join(mission.name for mission in found)
-                raise TrialFailed(f'"{text}" names {len(found)} missions ({names}); a sweep lists each by itself.')
+                raise MissionError(f'"{text}" names {len(found)} missions ({names}); a sweep lists each by itself.')
             self._missions[text] = found[0]
         return self._missions[text]
 

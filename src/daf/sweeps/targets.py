@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Literal
 
 from daf.config.hyperparameters import HYPERPARAMETERS, canonical, find
-from daf.config.sweep import DAFSweepConfig, Scalar
-from daf.config.training import ALIASES, DAFTrainingConfig
+from daf.config.sweep import DAFSweepConfig
+from daf.config.training import ALIASES, DAFTrainingConfig, Scalar
 from daf.errors import ConfigError, DAFError, unknown
 from daf.game import policies as game_policies
 from daf.game.missions import OPTIONS
@@ -76,9 +76,7 @@ def check_bounds(dimension: Dimension, target: Target, config: DAFSweepConfig) -
             if held:
                 raise ConfigError(f"{where}: the mission {held[0]} says its {target.name} already. Take it out there.")
         elif isinstance(value, str) and any(character in value for character in ",'\""):
-            raise ConfigError(
-                f"{where}: the choice {value!r} has a comma or a quote, which policy strings cannot hold."
-            )
+            raise ConfigError(f"{where}: a policy string cannot hold the comma or quote in {value!r}.")
 
 
 def setting_of(config: DAFSweepConfig, targets: Mapping[str, Target], values: Configuration) -> Setting:
@@ -182,9 +180,8 @@ def _arguments(policy: str, cache: Path, runs: Path | None) -> tuple[dict[str, b
     resolved = game_policies.resolve(policy, cache=cache, runs=runs)
     with importing_from(resolved.import_roots):
         parameters = list(inspect.signature(load_class(resolved.class_path, shown=policy)).parameters.values())[1:]
-    named = {
-        p.name: p.annotation in (int, "int") for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-    }
+    plain = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    named = {parameter.name: parameter.annotation in (int, "int") for parameter in plain}
     named.pop("device", None)
     return named, any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
 
