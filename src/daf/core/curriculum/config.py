@@ -23,25 +23,25 @@ class DAFCurriculumConfig(ConfigModel):
     options: CurriculumOptions = Field(default_factory=CurriculumOptions, description="What each is combined with.")
     game: Name = "cogs_vs_clips"
     sampler: SamplerField | None = Field(
-        None, description="uniform, sequence, learning_progress, plr. None: as enable_learning_progress says."
+        default=None, description="uniform, sequence, learning_progress, plr. None: as enable_learning_progress says."
     )
-    enable_learning_progress: bool = Field(True, description="Without a sampler: learning_progress, else uniform.")
-    enable_slice_analysis: bool = Field(True, description="Tell what was drawn and learned by each value of each axis.")
-    max_active_tasks: int | None = Field(None, ge=1, description="Tasks at a time; the others wait. None: all.")
+    enable_learning_progress: bool = Field(default=True, description="Without a sampler: that one, else uniform.")
+    enable_slice_analysis: bool = Field(default=True, description="Tell what was learned, by axis and value.")
+    max_active_tasks: int | None = Field(default=None, ge=1, description="Tasks at a time; the others wait. None: all.")
     stats_update_frequency: int = Field(
-        50, ge=1, description="Episodes between reviews: eviction, stagnation, learning curves."
+        default=50, ge=1, description="Episodes between reviews: eviction, stagnation, learning curves."
     )
     window: int = Field(
-        100, ge=8, le=10_000, description="Episodes of a task that a verdict on it rests on, first and recent."
+        default=100, ge=8, le=10_000, description="Episodes of a task that a verdict on it rests on, first and recent."
     )
-    fast_rate: float = Field(0.2, gt=0, lt=1, description="Weight of the newest update in the fast average.")
-    slow_rate: float = Field(0.04, gt=0, lt=1, description="And in the slow one.")
+    fast_rate: float = Field(default=0.2, gt=0, lt=1, description="Weight of the newest update in the fast average.")
+    slow_rate: float = Field(default=0.04, gt=0, lt=1, description="And in the slow one.")
     rest_margin: float = Field(
-        0.5, gt=0, le=10, description="Changes below it, in standard deviations of one episode, count as none."
+        default=0.5, gt=0, le=10, description="Changes below it, in standard deviations of one episode, count as none."
     )
-    mastered_at: float | None = Field(None, description="Mean score from which a task is mastered. None: when at rest.")
+    mastered_at: float | None = Field(default=None, description="Mean score of a mastered task. None: at rest.")
     on_stagnation: Literal["ignore", "warn", "adapt", "raise"] = "warn"
-    skip_invalid: bool = Field(False, description="Leave out tasks that cannot be built or do not fit, with a warning.")
+    skip_invalid: bool = Field(default=False, description="Leave out tasks that cannot be, with a warning.")
 
     @model_validator(mode="after")
     def _fits(self) -> "DAFCurriculumConfig":

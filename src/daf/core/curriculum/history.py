@@ -10,6 +10,7 @@ run the factors by which noise of variance 1 per episode would reach them, so th
 known at any time, with few episodes or many.
 """
 
+import math
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -56,12 +57,12 @@ class TaskHistory:
     @property
     def spread(self) -> float:
         """The standard deviation of all scores, what was learned included; 0 before two episodes."""
-        return float((self.squares / (self.episodes - 1)) ** 0.5) if self.episodes > 1 else 0.0
+        return math.sqrt(self.squares / (self.episodes - 1)) if self.episodes > 1 else 0.0
 
     @property
     def deviation(self) -> float:
         """The standard deviation of scores under one policy."""
-        return float(self.noise**0.5)
+        return math.sqrt(self.noise)
 
     @property
     def change(self) -> float:
@@ -71,7 +72,7 @@ class TaskHistory:
     @property
     def change_error(self) -> float:
         """The standard error of `change`; 0 while both averages are still the same."""
-        return max(self.fast_factor + self.slow_factor - 2.0 * self.shared_factor, 0.0) ** 0.5
+        return math.sqrt(max(self.fast_factor + self.slow_factor - 2.0 * self.shared_factor, 0.0))
 
     @property
     def explored(self) -> bool:

@@ -17,8 +17,8 @@ class Span(ConfigModel):
 
     min: int = Field(ge=1)
     max: int = Field(ge=1)
-    buckets: int = Field(4, ge=1, le=1000)
-    values: int = Field(1, ge=1, le=1000, description="Tasks per bucket.")
+    buckets: int = Field(default=4, ge=1, le=1000)
+    values: int = Field(default=1, ge=1, le=1000, description="Tasks per bucket.")
     log: bool = False
 
     @model_validator(mode="after")

@@ -35,9 +35,24 @@ _Value = tuple[str, str | float]
 class CurriculumOptions(ConfigModel):
     """What tasks differ in, beside the mission; values from easy to hard."""
 
-    cogs: Numbers | None = Field(None, description="Agents. All tasks of a run must have the same number.")
-    max_steps: Numbers | None = Field(None, description="Step limits.")
-    variants: Variants | None = Field(None, description='Variants of each task: "a", "a+b" or [a, b]; "none" for none.')
+    cogs: Numbers | None = Field(default=None, description="Agents. All tasks of a run must have the same number.")
+    max_steps: Numbers | None = Field(default=None, description="Step limits.")
+    variants: Variants | None = Field(
+        default=None, description='Variants of each task: "a", "a+b" or [a, b]; "none" for none.'
+    )
+
+
+def check_fits(mission: str, others: Sequence[Task], *, game: str) -> None:
+    """Build `mission` and compare it with the first of `others`. Raises `TaskGenerationError`."""
+    built = _build(mission, game)
+    if isinstance(built, MissionError):
+        raise TaskGenerationError(f"{mission}: {built}")
+    if others:
+        first = missions.resolve(others[0].mission, game=game)[0]
+        different = differences(first, built)
+        if different is not None:
+            raise TaskGenerationError(_unfit(mission, first, different))
+        _warn_of_meanings([built], first)
 
 
 def generate(
@@ -64,7 +79,7 @@ def generate(
         reference = reference or mission
         different = differences(reference, mission)
         if different is not None:
-            invalid.append(f"{text} cannot share a run with {reference.name}: it differs in {different}.")
+            invalid.append(_unfit(text, reference, different))
             continue
         relative = [
             place / (len(values) - 1) for place, values in zip(places, axes.values(), strict=True) if len(values) > 1
@@ -121,6 +136,10 @@ def _expanded(names: Sequence[str], game: str) -> list[str]:
         else:
             found.append(name)
     return found
+
+
+def _unfit(mission: str, reference: Mission, different: str) -> str:
+    return f"{mission} cannot share a run with {reference.name}: it differs in {different}."
 
 
 def _build(text: str, game: str) -> Mission | MissionError:

@@ -1,6 +1,6 @@
 """How each task's level went, thinned as it grows: enough for a learning curve, never more than `MOST` numbers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from daf.core.curriculum.history import History
@@ -33,8 +33,4 @@ class Trace:
 
     def load(self, state: Sequence[Any]) -> None:
         """Go on from `state`."""
-        self.points = [(int(clock), _levels(levels)) for clock, levels in state]
-
-
-def _levels(pairs: Sequence[Sequence[Any]] | Mapping[int, float]) -> dict[int, float]:
-    return {int(task): float(level) for task, level in pairs}
+        self.points = [(int(clock), {int(task): float(level) for task, level in levels}) for clock, levels in state]

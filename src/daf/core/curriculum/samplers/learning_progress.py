@@ -27,7 +27,7 @@ class LearningProgressConfig(ConfigModel):
     """`sampler: learning_progress`."""
 
     name: Literal["learning_progress"] = "learning_progress"
-    exploration: float = Field(0.2, gt=0, le=1, description="Share of draws that is spread over all active tasks.")
+    exploration: float = Field(default=0.2, gt=0, le=1, description="Share of draws for all tasks alike.")
 
 
 class LearningProgress(Stateless):

@@ -29,8 +29,8 @@ class PLRConfig(ConfigModel):
 
     name: Literal["plr"] = "plr"
     score: Literal["surprise", "regret"] = "surprise"
-    temperature: float = Field(0.5, gt=0, le=100, description="Of the rank's power: near 0 the first only, large even.")
-    staleness: float = Field(0.1, gt=0, le=1, description="Share of replays that goes by staleness.")
+    temperature: float = Field(default=0.5, gt=0, le=100, description="Near 0: the first rank only; large: all alike.")
+    staleness: float = Field(default=0.1, gt=0, le=1, description="Share of replays that goes by staleness.")
 
 
 class PrioritisedLevelReplay(Stateless):

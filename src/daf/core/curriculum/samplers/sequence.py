@@ -31,10 +31,14 @@ class SequenceConfig(ConfigModel):
 
     name: Literal["sequence"] = "sequence"
     progression: Literal["linear", "adaptive"] = "adaptive"
-    episodes_per_level: int = Field(200, ge=1, description="linear: all of them; adaptive: the fewest before a move.")
-    rehearsal: float = Field(0.2, ge=0, lt=1, description="Share of draws for the levels before.")
-    target: float | None = Field(None, description="adaptive: the mean score from which a level counts as mastered.")
-    retreat: float | None = Field(None, description="adaptive: the mean score below which to go back a level.")
+    episodes_per_level: int = Field(
+        default=200, ge=1, description="linear: all of them; adaptive: the fewest before a move."
+    )
+    rehearsal: float = Field(default=0.2, ge=0, lt=1, description="Share of draws for the levels before.")
+    target: float | None = Field(
+        default=None, description="adaptive: the mean score from which a level counts as mastered."
+    )
+    retreat: float | None = Field(default=None, description="adaptive: the mean score below which to go back a level.")
 
     @model_validator(mode="after")
     def _fits(self) -> "SequenceConfig":

@@ -1,0 +1,344 @@
+"""A curriculum task by task: tasks are added, asked for, and told how they went.
+
+`DAFCurriculumManager` is `daf.core.curriculum` with names instead of indices. It is itself a `Curriculum`, so a trainer
+takes it as it is; what it draws and learns is the same as what a trainer's workers would.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import numpy as np
+
+from daf.core.curriculum import (
+    Adaptation,
+    CurriculumStagnationError,
+    DAFCurriculumConfig,
+    Outcome,
+    Task,
+    TaskCurriculum,
+    TaskGenerationError,
+    from_config,
+)
+from daf.core.curriculum.interface import FloatArray
+from daf.core.curriculum.slices import Slice
+from daf.core.curriculum.stagnation import Stagnation
+from daf.core.curriculum.tasks import check_fits
+from daf.errors import DataError, UsageError, unknown
+from daf.game import missions
+from daf.output_manager import get_output_manager
+from daf.storage import atomic
+from daf.storage.jsonable import jsonable
+from daf.storage.yaml_strict import read_document
+
+if TYPE_CHECKING:
+    from mettagrid import MettaGridConfig
+
+__all__ = [
+    "CurriculumStagnationError",
+    "DAFCurriculumConfig",
+    "DAFCurriculumManager",
+    "TaskGenerationError",
+    "create_progressive_curriculum",
+    "create_simple_curriculum",
+]
+
+Progression = Literal["linear", "adaptive", "random"]
+_MISSION_FILES = "curriculum_missions"
+
+
+class DAFCurriculumManager:
+    """Tasks by name, over one `TaskCurriculum`."""
+
+    def __init__(
+        self,
+        config: DAFCurriculumConfig | Mapping[str, Any] | None = None,
+        *,
+        seed: int = 42,
+        directory: str | Path | None = None,
+    ) -> None:
+        """`config.missions` are the first tasks; there may be none.
+
+        directory: for the mission files of `add_task_from_metta_config`; None: the session's artifacts. Raises
+        `ConfigError`, `TaskGenerationError`.
+        """
+        if not isinstance(config, DAFCurriculumConfig):
+            config = DAFCurriculumConfig(**(config or {}))
+        self.config = config
+        self.curriculum = from_config(config, seed) if config.missions else TaskCurriculum([], config, seed=seed)
+        self._directory = None if directory is None else Path(directory)
+        self._drawn = 0
+        self._told = 0
+
+    def add_task(self, id: str, difficulty: float = 0.0, config: str | Mapping[str, Any] | None = None) -> Task:
+        """Add the task `id`. Only the order of difficulties counts.
+
+        config: a mission string, or its parts: mission, cogs, max_steps, variants; None: `id` is the mission string.
+        Raises `TaskGenerationError` where the mission cannot be built, does not fit the other tasks, or `id` is taken.
+        """
+        mission, axes = _mission_of(id, config)
+        check_fits(mission, self.tasks(), game=self.config.game)
+        return self.curriculum.add(id, mission, difficulty=float(difficulty), axes=axes)
+
+    def add_task_from_metta_config(self, id: str, config: "MettaGridConfig", difficulty: float = 0.0) -> Task:
+        """Add a task whose mission is a config of its own, kept as a JSON mission file.
+
+        Raises `TaskGenerationError`, `StorageError`.
+        """
+        mission = missions.resolve((id, config))[0]
+        folder = self._directory or get_output_manager().get_operation_dir("artifacts", _MISSION_FILES)
+        path = folder.absolute() / f"{mission.config_hash}.json"
+        if "," in str(path):
+            raise TaskGenerationError(f"{folder}: a folder for mission files must have no comma in its name.")
+        atomic.write_bytes(path, mission.config_json)
+        return self.add_task(id, difficulty, {"mission": str(path)})
+
+    def generate_task_sequence(
+        self, sequence_length: int, difficulty_progression: Progression = "linear"
+    ) -> list[Task]:
+        """`sequence_length` active tasks in the order to play them; nothing is drawn, and nothing changes.
+
+        linear: all tasks equally often, easiest first. adaptive: as often as the present weights say, easiest first.
+        random: by the weights and the seed, in the order of draws. Raises `UsageError`, `TaskGenerationError`.
+        """
+        if sequence_length < 1:
+            raise UsageError(f"sequence_length {sequence_length} is below 1.")
+        if difficulty_progression not in get_args(Progression):
+            raise UsageError(unknown("difficulty progression", str(difficulty_progression), get_args(Progression)))
+        weights = self.weights()
+        if difficulty_progression == "random":
+            return [self.curriculum.draw(1, place) for place in range(sequence_length)]
+        tasks = self.curriculum.active()
+        ordered = sorted(tasks, key=lambda task: (task.difficulty, task.index))
+        if difficulty_progression == "linear":
+            shares = np.full(len(ordered), 1.0 / len(ordered))
+        else:
+            shares = weights[[task.index for task in ordered]]
+        # The place of each episode in the cumulated shares: each task gets its share, to one episode.
+        places = (np.arange(sequence_length) + 0.5) / sequence_length
+        chosen = np.searchsorted(np.cumsum(shares), places * shares.sum(), side="right")
+        return [ordered[min(int(place), len(ordered) - 1)] for place in chosen]
+
+    def get_next_task(self) -> Task:
+        """Draw a task: by the present weights, the seed, and how many were drawn before.
+
+        Raises `TaskGenerationError` where there is none.
+        """
+        task = self.curriculum.draw(0, self._drawn)
+        self._drawn += 1
+        return task
+
+    def update_task_performance(
+        self,
+        task: str | int | Task,
+        score: float | Sequence[float],
+        *,
+        steps: int = 0,
+        stats: Mapping[str, float] | None = None,
+    ) -> None:
+        """Tell how a task went: the score of one episode, or of all that one policy played.
+
+        Raises `UsageError` for an unknown task, `DataError` for a score that is no number, and
+        `CurriculumStagnationError` where `on_stagnation` is "raise" and nothing is learned any more.
+        """
+        index = self._task(task).index
+        scores = list(score) if isinstance(score, Sequence) else [score]
+        outcomes = [
+            Outcome(index, 0, self._told + place, float(value), steps, dict(stats or {}))
+            for place, value in enumerate(scores)
+        ]
+        self.record(outcomes)
+
+    def adapt_curriculum(self, kind: str = "recover", why: str = "") -> Adaptation:
+        """Make the curriculum harder, easier or wider, explore anew, or recover from stagnation.
+
+        The kinds are those of `daf.core.curriculum.adaptation`; `why` goes into the record of events. What could not
+        be done says so (`changed`, `reason`). Raises `UsageError` for an unknown kind.
+        """
+        return self.curriculum.adapt(kind, why)
+
+    def check_stagnation(self) -> None:
+        """Raises `CurriculumStagnationError`, with the evidence, where no task is being learned any more."""
+        found = self.stagnation()
+        if found is not None:
+            raise CurriculumStagnationError(found)
+
+    def stagnation(self) -> Stagnation | None:
+        """The evidence that nothing is being learned any more; None where there is none."""
+        return self.curriculum.stagnation()
+
+    def slices(self) -> list[Slice]:
+        """What was drawn and learned, by axis."""
+        return self.curriculum.slices()
+
+    def get_curriculum_stats(self) -> dict[str, Any]:
+        """The curriculum as JSON data: metrics, every task, slices, events, stagnation."""
+        weights = self.weights() if self.tasks() else np.zeros(0)
+        stagnation = self.stagnation()
+        data: dict[str, Any] = jsonable(
+            {
+                "name": self.config.name,
+                "sampler": self.config.chosen_sampler.name,
+                "episodes": self.curriculum.episodes,
+                "tasks_drawn": self._drawn,
+                "metrics": self.metrics() if self.tasks() else {},
+                "tasks": {task.key: self._facts(task, float(weights[task.index])) for task in self.tasks()},
+                "slices": self.slices(),
+                "events": self.curriculum.events,
+                "stagnation": None if stagnation is None else stagnation.sentence(),
+            }
+        )
+        return data
+
+    def get_task_difficulty_distribution(self, bins: int = 5) -> dict[str, Any]:
+        """How many tasks and active tasks, and how much weight, lie in each of `bins` equal parts of the difficulties.
+
+        Raises `UsageError` for no bins, `TaskGenerationError` without tasks.
+        """
+        if bins < 1:
+            raise UsageError(f"bins {bins} is below 1.")
+        weights = self.weights()
+        difficulty = np.array([task.difficulty for task in self.tasks()])
+        active = np.array([self.curriculum.state_of(task.index) == "active" for task in self.tasks()])
+        edges = np.histogram_bin_edges(difficulty, bins)
+        return {
+            "edges": [float(edge) for edge in edges],
+            "tasks": [int(n) for n in np.histogram(difficulty, edges)[0]],
+            "active": [int(n) for n in np.histogram(difficulty[active], edges)[0]],
+            "weight": [float(w) for w in np.histogram(difficulty, edges, weights=weights)[0]],
+            "mean": float(difficulty.mean()),
+            "mean_drawn": float(difficulty @ weights),
+        }
+
+    def get_performance_history(self, task: str | int | Task | None = None) -> dict[str, Any]:
+        """By task: `levels`, (episodes of the curriculum, level) at each review, and its `first` and `recent` scores.
+
+        task: that one only. Raises `UsageError` for an unknown one.
+        """
+        chosen = self.tasks() if task is None else [self._task(task)]
+        return {
+            one.key: {
+                "levels": self.curriculum.trace.of(one.index),
+                "first": list(self.curriculum.history.tasks[one.index].first),
+                "recent": list(self.curriculum.history.tasks[one.index].recent),
+            }
+            for one in chosen
+        }
+
+    def export_curriculum_state(self, path: str | Path | None = None) -> dict[str, Any]:
+        """All that `import_curriculum_state` needs, as JSON data; also written to `path`. Raises `StorageError`."""
+        state = self.state_dict()
+        if path is not None:
+            atomic.write_json(path, state)
+        return state
+
+    def import_curriculum_state(self, state: Mapping[str, Any] | str | Path) -> None:
+        """Go on from a state or a file of one; saved tasks that this curriculum lacks are added.
+
+        Raises `ConfigError` where it belongs to another curriculum, and `StorageError`.
+        """
+        if isinstance(state, str | Path):
+            path, state = state, read_document(state).value
+            if not isinstance(state, Mapping):
+                raise DataError(f"{path} is no saved curriculum.")
+        self.load_state_dict(state)
+
+    def tasks(self) -> Sequence[Task]:
+        """The table now."""
+        return self.curriculum.tasks()
+
+    def weights(self) -> FloatArray:
+        """(tasks,) probabilities of the next draws. Raises `TaskGenerationError` where there are no tasks."""
+        return self.curriculum.weights()
+
+    def record(self, outcomes: Sequence[Outcome]) -> None:
+        """Take in an update's outcomes, as a trainer gives them."""
+        self._told += len(outcomes)
+        self.curriculum.record(outcomes)
+
+    def metrics(self) -> dict[str, float]:
+        """Finite numbers for the metric stream."""
+        return self.curriculum.metrics()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything, as JSON data."""
+        return self.curriculum.state_dict() | {"drawn": self._drawn, "told": self._told}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`. Raises `ConfigError` where it belongs to another curriculum."""
+        self.curriculum.load_state_dict(state)
+        self._drawn, self._told = int(state.get("drawn", 0)), int(state.get("told", 0))
+
+    def _task(self, task: str | int | Task) -> Task:
+        if isinstance(task, int) and not 0 <= task < len(self.tasks()):
+            raise UsageError(f"no task {task}; the table has {len(self.tasks())}.")
+        if isinstance(task, int):
+            return self.tasks()[task]
+        key = task.key if isinstance(task, Task) else task
+        found = next((one for one in self.tasks() if one.key == key), None)
+        if found is None:
+            raise UsageError(unknown("task", key, [one.key for one in self.tasks()]))
+        return found
+
+    def _facts(self, task: Task, weight: float) -> dict[str, Any]:
+        past = self.curriculum.history.tasks[task.index]
+        known = past.known > 0
+        return {
+            "mission": task.mission,
+            "difficulty": task.difficulty,
+            "axes": dict(task.axes),
+            "state": self.curriculum.state_of(task.index),
+            "weight": weight,
+            "episodes": past.episodes,
+            "mean": past.mean if past.episodes else None,
+            "best": past.best if past.episodes else None,
+            "level": past.fast if known else None,
+            "deviation": past.deviation if past.explored else None,
+            "change": past.change if past.explored else None,
+            "change_error": past.change_error if past.explored else None,
+        }
+
+
+def create_simple_curriculum(
+    tasks: Sequence[str] = ("training_facility_1",), *, name: str = "simple", seed: int = 42, **settings: Any
+) -> DAFCurriculumManager:
+    """The missions `tasks`, drawn by learning progress; `settings` are fields of `DAFCurriculumConfig`."""
+    return DAFCurriculumManager(DAFCurriculumConfig(name=name, missions=list(tasks), **settings), seed=seed)
+
+
+def create_progressive_curriculum(
+    tasks: Sequence[str] = ("training_facility_1", "training_facility_2"),
+    *,
+    name: str = "progressive",
+    seed: int = 42,
+    **settings: Any,
+) -> DAFCurriculumManager:
+    """The missions `tasks` from easy to hard, the next when the last has come to rest.
+
+    settings: fields of `DAFCurriculumConfig`; `sampler: {name: sequence, target: …}` sets a mark to reach instead.
+    """
+    chosen = {"sampler": "sequence"} | settings
+    return DAFCurriculumManager(DAFCurriculumConfig(name=name, missions=list(tasks), **chosen), seed=seed)
+
+
+def _mission_of(key: str, config: str | Mapping[str, Any] | None) -> tuple[str, dict[str, str | float]]:
+    """The mission string of a task, and its axes."""
+    if config is None or isinstance(config, str):
+        mission = key if config is None else config
+        return mission, {"mission": mission}
+    known = ("mission", "cogs", "max_steps", "variants")
+    wrong = next((name for name in config if name not in known), None)
+    if wrong is not None:
+        raise TaskGenerationError(f'task "{key}": {unknown("field", str(wrong), known)}')
+    parts = [str(config.get("mission", key))]
+    axes: dict[str, str | float] = {"mission": parts[0]}
+    for name in ("cogs", "max_steps"):
+        if config.get(name) is not None:
+            parts.append(f"{name}={config[name]}")
+            axes[name] = float(config[name])
+    variants = config.get("variants") or []
+    text = variants if isinstance(variants, str) else "+".join(variants)
+    if text:
+        parts.append(f"variants={text}")
+        axes["variants"] = text
+    return ",".join(parts), axes
