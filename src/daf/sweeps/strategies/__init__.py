@@ -1,0 +1,130 @@
+"""Which configuration comes next: strategies by their names, and the starting points before them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from daf.config.sweep import DAFSweepConfig, prior_of
+from daf.config.training import Scalar
+from daf.errors import ConfigError
+from daf.sweeps.journal import Proposal
+from daf.sweeps.result import SweepTrialResult
+from daf.sweeps.space import Dimension, Space
+from daf.sweeps.strategies.base import Strategy, window
+
+LARGEST_GRID = 100_000
+"""Cells of a grid that is run as a whole; a larger one needs `num_trials`."""
+SLACK = 4
+"""Open trials per parallel one where trials are stopped early, so that a long one does not hold up the others."""
+
+
+class Proposer:
+    """The proposals of a sweep, in order. total: how many there are."""
+
+    def __init__(self, config: DAFSweepConfig, space: Space, directions: Sequence[str]) -> None:
+        self._starts = starting_points(config, space)
+        self.lookahead = lookahead_of(config)
+        self.total = trials_of(config, space)
+        self._strategy = _strategy(config, space, directions, self.lookahead, len(self._starts))
+        self._name = "tpe" if config.strategy == "bayesian" else config.strategy
+        self._waits = config.early_stopping is not None
+
+    def needs(self, number: int) -> int:
+        """How many trials, from 0 on, must have ended before trial `number` is proposed."""
+        return max(self._strategy.needs(number), self.judges(number))
+
+    def judges(self, number: int) -> int:
+        """How many trials, from 0 on, trial `number` is compared with when it is decided whether to stop it."""
+        return window(number, self.lookahead) if self._waits else 0
+
+    def next(self, number: int, results: Sequence[SweepTrialResult]) -> Proposal:
+        """Trial `number`. results: of trials 0 to `needs(number)` - 1 at least, in order."""
+        known = results[: self._strategy.needs(number)]
+        if number < len(self._starts):
+            values, state = self._strategy.start(number, known, self._starts[number])
+            return Proposal(number, values, "start", state)
+        values, state = self._strategy.propose(number, known)
+        return Proposal(number, values, self._name, state)
+
+    def restore(self, proposal: Proposal) -> None:
+        """Take a proposal that an earlier process made."""
+        self._strategy.restore(proposal)
+
+
+def lookahead_of(config: DAFSweepConfig) -> int:
+    """Trials that may be open at a time: `lookahead`, else what keeps `num_parallel` trials busy."""
+    if config.lookahead is not None:
+        return config.lookahead
+    return config.num_parallel * (SLACK if config.early_stopping is not None and config.num_parallel > 1 else 1)
+
+
+def trials_of(config: DAFSweepConfig, space: Space) -> int:
+    """How many trials there are: all cells of a grid, or `num_trials`. Raises `ConfigError` for too large a grid."""
+    if config.strategy != "grid":
+        return config.num_trials
+    cells = space.size()
+    if cells is None:
+        name = next(d.name for d in space.dimensions if d.count is None)
+        raise ConfigError(f"search_space.{name}: strategy grid needs a step in a range, or a list of choices.")
+    if "num_trials" in config.model_fields_set:
+        return min(config.num_trials, cells)
+    if cells > LARGEST_GRID:
+        raise ConfigError(
+            f"the grid has {cells:,} cells, and at most {LARGEST_GRID:,} are run without being asked for. Make it "
+            "coarser, take strategy random or tpe, or say num_trials to run only the first cells."
+        )
+    return cells
+
+
+def starting_points(config: DAFSweepConfig, space: Space) -> list[dict[str, Scalar]]:
+    """The first trials: the priors together, where there are any, then the points of the file."""
+    found = {dimension.name: dimension for dimension in space.dimensions}
+    priors = {name: prior for name, p in config.search_space.items() if (prior := prior_of(p)) is not None}
+    points = [*([priors] if priors else []), *config.starting_points]
+    return [{name: _value(found[name], value) for name, value in point.items()} for point in points]
+
+
+def _value(dimension: Dimension, value: Scalar) -> Scalar:
+    return value if dimension.choices else dimension.number(float(value))
+
+
+def _strategy(config: DAFSweepConfig, space: Space, directions: Sequence[str], lookahead: int, first: int) -> Strategy:
+    from daf.sweeps.strategies import blind
+
+    match config.strategy:
+        case "grid":
+            return blind.Grid(space, config.seed)
+        case "random":
+            return blind.Random(space, config.seed)
+        case "qmc":
+            return blind.QuasiRandom(space, config.seed, first=first)
+        case "cmaes":
+            from daf.sweeps.strategies.by_cmaes import ByCMAES
+
+            return ByCMAES(
+                space,
+                config.seed,
+                directions[0],
+                first=first,
+                at_least=config.num_parallel,
+                population=config.population_size,
+            )
+        case "protein":
+            from daf.sweeps.strategies.by_protein import ByProtein
+
+            return ByProtein(space, config.seed, directions[0], lookahead=lookahead, max_cost=config.max_cost)
+        case _:
+            from daf.sweeps.strategies.by_optuna import ByOptuna
+
+            kind = "tpe" if config.strategy == "bayesian" else config.strategy
+            if kind == "gp":
+                _check_torch()
+            return ByOptuna(
+                kind, space, config.seed, directions, lookahead=lookahead, population=config.population_size
+            )
+
+
+def _check_torch() -> None:
+    import importlib.util
+
+    if importlib.util.find_spec("torch") is None:
+        raise ConfigError('strategy gp needs torch. Install it with: pip install "daf[train]"')
