@@ -4,12 +4,12 @@ A line may have its raw values behind it (thin), an interval around it (shaded),
 has one look in all panels. A line joins what is known, and says nothing about what lies between.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from daf.errors import DataError
-from daf.render.figure_parts import WIDTH, drawing, figure_of, grid_of, head, large_numbers, legend, nothing, stroke
+from daf.render.figure_parts import WIDTH, Series, drawing, figure_of, grid_of, head, large_numbers, nothing, stroke
 from daf.render.interval_figure import shortened
 from daf.render.theme import MATPLOTLIB_DASHES, SeriesStyle, styles
 
@@ -39,13 +39,15 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """One plot. y_label: with the unit. empty: what to say where no curve has a value. steps: drawn as a staircase."""
+    """One plot. y_label: with the unit. empty: what to say where no curve has a value. limits: of the y axis, where
+    what lies beyond may be cut. steps: drawn as a staircase.
+    """
 
     title: str
     y_label: str
     curves: Sequence[Curve] = field(default_factory=tuple)
     empty: str = "no values"
-    zero: bool = False
+    limits: tuple[float, float] | None = None
     steps: bool = False
 
 
@@ -71,23 +73,21 @@ def curves_figure(
     width, height = size or (WIDTH, (4.9 if rows == 1 and columns == 1 else 2.75 * rows + 0.9))
     with drawing(dark=dark):
         figure = figure_of(width, height)
-        left_out = legend(figure, known, looks, dark=dark, lines=True)
         grid = figure.subplots(rows, columns, squeeze=False, sharex=True)
         for position, axes in enumerate(grid.flat):
             if position >= len(panels):
                 axes.remove()
                 continue
-            draw_panel(axes, panels[position], looks, dark=dark)
+            draw_panel(axes, panels[position], looks, ticks=7 if columns < 3 else 5, dark=dark)
             last = position + columns >= len(panels)
             axes.tick_params(labelbottom=last)
             if last:
                 axes.set_xlabel(x_label)
-        more = f" {left_out} more series are not named in the legend." if left_out else ""
-        head(figure, title, caption + more, width=width, dark=dark)
+        head(figure, title, caption, width=width, dark=dark, series=Series(known, looks, lines=True))
     return figure
 
 
-def draw_panel(axes: "Axes", panel: Panel, looks: dict[str, SeriesStyle], *, dark: bool) -> None:
+def draw_panel(axes: "Axes", panel: Panel, looks: Mapping[str, SeriesStyle], *, ticks: int = 7, dark: bool) -> None:
     """One panel on `axes`."""
     axes.set_title(shortened(panel.title, 60))
     shown = [curve for curve in panel.curves if len(curve.x) or curve.points]
@@ -97,9 +97,9 @@ def draw_panel(axes: "Axes", panel: Panel, looks: dict[str, SeriesStyle], *, dar
     for curve in shown:
         _draw(axes, curve, looks[curve.name], panel, crowd=len(shown), dark=dark)
     axes.set_ylabel(panel.y_label)
-    if panel.zero:
-        axes.set_ylim(bottom=0)
-    large_numbers(axes, "x")
+    if panel.limits is not None:
+        axes.set_ylim(*panel.limits)
+    large_numbers(axes, most=ticks)
     axes.margins(x=0.02)
 
 

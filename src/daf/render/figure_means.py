@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from daf.errors import DataError
-from daf.render.figure_parts import WIDTH, drawing, figure_of, grid_of, head, legend, nothing, stroke
+from daf.render.figure_parts import WIDTH, Series, drawing, figure_of, grid_of, head, nothing, stroke
 from daf.render.interval_figure import shortened
 from daf.render.theme import SeriesStyle, ground, styles
 
@@ -42,11 +42,12 @@ class Group:
 
 @dataclass(frozen=True)
 class MeansPanel:
-    """One plot of groups on one axis. unit: of the axis."""
+    """One plot of groups on one axis. unit: of the axis. longest: characters of a group's label."""
 
     title: str
     unit: str
     groups: Sequence[Group]
+    longest: int = 34
 
 
 def means_figure(
@@ -64,18 +65,17 @@ def means_figure(
     looks = styles(names)
     rows, columns = grid_of(len(panels))
     lines = max(len(panel.groups) for panel in panels) * max(1.0, 0.55 * len(names))
-    width, height = size or (WIDTH, rows * max(1.5, 0.26 * lines + 0.95) + 1.0)
+    width, height = size or (WIDTH, rows * max(1.7, 0.38 * lines + 0.95) + 1.0)
     with drawing(dark=dark):
         figure = figure_of(width, min(height, 60.0))
-        left_out = legend(figure, names, looks, dark=dark, lines=False)
         grid = figure.subplots(rows, columns, squeeze=False)
         for position, axes in enumerate(grid.flat):
             if position < len(panels):
                 draw_means(axes, panels[position], looks, dark=dark)
             else:
                 axes.remove()
-        more = f" {left_out} more series are not named in the legend." if left_out else ""
-        head(figure, title, caption + _unseen(panels) + more, width=width, dark=dark)
+        series = Series(names, looks, lines=False)
+        head(figure, title, caption + _unseen(panels), width=width, dark=dark, series=series)
     return figure
 
 
@@ -95,7 +95,7 @@ def draw_means(axes: "Axes", panel: MeansPanel, looks: Mapping[str, SeriesStyle]
                 _absent(axes, y, name, group, dark=dark)
             else:
                 _mark(axes, y, pitch, cell, stroke(looks[name], dark=dark), dark=dark)
-    axes.set_yticks(range(len(panel.groups)), [shortened(group.label, 34) for group in panel.groups])
+    axes.set_yticks(range(len(panel.groups)), [shortened(group.label, panel.longest) for group in panel.groups])
     axes.set_ylim(len(panel.groups) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")
@@ -113,9 +113,10 @@ def _mark(axes: "Axes", y: float, pitch: float, cell: Estimate, style: dict[str,
         count = min(len(cell.values), MOST_DOTS)
         every = len(cell.values) / count
         dots = [cell.values[int(place * every)] for place in range(count)]
-        heights = [y + ((place * 0.618034 + 0.5) % 1 - 0.5) * pitch * 0.55 for place in range(count)]
+        heights = [y + (0.27 + ((place * 0.618034 + 0.5) % 1 - 0.5) * 0.3) * pitch for place in range(count)]
+        y -= 0.12 * pitch
         axes.plot(
-            dots, heights, ".", color=color, alpha=max(0.12, min(0.45, 12 / count)), markersize=4.5, markeredgewidth=0
+            dots, heights, ".", color=color, alpha=max(0.15, min(0.6, 25 / count)), markersize=6, markeredgewidth=0
         )
     if cell.ci is not None:
         axes.hlines(y, *cell.ci, color=color, linewidth=2.4)

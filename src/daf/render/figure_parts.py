@@ -6,7 +6,8 @@ in one is a dollar, and what cannot be printed is shown escaped.
 
 import contextlib
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,35 +47,51 @@ def figure_of(width: float, height: float) -> "Figure":
     return figure
 
 
-def head(figure: Any, title: str, caption: str, *, width: float, dark: bool) -> None:
-    """Put `title` above and `caption` below; both are wrapped to `width` inches."""
-    if title:
-        shown = textwrap.fill(_line(title), width=int(width * 9.0))
+@dataclass(frozen=True)
+class Series:
+    """What the legend names. lines: whether the series are drawn as lines, else as marks."""
+
+    names: Sequence[str]
+    looks: Mapping[str, SeriesStyle]
+    lines: bool
+
+
+def head(figure: Any, title: str, caption: str, *, width: float, dark: bool, series: Series | None = None) -> None:
+    """Put the title and the legend above and the caption below; both are wrapped to `width` inches.
+
+    There is a legend where there are several series; what has no room in it is counted in the caption.
+    """
+    shown = textwrap.fill(_line(title), width=int(width * 9.0)) if title else ""
+    left_out = 0
+    if series is not None and len(series.names) > 1:
+        left_out = _legend(figure, shown, series, width, dark=dark)
+    elif shown:
         figure.suptitle(shown, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    if left_out:
+        caption = f"{caption} {left_out} more series are not named in the legend.".strip()
     if caption:
-        text = textwrap.fill(_line(caption), width=int(width * 15.5))
+        kept = _line(caption).replace("n = ", "n\u00a0=\u00a0").replace(" %", "\u00a0%")
+        text = textwrap.fill(kept, width=int(width * 15.5))
         figure.supxlabel(text, x=0.01, ha="left", fontsize=8.5, color=ground(dark=dark).muted)
 
 
-def legend(figure: Any, names: Sequence[str], looks: dict[str, SeriesStyle], *, dark: bool, lines: bool) -> int:
-    """Name the series at the right of the figure, where there are several; returns how many had no room.
-
-    lines: whether they are drawn as lines, else as markers.
-    """
-    if len(names) < 2:
-        return 0
+def _legend(figure: Any, title: str, series: Series, width: float, *, dark: bool) -> int:
+    """The legend under the title, in as many columns as fit; returns how many series had no room."""
     from matplotlib.lines import Line2D
 
-    shown = names[:MOST_IN_LEGEND]
-    handles = [
-        Line2D([], [], linestyle="none", **stroke(looks[name], dark=dark))
-        if not lines
-        else Line2D([], [], linestyle=MATPLOTLIB_DASHES[looks[name].dash], **stroke(looks[name], dark=dark))
-        for name in shown
-    ]
-    told = [shortened(name, LONGEST_NAME) for name in labels(list(names))[: len(shown)]]
-    figure.legend(handles, told, loc="outside right upper", handlelength=2.6 if lines else 1.2)
-    return len(names) - len(shown)
+    shown = list(series.names)[:MOST_IN_LEGEND]
+    handles = []
+    for name in shown:
+        dash = MATPLOTLIB_DASHES[series.looks[name].dash] if series.lines else "none"
+        handles.append(Line2D([], [], linestyle=dash, **stroke(series.looks[name], dark=dark)))
+    told = [shortened(name, LONGEST_NAME) for name in labels(list(series.names))[: len(shown)]]
+    columns = max(1, int(width * 13) // (max(len(name) for name in told) + (8 if series.lines else 5)))
+    legend = figure.legend(
+        handles, told, title=title or None, loc="outside upper left", ncols=min(columns, len(told)), alignment="left",
+        handlelength=2.6 if series.lines else 1.2, borderpad=0.1, columnspacing=1.6,
+    )  # fmt: skip
+    legend.get_title().set(fontsize=13, fontweight="bold")
+    return len(series.names) - len(shown)
 
 
 def stroke(look: SeriesStyle, *, dark: bool) -> dict[str, Any]:
@@ -91,10 +108,10 @@ def nothing(axes: "Axes", why: str, *, dark: bool) -> None:
     axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, color=ground(dark=dark).muted)
 
 
-def large_numbers(axes: "Axes", which: str) -> None:
-    """Ticks as 20k and 1.5M on the axis `which` ("x", "y")."""
-    getattr(axes, f"{which}axis").set_major_formatter(thousands())
-    axes.locator_params(axis=which, nbins=7)  # type: ignore[arg-type]
+def large_numbers(axes: "Axes", *, most: int = 7) -> None:
+    """Ticks of the x axis as 20k and 1.5M, about `most` of them."""
+    axes.xaxis.set_major_formatter(thousands())
+    axes.locator_params(axis="x", nbins=most)
 
 
 def room(low: float, high: float, share: float = 0.05) -> tuple[float, float]:

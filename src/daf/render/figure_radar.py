@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from daf.errors import DataError, UsageError
 from daf.render.figure_means import Estimate
-from daf.render.figure_parts import WIDTH, drawing, figure_of, head, legend, stroke
+from daf.render.figure_parts import WIDTH, Series, drawing, figure_of, head, stroke
 from daf.render.interval_figure import shortened
 from daf.render.theme import MATPLOTLIB_DASHES, ground, styles
 from daf.stats.sentences import number
@@ -53,7 +53,6 @@ def radar_figure(
     height = 7.6
     with drawing(dark=dark):
         figure = figure_of(WIDTH, height)
-        legend(figure, names, looks, dark=dark, lines=True)
         axes: Any = figure.add_subplot(projection="polar")
         axes.set_theta_offset(math.pi / 2)
         axes.set_theta_direction(-1)
@@ -73,7 +72,7 @@ def radar_figure(
         axes.set_xticks(angles, [_label(spoke) for spoke in spokes])
         axes.tick_params(axis="x", pad=18, labelsize=8.5, labelcolor=ground(dark=dark).text)
         axes.spines["polar"].set_color(ground(dark=dark).grid)
-        head(figure, title, caption, width=WIDTH, dark=dark)
+        head(figure, title, caption, width=WIDTH, dark=dark, series=Series(names, looks, lines=True))
     return figure
 
 

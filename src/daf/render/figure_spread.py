@@ -77,6 +77,7 @@ def draw_spread(axes: "Axes", panel: SpreadPanel, looks: dict[str, SeriesStyle],
     if not any(len(row.values) for row in panel.rows):
         nothing(axes, panel.empty, dark=dark)
         return
+    axes.use_sticky_edges = False
     for y, row in enumerate(panel.rows):
         if len(row.values):
             _row(axes, y, row, looks[row.name], dark=dark)

@@ -71,9 +71,9 @@ def _cut(text: str) -> str:
 
 def headline(report: EvaluationReport) -> str:
     """What came out, in a sentence or two that claim no more than the tests do."""
-    if not report.episodes:
+    if not report.episodes and not report.ranking:
         return "No episode was played."
-    if not any(episode.status == "ok" for episode in report.episodes):
+    if report.episodes and not any(episode.status == "ok" for episode in report.episodes):
         return "No episode finished, so nothing is known about how these policies score."
     if not report.ranking:
         return "No block was finished by every policy, so there is nothing on which they can be compared."

@@ -41,9 +41,9 @@ def render_markdown(report: EvaluationReport) -> str:
         shown = labels(list(report.by_mission))
         for label, summaries in zip(shown, report.by_mission.values(), strict=True):
             parts += [f"## On {plain(label)}", _ranking(summaries, report)]
-    parts += ["## Again", _code(report.command)]
-    parts.append(_table(("setting", "value"), [(key, str(value)) for key, value in report.settings.items()], "ll"))
-    parts.append(_table(("version", "value"), list(report.environment.items()), "ll"))
+    parts += ["## Again", code(report.command)]
+    parts.append(table(("setting", "value"), [(key, str(value)) for key, value in report.settings.items()], "ll"))
+    parts.append(table(("version", "value"), list(report.environment.items()), "ll"))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -53,7 +53,8 @@ def plain(text: str) -> str:
     return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", escaped)
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
+    """`text` as a block of code, whatever backticks it holds."""
     shown = printable(text)
     fence = "`" * (max((len(run) for run in re.findall("`+", shown)), default=2) + 1)
     fence = fence if len(fence) >= 3 else "```"
@@ -62,7 +63,7 @@ def _code(text: str) -> str:
 
 def _ranking(summaries: Sequence[PolicySummary], report: EvaluationReport) -> str:
     level = f"{100 * (1 - report.alpha):g} %"
-    return _table(
+    return table(
         ("rank", "policy", "mean", level, "IQM", "blocks", "beware"),
         [
             (
@@ -80,7 +81,8 @@ def _ranking(summaries: Sequence[PolicySummary], report: EvaluationReport) -> st
     )
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], sides: str) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], sides: str) -> str:
+    """A table; "" without rows. sides: "l" or "r" by column."""
     body = [[plain(cell) for cell in row] for row in rows]
     if not body:
         return ""

@@ -1,0 +1,185 @@
+"""Policies side by side: their returns, how these spread, and how they settle with the number of episodes."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Unpack
+
+import numpy as np
+
+from daf.render.figure_curves import Curve, Panel, curves_figure
+from daf.render.figure_means import Estimate, Group, MeansPanel, means_figure
+from daf.render.figure_parts import room
+from daf.render.figure_spread import Spread, SpreadPanel, spread_figure
+from daf.stats.student import student_interval
+from daf.visualization.plots import Look, Plot, finish, is_dark, titled
+from daf.visualization.returns import RETURN_UNIT, UNNAMED, Returns, returns_of
+
+MOST_MISSIONS = 12
+ENOUGH_TO_FRAME = 5
+"""Intervals of fewer episodes may be cut at the edge of the figure."""
+
+
+def daf_plot_policy_comparison(
+    source: Any, output_path: str | Path | None = None, *, base_dir: str | Path | None = None, **look: Unpack[Look]
+) -> Plot:
+    """Draw the mean return of every policy with its interval: over all missions, and on each, over its episodes.
+
+    source: see `returns_of`. Raises `DataError` where no episode finished, and for values that are not finite.
+    """
+    found = returns_of(source, base_dir)
+    figure = means_figure(
+        [comparison_panel(found)],
+        found.policies,
+        title=titled(look, f"Returns of {policies_told(found)}"),
+        caption=comparison_caption(found),
+        dark=is_dark(look),
+    )
+    return finish(figure, "policy_comparison", output_path, look)
+
+
+def daf_plot_episode_reward_distribution(
+    source: Any, output_path: str | Path | None = None, *, base_dir: str | Path | None = None, **look: Unpack[Look]
+) -> Plot:
+    """Draw the return of every episode, with quartiles and the mean's interval, per mission and policy.
+
+    source: see `returns_of`.
+    """
+    found = returns_of(source, base_dir)
+    figure = spread_figure(
+        spread_panels(found),
+        found.policies,
+        title=titled(look, f"Returns of single episodes: {policies_told(found)}"),
+        caption=spread_caption(found),
+        dark=is_dark(look),
+    )
+    return finish(figure, "episode_reward_distribution", output_path, look)
+
+
+def daf_plot_cumulative_performance(
+    source: Any, output_path: str | Path | None = None, *, base_dir: str | Path | None = None, **look: Unpack[Look]
+) -> Plot:
+    """Draw the mean return over the first 1, 2, … episodes, in the order of the seeds, with its interval.
+
+    It shows whether the number of episodes sufficed. The interval at each number holds for that number alone: looking
+    until it suits one is what `daf compare --until-decided` is for. source: see `returns_of`.
+    """
+    found = returns_of(source, base_dir)
+    panels = []
+    for mission in found.missions[:MOST_MISSIONS]:
+        curves = [
+            _running(policy, list(found.values[policy][mission]), 1 - found.level)
+            for policy in found.policies
+            if len(found.values.get(policy, {}).get(mission, ()))
+        ]
+        panels.append(Panel(mission_told(mission), RETURN_UNIT, curves, "no episode finished", limits=_limits(curves)))
+    figure = curves_figure(
+        panels,
+        names=found.policies,
+        x_label="episodes",
+        title=titled(look, f"Mean return by number of episodes: {policies_told(found)}"),
+        caption=f"Mean over the first episodes, in the order of their seeds; shaded: {100 * found.level:g} % interval "
+        f"(Student) of that number of episodes, from the second on, cut where it "
+        f"is very wide. {count_told(found)}{_left_out(found)}",
+        dark=is_dark(look),
+    )
+    return finish(figure, "cumulative_performance", output_path, look)
+
+
+def comparison_panel(found: Returns) -> MeansPanel:
+    """A row for all missions together, where there are several, and one for each."""
+    groups = []
+    if len(found.missions) > 1 and found.overall:
+        groups.append(
+            Group(f"all {len(found.missions)} missions", found.overall, dict.fromkeys(found.policies, "not everywhere"))
+        )
+    for mission in found.missions:
+        cells = {
+            policy: Estimate(cell.mean, cell.ci, cell.n, tuple(found.values.get(policy, {}).get(mission, ())))
+            for policy, cell in found.by_mission.get(mission, {}).items()
+        }
+        absent = {
+            policy: f"all {found.failed_of(policy, mission)} failed" if found.failed_of(policy, mission) else "none"
+            for policy in found.policies
+            if policy not in cells
+        }
+        groups.append(Group(mission_told(mission), cells, absent))
+    return MeansPanel("", RETURN_UNIT, groups)
+
+
+def comparison_caption(found: Returns) -> str:
+    """What the marks of a comparison are."""
+    bars = found.interval_words()
+    parts = ["Marks: means over episodes" + (f"; bars: {bars}" if bars else "") + "; dots: single episodes."]
+    if any(cell.ci is None for cells in found.by_mission.values() for cell in cells.values()):
+        parts.append("Hollow: no interval is known.")
+    if len(found.missions) > 1:
+        parts.append("All missions count the same.")
+    return " ".join([*parts, count_told(found)])
+
+
+def spread_panels(found: Returns) -> list[SpreadPanel]:
+    """A panel for every mission, a row for every policy."""
+    panels = []
+    for mission in found.missions[:MOST_MISSIONS]:
+        rows = []
+        for policy in found.policies:
+            cell = found.by_mission.get(mission, {}).get(policy)
+            failed = found.failed_of(policy, mission)
+            values = found.values.get(policy, {}).get(mission, ())
+            rows.append(Spread(policy, values, cell.ci if cell else None, f"{failed} failed" if failed else ""))
+        panels.append(SpreadPanel(mission_told(mission), RETURN_UNIT, rows))
+    return panels
+
+
+def spread_caption(found: Returns) -> str:
+    """What the marks of a spread are."""
+    bars = found.interval_words()
+    mean = f"diamond: mean{f', with its {bars}' if bars else ''}"
+    return f"Dots: episodes; box: quartiles and median; {mean}. {count_told(found)}{_left_out(found)}"
+
+
+def policies_told(found: Returns) -> str:
+    """The policies in a title."""
+    names = found.policies
+    told = ", ".join(names) if len(names) <= 3 else f"{len(names)} policies"
+    where = found.missions[0] if len(found.missions) == 1 and found.missions[0] != UNNAMED else ""
+    return f"{told} on {where}" if where else told
+
+
+def mission_told(mission: str) -> str:
+    """A mission in a panel's title; nothing for numbers that came without one."""
+    return "" if mission == UNNAMED else mission
+
+
+def count_told(found: Returns) -> str:
+    """n, and what failed."""
+    least, most = found.episodes
+    n = f"n = {most:,}" if least == most else f"n = {least:,} to {most:,}"
+    failed = f"; {found.failures} episodes failed and count nowhere" if found.failures else ""
+    return f"{n} episodes per policy{' and mission' if len(found.missions) > 1 else ''}{failed}."
+
+
+def _left_out(found: Returns) -> str:
+    more = len(found.missions) - MOST_MISSIONS
+    return f" {more} more missions are not drawn." if more > 0 else ""
+
+
+def _running(policy: str, values: Sequence[float], alpha: float) -> Curve:
+    count = np.arange(1, len(values) + 1)
+    means = np.cumsum(values) / count
+    low, high = [math.nan], [math.nan]
+    for n in range(2, len(values) + 1):
+        below, above = student_interval(np.array([values[:n]]), np.zeros(n, np.int64), "mean", alpha=alpha)
+        low.append(float(below[0]))
+        high.append(float(above[0]))
+    return Curve(policy, count.tolist(), means.tolist(), low=low, high=high)
+
+
+def _limits(curves: Sequence[Curve]) -> tuple[float, float] | None:
+    """Room for all means and for the intervals of enough episodes: that of two would flatten all others."""
+    ends = [end for curve in curves for end in curve.y]
+    for curve in curves:
+        for bounds in (curve.low, curve.high):
+            ends += [end for end in (bounds or ())[ENOUGH_TO_FRAME - 1 :] if math.isfinite(end)]
+    return room(min(ends), max(ends)) if ends else None

@@ -1,0 +1,36 @@
+"""Runs as people name them: a run folder, a run's id, or a `RunInfo`."""
+
+import os
+from pathlib import Path
+
+from daf.errors import UsageError
+from daf.output_manager.runs import RunInfo, find_run, read_run
+
+
+def run_folder(source: str | os.PathLike[str], base_dir: str | Path | None = None) -> Path:
+    """The folder that `source` means: itself where it is one, else that of the run of this id.
+
+    Raises `UsageError` where there is neither.
+    """
+    if isinstance(source, RunInfo):
+        return source.path
+    text = os.fspath(source)
+    path = Path(text).expanduser()
+    if path.is_dir():
+        return path
+    if path.is_file():
+        raise UsageError(f"{path} is a file; a run's folder or id is wanted.")
+    return find_run(text, base_dir).path
+
+
+def run_label(folder: Path) -> str:
+    """What to call a run in a legend: its title, else its id."""
+    info = read_run(folder)
+    if info is None:
+        return folder.name
+    return info.title if info.title and info.title != info.operation else info.run_id
+
+
+def is_run(source: object) -> bool:
+    """Whether `source` can name a run."""
+    return isinstance(source, str | os.PathLike)

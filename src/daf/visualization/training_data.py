@@ -1,0 +1,156 @@
+"""Training curves from what people have of them: run folders, ids, JSON lines, rows, or lists of numbers.
+
+A metric that a row lacks is a gap; one that is not a finite number is refused, since a curve through it would be
+invented.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daf.errors import DataError, UsageError
+from daf.storage import journal
+from daf.visualization.runs_given import is_run, run_folder, run_label
+
+METRICS_FILE = "metrics.jsonl"
+EVALUATIONS_FILE = "evaluations.jsonl"
+
+type FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """An evaluation on the way. interval: of the mean over episodes; None where it is not known."""
+
+    step: float
+    mean: float
+    interval: tuple[float, float] | None
+    n: int | None
+
+
+@dataclass(frozen=True)
+class TrainingCurves:
+    """One run. steps: by metric, where it has a value; values: as long. steps_known: else x counts the values."""
+
+    name: str
+    steps: Mapping[str, FloatArray]
+    values: Mapping[str, FloatArray]
+    evaluations: Sequence[Evaluated] = ()
+    steps_known: bool = True
+    folder: Path | None = field(default=None, compare=False)
+
+
+def training_groups(source: Any, base_dir: str | Path | None = None) -> dict[str, list[TrainingCurves]]:
+    """The runs in `source`, by label; the runs of one label are repetitions (seeds) of one thing.
+
+    source: a run (folder, id), a metrics.jsonl, rows ({"step": …, metric: …}), columns ({metric: [numbers]}), a list of
+    runs, or {label: any of these}. Raises `DataError`, `UsageError`.
+    """
+    if isinstance(source, Mapping):
+        if not source:
+            raise DataError("there are no training metrics: the mapping is empty.")
+        if _is_columns(source):
+            return {"training": [_columns("training", source)]}
+        return {str(label): _runs(one, str(label), base_dir) for label, one in source.items()}
+    runs = _runs(source, None, base_dir)
+    labels = [run.name for run in runs]
+    if len(set(labels)) < len(labels):
+        labels = [run.folder.name if run.folder is not None else f"run {n}" for n, run in enumerate(runs)]
+    return {label: [run] for label, run in zip(labels, runs, strict=True)}
+
+
+def _runs(source: Any, label: str | None, base_dir: str | Path | None) -> list[TrainingCurves]:
+    if is_run(source):
+        return [read_training(source, label, base_dir)]
+    if isinstance(source, Mapping):
+        if _is_columns(source):
+            return [_columns(label or "training", source)]
+        raise DataError(f"{label}: no column of numbers in {str(source)[:80]}.")
+    if isinstance(source, TrainingCurves):
+        return [source]
+    run_dir = getattr(source, "run_dir", None)
+    if run_dir is not None:
+        return [read_training(run_dir, label, base_dir)]
+    if isinstance(source, Sequence) and source:
+        if all(isinstance(row, Mapping) and not _is_columns(row) for row in source):
+            return [_rows(label or "training", source)]
+        if all(isinstance(value, int | float) for value in source):
+            return [_columns(label or "training", {label or "value": source})]
+        return [run for one in source for run in _runs(one, label, base_dir)]
+    if isinstance(source, Sequence):
+        raise DataError("there are no training metrics: the list is empty.")
+    raise UsageError(
+        f"{type(source).__name__} holds no training metrics: give a training run (folder or id), a metrics.jsonl, rows "
+        "with a step each, or columns of numbers."
+    )
+
+
+def read_training(source: Any, label: str | None = None, base_dir: str | Path | None = None) -> TrainingCurves:
+    """The curves of a training run's folder, or of a file of JSON lines. Raises `DataError`, `UsageError`."""
+    path = Path(source).expanduser()
+    if path.is_file():
+        return _rows(label or path.stem, list(journal.read(path)), where=str(path))
+    folder = run_folder(source, base_dir)
+    file = folder / METRICS_FILE
+    if not file.is_file():
+        raise DataError(f"{folder} holds no {METRICS_FILE}: it is no training run, or did not finish an update.")
+    name = label or run_label(folder)
+    found = _rows(name, list(journal.read(file)), where=str(file))
+    evaluations = [_evaluated(row) for row in journal.read(folder / EVALUATIONS_FILE)]
+    return TrainingCurves(name, found.steps, found.values, evaluations, found.steps_known, folder)
+
+
+def _rows(name: str, rows: Sequence[Mapping[str, Any]], where: str = "") -> TrainingCurves:
+    steps: dict[str, list[float]] = {}
+    values: dict[str, list[float]] = {}
+    known = all("step" in row for row in rows)
+    for place, row in enumerate(rows):
+        at = row["step"] if known else place
+        for metric, value in row.items():
+            if metric == "step" or value is None or isinstance(value, str | Mapping | Sequence):
+                continue
+            if not math.isfinite(value):
+                at_place = f"{where}:{place + 1}" if where else f"{name}, row {place}"
+                raise DataError(f"{at_place}: {metric} is {value}, which no curve can show. It should be absent there.")
+            steps.setdefault(metric, []).append(float(at))
+            values.setdefault(metric, []).append(float(value))
+    return TrainingCurves(
+        name, {k: np.array(v) for k, v in steps.items()}, {k: np.array(v) for k, v in values.items()}, (), known
+    )
+
+
+def _columns(name: str, columns: Mapping[str, Any]) -> TrainingCurves:
+    lengths = {str(key): len(values) for key, values in columns.items() if _numbers(values)}
+    step = columns.get("step", columns.get("steps"))
+    if step is not None and len({*lengths.values()}) > 1:
+        raise DataError(f"{name}: columns must be as long as the steps; got {lengths}.")
+    rows: list[dict[str, Any]] = [{} for _ in range(max(lengths.values(), default=0))]
+    for key, values in columns.items():
+        if _numbers(values):
+            for row, value in zip(rows, values, strict=False):
+                row["step" if key in ("step", "steps") else str(key)] = None if value is None else float(value)
+    return _rows(name, rows)
+
+
+def _is_columns(source: Mapping[Any, Any]) -> bool:
+    return any(_numbers(values) for values in source.values())
+
+
+def _numbers(values: Any) -> bool:
+    if isinstance(values, str | bytes | Mapping):
+        return False
+    try:
+        return all(value is None or isinstance(value, int | float | np.number) for value in values)
+    except TypeError:
+        return False
+
+
+def _evaluated(row: Mapping[str, Any]) -> Evaluated:
+    low, high = row.get("low"), row.get("high")
+    interval = None if low is None or high is None else (float(low), float(high))
+    return Evaluated(float(row["step"]), float(row["mean"]), interval, row.get("n"))
