@@ -68,7 +68,6 @@ class DAFCurriculumManager:
         self.curriculum = from_config(config, seed) if config.missions else TaskCurriculum([], config, seed=seed)
         self._directory = None if directory is None else Path(directory)
         self._drawn = 0
-        self._told = 0
 
     def add_task(self, id: str, difficulty: float = 0.0, config: str | Mapping[str, Any] | None = None) -> Task:
         """Add the task `id`. Only the order of difficulties counts.
@@ -144,7 +143,7 @@ class DAFCurriculumManager:
         index = self._task(task).index
         scores = list(score) if isinstance(score, Sequence) else [score]
         outcomes = [
-            Outcome(index, 0, self._told + place, float(value), steps, dict(stats or {}))
+            Outcome(index, 0, self.curriculum.episodes + place, float(value), steps, dict(stats or {}))
             for place, value in enumerate(scores)
         ]
         self.record(outcomes)
@@ -253,7 +252,6 @@ class DAFCurriculumManager:
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
         """Take in an update's outcomes, as a trainer gives them."""
-        self._told += len(outcomes)
         self.curriculum.record(outcomes)
 
     def metrics(self) -> dict[str, float]:
@@ -262,12 +260,12 @@ class DAFCurriculumManager:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything, as JSON data."""
-        return self.curriculum.state_dict() | {"drawn": self._drawn, "told": self._told}
+        return self.curriculum.state_dict() | {"drawn": self._drawn}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`. Raises `ConfigError` where it belongs to another curriculum."""
         self.curriculum.load_state_dict(state)
-        self._drawn, self._told = int(state.get("drawn", 0)), int(state.get("told", 0))
+        self._drawn = int(state.get("drawn", 0))
 
     def _task(self, task: str | int | Task) -> Task:
         if isinstance(task, int) and not 0 <= task < len(self.tasks()):

@@ -7,7 +7,7 @@ had never stopped.
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,7 @@ class TaskCurriculum:
         """Raises `TaskGenerationError` where a key is there twice or an index is not the task's place."""
         self.config, self.seed = config, seed
         self._tasks: list[Task] = []
+        self._keys: set[str] = set()
         self._sampler = make_sampler(config.chosen_sampler)
         self._history = History(0, window=config.window, fast=config.fast_rate, slow=config.slow_rate)
         self._roster = Roster([], config.max_active_tasks)
@@ -223,11 +224,12 @@ class TaskCurriculum:
     def _append(self, task: Task) -> None:
         if task.index != len(self._tasks):
             raise TaskGenerationError(f'task "{task.key}" has index {task.index}, and its place is {len(self._tasks)}.')
-        if any(task.key == other.key for other in self._tasks):
+        if task.key in self._keys:
             raise TaskGenerationError(f'there is a task "{task.key}" already; give this one another name.')
         if not -1e100 < task.difficulty < 1e100:
             raise TaskGenerationError(f'task "{task.key}" has difficulty {task.difficulty}: no finite number.')
         self._tasks.append(task)
+        self._keys.add(task.key)
         self._history.grow()
         self._roster.grow()
         self._adapted_at.append(0)
@@ -237,7 +239,8 @@ class TaskCurriculum:
             self._evict()
         self._stagnation = self.stagnation()
         if self._stagnation is None:
-            self._told = False
+            if stagnation.moving(self._history, self._roster.active(self._tasks)):
+                self._told = False
             return
         how = self.config.on_stagnation
         if how == "ignore" or (how == "warn" and self._told):
@@ -267,8 +270,3 @@ class TaskCurriculum:
         if not self._tasks:
             return ()
         return tuple(self._tasks[index].key for index in np.flatnonzero(self.weights()).tolist())
-
-
-def numbered(tasks: Sequence[Task]) -> list[Task]:
-    """`tasks` with their places as indices."""
-    return [replace(task, index=index) for index, task in enumerate(tasks)]

@@ -5,9 +5,10 @@ whole numbers of the bucket, evenly spread. Numbers are the same on every machin
 """
 
 import itertools
+from typing import Annotated
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from daf.config.base import ConfigModel
 
@@ -33,7 +34,19 @@ class Span(ConfigModel):
         return self
 
 
-Numbers = int | list[int] | Span
+def _shape(value: object) -> str:
+    if isinstance(value, list):
+        return "list"
+    return "span" if isinstance(value, dict | Span) else "number"
+
+
+Numbers = Annotated[
+    Annotated[int, Field(ge=1), Tag("number")]
+    | Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1), Tag("list")]
+    | Annotated[Span, Tag("span")],
+    Discriminator(_shape),
+]
+"""One number, a list of them, or a span."""
 
 
 def expand(numbers: Numbers) -> list[tuple[int, str | float]]:

@@ -1,8 +1,8 @@
 """Whether anything is still being learned.
 
-A curriculum stagnates where every active task has been played a full window of episodes, none moves (no fast average
-has left its slow one by three standard errors), and the mean change over tasks within the window is surely smaller than
-the margin. Too little evidence is no stagnation.
+A curriculum stagnates where every active task has been played a full window of episodes, none moves (its fast average
+has not left the slow one by three standard errors, and the 90 % interval of its change within the window holds 0), and
+the mean change over tasks within the window is surely smaller than the margin. Too little evidence is no stagnation.
 
 The way out follows from how it came: where most tasks rose before they came to rest, they are mastered, and others are
 needed (widen, else harder); where they did not, they are out of reach (easier, else widen). Where neither is possible,
@@ -33,10 +33,9 @@ class Stagnation:
 
     def sentence(self) -> str:
         """What was found, with the numbers and the way out."""
-        why = "most rose and came to rest" if 2 * self.risen > self.tasks else "most never rose"
         return (
             f"no task is being learned any more, after {self.episodes:,} episodes: over {self.tasks} active tasks the "
-            f"change is {self.change.text()}, and {self.risen} of them rose since their first episodes ({why}). "
+            f"change is {self.change.text()}, and {self.risen} of them rose since their first episodes. "
             f'adapt_curriculum("{self.recovery}"), or on_stagnation: adapt, goes on from here.'
         )
 
@@ -52,10 +51,21 @@ def find(
     for index, past in zip(active.tolist(), found, strict=True):
         if min(past.known, past.episodes - since[index]) < history.window:
             return None
-        if abs(past.change) > 3.0 * past.change_error:
-            return None
-    moved = change([halves(list(past.recent), past.deviation) for past in found])
+    if moving(history, active):
+        return None
+    within = [halves(list(past.recent), past.deviation) for past in found]
+    moved = change(within)
     if moved is None or not moved.within(margin):
         return None
+    for one in within:
+        own = change([one])
+        if own is None or own.low > 0.0 or own.high < 0.0:
+            return None
     rises = [change([(past.first, list(past.recent), past.deviation)]) for past in found]
     return moved, sum(rise is not None and rise.low > 0 for rise in rises)
+
+
+def moving(history: History, active: IntArray) -> bool:
+    """Whether a task's fast average has left its slow one by three standard errors."""
+    found = (history.tasks[index] for index in active.tolist())
+    return any(abs(past.change) > 3.0 * past.change_error for past in found)

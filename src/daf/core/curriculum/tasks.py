@@ -139,7 +139,13 @@ def _expanded(names: Sequence[str], game: str) -> list[str]:
 
 
 def _unfit(mission: str, reference: Mission, different: str) -> str:
-    return f"{mission} cannot share a run with {reference.name}: it differs in {different}."
+    text = f"{mission} cannot share a run with {reference.name}: it differs in {different}."
+    if different.startswith("agents "):
+        text += (
+            " All environments of a run share buffers made for one number of agents: train a run for each number, the "
+            "next from the last one's checkpoint (daf train --branch-from)."
+        )
+    return text
 
 
 def _build(text: str, game: str) -> Mission | MissionError:

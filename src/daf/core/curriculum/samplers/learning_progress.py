@@ -6,9 +6,10 @@ mastered or because it is out of reach, is drawn no more than exploration asks.
 
 Source: Kanitscheider et al., "Multi-task curriculum learning in a complex, visual, hard-exploration domain: Minecraft",
 2021 (bidirectional learning progress), after Oudeyer, Kaplan and Hafner, IEEE Trans. Evolutionary Computation 11, 2007.
-What is different here: theirs are success rates in [0, 1], stretched near 0; returns have no such scale, so progress
-is divided by the task's noise, and shrunk by James and Stein's factor 1 - 1/z² (z its standard score), since the
-difference of two noisy averages is never 0. Noise alone then draws little, however large.
+What is different here: theirs are success rates in [0, 1], stretched near 0; returns have no such scale, so progress is
+divided by the task's noise. And the difference of two noisy averages is never 0: each task counts with the root of
+change² + its standard error², the change that it may well have. Where noise is all there is, all tasks count alike
+rather than the luckiest most, and what is known from few episodes is drawn more.
 """
 
 from collections.abc import Sequence
@@ -42,12 +43,7 @@ class LearningProgress(Stateless):
         explored = np.array([task.explored for task in found])
         change = np.array([task.change for task in found])
         error = np.array([task.change_error for task in found])
-        shrunk = np.zeros(len(found))
-        sure = explored & (np.abs(change) > error)
-        shrunk[sure] = np.abs(change[sure]) * (1.0 - (error[sure] / change[sure]) ** 2)
-        progress = np.where(explored, shrunk, max(float(shrunk.max(initial=0.0)), 1e-9))
-        even = np.full(len(found), 1.0 / len(found))
-        if progress.sum() <= 0.0:
-            return even
+        progress = np.hypot(change, error)
+        progress[~explored] = progress[explored].max(initial=0.0) or 1.0
         share = self.config.exploration
-        return np.asarray(share * even + (1.0 - share) * progress / progress.sum())
+        return np.asarray(share / len(found) + (1.0 - share) * progress / progress.sum())
