@@ -1,0 +1,97 @@
+"""Experiments of many training runs: what `daf adaptive` does.
+
+An experiment has an id, and its journal lies in its run folder; running it again goes on. See
+`daf.core.adaptive_controller` for the class behind it.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daf.core.adaptive.errors import AdaptiveControllerError
+from daf.core.adaptive.record import controlled, request_stop
+from daf.core.adaptive.state import Experiment
+from daf.core.adaptive.status import ExperimentStatus, status_of
+from daf.core.adaptive_controller import DAFAdaptiveConfig, DAFAdaptiveController, Hooks
+from daf.errors import UsageError
+
+if TYPE_CHECKING:
+    from daf.output_manager import OutputManager
+
+_STOP_LOOKS = 0.1
+"""Seconds between looks whether a controller has stopped."""
+
+
+def daf_run_adaptive(
+    config: DAFAdaptiveConfig | str | Path,
+    *,
+    output: "OutputManager | None" = None,
+    hooks: Hooks | None = None,
+    retry_failed: bool = False,
+    on_change: Callable[[Experiment], None] | None = None,
+) -> ExperimentStatus:
+    """Run the experiment that `config` (or the file of that name) asks for, or go on with it.
+
+    Raises `ConfigError`, `AdaptiveControllerError`, and `Interrupted` after Ctrl-C. Runs that fail are part of the
+    result.
+    """
+    chosen = config if isinstance(config, DAFAdaptiveConfig) else _from_file(Path(config))
+    with DAFAdaptiveController(chosen, output=output, hooks=hooks, on_change=on_change) as controller:
+        return controller.start_experiment(retry_failed=retry_failed)
+
+
+def daf_adaptive_status(experiment: str = "latest", output_dir: str | Path | None = None) -> ExperimentStatus:
+    """An experiment by its id, its run id, or "latest". Raises `UsageError` where there is none."""
+    return status_of(experiment, None if output_dir is None else Path(output_dir))
+
+
+def daf_stop_adaptive(
+    experiment: str = "latest",
+    output_dir: str | Path | None = None,
+    *,
+    reason: str = "daf adaptive stop",
+    timeout: float = 120.0,
+) -> ExperimentStatus:
+    """Let all jobs of an experiment save and end; it can go on later. Waits until it has, at most `timeout` seconds.
+
+    Where its controller has died, what it left running is ended from here. One that is done or stopped stays as it is.
+    Raises `UsageError` where there is no such experiment, `AdaptiveControllerError` where it has not stopped in time.
+    """
+    status = daf_adaptive_status(experiment, output_dir)
+    if status.controlled:
+        request_stop(status.run_dir, reason)
+        deadline = time.monotonic() + timeout
+        while controlled(status.run_dir):
+            if time.monotonic() > deadline:
+                raise AdaptiveControllerError(
+                    f"experiment {status.experiment.experiment_id} has not stopped within {timeout:g} s; it was asked to, "
+                    "and stops when its present step ends."
+                )
+            time.sleep(_STOP_LOOKS)
+    elif status.status == "interrupted":
+        _end_orphans(status, reason)
+    return daf_adaptive_status(status.run_id, output_dir)
+
+
+def _end_orphans(status: ExperimentStatus, reason: str) -> None:
+    from daf.core.adaptive.commands import DafCommands
+    from daf.core.adaptive.local import LocalProcesses
+    from daf.core.adaptive.errors import AdaptiveControllerError
+from daf.core.adaptive.record import Record
+    from daf.core.adaptive.running import Running
+    from daf.core.adaptive.schedulers import scheduler_of
+
+    config = DAFAdaptiveConfig(**status.experiment.config)
+    record = Record(status.run_dir)
+    try:
+        commands = DafCommands(config, status.run_dir)
+        Running(record, config, scheduler_of(config), LocalProcesses(), commands, Hooks()).take_over_and_stop(reason)
+    finally:
+        record.close()
+
+
+def _from_file(path: Path) -> DAFAdaptiveConfig:
+    if not path.is_file():
+        raise UsageError(f"{path}: there is no such file. `daf adaptive run` takes a YAML or JSON file.")
+    return DAFAdaptiveConfig.from_json(path) if path.suffix.lower() == ".json" else DAFAdaptiveConfig.from_yaml(path)

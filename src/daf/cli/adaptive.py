@@ -1,0 +1,164 @@
+"""`daf adaptive`: an experiment of many training runs under one id."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from daf.cli.options import JsonOption, OutputDirOption, QuietOption, VerboseOption
+
+if TYPE_CHECKING:
+    from daf.adaptive import ExperimentStatus
+    from daf.core.adaptive.state import Experiment, Run
+
+app = typer.Typer(
+    rich_markup_mode=None, add_completion=False, no_args_is_help=True, help="Experiments of many training runs."
+)
+
+ExperimentArgument = Annotated[str, typer.Argument(help="Experiment id, run id, or latest.", metavar="ID")]
+
+
+@app.callback()
+def adaptive() -> None:
+    """Experiments of many training runs: scheduled, retried, resumed.
+
+    \b
+        daf adaptive run study.yaml
+        daf adaptive status study
+        daf adaptive stop study
+    """
+
+
+@app.command("run")
+def run_command(
+    config: Annotated[Path, typer.Argument(help="YAML or JSON file (kind: adaptive).", metavar="CONFIG")],
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="New attempts for failed runs of a fixed list.")
+    ] = False,
+    output_dir: OutputDirOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Run the experiment in CONFIG to its end, or go on with it.
+
+    The same command goes on after Ctrl-C, a crash or a power cut: no run is lost, none repeated.
+    """
+    from daf.adaptive import daf_run_adaptive
+    from daf.cli.playing import open_output
+
+    output, _ = open_output(output_dir, verbose=verbose, quiet=quiet)
+    status = daf_run_adaptive(config, output=output, retry_failed=retry_failed, on_change=None if quiet else Progress())
+    _show(status, as_json)
+    if status.status == "failed":
+        raise typer.Exit(1)
+
+
+@app.command("status")
+def status_command(
+    experiment: ExperimentArgument = "latest", output_dir: OutputDirOption = None, as_json: JsonOption = False
+) -> None:
+    """Show an experiment: its runs, their scores, what failed and why."""
+    from daf.adaptive import daf_adaptive_status
+
+    _show(daf_adaptive_status(experiment, output_dir), as_json)
+
+
+@app.command("stop")
+def stop_command(
+    experiment: ExperimentArgument = "latest",
+    timeout: Annotated[float, typer.Option("--timeout", help="Seconds to wait until it has stopped.")] = 120.0,
+    output_dir: OutputDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Let an experiment's jobs save and end; `daf adaptive run` goes on with it."""
+    from daf.adaptive import daf_stop_adaptive
+
+    status = daf_stop_adaptive(experiment, output_dir, timeout=timeout)
+    _show(status, as_json)
+
+
+class Progress:
+    """A line on stderr for every run whose state has changed."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, Any] = {}
+
+    def __call__(self, experiment: "Experiment") -> None:
+        from daf.cli.show import err
+
+        total = len(experiment.runs)
+        over = sum(run.over for run in experiment.runs.values())
+        for name, run in experiment.runs.items():
+            now = (run.status, run.target, run.launches)
+            if self._seen.get(name) != now:
+                self._seen[name] = now
+                err.print(f"[{over}/{total}] {name} {_story(run)}", markup=False, soft_wrap=True)
+
+
+def _story(run: "Run") -> str:
+    if run.status == "done" and run.score is not None:
+        return f"done: {_score(run)} at {run.score.steps} steps"
+    if run.status == "pending" and run.error is None:
+        return f"pending, to {run.target} steps: {run.why}"
+    goal = f" to {run.target} steps" if run.status == "training" else ""
+    return f"{run.status}{goal}{f': {run.error}' if run.error and not run.active else ''}"
+
+
+def _score(run: "Run") -> str:
+    from daf.stats.sentences import number
+
+    score = run.score
+    if score is None:
+        return "–"
+    if score.low is None or score.high is None:
+        return f"{score.mean:.4g} (n {score.n})"
+    half = (score.high - score.low) / 2
+    return f"{number(score.mean, half)} [{number(score.low, half)}, {number(score.high, half)}]"
+
+
+def _show(status: "ExperimentStatus", as_json: bool) -> None:
+    from daf.cli.show import emit, out, plain_table
+    from daf.storage.jsonable import jsonable
+
+    if as_json:
+        emit(jsonable(status.to_data()))
+        return
+    experiment = status.experiment
+    table = plain_table(
+        f"{experiment.experiment_id}: {status.status}",
+        caption="Mean return per agent with its 95 % interval, over the same episodes for all; trained longest first.",
+    )
+    for name, justify in (("run", "left"), ("state", "left"), ("steps", "right"), ("score", "right"), ("n", "right")):
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    table.add_column("settings")
+    ranked = experiment.ranked()
+    rest = [run for run in experiment.runs.values() if run.score is None]
+    for run in [*ranked, *rest]:
+        settings = ", ".join(f"{name} {_plain(value)}" for name, value in run.settings.items())
+        origin = f" ← {run.parent[0]} at {run.parent[1]}" if run.parent else ""
+        table.add_row(
+            run.name, run.status, f"{run.steps:,}", escape(_score(run)), str(run.score.n) if run.score else "–",
+            escape(settings + origin),
+        )  # fmt: skip
+    out.print(table)
+    for run in experiment.runs.values():
+        if run.error is not None and not run.active:
+            out.print(f"[red]{run.name} {run.status}:[/red] {escape(run.error)}", soft_wrap=True)
+    for milestone, state in experiment.hooks.items():
+        if state in ("failed", "unfinished"):
+            out.print(f"[yellow]![/yellow] hook {escape(milestone)}: {state}", soft_wrap=True)
+    for adjustment in experiment.adjustments[-5:]:
+        line = f"curriculum: {adjustment['what']}: {adjustment['why']}: {adjustment['reason']}"
+        out.print(line, markup=False, soft_wrap=True)
+    if experiment.best is not None and status.status == "done":
+        out.print(f"best: {experiment.best.name}; play it with -p run:{status.run_id}", markup=False, soft_wrap=True)
+    if status.status in ("stopped", "interrupted"):
+        why = f" ({experiment.reason})" if experiment.reason else ""
+        out.print(f"{status.status}{why}; `daf adaptive run CONFIG` goes on.", markup=False, soft_wrap=True)
+    out.print(f"folder: {status.run_dir}", markup=False, soft_wrap=True)
+
+
+def _plain(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

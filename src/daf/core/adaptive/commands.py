@@ -1,0 +1,192 @@
+"""The commands that train and evaluate a run, and what their results mean."""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from daf.config.hyperparameters import resolve
+from daf.config.training import DAFTrainingConfig, Scalar
+from daf.core.adaptive.config import DAFAdaptiveConfig
+from daf.core.adaptive.dispatch import Job
+from daf.core.adaptive.state import Run
+from daf.core.adaptive.supervisor import STDERR, STDOUT
+from daf.errors import ConfigError
+
+HOPELESS = ("TrainingDiverged", "DivergedError")
+"""Errors of `daf train` that another attempt would meet again at the same step."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a job that ended came out. values: what the next event of the run holds; None where it failed.
+
+    again: whether another attempt may do better.
+    """
+
+    values: Mapping[str, Any] | None
+    error: str | None = None
+    again: bool = True
+
+
+class Commands(Protocol):
+    """Makes jobs of runs and reads their results."""
+
+    def check(self, run: Run) -> None:
+        """Raises `UsageError` where the run's settings cannot be."""
+
+    def train(self, run: Run, branch_from: Path | None) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+        """The command that trains `run` to its target, and the files that show that it works."""
+
+    def evaluate(self, run: Run) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+        """The command that evaluates `run` as it is now, and the files that show that it works."""
+
+    def trained(self, run: Run, job: Job, exit_code: int) -> Ended:
+        """What training came to: steps, checkpoint, metrics."""
+
+    def evaluated(self, run: Run, job: Job, exit_code: int) -> Ended:
+        """What the evaluation came to: score."""
+
+
+class DafCommands:
+    """`daf train` and `daf evaluate`. folder: the experiment's."""
+
+    def __init__(self, config: DAFAdaptiveConfig, folder: Path) -> None:
+        self.config = config
+        self.folder = folder
+
+    def check(self, run: Run) -> None:
+        """As its configuration says."""
+        training_config(self.config, run)
+
+    def train(self, run: Run, branch_from: Path | None) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+        """`daf train` in the run's own folder, as far as its target."""
+        path = self.folder / "runs" / f"{run.name}.yaml"
+        training_config(self.config, run).to_yaml(path)
+        run_dir = self.run_dir(run)
+        argv = [sys.executable, "-m", "daf", "train", "--config", str(path), "--run-dir", str(run_dir)]
+        argv += ["--stop-at", str(run.target), "--json", "--quiet"]
+        if branch_from is not None:
+            argv += ["--branch-from", str(branch_from)]
+        return tuple(argv), (run_dir / "metrics.jsonl", run_dir / "checkpoints", run_dir)
+
+    def evaluate(self, run: Run) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+        """`daf evaluate` of its last checkpoint. Not quiet: the lines of progress show that it works."""
+        chosen = self.config.evaluation
+        argv = [sys.executable, "-m", "daf", "evaluate", "-p", str(self.folder / str(run.checkpoint))]
+        for mission in self.config.evaluated_on:
+            argv += ["-m", mission]
+        argv += ["-e", str(chosen.episodes), "--seed", str(chosen.seed), "--jobs", str(chosen.jobs), "--no-report"]
+        argv += ["--output-dir", str(self.folder / "evaluations"), "--json"]
+        if chosen.max_steps is not None:
+            argv += ["--max-steps", str(chosen.max_steps)]
+        return tuple(argv), ()
+
+    def run_dir(self, run: Run) -> Path:
+        """The run folder that `daf train` uses."""
+        return self.folder / "runs" / run.name
+
+    def trained(self, run: Run, job: Job, exit_code: int) -> Ended:
+        """By `training.json`, which `daf train` writes at every stop."""
+        if exit_code != 0:
+            return failure(job, exit_code)
+        path = self.run_dir(run) / "training.json"
+        try:
+            result = json.loads(path.read_text())
+            steps, checkpoint = int(result["steps"]), result["final_checkpoint"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            return Ended(None, f"{job.name} ended well, but {path} cannot be read: {error}")
+        if steps < run.target or checkpoint is None:
+            return Ended(None, f"{job.name} ended well at {steps} of {run.target} steps, {result['status']}")
+        place = Path(checkpoint)
+        if place.is_relative_to(self.folder):  # so that the output folder can be moved
+            checkpoint = place.relative_to(self.folder)
+        kept = {name: float(value) for name, value in result.get("metrics", {}).items() if value is not None}
+        return Ended({"steps": steps, "checkpoint": str(checkpoint), "metrics": kept})
+
+    def evaluated(self, run: Run, job: Job, exit_code: int) -> Ended:
+        """By the object that `daf evaluate --json` prints. Where an episode failed there is no score."""
+        if exit_code != 0:
+            return failure(job, exit_code)
+        printed = printed_object(job)
+        if printed is None or not printed.get("ranking"):
+            return Ended(None, f"{job.name} ended well, but printed no result to {job.folder / STDOUT}")
+        row = printed["ranking"][0]
+        low, high = row["ci"] or (None, None)
+        score = {"mean": row["mean"], "low": low, "high": high, "iqm": row["iqm"], "n": row["n"]}
+        return Ended({"score": score})
+
+
+def training_config(config: DAFAdaptiveConfig, run: Run) -> DAFTrainingConfig:
+    """What `run` trains with: the shared section with its settings. Raises `ConfigError`, `UsageError`.
+
+    Drawn runs have seeds of their own, following the shared one, so that no two begin with the same weights by design
+    of the scheduler only.
+    """
+    index = int(run.name.removeprefix("r"))
+    shared = config.training
+    fields: dict[str, Any] = {"experiment_name": f"{config.experiment_id}-{run.name}"}
+    network: dict[str, Scalar] = dict(shared.network)
+    if index >= len(config.runs):
+        fields["seed"] = (shared.seed + index) % 2**31
+    for name, value in run.settings.items():
+        if name.startswith("network."):
+            network[name.removeprefix("network.")] = value
+        elif name == "policy":
+            fields["policy"] = value
+        else:
+            fields[resolve(name).name] = value
+    if network:
+        fields["network"] = network
+    if config.checkpoint_interval is not None:
+        fields["checkpoint_frequency"] = config.checkpoint_interval
+    if not config.enable_checkpointing:
+        fields["checkpoint_frequency"] = shared.total_timesteps
+    if config.wandb_project is not None:
+        fields["trackers"] = list(dict.fromkeys([*shared.trackers, "wandb"]))
+        wandb = {
+            "group": config.experiment_id,
+            **shared.tracker_options.get("wandb", {}),
+            "project": config.wandb_project,
+        }
+        fields["tracker_options"] = {**shared.tracker_options, "wandb": wandb}
+    try:
+        return shared.replace(**fields)
+    except ConfigError as error:
+        raise ConfigError(f"{run.name} with {_shown(run.settings)}: {error}") from error
+
+
+def failure(job: Job, exit_code: int) -> Ended:
+    """Why a job failed, in its own words; used wrongly (2) is for good, and so is what would happen again."""
+    told = (printed_object(job) or {}).get("error")
+    how = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
+    if isinstance(told, Mapping):
+        words = f"{told.get('type')}: {told.get('message')}"
+        return Ended(None, f"{words} ({how})", again=exit_code != 2 and told.get("type") not in HOPELESS)
+    last = [line for line in _text(job.folder / STDERR).splitlines() if line.strip()][-3:]
+    return Ended(None, f"{' / '.join(last) or 'no message'} ({how})", again=exit_code != 2)
+
+
+def printed_object(job: Job) -> dict[str, Any] | None:
+    """The last JSON object that the job printed on stdout; None without one."""
+    for line in reversed(_text(job.folder / STDOUT).splitlines()):
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(value, dict):
+            return value
+    return None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
+def _shown(settings: Mapping[str, Scalar]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in settings.items()) or "no settings"

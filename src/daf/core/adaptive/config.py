@@ -1,0 +1,193 @@
+"""`DAFAdaptiveConfig`: what an experiment is asked to do."""
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Discriminator, Field, StringConstraints, Tag, field_validator, model_validator
+
+from daf.config.base import ConfigModel, PathField
+from daf.config.hyperparameters import HYPERPARAMETERS, find
+from daf.config.sweep import Choices, DAFParameterRange
+from daf.config.training import ALIASES, DAFTrainingConfig, Name, Scalar, Seed
+from daf.errors import unknown
+
+Parameter = Annotated[
+    Annotated[Choices, Tag("choices")] | Annotated[DAFParameterRange, Tag("range")],
+    Discriminator(lambda value: "choices" if isinstance(value, list) else "range"),
+]
+"""A list of choices, or a range."""
+ExperimentId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+
+
+class HalvingSettings(ConfigModel):
+    """Successive halving: all train a little, the better part goes on."""
+
+    kind: ClassVar[str] = "halving"
+
+    min_timesteps: int = Field(ge=1, description="Agent steps until the first cut.")
+    reduction_factor: int = Field(3, ge=2, le=64, description="One in so many goes on, for so many times the steps.")
+
+
+class PopulationSettings(ConfigModel):
+    """Population-based training: the worst go on from checkpoints of the best, with changed settings."""
+
+    kind: ClassVar[str] = "population"
+
+    interval: int = Field(ge=1, description="Agent steps between evaluations, after which the worst are replaced.")
+    fraction: float = Field(0.25, gt=0, le=0.5, description="Part that is replaced, and part that is copied.")
+    perturb: float = Field(0.2, gt=0, lt=1, description="Numbers are multiplied by 1 - this or 1 + this.")
+    resample_probability: float = Field(0.25, ge=0, le=1, description="A setting is drawn anew instead.")
+
+
+class EvaluationSettings(ConfigModel):
+    """How trained policies are scored: the same episodes for every run."""
+
+    kind: ClassVar[str] = "evaluation"
+
+    missions: list[Name] | None = Field(None, min_length=1, description="None: those trained on.")
+    episodes: int = Field(20, ge=1, description="Per mission.")
+    seed: Seed = Field(500_000_000, description="Of the first episode; the default is apart from training's seeds.")
+    max_steps: int | None = Field(None, ge=1, description="Step limit for missions that name none.")
+    jobs: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+
+
+class DAFAdaptiveConfig(ConfigModel):
+    """An experiment of many training runs under one id."""
+
+    kind: ClassVar[str] = "adaptive"
+
+    experiment_id: ExperimentId = Field(description="The same id goes on with the same experiment.")
+    training: DAFTrainingConfig = Field(description="What all runs share; it names the mission and the policy.")
+    scheduler: Literal["fixed", "successive_halving", "population"] = "fixed"
+    runs: list[dict[str, Scalar]] = Field(default_factory=list, description="Settings of the first runs.")
+    search_space: dict[str, Parameter] = Field(default_factory=dict, description="Of which the other runs are drawn.")
+    num_runs: int | None = Field(None, ge=1, le=100_000, description="In all at the start; None: those in `runs`.")
+    seed: Seed = Field(42, description="Of everything that the scheduler draws.")
+    halving: HalvingSettings | None = None
+    population: PopulationSettings | None = None
+    evaluation: EvaluationSettings = Field({}, validate_default=True, description="How runs are scored.")
+    initial_checkpoint: PathField | None = Field(None, description="A checkpoint from which first runs branch.")
+
+    max_concurrent_jobs: int = Field(1, ge=1, le=1024, description="A job uses all cores that its settings allow.")
+    heartbeat_interval: float = Field(2.0, gt=0, le=3600, description="Seconds between looks at jobs and at `stop`.")
+    heartbeat_timeout: float = Field(900.0, gt=0, description="Seconds without a sign after which a job is stale.")
+    retry_on_failure: bool = True
+    max_retries: int = Field(2, ge=0, le=1000, description="Per run and phase.")
+    retry_delay: float = Field(10.0, ge=0, le=86_400, description="Seconds before the first; doubled each time.")
+    max_retry_delay: float = Field(600.0, ge=0, le=86_400)
+    stop_grace: float = Field(60.0, ge=0, le=3600, description="Seconds that a stopped job has to save.")
+
+    enable_checkpointing: bool = Field(True, description="False: runs save only where they stop.")
+    checkpoint_interval: int | None = Field(None, ge=1, description="Agent steps; None: as `training` has it.")
+    enable_curriculum_learning: bool = Field(True, description="Whether feedback may change the curriculum.")
+    evidence_window: int = Field(5, ge=3, le=1000, description="Results of a task that a change must rest on, twice.")
+    wandb_project: Name | None = Field(None, description="Send every run's metrics there.")
+    dispatcher: str = "local"
+    use_skypilot: bool = False
+
+    @field_validator("dispatcher")
+    @classmethod
+    def _dispatcher_is_there(cls, name: str) -> str:
+        if name in ("ray", "skypilot"):
+            raise ValueError(f'jobs on {name} are not there yet. Leave the field out: "local" runs them here')
+        if name != "local":
+            raise ValueError(f'no dispatcher "{name}". There is local, on this machine')
+        return name
+
+    @field_validator("use_skypilot")
+    @classmethod
+    def _no_skypilot(cls, wanted: bool) -> bool:
+        if wanted:
+            raise ValueError("SkyPilot is not there yet. Leave the field out: jobs run on this machine")
+        return wanted
+
+    @model_validator(mode="after")
+    def _fits(self) -> "DAFAdaptiveConfig":
+        if not self.training.missions or self.training.policy is None:
+            raise ValueError("training must name a mission and a policy")
+        self._check_section("halving", "successive_halving")
+        self._check_section("population", "population")
+        if not self.first_runs:
+            raise ValueError("there is nothing to run: give `runs`, or `search_space` with `num_runs`")
+        if self.first_runs < len(self.runs):
+            raise ValueError(f"num_runs {self.num_runs} is below the {len(self.runs)} entries of runs")
+        if self.first_runs > len(self.runs) and not self.search_space:
+            raise ValueError(
+                f"num_runs {self.num_runs} is above the {len(self.runs)} entries of runs, and there is no "
+                "search_space to draw the others from"
+            )
+        if self.search_space and self.first_runs == len(self.runs) and self.scheduler != "population":
+            raise ValueError("nothing is drawn from search_space: num_runs is not above the number of runs")
+        total = self.training.total_timesteps
+        if self.halving is not None and self.halving.min_timesteps >= total:
+            raise ValueError(f"halving.min_timesteps {self.halving.min_timesteps} is not below total_timesteps {total}")
+        if self.population is not None and self.population.interval >= total:
+            raise ValueError(f"population.interval {self.population.interval} is not below total_timesteps {total}")
+        if self.scheduler != "fixed" and self.first_runs < 2:
+            raise ValueError(f"{self.scheduler} needs two runs at least")
+        return self
+
+    @field_validator("runs")
+    @classmethod
+    def _settings_are_known(cls, runs: list[dict[str, Scalar]]) -> list[dict[str, Scalar]]:
+        for settings in runs:
+            for name in settings:
+                check_setting(name)
+        return runs
+
+    @field_validator("search_space")
+    @classmethod
+    def _searched_are_known(cls, space: dict[str, Parameter]) -> dict[str, Parameter]:
+        for name, parameter in space.items():
+            check_setting(name)
+            if isinstance(parameter, DAFParameterRange) and (parameter.when or parameter.prior is not None):
+                raise ValueError(f"{name}: `when` and `prior` are for sweeps. Write what is to be tried into runs")
+        return space
+
+    def _check_section(self, section: str, scheduler: str) -> None:
+        there = getattr(self, section) is not None
+        if there and self.scheduler != scheduler:
+            raise ValueError(f"{section} has no effect with scheduler {self.scheduler}")
+        if not there and self.scheduler == scheduler:
+            raise ValueError(f"scheduler {scheduler} needs a section {section}")
+
+    @property
+    def first_runs(self) -> int:
+        """How many runs there are before the scheduler adds any."""
+        return len(self.runs) if self.num_runs is None else self.num_runs
+
+    @property
+    def evaluated_on(self) -> list[str]:
+        """The missions that runs are scored on."""
+        return self.training.missions if self.evaluation.missions is None else list(self.evaluation.missions)
+
+
+def check_setting(name: str) -> None:
+    """Raise `ValueError` where `name` is nothing that a run can have of its own."""
+    if name == "policy" or name.startswith("network."):
+        return
+    found = find(name)
+    if found is None:
+        hint = "Arguments of the policy's class are written network.NAME."
+        raise ValueError(unknown("setting", name, [*HYPERPARAMETERS, *ALIASES, "policy"], hint=hint).rstrip("."))
+    if found.name == "total_timesteps":
+        raise ValueError(f"{name} is the scheduler's. Set it in the section training")
+
+
+HOW_NOT_WHAT = (
+    "max_concurrent_jobs", "heartbeat_interval", "heartbeat_timeout", "retry_on_failure", "max_retries", "retry_delay",
+    "max_retry_delay", "stop_grace", "evidence_window",
+)  # fmt: skip
+"""Fields that may change when an experiment goes on: they bear on how it is run, not on what comes out."""
+
+
+def differences(earlier: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What differs in the configuration of one experiment beyond `HOW_NOT_WHAT`, as "name: was → is"."""
+    names = [name for name in sorted(set(earlier) | set(now)) if name not in HOW_NOT_WHAT]
+    found = []
+    for name in names:
+        was, is_now = earlier.get(name), now.get(name)
+        if isinstance(was, dict) and isinstance(is_now, dict):
+            found += [f"{name}.{difference}" for difference in differences(was, is_now)]
+        elif was != is_now:
+            found.append(f"{name}: {was!r} → {is_now!r}")
+    return found

@@ -1,0 +1,217 @@
+"""Feedback: results of training and evaluation as evidence on which the curriculum is changed.
+
+Scores of one task are gathered until two windows of them are there. What they amount to is said with an interval, in
+units of their own spread, since rewards have no scale of their own:
+
+    falling     surely below the window before                      easier
+    rising      surely above the window before                      nothing: it is being learned
+    mastered    at rest, and surely above the task's first window   harder
+    stuck       at rest, and not surely above it                    support: recover, else easier, else explore
+    open        neither moving for sure nor at rest                 nothing: more results are needed
+
+"Surely" is a 90 % interval; "at rest" is an interval that holds 0 with less than half a standard deviation of change.
+
+After a change the task's evidence begins anew. Every change goes to the journal with the numbers it rests on, also one
+that the curriculum found nothing to do for.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from daf.core.adaptive.errors import AdaptiveControllerError
+from daf.core.curriculum.change import Change, change
+from daf.errors import UsageError, unknown
+
+Verdict = Literal["falling", "mastered", "stuck", "rising", "open"]
+REST_MARGIN = 0.5
+"""Changes below it, in standard deviations of one result, count as none; the curriculum's own default."""
+RETURNS = ("score", "mean", "episode/return", "mean_reward", "reward")
+"""Names under which a result's mean return is looked for, in this order."""
+
+
+class Adapted(Protocol):
+    """What a curriculum says of a change that it was asked for."""
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything changed."""
+
+    @property
+    def reason(self) -> str:
+        """What was done, or why nothing was."""
+
+
+class Adjustable(Protocol):
+    """A curriculum that can be asked for changes, such as `DAFCurriculumManager`."""
+
+    def adapt_curriculum(self, kind: str) -> Adapted:
+        """harder, easier, widen, explore or recover."""
+
+
+@dataclass
+class Evidence:
+    """A task's results since the last change. first: the first window that the task ever had."""
+
+    first: list[float] = field(default_factory=list)
+    recent: list[float] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Adjustment:
+    """A change of the curriculum. kinds: what was asked for, the last of them done where `changed`."""
+
+    what: str
+    task: str | None
+    kinds: tuple[str, ...]
+    changed: bool
+    reason: str
+    why: str
+    evidence: Mapping[str, Any]
+
+
+def result_of(results: Mapping[str, Any]) -> tuple[str | None, float]:
+    """The task (where it is told) and the mean return in `results`. Raises `AdaptiveControllerError`."""
+    for name in RETURNS:
+        value = results.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            if not np.isfinite(value):
+                raise AdaptiveControllerError(f"the result's {name} is {value}, which is no evidence of anything.")
+            task = results.get("task", results.get("task_id"))
+            return None if task is None else str(task), float(value)
+    names = ", ".join(sorted(map(str, results))[:8]) or "nothing"
+    raise AdaptiveControllerError(
+        f"no mean return in the results: one of {', '.join(RETURNS)} is needed, there is {names}."
+    )
+
+
+def weigh(evidence: Evidence, window: int) -> tuple[Verdict, dict[str, Any]]:
+    """What a task's results amount to, and the numbers."""
+    recent = evidence.recent[-2 * window :]
+    numbers: dict[str, Any] = {"results": len(evidence.recent), "window": window}
+    if len(recent) < 2 * window:
+        return "open", numbers
+    earlier, later = recent[:window], recent[window:]
+    deviation = _spread([earlier, later])
+    moved = change([(earlier, later, deviation)])
+    since = change([(evidence.first, later, deviation)])
+    if moved is None or since is None:
+        return "open", numbers
+    numbers |= {
+        "mean_before": float(np.mean(earlier)),
+        "mean_now": float(np.mean(later)),
+        "mean_first": float(np.mean(evidence.first)),
+        "spread": deviation,
+        "change": [moved.mean, moved.low, moved.high],
+        "change_since_first": [since.mean, since.low, since.high],
+        "interval": 0.9,
+    }
+    if moved.high < 0:
+        return "falling", numbers
+    if moved.low > 0:
+        return "rising", numbers
+    if not _at_rest(moved):
+        return "open", numbers
+    return ("mastered" if since.low > 0 else "stuck"), numbers
+
+
+def _at_rest(moved: Change) -> bool:
+    """Whether nothing speaks for a change: the interval holds 0, the estimate is small. Few prove no more."""
+    return moved.low <= 0 <= moved.high and abs(moved.mean) < REST_MARGIN
+
+
+def _spread(groups: Sequence[Sequence[float]]) -> float:
+    """The pooled standard deviation within groups."""
+    return float(np.sqrt(np.mean([np.var(group, ddof=1) for group in groups])))
+
+
+class Feedback:
+    """Gathers evidence and asks a curriculum for changes.
+
+    note: takes each change, to keep it. Raises `AdaptiveControllerError` where feedback is switched off or there is no
+    curriculum.
+    """
+
+    def __init__(
+        self,
+        curriculum: Adjustable | None,
+        *,
+        window: int,
+        enabled: bool,
+        note: Callable[[Adjustment], None],
+    ) -> None:
+        self._curriculum = curriculum
+        self._window = window
+        self._enabled = enabled
+        self._note = note
+        self._evidence: dict[str | None, Evidence] = {}
+        self.task: str | None = None
+
+    def take(self, results: Mapping[str, Any], source: str) -> Adjustment | None:
+        """One more result; the change that the evidence now calls for and that was made, or None."""
+        named, score = result_of(results)
+        task = named if named is not None else self.task
+        evidence = self._evidence.setdefault(task, Evidence())
+        if len(evidence.first) < self._window:
+            evidence.first.append(score)
+        evidence.recent.append(score)
+        if not self._enabled or self._curriculum is None:
+            return None
+        verdict, numbers = weigh(evidence, self._window)
+        kinds = _CALLS_FOR[verdict]
+        if not kinds:
+            return None
+        evidence.recent.clear()
+        why = f"{verdict}: {source} of {task or 'the curriculum'} went from {numbers['mean_before']:.6g} to "
+        why += f"{numbers['mean_now']:.6g} over {2 * self._window} results (first {numbers['mean_first']:.6g})"
+        return self.adjust(
+            "feedback", kinds, why, evidence={"verdict": verdict, "source": source, **numbers}, task=task
+        )
+
+    def adjust(
+        self,
+        what: str,
+        kinds: Sequence[str],
+        why: str,
+        *,
+        evidence: Mapping[str, Any] | None = None,
+        task: str | None = None,
+    ) -> Adjustment:
+        """Ask for the first of `kinds` that changes anything."""
+        if not self._enabled:
+            raise AdaptiveControllerError(
+                "the curriculum is not to be changed here: enable_curriculum_learning is off."
+            )
+        if self._curriculum is None:
+            raise AdaptiveControllerError(
+                "there is no curriculum to change. Give the controller one: curriculum_manager=DAFCurriculumManager(…)."
+            )
+        asked: list[str] = []
+        changed, reason = False, ""
+        for kind in kinds:
+            asked.append(kind)
+            done = self._curriculum.adapt_curriculum(kind)
+            changed, reason = done.changed, done.reason
+            if changed:
+                break
+        adjustment = Adjustment(what, task, tuple(asked), changed, reason, why, dict(evidence or {}))
+        self._note(adjustment)
+        return adjustment
+
+    def choose(self, task: str, known: Sequence[str] | None) -> None:
+        """Results without a task's name are of `task` from now on. Raises `UsageError` where it is not `known`."""
+        if known is not None and task not in known:
+            raise UsageError(unknown("task", task, known))
+        self.task = task
+
+
+_CALLS_FOR: dict[Verdict, tuple[str, ...]] = {
+    "falling": ("easier",),
+    "mastered": ("harder",),
+    "stuck": ("recover", "easier", "explore"),
+    "rising": (),
+    "open": (),
+}
+SUPPORT = _CALLS_FOR["stuck"]

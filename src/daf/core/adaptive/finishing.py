@@ -1,0 +1,34 @@
+"""What an experiment leaves when its controller ends: `result.json`, and the best run's policy as its own."""
+
+import os
+import shutil
+from pathlib import Path
+
+from daf.core.adaptive.errors import AdaptiveControllerError
+from daf.core.adaptive.status import ExperimentStatus
+from daf.storage.atomic import explain, write_json
+from daf.storage.jsonable import jsonable
+
+SPEC = "policy_spec.json"
+
+
+def write(status: ExperimentStatus) -> None:
+    """Write the result; the best run of a done experiment becomes `checkpoints/final`, so that `run:ID` plays it."""
+    write_json(status.run_dir / "result.json", jsonable(status.to_data()))
+    best = status.experiment.best
+    if status.status == "done" and best is not None and best.checkpoint is not None:
+        try:
+            _copy(status.run_dir / best.checkpoint, status.run_dir / "checkpoints" / "final")
+        except OSError as error:
+            raise AdaptiveControllerError(explain(error, f"copying the best checkpoint {best.checkpoint}")) from error
+
+
+def _copy(source: Path, target: Path) -> None:
+    """A copy that appears whole, and is the newest below the experiment's folder."""
+    part = target.with_name(".final.part")
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(source, part)
+    if (part / SPEC).exists():
+        os.utime(part / SPEC)
+    shutil.rmtree(target, ignore_errors=True)
+    part.rename(target)

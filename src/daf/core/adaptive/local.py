@@ -1,0 +1,145 @@
+"""Jobs as processes of this machine, each with a supervisor that outlives the controller.
+
+A job has a process group of its own, so that Ctrl-C at the controller's terminal does not reach it, and a mark in its
+environment, so that what it started is found even when its supervisor was killed. Only processes whose pid and identity
+were recorded, or that carry the job's mark, are ever signalled.
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from daf.core.adaptive.dispatch import Job, Look
+from daf.core.adaptive.errors import AdaptiveControllerError
+from daf.core.adaptive.process import MARK, alive, end_marked, signal_group
+from daf.core.adaptive.supervisor import EXIT, JOB, PROCESS, STDERR, STDOUT, claim
+from daf.storage.atomic import explain, write_json
+
+_PATIENCE = 0.2
+"""Seconds between looks where the operating system cannot wait for processes that are not our children."""
+
+
+class LocalProcesses:
+    """The dispatcher for one machine."""
+
+    def __init__(self) -> None:
+        self._children: dict[Path, subprocess.Popen[bytes]] = {}
+
+    def launch(self, job: Job) -> None:
+        """Start the job's supervisor in a new session."""
+        try:
+            write_json(
+                job.folder / JOB,
+                {"argv": job.argv, "cwd": str(job.cwd or Path.cwd()), "environment": _environment(job)},
+            )
+            self._children[job.folder] = subprocess.Popen(
+                [sys.executable, "-m", "daf.core.adaptive.supervisor", str(job.folder)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                env=os.environ | _environment(job),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise AdaptiveControllerError(explain(error, f"starting {job.name}")) from error
+
+    def look(self, job: Job) -> Look:
+        """From the job's folder and the process table."""
+        child = self._children.get(job.folder)
+        over = child is not None and child.poll() is not None  # also reaps it
+        process = _read(job.folder / PROCESS)
+        if process is None:
+            return Look("gone" if over else "running" if child is not None else "absent", last_sign=time.time())
+        if process.get("pid") is None:
+            return Look("gone")
+        there = alive(process["pid"], process["identity"])  # before the exit file: it is written by what is alive
+        ended = _read(job.folder / EXIT)
+        if ended is not None:
+            return Look("ended", exit_code=ended["code"], pid=process["pid"])
+        if not there:
+            return Look("gone", pid=process["pid"])
+        return Look("running", last_sign=max(process["claimed"], *_changes(job)), pid=process["pid"])
+
+    def forget(self, job: Job) -> bool:
+        """Take the claim that its supervisor would take."""
+        try:
+            job.folder.mkdir(parents=True, exist_ok=True)
+            return claim(job.folder, {"pid": None, "given_up": time.time()})
+        except OSError as error:
+            raise AdaptiveControllerError(explain(error, f"giving up {job.name}")) from error
+
+    def interrupt(self, job: Job) -> None:
+        """SIGINT to its process group."""
+        process = _read(job.folder / PROCESS)
+        if process is not None and process.get("pid") is not None:
+            signal_group(process["pid"], process["identity"], signal.SIGINT)
+
+    def kill(self, job: Job) -> None:
+        """SIGKILL to its process group, and to what carries its mark."""
+        process = _read(job.folder / PROCESS)
+        if process is None and self.forget(job):
+            return
+        process = _read(job.folder / PROCESS)
+        if process is not None and process.get("pid") is not None:
+            signal_group(process["pid"], process["identity"], signal.SIGKILL)
+        end_marked(str(job.folder))
+
+    def wait(self, jobs: Sequence[Job], seconds: float) -> None:
+        """Sleeps until a supervisor ends, by pidfd where there is one."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            looks = [self.look(job) for job in jobs]
+            if any(look.state in ("ended", "gone") for look in looks):
+                return
+            pids = [look.pid for look in looks if look.pid is not None]
+            with contextlib.ExitStack() as stack:
+                poll = select.poll()
+                complete = hasattr(os, "pidfd_open") and len(pids) == len(jobs)
+                if complete:
+                    for pid in pids:
+                        descriptor = _pidfd(pid)
+                        if descriptor is None:
+                            return
+                        stack.callback(os.close, descriptor)
+                        poll.register(descriptor, select.POLLIN)
+                if poll.poll(1000 * left if complete else 1000 * min(left, _PATIENCE)):
+                    return
+
+
+def _environment(job: Job) -> dict[str, str]:
+    return {**job.environment, MARK: str(job.folder)}
+
+
+def _pidfd(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return None
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """A file that appears whole or not at all."""
+    try:
+        value: dict[str, Any] = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise AdaptiveControllerError(explain(error, f"reading {path}")) from error
+    return value
+
+
+def _changes(job: Job) -> Iterator[float]:
+    """When the job's files changed last; of a folder also what lies in it."""
+    for sign in (job.folder / STDOUT, job.folder / STDERR, *job.signs):
+        with contextlib.suppress(OSError):  # what vanishes meanwhile shows no life
+            yield sign.stat().st_mtime
+            if sign.is_dir():
+                yield from (entry.stat().st_mtime for entry in sign.iterdir())

@@ -1,0 +1,120 @@
+"""An experiment's folder: its journal, its one writer, and a request to stop.
+
+experiment.jsonl   the journal: what counts; everything else here can be told from it
+controller.lock    held by the controller, and let go by the operating system when that dies
+stop.json          made by `daf adaptive stop`, removed by the controller when it has stopped
+runs/ jobs/ parents/ evaluations/
+"""
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from daf.core.adaptive.errors import AdaptiveControllerError
+from daf.core.adaptive.state import FORMAT, Experiment, after, folded
+from daf.errors import DataError
+from daf.storage import atomic, journal
+
+JOURNAL, LOCK, STOP = "experiment.jsonl", "controller.lock", "stop.json"
+
+
+def read(folder: Path) -> Experiment | None:
+    """The experiment in `folder` as committed; None where there is none. Raises `DataError`, `StorageError`."""
+    return folded(journal.read(folder / JOURNAL), where=str(folder / JOURNAL))
+
+
+def events(folder: Path) -> list[dict[str, Any]]:
+    """The lines of the journal."""
+    return list(journal.read(folder / JOURNAL))
+
+
+def controlled(folder: Path) -> bool:
+    """Whether a controller of this machine holds the experiment."""
+    try:
+        with (folder / LOCK).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def request_stop(folder: Path, reason: str) -> None:
+    """Ask the controller to stop; it looks for this at every heartbeat."""
+    atomic.write_json(folder / STOP, {"reason": reason, "pid": os.getpid(), "time": time.time()})
+
+
+class Record:
+    """The journal for its one writer, and the experiment that it amounts to.
+
+    Raises `AdaptiveControllerError` where another controller has it, `DataError` where the journal is damaged.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock: BinaryIO = (folder / LOCK).open("wb")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._lock.close()
+            raise AdaptiveControllerError(
+                f"the experiment in {folder} has a controller already. `daf adaptive status` shows it, "
+                "`daf adaptive stop` ends it."
+            ) from None
+        try:
+            self._experiment = read(folder)
+        except BaseException:
+            self._lock.close()
+            raise
+
+    @property
+    def started(self) -> bool:
+        """Whether there is an experiment."""
+        return self._experiment is not None
+
+    @property
+    def experiment(self) -> Experiment:
+        """As committed."""
+        if self._experiment is None:
+            raise AdaptiveControllerError(f"there is no experiment in {self.folder} yet.")
+        return self._experiment
+
+    def begin(self, experiment_id: str, config: Mapping[str, Any]) -> None:
+        """The first event."""
+        self.add("created", format=FORMAT, experiment_id=experiment_id, config=dict(config))
+
+    def add(self, event: str, **values: Any) -> Experiment:
+        """Commit one event: on the disk when this returns."""
+        line = {"event": event, "time": time.time(), **values}
+        try:
+            experiment = after(self._experiment, line)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{self.folder / JOURNAL}: {event} does not fit: {error}.") from error
+        journal.append(self.folder / JOURNAL, line)
+        self._experiment = experiment
+        return experiment
+
+    def stop_reason(self) -> str | None:
+        """Why a stop is asked for; None where it isn't."""
+        document = _json(self.folder / STOP)
+        return None if document is None else str(document.get("reason") or "daf adaptive stop")
+
+    def close(self) -> None:
+        """Let the experiment go."""
+        self._lock.close()
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        value = json.loads(path.read_text())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise DataError(f"{path} is damaged: {error}. Remove it.") from error
+    return value if isinstance(value, dict) else {}

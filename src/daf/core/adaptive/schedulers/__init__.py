@@ -1,0 +1,22 @@
+"""What shall run: a fixed list, successive halving, population-based training."""
+
+from daf.core.adaptive.config import DAFAdaptiveConfig
+from daf.core.adaptive.schedulers.fixed import FixedList
+from daf.core.adaptive.schedulers.halving import SuccessiveHalving
+from daf.core.adaptive.schedulers.interface import Known, Scheduler, Wanted
+from daf.core.adaptive.schedulers.population import PopulationBased
+from daf.core.adaptive.schedulers.space import first_settings
+
+
+def scheduler_of(config: DAFAdaptiveConfig) -> Scheduler:
+    """The scheduler that `config` asks for."""
+    settings = first_settings(config)
+    total = config.training.total_timesteps
+    if config.halving is not None:
+        return SuccessiveHalving(settings, total, config.halving.min_timesteps, config.halving.reduction_factor)
+    if config.population is not None:
+        return PopulationBased(settings, total, config.search_space, config.population, config.seed)
+    return FixedList(settings, total)
+
+
+__all__ = ["FixedList", "Known", "PopulationBased", "Scheduler", "SuccessiveHalving", "Wanted", "scheduler_of"]

@@ -1,0 +1,41 @@
+"""Successive halving: all train a little, one in `factor` goes on for `factor` times the steps, and so on.
+
+Source: Jamieson & Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization", AISTATS 2016.
+A rung is cut when all of its runs are known, so that the cut depends on no timing. Scores of a rung are of the same
+episodes. Not promised: that the best at the end is among the best at the first cut; slow starters are lost.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from daf.core.adaptive.schedulers.interface import Known, Settings, Wanted, run_name
+
+
+class SuccessiveHalving:
+    """settings: of each run. total: agent steps of the last rung. first: of the first. factor: between rungs."""
+
+    def __init__(self, settings: Sequence[Settings], total: int, first: int, factor: int) -> None:
+        self._settings = tuple(settings)
+        self._factor = factor
+        self.rungs = [first]
+        while self.rungs[-1] < total:
+            self.rungs.append(min(total, self.rungs[-1] * factor))
+
+    def wanted(self, known: Mapping[str, Known]) -> tuple[Wanted, ...]:
+        """Runs with the rung that each has reached; cuts where a rung is complete."""
+        entered = [run_name(index) for index in range(len(self._settings))]
+        targets = dict.fromkeys(entered, self.rungs[0])
+        why = dict.fromkeys(entered, f"first rung, {self.rungs[0]} steps")
+        for number, rung in enumerate(self.rungs[:-1]):
+            if not all(known.get(run, Known()).over(rung) for run in entered):
+                break
+            scores = {run: known[run].scores[rung] for run in entered if rung in known[run].scores}
+            ranked = sorted(scores, key=lambda run: (-scores[run], run))
+            kept = ranked[: max(1, len(entered) // self._factor)]
+            for place, run in enumerate(kept, 1):
+                targets[run] = self.rungs[number + 1]
+                why[run] = f"place {place} of {len(entered)} at {rung} steps with {scores[run]:.6g}"
+            entered = sorted(kept)
+        return tuple(
+            Wanted(run_name(index), values, targets[run_name(index)], why[run_name(index)])
+            for index, values in enumerate(self._settings)
+        )

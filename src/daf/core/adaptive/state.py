@@ -1,0 +1,252 @@
+"""What an experiment has come to: a fold over its journal.
+
+Every event that changes something is one line of `experiment.jsonl`; `folded` says what they amount to, and nothing
+else is remembered anywhere. A run's way:
+
+    pending → training → trained → evaluating → done        (→ pending again, where the scheduler wants it to go on)
+                  ↘ pending      ↗        ↘ trained         an attempt broke, and there will be another
+                  ↘ stale  (no sign of life) → training …   likewise
+                  ↘ failed, or stale for good               no attempt is left
+
+An event that does not fit the state it meets is a `DataError`: the file was changed by someone else, or by a newer DAF.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from daf.config.training import Scalar
+from daf.core.adaptive.schedulers.interface import Known
+from daf.errors import DataError
+
+RunStatus = Literal["pending", "training", "trained", "evaluating", "done", "failed", "stale"]
+Phase = Literal["train", "evaluate"]
+Status = Literal["running", "stopped", "done", "failed"]
+FORMAT = "daf-adaptive-1"
+
+
+@dataclass(frozen=True)
+class Score:
+    """One evaluation: mean return per agent with its 95 % interval, over n episodes."""
+
+    steps: int
+    mean: float
+    low: float | None
+    high: float | None
+    iqm: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run. steps: trained so far, as committed. target: where it stops next. failures: of the present phase.
+
+    job: the present job, or the last. retry_at: seconds since 1970 before which nothing is tried again; None in a state
+    that ended for good. checkpoint: the one at `steps`, from the experiment's folder.
+    """
+
+    name: str
+    settings: Mapping[str, Scalar]
+    target: int
+    why: str
+    parent: tuple[str, int] | None = None
+    status: RunStatus = "pending"
+    steps: int = 0
+    checkpoint: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    scores: tuple[Score, ...] = ()
+    job: str | None = None
+    launches: int = 0
+    failures: int = 0
+    retry_at: float | None = None
+    error: str | None = None
+
+    @property
+    def phase(self) -> Phase:
+        """What comes next for it, or is going on."""
+        return "train" if self.steps < self.target else "evaluate"
+
+    @property
+    def active(self) -> bool:
+        """Whether a job of it is under way."""
+        return self.status in ("training", "evaluating")
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to do for it, as far as it is wanted now."""
+        return self.status in ("done", "failed") or (self.status == "stale" and self.retry_at is None)
+
+    @property
+    def score(self) -> Score | None:
+        """The last evaluation."""
+        return self.scores[-1] if self.scores else None
+
+    @property
+    def known(self) -> Known:
+        """What a scheduler may know of it."""
+        return Known({score.steps: score.mean for score in self.scores}, self.over and self.status != "done")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All of an experiment. milestones: ids of what hooks are called for, in order; hooks: what became of each call."""
+
+    experiment_id: str
+    config: Mapping[str, Any]
+    created: float
+    status: Status = "running"
+    runs: Mapping[str, Run] = field(default_factory=dict)
+    milestones: tuple[str, ...] = ()
+    hooks: Mapping[str, str] = field(default_factory=dict)
+    adjustments: tuple[Mapping[str, Any], ...] = ()
+    sessions: int = 1
+    reason: str | None = None
+
+    def known(self) -> dict[str, Known]:
+        """What a scheduler may know."""
+        return {name: run.known for name, run in self.runs.items()}
+
+    def ranked(self) -> list[Run]:
+        """Runs that were evaluated, those trained longest first, of these the best first."""
+        scored = [run for run in self.runs.values() if run.score is not None]
+        return sorted(scored, key=lambda run: (-run.scores[-1].steps, -run.scores[-1].mean, run.name))
+
+    @property
+    def best(self) -> Run | None:
+        """The best of the runs that were trained longest."""
+        ranked = self.ranked()
+        return ranked[0] if ranked else None
+
+
+def folded(events: Iterable[Mapping[str, Any]], *, where: str = "the journal") -> Experiment | None:
+    """The experiment that these events amount to; None without any. Raises `DataError`."""
+    experiment: Experiment | None = None
+    for number, event in enumerate(events, 1):
+        try:
+            experiment = after(experiment, event)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"{where}:{number}: {error}. It was changed, or written by another version of DAF."
+            ) from error
+    return experiment
+
+
+def after(experiment: Experiment | None, event: Mapping[str, Any]) -> Experiment:
+    """`experiment` with one more event. Raises `KeyError`, `TypeError`, `ValueError` where it does not fit."""
+    kind = event["event"]
+    if kind == "created":
+        if experiment is not None or event["format"] != FORMAT:
+            raise ValueError(f"a second beginning, or not of the format {FORMAT}")
+        return Experiment(event["experiment_id"], event["config"], event["time"])
+    if experiment is None:
+        raise ValueError(f'"{kind}" before the beginning')
+    if kind in _RUN_EVENTS:
+        return _with_run(experiment, _RUN_EVENTS[kind](experiment.runs.get(event["run"]), event), event)
+    if kind == "resumed":
+        return replace(
+            experiment, status="running", reason=None, sessions=experiment.sessions + 1, config=event["config"]
+        )
+    if kind == "stopped":
+        return replace(experiment, status="stopped", reason=event["reason"])
+    if kind == "finished":
+        before = sum(milestone.startswith("experiment_complete:") for milestone in experiment.milestones)
+        milestones = (*experiment.milestones, f"experiment_complete:{before + 1}")
+        return replace(experiment, status=event["status"], reason=event["reason"], milestones=milestones)
+    if kind == "hook":
+        return replace(experiment, hooks={**experiment.hooks, event["id"]: event["state"]})
+    if kind == "adjusted":
+        return replace(experiment, adjustments=(*experiment.adjustments, dict(event)))
+    if kind == "noted":
+        return experiment
+    raise ValueError(f'no event "{kind}"')
+
+
+def _with_run(experiment: Experiment, run: Run, event: Mapping[str, Any]) -> Experiment:
+    milestones = experiment.milestones
+    if event["event"] in ("trained", "evaluated"):
+        name = "training_complete" if event["event"] == "trained" else "evaluation_complete"
+        milestones = (*milestones, f"{name}:{run.name}:{run.steps}")
+    return replace(experiment, runs={**experiment.runs, run.name: run}, milestones=milestones)
+
+
+def _planned(run: Run | None, event: Mapping[str, Any]) -> Run:
+    if run is not None:
+        raise ValueError(f"{run.name} is planned twice")
+    parent = event["parent"]
+    return Run(
+        event["run"],
+        event["settings"],
+        event["target"],
+        event["why"],
+        None if parent is None else (parent[0], parent[1]),
+    )
+
+
+def _extended(run: Run | None, event: Mapping[str, Any]) -> Run:
+    there = _in(run, "done")
+    if event["target"] <= there.target:
+        raise ValueError(f"{there.name} is extended from {there.target} to {event['target']} steps")
+    return replace(there, status="pending", target=event["target"], why=event["why"], failures=0)
+
+
+def _launching(run: Run | None, event: Mapping[str, Any]) -> Run:
+    there = _in(run, "pending", "trained", "stale")
+    status: RunStatus = "training" if there.phase == "train" else "evaluating"
+    return replace(there, status=status, job=event["job"], launches=there.launches + 1, retry_at=None)
+
+
+def _trained(run: Run | None, event: Mapping[str, Any]) -> Run:
+    there = _in(run, "training")
+    return replace(
+        there, status="trained", steps=event["steps"], checkpoint=event["checkpoint"], metrics=event["metrics"],
+        failures=0, error=None,
+    )  # fmt: skip
+
+
+def _evaluated(run: Run | None, event: Mapping[str, Any]) -> Run:
+    there = _in(run, "evaluating")
+    # At its target, so that a schedule finds the score: an update may pass the target by some steps.
+    return replace(
+        there,
+        status="done",
+        scores=(*there.scores, Score(steps=there.target, **event["score"])),
+        failures=0,
+        error=None,
+    )
+
+
+def _broke(run: Run | None, event: Mapping[str, Any]) -> Run:
+    there = _in(run, "training", "evaluating", "pending", "trained")
+    before: RunStatus = "pending" if there.phase == "train" else "trained"
+    status: RunStatus = {"retry": before, "stale": "stale", "failed": "failed"}[event["next"]]
+    return replace(
+        there,
+        status=status,
+        retry_at=event["retry_at"],
+        failures=there.failures + event["counts"],
+        error=event["error"],
+    )
+
+
+def _revived(run: Run | None, event: Mapping[str, Any]) -> Run:
+    there = _in(run, "failed", "stale")
+    return replace(there, status="pending" if there.phase == "train" else "trained", failures=0, retry_at=None)
+
+
+def _in(run: Run | None, *allowed: RunStatus) -> Run:
+    if run is None:
+        raise ValueError("a run that was never planned")
+    if run.status not in allowed:
+        raise ValueError(f"{run.name} is {run.status}, not {' or '.join(allowed)}")
+    return run
+
+
+_RUN_EVENTS = {
+    "planned": _planned,
+    "extended": _extended,
+    "launching": _launching,
+    "trained": _trained,
+    "evaluated": _evaluated,
+    "broke": _broke,
+    "revived": _revived,
+}

@@ -1,0 +1,103 @@
+"""What is to be known about an experiment from outside: found by its id, read from its journal."""
+
+import time
+from collections import Counter
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from daf.core.adaptive import record
+from daf.core.adaptive.dispatch import Job
+from daf.core.adaptive.local import LocalProcesses
+from daf.core.adaptive.state import Experiment, Run
+from daf.errors import UsageError, nearest
+from daf.output_manager import RunInfo, list_runs
+from daf.storage import journal
+
+
+@dataclass(frozen=True)
+class ExperimentStatus:
+    """An experiment as committed. controlled: a controller of this machine has it now."""
+
+    run_id: str
+    run_dir: Path
+    experiment: Experiment
+    controlled: bool
+
+    @property
+    def status(self) -> str:
+        """done | failed | stopped | running | interrupted (nobody controls it, and it is not at its end)."""
+        if self.experiment.status == "running" and not self.controlled:
+            return "interrupted"
+        return self.experiment.status
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Runs by state."""
+        return dict(Counter(run.status for run in self.experiment.runs.values()))
+
+    def to_data(self) -> dict[str, Any]:
+        """What `--json` prints, as JSON data."""
+        experiment, best = self.experiment, self.experiment.best
+        return {
+            "run_id": self.run_id,
+            "run_dir": str(self.run_dir),
+            "status": self.status,
+            "experiment_id": experiment.experiment_id,
+            "reason": experiment.reason,
+            "scheduler": experiment.config.get("scheduler"),
+            "counts": self.counts,
+            "best": None if best is None else best.name,
+            "runs": [self._run(run) for run in experiment.runs.values()],
+            "ranking": [run.name for run in experiment.ranked()],
+            "hooks": dict(experiment.hooks),
+            "adjustments": [dict(adjustment) for adjustment in experiment.adjustments],
+            "sessions": experiment.sessions,
+        }
+
+    def _run(self, run: Run) -> dict[str, Any]:
+        data = asdict(run) | {"run_dir": str(run_dir(self.run_dir, run)), "pid": None, "seconds_since_sign": None}
+        if run.active:
+            folder = run_dir(self.run_dir, run)
+            signs = (folder / "metrics.jsonl", folder / "checkpoints", folder)
+            look = LocalProcesses().look(Job(str(run.job), (), self.run_dir / "jobs" / str(run.job), signs))
+            data["pid"] = look.pid
+            data["job_state"] = look.state
+            if look.last_sign is not None:
+                data["seconds_since_sign"] = max(0.0, time.time() - look.last_sign)
+        return data
+
+
+def run_dir(folder: Path, run: Run) -> Path:
+    """Where a run of the experiment in `folder` trains."""
+    return folder / "runs" / run.name
+
+
+def find(name: str, base_dir: Path | None = None) -> RunInfo | None:
+    """The newest run folder of the experiment `name`: its id, its run id, or "latest"; None where there is none."""
+    known = experiments(base_dir)
+    if name == "latest":
+        return known[0][1] if known else None
+    return next((run for experiment_id, run in known if name in (experiment_id, run.run_id)), None)
+
+
+def status_of(name: str, base_dir: Path | None = None) -> ExperimentStatus:
+    """The experiment `name`. Raises `UsageError` where there is none, with what there is."""
+    found = find(name, base_dir)
+    experiment = None if found is None else record.read(found.path)
+    if found is None or experiment is None:
+        names = [experiment_id for experiment_id, _ in experiments(base_dir)]
+        near = nearest(name, names) or names[:5]
+        there = f"Nearest: {', '.join(near)}." if near else "There are none: `daf adaptive run CONFIG.yaml` begins one."
+        raise UsageError(f'no experiment "{name}". {there}')
+    return ExperimentStatus(found.run_id, found.path, experiment, record.controlled(found.path))
+
+
+def experiments(base_dir: Path | None = None) -> list[tuple[str, RunInfo]]:
+    """All experiments of the output folder, the newest first, by their ids."""
+    found = []
+    for run in list_runs(base_dir, "training"):
+        first = next(iter(journal.read(run.path / record.JOURNAL)), None)
+        if first is not None:
+            found.append((str(first.get("experiment_id")), run))
+    return found

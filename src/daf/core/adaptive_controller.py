@@ -1,0 +1,349 @@
+"""`DAFAdaptiveController`: an experiment of many training runs under one id, and feedback that changes a curriculum.
+
+The experiment's journal is all that counts. `start_experiment` goes on with whatever is in it, after Ctrl-C, a crash or
+a power cut, loses no run and repeats none; a second controller for one experiment is refused. What the feedback methods
+change, and the numbers that it rests on, stand in the same journal.
+
+Not promised: two machines that control one experiment on a shared file system without `flock`.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from daf.core.adaptive import finishing
+from daf.core.adaptive.commands import Commands, DafCommands
+from daf.core.adaptive.config import DAFAdaptiveConfig, differences
+from daf.core.adaptive.dispatch import Dispatcher
+from daf.core.adaptive.errors import AdaptiveControllerError, TrainingEnvironmentError
+from daf.core.adaptive.feedback import SUPPORT, Adjustable, Adjustment, Feedback
+from daf.core.adaptive.hooks import Hooks
+from daf.core.adaptive.local import LocalProcesses
+from daf.core.adaptive.record import Record, request_stop
+from daf.core.adaptive.running import Running
+from daf.core.adaptive.schedulers import Scheduler, Wanted, scheduler_of
+from daf.core.adaptive.state import Experiment, Run
+from daf.core.adaptive.status import ExperimentStatus, find
+from daf.errors import DAFError, Interrupted, UsageError
+from daf.storage.jsonable import jsonable
+
+if TYPE_CHECKING:
+    from daf.output_manager import OutputManager
+
+__all__ = [
+    "AdaptiveControllerError",
+    "DAFAdaptiveConfig",
+    "DAFAdaptiveController",
+    "ExperimentStatus",
+    "Hooks",
+    "TrainingEnvironmentError",
+]
+
+logger = logging.getLogger(__name__)
+OPERATION = "training"
+
+
+class Trains(Protocol):
+    """What `run_with_environment` needs of a trainer, such as `DAFRlTrainer`."""
+
+    def train_on_task(self, task_id: str, env: Any, episodes: int) -> Mapping[str, Any]:
+        """Train for so many episodes of a task; the results hold the mean return."""
+
+
+class DAFAdaptiveController:
+    """Controls one experiment.
+
+    output: where its run folder goes. scheduler, dispatcher, commands: other than `config` and DAF's own have them.
+    hooks: called once per milestone. curriculum_manager: what the feedback methods change. on_change: called with the
+    experiment after each committed change.
+
+    Nothing is written before the experiment starts or the first feedback comes. Use as a context manager, or `close`.
+    """
+
+    def __init__(
+        self,
+        config: DAFAdaptiveConfig,
+        *,
+        output: "OutputManager | None" = None,
+        scheduler: Scheduler | None = None,
+        dispatcher: Dispatcher | None = None,
+        commands: Callable[[DAFAdaptiveConfig, Path], Commands] | None = None,
+        hooks: Hooks | None = None,
+        curriculum_manager: Adjustable | None = None,
+        on_change: Callable[[Experiment], None] | None = None,
+    ) -> None:
+        from daf.output_manager import OutputManager
+
+        self.config = config
+        self._output = output or OutputManager()
+        self._scheduler = scheduler or scheduler_of(config)
+        self._dispatcher = dispatcher or LocalProcesses()
+        self._commands = commands or DafCommands
+        self._hooks = hooks or Hooks()
+        self._on_change = on_change
+        self._record: Record | None = None
+        self._running: Running | None = None
+        self._curriculum = curriculum_manager
+        self._feedback = Feedback(
+            curriculum_manager,
+            window=config.evidence_window,
+            enabled=config.enable_curriculum_learning,
+            note=self._note_adjustment,
+        )
+
+    def start_experiment(self, *, retry_failed: bool = False) -> ExperimentStatus:
+        """Run the experiment to its end, or on from where it is; returns when it is done, failed or stopped.
+
+        retry_failed: give runs that failed for good new attempts (fixed lists only: other schedulers have decided on
+        their failure). Raises `UsageError` for settings that cannot be, `AdaptiveControllerError` where it is another
+        experiment or has a controller, `Interrupted` after Ctrl-C, when all jobs have saved and ended.
+        """
+        self._check_first_runs()
+        record = self._opened()
+        self._resume(record, retry_failed)
+        folder = record.folder
+        self._running = Running(
+            record,
+            self.config,
+            self._scheduler,
+            self._dispatcher,
+            self._commands(self.config, folder),
+            self._hooks,
+            self._on_change,
+        )
+        try:
+            try:
+                self._running.run()
+            except KeyboardInterrupt:
+                self._running.stop("Ctrl-C")
+                raise Interrupted(self._how_to_go_on()) from None
+            status = self.get_experiment_status()
+            finishing.write(status)
+        except BaseException as error:
+            stopped = isinstance(error, KeyboardInterrupt | Interrupted)
+            self._output.log_operation_complete(OPERATION, "interrupted" if stopped else "failed", error=error)
+            raise
+        else:
+            ends = {"done": "completed", "failed": "failed", "stopped": "interrupted"}
+            self._output.log_operation_complete(
+                OPERATION, ends[status.status], {"counts": status.counts}, error=status.experiment.reason
+            )
+        finally:
+            self._running = None
+            self._close_record()
+        return status
+
+    def stop_experiment(self, reason: str = "stop_experiment") -> None:
+        """Stop after the present step: jobs save and end, the experiment can go on later.
+
+        From a hook, another thread, or another process's controller of the same experiment. Raises
+        `AdaptiveControllerError` where nothing runs.
+        """
+        if self._running is not None:
+            self._running.ask_to_stop(reason)
+            return
+        status = self.get_experiment_status()
+        if not status.controlled:
+            raise AdaptiveControllerError(f"experiment {self.config.experiment_id} is not running: {status.status}.")
+        request_stop(status.run_dir, reason)
+
+    def get_experiment_status(self) -> ExperimentStatus:
+        """The experiment as committed. Raises `AdaptiveControllerError` where it has not begun."""
+        if self._record is not None and self._record.started:
+            folder = self._record.folder
+            return ExperimentStatus(self._output.session_id, folder, self._record.experiment, True)
+        from daf.core.adaptive.status import status_of
+
+        try:
+            return status_of(self.config.experiment_id, self._output.base_dir)
+        except UsageError as error:
+            raise AdaptiveControllerError(f"experiment {self.config.experiment_id} has not begun.") from error
+
+    def load_checkpoint(self, checkpoint: str | Path) -> Path:
+        """Let the experiment's first runs branch from this checkpoint (a folder that training wrote); returns it.
+
+        Raises `AdaptiveControllerError` where it is none, or the experiment has begun.
+        """
+        folder = Path(checkpoint).expanduser().absolute()
+        missing = [name for name in ("weights.safetensors", "state.json") if not (folder / name).is_file()]
+        if missing:
+            raise AdaptiveControllerError(
+                f"{folder} is no checkpoint: {' and '.join(missing)} missing. Give a folder like RUN/checkpoints/final."
+            )
+        if self._record is not None or find(self.config.experiment_id, self._output.base_dir) is not None:
+            raise AdaptiveControllerError(
+                f"experiment {self.config.experiment_id} has begun; a checkpoint to begin with is for another id."
+            )
+        self.config = self.config.replace(initial_checkpoint=folder)
+        return folder
+
+    def update_from_training_results(self, results: Mapping[str, Any]) -> Adjustment | None:
+        """Take a result of training: its mean return ("score", "episode/return", …), and its task where it names one.
+
+        Returns the change of the curriculum that the evidence called for, None where it called for none.
+        """
+        return self._feedback.take(results, "the return in training")
+
+    def update_from_evaluation(self, results: Mapping[str, Any]) -> Adjustment | None:
+        """As `update_from_training_results`, of an evaluation."""
+        return self._feedback.take(results, "the evaluated return")
+
+    def set_current_task(self, task_id: str) -> None:
+        """Results that name no task are of this one. Raises `UsageError` where the curriculum has no such task."""
+        self._feedback.choose(task_id, [task.key for task in self._tasks()] or None)
+
+    def increase_task_difficulty(self, why: str = "asked for") -> str:
+        """Make the easiest task that is harder than the present one the present one; returns its key.
+
+        Raises `AdaptiveControllerError` where there is none, or no present task.
+        """
+        tasks = sorted(self._tasks(), key=lambda task: (task.difficulty, task.key))
+        now = next((task for task in tasks if task.key == self._feedback.task), None)
+        if now is None:
+            raise AdaptiveControllerError("there is no current task of a curriculum: set_current_task first.")
+        harder = next((task for task in tasks if task.difficulty > now.difficulty), None)
+        if harder is None:
+            raise AdaptiveControllerError(f"no task is harder than {now.key} (difficulty {now.difficulty:g}).")
+        self._feedback.choose(harder.key, None)
+        reason = f"{now.key} (difficulty {now.difficulty:g}) → {harder.key} ({harder.difficulty:g})"
+        self._note_adjustment(Adjustment("increase_task_difficulty", harder.key, (), True, reason, why, {}))
+        return str(harder.key)
+
+    def increase_curriculum_difficulty(self, why: str = "asked for") -> Adjustment:
+        """Ask the curriculum for harder tasks."""
+        return self._feedback.adjust("increase_curriculum_difficulty", ("harder",), why)
+
+    def decrease_curriculum_difficulty(self, why: str = "asked for") -> Adjustment:
+        """Ask the curriculum for easier tasks."""
+        return self._feedback.adjust("decrease_curriculum_difficulty", ("easier",), why)
+
+    def provide_curriculum_support(self, why: str = "asked for") -> Adjustment:
+        """Ask the curriculum for a way on: what its own evidence points to, else easier tasks, else exploring anew."""
+        return self._feedback.adjust("provide_curriculum_support", SUPPORT, why)
+
+    def run_with_environment(
+        self, environment: Any, trainer: Trains, *, task_id: str | None = None, rounds: int = 1, episodes: int = 10
+    ) -> list[Adjustment | None]:
+        """Train on an environment for some rounds, feeding each round's result back; the changes that followed.
+
+        environment: has `reset` and `step`. trainer: `DAFRlTrainer`, or what has its `train_on_task`. Raises
+        `TrainingEnvironmentError` where the environment lacks them or fails.
+        """
+        lacking = [name for name in ("reset", "step") if not callable(getattr(environment, name, None))]
+        if lacking:
+            raise TrainingEnvironmentError(
+                f"{type(environment).__name__} has no {' and no '.join(lacking)}(); an environment needs both."
+            )
+        if rounds < 1 or episodes < 1:
+            raise UsageError(f"rounds {rounds} and episodes {episodes} must be 1 or more.")
+        if task_id is not None:
+            self.set_current_task(task_id)
+        found = []
+        for number in range(1, rounds + 1):
+            task = self._feedback.task or "environment"
+            try:
+                results = trainer.train_on_task(task, environment, episodes)
+            except DAFError:
+                raise
+            except Exception as error:
+                raise TrainingEnvironmentError(
+                    f"round {number} of {rounds} on {task} failed in {type(environment).__name__}: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
+            found.append(self.update_from_training_results(results))
+        return found
+
+    def close(self) -> None:
+        """Let the experiment go; another controller can take it."""
+        if self._record is not None:
+            self._output.log_operation_complete(OPERATION)
+            self._close_record()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _opened(self) -> Record:
+        """The experiment's journal, for this controller alone; found by its id, or begun."""
+        if self._record is not None:
+            return self._record
+        found = find(self.config.experiment_id, self._output.base_dir)
+        if found is not None:
+            record = Record(found.path)
+            try:
+                changed = differences(dict(record.experiment.config), self.config.to_data())
+                if changed:
+                    raise AdaptiveControllerError(
+                        f"experiment {self.config.experiment_id} in {found.path} was begun with another configuration: "
+                        f"{'; '.join(changed[:8])}. Give the new one an experiment_id of its own."
+                    )
+                self._output.resume(found.run_id, OPERATION)
+                self._start_operation()
+            except BaseException:
+                record.close()
+                raise
+        else:
+            record = Record(self._start_operation())
+            record.begin(self.config.experiment_id, self.config.to_data())
+        self._record = record
+        return record
+
+    def _start_operation(self) -> Path:
+        title = f"Experiment {self.config.experiment_id} ({self.config.scheduler})"
+        details = {"experiment_id": self.config.experiment_id}
+        folder: Path = self._output.log_operation_start(OPERATION, details, title=title, config=self.config.to_data())
+        return folder
+
+    def _resume(self, record: Record, retry_failed: bool) -> None:
+        experiment = record.experiment
+        failed = [run for run in experiment.runs.values() if run.over and run.status != "done"]
+        if retry_failed and failed and self.config.scheduler != "fixed":
+            raise AdaptiveControllerError(
+                f"{self.config.scheduler} has decided on the failure of {', '.join(run.name for run in failed)}. "
+                "Only the runs of a fixed list get new attempts."
+            )
+        again = retry_failed and bool(failed)
+        begun = experiment.runs or experiment.status != "running"
+        if begun and (experiment.status in ("running", "stopped") or again):
+            record.add("resumed", config=self.config.to_data())
+        if again:
+            for run in failed:
+                record.add("revived", run=run.name)
+
+    def _check_first_runs(self) -> None:
+        """Refuse settings that cannot be before a folder is made."""
+        commands = self._commands(self.config, self._output.base_dir)
+        for wanted in self._scheduler.wanted({}):
+            commands.check(_as_run(wanted))
+
+    def _tasks(self) -> Sequence[Any]:
+        tasks = getattr(self._curriculum, "tasks", None)
+        return list(tasks()) if callable(tasks) else []
+
+    def _note_adjustment(self, adjustment: Adjustment) -> None:
+        self._opened().add("adjusted", **jsonable(asdict(adjustment)))
+        logger.info("curriculum: %s (%s): %s", adjustment.what, adjustment.why, adjustment.reason)
+
+    def _how_to_go_on(self) -> str:
+        status = self.get_experiment_status()
+        done = sum(run.over for run in status.experiment.runs.values())
+        return (
+            f"stopped with {done} of {len(status.experiment.runs)} runs ended; the others have saved where they were. "
+            "The same command goes on."
+        )
+
+    def _close_record(self) -> None:
+        if self._record is not None:
+            self._record.close()
+            self._record = None
+
+
+def _as_run(wanted: Wanted) -> Run:
+    return Run(wanted.run, wanted.settings, wanted.target, wanted.why, wanted.parent)
