@@ -9,8 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daf.core.adaptive.commands import DafCommands
 from daf.core.adaptive.errors import AdaptiveControllerError
-from daf.core.adaptive.record import controlled, request_stop
+from daf.core.adaptive.local import LocalProcesses
+from daf.core.adaptive.record import Record, controlled, request_stop
+from daf.core.adaptive.running import Running
+from daf.core.adaptive.schedulers import scheduler_of
 from daf.core.adaptive.state import Experiment
 from daf.core.adaptive.status import ExperimentStatus, status_of
 from daf.core.adaptive_controller import DAFAdaptiveConfig, DAFAdaptiveController, Hooks
@@ -65,8 +69,8 @@ def daf_stop_adaptive(
         while controlled(status.run_dir):
             if time.monotonic() > deadline:
                 raise AdaptiveControllerError(
-                    f"experiment {status.experiment.experiment_id} has not stopped within {timeout:g} s; it was asked to, "
-                    "and stops when its present step ends."
+                    f"experiment {status.experiment.experiment_id} has not stopped within {timeout:g} s; it was asked "
+                    "to, and stops when its present step ends."
                 )
             time.sleep(_STOP_LOOKS)
     elif status.status == "interrupted":
@@ -75,13 +79,6 @@ def daf_stop_adaptive(
 
 
 def _end_orphans(status: ExperimentStatus, reason: str) -> None:
-    from daf.core.adaptive.commands import DafCommands
-    from daf.core.adaptive.local import LocalProcesses
-    from daf.core.adaptive.errors import AdaptiveControllerError
-from daf.core.adaptive.record import Record
-    from daf.core.adaptive.running import Running
-    from daf.core.adaptive.schedulers import scheduler_of
-
     config = DAFAdaptiveConfig(**status.experiment.config)
     record = Record(status.run_dir)
     try:

@@ -67,7 +67,8 @@ def _kill_at(when: str) -> None:
     def append(path: str | Path, value: dict[str, Any]) -> None:
         nonlocal count
         if Path(path).name != "experiment.jsonl":
-            return commit(path, value)
+            commit(path, value)
+            return
         count += 1
         if count == int(number) and side == "before":
             os.kill(os.getpid(), signal.SIGKILL)
