@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from daf.episodes.cache import EpisodeCache, link_or_copy
 from daf.episodes.run import RunResult
@@ -78,12 +78,24 @@ def rebuild(run: "RunInfo") -> list[Path]:
     data = json.loads(results.read_text()) if results.is_file() else {}
     if run.operation not in ("evaluations", "comparisons") or "settings" not in data or "until_decided" in data:
         return [rebuild_tables(run)]
+    evaluation = stored(run, data)
+    settings = evaluation.settings
+    write(evaluation, command=run.command)
+    names = ["stats/episodes.duckdb", "results.json", *(["report.html", "REPORT.md"] if settings.report else [])]
+    return [run.path / name for name in names]
+
+
+def stored(run: "RunInfo", data: Mapping[str, Any]) -> Evaluation:
+    """The evaluation that a run was, analysed anew. data: its `results.json`.
+
+    Raises `DataError` where the run kept no records.
+    """
     result = read_result(run.path)
     settings = settings_from(data["settings"])
     replays = {
         entry["key"]: run.path / "replays" / Path(entry["replay"]).name for entry in data["episodes"] if entry["replay"]
     }
-    evaluation = Evaluation(
+    return Evaluation(
         operation=run.operation,
         run_id=run.run_id,
         run_dir=run.path,
@@ -96,9 +108,6 @@ def rebuild(run: "RunInfo") -> list[Path]:
         settings=settings,
         cache=Path(data["cache"]),
     )
-    write(evaluation, command=run.command)
-    names = ["stats/episodes.duckdb", "results.json", *(["report.html", "REPORT.md"] if settings.report else [])]
-    return [run.path / name for name in names]
 
 
 def _replay_files(run_dir: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from daf.render.log_data import LogTables, pack, sampling
 from daf.render.log_plots import heatmap_part, rewards_part, statistics_parts
 from daf.render.log_tables import alerts, components_table, headline, tables
 from daf.render.pages import page
+from daf.render.run_page import FILTER_ROWS, Section
 
 
 def rewards_page(log: LogTables, name: str, *, smooth_window: int | None = None) -> str:
@@ -22,10 +23,12 @@ def heatmap_page(log: LogTables, name: str) -> str:
     return _page(f"Visits: {name}", log, [heatmap_part(log, "visits")], with_tables=False)
 
 
-def report_page(log: LogTables, name: str, *, smooth_window: int | None = None) -> str:
-    """Everything about a log on one page."""
+def report_page(
+    log: LogTables, name: str, *, smooth_window: int | None = None, sections: Sequence[Section] = ()
+) -> str:
+    """Everything about a log on one page. sections: what follows, such as how the run was made."""
     figures = [rewards_part([log], [name], smooth_window), heatmap_part(log, "visits"), *statistics_parts(log)]
-    return _page(f"Training log: {name}", log, figures, with_tables=True)
+    return _page(f"Training log: {name}", log, figures, with_tables=True, sections=sections)
 
 
 def comparison_page(logs: Sequence[LogTables], names: Sequence[str], smooth_window: int | None = None) -> str:
@@ -43,8 +46,16 @@ def comparison_page(logs: Sequence[LogTables], names: Sequence[str], smooth_wind
     return _render(f"Training logs: {' and '.join(names)}", "", chips, said, figures, rows)
 
 
-def _page(title: str, log: LogTables, figures: list[dict[str, Any]], *, with_tables: bool) -> str:
-    return _render(title, sampling(log), headline(log), alerts(log), figures, tables(log) if with_tables else [])
+def _page(
+    title: str,
+    log: LogTables,
+    figures: list[dict[str, Any]],
+    *,
+    with_tables: bool,
+    sections: Sequence[Section] = (),
+) -> str:
+    rows = tables(log) if with_tables else []
+    return _render(title, sampling(log), headline(log), alerts(log), figures, rows, sections)
 
 
 def _render(
@@ -54,6 +65,7 @@ def _render(
     warnings: Sequence[str],
     figures: Sequence[Any],
     rows: Sequence[Any],
+    sections: Sequence[Section] = (),
 ) -> str:
     from plotly.offline import get_plotlyjs
 
@@ -64,6 +76,8 @@ def _render(
         "alerts": warnings,
         "figures": figures,
         "tables": rows,
+        "sections": sections,
+        "filter_rows": FILTER_ROWS,
         "plotly": Markup(get_plotlyjs()),
     }
     return page("logs_page.html.j2", view)

@@ -1,0 +1,102 @@
+"""`daf report`: one page on a run of any kind, and leaderboards of runs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from daf.cli.options import JsonOption, OutputDirOption, QuietOption
+from daf.errors import UsageError
+
+if TYPE_CHECKING:
+    from daf.reporting import ReportFiles
+
+app = typer.Typer(rich_markup_mode=None, add_completion=False, help="One page on a run of any kind.")
+
+RunsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="RUN...",
+        help="Run id, the beginning of one, OPERATION/ID, latest, a run's folder, a folder of logs, or a replay file.",
+    ),
+]
+PdfOption = Annotated[bool, typer.Option("--pdf", help="Also print it into report.pdf; needs Chromium or Chrome.")]
+BoardOption = Annotated[
+    str | None,
+    typer.Option("--leaderboard", metavar="FORMAT", help="Instead: rank the runs' policies; markdown, json or html."),
+]
+ToOption = Annotated[Path | None, typer.Option("--to", help="File for the leaderboard (default: stdout).")]
+
+
+@app.command()
+def report(
+    runs: RunsArgument = None,
+    pdf: PdfOption = False,
+    leaderboard: BoardOption = None,
+    to: ToOption = None,
+    output_dir: OutputDirOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Write the report of RUN (default: latest) into its folder: report.html, one file for any browser, and REPORT.md.
+
+    It works for evaluations, comparisons, scores, cross-plays, analyses, training, adaptive experiments, sweeps,
+    pipelines, logs and replays, also while they run.
+
+    \b
+        daf report latest --pdf
+        daf report training/20261120_101500
+        daf report comparisons/2026 comparisons/20261120_09 --leaderboard markdown
+    """
+    named = list(runs or ["latest"])
+    if leaderboard is not None:
+        if pdf:
+            raise UsageError("--pdf prints reports; a leaderboard is written as markdown, json or html.")
+        _board(named, leaderboard, to, output_dir, as_json, quiet)
+        return
+    if to is not None:
+        raise UsageError("--to is for --leaderboard; a report lies in its run's folder.")
+    from daf.cli.show import emit, out
+    from daf.reporting import daf_report
+
+    written = [daf_report(run, pdf=pdf, base_dir=output_dir) for run in named]
+    if as_json:
+        data = [_data(files) for files in written]
+        emit({"run_id": data[0]["run_id"], "run_dir": data[0]["run_dir"], "status": "ok", "reports": data})
+        return
+    for files in written:
+        for path in files.written:
+            out.print(str(path), markup=False, soft_wrap=True)
+        if files.kept and not quiet:
+            from daf.cli.show import err
+
+            err.print(f"{files.html.name} is the page that the run wrote itself.", markup=False, soft_wrap=True)
+
+
+def _data(files: "ReportFiles") -> dict[str, object]:
+    return {
+        "run_id": files.run_id,
+        "run_dir": str(files.run_dir),
+        "kind": files.kind,
+        "html": str(files.html),
+        "markdown": str(files.markdown) if files.markdown else None,
+        "pdf": str(files.pdf) if files.pdf else None,
+        "kept": files.kept,
+    }
+
+
+def _board(runs: list[str], format_: str, to: Path | None, output_dir: Path | None, as_json: bool, quiet: bool) -> None:
+    import json
+
+    from daf.cli.show import emit, out
+    from daf.reporting import daf_generate_leaderboard
+
+    text = daf_generate_leaderboard(runs, to, format_, base_dir=output_dir)  # type: ignore[arg-type]
+    if as_json:
+        board = json.loads(daf_generate_leaderboard(runs, format="json", base_dir=output_dir))
+        written = str(to.expanduser()) if to else None
+        emit({"run_id": None, "run_dir": None, "status": "ok", "leaderboard": board, "written": written})
+    elif to is None:
+        print(text, end="")
+    elif not quiet:
+        out.print(str(to), markup=False, soft_wrap=True)

@@ -1,0 +1,156 @@
+"""A chain of work as a page: the stages of a pipeline, or the jobs of an adaptive experiment, and what each came to.
+
+Read from what the chain wrote of itself (`chain_of`): a list `stages`, `jobs` or `steps` of objects, each with a name
+and a status and whatever else it tells, or a pipeline's `stages_completed`, `stages_failed`, `errors`, `outputs`.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from daf.render.report_rows import printable
+from daf.render.report_view import duration
+from daf.render.run_page import Alert, Cell, Column, Facts, Part, RunPage, Section, Table, cell
+from daf.reporting.kinds import CHAIN_LISTS, chain_of
+from daf.reporting.plain_page import parts_of
+from daf.reporting.run_facts import RunFacts, ending_alerts, shown, subtitle_of, what_was_run
+
+GOOD = ("completed", "done", "ok", "success", "succeeded", "complete")
+BAD = ("failed", "error", "crashed", "timeout", "timed_out")
+SECONDS = ("seconds", "duration_seconds", "wall_seconds")
+KNOWN = ("name", "id", "job", "stage", "kind", "type", "status", "run_dir", "error", *SECONDS)
+
+
+def chain_page(facts: RunFacts) -> RunPage:
+    """The page. Where the chain wrote nothing of itself, how it ended and what was run."""
+    data = chain_of(facts.info.path) or {}
+    what, stages = _stages(data)
+    failed = [stage for stage in stages if _status(stage) in BAD]
+    done = [stage for stage in stages if _status(stage) in GOOD]
+    rest = {
+        name: value
+        for name, value in data.items()
+        if name not in (*CHAIN_LISTS, "stages_completed", "stages_failed", "errors", "status", "run_id", "run_dir")
+    }
+    sections = [Section("stages", what.capitalize(), [_table(stages, facts.info.path)])] if stages else []
+    others: Sequence[Part] = parts_of(rest)
+    if others:
+        sections.append(Section("results", "Results", others))
+    sections.append(what_was_run(facts))
+    return RunPage(
+        title=printable(facts.info.title),
+        subtitle=subtitle_of(facts.info),
+        chips=[f"{len(stages)} {what}", f"{len(done)} done", *([f"{len(failed)} failed"] if failed else [])],
+        alerts=[*_alerts(failed, data), *ending_alerts(facts)],
+        finding=_finding(what, stages, done, failed),
+        sections=sections,
+    )
+
+
+def _stages(data: Mapping[str, Any]) -> tuple[str, list[Mapping[str, Any]]]:
+    for key in CHAIN_LISTS:
+        found = data.get(key)
+        if isinstance(found, list):
+            return key, [stage if isinstance(stage, dict) else {"name": stage} for stage in found]
+    stages = []
+    outputs = data.get("outputs")
+    errors = data.get("errors")
+    for status, key in (("completed", "stages_completed"), ("failed", "stages_failed")):
+        for name in data.get(key) or []:
+            stage: dict[str, Any] = {"name": name, "status": status}
+            if isinstance(outputs, dict) and name in outputs:
+                stage["output"] = outputs[name]
+            if isinstance(errors, dict) and name in errors:
+                stage["error"] = errors[name]
+            stages.append(stage)
+    return "stages", stages
+
+
+def _table(stages: Sequence[Mapping[str, Any]], folder: Path) -> Table:
+    extra = list(dict.fromkeys(name for stage in stages for name in stage if name not in KNOWN))
+    rows = []
+    for number, stage in enumerate(stages, 1):
+        status = _status(stage)
+        tag = "ok" if status in GOOD else "failed" if status in BAD else "open"
+        seconds = next((stage[key] for key in SECONDS if _is_number(stage.get(key))), None)
+        rows.append(
+            [
+                cell(number),
+                cell(name_of(stage)),
+                cell(status or "–", tag=tag),
+                cell(None if seconds is None else duration(float(seconds))),
+                _folder_cell(stage.get("run_dir"), folder),
+                *(cell(shown(stage[name]) if name in stage else "") for name in extra),
+            ]
+        )
+    columns = [
+        Column("#", number=True),
+        Column("Name"),
+        Column("Status", choice=True),
+        Column("Took"),
+        Column("Run"),
+        *(Column(printable(name.replace("_", " "))) for name in extra),
+    ]
+    return Table(columns, rows)
+
+
+def _folder_cell(place: object, folder: Path) -> Cell:
+    if not isinstance(place, str) or not place:
+        return cell("")
+    path = Path(place)
+    inside = path if path.is_absolute() else folder / path
+    page = inside / "report.html"
+    try:
+        relative = inside.resolve().relative_to(folder.resolve()).as_posix()
+    except ValueError:
+        return cell(place)
+    return cell(relative, link=f"{relative}/report.html" if page.is_file() else relative)
+
+
+def _alerts(failed: Sequence[Mapping[str, Any]], data: Mapping[str, Any]) -> list[Alert]:
+    alerts = []
+    for stage in failed:
+        told = stage.get("error") or stage.get("reason") or ""
+        error = told.get("message", told) if isinstance(told, dict) else told
+        first, _, rest = str(error).partition("\n")
+        said = f": {printable(first)}" if first.strip() else "."
+        alerts.append(Alert(f"{name_of(stage)} failed{said}", bad=True, detail=rest.strip()))
+    errors = data.get("errors")
+    if isinstance(errors, list):
+        alerts += [Alert(printable(str(error)), bad=True) for error in errors]
+    return alerts
+
+
+def _finding(
+    what: str,
+    stages: Sequence[Mapping[str, Any]],
+    done: Sequence[Mapping[str, Any]],
+    failed: Sequence[Mapping[str, Any]],
+) -> str:
+    if not stages:
+        return f"No {what} were begun."
+    if len(done) == len(stages):
+        return f"All {len(stages)} {what} are done." if len(stages) > 1 else f"The only one of the {what} is done."
+    open_ones = len(stages) - len(done) - len(failed)
+    told = [f"{len(done)} of {len(stages)} {what} are done"]
+    if failed:
+        told.append(f"{len(failed)} failed")
+    if open_ones:
+        told.append(f"{open_ones} did not run to an end")
+    return ", ".join(told) + "."
+
+
+def name_of(stage: Mapping[str, Any]) -> str:
+    """What a stage is called."""
+    return printable(str(next((stage[key] for key in ("name", "stage", "job", "id") if stage.get(key)), "unnamed")))
+
+
+def _status(stage: Mapping[str, Any]) -> str:
+    return printable(str(stage.get("status", ""))).lower()
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+__all__ = ["Facts", "chain_page"]

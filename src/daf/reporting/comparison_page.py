@@ -1,0 +1,120 @@
+"""The page of a comparison, also of one whose returns were put together by hand."""
+
+import os
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from daf.errors import DataError, UsageError
+from daf.evaluation import Evaluation
+from daf.evaluation.report import report_of
+from daf.render.report import EvaluationReport, render_html
+from daf.reporting.run_facts import environment, facts_of, read_json
+from daf.stats.summaries import summarise
+from daf.stats.verdicts import compare_pairs
+from daf.storage.atomic import write_text
+
+if TYPE_CHECKING:
+    from daf.comparison import ComparisonReport
+
+
+def daf_export_comparison_html(
+    report: "ComparisonReport | Evaluation | str | Path", output_path: str | Path, *, title: str | None = None
+) -> Path:
+    """Write the page of a comparison to `output_path`, one file of HTML that needs nothing else. Returns the path.
+
+    report: a `ComparisonReport`, an `Evaluation`, or a run (id, "latest", folder) that is one. Links to replays lead
+    from the page to the run's folder. Raises `UsageError` (no such run, or another kind), `DataError` (nothing was
+    compared), `StorageError`.
+    """
+    target = Path(output_path).expanduser()
+    found, folder = _report(report)
+    if title is not None:
+        found = replace(found, title=title)
+    if folder is not None:
+        found = _linked_from(found, folder, target.parent)
+    write_text(target, render_html(found))
+    return target
+
+
+def _report(report: "ComparisonReport | Evaluation | str | Path") -> tuple[EvaluationReport, Path | None]:
+    """The page's content, and the folder that its replays are relative to."""
+    if isinstance(report, str | Path):
+        from daf.evaluation.keeping import stored
+        from daf.reporting.kinds import kind_of, run_of
+
+        info = run_of(report)
+        if kind_of(info.path) != "evaluation":
+            raise UsageError(f"{info.operation}/{info.run_id} is no comparison. `daf report` makes its page.")
+        return _of_evaluation(stored(info, read_json(info.path / "results.json") or {}))
+    if isinstance(report, Evaluation):
+        return _of_evaluation(report)
+    if report.evaluation is not None:
+        found, folder = _of_evaluation(report.evaluation)
+        return found, folder
+    return _by_hand(report), None
+
+
+def _of_evaluation(evaluation: Evaluation) -> tuple[EvaluationReport, Path]:
+    from daf.output_manager.runs import read_run
+
+    started = datetime.fromtimestamp(evaluation.started).isoformat(sep=" ", timespec="seconds")
+    info = read_run(evaluation.run_dir)
+    found = report_of(evaluation, started=started, command=info.command if info else "")
+    if info is not None:
+        found = replace(found, environment=dict(environment(facts_of(info).log)))
+    return found, evaluation.run_dir
+
+
+def _by_hand(report: "ComparisonReport") -> EvaluationReport:
+    """The returns that `add_policy_results` was given; of their episodes nothing is known but their order."""
+    scored = [policy for policy in report.policies if report.policy_mission_rewards.get(policy)]
+    if not scored:
+        raise DataError("the comparison holds no returns, so that there is nothing to show.")
+    report.compute_pairwise_comparisons()
+    rewards = report.policy_mission_rewards
+    missions = [mission for mission in report.missions if all(mission in rewards[policy] for policy in scored)]
+    if not missions:
+        raise DataError("no mission was played by all policies, so that they can't be ranked.")
+    scores = np.array([[value for mission in missions for value in rewards[policy][mission]] for policy in scored])
+    strata = np.array([index for index, mission in enumerate(missions) for _ in rewards[scored[0]][mission]])
+    options = {"alpha": report.alpha, "seed": report.seed}
+    few = max(1_000, report.resamples // 2)
+    return EvaluationReport(
+        title=f"{', '.join(scored)} on {', '.join(missions)}",
+        command="",
+        run_id="",
+        started="",
+        seconds=0.0,
+        contenders=scored,
+        missions=[],
+        episodes=[],
+        ranking=summarise(scored, scores, strata, resamples=few, **options),
+        by_mission={
+            mission: tuple(summarise(scored, scores[:, strata == index], resamples=few, **options))
+            for index, mission in enumerate(missions)
+        },
+        pairs=compare_pairs(scored, scores, strata, missions, resamples=report.resamples, **options)
+        if len(scored) > 1
+        else (),
+        notes=[
+            *report.notes,
+            "These returns were given by hand: their episodes, seeds and settings are not known here.",
+        ],
+        alpha=report.alpha,
+    )
+
+
+def _linked_from(found: EvaluationReport, folder: Path, place: Path) -> EvaluationReport:
+    """`found` with its replays' paths as seen from `place`."""
+    if folder.resolve() == place.resolve():
+        return found
+    prefix = os.path.relpath(folder.resolve(), place.resolve())
+    episodes = [
+        episode if episode.replay is None else replace(episode, replay=f"{prefix}/{episode.replay}")
+        for episode in found.episodes
+    ]
+    return replace(found, episodes=episodes)

@@ -1,0 +1,84 @@
+"""The episodes behind a run's numbers, from its `results.json`: each with its seed, its key and its replay."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from daf.render.report_rows import printable
+from daf.render.run_page import Alert, Column, Section, Table, cell
+
+MOST_EPISODES = 10_000
+
+
+def episodes_section(results: Mapping[str, Any]) -> list[Section]:
+    """The section of all episodes; empty where the results list none."""
+    found = _episodes(results)
+    if not found:
+        return []
+    listed = found
+    if len(found) > MOST_EPISODES:
+        by_need = sorted(range(len(found)), key=lambda position: found[position].get("status") != "failed")
+        listed = [found[position] for position in sorted(by_need[:MOST_EPISODES])]
+    replays = any(episode.get("replay") for episode in found)
+    agents = any(isinstance(episode.get("rewards"), list) for episode in found)
+    rows = []
+    for episode in listed:
+        rewards = episode.get("rewards")
+        returns = rewards if isinstance(rewards, list) and rewards else None
+        failure = episode.get("failure")
+        why = f"{failure.get('kind')}: {failure.get('message')}" if isinstance(failure, dict) else ""
+        status = str(episode.get("status", ""))
+        row = [
+            cell(episode.get("mission")),
+            cell(episode.get("index")),
+            cell(episode.get("seed")),
+            cell(episode.get("contender")),
+            cell(None if returns is None else f"{sum(returns) / len(returns):.5g}"),
+            cell(f"{steps:,}" if isinstance(steps := episode.get("steps"), int) else None),
+            cell(status, tag="ok" if status == "ok" else "failed"),
+        ]
+        if agents:
+            told = ", ".join(f"{value:.4g}" for value in returns) if returns else why
+            count = f"{len(returns)} agents" if returns else "why"
+            row.append(cell(count, detail=printable(f"{told} · key {episode.get('key')}")))
+        if replays:
+            replay = episode.get("replay")
+            row.append(cell("replay", link=f"replays/{Path(str(replay)).name}") if replay else cell(""))
+        rows.append(row)
+    columns = [
+        Column("Mission", choice=True),
+        Column("Block", number=True),
+        Column("Seed", number=True),
+        Column("Team", choice=True),
+        Column("Reward per agent", number=True),
+        Column("Steps", number=True),
+        Column("Status", choice=True),
+        *([Column("Details")] if agents else []),
+        *([Column("Replay")] if replays else []),
+    ]
+    left = len(found) - len(listed)
+    note = f"{left:,} more are in the run's tables; those that failed are all here." if left else ""
+    return [Section("all-episodes", "All episodes", [Table(columns, rows, note=note)])]
+
+
+def failure_alerts(results: Mapping[str, Any]) -> list[Alert]:
+    """Failed episodes by team and cause, the most frequent first."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for episode in _episodes(results):
+        if episode.get("status") == "failed":
+            failure = episode.get("failure")
+            told = failure if isinstance(failure, dict) else {}
+            key = (str(episode.get("contender")), str(told.get("kind", "")), str(told.get("message", "no reason")))
+            found.setdefault(key, []).append(f"{episode.get('mission')}, seed {episode.get('seed')}")
+    total = len(_episodes(results))
+    alerts = []
+    for (team, kind, message), places in sorted(found.items(), key=lambda item: -len(item[1])):
+        text = f"{team}: {message} ({kind}, {len(places)} of {total} episodes)"
+        listed = "\n".join(printable(place) for place in places[:50])
+        alerts.append(Alert(printable(text), bad=True, detail=listed))
+    return alerts
+
+
+def _episodes(results: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    episodes = results.get("episodes")
+    return [episode for episode in episodes if isinstance(episode, dict)] if isinstance(episodes, list) else []

@@ -1,0 +1,34 @@
+"""What a report is before and after it is written."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from daf.reporting.kinds import Kind
+
+HTML, MARKDOWN, PDF = "report.html", "REPORT.md", "report.pdf"
+
+
+@dataclass(frozen=True)
+class Pages:
+    """A report's text. html, markdown: None where the file in the folder, which the run wrote itself, is kept."""
+
+    html: str | None
+    markdown: str | None
+
+
+@dataclass(frozen=True)
+class ReportFiles:
+    """A report on the disk. kind: of the run. kept: the page is the one that the run wrote itself."""
+
+    run_id: str
+    run_dir: Path
+    kind: Kind
+    html: Path
+    markdown: Path | None
+    pdf: Path | None
+    kept: bool
+
+    @property
+    def written(self) -> tuple[Path, ...]:
+        """The files of the report."""
+        return tuple(path for path in (self.html, self.markdown, self.pdf) if path is not None)

@@ -1,0 +1,101 @@
+"""What kind of run lies in a folder, told by what it wrote, and the run that a name or path means."""
+
+import os
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from daf.errors import UsageError
+from daf.output_manager import RunInfo, find_run
+from daf.output_manager.runs import read_run
+from daf.reporting.run_facts import read_json
+from daf.reporting.training_run import is_training_run
+
+Kind = Literal[
+    "evaluation", "score", "crossplay", "ablation", "benchmark", "analysis", "training", "sweep", "chain", "logs",
+    "replays", "run",
+]  # fmt: skip
+PICTURES = ("*.json.z", "*.gif", "*.png", "*.mp4", "*-frames", "[!.r]*.html")
+CHAIN_FILES = ("pipeline.json", "experiment.json", "result.json", "results.json")
+CHAIN_LISTS = ("stages", "jobs", "steps")
+_FILES: tuple[tuple[str, Kind], ...] = (
+    ("sweep.json", "sweep"),
+    ("ablation.json", "ablation"),
+    ("benchmark.json", "benchmark"),
+    ("analysis.json", "analysis"),
+)
+
+
+def kind_of(folder: Path) -> Kind:
+    """The kind; "run" for a run that no page knows more of."""
+    for name, kind in _FILES:
+        if (folder / name).is_file():
+            return kind
+    results = read_json(folder / "results.json") or {}
+    if "vor" in results and "candidate" in results:
+        return "score"
+    if "matrix" in results and "mixes" in results:
+        return "crossplay"
+    if "ranking" in results and "settings" in results:
+        return "evaluation"
+    if is_training_run(folder):
+        return "training"
+    if chain_of(folder) is not None:
+        return "chain"
+    if (folder / "json_logs").is_dir() or any(folder.glob("*_summary.json")):
+        return "logs"
+    if any((folder / "replays").glob("*.json.*")) or any(any(folder.glob(name)) for name in PICTURES):
+        return "replays"
+    return "run"
+
+
+def chain_of(folder: Path) -> dict[str, object] | None:
+    """What a chain of stages or jobs wrote of itself; None where there is none."""
+    for name in CHAIN_FILES:
+        data = read_json(folder / name)
+        if data is not None and (
+            any(isinstance(data.get(key), list) for key in CHAIN_LISTS) or "stages_completed" in data
+        ):
+            return data
+    return None
+
+
+def run_of(run: str | Path, base_dir: str | Path | None = None) -> RunInfo:
+    """The run that `run` means: as `find_run`, or a folder with results in it that no run folder's files describe.
+
+    Raises `UsageError`.
+    """
+    if isinstance(run, RunInfo):
+        return run
+    path = Path(run).expanduser()
+    if path.is_dir() and (isinstance(run, Path) or os.sep in str(run) or not _looks_like_id(str(run))):
+        found = read_run(path)
+        if found is not None:
+            return found
+        if kind_of(path) == "run":
+            raise UsageError(
+                f"{path} is no run's folder: it has no execution_log.json, and no results that a report is made of."
+            )
+        return _undescribed(path)
+    return find_run(str(run), base_dir)
+
+
+def _looks_like_id(text: str) -> bool:
+    return text == "latest" or text[:8].isdecimal()
+
+
+def _undescribed(path: Path) -> RunInfo:
+    """A folder of results without an execution log, such as a sweep's trial or logs from elsewhere."""
+    changed = datetime.fromtimestamp(path.stat().st_mtime).astimezone()
+    return RunInfo(
+        run_id=path.name,
+        operation=path.parent.name or "folder",
+        path=path,
+        status="saved",
+        title=path.name,
+        started_at=changed,
+        ended_at=None,
+        duration_seconds=None,
+        error=None,
+        command="",
+    )

@@ -1,0 +1,317 @@
+"""Leaderboards: the policies of one comparison, or of several, ranked with intervals, and ties said.
+
+Policies of several runs are ranked on the blocks (mission, seed, step limit) that all of them played, so that none is
+judged on easier episodes; where there are none, that is an error. A place is a range: from one more than the policies
+that the paired tests decide to be better, to what the ones decided to be worse leave. Policies with the same range are
+not told apart.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from daf.errors import DataError, UsageError, unknown
+from daf.evaluation import Evaluation
+from daf.output_manager import RunInfo
+from daf.reporting.kinds import kind_of, run_of
+from daf.reporting.run_facts import read_json
+from daf.stats.sentences import labels
+from daf.stats.summaries import PolicySummary, summarise
+from daf.stats.verdicts import PairVerdict, compare_pairs
+from daf.storage.atomic import write_text
+from daf.storage.jsonable import jsonable
+
+if TYPE_CHECKING:
+    from daf.comparison import ComparisonReport
+
+FORMATS = ("markdown", "json", "html")
+ALPHA, RESAMPLES, SEED = 0.05, 10_000, 0
+
+type Source = "ComparisonReport | Evaluation | RunInfo | str | Path"
+type Block = tuple[str, object, object]
+"""A mission, by its config's hash where that is known, with seed (or position) and step limit."""
+
+
+@dataclass
+class Entry:
+    """A policy or team with its returns by block. identity: of all that its behaviour follows from."""
+
+    name: str
+    identity: str
+    scores: dict[Block, float] = field(default_factory=dict)
+    failed: int = 0
+    runs: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line. place: first and last place that the tests leave open. tied: names that it is not told apart from."""
+
+    place: tuple[int, int]
+    summary: PolicySummary
+    tied: tuple[str, ...]
+    runs: tuple[str, ...]
+    failed: int
+
+    @property
+    def place_text(self) -> str:
+        """ "1" or "1–3"."""
+        first, last = self.place
+        return str(first) if first == last else f"{first}–{last}"
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """notes: what a reader must know. level: of the intervals, "95 %"."""
+
+    title: str
+    missions: tuple[str, ...]
+    blocks: int
+    rows: tuple[Row, ...]
+    pairs: tuple[PairVerdict, ...]
+    notes: tuple[str, ...]
+    alpha: float = ALPHA
+
+    @property
+    def level(self) -> str:
+        return f"{100 * (1 - self.alpha):g} %"
+
+    def to_data(self) -> dict[str, Any]:
+        """The same as JSON data."""
+        data: dict[str, Any] = jsonable(
+            {
+                "title": self.title,
+                "missions": self.missions,
+                "unit": "reward per agent",
+                "blocks": self.blocks,
+                "alpha": self.alpha,
+                "rows": [
+                    {
+                        "place": row.place,
+                        "policy": row.summary.name,
+                        "mean": row.summary.mean,
+                        "ci": row.summary.ci,
+                        "iqm": row.summary.iqm,
+                        "iqm_ci": row.summary.iqm_ci,
+                        "n": row.summary.n,
+                        "tied_with": row.tied,
+                        "caveat": row.summary.caveat,
+                        "failed_episodes": row.failed,
+                        "runs": row.runs,
+                    }
+                    for row in self.rows
+                ],
+                "notes": self.notes,
+            }
+        )
+        return data
+
+
+def daf_generate_leaderboard(
+    sources: "Source | Sequence[Source]",
+    output_path: str | Path | None = None,
+    format: Literal["markdown", "json", "html"] = "markdown",
+    *,
+    title: str | None = None,
+    base_dir: str | Path | None = None,
+) -> str:
+    """Rank the policies of `sources`, and return the leaderboard as text; with output_path it is written there too.
+
+    sources: a `ComparisonReport`, an `Evaluation`, a run (id, "latest", folder), or several of these. Raises
+    `UsageError` (an unknown format or run), `DataError` (nothing was played, or no block by all).
+    """
+    if format not in FORMATS:
+        raise UsageError(unknown("format of leaderboards", format, FORMATS))
+    board = leaderboard(sources, title=title, base_dir=base_dir)
+    if format == "json":
+        text = json.dumps(board.to_data(), indent=2, ensure_ascii=False) + "\n"
+    else:
+        from daf.render.run_markdown import run_markdown
+        from daf.render.run_page import run_html
+        from daf.reporting.leaderboard_page import board_page
+
+        page = board_page(board)
+        text = run_html(page) if format == "html" else run_markdown(page)
+    if output_path is not None:
+        write_text(Path(output_path).expanduser(), text)
+    return text
+
+
+def leaderboard(
+    sources: "Source | Sequence[Source]", *, title: str | None = None, base_dir: str | Path | None = None
+) -> Leaderboard:
+    """The leaderboard as data. See `daf_generate_leaderboard`."""
+    listed = list(sources) if isinstance(sources, list | tuple) else [sources]
+    if not listed:
+        raise UsageError("a leaderboard needs a comparison, an evaluation or a run.")
+    entries: dict[str, Entry] = {}
+    missions: dict[str, str] = {}
+    for source in listed:
+        _take(source, entries, missions, base_dir)
+    return _ranked(list(entries.values()), missions, title)
+
+
+def _ranked(entries: Sequence[Entry], missions: Mapping[str, str], title: str | None) -> Leaderboard:
+    scored = [entry for entry in entries if entry.scores]
+    if not scored:
+        raise DataError("no policy finished an episode, so that none can be ranked.")
+    common = set.intersection(*(set(entry.scores) for entry in scored))
+    played = set.union(*(set(entry.scores) for entry in scored))
+    if not common:
+        counts = ", ".join(f"{entry.name}: {len(entry.scores)} blocks" for entry in scored[:6])
+        raise DataError(
+            f"no block (mission, seed, step limit) was played by all {len(scored)} policies ({counts}), so that they "
+            "cannot be ranked together. `daf compare` lets them meet on the same ones."
+        )
+    order = list(dict.fromkeys(block[0] for entry in scored for block in entry.scores))
+    there = [name for name in order if any(block[0] == name for block in common)]
+    blocks = sorted(common, key=lambda block: (there.index(block[0]), str(block[1]).rjust(24), str(block[2])))
+    scores = np.array([[entry.scores[block] for block in blocks] for entry in scored])
+    strata = np.array([there.index(block[0]) for block in blocks])
+    names = _names(scored)
+    ranking = summarise(names, scores, strata, alpha=ALPHA, resamples=RESAMPLES // 2, seed=SEED)
+    shown = [missions[name] for name in there]
+    pairs = compare_pairs(names, scores, strata, shown, alpha=ALPHA, resamples=RESAMPLES, seed=SEED)
+    overall = [pair for pair in pairs if pair.stratum is None]
+    told = labels(names)
+    rows = []
+    for summary in ranking:
+        better, worse, tied = _decided(summary.policy, overall, told)
+        entry = scored[summary.policy]
+        place = (1 + better, len(scored) - worse)
+        rows.append(Row(place, summary, tuple(tied), tuple(entry.runs), entry.failed))
+    rows.sort(key=lambda row: (row.summary.rank, row.place))
+    return Leaderboard(
+        title=title or f"Leaderboard on {', '.join(shown)}",
+        missions=tuple(shown),
+        blocks=len(blocks),
+        rows=tuple(rows),
+        pairs=tuple(overall),
+        notes=tuple(_notes(entries, len(played) - len(common))),
+    )
+
+
+def _names(entries: Sequence[Entry]) -> list[str]:
+    """Names, with the run where different policies have the same."""
+    plain = [entry.name for entry in entries]
+    return [
+        f"{entry.name} of {entry.runs[0]}" if plain.count(entry.name) > 1 and entry.runs else entry.name
+        for entry in entries
+    ]
+
+
+def _decided(policy: int, pairs: Sequence[PairVerdict], names: Sequence[str]) -> tuple[int, int, list[str]]:
+    """How many are better, how many worse, and the names of those that it is not told apart from."""
+    better = worse = 0
+    tied = []
+    for pair in pairs:
+        if policy not in (pair.a, pair.b):
+            continue
+        other = pair.b if pair.a == policy else pair.a
+        if pair.verdict not in ("better", "worse"):
+            tied.append(names[other])
+        elif (pair.verdict == "better") == (pair.a == policy):
+            worse += 1
+        else:
+            better += 1
+    return better, worse, tied
+
+
+def _notes(entries: Sequence[Entry], left_out: int) -> list[str]:
+    notes = []
+    failing = [entry for entry in entries if entry.failed]
+    if failing:
+        told = ", ".join(f"{entry.name}: {entry.failed}" for entry in failing)
+        notes.append(f"Episodes that failed count nowhere as 0 ({told}).")
+    absent = [entry.name for entry in entries if not entry.scores]
+    if absent:
+        notes.append(f"Not ranked, since no episode finished: {', '.join(absent)}.")
+    if left_out:
+        blocks = "1 block" if left_out == 1 else f"{left_out:,} blocks"
+        notes.append(f"{blocks} that not every policy finished {'counts' if left_out == 1 else 'count'} in no number.")
+    return notes
+
+
+def _take(source: Source, entries: dict[str, Entry], missions: dict[str, str], base_dir: str | Path | None) -> None:
+    """Add what `source` holds to `entries` (by identity) and `missions` (names by what tells them apart)."""
+    from daf.comparison import ComparisonReport
+
+    if isinstance(source, ComparisonReport):
+        if source.evaluation is None:
+            _by_hand(source, entries, missions)
+            return
+        source = source.evaluation
+    if isinstance(source, Evaluation):
+        _of_result(source, entries, missions)
+        return
+    info = source if isinstance(source, RunInfo) else run_of(source, base_dir)
+    if kind_of(info.path) != "evaluation":
+        raise UsageError(
+            f"{info.operation}/{info.run_id} is no evaluation or comparison, whose policies a leaderboard could rank."
+        )
+    _of_files(info, entries, missions)
+
+
+def _of_result(evaluation: Evaluation, entries: dict[str, Entry], missions: dict[str, str]) -> None:
+    result = evaluation.result
+    for planned, record in zip(result.planned, result.records, strict=True):
+        contender = result.plan.contenders[planned.contender]
+        players = [
+            {"identity": policy.identity, "count": count}
+            for policy, count in zip(contender.policies, contender.counts, strict=True)
+        ]
+        entry = _entry(entries, contender.name, json.dumps(players), evaluation.run_id)
+        spec = record.spec
+        missions.setdefault(spec.config_hash, spec.mission)
+        if record.ok:
+            entry.scores[spec.config_hash, spec.seed, spec.max_steps] = record.reward_per_agent()
+        else:
+            entry.failed += 1
+
+
+def _of_files(info: RunInfo, entries: dict[str, Entry], missions: dict[str, str]) -> None:
+    """From `plan.json` and `results.json`, which every evaluation keeps, also without records."""
+    plan, results = read_json(info.path / "plan.json"), read_json(info.path / "results.json")
+    if plan is None or results is None:
+        raise DataError(f"{info.path} holds no plan.json and results.json, from which policies could be ranked.")
+    rewards = {episode["key"]: episode for episode in results["episodes"]}
+    for planned in plan["episodes"]:
+        contender = plan["contenders"][planned["contender"]]
+        players = [
+            {"identity": _identity(plan["policies"][number]), "count": count}
+            for number, count in zip(contender["policies"], contender["counts"], strict=True)
+        ]
+        entry = _entry(entries, contender["name"], json.dumps(players), info.run_id)
+        missions.setdefault(planned["config_hash"], planned["mission"])
+        told = rewards.get(planned["key"], {}).get("rewards")
+        if told:
+            block = (planned["config_hash"], planned["seed"], planned["max_steps"])
+            entry.scores[block] = sum(told) / len(told)
+        elif planned["failure"] is not None:
+            entry.failed += 1
+
+
+def _identity(policy: Mapping[str, Any]) -> str:
+    from daf.game.policies import Policy
+
+    return Policy(**{**policy, "import_roots": tuple(policy["import_roots"])}).identity
+
+
+def _by_hand(report: "ComparisonReport", entries: dict[str, Entry], missions: dict[str, str]) -> None:
+    for policy in report.policies:
+        entry = _entry(entries, policy, f"by hand: {policy}", "")
+        for mission, rewards in report.policy_mission_rewards.get(policy, {}).items():
+            missions.setdefault(mission, mission)
+            for position, reward in enumerate(rewards):
+                entry.scores[mission, position, None] = reward
+
+
+def _entry(entries: dict[str, Entry], name: str, identity: str, run: str) -> Entry:
+    entry = entries.setdefault(identity, Entry(name, identity))
+    if run and run not in entry.runs:
+        entry.runs.append(run)
+    return entry

@@ -1,0 +1,101 @@
+"""A leaderboard as a page."""
+
+from typing import TYPE_CHECKING
+
+from daf.render.interval_figure import IntervalRow, interval_figure
+from daf.render.report_rows import bounds_text, half_width, printable
+from daf.render.run_page import Alert, Column, Plot, Plots, RunPage, Section, Sentences, Table, Text, cell
+from daf.render.theme import style
+from daf.stats.sentences import number
+
+if TYPE_CHECKING:
+    from daf.reporting.leaderboard import Leaderboard, Row
+
+_KINDS = {"better": "decided", "worse": "decided", "equal": "equal", "identical": "equal"}
+
+
+def board_page(board: "Leaderboard") -> RunPage:
+    """The page of `board`."""
+    rows = [
+        [
+            cell(row.place_text, strong=True),
+            cell(row.summary.name, slot=style(position).slot),
+            cell(number(row.summary.mean, half_width(row.summary.ci)), strong=True),
+            cell(bounds_text(row.summary.ci)),
+            cell(number(row.summary.iqm, half_width(row.summary.iqm_ci))),
+            cell(row.summary.n),
+            cell(", ".join(row.tied) or "–"),
+            cell(row.summary.caveat),
+        ]
+        for position, row in enumerate(board.rows)
+    ]
+    columns = [
+        Column("Place"),
+        Column("Policy"),
+        Column("Mean", number=True),
+        Column(f"{board.level} interval", number=True),
+        Column("IQM", number=True),
+        Column("Blocks", number=True),
+        Column("Not told apart from"),
+        Column("Beware"),
+    ]
+    figure = interval_figure(
+        [
+            IntervalRow(row.summary.name, style(position), row.summary.mean, row.summary.ci, row.summary.iqm)
+            for position, row in enumerate(board.rows)
+        ],
+        axis_title="reward per agent",
+        description="Mean reward per agent of each policy with intervals, best first",
+    )
+    caption = (
+        f"Means of {board.blocks:,} block{'s' if board.blocks != 1 else ''} that every policy played; lines: "
+        f"{board.level} intervals; dashed ticks: interquartile means."
+    )
+    sections = [Section("board", "Ranking", [Table(columns, rows), Plots([Plot("Means", figure, caption, "full")])])]
+    if board.pairs:
+        told = [
+            (_KINDS.get(pair.verdict, "open"), "decided" if pair.verdict in ("better", "worse") else pair.verdict,
+             pair.sentence)
+            for pair in board.pairs
+        ]  # fmt: skip
+        sections.append(Section("pairs", "Policy against policy", [Sentences(told)]))
+    sections.append(_sources(board))
+    missions = ", ".join(printable(mission) for mission in board.missions)
+    return RunPage(
+        title=printable(board.title),
+        subtitle=f"{len(board.rows)} policies on {missions}",
+        chips=[f"{board.blocks:,} blocks", f"{len(board.missions)} mission{'s' if len(board.missions) != 1 else ''}"],
+        alerts=[Alert(printable(note)) for note in board.notes],
+        finding=_finding(board.rows),
+        sections=sections,
+        reading=[
+            (
+                "Place",
+                "1–3: the paired tests decide nothing among three policies for the first place. One error rate of "
+                f"{board.alpha:g} holds for all verdicts together.",
+            ),
+            ("Mean", "Reward per agent; every mission counts the same. Failed episodes are left out for all policies."),
+        ],
+    )
+
+
+def _finding(rows: "tuple[Row, ...]") -> str:
+    top = rows[0]
+    if len(rows) == 1:
+        return f"{top.summary.name} is the only policy here."
+    first = [row for row in rows if row.place[0] == 1]
+    if len(first) == 1:
+        return f"{top.summary.name} is first: the tests decide it against all others."
+    names = [row.summary.name for row in first[:6]]
+    more = f" and {len(first) - 6} more" if len(first) > 6 else ""
+    return f"The first place is open between {', '.join(names)}{more}: the tests do not tell them apart."
+
+
+def _sources(board: "Leaderboard") -> Section:
+    rows = [
+        [cell(row.summary.name), cell(", ".join(row.runs) or "given by hand"), cell(row.failed)] for row in board.rows
+    ]
+    columns = [Column("Policy"), Column("Runs"), Column("Failed episodes", number=True)]
+    runs = sorted({run for row in board.rows for run in row.runs})
+    told = f"`daf report {run}` shows the episodes." if (run := next(iter(runs), "")) else ""
+    return Section("sources", "Where it comes from", [Table(columns, rows), Text([told.replace("`", "")], muted=True)])

@@ -1,0 +1,30 @@
+"""Training logs as a report: `daf logs`' own interactive page, with what was run beside it."""
+
+from daf.log_analysis import daf_analyze_logs, describe
+from daf.render.log_html import report_page
+from daf.render.log_tables import alerts, headline, tables
+from daf.render.report_markdown import plain
+from daf.render.report_markdown import table as markdown_table
+from daf.reporting.files import Pages
+from daf.reporting.run_facts import RunFacts, what_was_run
+
+MOST_ROWS = 30
+
+
+def logs_report(facts: RunFacts) -> Pages:
+    """The page of the logs in a folder, all of them read. Raises `UsageError`, `DataError`, `StorageError`."""
+    analysis = daf_analyze_logs([facts.info.path], formats=(), output_dir=facts.info.path / "plots")
+    sections = [what_was_run(facts)] if facts.log else []
+    html = report_page(analysis.summary, analysis.label, sections=sections)
+    log = analysis.summary
+    parts = [f"# Training log: {plain(analysis.label)}", "\n".join(f"- {plain(fact)}" for fact in headline(log))]
+    if alerts(log):
+        parts.append("\n".join(f"- **Note:** {plain(alert)}" for alert in alerts(log)))
+    parts.append("\n".join(f"- {plain(line)}" for line in describe(analysis)[:-2]))
+    for table in tables(log, most=MOST_ROWS):
+        sides = "".join("r" if column.number else "l" for column in table.columns)
+        parts.append(f"## {plain(table.heading)}")
+        parts.append(markdown_table([column.name for column in table.columns], table.rows, sides))
+        if table.note:
+            parts.append(plain(table.note))
+    return Pages(html, "\n\n".join(part for part in parts if part) + "\n")

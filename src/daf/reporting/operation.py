@@ -1,0 +1,117 @@
+"""`daf report`: one page on a run of any kind.
+
+The page is derived: it is made from what lies in the run's folder, and can be deleted and made again. Evaluations,
+scores and cross-plays are analysed anew from their records. Where a run's own page says more than its files do
+(ablations, benchmarks, comparisons that were decided while they played), that page is kept.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daf.errors import DataError
+from daf.reporting.files import HTML, MARKDOWN, PDF, Pages, ReportFiles
+from daf.reporting.kinds import Kind, kind_of, run_of
+from daf.reporting.run_facts import RunFacts, facts_of
+from daf.storage.atomic import write_text
+
+if TYPE_CHECKING:
+    from daf.output_manager import RunInfo
+
+
+def daf_report(run: str | Path, *, pdf: bool = False, base_dir: str | Path | None = None) -> ReportFiles:
+    """Write `report.html` and `REPORT.md` of a run into its folder, with `pdf` also `report.pdf`.
+
+    run: an id, the beginning of one, `OPERATION/ID`, "latest", a folder, or a replay file. base_dir: where runs lie.
+    Raises `UsageError` (no such run), `DataError` (nothing there that a report could be made of), `StorageError`, and
+    with pdf `EnvironmentCheckError` where there is no Chromium, before anything is written.
+    """
+    if pdf:
+        from daf.reporting.pdf import find_chromium
+
+        find_chromium()
+    path = Path(run)
+    if path.is_file():
+        from daf.reporting.replay_page import write_replay_report
+
+        return _printed(write_replay_report(path), pdf)
+    info = run_of(run, base_dir)
+    kind = kind_of(info.path)
+    made = pages_of(info, kind)
+    html, markdown = info.path / HTML, info.path / MARKDOWN
+    if made.html is not None:
+        write_text(html, made.html)
+    if made.markdown is not None:
+        write_text(markdown, made.markdown)
+    files = ReportFiles(
+        run_id=info.run_id,
+        run_dir=info.path,
+        kind=kind,
+        html=html,
+        markdown=markdown if markdown.is_file() else None,
+        pdf=None,
+        kept=made.html is None,
+    )
+    return _printed(files, pdf)
+
+
+def pages_of(info: "RunInfo", kind: Kind) -> Pages:
+    """The report of a run of this kind, as text."""
+    from daf.reporting import played_pages
+
+    facts = facts_of(info)
+    match kind:
+        case "evaluation":
+            return played_pages.evaluation(facts)
+        case "score":
+            return played_pages.score(facts)
+        case "crossplay":
+            return played_pages.crossplay(facts)
+        case "ablation" | "benchmark" | "analysis":
+            return played_pages.own_page(facts)
+        case "logs":
+            from daf.reporting.logs_page import logs_report
+
+            return logs_report(facts)
+        case _:
+            return _assembled(facts, kind)
+
+
+def _assembled(facts: RunFacts, kind: Kind) -> Pages:
+    from daf.render.run_markdown import run_markdown
+    from daf.render.run_page import run_html
+
+    match kind:
+        case "training":
+            from daf.reporting.training_page import training_page
+            from daf.reporting.training_run import read_training_run
+
+            page = training_page(read_training_run(facts.info.path), facts)
+        case "sweep":
+            from daf.reporting.sweep_page import sweep_page
+            from daf.sweeps.reading import read_run
+
+            page = sweep_page(read_run(facts.info.path), facts)
+        case "chain":
+            from daf.reporting.chain_page import chain_page
+
+            page = chain_page(facts)
+        case "replays":
+            from daf.reporting.replay_page import replays_page
+
+            page = replays_page(facts)
+        case _:
+            from daf.reporting.plain_page import plain_page
+
+            page = plain_page(facts)
+    return Pages(run_html(page), run_markdown(page))
+
+
+def _printed(files: ReportFiles, pdf: bool) -> ReportFiles:
+    if not pdf:
+        return files
+    from daf.reporting.pdf import print_pdf
+
+    if not files.html.is_file():
+        raise DataError(f"{files.html} is not there, so that it cannot be printed.")
+    return replace(files, pdf=print_pdf(files.html, files.html.with_name(PDF)))

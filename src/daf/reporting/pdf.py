@@ -1,0 +1,65 @@
+"""A page as PDF, printed by the Chromium of this machine; no other browser or service is asked.
+
+The page is opened from its file, with a profile of its own in a temporary folder, and may not use the network.
+"""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from daf.errors import DataError, EnvironmentCheckError
+from daf.storage import atomic
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
+MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+VARIABLE = "DAF_CHROMIUM"
+SECONDS = 180
+
+
+def find_chromium() -> Path:
+    """The browser that prints: `DAF_CHROMIUM`, else the first on PATH. Raises `EnvironmentCheckError`."""
+    told = os.environ.get(VARIABLE)
+    if told:
+        if shutil.which(told) is None:
+            raise EnvironmentCheckError(f"{VARIABLE} is {told}, which is no program that can be run.")
+        return Path(told)
+    for name in (*NAMES, MAC):
+        found = shutil.which(name)
+        if found is not None:
+            return Path(found)
+    raise EnvironmentCheckError(
+        "--pdf needs Chromium or Chrome, and none is on PATH. Install it (Debian, Ubuntu: apt install chromium; macOS: "
+        f"brew install --cask chromium), or name it: {VARIABLE}=/path/to/chromium. The HTML report needs nothing."
+    )
+
+
+def print_pdf(page: Path, target: Path) -> Path:
+    """Print the file `page` into `target`, whole or not at all. Raises `EnvironmentCheckError`, `DataError`."""
+    browser = find_chromium()
+    with tempfile.TemporaryDirectory(prefix="daf-print-") as profile, atomic.writing(target) as temporary:
+        command = [
+            str(browser),
+            "--headless",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--disable-extensions",
+            "--no-first-run",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            f"--user-data-dir={profile}",
+            "--no-pdf-header-footer",
+            f"--print-to-pdf={temporary.resolve()}",
+            *(["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
+            page.resolve().as_uri(),
+        ]
+        try:
+            done = subprocess.run(
+                command, capture_output=True, text=True, timeout=SECONDS, stdin=subprocess.DEVNULL, check=False
+            )
+        except subprocess.TimeoutExpired:
+            raise DataError(f"{browser} did not print {page} within {SECONDS} s.") from None
+        if done.returncode or not temporary.is_file() or not temporary.read_bytes().startswith(b"%PDF"):
+            last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+            raise DataError(f"{browser} could not print {page} (exit {done.returncode}): {last[0]}")
+    return target

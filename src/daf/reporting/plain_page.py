@@ -1,0 +1,213 @@
+"""The page of a run that no other page knows more of: how it ended, its results as tables, what was run.
+
+Results are read from the JSON objects in the run's folder. Lists of objects become tables, objects facts; nothing is
+computed from them.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from daf.render.report_rows import printable
+from daf.render.run_page import (
+    Alert,
+    Column,
+    Facts,
+    Heading,
+    Part,
+    RunPage,
+    Section,
+    Sentences,
+    Table,
+    Text,
+    cell,
+)
+from daf.reporting.episodes_table import episodes_section, failure_alerts
+from daf.reporting.run_facts import (
+    EXECUTION_LOG,
+    RunFacts,
+    ending_alerts,
+    flat,
+    read_json,
+    shown,
+    subtitle_of,
+    what_was_run,
+)
+from daf.stats.sentences import number
+
+MOST_TABLE_ROWS = 2_000
+FRAME = ("run_id", "run_dir", "status", "title", "cache", "report", "settings", "episodes", "summary", "format")
+"""What results begin with; the page tells it elsewhere."""
+SKIPPED = (EXECUTION_LOG, "experiment_config.json", "plan.json", "results.json")
+
+
+def plain_page(facts: RunFacts, *, sections: Sequence[Section] = (), finding: str = "") -> RunPage:
+    """The page. sections: what is known beyond the results, shown first."""
+    results = read_json(facts.info.path / "results.json") or {}
+    others = [] if results else _others(facts)
+    return RunPage(
+        title=printable(facts.info.title or facts.info.operation),
+        subtitle=subtitle_of(facts.info),
+        chips=[facts.info.operation, facts.info.status],
+        alerts=[*ending_alerts(facts), *result_alerts(results)],
+        finding=finding or finding_of(results),
+        sections=[
+            *sections,
+            *([Section("ranking", "Ranking", ranking)] if (ranking := ranking_parts(results)) else []),
+            *_tables(results),
+            *others,
+            *episodes_section(results),
+            what_was_run(facts),
+        ],
+    )
+
+
+def result_alerts(results: Mapping[str, Any]) -> list[Alert]:
+    """Failures and notes in results."""
+    summary = results.get("summary")
+    notes = summary.get("notes") if isinstance(summary, dict) else None
+    told = [Alert(printable(str(note))) for note in notes] if isinstance(notes, list) else []
+    return [*failure_alerts(results), *told]
+
+
+def finding_of(results: Mapping[str, Any]) -> str:
+    """The results' own sentence, where they have one."""
+    sentence = results.get("sentence")
+    if isinstance(sentence, str):
+        return printable(sentence)
+    findings = results.get("findings")
+    if isinstance(findings, list) and findings:
+        return printable(str(findings[0]))
+    pairs = results.get("pairs")
+    if isinstance(pairs, list):
+        overall = [pair for pair in pairs if isinstance(pair, dict) and pair.get("mission") is None]
+        if len(overall) == 1:
+            return printable(str(overall[0].get("sentence", "")))
+    return ""
+
+
+def ranking_parts(results: Mapping[str, Any]) -> list[Part]:
+    """The ranking and the pairs that an evaluation's results hold."""
+    ranking, pairs = results.get("ranking"), results.get("pairs")
+    if not isinstance(ranking, list) or not ranking:
+        return []
+    rows = []
+    for row in ranking:
+        half = _half(row.get("ci"))
+        rows.append(
+            [
+                cell(row.get("rank")),
+                cell(row.get("policy")),
+                cell(number(row["mean"], half) if isinstance(row.get("mean"), int | float) else None, strong=True),
+                cell(_bounds(row.get("ci"))),
+                cell(row.get("n")),
+                cell(row.get("caveat") or ""),
+            ]
+        )
+    columns = [
+        Column("Rank", number=True),
+        Column("Policy"),
+        Column("Mean", number=True),
+        Column("Interval", number=True),
+        Column("Blocks", number=True),
+        Column("Beware"),
+    ]
+    parts: list[Part] = [Table(columns, rows)]
+    if isinstance(pairs, list) and pairs:
+        kinds = {"better": "decided", "worse": "decided", "equal": "equal", "identical": "equal"}
+        told = []
+        for pair in pairs:
+            if isinstance(pair, dict) and pair.get("mission") is None:
+                verdict = str(pair.get("verdict"))
+                kind = kinds.get(verdict, "open")
+                word = "decided" if kind == "decided" else verdict
+                told.append((kind, printable(word), printable(str(pair.get("sentence", "")))))
+        parts.append(Sentences(told))
+    return parts
+
+
+def _tables(results: Mapping[str, Any]) -> list[Section]:
+    sections = []
+    for name, value in results.items():
+        if name in (*FRAME, "ranking", "pairs", "sentence"):
+            continue
+        parts = parts_of(value)
+        if parts:
+            sections.append(Section(_key(name), _title(name), parts))
+    return sections
+
+
+def _others(facts: RunFacts) -> list[Section]:
+    """Results under other names, one section a file."""
+    sections = []
+    for path in sorted(facts.info.path.glob("*.json")):
+        if path.name in SKIPPED or path.name.startswith("."):
+            continue
+        data = read_json(path)
+        if data:
+            parts = parts_of(data)
+            sections.append(Section(_key(path.stem), _title(path.stem), parts))
+    return sections
+
+
+def parts_of(value: object) -> list[Part]:
+    """Any JSON value as parts: lists of objects as tables, objects as facts with what is nested below, text as text."""
+    if isinstance(value, Mapping):
+        simple = {name: item for name, item in value.items() if not _nested(item)}
+        parts: list[Part] = (
+            [Facts([(printable(str(name)), shown(item)) for name, item in simple.items()])] if simple else []
+        )
+        for name, item in value.items():
+            if _nested(item) and item:
+                parts += [Heading(_title(str(name))), *parts_of(item)]
+        return parts
+    if isinstance(value, list):
+        if value and all(isinstance(item, dict) for item in value):
+            return [_table(value)]
+        return [Text([shown(item) for item in value[:MOST_TABLE_ROWS]])] if value else []
+    return [Text([shown(value)])] if value not in (None, "") else []
+
+
+def _nested(item: object) -> bool:
+    return isinstance(item, Mapping) or (isinstance(item, list) and any(isinstance(part, dict | list) for part in item))
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    told = [dict(flat(row)) for row in rows[:MOST_TABLE_ROWS]]
+    names = list(dict.fromkeys(name for row in told for name in row))
+    numbers = {name: all(_number(row.get(name)) for row in told) for name in names}
+    left = len(rows) - len(told)
+    return Table(
+        [Column(name, number=numbers[name]) for name in names],
+        [[cell(row.get(name, "")) for name in names] for row in told],
+        note=f"{left:,} more rows are in the file." if left else "",
+    )
+
+
+def _number(text: str | None) -> bool:
+    if text in (None, "", "not set"):
+        return True
+    try:
+        float(str(text))
+    except ValueError:
+        return False
+    return True
+
+
+def _half(bounds: object) -> float:
+    return (bounds[1] - bounds[0]) / 2 if isinstance(bounds, list) and len(bounds) == 2 else 0.0
+
+
+def _bounds(bounds: object) -> str | None:
+    if not isinstance(bounds, list) or len(bounds) != 2:
+        return None
+    half = _half(bounds)
+    return f"{number(bounds[0], half)} to {number(bounds[1], half)}"
+
+
+def _title(name: str) -> str:
+    told = printable(name.replace("_", " ").replace("-", " "))
+    return told[:1].upper() + told[1:]
+
+
+def _key(name: str) -> str:
+    return "part-" + "".join(character if character.isalnum() else "-" for character in name)[:60]

@@ -1,0 +1,118 @@
+"""Scores and cross-plays read back from their run folders and analysed anew from the records."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daf.crossplay.analysis import analyse_crossplay
+from daf.crossplay.operation import rate
+from daf.crossplay.result import CrossplayReport
+from daf.crossplay.teams import mixes
+from daf.episodes.run import RunResult
+from daf.episodes.stored import read_result
+from daf.errors import DataError
+from daf.evaluation import Settings
+from daf.evaluation.settings import settings_from
+from daf.game.policies import Policy
+from daf.scoring_analysis.plan import plan_score
+from daf.scoring_analysis.result import ScoreReport
+from daf.scoring_analysis.vor import analyse_vor
+from daf.teamplay import Kept, team
+
+if TYPE_CHECKING:
+    from daf.output_manager import RunInfo
+
+
+def stored_score(info: "RunInfo", results: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[ScoreReport, Kept]:
+    """The score in a run folder. Raises `DataError` where it kept no records."""
+    result, settings = read_result(info.path), _settings(config)
+    names = [results["candidate"], *results["pool"]]
+    _, teams = plan_score(result.plan.missions, _players(result, names), settings, as_pickup=False)
+    budget = results.get("budget") or {}
+    analysis = analyse_vor(
+        result,
+        teams,
+        alpha=settings.alpha,
+        resamples=max(1_000, settings.resamples // 2),
+        seed=settings.seed,
+        precision=budget.get("precision"),
+    )
+    kept = _kept(info, results)
+    report = ScoreReport(
+        candidate=names[0],
+        pool=tuple(names[1:]),
+        analysis=analysis,
+        notes=tuple(results["summary"]["notes"]),
+        result=result,
+        teams=teams,
+        as_pickup=bool(results["as_pickup"]),
+        settings=settings,
+        run_dir=info.path,
+        run_id=info.run_id,
+        replays=kept.replays,
+        cache=Path(results["cache"]),
+        started=info.started_at.timestamp(),
+        seconds=float(results["summary"]["seconds"]),
+        title=results["title"],
+    )
+    return report, kept
+
+
+def stored_crossplay(
+    info: "RunInfo", results: Mapping[str, Any], config: Mapping[str, Any]
+) -> tuple[CrossplayReport, Kept]:
+    """The cross-play in a run folder. Raises `DataError` where it kept no records."""
+    result, settings = read_result(info.path), _settings(config)
+    names = list(results["policies"])
+    players = _players(result, names)
+    teams = {
+        mission.name: {
+            team(players, counts).name: counts
+            for counts in mixes(mission.num_agents, len(players), results["mixes"], where=mission.name)
+        }
+        for mission in result.plan.missions
+    }
+    analysis = analyse_crossplay(
+        result, names, teams, alpha=settings.alpha, resamples=settings.resamples, seed=settings.seed
+    )
+    kept = _kept(info, results)
+    report = CrossplayReport(
+        analysis=analysis,
+        ratings=rate(analysis, seed=settings.seed),
+        notes=tuple(results["summary"]["notes"]),
+        mixes=results["mixes"],
+        result=result,
+        settings=settings,
+        run_dir=info.path,
+        run_id=info.run_id,
+        replays=kept.replays,
+        cache=Path(results["cache"]),
+        started=info.started_at.timestamp(),
+        seconds=float(results["summary"]["seconds"]),
+        title=results["title"],
+    )
+    return report, kept
+
+
+def _settings(config: Mapping[str, Any]) -> Settings:
+    known = {item.name for item in fields(Settings)}
+    return settings_from({name: value for name, value in config.items() if name in known})
+
+
+def _players(result: RunResult, names: Sequence[str]) -> list[Policy]:
+    found = {policy.name: policy for contender in result.plan.contenders for policy in contender.policies}
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise DataError(f"the run's plan does not know the policy {missing[0]}.")
+    return [found[name] for name in names]
+
+
+def _kept(info: "RunInfo", results: Mapping[str, Any]) -> Kept:
+    replays = {
+        episode["key"]: info.path / "replays" / Path(episode["replay"]).name
+        for episode in results["episodes"]
+        if episode["replay"]
+    }
+    started = info.started_at.isoformat(sep=" ", timespec="seconds")[:19]
+    return Kept(info.path, info.run_id, replays, started, info.command)

@@ -1,0 +1,245 @@
+"""A training run as its folder tells it, also while it runs: nothing is locked, nothing is written.
+
+`read_training_run` takes every whole line of `metrics.jsonl` and `evaluations.jsonl`; a torn tail, which a running
+trainer may leave for a moment, is not there yet. A line that is no JSON object, and a value that is not a finite
+number, is counted and left out, never taken for 0. `read_lines` reads on from where an earlier call ended, for those
+who watch a run.
+"""
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from daf.errors import DataError, StorageError
+from daf.storage.atomic import explain
+
+RESULT = "training.json"
+METRICS = "metrics.jsonl"
+EVALUATIONS = "evaluations.jsonl"
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Objects read from a file of JSON lines. end: the byte to read on from. damaged: lines that are none."""
+
+    rows: tuple[dict[str, Any], ...]
+    end: int
+    damaged: int
+
+
+@dataclass(frozen=True)
+class Series:
+    """One metric. steps, updates: at which agent step and update it was logged; values: finite, as many."""
+
+    name: str
+    steps: tuple[int, ...]
+    updates: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class MissionScore:
+    """Reward per agent on a mission in one evaluation. low, high: its interval, None without one."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    iqm: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class TrainingEvaluation:
+    """One evaluation during training. replays: paths relative to the run folder."""
+
+    step: int
+    update: int
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+    seed: int | None
+    missions: Mapping[str, MissionScore]
+    replays: tuple[str, ...]
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint. step: None for the one called "final". path: relative to the run folder."""
+
+    name: str
+    step: int | None
+    path: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What a training run left. result: `training.json`, empty while there is none. damaged: unusable lines;
+    not_finite: values by metric that were no finite numbers."""
+
+    path: Path
+    result: Mapping[str, Any]
+    series: Mapping[str, Series]
+    evaluations: tuple[TrainingEvaluation, ...]
+    checkpoints: tuple[Checkpoint, ...]
+    damaged: int = 0
+    not_finite: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def steps(self) -> int:
+        """Agent steps so far, by the result or else the last line."""
+        logged = max((series.steps[-1] for series in self.series.values()), default=0)
+        return max(int(self.result.get("steps") or 0), logged)
+
+    @property
+    def updates(self) -> int:
+        """Updates so far."""
+        logged = max((series.updates[-1] for series in self.series.values()), default=0)
+        return max(int(self.result.get("updates") or 0), logged)
+
+
+def is_training_run(folder: Path) -> bool:
+    """Whether `folder` holds what a trainer writes."""
+    return any((folder / name).is_file() for name in (RESULT, METRICS))
+
+
+def read_training_run(folder: str | Path) -> TrainingRun:
+    """The run in `folder`. Raises `DataError` where no trainer wrote there, `StorageError`."""
+    path = Path(folder)
+    if not is_training_run(path):
+        raise DataError(f"{path} holds no training run: neither {RESULT} nor {METRICS} is there.")
+    metrics, evaluations = read_lines(path / METRICS), read_lines(path / EVALUATIONS)
+    series, not_finite = series_of(metrics.rows)
+    found = [_evaluation(row) for row in evaluations.rows]
+    return TrainingRun(
+        path=path,
+        result=_result(path / RESULT),
+        series=series,
+        evaluations=tuple(one for one in found if one is not None),
+        checkpoints=tuple(_checkpoints(path)),
+        damaged=metrics.damaged + evaluations.damaged + sum(one is None for one in found),
+        not_finite=not_finite,
+    )
+
+
+def read_lines(path: Path, start: int = 0) -> Lines:
+    """The whole lines of a file of JSON lines from byte `start` on; none without a file. Raises `StorageError`."""
+    rows, damaged, end = [], 0, start
+    try:
+        with path.open("rb") as file:
+            file.seek(start)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                end += len(line)
+                try:
+                    value = json.loads(line)
+                except (ValueError, RecursionError):
+                    value = None
+                if isinstance(value, dict):
+                    rows.append(value)
+                else:
+                    damaged += bool(line.strip())
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise StorageError(explain(error, f"reading {path}")) from error
+    return Lines(tuple(rows), end, damaged)
+
+
+def series_of(rows: tuple[dict[str, Any], ...]) -> tuple[dict[str, Series], dict[str, int]]:
+    """The metrics in `rows` by name, in the order of their first appearance, and how many values were not finite."""
+    found: dict[str, tuple[list[int], list[int], list[float]]] = {}
+    not_finite: dict[str, int] = {}
+    for row in rows:
+        step, update = _whole(row.get("step")), _whole(row.get("update"))
+        if step is None:
+            continue
+        for name, value in row.items():
+            if name in ("step", "update") or value is None:
+                continue
+            told = finite(value)
+            if told is None:
+                not_finite[name] = not_finite.get(name, 0) + 1
+                continue
+            steps, updates, values = found.setdefault(name, ([], [], []))
+            steps.append(step)
+            updates.append(update or 0)
+            values.append(told)
+    return {name: Series(name, tuple(s), tuple(u), tuple(v)) for name, (s, u, v) in found.items()}, not_finite
+
+
+def finite(value: object) -> float | None:
+    """`value` as a finite number, None where it is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _whole(value: object) -> int | None:
+    number = finite(value)
+    return None if number is None else int(number)
+
+
+def _result(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise StorageError(explain(error, f"reading {path}")) from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is no JSON file ({error}).") from error
+    if not isinstance(value, dict):
+        raise DataError(f"{path} holds no JSON object.")
+    return value
+
+
+def _evaluation(row: Mapping[str, Any]) -> TrainingEvaluation | None:
+    step, mean = _whole(row.get("step")), finite(row.get("mean"))
+    if step is None or mean is None:
+        return None
+    missions = row.get("missions")
+    replays = row.get("replays")
+    return TrainingEvaluation(
+        step=step,
+        update=_whole(row.get("update")) or 0,
+        mean=mean,
+        low=finite(row.get("low")),
+        high=finite(row.get("high")),
+        n=_whole(row.get("n")) or 0,
+        seed=_whole(row.get("seed")),
+        missions=dict(_missions(missions)) if isinstance(missions, dict) else {},
+        replays=tuple(str(replay) for replay in replays) if isinstance(replays, list) else (),
+        seconds=finite(row.get("seconds")),
+    )
+
+
+def _missions(missions: Mapping[str, Any]) -> Iterator[tuple[str, MissionScore]]:
+    for name, row in missions.items():
+        mean = finite(row.get("mean")) if isinstance(row, dict) else None
+        if mean is not None:
+            low, high, iqm = (finite(row.get(key)) for key in ("low", "high", "iqm"))
+            yield str(name), MissionScore(mean, low, high, iqm, _whole(row.get("n")) or 0)
+
+
+def _checkpoints(folder: Path) -> Iterator[Checkpoint]:
+    place = folder / "checkpoints"
+    if not place.is_dir():
+        return
+    for path in sorted(place.iterdir(), key=lambda entry: (entry.name == "final", entry.name)):
+        digits = path.name.removeprefix("step_")
+        if path.name.startswith(".") or not path.is_dir() or not (path.name == "final" or digits.isdecimal()):
+            continue
+        size = sum(file.stat().st_size for file in path.iterdir() if file.is_file())
+        step = None if path.name == "final" else int(digits)
+        yield Checkpoint(path.name, step, f"checkpoints/{path.name}", size)
