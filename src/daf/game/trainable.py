@@ -11,6 +11,7 @@ Importing this module imports torch.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -78,7 +79,7 @@ class Trainable:
         self.policy, self.name = policy, name
         self.network: torch.nn.Module = network.to(device)
         self.device = torch.device(device)
-        self.recurrent = bool(policy.is_recurrent())
+        self.recurrent = bool(getattr(policy, "is_recurrent", bool)())
         self.handles_dones = bool(getattr(network, "handles_dones", False))
         self._eval: Callable[..., Any] = getattr(network, "forward_eval", network)
         self.interface: PolicyEnvInterface = policy.policy_env_info
@@ -123,7 +124,7 @@ class Trainable:
             order.append(chosen)
             cuts = [0, *(pattern.nonzero().squeeze(1) + 1).tolist(), time]
             pieces = []
-            for first, last in zip(cuts, cuts[1:], strict=False):
+            for first, last in itertools.pairwise(cuts):
                 before = (
                     {key: part[chosen] for key, part in state.items()}
                     if first == 0

@@ -1,0 +1,46 @@
+"""The optimizer of a configuration, and what its learning rate is at each step.
+
+Importing this module imports torch.
+"""
+
+import math
+
+import torch
+
+from daf.config.training import DAFTrainingConfig
+from daf.core.ppo import Schedule
+
+
+def make_optimizer(network: torch.nn.Module, config: DAFTrainingConfig) -> torch.optim.Optimizer:
+    """The optimizer over the network's parameters that train."""
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    rate, decay = config.learning_rate, config.weight_decay
+    betas = (config.adam_beta1, config.adam_beta2)
+    if config.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=rate, betas=betas, eps=config.adam_eps, weight_decay=decay)
+    if config.optimizer == "adamw":
+        return torch.optim.AdamW(parameters, lr=rate, betas=betas, eps=config.adam_eps, weight_decay=decay)
+    if config.optimizer == "rmsprop":
+        return torch.optim.RMSprop(
+            parameters, lr=rate, alpha=betas[1], eps=config.adam_eps, weight_decay=decay, momentum=betas[0]
+        )
+    return torch.optim.SGD(parameters, lr=rate, momentum=betas[0], weight_decay=decay)
+
+
+def schedule(config: DAFTrainingConfig, steps: int) -> Schedule:
+    """What holds for the update that begins after `steps` agent steps."""
+    progress = min(1.0, steps / config.total_timesteps)
+    fallen = 1.0
+    if config.lr_schedule == "linear":
+        fallen = 1 - progress
+    elif config.lr_schedule == "cosine":
+        fallen = 0.5 * (1 + math.cos(math.pi * progress))
+    rate = config.learning_rate * (config.min_lr_ratio + (1 - config.min_lr_ratio) * fallen)
+    if steps < config.warmup_steps:
+        rate *= max(steps, 1) / config.warmup_steps
+    final = config.ent_coef if config.ent_coef_final is None else config.ent_coef_final
+    return Schedule(
+        learning_rate=rate,
+        ent_coef=config.ent_coef + (final - config.ent_coef) * progress,
+        prio_beta=config.prio_beta0 + (1 - config.prio_beta0) * progress,
+    )

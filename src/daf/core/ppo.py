@@ -1,0 +1,163 @@
+"""One PPO update, readable from top to bottom.
+
+Schulman et al., "Proximal Policy Optimization Algorithms", 2017: the clipped objective, several passes over a rollout,
+values learned with it. Optional, from PuffeRL: sequences drawn by their advantages and weighted back (Schaul et al.,
+ICLR 2016), V-trace's clipping. Sequences are drawn from a generator of the trainer's own.
+
+Importing this module imports torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+import torch
+
+from daf.config.training import DAFTrainingConfig
+from daf.core.rollout_buffer import RolloutBuffer, advantages
+from daf.errors import DivergenceError
+from daf.game.trainable import Trainable
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """What changes in the course of training, at one update. progress: 0 at the beginning, 1 at total_timesteps."""
+
+    learning_rate: float
+    ent_coef: float
+    prio_beta: float
+
+
+def update(
+    trainable: Trainable,
+    optimizer: torch.optim.Optimizer,
+    buffer: RolloutBuffer,
+    config: DAFTrainingConfig,
+    schedule: Schedule,
+    *,
+    batch: int,
+    chunk: int,
+    generator: torch.Generator,
+    context: contextlib.AbstractContextManager[object] | None = None,
+) -> dict[str, float]:
+    """Learn from a rollout whose rewards are scaled; the update's losses by name.
+
+    batch: sequences per gradient step; chunk: sequences per backward pass. context: mixed precision around the network.
+    Raises `DivergenceError` before a step with numbers that are none, naming the parameter.
+    """
+    for group in optimizer.param_groups:
+        group["lr"] = schedule.learning_rate
+    network, device = trainable.network, trainable.device
+    network.train()
+    autocast = context or contextlib.nullcontext()
+
+    observations, actions = buffer.cut(buffer.observations), buffer.cut(buffer.actions)
+    begins, old_logprobs = buffer.cut(buffer.begins), buffer.cut(buffer.logprobs)
+    old_values, states = buffer.cut(buffer.values), buffer.initial_states()
+    values = buffer.values.clone()
+    ratios = torch.ones_like(buffer.logprobs)
+    vtrace = config.vtrace_rho_clip is not None
+
+    estimates = advantages(buffer, values, config)
+    targets = buffer.cut(estimates + values)
+    chosen_estimates = buffer.cut(estimates)
+
+    sums: dict[str, torch.Tensor] = {}
+    norms: list[torch.Tensor] = []
+    steps = 0
+    for _epoch in range(config.n_epochs):
+        order = torch.randperm(buffer.sequences, generator=generator)
+        for first in range(0, buffer.sequences, batch):
+            if vtrace:  # ratios have moved, and with them what the old steps tell
+                estimates = advantages(buffer, values, config, ratios)
+                chosen_estimates, targets = buffer.cut(estimates), buffer.cut(estimates + values)
+            if config.prio_alpha > 0:
+                weight = chosen_estimates.abs().sum(1).double().cpu() ** config.prio_alpha + 1e-6
+                chances = weight / weight.sum()
+                picked = torch.multinomial(chances, min(batch, buffer.sequences), generator=generator)
+                importance = (buffer.sequences * chances[picked]) ** -schedule.prio_beta
+                weights = importance.float().to(device).unsqueeze(1)
+            else:
+                picked = order[first : first + batch]
+                weights = torch.ones((len(picked), 1), device=device)
+            picked = picked.to(device)
+            gain = chosen_estimates[picked]
+            if config.normalize_advantage:
+                gain = (gain - gain.mean()) / (gain.std() + 1e-8)
+            gain = gain * weights
+
+            optimizer.zero_grad(set_to_none=True)
+            diverged = 0.0
+            for start in range(0, len(picked), chunk):
+                part = slice(start, start + chunk)
+                rows = picked[part]
+                with autocast:
+                    logits, value = trainable.learn(
+                        observations[rows], {key: state[rows] for key, state in states.items()}, begins[rows]
+                    )
+                logprobs = torch.log_softmax(logits, -1)
+                logprob = logprobs.gather(-1, actions[rows].unsqueeze(-1)).squeeze(-1)
+                change = logprob - old_logprobs[rows]
+                ratio = change.exp()
+                entropy = -(logprobs.exp() * logprobs).sum(-1).mean()
+
+                clipped = ratio.clamp(1 - config.clip_range, 1 + config.clip_range)
+                policy_loss = torch.max(-gain[part] * ratio, -gain[part] * clipped).mean()
+                value_error = (value - targets[rows]) ** 2
+                if config.clip_range_vf is not None:
+                    moved = (value - old_values[rows]).clamp(-config.clip_range_vf, config.clip_range_vf)
+                    value_error = torch.max(value_error, (old_values[rows] + moved - targets[rows]) ** 2)
+                value_loss = 0.5 * value_error.mean()
+                loss = policy_loss + config.vf_coef * value_loss - schedule.ent_coef * entropy
+                share = len(rows) / len(picked)
+                (loss * share).backward()
+
+                with torch.no_grad():
+                    if vtrace:
+                        buffer.cut(ratios)[rows] = ratio.detach()
+                        buffer.cut(values)[rows] = value.detach()
+                    kl = ((ratio - 1) - change).mean()
+                    diverged += float(kl) * share if config.target_kl is not None else 0.0
+                    for name, number in (
+                        ("loss/policy", policy_loss), ("loss/value", value_loss), ("loss/entropy", entropy),
+                        ("loss/total", loss), ("loss/approx_kl", kl), ("loss/old_approx_kl", -change.mean()),
+                        ("loss/clip_fraction", ((ratio - 1).abs() > config.clip_range).float().mean()),
+                    ):  # fmt: skip
+                        sums[name] = sums.get(name, torch.zeros((), device=device)) + number.detach() * share
+            bound = config.max_grad_norm if config.max_grad_norm is not None else float("inf")
+            norm = torch.nn.utils.clip_grad_norm_(network.parameters(), bound)
+            if not torch.isfinite(norm):
+                raise DivergenceError(_which_diverged(network))
+            optimizer.step()
+            norms.append(norm.detach())
+            steps += 1
+            if config.target_kl is not None and diverged > config.target_kl:
+                break
+        else:
+            continue
+        break
+    _check_parameters(network)
+    losses = {name: float(total) / steps for name, total in sums.items()}
+    losses["gradient/norm"] = float(torch.stack(norms).mean())
+    losses["loss/gradient_steps"] = float(steps)
+    spread = float(targets.var())
+    if spread > 0:
+        losses["loss/explained_variance"] = 1 - float((targets - old_values).var()) / spread
+    return losses
+
+
+def _which_diverged(network: torch.nn.Module) -> str:
+    """The sentence for a gradient that is no number."""
+    found = [
+        name
+        for name, parameter in network.named_parameters()
+        if parameter.grad is not None and not torch.isfinite(parameter.grad).all()
+    ]
+    return f"the gradient of {', '.join(found[:3]) or 'the network'} is no longer a number"
+
+
+def _check_parameters(network: torch.nn.Module) -> None:
+    found = [name for name, parameter in network.named_parameters() if not torch.isfinite(parameter).all()]
+    if found:
+        raise DivergenceError(f"the parameter {', '.join(found[:3])} is no longer a number")

@@ -1,0 +1,140 @@
+"""What one rollout collected, and what is made of it before learning: scaled rewards, advantages, returns.
+
+Rows are agents, ordered by environment; time runs along the second axis. Episodes may end anywhere inside; `begins`
+marks the steps that an episode begins with.
+
+Importing this module imports torch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from daf.config.training import DAFTrainingConfig
+
+
+class RolloutBuffer:
+    """(rows, steps) of experience on the network's device; observations stay bytes."""
+
+    def __init__(self, rows: int, steps: int, tokens: int, horizon: int, device: torch.device) -> None:
+        self.rows, self.steps, self.horizon = rows, steps, horizon
+        self.observations = torch.zeros((rows, steps, tokens, 3), dtype=torch.uint8, device=device)
+        self.actions = torch.zeros((rows, steps), dtype=torch.int64, device=device)
+        self.logprobs = torch.zeros((rows, steps), device=device)
+        self.values = torch.zeros((rows, steps), device=device)
+        self.rewards = torch.zeros((rows, steps), device=device)
+        self.done = torch.zeros((rows, steps), device=device)
+        self.bootstrap = torch.zeros((rows, steps), device=device)
+        """The value of an episode's last observation, where only time ended it."""
+        self.begins = torch.zeros((rows, steps), dtype=torch.bool, device=device)
+        self.last_values = torch.zeros(rows, device=device)
+        """The value of what is seen after the last step."""
+        self.states: list[dict[str, torch.Tensor]] = [{} for _ in range(steps // horizon)]
+        """The recurrent state before each sequence."""
+
+    @property
+    def sequences(self) -> int:
+        """Sequences of `horizon` steps in it."""
+        return self.rows * len(self.states)
+
+    def keep_state(self, part: int, rows: slice, state: dict[str, torch.Tensor]) -> None:
+        """Note the state of `rows` before the sequence number `part`."""
+        kept = self.states[part]
+        for key, value in state.items():
+            if key not in kept:
+                kept[key] = torch.zeros((self.rows, *value.shape[1:]), device=value.device)
+            kept[key][rows] = value
+
+    def cut(self, values: torch.Tensor) -> torch.Tensor:
+        """(rows, steps, …) as (sequences, horizon, …); the sequences of a row follow each other."""
+        return values.reshape(self.sequences, self.horizon, *values.shape[2:])
+
+    def initial_states(self) -> dict[str, torch.Tensor]:
+        """(sequences, …) by key: the state before each sequence, in the order of `cut`."""
+        keys = self.states[0]
+        return {key: torch.stack([part[key] for part in self.states], 1).flatten(0, 1) for key in keys}
+
+
+def advantages(
+    buffer: RolloutBuffer,
+    values: torch.Tensor,
+    config: DAFTrainingConfig,
+    ratio: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """(rows, steps): generalised advantage estimates (Schulman et al., ICLR 2016, equation 16).
+
+    ratio: (rows, steps) new probability over old; with it errors and traces are clipped as in V-trace (Espeholt et al.,
+    ICML 2018, section 4.1), as PuffeRL does. An episode that only time ended goes on with the value of its last
+    observation (Pardo et al., ICML 2018); one that the game ended has nothing after it.
+    """
+    following = torch.cat([values[:, 1:], buffer.last_values.unsqueeze(1)], 1)
+    following = torch.where(buffer.done > 0, buffer.bootstrap, following)
+    errors = buffer.rewards + config.gamma * following - values
+    trace = config.gamma * config.gae_lambda * (1 - buffer.done)
+    if ratio is not None and config.vtrace_rho_clip is not None and config.vtrace_c_clip is not None:
+        errors = errors * ratio.clamp(max=config.vtrace_rho_clip)
+        trace = trace * ratio.clamp(max=config.vtrace_c_clip)
+    estimates = torch.empty_like(errors)
+    later = torch.zeros_like(buffer.last_values)
+    for step in range(buffer.steps - 1, -1, -1):
+        later = errors[:, step] + trace[:, step] * later
+        estimates[:, step] = later
+    return estimates
+
+
+@dataclass(slots=True)
+class RewardScale:
+    """The running deviation of discounted rewards, which rewards are divided by.
+
+    As in SB3's `VecNormalize`: each row's discounted sum goes on until its episode ends; count, mean and squares are of
+    all sums seen (Chan, Golub and LeVeque 1979). All in float64, in fixed order.
+    """
+
+    sums: np.ndarray[Any, np.dtype[np.float64]]
+    count: float = 0.0
+    mean: float = 0.0
+    squares: float = 0.0
+
+    def update(self, rewards: torch.Tensor, done: torch.Tensor, gamma: float) -> None:
+        """Take in a rollout: (rows, steps) rewards and ends."""
+        earned = rewards.double().cpu().numpy()
+        ended = done.double().cpu().numpy()
+        for step in range(earned.shape[1]):
+            self.sums = self.sums * gamma + earned[:, step]
+            count, mean = len(self.sums), float(self.sums.mean())
+            squares = float(((self.sums - mean) ** 2).sum())
+            apart = mean - self.mean
+            total = self.count + count
+            self.mean += apart * count / total
+            self.squares += squares + apart * apart * self.count * count / total
+            self.count = total
+            self.sums = self.sums * (1 - ended[:, step])
+
+    @property
+    def deviation(self) -> float:
+        """The standard deviation; 1 before anything was earned."""
+        variance = self.squares / self.count if self.count else 0.0
+        return float(np.sqrt(variance)) if variance > 1e-12 else 1.0
+
+    def state(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return {"sums": self.sums.tolist(), "count": self.count, "mean": self.mean, "squares": self.squares}
+
+    @classmethod
+    def of(cls, state: dict[str, Any]) -> RewardScale:
+        """From `state()`."""
+        return cls(np.array(state["sums"], dtype=np.float64), state["count"], state["mean"], state["squares"])
+
+
+def scale_rewards(buffer: RolloutBuffer, scale: RewardScale, config: DAFTrainingConfig) -> None:
+    """Bring the buffer's rewards to the scale that is learned on: times, by deviation, cut; in this order."""
+    buffer.rewards *= config.reward_scale
+    if config.normalize_rewards:
+        scale.update(buffer.rewards, buffer.done, config.gamma)
+        buffer.rewards /= scale.deviation
+    if config.reward_clip is not None:
+        buffer.rewards.clamp_(-config.reward_clip, config.reward_clip)

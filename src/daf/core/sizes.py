@@ -1,0 +1,80 @@
+"""How large a rollout and its minibatches are, checked before anything starts.
+
+auto sizes are chosen from the number of agents, and below a memory budget where one is set.
+"""
+
+from dataclasses import dataclass
+
+from daf.config.training import DAFTrainingConfig
+from daf.errors import ConfigError
+
+AUTO_AGENTS = 256
+"""Agents that num_envs "auto" aims at."""
+AUTO_BATCHES = 4
+"""Gradient steps per pass over a rollout that batch_size "auto" aims at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """environments; rows: agents in all; horizon: steps per sequence; sequences: per rollout; batch: sequences per
+    gradient step; chunk: sequences per backward pass; workers: processes; threads: torch's while learning."""
+
+    environments: int
+    rows: int
+    horizon: int
+    sequences: int
+    batch: int
+    chunk: int
+    workers: int
+    threads: int
+
+    def steps(self, n_steps: int) -> int:
+        """Agent steps per update."""
+        return self.rows * n_steps
+
+
+def sizes(config: DAFTrainingConfig, *, agents: int, tokens: int, cores: int) -> Sizes:
+    """The sizes for missions of `agents` agents that see `tokens` tokens. Raises `ConfigError`."""
+    row_bytes = config.n_steps * (tokens * 3 + 32)
+    environments = config.num_envs if isinstance(config.num_envs, int) else max(2, AUTO_AGENTS // agents)
+    horizon = config.bptt_horizon or config.n_steps
+    if config.memory_budget_mb is not None:
+        budget = config.memory_budget_mb * 2**20
+        per_environment = agents * row_bytes
+        if config.num_envs == "auto":
+            while environments > 1 and environments * per_environment > budget // 2:
+                environments -= 1
+        if environments * per_environment > budget // 2:
+            raise ConfigError(
+                f"memory_budget_mb {config.memory_budget_mb}: a rollout of {environments} environments × {agents} agents "
+                f"× {config.n_steps} steps takes {environments * per_environment / 2**20:.0f} MB, and half of the budget is for "
+                "it. Give more, fewer environments (num_envs) or fewer steps (n_steps)."
+            )
+    rows = environments * agents
+    sequences = rows * (config.n_steps // horizon)
+    if config.batch_size == "auto":
+        batch = next(b for b in range(max(1, sequences // AUTO_BATCHES), 0, -1) if sequences % b == 0)
+    else:
+        batch = config.batch_size // horizon
+        if sequences % batch:
+            fits = [b * horizon for b in range(1, sequences + 1) if sequences % b == 0]
+            close = sorted(fits, key=lambda size: abs(size - batch * horizon))[:3]
+            raise ConfigError(
+                f"batch_size {config.batch_size} does not divide the rollout's {rows * config.n_steps:,} agent steps "
+                f"({environments} environments × {agents} agents × {config.n_steps} steps). Nearest that do: "
+                f"{', '.join(map(str, sorted(close)))}."
+            )
+    chunk = batch
+    if config.max_minibatch_size is not None:
+        chunk = config.max_minibatch_size // horizon
+        if chunk < 1:
+            raise ConfigError(
+                f"max_minibatch_size {config.max_minibatch_size} is below one sequence of {horizon} steps."
+            )
+        chunk = min(chunk, batch)
+    elif config.memory_budget_mb is not None:
+        sequence_bytes = horizon * tokens * 3 * 4 * 4  # as floats, and what backpropagation keeps of them
+        chunk = max(1, min(batch, config.memory_budget_mb * 2**19 // sequence_bytes))
+    workers = config.num_workers if isinstance(config.num_workers, int) else cores
+    threads = config.threads if isinstance(config.threads, int) else cores
+    return Sizes(environments, rows, horizon, sequences, batch, chunk, workers, threads)
