@@ -1,5 +1,6 @@
 """The settings of a curriculum: what `curriculum:` in a training file says, and what `DAFCurriculumManager` takes."""
 
+import math
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, StringConstraints, model_validator
@@ -47,6 +48,12 @@ class DAFCurriculumConfig(ConfigModel):
     def _fits(self) -> "DAFCurriculumConfig":
         if self.slow_rate >= self.fast_rate:
             raise ValueError(f"slow_rate {self.slow_rate:g} must be below fast_rate {self.fast_rate:g}")
+        fewest = math.ceil((4.0 / self.rest_margin) ** 2)
+        if self.window < fewest:
+            raise ValueError(
+                f"window {self.window} is below {fewest}: fewer episodes cannot show that a task changes by less than "
+                f"rest_margin {self.rest_margin:g}"
+            )
         name = self.chosen_sampler.name
         if name == "sequence" and self.max_active_tasks is not None:
             raise ValueError("sampler sequence goes through all tasks by itself: leave max_active_tasks out")

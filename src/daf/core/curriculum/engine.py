@@ -41,7 +41,7 @@ class TaskCurriculum:
         self.config, self.seed = config, seed
         self._tasks: list[Task] = []
         self._keys: set[str] = set()
-        self._sampler = make_sampler(config.chosen_sampler)
+        self._sampler = make_sampler(config.chosen_sampler, rest_margin=config.rest_margin)
         self._history = History(0, window=config.window, fast=config.fast_rate, slow=config.slow_rate)
         self._roster = Roster([], config.max_active_tasks)
         self._adapted_at: list[int] = []

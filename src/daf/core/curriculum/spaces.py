@@ -6,7 +6,6 @@ missions apart, but it has to, so `meanings_differ` says where.
 """
 
 from daf.game import missions
-from daf.game.masking import features
 from daf.game.missions import Mission
 
 _NAMES = {
@@ -34,6 +33,8 @@ def differences(a: Mission, b: Mission) -> str | None:
 
 def meanings_differ(a: Mission, b: Mission) -> int:
     """How many feature numbers of observation tokens mean something else in `b` than in `a`."""
+    from daf.game.masking import features
+
     first, second = features(a), features(b)
     shared = zip(first, second, strict=False)
     return sum(one != other for one, other in shared) + abs(len(first) - len(second))

@@ -38,15 +38,15 @@ SamplerField = Annotated[SamplerConfig, BeforeValidator(_named)]
 """A sampler's settings, or its name alone."""
 
 
-def make_sampler(config: SamplerConfig) -> Sampler:
-    """The sampler with these settings."""
+def make_sampler(config: SamplerConfig, *, rest_margin: float) -> Sampler:
+    """The sampler with these settings. rest_margin: changes surely below it count as none."""
     match config:
         case LearningProgressConfig():
             return LearningProgress(config)
         case PLRConfig():
             return PrioritisedLevelReplay(config)
         case SequenceConfig():
-            return InSequence(config)
+            return InSequence(config, rest_margin)
         case UniformConfig():
             return Uniform(config)
 

@@ -17,13 +17,9 @@ from pydantic import Field, model_validator
 
 from daf.config.base import ConfigModel
 from daf.core.curriculum.change import change, halves
-from daf.core.curriculum.history import History
+from daf.core.curriculum.history import History, TaskHistory
 from daf.core.curriculum.interface import FloatArray, Task
 from daf.core.curriculum.samplers.interface import IntArray
-
-AT_REST = 0.5
-"""A level has come to rest where its change within the recent episodes is surely below this many standard deviations
-of one episode."""
 
 
 class SequenceConfig(ConfigModel):
@@ -58,8 +54,9 @@ class InSequence:
 
     runs_through_all = True
 
-    def __init__(self, config: SequenceConfig) -> None:
-        self.config = config
+    def __init__(self, config: SequenceConfig, rest_margin: float) -> None:
+        """rest_margin: changes of a level that are surely smaller, in standard deviations of one episode, are none."""
+        self.config, self.rest_margin = config, rest_margin
         self.level = 0
         self.entered = 0
 
@@ -84,7 +81,7 @@ class InSequence:
             self._go(+1, last, history)
             return
         present = [history.tasks[index] for index in active[levels == self.level].tolist()]
-        if any(task.known < min(4, history.window) for task in present):
+        if any(len(task.recent) < min(history.window, self.config.episodes_per_level) for task in present):
             return
         mean = float(np.mean([np.mean(task.recent) for task in present]))
         if self.config.retreat is not None and mean < self.config.retreat:
@@ -92,10 +89,8 @@ class InSequence:
         elif self.config.target is not None:
             if mean >= self.config.target:
                 self._go(+1, last, history)
-        else:
-            moved = change([halves(list(task.recent), task.deviation) for task in present])
-            if moved is not None and moved.within(AT_REST):
-                self._go(+1, last, history)
+        elif self._at_rest(present):
+            self._go(+1, last, history)
 
     def levels(self, tasks: Sequence[Task], active: IntArray) -> tuple[int, int] | None:
         """The present level and the last one."""
@@ -113,6 +108,13 @@ class InSequence:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`."""
         self.level, self.entered = int(state["level"]), int(state["entered"])
+
+    def _at_rest(self, present: Sequence[TaskHistory]) -> bool:
+        """Whether no task of the level moves: each has a full window, and its change there is surely small."""
+        if any(len(task.recent) < task.window for task in present):
+            return False
+        moved = change([halves(list(task.recent), task.deviation) for task in present])
+        return moved is not None and moved.within(self.rest_margin)
 
     def _go(self, steps: int, last: int, history: History) -> None:
         self.level = max(0, min(self.level + steps, last))
