@@ -80,5 +80,5 @@ def test_daf_logs_reads_them_whole_and_finds_rewards_that_add_up(records: list[d
     assert means["total"] == pytest.approx(sum(r["rewards"]["total"] for r in records) / len(records), abs=1e-6)
     assert summary.damage.empty
     assert set(summary.oddities["what"]) == {"step jumps ahead"}  # every fourth step is sampled
-    assert summary.stretches["count"] == 3 * 8  # environments × agents × episodes, in each of the files
+    assert summary.stretches["n"] == 3 * 8  # environments × agents × episodes, in each of the files
     assert {path.suffix for path in analysis.written} >= {".html", ".json"}
