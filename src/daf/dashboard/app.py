@@ -77,18 +77,18 @@ def make_app(index: RunIndex, *, token: str, port: int, closing: Callable[[], as
 
     @app.get("/api/events")
     async def events(
-        request: Request,
         watch: RunKeys = [],  # noqa: B006  (FastAPI's way to say "none")
         since: str = "",
+        sampled: float = 0.0,
         log: str = "",
         log_key: str = "",
         log_from: int = 0,
     ) -> StreamingResponse:
-        version = _version(request.headers.get("last-event-id", since), boot)
+        version = _version(since, boot)
         keys = list(dict.fromkeys(watch))[:MOST_WATCHED]
         wanted = Watch(
-            index, curves, machine, boot=boot, since=version, keys=keys,
-            log=(log_key, log, max(0, log_from)) if log else None,
+            index, curves, machine, boot=boot, since=version, sampled=sampled,
+            keys=keys, log=(log_key, log, max(0, log_from)) if log else None,
         )  # fmt: skip
         return StreamingResponse(stream(wanted, closing()), media_type="text/event-stream")
 

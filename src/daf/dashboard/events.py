@@ -9,7 +9,7 @@ A stream begins with everything the page does not know yet and goes on with what
     log      {"lines", "start", "end", "restart"}               what was added to the watched log
     machine  {"samples"}                                        new samples
 
-A browser that comes back sends the last id, so runs that it has are not sent again. All looking at files happens in
+A page that comes back says what it has (`since`, `sampled`), so that is not sent again. All looking at files happens in
 threads, in steps of `INTERVAL_SECONDS`, and only while somebody watches.
 """
 
@@ -32,7 +32,8 @@ BEAT_TICKS = 15
 
 
 class Watch:
-    """What one page wants to hear of. since: version of the runs it has. log: (key, file, byte offset)."""
+    """What one page wants to hear of. since: version of the runs it has. sampled: time of the
+    last sample it has. log: (key, file, byte offset)."""
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class Watch:
         *,
         boot: str,
         since: int,
+        sampled: float,
         keys: list[str],
         log: tuple[str, str, int] | None,
     ) -> None:
@@ -54,7 +56,7 @@ class Watch:
         self._log = log
         self._cursors: dict[str, dict[str, Any]] = {}
         self._signatures: dict[str, Any] = {}
-        self._sampled = 0.0
+        self._sampled = sampled
 
     def first(self) -> str:
         """The beginning of the stream."""

@@ -1,0 +1,312 @@
+// A line chart in SVG: its colours follow the theme, its text is text, and a key or the pointer reads its values.
+//
+// A series is {name, slot, x, y, low?, high?, points?}. What is drawn is what the pixels can show: of each column of
+// pixels the first, lowest, highest and last value. Charts of one group share the step that is read and the range.
+
+import { h, svg, text } from "./dom.js";
+import { smoothed } from "./curves.js";
+import { number, short } from "./format.js";
+
+const LEFT = 52;
+const RIGHT = 10;
+const TOP = 8;
+const BOTTOM = 22;
+const DASHES = ["", "6 3", "2 3", "9 3 2 3", "1 4", "12 4"];
+
+export function dash(slot) {
+  return DASHES[slot % DASHES.length];
+}
+
+export class Group {
+  constructor() {
+    this.charts = new Set();
+    this.range = null;
+    this.label = "steps";
+    this.heard = null;
+  }
+
+  read(at) {
+    for (const chart of this.charts) chart.showAt(at);
+  }
+
+  zoom(range) {
+    this.range = range;
+    for (const chart of this.charts) chart.draw();
+    this.heard?.(range);
+  }
+}
+
+export class Chart {
+  constructor(title, group, { height = 170, unit = "", scale = null } = {}) {
+    this.group = group;
+    this.height = height;
+    this.unit = unit;
+    this.scale = scale;
+    this.series = [];
+    this.weight = 0;
+    this.at = null;
+    this.now = h("span", { class: "now" });
+    this.svg = svg("svg", { role: "img", tabindex: "0", "aria-label": title });
+    this.tip = h("div", { class: "tip", hidden: true });
+    this.node = h("figure", { class: "chart", "data-name": title },
+      h("figcaption", {}, h("span", { class: "name", title }, title), this.now), h("div", { class: "plot" }, this.svg, this.tip));
+    this.size = new ResizeObserver(() => this.draw());
+    this.seen = new IntersectionObserver(entries => {
+      this.visible = entries.at(-1).isIntersecting;
+      if (this.visible && this.stale) this.draw();
+    }, { rootMargin: "200px" });
+    this.size.observe(this.svg);
+    this.seen.observe(this.node);
+    this.listenToPointer();
+    this.listenToKeys();
+    group.charts.add(this);
+  }
+
+  close() {
+    this.size.disconnect();
+    this.seen.disconnect();
+    this.group.charts.delete(this);
+  }
+
+  update(series, weight = this.weight) {
+    this.series = series.filter(one => one.x.length > 0);
+    this.weight = weight;
+    this.draw();
+  }
+
+  draw() {
+    const width = this.svg.clientWidth;
+    if (!width) return;
+    this.stale = !this.visible;
+    if (this.stale) return;
+    this.width = width;
+    const shown = this.series.map(one => ({ ...one, line: smoothed(one.y, one.points ? 0 : this.weight) }));
+    this.shown = shown;
+    const [x0, x1] = this.xs = this.group.range ?? spread(shown.map(one => [one.x[0], one.x.at(-1)]));
+    const [y0, y1] = this.ys = this.scale ?? this.heights(shown, x0, x1);
+    this.px = value => LEFT + (value - x0) / (x1 - x0 || 1) * (width - LEFT - RIGHT);
+    this.py = value => this.height - BOTTOM - (value - y0) / (y1 - y0 || 1) * (this.height - TOP - BOTTOM);
+    const parts = [...this.axes(x0, x1, y0, y1)];
+    const plot = svg("g", { "clip-path": `inset(${TOP - 6}px ${RIGHT - 6}px ${BOTTOM - 6}px ${LEFT - 2}px)` });
+    for (const one of shown) plot.append(...this.lines(one));
+    this.mark = svg("g", { class: "mark" });
+    this.svg.setAttribute("viewBox", `0 0 ${width} ${this.height}`);
+    this.svg.setAttribute("height", this.height);
+    this.svg.replaceChildren(...parts, plot, this.mark);
+    this.tellNow();
+    if (this.at !== null) this.showAt(this.at);
+  }
+
+  heights(shown, x0, x1) {
+    let low = Infinity;
+    let high = -Infinity;
+    for (const one of shown) {
+      const lowest = one.low ?? (this.weight > 0 ? one.line : one.y);
+      const highest = one.high ?? (this.weight > 0 ? one.line : one.y);
+      for (let i = 0; i < one.x.length; i += 1) {
+        if (one.x[i] < x0 || one.x[i] > x1) continue;
+        if (lowest[i] < low) low = lowest[i];
+        if (highest[i] > high) high = highest[i];
+      }
+    }
+    if (low > high) return [0, 1];
+    const room = (high - low) * 0.06 || Math.abs(high) * 0.1 || 1;
+    return [low >= 0 && low - room < 0 ? 0 : low - room, high + room];
+  }
+
+  *axes(x0, x1, y0, y1) {
+    const group = svg("g", { class: "grid" });
+    const ticks = nice(y0, y1, 4);
+    const decimals = places(ticks);
+    for (const value of ticks) {
+      const y = this.py(value);
+      group.append(svg("line", { x1: LEFT, x2: this.width - RIGHT, y1: y, y2: y, class: value === 0 ? "zero" : null }));
+      group.append(svg("text", { x: LEFT - 7, y: y + 4, class: "left" }, tick(value, decimals)));
+    }
+    const across = nice(x0, x1, Math.max(2, Math.floor(this.width / 110)));
+    for (const value of across) {
+      const x = this.px(value);
+      if (x > this.width - RIGHT - 4 || x < LEFT) continue;
+      group.append(svg("text", { x, y: this.height - 6, class: "below" }, short(value)));
+    }
+    const label = svg("text", { x: this.width - RIGHT, y: this.height - 6, class: "label" }, this.group.label);
+    const last = [...group.querySelectorAll(".below")].filter(one => Number(one.getAttribute("x")) > this.width - RIGHT - 22 - this.group.label.length * 6);
+    last.forEach(one => one.remove());
+    group.append(label);
+    yield group;
+  }
+
+  *lines(one) {
+    if (one.low) {
+      const back = one.x.map((x, i) => [x, one.low[i]]).reverse();
+      const band = [...one.x.map((x, i) => [x, one.high[i]]), ...back];
+      yield svg("path", { class: `band s${one.slot % 10}`, d: `M${band.map(([x, y]) => `${this.px(x).toFixed(1)},${this.py(y).toFixed(1)}`).join("L")}Z` });
+    }
+    if (this.weight > 0 && !one.points) yield svg("path", { class: `raw s${one.slot % 10}`, d: this.path(one.x, one.y) });
+    yield svg("path", { class: `line s${one.slot % 10}`, "stroke-dasharray": one.dash ?? "", d: this.path(one.x, one.line) });
+    if (one.points || one.x.length === 1) {
+      for (let i = 0; i < one.x.length; i += 1) {
+        yield svg("circle", { class: `dot s${one.slot % 10}`, cx: this.px(one.x[i]), cy: this.py(one.y[i]), r: 3 });
+      }
+    }
+  }
+
+  path(x, y) {
+    const parts = [];
+    const put = i => parts.push(`${this.px(x[i]).toFixed(1)},${this.py(y[i]).toFixed(1)}`);
+    if (x.length < 2 * this.width) {
+      for (let i = 0; i < x.length; i += 1) put(i);
+    } else {
+      let i = 0;
+      while (i < x.length) {
+        const column = Math.floor(this.px(x[i]));
+        let lowest = i;
+        let highest = i;
+        let end = i;
+        while (end + 1 < x.length && Math.floor(this.px(x[end + 1])) === column) {
+          end += 1;
+          if (y[end] < y[lowest]) lowest = end;
+          if (y[end] > y[highest]) highest = end;
+        }
+        for (const at of [...new Set([i, lowest, highest, end])].sort((a, b) => a - b)) put(at);
+        i = end + 1;
+      }
+    }
+    return parts.length ? `M${parts.join("L")}` : "";
+  }
+
+  tellNow() {
+    const told = this.shown.map(one => {
+      const value = `${number(one.line.at(-1))}${this.unit}`;
+      return this.shown.length === 1 ? value : h("span", { class: `s${one.slot % 10}`, title: one.name }, value);
+    });
+    this.now.replaceChildren(...told.flatMap((one, i) => i ? [" ", one] : [one]));
+  }
+
+  showAt(at) {
+    this.at = at;
+    if (!this.mark) return;
+    if (at === null || !this.shown?.length) {
+      this.mark.replaceChildren();
+      this.tip.hidden = true;
+      return;
+    }
+    const x = this.px(at);
+    const marks = [svg("line", { x1: x, x2: x, y1: TOP, y2: this.height - BOTTOM })];
+    const lines = [h("div", { class: "where" }, `${this.group.label} ${number(at, 6)}`)];
+    for (const one of this.shown) {
+      const i = nearest(one.x, at);
+      marks.push(svg("circle", { class: `dot s${one.slot % 10}`, cx: this.px(one.x[i]), cy: this.py(one.line[i]), r: 4 }));
+      const bounds = one.low ? ` [${number(one.low[i], 3)}, ${number(one.high[i], 3)}]` : "";
+      const raw = this.weight > 0 && !one.points ? ` (raw ${number(one.y[i])})` : "";
+      lines.push(h("div", {}, h("i", { class: `swatch s${one.slot % 10}` }), this.shown.length > 1 ? `${one.name} ` : "", h("b", {}, number(one.line[i])), bounds, raw));
+    }
+    this.mark.replaceChildren(...marks);
+    if (this.own) {
+      this.tip.replaceChildren(...lines);
+      this.tip.hidden = false;
+      const room = this.width - x;
+      this.tip.style.left = room > 190 ? `${x + 12}px` : "";
+      this.tip.style.right = room > 190 ? "" : `${room + 12}px`;
+    } else {
+      this.tip.hidden = true;
+    }
+  }
+
+  listenToPointer() {
+    const value = event => {
+      const x = event.clientX - this.svg.getBoundingClientRect().left;
+      const [x0, x1] = this.xs;
+      return Math.min(x1, Math.max(x0, x0 + (x - LEFT) / (this.width - LEFT - RIGHT) * (x1 - x0)));
+    };
+    let from = null;
+    this.svg.addEventListener("pointerdown", event => {
+      if (this.xs && event.button === 0) from = value(event);
+    });
+    this.svg.addEventListener("pointermove", event => {
+      if (!this.xs) return;
+      this.own = true;
+      this.group.read(value(event));
+      if (from !== null && event.buttons === 1) {
+        const [a, b] = [this.px(from), this.px(value(event))];
+        this.mark.append(svg("rect", { class: "range", x: Math.min(a, b), width: Math.abs(b - a), y: TOP, height: this.height - TOP - BOTTOM }));
+      }
+    });
+    this.svg.addEventListener("pointerup", event => {
+      if (from === null) return;
+      const to = value(event);
+      if (Math.abs(this.px(to) - this.px(from)) > 6) this.group.zoom([Math.min(from, to), Math.max(from, to)]);
+      from = null;
+    });
+    this.svg.addEventListener("pointerleave", () => {
+      this.own = false;
+      from = null;
+      this.group.read(null);
+    });
+    this.svg.addEventListener("dblclick", () => this.group.zoom(null));
+  }
+
+  listenToKeys() {
+    this.svg.addEventListener("keydown", event => {
+      const one = this.shown?.[0];
+      if (!one) return;
+      const here = this.at === null ? one.x.length - 1 : nearest(one.x, this.at);
+      const far = event.shiftKey ? 10 : 1;
+      const to = { ArrowLeft: here - far, ArrowRight: here + far, Home: 0, End: one.x.length - 1 }[event.key];
+      if (to !== undefined) {
+        event.preventDefault();
+        this.own = true;
+        this.group.read(one.x[Math.min(one.x.length - 1, Math.max(0, to))]);
+        this.svg.setAttribute("aria-label", `${this.node.dataset.name}: ${this.tip.textContent}`);
+      } else if (event.key === "Escape") {
+        this.group.read(null);
+        this.group.zoom(null);
+      }
+    });
+    this.svg.addEventListener("blur", () => {
+      this.own = false;
+      this.group.read(null);
+    });
+  }
+}
+
+export function spread(ranges) {
+  if (!ranges.length) return [0, 1];
+  const low = Math.min(...ranges.map(one => one[0]));
+  const high = Math.max(...ranges.map(one => one[1]));
+  return low === high ? [low - 0.5, high + 0.5] : [low, high];
+}
+
+export function nice(low, high, count) {
+  const raw = (high - low) / count;
+  if (!(raw > 0)) return [low];
+  const power = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 2.5, 5, 10].map(factor => factor * power).find(candidate => candidate >= raw);
+  const found = [];
+  for (let i = Math.ceil(low / step); i * step <= high * (1 + 1e-12) + step * 1e-9; i += 1) found.push(Number((i * step).toPrecision(12)));
+  return found;
+}
+
+function places(ticks) {
+  const step = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) : Math.abs(ticks[0]) || 1;
+  const exact = Math.max(0, -Math.floor(Math.log10(step)));
+  return Math.abs(step * 10 ** exact - Math.round(step * 10 ** exact)) > 1e-6 ? exact + 1 : exact;
+}
+
+function tick(value, decimals) {
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 10000) return short(value);
+  if (decimals > 4) return value.toExponential(1).replace("e-", "e−").replace(/^-/, "−");
+  return value.toFixed(decimals).replace("-", "−");
+}
+
+function nearest(x, at) {
+  let low = 0;
+  let high = x.length - 1;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (x[middle] <= at) low = middle; else high = middle;
+  }
+  return Math.abs(x[high] - at) < Math.abs(x[low] - at) ? high : low;
+}

@@ -1,0 +1,78 @@
+// What lies in a run's folder: replays to play, figures and reports to look at, and everything else to open.
+
+import { address, empty, h } from "./dom.js";
+import { bytes, when } from "./format.js";
+import { Table } from "./table.js";
+
+const of = (page, ...kinds) => page.files.filter(file => kinds.includes(file.kind));
+
+export function replaysTab(context) {
+  return viewer(context, { kinds: ["replay"], path: "/replay", label: "Replay", classes: "replay" });
+}
+
+export function pagesTab(context) {
+  return viewer(context, { kinds: ["page"], path: "/file", label: "Report", classes: "report" });
+}
+
+function viewer({ key, page }, { kinds, path, label, classes }) {
+  const choose = h("select", { "aria-label": label });
+  const away = h("a", { target: "_blank", rel: "noopener" }, "open in its own tab");
+  const frame = h("iframe", { class: classes, sandbox: "allow-scripts", title: label });
+  const node = h("div", {}, h("div", { class: "controls" }, h("label", {}, `${label} `, choose), away), frame);
+
+  function fill(shown) {
+    const names = of(shown, ...kinds).map(file => file.path);
+    if (names.join("\n") === [...choose.options].map(option => option.value).join("\n")) return;
+    const before = choose.value;
+    choose.replaceChildren(...names.map(name => h("option", { value: name }, name)));
+    if (names.includes(before)) choose.value = before;
+  }
+
+  function show() {
+    const where = address(path, { key, file: choose.value });
+    frame.src = where;
+    away.href = where;
+  }
+
+  fill(page);
+  const wanted = new URLSearchParams(location.hash.split("?")[1] ?? "").get("file");
+  if ([...choose.options].some(option => option.value === wanted)) choose.value = wanted;
+  choose.addEventListener("change", show);
+  show();
+  return { node, update: fill };
+}
+
+export function figuresTab({ key, page }) {
+  const node = h("div", { class: "gallery" });
+  let told = "";
+  const draw = shown => {
+    const files = of(shown, "image", "video");
+    const now = files.map(file => `${file.path} ${file.modified}`).join("\n");
+    if (now === told) return;
+    told = now;
+    node.replaceChildren(...files.map(file => {
+      const where = address("/file", { key, file: file.path, v: file.modified });
+      const picture = file.kind === "video" ? h("video", { src: where, controls: true, muted: true, loop: true }) : h("a", { href: where, target: "_blank", rel: "noopener" }, h("img", { src: where, alt: file.path, loading: "lazy" }));
+      return h("figure", {}, picture, h("figcaption", {}, file.path));
+    }));
+  };
+  draw(page);
+  return { node, update: draw };
+}
+
+export function filesTab({ key, page }) {
+  const table = new Table([
+    { name: "File", class: "name", value: row => row.path, cell: row => h("a", { href: address("/file", { key, file: row.path }), target: "_blank", rel: "noopener" }, row.path) },
+    { name: "Size", n: true, value: row => row.size, cell: row => bytes(row.size) },
+    { name: "Changed", n: true, value: row => row.modified, cell: row => when(row.modified) },
+  ], { key: row => row.path, sort: "File", label: "Files" });
+  const cut = empty();
+  const draw = shown => {
+    table.update(shown.files);
+    cut.hidden = shown.all_files;
+    cut.textContent = `The first ${shown.files.length} files are listed.`;
+  };
+  const node = h("div", {}, h("p", { class: "muted path" }, page.path), table.node, cut);
+  draw(page);
+  return { node, update: draw };
+}

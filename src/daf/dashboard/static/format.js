@@ -1,0 +1,59 @@
+// Numbers, times and sizes as people read them.
+
+export function number(value, digits = 4) {
+  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+  if (value === 0) return "0";
+  const size = Math.abs(value);
+  if (size >= 1e9 || size < 1e-4) return value.toExponential(Math.max(0, digits - 2)).replace("e+", "e").replace("-", "−").replace("e-", "e−");
+  const decimals = Math.min(6, Math.max(0, digits - 1 - Math.floor(Math.log10(size))));
+  const rounded = Number.isInteger(value) ? value.toLocaleString("en") : value.toLocaleString("en", { maximumFractionDigits: decimals, minimumFractionDigits: Math.min(decimals, 2) });
+  return rounded.replace("-", "−");
+}
+
+export function short(value) {
+  const size = Math.abs(value);
+  for (const [unit, factor] of [["G", 1e9], ["M", 1e6], ["k", 1e3]]) {
+    if (size >= factor) return `${trim((value / factor).toPrecision(size >= 100 * factor ? 3 : 3))}${unit}`.replace("-", "−");
+  }
+  return number(value, 3);
+}
+
+function trim(told) {
+  return told.includes(".") && !told.includes("e") ? told.replace(/\.?0+$/, "") : told;
+}
+
+export function integer(value) {
+  return value === null || value === undefined ? "–" : Math.round(value).toLocaleString("en");
+}
+
+export function seconds(value) {
+  if (value === null || value === undefined) return "–";
+  const whole = Math.round(value);
+  if (whole < 90) return `${value < 10 ? Math.round(value * 10) / 10 : whole} s`;
+  if (whole < 5400) return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, "0")} s`;
+  return `${Math.floor(whole / 3600)} h ${String(Math.floor((whole % 3600) / 60)).padStart(2, "0")} min`;
+}
+
+export function when(time) {
+  if (!time) return "–";
+  const date = new Date(time * 1000);
+  const day = new Date().toDateString() === date.toDateString() ? "today" : date.toLocaleDateString("en-CA");
+  return `${day} ${date.toLocaleTimeString("en-GB")}`;
+}
+
+export function bytes(value) {
+  if (value < 1000) return `${value} B`;
+  for (const unit of ["kB", "MB", "GB"]) {
+    value /= 1000;
+    if (value < 1000 || unit === "GB") return `${value.toFixed(1)} ${unit}`;
+  }
+}
+
+export function megabytes(value) {
+  if (value === null || value === undefined) return "–";
+  return value >= 10240 ? `${(value / 1024).toFixed(0)} GiB` : value >= 1024 ? `${(value / 1024).toFixed(1)} GiB` : `${value.toFixed(0)} MiB`;
+}
+
+export function interval(bounds, digits = 3) {
+  return bounds ? `[${number(bounds[0], digits)}, ${number(bounds[1], digits)}]` : "–";
+}

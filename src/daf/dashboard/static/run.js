@@ -1,0 +1,125 @@
+// One run: what it is and how it goes, and a tab for each thing that it has.
+
+import { alertBox, ask, copyButton, facts, h, link, status } from "./dom.js";
+import { integer, number, seconds, when } from "./format.js";
+import { store, watch } from "./store.js";
+import { Tabs } from "./tabs.js";
+import { progress } from "./runs.js";
+import { curvesTab } from "./training.js";
+import { resultsTab } from "./results.js";
+import { trialsTab } from "./sweep.js";
+import { filesTab, figuresTab, pagesTab, replaysTab } from "./files.js";
+import { logsTab } from "./logs.js";
+import { partsTab } from "./parts.js";
+import { aboutTab } from "./about.js";
+import { Curves } from "./curves.js";
+
+const TABS = {
+  curves: ["Curves", curvesTab, page => (page.curves ? null : false)],
+  results: ["Results", resultsTab, page => (page.results ? null : false)],
+  trials: ["Trials", trialsTab, page => (page.sweep ? null : false)],
+  parts: ["Runs in it", partsTab, page => page.parts.length || false],
+  replays: ["Replays", replaysTab, page => many(page, "replay")],
+  figures: ["Figures", figuresTab, page => many(page, "image", "video")],
+  pages: ["Reports", pagesTab, page => many(page, "page")],
+  logs: ["Logs", logsTab, page => page.files.filter(isLog).length || false],
+  files: ["Files", filesTab, page => page.files.length],
+  about: ["Configuration", aboutTab, () => null],
+};
+
+function many(page, ...kinds) {
+  return page.files.filter(file => kinds.includes(file.kind)).length || false;
+}
+
+export function isLog(file) {
+  return /(^|\/)(logs\/.*|[^/]*\.log|std(out|err)(\.[^/]*)?)$/.test(file.path) && ["lines", "text", "other"].includes(file.kind);
+}
+
+export function runView(parts) {
+  let tab = parts.at(-1) in TABS ? parts.at(-1) : null;
+  const key = (tab ? parts.slice(0, -1) : parts).join("/");
+  const curves = new Curves();
+  let page = null;
+  let inner = null;
+  let made = null;
+  const head = h("div", { class: "head" });
+  const tabs = new Tabs("What the run has", name => { location.hash = link("run", key, name).slice(1); });
+  const node = h("section", { "aria-label": "Run" }, head, tabs.bar, tabs.panel);
+  const view = { node, watch: { keys: [key], log: null }, heard, take, close: () => inner?.close?.() };
+  head.append(h("p", { class: "muted" }, "Reading the run…"));
+
+  async function load() {
+    try {
+      page = await ask("/api/run", { key });
+    } catch (error) {
+      head.replaceChildren(alertBox("bad", "This run cannot be shown.", h("p", {}, error.message), h("p", {}, h("a", { href: "#/" }, "All runs"))));
+      tabs.offer([]);
+      tabs.panel.replaceChildren();
+      return;
+    }
+    document.title = `${page.title || page.run_id} · DAF`;
+    header();
+    const offered = Object.entries(TABS).map(([name, [shown, , has]]) => [name, shown, has(page)]).filter(([, , count]) => count !== false);
+    tabs.offer(offered);
+    const wanted = offered.some(([name]) => name === tab) ? tab : offered[0][0];
+    if (made === wanted && inner) inner.update?.(page);
+    else open(wanted);
+  }
+
+  function open(name) {
+    inner?.close?.();
+    made = name;
+    inner = TABS[name][1]({ key, page, curves, follow: log => { view.watch.log = log; watch(view.watch.keys, view.watch.log); } });
+    tabs.choose(name);
+    tabs.panel.replaceChildren(inner.node);
+    if (!inner.follows && view.watch.log) {
+      view.watch.log = null;
+      watch(view.watch.keys, view.watch.log);
+    }
+  }
+
+  function take(name, parts) {
+    const wanted = parts.at(-1) in TABS ? parts.at(-1) : null;
+    const other = (wanted ? parts.slice(0, -1) : parts).join("/");
+    if (name !== "run" || other !== key || page === null) return false;
+    tab = wanted;
+    open(tab ?? tabs.names[0][0]);
+    return true;
+  }
+
+  function header() {
+    const row = store.rows.get(key);
+    const shown = { status: row?.status ?? page.status, progress: row?.progress ?? page.progress };
+    const training = page.training;
+    const error = page.error ?? (training?.error ? `${training.error.type}: ${training.error.message}` : null);
+    head.replaceChildren(
+      h("p", { class: "crumbs" }, h("a", { href: "#/" }, "Runs"), " › ", page.parent ? [h("a", { href: link("run", page.parent.key) }, page.parent.title || page.parent.key), " › "] : null, key),
+      h("h1", {}, page.title || page.run_id, " ", status(shown.status ?? training?.status)),
+      error && alertBox("bad", "It failed.", h("p", {}, error)),
+      shown.progress && h("p", { class: "wide" }, progress(shown)),
+      facts([
+        ["run", page.run_id],
+        ["operation", page.operation],
+        ["started", page.started && when(page.started)],
+        ["took", page.seconds === null ? null : seconds(page.seconds)],
+        ["policy", training?.policy],
+        ["mission", training?.mission],
+        ["steps", training && integer(training.steps)],
+        ["final return", training?.metrics?.["episode/return"] === undefined ? null : number(training.metrics["episode/return"])],
+      ]),
+      page.execution.command && h("div", { class: "command" }, h("pre", { tabindex: "0", "aria-label": "Command" }, page.execution.command), copyButton(page.execution.command, "the command")));
+  }
+
+  function heard(event, data) {
+    if (event === "page" && data.key === key) load();
+    if (event === "curves" && data.key === key) {
+      curves.take(data);
+      inner?.curves?.();
+      if (page && !page.curves && curves.series.size) load();
+    }
+    if (event === "log") inner?.log?.(data);
+    if (event === "runs" && page && data.rows.some(row => row.key === key)) header();
+  }
+
+  return view;
+}

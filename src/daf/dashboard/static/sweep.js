@@ -1,0 +1,156 @@
+// A sweep as it goes: the history of its objective, each hyperparameter against it, its trials.
+
+import { alertBox, ask, facts, h, link, status, svg } from "./dom.js";
+import { nice, spread } from "./chart.js";
+import { integer, number, seconds, short } from "./format.js";
+import { Table } from "./table.js";
+import { leaf, tree } from "./tree.js";
+
+const LEFT = 52;
+const RIGHT = 14;
+const TOP = 10;
+const BOTTOM = 34;
+
+export function trialsTab({ key, page }) {
+  const node = h("div", {}, h("p", { class: "muted" }, "Reading the trials…"));
+  let table = null;
+  let top = null;
+
+  async function load() {
+    let sweep;
+    try {
+      sweep = await ask("/api/sweep", { key });
+    } catch (error) {
+      node.replaceChildren(alertBox("bad", "The trials cannot be read.", h("p", {}, error.message)));
+      return;
+    }
+    if (table === null) {
+      table = trialTable(key, sweep);
+      top = h("div");
+      node.replaceChildren(top, h("h2", {}, "Trials"), table.node);
+    }
+    top.replaceChildren(...overview(sweep));
+    table.update(sweep.trials);
+  }
+
+  load();
+  return { node, update: load, page };
+}
+
+function overview(sweep) {
+  const complete = sweep.trials.filter(trial => trial.status === "complete" && trial.value !== null);
+  const best = sweep.best;
+  const better = sweep.directions[0] === "minimize" ? Math.min : Math.max;
+  const found = [];
+  const failed = sweep.trials.filter(trial => trial.status === "failed");
+  if (failed.length) {
+    const reasons = new Map();
+    for (const trial of failed) reasons.set(trial.reason ?? "no reason told", (reasons.get(trial.reason ?? "no reason told") ?? 0) + 1);
+    found.push(alertBox("bad", `${sweep.counts.failed} of ${sweep.trial_count} trials failed.`, h("ul", {}, [...reasons].slice(0, 5).map(([reason, count]) => h("li", {}, `${count}×  ${reason}`)))));
+  }
+  if (sweep.notes.length) found.push(alertBox("warn", "", h("ul", {}, sweep.notes.map(note => h("li", {}, note)))));
+  const told = Object.entries(sweep.counts).filter(([, count]) => count).map(([name, count]) => `${integer(count)} ${name}`).join(", ");
+  found.push(facts([
+    ["trials", `${told || "none yet"}${sweep.planned ? `, ${integer(sweep.planned)} planned` : ""}`],
+    ["strategy", sweep.strategy],
+    ["objective", sweep.objectives.map((name, i) => `${sweep.directions[i]} ${name}`).join(", ")],
+    ["best so far", best && `${number(best.value)} in trial ${best.id}`],
+    ["with", best && Object.entries(best.hyperparameters).map(([name, value]) => `${name} = ${leaf(value)}`).join(", ")],
+  ]));
+  if (!complete.length) return found;
+  let so = null;
+  const steps = complete.map(trial => {
+    so = so === null ? trial.value : better(so, trial.value);
+    return [trial.id, so];
+  });
+  const objective = sweep.objectives[0];
+  found.push(h("h2", {}, "History"), points(complete.map(trial => [trial.id, trial.value, trial]), { across: "trial", up: objective, steps, height: 260, best: best?.id, wide: true }));
+  const names = [...new Set(complete.flatMap(trial => Object.keys(trial.hyperparameters)))];
+  if (names.length) {
+    found.push(h("h2", {}, "Hyperparameters"), h("p", { class: "muted" }, `Each complete trial's ${objective} against what was tried. A pattern here is a hint, not a test: the others varied too.`));
+    found.push(h("div", { class: "charts" }, names.map(name => {
+      const there = complete.filter(trial => name in trial.hyperparameters);
+      return points(there.map(trial => [trial.hyperparameters[name], trial.value, trial]), { across: name, up: objective, height: 200, best: best?.id });
+    })));
+  }
+  if (sweep.objectives.length > 1) {
+    const front = new Set(sweep.pareto);
+    found.push(h("h2", {}, "Objectives against each other"), points(complete.map(trial => [trial.values[0], trial.values[1], trial]), { across: sweep.objectives[0], up: sweep.objectives[1], height: 280, front, wide: true }));
+  }
+  if (sweep.held_out) found.push(h("h2", {}, "On held-out seeds"), tree(sweep.held_out));
+  return found;
+}
+
+function trialTable(key, sweep) {
+  const names = [...new Set(sweep.trials.flatMap(trial => Object.keys(trial.hyperparameters)))];
+  return new Table([
+    { name: "Trial", n: true, value: row => row.id, cell: row => (row.folder ? h("a", { href: link("run", key, "trials", row.folder) }, String(row.id)) : String(row.id)) },
+    { name: "Status", value: row => row.status, cell: row => h("span", { title: row.reason }, status(row.status)) },
+    ...sweep.objectives.map((name, i) => ({ name, n: true, value: row => row.values[i] ?? null, cell: row => number(row.values[i]) })),
+    ...names.map(name => ({ name, n: true, value: row => row.hyperparameters[name] ?? null, cell: row => (name in row.hyperparameters ? leaf(row.hyperparameters[name]) : "") })),
+    { name: "Source", value: row => row.source, cell: row => row.source },
+    { name: "Took", n: true, value: row => row.seconds, cell: row => seconds(row.seconds) },
+    { name: "Reason", value: row => row.reason ?? "", cell: row => row.reason ?? "" },
+  ], { key: row => row.id, sort: "Trial", down: true, label: "Trials", most: 100 });
+}
+
+// Points [x, y, trial]; x may be words. A hyperparameter that spans decades has a logarithmic axis, which its name says.
+function points(values, { across, up, steps = null, height, best = null, front = null, wide = false }) {
+  const words = values.some(([x]) => typeof x !== "number") ? [...new Set(values.map(([x]) => String(x)))].sort() : null;
+  const numbers = words ? [] : values.map(([x]) => x);
+  const decades = !words && !steps && numbers.every(x => x > 0) && Math.max(...numbers) / Math.min(...numbers) >= 30;
+  const place = x => (words ? words.indexOf(String(x)) : decades ? Math.log10(x) : x);
+  const drawing = svg("svg", { role: "img", "aria-label": `${up} against ${across}, ${values.length} trials` });
+  const node = h("figure", { class: `chart${wide ? " wide" : ""}` }, h("figcaption", {}, h("span", { class: "name", title: across }, wide ? `${up} by ${across}` : across), h("span", { class: "muted" }, decades ? "log scale" : "")), h("div", { class: "plot" }, drawing));
+  const draw = () => {
+    const width = drawing.clientWidth;
+    if (!width) return;
+    const [x0, x1] = pad(spread(words ? [[0, words.length - 1]] : [spreadOf(values.map(([x]) => place(x)))]), words ? 0.5 : null);
+    const [y0, y1] = pad(spread([spreadOf(values.map(([, y]) => y))]));
+    const px = x => LEFT + (place(x) - x0) / (x1 - x0) * (width - LEFT - RIGHT);
+    const py = y => height - BOTTOM - (y - y0) / (y1 - y0) * (height - TOP - BOTTOM);
+    const grid = svg("g", { class: "grid" });
+    for (const value of nice(y0, y1, 4)) {
+      grid.append(svg("line", { x1: LEFT, x2: width - RIGHT, y1: py(value), y2: py(value) }), svg("text", { x: LEFT - 7, y: py(value) + 4, class: "left" }, short(value)));
+    }
+    const marks = words ?? (decades ? tens(x0, x1) : nice(x0, x1, Math.max(2, Math.floor(width / 110))));
+    for (const value of marks) grid.append(svg("text", { x: px(value), y: height - 16, class: "below" }, words ? String(value).slice(0, 14) : short(value)));
+    if (wide) grid.append(svg("text", { x: width - RIGHT, y: height - 2, class: "label" }, across));
+    const parts = [grid];
+    if (steps) {
+      const line = steps.map(([x, y], i) => (i ? `H${px(x).toFixed(1)}V${py(y).toFixed(1)}` : `M${px(x).toFixed(1)},${py(y).toFixed(1)}`)).join("");
+      parts.push(svg("path", { class: "line s0", d: line }));
+    }
+    for (const [x, y, trial] of values) {
+      const chosen = front ? front.has(trial.id) : trial.id === best;
+      parts.push(svg("circle", { class: `dot ${chosen ? "s1 chosen" : "s0"}`, cx: px(x), cy: py(y), r: chosen ? 6 : 3.5 },
+        svg("title", {}, `trial ${trial.id}: ${up} ${number(y)}, ${across} ${leaf(x)}`)));
+    }
+    drawing.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    drawing.setAttribute("height", height);
+    drawing.replaceChildren(...parts);
+  };
+  new ResizeObserver(draw).observe(drawing);
+  return node;
+}
+
+function spreadOf(values) {
+  let low = Infinity;
+  let high = -Infinity;
+  for (const value of values) {
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  return [low, high];
+}
+
+function pad([low, high], by = null) {
+  const room = by ?? ((high - low) * 0.06 || 0.5);
+  return [low - room, high + room];
+}
+
+function tens(low, high) {
+  const found = [];
+  for (let power = Math.ceil(low - 1e-9); power <= high + 1e-9; power += 1) found.push(10 ** power);
+  return found.length > 1 ? found : [10 ** low, 10 ** high];
+}
