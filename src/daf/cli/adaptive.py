@@ -9,8 +9,8 @@ from rich.markup import escape
 from daf.cli.options import JsonOption, OutputDirOption, QuietOption, VerboseOption
 
 if TYPE_CHECKING:
-    from daf.adaptive import ExperimentStatus
     from daf.core.adaptive.state import Experiment, Run
+    from daf.core.adaptive.status import ExperimentStatus
 
 app = typer.Typer(
     rich_markup_mode=None, add_completion=False, no_args_is_help=True, help="Experiments of many training runs."

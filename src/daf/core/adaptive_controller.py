@@ -8,7 +8,7 @@ Not promised: two machines that control one experiment on a shared file system w
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -86,7 +86,6 @@ class DAFAdaptiveController:
         self._on_change = on_change
         self._record: Record | None = None
         self._running: Running | None = None
-        self._curriculum = curriculum_manager
         self._feedback = Feedback(
             curriculum_manager,
             window=config.evidence_window,
@@ -193,24 +192,14 @@ class DAFAdaptiveController:
 
     def set_current_task(self, task_id: str) -> None:
         """Results that name no task are of this one. Raises `UsageError` where the curriculum has no such task."""
-        self._feedback.choose(task_id, [task.key for task in self._tasks()] or None)
+        self._feedback.choose(task_id)
 
     def increase_task_difficulty(self, why: str = "asked for") -> str:
         """Make the easiest task that is harder than the present one the present one; returns its key.
 
         Raises `AdaptiveControllerError` where there is none, or no present task.
         """
-        tasks = sorted(self._tasks(), key=lambda task: (task.difficulty, task.key))
-        now = next((task for task in tasks if task.key == self._feedback.task), None)
-        if now is None:
-            raise AdaptiveControllerError("there is no current task of a curriculum: set_current_task first.")
-        harder = next((task for task in tasks if task.difficulty > now.difficulty), None)
-        if harder is None:
-            raise AdaptiveControllerError(f"no task is harder than {now.key} (difficulty {now.difficulty:g}).")
-        self._feedback.choose(harder.key, None)
-        reason = f"{now.key} (difficulty {now.difficulty:g}) → {harder.key} ({harder.difficulty:g})"
-        self._note_adjustment(Adjustment("increase_task_difficulty", harder.key, (), True, reason, why, {}))
-        return str(harder.key)
+        return self._feedback.harder(why).key
 
     def increase_curriculum_difficulty(self, why: str = "asked for") -> Adjustment:
         """Ask the curriculum for harder tasks."""
@@ -322,10 +311,6 @@ class DAFAdaptiveController:
         commands = self._commands(self.config, self._output.base_dir)
         for wanted in self._scheduler.wanted({}):
             commands.check(_as_run(wanted))
-
-    def _tasks(self) -> Sequence[Any]:
-        tasks = getattr(self._curriculum, "tasks", None)
-        return list(tasks()) if callable(tasks) else []
 
     def _note_adjustment(self, adjustment: Adjustment) -> None:
         self._opened().add("adjusted", **jsonable(asdict(adjustment)))

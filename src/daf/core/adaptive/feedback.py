@@ -23,6 +23,7 @@ import numpy as np
 
 from daf.core.adaptive.errors import AdaptiveControllerError
 from daf.core.curriculum.change import Change, change
+from daf.core.curriculum.interface import Task
 from daf.errors import UsageError, unknown
 
 Verdict = Literal["falling", "mastered", "stuck", "rising", "open"]
@@ -47,8 +48,11 @@ class Adapted(Protocol):
 class Adjustable(Protocol):
     """A curriculum that can be asked for changes, such as `DAFCurriculumManager`."""
 
-    def adapt_curriculum(self, kind: str) -> Adapted:
-        """harder, easier, widen, explore or recover."""
+    def adapt_curriculum(self, kind: str, why: str = "") -> Adapted:
+        """harder, easier, widen, explore or recover; `why` is for the curriculum's own record."""
+
+    def tasks(self) -> Sequence[Task]:
+        """The table now."""
 
 
 @dataclass
@@ -192,7 +196,7 @@ class Feedback:
         changed, reason = False, ""
         for kind in kinds:
             asked.append(kind)
-            done = self._curriculum.adapt_curriculum(kind)
+            done = self._curriculum.adapt_curriculum(kind, why)
             changed, reason = done.changed, done.reason
             if changed:
                 break
@@ -200,11 +204,30 @@ class Feedback:
         self._note(adjustment)
         return adjustment
 
-    def choose(self, task: str, known: Sequence[str] | None) -> None:
-        """Results without a task's name are of `task` from now on. Raises `UsageError` where it is not `known`."""
-        if known is not None and task not in known:
+    def choose(self, task: str) -> None:
+        """Results without a task's name are of `task` from now on. Raises `UsageError` for an unknown one."""
+        known = [one.key for one in self.tasks()]
+        if self._curriculum is not None and task not in known:
             raise UsageError(unknown("task", task, known))
         self.task = task
+
+    def harder(self, why: str) -> Task:
+        """Choose the easiest task that is harder than the present one."""
+        tasks = sorted(self.tasks(), key=lambda task: (task.difficulty, task.key))
+        now = next((task for task in tasks if task.key == self.task), None)
+        if now is None:
+            raise AdaptiveControllerError("there is no current task of a curriculum: set_current_task first.")
+        found = next((task for task in tasks if task.difficulty > now.difficulty), None)
+        if found is None:
+            raise AdaptiveControllerError(f"no task is harder than {now.key} (difficulty {now.difficulty:g}).")
+        self.task = found.key
+        reason = f"{now.key} (difficulty {now.difficulty:g}) → {found.key} ({found.difficulty:g})"
+        self._note(Adjustment("increase_task_difficulty", found.key, (), True, reason, why, {}))
+        return found
+
+    def tasks(self) -> Sequence[Task]:
+        """Those of the curriculum; none without one."""
+        return () if self._curriculum is None else self._curriculum.tasks()
 
 
 _CALLS_FOR: dict[Verdict, tuple[str, ...]] = {

@@ -66,7 +66,7 @@ class LocalProcesses:
             return Look("ended", exit_code=ended["code"], pid=process["pid"])
         if not there:
             return Look("gone", pid=process["pid"])
-        return Look("running", last_sign=max(process["claimed"], *_changes(job)), pid=process["pid"])
+        return Look("running", last_sign=max([process["claimed"], *_changes(job)]), pid=process["pid"])
 
     def forget(self, job: Job) -> bool:
         """Take the claim that its supervisor would take."""

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def main(folder: Path) -> None:
                 stderr=err,
                 cwd=job["cwd"],
                 env=os.environ | job["environment"],
-                preexec_fn=_end_with_parent,
+                preexec_fn=partial(_end_with, os.getpid()),
             )
             code = child.wait()
         except OSError as error:
@@ -70,9 +71,12 @@ def _write(path: Path, content: dict[str, Any]) -> None:
         os.fsync(file.fileno())
 
 
-def _end_with_parent() -> None:
+def _end_with(supervisor: int) -> None:
+    """In the child: end when the supervisor ends."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != supervisor:  # it was killed before that took effect
+            os._exit(1)
 
 
 if __name__ == "__main__":
