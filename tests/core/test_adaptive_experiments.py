@@ -1,0 +1,353 @@
+"""Experiments of real processes: what comes out, whatever was killed on the way."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daf.core.adaptive import record
+from daf.core.adaptive.dispatch import Job
+from daf.core.adaptive.hooks import Hooks, Milestone
+from daf.core.adaptive.local import LocalProcesses
+from daf.core.adaptive.state import Run
+from daf.core.adaptive.status import ExperimentStatus, status_of
+from daf.core.adaptive_controller import AdaptiveControllerError
+from daf.errors import DataError, Interrupted
+from daf.storage import journal
+from tests.core.adaptive_driver import PYTHON, SmallJobs, config, controller, told
+
+HALVING: dict[str, Any] = {
+    "runs": [{"learning_rate": rate} for rate in (0.1, 0.2, 0.3)],
+    "scheduler": "successive_halving",
+    "halving": {"min_timesteps": 20, "reduction_factor": 2},
+    "total": 40,
+}
+POPULATION: dict[str, Any] = {
+    "search_space": {"learning_rate": {"min": 0.001, "max": 1.0, "log": True}},
+    "num_runs": 3,
+    "scheduler": "population",
+    "population": {"interval": 20},
+    "total": 40,
+}
+KINDS = {"halving": HALVING, "population": POPULATION}
+
+
+def outcome(status: ExperimentStatus) -> dict[str, Any]:
+    """What must not depend on what happened on the way."""
+    return {
+        run.name: (run.status, run.steps, run.target, dict(run.settings), run.parent, run.scores)
+        for run in status.experiment.runs.values()
+    }
+
+
+def committed(status: ExperimentStatus) -> Counter[tuple[str, str, int]]:
+    """How often each result was committed."""
+    return Counter(
+        (event["event"], event["run"], event["job"].split("-")[2])
+        for event in record.events(status.run_dir)
+        if event["event"] in ("trained", "evaluated")
+    )
+
+
+def drive(folder: Path, fields: Mapping[str, Any], kill_at: str | None = None) -> int:
+    """Run the experiment in a process of its own; its exit code."""
+    environment = os.environ | ({} if kill_at is None else {"KILL_AT": kill_at})
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.core.adaptive_driver", str(folder), json.dumps(fields)],
+        env=environment, capture_output=True, text=True, check=False, timeout=120, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert done.returncode in (0, -signal.SIGKILL), done.stderr[-3000:]
+    return done.returncode
+
+
+def kill_workers(folder: Path) -> None:
+    """End all jobs that a killed controller left, as a power cut would."""
+    for path in (folder / "out").glob("training/*/jobs/*"):
+        LocalProcesses().kill(Job(path.name, (), path))
+
+
+def end_of(folder: Path) -> ExperimentStatus:
+    return status_of("trial", folder / "out")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[dict[str, Any], list[str], int]]:
+    """What comes out of each experiment, the hooks called, and how many events it has."""
+    found = {}
+    for name, fields in KINDS.items():
+        folder = tmp_path_factory.mktemp(name)
+        status = controller(folder, config(**fields), hooks=told(folder)).start_experiment()
+        assert status.status == "done", status.to_data()
+        hooks = sorted((folder / "hooks").read_text().split())
+        found[name] = (outcome(status), hooks, len(record.events(status.run_dir)))
+    return found
+
+
+def check_same(folder: Path, expected: tuple[dict[str, Any], list[str], int]) -> None:
+    status = end_of(folder)
+    assert status.status == "done", status.to_data()
+    assert outcome(status) == expected[0]
+    assert set(committed(status).values()) == {1}
+    assert not list(status.run_dir.glob("runs/*/overlap"))
+    called = (folder / "hooks").read_text().split()
+    unknown = {name for name, state in status.experiment.hooks.items() if state == "unfinished"}
+    assert len(called) == len(set(called))
+    assert set(called) | unknown == set(expected[1])
+
+
+@pytest.mark.parametrize(
+    ("name", "kills"),
+    [
+        ("halving", ["5 after", "9 before", "10 after!", "7 before!", "6 after"]),
+        ("population", ["6 after!", "12 before", "11 after", "8 before!"]),
+    ],
+)
+def test_a_controller_killed_again_and_again_loses_no_run_and_repeats_none(
+    tmp_path: Path, uninterrupted: dict[str, tuple[dict[str, Any], list[str], int]], name: str, kills: list[str]
+) -> None:
+    for kill in kills:  # with "!" its workers are killed too
+        if drive(tmp_path, KINDS[name], kill.rstrip("!")) == 0:
+            break
+        if kill.endswith("!"):
+            kill_workers(tmp_path)
+    drive(tmp_path, KINDS[name])
+    check_same(tmp_path, uninterrupted[name])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", KINDS)
+def test_a_controller_killed_at_any_of_its_events_loses_no_run_and_repeats_none(
+    tmp_path: Path, uninterrupted: dict[str, tuple[dict[str, Any], list[str], int]], name: str
+) -> None:
+    for number in range(1, uninterrupted[name][2] + 1):
+        for side in ("before", "after"):
+            folder = tmp_path / f"{number}{side}"
+            folder.mkdir()
+            assert drive(folder, KINDS[name], f"{number} {side}") != 0
+            if number % 2:
+                kill_workers(folder)
+            drive(folder, KINDS[name])
+            check_same(folder, uninterrupted[name])
+
+
+class KillsJobs(LocalProcesses):
+    """Kills the supervisor's group, or its command only, of some of the jobs that it launches."""
+
+    def __init__(self, every: int) -> None:
+        super().__init__()
+        self._every = every
+        self._count = 0
+
+    def launch(self, job: Job) -> None:
+        super().launch(job)
+        self._count += 1
+        if self._count % self._every == 0:
+            while (pid := self.look(job).pid) is None:
+                self.wait([job], 0.02)
+            os.killpg(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_killed_jobs_are_tried_again_and_nothing_else_comes_out(
+    tmp_path: Path, uninterrupted: dict[str, tuple[dict[str, Any], list[str], int]], name: str
+) -> None:
+    status = controller(
+        tmp_path, config(**KINDS[name]), dispatcher=KillsJobs(3), hooks=told(tmp_path)
+    ).start_experiment()
+    assert any("killed" in str(event.get("error")) for event in record.events(status.run_dir))
+    check_same(tmp_path, uninterrupted[name])
+
+
+def test_the_same_command_again_does_nothing_more(tmp_path: Path) -> None:
+    first = controller(tmp_path, config(runs=[{}]), hooks=told(tmp_path)).start_experiment()
+    before = record.events(first.run_dir)
+    again = controller(tmp_path, config(runs=[{}]), hooks=told(tmp_path)).start_experiment()
+    assert again.run_id == first.run_id
+    assert record.events(first.run_dir) == before
+
+
+def test_the_best_run_is_the_experiments_own_policy(tmp_path: Path) -> None:
+    status = controller(tmp_path, config(runs=[{"learning_rate": 0.1}, {"learning_rate": 0.2}])).start_experiment()
+    best = max(status.experiment.runs.values(), key=lambda run: run.scores[-1].mean)
+    own = json.loads((status.run_dir / "checkpoints" / "final" / "state.json").read_text())
+    there = json.loads((status.run_dir / "runs" / best.name / "checkpoints" / "final" / "state.json").read_text())
+    assert own == there
+    result = json.loads((status.run_dir / "result.json").read_text())
+    assert result["best"] == best.name
+
+
+def test_a_run_that_fails_is_tried_again_and_then_failed_with_the_reason(tmp_path: Path) -> None:
+    runs = [{"learning_rate": 0.5}, {"learning_rate": 0.1}]
+
+    class Fails(SmallJobs):
+        def train(self, run: Run, branch_from: Path | None) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+            argv, signs = super().train(run, branch_from)
+            return (argv if run.name != "r0000" else (*argv[:-2], "-1.0", "-")), signs
+
+    status = controller(tmp_path, config(runs=runs, max_retries=2), commands=Fails).start_experiment()
+    assert status.status == "done"
+    failed, done = status.experiment.runs["r0000"], status.experiment.runs["r0001"]
+    assert (failed.status, failed.launches, failed.scores) == ("failed", 3, ())
+    assert failed.error == "Diverged: rate -1.0 (exit code 1)"
+    assert done.status == "done"
+    assert status.experiment.reason == "1 of 2 runs failed: r0000"
+    again = controller(tmp_path, config(runs=runs, max_retries=2)).start_experiment(retry_failed=True)
+    assert again.counts == {"done": 2}
+
+
+def test_without_retries_a_failure_is_for_good_and_an_experiment_of_failures_fails(tmp_path: Path) -> None:
+    class Fails(SmallJobs):
+        def train(self, run: Run, branch_from: Path | None) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+            argv, signs = super().train(run, branch_from)
+            return (*argv[:-2], "-1.0", "-"), signs
+
+    status = controller(tmp_path, config(runs=[{}], retry_on_failure=False), commands=Fails).start_experiment()
+    assert status.status == "failed"
+    assert status.experiment.runs["r0000"].launches == 1
+
+
+def test_delays_between_attempts_double_up_to_their_bound(tmp_path: Path) -> None:
+    class Fails(SmallJobs):
+        def train(self, run: Run, branch_from: Path | None) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+            argv, signs = super().train(run, branch_from)
+            return (*argv[:-2], "-1.0", "-"), signs
+
+    chosen = config(runs=[{}], max_retries=4, retry_delay=0.1, max_retry_delay=0.3)
+    status = controller(tmp_path, chosen, commands=Fails).start_experiment()
+    events = [event for event in record.events(status.run_dir) if event["event"] == "broke"]
+    delays = [round(event["retry_at"] - event["time"], 2) for event in events if event["retry_at"] is not None]
+    assert delays == [0.1, 0.2, 0.3, 0.3]
+
+
+def test_a_job_without_a_sign_of_life_is_ended_and_becomes_stale(tmp_path: Path) -> None:
+    class Hangs(SmallJobs):
+        def train(self, run: Run, branch_from: Path | None) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+            return (*PYTHON, "hang"), ()
+
+    chosen = config(runs=[{}], max_retries=1, heartbeat_timeout=0.5, heartbeat_interval=0.1)
+    status = controller(tmp_path, chosen, commands=Hangs).start_experiment()
+    run = status.experiment.runs["r0000"]
+    assert (run.status, run.launches) == ("stale", 2)
+    assert "no sign of life for 0.5 s" in str(run.error)
+    assert status.status == "failed"
+    for path in (status.run_dir / "jobs").iterdir():
+        assert LocalProcesses().look(Job(path.name, (), path)).state == "gone"
+
+
+def stopping(number: int) -> Any:
+    """Hooks that stop the experiment at the milestone of that number."""
+    seen: list[str] = []
+
+    def hook(milestone: Milestone) -> None:
+        seen.append(milestone.id)
+        if len(seen) == number:
+            owner[0].stop_experiment("enough")
+
+    owner: list[Any] = []
+    return Hooks(hook, hook), owner
+
+
+def test_a_stopped_experiment_goes_on_to_the_same_end(
+    tmp_path: Path, uninterrupted: dict[str, tuple[dict[str, Any], list[str], int]]
+) -> None:
+    hooks, owner = stopping(2)
+    first = controller(tmp_path, config(**HALVING), hooks=hooks)
+    owner.append(first)
+    status = first.start_experiment()
+    assert (status.status, status.experiment.reason) == ("stopped", "enough")
+    assert not any(run.active for run in status.experiment.runs.values())
+    again = controller(tmp_path, config(**HALVING)).start_experiment()
+    assert outcome(again) == uninterrupted["halving"][0]
+    assert again.experiment.sessions == 2
+
+
+def test_ctrl_c_leaves_an_experiment_that_goes_on(tmp_path: Path) -> None:
+    def interrupt(milestone: Milestone) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match="The same command goes on"):
+        controller(tmp_path, config(**HALVING), hooks=Hooks(interrupt)).start_experiment()
+    status = end_of(tmp_path)
+    assert status.status == "stopped"
+    assert not any(run.active for run in status.experiment.runs.values())
+    assert controller(tmp_path, config(**HALVING)).start_experiment().status == "done"
+
+
+def test_a_hook_that_raises_is_told_of_and_called_once(tmp_path: Path) -> None:
+    calls: list[str] = []
+
+    def hook(milestone: Milestone) -> None:
+        calls.append(milestone.id)
+        raise ValueError("no")
+
+    status = controller(tmp_path, config(runs=[{}]), hooks=Hooks(hook)).start_experiment()
+    assert calls == ["training_complete:r0000:80"]
+    assert status.experiment.hooks == {"training_complete:r0000:80": "failed"}
+    assert status.status == "done"
+
+
+def test_a_hook_in_which_the_controller_was_killed_is_called_again_only_where_it_says_so(tmp_path: Path) -> None:
+    folder = controller(tmp_path, config(runs=[{}])).start_experiment().run_dir
+    milestone = "training_complete:r0000:80"
+    journal.append(folder / record.JOURNAL, {"event": "hook", "time": 0.0, "id": milestone, "state": "begun"})
+    calls: list[str] = []
+    repeatable = Hooks(lambda m: calls.append(m.id), repeatable=True)
+    controller(tmp_path, config(runs=[{}]), hooks=repeatable).start_experiment()
+    assert calls == [milestone]
+    journal.append(folder / record.JOURNAL, {"event": "hook", "time": 0.0, "id": milestone, "state": "begun"})
+    status = controller(tmp_path, config(runs=[{}]), hooks=Hooks(lambda m: calls.append(m.id))).start_experiment()
+    assert calls == [milestone]
+    assert status.experiment.hooks[milestone] == "unfinished"
+
+
+def test_two_controllers_of_one_experiment_are_one_too_many(tmp_path: Path) -> None:
+    refused: list[str] = []
+
+    def second(milestone: Milestone) -> None:
+        try:
+            controller(tmp_path, config(runs=[{}])).start_experiment()
+        except AdaptiveControllerError as error:
+            refused.append(str(error))
+
+    controller(tmp_path, config(runs=[{}]), hooks=Hooks(second)).start_experiment()
+    assert len(refused) == 1
+    assert "has a controller already" in refused[0]
+
+
+def test_another_configuration_under_the_same_id_is_refused_with_what_differs(tmp_path: Path) -> None:
+    controller(tmp_path, config(runs=[{}])).start_experiment()
+    with pytest.raises(AdaptiveControllerError, match=r"training\.total_timesteps: 80 → 90"):
+        controller(tmp_path, config(runs=[{}], total=90)).start_experiment()
+    assert controller(tmp_path, config(runs=[{}], max_retries=7)).start_experiment().status == "done"
+
+
+def test_a_journal_that_does_not_fit_is_refused_with_its_line(tmp_path: Path) -> None:
+    folder = controller(tmp_path, config(runs=[{}])).start_experiment().run_dir
+    journal.append(folder / record.JOURNAL, {"event": "trained", "time": 0.0, "run": "r0000"})
+    lines = len(record.events(folder))
+    with pytest.raises(DataError, match=rf"experiment\.jsonl:{lines}: r0000 is done, not training"):
+        controller(tmp_path, config(runs=[{}])).start_experiment()
+
+
+def test_settings_that_cannot_be_are_refused_before_a_folder_is_made(tmp_path: Path) -> None:
+    from daf.errors import ConfigError
+
+    with pytest.raises(ConfigError, match="r0000 with learning_rate 7"):
+        controller(tmp_path, config(runs=[{"learning_rate": 7.0}])).start_experiment()
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_moved_output_folder_goes_on(tmp_path: Path) -> None:
+    hooks, owner = stopping(2)
+    first = controller(tmp_path / "a", config(**POPULATION), hooks=hooks)
+    owner.append(first)
+    assert first.start_experiment().status == "stopped"
+    (tmp_path / "a").rename(tmp_path / "b")
+    assert controller(tmp_path / "b", config(**POPULATION)).start_experiment().status == "done"
