@@ -85,7 +85,7 @@ def curve_figure(
     width, height = WIDTHS[size], HEIGHTS[size]
     values = np.concatenate([np.asarray([*one.y, *one.low, *one.high], dtype=float) for one in shown])
     low, high, cut = _reach(values)
-    y_axis = axis_for([low, high, *([0.0] if zero else [])], left=height - BOTTOM, right=TOP, ticks=5)
+    y_axis = axis_for([low, high, *([0.0] if zero else [])], left=height - BOTTOM, right=TOP, ticks=5 if size == "half" else 8)
     told = [number(tick, _step(y_axis)) for tick in y_axis.ticks]
     left = 22 + 7.2 * max((len(text) for text in told), default=1)
     xs = [float(x) for one in shown for x in (one.x[0], one.x[-1])]

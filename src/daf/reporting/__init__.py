@@ -8,7 +8,8 @@
 """
 
 from daf.reporting.comparison_page import daf_export_comparison_html
+from daf.reporting.files import ReportFiles
 from daf.reporting.leaderboard import daf_generate_leaderboard
-from daf.reporting.operation import ReportFiles, daf_report
+from daf.reporting.operation import daf_report
 
 __all__ = ["ReportFiles", "daf_export_comparison_html", "daf_generate_leaderboard", "daf_report"]

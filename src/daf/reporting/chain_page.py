@@ -51,8 +51,9 @@ def _stages(data: Mapping[str, Any]) -> tuple[str, list[Mapping[str, Any]]]:
     for key in CHAIN_LISTS:
         found = data.get(key)
         if isinstance(found, list):
-            return key, [stage if isinstance(stage, dict) else {"name": stage} for stage in found]
-    stages = []
+            named: list[Mapping[str, Any]] = [s if isinstance(s, dict) else {"name": s} for s in found]
+            return key, named
+    stages: list[Mapping[str, Any]] = []
     outputs = data.get("outputs")
     errors = data.get("errors")
     for status, key in (("completed", "stages_completed"), ("failed", "stages_failed")):

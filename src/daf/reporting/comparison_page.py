@@ -81,8 +81,7 @@ def _by_hand(report: "ComparisonReport") -> EvaluationReport:
         raise DataError("no mission was played by all policies, so that they can't be ranked.")
     scores = np.array([[value for mission in missions for value in rewards[policy][mission]] for policy in scored])
     strata = np.array([index for index, mission in enumerate(missions) for _ in rewards[scored[0]][mission]])
-    options = {"alpha": report.alpha, "seed": report.seed}
-    few = max(1_000, report.resamples // 2)
+    alpha, seed, few = report.alpha, report.seed, max(1_000, report.resamples // 2)
     return EvaluationReport(
         title=f"{', '.join(scored)} on {', '.join(missions)}",
         command="",
@@ -92,12 +91,12 @@ def _by_hand(report: "ComparisonReport") -> EvaluationReport:
         contenders=scored,
         missions=[],
         episodes=[],
-        ranking=summarise(scored, scores, strata, resamples=few, **options),
+        ranking=summarise(scored, scores, strata, resamples=few, alpha=alpha, seed=seed),
         by_mission={
-            mission: tuple(summarise(scored, scores[:, strata == index], resamples=few, **options))
+            mission: tuple(summarise(scored, scores[:, strata == index], resamples=few, alpha=alpha, seed=seed))
             for index, mission in enumerate(missions)
         },
-        pairs=compare_pairs(scored, scores, strata, missions, resamples=report.resamples, **options)
+        pairs=compare_pairs(scored, scores, strata, missions, resamples=report.resamples, alpha=alpha, seed=seed)
         if len(scored) > 1
         else (),
         notes=[

@@ -145,7 +145,7 @@ def leaderboard(
     sources: "Source | Sequence[Source]", *, title: str | None = None, base_dir: str | Path | None = None
 ) -> Leaderboard:
     """The leaderboard as data. See `daf_generate_leaderboard`."""
-    listed = list(sources) if isinstance(sources, list | tuple) else [sources]
+    listed: list[Any] = list(sources) if isinstance(sources, list | tuple) else [sources]
     if not listed:
         raise UsageError("a leaderboard needs a comparison, an evaluation or a run.")
     entries: dict[str, Entry] = {}

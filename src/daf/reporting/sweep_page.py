@@ -16,7 +16,7 @@ from daf.render.theme import style
 from daf.reporting.plain_page import parts_of
 from daf.reporting.run_facts import RunFacts, ending_alerts, shown, subtitle_of, what_was_run
 from daf.stats.sentences import number
-from daf.sweeps.result import SweepResult, SweepTrialResult, hyperparameter_names
+from daf.sweeps.result import SweepResult, SweepTrialResult, Value, hyperparameter_names
 
 MOST_TRIALS = 5_000
 MOST_DRAWN = 2_000
@@ -87,7 +87,7 @@ def _finding(result: SweepResult) -> str:
     if not best:
         return "No trial is complete, so none is best."
     trial = best[0]
-    told = ", ".join(f"{name} = {shown(value)}" for name, value in trial.hyperparameters.items())
+    told = ", ".join(f"{name} = {_value(value)}" for name, value in trial.hyperparameters.items())
     text = f"Trial {trial.trial_id} is the best of {len(result.finished):,}: {result.objectives[0]} "
     text += number(trial.values[0]) + (f" with {told}." if told else ".")
     if result.held_out is None:
@@ -99,13 +99,13 @@ def _best(result: SweepResult) -> list[Section]:
     top = result.top_trials(TOP)
     if not top:
         return []
-    names = hyperparameter_names(top)
+    names, folders = hyperparameter_names(top), any(trial.run_dir for trial in top)
     rows = [
         [
             cell(trial.trial_id),
             *(cell(number(value)) for value in trial.values),
-            *(cell(shown(trial.hyperparameters[name]) if name in trial.hyperparameters else None) for name in names),
-            _folder(trial),
+            *(cell(_value(trial.hyperparameters[name]) if name in trial.hyperparameters else None) for name in names),
+            *([_folder(trial)] if folders else []),
         ]
         for trial in top
     ]
@@ -113,7 +113,7 @@ def _best(result: SweepResult) -> list[Section]:
         Column("Trial", number=True),
         *(Column(printable(name), number=True) for name in result.objectives),
         *_columns(names, top),
-        Column("Run"),
+        *([Column("Run")] if folders else []),
     ]
     return [Section("best", "The best trials", [Table(columns, rows)])]
 
@@ -150,7 +150,9 @@ def _history(result: SweepResult) -> list[Section]:
         )
         series = [values]
         if len(complete) > 1:
-            so_far = CurveSeries("best so far", style(1), [trial.trial_id for trial in complete], best, smooth=False)
+            so_far = CurveSeries(
+                "best so far", style(1), *_stairs([trial.trial_id for trial in complete], best), smooth=False
+            )
             series.append(so_far)
         figure = curve_figure(
             series,
@@ -167,6 +169,13 @@ def _history(result: SweepResult) -> list[Section]:
         caption += f"; {unfinished:,} without a result are not drawn." if unfinished else "."
         plots.append(Plot(printable(f"{name} ({direction})"), figure.svg, caption, "full"))
     return [Section("history", "How the search went", [Plots(plots)])] if plots else []
+
+
+def _stairs(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
+    """The corners of a line that keeps each value until the next."""
+    places = [x[0], *(place for one in x[1:] for place in (one, one))]
+    values = [value for one in y[:-1] for value in (one, one)]
+    return places, [*values, y[-1]]
 
 
 def _front(result: SweepResult) -> list[Section]:
@@ -196,7 +205,8 @@ def _front(result: SweepResult) -> list[Section]:
     )
     rows = [[cell(trial.trial_id), *(cell(number(value)) for value in trial.values)] for trial in ordered]
     columns = [Column("Trial", number=True), *(Column(printable(name), number=True) for name in result.objectives)]
-    caption = f"{len(front)} trials that no other beats in one objective without losing in another."
+    trials = "1 trial" if len(front) == 1 else f"{len(front)} trials"
+    caption = f"{trials} that no other beats in one objective without losing in another."
     parts: list[Part] = [Plots([Plot(f"{printable(x_name)} against {printable(y_name)}", figure.svg, caption, "full")]),
                          Table(columns, rows)]  # fmt: skip
     return [Section("front", "Pareto front", parts)]
@@ -249,7 +259,7 @@ def _trials(result: SweepResult) -> list[Section]:
     listed = result.trials[:MOST_TRIALS]
     if not listed:
         return []
-    names = hyperparameter_names(listed)
+    names, folders = hyperparameter_names(listed), any(trial.run_dir for trial in listed)
     tags = {"complete": "ok", "failed": "failed"}
     rows = []
     for trial in listed:
@@ -259,11 +269,11 @@ def _trials(result: SweepResult) -> list[Section]:
                 cell(trial.trial_id),
                 cell(trial.status, tag=tags.get(trial.status, "open")),
                 *(cell(None if value is None else f"{value:.6g}") for value in values[: len(result.objectives)]),
-                *(cell(shown(trial.hyperparameters[n]) if n in trial.hyperparameters else None) for n in names),
+                *(cell(_value(trial.hyperparameters[n]) if n in trial.hyperparameters else None) for n in names),
                 cell(None if trial.seconds is None else duration(trial.seconds)),
                 cell(trial.source),
                 cell(_short(trial.reason or "")),
-                _folder(trial),
+                *([_folder(trial)] if folders else []),
             ]
         )
     columns = [
@@ -274,11 +284,15 @@ def _trials(result: SweepResult) -> list[Section]:
         Column("Took"),
         Column("From", choice=True),
         Column("Reason"),
-        Column("Run"),
+        *([Column("Run")] if folders else []),
     ]
     left = len(result.trials) - len(listed)
     note = f"{left:,} more are in trials.jsonl." if left else ""
     return [Section("trials", "All trials", [Table(columns, rows, note=note)])]
+
+
+def _value(value: Value) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else shown(value)
 
 
 def _columns(names: Sequence[str], trials: Sequence[SweepTrialResult]) -> list[Column]:

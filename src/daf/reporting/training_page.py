@@ -1,6 +1,5 @@
 """A training run as a page: how it ended, what the policy scores, every curve, every checkpoint, what was run."""
 
-import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -181,6 +180,8 @@ def _evaluations(run: TrainingRun) -> list[Section]:
     best = max(range(len(found)), key=lambda position: found[position].mean)
     rows = []
     missions = names if 1 < len(names) <= MOST_MISSIONS else []
+    seeds = {one.seed for one in found}
+    replays = any(one.replays for one in found)
     for position, one in enumerate(found):
         half = _half(one.low, one.high)
         rows.append(
@@ -195,9 +196,9 @@ def _evaluations(run: TrainingRun) -> list[Section]:
                     )
                     for name in missions
                 ),
-                cell(one.seed),
+                *([cell(one.seed)] if len(seeds) > 1 else []),
                 cell(None if one.seconds is None else duration(one.seconds)),
-                _replay_cell(one),
+                *([_replay_cell(one)] if replays else []),
             ]
         )
     columns = [
@@ -217,6 +218,12 @@ def _evaluations(run: TrainingRun) -> list[Section]:
     if len(names) > MOST_MISSIONS:
         parts.append(_mission_table(found[-1], shown_names))
     return [Section("evaluations", "Evaluations", parts)]
+
+
+def _seeds(seeds: set[int | None]) -> str:
+    """ "Every evaluation has seeds from 1000 on.", where that is so and known."""
+    seed = next(iter(seeds)) if len(seeds) == 1 else None
+    return "" if seed is None else f"The episodes of every evaluation have seeds from {seed} on."
 
 
 def _replay_cell(one: TrainingEvaluation) -> Cell:
@@ -251,7 +258,7 @@ def _evaluation_plots(found: Sequence[TrainingEvaluation], names: dict[str, str]
     )
     lines = f"; lines: {INTERVAL} intervals" if overall.low else "; no intervals were recorded"
     title = "Score in evaluations" + (" (mean of the missions)" if len(names) > 1 else "")
-    plots = [Plot(title, drawn.svg, f"Markers: means, {n} episodes each{lines}. Every evaluation plays the same seeds.",
+    plots = [Plot(title, drawn.svg, f"Markers: means, {n} episodes each{lines}.",
                   "full")]  # fmt: skip
     if 1 < len(names) <= MOST_MISSIONS:
         each = [
@@ -400,7 +407,8 @@ def _hyperparameters(run: TrainingRun, facts: RunFacts) -> list[Part]:
         return []
     from daf.config.hyperparameters import find
 
-    changed, same = [], []
+    changed: list[list[Cell]] = []
+    same: list[list[Cell]] = []
     for name, value in given.items():
         known = find(name)
         row = [
@@ -442,7 +450,7 @@ def _reading(run: TrainingRun) -> list[tuple[str, str]]:
         told.append(
             (
                 "Evaluations",
-                f"Episodes that the policy does not learn from, the same seeds each time. {INTERVAL} intervals say how "
+                f"Episodes that the policy does not learn from. {INTERVAL} intervals say how "
                 "well the mean over such episodes is known for this one policy; they say nothing about other seeds of "
                 "training.",
             )
@@ -462,7 +470,7 @@ def _bounds(low: float | None, high: float | None) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:.4g}" if math.isfinite(value) else "–"
+    return f"{value:,.0f}" if 1_000 <= abs(value) < 1e12 else f"{value:.4g}"
 
 
 __all__ = ["Facts", "finite", "short_count", "training_page"]
