@@ -28,8 +28,8 @@ class TaskHistory:
     last: the curriculum's episode count when this task's latest episode came in. The rest is since the task was last
     made active or forgotten: `known` episodes in `updates` updates; the `fast` and `slow` averages, with the noise
     factors of each (`fast_factor`, `slow_factor`) and of both (`shared_factor`); `noise`, the variance of an episode's
-    score under one policy; `surprise`, how far the latest update's episodes lay from what was expected; the `first`
-    scores and the `recent` ones.
+    score under one policy; `surprise`, how far the latest update's episodes lay from what was expected; the mean and
+    the number of these (`latest`, `latest_count`); the `first` scores and the `recent` ones.
     """
 
     window: int
@@ -48,6 +48,8 @@ class TaskHistory:
     shared_factor: float = 0.0
     noise: float = 0.0
     surprise: float | None = None
+    latest: float = 0.0
+    latest_count: int = 0
     first: list[float] = field(default_factory=list)
     recent: deque[float] = field(default_factory=deque)
 
@@ -92,6 +94,7 @@ class TaskHistory:
         self.steps += steps
         self.last = clock
         self._estimate_noise(scores, mean, slow)
+        self.latest, self.latest_count = mean, count
         self.known += count
         self.updates += 1
         a, b = max(fast, count / self.known), max(slow, count / self.known)
@@ -105,17 +108,19 @@ class TaskHistory:
         self.recent.extend(scores)
 
     def _estimate_noise(self, scores: Sequence[float], mean: float, slow: float) -> None:
-        """Variance within the update, and of its mean from what was expected less what the expectation's own noise
-        adds."""
+        """Variance within the update, and from one update's mean to the next: what is learned meanwhile is small.
+
+        Source of the latter: von Neumann, Annals of Mathematical Statistics 12, 1941 (successive differences).
+        """
         count = len(scores)
         within = sum((score - mean) ** 2 for score in scores)
         if self.known == 0:
             self.surprise = None
             self.noise = within / (count - 1) if count > 1 else 0.0
             return
-        off = mean - self.fast
         self.surprise = sum(abs(score - self.fast) for score in scores) / count
-        seen = (within + off * off / (1.0 / count + self.fast_factor)) / count
+        step = mean - self.latest
+        seen = (within + step * step / (1.0 / count + 1.0 / self.latest_count)) / count
         # Degrees of freedom: one was spent on the mean of the first update.
         self.noise += max(slow, count / (self.known + count - 1)) * (seen - self.noise)
 

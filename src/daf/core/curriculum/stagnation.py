@@ -1,8 +1,8 @@
 """Whether anything is still being learned.
 
-A curriculum stagnates where every active task has been played a full window of episodes, the 90 % interval of each one's
-change within it holds 0, and the mean change over tasks is surely smaller than the margin. Too little evidence is no
-stagnation.
+A curriculum stagnates where every active task has been played a full window of episodes, the 90 % interval of each
+one's change within it holds 0, and the mean change over tasks is surely smaller than the margin. Too little evidence is
+no stagnation.
 
 The way out follows from how it came: where most tasks rose before they came to rest, they are mastered, and others are
 needed (widen, else harder); where they did not, they are out of reach (easier, else widen). Where neither is possible,
