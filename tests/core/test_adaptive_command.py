@@ -1,0 +1,212 @@
+"""`daf adaptive` and its configuration, as a user meets them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daf.adaptive import daf_adaptive_status, daf_run_adaptive, daf_stop_adaptive
+from daf.core.adaptive.commands import DafCommands, training_config
+from daf.core.adaptive.config import DAFAdaptiveConfig
+from daf.core.adaptive.dispatch import Job
+from daf.core.adaptive.local import LocalProcesses
+from daf.core.adaptive.state import Run
+from daf.errors import ConfigError, UsageError
+from tests.core.adaptive_driver import config, controller
+
+TRAINING = "training: {mission: arena, policy: lstm, total_timesteps: 1000}"
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "study.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("lines", "says"),
+    [
+        (
+            "runs: [{}]\nmax_concurent_jobs: 2",
+            r'max_concurent_jobs: no field "max_concurent_jobs". Nearest: max_concurrent_jobs',
+        ),
+        ("runs: [{learning_rat: 0.1}]", r'no setting "learning_rat". Nearest: learning_rate'),
+        ("search_space: {gama: [0.9]}\nnum_runs: 2", r'no setting "gama". Nearest: gamma'),
+        ("runs: [{steps: 5}]", "steps is the scheduler's. Set it in the section training"),
+        ("runs: [{}]\nuse_skypilot: true", "SkyPilot is not there yet. Leave the field out"),
+        ("runs: [{}]\ndispatcher: ray", "jobs on ray are not there yet"),
+        ("runs: [{}]\ndispatcher: slurm", 'no dispatcher "slurm"'),
+        ("{}", "there is nothing to run"),
+        ("runs: [{}, {}]\nnum_runs: 1", "num_runs 1 is below the 2 entries of runs"),
+        ("runs: [{}]\nnum_runs: 2", "no search_space to draw the others from"),
+        ("runs: [{}]\nsearch_space: {gamma: [0.9]}", "nothing is drawn from search_space"),
+        ("runs: [{}, {}]\nscheduler: population", "scheduler population needs a section population"),
+        ("runs: [{}]\nhalving: {min_timesteps: 5}", "halving has no effect with scheduler fixed"),
+        (
+            "runs: [{}, {}]\nscheduler: successive_halving\nhalving: {min_timesteps: 1000}",
+            "halving.min_timesteps 1000 is not below total_timesteps 1000",
+        ),
+        ("runs: [{}]\nscheduler: population\npopulation: {interval: 10}", "population needs two runs at least"),
+        ("runs: [{}]\nheartbeat_interval: 0", "heartbeat_interval: 0 is not above 0"),
+        ("search_space: {gamma: {min: 0.1, max: 0.9, prior: 0.5}}\nnum_runs: 2", "`when` and `prior` are for sweeps"),
+    ],
+)
+def test_a_wrong_configuration_is_refused_with_what_and_where(tmp_path: Path, lines: str, says: str) -> None:
+    body = "" if lines == "{}" else lines
+    path = written(tmp_path, f"kind: adaptive\nexperiment_id: study\n{TRAINING}\n{body}\n")
+    with pytest.raises(ConfigError) as refused:
+        DAFAdaptiveConfig.from_yaml(path)
+    assert says in str(refused.value)
+    assert str(path) in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a b", "-x"])
+def test_an_experiment_id_is_a_name(name: str) -> None:
+    with pytest.raises(ConfigError, match="experiment_id"):
+        config(name, runs=[{}])
+
+
+def test_training_must_name_its_mission_and_policy() -> None:
+    with pytest.raises(ConfigError, match="training must name a mission and a policy"):
+        DAFAdaptiveConfig(experiment_id="x", training={"policy": "lstm"}, runs=[{}])
+
+
+def test_a_configuration_survives_its_own_yaml(tmp_path: Path) -> None:
+    chosen = config(
+        search_space={"lr": {"min": 0.001, "max": 0.1, "log": True}, "optimizer": ["adam", "sgd"]}, num_runs=4,
+        scheduler="population", population={"interval": 20},
+    )  # fmt: skip
+    chosen.to_yaml(tmp_path / "study.yaml")
+    assert DAFAdaptiveConfig.from_yaml(tmp_path / "study.yaml") == chosen
+
+
+def test_a_run_trains_with_the_shared_section_and_its_own_settings() -> None:
+    chosen = config(
+        runs=[{"lr": 0.5, "network.hidden_size": 32, "policy": "stateless"}], num_runs=2, search_space={"gamma": [0.5]},
+        checkpoint_interval=7, wandb_project="p",
+    )  # fmt: skip
+    first = training_config(chosen, Run("r0000", chosen.runs[0], 80, ""))
+    assert (first.learning_rate, first.network, first.policy, first.seed) == (0.5, {"hidden_size": 32}, "stateless", 42)
+    assert (first.checkpoint_frequency, first.trackers) == (7, ["tensorboard", "wandb"])
+    assert first.tracker_options["wandb"] == {"group": "trial", "project": "p"}
+    drawn = training_config(chosen, Run("r0001", {"gamma": 0.5}, 80, ""))
+    assert (drawn.gamma, drawn.seed, drawn.policy) == (0.5, 43, "lstm")
+    rarely = training_config(chosen.replace(enable_checkpointing=False), Run("r0000", {}, 80, ""))
+    assert rarely.checkpoint_frequency == 80
+
+
+def test_the_commands_are_those_of_daf_train_and_daf_evaluate(tmp_path: Path) -> None:
+    chosen = config(runs=[{"lr": 0.5}], evaluation={"missions": ["arena", "hello"], "episodes": 3, "max_steps": 9})
+    commands = DafCommands(chosen, tmp_path)
+    run = Run("r0000", chosen.runs[0], 40, "", checkpoint="runs/r0000/checkpoints/final")
+    train, signs = commands.train(run, Path("/parent"))
+    assert train[1:4] == ("-m", "daf", "train")
+    assert train[train.index("--stop-at") + 1] == "40"
+    assert train[train.index("--branch-from") + 1] == "/parent"
+    assert tmp_path / "runs" / "r0000" / "metrics.jsonl" in signs
+    evaluate, _ = commands.evaluate(run)
+    assert evaluate[evaluate.index("-p") + 1] == str(tmp_path / "runs/r0000/checkpoints/final")
+    assert [evaluate[i + 1] for i, word in enumerate(evaluate) if word == "-m" and i > 2] == ["arena", "hello"]
+    assert evaluate[evaluate.index("-e") + 1] == "3"
+    assert evaluate[evaluate.index("--max-steps") + 1] == "9"
+
+
+def test_an_unknown_experiment_is_refused_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"There are none: `daf adaptive run CONFIG\.yaml`"):
+        daf_adaptive_status("trial", tmp_path / "out")
+    controller(tmp_path, config(runs=[{}])).start_experiment()
+    with pytest.raises(UsageError, match=r'no experiment "trail"\. Nearest: trial'):
+        daf_adaptive_status("trail", tmp_path / "out")
+    for name in ("trial", "latest", daf_adaptive_status("trial", tmp_path / "out").run_id):
+        assert daf_adaptive_status(name, tmp_path / "out").status == "done"
+
+
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="there is no such file"):
+        daf_run_adaptive(tmp_path / "none.yaml")
+
+
+@pytest.fixture
+def daf(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
+    def start(*arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "daf", "adaptive", *arguments], text=True, cwd=tmp_path, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"DAF_OUTPUT_DIR": str(tmp_path / "out")},
+        )  # fmt: skip
+
+    return start
+
+
+def answer(process: subprocess.Popen[str], code: int) -> dict[str, Any]:
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == code, (process.returncode, out[-2000:], err[-2000:])
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def driven(folder: Path, fields: dict[str, Any]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.core.adaptive_driver", str(folder), json.dumps(fields)],
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+
+
+def until_training(folder: Path) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if list((folder / "out").glob("training/*/runs/*/metrics.jsonl")):
+            return
+        LocalProcesses().wait([], 0.02)
+    raise AssertionError("nothing trains")
+
+
+LONG = {"runs": [{}], "total": 10_000_000}
+
+
+def test_stop_ends_a_running_experiment_and_status_shows_it(
+    tmp_path: Path, daf: Callable[..., subprocess.Popen[str]]
+) -> None:
+    running = driven(tmp_path, LONG)
+    until_training(tmp_path)
+    assert answer(daf("status", "--json"), 0)["status"] == "running"
+    stopped = answer(daf("stop", "trial", "--json"), 0)
+    assert (stopped["status"], stopped["reason"]) == ("stopped", "daf adaptive stop")
+    assert answer(running, 0)["status"] == "stopped"
+    assert stopped["runs"][0]["status"] == "pending"
+    out, _ = daf("status").communicate()
+    assert "daf adaptive run CONFIG` goes on" in out
+
+
+def test_stop_ends_what_a_killed_controller_left(tmp_path: Path) -> None:
+    running = driven(tmp_path, LONG)
+    until_training(tmp_path)
+    running.send_signal(signal.SIGKILL)
+    running.communicate()
+    status = daf_adaptive_status("trial", tmp_path / "out")
+    (run,) = status.to_data()["runs"]
+    assert (status.status, run["status"], run["job_state"]) == ("interrupted", "training", "running")
+    stopped = daf_stop_adaptive("trial", tmp_path / "out")
+    assert stopped.status == "stopped"
+    job = stopped.run_dir / "jobs" / str(run["job"])
+    assert LocalProcesses().look(Job(job.name, (), job)).state in ("ended", "gone")
+
+
+def test_ctrl_c_on_the_terminal_stops_with_a_sentence_and_130(
+    tmp_path: Path, daf: Callable[..., subprocess.Popen[str]]
+) -> None:
+    path = written(tmp_path, f"kind: adaptive\nexperiment_id: study\n{TRAINING}\nruns: [{{}}]\n")
+    process = daf("run", str(path), "--json")
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "out").glob("training/*/jobs/*/process.json")) and time.monotonic() < deadline:
+        LocalProcesses().wait([], 0.02)
+    process.send_signal(signal.SIGINT)
+    told = answer(process, 130)
+    assert told["status"] == "interrupted"
+    assert "The same command goes on" in told["error"]["message"]
