@@ -88,7 +88,11 @@ def draw_matrix(
     low, high = diverging or (float(known.min()), float(known.max()))
     if low == high:
         low, high = low - (abs(low) / 2 or 1.0), high + (abs(high) / 2 or 1.0)
-    colors: Any = LinearSegmentedColormap.from_list("daf", DIVERGING[dark]) if diverging else mpl.colormaps["cividis"]
+    colors: Any = (
+        LinearSegmentedColormap.from_list("daf", DIVERGING[dark])
+        if diverging
+        else mpl.colormaps["cividis" if dark else "cividis_r"]
+    )
     axes.grid(visible=False)
     axes.patch.set(hatch="////", edgecolor=ground(dark=dark).muted, linewidth=0)
     masked = np.ma.masked_invalid(values)
@@ -109,7 +113,7 @@ def draw_matrix(
                 text = texts[row][column] if texts is not None else number(float(value), half)
                 face = colors((value - low) / (high - low))
                 ink = "#111418" if _luminance(face) > 0.42 else "#ffffff"
-                size = 9 if max(values.shape) <= 14 else 6.5
+                size = 9 if max(values.shape) <= 12 else 7.5 if max(values.shape) <= 20 else 6
                 axes.text(column, row, text, ha="center", va="center", fontsize=size, color=ink)
     return image
 

@@ -42,12 +42,13 @@ class Group:
 
 @dataclass(frozen=True)
 class MeansPanel:
-    """One plot of groups on one axis. unit: of the axis. longest: characters of a group's label."""
+    """One plot of groups. unit, limits: of its axis. longest: characters of a group's label."""
 
     title: str
     unit: str
     groups: Sequence[Group]
     longest: int = 34
+    limits: tuple[float, float] | None = None
 
 
 def means_figure(
@@ -65,13 +66,16 @@ def means_figure(
     looks = styles(names)
     rows, columns = grid_of(len(panels))
     lines = max(len(panel.groups) for panel in panels) * max(1.0, 0.55 * len(names))
+    same = len({tuple(group.label for group in panel.groups) for panel in panels}) == 1
     width, height = size or (WIDTH, rows * max(1.7, 0.38 * lines + 0.95) + 1.0)
     with drawing(dark=dark):
         figure = figure_of(width, min(height, 60.0))
         grid = figure.subplots(rows, columns, squeeze=False)
         for position, axes in enumerate(grid.flat):
             if position < len(panels):
-                draw_means(axes, panels[position], looks, dark=dark)
+                draw_means(axes, panels[position], looks, wide=columns < 3, dark=dark)
+                if same and position % columns:
+                    axes.tick_params(labelleft=False)
             else:
                 axes.remove()
         series = Series(names, looks, lines=False)
@@ -79,15 +83,21 @@ def means_figure(
     return figure
 
 
-def draw_means(axes: "Axes", panel: MeansPanel, looks: Mapping[str, SeriesStyle], *, dark: bool) -> None:
-    """One panel on `axes`."""
-    axes.set_title(shortened(panel.title, 46))
+def draw_means(
+    axes: "Axes", panel: MeansPanel, looks: Mapping[str, SeriesStyle], *, wide: bool = True, dark: bool
+) -> None:
+    """One panel on `axes`. wide: whether there is room for long titles and many ticks."""
+    axes.set_title(shortened(panel.title, 46 if wide else 30), fontsize=11 if wide else 9.5)
     if not any(group.cells for group in panel.groups):
         nothing(axes, "no values", dark=dark)
         return
     names = list(looks)
     pitch = 0.8 / len(names)
     for row, group in enumerate(panel.groups):
+        if not group.cells:
+            whys = list(dict.fromkeys(group.absent.values())) or ["not there"]
+            _say(axes, row, "; ".join(whys), dark=dark)
+            continue
         for place, name in enumerate(names):
             y = row + (place - (len(names) - 1) / 2) * pitch
             cell = group.cells.get(name)
@@ -103,7 +113,9 @@ def draw_means(axes: "Axes", panel: MeansPanel, looks: Mapping[str, SeriesStyle]
         axes.axhline(row - 0.5, color=ground(dark=dark).grid, linewidth=0.8)
     axes.set_xlabel(panel.unit)
     axes.margins(x=0.06)
-    axes.locator_params(axis="x", nbins=6)
+    axes.locator_params(axis="x", nbins=6 if wide else 4)
+    if panel.limits is not None:
+        axes.set_xlim(*panel.limits)
     _zero_line(axes, dark=dark)
 
 
@@ -125,22 +137,17 @@ def _mark(axes: "Axes", y: float, pitch: float, cell: Estimate, style: dict[str,
 
 
 def _absent(axes: "Axes", y: float, name: str, group: Group, *, dark: bool) -> None:
-    why = group.absent.get(name, "not there")
+    _say(axes, y, f"{shortened(name, 24)}: {group.absent.get(name, 'not there')}", dark=dark)
+
+
+def _say(axes: "Axes", y: float, text: str, *, dark: bool) -> None:
     place = axes.get_yaxis_transform()
-    axes.text(
-        0.01,
-        y,
-        f"{shortened(name, 24)}: {why}",
-        transform=place,
-        va="center",
-        fontsize=8,
-        color=ground(dark=dark).muted,
-    )
+    axes.text(0.02, y, text, transform=place, va="center", fontsize=8, color=ground(dark=dark).muted)
 
 
 def _zero_line(axes: "Axes", *, dark: bool) -> None:
     low, high = axes.get_xlim()
-    if low < 0 < high:
+    if low <= 0 <= high:
         axes.axvline(0, color=ground(dark=dark).muted, linewidth=1, zorder=1)
 
 

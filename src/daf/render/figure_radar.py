@@ -5,7 +5,7 @@ both. The area means nothing and depends on the order of spokes: only the places
 """
 
 import math
-import textwrap
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -61,7 +61,7 @@ def radar_figure(
             turned = [angle + 0.018 * (place - (len(names) - 1) / 2) for angle in angles]
             radii = [_at(spoke.cells[name].mean, spoke) for spoke in spokes]
             closed = ([*turned, turned[0]], [*radii, radii[0]])
-            axes.plot(*closed, linestyle=MATPLOTLIB_DASHES[looks[name].dash], label=name, **style)
+            axes.plot(*closed, linestyle=MATPLOTLIB_DASHES[looks[name].dash], label=name, clip_on=False, **style)
             for angle, spoke in zip(turned, spokes, strict=True):
                 bounds = spoke.cells[name].ci
                 if bounds is not None:
@@ -70,7 +70,11 @@ def radar_figure(
         axes.set_ylim(0, 1.0)
         axes.set_yticks([0.25, 0.5, 0.75, 1.0], [])
         axes.set_xticks(angles, [_label(spoke) for spoke in spokes])
-        axes.tick_params(axis="x", pad=18, labelsize=8.5, labelcolor=ground(dark=dark).text)
+        axes.tick_params(axis="x", pad=6, labelsize=8.5, labelcolor=ground(dark=dark).text)
+        for angle, label in zip(angles, axes.get_xticklabels(), strict=True):
+            side, up = math.sin(angle), math.cos(angle)
+            label.set_horizontalalignment("center" if abs(side) < 0.15 else "left" if side > 0 else "right")
+            label.set_verticalalignment("center" if abs(up) < 0.7 else "bottom" if up > 0 else "top")
         axes.spines["polar"].set_color(ground(dark=dark).grid)
         head(figure, title, caption, width=WIDTH, dark=dark, series=Series(names, looks, lines=True))
     return figure
@@ -82,6 +86,11 @@ def _at(value: float, spoke: Spoke) -> float:
 
 
 def _label(spoke: Spoke) -> str:
+    """The name, broken at its dots and underscores, and the scale."""
     low, high = spoke.bounds
-    name = textwrap.fill(shortened(spoke.label, 40), width=20)
-    return f"{name}\n{number(low)} to {number(high)}"
+    lines = [""]
+    for part in re.findall(r"[^._ ]*[._ ]?", shortened(spoke.label, 48)):
+        if len(lines[-1]) + len(part) > 20:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join([*(line for line in lines if line), f"{number(low)} to {number(high)}"])

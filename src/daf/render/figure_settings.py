@@ -1,4 +1,7 @@
-"""One setting of a search as an axis: numbers on a linear or logarithmic scale, choices at equal distances."""
+"""One setting of a search as an axis: numbers on a linear or logarithmic scale, choices at equal distances.
+
+A few numbers that were tried again and again are choices too.
+"""
 
 import math
 from collections.abc import Sequence
@@ -6,24 +9,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from daf.render.interval_figure import axis_for, shortened
-from daf.stats.sentences import number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-FEW = 5
-"""So few different numbers are all named on their axis."""
+FEW = 6
+"""So few different numbers are all named on their axis, and stand at equal distances where they repeat."""
 WIDE = 20.0
 """Positive numbers that span such a factor are drawn on a logarithmic scale."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """values: the different ones, rising where they are numbers. numeric: whether all of them are; log: the scale."""
+    """values: the different ones, rising where they are numbers. scaled: whether these stand where they are as numbers,
+    else at equal distances. log: on a logarithmic scale.
+    """
 
     name: str
     values: tuple[Any, ...]
-    numeric: bool
+    scaled: bool
     log: bool
 
     @property
@@ -33,13 +37,17 @@ class Setting:
 
     def place(self, value: Any) -> float:
         """Where `value` stands on an axis of matplotlib's."""
-        return float(value) if self.numeric else float(self.values.index(_key(value)))
+        return float(value) if self.scaled else float(self.rank(value))
+
+    def rank(self, value: Any) -> int:
+        """The place of `value` among the different ones, from 0."""
+        return self.values.index(value if value in self.values else _key(value))
 
     def at(self, value: Any) -> float:
         """Where `value` stands between the least (0) and the largest (1); in the middle where there is only one."""
         if not self.varies:
             return 0.5
-        if not self.numeric:
+        if not self.scaled:
             return self.place(value) / (len(self.values) - 1)
         low, high, place = float(self.values[0]), float(self.values[-1]), float(value)
         if self.log:
@@ -48,40 +56,46 @@ class Setting:
 
     def ticks(self) -> list[tuple[Any, str]]:
         """Values to name, with their names."""
-        if not self.numeric:
-            return [(value, str(value)) for value in self.values]
+        if not self.scaled or len(self.values) <= FEW:
+            return [(value, told(value)) for value in self.values]
         low, high = float(self.values[0]), float(self.values[-1])
-        if len(self.values) <= FEW:
-            return [(value, number(float(value))) for value in self.values]
         if self.log:
             first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
             inside = [10.0**power for power in range(first, last + 1)]
             found = inside if len(inside) > 1 else [low, math.sqrt(low * high), high]
-            return [(value, f"{value:.3g}") for value in found]
+            return [(value, told(value)) for value in found]
         inside = [tick for tick in axis_for([low, high], left=0, right=1, ticks=5).ticks if low <= tick <= high]
-        return [(value, f"{value:.4g}") for value in inside]
+        return [(value, told(value)) for value in inside]
 
     def scale(self, axes: "Axes", which: str) -> None:
         """Give the axis `which` ("x", "y") of `axes` this scale and these ticks."""
         axis = getattr(axes, f"{which}axis")
-        if self.numeric and self.log:
+        if self.scaled and self.log:
             getattr(axes, f"set_{which}scale")("log")
             axis.minorticks_off()
         ticks = self.ticks()
         axis.set_ticks([self.place(value) for value, _ in ticks], [shortened(text, 16) for _, text in ticks])
-        if not self.numeric:
+        if not self.scaled:
             getattr(axes, f"set_{which}lim")(-0.6, len(self.values) - 0.4)
 
 
 def setting_of(name: str, values: Sequence[Any], *, log: bool | None = None) -> Setting:
-    """The axis for `values`. log: whether it is logarithmic; None decides by the span of the values."""
-    numeric = bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-    if not numeric:
+    """The axis for `values`, one for each trial. log: whether it is logarithmic; None decides by their span."""
+    numbers = bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    if not numbers:
         return Setting(name, tuple(dict.fromkeys(_key(value) for value in values)), False, False)
     different = tuple(sorted(set(values)))
+    if len(different) <= FEW and len(values) > len(different):
+        return Setting(name, different, False, False)
     low, high = float(different[0]), float(different[-1])
     wide = low > 0 and high / low >= WIDE if log is None else log
     return Setting(name, different, True, wide)
+
+
+def told(value: Any) -> str:
+    """A value on an axis: numbers with four digits at most."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:.4g}" if number and abs(value) < 1e6 else str(value)
 
 
 def _key(value: Any) -> str:

@@ -75,7 +75,7 @@ def search_figure(search: Search, *, title: str, caption: str, dark: bool = Fals
         draw_history(figure.add_subplot(grid[0, :]), search, dark=dark)
         for place, setting in enumerate(varied):
             axes = figure.add_subplot(grid[1 + place // columns, place % columns])
-            _slice(axes, search, setting, label=place % columns == 0, dark=dark)
+            draw_slice(axes, search, setting, label=place % columns == 0, dark=dark)
         head(figure, title, caption, width=WIDTH, dark=dark)
     return figure
 
@@ -102,7 +102,7 @@ def parallel_figure(search: Search, *, title: str, caption: str, dark: bool = Fa
     with drawing(dark=dark):
         figure = figure_of(max(WIDTH, 1.35 * len(axes_of) + 1.5), 5.4)
         axes = figure.add_subplot()
-        colors = mpl.colormaps["cividis" if not dark else "viridis"]
+        colors = mpl.colormaps["cividis" if dark else "cividis_r"]
         lines = [
             [
                 (place, setting.at(trial.settings[setting.name] if place < len(settings) else trial.value))
@@ -161,9 +161,10 @@ def draw_history(axes: "Axes", search: Search, *, dark: bool) -> None:
     axes.xaxis.get_major_locator().set_params(integer=True)
 
 
-def _slice(axes: "Axes", search: Search, setting: Setting, *, label: bool, dark: bool) -> None:
+def draw_slice(axes: "Axes", search: Search, setting: Setting, *, label: bool, dark: bool) -> None:
+    """Values over one setting."""
     pairs = [(setting.place(t.settings[setting.name]), t) for t in search.trials if setting.name in t.settings]
-    axes.set_title(shortened(setting.name, 34))
+    axes.set_title(shortened(setting.name, 30) + ("  (log)" if setting.log else ""))
     if not any(trial.value is not None for _, trial in pairs):
         nothing(axes, _no_value(search), dark=dark)
         return
@@ -203,10 +204,12 @@ def _upright(axes: "Axes", settings: Sequence[Setting], *, dark: bool) -> None:
             y = setting.at(value)
             axes.plot([place - 0.015, place + 0.015], [y, y], color=around.muted, linewidth=1)
             box = {"facecolor": around.background, "alpha": 0.7, "edgecolor": "none", "pad": 1.0}
-            axes.text(place + 0.03, y, shortened(text, 16), va="center", fontsize=7.5, color=around.text, bbox=box)
+            axes.text(
+                place + 0.03, y, shortened(text, 16), va="center", fontsize=7.5, color=around.text, bbox=box, zorder=5
+            )
     labels = [f"{shortened(setting.name, 22)}{'  (log)' if setting.log else ''}" for setting in settings]
     axes.set_xticks(range(len(settings)), labels)
-    if max(len(label) for label in labels) * len(labels) > 90:
+    if max(len(label) for label in labels) * len(labels) > 120:
         axes.tick_params(axis="x", rotation=20)
     axes.set_yticks([])
     axes.set_xlim(-0.15, len(settings) - 0.5)

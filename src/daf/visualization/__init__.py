@@ -1,2 +1,1 @@
-from daf.visualization.training_plots import daf_plot_training_curves, daf_plot_learning_dynamics
-from daf.visualization.policy_plots import *
+from daf.visualization.sweep_plots import *

@@ -1,7 +1,7 @@
 """Training curves from what people have of them: run folders, ids, JSON lines, rows, or lists of numbers.
 
-A metric that a row lacks is a gap; one that is not a finite number is refused, since a curve through it would be
-invented.
+A metric that a row lacks is a gap. A value that is not a finite number is refused, since a curve through it would be
+invented; in a run's own files it is left out and counted.
 """
 
 import math
@@ -14,11 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daf.errors import DataError, UsageError
+from daf.reporting.training_run import METRICS, TrainingRun, read_training_run
 from daf.storage import journal
 from daf.visualization.runs_given import is_run, run_folder, run_label
-
-METRICS_FILE = "metrics.jsonl"
-EVALUATIONS_FILE = "evaluations.jsonl"
 
 type FloatArray = NDArray[np.float64]
 
@@ -30,19 +28,23 @@ class Evaluated:
     step: float
     mean: float
     interval: tuple[float, float] | None
-    n: int | None
+    n: int
 
 
 @dataclass(frozen=True)
 class TrainingCurves:
-    """One run. steps: by metric, where it has a value; values: as long. steps_known: else x counts the values."""
+    """One run. steps: by metric, where it has a value; values: as long. steps_known: else x counts the values.
+
+    not_finite: values and lines that could not be used. run: what else its folder tells, None for plain numbers.
+    """
 
     name: str
     steps: Mapping[str, FloatArray]
     values: Mapping[str, FloatArray]
     evaluations: Sequence[Evaluated] = ()
     steps_known: bool = True
-    folder: Path | None = field(default=None, compare=False)
+    not_finite: int = 0
+    run: TrainingRun | None = field(default=None, compare=False)
 
 
 def training_groups(source: Any, base_dir: str | Path | None = None) -> dict[str, list[TrainingCurves]]:
@@ -60,7 +62,7 @@ def training_groups(source: Any, base_dir: str | Path | None = None) -> dict[str
     runs = _runs(source, None, base_dir)
     labels = [run.name for run in runs]
     if len(set(labels)) < len(labels):
-        labels = [run.folder.name if run.folder is not None else f"run {n}" for n, run in enumerate(runs)]
+        labels = [f"{run.name} #{number}" for number, run in enumerate(runs, 1)]
     return {label: [run] for label, run in zip(labels, runs, strict=True)}
 
 
@@ -96,13 +98,20 @@ def read_training(source: Any, label: str | None = None, base_dir: str | Path | 
     if path.is_file():
         return _rows(label or path.stem, list(journal.read(path)), where=str(path))
     folder = run_folder(source, base_dir)
-    file = folder / METRICS_FILE
-    if not file.is_file():
-        raise DataError(f"{folder} holds no {METRICS_FILE}: it is no training run, or did not finish an update.")
-    name = label or run_label(folder)
-    found = _rows(name, list(journal.read(file)), where=str(file))
-    evaluations = [_evaluated(row) for row in journal.read(folder / EVALUATIONS_FILE)]
-    return TrainingCurves(name, found.steps, found.values, evaluations, found.steps_known, folder)
+    run = read_training_run(folder)
+    if not run.series and not run.evaluations:
+        raise DataError(f"{folder}: no update was finished yet, so that {METRICS} holds no metrics.")
+    return TrainingCurves(
+        label or run_label(folder),
+        {name: np.array(series.steps, float) for name, series in run.series.items()},
+        {name: np.array(series.values) for name, series in run.series.items()},
+        [
+            Evaluated(one.step, one.mean, None if one.low is None or one.high is None else (one.low, one.high), one.n)
+            for one in run.evaluations
+        ],
+        not_finite=run.damaged + sum(run.not_finite.values()),
+        run=run,
+    )
 
 
 def _rows(name: str, rows: Sequence[Mapping[str, Any]], where: str = "") -> TrainingCurves:
@@ -119,9 +128,8 @@ def _rows(name: str, rows: Sequence[Mapping[str, Any]], where: str = "") -> Trai
                 raise DataError(f"{at_place}: {metric} is {value}, which no curve can show. It should be absent there.")
             steps.setdefault(metric, []).append(float(at))
             values.setdefault(metric, []).append(float(value))
-    return TrainingCurves(
-        name, {k: np.array(v) for k, v in steps.items()}, {k: np.array(v) for k, v in values.items()}, (), known
-    )
+    as_arrays = ({metric: np.array(found) for metric, found in one.items()} for one in (steps, values))
+    return TrainingCurves(name, *as_arrays, steps_known=known)
 
 
 def _columns(name: str, columns: Mapping[str, Any]) -> TrainingCurves:
@@ -148,9 +156,3 @@ def _numbers(values: Any) -> bool:
         return all(value is None or isinstance(value, int | float | np.number) for value in values)
     except TypeError:
         return False
-
-
-def _evaluated(row: Mapping[str, Any]) -> Evaluated:
-    low, high = row.get("low"), row.get("high")
-    interval = None if low is None or high is None else (float(low), float(high))
-    return Evaluated(float(row["step"]), float(row["mean"]), interval, row.get("n"))

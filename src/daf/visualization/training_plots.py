@@ -219,10 +219,13 @@ def _caption(groups: Groups, smooth: int | None, chosen: Sequence[str], left_out
             parts.append(f"One value per update, n = {_range(counts)}.")
     measured = [e for run in runs for e in run.evaluations]
     if RETURN in chosen and measured:
-        known = [e.n for e in measured if e.n is not None]
+        known = [e.n for e in measured if e.n]
         n = f", n = {_range(known)} episodes each" if known else ""
         bars = "; bars: 95 % interval" if any(e.interval for e in measured) else ""
         parts.append(f"Single marks: evaluations on fixed seeds{n}{bars}.")
+    unusable = sum(run.not_finite for run in runs)
+    if unusable:
+        parts.append(f"{unusable} values that are no finite numbers are left out.")
     if left_out:
         parts.append(f"{left_out} more metrics were recorded; metrics= names those to draw.")
     return " ".join(parts)
