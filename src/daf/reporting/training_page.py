@@ -1,5 +1,6 @@
 """A training run as a page: how it ended, what the policy scores, every curve, every checkpoint, what was run."""
 
+import shlex
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -374,7 +375,7 @@ def _checkpoints(run: TrainingRun, facts: RunFacts) -> list[Section]:
     if any(one.step is None for one in run.checkpoints):
         parts += [
             Text(["The last one plays by the run's name:"], muted=True),
-            Code(printable(f"daf evaluate -p run:{facts.info.run_id} -m {mission}")),
+            Code(printable(shlex.join(["daf", "evaluate", "-p", f"run:{facts.info.run_id}", "-m", mission]))),
         ]
     return [Section("checkpoints", "Checkpoints", parts)]
 
