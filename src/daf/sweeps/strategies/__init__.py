@@ -1,7 +1,6 @@
 """Which configuration comes next: strategies by their names, and the starting points before them."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from daf.config.sweep import DAFSweepConfig, prior_of
 from daf.config.training import Scalar

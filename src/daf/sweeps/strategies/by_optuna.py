@@ -34,7 +34,8 @@ class ByOptuna(Strategy):
         self._kind = kind
         self._lookahead = lookahead
         self._population = population or POPULATION
-        self._study = optuna.create_study(directions=list(directions))
+        ways = [optuna.study.StudyDirection[direction.upper()] for direction in directions]
+        self._study = optuna.create_study(directions=ways)
         self._lessons = Lessons(directions)
         self._told = 0
 
@@ -112,8 +113,8 @@ def distribution(dimension: Dimension) -> Any:
         return optuna.distributions.CategoricalDistribution(dimension.choices)
     if dimension.whole:
         step = int(dimension.step or 1)
-        high = int(dimension.nth((dimension.count or 1) - 1))
-        return optuna.distributions.IntDistribution(int(dimension.low), high, log=dimension.log, step=step)
+        last = int(dimension.nth((dimension.count or 1) - 1))
+        return optuna.distributions.IntDistribution(int(dimension.low), last, log=dimension.log, step=step)
     high = dimension.high if dimension.step is None else float(dimension.nth((dimension.count or 1) - 1))
     return optuna.distributions.FloatDistribution(dimension.low, high, log=dimension.log, step=dimension.step)
 
@@ -122,4 +123,4 @@ def _suggest(trial: Any, dimension: Dimension) -> Scalar:
     chosen = trial._suggest(dimension.name, distribution(dimension))
     if dimension.choices:
         return next(choice for choice in dimension.choices if same(choice, chosen))
-    return dimension.number(float(chosen)) if dimension.step is not None else chosen  # type: ignore[no-any-return]
+    return dimension.number(float(chosen)) if dimension.step is not None else chosen

@@ -3,7 +3,8 @@
 It needs the extra `train`. Its first proposal is the centre of the space (or the priors), later ones lie around the
 trials that no other beats in score and cost. It keeps no state of its own here: for every proposal a new one is made,
 told the results, and asked under a seed of that trial's, with the global generators of torch, numpy and random put back
-afterwards. Pending trials are told as the mean of what is known, so that parallel proposals differ in their draws only
+afterwards. Its kernels are fitted anew each time (in PufferLib they go on from the last proposal), which takes some
+seconds. Pending trials are told as the mean of what is known, so that parallel proposals differ in their draws only
 where the mean teaches nothing.
 
 The cost is what the trials took, so another machine proposes otherwise; what was proposed is in the journal.
@@ -110,8 +111,10 @@ def _described(dimension: Dimension) -> dict[str, Any]:
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
     """Seed the generators that PufferLib draws from, and put back afterwards what they were."""
+    import pyro
     import torch
 
+    pyro.clear_param_store()  # kernels of an earlier proposal, perhaps of another space, would be taken up again
     before = (random.getstate(), np.random.get_state(), torch.get_rng_state())
     random.seed(seed)
     np.random.seed(seed)
