@@ -1,19 +1,20 @@
 // How the run was configured, and on what it ran.
 
-import { facts, h } from "./dom.js";
+import { facts, fill, h } from "./dom.js";
 import { tree } from "./tree.js";
 
 export function aboutTab({ page }) {
   const node = h("div");
   const draw = shown => {
     const execution = shown.execution;
-    node.replaceChildren(
+    fill(node, [
       h("h2", {}, "Configuration"), tree(shown.config ?? {}),
       shown.training?.hyperparameters ? h("h2", {}, "Hyperparameters") : "", shown.training?.hyperparameters ? tree(shown.training.hyperparameters) : "",
       h("h2", {}, "Environment"),
       facts([["host", execution.host], ["process", execution.pid && String(execution.pid)], ["platform", execution.platform], ["folder", execution.working_directory], ["commit", execution.git_commit], ...Object.entries(execution.versions ?? {})]),
       h("h2", {}, "Details"), tree(execution.details ?? {}),
-      execution.previous?.length ? h("h2", {}, "Earlier attempts") : "", execution.previous?.length ? tree(execution.previous) : "");
+      execution.previous?.length ? h("h2", {}, "Earlier attempts") : "", execution.previous?.length ? tree(execution.previous) : "",
+    ]);
   };
   draw(page);
   return { node, update: draw };

@@ -13,6 +13,8 @@ const TOP = 8;
 const BOTTOM = 22;
 const DASHES = ["", "6 3", "2 3", "9 3 2 3", "1 4", "12 4"];
 
+let count = 0;
+
 export function dash(slot) {
   return DASHES[slot % DASHES.length];
 }
@@ -21,6 +23,7 @@ export class Group {
   constructor() {
     this.charts = new Set();
     this.range = null;
+    this.whole = null;
     this.label = "steps";
     this.heard = null;
   }
@@ -45,6 +48,7 @@ export class Chart {
     this.series = [];
     this.weight = 0;
     this.at = null;
+    this.id = `clip${count += 1}`;
     this.now = h("span", { class: "now" });
     this.svg = svg("svg", { role: "img", tabindex: "0", "aria-label": title });
     this.tip = h("div", { class: "tip", hidden: true });
@@ -82,17 +86,18 @@ export class Chart {
     this.width = width;
     const shown = this.series.map(one => ({ ...one, line: smoothed(one.y, one.points ? 0 : this.weight) }));
     this.shown = shown;
-    const [x0, x1] = this.xs = this.group.range ?? spread(shown.map(one => [one.x[0], one.x.at(-1)]));
+    const [x0, x1] = this.xs = this.group.range ?? this.group.whole ?? spread(shown.map(one => [one.x[0], one.x.at(-1)]));
     const [y0, y1] = this.ys = this.scale ?? this.heights(shown, x0, x1);
     this.px = value => LEFT + (value - x0) / (x1 - x0 || 1) * (width - LEFT - RIGHT);
     this.py = value => this.height - BOTTOM - (value - y0) / (y1 - y0 || 1) * (this.height - TOP - BOTTOM);
     const parts = [...this.axes(x0, x1, y0, y1)];
-    const plot = svg("g", { "clip-path": `inset(${TOP - 6}px ${RIGHT - 6}px ${BOTTOM - 6}px ${LEFT - 2}px)` });
+    const clip = svg("clipPath", { id: this.id }, svg("rect", { x: LEFT - 3, y: TOP - 5, width: width - LEFT - RIGHT + 7, height: this.height - TOP - BOTTOM + 10 }));
+    const plot = svg("g", { "clip-path": `url(#${this.id})` });
     for (const one of shown) plot.append(...this.lines(one));
     this.mark = svg("g", { class: "mark" });
     this.svg.setAttribute("viewBox", `0 0 ${width} ${this.height}`);
     this.svg.setAttribute("height", this.height);
-    this.svg.replaceChildren(...parts, plot, this.mark);
+    this.svg.replaceChildren(clip, ...parts, plot, this.mark);
     this.tellNow();
     if (this.at !== null) this.showAt(this.at);
   }
@@ -123,16 +128,16 @@ export class Chart {
       group.append(svg("line", { x1: LEFT, x2: this.width - RIGHT, y1: y, y2: y, class: value === 0 ? "zero" : null }));
       group.append(svg("text", { x: LEFT - 7, y: y + 4, class: "left" }, tick(value, decimals)));
     }
-    const across = nice(x0, x1, Math.max(2, Math.floor(this.width / 110)));
-    for (const value of across) {
+    const across = nice(x0, x1, Math.max(3, Math.floor(this.width / 90))).filter(value => value >= x0 && value <= x1);
+    across.forEach((value, i) => {
+      const last = i === across.length - 1;
+      const words = last ? `${short(value)} ${this.group.label}` : short(value);
+      const half = words.length * 3.2;
       const x = this.px(value);
-      if (x > this.width - RIGHT - 4 || x < LEFT) continue;
-      group.append(svg("text", { x, y: this.height - 6, class: "below" }, short(value)));
-    }
-    const label = svg("text", { x: this.width - RIGHT, y: this.height - 6, class: "label" }, this.group.label);
-    const last = [...group.querySelectorAll(".below")].filter(one => Number(one.getAttribute("x")) > this.width - RIGHT - 22 - this.group.label.length * 6);
-    last.forEach(one => one.remove());
-    group.append(label);
+      const over = x + half > this.width - 2;
+      const next = last ? Infinity : this.px(across[i + 1]) - (i === across.length - 2 ? (this.group.label.length + 8) * 4 : 30);
+      if (x + half < next) group.append(svg("text", { x: over ? this.width - 2 : x, y: this.height - 6, class: over ? "label" : "below" }, words));
+    });
     yield group;
   }
 

@@ -1,7 +1,7 @@
 // Runs beside each other: curves laid over each other, evaluations with their intervals, and what was set differently.
 
-import { alertBox, ask, empty, h, link, status } from "./dom.js";
-import { integer, interval, number } from "./format.js";
+import { alertBox, ask, empty, fill, h, link, status } from "./dom.js";
+import { integer, interval, within } from "./format.js";
 import { Curves } from "./curves.js";
 import { curvePanel, sample } from "./panel.js";
 import { forest } from "./forest.js";
@@ -18,14 +18,14 @@ export function compareView(_, query) {
   const panel = curvePanel(runs);
   const curveSection = h("section", {}, h("h2", {}, "Curves"), panel.node);
   const evaluated = h("section");
-  const found = h("section");
+  const found = h("section", {}, h("p", { class: "muted" }, "Comparing…"));
   const settings = h("section");
   const node = h("section", { "aria-label": "Comparison" }, h("p", { class: "crumbs" }, h("a", { href: "#/" }, "Runs"), " › comparison"), h("h1", {}, `${runs.length} runs compared`), who, evaluated, found, curveSection, settings);
 
   function names() {
     who.replaceChildren(...runs.map(run => {
       const row = store.rows.get(run.key);
-      return h("li", { class: `s${run.slot % 10}` }, sample(run.slot), h("a", { href: link("run", run.key) }, row?.title || run.key), " ", h("span", { class: "muted" }, run.label), " ", row ? status(row.status) : "");
+      return h("li", { class: `s${run.slot % 10}` }, sample(run.slot), h("a", { href: link("run", run.key) }, row?.title || run.key), " ", h("span", { class: "muted" }, run.label), " ", row ? status(row.status) : null);
     }));
   }
 
@@ -44,14 +44,14 @@ export function compareView(_, query) {
       { name: "Mission", value: row => row.mission, cell: row => row.mission },
       { name: "Run", value: row => row.run.label, cell: row => h("span", {}, h("i", { class: `swatch s${row.run.slot % 10}` }), row.run.label) },
       { name: "At step", n: true, value: row => row.step, cell: row => integer(row.step) },
-      { name: "Mean return", n: true, value: row => row.mean, cell: row => h("strong", {}, number(row.mean)) },
+      { name: "Mean return", n: true, value: row => row.mean, cell: row => h("strong", {}, within(row.mean, [row.low, row.high])) },
       { name: "Interval", n: true, value: row => row.low, cell: row => interval([row.low, row.high]) },
-      { name: "IQM", n: true, value: row => row.iqm, cell: row => number(row.iqm) },
+      { name: "IQM", n: true, value: row => row.iqm, cell: row => within(row.iqm, [row.low, row.high]) },
       { name: "Episodes", n: true, value: row => row.n, cell: row => integer(row.n) },
     ], { key: row => row.id, label: "Last evaluations" });
     table.update(rows);
-    evaluated.replaceChildren(h("h2", {}, "Last evaluations"), means.length ? forest(means, "Mean return over the missions") : "", table.node,
-      h("p", { class: "muted" }, "Intervals are of each run alone. Whether one run's policy is better is for a paired test: daf compare -p run:ID -p run:ID -m MISSION."));
+    fill(evaluated, [h("h2", {}, "Last evaluations"), means.length ? forest(means, "Mean return over the missions") : null, table.node,
+      h("p", { class: "muted" }, "Intervals are of each run alone. Whether one run's policy is better is for a paired test: daf compare -p run:ID -p run:ID -m MISSION.")]);
   }
 
   async function load() {

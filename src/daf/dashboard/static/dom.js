@@ -5,7 +5,13 @@ const SVG = "http://www.w3.org/2000/svg";
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   set(element, attributes);
-  element.append(...children.flat().filter(child => child !== null && child !== undefined && child !== false));
+  return fill(element, children, true);
+}
+
+// Puts children into an element, in place of those before; null and false are left out.
+export function fill(element, children, add = false) {
+  const real = [children].flat(Infinity).filter(child => child !== null && child !== undefined && child !== false && child !== "");
+  if (add) element.append(...real); else element.replaceChildren(...real);
   return element;
 }
 
@@ -60,7 +66,7 @@ export function status(value) {
 
 export function facts(pairs) {
   const shown = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "");
-  return h("dl", {}, shown.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+  return h("dl", {}, shown.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
 }
 
 export function alertBox(kind, title, ...body) {

@@ -2,20 +2,30 @@
 
 export function number(value, digits = 4) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
-  if (value === 0) return "0";
   const size = Math.abs(value);
-  if (size >= 1e9 || size < 1e-4) return value.toExponential(Math.max(0, digits - 2)).replace("e+", "e").replace("-", "−").replace("e-", "e−");
-  const decimals = Math.min(6, Math.max(0, digits - 1 - Math.floor(Math.log10(size))));
-  const rounded = Number.isInteger(value) ? value.toLocaleString("en") : value.toLocaleString("en", { maximumFractionDigits: decimals, minimumFractionDigits: Math.min(decimals, 2) });
-  return rounded.replace("-", "−");
+  if (value !== 0 && (size >= 1e9 || size < 1e-4)) return minus(value.toExponential(Math.max(0, digits - 2)).replace("e+", "e"));
+  if (Number.isInteger(value) || size >= 10 ** digits) return minus(value.toLocaleString("en", { maximumFractionDigits: 0 }));
+  return minus(value.toLocaleString("en", { maximumSignificantDigits: digits, minimumSignificantDigits: digits }));
+}
+
+// No more digits than an interval supports, as in DAF's reports.
+export function within(value, bounds) {
+  const half = bounds && Number.isFinite(bounds[0]) && Number.isFinite(bounds[1]) ? (bounds[1] - bounds[0]) / 2 : 0;
+  if (!Number.isFinite(value) || half <= 0) return number(value, 3);
+  const decimals = Math.max(0, -Math.floor(Math.log10(half / 3)));
+  return decimals > 6 ? number(value, 3) : minus(value.toLocaleString("en", { maximumFractionDigits: decimals, minimumFractionDigits: decimals }));
+}
+
+function minus(told) {
+  return told.replaceAll("-", "−");
 }
 
 export function short(value) {
   const size = Math.abs(value);
   for (const [unit, factor] of [["G", 1e9], ["M", 1e6], ["k", 1e3]]) {
-    if (size >= factor) return `${trim((value / factor).toPrecision(size >= 100 * factor ? 3 : 3))}${unit}`.replace("-", "−");
+    if (size >= factor) return minus(`${trim((value / factor).toPrecision(3))}${unit}`);
   }
-  return number(value, 3);
+  return Number.isInteger(value) || size < 1e-4 ? number(value, 3) : minus(trim(value.toPrecision(3)));
 }
 
 function trim(told) {
@@ -54,6 +64,6 @@ export function megabytes(value) {
   return value >= 10240 ? `${(value / 1024).toFixed(0)} GiB` : value >= 1024 ? `${(value / 1024).toFixed(1)} GiB` : `${value.toFixed(0)} MiB`;
 }
 
-export function interval(bounds, digits = 3) {
-  return bounds ? `[${number(bounds[0], digits)}, ${number(bounds[1], digits)}]` : "–";
+export function interval(bounds) {
+  return bounds && Number.isFinite(bounds[0]) ? `[${within(bounds[0], bounds)}, ${within(bounds[1], bounds)}]` : "–";
 }

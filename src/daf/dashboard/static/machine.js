@@ -28,8 +28,8 @@ export function machineView() {
     const last = samples.at(-1);
     if (!last) return;
     const x = samples.map(sample => sample.time - last.time);
-    cpu.update([{ name: "CPU", slot: 0, x, y: samples.map(sample => sample.cpu) }]);
-    memory.update([{ name: "memory", slot: 1, x, y: samples.map(sample => sample.memory) }]);
+    cpu.update([{ name: "CPU", slot: 0, x, y: samples.map(sample => Math.round(sample.cpu)) }]);
+    memory.update([{ name: "memory", slot: 1, x, y: samples.map(sample => Math.round(sample.memory)) }]);
     for (const gpu of last.gpus) {
       if (!gpus.has(gpu.index)) {
         gpus.set(gpu.index, new Chart(`GPU ${gpu.index}, % (${gpu.name})`, group, { height: 200, unit: " %", scale: [0, 100] }));

@@ -1,6 +1,6 @@
 // Which view is shown, and the bar above it. A view is {node, watch: {keys, log}, heard(event, data), close()}.
 
-import { alertBox, h, set, text } from "./dom.js";
+import { alertBox, fill, h, set, text } from "./dom.js";
 import { megabytes, number } from "./format.js";
 import { listen, store, watch } from "./store.js";
 import { runsView } from "./runs.js";
@@ -46,8 +46,7 @@ listen((event, data) => {
   live.dataset.state = store.state;
   text(live, WORDS[store.state]);
   if (event === "hello") {
-    text(document.getElementById("base"), data.base);
-    document.getElementById("base").title = data.base;
+    fill(document.getElementById("base"), h("bdi", { dir: "ltr", title: data.base }, data.base));
   }
   if (event === "machine") meters();
   shown?.heard?.(event, data);

@@ -77,7 +77,7 @@ export function curvePanel(runs) {
     waiting.hidden = names.size > 0;
     group.label = axis.value === "time" ? "seconds" : "steps";
     const spans = [...names.values()].flat().filter(one => one.x.length).map(one => [one.x[0], one.x.at(-1)]);
-    group.whole = spans.length ? spread(spans) : null;
+    group.whole = spans.length ? fromZero(spread(spans)) : null;
     for (const [name, series] of names) {
       if (FIRST.includes(name)) chart("main", name).update(series, Number(weight.value));
       const place = name.split("/")[0];
@@ -112,4 +112,9 @@ export function curvePanel(runs) {
 
 export function sample(slot) {
   return svg("svg", { class: "sample", viewBox: "0 0 28 10", "aria-hidden": "true" }, svg("path", { d: "M1 5H27", class: "line", "stroke-dasharray": dash(slot) }));
+}
+
+// A curve that begins near 0 is shown from 0 on.
+function fromZero([low, high]) {
+  return low > 0 && low < 0.1 * high ? [0, high] : [low, high];
 }

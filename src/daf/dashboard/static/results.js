@@ -1,7 +1,7 @@
 // What an evaluation or a comparison found: what must be known first, then the ranking, the pairs and the episodes.
 
 import { alertBox, h, link } from "./dom.js";
-import { integer, interval, number, seconds } from "./format.js";
+import { integer, interval, number, seconds, within } from "./format.js";
 import { forest } from "./forest.js";
 import { Table } from "./table.js";
 import { tree } from "./tree.js";
@@ -41,21 +41,23 @@ export function ranking(rows, label) {
   const table = new Table([
     { name: "Rank", n: true, value: row => row.rank, cell: row => String(row.rank ?? "") },
     { name: "Policy", class: "name", value: row => row.policy, cell: row => h("span", {}, row.policy, row.caveat && h("span", { class: "muted id" }, row.caveat)) },
-    { name: "Mean", n: true, value: row => row.mean, cell: row => h("strong", {}, number(row.mean)) },
+    { name: "Mean", n: true, value: row => row.mean, cell: row => h("strong", {}, within(row.mean, row.ci)) },
     { name: "95 % interval", n: true, value: row => row.ci?.[0], cell: row => interval(row.ci) },
-    { name: "IQM", n: true, title: "Interquartile mean: the mean of the middle half", value: row => row.iqm, cell: row => number(row.iqm) },
+    { name: "IQM", n: true, title: "Interquartile mean: the mean of the middle half", value: row => row.iqm, cell: row => within(row.iqm, row.iqm_ci) },
     { name: "n", n: true, title: "Episodes", value: row => row.n, cell: row => integer(row.n) },
   ], { key: row => row.policy, sort: "Rank", label: "Ranking" });
   table.update(rows);
   return [h("h2", {}, "Ranking"), forest(rows.map((row, slot) => ({ name: row.policy, mean: row.mean, ci: row.ci, slot })), label), table.node];
 }
 
-export function pairs(rows) {
+export function pairs(all) {
+  const several = new Set(all.map(row => row.mission).filter(Boolean)).size > 1;
+  const rows = several ? all : all.filter(row => row.mission === null);
   const table = new Table([
     { name: "Verdict", value: row => row.verdict, cell: row => h("span", { class: `tag ${DECIDED.has(row.verdict) ? "good" : ""}` }, DECIDED.has(row.verdict) ? "decided" : row.verdict) },
     { name: "What was found", value: row => row.sentence, cell: row => row.sentence },
     { name: "Mission", value: row => row.mission ?? "", cell: row => row.mission ?? "all" },
-    { name: "Difference", n: true, value: row => row.difference, cell: row => number(row.difference) },
+    { name: "Difference", n: true, value: row => row.difference, cell: row => within(row.difference, row.ci) },
     { name: "95 % interval", n: true, value: row => row.ci?.[0], cell: row => interval(row.ci) },
     { name: "adjusted p", n: true, value: row => row.p_adjusted, cell: row => number(row.p_adjusted, 2) },
   ], { key: row => `${row.a}|${row.b}|${row.mission}`, label: "Pairs", most: 60 });

@@ -1,6 +1,6 @@
 // One run: what it is and how it goes, and a tab for each thing that it has.
 
-import { alertBox, ask, copyButton, facts, h, link, status } from "./dom.js";
+import { alertBox, ask, copyButton, facts, fill, h, link, status } from "./dom.js";
 import { integer, number, seconds, when } from "./format.js";
 import { store, watch } from "./store.js";
 import { Tabs } from "./tabs.js";
@@ -92,7 +92,7 @@ export function runView(parts) {
     const shown = { status: row?.status ?? page.status, progress: row?.progress ?? page.progress };
     const training = page.training;
     const error = page.error ?? (training?.error ? `${training.error.type}: ${training.error.message}` : null);
-    head.replaceChildren(
+    fill(head, [
       h("p", { class: "crumbs" }, h("a", { href: "#/" }, "Runs"), " › ", page.parent ? [h("a", { href: link("run", page.parent.key) }, page.parent.title || page.parent.key), " › "] : null, key),
       h("h1", {}, page.title || page.run_id, " ", status(shown.status ?? training?.status)),
       error && alertBox("bad", "It failed.", h("p", {}, error)),
@@ -107,7 +107,8 @@ export function runView(parts) {
         ["steps", training && integer(training.steps)],
         ["final return", training?.metrics?.["episode/return"] === undefined ? null : number(training.metrics["episode/return"])],
       ]),
-      page.execution.command && h("div", { class: "command" }, h("pre", { tabindex: "0", "aria-label": "Command" }, page.execution.command), copyButton(page.execution.command, "the command")));
+      page.execution.command && h("div", { class: "command" }, h("pre", { tabindex: "0", "aria-label": "Command" }, page.execution.command), copyButton(page.execution.command, "the command")),
+    ]);
   }
 
   function heard(event, data) {

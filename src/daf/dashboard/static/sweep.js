@@ -64,7 +64,8 @@ function overview(sweep) {
     return [trial.id, so];
   });
   const objective = sweep.objectives[0];
-  found.push(h("h2", {}, "History"), points(complete.map(trial => [trial.id, trial.value, trial]), { across: "trial", up: objective, steps, height: 260, best: best?.id, wide: true }));
+  found.push(h("h2", {}, "History"), points(complete.map(trial => [trial.id, trial.value, trial]), { across: "trial", up: objective, steps, failed, height: 260, best: best?.id, wide: true }),
+    h("p", { class: "muted" }, `Each complete trial, the best so far as a line, the best one ringed${failed.length ? "; a cross is a trial that failed" : ""}.`));
   const names = [...new Set(complete.flatMap(trial => Object.keys(trial.hyperparameters)))];
   if (names.length) {
     found.push(h("h2", {}, "Hyperparameters"), h("p", { class: "muted" }, `Each complete trial's ${objective} against what was tried. A pattern here is a hint, not a test: the others varied too.`));
@@ -95,7 +96,7 @@ function trialTable(key, sweep) {
 }
 
 // Points [x, y, trial]; x may be words. A hyperparameter that spans decades has a logarithmic axis, which its name says.
-function points(values, { across, up, steps = null, height, best = null, front = null, wide = false }) {
+function points(values, { across, up, steps = null, failed = [], height, best = null, front = null, wide = false }) {
   const words = values.some(([x]) => typeof x !== "number") ? [...new Set(values.map(([x]) => String(x)))].sort() : null;
   const numbers = words ? [] : values.map(([x]) => x);
   const decades = !words && !steps && numbers.every(x => x > 0) && Math.max(...numbers) / Math.min(...numbers) >= 30;
@@ -105,7 +106,7 @@ function points(values, { across, up, steps = null, height, best = null, front =
   const draw = () => {
     const width = drawing.clientWidth;
     if (!width) return;
-    const [x0, x1] = pad(spread(words ? [[0, words.length - 1]] : [spreadOf(values.map(([x]) => place(x)))]), words ? 0.5 : null);
+    const [x0, x1] = pad(spread(words ? [[0, words.length - 1]] : [spreadOf([...values.map(([x]) => place(x)), ...failed.map(trial => trial.id)])]), words ? 0.5 : null);
     const [y0, y1] = pad(spread([spreadOf(values.map(([, y]) => y))]));
     const px = x => LEFT + (place(x) - x0) / (x1 - x0) * (width - LEFT - RIGHT);
     const py = y => height - BOTTOM - (y - y0) / (y1 - y0) * (height - TOP - BOTTOM);
@@ -125,6 +126,10 @@ function points(values, { across, up, steps = null, height, best = null, front =
       const chosen = front ? front.has(trial.id) : trial.id === best;
       parts.push(svg("circle", { class: `dot ${chosen ? "s1 chosen" : "s0"}`, cx: px(x), cy: py(y), r: chosen ? 6 : 3.5 },
         svg("title", {}, `trial ${trial.id}: ${up} ${number(y)}, ${across} ${leaf(x)}`)));
+    }
+    for (const trial of failed) {
+      const [x, y] = [px(trial.id), height - BOTTOM - 5];
+      parts.push(svg("path", { class: "cross", d: `M${x - 4},${y - 4}l8,8m0,-8l-8,8` }, svg("title", {}, `trial ${trial.id}: ${trial.reason ?? "failed"}`)));
     }
     drawing.setAttribute("viewBox", `0 0 ${width} ${height}`);
     drawing.setAttribute("height", height);

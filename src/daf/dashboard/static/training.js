@@ -1,7 +1,7 @@
 // The curves of one training run, and its evaluations as a table.
 
 import { alertBox, h, text } from "./dom.js";
-import { integer, interval, number } from "./format.js";
+import { integer, interval, within } from "./format.js";
 import { curvePanel } from "./panel.js";
 import { Table } from "./table.js";
 
@@ -11,9 +11,9 @@ export function curvesTab({ curves }) {
   const evaluations = new Table([
     { name: "Step", n: true, value: row => row.step, cell: row => integer(row.step) },
     { name: "Mission", value: row => row.mission, cell: row => row.mission },
-    { name: "Mean return", n: true, value: row => row.mean, cell: row => number(row.mean) },
+    { name: "Mean return", n: true, value: row => row.mean, cell: row => within(row.mean, [row.low, row.high]) },
     { name: "Interval", n: true, title: "Confidence interval of the mean, as the run computed it", value: row => row.low, cell: row => interval([row.low, row.high]) },
-    { name: "IQM", n: true, value: row => row.iqm, cell: row => number(row.iqm) },
+    { name: "IQM", n: true, value: row => row.iqm, cell: row => within(row.iqm, [row.low, row.high]) },
     { name: "Episodes", n: true, value: row => row.n, cell: row => integer(row.n) },
   ], { key: row => `${row.step} ${row.mission}`, sort: "Step", down: true, label: "Evaluations", most: 40 });
   const section = h("section", {}, h("h2", {}, "Evaluations"), evaluations.node);

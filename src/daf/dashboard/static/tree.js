@@ -1,7 +1,6 @@
 // JSON as it is, folded.
 
 import { h } from "./dom.js";
-import { number } from "./format.js";
 
 const OPEN_UP_TO = 12;
 const MOST = 200;
@@ -33,6 +32,6 @@ export function tree(value, depth = 0) {
 
 export function leaf(value) {
   if (value === null || value === undefined) return "none";
-  if (typeof value === "number") return Number.isInteger(value) ? String(value) : number(value, 6);
+  if (typeof value === "number") return value !== 0 && Math.abs(value) < 1e-4 ? value.toExponential(3).replace(/\.?0+e/, "e") : String(Number(value.toPrecision(5)));
   return String(value);
 }
