@@ -16,7 +16,7 @@ from daf.core.adaptive.record import Record, controlled, request_stop
 from daf.core.adaptive.running import Running
 from daf.core.adaptive.schedulers import scheduler_of
 from daf.core.adaptive.state import Experiment
-from daf.core.adaptive.status import ExperimentStatus, status_of
+from daf.core.adaptive.status import ExperimentStatus, find, status_of
 from daf.core.adaptive_controller import DAFAdaptiveConfig, DAFAdaptiveController, Hooks
 from daf.errors import UsageError
 
@@ -37,10 +37,16 @@ def daf_run_adaptive(
 ) -> ExperimentStatus:
     """Run the experiment that `config` (or the file of that name) asks for, or go on with it.
 
-    Raises `ConfigError`, `AdaptiveControllerError`, and `Interrupted` after Ctrl-C. Runs that fail are part of the
-    result.
+    Raises `ConfigError`, `MissionError`, `PolicyError` before anything is written, `AdaptiveControllerError`, and
+    `Interrupted` after Ctrl-C. Runs that fail are part of the result.
     """
     chosen = config if isinstance(config, DAFAdaptiveConfig) else _from_file(Path(config))
+    if output is None:
+        from daf.output_manager import OutputManager
+
+        output = OutputManager()
+    if find(chosen.experiment_id, output.base_dir) is None:
+        _check_names(chosen, output.base_dir)
     with DAFAdaptiveController(chosen, output=output, hooks=hooks, on_change=on_change) as controller:
         return controller.start_experiment(retry_failed=retry_failed)
 
@@ -86,6 +92,18 @@ def _end_orphans(status: ExperimentStatus, reason: str) -> None:
         Running(record, config, scheduler_of(config), LocalProcesses(), commands, Hooks()).take_over_and_stop(reason)
     finally:
         record.close()
+
+
+def _check_names(config: DAFAdaptiveConfig, base_dir: Path) -> None:
+    """Refuse missions and policies that are not there, which every run would fail on."""
+    from daf.evaluation.planning import default_cache
+    from daf.game import missions, policies
+
+    for mission in dict.fromkeys([*config.training.missions, *config.evaluated_on]):
+        missions.resolve(mission)
+    for policy in dict.fromkeys([config.training.policy, *(run.get("policy") for run in config.runs)]):
+        if policy is not None:
+            policies.resolve(str(policy), cache=default_cache(base_dir), runs=base_dir)
 
 
 def _from_file(path: Path) -> DAFAdaptiveConfig:

@@ -210,3 +210,14 @@ def test_ctrl_c_on_the_terminal_stops_with_a_sentence_and_130(
     told = answer(process, 130)
     assert told["status"] == "interrupted"
     assert "The same command goes on" in told["error"]["message"]
+
+
+def test_a_mission_that_is_not_there_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
+    from daf.errors import MissionError
+    from daf.output_manager import OutputManager
+
+    training = {"mission": "arenna", "policy": "starter", "total_timesteps": 10}
+    chosen = DAFAdaptiveConfig(experiment_id="x", training=training, runs=[{}])
+    with pytest.raises(MissionError, match="arena"):
+        daf_run_adaptive(chosen, output=OutputManager(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from daf.core.adaptive.dispatch import Dispatcher, Job, Look
+from daf.core.adaptive.errors import AdaptiveControllerError
 from daf.core.adaptive.local import LocalProcesses
 from daf.core.adaptive.process import alive, identity, marked
 
@@ -202,3 +203,13 @@ def test_waiting_ends_when_a_job_ends(make: Callable[[], Dispatcher], job: Calla
     began = time.monotonic()
     dispatcher.wait([quick, slow], 60)
     assert time.monotonic() - began < 30
+
+
+def test_a_job_of_another_machine_is_not_judged(make: Callable[[], Dispatcher], job: Callable[[str], Job]) -> None:
+    dispatcher, one = make(), job("pass")
+    one.folder.mkdir()
+    record = {"host": "elsewhere", "pid": 1, "identity": "boot:1", "claimed": 0.0}
+    (one.folder / "process.json").write_text(json.dumps(record))
+    with pytest.raises(AdaptiveControllerError, match=r"was started on elsewhere.*Go on there.*remove .*process\.json"):
+        dispatcher.look(one)
+    (one.folder / "process.json").unlink()

@@ -351,3 +351,23 @@ def test_a_moved_output_folder_goes_on(tmp_path: Path) -> None:
     assert first.start_experiment().status == "stopped"
     (tmp_path / "a").rename(tmp_path / "b")
     assert controller(tmp_path / "b", config(**POPULATION)).start_experiment().status == "done"
+
+
+def test_a_controller_that_cannot_go_on_asks_its_jobs_to_end_and_the_next_goes_on(tmp_path: Path) -> None:
+    broken: list[str] = []
+
+    class Breaks(LocalProcesses):
+        def wait(self, jobs: Any, seconds: float) -> None:
+            super().wait(jobs, 0.05)
+            if not broken and jobs and all(self.look(job).pid is not None for job in jobs):
+                broken.append("broken")
+                raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        controller(tmp_path, config(runs=[{}], total=1_000_000), dispatcher=Breaks()).start_experiment()
+    (path,) = (end_of(tmp_path).run_dir / "jobs").iterdir()
+    job, dispatcher = Job(path.name, (), path), LocalProcesses()
+    while dispatcher.look(job).state == "running":
+        dispatcher.wait([job], 0.5)
+    assert dispatcher.look(job).state == "ended"
+    assert end_of(tmp_path).status == "interrupted"

@@ -123,6 +123,8 @@ class DAFAdaptiveController:
             finishing.write(status)
         except BaseException as error:
             stopped = isinstance(error, KeyboardInterrupt | Interrupted)
+            if not isinstance(error, Interrupted):
+                self._running.abandon()
             self._output.log_operation_complete(OPERATION, "interrupted" if stopped else "failed", error=error)
             raise
         else:

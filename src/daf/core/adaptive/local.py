@@ -10,6 +10,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -55,7 +56,7 @@ class LocalProcesses:
         """From the job's folder and the process table."""
         child = self._children.get(job.folder)
         over = child is not None and child.poll() is not None  # also reaps it
-        process = _read(job.folder / PROCESS)
+        process = _process(job)
         if process is None:
             return Look("gone" if over else "running" if child is not None else "absent", last_sign=time.time())
         if process.get("pid") is None:
@@ -78,16 +79,15 @@ class LocalProcesses:
 
     def interrupt(self, job: Job) -> None:
         """SIGINT to its process group."""
-        process = _read(job.folder / PROCESS)
+        process = _process(job)
         if process is not None and process.get("pid") is not None:
             signal_group(process["pid"], process["identity"], signal.SIGINT)
 
     def kill(self, job: Job) -> None:
         """SIGKILL to its process group, and to what carries its mark."""
-        process = _read(job.folder / PROCESS)
-        if process is None and self.forget(job):
+        if _process(job) is None and self.forget(job):
             return
-        process = _read(job.folder / PROCESS)
+        process = _process(job)
         if process is not None and process.get("pid") is not None:
             signal_group(process["pid"], process["identity"], signal.SIGKILL)
         end_marked(str(job.folder))
@@ -123,6 +123,18 @@ def _pidfd(pid: int) -> int | None:
         return os.pidfd_open(pid)
     except OSError:
         return None
+
+
+def _process(job: Job) -> dict[str, Any] | None:
+    """Who has claimed the job. Another machine's processes cannot be seen from here, so theirs are not judged."""
+    process = _read(job.folder / PROCESS)
+    host = socket.gethostname() if process is None else process.get("host", socket.gethostname())
+    if host != socket.gethostname():
+        raise AdaptiveControllerError(
+            f"{job.name} was started on {host}; whether it still runs cannot be seen from {socket.gethostname()}. Go "
+            f"on there. Where that machine is gone, remove {job.folder / PROCESS} first."
+        )
+    return process
 
 
 def _read(path: Path) -> dict[str, Any] | None:

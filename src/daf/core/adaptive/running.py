@@ -5,8 +5,10 @@ point loses no run and repeats none: a job is launched under a name that was com
 controller that comes later finds it by that name. A job that ended is committed with its result in one event.
 """
 
+import contextlib
 import logging
 import shutil
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +24,8 @@ from daf.core.adaptive.state import Experiment, Run
 from daf.errors import UsageError
 
 logger = logging.getLogger(__name__)
+INTERRUPTED = (130, -signal.SIGINT)
+"""Exit codes of a command that was asked to end and can go on."""
 _CLAIM_SECONDS = 10.0
 """How long a stopped controller waits for a job that it has just launched to be there, to be asked to end."""
 
@@ -103,6 +107,13 @@ class Running:
         self._changed()
         return experiment
 
+    def abandon(self) -> None:
+        """Ask all jobs to save and end, where the controller itself cannot go on; nothing is committed."""
+        for run in self._runs():
+            if run.active:
+                with contextlib.suppress(AdaptiveControllerError):  # the error that ends the controller is told
+                    self._dispatcher.interrupt(self._job_of(run))
+
     def take_over_and_stop(self, reason: str) -> Experiment:
         """End what a controller that died left running."""
         self._recover()
@@ -127,6 +138,8 @@ class Running:
             elif look.state == "gone":
                 self._dispatcher.kill(job)  # what may be left of it
                 self._broke(run, "it was killed while no controller was there", counts=False)
+            elif look.state == "ended" and look.exit_code in INTERRUPTED:
+                self._broke(run, "it was interrupted when its controller ended", counts=False)
             elif look.state == "running":
                 self._record.add("noted", run=run.name, job=job.name, what=f"adopted: it runs on as process {look.pid}")
         for milestone, state in self._record.experiment.hooks.items():

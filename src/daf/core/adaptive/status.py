@@ -8,6 +8,7 @@ from typing import Any
 
 from daf.core.adaptive import record
 from daf.core.adaptive.dispatch import Job
+from daf.core.adaptive.errors import AdaptiveControllerError
 from daf.core.adaptive.local import LocalProcesses
 from daf.core.adaptive.state import Experiment, Run
 from daf.errors import UsageError, nearest
@@ -56,13 +57,16 @@ class ExperimentStatus:
         }
 
     def _run(self, run: Run) -> dict[str, Any]:
-        data = asdict(run) | {"run_dir": str(run_dir(self.run_dir, run)), "pid": None, "seconds_since_sign": None}
+        data = asdict(run) | {"run_dir": str(run_dir(self.run_dir, run)), "pid": None, "job_state": None}
+        data["seconds_since_sign"] = None
         if run.active:
             folder = run_dir(self.run_dir, run)
             signs = (folder / "metrics.jsonl", folder / "checkpoints", folder)
-            look = LocalProcesses().look(Job(str(run.job), (), self.run_dir / "jobs" / str(run.job), signs))
-            data["pid"] = look.pid
-            data["job_state"] = look.state
+            try:
+                look = LocalProcesses().look(Job(str(run.job), (), self.run_dir / "jobs" / str(run.job), signs))
+            except AdaptiveControllerError:  # it is on another machine
+                return data | {"job_state": "elsewhere"}
+            data |= {"pid": look.pid, "job_state": look.state}
             if look.last_sign is not None:
                 data["seconds_since_sign"] = max(0.0, time.time() - look.last_sign)
         return data

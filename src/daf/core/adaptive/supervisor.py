@@ -10,6 +10,7 @@ import ctypes
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -38,7 +39,8 @@ def claim(folder: Path, content: dict[str, Any]) -> bool:
 
 def main(folder: Path) -> None:
     """Run the job in `folder`, and say how it ended."""
-    if not claim(folder, {"pid": os.getpid(), "identity": identity(os.getpid()), "claimed": time.time()}):
+    me = {"host": socket.gethostname(), "pid": os.getpid(), "identity": identity(os.getpid()), "claimed": time.time()}
+    if not claim(folder, me):
         return
     for number in (signal.SIGINT, signal.SIGTERM):  # they are the job's; a handler is not inherited, ignoring would be
         signal.signal(number, lambda *_: None)
