@@ -1,0 +1,90 @@
+"""Whether a trial is stopped early: by training steps (successive halving, Hyperband), or by evaluation blocks.
+
+A trial is judged only against trials that ended before it could be proposed (`Proposer.judges`), whichever else have
+ended meanwhile, so that what is stopped does not depend on which worker was faster. No trial waits at a rung for others
+to catch up; the price is that the first ones are judged by few or none and go on.
+
+Successive halving: at the rungs min_steps · factor^k a trial goes on where it is among the best 1 / factor of those
+that came so far; with fewer than `factor` of them it goes on. Hyperband runs several such schemes side by side, trial n
+in scheme n mod their number, the k-th without the first k rungs, so that slow starters have a chance.
+Sources: Jamieson and Talwalkar, AISTATS 2016; Li et al., "Hyperband", JMLR 18, 2018; the form without waiting is
+Optuna's.
+
+Wilcoxon: the blocks are the same for all, so a trial is stopped where it is worse than the best so far, block by block,
+by the one-sided signed-rank test at level p, looked at after every `min_blocks` blocks. The level is that of one look:
+with several, more than p of equally good trials are stopped. Source: Optuna's WilcoxonPruner.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy.stats import wilcoxon
+
+from daf.config.sweep import DAFEarlyStopping
+from daf.sweeps.result import SweepTrialResult
+
+
+def rungs(stopping: DAFEarlyStopping | None, total: int, number: int) -> list[int]:
+    """The agent steps below `total` at which trial `number` is looked at."""
+    if stopping is None or stopping.method == "wilcoxon":
+        return []
+    steps = stopping.min_steps or max(1, total // stopping.factor**3)
+    found = []
+    while steps < total:
+        found.append(steps)
+        steps *= stopping.factor
+    if stopping.method == "halving":
+        return found
+    return found[scheme(stopping, total, number) :]
+
+
+def scheme(stopping: DAFEarlyStopping, total: int, number: int) -> int:
+    """Which of Hyperband's schemes trial `number` is in; 0 is the only one of plain halving."""
+    if stopping.method != "hyperband":
+        return 0
+    steps, count = stopping.min_steps or max(1, total // stopping.factor**3), 1
+    while steps < total:
+        steps *= stopping.factor
+        count += 1
+    return number % count
+
+
+def beaten_at_rung(
+    value: float, steps: int, judges: Sequence[SweepTrialResult], stopping: DAFEarlyStopping, direction: str
+) -> str | None:
+    """Why a trial with `value` after `steps` is stopped, or None where it goes on. judges: of its own scheme."""
+    others = [there for trial in judges for at, there in trial.rungs if at == steps]
+    sign = 1.0 if direction == "maximize" else -1.0
+    better = sum(sign * other > sign * value for other in others)
+    places = max(1, (len(others) + 1) // stopping.factor)
+    if len(others) + 1 < stopping.factor or better < places:
+        return None
+    return (
+        f"after {steps:,} steps it was at {value:.4g}, place {better + 1} of {len(others) + 1}; the best {places} go on"
+    )
+
+
+def worse_than_best(
+    played: Mapping[str, Sequence[float]],
+    units: Mapping[str, float],
+    judges: Sequence[SweepTrialResult],
+    stopping: DAFEarlyStopping,
+    direction: str,
+) -> str | None:
+    """Why a trial with these values per episode, by mission, is stopped; None where it plays on."""
+    sign = 1.0 if direction == "maximize" else -1.0
+    complete = [trial for trial in judges if trial.success]
+    if not complete:
+        return None
+    best = max(complete, key=lambda trial: (sign * trial.values[0], -trial.trial_id))
+    gains: list[float] = []
+    for mission, values in played.items():
+        there = best.mission_results[mission]["values"]
+        gains += [sign * (a - b) / units[mission] for a, b in zip(values, there, strict=False)]
+    differences = np.asarray(gains)
+    if len(differences) < stopping.min_blocks or not differences.any() or differences.mean() >= 0:
+        return None
+    p = float(wilcoxon(differences, alternative="less", zero_method="zsplit").pvalue)
+    if p >= stopping.p:
+        return None
+    return f"after {len(differences)} blocks it was worse than trial {best.trial_id} (signed-rank test, p = {p:.2g})"

@@ -1,0 +1,128 @@
+"""A trial's training, as a process of its own: `daf train` in the trial's folder.
+
+The process dies with this one, however this one dies, so that no training runs on unwatched. Where the folder has a
+checkpoint, training goes on from there, to the bit as if it had never stopped. A process that was killed, ran out of
+memory or found no space has failed for its machine's sake, and is worth another attempt; a run that diverged is not.
+"""
+
+import ctypes
+import json
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daf.config.training import DAFTrainingConfig
+from daf.sweeps.playing import TrialFailed
+
+RESULT = "training.json"
+MACHINE_ERRORS = ("StorageError", "ExecutorError", "OutOfMemoryError", "MemoryError", "EnvironmentCheckError")
+_POLL_SECONDS = 0.1
+_PATIENCE_SECONDS = 30.0
+"""How long a training that was asked to stop may take to write its checkpoint."""
+_PR_SET_PDEATHSIG = 1
+
+
+class Stopped(Exception):
+    """The sweep was interrupted while this trial trained; the trial has no result yet."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A training that reached its goal. metrics: its last ones. seconds: wall time in all, of all its processes."""
+
+    steps: int
+    checkpoint: Path
+    seconds: float
+    metrics: Mapping[str, float]
+
+
+def train(
+    run_dir: Path,
+    config: DAFTrainingConfig,
+    *,
+    stop_at: int | None,
+    deadline: float | None,
+    stop: threading.Event,
+) -> Trained:
+    """Train in `run_dir` until `stop_at` agent steps, or to the end. Raises `TrialFailed`, `Stopped`.
+
+    deadline: by `time.monotonic()`. stop: set from another thread to end the training with a checkpoint.
+    """
+    settings = run_dir.with_name(f"{run_dir.name}.yaml")
+    config.to_yaml(settings)
+    log = run_dir.with_name(f"{run_dir.name}.log")
+    command = [sys.executable, "-m", "daf", "train", "--config", str(settings), "--run-dir", str(run_dir)]
+    command += ["--json", "--quiet", *(["--stop-at", str(stop_at)] if stop_at is not None else [])]
+    with log.open("ab") as errors:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+        try:
+            out = _watch(process, deadline, stop)
+        finally:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
+    if process.returncode != 0:
+        raise _failure(process.returncode, out, log)
+    found = json.loads((run_dir / RESULT).read_bytes())
+    checkpoint = found["final_checkpoint"]
+    if checkpoint is None:
+        raise TrialFailed(f"training ended at {found['steps']} steps without a checkpoint; see {log}")
+    path = Path(checkpoint)
+    return Trained(
+        steps=int(found["steps"]),
+        checkpoint=path if path.is_absolute() else run_dir / path,
+        seconds=float(found["wall_seconds"]),
+        metrics={name: float(value) for name, value in found["metrics"].items() if value is not None},
+    )
+
+
+def _watch(process: "subprocess.Popen[bytes]", deadline: float | None, stop: threading.Event) -> bytes:
+    """Wait for the process and return what it printed; end it where it must."""
+    while True:
+        try:
+            return process.communicate(timeout=_POLL_SECONDS)[0]
+        except subprocess.TimeoutExpired:
+            if stop.is_set():
+                _end(process)
+                raise Stopped from None
+            if deadline is not None and time.monotonic() > deadline:
+                _end(process)
+                raise TrialFailed("it took longer than trial_timeout and was ended") from None
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.send_signal(signal.SIGINT)
+    try:
+        process.communicate(timeout=_PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+
+
+def _failure(code: int, out: bytes, log: Path) -> TrialFailed:
+    if code < 0:
+        return TrialFailed(f"its training was killed ({signal.Signals(-code).name}); see {log}", machine=True)
+    try:
+        error: Any = json.loads(out.strip().splitlines()[-1])["error"]
+        kind, message = error["type"], error["message"]
+    except (ValueError, LookupError, TypeError):
+        return TrialFailed(f"its training ended with exit code {code} and no word; see {log}", machine=code == 137)
+    return TrialFailed(f"training failed: {kind}: {message}", machine=kind in MACHINE_ERRORS)
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,210 @@
+"""One trial from its configuration to its result: train where the sweep trains, then play the sweep's blocks.
+
+Whatever goes wrong with a trial becomes its failure, with the reason; where the machine was at fault it is begun again,
+up to `max_retries` times. A result depends on the configuration, the seeds and the trials it was judged by, not on how
+often it was begun or what else ran.
+"""
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from daf.config.sweep import DAFSweepConfig
+from daf.config.training import DAFTrainingConfig
+from daf.episodes.metrics_values import Metric, parse, value
+from daf.episodes.record import EpisodeRecord
+from daf.errors import ConfigError, DataError, MetricError
+from daf.sweeps import stopping
+from daf.sweeps.objective import Objective, Scale
+from daf.sweeps.playing import Episodes, Player, TrialFailed
+from daf.sweeps.result import SweepTrialResult
+from daf.sweeps.space import Configuration
+from daf.sweeps.targets import Setting, Target, setting_of
+from daf.sweeps.training_process import train
+
+TRIALS = "trials"
+DEFAULT = -1
+"""The number of the default configuration, which is no trial."""
+
+
+@dataclass
+class TrialRunner:
+    """What all trials share. scales: one per objective. stop: set where the sweep is interrupted."""
+
+    config: DAFSweepConfig
+    targets: Mapping[str, Target]
+    objectives: tuple[Objective, ...]
+    scales: tuple[Scale, ...]
+    run_dir: Path
+    stop: threading.Event
+
+    def run(
+        self,
+        player: Player,
+        number: int,
+        values: Configuration,
+        judges: Sequence[SweepTrialResult],
+        *,
+        source: str = "",
+    ) -> SweepTrialResult:
+        """The result of trial `number`. judges: the trials it may be stopped by. Raises `Stopped`."""
+        started = time.monotonic()
+        deadline = None if self.config.trial_timeout is None else started + self.config.trial_timeout
+        blank = SweepTrialResult(number, dict(values), source=source)
+        attempt = 1
+        while True:
+            try:
+                result = self._attempt(player, blank, judges, deadline)
+                break
+            except TrialFailed as error:
+                if error.machine and attempt <= self.config.max_retries:
+                    attempt += 1
+                    continue
+                result = replace(blank, status="failed", reason=str(error))
+                break
+            except (ConfigError, DataError, MetricError) as error:
+                result = replace(blank, status="failed", reason=f"{type(error).__name__}: {error}")
+                break
+        return replace(result, seconds=time.monotonic() - started, attempts=attempt)
+
+    def setting(self, values: Configuration) -> Setting:
+        """`values` put where they belong."""
+        return setting_of(self.config, self.targets, values)
+
+    def _attempt(
+        self, player: Player, blank: SweepTrialResult, judges: Sequence[SweepTrialResult], deadline: float | None
+    ) -> SweepTrialResult:
+        setting = self.setting(dict(blank.hyperparameters))
+        if setting.training is None:
+            return self._evaluate(player, replace(blank, policy=setting.policy), setting, judges, deadline)
+        folder = self.run_dir / TRIALS / ("default" if blank.trial_id == DEFAULT else f"{blank.trial_id:04d}")
+        blank = replace(blank, run_dir=str(folder))
+        trained = self._train(player, blank, setting, setting.training, folder, judges, deadline)
+        if trained.status == "stopped":
+            return trained
+        result = self._evaluate(player, trained, setting, judges, deadline)
+        return replace(result, all_metrics={**trained.all_metrics, **result.all_metrics}, cost=trained.cost)
+
+    def _train(
+        self,
+        player: Player,
+        blank: SweepTrialResult,
+        setting: Setting,
+        training: DAFTrainingConfig,
+        folder: Path,
+        judges: Sequence[SweepTrialResult],
+        deadline: float | None,
+    ) -> SweepTrialResult:
+        """Train to the end, or to the rung where it is stopped. The result has no values yet unless it was stopped."""
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        early, total, number = self.config.early_stopping, training.total_timesteps, blank.trial_id
+        looks = [] if number == DEFAULT else stopping.rungs(early, total, number)
+        passed: list[tuple[int, float]] = []
+        for goal in [*looks, None]:
+            done = train(folder, training, stop_at=goal, deadline=deadline, stop=self.stop)
+            cost = float(done.steps) if self.config.cost == "steps" else done.seconds
+            blank = replace(
+                blank,
+                steps=done.steps,
+                checkpoint=str(done.checkpoint),
+                policy=str(done.checkpoint),
+                cost=cost,
+                rungs=tuple(passed),
+                all_metrics={f"train/{name}": metric for name, metric in done.metrics.items()},
+            )
+            if goal is None or early is None:
+                break
+            there = self._evaluate(player, blank, setting, (), deadline)
+            passed.append((goal, there.values[0]))
+            own = stopping.scheme(early, total, number)
+            rivals = [trial for trial in judges if stopping.scheme(early, total, trial.trial_id) == own]
+            reason = stopping.beaten_at_rung(there.values[0], goal, rivals, early, self.objectives[0].direction)
+            if reason is not None:
+                metrics = {**blank.all_metrics, **there.all_metrics}
+                return replace(
+                    there, status="stopped", success=False, reason=reason, rungs=tuple(passed), cost=cost,
+                    all_metrics=metrics,
+                )  # fmt: skip
+        return replace(blank, rungs=tuple(passed))
+
+    def _evaluate(
+        self,
+        player: Player,
+        blank: SweepTrialResult,
+        setting: Setting,
+        judges: Sequence[SweepTrialResult],
+        deadline: float | None,
+    ) -> SweepTrialResult:
+        """Play the blocks, in stretches where the trial may be stopped between them."""
+        policy, episodes = blank.policy or setting.policy, self.config.episodes_per_trial
+        early = self.config.early_stopping
+        looks = early is not None and early.method == "wilcoxon" and blank.trial_id != DEFAULT
+        stretch = early.min_blocks if early is not None and looks else episodes
+        played: dict[str, list[EpisodeRecord]] = {label: [] for label in player.labels}
+        reason = None
+        for first in range(0, episodes, stretch):
+            last = min(episodes, first + stretch)
+            for label, records in player.play(policy, setting.missions, first, last).items():
+                played[label] += records
+            if deadline is not None and time.monotonic() > deadline:
+                raise TrialFailed("it took longer than trial_timeout and was ended")
+            if looks and early is not None and last < episodes:
+                primary = {m: self._values(records, self.objectives[0].metric) for m, records in played.items()}
+                units = self.scales[0].unit
+                reason = stopping.worse_than_best(primary, units, judges, early, self.objectives[0].direction)
+                if reason is not None:
+                    break
+        return self._result(blank, played, reason)
+
+    def _result(self, blank: SweepTrialResult, played: Episodes, reason: str | None) -> SweepTrialResult:
+        by_mission: dict[str, dict[str, Any]] = {mission: {} for mission in played}
+        totals = []
+        for objective, scale in zip(self.objectives, self.scales, strict=True):
+            values = {m: self._values(records, objective.metric) for m, records in played.items()}
+            aggregates = {mission: objective.of_episodes(sample) for mission, sample in values.items()}
+            totals.append(scale.over(aggregates))
+            for mission, sample in values.items():
+                entry = by_mission[mission]
+                if not entry:
+                    entry.update({"value": aggregates[mission], "n": len(sample), "values": sample})
+                if len(self.objectives) > 1:
+                    entry.setdefault("objectives", {})[objective.name] = sample
+        metrics: dict[str, float] = {}
+        for metric in self._shown():
+            means = {m: float(np.mean(self._values(records, metric))) for m, records in played.items()}
+            for mission, mean in means.items():
+                by_mission[mission].setdefault("metrics", {})[metric.name] = mean
+                if len(means) > 1:
+                    metrics[f"{mission}/{metric.name}"] = mean
+            metrics[metric.name] = float(np.mean(list(means.values())))
+        records = [record for of_mission in played.values() for record in of_mission]
+        return replace(
+            blank,
+            primary_metric=totals[0],
+            values=tuple(totals),
+            all_metrics=metrics,
+            mission_results=by_mission,
+            status="stopped" if reason else "complete",
+            success=reason is None,
+            reason=reason,
+            cost=self._cost(records),
+        )
+
+    def _cost(self, records: Sequence[EpisodeRecord]) -> float:
+        if self.config.cost == "steps":
+            return float(sum(record.played.steps * len(record.spec.assignment) for record in records))
+        return sum(record.measurement.play_seconds for record in records if record.measurement is not None)
+
+    def _shown(self) -> list[Metric]:
+        """The metrics that every result names: the objectives', reward and steps."""
+        metrics = [*(objective.metric for objective in self.objectives), parse("reward"), parse("steps")]
+        return list({metric.name: metric for metric in metrics}.values())
+
+    @staticmethod
+    def _values(records: Sequence[EpisodeRecord], metric: Metric) -> list[float]:
+        return [value(record, metric) for record in records]
