@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,8 +15,8 @@ from daf.core.adaptive.state import Run
 from daf.core.adaptive.supervisor import STDERR, STDOUT
 from daf.errors import ConfigError
 
-HOPELESS = ("TrainingDiverged", "DivergedError")
-"""Errors of `daf train` that another attempt would meet again at the same step."""
+HOPELESS = ("CheckpointError",)
+"""Errors that another attempt would meet again. Of training's own it is `training.json` that tells (`machine`)."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,10 @@ class DafCommands:
 
     def trained(self, run: Run, job: Job, exit_code: int) -> Ended:
         """By `training.json`, which `daf train` writes at every stop."""
-        if exit_code != 0:
-            return failure(job, exit_code)
         path = self.run_dir(run) / "training.json"
+        if exit_code != 0:
+            failed = failure(job, exit_code)
+            return replace(failed, again=failed.again and not _would_again(path, job))
         try:
             result = json.loads(path.read_text())
             steps, checkpoint = int(result["steps"]), result["final_checkpoint"]
@@ -100,11 +101,11 @@ class DafCommands:
             return Ended(None, f"{job.name} ended well, but {path} cannot be read: {error}")
         if steps < run.target or checkpoint is None:
             return Ended(None, f"{job.name} ended well at {steps} of {run.target} steps, {result['status']}")
-        place = Path(checkpoint)
+        place = self.run_dir(run) / checkpoint
         if place.is_relative_to(self.folder):  # so that the output folder can be moved
-            checkpoint = place.relative_to(self.folder)
+            place = place.relative_to(self.folder)
         kept = {name: float(value) for name, value in result.get("metrics", {}).items() if value is not None}
-        return Ended({"steps": steps, "checkpoint": str(checkpoint), "metrics": kept})
+        return Ended({"steps": steps, "checkpoint": str(place), "metrics": kept})
 
     def evaluated(self, run: Run, job: Job, exit_code: int) -> Ended:
         """By the object that `daf evaluate --json` prints. Where an episode failed there is no score."""
@@ -128,6 +129,8 @@ def training_config(config: DAFAdaptiveConfig, run: Run) -> DAFTrainingConfig:
     index = int(run.name.removeprefix("r"))
     shared = config.training
     fields: dict[str, Any] = {"experiment_name": f"{config.experiment_id}-{run.name}"}
+    if "eval_frequency" not in shared.model_fields_set:
+        fields["eval_frequency"] = None  # the experiment evaluates by itself
     network: dict[str, Scalar] = dict(shared.network)
     if index >= len(config.runs):
         fields["seed"] = (shared.seed + index) % 2**31
@@ -167,6 +170,17 @@ def failure(job: Job, exit_code: int) -> Ended:
         return Ended(None, f"{words} ({how})", again=exit_code != 2 and told.get("type") not in HOPELESS)
     last = [line for line in _text(job.folder / STDERR).splitlines() if line.strip()][-3:]
     return Ended(None, f"{' / '.join(last) or 'no message'} ({how})", again=exit_code != 2)
+
+
+def _would_again(path: Path, job: Job) -> bool:
+    """Whether training failed, and not by the machine's fault: the same seed meets the same again."""
+    if (printed_object(job) or {}).get("status") != "failed":
+        return False
+    try:
+        result = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return False
+    return result.get("status") == "failed" and result.get("machine") is False
 
 
 def printed_object(job: Job) -> dict[str, Any] | None:

@@ -60,7 +60,7 @@ class DAFAdaptiveConfig(ConfigModel):
     scheduler: Literal["fixed", "successive_halving", "population"] = "fixed"
     runs: list[dict[str, Scalar]] = Field(default_factory=list, description="Settings of the first runs.")
     search_space: dict[str, Parameter] = Field(default_factory=dict, description="Of which the other runs are drawn.")
-    num_runs: int | None = Field(None, ge=1, le=100_000, description="In all at the start; None: those in `runs`.")
+    num_runs: int | None = Field(None, ge=1, le=10_000, description="In all at the start; None: those in `runs`.")
     seed: Seed = Field(42, description="Of everything that the scheduler draws.")
     halving: HalvingSettings | None = None
     population: PopulationSettings | None = None
