@@ -19,7 +19,16 @@ from daf.game.outcome import Outcome
 from daf.game.seeding import own_generators, seed_everything
 from daf.game.simulation import Simulation, convert, with_map_seed
 
-NETWORKS = ("lstm", "puffer", "pufferlib_cogs", "pufferlib_cogs_lstm", "tutorial", "stateless", "trainable")
+NETWORKS = (
+    "lstm",
+    "puffer",
+    "pufferlib_cogs",
+    "pufferlib_cogs_lstm",
+    "tutorial",
+    "stateless",
+    "token_lstm",
+    "trainable",
+)
 CLASSES["stateless"] = "mettagrid.policy.stateless.StatelessPolicy"
 
 

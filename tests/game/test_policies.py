@@ -64,7 +64,8 @@ def test_the_table_of_short_names_is_upstreams() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     upstream = dict(line.split() for line in run.stdout.splitlines())
-    assert {name: known.class_path for name, known in KNOWN.items()} == upstream
+    theirs = {name: known.class_path for name, known in KNOWN.items() if not known.class_path.startswith("daf.")}
+    assert theirs == upstream
 
 
 @pytest.mark.parametrize("name", sorted(KNOWN))

@@ -1,4 +1,4 @@
-"""The short names of upstream's policies, as a table.
+"""The short names of upstream's policies and of DAF's own, as a table.
 
 Upstream finds its short names by importing every policy module, torch with them (3 s). A test compares this table with
 what upstream registers, so that a new release is noticed.
@@ -43,6 +43,7 @@ _NETWORKS = {
     "puffer": ("mettagrid.policy.puffer_default.PufferDefaultPolicy", "PufferLib's default network"),
     "pufferlib_cogs": ("cogames.policy.pufferlib_policy.PufferlibCogsPolicy", "PufferLib's network, scaled input"),
     "tutorial": ("cogames.policy.tutorial_policy.TutorialPolicy", "the trainable network of CoGames' tutorial"),
+    "token_lstm": ("daf.policies.token_lstm.TokenLSTMPolicy", "DAF's network to train: token table, pooling, LSTM"),
 }
 
 KNOWN: dict[str, KnownPolicy] = {
@@ -51,6 +52,7 @@ KNOWN: dict[str, KnownPolicy] = {
 }
 BATCHED = frozenset(
     {
+        "daf.policies.token_lstm.TokenLSTMPolicy",
         "mettagrid.policy.lstm.LSTMPolicy",
         "mettagrid.policy.puffer_default.PufferDefaultPolicy",
         "mettagrid.policy.stateless.StatelessPolicy",

@@ -221,7 +221,7 @@ def _make(
     known = KNOWN.get(SHORT_NAMES.get(class_path, class_path))
     if known is not None:
         class_path, network = known.class_path, known.needs_torch
-        code = code or f"{class_path.split('.')[0]} {importlib.metadata.version(class_path.split('.')[0])}"
+        code = code or _code_of_known(class_path)
     elif roots:
         network = _network_in(class_path, roots)
     else:
@@ -234,6 +234,14 @@ def _make(
     weights = hash_tree(data_path) if data_path is not None else None
     identity = hash_json({"class": class_path, "kwargs": kwargs, "weights": weights, "code": code})
     return Policy(name, class_path, data_path, kwargs, roots, network, identity)
+
+
+def _code_of_known(class_path: str) -> str:
+    """Of upstream's policies the version, of DAF's own the content: they change between releases."""
+    package = class_path.split(".")[0]
+    if package == "daf":
+        return source_of(class_path).hash
+    return f"{package} {importlib.metadata.version(package)}"
 
 
 def _is_network(class_path: str, shown: str) -> bool:

@@ -278,8 +278,8 @@ def small_missions() -> list[SmallMission]:
             description="Two agents, one with a carbon drill and one with an oxygen drill, feed one assembler.",
             map_builder=_hall(11),
             num_agents=2, num_cogs=2, min_cogs=2, max_cogs=4, max_steps=200,
-            worth={"carbon": 0.1, "oxygen": 0.1}, extractors={"carbon": 3, "oxygen": 3}, places=1, walls=4,
-            dug=0.02, cargo=4, made=1.0, tokens=40,
+            worth={"carbon": 0.2, "oxygen": 0.2}, extractors={"carbon": 4, "oxygen": 4}, places=1, walls=4,
+            dug=0.1, cargo=6, made=1.0, tokens=40,
         ),
     ]  # fmt: skip
 
