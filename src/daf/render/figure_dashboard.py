@@ -83,9 +83,9 @@ def dashboard_figure(
                 case MeansPanel():
                     draw_means(axes, cell, looks, wide=False, dark=dark)
                 case SpreadPanel():
-                    draw_spread(axes, cell, looks, dark=dark)
+                    draw_spread(axes, cell, looks, wide=columns < 3, dark=dark)
                 case History():
-                    draw_history(axes, cell.search, dark=dark)
+                    draw_history(axes, cell.search, columns=2, dark=dark)
                 case Slice():
                     setting = next(one for one in cell.search.settings() if one.name == cell.name)
                     draw_slice(axes, cell.search, setting, label=True, dark=dark)

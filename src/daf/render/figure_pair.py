@@ -102,9 +102,9 @@ def _marks(
         axes = figure.add_subplot()
         places = [_place(trial, across, down) for trial in known]
         values = [trial.value or 0.0 for trial in known]
-        around = ground(dark=dark)
+        around, colors = ground(dark=dark), "cividis" if dark else "cividis_r"
         marks: Any = axes.scatter(
-            [x for x, _ in places], [y for _, y in places], c=values, cmap="cividis" if dark else "cividis_r", s=46, edgecolors=around.muted,
+            [x for x, _ in places], [y for _, y in places], c=values, cmap=colors, s=46, edgecolors=around.muted,
             linewidths=0.6,
         )  # fmt: skip
         if failed:

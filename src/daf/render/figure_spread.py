@@ -71,8 +71,10 @@ def spread_figure(
     return figure
 
 
-def draw_spread(axes: "Axes", panel: SpreadPanel, looks: dict[str, SeriesStyle], *, dark: bool) -> None:
-    """One panel on `axes`."""
+def draw_spread(
+    axes: "Axes", panel: SpreadPanel, looks: dict[str, SeriesStyle], *, wide: bool = True, dark: bool
+) -> None:
+    """One panel on `axes`. wide: whether there is room for many ticks."""
     axes.set_title(shortened(panel.title, 60))
     if not any(len(row.values) for row in panel.rows):
         nothing(axes, panel.empty, dark=dark)
@@ -90,7 +92,7 @@ def draw_spread(axes: "Axes", panel: SpreadPanel, looks: dict[str, SeriesStyle],
     axes.grid(visible=False, axis="y")
     axes.set_xlabel(panel.unit)
     axes.margins(x=0.06)
-    axes.locator_params(axis="x", nbins=6)
+    axes.locator_params(axis="x", nbins=6 if wide else 4)
 
 
 def _row(axes: "Axes", y: float, row: Spread, look: SeriesStyle, *, dark: bool) -> None:

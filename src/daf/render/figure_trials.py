@@ -130,11 +130,11 @@ def parallel_figure(search: Search, *, title: str, caption: str, dark: bool = Fa
     return figure
 
 
-def draw_history(axes: "Axes", search: Search, *, dark: bool) -> None:
-    """Values in the order of the trials, and the best so far as a staircase."""
+def draw_history(axes: "Axes", search: Search, *, columns: int = 4, dark: bool) -> None:
+    """Values in the order of the trials, and the best so far as a staircase. columns: of the legend."""
     palette, around = (DARK if dark else LIGHT), ground(dark=dark)
     shown = [trial for trial in search.trials if trial.value is not None]
-    axes.set_title("Value by trial, and the best so far")
+    axes.set_title("Value by trial")
     if not shown:
         nothing(axes, _no_value(search), dark=dark)
         return
@@ -155,7 +155,7 @@ def draw_history(axes: "Axes", search: Search, *, dark: bool) -> None:
             failed, [0.03] * len(failed), "x", transform=place, color=around.text, markersize=6, label="failed",
             clip_on=False,
         )  # fmt: skip
-    axes.legend(loc="best", ncols=4)
+    axes.legend(loc="best", ncols=columns, handlelength=1.4, columnspacing=1.2)
     axes.set_xlabel("trial")
     axes.set_ylabel(shortened(search.objective, 34))
     axes.xaxis.get_major_locator().set_params(integer=True)

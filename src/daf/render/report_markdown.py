@@ -87,4 +87,4 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], sides: str) -> str
     if not body:
         return ""
     rule = ["---:" if side == "r" else "---" for side in sides]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [list(head), rule, *body])
+    return "\n".join("| " + " | ".join(row) + " |" for row in [[plain(name) for name in head], rule, *body])

@@ -162,6 +162,11 @@ def _indented(line: str) -> str:
     return " " * (len(line) - len(line.lstrip(" "))) + printable(told)
 
 
+def fragment(template: str, sections: Sequence[Section]) -> str:
+    """Sections alone, as `template` places them, for a page that is there already."""
+    return page(template, {"sections": sections, "filter_rows": FILTER_ROWS})
+
+
 def run_html(run: RunPage) -> str:
     """The page as one file of HTML that needs nothing else."""
     return page("run.html.j2", {"title": run.title, "run": run, "filter_rows": FILTER_ROWS})

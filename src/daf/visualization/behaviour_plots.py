@@ -112,11 +112,8 @@ def daf_plot_resource_collection_timeline(
         panels[:MOST_PANELS],
         names=policies,
         x_label="step",
-        title=titled(
-            look, f"Resources collected by {_told(policies)}" + (f" on {missions[0]}" if len(missions) == 1 else "")
-        ),
-        caption="Lines: means over episodes of all that agents picked up so far, whatever became of it; shaded: 95 % "
-        f"interval (Student). After an episode's end its amounts stand. {_episodes(rows)}"
+        title=titled(look, f"Resources collected by {_told(policies)}{where}"),
+        caption=f"Lines: all that agents picked up so far, whatever became of it{_bands(rows)} {_episodes(rows)}"
         + (f" {most} more panels are not drawn; resources= chooses." if most > 0 else ""),
         dark=is_dark(look),
     )

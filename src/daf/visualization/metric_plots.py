@@ -105,7 +105,7 @@ def daf_plot_metric_correlations(
     base_dir: str | Path | None = None,
     **look: Unpack[Look],
 ) -> Plot:
-    """Draw which metrics go with `target` from episode to episode: Spearman within policies, Holm over all pairs.
+    """Draw which metrics go with one of them from episode to episode: Spearman within policies, Holm over all pairs.
 
     source: an evaluation, a report with one behind it, a run (folder, id), or records. metrics: the others (default:
     all that occur). Raises `DataError` where there are too few episodes or `target` never varies.

@@ -86,7 +86,7 @@ def daf_plot_cumulative_performance(
     return finish(figure, "cumulative_performance", output_path, look)
 
 
-def comparison_panel(found: Returns) -> MeansPanel:
+def comparison_panel(found: Returns, title: str = "") -> MeansPanel:
     """A row for all missions together, where there are several, and one for each."""
     groups = []
     if len(found.missions) > 1 and found.overall:
@@ -104,7 +104,7 @@ def comparison_panel(found: Returns) -> MeansPanel:
             if policy not in cells
         }
         groups.append(Group(mission_told(mission), cells, absent))
-    return MeansPanel("", RETURN_UNIT, groups)
+    return MeansPanel(title, RETURN_UNIT, groups)
 
 
 def comparison_caption(found: Returns) -> str:

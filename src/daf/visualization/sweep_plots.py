@@ -29,9 +29,9 @@ def daf_plot_sweep_results(
     source: a `SweepResult`, a sweep's run (folder, id) or saved JSON, or trials. names: hyperparameters (default: those
     that varied, up to 12). Raises `DataError` where there is no trial.
     """
-    sweep, search = _search(source, names, base_dir)
+    sweep, search = search_of(source, names, base_dir)
     figure = search_figure(
-        search, title=titled(look, _name(sweep)), caption=_caption(sweep, search), dark=is_dark(look)
+        search, title=titled(look, sweep_name(sweep)), caption=sweep_caption(sweep, search), dark=is_dark(look)
     )
     return finish(figure, "sweep_results", output_path, look)
 
@@ -50,7 +50,7 @@ def daf_plot_sweep_heatmap(
     x, y: hyperparameters (default: the first that varied). The other arguments are those of `daf_plot_sweep_results`.
     Raises `UsageError` where fewer than two varied.
     """
-    sweep, search = _search(source, None, base_dir)
+    sweep, search = search_of(source, None, base_dir)
     varied = [setting.name for setting in search.settings() if setting.varies]
     for name in (x, y):
         if name is not None and name not in search.names:
@@ -69,7 +69,7 @@ def daf_plot_sweep_heatmap(
         across,
         down,
         objective=search.objective,
-        title=titled(look, f"{search.objective} by {across} and {down}: {_name(sweep)}"),
+        title=titled(look, f"{search.objective} by {across} and {down}: {sweep_name(sweep)}"),
         caption=_counts(sweep) + mixed,
         dark=is_dark(look),
     )
@@ -88,9 +88,9 @@ def daf_plot_sweep_parallel_coordinates(
 
     The arguments are those of `daf_plot_sweep_results`. Raises `DataError` where no trial is complete.
     """
-    sweep, search = _search(source, names, base_dir)
+    sweep, search = search_of(source, names, base_dir)
     figure = parallel_figure(
-        search, title=titled(look, f"Trials of {_name(sweep)}"), caption=_counts(sweep), dark=is_dark(look)
+        search, title=titled(look, f"Trials of {sweep_name(sweep)}"), caption=_counts(sweep), dark=is_dark(look)
     )
     return finish(figure, "sweep_parallel_coordinates", output_path, look)
 
@@ -109,7 +109,7 @@ def sweep_of(source: Any, base_dir: str | Path | None = None) -> SweepResult:
         result = SweepResult()
         for trial in trials:
             result.add_trial(trial)
-        return result
+        return result.finalize()
     raise UsageError(
         f"{type(source).__name__} holds no sweep: give a SweepResult, a sweep's run (folder or id), or its trials."
     )
@@ -126,7 +126,8 @@ def _trial_of(row: Any, place: int) -> SweepTrialResult:
     return SweepTrialResult.from_data(given)
 
 
-def _search(source: Any, names: Iterable[str] | None, base_dir: str | Path | None) -> tuple[SweepResult, Search]:
+def search_of(source: Any, names: Iterable[str] | None, base_dir: str | Path | None) -> tuple[SweepResult, Search]:
+    """The sweep, and its trials for drawing. Raises `DataError` where it has none, `UsageError`."""
     sweep = sweep_of(source, base_dir)
     if not sweep.trials:
         raise DataError(f"sweep {sweep.name} has no trials yet.")
@@ -153,11 +154,13 @@ def _interval(trial: SweepTrialResult) -> tuple[float, float] | None:
     return row.ci if abs(row.mean - trial.primary_metric) <= 1e-9 * max(1.0, abs(row.mean)) else None
 
 
-def _name(sweep: SweepResult) -> str:
+def sweep_name(sweep: SweepResult) -> str:
+    """The sweep in a title."""
     return "a sweep" if sweep.name == "sweep" else f"sweep {sweep.name}"
 
 
-def _caption(sweep: SweepResult, search: Search) -> str:
+def sweep_caption(sweep: SweepResult, search: Search) -> str:
+    """n, and what must be known to read the marks."""
     parts = [_counts(sweep)]
     if any(trial.ci for trial in search.trials):
         parts.append("Bars: 95 % interval over the trial's episodes.")
