@@ -33,9 +33,12 @@ class DAFTrainingConfig(ConfigModel):
 
     experiment_name: Name = "training"
     mission: Name | Annotated[list[Name], Field(min_length=1)] | None = Field(
-        None, description="Mission to train on, or several; None where the operation around it names one."
+        default=None, description="Mission to train on, or several; None where the operation around it names one."
     )
-    policy: Name | None = Field(None, description="Policy to train; None where the operation around it names one.")
+    game: Literal["cogs_vs_clips", "overcogged"] = Field(default="cogs_vs_clips", description="CoGames' game.")
+    policy: Name | None = Field(
+        default=None, description="Policy to train; None where the operation around it names one."
+    )
 
     total_timesteps: int = _hyper(1_000_000, "run", "Agent steps in all.", "steps", "num_steps", ge=1)
     seed: Seed = _hyper(42, "run", "Of weights, episodes, actions and minibatches.")
@@ -136,23 +139,29 @@ class DAFTrainingConfig(ConfigModel):
         default_factory=dict, description="The policy class's own arguments, such as hidden_size."
     )
 
-    initial_weights: PathField | None = Field(None, description="Weights or a checkpoint to begin with.")
-    use_distributed: bool = Field(False, description="Train on several processes or machines.")
-    eval_frequency: int | None = Field(100_000, ge=1, description="Agent steps between evaluations; None: never.")
-    eval_episodes: int = Field(10, ge=1, description="Episodes per evaluation and mission.")
-    eval_missions: list[Name] | None = Field(None, description="None: those trained on.")
-    eval_replays: int = Field(1, ge=0, description="Episodes of each evaluation whose replays are kept.")
-    checkpoint_frequency: int = Field(100_000, ge=1, description="Agent steps between checkpoints.")
-    keep_last_checkpoints: int = Field(5, ge=1, description="Checkpoints kept; the oldest go first.")
-    keep_best_checkpoints: int = Field(1, ge=0, description="Checkpoints with the best evaluations kept too.")
-    milestone_frequency: int | None = Field(None, ge=1, description="Agent steps between checkpoints kept for good.")
-    log_interval: int = Field(16, ge=1, description="Environment steps between the samples in json_logs.")
-    log_agents: int = Field(4, ge=0, description="Agents sampled for json_logs in all; 0: no json_logs.")
-    trackers: list[TrackerName] = Field(["tensorboard"], description="Where metrics go besides metrics.jsonl.")
+    initial_weights: PathField | None = Field(default=None, description="Weights or a checkpoint to begin with.")
+    use_distributed: bool = Field(default=False, description="Train on several processes or machines.")
+    eval_frequency: int | None = Field(
+        default=100_000, ge=1, description="Agent steps between evaluations; None: never."
+    )
+    eval_episodes: int = Field(default=10, ge=1, description="Episodes per evaluation and mission.")
+    eval_missions: list[Name] | None = Field(default=None, description="None: those trained on.")
+    eval_replays: int = Field(default=1, ge=0, description="Episodes of each evaluation whose replays are kept.")
+    checkpoint_frequency: int = Field(default=100_000, ge=1, description="Agent steps between checkpoints.")
+    keep_last_checkpoints: int = Field(default=5, ge=1, description="Checkpoints kept; the oldest go first.")
+    keep_best_checkpoints: int = Field(default=1, ge=0, description="Checkpoints with the best evaluations kept too.")
+    milestone_frequency: int | None = Field(
+        default=None, ge=1, description="Agent steps between checkpoints kept for good."
+    )
+    log_interval: int = Field(default=16, ge=1, description="Environment steps between the samples in json_logs.")
+    log_agents: int = Field(default=4, ge=0, description="Agents sampled for json_logs in all; 0: no json_logs.")
+    trackers: list[TrackerName] = Field(default=["tensorboard"], description="Where metrics go besides metrics.jsonl.")
     tracker_options: dict[str, dict[str, Scalar]] = Field(
         default_factory=dict, description="Options by tracker, such as wandb: {project: …, mode: offline}."
     )
-    curriculum: dict[str, Any] | None = Field(None, description="What is drawn for each episode; None: the mission.")
+    curriculum: dict[str, Any] | None = Field(
+        default=None, description="What is drawn for each episode; None: the mission."
+    )
 
     @model_validator(mode="before")
     @classmethod

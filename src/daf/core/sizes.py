@@ -45,10 +45,11 @@ def sizes(config: DAFTrainingConfig, *, agents: int, tokens: int, cores: int) ->
             while environments > 1 and environments * per_environment > budget // 2:
                 environments -= 1
         if environments * per_environment > budget // 2:
+            needed = environments * per_environment / 2**20
             raise ConfigError(
-                f"memory_budget_mb {config.memory_budget_mb}: a rollout of {environments} environments × {agents} agents "
-                f"× {config.n_steps} steps takes {environments * per_environment / 2**20:.0f} MB, and half of the budget is for "
-                "it. Give more, fewer environments (num_envs) or fewer steps (n_steps)."
+                f"memory_budget_mb {config.memory_budget_mb}: a rollout of {environments} environments × {agents} "
+                f"agents × {config.n_steps} steps takes {needed:.0f} MB, and half of the budget is for it. Give more, "
+                "fewer environments (num_envs) or fewer steps (n_steps)."
             )
     rows = environments * agents
     sequences = rows * (config.n_steps // horizon)

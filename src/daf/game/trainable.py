@@ -14,7 +14,7 @@ import contextlib
 import itertools
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,8 +23,9 @@ import torch
 from mettagrid.policy.policy import MultiAgentPolicy
 from mettagrid.policy.policy_env_interface import PolicyEnvInterface
 
-from daf.errors import PolicyError
+from daf.errors import ConfigError, PolicyError
 from daf.game.known_policies import KNOWN
+from daf.game.missions import Mission
 from daf.game.observations import END, Frame, Observation
 from daf.game.policies import Policy
 from daf.game.policy_loading import build
@@ -205,6 +206,26 @@ def trainable(policy: Policy, game: Game, *, device: str, seed: int) -> Trainabl
     with keeping_interrupts():
         built = build(policy, interface, device=device)
     return Trainable(built, policy.name, game, device)
+
+
+def check_alike(missions: Sequence[Mission]) -> None:
+    """Raise `ConfigError` where the missions can't be trained on side by side."""
+    first = missions[0]
+    expected = PolicyEnvInterface.from_mg_cfg(first.config)
+    for mission in missions[1:]:
+        if mission.num_agents != first.num_agents:
+            raise ConfigError(
+                f"{first.name} has {first.num_agents} agents and {mission.name} {mission.num_agents}: missions trained on "
+                "together need the same number. Set it with cogs=N, for example "
+                f"{mission.name},cogs={first.num_agents}."
+            )
+        found = PolicyEnvInterface.from_mg_cfg(mission.config)
+        for what in ("observation_space", "action_names"):
+            if getattr(found, what) != getattr(expected, what):
+                raise ConfigError(
+                    f"{first.name} and {mission.name} differ in their {what.replace('_', ' ')}: one network can't play "
+                    "both."
+                )
 
 
 @contextlib.contextmanager

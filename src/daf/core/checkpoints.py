@@ -1,0 +1,223 @@
+"""Checkpoints: folders that are written whole or not at all, and read only when they are whole.
+
+    step_000001234567/  weights.safetensors   the network
+                        weights.pt            the same as the policy's class saves it, for CoGames
+                        policy_spec.json      so that the folder is a policy bundle
+                        state.pt              all else that training goes on from (tensors, numbers, text)
+                        state.json            facts for people, and for the check that it fits
+                        checksums.json        SHA-256 of every other file
+
+Files are written and synced in a folder beside, which is then renamed. A folder whose checksums don't fit is refused.
+
+Importing this module imports torch.
+"""
+
+import json
+import logging
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from daf.episodes.cache import link_or_copy
+from daf.errors import CheckpointError, StorageError
+from daf.game.policies import Policy
+from daf.game.trainable import Trainable
+from daf.storage.atomic import TEMPORARY_MARK, explain
+from daf.storage.hashing import hash_file
+
+logger = logging.getLogger(__name__)
+
+FOLDER = "checkpoints"
+FINAL = "final"
+WEIGHTS, COGAMES_WEIGHTS, STATE, FACTS = "weights.safetensors", "weights.pt", "state.pt", "state.json"
+SPEC, CHECKSUMS = "policy_spec.json", "checksums.json"
+_STEP = re.compile(r"step_(\d+)")
+
+
+def save(
+    folder: Path, step: int, trainable: Trainable, policy: Policy, state: Mapping[str, Any], facts: Mapping[str, Any]
+) -> Path:
+    """Write the checkpoint of `step` into `folder`, and return its path. Raises `StorageError`, leaving nothing."""
+    from safetensors.torch import save_model
+
+    target = folder / f"step_{step:012d}"
+    temporary = folder / f".{target.name}{TEMPORARY_MARK}{os.getpid()}-{secrets.token_hex(4)}"
+    try:
+        temporary.mkdir(parents=True)
+        save_model(trainable.network, str(temporary / WEIGHTS))
+        trainable.policy.save_policy_data(str(temporary / COGAMES_WEIGHTS))
+        torch.save(dict(state), temporary / STATE)
+        (temporary / FACTS).write_text(json.dumps(dict(facts), indent=2, allow_nan=False) + "\n")
+        spec = {"class_path": policy.class_path, "data_path": COGAMES_WEIGHTS, "init_kwargs": policy.kwargs}
+        (temporary / SPEC).write_text(json.dumps(spec, indent=2) + "\n")
+        for root in policy.import_roots:
+            _copy_code(Path(root), temporary)
+        sums = {
+            path.relative_to(temporary).as_posix(): hash_file(path)
+            for path in sorted(temporary.rglob("*"))
+            if path.is_file()
+        }
+        (temporary / CHECKSUMS).write_text(json.dumps(sums, indent=2) + "\n")
+        for path in (*temporary.rglob("*"), temporary):
+            _sync(path)
+        if target.exists():
+            remove(target)  # the same step again, after a resume
+        temporary.rename(target)
+        _sync(folder)
+    except (OSError, RuntimeError) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        # torch and safetensors tell a full disk as an error of their own
+        cause = error if isinstance(error, OSError) else OSError(getattr(error, "errno", None) or 0, str(error))
+        previous = latest(folder)
+        kept = "" if previous is None else f" The previous checkpoint, {previous.name}, is whole."
+        raise StorageError(explain(cause, f"writing the checkpoint {target}") + kept) from error
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return target
+
+
+def publish_final(checkpoint: Path) -> Path:
+    """Let `final` beside `checkpoint` be it, and return its path. Raises `StorageError`."""
+    folder = checkpoint.parent
+    temporary = folder / f".{FINAL}{TEMPORARY_MARK}{os.getpid()}-{secrets.token_hex(4)}"
+    target = folder / FINAL
+    try:
+        shutil.copytree(checkpoint, temporary, copy_function=_linked)
+        if target.exists():
+            remove(target)
+        temporary.rename(target)
+        _sync(folder)
+    except OSError as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise StorageError(explain(error, f"writing {target}")) from error
+    return target
+
+
+def remove(checkpoint: Path) -> None:
+    """Delete a checkpoint; one that is half deleted has another name. Raises `StorageError`."""
+    doomed = checkpoint.with_name(f".{checkpoint.name}{TEMPORARY_MARK}{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        checkpoint.rename(doomed)
+        shutil.rmtree(doomed)
+    except OSError as error:
+        raise StorageError(explain(error, f"deleting {checkpoint}")) from error
+
+
+def step_of(checkpoint: Path) -> int:
+    """The agent steps that the checkpoint's facts tell. Raises `CheckpointError`."""
+    return int(facts(checkpoint)["steps"])
+
+
+def steps(folder: Path) -> dict[int, Path]:
+    """The checkpoints in `folder` by their steps, in ascending order; not whether they are whole."""
+    found = {}
+    for path in folder.glob("step_*"):
+        name = _STEP.fullmatch(path.name)
+        if name is not None and path.is_dir():
+            found[int(name[1])] = path
+    return dict(sorted(found.items()))
+
+
+def latest(folder: Path) -> Path | None:
+    """The last whole checkpoint; a damaged one is passed over with a warning. None where there is none."""
+    for path in reversed(steps(folder).values()):
+        try:
+            verify(path)
+        except CheckpointError as error:
+            logger.warning("%s It is passed over.", error)
+            continue
+        return path
+    return None
+
+
+def verify(checkpoint: Path) -> None:
+    """Raise `CheckpointError` where a file is missing or not as it was written."""
+    try:
+        sums = json.loads((checkpoint / CHECKSUMS).read_text())
+        for name, digest in sums.items():
+            if hash_file(checkpoint / name) != digest:
+                raise CheckpointError(f"{checkpoint / name} is damaged: its checksum is another one.")
+    except FileNotFoundError as error:
+        raise CheckpointError(
+            f"{checkpoint} is no whole checkpoint: {Path(error.filename).name} is missing."
+        ) from error
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{checkpoint} can't be read: {error}") from error
+
+
+def facts(checkpoint: Path) -> dict[str, Any]:
+    """What state.json tells. Raises `CheckpointError`."""
+    try:
+        found = json.loads((checkpoint / FACTS).read_text())
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{checkpoint} is no checkpoint of a training run: {FACTS}: {error}") from error
+    return dict(found)
+
+
+def load_state(checkpoint: Path) -> dict[str, Any]:
+    """What `Learner.restore` takes. Raises `CheckpointError`."""
+    try:
+        state: dict[str, Any] = torch.load(checkpoint / STATE, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise CheckpointError(f"{checkpoint / STATE} can't be read: {type(error).__name__}: {error}") from error
+    return state
+
+
+def load_weights(source: Path, trainable: Trainable) -> None:
+    """Load a checkpoint's weights, or a .safetensors or .pt file. Raises `CheckpointError` that says what differs."""
+    path = source / WEIGHTS if source.is_dir() else source
+    if not path.is_file():
+        raise CheckpointError(f"there are no weights at {path}. Give a checkpoint, a .safetensors or a .pt file.")
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file, load_model
+
+            missing, unexpected = load_model(trainable.network, str(path), strict=False)
+            given = load_file(str(path))
+            mine = trainable.network.state_dict()
+            if missing or unexpected:
+                raise CheckpointError(
+                    f"{path} is of another network: {_listed('it lacks', missing)}{_listed('it has', unexpected)}"
+                    f"{len(given)} tensors there, {len(mine)} here."
+                )
+        else:
+            trainable.policy.load_policy_data(str(path))
+    except CheckpointError:
+        raise
+    except Exception as error:
+        raise CheckpointError(
+            f"{path} does not fit the network of {trainable.name}: {type(error).__name__}: {str(error)[:600]}"
+        ) from error
+    trainable.network.to(trainable.device)
+
+
+def _listed(what: str, names: Any) -> str:
+    shown = sorted(names)
+    return f"{what} {', '.join(shown[:3])}{' …' if len(shown) > 3 else ''}; " if shown else ""
+
+
+def _copy_code(root: Path, into: Path) -> None:
+    """The modules of a bundle, so that the checkpoint is one too."""
+    for path in sorted(root.rglob("*.py")):
+        target = into / path.relative_to(root)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+
+
+def _linked(source: str, target: str) -> None:
+    link_or_copy(Path(source), Path(target))
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

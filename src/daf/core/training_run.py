@@ -1,0 +1,496 @@
+"""One training run in its folder: updates, checkpoints, evaluations, metrics, and how it ends.
+
+Whatever ends a run (Ctrl-C, a crash, a power cut), the run that goes on from its last checkpoint ends with the weights
+and metrics of one that was never stopped. Everything written after that checkpoint is cut first.
+
+Importing this module imports torch.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from daf.config.training import DAFTrainingConfig
+from daf.core import checkpoints
+from daf.core.curriculum import Curriculum
+from daf.core.interval_evaluation import VALIDATION_SEED, evaluate_checkpoint
+from daf.core.learner import Learner
+from daf.core.retention import Checkpoint, Retention
+from daf.core.sizes import Sizes, sizes
+from daf.core.system_metrics import MemoryWatch, SystemMetrics
+from daf.core.tracking import EVALUATIONS, RunFacts, trackers
+from daf.core.training_logs import TrainingLogs
+from daf.core.training_progress import TrainingProgress
+from daf.errors import CheckpointError, ConfigError, DivergenceError, TrainingError
+from daf.game.missions import Mission
+from daf.game.policies import Policy
+from daf.game.rollout import Game
+from daf.game.trainable import check_alike, trainable
+from daf.game.training_samples import TrainingSampler
+from daf.storage import atomic, journal
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+logger = logging.getLogger(__name__)
+
+RESULT = "training.json"
+MEMORY_LIMIT = 0.95
+"""The part of the machine's memory beyond which a run saves and stops."""
+
+CHANGEABLE = frozenset(
+    {
+        "experiment_name", "total_timesteps", "num_workers", "device", "threads", "memory_budget_mb", "initial_weights",
+        "eval_frequency", "eval_episodes", "eval_missions", "eval_replays", "checkpoint_frequency",
+        "keep_last_checkpoints", "keep_best_checkpoints", "milestone_frequency", "log_interval", "log_agents",
+        "trackers", "tracker_options", "use_distributed",
+    }
+)  # fmt: skip
+"""Settings that may differ when a run goes on; the others make another run."""
+
+
+class StopTraining(Exception):
+    """Raised by a callback: training stops with a checkpoint, as with `stop_at`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a callback is told after every update. metrics: as in metrics.jsonl."""
+
+    steps: int
+    updates: int
+    total_timesteps: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingResult:
+    """How a run stands. status: done, stopped (by `stop_at` or a callback), interrupted (Ctrl-C), failed.
+
+    final_checkpoint: the last checkpoint, with weights that were trained; None where no update was finished. metrics:
+    the last update's. evaluation: the last one, as in evaluations.jsonl. error: type and message, where it failed.
+    """
+
+    status: str
+    run_dir: Path
+    run_id: str
+    steps: int
+    updates: int
+    total_timesteps: int
+    final_checkpoint: Path | None
+    metrics: dict[str, float]
+    evaluation: dict[str, Any] | None
+    wall_seconds: float
+    error: dict[str, str] | None = None
+    machine: bool = False
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+
+    def to_data(self) -> dict[str, Any]:
+        """As in training.json, where paths are relative to the run folder as far as they lie in it."""
+        final = self.final_checkpoint
+        if final is not None and final.is_relative_to(self.run_dir):
+            final = final.relative_to(self.run_dir)
+        return {
+            "status": self.status,
+            "steps": self.steps,
+            "updates": self.updates,
+            "total_timesteps": self.total_timesteps,
+            "final_checkpoint": None if final is None else str(final),
+            "wall_seconds": self.wall_seconds,
+            "metrics": self.metrics,
+            "evaluation": self.evaluation,
+            "error": self.error,
+            "machine": self.machine,
+            "hyperparameters": self.hyperparameters,
+        }
+
+
+class TrainingRun:
+    """See the module. Made, it has checked what can be checked without its folder; `open` checks the rest.
+
+    resolve: mission strings to missions. cache_dir: of episode records. branch_from: a checkpoint that a new run begins
+    with.
+    """
+
+    def __init__(
+        self,
+        config: DAFTrainingConfig,
+        policy: Policy,
+        curriculum: Curriculum,
+        resolve: Callable[[str], Mission],
+        *,
+        cache_dir: Path,
+        device: str,
+        branch_from: Path | None = None,
+        console: Console | None = None,
+    ) -> None:
+        """Raises `UsageError` and what it covers, `CheckpointError`."""
+        self.config, self.policy, self.curriculum = config, policy, curriculum
+        self._resolve, self._cache, self._device, self._console = resolve, cache_dir, device, console
+        self.missions = [resolve(task.mission) for task in curriculum.tasks()]
+        check_alike(self.missions)
+        if config.precision == "bfloat16" and not device.startswith("cuda"):
+            raise ConfigError(f"precision bfloat16 needs a CUDA device, and this run computes on {device}.")
+        self.trainable = trainable(policy, Game(self.missions[0].config), device=device, seed=config.seed)
+        _apply_memory_saving(self.trainable.policy, config)
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.sizes: Sizes = sizes(
+            config,
+            agents=self.missions[0].num_agents,
+            tokens=self.trainable.interface.observation_space.shape[0],
+            cores=cores,
+        )
+        evaluated = self.missions if config.eval_missions is None else [resolve(name) for name in config.eval_missions]
+        self.evaluated_on = list({mission.config_hash: mission for mission in evaluated}.values())
+        self._retention = Retention(
+            config.keep_last_checkpoints, config.keep_best_checkpoints, config.milestone_frequency
+        )
+        if config.initial_weights is not None:
+            checkpoints.load_weights(config.initial_weights, self.trainable)
+        self._branch = branch_from
+        if branch_from is not None:
+            checkpoints.verify(branch_from)
+            self._check_fits(branch_from, branching=True)
+        self._from: Path | None = None
+        self._learner: Learner | None = None
+        self._last_metrics: dict[str, float] = {}
+        self._evaluation: dict[str, Any] | None = None
+        self._stopping: str | None = None
+
+    def open(self, run_dir: Path, run_id: str, checkpoint_dir: Path | None = None) -> None:
+        """Take the run folder, and what it holds already. Raises `UsageError`, `CheckpointError`, `StorageError`."""
+        self.run_dir, self.run_id = run_dir, run_id
+        self.checkpoint_dir = checkpoint_dir or run_dir / checkpoints.FOLDER
+        self._trackers = trackers(self.config.trackers, run_dir, self.config.tracker_options)
+        self._from = checkpoints.latest(self.checkpoint_dir)
+        if self._from is not None:
+            self._check_fits(self._from, branching=False)
+            self._last_metrics = dict(checkpoints.facts(self._from)["metrics"])
+            self._evaluation = last_evaluation(run_dir, checkpoints.step_of(self._from))
+
+    @property
+    def learner(self) -> Learner:
+        """PPO under way; its processes start when it is first asked for."""
+        if self._learner is None:
+            config = self.config
+            sampler = None
+            if config.log_agents:
+                sampler = TrainingSampler(
+                    environments=self.sizes.environments,
+                    agents_each=self.missions[0].num_agents,
+                    agents=config.log_agents,
+                    interval=config.log_interval,
+                )
+            self._learner = Learner(config, self.sizes, self.trainable, self.curriculum, self._resolve, sampler=sampler)
+            source = self._from or self._branch
+            if source is not None:
+                checkpoints.load_weights(source, self.trainable)
+                state = checkpoints.load_state(source)
+                if source is self._from:
+                    self._learner.restore(state)
+                else:
+                    self._learner.inherit(state)
+        return self._learner
+
+    def run(
+        self,
+        *,
+        stop_at: int | None = None,
+        on_update: Callable[[Progress], None] | None = None,
+        on_evaluation: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> TrainingResult:
+        """Train until total_timesteps, `stop_at` or Ctrl-C. A failure is the result's status, with its error.
+
+        Raises `StorageError` where results can't be written.
+        """
+        try:
+            with self._interrupts(), self._following(on_evaluation):
+                status, error = self._train(stop_at, on_update)
+        finally:
+            self.close()
+        result = self._result(status, error)
+        atomic.write_json(self.run_dir / RESULT, self._described(result))
+        return result
+
+    def close(self) -> None:
+        """End the environments' processes."""
+        if self._learner is not None:
+            self._learner.close()
+
+    @contextmanager
+    def _following(self, on_evaluation: Callable[[Mapping[str, Any]], None] | None) -> Iterator[None]:
+        """Trackers, logs and progress around the training, cut to where it goes on."""
+        resumed_at = None if self._from is None else checkpoints.step_of(self._from)
+        config = self.config
+        facts = RunFacts(
+            self.run_id,
+            ", ".join(mission.name for mission in self.missions),
+            self.policy.name,
+            config.seed,
+            config.total_timesteps,
+            config.to_data(),
+        )
+        self._trackers.start(facts, resumed_at)
+        self._logs = TrainingLogs(self.run_dir, resumed_at)
+        self._system = SystemMetrics(self._device)
+        self._watch = MemoryWatch(MEMORY_LIMIT, "a checkpoint is saved and training stops", self._stop_for_memory)
+        self._on_evaluation = on_evaluation
+        status = "failed"
+        title = f"{self.policy.name} on {facts.mission}"
+        try:
+            with TrainingProgress(
+                self._console, title=title, total_timesteps=config.total_timesteps, begun_at=resumed_at or 0
+            ) as self._progress:
+                yield
+            status = "interrupted" if self._stopping == "interrupted" else "done"
+        finally:
+            self._trackers.close(status)
+
+    def _train(self, stop_at: int | None, on_update: Callable[[Progress], None] | None) -> tuple[str, Exception | None]:
+        config, learner = self.config, None
+        end = min(config.total_timesteps, stop_at or config.total_timesteps)
+        try:
+            learner = self.learner
+            self._note_threads()
+            saved = learner.steps if self._from is not None else -1
+            if saved >= 0 and self._due(saved, learner):
+                self._evaluate(checkpoints.steps(self.checkpoint_dir)[saved], saved, learner.updates)
+            while learner.steps < end and self._stopping is None:
+                before = learner.steps
+                values = learner.update()
+                self._last_metrics = {**values, **self._system.read()}
+                self._logs.add(learner.records)
+                learner.records.clear()
+                self._trackers.log(learner.steps, {"update": learner.updates, **self._last_metrics})
+                self._progress.update(learner.steps, self._last_metrics)
+                self._watch.check()
+                if on_update is not None:
+                    try:
+                        on_update(Progress(learner.steps, learner.updates, config.total_timesteps, self._last_metrics))
+                    except StopTraining:
+                        self._stopping = self._stopping or "stopped"
+                over = learner.steps >= config.total_timesteps
+                evaluating = self._due(learner.steps, learner)
+                if over or evaluating or _crossed(before, learner.steps, config.checkpoint_frequency):
+                    saved = learner.steps
+                    folder = self._save(learner, final=over)
+                    if evaluating and self._stopping is None:
+                        self._evaluate(folder, saved, learner.updates)
+                    self._forget()
+            if saved != learner.steps and learner.updates:
+                self._save(learner)
+                self._forget()
+        except (TrainingError, MemoryError, torch.OutOfMemoryError) as error:
+            return "failed", self._told(error, learner)
+        if learner.steps >= config.total_timesteps:
+            checkpoints.publish_final(checkpoints.steps(self.checkpoint_dir)[learner.steps])
+            return "done", None
+        return self._stopping or "stopped", None
+
+    def _due(self, step: int, learner: Learner) -> bool:
+        """Whether the checkpoint at `step` is to be evaluated and has not been."""
+        frequency = self.config.eval_frequency
+        if frequency is None or self._trackers.evaluated(step):
+            return False
+        before = step - self.sizes.steps(self.config.n_steps)
+        return _crossed(before, step, frequency) or step >= self.config.total_timesteps
+
+    def _save(self, learner: Learner, *, final: bool = False) -> Path:
+        self._trackers.sync()
+        self._logs.flush(learner.steps, final=final)
+        facts = {
+            "steps": learner.steps,
+            "updates": learner.updates,
+            "config": self.config.to_data(),
+            "policy": self.policy.class_path,
+            "arguments": self.policy.kwargs,
+            "missions": {mission.name: mission.config_hash for mission in self.missions},
+            "parameters": {name: list(p.shape) for name, p in self.trainable.network.named_parameters()},
+            "threads": self.sizes.threads,
+            "device": self._device,
+            "torch": str(torch.__version__),
+            "metrics": {k: v for k, v in self._last_metrics.items() if v == v and abs(v) != float("inf")},
+            "saved_at": time.time(),
+        }
+        return checkpoints.save(self.checkpoint_dir, learner.steps, self.trainable, self.policy, learner.state(), facts)
+
+    def _evaluate(self, folder: Path, step: int, update: int) -> None:
+        config = self.config
+        found = evaluate_checkpoint(
+            folder,
+            self.evaluated_on,
+            episodes=config.eval_episodes,
+            cache_dir=self._cache,
+            seed=VALIDATION_SEED,
+            replays=min(config.eval_replays, 3),
+            replay_dir=self.run_dir / "replays" / folder.name,
+            device=self._device,
+        )
+        self._evaluation = {"step": step, "update": update, **found.to_data(self.run_dir)}
+        self._trackers.evaluation(step, self._evaluation)
+        self._progress.evaluation(self._evaluation)
+        if found.overall.mean is not None:
+            atomic.write_json(folder / "evaluation.json", self._evaluation)
+        if self._on_evaluation is not None:
+            self._on_evaluation(self._evaluation)
+
+    def _forget(self) -> None:
+        """Delete the checkpoints that need not stay."""
+        there = [
+            Checkpoint(path, step, _score_of(path)) for step, path in checkpoints.steps(self.checkpoint_dir).items()
+        ]
+        for checkpoint in self._retention.to_delete(there):
+            checkpoints.remove(checkpoint.folder)
+
+    def _check_fits(self, source: Path, *, branching: bool) -> None:
+        """Raise `CheckpointError` where the checkpoint belongs to something else, with what differs."""
+        facts = checkpoints.facts(source)
+        differences = []
+        shapes = {name: list(p.shape) for name, p in self.trainable.network.named_parameters()}
+        if facts["policy"] != self.policy.class_path:
+            differences.append(f"policy {facts['policy']} → {self.policy.class_path}")
+        elif facts["parameters"] != shapes:
+            names = [n for n in {**shapes, **facts["parameters"]} if shapes.get(n) != facts["parameters"].get(n)]
+            shown = ", ".join(f"{n} {facts['parameters'].get(n)} → {shapes.get(n)}" for n in sorted(names)[:3])
+            differences.append(f"network parameters: {shown}")
+        if not branching:
+            mine = {mission.name: mission.config_hash for mission in self.missions}
+            if list(facts["missions"].values()) != list(mine.values()):
+                differences.append(f"missions {', '.join(facts['missions'])} → {', '.join(mine)} (or their content)")
+            old, new = facts["config"], self.config.to_data()
+            differences += [
+                f"{name} {old.get(name)!r} → {new[name]!r}"
+                for name in new
+                if name not in CHANGEABLE | {"mission", "policy", "network"} and old.get(name) != new[name]
+            ]
+        if differences:
+            hint = (
+                "Take a checkpoint of this network."
+                if branching
+                else "Go on with the same settings (--resume takes them from the run), or begin another run with "
+                f"--branch-from {source}."
+            )
+            raise CheckpointError(f"the checkpoint {source} is of another run: {'; '.join(differences)}. {hint}")
+
+    def _note_threads(self) -> None:
+        """Say where the numbers will differ in their last bits from those of an uninterrupted run."""
+        if self._from is None:
+            return
+        facts = checkpoints.facts(self._from)
+        now = {"threads": self.sizes.threads, "device": self._device, "torch": str(torch.__version__)}
+        changed = [f"{name} {facts[name]} → {value}" for name, value in now.items() if facts[name] != value]
+        if changed:
+            text = f"going on with another {', '.join(changed)}: results may differ in their last bits."
+            logger.warning("%s", text)
+            self._progress.say(text)
+
+    def _told(self, error: BaseException, learner: Learner | None) -> Exception:
+        """The error with when it happened and what is left."""
+        machine = isinstance(error, MemoryError | torch.OutOfMemoryError) or getattr(error, "machine", False)
+        at = "" if learner is None else f" at update {learner.updates + 1}, after {learner.steps:,} agent steps"
+        good = checkpoints.latest(self.checkpoint_dir)
+        kept = "No checkpoint was saved before." if good is None else f"The last good checkpoint is {good}."
+        hint = ""
+        if isinstance(error, DivergenceError):
+            hint = " Try a lower learning_rate, or a lower max_grad_norm."
+        elif isinstance(error, MemoryError | torch.OutOfMemoryError):
+            hint = " Try fewer environments (--envs), a smaller max_minibatch_size, or memory_budget_mb."
+        text = str(error).strip() or type(error).__name__
+        kind = type(error) if isinstance(error, TrainingError) else TrainingError
+        return kind(f"training failed{at}: {text.rstrip('.')}. {kept}{hint}", machine=machine)
+
+    def _result(self, status: str, error: Exception | None) -> TrainingResult:
+        learner = self._learner
+        trained = learner is not None and learner.updates > 0
+        final = checkpoints.latest(self.checkpoint_dir) if trained else None
+        if status == "done":
+            final = self.checkpoint_dir / checkpoints.FINAL
+        return TrainingResult(
+            status=status,
+            run_dir=self.run_dir,
+            run_id=self.run_id,
+            steps=learner.steps if learner is not None else 0,
+            updates=learner.updates if learner is not None else 0,
+            total_timesteps=self.config.total_timesteps,
+            final_checkpoint=final,
+            metrics={k: v for k, v in self._last_metrics.items() if v == v and abs(v) != float("inf")},
+            evaluation=self._evaluation,
+            wall_seconds=learner.seconds if learner is not None else 0.0,
+            error=None if error is None else {"type": type(error).__name__, "message": str(error)},
+            machine=bool(getattr(error, "machine", False)),
+            hyperparameters=self.config.to_data(),
+        )
+
+    def _described(self, result: TrainingResult) -> dict[str, Any]:
+        return {
+            **result.to_data(),
+            "mission": ", ".join(mission.name for mission in self.missions),
+            "policy": self.policy.name,
+            "seed": self.config.seed,
+        }
+
+    def _stop_for_memory(self) -> None:
+        self._stopping = "stopped"
+
+    @contextmanager
+    def _interrupts(self) -> Iterator[None]:
+        """Ctrl-C lets the update finish and the run save; a second one ends at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(_signal: int, _frame: FrameType | None) -> None:
+            if self._stopping == "interrupted":
+                raise KeyboardInterrupt
+            self._stopping = "interrupted"
+            self._progress.say("Stopping after this update; Ctrl-C again ends at once.")
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _crossed(before: int, after: int, every: int) -> bool:
+    return before // every < after // every
+
+
+def last_evaluation(run_dir: Path, step: int) -> dict[str, Any] | None:
+    """The run's last evaluation until `step`, None where there is none."""
+    records = [record for record in journal.read(run_dir / EVALUATIONS) if record["step"] <= step]
+    return records[-1] if records else None
+
+
+def _score_of(checkpoint: Path) -> float | None:
+    """The mean return of the checkpoint's evaluation."""
+    try:
+        return float(json.loads((checkpoint / "evaluation.json").read_text())["mean"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _apply_memory_saving(policy: Any, config: DAFTrainingConfig) -> None:
+    if config.gradient_checkpointing:
+        if not hasattr(policy, "enable_gradient_checkpointing"):
+            raise ConfigError(
+                f"gradient_checkpointing: {type(policy).__name__} offers no enable_gradient_checkpointing(); train "
+                "without it, or with token_lstm."
+            )
+        policy.enable_gradient_checkpointing()
+    if config.precision == "bfloat16" and hasattr(policy, "use_mixed_precision"):
+        policy.use_mixed_precision()

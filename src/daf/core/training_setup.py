@@ -1,0 +1,138 @@
+"""From settings to a run that can start: missions, policy, curriculum and device resolved.
+
+Importing this module imports torch.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daf.config.hyperparameters import canonical, find
+from daf.config.training import DAFTrainingConfig
+from daf.core.curriculum import Curriculum, DAFCurriculumConfig, Task, TaskCurriculum, from_config
+from daf.core.training_run import TrainingRun
+from daf.errors import UsageError
+from daf.game import missions, policies
+from daf.game.device import limit_gpu_memory, resolve_device
+from daf.game.missions import Mission
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """cache: the episode cache; bundles: where zips are unpacked; runs: the output folder that `run:ID` means."""
+
+    cache: Path
+    bundles: Path
+    runs: Path
+
+
+def combined(
+    config: DAFTrainingConfig | None,
+    *,
+    mission: Any = None,
+    policy: Any = None,
+    hyperparameters: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> DAFTrainingConfig:
+    """`config` with what was given besides; what is no hyperparameter is the policy class's own argument.
+
+    mission, policy: kept where they are text or paths; objects are the caller's to bring. fields: None is not given.
+    Raises `UsageError`, `ConfigError`.
+    """
+    config = config or DAFTrainingConfig()
+    given = {name: value for name, value in fields.items() if value is not None}
+    for name, value in (hyperparameters or {}).items():
+        if find(name) is None:
+            given["network"] = {**config.network, **given.get("network", {}), name.removeprefix("network."): value}
+        else:
+            given |= canonical({name: value})
+    if isinstance(mission, str | Path):
+        given["mission"] = str(mission)
+    elif isinstance(mission, list | tuple) and mission and all(isinstance(each, str) for each in mission):
+        given["mission"] = list(mission)
+    if isinstance(policy, str | Path):
+        given["policy"] = str(policy)
+    return config.replace(**given) if given else config
+
+
+def missions_of(config: DAFTrainingConfig, mission: Any = None) -> list[Mission]:
+    """The missions to train on: `mission`, where it is an object, else those that the configuration names.
+
+    Empty where a curriculum names its own. Raises `MissionError`, `UsageError`.
+    """
+    if mission is not None and not isinstance(mission, str | Path):
+        return missions.resolve(mission, game=config.game)
+    if not config.missions and config.curriculum is None:
+        raise UsageError("no mission to train on is given; `daf missions` lists them.")
+    return missions.resolve(config.missions, game=config.game)
+
+
+def policy_of(config: DAFTrainingConfig, places: Places, policy: Any = None) -> policies.Policy:
+    """The policy with the configuration's arguments for its class. Raises `PolicyError`, `UsageError`."""
+    wanted = policy if policy is not None and not isinstance(policy, str | Path) else config.policy
+    if wanted is None:
+        raise UsageError("no policy to train is given; `daf policies` lists them.")
+    if isinstance(wanted, str):
+        arguments = "".join(f",kw.{name}={_text(value)}" for name, value in config.network.items())
+        wanted += arguments
+    elif config.network:
+        raise UsageError("arguments of the policy's class belong into the PolicySpec's init_kwargs.")
+    return policies.resolve(wanted, cache=places.bundles, runs=places.runs)
+
+
+def curriculum_of(config: DAFTrainingConfig, found: Sequence[Mission]) -> Curriculum:
+    """What is drawn for each episode: as configured, else each mission as often as the others."""
+    if config.curriculum is not None:
+        named = dict(config.curriculum)
+        named.setdefault("game", config.game)
+        if found and "missions" not in named:
+            named["missions"] = [mission.name for mission in found]
+        return from_config(named, config.seed)
+    tasks = [Task(index, m.name, m.name, {"mission": m.name}) for index, m in enumerate(found)]
+    plain = DAFCurriculumConfig(sampler={"name": "uniform"}, on_stagnation="ignore")  # type: ignore[arg-type]
+    return TaskCurriculum(tasks, plain, seed=config.seed)
+
+
+def set_up(
+    config: DAFTrainingConfig,
+    places: Places,
+    *,
+    mission: Any = None,
+    policy: Any = None,
+    curriculum: Curriculum | None = None,
+    branch_from: Path | None = None,
+    gpu_allowed: bool = True,
+    gpu_memory_fraction: float = 1.0,
+    console: "Console | None" = None,
+) -> TrainingRun:
+    """The run, checked as far as it can be without its folder. Raises `UsageError` and what it covers."""
+    found = missions_of(config, mission)
+    known = {each.name: each for each in found}
+
+    def resolve(name: str) -> Mission:
+        if name not in known:
+            (known[name],) = missions.resolve(name, game=config.game)
+        return known[name]
+
+    device = resolve_device(config.device, gpu_allowed=gpu_allowed)
+    if device.startswith("cuda") and gpu_memory_fraction < 1:
+        limit_gpu_memory(device, gpu_memory_fraction)
+    return TrainingRun(
+        config,
+        policy_of(config, places, policy),
+        curriculum or curriculum_of(config, found),
+        resolve,
+        cache_dir=places.cache,
+        device=device,
+        branch_from=branch_from,
+        console=console,
+    )
+
+
+def _text(value: bool | int | float | str | None) -> str:
+    """A value as policy strings write it."""
+    return str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)

@@ -1,0 +1,178 @@
+"""Train a policy, in a run folder of its own, so that it can be stopped, resumed and trusted.
+
+`daf_train_policy` does what `daf train` does. A run's settings lie in its folder (`training_config.yaml`), so that
+going on needs nothing but the run.
+"""
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daf.config import DAFConfig, DAFTrainingConfig
+from daf.errors import StorageError, UsageError
+from daf.evaluation.planning import default_cache
+from daf.output_manager import OutputManager, find_run
+from daf.storage import atomic
+
+if TYPE_CHECKING:
+    from mettagrid import MettaGridConfig
+    from mettagrid.policy.policy import PolicySpec
+    from rich.console import Console
+
+    from daf.core.curriculum import Curriculum
+    from daf.core.training_run import Progress, StopTraining, TrainingResult, TrainingRun
+
+__all__ = ["CONFIG_FILE", "Progress", "StopTraining", "TrainingResult", "daf_train_policy"]
+
+OPERATION = "training"
+CONFIG_FILE = "training_config.yaml"
+MISSION_FILE = "mission.json"
+_LOCK = ".training.lock"
+_FROM_CORE = ("Progress", "StopTraining", "TrainingResult")
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin cost a busy machine tenfold
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FROM_CORE:  # their module imports torch
+        from daf.core import training_run
+
+        return getattr(training_run, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def daf_train_policy(
+    mission: "str | Path | list[str] | MettaGridConfig | tuple[str, MettaGridConfig] | None" = None,
+    policy: "str | Path | PolicySpec | None" = None,
+    *,
+    config: DAFTrainingConfig | None = None,
+    hyperparameters: Mapping[str, Any] | None = None,
+    total_timesteps: int | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    run_dir: str | Path | None = None,
+    resume: str | Path | None = None,
+    stop_at: int | None = None,
+    branch_from: str | Path | None = None,
+    curriculum: "Curriculum | None" = None,
+    output: OutputManager | None = None,
+    settings: DAFConfig | None = None,
+    console: "Console | None" = None,
+    on_update: "Callable[[Progress], None] | None" = None,
+    on_evaluation: Callable[[Mapping[str, Any]], None] | None = None,
+) -> "TrainingResult":
+    """Train `policy` on `mission` with PPO.
+
+    config: all settings; mission, policy, hyperparameters (by any of their names; what is no hyperparameter is an
+    argument of the policy's class), total_timesteps, seed and device win over it. run_dir: a folder for the run other
+    than a new one of `output`; where it holds a checkpoint, training goes on from it. resume: a run's id or folder, to
+    go on with its own settings (total_timesteps may grow). stop_at: stop, with a checkpoint, after so many agent steps;
+    the same call with more goes on as if it had not stopped. branch_from: begin with another run's checkpoint, its
+    optimizer and its counters. curriculum: what is drawn for each episode; else as `config.curriculum` has it.
+    settings: whether and how far GPUs may be used. on_update: called after every update, may raise `StopTraining`.
+
+    A failure or Ctrl-C while training is the result's status. Raises `UsageError`, `ConfigError`, `MissionError`,
+    `PolicyError`, `CheckpointError` before training starts, `StorageError`.
+    """
+    from daf.core.training_setup import Places, combined, set_up
+
+    output = output or OutputManager()
+    if stop_at is not None and stop_at < 1:
+        raise UsageError(f"stop_at {stop_at} is below 1 agent step.")
+    folder, resumed = None, None
+    if resume is not None:
+        resumed = find_run(str(resume), output.base_dir, OPERATION)
+        folder = resumed.path
+        chosen = _settings_of(folder, total_timesteps)
+    else:
+        chosen = combined(
+            config,
+            mission=mission,
+            policy=policy,
+            hyperparameters=hyperparameters,
+            total_timesteps=total_timesteps,
+            seed=seed,
+            device=device,
+        )
+        folder = None if run_dir is None else Path(run_dir).expanduser().absolute()
+    cache = default_cache(output.base_dir)
+    training = set_up(
+        chosen,
+        Places(cache, cache / "bundles", output.base_dir),
+        mission=mission,
+        policy=policy,
+        curriculum=curriculum,
+        branch_from=None if branch_from is None else Path(branch_from).expanduser(),
+        gpu_allowed=settings is None or settings.enable_gpu,
+        gpu_memory_fraction=1.0 if settings is None else settings.gpu_memory_fraction,
+        console=console,
+    )
+    with contextlib.ExitStack() as stack:
+        if folder is not None:
+            stack.enter_context(_alone(folder))
+            training.open(folder, folder.name, _checkpoint_dir(output, folder))
+        if run_dir is None or resumed is not None:
+            if resumed is not None and resumed.path.is_relative_to(output.base_dir):
+                output.resume(resumed.run_id, OPERATION)
+            title = f"train {training.policy.name} on {', '.join(each.name for each in training.missions)}"
+            begun = stack.enter_context(output.operation(OPERATION, title=title, config={"training": chosen.to_data()}))
+            if folder is None:
+                stack.enter_context(_alone(begun))
+                training.open(begun, output.session_id, _checkpoint_dir(output, begun))
+        _keep_settings(training, chosen, mission, policy)
+        result = training.run(stop_at=stop_at, on_update=on_update, on_evaluation=on_evaluation)
+        if run_dir is None or resumed is not None:
+            told = {"done": "completed", "stopped": "completed"}.get(result.status, result.status)
+            details = {"steps": result.steps, "status": result.status}
+            output.log_operation_complete(OPERATION, told, details, error=(result.error or {}).get("message"))
+    return result
+
+
+def _settings_of(run: Path, total_timesteps: int | None) -> DAFTrainingConfig:
+    """The settings that a run began with. Raises `UsageError` where they are not there, `ConfigError`."""
+    if not (run / CONFIG_FILE).is_file():
+        raise UsageError(f"{run} can't be resumed: it holds no {CONFIG_FILE}, so it is no training run that began.")
+    found = DAFTrainingConfig.from_yaml(run / CONFIG_FILE)
+    return found if total_timesteps is None else found.replace(total_timesteps=total_timesteps)
+
+
+def _keep_settings(training: "TrainingRun", chosen: DAFTrainingConfig, mission: Any, policy: Any) -> None:
+    """Write the settings, in the terms in which another process finds the same mission and policy."""
+    folder = training.run_dir
+    if mission is not None and not isinstance(mission, str | Path | list):
+        (only, *others) = training.missions
+        if others:
+            raise UsageError("several mission objects can't be trained on together; name them, or give a curriculum.")
+        atomic.write_bytes(folder / MISSION_FILE, only.config_json)
+        chosen = chosen.replace(mission=str(folder / MISSION_FILE))
+    if policy is not None and not isinstance(policy, str | Path):
+        spec = training.policy
+        data = f",data={spec.data_path}" if spec.data_path is not None else ""
+        arguments = "".join(f",kw.{name}={value}" for name, value in spec.kwargs.items())
+        chosen = chosen.replace(policy=f"class={spec.class_path}{data}{arguments}")
+    elif chosen.policy is not None and Path(chosen.policy).expanduser().exists():
+        chosen = chosen.replace(policy=str(Path(chosen.policy).expanduser().absolute()))
+    chosen.to_yaml(folder / CONFIG_FILE)
+
+
+def _checkpoint_dir(output: OutputManager, folder: Path) -> Path | None:
+    """Where the configuration wants checkpoints; None for the run folder."""
+    return None if output.checkpoint_dir is None else output.checkpoint_dir / folder.name
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the run folder against another process that would train in it. Raises `UsageError`, `StorageError`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / _LOCK).open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(f"{folder} is being trained in by another process. Wait for it, or stop it.") from None
+            yield
+    except OSError as error:
+        raise StorageError(atomic.explain(error, f"opening {folder}")) from error
