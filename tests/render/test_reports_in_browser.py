@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from adaptive_runs import experiment
 from sweep_runs import search_hill
 from training_runs import train_bandit
 
@@ -103,6 +104,10 @@ def evil_run(base: Path) -> Path:
     return daf_report(folder).html
 
 
+def evil_experiment(base: Path) -> Path:
+    return daf_report(experiment(base, name=SCRIPT, setting=IMAGE, error=ANSI + SCRIPT)).html
+
+
 def evil_comparison(base: Path) -> Path:
     report = ComparisonReport(policies=[], missions=[], notes=list(EVIL))
     for position, name in enumerate(EVIL):
@@ -121,7 +126,7 @@ def evil_export(base: Path) -> Path:
 
 @pytest.mark.parametrize(
     "make",
-    [evil_training, evil_sweep, evil_chain, evil_run, evil_comparison, evil_export],
+    [evil_training, evil_sweep, evil_chain, evil_run, evil_experiment, evil_comparison, evil_export],
     ids=lambda make: make.__name__,
 )
 def test_no_name_runs_as_a_script_or_becomes_an_element(make, open_page, tmp_path):

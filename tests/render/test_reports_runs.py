@@ -1,9 +1,11 @@
 """Reports of training runs, sweeps, chains and others: what they say about what lies in the folder."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
+from adaptive_runs import experiment
 from reports import Page
 from sweep_runs import search_hill
 from training_runs import train_bandit
@@ -12,6 +14,10 @@ from daf.errors import DataError, UsageError
 from daf.output_manager import OutputManager
 from daf.reporting import daf_report
 from daf.reporting.training_run import read_lines, read_training_run
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "streams"))
+
+from log_makers import flush, write_array
 
 
 @pytest.fixture(scope="module")
@@ -220,3 +226,27 @@ def test_a_run_is_reported_while_it_runs(tmp_path):
     folder = output.log_operation_start("training", title="still going")
     assert "still going on" in page_of(folder).by_id["warnings"]
     output.log_operation_complete("training")
+
+
+def test_an_adaptive_experiment_shows_failed_runs_first_then_the_best(tmp_path):
+    page = page_of(experiment(tmp_path))
+    assert page.by_id["warnings"].strip().startswith("r2 failed after 0 steps, 1 launches: out of memory")
+    assert (
+        "r1 is the best of 2 evaluated runs: 0.90 [0.80, 1.00] reward per agent after 1,000 steps"
+        in page.by_id["finding"]
+    )
+    assert drawn(page, "r1")["y"] == pytest.approx([0.45, 0.9])
+    rows = {row[1]: row for row in page.rows if len(row) > 8}
+    assert rows["r1"][0] == "1"
+    assert "r0 at 500" in rows["r1"]
+    assert rows["r2"][2] == "failed"
+
+
+def test_logs_have_a_report_offline_with_their_finding_in_markdown(tmp_path):
+    records = flush("nested", envs=2, length=30, start=0, total=60, seed=1)
+    write_array(tmp_path / "v1" / "json_logs" / "stats_1753500000.json", records)
+    files = daf_report(tmp_path / "v1")
+    assert files.kind == "logs"
+    assert files.html.stat().st_size < 8_000_000
+    assert "60 records" in (files.markdown or Path()).read_text(encoding="utf-8")
+    assert "60 records" in Page(files.html.read_text(encoding="utf-8")).text

@@ -1,6 +1,6 @@
 """Training logs as a report: `daf logs`' own interactive page, with what was run beside it."""
 
-from daf.log_analysis import daf_analyze_logs, describe
+from daf.log_analysis import daf_analyze_logs
 from daf.render.log_html import report_page
 from daf.render.log_tables import alerts, headline, tables
 from daf.render.report_markdown import plain
@@ -20,7 +20,6 @@ def logs_report(facts: RunFacts) -> Pages:
     parts = [f"# Training log: {plain(analysis.label)}", "\n".join(f"- {plain(fact)}" for fact in headline(log))]
     if alerts(log):
         parts.append("\n".join(f"- **Note:** {plain(alert)}" for alert in alerts(log)))
-    parts.append("\n".join(f"- {plain(line)}" for line in describe(analysis)[:-2]))
     for table in tables(log, most=MOST_ROWS):
         sides = "".join("r" if column.number else "l" for column in table.columns)
         parts.append(f"## {plain(table.heading)}")

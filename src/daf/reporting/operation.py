@@ -92,6 +92,11 @@ def _assembled(facts: RunFacts, kind: Kind) -> Pages:
             from daf.sweeps.reading import read_run
 
             page = sweep_page(read_run(facts.info.path), facts)
+        case "adaptive":
+            from daf.core.adaptive.record import read
+            from daf.reporting.adaptive_page import adaptive_page
+
+            page = adaptive_page(read(facts.info.path), facts)
         case "chain":
             from daf.reporting.chain_page import chain_page
 

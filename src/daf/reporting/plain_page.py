@@ -5,6 +5,7 @@ computed from them.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from daf.render.report_rows import printable
@@ -35,20 +36,33 @@ from daf.reporting.run_facts import (
 from daf.stats.sentences import number
 
 MOST_TABLE_ROWS = 2_000
-FRAME = ("run_id", "run_dir", "status", "title", "cache", "report", "settings", "episodes", "summary", "format")
+FRAME = (
+    "run_id",
+    "run_dir",
+    "status",
+    "title",
+    "cache",
+    "report",
+    "settings",
+    "episodes",
+    "summary",
+    "format",
+    "notes",
+)
 """What results begin with; the page tells it elsewhere."""
-SKIPPED = (EXECUTION_LOG, "experiment_config.json", "plan.json", "results.json")
+RESULTS = ("results.json", "ablation.json", "benchmark.json")
+SKIPPED = (EXECUTION_LOG, "experiment_config.json", "plan.json", *RESULTS)
 
 
 def plain_page(facts: RunFacts, *, sections: Sequence[Section] = (), finding: str = "") -> RunPage:
     """The page. sections: what is known beyond the results, shown first."""
-    results = read_json(facts.info.path / "results.json") or {}
+    results = results_of(facts.info.path)
     others = [] if results else _others(facts)
     return RunPage(
         title=printable(facts.info.title or facts.info.operation),
         subtitle=subtitle_of(facts.info),
         chips=[facts.info.operation, facts.info.status],
-        alerts=[*ending_alerts(facts), *result_alerts(results)],
+        alerts=[*ending_alerts(facts), *result_alerts(results, analysis=(facts.info.path / "analysis.json").is_file())],
         finding=finding or finding_of(results),
         sections=[
             *sections,
@@ -61,11 +75,18 @@ def plain_page(facts: RunFacts, *, sections: Sequence[Section] = (), finding: st
     )
 
 
-def result_alerts(results: Mapping[str, Any]) -> list[Alert]:
-    """Failures and notes in results."""
+def results_of(folder: Path) -> dict[str, Any]:
+    """What a run that played episodes found, under whichever name it wrote it; empty where it wrote nothing."""
+    return next((found for name in RESULTS if (found := read_json(folder / name))), {})
+
+
+def result_alerts(results: Mapping[str, Any], *, analysis: bool = False) -> list[Alert]:
+    """Failures and notes in results. analysis: leave out which of its own wishes for stats came to nothing."""
     summary = results.get("summary")
-    notes = summary.get("notes") if isinstance(summary, dict) else None
+    notes = summary.get("notes") if isinstance(summary, dict) else results.get("notes")
     told = [Alert(printable(str(note))) for note in notes] if isinstance(notes, list) else []
+    if analysis:
+        told = [alert for alert in told if not alert.text.startswith("--series-stat ")]
     return [*failure_alerts(results), *told]
 
 
@@ -77,6 +98,9 @@ def finding_of(results: Mapping[str, Any]) -> str:
     findings = results.get("findings")
     if isinstance(findings, list) and findings:
         return printable(str(findings[0]))
+    overall = results.get("overall")
+    if isinstance(overall, list) and overall and isinstance(overall[0], dict):
+        return printable(str(overall[0].get("sentence", "")))
     pairs = results.get("pairs")
     if isinstance(pairs, list):
         overall = [pair for pair in pairs if isinstance(pair, dict) and pair.get("mission") is None]
@@ -126,9 +150,11 @@ def ranking_parts(results: Mapping[str, Any]) -> list[Part]:
 
 
 def _tables(results: Mapping[str, Any]) -> list[Section]:
-    sections = []
-    for name, value in results.items():
-        if name in (*FRAME, "ranking", "pairs", "sentence"):
+    told = {name: value for name, value in results.items() if name not in (*FRAME, "ranking", "pairs", "sentence")}
+    simple = [(_title(name), shown(value)) for name, value in told.items() if not _nested(value) and value is not None]
+    sections = [Section("results", "Results", [Facts(simple)])] if simple else []
+    for name, value in told.items():
+        if not _nested(value):
             continue
         parts = parts_of(value)
         if parts:

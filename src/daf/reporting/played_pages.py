@@ -3,19 +3,24 @@
 Versions and machine are those of the run, from its execution log, not of the machine that writes the page.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from daf.errors import DataError
 from daf.render.pages import page
 from daf.render.report import render_html, render_markdown
 from daf.render.run_markdown import run_markdown
-from daf.render.run_page import FILTER_ROWS, run_html
+from daf.render.run_page import FILTER_ROWS, Section, fragment, run_html
 from daf.reporting.episodes_table import episodes_section
 from daf.reporting.files import HTML, MARKDOWN, Pages
-from daf.reporting.plain_page import plain_page
+from daf.reporting.plain_page import parts_of, plain_page, results_of
 from daf.reporting.run_facts import RunFacts, environment, read_json, what_was_run
+
+MARK = "<!-- daf report -->"
+GENERATOR = '<meta name="generator" content="daf report">'
+HEAD_CHARACTERS = 2_000
 
 
 def evaluation(facts: RunFacts) -> Pages:
@@ -66,11 +71,46 @@ def crossplay(facts: RunFacts) -> Pages:
 
 
 def own_page(facts: RunFacts) -> Pages:
-    """The page that the run wrote itself where it is there, else one of its results; Markdown where there is none."""
-    plain = plain_page(facts)
-    there = (facts.info.path / HTML).is_file()
-    described = (facts.info.path / MARKDOWN).is_file()
-    return Pages(None if there else run_html(plain), None if there and described else run_markdown(plain))
+    """The page that the run wrote itself, completed with its episodes and with what was run; a plain one without it."""
+    folder = facts.info.path
+    results = results_of(folder)
+    plain = plain_page(facts, sections=_analysis(folder))
+    found = own_text(folder)
+    if found is None:
+        return Pages(run_html(plain), run_markdown(plain))
+    told = 'id="run"' in found and 'id="all-episodes"' in found and MARK not in found
+    html = (
+        None if told else completed(found, [*episodes_section(results), what_was_run(facts, title="The run in full")])
+    )
+    described = (folder / MARKDOWN).is_file() and told
+    return Pages(html, None if described else run_markdown(plain))
+
+
+def own_text(folder: Path) -> str | None:
+    """The page that the run wrote itself; None where there is only one that `daf report` made, or none."""
+    for name in ("analysis.html", HTML):
+        if (folder / name).is_file():
+            text = (folder / name).read_text(encoding="utf-8")
+            if GENERATOR not in text[:HEAD_CHARACTERS]:
+                return text
+    return None
+
+
+def completed(html: str, sections: Sequence[Section]) -> str:
+    """`html` with `sections` at its end, in place of those that an earlier call added.
+
+    The marks around them can't come from a name: names are escaped.
+    """
+    before, mark, rest = html.partition(MARK)
+    if mark:
+        html = before + rest.partition(MARK)[2]
+    head, end, tail = html.rpartition("</main>")
+    return f"{head}{MARK}{fragment('run_sections.html.j2', sections)}{MARK}{end}{tail}"
+
+
+def _analysis(folder: Path) -> list[Section]:
+    found = read_json(folder / "analysis.json")
+    return [] if found is None else [Section("analysis", "Analysis", parts_of(found))]
 
 
 def _results(facts: RunFacts) -> Mapping[str, Any]:

@@ -82,7 +82,9 @@ def ending_alerts(facts: RunFacts) -> list[Alert]:
     return []
 
 
-def what_was_run(facts: RunFacts, *, before: Sequence[Part] = (), note: str = "") -> Section:
+def what_was_run(
+    facts: RunFacts, *, before: Sequence[Part] = (), note: str = "", title: str = "What was run"
+) -> Section:
     """The section. before: parts between the command and the configuration. note: a sentence below the command."""
     log = facts.log
     parts: list[Part] = [Code(printable(facts.info.command))]
@@ -99,7 +101,7 @@ def what_was_run(facts: RunFacts, *, before: Sequence[Part] = (), note: str = ""
     listed = files(facts.info.path)
     if listed:
         parts.append(listed)
-    return Section("run", "What was run", parts)
+    return Section("run" if title == "What was run" else "run-in-full", title, parts)
 
 
 def environment(log: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -1,0 +1,197 @@
+"""An adaptive experiment as a page: which runs failed and why, which is best, how each went, what was changed."""
+
+from collections.abc import Sequence
+
+from daf.core.adaptive.state import Experiment, Run, Score
+from daf.errors import DataError
+from daf.render.curve_figure import CurveSeries, curve_figure
+from daf.render.report_rows import printable
+from daf.render.run_page import (
+    Alert,
+    Cell,
+    Column,
+    Part,
+    Plot,
+    Plots,
+    RunPage,
+    Section,
+    Table,
+    Text,
+    cell,
+    printable_lines,
+)
+from daf.render.theme import style
+from daf.reporting.plain_page import parts_of
+from daf.reporting.run_facts import RunFacts, ending_alerts, shown, subtitle_of, what_was_run
+from daf.stats.sentences import number
+
+MOST_CURVES = 20
+INTERVAL = "95 %"
+
+
+def adaptive_page(experiment: Experiment | None, facts: RunFacts) -> RunPage:
+    """The page. Raises `DataError` where the journal is empty."""
+    if experiment is None:
+        raise DataError(f"{facts.info.path} holds no experiment: its journal is empty.")
+    runs = list(experiment.runs.values())
+    states: dict[str, int] = {}
+    for run in runs:
+        states[run.status] = states.get(run.status, 0) + 1
+    sections = [*_scores(experiment), *_runs(experiment, facts), *_changes(experiment), what_was_run(facts)]
+    return RunPage(
+        title=printable(experiment.experiment_id or facts.info.title),
+        subtitle=subtitle_of(facts.info),
+        chips=[
+            f"{len(runs)} runs",
+            *(f"{count} {state}" for state, count in states.items()),
+            *([printable(str(scheduler))] if (scheduler := experiment.config.get("scheduler")) else []),
+            *([f"{experiment.sessions} sessions"] if experiment.sessions > 1 else []),
+            printable(experiment.status),
+        ],
+        alerts=_alerts(experiment, facts),
+        finding=_finding(experiment),
+        sections=sections,
+        reading=[
+            (
+                "The best run",
+                "Runs that were trained longest are compared; the best of several noisy scores flatters. New seeds, "
+                "in evaluation and in training, tell what it is worth.",
+            ),
+            ("Intervals", f"{INTERVAL} intervals of one evaluation's mean: how well this policy's score is known."),
+        ],
+    )
+
+
+def _alerts(experiment: Experiment, facts: RunFacts) -> list[Alert]:
+    alerts = []
+    for run in experiment.runs.values():
+        if run.error is not None:
+            first, _, rest = run.error.partition("\n")
+            bad = run.status in ("failed", "stale")
+            what = "failed" if run.status == "failed" else f"broke ({run.status} now)"
+            text = printable(f"{run.name} {what} after {run.steps:,} steps, {run.launches} launches: {first}")
+            alerts.append(Alert(text, bad=bad, detail=printable_lines(rest.strip())))
+    alerts.sort(key=lambda alert: not alert.bad)
+    ended = ending_alerts(facts)
+    if experiment.reason and not ended:
+        alerts.append(Alert(printable(experiment.reason)))
+    return [*alerts, *ended]
+
+
+def _finding(experiment: Experiment) -> str:
+    best = experiment.best
+    if best is None or best.score is None:
+        return "No run was evaluated, so none is best."
+    told = ", ".join(f"{name} = {shown(value)}" for name, value in best.settings.items())
+    score = best.score
+    amount = _amount(score.mean, score.low, score.high)
+    ranked = len(experiment.ranked())
+    text = f"{best.name} is the best of {ranked} evaluated run{'s' if ranked != 1 else ''}: {amount} reward per agent "
+    text += f"after {score.steps:,} steps (n = {score.n})"
+    return printable(f"{text}, with {told}." if told else f"{text}.")
+
+
+def _amount(mean: float, low: float | None, high: float | None) -> str:
+    if low is None or high is None:
+        return number(mean)
+    half = (high - low) / 2
+    return f"{number(mean, half)} [{number(low, half)}, {number(high, half)}]"
+
+
+def _scores(experiment: Experiment) -> list[Section]:
+    ranked = experiment.ranked()
+    if not ranked:
+        return []
+    series = []
+    for position, run in enumerate(ranked[:MOST_CURVES]):
+        full = all(score.low is not None and score.high is not None for score in run.scores)
+        series.append(
+            CurveSeries(
+                printable(run.name),
+                style(position),
+                [score.steps for score in run.scores],
+                [score.mean for score in run.scores],
+                [score.low for score in run.scores if score.low is not None] if full else (),
+                [score.high for score in run.scores if score.high is not None] if full else (),
+                points=True,
+            )
+        )
+    figure = curve_figure(
+        series,
+        x_title="agent steps",
+        y_title="reward per agent",
+        description="Score of each run by agent steps",
+        size="full",
+    )
+    left = len(ranked) - len(series)
+    caption = f"Markers: means of evaluations; lines: {INTERVAL} intervals." + (
+        f" The {left} runs that rank lowest are not drawn." if left else ""
+    )
+    return [Section("scores", "Scores", [Plots([Plot("Score of each run", figure.svg, caption, "full")])])]
+
+
+def _runs(experiment: Experiment, facts: RunFacts) -> list[Section]:
+    runs = list(experiment.runs.values())
+    if not runs:
+        return []
+    names = list(dict.fromkeys(name for run in runs for name in run.settings))
+    ranks = {run.name: position for position, run in enumerate(experiment.ranked(), 1)}
+    rows = [_row(run, ranks, names, facts) for run in runs]
+    columns = [
+        Column("Rank", number=True),
+        Column("Run"),
+        Column("Status", choice=True),
+        Column("Steps", number=True),
+        Column("Score", number=True),
+        Column(f"{INTERVAL} interval", number=True),
+        Column("Episodes", number=True),
+        *(Column(printable(name), number=_numeric(name, runs)) for name in names),
+        Column("Begun from"),
+        Column("Launches", number=True),
+        Column("Why"),
+    ]
+    return [Section("runs", "All runs", [Table(columns, rows)])]
+
+
+def _row(run: Run, ranks: dict[str, int], names: Sequence[str], facts: RunFacts) -> list[Cell]:
+    score = run.score
+    half = 0.0 if score is None or score.low is None or score.high is None else (score.high - score.low) / 2
+    tag = "ok" if run.status == "done" else "failed" if run.status in ("failed", "stale") else "open"
+    place = facts.info.path / "runs" / run.name
+    page = f"runs/{run.name}/report.html" if (place / "report.html").is_file() else f"runs/{run.name}"
+    return [
+        cell(ranks.get(run.name)),
+        cell(run.name, link=page) if place.is_dir() else cell(run.name),
+        cell(run.status, tag=tag),
+        cell(f"{run.steps:,}"),
+        cell(None if score is None else number(score.mean, half)),
+        cell(_bounds(score)),
+        cell(None if score is None else score.n),
+        *(cell(shown(run.settings[name]) if name in run.settings else None) for name in names),
+        cell("" if run.parent is None else f"{run.parent[0]} at {run.parent[1]:,}"),
+        cell(run.launches),
+        cell(run.why),
+    ]
+
+
+def _bounds(score: Score | None) -> str | None:
+    if score is None or score.low is None or score.high is None:
+        return None
+    half = (score.high - score.low) / 2
+    return f"{number(score.low, half)} to {number(score.high, half)}"
+
+
+def _numeric(name: str, runs: Sequence[Run]) -> bool:
+    values = [run.settings[name] for run in runs if name in run.settings]
+    return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
+
+def _changes(experiment: Experiment) -> list[Section]:
+    parts: list[Part] = []
+    if experiment.adjustments:
+        parts += [Text(["What was changed while the experiment ran:"], muted=True)]
+        parts += parts_of([{k: v for k, v in one.items() if k != "event"} for one in experiment.adjustments])
+    failed = {name: state for name, state in experiment.hooks.items() if state not in ("done", "called")}
+    if failed:
+        parts += parts_of(failed)
+    return [Section("changes", "Adjustments and hooks", parts)] if parts else []
