@@ -21,14 +21,14 @@ def draw(weights: FloatArray, seed: int, environment: int, episode: int) -> int:
     weights: (tasks,), at least 0, their sum above 0 and not necessarily 1. A task of weight 0 is never drawn.
     Raises `DataError` where there is nothing to draw from.
     """
-    total = np.cumsum(weights)
+    total = weights.cumsum()
     if total.size == 0 or not 0.0 < total[-1] < np.inf:
         raise DataError(
             f"no task can be drawn from {total.size} weights that sum to {total[-1] if total.size else 0:g}."
         )
     # At most 1 - 2^-53 times the total: rounding may reach it, and the last task that has weight is meant then.
     place = uniform(seed, environment, episode) * total[-1]
-    found = int(np.searchsorted(total, place, side="right"))
+    found = int(total.searchsorted(place, side="right"))
     return found if found < total.size else int(np.flatnonzero(weights)[-1])
 
 

@@ -47,6 +47,8 @@ class TaskCurriculum:
         self._adapted_at: list[int] = []
         """Each task's episodes at the last adaptation."""
         self._next_review = config.stats_update_frequency
+        self._next_question = 0
+        """The episode count from which it is worth asking again whether the curriculum stagnates."""
         self._told = False
         self._stagnation: Stagnation | None = None
         self.trace = Trace()
@@ -198,6 +200,7 @@ class TaskCurriculum:
             "sampler": self._sampler.state_dict(),
             "adapted_at": list(self._adapted_at),
             "next_review": self._next_review,
+            "next_question": self._next_question,
             "told": self._told,
             "stagnant": self._stagnation is not None,
             "trace": self.trace.state(),
@@ -217,6 +220,7 @@ class TaskCurriculum:
         self._sampler.load_state_dict(state["sampler"])
         self._adapted_at = [int(count) for count in state["adapted_at"]]
         self._next_review, self._told = int(state["next_review"]), bool(state["told"])
+        self._next_question = int(state["next_question"])
         self._stagnation = self.stagnation() if state["stagnant"] else None
         self.trace.load(state["trace"])
         self.events = [dict(event) for event in state["events"]]
@@ -237,6 +241,10 @@ class TaskCurriculum:
     def _review(self) -> None:
         if self.config.max_active_tasks is not None:
             self._evict()
+        if self.episodes < self._next_question:
+            return
+        # Asked anew when about half of what the answer rests on is new; intervals of many tasks take their time.
+        self._next_question = self.episodes + self.config.window // 2 * len(self._roster.active(self._tasks))
         self._stagnation = self.stagnation()
         if self._stagnation is None:
             if stagnation.moving(self._history, self._roster.active(self._tasks)):

@@ -145,7 +145,7 @@ def judge(past: TaskHistory, *, margin: float, target: float | None) -> Verdict 
     is mastered; None: a task that rose and came to rest is.
     """
     window, recent, first = past.window, list(past.recent), past.first
-    if len(recent) < window:
+    if len(recent) < window or (target is None and (past.known < 2 * window or _moves(recent, past, margin))):
         return None
     low, high = student_interval(np.array([recent]), np.zeros(len(recent), np.int64), "mean", alpha=ALPHA)
     mean = sum(recent) / len(recent)
@@ -164,3 +164,10 @@ def judge(past: TaskHistory, *, margin: float, target: float | None) -> Verdict 
     if rise.high < margin:
         return Verdict("unlearnable", f"it did not rise: {rise.text()} from its first episodes to now; {now}.")
     return None
+
+
+def _moves(recent: Sequence[float], past: TaskHistory, margin: float) -> bool:
+    """Whether the two halves already differ so much that no interval can lie within the margin: quick, for most."""
+    middle = len(recent) // 2
+    difference = sum(recent[middle:]) / (len(recent) - middle) - sum(recent[:middle]) / middle
+    return past.noise > 0.0 and abs(difference) >= margin * past.deviation

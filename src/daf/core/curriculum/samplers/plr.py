@@ -53,8 +53,8 @@ class PrioritisedLevelReplay(Stateless):
     def _replay(self, seen: Sequence[TaskHistory], now: int) -> FloatArray:
         scores = np.array([self._score(task) for task in seen])
         # Equal scores share their ranks' mean, so that the order of the table decides nothing.
-        below, above = scores[None] < scores[:, None], scores[None] > scores[:, None]
-        rank = 1.0 + above.sum(axis=1) + (len(seen) - 1 - above.sum(axis=1) - below.sum(axis=1)) / 2.0
+        _, level, count = np.unique(-scores, return_inverse=True, return_counts=True)
+        rank = (np.cumsum(count) - (count - 1) / 2.0)[level]
         by_score = (1.0 / rank) ** (1.0 / self.config.temperature)
         age = np.array([now - task.last for task in seen], dtype=np.float64)
         by_age = age / age.sum() if age.sum() > 0 else np.full(len(seen), 1.0 / len(seen))
