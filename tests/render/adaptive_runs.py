@@ -1,4 +1,4 @@
-"""An adaptive experiment's journal: three runs, of which one breaks for good and one is begun from another's checkpoint."""
+"""An adaptive experiment's journal: three runs, one of which breaks for good and one begins from another's."""
 
 from pathlib import Path
 from typing import Any
