@@ -36,7 +36,7 @@ def network(name, env, tmp_path=None):
     """A policy with drawn weights; `pufferlib_cogs_lstm` is `pufferlib_cogs` with a recurrent checkpoint."""
     torch.set_num_threads(1)
     interface = PolicyEnvInterface.from_mg_cfg(env)
-    base = name.removesuffix("_lstm") if name != "lstm" else name
+    base = "pufferlib_cogs" if name == "pufferlib_cogs_lstm" else name
     cls = policy_class(base)
     with own_generators():
         seed_everything("weights", name)
