@@ -101,6 +101,7 @@ class Sentences:
     """Findings, each with a tag: ("decided" | "open" | "equal", word on it, sentence)."""
 
     rows: Sequence[tuple[str, str, str]]
+    folded: str = ""
     kind: str = "sentences"
 
 

@@ -69,7 +69,8 @@ def _alerts(experiment: Experiment, facts: RunFacts) -> list[Alert]:
             first, _, rest = run.error.partition("\n")
             bad = run.status in ("failed", "stale")
             what = "failed" if run.status == "failed" else f"broke ({run.status} now)"
-            text = printable(f"{run.name} {what} after {run.steps:,} steps, {run.launches} launches: {first}")
+            launches = f"{run.launches} launch{'es' if run.launches != 1 else ''}"
+            text = printable(f"{run.name} {what} after {run.steps:,} steps, {launches}: {first}")
             alerts.append(Alert(text, bad=bad, detail=printable_lines(rest.strip())))
     alerts.sort(key=lambda alert: not alert.bad)
     ended = ending_alerts(facts)
@@ -131,11 +132,11 @@ def _scores(experiment: Experiment) -> list[Section]:
 
 
 def _runs(experiment: Experiment, facts: RunFacts) -> list[Section]:
-    runs = list(experiment.runs.values())
+    ranks = {run.name: position for position, run in enumerate(experiment.ranked(), 1)}
+    runs = sorted(experiment.runs.values(), key=lambda run: ranks.get(run.name, len(ranks) + 1))
     if not runs:
         return []
     names = list(dict.fromkeys(name for run in runs for name in run.settings))
-    ranks = {run.name: position for position, run in enumerate(experiment.ranked(), 1)}
     rows = [_row(run, ranks, names, facts) for run in runs]
     columns = [
         Column("Rank", number=True),

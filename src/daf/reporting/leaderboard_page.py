@@ -11,11 +11,13 @@ from daf.stats.sentences import number
 if TYPE_CHECKING:
     from daf.reporting.leaderboard import Leaderboard, Row
 
+MOST_SENTENCES = 15
 _KINDS = {"better": "decided", "worse": "decided", "equal": "equal", "identical": "equal"}
 
 
 def board_page(board: "Leaderboard") -> RunPage:
     """The page of `board`."""
+    caveats = any(row.summary.caveat for row in board.rows)
     rows = [
         [
             cell(row.place_text, strong=True),
@@ -25,7 +27,7 @@ def board_page(board: "Leaderboard") -> RunPage:
             cell(number(row.summary.iqm, half_width(row.summary.iqm_ci))),
             cell(row.summary.n),
             cell(", ".join(row.tied) or "–"),
-            cell(row.summary.caveat),
+            *([cell(row.summary.caveat)] if caveats else []),
         ]
         for position, row in enumerate(board.rows)
     ]
@@ -37,7 +39,7 @@ def board_page(board: "Leaderboard") -> RunPage:
         Column("IQM", number=True),
         Column("Blocks", number=True),
         Column("Not told apart from"),
-        Column("Beware"),
+        *([Column("Beware")] if caveats else []),
     ]
     figure = interval_figure(
         [
@@ -58,7 +60,8 @@ def board_page(board: "Leaderboard") -> RunPage:
              pair.sentence)
             for pair in board.pairs
         ]  # fmt: skip
-        sections.append(Section("pairs", "Policy against policy", [Sentences(told)]))
+        folded = f"{len(told)} findings in words" if len(told) > MOST_SENTENCES else ""
+        sections.append(Section("pairs", "Policy against policy", [Sentences(told, folded=folded)]))
     sections.append(_sources(board))
     missions = ", ".join(printable(mission) for mission in board.missions)
     return RunPage(

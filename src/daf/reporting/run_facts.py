@@ -93,7 +93,10 @@ def what_was_run(
     parts += before
     settings = flat(facts.config)
     if settings:
-        parts += [Heading("Configuration"), Facts(settings, folded=f"{len(settings)} settings")]
+        parts += [
+            Heading("Configuration"),
+            Facts(settings, folded="1 setting" if len(settings) == 1 else f"{len(settings)} settings"),
+        ]
     parts += [Heading("Environment"), Facts(environment(log))]
     earlier = [entry for entry in log.get("previous", []) if isinstance(entry, dict)]
     if earlier:
