@@ -3,9 +3,12 @@
 import json
 import logging
 import math
+import os
+import shutil
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from daf.core.tracking.tensorboard_events import TensorBoardEvents
 from daf.errors import StorageError, UsageError
 from tests.core.tracked import READERS, Points
 
+ROOT = Path(__file__).parents[2]
 RUN = RunFacts("20261120_101500", "arena", "lstm", 7, 100, {"learning_rate": 0.001, "network.hidden_size": 64})
 
 
@@ -23,7 +27,24 @@ def record(step: int) -> dict[str, object]:
     return {"step": step, "missions": {"arena,cogs=4": {"mean": 1.0, "low": None, "high": None, "n": 2}}, "mean": step}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """MLflow makes a database in seconds; it is made once here, and copied."""
+    folder = tmp_path_factory.mktemp("database")
+    found = trackers(["mlflow"], folder)
+    found.start(RUN)
+    found.close("done")
+    with sqlite3.connect(folder / "mlflow.db") as made:
+        for table in ("runs", "params", "metrics", "latest_metrics", "tags"):
+            made.execute(f"delete from {table}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAF_TEST_MLFLOW_DATABASE", str(folder / "mlflow.db"))
+        yield
+
+
 def started(name: str, folder: Path, resumed_at: int | None = None) -> Trackers:
+    if name == "mlflow" and not (folder / "mlflow.db").exists():
+        shutil.copy(os.environ["DAF_TEST_MLFLOW_DATABASE"], folder / "mlflow.db")
     options = {"wandb": {"mode": "offline"}} if name == "wandb" else {}
     found = trackers([name], folder, options)
     found.start(RUN, resumed_at)
@@ -69,9 +90,27 @@ def test_a_tracker_holds_every_metric_and_evaluation_under_its_step(name: str, u
 def test_a_killed_and_resumed_run_holds_what_an_uninterrupted_one_holds(
     name: str, uninterrupted: Path, tmp_path: Path
 ) -> None:
-    first = started(name, tmp_path)
+    code = (
+        "import os, signal, sys; from pathlib import Path; from tests.core.test_tracking import started, train\n"
+        f"train(started({name!r}, Path({str(tmp_path)!r})), range(10, 71, 10))\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False, cwd=ROOT).returncode == -9
+    again = started(name, tmp_path, resumed_at=50)  # the last checkpoint: 60 and 70 are trained again
+    train(again, range(60, 91, 10))
+    again.close("interrupted")
+    last = started(name, tmp_path, resumed_at=90)
+    train(last, range(100, 101))
+    last.close("done")
+    assert points(name, tmp_path) == points(name, uninterrupted)
+
+
+def test_a_tracker_that_is_new_to_a_resumed_run_holds_its_beginning_too(
+    name: str, uninterrupted: Path, tmp_path: Path
+) -> None:
+    first = started("jsonl", tmp_path)
     train(first, range(10, 71, 10))
-    first.close("interrupted")  # the last checkpoint was at 50: 60 and 70 are trained again
+    first.close("interrupted")
     again = started(name, tmp_path, resumed_at=50)
     train(again, range(60, 101, 10))
     again.close("done")

@@ -40,7 +40,7 @@ def wandb(run_dir: Path) -> Points:
                 continue
             row = {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
             for name, value in row.items():
-                if not name.startswith("_") and name != "agent_steps":
+                if not name.startswith("_") and not name.endswith("agent_steps"):
                     found.setdefault(name, []).append((row["agent_steps"], value))
     return found
 

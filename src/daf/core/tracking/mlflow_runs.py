@@ -14,6 +14,7 @@ from pathlib import Path
 from time import monotonic, time
 from typing import Any
 
+from daf.core.tracking.history import catch_up
 from daf.core.tracking.interface import Number, RunFacts, flat_evaluation
 from daf.core.tracking.sent import Sent
 from daf.errors import UsageError
@@ -69,6 +70,8 @@ class MlflowRuns:
             raise UsageError(f"MLflow at {place} does not take the run: {error}") from error
         sent.write()
         self._sent = sent
+        if resumed_at is not None:
+            catch_up(self, self._run_dir)
 
     def log(self, step: int, values: Mapping[str, Number]) -> None:
         assert self._sent is not None

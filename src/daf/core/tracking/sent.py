@@ -1,4 +1,4 @@
-"""What an append-only service was sent already, remembered beside the run: its id there and the last step.
+"""What a service that takes nothing back was sent, remembered beside the run: its id there and the last steps.
 
 Written after each sending, whole or not at all. A process that is killed in between sends one step again, with the
 values that it had; after a power cut the file may be an older one, and some steps are sent again.
@@ -25,6 +25,10 @@ class Sent:
         self.resumed = False
         if resumed_at is not None:
             self._read()
+
+    def new_id(self) -> None:
+        """Another run there, which was sent nothing."""
+        self.id, self.metrics, self.evaluations = secrets.token_hex(6), -1, -1
 
     def metrics_to(self, step: int) -> None:
         """Metrics up to `step` are sent."""

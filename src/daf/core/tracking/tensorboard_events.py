@@ -10,6 +10,7 @@ from pathlib import Path
 from time import time
 from typing import IO, Any
 
+from daf.core.tracking.history import catch_up
 from daf.core.tracking.interface import Number, RunFacts, flat_evaluation
 from daf.errors import StorageError
 from daf.storage.atomic import explain, writing
@@ -42,6 +43,8 @@ class TensorBoardEvents:
         from tensorboard.compat.proto.event_pb2 import Event
 
         self._write(Event(wall_time=time(), file_version="brain.Event:2"))
+        if resumed_at is not None and not earlier:
+            catch_up(self, self._folder.parent)
 
     def log(self, step: int, values: Mapping[str, Number]) -> None:
         from tensorboard.compat.proto.event_pb2 import Event

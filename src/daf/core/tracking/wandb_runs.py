@@ -1,24 +1,29 @@
 """Metrics to Weights & Biases, online or offline.
 
-The mode is `options.mode`, else `WANDB_MODE`, else online; offline a run is kept in `wandb/` of the run folder for
-`wandb sync` (a resumed run as several folders under one id: sync them in order, with `--append` from the second on).
-The horizontal axis of every metric is `agent_steps`. W&B cannot take back what was sent, so a resumed run sends only
-what is new to it.
+The mode is `options.mode`, else `WANDB_MODE`, else online. The horizontal axis of every metric is `agent_steps`.
 
-Not promised: that the last update before a SIGKILL arrived; W&B's own process writes it.
+Offline a run is a folder in `wandb/` for `wandb sync`; W&B loses its last records when the process is killed, so a
+resumed run begins this folder anew from the JSON lines, under the same id, or under another where it was sent already.
+Online W&B cannot take back what it has, so a resumed run asks it for its last step and sends what comes after.
 """
 
+import logging
 import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from daf.core.tracking.history import catch_up
 from daf.core.tracking.interface import Number, RunFacts, flat_evaluation
 from daf.core.tracking.sent import Sent
 from daf.errors import UsageError, unknown
 
+logger = logging.getLogger(__name__)
+
 STEP = "agent_steps"
+EVALUATED = "evaluation/agent_steps"
 MODES = ("online", "offline")
 
 
@@ -42,7 +47,7 @@ class WandbRuns:
         self._run_dir = run_dir
         self._options = options
         self._run: Any = None
-        self._sent: Sent | None = None
+        self._metrics = self._evaluations = -1
 
     def start(self, run: RunFacts, resumed_at: int | None) -> None:
         mode = self._options.mode or os.environ.get("WANDB_MODE") or "online"
@@ -55,15 +60,17 @@ class WandbRuns:
                 "nobody is logged in to Weights & Biases. Run `wandb login`, set WANDB_API_KEY, or keep the run on "
                 "this machine with WANDB_MODE=offline."
             )
-        self._sent = Sent(self._run_dir, self.name, resumed_at)
-        self._sent.write()
+        sent = Sent(self._run_dir, self.name, resumed_at)
+        if mode == "offline" and sent.resumed:
+            self._forget(sent)
+        sent.write()
         try:
             self._run = wandb.init(
                 project=self._options.project,
                 entity=self._options.entity,
                 group=self._options.group,
                 tags=list(self._options.tags),
-                id=self._sent.id,
+                id=sent.id,
                 name=run.run_id,
                 dir=str(self._run_dir),
                 mode="offline" if mode == "offline" else "online",
@@ -82,24 +89,38 @@ class WandbRuns:
             raise UsageError(f"Weights & Biases does not take the run: {error}") from error
         self._run.define_metric(STEP, hidden=True)
         self._run.define_metric("*", step_metric=STEP)
+        if mode == "online" and sent.resumed:
+            self._metrics = int(self._run.summary.get(STEP, -1))
+            self._evaluations = int(self._run.summary.get(EVALUATED, -1))
+        if resumed_at is not None:
+            catch_up(self, self._run_dir)
 
     def log(self, step: int, values: Mapping[str, Number]) -> None:
-        assert self._sent is not None
-        if step > self._sent.metrics:
+        if step > self._metrics:
             self._run.log({STEP: step, **values})
-            self._sent.metrics_to(step)
 
     def evaluation(self, step: int, record: Mapping[str, Any]) -> None:
-        assert self._sent is not None
-        if step > self._sent.evaluations:
-            self._run.log({STEP: step, **flat_evaluation(record)})
-            self._sent.evaluations_to(step)
+        if step > self._evaluations:
+            self._run.log({STEP: step, EVALUATED: step, **flat_evaluation(record)})
 
     def sync(self) -> None:
-        """Nothing to do: W&B's process has what was logged, and outlives this one."""
+        """Nothing to do: what W&B loses of this run when it is killed, `start` sends again."""
 
     def close(self, status: str) -> None:
         if self._run is not None:
             self._run.summary["status"] = status
             self._run.finish(exit_code=0 if status in ("done", "stopped") else 1)
             self._run = None
+            import wandb
+
+            if wandb.run is None:  # `finish` returns before W&B's process has written; that ends with the last run
+                wandb.teardown()
+
+    def _forget(self, sent: Sent) -> None:
+        """Remove what was kept offline of this run; take another id where W&B has it."""
+        for folder in sorted((self._run_dir / "wandb").glob(f"offline-run-*-{sent.id}")):
+            if any(folder.glob("*.synced")):
+                sent.new_id()
+                logger.info("W&B has %s already; this run goes on there as a whole run of its own, %s", folder, sent.id)
+                return
+            shutil.rmtree(folder)

@@ -1,0 +1,32 @@
+"""What a run's JSON lines say already, told again to a tracker that lacks it.
+
+A tracker may be new to a run that goes on, or may have lost what its service had not stored when the process was
+killed. The JSON lines, cut to the step gone on from, are the record that counts.
+"""
+
+import heapq
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from daf.core.tracking.interface import Tracker
+from daf.core.tracking.json_lines import EVALUATIONS, METRICS
+from daf.storage import journal
+
+
+def catch_up(tracker: Tracker, run_dir: Path) -> None:
+    """Tell `tracker` everything in order; it leaves out what it has. Raises `DataError` for damaged lines."""
+    for step, kind, row in heapq.merge(_rows(run_dir / METRICS, 0), _rows(run_dir / EVALUATIONS, 1), key=_place):
+        if kind == 0:
+            tracker.log(step, {name: value for name, value in row.items() if name != "step"})
+        else:
+            tracker.evaluation(step, row)
+
+
+def _rows(path: Path, kind: int) -> Iterator[tuple[int, int, Mapping[str, Any]]]:
+    for row in journal.read(path):
+        yield row["step"], kind, row
+
+
+def _place(row: tuple[int, int, Mapping[str, Any]]) -> tuple[int, int]:
+    return row[:2]
