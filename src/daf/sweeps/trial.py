@@ -25,7 +25,7 @@ from daf.sweeps.playing import Episodes, Player, TrialFailed
 from daf.sweeps.result import SweepTrialResult
 from daf.sweeps.space import Configuration
 from daf.sweeps.targets import Setting, Target, setting_of
-from daf.sweeps.training_process import train
+from daf.sweeps.training_process import Stopped, train
 
 TRIALS = "trials"
 DEFAULT = -1
@@ -44,13 +44,7 @@ class TrialRunner:
     stop: threading.Event
 
     def run(
-        self,
-        player: Player,
-        number: int,
-        values: Configuration,
-        judges: Sequence[SweepTrialResult],
-        *,
-        source: str = "",
+        self, player: Player, number: int, values: Configuration, judges: Sequence[SweepTrialResult], source: str
     ) -> SweepTrialResult:
         """The result of trial `number`. judges: the trials it may be stopped by. Raises `Stopped`."""
         started = time.monotonic()
@@ -62,6 +56,8 @@ class TrialRunner:
                 result = self._attempt(player, blank, judges, deadline)
                 break
             except TrialFailed as error:
+                if self.stop.is_set():
+                    raise Stopped from error
                 if error.machine and attempt <= self.config.max_retries:
                     attempt += 1
                     continue

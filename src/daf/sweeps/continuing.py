@@ -1,0 +1,96 @@
+"""Which sweep a configuration continues, and that one process at a time does so.
+
+Two configurations are one sweep where their trials are the same: what may differ is how many trials there are, and what
+is done with them afterwards.
+"""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from daf.config.sweep import DAFSweepConfig
+from daf.errors import UsageError
+from daf.output_manager.runs import RunInfo, find_run, list_runs
+from daf.storage.atomic import write_json
+from daf.storage.hashing import hash_json
+from daf.sweeps.preparing import Prepared
+from daf.sweeps.reading import CONFIG, RESULT, read_facts
+
+if TYPE_CHECKING:
+    from daf.output_manager import OutputManager
+
+FREE = ("num_trials", "description", "max_retries", "trial_timeout", "checkpoint_best_n", "significance_level")
+"""Fields that may change when a sweep goes on; so may those of the held-out episodes."""
+LOCK = ".lock"
+
+
+def fingerprint(config: DAFSweepConfig) -> str:
+    """Equal for configurations whose trials are the same."""
+    data = config.model_dump(mode="json")
+    held_out = [name for name in data if name.startswith("held_out_")]
+    return hash_json({name: value for name, value in data.items() if name not in (*FREE, *held_out)})
+
+
+def config_of_run(run_dir: Path) -> DAFSweepConfig:
+    """The configuration that a sweep's folder was run with. Raises `DataError`, `ConfigError`."""
+    return DAFSweepConfig(**read_facts(run_dir)["config"])
+
+
+def same_sweep(print_of: str, output: "OutputManager") -> RunInfo | None:
+    """The newest run of the same sweep."""
+    for run in list_runs(output.base_dir, "sweeps"):
+        if (run.path / CONFIG).is_file() and read_facts(run.path)["fingerprint"] == print_of:
+            return run
+    return None
+
+
+def named_sweep(run: str, output: "OutputManager", print_of: str) -> RunInfo:
+    found = find_run(run, output.base_dir, "sweeps")
+    if read_facts(found.path)["fingerprint"] != print_of:
+        raise UsageError(f"{found.path} was run with another configuration, so it cannot go on with this one.")
+    return found
+
+
+def is_done(run_dir: Path, prepared: Prepared) -> bool:
+    """Whether nothing is missing of a sweep that ended."""
+    facts, config = read_facts(run_dir), prepared.config
+    before = DAFSweepConfig(**facts["config"])
+    names = [*FREE, *(name for name in DAFSweepConfig.model_fields if name.startswith("held_out_"))]
+    same = all(getattr(before, name) == getattr(config, name) for name in names if name != "num_trials")
+    return facts["planned"] == prepared.total and same and (run_dir / RESULT).is_file()
+
+
+def write_facts(run_dir: Path, run_id: str, prepared: Prepared, print_of: str) -> None:
+    config = prepared.config
+    write_json(
+        run_dir / CONFIG,
+        {
+            "format": "daf-sweep-config-1",
+            "run_id": run_id,
+            "fingerprint": print_of,
+            "name": config.name,
+            "strategy": config.strategy,
+            "objectives": [objective.name for objective in prepared.objectives],
+            "directions": prepared.directions,
+            "planned": prepared.total,
+            "best_n": config.checkpoint_best_n,
+            "places": {name: f"{target.place}.{target.name}" for name, target in prepared.targets.items()},
+            "config": config.model_dump(mode="json", exclude_unset=True),
+        },
+    )
+
+
+@contextmanager
+def locked(run_dir: Path) -> Iterator[None]:
+    """Hold the folder's lock: one process at a time runs a sweep. Raises `UsageError` where another does."""
+    file: IO[str] = (run_dir / LOCK).open("a")
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UsageError(f"{run_dir} is being run by another process. Wait for it, or stop it first.") from None
+        yield
+    finally:
+        file.close()

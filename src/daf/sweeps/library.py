@@ -1,0 +1,117 @@
+"""Sweeps for Python programs: the functions behind `daf.sweeps`."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daf.config.sweep import DAFSweepConfig, Strategy
+from daf.config.training import Scalar
+from daf.errors import UsageError
+from daf.sweeps.operation import launch
+from daf.sweeps.reading import read_run
+from daf.sweeps.result import SweepResult
+from daf.sweeps.space import space_of
+from daf.sweeps.strategies import Proposer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from daf.output_manager import OutputManager
+
+
+def daf_launch_sweep(
+    config: DAFSweepConfig | str | os.PathLike[str],
+    *,
+    output_manager: "OutputManager | None" = None,
+    jobs: int | str = "auto",
+    executor: str = "local",
+    use_cache: bool = True,
+    new: bool = False,
+    console: "Console | None" = None,
+) -> SweepResult:
+    """Run the sweep that `config` (or the file at that path) describes; the same call again continues it.
+
+    Every trial plays the same episodes. new: begin anew. Failed trials are in the result with their reasons.
+    """
+    from daf.output_manager import OutputManager
+
+    chosen = config if isinstance(config, DAFSweepConfig) else config_from_file(Path(config))
+    result = launch(
+        chosen, output=output_manager or OutputManager(), jobs=jobs, executor=executor, use_cache=use_cache, new=new
+    )
+    result.print_summary(console)
+    return result
+
+
+def config_from_file(path: Path) -> DAFSweepConfig:
+    """The sweep that a YAML or JSON file describes. Raises `ConfigError`, `StorageError`."""
+    return DAFSweepConfig.from_json(path) if path.suffix == ".json" else DAFSweepConfig.from_yaml(path)
+
+
+class BestConfig(dict[str, Scalar]):
+    """The best hyperparameters by name; the same as `.hyperparameters`. trial: whose; value: its objective."""
+
+    trial: int
+    value: float
+
+    @property
+    def hyperparameters(self) -> dict[str, Scalar]:
+        return dict(self)
+
+
+def daf_sweep_best_config(result: SweepResult) -> BestConfig:
+    """The hyperparameters to use: of the trial that won on held-out seeds, else of the best trial.
+
+    Raises `DataError` where no trial is complete.
+    """
+    best = result.get_best_trial()
+    if result.held_out is not None and result.held_out["winner"] is not None:
+        best = next(trial for trial in result.trials if trial.trial_id == result.held_out["winner"])
+    found = BestConfig(best.hyperparameters)
+    found.trial, found.value = best.trial_id, best.values[0]
+    return found
+
+
+def daf_sweep_status(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """How far the sweep in a run folder is: status, counts by trial status, planned, the best so far (or None)."""
+    result = read_run(Path(path))
+    best = result.top_trials(1)
+    return {
+        "run_id": result.run_id,
+        "run_dir": str(result.run_dir),
+        "name": result.name,
+        "status": result.status,
+        "strategy": result.strategy,
+        "planned": result.planned,
+        "trials": result.counts(),
+        "best": best[0].to_data() if best else None,
+    }
+
+
+def daf_grid_search(search_space: Mapping[str, Any]) -> list[dict[str, Scalar]]:
+    """Every configuration of a space as `DAFSweepConfig.search_space` has it, the last name changing fastest."""
+    config = _space_config(search_space, "grid")
+    space = space_of(config)
+    Proposer(config, space, ["maximize"])
+    return list(space.cells())
+
+
+def daf_random_search(search_space: Mapping[str, Any], num_samples: int, seed: int = 42) -> list[dict[str, Scalar]]:
+    """`num_samples` random configurations of a space; the same for the same seed."""
+    if num_samples < 1:
+        raise UsageError(f"num_samples {num_samples} is below 1.")
+    config = _space_config(search_space, "random", num_trials=num_samples, seed=seed)
+    proposer = Proposer(config, space_of(config), ["maximize"])
+    return [dict(proposer.next(number, []).hyperparameters) for number in range(num_samples)]
+
+
+def _space_config(search_space: Mapping[str, Any], strategy: Strategy, **fields: Any) -> DAFSweepConfig:
+    return DAFSweepConfig(
+        name="space",
+        missions=["arena"],
+        policy_class_path="noop",
+        search_space=dict(search_space),
+        strategy=strategy,
+        **fields,
+    )

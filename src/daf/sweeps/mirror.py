@@ -1,0 +1,129 @@
+"""`optuna.db`: the trials as an Optuna study, for optuna-dashboard and whatever else reads such files.
+
+A copy of the journal and nothing more: it is brought up to date every few seconds and at the end, holds trials 0 to n
+without a gap, and is made anew where it does not fit the journal. Nothing is ever read from it. Where it cannot be
+written, the log says so once and the sweep goes on.
+"""
+
+import contextlib
+import logging
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from daf.sweeps.result import SweepTrialResult
+from daf.sweeps.space import Space
+from daf.sweeps.strategies.by_optuna import distribution
+
+logger = logging.getLogger(__name__)
+
+FILE = "optuna.db"
+EVERY_SECONDS = 5.0
+_STATES = {"complete": "COMPLETE", "stopped": "PRUNED", "failed": "FAIL"}
+
+
+class Mirror:
+    """The copy in a sweep's folder. name: the study's. objectives, directions: in order."""
+
+    def __init__(
+        self, run_dir: Path, name: str, space: Space, objectives: Sequence[str], directions: Sequence[str]
+    ) -> None:
+        self._path = run_dir / FILE
+        self._name = name
+        self._space = space
+        self._objectives = list(objectives)
+        self._directions = list(directions)
+        self._study: Any = None
+        self._written = 0
+        self._last = time.monotonic()
+        self._broken = False
+
+    def update(self, results: Mapping[int, SweepTrialResult], *, now: bool = False) -> None:
+        """Copy the trials that are new; `now`: also where the last time was a moment ago."""
+        if self._broken or not (now or time.monotonic() - self._last > EVERY_SECONDS):
+            return
+        try:
+            self._copy(results)
+        except Exception as error:  # a copy for other programs must not end the sweep
+            self._broken = True
+            logger.warning("%s is not kept up to date: %s: %s", self._path, type(error).__name__, error)
+        self._last = time.monotonic()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._study is not None:
+            with contextlib.suppress(Exception):  # closing what is only a copy
+                self._study._storage.remove_session()
+                self._study._storage._backend.engine.dispose()
+            self._study = None
+
+    def _copy(self, results: Mapping[int, SweepTrialResult]) -> None:
+        end = self._written
+        while end in results:
+            end += 1
+        if end == self._written and self._study is not None:
+            return
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            study = self._opened(end)
+            study.add_trials([self._trial(results[number]) for number in range(self._written, end)])
+        self._written = end
+
+    def _opened(self, trials: int) -> Any:
+        """The study; a file that holds more than the journal, or is damaged, is made anew."""
+        if self._study is not None:
+            return self._study
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        try:
+            self._study = self._create()
+            self._written = len(self._study.get_trials(deepcopy=False))
+        except Exception as error:
+            logger.info("%s is made anew: %s", self._path, error)
+            self._written = trials + 1
+        if self._written > trials:
+            self.close()
+            for path in (self._path, *(self._path.with_name(FILE + end) for end in ("-wal", "-shm", "-journal"))):
+                path.unlink(missing_ok=True)
+            self._study, self._written = self._create(), 0
+        return self._study
+
+    def _create(self) -> Any:
+        import optuna
+        from sqlalchemy import event
+
+        storage = optuna.storages.RDBStorage(f"sqlite:///{self._path}")
+        backend = getattr(storage, "_backend", storage)
+
+        @event.listens_for(backend.engine, "connect")
+        def _no_sync(connection: Any, record: Any) -> None:
+            connection.execute("PRAGMA synchronous = OFF")  # it can be made again from the journal
+
+        study = optuna.create_study(
+            storage=storage,
+            study_name=self._name,
+            directions=[optuna.study.StudyDirection[direction.upper()] for direction in self._directions],
+            load_if_exists=True,
+        )
+        study.set_metric_names(self._objectives)
+        return study
+
+    def _trial(self, result: SweepTrialResult) -> Any:
+        import optuna
+
+        names = {dimension.name: dimension for dimension in self._space.order}
+        params = {name: value for name, value in result.hyperparameters.items() if name in names}
+        state = optuna.trial.TrialState[_STATES[result.status]]
+        notes: dict[str, Any] = {"source": result.source, "seconds": result.seconds, "cost": result.cost}
+        notes |= {"reason": result.reason} if result.reason else {}
+        return optuna.trial.create_trial(
+            state=state,
+            values=list(result.values) if result.status == "complete" else None,
+            params=params,
+            distributions={name: distribution(names[name]) for name in params},
+            user_attrs=notes,
+            intermediate_values=dict(result.rungs),
+        )

@@ -1,0 +1,185 @@
+"""A sweep from its configuration to its result; the same call again continues, or reads what is finished.
+
+Before a folder is made, everything that can be wrong with the configuration is refused: names that belong nowhere,
+values out of bounds, missions and policies that do not exist, metrics that a mission cannot count, a grid without end.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daf.config.sweep import DAFSweepConfig
+from daf.errors import DataError
+from daf.sweeps import journal
+from daf.sweeps.continuing import fingerprint, is_done, locked, named_sweep, same_sweep, write_facts
+from daf.sweeps.coordinator import Coordinator
+from daf.sweeps.held_out import candidates, held_out_seeds, play_held_out
+from daf.sweeps.keeping import notes_of, prune
+from daf.sweeps.mirror import Mirror
+from daf.sweeps.objective import Scale, between, needs_default, plain, relative
+from daf.sweeps.playing import Player
+from daf.sweeps.preparing import Prepared, player_of, prepare
+from daf.sweeps.reading import RESULT, read_run
+from daf.sweeps.result import SweepResult, SweepTrialResult
+from daf.sweeps.strategies import Proposer
+from daf.sweeps.trial import DEFAULT, TrialRunner
+
+if TYPE_CHECKING:
+    from daf.output_manager import OutputManager
+
+logger = logging.getLogger(__name__)
+
+OnTrial = Callable[[SweepTrialResult, int, int], None]
+"""Called with a trial that ended, how many have, and how many there will be."""
+
+
+def launch(
+    config: DAFSweepConfig,
+    *,
+    output: "OutputManager",
+    jobs: int | str = "auto",
+    executor: str = "local",
+    use_cache: bool = True,
+    new: bool = False,
+    run: str | None = None,
+    on_start: Callable[[Path, int, int], None] | None = None,
+    on_trial: OnTrial | None = None,
+) -> SweepResult:
+    """Run a sweep, or what is missing of it.
+
+    new: begin anew where the same configuration was run before. run: the run to continue; its folder must be of this
+    configuration. on_start: called with the run folder, and how many trials have ended and will be.
+    Raises `UsageError` and its kinds before anything is written. A sweep in which every trial failed is a result with
+    status failed, not an exception.
+    """
+    prepared = prepare(config, output, jobs=jobs, executor=executor, use_cache=use_cache)
+    print_of = fingerprint(config)
+    earlier = named_sweep(run, output, print_of) if run is not None else None if new else same_sweep(print_of, output)
+    if earlier is not None:
+        if earlier.status == "completed" and is_done(earlier.path, prepared):
+            logger.info("this sweep is finished: %s", earlier.path)
+            return read_run(earlier.path)
+        output.resume(earlier.run_id, "sweeps")
+    title = f"{config.name}: {config.strategy} over {', '.join(config.search_space)}"
+    with output.operation("sweeps", title=title, config=config.model_dump(mode="json")) as run_dir, locked(run_dir):
+        write_facts(run_dir, output.session_id, prepared, print_of)
+        result = _run(run_dir, prepared, output, on_start=on_start, on_trial=on_trial)
+        result.run_id = output.session_id
+        result.save_json(run_dir / RESULT)
+        if result.status == "failed":
+            output.log_operation_complete("sweeps", "failed", error=" ".join(result.notes))
+    return result
+
+
+def _run(
+    run_dir: Path,
+    prepared: Prepared,
+    output: "OutputManager",
+    *,
+    on_start: Callable[[Path, int, int], None] | None,
+    on_trial: OnTrial | None,
+) -> SweepResult:
+    config = prepared.config
+    history = journal.read(run_dir)
+    runner = TrialRunner(config, prepared.targets, prepared.objectives, _plain(prepared), run_dir, threading.Event())
+    slots = 1 if prepared.settings.executor == "serial" else config.num_parallel
+    players = [player_of(prepared, output) for _ in range(slots)]
+    mirror = Mirror(
+        run_dir,
+        config.name,
+        prepared.space,
+        [objective.name for objective in prepared.objectives],
+        prepared.directions,
+    )
+    if on_start is not None:
+        on_start(run_dir, len(history.results), prepared.total)
+
+    def ended(result: SweepTrialResult) -> None:
+        mirror.update(history.results)
+        prune(run_dir, config, history.results, keep=max(config.checkpoint_best_n, config.held_out_best))
+        if on_trial is not None:
+            on_trial(result, len(history.results), prepared.total)
+
+    try:
+        if needs_default(config):
+            runner.scales = _relative(_default(run_dir, history, runner, players[0]), prepared)
+        proposer = Proposer(config, prepared.space, prepared.directions)
+        Coordinator(
+            run_dir,
+            proposer,
+            history,
+            runner,
+            players,
+            share_repeats=config.training is not None,
+            on_trial=ended,
+        ).run()
+        mirror.update(history.results, now=True)
+        result = _result(run_dir, prepared, history)
+        if config.held_out_best and result.finished:
+            _held_out(run_dir, history, result, runner, players[0])
+        prune(run_dir, config, history.results, keep=config.checkpoint_best_n)
+        result.notes = notes_of(result, config)
+        return result.finalize()
+    finally:
+        mirror.close()
+        for player in players:
+            player.close()
+
+
+def _plain(prepared: Prepared) -> tuple[Scale, ...]:
+    normalise = prepared.config.normalise
+    scale = between(normalise) if isinstance(normalise, dict) else plain(prepared.config.missions)
+    return (scale,) * len(prepared.objectives)
+
+
+def _default(run_dir: Path, history: journal.History, runner: TrialRunner, player: Player) -> SweepTrialResult:
+    """The default configuration's result, run where it is missing."""
+    if history.default is None:
+        result = runner.run(player, DEFAULT, {}, (), "default")
+        journal.default(run_dir, result)
+        history.default = result
+    return history.default
+
+
+def _relative(default: SweepTrialResult, prepared: Prepared) -> tuple[Scale, ...]:
+    if not default.success:
+        raise DataError(
+            f"the default configuration has no result ({default.reason}), and missions are brought to one scale by it. "
+            "Mend it, or say normalise: none, or (low, high) by mission."
+        )
+    found = []
+    for objective in prepared.objectives:
+        episodes = {
+            mission: entry["objectives"][objective.name] if "objectives" in entry else entry["values"]
+            for mission, entry in default.mission_results.items()
+        }
+        found.append(relative(objective, episodes))
+    return tuple(found)
+
+
+def _held_out(
+    run_dir: Path, history: journal.History, result: SweepResult, runner: TrialRunner, player: Player
+) -> None:
+    best = candidates(result, runner.config.held_out_best)
+    first, episodes = held_out_seeds(runner.config)
+    asked = [[trial.trial_id for trial in best], first, episodes, runner.config.significance_level]
+    if history.held_out is None or history.held_out["asked"] != asked:
+        default = _default(run_dir, history, runner, player)
+        history.held_out = {"asked": asked, **play_held_out(best, default, runner, player)}
+        journal.held_out(run_dir, history.held_out)
+    result.held_out = history.held_out
+
+
+def _result(run_dir: Path, prepared: Prepared, history: journal.History) -> SweepResult:
+    return SweepResult(
+        name=prepared.config.name,
+        objectives=tuple(objective.name for objective in prepared.objectives),
+        directions=tuple(prepared.directions),
+        strategy=prepared.config.strategy,
+        trials=history.trials(),
+        run_dir=run_dir,
+        planned=prepared.total,
+        best_n=prepared.config.checkpoint_best_n,
+    )

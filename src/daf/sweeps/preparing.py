@@ -1,0 +1,91 @@
+"""What a sweep's configuration means, checked before anything is written: names, bounds, missions, policy, metrics."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from daf.compute.executor import job_count
+from daf.config.sweep import DAFSweepConfig
+from daf.episodes.cache import EpisodeCache
+from daf.errors import ConfigError
+from daf.evaluation.planning import cache_of, check_settings
+from daf.evaluation.settings import Settings
+from daf.game import policies as game_policies
+from daf.sweeps.held_out import held_out_seeds
+from daf.sweeps.objective import Objective, check_metrics, objectives_of
+from daf.sweeps.playing import Player
+from daf.sweeps.space import Space, space_of
+from daf.sweeps.strategies import Proposer
+from daf.sweeps.targets import Target, check_bounds, targets_of
+
+if TYPE_CHECKING:
+    from daf.output_manager import OutputManager
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What the configuration means, checked."""
+
+    config: DAFSweepConfig
+    targets: Mapping[str, Target]
+    space: Space
+    objectives: tuple[Objective, ...]
+    settings: Settings
+    cache: EpisodeCache
+    networks: bool
+    total: int
+
+    @property
+    def directions(self) -> list[str]:
+        return [objective.direction for objective in self.objectives]
+
+
+def prepare(
+    config: DAFSweepConfig, output: "OutputManager", *, jobs: int | str, executor: str, use_cache: bool
+) -> Prepared:
+    slots = 1 if executor == "serial" else config.num_parallel
+    settings = Settings(
+        episodes=config.episodes_per_trial,
+        seed=config.seed,
+        jobs=jobs if executor == "serial" else _jobs_per_trial(jobs, slots),
+        executor=executor,
+        game=config.game,
+        device=config.device,
+        max_steps=config.max_steps_per_episode,
+        use_cache=use_cache,
+    )
+    check_settings(settings)
+    cache = cache_of(settings, output.base_dir)
+    if len(set(config.missions)) < len(config.missions):
+        raise ConfigError("missions: one is listed twice.")
+    objectives = objectives_of(config)
+    targets = targets_of(config, cache=cache.bundles, runs=output.base_dir)
+    space = space_of(config, whole={name for name, target in targets.items() if target.whole})
+    for dimension in space.dimensions:
+        check_bounds(dimension, targets[dimension.name], config)
+    total = Proposer(config, space, [objective.direction for objective in objectives]).total
+    held_out_seeds(config)
+    policy = game_policies.resolve(config.policy_class_path, cache=cache.bundles, runs=output.base_dir)
+    networks = policy.network or config.training is not None
+    prepared = Prepared(config, targets, space, objectives, settings, cache, networks, total)
+    player = player_of(prepared, output)
+    try:
+        check_metrics(objectives, player.check(config.missions))
+    finally:
+        player.close()
+    return prepared
+
+
+def _jobs_per_trial(jobs: int | str, slots: int) -> int:
+    return max(1, job_count(jobs) // slots)
+
+
+def player_of(prepared: Prepared, output: "OutputManager") -> Player:
+    return Player(
+        prepared.settings,
+        tuple(prepared.config.missions),
+        prepared.cache,
+        output.base_dir,
+        prepared.networks,
+        prepared.config.trial_timeout,
+    )
