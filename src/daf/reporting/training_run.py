@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from daf.errors import DataError, StorageError
 from daf.storage.atomic import explain
 
@@ -137,10 +139,7 @@ def read_lines(path: Path, start: int = 0) -> Lines:
                 if not line.endswith(b"\n"):
                     break
                 end += len(line)
-                try:
-                    value = json.loads(line)
-                except (ValueError, RecursionError):
-                    value = None
+                value = _decoded(line)
                 if isinstance(value, dict):
                     rows.append(value)
                 else:
@@ -150,6 +149,18 @@ def read_lines(path: Path, start: int = 0) -> Lines:
     except OSError as error:
         raise StorageError(explain(error, f"reading {path}")) from error
     return Lines(tuple(rows), end, damaged)
+
+
+def _decoded(line: bytes) -> object:
+    """The line's value, None where it is no JSON. NaN and Infinity, which strict JSON has not, are read as such."""
+    try:
+        return msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None
 
 
 def series_of(rows: tuple[dict[str, Any], ...]) -> tuple[dict[str, Series], dict[str, int]]:
@@ -163,11 +174,13 @@ def series_of(rows: tuple[dict[str, Any], ...]) -> tuple[dict[str, Series], dict
         for name, value in row.items():
             if name in ("step", "update") or value is None:
                 continue
-            told = finite(value)
+            told = value if type(value) is float and value - value == 0 else finite(value)
             if told is None:
                 not_finite[name] = not_finite.get(name, 0) + 1
                 continue
-            steps, updates, values = found.setdefault(name, ([], [], []))
+            if name not in found:
+                found[name] = ([], [], [])
+            steps, updates, values = found[name]
             steps.append(step)
             updates.append(update or 0)
             values.append(told)
