@@ -115,7 +115,8 @@ export class Chart {
       }
     }
     if (low > high) return [0, 1];
-    const room = (high - low) * 0.06 || Math.abs(high) * 0.1 || 1;
+    const same = high - low <= 1e-9 * Math.max(Math.abs(low), Math.abs(high));
+    const room = same ? Math.abs(high) * 0.1 || 1 : (high - low) * 0.06;
     return [low >= 0 && low - room < 0 ? 0 : low - room, high + room];
   }
 
@@ -284,7 +285,7 @@ export function spread(ranges) {
 
 export function nice(low, high, count) {
   const raw = (high - low) / count;
-  if (!(raw > 0)) return [low];
+  if (!(raw > 1e-12 * Math.max(Math.abs(low), Math.abs(high)))) return [low];  // too fine for the numbers to tell apart
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 2.5, 5, 10].map(factor => factor * power).find(candidate => candidate >= raw);
   const found = [];

@@ -150,7 +150,8 @@ function spreadOf(values) {
 }
 
 function pad([low, high], by = null) {
-  const room = by ?? ((high - low) * 0.06 || 0.5);
+  const same = high - low <= 1e-9 * Math.max(Math.abs(low), Math.abs(high));
+  const room = by ?? (same ? Math.abs(high) * 0.1 || 0.5 : (high - low) * 0.06);
   return [low - room, high + room];
 }
 
