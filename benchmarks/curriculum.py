@@ -1,7 +1,7 @@
 """What a curriculum costs, and what it does for learning.
 
     python benchmarks/curriculum.py overhead
-    python benchmarks/curriculum.py learning --seeds 5 --steps 1_000_000
+    python benchmarks/curriculum.py learning OUTPUT --seeds 5 --steps 1_000_000 [--policy token_lstm] [--samplers …]
 
 `overhead` measures, without a simulator, all that a curriculum adds to an update: weights, `record`, `metrics` in the
 trainer, and one keyed draw per ended episode, which happens in the `--workers`, side by side. Its share is of an update
@@ -9,9 +9,10 @@ of 256 environments × `--agents` × `--n-steps` agent steps at `--sps` agent st
 episode ends per update: episodes as short as a rollout are the worst that small missions come to. Time is processor
 time, so that other work on the machine matters less; the first import of scipy, once in a run, is left out.
 
-`learning` trains the same policy with every sampler from the same seeds on a family of tasks, plays the trained
-policies on every task (the same unseen episodes for all), and compares each sampler with uniform, pair by pair. Every
-run is listed, what failed and what lost too.
+`learning` trains the same policy with every sampler from the same seeds on a family of tasks, with the product's own
+trainer, plays the trained policies on every task, and compares each sampler with uniform, seed by seed: runs of one
+seed begin with the same weights. Every run is listed, what failed and what lost too. Runs lie in OUTPUT; the same
+command goes on where it was stopped, and tells what there is so far.
 """
 
 import argparse
@@ -19,12 +20,26 @@ import json
 import sys
 from pathlib import Path
 from statistics import median
-from time import process_time
+from time import perf_counter, process_time
 
 import numpy as np
 
 from daf.core.curriculum import DAFCurriculumConfig, Outcome, Task, TaskCurriculum, draw
+from daf.stats.student import student_interval
 
+HARD = [f"{variant}+unshaped" for variant in ("sparse", "large", "large+sparse")]
+FAMILIES = {
+    "few_in_reach": {
+        "missions": ["training_facility_1"],
+        "options": {"max_steps": 100, "variants": ["none", "unshaped", "large+sparse", *HARD]},
+    },
+    "graded": {
+        "missions": ["training_facility_1", "training_facility_2"],
+        "options": {"max_steps": 100, "variants": ["none", "sparse", "large"]},
+    },
+}
+"""few_in_reach: most tasks pay a beginner next to nothing, so that uniform spends most of its steps there. graded: every
+task can be learned from the first step on, and a curriculum has little to gain."""
 ENVIRONMENTS = 256
 SAMPLERS = {
     "uniform": "uniform",
@@ -44,16 +59,93 @@ def main() -> int:
     overhead.add_argument("--tasks", type=int, nargs="+", default=[1, 10, 100, 1000])
     overhead.add_argument("--workers", type=int, default=2)
     overhead.add_argument("--updates", type=int, default=200)
+    learning = parts.add_parser("learning")
+    learning.add_argument("output", type=Path)
+    learning.add_argument("--seeds", type=int, default=5)
+    learning.add_argument("--steps", type=int, default=1_000_000)
+    learning.add_argument("--policy", default="token_lstm")
+    learning.add_argument("--family", choices=FAMILIES, default="few_in_reach")
+    learning.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=list(SAMPLERS))
+    learning.add_argument("--episodes", type=int, default=25, help="per task, of each trained policy")
+    learning.add_argument("--minutes", type=float, help="begin no further run after so long")
     options = parser.parse_args()
-    measure_overhead(options)
+    if options.part == "overhead":
+        measure_overhead(options)
+    else:
+        learn(options)
     return 0
+
+
+def learn(options) -> None:
+    from daf.config import DAFTrainingConfig
+    from daf.core.curriculum import from_config
+    from daf.training import daf_train_policy
+
+    family = FAMILIES[options.family]
+    tasks = [task.mission for task in from_config(family, seed=0).tasks()]
+    began = perf_counter()
+    for seed in range(options.seeds):
+        for sampler in options.samplers:
+            if options.minutes is not None and perf_counter() - began > 60 * options.minutes:
+                break
+            run = options.output / f"{options.family}-{options.steps}-{seed}-{sampler}"
+            if (run / "training.json").is_file() and json.loads((run / "training.json").read_text())[
+                "status"
+            ] == "done":
+                continue
+            config = DAFTrainingConfig(
+                policy=options.policy,
+                total_timesteps=options.steps,
+                seed=seed,
+                curriculum=family | {"sampler": SAMPLERS[sampler], "on_stagnation": "ignore"},
+                eval_frequency=options.steps,
+                eval_episodes=options.episodes,
+                eval_missions=tasks,
+                eval_replays=0,
+                checkpoint_frequency=max(options.steps // 4, 1),
+                keep_last_checkpoints=1,
+                log_agents=0,
+                trackers=[],
+            )
+            daf_train_policy(config=config, run_dir=run)
+    report(options, tasks)
+
+
+def report(options, tasks: list[str]) -> None:
+    """What every run came to, and each sampler against uniform."""
+    scores: dict[str, dict[int, list[float]]] = {sampler: {} for sampler in options.samplers}
+    print(f"{options.policy} on {options.family}, {options.steps:,} agent steps; mean return per task:")
+    for number, task in enumerate(tasks):
+        print(f"  [{number}] {task}")
+    for sampler in options.samplers:
+        for seed in range(options.seeds):
+            file = options.output / f"{options.family}-{options.steps}-{seed}-{sampler}" / "training.json"
+            found = json.loads(file.read_text()) if file.is_file() else {"status": "not run"}
+            evaluation = found.get("evaluation")
+            if found["status"] != "done" or evaluation is None:
+                print(f"{sampler:<20}{seed:>3}  {found['status']} {(found.get('error') or {}).get('message', '')}")
+                continue
+            means = [evaluation["missions"][task]["mean"] for task in tasks]
+            scores[sampler][seed] = means
+            told = "".join(f"{mean:>8.3f}" for mean in means)
+            print(f"{sampler:<20}{seed:>3}{told}   mean {np.mean(means):.3f}  {found['wall_seconds']:.0f} s")
+    base = scores.get("uniform", {})
+    for sampler, own in scores.items():
+        shared = sorted(set(own) & set(base))
+        if sampler == "uniform" or len(shared) < 2:
+            continue
+        print(f"{sampler} less uniform, {len(shared)} seeds, 95 % intervals (Student):")
+        gains = np.array([[*own[seed], np.mean(own[seed])] for seed in shared])
+        gains -= np.array([[*base[seed], np.mean(base[seed])] for seed in shared])
+        low, high = student_interval(gains.T, np.zeros(len(shared), np.int64), "mean")
+        for name, mean, lower, upper in zip([*tasks, "mean over tasks"], gains.mean(axis=0), low, high, strict=True):
+            print(f"  {mean:>+8.3f}  ({lower:+.3f} to {upper:+.3f})  {name}")
 
 
 def measure_overhead(options) -> None:
     steps = ENVIRONMENTS * options.agents * options.n_steps
-    print(
-        f"{ENVIRONMENTS} environments × {options.agents} agents × {options.n_steps} steps = {steps:,} agent steps an update"
-    )
+    per_update = f"{options.agents} agents × {options.n_steps} steps = {steps:,} agent steps an update"
+    print(f"{ENVIRONMENTS} environments × {per_update}")
     import scipy.stats  # noqa: F401
 
     header = "".join(f"{f'at {sps:,.0f}/s':>14}" for sps in options.sps)
