@@ -50,6 +50,11 @@ class Table:
     folded: str = ""
     kind: str = "table"
 
+    def __post_init__(self) -> None:
+        wrong = next((row for row in self.rows if len(row) != len(self.columns)), None)
+        if wrong is not None:
+            raise ValueError(f"a row of {len(wrong)} cells in a table of {len(self.columns)} columns: {wrong}")
+
 
 @dataclass(frozen=True)
 class Plot:

@@ -208,14 +208,14 @@ def _evaluations(run: TrainingRun) -> list[Section]:
         Column(f"{INTERVAL} interval", number=True),
         Column("Episodes", number=True),
         *(Column(shown_names[name], number=True) for name in missions),
-        Column("First seed", number=True),
+        *([Column("First seed", number=True)] if len(seeds) > 1 else []),
         Column("Took"),
-        Column("Replay"),
+        *([Column("Replay")] if replays else []),
     ]
-    note = (
-        "Bold: the highest. It is the best of several noisy numbers, so it flatters; new seeds tell what it is worth."
-    )
-    parts.append(Table(columns, rows, note=note if len(found) > 1 else ""))
+    note = [_seeds(seeds)]
+    if len(found) > 1:
+        note.append("Bold: the highest. The best of several noisy numbers flatters; new seeds tell what it is worth.")
+    parts.append(Table(columns, rows, note=" ".join(text for text in note if text)))
     if len(names) > MOST_MISSIONS:
         parts.append(_mission_table(found[-1], shown_names))
     return [Section("evaluations", "Evaluations", parts)]
