@@ -34,6 +34,10 @@ _SCRIPTED = {
         "cogames.policy.tutorial_overlay_policy.TutorialOverlayPolicy",
         "does nothing, with tutorial texts",
     ),
+    "facility_solver": (
+        "daf.policies.facility_solver.FacilitySolverPolicy",
+        "solves training_facility_1, training_facility_2 and assembler_2",
+    ),
     "chaos-monkey": ("cogames.policy.chaos_monkey.ChaosMonkeyPolicy", "fails on purpose (kw.fail_step)"),
 }
 _NETWORKS = {
