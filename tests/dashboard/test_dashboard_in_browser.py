@@ -124,9 +124,9 @@ def test_two_trainings_are_laid_over_each_other(page, dashboard, base):
     chart = page.locator('.chart[data-name="episode/return"]')
     expect(chart.locator("path.line")).to_have_count(2)
     expect(chart.locator(".now")).to_have_text("1 3")
-    assert chart.locator("path.line").nth(0).get_attribute("stroke-dasharray") != chart.locator(
-        "path.line"
-    ).nth(1).get_attribute("stroke-dasharray")
+    assert chart.locator("path.line").nth(0).get_attribute("stroke-dasharray") != chart.locator("path.line").nth(
+        1
+    ).get_attribute("stroke-dasharray")
     rows = page.locator('[aria-label="Last evaluations"] tbody tr')
     expect(rows).to_have_count(4)
     expect(rows.filter(has_text="arena").nth(1)).to_contain_text("[2.5, 3.5]")

@@ -128,7 +128,9 @@ def test_a_thousand_runs_are_looked_at_again_within_a_fraction_of_a_second(base)
     for number in range(1000):
         folder = base / "evaluations" / f"20260101_{number:06d}"
         folder.mkdir(parents=True)
-        (folder / "execution_log.json").write_text(json.dumps(model | {"operation": "evaluations", "title": str(number)}))
+        (folder / "execution_log.json").write_text(
+            json.dumps(model | {"operation": "evaluations", "title": str(number)})
+        )
     index = RunIndex(base)
     began = perf_counter()
     index.refresh()

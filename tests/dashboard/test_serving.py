@@ -37,7 +37,14 @@ def test_the_address_lets_in_once_and_the_cookie_from_then_on(ask, dashboard):
 
 @pytest.mark.parametrize("path", ["/", "/api/runs", "/api/events", "/static/main.js", "/theme.css", "/file", "/replay"])
 def test_without_the_token_nothing_is_told(ask, path):
-    for cookie in (None, "", f"daf_dashboard_{ask.port}=", f"daf_dashboard_{ask.port}=wrong", f"other={ask.token}", "ä"):
+    for cookie in (
+        None,
+        "",
+        f"daf_dashboard_{ask.port}=",
+        f"daf_dashboard_{ask.port}=wrong",
+        f"other={ask.token}",
+        "ä",
+    ):
         answer = ask(path, cookie=cookie if cookie != "ä" else "daf_dashboard=\xe4")
         assert answer.status == 401
         assert "daf dashboard" in answer.body.decode()

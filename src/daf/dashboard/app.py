@@ -148,5 +148,3 @@ def _names() -> set[str]:
 
 def _static(name: str) -> str:
     return resources.files("daf.dashboard").joinpath("static", name).read_text(encoding="utf-8")
-
-

@@ -65,7 +65,7 @@ def _evaluation(runs: Mapping[str, Path], files: JsonFiles) -> dict[str, Any]:
     shared = sorted(set.intersection(*(set(scores) for scores in contenders.values())))
     if not shared:
         return empty | {
-            "note": "These runs share no episode (mission, seed and index), so their policies are not compared in pairs."
+            "note": "These runs share no episode (mission, seed and index), so their policies are not paired."
         }
     names, missions = list(contenders), list(dict.fromkeys(mission for mission, _, _ in shared))
     table = np.array([[contenders[name][block] for block in shared] for name in names], np.float64)

@@ -4,7 +4,7 @@ A stream begins with everything the page does not know yet and goes on with what
 
     hello    {"base", "machine", "boot"}                        once
     runs     {"rows", "gone", "version"}                        rows that changed
-    page     {"key"}                                            ask for a watched run's page: at first, and when its files changed
+    page     {"key"}                                            ask for a watched run's page, at first and after changes
     curves   {"key", "restart", "series", "evaluations", …}     what was added to a watched run's curves
     log      {"lines", "start", "end", "restart"}               what was added to the watched log
     machine  {"samples"}                                        new samples
@@ -133,5 +133,3 @@ def _event(name: str, data: dict[str, Any], identity: str | None = None) -> str:
     text = json.dumps(data, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     marked = "" if identity is None else f"id: {identity}\n"
     return f"event: {name}\n{marked}data: {text}\n\n"
-
-

@@ -80,7 +80,8 @@ class Guard:
             return PlainTextResponse("The dashboard only reads: GET and HEAD.", 405, {"allow": "GET, HEAD"})
         if not first and not self._has_cookie(headers):
             return PlainTextResponse(
-                "The token is missing or wrong. Open the address that `daf dashboard` printed; it ends in ?token=….", 401
+                "The token is missing or wrong. Open the address that `daf dashboard` printed; it ends in ?token=….",
+                401,
             )
         if scope["path"] != PAGE and headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
             return PlainTextResponse("Asked by another site's page, so not answered.", 403)

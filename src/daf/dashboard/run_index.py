@@ -142,7 +142,9 @@ class RunIndex:
     def running(self) -> list[Row]:
         """The rows of runs that go on."""
         with self._lock:
-            return [seen.row for seen in self._seen.values() if seen.row is not None and seen.row.run.status == "running"]
+            return [
+                seen.row for seen in self._seen.values() if seen.row is not None and seen.row.run.status == "running"
+            ]
 
     def _folders(self) -> Iterator[tuple[str, Path]]:
         for operation in OPERATIONS:

@@ -37,9 +37,7 @@ class Dashboard:
     be, `StorageError` for a port that is taken.
     """
 
-    def __init__(
-        self, folder: str | Path | None = None, *, host: str = "127.0.0.1", port: int | None = None
-    ) -> None:
+    def __init__(self, folder: str | Path | None = None, *, host: str = "127.0.0.1", port: int | None = None) -> None:
         self.base, self.only, self._also = _place(folder)
         self.token = secrets.token_urlsafe(32)
         self._socket = _listen(_loopback(host), port)
