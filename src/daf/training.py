@@ -77,7 +77,8 @@ def daf_train_policy(
     A failure or Ctrl-C while training is the result's status. Raises `UsageError`, `ConfigError`, `MissionError`,
     `PolicyError`, `CheckpointError` before training starts, `StorageError`.
     """
-    from daf.core.training_setup import Places, combined, set_up
+    from daf.core.rl_trainer import DAFRlTrainer
+    from daf.core.training_setup import combined
 
     output = output or OutputManager()
     if stop_at is not None and stop_at < 1:
@@ -98,18 +99,19 @@ def daf_train_policy(
             device=device,
         )
         folder = None if run_dir is None else Path(run_dir).expanduser().absolute()
-    cache = default_cache(output.base_dir)
-    training = set_up(
+    trainer = DAFRlTrainer(
         chosen,
-        Places(cache, cache / "bundles", output.base_dir),
-        mission=mission,
-        policy=policy,
-        curriculum=curriculum,
+        policy,
+        mission,
+        curriculum_manager=curriculum,
         branch_from=None if branch_from is None else Path(branch_from).expanduser(),
         gpu_allowed=settings is None or settings.enable_gpu,
         gpu_memory_fraction=1.0 if settings is None else settings.gpu_memory_fraction,
+        output=output,
+        cache_dir=default_cache(output.base_dir),
         console=console,
     )
+    training = trainer.training
     with contextlib.ExitStack() as stack:
         if folder is not None:
             stack.enter_context(_alone(folder))
@@ -123,7 +125,9 @@ def daf_train_policy(
                 stack.enter_context(_alone(begun))
                 training.open(begun, output.session_id, _checkpoint_dir(output, begun))
         _keep_settings(training, chosen, mission, policy)
-        result = training.run(stop_at=stop_at, on_update=on_update, on_evaluation=on_evaluation)
+        result = trainer.train(
+            None, on_evaluation, on_update=on_update, stop_at=stop_at, run_dir=training.run_dir, run_id=training.run_id
+        )
         if run_dir is None or resumed is not None:
             told = {"done": "completed", "stopped": "completed"}.get(result.status, result.status)
             details = {"steps": result.steps, "status": result.status}

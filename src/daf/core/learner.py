@@ -51,7 +51,7 @@ class Learner:
         sampler: Any = None,
     ) -> None:
         self.config, self.sizes, self.trainable, self.curriculum = config, sizes, trainable, curriculum
-        self._resolve = resolve
+        self.resolve = resolve
         self.steps = self.updates = 0
         self.seconds = 0.0
         self.records: list[dict[str, Any]] = []
@@ -74,7 +74,7 @@ class Learner:
         self._fresh = np.ones(sizes.environments, dtype=bool)
         self._begun = False
         if config.compile:
-            trainable.network.compile()
+            trainable.network.compile()  # type: ignore[no-untyped-call]
 
     def update(self) -> dict[str, float]:
         """Collect a rollout and learn from it; what it showed, by the names of metrics.jsonl.
@@ -191,6 +191,23 @@ class Learner:
             self._fresh[end.environment] = True
         assert all(environments.start <= end.environment < environments.stop for end in ends)
 
+    def follow(self, curriculum: Curriculum) -> None:
+        """Draw by another curriculum from here on, with every environment in a new episode and no memory of the last.
+
+        The tasks of the one before keep their places in it.
+        """
+        self.curriculum = curriculum
+        self._publish()
+        weights = curriculum.weights()
+        following = [(state.environment, state.episode + 1) for state in (self.envs.states() if self._begun else [])]
+        if following:
+            empty = np.zeros((0, self.envs.agents), dtype=np.uint16)
+            self.envs.begin([WorldState(e, k, draw(weights, self.config.seed, e, k), empty) for e, k in following])
+        self._fresh[:] = True
+        for state in self._states:
+            for part in state.values():
+                part.zero_()
+
     def _take_in(self, ended: Sequence[EndedEpisode]) -> None:
         """Let the curriculum learn from the episodes that ended, and publish what it draws next."""
         self.curriculum.record(
@@ -204,7 +221,7 @@ class Learner:
             known = self._known
             self.envs.set_tasks(
                 [
-                    None if index < len(known) and known[index] == mission else self._resolve(mission).config
+                    None if index < len(known) and known[index] == mission else self.resolve(mission).config
                     for index, mission in enumerate(missions)
                 ]
             )

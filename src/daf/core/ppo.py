@@ -111,7 +111,7 @@ def update(
                 value_loss = 0.5 * value_error.mean()
                 loss = policy_loss + config.vf_coef * value_loss - schedule.ent_coef * entropy
                 share = len(rows) / len(picked)
-                (loss * share).backward()
+                (loss * share).backward()  # type: ignore[no-untyped-call]
 
                 with torch.no_grad():
                     if vtrace:

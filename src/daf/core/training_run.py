@@ -139,19 +139,20 @@ class TrainingRun:
     ) -> None:
         """Raises `UsageError` and what it covers, `CheckpointError`."""
         self.config, self.policy, self.curriculum = config, policy, curriculum
-        self._resolve, self._cache, self._device, self._console = resolve, cache_dir, device, console
+        self._resolve, self._cache, self.device, self._console = resolve, cache_dir, device, console
+        self.opened = False
         self.missions = [resolve(task.mission) for task in curriculum.tasks()]
         check_alike(self.missions)
         if config.precision == "bfloat16" and not device.startswith("cuda"):
             raise ConfigError(f"precision bfloat16 needs a CUDA device, and this run computes on {device}.")
         self.trainable = trainable(policy, Game(self.missions[0].config), device=device, seed=config.seed)
         _apply_memory_saving(self.trainable.policy, config)
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self.sizes: Sizes = sizes(
             config,
             agents=self.missions[0].num_agents,
             tokens=self.trainable.interface.observation_space.shape[0],
-            cores=cores,
+            cores=self.cores,
         )
         evaluated = self.missions if config.eval_missions is None else [resolve(name) for name in config.eval_missions]
         self.evaluated_on = list({mission.config_hash: mission for mission in evaluated}.values())
@@ -172,7 +173,7 @@ class TrainingRun:
 
     def open(self, run_dir: Path, run_id: str, checkpoint_dir: Path | None = None) -> None:
         """Take the run folder, and what it holds already. Raises `UsageError`, `CheckpointError`, `StorageError`."""
-        self.run_dir, self.run_id = run_dir, run_id
+        self.run_dir, self.run_id, self.opened = run_dir, run_id, True
         self.checkpoint_dir = checkpoint_dir or run_dir / checkpoints.FOLDER
         self._trackers = trackers(self.config.trackers, run_dir, self.config.tracker_options)
         self._from = checkpoints.latest(self.checkpoint_dir)
@@ -204,6 +205,38 @@ class TrainingRun:
                 else:
                     self._learner.inherit(state)
         return self._learner
+
+    def checkpoint(self, folder: Path) -> Path:
+        """Write a checkpoint of the present state into `folder`, and return its path. Raises `StorageError`."""
+        learner = self.learner
+        facts = {
+            "steps": learner.steps,
+            "updates": learner.updates,
+            "config": self.config.to_data(),
+            "policy": self.policy.class_path,
+            "arguments": self.policy.kwargs,
+            "missions": {mission.name: mission.config_hash for mission in self.missions},
+            "parameters": {name: list(p.shape) for name, p in self.trainable.network.named_parameters()},
+            "threads": self.sizes.threads,
+            "device": self.device,
+            "torch": str(torch.__version__),
+            "metrics": {k: v for k, v in self._last_metrics.items() if v == v and abs(v) != float("inf")},
+            "saved_at": time.time(),
+        }
+        return checkpoints.save(folder, learner.steps, self.trainable, self.policy, learner.state(), facts)
+
+    def restore(self, source: Path) -> None:
+        """Go on from a checkpoint of such a run. Raises `CheckpointError`."""
+        checkpoints.verify(source)
+        self._check_fits(source, branching=False)
+        checkpoints.load_weights(source, self.trainable)
+        self.learner.restore(checkpoints.load_state(source))
+
+    def know(self, mission: Mission) -> None:
+        """Let the mission be found by its name, also where it came as an object."""
+        before = self._resolve
+        self._resolve = lambda name: mission if name == mission.name else before(name)
+        self.learner.resolve = self._resolve
 
     def run(
         self,
@@ -245,7 +278,7 @@ class TrainingRun:
         )
         self._trackers.start(facts, resumed_at)
         self._logs = TrainingLogs(self.run_dir, resumed_at)
-        self._system = SystemMetrics(self._device)
+        self._system = SystemMetrics(self.device)
         self._watch = MemoryWatch(MEMORY_LIMIT, "a checkpoint is saved and training stops", self._stop_for_memory)
         self._on_evaluation = on_evaluation
         status = "failed"
@@ -311,21 +344,7 @@ class TrainingRun:
     def _save(self, learner: Learner, *, final: bool = False) -> Path:
         self._trackers.sync()
         self._logs.flush(learner.steps, final=final)
-        facts = {
-            "steps": learner.steps,
-            "updates": learner.updates,
-            "config": self.config.to_data(),
-            "policy": self.policy.class_path,
-            "arguments": self.policy.kwargs,
-            "missions": {mission.name: mission.config_hash for mission in self.missions},
-            "parameters": {name: list(p.shape) for name, p in self.trainable.network.named_parameters()},
-            "threads": self.sizes.threads,
-            "device": self._device,
-            "torch": str(torch.__version__),
-            "metrics": {k: v for k, v in self._last_metrics.items() if v == v and abs(v) != float("inf")},
-            "saved_at": time.time(),
-        }
-        return checkpoints.save(self.checkpoint_dir, learner.steps, self.trainable, self.policy, learner.state(), facts)
+        return self.checkpoint(self.checkpoint_dir)
 
     def _evaluate(self, folder: Path, step: int, update: int) -> None:
         config = self.config
@@ -337,7 +356,7 @@ class TrainingRun:
             seed=VALIDATION_SEED,
             replays=min(config.eval_replays, 3),
             replay_dir=self.run_dir / "replays" / folder.name,
-            device=self._device,
+            device=self.device,
         )
         self._evaluation = {"step": step, "update": update, **found.to_data(self.run_dir)}
         self._trackers.evaluation(step, self._evaluation)
@@ -390,7 +409,7 @@ class TrainingRun:
         if self._from is None:
             return
         facts = checkpoints.facts(self._from)
-        now = {"threads": self.sizes.threads, "device": self._device, "torch": str(torch.__version__)}
+        now = {"threads": self.sizes.threads, "device": self.device, "torch": str(torch.__version__)}
         changed = [f"{name} {facts[name]} → {value}" for name, value in now.items() if facts[name] != value]
         if changed:
             text = f"going on with another {', '.join(changed)}: results may differ in their last bits."

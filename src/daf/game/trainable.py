@@ -215,8 +215,8 @@ def check_alike(missions: Sequence[Mission]) -> None:
     for mission in missions[1:]:
         if mission.num_agents != first.num_agents:
             raise ConfigError(
-                f"{first.name} has {first.num_agents} agents and {mission.name} {mission.num_agents}: missions trained on "
-                "together need the same number. Set it with cogs=N, for example "
+                f"{first.name} has {first.num_agents} agents and {mission.name} {mission.num_agents}: missions trained "
+                "on together need the same number. Set it with cogs=N, for example "
                 f"{mission.name},cogs={first.num_agents}."
             )
         found = PolicyEnvInterface.from_mg_cfg(mission.config)

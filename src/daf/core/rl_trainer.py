@@ -1,0 +1,306 @@
+"""`DAFRlTrainer`: the trainer under `daf train`, for code that wants to hold it in its hands.
+
+`train` is what `daf train` does: a run folder with checkpoints, metrics and evaluations, resumable to the bit. The other
+methods work on the same learner without a run folder; `save_training_state` keeps what they did.
+
+Importing this module imports torch.
+"""
+
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+import numpy as np
+from pydantic import Field
+
+from daf.config.training import DAFTrainingConfig
+from daf.core import checkpoints
+from daf.core.curriculum import Curriculum
+from daf.core.interval_evaluation import evaluate_checkpoint
+from daf.core.sizes import sizes as sizes_of
+from daf.core.task_focus import Focus
+from daf.core.training_run import Progress, StopTraining, TrainingResult
+from daf.core.training_setup import Places, combined, set_up
+from daf.errors import ConfigError, UsageError
+from daf.game import missions
+from daf.game.training_environment import mission_of
+from daf.output_manager import OutputManager, get_output_manager
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["DAFRlConfig", "DAFRlTrainer", "Progress", "StopTraining", "TrainingResult"]
+
+OPERATION = "training"
+
+
+class DAFRlConfig(DAFTrainingConfig):
+    """`DAFTrainingConfig`, and how the trainer works with a controller and a curriculum."""
+
+    kind: ClassVar[str] = "rl"
+
+    integrate_with_adaptive: bool = Field(default=True, description="Tell a controller that is given every result.")
+    adaptive_config: dict[str, Any] | None = Field(
+        default=None, description="A controller of these settings (`DAFAdaptiveConfig`), where none is given."
+    )
+    curriculum_config: dict[str, Any] | None = Field(
+        default=None, description="The curriculum's settings, as `curriculum`; one of the two."
+    )
+
+
+class Controller(Protocol):
+    """What a trainer tells its results, such as `DAFAdaptiveController`."""
+
+    def update_from_training_results(self, results: Mapping[str, Any]) -> Any: ...
+
+    def update_from_evaluation(self, results: Mapping[str, Any]) -> Any: ...
+
+
+class DAFRlTrainer:
+    """Trains one policy with PPO.
+
+    config: settings. policy: a policy string, path or PolicySpec. training_env: a mission string, config or environment
+    to train on, else as `config.mission` has it. adaptive_controller: is told every update's return and every
+    evaluation. curriculum_manager: what is drawn for each episode. output: where run folders go; cache_dir: of
+    episode records, else in the output folder; console: for progress.
+    """
+
+    def __init__(
+        self,
+        config: DAFTrainingConfig | None = None,
+        policy: Any = None,
+        training_env: Any = None,
+        adaptive_controller: Controller | None = None,
+        curriculum_manager: Curriculum | None = None,
+        *,
+        branch_from: Path | None = None,
+        gpu_allowed: bool = True,
+        gpu_memory_fraction: float = 1.0,
+        output: OutputManager | None = None,
+        cache_dir: Path | None = None,
+        console: "Console | None" = None,
+    ) -> None:
+        """Raises `UsageError` and what it covers (`ConfigError`, `MissionError`, `PolicyError`), `CheckpointError`."""
+        environment = None if training_env is None else mission_of(training_env)
+        chosen = combined(config, mission=environment, policy=policy)
+        if isinstance(chosen, DAFRlConfig) and chosen.curriculum_config is not None:
+            if chosen.curriculum is not None:
+                raise ConfigError("curriculum and curriculum_config are two names of one thing; give one of them.")
+            chosen = chosen.replace(curriculum=chosen.curriculum_config)
+        self._output = output or get_output_manager()
+        cache = cache_dir or self._output.base_dir / "cache"
+        self._places = Places(cache, cache / "bundles", self._output.base_dir)
+        self.training = set_up(
+            chosen,
+            self._places,
+            mission=environment,
+            policy=policy,
+            curriculum=curriculum_manager,
+            branch_from=branch_from,
+            gpu_allowed=gpu_allowed,
+            gpu_memory_fraction=gpu_memory_fraction,
+            console=console,
+        )
+        self._controller = adaptive_controller
+        if adaptive_controller is None and isinstance(chosen, DAFRlConfig) and chosen.adaptive_config is not None:
+            from daf.core.adaptive_controller import DAFAdaptiveConfig, DAFAdaptiveController
+
+            self._controller = DAFAdaptiveController(DAFAdaptiveConfig(**chosen.adaptive_config), output=self._output)
+        if isinstance(chosen, DAFRlConfig) and not chosen.integrate_with_adaptive:
+            self._controller = None
+        self._metrics: dict[str, float] = {}
+        self._episodes = 0.0
+        self._begun_at = (0, 0.0, 0)
+
+    @property
+    def config(self) -> DAFTrainingConfig:
+        """The settings as they are now."""
+        return self.training.config
+
+    def train(
+        self,
+        on_training_complete: Callable[[TrainingResult], None] | None = None,
+        on_evaluation_complete: Callable[[Mapping[str, Any]], None] | None = None,
+        *,
+        on_update: Callable[[Progress], None] | None = None,
+        stop_at: int | None = None,
+        run_dir: Path | None = None,
+        run_id: str | None = None,
+    ) -> TrainingResult:
+        """Train until total_timesteps, in a run folder; a failure or Ctrl-C is the result's status.
+
+        on_evaluation_complete: given each evaluation, as in evaluations.jsonl. on_update: after every update; it may
+        raise `StopTraining`. stop_at: agent steps to stop after. run_dir: a folder other than a new one of the output
+        manager; where it holds a checkpoint, training goes on from it.
+        """
+        training = self.training
+
+        def updated(progress: Progress) -> None:
+            self._note(progress.metrics)
+            if on_update is not None:
+                on_update(progress)
+
+        def evaluated(record: Mapping[str, Any]) -> None:
+            if self._controller is not None and record["mean"] is not None:
+                self._controller.update_from_evaluation({"score": record["mean"], **record})
+            if on_evaluation_complete is not None:
+                on_evaluation_complete(record)
+
+        def run() -> TrainingResult:
+            return training.run(stop_at=stop_at, on_update=updated, on_evaluation=evaluated)
+
+        if run_dir is not None:
+            if not training.opened:
+                training.open(run_dir, run_id or run_dir.name)
+            result = run()
+        else:
+            title = f"train {training.policy.name} on {', '.join(each.name for each in training.missions)}"
+            with self._output.operation(OPERATION, title=title, config={"training": self.config.to_data()}) as folder:
+                training.open(folder, self._output.session_id)
+                result = run()
+                told = {"done": "completed", "stopped": "completed"}.get(result.status, result.status)
+                message = (result.error or {}).get("message")
+                self._output.log_operation_complete(OPERATION, told, {"steps": result.steps}, error=message)
+        if on_training_complete is not None:
+            on_training_complete(result)
+        return result
+
+    def train_episodes(self, n: int) -> dict[str, float]:
+        """Train until `n` more episodes have ended; their mean return per agent ("score") and the last metrics."""
+        if n < 1:
+            raise UsageError(f"train_episodes({n}): at least 1 episode.")
+        returns: list[float] = []
+        counts: list[float] = []
+        while sum(counts) < n:
+            values = self.training.learner.update()
+            self._note(values)
+            if values.get("episode/count"):
+                returns.append(values["episode/return"])
+                counts.append(values["episode/count"])
+        score = float(np.average(returns, weights=counts))
+        return {"score": score, "episodes": sum(counts), "steps": float(self.training.learner.steps), **self._metrics}
+
+    def train_on_task(self, task_id: str, env: Any, episodes: int) -> dict[str, Any]:
+        """Train on another mission until `episodes` of it have ended; then episodes are drawn as before.
+
+        env: a mission string, config or environment, alike in agents, observations and actions. Returns what
+        `train_episodes` does, with the task's name. Raises `ConfigError` where it is not alike.
+        """
+        (mission,) = missions.resolve(mission_of(env), game=self.config.game)
+        with Focus(self.training, task_id, mission):
+            return {"task": task_id, **self.train_episodes(episodes)}
+
+    def evaluate_policy(self, episodes: int | None = None) -> dict[str, Any]:
+        """Evaluate the policy as it is, on the fixed seeds; the record as in evaluations.jsonl."""
+        with tempfile.TemporaryDirectory(prefix="daf-evaluation-") as folder:
+            saved = self.save_training_state(folder)
+            record = evaluate_checkpoint(
+                saved,
+                self.training.evaluated_on,
+                episodes=episodes or self.config.eval_episodes,
+                cache_dir=self._places.cache,
+                device=self.training.device,
+            )
+        data = {"step": self.training.learner.steps, **record.to_data(Path())}
+        if self._controller is not None and record.overall.mean is not None:
+            self._controller.update_from_evaluation({"score": record.overall.mean, **data})
+        return data
+
+    def get_training_metrics(self) -> dict[str, float]:
+        """The last update's metrics, by the names of metrics.jsonl; empty before the first."""
+        return dict(self._metrics)
+
+    def get_training_summary(self) -> dict[str, Any]:
+        """Where training stands, in numbers."""
+        training = self.training
+        return {
+            "experiment_name": self.config.experiment_name,
+            "policy": training.policy.name,
+            "missions": [mission.name for mission in training.missions],
+            "steps": training.learner.steps,
+            "updates": training.learner.updates,
+            "total_timesteps": self.config.total_timesteps,
+            "episodes": self._episodes,
+            "seconds": training.learner.seconds,
+            "timesteps_per_second": self.get_timesteps_per_second(),
+            "episodes_per_second": self.get_episodes_per_second(),
+            "update_frequency": self.get_update_frequency(),
+            "gradient_norm": self.get_gradient_norm(),
+            "metrics": self.get_training_metrics(),
+        }
+
+    def get_episodes_per_second(self) -> float | None:
+        """Episodes that this trainer finished, per second of its updates; None before the first update."""
+        return self._per_second(self._episodes)
+
+    def get_timesteps_per_second(self) -> float | None:
+        """Agent steps per second of this trainer's updates; None before the first."""
+        return self._per_second(self.training.learner.steps - self._begun_at[0])
+
+    def get_update_frequency(self) -> float | None:
+        """Updates per second; None before the first."""
+        return self._per_second(self.training.learner.updates - self._begun_at[2])
+
+    def get_gradient_norm(self) -> float | None:
+        """The mean gradient norm of the last update, before clipping; None before the first."""
+        return self._metrics.get("gradient/norm")
+
+    def increase_batch_size(self, factor: int = 2) -> int:
+        """Let each gradient step take `factor` times as many agent steps; returns how many then.
+
+        Raises `ConfigError` where that does not divide the rollout.
+        """
+        training = self.training
+        larger = training.sizes.batch * training.sizes.horizon * factor
+        self._configure(batch_size=larger)
+        return larger
+
+    def enable_gradient_clipping(self, max_norm: float = 0.5) -> None:
+        """Clip gradients to this norm from the next update on. Raises `ConfigError`."""
+        self._configure(max_grad_norm=max_norm)
+
+    def save_training_state(self, path: str | Path) -> Path:
+        """Write a checkpoint of the present state into the folder `path`, and return the checkpoint's."""
+        return self.training.checkpoint(Path(path))
+
+    def load_training_state(self, path: str | Path) -> None:
+        """Go on from a checkpoint of this network, mission and configuration. Raises `CheckpointError`."""
+        source = Path(path)
+        if not (source / checkpoints.FACTS).is_file():
+            found = checkpoints.latest(source)
+            source = source if found is None else found
+        self.training.restore(source)
+        learner = self.training.learner
+        self._begun_at = (learner.steps, learner.seconds, learner.updates)
+        self._episodes = 0.0
+
+    def close(self) -> None:
+        """End the environments' processes."""
+        self.training.close()
+
+    def _note(self, values: Mapping[str, float]) -> None:
+        self._metrics = dict(values)
+        count = values.get("episode/count", 0.0)
+        self._episodes += count
+        if self._controller is not None and count:
+            self._controller.update_from_training_results(
+                {"score": values["episode/return"], "episodes": count, **values}
+            )
+
+    def _per_second(self, count: float) -> float | None:
+        seconds = self.training.learner.seconds - self._begun_at[1]
+        return count / seconds if seconds > 0 else None
+
+    def _configure(self, **fields: Any) -> None:
+        """Change settings from the next update on; they stand in the checkpoints from then on."""
+        training = self.training
+        changed = training.config.replace(**fields)
+        training.sizes = sizes_of(
+            changed,
+            agents=training.missions[0].num_agents,
+            tokens=training.trainable.interface.observation_space.shape[0],
+            cores=training.cores,
+        )
+        training.config = changed
+        training.learner.config, training.learner.sizes = changed, training.sizes

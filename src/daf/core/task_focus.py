@@ -1,0 +1,75 @@
+"""Train on one mission for a while, then go on as before.
+
+Importing this module imports torch.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from daf.core.curriculum import Curriculum, Outcome, Task
+from daf.core.curriculum.interface import FloatArray
+from daf.core.training_run import TrainingRun
+from daf.game.missions import Mission
+from daf.game.trainable import check_alike
+
+
+class OneTask:
+    """The tasks of another curriculum and one more, which alone is drawn."""
+
+    def __init__(self, inner: Curriculum, name: str, mission: str) -> None:
+        self._inner = inner
+        known = inner.tasks()
+        self._place = next((task.index for task in known if task.mission == mission), len(known))
+        self._extra = [] if self._place < len(known) else [Task(self._place, name, mission)]
+
+    def tasks(self) -> Sequence[Task]:
+        """The other curriculum's, and the one."""
+        return [*self._inner.tasks(), *self._extra]
+
+    def weights(self) -> FloatArray:
+        """All for the one."""
+        weights = np.zeros(len(self.tasks()))
+        weights[self._place] = 1.0
+        return weights
+
+    def record(self, outcomes: Sequence[Outcome]) -> None:
+        """The other curriculum hears of its own tasks only."""
+        known = len(self._inner.tasks())
+        self._inner.record([outcome for outcome in outcomes if outcome.task < known])
+
+    def metrics(self) -> dict[str, float]:
+        """The other curriculum's."""
+        return self._inner.metrics()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The other curriculum's."""
+        return self._inner.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Into the other curriculum."""
+        self._inner.load_state_dict(state)
+
+
+class Focus:
+    """A block in which every episode is of one mission; all environments begin anew at its start and its end."""
+
+    def __init__(self, training: TrainingRun, name: str, mission: Mission) -> None:
+        """Raises `ConfigError` where the mission is not like those trained on."""
+        check_alike([training.missions[0], mission])
+        self._learner = training.learner
+        training.know(mission)
+        self._before = self._learner.curriculum
+        self._one = OneTask(self._before, name, mission.name)
+
+    def __enter__(self) -> Self:
+        self._learner.follow(self._one)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._learner.follow(self._before)

@@ -1,0 +1,100 @@
+"""One mission as an environment with `reset` and `step`, for code that steps by itself.
+
+The trainer steps its own environments, many at once (`daf.game.training_envs`); given one of these, it trains on its
+mission.
+
+Importing this module imports mettagrid.
+"""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from mettagrid import MettaGridConfig
+from mettagrid.policy.policy_env_interface import PolicyEnvInterface
+
+from daf.errors import ConfigError, UsageError
+from daf.game import missions
+from daf.game.training_world import TERMINATED, TRUNCATED, EndedEpisode, Games, Rows, World
+
+
+class TrainingEnvironment:
+    """A mission that is stepped: all agents at once.
+
+    observations: (agents, tokens, 3) uint8; actions: (agents,) indices into `action_names`; rewards: (agents,) float32.
+    """
+
+    def __init__(self, mission: Any, *, seed: int = 42) -> None:
+        """mission: a mission string, a config or a (name, config) pair. Raises `MissionError`, `UsageError`."""
+        found = missions.resolve(mission)
+        if len(found) != 1:
+            raise UsageError(f"an environment is of one mission, and {mission!r} names {len(found)}.")
+        self.mission = found[0]
+        interface = PolicyEnvInterface.from_mg_cfg(self.mission.config)
+        self.action_names = list(interface.action_names)
+        agents, tokens = self.mission.num_agents, interface.observation_space.shape[0]
+        self._rows = Rows(
+            observations=np.zeros((agents, tokens, 3), dtype=np.uint8),
+            last_observations=np.zeros((agents, tokens, 3), dtype=np.uint8),
+            rewards=np.zeros(agents, dtype=np.float32),
+            actions=np.zeros(agents, dtype=np.int32),
+            done=np.zeros(1, dtype=np.uint8),
+        )
+        self._world = World(0, seed, Games([self.mission.config]), self._rows)
+        self._over = True
+
+    def reset(self) -> npt.NDArray[np.uint8]:
+        """Begin the next episode; what the agents see."""
+        self._world.begin(self._world.episode + 1, 0)
+        self._over = False
+        return self._rows.observations
+
+    def step(
+        self, actions: npt.ArrayLike
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], bool, bool, EndedEpisode | None]:
+        """Take a step: observations, rewards, whether the game ended, whether only its time did, and the episode then.
+
+        Raises `UsageError` after an episode's end and for actions that there are not.
+        """
+        if self._over:
+            raise UsageError("the episode is over, or none has begun: call reset() first.")
+        chosen = np.asarray(actions, dtype=np.int32)
+        if chosen.shape != self._rows.actions.shape or not ((chosen >= 0) & (chosen < len(self.action_names))).all():
+            raise UsageError(
+                f"actions must be {len(self._rows.actions)} numbers from 0 to {len(self.action_names) - 1}, not "
+                f"{chosen.tolist()}."
+            )
+        self._rows.actions[:] = chosen
+        ended = self._world.step()
+        self._over = ended is not None
+        done = int(self._rows.done[0])
+        return self._rows.observations, self._rows.rewards, done == TERMINATED, done == TRUNCATED, ended
+
+    def enable_lazy_loading(self) -> None:
+        """Nothing is left to do: a mission's game is converted when its first episode begins, and never before."""
+
+    def reduce_buffer_size(self) -> None:
+        """Refused: the buffers hold one step. Raises `ConfigError` with what does save memory."""
+        size = sum(part.nbytes for part in (self._rows.observations, self._rows.last_observations))
+        raise ConfigError(
+            f"an environment's buffers hold one step of {self.mission.num_agents} agents ({size / 2**20:.2f} MB) and "
+            "can't be smaller. What takes memory is the rollout: lower num_envs or n_steps, or set memory_budget_mb."
+        )
+
+
+def mission_of(environment: Any) -> Any:
+    """What to train on where `environment` is given: its mission, its config, or itself where it names a mission.
+
+    Raises `UsageError`.
+    """
+    if isinstance(environment, TrainingEnvironment):
+        return environment.mission
+    if isinstance(environment, str | MettaGridConfig | missions.Mission | tuple):
+        return environment
+    config = getattr(environment, "env_cfg", None)
+    if isinstance(config, MettaGridConfig):
+        return config
+    raise UsageError(
+        f"DAF trains on missions of mettagrid, and {type(environment).__name__} names none: give a mission string, a "
+        "MettaGridConfig, a TrainingEnvironment or upstream's environment (with env_cfg)."
+    )
