@@ -1,5 +1,7 @@
 """A controller as a process of its own, for tests that kill it: `python -m tests.core.adaptive_driver FOLDER CONFIG`.
 
+CONFIG with a section `training` trains by `daf train`, else by `adaptive_jobs.py`.
+
 KILL_AT="N before" or "N after" in the environment: the process is killed (SIGKILL) before or after it commits its Nth
 event, so that every gap between two of the controller's steps can be met.
 """
@@ -83,5 +85,6 @@ if __name__ == "__main__":
     place, fields = Path(sys.argv[1]), json.loads(sys.argv[2])
     if "KILL_AT" in os.environ:
         _kill_at(os.environ["KILL_AT"])
-    ended = controller(place, config(**fields), hooks=told(place)).start_experiment()
+    jobs = DafCommands if "training" in fields else SmallJobs
+    ended = controller(place, config(**fields), hooks=told(place), commands=jobs).start_experiment()
     print(json.dumps(ended.to_data()))

@@ -61,7 +61,7 @@ def drive(folder: Path, fields: Mapping[str, Any], kill_at: str | None = None) -
     environment = os.environ | ({} if kill_at is None else {"KILL_AT": kill_at})
     done = subprocess.run(
         [sys.executable, "-m", "tests.core.adaptive_driver", str(folder), json.dumps(fields)],
-        env=environment, capture_output=True, text=True, check=False, timeout=120, cwd=Path(__file__).parents[2],
+        env=environment, capture_output=True, text=True, check=False, timeout=280, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert done.returncode in (0, -signal.SIGKILL), done.stderr[-3000:]
     return done.returncode
@@ -371,3 +371,34 @@ def test_a_controller_that_cannot_go_on_asks_its_jobs_to_end_and_the_next_goes_o
         dispatcher.wait([job], 0.5)
     assert dispatcher.look(job).state == "ended"
     assert end_of(tmp_path).status == "interrupted"
+
+
+def test_an_experiment_of_which_nothing_came_may_begin_anew_with_another_configuration(tmp_path: Path) -> None:
+    class Fails(SmallJobs):
+        def train(self, run: Run, branch_from: Path | None) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+            return ("/nowhere",), ()
+
+    failed = controller(tmp_path, config(**HALVING, max_retries=0), commands=Fails).start_experiment()
+    assert failed.status == "failed"
+    assert controller(tmp_path, config(**HALVING, max_retries=0)).start_experiment().status == "failed"
+    other = controller(tmp_path, config(runs=[{}])).start_experiment()
+    assert (other.status, other.run_dir == failed.run_dir) == ("done", False)
+    assert end_of(tmp_path).run_id == other.run_id
+
+
+def test_failed_runs_get_new_attempts_unless_the_scheduler_has_decided_on_them(tmp_path: Path) -> None:
+    class Fails(SmallJobs):
+        def train(self, run: Run, branch_from: Path | None) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+            argv, signs = super().train(run, branch_from)
+            return (("/nowhere",) if run.name == "r0000" else argv), signs
+
+    class FailsAll(SmallJobs):
+        def train(self, run: Run, branch_from: Path | None) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+            return ("/nowhere",), ()
+
+    chosen = config(**HALVING, max_retries=0)
+    controller(tmp_path / "a", chosen, commands=FailsAll).start_experiment()
+    assert controller(tmp_path / "a", chosen).start_experiment(retry_failed=True).status == "done"
+    controller(tmp_path / "b", chosen, commands=Fails).start_experiment()
+    with pytest.raises(AdaptiveControllerError, match="has decided on the failure of r0000"):
+        controller(tmp_path / "b", chosen).start_experiment(retry_failed=True)

@@ -31,7 +31,7 @@ from daf.errors import DAFError, Interrupted, UsageError
 from daf.storage.jsonable import jsonable
 
 if TYPE_CHECKING:
-    from daf.output_manager import OutputManager
+    from daf.output_manager import OutputManager, RunInfo
 
 __all__ = [
     "AdaptiveControllerError",
@@ -96,9 +96,9 @@ class DAFAdaptiveController:
     def start_experiment(self, *, retry_failed: bool = False) -> ExperimentStatus:
         """Run the experiment to its end, or on from where it is; returns when it is done, failed or stopped.
 
-        retry_failed: give runs that failed for good new attempts (fixed lists only: other schedulers have decided on
-        their failure). Raises `UsageError` for settings that cannot be, `AdaptiveControllerError` where it is another
-        experiment or has a controller, `Interrupted` after Ctrl-C, when all jobs have saved and ended.
+        retry_failed: give runs that failed for good new attempts; not where a scheduler has decided on their failure.
+        Raises `UsageError` for settings that cannot be, `AdaptiveControllerError` where it is another experiment or has
+        a controller, `Interrupted` after Ctrl-C, when all jobs have saved and ended.
         """
         self._check_first_runs()
         record = self._opened()
@@ -266,24 +266,35 @@ class DAFAdaptiveController:
         if self._record is not None:
             return self._record
         found = find(self.config.experiment_id, self._output.base_dir)
-        if found is not None:
-            record = Record(found.path)
-            try:
-                changed = differences(dict(record.experiment.config), self.config.to_data())
-                if changed:
-                    raise AdaptiveControllerError(
-                        f"experiment {self.config.experiment_id} in {found.path} was begun with another configuration: "
-                        f"{'; '.join(changed[:8])}. Give the new one an experiment_id of its own."
-                    )
-                self._output.resume(found.run_id, OPERATION)
-                self._start_operation()
-            except BaseException:
-                record.close()
-                raise
-        else:
+        record = None if found is None else self._reopened(found)
+        if record is None:
             record = Record(self._start_operation())
             record.begin(self.config.experiment_id, self.config.to_data())
         self._record = record
+        return record
+
+    def _reopened(self, found: "RunInfo") -> Record | None:
+        """The journal of an experiment that began earlier; None where another may begin in its place.
+
+        That is so where the configuration differs and nothing was ever trained under it: what failed is left as it is.
+        """
+        record = Record(found.path)
+        try:
+            experiment = record.experiment
+            changed = differences(dict(experiment.config), self.config.to_data())
+            if changed and experiment.status == "failed" and not any(run.steps for run in experiment.runs.values()):
+                record.close()
+                return None
+            if changed:
+                raise AdaptiveControllerError(
+                    f"experiment {self.config.experiment_id} in {found.path} was begun with another configuration: "
+                    f"{'; '.join(changed[:8])}. Give the new one an experiment_id of its own."
+                )
+            self._output.resume(found.run_id, OPERATION)
+            self._start_operation()
+        except BaseException:
+            record.close()
+            raise
         return record
 
     def _start_operation(self) -> Path:
@@ -295,7 +306,8 @@ class DAFAdaptiveController:
     def _resume(self, record: Record, retry_failed: bool) -> None:
         experiment = record.experiment
         failed = [run for run in experiment.runs.values() if run.over and run.status != "done"]
-        if retry_failed and failed and self.config.scheduler != "fixed":
+        decided = any(run.scores or run.parent for run in experiment.runs.values())
+        if retry_failed and failed and decided and self.config.scheduler != "fixed":
             raise AdaptiveControllerError(
                 f"{self.config.scheduler} has decided on the failure of {', '.join(run.name for run in failed)}. "
                 "Only the runs of a fixed list get new attempts."

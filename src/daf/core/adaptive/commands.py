@@ -19,6 +19,10 @@ HOPELESS = ("CheckpointError",)
 """Errors that another attempt would meet again. Of training's own it is `training.json` that tells (`machine`)."""
 
 
+NOT_KEPT = ("stats/", "clock/", "system/")
+"""Metrics that stay in the run's own folder: many, or different each time."""
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a job that ended came out. values: what the next event of the run holds; None where it failed.
@@ -104,7 +108,8 @@ class DafCommands:
         place = self.run_dir(run) / checkpoint
         if place.is_relative_to(self.folder):  # so that the output folder can be moved
             place = place.relative_to(self.folder)
-        kept = {name: float(value) for name, value in result.get("metrics", {}).items() if value is not None}
+        metrics = result.get("metrics", {}).items()
+        kept = {name: float(value) for name, value in metrics if not name.startswith(NOT_KEPT)}
         return Ended({"steps": steps, "checkpoint": str(place), "metrics": kept})
 
     def evaluated(self, run: Run, job: Job, exit_code: int) -> Ended:
