@@ -70,6 +70,7 @@ TrackerOption = Annotated[
     list[str] | None,
     typer.Option("--tracker", help="Where metrics go besides metrics.jsonl: tensorboard, wandb, mlflow, or jsonl."),
 ]
+GameOption = Annotated[str | None, typer.Option("--game", help="CoGames game: cogs_vs_clips or overcogged.")]
 CurriculumOption = Annotated[
     Path | None, typer.Option("--curriculum", metavar="FILE", help="YAML file of what is drawn for each episode.")
 ]
@@ -100,6 +101,7 @@ def train(
     checkpoint_every: CheckpointEveryOption = None,
     trackers: TrackerOption = None,
     curriculum: CurriculumOption = None,
+    game: GameOption = None,
     list_hyperparameters: ListOption = False,
     output_dir: OutputDirOption = None,
     as_json: JsonOption = False,
@@ -124,9 +126,11 @@ def _train(options: dict[str, Any]) -> None:
     """Train as these options, by their parameter names, say."""
     from daf.cli.show import emit, err
     from daf.core.training_settings import count, with_settings
+    from daf.game import compat
 
     quiet, resume = options["quiet"], options["resume"]
-    output, _ = playing.open_output(options["output_dir"], verbose=options["verbose"], quiet=quiet)
+    compat.install()
+    output, config = playing.open_output(options["output_dir"], verbose=options["verbose"], quiet=quiet)
     base = _from_file(options["config"])
     fields = _fields(options, base, output)
     stop_at = None if options["stop_at"] is None else count("--stop-at", options["stop_at"])
@@ -142,7 +146,9 @@ def _train(options: dict[str, Any]) -> None:
         mission, policy = chosen.mission, chosen.policy
     from daf.training import daf_train_policy
 
-    result = daf_train_policy(mission, policy, stop_at=stop_at, output=output, console=None if quiet else err, **what)
+    result = daf_train_policy(
+        mission, policy, stop_at=stop_at, output=output, settings=config, console=None if quiet else err, **what
+    )
     if options["as_json"]:
         emit(result_data(result))
     else:
@@ -166,6 +172,7 @@ def _fields(options: dict[str, Any], base: "DAFTrainingConfig", output: "OutputM
         "total_timesteps": number("--steps", options["steps"]),
         "num_envs": number("--envs", options["envs"], "auto"),
         "num_workers": number("--workers", options["workers"], "auto"),
+        "game": options["game"],
         "device": options["device"],
         "seed": options["seed"],
         "initial_weights": options["initial_weights"],
@@ -194,21 +201,12 @@ def _fields(options: dict[str, Any], base: "DAFTrainingConfig", output: "OutputM
 
 
 def result_data(result: "TrainingResult") -> dict[str, Any]:
-    """What `--json` prints."""
+    """What `--json` prints: what training.json holds, with whole paths."""
     from daf.storage.jsonable import jsonable
 
-    return {
-        "run_id": result.run_id,
-        "run_dir": str(result.run_dir),
-        "status": result.status,
-        "steps": result.steps,
-        "updates": result.updates,
-        "final_checkpoint": str(result.final_checkpoint) if result.final_checkpoint is not None else None,
-        "metrics": jsonable(result.metrics),
-        "evaluation": jsonable(result.evaluation),
-        "wall_seconds": result.wall_seconds,
-        "error": jsonable(result.error),
-    }
+    data: dict[str, Any] = jsonable(result.to_data())
+    final = None if result.final_checkpoint is None else str(result.final_checkpoint)
+    return {"run_id": result.run_id, "run_dir": str(result.run_dir), **data, "final_checkpoint": final}
 
 
 def _from_file(path: Path | None) -> "DAFTrainingConfig":
@@ -272,7 +270,10 @@ def _show(result: "TrainingResult", *, quiet: bool) -> None:
         out.print(f"checkpoint: {result.final_checkpoint}", markup=False, soft_wrap=True)
     out.print(f"run: {result.run_dir}", markup=False, soft_wrap=True)
     if result.status == "done" and not quiet:
-        typer.echo(f"\nNext: daf evaluate -p run:{result.run_id} -m MISSION, daf report {result.run_id}", err=True)
+        mission = result.hyperparameters.get("mission")
+        on = mission if isinstance(mission, str) else mission[0] if mission else "MISSION"
+        text = f"daf evaluate -p run:{result.run_id} -m {on}, daf report {result.run_id}, daf logs {result.run_dir}"
+        typer.echo(f"\nNext: {text}", err=True)
 
 
 def _end(result: "TrainingResult", options: dict[str, Any]) -> None:
