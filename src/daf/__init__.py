@@ -3,6 +3,7 @@
 `import daf` costs nothing: a public name is imported from its module when it is first used.
 """
 
+import os
 from importlib import import_module
 from importlib.metadata import version as _version
 from typing import Any
@@ -77,6 +78,8 @@ _MODULES = {
     ),
     "until_decided": ("compare_until_decided",),
 }
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin make a busy machine crawl
+
 _WHERE = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = sorted(_WHERE)

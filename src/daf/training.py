@@ -6,7 +6,6 @@ going on needs nothing but the run.
 
 import contextlib
 import fcntl
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from daf.config import DAFConfig, DAFTrainingConfig
 from daf.errors import StorageError, UsageError
 from daf.evaluation.planning import default_cache
+from daf.game import compat
 from daf.output_manager import OutputManager, find_run
 from daf.storage import atomic
 
@@ -32,9 +32,6 @@ CONFIG_FILE = "training_config.yaml"
 MISSION_FILE = "mission.json"
 _LOCK = ".training.lock"
 _FROM_CORE = ("Progress", "StopTraining", "TrainingResult")
-
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin cost a busy machine tenfold
-
 
 def __getattr__(name: str) -> Any:
     if name in _FROM_CORE:  # their module imports torch
@@ -77,6 +74,7 @@ def daf_train_policy(
     A failure or Ctrl-C while training is the result's status. Raises `UsageError`, `ConfigError`, `MissionError`,
     `PolicyError`, `CheckpointError` before training starts, `StorageError`.
     """
+    compat.install()  # before mettagrid is imported, which would configure everyone's logging
     from daf.core.rl_trainer import DAFRlTrainer
     from daf.core.training_setup import combined
 
