@@ -38,8 +38,8 @@ FAMILIES = {
         "options": {"max_steps": 100, "variants": ["none", "sparse", "large"]},
     },
 }
-"""few_in_reach: most tasks pay a beginner next to nothing, so that uniform spends most of its steps there. graded: every
-task can be learned from the first step on, and a curriculum has little to gain."""
+"""few_in_reach: most tasks pay a beginner next to nothing, and uniform spends most of its steps there. graded: every task
+can be learned from the first step on, and a curriculum has little to gain."""
 ENVIRONMENTS = 256
 SAMPLERS = {
     "uniform": "uniform",
@@ -67,6 +67,7 @@ def main() -> int:
     learning.add_argument("--family", choices=FAMILIES, default="few_in_reach")
     learning.add_argument("--samplers", nargs="+", choices=SAMPLERS, default=list(SAMPLERS))
     learning.add_argument("--episodes", type=int, default=25, help="per task, of each trained policy")
+    learning.add_argument("--set", nargs="+", default=[], metavar="NAME=VALUE", help="hyperparameters")
     learning.add_argument("--minutes", type=float, help="begin no further run after so long")
     options = parser.parse_args()
     if options.part == "overhead":
@@ -83,6 +84,7 @@ def learn(options) -> None:
 
     family = FAMILIES[options.family]
     tasks = [task.mission for task in from_config(family, seed=0).tasks()]
+    hyperparameters = {name: json.loads(value) for name, value in (entry.split("=", 1) for entry in options.set)}
     began = perf_counter()
     for seed in range(options.seeds):
         for sampler in options.samplers:
@@ -107,7 +109,7 @@ def learn(options) -> None:
                 log_agents=0,
                 trackers=[],
             )
-            daf_train_policy(config=config, run_dir=run)
+            daf_train_policy(config=config, hyperparameters=hyperparameters, run_dir=run)
     report(options, tasks)
 
 
