@@ -119,7 +119,7 @@ def test_two_trainings_are_laid_over_each_other(page, dashboard, base):
     second = training(base, "fast", 10, gain=0.3, config={"learning_rate": 0.003, "total_timesteps": 10_000})
     opened(page, dashboard)
     for folder in (first, second):
-        page.get_by_label(f"Compare {key(folder)}").check()
+        page.get_by_label(f"Compare {key(folder)}", exact=True).check()
     page.get_by_role("button", name="Compare 2 runs").click()
     chart = page.locator('.chart[data-name="episode/return"]')
     expect(chart.locator("path.line")).to_have_count(2)
@@ -211,7 +211,8 @@ def test_a_replay_plays_inside_a_frame_that_can_ask_the_server_nothing(page, das
     (folder / "replays").mkdir()
     (folder / "replays" / "pens.json.z").write_bytes((data_dir() / "replays" / "pens.json.z").read_bytes())
     (folder / "report.html").write_text(
-        "<p id=told>?</p><script>fetch('/api/runs').then(() => told.textContent = 'read', () => told.textContent = 'kept out');"
+        "<p id=told>?</p><script>"
+        "fetch('/api/runs').then(() => told.textContent = 'read', () => told.textContent = 'kept out');"
         "try { parent.document.title = 'owned' } catch { told.title = 'apart' }</script>"
     )
     opened(page, dashboard, f"#/run/{key(folder)}/replays")
@@ -264,6 +265,22 @@ def test_a_sweep_is_watched_while_trials_come_in(page, dashboard, base):
         expect(page.locator("[role=tabpanel]")).to_contain_text("2.500 in trial 2")
         expect(page.locator("[aria-label=Trials] tbody tr")).to_have_count(3)
         expect(page.locator("figure", has_text="learning_rate").locator("circle")).to_have_count(2)
+
+
+def test_the_runs_inside_an_experiment_are_watched_and_compared(page, dashboard, base):
+    with running(base, "an experiment") as folder:
+        for name in ("run_a", "run_b"):
+            (folder / "runs" / name).mkdir(parents=True)
+            append(folder / "runs" / name, range(2))
+        opened(page, dashboard, f"#/run/{key(folder)}/parts")
+        rows = page.locator("[aria-label='Runs in it'] tbody tr")
+        expect(rows).to_contain_text(["2k steps", "2k steps"])
+        append(folder / "runs" / "run_b", range(2, 8), gain=0.3)
+        expect(rows).to_contain_text(["2k steps", "8k steps"])
+        for name in ("run_a", "run_b"):
+            page.get_by_label(f"Compare {key(folder)}/runs/{name}").check()
+        page.get_by_role("button", name="Compare 2 runs").click()
+        expect(page.locator('.chart[data-name="episode/return"] .now')).to_have_text("0.2000 2.400")
 
 
 def test_the_machine_s_load_is_shown(page, dashboard, base):

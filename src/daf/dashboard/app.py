@@ -27,6 +27,7 @@ from daf.dashboard.guard import FOREIGN_POLICY, Guard
 from daf.dashboard.json_files import JsonFiles
 from daf.dashboard.log_lines import page_before
 from daf.dashboard.machine import Machine
+from daf.dashboard.parts import Parts
 from daf.dashboard.replay_pages import ReplayPages
 from daf.dashboard.run_files import inside, kind_of, media_type
 from daf.dashboard.run_index import RunIndex
@@ -44,7 +45,7 @@ RunKeys = Annotated[list[str], Query()]
 
 def make_app(index: RunIndex, *, token: str, port: int, closing: Callable[[], asyncio.Event]) -> Guard:
     """The ASGI application over the runs of `index`, guarded. closing: set when streams are to end."""
-    curves, files, sweeps, replays = Curves(), JsonFiles(), Sweeps(), ReplayPages()
+    curves, files, parts, sweeps, replays = Curves(), JsonFiles(), Parts(), Sweeps(), ReplayPages()
     machine = Machine(index.base, index.running)
     boot = secrets.token_hex(4)
 
@@ -100,7 +101,7 @@ def make_app(index: RunIndex, *, token: str, port: int, closing: Callable[[], as
 
     @app.get("/api/run")
     def run(key: str) -> JSONResponse:
-        return JSONResponse(run_page(index, files, key))
+        return JSONResponse(run_page(index, files, parts, key))
 
     @app.get("/api/sweep")
     def sweep(key: str) -> JSONResponse:

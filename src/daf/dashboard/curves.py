@@ -79,7 +79,7 @@ class RunCurves:
 
     def _add(self, line: dict[str, Any]) -> None:
         step = line.get("step")
-        if not _number(step):
+        if not isinstance(step, int | float) or not _number(step):
             self.damaged += 1
             return
         for name, value in line.items():

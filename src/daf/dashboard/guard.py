@@ -1,8 +1,9 @@
 """Who is answered: this machine's user, from the dashboard's own pages, and nobody else.
 
 Every request must name this server in its Host header (a page elsewhere cannot reach it by pointing its own name at
-127.0.0.1), carry the token (in the address once, in a cookie from then on, compared in constant time), and come from the
-dashboard itself (`Sec-Fetch-Site`, where a browser tells). Only GET and HEAD exist. No answer allows another origin.
+127.0.0.1), carry the token (in the address once, in a cookie from then on, compared in constant time), and come from
+the dashboard itself (`Sec-Fetch-Site`, where a browser tells). Only GET and HEAD exist. No answer allows another
+origin.
 
 Every answer says what a browser may do with it: nothing but what this server sends. What a run's files hold was
 written by others, so it is shown in a sandbox whose origin is nobody's: its scripts cannot ask this server anything.
@@ -18,8 +19,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 PAGE = "/"
 OWN_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; connect-src 'self'; "
-    "frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self'; "
+    "connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 FOREIGN_POLICY = (
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "

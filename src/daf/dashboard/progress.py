@@ -30,7 +30,7 @@ class Progress:
 
 
 def progress_of(run: RunInfo, known: Progress | None = None) -> Progress | None:
-    """A training run's progress; `known` where its file is the same as then, None for other runs and before the first update."""
+    """A training run's progress, `known` while its file is the same; None for others and before the first update."""
     if run.operation != "training":
         return None
     return folder_progress(run.path, known)

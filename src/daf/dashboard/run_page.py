@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from daf.dashboard.json_files import JsonFiles
+from daf.dashboard.parts import Parts, parts_signature
 from daf.dashboard.progress import folder_progress
 from daf.dashboard.run_files import list_files
-from daf.dashboard.run_index import CHILD_FOLDERS, RunIndex, children
-from daf.dashboard.signatures import Signature, signature
+from daf.dashboard.run_index import CHILD_FOLDERS, RunIndex
+from daf.dashboard.signatures import signature
 from daf.output_manager.layout import EXECUTION_LOG, EXPERIMENT_CONFIG
 from daf.output_manager.runs import read_run
 
@@ -28,18 +29,18 @@ WATCHED = (
     "checkpoints",
     *CHILD_FOLDERS,
 )
-"""The folder itself, and the files and folders in it with which a run's page changes; curves and logs have streams of their own."""
+"""The folder itself and what in it a run's page changes with; curves and logs have streams of their own."""
 EXECUTION_FACTS = (
     "host", "pid", "working_directory", "platform", "git_commit", "versions", "details", "previous", "command",
 )  # fmt: skip
 
 
-def page_signature(folder: Path) -> tuple[Signature | None, ...]:
+def page_signature(folder: Path) -> tuple[object, ...]:
     """Changes when the run's page does."""
-    return tuple(signature(folder / name) for name in WATCHED)
+    return (*(signature(folder / name) for name in WATCHED), parts_signature(folder))
 
 
-def run_page(index: RunIndex, files: JsonFiles, key: str) -> dict[str, Any]:
+def run_page(index: RunIndex, files: JsonFiles, parts: Parts, key: str) -> dict[str, Any]:
     """The page of the run, or the part of a run, with this key. Raises `UsageError`."""
     folder = index.folder(key)
     head, part = index.split(key)
@@ -47,6 +48,7 @@ def run_page(index: RunIndex, files: JsonFiles, key: str) -> dict[str, Any]:
     own = read_run(folder) if part is not None else row.run
     execution = files.read_object(folder / EXECUTION_LOG) or {}
     progress = folder_progress(folder)
+    sweep = (folder / "trials.jsonl").is_file()
     listed, all_listed = list_files(folder, without=CHILD_FOLDERS)
     return {
         "key": key,
@@ -65,12 +67,18 @@ def run_page(index: RunIndex, files: JsonFiles, key: str) -> dict[str, Any]:
         "progress": None if progress is None else progress.to_data(),
         "curves": (folder / "metrics.jsonl").is_file(),
         "training": files.read_object(folder / "training.json"),
-        "results": _results(files.read_object(folder / "results.json")),
-        "sweep": (folder / "trials.jsonl").is_file(),
-        "parts": _parts(key, folder, files),
+        "results": _results(_result(folder, files, sweep=sweep)),
+        "sweep": sweep,
+        "parts": parts.of(key, folder),
         "files": [file.to_data() for file in listed],
         "all_files": all_listed,
     }
+
+
+def _result(folder: Path, files: JsonFiles, *, sweep: bool) -> dict[str, Any] | None:
+    """What the run found; a sweep's is on a page of its own."""
+    found = files.read_object(folder / "results.json")
+    return found if found is not None or sweep else files.read_object(folder / "result.json")
 
 
 def _results(results: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -82,24 +90,3 @@ def _results(results: Mapping[str, Any] | None) -> dict[str, Any] | None:
     failed = [episode for episode in episodes if episode.get("status") != "ok"]
     fine = [episode for episode in episodes if episode.get("status") == "ok"]
     return {**results, "episodes": (failed + fine)[:MOST_EPISODES], "episode_count": len(episodes)}
-
-
-def _parts(key: str, folder: Path, files: JsonFiles) -> list[dict[str, Any]]:
-    found = []
-    for place in CHILD_FOLDERS:
-        for child in children(folder / place):
-            progress = folder_progress(child)
-            training = files.read_object(child / "training.json")
-            run = read_run(child)
-            if progress is None and training is None and run is None:
-                continue
-            status = training.get("status") if training is not None else None if run is None else run.status
-            found.append(
-                {
-                    "key": f"{key}/{place}/{child.name}",
-                    "name": f"{place}/{child.name}",
-                    "status": status,
-                    "progress": None if progress is None else progress.to_data(),
-                }
-            )
-    return found

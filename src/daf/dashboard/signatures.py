@@ -1,6 +1,5 @@
 """Whether a file changed, without reading it."""
 
-import os
 from pathlib import Path
 
 Signature = tuple[int, int, int]
@@ -10,7 +9,7 @@ Signature = tuple[int, int, int]
 def signature(path: Path) -> Signature | None:
     """Of the file or folder as it is now; None where there is none, or none to read."""
     try:
-        found = os.stat(path)
+        found = path.stat()
     except OSError:
         return None
     return (found.st_mtime_ns, found.st_size, found.st_ino)

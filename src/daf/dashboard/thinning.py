@@ -12,7 +12,7 @@ IntArray = NDArray[np.int64]
 
 
 def kept(values: FloatArray, most: int) -> IntArray:
-    """The positions of at most `most` points of `values` (finite) that stay, ascending; all where that few there are."""
+    """The positions of at most `most` points of `values` (finite) that stay, ascending; all where there are no more."""
     count = len(values)
     if count <= most:
         return np.arange(count, dtype=np.int64)

@@ -2,23 +2,19 @@
 
 import { empty, h, link, status, text } from "./dom.js";
 import { integer, number, seconds, short, when } from "./format.js";
+import { Choice, tick } from "./choice.js";
 import { store } from "./store.js";
 import { Table } from "./table.js";
-
-const chosen = new Set();
-const MOST = 6;
 
 export function runsView(_, query) {
   const search = h("input", { type: "search", placeholder: "Filter: words of title, id, command", "aria-label": "Filter runs", value: query.get("q") ?? "" });
   const kind = h("select", { "aria-label": "Operation" });
   const state = h("select", { "aria-label": "Status" });
   const count = h("output", { class: "muted" });
-  const compare = h("a", { class: "button primary", role: "button" });
-  const clear = h("button", { type: "button", class: "quiet", onclick: () => { chosen.clear(); refresh(); } }, "clear");
-  const choice = h("div", { id: "choice", role: "region", "aria-label": "Runs chosen for a comparison" }, h("span"), compare, clear);
+  const choice = new Choice();
   const nothing = empty();
   const table = new Table([
-    { name: "Compare", fixed: true, class: "pick", value: () => 0, cell: pick },
+    { name: "Compare", fixed: true, class: "pick", value: () => 0, cell: row => tick(row.key, () => choice.show()) },
     { name: "Status", value: row => row.status, cell: row => status(row.status) },
     { name: "Run", class: "name", value: row => row.title || row.run_id, cell: title },
     { name: "Operation", value: row => row.operation, cell: row => row.operation },
@@ -27,25 +23,7 @@ export function runsView(_, query) {
     { name: "Started", n: true, value: row => row.started, cell: row => when(row.started) },
     { name: "Took", n: true, value: row => row.seconds ?? (row.status === "running" ? Date.now() / 1000 - row.started : null), cell: row => (row.status === "running" ? "running" : seconds(row.seconds)) },
   ], { key: row => row.key, sort: query.get("sort") ?? "Started", down: query.get("down") !== "0", classes: "runs", label: "Runs", heard: remember, decorate: (node, row) => { node.dataset.status = row.status; } });
-  const node = h("section", { "aria-label": "Runs" }, h("div", { class: "controls" }, search, kind, state, count), choice, table.node, nothing);
-
-  function pick(row) {
-    const box = h("input", { type: "checkbox", "aria-label": `Compare ${row.key}`, onchange: () => {
-      if (box.checked) chosen.add(row.key); else chosen.delete(row.key);
-      choose();
-    } });
-    box.checked = chosen.has(row.key);
-    return box;
-  }
-
-  function choose() {
-    const keys = [...chosen].filter(key => store.rows.has(key));
-    choice.hidden = keys.length === 0;
-    text(choice.firstChild, keys.length === 1 ? "1 run chosen; choose another to compare." : keys.length > MOST ? `${keys.length} runs chosen; at most ${MOST} are compared.` : `${keys.length} runs chosen`);
-    compare.hidden = keys.length < 2 || keys.length > MOST;
-    text(compare, `Compare ${keys.length} runs`);
-    compare.href = `#/compare?${new URLSearchParams(keys.map(key => ["run", key]))}`;
-  }
+  const node = h("section", { "aria-label": "Runs" }, h("div", { class: "controls" }, search, kind, state, count), choice.node, table.node, nothing);
 
   function options(select, name, values, wanted) {
     const before = select.options.length ? select.value : wanted ?? "";
@@ -72,14 +50,13 @@ export function runsView(_, query) {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     const fits = rows.filter(row => (!kind.value || row.operation === kind.value) && (!state.value || row.status === state.value)
       && words.every(word => `${row.key} ${row.title} ${row.command} ${row.status}`.toLowerCase().includes(word)));
-    for (const box of table.body.querySelectorAll("input[type=checkbox]")) box.checked = chosen.has(box.closest("tr").dataset.key);
     table.update(fits);
     table.node.hidden = rows.length === 0;
     nothing.hidden = fits.length > 0;
     text(nothing, rows.length ? "No run fits the filter." : store.version ? `No runs in ${store.base} yet. What daf train, daf evaluate and the others do there appears here by itself.` : "Reading the runs…");
     const running = rows.filter(row => row.status === "running").length;
     text(count, `${fits.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")}${running ? `, ${running} running` : ""}`);
-    choose();
+    choice.show();
   }
 
   node.addEventListener("input", event => {
