@@ -1,0 +1,146 @@
+"""`daf train`, as a user meets it, on a mission of seconds."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SMALL = ["-m", "training_facility_1", "-p", "lstm", "--set", "n_steps=16", "--envs", "2", "--workers", "1"]
+NO_EVALUATION = ["--eval-every", "never"]
+UPDATE = 2 * 4 * 16
+"""Agent steps of one update with `SMALL`."""
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def daf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """`daf` in this process: exit code, stdout, stderr."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        from daf.cli import main
+
+        monkeypatch.setenv("DAF_OUTPUT_DIR", str(tmp_path / "out"))
+        monkeypatch.setattr(sys, "argv", ["daf", *arguments])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capfd.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return run
+
+
+def lines(run_dir: str | Path, name: str = "metrics.jsonl") -> list[dict[str, Any]]:
+    """The metrics that do not depend on the clock."""
+    found = [json.loads(line) for line in (Path(run_dir) / name).read_text().splitlines()]
+    return [{k: v for k, v in row.items() if not k.startswith(("clock/", "system/"))} for row in found]
+
+
+def test_a_run_leaves_metrics_evaluations_events_logs_and_a_policy_that_plays(daf: Run, tmp_path: Path) -> None:
+    code, out, err = daf(
+        "train", *SMALL, "--steps", str(20 * UPDATE), "--eval-every", str(10 * UPDATE), "--eval-episodes", "2",
+        "--checkpoint-every", str(10 * UPDATE), "--json", "--quiet",
+    )  # fmt: skip
+    assert code == 0, err
+    result = json.loads(out)
+    assert (result["status"], result["steps"], result["updates"]) == ("done", 20 * UPDATE, 20)
+    run_dir = Path(result["run_dir"])
+    assert [line["step"] for line in lines(run_dir)] == [UPDATE * (n + 1) for n in range(20)]
+    assert [row["step"] for row in lines(run_dir, "evaluations.jsonl")] == [10 * UPDATE, 20 * UPDATE]
+    assert result["evaluation"]["n"] == 2
+    assert list((run_dir / "tensorboard").iterdir())
+    assert all((run_dir / replay).is_file() for replay in result["evaluation"]["replays"])
+
+    code, out, err = daf("evaluate", "-p", f"run:{result['run_id']}", "-m", "training_facility_1", "-e", "1", "--json")
+    assert code == 0, err
+    code, out, err = daf("logs", str(run_dir), "--format", "html", "--json", "--quiet")
+    assert code == 0, err
+
+
+def test_stopped_and_called_again_it_ends_as_if_it_had_never_stopped(daf: Run, tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train = ["train", *SMALL, *NO_EVALUATION, "--steps", str(4 * UPDATE), "--json", "--quiet"]
+    assert daf(*train, "--run-dir", str(whole))[0] == 0
+    code, out, _ = daf(*train, "--run-dir", str(parts), "--stop-at", str(2 * UPDATE))
+    assert (code, json.loads(out)["status"], json.loads(out)["steps"]) == (0, "stopped", 2 * UPDATE)
+    code, out, _ = daf(*train, "--run-dir", str(parts))
+    assert (code, json.loads(out)["status"]) == (0, "done")
+    assert lines(parts) == lines(whole)
+    final = Path("checkpoints/final/weights.safetensors")
+    assert (parts / final).read_bytes() == (whole / final).read_bytes()
+
+
+def test_ctrl_c_saves_says_how_to_go_on_and_resume_goes_on(daf: Run, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "daf", "train", *SMALL, *NO_EVALUATION, "--steps", "2e6", "--json"]
+    environment = os.environ | {"DAF_OUTPUT_DIR": str(tmp_path / "out")}
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        wait_for(lambda: any(p.stat().st_size for p in tmp_path.glob("out/training/*/metrics.jsonl")))
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    result = json.loads(out)
+    assert result["status"] == "interrupted"
+    assert f"daf train --resume {result['run_id']}" in err
+    done = result["steps"]
+    assert lines(result["run_dir"])[-1]["step"] == done
+    code, out, err = daf("train", "--resume", "latest", "--stop-at", str(done + UPDATE), "--json", "--quiet")
+    assert code == 0, err
+    again = json.loads(out)
+    assert (again["run_id"], again["steps"]) == (result["run_id"], done + UPDATE)
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < ends
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((), "no mission is given"),
+        (("-m", "arena", "--steps", "2.5"), '--steps "2.5" is no whole number above 0'),
+        (("-m", "arena", "--steps", "0"), "--steps"),
+        (("-m", "arena", "-p", "lstm", "--set", "gama=0.9"), "Nearest: gamma"),
+        (("-m", "arena", "--set", "gamma=3"), "gamma: 3 is above the maximum 1"),
+        (("-m", "arena", "-p", "lstm", "--set", "network.hidden_sise=3"), "hidden_sise"),
+        (("-m", "arena", "--seed", "3", "--set", "seed=4"), "seed: given by a flag of its own and by --set"),
+        (("-m", "arena", "--tracker", "tensorbord"), "Nearest: tensorboard"),
+        (("-m", "arena", "--config", "nowhere.yaml"), "there is no such file"),
+        (("-m", "arena", "--curriculum", "nowhere.yaml"), "there is no such file"),
+        (("--resume", "latest", "--set", "gamma=0.9"), "only --steps and --stop-at may"),
+        (("-m", "arena", "-p", "starter"), "does not train"),
+        (("-m", "arenna", "-p", "lstm"), "Nearest: arena"),
+        (("-m", "arena", "-p", "lstm", "--device", "cuda"), "no CUDA device"),
+        (("-m", "arena", "-p", "lstm", "--set", "batch_size=100"), "batch_size 100"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_anything_is_written(
+    daf: Run, tmp_path: Path, arguments: tuple[str, ...], expected: str
+) -> None:
+    code, _, err = daf("train", *arguments)
+    assert code == 2, err
+    assert expected in err
+    assert not (tmp_path / "out" / "training").exists()
+
+
+def test_the_table_of_hyperparameters_is_printed_and_given_as_json(daf: Run) -> None:
+    code, out, _ = daf("train", "--list-hyperparameters", "--json")
+    rows = {row["name"]: row for row in json.loads(out)["hyperparameters"]}
+    assert code == 0
+    assert rows["learning_rate"]["aliases"] == ["lr"]
+    assert rows["gamma"]["bounds"] == "≥ 0, ≤ 1"
+    code, out, _ = daf("train", "--list-hyperparameters")
+    assert code == 0
+    assert "learning_rate" in out
