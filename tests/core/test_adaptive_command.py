@@ -110,7 +110,7 @@ def test_the_commands_are_those_of_daf_train_and_daf_evaluate(tmp_path: Path) ->
     assert train[1:4] == ("-m", "daf", "train")
     assert train[train.index("--stop-at") + 1] == "40"
     assert train[train.index("--branch-from") + 1] == "/parent"
-    assert tmp_path / "runs" / "r0000" / "metrics.jsonl" in signs
+    assert commands.run_dir(run) / "metrics.jsonl" in signs
     evaluate, _ = commands.evaluate(run)
     assert evaluate[evaluate.index("-p") + 1] == str(tmp_path / "runs/r0000/checkpoints/final")
     assert [evaluate[i + 1] for i, word in enumerate(evaluate) if word == "-m" and i > 2] == ["arena", "hello"]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from daf.core.adaptive import record
 from daf.core.adaptive.feedback import Evidence, weigh
 from daf.core.adaptive_controller import (
     AdaptiveControllerError,
@@ -217,11 +218,11 @@ def test_a_checkpoint_to_begin_with_is_checked_and_used(tmp_path: Path) -> None:
     ):
         control(tmp_path, None).load_checkpoint(tmp_path)
     first = control(tmp_path, None).start_experiment()
-    checkpoint = first.run_dir / "runs" / "r0000" / "checkpoints" / "final"
+    checkpoint = record.run_dir(first.run_dir, "r0000") / "checkpoints" / "final"
     second = controller(tmp_path, config("second", runs=[{}], total=120))
     assert second.load_checkpoint(checkpoint) == checkpoint
     done = second.start_experiment()
-    lines = (done.run_dir / "runs" / "r0000" / "metrics.jsonl").read_text().splitlines()
+    lines = (record.run_dir(done.run_dir, "r0000") / "metrics.jsonl").read_text().splitlines()
     assert lines[0] == '{"step": 90}'  # the first 80 steps are the checkpoint's
     with pytest.raises(AdaptiveControllerError, match="experiment second has begun"):
         controller(tmp_path, config("second", runs=[{}], total=120)).load_checkpoint(checkpoint)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from daf.core.adaptive import record
 from daf.core.adaptive.commands import DafCommands
 from daf.core.adaptive.status import ExperimentStatus
 from daf.storage.hashing import hash_file
@@ -47,7 +48,7 @@ def test_a_run_is_trained_evaluated_and_played_by_the_experiments_id(tmp_path: P
     assert run.steps >= 256
     assert run.score is not None
     assert run.score.n == 2
-    trained = json.loads((status.run_dir / "runs" / "r0000" / "training.json").read_text())
+    trained = json.loads((record.run_dir(status.run_dir, "r0000") / "training.json").read_text())
     assert trained["hyperparameters"]["learning_rate"] == 0.002
     played = policies.resolve(f"run:{status.run_id}", cache=tmp_path / "cache", runs=tmp_path / "out")
     assert str(status.run_dir / "checkpoints" / "final") in str(played.data_path)

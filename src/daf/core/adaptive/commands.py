@@ -11,6 +11,7 @@ from daf.config.hyperparameters import resolve
 from daf.config.training import DAFTrainingConfig, Scalar
 from daf.core.adaptive.config import DAFAdaptiveConfig
 from daf.core.adaptive.dispatch import Job
+from daf.core.adaptive.record import run_dir
 from daf.core.adaptive.state import Run
 from daf.core.adaptive.supervisor import STDERR, STDOUT
 from daf.errors import ConfigError
@@ -67,14 +68,14 @@ class DafCommands:
 
     def train(self, run: Run, branch_from: Path | None) -> tuple[tuple[str, ...], tuple[Path, ...]]:
         """`daf train` in the run's own folder, as far as its target."""
-        path = self.folder / "runs" / f"{run.name}.yaml"
+        folder = self.run_dir(run)
+        path = folder.with_name(f"{folder.name}.yaml")
         training_config(self.config, run).to_yaml(path)
-        run_dir = self.run_dir(run)
-        argv = [sys.executable, "-m", "daf", "train", "--config", str(path), "--run-dir", str(run_dir)]
-        argv += ["--stop-at", str(run.target), "--json", "--quiet"]
+        argv = [sys.executable, "-m", "daf", "train", "--config", str(path), "--run-dir", str(folder)]
+        argv += ["--stop-at", str(run.target), "--output-dir", str(self.evaluations), "--json", "--quiet"]
         if branch_from is not None:
             argv += ["--branch-from", str(branch_from)]
-        return tuple(argv), (run_dir / "metrics.jsonl", run_dir / "checkpoints", run_dir)
+        return tuple(argv), (folder / "metrics.jsonl", folder / "checkpoints", folder)
 
     def evaluate(self, run: Run) -> tuple[tuple[str, ...], tuple[Path, ...]]:
         """`daf evaluate` of its last checkpoint. Not quiet: the lines of progress show that it works."""
@@ -83,14 +84,19 @@ class DafCommands:
         for mission in self.config.evaluated_on:
             argv += ["-m", mission]
         argv += ["-e", str(chosen.episodes), "--seed", str(chosen.seed), "--jobs", str(chosen.jobs), "--no-report"]
-        argv += ["--output-dir", str(self.folder / "evaluations"), "--json"]
+        argv += ["--output-dir", str(self.evaluations), "--json"]
         if chosen.max_steps is not None:
             argv += ["--max-steps", str(chosen.max_steps)]
         return tuple(argv), ()
 
+    @property
+    def evaluations(self) -> Path:
+        """The output folder of evaluations, with the episodes that they share."""
+        return self.folder / "evaluations"
+
     def run_dir(self, run: Run) -> Path:
         """The run folder that `daf train` uses."""
-        return self.folder / "runs" / run.name
+        return run_dir(self.folder, run.name)
 
     def trained(self, run: Run, job: Job, exit_code: int) -> Ended:
         """By `training.json`, which `daf train` writes at every stop."""

@@ -27,6 +27,14 @@ def read(folder: Path) -> Experiment | None:
     return folded(journal.read(folder / JOURNAL), where=str(folder / JOURNAL))
 
 
+def run_dir(folder: Path, run: str) -> Path:
+    """Where a run of the experiment in `folder` trains.
+
+    Named after both, since trackers and `DAF_CHECKPOINT_DIR` know a run by its folder's name alone.
+    """
+    return folder / "runs" / f"{folder.name}-{run}"
+
+
 def events(folder: Path) -> list[dict[str, Any]]:
     """The lines of the journal."""
     return list(journal.read(folder / JOURNAL))

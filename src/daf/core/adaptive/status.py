@@ -57,10 +57,10 @@ class ExperimentStatus:
         }
 
     def _run(self, run: Run) -> dict[str, Any]:
-        data = asdict(run) | {"run_dir": str(run_dir(self.run_dir, run)), "pid": None, "job_state": None}
+        data = asdict(run) | {"run_dir": str(record.run_dir(self.run_dir, run.name)), "pid": None, "job_state": None}
         data["seconds_since_sign"] = None
         if run.active:
-            folder = run_dir(self.run_dir, run)
+            folder = record.run_dir(self.run_dir, run.name)
             signs = (folder / "metrics.jsonl", folder / "checkpoints", folder)
             try:
                 look = LocalProcesses().look(Job(str(run.job), (), self.run_dir / "jobs" / str(run.job), signs))
@@ -70,11 +70,6 @@ class ExperimentStatus:
             if look.last_sign is not None:
                 data["seconds_since_sign"] = max(0.0, time.time() - look.last_sign)
         return data
-
-
-def run_dir(folder: Path, run: Run) -> Path:
-    """Where a run of the experiment in `folder` trains."""
-    return folder / "runs" / run.name
 
 
 def find(name: str, base_dir: Path | None = None) -> RunInfo | None:
