@@ -38,8 +38,8 @@ FAMILIES = {
         "options": {"max_steps": 100, "variants": ["none", "sparse", "large"]},
     },
 }
-"""few_in_reach: most tasks pay a beginner next to nothing, and uniform spends most of its steps there. graded: every task
-can be learned from the first step on, and a curriculum has little to gain."""
+"""few_in_reach: most tasks pay a beginner next to nothing, and uniform spends most of its steps there. graded: every
+task can be learned from the first step on, and a curriculum has little to gain."""
 ENVIRONMENTS = 256
 SAMPLERS = {
     "uniform": "uniform",
