@@ -17,14 +17,14 @@ from daf.episodes.stored import read_result
 from daf.errors import DataError, UsageError
 from daf.game.replays import Replay, ReplayObject, read_replay
 from daf.game.replays.replay import GEAR, named
-from daf.replaying import SUFFIXES, replay_files
-from daf.visualization.runs_given import is_run, run_folder
+from daf.replaying import SUFFIXES
+from daf.visualization.runs_given import is_run, replays_in, run_folder
 
 type FloatArray = NDArray[np.float64]
 
 VITALS = ("energy", "hp", "solar", "influence", "shield")
 """Items of the inventory that are states of an agent, not collected."""
-PREFIX, SUFFIXES_OF_ACTIONS = "action.", ("success", "failed")
+PREFIX, OUTCOMES = "action.", ("success", "failed")
 
 
 @dataclass(frozen=True)
@@ -114,10 +114,7 @@ def _of_folder(folder: Path) -> tuple[list[EpisodeRecord], list[Replay]]:
     records: list[EpisodeRecord] = []
     if (folder / "plan.json").is_file():
         records = [record for record in read_result(folder).records if record.ok]
-    try:
-        replays = [read_replay(path) for path in replay_files(folder, batch=True) if path.name.endswith(SUFFIXES[:2])]
-    except UsageError:
-        replays = []
+    replays = [read_replay(path) for path in replays_in(folder)]
     if not records and not replays:
         raise DataError(f"{folder} holds no finished episodes and no replays.")
     return records, replays
@@ -133,7 +130,7 @@ def _shares_of_record(record: EpisodeRecord) -> Iterator[Shares]:
         for agent in agents:
             for stat, count in record.played.agent_stats[agent].items():
                 name, _, outcome = stat.removeprefix(PREFIX).rpartition(".")
-                if stat.startswith(PREFIX) and name and outcome in SUFFIXES_OF_ACTIONS:
+                if stat.startswith(PREFIX) and name and outcome in OUTCOMES:
                     label = name if outcome == "success" else f"{name}, failed"
                     counts[label] = counts.get(label, 0.0) + count
         scale = steps * len(agents)

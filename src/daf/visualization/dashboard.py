@@ -23,7 +23,7 @@ from daf.visualization.returns import Returns, returns_of
 from daf.visualization.runs_given import is_run, run_folder
 from daf.visualization.sweep_plots import search_of, sweep_caption, sweep_name, sweep_of
 from daf.visualization.training_data import TrainingCurves, training_groups
-from daf.visualization.training_plots import CURVES, Groups, training_panels, x_label
+from daf.visualization.training_plots import CURVES, Groups, training_panels, training_title, x_label
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -79,7 +79,7 @@ def _training(source: Any, base_dir: str | Path | None, look: Look, dark: bool) 
     groups = training_groups(source, base_dir)
     panels, caption = training_panels(groups, None, ON_SHEET, None)
     cells: list[Cell] = [*panels[:5], _training_facts(groups)]
-    title = titled(look, f"Training: {', '.join(groups) if len(groups) <= 3 else f'{len(groups)} runs'}")
+    title = titled(look, training_title("Training", list(groups)))
     return dashboard_figure(cells, list(groups), title=title, caption=caption, x_label=x_label(groups), dark=dark)
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from daf.errors import UsageError
 from daf.output_manager.runs import RunInfo, find_run, read_run
 
+PACKED = (".json.z", ".json.gz")
+
 
 def run_folder(source: str | os.PathLike[str], base_dir: str | Path | None = None) -> Path:
     """The folder that `source` means: itself where it is one, else that of the run of this id.
@@ -21,6 +23,12 @@ def run_folder(source: str | os.PathLike[str], base_dir: str | Path | None = Non
     if path.is_file():
         raise UsageError(f"{path} is a file; a run's folder or id is wanted.")
     return find_run(text, base_dir).path
+
+
+def replays_in(folder: Path) -> list[Path]:
+    """The replay files in a run's folder (`replays` in it, where there is one), by name; a run's own JSON is none."""
+    place = folder / "replays" if (folder / "replays").is_dir() else folder
+    return sorted(path for suffix in PACKED for path in place.glob(f"*{suffix}") if path.is_file())
 
 
 def run_label(folder: Path) -> str:

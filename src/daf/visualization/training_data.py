@@ -18,6 +18,9 @@ from daf.reporting.training_run import METRICS, TrainingRun, read_training_run
 from daf.storage import journal
 from daf.visualization.runs_given import is_run, run_folder, run_label
 
+UNNAMED_RUN = "training"
+"""What a run is called that came as plain numbers."""
+
 type FloatArray = NDArray[np.float64]
 
 
@@ -57,7 +60,7 @@ def training_groups(source: Any, base_dir: str | Path | None = None) -> dict[str
         if not source:
             raise DataError("there are no training metrics: the mapping is empty.")
         if _is_columns(source):
-            return {"training": [_columns("training", source)]}
+            return {UNNAMED_RUN: [_columns(UNNAMED_RUN, source)]}
         return {str(label): _runs(one, str(label), base_dir) for label, one in source.items()}
     runs = _runs(source, None, base_dir)
     labels = [run.name for run in runs]
@@ -71,7 +74,7 @@ def _runs(source: Any, label: str | None, base_dir: str | Path | None) -> list[T
         return [read_training(source, label, base_dir)]
     if isinstance(source, Mapping):
         if _is_columns(source):
-            return [_columns(label or "training", source)]
+            return [_columns(label or UNNAMED_RUN, source)]
         raise DataError(f"{label}: no column of numbers in {str(source)[:80]}.")
     if isinstance(source, TrainingCurves):
         return [source]
@@ -80,9 +83,9 @@ def _runs(source: Any, label: str | None, base_dir: str | Path | None) -> list[T
         return [read_training(run_dir, label, base_dir)]
     if isinstance(source, Sequence) and source:
         if all(isinstance(row, Mapping) and not _is_columns(row) for row in source):
-            return [_rows(label or "training", source)]
+            return [_rows(label or UNNAMED_RUN, source)]
         if all(isinstance(value, int | float) for value in source):
-            return [_columns(label or "training", {label or "value": source})]
+            return [_columns(label or UNNAMED_RUN, {label or "value": source})]
         return [run for one in source for run in _runs(one, label, base_dir)]
     if isinstance(source, Sequence):
         raise DataError("there are no training metrics: the list is empty.")
@@ -128,8 +131,8 @@ def _rows(name: str, rows: Sequence[Mapping[str, Any]], where: str = "") -> Trai
                 raise DataError(f"{at_place}: {metric} is {value}, which no curve can show. It should be absent there.")
             steps.setdefault(metric, []).append(float(at))
             values.setdefault(metric, []).append(float(value))
-    as_arrays = ({metric: np.array(found) for metric, found in one.items()} for one in (steps, values))
-    return TrainingCurves(name, *as_arrays, steps_known=known)
+    steps_of, values_of = ({metric: np.array(found) for metric, found in one.items()} for one in (steps, values))
+    return TrainingCurves(name, steps_of, values_of, steps_known=known)
 
 
 def _columns(name: str, columns: Mapping[str, Any]) -> TrainingCurves:

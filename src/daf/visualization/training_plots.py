@@ -16,7 +16,7 @@ from daf.render.log_data import smoothed
 from daf.stats.arrays import FloatArray
 from daf.stats.student import student_interval
 from daf.visualization.plots import Look, Plot, finish, is_dark, titled
-from daf.visualization.training_data import TrainingCurves, training_groups
+from daf.visualization.training_data import UNNAMED_RUN, TrainingCurves, training_groups
 
 RETURN = "episode/return"
 CURVES = (RETURN, "episode/length", "reward/per_step", "loss/entropy")
@@ -81,7 +81,7 @@ def daf_plot_training_curves(
         panels,
         names=names,
         x_label=x_label(groups),
-        title=titled(look, f"Training: {_subject(names)}"),
+        title=titled(look, training_title("Training", names)),
         caption=caption,
         size=(10.0, 20 / 3) if len(panels) in (3, 4) else None,
         dark=is_dark(look),
@@ -109,7 +109,7 @@ def daf_plot_learning_dynamics(
         panels,
         names=names,
         x_label=x_label(groups),
-        title=titled(look, f"Learning dynamics: {_subject(names)}"),
+        title=titled(look, training_title("Learning dynamics", names)),
         caption=caption,
         dark=is_dark(look),
     )
@@ -211,12 +211,13 @@ def _caption(groups: Groups, smooth: int | None, chosen: Sequence[str], left_out
         counts = [len(run.values[metric]) for run in runs for metric in chosen if metric in run.values]
         windows = {_window(count, smooth) for count in counts}
         if max(windows, default=1) > 1:
+            weighted = any("episode/count" in run.values for run in runs)
+            alike = ", all episodes counting the same" if weighted else ""
             parts.append(
-                f"Thin: one value per update (n = {_range(counts)}); thick: moving mean over "
-                f"{_range(windows)} updates, all episodes counting the same."
+                f"Thin: single values (n = {_range(counts)}); thick: moving mean over {_range(windows)} of them{alike}."
             )
         else:
-            parts.append(f"One value per update, n = {_range(counts)}.")
+            parts.append(f"Single values, n = {_range(counts)}.")
     measured = [e for run in runs for e in run.evaluations]
     if RETURN in chosen and measured:
         known = [e.n for e in measured if e.n]
@@ -244,6 +245,12 @@ def x_label(groups: Groups) -> str:
     """What the x axis counts."""
     known = all(run.steps_known for runs in groups.values() for run in runs)
     return "agent steps" if known else "value number"
+
+
+def training_title(what: str, names: Sequence[str]) -> str:
+    """The figure's subject: `what`, and the runs where they have names."""
+    told = _subject(names)
+    return what if told == UNNAMED_RUN else f"{what}: {told}"
 
 
 def _subject(names: Sequence[str]) -> str:

@@ -17,8 +17,7 @@ from daf.episodes.record import EpisodeRecord
 from daf.errors import DataError, UsageError
 from daf.game.replays import Replay, read_replay
 from daf.render.figure_map import VisitMap
-from daf.replaying import SUFFIXES, replay_files
-from daf.visualization.runs_given import is_run, run_folder
+from daf.visualization.runs_given import is_run, replays_in, run_folder
 
 if TYPE_CHECKING:
     from daf.game.replays import ReplayObject
@@ -73,10 +72,9 @@ def visits_of(replay: Replay) -> NDArray[np.float64]:
 
 
 def _from_folder(folder: Path) -> Visited:
-    if any(folder.glob(f"{name}*{suffix}") for name in ("", "replays/") for suffix in SUFFIXES[:2]):
-        found = _files(folder)
-        if found:
-            return _from_replays([read_replay(path) for path in found])
+    replays = replays_in(folder)
+    if replays:
+        return _from_replays([read_replay(path) for path in replays])
     if (folder / LOGS).is_dir():
         return _from_logs(folder)
     if (folder / "plan.json").is_file():
@@ -87,13 +85,6 @@ def _from_folder(folder: Path) -> Visited:
         f"{folder} holds no replays, logs or sampled positions. `daf evaluate … --save-replays best` records replays, "
         "training writes json_logs."
     )
-
-
-def _files(folder: Path) -> list[Path]:
-    try:
-        return replay_files(folder, batch=True)
-    except UsageError:
-        return []
 
 
 def _from_replays(replays: Sequence[Replay]) -> Visited:
