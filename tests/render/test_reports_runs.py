@@ -129,7 +129,7 @@ def test_a_running_training_run_without_a_result_has_a_page_too(tmp_path):
 def test_hyperparameters_show_what_differs_from_the_default(trained):
     rows = [row for row in page_of(trained).rows if row and row[0] in ("learning_rate", "own_argument")]
     assert rows[0][:3] == ["learning_rate", "0.5", "0.001"]
-    assert rows[1][1:] == ["3", "–", "the policy's own"]
+    assert rows[1][1:] == ["3", "–", "Argument of the policy's own class."]
 
 
 def test_the_markdown_has_the_finding_the_numbers_and_the_environment(trained):

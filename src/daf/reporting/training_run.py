@@ -55,11 +55,12 @@ class MissionScore:
 
 @dataclass(frozen=True)
 class TrainingEvaluation:
-    """One evaluation during training. replays: paths relative to the run folder."""
+    """One evaluation during training. mean: None where no episode finished. failed: episodes without a result;
+    failures: why, each reason once. replays: paths relative to the run folder."""
 
     step: int
     update: int
-    mean: float
+    mean: float | None
     low: float | None
     high: float | None
     n: int
@@ -67,6 +68,8 @@ class TrainingEvaluation:
     missions: Mapping[str, MissionScore]
     replays: tuple[str, ...]
     seconds: float | None
+    failed: int = 0
+    failures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -219,10 +222,10 @@ def _result(path: Path) -> dict[str, Any]:
 
 def _evaluation(row: Mapping[str, Any]) -> TrainingEvaluation | None:
     step, mean = _whole(row.get("step")), finite(row.get("mean"))
-    if step is None or mean is None:
+    if step is None:
         return None
     missions = row.get("missions")
-    replays = row.get("replays")
+    replays, failures = row.get("replays"), row.get("failures")
     return TrainingEvaluation(
         step=step,
         update=_whole(row.get("update")) or 0,
@@ -234,6 +237,8 @@ def _evaluation(row: Mapping[str, Any]) -> TrainingEvaluation | None:
         missions=dict(_missions(missions)) if isinstance(missions, dict) else {},
         replays=tuple(str(replay) for replay in replays) if isinstance(replays, list) else (),
         seconds=finite(row.get("seconds")),
+        failed=_whole(row.get("failed")) or 0,
+        failures=tuple(str(reason) for reason in failures) if isinstance(failures, list) else (),
     )
 
 

@@ -44,6 +44,10 @@ METRICS = {
     "schedule/learning_rate": MetricWords("Learning rate", "step size"),
     "schedule/clip_range": MetricWords("Clip range", "ratio"),
     "schedule/ent_coef": MetricWords("Entropy weight", "coefficient"),
+    "schedule/reward_deviation": MetricWords(
+        "Deviation that rewards are divided by", "reward", "Of the running discounted sum of rewards."
+    ),
+    "loss/gradient_steps": MetricWords("Gradient steps per update", "steps"),
     "clock/sps": MetricWords("Speed", "agent steps / s", "Wall-clock; it depends on what else ran."),
     "clock/seconds": MetricWords("Time", "s"),
     "clock/collect_seconds": MetricWords("Collecting per update", "s"),

@@ -1,0 +1,115 @@
+"""What a leaderboard ranks: policies with their returns by block, from comparisons, evaluations and runs.
+
+The same policy in several sources is one entry: policies are told apart by all that their behaviour follows from.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daf.errors import DataError, UsageError
+from daf.evaluation import Evaluation
+from daf.output_manager import RunInfo
+from daf.reporting.kinds import kind_of, run_of
+from daf.reporting.run_facts import read_json
+
+if TYPE_CHECKING:
+    from daf.comparison import ComparisonReport
+
+type Source = "ComparisonReport | Evaluation | RunInfo | str | Path"
+type Block = tuple[str, object, object]
+"""A mission, by its config's hash where that is known, with seed (or position) and step limit."""
+
+
+@dataclass
+class Entry:
+    """A policy or team with its returns by block. identity: of all that its behaviour follows from."""
+
+    name: str
+    identity: str
+    scores: dict[Block, float] = field(default_factory=dict)
+    failed: int = 0
+    runs: list[str] = field(default_factory=list)
+
+
+def take(source: Source, entries: dict[str, Entry], missions: dict[str, str], base_dir: str | Path | None) -> None:
+    """Add what `source` holds to `entries` (by identity) and `missions` (names by what tells them apart)."""
+    from daf.comparison import ComparisonReport
+
+    if isinstance(source, ComparisonReport):
+        if source.evaluation is None:
+            _by_hand(source, entries, missions)
+            return
+        source = source.evaluation
+    if isinstance(source, Evaluation):
+        _of_result(source, entries, missions)
+        return
+    info = source if isinstance(source, RunInfo) else run_of(source, base_dir)
+    if kind_of(info.path) != "evaluation":
+        raise UsageError(
+            f"{info.operation}/{info.run_id} is no evaluation or comparison, whose policies a leaderboard could rank."
+        )
+    _of_files(info, entries, missions)
+
+
+def _of_result(evaluation: Evaluation, entries: dict[str, Entry], missions: dict[str, str]) -> None:
+    result = evaluation.result
+    for planned, record in zip(result.planned, result.records, strict=True):
+        contender = result.plan.contenders[planned.contender]
+        players = [
+            {"identity": policy.identity, "count": count}
+            for policy, count in zip(contender.policies, contender.counts, strict=True)
+        ]
+        entry = _entry(entries, contender.name, json.dumps(players), evaluation.run_id)
+        spec = record.spec
+        missions.setdefault(spec.config_hash, spec.mission)
+        if record.ok:
+            entry.scores[spec.config_hash, spec.seed, spec.max_steps] = record.reward_per_agent()
+        else:
+            entry.failed += 1
+
+
+def _of_files(info: RunInfo, entries: dict[str, Entry], missions: dict[str, str]) -> None:
+    """From `plan.json` and `results.json`, which every evaluation keeps, also without records."""
+    plan, results = read_json(info.path / "plan.json"), read_json(info.path / "results.json")
+    if plan is None or results is None:
+        raise DataError(f"{info.path} holds no plan.json and results.json, from which policies could be ranked.")
+    rewards = {episode["key"]: episode for episode in results["episodes"]}
+    for planned in plan["episodes"]:
+        contender = plan["contenders"][planned["contender"]]
+        players = [
+            {"identity": _identity(plan["policies"][number]), "count": count}
+            for number, count in zip(contender["policies"], contender["counts"], strict=True)
+        ]
+        entry = _entry(entries, contender["name"], json.dumps(players), info.run_id)
+        missions.setdefault(planned["config_hash"], planned["mission"])
+        told = rewards.get(planned["key"], {}).get("rewards")
+        if told:
+            block = (planned["config_hash"], planned["seed"], planned["max_steps"])
+            entry.scores[block] = sum(told) / len(told)
+        elif planned["failure"] is not None:
+            entry.failed += 1
+
+
+def _identity(policy: Mapping[str, Any]) -> str:
+    from daf.game.policies import Policy
+
+    return Policy(**{**policy, "import_roots": tuple(policy["import_roots"])}).identity
+
+
+def _by_hand(report: "ComparisonReport", entries: dict[str, Entry], missions: dict[str, str]) -> None:
+    for policy in report.policies:
+        entry = _entry(entries, policy, f"by hand: {policy}", "")
+        for mission, rewards in report.policy_mission_rewards.get(policy, {}).items():
+            missions.setdefault(mission, mission)
+            for position, reward in enumerate(rewards):
+                entry.scores[mission, position, None] = reward
+
+
+def _entry(entries: dict[str, Entry], name: str, identity: str, run: str) -> Entry:
+    entry = entries.setdefault(identity, Entry(name, identity))
+    if run and run not in entry.runs:
+        entry.runs.append(run)
+    return entry

@@ -1,0 +1,78 @@
+"""The curves of a training run on its page, group by group: all of what learning logs, of many others what moved."""
+
+import numpy as np
+
+from daf.render.curve_figure import CurveSeries, curve_figure
+from daf.render.report_rows import printable
+from daf.render.run_page import Part, Plot, Plots, Section, Text
+from daf.render.theme import style
+from daf.reporting.training_run import Series, TrainingRun
+from daf.reporting.training_words import METRICS, words
+
+MOST_OF_MANY = 12
+"""So many of the game's stats, and of the curriculum's numbers, are drawn: those that moved most."""
+FEW = 12
+"""So few values have markers."""
+CUMULATIVE = ("clock/seconds",)
+
+
+def curve_sections(run: TrainingRun) -> list[Section]:
+    """Training episodes, learning, curriculum, the game's stats, the machine."""
+    return [
+        *_group(run, "training", "Training episodes", ("episode/", "reward/"), first="episode/return"),
+        *_group(run, "learning", "Learning", ("loss/", "gradient/", "schedule/")),
+        *_moved(run, "curriculum", "Curriculum", "curriculum/"),
+        *_moved(run, "stats", "In the game", "stats/"),
+        *_group(run, "machine", "Machine", ("clock/", "system/")),
+    ]
+
+
+def ends(series: Series) -> tuple[float, float]:
+    """The means of the first and of the last tenth of the values."""
+    tenth = max(1, len(series.values) // 10)
+    return float(np.mean(series.values[:tenth])), float(np.mean(series.values[-tenth:]))
+
+
+def _group(run: TrainingRun, key: str, title: str, prefixes: tuple[str, ...], first: str = "") -> list[Section]:
+    there = [name for name in run.series if name.startswith(prefixes) and name not in CUMULATIVE]
+    order = [*(name for name in METRICS if name in there), *(name for name in there if name not in METRICS)]
+    plots = [_plot(run.series[name], "full" if name == first else "half") for name in order]
+    return [Section(key, title, [Plots(plots)])] if plots else []
+
+
+def _moved(run: TrainingRun, key: str, title: str, prefix: str) -> list[Section]:
+    found = [series for name, series in run.series.items() if name.startswith(prefix)]
+    moved = sorted((series for series in found if _movement(series) > 0), key=lambda series: -_movement(series))
+    if not moved:
+        return []
+    drawn = moved[:MOST_OF_MANY]
+    told = "Those that moved most first: difference of the means of the first and last tenth, in standard deviations."
+    left = len(found) - len(drawn)
+    if left:
+        told += f" {left:,} more moved less or not at all; they are in the table of metrics."
+    parts: list[Part] = [Text([told], muted=True), Plots([_plot(series) for series in drawn])]
+    return [Section(key, title, parts)]
+
+
+def _movement(series: Series) -> float:
+    spread = float(np.std(series.values))
+    start, end = ends(series)
+    return abs(end - start) / spread if spread > 0 else 0.0
+
+
+def _plot(series: Series, size: str = "half") -> Plot:
+    told = words(series.name)
+    label = printable(told.title)
+    drawn = curve_figure(
+        [CurveSeries(label, style(0), series.steps, series.values, points=len(series.values) <= FEW)],
+        x_title="agent steps",
+        y_title=printable(told.unit),
+        description=f"{label} by agent steps",
+        size=size,
+    )
+    said = [told.meaning] if told.meaning else []
+    if drawn.window > 1:
+        said.append(f"Thin: every update; thick: mean of {drawn.window} updates around each.")
+    if drawn.cut:
+        said.append(f"{drawn.cut:,} value{'s' if drawn.cut != 1 else ''} beyond the axis.")
+    return Plot(label, drawn.svg, " ".join(said), size)

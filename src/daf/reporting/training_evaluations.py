@@ -1,0 +1,160 @@
+"""The evaluations of a training run on its page: scores with intervals, mission by mission, and replays."""
+
+from collections.abc import Mapping, Sequence
+
+from daf.render.curve_figure import CurveSeries, curve_figure
+from daf.render.report_view import duration
+from daf.render.run_page import Cell, Column, Part, Plot, Plots, Section, Table, Text, cell
+from daf.render.theme import style
+from daf.reporting.score_words import bounds_of, half_of
+from daf.reporting.training_run import MissionScore, TrainingEvaluation, TrainingRun
+from daf.stats.sentences import labels, number
+
+MOST_MISSIONS = 8
+"""Of more missions than this, a table shows the last evaluation; none is drawn alone."""
+INTERVAL = "95 %"
+
+
+def evaluations_section(run: TrainingRun) -> list[Section]:
+    """The section; empty without evaluations."""
+    found = run.evaluations
+    if not found:
+        return []
+    names = list(dict.fromkeys(name for one in found for name in one.missions))
+    shown = dict(zip(names, labels(names), strict=True))
+    drawn = names if 1 < len(names) <= MOST_MISSIONS else []
+    plots = [*_overall(found, several=len(names) > 1), *_by_mission(found, {name: shown[name] for name in drawn})]
+    parts: list[Part] = [Plots(plots) if plots else Text(["No evaluation has a result."])]
+    parts.append(_table(found, {name: shown[name] for name in drawn}))
+    if len(names) > MOST_MISSIONS:
+        parts.append(_missions_table(found[-1], shown))
+    return [Section("evaluations", "Evaluations", parts)]
+
+
+def scored(run: TrainingRun) -> list[TrainingEvaluation]:
+    """The evaluations in which an episode finished."""
+    return [one for one in run.evaluations if one.mean is not None]
+
+
+def _table(found: Sequence[TrainingEvaluation], missions: Mapping[str, str]) -> Table:
+    means = [one.mean for one in found if one.mean is not None]
+    best = max(means, default=None)
+    seeds = {one.seed for one in found}
+    replays, failed = any(one.replays for one in found), any(one.failed for one in found)
+    rows = [
+        [
+            cell(f"{one.step:,}"),
+            cell(_mean(one.mean, one.low, one.high), strong=one.mean == best and len(means) > 1),
+            cell(bounds_of(one.low, one.high)),
+            cell(f"{one.n:,}"),
+            *([cell(one.failed or "", tag="failed" if one.failed else None)] if failed else []),
+            *(_mission_cell(one.missions.get(name)) for name in missions),
+            *([cell(one.seed)] if len(seeds) > 1 else []),
+            cell(None if one.seconds is None else duration(one.seconds)),
+            *([_replay_cell(one)] if replays else []),
+        ]
+        for one in found
+    ]
+    columns = [
+        Column("Agent steps", number=True),
+        Column("Reward per agent", number=True),
+        Column(f"{INTERVAL} interval", number=True),
+        Column("Episodes", number=True),
+        *([Column("Failed", number=True)] if failed else []),
+        *(Column(name, number=True) for name in missions.values()),
+        *([Column("First seed", number=True)] if len(seeds) > 1 else []),
+        Column("Took"),
+        *([Column("Replay")] if replays else []),
+    ]
+    seed = next(iter(seeds)) if len(seeds) == 1 else None
+    note = [] if seed is None else [f"The episodes of every evaluation have seeds from {seed} on."]
+    if len(means) > 1:
+        note.append("Bold: the highest. The best of several noisy numbers flatters; new seeds tell what it is worth.")
+    return Table(columns, rows, note=" ".join(note))
+
+
+def _mean(mean: float | None, low: float | None, high: float | None) -> str | None:
+    return None if mean is None else number(mean, half_of(low, high))
+
+
+def _mission_cell(score: MissionScore | None) -> Cell:
+    return cell(None if score is None else _mean(score.mean, score.low, score.high))
+
+
+def _replay_cell(one: TrainingEvaluation) -> Cell:
+    if not one.replays:
+        return cell("")
+    more = f" (1 of {len(one.replays)})" if len(one.replays) > 1 else ""
+    return cell(f"replay{more}", link=one.replays[0])
+
+
+def _series(
+    label: str, position: int, rows: Sequence[tuple[int, float | None, float | None, float | None]]
+) -> CurveSeries:
+    there = [(step, mean, low, high) for step, mean, low, high in rows if mean is not None]
+    ends = [(low, high) for _, _, low, high in there if low is not None and high is not None]
+    full = len(ends) == len(there)
+    return CurveSeries(
+        label,
+        style(position),
+        [step for step, *_ in there],
+        [mean for _, mean, *_ in there],
+        [low for low, _ in ends] if full else (),
+        [high for _, high in ends] if full else (),
+        points=True,
+    )
+
+
+def _overall(found: Sequence[TrainingEvaluation], *, several: bool) -> list[Plot]:
+    series = _series("all missions", 0, [(one.step, one.mean, one.low, one.high) for one in found])
+    if not series.x:
+        return []
+    counts = sorted({one.n for one in found if one.mean is not None})
+    n = f"n = {counts[0]}" if len(counts) == 1 else f"n = {counts[0]} to {counts[-1]}"
+    figure = curve_figure(
+        [series],
+        x_title="agent steps",
+        y_title="reward per agent",
+        description="Evaluations during training: mean reward per agent with intervals, by agent steps",
+        size="full",
+    )
+    lines = f"; lines: {INTERVAL} intervals" if series.low else "; not all have an interval, so none is drawn"
+    title = "Score in evaluations" + (" (mean of the missions)" if several else "")
+    return [Plot(title, figure.svg, f"Markers: means, {n} episodes each{lines}.", "full")]
+
+
+def _by_mission(found: Sequence[TrainingEvaluation], names: Mapping[str, str]) -> list[Plot]:
+    each = []
+    for position, (name, label) in enumerate(names.items()):
+        rows = [(one.step, score.mean, score.low, score.high) for one in found if (score := one.missions.get(name))]
+        series = _series(label, position, rows)
+        if series.x:
+            each.append(series)
+    if not each:
+        return []
+    figure = curve_figure(
+        each,
+        x_title="agent steps",
+        y_title="reward per agent",
+        description="Evaluations during training, mission by mission",
+        size="full",
+    )
+    return [Plot("Score by mission", figure.svg, f"Markers: means; lines: {INTERVAL} intervals.", "full")]
+
+
+def _missions_table(last: TrainingEvaluation, names: Mapping[str, str]) -> Table:
+    rows = [
+        [
+            cell(names[name]),
+            cell(_mean(score.mean, score.low, score.high)),
+            cell(bounds_of(score.low, score.high)),
+            cell(_mean(score.iqm, score.low, score.high)),
+            cell(f"{score.n:,}"),
+        ]
+        for name, score in last.missions.items()
+    ]
+    columns = [
+        Column("Mission"),
+        *(Column(name, number=True) for name in ("Mean", f"{INTERVAL} interval", "IQM", "Episodes")),
+    ]
+    return Table(columns, rows, note=f"The last evaluation, after {last.step:,} agent steps.")
