@@ -20,6 +20,7 @@ Cell = tuple[int, int]
 
 MOVES: dict[str, Cell] = {"move_north": (-1, 0), "move_south": (1, 0), "move_west": (0, -1), "move_east": (0, 1)}
 EXTRACTOR = "_extractor"
+DRILL = "_drill"
 PLACES = ("chest", "assembler")
 WORTH = {"silicon": 6}
 """Steps that an agent goes further for a resource than for another."""
@@ -34,45 +35,40 @@ class FacilitySolverAgent(AgentPolicy):
         super().__init__(info)
         self._tags = info.tag_id_to_name
         self._middle = (info.obs_height // 2, info.obs_width // 2)
+        radius = min(self._middle)
+        across = range(-radius, radius + 1)
+        # What the simulator shows is round: the corners of the square are not in it.
+        self._view = [(row, column) for row in across for column in across if row**2 + column**2 <= radius**2 + 1]
         turn = agent_id % len(MOVES)
+        self._patience = 4 + 3 * turn
         self._moves = [*list(MOVES.items())[turn:], *list(MOVES.items())[:turn]]
         self.reset()
 
     def reset(self, simulation: Simulation | None = None) -> None:
         self._things: dict[Cell, str] = {}
         self._seen: set[Cell] = set()
-        self._inventory: dict[str, int] = {}
-        self._digging = False
+        self._avoided: dict[Cell, int] = {}
+        self._step = 0
+        self._load = 0
+        self._target: Cell | None = None
         self._full = False
-        self._waited = 0
 
     def step(self, obs: AgentObservation) -> Action:
-        here, agents, inventory, moved = self._look(obs)
-        load = _load(inventory)
-        if self._digging and load <= _load(self._inventory):
-            self._full = load > 0
-        if load == 0:
-            self._full = False
-        self._waited = 0 if moved or self._digging else self._waited + 1
-        self._inventory = inventory
-        drills = {name.removesuffix("_drill") for name, count in inventory.items() if name.endswith("_drill") and count}
-        path = None
-        if self._full:
-            path = self._way(here, agents, {cell: 0 for cell, name in self._things.items() if name in PLACES})
-        else:
-            path = self._way(here, agents, self._extractors(drills))
-            if path is None and load:
-                path = self._way(here, agents, {cell: 0 for cell, name in self._things.items() if name in PLACES})
-        if path is None or self._waited > 2:
-            path = self._way(here, agents, None) or path
-            self._waited = 0 if self._waited > 4 else self._waited
-        move = path or "noop"
-        target = _beside(here, MOVES[move]) if path else here
-        self._digging = self._things.get(target, "").endswith(EXTRACTOR)
-        return Action(name=move)
+        here, inventory, moved = self._look(obs)
+        load = sum(count for name, count in inventory.items() if not name.endswith(DRILL))
+        dug = self._target is not None and self._things.get(self._target, "").endswith(EXTRACTOR)
+        self._full = load > 0 and (self._full or (dug and load <= self._load))
+        self._step, self._load = self._step + 1, load
+        if self._target is not None and not moved and self._target not in self._things:
+            self._avoided[self._target] = self._step + self._patience  # someone stands there
+        places = {cell: 0 for cell, name in self._things.items() if name in PLACES}
+        extractors = {} if self._full else self._extractors(inventory)
+        move = self._way(here, extractors) or (self._way(here, places) if load else None) or self._way(here, None)
+        self._target = _beside(here, MOVES[move]) if move is not None else None
+        return Action(name=move or "noop")
 
-    def _look(self, obs: AgentObservation) -> tuple[Cell, set[Cell], dict[str, int], bool]:
-        """Where the agent is, the cells of others, what it carries, whether its last step moved it."""
+    def _look(self, obs: AgentObservation) -> tuple[Cell, dict[str, int], bool]:
+        """Where the agent is, what it carries, whether its last step moved it; the map is brought up to date."""
         told = {"lp:east": 0, "lp:west": 0, "lp:north": 0, "lp:south": 0, "last_action_move": 0}
         things: list[tuple[Cell, str]] = []
         inventory: dict[str, int] = {}
@@ -91,23 +87,18 @@ class FacilitySolverAgent(AgentPolicy):
             elif name.startswith("inv:") and cell == (0, 0):
                 inventory[name.removeprefix("inv:")] = token.value
         here = (told["lp:south"] - told["lp:north"], told["lp:east"] - told["lp:west"])
-        for row in range(-self._middle[0], self._middle[0] + 1):
-            for column in range(-self._middle[1], self._middle[1] + 1):
-                cell = _beside(here, (row, column))
-                self._seen.add(cell)
-                self._things.pop(cell, None)
-        agents = set()
-        for offset, name in things:
+        for offset in self._view:
             cell = _beside(here, offset)
-            if name == "agent":
-                agents.add(cell)
-            else:
-                self._things[cell] = name
-        agents.discard(here)
-        return here, agents, inventory, told["last_action_move"] > 0
+            self._seen.add(cell)
+            self._things.pop(cell, None)
+        for offset, name in things:
+            if name != "agent":
+                self._things[_beside(here, offset)] = name
+        return here, inventory, told["last_action_move"] > 0
 
-    def _extractors(self, drills: set[str]) -> dict[Cell, int]:
-        """Extractors of use, with the steps that they are worth."""
+    def _extractors(self, inventory: dict[str, int]) -> dict[Cell, int]:
+        """Extractors of use to an agent with this inventory, with the steps that they are worth."""
+        drills = {name.removesuffix(DRILL) for name, count in inventory.items() if name.endswith(DRILL) and count}
         found = {}
         for cell, name in self._things.items():
             resource = name.removesuffix(EXTRACTOR)
@@ -115,10 +106,12 @@ class FacilitySolverAgent(AgentPolicy):
                 found[cell] = WORTH.get(resource, 0)
         return found
 
-    def _way(self, here: Cell, agents: set[Cell], targets: dict[Cell, int] | None) -> str | None:
+    def _way(self, here: Cell, targets: dict[Cell, int] | None) -> str | None:
         """The first move to the target that is nearest by steps less its worth; of None, to the nearest unseen cell."""
+        if targets is not None and not targets:
+            return None
         best: tuple[int, str] | None = None
-        for cell, steps, first in self._reachable(here, agents):
+        for cell, steps, first in self._reachable(here):
             if best is not None and steps >= best[0] + max(WORTH.values()):
                 break
             if targets is None:
@@ -128,7 +121,7 @@ class FacilitySolverAgent(AgentPolicy):
                 best = (steps - targets[cell], first)
         return best[1] if best is not None else None
 
-    def _reachable(self, here: Cell, agents: set[Cell]) -> Iterator[tuple[Cell, int, str]]:
+    def _reachable(self, here: Cell) -> Iterator[tuple[Cell, int, str]]:
         """Cells by distance, with the steps there and the first move; what stands in the way is reached, not passed."""
         waiting: deque[tuple[Cell, int, str]] = deque([(here, 0, "noop")])
         known = {here}
@@ -136,7 +129,7 @@ class FacilitySolverAgent(AgentPolicy):
             at, steps, first = waiting.popleft()
             for move, offset in self._moves:
                 cell = _beside(at, offset)
-                if cell in known or cell in agents:
+                if cell in known or self._avoided.get(cell, 0) > self._step:
                     continue
                 known.add(cell)
                 yield cell, steps + 1, move if steps == 0 else first
@@ -157,10 +150,6 @@ class FacilitySolverPolicy(MultiAgentPolicy):
 
     def agent_policy(self, agent_id: int) -> AgentPolicy:
         return FacilitySolverAgent(self._policy_env_info, agent_id)
-
-
-def _load(inventory: dict[str, int]) -> int:
-    return sum(count for name, count in inventory.items() if not name.endswith("_drill"))
 
 
 def _beside(cell: Cell, offset: Cell) -> Cell:
