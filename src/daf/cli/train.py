@@ -126,10 +126,8 @@ def _train(options: dict[str, Any]) -> None:
     """Train as these options, by their parameter names, say."""
     from daf.cli.show import emit, err
     from daf.core.training_settings import count, with_settings
-    from daf.game import compat
 
     quiet, resume = options["quiet"], options["resume"]
-    compat.install()
     output, config = playing.open_output(options["output_dir"], verbose=options["verbose"], quiet=quiet)
     base = _from_file(options["config"])
     fields = _fields(options, base, output)
@@ -137,18 +135,14 @@ def _train(options: dict[str, Any]) -> None:
     if resume is not None:
         _only_with_resume(options, fields)
         what: dict[str, Any] = {"resume": resume, "total_timesteps": fields.get("total_timesteps")}
-        mission = policy = None
     else:
         chosen = with_settings(base, fields)
         if not chosen.missions and chosen.curriculum is None:
             raise UsageError("no mission is given. Name one with -m, for example -m arena; `daf missions` lists them.")
         what = {"config": chosen, "run_dir": options["run_dir"], "branch_from": options["branch_from"]}
-        mission, policy = chosen.mission, chosen.policy
     from daf.training import daf_train_policy
 
-    result = daf_train_policy(
-        mission, policy, stop_at=stop_at, output=output, settings=config, console=None if quiet else err, **what
-    )
+    result = daf_train_policy(stop_at=stop_at, output=output, settings=config, console=None if quiet else err, **what)
     if options["as_json"]:
         emit(result_data(result))
     else:
