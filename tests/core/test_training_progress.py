@@ -65,10 +65,14 @@ def test_elsewhere_than_on_a_terminal_lines_come_now_and_then(monkeypatch: pytes
 def test_a_terminal_shows_every_group_of_metrics_with_names_as_they_are() -> None:
     shown = console(terminal=True)
     with TrainingProgress(shown, title="[my] policy on arena", total_timesteps=100_000) as progress:
-        progress.update(10_000, {**UPDATE, "stats/carbon[a].gained": 3.0, "system/cpu_percent": 180.0})
+        progress.update(
+            10_000,
+            {**UPDATE, "stats/agent.carbon[a].gained": 3.0, "stats/objects.wall": 9.0, "system/cpu_percent": 180.0},
+        )
         progress.evaluation(EVALUATION)
     for expected in ("[my] policy on arena", "carbon[a].gained", "entropy", "CPU %", "3.2 [2.9, 3.5] per agent"):
         assert expected in text(shown)
+    assert "objects.wall" not in text(shown)
 
 
 def test_an_evaluation_says_what_failed_and_gives_no_score_without_episodes() -> None:

@@ -38,7 +38,7 @@ _PARTS: dict[str, dict[str, str]] = {
     },
 }
 """What each line shows: metrics, with the words for them."""
-_STATS_SHOWN = 6
+_STATS_SHOWN = 8
 
 
 class TrainingProgress:
@@ -128,10 +128,8 @@ class TrainingProgress:
         from rich.text import Text
 
         head = Table.grid(padding=(0, 1))
-        share = f"{self._step:,} of {self._total:,} steps"
-        head.add_row(
-            Text(self._title, style="bold"), ProgressBar(self._total, self._step, width=30), share, self._speed()
-        )
+        share = ", ".join(part for part in (f"{self._step:,} of {self._total:,} steps", self._speed()) if part)
+        head.add_row(Text(self._title, style="bold"), ProgressBar(self._total, self._step, width=30), share)
         rows = Table.grid(padding=(0, 2))
         rows.add_column(style="dim")
         rows.add_column(overflow="fold")
@@ -147,11 +145,19 @@ class TrainingProgress:
         return Group(head, rows)
 
     def _stats(self) -> str:
-        """The first of the game's own counters that changed, in a fixed order, so that the line holds still."""
-        stats = {name[6:]: value for name, value in self._values.items() if name.startswith("stats/") and value}
-        return "  ".join(f"{name} {_shown(stats[name])}" for name in sorted(stats)[:_STATS_SHOWN])
+        """What agents gained, lost and made: the game's counters that changed, without those of the map and of steps,
+        in a fixed order, so that the line holds still.
+        """
+        stats = {
+            name.removeprefix("stats/").removeprefix("agent."): value
+            for name, value in self._values.items()
+            if name.startswith("stats/") and value and not name.endswith(".amount")
+        }
+        telling = [name for name in sorted(stats) if not name.startswith(_NOT_TELLING)]
+        return "  ".join(f"{name} {_shown(stats[name])}" for name in telling[:_STATS_SHOWN])
 
 
+_NOT_TELLING = ("objects.", "tokens_", "action.", "cell.", "status.", "hp.", "energy.", "solar.")
 _BRIEF = {
     "loss/entropy": "entropy",
     "loss/approx_kl": "KL",
