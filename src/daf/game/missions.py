@@ -246,7 +246,10 @@ def _variants(names: Sequence[str], mission: "CoGameMission", loaded: "CoGame") 
     try:
         return list(_resolve_cli_variants(loaded, mission, list(names)))
     except ValueError as error:
-        known = {variant.name for variant in loaded.variant_registry.all()}
+        from daf.game.small_missions import SmallMission, small_variants
+
+        own = small_variants() if isinstance(mission, SmallMission) else loaded.variant_registry.all()
+        known = {variant.name for variant in own}
         wrong = next((name for name in names if name not in known), names[0])
         hint = "`daf missions --variants` lists them all."
         raise MissionError(unknown("variant", wrong, known, hint=hint)) from error
