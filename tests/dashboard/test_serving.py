@@ -137,6 +137,15 @@ def test_links_out_of_a_run_folder_are_not_followed_and_pipes_not_opened(ask, ba
     assert "metrics.jsonl" in listed
 
 
+def test_the_page_asks_for_every_module_at_once_and_all_are_there(ask):
+    asked = re.findall(r'(?:href|src)="(/static/[^"]+\.js)"', ask("/").body.decode())
+    assert all(ask(path).status == 200 for path in asked)
+    imported = {
+        f"/static/{name}" for path in asked for name in re.findall(r'from "\./([^"]+)"', ask(path).body.decode())
+    }
+    assert imported | {"/static/main.js"} == set(asked)
+
+
 def test_static_files_are_those_that_daf_ships(ask):
     assert ask("/static/main.js").headers["content-type"].startswith("text/javascript")
     for name in ("..%2fapp.py", "../app.py", "app.py", "%2e%2e/app.py", "index.html"):

@@ -13,6 +13,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Annotated
@@ -52,7 +53,9 @@ def make_app(index: RunIndex, *, token: str, port: int, closing: Callable[[], as
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         machine.start()
+        looking = asyncio.create_task(asyncio.to_thread(index.refresh))  # so that the first page need not wait for it
         yield
+        await looking
         await asyncio.to_thread(machine.stop)
 
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=life)
@@ -62,15 +65,15 @@ def make_app(index: RunIndex, *, token: str, port: int, closing: Callable[[], as
         return JSONResponse({"error": str(error)}, 404)
 
     @app.get("/")
-    def page() -> HTMLResponse:
+    async def page() -> HTMLResponse:
         return HTMLResponse(_static("index.html"))
 
     @app.get("/theme.css")
-    def theme() -> Response:
+    async def theme() -> Response:
         return Response(str(palette_css()), media_type=STATIC_TYPES[".css"])
 
     @app.get("/static/{name}")
-    def static(name: str) -> Response:
+    async def static(name: str) -> Response:
         kind = STATIC_TYPES.get(Path(name).suffix)
         if kind is None or name not in _names():
             raise UsageError(f'no file "{name}" here.')
@@ -143,9 +146,11 @@ def _version(told: str, boot: str) -> int:
     return int(version) if server == boot and version.isdecimal() else 0
 
 
+@cache
 def _names() -> set[str]:
     return {entry.name for entry in resources.files("daf.dashboard").joinpath("static").iterdir()}
 
 
+@cache
 def _static(name: str) -> str:
     return resources.files("daf.dashboard").joinpath("static", name).read_text(encoding="utf-8")

@@ -1,9 +1,11 @@
 """How far a training run is, from the end of its `metrics.jsonl`: the file's last lines are read, never all of it."""
 
-import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from daf.dashboard.signatures import Signature, signature
 from daf.output_manager import RunInfo
@@ -44,21 +46,25 @@ def folder_progress(folder: Path, known: Progress | None = None) -> Progress | N
         return None
     if known is not None and known.source == source:
         return known
-    last = _last_lines(path)
-    steps = [line["step"] for line in last if isinstance(line.get("step"), int)]
-    if not steps:
-        return None
+    step: int | None = None
     latest: dict[str, float] = {}
-    for line in last:
-        latest.update({name: line[name] for name in LAST_MEANINGFUL if isinstance(line.get(name), int | float)})
+    for line in _last_lines(path):
+        if step is None and isinstance(line.get("step"), int):
+            step = line["step"]
+        found = {name: line[name] for name in LAST_MEANINGFUL if isinstance(line.get(name), int | float)}
+        latest = found | latest
+        if step is not None and len(latest) == len(LAST_MEANINGFUL):
+            break
+    if step is None:
+        return None
     total = known.total if known is not None else total_steps(folder)
-    return Progress(source, steps[-1], total, latest.get("episode/return"), latest.get("clock/sps"))
+    return Progress(source, step, total, latest.get("episode/return"), latest.get("clock/sps"))
 
 
 def total_steps(folder: Path) -> int | None:
     """`total_timesteps` of the run's configuration, wherever in it that stands."""
     try:
-        config = json.loads((folder / "experiment_config.json").read_bytes())
+        config = msgspec.json.decode((folder / "experiment_config.json").read_bytes())
     except (OSError, ValueError):
         return None
     return _find_total(config, 0)
@@ -76,21 +82,20 @@ def _find_total(value: Any, depth: int) -> int | None:
     return next((total for total in inner if total is not None), None)
 
 
-def _last_lines(path: Path) -> list[dict[str, Any]]:
+def _last_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The whole lines at the end of the file that are JSON objects, the last one first."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - TAIL_BYTES))
             block = file.read(TAIL_BYTES)
     except OSError:
-        return []
+        return
     lines = block.split(b"\n")[1 if size > TAIL_BYTES else 0 : -1]
-    values = []
-    for line in lines:
+    for line in reversed(lines):
         try:
-            value = json.loads(line)
+            value = msgspec.json.decode(line)
         except ValueError:
             continue
         if isinstance(value, dict):
-            values.append(value)
-    return values
+            yield value

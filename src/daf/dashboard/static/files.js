@@ -4,6 +4,10 @@ import { address, empty, h } from "./dom.js";
 import { bytes, when } from "./format.js";
 import { Table } from "./table.js";
 
+export function isLog(file) {
+  return /(^|\/)(logs\/.*|[^/]*\.log|std(out|err)(\.[^/]*)?)$/.test(file.path) && ["lines", "text", "other"].includes(file.kind);
+}
+
 const of = (page, ...kinds) => page.files.filter(file => kinds.includes(file.kind));
 
 export function replaysTab(context) {

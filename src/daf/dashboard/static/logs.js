@@ -1,7 +1,7 @@
 // A run's log files: the end of one, and what is added to it.
 
 import { alertBox, ask, h, text } from "./dom.js";
-import { isLog } from "./run.js";
+import { isLog } from "./files.js";
 
 const MOST_LINES = 5000;
 const LEVELS = ["debug", "info", "warning", "error", "critical"];

@@ -8,7 +8,7 @@ import { progress } from "./runs.js";
 import { curvesTab } from "./training.js";
 import { resultsTab } from "./results.js";
 import { trialsTab } from "./sweep.js";
-import { filesTab, figuresTab, pagesTab, replaysTab } from "./files.js";
+import { filesTab, figuresTab, isLog, pagesTab, replaysTab } from "./files.js";
 import { logsTab } from "./logs.js";
 import { partsTab } from "./parts.js";
 import { aboutTab } from "./about.js";
@@ -29,10 +29,6 @@ const TABS = {
 
 function many(page, ...kinds) {
   return page.files.filter(file => kinds.includes(file.kind)).length || false;
-}
-
-export function isLog(file) {
-  return /(^|\/)(logs\/.*|[^/]*\.log|std(out|err)(\.[^/]*)?)$/.test(file.path) && ["lines", "text", "other"].includes(file.kind);
 }
 
 export function runView(parts) {
