@@ -153,16 +153,18 @@ def test_a_torn_line_is_cut_and_what_was_whole_before_stays(tmp_path: Path) -> N
     assert (tmp_path / "metrics.jsonl").read_bytes() == whole
 
 
-def test_a_torn_event_is_cut_from_tensorboards_file(tmp_path: Path) -> None:
+def test_events_that_a_power_cut_took_come_back_from_the_json_lines(tmp_path: Path) -> None:
     first = started("tensorboard", tmp_path)
     train(first, range(10, 51, 10))
     first.close("interrupted")
     (path,) = (tmp_path / "tensorboard").iterdir()
-    path.write_bytes(path.read_bytes()[:-5])
-    again = started("tensorboard", tmp_path, resumed_at=40)
-    train(again, range(50, 61, 10))
+    path.write_bytes(path.read_bytes()[:-300])
+    again = started("tensorboard", tmp_path, resumed_at=50)
+    train(again, range(60, 71, 10))
     again.close("done")
-    assert [step for step, _ in points("tensorboard", tmp_path)["update"]] == [10, 20, 30, 40, 50, 60]
+    found = points("tensorboard", tmp_path)
+    assert [step for step, _ in found["update"]] == [10, 20, 30, 40, 50, 60, 70]
+    assert found["evaluation/mean"] == [(40, 40)]
 
 
 def test_lines_are_there_when_the_process_is_killed_after_them(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
 """Metrics as TensorBoard event files, in `tensorboard/` of the run folder.
 
 Written record by record, flushed after each, so that `tensorboard --logdir` shows a run as it goes. On resume the
-events after the step gone on from are taken out of the files, whole files at a time, and a new file goes on.
+events after the step gone on from are taken out of the files, whole files at a time, and a new file goes on, first with
+what the files lack of the JSON lines (a power cut takes what was not on the disk).
 """
 
 import struct
@@ -26,13 +27,14 @@ class TensorBoardEvents:
     def __init__(self, run_dir: Path) -> None:
         self._folder = run_dir / FOLDER
         self._file: IO[bytes] | None = None
+        self._metrics = self._evaluations = -1
 
     def start(self, run: RunFacts, resumed_at: int | None) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             earlier = sorted(self._folder.glob("events.out.tfevents.*"))
             for path in earlier:
-                _cut(path, resumed_at)
+                self._keep(path, resumed_at)
             # TensorBoard reads a folder's files in the order of their names and takes an earlier name for an older run:
             # a run that goes on within the same second, or after the clock was set back, still comes last.
             last = max((int(path.name.split(".")[3]) for path in earlier), default=0)
@@ -43,18 +45,16 @@ class TensorBoardEvents:
         from tensorboard.compat.proto.event_pb2 import Event
 
         self._write(Event(wall_time=time(), file_version="brain.Event:2"))
-        if resumed_at is not None and not earlier:
+        if resumed_at is not None:
             catch_up(self, self._folder.parent)
 
     def log(self, step: int, values: Mapping[str, Number]) -> None:
-        from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.compat.proto.summary_pb2 import Summary
-
-        parts = [Summary.Value(tag=name, simple_value=float(value)) for name, value in values.items()]
-        self._write(Event(wall_time=time(), step=step, summary=Summary(value=parts)))
+        if step > self._metrics:
+            self._add(step, values)
 
     def evaluation(self, step: int, record: Mapping[str, Any]) -> None:
-        self.log(step, flat_evaluation(record))
+        if step > self._evaluations:
+            self._add(step, flat_evaluation(record))
 
     def sync(self) -> None:
         """Nothing waits: every record is handed to the operating system when it is logged."""
@@ -63,6 +63,13 @@ class TensorBoardEvents:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def _add(self, step: int, values: Mapping[str, Number]) -> None:
+        from tensorboard.compat.proto.event_pb2 import Event
+        from tensorboard.compat.proto.summary_pb2 import Summary
+
+        parts = [Summary.Value(tag=name, simple_value=float(value)) for name, value in values.items()]
+        self._write(Event(wall_time=time(), step=step, summary=Summary(value=parts)))
 
     def _write(self, event: Any) -> None:
         from tensorboard.summary.writer.record_writer import RecordWriter
@@ -74,24 +81,27 @@ class TensorBoardEvents:
         except OSError as error:
             raise StorageError(explain(error, f"writing {self._folder}")) from error
 
+    def _keep(self, path: Path, keep_to: int | None) -> None:
+        """Take the events after step `keep_to` out of `path` (all of them where it is None), and note the last ones."""
+        from tensorboard.compat.proto.event_pb2 import Event
 
-def _cut(path: Path, keep_to: int | None) -> None:
-    """Take the events after step `keep_to` out of `path`; all of them, and the file, where it is None."""
-    from tensorboard.compat.proto.event_pb2 import Event
-
-    data = path.read_bytes()
-    kept = []
-    if keep_to is not None:
-        for record in _records(data):
+        data = path.read_bytes()
+        kept = []
+        for record in _records(data) if keep_to is not None else ():
             event = Event.FromString(record[12:-4])
-            if event.step <= keep_to:
-                kept.append(record)
-    rest = b"".join(kept)
-    if len(kept) <= 1:  # nothing but the version
-        path.unlink()
-    elif rest != data:
-        with writing(path) as temporary:
-            temporary.write_bytes(rest)
+            if keep_to is None or event.step > keep_to:
+                continue
+            kept.append(record)
+            if event.summary.value and event.summary.value[0].tag.startswith("evaluation/"):
+                self._evaluations = max(self._evaluations, event.step)
+            elif event.summary.value:
+                self._metrics = max(self._metrics, event.step)
+        rest = b"".join(kept)
+        if len(kept) <= 1:  # nothing but the version
+            path.unlink()
+        elif rest != data:
+            with writing(path) as temporary:
+                temporary.write_bytes(rest)
 
 
 def _records(data: bytes) -> Iterator[bytes]:
