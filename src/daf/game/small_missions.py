@@ -51,7 +51,7 @@ from mettagrid.config.obs_config import GlobalObsConfig, ObsConfig
 from mettagrid.config.render_config import RenderConfig
 from mettagrid.config.reward_config import AgentReward, reward
 from mettagrid.config.tag import typeTag
-from mettagrid.map_builder.random_map import RandomMapBuilder
+from mettagrid.map_builder.random_map import RandomMapBuilderConfig
 
 from daf.errors import MissionError, unknown
 
@@ -138,9 +138,9 @@ class SmallMission(CoGameMission):
             )
         )
 
-    def _map(self, place: str) -> RandomMapBuilder.Config:
+    def _map(self, place: str) -> RandomMapBuilderConfig:
         builder = self.map_builder.model_copy(deep=True)
-        assert isinstance(builder, RandomMapBuilder.Config)
+        assert isinstance(builder, RandomMapBuilderConfig)
         extractors = {f"{name}_extractor": count for name, count in self.extractors.items()}
         builder.objects = {"wall": self.walls, place: self.places, **extractors}
         builder.agents = self.num_agents
@@ -215,7 +215,7 @@ class SparseVariant(SmallVariant):
     @override
     def modify_env(self, mission: CoGameMission, env: MettaGridConfig) -> None:
         builder = env.game.map_builder
-        assert isinstance(builder, RandomMapBuilder.Config)
+        assert isinstance(builder, RandomMapBuilderConfig)
         builder.objects = {
             name: count if name == "wall" else (count + 1) // 2 for name, count in builder.objects.items()
         }
@@ -230,7 +230,7 @@ class LargeVariant(SmallVariant):
     @override
     def modify_env(self, mission: CoGameMission, env: MettaGridConfig) -> None:
         builder = env.game.map_builder
-        assert isinstance(builder, RandomMapBuilder.Config)
+        assert isinstance(builder, RandomMapBuilderConfig)
         builder.width, builder.height = builder.width * 3 // 2, builder.height * 3 // 2
 
 
@@ -284,5 +284,5 @@ def small_missions() -> list[SmallMission]:
     ]  # fmt: skip
 
 
-def _hall(size: int) -> RandomMapBuilder.Config:
-    return RandomMapBuilder.Config(width=size, height=size, border_width=1, seed=None)
+def _hall(size: int) -> RandomMapBuilderConfig:
+    return RandomMapBuilderConfig(width=size, height=size, border_width=1, seed=None)

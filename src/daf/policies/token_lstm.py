@@ -274,8 +274,10 @@ class TokenLSTMAgent(AgentPolicy):
         self._state: State = {"lstm_h": None, "lstm_c": None}
 
     def step(self, obs: AgentObservation) -> Action:
-        raw = [tuple(token.raw_token) for token in obs.tokens] or [(PADDING, PADDING, PADDING)]
-        tokens = np.array(raw, dtype=np.uint8)
+        shape = self.policy_env_info.observation_shape
+        tokens = np.full(shape, PADDING, dtype=np.uint8)
+        for place, token in zip(range(shape[0]), obs.tokens, strict=False):
+            tokens[place] = token.raw_token
         index = int(self._policy.act(tokens[None], self._state)[0])
         return Action(name=self.policy_env_info.action_names[index])
 
