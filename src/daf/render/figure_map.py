@@ -66,7 +66,7 @@ def map_figure(
                 axes.remove()
         if image is not None:
             bar = figure.colorbar(image, ax=grid, label=unit, shrink=0.8, pad=0.02)
-            bar.outline.set_visible(False)  # type: ignore[operator]
+            bar.outline.set_visible(False)
             _count_ticks(bar, norm.vmax)
         if kinds:
             _name_buildings(figure, kinds, dark=dark)

@@ -63,7 +63,7 @@ def matrix_figure(
         axes.set_xlabel(column_label)
         axes.set_ylabel(row_label)
         bar = figure.colorbar(image, ax=axes, label=unit, shrink=0.85, pad=0.02)
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
         empty = int((~np.isfinite(values)).sum())
         more = f" Hatched: no value ({empty} of {values.size} cells)." if empty else ""
         head(figure, title, caption + more, width=width, dark=dark)

@@ -91,7 +91,8 @@ def draw_means(
     if not any(group.cells for group in panel.groups):
         nothing(axes, "no values", dark=dark)
         return
-    names = list(looks)
+    known = {name for group in panel.groups for name in (*group.cells, *group.absent)}
+    names = [name for name in looks if name in known]
     pitch = 0.8 / len(names)
     for row, group in enumerate(panel.groups):
         if not group.cells:

@@ -118,7 +118,7 @@ def _marks(
         axes.set_xlabel(shortened(across.name, 50))
         axes.set_ylabel(shortened(down.name, 40))
         bar = figure.colorbar(marks, ax=axes, label=shortened(objective, 40), pad=0.02)
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
         head(figure, title, f"{caption} Marks: complete trials.", width=width, dark=dark)
     return figure
 

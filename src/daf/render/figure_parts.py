@@ -82,7 +82,7 @@ def _legend(figure: Any, title: str, series: Series, width: float, *, dark: bool
     shown = list(series.names)[:MOST_IN_LEGEND]
     handles = []
     for name in shown:
-        dash = MATPLOTLIB_DASHES[series.looks[name].dash] if series.lines else "none"
+        dash: Any = MATPLOTLIB_DASHES[series.looks[name].dash] if series.lines else "none"
         handles.append(Line2D([], [], linestyle=dash, **stroke(series.looks[name], dark=dark)))
     told = [shortened(name, LONGEST_NAME) for name in labels(list(series.names))[: len(shown)]]
     columns = max(1, int(width * 13) // (max(len(name) for name in told) + (8 if series.lines else 5)))

@@ -120,7 +120,7 @@ def parallel_figure(search: Search, *, title: str, caption: str, dark: bool = Fa
             mpl.cm.ScalarMappable(mpl.colors.Normalize(*room(low, high, 0.0)), colors), ax=axes, pad=0.02, shrink=0.85
         )
         bar.set_label(shortened(search.objective, 40))
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
         left = len(search.trials) - len(drawn)
         more = f" Not drawn: {left} of {len(search.trials)} trials (failed, stopped, running, or lacking a setting)."
         if len(whole) > len(drawn):
@@ -138,9 +138,9 @@ def draw_history(axes: "Axes", search: Search, *, columns: int = 4, dark: bool) 
     if not shown:
         nothing(axes, _no_value(search), dark=dark)
         return
-    for trial in shown:
-        if trial.ci is not None:
-            axes.vlines(trial.number, *trial.ci, color=palette[0], linewidth=1.2, alpha=0.5)
+    bars = [(trial.number, *trial.ci) for trial in shown if trial.ci is not None]
+    if bars:
+        axes.vlines(*zip(*bars, strict=True), color=palette[0], linewidth=1.2, alpha=0.5)
     _scatter(axes, [(trial.number, trial) for trial in shown], dark=dark)
     ordered = sorted((t for t in shown if t.status == "complete"), key=lambda trial: trial.number)
     if ordered:
@@ -158,7 +158,7 @@ def draw_history(axes: "Axes", search: Search, *, columns: int = 4, dark: bool) 
     axes.legend(loc="best", ncols=columns, handlelength=1.4, columnspacing=1.2)
     axes.set_xlabel("trial")
     axes.set_ylabel(shortened(search.objective, 34))
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params(axis="x", integer=True)
 
 
 def draw_slice(axes: "Axes", search: Search, setting: Setting, *, label: bool, dark: bool) -> None:

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daf.episodes.record import EpisodeRecord
-from daf.episodes.stored import read_result
+from daf.episodes.stored import PLAN
 from daf.errors import DataError, UsageError
 from daf.game.replays import Replay, ReplayObject, read_replay
 from daf.game.replays.replay import GEAR, named
 from daf.replaying import SUFFIXES
-from daf.visualization.runs_given import is_run, replays_in, run_folder
+from daf.visualization.runs_given import is_run, records_in, replays_in, run_folder
 
 type FloatArray = NDArray[np.float64]
 
@@ -112,8 +112,8 @@ def policy_of(replay: Replay) -> str:
 
 def _of_folder(folder: Path) -> tuple[list[EpisodeRecord], list[Replay]]:
     records: list[EpisodeRecord] = []
-    if (folder / "plan.json").is_file():
-        records = [record for record in read_result(folder).records if record.ok]
+    if (folder / PLAN).is_file():
+        records = [record for record in records_in(folder) if record.ok]
     replays = [read_replay(path) for path in replays_in(folder)]
     if not records and not replays:
         raise DataError(f"{folder} holds no finished episodes and no replays.")

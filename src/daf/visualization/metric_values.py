@@ -12,14 +12,13 @@ from typing import Any
 import numpy as np
 
 from daf.episodes.record import EpisodeRecord
-from daf.episodes.stored import read_result
 from daf.errors import DataError, UsageError, unknown
 from daf.metrics import daf_analyze_distributions
 from daf.render.figure_means import Estimate
 from daf.render.figure_parts import finite_values
 from daf.stats.summaries import summarise
 from daf.visualization.returns import UNNAMED
-from daf.visualization.runs_given import is_run, run_folder
+from daf.visualization.runs_given import is_run, records_in, run_folder
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def metric_table(
 
 def records_given(source: Any, base_dir: str | Path | None = None) -> Any:
     """A run's records, where `source` names one; else `source` itself."""
-    return list(read_result(run_folder(source, base_dir)).records) if is_run(source) else source
+    return list(records_in(run_folder(source, base_dir))) if is_run(source) else source
 
 
 def _samples(source: Any, wanted: list[str] | None, base_dir: str | Path | None) -> list[Sample]:

@@ -1,8 +1,11 @@
 """Runs as people name them: a run folder, a run's id, or a `RunInfo`."""
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
+from daf.episodes.record import EpisodeRecord
+from daf.episodes.stored import PLAN, read_result
 from daf.errors import UsageError
 from daf.output_manager.runs import RunInfo, find_run, read_run
 
@@ -29,6 +32,19 @@ def replays_in(folder: Path) -> list[Path]:
     """The replay files in a run's folder (`replays` in it, where there is one), by name; a run's own JSON is none."""
     place = folder / "replays" if (folder / "replays").is_dir() else folder
     return sorted(path for suffix in PACKED for path in place.glob(f"*{suffix}") if path.is_file())
+
+
+def records_in(folder: Path) -> tuple[EpisodeRecord, ...]:
+    """The episode records of a run; read once for the several figures of a run. Raises `DataError`, `StorageError`."""
+    plan = folder / PLAN
+    stamp = plan.stat().st_mtime_ns if plan.is_file() else 0
+    return _records(folder.absolute(), stamp)
+
+
+@lru_cache(maxsize=2)
+def _records(folder: Path, stamp: int) -> tuple[EpisodeRecord, ...]:
+    """stamp: when the plan was written, so that one that changed is read anew."""
+    return read_result(folder).records
 
 
 def run_label(folder: Path) -> str:

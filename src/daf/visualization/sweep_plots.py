@@ -15,6 +15,9 @@ from daf.sweeps.result import SweepResult, SweepTrialResult, hyperparameter_name
 from daf.visualization.plots import Look, Plot, finish, is_dark, titled
 from daf.visualization.runs_given import is_run, run_folder
 
+MOST_INTERVALS = 500
+"""With more trials than this their intervals would be a carpet; they are left out."""
+
 
 def daf_plot_sweep_results(
     source: Any,
@@ -136,9 +139,10 @@ def search_of(source: Any, names: Iterable[str] | None, base_dir: str | Path | N
     for name in chosen:
         if name not in known:
             raise UsageError(unknown("hyperparameter", name, known))
+    bars = len(sweep.trials) <= MOST_INTERVALS
     trials = [
-        Trial(trial.trial_id, trial.hyperparameters, trial.primary_metric, trial.status, _interval(trial))
-        for trial in sweep.trials
+        Trial(one.trial_id, one.hyperparameters, one.primary_metric, one.status, _interval(one) if bars else None)
+        for one in sweep.trials
     ]
     return sweep, Search(trials, chosen, sweep.objectives[0], sweep.directions[0] == "maximize")
 

@@ -14,10 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daf.episodes.record import EpisodeRecord
+from daf.episodes.stored import PLAN
 from daf.errors import DataError, UsageError
 from daf.game.replays import Replay, read_replay
 from daf.render.figure_map import VisitMap
-from daf.visualization.runs_given import is_run, replays_in, run_folder
+from daf.visualization.runs_given import is_run, records_in, replays_in, run_folder
 
 if TYPE_CHECKING:
     from daf.game.replays import ReplayObject
@@ -77,10 +78,8 @@ def _from_folder(folder: Path) -> Visited:
         return _from_replays([read_replay(path) for path in replays])
     if (folder / LOGS).is_dir():
         return _from_logs(folder)
-    if (folder / "plan.json").is_file():
-        from daf.episodes.stored import read_result
-
-        return _from_records(read_result(folder).records)
+    if (folder / PLAN).is_file():
+        return _from_records(records_in(folder))
     raise DataError(
         f"{folder} holds no replays, logs or sampled positions. `daf evaluate … --save-replays best` records replays, "
         "training writes json_logs."
