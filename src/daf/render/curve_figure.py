@@ -87,7 +87,7 @@ def curve_figure(
     low, high, cut = _reach(values)
     y_axis = axis_for([low, high, *([0.0] if zero else [])], left=height - BOTTOM, right=TOP, ticks=5 if size == "half" else 8)
     told = [number(tick, _step(y_axis)) for tick in y_axis.ticks]
-    left = 22 + 7.2 * max((len(text) for text in told), default=1)
+    left = 29 + 7.2 * max((len(text) for text in told), default=1)
     xs = [float(x) for one in shown for x in (one.x[0], one.x[-1])]
     x_axis = _x_axis(min(xs), max(xs), left, width - RIGHT, size)
     window = max(_window(one) for one in shown)

@@ -67,5 +67,5 @@ def words(name: str) -> MetricWords:
     if group == "stats":
         return MetricWords(rest, "per episode")
     if group == "curriculum":
-        return MetricWords(f"Curriculum: {rest}", rest)
+        return MetricWords(rest.replace("_", " ").replace("/", ": ", 1).capitalize(), "value")
     return MetricWords(name, rest or name)
