@@ -1,6 +1,7 @@
 """What a curriculum costs, and what it does for learning.
 
     python benchmarks/curriculum.py overhead
+    python benchmarks/curriculum.py model --seeds 10
     python benchmarks/curriculum.py learning OUTPUT --seeds 5 --steps 1_000_000 [--policy token_lstm] [--samplers …]
 
 `overhead` measures, without a simulator, all that a curriculum adds to an update: weights, `record`, `metrics` in the
@@ -8,6 +9,12 @@ trainer, and one keyed draw per ended episode, which happens in the `--workers`,
 of 256 environments × `--agents` × `--n-steps` agent steps at `--sps` agent steps per second. In each environment one
 episode ends per update: episodes as short as a rollout are the worst that small missions come to. Time is processor
 time, so that other work on the machine matters less; the first import of scipy, once in a run, is left out.
+
+`model` puts the samplers before a learner that is a formula, so that many seeds and long runs cost seconds. It tells
+how a sampler behaves where the truth is known; it says nothing of networks. An episode of a task adds rate × (1 -
+skill) × openness to its skill, which is paid `scale` times and with noise; openness is the skill of the task that it
+builds on, where there is one; skills that are not practised fade. What counts is the mean skill over the tasks that can
+be learned, over the whole run and at its end.
 
 `learning` trains the same policy with every sampler from the same seeds on a family of tasks, with the product's own
 trainer, plays the trained policies on every task, and compares each sampler with uniform, seed by seed: runs of one
@@ -18,6 +25,7 @@ command goes on where it was stopped, and tells what there is so far.
 import argparse
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from time import perf_counter, process_time
@@ -59,6 +67,10 @@ def main() -> int:
     overhead.add_argument("--tasks", type=int, nargs="+", default=[1, 10, 100, 1000])
     overhead.add_argument("--workers", type=int, default=2)
     overhead.add_argument("--updates", type=int, default=200)
+    model = parts.add_parser("model")
+    model.add_argument("--seeds", type=int, default=10)
+    model.add_argument("--updates", type=int, default=300)
+    model.add_argument("--environments", type=int, default=32)
     learning = parts.add_parser("learning")
     learning.add_argument("output", type=Path)
     learning.add_argument("--seeds", type=int, default=5)
@@ -72,6 +84,8 @@ def main() -> int:
     options = parser.parse_args()
     if options.part == "overhead":
         measure_overhead(options)
+    elif options.part == "model":
+        model_learners(options)
     else:
         learn(options)
     return 0
@@ -142,6 +156,74 @@ def report(options, tasks: list[str]) -> None:
         low, high = student_interval(gains.T, np.zeros(len(shared), np.int64), "mean")
         for name, mean, lower, upper in zip([*tasks, "mean over tasks"], gains.mean(axis=0), low, high, strict=True):
             print(f"  {mean:>+8.3f}  ({lower:+.3f} to {upper:+.3f})  {name}")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A learner that is a formula: one entry per task. builds_on: the task whose skill opens this one; -1: none."""
+
+    rate: tuple[float, ...]
+    builds_on: tuple[int, ...]
+    scale: tuple[float, ...]
+    noise: tuple[float, ...]
+    fading: float = 0.0
+
+
+MODELS = {
+    "alike": Model((0.001,) * 8, (-1,) * 8, (1.0,) * 8, (0.5,) * 8),
+    "chain": Model((0.01,) * 8, tuple(range(-1, 7)), (1.0, 10.0) * 4, (0.5, 5.0) * 4),
+    "out of reach": Model((0.002,) * 2 + (0.0,) * 6, (-1,) * 8, (1.0,) * 8, (0.5,) * 8),
+    "loud noise": Model((0.002,) * 4 + (0.0,) * 4, (-1,) * 8, (1.0,) * 8, (0.3,) * 4 + (30.0,) * 4),
+    "much noise": Model((0.002,) * 2 + (0.0,) * 6, (-1,) * 8, (1.0,) * 8, (5.0,) * 8),
+    "fading": Model((0.01,) * 8, (-1,) * 8, (1.0,) * 8, (0.5,) * 8, fading=0.02),
+}
+"""alike: eight tasks of one kind. chain: each opens the next. out of reach: six of eight are never learned. loud noise:
+half are never learned and sixty times as noisy. much noise: out of reach, and an episode tells hardly anything. fading:
+what is not played in an update fades by 2 %."""
+
+
+def model_learners(options) -> None:
+    print(
+        f"{options.environments} episodes an update, {options.updates} updates, {options.seeds} seeds. Mean skill of 1,"
+    )
+    print("and in brackets the 95 % interval of the difference to uniform on the same seeds (Student)")
+    for name, model in MODELS.items():
+        found = {
+            sampler: np.array([one_model(model, sampler, seed, options) for seed in range(options.seeds)])
+            for sampler in SAMPLERS
+        }
+        print(f"{name}:")
+        for sampler, skills in found.items():
+            gains = skills - found["uniform"]
+            low, high = student_interval(gains.T, np.zeros(len(gains), np.int64), "mean")
+            told = "  ".join(
+                f"{what} {skills[:, k].mean():.3f} ({low[k]:+.3f} to {high[k]:+.3f})"
+                for k, what in enumerate(("whole run", "end"))
+            )
+            print(f"  {sampler:<20}{told}")
+
+
+def one_model(model: Model, sampler: str, seed: int, options) -> tuple[float, float]:
+    """Mean skill over the learnable tasks: over the whole run, and at the end."""
+    count = len(model.rate)
+    tasks = [Task(i, f"task{i}", "m", {}, float(i)) for i in range(count)]
+    config = DAFCurriculumConfig(sampler=SAMPLERS[sampler], on_stagnation="ignore")
+    curriculum = TaskCurriculum(tasks, config, seed=seed)
+    rate, scale, noise = np.array(model.rate), np.array(model.scale), np.array(model.noise)
+    builds_on = np.array(model.builds_on)
+    skill, means = np.zeros(count), []
+    for update in range(options.updates):
+        weights = curriculum.weights()
+        drawn = [draw(weights, seed, environment, update) for environment in range(options.environments)]
+        rng = np.random.default_rng([seed, update])
+        scores = scale[drawn] * skill[drawn] + noise[drawn] * rng.standard_normal(len(drawn))
+        curriculum.record([Outcome(task, e, update, float(scores[e]), 100) for e, task in enumerate(drawn)])
+        open_ = np.where(builds_on < 0, 1.0, skill[builds_on])
+        played = np.bincount(drawn, minlength=count)
+        skill = 1 - (1 - skill) * (1 - rate * open_) ** played
+        skill *= np.where(played == 0, 1 - model.fading, 1.0)
+        means.append(skill[rate > 0].mean())
+    return float(np.mean(means)), float(means[-1])
 
 
 def measure_overhead(options) -> None:

@@ -29,7 +29,7 @@ def test_the_standard_error_of_a_change_is_what_noise_alone_makes_it(batch):
         past = TaskHistory(window=100)
         for update in range(int(rng.integers(30, 120))):
             size = int(rng.integers(1, 2 * batch + 1))
-            past.take(rng.normal(7.0, 3.0, size).tolist(), 10, update, 0.2, 0.04)
+            past.take(rng.normal(7.0, 3.0, size).tolist(), 10, update, 0.05, 0.01)
         ratios.append(past.change / past.change_error)
     assert abs(np.mean(ratios)) < 0.15
     assert 0.9 < np.std(ratios) < 1.15, np.std(ratios)
@@ -39,7 +39,7 @@ def test_the_noise_of_an_episode_is_told_from_what_was_learned():
     past = TaskHistory(window=100)
     rng = np.random.default_rng(0)
     for update in range(200):
-        past.take((0.2 * update + rng.normal(0, 2.0, 16)).tolist(), 10, update, 0.2, 0.04)
+        past.take((0.2 * update + rng.normal(0, 2.0, 16)).tolist(), 10, update, 0.05, 0.01)
     assert 1.8 < past.deviation < 2.2
     assert past.spread > 10
     assert past.episodes == past.known == 3200

@@ -163,11 +163,15 @@ def test_learning_progress_is_not_drawn_to_noise_however_large():
     np.testing.assert_allclose(total / 400, 0.25, atol=0.03)
 
 
-def test_learning_progress_returns_to_exploring_what_it_knows_nothing_of():
+def test_learning_progress_draws_what_it_knows_nothing_of_like_what_is_learned_best():
     made = curriculum("learning_progress", 3)
-    for _ in range(20):
-        made.record([Outcome(task, 0, 0, float(task), 10) for task in (0, 1)] * 4)
-    assert made.weights()[2] > 1 / 3
+    rng = np.random.default_rng(0)
+    for update in range(20):
+        scores = rng.normal([0.0, 0.5 * update], 1.0, (4, 2))
+        made.record([Outcome(task, e, update, float(scores[e, task]), 10) for task in (0, 1) for e in range(4)])
+    weights = made.weights()
+    assert weights[2] == pytest.approx(weights[1])
+    assert weights[2] > 2 * weights[0]
 
 
 def test_plr_draws_unseen_tasks_by_their_share_and_replays_what_surprised():

@@ -35,8 +35,10 @@ class DAFCurriculumConfig(ConfigModel):
     window: int = Field(
         default=100, ge=8, le=10_000, description="Episodes of a task that a verdict on it rests on, first and recent."
     )
-    fast_rate: float = Field(default=0.2, gt=0, lt=1, description="Weight of the newest update in the fast average.")
-    slow_rate: float = Field(default=0.04, gt=0, lt=1, description="And in the slow one.")
+    fast_rate: float = Field(
+        default=0.05, gt=0, lt=1, description="Weight of the newest update in the fast average, at least."
+    )
+    slow_rate: float = Field(default=0.01, gt=0, lt=1, description="And in the slow one.")
     rest_margin: float = Field(
         default=0.5, gt=0, le=10, description="Changes below it, in standard deviations of one episode, count as none."
     )

@@ -5,9 +5,10 @@ of level divided by the spread of its own episodes.
 
 Two exponential averages follow the level, one fast and one slow; their difference is the change. It is averaged per
 update rather than per episode, since the policy changes only between updates: with many environments an average over
-the last ten episodes would see one policy alone. Each average starts as the plain mean of what there is. Beside them
-run the factors by which noise of variance 1 per episode would reach them, so that the standard error of the change is
-known at any time, with few episodes or many.
+the last ten episodes would see one policy alone. How long is slow? The longer the averages, the surer is a change told
+from noise, so they are as long as can be: the slow one starts as the mean of all there is, the fast one as that of
+about the last quarter, and both keep to their rates when there is enough. Beside them run the factors by which noise of
+variance 1 per episode would reach them, so that the standard error of the change is known at any time.
 """
 
 import math
@@ -18,6 +19,9 @@ from typing import Any
 
 from daf.core.curriculum.interface import Outcome
 from daf.errors import ConfigError, DataError
+
+QUICKER = 4.0
+"""How much faster than the mean of all the fast average moves, until its rate bounds it."""
 
 
 @dataclass(slots=True)
@@ -97,7 +101,8 @@ class TaskHistory:
         self.latest, self.latest_count = mean, count
         self.known += count
         self.updates += 1
-        a, b = max(fast, count / self.known), max(slow, count / self.known)
+        share = count / self.known
+        a, b = max(fast, min(1.0, QUICKER * share)), max(slow, share)
         self.fast += a * (mean - self.fast)
         self.slow += b * (mean - self.slow)
         self.fast_factor = (1 - a) ** 2 * self.fast_factor + a * a / count
