@@ -213,3 +213,16 @@ def test_a_job_of_another_machine_is_not_judged(make: Callable[[], Dispatcher], 
     with pytest.raises(AdaptiveControllerError, match=r"was started on elsewhere.*Go on there.*remove .*process\.json"):
         dispatcher.look(one)
     (one.folder / "process.json").unlink()
+
+
+def test_an_interrupt_is_heard_however_early_it_comes(
+    make: Callable[[], Dispatcher], job: Callable[[str], Job]
+) -> None:
+    dispatcher = make()
+    for _ in range(5):
+        one = job(FOREVER)
+        dispatcher.launch(one)
+        while not (one.folder / "process.json").exists():
+            dispatcher.wait([], 0.001)
+        dispatcher.interrupt(one)
+        assert until(dispatcher, one, "ended").exit_code in (-signal.SIGINT, 130, 1)

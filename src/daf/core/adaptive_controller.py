@@ -115,10 +115,14 @@ class DAFAdaptiveController:
         )
         try:
             try:
-                self._running.run()
+                experiment = self._running.run()
             except KeyboardInterrupt:
-                self._running.stop("Ctrl-C")
+                if self._running.signalled:  # twice: at once
+                    raise
+                experiment = self._running.stop("Ctrl-C")
                 raise Interrupted(self._how_to_go_on()) from None
+            if self._running.signalled and experiment.status == "stopped":
+                raise Interrupted(self._how_to_go_on())
             status = self.get_experiment_status()
             finishing.write(status)
         except BaseException as error:

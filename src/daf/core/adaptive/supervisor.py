@@ -21,6 +21,8 @@ from typing import Any
 from daf.core.adaptive.process import identity
 
 JOB, PROCESS, EXIT, STDOUT, STDERR = "job.json", "process.json", "exit.json", "stdout", "stderr"
+CANNOT_START = 127
+STOPS = (signal.SIGINT, signal.SIGTERM)
 _PR_SET_PDEATHSIG = 1
 
 
@@ -39,13 +41,15 @@ def claim(folder: Path, content: dict[str, Any]) -> bool:
 
 def main(folder: Path) -> None:
     """Run the job in `folder`, and say how it ended."""
+    asked: list[int] = []
+    for number in STOPS:  # they are the job's; a handler is not inherited, ignoring would be
+        signal.signal(number, lambda number, _: asked.append(number))
     me = {"host": socket.gethostname(), "pid": os.getpid(), "identity": identity(os.getpid()), "claimed": time.time()}
     if not claim(folder, me):
         return
-    for number in (signal.SIGINT, signal.SIGTERM):  # they are the job's; a handler is not inherited, ignoring would be
-        signal.signal(number, lambda *_: None)
     job = json.loads((folder / JOB).read_text())
     with (folder / STDOUT).open("wb") as out, (folder / STDERR).open("wb") as err:
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # until the child can take them
         try:
             child = subprocess.Popen(
                 job["argv"],
@@ -54,15 +58,34 @@ def main(folder: Path) -> None:
                 stderr=err,
                 cwd=job["cwd"],
                 env=os.environ | job["environment"],
-                preexec_fn=partial(_end_with, os.getpid()),
+                preexec_fn=partial(_begin, os.getpid()),
             )
-            code = child.wait()
         except OSError as error:
             err.write(f"cannot start {job['argv'][0]}: {error}\n".encode())
-            code = 127
+            _end(folder, CANNOT_START)
+            return
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+        if asked:  # before the child was there to hear it
+            child.send_signal(signal.SIGINT)
+        _end(folder, child.wait())
+
+
+def _end(folder: Path, code: int) -> None:
     temporary = folder / f".{EXIT}"
     _write(temporary, {"code": code, "ended": time.time()})
     temporary.replace(folder / EXIT)
+
+
+def _begin(supervisor: int) -> None:
+    """In the child, before its command: hear Ctrl-C, and end when the supervisor ends."""
+    for number in STOPS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != supervisor:  # it was killed before that took effect
+            os._exit(1)
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
@@ -71,14 +94,6 @@ def _write(path: Path, content: dict[str, Any]) -> None:
         json.dump(content, file)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _end_with(supervisor: int) -> None:
-    """In the child: end when the supervisor ends."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != supervisor:  # it was killed before that took effect
-            os._exit(1)
 
 
 if __name__ == "__main__":
