@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MARKS = 8
 """Markers on a line, about; a marker on each of 1,000 values would be a smear."""
 
+FEW = 12
+"""So few values are marked each, also on a single line."""
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -111,7 +114,7 @@ def _draw(axes: "Axes", curve: Curve, look: SeriesStyle, panel: Panel, *, crowd:
             axes.plot(curve.x, curve.raw, color=color, linewidth=0.8, alpha=0.35, zorder=1.8)
         if curve.low is not None and curve.high is not None:
             axes.fill_between(curve.x, curve.low, curve.high, color=color, alpha=0.18, linewidth=0, zorder=1.6)
-        marks = crowd > 1 or len(curve.x) == 1
+        marks = crowd > 1 or len(curve.x) <= FEW
         axes.plot(
             curve.x,
             curve.y,
@@ -128,7 +131,7 @@ def _draw(axes: "Axes", curve: Curve, look: SeriesStyle, panel: Panel, *, crowd:
 
 def _marks(count: int, slot: int) -> Any:
     """Where markers stand on a line: apart from those of other series."""
-    if count <= MARKS:
+    if count <= FEW:
         return None
     apart = count // MARKS
     return (slot * apart // 5 % apart, apart)

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+STONE = ("#5b6470", "#4b535e")
+"""Of walls, on a light and on a dark ground."""
+DARKEST = 0.25
+"""Where the colours begin on a dark ground, on which their own black would look like nothing."""
+
 
 @dataclass(frozen=True)
 class VisitMap:
@@ -90,10 +95,11 @@ def draw_map(axes: "Axes", one: VisitMap, norm: Any, kinds: Sequence[str], *, da
     axes.grid(visible=False)
     axes.set_facecolor(around.grid)
     if one.walls is not None:
-        stone = ListedColormap([around.muted])
+        stone = ListedColormap([STONE[dark]])
         walls = np.ma.masked_equal(one.walls.astype(float), 0)
         axes.imshow(walls, cmap=stone, extent=extent, interpolation="nearest")
-    colors = mpl.colormaps["inferno" if dark else "viridis"].with_extremes(bad=(0, 0, 0, 0))
+    shades = mpl.colormaps["inferno" if dark else "viridis"](np.linspace(DARKEST if dark else 0.0, 1.0, 256))
+    colors = ListedColormap(shades).with_extremes(bad=(0, 0, 0, 0))
     seen = np.ma.masked_equal(one.visits, 0)
     image = axes.imshow(seen, cmap=colors, norm=norm, extent=extent, interpolation="nearest")
     looks = styles(list(kinds))

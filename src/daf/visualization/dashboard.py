@@ -162,7 +162,7 @@ def _training_facts(groups: Groups) -> Facts:
 
 def _last(run: TrainingCurves) -> str:
     values = run.values.get(CURVES[0])
-    return number(float(values[-1])) if values is not None and len(values) else "none"
+    return number(float(values[-1])) if values is not None and len(values) else "no episode ended"
 
 
 def _policy_facts(found: Returns) -> Facts:

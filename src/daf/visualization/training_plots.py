@@ -128,7 +128,10 @@ def training_panels(
     """
     if smooth is not None and smooth < 1:
         raise UsageError(f"smooth={smooth}: a moving mean takes 1 update at least.")
-    recorded = list(dict.fromkeys(metric for runs in groups.values() for run in runs for metric in run.values))
+    every = [run for runs in groups.values() for run in runs]
+    recorded = list(dict.fromkeys(metric for run in every for metric in run.values))
+    if RETURN not in recorded and any(run.run is not None for run in every):
+        recorded.insert(0, RETURN)  # a run in which no episode ended yet says so, beside what evaluations measured
     chosen, left_out = _chosen(recorded, metrics, usual)
     panels = []
     for metric in chosen:
