@@ -5,12 +5,13 @@
 
 import { h, svg, text } from "./dom.js";
 import { smoothed } from "./curves.js";
-import { number, short } from "./format.js";
+import { interval, number, short } from "./format.js";
 
 const LEFT = 52;
 const RIGHT = 10;
 const TOP = 8;
 const BOTTOM = 22;
+const FEW = 24;
 const DASHES = ["", "6 3", "2 3", "9 3 2 3", "1 4", "12 4"];
 
 let count = 0;
@@ -148,11 +149,15 @@ export class Chart {
       const band = [...one.x.map((x, i) => [x, one.high[i]]), ...back];
       yield svg("path", { class: `band s${one.slot % 10}`, d: `M${band.map(([x, y]) => `${this.px(x).toFixed(1)},${this.py(y).toFixed(1)}`).join("L")}Z` });
     }
+    if (one.low && one.x.length <= FEW) {
+      const bars = one.x.map((x, i) => `M${this.px(x).toFixed(1)},${this.py(one.low[i]).toFixed(1)}V${this.py(one.high[i]).toFixed(1)}`);
+      yield svg("path", { class: `whisker s${one.slot % 10}`, d: bars.join("") });
+    }
     if (this.weight > 0 && !one.points) yield svg("path", { class: `raw s${one.slot % 10}`, d: this.path(one.x, one.y) });
     yield svg("path", { class: `line s${one.slot % 10}`, "stroke-dasharray": one.dash ?? "", d: this.path(one.x, one.line) });
-    if (one.points || one.x.length === 1) {
+    if (one.points || one.x.length <= FEW) {
       for (let i = 0; i < one.x.length; i += 1) {
-        yield svg("circle", { class: `dot s${one.slot % 10}`, cx: this.px(one.x[i]), cy: this.py(one.y[i]), r: 3 });
+        yield svg("circle", { class: `dot s${one.slot % 10}`, cx: this.px(one.x[i]), cy: this.py(one.y[i]), r: one.points ? 3 : 2.2 });
       }
     }
   }
@@ -203,7 +208,7 @@ export class Chart {
     for (const one of this.shown) {
       const i = nearest(one.x, at);
       marks.push(svg("circle", { class: `dot s${one.slot % 10}`, cx: this.px(one.x[i]), cy: this.py(one.line[i]), r: 4 }));
-      const bounds = one.low ? ` [${number(one.low[i], 3)}, ${number(one.high[i], 3)}]` : "";
+      const bounds = one.low ? ` ${interval([one.low[i], one.high[i]])}` : "";
       const raw = this.weight > 0 && !one.points ? ` (raw ${number(one.y[i])})` : "";
       lines.push(h("div", {}, h("i", { class: `swatch s${one.slot % 10}` }), this.shown.length > 1 ? `${one.name} ` : "", h("b", {}, number(one.line[i])), bounds, raw));
     }
@@ -219,6 +224,12 @@ export class Chart {
     }
   }
 
+  // The nearest step that any of the series has.
+  snapped(at) {
+    const steps = this.shown.map(one => one.x[nearest(one.x, at)]);
+    return steps.length ? steps.reduce((best, step) => (Math.abs(step - at) < Math.abs(best - at) ? step : best)) : at;
+  }
+
   listenToPointer() {
     const value = event => {
       const x = event.clientX - this.svg.getBoundingClientRect().left;
@@ -232,7 +243,7 @@ export class Chart {
     this.svg.addEventListener("pointermove", event => {
       if (!this.xs) return;
       this.own = true;
-      this.group.read(value(event));
+      this.group.read(this.snapped(value(event)));
       if (from !== null && event.buttons === 1) {
         const [a, b] = [this.px(from), this.px(value(event))];
         this.mark.append(svg("rect", { class: "range", x: Math.min(a, b), width: Math.abs(b - a), y: TOP, height: this.height - TOP - BOTTOM }));

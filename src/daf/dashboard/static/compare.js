@@ -20,7 +20,7 @@ export function compareView(_, query) {
   const evaluated = h("section");
   const found = h("section", {}, h("p", { class: "muted" }, "Comparing…"));
   const settings = h("section");
-  const node = h("section", { "aria-label": "Comparison" }, h("p", { class: "crumbs" }, h("a", { href: "#/" }, "Runs"), " › comparison"), h("h1", {}, `${runs.length} runs compared`), who, evaluated, found, curveSection, settings);
+  const node = h("section", { "aria-label": "Comparison" }, h("p", { class: "crumbs" }, h("a", { href: "#/" }, "Runs"), " › comparison"), h("h1", {}, `${runs.length} runs compared`), who, evaluated, found, settings, curveSection);
 
   function names() {
     who.replaceChildren(...runs.map(run => {

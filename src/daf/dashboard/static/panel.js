@@ -4,9 +4,9 @@ import { Chart, Group, dash, spread } from "./chart.js";
 import { h, svg, text } from "./dom.js";
 
 const FIRST = ["episode/return", "evaluation/mean", "reward/per_step", "episode/length", "loss/explained_variance", "clock/sps"];
-const GROUPS = ["main", "evaluation", "episode", "reward", "stats", "curriculum", "loss", "gradient", "schedule", "clock", "system"];
+const GROUPS = ["main", "evaluation", "episode", "reward", "loss", "gradient", "stats", "curriculum", "schedule", "clock", "system"];
 const NAMES = { main: "At a glance", evaluation: "Evaluations", episode: "Episodes", reward: "Reward", stats: "The game's statistics", curriculum: "Curriculum", loss: "Losses", gradient: "Gradients", schedule: "Schedules", clock: "Speed", system: "System" };
-const CLOSED = new Set(["schedule", "clock", "system", "stats"]);
+const CLOSED = new Set(["schedule", "clock", "system", "stats", "curriculum"]);
 const kept = { weight: 0, axis: "step", words: "" };
 
 // runs: [{label, slot, curves}]; with several, the same name is one chart.
