@@ -156,11 +156,29 @@ def test_a_sweep_says_its_best_trial_and_why_others_failed_first(tmp_path):
 
     best = read_run(folder).get_best_trial()
     assert f"Trial {best.trial_id} is the best of 35" in page.by_id["finding"]
-    assert "was not played on other seeds" in page.by_id["finding"]
+    assert "was not compared on other seeds" in page.by_id["finding"]
     history = next(one for one in curves(page) if one["series"][0]["label"] == "trials")
     assert history["series"][1]["y"][-1] == pytest.approx(best.values[0], rel=1e-4)
     trials = [row for row in page.rows if len(row) > 2 and row[1] in ("complete", "failed")]
     assert len(trials) == 40
+
+
+def test_a_sweep_tells_what_its_best_trials_did_on_new_seeds_beside_what_they_were_chosen_by(tmp_path):
+    sentence = (
+        "Trial 3 beats the default configuration on 20 held-out episodes: 0.4 [0.2, 0.6] reward, adjusted p=0.01."
+    )
+    best = {"trial": 3, "in_the_sweep": 1.12, "value": 0.9, "error": None, "difference": 0.4, "ci": [0.2, 0.6],
+            "p_adjusted": 0.01, "verdict": "better", "sentence": sentence}  # fmt: skip
+    broken = {"trial": 5, "in_the_sweep": 1.0, "value": None, "error": "no checkpoint"}
+    record = {"objective": "reward", "seed": 1_000_042, "episodes": 20, "winner": 3, "default_failed": None,
+              "default": {"in_the_sweep": 0.5, "value": 0.5, "error": None}, "trials": [best, broken]}  # fmt: skip
+    page = page_of(search_hill(tmp_path, held_out=record))
+    assert sentence in page.by_id["finding"]
+    rows = {row[0]: row for row in page.rows if row and row[0] in ("trial 3", "trial 5", "default")}
+    assert rows["trial 3"][1:5] == ["1.12", "0.900", "0.40", "0.20 to 0.60"]
+    assert rows["trial 5"][2] == "–"
+    assert rows["trial 5"][6] == "no checkpoint"
+    assert rows["default"][2] == "0.500"
 
 
 def test_a_sweep_of_failures_has_no_best_trial(tmp_path):

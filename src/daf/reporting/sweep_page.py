@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 
 from daf.render.report_rows import printable
 from daf.render.report_view import duration
-from daf.render.run_page import Alert, Cell, Column, RunPage, Section, Table, Text, cell
-from daf.reporting.plain_page import parts_of
+from daf.render.run_page import Alert, Cell, Column, RunPage, Section, Table, cell
 from daf.reporting.run_facts import RunFacts, ending_alerts, shown, subtitle_of, what_was_run
 from daf.reporting.sweep_figures import front_section, history_section, hyperparameter_section
+from daf.reporting.sweep_held_out import held_out_section, held_out_sentences
 from daf.stats.sentences import number
 from daf.sweeps.result import SweepResult, SweepTrialResult, Value, hyperparameter_names
 
@@ -27,7 +27,7 @@ def sweep_page(result: SweepResult, facts: RunFacts) -> RunPage:
     counts = result.counts()
     sections = [
         *_best(result),
-        *_held_out(result),
+        *([] if result.held_out is None else held_out_section(result.held_out)),
         *history_section(result),
         *front_section(result),
         *hyperparameter_section(result),
@@ -74,7 +74,9 @@ def _alerts(result: SweepResult, facts: RunFacts) -> list[Alert]:
         )
     if len(reasons) > 8:
         alerts.append(Alert(f"{len(reasons) - 8} further reasons of failure are in the table of trials.", bad=True))
-    return [*alerts, *(Alert(printable(note)) for note in result.notes)]
+    said = {*held_out_sentences(result.held_out)}
+    notes = [note for note in result.notes if printable(note) not in said and " trials failed; " not in note]
+    return [*alerts, *(Alert(printable(note)) for note in notes)]
 
 
 def _finding(result: SweepResult) -> str:
@@ -85,9 +87,10 @@ def _finding(result: SweepResult) -> str:
     told = ", ".join(f"{name} = {_value(value)}" for name, value in trial.hyperparameters.items())
     text = f"Trial {trial.trial_id} is the best of {len(result.finished):,}: {result.objectives[0]} "
     text += number(trial.values[0]) + (f" with {told}." if told else ".")
-    if result.held_out is None:
-        text += " It was chosen by that number, so it flatters; it was not played on other seeds."
-    return printable(text)
+    found = held_out_sentences(result.held_out)
+    if not found:
+        text += " It was chosen by that number, so it flatters; it was not compared on other seeds."
+    return printable(" ".join([text, *found[:1]]))
 
 
 def _best(result: SweepResult) -> list[Section]:
@@ -111,16 +114,6 @@ def _best(result: SweepResult) -> list[Section]:
         *([Column("Run")] if folders else []),
     ]
     return [Section("best", "The best trials", [Table(columns, rows)])]
-
-
-def _held_out(result: SweepResult) -> list[Section]:
-    if result.held_out is None:
-        return []
-    told = Text(
-        ["The best trials played episodes that none of them was chosen by, beside the default configuration."],
-        muted=True,
-    )
-    return [Section("held-out", "On new seeds", [told, *parts_of(result.held_out)])]
 
 
 def _trials(result: SweepResult) -> list[Section]:
