@@ -191,6 +191,27 @@ def test_a_torn_line_is_left_and_a_value_that_is_no_number_is_counted(training, 
     assert "1 values that are no finite numbers are left out" in words(plot)
 
 
+def test_an_evaluation_that_failed_is_told_and_not_drawn(training, tmp_path):
+    copy = tmp_path / "run"
+    copy.mkdir()
+    (copy / "metrics.jsonl").write_text((training / "metrics.jsonl").read_text())
+    row = {"step": 128, "update": 1, "mean": None, "low": None, "high": None, "n": 0, "failed": 6, "missions": {}}
+    (copy / "evaluations.jsonl").write_text(json.dumps(row) + "\n")
+    plot = daf_plot_training_curves(copy, tmp_path / "a.png")
+    assert "1 evaluation failed and is not drawn" in words(plot)
+    assert not [c for c in axes_of(plot, "Return").collections if isinstance(c, LineCollection)]
+
+
+def test_a_run_in_which_no_episode_ended_yet_shows_its_evaluations_or_says_so(training, tmp_path):
+    for evaluated, says in ((True, "Single marks: evaluations"), (False, "no episode finished")):
+        copy = tmp_path / str(evaluated)
+        copy.mkdir()
+        (copy / "metrics.jsonl").write_text('{"step": 100, "update": 1, "loss/entropy": 1.5}\n')
+        if evaluated:
+            (copy / "evaluations.jsonl").write_text((training / "evaluations.jsonl").read_text())
+        assert says in words(daf_plot_training_curves(copy, tmp_path / "a.png"))
+
+
 def test_a_sheet_on_a_run_says_what_the_run_is(training, tmp_path):
     plot = daf_generate_summary_dashboard(training, tmp_path / "a.png", dpi=40)
     for fact in ("bandit,arms=4", "softmax", "done", "7,680"):

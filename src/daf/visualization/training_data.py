@@ -38,7 +38,8 @@ class Evaluated:
 class TrainingCurves:
     """One run. steps: by metric, where it has a value; values: as long. steps_known: else x counts the values.
 
-    not_finite: values and lines that could not be used. run: what else its folder tells, None for plain numbers.
+    not_finite: values and lines that could not be used. failed_evaluations: those without a result. run: what else its
+    folder tells, None for plain numbers.
     """
 
     name: str
@@ -47,6 +48,7 @@ class TrainingCurves:
     evaluations: Sequence[Evaluated] = ()
     steps_known: bool = True
     not_finite: int = 0
+    failed_evaluations: int = 0
     run: TrainingRun | None = field(default=None, compare=False)
 
 
@@ -111,7 +113,9 @@ def read_training(source: Any, label: str | None = None, base_dir: str | Path | 
         [
             Evaluated(one.step, one.mean, None if one.low is None or one.high is None else (one.low, one.high), one.n)
             for one in run.evaluations
+            if one.mean is not None
         ],
+        failed_evaluations=sum(one.mean is None for one in run.evaluations),
         not_finite=run.damaged + sum(run.not_finite.values()),
         run=run,
     )

@@ -227,6 +227,11 @@ def _caption(groups: Groups, smooth: int | None, chosen: Sequence[str], left_out
         n = f", n = {_range(known)} episodes each" if known else ""
         bars = "; bars: 95 % interval" if any(e.interval for e in measured) else ""
         parts.append(f"Single marks: evaluations on fixed seeds{n}{bars}.")
+    failed = sum(run.failed_evaluations for run in runs)
+    if RETURN in chosen and failed:
+        parts.append(
+            f"{failed} evaluation{'s' if failed > 1 else ''} failed and {'are' if failed > 1 else 'is'} not drawn."
+        )
     unusable = sum(run.not_finite for run in runs)
     if unusable:
         parts.append(f"{unusable} values that are no finite numbers are left out.")
