@@ -36,6 +36,7 @@ POPULATION: dict[str, Any] = {
     "population": {"interval": 20},
     "total": 40,
 }
+FEW: dict[str, Any] = HALVING | {"runs": HALVING["runs"][:2]}
 KINDS = {"halving": HALVING, "population": POPULATION}
 
 
@@ -273,11 +274,11 @@ def test_ctrl_c_leaves_an_experiment_that_goes_on(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(Interrupted, match="The same command goes on"):
-        controller(tmp_path, config(**HALVING), hooks=Hooks(interrupt)).start_experiment()
+        controller(tmp_path, config(**FEW), hooks=Hooks(interrupt)).start_experiment()
     status = end_of(tmp_path)
     assert status.status == "stopped"
     assert not any(run.active for run in status.experiment.runs.values())
-    assert controller(tmp_path, config(**HALVING)).start_experiment().status == "done"
+    assert controller(tmp_path, config(**FEW)).start_experiment().status == "done"
 
 
 def test_a_hook_that_raises_is_told_of_and_called_once(tmp_path: Path) -> None:
@@ -378,9 +379,9 @@ def test_an_experiment_of_which_nothing_came_may_begin_anew_with_another_configu
         def train(self, run: Run, branch_from: Path | None) -> tuple[tuple[str, ...], tuple[Path, ...]]:
             return ("/nowhere",), ()
 
-    failed = controller(tmp_path, config(**HALVING, max_retries=0), commands=Fails).start_experiment()
+    failed = controller(tmp_path, config(**FEW, max_retries=0), commands=Fails).start_experiment()
     assert failed.status == "failed"
-    assert controller(tmp_path, config(**HALVING, max_retries=0)).start_experiment().status == "failed"
+    assert controller(tmp_path, config(**FEW, max_retries=0)).start_experiment().status == "failed"
     other = controller(tmp_path, config(runs=[{}])).start_experiment()
     assert (other.status, other.run_dir == failed.run_dir) == ("done", False)
     assert end_of(tmp_path).run_id == other.run_id
@@ -396,7 +397,7 @@ def test_failed_runs_get_new_attempts_unless_the_scheduler_has_decided_on_them(t
         def train(self, run: Run, branch_from: Path | None) -> tuple[tuple[str, ...], tuple[Path, ...]]:
             return ("/nowhere",), ()
 
-    chosen = config(**HALVING, max_retries=0)
+    chosen = config(**FEW, max_retries=0)
     controller(tmp_path / "a", chosen, commands=FailsAll).start_experiment()
     assert controller(tmp_path / "a", chosen).start_experiment(retry_failed=True).status == "done"
     controller(tmp_path / "b", chosen, commands=Fails).start_experiment()
