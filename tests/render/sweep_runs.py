@@ -25,7 +25,9 @@ def search_hill(
 ) -> Path:
     """Search, and return the run folder. Every seventh trial fails with the message `fails`."""
     output = OutputManager(base, monitor_system_stats=False)
-    folder = output.log_operation_start("sweeps", title=name, config={"name": name})
+    space = {names[0]: {"min": 1e-4, "max": 0.1, "log": True}, names[1]: [32, 64, 128]}
+    config = {"name": name, "search_space": space, "seed": 42, "episodes_per_trial": 5}
+    folder = output.log_operation_start("sweeps", title=name, config=config)
     write_json(
         folder / "sweep.json",
         {

@@ -1,6 +1,7 @@
 """Reports of training runs, sweeps, chains and others: what they say about what lies in the folder."""
 
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -161,6 +162,10 @@ def test_a_sweep_says_its_best_trial_and_why_others_failed_first(tmp_path):
     assert history["series"][1]["y"][-1] == pytest.approx(best.values[0], rel=1e-4)
     trials = [row for row in page.rows if len(row) > 2 and row[1] in ("complete", "failed")]
     assert len(trials) == 40
+    assert "the same episodes of each mission: seeds 42 to 46" in page.text
+    rates = [math.log10(trial.hyperparameters["learning_rate"]) for trial in read_run(folder).finished]
+    assert drawn(page, "learning_rate")["x"] == pytest.approx(sorted(rates), rel=1e-6)
+    assert set(drawn(page, "hidden_size")["x"]) == {32, 64, 128}
 
 
 def test_a_sweep_tells_what_its_best_trials_did_on_new_seeds_beside_what_they_were_chosen_by(tmp_path):

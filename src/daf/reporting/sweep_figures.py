@@ -1,7 +1,7 @@
 """The figures of a sweep on its page: the search trial by trial, the Pareto front, the objective by hyperparameter."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from daf.render.curve_figure import CurveSeries, curve_figure
 from daf.render.report_rows import printable
@@ -11,8 +11,6 @@ from daf.stats.sentences import number
 from daf.sweeps.result import SweepResult, hyperparameter_names
 
 MOST_DRAWN = 2_000
-LOG_RATIO = 50
-"""A positive hyperparameter whose values span more than this is drawn on a logarithmic axis."""
 
 
 def history_section(result: SweepResult) -> list[Section]:
@@ -99,7 +97,8 @@ def front_section(result: SweepResult) -> list[Section]:
     return [Section("front", "Pareto front", parts)]
 
 
-def hyperparameter_section(result: SweepResult) -> list[Section]:
+def hyperparameter_section(result: SweepResult, logarithms: Collection[str]) -> list[Section]:
+    """The primary objective against each numeric hyperparameter. logarithms: those searched in their logarithm."""
     finished = [trial for trial in result.finished if math.isfinite(trial.values[0])][-MOST_DRAWN:]
     plots = []
     for name in hyperparameter_names(finished):
@@ -110,8 +109,7 @@ def hyperparameter_section(result: SweepResult) -> list[Section]:
         ]
         if len({value for value, *_ in points}) < 2:
             continue
-        low, high = min(value for value, *_ in points), max(value for value, *_ in points)
-        logarithmic = low > 0 and high / low > LOG_RATIO
+        logarithmic = name in logarithms and all(value > 0 for value, *_ in points)
         placed = sorted((math.log10(value) if logarithmic else value, y, trial) for value, y, trial in points)
         figure = curve_figure(
             [

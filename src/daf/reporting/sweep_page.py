@@ -30,9 +30,9 @@ def sweep_page(result: SweepResult, facts: RunFacts) -> RunPage:
         *([] if result.held_out is None else held_out_section(result.held_out)),
         *history_section(result),
         *front_section(result),
-        *hyperparameter_section(result),
+        *hyperparameter_section(result, _logarithms(facts)),
         *(section for more in MORE for section in more(result)),
-        *_trials(result),
+        *_trials(result, facts),
         what_was_run(facts),
     ]
     return RunPage(
@@ -116,7 +116,7 @@ def _best(result: SweepResult) -> list[Section]:
     return [Section("best", "The best trials", [Table(columns, rows)])]
 
 
-def _trials(result: SweepResult) -> list[Section]:
+def _trials(result: SweepResult, facts: RunFacts) -> list[Section]:
     listed = result.trials[:MOST_TRIALS]
     if not listed:
         return []
@@ -148,8 +148,22 @@ def _trials(result: SweepResult) -> list[Section]:
         *([Column("Run")] if folders else []),
     ]
     left = len(result.trials) - len(listed)
-    note = f"{left:,} more are in trials.jsonl." if left else ""
-    return [Section("trials", "All trials", [Table(columns, rows, note=note)])]
+    note = [_episodes(facts), f"{left:,} more are in trials.jsonl." if left else ""]
+    return [Section("trials", "All trials", [Table(columns, rows, note=" ".join(text for text in note if text))])]
+
+
+def _logarithms(facts: RunFacts) -> set[str]:
+    space = facts.config.get("search_space")
+    found = space.items() if isinstance(space, dict) else ()
+    return {str(name) for name, searched in found if isinstance(searched, dict) and searched.get("log")}
+
+
+def _episodes(facts: RunFacts) -> str:
+    seed, count = facts.config.get("seed"), facts.config.get("episodes_per_trial")
+    if not isinstance(seed, int) or not isinstance(count, int):
+        return ""
+    seeds = f"seeds {seed} to {seed + count - 1}" if count > 1 else f"seed {seed}"
+    return f"Every trial was evaluated on the same episodes of each mission: {seeds}."
 
 
 def _value(value: Value) -> str:
