@@ -11,16 +11,20 @@ import pickle
 import queue
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import TimeoutError
+from concurrent.futures import BrokenExecutor, TimeoutError
 from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
 from daf.compute.executor import Done, Failure, failure_of
+from daf.errors import ExecutorError
 
 _QUEUED_PER_WORKER = 2
+_LOOK_SECONDS = 1.0
+_MOST_POOLS = 5
 _PR_SET_PDEATHSIG = 1
 
 
@@ -31,6 +35,8 @@ class LocalProcesses:
     """
 
     isolated = True
+    patience = 20.0
+    """Seconds for which tasks may wait beside idle workers before the pool counts as broken."""
 
     def __init__(self, *, jobs: int, preload: Sequence[str] = ()) -> None:
         self.jobs = jobs
@@ -40,28 +46,61 @@ class LocalProcesses:
     def run[T, R](
         self, function: Callable[[T], R], tasks: Sequence[T], *, timeout: float | None = None
     ) -> Iterator[Done[R]]:
-        """Call `function` on every task; at most two tasks per worker wait in the pool at any time."""
-        pool = self._started()
+        """Call `function` on every task; at most two tasks per worker wait in the pool at any time.
+
+        A pool whose workers were killed in a bad moment (with a lock of its in their hands) may stand still or break;
+        it is given up for a new one, and what it had not finished is begun again. Raises `ExecutorError` where that
+        happens again and again.
+        """
         finished: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
-        waiting = iter(enumerate(tasks))
+        waiting = iter(range(len(tasks)))
         running: dict[int, Any] = {}
 
+        def schedule(position: int) -> None:
+            future = self._started().schedule(_guarded, args=(function, tasks[position]), timeout=timeout)
+            running[position] = future
+            future.add_done_callback(lambda done: finished.put((position, done)))
+
         def feed() -> None:
-            for position, task in waiting:
-                future = pool.schedule(_guarded, args=(function, task), timeout=timeout)
-                running[position] = future
-                future.add_done_callback(lambda done, position=position: finished.put((position, done)))
+            for position in waiting:
+                schedule(position)
                 if len(running) >= self.jobs * _QUEUED_PER_WORKER:
                     return
 
-        completed = False
+        completed, pools = False, 1
+        busy, since = 0, time.monotonic()
         try:
             feed()
             while running:
-                position, future = finished.get()
-                del running[position]
-                feed()
-                yield self._done(position, future, timeout)
+                broken = False
+                try:
+                    position, future = finished.get(timeout=_LOOK_SECONDS)
+                except queue.Empty:
+                    now = sum(future.running() for future in running.values())
+                    if now != busy or now >= min(self.jobs, len(running)):
+                        busy, since = now, time.monotonic()
+                    broken = time.monotonic() - since > self.patience * pools
+                else:
+                    if running.get(position) is not future:
+                        continue  # of a pool that was given up
+                    since = time.monotonic()
+                    try:
+                        done = self._done(position, future, timeout)
+                    except BrokenExecutor:
+                        broken = True
+                    else:
+                        del running[position]
+                        feed()
+                        yield done
+                if broken:
+                    if pools > _MOST_POOLS:
+                        raise ExecutorError(f"worker processes were killed again and again ({pools} pools broke).")
+                    unfinished = list(running)
+                    running.clear()
+                    self.close()
+                    pools, busy, since = pools + 1, 0, time.monotonic()
+                    for position in unfinished:
+                        schedule(position)
             completed = True
         finally:
             if not completed:

@@ -6,6 +6,7 @@ average over the rest would flatter it.
 """
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -77,11 +78,14 @@ class Player:
             self._store(found)
         limit = self.timeout if self.timeout is not None else EPISODE_TIMEOUT
         options = Options(engine=settings.engine, timeout=limit if self._executor.isolated else None)
-        for done in play_specs(missing, self._executor, self.cache, options):
-            self.cache.put(done.record)
-            records[done.record.spec.key] = done.record
-            if done.record.failure is not None and done.record.failure.kind == "time-out":
-                break
+        try:
+            for done in play_specs(missing, self._executor, self.cache, options):
+                self.cache.put(done.record)
+                records[done.record.spec.key] = done.record
+                if done.record.failure is not None and done.record.failure.kind == "time-out":
+                    break
+        except BrokenExecutor as error:
+            raise TrialFailed(f"the worker processes died ({error})", machine=True) from error
         self._check([record for record in records.values() if not record.ok], len(flat))
         for label, of_mission in zip(self.labels, specs, strict=True):
             played[label] = [replace(records[spec.key], spec=spec) for spec in of_mission]

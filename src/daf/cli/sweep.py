@@ -1,0 +1,400 @@
+"""`daf sweep`: search, continue, look at what was found."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from daf.cli.options import ExecutorOption, JobsOption, JsonOption, OutputDirOption, QuietOption, VerboseOption
+from daf.errors import Interrupted, UsageError, unknown
+
+if TYPE_CHECKING:
+    from daf.config.sweep import DAFSweepConfig
+    from daf.output_manager import OutputManager
+    from daf.sweeps.result import SweepResult, SweepTrialResult
+
+app = typer.Typer(
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Search hyperparameters over training or over policies and missions.",
+)
+
+RunArgument = Annotated[str, typer.Argument(help="Run id of a sweep, the beginning of one, latest, or a run folder.")]
+TrialsOption = Annotated[
+    int | None, typer.Option("--trials", min=1, help="Trials in all, instead of the file's num_trials.")
+]
+ParallelOption = Annotated[
+    int | None, typer.Option("--parallel", min=1, help="Trials at a time, instead of the file's num_parallel.")
+]
+NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Play everything again; the records are replaced.")]
+FORMATS = ("csv", "json", "yaml")
+
+
+@app.command("run")
+def run_command(
+    config: Annotated[Path, typer.Argument(help="YAML or JSON file with the sweep.")],
+    trials: TrialsOption = None,
+    strategy: Annotated[str | None, typer.Option("--strategy", help="Instead of the file's: grid, tpe, …")] = None,
+    parallel: ParallelOption = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Instead of the file's seed.")] = None,
+    new: Annotated[bool, typer.Option("--new", help="Begin anew, though the same sweep was run before.")] = False,
+    jobs: JobsOption = "auto",
+    executor: ExecutorOption = "local",
+    no_cache: NoCacheOption = False,
+    output_dir: OutputDirOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Run the sweep in CONFIG; the same command again continues it, or shows what it found.
+
+    \b
+        daf sweep run sweep.yaml
+        daf sweep run sweep.yaml --trials 200     # more trials of the same sweep
+    """
+    from daf.cli.playing import open_output
+    from daf.sweeps.library import config_from_file
+
+    if not config.is_file():
+        raise UsageError(f"{config}: there is no such file.")
+    changes = {"num_trials": trials, "strategy": strategy, "num_parallel": parallel, "seed": seed}
+    chosen = config_from_file(config)
+    given = {name: value for name, value in changes.items() if value is not None}
+    output, _ = open_output(output_dir, verbose=verbose, quiet=quiet)
+    _launch(
+        chosen.replace(**given) if given else chosen,
+        output,
+        run=None,
+        new=new,
+        jobs=jobs,
+        executor=executor,
+        no_cache=no_cache,
+        as_json=as_json,
+        quiet=quiet,
+    )
+
+
+@app.command("resume")
+def resume_command(
+    run: RunArgument = "latest",
+    trials: TrialsOption = None,
+    jobs: JobsOption = "auto",
+    executor: ExecutorOption = "local",
+    no_cache: NoCacheOption = False,
+    output_dir: OutputDirOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """Continue a sweep that was interrupted, or give it more trials.
+
+    \b
+        daf sweep resume
+        daf sweep resume 20261120_101500 --trials 200
+    """
+    from daf.cli.playing import open_output
+    from daf.sweeps.continuing import config_of_run
+
+    output, _ = open_output(output_dir, verbose=verbose, quiet=quiet)
+    folder = _folder(run, output_dir)
+    chosen = config_of_run(folder)
+    if trials is not None:
+        chosen = chosen.replace(num_trials=trials)
+    _launch(
+        chosen,
+        output,
+        run=str(folder),
+        new=False,
+        jobs=jobs,
+        executor=executor,
+        no_cache=no_cache,
+        as_json=as_json,
+        quiet=quiet,
+    )
+
+
+@app.command("status")
+def status_command(
+    run: RunArgument = "latest", output_dir: OutputDirOption = None, as_json: JsonOption = False
+) -> None:
+    """Say how far a sweep is."""
+    from daf.cli.show import emit, out
+    from daf.sweeps.library import daf_sweep_status
+    from daf.sweeps.reading import read_run
+
+    folder = _folder(run, output_dir)
+    if as_json:
+        emit(daf_sweep_status(folder))
+        return
+    result = read_run(folder)
+    out.print(_headline(result), markup=False, soft_wrap=True)
+    best = result.top_trials(1)
+    if best:
+        out.print(f"best so far: {_told(best[0], result)}", markup=False, soft_wrap=True)
+    out.print(f"run: {folder}", markup=False, soft_wrap=True)
+
+
+@app.command("show")
+def show_command(
+    run: RunArgument = "latest",
+    trial: Annotated[int | None, typer.Option("--trial", help="All of one trial.")] = None,
+    top: Annotated[int, typer.Option("--top", "-n", min=1, help="So many of the best trials.")] = 10,
+    output_dir: OutputDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a sweep: its best trials, what became of the others, and the held-out result."""
+    from daf.cli.show import emit
+    from daf.sweeps.reading import read_run
+
+    result = read_run(_folder(run, output_dir))
+    if trial is not None:
+        found = next((there for there in result.trials if there.trial_id == trial), None)
+        if found is None:
+            raise UsageError(f"{result.name} has no trial {trial}; it has {len(result.trials)}, from 0 on.")
+        if as_json:
+            emit(_identity(result) | {"trial": found.to_data()})
+        else:
+            _show_trial(found, result)
+        return
+    if as_json:
+        emit(result.to_data())
+    else:
+        _show(result, top)
+
+
+@app.command("best")
+def best_command(run: RunArgument = "latest", output_dir: OutputDirOption = None, as_json: JsonOption = False) -> None:
+    """Print the hyperparameters to use: of the winner on held-out seeds, else of the best trial."""
+    from daf.cli.show import emit, out
+    from daf.sweeps.library import daf_sweep_best_config
+    from daf.sweeps.reading import read_run
+
+    result = read_run(_folder(run, output_dir))
+    best = daf_sweep_best_config(result)
+    trial = next(there for there in result.trials if there.trial_id == best.trial)
+    if as_json:
+        emit(
+            _identity(result)
+            | {"trial": best.trial, "value": best.value, "hyperparameters": dict(best), "policy": trial.policy}
+        )
+        return
+    out.print(f"trial {best.trial}, {result.objectives[0]} {best.value:.4g}", markup=False)
+    for name, value in best.items():
+        out.print(f"  {name}: {value}", markup=False, soft_wrap=True)
+    if trial.policy is not None:
+        out.print(f"policy: {trial.policy}", markup=False, soft_wrap=True)
+    _show_held_out(result)
+
+
+@app.command("export")
+def export_command(
+    run: RunArgument = "latest",
+    as_format: Annotated[str, typer.Option("--format", help="csv: all trials; json: all; yaml: the best.")] = "csv",
+    target: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; stdout without it.")] = None,
+    output_dir: OutputDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a sweep's trials as CSV or JSON, or the best configuration as YAML."""
+    from daf.cli.show import emit
+    from daf.storage.atomic import write_text
+    from daf.sweeps.export import exported
+    from daf.sweeps.reading import read_run
+
+    if as_format not in FORMATS:
+        raise UsageError(unknown("format", as_format, FORMATS))
+    if as_json and target is None:
+        raise UsageError("--json prints one object on stdout, so export needs --output FILE beside it.")
+    result = read_run(_folder(run, output_dir))
+    text = exported(result, as_format)
+    if target is None:
+        print(text, end="")
+        return
+    write_text(target, text)
+    if as_json:
+        emit(_identity(result) | {"file": str(target), "trials": len(result.trials)})
+    else:
+        print(f"{target}: {len(result.trials)} trials", file=sys.stderr)
+
+
+def _launch(
+    config: "DAFSweepConfig",
+    output: "OutputManager",
+    *,
+    run: str | None,
+    new: bool,
+    jobs: str,
+    executor: str,
+    no_cache: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    from daf.cli.show import emit
+    from daf.sweeps.operation import launch
+
+    progress = _Progress(quiet=quiet)
+    try:
+        result = launch(
+            config,
+            output=output,
+            jobs=jobs,
+            executor=executor,
+            use_cache=not no_cache,
+            new=new,
+            run=run,
+            on_start=progress.start,
+            on_trial=progress.trial,
+        )
+    except KeyboardInterrupt:
+        raise Interrupted(progress.how_to_go_on()) from None
+    if as_json:
+        emit(result.to_data())
+    else:
+        _show(result, 10)
+    if result.status != "done":
+        raise typer.Exit(1)
+
+
+class _Progress:
+    """A line on stderr for every trial that ended."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._folder: Path | None = None
+        self._ended = 0
+        self._planned = 0
+
+    def start(self, folder: Path, ended: int, planned: int) -> None:
+        self._folder, self._ended, self._planned = folder, ended, planned
+        if ended and not self._quiet:
+            print(f"{ended} of {planned} trials were there; going on in {folder}", file=sys.stderr, flush=True)
+
+    def trial(self, result: "SweepTrialResult", ended: int, planned: int) -> None:
+        self._ended, self._planned = ended, planned
+        if self._quiet:
+            return
+        value = "failed" if result.primary_metric is None else f"{result.primary_metric:.4g}"
+        why = f" ({result.reason})" if result.reason else ""
+        shown = ", ".join(f"{name}={_short(there)}" for name, there in result.hyperparameters.items())
+        stopped = "stopped at " if result.status == "stopped" else ""
+        line = f"{ended}/{planned} trial {result.trial_id}: {stopped}{value}  {shown}{why}"
+        print(line, file=sys.stderr, flush=True)
+
+    def how_to_go_on(self) -> str:
+        """What an interrupted sweep says."""
+        if self._folder is None:
+            return "stopped before anything was run."
+        command = shlex.join(["daf", *sys.argv[1:]])
+        return (
+            f"stopped after {self._ended} of {self._planned} trials, which are kept in {self._folder}. `daf sweep "
+            f"resume {self._folder.name}` continues, and so does the same command: {command}"
+        )
+
+
+def _folder(run: str, output_dir: Path | None) -> Path:
+    from daf.output_manager import find_run
+
+    folder = Path(run)
+    if (folder / "sweep.json").is_file():
+        return folder
+    return find_run(run, output_dir, "sweeps").path
+
+
+def _identity(result: "SweepResult") -> dict[str, Any]:
+    return {"run_id": result.run_id, "run_dir": str(result.run_dir), "status": result.status}
+
+
+def _headline(result: "SweepResult") -> str:
+    counts = ", ".join(f"{count} {status}" for status, count in result.counts().items() if count) or "none yet"
+    return (
+        f"{result.name}: {result.status}; {result.strategy}, {len(result.trials)} of {result.planned} trials ({counts})"
+    )
+
+
+def _short(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _told(trial: "SweepTrialResult", result: "SweepResult") -> str:
+    shown = ", ".join(f"{name}={_short(value)}" for name, value in trial.hyperparameters.items())
+    values = ", ".join(f"{name} {value:.4g}" for name, value in zip(result.objectives, trial.values, strict=True))
+    return f"trial {trial.trial_id}, {values}: {shown}"
+
+
+def _show(result: "SweepResult", top: int) -> None:
+    from daf.cli.show import out, plain_table
+
+    out.print(_headline(result), markup=False, soft_wrap=True)
+    trials = result.pareto_trials() if len(result.objectives) > 1 else result.top_trials(top)
+    if trials:
+        title = "Trials that no other beats" if len(result.objectives) > 1 else "Best trials"
+        table = plain_table(title)
+        table.add_column("trial", justify="right")
+        for objective in result.objectives:
+            table.add_column(escape(objective), justify="right")
+        table.add_column("hyperparameters", overflow="fold")
+        for trial in trials[:top]:
+            shown = ", ".join(f"{name}={_short(value)}" for name, value in trial.hyperparameters.items())
+            table.add_row(str(trial.trial_id), *(f"{value:.4g}" for value in trial.values), escape(shown))
+        out.print(table)
+    _show_held_out(result)
+    told = {entry.get("sentence") for entry in (result.held_out or {}).get("trials", [])}
+    for note in result.notes:
+        if note not in told:
+            out.print(f"[yellow]![/yellow] {escape(note)}", soft_wrap=True)
+    out.print(f"run: {result.run_dir}", markup=False, soft_wrap=True)
+
+
+def _show_held_out(result: "SweepResult") -> None:
+    from daf.cli.show import out, plain_table
+
+    held = result.held_out
+    if held is None:
+        return
+    table = plain_table(f"On {held['episodes']} held-out episodes per mission (seeds from {held['seed']})")
+    table.add_column("trial", justify="right")
+    for name in ("in the sweep", "held out"):
+        table.add_column(f"{held['objective']}, {name}", justify="right")
+    for entry in held["trials"]:
+        mark = " *" if entry["trial"] == held["winner"] else ""
+        value = "failed" if entry["value"] is None else f"{entry['value']:.4g}"
+        table.add_row(f"{entry['trial']}{mark}", f"{entry['in_the_sweep']:.4g}", value)
+    default = held["default"]
+    if default is not None:
+        cells = ["–" if number is None else f"{number:.4g}" for number in (default["in_the_sweep"], default["value"])]
+        table.add_row("default", *cells)
+    out.print(table)
+    for entry in held["trials"]:
+        if entry.get("sentence"):
+            out.print(f"  {entry['sentence']}", markup=False, soft_wrap=True)
+
+
+def _show_trial(trial: "SweepTrialResult", result: "SweepResult") -> None:
+    from daf.cli.show import out
+
+    out.print(f"trial {trial.trial_id} of {result.name}: {trial.status}", markup=False)
+    for name, value in trial.hyperparameters.items():
+        out.print(f"  {name}: {value}", markup=False, soft_wrap=True)
+    for name, number in zip(result.objectives, trial.values, strict=False):
+        out.print(f"{name}: {number:.6g}", markup=False)
+    for mission, entry in trial.mission_results.items():
+        out.print(f"  on {mission}: {entry['value']:.6g} ({entry['n']} episodes)", markup=False, soft_wrap=True)
+    facts = {
+        "reason": trial.reason,
+        "proposed by": trial.source,
+        "attempts": trial.attempts if trial.attempts > 1 else None,
+        "same as trial": trial.repeats,
+        "seconds": None if trial.seconds is None else f"{trial.seconds:.1f}",
+        "agent steps": trial.steps,
+        "policy": trial.policy,
+        "run": trial.run_dir,
+    }
+    for name, fact in facts.items():
+        if fact is not None:
+            out.print(f"{name}: {fact}", markup=False, soft_wrap=True)
+    if trial.status == "stopped" and trial.run_dir is not None:
+        command = f"daf train --config {trial.run_dir}.yaml --run-dir {trial.run_dir}"
+        out.print(f"its training goes on with: {command}", markup=False, soft_wrap=True)
