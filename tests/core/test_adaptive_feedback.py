@@ -195,8 +195,8 @@ def test_running_with_an_environment_feeds_every_round_back(tmp_path: Path) -> N
     with control(tmp_path, curriculum, evidence_window=5) as controlled:
         changes = controlled.run_with_environment(Corridor(), trainer, task_id="t1", rounds=10, episodes=3)
     assert trainer.seen == ["t1"] * 10
-    assert changes[-1] is not None
-    assert changes[-1].evidence["mean_before"] - changes[-1].evidence["mean_now"] == pytest.approx(10, abs=0.1)
+    (made,) = changes
+    assert made.evidence["mean_before"] - made.evidence["mean_now"] == pytest.approx(10, abs=0.1)
     assert mostly(curriculum) == "t0"
 
 
@@ -226,3 +226,38 @@ def test_a_checkpoint_to_begin_with_is_checked_and_used(tmp_path: Path) -> None:
     assert lines[0] == '{"step": 90}'  # the first 80 steps are the checkpoint's
     with pytest.raises(AdaptiveControllerError, match="experiment second has begun"):
         controller(tmp_path, config("second", runs=[{}], total=120)).load_checkpoint(checkpoint)
+
+
+def test_a_trainer_that_tells_its_results_by_itself_is_not_listened_to_twice(tmp_path: Path) -> None:
+    class Tells(Walker):
+        def train_on_task(self, task_id: str, env: Any, episodes: int) -> Mapping[str, Any]:
+            results = super().train_on_task(task_id, env, episodes)
+            controlled.update_from_training_results(results)
+            return results
+
+    curriculum = manager()
+    curriculum.adapt_curriculum("harder")
+    with control(tmp_path, curriculum, evidence_window=5) as controlled:
+        (made,) = controlled.run_with_environment(Corridor(), Tells(), task_id="t1", rounds=10, episodes=3)
+    assert made.evidence["results"] == 10
+
+
+def test_a_trainers_own_curriculum_is_changed_too_and_nothing_else_is_taken_for_one(tmp_path: Path) -> None:
+    curriculum = manager()
+    with control(tmp_path, curriculum.curriculum) as controlled:
+        assert controlled.increase_curriculum_difficulty().changed
+    assert mostly(curriculum) == "t1"
+    with pytest.raises(AdaptiveControllerError, match="a dict cannot be asked for changes"):
+        control(tmp_path, {})
+
+
+def test_a_controller_listens_to_a_trainer_in_whose_session_it_is_made(tmp_path: Path) -> None:
+    from daf.core.adaptive_controller import DAFAdaptiveController
+    from daf.output_manager import OutputManager
+
+    output = OutputManager(tmp_path / "out", log_to_file=False)
+    with output.operation("training", title="a training run") as folder:
+        chosen = config(runs=[{}])
+        with DAFAdaptiveController(chosen, output=output, curriculum_manager=manager()) as controlled:
+            controlled.increase_curriculum_difficulty()
+            assert controlled.get_experiment_status().run_dir != folder

@@ -221,14 +221,15 @@ class DAFAdaptiveController:
 
     def run_with_environment(
         self, environment: Any, trainer: Trains, *, task_id: str | None = None, rounds: int = 1, episodes: int = 10
-    ) -> list[Adjustment | None]:
+    ) -> list[Adjustment]:
         """Train on an environment for some rounds, feeding each round's result back; the changes that followed.
 
-        environment: has `reset` and `step`. trainer: `DAFRlTrainer`, or what has its `train_on_task`. Raises
-        `TrainingEnvironmentError` where the environment lacks them or fails.
+        environment: has `reset` and `step`, or is a mission string or config where the trainer takes these. trainer:
+        `DAFRlTrainer`, or what has its `train_on_task`; one that tells its results to this controller by itself is not
+        listened to twice. Raises `TrainingEnvironmentError` where the environment is none or fails.
         """
         lacking = [name for name in ("reset", "step") if not callable(getattr(environment, name, None))]
-        if lacking:
+        if lacking and not (isinstance(environment, str | Path | tuple) or hasattr(environment, "game")):
             raise TrainingEnvironmentError(
                 f"{type(environment).__name__} has no {' and no '.join(lacking)}(); an environment needs both."
             )
@@ -236,9 +237,9 @@ class DAFAdaptiveController:
             raise UsageError(f"rounds {rounds} and episodes {episodes} must be 1 or more.")
         if task_id is not None:
             self.set_current_task(task_id)
-        found = []
+        before = len(self._feedback.made)
         for number in range(1, rounds + 1):
-            task = self._feedback.task or "environment"
+            task, told = self._feedback.task or "environment", self._feedback.taken
             try:
                 results = trainer.train_on_task(task, environment, episodes)
             except DAFError:
@@ -248,8 +249,9 @@ class DAFAdaptiveController:
                     f"round {number} of {rounds} on {task} failed in {type(environment).__name__}: "
                     f"{type(error).__name__}: {error}"
                 ) from error
-            found.append(self.update_from_training_results(results))
-        return found
+            if self._feedback.taken == told:
+                self.update_from_training_results(results)
+        return self._feedback.made[before:]
 
     def close(self) -> None:
         """Let the experiment go; another controller can take it."""
@@ -304,8 +306,25 @@ class DAFAdaptiveController:
     def _start_operation(self) -> Path:
         title = f"Experiment {self.config.experiment_id} ({self.config.scheduler})"
         details = {"experiment_id": self.config.experiment_id}
-        folder: Path = self._output.log_operation_start(OPERATION, details, title=title, config=self.config.to_data())
-        return folder
+        config = self.config.to_data()
+        try:
+            return self._output.log_operation_start(OPERATION, details, title=title, config=config)
+        except UsageError:  # it is running: this controller listens to a trainer, whose session it is
+            self._output = self._own_output()
+            return self._output.log_operation_start(OPERATION, details, title=title, config=config)
+
+    def _own_output(self) -> "OutputManager":
+        from daf.output_manager import OutputManager
+
+        given = self._output
+        return OutputManager(
+            given.base_dir,
+            verbose=given.verbose,
+            log_to_file=given.log_to_file,
+            organize_by_operation=given.organize_by_operation,
+            track_experiments=given.track_experiments,
+            experiments_log_path=given.experiments_log_path,
+        )
 
     def _resume(self, record: Record, retry_failed: bool) -> None:
         experiment = record.experiment

@@ -46,10 +46,11 @@ class Adapted(Protocol):
 
 
 class Adjustable(Protocol):
-    """A curriculum that can be asked for changes, such as `DAFCurriculumManager`."""
+    """A curriculum that can be asked for changes: `DAFCurriculumManager`, or a trainer's own `TaskCurriculum`.
 
-    def adapt_curriculum(self, kind: str, why: str = "") -> Adapted:
-        """harder, easier, widen, explore or recover; `why` is for the curriculum's own record."""
+    The first is asked by `adapt_curriculum(kind, why)`, the second by `adapt(kind, why)`; kinds are harder, easier,
+    widen, explore and recover, and `why` is for the curriculum's own record.
+    """
 
     def tasks(self) -> Sequence[Task]:
         """The table now."""
@@ -147,21 +148,33 @@ class Feedback:
         note: Callable[[Adjustment], None],
     ) -> None:
         self._curriculum = curriculum
+        self._adapt: Callable[[str, str], Adapted] | None = None
+        if curriculum is not None:
+            found = getattr(curriculum, "adapt_curriculum", None) or getattr(curriculum, "adapt", None)
+            if not callable(found):
+                raise AdaptiveControllerError(
+                    f"a {type(curriculum).__name__} cannot be asked for changes; a DAFCurriculumManager can."
+                )
+            self._adapt = found
         self._window = window
         self._enabled = enabled
         self._note = note
         self._evidence: dict[str | None, Evidence] = {}
         self.task: str | None = None
+        self.taken = 0
+        """Results so far."""
+        self.made: list[Adjustment] = []
 
     def take(self, results: Mapping[str, Any], source: str) -> Adjustment | None:
         """One more result; the change that the evidence now calls for and that was made, or None."""
         named, score = result_of(results)
         task = named if named is not None else self.task
         evidence = self._evidence.setdefault(task, Evidence())
+        self.taken += 1
         if len(evidence.first) < self._window:
             evidence.first.append(score)
         evidence.recent.append(score)
-        if not self._enabled or self._curriculum is None:
+        if not self._enabled or self._adapt is None:
             return None
         verdict, numbers = weigh(evidence, self._window)
         kinds = _CALLS_FOR[verdict]
@@ -188,7 +201,7 @@ class Feedback:
             raise AdaptiveControllerError(
                 "the curriculum is not to be changed here: enable_curriculum_learning is off."
             )
-        if self._curriculum is None:
+        if self._adapt is None:
             raise AdaptiveControllerError(
                 "there is no curriculum to change. Give the controller one: curriculum_manager=DAFCurriculumManager(…)."
             )
@@ -196,12 +209,12 @@ class Feedback:
         changed, reason = False, ""
         for kind in kinds:
             asked.append(kind)
-            done = self._curriculum.adapt_curriculum(kind, why)
+            done = self._adapt(kind, why)
             changed, reason = done.changed, done.reason
             if changed:
                 break
         adjustment = Adjustment(what, task, tuple(asked), changed, reason, why, dict(evidence or {}))
-        self._note(adjustment)
+        self._keep(adjustment)
         return adjustment
 
     def choose(self, task: str) -> None:
@@ -222,8 +235,12 @@ class Feedback:
             raise AdaptiveControllerError(f"no task is harder than {now.key} (difficulty {now.difficulty:g}).")
         self.task = found.key
         reason = f"{now.key} (difficulty {now.difficulty:g}) → {found.key} ({found.difficulty:g})"
-        self._note(Adjustment("increase_task_difficulty", found.key, (), True, reason, why, {}))
+        self._keep(Adjustment("increase_task_difficulty", found.key, (), True, reason, why, {}))
         return found
+
+    def _keep(self, adjustment: Adjustment) -> None:
+        self._note(adjustment)
+        self.made.append(adjustment)
 
     def tasks(self) -> Sequence[Task]:
         """Those of the curriculum; none without one."""
