@@ -34,6 +34,7 @@ DRAWN_AHEAD = 128
 
 DRAWING_NOTHING = frozenset(
     {
+        "daf.policies.facility_solver.FacilitySolverPolicy",
         "mettagrid.policy.noop.NoopPolicy",
         "cogames.policy.starter_agent.StarterPolicy",
         "cogames.policy.role_policies.MinerRolePolicy",
