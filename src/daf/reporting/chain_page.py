@@ -10,7 +10,7 @@ from typing import Any
 
 from daf.render.report_rows import printable
 from daf.render.report_view import duration
-from daf.render.run_page import Alert, Cell, Column, Facts, Part, RunPage, Section, Table, cell
+from daf.render.run_page import Alert, Cell, Column, Facts, Part, RunPage, Section, Table, cell, printable_lines
 from daf.reporting.kinds import CHAIN_LISTS, chain_of
 from daf.reporting.plain_page import parts_of
 from daf.reporting.run_facts import RunFacts, ending_alerts, shown, subtitle_of, what_was_run
@@ -115,7 +115,7 @@ def _alerts(failed: Sequence[Mapping[str, Any]], data: Mapping[str, Any]) -> lis
         error = told.get("message", told) if isinstance(told, dict) else told
         first, _, rest = str(error).partition("\n")
         said = f": {printable(first)}" if first.strip() else "."
-        alerts.append(Alert(f"{name_of(stage)} failed{said}", bad=True, detail=rest.strip()))
+        alerts.append(Alert(f"{name_of(stage)} failed{said}", bad=True, detail=printable_lines(rest.strip())))
     errors = data.get("errors")
     if isinstance(errors, list):
         alerts += [Alert(printable(str(error)), bad=True) for error in errors]

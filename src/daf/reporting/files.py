@@ -5,7 +5,7 @@ from pathlib import Path
 
 from daf.reporting.kinds import Kind
 
-HTML, MARKDOWN, PDF = "report.html", "REPORT.md", "report.pdf"
+HTML, MARKDOWN = "report.html", "REPORT.md"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daf.errors import DataError
-from daf.reporting.files import HTML, MARKDOWN, PDF, Pages, ReportFiles
+from daf.reporting.files import HTML, MARKDOWN, Pages, ReportFiles
 from daf.reporting.kinds import Kind, kind_of, run_of
 from daf.reporting.run_facts import RunFacts, facts_of
 from daf.storage.atomic import write_text
@@ -119,4 +119,4 @@ def _printed(files: ReportFiles, pdf: bool) -> ReportFiles:
 
     if not files.html.is_file():
         raise DataError(f"{files.html} is not there, so that it cannot be printed.")
-    return replace(files, pdf=print_pdf(files.html, files.html.with_name(PDF)))
+    return replace(files, pdf=print_pdf(files.html, files.html.with_suffix(".pdf")))

@@ -9,14 +9,15 @@ from collections.abc import Callable, Sequence
 
 from daf.render.report_rows import printable
 from daf.render.report_view import duration
-from daf.render.run_page import Alert, Cell, Column, RunPage, Section, Table, cell
+from daf.render.run_page import Alert, Cell, Column, RunPage, Section, Table, cell, printable_lines
 from daf.reporting.run_facts import RunFacts, ending_alerts, shown, subtitle_of, what_was_run
 from daf.reporting.sweep_figures import front_section, history_section, hyperparameter_section
 from daf.reporting.sweep_held_out import held_out_section, held_out_sentences
 from daf.stats.sentences import number
 from daf.sweeps.result import SweepResult, SweepTrialResult, Value, hyperparameter_names
 
-MOST_TRIALS = 5_000
+MOST_CELLS = 60_000
+"""Trials whose table would have more are not all on the page."""
 TOP = 10
 
 MORE: list[Callable[[SweepResult], Sequence[Section]]] = []
@@ -69,7 +70,7 @@ def _alerts(result: SweepResult, facts: RunFacts) -> list[Alert]:
             Alert(
                 f"{count} trial{'s' if count != 1 else ''} failed: {printable(first)}",
                 bad=True,
-                detail=f"{listed}\n{rest}".strip(),
+                detail=printable_lines(f"{listed}\n{rest}".strip()),
             )
         )
     if len(reasons) > 8:
@@ -117,7 +118,7 @@ def _best(result: SweepResult) -> list[Section]:
 
 
 def _trials(result: SweepResult, facts: RunFacts) -> list[Section]:
-    listed = result.trials[:MOST_TRIALS]
+    listed = result.trials[: MOST_CELLS // (6 + len(result.objectives) + len(hyperparameter_names(result.trials)))]
     if not listed:
         return []
     names, folders = hyperparameter_names(listed), any(trial.run_dir for trial in listed)

@@ -39,8 +39,9 @@
     const [, , bottom, top] = one.axes[1];
     line.setAttribute("d", `M${one.at(one.axes[0], step).toFixed(1)} ${bottom}V${top}`);
     one.pointer.replaceChildren(line, ...marks);
-    const most = 4;
-    one.output.value = words.length ? `at ${told(step)} – ${words.slice(0, most).join("; ")}${words.length > most ? "; …" : ""}` : "";
+    const most = 12, said = words.slice(0, most).concat(words.length > most ? [`… and ${words.length - most} more`] : []);
+    one.output.value = said.length ? `at ${told(step)}${said.length > 1 ? "\n" : " – "}${said.join("\n")}` : "";
+    one.output.classList.toggle("left", one.at(one.axes[0], step) > one.svg.viewBox.baseVal.width / 2);
     return step;
   };
   const show = (one, x) => {
