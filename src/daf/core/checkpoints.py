@@ -142,14 +142,12 @@ def verify(checkpoint: Path) -> None:
     try:
         sums = json.loads((checkpoint / CHECKSUMS).read_text())
         for name, digest in sums.items():
+            if not (checkpoint / name).is_file():
+                raise CheckpointError(f"{checkpoint} is no whole checkpoint: {name} is missing.")
             if hash_file(checkpoint / name) != digest:
                 raise CheckpointError(f"{checkpoint / name} is damaged: its checksum is another one.")
-    except FileNotFoundError as error:
-        raise CheckpointError(
-            f"{checkpoint} is no whole checkpoint: {Path(error.filename).name} is missing."
-        ) from error
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{checkpoint} can't be read: {error}") from error
+    except (OSError, ValueError, StorageError) as error:
+        raise CheckpointError(f"{checkpoint} is no whole checkpoint: {error}") from error
 
 
 def facts(checkpoint: Path) -> dict[str, Any]:

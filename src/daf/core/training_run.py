@@ -143,6 +143,7 @@ class TrainingRun:
         self.opened = False
         self.missions = [resolve(task.mission) for task in curriculum.tasks()]
         check_alike(self.missions)
+        trackers(config.trackers, Path(), config.tracker_options)  # for its refusals
         if config.precision == "bfloat16" and not device.startswith("cuda"):
             raise ConfigError(f"precision bfloat16 needs a CUDA device, and this run computes on {device}.")
         self.trainable = trainable(policy, Game(self.missions[0].config), device=device, seed=config.seed)

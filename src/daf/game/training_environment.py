@@ -6,6 +6,7 @@ mission.
 Importing this module imports mettagrid.
 """
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ def mission_of(environment: Any) -> Any:
     """
     if isinstance(environment, TrainingEnvironment):
         return environment.mission
-    if isinstance(environment, str | MettaGridConfig | missions.Mission | tuple):
+    if isinstance(environment, str | Path | list | tuple | MettaGridConfig | missions.Mission):
         return environment
     config = getattr(environment, "env_cfg", None)
     if isinstance(config, MettaGridConfig):

@@ -55,7 +55,7 @@ class TrainingEnvs:
         self.groups = 2 if environments > 1 else 1
         self.layout = Layout(environments, self.agents, interface.observation_space.shape[0])
         split = environments // 2 if self.groups == 2 else environments
-        self.group_environments = [range(0, split), range(split, environments)][: self.groups]
+        self.group_environments = [range(split), range(split, environments)][: self.groups]
         self.group_rows = [slice(g.start * self.agents, g.stop * self.agents) for g in self.group_environments]
         workers = max(1, min(workers, *(len(group) for group in self.group_environments)))
         self._memory_file, self._memory = _shared_memory(self.layout.size)

@@ -76,20 +76,12 @@ class Games:
         self._codes: list[npt.NDArray[np.int32] | None] = [None] * len(configs)
 
     def replace(self, configs: "Sequence[MettaGridConfig | None]") -> None:
-        """Other missions; None stands for one that stays as it was."""
-        old, self.configs = (
-            self.configs,
-            [
-                old if new is None else new
-                for new, old in zip(configs, [*self.configs, *configs][: len(configs)], strict=True)
-            ],
-        )
-        for index, config in enumerate(self.configs):
-            if index >= len(old):
-                self._converted.append(None)
-                self._codes.append(None)
-            elif config is not old[index]:
-                self._converted[index] = self._codes[index] = None
+        """Other missions, by task; None stands for one that stays as it was."""
+        kept = len(self.configs)
+        self.configs = [self.configs[index] if config is None else config for index, config in enumerate(configs)]
+        stays = [config is None and index < kept for index, config in enumerate(configs)]
+        self._converted = [self._converted[index] if stay else None for index, stay in enumerate(stays)]
+        self._codes = [self._codes[index] if stay else None for index, stay in enumerate(stays)]
 
     def converted(self, task: int) -> Converted:
         """The task's game, converted."""
@@ -131,6 +123,7 @@ class World:
         env = with_map_seed(self._games.configs[task], seed)
         self.simulation = Simulation(env, self._games.converted(task), seed, [])
         self._codes = self._games.codes(task)
+        self._limit = int(env.game.max_steps) or 2**63
         core = self.simulation._c_sim
         self._rewards[:], self._terminals[:], self._truncations[:] = 0, False, False
         core.set_buffers(
@@ -156,11 +149,12 @@ class World:
         if not (self._truncations[0] or self._terminals[0]):
             rows.done[0] = RUNNING
             return None
-        terminated = bool(self._terminals.all())
-        if not (terminated or self._truncations.all()):
+        truncated = bool(self._truncations.all())
+        if not (truncated or self._terminals.all()):
             rows.done[0] = RUNNING
             return None
-        rows.done[0] = TERMINATED if terminated else TRUNCATED
+        # By default mettagrid calls reaching the step limit a terminal state.
+        rows.done[0] = TRUNCATED if truncated or self.steps >= self._limit else TERMINATED
         rows.last_observations[:] = rows.observations
         return self._ended()
 
@@ -178,7 +172,7 @@ class World:
 
     def _ended(self) -> EndedEpisode:
         assert self.simulation is not None
-        stats: dict[str, Any] = self.simulation.episode_stats
+        stats: Any = self.simulation.episode_stats
         merged = {name: float(value) for name, value in stats["game"].items()}
         agents = stats["agent"]
         for name in {name for agent in agents for name in agent}:
