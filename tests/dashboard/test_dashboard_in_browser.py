@@ -352,3 +352,19 @@ def test_a_lost_server_is_told_and_the_page_goes_on_when_it_is_back(browser, bas
     finally:
         page.close()
         again.stop()
+
+
+def test_a_server_with_another_token_is_told_from_a_lost_one(browser, base):
+    serving = Dashboard(base, port=0)
+    serving.start()
+    page = browser.new_page()
+    page.goto(serving.url)
+    expect(page.locator("#live")).to_have_text("live")
+    serving.stop()
+    again = Dashboard(base, port=serving.port)
+    again.start()
+    try:
+        expect(page.locator("#live")).to_contain_text("started anew")
+    finally:
+        page.close()
+        again.stop()

@@ -219,12 +219,31 @@ def test_a_run_s_page_tells_what_its_files_say(ask, base):
     page = ask("/api/run", {"key": key(folder)}).json()
     assert page["training"]["error"]["message"] == "NaN"
     assert page["results"] is None
+    assert page["unread"] == ["results.json"]
     assert page["config"]["learning_rate"] == 0.001
     assert [(part["name"], part["progress"]["step"]) for part in page["parts"]] == [("trials/0000", 3000)]
     part = ask("/api/run", {"key": page["parts"][0]["key"]}).json()
     assert part["parent"]["key"] == key(folder)
     assert part["curves"]
     assert ask("/api/run", {"key": "training/none"}).status == 404
+
+
+def test_pipes_in_the_place_of_files_are_not_waited_for(ask, base):
+    folder = training(base, "it", 1)
+    other = training(base, "other", 1)
+    part = folder / "trials" / "0"
+    part.mkdir(parents=True)
+    for path in (folder / "metrics.jsonl", folder / "results.json", folder / "training.json", folder / "trials.jsonl",
+                 part / "metrics.jsonl", part / "training.json", part / "execution_log.json",
+                 other / "execution_log.json"):  # fmt: skip
+        path.unlink(missing_ok=True)
+        os.mkfifo(path)
+    assert [row["title"] for row in ask("/api/runs").json()["rows"]] == ["it"]
+    page = ask("/api/run", {"key": key(folder)}).json()
+    assert (page["results"], page["sweep"], page["parts"]) == (None, False, [])
+    events = ask.events({"watch": key(folder)})
+    assert next(data for name, data in events if name == "curves")["series"] == {}
+    events.close()
 
 
 def test_failed_episodes_come_first_and_long_lists_say_that_they_are_cut(ask, base):

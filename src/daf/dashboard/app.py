@@ -124,7 +124,7 @@ def make_app(index: RunIndex, *, token: str, port: int, closing: Callable[[], as
     @app.get("/file")
     def file(key: str, file: str) -> Response:
         path = inside(index.folder(key), file)
-        kept = kind_of(file) in ("replay", "other")
+        kept = kind_of(file) in ("replay", "other", "pdf")  # a sandbox has no viewer of PDFs
         return FileResponse(
             path,
             media_type=media_type(file),

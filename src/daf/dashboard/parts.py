@@ -59,7 +59,8 @@ def _signatures(folder: Path) -> Signatures:
 
 
 def _read(folder: Path) -> dict[str, Any] | None:
-    progress, run, status = folder_progress(folder), read_run(folder), _status(folder)
+    progress, status = folder_progress(folder), _status(folder)
+    run = None if signature(folder / EXECUTION_LOG) is None else read_run(folder)
     if progress is None and run is None and status is None:
         return None
     if run is not None and (status is None or run.status == "running"):
@@ -68,8 +69,11 @@ def _read(folder: Path) -> dict[str, Any] | None:
 
 
 def _status(folder: Path) -> str | None:
+    path = folder / "training.json"
+    if signature(path) is None:
+        return None
     try:
-        status = json.loads((folder / "training.json").read_bytes())["status"]
+        status = json.loads(path.read_bytes())["status"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return status if isinstance(status, str) else None

@@ -13,6 +13,7 @@ from daf.dashboard.progress import folder_progress
 from daf.dashboard.run_files import list_files
 from daf.dashboard.run_index import CHILD_FOLDERS, RunIndex
 from daf.dashboard.signatures import signature
+from daf.output_manager import RunInfo
 from daf.output_manager.layout import EXECUTION_LOG, EXPERIMENT_CONFIG
 from daf.output_manager.runs import read_run
 
@@ -30,6 +31,7 @@ WATCHED = (
     *CHILD_FOLDERS,
 )
 """The folder itself and what in it a run's page changes with; curves and logs have streams of their own."""
+PARSED = ("training.json", "results.json", EXPERIMENT_CONFIG)
 EXECUTION_FACTS = (
     "host", "pid", "working_directory", "platform", "git_commit", "versions", "details", "previous", "command",
 )  # fmt: skip
@@ -45,7 +47,9 @@ def run_page(index: RunIndex, files: JsonFiles, parts: Parts, key: str) -> dict[
     folder = index.folder(key)
     head, part = index.split(key)
     row = index.row(head)
-    own = read_run(folder) if part is not None else row.run
+    own: RunInfo | None = row.run
+    if part is not None:
+        own = None if signature(folder / EXECUTION_LOG) is None else read_run(folder)
     execution = files.read_object(folder / EXECUTION_LOG) or {}
     progress = folder_progress(folder)
     sweep = (folder / "trials.jsonl").is_file()
@@ -72,6 +76,7 @@ def run_page(index: RunIndex, files: JsonFiles, parts: Parts, key: str) -> dict[
         "parts": parts.of(key, folder),
         "files": [file.to_data() for file in listed],
         "all_files": all_listed,
+        "unread": [name for name in PARSED if (folder / name).is_file() and files.read(folder / name) is None],
     }
 
 

@@ -1,5 +1,9 @@
-"""Whether a file changed, without reading it."""
+"""Whether a file changed, without reading it.
 
+What is neither a file nor a folder has no signature: whoever opened a pipe would wait for its writer.
+"""
+
+import stat
 from pathlib import Path
 
 Signature = tuple[int, int, int]
@@ -7,9 +11,11 @@ Signature = tuple[int, int, int]
 
 
 def signature(path: Path) -> Signature | None:
-    """Of the file or folder as it is now; None where there is none, or none to read."""
+    """Of the file or folder as it is now; None where there is none."""
     try:
         found = path.stat()
     except OSError:
+        return None
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
         return None
     return (found.st_mtime_ns, found.st_size, found.st_ino)

@@ -6,6 +6,7 @@ longer there) and read from the start again, with `restarted` true: what was ret
 """
 
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,10 @@ class LineTail:
     def read(self) -> Added:
         """What was added since the last call; nothing where there is no file (and a restart where there was one)."""
         try:
-            descriptor = os.open(self.path, os.O_RDONLY)
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe of that name would wait else
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.close(descriptor)
+                raise IsADirectoryError
         except OSError:
             had = self._offset > 0
             self._begin(None)

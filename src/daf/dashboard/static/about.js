@@ -5,7 +5,11 @@ import { tree } from "./tree.js";
 
 export function aboutTab({ page }) {
   const node = h("div");
+  let known = "";
   const draw = shown => {
+    const now = JSON.stringify([shown.config, shown.execution, shown.training]);
+    if (now === known) return;  // what the reader unfolded stays
+    known = now;
     const execution = shown.execution;
     fill(node, [
       h("h2", {}, "Configuration"), tree(shown.config ?? {}),

@@ -31,6 +31,7 @@ function show() {
   } catch (error) {
     shown = { node: alertBox("bad", "This view cannot be shown.", h("p", {}, error.message)) };
   }
+  document.title = "DAF dashboard";
   place.replaceChildren(shown.node);
   for (const link of document.querySelectorAll("#top nav a")) set(link, { "aria-current": link.dataset.view === name ? "page" : null });
   if (address !== null && address !== location.hash) place.focus({ preventScroll: true });
@@ -40,7 +41,7 @@ function show() {
 }
 
 const live = document.getElementById("live");
-const WORDS = { waiting: "connecting", live: "live", lost: "connection lost" };
+const WORDS = { waiting: "connecting", live: "live", lost: "connection lost", refused: "started anew: open the address that it printed" };
 
 listen((event, data) => {
   live.dataset.state = store.state;
@@ -68,6 +69,10 @@ function meter(name, percent, title) {
 }
 
 window.addEventListener("hashchange", () => { if (location.hash !== address) show(); });
+document.querySelector(".skip").addEventListener("click", event => {
+  event.preventDefault();
+  place.focus();
+});
 document.addEventListener("keydown", event => {
   if (event.key === "/" && !/^(INPUT|TEXTAREA|SELECT)$/.test(document.activeElement.tagName)) {
     const search = place.querySelector("input[type=search]");

@@ -11,7 +11,12 @@ const SHOWN = new Set(["run_id", "run_dir", "status", "title", "cache", "report"
 
 export function resultsTab({ key, page }) {
   const node = h("div", {});
-  const draw = shown => node.replaceChildren(...parts(key, shown.results));
+  let known = "";
+  const draw = shown => {  // only when it changed: what the reader sorted and filtered stays
+    const now = JSON.stringify(shown.results);
+    if (now !== known) node.replaceChildren(...parts(key, shown.results));
+    known = now;
+  };
   draw(page);
   return { node, update: draw };
 }

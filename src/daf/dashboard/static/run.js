@@ -92,6 +92,7 @@ export function runView(parts) {
       h("p", { class: "crumbs" }, h("a", { href: "#/" }, "Runs"), " › ", page.parent ? [h("a", { href: link("run", page.parent.key) }, page.parent.title || page.parent.key), " › "] : null, key),
       h("h1", {}, page.title || page.run_id, " ", status(shown.status ?? training?.status)),
       error && alertBox("bad", "It failed.", h("p", {}, error)),
+      page.unread.length ? alertBox("warn", "", h("p", {}, `${page.unread.join(", ")}: damaged, or too large for a page.`)) : null,
       shown.progress && h("p", { class: "wide" }, progress(shown)),
       facts([
         ["run", page.run_id],

@@ -44,13 +44,20 @@ function open() {
   mine.addEventListener("error", () => {
     mine.close();
     state("lost");
-    setTimeout(() => { if (source === mine) open(); }, RETRY_MS);
+    setTimeout(() => { if (source === mine) again(); }, RETRY_MS);
   });
   for (const name of ["hello", "runs", "page", "curves", "log", "machine"]) {
     mine.addEventListener(name, event => {
       if (source === mine) take(name, JSON.parse(event.data), event.lastEventId);
     });
   }
+}
+
+// A server that was started anew has another token: asking it again and again would not help.
+async function again() {
+  const answer = await fetch("/theme.css").catch(() => null);
+  if (answer?.status === 401) state("refused");
+  else open();
 }
 
 function take(name, data, id) {
