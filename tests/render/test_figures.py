@@ -1,6 +1,7 @@
 """What the figures draw: the numbers in the artists, from plain data."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -452,6 +453,30 @@ def test_the_generator_writes_pictures_of_their_fixed_sizes(tmp_path):
 def test_the_generator_refuses_a_matrix_that_is_none(tmp_path, data):
     with pytest.raises(DataError):
         VisualizationGenerator(tmp_path).generate_heatmap(data)
+
+
+def test_the_generator_is_a_program_too(tmp_path, capsys):
+    from daf.tools.visualization_generator import main
+
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "metrics.jsonl").write_text('{"step": 1, "update": 1, "loss/value": 2.0}\n')
+    assert main([str(run), "--output-dir", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().out.split()
+    assert str(tmp_path / "out" / "learning_dynamics.png") in told
+    assert all(Path(path).is_file() for path in told)
+    assert main(["nowhere/at/all"]) == 2
+    assert "UsageError: there is no file or folder nowhere/at/all" in capsys.readouterr().err
+
+
+def test_numpy_arrays_and_lists_are_the_same(tmp_path):
+    values = [1.0, 3.0, 2.0]
+    files = []
+    for given in (values, np.array(values), tuple(values)):
+        training = daf_plot_training_curves(given, tmp_path / "a.png", dpi=40)
+        returns = daf_plot_episode_reward_distribution({"a": given}, tmp_path / "b.png", dpi=40)
+        files.append(training.path.read_bytes() + returns.path.read_bytes())
+    assert files[0] == files[1] == files[2]
 
 
 def test_a_sheet_shows_what_the_single_figures_do(tmp_path):

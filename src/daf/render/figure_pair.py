@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_CELLS = 15
-"""With more values than this on either axis, trials are drawn as marks."""
+"""With more values than this on either axis, or where one is a continuous scale, trials are drawn as marks."""
 
 
 def pair_figure(
@@ -35,8 +35,8 @@ def pair_figure(
     across = setting_of(x, [trial.settings[x] for trial in both])
     down = setting_of(y, [trial.settings[y] for trial in both])
     failed = [trial for trial in both if trial.status == "failed"]
-    cells = len(across.values) * len(down.values)
-    if max(len(across.values), len(down.values)) <= MOST_CELLS and cells <= 2 * len(both):
+    choices = not (across.scaled or down.scaled) or len(across.values) * len(down.values) <= len(both)
+    if choices and max(len(across.values), len(down.values)) <= MOST_CELLS:
         return _matrix(known, failed, across, down, objective, title, caption, dark=dark)
     return _marks(known, failed, across, down, objective, title, caption, dark=dark)
 

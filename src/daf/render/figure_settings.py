@@ -6,6 +6,7 @@ A few numbers that were tried again and again are choices too.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from daf.render.interval_figure import axis_for, shortened
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
 FEW = 6
 """So few different numbers are all named on their axis, and stand at equal distances where they repeat."""
-WIDE = 20.0
-"""Positive numbers that span such a factor are drawn on a logarithmic scale."""
+WIDE, CROWDED = 20.0, 0.3
+"""Positive numbers that span such a factor, half of them in this part of it, stand on a logarithmic scale."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +61,12 @@ class Setting:
             return [(value, told(value)) for value in self.values]
         low, high = float(self.values[0]), float(self.values[-1])
         if self.log:
-            first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
-            inside = [10.0**power for power in range(first, last + 1)]
-            found = inside if len(inside) > 1 else [low, math.sqrt(low * high), high]
+            powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+            for factors in ((1,), (1, 3), (1, 2, 5), range(1, 10)):
+                inside = [factor * 10.0**power for power in powers for factor in factors]
+                found = [value for value in inside if low * 0.999 <= value <= high * 1.001]
+                if len(found) > 1:
+                    break
             return [(value, told(value)) for value in found]
         inside = [tick for tick in axis_for([low, high], left=0, right=1, ticks=5).ticks if low <= tick <= high]
         return [(value, told(value)) for value in inside]
@@ -88,8 +92,12 @@ def setting_of(name: str, values: Sequence[Any], *, log: bool | None = None) -> 
     if len(different) <= FEW and len(values) > len(different):
         return Setting(name, different, False, False)
     low, high = float(different[0]), float(different[-1])
-    wide = low > 0 and high / low >= WIDE if log is None else log
-    return Setting(name, different, True, wide)
+    return Setting(name, different, True, _looks_logarithmic(values, low, high) if log is None else log)
+
+
+def _looks_logarithmic(values: Sequence[Any], low: float, high: float) -> bool:
+    """Whether positive numbers span a wide factor and crowd at its lower end, as those drawn on such a scale do."""
+    return low > 0 and high / low >= WIDE and (median(map(float, values)) - low) / (high - low) < CROWDED
 
 
 def told(value: Any) -> str:

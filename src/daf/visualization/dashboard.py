@@ -107,7 +107,7 @@ def _sweep(source: Any, base_dir: str | Path | None, look: Look, dark: bool) -> 
     varied = [setting.name for setting in search.settings() if setting.varies]
     slices = [Slice(search, name) for name in varied[:4]]
     cells: list[Cell] = [History(search), *slices, _sweep_facts(source, base_dir)]
-    title = titled(look, sweep_name(sweep).capitalize())
+    title = titled(look, sweep_name(sweep, first=True))
     return dashboard_figure(cells, (), title=title, caption=sweep_caption(sweep, search), dark=dark)
 
 

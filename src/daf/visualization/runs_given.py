@@ -25,7 +25,12 @@ def run_folder(source: str | os.PathLike[str], base_dir: str | Path | None = Non
         return path
     if path.is_file():
         raise UsageError(f"{path} is a file; a run's folder or id is wanted.")
-    return find_run(text, base_dir).path
+    try:
+        return find_run(text, base_dir).path
+    except UsageError as error:
+        if os.sep not in text:
+            raise
+        raise UsageError(f"there is no file or folder {path}, and no run of that name: {error}") from error
 
 
 def replays_in(folder: Path) -> list[Path]:

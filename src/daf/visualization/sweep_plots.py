@@ -34,7 +34,10 @@ def daf_plot_sweep_results(
     """
     sweep, search = search_of(source, names, base_dir)
     figure = search_figure(
-        search, title=titled(look, sweep_name(sweep)), caption=sweep_caption(sweep, search), dark=is_dark(look)
+        search,
+        title=titled(look, sweep_name(sweep, first=True)),
+        caption=sweep_caption(sweep, search),
+        dark=is_dark(look),
     )
     return finish(figure, "sweep_results", output_path, look)
 
@@ -158,9 +161,11 @@ def _interval(trial: SweepTrialResult) -> tuple[float, float] | None:
     return row.ci if abs(row.mean - trial.primary_metric) <= 1e-9 * max(1.0, abs(row.mean)) else None
 
 
-def sweep_name(sweep: SweepResult) -> str:
-    """The sweep in a title."""
-    return "a sweep" if sweep.name == "sweep" else f"sweep {sweep.name}"
+def sweep_name(sweep: SweepResult, *, first: bool = False) -> str:
+    """The sweep in a title; first: at its beginning."""
+    if sweep.name == "sweep":
+        return "A sweep" if first else "a sweep"
+    return f"{'Sweep' if first else 'sweep'} {sweep.name}"
 
 
 def sweep_caption(sweep: SweepResult, search: Search) -> str:

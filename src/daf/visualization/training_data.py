@@ -83,6 +83,8 @@ def _runs(source: Any, label: str | None, base_dir: str | Path | None) -> list[T
     run_dir = getattr(source, "run_dir", None)
     if run_dir is not None:
         return [read_training(run_dir, label, base_dir)]
+    if isinstance(source, np.ndarray):
+        return _runs(source.tolist(), label, base_dir)
     if isinstance(source, Sequence) and source:
         if all(isinstance(row, Mapping) and not _is_columns(row) for row in source):
             return [_rows(label or UNNAMED_RUN, source)]
