@@ -279,6 +279,25 @@ def test_runs_without_common_episodes_are_not_compared_in_pairs(ask, base):
     assert "share no episode" in found["note"]
 
 
+def test_a_part_without_a_configuration_of_the_frame_has_that_of_its_training(ask, base):
+    folder = training(base, "it", 1, config={"training": {"learning_rate": 0.1, "total_timesteps": 9000}})
+    (folder / "training_config.yaml").write_text("learning_rate: 0.1\ntotal_timesteps: 9000\n")
+    part = folder / "trials" / "0000"
+    part.mkdir(parents=True)
+    append(part, range(3))
+    (part / "training_config.yaml").write_text("learning_rate: 0.2\ntotal_timesteps: 9000\n")
+    (folder / "trials" / "0000.log").write_text("what the trial said")
+    ask("/api/runs")
+    page = ask("/api/run", {"key": key(folder)}).json()
+    assert page["parts"][0]["progress"]["total"] == 9000
+    assert "trials/0000.log" in [file["path"] for file in page["files"]]
+    assert "trials/0000/metrics.jsonl" not in [file["path"] for file in page["files"]]
+    found = ask("/api/run", {"key": page["parts"][0]["key"]}).json()
+    assert found["config"] == {"learning_rate": 0.2, "total_timesteps": 9000}
+    rows = ask("/api/compare", {"run": [key(folder), page["parts"][0]["key"]]}).json()["config"]
+    assert rows == [{"name": "learning_rate", "values": [0.1, 0.2]}]
+
+
 def test_settings_that_differ_are_listed_with_those_that_are_absent(ask, base):
     first = training(base, "a", 1, config={"learning_rate": 0.1, "network": {"hidden": 64}, "same": 1})
     second = training(base, "b", 1, config={"learning_rate": 0.2, "network": {"layers": 2}, "same": 1})

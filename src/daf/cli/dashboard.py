@@ -18,7 +18,7 @@ def dashboard(
     folder: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[DIR]", help="An output folder, or one run's folder (default: $DAF_OUTPUT_DIR or ./daf_output)."
+            metavar="DIR", help="An output folder, or one run's folder (default: $DAF_OUTPUT_DIR or ./daf_output)."
         ),
     ] = None,
     port: Annotated[

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from daf.dashboard.json_files import JsonFiles
+from daf.dashboard.settings_files import comparable
 from daf.errors import DataError
 from daf.evaluation.result import pair_data, summary_data
-from daf.output_manager.layout import EXPERIMENT_CONFIG
 from daf.stats.summaries import summarise
 from daf.stats.verdicts import compare_pairs
 
@@ -31,7 +31,7 @@ def compared(runs: Mapping[str, Path], files: JsonFiles) -> dict[str, Any]:
 
     {"config": [{"name", "values"}], "evaluation": {"blocks", "missions", "ranking", "pairs", "note"}}
     """
-    configs = [dict(_leaves(files.read(folder / EXPERIMENT_CONFIG))) for folder in runs.values()]
+    configs = [dict(_leaves(comparable(folder, files))) for folder in runs.values()]
     return {"config": differing(configs), "evaluation": _evaluation(runs, files)}
 
 

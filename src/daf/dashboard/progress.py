@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 
+from daf.dashboard.json_files import JsonFiles
+from daf.dashboard.settings_files import total_steps
 from daf.dashboard.signatures import Signature, signature
 from daf.output_manager import RunInfo
 
@@ -57,29 +59,8 @@ def folder_progress(folder: Path, known: Progress | None = None) -> Progress | N
             break
     if step is None:
         return None
-    total = known.total if known is not None else total_steps(folder)
+    total = known.total if known is not None else total_steps(folder, JsonFiles())
     return Progress(source, step, total, latest.get("episode/return"), latest.get("clock/sps"))
-
-
-def total_steps(folder: Path) -> int | None:
-    """`total_timesteps` of the run's configuration, wherever in it that stands."""
-    try:
-        config = msgspec.json.decode((folder / "experiment_config.json").read_bytes())
-    except (OSError, ValueError):
-        return None
-    return _find_total(config, 0)
-
-
-def _find_total(value: Any, depth: int) -> int | None:
-    if not isinstance(value, dict) or depth > 4:
-        return None
-    found = value.get("total_timesteps")
-    if isinstance(found, dict):
-        found = found.get("value")
-    if isinstance(found, int):
-        return found
-    inner = (_find_total(part, depth + 1) for part in value.values())
-    return next((total for total in inner if total is not None), None)
 
 
 def _last_lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -70,14 +70,15 @@ def media_type(name: str) -> str:
     return MEDIA_TYPES.get(suffix, fallback)
 
 
-def list_files(folder: Path, *, without: tuple[str, ...] = ()) -> tuple[list[RunFile], bool]:
+def list_files(folder: Path, *, shallow: tuple[str, ...] = ()) -> tuple[list[RunFile], bool]:
     """The files below a run folder, by path, and whether these are all: more than `MOST_FILES` are not listed.
 
-    Hidden ones, links and the folders named in `without` are left out.
+    Hidden ones and links are left out, and what lies in folders of those named in `shallow`.
     """
     found: list[RunFile] = []
     for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in without)
+        deeper = not (Path(root).parent == folder and Path(root).name in shallow)
+        folders[:] = sorted(name for name in folders if deeper and not name.startswith("."))
         for name in sorted(names):
             path = Path(root) / name
             try:

@@ -12,6 +12,7 @@ from daf.dashboard.parts import Parts, parts_signature
 from daf.dashboard.progress import folder_progress
 from daf.dashboard.run_files import list_files
 from daf.dashboard.run_index import CHILD_FOLDERS, RunIndex
+from daf.dashboard.settings_files import asked
 from daf.dashboard.signatures import signature
 from daf.output_manager import RunInfo
 from daf.output_manager.layout import EXECUTION_LOG, EXPERIMENT_CONFIG
@@ -53,7 +54,7 @@ def run_page(index: RunIndex, files: JsonFiles, parts: Parts, key: str) -> dict[
     execution = files.read_object(folder / EXECUTION_LOG) or {}
     progress = folder_progress(folder)
     sweep = (folder / "trials.jsonl").is_file()
-    listed, all_listed = list_files(folder, without=CHILD_FOLDERS)
+    listed, all_listed = list_files(folder, shallow=CHILD_FOLDERS)
     return {
         "key": key,
         "parent": None if part is None else {"key": head, "title": row.run.title},
@@ -67,7 +68,7 @@ def run_page(index: RunIndex, files: JsonFiles, parts: Parts, key: str) -> dict[
         "error": None if own is None else own.error,
         "path": str(folder),
         "execution": {name: execution.get(name) for name in EXECUTION_FACTS},
-        "config": files.read(folder / EXPERIMENT_CONFIG),
+        "config": asked(folder, files),
         "progress": None if progress is None else progress.to_data(),
         "curves": (folder / "metrics.jsonl").is_file(),
         "training": files.read_object(folder / "training.json"),

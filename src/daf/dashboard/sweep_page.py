@@ -67,5 +67,5 @@ def _trial(trial: SweepTrialResult) -> dict[str, Any]:
         "source": trial.source,
         "seconds": trial.seconds,
         "steps": trial.steps,
-        "folder": None if trial.run_dir is None else Path(trial.run_dir).name,
+        "folder": f"{trial.trial_id:04d}" if trial.run_dir is None else Path(trial.run_dir).name,
     }

@@ -15,8 +15,10 @@ export function trialsTab({ key, page }) {
   const node = h("div", {}, h("p", { class: "muted" }, "Reading the trials…"));
   let table = null;
   let top = null;
+  let there = new Set();
 
-  async function load() {
+  async function load(shown) {
+    there = new Set(shown.parts.map(part => part.name));
     let sweep;
     try {
       sweep = await ask("/api/sweep", { key });
@@ -25,7 +27,7 @@ export function trialsTab({ key, page }) {
       return;
     }
     if (table === null) {
-      table = trialTable(key, sweep);
+      table = trialTable(key, sweep, () => there);
       top = h("div");
       node.replaceChildren(top, h("h2", {}, "Trials"), table.node);
     }
@@ -33,8 +35,8 @@ export function trialsTab({ key, page }) {
     table.update(sweep.trials);
   }
 
-  load();
-  return { node, update: load, page };
+  load(page);
+  return { node, update: load };
 }
 
 function overview(sweep) {
@@ -82,10 +84,11 @@ function overview(sweep) {
   return found;
 }
 
-function trialTable(key, sweep) {
+// parts: the names of the trials that have a run folder, as far as known now.
+function trialTable(key, sweep, parts) {
   const names = [...new Set(sweep.trials.flatMap(trial => Object.keys(trial.hyperparameters)))];
   return new Table([
-    { name: "Trial", n: true, value: row => row.id, cell: row => (row.folder ? h("a", { href: link("run", key, "trials", row.folder) }, String(row.id)) : String(row.id)) },
+    { name: "Trial", n: true, value: row => row.id, cell: row => (parts().has(`trials/${row.folder}`) ? h("a", { href: link("run", key, "trials", row.folder) }, String(row.id)) : String(row.id)) },
     { name: "Status", value: row => row.status, cell: row => h("span", { title: row.reason }, status(row.status)) },
     ...sweep.objectives.map((name, i) => ({ name, n: true, value: row => row.values[i] ?? null, cell: row => number(row.values[i]) })),
     ...names.map(name => ({ name, n: true, value: row => row.hyperparameters[name] ?? null, cell: row => (name in row.hyperparameters ? leaf(row.hyperparameters[name]) : "") })),
