@@ -1,0 +1,65 @@
+"""A curriculum under the product's own trainer."""
+
+import numpy as np
+import pytest
+import torch
+
+from daf.config import DAFTrainingConfig
+from daf.core.curriculum import from_config
+from daf.errors import UsageError
+from daf.output_manager import OutputManager
+from daf.training import daf_train_policy
+from tests.training.tiny import STEPS_PER_UPDATE, TINY, metrics_of, weights_of
+
+CURRICULUM = {
+    "missions": ["training_facility_1", "training_facility_2"],
+    "options": {"max_steps": [8, 16]},
+    "sampler": "learning_progress",
+    "max_active_tasks": 3,
+    "window": 64,
+    "rest_margin": 0.5,
+    "stats_update_frequency": 4,
+    "on_stagnation": "adapt",
+}
+
+
+def config(**changes) -> DAFTrainingConfig:
+    settings = {
+        "policy": "stateless",
+        "curriculum": CURRICULUM,
+        "total_timesteps": 6 * STEPS_PER_UPDATE,
+        "eval_frequency": None,
+        "checkpoint_frequency": 10**9,
+        "log_agents": 0,
+        "trackers": [],
+        "threads": 1,
+    }
+    return DAFTrainingConfig(**(TINY | settings | changes))
+
+
+def test_a_run_with_a_curriculum_stopped_and_gone_on_ends_the_same(tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert daf_train_policy(config=config(), run_dir=whole).status == "done"
+    assert daf_train_policy(config=config(), run_dir=parts, stop_at=3 * STEPS_PER_UPDATE).status == "stopped"
+    assert daf_train_policy(config=config(), run_dir=parts).status == "done"
+    assert metrics_of(parts) == metrics_of(whole)
+    assert weights_of(parts / "checkpoints" / "final") == weights_of(whole / "checkpoints" / "final")
+    states = [torch.load(run / "checkpoints" / "final" / "state.pt", weights_only=True) for run in (whole, parts)]
+    assert states[0]["curriculum"] == states[1]["curriculum"]
+
+    lines = metrics_of(whole)
+    names = [task.key for task in from_config(CURRICULUM, seed=TINY["seed"]).tasks()]
+    for line in lines:
+        weights = [line[f"curriculum/weight/{name}"] for name in names]
+        assert sum(weights) == pytest.approx(1)
+        assert sum(weight > 0 for weight in weights) <= 3
+    assert lines[-1]["curriculum/episodes"] == sum(line.get("episode/count", 0) for line in lines) > 20
+    assert lines[-1]["curriculum/tasks_played"] == 3
+    assert not np.allclose([lines[-1][f"curriculum/weight/{name}"] for name in names[:3]], 1 / 3, atol=0.01)
+
+
+def test_a_curriculum_that_cannot_be_is_refused_before_a_run_folder_is_made(tmp_path):
+    wrong = config(curriculum=CURRICULUM | {"options": {"cogs": [2, 3]}})
+    with pytest.raises(UsageError, match="agents"):
+        daf_train_policy(config=wrong, output=OutputManager(tmp_path))
+    assert not (tmp_path / "training").exists()
