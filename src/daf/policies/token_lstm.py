@@ -42,19 +42,18 @@ State = dict[str, Any]
 
 
 class Vocabulary:
-    """What the tokens of a mission can be: kinds and places, with the tables that look them up.
+    """What the tokens of a mission can be, as lookup tables.
 
-    described: as JSON values, by which two missions' tokens are told apart.
+    A table of vectors has, for every place, a row per kind and a row per numeric feature, and a row per numeric feature
+    and bucket. A token is up to three of these rows, each with a weight: 0 says that it has no such row.
+
+    base: (65536, 3) the rows of (feature << 8 | value) at place 0. weight: (65536, 3) their weights. place: (256, 3)
+    what a location adds to each. own: (256, 3) 0 where a location is neither the agent's own nor global, so that the
+    value's bucket does not count. rows: in all. described: as JSON values, what tells two missions' tokens apart.
     """
 
     def __init__(self, info: PolicyEnvInterface) -> None:
         names = {feature.name: feature.id for feature in info.obs_features}
-        sizes = {
-            "tag": len(info.tags),
-            "vibe": len(info.vibe_action_names),
-            "last_action": len(info.all_action_names),
-            "agent:group": 8,
-        }
         height, width = info.egocentric_shape
         self.described: dict[str, Any] = {
             "features": [f"{number}:{name}" for name, number in sorted(names.items(), key=lambda item: item[1])],
@@ -62,57 +61,55 @@ class Vocabulary:
             "actions": list(info.action_names),
             "view": [height, width],
         }
-        self.kinds, self.numeric = 1, 0  # kind 0: a feature that the mission does not name
-        kind_of = torch.zeros(256, 256, dtype=torch.int64)
-        number_of = torch.full((256,), -1, dtype=torch.int64)
+        kinds_of = {
+            "tag": len(info.tags),
+            "vibe": len(info.vibe_action_names),
+            "last_action": len(info.all_action_names),
+            "agent:group": 8,
+        }
+        places = height * width + 2  # the last two: global, and out of view
+        values = torch.arange(256)
+        bucket = torch.where(values < EXACT, values, EXACT + torch.log2(values.clamp(min=1)).floor().long() - 4)
+        base, weight = torch.zeros(256, 256, 3, dtype=torch.int64), torch.zeros(256, 256, 3)
+        weight[:PADDING, :, 0] = 1  # a feature that the mission does not name is kind 0
+        rows = places
         for name, feature in names.items():
-            size = max(1, sizes.get(name, 1))
-            kind_of[feature] = self.kinds + torch.arange(256).clamp(max=size - 1)
-            self.kinds += size
-            if name not in sizes:
-                number_of[feature] = self.numeric
-                self.numeric += 1
-        self.places = height * width + 2  # the last two: global, and out of view
-        place_of = torch.full((256,), self.places - 1, dtype=torch.int64)
+            kinds = max(1, kinds_of.get(name, 1))
+            base[feature, :, 0] = rows + places * values.clamp(max=kinds - 1)
+            rows += places * kinds
+            if name not in kinds_of:
+                base[feature, :, 1] = rows
+                base[feature, :, 2] = rows + places + bucket
+                weight[feature, :, 1] = torch.log2(1.0 + values) / 8
+                weight[feature, :, 2] = 1
+                rows += places + BUCKETS
+        self.rows = rows
+        self.base, self.weight = base.flatten(0, 1).int(), weight.flatten(0, 1)
+        at = torch.full((256,), places - 1)
         for row in range(min(height, 15)):
             for column in range(min(width, 16)):
-                place_of[row << 4 | column] = row * width + column
-        place_of[GLOBAL] = self.places - 2
-        own = torch.zeros(256, dtype=torch.bool)
-        own[[GLOBAL, (height // 2) << 4 | width // 2]] = True
-        values = torch.arange(256)
-        magnitude = torch.log2(1.0 + values) / 8
-        bucket = torch.where(values < EXACT, values, EXACT + torch.log2(values.clamp(min=1)).floor().long() - 4)
-        self.tables = {
-            "kind_of": kind_of.flatten(),
-            "number_of": number_of,
-            "place_of": place_of,
-            "own": own,
-            "magnitude": magnitude,
-            "bucket": bucket,
-        }
+                at[row << 4 | column] = row * width + column
+        at[GLOBAL] = places - 2
+        self.place = torch.stack([at, at, torch.zeros_like(at)], dim=1).int()
+        self.own = torch.ones(256, 3)
+        self.own[:, 2] = 0
+        self.own[[GLOBAL, (height // 2) << 4 | width // 2], 2] = 1
 
 
 class Encoder(nn.Module):
     """Observations (rows, tokens, 3) uint8 to vectors (rows, hidden_size)."""
 
-    kind_of: torch.Tensor
-    number_of: torch.Tensor
-    place_of: torch.Tensor
+    base: torch.Tensor
+    weight: torch.Tensor
+    place: torch.Tensor
     own: torch.Tensor
-    magnitude: torch.Tensor
-    bucket: torch.Tensor
 
     def __init__(self, vocabulary: Vocabulary, hidden_size: int, embedding_size: int, pooling: str, heads: int) -> None:
         super().__init__()
         self.pooling = pooling
-        self.kinds, self.places = vocabulary.kinds, vocabulary.places
-        for name, table in vocabulary.tables.items():
-            self.register_buffer(name, table, persistent=False)
-        self._scaled = 1 + self.kinds * self.places
-        self._exact = self._scaled + vocabulary.numeric * self.places
-        rows = self._exact + vocabulary.numeric * BUCKETS
-        self.table = nn.Parameter(torch.randn(rows, embedding_size) / 4)  # some 16 tokens then sum to about 1
+        for name in ("base", "weight", "place", "own"):
+            self.register_buffer(name, getattr(vocabulary, name), persistent=False)
+        self.table = nn.Parameter(torch.randn(vocabulary.rows, embedding_size) / 4)  # so 16 tokens sum to about 1
         if pooling == "attention":
             self.queries = nn.Parameter(torch.randn(heads, embedding_size) / embedding_size**0.5)
         pooled = embedding_size * (heads if pooling == "attention" else 1)
@@ -123,28 +120,21 @@ class Encoder(nn.Module):
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         present = observations[:, :, 1] != PADDING
         longest = max(1, int(present.sum(dim=1).max())) if len(present) else 1
-        present = present[:, :longest]
-        tokens = observations[:, :longest].long()
-        place, feature, value = self.place_of[tokens[:, :, 0]], tokens[:, :, 1], tokens[:, :, 2]
-        number = self.number_of[feature]
-        numeric = number >= 0
-        bucketed = numeric & self.own[tokens[:, :, 0]]
-        plain = (1 + self.kind_of[feature << 8 | value] * self.places + place) * present
-        scaled = (self._scaled + number * self.places + place) * (numeric & present)
-        exact = (self._exact + number * BUCKETS + self.bucket[value]) * (bucketed & present)
-        magnitude, one = self.magnitude[value], torch.ones_like(value, dtype=self.table.dtype)
-        rows = torch.stack([plain, scaled, exact], dim=2)
-        weights = torch.stack([one, magnitude, one], dim=2)
+        count = len(observations)
+        location, feature, value = observations[:, :longest].flatten(0, 1).int().unbind(1)
+        token = feature << 8 | value
+        rows = self.base.index_select(0, token) + self.place.index_select(0, location)
+        weights = self.weight.index_select(0, token) * self.own.index_select(0, location)
         if self.pooling == "sum":
-            return self._body(self._sums(rows.flatten(1), weights.flatten(1)))
-        vectors = self._sums(rows.flatten(0, 1), weights.flatten(0, 1))
-        return self._body(self._pool(vectors.view(len(rows), longest, -1), present))
+            return self._body(self._sums(rows.view(count, -1), weights.view(count, -1)))
+        vectors = self._sums(rows, weights).view(count, longest, -1)
+        return self._body(self._pool(vectors, present[:, :longest]))
 
     def _sums(self, rows: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        """Weighted sums of rows of the table, one for each row of `rows`; 0 stands for none."""
-        some = rows != 0
+        """Weighted sums of the table's rows, one for each of the given lists of rows."""
+        some = weights != 0
         counts = some.sum(dim=1)
-        starts = counts.cumsum(0) - counts
+        starts = (counts.cumsum(0) - counts).int()
         return F.embedding_bag(rows[some], self.table, starts, mode="sum", per_sample_weights=weights[some])
 
     def _pool(self, vectors: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
