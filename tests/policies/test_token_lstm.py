@@ -200,8 +200,8 @@ def test_weights_go_from_one_small_mission_to_another(
 
 def test_a_batch_of_agents_remembers_until_it_is_reset(info: PolicyEnvInterface, seen: torch.Tensor) -> None:
     made = policy(info)
-    for weights in made.network().lstm.parameters():
-        weights.data *= 8
+    for weights in (*made.network().lstm.parameters(), made.network().action_head.weight):
+        weights.data *= 8  # so that what is remembered shows in what is drawn
     batches = [seen[:, step].numpy() for step in range(8)]
 
     def played() -> torch.Tensor:
