@@ -74,6 +74,7 @@ def test_daf_logs_reads_them_whole_and_finds_rewards_that_add_up(records: list[d
     summary = analysis.summary
     assert summary.records == 3 * len(records)
     assert summary.time_axis == "total_steps"
+    assert summary.time_range == (0, 15_000)
     means = summary.components["mean"]
     assert {"carbon_dug", "carbon_brought", "total", "step_reward"} <= set(means.index)
     assert means["carbon_dug"] + means["carbon_brought"] == pytest.approx(means["total"], abs=1e-4)

@@ -156,7 +156,7 @@ def _time_axis(sources: Sequence[SourceTally]) -> tuple[str, list[tuple[float, f
     if known and len(known) == len(totals) and all(a < b for a, b in pairwise(known)):
         spans: list[tuple[float, float]] = []
         first = next(tally for tally in sources if tally.records)
-        at = max(0.0, known[0] - first.records)
+        at = max(0.0, known[0] - first.records * _steps_per_record(sources))
         if first.clock and first.first_total is not None:
             at = min(at, first.first_total)
         for tally in sources:
@@ -166,6 +166,14 @@ def _time_axis(sources: Sequence[SourceTally]) -> tuple[str, list[tuple[float, f
         return "total_steps", spans
     edges = np.cumsum([0, *(tally.records for tally in sources)]).astype(np.float64)
     return "records", [(float(a), float(b)) for a, b in pairwise(edges.tolist())]
+
+
+def _steps_per_record(sources: Sequence[SourceTally]) -> float:
+    """How many steps a record stands for: as in the second source, whose beginning is known; 1 where there is none."""
+    told = [tally for tally in sources if tally.records and tally.last_total is not None]
+    if len(told) < 2 or told[0].last_total is None or told[1].last_total is None:
+        return 1.0
+    return max(1.0, (told[1].last_total - told[0].last_total) / told[1].records)
 
 
 def _slice_times(
