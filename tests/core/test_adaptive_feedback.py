@@ -45,7 +45,7 @@ def series(levels: list[float], each: int, seed: int = 0) -> list[float]:
 
 @pytest.mark.parametrize(
     ("levels", "verdict"),
-    [([0, 5], "rising"), ([5, 0], "falling"), ([0, 5, 5], "mastered"), ([0, 0], "stuck"), ([5, 5, 5], "stuck")],
+    [([0, 5], "rising"), ([5, 0], "falling"), ([0, 5, 5], "mastered"), ([0] * 4, "stuck"), ([5] * 6, "stuck")],
 )
 def test_a_clear_course_gets_its_verdict(levels: list[float], verdict: str) -> None:
     found = []
@@ -62,6 +62,15 @@ def test_a_verdict_on_noise_alone_says_falling_no_more_often_than_its_interval_a
         verdicts.append(weigh(Evidence(scores[:10], scores), 10)[0])
     assert verdicts.count("falling") / 400 < 0.08  # 5 % nominal
     assert verdicts.count("rising") / 400 < 0.08
+
+
+def test_two_windows_without_a_change_are_not_yet_being_stuck() -> None:
+    verdicts = set()
+    for seed in range(100):
+        scores = series([0, 0, 0], 5, seed)
+        verdicts.add(weigh(Evidence(scores[:5], scores), 5)[0])
+    assert "open" in verdicts
+    assert "stuck" not in verdicts
 
 
 def test_verdicts_do_not_depend_on_the_scale_of_rewards() -> None:

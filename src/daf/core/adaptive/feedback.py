@@ -1,15 +1,16 @@
 """Feedback: results of training and evaluation as evidence on which the curriculum is changed.
 
-Scores of one task are gathered until two windows of them are there. What they amount to is said with an interval, in
+Scores of one task are gathered, and weighed whenever a window of them is full. What they amount to is said with an interval, in
 units of their own spread, since rewards have no scale of their own:
 
     falling     surely below the window before                      easier
     rising      surely above the window before                      nothing: it is being learned
     mastered    at rest, and surely above the task's first window   harder
-    stuck       at rest, and not surely above it                    support: recover, else easier, else explore
-    open        neither moving for sure nor at rest                 nothing: more results are needed
+    stuck       at rest for four windows, no higher than the first  support: recover, else easier, else explore
+    open        none of these                                       nothing: more results are needed
 
-"Surely" is a 90 % interval; "at rest" is an interval that holds 0 with less than half a standard deviation of change.
+"Surely" is a 90 % interval. "At rest" and "no higher" are intervals that hold 0 with an estimate below half a standard
+deviation: from so few results that is no proof, which is why being stuck takes twice as many.
 
 After a change the task's evidence begins anew. Every change goes to the journal with the numbers it rests on, also one
 that the curriculum found nothing to do for.
@@ -29,6 +30,8 @@ from daf.errors import UsageError, unknown
 Verdict = Literal["falling", "mastered", "stuck", "rising", "open"]
 REST_MARGIN = 0.5
 """Changes below it, in standard deviations of one result, count as none; the curriculum's own default."""
+PATIENCE = 4
+"""Windows at rest before a task that never rose counts as stuck."""
 RETURNS = ("score", "mean", "episode/return", "mean_reward", "reward")
 """Names under which a result's mean return is looked for, in this order."""
 
@@ -119,7 +122,14 @@ def weigh(evidence: Evidence, window: int) -> tuple[Verdict, dict[str, Any]]:
         return "rising", numbers
     if not _at_rest(moved):
         return "open", numbers
-    return ("mastered" if since.low > 0 else "stuck"), numbers
+    if since.low > 0:
+        return "mastered", numbers
+    half = PATIENCE * window // 2
+    long = evidence.recent[-2 * half :]
+    if len(long) < 2 * half or since.mean >= REST_MARGIN:
+        return "open", numbers
+    slow = change([(long[:half], long[half:], _spread([long[:half], long[half:]]))])
+    return ("stuck" if slow is not None and _at_rest(slow) else "open"), numbers
 
 
 def _at_rest(moved: Change) -> bool:
@@ -174,7 +184,7 @@ class Feedback:
         if len(evidence.first) < self._window:
             evidence.first.append(score)
         evidence.recent.append(score)
-        if not self._enabled or self._adapt is None:
+        if not self._enabled or self._adapt is None or len(evidence.recent) % self._window:
             return None
         verdict, numbers = weigh(evidence, self._window)
         kinds = _CALLS_FOR[verdict]
