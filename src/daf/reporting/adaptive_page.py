@@ -1,8 +1,10 @@
 """An adaptive experiment as a page: which runs failed and why, which is best, how each went, what was changed."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from daf.core.adaptive.state import Experiment, Run, Score
+from daf.core.adaptive.record import run_dir
+from daf.core.adaptive.state import Experiment, Run
 from daf.errors import DataError
 from daf.render.curve_figure import CurveSeries, curve_figure
 from daf.render.report_rows import printable
@@ -23,6 +25,7 @@ from daf.render.run_page import (
 from daf.render.theme import style
 from daf.reporting.plain_page import parts_of
 from daf.reporting.run_facts import RunFacts, ending_alerts, shown, subtitle_of, what_was_run
+from daf.reporting.score_words import amount_of, bounds_of, half_of
 from daf.stats.sentences import number
 
 MOST_CURVES = 20
@@ -85,18 +88,11 @@ def _finding(experiment: Experiment) -> str:
         return "No run was evaluated, so none is best."
     told = ", ".join(f"{name} = {shown(value)}" for name, value in best.settings.items())
     score = best.score
-    amount = _amount(score.mean, score.low, score.high)
+    amount = amount_of(score.mean, score.low, score.high)
     ranked = len(experiment.ranked())
     text = f"{best.name} is the best of {ranked} evaluated run{'s' if ranked != 1 else ''}: {amount} reward per agent "
     text += f"after {score.steps:,} steps (n = {score.n})"
     return printable(f"{text}, with {told}." if told else f"{text}.")
-
-
-def _amount(mean: float, low: float | None, high: float | None) -> str:
-    if low is None or high is None:
-        return number(mean)
-    half = (high - low) / 2
-    return f"{number(mean, half)} [{number(low, half)}, {number(high, half)}]"
 
 
 def _scores(experiment: Experiment) -> list[Section]:
@@ -137,7 +133,8 @@ def _runs(experiment: Experiment, facts: RunFacts) -> list[Section]:
     if not runs:
         return []
     names = list(dict.fromkeys(name for run in runs for name in run.settings))
-    rows = [_row(run, ranks, names, facts) for run in runs]
+    branched = any(run.parent for run in runs)
+    rows = [_row(run, ranks, names, facts.info.path, branched=branched) for run in runs]
     columns = [
         Column("Rank", number=True),
         Column("Run"),
@@ -147,39 +144,33 @@ def _runs(experiment: Experiment, facts: RunFacts) -> list[Section]:
         Column(f"{INTERVAL} interval", number=True),
         Column("Episodes", number=True),
         *(Column(printable(name), number=_numeric(name, runs)) for name in names),
-        Column("Begun from"),
+        *([Column("Begun from")] if branched else []),
         Column("Launches", number=True),
         Column("Why"),
     ]
-    return [Section("runs", "All runs", [Table(columns, rows)])]
+    note = "Links lead to the runs' folders, or to their reports where there are some: daf report FOLDER makes one."
+    return [Section("runs", "All runs", [Table(columns, rows, note=note)])]
 
 
-def _row(run: Run, ranks: dict[str, int], names: Sequence[str], facts: RunFacts) -> list[Cell]:
+def _row(run: Run, ranks: dict[str, int], names: Sequence[str], folder: Path, *, branched: bool) -> list[Cell]:
     score = run.score
-    half = 0.0 if score is None or score.low is None or score.high is None else (score.high - score.low) / 2
+    half = 0.0 if score is None else half_of(score.low, score.high)
     tag = "ok" if run.status == "done" else "failed" if run.status in ("failed", "stale") else "open"
-    place = facts.info.path / "runs" / run.name
-    page = f"runs/{run.name}/report.html" if (place / "report.html").is_file() else f"runs/{run.name}"
+    place = run_dir(folder, run.name)
+    page = place / "report.html" if (place / "report.html").is_file() else place
     return [
         cell(ranks.get(run.name)),
-        cell(run.name, link=page) if place.is_dir() else cell(run.name),
+        cell(run.name, link=page.relative_to(folder).as_posix()) if place.is_dir() else cell(run.name),
         cell(run.status, tag=tag),
         cell(f"{run.steps:,}"),
         cell(None if score is None else number(score.mean, half)),
-        cell(_bounds(score)),
+        cell(None if score is None else bounds_of(score.low, score.high)),
         cell(None if score is None else score.n),
         *(cell(shown(run.settings[name]) if name in run.settings else None) for name in names),
-        cell("" if run.parent is None else f"{run.parent[0]} at {run.parent[1]:,}"),
+        *([cell("" if run.parent is None else f"{run.parent[0]} at {run.parent[1]:,}")] if branched else []),
         cell(run.launches),
         cell(run.why),
     ]
-
-
-def _bounds(score: Score | None) -> str | None:
-    if score is None or score.low is None or score.high is None:
-        return None
-    half = (score.high - score.low) / 2
-    return f"{number(score.low, half)} to {number(score.high, half)}"
 
 
 def _numeric(name: str, runs: Sequence[Run]) -> bool:
