@@ -92,7 +92,7 @@ def curves_figure(
 
 def draw_panel(axes: "Axes", panel: Panel, looks: Mapping[str, SeriesStyle], *, ticks: int = 7, dark: bool) -> None:
     """One panel on `axes`."""
-    axes.set_title(shortened(panel.title, 60))
+    axes.set_title(shortened(panel.title, 52 if ticks > 5 else 30))
     shown = [curve for curve in panel.curves if len(curve.x) or curve.points]
     if not shown:
         nothing(axes, panel.empty, dark=dark)

@@ -57,14 +57,18 @@ def means_figure(
     *,
     title: str,
     caption: str,
+    most_columns: int = 3,
     size: tuple[float, float] | None = None,
     dark: bool = False,
 ) -> "Figure":
-    """The panels, with one legend for the series `names`. Raises `DataError` without a panel or series."""
+    """The panels, with one legend for the series `names`; up to `most_columns` beside each other.
+
+    Raises `DataError` without a panel or series.
+    """
     if not panels or not names:
         raise DataError("there is nothing to draw: no policy has a value.")
     looks = styles(names)
-    rows, columns = grid_of(len(panels))
+    rows, columns = grid_of(len(panels), most_columns)
     lines = max(len(panel.groups) for panel in panels) * max(1.0, 0.55 * len(names))
     same = len({tuple(group.label for group in panel.groups) for panel in panels}) == 1
     width, height = size or (WIDTH, rows * max(1.7, 0.38 * lines + 0.95) + 1.0)

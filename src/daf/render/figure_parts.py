@@ -140,8 +140,8 @@ def finite_values(values: Any, what: str) -> np.ndarray:
 
 
 def grid_of(count: int, most_columns: int = 3) -> tuple[int, int]:
-    """(rows, columns) for `count` panels."""
-    columns = 1 if count == 1 else 2 if count in (2, 4) else min(most_columns, count)
+    """(rows, columns) for `count` panels, up to `most_columns` beside each other."""
+    columns = 1 if count == 1 else min(most_columns, 2 if count in (2, 4) else count)
     return -(-count // columns), columns
 
 

@@ -75,7 +75,7 @@ def draw_spread(
     axes: "Axes", panel: SpreadPanel, looks: dict[str, SeriesStyle], *, wide: bool = True, dark: bool
 ) -> None:
     """One panel on `axes`. wide: whether there is room for many ticks."""
-    axes.set_title(shortened(panel.title, 60))
+    axes.set_title(shortened(panel.title, 52 if wide else 30), fontsize=11 if wide else 9.5)
     if not any(len(row.values) for row in panel.rows):
         nothing(axes, panel.empty, dark=dark)
         return

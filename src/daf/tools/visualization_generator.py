@@ -31,7 +31,7 @@ from daf.visualization.policy_plots import (
 )
 from daf.visualization.returns import returns_of
 from daf.visualization.training_data import training_groups
-from daf.visualization.training_plots import CURVES, training_panels, x_label
+from daf.visualization.training_plots import CURVES, training_panels, training_title, x_label
 
 CURVES_SIZE, HALF_SIZE = (10.0, 20 / 3), (10.0, 10 / 3)
 """Inches: 1500×1000 and 1500×500 pixels."""
@@ -68,7 +68,7 @@ class VisualizationGenerator:
             shown,
             names=list(groups),
             x_label=x_label(groups),
-            title=title or f"Training: {', '.join(list(groups)[:3])}",
+            title=title or training_title("Training", list(groups)),
             caption=caption + more,
             size=CURVES_SIZE,
         )

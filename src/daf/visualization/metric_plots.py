@@ -128,6 +128,7 @@ def daf_plot_metric_correlations(
         title=titled(look, f"What goes with {target}"),
         caption=f"Ranks within {', '.join(reports[0].policies)}; strongest first, with p adjusted by Holm; bars: 95 % "
         f"interval (Bonett and Wright), not adjusted. {counts}. n = {n} episodes. A correlation is no cause.",
+        most_columns=1,
         dark=is_dark(look),
     )
     return finish(figure, "metric_correlations", output_path, look)
