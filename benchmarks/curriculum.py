@@ -183,10 +183,10 @@ what is not played in an update fades by 2 %."""
 
 
 def model_learners(options) -> None:
+    print(f"{options.environments} episodes an update, {options.updates} updates, {options.seeds} seeds.")
     print(
-        f"{options.environments} episodes an update, {options.updates} updates, {options.seeds} seeds. Mean skill of 1,"
+        "Mean skill (1: all is learned); in brackets the 95 % interval of the difference to uniform on the same seeds"
     )
-    print("and in brackets the 95 % interval of the difference to uniform on the same seeds (Student)")
     for name, model in MODELS.items():
         found = {
             sampler: np.array([one_model(model, sampler, seed, options) for seed in range(options.seeds)])
