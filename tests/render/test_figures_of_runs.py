@@ -230,6 +230,23 @@ def test_every_figure_of_an_evaluation_is_drawn_into_its_run(evaluation):
     assert all("reward is the same in all episodes" in reason for reason in made.left_out.values())
 
 
+def test_runs_that_differ_only_in_their_seed_are_drawn_as_their_mean(tmp_path):
+    runs = []
+    for seed, rate, value in ((1, 0.1, 2.0), (2, 0.1, 4.0), (1, 0.2, 9.0)):
+        run = tmp_path / f"run_{len(runs)}"
+        run.mkdir()
+        (run / "metrics.jsonl").write_text("".join(f'{{"step": {s}, "loss/value": {value}}}\n' for s in (10, 20)))
+        settings = {"seed": seed, "learning_rate": rate}
+        (run / "training.json").write_text(json.dumps({"mission": "m", "policy": "p", "hyperparameters": settings}))
+        runs.append(run)
+    plots = daf_plot_run(runs, ["dynamics"], over_seeds=True, output_dir=tmp_path / "out", dpi=40).drawn["dynamics"]
+    lines = [line.get_ydata().tolist() for line in axes_of(plots[0], "Value loss").lines]
+    assert lines == [[3.0, 3.0], [9.0, 9.0]]
+    assert "(2 seeds)" in words(plots[0])
+    with pytest.raises(UsageError, match="two training runs at least"):
+        daf_plot_run(runs[0], over_seeds=True)
+
+
 def test_a_kind_that_does_not_fit_or_exist_is_refused(training, tmp_path):
     with pytest.raises(UsageError, match="radar does not fit"):
         daf_plot_run(training, ["radar"])

@@ -39,6 +39,10 @@ def plot(
     dpi: Annotated[int, typer.Option("--dpi", help="Pixels an inch of PNG files.")] = 150,
     mission: MissionOption = None,
     metrics: MetricOption = None,
+    over_seeds: Annotated[
+        bool,
+        typer.Option("--over-seeds", help="Training runs that differ only in their seed: their mean, with interval."),
+    ] = False,
     listed: ListOption = False,
     to: ToOption = None,
     output_dir: OutputDirOption = None,
@@ -53,6 +57,7 @@ def plot(
     \b
         daf plot latest
         daf plot training/20261120_101500 training/20261120_113000 --kind curves --format pdf
+        daf plot RUN_1 RUN_2 RUN_3 --over-seeds
         daf plot latest --kind positions --kind actions --dark
     """
     from daf.cli.show import emit, err, out
@@ -71,7 +76,14 @@ def plot(
         return
     look: Look = {"dark": dark, "dpi": dpi, "formats": _commas([formats]), "output_manager": OutputManager(output_dir)}
     made = daf_plot_run(
-        named, _commas(kinds or []), output_dir=to, mission=mission, metrics=metrics, base_dir=output_dir, **look
+        named,
+        _commas(kinds or []),
+        output_dir=to,
+        mission=mission,
+        metrics=metrics,
+        over_seeds=over_seeds,
+        base_dir=output_dir,
+        **look,
     )
     if as_json:
         emit(_data(made))

@@ -38,6 +38,7 @@ from daf.visualization.sweep_plots import (
     daf_plot_sweep_parallel_coordinates,
     daf_plot_sweep_results,
 )
+from daf.visualization.training_data import seeds_together
 from daf.visualization.training_plots import daf_plot_learning_dynamics, daf_plot_training_curves
 
 type Draw = Callable[..., Plot]
@@ -109,6 +110,7 @@ def daf_plot_run(
     output_dir: str | Path | None = None,
     mission: str | None = None,
     metrics: Sequence[str] | None = None,
+    over_seeds: bool = False,
     base_dir: str | Path | None = None,
     **look: Unpack[Look],
 ) -> RunFigures:
@@ -116,7 +118,8 @@ def daf_plot_run(
 
     run: a folder or id, or a replay file; several training runs are drawn together. output_dir: where figures go
     (default: the run's `visualizations`; of several runs or a replay file, this session's run folder). mission,
-    metrics: only these, where a figure has them. base_dir: where ids are looked for. Raises `UsageError` for an unknown
+    metrics: only these, where a figure has them. over_seeds: training runs that differ only in their seed are drawn as
+    their mean. base_dir: where ids are looked for. Raises `UsageError` for an unknown
     kind or one that does not fit, and what a figure that was asked for by name raises.
     """
     is_dark(look)
@@ -125,6 +128,10 @@ def daf_plot_run(
         if kind not in DRAWN:
             raise UsageError(unknown("kind of figure", kind, DRAWN))
     source, fitting, place = _fitting(given, base_dir)
+    if over_seeds:
+        if fitting != SEVERAL:
+            raise UsageError("a mean over seeds takes two training runs at least.")
+        source = seeds_together(source)
     for kind in kinds:
         if kind not in fitting:
             raise UsageError(f"a figure of kind {kind} does not fit {given[0]}; these do: {', '.join(fitting)}.")

@@ -15,9 +15,13 @@ from numpy.typing import NDArray
 
 from daf.errors import DataError, UsageError
 from daf.reporting.training_run import METRICS, TrainingRun, read_training_run
+from daf.stats.sentences import labels
 from daf.storage import journal
+from daf.storage.hashing import hash_json
 from daf.visualization.runs_given import is_run, run_folder, run_label
 
+OF_ONE_RUN = ("seed", "experiment_name")
+"""Settings in which repetitions of one training differ."""
 UNNAMED_RUN = "training"
 """What a run is called that came as plain numbers."""
 
@@ -65,10 +69,31 @@ def training_groups(source: Any, base_dir: str | Path | None = None) -> dict[str
             return {UNNAMED_RUN: [_columns(UNNAMED_RUN, source)]}
         return {str(label): _runs(one, str(label), base_dir) for label, one in source.items()}
     runs = _runs(source, None, base_dir)
-    labels = [run.name for run in runs]
-    if len(set(labels)) < len(labels):
-        labels = [f"{run.name} #{number}" for number, run in enumerate(runs, 1)]
-    return {label: [run] for label, run in zip(labels, runs, strict=True)}
+    told = [run.name for run in runs]
+    if len(set(told)) < len(told):
+        ids = [f"#{number}" if run.run is None else run.run.path.name for number, run in enumerate(runs, 1)]
+        told = [f"{run.name} {identity}" for run, identity in zip(runs, ids, strict=True)]
+    return {label: [run] for label, run in zip(told, runs, strict=True)}
+
+
+def seeds_together(sources: Sequence[Any], base_dir: str | Path | None = None) -> dict[str, list[TrainingCurves]]:
+    """Training runs by what they trained: those that differ in nothing but their seed are repetitions of one thing.
+
+    Raises `DataError` for a run that does not tell its hyperparameters, `UsageError`.
+    """
+    groups: dict[str, list[TrainingCurves]] = {}
+    for source in sources:
+        run = read_training(source, None, base_dir)
+        result = run.run.result if run.run is not None else {}
+        settings = result.get("hyperparameters")
+        if not isinstance(settings, Mapping):
+            raise DataError(f"{source}: training.json tells no hyperparameters, so that its repetitions are not known.")
+        known = {name: value for name, value in settings.items() if name not in OF_ONE_RUN}
+        key = hash_json({"mission": result.get("mission"), "policy": result.get("policy"), **known})
+        groups.setdefault(key, []).append(run)
+    names = [f"{runs[0].name} ({len(runs)} seed{'s' if len(runs) > 1 else ''})" for runs in groups.values()]
+    told = labels(names)
+    return dict(zip(told, groups.values(), strict=True))
 
 
 def _runs(source: Any, label: str | None, base_dir: str | Path | None) -> list[TrainingCurves]:
