@@ -70,6 +70,8 @@ def _table(found: Sequence[TrainingEvaluation], missions: Mapping[str, str]) -> 
     note = [] if seed is None else [f"The episodes of every evaluation have seeds from {seed} on."]
     if len(means) > 1:
         note.append("Bold: the highest. The best of several noisy numbers flatters; new seeds tell what it is worth.")
+    if replays:
+        note.append("daf replay html FILE makes a page that plays a replay.")
     return Table(columns, rows, note=" ".join(note))
 
 
