@@ -47,6 +47,7 @@ def test_a_small_mission_is_found_by_name_and_runs(name):
     assert missions.load_config(mission.config_json) == mission.config
     for options in ("", ",cogs=3,max_steps=50", ",variants=sparse+large+unshaped"):
         missions.check_runs(one(name + options))
+    assert one(name).config_hash == mission.config_hash, "resolving with options changed the mission"
 
 
 def test_the_three_missions_share_their_tokens_and_actions():
