@@ -176,6 +176,9 @@ def test_stop_ends_a_running_experiment_and_status_shows_it(
     running = driven(tmp_path, LONG)
     until_training(tmp_path)
     assert answer(daf("status", "--json"), 0)["status"] == "running"
+    shown, _ = daf("status").communicate(timeout=120)
+    assert "r0000 training: r0000-train-10000000-1 is running, process" in shown
+    assert "last sign of life" in shown
     stopped = answer(daf("stop", "trial", "--json"), 0)
     assert (stopped["status"], stopped["reason"]) == ("stopped", "daf adaptive stop")
     assert answer(running, 0)["status"] == "stopped"

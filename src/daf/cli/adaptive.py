@@ -92,7 +92,8 @@ class Progress:
         over = sum(run.over for run in experiment.runs.values())
         for name, run in experiment.runs.items():
             now = (run.status, run.target, run.launches)
-            if self._seen.get(name) != now:
+            first = run.status == "pending" and not run.launches and run.parent is None
+            if self._seen.get(name) != now and not first:
                 self._seen[name] = now
                 err.print(f"[{over}/{total}] {name} {_story(run)}", markup=False, soft_wrap=True)
 
@@ -119,7 +120,7 @@ def _score(run: "Run") -> str:
 
 
 def _show(status: "ExperimentStatus", as_json: bool) -> None:
-    from daf.cli.show import emit, out, plain_table
+    from daf.cli.show import emit, out, plain_table, seconds
     from daf.storage.jsonable import jsonable
 
     if as_json:
@@ -143,6 +144,12 @@ def _show(status: "ExperimentStatus", as_json: bool) -> None:
             escape(settings + origin),
         )  # fmt: skip
     out.print(table)
+    for row in status.to_data()["runs"]:
+        if row["job_state"] is not None:
+            sign = row["seconds_since_sign"]
+            since = "" if sign is None else f", last sign of life {seconds(sign)} ago"
+            line = f"{row['name']} {row['status']}: {row['job']} is {row['job_state']}, process {row['pid']}{since}"
+            out.print(line, markup=False, soft_wrap=True)
     for run in experiment.runs.values():
         if run.error is not None and not run.active:
             out.print(f"[red]{run.name} {run.status}:[/red] {escape(run.error)}", soft_wrap=True)
