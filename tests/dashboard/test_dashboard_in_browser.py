@@ -283,6 +283,28 @@ def test_the_runs_inside_an_experiment_are_watched_and_compared(page, dashboard,
         expect(page.locator('.chart[data-name="episode/return"] .now')).to_have_text("0.2000 2.400")
 
 
+def test_an_experiment_s_runs_are_shown_with_their_settings_and_scores(page, dashboard, base):
+    def run(name: str, rate: float, mean: float | None) -> dict[str, object]:
+        score = {"steps": 4000, "mean": mean, "low": (mean or 0) - 0.5, "high": (mean or 0) + 0.5, "iqm": mean, "n": 9}
+        told = {"status": "failed", "error": "out of memory", "scores": []}
+        told = {"status": "done", "error": None, "scores": [score]} if mean is not None else told
+        return {"name": name, "settings": {"learning_rate": rate}, "steps": 4000, "why": "in the list",
+                "run_dir": f"/somewhere/runs/{name}", **told}  # fmt: skip
+
+    with running(base, "study") as folder:
+        runs = [run("r0", 0.001, 1.5), run("r1", 0.003, 2.5), run("r2", 0.3, None)]
+        found = {"experiment_id": "study", "best": "r1", "runs": runs, "ranking": ["r1", "r0"], "sentence": "r1 leads."}
+        (folder / "result.json").write_text(json.dumps(found))
+    opened(page, dashboard, f"#/run/{key(folder)}")
+    rows = page.locator("[aria-label='Runs of the experiment'] tbody tr")
+    expect(rows).to_have_count(3)
+    expect(rows.first).to_contain_text("r1best")
+    expect(rows.first).to_contain_text("[2.0, 3.0]")
+    expect(rows.last).to_contain_text("out of memory")
+    expect(page.locator("svg.forest .mean")).to_have_count(2)
+    expect(page.locator(".said")).to_have_text("r1 leads.")
+
+
 def test_the_machine_s_load_is_shown(page, dashboard, base):
     with running(base, "it"):
         opened(page, dashboard, "#/machine")

@@ -2,12 +2,13 @@
 
 import { alertBox, h, link } from "./dom.js";
 import { integer, interval, number, seconds, within } from "./format.js";
+import { experiment, isExperiment } from "./experiment.js";
 import { forest } from "./forest.js";
 import { Table } from "./table.js";
 import { tree } from "./tree.js";
 
 const DECIDED = new Set(["better", "worse", "equal", "identical"]);
-const SHOWN = new Set(["run_id", "run_dir", "status", "title", "cache", "report", "settings", "episodes", "episode_count", "summary", "ranking", "pairs"]);
+const SHOWN = new Set(["run_id", "run_dir", "status", "title", "cache", "report", "settings", "episodes", "episode_count", "summary"]);
 
 export function resultsTab({ key, page }) {
   const node = h("div", {});
@@ -34,12 +35,22 @@ function parts(key, results) {
   if (summary.episodes !== undefined) {
     found.push(h("p", { class: "muted" }, `${integer(summary.episodes)} episodes: ${integer(summary.played)} played, ${integer(summary.cached)} were there, ${integer(summary.failed)} failed; ${seconds(summary.seconds)}`));
   }
-  if (results.ranking?.length) found.push(...ranking(results.ranking, "Reward per agent"));
-  if (results.pairs?.length) found.push(...pairs(results.pairs));
-  const others = Object.entries(results).filter(([name]) => !SHOWN.has(name));
+  const said = [results.sentence, ...(Array.isArray(results.findings) ? results.findings : [])].filter(one => typeof one === "string");
+  if (said.length) found.push(h("ul", { class: "said" }, said.map(one => h("li", {}, one))));
+  const ranked = listOf(results.ranking, row => Number.isFinite(row.mean));
+  const paired = listOf(results.pairs, row => typeof row.sentence === "string");
+  if (ranked) found.push(...ranking(results.ranking, "Reward per agent"));
+  if (paired) found.push(...pairs(results.pairs));
+  if (isExperiment(results)) found.push(...experiment(key, results));
+  const known = { ranking: ranked, pairs: paired, runs: isExperiment(results), sentence: true, findings: said.length > 0 };
+  const others = Object.entries(results).filter(([name, value]) => !(known[name] ?? SHOWN.has(name)) && value !== null && !(typeof value === "object" && Object.keys(value).length === 0));
   if (others.length) found.push(h("h2", {}, "More of the result"), tree(Object.fromEntries(others)));
   if (results.episodes?.length) found.push(...episodes(key, results));
   return found;
+}
+
+function listOf(value, fits) {
+  return Array.isArray(value) && value.length > 0 && value.every(one => one !== null && typeof one === "object" && fits(one));
 }
 
 export function ranking(rows, label) {

@@ -50,7 +50,8 @@ function overview(sweep) {
     for (const trial of failed) reasons.set(trial.reason ?? "no reason told", (reasons.get(trial.reason ?? "no reason told") ?? 0) + 1);
     found.push(alertBox("bad", `${sweep.counts.failed} of ${sweep.trial_count} trials failed.`, h("ul", {}, [...reasons].slice(0, 5).map(([reason, count]) => h("li", {}, `${count}×  ${reason}`)))));
   }
-  if (sweep.notes.length) found.push(alertBox("warn", "", h("ul", {}, sweep.notes.map(note => h("li", {}, note)))));
+  const notes = sweep.notes.filter(note => !(failed.length && note.includes("trials failed")));  // said above
+  if (notes.length) found.push(alertBox("warn", "", h("ul", {}, notes.map(note => h("li", {}, note)))));
   const told = Object.entries(sweep.counts).filter(([, count]) => count).map(([name, count]) => `${integer(count)} ${name}`).join(", ");
   found.push(facts([
     ["trials", `${told || "none yet"}${sweep.planned ? `, ${integer(sweep.planned)} planned` : ""}`],
@@ -117,7 +118,7 @@ function points(values, { across, up, steps = null, failed = [], height, best = 
     for (const value of nice(y0, y1, 4)) {
       grid.append(svg("line", { x1: LEFT, x2: width - RIGHT, y1: py(value), y2: py(value) }), svg("text", { x: LEFT - 7, y: py(value) + 4, class: "left" }, short(value)));
     }
-    const marks = words ?? (decades ? tens(x0, x1) : nice(x0, x1, Math.max(2, Math.floor(width / 110))));
+    const marks = words ?? (decades ? tens(x0, x1) : nice(x0, x1, Math.max(2, Math.floor(width / 110))).filter(value => !steps || Number.isInteger(value)));
     for (const value of marks) grid.append(svg("text", { x: px(value), y: height - 16, class: "below" }, words ? String(value).slice(0, 14) : short(value)));
     if (wide) grid.append(svg("text", { x: width - RIGHT, y: height - 2, class: "label" }, across));
     const parts = [grid];
