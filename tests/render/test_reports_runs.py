@@ -140,6 +140,13 @@ def test_the_markdown_has_the_finding_the_numbers_and_the_environment(trained):
     assert "- cogames: " in text
 
 
+@pytest.mark.parametrize("make", [train_bandit, search_hill, experiment], ids=lambda make: make.__name__)
+def test_the_same_run_gives_the_same_bytes_again(make, tmp_path):
+    folder = make(tmp_path)
+    first = daf_report(folder).html.read_bytes(), (folder / "REPORT.md").read_bytes()
+    assert (daf_report(folder).html.read_bytes(), (folder / "REPORT.md").read_bytes()) == first
+
+
 def test_a_folder_without_results_is_refused_with_the_reason(tmp_path):
     with pytest.raises(UsageError, match="no run's folder"):
         daf_report(tmp_path)

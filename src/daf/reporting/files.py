@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daf.reporting.kinds import Kind
+from daf.reporting.run_facts import OWN
 
-HTML, MARKDOWN = "report.html", "REPORT.md"
+HTML, MARKDOWN = OWN[:2]
 
 
 @dataclass(frozen=True)

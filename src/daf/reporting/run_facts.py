@@ -29,6 +29,8 @@ from daf.storage.atomic import explain
 
 MOST_FILES = 400
 LONGEST_VALUE = 2_000
+OWN = ("report.html", "REPORT.md", "report.pdf")
+"""Files that a page does not list: it would list itself, and be another page the second time."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,9 @@ def files(folder: Path) -> Table | None:
     found = sorted(
         path
         for path in folder.rglob("*")
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.is_file()
+        and path.name not in OWN
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
     if not found:
         return None
