@@ -20,7 +20,9 @@ from daf.core.curriculum import (
     TaskGenerationError,
     from_config,
 )
+from daf.core.curriculum.describing import description, difficulties
 from daf.core.curriculum.interface import FloatArray
+from daf.core.curriculum.parts import mission_of
 from daf.core.curriculum.slices import Slice
 from daf.core.curriculum.stagnation import Stagnation
 from daf.core.curriculum.tasks import check_fits
@@ -28,7 +30,6 @@ from daf.errors import DataError, UsageError, unknown
 from daf.game import missions
 from daf.output_manager import get_output_manager
 from daf.storage import atomic
-from daf.storage.jsonable import jsonable
 from daf.storage.yaml_strict import read_document
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ class DAFCurriculumManager:
         config: a mission string, or its parts: mission, cogs, max_steps, variants; None: `id` is the mission string.
         Raises `TaskGenerationError` where the mission cannot be built, does not fit the other tasks, or `id` is taken.
         """
-        mission, axes = _mission_of(id, config)
+        mission, axes = mission_of(id, config)
         check_fits(mission, self.tasks(), game=self.config.game)
         return self.curriculum.add(id, mission, difficulty=float(difficulty), axes=axes)
 
@@ -172,22 +173,7 @@ class DAFCurriculumManager:
 
     def get_curriculum_stats(self) -> dict[str, Any]:
         """The curriculum as JSON data: metrics, every task, slices, events, stagnation."""
-        weights = self.weights() if self.tasks() else np.zeros(0)
-        stagnation = self.stagnation()
-        data: dict[str, Any] = jsonable(
-            {
-                "name": self.config.name,
-                "sampler": self.config.chosen_sampler.name,
-                "episodes": self.curriculum.episodes,
-                "tasks_drawn": self._drawn,
-                "metrics": self.metrics() if self.tasks() else {},
-                "tasks": {task.key: self._facts(task, float(weights[task.index])) for task in self.tasks()},
-                "slices": self.slices(),
-                "events": self.curriculum.events,
-                "stagnation": None if stagnation is None else stagnation.sentence(),
-            }
-        )
-        return data
+        return description(self.curriculum) | {"tasks_drawn": self._drawn}
 
     def get_task_difficulty_distribution(self, bins: int = 5) -> dict[str, Any]:
         """How many tasks and active tasks, and how much weight, lie in each of `bins` equal parts of the difficulties.
@@ -196,18 +182,7 @@ class DAFCurriculumManager:
         """
         if bins < 1:
             raise UsageError(f"bins {bins} is below 1.")
-        weights = self.weights()
-        difficulty = np.array([task.difficulty for task in self.tasks()])
-        active = np.array([self.curriculum.state_of(task.index) == "active" for task in self.tasks()])
-        edges = np.histogram_bin_edges(difficulty, bins)
-        return {
-            "edges": [float(edge) for edge in edges],
-            "tasks": [int(n) for n in np.histogram(difficulty, edges)[0]],
-            "active": [int(n) for n in np.histogram(difficulty[active], edges)[0]],
-            "weight": [float(w) for w in np.histogram(difficulty, edges, weights=weights)[0]],
-            "mean": float(difficulty.mean()),
-            "mean_drawn": float(difficulty @ weights),
-        }
+        return difficulties(self.curriculum, bins)
 
     def get_performance_history(self, task: str | int | Task | None = None) -> dict[str, Any]:
         """By task: `levels`, (episodes of the curriculum, level) at each review, and its `first` and `recent` scores.
@@ -278,24 +253,6 @@ class DAFCurriculumManager:
             raise UsageError(unknown("task", key, [one.key for one in self.tasks()]))
         return found
 
-    def _facts(self, task: Task, weight: float) -> dict[str, Any]:
-        past = self.curriculum.history.tasks[task.index]
-        known = past.known > 0
-        return {
-            "mission": task.mission,
-            "difficulty": task.difficulty,
-            "axes": dict(task.axes),
-            "state": self.curriculum.state_of(task.index),
-            "weight": weight,
-            "episodes": past.episodes,
-            "mean": past.mean if past.episodes else None,
-            "best": past.best if past.episodes else None,
-            "level": past.fast if known else None,
-            "deviation": past.deviation if past.explored else None,
-            "change": past.change if past.explored else None,
-            "change_error": past.change_error if past.explored else None,
-        }
-
 
 def create_simple_curriculum(
     tasks: Sequence[str] = ("training_facility_1",), *, name: str = "simple", seed: int = 42, **settings: Any
@@ -317,26 +274,3 @@ def create_progressive_curriculum(
     """
     chosen = {"sampler": "sequence"} | settings
     return DAFCurriculumManager(DAFCurriculumConfig(name=name, missions=list(tasks), **chosen), seed=seed)
-
-
-def _mission_of(key: str, config: str | Mapping[str, Any] | None) -> tuple[str, dict[str, str | float]]:
-    """The mission string of a task, and its axes."""
-    if config is None or isinstance(config, str):
-        mission = key if config is None else config
-        return mission, {"mission": mission}
-    known = ("mission", "cogs", "max_steps", "variants")
-    wrong = next((name for name in config if name not in known), None)
-    if wrong is not None:
-        raise TaskGenerationError(f'task "{key}": {unknown("field", str(wrong), known)}')
-    parts = [str(config.get("mission", key))]
-    axes: dict[str, str | float] = {"mission": parts[0]}
-    for name in ("cogs", "max_steps"):
-        if config.get(name) is not None:
-            parts.append(f"{name}={config[name]}")
-            axes[name] = float(config[name])
-    variants = config.get("variants") or []
-    text = variants if isinstance(variants, str) else "+".join(variants)
-    if text:
-        parts.append(f"variants={text}")
-        axes["variants"] = text
-    return ",".join(parts), axes
