@@ -1,4 +1,4 @@
-"""What the sweeps' tests share: a sweep that plays in seconds, sweeps in processes of their own, and what must agree."""
+"""What the sweeps' tests share: a sweep that plays in seconds, also in a process of its own, and what must agree."""
 
 import multiprocessing
 import os

@@ -66,11 +66,14 @@ def test_a_sweep_killed_eight_times_ends_as_one_left_alone(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("strategy", ["tpe", "cmaes", "nsga2"])
 def test_a_sweep_killed_at_fifty_points_ends_as_one_left_alone(tmp_path, strategy):
     assert check(sweep_of(60, strategy, num_parallel=3), tmp_path, kills=50, seed=2) >= 50
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_killed_workers_cost_attempts_but_no_trial(tmp_path):
     config = sweep_of(8, num_parallel=2)
     run(config, tmp_path / "whole")

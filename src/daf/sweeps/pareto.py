@@ -18,17 +18,22 @@ def pareto_front(values: ArrayLike, directions: Sequence[str]) -> NDArray[np.boo
     if points.ndim != 2 or points.shape[1] != len(directions) or not np.isfinite(points).all():
         raise DataError(f"the points need shape (n, {len(directions)}) and finite numbers; got {points.shape}.")
     costs = points * np.array([-1.0 if direction == "maximize" else 1.0 for direction in directions])
-    unique, inverse = np.unique(costs, axis=0, return_inverse=True)  # sorted: a later point never beats an earlier one
-    keep = np.zeros(len(unique), dtype=bool)
+    if not len(costs):
+        return np.zeros(0, dtype=bool)
+    order = np.lexsort(costs.T[::-1])  # by the first objective, then the second, …: no point beats an earlier one
+    ordered = costs[order]
+    first = np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)])  # of each run of equal points
+    unique = ordered[first]
     if unique.shape[1] <= 2:
         last = unique[:, -1]
-        before = np.concatenate([[np.inf], np.minimum.accumulate(last)[:-1]])
-        keep = last < before
+        kept = last < np.concatenate([[np.inf], np.minimum.accumulate(last)[:-1]])
     else:
+        kept = np.zeros(len(unique), dtype=bool)
         front = np.empty((0, unique.shape[1]))
         for index, point in enumerate(unique):
             if not (front <= point).all(axis=1).any():
-                keep[index] = True
+                kept[index] = True
                 front = np.vstack([front, point])
-    found: NDArray[np.bool_] = keep[inverse.reshape(-1)]
+    found = np.zeros(len(costs), dtype=bool)
+    found[order] = kept[np.cumsum(first) - 1]
     return found

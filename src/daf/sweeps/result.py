@@ -132,11 +132,13 @@ class SweepResult:
 
     def get_best_trial(self) -> SweepTrialResult:
         """The complete trial with the best primary objective. Raises `DataError` where none is complete."""
-        return self._complete()[0]
+        sign = self._sign
+        return min(self._complete(), key=lambda trial: (sign * trial.values[0], trial.trial_id))
 
     def get_worst_trial(self) -> SweepTrialResult:
         """The complete trial with the worst primary objective. Raises `DataError` where none is complete."""
-        return self._complete()[-1]
+        sign = self._sign
+        return max(self._complete(), key=lambda trial: (sign * trial.values[0], trial.trial_id))
 
     def top_trials(self, n: int = 5) -> list[SweepTrialResult]:
         """The `n` best complete trials by the primary objective, best first; fewer where there are fewer."""
@@ -221,17 +223,22 @@ class SweepResult:
         for note in self.notes:
             console.print(Text(note))
 
+    @property
+    def _sign(self) -> float:
+        """What turns the primary objective into a loss."""
+        return -1.0 if self.directions[0] == "maximize" else 1.0
+
     def _ranked(self) -> list[SweepTrialResult]:
-        sign = -1.0 if self.directions[0] == "maximize" else 1.0
+        sign = self._sign
         return sorted(self.finished, key=lambda trial: (sign * trial.values[0], trial.trial_id))
 
     def _complete(self) -> list[SweepTrialResult]:
-        ranked = self._ranked()
-        if not ranked:
+        complete = self.finished
+        if not complete:
             reasons = sorted({trial.reason for trial in self.failed if trial.reason})
             why = f" The first reason: {reasons[0]}" if reasons else ""
             raise DataError(f"no trial of {self.name} is complete, so none is best.{why}")
-        return ranked
+        return complete
 
 
 def _short(value: Value) -> str:

@@ -1,0 +1,317 @@
+"""Sweeps over real episodes: what is proposed, played, kept and told."""
+
+import csv
+import io
+import json
+import multiprocessing
+import time
+
+import numpy as np
+import pytest
+
+from daf.config import DAFSweepConfig
+from daf.errors import ConfigError, DataError, MetricError, MissionError, UsageError
+from daf.output_manager import OutputManager
+from daf.sweeps import (
+    SweepResult,
+    SweepTrialResult,
+    daf_grid_search,
+    daf_random_search,
+    daf_sweep_best_config,
+    daf_sweep_status,
+    journal,
+)
+from daf.sweeps.export import exported
+from daf.sweeps.held_out import held_out_seeds
+from daf.sweeps.journal import Proposal
+from daf.sweeps.operation import launch
+from daf.sweeps.reading import read_run
+
+from .sweeping import SMALLEST, config_of, facts, outcome, run
+
+GRID = {"strategy": "grid", "search_space": {"policy.vibe_action_p": [0.1, 0.9], "max_steps": [5, 10]}}
+MISSION = ["memory_mystery_path_easy"]
+ARENA = "training_facility_1,max_steps=20"
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory):
+    """A finished grid with held-out episodes, and its output folder."""
+    folder = tmp_path_factory.mktemp("grid")
+    config = config_of(**GRID, missions=MISSION, held_out_best=2, held_out_episodes=6, objective_metric="steps")
+    return config, folder, run(config, folder)
+
+
+def test_a_grid_evaluates_every_cell_on_the_same_episodes(grid):
+    _, _, result = grid
+    assert result.status == "done"
+    assert [dict(trial.hyperparameters) for trial in result.trials] == daf_grid_search(GRID["search_space"])
+    assert [trial.primary_metric for trial in result.trials] == [5.0, 10.0, 5.0, 10.0]
+    assert result.get_best_trial().trial_id == 1
+    assert result.get_worst_trial().trial_id in (0, 2)
+    assert all(trial.mission_results[MISSION[0]]["n"] == 2 for trial in result.trials)
+
+
+def test_the_same_call_again_runs_nothing_and_more_trials_continue(grid, tmp_path):
+    config, folder, result = grid
+    assert run(config, folder).run_dir == result.run_dir
+    fewer = config_of(num_trials=2)
+    first = run(fewer, tmp_path)
+    more = run(config_of(num_trials=4), tmp_path)
+    assert more.run_dir == first.run_dir
+    assert [facts(trial) for trial in more.trials[:2]] == [facts(trial) for trial in first.trials]
+    whole = run(config_of(num_trials=4), tmp_path / "whole")
+    assert [facts(trial) for trial in more.trials] == [facts(trial) for trial in whole.trials]
+
+
+def test_workers_and_parallel_trials_change_no_result(tmp_path):
+    config = config_of(strategy="tpe", num_trials=14, num_parallel=3, search_space=GRID["search_space"] | {
+        "policy.vibe_action_p": {"min": 0.0, "max": 1.0}}, missions=MISSION)  # fmt: skip
+    run(config, tmp_path / "serial")
+    run(config, tmp_path / "local", executor="local", jobs=2)
+    assert outcome(tmp_path / "local") == outcome(tmp_path / "serial")
+
+
+def test_the_best_are_played_again_on_seeds_that_chose_none_of_them(grid):
+    config, _, result = grid
+    held = result.held_out
+    first, episodes = held_out_seeds(config)
+    assert (held["seed"], held["episodes"]) == (first, episodes) == (7 + 1_000_000, 6)
+    assert [entry["trial"] for entry in held["trials"]] == [1, 3]
+    assert all(entry["value"] == 10.0 for entry in held["trials"])
+    assert held["default"]["value"] > 10  # its step limit is the mission's
+    assert {entry["verdict"] for entry in held["trials"]} <= {"worse", "too few", "undecided"}
+    best = daf_sweep_best_config(result)
+    assert best.hyperparameters == dict(result.trials[1].hyperparameters)
+    assert best["max_steps"] == 10
+
+
+def test_what_is_saved_reads_back(grid, tmp_path):
+    _, _, result = grid
+    again = SweepResult.load(result.save_json(tmp_path / "copy.json"))
+    assert again.to_data() == result.to_data()
+    from_folder = read_run(result.run_dir)
+    assert [facts(trial) for trial in from_folder.trials] == [facts(trial) for trial in result.trials]
+    assert (from_folder.status, from_folder.notes) == (result.status, result.notes)
+    status = daf_sweep_status(result.run_dir)
+    assert (status["status"], status["trials"]["complete"], status["planned"]) == ("done", 4, 4)
+    rows = list(csv.DictReader(io.StringIO(exported(result, "csv"))))
+    assert [float(row["steps"]) for row in rows] == [5.0, 10.0, 5.0, 10.0]
+    assert rows[3]["hp.max_steps"] == "10"
+
+
+def test_optuna_opens_the_copy_of_the_study(grid):
+    import optuna
+
+    _, _, result = grid
+    study = optuna.load_study(study_name="small", storage=f"sqlite:///{result.run_dir}/optuna.db")
+    assert [trial.values for trial in study.trials] == [list(trial.values) for trial in result.trials]
+    assert [trial.params for trial in study.trials] == [dict(trial.hyperparameters) for trial in result.trials]
+
+
+def test_a_trial_whose_policy_fails_is_failed_with_the_reason_and_never_best(tmp_path):
+    config = config_of(
+        policy_class_path="chaos-monkey",
+        search_space={"policy.fail_step": [3, 1000]},
+        strategy="grid",
+        optimize_direction="minimize",
+    )
+    result = run(config, tmp_path)
+    failed, whole = result.trials
+    assert (failed.status, failed.primary_metric, failed.values, failed.attempts) == ("failed", None, (), 1)
+    assert "episodes have no result" in failed.reason
+    assert result.get_best_trial() == whole
+    assert result.status == "done"
+    assert "1 of 2 trials failed" in result.notes[0]
+
+
+def test_a_sweep_in_which_every_trial_failed_has_failed(tmp_path):
+    config = config_of(
+        policy_class_path="chaos-monkey", search_space={"policy.fail_step": [2, 3]}, strategy="grid", held_out_best=2
+    )
+    result = run(config, tmp_path)
+    assert result.status == "failed"
+    with pytest.raises(DataError, match="no trial of small is complete"):
+        result.get_best_trial()
+
+
+def test_a_dead_worker_is_tried_again_and_then_told(tmp_path, bad_policies):
+    config = config_of(
+        policy_class_path=f"{bad_policies}.Dies", search_space={"max_steps": [5]}, strategy="grid",
+        missions=MISSION, max_retries=1, episodes_per_trial=1,
+    )  # fmt: skip
+    (trial,) = run(config, tmp_path, executor="local", jobs=1).trials
+    assert (trial.status, trial.attempts) == ("failed", 2)
+
+
+def test_missions_count_alike_by_the_default_configurations_scale(tmp_path):
+    config = config_of(
+        missions=[SMALLEST, ARENA], search_space={"policy.vibe_action_p": [0.1, 0.9]}, strategy="grid", num_trials=2,
+        episodes_per_trial=4,
+    )  # fmt: skip
+    result = run(config, tmp_path)
+    default = journal.read(result.run_dir).default
+    for trial in result.trials:
+        parts = []
+        for mission in config.missions:
+            reference = np.array(default.mission_results[mission]["values"])
+            unit = reference.std(ddof=1) or abs(reference.mean()) or 1.0
+            parts.append((np.mean(trial.mission_results[mission]["values"]) - reference.mean()) / unit)
+        assert trial.primary_metric == pytest.approx(np.mean(parts))
+    plain = run(config.replace(normalise="none"), tmp_path)
+    assert plain.trials[0].primary_metric == pytest.approx(plain.trials[0].all_metrics["reward"])
+
+
+def test_several_objectives_leave_the_trials_that_none_beats(tmp_path):
+    objectives = [{"metric": "steps"}, {"metric": "reward", "direction": "minimize", "aggregate": "quantile"}]
+    config = config_of(**GRID, missions=MISSION, objectives=objectives)
+    result = run(config, tmp_path)
+    assert result.objectives == ("steps", "reward (0.25-quantile)")
+    front = {trial.trial_id for trial in result.pareto_trials()}
+    for trial in result.trials:
+        beaten = any(
+            other.values[0] >= trial.values[0] and other.values[1] <= trial.values[1] and other.values != trial.values
+            for other in result.trials
+        )
+        assert (trial.trial_id in front) == (not beaten)
+
+
+def test_a_trial_that_is_plainly_worse_block_by_block_is_stopped(tmp_path):
+    config = config_of(
+        missions=MISSION, objective_metric="steps", search_space={"max_steps": [12, 6]}, strategy="grid",
+        num_trials=2, episodes_per_trial=12, early_stopping={"method": "wilcoxon", "min_blocks": 6},
+    )  # fmt: skip
+    result = run(config, tmp_path)
+    assert [trial.status for trial in result.trials] == ["complete", "stopped"]
+    assert result.trials[1].mission_results[MISSION[0]]["n"] == 6
+    assert "worse than trial 0" in result.trials[1].reason
+    assert result.get_best_trial().trial_id == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "says"),
+    [
+        ({"search_space": {}}, ConfigError, "search_space"),
+        ({"search_space": {"x": {"min": 2, "max": 1}}}, ConfigError, "min 2 is above max 1"),
+        ({"search_space": {"x": {"min": 0, "max": 1, "log": True}}}, ConfigError, "log needs a min above 0"),
+        ({"search_space": {"x": {"min": 0, "max": 1, "int": 3}}}, ConfigError, "int is true or false"),
+        ({"search_space": {"x": [1, 2], "y": {"choices": [1], "when": {"z": 1}}}}, ConfigError, "when"),
+        ({"strategy": "bayes"}, ConfigError, "Nearest: bayesian"),
+        ({"search_space": {"max_stepps": [5]}}, ConfigError, "Nearest: max_steps"),
+        ({"search_space": {"learning_rate": [0.1]}}, ConfigError, "no training section"),
+        ({"search_space": {"policy.x": ["a,b"]}}, ConfigError, "comma"),
+        ({"search_space": {"cogs": [0, 1]}}, ConfigError, "whole number above 0"),
+        ({"search_space": {"max_steps": [5, 5]}, "missions": MISSION}, ConfigError, "listed twice"),
+        ({"search_space": {"max_steps": [5]}}, ConfigError, "says its max_steps already"),
+        ({"objective_metric": "rewart"}, MetricError, "rewart"),
+        ({"objective_metric": "agent.action.moved.faild"}, MetricError, "agent.action.move.failed"),
+        ({"missions": ["arenna"]}, MissionError, "arena"),
+        ({"early_stopping": {"method": "halving"}}, ConfigError, "training steps"),
+        (
+            {"strategy": "cmaes", "objectives": [{"metric": "reward"}, {"metric": "steps"}]},
+            ConfigError,
+            "one objective",
+        ),
+        ({"held_out_seed": 8, "held_out_best": 1}, ConfigError, "overlap"),
+        ({"starting_points": [{"policy.vibe_action_p": 7}]}, ConfigError, "not in the search space"),
+        (
+            {
+                "search_space": {f"policy.p{i}": list(range(1000)) for i in range(3)},
+                "strategy": "grid",
+                "num_trials": None,
+            },
+            ConfigError,
+            "1,000,000,000 cells",
+        ),
+    ],
+)  # fmt: skip
+def test_bad_input_is_refused_before_a_folder_is_made(tmp_path, fields, error, says):
+    whole = config_of()
+    values = {name: value for name, value in whole.to_data().items() if name in whole.model_fields_set} | fields
+    given = {name: value for name, value in values.items() if value is not None}
+    with pytest.raises(error) as raised:
+        launch(DAFSweepConfig(**given), output=OutputManager(tmp_path), executor="serial")
+    assert says in str(raised.value)
+    assert not (tmp_path / "sweeps").exists()
+
+
+def test_a_sweep_that_runs_is_not_run_twice_at_once(tmp_path):
+    from daf.sweeps.continuing import locked
+
+    result = run(config_of(num_trials=1), tmp_path)
+    with locked(result.run_dir), pytest.raises(UsageError, match="another process"):
+        run(config_of(num_trials=2), tmp_path)
+
+
+def test_random_search_is_the_same_for_the_same_seed():
+    space = {"lr": {"min": 1e-4, "max": 1e-1, "log": True}, "n": {"min": 1, "max": 8, "type": "int"}}
+    first = daf_random_search(space, 20, seed=1)
+    assert first == daf_random_search(space, 20, seed=1) != daf_random_search(space, 20, seed=2)
+    assert first[:5] == daf_random_search(space, 5, seed=1)
+    assert all(1e-4 <= each["lr"] <= 1e-1 and each["n"] in range(1, 9) for each in first)
+
+
+def test_best_and_pareto_of_a_hundred_thousand_trials_take_less_than_a_second():
+    values = np.random.default_rng(0).normal(size=(100_000, 2))
+    trials = [
+        SweepTrialResult(n, {"x": float(a)}, float(a), values=(float(a), float(b)), status="complete", success=True)
+        for n, (a, b) in enumerate(values)
+    ]
+    result = SweepResult(objectives=("a", "b"), directions=("maximize", "minimize"), trials=trials)
+    started = time.process_time()  # whatever else this machine does
+    best, front = result.get_best_trial(), result.pareto_trials()
+    assert time.process_time() - started < 1.0
+    assert best.trial_id == int(values[:, 0].argmax())
+    for trial in front:
+        assert not ((values[:, 0] > trial.values[0]) & (values[:, 1] < trial.values[1])).any()
+
+
+def _read_until(folder, most, errors):
+    try:
+        seen = 0
+        while seen < most:
+            trials = read_run(folder).trials
+            assert len(trials) >= seen
+            assert [trial.trial_id for trial in trials] == list(range(len(trials)))
+            seen = sum(trial.success for trial in trials)
+    except BaseException as error:
+        errors.put(repr(error))
+        raise
+
+
+def test_eight_processes_read_while_one_writes(tmp_path):
+    result = run(config_of(num_trials=1), tmp_path)
+    context = multiprocessing.get_context("forkserver")
+    errors = context.SimpleQueue()
+    most = 25
+    readers = [context.Process(target=_read_until, args=(result.run_dir, most, errors)) for _ in range(8)]
+    for reader in readers:
+        reader.start()
+    for number in range(1, most):
+        journal.proposed(result.run_dir, Proposal(number, {"x": number}, "random"))
+        journal.finished(result.run_dir, SweepTrialResult(number, {"x": number}, 1.0, values=(1.0,), success=True))
+    for reader in readers:
+        reader.join()
+    assert errors.empty(), errors.get()
+    assert [reader.exitcode for reader in readers] == [0] * 8
+
+
+def test_a_torn_last_line_is_no_event_and_a_damaged_one_is_told(tmp_path):
+    result = run(config_of(num_trials=2), tmp_path)
+    path = result.run_dir / journal.FILE
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"event": "proposed", "tri')
+    assert len(journal.read(result.run_dir).results) == 2
+    more = launch(config_of(num_trials=3), output=OutputManager(tmp_path), executor="serial")
+    assert len(more.trials) == 3
+    path.write_bytes(b"nonsense\n" + whole)
+    with pytest.raises(DataError, match=r"trials.jsonl:1"):
+        journal.read(result.run_dir)
+
+
+def test_the_folder_says_what_was_run(grid):
+    _, _, result = grid
+    written = json.loads((result.run_dir / "sweep.json").read_text())
+    assert written["places"] == {"policy.vibe_action_p": "policy.vibe_action_p", "max_steps": "mission.max_steps"}
+    again = DAFSweepConfig(**written["config"])
+    assert again.search_space["max_steps"] == [5, 10]
