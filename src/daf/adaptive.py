@@ -99,9 +99,9 @@ def _check_names(config: DAFAdaptiveConfig, base_dir: Path) -> None:
     from daf.evaluation.planning import default_cache
     from daf.game import missions, policies
 
-    for mission in dict.fromkeys([*config.training.missions, *config.evaluated_on]):
+    for mission in dict.fromkeys([*config.trains.missions, *config.evaluated_on]):
         missions.resolve(mission)
-    for policy in dict.fromkeys([config.training.policy, *(run.get("policy") for run in config.runs)]):
+    for policy in dict.fromkeys([config.trains.policy, *(run.get("policy") for run in config.runs)]):
         if policy is not None:
             policies.resolve(str(policy), cache=default_cache(base_dir), runs=base_dir)
 

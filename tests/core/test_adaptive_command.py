@@ -43,7 +43,7 @@ def written(folder: Path, text: str) -> Path:
         ("runs: [{}]\nuse_skypilot: true", "SkyPilot is not there yet. Leave the field out"),
         ("runs: [{}]\ndispatcher: ray", "jobs on ray are not there yet"),
         ("runs: [{}]\ndispatcher: slurm", 'no dispatcher "slurm"'),
-        ("{}", "there is nothing to run"),
+        ("search_space: {gamma: [0.9]}", "search_space needs num_runs"),
         ("runs: [{}, {}]\nnum_runs: 1", "num_runs 1 is below the 2 entries of runs"),
         ("runs: [{}]\nnum_runs: 2", "no search_space to draw the others from"),
         ("runs: [{}]\nsearch_space: {gamma: [0.9]}", "nothing is drawn from search_space"),
@@ -54,13 +54,16 @@ def written(folder: Path, text: str) -> Path:
             "halving.min_timesteps 1000 is not below total_timesteps 1000",
         ),
         ("runs: [{}]\nscheduler: population\npopulation: {interval: 10}", "population needs two runs at least"),
+        (
+            "checkpoint_interval: 5\nenable_checkpointing: false",
+            "checkpoint_interval has no effect with enable_checkpointing: false",
+        ),
         ("runs: [{}]\nheartbeat_interval: 0", "heartbeat_interval: 0 is not above 0"),
         ("search_space: {gamma: {min: 0.1, max: 0.9, prior: 0.5}}\nnum_runs: 2", "`when` and `prior` are for sweeps"),
     ],
 )
 def test_a_wrong_configuration_is_refused_with_what_and_where(tmp_path: Path, lines: str, says: str) -> None:
-    body = "" if lines == "{}" else lines
-    path = written(tmp_path, f"kind: adaptive\nexperiment_id: study\n{TRAINING}\n{body}\n")
+    path = written(tmp_path, f"kind: adaptive\nexperiment_id: study\n{TRAINING}\n{lines}\n")
     with pytest.raises(ConfigError) as refused:
         DAFAdaptiveConfig.from_yaml(path)
     assert says in str(refused.value)
@@ -98,7 +101,7 @@ def test_a_run_trains_with_the_shared_section_and_its_own_settings() -> None:
     assert first.tracker_options["wandb"] == {"group": "trial", "project": "p"}
     drawn = training_config(chosen, Run("r0001", {"gamma": 0.5}, 80, ""))
     assert (drawn.gamma, drawn.seed, drawn.policy) == (0.5, 43, "lstm")
-    rarely = training_config(chosen.replace(enable_checkpointing=False), Run("r0000", {}, 80, ""))
+    rarely = training_config(config(enable_checkpointing=False), Run("r0000", {}, 80, ""))
     assert rarely.checkpoint_frequency == 80
 
 
@@ -224,3 +227,16 @@ def test_a_mission_that_is_not_there_is_refused_before_a_folder_is_made(tmp_path
     with pytest.raises(MissionError, match="arena"):
         daf_run_adaptive(chosen, output=OutputManager(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+def test_without_a_training_section_there_is_only_feedback(tmp_path: Path) -> None:
+    chosen = DAFAdaptiveConfig(experiment_id="x", max_concurrent_jobs=2)
+    with pytest.raises(ConfigError, match="experiment x has nothing to train"):
+        controller(tmp_path, chosen).start_experiment()
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(ConfigError, match="give `training`"):
+        DAFAdaptiveConfig(experiment_id="x", runs=[{}])
+
+
+def test_a_training_section_alone_is_one_run(tmp_path: Path) -> None:
+    assert list(controller(tmp_path, config()).start_experiment().experiment.runs) == ["r0000"]

@@ -79,7 +79,7 @@ class DAFAdaptiveController:
 
         self.config = config
         self._output = output or OutputManager()
-        self._scheduler = scheduler or scheduler_of(config)
+        self._scheduler = scheduler
         self._dispatcher = dispatcher or LocalProcesses()
         self._commands = commands or DafCommands
         self._hooks = hooks or Hooks()
@@ -100,14 +100,15 @@ class DAFAdaptiveController:
         Raises `UsageError` for settings that cannot be, `AdaptiveControllerError` where it is another experiment or has
         a controller, `Interrupted` after Ctrl-C, when all jobs have saved and ended.
         """
-        self._check_first_runs()
+        scheduler = self._scheduler or scheduler_of(self.config)
+        self._check_first_runs(scheduler)
         record = self._opened()
         self._resume(record, retry_failed)
         folder = record.folder
         self._running = Running(
             record,
             self.config,
-            self._scheduler,
+            scheduler,
             self._dispatcher,
             self._commands(self.config, folder),
             self._hooks,
@@ -343,10 +344,10 @@ class DAFAdaptiveController:
             for run in failed:
                 record.add("revived", run=run.name)
 
-    def _check_first_runs(self) -> None:
+    def _check_first_runs(self, scheduler: Scheduler) -> None:
         """Refuse settings that cannot be before a folder is made."""
         commands = self._commands(self.config, self._output.base_dir)
-        for wanted in self._scheduler.wanted({}):
+        for wanted in scheduler.wanted({}):
             commands.check(_as_run(wanted))
 
     def _note_adjustment(self, adjustment: Adjustment) -> None:

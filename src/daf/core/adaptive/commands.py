@@ -138,7 +138,7 @@ def training_config(config: DAFAdaptiveConfig, run: Run) -> DAFTrainingConfig:
     of the scheduler only.
     """
     index = int(run.name.removeprefix("r"))
-    shared = config.training
+    shared = config.trains
     fields: dict[str, Any] = {"experiment_name": f"{config.experiment_id}-{run.name}"}
     if "eval_frequency" not in shared.model_fields_set:
         fields["eval_frequency"] = None  # the experiment evaluates by itself

@@ -8,7 +8,7 @@ from daf.config.base import ConfigModel, PathField
 from daf.config.hyperparameters import HYPERPARAMETERS, find
 from daf.config.sweep import Choices, DAFParameterRange
 from daf.config.training import ALIASES, DAFTrainingConfig, Name, Scalar, Seed
-from daf.errors import unknown
+from daf.errors import ConfigError, unknown
 
 Parameter = Annotated[
     Annotated[Choices, Tag("choices")] | Annotated[DAFParameterRange, Tag("range")],
@@ -56,7 +56,9 @@ class DAFAdaptiveConfig(ConfigModel):
     kind: ClassVar[str] = "adaptive"
 
     experiment_id: ExperimentId = Field(description="The same id goes on with the same experiment.")
-    training: DAFTrainingConfig = Field(description="What all runs share; it names the mission and the policy.")
+    training: DAFTrainingConfig | None = Field(
+        None, description="What all runs share; it names the mission and the policy. None: only feedback is given."
+    )
     scheduler: Literal["fixed", "successive_halving", "population"] = "fixed"
     runs: list[dict[str, Scalar]] = Field(default_factory=list, description="Settings of the first runs.")
     search_space: dict[str, Parameter] = Field(default_factory=dict, description="Of which the other runs are drawn.")
@@ -102,29 +104,39 @@ class DAFAdaptiveConfig(ConfigModel):
 
     @model_validator(mode="after")
     def _fits(self) -> "DAFAdaptiveConfig":
+        if self.checkpoint_interval is not None and not self.enable_checkpointing:
+            raise ValueError("checkpoint_interval has no effect with enable_checkpointing: false")
+        if self.training is None:
+            if self.runs or self.search_space or self.num_runs is not None or self.scheduler != "fixed":
+                raise ValueError("there are runs and nothing that they train: give `training`")
+            return self
         if not self.training.missions or self.training.policy is None:
             raise ValueError("training must name a mission and a policy")
         self._check_section("halving", "successive_halving")
         self._check_section("population", "population")
-        if not self.first_runs:
-            raise ValueError("there is nothing to run: give `runs`, or `search_space` with `num_runs`")
-        if self.first_runs < len(self.runs):
-            raise ValueError(f"num_runs {self.num_runs} is below the {len(self.runs)} entries of runs")
-        if self.first_runs > len(self.runs) and not self.search_space:
-            raise ValueError(
-                f"num_runs {self.num_runs} is above the {len(self.runs)} entries of runs, and there is no "
-                "search_space to draw the others from"
-            )
-        if self.search_space and self.first_runs == len(self.runs) and self.scheduler != "population":
-            raise ValueError("nothing is drawn from search_space: num_runs is not above the number of runs")
+        self._check_counts()
         total = self.training.total_timesteps
         if self.halving is not None and self.halving.min_timesteps >= total:
             raise ValueError(f"halving.min_timesteps {self.halving.min_timesteps} is not below total_timesteps {total}")
         if self.population is not None and self.population.interval >= total:
             raise ValueError(f"population.interval {self.population.interval} is not below total_timesteps {total}")
-        if self.scheduler != "fixed" and self.first_runs < 2:
-            raise ValueError(f"{self.scheduler} needs two runs at least")
         return self
+
+    def _check_counts(self) -> None:
+        listed, wanted = len(self.runs), self.first_runs
+        if wanted < listed:
+            raise ValueError(f"num_runs {self.num_runs} is below the {listed} entries of runs")
+        if self.num_runs is None and not self.runs and self.search_space:
+            raise ValueError("search_space needs num_runs, how many runs are drawn of it")
+        if wanted > max(listed, 1) and not self.search_space:
+            raise ValueError(
+                f"num_runs {self.num_runs} is above the {listed} entries of runs, and there is no search_space to draw "
+                "the others from"
+            )
+        if self.search_space and wanted == listed and self.scheduler != "population":
+            raise ValueError("nothing is drawn from search_space: num_runs is not above the number of runs")
+        if self.scheduler != "fixed" and wanted < 2:
+            raise ValueError(f"{self.scheduler} needs two runs at least")
 
     @field_validator("runs")
     @classmethod
@@ -152,13 +164,23 @@ class DAFAdaptiveConfig(ConfigModel):
 
     @property
     def first_runs(self) -> int:
-        """How many runs there are before the scheduler adds any."""
-        return len(self.runs) if self.num_runs is None else self.num_runs
+        """How many runs there are before the scheduler adds any; one, where nothing is said of runs."""
+        return max(1, len(self.runs)) if self.num_runs is None else self.num_runs
+
+    @property
+    def trains(self) -> DAFTrainingConfig:
+        """The section `training`. Raises `ConfigError` where there is none."""
+        if self.training is None:
+            raise ConfigError(
+                f"experiment {self.experiment_id} has nothing to train: give a section `training` with mission, policy "
+                "and total_timesteps."
+            )
+        return self.training
 
     @property
     def evaluated_on(self) -> list[str]:
         """The missions that runs are scored on."""
-        return self.training.missions if self.evaluation.missions is None else list(self.evaluation.missions)
+        return self.trains.missions if self.evaluation.missions is None else list(self.evaluation.missions)
 
 
 def check_setting(name: str) -> None:

@@ -1,7 +1,7 @@
 """Feedback: results of training and evaluation as evidence on which the curriculum is changed.
 
-Scores of one task are gathered, and weighed whenever a window of them is full. What they amount to is said with an interval, in
-units of their own spread, since rewards have no scale of their own:
+Scores of one task are gathered, and weighed whenever a window of them is full. What they amount to is said with an
+interval, in units of their own spread, since rewards have no scale of their own:
 
     falling     surely below the window before                      easier
     rising      surely above the window before                      nothing: it is being learned

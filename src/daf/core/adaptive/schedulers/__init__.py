@@ -11,7 +11,7 @@ from daf.core.adaptive.schedulers.space import first_settings
 def scheduler_of(config: DAFAdaptiveConfig) -> Scheduler:
     """The scheduler that `config` asks for."""
     settings = first_settings(config)
-    total = config.training.total_timesteps
+    total = config.trains.total_timesteps
     if config.halving is not None:
         return SuccessiveHalving(settings, total, config.halving.min_timesteps, config.halving.reduction_factor)
     if config.population is not None:
