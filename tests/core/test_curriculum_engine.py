@@ -318,6 +318,18 @@ def test_a_restored_curriculum_stagnates_evicts_and_adapts_as_the_first():
     assert {event["kind"] for event in whole.events} >= {"mastered", "unlearnable"}
 
 
+def test_a_restored_curriculum_tells_the_same_at_every_moment_of_stagnation():
+    whole, world = curriculum("uniform", 3, on_stagnation="ignore"), World([flat(1.0)] * 3, [1.0] * 3, environments=16)
+    told = set()
+    for _ in range(120):
+        world.play(whole, 1)
+        restored = curriculum("uniform", 3, on_stagnation="ignore")
+        restored.load_state_dict(through_json(whole.state_dict()))
+        assert restored.metrics() == whole.metrics()
+        told.add(whole.metrics()["stagnant"])
+    assert told == {0.0, 1.0}
+
+
 def test_the_trace_of_levels_stays_small_and_ends_with_the_latest(monkeypatch):
     monkeypatch.setattr("daf.core.curriculum.trace.MOST", 60)
     made = curriculum("uniform", 3, stats_update_frequency=1)

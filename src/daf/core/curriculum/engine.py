@@ -50,7 +50,8 @@ class TaskCurriculum:
         self._next_question = 0
         """The episode count from which it is worth asking again whether the curriculum stagnates."""
         self._told = False
-        self._stagnation: Stagnation | None = None
+        self._stagnant = False
+        """The answer when last asked."""
         self.trace = Trace()
         self.events: list[dict[str, Any]] = []
         """Evictions, stagnations and adaptations with their reasons, the latest `MOST_EVENTS`."""
@@ -133,7 +134,7 @@ class TaskCurriculum:
             changed = True
             reason = adaptation.apply(chosen, self._tasks, self._roster, self._sampler, self._history)
             self._adapted_at = [past.episodes for past in self._history.tasks]
-            self._told, self._stagnation = False, None
+            self._told = self._stagnant = False
         done = Adaptation(asked, changed, reason, self.episodes, before, self._drawable())
         self._note(f"adapted:{chosen or asked}", None, f"{why}{'; ' if why else ''}{reason}")
         return done
@@ -172,7 +173,7 @@ class TaskCurriculum:
             "tasks_unlearnable": float(self._roster.states.count("unlearnable")),
             "tasks_effective": float(np.exp(-(likely * np.log(likely)).sum())),
             "episodes": float(self.episodes),
-            "stagnant": float(self._stagnation is not None),
+            "stagnant": float(self._stagnant),
         }
         if explored:
             found["progress"] = float(np.mean([abs(past.change) for past in explored]))
@@ -202,7 +203,7 @@ class TaskCurriculum:
             "next_review": self._next_review,
             "next_question": self._next_question,
             "told": self._told,
-            "stagnant": self._stagnation is not None,
+            "stagnant": self._stagnant,
             "trace": self.trace.state(),
             "events": [dict(event) for event in self.events],
         }
@@ -221,7 +222,7 @@ class TaskCurriculum:
         self._adapted_at = [int(count) for count in state["adapted_at"]]
         self._next_review, self._told = int(state["next_review"]), bool(state["told"])
         self._next_question = int(state["next_question"])
-        self._stagnation = self.stagnation() if state["stagnant"] else None
+        self._stagnant = bool(state["stagnant"])
         self.trace.load(state["trace"])
         self.events = [dict(event) for event in state["events"]]
 
@@ -245,8 +246,9 @@ class TaskCurriculum:
             return
         # Asked anew when about half of what the answer rests on is new; intervals of many tasks take their time.
         self._next_question = self.episodes + self.config.window // 2 * len(self._roster.active(self._tasks))
-        self._stagnation = self.stagnation()
-        if self._stagnation is None:
+        found = self.stagnation()
+        self._stagnant = found is not None
+        if found is None:
             if stagnation.moving(self._history, self._roster.active(self._tasks)):
                 self._told = False
             return
@@ -254,13 +256,13 @@ class TaskCurriculum:
         if how == "ignore" or (how == "warn" and self._told):
             return
         self._told = True
-        sentence = self._stagnation.sentence()
+        sentence = found.sentence()
         self._note("stagnation", None, sentence)
         if how == "raise":
-            raise CurriculumStagnationError(self._stagnation)
+            raise CurriculumStagnationError(found)
         logger.warning("%s", sentence)
         if how == "adapt":
-            self.adapt("recover", why=f"the change was {self._stagnation.change.text()}")
+            self.adapt("recover", why=f"the change was {found.change.text()}")
 
     def _evict(self) -> None:
         done = self._roster.review(
