@@ -86,12 +86,16 @@ def _finding(result: SweepResult) -> str:
         return "No trial is complete, so none is best."
     trial = best[0]
     told = ", ".join(f"{name} = {_value(value)}" for name, value in trial.hyperparameters.items())
-    text = f"Trial {trial.trial_id} is the best of {len(result.finished):,}: {result.objectives[0]} "
+    text = f"Trial {trial.trial_id} is the best of {_complete(result)}: {result.objectives[0]} "
     text += number(trial.values[0]) + (f" with {told}." if told else ".")
     found = held_out_sentences(result.held_out)
     if not found:
         text += " It was chosen by that number, so it flatters; it was not compared on other seeds."
     return printable(" ".join([text, *found[:1]]))
+
+
+def _complete(result: SweepResult) -> str:
+    return "1 complete trial" if len(result.finished) == 1 else f"{len(result.finished):,} complete trials"
 
 
 def _best(result: SweepResult) -> list[Section]:
