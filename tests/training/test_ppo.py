@@ -118,7 +118,7 @@ BESIDE = {"clip_range": {"n_epochs": 4}, "clip_range_vf": {"n_epochs": 4}, "prio
 ELSEWHERE = {
     "seed", "num_envs", "n_steps", "bootstrap_truncated",  # test_learner
     "device", "num_workers", "threads", "memory_budget_mb", "max_minibatch_size", "precision", "compile",
-    "gradient_checkpointing",
+    "gradient_checkpointing", "workers_per_node",
 }  # fmt: skip
 """Effects on what is collected, or on memory and speed alone: tested where they are seen."""
 

@@ -52,6 +52,9 @@ class DAFTrainingConfig(ConfigModel):
         "Processes that step the environments; auto: one per core. Results do not depend on it.",
         "workers",
     )
+    workers_per_node: int = _hyper(
+        1, "run", "Processes that learn one network together, each from its share of the environments.", ge=1, le=256
+    )
     n_steps: int = _hyper(
         64, "collection", "Steps collected per agent before an update.", "rollout_length", ge=2, le=65536
     )
@@ -140,7 +143,7 @@ class DAFTrainingConfig(ConfigModel):
     )
 
     initial_weights: PathField | None = Field(default=None, description="Weights or a checkpoint to begin with.")
-    use_distributed: bool = Field(default=False, description="Train on several processes or machines.")
+    use_distributed: bool = Field(default=False, description="Let several processes learn one network together.")
     eval_frequency: int | None = Field(
         default=100_000, ge=1, description="Agent steps between evaluations; None: never."
     )
@@ -179,6 +182,8 @@ class DAFTrainingConfig(ConfigModel):
                 f"batch_size {self.batch_size} is no multiple of the sequences' {horizon} steps; nearest: "
                 f"{f'{below} or ' if below else ''}{above}"
             )
+        if self.use_distributed and self.workers_per_node == 1:
+            raise ValueError("use_distributed needs workers_per_node of 2 or more")
         if (self.vtrace_rho_clip is None) != (self.vtrace_c_clip is None):
             raise ValueError("vtrace_rho_clip and vtrace_c_clip go together: give both or none")
         return self

@@ -11,15 +11,17 @@ Importing this module imports torch.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
 from daf.config.training import DAFTrainingConfig
+from daf.core.colleagues import Colleagues
 from daf.core.curriculum import Curriculum, Outcome, draw
 from daf.core.optimizers import make_optimizer, schedule
 from daf.core.ppo import update
@@ -49,18 +51,23 @@ class Learner:
         resolve: Resolve,
         *,
         sampler: Any = None,
+        peers: Colleagues | None = None,
     ) -> None:
+        """sizes: of this process alone. peers: the processes that it learns together with, None where it is alone."""
+        self._peers = peers
+        self._rank, self._world = (0, 1) if peers is None else (peers.rank, peers.world)
+        self._first = self._rank * sizes.environments
         self.config, self.sizes, self.trainable, self.curriculum = config, sizes, trainable, curriculum
         self.resolve = resolve
         self.steps = self.updates = 0
         self.seconds = 0.0
         self.records: list[dict[str, Any]] = []
         self.optimizer = make_optimizer(trainable.network, config)
-        self._sampling = torch.Generator().manual_seed(_derived(config.seed, "actions"))
-        self._batches = torch.Generator().manual_seed(_derived(config.seed, "minibatches"))
+        self._sampling = torch.Generator().manual_seed(_derived(config.seed, "actions", self._rank))
+        self._batches = torch.Generator().manual_seed(_derived(config.seed, "minibatches", self._rank))
         tokens = trainable.interface.observation_space.shape[0]
         self.buffer = RolloutBuffer(sizes.rows, config.n_steps, tokens, sizes.horizon, trainable.device)
-        self.scale = RewardScale(np.zeros(sizes.rows))
+        self.scale = RewardScale(np.zeros(sizes.rows * self._world))
         self._known = [task.mission for task in curriculum.tasks()]
         self.envs = TrainingEnvs(
             [resolve(mission).config for mission in self._known],
@@ -69,6 +76,7 @@ class Learner:
             seed=config.seed,
             chooser=draw,
             sampler=sampler,
+            first=self._first,
         )
         self._states = [trainable.initial_state(rows.stop - rows.start) for rows in self.envs.group_rows]
         self._fresh = np.ones(sizes.environments, dtype=bool)
@@ -92,7 +100,7 @@ class Learner:
         torch.set_num_threads(self.sizes.threads)
         collected = time.perf_counter()
         earned = float(self.buffer.rewards.double().mean())
-        scale_rewards(self.buffer, self.scale, self.config)
+        scale_rewards(self.buffer, self.scale, self.config, self._peers)
         losses = update(
             self.trainable,
             self.optimizer,
@@ -103,8 +111,13 @@ class Learner:
             chunk=self.sizes.chunk,
             generator=self._batches,
             context=self._precision(),
+            peers=self._peers,
         )
-        self.steps += self.sizes.steps(self.config.n_steps)
+        if self._peers is not None:
+            ended = [end for part in self._peers.gather(ended) for end in part]  # by rank is by environment
+            earned, losses = self._peers.average(earned), _averaged(self._peers.gather(losses))
+        steps = self.sizes.steps(self.config.n_steps) * self._world
+        self.steps += steps
         self.updates += 1
         self._take_in(ended)
         finished = time.perf_counter()
@@ -118,7 +131,7 @@ class Learner:
             **({"schedule/reward_deviation": self.scale.deviation} if self.config.normalize_rewards else {}),
             **{f"curriculum/{name}": value for name, value in self.curriculum.metrics().items()},
             "clock/seconds": self.seconds,
-            "clock/sps": self.sizes.steps(self.config.n_steps) / (finished - began),
+            "clock/sps": steps / (finished - began),
             "clock/collect_seconds": collected - began,
             "clock/learn_seconds": finished - collected,
         }
@@ -173,23 +186,23 @@ class Learner:
     def _earn(self, group: int, step: int, ends: Sequence[EndedEpisode]) -> None:
         """Note what the group's step brought; where episodes ended, let the next begin with no memory of them."""
         envs, buffer = self.envs, self.buffer
-        rows, environments = envs.group_rows[group], envs.group_environments[group]
+        rows = envs.group_rows[group]
         buffer.rewards[rows, step] = torch.from_numpy(envs.rewards[rows]).to(buffer.rewards.device)
         buffer.done[rows, step] = 0.0
         buffer.bootstrap[rows, step] = 0.0
         for end in ends:
-            agents = slice(end.environment * envs.agents, (end.environment + 1) * envs.agents)
+            place = end.environment - self._first
+            agents = slice(place * envs.agents, (place + 1) * envs.agents)
             inside = slice(agents.start - rows.start, agents.stop - rows.start)
             buffer.done[agents, step] = 1.0
             state = self._states[group]
-            if self.config.bootstrap_truncated and envs.done[end.environment] == TRUNCATED:
+            if self.config.bootstrap_truncated and envs.done[place] == TRUNCATED:
                 last = torch.from_numpy(envs.last_observations[agents]).to(self.trainable.device)
                 _, values, _ = self.trainable.act(last, {key: part[inside] for key, part in state.items()})
                 buffer.bootstrap[agents, step] = values
             for part in state.values():
                 part[inside] = 0
-            self._fresh[end.environment] = True
-        assert all(environments.start <= end.environment < environments.stop for end in ends)
+            self._fresh[place] = True
 
     def follow(self, curriculum: Curriculum) -> None:
         """Draw by another curriculum from here on, with every environment in a new episode and no memory of the last.
@@ -256,7 +269,7 @@ class Learner:
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from `state`; the weights are the caller's to load."""
-        self.inherit(state)
+        self._take_over(state)
         self._sampling.set_state(state["sampling"])
         self._batches.set_state(state["batches"])
         torch.set_rng_state(state["torch"])
@@ -279,6 +292,9 @@ class Learner:
 
     def inherit(self, state: dict[str, Any]) -> None:
         """Take over counters and the optimizer's memory, as a run that branches off does; not its hyperparameters."""
+        self._take_over(state)
+
+    def _take_over(self, state: dict[str, Any]) -> None:
         kept = state["optimizer"]
         groups = [
             {**{k: v for k, v in mine.items() if k != "params"}, "params": theirs["params"]}
@@ -292,10 +308,17 @@ class Learner:
         self.envs.close()
 
 
-def _derived(seed: int, purpose: str) -> int:
-    from daf.game.training_world import episode_seed
+def _derived(seed: int, purpose: str, rank: int) -> int:
+    """The seed of a generator of this trainer."""
+    digest = hashlib.sha256(f"{purpose}\x00{seed}\x00{rank}".encode()).digest()
+    return int.from_bytes(digest[:7], "little")
 
-    return episode_seed(seed, sum(purpose.encode()), 0)
+
+def _averaged(losses: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """The means over processes, of what all of them have."""
+    return {
+        name: float(np.mean([each[name] for each in losses])) for name in losses[0] if all(name in e for e in losses)
+    }
 
 
 def _episodes(ended: Sequence[EndedEpisode]) -> dict[str, float]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 
@@ -18,6 +19,18 @@ from daf.config.training import DAFTrainingConfig
 from daf.core.rollout_buffer import RolloutBuffer, advantages
 from daf.errors import DivergenceError
 from daf.game.trainable import Trainable
+
+
+class Peers(Protocol):
+    """Other processes that learn from their own rollouts with the same network, in step with this one."""
+
+    def average_gradients(self, network: torch.nn.Module) -> None:
+        """Let every process have the mean of all gradients."""
+        ...
+
+    def average(self, number: float) -> float:
+        """The mean of every process's number."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +53,12 @@ def update(
     chunk: int,
     generator: torch.Generator,
     context: contextlib.AbstractContextManager[object] | None = None,
+    peers: Peers | None = None,
 ) -> dict[str, float]:
     """Learn from a rollout whose rewards are scaled; the update's losses by name.
 
     batch: sequences per gradient step; chunk: sequences per backward pass. context: mixed precision around the network.
+    peers: whom gradients are averaged with before every step.
     Raises `DivergenceError` before a step with numbers that are none, naming the parameter.
     """
     for group in optimizer.param_groups:
@@ -125,6 +140,9 @@ def update(
                         ("loss/clip_fraction", ((ratio - 1).abs() > config.clip_range).float().mean()),
                     ):  # fmt: skip
                         sums[name] = sums.get(name, torch.zeros((), device=device)) + number.detach() * share
+            if peers is not None:
+                peers.average_gradients(network)
+                diverged = peers.average(diverged) if config.target_kl is not None else 0.0
             bound = config.max_grad_norm if config.max_grad_norm is not None else float("inf")
             norm = torch.nn.utils.clip_grad_norm_(network.parameters(), bound)
             if not torch.isfinite(norm):

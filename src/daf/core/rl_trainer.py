@@ -1,7 +1,7 @@
 """`DAFRlTrainer`: the trainer under `daf train`, for code that wants to hold it in its hands.
 
-`train` is what `daf train` does: a run folder with checkpoints, metrics and evaluations, resumable to the bit. The other
-methods work on the same learner without a run folder; `save_training_state` keeps what they did.
+`train` is what `daf train` does: a run folder with checkpoints, metrics and evaluations, resumable to the bit. The
+other methods work on the same learner without a run folder; `save_training_state` keeps what they did.
 
 Importing this module imports torch.
 """

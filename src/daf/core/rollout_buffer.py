@@ -9,12 +9,20 @@ Importing this module imports torch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
 from daf.config.training import DAFTrainingConfig
+
+
+class Gathers(Protocol):
+    """Processes that tell each other what they have."""
+
+    def gather[T](self, value: T) -> list[T]:
+        """Every process's value, in the same order for all."""
+        ...
 
 
 class RolloutBuffer:
@@ -130,11 +138,19 @@ class RewardScale:
         return cls(np.array(state["sums"], dtype=np.float64), state["count"], state["mean"], state["squares"])
 
 
-def scale_rewards(buffer: RolloutBuffer, scale: RewardScale, config: DAFTrainingConfig) -> None:
-    """Bring the buffer's rewards to the scale that is learned on: times, by deviation, cut; in this order."""
+def scale_rewards(
+    buffer: RolloutBuffer, scale: RewardScale, config: DAFTrainingConfig, peers: Gathers | None = None
+) -> None:
+    """Bring the buffer's rewards to the scale that is learned on: times, by deviation, cut; in this order.
+
+    peers: processes whose rewards count for the deviation too.
+    """
     buffer.rewards *= config.reward_scale
     if config.normalize_rewards:
-        scale.update(buffer.rewards, buffer.done, config.gamma)
+        parts = [(buffer.rewards, buffer.done)]
+        if peers is not None:
+            parts = peers.gather((buffer.rewards.cpu(), buffer.done.cpu()))
+        scale.update(torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts]), config.gamma)
         buffer.rewards /= scale.deviation
     if config.reward_clip is not None:
         buffer.rewards.clamp_(-config.reward_clip, config.reward_clip)

@@ -33,6 +33,31 @@ class Sizes:
         return self.rows * n_steps
 
 
+def share(whole: Sizes, processes: int) -> Sizes:
+    """What each of `processes` that learn together has of it. Raises `ConfigError` where it does not divide."""
+    if processes == 1:
+        return whole
+    for what, number, name in (
+        ("environments", whole.environments, "num_envs"),
+        ("sequences per gradient step", whole.batch, "batch_size"),
+    ):
+        if number % processes:
+            raise ConfigError(
+                f"{number} {what} can't be shared by {processes} processes (workers_per_node): choose {name} so that "
+                "they can."
+            )
+    return Sizes(
+        environments=whole.environments // processes,
+        rows=whole.rows // processes,
+        horizon=whole.horizon,
+        sequences=whole.sequences // processes,
+        batch=whole.batch // processes,
+        chunk=min(whole.chunk, whole.batch // processes),
+        workers=max(1, whole.workers // processes),
+        threads=max(1, whole.threads // processes),
+    )
+
+
 def sizes(config: DAFTrainingConfig, *, agents: int, tokens: int, cores: int) -> Sizes:
     """The sizes for missions of `agents` agents that see `tokens` tokens. Raises `ConfigError`."""
     row_bytes = config.n_steps * (tokens * 3 + 32)

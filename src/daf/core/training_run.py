@@ -26,10 +26,11 @@ import torch
 from daf.config.training import DAFTrainingConfig
 from daf.core import checkpoints
 from daf.core.curriculum import Curriculum
+from daf.core.distributed_learner import DistributedLearner
 from daf.core.interval_evaluation import VALIDATION_SEED, evaluate_checkpoint
 from daf.core.learner import Learner
 from daf.core.retention import Checkpoint, Retention
-from daf.core.sizes import Sizes, sizes
+from daf.core.sizes import Sizes, share, sizes
 from daf.core.system_metrics import MemoryWatch, SystemMetrics
 from daf.core.tracking import EVALUATIONS, RunFacts, trackers
 from daf.core.training_logs import TrainingLogs
@@ -155,6 +156,7 @@ class TrainingRun:
             tokens=self.trainable.interface.observation_space.shape[0],
             cores=self.cores,
         )
+        share(self.sizes, config.workers_per_node)  # for its refusals
         evaluated = self.missions if config.eval_missions is None else [resolve(name) for name in config.eval_missions]
         self.evaluated_on = list({mission.config_hash: mission for mission in evaluated}.values())
         self._retention = Retention(
@@ -191,12 +193,18 @@ class TrainingRun:
             sampler = None
             if config.log_agents:
                 sampler = TrainingSampler(
-                    environments=self.sizes.environments,
+                    environments=self.sizes.environments // config.workers_per_node,
                     agents_each=self.missions[0].num_agents,
                     agents=config.log_agents,
                     interval=config.log_interval,
                 )
-            self._learner = Learner(config, self.sizes, self.trainable, self.curriculum, self._resolve, sampler=sampler)
+            parts = (self.trainable, self.curriculum, self._resolve)
+            if config.workers_per_node > 1:
+                self._learner = DistributedLearner(
+                    config, self.sizes, *parts, policy=self.policy, missions=self.missions, sampler=sampler
+                )
+            else:
+                self._learner = Learner(config, self.sizes, *parts, sampler=sampler)
             source = self._from or self._branch
             if source is not None:
                 checkpoints.load_weights(source, self.trainable)

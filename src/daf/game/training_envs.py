@@ -47,8 +47,11 @@ class TrainingEnvs:
         seed: int,
         chooser: Chooser,
         sampler: Any = None,
+        first: int = 0,
     ) -> None:
-        """configs: the missions of the tasks, equal in agents, observations and actions. Raises `TrainingError`."""
+        """configs: the missions of the tasks, equal in agents, observations and actions. first: the number of the first
+        environment, where others are stepped elsewhere. Raises `TrainingError`.
+        """
         interface = PolicyEnvInterface.from_mg_cfg(configs[0])
         self.agents = int(configs[0].game.num_agents)
         self.environments = environments
@@ -71,7 +74,7 @@ class TrainingEnvs:
         try:
             for worker in range(workers):
                 groups = [_share(group, worker, workers) for group in self.group_environments]
-                self._start(Job(seed, self.layout, groups, list(configs), chooser, sampler))
+                self._start(Job(seed, self.layout, groups, first, list(configs), chooser, sampler))
         except BaseException:
             self.close()
             raise

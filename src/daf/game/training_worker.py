@@ -69,11 +69,16 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a worker needs to begin. groups: its environments of each group, stepped together."""
+    """What a worker needs to begin.
+
+    groups: its environments of each group, stepped together, by their place in the memory. first: what is added to a
+    place to give the environment's number.
+    """
 
     seed: int
     layout: Layout
     groups: Sequence[Sequence[int]]
+    first: int
     configs: "Sequence[MettaGridConfig]"
     chooser: Chooser
     sampler: Any
@@ -86,12 +91,12 @@ def serve(pipe: Connection, memory: mmap.mmap, job: Job) -> None:
     games = Games(job.configs)
     agents = job.layout.agents
 
-    def world(index: int) -> World:
-        rows = slice(index * agents, (index + 1) * agents)
+    def world(place: int) -> World:
+        rows = slice(place * agents, (place + 1) * agents)
         parts = {name: arrays[name][rows] for name in ("observations", "last_observations", "rewards", "actions")}
-        return World(index, job.seed, games, Rows(**parts, done=arrays["done"][index : index + 1]))
+        return World(job.first + place, job.seed, games, Rows(**parts, done=arrays["done"][place : place + 1]))
 
-    groups = [[world(index) for index in group] for group in job.groups]
+    groups = [[world(place) for place in group] for group in job.groups]
     weights = np.ones(len(games.configs)) / len(games.configs)
     while True:
         try:

@@ -1,0 +1,83 @@
+"""Processes of one machine that learn one network together, each from environments of its own.
+
+Gradients are averaged before every step (data parallelism), so that all have the same weights at all times; what else
+the next update follows from (returns for the curriculum, the scale of rewards) is gathered in the order of ranks. They
+meet over the loopback interface.
+
+Importing this module imports torch.
+"""
+
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from daf.errors import TrainingError
+
+PATIENCE = timedelta(minutes=30)
+"""How long a process waits for the others."""
+
+
+class Colleagues:
+    """This process among the others; made by each with the same `meeting`, a path that does not exist yet."""
+
+    def __init__(self, rank: int, world: int, meeting: Path, device: str) -> None:
+        """Raises `TrainingError` where the others don't come."""
+        self.rank, self.world = rank, world
+        os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+        backend = "nccl" if device.startswith("cuda") and torch.cuda.device_count() >= world else "gloo"
+        self._on_gpu = backend == "nccl"
+        try:
+            dist.init_process_group(
+                backend=f"cpu:gloo,cuda:{backend}" if self._on_gpu else "gloo",
+                init_method=f"file://{meeting}",
+                rank=rank,
+                world_size=world,
+                timeout=PATIENCE,
+            )
+        except (RuntimeError, ValueError) as error:
+            raise TrainingError(f"the {world} training processes did not meet: {error}", machine=True) from error
+
+    def average_gradients(self, network: torch.nn.Module) -> None:
+        """Let every process have the mean of all gradients; one message for all parameters."""
+        gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+        together = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        shared = together if self._on_gpu or together.device.type == "cpu" else together.cpu()
+        self._reduce(shared)
+        shared /= self.world
+        offset = 0
+        for gradient in gradients:
+            count = gradient.numel()
+            gradient.copy_(shared[offset : offset + count].view_as(gradient))
+            offset += count
+
+    def average(self, number: float) -> float:
+        """The mean of every process's number."""
+        return sum(self.gather(number)) / self.world
+
+    def gather[T](self, value: T) -> list[T]:
+        """Every process's value, by rank."""
+        found: list[T | None] = [None] * self.world
+        try:
+            dist.all_gather_object(found, value)
+        except RuntimeError as error:
+            raise TrainingError(f"a training process is gone: {error}", machine=True) from error
+        return found  # type: ignore[return-value]
+
+    def share_weights(self, network: torch.nn.Module) -> None:
+        """Let every process have the weights of rank 0."""
+        for tensor in network.state_dict().values():
+            dist.broadcast(tensor, src=0)
+
+    def close(self) -> None:
+        """Leave the others."""
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+    def _reduce(self, tensor: torch.Tensor) -> None:
+        try:
+            dist.all_reduce(tensor)
+        except RuntimeError as error:
+            raise TrainingError(f"a training process is gone: {error}", machine=True) from error

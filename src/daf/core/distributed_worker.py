@@ -1,0 +1,24 @@
+"""The program of a learning process: see `daf.core.distributed_learner`, which starts it."""
+
+import pickle
+import signal
+import sys
+from multiprocessing.connection import Connection
+
+
+def main() -> None:
+    """Serve the trainer whose pipe is the inherited descriptor in the arguments."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the trainer's, which ends its processes
+    pipe = Connection(int(sys.argv[1]))
+    sys.path[:] = pickle.loads(pipe.recv_bytes())
+    from daf.game import compat
+
+    compat.install()
+    from daf.core.distributed_learner import Part, serve
+
+    part: Part = pickle.loads(pipe.recv_bytes())
+    serve(pipe, part)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,283 @@
+"""Training by several processes of one machine, under the names that the field's scripts use.
+
+A run is `daf_train_policy`'s with `use_distributed`: environments are shared out, gradients averaged, and the folder is
+a training run's. Many machines are not here yet, and asking for them is an error.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from daf.config import DAFTrainingConfig
+from daf.errors import ConfigError, TrainingError, UsageError, unknown
+from daf.training import CONFIG_FILE, MISSION_FILE, daf_train_policy
+
+if TYPE_CHECKING:
+    from mettagrid import MettaGridConfig
+    from rich.console import Console
+
+    from daf.core.training_run import TrainingResult
+
+RESULT = "training.json"
+METRICS = "metrics.jsonl"
+HOWS = ("mean", "sum", "max", "min")
+
+
+@dataclass(slots=True)
+class DistributedTrainingResult:
+    """How a distributed run stands; `wait_for_completion` brings one up to date that runs in the background.
+
+    final_checkpoint: trained weights, None while there are none. final_loss, final_reward: of the last update, and of
+    the last that episodes ended in (mean return per agent). aggregate_stats: the last update's metrics. status:
+    running, done, stopped, interrupted or failed; error: why.
+    """
+
+    run_dir: Path
+    num_workers: int
+    status: str
+    final_checkpoint: Path | None = None
+    training_steps: int = 0
+    final_loss: float | None = None
+    final_reward: float | None = None
+    wall_time_seconds: float = 0.0
+    aggregate_stats: dict[str, float] = field(default_factory=dict)
+    error: str | None = None
+    _process: "subprocess.Popen[bytes] | None" = None
+
+    def training_rate(self) -> float | None:
+        """Agent steps per second of all processes together; None before the first update."""
+        return self.training_steps / self.wall_time_seconds if self.wall_time_seconds > 0 else None
+
+    def wait_for_completion(self, timeout: float | None = None) -> "DistributedTrainingResult":
+        """Wait until the run has ended, and return this, up to date. timeout: seconds; `TimeoutError` after them."""
+        if self._process is not None:
+            try:
+                self._process.wait(timeout)
+            except subprocess.TimeoutExpired as error:
+                raise TimeoutError(f"{self.run_dir} still trains after {timeout:g} s.") from error
+            code, self._process = self._process.returncode, None
+            _read(self)
+            if self.status == "running":
+                self.status = "failed"
+                self.error = f"the process ended with exit code {code}; see {self.run_dir / 'output.log'}"
+        return self
+
+
+def daf_launch_distributed_training(
+    env_cfg: "str | MettaGridConfig | None" = None,
+    policy_class_path: str = "token_lstm",
+    device: str = "auto",
+    initial_weights_path: str | Path | None = None,
+    num_steps: int = 1_000_000,
+    checkpoints_path: str | Path = "daf_output/training/distributed",
+    seed: int = 42,
+    batch_size: int | None = None,
+    minibatch_size: int | None = None,
+    num_nodes: int = 1,
+    workers_per_node: int = 1,
+    backend: Literal["torch", "ray"] = "torch",
+    env_cfg_supplier: "Callable[[], MettaGridConfig] | None" = None,
+    *,
+    num_machines: int | None = None,
+    config: DAFTrainingConfig | None = None,
+    wait: bool = True,
+    console: "Console | None" = None,
+) -> DistributedTrainingResult:
+    """Train with `workers_per_node` processes that learn together on this machine.
+
+    env_cfg: a mission string or config; or env_cfg_supplier, which is called once. checkpoints_path: the run's folder;
+    where it holds a checkpoint already, training goes on. batch_size: agent steps of one rollout of all processes (as
+    in PuffeRL); minibatch_size: agent steps per gradient step. num_machines: another name of num_nodes. config: all
+    other settings. wait: False returns at once with status "running", and the run goes on in a process of its own.
+
+    Raises `UsageError` and what it covers; `TrainingError` where training failed.
+    """
+    nodes = num_nodes if num_machines is None else num_machines
+    if nodes != 1:
+        raise UsageError(f"num_nodes {nodes}: training on several machines is not there yet; num_nodes is 1.")
+    if backend not in ("torch", "ray"):
+        raise UsageError(unknown("backend", backend, ("torch", "ray")))
+    if backend == "ray":
+        raise UsageError('backend "ray" is for clusters, which training does not use yet; take "torch".')
+    if (env_cfg is None) == (env_cfg_supplier is None):
+        raise UsageError("give either env_cfg or env_cfg_supplier.")
+    mission = env_cfg if env_cfg is not None else env_cfg_supplier() if env_cfg_supplier is not None else None
+    if workers_per_node < 1:
+        raise UsageError(f"workers_per_node {workers_per_node} is below 1.")
+    fields: dict[str, Any] = {
+        "policy": policy_class_path,
+        "total_timesteps": num_steps,
+        "seed": seed,
+        "device": device,
+        "workers_per_node": workers_per_node,
+    }
+    if initial_weights_path is not None:
+        fields["initial_weights"] = Path(initial_weights_path)
+    if minibatch_size is not None:
+        fields["batch_size"] = minibatch_size
+    chosen = (config or DAFTrainingConfig()).replace(**fields)
+    if batch_size is not None:
+        chosen = chosen.replace(num_envs=_environments(batch_size, mission, chosen))
+    run_dir = Path(checkpoints_path).expanduser().absolute()
+    if wait:
+        result = daf_train_policy(mission, policy_class_path, config=chosen, run_dir=run_dir, console=console)
+        if result.status == "failed":
+            raise TrainingError((result.error or {}).get("message", "training failed."), machine=result.machine)
+        return _result(result, workers_per_node)
+    return _in_background(mission, chosen, run_dir)
+
+
+def daf_create_training_cluster(num_nodes: int = 1, workers_per_node: int | None = None) -> dict[str, Any]:
+    """What this machine offers for distributed training: devices, cores, and the workers to launch.
+
+    workers_per_node: None for one per GPU, else two. Nothing is started. Raises `UsageError` for several machines.
+    """
+    import os
+
+    import torch
+
+    if num_nodes != 1:
+        raise UsageError(f"num_nodes {num_nodes}: training on several machines is not there yet; num_nodes is 1.")
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = workers_per_node or (gpus if gpus > 1 else 2)
+    return {
+        "num_nodes": 1,
+        "workers_per_node": workers,
+        "backend": "torch",
+        "gpus": gpus,
+        "cores": cores,
+        "devices": [f"cuda:{rank % gpus}" if gpus else "cpu" for rank in range(workers)],
+    }
+
+
+def daf_aggregate_training_stats(
+    stats: Sequence[Mapping[str, float]], how: Literal["mean", "sum", "max", "min"] = "mean"
+) -> dict[str, float]:
+    """One number per name out of several processes' or runs' stats; a name that some lack is of those that have it.
+
+    Raises `UsageError` for another `how`, and where there is nothing to aggregate or a value is no number.
+    """
+    if how not in HOWS:
+        raise UsageError(unknown("way to aggregate", how, HOWS))
+    if not stats:
+        raise UsageError("there are no stats to aggregate.")
+    values: dict[str, list[float]] = {}
+    for number, each in enumerate(stats):
+        for name, value in each.items():
+            if not np.isfinite(value):
+                raise UsageError(f"stats {number}: {name} is {value}, which can't be aggregated.")
+            values.setdefault(name, []).append(float(value))
+    reduce: dict[str, Callable[[list[float]], Any]] = {"mean": np.mean, "sum": np.sum, "max": max, "min": min}
+    return {name: float(reduce[how](found)) for name, found in values.items()}
+
+
+def daf_get_training_status(path: str | Path) -> dict[str, Any]:
+    """How the training run in the folder `path` stands: status, steps, share done, the last metrics.
+
+    Raises `UsageError` where there is no training run.
+    """
+    run_dir = Path(path).expanduser()
+    if not (run_dir / CONFIG_FILE).is_file():
+        raise UsageError(f"{run_dir} is no training run: it holds no {CONFIG_FILE}.")
+    config = DAFTrainingConfig.from_yaml(run_dir / CONFIG_FILE)
+    found = DistributedTrainingResult(run_dir, config.workers_per_node, "running")
+    _read(found)
+    return {
+        "status": found.status,
+        "steps": found.training_steps,
+        "total_timesteps": config.total_timesteps,
+        "progress": min(1.0, found.training_steps / config.total_timesteps),
+        "final_checkpoint": None if found.final_checkpoint is None else str(found.final_checkpoint),
+        "num_workers": found.num_workers,
+        "metrics": found.aggregate_stats,
+        "error": found.error,
+    }
+
+
+def _environments(batch_size: int, mission: Any, config: DAFTrainingConfig) -> int:
+    """The environments whose rollout is `batch_size` agent steps. Raises `ConfigError` where none is."""
+    from daf.game import missions
+
+    (found,) = missions.resolve(mission, game=config.game)
+    each = found.num_agents * config.n_steps
+    if batch_size < each or batch_size % each:
+        below = batch_size // each * each
+        raise ConfigError(
+            f"batch_size {batch_size} is no multiple of {each} ({found.num_agents} agents × {config.n_steps} steps); "
+            f"nearest: {f'{below} or ' if below else ''}{below + each}."
+        )
+    return batch_size // each
+
+
+def _in_background(mission: Any, config: DAFTrainingConfig, run_dir: Path) -> DistributedTrainingResult:
+    """Start the run as a process of its own."""
+    from daf.game import missions
+
+    run_dir.mkdir(parents=True, exist_ok=True)
+    named = mission
+    if not isinstance(mission, str):
+        (only,) = missions.resolve(mission, game=config.game)
+        (run_dir / MISSION_FILE).write_bytes(only.config_json)
+        named = str(run_dir / MISSION_FILE)
+    settings = run_dir / "launch.yaml"
+    config.replace(mission=named).to_yaml(settings)
+    with (run_dir / "output.log").open("ab") as log:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "daf", "train", "--config", str(settings)),
+                *("--run-dir", str(run_dir), "--quiet"),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    return DistributedTrainingResult(run_dir, config.workers_per_node, "running", _process=process)
+
+
+def _result(result: "TrainingResult", workers: int) -> DistributedTrainingResult:
+    found = DistributedTrainingResult(
+        result.run_dir,
+        workers,
+        result.status,
+        final_checkpoint=result.final_checkpoint,
+        training_steps=result.steps,
+        wall_time_seconds=result.wall_seconds,
+        aggregate_stats=dict(result.metrics),
+    )
+    _last_numbers(found)
+    return found
+
+
+def _read(result: DistributedTrainingResult) -> None:
+    """Bring `result` up to what its folder says."""
+    path = result.run_dir / RESULT
+    if path.is_file():
+        told = json.loads(path.read_text())
+        result.status, result.training_steps = told["status"], told["steps"]
+        result.wall_time_seconds = told["wall_seconds"]
+        result.aggregate_stats = told["metrics"]
+        result.error = (told["error"] or {}).get("message")
+        final = told["final_checkpoint"]
+        result.final_checkpoint = None if final is None else result.run_dir / final
+    _last_numbers(result)
+
+
+def _last_numbers(result: DistributedTrainingResult) -> None:
+    """The last loss and return that the metrics tell."""
+    from daf.storage import journal
+
+    for line in journal.read(result.run_dir / METRICS):
+        result.final_loss = line.get("loss/total", result.final_loss)
+        result.final_reward = line.get("episode/return", result.final_reward)
+        if result.status == "running":
+            result.training_steps = int(line["step"])
+            result.wall_time_seconds = line.get("clock/seconds", result.wall_time_seconds)
+            result.aggregate_stats = {k: v for k, v in line.items() if k not in ("step", "update")}
