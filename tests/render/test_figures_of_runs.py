@@ -181,6 +181,21 @@ def test_evaluations_stand_beside_the_training_curve_with_their_intervals(traini
     assert "n = 20 episodes each" in words(plot)
 
 
+def test_evaluations_of_several_seeds_are_their_mean_with_the_interval_over_runs(tmp_path):
+    runs = []
+    for value in (1.0, 2.0, 6.0):
+        run = tmp_path / f"run_{value:g}"
+        run.mkdir()
+        (run / "metrics.jsonl").write_text('{"step": 10, "episode/return": 1.0}\n')
+        row = {"step": 10, "update": 1, "mean": value, "low": value - 9, "high": value + 9, "n": 5, "missions": {}}
+        (run / "evaluations.jsonl").write_text(json.dumps(row) + "\n")
+        runs.append(run)
+    axes = axes_of(daf_plot_training_curves({"seeds": runs}, tmp_path / "a.png"), "Return")
+    bars = [p.vertices[:, 1] for c in axes.collections if isinstance(c, LineCollection) for p in c.get_paths()]
+    half = 4.302653 * np.std([1, 2, 6], ddof=1) / np.sqrt(3)
+    assert np.allclose(bars, [[3 - half, 3 + half]])
+
+
 def test_a_torn_line_is_left_and_a_value_that_is_no_number_is_counted(training, tmp_path):
     copy = tmp_path / "run"
     copy.mkdir()
@@ -242,7 +257,7 @@ def test_runs_that_differ_only_in_their_seed_are_drawn_as_their_mean(tmp_path):
     plots = daf_plot_run(runs, ["dynamics"], over_seeds=True, output_dir=tmp_path / "out", dpi=40).drawn["dynamics"]
     lines = [line.get_ydata().tolist() for line in axes_of(plots[0], "Value loss").lines]
     assert lines == [[3.0, 3.0], [9.0, 9.0]]
-    assert "(2 seeds)" in words(plots[0])
+    assert "learning_rate=0.1 (2 seeds) learning_rate=0.2 (1 seed)" in words(plots[0])
     with pytest.raises(UsageError, match="two training runs at least"):
         daf_plot_run(runs[0], over_seeds=True)
 

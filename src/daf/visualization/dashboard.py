@@ -137,7 +137,8 @@ def _mixed(given: Mapping[Subject, Any], base_dir: str | Path | None, look: Look
 def _training_facts(groups: Groups) -> Facts:
     runs = [run for of_label in groups.values() for run in of_label]
     if len(runs) > 1:
-        return Facts("Runs, last return", [(run.name, _last(run)) for run in runs])
+        names = [run.name if run.run is None else run.run.path.name for run in runs]
+        return Facts("Runs, last return", [(name, _last(run)) for name, run in zip(names, runs, strict=True)])
     result = runs[0].run.result if runs[0].run is not None else {}
     rows = [
         (name, str(result[name])) for name in ("status", "mission", "policy", "seed") if result.get(name) is not None

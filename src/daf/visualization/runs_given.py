@@ -57,7 +57,7 @@ def run_label(folder: Path) -> str:
     info = read_run(folder)
     if info is None:
         return folder.name
-    return info.title if info.title and info.title != info.operation else info.run_id
+    return info.title.removeprefix("train ") if info.title and info.title != info.operation else info.run_id
 
 
 def is_run(source: object) -> bool:

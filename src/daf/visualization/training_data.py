@@ -20,8 +20,12 @@ from daf.storage import journal
 from daf.storage.hashing import hash_json
 from daf.visualization.runs_given import is_run, run_folder, run_label
 
-OF_ONE_RUN = ("seed", "experiment_name")
-"""Settings in which repetitions of one training differ."""
+OF_ONE_RUN = (
+    "seed", "experiment_name", "num_workers", "workers_per_node", "num_nodes", "threads", "memory_budget_mb",
+    "trackers", "tracker_options", "log_interval", "log_agents", "keep_last_checkpoints", "keep_best_checkpoints",
+    "checkpoint_frequency", "milestone_frequency", "eval_replays",
+)  # fmt: skip
+"""Settings in which repetitions of one training may differ: the seed, and what does not touch what is learned."""
 UNNAMED_RUN = "training"
 """What a run is called that came as plain numbers."""
 
@@ -82,18 +86,30 @@ def seeds_together(sources: Sequence[Any], base_dir: str | Path | None = None) -
     Raises `DataError` for a run that does not tell its hyperparameters, `UsageError`.
     """
     groups: dict[str, list[TrainingCurves]] = {}
+    known: dict[str, dict[str, Any]] = {}
     for source in sources:
         run = read_training(source, None, base_dir)
         result = run.run.result if run.run is not None else {}
         settings = result.get("hyperparameters")
         if not isinstance(settings, Mapping):
             raise DataError(f"{source}: training.json tells no hyperparameters, so that its repetitions are not known.")
-        known = {name: value for name, value in settings.items() if name not in OF_ONE_RUN}
-        key = hash_json({"mission": result.get("mission"), "policy": result.get("policy"), **known})
+        trained = {name: value for name, value in settings.items() if name not in OF_ONE_RUN}
+        trained |= {name: result.get(name) for name in ("mission", "policy")}
+        key = hash_json(trained)
+        known[key] = trained
         groups.setdefault(key, []).append(run)
-    names = [f"{runs[0].name} ({len(runs)} seed{'s' if len(runs) > 1 else ''})" for runs in groups.values()]
-    told = labels(names)
-    return dict(zip(told, groups.values(), strict=True))
+    names = []
+    for key, runs in groups.items():
+        apart = _apart(known[key], list(known.values()))
+        seeds = f"{len(runs)} seed{'s' if len(runs) > 1 else ''}"
+        names.append(f"{', '.join(apart) or runs[0].name} ({seeds})")
+    return dict(zip(labels(names), groups.values(), strict=True))
+
+
+def _apart(one: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What sets `one` apart from the `others`: "learning_rate=0.001"; the values alone of mission and policy."""
+    names = [name for name in one if any(other.get(name) != one[name] for other in others)]
+    return [str(one[name]) if name in ("mission", "policy") else f"{name}={one[name]}" for name in names]
 
 
 def _runs(source: Any, label: str | None, base_dir: str | Path | None) -> list[TrainingCurves]:

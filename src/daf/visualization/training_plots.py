@@ -16,7 +16,7 @@ from daf.render.log_data import smoothed
 from daf.stats.arrays import FloatArray
 from daf.stats.student import student_interval
 from daf.visualization.plots import Look, Plot, finish, is_dark, titled
-from daf.visualization.training_data import UNNAMED_RUN, TrainingCurves, training_groups
+from daf.visualization.training_data import UNNAMED_RUN, Evaluated, TrainingCurves, training_groups
 
 RETURN = "episode/return"
 CURVES = (RETURN, "episode/length", "reward/per_step", "loss/entropy")
@@ -158,7 +158,7 @@ def _chosen(recorded: Sequence[str], wanted: Sequence[str] | None, usual: Sequen
 
 def _curve(label: str, runs: Sequence[TrainingCurves], metric: str, smooth: int | None) -> Curve | None:
     having = [run for run in runs if metric in run.values]
-    points = [(e.step, e.mean, e.interval) for run in runs for e in run.evaluations] if metric == RETURN else []
+    points = _measured(runs) if metric == RETURN else []
     if not having:
         return Curve(label, (), (), points=points) if points else None
     if len(having) == 1:
@@ -172,6 +172,26 @@ def _curve(label: str, runs: Sequence[TrainingCurves], metric: str, smooth: int 
     bounds = student_interval(means.T, np.zeros(len(having), np.int64), "mean")
     low, high = (bound.tolist() for bound in bounds)
     return Curve(label, steps.tolist(), means.mean(axis=0).tolist(), low=low, high=high, points=points)
+
+
+type Point = tuple[float, float, tuple[float, float] | None]
+
+
+def _measured(runs: Sequence[TrainingCurves]) -> list[Point]:
+    """What evaluations measured; of several runs at one step their mean, with the interval over runs."""
+    by_step: dict[float, list[Evaluated]] = {}
+    for run in runs:
+        for evaluated in run.evaluations:
+            by_step.setdefault(evaluated.step, []).append(evaluated)
+    points: list[Point] = []
+    for step, found in sorted(by_step.items()):
+        if len(found) == 1:
+            points.append((step, found[0].mean, found[0].interval))
+        else:
+            means = np.array([[one.mean for one in found]])
+            low, high = student_interval(means, np.zeros(len(found), np.int64), "mean")
+            points.append((step, float(means.mean()), (float(low[0]), float(high[0]))))
+    return points
 
 
 def _on_one_grid(runs: Sequence[TrainingCurves], metric: str, smooth: int | None) -> tuple[FloatArray, FloatArray]:
@@ -225,7 +245,8 @@ def _caption(groups: Groups, smooth: int | None, chosen: Sequence[str], left_out
     if RETURN in chosen and measured:
         known = [e.n for e in measured if e.n]
         n = f", n = {_range(known)} episodes each" if known else ""
-        bars = "; bars: 95 % interval" if any(e.interval for e in measured) else ""
+        over = " over episodes, of several runs over runs" if several else " over episodes"
+        bars = f"; bars: 95 % interval{over}" if any(e.interval for e in measured) else ""
         parts.append(f"Single marks: evaluations on fixed seeds{n}{bars}.")
     failed = sum(run.failed_evaluations for run in runs)
     if RETURN in chosen and failed:
