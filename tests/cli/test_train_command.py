@@ -77,8 +77,11 @@ def test_stopped_and_called_again_it_ends_as_if_it_had_never_stopped(daf: Run, t
     code, out, _ = daf(*train, "--run-dir", str(parts))
     assert (code, json.loads(out)["status"]) == (0, "done")
     assert lines(parts) == lines(whole)
-    final = Path("checkpoints/final/weights.safetensors")
-    assert (parts / final).read_bytes() == (whole / final).read_bytes()
+    weights = Path("checkpoints/final/weights.safetensors")
+    assert (parts / weights).read_bytes() == (whole / weights).read_bytes()
+    code, out, err = daf("train", "--resume", str(parts), "--steps", str(5 * UPDATE), "--json", "--quiet")
+    assert (code, json.loads(out)["steps"]) == (0, 5 * UPDATE), err
+    assert lines(parts)[:4] == lines(whole)
 
 
 def test_ctrl_c_saves_says_how_to_go_on_and_resume_goes_on(daf: Run, tmp_path: Path) -> None:
