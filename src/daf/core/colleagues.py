@@ -7,7 +7,10 @@ meet over the loopback interface.
 Importing this module imports torch.
 """
 
+import contextlib
 import os
+import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,13 +33,14 @@ class Colleagues:
         backend = "nccl" if device.startswith("cuda") and torch.cuda.device_count() >= world else "gloo"
         self._on_gpu = backend == "nccl"
         try:
-            dist.init_process_group(
-                backend=f"cpu:gloo,cuda:{backend}" if self._on_gpu else "gloo",
-                init_method=f"file://{meeting}",
-                rank=rank,
-                world_size=world,
-                timeout=PATIENCE,
-            )
+            with _stdout_aside():
+                dist.init_process_group(
+                    backend=f"cpu:gloo,cuda:{backend}" if self._on_gpu else "gloo",
+                    init_method=f"file://{meeting}",
+                    rank=rank,
+                    world_size=world,
+                    timeout=PATIENCE,
+                )
         except (RuntimeError, ValueError) as error:
             raise TrainingError(f"the {world} training processes did not meet: {error}", machine=True) from error
 
@@ -81,3 +85,16 @@ class Colleagues:
             dist.all_reduce(tensor)
         except RuntimeError as error:
             raise TrainingError(f"a training process is gone: {error}", machine=True) from error
+
+
+@contextlib.contextmanager
+def _stdout_aside() -> Iterator[None]:
+    """Let what native code prints go to stderr: gloo greets on stdout, where results are to stand alone."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
