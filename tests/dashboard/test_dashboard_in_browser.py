@@ -227,6 +227,19 @@ def test_a_replay_plays_inside_a_frame_that_can_ask_the_server_nothing(page, das
     page.heard[:] = [line for line in page.heard if "Content Security Policy" not in line and "sandboxed" not in line]
 
 
+def test_a_run_that_is_not_there_is_told_and_one_that_goes_while_it_is_looked_at(page, dashboard, base):
+    opened(page, dashboard, "#/run/training/20260101_000000")
+    expect(page.locator(".alert.bad")).to_contain_text('no run "training/20260101_000000" here')
+    folder = training(base, "it", 2)
+    page.goto(f"http://127.0.0.1:{dashboard.port}/#/run/{key(folder)}")
+    expect(page.locator("h1")).to_contain_text("it")
+    folder.rename(base / "away")
+    expect(page.locator(".alert.bad")).to_contain_text("no run")
+    page.goto(f"http://127.0.0.1:{dashboard.port}/#/nonsense/x")
+    expect(page.locator(".alert.bad")).to_contain_text("No such view")
+    page.heard[:] = [line for line in page.heard if "404" not in line]
+
+
 def test_a_log_is_followed_and_filtered(page, dashboard, base):
     with running(base, "it") as folder:
         opened(page, dashboard, f"#/run/{key(folder)}/logs")

@@ -27,6 +27,7 @@ from daf.dashboard.run_page import page_signature
 from daf.errors import DAFError
 
 INTERVAL_SECONDS = 1.0
+GONE = "gone"
 BEAT_TICKS = 15
 """After so many ticks without news a comment is sent, so that a connection that broke is noticed."""
 
@@ -88,8 +89,10 @@ class Watch:
     def _run(self, key: str) -> str:
         try:
             folder = self._index.folder(key)
-        except DAFError:  # it was deleted; the runs say so
-            return ""
+        except DAFError:  # it never was, or was deleted: the page asks once, and is told so
+            known = self._signatures.get(key)
+            self._signatures[key] = GONE
+            return "" if known is GONE else _event("page", {"key": key})
         text = ""
         files = page_signature(folder)
         if files != self._signatures.get(key):
