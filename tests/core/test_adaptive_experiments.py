@@ -85,18 +85,32 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[d
     for name, fields in KINDS.items():
         folder = tmp_path_factory.mktemp(name)
         status = controller(folder, config(**fields), hooks=told(folder)).start_experiment()
-        assert status.status == "done", status.to_data()
+        assert set(status.counts) == {"done"}, status.to_data()
+        assert not events_of(status, "broke")
         hooks = sorted((folder / "hooks").read_text().split())
         found[name] = (outcome(status), hooks, len(record.events(status.run_dir)))
     return found
 
 
-def check_same(folder: Path, expected: tuple[dict[str, Any], list[str], int]) -> None:
+NEVER = "it was never started: the controller died before"
+ALONE = "it was killed while no controller was there"
+
+
+def events_of(status: ExperimentStatus, kind: str) -> list[dict[str, Any]]:
+    return [event for event in record.events(status.run_dir) if event["event"] == kind]
+
+
+def check_same(folder: Path, expected: tuple[dict[str, Any], list[str], int], *allowed: str) -> None:
+    """The same came out, each result once, and jobs were launched again for the `allowed` reasons only."""
     status = end_of(folder)
     assert status.status == "done", status.to_data()
     assert outcome(status) == expected[0]
     assert set(committed(status).values()) == {1}
     assert not list(status.run_dir.glob("runs/*/overlap"))
+    broke = [event["error"] for event in events_of(status, "broke")]
+    assert not [error for error in broke if error not in allowed]
+    launched = Counter(event["job"].rpartition("-")[0] for event in events_of(status, "launching"))
+    assert sum(launched.values()) == len(launched) + len(broke)
     called = (folder / "hooks").read_text().split()
     unknown = {name for name, state in status.experiment.hooks.items() if state == "unfinished"}
     assert len(called) == len(set(called))
@@ -119,7 +133,7 @@ def test_a_controller_killed_again_and_again_loses_no_run_and_repeats_none(
         if kill.endswith("!"):
             kill_workers(tmp_path)
     drive(tmp_path, KINDS[name])
-    check_same(tmp_path, uninterrupted[name])
+    check_same(tmp_path, uninterrupted[name], NEVER, ALONE)
 
 
 @pytest.mark.slow
@@ -135,7 +149,7 @@ def test_a_controller_killed_at_any_of_its_events_loses_no_run_and_repeats_none(
             if number % 2:
                 kill_workers(folder)
             drive(folder, KINDS[name])
-            check_same(folder, uninterrupted[name])
+            check_same(folder, uninterrupted[name], NEVER, *([ALONE] if number % 2 else []))
 
 
 class KillsJobs(LocalProcesses):
@@ -162,8 +176,8 @@ def test_killed_jobs_are_tried_again_and_nothing_else_comes_out(
     status = controller(
         tmp_path, config(**KINDS[name]), dispatcher=KillsJobs(3), hooks=told(tmp_path)
     ).start_experiment()
-    assert any("killed" in str(event.get("error")) for event in record.events(status.run_dir))
-    check_same(tmp_path, uninterrupted[name])
+    assert events_of(status, "broke")
+    check_same(tmp_path, uninterrupted[name], "its process was killed")
 
 
 def test_the_same_command_again_does_nothing_more(tmp_path: Path) -> None:
@@ -403,3 +417,20 @@ def test_failed_runs_get_new_attempts_unless_the_scheduler_has_decided_on_them(t
     controller(tmp_path / "b", chosen, commands=Fails).start_experiment()
     with pytest.raises(AdaptiveControllerError, match="has decided on the failure of r0000"):
         controller(tmp_path / "b", chosen).start_experiment(retry_failed=True)
+
+
+def test_a_job_that_outlives_its_controller_is_adopted_and_not_launched_again(tmp_path: Path) -> None:
+    fields = {"runs": [{}], "total": 12_000}
+    first = subprocess.Popen(
+        [sys.executable, "-m", "tests.core.adaptive_driver", str(tmp_path), json.dumps(fields)],
+        stdout=subprocess.DEVNULL, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    while not list((tmp_path / "out").glob("training/*/runs/*/metrics.jsonl")):
+        assert first.poll() is None
+        LocalProcesses().wait([], 0.01)
+    first.kill()
+    first.wait()
+    status = controller(tmp_path, config(**fields)).start_experiment()
+    assert status.counts == {"done": 1}
+    assert [event["what"] for event in events_of(status, "noted")] != []
+    assert len(events_of(status, "launching")) == 2  # one to train, one to evaluate
