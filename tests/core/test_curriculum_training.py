@@ -1,6 +1,5 @@
 """A curriculum under the product's own trainer."""
 
-import numpy as np
 import pytest
 import torch
 
@@ -55,7 +54,8 @@ def test_a_run_with_a_curriculum_stopped_and_gone_on_ends_the_same(tmp_path):
         assert sum(weight > 0 for weight in weights) <= 3
     assert lines[-1]["curriculum/episodes"] == sum(line.get("episode/count", 0) for line in lines) > 20
     assert lines[-1]["curriculum/tasks_played"] == 3
-    assert not np.allclose([lines[-1][f"curriculum/weight/{name}"] for name in names[:3]], 1 / 3, atol=0.01)
+    first, last = ([line[f"curriculum/weight/{name}"] for name in names] for line in (lines[0], lines[-1]))
+    assert first != last, "what was recorded changes what is drawn"
 
 
 def test_a_curriculum_that_cannot_be_is_refused_before_a_run_folder_is_made(tmp_path):
