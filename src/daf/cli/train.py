@@ -1,20 +1,17 @@
 """`daf train`: train a policy."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from daf.cli import playing
+from daf.cli import playing, train_show
 from daf.cli.options import JsonOption, OutputDirOption, QuietOption, VerboseOption
 from daf.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from daf.config import DAFTrainingConfig
     from daf.output_manager import OutputManager
-    from daf.training import TrainingResult
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -117,7 +114,7 @@ def train(
         daf train --resume latest
     """
     if list_hyperparameters:
-        _list_hyperparameters(as_json)
+        train_show.list_hyperparameters(as_json)
     else:
         _train(dict(locals()))
 
@@ -144,10 +141,10 @@ def _train(options: dict[str, Any]) -> None:
 
     result = daf_train_policy(stop_at=stop_at, output=output, settings=config, console=None if quiet else err, **what)
     if options["as_json"]:
-        emit(result_data(result))
+        emit(train_show.result_data(result))
     else:
-        _show(result, quiet=quiet)
-    _end(result, options)
+        train_show.show(result, quiet=quiet)
+    train_show.end(result, options)
 
 
 def _fields(options: dict[str, Any], base: "DAFTrainingConfig", output: "OutputManager") -> dict[str, Any]:
@@ -192,15 +189,6 @@ def _fields(options: dict[str, Any], base: "DAFTrainingConfig", output: "OutputM
     if twice:
         raise UsageError(f"{', '.join(twice)}: given by a flag of its own and by --set. Give one of them.")
     return given | settings
-
-
-def result_data(result: "TrainingResult") -> dict[str, Any]:
-    """What `--json` prints: what training.json holds, with whole paths."""
-    from daf.storage.jsonable import jsonable
-
-    data: dict[str, Any] = jsonable(result.to_data())
-    final = None if result.final_checkpoint is None else str(result.final_checkpoint)
-    return {"run_id": result.run_id, "run_dir": str(result.run_dir), **data, "final_checkpoint": final}
 
 
 def _from_file(path: Path | None) -> "DAFTrainingConfig":
@@ -254,70 +242,3 @@ def _only_with_resume(options: dict[str, Any], fields: dict[str, Any]) -> None:
             f"--resume goes on with the run's own settings, so {', '.join(wrong)} can't be given; only --steps and "
             "--stop-at may. For other settings begin a new run with --branch-from CHECKPOINT."
         )
-
-
-def _show(result: "TrainingResult", *, quiet: bool) -> None:
-    """How it ended, what was reached, and where everything is."""
-    from daf.cli.show import out, seconds
-    from daf.core.training_progress import evaluation_text
-    from daf.stats.sentences import number
-
-    speed = result.metrics.get("clock/sps")
-    parts = [
-        f"{result.status}: {result.steps:,} agent steps in {result.updates:,} updates",
-        seconds(result.wall_seconds),
-    ]
-    parts += [f"{speed:,.0f} steps/s"] if speed else []
-    returned = result.metrics.get("episode/return")
-    parts += [f"return {number(returned)} per agent"] if returned is not None else []
-    out.print(", ".join(parts), markup=False, soft_wrap=True)
-    if result.evaluation is not None:
-        out.print(evaluation_text(result.evaluation), markup=False, soft_wrap=True)
-    if result.final_checkpoint is not None:
-        out.print(f"checkpoint: {result.final_checkpoint}", markup=False, soft_wrap=True)
-    out.print(f"run: {result.run_dir}", markup=False, soft_wrap=True)
-    if result.status == "done" and not quiet:
-        mission = result.hyperparameters.get("mission")
-        on = mission if isinstance(mission, str) else mission[0] if mission else "MISSION"
-        text = f"daf evaluate -p run:{result.run_id} -m {on}, daf report {result.run_id}, daf logs {result.run_dir}"
-        typer.echo(f"\nNext: {text}", err=True)
-
-
-def _end(result: "TrainingResult", options: dict[str, Any]) -> None:
-    """Say what failed or how to go on, and exit accordingly."""
-    if result.status == "failed":
-        error = result.error or {"type": "TrainingError", "message": "training failed."}
-        print(f"{error['type']}: {error['message']}", file=sys.stderr)
-        raise SystemExit(1)
-    if result.status == "interrupted":
-        again = ["daf", *sys.argv[1:]]
-        if options["run_dir"] is None and options["resume"] is None:
-            place = ["--output-dir", str(options["output_dir"])] if options["output_dir"] is not None else []
-            again = ["daf", "train", "--resume", result.run_id, *place]
-        what = f"stopped after {result.steps:,} agent steps, which are saved. Go on with: {shlex.join(again)}"
-        print(f"Interrupted: {what}", file=sys.stderr)
-        raise SystemExit(130)
-
-
-def _list_hyperparameters(as_json: bool) -> None:
-    """The table of hyperparameters."""
-    from dataclasses import asdict
-
-    from daf.cli.show import emit, out, plain_table
-    from daf.config.hyperparameters import HYPERPARAMETERS
-
-    if as_json:
-        rows = [asdict(hyper) | {"bounds": hyper.bounds} for hyper in HYPERPARAMETERS.values()]
-        emit({"run_id": None, "run_dir": None, "status": "ok", "hyperparameters": rows})
-        return
-    for group in dict.fromkeys(hyper.group for hyper in HYPERPARAMETERS.values()):
-        table = plain_table(group)
-        table.add_column("name", no_wrap=True)
-        for name in ("default", "bounds", "also called", "meaning"):
-            table.add_column(name, overflow="fold")
-        for hyper in HYPERPARAMETERS.values():
-            if hyper.group == group:
-                default = "none" if hyper.default is None else str(hyper.default).lower()
-                table.add_row(hyper.name, default, hyper.bounds, ", ".join(hyper.aliases), hyper.meaning)
-        out.print(table)
-    out.print("Arguments of the policy's own class are set the same way: --set hidden_size=128.", markup=False)

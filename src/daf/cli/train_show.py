@@ -1,0 +1,87 @@
+"""What `daf train` prints: how a run ended, how to go on, and the table of hyperparameters."""
+
+import shlex
+import sys
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from daf.training import TrainingResult
+
+
+def result_data(result: "TrainingResult") -> dict[str, Any]:
+    """What `--json` prints: what training.json holds, with whole paths."""
+    from daf.storage.jsonable import jsonable
+
+    data: dict[str, Any] = jsonable(result.to_data())
+    final = None if result.final_checkpoint is None else str(result.final_checkpoint)
+    return {"run_id": result.run_id, "run_dir": str(result.run_dir), **data, "final_checkpoint": final}
+
+
+def show(result: "TrainingResult", *, quiet: bool) -> None:
+    """How it ended, what was reached, and where everything is."""
+    from daf.cli.show import out, seconds
+    from daf.core.training_progress import evaluation_text
+    from daf.output_manager.layout import EXECUTION_LOG
+    from daf.stats.sentences import number
+
+    parts = [
+        f"{result.status}: {result.steps:,} agent steps in {result.updates:,} updates",
+        seconds(result.wall_seconds),
+    ]
+    parts += [f"{result.steps / result.wall_seconds:,.0f} steps/s"] if result.wall_seconds else []
+    returned = result.metrics.get("episode/return")
+    parts += [f"return {number(returned)} per agent"] if returned is not None else []
+    out.print(", ".join(parts), markup=False, soft_wrap=True)
+    if result.evaluation is not None:
+        out.print(evaluation_text(result.evaluation), markup=False, soft_wrap=True)
+    if result.final_checkpoint is not None:
+        out.print(f"checkpoint: {result.final_checkpoint}", markup=False, soft_wrap=True)
+    out.print(f"run: {result.run_dir}", markup=False, soft_wrap=True)
+    if result.status == "done" and not quiet:
+        mission = result.hyperparameters.get("mission")
+        on = mission if isinstance(mission, str) else mission[0] if mission else "MISSION"
+        listed = (result.run_dir / EXECUTION_LOG).is_file()  # a folder that --run-dir named is no run of the output's
+        policy, run = (f"run:{result.run_id}", result.run_id) if listed else (result.run_dir, result.run_dir)
+        typer.echo(f"\nNext: daf evaluate -p {policy} -m {on}, daf report {run}, daf logs {result.run_dir}", err=True)
+
+
+def end(result: "TrainingResult", options: dict[str, Any]) -> None:
+    """Say what failed or how to go on, and exit accordingly."""
+    if result.status == "failed":
+        error = result.error or {"type": "TrainingError", "message": "training failed."}
+        print(f"{error['type']}: {error['message']}", file=sys.stderr)
+        raise SystemExit(1)
+    if result.status == "interrupted":
+        again = ["daf", *sys.argv[1:]]
+        if options["run_dir"] is None and options["resume"] is None:
+            place = ["--output-dir", str(options["output_dir"])] if options["output_dir"] is not None else []
+            again = ["daf", "train", "--resume", result.run_id, *place]
+        what = f"stopped after {result.steps:,} agent steps, which are saved. Go on with: {shlex.join(again)}"
+        print(f"Interrupted: {what}", file=sys.stderr)
+        raise SystemExit(130)
+
+
+def list_hyperparameters(as_json: bool) -> None:
+    """The table of hyperparameters."""
+    from dataclasses import asdict
+
+    from daf.cli.show import emit, out, plain_table
+    from daf.config.hyperparameters import HYPERPARAMETERS
+
+    if as_json:
+        rows = [asdict(hyper) | {"bounds": hyper.bounds} for hyper in HYPERPARAMETERS.values()]
+        emit({"run_id": None, "run_dir": None, "status": "ok", "hyperparameters": rows})
+        return
+    for group in dict.fromkeys(hyper.group for hyper in HYPERPARAMETERS.values()):
+        table = plain_table(group)
+        table.add_column("name", no_wrap=True)
+        for name in ("default", "bounds", "also called", "meaning"):
+            table.add_column(name, overflow="fold")
+        for hyper in HYPERPARAMETERS.values():
+            if hyper.group == group:
+                default = "none" if hyper.default is None else str(hyper.default).lower()
+                table.add_row(hyper.name, default, hyper.bounds, ", ".join(hyper.aliases), hyper.meaning)
+        out.print(table)
+    out.print("Arguments of the policy's own class are set the same way: --set hidden_size=128.", markup=False)
