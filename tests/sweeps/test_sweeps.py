@@ -283,7 +283,7 @@ def test_eight_processes_read_while_one_writes(tmp_path):
     result = run(config_of(num_trials=1), tmp_path)
     context = multiprocessing.get_context("forkserver")
     errors = context.SimpleQueue()
-    most = 25
+    most = 12
     readers = [context.Process(target=_read_until, args=(result.run_dir, most, errors)) for _ in range(8)]
     for reader in readers:
         reader.start()

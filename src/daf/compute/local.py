@@ -57,7 +57,11 @@ class LocalProcesses:
         running: dict[int, Any] = {}
 
         def schedule(position: int) -> None:
-            future = self._started().schedule(_guarded, args=(function, tasks[position]), timeout=timeout)
+            try:
+                future = self._started().schedule(_guarded, args=(function, tasks[position]), timeout=timeout)
+            except RuntimeError:  # the pool broke while nobody looked
+                self.close()
+                future = self._started().schedule(_guarded, args=(function, tasks[position]), timeout=timeout)
             running[position] = future
             future.add_done_callback(lambda done: finished.put((position, done)))
 

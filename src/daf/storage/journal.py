@@ -17,10 +17,11 @@ from daf.errors import DataError, StorageError
 from daf.storage.atomic import explain
 
 
-def append(path: str | Path, value: dict[str, Any]) -> None:
-    """Add `value` as one line, on the disk when this returns; the file and its folder are made.
+def append(path: str | Path, value: dict[str, Any], *, sync: bool = True) -> None:
+    """Add `value` as one line; the file and its folder are made.
 
-    Raises `StorageError`.
+    sync: the line is on the disk when this returns. Without it a power cut may take the last lines (a killed process
+    does not). Raises `StorageError`.
     """
     line = json.dumps(value, allow_nan=False, ensure_ascii=False).encode("utf-8") + b"\n"
     try:
@@ -31,7 +32,8 @@ def append(path: str | Path, value: dict[str, Any]) -> None:
             try:
                 file.write(line)
                 file.flush()
-                os.fsync(file.fileno())
+                if sync:
+                    os.fsync(file.fileno())
             except OSError:
                 os.ftruncate(file.fileno(), end)
                 raise

@@ -1,6 +1,6 @@
 """`trials.jsonl`: the record of a sweep that counts. Everything else in the folder can be made again from it.
 
-One line per event, on the disk before the next thing happens:
+One line per event, written before the next thing happens:
 
     {"event": "proposed", "trial": 12, "hyperparameters": {…}, "source": "tpe", "state": {…}}
     {"event": "finished", "trial": 12, "result": {…}}
@@ -12,7 +12,7 @@ next cuts it. Any number of processes may read while one writes.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,7 @@ def read(run_dir: str | Path) -> History:
 
 
 def proposed(run_dir: Path, proposal: Proposal) -> None:
-    """Append a proposal."""
+    """Append a proposal. A power cut may take it; then it is made again, and is the same."""
     journal.append(
         run_dir / FILE,
         {
@@ -88,6 +88,7 @@ def proposed(run_dir: Path, proposal: Proposal) -> None:
             "source": proposal.source,
             "state": jsonable(proposal.state),
         },
+        sync=False,
     )
 
 
@@ -118,7 +119,7 @@ def _take(found: History, event: Mapping[str, Any]) -> None:
                 raise ValueError(f"trial {event['trial']} finished before it was proposed")
             found.results.setdefault(event["trial"], result)
         case "default":
-            found.default = replace(SweepTrialResult.from_data(event["result"]), trial_id=-1)
+            found.default = SweepTrialResult.from_data(event["result"])
         case "held_out":
             found.held_out = event["record"]
         case other:

@@ -101,6 +101,7 @@ class Mirror:
         @event.listens_for(backend.engine, "connect")
         def _no_sync(connection: Any, record: Any) -> None:
             connection.execute("PRAGMA synchronous = OFF")  # it can be made again from the journal
+            connection.execute("PRAGMA journal_mode = WAL")  # who reads meanwhile neither waits nor is waited for
 
         study = optuna.create_study(
             storage=storage,

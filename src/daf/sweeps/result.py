@@ -70,11 +70,13 @@ class SweepTrialResult:
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
         """The trial that `to_data` made `data` of."""
-        known = {item.name for item in fields(cls)}
-        given = {name: value for name, value in data.items() if name in known}
+        given = {name: value for name, value in data.items() if name in _FIELDS}
         given["values"] = tuple(given.get("values", ()))
         given["rungs"] = tuple((int(steps), float(value)) for steps, value in given.get("rungs", ()))
         return cls(**given)
+
+
+_FIELDS = frozenset(item.name for item in fields(SweepTrialResult))
 
 
 @dataclass
