@@ -134,8 +134,8 @@ class DafCommands:
 def training_config(config: DAFAdaptiveConfig, run: Run) -> DAFTrainingConfig:
     """What `run` trains with: the shared section with its settings. Raises `ConfigError`, `UsageError`.
 
-    Drawn runs have seeds of their own, following the shared one, so that no two begin with the same weights by design
-    of the scheduler only.
+    A run that a scheduler draws has a seed of its own, the shared one and its number; listed runs share theirs unless
+    they set one.
     """
     index = int(run.name.removeprefix("r"))
     shared = config.trains
