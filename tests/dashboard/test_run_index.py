@@ -86,14 +86,17 @@ def test_a_run_whose_process_was_killed_is_shown_as_interrupted(base):
 
 def test_only_run_folders_of_ours_are_listed_and_damaged_ones_do_no_harm(base):
     training(base, "ours", 1)
-    for name, text in (("20260101_000000", "{"), ("20260101_000001", '{"format": "other"}'), ("notes", "{}")):
+    damaged = ("{", '{"format": "other"}', '{"format": "daf-run-1"}', '{"format": "daf-run-1", "status": 3}', "[]")
+    named = [(f"20260101_{number:06d}", text) for number, text in enumerate(damaged, 10)]
+    for name, text in (*named, ("notes", "{}")):
         (base / "training" / name).mkdir()
         (base / "training" / name / "execution_log.json").write_text(text)
     (base / "training" / "20260101_000002").symlink_to(base)
     (base / "evaluations").write_text("a file")
     index = RunIndex(base)
-    index.refresh()
+    version = index.refresh()
     assert titles(index) == ["ours"]
+    assert index.refresh() == version
 
 
 def test_keys_are_looked_up_and_never_joined(base):

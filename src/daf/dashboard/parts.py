@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from daf.dashboard.progress import folder_progress
-from daf.dashboard.run_index import CHILD_FOLDERS, children
+from daf.dashboard.run_index import CHILD_FOLDERS, children, run_in
 from daf.dashboard.signatures import Signature, signature
 from daf.output_manager.layout import EXECUTION_LOG
-from daf.output_manager.runs import read_run
 
 Signatures = tuple[Signature | None, ...]
 
@@ -59,8 +58,7 @@ def _signatures(folder: Path) -> Signatures:
 
 
 def _read(folder: Path) -> dict[str, Any] | None:
-    progress, status = folder_progress(folder), _status(folder)
-    run = None if signature(folder / EXECUTION_LOG) is None else read_run(folder)
+    progress, run, status = folder_progress(folder), run_in(folder), _status(folder)
     if progress is None and run is None and status is None:
         return None
     if run is not None and (status is None or run.status == "running"):

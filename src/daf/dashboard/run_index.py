@@ -92,13 +92,8 @@ class RunIndex:
                 if log is None:
                     continue
                 before = self._seen.get(key)
-                row = _row(key, folder, version, before.row if before is not None and before.log == log else None)
-                seen = _Seen(log, row)
-                if before is not None and before.log == log and before.row is not None and row is not None:
-                    same = before.row.run == row.run and before.row.progress == row.progress
-                    seen = before if same else seen
-                changed = changed or seen is not before
-                found[key] = seen
+                found[key] = _looked_at(key, folder, log, version, before)
+                changed = changed or found[key] is not before
             for key in self._seen.keys() - found.keys():
                 self._removed[key] = version
                 changed = True
@@ -168,12 +163,29 @@ def children(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names)]
 
 
-def _row(key: str, folder: Path, version: int, known: Row | None) -> Row | None:
-    """known: the row of before, where the execution log is the same; what runs may have died since."""
-    run = read_run(folder) if known is None or known.run.status == "running" else known.run
-    if run is None:
+def run_in(folder: Path) -> RunInfo | None:
+    """The run in a folder; None where its execution log is missing, damaged or none of ours."""
+    if signature(folder / EXECUTION_LOG) is None:
         return None
-    return Row(key, version, run, progress_of(run, None if known is None else known.progress))
+    try:
+        return read_run(folder)
+    except (KeyError, TypeError, ValueError, AttributeError):  # of our format, without what it must hold
+        return None
+
+
+def _looked_at(key: str, folder: Path, log: Signature, version: int, before: _Seen | None) -> _Seen:
+    """What is there now; `before` itself where nothing changed. A run that goes on may have died without a word."""
+    if before is None or before.log != log:
+        run = run_in(folder)
+        return _Seen(log, None if run is None else Row(key, version, run, progress_of(run)))
+    if before.row is None:
+        return before
+    known = before.row
+    run = run_in(folder) if known.run.status == "running" else known.run
+    if run is None:
+        return _Seen(log, None)
+    row = Row(key, version, run, progress_of(run, known.progress))
+    return before if (row.run, row.progress) == (known.run, known.progress) else _Seen(log, row)
 
 
 def _sessions(folder: Path) -> list[str]:

@@ -11,12 +11,10 @@ from daf.dashboard.json_files import JsonFiles
 from daf.dashboard.parts import Parts, parts_signature
 from daf.dashboard.progress import folder_progress
 from daf.dashboard.run_files import list_files
-from daf.dashboard.run_index import CHILD_FOLDERS, RunIndex
+from daf.dashboard.run_index import CHILD_FOLDERS, RunIndex, run_in
 from daf.dashboard.settings_files import asked
 from daf.dashboard.signatures import signature
-from daf.output_manager import RunInfo
 from daf.output_manager.layout import EXECUTION_LOG, EXPERIMENT_CONFIG
-from daf.output_manager.runs import read_run
 
 MOST_EPISODES = 5000
 WATCHED = (
@@ -48,9 +46,7 @@ def run_page(index: RunIndex, files: JsonFiles, parts: Parts, key: str) -> dict[
     folder = index.folder(key)
     head, part = index.split(key)
     row = index.row(head)
-    own: RunInfo | None = row.run
-    if part is not None:
-        own = None if signature(folder / EXECUTION_LOG) is None else read_run(folder)
+    own = row.run if part is None else run_in(folder)
     execution = files.read_object(folder / EXECUTION_LOG) or {}
     progress = folder_progress(folder)
     sweep = (folder / "trials.jsonl").is_file()

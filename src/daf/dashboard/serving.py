@@ -16,10 +16,9 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from daf.dashboard.run_index import ELSEWHERE, RunIndex, is_run_key
+from daf.dashboard.run_index import ELSEWHERE, RunIndex, is_run_key, run_in
 from daf.errors import StorageError, UsageError
 from daf.output_manager.layout import base_folder
-from daf.output_manager.runs import read_run
 
 if TYPE_CHECKING:
     import uvicorn
@@ -169,7 +168,7 @@ def _place(folder: str | Path | None) -> tuple[Path, str | None, tuple[Path, ...
     place = Path(folder).expanduser().absolute()
     if not place.is_dir():
         raise UsageError(f"no folder {place} to show. `daf dashboard` without one shows {base_folder(None)}.")
-    run = read_run(place)
+    run = run_in(place)
     if run is None:
         return place, None, ()
     key = f"{place.parent.name}/{place.name}"
