@@ -34,7 +34,8 @@ class Known:
 class Wanted:
     """A run that shall be there, trained to `target` agent steps and evaluated at each of its targets.
 
-    run: a `run_name`. parent: the run, and the steps of its checkpoint, from which it branches. why: in a sentence for the journal.
+    run: a `run_name`. parent: the run, and the steps of its checkpoint, from which it branches. why: in a sentence for
+    the journal.
     """
 
     run: str
