@@ -34,13 +34,16 @@ _MODULES = {
     ),
     "core.adaptive_controller": ("DAFAdaptiveConfig", "DAFAdaptiveController"),
     "core.curriculum_manager": (
+        "CurriculumStagnationError",
         "DAFCurriculumConfig",
         "DAFCurriculumManager",
+        "TaskGenerationError",
         "create_progressive_curriculum",
         "create_simple_curriculum",
     ),
     "core.rl_trainer": ("DAFRlConfig", "DAFRlTrainer"),
     "crossplay": ("daf_crossplay",),
+    "dashboard": ("Dashboard", "daf_serve_dashboard"),
     "distributed_training": (
         "DistributedTrainingResult",
         "daf_aggregate_training_stats",
@@ -129,6 +132,7 @@ _MODULES = {
     ),
 }
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch: threads that spin make a busy machine crawl
+os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")  # the same numbers wherever in memory a tensor happens to lie
 
 _WHERE = {name: module for module, names in _MODULES.items() for name in names}
 
