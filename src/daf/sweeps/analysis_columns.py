@@ -1,0 +1,116 @@
+"""The complete trials of a sweep as columns of numbers: one for each hyperparameter, beside the objective.
+
+Numbers that were searched in a range lie between 0 (its least) and 1 (its largest), in the logarithm where they were
+searched so; everything else is a choice with an index. The range is the sweep's own where its run folder tells, else
+what the trials took. A trial in which a hyperparameter was not searched, since a condition left it out, has NaN there.
+"""
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daf.render.figure_settings import setting_of
+from daf.stats.arrays import FloatArray
+from daf.sweeps.reading import CONFIG, read_facts
+from daf.sweeps.result import SweepResult
+
+FEW = 6
+"""Numbers with so few different values are choices."""
+STEPS = 50
+"""Cells of a range."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One hyperparameter. place: (trials,) 0 to 1, or the index of a choice; NaN where it was not searched. ordered:
+    whether it is a range. steps: cells of the range, or the number of choices. values: the choices, by index; of a
+    range its two ends. log: whether a range is searched in its logarithm.
+    """
+
+    name: str
+    place: FloatArray
+    ordered: bool
+    steps: int
+    values: tuple[Any, ...]
+    log: bool = False
+
+    @property
+    def active(self) -> NDArray[np.bool_]:
+        """Where it was searched."""
+        return ~np.isnan(self.place)
+
+    def cells(self) -> NDArray[np.int64]:
+        """(trials,) the cell of each value, -1 where it was not searched. Halves go to the lower cell."""
+        filled = np.where(self.active, self.place, 0.0)
+        cells = np.clip(np.ceil(filled * (self.steps - 1) - 0.5), 0, self.steps - 1) if self.ordered else filled
+        return np.where(self.active, cells, -1).astype(np.int64)
+
+    def value_at(self, place: float) -> float:
+        """The number of a range that lies at `place`."""
+        low, high = float(self.values[0]), float(self.values[1])
+        if self.log:
+            return math.exp(math.log(low) + place * (math.log(high) - math.log(low)))
+        return low + place * (high - low)
+
+
+def columns_of(result: SweepResult) -> list[Column]:
+    """A column for each hyperparameter that took more than one value in the complete trials."""
+    space, finished = searched_space(result), [trial.hyperparameters for trial in result.finished]
+    found = []
+    for name in dict.fromkeys(itertools.chain.from_iterable(finished)):
+        taken = [given.get(name) for given in finished]
+        kinds = set(map(type, taken)) - {type(None)}
+        column = _range(name, taken, space.get(name)) if kinds <= {int, float} else None
+        column = column or _choices(name, taken, mixed=len(kinds) > 1)
+        if len(column.values) > 1:
+            found.append(column)
+    return found
+
+
+def searched_space(result: SweepResult) -> Mapping[str, Any]:
+    """The search space as the sweep's file has it; {} where the result did not come from a run folder."""
+    if result.run_dir is None or not (result.run_dir / CONFIG).is_file():
+        return {}
+    config = read_facts(result.run_dir).get("config")
+    space = config.get("search_space") if isinstance(config, dict) else None
+    return space if isinstance(space, dict) else {}
+
+
+def _range(name: str, taken: list[Any], searched: Any) -> Column | None:
+    """The column of a number that was searched in a range; None where it has few values."""
+    values = np.array(taken, dtype=np.float64)  # None becomes NaN
+    there = values[~np.isnan(values)]
+    different = np.unique(there)
+    listed = isinstance(searched, list) or (isinstance(searched, dict) and "choices" in searched)
+    if len(different) <= FEW or (listed and len(different) <= STEPS):
+        return None
+    low, high = float(different[0]), float(different[-1])
+    if isinstance(searched, dict) and "min" in searched:
+        low, high, log = min(low, searched["min"]), max(high, searched["max"]), bool(searched.get("log"))
+    else:
+        log = setting_of(name, np.quantile(there, np.linspace(0, 1, 101)).tolist()).log
+    steps = STEPS
+    if low.is_integer() and high.is_integer() and (different == np.floor(different)).all():
+        count = int(high - low) + 1
+        steps = min(STEPS, math.ceil(math.log2(count)) + 1 if log else count)
+    ends = (low, high)
+    if log:
+        values, ends = np.log(values), (math.log(low), math.log(high))
+    return Column(name, (values - ends[0]) / (ends[1] - ends[0]), True, steps, (low, high), log)
+
+
+def _choices(name: str, taken: list[Any], *, mixed: bool) -> Column:
+    """mixed: whether values of several types are among them, so that 1 and true are two."""
+    keys = [None if value is None else str(value) for value in taken] if mixed else taken
+    first = dict(zip(reversed(keys), reversed(taken), strict=True))
+    order = [key for key in dict.fromkeys(keys) if key is not None]
+    if not mixed and not isinstance(order[0], str):
+        order.sort()
+    index: dict[Any, float] = {key: place for place, key in enumerate(order)} | {None: math.nan}
+    place = np.array(list(map(index.__getitem__, keys)), dtype=np.float64)
+    return Column(name, place, False, len(order), tuple(first[key] for key in order))

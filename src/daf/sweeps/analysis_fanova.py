@@ -1,0 +1,84 @@
+"""fANOVA: the part of the objective's variance that each hyperparameter explains alone.
+
+A random forest is fitted to the trials. Each tree is constant on boxes, so that its mean over all other hyperparameters
+is a staircase along one of them, whose variance, divided by the tree's, is the importance; what is missing to 1 is
+explained by several together. It speaks of the whole space alike, where the search went seldom too.
+
+Time grows with the trials, so that at most `MOST` of them are used, drawn at random where there are more.
+
+Source: Hutter, Hoos and Leyton-Brown, "An Efficient Approach for Assessing Hyperparameter Importance", ICML 2014. As
+Optuna's `FanovaImportanceEvaluator`, whose loop over leaves takes minutes for what a sorted sum does at once; a test
+holds the two beside each other. Choices are split in their order.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daf.stats.arrays import FloatArray, generator
+
+MOST = 500
+TREES = 16
+"""Of each forest."""
+FORESTS = 19
+HALVES = 20
+
+
+def explained(places: FloatArray, values: FloatArray, *, seed: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The part of the variance by column; the same on `HALVES` random halves; and what each gets by chance alone.
+
+    places: (trials, columns) in the unit cube. values: (trials,). In each of `FORESTS` forests a copy of every column,
+    dealt to the trials at random, stands beside the true ones: its part is chance. Returns the true columns' means
+    (columns,), the halves (halves, columns) and the copies (forests, columns).
+    """
+    rng = generator(seed)
+    columns, half = places.shape[1], len(values) // 2
+    drawn = [rng.permutation(len(values))[:half] for _ in range(HALVES)]
+    beside = [np.hstack([places, rng.permuted(places, axis=0)]) for _ in range(FORESTS)]
+    full = np.array([_forest(both, values, seed + i) for i, both in enumerate(beside)])
+    halves = [_forest(places[some], values[some], seed + i) for i, some in enumerate(drawn)]
+    return full[:, :columns].mean(axis=0), np.array(halves), full[:, columns:]
+
+
+def _forest(places: FloatArray, values: FloatArray, seed: int) -> FloatArray:
+    """The mean over the trees that are not constant; 0 where all are."""
+    from sklearn.ensemble import RandomForestRegressor
+
+    forest = RandomForestRegressor(n_estimators=TREES, random_state=seed, n_jobs=1).fit(places, values)
+    found = [part for tree in forest.estimators_ if (part := _tree(tree.tree_, places.shape[1])) is not None]
+    mean: FloatArray = np.mean(found, axis=0) if found else np.zeros(places.shape[1])
+    return mean
+
+
+def _tree(tree: object, columns: int) -> FloatArray | None:
+    """The part of a tree's variance over the unit cube that each column explains; None for a constant tree."""
+    low, high, value = _boxes(tree, columns)
+    widths = high - low
+    volume = widths.prod(axis=1)
+    mean = volume @ value
+    total = volume @ (value - mean) ** 2
+    if total <= 1e-12 * max(1.0, mean**2):
+        return None
+    found = np.zeros(columns)
+    for column in range(columns):
+        rest = np.delete(widths, column, axis=1).prod(axis=1) * (value - mean)
+        edges = np.concatenate([low[:, column], high[:, column]])
+        order = np.argsort(edges, kind="stable")
+        height = np.cumsum(np.concatenate([rest, -rest])[order])[:-1]
+        found[column] = np.diff(edges[order]) @ height**2
+    return found / total
+
+
+def _boxes(tree: object, columns: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """(leaves, columns) lower and upper ends of the leaves' boxes in the unit cube, and (leaves,) their values."""
+    left: NDArray[np.int64] = tree.children_left  # type: ignore[attr-defined]
+    right, feature, bar = tree.children_right, tree.feature, tree.threshold  # type: ignore[attr-defined]
+    low, high = np.zeros((len(left), columns)), np.ones((len(left), columns))
+    level = np.flatnonzero(left[:1] >= 0)
+    while len(level):
+        for children, ends, pick in ((left[level], high, np.minimum), (right[level], low, np.maximum)):
+            low[children], high[children] = low[level], high[level]
+            ends[children, feature[level]] = pick(ends[children, feature[level]], bar[level])
+        below = np.concatenate([left[level], right[level]])
+        level = below[left[below] >= 0]
+    leaves = left < 0
+    return low[leaves], high[leaves], tree.value[leaves, 0, 0]  # type: ignore[attr-defined]
