@@ -298,8 +298,8 @@ def _folder(run: str, output_dir: Path | None) -> Path:
     from daf.output_manager import find_run
 
     folder = Path(run)
-    if (folder / "sweep.json").is_file():
-        return folder
+    if folder.is_dir():
+        return folder  # reading it says where it is no sweep
     return find_run(run, output_dir, "sweeps").path
 
 

@@ -80,6 +80,8 @@ class LocalProcesses:
                 try:
                     position, future = finished.get(timeout=_LOOK_SECONDS)
                 except queue.Empty:
+                    if self._pool is None:
+                        raise ExecutorError("the workers were stopped while tasks ran.") from None
                     now = sum(future.running() for future in running.values())
                     if now != busy or now >= min(self.jobs, len(running)):
                         busy, since = now, time.monotonic()
@@ -96,6 +98,7 @@ class LocalProcesses:
                         del running[position]
                         feed()
                         yield done
+                        since = time.monotonic()  # how long the caller took says nothing about the workers
                 if broken:
                     if pools > _MOST_POOLS:
                         raise ExecutorError(f"worker processes were killed again and again ({pools} pools broke).")
