@@ -151,7 +151,7 @@ class Learner:
                         ended.extend(ends)
                         self.records.extend(records)
                     if step == buffer.steps:
-                        seen = torch.from_numpy(envs.observations[rows]).to(trainable.device)
+                        seen = trainable.prepared(torch.from_numpy(envs.observations[rows]))
                         _, values, _ = trainable.act(seen, self._states[group])
                         buffer.last_values[rows] = values
                         continue
@@ -165,13 +165,12 @@ class Learner:
         """Choose the group's actions and note them."""
         envs, buffer = self.envs, self.buffer
         rows, environments = envs.group_rows[group], envs.group_environments[group]
-        buffer.observations[rows, step] = torch.from_numpy(envs.observations[rows]).to(
-            buffer.observations.device, non_blocking=True
-        )
+        seen = self.trainable.prepared(torch.from_numpy(envs.observations[rows]))
+        buffer.observations[rows, step] = seen
         fresh = np.repeat(self._fresh[environments.start : environments.stop], envs.agents)
         buffer.begins[rows, step] = torch.from_numpy(fresh).to(buffer.begins.device)
         self._fresh[environments.start : environments.stop] = False
-        logits, values, self._states[group] = self.trainable.act(buffer.observations[rows, step], self._states[group])
+        logits, values, self._states[group] = self.trainable.act(seen, self._states[group])
         logprobs = torch.log_softmax(logits, -1)
         chances = logprobs.exp().cpu().double()
         cumulated = chances.cumsum(-1)
@@ -197,7 +196,7 @@ class Learner:
             buffer.done[agents, step] = 1.0
             state = self._states[group]
             if self.config.bootstrap_truncated and envs.done[place] == TRUNCATED:
-                last = torch.from_numpy(envs.last_observations[agents]).to(self.trainable.device)
+                last = self.trainable.prepared(torch.from_numpy(envs.last_observations[agents]))
                 _, values, _ = self.trainable.act(last, {key: part[inside] for key, part in state.items()})
                 buffer.bootstrap[agents, step] = values
             for part in state.values():

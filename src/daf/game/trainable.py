@@ -53,12 +53,21 @@ class Shown:
 
     def of(self, observations: torch.Tensor) -> torch.Tensor:
         """(…, tokens, 3) uint8 as the network is to see it."""
-        if self.marked:
-            padding = observations[..., 1:2] == END
-            observations = torch.cat([observations[..., :1], observations[..., 1:].masked_fill(padding, 0)], dim=-1)
-        if self.dtype == torch.uint8:
+        return self.cast(self.bytes_of(observations))
+
+    def bytes_of(self, observations: torch.Tensor) -> torch.Tensor:
+        """The part of it that stays bytes, so that it can be kept: padding marked."""
+        if not self.marked:
             return observations
-        shown = observations.to(self.dtype)
+        marked = observations.clone()
+        marked[..., 1:] *= observations[..., 1:2] != END
+        return marked
+
+    def cast(self, kept: torch.Tensor) -> torch.Tensor:
+        """The rest of it."""
+        if self.dtype == torch.uint8:
+            return kept
+        shown = kept.to(self.dtype)
         return shown if self.scale == 1 else shown * self.scale
 
 
@@ -96,17 +105,21 @@ class Trainable:
         """The state that episodes begin with."""
         return {key: torch.zeros((rows, *part.shape[1:]), device=self.device) for key, part in self._zero.items()}
 
+    def prepared(self, observations: torch.Tensor) -> torch.Tensor:
+        """(…, tokens, 3) uint8 of the simulator as `act` and `learn` take them: bytes, on the network's device."""
+        return self.shown.bytes_of(observations.to(self.device, non_blocking=True))
+
     def act(self, observations: torch.Tensor, state: State) -> tuple[torch.Tensor, torch.Tensor, State]:
-        """One step: (rows, tokens, 3) uint8 to logits (rows, actions), values (rows,) and the next state."""
+        """One step: prepared (rows, tokens, 3) to logits (rows, actions), values (rows,) and the next state."""
         carried: dict[str, Any] = dict(state) if self.recurrent else {}
-        logits, values = self._eval(self.shown.of(observations), carried if self.recurrent else None)[:2]
+        logits, values = self._eval(self.shown.cast(observations), carried if self.recurrent else None)[:2]
         after = {key: carried[key] for key in state}
         return logits.float(), values.float().reshape(-1), after
 
     def learn(
         self, observations: torch.Tensor, state: State, begins: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Sequences: (rows, time, tokens, 3) uint8, the state before them, and where episodes begin in them.
+        """Sequences: prepared (rows, time, tokens, 3), the state before them, and where episodes begin in them.
 
         begins: (rows, time) bool; the state is zero before such a step. At time 0 `state` already is. Returns logits
         (rows, time, actions) and values (rows, time).
@@ -149,7 +162,7 @@ class Trainable:
         carried: dict[str, Any] = {key: self._layout(part) for key, part in state.items()}
         if self.handles_dones:
             carried["done"] = begins
-        logits, values = self.network(self.shown.of(observations), carried)[:2]
+        logits, values = self.network(self.shown.cast(observations), carried)[:2]
         return logits.float().reshape(rows, time, -1), values.float().reshape(rows, time)
 
     def _first_state(self, observations: torch.Tensor) -> State:
@@ -165,7 +178,7 @@ class Trainable:
         rows = len(observations)
         first: dict[str, Any] = {key: torch.zeros(rows, size, device=self.device) for key in ("lstm_h", "lstm_c")}
         with torch.no_grad():
-            _, _, after = self.act(observations.to(self.device), first)
+            _, _, after = self.act(self.prepared(observations), first)
         for key, part in after.items():
             if part is None or part.shape[0] != rows:
                 raise PolicyError(
@@ -178,7 +191,7 @@ class Trainable:
         """Whether a call over a sequence agrees with single steps, and in which layout it takes the state."""
         if not self.recurrent:
             return True
-        sequence = observations.to(self.device).unsqueeze(1).expand(-1, 3, -1, -1).contiguous()
+        sequence = self.prepared(observations).unsqueeze(1).expand(-1, 3, -1, -1).contiguous()
         sequence[:, 1] = sequence[:, 1].roll(1, 0)
         generator = torch.Generator().manual_seed(0)
         state = {
