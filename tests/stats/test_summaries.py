@@ -51,3 +51,13 @@ def test_rows_whose_interval_cannot_be_trusted_say_so_and_stay_plain_json(scores
 def test_nan_is_refused():
     with pytest.raises(DataError, match="not finite"):
         summarise(["a"], np.array([[1.0, np.nan]]))
+
+
+def test_an_interval_that_ran_away_is_replaced() -> None:
+    # Most scores lie close together, so that some resamples have next to no spread and their t values no bound.
+    scores = [[120.0] * 13 + [119.9, 119.8, 90.0, 60.0, 30.0, 10.0, 5.0]]
+    (row,) = summarise(["solver"], scores)
+    assert row.iqm_ci is not None
+    assert row.ci is not None
+    for low, high in (row.iqm_ci, row.ci):
+        assert 5.0 - 115.0 <= low <= high <= 120.0 + 115.0

@@ -4,7 +4,8 @@ The intervals are of single policies, studentized bootstrap of whole blocks with
 `FEW_BLOCKS` blocks in a mission Student's t, since a bootstrap has too little to resample there. They say how well each
 mean is known, not which policy is better: for that the paired verdicts are sharper, since all policies met the same
 blocks. Where the data give a studentized interval no bound, because most scores are the same, the row has the BCa
-interval instead and says so in `method`.
+interval instead and says so in `method`; so too where it ran away, to a bound farther outside all scores than they
+lie apart.
 """
 
 from collections.abc import Sequence
@@ -114,7 +115,11 @@ def _bounds(
         low, high = student_interval(rows, groups, "mean" if statistic is mean else "iqm", alpha=alpha)
         return [((float(a), float(b)), "student") for a, b in zip(low, high, strict=True)]
     studentized = by("studentized")
-    open_ended = ~(np.isfinite(studentized.low) & np.isfinite(studentized.high))
+    least, greatest = rows.min(axis=1), rows.max(axis=1)
+    apart = greatest - least
+    with np.errstate(invalid="ignore"):
+        useful = (studentized.low >= least - apart) & (studentized.high <= greatest + apart)
+    open_ended = ~(useful & np.isfinite(studentized.low) & np.isfinite(studentized.high))
     corrected = by("bca") if open_ended.any() else studentized
     return [
         ((float(found.low[policy]), float(found.high[policy])), found.method)
