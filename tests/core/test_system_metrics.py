@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -25,8 +26,11 @@ def test_the_share_of_the_cpu_is_of_the_time_since_the_last_reading(monkeypatch:
     monkeypatch.setattr(system_metrics, "INTERVAL_SECONDS", 0.0)
     metrics = SystemMetrics()
     metrics.read()
+    began, used = time.monotonic(), time.process_time()
     sum(number * number for number in range(3_000_000))
-    assert metrics.read()["system/cpu_percent"] > 20
+    percent = metrics.read()["system/cpu_percent"]
+    expected = 100 * (time.process_time() - used) / (time.monotonic() - began)
+    assert percent == pytest.approx(expected, rel=0.4)
 
 
 def test_without_a_gpu_its_metrics_are_absent() -> None:
