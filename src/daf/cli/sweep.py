@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 
 from daf.cli.options import ExecutorOption, JobsOption, JsonOption, OutputDirOption, QuietOption, VerboseOption
+from daf.cli.sweep_variants import variants_command
 from daf.errors import Interrupted, UsageError, unknown
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Search hyperparameters over training or over policies and missions.",
 )
+
+app.command("variants")(variants_command)
 
 RunArgument = Annotated[str, typer.Argument(help="Run id of a sweep, the beginning of one, latest, or a run folder.")]
 TrialsOption = Annotated[

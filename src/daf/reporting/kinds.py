@@ -12,14 +12,15 @@ from daf.reporting.run_facts import read_json
 from daf.reporting.training_run import is_training_run
 
 Kind = Literal[
-    "evaluation", "score", "crossplay", "ablation", "benchmark", "analysis", "training", "adaptive", "sweep", "chain",
-    "logs", "replays", "run",
+    "evaluation", "score", "crossplay", "ablation", "benchmark", "analysis", "training", "adaptive", "sweep",
+    "variants", "chain", "logs", "replays", "run",
 ]  # fmt: skip
 PICTURES = ("*.json.z", "*.gif", "*.png", "*.mp4", "*-frames", "[!.r]*.html")
 CHAIN_FILES = ("pipeline.json", "experiment.json", "result.json", "results.json")
 CHAIN_LISTS = ("stages", "jobs", "steps")
 _FILES: tuple[tuple[str, Kind], ...] = (
     ("sweep.json", "sweep"),
+    ("variants.json", "variants"),
     ("experiment.jsonl", "adaptive"),
     ("ablation.json", "ablation"),
     ("benchmark.json", "benchmark"),

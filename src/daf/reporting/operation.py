@@ -92,6 +92,10 @@ def _assembled(facts: RunFacts, kind: Kind) -> Pages:
             from daf.sweeps.reading import read_run
 
             page = sweep_page(read_run(facts.info.path), facts)
+        case "variants":
+            from daf.reporting.variants_page import variants_page
+
+            page = variants_page(facts)
         case "adaptive":
             from daf.core.adaptive.record import read
             from daf.reporting.adaptive_page import adaptive_page

@@ -1,10 +1,12 @@
 """Searches over hyperparameters: of training, of policies' arguments and of missions."""
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 from daf.sweeps.result import SweepResult, SweepTrialResult
 
 if TYPE_CHECKING:
+    from daf.sweeps.importance import daf_sweep_importance
     from daf.sweeps.library import (
         daf_grid_search,
         daf_launch_sweep,
@@ -12,14 +14,17 @@ if TYPE_CHECKING:
         daf_sweep_best_config,
         daf_sweep_status,
     )
+    from daf.sweeps.variants import daf_variant_sweep
 
-_OF_LIBRARY = (
-    "daf_grid_search",
-    "daf_launch_sweep",
-    "daf_random_search",
-    "daf_sweep_best_config",
-    "daf_sweep_status",
-)
+_MODULES = {
+    "daf_grid_search": "library",
+    "daf_launch_sweep": "library",
+    "daf_random_search": "library",
+    "daf_sweep_best_config": "library",
+    "daf_sweep_importance": "importance",
+    "daf_sweep_status": "library",
+    "daf_variant_sweep": "variants",
+}
 
 __all__ = [
     "SweepResult",
@@ -28,14 +33,14 @@ __all__ = [
     "daf_launch_sweep",
     "daf_random_search",
     "daf_sweep_best_config",
+    "daf_sweep_importance",
     "daf_sweep_status",
+    "daf_variant_sweep",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """The functions, imported when they are asked for: reading a sweep needs neither the simulator nor Optuna."""
-    if name in _OF_LIBRARY:
-        from daf.sweeps import library
-
-        return getattr(library, name)
+    if name in _MODULES:
+        return getattr(importlib.import_module(f"daf.sweeps.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,11 +4,11 @@ Two measures of one objective over the complete trials. `pedanova`: how much the
 any number of trials. `fanova`: the part of the objective's variance that a hyperparameter explains alone, from a random
 forest; what is missing to 1 belongs to several together.
 
-Each value stands with an interval and with what chance gives. The interval comes from random halves of the trials: half
-of them vary around the whole as much as another sweep would around this one (its reach is 1.96 standard deviations, read
-from the middle 68 %, since a few halves go astray). Chance is the 95 % quantile of a hyperparameter without effect: the
-best trials drawn at random (pedanova), a copy of its column dealt to the trials at random (fanova). A value below that
-is not told from no effect.
+Each value stands with an interval and with what chance gives. The interval comes from random halves of the trials, that
+vary around the whole as much as another sweep would around this one (its reach is 1.96 standard deviations, read from
+the middle 68 %, since a few halves go astray). Chance is the 95 % quantile of a hyperparameter without effect: the best
+trials drawn at random (pedanova), a copy of its column dealt to the trials at random (fanova). A value below that is
+not told from no effect.
 
 Not promised: that trials of a strategy that learns (TPE, CMA-ES, …) are independent draws. It tries most where it has
 found most, which both measures then speak of; a random or QMC search answers for the whole space.
@@ -126,7 +126,7 @@ def _pedanova(columns: list[Column], losses: FloatArray, seed: int) -> _Found:
 
 
 def _fanova(columns: list[Column], losses: FloatArray, seed: int) -> _Found:
-    """A forest for each set of trials in which a hyperparameter was searched, over all that was searched in them all."""
+    """A forest for each set of trials in which a hyperparameter was searched, over what was searched in all of them."""
     rows: list[Importance] = []
     few: dict[str, str] = {}
     used = 0

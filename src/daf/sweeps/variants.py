@@ -1,0 +1,152 @@
+"""A policy across the variants of a mission: each alone, and two together, against the mission as it is.
+
+Every changed mission is played on the base mission's seeds, so that differences are paired; the map stays the same only
+as far as the variant leaves it, and where it does not, the pairing removes less of the noise, which the test knows. All
+variants and pairs share one family-wise error rate (Holm). A variant that the mission refuses, a pair that cannot be
+combined, a mission that cannot be built: each is a row with its reason, never left out.
+"""
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from daf.episodes.metrics_values import EPISODE, parse, select
+from daf.episodes.plan import Contender
+from daf.errors import DataError, MissionError, UsageError, unknown
+from daf.evaluation import Settings, settings_data
+from daf.evaluation.planning import cache_of, check_settings, missions_of
+from daf.game import mission_facts
+from daf.game import missions as game_missions
+from daf.game.mission_changes import with_variant
+from daf.game.missions import Mission, check_runs
+from daf.storage.jsonable import jsonable
+from daf.sweeps.variants_comparing import Combination, compared
+from daf.sweeps.variants_result import VariantSweepResult
+from daf.teamplay import keep_run, plan_teams, player, policies_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from daf.episodes.plan import Plan
+    from daf.episodes.record import EpisodeRecord
+    from daf.output_manager import OutputManager
+
+FILE = "variants.json"
+
+
+def daf_variant_sweep(
+    policy: Any,
+    base_mission: Any,
+    variant_names: Sequence[str],
+    episodes: int = 20,
+    *,
+    pairs: bool = True,
+    metric: str = "reward",
+    seed: int = 42,
+    settings: Settings | None = None,
+    output_manager: "OutputManager | None" = None,
+    console: "Console | None" = None,
+    on_plan: "Callable[[Plan], None] | None" = None,
+    on_record: "Callable[[EpisodeRecord], None] | None" = None,
+) -> VariantSweepResult:
+    """Play `policy` on `base_mission` and on its variants, and compare each with the base.
+
+    variant_names: as `daf missions --variants` lists them. episodes: of each mission. pairs: also every two together.
+    metric: what is compared, any of `daf metrics`. settings: how it is played (episodes and seed come from here).
+    Leaves a run folder under `comparisons` with variants.json and report.html; the same call again plays nothing anew.
+    Raises `UsageError` and its kinds before anything is played: for a name that is no variant, for a base mission that
+    does not run, and where no variant can be played.
+    """
+    from daf.output_manager import OutputManager
+    from daf.reporting.operation import daf_report
+
+    chosen = replace(settings or Settings(), episodes=episodes, seed=seed)
+    check_settings(chosen)
+    measured = parse(metric)
+    base = _base(base_mission, chosen)
+    names = _checked(variant_names, base)
+    select([measured.base], {base.name: [*EPISODE, *mission_facts.possible_stats(base)]})
+    combinations: list[Combination] = [(name,) for name in names]
+    combinations += itertools.combinations(names, 2) if pairs else []
+    missions, refused = _derived(base, combinations, chosen)
+    if not missions:
+        raise MissionError(f"no variant of {base.name} can be played: {next(iter(refused.values()))}")
+    output = output_manager or OutputManager()
+    cache = cache_of(chosen, output.base_dir)
+    played_by = policies_of([policy], cache, output)[0]
+    contender = Contender(played_by.name, (played_by,))
+    everything = list({mission.name: mission for mission in (base, *missions.values())}.values())
+    plan = plan_teams(everything, [[contender]] * len(everything), chosen)
+    title = f"variants of {base.name}, played by {played_by.name}"
+    asked = settings_data(chosen) | {"policy": played_by.name, "mission": base.name, "variants": names, "pairs": pairs}
+    started = time.time()
+    with output.operation("comparisons", title=title, config=jsonable(asked)) as run_dir:
+        if on_plan is not None:
+            on_plan(plan)
+        with player(chosen, cache, [played_by], on_record) as play:
+            result = play.play(plan)
+            keep_run(
+                run_dir, result, play.replays(result), run_id=output.session_id, operation="comparisons",
+                started=started, player=play,
+            )  # fmt: skip
+        found = compared(
+            result, base, combinations, missions, refused, measured, chosen, run_id=output.session_id, run_dir=run_dir
+        )
+        found.save_json(run_dir / FILE)
+        if found.status != "ok":
+            output.log_operation_complete("comparisons", "failed", error=" ".join(found.notes))
+    if chosen.report:
+        daf_report(run_dir)
+    found.print_summary(console)
+    return found
+
+
+def _base(mission: Any, settings: Settings) -> Mission:
+    found = missions_of(mission, settings)
+    if len(found) != 1:
+        raise UsageError(f"a variant sweep takes one base mission, and {mission} names {len(found)}.")
+    check_runs(found[0], seed=settings.seed)
+    return found[0]
+
+
+def _checked(names: Sequence[str], base: Mission) -> list[str]:
+    if isinstance(names, str):
+        raise UsageError(f'the variants are a list of names: ["{names}"].')
+    if not names:
+        raise UsageError("a variant sweep takes a variant at least; `daf missions --variants` lists them all.")
+    if base.game is None:
+        raise MissionError(f"{base.name} is a config of its own; variants apply to named missions.")
+    known = game_missions.variants(base.game)
+    for name in names:
+        if name not in known:
+            raise MissionError(unknown("variant", name, known, hint="`daf missions --variants` lists them all."))
+    if len(set(names)) < len(names):
+        raise UsageError(f"a variant is given twice: {', '.join(names)}.")
+    return list(names)
+
+
+def _derived(
+    base: Mission, combinations: Sequence[Combination], settings: Settings
+) -> tuple[dict[Combination, Mission], dict[Combination, str]]:
+    """The changed missions that can be played, and for the others why not."""
+    missions: dict[Combination, Mission] = {}
+    refused: dict[Combination, str] = {}
+    for combination in combinations:
+        without = next((name for name in combination if (name,) in refused), None)
+        if without is not None and len(combination) > 1:
+            refused[combination] = f"{without} cannot be played by itself."
+            continue
+        mission = base
+        try:
+            for name in combination:
+                mission = with_variant(mission, name)
+            if settings.max_steps is not None:
+                mission = game_missions.with_default_steps(mission, settings.max_steps)
+            check_runs(mission, seed=settings.seed)
+        except (MissionError, DataError) as error:
+            refused[combination] = str(error)
+        else:
+            missions[combination] = mission
+    return missions, refused

@@ -1,0 +1,196 @@
+"""Changed missions against the base, seed by seed: one family of tests for all variants and pairs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from daf.episodes.metrics_values import Metric, value
+from daf.episodes.run import RunResult
+from daf.evaluation import Settings
+from daf.game.missions import Mission
+from daf.stats.arrays import FloatArray
+from daf.stats.effect import d_z
+from daf.stats.multiple import holm
+from daf.stats.permutation import SignFlipResult, sign_flip, smallest_p
+from daf.stats.sentences import number, p_text
+from daf.sweeps.variants_result import VariantResult, VariantSweepResult
+
+Combination = tuple[str, ...]
+Values = Mapping[int, float]
+"""The metric by the episode's number."""
+
+
+@dataclass(frozen=True)
+class _Family:
+    """What all rows share. unit: the metric in words; size: how many are compared; alpha: of all together."""
+
+    unit: str
+    size: int
+    alpha: float
+
+
+def compared(
+    result: RunResult,
+    base: Mission,
+    combinations: Sequence[Combination],
+    missions: Mapping[Combination, Mission],
+    refused: Mapping[Combination, str],
+    metric: Metric,
+    settings: Settings,
+    *,
+    run_id: str,
+    run_dir: Path,
+) -> VariantSweepResult:
+    """The result: a row for each combination, those that were refused too."""
+    values: dict[str, dict[int, float]] = {}
+    for planned, record in zip(result.planned, result.records, strict=True):
+        if record.ok:
+            values.setdefault(record.spec.mission, {})[planned.index] = value(record, metric)
+    plain = values.get(base.name, {})
+    there = {combination: values.get(mission.name, {}) for combination, mission in missions.items()}
+    told = [combination for combination in combinations if there.get(combination, {}).keys() & plain.keys()]
+    flips = [_flip(_apart(there[combination], plain), settings) for combination in told]
+    adjusted = holm([float(flip.p) for flip in flips]) if flips else np.zeros(0)
+    unit = "reward per agent" if metric.name == "reward" else metric.name
+    family = _Family(unit, len(told), settings.alpha)
+    rows = []
+    for combination in combinations:
+        if combination not in told:
+            name = missions[combination].name if combination in missions else f"{base.name} + {'+'.join(combination)}"
+            reason = refused.get(combination, "no episode was finished both with and without it.")
+            sentence = f"{'+'.join(combination)} was not compared: {reason}"
+            rows.append(VariantResult(combination, name, "refused", sentence, reason=reason))
+            continue
+        place = told.index(combination)
+        both = there[combination], plain
+        rows.append(_row(combination, missions[combination], base, both, flips[place], float(adjusted[place]), family))
+    together = {
+        pair: _flip(_beyond([there[pair], there[pair[:1]], there[pair[1:]], plain]), settings)
+        for pair in told
+        if len(pair) == 2 and _shared([there[pair], there[pair[:1]], there[pair[1:]], plain])
+    }
+    return VariantSweepResult(
+        policy=result.plan.contenders[0].name,
+        mission=base.name,
+        metric=metric.name,
+        episodes=settings.episodes,
+        seed=settings.seed,
+        alpha=settings.alpha,
+        base_mean=float(np.mean(list(plain.values()))) if plain else None,
+        rows=tuple(_with_together(row, together.get(row.variants)) for row in rows),
+        notes=tuple(_notes(result, refused, missions, base)),
+        status="failed" if result.failures or result.stopped else "ok",
+        run_id=run_id,
+        run_dir=run_dir,
+    )
+
+
+def _shared(several: Sequence[Values]) -> list[int]:
+    """Episodes that finished in all of these."""
+    found = set(several[0])
+    for other in several[1:]:
+        found &= other.keys()
+    return sorted(found)
+
+
+def _apart(changed: Values, plain: Values) -> FloatArray:
+    return np.array([changed[i] - plain[i] for i in _shared([changed, plain])])
+
+
+def _beyond(several: Sequence[Values]) -> FloatArray:
+    """Of a pair, its first, its second and the base: by how much both together differ from the sum of each."""
+    pair, first, second, plain = several
+    return np.array([pair[i] - first[i] - second[i] + plain[i] for i in _shared(several)])
+
+
+def _flip(apart: FloatArray, settings: Settings) -> SignFlipResult:
+    return sign_flip(apart, alpha=settings.alpha, resamples=settings.resamples, seed=settings.seed)
+
+
+def _ci(flip: SignFlipResult) -> tuple[float, float] | None:
+    low, high = float(flip.low), float(flip.high)
+    return (low, high) if np.isfinite(low) and np.isfinite(high) else None
+
+
+def _row(
+    combination: Combination,
+    mission: Mission,
+    base: Mission,
+    values: tuple[Values, Values],
+    flip: SignFlipResult,
+    adjusted: float,
+    family: _Family,
+) -> VariantResult:
+    """values: with the change and without."""
+    changed, plain = values
+    shared, apart = _shared(values), _apart(changed, plain)
+    n, name, ci, difference = len(shared), "+".join(combination), _ci(flip), float(flip.difference)
+    effect = float(d_z(apart)) if n > 1 else float("nan")
+    reason = "it changes nothing in this mission" if mission.config_hash == base.config_hash else None
+    if not apart.any():
+        verdict = "identical"
+    elif adjusted <= family.alpha:
+        verdict = "raises" if difference > 0 else "lowers"
+    else:
+        verdict = "too few" if smallest_p(n) * family.size > family.alpha else "undecided"
+    half = 0.0 if ci is None else (ci[1] - ci[0]) / 2
+    amount = number(difference, half) + (f" [{number(ci[0], half)}, {number(ci[1], half)}]" if ci else "")
+    p = f"adjusted {p_text(adjusted)}" if family.size > 1 else p_text(adjusted)
+    sentence = {
+        "identical": f"With {name} the {family.unit} is exactly the same in all {n} episodes"
+        + (f": {reason}." if reason else "."),
+        "raises": f"{name} raises the {family.unit}: {amount}, {p}, {n} episodes.",
+        "lowers": f"{name} lowers the {family.unit}: {amount}, {p}, {n} episodes.",
+        "undecided": f"{name} is not told apart from the base mission: {amount} {family.unit}, {p}, {n} episodes.",
+        "too few": f"With {n} episodes and {family.size} comparisons no test can decide on {name}: {amount} "
+        f"{family.unit}.",
+    }[verdict]
+    return VariantResult(
+        variants=combination,
+        mission=mission.name,
+        verdict=verdict,
+        sentence=sentence,
+        base=float(np.mean([plain[i] for i in shared])),
+        mean=float(np.mean([changed[i] for i in shared])),
+        difference=difference,
+        ci=ci,
+        p=float(flip.p),
+        p_adjusted=adjusted,
+        effect_size=effect if np.isfinite(effect) else None,
+        n=n,
+        more=int((apart > 0).sum()),
+        less=int((apart < 0).sum()),
+        same=int((apart == 0).sum()),
+        reason=reason,
+    )
+
+
+def _with_together(row: VariantResult, flip: SignFlipResult | None) -> VariantResult:
+    return row if flip is None else replace(row, together=float(flip.difference), together_ci=_ci(flip))
+
+
+def _notes(
+    result: RunResult, refused: Mapping[Combination, str], missions: Mapping[Combination, Mission], base: Mission
+) -> list[str]:
+    notes = []
+    if result.failures:
+        first = result.failures[0]
+        why = f"{first.spec.mission}, seed {first.spec.seed}: {first.failure.message if first.failure else ''}"
+        notes.append(
+            f"{len(result.failures)} of {len(result.records)} episodes failed (the first: {why}). They count nowhere "
+            "as 0, and their seeds are left out of the comparison."
+        )
+    if result.stopped:
+        notes.append(f"The run was stopped early: {result.stopped}.")
+    if refused:
+        names = ", ".join("+".join(combination) for combination in refused)
+        notes.append(
+            f"{len(refused)} of {len(refused) + len(missions)} could not be played: {names}. Their rows say why."
+        )
+    agents = sorted({mission.num_agents for mission in missions.values()} - {base.num_agents})
+    if agents:
+        counts = ", ".join(map(str, agents))
+        notes.append(f"Some variants change the number of agents ({base.num_agents} to {counts}).")
+    return notes

@@ -1,0 +1,121 @@
+"""What variants of a mission do to a policy, to read, to print and to keep."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+from daf.storage.atomic import write_json
+from daf.storage.jsonable import jsonable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+FORMAT = "daf-variants-1"
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class VariantResult:
+    """One variant, or two together, against the base mission on the same seeds.
+
+    base, mean: of the metric without and with the change; difference: with minus without; ci: 95 % by inverting the
+    sign-flip test, None where blocks are too few. p_adjusted: Holm over all variants and pairs. more, less, same:
+    episodes in which the change raised, lowered or left the metric.
+    together, together_ci: of a pair, by how much its effect differs from the sum of its two variants' alone.
+    verdict: raises, lowers, identical, undecided, too few; or refused, with the reason, where nothing was played or
+    nothing finished: then all numbers are None.
+    """
+
+    variants: tuple[str, ...]
+    mission: str
+    verdict: str
+    sentence: str
+    base: float | None = None
+    mean: float | None = None
+    difference: float | None = None
+    ci: Interval | None = None
+    p: float | None = None
+    p_adjusted: float | None = None
+    effect_size: float | None = None
+    n: int = 0
+    more: int = 0
+    less: int = 0
+    same: int = 0
+    together: float | None = None
+    together_ci: Interval | None = None
+    reason: str | None = None
+
+    @property
+    def name(self) -> str:
+        return "+".join(self.variants)
+
+    @property
+    def refused(self) -> bool:
+        return self.verdict == "refused"
+
+
+@dataclass(frozen=True)
+class VariantSweepResult:
+    """A policy across a mission's variants. rows: singles first, then pairs, in the order given. base_mean: None where
+    no episode of the base mission finished. notes: what a reader must know. status: ok, or failed where an episode has
+    no result.
+    """
+
+    policy: str
+    mission: str
+    metric: str
+    episodes: int
+    seed: int
+    alpha: float
+    base_mean: float | None
+    rows: tuple[VariantResult, ...]
+    notes: tuple[str, ...]
+    status: str
+    run_id: str
+    run_dir: Path
+
+    @property
+    def played(self) -> tuple[VariantResult, ...]:
+        """The rows with numbers."""
+        return tuple(row for row in self.rows if not row.refused)
+
+    def to_data(self) -> dict[str, Any]:
+        """All of it as JSON data."""
+        data: dict[str, Any] = jsonable({"format": FORMAT} | asdict(self))
+        return data
+
+    @classmethod
+    def from_data(cls, data: Mapping[str, Any]) -> Self:
+        """What `to_data` made."""
+        rows = tuple(
+            VariantResult(
+                **row
+                | {
+                    "variants": tuple(row["variants"]),
+                    "ci": _pair(row["ci"]),
+                    "together_ci": _pair(row["together_ci"]),
+                }
+            )
+            for row in data["rows"]
+        )
+        given = {name: value for name, value in data.items() if name != "format"}
+        return cls(**given | {"rows": rows, "notes": tuple(data["notes"]), "run_dir": Path(data["run_dir"])})
+
+    def save_json(self, path: str | Path) -> Path:
+        """Write it as JSON, whole or not at all. Raises `StorageError`."""
+        write_json(Path(path), self.to_data())
+        return Path(path)
+
+    def print_summary(self, console: "Console | None" = None) -> None:
+        """Print a sentence for each variant; nothing without a console."""
+        if console is None:
+            return
+        from rich.text import Text
+
+        for text in (*(row.sentence for row in self.rows), *self.notes):
+            console.print(Text(text))
+
+
+def _pair(bounds: Any) -> Interval | None:
+    return None if bounds is None else (float(bounds[0]), float(bounds[1]))
