@@ -4,6 +4,7 @@ Workers come from a fork server that has imported `preload` once, so that a new 
 ignores Ctrl-C (the coordinator decides what happens) and ends with its coordinator, however that ended.
 """
 
+import contextlib
 import ctypes
 import multiprocessing
 import os
@@ -13,6 +14,7 @@ import signal
 import sys
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, TimeoutError
 from typing import Any
@@ -53,61 +55,53 @@ class LocalProcesses:
         happens again and again.
         """
         finished: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
-        waiting = iter(range(len(tasks)))
+        todo = deque(range(len(tasks)))
         running: dict[int, Any] = {}
-
-        def schedule(position: int) -> None:
-            try:
-                future = self._started().schedule(_guarded, args=(function, tasks[position]), timeout=timeout)
-            except RuntimeError:  # the pool broke while nobody looked
-                self.close()
-                future = self._started().schedule(_guarded, args=(function, tasks[position]), timeout=timeout)
-            running[position] = future
-            future.add_done_callback(lambda done: finished.put((position, done)))
+        pool = self._sound()
 
         def feed() -> None:
-            for position in waiting:
-                schedule(position)
-                if len(running) >= self.jobs * _QUEUED_PER_WORKER:
-                    return
+            if self._pool is not pool:
+                raise ExecutorError("the workers were stopped while tasks ran.")
+            while todo and len(running) < self.jobs * _QUEUED_PER_WORKER:
+                position = todo[0]
+                try:
+                    future = pool.schedule(_guarded, args=(function, tasks[position]), timeout=timeout)
+                except RuntimeError as error:
+                    raise BrokenExecutor(str(error)) from error
+                running[todo.popleft()] = future
+                future.add_done_callback(lambda done, position=position: finished.put((position, done)))
 
         completed, pools = False, 1
         busy, since = 0, time.monotonic()
         try:
-            feed()
-            while running:
+            while todo or running:
                 broken = False
                 try:
+                    feed()
                     position, future = finished.get(timeout=_LOOK_SECONDS)
+                    if running.get(position) is not future:
+                        continue  # of a pool that was given up
+                    done = self._done(position, future, timeout)
+                    del running[position]
+                    with contextlib.suppress(BrokenExecutor):  # told when it is fed again
+                        feed()
+                    yield done
+                    since = time.monotonic()  # how long the caller took says nothing about the workers
                 except queue.Empty:
-                    if self._pool is None:
-                        raise ExecutorError("the workers were stopped while tasks ran.") from None
                     now = sum(future.running() for future in running.values())
                     if now != busy or now >= min(self.jobs, len(running)):
                         busy, since = now, time.monotonic()
                     broken = time.monotonic() - since > self.patience * pools
-                else:
-                    if running.get(position) is not future:
-                        continue  # of a pool that was given up
-                    since = time.monotonic()
-                    try:
-                        done = self._done(position, future, timeout)
-                    except BrokenExecutor:
-                        broken = True
-                    else:
-                        del running[position]
-                        feed()
-                        yield done
-                        since = time.monotonic()  # how long the caller took says nothing about the workers
+                except BrokenExecutor:
+                    broken = True
                 if broken:
                     if pools > _MOST_POOLS:
                         raise ExecutorError(f"worker processes were killed again and again ({pools} pools broke).")
-                    unfinished = list(running)
+                    todo.extendleft(reversed(list(running)))
                     running.clear()
                     self.close()
+                    pool = self._sound()
                     pools, busy, since = pools + 1, 0, time.monotonic()
-                    for position in unfinished:
-                        schedule(position)
             completed = True
         finally:
             if not completed:
@@ -119,6 +113,13 @@ class LocalProcesses:
             pool, self._pool = self._pool, None
             pool.stop()
             pool.join()
+
+    def _sound(self) -> Any:
+        """A pool that takes tasks: the one that is there, or a new one where none is or it broke unseen."""
+        if self._pool is not None and self._started().active:
+            return self._pool
+        self.close()
+        return self._started()
 
     def _started(self) -> Any:
         if self._pool is None:

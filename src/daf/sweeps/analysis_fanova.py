@@ -54,8 +54,8 @@ def _tree(tree: object, columns: int) -> FloatArray | None:
     low, high, value = _boxes(tree, columns)
     widths = high - low
     volume = widths.prod(axis=1)
-    mean = volume @ value
-    total = volume @ (value - mean) ** 2
+    mean = float(volume @ value)
+    total = float(volume @ (value - mean) ** 2)
     if total <= 1e-12 * max(1.0, mean**2):
         return None
     found = np.zeros(columns)

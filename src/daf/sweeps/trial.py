@@ -144,6 +144,8 @@ class TrialRunner:
         played: dict[str, list[EpisodeRecord]] = {label: [] for label in player.labels}
         reason = None
         for first in range(0, episodes, stretch):
+            if self.stop.is_set():
+                raise Stopped
             last = min(episodes, first + stretch)
             for label, records in player.play(policy, setting.missions, first, last).items():
                 played[label] += records

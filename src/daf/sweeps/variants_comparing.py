@@ -66,7 +66,7 @@ def compared(
         place = told.index(combination)
         both = there[combination], plain
         rows.append(_row(combination, missions[combination], base, both, flips[place], float(adjusted[place]), family))
-    together = {
+    together: dict[Combination, SignFlipResult] = {
         pair: _flip(_beyond([there[pair], there[pair[:1]], there[pair[1:]], plain]), settings)
         for pair in told
         if len(pair) == 2 and _shared([there[pair], there[pair[:1]], there[pair[1:]], plain])
