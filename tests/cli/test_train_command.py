@@ -25,13 +25,17 @@ def daf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     """`daf` in this process: exit code, stdout, stderr."""
 
     def run(*arguments: str) -> tuple[int, str, str]:
+        import torch
+
         from daf.cli import main
 
         monkeypatch.setenv("DAF_OUTPUT_DIR", str(tmp_path / "out"))
         monkeypatch.setattr(sys, "argv", ["daf", *arguments])
         capfd.readouterr()
+        threads = torch.get_num_threads()
         with pytest.raises(SystemExit) as ended:
             main()
+        torch.set_num_threads(threads)  # as in a process of its own; see the test that is expected to fail
         said = capfd.readouterr()
         return int(ended.value.code or 0), said.out, said.err
 
@@ -82,6 +86,25 @@ def test_stopped_and_called_again_it_ends_as_if_it_had_never_stopped(daf: Run, t
     code, out, err = daf("train", "--resume", str(parts), "--steps", str(5 * UPDATE), "--json", "--quiet")
     assert (code, json.loads(out)["steps"]) == (0, 5 * UPDATE), err
     assert lines(parts)[:4] == lines(whole)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="daf.game.trainable builds the network with whatever number of threads torch has just then; its orthogonal "
+    "initialisation (QR) differs in the last bits between 1 and 2",
+)
+def test_a_run_does_not_depend_on_what_the_process_did_before(daf: Run, tmp_path: Path) -> None:
+    import torch
+
+    train = ["train", *SMALL, *NO_EVALUATION, "--steps", str(UPDATE), "--quiet", "--set", "threads=1", "--run-dir"]
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            assert daf(*train, str(tmp_path / str(threads)))[0] == 0
+    finally:
+        torch.set_num_threads(before)
+    assert lines(tmp_path / "1") == lines(tmp_path / "2")
 
 
 def test_ctrl_c_saves_says_how_to_go_on_and_resume_goes_on(daf: Run, tmp_path: Path) -> None:
