@@ -39,7 +39,7 @@ def test_the_latest_run_is_reported_by_default_and_the_files_are_named(daf, tmp_
     train_bandit(tmp_path / "out", updates=5)
     folder = search_hill(tmp_path / "out", trials=5)
     out, _ = daf("report")
-    assert out.splitlines() == [str(folder / "report.html"), str(folder / "REPORT.md")]
+    assert out.splitlines() == [str(folder / "sweep.html"), str(folder / "REPORT.md")]
 
 
 def test_json_is_one_object_with_the_run_and_its_files(daf, tmp_path):

@@ -72,8 +72,10 @@ def curve_figure(
     description: str,
     size: str = "half",
     zero: bool = False,
+    without: Sequence[float] = (),
 ) -> CurveFigure:
     """The figure of `series`. size: "half" or "full" of the page's width. zero: the axis includes 0.
+    without: places on the x axis that have no value, such as failed trials; crosses at the lower edge.
 
     description: what it shows, for screen readers. Raises `DataError` without a value, or for one that is not finite.
     """
@@ -85,10 +87,12 @@ def curve_figure(
     width, height = WIDTHS[size], HEIGHTS[size]
     values = np.concatenate([np.asarray([*one.y, *one.low, *one.high], dtype=float) for one in shown])
     low, high, cut = _reach(values)
-    y_axis = axis_for([low, high, *([0.0] if zero else [])], left=height - BOTTOM, right=TOP, ticks=5 if size == "half" else 8)
+    y_axis = axis_for(
+        [low, high, *([0.0] if zero else [])], left=height - BOTTOM, right=TOP, ticks=5 if size == "half" else 8
+    )
     told = [number(tick, _step(y_axis)) for tick in y_axis.ticks]
     left = 29 + 7.2 * max((len(text) for text in told), default=1)
-    xs = [float(x) for one in shown for x in (one.x[0], one.x[-1])]
+    xs = [float(x) for one in shown for x in (one.x[0], one.x[-1])] + list(without)
     x_axis = _x_axis(min(xs), max(xs), left, width - RIGHT, size)
     window = max(_window(one) for one in shown)
     parts = [
@@ -101,6 +105,10 @@ def curve_figure(
         parts.append(f'<g class="s{one.style.slot}" data-series="{position}">')
         parts += _drawn(one, x_axis, y_axis)
         parts.append("</g>")
+    if len(without):
+        base = height - BOTTOM - 5
+        drawn = "".join(f"M{x_axis.at(x) - 3:.1f} {base - 3}l6 6m0 -6l-6 6" for x in without)
+        parts.append(f'<path style="fill:none;stroke:var(--text);stroke-width:1.3" d="{drawn}"/>')
     parts.append('<g class="pointer"></g></svg>')
     return CurveFigure(Markup(_legend(shown) if several else "") + Markup("".join(parts)), cut, window)
 

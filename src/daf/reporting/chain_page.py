@@ -100,12 +100,12 @@ def _folder_cell(place: object, folder: Path) -> Cell:
         return cell("")
     path = Path(place)
     inside = path if path.is_absolute() else folder / path
-    page = inside / "report.html"
+    page = next((name for name in ("report.html", "sweep.html") if (inside / name).is_file()), None)
     try:
         relative = inside.resolve().relative_to(folder.resolve()).as_posix()
     except ValueError:
         return cell(place)
-    return cell(relative, link=f"{relative}/report.html" if page.is_file() else relative)
+    return cell(relative, link=f"{relative}/{page}" if page is not None else relative)
 
 
 def _alerts(failed: Sequence[Mapping[str, Any]], data: Mapping[str, Any]) -> list[Alert]:

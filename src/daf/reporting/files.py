@@ -7,6 +7,8 @@ from daf.reporting.kinds import Kind
 from daf.reporting.run_facts import OWN
 
 HTML, MARKDOWN = OWN[:2]
+SWEEP = "sweep.html"
+"""A sweep's page, which it writes itself when it ends."""
 
 
 @dataclass(frozen=True)

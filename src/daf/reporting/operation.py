@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daf.errors import DataError
-from daf.reporting.files import HTML, MARKDOWN, Pages, ReportFiles
+from daf.reporting.files import HTML, MARKDOWN, SWEEP, Pages, ReportFiles
 from daf.reporting.kinds import Kind, kind_of, run_of
 from daf.reporting.run_facts import RunFacts, facts_of
 from daf.storage.atomic import write_text
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def daf_report(run: str | Path, *, pdf: bool = False, base_dir: str | Path | None = None) -> ReportFiles:
     """Write `report.html` and `REPORT.md` of a run into its folder, with `pdf` also `report.pdf`.
 
+    A sweep's page is its `sweep.html`.
     run: an id, the beginning of one, `OPERATION/ID`, "latest", a folder, or a replay file. base_dir: where runs lie.
     Raises `UsageError` (no such run), `DataError` (nothing there that a report could be made of), `StorageError`, and
     with pdf `EnvironmentCheckError` where there is no Chromium, before anything is written.
@@ -38,7 +39,7 @@ def daf_report(run: str | Path, *, pdf: bool = False, base_dir: str | Path | Non
     info = run_of(run, base_dir)
     kind = kind_of(info.path)
     made = pages_of(info, kind)
-    html, markdown = info.path / HTML, info.path / MARKDOWN
+    html, markdown = info.path / (SWEEP if kind == "sweep" else HTML), info.path / MARKDOWN
     if made.html is not None:
         write_text(html, made.html)
     if made.markdown is not None:

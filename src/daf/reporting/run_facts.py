@@ -29,7 +29,7 @@ from daf.storage.atomic import explain
 
 MOST_FILES = 400
 LONGEST_VALUE = 2_000
-OWN = ("report.html", "REPORT.md", "report.pdf")
+OWN = ("report.html", "REPORT.md", "report.pdf", "sweep.html", "sweep.pdf")
 """Files that a page does not list: it would list itself, and be another page the second time."""
 
 

@@ -7,7 +7,9 @@ from daf.render.curve_figure import CurveSeries, curve_figure
 from daf.render.report_rows import printable
 from daf.render.run_page import Column, Part, Plot, Plots, Section, Table, Text, cell
 from daf.render.theme import style
+from daf.reporting.sweep_space import choice_plots
 from daf.stats.sentences import number
+from daf.sweeps.analysis_columns import columns_of
 from daf.sweeps.result import SweepResult, hyperparameter_names
 
 MOST_DRAWN = 2_000
@@ -15,6 +17,7 @@ MOST_DRAWN = 2_000
 
 def history_section(result: SweepResult) -> list[Section]:
     plots = []
+    failed = [trial.trial_id for trial in result.failed][:MOST_DRAWN]
     for position, (name, direction) in enumerate(zip(result.objectives, result.directions, strict=True)):
         complete = [trial for trial in result.trials if trial.success and math.isfinite(trial.values[position])]
         if not complete:
@@ -45,13 +48,17 @@ def history_section(result: SweepResult) -> list[Section]:
             y_title=printable(name),
             description=printable(f"{name} of every complete trial, and the best so far"),
             size="full",
+            without=failed,
         )
         left = len(complete) - len(drawn)
         caption = f"n = {len(complete):,} complete trials" + (
             f", the last {len(drawn):,} drawn as markers" if left else ""
         )
         unfinished = len(result.trials) - len(complete)
-        caption += f"; {unfinished:,} without a result are not drawn." if unfinished else "."
+        others = unfinished - len(result.failed)
+        told = [f"{len(result.failed):,} more failed (crosses)"] if failed else []
+        told += [f"{others:,} were stopped or still run"] if others else []
+        caption += "".join(f"; {part}" for part in told) + "."
         plots.append(Plot(printable(f"{name} ({direction})"), figure.svg, caption, "full"))
     return [Section("history", "How the search went", [Plots(plots)])] if plots else []
 
@@ -101,7 +108,10 @@ def hyperparameter_section(result: SweepResult, logarithms: Collection[str]) -> 
     """The primary objective against each numeric hyperparameter. logarithms: those searched in their logarithm."""
     finished = [trial for trial in result.finished if math.isfinite(trial.values[0])][-MOST_DRAWN:]
     plots = []
+    choices = {column.name for column in columns_of(result) if not column.ordered}
     for name in hyperparameter_names(finished):
+        if name in choices:
+            continue
         points = [
             (float(value), trial.values[0], trial.trial_id)
             for trial in finished
@@ -128,6 +138,7 @@ def hyperparameter_section(result: SweepResult, logarithms: Collection[str]) -> 
             description=printable(f"{result.objectives[0]} of the trials by {name}"),
         )
         plots.append(Plot(printable(name), figure.svg))
+    plots += choice_plots(result)
     if not plots:
         return []
     note = Text(

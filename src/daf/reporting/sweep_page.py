@@ -1,11 +1,7 @@
-"""A sweep as a page: what is best and how sure that is, how the search went, every trial.
-
-Further sections, of importance and the like, are functions of the result in `MORE`; they stand before the table of all
-trials.
-"""
+"""A sweep as a page: what failed, what is best and how sure that is, how it went, what mattered, every trial."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from daf.render.report_rows import printable
 from daf.render.report_view import duration
@@ -13,6 +9,8 @@ from daf.render.run_page import Alert, Cell, Column, RunPage, Section, Table, ce
 from daf.reporting.run_facts import RunFacts, ending_alerts, shown, subtitle_of, what_was_run
 from daf.reporting.sweep_figures import front_section, history_section, hyperparameter_section
 from daf.reporting.sweep_held_out import held_out_section, held_out_sentences
+from daf.reporting.sweep_importance import importance_section, importances_of, ranking
+from daf.reporting.sweep_space import cost_section, space_sections
 from daf.stats.sentences import number
 from daf.sweeps.result import SweepResult, SweepTrialResult, Value, hyperparameter_names
 
@@ -20,19 +18,20 @@ MOST_CELLS = 60_000
 """Trials whose table would have more are not all on the page."""
 TOP = 10
 
-MORE: list[Callable[[SweepResult], Sequence[Section]]] = []
-
 
 def sweep_page(result: SweepResult, facts: RunFacts) -> RunPage:
     """The page of `result`."""
     counts = result.counts()
+    importances = importances_of(result)
     sections = [
         *_best(result),
         *([] if result.held_out is None else held_out_section(result.held_out)),
         *history_section(result),
         *front_section(result),
+        *importance_section(result, importances),
         *hyperparameter_section(result, _logarithms(facts)),
-        *(section for more in MORE for section in more(result)),
+        *space_sections(result, ranking(importances)),
+        *cost_section(result),
         *_trials(result, facts),
         what_was_run(facts),
     ]

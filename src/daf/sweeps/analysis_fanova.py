@@ -40,11 +40,22 @@ def explained(places: FloatArray, values: FloatArray, *, seed: int) -> tuple[Flo
 
 
 def _forest(places: FloatArray, values: FloatArray, seed: int) -> FloatArray:
-    """The mean over the trees that are not constant; 0 where all are."""
-    from sklearn.ensemble import RandomForestRegressor
+    """The mean over the trees that are not constant, each fitted to as many trials drawn with return; 0 where all are.
 
-    forest = RandomForestRegressor(n_estimators=TREES, random_state=seed, n_jobs=1).fit(places, values)
-    found = [part for tree in forest.estimators_ if (part := _tree(tree.tree_, places.shape[1])) is not None]
+    The same trees as scikit-learn's forest, without what that does around each.
+    """
+    from sklearn.tree import DecisionTreeRegressor
+
+    rng = generator(seed)
+    inputs = places.astype(np.float32)
+    found = []
+    for number in range(TREES):
+        times = np.bincount(rng.integers(len(values), size=len(values)), minlength=len(values)).astype(np.float64)
+        grown = DecisionTreeRegressor(random_state=seed + number)
+        tree = grown.fit(inputs, values, sample_weight=times, check_input=False).tree_
+        part = _tree(tree, places.shape[1])
+        if part is not None:
+            found.append(part)
     mean: FloatArray = np.mean(found, axis=0) if found else np.zeros(places.shape[1])
     return mean
 

@@ -120,7 +120,7 @@ def _pedanova(columns: list[Column], losses: FloatArray, seed: int) -> _Found:
     how = (
         f"How much the values of the best {best:,} trials differ from those of all {len(losses):,} (Pearson "
         f"divergence; 0: not at all). Lines: 95 % intervals from {analysis_pedanova.HALVES} random halves of the "
-        f"trials. Strokes: what chance alone gives in 95 % of {analysis_pedanova.SHUFFLES} draws."
+        f"trials. Dashed: what chance alone gives in 95 % of {analysis_pedanova.SHUFFLES} draws."
     )
     return rows, few, len(losses), how
 
@@ -151,7 +151,7 @@ def _fanova(columns: list[Column], losses: FloatArray, seed: int) -> _Found:
     drawn = f"{used:,} trials drawn at random from {len(losses):,}" if used < len(losses) else f"{used:,} trials"
     how = (
         f"The part of the variance that each explains alone, by a random forest on {drawn}. Lines: 95 % intervals from "
-        f"{analysis_fanova.HALVES} random halves of them. Strokes: the most that a shuffled copy got in "
+        f"{analysis_fanova.HALVES} random halves of them. Dashed: the most that a shuffled copy got in "
         f"{analysis_fanova.FORESTS} forests. The rest to 1 belongs to several together."
     )
     return rows, few, used, how
