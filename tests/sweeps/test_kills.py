@@ -39,7 +39,7 @@ def kill_at_random(config, folder, kills, seed, **options):
         process = start(config, folder, **options)
         while process.is_alive() and journal_size(folder) <= before:
             process.join(0.001)
-        process.join(moments.random() * 0.12)
+        process.join(moments.random() * 0.02)
         if not process.is_alive():
             assert process.exitcode == 0
             break
@@ -62,14 +62,14 @@ def check(config, tmp_path, kills, seed, **options):
 
 
 def test_a_sweep_killed_eight_times_ends_as_one_left_alone(tmp_path):
-    assert check(sweep_of(14), tmp_path, kills=8, seed=1) == 8
+    assert check(sweep_of(40), tmp_path, kills=8, seed=1) == 8
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("strategy", ["tpe", "cmaes", "nsga2"])
 def test_a_sweep_killed_at_fifty_points_ends_as_one_left_alone(tmp_path, strategy):
-    assert check(sweep_of(60, strategy, num_parallel=3), tmp_path, kills=50, seed=2) >= 50
+    assert check(sweep_of(200, strategy, num_parallel=3), tmp_path, kills=50, seed=2) >= 50
 
 
 @pytest.mark.slow

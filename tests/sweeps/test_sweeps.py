@@ -315,3 +315,18 @@ def test_the_folder_says_what_was_run(grid):
     assert written["places"] == {"policy.vibe_action_p": "policy.vibe_action_p", "max_steps": "mission.max_steps"}
     again = DAFSweepConfig(**written["config"])
     assert again.search_space["max_steps"] == [5, 10]
+
+
+def test_changed_code_of_the_policy_makes_another_sweep(tmp_path, bad_policies):
+    config = config_of(
+        policy_class_path=f"{bad_policies}.Prints", search_space={"max_steps": [4]}, strategy="grid", missions=MISSION,
+        episodes_per_trial=1,
+    )  # fmt: skip
+    first = run(config, tmp_path / "out")
+    assert run(config, tmp_path / "out").run_dir == first.run_dir
+    source = tmp_path / "code" / f"{bad_policies}.py"
+    source.write_text(source.read_text() + "# another line\n")
+    second = run(config, tmp_path / "out")
+    assert second.run_dir != first.run_dir
+    with pytest.raises(UsageError, match="cannot go on"):
+        launch(config, output=OutputManager(tmp_path / "out"), executor="serial", run=str(first.run_dir))

@@ -1,7 +1,7 @@
 """Which sweep a configuration continues, and that one process at a time does so.
 
 Two configurations are one sweep where their trials are the same: what may differ is how many trials there are, and what
-is done with them afterwards.
+is done with them afterwards. A policy whose code changed makes another sweep.
 """
 
 import fcntl
@@ -26,11 +26,12 @@ FREE = ("num_trials", "description", "max_retries", "trial_timeout", "checkpoint
 LOCK = ".lock"
 
 
-def fingerprint(config: DAFSweepConfig) -> str:
-    """Equal for configurations whose trials are the same."""
-    data = config.model_dump(mode="json")
+def fingerprint(prepared: Prepared) -> str:
+    """Equal for sweeps whose trials are the same: of configuration, policy (code and weights), missions, simulator."""
+    data = prepared.config.model_dump(mode="json")
     held_out = [name for name in data if name.startswith("held_out_")]
-    return hash_json({name: value for name, value in data.items() if name not in (*FREE, *held_out)})
+    kept = {name: value for name, value in data.items() if name not in (*FREE, *held_out)}
+    return hash_json({"config": kept, "identity": list(prepared.identity)})
 
 
 def config_of_run(run_dir: Path) -> DAFSweepConfig:
@@ -49,7 +50,10 @@ def same_sweep(print_of: str, output: "OutputManager") -> RunInfo | None:
 def named_sweep(run: str, output: "OutputManager", print_of: str) -> RunInfo:
     found = find_run(run, output.base_dir, "sweeps")
     if read_facts(found.path)["fingerprint"] != print_of:
-        raise UsageError(f"{found.path} was run with another configuration, so it cannot go on with this one.")
+        raise UsageError(
+            f"{found.path} cannot go on: its configuration, or the code or weights of its policy, or its missions "
+            "changed since. `daf sweep run` begins a new sweep."
+        )
     return found
 
 

@@ -55,7 +55,7 @@ def launch(
     status failed, not an exception.
     """
     prepared = prepare(config, output, jobs=jobs, executor=executor, use_cache=use_cache)
-    print_of = fingerprint(config)
+    print_of = fingerprint(prepared)
     earlier = named_sweep(run, output, print_of) if run is not None else None if new else same_sweep(print_of, output)
     if earlier is not None:
         if earlier.status == "completed" and is_done(earlier.path, prepared):

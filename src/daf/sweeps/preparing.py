@@ -1,7 +1,8 @@
 """What a sweep's configuration means, checked before anything is written: names, bounds, missions, policy, metrics."""
 
+import importlib.metadata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from daf.compute.executor import job_count
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What the configuration means, checked."""
+    """What the configuration means, checked.
+
+    identity: of the policy (its code and weights too), of each mission's config, and of the simulator's versions.
+    """
 
     config: DAFSweepConfig
     targets: Mapping[str, Target]
@@ -34,6 +38,7 @@ class Prepared:
     cache: EpisodeCache
     networks: bool
     total: int
+    identity: tuple[str, ...]
 
     @property
     def directions(self) -> list[str]:
@@ -43,6 +48,7 @@ class Prepared:
 def prepare(
     config: DAFSweepConfig, output: "OutputManager", *, jobs: int | str, executor: str, use_cache: bool
 ) -> Prepared:
+    """Check `config` against everything it names. Raises `UsageError` and its kinds."""
     slots = 1 if executor == "serial" else config.num_parallel
     settings = Settings(
         episodes=config.episodes_per_trial,
@@ -67,13 +73,11 @@ def prepare(
     held_out_seeds(config)
     policy = game_policies.resolve(config.policy_class_path, cache=cache.bundles, runs=output.base_dir)
     networks = policy.network or config.training is not None
-    prepared = Prepared(config, targets, space, objectives, settings, cache, networks, total)
-    player = player_of(prepared, output)
-    try:
-        check_metrics(objectives, player.check(config.missions))
-    finally:
-        player.close()
-    return prepared
+    prepared = Prepared(config, targets, space, objectives, settings, cache, networks, total, ())
+    missions = player_of(prepared, output).check(config.missions)
+    check_metrics(objectives, missions)
+    versions = [f"{name} {importlib.metadata.version(name)}" for name in ("cogames", "mettagrid")]
+    return replace(prepared, identity=(policy.identity, *(mission.config_hash for mission in missions), *versions))
 
 
 def _jobs_per_trial(jobs: int | str, slots: int) -> int:
@@ -81,6 +85,7 @@ def _jobs_per_trial(jobs: int | str, slots: int) -> int:
 
 
 def player_of(prepared: Prepared, output: "OutputManager") -> Player:
+    """A player of the sweep's episodes, with workers of its own."""
     return Player(
         prepared.settings,
         tuple(prepared.config.missions),
