@@ -20,6 +20,8 @@ from daf.stats.arrays import FloatArray
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 420, 96, 16, 12, 52
 GRID = 60
 LEVELS = 8
+SPAN = 0.94
+"""The part of an axis that a range takes, so that its ends are not on the frame."""
 FEWEST = 2.0
 """So many trials' weight there must be for a mean."""
 MOST_USED = 4_000
@@ -38,7 +40,8 @@ class Side:
 
     def unit(self, places: FloatArray) -> FloatArray:
         """Places as parts of the axis."""
-        return (places + 0.5) / self.choices if self.choices else 0.03 + 0.94 * places
+        parts: FloatArray = (places + 0.5) / self.choices if self.choices else (1 - SPAN) / 2 + SPAN * places
+        return parts
 
     def grid(self) -> FloatArray:
         """Where means are taken."""
@@ -99,11 +102,8 @@ def _ground(x: Side, y: Side, values: FloatArray, edges: FloatArray, maximize: b
 def _cells(
     x: Side, y: Side, gx: FloatArray, gy: FloatArray, mean: FloatArray, edges: FloatArray, colors: Sequence[str]
 ) -> list[str]:
-    (wide,), (high,) = ([1 / len(gx)], [1 / len(gy)])
-    xs, ys = _pixels(
-        x.unit(gx) - wide / 2 if x.choices else np.arange(len(gx)) * wide,
-        y.unit(gy) + high / 2 if y.choices else (np.arange(len(gy)) + 1) * high,
-    )
+    wide, high = (1 / side.choices if side.choices else SPAN / (GRID - 1) for side in (x, y))
+    xs, ys = _pixels(x.unit(gx) - wide / 2, y.unit(gy) + high / 2)
     band = np.clip(np.searchsorted(edges, mean, side="right") - 1, 0, len(colors) - 1)
     w, h = wide * (WIDTH - LEFT - RIGHT) + 0.3, high * (HEIGHT - TOP - BOTTOM) + 0.3
     return [
@@ -123,9 +123,10 @@ def _contours(
     for band, color in enumerate(colors):
         low = -np.inf if band == 0 else edges[band]
         high = np.inf if band == len(colors) - 1 else edges[band + 1]
-        points, offsets = made.filled(low, high)
         drawn = []
-        for polygon, starts in zip(points, offsets, strict=True):
+        for polygon, starts in zip(*made.filled(low, high)[:2], strict=True):
+            if polygon is None or starts is None:
+                continue
             px, py = _pixels(x.unit(polygon[:, 0]), y.unit(polygon[:, 1]))
             for a, b in pairwise(starts):
                 drawn.append("M" + "L".join(f"{u:.1f} {v:.1f}" for u, v in zip(px[a:b], py[a:b], strict=True)) + "Z")

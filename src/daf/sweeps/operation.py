@@ -54,6 +54,8 @@ def launch(
     Raises `UsageError` and its kinds before anything is written. A sweep in which every trial failed is a result with
     status failed, not an exception.
     """
+    from daf.reporting.operation import daf_report
+
     prepared = prepare(config, output, jobs=jobs, executor=executor, use_cache=use_cache)
     print_of = fingerprint(prepared)
     earlier = named_sweep(run, output, print_of) if run is not None else None if new else same_sweep(print_of, output)
@@ -70,6 +72,7 @@ def launch(
         result.save_json(run_dir / RESULT)
         if result.status == "failed":
             output.log_operation_complete("sweeps", "failed", error=" ".join(result.notes))
+    daf_report(run_dir)
     return result
 
 
