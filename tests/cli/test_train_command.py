@@ -25,17 +25,14 @@ def daf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFi
     """`daf` in this process: exit code, stdout, stderr."""
 
     def run(*arguments: str) -> tuple[int, str, str]:
-        import torch
 
         from daf.cli import main
 
         monkeypatch.setenv("DAF_OUTPUT_DIR", str(tmp_path / "out"))
         monkeypatch.setattr(sys, "argv", ["daf", *arguments])
         capfd.readouterr()
-        threads = torch.get_num_threads()
         with pytest.raises(SystemExit) as ended:
             main()
-        torch.set_num_threads(threads)  # as in a process of its own; see the test that is expected to fail
         said = capfd.readouterr()
         return int(ended.value.code or 0), said.out, said.err
 
@@ -88,11 +85,6 @@ def test_stopped_and_called_again_it_ends_as_if_it_had_never_stopped(daf: Run, t
     assert lines(parts)[:4] == lines(whole)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="daf.game.trainable builds the network with whatever number of threads torch has just then; its orthogonal "
-    "initialisation (QR) differs in the last bits between 1 and 2",
-)
 def test_a_run_does_not_depend_on_what_the_process_did_before(daf: Run, tmp_path: Path) -> None:
     import torch
 

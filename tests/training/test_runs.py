@@ -255,3 +255,40 @@ def test_the_trainer_in_the_hands_of_code(tmp_path: Path) -> None:
     assert trainer.evaluate_policy(2)["n"] == 2
     assert trainer.get_training_summary()["missions"] == [MISSION]
     trainer.close()
+
+
+def test_a_trainer_goes_on_after_its_run_as_if_it_had_not_ended(tmp_path: Path) -> None:
+    def trainer(name: str) -> DAFRlTrainer:
+        return DAFRlTrainer(config(), "stateless", MISSION, output=OutputManager(tmp_path / name))
+
+    first, second = trainer("first"), trainer("second")
+    assert first.train(run_dir=tmp_path / "run", stop_at=2 * STEPS_PER_UPDATE).status == "stopped"
+    for _ in range(2):
+        second.training.learner.update()
+    after_run, without = first.train_episodes(5), second.train_episodes(5)
+    assert after_run["score"] == without["score"]
+    assert after_run["loss/total"] == without["loss/total"]
+    first.close()
+    second.close()
+
+
+def test_a_branch_that_would_train_nothing_is_refused(trained: TrainingResult, tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"has 2,304 agent steps behind it, and total_timesteps is 2,304: give --steps"
+    ):
+        daf_train_policy(
+            MISSION, "stateless", config=config(), run_dir=tmp_path / "run", branch_from=trained.final_checkpoint
+        )
+
+
+def test_a_checkpoint_from_before_a_setting_existed_still_fits(trained: TrainingResult, tmp_path: Path) -> None:
+    run = shutil.copytree(trained.run_dir, tmp_path / "run")
+    for path in checkpoints.steps(run / "checkpoints").values():
+        facts = json.loads((path / checkpoints.FACTS).read_text())
+        del facts["config"]["workers_per_node"]
+        (path / checkpoints.FACTS).write_text(json.dumps(facts))
+        sums = json.loads((path / checkpoints.CHECKSUMS).read_text())
+        sums[checkpoints.FACTS] = checkpoints.hash_file(path / checkpoints.FACTS)
+        (path / checkpoints.CHECKSUMS).write_text(json.dumps(sums))
+    result = daf_train_policy(resume=run, total_timesteps=trained.steps + STEPS_PER_UPDATE)
+    assert (result.status, result.updates) == ("done", 7)

@@ -40,14 +40,18 @@ class Hyperparameter:
         """The bounds as text: "> 0, ≤ 1", "adam|adamw", "≥ 1 or auto"."""
         parts = []
         if self.low is not None:
-            parts.append(f"{'>' if self.open_low else '≥'} {self.low:g}")
+            parts.append(f"{'>' if self.open_low else '≥'} {_plain(self.low)}")
         if self.high is not None:
-            parts.append(f"{'<' if self.open_high else '≤'} {self.high:g}")
+            parts.append(f"{'<' if self.open_high else '≤'} {_plain(self.high)}")
         text = ", ".join(parts)
         words = "|".join([*self.choices, *(["none"] if self.optional else [])])
         if self.kind == "bool":
             return "true|false"
         return f"{text} or {words}" if text and words else text or words
+
+
+def _plain(bound: float) -> str:
+    return f"{bound:.0f}" if bound.is_integer() else f"{bound:g}"
 
 
 def find(name: str) -> Hyperparameter | None:

@@ -87,6 +87,8 @@ class DistributedLearner(Learner):
 
     def update(self) -> dict[str, float]:
         """One update of all processes; see `Learner.update`."""
+        if not self._pipes:
+            raise TrainingError("the learning processes have ended; begin again from a checkpoint.")
         self._tell(UPDATE)
         values = super().update()
         self._hear()
@@ -126,7 +128,7 @@ class DistributedLearner(Learner):
         raise UsageError("a distributed run keeps its curriculum; train on single tasks with one process.")
 
     def close(self) -> None:
-        """End all processes."""
+        """End all processes; a distributed run goes on from a checkpoint only."""
         super().close()
         self._colleagues.close()
         self._end()

@@ -27,6 +27,7 @@ from daf.core.optimizers import make_optimizer, schedule
 from daf.core.ppo import update
 from daf.core.rollout_buffer import RewardScale, RolloutBuffer, scale_rewards
 from daf.core.sizes import Sizes
+from daf.errors import TrainingError
 from daf.game.missions import Mission
 from daf.game.trainable import Trainable
 from daf.game.training_envs import TrainingEnvs
@@ -69,20 +70,25 @@ class Learner:
         self.buffer = RolloutBuffer(sizes.rows, config.n_steps, tokens, sizes.horizon, trainable.device)
         self.scale = RewardScale(np.zeros(sizes.rows * self._world))
         self._known = [task.mission for task in curriculum.tasks()]
-        self.envs = TrainingEnvs(
-            [resolve(mission).config for mission in self._known],
-            environments=sizes.environments,
-            workers=sizes.workers,
-            seed=config.seed,
-            chooser=draw,
-            sampler=sampler,
-            first=self._first,
-        )
+        self._sampler = sampler
+        self._worlds: list[WorldState] | None = None
+        self.envs = self._environments()
         self._states = [trainable.initial_state(rows.stop - rows.start) for rows in self.envs.group_rows]
         self._fresh = np.ones(sizes.environments, dtype=bool)
         self._begun = False
         if config.compile:
             trainable.network.compile()  # type: ignore[no-untyped-call]
+
+    def _environments(self) -> TrainingEnvs:
+        return TrainingEnvs(
+            [self.resolve(mission).config for mission in self._known],
+            environments=self.sizes.environments,
+            workers=self.sizes.workers,
+            seed=self.config.seed,
+            chooser=draw,
+            sampler=self._sampler,
+            first=self._first,
+        )
 
     def update(self) -> dict[str, float]:
         """Collect a rollout and learn from it; what it showed, by the names of metrics.jsonl.
@@ -90,6 +96,7 @@ class Learner:
         Raises `DivergenceError`, `TrainingError`; the learner must then be restored or closed.
         """
         began = time.perf_counter()
+        self._open()
         if not self._begun:
             self.envs.set_weights(self.curriculum.weights())
             self.envs.begin()
@@ -208,10 +215,11 @@ class Learner:
 
         The tasks of the one before keep their places in it.
         """
+        self._open()
         self.curriculum = curriculum
         self._publish()
         weights = curriculum.weights()
-        following = [(state.environment, state.episode + 1) for state in (self.envs.states() if self._begun else [])]
+        following = [(state.environment, state.episode + 1) for state in (self._where() if self._begun else [])]
         if following:
             empty = np.zeros((0, self.envs.agents), dtype=np.uint16)
             self.envs.begin([WorldState(e, k, draw(weights, self.config.seed, e, k), empty) for e, k in following])
@@ -226,6 +234,10 @@ class Learner:
             [Outcome(e.task, e.environment, e.episode, float(e.returns.mean()), e.steps, e.stats) for e in ended]
         )
         self._publish()
+
+    def _where(self) -> list[WorldState]:
+        """Where the environments stand."""
+        return self.envs.states() if self._worlds is None else self._worlds
 
     def _publish(self) -> None:
         missions = [task.mission for task in self.curriculum.tasks()]
@@ -262,12 +274,13 @@ class Learner:
             "curriculum": self.curriculum.state_dict(),
             "worlds": [
                 (state.environment, state.episode, state.task, torch.from_numpy(state.actions.astype(np.int32)))
-                for state in (self.envs.states() if self._begun else [])
+                for state in (self._where() if self._begun else [])
             ],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Go on from `state`; the weights are the caller's to load."""
+        self._open()
         self._take_over(state)
         self._sampling.set_state(state["sampling"])
         self._batches.set_state(state["batches"])
@@ -303,8 +316,23 @@ class Learner:
         self.steps, self.updates, self.seconds = state["steps"], state["updates"], state["seconds"]
 
     def close(self) -> None:
-        """End the environments' processes."""
-        self.envs.close()
+        """End the environments' processes; another update starts new ones where they stood."""
+        if self._worlds is None:
+            try:
+                self._worlds = self.envs.states() if self._begun else []
+            except TrainingError:  # a process is gone, and its environments with it
+                self._worlds, self._begun = [], False
+            self.envs.close()
+
+    def _open(self) -> None:
+        """Start the environments' processes again after `close`."""
+        if self._worlds is None:
+            return
+        worlds, self._worlds = self._worlds, None
+        self.envs = self._environments()
+        self.envs.set_weights(self.curriculum.weights())
+        if worlds:
+            self.envs.begin(worlds)
 
 
 def _derived(seed: int, purpose: str, rank: int) -> int:

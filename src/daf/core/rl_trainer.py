@@ -106,7 +106,11 @@ class DAFRlTrainer:
         if adaptive_controller is None and isinstance(chosen, DAFRlConfig) and chosen.adaptive_config is not None:
             from daf.core.adaptive_controller import DAFAdaptiveConfig, DAFAdaptiveController
 
-            self._controller = DAFAdaptiveController(DAFAdaptiveConfig(**chosen.adaptive_config), output=self._output)
+            self._controller = DAFAdaptiveController(
+                DAFAdaptiveConfig(**chosen.adaptive_config),
+                output=self._output,
+                curriculum_manager=self.training.curriculum,
+            )
         if isinstance(chosen, DAFRlConfig) and not chosen.integrate_with_adaptive:
             self._controller = None
         self._metrics: dict[str, float] = {}

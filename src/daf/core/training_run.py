@@ -35,7 +35,7 @@ from daf.core.system_metrics import MemoryWatch, SystemMetrics
 from daf.core.tracking import EVALUATIONS, RunFacts, trackers
 from daf.core.training_logs import TrainingLogs
 from daf.core.training_progress import TrainingProgress
-from daf.errors import CheckpointError, ConfigError, DivergenceError, TrainingError
+from daf.errors import CheckpointError, ConfigError, DivergenceError, ExecutorError, TrainingError
 from daf.game.missions import Mission
 from daf.game.policies import Policy
 from daf.game.rollout import Game
@@ -82,7 +82,8 @@ class TrainingResult:
     """How a run stands. status: done, stopped (by `stop_at` or a callback), interrupted (Ctrl-C), failed.
 
     final_checkpoint: the last checkpoint, with weights that were trained; None where no update was finished. metrics:
-    the last update's. evaluation: the last one, as in evaluations.jsonl. error: type and message, where it failed.
+    the last update's. evaluation: the last one, as in evaluations.jsonl. error: type and message, where it failed;
+    machine: whether trying again may help. lost_trackers: why a tracker was dropped, by its name.
     """
 
     status: str
@@ -97,6 +98,7 @@ class TrainingResult:
     wall_seconds: float
     error: dict[str, str] | None = None
     machine: bool = False
+    lost_trackers: dict[str, str] = field(default_factory=dict)
     hyperparameters: dict[str, Any] = field(default_factory=dict)
 
     def to_data(self) -> dict[str, Any]:
@@ -115,6 +117,7 @@ class TrainingResult:
             "evaluation": self.evaluation,
             "error": self.error,
             "machine": self.machine,
+            "lost_trackers": self.lost_trackers,
             "hyperparameters": self.hyperparameters,
         }
 
@@ -180,6 +183,12 @@ class TrainingRun:
         self.checkpoint_dir = checkpoint_dir or run_dir / checkpoints.FOLDER
         self._trackers = trackers(self.config.trackers, run_dir, self.config.tracker_options)
         self._from = checkpoints.latest(self.checkpoint_dir)
+        self._progress = TrainingProgress(
+            self._console,
+            title=f"{self.policy.name} on {', '.join(mission.name for mission in self.missions)}",
+            total_timesteps=self.config.total_timesteps,
+            begun_at=0 if self._from is None else checkpoints.step_of(self._from),
+        )
         if self._from is not None:
             self._check_fits(self._from, branching=False)
             self._last_metrics = dict(checkpoints.facts(self._from)["metrics"])
@@ -258,11 +267,13 @@ class TrainingRun:
 
         Raises `StorageError` where results can't be written.
         """
+        threads = torch.get_num_threads()
         try:
             with self._interrupts(), self._following(on_evaluation):
                 status, error = self._train(stop_at, on_update)
         finally:
             self.close()
+            torch.set_num_threads(threads)
         result = self._result(status, error)
         atomic.write_json(self.run_dir / RESULT, self._described(result))
         return result
@@ -291,11 +302,8 @@ class TrainingRun:
         self._watch = MemoryWatch(MEMORY_LIMIT, "a checkpoint is saved and training stops", self._stop_for_memory)
         self._on_evaluation = on_evaluation
         status = "failed"
-        title = f"{self.policy.name} on {facts.mission}"
         try:
-            with TrainingProgress(
-                self._console, title=title, total_timesteps=config.total_timesteps, begun_at=resumed_at or 0
-            ) as self._progress:
+            with self._progress:
                 yield
             status = "interrupted" if self._stopping == "interrupted" else "done"
         finally:
@@ -335,7 +343,7 @@ class TrainingRun:
             if saved != learner.steps and learner.updates:
                 self._save(learner)
                 self._forget()
-        except (TrainingError, MemoryError, torch.OutOfMemoryError) as error:
+        except (TrainingError, ExecutorError, MemoryError, torch.OutOfMemoryError) as error:
             return "failed", self._told(error, learner)
         if learner.steps >= config.total_timesteps:
             checkpoints.publish_final(checkpoints.steps(self.checkpoint_dir)[learner.steps])
@@ -363,7 +371,7 @@ class TrainingRun:
             episodes=config.eval_episodes,
             cache_dir=self._cache,
             seed=VALIDATION_SEED,
-            replays=min(config.eval_replays, 3),
+            replays=config.eval_replays,
             replay_dir=self.run_dir / "replays" / folder.name,
             device=self.device,
         )
@@ -398,12 +406,18 @@ class TrainingRun:
             mine = {mission.name: mission.config_hash for mission in self.missions}
             if list(facts["missions"].values()) != list(mine.values()):
                 differences.append(f"missions {', '.join(facts['missions'])} → {', '.join(mine)} (or their content)")
-            old, new = facts["config"], self.config.to_data()
+            new = self.config.to_data()
+            old = {**type(self.config)().to_data(), **facts["config"]}  # a field that came later had its default then
             differences += [
                 f"{name} {old.get(name)!r} → {new[name]!r}"
                 for name in new
                 if name not in CHANGEABLE | {"mission", "policy", "network"} and old.get(name) != new[name]
             ]
+        elif facts["steps"] >= self.config.total_timesteps:
+            raise ConfigError(
+                f"{source} has {facts['steps']:,} agent steps behind it, and total_timesteps is "
+                f"{self.config.total_timesteps:,}: give --steps more, for nothing would be trained."
+            )
         if differences:
             hint = (
                 "Take a checkpoint of this network."
@@ -427,7 +441,9 @@ class TrainingRun:
 
     def _told(self, error: BaseException, learner: Learner | None) -> Exception:
         """The error with when it happened and what is left."""
-        machine = isinstance(error, MemoryError | torch.OutOfMemoryError) or getattr(error, "machine", False)
+        machine = isinstance(error, MemoryError | torch.OutOfMemoryError | ExecutorError) or getattr(
+            error, "machine", False
+        )
         at = "" if learner is None else f" at update {learner.updates + 1}, after {learner.steps:,} agent steps"
         good = checkpoints.latest(self.checkpoint_dir)
         kept = "No checkpoint was saved before." if good is None else f"The last good checkpoint is {good}."
@@ -459,6 +475,7 @@ class TrainingRun:
             wall_seconds=learner.seconds if learner is not None else 0.0,
             error=None if error is None else {"type": type(error).__name__, "message": str(error)},
             machine=bool(getattr(error, "machine", False)),
+            lost_trackers=dict(self._trackers.lost),
             hyperparameters=self.config.to_data(),
         )
 

@@ -216,9 +216,20 @@ def trainable(policy: Policy, game: Game, *, device: str, seed: int) -> Trainabl
     """The policy built for `game`, its new weights drawn from `seed`. Raises `PolicyError`."""
     seed_everything("weights", seed)
     interface = PolicyEnvInterface.from_mg_cfg(game.config)
-    with keeping_interrupts():
+    with keeping_interrupts(), one_thread():  # orthogonal weights differ in their last bits with the number of threads
         built = build(policy, interface, device=device)
-    return Trainable(built, policy.name, game, device)
+        return Trainable(built, policy.name, game, device)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Let torch compute with one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def check_alike(missions: Sequence[Mission]) -> None:

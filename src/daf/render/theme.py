@@ -2,8 +2,8 @@
 
 `styles(names)` gives the styles; where they are derived from the same names in the same order they are the same, in
 HTML, in PNG and in a plot of another module. Colours stay apart for the three kinds of colour blindness, and every
-series has a marker too, and from the sixth on a dashed line, so that nothing relies on colour alone. A file that `save_figure` writes depends on the figure
-only: no date, no version, no random ids.
+series has a marker too, and from the sixth on a dashed line, so that nothing relies on colour alone. A file that
+`save_figure` writes depends on the figure only: no date, no version, no random ids.
 """
 
 import contextlib
