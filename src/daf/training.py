@@ -33,6 +33,7 @@ MISSION_FILE = "mission.json"
 _LOCK = ".training.lock"
 _FROM_CORE = ("Progress", "StopTraining", "TrainingResult")
 
+
 def __getattr__(name: str) -> Any:
     if name in _FROM_CORE:  # their module imports torch
         from daf.core import training_run
