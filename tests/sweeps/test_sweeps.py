@@ -147,9 +147,10 @@ def test_a_dead_worker_is_tried_again_and_then_told(tmp_path, bad_policies):
 def test_missions_count_alike_by_the_default_configurations_scale(tmp_path):
     config = config_of(
         missions=[SMALLEST, ARENA], search_space={"policy.vibe_action_p": [0.1, 0.9]}, strategy="grid", num_trials=2,
-        episodes_per_trial=4,
+        episodes_per_trial=4, held_out_best=1,
     )  # fmt: skip
     result = run(config, tmp_path)
+    assert result.held_out["default"]["in_the_sweep"] == pytest.approx(0.0)
     default = journal.read(result.run_dir).default
     for trial in result.trials:
         parts = []

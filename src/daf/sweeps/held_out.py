@@ -90,7 +90,7 @@ def play_held_out(
         "default": None
         if reference is None
         else {
-            "in_the_sweep": default.values[0] if default.values else None,
+            "in_the_sweep": runner.scales[0].over({m: there["value"] for m, there in default.mission_results.items()}),
             "value": reference["value"],
             "error": reference["error"],
         },

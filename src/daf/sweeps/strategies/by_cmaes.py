@@ -7,6 +7,7 @@ Source: Hamano et al., "CatCMA with Margin: Stochastic Optimization for Continuo
 arXiv:2504.07884.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,7 +58,9 @@ class ByCMAES(Strategy):
         losses = [None if lesson is None else self._sign * lesson[0] for lesson in lessons]
         worst = max((loss for loss in losses if loss is not None), default=0.0)
         told = [worst if loss is None else loss for loss in losses]
-        self._optimizer.tell(list(zip(self._asked, told, strict=True)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # it takes means over kinds of names that there are none of
+            self._optimizer.tell(list(zip(self._asked, told, strict=True)))
         self._generation += 1
         if self._optimizer.should_stop():
             self._began += 1
