@@ -8,7 +8,8 @@ Time grows with the trials, so that at most `MOST` of them are used, drawn at ra
 
 Source: Hutter, Hoos and Leyton-Brown, "An Efficient Approach for Assessing Hyperparameter Importance", ICML 2014. As
 Optuna's `FanovaImportanceEvaluator`, whose loop over leaves takes minutes for what a sorted sum does at once; a test
-holds the two beside each other. Choices are split in their order.
+holds the two beside each other. Choices are split in their order. A range that is searched in its logarithm is averaged
+over in its logarithm, which Optuna does not do.
 """
 
 import numpy as np

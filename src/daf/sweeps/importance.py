@@ -6,9 +6,10 @@ forest; what is missing to 1 belongs to several together.
 
 Each value stands with an interval and with what chance gives. The interval comes from random halves of the trials, that
 vary around the whole as much as another sweep would around this one (its reach is 1.96 standard deviations, read from
-the middle 68 %, since a few halves go astray). Chance is the 95 % quantile of a hyperparameter without effect: the best
-trials drawn at random (pedanova), a copy of its column dealt to the trials at random (fanova). A value below that is
-not told from no effect.
+the middle 68 %, since a few halves go astray). Chance is what hyperparameters without effect would reach, all of them
+together, in 95 of 100 sweeps: with the best trials drawn at random (pedanova, Bonferroni's correction), with copies of
+the columns dealt to the trials at random (fanova, the largest of a forest). A value below that is not told from no
+effect.
 
 Not promised: that trials of a strategy that learns (TPE, CMA-ES, …) are independent draws. It tries most where it has
 found most, which both measures then speak of; a random or QMC search answers for the whole space.
@@ -30,13 +31,13 @@ Method = Literal["pedanova", "fanova"]
 METHODS: tuple[Method, ...] = ("pedanova", "fanova")
 FEWEST = 20
 """Below so many complete trials neither measure says anything."""
-_QUANTILE = 0.95
+_LEVEL = 0.05
 _WIDTH = 1.96
 
 
 @dataclass(frozen=True)
 class Importance:
-    """One hyperparameter. low, high: 95 % interval. noise: what chance gives. trials: in which it was searched.
+    """One hyperparameter. low, high: 95 % interval. noise: what chance reaches. trials: in which it was searched.
 
     share: of the sum of all values (pedanova), None for fanova, whose values are parts of the variance themselves.
     """
@@ -113,14 +114,14 @@ def _pedanova(columns: list[Column], losses: FloatArray, seed: int) -> _Found:
     found = analysis_pedanova.divergences(kept, losses, seed=seed)
     whole = sum(value for value, _, _ in found)
     rows = [
-        _row(column, value, halves, shuffles, share=value / whole if whole else 0.0)
+        _row(column, value, halves, _noise(shuffles, len(kept)), share=value / whole if whole else 0.0)
         for column, (value, halves, shuffles) in zip(kept, found, strict=True)
     ]
     best = int(analysis_pedanova.best_of(losses).sum())
     how = (
         f"How much the values of the best {best:,} trials differ from those of all {len(losses):,} (Pearson "
         f"divergence; 0: not at all). Lines: 95 % intervals from {analysis_pedanova.HALVES} random halves of the "
-        f"trials. Dashed: what chance alone gives in 95 % of {analysis_pedanova.SHUFFLES} draws."
+        f"trials. Dashed: what chance reaches ({analysis_pedanova.SHUFFLES} draws, corrected for the number of names)."
     )
     return rows, few, len(losses), how
 
@@ -143,25 +144,30 @@ def _fanova(columns: list[Column], losses: FloatArray, seed: int) -> _Found:
         used = max(used, len(active))
         places = np.stack([_in_unit(column)[active] for column in varying], axis=1)
         value, halves, shuffles = analysis_fanova.explained(places, losses[active], seed=seed)
+        noise = _noise(shuffles.max(axis=1), 1)
         for column in together:
             i = varying.index(column)
-            rows.append(_row(column, float(value[i]), halves[:, i], shuffles[:, i], share=None))
+            rows.append(_row(column, float(value[i]), halves[:, i], noise, share=None))
     if not rows:
         raise DataError(next(iter(few.values())))
     drawn = f"{used:,} trials drawn at random from {len(losses):,}" if used < len(losses) else f"{used:,} trials"
     how = (
         f"The part of the variance that each explains alone, by a random forest on {drawn}. Lines: 95 % intervals from "
-        f"{analysis_fanova.HALVES} random halves of them. Dashed: the most that a shuffled copy got in "
+        f"{analysis_fanova.HALVES} random halves of them. Dashed: the most that any shuffled copy got in "
         f"{analysis_fanova.FORESTS} forests. The rest to 1 belongs to several together."
     )
     return rows, few, used, how
 
 
-def _row(column: Column, value: float, halves: FloatArray, shuffles: FloatArray, *, share: float | None) -> Importance:
+def _row(column: Column, value: float, halves: FloatArray, noise: float, *, share: float | None) -> Importance:
     reach = _WIDTH * float(np.diff(np.quantile(halves, [0.1587, 0.8413]))[0]) / 2
-    noise = float(np.quantile(shuffles, _QUANTILE, method="higher"))
     high = value + reach if share is not None else min(1.0, value + reach)
     return Importance(column.name, value, max(0.0, value - reach), high, noise, share, int(column.active.sum()))
+
+
+def _noise(by_chance: FloatArray, several: int) -> float:
+    """What `several` at once reach by chance, at most, in 95 of 100 cases."""
+    return float(np.quantile(by_chance, 1 - _LEVEL / several, method="higher"))
 
 
 def _groups(columns: Sequence[Column]) -> list[list[Column]]:
