@@ -1,0 +1,169 @@
+"""`sweep.html`: what it says, that it needs nothing else, and that hostile names stay names."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from daf.reporting import daf_report
+from daf.sweeps import SweepResult, SweepTrialResult, daf_sweep_importance, journal
+from daf.sweeps.journal import Proposal
+from daf.sweeps.reading import read_run
+
+from .sweeping import config_of, run, run_dir_in
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "render"))
+
+from reports import Page
+from sweep_runs import search_hill
+
+HOSTILE = "</svg><script>alert(1)</script>"
+
+
+def page_of(folder):
+    files = daf_report(folder)
+    assert files.html.name == "sweep.html"
+    return Page(files.html.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def hill(tmp_path_factory):
+    return search_hill(tmp_path_factory.mktemp("hill"), trials=90, objectives=("reward", "size"))
+
+
+@pytest.fixture(scope="module")
+def conditional(tmp_path_factory):
+    """A sweep with a hyperparameter that is searched for one optimizer only, and trials of different cost."""
+    folder = search_hill(tmp_path_factory.mktemp("conditional"), trials=0)
+    random = np.random.default_rng(0)
+    for number in range(60):
+        given = {"optimizer": ["adam", "sgd"][number % 2], "learning_rate": float(10 ** random.uniform(-4, -1))}
+        if given["optimizer"] == "sgd":
+            given["momentum"] = float(random.uniform())
+        score = -abs(float(np.log10(given["learning_rate"])) + 2.5) + 0.1 * float(random.normal())
+        journal.proposed(folder, Proposal(number, given, "random"))
+        result = SweepTrialResult(
+            number, given, score, success=True, status="complete", values=(score,), seconds=1.0 + number
+        )
+        journal.finished(folder, result)
+    return folder
+
+
+def test_the_sections_stand_in_the_order_of_what_a_reader_asks(hill):
+    page = page_of(hill)
+    sections = [values["id"] for tag, values in page.elements if tag == "section" and "id" in values]
+    wanted = ["warnings", "best", "history", "front", "importance", "hyperparameters", "space", "trials", "run"]
+    assert [name for name in sections if name in wanted] == wanted
+
+
+def test_importance_is_that_of_the_trials_for_every_objective(hill):
+    page, result = page_of(hill), read_run(hill)
+    said = page.text
+    for objective in result.objectives:
+        found = daf_sweep_importance(result, objective=objective)
+        assert found.how in said
+        told = [row.name for row in found.rows if row.told]
+        assert f"{objective}: by the values of the best trials, {told[0]}" in said
+
+
+def test_every_complete_trial_is_a_line_at_the_heights_of_its_values(conditional):
+    page, result = page_of(conditional), read_run(conditional)
+    (drawn,) = [values["data-parallel"] for _, values in page.elements if "data-parallel" in values]
+    heights = np.array(json.loads(drawn))
+    assert heights.shape == (60, 4)
+    scores = np.sort([trial.values[0] for trial in result.trials])
+    along = np.sort(heights[:, -1])[::-1]  # the better, the higher
+    assert np.corrcoef(scores, along)[0, 1] == pytest.approx(-1, abs=1e-4)
+    below = (heights == heights.max()).sum(axis=0)
+    assert sorted(below) == [0, 0, 0, 30]  # momentum, where it was not searched
+    assert "not searched" in page.by_id["space"]
+
+
+def test_costs_are_drawn_against_scores_and_failures_in_the_history(conditional, hill):
+    costs = page_of(conditional).by_id["cost"]
+    assert "n = 60 complete trials, 1,830 seconds together" in costs
+    failed = len(read_run(hill).failed)
+    history = page_of(hill).by_id["history"]
+    assert f"{failed} more failed (crosses)" in history
+
+
+def test_with_few_trials_the_page_says_why_nothing_is_told_of_importance(tmp_path):
+    said = page_of(search_hill(tmp_path, trials=12)).by_id["importance"]
+    assert "takes 20 complete trials at least, and there are 11" in said
+
+
+def test_a_sweep_in_which_every_trial_failed_has_a_page_that_says_so(tmp_path):
+    page = page_of(search_hill(tmp_path, trials=8, all_fail=True))
+    assert "8 trials failed: OutOfMemory" in page.by_id["warnings"]
+    assert "importance" not in page.by_id
+    assert "space" not in page.by_id
+
+
+def test_names_that_are_markup_stay_names_and_nothing_is_fetched(tmp_path):
+    folder = search_hill(tmp_path, trials=40, name=HOSTILE, names=(HOSTILE, "b"), fails=HOSTILE)
+    text = daf_report(folder).html.read_text(encoding="utf-8")
+    assert "<script>alert" not in text
+    assert HOSTILE in Page(text).by_id["space"]
+    assert not re.search(r'(?:src|href)="(?:https?:)?//', text)
+
+
+def test_the_page_is_the_same_bytes_again(conditional):
+    first, second = (daf_report(conditional).html.read_bytes() for _ in range(2))
+    assert first == second
+
+
+def test_a_page_of_many_trials_stays_small(tmp_path):
+    folder = search_hill(tmp_path, trials=0)
+    random = np.random.default_rng(0)
+    lines = []
+    for number in range(20_000):
+        given = {f"name_{i}": float(value) for i, value in enumerate(random.uniform(size=6))}
+        result = SweepTrialResult(
+            number, given, given["name_0"], success=True, status="complete", values=(given["name_0"],), seconds=1.0
+        )
+        proposed = {"event": "proposed", "trial": number, "hyperparameters": given, "source": "random", "state": {}}
+        finished = {"event": "finished", "trial": number, "result": result.to_data()}
+        lines += [json.dumps(proposed), json.dumps(finished)]
+    (folder / journal.FILE).write_text("\n".join(lines) + "\n")
+    assert daf_report(folder).html.stat().st_size < 8_000_000
+
+
+def test_a_sweep_writes_its_page_when_it_ends(tmp_path):
+    result = run(config_of(), tmp_path)
+    page = Page((run_dir_in(tmp_path) / "sweep.html").read_text(encoding="utf-8"))
+    assert isinstance(result, SweepResult)
+    assert f"Trial {result.get_best_trial().trial_id} is the best of 4 complete trials" in page.by_id["finding"]
+    assert "still going on" not in page.by_id.get("warnings", "")
+
+
+def test_dragging_along_an_axis_keeps_the_trials_inside_and_a_click_lets_go(conditional):
+    sync_api = pytest.importorskip("playwright.sync_api")
+    chromium = Path("/usr/bin/chromium")
+    if not chromium.exists():
+        pytest.skip("needs Chromium")
+    path = daf_report(conditional).html
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=str(chromium), args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        errors = []
+        page.on("pageerror", lambda error: errors.append(error))
+        page.goto(path.as_uri())
+        axis = page.locator("svg[data-parallel] [data-axis]").last
+        axis.scroll_into_view_if_needed()
+        box = axis.bounding_box()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 2)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.4)
+        page.mouse.up()
+        off = page.locator("svg[data-parallel] .trial.off").count()
+        told = page.locator("figure:has(svg[data-parallel]) output").text_content()
+        assert 0 < off < 60
+        assert told == f"{60 - off} of 60 trials"
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        assert page.locator("svg[data-parallel] .trial.off").count() == 0
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert not errors
+        browser.close()
