@@ -23,7 +23,9 @@ from daf.errors import ConfigError
 from daf.sweeps.journal import Proposal
 from daf.sweeps.result import SweepTrialResult
 from daf.sweeps.space import Configuration, Dimension, Space
-from daf.sweeps.strategies.base import Lessons, State, Strategy, child_seed, window
+from daf.sweeps.strategies.base import Lessons, State, Strategy, child_seed, drawing, generator, window
+
+_LEAST_COST = 0.1
 
 
 class ByProtein(Strategy):
@@ -57,28 +59,39 @@ class ByProtein(Strategy):
         self._open[proposal.number] = dict(proposal.hyperparameters)
 
     def propose(self, number: int, known: Sequence[SweepTrialResult]) -> tuple[Configuration, State]:
-        with _seeded(child_seed(self.seed, number)), contextlib.redirect_stdout(io.StringIO()):
-            protein = self._protein()
-            self._teach(protein, number, known)
-            suggestion, _ = protein.suggest(None)
-        values = self.space.configure(lambda d: d.number(float(suggestion[d.name])))
+        observed = self._observations(number, known)
+        if not observed and number:  # the centre was proposed already, and nothing is known of it yet
+            values = self.space.configure(drawing(generator(self.seed, number)))
+        else:
+            with _seeded(child_seed(self.seed, number)), contextlib.redirect_stdout(io.StringIO()):
+                protein = self._protein()
+                for inputs, score, cost in observed:
+                    protein.observe(inputs, score, cost)
+                suggestion, _ = protein.suggest(None)
+            values = self.space.configure(lambda d: d.number(float(suggestion[d.name])))
         self._open[number] = values
         return values, {}
 
-    def _teach(self, protein: Any, number: int, known: Sequence[SweepTrialResult]) -> None:
+    def _observations(
+        self, number: int, known: Sequence[SweepTrialResult]
+    ) -> list[tuple[dict[str, float], float, float]]:
+        """What Protein is told: inputs, score, cost.
+
+        It takes two trials of equal score and cost to beat each other, and fails where no trial is left. So costs grow
+        by a ten-thousandth from one to the next, which no two costs are known to.
+        """
         lessons = Lessons((self._direction,))
         sign = 1.0 if self._direction == "maximize" else -1.0
-        told = []
+        told: list[tuple[dict[str, float], float, float]] = []
         for result in known:
             lesson = lessons.learn(result)
             if lesson is not None and result.cost is not None:
-                told.append((self._inputs(result.hyperparameters), sign * lesson[0], max(result.cost, 1e-6)))
+                told.append((self._inputs(result.hyperparameters), sign * lesson[0], max(result.cost, _LEAST_COST)))
         pending = [self._open[n] for n in range(len(known), number) if n in self._open]
         if told:
             score, cost = float(np.mean([t[1] for t in told])), float(np.mean([t[2] for t in told]))
             told += [(self._inputs(values), score, cost) for values in pending]
-        for inputs, score, cost in told:
-            protein.observe(inputs, score, cost)
+        return [(inputs, score, cost * (1 + index / 10_000)) for index, (inputs, score, cost) in enumerate(told)]
 
     def _inputs(self, values: Any) -> dict[str, float]:
         return {dimension.name: float(values[dimension.name]) for dimension in self.space.dimensions}
