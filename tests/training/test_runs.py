@@ -12,7 +12,7 @@ import pytest
 from daf.config import DAFTrainingConfig
 from daf.core import checkpoints
 from daf.core.rl_trainer import DAFRlConfig, DAFRlTrainer
-from daf.errors import CheckpointError, ConfigError, MissionError, PolicyError, UsageError
+from daf.errors import CheckpointError, ConfigError, MissionError, PolicyError, StorageError, UsageError
 from daf.game.training_environment import TrainingEnvironment
 from daf.output_manager import OutputManager
 from daf.training import StopTraining, TrainingResult, daf_train_policy
@@ -292,3 +292,109 @@ def test_a_checkpoint_from_before_a_setting_existed_still_fits(trained: Training
         (path / checkpoints.CHECKSUMS).write_text(json.dumps(sums))
     result = daf_train_policy(resume=run, total_timesteps=trained.steps + STEPS_PER_UPDATE)
     assert (result.status, result.updates) == ("done", 7)
+
+
+OWN_POLICY = """
+import numpy as np
+import torch
+from mettagrid.policy.policy import AgentPolicy, MultiAgentPolicy
+from mettagrid.simulator import Action
+from torch import nn
+
+from own_parts import body
+
+
+class Net(nn.Module):
+    def __init__(self, shape, actions, width):
+        super().__init__()
+        self.hidden_size = width
+        self.body, self.choice, self.value = body(shape, width), nn.Linear(width, actions), nn.Linear(width, 1)
+
+    def forward_eval(self, observations, state=None):
+        hidden = self.body(observations.float() / 255.0)
+        return self.choice(hidden), self.value(hidden)
+
+    forward = forward_eval
+
+
+class Agent(AgentPolicy):
+    def __init__(self, info, net):
+        super().__init__(info)
+        self._net = net
+
+    def step(self, obs):
+        seen = np.full(self._policy_env_info.observation_space.shape, 255, np.uint8)
+        for place, token in enumerate(obs.tokens):
+            seen[place] = token.raw_token
+        with torch.no_grad():
+            logits, _ = self._net.forward_eval(torch.from_numpy(seen)[None])
+        return Action(name=self._policy_env_info.action_names[int(logits.argmax())])
+
+
+class Mine(MultiAgentPolicy):
+    def __init__(self, info, width=32, device="cpu"):
+        super().__init__(info)
+        self._net = Net(info.observation_space.shape, len(info.action_names), width)
+
+    def network(self):
+        return self._net
+
+    def agent_policy(self, agent_id):
+        return Agent(self._policy_env_info, self._net)
+
+    def load_policy_data(self, path):
+        self._net.load_state_dict(torch.load(path))
+
+    def save_policy_data(self, path):
+        torch.save(self._net.state_dict(), path)
+"""
+OWN_PARTS = """
+import math
+
+from torch import nn
+
+
+def body(shape, width):
+    return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(shape), width), nn.Tanh())
+"""
+
+
+def test_a_class_of_ones_own_trains_and_its_checkpoint_plays_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    from daf.game import policies
+
+    (tmp_path / "own_policy.py").write_text(OWN_POLICY)
+    (tmp_path / "own_parts.py").write_text(OWN_PARTS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    result = daf_train_policy(
+        MISSION, "own_policy.Mine", config=config(total_timesteps=1), hyperparameters={"width": 24},
+        run_dir=tmp_path / "run",
+    )  # fmt: skip
+    assert result.final_checkpoint is not None
+    shutil.copytree(result.final_checkpoint, tmp_path / "elsewhere" / "bundle")
+    for name in ("own_policy", "own_parts"):
+        (tmp_path / f"{name}.py").unlink()
+        sys.modules.pop(name)
+    found = policies.resolve(tmp_path / "elsewhere" / "bundle", cache=tmp_path / "cache")
+    assert (found.class_path, found.kwargs) == ("own_policy.Mine", {"width": 24})
+    from daf.core.interval_evaluation import evaluate_checkpoint
+    from daf.game import missions
+
+    record = evaluate_checkpoint(
+        tmp_path / "elsewhere" / "bundle", missions.resolve(MISSION), episodes=2, cache_dir=tmp_path / "cache"
+    )
+    assert (record.overall.n, record.failures) == (2, ())
+    from daf.core.training_settings import parse_settings
+
+    with pytest.raises(UsageError, match="widht"):
+        parse_settings(["widht=3"], policy=str(tmp_path / "elsewhere" / "bundle"), cache=tmp_path, runs=None)
+
+
+def test_no_space_is_told_before_training_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = shutil.disk_usage(tmp_path)._replace(free=1_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    with pytest.raises(StorageError, match=r"two need \d+\.\d MB, and 1\.0 MB are free"):
+        daf_train_policy(MISSION, "stateless", config=config(), run_dir=tmp_path / "run")

@@ -27,6 +27,7 @@ import torch
 from daf.episodes.cache import link_or_copy
 from daf.errors import CheckpointError, StorageError
 from daf.game.policies import Policy
+from daf.game.policy_source import own_code
 from daf.game.trainable import Trainable
 from daf.storage.atomic import TEMPORARY_MARK, explain
 from daf.storage.hashing import hash_file
@@ -37,6 +38,8 @@ FOLDER = "checkpoints"
 FINAL = "final"
 WEIGHTS, COGAMES_WEIGHTS, STATE, FACTS = "weights.safetensors", "weights.pt", "state.pt", "state.json"
 SPEC, CHECKSUMS = "policy_spec.json", "checksums.json"
+_OVERHEAD = 4 << 20
+"""What else a checkpoint may take: recurrent states, the actions of running episodes."""
 _STEP = re.compile(r"step_(\d+)")
 
 
@@ -56,8 +59,7 @@ def save(
         (temporary / FACTS).write_text(json.dumps(dict(facts), indent=2, allow_nan=False) + "\n")
         spec = {"class_path": policy.class_path, "data_path": COGAMES_WEIGHTS, "init_kwargs": policy.kwargs}
         (temporary / SPEC).write_text(json.dumps(spec, indent=2) + "\n")
-        for root in policy.import_roots:
-            _copy_code(Path(root), temporary)
+        _copy_code(policy, temporary)
         sums = {
             path.relative_to(temporary).as_posix(): hash_file(path)
             for path in sorted(temporary.rglob("*"))
@@ -81,6 +83,22 @@ def save(
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return target
+
+
+def require_space(folder: Path, network: torch.nn.Module) -> None:
+    """Raise `StorageError` where there is no room below `folder` for two checkpoints, so before training starts.
+
+    A checkpoint holds the weights twice and, with Adam, two numbers per weight.
+    """
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
+    needed = 2 * (4 * weights + _OVERHEAD)
+    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(there).free
+    if free < needed:
+        raise StorageError(
+            f"no space for checkpoints in {folder}: two need {needed / 1e6:.1f} MB, and {free / 1e6:.1f} MB are free. "
+            "Free some, or choose another place with --output-dir or DAF_OUTPUT_DIR."
+        )
 
 
 def publish_final(checkpoint: Path) -> Path:
@@ -201,12 +219,14 @@ def _listed(what: str, names: Any) -> str:
     return f"{what} {', '.join(shown[:3])}{' …' if len(shown) > 3 else ''}; " if shown else ""
 
 
-def _copy_code(root: Path, into: Path) -> None:
-    """The modules of a bundle, so that the checkpoint is one too."""
-    for path in sorted(root.rglob("*.py")):
-        target = into / path.relative_to(root)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
+def _copy_code(policy: Policy, into: Path) -> None:
+    """The policy's own modules, so that the checkpoint plays wherever it lies, and as it was when it was saved."""
+    files = {path.relative_to(root): path for root in map(Path, policy.import_roots) for path in root.rglob("*.py")}
+    if not files:
+        files = own_code(policy.class_path)
+    for inside, path in sorted(files.items()):
+        (into / inside).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, into / inside)
 
 
 def _linked(source: str, target: str) -> None:

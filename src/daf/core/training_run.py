@@ -181,6 +181,7 @@ class TrainingRun:
         """Take the run folder, and what it holds already. Raises `UsageError`, `CheckpointError`, `StorageError`."""
         self.run_dir, self.run_id, self.opened = run_dir, run_id, True
         self.checkpoint_dir = checkpoint_dir or run_dir / checkpoints.FOLDER
+        checkpoints.require_space(self.checkpoint_dir, self.trainable.network)
         self._trackers = trackers(self.config.trackers, run_dir, self.config.tracker_options)
         self._from = checkpoints.latest(self.checkpoint_dir)
         self._progress = TrainingProgress(

@@ -24,18 +24,22 @@ TENSOR_LIBRARIES = frozenset({"torch", "pufferlib"})
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """hash: of all the policy's own code. needs_torch: whether that code imports torch. files: what was read."""
+    """hash: of all the policy's own code. needs_torch: whether that code imports torch. files: what was read.
+
+    modules: the same files with their modules' names.
+    """
 
     hash: str
     needs_torch: bool
     files: tuple[Path, ...]
+    modules: tuple[tuple[str, Path], ...]
 
 
 def source_of(class_path: str) -> Source:
     """The code behind `class_path` ("package.module.Class"). Raises `PolicyError` where its module isn't found."""
     module, file = _module_file(class_path)
     contents: dict[str, str] = {}
-    files: list[Path] = []
+    modules: list[tuple[str, Path]] = []
     needs_torch = False
     waiting = [(module, file)]
     while waiting:
@@ -44,7 +48,7 @@ def source_of(class_path: str) -> Source:
             continue
         data = path.read_bytes()
         contents[name] = hash_bytes(data)
-        files.append(path)
+        modules.append((name, path))
         for imported in _imports(data, name, path):
             top = imported.split(".")[0]
             needs_torch = needs_torch or top in TENSOR_LIBRARIES
@@ -53,7 +57,25 @@ def source_of(class_path: str) -> Source:
             found = _own_module(imported)
             if found is not None:
                 waiting.append(found)
-    return Source(hash_json(sorted(contents.items())), needs_torch, tuple(sorted(files)))
+    files = tuple(sorted(path for _, path in modules))
+    return Source(hash_json(sorted(contents.items())), needs_torch, files, tuple(sorted(modules)))
+
+
+def own_code(class_path: str) -> dict[Path, Path]:
+    """The files that a bundle of the class must carry, by their place in it: none for a class that is installed.
+
+    Raises `PolicyError` where its module isn't found.
+    """
+    found: dict[Path, Path] = {}
+    for name, _ in source_of(class_path).modules:
+        if name.split(".")[0] == "daf":
+            continue
+        for end in range(1, name.count(".") + 2):  # the packages around it too
+            own = _own_module(".".join(name.split(".")[:end]))
+            if own is not None and own[1].suffix == ".py":
+                inside = Path(*own[0].split("."))
+                found[inside / "__init__.py" if own[1].name == "__init__.py" else inside.with_suffix(".py")] = own[1]
+    return found
 
 
 def _module_file(class_path: str) -> tuple[str, Path]:
