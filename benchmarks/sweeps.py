@@ -5,7 +5,7 @@
 Overhead per trial: wall time of the sweep less what its episodes took to set up and play, divided by the trials (on
 a busy machine it waits for others; processor time, episodes included, is printed beside it). The
 strategies run on the same mission of two steps; a sweep over configurations that repeat shows what cached blocks cost.
-Then a journal of 100,000 trials is read, and its best and its Pareto front are found.
+Then a journal of 100,000 trials is read, its best and its Pareto front are found, and which hyperparameters mattered.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from daf.episodes.cache import EpisodeCache
 from daf.output_manager import OutputManager
 from daf.storage.jsonable import jsonable
 from daf.sweeps import SweepTrialResult, journal
+from daf.sweeps.importance import METHODS, daf_sweep_importance
 from daf.sweeps.operation import launch
 from daf.sweeps.result import SweepResult
 
@@ -102,6 +103,37 @@ def reading(trials: int = 100_000) -> None:
     )
 
 
+def importance(trials: int = 100_000) -> None:
+    """PED-ANOVA of all trials with its intervals, and fANOVA, which takes a part of them."""
+    random = np.random.default_rng(0)
+    given = [
+        {
+            "learning_rate": float(10 ** random.uniform(-5, -1)),
+            "gamma": float(random.uniform(0.9, 0.999)),
+            "clip_range": float(random.uniform()),
+            "n_epochs": int(random.integers(1, 20)),
+            "hidden_size": int(random.choice([32, 64, 128])),
+            "optimizer": str(random.choice(["adam", "sgd"])),
+        }
+        for _ in range(trials)
+    ]
+    noise = random.normal(size=trials).tolist()
+    values = [-((np.log10(hyper["learning_rate"]) + 3) ** 2) + z for hyper, z in zip(given, noise, strict=True)]
+    result = SweepResult(
+        trials=[
+            SweepTrialResult(n, hyper, value, success=True, status="complete", values=(value,))
+            for n, (hyper, value) in enumerate(zip(given, values, strict=True))
+        ]
+    )
+    for method in METHODS:
+        daf_sweep_importance(SweepResult(trials=result.trials[:50]), method)  # what it imports is not measured
+        started, cpu = time.perf_counter(), time.process_time()
+        found = daf_sweep_importance(result, method)
+        took, cpu = time.perf_counter() - started, time.process_time() - cpu
+        target = f"  {'ok' if took < TARGET_SECONDS else 'ABOVE TARGET'}" if method == "pedanova" else ""
+        print(f"{method} on {found.trials:,} of {trials:,} trials in {took:.2f} s ({cpu:.2f} s of CPU){target}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--trials", type=int, default=1000)
@@ -112,6 +144,7 @@ def main() -> None:
     overhead("tpe", trials, several)
     overhead("random", trials, {"policy.vibe_action_p": [0.1, 0.2, 0.3, 0.4, 0.5]}, repeats=True)
     reading()
+    importance()
 
 
 if __name__ == "__main__":
