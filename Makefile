@@ -29,7 +29,7 @@ format:  ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-BENCHMARKS := engine evaluate logs replay until_decided calibration dashboard
+BENCHMARKS := engine evaluate logs replay until_decided calibration dashboard sweeps
 
 bench:  ## Every benchmark on this machine, an hour or so; one: make bench BENCHMARKS=engine
 	@scripts/setup.sh full
