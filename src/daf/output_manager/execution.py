@@ -72,14 +72,23 @@ def ended(execution: Mapping[str, Any], status: str, error: str | None, details:
 
 
 def read(folder: Path) -> dict[str, Any] | None:
-    """The execution log of a run folder; None where `folder` is none of ours."""
+    """The execution log of a run folder; None where `folder` is none of ours, or its log is not whole."""
     try:
         execution = json.loads((folder / EXECUTION_LOG).read_bytes())
     except (OSError, ValueError):
         return None
-    if not isinstance(execution, dict) or execution.get("format") != FORMAT:
+    if not isinstance(execution, dict) or execution.get("format") != FORMAT or not _FIELDS <= execution.keys():
         return None
     return execution
+
+
+_FIELDS = frozenset(
+    {
+        "run_id", "operation", "title", "status", "started_at", "ended_at", "duration_seconds", "error", "command",
+        "host", "pid", "process_started", "previous",
+    }
+)  # fmt: skip
+"""What is read of an execution log."""
 
 
 def is_running(execution: Mapping[str, Any]) -> bool:
