@@ -101,7 +101,7 @@ def test_a_variant_that_changes_nothing_is_said_to(folder):
         settings=Settings(executor="serial", report=False), output_manager=OutputManager(folder),
     )  # fmt: skip
     (row,) = found.rows
-    assert row.verdict == "identical"
+    assert (row.verdict, row.p, row.p_adjusted) == ("identical", None, None)
     assert row.sentence.endswith("exactly the same in all 2 episodes: it changes nothing in this mission.")
 
 

@@ -76,7 +76,7 @@ def _section(key: str, title: str, rows: Sequence[VariantResult], unit: str) -> 
     few = " Without a line: too few episodes for an interval." if any(row.ci is None for row in rows) else ""
     n = sorted({row.n for row in rows})
     count = f"n = {n[0]}" if len(n) == 1 else f"n = {n[0]} to {n[-1]}"
-    caption = f"With less without; lines: 95 % intervals by inversion of the sign-flip test, {count}.{few}"
+    caption = f"With the variant less without; lines: 95 % intervals by inversion of the sign-flip test, {count}.{few}"
     tags = {"raises": "decided", "lowers": "decided", "identical": "equal"}
     parts: list[Part] = [
         Sentences([(tags.get(row.verdict, "open"), row.verdict, printable(row.sentence)) for row in rows]),

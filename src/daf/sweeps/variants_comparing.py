@@ -1,4 +1,8 @@
-"""Changed missions against the base, seed by seed: one family of tests for all variants and pairs."""
+"""Changed missions against the base, seed by seed: one family of tests for all variants and pairs.
+
+A variant that changes nothing in the mission's config is known to before anything is played: it is not tested, so that
+it costs the others nothing.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -52,9 +56,10 @@ def compared(
     there = {combination: values.get(mission.name, {}) for combination, mission in missions.items()}
     told = [combination for combination in combinations if there.get(combination, {}).keys() & plain.keys()]
     flips = [_flip(_apart(there[combination], plain), settings) for combination in told]
-    adjusted = holm([float(flip.p) for flip in flips]) if flips else np.zeros(0)
+    tested = [place for place, c in enumerate(told) if missions[c].config_hash != base.config_hash]
+    adjusted = dict(zip(tested, holm([float(flips[i].p) for i in tested]), strict=True)) if tested else {}
     unit = "reward per agent" if metric.name == "reward" else metric.name
-    family = _Family(unit, len(told), settings.alpha)
+    family = _Family(unit, len(tested), settings.alpha)
     rows = []
     for combination in combinations:
         if combination not in told:
@@ -65,7 +70,7 @@ def compared(
             continue
         place = told.index(combination)
         both = there[combination], plain
-        rows.append(_row(combination, missions[combination], base, both, flips[place], float(adjusted[place]), family))
+        rows.append(_row(combination, missions[combination], base, both, flips[place], adjusted.get(place), family))
     together: dict[Combination, SignFlipResult] = {
         pair: _flip(_beyond([there[pair], there[pair[:1]], there[pair[1:]], plain]), settings)
         for pair in told
@@ -120,10 +125,10 @@ def _row(
     base: Mission,
     values: tuple[Values, Values],
     flip: SignFlipResult,
-    adjusted: float,
+    adjusted: float | None,
     family: _Family,
 ) -> VariantResult:
-    """values: with the change and without."""
+    """values: with the change and without. adjusted: None where nothing is tested."""
     changed, plain = values
     shared, apart = _shared(values), _apart(changed, plain)
     n, name, ci, difference = len(shared), "+".join(combination), _ci(flip), float(flip.difference)
@@ -131,13 +136,14 @@ def _row(
     reason = "it changes nothing in this mission" if mission.config_hash == base.config_hash else None
     if not apart.any():
         verdict = "identical"
-    elif adjusted <= family.alpha:
+    elif adjusted is not None and adjusted <= family.alpha:
         verdict = "raises" if difference > 0 else "lowers"
     else:
         verdict = "too few" if smallest_p(n) * family.size > family.alpha else "undecided"
     half = 0.0 if ci is None else (ci[1] - ci[0]) / 2
     amount = number(difference, half) + (f" [{number(ci[0], half)}, {number(ci[1], half)}]" if ci else "")
-    p = f"adjusted {p_text(adjusted)}" if family.size > 1 else p_text(adjusted)
+    p = p_text(float(flip.p) if adjusted is None else adjusted)
+    p = f"adjusted {p}" if adjusted is not None and family.size > 1 else p
     sentence = {
         "identical": f"With {name} the {family.unit} is exactly the same in all {n} episodes"
         + (f": {reason}." if reason else "."),
@@ -156,7 +162,7 @@ def _row(
         mean=float(np.mean([changed[i] for i in shared])),
         difference=difference,
         ci=ci,
-        p=float(flip.p),
+        p=None if adjusted is None else float(flip.p),
         p_adjusted=adjusted,
         effect_size=effect if np.isfinite(effect) else None,
         n=n,

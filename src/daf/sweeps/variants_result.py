@@ -20,7 +20,8 @@ class VariantResult:
     """One variant, or two together, against the base mission on the same seeds.
 
     base, mean: of the metric without and with the change; difference: with minus without; ci: 95 % by inverting the
-    sign-flip test, None where blocks are too few. p_adjusted: Holm over all variants and pairs. more, less, same:
+    sign-flip test, None where blocks are too few. p_adjusted: Holm over all variants and pairs that change
+    the mission; None, as p, for one that changes nothing in it. more, less, same:
     episodes in which the change raised, lowered or left the metric.
     together, together_ci: of a pair, by how much its effect differs from the sum of its two variants' alone.
     verdict: raises, lowers, identical, undecided, too few; or refused, with the reason, where nothing was played or
