@@ -161,6 +161,17 @@ def test_too_few_trials_are_refused_with_the_numbers(method):
         daf_sweep_importance(sweep(19), method)
 
 
+def test_where_most_trials_got_nothing_those_that_got_something_are_the_best():
+    def value(given, random):
+        return float(given["gamma"] > 0.99) * float(random.uniform(0.5, 1))
+
+    found = daf_sweep_importance(sweep(200, value=value))
+    assert found.rows[0].name == "gamma"
+    assert found.rows[0].told
+    with pytest.raises(DataError, match="share the best value"):
+        daf_sweep_importance(sweep(40, value=lambda given, _: -float(given["n_epochs"] == 1)))
+
+
 def test_equal_values_and_unknown_names_are_refused():
     with pytest.raises(DataError, match="the same in every complete trial"):
         daf_sweep_importance(sweep(30, value=lambda *_: 1.0))
@@ -184,7 +195,13 @@ def test_values_of_several_types_are_different_choices():
 
 
 def test_a_hundred_thousand_trials_take_no_longer_than_a_moment():
-    result = sweep(100_000)
+    few, random = sweep(2_000).trials, np.random.default_rng(1)
+    result = SweepResult(
+        trials=[
+            SweepTrialResult(n, few[n % 2_000].hyperparameters, success=True, status="complete", values=(value,))
+            for n, value in enumerate(random.normal([trial.values[0] for trial in few] * 50, 0.1).tolist())
+        ]
+    )
     began = time.process_time()
     found = daf_sweep_importance(result)
     assert found.trials == 100_000

@@ -119,7 +119,7 @@ def test_a_page_of_many_trials_stays_small(tmp_path):
     folder = search_hill(tmp_path, trials=0)
     random = np.random.default_rng(0)
     lines = []
-    for number in range(20_000):
+    for number in range(7_000):
         given = {f"name_{i}": float(value) for i, value in enumerate(random.uniform(size=6))}
         result = SweepTrialResult(
             number, given, given["name_0"], success=True, status="complete", values=(given["name_0"],), seconds=1.0

@@ -21,6 +21,7 @@ MOST_LINES = 1_000
 MOST_MARKS = 2_000
 MOST_AXES = 10
 MOST_POINTS = 200
+MOST_CHOICES = 30
 
 
 def space_sections(result: SweepResult, ranked: Sequence[str]) -> list[Section]:
@@ -46,10 +47,10 @@ def choice_plots(result: SweepResult) -> list[Plot]:
     plots = []
     finished = result.finished
     for column in columns_of(result):
-        if column.ordered or column.steps > 12:
+        if column.ordered:
             continue
         rows = []
-        for index, value in enumerate(column.values):
+        for index, value in enumerate(column.values[:MOST_CHOICES]):
             values = {
                 trial.trial_id: trial.values[0]
                 for trial, place in zip(finished, column.place, strict=True)
@@ -65,7 +66,9 @@ def choice_plots(result: SweepResult) -> list[Plot]:
             axis_title=printable(result.objectives[0]),
             description=printable(f"{result.objectives[0]} of the trials by {column.name}"),
         )
-        plots.append(Plot(printable(column.name), figure, "Large: the mean of the choice's trials.", "full"))
+        more = column.steps - MOST_CHOICES
+        caption = "Large: the mean of the choice's trials." + (f" {more} choices are not drawn." if more > 0 else "")
+        plots.append(Plot(printable(column.name), figure, caption, "full"))
     return plots
 
 

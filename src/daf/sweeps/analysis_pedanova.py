@@ -19,6 +19,7 @@ from daf.sweeps.analysis_columns import Column
 TOP = 0.1
 FEWEST_TOP = 10
 """So many of the best trials at least, where the best tenth has fewer."""
+FEWEST_BETTER = 5
 HALVES = 200
 SHUFFLES = 200
 GROUPS = 1_000
@@ -29,9 +30,16 @@ Counts = NDArray[np.int64]
 
 
 def best_of(losses: FloatArray) -> NDArray[np.bool_]:
-    """(trials,) whether a trial is among the best: a tenth, or `FEWEST_TOP`, and those equal to the last of them."""
+    """(trials,) whether a trial is among the best: a tenth, or `FEWEST_TOP`, and those equal to the last of them.
+
+    Where these are so many that the best would be most, as with returns that are mostly 0, only what is better counts,
+    if that is `FEWEST_BETTER` at least.
+    """
     count = max(int(np.ceil(TOP * len(losses))), min(FEWEST_TOP, len(losses)))
-    found: NDArray[np.bool_] = losses <= np.partition(losses, count - 1)[count - 1]
+    bar = np.partition(losses, count - 1)[count - 1]
+    found: NDArray[np.bool_] = losses <= bar
+    if found.sum() > max(2 * count, len(losses) // 2) and (losses < bar).sum() >= FEWEST_BETTER:
+        found = losses < bar
     return found
 
 

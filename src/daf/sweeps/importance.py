@@ -111,13 +111,18 @@ def _pedanova(columns: list[Column], losses: FloatArray, seed: int) -> _Found:
     kept = [column for column in columns if column.name not in few]
     if not kept:
         raise DataError(next(iter(few.values())))
+    best = int(analysis_pedanova.best_of(losses).sum())
+    if 2 * best > len(losses):
+        raise DataError(
+            f"{best} of {len(losses)} trials share the best value or come next to it, so that the best differ in "
+            "nothing from all."
+        )
     found = analysis_pedanova.divergences(kept, losses, seed=seed)
     whole = sum(value for value, _, _ in found)
     rows = [
         _row(column, value, halves, _noise(shuffles, len(kept)), share=value / whole if whole else 0.0)
         for column, (value, halves, shuffles) in zip(kept, found, strict=True)
     ]
-    best = int(analysis_pedanova.best_of(losses).sum())
     how = (
         f"How much the values of the best {best:,} trials differ from those of all {len(losses):,} (Pearson "
         f"divergence; 0: not at all). Lines: 95 % intervals from {analysis_pedanova.HALVES} random halves of the "
