@@ -106,11 +106,11 @@ def _cells(
     xs, ys = _pixels(x.unit(gx) - wide / 2, y.unit(gy) + high / 2)
     band = np.clip(np.searchsorted(edges, mean, side="right") - 1, 0, len(colors) - 1)
     w, h = wide * (WIDTH - LEFT - RIGHT) + 0.3, high * (HEIGHT - TOP - BOTTOM) + 0.3
-    return [
-        f'<rect x="{xs[j]:.1f}" y="{ys[i]:.1f}" width="{w:.1f}" height="{h:.1f}" '
-        f'style="fill:{colors[band[i, j]]};fill-opacity:.55"/>'
+    cells = [
+        f'<rect x="{xs[j]:.1f}" y="{ys[i]:.1f}" width="{w:.1f}" height="{h:.1f}" style="fill:{colors[band[i, j]]}"/>'
         for i, j in zip(*np.nonzero(np.isfinite(mean)), strict=True)
     ]
+    return ['<g style="opacity:.55">', *cells, "</g>"]
 
 
 def _contours(

@@ -16,7 +16,7 @@ from daf.render.figure_settings import Setting
 from daf.render.interval_figure import shortened
 from daf.render.sweep_scale import BANDS, BEST, bands_of, shade
 
-WIDTH, TOP, BELOW, HEIGHT = 1020, 46, 40, 400
+WIDTH, TOP, BELOW, HEIGHT = 1020, 66, 40, 420
 LEFT, RIGHT = 60, 90
 _CSS = (
     ".parallel .trial{fill:none;stroke-width:1.3;stroke-opacity:var(--many)}"
