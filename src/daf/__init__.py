@@ -102,6 +102,7 @@ _MODULES = {
         "daf_launch_sweep",
         "daf_random_search",
         "daf_sweep_best_config",
+        "daf_sweep_importance",
         "daf_sweep_status",
         "daf_variant_sweep",
     ),
