@@ -77,7 +77,7 @@ def read(folder: Path) -> dict[str, Any] | None:
         execution = json.loads((folder / EXECUTION_LOG).read_bytes())
     except (OSError, ValueError):
         return None
-    if not isinstance(execution, dict) or execution.get("format") != FORMAT or not _FIELDS <= execution.keys():
+    if not isinstance(execution, dict) or execution.get("format") != FORMAT or not execution.keys() >= _FIELDS:
         return None
     return execution
 
