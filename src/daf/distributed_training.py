@@ -16,7 +16,7 @@ import numpy as np
 
 from daf.config import DAFTrainingConfig
 from daf.errors import ConfigError, TrainingError, UsageError, unknown
-from daf.training import CONFIG_FILE, MISSION_FILE, daf_train_policy
+from daf.training import CONFIG_FILE, MISSION_FILE, alone, daf_train_policy
 
 if TYPE_CHECKING:
     from mettagrid import MettaGridConfig
@@ -38,15 +38,15 @@ class DistributedTrainingResult:
     running, done, stopped, interrupted or failed; error: why.
     """
 
-    run_dir: Path
-    num_workers: int
-    status: str
     final_checkpoint: Path | None = None
     training_steps: int = 0
     final_loss: float | None = None
     final_reward: float | None = None
     wall_time_seconds: float = 0.0
+    num_workers: int = 1
     aggregate_stats: dict[str, float] = field(default_factory=dict)
+    status: str = "running"
+    run_dir: Path = field(default_factory=Path)
     error: str | None = None
     _process: "subprocess.Popen[bytes] | None" = None
 
@@ -72,15 +72,15 @@ class DistributedTrainingResult:
 def daf_launch_distributed_training(
     env_cfg: "str | MettaGridConfig | None" = None,
     policy_class_path: str = "token_lstm",
-    device: str = "auto",
+    device: str | None = None,
     initial_weights_path: str | Path | None = None,
-    num_steps: int = 1_000_000,
+    num_steps: int | None = None,
     checkpoints_path: str | Path = "daf_output/training/distributed",
-    seed: int = 42,
+    seed: int | None = None,
     batch_size: int | None = None,
     minibatch_size: int | None = None,
     num_nodes: int = 1,
-    workers_per_node: int = 1,
+    workers_per_node: int | None = None,
     backend: Literal["torch", "ray"] = "torch",
     env_cfg_supplier: "Callable[[], MettaGridConfig] | None" = None,
     *,
@@ -94,7 +94,7 @@ def daf_launch_distributed_training(
     env_cfg: a mission string or config; or env_cfg_supplier, which is called once. checkpoints_path: the run's folder;
     where it holds a checkpoint already, training goes on. batch_size: agent steps of one rollout of all processes (as
     in PuffeRL); minibatch_size: agent steps per gradient step. num_machines: another name of num_nodes. config: all
-    other settings. wait: False returns at once with status "running", and the run goes on in a process of its own.
+    other settings; what is given besides wins over it. wait: False returns at once with status "running", and the run goes on in a process of its own.
 
     Raises `UsageError` and what it covers; `TrainingError` where training failed.
     """
@@ -108,14 +108,12 @@ def daf_launch_distributed_training(
     if (env_cfg is None) == (env_cfg_supplier is None):
         raise UsageError("give either env_cfg or env_cfg_supplier.")
     mission = env_cfg if env_cfg is not None else env_cfg_supplier() if env_cfg_supplier is not None else None
-    if workers_per_node < 1:
+    if workers_per_node is not None and workers_per_node < 1:
         raise UsageError(f"workers_per_node {workers_per_node} is below 1.")
+    given = {"total_timesteps": num_steps, "seed": seed, "device": device, "workers_per_node": workers_per_node}
     fields: dict[str, Any] = {
         "policy": policy_class_path,
-        "total_timesteps": num_steps,
-        "seed": seed,
-        "device": device,
-        "workers_per_node": workers_per_node,
+        **{name: value for name, value in given.items() if value is not None},
     }
     if initial_weights_path is not None:
         fields["initial_weights"] = Path(initial_weights_path)
@@ -129,7 +127,7 @@ def daf_launch_distributed_training(
         result = daf_train_policy(mission, policy_class_path, config=chosen, run_dir=run_dir, console=console)
         if result.status == "failed":
             raise TrainingError((result.error or {}).get("message", "training failed."), machine=result.machine)
-        return _result(result, workers_per_node)
+        return _result(result, chosen.workers_per_node)
     return _in_background(mission, chosen, run_dir)
 
 
@@ -187,8 +185,14 @@ def daf_get_training_status(path: str | Path) -> dict[str, Any]:
     if not (run_dir / CONFIG_FILE).is_file():
         raise UsageError(f"{run_dir} is no training run: it holds no {CONFIG_FILE}.")
     config = DAFTrainingConfig.from_yaml(run_dir / CONFIG_FILE)
-    found = DistributedTrainingResult(run_dir, config.workers_per_node, "running")
-    _read(found)
+    running = _is_trained_in(run_dir)
+    found = DistributedTrainingResult(
+        num_workers=config.workers_per_node, status="running" if running else "interrupted", run_dir=run_dir
+    )
+    if running:
+        _last_numbers(found)
+    else:
+        _read(found)
     return {
         "status": found.status,
         "steps": found.training_steps,
@@ -199,6 +203,15 @@ def daf_get_training_status(path: str | Path) -> dict[str, Any]:
         "metrics": found.aggregate_stats,
         "error": found.error,
     }
+
+
+def _is_trained_in(run_dir: Path) -> bool:
+    """Whether a process trains in the folder now."""
+    try:
+        with alone(run_dir):
+            return False
+    except UsageError:
+        return True
 
 
 def _environments(batch_size: int, mission: Any, config: DAFTrainingConfig) -> int:
@@ -239,14 +252,14 @@ def _in_background(mission: Any, config: DAFTrainingConfig, run_dir: Path) -> Di
             stderr=log,
             start_new_session=True,
         )
-    return DistributedTrainingResult(run_dir, config.workers_per_node, "running", _process=process)
+    return DistributedTrainingResult(num_workers=config.workers_per_node, run_dir=run_dir, _process=process)
 
 
 def _result(result: "TrainingResult", workers: int) -> DistributedTrainingResult:
     found = DistributedTrainingResult(
-        result.run_dir,
-        workers,
-        result.status,
+        run_dir=result.run_dir,
+        num_workers=workers,
+        status=result.status,
         final_checkpoint=result.final_checkpoint,
         training_steps=result.steps,
         wall_time_seconds=result.wall_seconds,
@@ -277,7 +290,7 @@ def _last_numbers(result: DistributedTrainingResult) -> None:
     for line in journal.read(result.run_dir / METRICS):
         result.final_loss = line.get("loss/total", result.final_loss)
         result.final_reward = line.get("episode/return", result.final_reward)
-        if result.status == "running":
+        if result.status in ("running", "interrupted"):
             result.training_steps = int(line["step"])
             result.wall_time_seconds = line.get("clock/seconds", result.wall_time_seconds)
             result.aggregate_stats = {k: v for k, v in line.items() if k not in ("step", "update")}

@@ -87,6 +87,8 @@ def daf_train_policy(
         resumed = find_run(str(resume), output.base_dir, OPERATION)
         folder = resumed.path
         chosen = _settings_of(folder, total_timesteps)
+        if any((folder / "checkpoints").glob("step_*")):
+            chosen = chosen.replace(initial_weights=None)  # they went into the checkpoint
     else:
         chosen = combined(
             config,
@@ -113,7 +115,7 @@ def daf_train_policy(
     training = trainer.training
     with contextlib.ExitStack() as stack:
         if folder is not None:
-            stack.enter_context(_alone(folder))
+            stack.enter_context(alone(folder))
             training.open(folder, folder.name, _checkpoint_dir(output, folder))
         if run_dir is None or resumed is not None:
             if resumed is not None and resumed.path.is_relative_to(output.base_dir):
@@ -121,7 +123,7 @@ def daf_train_policy(
             title = f"train {training.policy.name} on {', '.join(each.name for each in training.missions)}"
             begun = stack.enter_context(output.operation(OPERATION, title=title, config={"training": chosen.to_data()}))
             if folder is None:
-                stack.enter_context(_alone(begun))
+                stack.enter_context(alone(begun))
                 training.open(begun, output.session_id, _checkpoint_dir(output, begun))
         _keep_settings(training, chosen, mission, policy)
         result = trainer.train(
@@ -158,6 +160,10 @@ def _keep_settings(training: "TrainingRun", chosen: DAFTrainingConfig, mission: 
         chosen = chosen.replace(policy=f"class={spec.class_path}{data}{arguments}")
     elif chosen.policy is not None and Path(chosen.policy).expanduser().exists():
         chosen = chosen.replace(policy=str(Path(chosen.policy).expanduser().absolute()))
+    if isinstance(chosen.mission, str) and Path(chosen.mission).expanduser().is_file():
+        chosen = chosen.replace(mission=str(Path(chosen.mission).expanduser().absolute()))
+    if chosen.initial_weights is not None:
+        chosen = chosen.replace(initial_weights=chosen.initial_weights.absolute())
     chosen.to_yaml(folder / CONFIG_FILE)
 
 
@@ -167,7 +173,7 @@ def _checkpoint_dir(output: OutputManager, folder: Path) -> Path | None:
 
 
 @contextlib.contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def alone(folder: Path) -> Iterator[None]:
     """Hold the run folder against another process that would train in it. Raises `UsageError`, `StorageError`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -195,6 +195,7 @@ def load_weights(source: Path, trainable: Trainable) -> None:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file, load_model
 
+            _check_made_alike(path, load_file(str(path)), trainable)
             missing, unexpected = load_model(trainable.network, str(path), strict=False)
             given = load_file(str(path))
             mine = trainable.network.state_dict()
@@ -204,7 +205,10 @@ def load_weights(source: Path, trainable: Trainable) -> None:
                     f"{len(given)} tensors there, {len(mine)} here."
                 )
         else:
-            trainable.policy.load_policy_data(str(path))
+            # Not by the policy's own loading, which may put another network in the place of the one that trains.
+            state = torch.load(path, map_location="cpu", weights_only=True)
+            _check_made_alike(path, state, trainable)
+            trainable.network.load_state_dict(state)
     except CheckpointError:
         raise
     except Exception as error:
@@ -212,6 +216,17 @@ def load_weights(source: Path, trainable: Trainable) -> None:
             f"{path} does not fit the network of {trainable.name}: {type(error).__name__}: {str(error)[:600]}"
         ) from error
     trainable.network.to(trainable.device)
+
+
+def _check_made_alike(path: Path, given: Mapping[str, torch.Tensor], trainable: Trainable) -> None:
+    """Refuse weights of a network made with other arguments, which its constant buffers tell."""
+    for name, mine in trainable.network.named_buffers():
+        theirs = given.get(name)
+        if theirs is not None and not mine.is_floating_point() and not torch.equal(mine.cpu(), theirs):
+            raise CheckpointError(
+                f"{path} is of a network of {trainable.name} that was made with other arguments ({name} differs). Give "
+                "the same ones (network: in the configuration, or --set)."
+            )
 
 
 def _listed(what: str, names: Any) -> str:

@@ -7,7 +7,6 @@ Importing this module imports torch.
 """
 
 import io
-import os
 import pickle
 import socket
 import subprocess
@@ -78,6 +77,7 @@ class DistributedLearner(Learner):
                 self._start(
                     Part(config, mine, policy, missions, curriculum, rank, world, meeting, device_of(trainable, rank))
                 )
+            self._hear()  # all have come so far that they will meet
             self._colleagues = Colleagues(0, world, meeting, trainable.device.type)
             self._colleagues.share_weights(trainable.network)
             super().__init__(config, mine, trainable, curriculum, resolve, sampler=sampler, peers=self._colleagues)
@@ -96,6 +96,8 @@ class DistributedLearner(Learner):
 
     def state(self) -> dict[str, Any]:
         """The state with every process's part of it."""
+        if not self._pipes:
+            raise TrainingError("the learning processes have ended; begin again from a checkpoint.")
         self._tell(STATE)
         mine = super().state()
         return {**mine, "ranks": [_loaded(answer) for answer in self._hear()]}
@@ -118,7 +120,10 @@ class DistributedLearner(Learner):
     def inherit(self, state: dict[str, Any]) -> None:
         """See `Learner.inherit`."""
         for pipe in self._pipes:
-            _send(pipe, INHERIT + _saved({name: state[name] for name in ("optimizer", "steps", "updates", "seconds")}))
+            _send(
+                pipe,
+                INHERIT + _saved({name: state[name] for name in ("optimizer", "steps", "updates", "seconds", "scale")}),
+            )
         self._colleagues.share_weights(self.trainable.network)
         super().inherit(state)
         self._hear()
@@ -140,7 +145,7 @@ class DistributedLearner(Learner):
                 [sys.executable, "-m", "daf.core.distributed_worker", str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
-                env=dict(os.environ),
+                process_group=0,  # Ctrl-C and a group's SIGTERM are the trainer's to handle
             )
         pipe = Connection(ours.detach())
         self._processes.append(process)
@@ -185,7 +190,7 @@ def serve(pipe: Connection, part: Part) -> None:
     """Learn as rank 0 says, until the pipe ends."""
     from daf.game import missions
     from daf.game.rollout import Game
-    from daf.game.trainable import trainable
+    from daf.game.trainable import save_memory, trainable
 
     known = {mission.name: mission for mission in part.missions}
 
@@ -195,6 +200,8 @@ def serve(pipe: Connection, part: Part) -> None:
         return known[name]
 
     model = trainable(part.policy, Game(part.missions[0].config), device=part.device, seed=part.config.seed)
+    save_memory(model.policy, part.config)
+    pipe.send_bytes(DONE)
     colleagues = Colleagues(part.rank, part.world, part.meeting, torch.device(part.device).type)
     colleagues.share_weights(model.network)
     learner = Learner(part.config, part.sizes, model, part.curriculum, resolve, peers=colleagues)

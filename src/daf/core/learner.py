@@ -77,7 +77,7 @@ class Learner:
         self._fresh = np.ones(sizes.environments, dtype=bool)
         self._begun = False
         if config.compile:
-            trainable.network.compile()  # type: ignore[no-untyped-call]
+            trainable.compile()
 
     def _environments(self) -> TrainingEnvs:
         return TrainingEnvs(
@@ -97,8 +97,8 @@ class Learner:
         """
         began = time.perf_counter()
         self._open()
+        self._publish()
         if not self._begun:
-            self.envs.set_weights(self.curriculum.weights())
             self.envs.begin()
             self._begun = True
         now = schedule(self.config, self.steps)
@@ -106,7 +106,7 @@ class Learner:
         ended = self._collect()
         torch.set_num_threads(self.sizes.threads)
         collected = time.perf_counter()
-        earned = float(self.buffer.rewards.double().mean())
+        earned = float(self.buffer.rewards.cpu().double().mean())
         scale_rewards(self.buffer, self.scale, self.config, self._peers)
         losses = update(
             self.trainable,
@@ -229,11 +229,10 @@ class Learner:
                 part.zero_()
 
     def _take_in(self, ended: Sequence[EndedEpisode]) -> None:
-        """Let the curriculum learn from the episodes that ended, and publish what it draws next."""
+        """Let the curriculum learn from the episodes that ended."""
         self.curriculum.record(
             [Outcome(e.task, e.environment, e.episode, float(e.returns.mean()), e.steps, e.stats) for e in ended]
         )
-        self._publish()
 
     def _where(self) -> list[WorldState]:
         """Where the environments stand."""
@@ -267,7 +266,7 @@ class Learner:
             "sampling": self._sampling.get_state(),
             "batches": self._batches.get_state(),
             "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state_all() if self.trainable.device.type == "cuda" else [],
+            "cuda": torch.cuda.get_rng_state(self.trainable.device) if self.trainable.device.type == "cuda" else None,
             "states": self._states,
             "fresh": torch.from_numpy(self._fresh.copy()),
             "scale": self.scale.state(),
@@ -286,7 +285,7 @@ class Learner:
         self._batches.set_state(state["batches"])
         torch.set_rng_state(state["torch"])
         if self.trainable.device.type == "cuda":
-            torch.cuda.set_rng_state_all(state["cuda"])
+            torch.cuda.set_rng_state(state["cuda"], self.trainable.device)
         for mine, kept in zip(self._states, state["states"], strict=True):
             for key, part in mine.items():
                 part.copy_(kept[key])
@@ -300,29 +299,40 @@ class Learner:
         ]
         if worlds:
             self.envs.begin(worlds)
-            self._begun = True
+        self._begun = bool(worlds)
 
     def inherit(self, state: dict[str, Any]) -> None:
-        """Take over counters and the optimizer's memory, as a run that branches off does; not its hyperparameters."""
+        """Take over counters, the optimizer's memory and the scale of rewards, as a run that branches off does.
+
+        The optimizer's may be None, where it is of another kind.
+        """
         self._take_over(state)
+        kept = RewardScale.of(state["scale"])
+        self.scale = RewardScale(self.scale.sums, kept.count, kept.mean, kept.squares)
 
     def _take_over(self, state: dict[str, Any]) -> None:
+        self.steps, self.updates, self.seconds = state["steps"], state["updates"], state["seconds"]
         kept = state["optimizer"]
+        if kept is None:
+            return
         groups = [
             {**{k: v for k, v in mine.items() if k != "params"}, "params": theirs["params"]}
             for mine, theirs in zip(self.optimizer.state_dict()["param_groups"], kept["param_groups"], strict=True)
         ]
         self.optimizer.load_state_dict({"state": kept["state"], "param_groups": groups})
-        self.steps, self.updates, self.seconds = state["steps"], state["updates"], state["seconds"]
 
     def close(self) -> None:
         """End the environments' processes; another update starts new ones where they stood."""
         if self._worlds is None:
+            self._worlds = []
             try:
-                self._worlds = self.envs.states() if self._begun else []
+                if self._begun and not self.envs.stepping:
+                    self._worlds = self.envs.states()
             except TrainingError:  # a process is gone, and its environments with it
-                self._worlds, self._begun = [], False
-            self.envs.close()
+                self._begun = False
+            finally:
+                self._begun = self._begun and bool(self._worlds)
+                self.envs.close()
 
     def _open(self) -> None:
         """Start the environments' processes again after `close`."""

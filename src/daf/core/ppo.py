@@ -88,7 +88,7 @@ def update(
                 estimates = advantages(buffer, values, config, ratios)
                 chosen_estimates, targets = buffer.cut(estimates), buffer.cut(estimates + values)
             if config.prio_alpha > 0:
-                weight = chosen_estimates.abs().sum(1).double().cpu() ** config.prio_alpha + 1e-6
+                weight = chosen_estimates.abs().sum(1).cpu().double() ** config.prio_alpha + 1e-6
                 chances = weight / weight.sum()
                 picked = torch.multinomial(chances, min(batch, buffer.sequences), generator=generator)
                 importance = (buffer.sequences * chances[picked]) ** -schedule.prio_beta
@@ -99,7 +99,7 @@ def update(
             picked = picked.to(device)
             gain = chosen_estimates[picked]
             if config.normalize_advantage:
-                gain = (gain - gain.mean()) / (gain.std() + 1e-8)
+                gain = (gain - gain.mean()) / (gain.std(correction=0) + 1e-8)
             gain = gain * weights
 
             optimizer.zero_grad(set_to_none=True)
@@ -144,9 +144,11 @@ def update(
                 peers.average_gradients(network)
                 diverged = peers.average(diverged) if config.target_kl is not None else 0.0
             bound = config.max_grad_norm if config.max_grad_norm is not None else float("inf")
-            norm = torch.nn.utils.clip_grad_norm_(network.parameters(), bound)
+            parameters = [parameter for parameter in network.parameters() if parameter.grad is not None]
+            norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
             if not torch.isfinite(norm):
                 raise DivergenceError(_which_diverged(network))
+            torch.nn.utils.clip_grads_with_norm_(parameters, bound, norm)
             optimizer.step()
             norms.append(norm.detach())
             steps += 1

@@ -174,10 +174,16 @@ class DAFRlTrainer:
         """Train until `n` more episodes have ended; their mean return per agent ("score") and the last metrics."""
         if n < 1:
             raise UsageError(f"train_episodes({n}): at least 1 episode.")
+        if self.training.learner.steps >= self.config.total_timesteps:
+            raise UsageError(
+                f"all {self.config.total_timesteps:,} total_timesteps are trained, and the schedules have ended: give "
+                "the trainer more."
+            )
         returns: list[float] = []
         counts: list[float] = []
         while sum(counts) < n:
             values = self.training.learner.update()
+            self.training.learner.records.clear()  # samples for a run's logs
             self._note(values)
             if values.get("episode/count"):
                 returns.append(values["episode/return"])
@@ -299,6 +305,8 @@ class DAFRlTrainer:
     def _configure(self, **fields: Any) -> None:
         """Change settings from the next update on; they stand in the checkpoints from then on."""
         training = self.training
+        if training.config.workers_per_node > 1:
+            raise UsageError("a distributed run keeps its settings; begin another with --branch-from.")
         changed = training.config.replace(**fields)
         training.sizes = sizes_of(
             changed,

@@ -109,8 +109,8 @@ class RewardScale:
 
     def update(self, rewards: torch.Tensor, done: torch.Tensor, gamma: float) -> None:
         """Take in a rollout: (rows, steps) rewards and ends."""
-        earned = rewards.double().cpu().numpy()
-        ended = done.double().cpu().numpy()
+        earned = rewards.cpu().double().numpy()
+        ended = done.cpu().double().numpy()
         for step in range(earned.shape[1]):
             self.sums = self.sums * gamma + earned[:, step]
             count, mean = len(self.sums), float(self.sums.mean())

@@ -62,7 +62,7 @@ class SystemMetrics:
         found = {"system/gpu_memory_mb": round(torch.cuda.memory_reserved(self._device) / _MEBI, 1)}
         try:
             found["system/gpu_percent"] = float(torch.cuda.utilization(self._device))
-        except (ModuleNotFoundError, RuntimeError):  # torch asks pynvml, which may be absent or find no driver
+        except Exception:  # torch asks pynvml, which may be absent, find no driver, or not know the device (MIG)
             return found
         return found
 

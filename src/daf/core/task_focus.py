@@ -21,9 +21,8 @@ class OneTask:
 
     def __init__(self, inner: Curriculum, name: str, mission: str) -> None:
         self._inner = inner
-        known = inner.tasks()
-        self._place = next((task.index for task in known if task.mission == mission), len(known))
-        self._extra = [] if self._place < len(known) else [Task(self._place, name, mission)]
+        self._place = len(inner.tasks())
+        self._extra = [Task(self._place, name, mission)]
 
     def tasks(self) -> Sequence[Task]:
         """The other curriculum's, and the one."""
@@ -60,9 +59,10 @@ class Focus:
         """Raises `ConfigError` where the mission is not like those trained on."""
         check_alike([training.missions[0], mission])
         self._learner = training.learner
-        training.know(mission)
+        known = f"{mission.name}#{mission.config_hash[:12]}"  # another config may have the same name
+        training.know(known, mission)
         self._before = self._learner.curriculum
-        self._one = OneTask(self._before, name, mission.name)
+        self._one = OneTask(self._before, name, known)
 
     def __enter__(self) -> Self:
         self._learner.follow(self._one)

@@ -25,7 +25,7 @@ import torch
 
 from daf.config.training import DAFTrainingConfig
 from daf.core import checkpoints
-from daf.core.curriculum import Curriculum
+from daf.core.curriculum import Curriculum, CurriculumStagnationError
 from daf.core.distributed_learner import DistributedLearner
 from daf.core.interval_evaluation import VALIDATION_SEED, evaluate_checkpoint
 from daf.core.learner import Learner
@@ -39,7 +39,7 @@ from daf.errors import CheckpointError, ConfigError, DivergenceError, ExecutorEr
 from daf.game.missions import Mission
 from daf.game.policies import Policy
 from daf.game.rollout import Game
-from daf.game.trainable import check_alike, trainable
+from daf.game.trainable import check_alike, save_memory, trainable
 from daf.game.training_samples import TrainingSampler
 from daf.storage import atomic, journal
 
@@ -54,7 +54,7 @@ MEMORY_LIMIT = 0.95
 
 CHANGEABLE = frozenset(
     {
-        "experiment_name", "total_timesteps", "num_workers", "device", "threads", "memory_budget_mb", "initial_weights",
+        "experiment_name", "total_timesteps", "num_workers", "device", "threads", "initial_weights",
         "eval_frequency", "eval_episodes", "eval_missions", "eval_replays", "checkpoint_frequency",
         "keep_last_checkpoints", "keep_best_checkpoints", "milestone_frequency", "log_interval", "log_agents",
         "trackers", "tracker_options", "use_distributed",
@@ -143,7 +143,9 @@ class TrainingRun:
     ) -> None:
         """Raises `UsageError` and what it covers, `CheckpointError`."""
         self.config, self.policy, self.curriculum = config, policy, curriculum
-        self._resolve, self._cache, self.device, self._console = resolve, cache_dir, device, console
+        self._known: dict[str, Mission] = {}
+        self._resolve = lambda name: self._known[name] if name in self._known else resolve(name)
+        self._cache, self.device, self._console = cache_dir, device, console
         self.opened = False
         self.missions = [resolve(task.mission) for task in curriculum.tasks()]
         check_alike(self.missions)
@@ -151,7 +153,7 @@ class TrainingRun:
         if config.precision == "bfloat16" and not device.startswith("cuda"):
             raise ConfigError(f"precision bfloat16 needs a CUDA device, and this run computes on {device}.")
         self.trainable = trainable(policy, Game(self.missions[0].config), device=device, seed=config.seed)
-        _apply_memory_saving(self.trainable.policy, config)
+        save_memory(self.trainable.policy, config)
         self.cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self.sizes: Sizes = sizes(
             config,
@@ -168,7 +170,7 @@ class TrainingRun:
         if config.initial_weights is not None:
             checkpoints.load_weights(config.initial_weights, self.trainable)
         self._branch = branch_from
-        if branch_from is not None:
+        if branch_from is not None and branch_from.exists():
             checkpoints.verify(branch_from)
             self._check_fits(branch_from, branching=True)
         self._from: Path | None = None
@@ -190,6 +192,8 @@ class TrainingRun:
             total_timesteps=self.config.total_timesteps,
             begun_at=0 if self._from is None else checkpoints.step_of(self._from),
         )
+        if self._from is None and self._branch is not None:
+            checkpoints.verify(self._branch)
         if self._from is not None:
             self._check_fits(self._from, branching=False)
             self._last_metrics = dict(checkpoints.facts(self._from)["metrics"])
@@ -222,7 +226,8 @@ class TrainingRun:
                 if source is self._from:
                     self._learner.restore(state)
                 else:
-                    self._learner.inherit(state)
+                    same = checkpoints.facts(source)["config"]["optimizer"] == config.optimizer
+                    self._learner.inherit(state if same else {**state, "optimizer": None})
         return self._learner
 
     def checkpoint(self, folder: Path) -> Path:
@@ -248,14 +253,13 @@ class TrainingRun:
         """Go on from a checkpoint of such a run. Raises `CheckpointError`."""
         checkpoints.verify(source)
         self._check_fits(source, branching=False)
+        learner = self.learner  # made first: it may load a checkpoint of its own
         checkpoints.load_weights(source, self.trainable)
-        self.learner.restore(checkpoints.load_state(source))
+        learner.restore(checkpoints.load_state(source))
 
-    def know(self, mission: Mission) -> None:
-        """Let the mission be found by its name, also where it came as an object."""
-        before = self._resolve
-        self._resolve = lambda name: mission if name == mission.name else before(name)
-        self.learner.resolve = self._resolve
+    def know(self, name: str, mission: Mission) -> None:
+        """Let the mission be found by `name`, also where it came as an object."""
+        self._known[name] = mission
 
     def run(
         self,
@@ -269,6 +273,10 @@ class TrainingRun:
         Raises `StorageError` where results can't be written.
         """
         threads = torch.get_num_threads()
+        self._stopping = None
+        if self._learner is not None:  # a second run in the same folder goes on with it
+            self._from = checkpoints.latest(self.checkpoint_dir)
+        (self.run_dir / RESULT).unlink(missing_ok=True)  # what it said is no longer so
         try:
             with self._interrupts(), self._following(on_evaluation):
                 status, error = self._train(stop_at, on_update)
@@ -316,8 +324,11 @@ class TrainingRun:
         try:
             learner = self.learner
             self._note_threads()
-            saved = learner.steps if self._from is not None else -1
-            if saved >= 0 and self._due(saved, learner):
+            saved = checkpoints.step_of(self._from) if self._from is not None else -1
+            if self._from is None and self._branch is not None:
+                saved = learner.steps
+                self._save(learner)  # so that the run can be resumed without the one that it branched off
+            if self._from is not None and self._due(saved, learner):
                 self._evaluate(checkpoints.steps(self.checkpoint_dir)[saved], saved, learner.updates)
             while learner.steps < end and self._stopping is None:
                 before = learner.steps
@@ -344,7 +355,8 @@ class TrainingRun:
             if saved != learner.steps and learner.updates:
                 self._save(learner)
                 self._forget()
-        except (TrainingError, ExecutorError, MemoryError, torch.OutOfMemoryError) as error:
+        except (TrainingError, ExecutorError, CurriculumStagnationError, MemoryError, RuntimeError) as error:
+            logger.exception("training failed")
             return "failed", self._told(error, learner)
         if learner.steps >= config.total_timesteps:
             checkpoints.publish_final(checkpoints.steps(self.checkpoint_dir)[learner.steps])
@@ -377,10 +389,10 @@ class TrainingRun:
             device=self.device,
         )
         self._evaluation = {"step": step, "update": update, **found.to_data(self.run_dir)}
-        self._trackers.evaluation(step, self._evaluation)
-        self._progress.evaluation(self._evaluation)
         if found.overall.mean is not None:
             atomic.write_json(folder / "evaluation.json", self._evaluation)
+        self._trackers.evaluation(step, self._evaluation)
+        self._progress.evaluation(self._evaluation)
         if self._on_evaluation is not None:
             self._on_evaluation(self._evaluation)
 
@@ -404,6 +416,8 @@ class TrainingRun:
             shown = ", ".join(f"{n} {facts['parameters'].get(n)} → {shapes.get(n)}" for n in sorted(names)[:3])
             differences.append(f"network parameters: {shown}")
         if not branching:
+            if facts["arguments"] != self.policy.kwargs:
+                differences.append(f"the policy's arguments {facts['arguments']} → {self.policy.kwargs}")
             mine = {mission.name: mission.config_hash for mission in self.missions}
             if list(facts["missions"].values()) != list(mine.values()):
                 differences.append(f"missions {', '.join(facts['missions'])} → {', '.join(mine)} (or their content)")
@@ -528,15 +542,3 @@ def _score_of(checkpoint: Path) -> float | None:
         return float(json.loads((checkpoint / "evaluation.json").read_text())["mean"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _apply_memory_saving(policy: Any, config: DAFTrainingConfig) -> None:
-    if config.gradient_checkpointing:
-        if not hasattr(policy, "enable_gradient_checkpointing"):
-            raise ConfigError(
-                f"gradient_checkpointing: {type(policy).__name__} offers no enable_gradient_checkpointing(); train "
-                "without it, or with token_lstm."
-            )
-        policy.enable_gradient_checkpointing()
-    if config.precision == "bfloat16" and hasattr(policy, "use_mixed_precision"):
-        policy.use_mixed_precision()

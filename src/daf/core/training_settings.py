@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from daf.config.hyperparameters import HYPERPARAMETERS, Hyperparameter, find
-from daf.config.training import ALIASES, DAFTrainingConfig
+from daf.config.training import ALIASES, DAFTrainingConfig, without_aliases
 from daf.errors import UsageError, unknown
 from daf.game import policies
 from daf.game.policy_loading import importing_from, load_class
@@ -36,7 +36,8 @@ def parse_settings(texts: Iterable[str], *, policy: str, cache: Path, runs: Path
             raise UsageError(f"--set {text}: {key} is set twice.")
         if hyper is None:
             _check_argument(name, policy, cache, runs)
-        into[key] = policies.typed(value) if hyper is None else value_of(hyper, value)
+        given = policies.typed(value) if hyper is None else value_of(hyper, value)
+        into[key] = given if hyper is None else without_aliases({name: given})[key]
     return {**fields, "network": network} if network else fields
 
 

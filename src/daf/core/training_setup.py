@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daf.config.hyperparameters import canonical, find
-from daf.config.training import DAFTrainingConfig
+from daf.config.hyperparameters import find
+from daf.config.training import DAFTrainingConfig, without_aliases
 from daf.core.curriculum import Curriculum, DAFCurriculumConfig, Task, TaskCurriculum, from_config
 from daf.core.training_run import TrainingRun
-from daf.errors import UsageError
+from daf.errors import ConfigError, UsageError
 from daf.game import missions, policies
 from daf.game.device import limit_gpu_memory, resolve_device
 from daf.game.missions import Mission
@@ -45,11 +45,14 @@ def combined(
     """
     config = config or DAFTrainingConfig()
     given = {name: value for name, value in fields.items() if value is not None}
-    for name, value in (hyperparameters or {}).items():
-        if find(name) is None:
-            given["network"] = {**config.network, **given.get("network", {}), name.removeprefix("network."): value}
-        else:
-            given |= canonical({name: value})
+    known = {name: value for name, value in (hyperparameters or {}).items() if find(name) is not None}
+    own = {name.removeprefix("network."): v for name, v in (hyperparameters or {}).items() if name not in known}
+    if own:
+        given["network"] = {**config.network, **own}
+    try:
+        given |= without_aliases(known)
+    except ValueError as error:
+        raise UsageError(f"{error}.") from error
     if isinstance(mission, str | Path):
         given["mission"] = str(mission)
     elif isinstance(mission, list | tuple) and mission and all(isinstance(each, str) for each in mission):
@@ -89,7 +92,12 @@ def curriculum_of(config: DAFTrainingConfig, found: Sequence[Mission]) -> Curric
     if config.curriculum is not None:
         named = dict(config.curriculum)
         named.setdefault("game", config.game)
-        if found and "missions" not in named:
+        if found and "missions" in named:
+            raise ConfigError(
+                "the curriculum names its missions, and a mission is given besides: leave one of them out. A mission "
+                "that is given is what a curriculum without missions: is made of."
+            )
+        if found:
             named["missions"] = [mission.name for mission in found]
         return from_config(named, config.seed)
     tasks = [Task(index, m.name, m.name, {"mission": m.name}) for index, m in enumerate(found)]

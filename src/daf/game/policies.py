@@ -165,8 +165,17 @@ def _from_path(path: Path, fields: Mapping[str, Any], text: str, cache: Path) ->
     roots = bundles.import_roots(bundle)
     known = bundle.class_path in SHORT_NAMES or bundle.class_path in KNOWN
     code = None if known else hash_tree(bundle.root)
-    name = fields.get("name", path.stem if path.suffix == ".zip" else path.name)
+    name = fields.get("name", path.stem if path.suffix == ".zip" else _folder_name(path))
     return _make(bundle.class_path, bundle.data_path, kwargs, name=name, roots=tuple(roots), code=code, shown=text)
+
+
+def _folder_name(path: Path) -> str:
+    """The folder's name; of a training run's checkpoint the run's, with the step where it is not the final one."""
+    path = path.resolve()
+    if path.parent.name != "checkpoints" or not (path.name == "final" or path.name.startswith("step_")):
+        return path.name
+    run = path.parent.parent.name
+    return f"run:{run}" if path.name == "final" else f"run:{run}/{path.name}"
 
 
 def final_checkpoint(run_dir: Path) -> Path:

@@ -23,6 +23,7 @@ import torch
 from mettagrid.policy.policy import MultiAgentPolicy
 from mettagrid.policy.policy_env_interface import PolicyEnvInterface
 
+from daf.config.training import DAFTrainingConfig
 from daf.errors import ConfigError, PolicyError
 from daf.game.known_policies import KNOWN
 from daf.game.missions import Mission
@@ -100,6 +101,11 @@ class Trainable:
             self.shown = _shown(policy, network, observations, game, name)
             self._zero = self._first_state(observations)
             self.sequences = self._find_layout(observations)
+
+    def compile(self) -> None:
+        """Let torch compile the network, for single steps and for sequences."""
+        self._eval = torch.compile(self._eval)
+        self.network.compile()  # type: ignore[no-untyped-call]
 
     def initial_state(self, rows: int) -> State:
         """The state that episodes begin with."""
@@ -250,6 +256,19 @@ def check_alike(missions: Sequence[Mission]) -> None:
                     f"{first.name} and {mission.name} differ in their {what.replace('_', ' ')}: one network can't play "
                     "both."
                 )
+
+
+def save_memory(policy: Any, config: DAFTrainingConfig) -> None:
+    """Let the policy save memory as configured. Raises `ConfigError` where it offers no such thing."""
+    if config.gradient_checkpointing:
+        if not hasattr(policy, "enable_gradient_checkpointing"):
+            raise ConfigError(
+                f"gradient_checkpointing: {type(policy).__name__} offers no enable_gradient_checkpointing(); train "
+                "without it, or with token_lstm."
+            )
+        policy.enable_gradient_checkpointing()
+    if config.precision == "bfloat16" and hasattr(policy, "use_mixed_precision"):
+        policy.use_mixed_precision()
 
 
 @contextlib.contextmanager

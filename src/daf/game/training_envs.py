@@ -120,7 +120,15 @@ class TrainingEnvs:
         for process in self._processes:
             process.kill()
             process.wait()
-        self._pipes, self._processes = [], []
+        self._pipes, self._processes, self._pending = [], [], []
+        if self._memory_file >= 0:
+            os.close(self._memory_file)
+            self._memory_file = -1
+
+    @property
+    def stepping(self) -> bool:
+        """Whether a step was sent and not received, so that nothing else can be asked."""
+        return bool(self._pending)
 
     @property
     def process_ids(self) -> list[int]:
@@ -135,6 +143,7 @@ class TrainingEnvs:
                 [sys.executable, "-m", "daf.game.training_worker", *map(str, descriptors), str(self.layout.size)],
                 pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
+                process_group=0,  # Ctrl-C and a group's SIGTERM are the trainer's to handle
                 env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             )
         pipe = Connection(ours.detach())
