@@ -318,6 +318,23 @@ def test_an_experiment_s_runs_are_shown_with_their_settings_and_scores(page, das
     expect(page.locator(".said")).to_have_text("r1 leads.")
 
 
+def test_a_mean_is_never_rounded_to_another_by_a_wide_interval(page, dashboard, base):
+    means = {"a": 1.388, "b": 0.6, "c": 0.475, "d": 1.391}
+    scores = {
+        name: {"steps": 9, "mean": mean, "low": -4, "high": 5, "iqm": mean, "n": 3} for name, mean in means.items()
+    }
+    told = {"settings": {"seed": 1_000_042}, "steps": 9, "status": "done", "error": None, "why": "", "run_dir": None}
+    runs = [{"name": name, "scores": [score], **told} for name, score in scores.items()]
+    with running(base, "few episodes") as folder:
+        (folder / "result.json").write_text(json.dumps({"best": "d", "runs": runs, "sentence": "d leads."}))
+    opened(page, dashboard, f"#/run/{key(folder)}")
+    rows = page.locator("[aria-label='Runs of the experiment'] tbody tr")
+    expect(rows.locator("[data-name='Mean return']")).to_have_text(["1.391", "1.388", "0.60", "0.48"])
+    expect(rows.locator("[data-name='Interval']")).to_have_text(["[−4.0, 5.0]"] * 4)
+    expect(rows.locator("[data-name='seed']")).to_have_text(["1000042"] * 4)
+    expect(page.locator("svg.forest .value")).to_have_text(["1.391", "1.388", "0.60", "0.48"])
+
+
 def test_the_machine_s_load_is_shown(page, dashboard, base):
     with running(base, "it"):
         opened(page, dashboard, "#/machine")

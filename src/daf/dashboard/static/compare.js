@@ -44,9 +44,9 @@ export function compareView(_, query) {
       { name: "Mission", value: row => row.mission, cell: row => row.mission },
       { name: "Run", value: row => row.run.label, cell: row => h("span", {}, h("i", { class: `swatch s${row.run.slot % 10}` }), row.run.label) },
       { name: "At step", n: true, value: row => row.step, cell: row => integer(row.step) },
-      { name: "Mean return", n: true, value: row => row.mean, cell: row => h("strong", {}, within(row.mean, [row.low, row.high])) },
+      { name: "Mean return", n: true, value: row => row.mean, cell: row => h("strong", {}, within(row.mean, [row.low, row.high], rows.map(one => one.mean))) },
       { name: "Interval", n: true, value: row => row.low, cell: row => interval([row.low, row.high]) },
-      { name: "IQM", n: true, value: row => row.iqm, cell: row => within(row.iqm, [row.low, row.high]) },
+      { name: "IQM", n: true, value: row => row.iqm, cell: row => within(row.iqm, [row.low, row.high], rows.map(one => one.iqm)) },
       { name: "Episodes", n: true, value: row => row.n, cell: row => integer(row.n) },
     ], { key: row => row.id, label: "Last evaluations" });
     table.update(rows);

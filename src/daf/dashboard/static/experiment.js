@@ -19,7 +19,7 @@ export function experiment(key, results) {
     { name: "Status", value: row => row.status, cell: row => h("span", {}, status(row.status), row.error && h("span", { class: "error" }, row.error)) },
     ...settings.map(name => ({ name, n: true, value: row => row.settings[name] ?? null, cell: row => (name in row.settings ? leaf(row.settings[name]) : "") })),
     { name: "Steps", n: true, value: row => row.steps, cell: row => integer(row.steps) },
-    { name: "Mean return", n: true, value: row => last(row)?.mean ?? null, cell: row => h("strong", {}, within(last(row)?.mean, last(row) && [last(row).low, last(row).high])) },
+    { name: "Mean return", n: true, value: row => last(row)?.mean ?? null, cell: row => h("strong", {}, within(last(row)?.mean, last(row) && [last(row).low, last(row).high], results.runs.map(run => last(run)?.mean))) },
     { name: "Interval", n: true, value: row => last(row)?.low ?? null, cell: row => interval(last(row) && [last(row).low, last(row).high]) },
     { name: "Episodes", n: true, value: row => last(row)?.n ?? null, cell: row => integer(last(row)?.n) },
     { name: "Why", value: row => row.why ?? "", cell: row => row.why ?? "" },

@@ -28,7 +28,7 @@ export function forest(rows, label) {
       const mark = svg("g", { class: `s${row.slot % 10}` });
       if (row.ci) mark.append(svg("line", { class: "interval", x1: x(row.ci[0]), x2: x(row.ci[1]), y1: y, y2: y }));
       mark.append(svg("circle", { cx: x(row.mean), cy: y, r: 5.5, class: "mean" }));
-      parts.push(name, mark, svg("text", { x: width - right + 12, y: y + 4, class: "value" }, within(row.mean, row.ci)));
+      parts.push(name, mark, svg("text", { x: width - right + 12, y: y + 4, class: "value" }, within(row.mean, row.ci, rows.map(one => one.mean))));
     });
     drawing.setAttribute("viewBox", `0 0 ${width} ${height}`);
     drawing.setAttribute("height", height);

@@ -8,12 +8,39 @@ export function number(value, digits = 4) {
   return minus(value.toLocaleString("en", { maximumSignificantDigits: digits, minimumSignificantDigits: digits }));
 }
 
-// No more digits than an interval supports, as in DAF's reports.
-export function within(value, bounds) {
-  const half = bounds && Number.isFinite(bounds[0]) && Number.isFinite(bounds[1]) ? (bounds[1] - bounds[0]) / 2 : 0;
-  if (!Number.isFinite(value) || half <= 0) return number(value, 3);
-  const decimals = Math.max(0, -Math.floor(Math.log10(half / 3)));
-  return decimals > 6 ? number(value, 3) : minus(value.toLocaleString("en", { maximumFractionDigits: decimals, minimumFractionDigits: decimals }));
+// The digits that an interval supports, but two significant ones at least, and as many as tell the value from `others`
+// beside it: rounding neither makes a small mean 0 nor hides which of two is larger.
+export function within(value, bounds, others = []) {
+  if (!Number.isFinite(value)) return "–";
+  const half = halfOf(bounds);
+  const least = Math.max(half > 0 ? decimalsFor(half / 3) : Number.isInteger(value) ? 0 : decimalsFor(value / 100), half > 0 && Math.abs(value) > half * 1e-6 ? decimalsFor(value / 10) : 0);
+  return fixed(value, Math.max(least, apart(value, others)));
+}
+
+function halfOf(bounds) {
+  return bounds && Number.isFinite(bounds[0]) && Number.isFinite(bounds[1]) ? (bounds[1] - bounds[0]) / 2 : 0;
+}
+
+// How many decimals show a digit of this size.
+function decimalsFor(size) {
+  return size === 0 ? 0 : Math.max(0, -Math.floor(Math.log10(Math.abs(size))));
+}
+
+// The fewest decimals that round value and the nearest of the others differently, up to six significant digits.
+function apart(value, others) {
+  const finest = decimalsFor(value / 1e5);
+  const gaps = others.filter(Number.isFinite).map(other => Math.abs(other - value)).filter(gap => gap > 10 ** -finest);
+  if (!gaps.length) return 0;
+  const nearest = others[others.findIndex(other => Math.abs(other - value) === Math.min(...gaps))];
+  let decimals = 0;
+  while (decimals < finest && fixed(value, decimals) === fixed(nearest, decimals)) decimals += 1;
+  return decimals;
+}
+
+function fixed(value, decimals) {
+  if (decimals > 6 || Math.abs(value) >= 1e9) return number(value, 3);
+  const shown = Number(value.toFixed(decimals)) === 0 ? 0 : value;  // never "−0.0"
+  return minus(shown.toLocaleString("en", { maximumFractionDigits: decimals, minimumFractionDigits: decimals }));
 }
 
 function minus(told) {
@@ -65,5 +92,9 @@ export function megabytes(value) {
 }
 
 export function interval(bounds) {
-  return bounds && Number.isFinite(bounds[0]) ? `[${within(bounds[0], bounds)}, ${within(bounds[1], bounds)}]` : "–";
+  const half = halfOf(bounds);
+  if (half === 0) return bounds && Number.isFinite(bounds[0]) ? `[${number(bounds[0], 3)}, ${number(bounds[1], 3)}]` : "–";
+  const decimals = Math.max(decimalsFor(half / 3), decimalsFor(Math.max(...bounds.map(Math.abs)) / 10));
+  const [low, high] = bounds.map(bound => fixed(bound, Math.max(decimals, Math.abs(bound) > half * 1e-6 ? decimalsFor(bound) : 0)));  // on which side of 0
+  return `[${low}, ${high}]`;
 }

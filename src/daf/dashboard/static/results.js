@@ -57,9 +57,9 @@ export function ranking(rows, label) {
   const table = new Table([
     { name: "Rank", n: true, value: row => row.rank, cell: row => String(row.rank ?? "") },
     { name: "Policy", class: "name", value: row => row.policy, cell: row => h("span", {}, row.policy, row.caveat && h("span", { class: "muted id" }, row.caveat)) },
-    { name: "Mean", n: true, value: row => row.mean, cell: row => h("strong", {}, within(row.mean, row.ci)) },
+    { name: "Mean", n: true, value: row => row.mean, cell: row => h("strong", {}, within(row.mean, row.ci, rows.map(one => one.mean))) },
     { name: "95 % interval", n: true, value: row => row.ci?.[0], cell: row => interval(row.ci) },
-    { name: "IQM", n: true, title: "Interquartile mean: the mean of the middle half", value: row => row.iqm, cell: row => within(row.iqm, row.iqm_ci) },
+    { name: "IQM", n: true, title: "Interquartile mean: the mean of the middle half", value: row => row.iqm, cell: row => within(row.iqm, row.iqm_ci, rows.map(one => one.iqm)) },
     { name: "n", n: true, title: "Episodes", value: row => row.n, cell: row => integer(row.n) },
   ], { key: row => row.policy, sort: "Rank", label: "Ranking" });
   table.update(rows);
