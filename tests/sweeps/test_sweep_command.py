@@ -29,18 +29,32 @@ def daf(*arguments, cwd):
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=250)
 
 
-def test_ctrl_c_says_how_to_go_on_and_resume_ends_what_was_begun(tmp_path):
-    (tmp_path / "sweep.yaml").write_text(SWEEP)
+def interrupted(folder, *options):
+    """What a sweep says that gets Ctrl-C after three trials."""
+    (folder / "sweep.yaml").write_text(SWEEP)
     command = [sys.executable, "-m", "daf", "sweep", "run", "sweep.yaml", "--executor", "serial", "--output-dir", "out"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    command += options
+    process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
     for line in process.stderr:
         if line.startswith("3/30"):
             break
     process.send_signal(signal.SIGINT)
     said = process.stderr.read()
     assert process.wait() == 130
+    return said
+
+
+def test_ctrl_c_of_a_new_sweep_advises_resume_alone(tmp_path):
+    said = interrupted(tmp_path, "--new")
+    assert f"`daf sweep resume {run_dir_in(tmp_path / 'out').name} --output-dir out`" in said
+    assert "so does the same command" not in said
+    assert "would begin another sweep" in said
+
+
+def test_ctrl_c_says_how_to_go_on_and_resume_ends_what_was_begun(tmp_path):
+    said = interrupted(tmp_path)
     assert "daf sweep resume" in said
-    assert "The same command" in said or "the same command" in said
+    assert "so does the same command: daf sweep run sweep.yaml" in said
     before = journal.read(run_dir_in(tmp_path / "out"))
     assert len(before.results) < 30
 

@@ -25,7 +25,9 @@ from daf.sweeps.export import exported
 from daf.sweeps.held_out import held_out_seeds
 from daf.sweeps.journal import Proposal
 from daf.sweeps.operation import launch
+from daf.sweeps.preparing import prepare
 from daf.sweeps.reading import read_run
+from daf.sweeps.targets import setting_of
 
 from .sweeping import SMALLEST, config_of, facts, outcome, run
 
@@ -331,3 +333,24 @@ def test_changed_code_of_the_policy_makes_another_sweep(tmp_path, bad_policies):
     assert second.run_dir != first.run_dir
     with pytest.raises(UsageError, match="cannot go on"):
         launch(config, output=OutputManager(tmp_path / "out"), executor="serial", run=str(first.run_dir))
+
+
+def test_values_that_fit_only_together_are_searched_as_pairs(tmp_path):
+    config = config_of(
+        policy_class_path="token_lstm", missions=[ARENA], strategy="random", training={"total_timesteps": 1000},
+        search_space={
+            "vtrace_rho_clip": [1.0, 2.0], "vtrace_c_clip": [1.0], "n_steps": [96], "bptt_horizon": [48], "lr": [0.01],
+        },
+    )  # fmt: skip
+    prepared = prepare(config, OutputManager(tmp_path), jobs=1, executor="serial", use_cache=True)
+    values = {"vtrace_rho_clip": 2.0, "vtrace_c_clip": 1.0, "n_steps": 96, "bptt_horizon": 48, "lr": 0.01}
+    training = setting_of(config, prepared.targets, values).training
+    assert (training.vtrace_rho_clip, training.vtrace_c_clip) == (2.0, 1.0)
+    assert (training.n_steps, training.bptt_horizon, training.learning_rate) == (96, 48, 0.01)
+    with pytest.raises(ConfigError, match="bptt_horizon 48 does not divide n_steps 64"):
+        setting_of(config, prepared.targets, {"bptt_horizon": 48})
+    with pytest.raises(ConfigError, match=r"search_space\.gamma: .*above the maximum"):
+        prepare(
+            config.replace(search_space={"gamma": [0.9, 1.5]}), OutputManager(tmp_path), jobs=1, executor="serial",
+            use_cache=True,
+        )  # fmt: skip

@@ -72,6 +72,7 @@ def run_command(
         chosen.replace(**given) if given else chosen,
         output,
         run=None,
+        output_dir=output_dir,
         new=new,
         jobs=jobs,
         executor=executor,
@@ -111,6 +112,7 @@ def resume_command(
         chosen,
         output,
         run=str(folder),
+        output_dir=output_dir,
         new=False,
         jobs=jobs,
         executor=executor,
@@ -228,6 +230,7 @@ def _launch(
     output: "OutputManager",
     *,
     run: str | None,
+    output_dir: Path | None,
     new: bool,
     jobs: str,
     executor: str,
@@ -238,7 +241,7 @@ def _launch(
     from daf.cli.show import emit
     from daf.sweeps.operation import launch
 
-    progress = _Progress(quiet=quiet)
+    progress = _Progress(quiet=quiet, new=new, output_dir=output_dir)
     try:
         result = launch(
             config,
@@ -264,8 +267,10 @@ def _launch(
 class _Progress:
     """A line on stderr for every trial that ended."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, new: bool, output_dir: Path | None) -> None:
         self._quiet = quiet
+        self._new = new
+        self._output_dir = output_dir
         self._folder: Path | None = None
         self._ended = 0
         self._planned = 0
@@ -290,11 +295,12 @@ class _Progress:
         """What an interrupted sweep says."""
         if self._folder is None:
             return "stopped before anything was run."
-        command = shlex.join(["daf", *sys.argv[1:]])
-        return (
-            f"stopped after {self._ended} of {self._planned} trials, which are kept in {self._folder}. `daf sweep "
-            f"resume {self._folder.name}` continues, and so does the same command: {command}"
-        )
+        place = [] if self._output_dir is None else ["--output-dir", str(self._output_dir)]
+        resume = shlex.join(["daf", "sweep", "resume", self._folder.name, *place])
+        text = f"stopped after {self._ended} of {self._planned} trials, which are kept in {self._folder}. `{resume}` "
+        if self._new:
+            return f"{text}continues; the same command with --new would begin another sweep."
+        return f"{text}continues, and so does the same command: {shlex.join(['daf', *sys.argv[1:]])}"
 
 
 def _folder(run: str, output_dir: Path | None) -> Path:

@@ -7,8 +7,12 @@ and the like) are not in it: they belong to that class, and `network` in the con
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from pydantic import create_model
+
+from daf.config.base import ConfigModel
 from daf.config.training import ALIASES, DAFTrainingConfig, aliases_of, without_aliases
 from daf.errors import UsageError, unknown
 
@@ -82,8 +86,25 @@ def canonical(values: Mapping[str, Any]) -> dict[str, Any]:
         plain = without_aliases(values)
     except ValueError as error:
         raise UsageError(f"{error}.") from error
-    checked = DAFTrainingConfig(**plain)
-    return {name: getattr(checked, name) for name in plain}
+    whole = DAFTrainingConfig(**plain)
+    return {name: getattr(whole, name) for name in plain}
+
+
+def checked(name: str, value: Any) -> Any:
+    """`value` of one hyperparameter, checked by itself: whether it fits the others is for the whole configuration.
+
+    Raises `UsageError` (unknown), `ConfigError` (out of bounds).
+    """
+    found = resolve(name)
+    return getattr(_alone(found.name)(**{found.name: value}), found.name)
+
+
+@cache
+def _alone(name: str) -> type[ConfigModel]:
+    """A model with one field of `DAFTrainingConfig` and none of the rules between fields."""
+    field = DAFTrainingConfig.model_fields[name]
+    fields: dict[str, Any] = {name: (field.annotation, field)}
+    return create_model(DAFTrainingConfig.__name__, __base__=ConfigModel, **fields)
 
 
 def _table() -> dict[str, Hyperparameter]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from daf.config.hyperparameters import HYPERPARAMETERS, canonical, find
+from daf.config.hyperparameters import HYPERPARAMETERS, checked, find
 from daf.config.sweep import DAFSweepConfig
 from daf.config.training import ALIASES, DAFTrainingConfig, Scalar
 from daf.errors import ConfigError, DAFError, unknown
@@ -66,7 +66,7 @@ def check_bounds(dimension: Dimension, target: Target, config: DAFSweepConfig) -
         where = f"search_space.{dimension.name}"
         if target.place == "training":
             try:
-                canonical({target.name: value})
+                checked(target.name, value)
             except DAFError as error:
                 raise ConfigError(f"{where}: {error}") from error
         elif target.place == "mission" and target.name != "variants" and not (_whole(value) and int(value) >= 1):
@@ -96,7 +96,7 @@ def setting_of(config: DAFSweepConfig, targets: Mapping[str, Target], values: Co
         return Setting(policy, missions, None)
     base = config.training
     training = base.replace(
-        **canonical(by_place["training"]),
+        **by_place["training"],
         network={**base.network, **by_place["network"]},
         policy=config.policy_class_path,
         mission=_trained_on(base, missions, bool(options), config),
