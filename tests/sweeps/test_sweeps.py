@@ -11,6 +11,7 @@ import pytest
 
 from daf.config import DAFSweepConfig
 from daf.errors import ConfigError, DataError, MetricError, MissionError, UsageError
+from daf.game.missions import resolve as resolve_missions
 from daf.output_manager import OutputManager
 from daf.sweeps import (
     SweepResult,
@@ -354,3 +355,31 @@ def test_values_that_fit_only_together_are_searched_as_pairs(tmp_path):
             config.replace(search_space={"gamma": [0.9, 1.5]}), OutputManager(tmp_path), jobs=1, executor="serial",
             use_cache=True,
         )  # fmt: skip
+
+
+def test_missions_keep_their_step_limit_unless_the_file_sets_one(tmp_path):
+    config = config_of(
+        missions=["training_facility_1,max_steps=12", "memory_mystery_path_easy"], num_trials=1, episodes_per_trial=1,
+        normalise="none", objective_metric="steps", search_space={"policy.vibe_action_p": [0.5]}, held_out_best=1,
+        held_out_episodes=1,
+    )  # fmt: skip
+    (own,) = resolve_missions("memory_mystery_path_easy")
+    kept = run(config, tmp_path)
+    assert kept.step_limits() == {"training_facility_1,max_steps=12": [12], "memory_mystery_path_easy": [own.max_steps]}
+    limited = run(config.replace(max_steps_per_episode=9), tmp_path)
+    assert limited.run_dir != kept.run_dir
+    assert limited.step_limits() == {"training_facility_1,max_steps=12": [12], "memory_mystery_path_easy": [9]}
+    assert limited.step_limits_told() == (
+        "Episodes had at most 12 steps on training_facility_1,max_steps=12, 9 steps on memory_mystery_path_easy."
+    )
+    assert limited.step_limits_told() in (limited.run_dir / "sweep.html").read_text()
+    assert limited.held_out["default"]["value"] == (12 + 9) / 2
+
+
+@pytest.mark.parametrize("given", [{}, {"max_steps_per_episode": 1000}])
+def test_a_sweeps_file_keeps_whether_a_step_limit_was_given(tmp_path, given):
+    config = config_of(**given)
+    config.to_yaml(tmp_path / "sweep.yaml")
+    again = DAFSweepConfig.from_yaml(tmp_path / "sweep.yaml")
+    assert again.step_limit == config.step_limit == given.get("max_steps_per_episode")
+    assert again.max_steps_per_episode == 1000

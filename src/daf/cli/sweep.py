@@ -13,6 +13,8 @@ from daf.cli.sweep_variants import variants_command
 from daf.errors import Interrupted, UsageError, unknown
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from daf.config.sweep import DAFSweepConfig
     from daf.output_manager import OutputManager
     from daf.sweeps.result import SweepResult, SweepTrialResult
@@ -349,6 +351,8 @@ def _show(result: "SweepResult", top: int) -> None:
             shown = ", ".join(f"{name}={_short(value)}" for name, value in trial.hyperparameters.items())
             table.add_row(str(trial.trial_id), *(f"{value:.4g}" for value in trial.values), escape(shown))
         out.print(table)
+    if result.step_limits():
+        out.print(result.step_limits_told(), markup=False, soft_wrap=True)
     _show_held_out(result)
     told = {entry.get("sentence") for entry in (result.held_out or {}).get("trials", [])}
     for note in result.notes:
@@ -381,6 +385,10 @@ def _show_held_out(result: "SweepResult") -> None:
             out.print(f"  {entry['sentence']}", markup=False, soft_wrap=True)
 
 
+def _limit(entry: "Mapping[str, Any]") -> str:
+    return f" of at most {entry['max_steps']:,} steps" if "max_steps" in entry else ""
+
+
 def _show_trial(trial: "SweepTrialResult", result: "SweepResult") -> None:
     from daf.cli.show import out
 
@@ -390,7 +398,9 @@ def _show_trial(trial: "SweepTrialResult", result: "SweepResult") -> None:
     for name, number in zip(result.objectives, trial.values, strict=False):
         out.print(f"{name}: {number:.6g}", markup=False)
     for mission, entry in trial.mission_results.items():
-        out.print(f"  on {mission}: {entry['value']:.6g} ({entry['n']} episodes)", markup=False, soft_wrap=True)
+        out.print(
+            f"  on {mission}: {entry['value']:.6g} ({entry['n']} episodes{_limit(entry)})", markup=False, soft_wrap=True
+        )
     facts = {
         "reason": trial.reason,
         "proposed by": trial.source,

@@ -134,7 +134,9 @@ class DAFSweepConfig(ConfigModel):
     strategy: Strategy = "grid"
     num_trials: int = Field(10, ge=1, description="Trials in all; a grid runs all its cells unless this is given.")
     episodes_per_trial: int = Field(3, ge=1, description="Per mission; every trial plays the same.")
-    max_steps_per_episode: int = Field(1000, ge=1)
+    max_steps_per_episode: int = Field(
+        1000, ge=1, description="Where given: the limit of missions that name none. Left out, missions keep their own."
+    )
     seed: Seed = 42
     objective_metric: Name = "reward"
     optimize_direction: Direction = "maximize"
@@ -189,6 +191,18 @@ class DAFSweepConfig(ConfigModel):
             pairs = {key: tuple(pair) if isinstance(pair, list) else pair for key, pair in values["normalise"].items()}
             return {**values, "normalise": pairs}
         return values
+
+    @property
+    def step_limit(self) -> int | None:
+        """The limit of missions that name none; None where the configuration gives none, so that they keep theirs."""
+        return self.max_steps_per_episode if "max_steps_per_episode" in self.model_fields_set else None
+
+    def to_data(self) -> dict[str, Any]:
+        """All fields as JSON data; a step limit that was not given is left out, since giving it would set it."""
+        data = super().to_data()
+        if self.step_limit is None:
+            del data["max_steps_per_episode"]
+        return data
 
     @model_validator(mode="after")
     def _grid_is_finite(self) -> "DAFSweepConfig":

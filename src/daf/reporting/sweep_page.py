@@ -152,7 +152,11 @@ def _trials(result: SweepResult, facts: RunFacts) -> list[Section]:
         *([Column("Run")] if folders else []),
     ]
     left = len(result.trials) - len(listed)
-    note = [_episodes(facts), f"{left:,} more are in trials.jsonl." if left else ""]
+    note = [
+        _episodes(facts),
+        printable(result.step_limits_told()),
+        f"{left:,} more are in trials.jsonl." if left else "",
+    ]
     return [Section("trials", "All trials", [Table(columns, rows, note=" ".join(text for text in note if text))])]
 
 

@@ -28,7 +28,7 @@ LOCK = ".lock"
 
 def fingerprint(prepared: Prepared) -> str:
     """Equal for sweeps whose trials are the same: of configuration, policy (code and weights), missions, simulator."""
-    data = prepared.config.model_dump(mode="json")
+    data = prepared.config.to_data()
     held_out = [name for name in data if name.startswith("held_out_")]
     kept = {name: value for name, value in data.items() if name not in (*FREE, *held_out)}
     return hash_json({"config": kept, "identity": list(prepared.identity)})

@@ -65,7 +65,7 @@ def launch(
             return read_run(earlier.path)
         output.resume(earlier.run_id, "sweeps")
     title = f"{config.name}: {config.strategy} over {', '.join(config.search_space)}"
-    with output.operation("sweeps", title=title, config=config.model_dump(mode="json")) as run_dir, locked(run_dir):
+    with output.operation("sweeps", title=title, config=config.to_data()) as run_dir, locked(run_dir):
         write_facts(run_dir, output.session_id, prepared, print_of)
         result = _run(run_dir, prepared, output, on_start=on_start, on_trial=on_trial)
         result.run_id = output.session_id

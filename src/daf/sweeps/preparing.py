@@ -57,7 +57,7 @@ def prepare(
         executor=executor,
         game=config.game,
         device=config.device,
-        max_steps=config.max_steps_per_episode,
+        max_steps=config.step_limit,
         use_cache=use_cache,
     )
     check_settings(settings)

@@ -27,8 +27,8 @@ class SweepTrialResult:
 
     trial_id: its number, from 0. hyperparameters: what was proposed, by the names of the search space.
     primary_metric: the first objective, None where the trial failed or still runs. all_metrics: flat names to numbers.
-    mission_results: by mission, {"value": aggregate, "n": episodes, "values": per episode, "metrics": means}, of the
-    first objective. success: it is complete.
+    mission_results: by mission, {"value": aggregate, "n": episodes, "values": per episode, "metrics": means,
+    "max_steps": the episodes' limit}, of the first objective. success: it is complete.
 
     values: every objective, in order. status: complete, stopped (early, by the pruner), failed, running. reason: why it
     failed or was stopped. source: where its hyperparameters came from: the strategy, or "start" for a starting point.
@@ -171,6 +171,7 @@ class SweepResult:
             "planned": self.planned,
             "best_n": self.best_n,
             "counts": self.counts(),
+            "step_limits": self.step_limits(),
             "best": best[0].to_data() if best else None,
             "pareto": [trial.trial_id for trial in self.pareto_trials()] if len(self.objectives) > 1 else None,
             "held_out": jsonable(self.held_out),
@@ -184,6 +185,25 @@ class SweepResult:
         for trial in self.trials:
             found[trial.status] += 1
         return found
+
+    def step_limits(self) -> dict[str, list[int]]:
+        """The step limits that each mission's episodes had, ascending: several where the sweep searched them."""
+        found: dict[str, set[int]] = {}
+        for trial in self.trials:
+            for mission, entry in trial.mission_results.items():
+                if "max_steps" in entry:
+                    found.setdefault(mission, set()).add(int(entry["max_steps"]))
+        return {mission: sorted(limits) for mission, limits in found.items()}
+
+    def step_limits_told(self) -> str:
+        """The same as a sentence; empty where no trial has been evaluated."""
+        limits = self.step_limits()
+        if not limits:
+            return ""
+        said = {mission: _listed(numbers) for mission, numbers in limits.items()}
+        if len(set(said.values())) == 1:
+            return f"Episodes had at most {next(iter(said.values()))} steps."
+        return f"Episodes had at most {', '.join(f'{text} steps on {mission}' for mission, text in said.items())}."
 
     def save_json(self, path: str | Path) -> Path:
         """Write the sweep as JSON, whole or not at all. Raises `StorageError`."""
@@ -241,6 +261,13 @@ class SweepResult:
             why = f" The first reason: {reasons[0]}" if reasons else ""
             raise DataError(f"no trial of {self.name} is complete, so none is best.{why}")
         return complete
+
+
+def _listed(limits: Sequence[int]) -> str:
+    """1 · 1 or 2 · 1 to 900 (30 limits)"""
+    if len(limits) > 4:
+        return f"{limits[0]:,} to {limits[-1]:,} ({len(limits)} limits)"
+    return " or ".join(f"{limit:,}" for limit in limits)
 
 
 def _short(value: Value) -> str:

@@ -170,6 +170,7 @@ class TrialRunner:
                 entry = by_mission[mission]
                 if not entry:
                     entry.update({"value": aggregates[mission], "n": len(sample), "values": sample})
+                    entry["max_steps"] = played[mission][0].spec.max_steps
                 if len(self.objectives) > 1:
                     entry.setdefault("objectives", {})[objective.name] = sample
         metrics: dict[str, float] = {}
