@@ -94,7 +94,8 @@ def daf_launch_distributed_training(
     env_cfg: a mission string or config; or env_cfg_supplier, which is called once. checkpoints_path: the run's folder;
     where it holds a checkpoint already, training goes on. batch_size: agent steps of one rollout of all processes (as
     in PuffeRL); minibatch_size: agent steps per gradient step. num_machines: another name of num_nodes. config: all
-    other settings; what is given besides wins over it. wait: False returns at once with status "running", and the run goes on in a process of its own.
+    other settings; what is given besides wins over it. wait: False returns at once with status "running", and the run
+    goes on in a process of its own.
 
     Raises `UsageError` and what it covers; `TrainingError` where training failed.
     """

@@ -14,7 +14,8 @@ from daf.config import DAFConfig, DAFTrainingConfig
 from daf.errors import StorageError, UsageError
 from daf.evaluation.planning import default_cache
 from daf.game import compat
-from daf.output_manager import OutputManager, find_run
+from daf.output_manager import OutputManager, find_run, list_runs
+from daf.output_manager.runs import RunInfo
 from daf.storage import atomic
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def daf_train_policy(
         raise UsageError(f"stop_at {stop_at} is below 1 agent step.")
     folder, resumed = None, None
     if resume is not None:
-        resumed = find_run(str(resume), output.base_dir, OPERATION)
+        resumed = _run_to_resume(str(resume), output.base_dir)
         folder = resumed.path
         chosen = _settings_of(folder, total_timesteps)
         if any((folder / "checkpoints").glob("step_*")):
@@ -134,6 +135,16 @@ def daf_train_policy(
             details = {"steps": result.steps, "status": result.status}
             output.log_operation_complete(OPERATION, told, details, error=(result.error or {}).get("message"))
     return result
+
+
+def _run_to_resume(name: str, base: Path) -> RunInfo:
+    """The run that `name` means; "latest" is the last training run, not an experiment of many. Raises `UsageError`."""
+    if name != "latest":
+        return find_run(name, base, OPERATION)
+    runs = [run for run in list_runs(base, OPERATION) if (run.path / CONFIG_FILE).is_file()]
+    if not runs:
+        raise UsageError(f"there is no training run in {base} to go on with. --output-dir names another folder.")
+    return runs[0]
 
 
 def _settings_of(run: Path, total_timesteps: int | None) -> DAFTrainingConfig:

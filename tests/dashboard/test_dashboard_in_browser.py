@@ -280,6 +280,26 @@ def test_a_sweep_is_watched_while_trials_come_in(page, dashboard, base):
         expect(page.locator("figure", has_text="learning_rate").locator("circle")).to_have_count(2)
 
 
+def test_what_a_sweep_found_on_held_out_seeds_is_a_table_with_whole_seeds(page, dashboard, base):
+    trial = {"trial": 3, "in_the_sweep": 2.5, "value": 1.8, "error": None, "difference": 0.475, "ci": [-4, 5]}
+    trial |= {"p": 0.2, "p_adjusted": 0.4, "verdict": "undecided", "sentence": "Trial 3 is not told apart."}
+    record = {"objective": "reward", "seed": 1_000_042, "episodes": 8, "trials": [trial], "winner": 3}
+    record |= {"default": {"in_the_sweep": 1.1, "value": 1.325, "error": None}, "asked": [[0, 1], [1, 1_000_042]]}
+    with running(base, "lr sweep", "sweeps") as folder:
+        facts = {"name": "lr", "objectives": ["reward"], "directions": ["maximize"], "strategy": "tpe"}
+        (folder / "sweep.json").write_text(json.dumps({**facts, "run_id": folder.name, "planned": 1, "best_n": 1}))
+        journal.held_out(folder, record)
+        opened(page, dashboard, f"#/run/{key(folder)}")
+        rows = page.locator("[aria-label='Held-out seeds'] tbody tr")
+        expect(rows.locator("td:first-child")).to_have_text(["3best", "default"])
+        expect(rows.locator("[data-name='In the sweep']")).to_have_text(["2.50", "1.10"])
+        expect(rows.locator("[data-name='Held out']")).to_have_text(["1.80", "1.33"])
+        expect(rows.locator("[data-name='Interval']")).to_have_text(["[−4.0, 5.0]", "–"])
+        expect(rows.locator("[data-name='adjusted p']")).to_have_text(["0.40", "–"])
+        expect(page.locator("[role=tabpanel]")).to_contain_text("seeds from 1000042 on")
+        expect(page.locator("[role=tabpanel]")).to_contain_text("Trial 3 is not told apart.")
+
+
 def test_the_runs_inside_an_experiment_are_watched_and_compared(page, dashboard, base):
     with running(base, "an experiment") as folder:
         for name in ("run_a", "run_b"):

@@ -226,9 +226,11 @@ def test_a_run_cannot_be_trained_in_twice_at_once(tmp_path: Path) -> None:
 
 def test_the_trainer_in_the_hands_of_code(tmp_path: Path) -> None:
     trainer = DAFRlTrainer(
-        DAFRlConfig(**config(total_timesteps=100 * STEPS_PER_UPDATE).model_dump(exclude_unset=True)), "stateless", TrainingEnvironment(MISSION),
+        DAFRlConfig(**config(total_timesteps=100 * STEPS_PER_UPDATE).model_dump(exclude_unset=True)),
+        "stateless",
+        TrainingEnvironment(MISSION),
         output=OutputManager(tmp_path),
-    )  # fmt: skip
+    )
     assert trainer.get_gradient_norm() is None
     assert trainer.get_timesteps_per_second() is None
     found = trainer.train_episodes(3)

@@ -330,6 +330,12 @@ class TrainingRun:
                 self._save(learner)  # so that the run can be resumed without the one that it branched off
             if self._from is not None and self._due(saved, learner):
                 self._evaluate(checkpoints.steps(self.checkpoint_dir)[saved], saved, learner.updates)
+            rollout = self.sizes.steps(config.n_steps)
+            if config.total_timesteps < rollout:
+                self._progress.say(
+                    f"One rollout is {rollout:,} agent steps, so that many are trained, not {config.total_timesteps:,}; "
+                    "fewer environments (--envs) or n_steps make it smaller."
+                )
             while learner.steps < end and self._stopping is None:
                 before = learner.steps
                 values = learner.update()

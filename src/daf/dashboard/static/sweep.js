@@ -3,6 +3,7 @@
 import { alertBox, ask, facts, h, link, status, svg } from "./dom.js";
 import { nice, spread } from "./chart.js";
 import { integer, number, seconds, short } from "./format.js";
+import { heldOut, isHeldOut } from "./held_out.js";
 import { Table } from "./table.js";
 import { leaf, tree } from "./tree.js";
 
@@ -81,7 +82,7 @@ function overview(sweep) {
     const front = new Set(sweep.pareto);
     found.push(h("h2", {}, "Objectives against each other"), points(complete.map(trial => [trial.values[0], trial.values[1], trial]), { across: sweep.objectives[0], up: sweep.objectives[1], height: 280, front, wide: true }));
   }
-  if (sweep.held_out) found.push(h("h2", {}, "On held-out seeds"), tree(sweep.held_out));
+  if (sweep.held_out) found.push(h("h2", {}, "On held-out seeds"), ...(isHeldOut(sweep.held_out) ? heldOut(sweep.held_out) : [tree(sweep.held_out)]));
   return found;
 }
 
