@@ -288,6 +288,9 @@ def test_what_a_sweep_found_on_held_out_seeds_is_a_table_with_whole_seeds(page, 
     with running(base, "lr sweep", "sweeps") as folder:
         facts = {"name": "lr", "objectives": ["reward"], "directions": ["maximize"], "strategy": "tpe"}
         (folder / "sweep.json").write_text(json.dumps({**facts, "run_id": folder.name, "planned": 1, "best_n": 1}))
+        journal.proposed(folder, journal.Proposal(3, {"learning_rate": 0.1}, "tpe"))
+        given = SweepTrialResult(3, {"learning_rate": 0.1}, 2.5, values=(2.5,), status="complete", success=True)
+        journal.finished(folder, given)
         journal.held_out(folder, record)
         opened(page, dashboard, f"#/run/{key(folder)}")
         rows = page.locator("[aria-label='Held-out seeds'] tbody tr")
