@@ -299,7 +299,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_work(daf: Run, tm
     assert "StorageError" in done.stderr
 
 
-LONG = ("evaluate", "-p", "starter", "-m", "tutorial.miner,max_steps=400", "-e", "40", "--jobs", "2", "--json")
+LONG = ("evaluate", "-p", "starter", "-m", "tutorial.miner,max_steps=800", "-e", "40", "--jobs", "2", "--json")
 
 
 def started(tmp_path: Path, at_least: int) -> subprocess.Popen[str]:

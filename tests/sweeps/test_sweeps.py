@@ -87,6 +87,9 @@ def test_the_best_are_played_again_on_seeds_that_chose_none_of_them(grid):
     best = daf_sweep_best_config(result)
     assert best.hyperparameters == dict(result.trials[1].hyperparameters)
     assert best["max_steps"] == 10
+    assert (best.value, best.held_out, best.default) == (10.0, 10.0, held["default"]["value"])
+    assert "it did better than all 2 trials" in held["finding"]
+    assert held["finding"] in (result.run_dir / "sweep.html").read_text()
 
 
 def test_what_is_saved_reads_back(grid, tmp_path):

@@ -177,6 +177,7 @@ def show_command(
 def best_command(run: RunArgument = "latest", output_dir: OutputDirOption = None, as_json: JsonOption = False) -> None:
     """Print the hyperparameters to use: of the winner on held-out seeds, else of the best trial."""
     from daf.cli.show import emit, out
+    from daf.sweeps.held_out_words import held_out_finding
     from daf.sweeps.library import daf_sweep_best_config
     from daf.sweeps.reading import read_run
 
@@ -186,10 +187,13 @@ def best_command(run: RunArgument = "latest", output_dir: OutputDirOption = None
     if as_json:
         emit(
             _identity(result)
-            | {"trial": best.trial, "value": best.value, "hyperparameters": dict(best), "policy": trial.policy}
+            | {"trial": best.trial, "value": best.value, "held_out_value": best.held_out}
+            | {"held_out_default": best.default, "hyperparameters": dict(best), "policy": trial.policy}
+            | {"held_out_finding": None if result.held_out is None else held_out_finding(result.held_out)}
         )
         return
-    out.print(f"trial {best.trial}, {result.objectives[0]} {best.value:.4g}", markup=False)
+    there = "" if best.held_out is None else f" in the sweep, {best.held_out:.4g} on held-out seeds"
+    out.print(f"trial {best.trial}, {result.objectives[0]} {best.value:.4g}{there}", markup=False)
     for name, value in best.items():
         out.print(f"  {name}: {value}", markup=False, soft_wrap=True)
     if trial.policy is not None:
@@ -363,6 +367,7 @@ def _show(result: "SweepResult", top: int) -> None:
 
 def _show_held_out(result: "SweepResult") -> None:
     from daf.cli.show import out, plain_table
+    from daf.sweeps.held_out_words import held_out_finding
 
     held = result.held_out
     if held is None:
@@ -380,6 +385,8 @@ def _show_held_out(result: "SweepResult") -> None:
         cells = ["–" if number is None else f"{number:.4g}" for number in (default["in_the_sweep"], default["value"])]
         table.add_row("default", *cells)
     out.print(table)
+    if finding := held_out_finding(held):
+        out.print(finding, markup=False, soft_wrap=True)
     for entry in held["trials"]:
         if entry.get("sentence"):
             out.print(f"  {entry['sentence']}", markup=False, soft_wrap=True)

@@ -8,7 +8,15 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
 from daf.config.base import ConfigModel
 from daf.config.training import DAFTrainingConfig, Name, Scalar, Seed
@@ -197,11 +205,12 @@ class DAFSweepConfig(ConfigModel):
         """The limit of missions that name none; None where the configuration gives none, so that they keep theirs."""
         return self.max_steps_per_episode if "max_steps_per_episode" in self.model_fields_set else None
 
-    def to_data(self) -> dict[str, Any]:
-        """All fields as JSON data; a step limit that was not given is left out, since giving it would set it."""
-        data = super().to_data()
+    @model_serializer(mode="wrap")
+    def _without_a_limit_that_was_not_given(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Written, it would be read as given."""
+        data: dict[str, Any] = dump(self)
         if self.step_limit is None:
-            del data["max_steps_per_episode"]
+            data.pop("max_steps_per_episode", None)
         return data
 
     @model_validator(mode="after")

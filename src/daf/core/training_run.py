@@ -333,7 +333,7 @@ class TrainingRun:
             rollout = self.sizes.steps(config.n_steps)
             if config.total_timesteps < rollout:
                 self._progress.say(
-                    f"One rollout is {rollout:,} agent steps, so that many are trained, not {config.total_timesteps:,}; "
+                    f"One rollout is {rollout:,} agent steps, so many are trained, not {config.total_timesteps:,}; "
                     "fewer environments (--envs) or n_steps make it smaller."
                 )
             while learner.steps < end and self._stopping is None:

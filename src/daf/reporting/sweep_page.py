@@ -12,6 +12,7 @@ from daf.reporting.sweep_held_out import held_out_section, held_out_sentences
 from daf.reporting.sweep_importance import importance_section, importances_of, ranking
 from daf.reporting.sweep_space import cost_section, space_sections
 from daf.stats.sentences import number
+from daf.sweeps.held_out_words import held_out_finding
 from daf.sweeps.result import SweepResult, SweepTrialResult, Value, hyperparameter_names
 
 MOST_CELLS = 60_000
@@ -85,12 +86,13 @@ def _finding(result: SweepResult) -> str:
         return "No trial is complete, so none is best."
     trial = best[0]
     told = ", ".join(f"{name} = {_value(value)}" for name, value in trial.hyperparameters.items())
-    text = f"Trial {trial.trial_id} is the best of {_complete(result)}: {result.objectives[0]} "
+    text = f"Trial {trial.trial_id} is the best of {_complete(result)} in the sweep: {result.objectives[0]} "
     text += number(trial.values[0]) + (f" with {told}." if told else ".")
     found = held_out_sentences(result.held_out)
     if not found:
         text += " It was chosen by that number, so it flatters; it was not compared on other seeds."
-    return printable(" ".join([text, *found[:1]]))
+    there = held_out_finding(result.held_out or {})
+    return printable(" ".join([text, *([there] if there else []), *found[:1]]))
 
 
 def _complete(result: SweepResult) -> str:

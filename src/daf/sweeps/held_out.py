@@ -20,6 +20,7 @@ from daf.stats.multiple import holm
 from daf.stats.permutation import sign_flip, smallest_p
 from daf.stats.sentences import number, p_text
 from daf.storage.hashing import canonical_json
+from daf.sweeps.held_out_words import held_out_finding
 from daf.sweeps.objective import Objective
 from daf.sweeps.playing import Player, TrialFailed
 from daf.sweeps.result import SweepResult, SweepTrialResult
@@ -81,7 +82,7 @@ def play_held_out(
     winner = told[signed.index(max(signed))]["trial"] if told else None
     for entry in found:
         entry.pop("blocks", None)
-    return {
+    record = {
         "objective": objective.name,
         "direction": objective.direction,
         "seed": first,
@@ -98,6 +99,7 @@ def play_held_out(
         "winner": winner,
         "default_failed": None if default.success else default.reason,
     }
+    return record | {"finding": held_out_finding(record)}
 
 
 def _played(trial: SweepTrialResult, runner: TrialRunner, player: Player, objective: Objective) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from daf.config.sweep import DAFSweepConfig, Strategy
 from daf.config.training import Scalar
 from daf.errors import UsageError
+from daf.sweeps.held_out_words import held_out_of
 from daf.sweeps.operation import launch
 from daf.sweeps.reading import read_run
 from daf.sweeps.result import SweepResult
@@ -50,10 +51,15 @@ def config_from_file(path: Path) -> DAFSweepConfig:
 
 
 class BestConfig(dict[str, Scalar]):
-    """The best hyperparameters by name; the same as `.hyperparameters`. trial: whose; value: its objective."""
+    """The best hyperparameters by name; the same as `.hyperparameters`. trial: whose; value: its objective.
+
+    held_out: its objective on held-out seeds, default: that of the default configuration there; None where not played.
+    """
 
     trial: int
     value: float
+    held_out: float | None
+    default: float | None
 
     @property
     def hyperparameters(self) -> dict[str, Scalar]:
@@ -70,6 +76,10 @@ def daf_sweep_best_config(result: SweepResult) -> BestConfig:
         best = next(trial for trial in result.trials if trial.trial_id == result.held_out["winner"])
     found = BestConfig(best.hyperparameters)
     found.trial, found.value = best.trial_id, best.values[0]
+    there = held_out_of(result.held_out, best.trial_id)
+    default = (result.held_out or {}).get("default")
+    found.held_out = None if there is None else there["value"]
+    found.default = None if default is None else default["value"]
     return found
 
 
