@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from daf.errors import DataError, UsageError
 from daf.storage.atomic import write_json
 from daf.storage.jsonable import jsonable
+from daf.sweeps.held_out_words import held_out_finding
 from daf.sweeps.pareto import pareto_front
 
 if TYPE_CHECKING:
@@ -242,6 +243,8 @@ class SweepResult:
             shown = ", ".join(f"{name}={_short(value)}" for name, value in trial.hyperparameters.items())
             table.add_row(str(trial.trial_id), *(f"{value:.4g}" for value in trial.values), Text(shown))
         console.print(table)
+        if finding := held_out_finding(self.held_out or {}):
+            console.print(Text(finding))
         for note in self.notes:
             console.print(Text(note))
 

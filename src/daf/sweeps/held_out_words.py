@@ -1,0 +1,64 @@
+"""The held-out record as one text: which trial is best there, which was best in the sweep, how the default did.
+
+The numbers are told as they are; whether a difference is more than luck is for each trial's own sentence.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from daf.stats.sentences import number
+
+
+def held_out_finding(record: Mapping[str, Any]) -> str:
+    """What came out on held-out seeds; empty for a record in which no trial has a result there."""
+    minimize = record.get("direction") == "minimize"
+    trials = [entry for entry in _entries(record) if _is_number(entry.get("in_the_sweep"))]
+    winner = next((e for e in trials if e["trial"] == record.get("winner") and _is_number(e.get("value"))), None)
+    if winner is None:
+        return ""
+    chosen = min(trials, key=lambda entry: entry["in_the_sweep"] * (1 if minimize else -1))
+    told = [entry for entry in trials if _is_number(entry.get("value"))]
+    amount = f"{number(winner['value'])} {record.get('objective', '')}".strip()
+    where = f"On {record.get('episodes')} held-out episodes per mission"
+    if winner is not chosen:
+        there = f"has {number(chosen['value'])}" if _is_number(chosen.get("value")) else "has no result there"
+        first = f"{where} trial {winner['trial']} is best, with {amount}; the best in the sweep, trial "
+        first += f"{chosen['trial']}, {there}."
+    elif len(told) > 1:
+        first = f"{where} trial {winner['trial']}, the best in the sweep, is best again, with {amount}."
+    else:
+        first = f"{where} trial {winner['trial']}, the best in the sweep, has {amount}."
+    return " ".join(part for part in (first, _default_told(record, told, winner, minimize)) if part)
+
+
+def held_out_of(record: Mapping[str, Any] | None, trial: int) -> Mapping[str, Any] | None:
+    """What the record says of one trial; None where it was not played again."""
+    found = [] if record is None else [entry for entry in _entries(record) if entry["trial"] == trial]
+    return found[0] if found else None
+
+
+def _default_told(
+    record: Mapping[str, Any], told: Sequence[Mapping[str, Any]], winner: Mapping[str, Any], minimize: bool
+) -> str:
+    default = record.get("default")
+    if not isinstance(default, Mapping) or not _is_number(default.get("value")):
+        return ""
+    value, sign = default["value"], -1 if minimize else 1
+    text = f"The default configuration has {number(value)} there"
+    beaten = sum(sign * (value - entry["value"]) > 0 for entry in told)
+    if beaten == len(told):
+        return f"{text}: it did better than {'that trial' if len(told) == 1 else f'all {len(told)} trials'}."
+    if value == winner["value"]:
+        return f"{text}, as much as trial {winner['trial']}."
+    if beaten:
+        return f"{text}: worse than trial {winner['trial']}, better than {beaten} of the {len(told)} trials."
+    return f"{text}: worse than trial {winner['trial']}."
+
+
+def _entries(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    trials = record.get("trials")
+    return [e for e in trials if isinstance(e, Mapping) and "trial" in e] if isinstance(trials, list) else []
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
