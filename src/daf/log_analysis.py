@@ -193,7 +193,8 @@ def describe(analysis: LogAnalysis) -> list[str]:
             if len(log.gaps)
             else "no gaps"
         )
-        lines.append(f"steps: {low:,.0f} to {high:,.0f}, {gaps}")
+        sampled = f", sampled every {log.stride:,} steps" if log.stride > 1 else ""
+        lines.append(f"steps: {low:,.0f} to {high:,.0f}{sampled}, {gaps}")
     unit = "total steps" if log.time_axis == "total_steps" else "records"
     lines.append(f"training: {log.time_range[0]:,.0f} to {log.time_range[1]:,.0f} {unit}")
     lines.append(f"stretches: {log.stretches['n']:,}, {log.stretches['stuck']:,} of them stuck")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from daf.core.training_logs import TrainingLogs
-from daf.log_analysis import daf_analyze_logs
+from daf.log_analysis import daf_analyze_logs, describe
 from tests.game.test_training_samples import TrainingSampler, config_of, played
 
 
@@ -80,6 +80,18 @@ def test_daf_logs_reads_them_whole_and_finds_rewards_that_add_up(records: list[d
     assert means["carbon_dug"] + means["carbon_brought"] == pytest.approx(means["total"], abs=1e-4)
     assert means["total"] == pytest.approx(sum(r["rewards"]["total"] for r in records) / len(records), abs=1e-6)
     assert summary.damage.empty
-    assert set(summary.oddities["what"]) == {"step jumps ahead"}  # every fourth step is sampled
+    assert summary.stride == 4
+    assert summary.oddities.empty
+    assert summary.gaps.empty
     assert summary.stretches["n"] == 3 * 8  # environments × agents × episodes, in each of the files
     assert {path.suffix for path in analysis.written} >= {".html", ".json"}
+
+
+def test_one_file_of_samples_covers_training_from_its_beginning(records: list[dict[str, Any]], tmp_path: Path) -> None:
+    logs = TrainingLogs(tmp_path, None)
+    logs.add(records)
+    logs.flush(40_960, final=True)
+    analysis = daf_analyze_logs(tmp_path, formats=("html",))
+    assert analysis.summary.time_axis == "total_steps"
+    assert analysis.summary.time_range == (0, 40_960)
+    assert "sampled every 4 steps" in "\n".join(describe(analysis))

@@ -22,6 +22,7 @@ from daf.streams.running import count
 from daf.streams.sketch import RELATIVE_ERROR, Sketch
 from daf.streams.spans import Spans
 from daf.streams.stretches import WAITING_ROWS, Stretches
+from daf.streams.stride import Rises
 from daf.streams.summary import LogSummary, summarize
 from daf.streams.tallies import STUCK_RECORDS
 from daf.streams.visits import Visits
@@ -276,6 +277,30 @@ def test_gaps_in_the_steps_have_their_exact_ends(tmp_path: Path) -> None:
     summary = summary_of(write_array(tmp_path / "g.json", records))
     assert summary.gaps.to_numpy().tolist() == [[30, 44, 15], [80, 80, 1]]
     assert {"what": "step jumps ahead", "count": 4} in summary.oddities.to_dict("records")
+
+
+def test_records_of_every_few_steps_are_regular_sampling_and_what_lacks_is_still_a_gap(tmp_path: Path) -> None:
+    records = [r for r in flush("nested", envs=3, length=100) if r["step"] % 8 == 0 or r["step"] == 99]
+    summary = summary_of(write_array(tmp_path / "s.json", records))
+    assert summary.stride == 8
+    assert summary.oddities.empty
+    assert summary.gaps.empty
+    without = [r for r in records if r["step"] != 48]
+    summary = summary_of(write_array(tmp_path / "t.json", without))
+    assert summary.stride == 1
+    assert [41, 55, 15] in summary.gaps.to_numpy().tolist()
+    assert "step jumps ahead" in set(summary.oddities["what"])
+
+
+def test_counts_of_rises_join_into_those_of_the_whole() -> None:
+    rises = np.array([4.0, 4, 2, np.nan, -8, 4, 4, 0, 6, 6, 1])
+    whole, joined = Rises(), Rises()
+    whole.add(rises)
+    for part in np.array_split(rises, 4):
+        other = Rises()
+        other.add(part)
+        joined.merge(other)
+    assert vars(joined) == vars(whole) == {"greatest": 6, "at": 2, "below": 6}
 
 
 def test_spans_of_very_sparse_steps_keep_every_wide_gap() -> None:

@@ -108,7 +108,8 @@ def headline(log: LogTables) -> list[str]:
     """The few facts that stand at the top of every page."""
     facts = [f"{log.records:,} records", f"{len(log.files):,} files" if len(log.files) != 1 else "1 file"]
     if log.step_range:
-        facts.append(f"steps {log.step_range[0]:,.0f} to {log.step_range[1]:,.0f}")
+        sampled = f", sampled every {log.stride:,} steps" if log.stride > 1 else ""
+        facts.append(f"steps {log.step_range[0]:,.0f} to {log.step_range[1]:,.0f}{sampled}")
     facts.append(f"sample {len(log.sample):,} ({log.sampling_ratio:.3%})")
     facts.append(f"{log.stretches['n']:,} stretches, {log.stretches['stuck']:,} stuck")
     return facts

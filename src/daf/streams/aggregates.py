@@ -16,8 +16,11 @@ from daf.streams.sampling import NO_BOUND, Sample, record_hashes, source_key
 from daf.streams.sketch import Sketch
 from daf.streams.spans import Spans
 from daf.streams.stretches import Placed
+from daf.streams.stride import Rises
 from daf.streams.tallies import STUCK_RECORDS, SourcePlan, SourceTally, StretchTally
 from daf.streams.visits import Visits
+
+JUMPS = "step jumps ahead"
 
 
 class Aggregate:
@@ -33,6 +36,7 @@ class Aggregate:
         self.visits = Visits()
         self.stretches = StretchTally()
         self.spans = Spans()
+        self.rises = Rises()
         self.oddities: Counter[str] = Counter()
 
     @property
@@ -58,6 +62,7 @@ class Aggregate:
         self.visits.merge(other.visits)
         self.stretches.merge(other.stretches)
         self.spans.merge(other.spans)
+        self.rises.merge(other.rises)
         self.oddities += other.oddities
 
     def _source(self, name: str, like: SourceTally) -> SourceTally:
@@ -90,6 +95,7 @@ class SourceCounter:
             shares=Binned(most=1024, exponent=0 if plan.clock else plan.share_exponent),
             clock=plan.clock is not None,
             slices=plan.slices,
+            sampled=plan.sampled,
             coverage=Sample(plan.coverage),
         )
         self._open = False
@@ -200,13 +206,14 @@ class SourceCounter:
         inner[placed.starts] = False
         rise = np.diff(step, prepend=self._last_step)
         self._last_step = step[-1]
+        self._all.rises.add(rise[inner])
         broken = inner & (rise != 1)
         breaks = broken | ~inner
         breaks[0] = True
         if broken.any():
             for what, count in (
                 ("step repeated", int((inner & (rise == 0)).sum())),
-                ("step jumps ahead", int((inner & (rise > 1)).sum())),
+                (JUMPS, int((inner & (rise > 1)).sum())),
                 ("step absent", int(np.isnan(step).sum())),
             ):
                 if count:

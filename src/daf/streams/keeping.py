@@ -26,14 +26,28 @@ from daf.streams.planning import Part
 from daf.streams.sampling import Sample
 from daf.streams.sketch import Sketch
 from daf.streams.spans import Spans
+from daf.streams.stride import Rises
 from daf.streams.tallies import SourceTally, StretchTally
 from daf.streams.visits import Visits
 
-VERSION = 1
+VERSION = 2
 _EDGE = 4_096
 _CLASSES: dict[str, type[Any]] = {
     cls.__name__: cls
-    for cls in (Aggregate, Binned, Cells, Counter, Damage, Sample, Sketch, SourceTally, Spans, StretchTally, Visits)
+    for cls in (
+        Aggregate,
+        Binned,
+        Cells,
+        Counter,
+        Damage,
+        Rises,
+        Sample,
+        Sketch,
+        SourceTally,
+        Spans,
+        StretchTally,
+        Visits,
+    )
 }
 
 

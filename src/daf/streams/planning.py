@@ -30,6 +30,8 @@ SLICES = 48
 _SHARE_BINS = 4_096
 _COVERED = 5_000
 """Records in the samples of all files together."""
+_SAMPLED = ("environment", "episode")
+"""What each record says where a file holds samples of a training run's episodes."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def plan_parts(
     before: float | None = None
     for index, file in enumerate(files):
         size = _size(file.path)
-        first, last, record_size = peek(file.path)
+        first, last, record_size, sampled = peek(file.path)
         clock = (first, last) if first is not None and last is not None and last > first else None
         since = before if clock and before is not None and before <= clock[0] else None
         low = index * slices // len(files)
@@ -87,7 +89,7 @@ def plan_parts(
             cuts += _cuts(file.path, size, part, clock is not None)
         ends = [cut for cut, _ in cuts[1:]] + [size]
         for (start, known), end in zip(cuts, ends, strict=True):
-            plan = SourcePlan(file.name, start, share_exponent, own, clock, known, coverage)
+            plan = SourcePlan(file.name, start, share_exponent, own, clock, known, coverage, sampled)
             expected = (end - start) / record_size if record_size else None
             stop = None if end == size else end
             parts.append(Part(file.path, start, stop, end - start, file.constants, plan, expected))
@@ -95,16 +97,17 @@ def plan_parts(
     return parts
 
 
-def peek(path: Path) -> tuple[float | None, float | None, float | None]:
-    """`total_steps` of the first and of the last whole record of a file, and the bytes that a record takes in it.
+def peek(path: Path) -> tuple[float | None, float | None, float | None, bool]:
+    """`total_steps` of the first and of the last whole record of a file, the bytes that a record takes in it, and
+    whether it holds samples of a training run's episodes: its first record says of which environment and episode.
 
-    Each is `None` where there is none, the size where the file is compressed or not JSON too.
+    A number is `None` where there is none, the size where the file is compressed or not JSON too.
     """
     if not _is_json(path):
         from daf.streams.csvlog import rows_of
 
         first_row, last_row = rows_of(path)
-        return _total(first_row), _total(last_row), None
+        return _total(first_row), _total(last_row), None, False
     with Source(path) as source:
         buffer = bytearray(_WINDOW)
         n = _fill(source, memoryview(buffer))
@@ -117,7 +120,8 @@ def peek(path: Path) -> tuple[float | None, float | None, float | None]:
     ends = [end[at].total for end, at in ((first, 0), (last, -1)) if end]
     totals = [total for total in ends if total is not None]
     size = found[-1][1] / len(found) if found and compression(path) is None else None
-    return (totals[0], totals[-1], size) if totals else (None, None, size)
+    sampled = bool(found) and all(name in found[0][2] for name in _SAMPLED)
+    return (totals[0], totals[-1], size, sampled) if totals else (None, None, size, sampled)
 
 
 def _tail_of_stream(source: Source, tail: bytes) -> list[_Seen]:

@@ -33,8 +33,9 @@ class LogSummary:
     and column: n, mean, sd. `visits`: per (map, x, y); `visits_over_time`: per slice [start, end) of training time too.
     `maps`: visits and cells per map. `sample`: uniform over all records of all files, without replacement. `coverage`:
     up to 100 records of each file. `files`, `damage`, `gaps` (missing steps, first to last), `oddities` (what
-    validation found, and how often). `returns`: buckets of `total` at the last record of each stretch. `stretches`:
-    their number, their lengths, and how many were stuck.
+    validation found, and how often). `stride`: every how many steps a record was taken, where that is regular; then
+    the jumps and gaps that follow from it are not told. `returns`: buckets of `total` at the last record of each
+    stretch. `stretches`: their number, their lengths, and how many were stuck.
     """
 
     records: int
@@ -58,6 +59,7 @@ class LogSummary:
     stretches: dict[str, Any] = field(default_factory=dict)
     quantile_error: float = RELATIVE_ERROR
     gap_tolerance: int = 0
+    stride: int = 1
 
     @property
     def damaged_bytes(self) -> int:
@@ -87,6 +89,7 @@ class LogSummary:
             "damaged_bytes": self.damaged_bytes,
             "gaps": [summary_tables.plain(row) for row in self.gaps.to_dict("records")],
             "gap_tolerance": self.gap_tolerance,
+            "stride": self.stride,
             "oddities": {str(row["what"]): int(row["count"]) for row in self.oddities.to_dict("records")},
         }
 
@@ -115,6 +118,8 @@ def summarize(aggregate: Aggregate, order: Sequence[str] | None = None) -> LogSu
     maps["share"] = maps["visits"] / max(int(maps["visits"].sum()), 1)
     gaps = pd.DataFrame(aggregate.spans.gaps(), columns=["first", "last"])
     gaps["steps"] = gaps["last"] - gaps["first"] + 1
+    stride = aggregate.rises.stride(aggregate.stretches.n)
+    gaps = gaps[gaps["steps"] >= stride].reset_index(drop=True)
     damage = pd.DataFrame(
         [(d.path, d.offset, d.length, d.reason) for tally in sources for d in tally.damage],
         columns=["file", "offset", "length", "reason"],
@@ -143,9 +148,10 @@ def summarize(aggregate: Aggregate, order: Sequence[str] | None = None) -> LogSu
         files=summary_tables.files(names, sources),
         damage=damage,
         gaps=gaps,
-        oddities=summary_tables.oddities(aggregate, sources),
+        oddities=summary_tables.oddities(aggregate, sources, regular=stride > 1),
         stretches=summary_tables.stretches(aggregate),
         gap_tolerance=aggregate.spans.tolerance,
+        stride=stride,
     )
 
 
@@ -156,7 +162,7 @@ def _time_axis(sources: Sequence[SourceTally]) -> tuple[str, list[tuple[float, f
     if known and len(known) == len(totals) and all(a < b for a, b in pairwise(known)):
         spans: list[tuple[float, float]] = []
         first = next(tally for tally in sources if tally.records)
-        at = max(0.0, known[0] - first.records * _steps_per_record(sources))
+        at = _beginning(sources, known)
         if first.clock and first.first_total is not None:
             at = min(at, first.first_total)
         for tally in sources:
@@ -168,12 +174,19 @@ def _time_axis(sources: Sequence[SourceTally]) -> tuple[str, list[tuple[float, f
     return "records", [(float(a), float(b)) for a, b in pairwise(edges.tolist())]
 
 
-def _steps_per_record(sources: Sequence[SourceTally]) -> float:
-    """How many steps a record stands for: as in the second source, whose beginning is known; 1 where there is none."""
-    told = [tally for tally in sources if tally.records and tally.last_total is not None]
-    if len(told) < 2 or told[0].last_total is None or told[1].last_total is None:
-        return 1.0
-    return max(1.0, (told[1].last_total - told[0].last_total) / told[1].records)
+def _beginning(sources: Sequence[SourceTally], known: Sequence[float]) -> float:
+    """Where the first source begins, whose end is `known[0]`.
+
+    Of a run's samples: at 0, unless the second source says that the records go back no further than half a source's
+    length from there (the run's first files are not among these). Else one step a record, or as in the second source.
+    """
+    told = [tally for tally in sources if tally.records]
+    first = told[0].records
+    if len(told) < 2:
+        return 0.0 if told[0].sampled else max(0.0, known[0] - first)
+    length = first * max(1.0, (known[1] - known[0]) / told[1].records)
+    start = max(0.0, known[0] - length)
+    return 0.0 if told[0].sampled and start < length / 2 else start
 
 
 def _slice_times(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from daf.streams.aggregates import Aggregate
+from daf.streams.aggregates import JUMPS, Aggregate
 from daf.streams.moments import Binned
 from daf.streams.records import FIXED, STEP_REWARD, TOTAL
 from daf.streams.sketch import Sketch
@@ -140,10 +140,11 @@ def files(names: Sequence[str], sources: Sequence[SourceTally]) -> "pd.DataFrame
     )
 
 
-def oddities(aggregate: Aggregate, sources: Sequence[SourceTally]) -> "pd.DataFrame":
+def oddities(aggregate: Aggregate, sources: Sequence[SourceTally], *, regular: bool) -> "pd.DataFrame":
+    """What validation found; where sampling is `regular`, jumps of `step` are none of it."""
     import pandas as pd
 
-    counts = dict(aggregate.oddities)
+    counts = {what: n for what, n in aggregate.oddities.items() if not (regular and what == JUMPS)}
     if aggregate.visits.misplaced:
         counts["position not a whole number from -32768 to 32767"] = aggregate.visits.misplaced
     for tally in sources:

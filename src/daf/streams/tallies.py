@@ -24,7 +24,8 @@ class SourcePlan:
     `name` identifies it for good: the sample depends on it. `share_exponent`: its share of training is cut into
     2**-share_exponent bins. `slices`: the first visit slice that belongs to it and how many do. `clock`: the range of
     `total_steps` in it where that moves inside the file, else `None`; `since`: its value before the first record.
-    `coverage`: how many of its records its own sample holds.
+    `coverage`: how many of its records its own sample holds. `sampled`: its records are samples of what happened since
+    the file before, so their number says nothing of how long that was.
     """
 
     name: str
@@ -34,6 +35,7 @@ class SourcePlan:
     clock: tuple[float, float] | None = None
     since: float | None = None
     coverage: int = COVERAGE
+    sampled: bool = False
 
 
 @dataclass
@@ -52,6 +54,7 @@ class SourceTally:
     shares: Binned = field(default_factory=lambda: Binned(most=1024))
     clock: bool = False
     slices: tuple[int, int] = (0, 1)
+    sampled: bool = False
     coverage: Sample = field(default_factory=lambda: Sample(COVERAGE))
 
     def merge(self, other: "SourceTally") -> None:
@@ -68,6 +71,7 @@ class SourceTally:
         self.last_total = other.last_total if other.last_total is not None else self.last_total
         self.shares.merge(other.shares)
         self.clock |= other.clock
+        self.sampled |= other.sampled
         self.slices = other.slices
 
 
