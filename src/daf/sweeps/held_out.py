@@ -72,6 +72,7 @@ def play_held_out(
             "trial": trial.trial_id,
             "hyperparameters": dict(trial.hyperparameters),
             "in_the_sweep": trial.values[0],
+            "max_steps": _limits(trial),
         }
         scores = _played(trial, runner, player, objective)
         found.append(entry | scores)
@@ -94,12 +95,20 @@ def play_held_out(
             "in_the_sweep": runner.scales[0].over({m: there["value"] for m, there in default.mission_results.items()}),
             "value": reference["value"],
             "error": reference["error"],
+            "max_steps": _limits(default),
         },
         "trials": found,
         "winner": winner,
         "default_failed": None if default.success else default.reason,
     }
     return record | {"finding": held_out_finding(record)}
+
+
+def _limits(trial: SweepTrialResult) -> dict[str, int]:
+    """The step limit of each mission's episodes."""
+    return {
+        mission: int(there["max_steps"]) for mission, there in trial.mission_results.items() if "max_steps" in there
+    }
 
 
 def _played(trial: SweepTrialResult, runner: TrialRunner, player: Player, objective: Objective) -> dict[str, Any]:

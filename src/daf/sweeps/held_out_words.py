@@ -19,6 +19,9 @@ def held_out_finding(record: Mapping[str, Any]) -> str:
     chosen = min(trials, key=lambda entry: entry["in_the_sweep"] * (1 if minimize else -1))
     told = [entry for entry in trials if _is_number(entry.get("value"))]
     amount = f"{number(winner['value'])} {record.get('objective', '')}".strip()
+    level = [str(e["trial"]) for e in told if e is not winner and e["value"] == winner["value"]]
+    if level:
+        amount += f", as much as trial{'s' if len(level) > 1 else ''} {', '.join(level)}"
     where = f"On {record.get('episodes')} held-out episodes per mission"
     if winner is not chosen:
         there = f"has {number(chosen['value'])}" if _is_number(chosen.get("value")) else "has no result there"
@@ -44,7 +47,7 @@ def _default_told(
     if not isinstance(default, Mapping) or not _is_number(default.get("value")):
         return ""
     value, sign = default["value"], -1 if minimize else 1
-    text = f"The default configuration has {number(value)} there"
+    text = f"The default configuration has {number(value)} there{_other_limits(default, winner)}"
     beaten = sum(sign * (value - entry["value"]) > 0 for entry in told)
     if beaten == len(told):
         return f"{text}: it did better than {'that trial' if len(told) == 1 else f'all {len(told)} trials'}."
@@ -53,6 +56,15 @@ def _default_told(
     if beaten:
         return f"{text}: worse than trial {winner['trial']}, better than {beaten} of the {len(told)} trials."
     return f"{text}: worse than trial {winner['trial']}."
+
+
+def _other_limits(default: Mapping[str, Any], winner: Mapping[str, Any]) -> str:
+    """How long the default's episodes are, where the sweep searched that."""
+    own, other = default.get("max_steps"), winner.get("max_steps")
+    if not isinstance(own, Mapping) or not isinstance(other, Mapping) or dict(own) == dict(other):
+        return ""
+    steps = [" and ".join(f"{limit:,}" for limit in sorted(set(limits.values()))) for limits in (own, other)]
+    return f" (in episodes of at most {steps[0]} steps; those of trial {winner['trial']} have {steps[1]})"
 
 
 def _entries(record: Mapping[str, Any]) -> list[Mapping[str, Any]]:
