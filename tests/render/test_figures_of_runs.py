@@ -130,6 +130,7 @@ def test_resources_follow_what_was_sampled_and_a_replay_knows_every_step(evaluat
     replay = next(path for key, path in evaluation.replays.items() if key)
     with_all = daf_plot_position_heatmap(replay, tmp_path / "b.png")
     assert "n = 1 episode" in words(with_all)
+    assert "cells without colour were never visited" in " ".join(words(with_all).split())
 
 
 def test_what_was_collected_in_a_replay_is_what_the_simulator_counted(tmp_path):
@@ -170,6 +171,7 @@ def test_training_logs_are_drawn_on_their_maps(tmp_path):
     assert image.get_array().filled(0).tolist() == [[4, 0, 0, 1]]
     assert image.get_extent() == [1.5, 5.5, 3.5, 2.5]
     assert "6 records with a position, of 6" in words(plot)
+    assert "cells without colour are not in the records" in " ".join(words(plot).split())
 
 
 def test_evaluations_stand_beside_the_training_curve_with_their_intervals(training, tmp_path):

@@ -76,7 +76,7 @@ def compare_heatmap_figure(logs: Sequence[LogTables], names: Sequence[str]) -> "
     counts = "; ".join(f"{name} n = {int(log.visits['visits'].sum()):,}" for log, name in zip(logs, names, strict=True))
     caption(
         figure,
-        f"{counts} visits, all records. The same canvas and colours in both. Grey: not visited.",
+        f"{counts} visits, all records. The same canvas and colours in both. Grey: in no record.",
     )
     return figure
 

@@ -126,7 +126,7 @@ def heatmap_figure(log: LogTables, name: str) -> "Figure":
     shown = f", the {len(panels)} most visited of {len(log.maps)} maps below" if len(log.maps) > len(panels) else ""
     caption(
         figure,
-        f"n = {visited:,} visits to {cells:,} cells of {len(log.maps)} maps{shown}. Grey: not visited.",
+        f"n = {visited:,} visits to {cells:,} cells of {len(log.maps)} maps{shown}. Grey: in no record.",
     )
     return figure
 

@@ -176,7 +176,7 @@ def heatmap_part(log: LogTables, identity: str, canvas: Canvas | None = None) ->
         layout,
         640,
         f"n = {int(log.visits['visits'].sum()) if len(log.visits) else 0:,} visits, all records; colours on a log "
-        f"scale, white was not visited. {packed}{left_out}",
+        f"scale, white is in no record. {packed}{left_out}",
     )
 
 

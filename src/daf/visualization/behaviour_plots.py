@@ -132,11 +132,12 @@ def daf_plot_position_heatmap(
     if not any(one.visits.any() for one in found.maps):
         raise DataError("no position was recorded: all counts are 0.")
     more = f" {found.left_out} more maps, visited less, are not drawn." if found.left_out else ""
+    absent = "are not in the records" if found.sampled else "were never visited"
     walls = " Grey: walls." if any(one.walls is not None for one in found.maps) else ""
     figure = map_figure(
         found.maps,
         title=titled(look, "Where the agents were"),
-        caption=f"{found.what}. Colours on a logarithmic scale; cells without colour were never visited.{walls}{more}",
+        caption=f"{found.what}. Colours on a logarithmic scale; cells without colour {absent}.{walls}{more}",
         unit=found.unit,
         dark=is_dark(look),
     )

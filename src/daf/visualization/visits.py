@@ -29,12 +29,15 @@ LOGS = "json_logs"
 
 @dataclass(frozen=True)
 class Visited:
-    """maps: at most `MOST_MAPS`, the most visited first. unit, what: for the caption. left_out: further maps."""
+    """maps: at most `MOST_MAPS`, the most visited first. unit, what: for the caption. left_out: further maps.
+    sampled: not every step was recorded, so a cell without a count may have been visited all the same.
+    """
 
     maps: Sequence[VisitMap]
     unit: str
     what: str
     left_out: int
+    sampled: bool = False
 
 
 def visited(source: Any, base_dir: str | Path | None = None) -> Visited:
@@ -125,7 +128,7 @@ def _from_records(records: Sequence[EpisodeRecord]) -> Visited:
         maps.append(VisitMap(f"{mission}, {seeds} seeds", counts))
     n = sum(len(of_mission) for of_mission in by_mission.values())
     what = f"n = {n} episodes, positions sampled over time; where maps follow the seed, they lie on top of each other"
-    return Visited(maps[:MOST_MAPS], "sampled positions", what, max(0, len(maps) - MOST_MAPS))
+    return Visited(maps[:MOST_MAPS], "sampled positions", what, max(0, len(maps) - MOST_MAPS), sampled=True)
 
 
 def _from_logs(folder: Path) -> Visited:
@@ -147,7 +150,7 @@ def _from_logs(folder: Path) -> Visited:
         counts[y - y.min(), x - x.min()] = cells["visits"].to_numpy()
         maps.append(VisitMap(f"map {number}", counts, None, (int(x.min()), int(y.min()))))
     what = f"n = {int(log.visits['visits'].sum()):,} records with a position, of {log.records:,}"
-    return Visited(maps, "records", what, max(0, len(log.maps) - MOST_MAPS))
+    return Visited(maps, "records", what, max(0, len(log.maps) - MOST_MAPS), sampled=True)
 
 
 def _from_array(counts: NDArray[Any]) -> Visited:
