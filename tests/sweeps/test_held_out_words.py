@@ -27,12 +27,12 @@ def record(*trials, default, winner, direction="maximize"):
         (
             record((5, 3.0, 2.5), (2, 2.0, 2.4), default=2.0, winner=5),
             "On 12 held-out episodes per mission trial 5, the best in the sweep, is best again, with 2.50 reward. The "
-            "default configuration has 2.00 there: worse than trial 5.",
+            "default configuration has 2.00 there, behind trial 5.",
         ),
         (
             record((5, 3.0, 2.5), (2, 3.5, 4.0), default=3.0, winner=5, direction="minimize"),
             "On 12 held-out episodes per mission trial 5, the best in the sweep, is best again, with 2.50 reward. The "
-            "default configuration has 3.00 there: worse than trial 5, better than 1 of the 2 trials.",
+            "default configuration has 3.00 there, behind trial 5, ahead of 1 of the 2 trials.",
         ),
         (
             record((5, 3.0, None), (2, 2.0, 2.0), default=2.0, winner=2),

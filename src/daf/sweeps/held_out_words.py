@@ -54,8 +54,8 @@ def _default_told(
     if value == winner["value"]:
         return f"{text}, as much as trial {winner['trial']}."
     if beaten:
-        return f"{text}: worse than trial {winner['trial']}, better than {beaten} of the {len(told)} trials."
-    return f"{text}: worse than trial {winner['trial']}."
+        return f"{text}, behind trial {winner['trial']}, ahead of {beaten} of the {len(told)} trials."
+    return f"{text}, behind trial {winner['trial']}."
 
 
 def _other_limits(default: Mapping[str, Any], winner: Mapping[str, Any]) -> str:
