@@ -3,7 +3,7 @@
 Nothing is put between the trials: a surface drawn through random points would show what nobody measured.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,15 +25,27 @@ MOST_CELLS = 15
 
 
 def pair_figure(
-    trials: Sequence[Trial], x: str, y: str, *, objective: str, title: str, caption: str, dark: bool = False
+    trials: Sequence[Trial],
+    x: str,
+    y: str,
+    *,
+    objective: str,
+    title: str,
+    caption: str,
+    log: Mapping[str, bool] | None = None,
+    dark: bool = False,
 ) -> "Figure":
-    """The value of every complete trial by its settings `x` and `y`. Raises `DataError` where none has both."""
+    """The value of every complete trial by its settings `x` and `y`; log: as in `Search`.
+
+    Raises `DataError` where none has both.
+    """
+    scales = log or {}
     both = [trial for trial in trials if x in trial.settings and y in trial.settings]
     known = [trial for trial in both if trial.status == "complete" and trial.value is not None]
     if not known:
         raise DataError(f"no complete trial has both {x} and {y}: {len(both)} have them, and none has a value.")
-    across = setting_of(x, [trial.settings[x] for trial in both])
-    down = setting_of(y, [trial.settings[y] for trial in both])
+    across = setting_of(x, [trial.settings[x] for trial in both], log=scales.get(x))
+    down = setting_of(y, [trial.settings[y] for trial in both], log=scales.get(y))
     failed = [trial for trial in both if trial.status == "failed"]
     choices = not (across.scaled or down.scaled) or len(across.values) * len(down.values) <= len(both)
     if choices and max(len(across.values), len(down.values)) <= MOST_CELLS:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 FEW = 6
 """So few different numbers are all named on their axis, and stand at equal distances where they repeat."""
+ROOM = 0.025
+"""Of an axis, about the width of a letter in a small plot."""
 WIDE, CROWDED = 20.0, 0.3
 """Positive numbers that span such a factor, half of them in this part of it, stand on a logarithmic scale."""
 
@@ -56,9 +58,15 @@ class Setting:
         return (place - low) / (high - low)
 
     def ticks(self) -> list[tuple[Any, str]]:
-        """Values to name, with their names."""
-        if not self.scaled or len(self.values) <= FEW:
+        """Values to name, with their names; on a scale, none so near the one before it that the two overprint."""
+        if not self.scaled:
             return [(value, told(value)) for value in self.values]
+        own = self._apart(self.values) if len(self.values) <= FEW else []
+        found = own if len(own) == len(self.values) else self._apart(self._round())
+        return found if len(found) > 1 else self._apart(self.values)
+
+    def _round(self) -> list[Any]:
+        """Round values inside the range; whole ones where all values are."""
         low, high = float(self.values[0]), float(self.values[-1])
         if self.log:
             powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
@@ -67,9 +75,19 @@ class Setting:
                 found = [value for value in inside if low * 0.999 <= value <= high * 1.001]
                 if len(found) > 1:
                     break
-            return [(value, told(value)) for value in found]
+            return found
+        whole = all(float(value).is_integer() for value in self.values)
         inside = [tick for tick in axis_for([low, high], left=0, right=1, ticks=5).ticks if low <= tick <= high]
-        return [(value, told(value)) for value in inside]
+        return [tick for tick in inside if not whole or float(tick).is_integer()]
+
+    def _apart(self, values: Sequence[Any]) -> list[tuple[Any, str]]:
+        """Those of the rising `values` that have room for their names, from the least on."""
+        found: list[tuple[Any, str]] = []
+        for value in values:
+            name = told(value)
+            if not found or self.at(value) - self.at(found[-1][0]) >= ROOM * (1 + (len(name) + len(found[-1][1])) / 2):
+                found.append((value, name))
+        return found
 
     def scale(self, axes: "Axes", which: str) -> None:
         """Give the axis `which` ("x", "y") of `axes` this scale and these ticks."""
@@ -84,7 +102,10 @@ class Setting:
 
 
 def setting_of(name: str, values: Sequence[Any], *, log: bool | None = None) -> Setting:
-    """The axis for `values`, one for each trial. log: whether it is logarithmic; None decides by their span."""
+    """The axis for `values`, one for each trial.
+
+    log: whether it is logarithmic, where all are above 0; None decides by their span.
+    """
     numbers = bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
     if not numbers:
         return Setting(name, tuple(dict.fromkeys(_key(value) for value in values)), False, False)
@@ -92,7 +113,7 @@ def setting_of(name: str, values: Sequence[Any], *, log: bool | None = None) -> 
     if len(different) <= FEW and len(values) > len(different):
         return Setting(name, different, False, False)
     low, high = float(different[0]), float(different[-1])
-    return Setting(name, different, True, _looks_logarithmic(values, low, high) if log is None else log)
+    return Setting(name, different, True, _looks_logarithmic(values, low, high) if log is None else log and low > 0)
 
 
 def _looks_logarithmic(values: Sequence[Any], low: float, high: float) -> bool:

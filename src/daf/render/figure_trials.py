@@ -5,7 +5,7 @@ hollow, since their values are not comparable with full ones, and never count as
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -40,12 +40,15 @@ class Trial:
 
 @dataclass(frozen=True)
 class Search:
-    """A sweep's trials in order. names: of the settings. maximize: whether more is better."""
+    """A sweep's trials in order. names: of the settings. maximize: whether more is better. log: by setting, whether it
+    was searched on a logarithmic scale; without it their values decide.
+    """
 
     trials: Sequence[Trial]
     names: Sequence[str]
     objective: str
     maximize: bool
+    log: "Mapping[str, bool]" = field(default_factory=dict)
 
     @property
     def complete(self) -> list[Trial]:
@@ -56,7 +59,10 @@ class Search:
 
     def settings(self) -> list[Setting]:
         """The settings that any trial has, with their scales."""
-        return [setting_of(name, [t.settings[name] for t in self.trials if name in t.settings]) for name in self.names]
+        return [
+            setting_of(name, [t.settings[name] for t in self.trials if name in t.settings], log=self.log.get(name))
+            for name in self.names
+        ]
 
 
 def search_figure(search: Search, *, title: str, caption: str, dark: bool = False) -> "Figure":

@@ -11,6 +11,7 @@ from daf.errors import DataError, UsageError, unknown
 from daf.render.figure_pair import pair_figure
 from daf.render.figure_trials import MOST_SLICES, Search, Trial, parallel_figure, search_figure
 from daf.stats.summaries import summarise
+from daf.sweeps.analysis_columns import searched_space
 from daf.sweeps.result import SweepResult, SweepTrialResult, hyperparameter_names
 from daf.visualization.plots import Look, Plot, finish, is_dark, titled
 from daf.visualization.runs_given import is_run, run_folder
@@ -75,6 +76,7 @@ def daf_plot_sweep_heatmap(
         across,
         down,
         objective=search.objective,
+        log=search.log,
         title=titled(look, f"{search.objective} by {across} and {down}: {sweep_name(sweep)}"),
         caption=_counts(sweep) + mixed,
         dark=is_dark(look),
@@ -147,7 +149,13 @@ def search_of(source: Any, names: Iterable[str] | None, base_dir: str | Path | N
         Trial(one.trial_id, one.hyperparameters, one.primary_metric, one.status, _interval(one) if bars else None)
         for one in sweep.trials
     ]
-    return sweep, Search(trials, chosen, sweep.objectives[0], sweep.directions[0] == "maximize")
+    return sweep, Search(trials, chosen, sweep.objectives[0], sweep.directions[0] == "maximize", log_scales(sweep))
+
+
+def log_scales(sweep: SweepResult) -> dict[str, bool]:
+    """By hyperparameter searched in a range, whether that was on a logarithmic scale; {} where no run folder tells."""
+    ranges = {name: entry for name, entry in searched_space(sweep).items() if isinstance(entry, dict)}
+    return {name: bool(entry.get("log")) for name, entry in ranges.items() if "min" in entry}
 
 
 def _interval(trial: SweepTrialResult) -> tuple[float, float] | None:
