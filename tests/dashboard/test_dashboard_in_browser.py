@@ -303,6 +303,25 @@ def test_what_a_sweep_found_on_held_out_seeds_is_a_table_with_whole_seeds(page, 
         expect(page.locator("[role=tabpanel]")).to_contain_text("Trial 3 is not told apart.")
 
 
+def test_hyperparameters_of_a_sweep_have_the_axes_that_they_were_searched_on(page, dashboard, base):
+    space = {"rate": {"min": 0.001, "max": 0.01, "log": True}, "size": [32, 64, 128], "gain": {"min": 1, "max": 900}}
+    with running(base, "axes", "sweeps") as folder:
+        facts = {"name": "axes", "objectives": ["reward"], "directions": ["maximize"], "strategy": "random"}
+        rest = {"run_id": folder.name, "planned": 5, "best_n": 1, "config": {"search_space": space}}
+        (folder / "sweep.json").write_text(json.dumps({**facts, **rest}))
+        for number, size in enumerate((32, 64, 128, 64, 32)):
+            given = {"rate": 0.002 + 0.001 * number, "size": size, "gain": 1.5 + 200 * number}
+            journal.proposed(folder, journal.Proposal(number, given, "random"))
+            done = SweepTrialResult(
+                number, given, 0.1 * number, values=(0.1 * number,), status="complete", success=True
+            )
+            journal.finished(folder, done)
+        opened(page, dashboard, f"#/run/{key(folder)}")
+        charts = page.locator(".charts figure")
+        expect(charts.locator("figcaption")).to_have_text(["ratelog scale", "size", "gain"])
+        expect(charts.nth(1).locator("text.below")).to_have_text(["32", "64", "128"])
+
+
 def test_the_runs_inside_an_experiment_are_watched_and_compared(page, dashboard, base):
     with running(base, "an experiment") as folder:
         for name in ("run_a", "run_b"):

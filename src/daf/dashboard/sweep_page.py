@@ -38,6 +38,8 @@ class Sweeps:
 
 
 def _data(sweep: SweepResult) -> dict[str, Any]:
+    from daf.visualization.sweep_plots import log_scales  # a quarter of a second that only sweeps need
+
     best = sweep.top_trials(1)
     return {
         "name": sweep.name,
@@ -49,6 +51,7 @@ def _data(sweep: SweepResult) -> dict[str, Any]:
         "counts": sweep.counts(),
         "best": _trial(best[0]) if best else None,
         "pareto": [trial.trial_id for trial in sweep.pareto_trials()] if len(sweep.objectives) > 1 else [],
+        "log": log_scales(sweep),
         "held_out": sweep.held_out,
         "notes": list(sweep.notes),
         "trials": [_trial(trial) for trial in sweep.trials[-MOST_TRIALS:]],

@@ -11,6 +11,8 @@ const LEFT = 52;
 const RIGHT = 14;
 const TOP = 10;
 const BOTTOM = 34;
+const LETTER = 7;
+const FEW = 6;
 
 export function trialsTab({ key, page }) {
   const node = h("div", {}, h("p", { class: "muted" }, "Reading the trials…"));
@@ -75,7 +77,7 @@ function overview(sweep) {
     found.push(h("h2", {}, "Hyperparameters"), h("p", { class: "muted" }, `Each complete trial's ${objective} against what was tried. A pattern here is a hint, not a test: the others varied too.`));
     found.push(h("div", { class: "charts" }, names.map(name => {
       const there = complete.filter(trial => name in trial.hyperparameters);
-      return points(there.map(trial => [trial.hyperparameters[name], trial.value, trial]), { across: name, up: objective, height: 200, best: best?.id });
+      return points(there.map(trial => [trial.hyperparameters[name], trial.value, trial]), { across: name, up: objective, height: 200, best: best?.id, log: sweep.log[name] ?? null });
     })));
   }
   if (sweep.objectives.length > 1) {
@@ -100,11 +102,12 @@ function trialTable(key, sweep, parts) {
   ], { key: row => row.id, sort: "Trial", down: true, label: "Trials", most: 100 });
 }
 
-// Points [x, y, trial]; x may be words. A hyperparameter that spans decades has a logarithmic axis, which its name says.
-function points(values, { across, up, steps = null, failed = [], height, best = null, front = null, wide = false }) {
+// Points [x, y, trial]; x may be words. log: whether x was searched on a logarithmic scale; where that is not known, its
+// span decides. The name of the axis says it.
+function points(values, { across, up, steps = null, failed = [], height, best = null, front = null, wide = false, log = null }) {
   const words = values.some(([x]) => typeof x !== "number") ? [...new Set(values.map(([x]) => String(x)))].sort() : null;
   const numbers = words ? [] : values.map(([x]) => x);
-  const decades = !words && !steps && numbers.every(x => x > 0) && Math.max(...numbers) / Math.min(...numbers) >= 30;
+  const decades = !words && !steps && numbers.every(x => x > 0) && (log ?? Math.max(...numbers) / Math.min(...numbers) >= 30);
   const place = x => (words ? words.indexOf(String(x)) : decades ? Math.log10(x) : x);
   const drawing = svg("svg", { role: "img", "aria-label": `${up} against ${across}, ${values.length} trials` });
   const node = h("figure", { class: `chart${wide ? " wide" : ""}` }, h("figcaption", {}, h("span", { class: "name", title: across }, wide ? `${up} by ${across}` : across), h("span", { class: "muted" }, decades ? "log scale" : "")), h("div", { class: "plot" }, drawing));
@@ -119,8 +122,15 @@ function points(values, { across, up, steps = null, failed = [], height, best = 
     for (const value of nice(y0, y1, 4)) {
       grid.append(svg("line", { x1: LEFT, x2: width - RIGHT, y1: py(value), y2: py(value) }), svg("text", { x: LEFT - 7, y: py(value) + 4, class: "left" }, short(value)));
     }
-    const marks = words ?? (decades ? tens(x0, x1) : nice(x0, x1, Math.max(2, Math.floor(width / 110))).filter(value => !steps || Number.isInteger(value)));
-    for (const value of marks) grid.append(svg("text", { x: px(value), y: height - 16, class: "below" }, words ? String(value).slice(0, 14) : short(value)));
+    const round = () => (decades ? tens(x0, x1) : nice(x0, x1, Math.max(2, Math.floor(width / 110))).filter(value => !numbers.every(Number.isInteger) || Number.isInteger(value)));
+    const told = value => (words ? String(value).slice(0, 14) : Number.isInteger(value) && Math.abs(value) < 1e6 ? leaf(value) : short(value));
+    let until = -Infinity;
+    for (const value of words ?? choices(numbers) ?? round()) {
+      const half = told(value).length * LETTER / 2;
+      if (px(value) - half < until) continue;  // no room beside the one before it
+      until = px(value) + half + LETTER;
+      grid.append(svg("text", { x: px(value), y: height - 16, class: "below" }, told(value)));
+    }
     if (wide) grid.append(svg("text", { x: width - RIGHT, y: height - 2, class: "label" }, across));
     const parts = [grid];
     if (steps) {
@@ -160,8 +170,19 @@ function pad([low, high], by = null) {
   return [low - room, high + room];
 }
 
+// Whole numbers of which few were tried again and again: these are named, not round ones between them.
+function choices(numbers) {
+  const different = [...new Set(numbers)].sort((a, b) => a - b);
+  return different.every(Number.isInteger) && different.length <= FEW && numbers.length > different.length ? different : null;
+}
+
+// Powers of ten between 10^low and 10^high; where there are fewer than two, round numbers between them too.
 function tens(low, high) {
-  const found = [];
-  for (let power = Math.ceil(low - 1e-9); power <= high + 1e-9; power += 1) found.push(10 ** power);
-  return found.length > 1 ? found : [10 ** low, 10 ** high];
+  for (const factors of [[1], [1, 3], [1, 2, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9]]) {
+    const found = [];
+    for (let power = Math.floor(low); power <= high; power += 1) found.push(...factors.map(factor => Number(`${factor}e${power}`)));
+    const inside = found.filter(value => Math.log10(value) >= low - 1e-9 && Math.log10(value) <= high + 1e-9);
+    if (inside.length > 1) return inside;
+  }
+  return [10 ** low, 10 ** high];
 }
