@@ -307,6 +307,7 @@ def started(tmp_path: Path, at_least: int) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-m", "daf", *LONG], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
         env=environment(tmp_path),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )  # fmt: skip
     deadline = time.monotonic() + 120
     while len(list((tmp_path / "out" / "cache").glob("episodes/*/*.json"))) < at_least:
