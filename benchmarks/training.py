@@ -127,7 +127,8 @@ def main():
         for weights, checkpoint in pairs:
             report = daf_compare_policies(
                 [f"{weights},name=cogames", f"{checkpoint},name=daf", "random"], [options.mission],
-                episodes_per_mission=options.episodes, seed=700_000_000, output_manager=OutputManager(options.output / "runs"),
+                episodes_per_mission=options.episodes, seed=700_000_000,
+                output_manager=OutputManager(options.output / "runs"),
             )  # fmt: skip
             means.append([report.policy_averages[name] for name in ("cogames", "daf", "random")])
             print("cogames {:.3f}, daf {:.3f}, random {:.3f}".format(*means[-1]))
