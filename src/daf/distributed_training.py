@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from daf.compute.executor import job_count
 from daf.config import DAFTrainingConfig
 from daf.errors import ConfigError, TrainingError, UsageError, unknown
 from daf.training import CONFIG_FILE, MISSION_FILE, alone, daf_train_policy
@@ -137,14 +138,12 @@ def daf_create_training_cluster(num_nodes: int = 1, workers_per_node: int | None
 
     workers_per_node: None for one per GPU, else two. Nothing is started. Raises `UsageError` for several machines.
     """
-    import os
-
     import torch
 
     if num_nodes != 1:
         raise UsageError(f"num_nodes {num_nodes}: training on several machines is not there yet; num_nodes is 1.")
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = job_count("auto")
     workers = workers_per_node or (gpus if gpus > 1 else 2)
     return {
         "num_nodes": 1,

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from daf.compute.executor import job_count
 from daf.errors import UsageError, unknown
 from daf.storage import atomic
 from daf.streams.finding import LogFile, find_logs, find_variant, no_records
@@ -289,7 +290,7 @@ def _processes(jobs: int | Literal["auto"], parts: Sequence[Part]) -> int:
         return jobs
     if sum(part.size for part in parts) < _SMALL:
         return 1
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return job_count("auto")
 
 
 def _draw(analysis: LogAnalysis, formats: Sequence[str], smooth_window: int | None, stage: Stage | None) -> list[Path]:

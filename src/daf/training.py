@@ -14,6 +14,7 @@ from daf.config import DAFConfig, DAFTrainingConfig
 from daf.errors import StorageError, UsageError
 from daf.evaluation.planning import default_cache
 from daf.game import compat
+from daf.game.policies import untyped
 from daf.output_manager import OutputManager, find_run, list_runs
 from daf.output_manager.runs import RunInfo
 from daf.storage import atomic
@@ -121,8 +122,8 @@ def daf_train_policy(
         if run_dir is None or resumed is not None:
             if resumed is not None and resumed.path.is_relative_to(output.base_dir):
                 output.resume(resumed.run_id, OPERATION)
-            title = f"train {training.policy.name} on {', '.join(each.name for each in training.missions)}"
-            begun = stack.enter_context(output.operation(OPERATION, title=title, config={"training": chosen.to_data()}))
+            settled = {"training": chosen.to_data()}
+            begun = stack.enter_context(output.operation(OPERATION, title=f"train {training.title}", config=settled))
             if folder is None:
                 stack.enter_context(alone(begun))
                 training.open(begun, output.session_id, _checkpoint_dir(output, begun))
@@ -131,9 +132,8 @@ def daf_train_policy(
             None, on_evaluation, on_update=on_update, stop_at=stop_at, run_dir=training.run_dir, run_id=training.run_id
         )
         if run_dir is None or resumed is not None:
-            told = {"done": "completed", "stopped": "completed"}.get(result.status, result.status)
             details = {"steps": result.steps, "status": result.status}
-            output.log_operation_complete(OPERATION, told, details, error=(result.error or {}).get("message"))
+            output.log_operation_complete(OPERATION, result.ending, details, error=(result.error or {}).get("message"))
     return result
 
 
@@ -167,7 +167,7 @@ def _keep_settings(training: "TrainingRun", chosen: DAFTrainingConfig, mission: 
     if policy is not None and not isinstance(policy, str | Path):
         spec = training.policy
         data = f",data={spec.data_path}" if spec.data_path is not None else ""
-        arguments = "".join(f",kw.{name}={value}" for name, value in spec.kwargs.items())
+        arguments = "".join(f",kw.{name}={untyped(value)}" for name, value in spec.kwargs.items())
         chosen = chosen.replace(policy=f"class={spec.class_path}{data}{arguments}")
     elif chosen.policy is not None and Path(chosen.policy).expanduser().exists():
         chosen = chosen.replace(policy=str(Path(chosen.policy).expanduser().absolute()))

@@ -29,7 +29,7 @@ from daf.errors import CheckpointError, StorageError
 from daf.game.policies import Policy
 from daf.game.policy_source import own_code
 from daf.game.trainable import Trainable
-from daf.storage.atomic import TEMPORARY_MARK, explain
+from daf.storage.atomic import TEMPORARY_MARK, explain, sync
 from daf.storage.hashing import hash_file
 
 logger = logging.getLogger(__name__)
@@ -67,11 +67,11 @@ def save(
         }
         (temporary / CHECKSUMS).write_text(json.dumps(sums, indent=2) + "\n")
         for path in (*temporary.rglob("*"), temporary):
-            _sync(path)
+            sync(path)
         if target.exists():
             remove(target)  # the same step again, after a resume
         temporary.rename(target)
-        _sync(folder)
+        sync(folder)
     except (OSError, RuntimeError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         # torch and safetensors tell a full disk as an error of their own
@@ -111,7 +111,7 @@ def publish_final(checkpoint: Path) -> Path:
         if target.exists():
             remove(target)
         temporary.rename(target)
-        _sync(folder)
+        sync(folder)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise StorageError(explain(error, f"writing {target}")) from error
@@ -246,11 +246,3 @@ def _copy_code(policy: Policy, into: Path) -> None:
 
 def _linked(source: str, target: str) -> None:
     link_or_copy(Path(source), Path(target))
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -159,13 +159,12 @@ class DAFRlTrainer:
                 training.open(run_dir, run_id or run_dir.name)
             result = run()
         else:
-            title = f"train {training.policy.name} on {', '.join(each.name for each in training.missions)}"
-            with self._output.operation(OPERATION, title=title, config={"training": self.config.to_data()}) as folder:
+            settled = {"training": self.config.to_data()}
+            with self._output.operation(OPERATION, title=f"train {training.title}", config=settled) as folder:
                 training.open(folder, self._output.session_id)
                 result = run()
-                told = {"done": "completed", "stopped": "completed"}.get(result.status, result.status)
                 message = (result.error or {}).get("message")
-                self._output.log_operation_complete(OPERATION, told, {"steps": result.steps}, error=message)
+                self._output.log_operation_complete(OPERATION, result.ending, {"steps": result.steps}, error=message)
         if on_training_complete is not None:
             on_training_complete(result)
         return result

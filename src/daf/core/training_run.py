@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import signal
 import threading
 import time
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from daf.compute.executor import job_count
 from daf.config.training import DAFTrainingConfig
 from daf.core import checkpoints
 from daf.core.curriculum import Curriculum, CurriculumStagnationError
@@ -101,6 +101,11 @@ class TrainingResult:
     lost_trackers: dict[str, str] = field(default_factory=dict)
     hyperparameters: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def ending(self) -> str:
+        """The status as execution logs have it: a run that was stopped on purpose is completed."""
+        return "completed" if self.status in ("done", "stopped") else self.status
+
     def to_data(self) -> dict[str, Any]:
         """As in training.json, where paths are relative to the run folder as far as they lie in it."""
         final = self.final_checkpoint
@@ -154,7 +159,7 @@ class TrainingRun:
             raise ConfigError(f"precision bfloat16 needs a CUDA device, and this run computes on {device}.")
         self.trainable = trainable(policy, Game(self.missions[0].config), device=device, seed=config.seed)
         save_memory(self.trainable.policy, config)
-        self.cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        self.cores = job_count("auto")
         self.sizes: Sizes = sizes(
             config,
             agents=self.missions[0].num_agents,
@@ -179,6 +184,11 @@ class TrainingRun:
         self._evaluation: dict[str, Any] | None = None
         self._stopping: str | None = None
 
+    @property
+    def title(self) -> str:
+        """The policy and what it is trained on."""
+        return f"{self.policy.name} on {', '.join(mission.name for mission in self.missions)}"
+
     def open(self, run_dir: Path, run_id: str, checkpoint_dir: Path | None = None) -> None:
         """Take the run folder, and what it holds already. Raises `UsageError`, `CheckpointError`, `StorageError`."""
         self.run_dir, self.run_id, self.opened = run_dir, run_id, True
@@ -188,7 +198,7 @@ class TrainingRun:
         self._from = checkpoints.latest(self.checkpoint_dir)
         self._progress = TrainingProgress(
             self._console,
-            title=f"{self.policy.name} on {', '.join(mission.name for mission in self.missions)}",
+            title=self.title,
             total_timesteps=self.config.total_timesteps,
             begun_at=0 if self._from is None else checkpoints.step_of(self._from),
         )

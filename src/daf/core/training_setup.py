@@ -80,7 +80,7 @@ def policy_of(config: DAFTrainingConfig, places: Places, policy: Any = None) -> 
     if wanted is None:
         raise UsageError("no policy to train is given; `daf policies` lists them.")
     if isinstance(wanted, str):
-        arguments = "".join(f",kw.{name}={_text(value)}" for name, value in config.network.items())
+        arguments = "".join(f",kw.{name}={policies.untyped(value)}" for name, value in config.network.items())
         wanted += arguments
     elif config.network:
         raise UsageError("arguments of the policy's class belong into the PolicySpec's init_kwargs.")
@@ -139,8 +139,3 @@ def set_up(
         branch_from=branch_from,
         console=console,
     )
-
-
-def _text(value: bool | int | float | str | None) -> str:
-    """A value as policy strings write it."""
-    return str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)

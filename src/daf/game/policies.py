@@ -153,6 +153,17 @@ def typed(text: str) -> Any:
     return text
 
 
+def untyped(value: bool | int | float | str | None) -> str:
+    """`value` as policy and mission strings have it, so that `typed` reads it back as what it is."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        return value if typed(value) == value and value else f"'{value}'"
+    return repr(value)
+
+
 def _from_path(path: Path, fields: Mapping[str, Any], text: str, cache: Path) -> Policy:
     if not path.exists():
         raise PolicyError(f'"{text}": there is no file or folder {path}.')

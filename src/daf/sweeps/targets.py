@@ -85,9 +85,10 @@ def setting_of(config: DAFSweepConfig, targets: Mapping[str, Target], values: Co
     for name, value in values.items():
         target = targets[name]
         by_place[target.place][target.name] = value
-    policy = ",".join([config.policy_class_path, *(f"kw.{k}={_text(v)}" for k, v in by_place["policy"].items())])
+    arguments = [f"kw.{name}={game_policies.untyped(value)}" for name, value in by_place["policy"].items()]
+    policy = ",".join([config.policy_class_path, *arguments])
     options = [
-        f"{name}={_text(value)}"
+        f"{name}={game_policies.untyped(value)}"
         for name, value in by_place["mission"].items()
         if not (name == "variants" and value == NO_VARIANT)
     ]
@@ -188,12 +189,3 @@ def _arguments(policy: str, cache: Path, runs: Path | None) -> tuple[dict[str, b
 
 def _whole(value: Scalar) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and value == int(value)
-
-
-def _text(value: Scalar) -> str:
-    """`value` as policy and mission strings have it, so that it reads back as what it is."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        return value if game_policies.typed(value) == value and value else f"'{value}'"
-    return repr(value)

@@ -4,13 +4,12 @@ A parent goes on training and deletes its old checkpoints, or its child starts m
 copy in the experiment's folder, whole or not at all.
 """
 
-import os
 import shutil
 from pathlib import Path
 
 from daf.core.adaptive.errors import AdaptiveControllerError
 from daf.core.adaptive.state import Experiment, Run
-from daf.storage.atomic import explain
+from daf.storage.atomic import explain, sync
 
 FOLDER = "parents"
 
@@ -30,9 +29,9 @@ def keep(folder: Path, experiment: Experiment, parent: tuple[str, int]) -> None:
         shutil.rmtree(part, ignore_errors=True)
         shutil.copytree(folder / source, part)
         for path in (*part.rglob("*"), part):
-            _sync(path)
+            sync(path)
         part.rename(target)
-        _sync(target.parent)
+        sync(target.parent)
     except OSError as error:
         raise AdaptiveControllerError(explain(error, f"copying the checkpoint {source}")) from error
 
@@ -44,11 +43,3 @@ def let_go(folder: Path, experiment: Experiment, child: Run) -> None:
     others = [run for run in experiment.runs.values() if run.name != child.name and run.parent == child.parent]
     if all(run.steps > 0 or run.over for run in others):
         shutil.rmtree(place(folder, child.parent), ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
