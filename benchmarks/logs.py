@@ -10,6 +10,9 @@ validation.) Each contender runs in a process of its own; its results are compar
 contenders, since the machine may be busy; wall time, the process's own CPU time, and its peak memory are reported,
 medians over rounds.
 
+With --many, what msgspec alone does is printed too: so many processes that decode such a log from memory with the same
+types and drop the result. No reader made with it can be faster, on whatever machine this is.
+
 Files are generated under --folder and removed at the end, unless --keep.
 """
 
@@ -17,6 +20,7 @@ import argparse
 import importlib
 import json
 import math
+import multiprocessing
 import os
 import resource
 import shutil
@@ -235,6 +239,33 @@ def by_daf(path: Path, jobs: int) -> dict:
     return {**result(moments, visits, summary.step_range), "peak": peak, "importing": (importing, cpu)}
 
 
+def msgspec_alone(path: Path, jobs: int) -> float:
+    """Bytes per second of so many processes that only decode the log `path`, from memory, and drop the result."""
+    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
+        return sum(pool.map(_only_decode, [path] * jobs, chunksize=1))
+
+
+def _only_decode(path: Path) -> float:
+    from msgspec import defstruct
+    from msgspec.json import Decoder
+
+    parts = defstruct("Parts", [(name, float) for name in COMPONENTS], gc=False)
+    position = defstruct("Position", [(name, float) for name in ("x", "y", "map")], gc=False)
+    rewards = defstruct("Rewards", [("total", float), ("step", float), ("components", parts)], gc=False)
+    fields = [("step", float), ("total_steps", float), ("position", position), ("rewards", rewards)]
+    decoder = Decoder(list[defstruct("Record", fields, gc=False)])  # type: ignore[misc]
+    text, at, blocks = path.read_bytes()[:64_000_000], 2, []
+    while (cut := text.rfind(b"},\n  {", at, at + 256 * 1024) + 1) > at:
+        blocks.append(b"[" + text[at:cut] + b"]")
+        at = cut + 1
+    began, done = time.perf_counter(), 0
+    while time.perf_counter() < began + 3:
+        for block in blocks:
+            decoder.decode(block)
+        done += sum(map(len, blocks))
+    return done / (time.perf_counter() - began)
+
+
 CONTENDERS = {"json": by_json, "orjson": by_orjson, "duckdb": by_duckdb, "polars": by_polars, "daf": by_daf}
 
 
@@ -361,6 +392,7 @@ def many(given: argparse.Namespace, made: list[Path]) -> None:
             f"{kind}: {size / 1e9:.1f} GB in {len(files)} files ({given.distinct} distinct), {given.jobs} process(es)"
         )
         for _ in range(given.rounds):
+            alone = msgspec_alone(files[0], given.jobs) if kind == "nested" else None
             done = measure("daf", folder, given.jobs)
             if "error" in done:
                 print("  failed:", done["error"])
@@ -368,6 +400,7 @@ def many(given: argparse.Namespace, made: list[Path]) -> None:
             print(
                 f"  {done['wall']:6.1f} s  {size / done['wall'] / 1e6:6.0f} MB/s  CPU {done['cpu']:.1f} s  "
                 f"{done['found']['records']:,} records  peak {done['peak'] / 1e6:.0f} MB a process"
+                + (f"; msgspec alone {alone / 1e6:.0f} MB/s" if alone else "")
             )
 
 

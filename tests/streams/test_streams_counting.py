@@ -338,7 +338,7 @@ def test_quantiles_lie_within_the_stated_error_of_the_value_of_that_rank(
     left.add(np.array(values[:cut]))
     right.add(np.array(values[cut:]))
     right.merge(left)
-    assert right.counts == whole.counts
+    assert right.counts() == whole.counts()
     exact = sorted(values)[max(math.ceil(q * len(values)), 1) - 1]
     [found] = whole.quantiles(np.array([q])).tolist()
     assert abs(found - exact) <= RELATIVE_ERROR * abs(exact) + 1e-306

@@ -143,13 +143,16 @@ class SourceCounter:
         return np.clip(place, 0.0, 1.0), moment
 
     def _values(self, names: tuple[str, ...], values: FloatArray) -> None:
-        for name, column in zip(names, values, strict=True):
+        least, greatest = values.min(axis=1), values.max(axis=1)
+        for name, column, low, high in zip(names, values, least.tolist(), greatest.tolist(), strict=True):
             known = column
-            if np.isnan(column.sum()):
+            if low != low:
                 known = column[~np.isnan(column)]
-            if known.size:
-                self._all._extend(name, float(known.min()), float(known.max()))
-                self._all.sketches.setdefault(name, Sketch()).add(known)
+                if not known.size:
+                    continue
+                low, high = float(known.min()), float(known.max())
+            self._all._extend(name, low, high)
+            self._all.sketches.setdefault(name, Sketch()).add(known)
 
     def _stretches(self, placed: Placed) -> None:
         table, starts = placed.table, placed.starts
@@ -161,7 +164,8 @@ class SourceCounter:
         changed[starts] = True
         self._last_cell = data[2:5, -1].copy()
         runs = np.flatnonzero(changed)
-        stays = np.diff(np.concatenate((runs, [n])))
+        ends = np.concatenate((runs, (n,)))
+        stays = ends[1:] - ends[:-1]
         stuck = set((np.searchsorted(starts, runs[stays >= STUCK_RECORDS], side="right") - 1).tolist())
         head = int(runs[0]) if len(runs) else n
         if head and self._stay + head >= STUCK_RECORDS:
@@ -204,7 +208,9 @@ class SourceCounter:
         odd = self._all.oddities
         inner = np.ones(len(step), dtype=np.bool_)
         inner[placed.starts] = False
-        rise = np.diff(step, prepend=self._last_step)
+        rise = np.empty(len(step))
+        rise[0] = step[0] - self._last_step
+        np.subtract(step[1:], step[:-1], out=rise[1:])
         self._last_step = step[-1]
         self._all.rises.add(rise[inner])
         broken = inner & (rise != 1)

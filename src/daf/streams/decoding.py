@@ -16,8 +16,9 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
-from daf.streams.records import FIXED, FloatArray, Shape
+from daf.streams.records import FIXED, Shape
 
 _FLOAT = 0xCB
 _NESTED = ("step", "total_steps", "position.x", "position.y", "position.map", "rewards.total", "rewards.step")
@@ -60,24 +61,17 @@ class BlockDecoder:
         self._packed = bytearray(1 << 16)
         self._layout = self._measure(tree)
 
-    def array(self, block: memoryview | bytearray | bytes) -> tuple[bytes, int]:
-        """The rows of a block that reads `[record, record, …]`, for `columns`, and how many they are.
+    def array(self, block: memoryview | bytearray | bytes) -> NDArray[np.void]:
+        """The rows (n,) of a block that reads `[record, record, …]`, a field per path; a view that must be gone before
+        the next call.
 
         Raises `msgspec.MsgspecError`.
         """
         return self._pack(self._array.decode(block))
 
-    def lines(self, block: memoryview | bytearray | bytes) -> tuple[bytes, int]:
+    def lines(self, block: memoryview | bytearray | bytes) -> NDArray[np.void]:
         """As `array`, of a block of one record per line. Raises `msgspec.MsgspecError`."""
         return self._pack(self._lines.decode_lines(block))
-
-    def columns(self, rows: list[bytes]) -> FloatArray:
-        """The columns (paths, n) of the rows of several blocks."""
-        table = np.frombuffer(b"".join(rows), self._layout)
-        columns = np.empty((len(self.shape.paths), len(table)))
-        for index, path in enumerate(self.shape.paths):
-            columns[index] = table[path]
-        return columns
 
     def overlooks(self, block: bytearray, start: int, end: int, n: int) -> bool:
         """Whether `block[start:end]`, decoded as `n` flat records, holds fields to be read that the shape lacks.
@@ -92,18 +86,16 @@ class BlockDecoder:
             return False  # as in every log that has no such field: a single byte is found (or not) in no time
         return block.count(b'"reward_', start, end) != n * self._rewards
 
-    def _pack(self, records: list[Any]) -> tuple[bytes, int]:
+    def _pack(self, records: list[Any]) -> NDArray[np.void]:
         n = len(records)
         self._encoder.encode_into(records, self._packed)
         head = 1 if n < 16 else 3 if n < 65536 else 5
         if len(self._packed) != head + n * self._layout.itemsize:
             raise msgspec.DecodeError("rows of unequal size")
-        rows = bytes(memoryview(self._packed)[head:])
-        if self._absent:
-            table = np.frombuffer(rows, self._layout)
-            if not all(np.isnan(table[path]).all() for path in self._absent):
-                raise msgspec.DecodeError("a field appeared")
-        return rows, n
+        rows = np.frombuffer(self._packed, self._layout, n, head)
+        if not all(np.isnan(rows[path]).all() for path in self._absent):
+            raise msgspec.DecodeError("a field appeared")
+        return rows
 
     def _measure(self, tree: _Tree) -> np.dtype[np.void]:
         """Where in an encoded record which path's float lies."""

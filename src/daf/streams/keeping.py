@@ -30,7 +30,7 @@ from daf.streams.stride import Rises
 from daf.streams.tallies import SourceTally, StretchTally
 from daf.streams.visits import Visits
 
-VERSION = 2
+VERSION = 3
 _EDGE = 4_096
 _CLASSES: dict[str, type[Any]] = {
     cls.__name__: cls

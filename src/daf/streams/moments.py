@@ -58,6 +58,8 @@ class Cells:
     def widened(self, columns: int) -> "Cells":
         """With empty columns added up to `columns`."""
         more = columns - self.n.shape[0]
+        if not more:
+            return self
         return Cells(*(_grown(part, more, 0, 0) for part in (self.n, self.mean, self.m2)))
 
 
@@ -74,19 +76,20 @@ def cells_of(bins: NDArray[np.intp], values: FloatArray, n_bins: int) -> Cells:
     Records of a log lie in order, so that neighbours mostly share a bin: their values are then added up run by run,
     which takes a fifth of the time.
     """
-    starts = np.concatenate(([0], np.flatnonzero(bins[1:] != bins[:-1]) + 1))
-    if len(starts) * _LEAST_RUN <= len(bins) and not np.isnan(values.sum()):
-        return _cells_of_runs(bins, values, n_bins, starts)
+    changes = np.flatnonzero(bins[1:] != bins[:-1])
+    complete = not np.isnan(values.sum())
+    if len(changes) * _LEAST_RUN < len(bins) and complete:
+        return _cells_of_runs(bins, values, n_bins, np.concatenate(((0,), changes + 1)))
     counts = np.bincount(bins, minlength=n_bins).astype(np.float64)
     cells = Cells.empty(len(values), n_bins)
     for index, column in enumerate(values):
         own, own_bins, own_counts = column, bins, counts
-        if np.isnan(column.sum()):
+        if not complete and np.isnan(column.sum()):
             known = ~np.isnan(column)
             own, own_bins = column[known], bins[known]
             own_counts = np.bincount(own_bins, minlength=n_bins).astype(np.float64)
-        sums = np.bincount(own_bins, own, n_bins)
-        mean = np.divide(sums, own_counts, out=np.zeros(n_bins), where=own_counts > 0)
+        mean = np.bincount(own_bins, own, n_bins)
+        mean /= np.maximum(own_counts, 1.0)
         deviation = own - mean[own_bins]
         deviation *= deviation
         cells.n[index] = own_counts

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from daf.streams.damage import SEPARATORS, Damage, Scan, scan
 from daf.streams.decoding import BlockDecoder
-from daf.streams.records import FieldProblems, RunConstants, Shape, Table, read, tabulate
+from daf.streams.records import FieldProblems, FloatArray, RunConstants, Shape, Table, read, tabulate
 from daf.streams.source import Source
 
 BLOCK = 256 * 1024
@@ -68,7 +69,7 @@ class TableReader:
         self._torn = False
         self._unnamed: list[tuple[int, int]] = []
         self._more_damage = 0
-        self._gathered: list[bytes] = []
+        self._gathered: FloatArray = np.empty((0, 0))
         self._gathered_rows = 0
 
     def __iter__(self) -> Iterator[Table]:
@@ -154,33 +155,42 @@ class TableReader:
             with memoryview(buffer) as view:
                 if as_lines:
                     with view[at:cut] as piece:
-                        rows, n = decoder.lines(piece)
+                        rows = decoder.lines(piece)
                 else:
                     buffer[at - 1], buffer[cut] = 0x5B, 0x5D
                     with view[at - 1 : cut + 1] as piece:
-                        rows, n = decoder.array(piece)
+                        rows = decoder.array(piece)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return False
         finally:
             buffer[at - 1], buffer[cut] = before, after
-        if not n or decoder.overlooks(buffer, at, cut, n):
+        if not len(rows) or decoder.overlooks(buffer, at, cut, len(rows)):
             return False
-        self._gathered.append(rows)
-        self._gathered_rows += n
+        self._gather(self._shape.paths, rows)
         self._bite = BITE
         self._torn = False
         return True
 
+    def _gather(self, paths: tuple[str, ...], rows: NDArray[np.void]) -> None:
+        """Put `rows` behind those that wait to be given as a table."""
+        begin, end = self._gathered_rows, self._gathered_rows + len(rows)
+        if self._gathered.shape[0] != len(paths):
+            self._gathered = np.empty((len(paths), _ROWS + _ROWS // 8))
+        if end > self._gathered.shape[1]:
+            more = np.empty((len(paths), end - self._gathered.shape[1]))
+            self._gathered = np.concatenate((self._gathered, more), axis=1)
+        for column, path in zip(self._gathered, paths, strict=True):
+            column[begin:end] = rows[path]
+        self._gathered_rows = end
+
     def _give(self) -> Iterator[Table]:
         """The gathered rows as a table."""
-        decoder = self._decoder()
-        if self._gathered and decoder is not None and self._shape is not None:
-            n = self._gathered_rows
+        n = self._gathered_rows
+        if n and self._shape is not None:
             self.report.records += n
             self.report.kinds[self._shape.kind] += n
-            raw = decoder.columns(self._gathered)
-            self._gathered, self._gathered_rows = [], 0
-            yield tabulate(self._shape, raw, self._constants)
+            self._gathered_rows = 0
+            yield tabulate(self._shape, self._gathered[:, :n], self._constants)
 
     def _decoder(self) -> BlockDecoder | None:
         shape = self._shape

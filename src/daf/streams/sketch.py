@@ -15,40 +15,72 @@ BITS = 7
 RELATIVE_ERROR = 2.0 ** -(BITS + 1)
 _SHIFT = 52 - BITS
 _SIGN = np.int64(1) << np.int64(63 - _SHIFT)
+_LEAST_RUN = 4
+"""Records per run of one bucket, on average, from which the runs are counted as they are; else values are sorted."""
+_PENDING = 8_192
+"""Counts that wait to be joined."""
 
 
 class Sketch:
     """Counts per bucket of one column."""
 
     def __init__(self) -> None:
-        self.counts: dict[int, int] = {}
+        self._keys: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self._counts: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        self._pending: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        self._waiting = 0
 
     def add(self, values: FloatArray) -> None:
         """Count `values` (n,), none of them NaN."""
         if not values.size:
             return
-        keys = (values.view(np.uint64) >> np.uint64(_SHIFT)).astype(np.int32)
-        keys.sort()
-        ends = np.concatenate((np.flatnonzero(keys[1:] != keys[:-1]), (len(keys) - 1,)))
+        keys = (values.view(np.uint64) >> np.uint64(_SHIFT)).view(np.int64)
+        ends = np.flatnonzero(keys[1:] != keys[:-1])
+        if len(ends) * _LEAST_RUN > len(keys):
+            keys.sort()
+            ends = np.flatnonzero(keys[1:] != keys[:-1])
+        ends = np.concatenate((ends, (len(keys) - 1,)))
         lengths = ends + 1
-        lengths[1:] -= lengths[:-1].copy()
-        counts = self.counts
-        for key, n in zip(keys[ends].tolist(), lengths.tolist(), strict=True):
-            counts[key] = counts.get(key, 0) + n
+        lengths[1:] -= ends[:-1] + 1
+        self._push(keys[ends], lengths)
 
     def merge(self, other: "Sketch") -> None:
         """Take in what `other` counted."""
-        for key, n in other.counts.items():
-            self.counts[key] = self.counts.get(key, 0) + n
+        self._push(*other._compacted())
 
     @property
     def n(self) -> int:
-        return sum(self.counts.values())
+        return int(self._compacted()[1].sum())
+
+    def counts(self) -> dict[int, int]:
+        """Values per bucket's number."""
+        keys, counts = self._compacted()
+        return dict(zip(keys.tolist(), counts.tolist(), strict=True))
+
+    def _push(self, keys: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
+        if not len(keys):
+            return
+        self._pending.append((keys, counts))
+        self._waiting += len(keys)
+        if self._waiting > _PENDING:
+            self._compacted()
+
+    def _compacted(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The numbers of the buckets, ascending, each once, and their counts."""
+        if self._pending:
+            keys = np.concatenate([self._keys, *(keys for keys, _ in self._pending)])
+            counts = np.concatenate([self._counts, *(counts for _, counts in self._pending)])
+            order = np.argsort(keys, kind="stable")
+            keys, counts = keys[order], counts[order]
+            begins = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
+            self._keys, self._counts = keys[begins], np.add.reduceat(counts, begins)
+            self._pending, self._waiting = [], 0
+        return self._keys, self._counts
 
     def buckets(self) -> tuple[FloatArray, FloatArray, NDArray[np.int64]]:
         """The non-empty buckets in ascending order: their lower edges, upper edges and counts."""
         rows: dict[tuple[float, float], int] = {}
-        for key, n in self.counts.items():
+        for key, n in self.counts().items():
             edges = _edges(key)
             rows[edges] = rows.get(edges, 0) + n
         ordered = sorted(rows)

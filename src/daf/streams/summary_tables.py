@@ -81,7 +81,7 @@ def components(aggregate: Aggregate) -> "pd.DataFrame":
 def stretches(aggregate: Aggregate) -> dict[str, Any]:
     tally = aggregate.stretches
     lengths = tally.lengths.quantiles(np.array([0.05, 0.5, 0.95])).tolist() if tally.n else [None] * 3
-    returns = tally.returns.quantiles(np.array(QUANTILES)).tolist() if tally.returns.counts else None
+    returns = tally.returns.quantiles(np.array(QUANTILES)).tolist() if tally.returns.n else None
     return {
         "n": tally.n,
         "stuck": tally.stuck,

@@ -46,8 +46,11 @@ class Visits:
         for column in columns:
             keys = keys * (2 * _HALF) + (column + _HALF)
         keys.sort()
-        ends = np.append(np.flatnonzero(keys[1:] != keys[:-1]), len(keys) - 1) if len(keys) else np.empty(0, np.intp)
-        self._push(keys[ends], np.diff(ends, prepend=-1))
+        if len(keys):
+            ends = np.concatenate((np.flatnonzero(keys[1:] != keys[:-1]), (len(keys) - 1,)))
+            lengths = ends + 1
+            lengths[1:] -= ends[:-1] + 1
+            self._push(keys[ends], lengths)
 
     def merge(self, other: "Visits") -> None:
         """Take in what `other` counted."""
