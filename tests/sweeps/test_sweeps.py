@@ -213,6 +213,16 @@ def test_a_trial_that_is_plainly_worse_block_by_block_is_stopped(tmp_path):
         ({"search_space": {"cogs": [0, 1]}}, ConfigError, "whole number above 0"),
         ({"search_space": {"max_steps": [5, 5]}, "missions": MISSION}, ConfigError, "listed twice"),
         ({"search_space": {"max_steps": [5]}}, ConfigError, "says its max_steps already"),
+        (
+            {
+                "search_space": {"n_steps": [32, 64], "bptt_horizon": [16, 48]},
+                "training": {"total_timesteps": 1000},
+                "policy_class_path": "stateless",
+                "missions": ["arena,max_steps=10"],
+            },
+            ConfigError,
+            "n_steps 32 with bptt_horizon 48",
+        ),
         ({"objective_metric": "rewart"}, MetricError, "rewart"),
         ({"objective_metric": "agent.action.moved.faild"}, MetricError, "agent.action.move.failed"),
         ({"missions": ["arenna"]}, MissionError, "arena"),

@@ -17,7 +17,7 @@ from daf.sweeps.objective import Objective, check_metrics, objectives_of
 from daf.sweeps.playing import Player
 from daf.sweeps.space import Space, space_of
 from daf.sweeps.strategies import Proposer
-from daf.sweeps.targets import Target, check_bounds, targets_of
+from daf.sweeps.targets import Target, check_bounds, check_together, targets_of
 
 if TYPE_CHECKING:
     from daf.output_manager import OutputManager
@@ -69,6 +69,7 @@ def prepare(
     space = space_of(config, whole={name for name, target in targets.items() if target.whole})
     for dimension in space.dimensions:
         check_bounds(dimension, targets[dimension.name], config)
+    check_together(space.dimensions, targets, config)
     total = Proposer(config, space, [objective.direction for objective in objectives]).total
     held_out_seeds(config)
     policy = game_policies.resolve(config.policy_class_path, cache=cache.bundles, runs=output.base_dir)

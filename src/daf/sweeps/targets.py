@@ -7,8 +7,9 @@ places is written with the place in front: `training.gamma`, `network.hidden_siz
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice, product
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +26,9 @@ Place = Literal["training", "network", "policy", "mission"]
 PLACES: tuple[Place, ...] = ("training", "network", "policy", "mission")
 NO_VARIANT = "none"
 """The choice of `variants` that means none."""
+_SIZES = ("n_steps", "bptt_horizon", "batch_size")
+"""Hyperparameters that must divide each other."""
+_MOST_TOGETHER = 5_000
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,25 @@ def check_bounds(dimension: Dimension, target: Target, config: DAFSweepConfig) -
                 raise ConfigError(f"{where}: the mission {held[0]} says its {target.name} already. Take it out there.")
         elif isinstance(value, str) and any(character in value for character in ",'\""):
             raise ConfigError(f"{where}: a policy string cannot hold the comma or quote in {value!r}.")
+
+
+def check_together(dimensions: Sequence[Dimension], targets: Mapping[str, Target], config: DAFSweepConfig) -> None:
+    """Raise `ConfigError` where sizes that can be drawn together do not divide each other."""
+    if config.training is None:
+        return
+    names = {d.name: targets[d.name].name for d in dimensions if targets[d.name].place == "training"}
+    sizes = [d for d in dimensions if names.get(d.name) in _SIZES and not d.when and d.count is not None]
+    values = ([dimension.nth(index) for index in range(dimension.count or 0)] for dimension in sizes)
+    for drawn in islice(product(*values), _MOST_TOGETHER) if sizes else ():
+        together = dict(zip((dimension.name for dimension in sizes), drawn, strict=True))
+        try:
+            config.training.replace(**{names[name]: value for name, value in together.items()})
+        except ConfigError as error:
+            said = " with ".join(f"{name} {value}" for name, value in together.items())
+            raise ConfigError(
+                f"search_space: a trial may draw {said}, and could not train ({error}). Leave out values, or give a "
+                "range a step, so that all fit together."
+            ) from error
 
 
 def setting_of(config: DAFSweepConfig, targets: Mapping[str, Target], values: Configuration) -> Setting:
