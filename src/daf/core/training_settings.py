@@ -4,7 +4,6 @@ A name is a hyperparameter's, its own or an alias; else an argument of the polic
 `network.NAME`. What is neither is refused with the nearest names.
 """
 
-import inspect
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from daf.config.hyperparameters import HYPERPARAMETERS, Hyperparameter, find
 from daf.config.training import ALIASES, DAFTrainingConfig, without_aliases
 from daf.errors import UsageError, unknown
 from daf.game import policies
-from daf.game.policy_loading import importing_from, load_class
+from daf.game.policy_arguments import arguments_of
 
 NETWORK = "network."
 
@@ -70,13 +69,9 @@ def with_settings(base: DAFTrainingConfig, fields: dict[str, Any]) -> DAFTrainin
 
 def _check_argument(name: str, policy: str, cache: Path, runs: Path | None) -> None:
     """Raise `UsageError` where `name` is no argument of the policy's class."""
-    resolved = policies.resolve(policy, cache=cache, runs=runs)
-    with importing_from(resolved.import_roots):
-        parameters = list(inspect.signature(load_class(resolved.class_path, shown=policy)).parameters.values())[1:]
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters) and name.startswith(NETWORK):
-        return
-    arguments = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD and p.name != "device"]
-    if name.removeprefix(NETWORK) in arguments:
+    taken = arguments_of(policy, cache=cache, runs=runs)
+    arguments = list(taken.whole)
+    if name.removeprefix(NETWORK) in arguments or (taken.open_ended and name.startswith(NETWORK)):
         return
     if name.startswith(NETWORK):
         raise UsageError(f"--set {name}: {unknown(f'argument of {policy}', name.removeprefix(NETWORK), arguments)}")

@@ -6,7 +6,6 @@ places is written with the place in front: `training.gamma`, `network.hidden_siz
 `mission.cogs`.
 """
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
@@ -19,7 +18,7 @@ from daf.config.training import ALIASES, DAFTrainingConfig, Scalar
 from daf.errors import ConfigError, DAFError, unknown
 from daf.game import policies as game_policies
 from daf.game.missions import OPTIONS
-from daf.game.policy_loading import importing_from, load_class
+from daf.game.policy_arguments import Arguments, arguments_of
 from daf.sweeps.space import Configuration, Dimension
 
 Place = Literal["training", "network", "policy", "mission"]
@@ -51,11 +50,11 @@ class Setting:
 
 def targets_of(config: DAFSweepConfig, *, cache: Path, runs: Path | None) -> dict[str, Target]:
     """Where every name of the search space belongs. Raises `ConfigError`, and `PolicyError` for the policy itself."""
-    arguments, open_ended = _arguments(config.policy_class_path, cache, runs)
+    taken = arguments_of(config.policy_class_path, cache=cache, runs=runs)
     own: Place = "network" if config.training is not None else "policy"
     found: dict[str, Target] = {}
     for name in config.search_space:
-        target = _target(name, config, arguments, open_ended, own)
+        target = _target(name, config, taken, own)
         for other, there in found.items():
             if (there.place, there.name) == (target.place, target.name):
                 raise ConfigError(f"search_space: {other} and {name} are two names of one thing.")
@@ -140,16 +139,16 @@ def _trained_on(base: DAFTrainingConfig, missions: tuple[str, ...], changed: boo
     return (missions[0] if len(missions) == 1 else list(missions)) if changed else base.mission
 
 
-def _target(name: str, config: DAFSweepConfig, arguments: Mapping[str, bool], open_ended: bool, own: Place) -> Target:
+def _target(name: str, config: DAFSweepConfig, taken: Arguments, own: Place) -> Target:
     place, dot, rest = name.partition(".")
     if dot and place in PLACES:
-        return _placed(name, place, rest, config, arguments, open_ended, own)
+        return _placed(name, place, rest, config, taken, own)
     places: dict[Place, Target] = {}
     hyper = find(name)
     if hyper is not None and config.training is not None:
         places["training"] = Target("training", hyper.name, hyper.kind == "int")
-    if name in arguments:
-        places[own] = Target(own, name, arguments[name])
+    if name in taken.whole:
+        places[own] = Target(own, name, taken.whole[name])
     if name in OPTIONS:
         places["mission"] = Target("mission", name, name != "variants")
     if len(places) > 1:
@@ -162,25 +161,17 @@ def _target(name: str, config: DAFSweepConfig, arguments: Mapping[str, bool], op
             f"search_space.{name} is a hyperparameter of training, and this sweep has no training section: its trials "
             "only evaluate. Add training: {…}."
         )
-    known = [*arguments, *OPTIONS, *([*HYPERPARAMETERS, *ALIASES] if config.training is not None else [])]
+    known = [*taken.whole, *OPTIONS, *([*HYPERPARAMETERS, *ALIASES] if config.training is not None else [])]
     hint = (
         f"{config.policy_class_path} takes any argument: write {own}.{name} to pass it."
-        if open_ended
+        if taken.open_ended
         else f"Looked for among {'hyperparameters of training, ' if config.training is not None else ''}arguments of "
         f"{config.policy_class_path} and options of missions."
     )
     raise ConfigError(f"search_space: {unknown('hyperparameter', name, known, hint=hint)}")
 
 
-def _placed(
-    name: str,
-    place: str,
-    rest: str,
-    config: DAFSweepConfig,
-    arguments: Mapping[str, bool],
-    open_ended: bool,
-    own: Place,
-) -> Target:
+def _placed(name: str, place: str, rest: str, config: DAFSweepConfig, taken: Arguments, own: Place) -> Target:
     """The target of a name with its place in front."""
     if place in ("training", "network") and config.training is None:
         raise ConfigError(f"search_space.{name}: this sweep has no training section, so its trials only evaluate.")
@@ -193,21 +184,10 @@ def _placed(
         if rest not in OPTIONS:
             raise ConfigError(f"search_space.{name}: {unknown('mission option', rest, OPTIONS)}")
         return Target("mission", rest, rest != "variants")
-    if rest not in arguments and not open_ended:
+    if rest not in taken.whole and not taken.open_ended:
         kind = f"argument of {config.policy_class_path}"
-        raise ConfigError(f"search_space.{name}: {unknown(kind, rest, arguments)}")
-    return Target(own, rest, arguments.get(rest, False))
-
-
-def _arguments(policy: str, cache: Path, runs: Path | None) -> tuple[dict[str, bool], bool]:
-    """The arguments of the policy's class, whether each takes whole numbers, and whether it takes any others too."""
-    resolved = game_policies.resolve(policy, cache=cache, runs=runs)
-    with importing_from(resolved.import_roots):
-        parameters = list(inspect.signature(load_class(resolved.class_path, shown=policy)).parameters.values())[1:]
-    plain = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    named = {parameter.name: parameter.annotation in (int, "int") for parameter in plain}
-    named.pop("device", None)
-    return named, any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+        raise ConfigError(f"search_space.{name}: {unknown(kind, rest, taken.whole)}")
+    return Target(own, rest, taken.whole.get(rest, False))
 
 
 def _whole(value: Scalar) -> bool:
