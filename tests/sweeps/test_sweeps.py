@@ -223,6 +223,16 @@ def test_a_trial_that_is_plainly_worse_block_by_block_is_stopped(tmp_path):
             ConfigError,
             "n_steps 32 with bptt_horizon 48",
         ),
+        (
+            {
+                "search_space": {"vtrace_rho_clip": {"min": 0.5, "max": 1.5}},
+                "training": {"total_timesteps": 1000},
+                "policy_class_path": "stateless",
+                "missions": ["arena,max_steps=10"],
+            },
+            ConfigError,
+            "give both or none",
+        ),
         ({"objective_metric": "rewart"}, MetricError, "rewart"),
         ({"objective_metric": "agent.action.moved.faild"}, MetricError, "agent.action.move.failed"),
         ({"missions": ["arenna"]}, MissionError, "arena"),

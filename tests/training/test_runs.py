@@ -400,3 +400,29 @@ def test_no_space_is_told_before_training_starts(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
     with pytest.raises(StorageError, match=r"two need \d+\.\d MB, and 1\.0 MB are free"):
         daf_train_policy(MISSION, "stateless", config=config(), run_dir=tmp_path / "run")
+
+
+def test_shaped_rewards_train_and_the_missions_own_are_evaluated(tmp_path: Path) -> None:
+    sizes = {
+        "n_steps": 16,
+        "num_envs": 2,
+        "num_workers": 1,
+        "eval_frequency": 64,
+        "eval_episodes": 2,
+        "log_interval": 8,
+    }
+    result = daf_train_policy(
+        "tutorial.miner,cogs=2,max_steps=24,rewards=miner",
+        "stateless",
+        config=DAFTrainingConfig(total_timesteps=128, **sizes),
+        run_dir=tmp_path / "run",
+    )
+    lines = (result.run_dir / "evaluations.jsonl").read_text().splitlines()
+    evaluations = [json.loads(line) for line in lines]
+    assert [list(line["missions"]) for line in evaluations] == [["tutorial.miner,cogs=2,max_steps=24"]] * 2
+    records = [
+        record
+        for path in (result.run_dir / "json_logs").glob("stats_*.json")
+        for record in json.loads(path.read_text())
+    ]
+    assert {"miner_gained", "gain_diversity"} <= {name for one in records for name in one["rewards"]["components"]}

@@ -72,10 +72,13 @@ def _list(game: str, evals: bool, as_json: bool) -> None:
 def _variants(game: str, as_json: bool) -> None:
     from daf.cli.show import emit, out, plain_table
     from daf.game import missions as catalogue
+    from daf.game.reward_variants import REWARD_VARIANTS
 
     found = catalogue.variants(game)
+    rewards = REWARD_VARIANTS if game == catalogue.DEFAULT_GAME else {}
     if as_json:
-        emit({"run_id": None, "run_dir": None, "status": "ok", "game": game, "variants": found})
+        own = {"variants": found, "reward_variants": rewards}
+        emit({"run_id": None, "run_dir": None, "status": "ok", "game": game, **own})
         return
     table = plain_table(f"variants of {game}")
     table.add_column("variant", no_wrap=True)
@@ -83,6 +86,13 @@ def _variants(game: str, as_json: bool) -> None:
     for name, description in found.items():
         table.add_row(escape(name), escape(description))
     out.print(table)
+    if rewards:
+        table = plain_table("reward variants, for training: arena,rewards=credit+milestones")
+        table.add_column("reward variant", no_wrap=True)
+        table.add_column("description")
+        for name, description in rewards.items():
+            table.add_row(escape(name), escape(description))
+        out.print(table)
 
 
 def _describe(name: str, game: str, as_json: bool) -> None:

@@ -148,7 +148,9 @@ class DAFTrainingConfig(ConfigModel):
         default=100_000, ge=1, description="Agent steps between evaluations; None: never."
     )
     eval_episodes: int = Field(default=10, ge=1, description="Episodes per evaluation and mission.")
-    eval_missions: list[Name] | None = Field(default=None, description="None: those trained on.")
+    eval_missions: list[Name] | None = Field(
+        default=None, description="None: those trained on, without reward variants."
+    )
     eval_replays: int = Field(default=1, ge=0, le=3, description="Replays kept per mission: best, worst, median.")
     checkpoint_frequency: int = Field(default=100_000, ge=1, description="Agent steps between checkpoints.")
     keep_last_checkpoints: int = Field(default=5, ge=1, description="Checkpoints kept; the oldest go first.")

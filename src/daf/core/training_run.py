@@ -36,7 +36,7 @@ from daf.core.tracking import EVALUATIONS, RunFacts, trackers
 from daf.core.training_logs import TrainingLogs
 from daf.core.training_progress import TrainingProgress
 from daf.errors import CheckpointError, ConfigError, DivergenceError, ExecutorError, TrainingError
-from daf.game.missions import Mission
+from daf.game.missions import Mission, unshaped
 from daf.game.policies import Policy
 from daf.game.rollout import Game
 from daf.game.trainable import check_alike, save_memory, trainable
@@ -167,7 +167,9 @@ class TrainingRun:
             cores=self.cores,
         )
         share(self.sizes, config.workers_per_node)  # for its refusals
-        evaluated = self.missions if config.eval_missions is None else [resolve(name) for name in config.eval_missions]
+        evaluated = [unshaped(mission) for mission in self.missions]
+        if config.eval_missions is not None:
+            evaluated = [resolve(name) for name in config.eval_missions]
         self.evaluated_on = list({mission.config_hash: mission for mission in evaluated}.values())
         self._retention = Retention(
             config.keep_last_checkpoints, config.keep_best_checkpoints, config.milestone_frequency

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from daf.errors import MissionError, unknown
 from daf.game import compat
+from daf.game.reward_variants import add_rewards, check_names
 from daf.storage.hashing import hash_bytes
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ logger = logging.getLogger(__name__)
 DEFAULT_GAME = "cogs_vs_clips"
 GAMES = ("cogs_vs_clips", "overcogged")
 FILE_SUFFIXES = (".yaml", ".yml", ".json", ".py")
-OPTIONS = ("cogs", "max_steps", "variants")
+OPTIONS = ("cogs", "max_steps", "variants", "rewards")
+NAMED_OPTIONS = ("variants", "rewards")
+"""Those that take names joined by +; the others take a number."""
 
 _FOUR_SPAWNS = "its map has 4 spawn points and it asks for 8 cogs: add ,cogs=4 (or fewer)"
 NOT_RUNNABLE: dict[str, str] = {
@@ -177,17 +180,19 @@ def _options(text: str, entries: Sequence[str]) -> dict[str, Any]:
     options: dict[str, Any] = {}
     for entry in entries:
         key, separator, value = entry.partition("=")
-        key = {"steps": "max_steps", "variant": "variants", "num_cogs": "cogs"}.get(key, key)
+        key = {"steps": "max_steps", "variant": "variants", "reward": "rewards", "num_cogs": "cogs"}.get(key, key)
         if key not in OPTIONS:
             raise MissionError(f'in "{text}": {unknown("mission option", key, OPTIONS)}')
         if not separator or not value:
             raise MissionError(f'in "{text}": {key} has no value. Write {key}=….')
         if key in options:
             raise MissionError(f'in "{text}": {key} is given twice.')
-        if key == "variants":
+        if key in NAMED_OPTIONS:
             names = [name for name in value.split("+") if name]
             if len(set(names)) < len(names):
-                raise MissionError(f'in "{text}": a variant is given twice.')
+                raise MissionError(f'in "{text}": one of the {key} is given twice.')
+            if key == "rewards":
+                check_names(names, f'in "{text}"')
             options[key] = names
             continue
         try:
@@ -203,7 +208,7 @@ def _canonical(head: str, options: dict[str, Any]) -> str:
     parts = [head]
     for key in OPTIONS:
         if key in options:
-            value = "+".join(options[key]) if key == "variants" else options[key]
+            value = "+".join(options[key]) if key in NAMED_OPTIONS else options[key]
             parts.append(f"{key}={value}")
     return ",".join(parts)
 
@@ -213,6 +218,8 @@ def _named(head: str, options: dict[str, Any], game: str) -> Mission:
     name = _today(head, loaded)
     mission = _find(name, loaded, head)
     name = name.removeprefix("evals.")
+    if "rewards" in options and game != DEFAULT_GAME:
+        raise MissionError(f'mission "{name}" is of {game}; reward variants are for {DEFAULT_GAME}.')
     cogs = options.get("cogs")
     if cogs is not None and not mission.min_cogs <= cogs <= mission.max_cogs:
         bounds = f"{mission.min_cogs} to {mission.max_cogs}"
@@ -301,6 +308,8 @@ def _from_file(path: str, options: dict[str, Any]) -> Mission:
 
 
 def _finish(name: str, game: str | None, config: "MettaGridConfig", options: dict[str, Any]) -> Mission:
+    if options.get("rewards"):
+        add_rewards(config, options["rewards"], f'mission "{name}"')
     if "max_steps" in options:
         config.game.max_steps = options["max_steps"]
     return _mission(name, game, config)
@@ -382,6 +391,15 @@ def with_max_steps(mission: Mission, max_steps: int) -> Mission:
     head, *entries = mission.name.split(",")
     options = [entry for entry in entries if not entry.startswith("max_steps=")]
     return _mission(",".join([head, *options, f"max_steps={max_steps}"]), mission.game, config)
+
+
+def unshaped(mission: Mission) -> Mission:
+    """`mission` without the reward variants that its name adds: what it pays by itself."""
+    head, *entries = mission.name.split(",")
+    own = [entry for entry in entries if not entry.startswith("rewards=")]
+    if len(own) == len(entries):
+        return mission
+    return resolve(",".join([head, *own]), game=mission.game or DEFAULT_GAME)[0]
 
 
 def with_default_steps(mission: Mission, max_steps: int) -> Mission:

@@ -17,16 +17,16 @@ from daf.config.sweep import DAFSweepConfig
 from daf.config.training import ALIASES, DAFTrainingConfig, Scalar
 from daf.errors import ConfigError, DAFError, unknown
 from daf.game import policies as game_policies
-from daf.game.missions import OPTIONS
+from daf.game.missions import NAMED_OPTIONS, OPTIONS
 from daf.game.policy_arguments import Arguments, arguments_of
 from daf.sweeps.space import Configuration, Dimension
 
 Place = Literal["training", "network", "policy", "mission"]
 PLACES: tuple[Place, ...] = ("training", "network", "policy", "mission")
 NO_VARIANT = "none"
-"""The choice of `variants` that means none."""
-_SIZES = ("n_steps", "bptt_horizon", "batch_size")
-"""Hyperparameters that must divide each other."""
+"""The choice of `variants` and `rewards` that means none."""
+_TOGETHER = ("n_steps", "bptt_horizon", "batch_size", "vtrace_rho_clip", "vtrace_c_clip")
+"""Hyperparameters that must fit each other."""
 _MOST_TOGETHER = 5_000
 
 
@@ -72,7 +72,7 @@ def check_bounds(dimension: Dimension, target: Target, config: DAFSweepConfig) -
                 checked(target.name, value)
             except DAFError as error:
                 raise ConfigError(f"{where}: {error}") from error
-        elif target.place == "mission" and target.name != "variants" and not (_whole(value) and int(value) >= 1):
+        elif target.place == "mission" and target.name not in NAMED_OPTIONS and not (_whole(value) and int(value) >= 1):
             raise ConfigError(f"{where}: {value!r} is no number of {target.name}; a whole number above 0 is.")
         elif target.place == "mission":
             held = [mission for mission in config.missions if f",{target.name}=" in mission]
@@ -83,14 +83,17 @@ def check_bounds(dimension: Dimension, target: Target, config: DAFSweepConfig) -
 
 
 def check_together(dimensions: Sequence[Dimension], targets: Mapping[str, Target], config: DAFSweepConfig) -> None:
-    """Raise `ConfigError` where sizes that can be drawn together do not divide each other."""
+    """Raise `ConfigError` where values that can be drawn together make no training configuration."""
     if config.training is None:
         return
     names = {d.name: targets[d.name].name for d in dimensions if targets[d.name].place == "training"}
-    sizes = [d for d in dimensions if names.get(d.name) in _SIZES and not d.when and d.count is not None]
-    values = ([dimension.nth(index) for index in range(dimension.count or 0)] for dimension in sizes)
-    for drawn in islice(product(*values), _MOST_TOGETHER) if sizes else ():
-        together = dict(zip((dimension.name for dimension in sizes), drawn, strict=True))
+    chosen = [d for d in dimensions if names.get(d.name) in _TOGETHER and not d.when]
+    values = (
+        [d.low, d.high] if d.count is None else [d.nth(index) for index in range(min(d.count, _MOST_TOGETHER))]
+        for d in chosen
+    )
+    for drawn in islice(product(*values), _MOST_TOGETHER) if chosen else ():
+        together = dict(zip((dimension.name for dimension in chosen), drawn, strict=True))
         try:
             config.training.replace(**{names[name]: value for name, value in together.items()})
         except ConfigError as error:
@@ -112,7 +115,7 @@ def setting_of(config: DAFSweepConfig, targets: Mapping[str, Target], values: Co
     options = [
         f"{name}={game_policies.untyped(value)}"
         for name, value in by_place["mission"].items()
-        if not (name == "variants" and value == NO_VARIANT)
+        if not (name in NAMED_OPTIONS and value == NO_VARIANT)
     ]
     missions = tuple(",".join([mission, *options]) for mission in config.missions)
     if config.training is None:
@@ -150,7 +153,7 @@ def _target(name: str, config: DAFSweepConfig, taken: Arguments, own: Place) -> 
     if name in taken.whole:
         places[own] = Target(own, name, taken.whole[name])
     if name in OPTIONS:
-        places["mission"] = Target("mission", name, name != "variants")
+        places["mission"] = Target("mission", name, name not in NAMED_OPTIONS)
     if len(places) > 1:
         ways = " or ".join(f"{place}.{target.name}" for place, target in places.items())
         raise ConfigError(f"search_space.{name} may be {' and '.join(places)}: write {ways}.")
@@ -183,7 +186,7 @@ def _placed(name: str, place: str, rest: str, config: DAFSweepConfig, taken: Arg
     if place == "mission":
         if rest not in OPTIONS:
             raise ConfigError(f"search_space.{name}: {unknown('mission option', rest, OPTIONS)}")
-        return Target("mission", rest, rest != "variants")
+        return Target("mission", rest, rest not in NAMED_OPTIONS)
     if rest not in taken.whole and not taken.open_ended:
         kind = f"argument of {config.policy_class_path}"
         raise ConfigError(f"search_space.{name}: {unknown(kind, rest, taken.whole)}")

@@ -5,8 +5,9 @@ from typing import Any
 
 from daf.core.curriculum.errors import TaskGenerationError
 from daf.errors import unknown
+from daf.game.missions import NAMED_OPTIONS
 
-FIELDS = ("mission", "cogs", "max_steps", "variants")
+FIELDS = ("mission", "cogs", "max_steps", "variants", "rewards")
 
 
 def mission_of(key: str, config: str | Mapping[str, Any] | None) -> tuple[str, dict[str, str | float]]:
@@ -23,9 +24,10 @@ def mission_of(key: str, config: str | Mapping[str, Any] | None) -> tuple[str, d
         if config.get(name) is not None:
             parts.append(f"{name}={config[name]}")
             axes[name] = float(config[name])
-    variants = config.get("variants") or []
-    text = variants if isinstance(variants, str) else "+".join(variants)
-    if text:
-        parts.append(f"variants={text}")
-        axes["variants"] = text
+    for name in NAMED_OPTIONS:
+        names = config.get(name) or []
+        text = names if isinstance(names, str) else "+".join(names)
+        if text:
+            parts.append(f"{name}={text}")
+            axes[name] = text
     return ",".join(parts), axes

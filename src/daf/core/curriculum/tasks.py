@@ -27,7 +27,7 @@ from daf.game.missions import Mission
 logger = logging.getLogger(__name__)
 
 NO_VARIANT = "none"
-Variants = Annotated[list[str | list[str]], Field(min_length=1)]
+Names = Annotated[list[str | list[str]], Field(min_length=1)]
 _Value = tuple[str, str | float]
 """The option's value in a mission string ("" leaves the option out), and on the axis."""
 
@@ -37,8 +37,11 @@ class CurriculumOptions(ConfigModel):
 
     cogs: Numbers | None = Field(default=None, description="Agents. All tasks of a run must have the same number.")
     max_steps: Numbers | None = Field(default=None, description="Step limits.")
-    variants: Variants | None = Field(
+    variants: Names | None = Field(
         default=None, description='Variants of each task: "a", "a+b" or [a, b]; "none" for none.'
+    )
+    rewards: Names | None = Field(
+        default=None, description='Reward variants of each task: "a", "a+b" or [a, b]; "none" for none.'
     )
 
 
@@ -66,9 +69,7 @@ def generate(
     reference: Mission | None = None
     for places in itertools.product(*(range(len(values)) for values in axes.values())):
         chosen = {axis: values[place] for (axis, values), place in zip(axes.items(), places, strict=True)}
-        text = ",".join(
-            f"{'' if axis == 'mission' else axis + '='}{value}" for axis, (value, _) in chosen.items() if value
-        )
+        text = _mission_string(chosen)
         kind = ",".join(value for axis, (value, _) in chosen.items() if axis != "max_steps")
         if kind not in built:
             built[kind] = _build(text, game)
@@ -81,12 +82,9 @@ def generate(
         if different is not None:
             invalid.append(_unfit(text, reference, different))
             continue
-        relative = [
-            place / (len(values) - 1) for place, values in zip(places, axes.values(), strict=True) if len(values) > 1
-        ]
-        difficulty = sum(relative) / len(relative) if relative else 0.0
+        difficulty = _difficulty(places, [len(values) for values in axes.values()])
         told = {axis: on_axis for axis, (_, on_axis) in chosen.items()}
-        tasks.append(Task(len(tasks), text, text, told, round(difficulty, 12)))
+        tasks.append(Task(len(tasks), text, text, told, difficulty))
     _report(tasks, invalid, skip_invalid)
     _warn_of_meanings([mission for mission in built.values() if isinstance(mission, Mission)], reference)
     return tasks
@@ -111,9 +109,11 @@ def _axes(names: Sequence[str], options: CurriculumOptions, game: str) -> dict[s
         numbers: int | list[int] | Span | None = getattr(options, axis)
         if numbers is not None:
             found[axis] = [(str(number), on_axis) for number, on_axis in expand(numbers)]
-    if options.variants is not None:
-        texts = [entry if isinstance(entry, str) else "+".join(entry) for entry in options.variants]
-        found["variants"] = [("", NO_VARIANT) if text in ("", NO_VARIANT) else (text, text) for text in texts]
+    for axis in missions.NAMED_OPTIONS:
+        listed: list[str | list[str]] | None = getattr(options, axis)
+        if listed is not None:
+            texts = [entry if isinstance(entry, str) else "+".join(entry) for entry in listed]
+            found[axis] = [("", NO_VARIANT) if text in ("", NO_VARIANT) else (text, text) for text in texts]
     for axis, values in found.items():
         written = [value for value, _ in values]
         twice = next((value for value in written if written.count(value) > 1), None)
