@@ -11,7 +11,7 @@ demo:  ## Set up the base environment and run the main job: daf quickstart
 
 test:  ## Set up the full environment and run the tests that CI runs
 	@scripts/setup.sh full
-	@$(BIN)/pytest -n auto
+	@$(BIN)/pytest -n auto --dist worksteal
 
 test-slow:  ## The tests that take longer than CI may
 	@scripts/setup.sh full

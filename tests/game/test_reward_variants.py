@@ -3,6 +3,8 @@
 import pytest
 from cogames.games.cogs_vs_clips.train.reward_variants import AVAILABLE_REWARD_VARIANTS, apply_reward_variants
 
+from daf.config import DAFTrainingConfig
+from daf.core.adaptive_controller import DAFAdaptiveConfig
 from daf.core.curriculum import from_config
 from daf.errors import MissionError
 from daf.game import missions
@@ -41,6 +43,15 @@ def test_a_mission_without_them_is_the_mission_itself() -> None:
     assert missions.unshaped(shaped).config_hash == one("tutorial.miner,cogs=2,variants=talk").config_hash
     plain = one("arena,cogs=2")
     assert missions.unshaped(plain) is plain
+
+
+def test_experiments_score_runs_without_them() -> None:
+    shaped = ["arena,rewards=credit,cogs=2", "arena,cogs=2", "tutorial.miner"]
+    training = DAFTrainingConfig(mission=shaped, policy="stateless", total_timesteps=100)
+    config = DAFAdaptiveConfig(experiment_id="one", training=training)
+    assert config.evaluated_on == ["arena,cogs=2", "tutorial.miner"]
+    asked = DAFAdaptiveConfig(experiment_id="one", training=training, evaluation={"missions": shaped[:1]})
+    assert asked.evaluated_on == shaped[:1]
 
 
 @pytest.mark.parametrize(("text", "says"), [

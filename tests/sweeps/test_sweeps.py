@@ -209,6 +209,8 @@ def test_a_trial_that_is_plainly_worse_block_by_block_is_stopped(tmp_path):
         ({"strategy": "bayes"}, ConfigError, "Nearest: bayesian"),
         ({"search_space": {"max_stepps": [5]}}, ConfigError, "Nearest: max_steps"),
         ({"search_space": {"learning_rate": [0.1]}}, ConfigError, "no training section"),
+        ({"search_space": {"rewards": ["credit"]}}, ConfigError, "changes what is paid"),
+        ({"search_space": {"mission.rewards": ["credit"]}}, ConfigError, "changes what is paid"),
         ({"search_space": {"policy.x": ["a,b"]}}, ConfigError, "comma"),
         ({"search_space": {"cogs": [0, 1]}}, ConfigError, "whole number above 0"),
         ({"search_space": {"max_steps": [5, 5]}, "missions": MISSION}, ConfigError, "listed twice"),
@@ -360,6 +362,18 @@ def test_changed_code_of_the_policy_makes_another_sweep(tmp_path, bad_policies):
     assert second.run_dir != first.run_dir
     with pytest.raises(UsageError, match="cannot go on"):
         launch(config, output=OutputManager(tmp_path / "out"), executor="serial", run=str(first.run_dir))
+
+
+def test_searched_rewards_are_trained_on_and_scored_without(tmp_path):
+    config = config_of(
+        policy_class_path="stateless", missions=[ARENA], training={"total_timesteps": 1000},
+        search_space={"rewards": ["none", "credit+milestones"], "cogs": [2]},
+    )  # fmt: skip
+    prepared = prepare(config, OutputManager(tmp_path), jobs=1, executor="serial", use_cache=True)
+    setting = setting_of(config, prepared.targets, {"rewards": "credit+milestones", "cogs": 2})
+    assert setting.missions == (f"{ARENA},cogs=2",)
+    assert setting.training.mission == f"{ARENA},rewards=credit+milestones,cogs=2"
+    assert setting_of(config, prepared.targets, {"rewards": "none", "cogs": 2}).training.mission == f"{ARENA},cogs=2"
 
 
 def test_values_that_fit_only_together_are_searched_as_pairs(tmp_path):

@@ -23,6 +23,7 @@ def show(result: "TrainingResult", *, quiet: bool) -> None:
     """How it ended, what was reached, and where everything is."""
     from daf.cli.show import out, seconds
     from daf.core.training_progress import evaluation_text
+    from daf.game.missions import without_rewards
     from daf.output_manager.layout import EXECUTION_LOG
     from daf.stats.sentences import number
 
@@ -41,7 +42,7 @@ def show(result: "TrainingResult", *, quiet: bool) -> None:
     out.print(f"run: {result.run_dir}", markup=False, soft_wrap=True)
     if result.status == "done" and not quiet:
         mission = result.hyperparameters.get("mission")
-        on = mission if isinstance(mission, str) else mission[0] if mission else "MISSION"
+        on = without_rewards(mission if isinstance(mission, str) else mission[0]) if mission else "MISSION"
         listed = (result.run_dir / EXECUTION_LOG).is_file()  # a folder that --run-dir named is no run of the output's
         policy, run = (f"run:{result.run_id}", result.run_id) if listed else (result.run_dir, result.run_dir)
         typer.echo(f"\nNext: daf evaluate -p {policy} -m {on}, daf report {run}, daf logs {result.run_dir}", err=True)

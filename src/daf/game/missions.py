@@ -395,11 +395,14 @@ def with_max_steps(mission: Mission, max_steps: int) -> Mission:
 
 def unshaped(mission: Mission) -> Mission:
     """`mission` without the reward variants that its name adds: what it pays by itself."""
-    head, *entries = mission.name.split(",")
-    own = [entry for entry in entries if not entry.startswith("rewards=")]
-    if len(own) == len(entries):
-        return mission
-    return resolve(",".join([head, *own]), game=mission.game or DEFAULT_GAME)[0]
+    own = without_rewards(mission.name)
+    return mission if own == mission.name else resolve(own, game=mission.game or DEFAULT_GAME)[0]
+
+
+def without_rewards(text: str) -> str:
+    """The mission string without the option `rewards`."""
+    head, *entries = text.split(",")
+    return ",".join([head, *(entry for entry in entries if not entry.strip().startswith(("rewards=", "reward=")))])
 
 
 def with_default_steps(mission: Mission, max_steps: int) -> Mission:

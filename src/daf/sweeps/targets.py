@@ -17,7 +17,7 @@ from daf.config.sweep import DAFSweepConfig
 from daf.config.training import ALIASES, DAFTrainingConfig, Scalar
 from daf.errors import ConfigError, DAFError, unknown
 from daf.game import policies as game_policies
-from daf.game.missions import NAMED_OPTIONS, OPTIONS
+from daf.game.missions import NAMED_OPTIONS, OPTIONS, without_rewards
 from daf.game.policy_arguments import Arguments, arguments_of
 from daf.sweeps.space import Configuration, Dimension
 
@@ -28,6 +28,10 @@ NO_VARIANT = "none"
 _TOGETHER = ("n_steps", "bptt_horizon", "batch_size", "vtrace_rho_clip", "vtrace_c_clip")
 """Hyperparameters that must fit each other."""
 _MOST_TOGETHER = 5_000
+_PAID = (
+    "search_space.rewards changes what is paid, so scores of trials that only evaluate could not be compared. It is "
+    "for training: add training: {…}; trials are then scored without it."
+)
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,8 @@ def setting_of(config: DAFSweepConfig, targets: Mapping[str, Target], values: Co
         for name, value in by_place["mission"].items()
         if not (name in NAMED_OPTIONS and value == NO_VARIANT)
     ]
-    missions = tuple(",".join([mission, *options]) for mission in config.missions)
+    shaped = tuple(",".join([mission, *options]) for mission in config.missions)
+    missions = tuple(map(without_rewards, shaped)) if "rewards" in by_place["mission"] else shaped
     if config.training is None:
         return Setting(policy, missions, None)
     base = config.training
@@ -125,7 +130,7 @@ def setting_of(config: DAFSweepConfig, targets: Mapping[str, Target], values: Co
         **by_place["training"],
         network={**base.network, **by_place["network"]},
         policy=config.policy_class_path,
-        mission=_trained_on(base, missions, bool(options), config),
+        mission=_trained_on(base, shaped, bool(options), config),
     )
     return Setting(policy, missions, training)
 
@@ -152,13 +157,15 @@ def _target(name: str, config: DAFSweepConfig, taken: Arguments, own: Place) -> 
         places["training"] = Target("training", hyper.name, hyper.kind == "int")
     if name in taken.whole:
         places[own] = Target(own, name, taken.whole[name])
-    if name in OPTIONS:
+    if name in OPTIONS and (name != "rewards" or config.training is not None):
         places["mission"] = Target("mission", name, name not in NAMED_OPTIONS)
     if len(places) > 1:
         ways = " or ".join(f"{place}.{target.name}" for place, target in places.items())
         raise ConfigError(f"search_space.{name} may be {' and '.join(places)}: write {ways}.")
     if places:
         return next(iter(places.values()))
+    if name == "rewards":
+        raise ConfigError(_PAID)
     if hyper is not None:
         raise ConfigError(
             f"search_space.{name} is a hyperparameter of training, and this sweep has no training section: its trials "
@@ -186,6 +193,8 @@ def _placed(name: str, place: str, rest: str, config: DAFSweepConfig, taken: Arg
     if place == "mission":
         if rest not in OPTIONS:
             raise ConfigError(f"search_space.{name}: {unknown('mission option', rest, OPTIONS)}")
+        if rest == "rewards" and config.training is None:
+            raise ConfigError(_PAID)
         return Target("mission", rest, rest not in NAMED_OPTIONS)
     if rest not in taken.whole and not taken.open_ended:
         kind = f"argument of {config.policy_class_path}"

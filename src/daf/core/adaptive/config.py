@@ -9,6 +9,7 @@ from daf.config.hyperparameters import HYPERPARAMETERS, find
 from daf.config.sweep import Choices, DAFParameterRange
 from daf.config.training import ALIASES, DAFTrainingConfig, Name, Scalar, Seed
 from daf.errors import ConfigError, unknown
+from daf.game.missions import without_rewards
 
 Parameter = Annotated[
     Annotated[Choices, Tag("choices")] | Annotated[DAFParameterRange, Tag("range")],
@@ -179,8 +180,10 @@ class DAFAdaptiveConfig(ConfigModel):
 
     @property
     def evaluated_on(self) -> list[str]:
-        """The missions that runs are scored on."""
-        return self.trains.missions if self.evaluation.missions is None else list(self.evaluation.missions)
+        """The missions that runs are scored on: without the reward variants of training, unless they say so."""
+        if self.evaluation.missions is not None:
+            return list(self.evaluation.missions)
+        return list(dict.fromkeys(without_rewards(mission) for mission in self.trains.missions))
 
 
 def check_setting(name: str) -> None:
