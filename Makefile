@@ -29,9 +29,9 @@ format:  ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-BENCHMARKS := engine evaluate logs replay until_decided calibration dashboard sweeps
+BENCHMARKS := engine evaluate logs replay until_decided calibration dashboard sweeps training learning
 
-bench:  ## Every benchmark on this machine, an hour or so; one: make bench BENCHMARKS=engine
+bench:  ## Benchmarks on this machine, two hours or so; one: make bench BENCHMARKS=engine
 	@scripts/setup.sh full
 	@for name in $(BENCHMARKS); do echo "== $$name"; $(BIN)/python benchmarks/$$name.py || exit 1; done
 

@@ -48,7 +48,7 @@ class Run:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("output", type=Path)
+    parser.add_argument("output", type=Path, nargs="?", default=Path("daf_output/benchmarks/learning"))
     parser.add_argument("--missions", nargs="+", default=list(MISSIONS))
     parser.add_argument("--policies", nargs="+", default=list(POLICIES))
     parser.add_argument("--seeds", type=int, default=5)

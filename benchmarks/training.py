@@ -87,7 +87,7 @@ def daf(mission, policy, steps, envs, seed, folder, device, batch):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("output", type=Path)
+    parser.add_argument("output", type=Path, nargs="?", default=Path("daf_output/benchmarks/training"))
     parser.add_argument("--mission", default="arena")
     parser.add_argument("--policy", default="lstm", choices=("lstm", "stateless"))
     parser.add_argument("--steps", type=lambda text: int(text.replace("_", "")), default=200_000)
