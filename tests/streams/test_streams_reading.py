@@ -302,6 +302,17 @@ def test_small_blocks_give_the_same_as_large_ones(tmp_path: Path) -> None:
             assert columns[name].tolist() == reference[name].tolist(), (block, name)
 
 
+@pytest.mark.parametrize("block", [16 * 1024, 256 * 1024, 1024 * 1024])
+def test_so_short_records_that_a_block_holds_thousands_are_read_in_order(tmp_path: Path, block: int) -> None:
+    path = tmp_path / "short.jsonl"
+    path.write_text("".join(f'{{"step":{step},"event":{step % 7}.5}}\n' for step in range(60_000)))
+    columns, report = read_all(path, block)
+    assert columns["step"].tolist() == list(range(60_000))
+    assert columns["event"].tolist() == [step % 7 + 0.5 for step in range(60_000)]
+    assert report.records == 60_000
+    assert report.slow_bytes < 0.02 * path.stat().st_size
+
+
 def test_a_growing_file_is_read_to_the_size_it_had(tmp_path: Path) -> None:
     path = tmp_path / "grow.jsonl"
     rng = np.random.default_rng(0)
