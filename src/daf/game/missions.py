@@ -412,7 +412,7 @@ def with_default_steps(mission: Mission, max_steps: int) -> Mission:
 
 
 def facts(mission: Mission) -> dict[str, Any]:
-    """What a mission's config says, for people: agents, steps, map, actions, resources, objects, observations."""
+    """What a mission's config says, for people: agents, steps, map, actions, resources, rewards, objects and more."""
     game = mission.config.game
     builder = game.map_builder
     size = [getattr(builder, "width", None), getattr(builder, "height", None)]
@@ -426,6 +426,7 @@ def facts(mission: Mission) -> dict[str, Any]:
         "view": [game.obs.width, game.obs.height],
         "actions": [action.name for action in game.actions.actions()],
         "resources": list(game.resource_names),
+        "rewards": list(dict.fromkeys(name for agent in game.agents or [game.agent] for name in agent.rewards)),
         "objects": sorted(game.objects),
         "config_hash": mission.config_hash,
     }
