@@ -88,8 +88,7 @@ def cells_of(bins: NDArray[np.intp], values: FloatArray, n_bins: int) -> Cells:
             known = ~np.isnan(column)
             own, own_bins = column[known], bins[known]
             own_counts = np.bincount(own_bins, minlength=n_bins).astype(np.float64)
-        mean = np.bincount(own_bins, own, n_bins)
-        mean /= np.maximum(own_counts, 1.0)
+        mean = np.bincount(own_bins, own, n_bins) / np.maximum(own_counts, 1.0)
         deviation = own - mean[own_bins]
         deviation *= deviation
         cells.n[index] = own_counts
