@@ -111,6 +111,48 @@ def test_a_mastered_task_makes_the_curriculum_harder_by_evaluations_too(tmp_path
     assert mostly(curriculum) == "t1"
 
 
+def told(controlled: DAFAdaptiveController, levels: list[float]) -> list[str]:
+    """The verdicts of the changes made by six results around each level, of no named task."""
+    scores = [level + number % 2 for level in levels for number in range(6)]
+    changes = [controlled.update_from_training_results({"score": score}) for score in scores]
+    return [change.evidence["verdict"] for change in changes if change is not None]
+
+
+def test_after_a_change_the_results_of_all_tasks_are_weighed_against_those_of_the_new_mix(tmp_path: Path) -> None:
+    curriculum = manager()
+    with control(tmp_path, curriculum, evidence_window=6) as controlled:
+        assert told(controlled, [0, 9, 9]) == ["mastered"]
+        assert told(controlled, [-9, -1, -1]) == ["mastered"], "the harder mix pays less, and is learned too"
+        assert mostly(curriculum) == "t2"
+        assert told(controlled, [0, 9]) == []
+        controlled.decrease_curriculum_difficulty("a person asks")
+        assert told(controlled, [2, 2]) == [], "what was seen of the harder mix is no evidence on this one"
+
+
+def test_a_change_that_was_refused_leaves_what_is_known_of_the_mix(tmp_path: Path) -> None:
+    curriculum = manager(1)
+    with control(tmp_path, curriculum, evidence_window=6) as controlled:
+        assert told(controlled, [0, 9, 9, 9, 9]) == ["mastered", "mastered"]
+        (one, other) = controlled.get_experiment_status().experiment.adjustments
+    assert not one["changed"]
+    assert one["evidence"]["mean_first"] == other["evidence"]["mean_first"] == 0.5
+
+
+def test_evaluated_returns_do_not_hide_what_returns_in_training_show(tmp_path: Path) -> None:
+    curriculum = manager()
+    curriculum.adapt_curriculum("harder")
+    changes = []
+    with control(tmp_path, curriculum, evidence_window=6) as controlled:
+        for number, score in enumerate(series([8, 0], 6)):
+            changes.append(controlled.update_from_training_results({"score": score}))
+            if number % 3 == 0:
+                changes.append(controlled.update_from_evaluation({"mean": 100.0 + score}))
+    (made,) = [change for change in changes if change is not None]
+    assert (made.evidence["verdict"], made.evidence["source"]) == ("falling", "the return in training")
+    assert made.evidence["results"] == 12
+    assert mostly(curriculum) == "t0"
+
+
 def test_rising_results_change_nothing(tmp_path: Path) -> None:
     curriculum = manager()
     with control(tmp_path, curriculum, evidence_window=5) as controlled:

@@ -1,7 +1,8 @@
 """Feedback: results of training and evaluation as evidence on which the curriculum is changed.
 
-Scores of one task are gathered, and weighed whenever a window of them is full. What they amount to is said with an
-interval, in units of their own spread, since rewards have no scale of their own:
+Scores of one task from one source (training, or evaluations) are gathered, and weighed whenever a window of them is
+full. What they amount to is said with an interval, in units of their own spread, since rewards have no scale of their
+own, and training and evaluations have different levels:
 
     falling     surely below the window before                      easier
     rising      surely above the window before                      nothing: it is being learned
@@ -12,8 +13,10 @@ interval, in units of their own spread, since rewards have no scale of their own
 "Surely" is a 90 % interval. "At rest" and "no higher" are intervals that hold 0 with an estimate below half a standard
 deviation: from so few results that is no proof, which is why being stuck takes twice as many.
 
-After a change the task's evidence begins anew. Every change goes to the journal with the numbers it rests on, also one
-that the curriculum found nothing to do for.
+After a change the task's evidence begins anew, from every source. A task's first window is kept: it is the same task.
+Results without a task's name are of what the curriculum draws, which after any change is another mix, so that of these
+the first window begins anew as well. Every change goes to the journal with the numbers it rests on, also one that the
+curriculum found nothing to do for.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -61,7 +64,7 @@ class Adjustable(Protocol):
 
 @dataclass
 class Evidence:
-    """A task's results since the last change. first: the first window that the task ever had."""
+    """A task's results from one source since the last change. first: its first window, see the module."""
 
     first: list[float] = field(default_factory=list)
     recent: list[float] = field(default_factory=list)
@@ -169,17 +172,18 @@ class Feedback:
         self._window = window
         self._enabled = enabled
         self._note = note
-        self._evidence: dict[str | None, Evidence] = {}
+        self._evidence: dict[tuple[str | None, str], Evidence] = {}
+        """By task (None: all that the curriculum draws) and source."""
         self.task: str | None = None
         self.taken = 0
         """Results so far."""
         self.made: list[Adjustment] = []
 
     def take(self, results: Mapping[str, Any], source: str) -> Adjustment | None:
-        """One more result; the change that the evidence now calls for and that was made, or None."""
+        """One more result, of a `source` told in words; the change that the evidence now calls for, or None."""
         named, score = result_of(results)
         task = named if named is not None else self.task
-        evidence = self._evidence.setdefault(task, Evidence())
+        evidence = self._evidence.setdefault((task, source), Evidence())
         self.taken += 1
         if len(evidence.first) < self._window:
             evidence.first.append(score)
@@ -223,6 +227,8 @@ class Feedback:
             changed, reason = done.changed, done.reason
             if changed:
                 break
+        if changed:
+            self._begin_anew(task)
         adjustment = Adjustment(what, task, tuple(asked), changed, reason, why, dict(evidence or {}))
         self._keep(adjustment)
         return adjustment
@@ -247,6 +253,13 @@ class Feedback:
         reason = f"{now.key} (difficulty {now.difficulty:g}) → {found.key} ({found.difficulty:g})"
         self._keep(Adjustment("increase_task_difficulty", found.key, (), True, reason, why, {}))
         return found
+
+    def _begin_anew(self, task: str | None) -> None:
+        """Forget the results before a change: all of the mix that is drawn, and the recent ones of `task`."""
+        self._evidence = {key: past for key, past in self._evidence.items() if key[0] is not None}
+        for (of, _), past in self._evidence.items():
+            if of == task:
+                past.recent.clear()
 
     def _keep(self, adjustment: Adjustment) -> None:
         self._note(adjustment)
