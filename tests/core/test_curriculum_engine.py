@@ -143,6 +143,29 @@ def test_stagnation_is_found_where_nothing_moves_and_told_with_its_numbers():
     assert made.episodes == evidence.episodes, "what was told is recorded"
 
 
+@pytest.mark.parametrize("count", [20, 60])
+def test_stagnation_is_found_among_many_tasks_as_soon_as_among_few(count):
+    made = curriculum("uniform", count, on_stagnation="ignore")
+    rng = np.random.default_rng(count)
+    asked = 0
+    while made.stagnation() is None:
+        for update in range(5):
+            made.record([Outcome(task, e, update, float(rng.normal()), 10) for task in range(count) for e in range(10)])
+        asked += made.episodes >= 100 * count
+        assert asked <= 5, "each time half a window is new"
+
+
+def test_one_task_that_is_learned_among_many_keeps_stagnation_away():
+    made = curriculum("uniform", 40, on_stagnation="ignore")
+    rng = np.random.default_rng(3)
+    for update in range(12):
+        levels = [0.15 * update if task == 7 else 0.0 for task in range(40)]
+        scores = rng.normal(levels, 1.0, (10, 40))
+        made.record([Outcome(task, e, update, float(scores[e, task]), 10) for task in range(40) for e in range(10)])
+    assert made.history.tasks[7].known == 120
+    assert made.stagnation() is None
+
+
 def test_stagnation_is_not_declared_while_a_task_is_learned_or_little_is_known():
     made = curriculum("uniform", 3, on_stagnation="raise")
     World([flat(1.0), rising(0.02), flat(0.0)], [1.0] * 3, environments=16).play(made, 200)

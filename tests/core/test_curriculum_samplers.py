@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from daf.core.curriculum import Outcome
+from daf.core.curriculum import DAFCurriculumConfig, Outcome, Task, TaskCurriculum
 from daf.errors import ConfigError
 from tests.core.curriculum_world import World, curriculum, flat, rising, saturating, table, through_json
 
@@ -236,6 +236,20 @@ def test_adaptive_stays_while_a_level_is_being_learned_and_leaves_it_at_rest():
         assert made.metrics()["level"] == 0.0
     played.play(made, 60)
     assert made.metrics()["level"] == 1.0
+
+
+def test_adaptive_stays_while_one_task_of_a_level_is_being_learned_and_the_others_are_not():
+    tasks = [Task(i, f"task{i}", "m", {}, 0.0 if i < 5 else 1.0) for i in range(6)]
+    config = DAFCurriculumConfig(sampler={"name": "sequence", "rehearsal": 0})
+    rules = [lambda played: min(0.03 * played, 30.0), *[flat(0.0)] * 5]
+    for seed in range(5):
+        made = TaskCurriculum(tasks, config, seed=0)
+        played = World(rules, [1.0] * 6, environments=20, seed=seed)
+        while played.played[0] < 950:
+            played.play(made, 1)
+            assert made.metrics()["level"] == 0.0, f"seed {seed}, {played.played[0]} episodes"
+        played.play(made, 60)
+        assert made.metrics()["level"] == 1.0
 
 
 @pytest.mark.parametrize(

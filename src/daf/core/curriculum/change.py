@@ -15,7 +15,10 @@ one-sided tests: Schuirmann, J. Pharmacokinetics and Biopharmaceutics 15, 1987).
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The mean over tasks of (later less earlier), each in units of its own noise; `n` episodes in all."""
+    """The mean over tasks of (later less earlier), each in units of its own noise; `n` episodes in all.
+
+    low, high: a 90 % interval, where `change` was not asked for another.
+    """
 
     mean: float
     low: float
@@ -35,9 +38,10 @@ Stretch = tuple[Sequence[float], Sequence[float], float]
 """Earlier scores, later scores, and the standard deviation of one episode: their unit."""
 
 
-def change(stretches: Sequence[Stretch]) -> Change | None:
+def change(stretches: Sequence[Stretch], *, alpha: float = ALPHA) -> Change | None:
     """The change over `stretches`, one for each task, all counting the same; None unless each side has two episodes.
 
+    alpha: how often the interval misses the truth.
     By Welch's test where there is one task, and its sum over tasks with Satterthwaite's degrees of freedom otherwise.
     Where a task's episodes have no spread at all its unit is 1.
     """
@@ -51,10 +55,24 @@ def change(stretches: Sequence[Stretch]) -> Change | None:
         return None
     values = np.concatenate(parts)
     strata = np.repeat(np.arange(len(parts)), [part.size for part in parts])
-    low, high = student_interval(values[None], strata, "mean", alpha=ALPHA)
+    low, high = student_interval(values[None], strata, "mean", alpha=alpha)
     # Strata are averaged: half of them are the earlier scores, with their sign turned.
     middle = float(np.mean([part.mean() for part in parts]))
     return Change(2 * middle, 2 * float(low[0]), 2 * float(high[0]), values.size)
+
+
+def unmoved(stretches: Sequence[Stretch]) -> bool:
+    """Whether no single one of `stretches` can be told from no change; False where one has too few episodes.
+
+    Of many tasks some seem to move by chance: with K of them each interval covers 1 - `ALPHA`/K, so that where nothing
+    moves all K hold 0 in at least 90 % of cases (Bonferroni). The price is that of many tasks a single one must move
+    further to be noticed.
+    """
+    for one in stretches:
+        own = change([one], alpha=ALPHA / len(stretches))
+        if own is None or own.low > 0.0 or own.high < 0.0:
+            return False
+    return True
 
 
 def halves(scores: Sequence[float], deviation: float) -> Stretch:

@@ -1,8 +1,8 @@
 """Whether anything is still being learned.
 
-A curriculum stagnates where every active task has been played a full window of episodes, the 90 % interval of each
-one's change within it holds 0, and the mean change over tasks is surely smaller than the margin. Too little evidence is
-no stagnation.
+A curriculum stagnates where every active task has been played a full window of episodes, no task's change within it can
+be told from 0 (allowing for their number: `change.unmoved`), and the mean change over tasks is surely smaller than the
+margin. Too little evidence is no stagnation.
 
 The way out follows from how it came: where most tasks rose before they came to rest, they are mastered, and others are
 needed (widen, else harder); where they did not, they are out of reach (easier, else widen). Where neither is possible,
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from daf.core.curriculum.change import Change, change, halves
+from daf.core.curriculum.change import Change, change, halves, unmoved
 from daf.core.curriculum.history import History
 from daf.core.curriculum.interface import Task
 from daf.core.curriculum.samplers.interface import IntArray
@@ -53,12 +53,8 @@ def find(
             return None
     within = [halves(list(past.recent), past.deviation) for past in found]
     moved = change(within)
-    if moved is None or not moved.within(margin):
+    if moved is None or not moved.within(margin) or not unmoved(within):
         return None
-    for one in within:
-        own = change([one])
-        if own is None or own.low > 0.0 or own.high < 0.0:
-            return None
     rises = [change([(past.first, list(past.recent), past.deviation)]) for past in found]
     return moved, sum(rise is not None and rise.low > 0 for rise in rises)
 

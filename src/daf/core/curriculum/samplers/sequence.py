@@ -16,7 +16,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from daf.config.base import ConfigModel
-from daf.core.curriculum.change import change, halves
+from daf.core.curriculum.change import change, halves, unmoved
 from daf.core.curriculum.history import History, TaskHistory
 from daf.core.curriculum.interface import FloatArray, Task
 from daf.core.curriculum.samplers.interface import IntArray
@@ -110,11 +110,13 @@ class InSequence:
         self.level, self.entered = int(state["level"]), int(state["entered"])
 
     def _at_rest(self, present: Sequence[TaskHistory]) -> bool:
-        """Whether no task of the level moves: each has a full window, and its change there is surely small."""
+        """Whether no task of the level moves: each has a full window, no one's change there can be told from 0, and
+        their mean change is surely small."""
         if any(len(task.recent) < task.window for task in present):
             return False
-        moved = change([halves(list(task.recent), task.deviation) for task in present])
-        return moved is not None and moved.within(self.rest_margin)
+        within = [halves(list(task.recent), task.deviation) for task in present]
+        moved = change(within)
+        return moved is not None and moved.within(self.rest_margin) and unmoved(within)
 
     def _go(self, steps: int, last: int, history: History) -> None:
         self.level = max(0, min(self.level + steps, last))
