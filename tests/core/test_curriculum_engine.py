@@ -286,6 +286,22 @@ def test_slices_tell_what_was_drawn_and_learned_by_axis():
     assert found["max_steps", 0.0].learned.low > 2
 
 
+def test_returns_under_different_rewards_are_not_averaged():
+    rewards = [{}, {"rewards": "none"}, {"rewards": "credit"}]
+    tasks = [
+        Task(i, f"t{i}", f"m{i}", {"mission": "m", "max_steps": float(i > 0), **one}) for i, one in enumerate(rewards)
+    ]
+    made = TaskCurriculum(tasks, DAFCurriculumConfig(), seed=0)
+    World([flat(1.0), flat(1.0), flat(100.0)], [1.0] * 3, environments=16).play(made, 40)
+    means = {(one.axis, one.value): one.mean for one in made.slices()}
+    assert means["mission", "m"] is None
+    assert means["max_steps", 1.0] is None
+    assert means["rewards", "credit"] == pytest.approx(100.0, abs=0.5)
+    plain = TaskCurriculum(tasks[:2], DAFCurriculumConfig(), seed=0)
+    World([flat(1.0)] * 2, [1.0] * 2, environments=16).play(plain, 40)
+    assert plain.slices()[0].mean == pytest.approx(1.0, abs=0.5), "rewards: none is the mission's own"
+
+
 def test_slices_without_evidence_claim_nothing():
     made = curriculum("uniform", 2)
     assert all(one.mean is None and one.learned is None and one.share == 0.0 for one in made.slices())

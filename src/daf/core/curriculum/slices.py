@@ -1,7 +1,7 @@
 """What was drawn and what was learned, by each value of each axis, with the evidence.
 
-Levels are told as returns where a slice holds one mission; missions differ in their units, so over several only the
-change is told, in standard deviations of one episode.
+Levels are told as returns where a slice holds one mission under one kind of rewards; others differ in their units, so
+over several only the change is told, in standard deviations of one episode.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,7 @@ import numpy as np
 from daf.core.curriculum.change import ALPHA, Change, change
 from daf.core.curriculum.history import History
 from daf.core.curriculum.interface import Task
+from daf.core.curriculum.tasks import NO_VARIANT
 from daf.stats.student import student_interval
 
 
@@ -20,9 +21,9 @@ class Slice:
     """Tasks that share a value of an axis.
 
     tasks: how many; explored: how many of them were played. episodes, share: played, and as part of all. mean, ci: of
-    the recent episodes, every task counting the same, with a 90 % interval; None over several missions and without
-    two episodes of each. n: recent episodes. learned: from the first episodes to the recent ones, over the tasks of
-    which both are known without overlap.
+    the recent episodes, every task counting the same, with a 90 % interval; None over several missions or rewards, and
+    without two episodes of each. n: recent episodes. learned: from the first episodes to the recent ones, over the
+    tasks of which both are known without overlap.
     """
 
     axis: str
@@ -51,9 +52,9 @@ def _slice(axis: str, value: str | float, members: Sequence[Task], history: Hist
     played = [history.tasks[task.index] for task in members if history.tasks[task.index].episodes > 0]
     episodes = sum(past.episodes for past in played)
     known = [past for past in played if len(past.recent) >= 2]
-    one_mission = len({task.axes.get("mission", task.mission) for task in members}) == 1
+    units = {(task.axes.get("mission", task.mission), task.axes.get("rewards", NO_VARIANT)) for task in members}
     mean, ci = None, None
-    if known and one_mission:
+    if known and len(units) == 1:
         scores = np.concatenate([np.array(past.recent) for past in known])
         strata = np.repeat(np.arange(len(known)), [len(past.recent) for past in known])
         low, high = student_interval(scores[None], strata, "mean", alpha=ALPHA)
