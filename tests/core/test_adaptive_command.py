@@ -22,6 +22,7 @@ from daf.errors import ConfigError, UsageError
 from tests.core.adaptive_driver import config, controller
 
 TRAINING = "training: {mission: arena, policy: lstm, total_timesteps: 1000}"
+POPULATION = "scheduler: population\npopulation: {interval: 500}"
 
 
 def written(folder: Path, text: str) -> Path:
@@ -60,6 +61,20 @@ def written(folder: Path, text: str) -> Path:
         ),
         ("runs: [{}]\nheartbeat_interval: 0", "heartbeat_interval: 0 is not above 0"),
         ("search_space: {gamma: {min: 0.1, max: 0.9, prior: 0.5}}\nnum_runs: 2", "`when` and `prior` are for sweeps"),
+        ("runs: [{lr: 0.1, learning_rate: 0.001}]", "learning_rate and lr are two names of one setting"),
+        ("search_space: {lr: [0.1], learning_rate: [0.2]}\nnum_runs: 2", "are two names of one setting"),
+        (
+            f"{POPULATION}\nruns: [{{lr: 0.1}}, {{lr: 0.2}}]\nsearch_space: {{learning_rate: [0.3]}}",
+            "learning_rate and lr are two names of one setting",
+        ),
+        (
+            f"{POPULATION}\nnum_runs: 2\nsearch_space: {{network.hidden_size: [64, 128]}}",
+            "search_space.network.hidden_size: a population's runs go on from each other's checkpoints",
+        ),
+        (
+            f"{POPULATION}\nnum_runs: 2\nsearch_space: {{policy: [lstm, stateless]}}",
+            "search_space.policy: a population's runs go on from each other's checkpoints",
+        ),
     ],
 )
 def test_a_wrong_configuration_is_refused_with_what_and_where(tmp_path: Path, lines: str, says: str) -> None:
@@ -77,8 +92,29 @@ def test_an_experiment_id_is_a_name(name: str) -> None:
 
 
 def test_training_must_name_its_mission_and_policy() -> None:
-    with pytest.raises(ConfigError, match="training must name a mission and a policy"):
-        DAFAdaptiveConfig(experiment_id="x", training={"policy": "lstm"}, runs=[{}])
+    for training in ({"policy": "lstm"}, {"mission": "arena"}, {"policy": "lstm", "curriculum": {"name": "none"}}):
+        with pytest.raises(ConfigError, match="training must name a policy and a mission"):
+            DAFAdaptiveConfig(experiment_id="x", training=training, runs=[{}])
+
+
+def test_the_missions_of_a_curriculum_are_those_that_are_evaluated() -> None:
+    curriculum = {"missions": ["arena,rewards=credit", "hello"]}
+    chosen = DAFAdaptiveConfig(experiment_id="x", training={"policy": "lstm", "curriculum": curriculum})
+    assert chosen.trained_on == ["arena,rewards=credit", "hello"]
+    assert chosen.evaluated_on == ["arena", "hello"]
+    assert training_config(chosen, Run("r0000", {}, 80, "")).curriculum == curriculum
+
+
+def test_the_game_of_training_is_the_one_that_is_evaluated(tmp_path: Path) -> None:
+    training = {"mission": "classic", "policy": "lstm", "game": "overcogged"}
+    chosen = DAFAdaptiveConfig(experiment_id="x", training=training)
+    evaluate, _ = DafCommands(chosen, tmp_path).evaluate(Run("r0000", {}, 80, "", checkpoint="c"))
+    assert evaluate[evaluate.index("--game") + 1] == "overcogged"
+
+
+def test_an_alias_has_its_own_words() -> None:
+    chosen = config(runs=[{"anneal_lr": True}])
+    assert training_config(chosen, Run("r0000", chosen.runs[0], 80, "")).lr_schedule == "cosine"
 
 
 def test_a_configuration_survives_its_own_yaml(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from daf.config.sweep import DAFParameterRange
+from daf.config.training import DAFTrainingConfig
 from daf.core.adaptive.config import PopulationSettings
 from daf.core.adaptive.schedulers import FixedList, Known, PopulationBased, Scheduler, SuccessiveHalving, Wanted
 from daf.core.adaptive.schedulers.space import perturbed, sample
@@ -166,3 +167,41 @@ def test_a_seed_is_not_perturbed() -> None:
     changed = perturbed({"seed": 10, "gamma": 0.5}, {}, np.random.default_rng(0), factor=0.2, anew=0.0)
     assert changed["seed"] == 10
     assert changed["gamma"] in (0.4, 0.6)
+
+
+def changed_alone(settings: Mapping[str, float | str], seeds: int = 12) -> list[dict[str, object]]:
+    """What `settings` become without a space, for so many draws."""
+    import numpy as np
+
+    draws = [np.random.default_rng(seed) for seed in range(seeds)]
+    return [dict(perturbed(settings, {}, draw, factor=0.2, anew=0.0)) for draw in draws]
+
+
+def test_without_a_space_numbers_stay_in_the_bounds_of_their_hyperparameters() -> None:
+    found = changed_alone({"gamma": 0.99, "adam_beta2": 0.999, "lr": 0.9, "n_epochs": 1, "vf_coef": 1})
+    values = {name: {round(float(str(one[name])), 9) for one in found} for name in found[0]}
+    assert values["gamma"] == {1.0, 0.792}
+    assert values["adam_beta2"] == {0.9995, 0.7992}
+    assert values["lr"] == {1.0, 0.72}
+    assert values["n_epochs"] == {1.0, 2.0}
+    assert values["vf_coef"] == {1.2, 0.8}
+    for one in found:
+        DAFTrainingConfig(**one)
+
+
+def test_without_a_space_a_small_whole_number_moves_too() -> None:
+    assert {one["n_epochs"] for one in changed_alone({"n_epochs": 2})} == {1, 3}
+
+
+def test_a_population_keeps_its_policies_and_networks() -> None:
+    settings = {"policy": "lstm", "network.hidden_size": 64}
+    assert all(one == settings for one in changed_alone(settings))
+
+
+def test_zero_in_a_range_moves_though_multiplying_does_not_move_it() -> None:
+    import numpy as np
+
+    space = {"ent_coef": DAFParameterRange(min=0.0, max=0.1)}
+    draws = [np.random.default_rng(seed) for seed in range(9)]
+    found = [perturbed({"ent_coef": 0.0}, space, draw, factor=0.2, anew=0.0)["ent_coef"] for draw in draws]
+    assert all(0 < float(value) <= 0.1 for value in found)

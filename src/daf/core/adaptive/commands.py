@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from daf.config.hyperparameters import resolve
-from daf.config.training import DAFTrainingConfig, Scalar
-from daf.core.adaptive.config import DAFAdaptiveConfig
+from daf.config.training import DAFTrainingConfig, Scalar, without_aliases
+from daf.core.adaptive.config import NETWORK, DAFAdaptiveConfig
 from daf.core.adaptive.dispatch import Job
 from daf.core.adaptive.record import run_dir
 from daf.core.adaptive.state import Run
@@ -83,7 +82,17 @@ class DafCommands:
         argv = [sys.executable, "-m", "daf", "evaluate", "-p", str(self.folder / str(run.checkpoint))]
         for mission in self.config.evaluated_on:
             argv += ["-m", mission]
-        argv += ["-e", str(chosen.episodes), "--seed", str(chosen.seed), "--jobs", str(chosen.jobs), "--no-report"]
+        argv += [
+            "--game",
+            self.config.trains.game,
+            "-e",
+            str(chosen.episodes),
+            "--seed",
+            str(chosen.seed),
+            "--jobs",
+            str(chosen.jobs),
+            "--no-report",
+        ]
         argv += ["--output-dir", str(self.evaluations), "--json"]
         if chosen.max_steps is not None:
             argv += ["--max-steps", str(chosen.max_steps)]
@@ -146,12 +155,12 @@ def training_config(config: DAFAdaptiveConfig, run: Run) -> DAFTrainingConfig:
     if index >= len(config.runs):
         fields["seed"] = (shared.seed + index) % 2**31
     for name, value in run.settings.items():
-        if name.startswith("network."):
-            network[name.removeprefix("network.")] = value
+        if name.startswith(NETWORK):
+            network[name.removeprefix(NETWORK)] = value
         elif name == "policy":
             fields["policy"] = value
         else:
-            fields[resolve(name).name] = value
+            fields |= without_aliases({name: value})
     if network:
         fields["network"] = network
     if config.checkpoint_interval is not None:

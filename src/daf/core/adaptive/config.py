@@ -1,5 +1,6 @@
 """`DAFAdaptiveConfig`: what an experiment is asked to do."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, StringConstraints, Tag, field_validator, model_validator
@@ -8,6 +9,7 @@ from daf.config.base import ConfigModel, PathField
 from daf.config.hyperparameters import HYPERPARAMETERS, find
 from daf.config.sweep import Choices, DAFParameterRange
 from daf.config.training import ALIASES, DAFTrainingConfig, Name, Scalar, Seed
+from daf.core.curriculum.config import DAFCurriculumConfig
 from daf.errors import ConfigError, unknown
 from daf.game.missions import without_rewards
 
@@ -16,6 +18,8 @@ Parameter = Annotated[
     Discriminator(lambda value: "choices" if isinstance(value, list) else "range"),
 ]
 """A list of choices, or a range."""
+NETWORK = "network."
+"""What stands before the arguments of the policy's class."""
 ExperimentId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
 
@@ -111,11 +115,12 @@ class DAFAdaptiveConfig(ConfigModel):
             if self.runs or self.search_space or self.num_runs is not None or self.scheduler != "fixed":
                 raise ValueError("there are runs and nothing that they train: give `training`")
             return self
-        if not self.training.missions or self.training.policy is None:
-            raise ValueError("training must name a mission and a policy")
+        if not self.trained_on or self.training.policy is None:
+            raise ValueError("training must name a policy and a mission, which may stand in its curriculum's missions")
         self._check_section("halving", "successive_halving")
         self._check_section("population", "population")
         self._check_counts()
+        self._check_population()
         total = self.training.total_timesteps
         if self.halving is not None and self.halving.min_timesteps >= total:
             raise ValueError(f"halving.min_timesteps {self.halving.min_timesteps} is not below total_timesteps {total}")
@@ -139,19 +144,31 @@ class DAFAdaptiveConfig(ConfigModel):
         if self.scheduler != "fixed" and wanted < 2:
             raise ValueError(f"{self.scheduler} needs two runs at least")
 
+    def _check_population(self) -> None:
+        """Refuse what a run that branches from another's checkpoint could not have."""
+        if self.scheduler != "population":
+            return
+        for name in self.search_space:
+            if name == "policy" or name.startswith(NETWORK):
+                raise ValueError(
+                    f"search_space.{name}: a population's runs go on from each other's checkpoints, so that their "
+                    "networks stay as they are. Write it into training or runs"
+                )
+        for settings in self.runs:
+            check_names({*settings, *self.search_space})
+
     @field_validator("runs")
     @classmethod
     def _settings_are_known(cls, runs: list[dict[str, Scalar]]) -> list[dict[str, Scalar]]:
         for settings in runs:
-            for name in settings:
-                check_setting(name)
+            check_names(settings)
         return runs
 
     @field_validator("search_space")
     @classmethod
     def _searched_are_known(cls, space: dict[str, Parameter]) -> dict[str, Parameter]:
+        check_names(space)
         for name, parameter in space.items():
-            check_setting(name)
             if isinstance(parameter, DAFParameterRange) and (parameter.when or parameter.prior is not None):
                 raise ValueError(f"{name}: `when` and `prior` are for sweeps. Write what is to be tried into runs")
         return space
@@ -183,12 +200,31 @@ class DAFAdaptiveConfig(ConfigModel):
         """The missions that runs are scored on: without the reward variants of training, unless they say so."""
         if self.evaluation.missions is not None:
             return list(self.evaluation.missions)
-        return list(dict.fromkeys(without_rewards(mission) for mission in self.trains.missions))
+        return list(dict.fromkeys(without_rewards(mission) for mission in self.trained_on))
+
+    @property
+    def trained_on(self) -> list[str]:
+        """The missions that `training` names, itself or in its curriculum; wildcards as they stand there."""
+        training = self.trains
+        if training.missions or training.curriculum is None:
+            return training.missions
+        return list(DAFCurriculumConfig(**training.curriculum).missions)
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raise `ValueError` where one of `names` is nothing that a run can have of its own, or two are one setting's."""
+    seen: dict[str, str] = {}
+    for name in sorted(names):
+        check_setting(name)
+        canonical = ALIASES.get(name, name)
+        if canonical in seen:
+            raise ValueError(f"{seen[canonical]} and {name} are two names of one setting; give one of them")
+        seen[canonical] = name
 
 
 def check_setting(name: str) -> None:
     """Raise `ValueError` where `name` is nothing that a run can have of its own."""
-    if name == "policy" or name.startswith("network."):
+    if name == "policy" or name.startswith(NETWORK):
         return
     found = find(name)
     if found is None:

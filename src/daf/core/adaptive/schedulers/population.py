@@ -27,7 +27,8 @@ class _Member:
 class PopulationBased:
     """settings: of the first generation. total: agent steps of every lineage. space: bounds of what is changed.
 
-    Without a space, the numbers in `settings` are changed, and nothing is drawn anew.
+    Without a space, the numbers in `settings` are changed within their own bounds, and nothing is drawn anew. Policies
+    and networks stay: a copy goes on from another's weights.
     """
 
     def __init__(

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from daf.config.hyperparameters import Hyperparameter, resolve
 from daf.config.sweep import DAFParameterRange
 from daf.config.training import Scalar
-from daf.core.adaptive.config import DAFAdaptiveConfig, Parameter
+from daf.core.adaptive.config import NETWORK, DAFAdaptiveConfig, Parameter
 from daf.core.adaptive.schedulers.interface import Settings
 
 
@@ -52,12 +53,13 @@ def perturbed(
 ) -> dict[str, Scalar]:
     """`settings` with each name of `space` drawn anew with probability `anew`, else changed to something near.
 
-    Numbers are multiplied by 1 ± factor and kept in their range; of choices a neighbour in the list is taken. Without
-    a space, every number in `settings` is multiplied. The seed stays.
+    Numbers are multiplied by 1 ± factor and kept in their range; whole ones move by 1 at least, and 0 is drawn anew,
+    since multiplying never moves it. Of choices a neighbour in the list is taken. Without a space, every number in
+    `settings` is multiplied and kept in the bounds of its hyperparameter. The seed, the policy and its network stay.
     """
     changed = dict(settings)
     for name in sorted(space or settings):
-        if name == "seed":
+        if name in ("seed", "policy") or name.startswith(NETWORK):
             continue
         parameter = space.get(name)
         up, again = bool(draw.integers(2)), draw.random() < anew
@@ -65,7 +67,7 @@ def perturbed(
         value = changed.get(name)
         if parameter is None:
             if isinstance(value, int | float) and not isinstance(value, bool):
-                changed[name] = round(value * scale) if isinstance(value, int) else value * scale
+                changed[name] = _near(resolve(name), value, scale)
         elif again or value is None:
             changed[name] = sample(parameter, draw)
         elif isinstance(parameter, list):
@@ -75,5 +77,17 @@ def perturbed(
             near = within(parameter, value * scale)
             if near == value and parameter.type == "int":  # too small a number for the factor
                 near = within(parameter, value + (1 if up else -1) * (parameter.step or 1))
-            changed[name] = near
+            changed[name] = near if near != 0 or value != 0 else sample(parameter, draw)
     return changed
+
+
+def _near(setting: Hyperparameter, value: float, scale: float) -> int | float:
+    """`value` times `scale` in the setting's bounds; half the way to a bound that is not allowed itself."""
+    near = value * scale
+    if setting.kind == "int":
+        near = round(near) if round(near) != value else value + (1 if scale > 1 else -1)
+    if setting.low is not None and (near < setting.low or (setting.open_low and near == setting.low)):
+        near = (value + setting.low) / 2 if setting.open_low else setting.low
+    if setting.high is not None and (near > setting.high or (setting.open_high and near == setting.high)):
+        near = (value + setting.high) / 2 if setting.open_high else setting.high
+    return int(near) if setting.kind == "int" else near
