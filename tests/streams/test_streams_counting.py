@@ -14,7 +14,7 @@ from log_makers import flush, plain_moments, values_of, write_array
 
 from daf.errors import UsageError
 from daf.streams.finding import find_logs
-from daf.streams.moments import Binned
+from daf.streams.moments import Binned, cells_of
 from daf.streams.planning import plan_parts
 from daf.streams.processor import StreamingProcessor
 from daf.streams.records import RunConstants
@@ -365,6 +365,78 @@ def test_bins_count_each_value_once_however_they_were_filled(
                 assert binned.cells.mean[0, index] == pytest.approx(math.fsum(inside) / len(inside), abs=1e-6)
                 m2 = math.fsum((v - math.fsum(inside) / len(inside)) ** 2 for v in inside)
                 assert binned.cells.m2[0, index] == pytest.approx(m2, rel=1e-6, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [[[math.nan] * 4, [1.0, 2.0, 3.0, 4.0]], [[math.nan] * 4, [1.0, math.nan, 3.0, 4.0]], [[math.nan], [5.0]], [[7.0]]],
+)
+@pytest.mark.parametrize("bin_of", [[0, 0, 0, 0], [2, 0, 2, 1]])
+def test_a_column_without_a_single_value_counts_nothing(values: list[list[float]], bin_of: list[int]) -> None:
+    given = np.array(values)
+    bins = np.array(bin_of[: given.shape[1]])
+    cells = cells_of(bins, given, 3)
+    for index, row in enumerate(values):
+        for number in range(3):
+            inside = [v for v, b in zip(row, bins.tolist(), strict=True) if b == number and not math.isnan(v)]
+            mean = math.fsum(inside) / len(inside) if inside else 0.0
+            assert cells.n[index, number] == len(inside)
+            assert cells.mean[index, number] == pytest.approx(mean)
+            assert cells.m2[index, number] == pytest.approx(math.fsum((v - mean) ** 2 for v in inside))
+
+
+def test_records_whose_rewards_are_null_throughout_are_counted(tmp_path: Path) -> None:
+    records = flush("nested", envs=1, length=50)
+    for record in records:
+        record["rewards"]["components"]["heal"] = None
+    summary = summary_of(write_array(tmp_path / "null.json", records))
+    assert summary.components.loc["event", "n"] == summary.records == 50
+    assert "heal" not in summary.components.index
+    alone = flush("nested", envs=1, length=1)
+    alone[0]["rewards"]["components"]["heal"] = math.nan
+    assert summary_of(write_array(tmp_path / "one.json", alone)).components.loc["event", "n"] == 1
+
+
+def test_rows_without_a_value_column_take_part_in_making_room() -> None:
+    binned = Binned(most=16)
+    binned.add((), np.array([1e9, 1e9 + 1]), np.empty((0, 2)))
+    binned.add(("v",), np.array([0.0, 3.0]), np.array([[1.0, 2.0]]))
+    assert binned.cells.n.shape[1] <= 16
+    assert binned.columns == ["v"]
+    later = Binned(most=16)
+    later.add((), np.array([5e9]), np.empty((0, 1)))
+    binned.merge(later)
+    later.merge(binned)
+    for joined in (binned, later):
+        assert joined.cells.n.shape[1] <= 16
+        assert joined.cells.n.sum() == 2
+
+
+@pytest.mark.parametrize("huge", [1e19, -3e25, 1e300])
+def test_steps_beyond_whole_numbers_of_64_bits_are_counted(huge: float) -> None:
+    first, last = Binned(), Binned()
+    first.add(("v",), np.array([huge, huge]), np.array([[1.0, 2.0]]))
+    last.add(("v",), np.array([1.0, huge]), np.array([[3.0, 4.0]]))
+    last.merge(first)
+    edges = last.edges
+    inside = np.flatnonzero((edges[:-1] <= huge) & (huge < edges[1:]))
+    assert last.cells.n[0, inside].tolist() == [3.0]
+    assert last.cells.n.sum() == 4
+    processor = StreamingProcessor()
+    processor.process_records([dict(r, step=huge) for r in flush("nested", length=3)])
+    assert processor.result().step_range == (huge, huge)
+
+
+def test_numbers_of_numpy_are_numbers() -> None:
+    processor = StreamingProcessor()
+    processor.process_records(
+        {"step": np.int64(i), "position": {"x": np.uint8(1), "y": 1, "map": 0}, "rewards": {"total": np.float32(i)}}
+        for i in range(5)
+    )
+    summary = processor.result()
+    assert summary.step_range == (0, 4)
+    assert summary.components.loc["total", "mean"] == 2.0
+    assert summary.oddities.empty
 
 
 def test_slices_of_training_are_joined_before_memory_grows_and_no_visit_is_lost() -> None:

@@ -180,6 +180,27 @@ def test_odd_numbers_leave_the_record_in_use_and_are_counted(tmp_path: Path) -> 
     assert report.damage == []
 
 
+def test_whole_numbers_beyond_all_floats_are_not_finite(tmp_path: Path) -> None:
+    path = tmp_path / "huge.json"
+    record = '{"step": 1, "rewards": {"total": %s1%s, "step": 1.5}}'
+    path.write_text(f"[{record % ('', '0' * 400)}, {record % ('-', '0' * 400)}]")
+    columns, report = read_all(path)
+    assert columns["step_reward"].tolist() == [1.5, 1.5]
+    assert report.problems.counts["rewards.total: not finite"] == 2
+
+
+def test_an_object_inside_a_record_is_never_taken_for_one(tmp_path: Path) -> None:
+    """Also where what is read at once ends between the two."""
+    records = flush("nested", envs=1, length=400)
+    for index, record in enumerate(records):
+        record["rewards"]["total"] = None if index % 3 == 0 else 1.0
+        record |= {"pad": "x" * 50, "previous": {"step": -1, "position": {"x": 9, "y": 9, "map": 9}}, "tail": "y" * 900}
+    for block in (2048, 20_000, 256 * 1024):
+        columns, report = read_all(write_array(tmp_path / "inner.json", records, None), block)
+        assert columns["step"].tolist() == list(range(400))
+        assert report.damage == []
+
+
 def test_the_last_of_duplicate_keys_counts_on_both_paths(tmp_path: Path) -> None:
     records = flush("flat", envs=1, length=400)
     text = json.dumps(records).replace('"event": ', '"event": -1.0, "event": ')

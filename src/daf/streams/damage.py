@@ -43,13 +43,15 @@ class Scan:
 
 
 def scan(data: bytes, *, final: bool) -> Scan:
-    """Read `data`; `final` when nothing follows it."""
+    """Read `data`; `final` when nothing follows it. Else an object that is not whole ends what is settled: what lies
+    inside it is not looked at.
+    """
     text = data.decode("latin-1")
     near_end = len(text.rstrip()) - _LONGEST_TOKEN
     found = Scan()
     at = bad = _skip(data, 0)
     reason = ""
-    unfinished: int | None = None  # where an object begins that may go on behind the end
+    unfinished = len(text)  # where an object begins that may go on behind the end
     while at < len(text):
         value, end, why = _object(text, at, near_end)
         if value is not None and kind_of(value) is not None:
@@ -60,18 +62,20 @@ def scan(data: bytes, *, final: bool) -> Scan:
             keys = ", ".join(list(value)[:5]) or "none"
             found.damage.append((at, end - at, f"an object that is no record: keys {keys}"))
         else:
+            if why == _CUT and not final:
+                unfinished = at
+                break
             reason = reason or why
-            unfinished = at if unfinished is None and why == _CUT else unfinished
             at = _next_opening(text, at, 200 if why == _DEEP else 1)
             continue
         at = bad = found.consumed = _skip(data, end)
-        reason, unfinished = "", None
+        reason = ""
     if final:
         if bad < len(text):
             found.damage.append((bad, _length(data, bad, len(text)), reason))
         found.consumed = len(text)
     else:
-        found.consumed = len(text) if unfinished is None else unfinished
+        found.consumed = unfinished
         if bad < found.consumed:
             found.damage.append((bad, _length(data, bad, found.consumed), reason))
     return found

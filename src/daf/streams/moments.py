@@ -118,11 +118,16 @@ def _cells_of_runs(bins: NDArray[np.intp], values: FloatArray, n_bins: int, star
     return cells
 
 
+_EXACT = 2**53
+"""Whole numbers below this are exact as floats."""
+
+
 @dataclass
 class Binned:
     """`Cells` over an axis of unknown range: bins of width 2**`exponent`, from bin number `low` on.
 
-    When the values would span more than `most` bins, neighbours are joined until they do not.
+    When the values would span more than `most` bins, or a bin's number would not be exact as a float, neighbours are
+    joined until they do not.
     """
 
     most: int = 2048
@@ -156,10 +161,10 @@ class Binned:
 
     def merge(self, other: "Binned") -> None:
         """Take in what `other` counted."""
-        if not other.cells.n.size:
+        if not other.cells.n.shape[1]:
             return
         other = Binned(self.most, other.exponent, other.low, list(other.columns), other.cells)
-        if not self.cells.n.size:
+        if not self.cells.n.shape[1]:
             self.exponent, self.low = other.exponent, 0
         edges = other.edges
         while self.exponent < other.exponent:
@@ -170,18 +175,18 @@ class Binned:
         self._join(tuple(other.columns), other.low, other.cells)
 
     def _make_room(self, least: float, greatest: float) -> None:
-        """Coarsen until the range and what is there fit into `most` bins."""
+        """Coarsen until the range and what is there fit into `most` bins whose numbers are exact."""
         while True:
             low, high = int(np.floor(least / self.width)), int(np.floor(greatest / self.width))
-            if self.cells.n.size:
+            if self.cells.n.shape[1]:
                 low, high = min(low, self.low), max(high, self.low + self.cells.n.shape[1] - 1)
-            if high - low < self.most:
+            if high - low < self.most and -_EXACT < low and high < _EXACT:
                 return
             self.coarsen()
 
     def coarsen(self) -> None:
         """Join neighbouring bins: the width doubles."""
-        if self.cells.n.size:
+        if self.cells.n.shape[1]:
             before = self.low % 2
             after = (self.cells.n.shape[1] + before) % 2
             self.cells = self.cells.padded(before, after).halve()

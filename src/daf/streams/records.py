@@ -148,12 +148,12 @@ def _read_flat(record: dict[str, Any], take: Any, fields: tuple[str, ...]) -> No
 
 
 def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         return None
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def value_name(path: str) -> str:
