@@ -1,14 +1,19 @@
 """A curriculum under the product's own trainer."""
 
+import os
+import signal
+from collections.abc import Callable
+
 import pytest
 import torch
 
 from daf.config import DAFTrainingConfig
 from daf.core.curriculum import from_config
-from daf.errors import UsageError
+from daf.core.rl_trainer import DAFRlTrainer
+from daf.errors import TrainingError, UsageError
 from daf.output_manager import OutputManager
 from daf.training import daf_train_policy
-from tests.training.tiny import STEPS_PER_UPDATE, TINY, metrics_of, weights_of
+from tests.training.tiny import MISSION, STEPS_PER_UPDATE, TINY, metrics_of, weights_of
 
 CURRICULUM = {
     "missions": ["training_facility_1", "training_facility_2"],
@@ -63,3 +68,32 @@ def test_a_curriculum_that_cannot_be_is_refused_before_a_run_folder_is_made(tmp_
     with pytest.raises(UsageError, match="agents"):
         daf_train_policy(config=wrong, output=OutputManager(tmp_path))
     assert not (tmp_path / "training").exists()
+
+
+class Breaks:
+    """A controller that ends training with an error, or does what else it is given to do."""
+
+    def __init__(self, action: Callable[[], None]) -> None:
+        self.action = action
+
+    def update_from_training_results(self, results) -> None:
+        self.action()
+
+    def update_from_evaluation(self, results) -> None: ...
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["between updates", "in an update"])
+def test_training_on_one_task_that_breaks_off_leaves_the_trainer_on_its_own_tasks(tmp_path, lost):
+    def stop() -> None:
+        if not lost:
+            raise KeyboardInterrupt
+        os.kill(trainer.training.learner.envs.process_ids[0], signal.SIGKILL)
+
+    controller = Breaks(stop)
+    plain = config(curriculum=None, mission=MISSION)
+    trainer = DAFRlTrainer(plain, adaptive_controller=controller, output=OutputManager(tmp_path))
+    with pytest.raises(TrainingError if lost else KeyboardInterrupt):
+        trainer.train_on_task("short", "training_facility_1,max_steps=20", 1000)
+    controller.action = lambda: None
+    assert trainer.train_episodes(1)["episode/length"] == 40
+    trainer.close()

@@ -53,7 +53,10 @@ class OneTask:
 
 
 class Focus:
-    """A block in which every episode is of one mission; all environments begin anew at its start and its end."""
+    """A block in which every episode is of one mission; all environments begin anew at its start and its end.
+
+    An error ends it too: the learner then draws as before, from environments in new processes.
+    """
 
     def __init__(self, training: TrainingRun, name: str, mission: Mission) -> None:
         """Raises `ConfigError` where the mission is not like those trained on."""
@@ -71,5 +74,6 @@ class Focus:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            self._learner.follow(self._before)
+        if kind is not None:
+            self._learner.close()  # its environments may be in the middle of a step, or gone
+        self._learner.follow(self._before)
