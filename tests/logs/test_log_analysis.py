@@ -144,6 +144,58 @@ def test_a_log_that_grew_is_continued_from_where_it_was(tmp_path: Path) -> None:
     assert grown.timeline.equals(expected.timeline)
 
 
+def test_records_appended_while_a_log_is_read_are_found_the_next_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from daf.streams import keeping, planning, running
+
+    log = tmp_path / "grow.jsonl"
+    lines = [json.dumps(record) + "\n" for record in flush("nested", envs=1, length=150)]
+    log.write_text("".join(lines[:100]))
+    count_part = running.count_part
+
+    def count_and_append(*args, **options):  # type: ignore[no-untyped-def]
+        counted = count_part(*args, **options)
+        with log.open("a") as file:
+            file.write("".join(lines[100:]))
+        return counted
+
+    def analyse() -> int:
+        keeper = keeping.Keeper(tmp_path / "state", 0, 50)
+        return running.count(planning.plan_parts(find_logs([log]), growing=True), sample_size=50, keeper=keeper)[
+            0
+        ].records
+
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "count_part", count_and_append)
+        assert analyse() == 100
+    assert [analyse(), analyse()] == [150, 150]
+
+
+def test_counts_of_a_longer_log_are_not_used_where_their_sample_is_too_thin(tmp_path: Path) -> None:
+    from daf.streams import keeping, planning, running
+
+    def analyse(keeper: keeping.Keeper | None) -> list[int]:
+        parts = planning.plan_parts(find_logs([tmp_path / "json_logs"]), growing=True)
+        sample = running.count(parts, sample_size=50, keeper=keeper)[0].sample
+        sample.sort()
+        return sample.hashes.tolist()
+
+    def write(number: int, length: int) -> Path:
+        records = [
+            {"step": i, "total_steps": number, "position": {"x": 1, "y": 1, "map": 1}, "rewards": {"total": 1.0}}
+            for i in range(length)
+        ]
+        return write_array(tmp_path / "json_logs" / f"stats_{1753500000 + number}.json", records, None)
+
+    write(1, 500)
+    large = write(2, 20_000)
+    analyse(keeping.Keeper(tmp_path / "state", 0, 50))
+    large.unlink()
+    write(3, 500)
+    assert analyse(keeping.Keeper(tmp_path / "state", 0, 50)) == analyse(None)
+
+
 def test_a_log_that_was_rewritten_is_read_again(tmp_path: Path) -> None:
     path = write_array(tmp_path / "stats_1753500000.json", flush("nested", length=20, seed=1))
     first = daf_analyze_logs(path, output_dir=tmp_path / "out", formats=(), incremental=True)

@@ -2,9 +2,12 @@
 
 A part's counts are used again only where nothing about it has changed: how it was counted (seed, sample size,
 constants, place in the log), and its bytes. A part to the file's end must have the size and modification time that it
-had; a part that ends where a later one begins, the same first and last 4 KB. Anything else, also a file that cannot
-be read here, means that the part is counted again. The last part of a file that grew is thus read again from its
-offset; what lies before is not touched.
+had; a part that ends where a later one begins, the same first and last 4 KB. Anything else means that the part is
+counted again, and so do counts whose sample left out records that the whole log's may need. The last part of a file
+that grew is thus read again from its offset; what lies before is not touched. Where `total_steps` moves inside the
+file, its last value belongs to how every part is counted: all parts are then read again.
+
+What a file was is noted before it is read: records that are appended meanwhile are found the next time.
 
 The format is MessagePack of plain values and arrays, no pickle: reading a state runs no code.
 """
@@ -18,6 +21,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from daf.errors import StorageError
 from daf.storage import atomic
 from daf.streams.aggregates import Aggregate
 from daf.streams.damage import Damage
@@ -30,7 +34,7 @@ from daf.streams.stride import Rises
 from daf.streams.tallies import SourceTally, StretchTally
 from daf.streams.visits import Visits
 
-VERSION = 3
+VERSION = 4
 _EDGE = 4_096
 _CLASSES: dict[str, type[Any]] = {
     cls.__name__: cls
@@ -59,30 +63,37 @@ class Keeper:
         self.reused = 0
         """Parts that did not have to be read."""
         self.reused_bytes = 0
+        self._found: dict[Path, dict[str, Any]] = {}
         self._how = {"version": VERSION, "seed": seed, "sample_size": sample_size}
 
-    def get(self, part: Part) -> Aggregate | None:
-        """What `part` holds, if it was counted before and is what it was."""
+    def get(self, part: Part, bound: int) -> Aggregate | None:
+        """What `part` holds, if it was counted before and is what it was, with all records whose hashes up to `bound`
+        may enter the sample. Raises `StorageError` where the part cannot be read.
+        """
         path = self._path(part)
+        found = self._found[path] = _fingerprint(part)
         try:
             content = msgspec.msgpack.decode(path.read_bytes())
-            if content["how"] != self._described(part) or content["bytes"] != _fingerprint(part):
+            if content["how"] != self._described(part) or content["bytes"] != found:
                 return None
             aggregate: Aggregate = _plain_to_object(content["counts"])
         except (OSError, msgspec.MsgspecError, KeyError, TypeError, ValueError):
+            return None
+        if not aggregate.sample.reaches(bound):
             return None
         self.reused += 1
         self.reused_bytes += part.size
         return aggregate
 
     def put(self, part: Part, aggregate: Aggregate) -> None:
-        """Keep what `part` holds. Raises `StorageError`."""
+        """Keep what `part` holds, which was counted after `get` had been asked for it. Raises `StorageError`."""
+        path = self._path(part)
         content = {
             "how": self._described(part),
-            "bytes": _fingerprint(part),
+            "bytes": self._found.pop(path),
             "counts": _object_to_plain(aggregate),
         }
-        atomic.write_bytes(self._path(part), msgspec.msgpack.encode(content))
+        atomic.write_bytes(path, msgspec.msgpack.encode(content))
 
     def _path(self, part: Part) -> Path:
         name = hashlib.blake2b(f"{part.plan.name}\0{part.start}".encode(errors="surrogateescape"), digest_size=12)
@@ -95,15 +106,18 @@ class Keeper:
 
 
 def _fingerprint(part: Part) -> dict[str, Any]:
-    """What tells whether a part's bytes are those that were counted."""
-    if part.end is None:
-        stat = part.path.stat()
-        return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
-    with part.path.open("rb") as file:
-        file.seek(part.start)
-        first = file.read(_EDGE)
-        file.seek(max(part.start, part.end - _EDGE))
-        last = file.read(part.end - max(part.start, part.end - _EDGE))
+    """What tells whether a part's bytes are those that were counted. Raises `StorageError`."""
+    try:
+        if part.end is None:
+            stat = part.path.stat()
+            return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+        with part.path.open("rb") as file:
+            file.seek(part.start)
+            first = file.read(_EDGE)
+            file.seek(max(part.start, part.end - _EDGE))
+            last = file.read(part.end - max(part.start, part.end - _EDGE))
+    except OSError as error:
+        raise StorageError(atomic.explain(error, f"reading {part.path}")) from error
     return {"size": part.end - part.start, "edges": hashlib.blake2b(first + last, digest_size=16).hexdigest()}
 
 

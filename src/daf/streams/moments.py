@@ -180,7 +180,7 @@ class Binned:
             low, high = int(np.floor(least / self.width)), int(np.floor(greatest / self.width))
             if self.cells.n.shape[1]:
                 low, high = min(low, self.low), max(high, self.low + self.cells.n.shape[1] - 1)
-            if high - low < self.most and -_EXACT < low and high < _EXACT:
+            if high - low < self.most and -_EXACT < low <= high < _EXACT:
                 return
             self.coarsen()
 

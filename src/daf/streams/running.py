@@ -166,7 +166,7 @@ def _counted(
 
     if jobs == 1 or len(parts) == 1:
         for part in parts:
-            found = keeper.get(part) if keeper else None
+            found = keeper.get(part, bound) if keeper else None
             yield part, found or kept(part, count_part(part, seed, sample_size, bound)), peak_memory()
         return
     context = multiprocessing.get_context("spawn")
@@ -181,7 +181,7 @@ def _counted(
     with ProcessPoolExecutor(min(jobs, len(parts)), mp_context=context, initializer=_begin_work) as pool:
         try:
             for part in parts:
-                known = keeper.get(part) if keeper else None
+                known = keeper.get(part, bound) if keeper else None
                 waiting.append((part, known or pool.submit(_work, part, seed, sample_size, bound)))
                 if len(waiting) >= jobs + 2:
                     yield first()

@@ -96,6 +96,10 @@ class Sample:
         if len(self.hashes) == self.size:
             self._bound = min(self._bound, self.hashes.max())
 
+    def reaches(self, bound: int) -> bool:
+        """Whether no record with a hash up to `bound` was left out, or only such as have no place in a full sample."""
+        return len(self.hashes) == self.size or int(self._bound) >= bound
+
     def sort(self) -> None:
         """Settle, and put the records in the order of their hashes, the columns in that of their names."""
         self.settle()
