@@ -9,8 +9,9 @@ import torch
 
 from daf.config import DAFTrainingConfig
 from daf.core.curriculum import from_config
+from daf.core.curriculum_manager import DAFCurriculumManager, create_simple_curriculum
 from daf.core.rl_trainer import DAFRlTrainer
-from daf.errors import TrainingError, UsageError
+from daf.errors import ConfigError, TrainingError, UsageError
 from daf.output_manager import OutputManager
 from daf.training import daf_train_policy
 from tests.training.tiny import MISSION, STEPS_PER_UPDATE, TINY, metrics_of, weights_of
@@ -97,3 +98,23 @@ def test_training_on_one_task_that_breaks_off_leaves_the_trainer_on_its_own_task
     controller.action = lambda: None
     assert trainer.train_episodes(1)["episode/length"] == 40
     trainer.close()
+
+
+def test_a_curriculum_object_brings_its_missions(tmp_path):
+    made = create_simple_curriculum([MISSION])
+    alone = config(curriculum=None, total_timesteps=STEPS_PER_UPDATE)
+    result = daf_train_policy(config=alone, curriculum=made, run_dir=tmp_path / "run")
+    assert result.status == "done"
+    assert result.metrics[f"curriculum/weight/{MISSION}"] == 1.0
+    with pytest.raises(ConfigError, match="no tasks yet"):
+        daf_train_policy(config=alone, curriculum=DAFCurriculumManager(), run_dir=tmp_path / "none")
+    with pytest.raises(UsageError, match="no mission to train on"):
+        daf_train_policy(config=alone, run_dir=tmp_path / "none")
+
+
+@pytest.mark.parametrize("given", [{"mission": MISSION}, {"curriculum": CURRICULUM}])
+def test_a_curriculum_object_with_missions_from_elsewhere_is_refused(tmp_path, given):
+    made = create_simple_curriculum([MISSION])
+    with pytest.raises(ConfigError, match="leave one of them out"):
+        daf_train_policy(config=config(**{"curriculum": None} | given), curriculum=made, output=OutputManager(tmp_path))
+    assert not (tmp_path / "training").exists()

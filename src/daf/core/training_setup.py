@@ -62,14 +62,15 @@ def combined(
     return config.replace(**given) if given else config
 
 
-def missions_of(config: DAFTrainingConfig, mission: Any = None) -> list[Mission]:
+def missions_of(config: DAFTrainingConfig, mission: Any = None, curriculum: Curriculum | None = None) -> list[Mission]:
     """The missions to train on: `mission`, where it is an object, else those that the configuration names.
 
-    Empty where a curriculum names its own. Raises `MissionError`, `UsageError`.
+    Empty where a curriculum, the configuration's or the object `curriculum`, names its own. Raises `MissionError`,
+    `UsageError`.
     """
     if mission is not None and not isinstance(mission, str | Path):
         return missions.resolve(mission, game=config.game)
-    if not config.missions and config.curriculum is None:
+    if not config.missions and config.curriculum is None and curriculum is None:
         raise UsageError("no mission to train on is given; `daf missions` lists them.")
     return missions.resolve(config.missions, game=config.game)
 
@@ -87,8 +88,21 @@ def policy_of(config: DAFTrainingConfig, places: Places, policy: Any = None) -> 
     return policies.resolve(wanted, cache=places.bundles, runs=places.runs)
 
 
-def curriculum_of(config: DAFTrainingConfig, found: Sequence[Mission]) -> Curriculum:
-    """What is drawn for each episode: as configured, else each mission as often as the others."""
+def curriculum_of(config: DAFTrainingConfig, found: Sequence[Mission], given: Curriculum | None = None) -> Curriculum:
+    """What is drawn for each episode: `given`, else as configured, else each mission as often as the others.
+
+    Raises `ConfigError` where missions or a configured curriculum stand beside a curriculum that names its own.
+    """
+    if given is not None:
+        besides = "a mission" if found else None if config.curriculum is None else "the configuration's curriculum"
+        if besides is not None:
+            raise ConfigError(
+                f"a curriculum object is given, which has missions of its own, and {besides} besides: leave one of "
+                "them out."
+            )
+        if not given.tasks():
+            raise ConfigError("the curriculum object has no tasks yet: add some before training.")
+        return given
     if config.curriculum is not None:
         named = dict(config.curriculum)
         named.setdefault("game", config.game)
@@ -118,7 +132,7 @@ def set_up(
     console: "Console | None" = None,
 ) -> TrainingRun:
     """The run, checked as far as it can be without its folder. Raises `UsageError` and what it covers."""
-    found = missions_of(config, mission)
+    found = missions_of(config, mission, curriculum)
     known = {each.name: each for each in found}
 
     def resolve(name: str) -> Mission:
@@ -132,7 +146,7 @@ def set_up(
     return TrainingRun(
         config,
         policy_of(config, places, policy),
-        curriculum or curriculum_of(config, found),
+        curriculum_of(config, found, curriculum),
         resolve,
         cache_dir=places.cache,
         device=device,
