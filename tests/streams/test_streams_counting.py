@@ -17,7 +17,7 @@ from daf.streams.finding import find_logs
 from daf.streams.moments import Binned, cells_of
 from daf.streams.planning import plan_parts
 from daf.streams.processor import StreamingProcessor
-from daf.streams.records import RunConstants
+from daf.streams.records import FIXED, RunConstants, Table
 from daf.streams.running import count
 from daf.streams.sketch import RELATIVE_ERROR, Sketch
 from daf.streams.spans import Spans
@@ -425,6 +425,21 @@ def test_steps_beyond_whole_numbers_of_64_bits_are_counted(huge: float) -> None:
     processor = StreamingProcessor()
     processor.process_records([dict(r, step=huge) for r in flush("nested", length=3)])
     assert processor.result().step_range == (huge, huge)
+
+
+def test_what_waits_is_bounded_in_pieces_too() -> None:
+    sketch, stretches = Sketch(), Stretches()
+    for index in range(1000):
+        sketch.add(np.array([float(index % 2 + 1)]))
+    assert len(sketch._pending) <= 256
+    assert sum(sketch.counts().values()) == 1000
+    for index in range(40_000):
+        data = np.full((len(FIXED) + 1, 1), float(index))
+        assert not list(stretches.add(Table(("ab"[index % 2],), data)))
+    assert len(stretches._open) + len(stretches._fresh) + len(stretches._held_back or []) < 13_000
+    given = list(stretches.finish())
+    assert sum(placed.table.n for placed in given) == 40_000
+    assert given[-1].table.data[0, -1] == 39_999
 
 
 def test_numbers_of_numpy_are_numbers() -> None:

@@ -3,6 +3,9 @@
 import gzip
 import json
 import math
+import tracemalloc
+import zlib
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,13 @@ from hypothesis import strategies as st
 from log_makers import COMPONENTS, flat_record, flush, write_array
 
 from daf.errors import StorageError
+from daf.streams.csvlog import CsvReader
 from daf.streams.finding import find_logs
 from daf.streams.planning import plan_parts
 from daf.streams.reading import TableReader
 from daf.streams.records import FIXED, RunConstants
 from daf.streams.running import count_part
+from daf.streams.source import Source
 
 SCALED = RunConstants(reward_scale=0.5, explore_weight=0.25)
 
@@ -159,6 +164,51 @@ def test_compressed_logs_read_like_plain_ones_and_a_torn_stream_is_named(tmp_pat
     kept = columns.get("step", np.empty(0)).tolist()
     assert kept == [r["step"] for r in records[: len(kept)]]
     assert any("ends early" in d.reason for d in report.damage), report.damage
+
+
+@pytest.mark.parametrize("spoilt", [0.0, 0.9])
+def test_a_damaged_gzip_stream_gives_every_record_before_the_damage(tmp_path: Path, spoilt: float) -> None:
+    text = "".join(json.dumps(r) + "\n" for r in flush("nested", envs=1, length=1500)).encode()
+    packed = bytearray(gzip.compress(text))
+    packed[int(spoilt * len(packed)) or -6] ^= 0xFF
+    path = tmp_path / "spoilt.jsonl.gz"
+    path.write_bytes(packed)
+    columns, report = read_all(path)
+    found = columns["step"].tolist()
+    # A wrong byte may spell wrong content for a while before zlib notices.
+    pairs = zip(_bytewise(packed).splitlines(), text.splitlines(), strict=False)
+    whole = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    assert whole > 1300
+    assert found[:whole] == list(range(whole))
+    assert any("damaged gzip stream" in d.reason for d in report.damage), report.damage
+
+
+def _bytewise(packed: bytearray) -> bytes:
+    """What zlib makes of a damaged stream that it is given byte by byte."""
+    stream, content = zlib.decompressobj(wbits=31), b""
+    for byte in packed:
+        try:
+            content += stream.decompress(bytes([byte]))
+        except zlib.error:
+            return content
+    raise AssertionError("the stream is not damaged")
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_content_that_shrank_ten_thousandfold_is_decompressed_bit_by_bit(tmp_path: Path, suffix: str) -> None:
+    content = b'{"step": 1, "x": 1, "y": 1, "map": 1}\n' * 1_500_000
+    path = tmp_path / f"small.jsonl{suffix}"
+    path.write_bytes(gzip.compress(content) if suffix == ".gz" else zstandard.ZstdCompressor().compress(content))
+    expected, target, n = len(content), memoryview(bytearray(1 << 18)), 0
+    del content
+    tracemalloc.start()
+    with Source(path) as source:
+        while read := source.readinto(target):
+            n += read
+        peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert n == expected
+    assert peak < 24e6, f"{peak / 1e6:.0f} MB for {path.stat().st_size} bytes"
 
 
 def test_odd_numbers_leave_the_record_in_use_and_are_counted(tmp_path: Path) -> None:
@@ -379,6 +429,68 @@ def test_csv_with_dotted_headers_reads_like_json(tmp_path: Path) -> None:
     assert damage.offset == path.read_text().index(rows[5])
 
 
+def csv_of(path: Path, text: str) -> tuple[list[dict[str, float]], Any]:
+    """The rows of a CSV log, and the reader's report."""
+    path.write_text(text)
+    reader = CsvReader(path, SCALED)
+    rows = [
+        dict(zip((*FIXED, *table.names), column.tolist(), strict=True)) for table in reader for column in table.data.T
+    ]
+    return rows, reader.report
+
+
+def test_csv_columns_of_parts_win_over_one_of_the_whole(tmp_path: Path) -> None:
+    for header in ("step,position,position.x,rewards.total", "step,position.x,position,rewards.total"):
+        cells = {"step": "1", "position": "", "position.x": "7", "rewards.total": "4"}
+        text = header + "\n" + ",".join(cells[name] for name in header.split(",")) + "\n"
+        [row], report = csv_of(tmp_path / "both.csv", text)
+        assert (row["x"], row["total"]) == (7, 4)
+        assert report.problems.counts["position: not read beside position.…"] == 1
+    [row], _ = csv_of(tmp_path / "deep.csv", "step,rewards,rewards.components,rewards.components.heal\n1,,,5\n")
+    assert row["heal"] == 5
+
+
+def test_csv_cells_that_cannot_be_read_are_damage_and_numbers_are_plain(tmp_path: Path) -> None:
+    text = 'step,x,y,map,event,note\n1,1,2,3,4,"' + "a" * 140_000 + '"\n2,1,2,3,1_000,\n3,1,2,3,5,\n'
+    rows, report = csv_of(tmp_path / "odd.csv", text)
+    assert [row["step"] for row in rows] == [2, 3]
+    assert math.isnan(rows[0]["event"])
+    assert report.problems.counts["event: not a number"] == 1
+    [damage] = report.damage
+    assert "131,072" in damage.reason
+    assert damage.offset == text.index("\n") + 1
+
+
+def test_a_quoted_csv_header_is_the_same_header(tmp_path: Path) -> None:
+    names = ("step", "total_steps", "position.x", "rewards.total")
+    rows = "".join(f"{index},{1000 + index},1,2\n" for index in range(50))
+    for quote in ("", '"'):
+        path = tmp_path / f"h{len(quote)}.csv"
+        path.write_text(",".join(f"{quote}{name}{quote}" for name in names) + "\n" + rows)
+        [part] = plan_parts(find_logs([path]))
+        assert part.plan.clock == (1000, 1049)
+
+
+def test_a_csv_log_that_ends_inside_a_line_says_so(tmp_path: Path) -> None:
+    text = "step,x,y,map,event\n" + "".join(f"{index},1,2,3,0.75\n" for index in range(3))
+    for cut, n, reason in ((-1, 3, "does not end"), (-3, 3, "does not end"), (-8, 2, "cut short in mid-record")):
+        rows, report = csv_of(tmp_path / "cut.csv", text[:cut])
+        assert len(rows) == n
+        assert reason in report.damage[-1].reason
+
+
+def test_csv_damage_beyond_what_is_named_is_summed_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daf.streams.damage.DAMAGE_NAMED", 5)
+    rows, report = csv_of(tmp_path / "many.csv", "step,x,y,map,event\n" + "1,2,3\n1,1,2,3,4\n" * 23)
+    assert len(rows) == 23
+    assert len(report.damage) == 6
+    assert sum(d.length for d in report.damage) == 23 * len("1,2,3\n")
+    rows, report = csv_of(tmp_path / "none.csv", "a,b\n" + "1,2\n" * 23)
+    [damage] = report.damage
+    assert (rows, damage.length) == ([], 23 * len("1,2\n"))
+    assert "no log: columns a, b" in damage.reason
+
+
 def _record_ends(text: str, n: int) -> list[int]:
     decoder, at, ends = json.JSONDecoder(), 0, []
     for _ in range(n):
@@ -401,7 +513,7 @@ def test_long_stretches_of_nonsense_are_one_damage_and_end_where_records_begin(t
 
 
 def test_damage_beyond_what_is_named_is_summed_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daf.streams.reading.DAMAGE_NAMED", 5)
+    monkeypatch.setattr("daf.streams.damage.DAMAGE_NAMED", 5)
     record = json.dumps(flush("flat", envs=1, length=1)[0])
     path = tmp_path / "many.jsonl"
     path.write_text("".join(f"{record}\noops{index:04}\n" for index in range(23)))

@@ -1,8 +1,10 @@
 """CSV logs, whose header names fields by dotted paths (`rewards.components.event`, `position.x`, `levels.0`).
 
 A row is a record as its JSON object would be: empty cells are null, NaN and infinities are not finite, a row with
-another number of cells than the header is damage. One row is one line: quotes are understood, line breaks inside them
-are not. This is the convenient format, not the fast one: about a fiftieth of the speed of JSON.
+another number of cells than the header is damage. A column `position` beside `position.x` is not read. One row is one
+line: quotes are understood, line breaks inside them are not. A last line without a line break is read, and reported,
+since its last cell may have been cut short. This is the convenient format, not the fast one: about a fiftieth of the
+speed of JSON.
 """
 
 import csv
@@ -14,13 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from daf.streams.damage import Damage
+from daf.streams.damage import DamageList
 from daf.streams.reading import ReadingReport
 from daf.streams.records import RunConstants, Shape, Table, read, tabulate
 from daf.streams.source import Source
 
 _PIECE = 256 * 1024
 _LONGEST_ROW = 8 * 1024 * 1024
+_WHOLES = {"position", "rewards", "rewards.components", "levels"}
+"""Columns that are not read where there are others of their parts."""
+_UNREADABLE = f"a cell of more than {csv.field_size_limit():,} characters, or with a line break in it"
 
 
 class CsvReader:
@@ -28,7 +33,8 @@ class CsvReader:
 
     def __init__(self, path: Path, constants: RunConstants) -> None:
         self.path = path
-        self.report = ReadingReport()
+        self._damage = DamageList(path)
+        self.report = ReadingReport(damage=self._damage.entries)
         self._constants = constants
         self._header: list[str] | None = None
 
@@ -42,44 +48,62 @@ class CsvReader:
                 data = rest + bytes(buffer[:n])
                 cut = len(data) if not n else _last_line_end(data)
                 if not cut and len(data) > _LONGEST_ROW:
-                    self._damaged(offset, len(data), "a line that is too long for a row")
+                    self._damage.add(offset, len(data), "a line that is too long for a row")
                     offset, data = offset + len(data), b""
                 yield from self._rows(data[:cut], offset, ended=not n)
                 offset, rest = offset + cut, data[cut:]
                 if not n:
                     break
             if source.trouble:
-                self._damaged(offset, 0, source.trouble)
+                self._damage.add(offset, 0, source.trouble)
+        self._damage.sum_up()
 
     def _rows(self, data: bytes, offset: int, *, ended: bool) -> Iterator[Table]:
         if self._header is None and data.strip():
             start = 3 if data.startswith(b"\xef\xbb\xbf") else 0
             end = data.find(b"\n", start) + 1 or len(data)
-            self._header = [name.strip() for name in next(csv.reader([data[start:end].decode("utf-8", "replace")]))]
+            self._header = self._names(data[start:end], offset + start)
             data, offset = data[end:], offset + end
         if self._header is None or not data:
             return
-        rows: list[list[str]] = []
+        rows: list[tuple[int, int, list[str]]] = []
         for line in io.BytesIO(data):
-            text = line.decode("utf-8", "replace").strip("\r\n")
-            cells = next(csv.reader([text])) if '"' in text else text.split(",")
-            torn = ended and not line.endswith(b"\n") and len(cells) != len(self._header)
-            if len(cells) == len(self._header):
-                rows.append(cells)
+            text = _text(line)
+            cells = _cells(text)
+            open_end = ended and not line.endswith(b"\n")
+            if cells is None:
+                self._damage.add(offset, len(line), _UNREADABLE)
+            elif len(cells) == len(self._header):
+                rows.append((offset, len(line), cells))
             elif text.strip():
-                why = "cut short in mid-record" if torn else f"{len(cells)} cells, the header has {len(self._header)}"
-                self._damaged(offset, len(line), why)
+                why = f"{len(cells)} cells, the header has {len(self._header)}"
+                self._damage.add(offset, len(line), "cut short in mid-record" if open_end else why)
+                open_end = False
             offset += len(line)
-        yield from self._tables(rows, offset)
+            if open_end and text.strip():
+                self._damage.add(offset, 0, "the last line does not end: its last cell may be cut short")
+        yield from self._tables(rows)
 
-    def _tables(self, rows: list[list[str]], offset: int) -> Iterator[Table]:
+    def _names(self, line: bytes, offset: int) -> list[str]:
+        """The header's names; of columns that are not read for those of their parts, and of damage, it is told."""
+        cells = _cells(_text(line))
+        if cells is None:
+            self._damage.add(offset, len(line), _UNREADABLE)
+            return []
+        header = [name.strip() for name in cells]
+        for name in sorted(_WHOLES & set(header)):
+            if any(other.startswith(f"{name}.") for other in header):
+                self.report.problems.counts[f"{name}: not read beside {name}.…"] += 1
+        return header
+
+    def _tables(self, rows: list[tuple[int, int, list[str]]]) -> Iterator[Table]:
         pending: list[list[float]] = []
         shape: Shape | None = None
-        for cells in rows:
-            record = _record(self._header or [], cells)
-            entry = read(record, self.report.problems, self._constants)
+        header = self._header or []
+        for offset, length, cells in rows:
+            entry = read(_record(header, cells), self.report.problems, self._constants)
             if entry is None:
-                self._damaged(offset, 0, f"a table that is no log: columns {', '.join((self._header or [])[:5])}")
+                self._damage.add(offset, length, f"a table that is no log: columns {', '.join(header[:5])}")
                 continue
             if shape is not None and entry[0] != shape:
                 yield self._table(shape, pending)
@@ -94,42 +118,60 @@ class CsvReader:
         self.report.kinds[shape.kind] += len(rows)
         return tabulate(shape, np.array(rows, dtype=np.float64).reshape(len(rows), len(shape.paths)).T, self._constants)
 
-    def _damaged(self, offset: int, length: int, reason: str) -> None:
-        last = self.report.damage[-1] if self.report.damage else None
-        if last is None or last.reason != reason or length:
-            self.report.damage.append(Damage(str(self.path), offset, length, reason))
-
 
 def _last_line_end(data: bytes) -> int:
     return data.rfind(b"\n") + 1
 
 
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "replace").strip("\r\n")
+
+
+def _cells(text: str) -> list[str] | None:
+    """The cells of a line; `None` where one is too long or holds a line break."""
+    if '"' not in text:
+        return text.split(",")
+    try:
+        return next(csv.reader([text]))
+    except csv.Error:
+        return None
+
+
 def _record(header: list[str], cells: list[str]) -> dict[str, Any]:
     """The object that a row stands for."""
     record: dict[str, Any] = {}
+    rewards: dict[str, Any] = {}
+    components: dict[str, Any] = {}
+    position: dict[str, Any] = {}
+    levels: list[Any] = []
     for path, text in zip(header, cells, strict=True):
         value = _value(text)
         prefix, dot, rest = path.partition(".")
         if path.startswith("rewards.components."):
-            rewards = record.setdefault("rewards", {})
-            rewards.setdefault("components", {})[path.removeprefix("rewards.components.")] = value
+            components[path.removeprefix("rewards.components.")] = value
         elif prefix == "levels" and dot and rest.isdigit():
-            record.setdefault("levels", []).append(value)
-        elif prefix in ("position", "rewards") and dot:
-            record.setdefault(prefix, {})[rest] = value
+            levels.append(value)
+        elif prefix == "position" and dot:
+            position[rest] = value
+        elif prefix == "rewards" and dot:
+            rewards[rest] = value
         else:
             record[path] = value
-    return record
+    if components:
+        rewards["components"] = components
+    wholes = {"rewards": rewards, "position": position, "levels": levels}
+    return record | {name: parts for name, parts in wholes.items() if parts}
 
 
 def _value(text: str) -> Any:
     text = text.strip()
     if not text:
         return None
-    try:
-        return float(text)
-    except ValueError:
-        pass
+    if "_" not in text:  # which Python's numbers may hold
+        try:
+            return float(text)
+        except ValueError:
+            pass
     if text.startswith("["):
         try:
             return json.loads(text)
@@ -151,10 +193,10 @@ def rows_of(path: Path) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
             data = rest + bytes(buffer[:n])
             cut = _last_line_end(data) if n else len(data)
             lines, rest = data[:cut].splitlines(), data[cut:]
-            rows = [line.decode("utf-8-sig", "replace").split(",") for line in lines[:3] + lines[-2:]]
+            rows = [_cells(line.decode("utf-8-sig", "replace")) for line in lines[:3] + lines[-2:]]
             if header is None and rows:
-                header = [name.strip() for name in rows.pop(0)]
-            whole = [row for row in rows if header and len(row) == len(header)]
+                header = [name.strip() for name in rows.pop(0) or []]
+            whole = [row for row in rows if header and row is not None and len(row) == len(header)]
             if whole and header:
                 first = first or _record(header, whole[0])
                 last = whole[-1]

@@ -9,6 +9,7 @@ that is a whole record; the inner objects of a torn record are none, since no pa
 import json
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from daf.streams.records import kind_of
@@ -19,6 +20,8 @@ _CUT = "cut short in mid-record"
 _DEEP = "nested too deeply"
 _LONGEST_TOKEN = 12
 """An error so close to the end may come of a number, a name (-Infinity) or an escape (two \\uXXXX) that goes on."""
+DAMAGE_NAMED = 10_000
+"""So many damaged stretches of a part are named each; of further ones the number and the bytes."""
 _decode = json.JSONDecoder().raw_decode
 
 
@@ -30,6 +33,41 @@ class Damage:
     offset: int
     length: int
     reason: str
+
+
+class DamageList:
+    """The damage of `path`: adjoining stretches as one; of those beyond `DAMAGE_NAMED` the number and the bytes."""
+
+    def __init__(self, path: Path) -> None:
+        self.entries: list[Damage] = []
+        self._path = str(path)
+        self._unnamed: list[tuple[int, int]] = []
+        self._more = 0
+
+    def add(self, offset: int, length: int, reason: str) -> None:
+        """Note `length` bytes from `offset`."""
+        last = self.entries[-1] if self.entries else None
+        if last is not None and length and last.offset + last.length == offset and not self._unnamed:
+            self.entries[-1] = Damage(last.path, last.offset, last.length + length, last.reason)
+        elif len(self.entries) < DAMAGE_NAMED:
+            self.entries.append(Damage(self._path, offset, length, reason))
+        else:
+            self._unnamed.append((offset, length))
+            if len(self._unnamed) == DAMAGE_NAMED:
+                self.sum_up()
+
+    def sum_up(self) -> None:
+        """Let one entry stand for the damage that is not named, again and again."""
+        if self._unnamed:
+            last = self.entries[-1]
+            earlier = self._more
+            n, lost = len(self._unnamed), sum(length for _, length in self._unnamed)
+            offset = last.offset if earlier else self._unnamed[0][0]
+            lost += last.length if earlier else 0
+            self._more += n
+            entry = Damage(self._path, offset, lost, f"{self._more:,} further stretches from here on")
+            self.entries[len(self.entries) - bool(earlier) :] = [entry]
+            self._unnamed = []
 
 
 @dataclass

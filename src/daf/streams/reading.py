@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from daf.streams.damage import SEPARATORS, Damage, Scan, scan
+from daf.streams.damage import SEPARATORS, Damage, DamageList, Scan, scan
 from daf.streams.decoding import BlockDecoder
 from daf.streams.records import FieldProblems, FloatArray, RunConstants, Shape, Table, read, tabulate
 from daf.streams.source import Source
@@ -24,8 +24,6 @@ from daf.streams.source import Source
 BLOCK = 256 * 1024
 BITE = 4 * 1024
 """What the exact reader takes before the fast one is tried again; twice as much each time that the fast one refuses."""
-DAMAGE_NAMED = 10_000
-"""So many damaged stretches of a part are named each; of further ones the number and the bytes."""
 _ROWS = 8_192
 """Rows that are gathered before they are given as a table."""
 LARGEST_RECORD = 8 * 1024 * 1024
@@ -58,7 +56,8 @@ class TableReader:
         block: int = BLOCK,
     ) -> None:
         self.path = path
-        self.report = ReadingReport()
+        self._damage = DamageList(path)
+        self.report = ReadingReport(damage=self._damage.entries)
         self._constants = constants
         self._range = (start, end)
         self._block = block
@@ -67,8 +66,6 @@ class TableReader:
         self._separator = b""
         self._bite = BITE
         self._torn = False
-        self._unnamed: list[tuple[int, int]] = []
-        self._more_damage = 0
         self._gathered: FloatArray = np.empty((0, 0))
         self._gathered_rows = 0
 
@@ -77,8 +74,8 @@ class TableReader:
         with Source(self.path, start, end) as source:
             yield from self._tables(source, start)
             if source.trouble:
-                self._damaged(start + self.report.bytes_read, 0, source.trouble)
-        self._sum_up()
+                self._damage.add(start + self.report.bytes_read, 0, source.trouble)
+        self._damage.sum_up()
 
     def _tables(self, source: Source, base: int) -> Iterator[Table]:
         buffer = bytearray(self._block + 2)
@@ -134,7 +131,9 @@ class TableReader:
                 at, stop = 1, 1 + stop - at
         yield from self._give()
         if opened and not closed and self._range[1] is None and not self._torn:
-            self._damaged(base + self.report.bytes_read, 0, "the array is not closed: the file may have been cut here")
+            self._damage.add(
+                base + self.report.bytes_read, 0, "the array is not closed: the file may have been cut here"
+            )
 
     def _cut(self, buffer: bytearray, at: int, stop: int, ended: bool) -> int:
         """Where the last whole record before `stop` seems to end; 0 where no guess can be made."""
@@ -205,7 +204,7 @@ class TableReader:
 
     def _slow(self, piece: bytes, found: Scan, offset: int) -> Iterator[Table]:
         for begin, length, reason in found.damage:
-            self._damaged(offset + begin, length, reason)
+            self._damage.add(offset + begin, length, reason)
         if found.damage or found.records:
             self._torn = bool(found.damage) and (not found.records or found.damage[-1][0] >= found.records[-1][1])
         rows: list[list[float]] = []
@@ -230,27 +229,3 @@ class TableReader:
         self.report.kinds[shape.kind] += len(rows)
         raw = np.array(rows, dtype=np.float64).reshape(len(rows), len(shape.paths)).T
         return tabulate(shape, raw, self._constants)
-
-    def _damaged(self, offset: int, length: int, reason: str) -> None:
-        last = self.report.damage[-1] if self.report.damage else None
-        if last is not None and length and last.offset + last.length == offset and not self._unnamed:
-            self.report.damage[-1] = Damage(last.path, last.offset, last.length + length, last.reason)
-        elif len(self.report.damage) < DAMAGE_NAMED:
-            self.report.damage.append(Damage(str(self.path), offset, length, reason))
-        else:
-            self._unnamed.append((offset, length))
-            if len(self._unnamed) == DAMAGE_NAMED:
-                self._sum_up()
-
-    def _sum_up(self) -> None:
-        """Let one entry stand for the damage that is not named, again and again."""
-        if self._unnamed:
-            last = self.report.damage[-1]
-            earlier = self._more_damage
-            n, lost = len(self._unnamed), sum(length for _, length in self._unnamed)
-            offset = last.offset if earlier else self._unnamed[0][0]
-            lost += last.length if earlier else 0
-            self._more_damage += n
-            entry = Damage(str(self.path), offset, lost, f"{self._more_damage:,} further stretches from here on")
-            self.report.damage[len(self.report.damage) - bool(earlier) :] = [entry]
-            self._unnamed = []

@@ -19,6 +19,8 @@ _LEAST_RUN = 4
 """Records per run of one bucket, on average, from which the runs are counted as they are; else values are sorted."""
 _PENDING = 8_192
 """Counts that wait to be joined."""
+_PIECES = 256
+"""Pieces of them that may wait: an array of its own takes a hundred bytes, however little it holds."""
 
 
 class Sketch:
@@ -62,7 +64,7 @@ class Sketch:
             return
         self._pending.append((keys, counts))
         self._waiting += len(keys)
-        if self._waiting > _PENDING:
+        if self._waiting > _PENDING or len(self._pending) >= _PIECES:
             self._compacted()
 
     def _compacted(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

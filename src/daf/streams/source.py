@@ -2,6 +2,7 @@
 
 A file that still grows is thus read as it was, whole, at one moment. A compressed stream that ends early or is damaged
 gives what can be had, and says so in `trouble`; it is never taken for a complete one. Offsets are those of the content.
+Little is decompressed at once, so that content that shrank ten thousandfold needs no more memory than other content.
 """
 
 import os
@@ -14,6 +15,8 @@ from daf.errors import StorageError
 from daf.storage.atomic import explain
 
 _PIECE = 1 << 16
+_STEP = {"gzip": 4_096, "zstd": 1_024}
+"""Compressed bytes that are decompressed at once: at most 4 MB of content with gzip, mostly some 10 MB with zstd."""
 
 
 class _Decompressor(Protocol):
@@ -22,6 +25,9 @@ class _Decompressor(Protocol):
     @property
     def unused_data(self) -> bytes: ...
     def decompress(self, data: bytes) -> bytes: ...
+
+
+_Deflated = type(zlib.decompressobj())
 
 
 class Source:
@@ -42,7 +48,7 @@ class Source:
         self._kind = compression(path)
         self._stream: _Decompressor | None = None
         self._ready = memoryview(b"")
-        self._rest = b""
+        self._rest: memoryview | bytes = b""
 
     def __enter__(self) -> "Source":
         return self
@@ -57,15 +63,15 @@ class Source:
         if self._kind is None:
             return self._raw(target)
         while not self._ready and not self.trouble:
-            piece = self._rest
-            self._rest = b""
-            if not piece:
-                buffer = bytearray(_PIECE)
-                piece = bytes(buffer[: self._raw(memoryview(buffer))])
-            if not piece:
+            if not self._rest:
+                buffer = memoryview(bytearray(_PIECE))
+                self._rest = buffer[: self._raw(buffer)]
+            if not self._rest:
                 if self._stream is not None and not self._stream.eof:
                     self.trouble = f"the {self._kind} stream ends early"
                 break
+            step = _STEP[self._kind]
+            piece, self._rest = bytes(self._rest[:step]), self._rest[step:]
             self._decompress(piece)
         n = min(len(target), len(self._ready))
         target[:n] = self._ready[:n]
@@ -81,13 +87,15 @@ class Source:
             self._stream = (
                 zlib.decompressobj(wbits=31) if self._kind == "gzip" else zstandard.ZstdDecompressor().decompressobj()
             )
+        before = self._stream.copy() if isinstance(self._stream, _Deflated) else None
         try:
             self._ready = memoryview(self._stream.decompress(piece))
         except (zlib.error, zstandard.ZstdError) as error:
             self.trouble = f"damaged {self._kind} stream: {error}"
+            self._ready = memoryview(_content_before_error(before, piece) if before else b"")
             return
         if self._stream.eof:
-            self._rest = self._stream.unused_data
+            self._rest = self._stream.unused_data + bytes(self._rest)
 
     def _raw(self, target: memoryview) -> int:
         wanted = min(len(target), self._left)
@@ -104,3 +112,14 @@ class Source:
 def compression(path: Path) -> str | None:
     """How a file of this name is compressed: `gzip`, `zstd`, or not at all."""
     return {".gz": "gzip", ".zst": "zstd"}.get(path.suffix.lower())
+
+
+def _content_before_error(stream: "zlib._Decompress", piece: bytes) -> bytes:
+    """What `stream` makes of the bytes of `piece` before the one that it refuses."""
+    content = b""
+    for at in range(len(piece)):
+        try:
+            content += stream.decompress(piece[at : at + 1])
+        except zlib.error:
+            break
+    return content

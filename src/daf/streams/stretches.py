@@ -13,7 +13,8 @@ them keeps its place in it. Where they do not (records lost, environments that d
 Where `total_steps` moves inside a file it is a clock, and a record's time is read off it: records of one stretch with
 the same `total_steps` are spread evenly from the previous value to theirs.
 
-A length is known only at the end, so records wait for it: in memory, and beyond `WAITING_ROWS` in a temporary file.
+A length is known only at the end, so records wait for it: in memory, and beyond `WAITING_ROWS` or `WAITING_TABLES` in a
+temporary file.
 """
 
 import tempfile
@@ -31,8 +32,11 @@ from daf.streams.records import FIXED, FloatArray, Table
 ROWS = 8_192
 """Rows that are worked on at once."""
 WAITING_ROWS = 32_768
+WAITING_TABLES = 2_048
 HELD_BYTES = 12 * 1024 * 1024
 """Tables up to this size are held back to look for equal blocks."""
+_TABLE = 1_024
+"""About what a table takes beside its rows."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,7 @@ class Stretches:
             yield from self._take(table)
             return
         self._held_back.append(table)
-        self._held_bytes += table.data.nbytes
+        self._held_bytes += table.data.nbytes + _TABLE
         if self._held_bytes > HELD_BYTES:
             yield from self._release()
 
@@ -172,7 +176,7 @@ class Stretches:
     def _hold(self, table: Table) -> None:
         self._open.append(table)
         self._open_rows += table.n
-        if self._open_rows > WAITING_ROWS:
+        if self._open_rows > WAITING_ROWS or len(self._open) > WAITING_TABLES:
             self._spill = self._spill or tempfile.TemporaryFile(prefix="daf-logs-")  # noqa: SIM115 lives with this object
             for held in self._open:
                 for begin in range(0, held.n, ROWS):
