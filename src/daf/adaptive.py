@@ -4,21 +4,25 @@ An experiment has an id, and its journal lies in its run folder; running it agai
 `daf.core.adaptive_controller` for the class behind it.
 """
 
+import functools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daf.core.adaptive.commands import DafCommands
+from daf.core.adaptive import targets
+from daf.core.adaptive.commands import DafCommands, training_config
+from daf.core.adaptive.config import NETWORK
 from daf.core.adaptive.errors import AdaptiveControllerError
 from daf.core.adaptive.local import LocalProcesses
 from daf.core.adaptive.record import Record, controlled, request_stop
 from daf.core.adaptive.running import Running
 from daf.core.adaptive.schedulers import scheduler_of
-from daf.core.adaptive.state import Experiment
+from daf.core.adaptive.state import Experiment, Run
 from daf.core.adaptive.status import ExperimentStatus, find, status_of
 from daf.core.adaptive_controller import DAFAdaptiveConfig, DAFAdaptiveController, Hooks
-from daf.errors import UsageError
+from daf.errors import ConfigError, UsageError, unknown
+from daf.game.policy_arguments import Arguments, arguments_of
 
 if TYPE_CHECKING:
     from daf.output_manager import OutputManager
@@ -46,7 +50,7 @@ def daf_run_adaptive(
 
         output = OutputManager()
     if find(chosen.experiment_id, output.base_dir) is None:
-        _check_names(chosen, output.base_dir)
+        _check(chosen, output.base_dir)
     with DAFAdaptiveController(chosen, output=output, hooks=hooks, on_change=on_change) as controller:
         return controller.start_experiment(retry_failed=retry_failed)
 
@@ -94,16 +98,46 @@ def _end_orphans(status: ExperimentStatus, reason: str) -> None:
         record.close()
 
 
-def _check_names(config: DAFAdaptiveConfig, base_dir: Path) -> None:
-    """Refuse missions and policies that are not there, which every run would fail on."""
+def _check(config: DAFAdaptiveConfig, base_dir: Path) -> None:
+    """Refuse what runs would fail on, or what would score them without training them.
+
+    That is missions, policies and arguments of these that are not there, batches that do not fit their rollouts, and
+    rungs or intervals below one rollout.
+    """
+    from daf.compute.executor import job_count
+    from daf.core.sizes import share, sizes
     from daf.evaluation.planning import default_cache
     from daf.game import missions, policies
 
-    for mission in dict.fromkeys([*config.trains.missions, *config.evaluated_on]):
-        missions.resolve(mission)
-    for policy in dict.fromkeys([config.trains.policy, *(run.get("policy") for run in config.runs)]):
+    game, cache = config.trains.game, default_cache(base_dir)
+    trained_on = missions.resolve(config.trained_on, game=game)
+    missions.resolve(config.evaluated_on, game=game)
+    searched = config.search_space.get("policy")
+    named = [config.trains.policy, *(run.get("policy") for run in config.runs)]
+    for policy in dict.fromkeys([*named, *(searched if isinstance(searched, list) else [])]):
         if policy is not None:
-            policies.resolve(str(policy), cache=default_cache(base_dir), runs=base_dir)
+            policies.resolve(str(policy), cache=cache, runs=base_dir)
+    agents, tokens = trained_on[0].num_agents, int(trained_on[0].config.game.obs.num_tokens)
+    begun = 0 if config.initial_checkpoint is None else targets.steps_of(config.initial_checkpoint)
+    scheduler, cores = scheduler_of(config), job_count("auto")
+    arguments = functools.cache(lambda policy: arguments_of(policy, cache=cache, runs=base_dir))
+    for wanted in scheduler.wanted({}):
+        chosen = training_config(config, Run(wanted.run, wanted.settings, wanted.target, wanted.why))
+        try:
+            if chosen.network:
+                _check_arguments(chosen.network, str(chosen.policy), arguments(str(chosen.policy)))
+            whole = sizes(chosen, agents=agents, tokens=tokens, cores=cores)
+            share(whole, chosen.workers_per_node)
+            targets.check(scheduler.targets, begun=begun, update=whole.steps(chosen.n_steps))
+        except ConfigError as error:
+            raise ConfigError(f"{wanted.run}: {error}") from error
+
+
+def _check_arguments(network: Iterable[str], policy: str, taken: Arguments) -> None:
+    """Raise `ConfigError` for an argument that the policy's class does not take."""
+    for name in network:
+        if name not in taken.whole and not taken.open_ended:
+            raise ConfigError(f"{NETWORK}{name}: {unknown(f'argument of {policy}', name, taken.whole)}")
 
 
 def _from_file(path: Path) -> DAFAdaptiveConfig:

@@ -19,6 +19,7 @@ from daf.core.adaptive.dispatch import Job
 from daf.core.adaptive.local import LocalProcesses
 from daf.core.adaptive.state import Run
 from daf.errors import ConfigError, UsageError
+from daf.output_manager import OutputManager
 from tests.core.adaptive_driver import config, controller
 
 TRAINING = "training: {mission: arena, policy: lstm, total_timesteps: 1000}"
@@ -256,13 +257,50 @@ def test_ctrl_c_on_the_terminal_stops_with_a_sentence_and_130(
 
 def test_a_mission_that_is_not_there_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:
     from daf.errors import MissionError
-    from daf.output_manager import OutputManager
 
     training = {"mission": "arenna", "policy": "starter", "total_timesteps": 10}
     chosen = DAFAdaptiveConfig(experiment_id="x", training=training, runs=[{}])
     with pytest.raises(MissionError, match="arena"):
         daf_run_adaptive(chosen, output=OutputManager(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+def refused(tmp_path: Path, chosen: DAFAdaptiveConfig) -> str:
+    """What `daf_run_adaptive` says against it, before anything is written."""
+    with pytest.raises(UsageError) as error:
+        daf_run_adaptive(chosen, output=OutputManager(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+    return str(error.value)
+
+
+FACILITY = {"mission": "training_facility_1", "policy": "stateless", "num_envs": 4, "total_timesteps": 12_000}
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        (
+            {"training": {"policy": "token_lstm"}, "runs": [{"network.hiden_size": 3}]},
+            r'r0000: network.hiden_size: no argument of token_lstm "hiden_size". Nearest: hidden_size',
+        ),
+        ({"search_space": {"policy": ["lstm", "nonsense_policy"]}, "num_runs": 2}, "nonsense_policy"),
+        ({"runs": [{"batch_size": 12_352}]}, "r0000: batch_size 12352 does not divide the rollout's 1,024 agent steps"),
+        ({"training": {"game": "overcogged"}}, "training_facility_1"),
+        (
+            {"runs": [{}, {}], "scheduler": "population", "population": {"interval": 600}},
+            "nothing would be trained before 1,800 agent steps: an update takes 1,024, so that a run is at 2,048",
+        ),
+        (
+            {"runs": [{}, {}], "scheduler": "successive_halving", "halving": {"min_timesteps": 30}},
+            "nothing would be trained before 90 agent steps: an update takes 1,024",
+        ),
+    ],
+)
+def test_what_runs_would_fail_on_is_refused_before_a_folder_is_made(
+    tmp_path: Path, fields: dict[str, Any], says: str
+) -> None:
+    training = FACILITY | fields.get("training", {})
+    assert says in refused(tmp_path, DAFAdaptiveConfig(**{"experiment_id": "x", **fields, "training": training}))
 
 
 def test_without_a_training_section_there_is_only_feedback(tmp_path: Path) -> None:

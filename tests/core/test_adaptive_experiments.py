@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ from daf.core.adaptive import record
 from daf.core.adaptive.dispatch import Job
 from daf.core.adaptive.hooks import Hooks, Milestone
 from daf.core.adaptive.local import LocalProcesses
-from daf.core.adaptive.state import Run
+from daf.core.adaptive.state import Run, Score
 from daf.core.adaptive.status import ExperimentStatus, status_of
 from daf.core.adaptive_controller import AdaptiveControllerError
-from daf.errors import DataError, Interrupted
+from daf.errors import ConfigError, DataError, Interrupted
 from daf.storage import journal
 from tests.core.adaptive_driver import PYTHON, SmallJobs, config, controller, told
 
@@ -40,10 +41,22 @@ FEW: dict[str, Any] = HALVING | {"runs": HALVING["runs"][:2]}
 KINDS = {"halving": HALVING, "population": POPULATION}
 
 
+def place_left_out(score: Score) -> Score:
+    """A score without its checkpoint, whose path has the experiment's folder in it."""
+    return replace(score, checkpoint=None)
+
+
 def outcome(status: ExperimentStatus) -> dict[str, Any]:
     """What must not depend on what happened on the way."""
     return {
-        run.name: (run.status, run.steps, run.target, dict(run.settings), run.parent, run.scores)
+        run.name: (
+            run.status,
+            run.steps,
+            run.target,
+            dict(run.settings),
+            run.parent,
+            list(map(place_left_out, run.scores)),
+        )
         for run in status.experiment.runs.values()
     }
 
@@ -196,6 +209,58 @@ def test_the_best_run_is_the_experiments_own_policy(tmp_path: Path) -> None:
     assert own == there
     result = json.loads((status.run_dir / "result.json").read_text())
     assert result["best"] == best.name
+
+
+def test_the_policy_of_the_best_is_the_one_that_was_scored(tmp_path: Path) -> None:
+    class FailsToScoreAgain(SmallJobs):
+        def evaluate(self, run: Run) -> tuple[tuple[str, ...], tuple[Path, ...]]:
+            return (("/nowhere",), ()) if run.target == 40 else super().evaluate(run)
+
+    status = controller(tmp_path, config(**FEW, max_retries=0), commands=FailsToScoreAgain).start_experiment()
+    best = status.experiment.best
+    assert best is not None
+    assert best.score is not None
+    assert (best.status, best.steps, best.score.steps, best.score.trained) == ("failed", 40, 20, 20)
+    played = json.loads((status.run_dir / "checkpoints" / "final" / "state.json").read_text())
+    assert played["steps"] == 20
+    assert int(played["chain"][:8], 16) / 2**32 == best.score.mean
+
+
+def test_scored_checkpoints_are_kept_only_until_the_next_score(tmp_path: Path) -> None:
+    status = controller(tmp_path, config(**FEW)).start_experiment()
+    assert status.counts == {"done": 2}
+    assert not list(status.run_dir.glob("scored/*"))
+
+
+def test_a_run_that_is_past_its_next_target_fails_and_is_not_scored_again(tmp_path: Path) -> None:
+    fields = FEW | {"halving": {"min_timesteps": 2, "reduction_factor": 2}, "total": 4}  # blocks are of ten steps
+    status = controller(tmp_path, config(**fields)).start_experiment()
+    assert status.counts == {"done": 1, "failed": 1}
+    assert set(committed(status).values()) == {1}
+    (failed,) = [run for run in status.experiment.runs.values() if run.status == "failed"]
+    assert "it has 10 agent steps already, and was to train to 4" in str(failed.error)
+    assert len(failed.scores) == 1
+
+
+def test_a_copy_of_a_run_past_the_copys_target_fails_too(tmp_path: Path) -> None:
+    fields = POPULATION | {"population": {"interval": 2}, "total": 4}
+    status = controller(tmp_path, config(**fields)).start_experiment()
+    (copy,) = [run for run in status.experiment.runs.values() if run.parent is not None]
+    assert (copy.status, copy.launches) == ("failed", 0)
+    assert "it has 10 agent steps already" in str(copy.error)
+
+
+def test_an_initial_checkpoint_past_the_first_target_is_refused(tmp_path: Path) -> None:
+    first = controller(tmp_path, config("first", runs=[{}])).start_experiment()
+    begin = first.run_dir / "checkpoints" / "final"
+    with pytest.raises(ConfigError, match=r"before 20 agent steps: the initial_checkpoint has 80 already"):
+        controller(tmp_path, config(**FEW, initial_checkpoint=begin)).start_experiment()
+    with pytest.raises(AdaptiveControllerError, match=r"initial_checkpoint .*none cannot be read"):
+        controller(tmp_path, config(**FEW, initial_checkpoint=tmp_path / "none")).start_experiment()
+    later = config(runs=[{}], total=100, initial_checkpoint=begin)
+    status = controller(tmp_path, later).start_experiment()
+    assert status.status == "done"
+    assert controller(tmp_path, later).start_experiment().run_id == status.run_id
 
 
 def test_a_run_that_fails_is_tried_again_and_then_failed_with_the_reason(tmp_path: Path) -> None:
@@ -352,8 +417,6 @@ def test_a_journal_that_does_not_fit_is_refused_with_its_line(tmp_path: Path) ->
 
 
 def test_settings_that_cannot_be_are_refused_before_a_folder_is_made(tmp_path: Path) -> None:
-    from daf.errors import ConfigError
-
     with pytest.raises(ConfigError, match="r0000 with learning_rate 7"):
         controller(tmp_path, config(runs=[{"learning_rate": 7.0}])).start_experiment()
     assert not (tmp_path / "out").exists()

@@ -102,12 +102,12 @@ def test_every_run_of_a_fixed_list_trains_to_the_end() -> None:
 
 def test_halving_lets_the_better_half_go_on_at_each_rung() -> None:
     scheduler = SuccessiveHalving(SETTINGS, 100, 10, 2)
-    assert scheduler.rungs == [10, 20, 40, 80, 100]
+    assert scheduler.targets == [10, 20, 40, 80, 100]
     _, known = go_through(scheduler, random.Random(0))
     for rung, entered, kept in ((10, 8, 4), (20, 4, 2), (40, 2, 1), (80, 1, 1)):
         scores = {run: one.scores[rung] for run, one in known.items() if rung in one.scores}
         assert len(scores) == entered
-        after = scheduler.rungs[scheduler.rungs.index(rung) + 1]
+        after = scheduler.targets[scheduler.targets.index(rung) + 1]
         went_on = {run for run, one in known.items() if after in one.scores}
         assert went_on == set(sorted(scores, key=lambda run: -scores[run])[:kept])
 

@@ -100,7 +100,7 @@ class Progress:
 
 def _story(run: "Run") -> str:
     if run.status == "done" and run.score is not None:
-        return f"done: {_score(run)} at {run.score.steps} steps"
+        return f"done: {_score(run)} at {run.score.trained} steps"
     if run.status == "pending" and run.error is None:
         return f"pending, to {run.target} steps: {run.why}"
     goal = f" to {run.target} steps" if run.status == "training" else ""
@@ -131,8 +131,10 @@ def _show(status: "ExperimentStatus", as_json: bool) -> None:
         f"{experiment.experiment_id}: {status.status}",
         caption="Mean return per agent with its 95 % interval, over the same episodes for all; trained longest first.",
     )
-    for name, justify in (("run", "left"), ("state", "left"), ("steps", "right"), ("score", "right"), ("n", "right")):
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for name in ("run", "state"):
+        table.add_column(name, no_wrap=True)
+    for name in ("steps", "score", "scored at", "n"):
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("settings")
     ranked = experiment.ranked()
     rest = [run for run in experiment.runs.values() if run.score is None]
@@ -140,8 +142,8 @@ def _show(status: "ExperimentStatus", as_json: bool) -> None:
         settings = ", ".join(f"{name} {_plain(value)}" for name, value in run.settings.items())
         origin = f" ← {run.parent[0]} at {run.parent[1]}" if run.parent else ""
         table.add_row(
-            run.name, run.status, f"{run.steps:,}", escape(_score(run)), str(run.score.n) if run.score else "–",
-            escape(settings + origin),
+            run.name, run.status, f"{run.steps:,}", escape(_score(run)), f"{run.score.trained:,}" if run.score else "–",
+            str(run.score.n) if run.score else "–", escape(settings + origin),
         )  # fmt: skip
     out.print(table)
     for row in status.to_data()["runs"]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from daf.core.adaptive import finishing
+from daf.core.adaptive import finishing, targets
 from daf.core.adaptive.commands import Commands, DafCommands
 from daf.core.adaptive.config import DAFAdaptiveConfig, differences
 from daf.core.adaptive.dispatch import Dispatcher
@@ -22,7 +22,7 @@ from daf.core.adaptive.errors import AdaptiveControllerError, TrainingEnvironmen
 from daf.core.adaptive.feedback import SUPPORT, Adjustable, Adjustment, Feedback
 from daf.core.adaptive.hooks import Hooks
 from daf.core.adaptive.local import LocalProcesses
-from daf.core.adaptive.record import Record, request_stop
+from daf.core.adaptive.record import Record, read, request_stop
 from daf.core.adaptive.running import Running
 from daf.core.adaptive.schedulers import Scheduler, Wanted, scheduler_of
 from daf.core.adaptive.state import Experiment, Run
@@ -347,8 +347,19 @@ class DAFAdaptiveController:
     def _check_first_runs(self, scheduler: Scheduler) -> None:
         """Refuse settings that cannot be before a folder is made."""
         commands = self._commands(self.config, self._output.base_dir)
+        begins = self.config.initial_checkpoint
+        begun = targets.steps_of(begins) if begins is not None and not self._planned() else 0
         for wanted in scheduler.wanted({}):
             commands.check(_as_run(wanted))
+            targets.check([wanted.target], begun=begun, update=1)
+
+    def _planned(self) -> bool:
+        """Whether the experiment has runs already."""
+        if self._record is not None:
+            return bool(self._record.experiment.runs)
+        found = find(self.config.experiment_id, self._output.base_dir)
+        experiment = None if found is None else read(found.path)
+        return experiment is not None and bool(experiment.runs)
 
     def _note_adjustment(self, adjustment: Adjustment) -> None:
         self._opened().add("adjusted", **jsonable(asdict(adjustment)))

@@ -48,8 +48,16 @@ class Attempts:
         try:
             argv, signs = self._command(run)
         except UsageError as error:  # settings that were changed into what cannot be
-            self._record.add("broke", run=run.name, error=str(error), counts=1, next="failed", retry_at=None, job=None)
-            self._changed()
+            self._refuse(run, str(error))
+            return
+        begun = self._begun(run)
+        if run.status == "pending" and begun >= run.target:
+            self._refuse(
+                run,
+                f"it has {begun:,} agent steps already, and was to train to {run.target:,}: nothing would be trained. "
+                "Updates take more than the scheduler's steps: give larger ones (halving.min_timesteps, "
+                "population.interval), or smaller updates (n_steps, num_envs)",
+            )
             return
         name = f"{run.name}-{run.phase}-{run.target}-{run.launches + 1}"
         job = Job(name, argv, self._record.folder / "jobs" / name, signs)
@@ -117,6 +125,8 @@ class Attempts:
         )
         if training:
             parents.let_go(self._record.folder, experiment, run)
+        else:
+            parents.let_go_scored(self._record.folder, run)
         self._changed()
 
     def broke(self, run: Run, error: str, *, counts: bool, stale: bool = False, again: bool = True) -> None:
@@ -140,6 +150,19 @@ class Attempts:
         )
         logger.warning("%s: %s%s", run.job, error, f"; again in {delay:g} s" if more else "; no attempt is left")
         self._changed()
+
+    def _refuse(self, run: Run, error: str) -> None:
+        """Commit that a run failed for good before it was launched."""
+        self._record.add("broke", run=run.name, error=error, counts=1, next="failed", retry_at=None, job=None)
+        self._changed()
+
+    def _begun(self, run: Run) -> int:
+        """The agent steps that training goes on from."""
+        if run.steps or run.parent is None:
+            return run.steps
+        parent, target = run.parent
+        scores = self._record.experiment.runs[parent].scores
+        return next((score.trained for score in scores if score.steps == target), target)
 
     def _command(self, run: Run) -> tuple[tuple[str, ...], tuple[Path, ...]]:
         self._commands.check(run)

@@ -4,6 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
+from daf.core.adaptive import parents
 from daf.core.adaptive.errors import AdaptiveControllerError
 from daf.core.adaptive.status import ExperimentStatus
 from daf.storage.atomic import explain, write_json
@@ -13,14 +14,15 @@ SPEC = "policy_spec.json"
 
 
 def write(status: ExperimentStatus) -> None:
-    """Write the result; the best run of a done experiment becomes `checkpoints/final`, so that `run:ID` plays it."""
+    """Write the result; what scored best of a done experiment becomes `checkpoints/final`, which `run:ID` plays."""
     write_json(status.run_dir / "result.json", jsonable(status.to_data()))
     best = status.experiment.best
-    if status.status == "done" and best is not None and best.checkpoint is not None:
+    scored = None if best is None else parents.scored(status.run_dir, best)
+    if status.status == "done" and scored is not None:
         try:
-            _copy(status.run_dir / best.checkpoint, status.run_dir / "checkpoints" / "final")
+            _copy(scored, status.run_dir / "checkpoints" / "final")
         except OSError as error:
-            raise AdaptiveControllerError(explain(error, f"copying the best checkpoint {best.checkpoint}")) from error
+            raise AdaptiveControllerError(explain(error, f"copying the best checkpoint {scored}")) from error
 
 
 def _copy(source: Path, target: Path) -> None:

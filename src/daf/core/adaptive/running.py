@@ -145,6 +145,7 @@ class Running:
                 )
                 self._changed()
             elif there.target < wanted.target and there.status == "done":
+                parents.keep_scored(self._record.folder, there)
                 self._record.add("extended", run=wanted.run, target=wanted.target, why=wanted.why)
                 self._changed()
 

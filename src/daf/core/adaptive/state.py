@@ -27,7 +27,11 @@ FORMAT = "daf-adaptive-1"
 
 @dataclass(frozen=True)
 class Score:
-    """One evaluation: mean return per agent with its 95 % interval, over n episodes."""
+    """One evaluation: mean return per agent with its 95 % interval, over n episodes.
+
+    steps: the target that was reached, at which a scheduler finds it. trained, checkpoint: the agent steps and the
+    checkpoint (from the experiment's folder) of what was scored; the run itself may have trained on.
+    """
 
     steps: int
     mean: float
@@ -35,6 +39,8 @@ class Score:
     high: float | None
     iqm: float | None
     n: int
+    trained: int
+    checkpoint: str | None
 
 
 @dataclass(frozen=True)
@@ -165,7 +171,10 @@ def _with_run(experiment: Experiment, run: Run, event: Mapping[str, Any]) -> Exp
     milestones = experiment.milestones
     if event["event"] in ("trained", "evaluated"):
         name = "training_complete" if event["event"] == "trained" else "evaluation_complete"
-        milestones = (*milestones, f"{name}:{run.name}:{run.steps}")
+        milestone = f"{name}:{run.name}:{run.steps}"
+        if milestone in milestones:  # scored again without training, as an older DAF could
+            milestone += f":{run.target}"
+        milestones = (*milestones, milestone)
     return replace(experiment, runs={**experiment.runs, run.name: run}, milestones=milestones)
 
 
@@ -206,10 +215,11 @@ def _trained(run: Run | None, event: Mapping[str, Any]) -> Run:
 def _evaluated(run: Run | None, event: Mapping[str, Any]) -> Run:
     there = _in(run, "evaluating")
     # At its target, so that a schedule finds the score: an update may pass the target by some steps.
+    score = Score(steps=there.target, **event["score"], trained=there.steps, checkpoint=there.checkpoint)
     return replace(
         there,
         status="done",
-        scores=(*there.scores, Score(steps=there.target, **event["score"])),
+        scores=(*there.scores, score),
         failures=0,
         error=None,
     )

@@ -8,8 +8,8 @@ from daf.core.adaptive.schedulers.population import PopulationBased
 from daf.core.adaptive.schedulers.space import first_settings
 
 
-def scheduler_of(config: DAFAdaptiveConfig) -> Scheduler:
-    """The scheduler that `config` asks for."""
+def scheduler_of(config: DAFAdaptiveConfig) -> FixedList | SuccessiveHalving | PopulationBased:
+    """The scheduler that `config` asks for. `targets` are the steps that a run may be compared at, ascending."""
     settings = first_settings(config)
     total = config.trains.total_timesteps
     if config.halving is not None:

@@ -9,6 +9,7 @@ class FixedList:
     """settings: of each run. total: agent steps."""
 
     def __init__(self, settings: Sequence[Settings], total: int) -> None:
+        self.targets = [total]
         self._wanted = tuple(
             Wanted(run_name(index), values, total, "in the list") for index, values in enumerate(settings)
         )

@@ -16,23 +16,23 @@ class SuccessiveHalving:
     def __init__(self, settings: Sequence[Settings], total: int, first: int, factor: int) -> None:
         self._settings = tuple(settings)
         self._factor = factor
-        self.rungs = [first]
-        while self.rungs[-1] < total:
-            self.rungs.append(min(total, self.rungs[-1] * factor))
+        self.targets = [first]
+        while self.targets[-1] < total:
+            self.targets.append(min(total, self.targets[-1] * factor))
 
     def wanted(self, known: Mapping[str, Known]) -> tuple[Wanted, ...]:
         """Runs with the rung that each has reached; cuts where a rung is complete."""
         entered = [run_name(index) for index in range(len(self._settings))]
-        targets = dict.fromkeys(entered, self.rungs[0])
-        why = dict.fromkeys(entered, f"first rung, {self.rungs[0]} steps")
-        for number, rung in enumerate(self.rungs[:-1]):
+        targets = dict.fromkeys(entered, self.targets[0])
+        why = dict.fromkeys(entered, f"first rung, {self.targets[0]} steps")
+        for number, rung in enumerate(self.targets[:-1]):
             if not all(known.get(run, Known()).over(rung) for run in entered):
                 break
             scores = {run: known[run].scores[rung] for run in entered if rung in known[run].scores}
             ranked = sorted(scores, key=lambda run: (-scores[run], run))
             kept = ranked[: max(1, len(entered) // self._factor)]
             for place, run in enumerate(kept, 1):
-                targets[run] = self.rungs[number + 1]
+                targets[run] = self.targets[number + 1]
                 why[run] = f"place {place} of {len(entered)} at {rung} steps with {scores[run]:.6g}"
             entered = sorted(kept)
         return tuple(

@@ -1,0 +1,43 @@
+"""Whether there is something to train before each of a scheduler's targets.
+
+Training goes by whole updates, so that a run passes its target by some steps; a checkpoint that a run branches from
+brings its steps with it. A run that is at its next target already would be scored again for nothing.
+"""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from daf.core.adaptive.errors import AdaptiveControllerError
+from daf.errors import ConfigError
+
+
+def steps_of(checkpoint: Path) -> int:
+    """The agent steps of a checkpoint. Raises `AdaptiveControllerError` where it is none."""
+    try:
+        return int(json.loads((checkpoint / "state.json").read_text())["steps"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise AdaptiveControllerError(
+            f"initial_checkpoint {checkpoint} cannot be read: {error}. Give a folder like RUN/checkpoints/final."
+        ) from error
+
+
+def check(targets: Iterable[int], *, begun: int, update: int) -> None:
+    """Raise `ConfigError` where a run would be at one of its targets before it trained towards it.
+
+    targets: ascending. begun: the steps of the checkpoint that it begins with. update: agent steps of an update.
+    """
+    at = begun
+    for target in targets:
+        if at >= target:
+            raise ConfigError(
+                f"nothing would be trained before {target:,} agent steps: "
+                + (
+                    f"the initial_checkpoint has {begun:,} already, and they count. Give a later first target "
+                    "(halving.min_timesteps, population.interval, training.total_timesteps)."
+                    if at == begun
+                    else f"an update takes {update:,}, so that a run is at {at:,} when it was compared last. Give "
+                    "larger steps (halving.min_timesteps, population.interval), or smaller updates (n_steps, num_envs)."
+                )
+            )
+        at += -(-(target - at) // update) * update
