@@ -253,6 +253,24 @@ def test_widen_lets_more_tasks_take_part():
     assert len(weighted(made)) == 6
 
 
+def test_harder_and_easier_go_on_until_other_tasks_take_part():
+    made = curriculum("uniform", 4, max_active_tasks=1)
+    nothing = made.adapt("easier")
+    assert not nothing.changed, "the easiest task alone takes part already"
+    assert "nothing is left to make it easier" in nothing.reason
+    assert [made.adapt("harder").after for _ in range(3)] == [("task1",), ("task2",), ("task3",)]
+    assert not made.adapt("harder").changed
+    assert made.adapt("easier").after != ("task3",)
+
+
+@pytest.mark.parametrize("most", [None, 1, 2, 3])
+def test_an_adaptation_is_said_to_change_something_where_other_tasks_take_part(most):
+    made = curriculum("uniform", 4, max_active_tasks=most)
+    for kind in ["harder"] * 5 + ["easier"] * 6 + ["harder", "easier", "widen", "harder"]:
+        done = made.adapt(kind)
+        assert done.changed == (done.before != done.after), done
+
+
 def test_explore_forgets_what_is_known_but_not_what_was_played():
     made = curriculum("learning_progress", 3)
     World([rising(0.1), flat(0.0), flat(0.0)], [1.0] * 3).play(made, 60)
@@ -330,6 +348,30 @@ def test_a_state_of_another_curriculum_is_refused_with_what_differs(other, said)
     with pytest.raises(ConfigError, match=said):
         made.load_state_dict(state)
     assert made.state_dict() == before
+
+
+@pytest.mark.parametrize(("saved", "now"), [(2, 4), (4, 2), (None, 2), (2, None)])
+def test_another_number_of_active_tasks_holds_from_a_saved_state_on(saved, now):
+    first = curriculum("uniform", 6, max_active_tasks=saved, window=64, stats_update_frequency=10)
+    World([flat(float(i)) for i in range(6)], [1.0] * 6, environments=32).play(first, 40)
+    before = first.active()
+    second = curriculum("uniform", 6, max_active_tasks=now, window=64)
+    second.load_state_dict(through_json(first.state_dict()))
+    assert len(second.active()) == (now or 6)
+    kept = {task.key for task in second.active()} & {task.key for task in before}
+    assert len(kept) == min(len(before), now or 6), "no more come and go than needed"
+    third = curriculum("uniform", 6, max_active_tasks=now, window=64)
+    third.load_state_dict(through_json(second.state_dict()))
+    assert third.state_dict() == second.state_dict()
+
+
+def test_what_widen_made_of_the_number_of_active_tasks_is_kept():
+    first = curriculum("uniform", 6, max_active_tasks=2)
+    first.adapt("widen")
+    second = curriculum("uniform", 6, max_active_tasks=2)
+    second.load_state_dict(through_json(first.state_dict()))
+    assert second.active() == first.active()
+    assert second.state_dict() == first.state_dict()
 
 
 def test_a_state_that_is_none_or_of_another_format_is_refused():

@@ -6,7 +6,8 @@
     explore   what is known of the active tasks is forgotten, so that all are drawn anew
     recover   where the curriculum stagnates: the way out that the evidence points to
 
-A sampler that goes through levels by itself (sequence) moves by one level for `harder` and `easier`.
+Where other tasks wait for a place (`max_active_tasks`), `harder` and `easier` go on so until others take part, and are
+refused where that never happens. A sampler that goes through levels by itself (sequence) moves by one level for them.
 """
 
 from collections.abc import Sequence
@@ -89,9 +90,17 @@ def _moved(kind: Recovery, tasks: Sequence[Task], roster: Roster, sampler: Sampl
         return (target, target) if 0 <= target <= levels[1] else None
     difficulties = _difficulties(tasks)
     inside = [place for place, value in enumerate(difficulties) if _admitted(value, roster)]
-    low, high = inside[0], inside[-1]
+    moved: tuple[int, int] | None = (inside[0], inside[-1])
+    while (moved := _next(kind, *moved, len(difficulties) - 1)) is not None:
+        if roster.changes(tasks, difficulties[moved[0]], difficulties[moved[1]]):
+            return moved
+    return None
+
+
+def _next(kind: Recovery, low: int, high: int, last: int) -> tuple[int, int] | None:
+    """The window of levels one step on; None where it is at the end."""
     if kind == "harder":
-        if high < len(difficulties) - 1:
+        if high < last:
             return low, high + 1
         return (low + 1, high) if low < high else None
     if low > 0:

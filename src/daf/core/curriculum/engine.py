@@ -211,13 +211,18 @@ class TaskCurriculum:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from `state`; tasks that were added to the saved one are added here.
 
-        Raises `ConfigError` where sampler, seed, windows or tasks are others, and says which; nothing is changed then.
+        Where `max_active_tasks` is another than when it was saved, the one here holds, whatever `widen` made of the
+        saved one. Raises `ConfigError` where sampler, seed, windows or tasks are others, and says which; nothing is
+        changed then.
         """
         saved = check_same(state, self.config, self.seed, self._tasks)
         for task in saved[len(self._tasks) :]:
             self._append(task)
         self._history.load_state_dict(state["history"])
         self._roster.load_state_dict(state["roster"])
+        most = self.config.max_active_tasks
+        if most != DAFCurriculumConfig.model_validate(state["config"]).max_active_tasks:
+            self._roster.limit(most, self._tasks, self._history)
         self._sampler.load_state_dict(state["sampler"])
         self._adapted_at = [int(count) for count in state["adapted_at"]]
         self._next_review, self._told = int(state["next_review"]), bool(state["told"])

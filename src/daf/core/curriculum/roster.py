@@ -67,6 +67,23 @@ class Roster:
             self.highest is None or task.difficulty <= self.highest
         )
 
+    def changes(self, tasks: Sequence[Task], lowest: float, highest: float) -> bool:
+        """Whether other tasks would take part if the window went from `lowest` to `highest`."""
+        active = {task.index for task in tasks if self.states[task.index] == "active"}
+        admitted = {task.index for task in tasks if lowest <= task.difficulty <= highest}
+        full = self.most is not None and len(active) >= self.most
+        return not active <= admitted or (active != admitted and not full)
+
+    def limit(self, most: int | None, tasks: Sequence[Task], history: History) -> None:
+        """At most `most` tasks at a time from here on. Above it, those that came last wait again, the hardest first."""
+        self.most = most
+        active = self.active(tasks).tolist()
+        if most is not None:
+            active.sort(key=lambda index: (self.since[index], tasks[index].difficulty, index))
+            for index in active[most:]:
+                self._set(index, "waiting", history)
+        self.arrange(tasks, history)
+
     def arrange(self, tasks: Sequence[Task], history: History) -> list[int]:
         """Send out what the window does not admit, and fill free places; which tasks got one."""
         for task in tasks:
