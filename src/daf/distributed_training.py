@@ -50,6 +50,7 @@ class DistributedTrainingResult:
     run_dir: Path = field(default_factory=Path)
     error: str | None = None
     _process: "subprocess.Popen[bytes] | None" = None
+    _before: int | None = None
 
     def training_rate(self) -> float | None:
         """Agent steps per second of all processes together; None before the first update."""
@@ -63,10 +64,11 @@ class DistributedTrainingResult:
             except subprocess.TimeoutExpired as error:
                 raise TimeoutError(f"{self.run_dir} still trains after {timeout:g} s.") from error
             code, self._process = self._process.returncode, None
-            _read(self)
-            if self.status == "running":
+            if _written_at(self.run_dir) == self._before:  # it ended before it trained: what lies there is of another
                 self.status = "failed"
                 self.error = f"the process ended with exit code {code}; see {self.run_dir / 'output.log'}"
+            else:
+                _read(self)
         return self
 
 
@@ -208,7 +210,7 @@ def daf_get_training_status(path: str | Path) -> dict[str, Any]:
 def _is_trained_in(run_dir: Path) -> bool:
     """Whether a process trains in the folder now."""
     try:
-        with alone(run_dir):
+        with alone(run_dir, patience=0.0):
             return False
     except UsageError:
         return True
@@ -241,6 +243,7 @@ def _in_background(mission: Any, config: DAFTrainingConfig, run_dir: Path) -> Di
         named = str(run_dir / MISSION_FILE)
     settings = run_dir / "launch.yaml"
     config.replace(mission=named).to_yaml(settings)
+    before = _written_at(run_dir)
     with (run_dir / "output.log").open("ab") as log:
         process = subprocess.Popen(
             [
@@ -252,7 +255,9 @@ def _in_background(mission: Any, config: DAFTrainingConfig, run_dir: Path) -> Di
             stderr=log,
             start_new_session=True,
         )
-    return DistributedTrainingResult(num_workers=config.workers_per_node, run_dir=run_dir, _process=process)
+    return DistributedTrainingResult(
+        num_workers=config.workers_per_node, run_dir=run_dir, _process=process, _before=before
+    )
 
 
 def _result(result: "TrainingResult", workers: int) -> DistributedTrainingResult:
@@ -267,6 +272,12 @@ def _result(result: "TrainingResult", workers: int) -> DistributedTrainingResult
     )
     _last_numbers(found)
     return found
+
+
+def _written_at(run_dir: Path) -> int | None:
+    """When the run's result was written, in nanoseconds; None where there is none."""
+    path = run_dir / RESULT
+    return path.stat().st_mtime_ns if path.is_file() else None
 
 
 def _read(result: DistributedTrainingResult) -> None:

@@ -6,15 +6,16 @@ going on needs nothing but the run.
 
 import contextlib
 import fcntl
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daf.config import DAFConfig, DAFTrainingConfig
+from daf.core.kept_settings import CONFIG_FILE, MISSION_FILE
 from daf.errors import StorageError, UsageError
 from daf.evaluation.planning import default_cache
 from daf.game import compat
-from daf.game.policies import untyped
 from daf.output_manager import OutputManager, find_run, list_runs
 from daf.output_manager.runs import RunInfo
 from daf.storage import atomic
@@ -25,13 +26,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from daf.core.curriculum import Curriculum
-    from daf.core.training_run import Progress, StopTraining, TrainingResult, TrainingRun
+    from daf.core.training_run import Progress, StopTraining, TrainingResult
 
-__all__ = ["CONFIG_FILE", "Progress", "StopTraining", "TrainingResult", "daf_train_policy"]
+__all__ = ["CONFIG_FILE", "MISSION_FILE", "Progress", "StopTraining", "TrainingResult", "daf_train_policy"]
 
 OPERATION = "training"
-CONFIG_FILE = "training_config.yaml"
-MISSION_FILE = "mission.json"
 _LOCK = ".training.lock"
 _FROM_CORE = ("Progress", "StopTraining", "TrainingResult")
 
@@ -86,6 +85,16 @@ def daf_train_policy(
         raise UsageError(f"stop_at {stop_at} is below 1 agent step.")
     folder, resumed = None, None
     if resume is not None:
+        given = {
+            "mission": mission, "policy": policy, "config": config, "hyperparameters": hyperparameters, "seed": seed,
+            "device": device, "run_dir": run_dir, "branch_from": branch_from, "curriculum": curriculum,
+        }  # fmt: skip
+        extra = [name for name, value in given.items() if value is not None]
+        if extra:
+            raise UsageError(
+                f"resume goes on with the run's own settings: leave out {', '.join(extra)}. Only total_timesteps may "
+                "grow; branch_from begins another run with other settings."
+            )
         resumed = _run_to_resume(str(resume), output.base_dir)
         folder = resumed.path
         chosen = _settings_of(folder, total_timesteps)
@@ -102,6 +111,9 @@ def daf_train_policy(
             device=device,
         )
         folder = None if run_dir is None else Path(run_dir).expanduser().absolute()
+        goes_on = folder is not None and any((folder / "checkpoints").glob("step_*"))
+        if branch_from is not None and not goes_on and not Path(branch_from).expanduser().is_dir():
+            raise UsageError(f"there is no checkpoint {branch_from} to branch from; it is a folder such as step_….")
     trainer = DAFRlTrainer(
         chosen,
         policy,
@@ -127,7 +139,6 @@ def daf_train_policy(
             if folder is None:
                 stack.enter_context(alone(begun))
                 training.open(begun, output.session_id, _checkpoint_dir(output, begun))
-        _keep_settings(training, chosen, mission, policy)
         result = trainer.train(
             None, on_evaluation, on_update=on_update, stop_at=stop_at, run_dir=training.run_dir, run_id=training.run_id
         )
@@ -155,44 +166,32 @@ def _settings_of(run: Path, total_timesteps: int | None) -> DAFTrainingConfig:
     return found if total_timesteps is None else found.replace(total_timesteps=total_timesteps)
 
 
-def _keep_settings(training: "TrainingRun", chosen: DAFTrainingConfig, mission: Any, policy: Any) -> None:
-    """Write the settings, in the terms in which another process finds the same mission and policy."""
-    folder = training.run_dir
-    if mission is not None and not isinstance(mission, str | Path | list):
-        (only, *others) = training.missions
-        if others:
-            raise UsageError("several mission objects can't be trained on together; name them, or give a curriculum.")
-        atomic.write_bytes(folder / MISSION_FILE, only.config_json)
-        chosen = chosen.replace(mission=str(folder / MISSION_FILE))
-    if policy is not None and not isinstance(policy, str | Path):
-        spec = training.policy
-        data = f",data={spec.data_path}" if spec.data_path is not None else ""
-        arguments = "".join(f",kw.{name}={untyped(value)}" for name, value in spec.kwargs.items())
-        chosen = chosen.replace(policy=f"class={spec.class_path}{data}{arguments}")
-    elif chosen.policy is not None and Path(chosen.policy).expanduser().exists():
-        chosen = chosen.replace(policy=str(Path(chosen.policy).expanduser().absolute()))
-    if isinstance(chosen.mission, str) and Path(chosen.mission).expanduser().is_file():
-        chosen = chosen.replace(mission=str(Path(chosen.mission).expanduser().absolute()))
-    if chosen.initial_weights is not None:
-        chosen = chosen.replace(initial_weights=chosen.initial_weights.absolute())
-    chosen.to_yaml(folder / CONFIG_FILE)
-
-
 def _checkpoint_dir(output: OutputManager, folder: Path) -> Path | None:
     """Where the configuration wants checkpoints; None for the run folder."""
     return None if output.checkpoint_dir is None else output.checkpoint_dir / folder.name
 
 
 @contextlib.contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold the run folder against another process that would train in it. Raises `UsageError`, `StorageError`."""
+def alone(folder: Path, *, patience: float = 1.0) -> Iterator[None]:
+    """Hold the run folder against another process that would train in it.
+
+    patience: seconds for which one that only looks whether it is held may stand in the way. Raises `UsageError`,
+    `StorageError`.
+    """
+    until = time.monotonic() + patience
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / _LOCK).open("a") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UsageError(f"{folder} is being trained in by another process. Wait for it, or stop it.") from None
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() >= until:
+                        raise UsageError(
+                            f"{folder} is being trained in by another process. Wait for it, or stop it."
+                        ) from None
+                    time.sleep(0.02)
             yield
     except OSError as error:
         raise StorageError(atomic.explain(error, f"opening {folder}")) from error

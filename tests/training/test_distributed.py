@@ -5,13 +5,16 @@ from pathlib import Path
 import pytest
 
 from daf.config import DAFTrainingConfig
+from daf.core.curriculum_manager import DAFCurriculumConfig, DAFCurriculumManager
+from daf.core.rl_trainer import DAFRlTrainer
 from daf.distributed_training import (
     daf_aggregate_training_stats,
     daf_create_training_cluster,
     daf_get_training_status,
     daf_launch_distributed_training,
 )
-from daf.errors import ConfigError, UsageError
+from daf.errors import ConfigError, TrainingError, UsageError
+from daf.output_manager import OutputManager
 from daf.training import StopTraining, daf_train_policy
 from tests.training.tiny import AGENTS, MISSION, metrics_of, weights_of
 
@@ -77,3 +80,53 @@ def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="is no training run"):
         daf_get_training_status(tmp_path)
     assert daf_create_training_cluster(workers_per_node=3)["workers_per_node"] == 3
+
+
+def test_all_processes_draw_by_a_curriculum_that_was_changed_by_hand(tmp_path: Path) -> None:
+    manager = DAFCurriculumManager(
+        DAFCurriculumConfig(
+            name="two", missions=["training_facility_1"], options={"max_steps": [16, 32]}, sampler="uniform"
+        )
+    )
+    trainer = DAFRlTrainer(
+        CONFIG.replace(workers_per_node=2, num_envs=4, num_workers=1, total_timesteps=10**6), "stateless",
+        curriculum_manager=manager, output=OutputManager(tmp_path),
+    )  # fmt: skip
+    learner = trainer.training.learner
+    learner.update()
+    manager.adapt_curriculum("harder", "for this test")
+    assert manager.weights().tolist() == [0.0, 1.0]
+    learner.update()  # episodes that were drawn before may still run
+    learner.update()
+    lengths = [learner.update().get("episode/length") for _ in range(4)]
+    assert set(lengths) - {None} == {32}
+    trainer.close()
+
+
+def test_the_reason_of_a_process_that_fails_is_told(tmp_path: Path) -> None:
+    import psutil
+
+    trainer = DAFRlTrainer(
+        CONFIG.replace(workers_per_node=2, num_envs=4, num_workers=1, total_timesteps=10**6, mission=MISSION),
+        "stateless", output=OutputManager(tmp_path),
+    )  # fmt: skip
+    learner = trainer.training.learner
+    learner.update()
+    for child in psutil.Process(learner._processes[0].pid).children(recursive=True):
+        child.kill()
+    with pytest.raises(TrainingError, match=r"a training process failed: .*environment.*signal 9"):
+        learner.update()
+    trainer.close()
+
+
+def test_a_launch_that_is_refused_is_no_success_of_the_run_that_lies_there(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    daf_train_policy(MISSION, "stateless", config=CONFIG.replace(num_envs=2, total_timesteps=64), run_dir=run)
+    launched = daf_launch_distributed_training(
+        MISSION, "no_such_policy", checkpoints_path=run, config=CONFIG, num_steps=128, wait=False
+    )
+    result = launched.wait_for_completion(timeout=120)
+    assert (result.status, result.final_checkpoint) == ("failed", None)
+    assert result.error is not None
+    assert "exit code 2" in result.error
+    assert "no_such_policy" in (run / "output.log").read_text()

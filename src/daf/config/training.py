@@ -184,6 +184,11 @@ class DAFTrainingConfig(ConfigModel):
                 f"batch_size {self.batch_size} is no multiple of the sequences' {horizon} steps; nearest: "
                 f"{f'{below} or ' if below else ''}{above}"
             )
+        if self.normalize_rewards and self.reward_scale != 1.0:
+            raise ValueError(
+                f"reward_scale {self.reward_scale:g} has no effect where normalize_rewards divides it out again; set "
+                "normalize_rewards: false"
+            )
         if self.use_distributed and self.workers_per_node == 1:
             raise ValueError("use_distributed needs workers_per_node of 2 or more")
         if (self.vtrace_rho_clip is None) != (self.vtrace_c_clip is None):

@@ -128,6 +128,13 @@ def remove(checkpoint: Path) -> None:
         raise StorageError(explain(error, f"deleting {checkpoint}")) from error
 
 
+def clean(folder: Path) -> None:
+    """Delete what a writer that is gone left unfinished in `folder`, which nobody else writes to."""
+    for path in folder.glob(f".*{TEMPORARY_MARK}*"):
+        if path.is_dir() and path.name.startswith((".step_", f".{FINAL}")):
+            shutil.rmtree(path, ignore_errors=True)
+
+
 def step_of(checkpoint: Path) -> int:
     """The agent steps that the checkpoint's facts tell. Raises `CheckpointError`."""
     return int(facts(checkpoint)["steps"])

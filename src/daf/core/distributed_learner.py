@@ -32,6 +32,8 @@ from daf.game.trainable import Trainable
 
 UPDATE, STATE, RESTORE, INHERIT = b"u", b"s", b"r", b"i"
 DONE, FAILED = b"d", b"e"
+_LAST_WORDS = 2.0
+"""Seconds in which a process that failed tells why."""
 _OWN = ("sampling", "batches", "torch", "cuda", "states", "fresh", "worlds")
 """The parts of a learner's state that each process has of its own."""
 
@@ -72,6 +74,7 @@ class DistributedLearner(Learner):
         meeting = Path(self._folder.name) / "meeting"
         self._pipes: list[Connection] = []
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._drawn_by = b""
         try:
             for rank in range(1, world):
                 self._start(
@@ -89,9 +92,14 @@ class DistributedLearner(Learner):
         """One update of all processes; see `Learner.update`."""
         if not self._pipes:
             raise TrainingError("the learning processes have ended; begin again from a checkpoint.")
-        self._tell(UPDATE)
-        values = super().update()
+        state = _saved(self.curriculum.state_dict())
+        self._tell(UPDATE + (b"" if state == self._drawn_by else state))
+        try:
+            values = super().update()
+        except TrainingError as error:
+            raise self._told(error) from error
         self._hear()
+        self._drawn_by = _saved(self.curriculum.state_dict())
         return values
 
     def state(self) -> dict[str, Any]:
@@ -166,12 +174,20 @@ class DistributedLearner(Learner):
                 code = process.wait()
                 raise TrainingError(f"a training process (pid {process.pid}) ended with {code}", machine=True) from None
             if answer[:1] == FAILED:
-                kind, text, machine = pickle.loads(answer[1:])
-                if kind == DivergenceError.__name__:
-                    raise DivergenceError(text)
-                raise TrainingError(f"a training process failed: {kind}: {text}", machine=machine)
+                raise _failure(answer)
             answers.append(answer[1:])
         return answers
+
+    def _told(self, error: TrainingError) -> TrainingError:
+        """The reason that a process gave before it ended, else `error`: what its absence looks like from here."""
+        for pipe in self._pipes:
+            try:
+                answer = pipe.recv_bytes() if pipe.poll(_LAST_WORDS) else b""
+            except (EOFError, OSError):
+                continue
+            if answer[:1] == FAILED:
+                return _failure(answer)
+        return error
 
     def _end(self) -> None:
         for pipe in self._pipes:
@@ -215,6 +231,8 @@ def serve(pipe: Connection, part: Part) -> None:
             answer = b""
             try:
                 if kind == UPDATE:
+                    if payload:  # it was changed by other means than what all learn from episodes
+                        learner.curriculum.load_state_dict(_loaded(payload))
                     learner.update()
                 elif kind == STATE:
                     state = learner.state()
@@ -237,6 +255,13 @@ def device_of(trainable: Trainable, rank: int) -> str:
     if trainable.device.type != "cuda":
         return str(trainable.device)
     return f"cuda:{rank % torch.cuda.device_count()}"
+
+
+def _failure(answer: bytes) -> TrainingError:
+    kind, text, machine = pickle.loads(answer[1:])
+    if kind == DivergenceError.__name__:
+        return DivergenceError(text)
+    return TrainingError(f"a training process failed: {kind}: {text}", machine=machine)
 
 
 def _send(pipe: Connection, message: bytes) -> None:

@@ -72,7 +72,7 @@ class EvaluationRecord:
         overall = asdict(self.overall)
         return {
             "missions": {name: asdict(score) for name, score in self.missions.items()},
-            **{name: overall[name] for name in ("mean", "low", "high", "n", "failed")},
+            **{name: overall[name] for name in ("mean", "low", "high", "iqm", "n", "failed")},
             "seed": self.seed,
             "replays": [path.relative_to(run_dir).as_posix() for path in self.replays],
             "failures": list(self.failures),

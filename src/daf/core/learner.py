@@ -284,7 +284,7 @@ class Learner:
         self._sampling.set_state(state["sampling"])
         self._batches.set_state(state["batches"])
         torch.set_rng_state(state["torch"])
-        if self.trainable.device.type == "cuda":
+        if self.trainable.device.type == "cuda" and state["cuda"] is not None:  # None: it was learned on a CPU so far
             torch.cuda.set_rng_state(state["cuda"], self.trainable.device)
         for mine, kept in zip(self._states, state["states"], strict=True):
             for key, part in mine.items():

@@ -18,6 +18,7 @@ from daf.config.training import DAFTrainingConfig
 from daf.core import checkpoints
 from daf.core.curriculum import Curriculum
 from daf.core.interval_evaluation import evaluate_checkpoint
+from daf.core.kept_settings import keep_settings
 from daf.core.sizes import sizes as sizes_of
 from daf.core.task_focus import Focus
 from daf.core.training_run import Progress, StopTraining, TrainingResult
@@ -102,6 +103,7 @@ class DAFRlTrainer:
             gpu_memory_fraction=gpu_memory_fraction,
             console=console,
         )
+        self._given = (training_env, policy)
         self._controller = adaptive_controller
         if adaptive_controller is None and isinstance(chosen, DAFRlConfig) and chosen.adaptive_config is not None:
             from daf.core.adaptive_controller import DAFAdaptiveConfig, DAFAdaptiveController
@@ -116,6 +118,7 @@ class DAFRlTrainer:
         self._metrics: dict[str, float] = {}
         self._episodes = 0.0
         self._begun_at = (0, 0.0, 0)
+        self._updates = 0
 
     @property
     def config(self) -> DAFTrainingConfig:
@@ -152,6 +155,8 @@ class DAFRlTrainer:
                 on_evaluation_complete(record)
 
         def run() -> TrainingResult:
+            keep_settings(training, *self._given)
+            self._count_from_here()
             return training.run(stop_at=stop_at, on_update=updated, on_evaluation=evaluated)
 
         if run_dir is not None:
@@ -170,23 +175,26 @@ class DAFRlTrainer:
         return result
 
     def train_episodes(self, n: int) -> dict[str, float]:
-        """Train until `n` more episodes have ended; their mean return per agent ("score") and the last metrics."""
+        """Train until `n` more episodes have ended, or total_timesteps; their mean return per agent ("score"), how many
+        they were ("episodes"), and the last metrics. Raises `UsageError` where none could end.
+        """
         if n < 1:
             raise UsageError(f"train_episodes({n}): at least 1 episode.")
-        if self.training.learner.steps >= self.config.total_timesteps:
-            raise UsageError(
-                f"all {self.config.total_timesteps:,} total_timesteps are trained, and the schedules have ended: give "
-                "the trainer more."
-            )
+        self._count_from_here()
         returns: list[float] = []
         counts: list[float] = []
-        while sum(counts) < n:
+        while sum(counts) < n and self.training.learner.steps < self.config.total_timesteps:
             values = self.training.learner.update()
             self.training.learner.records.clear()  # samples for a run's logs
             self._note(values)
             if values.get("episode/count"):
                 returns.append(values["episode/return"])
                 counts.append(values["episode/count"])
+        if not counts:
+            raise UsageError(
+                f"all {self.config.total_timesteps:,} total_timesteps are trained, and the schedules have ended: give "
+                "the trainer more."
+            )
         score = float(np.average(returns, weights=counts))
         return {"score": score, "episodes": sum(counts), "steps": float(self.training.learner.steps), **self._metrics}
 
@@ -280,16 +288,22 @@ class DAFRlTrainer:
             found = checkpoints.latest(source)
             source = source if found is None else found
         self.training.restore(source)
-        learner = self.training.learner
-        self._begun_at = (learner.steps, learner.seconds, learner.updates)
-        self._episodes = 0.0
+        self._count_from_here()
 
     def close(self) -> None:
         """End the environments' processes."""
         self.training.close()
 
+    def _count_from_here(self) -> None:
+        """Let speeds be of what follows, where the learner stands elsewhere than this trainer's counts."""
+        learner = self.training.learner
+        if learner.updates != self._begun_at[2] + self._updates:
+            self._begun_at = (learner.steps, learner.seconds, learner.updates)
+            self._episodes, self._updates = 0.0, 0
+
     def _note(self, values: Mapping[str, float]) -> None:
         self._metrics = dict(values)
+        self._updates += 1
         count = values.get("episode/count", 0.0)
         self._episodes += count
         if self._controller is not None and count:
@@ -315,3 +329,5 @@ class DAFRlTrainer:
         )
         training.config = changed
         training.learner.config, training.learner.sizes = changed, training.sizes
+        if training.opened:
+            keep_settings(training, *self._given)

@@ -3,6 +3,7 @@
 auto sizes are chosen from the number of agents, and below a memory budget where one is set.
 """
 
+import math
 from dataclasses import dataclass
 
 from daf.config.training import DAFTrainingConfig
@@ -11,7 +12,7 @@ from daf.errors import ConfigError
 AUTO_AGENTS = 256
 """Agents that num_envs "auto" aims at."""
 AUTO_BATCHES = 4
-"""Gradient steps per pass over a rollout that batch_size "auto" aims at."""
+"""Gradient steps per pass over a rollout that batch_size "auto" aims at; it takes what divides the rollout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,9 @@ def sizes(config: DAFTrainingConfig, *, agents: int, tokens: int, cores: int) ->
     rows = environments * agents
     sequences = rows * (config.n_steps // horizon)
     if config.batch_size == "auto":
-        batch = next(b for b in range(max(1, sequences // AUTO_BATCHES), 0, -1) if sequences % b == 0)
+        wanted = max(1, sequences // AUTO_BATCHES)
+        divisors = (b for b in range(1, sequences + 1) if sequences % b == 0)
+        batch = min(divisors, key=lambda b: abs(math.log(b / wanted)))
     else:
         batch = config.batch_size // horizon
         if sequences % batch:

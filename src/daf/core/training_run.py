@@ -35,11 +35,19 @@ from daf.core.system_metrics import MemoryWatch, SystemMetrics
 from daf.core.tracking import EVALUATIONS, RunFacts, trackers
 from daf.core.training_logs import TrainingLogs
 from daf.core.training_progress import TrainingProgress
-from daf.errors import CheckpointError, ConfigError, DivergenceError, ExecutorError, TrainingError
+from daf.errors import (
+    CheckpointError,
+    ConfigError,
+    DivergenceError,
+    ExecutorError,
+    PolicyError,
+    TrainingError,
+    UsageError,
+)  # fmt: skip
 from daf.game.missions import Mission, unshaped
 from daf.game.policies import Policy
 from daf.game.rollout import Game
-from daf.game.trainable import check_alike, save_memory, trainable
+from daf.game.trainable import check_alike, check_meanings, check_plays, save_memory, trainable
 from daf.game.training_samples import TrainingSampler
 from daf.storage import atomic, journal
 
@@ -171,6 +179,10 @@ class TrainingRun:
         if config.eval_missions is not None:
             evaluated = [resolve(name) for name in config.eval_missions]
         self.evaluated_on = list({mission.config_hash: mission for mission in evaluated}.values())
+        check_plays(self.missions[0], self.evaluated_on)
+        others = [*self.missions[1:], *self.evaluated_on]
+        for warning in check_meanings(self.trainable, policy, self.missions[0], others):
+            logger.warning(warning)
         self._retention = Retention(
             config.keep_last_checkpoints, config.keep_best_checkpoints, config.milestone_frequency
         )
@@ -185,6 +197,8 @@ class TrainingRun:
         self._last_metrics: dict[str, float] = {}
         self._evaluation: dict[str, Any] | None = None
         self._stopping: str | None = None
+        self._ended = "failed"
+        self._broken = False
 
     @property
     def title(self) -> str:
@@ -197,19 +211,28 @@ class TrainingRun:
         self.checkpoint_dir = checkpoint_dir or run_dir / checkpoints.FOLDER
         checkpoints.require_space(self.checkpoint_dir, self.trainable.network)
         self._trackers = trackers(self.config.trackers, run_dir, self.config.tracker_options)
+        checkpoints.clean(self.checkpoint_dir)
         self._from = checkpoints.latest(self.checkpoint_dir)
+        if self._from is None and checkpoints.steps(self.checkpoint_dir):
+            raise CheckpointError(
+                f"every checkpoint in {self.checkpoint_dir} is damaged (the warnings say how). Training would begin "
+                "anew and overwrite what the run has written: move the folder away for that, or bring a checkpoint back."
+            )
+        if self._from is None and self._branch is not None:
+            checkpoints.verify(self._branch)
+        source = self._from or self._branch
         self._progress = TrainingProgress(
             self._console,
             title=self.title,
             total_timesteps=self.config.total_timesteps,
-            begun_at=0 if self._from is None else checkpoints.step_of(self._from),
+            begun_at=0 if source is None else int(checkpoints.facts(source)["steps"]),
         )
-        if self._from is None and self._branch is not None:
-            checkpoints.verify(self._branch)
         if self._from is not None:
             self._check_fits(self._from, branching=False)
             self._last_metrics = dict(checkpoints.facts(self._from)["metrics"])
             self._evaluation = last_evaluation(run_dir, checkpoints.step_of(self._from))
+            if self._learner is not None:  # what was learned without the folder gives way to what lies there
+                self.restore(self._from)
 
     @property
     def learner(self) -> Learner:
@@ -286,15 +309,21 @@ class TrainingRun:
         """
         threads = torch.get_num_threads()
         self._stopping = None
-        if self._learner is not None:  # a second run in the same folder goes on with it
-            self._from = checkpoints.latest(self.checkpoint_dir)
+        self._from = checkpoints.latest(self.checkpoint_dir)  # a second run in the same folder goes on with it
+        if self._broken and self._from is None:
+            raise UsageError(f"{self.run_dir} failed before its first checkpoint: make a new trainer to begin anew.")
         (self.run_dir / RESULT).unlink(missing_ok=True)  # what it said is no longer so
         try:
             with self._interrupts(), self._following(on_evaluation):
+                self._ended = "failed"
                 status, error = self._train(stop_at, on_update)
+                self._ended = status
         finally:
             self.close()
             torch.set_num_threads(threads)
+        if status == "failed":  # what is in memory may be half an update on: the next goes on from a checkpoint
+            self._learner, self._broken = None, True
+            self._from = checkpoints.latest(self.checkpoint_dir)
         result = self._result(status, error)
         atomic.write_json(self.run_dir / RESULT, self._described(result))
         return result
@@ -322,13 +351,11 @@ class TrainingRun:
         self._system = SystemMetrics(self.device)
         self._watch = MemoryWatch(MEMORY_LIMIT, "a checkpoint is saved and training stops", self._stop_for_memory)
         self._on_evaluation = on_evaluation
-        status = "failed"
         try:
             with self._progress:
                 yield
-            status = "interrupted" if self._stopping == "interrupted" else "done"
         finally:
-            self._trackers.close(status)
+            self._trackers.close(self._ended)
 
     def _train(self, stop_at: int | None, on_update: Callable[[Progress], None] | None) -> tuple[str, Exception | None]:
         config, learner = self.config, None
@@ -373,10 +400,12 @@ class TrainingRun:
             if saved != learner.steps and learner.updates:
                 self._save(learner)
                 self._forget()
-        except (TrainingError, ExecutorError, CurriculumStagnationError, MemoryError, RuntimeError) as error:
+        except (
+            TrainingError, ExecutorError, CurriculumStagnationError, PolicyError, MemoryError, RuntimeError,
+        ) as error:  # fmt: skip
             logger.exception("training failed")
             return "failed", self._told(error, learner)
-        if learner.steps >= config.total_timesteps:
+        if learner.steps >= config.total_timesteps and not (self._stopping and self._due(learner.steps, learner)):
             checkpoints.publish_final(checkpoints.steps(self.checkpoint_dir)[learner.steps])
             return "done", None
         return self._stopping or "stopped", None

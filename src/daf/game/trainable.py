@@ -13,9 +13,11 @@ from __future__ import annotations
 import contextlib
 import itertools
 import signal
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -241,7 +243,6 @@ def one_thread() -> Iterator[None]:
 def check_alike(missions: Sequence[Mission]) -> None:
     """Raise `ConfigError` where the missions can't be trained on side by side."""
     first = missions[0]
-    expected = PolicyEnvInterface.from_mg_cfg(first.config)
     for mission in missions[1:]:
         if mission.num_agents != first.num_agents:
             raise ConfigError(
@@ -249,6 +250,13 @@ def check_alike(missions: Sequence[Mission]) -> None:
                 "on together need the same number. Set it with cogs=N, for example "
                 f"{mission.name},cogs={first.num_agents}."
             )
+    check_plays(first, missions[1:])
+
+
+def check_plays(first: Mission, others: Sequence[Mission]) -> None:
+    """Raise `ConfigError` where a network for `first` can't take the observations or actions of the others."""
+    expected = PolicyEnvInterface.from_mg_cfg(first.config)
+    for mission in others:
         found = PolicyEnvInterface.from_mg_cfg(mission.config)
         for what in ("observation_space", "action_names"):
             if getattr(found, what) != getattr(expected, what):
@@ -256,6 +264,45 @@ def check_alike(missions: Sequence[Mission]) -> None:
                     f"{first.name} and {mission.name} differ in their {what.replace('_', ' ')}: one network can't play "
                     "both."
                 )
+
+
+def check_meanings(model: Trainable, policy: Policy, first: Mission, others: Sequence[Mission]) -> list[str]:
+    """Where observations of the others say other things with the same numbers than those of `first`: a sentence each.
+
+    CoGames numbers features and tags mission by mission. Raises `ConfigError` where the policy, which was built for
+    `first`, refuses its own weights there.
+    """
+    own = _vocabulary(first)
+    told: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {}
+    for mission in others:
+        vocabulary = _vocabulary(mission)
+        if vocabulary == own or vocabulary in told:
+            continue
+        features, tags = (
+            sum(a != b for a, b in itertools.zip_longest(mine, theirs))
+            for mine, theirs in zip(own, vocabulary, strict=True)
+        )
+        what = f"{features} features and {tags} tags of observations have other numbers on {mission.name} than on"
+        with tempfile.TemporaryDirectory(prefix="daf-weights-") as folder:
+            weights = str(Path(folder) / "weights.pt")
+            model.policy.save_policy_data(weights)
+            try:
+                build(replace(policy, data_path=weights), PolicyEnvInterface.from_mg_cfg(mission.config))
+            except PolicyError as error:
+                raise ConfigError(
+                    f"{what} {first.name}, and {policy.name} is made for one of the two ({error.__cause__ or error}). "
+                    "Train and evaluate it on missions alike, or on one."
+                ) from error
+        told[vocabulary] = f"{what} {first.name}: the network has to tell the two apart by itself."
+    return list(told.values())
+
+
+def _vocabulary(mission: Mission) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of features and of tags, by their numbers in observations."""
+    interface = PolicyEnvInterface.from_mg_cfg(mission.config)
+    names = {feature.id: feature.name for feature in interface.obs_features}
+    features = tuple(names.get(number, "") for number in range(max(names, default=-1) + 1))
+    return features, tuple(interface.tags)
 
 
 def save_memory(policy: Any, config: DAFTrainingConfig) -> None:

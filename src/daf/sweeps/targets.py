@@ -25,7 +25,15 @@ Place = Literal["training", "network", "policy", "mission"]
 PLACES: tuple[Place, ...] = ("training", "network", "policy", "mission")
 NO_VARIANT = "none"
 """The choice of `variants` and `rewards` that means none."""
-_TOGETHER = ("n_steps", "bptt_horizon", "batch_size", "vtrace_rho_clip", "vtrace_c_clip")
+_TOGETHER = (
+    "n_steps",
+    "bptt_horizon",
+    "batch_size",
+    "vtrace_rho_clip",
+    "vtrace_c_clip",
+    "reward_scale",
+    "normalize_rewards",
+)
 """Hyperparameters that must fit each other."""
 _MOST_TOGETHER = 5_000
 _PAID = (

@@ -1,0 +1,42 @@
+"""The settings of a training run as its folder keeps them, in the terms in which another process finds the same."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daf.config.training import DAFTrainingConfig
+from daf.errors import UsageError
+from daf.game.policies import untyped
+from daf.storage import atomic
+
+if TYPE_CHECKING:
+    from daf.core.training_run import TrainingRun
+
+CONFIG_FILE, MISSION_FILE = "training_config.yaml", "mission.json"
+
+
+def keep_settings(training: "TrainingRun", mission: Any, policy: Any) -> None:
+    """Write the settings of `training` into its folder; a mission that came as an object is kept beside them.
+
+    mission, policy: as the trainer was given them. Raises `UsageError` for several missions as objects, `StorageError`.
+    """
+    folder = training.run_dir
+    config = training.config
+    chosen = DAFTrainingConfig(**{name: getattr(config, name) for name in DAFTrainingConfig.model_fields})
+    if mission is not None and not isinstance(mission, str | Path | list):
+        (only, *others) = training.missions
+        if others:
+            raise UsageError("several mission objects can't be trained on together; name them, or give a curriculum.")
+        atomic.write_bytes(folder / MISSION_FILE, only.config_json)
+        chosen = chosen.replace(mission=str(folder / MISSION_FILE))
+    if policy is not None and not isinstance(policy, str | Path):
+        spec = training.policy
+        data = f",data={spec.data_path}" if spec.data_path is not None else ""
+        arguments = "".join(f",kw.{name}={untyped(value)}" for name, value in spec.kwargs.items())
+        chosen = chosen.replace(policy=f"class={spec.class_path}{data}{arguments}")
+    elif chosen.policy is not None and Path(chosen.policy).expanduser().exists():
+        chosen = chosen.replace(policy=str(Path(chosen.policy).expanduser().absolute()))
+    if isinstance(chosen.mission, str) and Path(chosen.mission).expanduser().is_file():
+        chosen = chosen.replace(mission=str(Path(chosen.mission).expanduser().absolute()))
+    if chosen.initial_weights is not None:
+        chosen = chosen.replace(initial_weights=chosen.initial_weights.absolute())
+    chosen.to_yaml(folder / CONFIG_FILE)
