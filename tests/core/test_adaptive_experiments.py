@@ -1,10 +1,13 @@
 """Experiments of real processes: what comes out, whatever was killed on the way."""
 
+import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,12 +16,14 @@ from typing import Any
 
 import pytest
 
+from daf.adaptive import daf_stop_adaptive
 from daf.core.adaptive import record
+from daf.core.adaptive.config import DAFAdaptiveConfig
 from daf.core.adaptive.dispatch import Job
 from daf.core.adaptive.hooks import Hooks, Milestone
 from daf.core.adaptive.local import LocalProcesses
-from daf.core.adaptive.state import Run, Score
-from daf.core.adaptive.status import ExperimentStatus, status_of
+from daf.core.adaptive.state import FORMAT, Run, Score, folded
+from daf.core.adaptive.status import ExperimentStatus, experiments, status_of
 from daf.core.adaptive_controller import AdaptiveControllerError
 from daf.errors import ConfigError, DataError, Interrupted
 from daf.storage import journal
@@ -399,6 +404,101 @@ def test_two_controllers_of_one_experiment_are_one_too_many(tmp_path: Path) -> N
     controller(tmp_path, config(runs=[{}]), hooks=Hooks(second)).start_experiment()
     assert len(refused) == 1
     assert "has a controller already" in refused[0]
+
+
+def test_two_controllers_that_start_together_begin_one_experiment(tmp_path: Path) -> None:
+    fields = json.dumps({"runs": [{}], "total": 100_000_000})
+    command = [sys.executable, "-m", "tests.core.adaptive_driver", str(tmp_path), fields]
+    started = [
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
+        )
+        for _ in range(2)
+    ]
+    while all(process.poll() is None for process in started):
+        LocalProcesses().wait([], 0.02)
+    refused = next(process for process in started if process.poll() is not None)
+    assert "has a controller already" in refused.communicate()[1]
+    daf_stop_adaptive("trial", tmp_path / "out")
+    for process in started:
+        process.communicate()
+    assert len(experiments(tmp_path / "out")) == 1
+
+
+def test_who_only_looks_keeps_no_controller_from_starting(tmp_path: Path) -> None:
+    folder = controller(tmp_path, config(runs=[{}])).start_experiment().run_dir
+    with (folder / record.LOCK).open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        release = threading.Timer(0.3, lambda: fcntl.flock(looking, fcntl.LOCK_UN))
+        release.start()
+        assert controller(tmp_path, config(runs=[{}])).start_experiment().status == "done"
+        release.join()
+
+
+def test_a_stop_that_is_asked_for_as_the_controller_starts_is_heard(tmp_path: Path) -> None:
+    def asked(chosen: DAFAdaptiveConfig, folder: Path) -> SmallJobs:
+        if record.controlled(folder):
+            record.request_stop(folder, "at once")
+        return SmallJobs(chosen, folder)
+
+    status = controller(tmp_path, config(runs=[{}]), commands=asked).start_experiment()
+    assert (status.status, status.experiment.reason) == ("stopped", "at once")
+
+
+def test_a_stop_that_an_earlier_controller_was_asked_for_is_not_heard(tmp_path: Path) -> None:
+    hooks, owner = stopping(1)
+    first = controller(tmp_path, config(**FEW), hooks=hooks)
+    owner.append(first)
+    record.request_stop(first.start_experiment().run_dir, "of one that died")
+    assert controller(tmp_path, config(**FEW)).start_experiment().status == "done"
+
+
+def test_a_script_that_loads_a_checkpoint_goes_on(tmp_path: Path) -> None:
+    begin = controller(tmp_path, config("first", runs=[{}])).start_experiment().run_dir / "checkpoints" / "final"
+    shutil.copytree(begin, tmp_path / "other")
+    hooks, owner = stopping(1)
+    first = controller(tmp_path, config(runs=[{}], total=100), hooks=hooks)
+    owner.append(first)
+    first.load_checkpoint(begin)
+    assert first.start_experiment().status == "stopped"
+    again = controller(tmp_path, config(runs=[{}], total=100))
+    with pytest.raises(AdaptiveControllerError, match=r"has begun with .*final; give the one .*other an"):
+        again.load_checkpoint(tmp_path / "other")
+    assert again.load_checkpoint(begin) == begin
+    assert again.start_experiment().status == "done"
+
+
+def test_a_damaged_journal_is_its_own_experiments_trouble_alone(tmp_path: Path) -> None:
+    damaged = controller(tmp_path, config("damaged", runs=[{}])).start_experiment().run_dir
+    (damaged / record.JOURNAL).write_text("{\n")
+    assert controller(tmp_path, config(runs=[{}])).start_experiment().status == "done"
+    assert end_of(tmp_path).status == "done"
+    with pytest.raises(DataError, match=r"experiment\.jsonl:1: not a JSON line"):
+        status_of("damaged", tmp_path / "out")
+    with pytest.raises(DataError, match=r"experiment\.jsonl:1: not a JSON line"):
+        controller(tmp_path, config("damaged", runs=[{}])).start_experiment()
+
+
+def test_two_scores_at_the_same_steps_are_two_milestones() -> None:
+    score = {"mean": 1.0, "low": None, "high": None, "iqm": 1.0, "n": 1}
+    events: list[dict[str, Any]] = [
+        {"event": "created", "format": FORMAT, "experiment_id": "x", "config": {}},
+        {"event": "planned", "run": "r0000", "settings": {}, "target": 50, "why": "", "parent": None},
+        {"event": "launching", "run": "r0000", "job": "a"},
+        {"event": "trained", "run": "r0000", "steps": 128, "checkpoint": "c", "metrics": {}},
+        {"event": "launching", "run": "r0000", "job": "b"},
+        {"event": "evaluated", "run": "r0000", "score": score},
+        {"event": "extended", "run": "r0000", "target": 100, "why": ""},
+        {"event": "launching", "run": "r0000", "job": "c"},
+        {"event": "evaluated", "run": "r0000", "score": score},
+    ]
+    experiment = folded({"time": 0.0, **event} for event in events)
+    assert experiment is not None
+    assert experiment.milestones[1:] == ("evaluation_complete:r0000:128", "evaluation_complete:r0000:128:100")
+    assert [(one.steps, one.trained, one.checkpoint) for one in experiment.runs["r0000"].scores] == [
+        (50, 128, "c"),
+        (100, 128, "c"),
+    ]
 
 
 def test_another_configuration_under_the_same_id_is_refused_with_what_differs(tmp_path: Path) -> None:

@@ -22,11 +22,11 @@ from daf.core.adaptive.errors import AdaptiveControllerError, TrainingEnvironmen
 from daf.core.adaptive.feedback import SUPPORT, Adjustable, Adjustment, Feedback
 from daf.core.adaptive.hooks import Hooks
 from daf.core.adaptive.local import LocalProcesses
-from daf.core.adaptive.record import Record, read, request_stop
+from daf.core.adaptive.record import Record, beginning, read, request_stop
 from daf.core.adaptive.running import Running
 from daf.core.adaptive.schedulers import Scheduler, Wanted, scheduler_of
 from daf.core.adaptive.state import Experiment, Run
-from daf.core.adaptive.status import ExperimentStatus, find
+from daf.core.adaptive.status import TITLE, ExperimentStatus, find
 from daf.errors import DAFError, Interrupted, UsageError
 from daf.storage.jsonable import jsonable
 
@@ -171,7 +171,8 @@ class DAFAdaptiveController:
     def load_checkpoint(self, checkpoint: str | Path) -> Path:
         """Let the experiment's first runs branch from this checkpoint (a folder that training wrote); returns it.
 
-        Raises `AdaptiveControllerError` where it is none, or the experiment has begun.
+        Where the experiment has begun with this one and is not done, the same call goes on. Raises
+        `AdaptiveControllerError` where it is no checkpoint, or the experiment is done or has begun without it.
         """
         folder = Path(checkpoint).expanduser().absolute()
         missing = [name for name in ("weights.safetensors", "state.json") if not (folder / name).is_file()]
@@ -179,11 +180,16 @@ class DAFAdaptiveController:
             raise AdaptiveControllerError(
                 f"{folder} is no checkpoint: {' and '.join(missing)} missing. Give a folder like RUN/checkpoints/final."
             )
-        if self._record is not None or find(self.config.experiment_id, self._output.base_dir) is not None:
+        chosen = self.config.replace(initial_checkpoint=folder)
+        begun = self._begun()
+        had = None if begun is None else begun.config.get("initial_checkpoint")
+        if begun is not None and (begun.status == "done" or had != chosen.to_data()["initial_checkpoint"]):
+            ended = " and is done" if begun.status == "done" else ""
             raise AdaptiveControllerError(
-                f"experiment {self.config.experiment_id} has begun; a checkpoint to begin with is for another id."
+                f"experiment {self.config.experiment_id} has begun {f'with {had}' if had else 'without a checkpoint'}"
+                f"{ended}; give the one that begins with {folder} an experiment_id of its own."
             )
-        self.config = self.config.replace(initial_checkpoint=folder)
+        self.config = chosen
         return folder
 
     def update_from_training_results(self, results: Mapping[str, Any]) -> Adjustment | None:
@@ -272,11 +278,12 @@ class DAFAdaptiveController:
         """The experiment's journal, for this controller alone; found by its id, or begun."""
         if self._record is not None:
             return self._record
-        found = find(self.config.experiment_id, self._output.base_dir)
-        record = None if found is None else self._reopened(found)
-        if record is None:
-            record = Record(self._start_operation())
-            record.begin(self.config.experiment_id, self.config.to_data())
+        with beginning(self._output.base_dir):
+            found = find(self.config.experiment_id, self._output.base_dir)
+            record = None if found is None else self._reopened(found)
+            if record is None:
+                record = Record(self._start_operation())
+                record.begin(self.config.experiment_id, self.config.to_data())
         self._record = record
         return record
 
@@ -305,7 +312,7 @@ class DAFAdaptiveController:
         return record
 
     def _start_operation(self) -> Path:
-        title = f"Experiment {self.config.experiment_id} ({self.config.scheduler})"
+        title = TITLE.format(experiment_id=self.config.experiment_id, scheduler=self.config.scheduler)
         details = {"experiment_id": self.config.experiment_id}
         config = self.config.to_data()
         try:
@@ -347,19 +354,20 @@ class DAFAdaptiveController:
     def _check_first_runs(self, scheduler: Scheduler) -> None:
         """Refuse settings that cannot be before a folder is made."""
         commands = self._commands(self.config, self._output.base_dir)
-        begins = self.config.initial_checkpoint
-        begun = targets.steps_of(begins) if begins is not None and not self._planned() else 0
+        begins, there = self.config.initial_checkpoint, self._begun()
+        if there is not None and there.runs:
+            begins = None
+        begun = 0 if begins is None else targets.steps_of(begins)
         for wanted in scheduler.wanted({}):
             commands.check(_as_run(wanted))
             targets.check([wanted.target], begun=begun, update=1)
 
-    def _planned(self) -> bool:
-        """Whether the experiment has runs already."""
+    def _begun(self) -> Experiment | None:
+        """The experiment as it is; None before it has begun."""
         if self._record is not None:
-            return bool(self._record.experiment.runs)
+            return self._record.experiment
         found = find(self.config.experiment_id, self._output.base_dir)
-        experiment = None if found is None else read(found.path)
-        return experiment is not None and bool(experiment.runs)
+        return None if found is None else read(found.path)
 
     def _note_adjustment(self, adjustment: Adjustment) -> None:
         self._opened().add("adjusted", **jsonable(asdict(adjustment)))

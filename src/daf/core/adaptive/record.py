@@ -6,11 +6,12 @@ stop.json          made by `daf adaptive stop`, removed by the controller when i
 runs/ jobs/ parents/ evaluations/
 """
 
+import contextlib
 import fcntl
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,6 +21,10 @@ from daf.errors import DataError
 from daf.storage import atomic, journal
 
 JOURNAL, LOCK, STOP = "experiment.jsonl", "controller.lock", "stop.json"
+BEGINNING = ".adaptive.lock"
+"""In the output folder: held while an experiment is looked for and begun."""
+_LOOKS_SECONDS = 1.0
+"""How long a lock must be held to be a controller's."""
 
 
 def read(folder: Path) -> Experiment | None:
@@ -68,7 +73,7 @@ class Record:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock: BinaryIO = (folder / LOCK).open("wb")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._since = _locked_since(self._lock)
         except BlockingIOError:
             self._lock.close()
             raise AdaptiveControllerError(
@@ -109,13 +114,42 @@ class Record:
         return experiment
 
     def stop_reason(self) -> str | None:
-        """Why a stop is asked for; None where it isn't."""
+        """Why a stop is asked for; None where it isn't, or an earlier controller was asked."""
         document = _json(self.folder / STOP)
-        return None if document is None else str(document.get("reason") or "daf adaptive stop")
+        if document is None or document.get("time", self._since) < self._since:
+            return None
+        return str(document.get("reason") or "daf adaptive stop")
 
     def close(self) -> None:
         """Let the experiment go."""
         self._lock.close()
+
+
+@contextlib.contextmanager
+def beginning(base_dir: Path) -> Iterator[None]:
+    """A block in which no other controller looks for an experiment in the output folder, or begins one."""
+    base_dir.mkdir(parents=True, exist_ok=True)
+    with (base_dir / BEGINNING).open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _locked_since(file: BinaryIO) -> float:
+    """Take the lock; a time before which nobody can have seen this controller hold it, in seconds since 1970.
+
+    Whoever only looks (`controlled`) holds it for a moment, and is waited for. Raises `BlockingIOError`.
+    """
+    patience = time.monotonic() + _LOOKS_SECONDS
+    while True:
+        since = time.time()
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > patience:
+                raise
+            time.sleep(0.02)
+        else:
+            return since
 
 
 def _json(path: Path) -> dict[str, Any] | None:

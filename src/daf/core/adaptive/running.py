@@ -119,7 +119,6 @@ class Running:
 
     def _recover(self) -> None:
         """Go on from where an earlier controller was, however it ended."""
-        (self._record.folder / STOP).unlink(missing_ok=True)
         for run in self._runs():
             if run.active:
                 self._attempts.take_over(run)

@@ -1,5 +1,7 @@
 """What is to be known about an experiment from outside: found by its id, read from its journal."""
 
+import logging
+import re
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -11,9 +13,14 @@ from daf.core.adaptive.dispatch import Job
 from daf.core.adaptive.errors import AdaptiveControllerError
 from daf.core.adaptive.local import LocalProcesses
 from daf.core.adaptive.state import Experiment, Run
-from daf.errors import UsageError, nearest
+from daf.errors import DataError, UsageError, nearest
 from daf.output_manager import RunInfo, list_runs
 from daf.storage import journal
+
+logger = logging.getLogger(__name__)
+TITLE = "Experiment {experiment_id} ({scheduler})"
+"""Of an experiment's run, in the execution log."""
+TITLED = re.compile(r"^Experiment (\S+) \(\w+\)$")
 
 
 @dataclass(frozen=True)
@@ -93,10 +100,18 @@ def status_of(name: str, base_dir: Path | None = None) -> ExperimentStatus:
 
 
 def experiments(base_dir: Path | None = None) -> list[tuple[str, RunInfo]]:
-    """All experiments of the output folder, the newest first, by their ids."""
+    """All experiments of the output folder, the newest first, by their ids.
+
+    One whose journal begins with a damaged line is known by its run's title: whoever asks for it gets the error.
+    """
     found = []
     for run in list_runs(base_dir, "training"):
-        first = next(iter(journal.read(run.path / record.JOURNAL)), None)
+        try:
+            first = next(iter(journal.read(run.path / record.JOURNAL)), None)
+        except DataError as error:  # that one's trouble, and no other's
+            logger.warning("%s", error)
+            found.append((TITLED.sub(r"\1", run.title), run))
+            continue
         if first is not None:
             found.append((str(first.get("experiment_id")), run))
     return found
