@@ -216,7 +216,7 @@ class TrainingRun:
         if self._from is None and checkpoints.steps(self.checkpoint_dir):
             raise CheckpointError(
                 f"every checkpoint in {self.checkpoint_dir} is damaged (the warnings say how). Training would begin "
-                "anew and overwrite what the run has written: move the folder away for that, or bring a checkpoint back."
+                "anew and overwrite what the run has written: move the folder away for that, or bring one back."
             )
         if self._from is None and self._branch is not None:
             checkpoints.verify(self._branch)
