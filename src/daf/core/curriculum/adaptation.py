@@ -90,11 +90,10 @@ def _moved(kind: Recovery, tasks: Sequence[Task], roster: Roster, sampler: Sampl
         return (target, target) if 0 <= target <= levels[1] else None
     difficulties = _difficulties(tasks)
     inside = [place for place, value in enumerate(difficulties) if _admitted(value, roster)]
-    moved: tuple[int, int] | None = (inside[0], inside[-1])
-    while (moved := _next(kind, *moved, len(difficulties) - 1)) is not None:
-        if roster.changes(tasks, difficulties[moved[0]], difficulties[moved[1]]):
-            return moved
-    return None
+    moved = _next(kind, inside[0], inside[-1], len(difficulties) - 1)
+    while moved is not None and not roster.changes(tasks, difficulties[moved[0]], difficulties[moved[1]]):
+        moved = _next(kind, *moved, len(difficulties) - 1)
+    return moved
 
 
 def _next(kind: Recovery, low: int, high: int, last: int) -> tuple[int, int] | None:
