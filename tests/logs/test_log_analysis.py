@@ -218,6 +218,16 @@ def test_a_broken_state_is_not_trusted(tmp_path: Path) -> None:
     assert again.summary.components.equals(first.summary.components)
 
 
+def test_a_summary_beside_the_logs_is_not_read_as_one(tmp_path: Path) -> None:
+    for name in ("a.json", "episode_summary.json"):
+        write_array(tmp_path / "plain" / name, flush("nested", length=20))
+    for _ in range(2):
+        analysis = daf_analyze_logs(tmp_path / "plain", output_dir=tmp_path / "plain", formats=())
+        assert (tmp_path / "plain" / "plain_summary.json").exists()
+        assert analysis.summary.damage.empty
+        assert len(analysis.summary.files) == 2
+
+
 def test_damage_stands_in_the_summary_and_on_the_page(tmp_path: Path) -> None:
     path = write_array(tmp_path / "json_logs" / "stats_1753500000.json", flush("nested", length=30))
     path.write_text(path.read_text()[:-200])

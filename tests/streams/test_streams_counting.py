@@ -195,7 +195,7 @@ def test_processors_of_different_files_merge_into_one(tmp_path: Path) -> None:
     for path in paths[:2]:
         left.process(path)
     left.merge(right)
-    same(one.result(), left.result(), exactly=False, but=("visits_over_time", "timeline"))
+    same(one.result(), left.result(), exactly=False, but=("timeline",))
     pd.testing.assert_frame_equal(one.result().sample, left.result().sample)
 
 
@@ -210,6 +210,42 @@ def test_a_record_cannot_count_twice(tmp_path: Path) -> None:
         one.merge(two)
     with pytest.raises(UsageError, match="do not merge"):
         one.merge(StreamingProcessor(seed=1))
+
+
+def test_visits_of_merged_processors_keep_their_slices_though_these_were_joined() -> None:
+    wide, narrow = StreamingProcessor(), StreamingProcessor()
+    for index, processor in enumerate((narrow, wide, narrow)):
+        records = flush("nested", envs=1, length=100, total=100 * (index + 1))
+        for record in records:
+            record["position"]["map"] = index
+        processor.process_records(records, name=f"part {index}")
+    wide.aggregate.visits._join_slices(3)
+    narrow.merge(wide)
+    over_time = narrow.result().visits_over_time
+    assert narrow.aggregate.sources["part 1"].slices == (8, 1)
+    assert over_time.groupby("map")["visits"].sum().tolist() == [100, 100, 100]
+    assert over_time.loc[over_time["map"] == 1, ["start", "end"]].drop_duplicates().to_numpy().tolist() == [[200, 300]]
+
+
+def test_records_that_end_in_an_error_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daf.streams.stretches.HELD_BYTES", 0)
+    monkeypatch.setattr("daf.streams.stretches.ROWS", 64)
+    records = flush("nested", envs=20, length=300)
+    once, twice = StreamingProcessor(sample_size=50), StreamingProcessor(sample_size=50)
+    once.process_records(records)
+    with pytest.raises(UsageError, match="record 6000"):
+        twice.process_records([*records, {"hello": 1}])
+    assert twice.result().records == 0
+    twice.process_records(records)
+    same(once.result(), twice.result())
+
+
+def test_totals_that_fall_inside_a_file_are_told(tmp_path: Path) -> None:
+    records = flush("nested", envs=1, length=400, total=100)
+    for record in records[200:]:
+        record["total_steps"] = 50
+    oddities = summary_of(write_array(tmp_path / "fall.json", records)).oddities
+    assert oddities.set_index("what").loc["total_steps falls inside a file", "count"] == 1
 
 
 def test_any_iterable_of_records_counts_like_a_file(tmp_path: Path) -> None:

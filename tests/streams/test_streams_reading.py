@@ -22,7 +22,7 @@ from daf.streams.finding import find_logs
 from daf.streams.planning import plan_parts
 from daf.streams.reading import TableReader
 from daf.streams.records import FIXED, RunConstants
-from daf.streams.running import count_part
+from daf.streams.running import count, count_part
 from daf.streams.source import Source
 
 SCALED = RunConstants(reward_scale=0.5, explore_weight=0.25)
@@ -114,6 +114,31 @@ def test_a_field_that_appears_late_is_not_overlooked(tmp_path: Path, late: str) 
     columns, _ = read_all(write_array(tmp_path / "l.json", records), block=16 * 1024)
     name = {"levels": "level", "total_steps": "total_steps"}.get(late, "surprise")
     assert np.flatnonzero(~np.isnan(columns[name])).tolist() == [700]
+
+
+def test_objects_that_are_no_records_are_damage_wherever_they_stand(tmp_path: Path) -> None:
+    """Where the run has no YAML, `healr` is not read, but without it an object with a step is no record."""
+    lines = [json.dumps({"step": i, "healr" if i % 3 else "loss": 0.5}) + "\n" for i in range(600)]
+    path = tmp_path / "mixed.jsonl"
+    path.write_text("".join(lines))
+    columns, report = read_all(path, 4096, RunConstants())
+    assert columns["step"].tolist() == [i for i in range(600) if i % 3]
+    assert sum(d.length for d in report.damage) == sum(len(line) - 1 for line in lines[::3])
+
+
+@pytest.mark.parametrize("other", ["rewards", "position"])
+def test_flat_fields_beside_nested_ones_do_not_hide_these(tmp_path: Path, other: str) -> None:
+    records = flush("flat", envs=1, length=400)
+    held = {"total": 3.0} if other == "rewards" else {"x": 5, "y": 6, "map": 7}
+    for record in records[::5]:
+        record[other] = held
+    for record in records[1::5]:
+        record[other] = None  # which is no object: still a flat record
+    columns, report = read_all(write_array(tmp_path / "both.json", records, None), 8192)
+    assert dict(report.kinds) == {"flat": 320, "nested": 80}
+    assert columns["step"].tolist() == list(range(400))
+    name, value = ("total", 3.0) if other == "rewards" else ("map", 7)
+    assert (columns[name][::5] == value).all()
 
 
 def test_any_component_names_are_columns_of_their_own(tmp_path: Path) -> None:
@@ -293,6 +318,12 @@ def test_an_array_cut_between_records_is_noticed(tmp_path: Path) -> None:
     path.write_text(text[: text.rindex("},\n  {") + 1])
     _, report = read_all(path)
     assert "not closed" in report.damage[-1].reason
+    parts = plan_parts(find_logs([path]), part=path.stat().st_size // 2)
+    counted, _ = count(parts)
+    assert len(parts) > 1
+    [damage] = [damage for tally in counted.sources.values() for damage in tally.damage]
+    assert "not closed" in damage.reason
+    assert damage.offset == path.stat().st_size
 
 
 @settings(max_examples=120, deadline=None)

@@ -48,18 +48,24 @@ class Aggregate:
         """A counter for the rows of one source, or of its next part."""
         return SourceCounter(self, plan)
 
-    def merge(self, other: "Aggregate") -> None:
-        """Take in what `other` counted; where both know a source, `other`'s is a later part of it."""
+    def merge(self, other: "Aggregate", *, slices_before: int = 0) -> None:
+        """Take in what `other` counted; where both know a source, `other`'s is a later part of it.
+
+        `slices_before`: how many visit slices are used here that `other`'s, numbered apart, come after.
+        """
+        moved = other.visits.moved(slices_before, max((sum(t.slices) for t in other.sources.values()), default=0))
         before = {name: self.sources[name].records for name in other.sources if name in self.sources}
         self.sample.merge(other.sample, before)
         for name, tally in other.sources.items():
-            self._source(name, tally).merge(tally)
+            own = self._source(name, tally)
+            own.merge(tally)
+            own.slices = (tally.slices[0] + moved, tally.slices[1])
         self.steps.merge(other.steps)
         for name, extrema in other.extrema.items():
             self._extend(name, *extrema)
         for name, sketch in other.sketches.items():
             self.sketches.setdefault(name, Sketch()).merge(sketch)
-        self.visits.merge(other.visits)
+        self.visits.merge(other.visits, moved)
         self.stretches.merge(other.stretches)
         self.spans.merge(other.spans)
         self.rises.merge(other.rises)
@@ -236,8 +242,11 @@ class SourceCounter:
     def _totals(self, total: FloatArray) -> None:
         known = total if not np.isnan(total.sum()) else total[~np.isnan(total)]
         if known.size:
+            falls = int(np.count_nonzero(known[1:] < known[:-1]))
             if self.tally.first_total is None:
                 self.tally.first_total = float(known[0])
             elif self.tally.last_total is not None and known[0] < self.tally.last_total:
-                self._all.oddities["total_steps falls inside a file"] += 1
+                falls += 1
+            if falls:
+                self._all.oddities["total_steps falls inside a file"] += falls
             self.tally.last_total = float(known[-1])

@@ -18,9 +18,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from daf.streams.records import FIXED, Shape
+from daf.streams.records import FIXED, Shape, is_flat
 
-_FLOAT = 0xCB
+_FLOAT, _NIL = 0xCB, 0xC0
 _NESTED = ("step", "total_steps", "position.x", "position.y", "position.map", "rewards.total", "rewards.step")
 """Fields of nested records that are read where they occur."""
 
@@ -36,6 +36,8 @@ class BlockDecoder:
         """
         if shape.kind == "nested" and not any("." in path for path in shape.paths):
             raise ValueError(f"no position and no rewards in {shape.paths}")
+        if shape.kind == "flat" and not is_flat(shape.paths):
+            raise ValueError(f"what makes a flat record is not among {shape.paths}")
         self.shape = shape
         optional = _NESTED if shape.kind == "nested" else (*FIXED, *(name for name in flat_fields if name != "levels"))
         self._absent = tuple(path for path in optional if path not in shape.paths)
@@ -54,7 +56,8 @@ class BlockDecoder:
             rewards = tree.setdefault("rewards", {})
             assert rewards is not None
             rewards.setdefault("components", {})
-        record = _struct("Record", tree, "", frozenset(self._absent))
+        others = ("rewards", "position") if shape.kind == "flat" else ()
+        record = _struct("Record", tree, "", frozenset(self._absent), others)
         self._array = msgspec.json.Decoder(list[record])  # type: ignore[valid-type]
         self._lines = msgspec.json.Decoder(record)
         self._encoder = msgspec.msgpack.Encoder()
@@ -131,9 +134,11 @@ def _zeros(tree: _Tree, name: str = "") -> str:
     return "{" + ",".join(f"{msgspec.json.encode(key).decode()}:{text}" for key, text in children) + "}"
 
 
-def _struct(name: str, tree: _Tree, prefix: str, absent: frozenset[str]) -> type[msgspec.Struct]:
+def _struct(
+    name: str, tree: _Tree, prefix: str, absent: frozenset[str], others: tuple[str, ...] = ()
+) -> type[msgspec.Struct]:
     """A struct type for `tree`; its fields have positions for names, renamed to the keys, since a key can be any
-    string.
+    string. `others`: keys that must be absent or null, since with them a record is of the other kind.
     """
     fields: list[Any] = []
     rename: dict[str, str] = {}
@@ -147,6 +152,9 @@ def _struct(name: str, tree: _Tree, prefix: str, absent: frozenset[str]) -> type
             part = _struct(key, child, f"{path}.", absent)
             demanded = any(leaf not in absent for leaf in _leaves(child, f"{path}."))
             fields.append((field, part) if demanded else (field, part, msgspec.field(default_factory=part)))
+    for position, key in enumerate(others):
+        fields.append((f"other{position}", None, None))
+        rename[f"other{position}"] = key
     return msgspec.defstruct(
         "Part",
         fields,
@@ -161,6 +169,8 @@ def _struct(name: str, tree: _Tree, prefix: str, absent: frozenset[str]) -> type
 def _walk(packed: bytes, at: int, offsets: list[int]) -> int:
     """Follow one MessagePack value from `at`, noting where floats begin; the position after it."""
     head = packed[at]
+    if head == _NIL:
+        return at + 1
     if head == _FLOAT:
         offsets.append(at + 1)
         return at + 9

@@ -18,8 +18,9 @@ from daf.streams.records import RunConstants
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv")
 COMPRESSED = (".gz", ".zst")
 _RUN = re.compile(r"\d{8}_\d{6}")
-_OURS = re.compile(r"\d{8}_\d{6}.*_summary\.json$")
-"""What an analysis itself writes, perhaps beside the logs."""
+_OURS = "_summary.json"
+"""How the name of what an analysis itself writes ends, perhaps beside the logs."""
+_OUR_KEY = b'"sampling_ratio"'
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,21 @@ class LogFile:
 
 
 def is_log(path: Path) -> bool:
-    """Whether a file of this name can be a log."""
+    """Whether a file can be a log: by its name, and where that ends as our summaries' do, by how it begins."""
     suffixes = path.suffixes
     if suffixes and suffixes[-1].lower() in COMPRESSED:
         suffixes = suffixes[:-1]
-    if _OURS.search(path.name) or path.name.startswith("."):
+    if path.name.startswith(".") or not suffixes or suffixes[-1].lower() not in SUFFIXES:
         return False
-    return bool(suffixes) and suffixes[-1].lower() in SUFFIXES
+    return not path.name.endswith(_OURS) or not _is_ours(path)
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return _OUR_KEY in file.read(1_024)
+    except OSError:
+        return False  # that it cannot be read is for the reader to say
 
 
 def find_logs(targets: Sequence[str | Path]) -> list[LogFile]:

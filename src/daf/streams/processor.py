@@ -21,7 +21,7 @@ from daf.errors import UsageError
 from daf.streams.aggregates import Aggregate
 from daf.streams.finding import LogFile, find_logs, read_constants
 from daf.streams.planning import SLICES, plan_parts
-from daf.streams.records import FieldProblems, RunConstants, Shape, Table, read, tabulate
+from daf.streams.records import FieldProblems, RunConstants, Shape, Table, number, read, tabulate
 from daf.streams.running import Report, count
 from daf.streams.stretches import Stretches
 from daf.streams.summary import LogSummary, summarize
@@ -67,7 +67,7 @@ class StreamingProcessor:
         """Count records from anywhere, in their order; how many there were.
 
         `name` stands for the file in the result and in the sample's hashes. Raises `UsageError` for an object that is
-        no record, and where `name` was counted before.
+        no record, and where `name` was counted before; then, as where `records` itself fails, none of them is counted.
         """
         if name in self.aggregate.sources:
             raise UsageError(f"records named {name!r} were counted before: give these another name.")
@@ -75,10 +75,11 @@ class StreamingProcessor:
         source = iter(records)
         seen = 0
         first = list(islice(source, _ROWS))
-        totals = [float(t) for r in first if isinstance(t := r.get("total_steps"), int | float) and np.isfinite(t)]
+        totals = [t for r in first if (t := number(r.get("total_steps"))) is not None and np.isfinite(t)]
         moves = len(set(totals)) > 1
         plan = SourcePlan(name, clock=(min(totals), max(totals)) if moves else None, slices=(self._slices(1)[1], 1))
-        counter, stretches = self.aggregate.begin(plan), Stretches(clock=moves)
+        counted = Aggregate(self.seed, self.sample_size)
+        counter, stretches = counted.begin(plan), Stretches(clock=moves)
         batch = first
         while batch:
             for table in _tables(batch, seen, problems, constants or RunConstants(), counter.tally.kinds):
@@ -90,6 +91,8 @@ class StreamingProcessor:
             counter.add(placed)
         counter.tally.fields = problems.counts
         counter.finish()
+        self.aggregate.merge(counted)
+        self.aggregate.sample.settle()
         return seen
 
     def _told_apart(self, file: LogFile) -> LogFile:
@@ -99,9 +102,12 @@ class StreamingProcessor:
 
     def _slices(self, files: int) -> tuple[int, int]:
         """How many visit slices so many further files get, and the first one's number."""
-        used = max((sum(tally.slices) for tally in self.aggregate.sources.values()), default=0)
+        used = self._slices_used()
         most = SLICES if used < 64 * SLICES else files
         return most, min(used, LAST_SLICE - most)
+
+    def _slices_used(self) -> int:
+        return max((sum(tally.slices) for tally in self.aggregate.sources.values()), default=0)
 
     def merge(self, other: "StreamingProcessor") -> None:
         """Take in what `other` counted. Raises `UsageError` where seeds or sample sizes differ, or files are the
@@ -115,7 +121,7 @@ class StreamingProcessor:
         twice = sorted(self.aggregate.sources.keys() & other.aggregate.sources.keys())
         if twice:
             raise UsageError(f"both processors counted {twice[0]}: each record counts once.")
-        self.aggregate.merge(other.aggregate)
+        self.aggregate.merge(other.aggregate, slices_before=self._slices_used())
         self._paths |= other._paths
 
     def result(self) -> LogSummary:

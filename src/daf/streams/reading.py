@@ -26,6 +26,7 @@ BITE = 4 * 1024
 """What the exact reader takes before the fast one is tried again; twice as much each time that the fast one refuses."""
 _ROWS = 8_192
 """Rows that are gathered before they are given as a table."""
+_GLANCE = 4_096
 LARGEST_RECORD = 8 * 1024 * 1024
 """A stretch without a whole record that is longer than this is given up as damage."""
 
@@ -82,7 +83,8 @@ class TableReader:
         at = stop = 1  # one byte is kept free on either side for the brackets
         origin = base - at  # offset in the file of buffer[0]
         ended = False
-        opened = closed = False
+        opened = base > 0 and _file_opens_array(self.path)
+        closed = False
         while True:
             if at > 1:
                 length = stop - at
@@ -95,8 +97,8 @@ class TableReader:
                     ended = n == 0
                     stop += n
                     self.report.bytes_read += n
-            if origin + at == base:
-                opened = buffer[at:stop].lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+            if origin + at == 0:
+                opened = _opens_array(buffer[at:stop])
             if stop > at:
                 closed = buffer[at:stop].rstrip().endswith(b"]") if ended else closed
             at = min(SEPARATORS.match(buffer, at, stop).end(), stop)  # type: ignore[union-attr]
@@ -229,3 +231,15 @@ class TableReader:
         self.report.kinds[shape.kind] += len(rows)
         raw = np.array(rows, dtype=np.float64).reshape(len(rows), len(shape.paths)).T
         return tabulate(shape, raw, self._constants)
+
+
+def _file_opens_array(path: Path) -> bool:
+    """Whether the content of a plain file is an array, at least at its beginning."""
+    with Source(path, 0, _GLANCE) as source:
+        glance = bytearray(_GLANCE)
+        n = source.readinto(memoryview(glance))
+    return _opens_array(glance[:n])
+
+
+def _opens_array(content: bytearray) -> bool:
+    return content.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")

@@ -10,6 +10,7 @@ json.
 
 import math
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -78,12 +79,14 @@ def kind_of(record: dict[str, Any]) -> Literal["nested", "flat"] | None:
     """Which of the two formats `record` is in; `None` where it is neither."""
     if isinstance(record.get("rewards"), dict) or isinstance(record.get("position"), dict):
         return "nested"
-    if "step" in record:
-        if any(mark in record for mark in FLAT_MARKS):
-            return "flat"
-        if any(key.startswith("reward_") for key in record) or {"x", "y", "map"} <= record.keys():
-            return "flat"
-    return None
+    return "flat" if "step" in record and is_flat(record) else None
+
+
+def is_flat(keys: Collection[str]) -> bool:
+    """Whether an object with these keys, or a shape of these paths, is a flat record if it has a `step`."""
+    if any(mark in keys for mark in FLAT_MARKS) or all(key in keys for key in ("x", "y", "map")):
+        return True
+    return any(key.startswith(("reward_", "levels.")) for key in keys)
 
 
 def read(record: dict[str, Any], problems: FieldProblems, constants: RunConstants) -> tuple[Shape, list[float]] | None:
@@ -99,15 +102,15 @@ def read(record: dict[str, Any], problems: FieldProblems, constants: RunConstant
             paths.append(path)
             numbers.append(value)
             return
-        number = _number(value)
-        if number is None:
+        taken = number(value)
+        if taken is None:
             problems.counts[f"{path}: {'null' if value is None else 'not a number'}"] += 1
-            number = math.nan
-        elif not math.isfinite(number):
+            taken = math.nan
+        elif not math.isfinite(taken):
             problems.counts[f"{path}: not finite"] += 1
-            number = math.nan
+            taken = math.nan
         paths.append(path)
-        numbers.append(number)
+        numbers.append(taken)
 
     if kind == "nested":
         _read_nested(record, take)
@@ -147,7 +150,8 @@ def _read_flat(record: dict[str, Any], take: Any, fields: tuple[str, ...]) -> No
                 take(f"levels.{index}", level)
 
 
-def _number(value: Any) -> float | None:
+def number(value: Any) -> float | None:
+    """`value` as a float (infinite where it is too large for one), or `None` where it is no number."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         return None
     try:

@@ -52,12 +52,21 @@ class Visits:
             lengths[1:] -= ends[:-1] + 1
             self._push(keys[ends], lengths)
 
-    def merge(self, other: "Visits") -> None:
-        """Take in what `other` counted."""
+    def merge(self, other: "Visits", moved: int = 0) -> None:
+        """Take in what `other` counted, its slices `moved` up, which must be as `other.moved` gives it."""
         self.misplaced += other.misplaced
         other._compact()
         self._join_slices(max(self.shift, other.shift))
-        self._push(_with_slices_joined(other._keys, self.shift - other.shift), other._counts)
+        keys = other._keys + (moved >> other.shift << 48)
+        self._push(_with_slices_joined(keys, self.shift - other.shift), other._counts)
+
+    def moved(self, wanted: int, used: int) -> int:
+        """By how much to move these visits, in the first `used` slices, to leave at least `wanted` slices before them:
+        whole joined slices, and no further than the last slice.
+        """
+        self._compact()
+        whole = -(-wanted >> self.shift) << self.shift
+        return min(whole, (SLICES - used) >> self.shift << self.shift)
 
     def table(self) -> NDArray[np.int64]:
         """(cells, 5): slice >> shift, map, x, y, visits; in ascending order."""
