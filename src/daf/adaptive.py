@@ -41,8 +41,8 @@ def daf_run_adaptive(
 ) -> ExperimentStatus:
     """Run the experiment that `config` (or the file of that name) asks for, or go on with it.
 
-    Raises `ConfigError`, `MissionError`, `PolicyError` before anything is written, `AdaptiveControllerError`, and
-    `Interrupted` after Ctrl-C. Runs that fail are part of the result.
+    What the first runs would fail on raises `ConfigError`, `MissionError`, `PolicyError` before anything is written.
+    Raises `AdaptiveControllerError`, and `Interrupted` after Ctrl-C. Runs that fail are part of the result.
     """
     chosen = config if isinstance(config, DAFAdaptiveConfig) else _from_file(Path(config))
     if output is None:
@@ -110,14 +110,14 @@ def _check(config: DAFAdaptiveConfig, base_dir: Path) -> None:
     from daf.game import missions, policies
 
     game, cache = config.trains.game, default_cache(base_dir)
-    trained_on = missions.resolve(config.trained_on, game=game)
+    first, *_ = missions.resolve(_first_tasks(config), game=game)
     missions.resolve(config.evaluated_on, game=game)
     searched = config.search_space.get("policy")
     named = [config.trains.policy, *(run.get("policy") for run in config.runs)]
     for policy in dict.fromkeys([*named, *(searched if isinstance(searched, list) else [])]):
         if policy is not None:
             policies.resolve(str(policy), cache=cache, runs=base_dir)
-    agents, tokens = trained_on[0].num_agents, int(trained_on[0].config.game.obs.num_tokens)
+    agents, tokens = first.num_agents, int(first.config.game.obs.num_tokens)
     begun = 0 if config.initial_checkpoint is None else targets.steps_of(config.initial_checkpoint)
     scheduler, cores = scheduler_of(config), job_count("auto")
     arguments = functools.cache(lambda policy: arguments_of(policy, cache=cache, runs=base_dir))
@@ -131,6 +131,17 @@ def _check(config: DAFAdaptiveConfig, base_dir: Path) -> None:
             targets.check(scheduler.targets, begun=begun, update=whole.steps(chosen.n_steps))
         except ConfigError as error:
             raise ConfigError(f"{wanted.run}: {error}") from error
+
+
+def _first_tasks(config: DAFAdaptiveConfig) -> list[str]:
+    """The missions that are trained on, as a curriculum has combined them with its options."""
+    if config.trains.curriculum is None:
+        return config.trained_on
+    from daf.core.training_setup import curriculum_of
+    from daf.game import missions
+
+    named = missions.resolve(config.trains.missions, game=config.trains.game)
+    return [task.mission for task in curriculum_of(config.trains, named).tasks()]
 
 
 def _check_arguments(network: Iterable[str], policy: str, taken: Arguments) -> None:

@@ -286,6 +286,7 @@ FACILITY = {"mission": "training_facility_1", "policy": "stateless", "num_envs":
         ({"search_space": {"policy": ["lstm", "nonsense_policy"]}, "num_runs": 2}, "nonsense_policy"),
         ({"runs": [{"batch_size": 12_352}]}, "r0000: batch_size 12352 does not divide the rollout's 1,024 agent steps"),
         ({"training": {"game": "overcogged"}}, "training_facility_1"),
+        ({"training": {"curriculum": {"missions": ["hello"]}}}, "the curriculum names its missions, and a mission is"),
         (
             {"runs": [{}, {}], "scheduler": "population", "population": {"interval": 600}},
             "nothing would be trained before 1,800 agent steps: an update takes 1,024, so that a run is at 2,048",
@@ -301,6 +302,13 @@ def test_what_runs_would_fail_on_is_refused_before_a_folder_is_made(
 ) -> None:
     training = FACILITY | fields.get("training", {})
     assert says in refused(tmp_path, DAFAdaptiveConfig(**{"experiment_id": "x", **fields, "training": training}))
+
+
+def test_rollouts_of_a_curriculum_are_of_its_tasks(tmp_path: Path) -> None:
+    curriculum = {"missions": ["arena"], "options": {"cogs": [2]}}
+    training = {"policy": "stateless", "num_envs": 4, "batch_size": 1024, "curriculum": curriculum}
+    says = refused(tmp_path, DAFAdaptiveConfig(experiment_id="x", training=training, runs=[{}]))
+    assert "the rollout's 512 agent steps (4 environments × 2 agents × 64 steps)" in says
 
 
 def test_without_a_training_section_there_is_only_feedback(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ class DAFAdaptiveConfig(ConfigModel):
 
     experiment_id: ExperimentId = Field(description="The same id goes on with the same experiment.")
     training: DAFTrainingConfig | None = Field(
-        None, description="What all runs share; it names the mission and the policy. None: only feedback is given."
+        None, description="What all runs share; it names policy and mission(s). None: only feedback is given."
     )
     scheduler: Literal["fixed", "successive_halving", "population"] = "fixed"
     runs: list[dict[str, Scalar]] = Field(default_factory=list, description="Settings of the first runs.")
@@ -72,7 +72,7 @@ class DAFAdaptiveConfig(ConfigModel):
     halving: HalvingSettings | None = None
     population: PopulationSettings | None = None
     evaluation: EvaluationSettings = Field({}, validate_default=True, description="How runs are scored.")
-    initial_checkpoint: PathField | None = Field(None, description="A checkpoint from which first runs branch.")
+    initial_checkpoint: PathField | None = Field(None, description="Where first runs begin; its steps count.")
 
     max_concurrent_jobs: int = Field(1, ge=1, le=1024, description="A job uses all cores that its settings allow.")
     heartbeat_interval: float = Field(2.0, gt=0, le=3600, description="Seconds between looks at jobs and at `stop`.")

@@ -2,8 +2,9 @@
 
 experiment.jsonl   the journal: what counts; everything else here can be told from it
 controller.lock    held by the controller, and let go by the operating system when that dies
-stop.json          made by `daf adaptive stop`, removed by the controller when it has stopped
-runs/ jobs/ parents/ evaluations/
+stop.json          made by `daf adaptive stop`, removed by the controller when it has stopped; not heard by a controller
+                   that began after it
+runs/ jobs/ parents/ scored/ evaluations/
 """
 
 import contextlib
