@@ -6,7 +6,8 @@ exactly that shape; everything else (another shape, null, NaN, damage) raises `m
 reads that block the slow, exact way.
 
 The columns come out of msgspec as well: a list of structs that hold only floats, encoded as MessagePack, is an array
-of rows of one size (each float is a marker and eight bytes, each key constant), which numpy views in place.
+of rows of one size (each float is a marker and eight bytes, each key constant), which numpy views in place. A field
+that the shape lacks is left out of its row, so one that appears makes a row longer, and the block is refused.
 """
 
 import math
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 from daf.streams.records import FIXED, Shape, is_flat
 
-_FLOAT, _NIL = 0xCB, 0xC0
+_FLOAT = 0xCB
 _NESTED = ("step", "total_steps", "position.x", "position.y", "position.map", "rewards.total", "rewards.step")
 """Fields of nested records that are read where they occur."""
 
@@ -40,11 +41,11 @@ class BlockDecoder:
             raise ValueError(f"what makes a flat record is not among {shape.paths}")
         self.shape = shape
         optional = _NESTED if shape.kind == "nested" else (*FIXED, *(name for name in flat_fields if name != "levels"))
-        self._absent = tuple(path for path in optional if path not in shape.paths)
+        absent = frozenset(path for path in optional if path not in shape.paths)
         self._rewards = sum(path.startswith("reward_") for path in shape.paths) if shape.kind == "flat" else None
         self._without_levels = "levels" in flat_fields and not any(path.startswith("levels.") for path in shape.paths)
         tree: _Tree = {}
-        for path in (*shape.paths, *self._absent):
+        for path in (*shape.paths, *sorted(absent)):
             *parents, leaf = _split(path)
             node = tree
             for parent in parents:
@@ -57,12 +58,12 @@ class BlockDecoder:
             assert rewards is not None
             rewards.setdefault("components", {})
         others = ("rewards", "position") if shape.kind == "flat" else ()
-        record = _struct("Record", tree, "", frozenset(self._absent), others)
+        record = _struct("Record", tree, "", absent, others)
         self._array = msgspec.json.Decoder(list[record])  # type: ignore[valid-type]
         self._lines = msgspec.json.Decoder(record)
         self._encoder = msgspec.msgpack.Encoder()
         self._packed = bytearray(1 << 16)
-        self._layout = self._measure(tree)
+        self._layout = self._measure(tree, absent)
 
     def array(self, block: memoryview | bytearray | bytes) -> NDArray[np.void]:
         """The rows (n,) of a block that reads `[record, record, …]`, a field per path; a view that must be gone before
@@ -95,15 +96,12 @@ class BlockDecoder:
         head = 1 if n < 16 else 3 if n < 65536 else 5
         if len(self._packed) != head + n * self._layout.itemsize:
             raise msgspec.DecodeError("rows of unequal size")
-        rows = np.frombuffer(self._packed, self._layout, n, head)
-        if not all(np.isnan(rows[path]).all() for path in self._absent):
-            raise msgspec.DecodeError("a field appeared")
-        return rows
+        return np.frombuffer(self._packed, self._layout, n, head)
 
-    def _measure(self, tree: _Tree) -> np.dtype[np.void]:
+    def _measure(self, tree: _Tree, absent: frozenset[str]) -> np.dtype[np.void]:
         """Where in an encoded record which path's float lies."""
-        one = self._encoder.encode([self._lines.decode(_zeros(tree))])[1:]
-        order = list(_leaves(tree, ""))
+        one = self._encoder.encode([self._lines.decode(_zeros(tree, absent))])[1:]
+        order = [path for path in _leaves(tree, "") if path not in absent]
         offsets: list[int] = []
         _walk(one, 0, offsets)
         return np.dtype({"names": order, "formats": [">f8"] * len(order), "offsets": offsets, "itemsize": len(one)})
@@ -126,10 +124,14 @@ def _leaves(tree: _Tree, prefix: str) -> Iterator[str]:
             yield from _leaves(child, f"{prefix}{key}.")
 
 
-def _zeros(tree: _Tree, name: str = "") -> str:
-    """A record of this tree as JSON, all numbers 0."""
-    children = [(key, "0" if child is None else _zeros(child, key)) for key, child in tree.items()]
-    if name == "levels":
+def _zeros(tree: _Tree, absent: frozenset[str], prefix: str = "") -> str:
+    """A record of this tree without the `absent` paths as JSON, all numbers 0."""
+    children = [
+        (key, "0" if child is None else _zeros(child, absent, f"{prefix}{key}."))
+        for key, child in tree.items()
+        if prefix + key not in absent
+    ]
+    if prefix == "levels.":
         return "[" + ",".join(text for _, text in children) + "]"
     return "{" + ",".join(f"{msgspec.json.encode(key).decode()}:{text}" for key, text in children) + "}"
 
@@ -161,6 +163,7 @@ def _struct(
         rename=None if name == "levels" else rename,
         array_like=name == "levels",
         forbid_unknown_fields=name in ("levels", "components"),
+        omit_defaults=True,
         kw_only=True,
         gc=False,
     )
@@ -169,8 +172,6 @@ def _struct(
 def _walk(packed: bytes, at: int, offsets: list[int]) -> int:
     """Follow one MessagePack value from `at`, noting where floats begin; the position after it."""
     head = packed[at]
-    if head == _NIL:
-        return at + 1
     if head == _FLOAT:
         offsets.append(at + 1)
         return at + 9
