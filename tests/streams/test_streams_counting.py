@@ -19,6 +19,7 @@ from daf.streams.planning import plan_parts
 from daf.streams.processor import StreamingProcessor
 from daf.streams.records import FIXED, RunConstants, Table
 from daf.streams.running import count
+from daf.streams.sampling import Sample
 from daf.streams.sketch import RELATIVE_ERROR, Sketch
 from daf.streams.spans import Spans
 from daf.streams.stretches import WAITING_ROWS, Stretches
@@ -469,6 +470,15 @@ def test_what_waits_is_bounded_in_pieces_too() -> None:
         sketch.add(np.array([float(index % 2 + 1)]))
     assert len(sketch._pending) <= 256
     assert sum(sketch.counts().values()) == 1000
+    visits, sample = Visits(), Sample(100_000)
+    for index in range(3000):
+        place = np.array([float(index)])
+        visits.add(np.zeros(1, dtype=np.int64), place, place, place)
+        row = Table((), np.full((len(FIXED), 1), float(index)))
+        sample.add(np.array([index], dtype=np.uint64), "a", index, place, row)
+    assert max(len(visits._pending), len(sample._pending)) <= 2048
+    sample.settle()
+    assert len(visits.table()) == len(sample.hashes) == 3000
     for index in range(40_000):
         data = np.full((len(FIXED) + 1, 1), float(index))
         assert not list(stretches.add(Table(("ab"[index % 2],), data)))

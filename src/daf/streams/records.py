@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
@@ -160,6 +161,7 @@ def number(value: Any) -> float | None:
         return math.inf if value > 0 else -math.inf
 
 
+@lru_cache(4_096)
 def value_name(path: str) -> str:
     """The column's name for a reward path: the component's own name, `total` or `step_reward`."""
     if path.startswith("rewards.components."):

@@ -17,6 +17,8 @@ from daf.streams.records import FIXED, FloatArray, Table
 type HashArray = NDArray[np.uint64]
 
 NO_BOUND = 2**64 - 1
+_PIECES = 1_024
+"""Pieces of a sample that may wait to be settled: arrays of their own take some hundred bytes each."""
 
 
 def source_key(seed: int, name: str, offset: int = 0) -> np.uint64:
@@ -117,7 +119,7 @@ class Sample:
     def _offer(self, hashes: HashArray, names: tuple[str, ...], rows: FloatArray, sources: NDArray[np.int64]) -> None:
         self._pending.append((hashes, names, rows, sources))
         self._waiting += len(hashes)
-        if self._waiting >= self.size:
+        if self._waiting >= self.size or len(self._pending) >= _PIECES:
             self.settle()
 
 

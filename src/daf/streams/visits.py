@@ -13,7 +13,7 @@ from daf.streams.records import FloatArray
 SLICES = 32_768
 """Slices are numbered from 0 and stay below this."""
 MOST = 120_000
-_PENDING = 32_768
+_PENDING, _PIECES = 32_768, 2_048
 _HALF = 32_768
 
 
@@ -80,7 +80,7 @@ class Visits:
     def _push(self, keys: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
         self._pending.append((keys, counts))
         self._pending_keys += len(keys)
-        if self._pending_keys > _PENDING:
+        if self._pending_keys > _PENDING or len(self._pending) >= _PIECES:
             self._compact()
 
     def _compact(self) -> None:
