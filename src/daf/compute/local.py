@@ -6,7 +6,6 @@ ignores Ctrl-C (the coordinator decides what happens) and ends with its coordina
 
 import contextlib
 import ctypes
-import multiprocessing
 import os
 import pickle
 import queue
@@ -21,6 +20,7 @@ from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
+from daf.compute.contexts import ForkServer
 from daf.compute.executor import Done, Failure, failure_of
 from daf.errors import ExecutorError
 
@@ -111,8 +111,10 @@ class LocalProcesses:
         """Stop all workers at once, without waiting for their tasks."""
         if self._pool is not None:
             pool, self._pool = self._pool, None
+            kept = _locks(pool)  # which the pool unlinks before it ends workers, some of which may just be starting
             pool.stop()
             pool.join()
+            del kept
 
     def _sound(self) -> Any:
         """A pool that takes tasks: the one that is there, or a new one where none is or it broke unseen."""
@@ -123,7 +125,7 @@ class LocalProcesses:
 
     def _started(self) -> Any:
         if self._pool is None:
-            context = multiprocessing.get_context("forkserver")
+            context = ForkServer()
             context.set_forkserver_preload(self._preload)
             self._pool = ProcessPool(
                 max_workers=self.jobs, context=context, initializer=_start_worker, initargs=(list(sys.path),)
@@ -141,6 +143,12 @@ class LocalProcesses:
             how = f"signal {-code}" if code < 0 else f"exit code {code}"
             return Done(position, None, Failure("crash", f"its process died ({how})"))
         return Done(position, value, failure)
+
+
+def _locks(pool: Any) -> list[Any]:
+    """The pool's locks with its workers; none before it started."""
+    channel = pool._pool_manager.worker_manager.workers_channel
+    return [] if channel is None else [channel.mutex.reader_mutex, channel.mutex.writer_mutex]
 
 
 def _guarded(function: Callable[[Any], Any], task: Any) -> tuple[Any, Failure | None]:

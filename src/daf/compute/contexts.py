@@ -1,0 +1,55 @@
+"""Multiprocessing contexts whose processes do not import the program that starts them.
+
+Python's `forkserver` and `spawn` import the main script again in every process, so a script without a guard
+(`if __name__ == "__main__":`) would begin anew in each. What DAF's processes run lies in modules, and they need none of
+the script; with these contexts it may be written as people write scripts.
+"""
+
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator
+from multiprocessing import context
+from typing import Any
+
+_STARTING = threading.Lock()
+
+
+@contextlib.contextmanager
+def _unseen_main() -> Iterator[None]:
+    """Let the main module look, to a process that is being prepared, like that of an interactive session."""
+    main = sys.modules["__main__"]
+    with _STARTING:
+        kept = {name: value for name, value in vars(main).items() if name in ("__spec__", "__file__")}
+        main.__spec__ = None
+        vars(main).pop("__file__", None)
+        try:
+            yield
+        finally:
+            vars(main).update(kept)
+
+
+class _ForkServerProcess(context.ForkServerProcess):
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802 the name that multiprocessing calls
+        with _unseen_main():
+            return context.ForkServerProcess._Popen(process_obj)
+
+
+class _SpawnProcess(context.SpawnProcess):
+    @staticmethod
+    def _Popen(process_obj: Any) -> Any:  # noqa: N802 the name that multiprocessing calls
+        with _unseen_main():
+            return context.SpawnProcess._Popen(process_obj)
+
+
+class ForkServer(context.ForkServerContext):
+    """`multiprocessing.get_context("forkserver")`, without the main script."""
+
+    Process = _ForkServerProcess
+
+
+class Spawn(context.SpawnContext):
+    """`multiprocessing.get_context("spawn")`, without the main script."""
+
+    Process = _SpawnProcess
