@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daf.config import DAFConfig, DAFTrainingConfig
-from daf.core.kept_settings import CONFIG_FILE, MISSION_FILE
+from daf.core.kept_settings import CONFIG_FILE, MISSION_FILE, kept_mission
 from daf.errors import StorageError, UsageError
 from daf.evaluation.planning import default_cache
 from daf.game import compat
 from daf.output_manager import OutputManager, find_run, list_runs
+from daf.output_manager.layout import EXECUTION_LOG
 from daf.output_manager.runs import RunInfo
 from daf.storage import atomic
 
@@ -68,10 +69,11 @@ def daf_train_policy(
     config: all settings; mission, policy, hyperparameters (by any of their names; what is no hyperparameter is an
     argument of the policy's class), total_timesteps, seed and device win over it. run_dir: a folder for the run other
     than a new one of `output`; where it holds a checkpoint, training goes on from it. resume: a run's id or folder, to
-    go on with its own settings (total_timesteps may grow). stop_at: stop, with a checkpoint, after so many agent steps;
-    the same call with more goes on as if it had not stopped. branch_from: begin with another run's checkpoint, its
-    optimizer and its counters. curriculum: what is drawn for each episode; else as `config.curriculum` has it.
-    settings: whether and how far GPUs may be used. on_update: called after every update, may raise `StopTraining`.
+    go on with its own settings (total_timesteps may grow; a curriculum that was an object is given again). stop_at:
+    stop, with a checkpoint, after so many agent steps; the same call with more goes on as if it had not stopped.
+    branch_from: begin with another run's checkpoint, its optimizer and its counters. curriculum: what is drawn for
+    each episode, instead of a mission; else as `config.curriculum` has it. settings: whether and how far GPUs may be
+    used. on_update: called after every update, may raise `StopTraining`.
 
     A failure or Ctrl-C while training is the result's status. Raises `UsageError`, `ConfigError`, `MissionError`,
     `PolicyError`, `CheckpointError` before training starts, `StorageError`.
@@ -87,7 +89,7 @@ def daf_train_policy(
     if resume is not None:
         given = {
             "mission": mission, "policy": policy, "config": config, "hyperparameters": hyperparameters, "seed": seed,
-            "device": device, "run_dir": run_dir, "branch_from": branch_from, "curriculum": curriculum,
+            "device": device, "run_dir": run_dir, "branch_from": branch_from,
         }  # fmt: skip
         extra = [name for name, value in given.items() if value is not None]
         if extra:
@@ -95,9 +97,14 @@ def daf_train_policy(
                 f"resume goes on with the run's own settings: leave out {', '.join(extra)}. Only total_timesteps may "
                 "grow; branch_from begins another run with other settings."
             )
-        resumed = _run_to_resume(str(resume), output.base_dir)
-        folder = resumed.path
+        folder = Path(resume).expanduser().absolute()
+        if (folder / CONFIG_FILE).is_file() and not (folder / EXECUTION_LOG).is_file():
+            run_dir = folder  # which run_dir made: no run of the output's
+        else:
+            resumed = _run_to_resume(str(resume), output.base_dir)
+            folder = resumed.path
         chosen = _settings_of(folder, total_timesteps)
+        mission = kept_mission(folder, chosen)
         if any((folder / "checkpoints").glob("step_*")):
             chosen = chosen.replace(initial_weights=None)  # they went into the checkpoint
     else:

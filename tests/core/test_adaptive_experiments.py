@@ -155,6 +155,7 @@ def test_a_controller_killed_again_and_again_loses_no_run_and_repeats_none(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", KINDS)
 def test_a_controller_killed_at_any_of_its_events_loses_no_run_and_repeats_none(
     tmp_path: Path, uninterrupted: dict[str, tuple[dict[str, Any], list[str], int]], name: str

@@ -43,6 +43,8 @@ def test_a_mission_without_them_is_the_mission_itself() -> None:
     assert missions.unshaped(shaped).config_hash == one("tutorial.miner,cogs=2,variants=talk").config_hash
     plain = one("arena,cogs=2")
     assert missions.unshaped(plain) is plain
+    own = missions.resolve(("mine,rewards=credit", shaped.config))[0]
+    assert missions.unshaped(own) is own
 
 
 def test_experiments_score_runs_without_them() -> None:
@@ -57,6 +59,7 @@ def test_experiments_score_runs_without_them() -> None:
 @pytest.mark.parametrize(("text", "says"), [
     ("arena,rewards=credits", "Nearest: credit"),
     ("arena,reward=credit+credit", "one of the rewards is given twice"),
+    ("arena,rewards=+", "rewards has no value"),
     ("arena,rewards=objective_mine:-1", "must be > 0"),
     ("memory_mystery_path_easy,rewards=role_conditional", "do not fit this mission"),
 ])  # fmt: skip

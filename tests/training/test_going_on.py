@@ -16,6 +16,7 @@ from daf.core.rl_trainer import DAFRlConfig, DAFRlTrainer
 from daf.core.sizes import sizes
 from daf.core.tracking.fan_out import Trackers
 from daf.errors import CheckpointError, ConfigError, UsageError
+from daf.game import missions
 from daf.output_manager import OutputManager
 from daf.training import StopTraining, daf_train_policy
 from tests.training.tiny import MISSION, STEPS_PER_UPDATE, TINY, metrics_of, weights_of
@@ -113,6 +114,21 @@ def test_damage_to_every_checkpoint_is_told_and_nothing_is_overwritten(tmp_path:
         daf_train_policy(MISSION, "stateless", config=config(), run_dir=run)
     assert (run / "metrics.jsonl").read_bytes() == lines
     assert not leftover.exists()
+
+
+@pytest.mark.parametrize("named", ["config", "pair"])
+@pytest.mark.parametrize("own_folder", [False, True])
+def test_a_run_on_a_mission_that_came_as_an_object_is_resumed(
+    tmp_path: Path, whole: Path, named: str, own_folder: bool
+) -> None:
+    (mission,) = missions.resolve(MISSION)
+    given = mission.config if named == "config" else ("mine", mission.config)
+    run_dir = tmp_path / "run" if own_folder else None
+    output = OutputManager(tmp_path / "out")
+    daf_train_policy(given, "stateless", config=config(), output=output, run_dir=run_dir, on_update=stopping_at(2))
+    result = daf_train_policy(resume=run_dir or "latest", output=OutputManager(tmp_path / "out"))
+    assert result.status == "done"
+    assert weights_of(result.run_dir / "checkpoints" / "final") == weights_of(whole / "checkpoints" / "final")
 
 
 def test_resume_takes_no_other_settings(whole: Path) -> None:

@@ -131,7 +131,7 @@ def _train(options: dict[str, Any]) -> None:
     stop_at = None if options["stop_at"] is None else count("--stop-at", options["stop_at"])
     if resume is not None:
         _only_with_resume(options, fields)
-        what = _going_on(resume, fields.get("total_timesteps"))
+        what: dict[str, Any] = {"resume": resume, "total_timesteps": fields.get("total_timesteps")}
     else:
         chosen = with_settings(base, fields)
         if not chosen.missions and chosen.curriculum is None:
@@ -216,19 +216,6 @@ def _curriculum(path: Path) -> dict[str, Any]:
     if not isinstance(inner, dict):
         raise ConfigError(f"{path}: curriculum: a mapping of fields is expected.")
     return inner
-
-
-def _going_on(resume: str, total_timesteps: int | None) -> dict[str, Any]:
-    """How the library is told: by the run, or by the folder where --run-dir made one that is no run of the output's."""
-    from daf.config import DAFTrainingConfig
-    from daf.output_manager.layout import EXECUTION_LOG
-    from daf.training import CONFIG_FILE
-
-    folder = Path(resume).expanduser()
-    if not (folder / CONFIG_FILE).is_file() or (folder / EXECUTION_LOG).is_file():
-        return {"resume": resume, "total_timesteps": total_timesteps}
-    config = DAFTrainingConfig.from_yaml(folder / CONFIG_FILE)
-    return {"config": config, "run_dir": folder, "total_timesteps": total_timesteps}
 
 
 def _only_with_resume(options: dict[str, Any], fields: dict[str, Any]) -> None:

@@ -5,13 +5,16 @@ from typing import TYPE_CHECKING, Any
 
 from daf.config.training import DAFTrainingConfig
 from daf.errors import UsageError
+from daf.game.missions import load_config
 from daf.game.policies import untyped
 from daf.storage import atomic
 
 if TYPE_CHECKING:
+    from mettagrid import MettaGridConfig
+
     from daf.core.training_run import TrainingRun
 
-CONFIG_FILE, MISSION_FILE = "training_config.yaml", "mission.json"
+CONFIG_FILE, MISSION_FILE, MISSION_NAME = "training_config.yaml", "mission.json", "mission_name.txt"
 
 
 def keep_settings(training: "TrainingRun", mission: Any, policy: Any) -> None:
@@ -27,6 +30,7 @@ def keep_settings(training: "TrainingRun", mission: Any, policy: Any) -> None:
         if others:
             raise UsageError("several mission objects can't be trained on together; name them, or give a curriculum.")
         atomic.write_bytes(folder / MISSION_FILE, only.config_json)
+        atomic.write_text(folder / MISSION_NAME, only.name)
         chosen = chosen.replace(mission=str(folder / MISSION_FILE))
     if policy is not None and not isinstance(policy, str | Path):
         spec = training.policy
@@ -40,3 +44,11 @@ def keep_settings(training: "TrainingRun", mission: Any, policy: Any) -> None:
     if chosen.initial_weights is not None:
         chosen = chosen.replace(initial_weights=chosen.initial_weights.absolute())
     chosen.to_yaml(folder / CONFIG_FILE)
+
+
+def kept_mission(folder: Path, config: DAFTrainingConfig) -> "tuple[str, MettaGridConfig] | None":
+    """The mission that the run in `folder` was given as an object, by its name; None where its settings name one."""
+    file = folder / MISSION_FILE
+    if Path(str(config.mission)).name != MISSION_FILE or not (folder / MISSION_NAME).is_file():
+        return None
+    return (folder / MISSION_NAME).read_text(), load_config(file.read_bytes())

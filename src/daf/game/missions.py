@@ -164,6 +164,11 @@ def variants(game: str = DEFAULT_GAME) -> dict[str, str]:
     return {variant.name: variant.description for variant in [*_game(game).variant_registry.all(), *own]}
 
 
+def options_of(text: str) -> dict[str, Any]:
+    """The options that a mission string gives, by their own names. Raises `MissionError`."""
+    return _options(text, [part.strip() for part in text.split(",")[1:]])
+
+
 def _resolve_text(text: str, game: str) -> list[Mission]:
     head, *entries = [part.strip() for part in text.split(",")]
     if not head:
@@ -189,6 +194,8 @@ def _options(text: str, entries: Sequence[str]) -> dict[str, Any]:
             raise MissionError(f'in "{text}": {key} is given twice.')
         if key in NAMED_OPTIONS:
             names = [name for name in value.split("+") if name]
+            if not names:
+                raise MissionError(f'in "{text}": {key} has no value. Write {key}=….')
             if len(set(names)) < len(names):
                 raise MissionError(f'in "{text}": one of the {key} is given twice.')
             if key == "rewards":
@@ -396,7 +403,8 @@ def with_max_steps(mission: Mission, max_steps: int) -> Mission:
 def unshaped(mission: Mission) -> Mission:
     """`mission` without the reward variants that its name adds: what it pays by itself."""
     own = without_rewards(mission.name)
-    return mission if own == mission.name else resolve(own, game=mission.game or DEFAULT_GAME)[0]
+    by_name = mission.game is not None or own.split(",")[0].endswith(FILE_SUFFIXES)
+    return resolve(own, game=mission.game or DEFAULT_GAME)[0] if by_name and own != mission.name else mission
 
 
 def without_rewards(text: str) -> str:

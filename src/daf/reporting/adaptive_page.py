@@ -91,7 +91,7 @@ def _finding(experiment: Experiment) -> str:
     amount = amount_of(score.mean, score.low, score.high)
     ranked = len(experiment.ranked())
     text = f"{best.name} is the best of {ranked} evaluated run{'s' if ranked != 1 else ''}: {amount} reward per agent "
-    text += f"after {score.steps:,} steps (n = {score.n})"
+    text += f"after {score.trained:,} steps (n = {score.n})"
     return printable(f"{text}, with {told}." if told else f"{text}.")
 
 
@@ -106,7 +106,7 @@ def _scores(experiment: Experiment) -> list[Section]:
             CurveSeries(
                 printable(run.name),
                 style(position),
-                [score.steps for score in run.scores],
+                [score.trained for score in run.scores],
                 [score.mean for score in run.scores],
                 [score.low for score in run.scores if score.low is not None] if full else (),
                 [score.high for score in run.scores if score.high is not None] if full else (),

@@ -4,7 +4,6 @@ Parts are given out and taken back in the order of the log: whatever finishes fi
 parts are under way at once, so the memory does not grow with the log.
 """
 
-import multiprocessing
 import resource
 import signal
 import sys
@@ -15,6 +14,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
+from daf.compute.contexts import Spawn
 from daf.errors import ExecutorError, UsageError
 from daf.streams.aggregates import Aggregate
 from daf.streams.keeping import Keeper
@@ -169,7 +169,6 @@ def _counted(
             found = keeper.get(part, bound) if keeper else None
             yield part, found or kept(part, count_part(part, seed, sample_size, bound)), peak_memory()
         return
-    context = multiprocessing.get_context("spawn")
     waiting: deque[tuple[Part, Aggregate | Future[tuple[Aggregate, int]]]] = deque()
 
     def first() -> tuple[Part, Aggregate, int]:
@@ -178,7 +177,7 @@ def _counted(
         waiting.popleft()
         return part, counted if isinstance(found, Aggregate) else kept(part, counted), memory
 
-    with ProcessPoolExecutor(min(jobs, len(parts)), mp_context=context, initializer=_begin_work) as pool:
+    with ProcessPoolExecutor(min(jobs, len(parts)), mp_context=Spawn(), initializer=_begin_work) as pool:
         try:
             for part in parts:
                 known = keeper.get(part, bound) if keeper else None

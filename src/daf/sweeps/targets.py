@@ -15,9 +15,9 @@ from typing import Literal
 from daf.config.hyperparameters import HYPERPARAMETERS, checked, find
 from daf.config.sweep import DAFSweepConfig
 from daf.config.training import ALIASES, DAFTrainingConfig, Scalar
-from daf.errors import ConfigError, DAFError, unknown
+from daf.errors import ConfigError, DAFError, MissionError, unknown
 from daf.game import policies as game_policies
-from daf.game.missions import NAMED_OPTIONS, OPTIONS, without_rewards
+from daf.game.missions import NAMED_OPTIONS, OPTIONS, options_of, resolve, without_rewards
 from daf.game.policy_arguments import Arguments, arguments_of
 from daf.sweeps.space import Configuration, Dimension
 
@@ -87,9 +87,14 @@ def check_bounds(dimension: Dimension, target: Target, config: DAFSweepConfig) -
         elif target.place == "mission" and target.name not in NAMED_OPTIONS and not (_whole(value) and int(value) >= 1):
             raise ConfigError(f"{where}: {value!r} is no number of {target.name}; a whole number above 0 is.")
         elif target.place == "mission":
-            held = [mission for mission in config.missions if f",{target.name}=" in mission]
+            held = [mission for mission in config.missions if target.name in options_of(mission)]
             if held:
                 raise ConfigError(f"{where}: the mission {held[0]} says its {target.name} already. Take it out there.")
+            for mission in config.missions if value != NO_VARIANT else ():
+                try:
+                    resolve(f"{mission},{target.name}={game_policies.untyped(value)}", game=config.game)
+                except MissionError as error:
+                    raise ConfigError(f"{where}: {error}") from error
         elif isinstance(value, str) and any(character in value for character in ",'\""):
             raise ConfigError(f"{where}: a policy string cannot hold the comma or quote in {value!r}.")
 
