@@ -263,7 +263,7 @@ def test_a_run_is_reported_while_it_runs(tmp_path):
 def test_an_adaptive_experiment_shows_failed_runs_first_then_the_best(tmp_path):
     page = page_of(experiment(tmp_path))
     assert page.by_id["warnings"].strip().startswith("r2 failed after 0 steps, 1 launch: out of memory")
-    told = "r1 is the best of 2 evaluated runs: 0.90 [0.80, 1.00] reward per agent after 1,000 steps (n = 20)"
+    told = "r1 is the best of 2 evaluated runs: 0.90 [0.80, 1.00] reward per agent after 1,024 steps (n = 20)"
     assert told in page.by_id["finding"]
     assert drawn(page, "r1")["y"] == pytest.approx([0.45, 0.9])
     rows = {row[1]: row for row in page.rows if len(row) > 8}
