@@ -16,6 +16,8 @@ from daf.core.rollout_buffer import RewardScale, RolloutBuffer, advantages, scal
 from daf.core.sizes import sizes
 from daf.errors import ConfigError, DivergenceError
 from daf.game import missions, policies
+from daf.game import trainable as module
+from daf.game.observations import END
 from daf.game.rollout import Game
 from daf.game.trainable import Trainable, trainable
 from tests.training.tiny import MISSION
@@ -30,6 +32,21 @@ def game() -> Game:
 
 def network(game: Game, tmp_path: Path, name: str = "lstm", seed: int = 3) -> Trainable:
     return trainable(policies.resolve(name, cache=tmp_path), game, device="cpu", seed=seed)
+
+
+@pytest.mark.parametrize("name", ["lstm", "stateless"])
+def test_what_padding_becomes_is_found_out_where_every_token_is_used(
+    game: Game, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    padded = network(game, tmp_path, name).shown
+    real = module._observations
+
+    def full(game: Game) -> torch.Tensor:
+        found = real(game)
+        return torch.where(found[..., 1:2] == END, found[:, :1], found)
+
+    monkeypatch.setattr(module, "_observations", full)
+    assert network(game, tmp_path, name).shown == padded
 
 
 def experience(model: Trainable, horizon: int, seed: int = 0) -> RolloutBuffer:

@@ -108,6 +108,8 @@ def publish_final(checkpoint: Path) -> Path:
     target = folder / FINAL
     try:
         shutil.copytree(checkpoint, temporary, copy_function=_linked)
+        for path in (*(path for path in temporary.rglob("*") if path.is_dir()), temporary):
+            sync(path)
         if target.exists():
             remove(target)
         temporary.rename(target)

@@ -348,6 +348,9 @@ def _observations(game: Game) -> torch.Tensor:
 def _shown(policy: MultiAgentPolicy, network: Any, observations: torch.Tensor, game: Game, name: str) -> Shown:
     """How the policy's `step` shows an observation to its network."""
     heard: list[torch.Tensor] = []
+    if not (observations[0, :, 1] == END).any():  # all tokens are used: what padding becomes shows on one made padding
+        observations = observations.clone()
+        observations[0, -1] = END
     single = observations[:1]
 
     def listen(_module: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
