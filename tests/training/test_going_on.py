@@ -203,3 +203,18 @@ def test_automatic_batches_are_near_a_quarter_of_the_rollout(environments: int, 
         for other in range(1, environments + 1)
         if environments % other == 0
     )
+
+
+def test_a_run_cannot_become_shorter_than_it_is(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    daf_train_policy(MISSION, "stateless", config=config(), run_dir=run, on_update=stopping_at(2))
+    settings = (run / "training_config.yaml").read_bytes()
+    with pytest.raises(UsageError, match="has 768 agent steps of 1,536 behind it, so it can't end at 100"):
+        daf_train_policy(resume=run, total_timesteps=100)
+    assert (run / "training_config.yaml").read_bytes() == settings
+    assert daf_train_policy(resume=run, total_timesteps=3 * UPDATE).steps == 3 * UPDATE
+
+
+def test_a_misspelt_hyperparameter_is_told_its_nearest(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r'no hyperparameter.*"lerning_rate"\. Nearest: learning_rate'):
+        daf_train_policy(MISSION, "lstm", hyperparameters={"lerning_rate": 1}, output=OutputManager(tmp_path))

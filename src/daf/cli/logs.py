@@ -38,7 +38,8 @@ def logs(
     ] = Path("experiments"),
     run: Annotated[str, typer.Option("--run", help="Which run of a variant: latest, all, or its name.")] = "latest",
     compare: Annotated[
-        tuple[str, str] | None, typer.Option("--compare", help="Two variants (or run folders) side by side.")
+        tuple[str, str] | None,
+        typer.Option("--compare", metavar="A B", help="Two variants (or run folders) side by side."),
     ] = None,
     output_dir: Annotated[
         Path | None, typer.Option("--output-dir", help="Where files go (default: plots/ beside json_logs/).")
@@ -86,6 +87,8 @@ def logs(
     with LogProgress(quiet=quiet, verbose=verbose) as progress:
         common |= {"progress": progress, "stage": progress.stage}
         if pair is not None:
+            if any(name.startswith("-") or "," in name for name in pair):
+                raise UsageError("--compare takes two logs, one after the other: --compare v4 v5.")
             if targets or values["variant"]:
                 raise UsageError("--compare names its two logs itself: leave out other logs and --variant.")
             comparison = daf_compare_logs(list(pair), **common)

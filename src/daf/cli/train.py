@@ -212,6 +212,10 @@ def _curriculum(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UsageError(f"--curriculum {path}: there is no such file.")
     fields = mapping_of(read_document(path))
+    if fields.get("kind") == "training" and "curriculum" not in fields:
+        raise ConfigError(
+            f"{path} configures a training run and has no section curriculum:; --config takes such files."
+        )
     inner = fields.get("curriculum", fields)
     if not isinstance(inner, dict):
         raise ConfigError(f"{path}: curriculum: a mapping of fields is expected.")

@@ -31,7 +31,7 @@ def show(result: "TrainingResult", *, quiet: bool) -> None:
         f"{result.status}: {result.steps:,} agent steps in {result.updates:,} updates",
         seconds(result.wall_seconds),
     ]
-    parts += [f"{result.steps / result.wall_seconds:,.0f} steps/s"] if result.wall_seconds else []
+    parts += [f"{result.steps / result.wall_seconds:,.0f} steps/s without evaluations"] if result.wall_seconds else []
     returned = result.metrics.get("episode/return")
     parts += [f"return {number(returned)} per agent"] if returned is not None else []
     out.print(", ".join(parts), markup=False, soft_wrap=True)
@@ -50,6 +50,9 @@ def show(result: "TrainingResult", *, quiet: bool) -> None:
 
 def end(result: "TrainingResult", options: dict[str, Any]) -> None:
     """Say what failed or how to go on, and exit accordingly."""
+    if result.status == "stopped" and not options["quiet"]:
+        run = result.run_dir if options["run_dir"] is not None else result.run_id
+        print(f"Stopped with a checkpoint; daf train --resume {run} goes on.", file=sys.stderr)
     if result.status == "failed":
         error = result.error or {"type": "TrainingError", "message": "training failed."}
         print(f"{error['type']}: {error['message']}", file=sys.stderr)

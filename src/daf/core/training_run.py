@@ -231,6 +231,7 @@ class TrainingRun:
             self._check_fits(self._from, branching=False)
             self._last_metrics = dict(checkpoints.facts(self._from)["metrics"])
             self._evaluation = last_evaluation(run_dir, checkpoints.step_of(self._from))
+            self._check_length(self._from)
             if self._learner is not None:  # what was learned without the folder gives way to what lies there
                 self.restore(self._from)
 
@@ -370,7 +371,7 @@ class TrainingRun:
             if self._from is not None and self._due(saved, learner):
                 self._evaluate(checkpoints.steps(self.checkpoint_dir)[saved], saved, learner.updates)
             rollout = self.sizes.steps(config.n_steps)
-            if config.total_timesteps < rollout:
+            if config.total_timesteps < rollout and not learner.steps:
                 self._progress.say(
                     f"One rollout is {rollout:,} agent steps, so many are trained, not {config.total_timesteps:,}; "
                     "fewer environments (--envs) or n_steps make it smaller."
@@ -488,6 +489,15 @@ class TrainingRun:
                 f"--branch-from {source}."
             )
             raise CheckpointError(f"the checkpoint {source} is of another run: {'; '.join(differences)}. {hint}")
+
+    def _check_length(self, source: Path) -> None:
+        """Raise `UsageError` where the run would become shorter than what was trained already."""
+        done, planned = checkpoints.step_of(source), checkpoints.facts(source)["config"]["total_timesteps"]
+        if self.config.total_timesteps < done and self.config.total_timesteps != planned:
+            raise UsageError(
+                f"{self.run_dir} has {done:,} agent steps of {planned:,} behind it, so it can't end at "
+                f"{self.config.total_timesteps:,}: give --steps more, or leave it out."
+            )
 
     def _note_threads(self) -> None:
         """Say where the numbers will differ in their last bits from those of an uninterrupted run."""

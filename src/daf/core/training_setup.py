@@ -8,14 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daf.config.hyperparameters import find
-from daf.config.training import DAFTrainingConfig, without_aliases
+from daf.config.hyperparameters import HYPERPARAMETERS, find
+from daf.config.training import ALIASES, DAFTrainingConfig, without_aliases
 from daf.core.curriculum import Curriculum, DAFCurriculumConfig, Task, TaskCurriculum, from_config
 from daf.core.training_run import TrainingRun
-from daf.errors import ConfigError, UsageError
+from daf.errors import ConfigError, UsageError, unknown
 from daf.game import missions, policies
 from daf.game.device import limit_gpu_memory, resolve_device
 from daf.game.missions import Mission
+from daf.game.policy_arguments import arguments_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -81,6 +82,12 @@ def policy_of(config: DAFTrainingConfig, places: Places, policy: Any = None) -> 
     if wanted is None:
         raise UsageError("no policy to train is given; `daf policies` lists them.")
     if isinstance(wanted, str):
+        if config.network:
+            taken = arguments_of(wanted, cache=places.bundles, runs=places.runs)
+            wrong = [name for name in config.network if name not in taken.whole and not taken.open_ended]
+            if wrong:
+                kind = f"hyperparameter, and no argument of {wanted},"
+                raise UsageError(unknown(kind, wrong[0], [*HYPERPARAMETERS, *ALIASES, *taken.whole]))
         arguments = "".join(f",kw.{name}={policies.untyped(value)}" for name, value in config.network.items())
         wanted += arguments
     elif config.network:

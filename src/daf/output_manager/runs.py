@@ -13,7 +13,7 @@ from typing import Any
 
 from daf.errors import StorageError, UsageError, nearest
 from daf.output_manager import execution as execution_log
-from daf.output_manager.layout import OPERATIONS, SESSION_ID, base_folder, operation_folder
+from daf.output_manager.layout import EXECUTION_LOG, OPERATIONS, SESSION_ID, base_folder, operation_folder
 from daf.storage.atomic import explain
 
 
@@ -79,6 +79,11 @@ def find_run(run_id: str, base_dir: str | Path | None = None, operation: str | N
     as_path = read_run(Path(run_id)) if os.sep in run_id else None
     if as_path is not None:
         return as_path
+    if os.sep in run_id and Path(run_id).is_dir():
+        raise UsageError(
+            f"{run_id} is a folder, but no run of an output folder: it holds no {EXECUTION_LOG}, as those that "
+            "--run-dir made do not. `daf report`, `plot` and `logs` take it as it is."
+        )
     base = base_folder(base_dir)
     head, slash, rest = run_id.partition("/")
     if slash:

@@ -45,10 +45,22 @@ def compare_rewards_figure(logs: Sequence[LogTables], names: Sequence[str], smoo
             axes.set_ylabel("reward")
         if index + across >= len(columns):
             axes.set_xlabel(_shared_axis(logs))
-    panels[0].legend(loc="best", fontsize=7.5)
+    lines = {line.get_label(): line for axes in panels[: len(columns)] for line in axes.get_lines()}
+    figure.legend(
+        [lines[name] for name in names if name in lines],
+        [name for name in names if name in lines],
+        loc="outside upper right",
+        ncols=len(names),
+        fontsize=8,
+        frameon=False,
+    )
     figure.suptitle(f"Reward components over training: {' and '.join(names)}", fontsize=11.5, x=0.01, ha="left")
     counts = "; ".join(f"{name} n = {log.records:,}" for log, name in zip(logs, names, strict=True))
-    caption(figure, f"{counts} records. Lines: means of all records per bin, smoothed. Bands: ± 1 standard deviation.")
+    told = f"{counts} records. Lines: means of all records per bin, smoothed. Bands: ± 1 standard deviation."
+    if len({log.time_axis for log in logs}) > 1:
+        units = ", ".join(f"{name} in {log.time_axis.replace('_', ' ')}" for log, name in zip(logs, names, strict=True))
+        told += f" Time is not the same in all: {units}."
+    caption(figure, told)
     return figure
 
 
@@ -83,4 +95,4 @@ def compare_heatmap_figure(logs: Sequence[LogTables], names: Sequence[str]) -> "
 
 def _shared_axis(logs: Sequence[LogTables]) -> str:
     labels = {axis_label(log) for log in logs}
-    return labels.pop() if len(labels) == 1 else "training time (total steps, or records where there are none)"
+    return labels.pop() if len(labels) == 1 else "training time"

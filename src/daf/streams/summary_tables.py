@@ -154,6 +154,9 @@ def oddities(aggregate: Aggregate, sources: Sequence[SourceTally], *, regular: b
     falls = sum(b < a for a, b in pairwise(totals))
     if falls:
         counts["total_steps falls from one file to the next"] = falls
+    stays = sum(b == a for a, b in pairwise(totals))
+    if stays:
+        counts["total_steps stays from one file to the next, so time is counted in records"] = stays
     rows = sorted(counts.items(), key=lambda row: (-row[1], row[0]))
     return pd.DataFrame(rows, columns=["what", "count"])
 
