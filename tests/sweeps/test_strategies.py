@@ -158,6 +158,45 @@ def test_the_size_of_a_grid_is_known_without_going_through_it():
     assert proposer_of(config_of("grid", search_space=many, num_trials=5)).total == 5
 
 
+def test_the_first_cells_of_a_large_grid_are_found_without_building_the_others():
+    space = {"a": {"min": 0, "max": 10**12, "int": True}, "b": {"min": 0, "max": 10**12, "int": True}}
+    proposals, _ = run(config_of("grid", search_space=space, num_trials=3))
+    assert [dict(proposal.hyperparameters) for proposal in proposals] == [{"a": 0, "b": n} for n in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"starting_points": [{"n": 2.4}]}, r"starting_points\[0\]\.n: 2\.4 is no whole number\. Take 2"),
+        ({"starting_points": [{"s": 0.3}]}, r"starting_points\[0\]\.s: 0\.3 is not on the steps .* Take 0\.25"),
+        ({"search_space": {"s": {"min": 0, "max": 1, "step": 0.25, "prior": 0.3}}}, r"search_space\.s\.prior: 0\.3"),
+        ({"starting_points": [{"n": 1}, {"n": 2}], "num_trials": 1}, "num_trials: 1 is below the 2 starting points"),
+    ],
+)
+def test_a_starting_point_is_run_as_it_is_or_refused(fields, says):
+    space = {"n": SPACE["n"], "s": {"min": 0, "max": 1, "step": 0.25}}
+    with pytest.raises(ConfigError, match=says):
+        proposer_of(config_of("random", **{"search_space": space} | fields))
+
+
+def test_starting_points_on_steps_are_taken_up_to_rounding():
+    space = {"s": {"min": 0.1, "max": 1.0, "step": 0.1}, "z": {"min": -1, "max": 1, "step": 0.1, "prior": 0}}
+    config = config_of("random", search_space=space, starting_points=[{"s": 0.1 + 0.2}])
+    proposals, _ = run(config)
+    assert (proposals[0].hyperparameters["z"], proposals[1].hyperparameters["s"]) == (0.0, 0.3)
+
+
+def test_cmaes_refuses_a_space_in_which_every_name_has_one_value():
+    with pytest.raises(ConfigError, match="cmaes has nothing to search"):
+        proposer_of(config_of("cmaes", search_space={"kind": ["a"], "x": {"min": 2.0, "max": 2.0}}))
+
+
+@pytest.mark.parametrize("choices", [[True, False, 1], [0, 2, False], [1.0, True]])
+def test_equal_choices_of_two_kinds_are_refused(choices):
+    with pytest.raises(ConfigError, match=r"search_space\.b: .* are of two kinds and equal"):
+        space_of(config_of("nsga2", search_space={"x": SPACE["x"], "b": choices}))
+
+
 def test_nsga2_finds_several_trials_that_none_beats():
     objectives = [{"metric": "reward"}, {"metric": "steps"}]
     config = config_of("nsga2", objectives=objectives, num_trials=60, population_size=10)

@@ -35,6 +35,8 @@ from .sweeping import SMALLEST, config_of, facts, outcome, run
 GRID = {"strategy": "grid", "search_space": {"policy.vibe_action_p": [0.1, 0.9], "max_steps": [5, 10]}}
 MISSION = ["memory_mystery_path_easy"]
 ARENA = "training_facility_1,max_steps=20"
+CONDITIONAL = {"search_space": {"a": ["x", "y"], "b": {"choices": [1, 2], "when": {"a": "y"}}}}
+STOPPED = {"search_space": {"gamma": [0.9, 0.99]}, "training": {"total_timesteps": 1000}}
 
 
 @pytest.fixture(scope="module")
@@ -249,6 +251,35 @@ def test_a_trial_that_is_plainly_worse_block_by_block_is_stopped(tmp_path):
         ),
         ({"held_out_seed": 8, "held_out_best": 1}, ConfigError, "overlap"),
         ({"starting_points": [{"policy.vibe_action_p": 7}]}, ConfigError, "not in the search space"),
+        (CONDITIONAL | {"starting_points": [{"a": "x", "b": 1}]}, ConfigError, "only where a is 'y', and this point"),
+        (CONDITIONAL | {"starting_points": [{"b": 1}]}, ConfigError, "and this point leaves it out"),
+        (
+            {"strategy": "grid", "search_space": {"a": {"choices": [0, 1], "prior": 0}}},
+            ConfigError,
+            "leave out starting_points and prior",
+        ),
+        (
+            {"strategy": "grid", "search_space": {"a": {"choices": [True, False], "prior": False}}},
+            ConfigError,
+            "leave out starting_points and prior",
+        ),
+        ({"early_stopping": {"method": "wilcoxon"}}, ConfigError, "wilcoxon would never look"),
+        ({"early_stopping": {"method": "wilcoxon", "factor": 4}}, ConfigError, "wilcoxon does not take factor"),
+        ({"early_stopping": {"method": "halving", "p": 0.2}}, ConfigError, "halving does not take p"),
+        (STOPPED | {"early_stopping": {"method": "halving", "min_steps": 1000}}, ConfigError, "total_timesteps 1000"),
+        (
+            STOPPED
+            | {
+                "early_stopping": {"method": "hyperband", "min_steps": 500},
+                "search_space": {"training.steps": {"min": 200, "max": 400}},
+            },
+            ConfigError,
+            "500 is not below total_timesteps 400",
+        ),
+        ({"quantile": 0.05}, ConfigError, "aggregate is mean"),
+        ({"objectives": [{"metric": "reward", "quantile": 0.05}]}, ConfigError, "aggregate is mean"),
+        ({"strategy": "tpe", "population_size": 9}, ConfigError, "cmaes and nsga2, not tpe"),
+        ({"strategy": "tpe", "max_cost": 3.0}, ConfigError, "strategy protein, not tpe"),
         (
             {
                 "search_space": {f"policy.p{i}": list(range(1000)) for i in range(3)},
@@ -268,6 +299,13 @@ def test_bad_input_is_refused_before_a_folder_is_made(tmp_path, fields, error, s
         launch(DAFSweepConfig(**given), output=OutputManager(tmp_path), executor="serial")
     assert says in str(raised.value)
     assert not (tmp_path / "sweeps").exists()
+
+
+def test_what_a_sweep_writes_of_itself_reads_back_with_fields_that_others_use():
+    config = config_of(early_stopping={"method": "wilcoxon", "min_blocks": 2}, episodes_per_trial=4)
+    assert DAFSweepConfig(**config.to_data()).to_data() == config.to_data()
+    searched = {"search_space": {"num_steps": [400, 2000]}}
+    config_of(**STOPPED | searched, early_stopping={"method": "halving", "min_steps": 500})
 
 
 def test_a_sweep_that_runs_is_not_run_twice_at_once(tmp_path):

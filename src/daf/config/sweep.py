@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from daf.config.base import ConfigModel
-from daf.config.training import DAFTrainingConfig, Name, Scalar, Seed
+from daf.config.training import ALIASES, DAFTrainingConfig, Name, Scalar, Seed
 from daf.errors import unknown
 
 Strategy = Literal["grid", "random", "qmc", "bayesian", "tpe", "gp", "cmaes", "nsga2", "protein"]
@@ -29,6 +29,8 @@ SEVERAL_OBJECTIVES = ("grid", "random", "qmc", "bayesian", "tpe", "gp", "nsga2")
 """Strategies that can search for several objectives at once; for the first three, which propose blindly, it is free."""
 UNCONDITIONAL = ("protein",)
 """Strategies that need every name in every trial."""
+IN_GENERATIONS = ("cmaes", "nsga2")
+"""Strategies that `population_size` is for."""
 
 When = dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]]
 """Values of other names under which a parameter is searched at all: `optimizer: adam`, or a list of values."""
@@ -45,7 +47,7 @@ class DAFParameterRange(ConfigModel):
     max: float
     log: bool = Field(False, description="Uniform in the logarithm.")
     step: float | None = Field(None, gt=0, description="Only min, min + step, min + 2·step, …")
-    prior: float | None = Field(None, description="A good guess: part of the first trial.")
+    prior: float | None = Field(None, description="A good guess: part of the first trial, where it is searched there.")
     when: When | None = Field(None, description="Searched only where other names have these values.")
 
     @model_validator(mode="before")
@@ -85,7 +87,7 @@ class DAFParameterChoices(ConfigModel):
     """A hyperparameter's choices where more is to be said of them than a list can."""
 
     choices: Choices
-    prior: Scalar | None = Field(None, description="A good guess: part of the first trial.")
+    prior: Scalar | None = Field(None, description="A good guess: part of the first trial, where it is searched there.")
     when: When | None = Field(None, description="Searched only where other names have these values.")
 
     @model_validator(mode="after")
@@ -118,6 +120,11 @@ class DAFObjective(ConfigModel):
     aggregate: Aggregate = "mean"
     quantile: float = Field(0.25, ge=0, le=1)
 
+    @model_validator(mode="after")
+    def _quantile_is_taken(self) -> "DAFObjective":
+        _check_quantile(self)
+        return self
+
 
 class DAFEarlyStopping(ConfigModel):
     """Ends trials that will not be best: by training steps (halving, hyperband) or by evaluation blocks (wilcoxon)."""
@@ -127,6 +134,14 @@ class DAFEarlyStopping(ConfigModel):
     factor: int = Field(3, ge=2, le=16, description="Of the trials at a rung one in so many goes on; rungs grow by it.")
     p: float = Field(0.1, gt=0, lt=1, description="wilcoxon: the level at which a trial is worse.")
     min_blocks: int = Field(6, ge=2, description="wilcoxon: blocks before each look.")
+
+    @model_validator(mode="after")
+    def _fields_are_of_the_method(self) -> "DAFEarlyStopping":
+        others = ("min_steps", "factor") if self.method == "wilcoxon" else ("p", "min_blocks")
+        changed = _changed(self, *others)
+        if changed:
+            raise ValueError(f"method {self.method} does not take {' and '.join(changed)}; leave that out")
+        return self
 
 
 class DAFSweepConfig(ConfigModel):
@@ -241,7 +256,8 @@ class DAFSweepConfig(ConfigModel):
 
     @model_validator(mode="after")
     def _starts_lie_in_the_space(self) -> "DAFSweepConfig":
-        if self.strategy == "grid" and (self.starting_points or any(map(prior_of, self.search_space.values()))):
+        guessed = any(prior_of(parameter) is not None for parameter in self.search_space.values())
+        if self.strategy == "grid" and (self.starting_points or guessed):
             raise ValueError("strategy grid runs every cell: leave out starting_points and prior")
         for index, point in enumerate(self.starting_points):
             for name, value in point.items():
@@ -252,7 +268,52 @@ class DAFSweepConfig(ConfigModel):
                     )
                 if not allows(self.search_space[name], value):
                     raise ValueError(f"{where}.{name}: {value!r} is not in the search space")
+                for other, values in condition_of(self.search_space[name]).items():
+                    if other not in point or not any(same(point[other], each) for each in values):
+                        said = f"has {point[other]!r}" if other in point else "leaves it out"
+                        raise ValueError(
+                            f"{where}.{name}: it is searched only where {other} is {' or '.join(map(repr, values))}, "
+                            f"and this point {said}; give {other} such a value, or leave {name} out"
+                        )
         return self
+
+    @model_validator(mode="after")
+    def _everything_counts(self) -> "DAFSweepConfig":
+        """No field is without effect."""
+        if self.objectives is None:
+            _check_quantile(self)
+        if self.population_size is not None and self.strategy not in IN_GENERATIONS:
+            raise ValueError(
+                f"population_size is for strategies {' and '.join(IN_GENERATIONS)}, not {self.strategy}; leave it out"
+            )
+        if self.max_cost is not None and self.strategy != "protein":
+            raise ValueError(f"max_cost is for strategy protein, not {self.strategy}; leave it out")
+        stopping = self.early_stopping
+        if stopping is None:
+            return self
+        if stopping.method == "wilcoxon" and stopping.min_blocks >= self.episodes_per_trial:
+            raise ValueError(
+                f"early_stopping: wilcoxon would never look: it does so after every {stopping.min_blocks} episodes "
+                f"(min_blocks), and a trial plays {self.episodes_per_trial} (episodes_per_trial). Raise "
+                "that above it, or lower min_blocks"
+            )
+        longest = self._longest_training()
+        if stopping.min_steps is not None and longest is not None and stopping.min_steps >= longest:
+            raise ValueError(
+                f"early_stopping.min_steps: {stopping.min_steps} is not below total_timesteps {longest}, so that no "
+                "trial would be looked at; lower it, or leave it out"
+            )
+        return self
+
+    def _longest_training(self) -> int | None:
+        """The most agent steps that a trial trains; None where it does not."""
+        if self.training is None:
+            return None
+        for name, parameter in self.search_space.items():
+            bare = name.removeprefix("training.")
+            if ALIASES.get(bare, bare) == "total_timesteps":
+                return _highest(parameter)
+        return self.training.total_timesteps
 
     @model_validator(mode="after")
     def _fits_together(self) -> "DAFSweepConfig":
@@ -281,6 +342,27 @@ class DAFSweepConfig(ConfigModel):
                 f"training.policy {self.training.policy} is not policy_class_path {self.policy_class_path}; give one"
             )
         return self
+
+
+def _check_quantile(objective: "DAFObjective | DAFSweepConfig") -> None:
+    if objective.aggregate != "quantile" and _changed(objective, "quantile"):
+        raise ValueError(
+            f"quantile is for aggregate: quantile, and aggregate is {objective.aggregate}; change that, or leave "
+            "quantile out"
+        )
+
+
+def _changed(config: ConfigModel, *names: str) -> list[str]:
+    """Which of these fields have another value than by default (a file that DAF wrote names all of them)."""
+    return [name for name in names if getattr(config, name) != type(config).model_fields[name].default]
+
+
+def _highest(parameter: Parameter) -> int | None:
+    """The highest number; None where there is none."""
+    if isinstance(parameter, DAFParameterRange):
+        return int(parameter.max)
+    choices = parameter.choices if isinstance(parameter, DAFParameterChoices) else parameter
+    return max((int(choice) for choice in choices if isinstance(choice, int | float)), default=None)
 
 
 def same(a: Scalar, b: Scalar) -> bool:

@@ -5,7 +5,6 @@ highest, logarithmic where that was asked for) or through the list of a dimensio
 names that are active in it, in the order of the file.
 """
 
-import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -141,12 +140,6 @@ class Space:
         for dimension in self.dimensions:
             if dimension.count is None:
                 raise ConfigError(f"search_space.{dimension.name}: a grid needs a step, or a list of choices.")
-        if not self.conditional:
-            names = [dimension.name for dimension in self.dimensions]
-            columns = [[d.nth(i) for i in range(d.count or 1)] for d in self.dimensions]
-            for values in itertools.product(*columns):
-                yield dict(zip(names, values, strict=True))
-            return
         for found in _assignments(list(self.order)):
             yield {d.name: found[d.name] for d in self.dimensions if d.name in found}
 
@@ -183,6 +176,12 @@ def _dimension(name: str, parameter: object, whole: bool) -> Dimension:
     for index, choice in enumerate(choices):
         if any(same(choice, other) for other in choices[:index]):
             raise ConfigError(f"search_space.{name}: {choice!r} is listed twice.")
+        for other in choices[:index]:
+            if choice == other:
+                raise ConfigError(
+                    f"search_space.{name}: {other!r} and {choice!r} are of two kinds and equal, so that strategies "
+                    "cannot tell them apart. Leave one out, or search them in two sweeps."
+                )
     return Dimension(name, choices=tuple(choices), prior=prior_of(parameter), when=when)
 
 

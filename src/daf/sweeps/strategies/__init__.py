@@ -1,5 +1,6 @@
 """Which configuration comes next: strategies by their names, and the starting points before them."""
 
+import math
 from collections.abc import Sequence
 
 from daf.config.sweep import DAFSweepConfig, prior_of
@@ -75,15 +76,35 @@ def trials_of(config: DAFSweepConfig, space: Space) -> int:
 
 
 def starting_points(config: DAFSweepConfig, space: Space) -> list[dict[str, Scalar]]:
-    """The first trials: the priors together, where there are any, then the points of the file."""
+    """The first trials: the priors together, where there are any, then the points of the file.
+
+    Raises `ConfigError` for a number that its range does not have, and where `num_trials` has no room for all.
+    """
     found = {dimension.name: dimension for dimension in space.dimensions}
     priors = {name: prior for name, p in config.search_space.items() if (prior := prior_of(p)) is not None}
-    points = [*([priors] if priors else []), *config.starting_points]
-    return [{name: _value(found[name], value) for name, value in point.items()} for point in points]
+    points = [
+        {name: _value(found[name], value, f"starting_points[{index}].{name}") for name, value in point.items()}
+        for index, point in enumerate(config.starting_points)
+    ]
+    if priors:
+        points.insert(0, {name: _value(found[name], v, f"search_space.{name}.prior") for name, v in priors.items()})
+    if len(points) > config.num_trials:
+        counted = " (the priors are one)" if priors else ""
+        raise ConfigError(
+            f"num_trials: {config.num_trials} is below the {len(points)} starting points{counted}. Raise it, or leave "
+            "some of them out."
+        )
+    return points
 
 
-def _value(dimension: Dimension, value: Scalar) -> Scalar:
-    return value if dimension.choices else dimension.number(float(value))
+def _value(dimension: Dimension, value: Scalar, where: str) -> Scalar:
+    if dimension.choices:
+        return value
+    nearest = dimension.number(float(value))
+    if not math.isclose(float(value), float(nearest), rel_tol=1e-9, abs_tol=1e-12 * (dimension.spacing or 0.0)):
+        wanted = "no whole number" if dimension.step is None else f"not on the steps of {dimension.step:g}"
+        raise ConfigError(f"{where}: {value!r} is {wanted}. Take {nearest!r}, or change the range.")
+    return nearest
 
 
 def _strategy(config: DAFSweepConfig, space: Space, directions: Sequence[str], lookahead: int, first: int) -> Strategy:

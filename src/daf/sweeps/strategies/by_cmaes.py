@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from daf.errors import ConfigError
 from daf.sweeps.result import SweepTrialResult
 from daf.sweeps.space import Configuration, Dimension, Space
 from daf.sweeps.strategies.base import Lessons, State, Strategy, child_seed
@@ -28,6 +29,11 @@ class ByCMAES(Strategy):
         super().__init__(space, seed)
         self._sign = -1.0 if direction == "maximize" else 1.0
         searched = [d for d in space.order if d.count != 1]
+        if not searched:
+            raise ConfigError(
+                "search_space: every name has one value, so that strategy cmaes has nothing to search. Give one of "
+                "them several, or take strategy grid."
+            )
         self._chosen = [d for d in searched if d.choices or d.count == 2]
         self._stepped = [d for d in searched if d not in self._chosen and (d.count or MOST_STEPS + 1) <= MOST_STEPS]
         self._continuous = [d for d in searched if d not in self._chosen and d not in self._stepped]
