@@ -284,7 +284,7 @@ def test_what_a_sweep_found_on_held_out_seeds_is_a_table_with_whole_seeds(page, 
     trial = {"trial": 3, "in_the_sweep": 2.5, "value": 1.8, "error": None, "difference": 0.475, "ci": [-4, 5]}
     trial |= {"p": 0.2, "p_adjusted": 0.4, "verdict": "undecided", "sentence": "Trial 3 is not told apart."}
     record = {"objective": "reward", "seed": 1_000_042, "episodes": 8, "trials": [trial], "winner": 3}
-    record |= {"default": {"in_the_sweep": 1.1, "value": 1.325, "error": None}, "asked": [[0, 1], [1, 1_000_042]]}
+    record |= {"default": {"in_the_sweep": 1.1, "value": 1.325, "error": None}, "asked": [[3], 1_000_042, 8, 0.05]}
     with running(base, "lr sweep", "sweeps") as folder:
         facts = {"name": "lr", "objectives": ["reward"], "directions": ["maximize"], "strategy": "tpe"}
         (folder / "sweep.json").write_text(json.dumps({**facts, "run_id": folder.name, "planned": 1, "best_n": 1}))

@@ -32,7 +32,7 @@ def held_out_section(record: Mapping[str, Any]) -> list[Section]:
             tag = _TAGS.get(verdict, "open")
             rows.append((tag, "decided" if tag == "decided" else printable(verdict), printable(str(trial["sentence"]))))
         parts.append(Sentences(rows))
-    parts += _figure(compared, str(record.get("objective", "objective")))
+    parts += _figure(compared, str(record.get("difference_of") or record.get("objective", "objective")))
     parts.append(_table(trials, record))
     return [Section("held-out", "On new seeds", parts)]
 

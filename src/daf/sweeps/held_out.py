@@ -3,11 +3,15 @@
 The best of many looks better than it is, since luck was part of why it was best. On held-out seeds it has no such luck:
 those numbers are the ones to believe. Each of the best is compared with the default configuration, block by block, and
 the p values are corrected for their number (Holm), so that the chance of any false "better" is at most the sweep's
-significance level. What is left out: a configuration is trained once, so that how much another training of it would
-differ is in neither number.
+significance level. Missions count as they do in the ranking: each mission's differences are divided by its unit. The
+comparison is of means, also where trials are ranked by another aggregate; the sentences say so. What is left out: a
+configuration is trained once, so that how much another training of it would differ is in neither number.
+
+What was played stands in the record, block by block, so that a sweep that goes on plays only what is missing.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,12 +23,12 @@ from daf.errors import ConfigError
 from daf.stats.multiple import holm
 from daf.stats.permutation import sign_flip, smallest_p
 from daf.stats.sentences import number, p_text
-from daf.storage.hashing import canonical_json
 from daf.sweeps.held_out_words import held_out_finding
-from daf.sweeps.objective import Objective
+from daf.sweeps.objective import Objective, Scale
 from daf.sweeps.playing import Player, TrialFailed
-from daf.sweeps.result import SweepResult, SweepTrialResult
-from daf.sweeps.trial import TrialRunner
+from daf.sweeps.result import SweepTrialResult
+from daf.sweeps.scale_words import told
+from daf.sweeps.trial import DEFAULT, TrialRunner
 
 FEWEST = 20
 """Held-out episodes per mission, where the sweep names no number and plays fewer per trial."""
@@ -49,23 +53,21 @@ def held_out_seeds(config: DAFSweepConfig) -> tuple[int, int]:
     return first, episodes
 
 
-def candidates(result: SweepResult, most: int) -> list[SweepTrialResult]:
-    """The best complete trials, one of each configuration."""
-    found: dict[bytes, SweepTrialResult] = {}
-    for trial in result.top_trials(len(result.trials)):
-        found.setdefault(canonical_json(dict(trial.hyperparameters)), trial)
-        if len(found) == most:
-            break
-    return list(found.values())
-
-
 def play_held_out(
-    best: Sequence[SweepTrialResult], default: SweepTrialResult, runner: TrialRunner, player: Player
+    best: Sequence[SweepTrialResult],
+    default: SweepTrialResult,
+    runner: TrialRunner,
+    player: Player,
+    earlier: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Play `best` and `default` on held-out seeds and compare them. A trial without a result there is told as such."""
+    """Play `best` and `default` on held-out seeds and compare them. A trial without a result there is told as such.
+
+    earlier: a record of the same sweep; what it has on these seeds is not played again.
+    """
     config, objective = runner.config, runner.objectives[0]
     first, episodes = held_out_seeds(config)
-    reference = _played(default, runner, player, objective) if default.success else None
+    known = _known(earlier, first, episodes)
+    reference = _scores(default, runner, player, known) if default.success else None
     found: list[dict[str, Any]] = []
     for trial in best:
         entry: dict[str, Any] = {
@@ -74,17 +76,15 @@ def play_held_out(
             "in_the_sweep": trial.values[0],
             "max_steps": _limits(trial),
         }
-        scores = _played(trial, runner, player, objective)
-        found.append(entry | scores)
-    told = [entry for entry in found if entry["error"] is None]
-    if reference is not None and reference["error"] is None and told:
-        _compare(told, reference, objective, config)
-    signed = [(entry["value"] * (1 if objective.direction == "maximize" else -1), -entry["trial"]) for entry in told]
-    winner = told[signed.index(max(signed))]["trial"] if told else None
-    for entry in found:
-        entry.pop("blocks", None)
+        found.append(entry | _scores(trial, runner, player, known))
+    scored = [entry for entry in found if entry["error"] is None]
+    if reference is not None and reference["error"] is None and scored:
+        _compare(scored, reference, objective, runner.scales[0], config)
+    signed = [(entry["value"] * (1 if objective.direction == "maximize" else -1), -entry["trial"]) for entry in scored]
+    winner = scored[signed.index(max(signed))]["trial"] if scored else None
     record = {
-        "objective": objective.name,
+        "objective": told(objective.name, config.normalise, len(config.missions)),
+        "difference_of": _compared(objective, config),
         "direction": objective.direction,
         "seed": first,
         "episodes": episodes,
@@ -93,9 +93,8 @@ def play_held_out(
         if reference is None
         else {
             "in_the_sweep": runner.scales[0].over({m: there["value"] for m, there in default.mission_results.items()}),
-            "value": reference["value"],
-            "error": reference["error"],
             "max_steps": _limits(default),
+            **reference,
         },
         "trials": found,
         "winner": winner,
@@ -111,33 +110,74 @@ def _limits(trial: SweepTrialResult) -> dict[str, int]:
     }
 
 
-def _played(trial: SweepTrialResult, runner: TrialRunner, player: Player, objective: Objective) -> dict[str, Any]:
-    """Value and values per block of one configuration on the held-out seeds."""
-    first, episodes = held_out_seeds(runner.config)
-    setting = runner.setting(dict(trial.hyperparameters))
+def _known(earlier: Mapping[str, Any] | None, first: int, episodes: int) -> dict[int, Mapping[str, list[float]]]:
+    """The blocks that a record has on these seeds, by trial number."""
+    if earlier is None or (earlier["seed"], earlier["episodes"]) != (first, episodes):
+        return {}
+    entries = [(entry["trial"], entry) for entry in earlier["trials"]]
+    entries += [(DEFAULT, earlier["default"])] if earlier["default"] is not None else []
+    return {number: entry["blocks"] for number, entry in entries if entry.get("blocks") is not None}
+
+
+def _scores(
+    trial: SweepTrialResult, runner: TrialRunner, player: Player, known: Mapping[int, Mapping[str, list[float]]]
+) -> dict[str, Any]:
+    """Value and values per block of one configuration on the held-out seeds.
+
+    machine: the cause of the error lies in the machine, and the trial is played again when the sweep goes on.
+    """
+    objective = runner.objectives[0]
     try:
-        records = player.play(trial.policy or setting.policy, setting.missions, 0, episodes, seed=first)
+        blocks = known.get(trial.trial_id) or _played(trial, runner, player)
     except TrialFailed as error:
-        return {"value": None, "blocks": None, "error": str(error)}
-    blocks = {mission: [value(record, objective.metric) for record in played] for mission, played in records.items()}
+        return {"value": None, "blocks": None, "error": str(error), "machine": error.machine}
     total = runner.scales[0].over({mission: objective.of_episodes(sample) for mission, sample in blocks.items()})
     return {"value": total, "blocks": blocks, "error": None}
 
 
+def _played(trial: SweepTrialResult, runner: TrialRunner, player: Player) -> dict[str, list[float]]:
+    """The primary metric of every block. Begun again where the machine fails, `max_retries` times."""
+    if trial.checkpoint is not None and not Path(trial.checkpoint).exists():
+        raise TrialFailed(f"its checkpoint {trial.checkpoint} was deleted; checkpoint_best_n says how many are kept")
+    first, episodes = held_out_seeds(runner.config)
+    setting, metric = runner.setting(dict(trial.hyperparameters)), runner.objectives[0].metric
+    attempt = 1
+    while True:
+        try:
+            records = player.play(trial.policy or setting.policy, setting.missions, 0, episodes, seed=first)
+            return {mission: [value(record, metric) for record in played] for mission, played in records.items()}
+        except TrialFailed as error:
+            if not error.machine or attempt > runner.config.max_retries:
+                raise
+            attempt += 1
+
+
+def _compared(objective: Objective, config: DAFSweepConfig) -> str:
+    """What the differences are in: the metric, that it is the mean where trials are ranked otherwise, and its scale."""
+    name = objective.metric.name if objective.aggregate == "mean" else f"mean {objective.metric.name}"
+    return told(name, config.normalise, len(config.missions))
+
+
 def _compare(
-    told: Sequence[dict[str, Any]], reference: Mapping[str, Any], objective: Objective, config: DAFSweepConfig
+    scored: Sequence[dict[str, Any]],
+    reference: Mapping[str, Any],
+    objective: Objective,
+    scale: Scale,
+    config: DAFSweepConfig,
 ) -> None:
-    """Add to every entry how it stands to the default configuration."""
+    """Add to every entry how its mean stands to the default configuration's, in the unit of `scale`."""
     sign = 1.0 if objective.direction == "maximize" else -1.0
+    unit, ranked = _compared(objective, config), objective.aggregate_name
+    caveat = "" if objective.aggregate == "mean" else f" Trials are ranked by the {ranked}; this compares means."
     flips = []
-    for entry in told:
+    for entry in scored:
         missions = list(entry["blocks"])
-        apart = [np.subtract(entry["blocks"][m], reference["blocks"][m]) for m in missions]
+        apart = [np.subtract(entry["blocks"][m], reference["blocks"][m]) / scale.unit[m] for m in missions]
         strata = np.repeat(np.arange(len(missions)), [len(part) for part in apart])
         flips.append((np.concatenate(apart), strata))
     tests = [sign_flip(apart, strata, alpha=config.significance_level, seed=config.seed) for apart, strata in flips]
     adjusted = holm([float(test.p) for test in tests])
-    for entry, (blocks, _), test, p in zip(told, flips, tests, adjusted, strict=True):
+    for entry, (blocks, _), test, p in zip(scored, flips, tests, adjusted, strict=True):
         difference, n = float(test.difference), len(blocks)
         low, high = float(test.low), float(test.high)
         bounded = bool(np.isfinite(low) and np.isfinite(high))
@@ -146,7 +186,7 @@ def _compare(
         elif p <= config.significance_level:
             verdict = "better" if sign * difference > 0 else "worse"
         else:
-            verdict = "too few" if smallest_p(n) * len(told) > config.significance_level else "undecided"
+            verdict = "too few" if smallest_p(n) * len(scored) > config.significance_level else "undecided"
         entry.update(
             difference=difference,
             ci=[low, high] if bounded else None,
@@ -154,13 +194,14 @@ def _compare(
             p_adjusted=float(p),
             n=n,
             verdict=verdict,
-            sentence=_sentence(entry["trial"], objective, difference, (low, high) if bounded else None, p, n, verdict),
+            sentence=_sentence(entry["trial"], unit, difference, (low, high) if bounded else None, p, n, verdict)
+            + caveat,
         )
 
 
 def _sentence(
     trial: int,
-    objective: Objective,
+    unit: str,
     difference: float,
     ci: tuple[float, float] | None,
     p: float,
@@ -169,7 +210,7 @@ def _sentence(
 ) -> str:
     half = 0.0 if ci is None else (ci[1] - ci[0]) / 2
     amount = f"{number(difference, half)}" + (f" [{number(ci[0], half)}, {number(ci[1], half)}]" if ci else "")
-    unit, where = objective.metric.name, f"on {n} held-out episodes"
+    where = f"on {n} held-out episodes"
     return {
         "identical": f"Trial {trial} has exactly the same {unit} as the default configuration {where}.",
         "better": f"Trial {trial} beats the default configuration {where}: {amount} {unit}, adjusted {p_text(p)}.",

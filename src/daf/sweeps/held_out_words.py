@@ -40,6 +40,15 @@ def held_out_of(record: Mapping[str, Any] | None, trial: int) -> Mapping[str, An
     return found[0] if found else None
 
 
+def machine_failed(record: Mapping[str, Any] | None) -> list[int]:
+    """The trials without a result for the machine's sake, -1 for the default: to be played again."""
+    if record is None:
+        return []
+    default = record.get("default")
+    failed = [-1] if isinstance(default, Mapping) and default.get("machine") else []
+    return failed + [entry["trial"] for entry in _entries(record) if entry.get("machine")]
+
+
 def _default_told(
     record: Mapping[str, Any], told: Sequence[Mapping[str, Any]], winner: Mapping[str, Any], minimize: bool
 ) -> str:

@@ -1,16 +1,29 @@
-"""What is kept of a sweep that ends: the best checkpoints, and what a reader must know."""
+"""What is kept of a sweep that ends: its best trials, their checkpoints, and what a reader must know."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from daf.config.sweep import DAFSweepConfig
-from daf.sweeps.held_out import candidates
+from daf.storage.hashing import canonical_json
+from daf.sweeps.held_out_words import machine_failed
 from daf.sweeps.result import SweepResult, SweepTrialResult
+from daf.sweeps.scale_words import scale_note
 
 
-def notes_of(result: SweepResult, config: DAFSweepConfig) -> list[str]:
-    """What a reader must know about a sweep that ended."""
+def candidates(result: SweepResult, most: int) -> list[SweepTrialResult]:
+    """The `most` best complete trials, one of each configuration."""
+    found: dict[bytes, SweepTrialResult] = {}
+    for trial in result.top_trials(len(result.trials)):
+        if len(found) == most:
+            break
+        found.setdefault(canonical_json(dict(trial.hyperparameters)), trial)
+    return list(found.values())
+
+
+def notes_of(result: SweepResult, config: DAFSweepConfig, flat: Sequence[str] = ()) -> list[str]:
+    """What a reader must know about a sweep that ended. flat: missions where the default's episodes do not differ."""
     notes = []
     failed = result.failed
     if failed:
@@ -27,11 +40,12 @@ def notes_of(result: SweepResult, config: DAFSweepConfig) -> list[str]:
     values = {trial.values for trial in result.finished}
     if len(values) == 1 and len(result.finished) > 1:
         notes.append("Every complete trial has the same value: this search space makes no difference here.")
+    if scale := scale_note(config.normalise, len(config.missions), flat):
+        notes.append(scale)
     held = result.held_out
     if held is not None:
         notes += [entry["sentence"] for entry in held["trials"] if entry.get("sentence")]
-        if held["default"] is None:
-            notes.append(f"The default configuration has no result: {held['default_failed']}")
+        notes += _without_result(held)
         if config.training is not None:
             notes.append(
                 "Each configuration was trained once; how much another training of it would differ is not in these "
@@ -40,8 +54,39 @@ def notes_of(result: SweepResult, config: DAFSweepConfig) -> list[str]:
     return notes
 
 
-def prune(run_dir: Path, config: DAFSweepConfig, results: Mapping[int, SweepTrialResult], *, keep: int) -> None:
-    """Delete the checkpoints of complete trials that are not among the best; stopped and failed ones keep theirs."""
+def _without_result(held: Mapping[str, Any]) -> list[str]:
+    """What has no result on held-out seeds, and why."""
+    notes = []
+    default = held["default"]
+    if default is None:
+        notes.append(f"The default configuration has no result: {held['default_failed']}")
+    elif default["error"] is not None:
+        notes.append(
+            "The default configuration has no result on held-out seeds, so no trial is compared with it: "
+            f"{default['error']}"
+        )
+    notes += [
+        f"Trial {entry['trial']} has no result on held-out seeds: {entry['error']}"
+        for entry in held["trials"]
+        if entry.get("error") is not None
+    ]
+    if machine_failed(held):
+        notes.append("The machine was at fault on held-out seeds: the same command again plays what is missing.")
+    return notes
+
+
+def prune(
+    run_dir: Path,
+    config: DAFSweepConfig,
+    results: Mapping[int, SweepTrialResult],
+    *,
+    keep: int,
+    held_out: Mapping[str, Any] | None = None,
+) -> None:
+    """Delete the checkpoints of complete trials that are not among the best; stopped and failed ones keep theirs.
+
+    held_out: the record, whose winner keeps its checkpoint, as do the trials that are still to be played there.
+    """
     if config.training is None:
         return
     way = config.objectives[0].direction if config.objectives else config.optimize_direction
@@ -50,6 +95,8 @@ def prune(run_dir: Path, config: DAFSweepConfig, results: Mapping[int, SweepTria
     front = SweepResult(directions=tuple(o.direction for o in config.objectives or ()) or (way,), trials=ranked.trials)
     if keep and len(front.directions) > 1:
         kept |= {trial.checkpoint for trial in front.pareto_trials()}
+    if held_out is not None:
+        kept |= {results[n].checkpoint for n in (held_out["winner"], *machine_failed(held_out)) if n in results}
     for trial in ranked.finished:
         if trial.checkpoint is not None and trial.checkpoint not in kept and trial.run_dir is not None:
             shutil.rmtree(Path(trial.run_dir) / "checkpoints", ignore_errors=True)

@@ -18,6 +18,10 @@ from daf.errors import ConfigError, MetricError, unknown
 from daf.game import mission_facts
 from daf.game.missions import Mission
 from daf.stats.aggregates import iqm
+from daf.sweeps.scale_words import by_default
+
+_SAME = 1e-9
+"""Values that differ by no more than this part of their size are equal: the rest is rounding."""
 
 
 @dataclass(frozen=True)
@@ -31,11 +35,15 @@ class Objective:
 
     @property
     def name(self) -> str:
-        """For people: the metric, and the aggregate where it is not the mean."""
-        if self.aggregate == "mean":
-            return self.metric.name
-        how = "IQM" if self.aggregate == "iqm" else f"{self.quantile:g}-quantile"
-        return f"{self.metric.name} ({how})"
+        """The metric, and the aggregate where it is not the mean. The scale is not in it (`scale_words.told`)."""
+        return self.metric.name if self.aggregate == "mean" else f"{self.metric.name} ({self.aggregate_name})"
+
+    @property
+    def aggregate_name(self) -> str:
+        """For people: mean, IQM, 0.25-quantile."""
+        if self.aggregate == "quantile":
+            return f"{self.quantile:g}-quantile"
+        return "IQM" if self.aggregate == "iqm" else "mean"
 
     def of_episodes(self, values: Sequence[float]) -> float:
         """A mission's episodes as one number."""
@@ -49,10 +57,14 @@ class Objective:
 
 @dataclass(frozen=True)
 class Scale:
-    """How missions are brought to one scale: value → (value - origin) / unit, by mission."""
+    """How missions are brought to one scale: value → (value - origin) / unit, by mission.
+
+    flat: missions on which the default's episodes do not differ, so that its mean's size is the unit.
+    """
 
     origin: Mapping[str, float]
     unit: Mapping[str, float]
+    flat: tuple[str, ...] = ()
 
     def over(self, by_mission: Mapping[str, float]) -> float:
         """One number over the missions: the mean of their scaled values."""
@@ -92,18 +104,22 @@ def between(bounds: Mapping[str, tuple[float, float]]) -> Scale:
 def relative(objective: Objective, episodes: Mapping[str, Sequence[float]]) -> Scale:
     """The default configuration's episodes as the scale; where they do not differ, its mean's size, and 1 where 0."""
     origin = {mission: objective.of_episodes(values) for mission, values in episodes.items()}
-    unit = {}
-    for mission, values in episodes.items():
-        spread = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
-        unit[mission] = spread or abs(origin[mission]) or 1.0
-    return Scale(origin, unit)
+    spread = {mission: _spread(values) for mission, values in episodes.items()}
+    unit = {mission: spread[mission] or abs(origin[mission]) or 1.0 for mission in episodes}
+    return Scale(origin, unit, tuple(mission for mission in episodes if not spread[mission]))
 
 
 def needs_default(config: DAFSweepConfig) -> bool:
     """Whether the default configuration must be played before any trial can have a value."""
-    if config.normalise == "auto":
-        return len(config.missions) > 1
-    return config.normalise == "default"
+    return by_default(config.normalise, len(config.missions))
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Their standard deviation; 0 where they are equal but for rounding."""
+    sample = np.asarray(values, dtype=np.float64)
+    if sample.size < 2 or np.ptp(sample) <= _SAME * np.abs(sample).max():
+        return 0.0
+    return float(sample.std(ddof=1))
 
 
 def _metric(text: str) -> Metric:

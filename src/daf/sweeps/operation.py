@@ -15,14 +15,16 @@ from daf.errors import DataError
 from daf.sweeps import journal
 from daf.sweeps.continuing import fingerprint, is_done, locked, named_sweep, same_sweep, write_facts
 from daf.sweeps.coordinator import Coordinator
-from daf.sweeps.held_out import candidates, held_out_seeds, play_held_out
-from daf.sweeps.keeping import notes_of, prune
+from daf.sweeps.held_out import held_out_seeds, play_held_out
+from daf.sweeps.held_out_words import machine_failed
+from daf.sweeps.keeping import candidates, notes_of, prune
 from daf.sweeps.mirror import Mirror
 from daf.sweeps.objective import Scale, between, needs_default, plain, relative
 from daf.sweeps.playing import Player
 from daf.sweeps.preparing import Prepared, player_of, prepare
 from daf.sweeps.reading import RESULT, read_run
 from daf.sweeps.result import SweepResult, SweepTrialResult
+from daf.sweeps.scale_words import told
 from daf.sweeps.strategies import Proposer
 from daf.sweeps.trial import DEFAULT, TrialRunner
 
@@ -61,8 +63,10 @@ def launch(
     earlier = named_sweep(run, output, print_of) if run is not None else None if new else same_sweep(print_of, output)
     if earlier is not None:
         if earlier.status == "completed" and is_done(earlier.path, prepared):
-            logger.info("this sweep is finished: %s", earlier.path)
-            return read_run(earlier.path)
+            finished = read_run(earlier.path)
+            if not machine_failed(finished.held_out):
+                logger.info("this sweep is finished: %s", earlier.path)
+                return finished
         output.resume(earlier.run_id, "sweeps")
     title = f"{config.name}: {config.strategy} over {', '.join(config.search_space)}"
     with output.operation("sweeps", title=title, config=config.to_data()) as run_dir, locked(run_dir):
@@ -93,15 +97,17 @@ def _run(
         run_dir,
         config.name,
         prepared.space,
-        [objective.name for objective in prepared.objectives],
+        _names(prepared),
         prepared.directions,
     )
     if on_start is not None:
         on_start(run_dir, len(history.results), prepared.total)
 
+    most = max(config.checkpoint_best_n, config.held_out_best)
+
     def ended(result: SweepTrialResult) -> None:
         mirror.update(history.results)
-        prune(run_dir, config, history.results, keep=max(config.checkpoint_best_n, config.held_out_best))
+        prune(run_dir, config, history.results, keep=most, held_out=history.held_out)
         if on_trial is not None:
             on_trial(result, len(history.results), prepared.total)
 
@@ -122,8 +128,8 @@ def _run(
         result = _result(run_dir, prepared, history)
         if config.held_out_best and result.finished:
             _held_out(run_dir, history, result, runner, players[0])
-        prune(run_dir, config, history.results, keep=config.checkpoint_best_n)
-        result.notes = notes_of(result, config)
+        prune(run_dir, config, history.results, keep=config.checkpoint_best_n, held_out=result.held_out)
+        result.notes = notes_of(result, config, runner.scales[0].flat)
         return result.finalize()
     finally:
         mirror.close()
@@ -168,21 +174,28 @@ def _held_out(
     best = candidates(result, runner.config.held_out_best)
     first, episodes = held_out_seeds(runner.config)
     asked = [[trial.trial_id for trial in best], first, episodes, runner.config.significance_level]
-    if history.held_out is None or history.held_out["asked"] != asked:
+    there = history.held_out
+    if there is None or there["asked"] != asked or machine_failed(there):
         default = _default(run_dir, history, runner, player)
-        history.held_out = {"asked": asked, **play_held_out(best, default, runner, player)}
+        history.held_out = {"asked": asked, **play_held_out(best, default, runner, player, there)}
         journal.held_out(run_dir, history.held_out)
     result.held_out = history.held_out
 
 
+def _names(prepared: Prepared) -> tuple[str, ...]:
+    config = prepared.config
+    return tuple(told(each.name, config.normalise, len(config.missions)) for each in prepared.objectives)
+
+
 def _result(run_dir: Path, prepared: Prepared, history: journal.History) -> SweepResult:
+    config = prepared.config
     return SweepResult(
-        name=prepared.config.name,
-        objectives=tuple(objective.name for objective in prepared.objectives),
+        name=config.name,
+        objectives=_names(prepared),
         directions=tuple(prepared.directions),
-        strategy=prepared.config.strategy,
+        strategy=config.strategy,
         trials=history.trials(),
         run_dir=run_dir,
         planned=prepared.total,
-        best_n=prepared.config.checkpoint_best_n,
+        best_n=config.checkpoint_best_n,
     )

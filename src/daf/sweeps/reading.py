@@ -1,6 +1,7 @@
 """A sweep read from its folder: while it runs, after it ended, or after its process died.
 
-The trials come from the journal, so that what is shown is what counts, also where `result.json` was never written.
+The trials come from the journal, so that what is shown is what counts, also where `result.json` was never written. The
+held-out record is shown as long as the trials in it are still the best ones.
 """
 
 import json
@@ -8,11 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from daf.config.sweep import DAFSweepConfig
 from daf.errors import DataError, StorageError
 from daf.output_manager.runs import read_run as read_run_info
 from daf.storage.atomic import explain
 from daf.sweeps import journal
+from daf.sweeps.keeping import candidates
 from daf.sweeps.result import SweepResult, SweepTrialResult
+from daf.sweeps.scale_words import told
 
 CONFIG = "sweep.json"
 RESULT = "result.json"
@@ -23,18 +27,22 @@ def read_run(run_dir: str | Path) -> SweepResult:
     folder = Path(run_dir)
     facts = read_facts(folder)
     history = journal.read(folder)
+    config = facts.get("config", {})
+    normalise, missions = config.get("normalise", "auto"), len(config.get("missions", ()))
     result = SweepResult(
         name=facts["name"],
-        objectives=tuple(facts["objectives"]),
+        objectives=tuple(told(name, normalise, missions) for name in facts["objectives"]),
         directions=tuple(facts["directions"]),
         strategy=facts["strategy"],
         trials=history.trials(),
         run_id=facts["run_id"],
         run_dir=folder,
         planned=facts["planned"],
-        held_out=history.held_out,
         best_n=facts["best_n"],
     )
+    most = config.get("held_out_best", DAFSweepConfig.model_fields["held_out_best"].default)
+    if history.held_out is not None and _holds(history.held_out, result, most):
+        result.held_out = history.held_out
     ended = folder / RESULT
     if ended.is_file():
         written = _json(ended)
@@ -72,6 +80,12 @@ def read_facts(run_dir: Path) -> Mapping[str, Any]:
     if not path.is_file():
         raise DataError(f"{run_dir} is no sweep: it has no {CONFIG}. `daf runs` lists what there is.")
     return _json(path)
+
+
+def _holds(record: Mapping[str, Any], result: SweepResult, most: int) -> bool:
+    """Whether the trials that were played on held-out seeds are the best of those that have ended since."""
+    asked = record.get("asked")
+    return asked is None or asked[0] == [trial.trial_id for trial in candidates(result, most)]
 
 
 def _json(path: Path) -> dict[str, Any]:
