@@ -54,7 +54,7 @@ def compare_rewards_figure(logs: Sequence[LogTables], names: Sequence[str], smoo
         fontsize=8,
         frameon=False,
     )
-    figure.suptitle(f"Reward components over training: {' and '.join(names)}", fontsize=11.5, x=0.01, ha="left")
+    figure.suptitle("Reward components over training", fontsize=11.5, x=0.01, ha="left")
     counts = "; ".join(f"{name} n = {log.records:,}" for log, name in zip(logs, names, strict=True))
     told = f"{counts} records. Lines: means of all records per bin, smoothed. Bands: ± 1 standard deviation."
     if len({log.time_axis for log in logs}) > 1:
