@@ -96,7 +96,12 @@ def heatmap_figure(log: LogTables, name: str) -> "Figure":
         return _no_visits(name)
     joint = canvas is not None and len(canvas.places) > 1
     tall = 8.6 * (canvas.height + 5) / canvas.width if joint and canvas is not None else 0.0
-    figure = new_figure(10, 1.4 + tall + 2.2 * down)
+    if joint or len(panels) > 1:
+        figure = new_figure(10, 1.4 + tall + 2.2 * down)
+    else:
+        wide, high = (float(np.ptp(log.visits[axis])) + 1 for axis in ("x", "y"))
+        height = min(7.0, max(2.2, 8.4 * high / wide))
+        figure = new_figure(min(10.0, max(5.5, 1.6 + height * wide / high)), 1.4 + height)
     space = figure.add_gridspec(int(joint) + down, across, height_ratios=([tall] if joint else []) + [2.2] * down)
     norm = shared_norm(log)
     image: Any = None
@@ -116,7 +121,8 @@ def heatmap_figure(log: LogTables, name: str) -> "Figure":
             axes.set_xlabel("")
         axes_all.append(axes)
     if image is not None:
-        bar = figure.colorbar(image, ax=axes_all, shrink=0.4, aspect=30, pad=0.015, panchor=False)
+        shrink = 0.4 if len(axes_all) > 1 else 0.8
+        bar = figure.colorbar(image, ax=axes_all, shrink=shrink, aspect=30, pad=0.015, panchor=False)
         bar.set_label("visits (records), log scale")
         bar.outline.set_visible(False)
     figure.suptitle(
@@ -126,7 +132,7 @@ def heatmap_figure(log: LogTables, name: str) -> "Figure":
     shown = f", the {len(panels)} most visited of {len(log.maps)} maps below" if len(log.maps) > len(panels) else ""
     caption(
         figure,
-        f"n = {visited:,} visits to {cells:,} cells of {len(log.maps)} maps{shown}. Grey: in no record.",
+        f"n = {visited:,} visits to {cells:,} cells of {len(log.maps)} map{'s'[: len(log.maps) != 1]}{shown}. Grey: in no record.",
     )
     return figure
 
