@@ -130,9 +130,10 @@ def heatmap_figure(log: LogTables, name: str) -> "Figure":
     )
     visited, cells = int(log.visits["visits"].sum()), len(log.visits)
     shown = f", the {len(panels)} most visited of {len(log.maps)} maps below" if len(log.maps) > len(panels) else ""
+    maps = "1 map" if len(log.maps) == 1 else f"{len(log.maps)} maps"
     caption(
         figure,
-        f"n = {visited:,} visits to {cells:,} cells of {len(log.maps)} map{'s'[: len(log.maps) != 1]}{shown}. Grey: in no record.",
+        f"n = {visited:,} visits to {cells:,} cells of {maps}{shown}. Grey: in no record.",
     )
     return figure
 
