@@ -2,12 +2,14 @@
 
 import csv
 import io
+import json
 
 import numpy as np
 import pytest
 
 from daf.config import DAFSweepConfig
 from daf.episodes.metrics_values import parse
+from daf.errors import DataError
 from daf.sweeps import SweepResult, SweepTrialResult, daf_sweep_best_config, journal
 from daf.sweeps.export import exported
 from daf.sweeps.held_out import _compare
@@ -166,3 +168,13 @@ def test_the_held_out_record_is_not_followed_once_another_trial_is_among_the_bes
     assert again.held_out is None
     best = daf_sweep_best_config(again)
     assert (best.trial, best.held_out) == (3, None)
+
+
+def test_a_sweep_whose_values_were_divided_by_rounding_does_not_go_on(tmp_path):
+    config = config_of(**GRID | {"num_trials": 1, "strategy": "random"}, missions=[SMALLEST, FACILITY])
+    path = run(config, tmp_path).run_dir / journal.FILE
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[-1]["result"] |= {"primary_metric": 3e16, "values": [3e16]}
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    with pytest.raises(DataError, match=r"trial 0 has the value 3e\+16, and on today's scale"):
+        run(config.replace(num_trials=2), tmp_path)

@@ -5,6 +5,7 @@ values out of bounds, missions and policies that do not exist, metrics that a mi
 """
 
 import logging
+import math
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -114,6 +115,7 @@ def _run(
     try:
         if needs_default(config):
             runner.scales = _relative(_default(run_dir, history, runner, players[0]), prepared)
+            _check_scale(run_dir, history, runner.scales[0])
         proposer = Proposer(config, prepared.space, prepared.directions)
         Coordinator(
             run_dir,
@@ -166,6 +168,19 @@ def _relative(default: SweepTrialResult, prepared: Prepared) -> tuple[Scale, ...
         }
         found.append(relative(objective, episodes))
     return tuple(found)
+
+
+def _check_scale(run_dir: Path, history: journal.History, scale: Scale) -> None:
+    """Raise `DataError` where recorded values are on another scale: once, rounding counted as spread."""
+    for trial in history.results.values() if scale.flat else ():
+        there = {mission: entry["value"] for mission, entry in trial.mission_results.items()}
+        if trial.success and not math.isclose(trial.values[0], scale.over(there), rel_tol=1e-6, abs_tol=1e-6):
+            raise DataError(
+                f"{run_dir}: trial {trial.trial_id} has the value {trial.values[0]:.4g}, and on today's scale "
+                f"{scale.over(there):.4g}: an older version divided by rounding errors where the default's episodes "
+                f"are equal ({', '.join(scale.flat)}). New trials cannot be compared with these; `daf sweep run --new` "
+                "begins anew."
+            )
 
 
 def _held_out(
