@@ -3,6 +3,7 @@
 One line per event, written before the next thing happens:
 
     {"event": "proposed", "trial": 12, "hyperparameters": {…}, "source": "tpe", "state": {…}}
+    {"event": "rung", "trial": 12, "goal": 50000, "result": {…}}     looked at on the way; training went on after it
     {"event": "finished", "trial": 12, "result": {…}}
     {"event": "default", "result": {…}}               the configuration without the sweep's changes
     {"event": "held_out", "record": {…}}              the best on new seeds
@@ -39,10 +40,11 @@ class Proposal:
 
 @dataclass
 class History:
-    """A journal's content. proposals and results by trial number."""
+    """A journal's content. proposals and results by trial number; rungs by trial number and the rung's agent steps."""
 
     proposals: dict[int, Proposal] = field(default_factory=dict)
     results: dict[int, SweepTrialResult] = field(default_factory=dict)
+    rungs: dict[int, dict[int, SweepTrialResult]] = field(default_factory=dict)
     default: SweepTrialResult | None = None
     held_out: dict[str, Any] | None = None
 
@@ -92,6 +94,12 @@ def proposed(run_dir: Path, proposal: Proposal) -> None:
     )
 
 
+def rung(run_dir: Path, goal: int, there: SweepTrialResult) -> None:
+    """Append what a trial that goes on scored at the rung of `goal` agent steps."""
+    data = there.to_data()
+    journal.append(run_dir / FILE, {"event": "rung", "trial": there.trial_id, "goal": goal, "result": data})
+
+
 def finished(run_dir: Path, result: SweepTrialResult) -> None:
     """Append a trial's result."""
     data = result.to_data()
@@ -118,6 +126,9 @@ def _take(found: History, event: Mapping[str, Any]) -> None:
             if event["trial"] not in found.proposals:
                 raise ValueError(f"trial {event['trial']} finished before it was proposed")
             found.results.setdefault(event["trial"], result)
+        case "rung":
+            there = SweepTrialResult.from_data(event["result"])
+            found.rungs.setdefault(event["trial"], {}).setdefault(event["goal"], there)
         case "default":
             found.default = SweepTrialResult.from_data(event["result"])
         case "held_out":

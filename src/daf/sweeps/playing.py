@@ -5,8 +5,11 @@ configuration that comes again costs nothing. One episode without a result and t
 average over the rest would flatter it.
 """
 
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,11 +19,15 @@ from daf.episodes.plan import Contender
 from daf.episodes.playing import Options, play_specs
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import EPISODE_TIMEOUT, PRELOAD, PRELOAD_NETWORKS
-from daf.errors import DAFError, MissionError
+from daf.errors import DAFError, ExecutorError, MissionError, StorageError
 from daf.evaluation.planning import missions_of, plan_of
 from daf.evaluation.settings import Settings
 from daf.game import policies as game_policies
 from daf.game.missions import Mission, check_runs
+
+TOO_LONG = "it took longer than trial_timeout and was ended"
+_AGAIN_SECONDS = 1.0
+"""After which workers are stopped once more, should the executor have begun new ones in place of those that ended."""
 
 
 class TrialFailed(DAFError):
@@ -55,15 +62,27 @@ class Player:
         self._missions: dict[str, Mission] = {}
         self._stored: set[str] = set()
 
-    def play(self, policy: str, missions: Sequence[str], first: int, last: int, *, seed: int | None = None) -> Episodes:
-        """Episodes `first` to `last` - 1 of every mission. Raises `TrialFailed`.
+    def play(
+        self,
+        policy: str,
+        missions: Sequence[str],
+        first: int,
+        last: int,
+        *,
+        seed: int | None = None,
+        deadline: float | None = None,
+    ) -> Episodes:
+        """Episodes `first` to `last` - 1 of every mission. Raises `TrialFailed`, `StorageError`.
 
-        missions: one for each label. seed: of the first episode, where it is not the sweep's.
+        missions: one for each label. seed: of the first episode, where it is not the sweep's. deadline: by
+        `time.monotonic()`; what then still plays is ended, or in this process (executor serial) the last episode.
         """
         settings = replace(self.settings, episodes=last, seed=self.settings.seed if seed is None else seed)
         try:
             resolved = game_policies.resolve(policy, cache=self.cache.bundles, runs=self.runs)
             found = [self._mission(mission) for mission in missions]
+        except StorageError:
+            raise
         except DAFError as error:
             raise TrialFailed(f"{type(error).__name__}: {error}") from error
         played: dict[str, list[EpisodeRecord]] = {}
@@ -77,19 +96,52 @@ class Player:
         if missing:
             self._store(found)
         limit = self.timeout if self.timeout is not None else EPISODE_TIMEOUT
+        if missing and deadline is not None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TrialFailed(TOO_LONG)
+            limit = min(limit, left)
         options = Options(engine=settings.engine, timeout=limit if self._executor.isolated else None)
         try:
-            for done in play_specs(missing, self._executor, self.cache, options):
-                self.cache.put(done.record)
-                records[done.record.spec.key] = done.record
-                if done.record.failure is not None and done.record.failure.kind == "time-out":
-                    break
-        except BrokenExecutor as error:
+            with self._ended_at(deadline):
+                for done in play_specs(missing, self._executor, self.cache, options):
+                    self.cache.put(done.record)
+                    records[done.record.spec.key] = done.record
+                    if deadline is not None and time.monotonic() > deadline:
+                        raise TrialFailed(TOO_LONG)
+                    if done.record.failure is not None and done.record.failure.kind == "time-out":
+                        break
+        except (BrokenExecutor, ExecutorError) as error:
+            if deadline is not None and time.monotonic() > deadline:
+                raise TrialFailed(TOO_LONG) from error
             raise TrialFailed(f"the worker processes died ({error})", machine=True) from error
         self._check([record for record in records.values() if not record.ok], len(flat))
         for label, of_mission in zip(self.labels, specs, strict=True):
             played[label] = [replace(records[spec.key], spec=spec) for spec in of_mission]
         return played
+
+    @contextmanager
+    def _ended_at(self, deadline: float | None) -> Iterator[None]:
+        """Stop the workers at `deadline`, whatever they play; the executor raises `ExecutorError` then."""
+        if deadline is None or not self._executor.isolated:
+            yield
+            return
+        list(self._executor.run(abs, ()))  # makes the pool, so that there is one to stop
+        over = threading.Event()
+
+        def watch() -> None:
+            wait = max(0.0, deadline - time.monotonic())
+            while not over.wait(wait):
+                self.close()
+                wait = _AGAIN_SECONDS
+
+        watching = threading.Thread(target=watch, name="daf-trial-timeout", daemon=True)
+        watching.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watching.join()
 
     def check(self, missions: Sequence[str]) -> list[Mission]:
         """Build every mission once, without playing. Raises `MissionError`."""

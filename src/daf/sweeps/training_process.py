@@ -12,13 +12,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from daf.config.training import DAFTrainingConfig
-from daf.sweeps.playing import TrialFailed
+from daf.errors import CheckpointError, StorageError
+from daf.storage.atomic import explain
+from daf.sweeps.playing import TOO_LONG, TrialFailed
 
 RESULT = "training.json"
 MACHINE_ERRORS = ("StorageError", "ExecutorError", "OutOfMemoryError", "MemoryError", "EnvironmentCheckError")
@@ -34,9 +36,13 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Trained:
-    """A training that reached its goal. metrics: its last ones. seconds: wall time in all, of all its processes."""
+    """A training that reached its goal. metrics: its last ones. seconds: wall time in all, of all its processes.
+
+    before: agent steps before its last update.
+    """
 
     steps: int
+    before: int
     checkpoint: Path
     seconds: float
     metrics: Mapping[str, float]
@@ -52,13 +58,61 @@ def train(
 ) -> Trained:
     """Train in `run_dir` until `stop_at` agent steps, or to the end. Raises `TrialFailed`, `Stopped`.
 
+    Where the folder has gone further than `stop_at`, it goes back: the checkpoint is always that of `stop_at`.
     deadline: by `time.monotonic()`. stop: set from another thread to end the training with a checkpoint.
     """
+    done = _run(run_dir, config, stop_at, deadline, stop)
+    if stop_at is not None and done.before >= stop_at:
+        go_back(done.checkpoint.parent, stop_at)
+        done = _run(run_dir, config, stop_at, deadline, stop)
+    return done
+
+
+def _run(
+    run_dir: Path,
+    config: DAFTrainingConfig,
+    stop_at: int | None,
+    deadline: float | None,
+    stop: threading.Event,
+) -> Trained:
+    try:
+        run_dir.parent.mkdir(parents=True, exist_ok=True)
+        return _trained(run_dir, config, stop_at, deadline, stop)
+    except OSError as error:
+        raise StorageError(explain(error, f"starting the training in {run_dir}")) from error
+
+
+def _trained(
+    run_dir: Path,
+    config: DAFTrainingConfig,
+    stop_at: int | None,
+    deadline: float | None,
+    stop: threading.Event,
+) -> Trained:
     settings = run_dir.with_name(f"{run_dir.name}.yaml")
     config.to_yaml(settings)
     log = run_dir.with_name(f"{run_dir.name}.log")
     command = [sys.executable, "-m", "daf", "train", "--config", str(settings), "--run-dir", str(run_dir)]
     command += ["--json", "--quiet", *(["--stop-at", str(stop_at)] if stop_at is not None else [])]
+    code, out = _called(command, log, deadline, stop)
+    if code != 0:
+        raise _failure(code, out, log)
+    found = json.loads((run_dir / RESULT).read_bytes())
+    checkpoint = found["final_checkpoint"]
+    if checkpoint is None:
+        raise TrialFailed(f"training ended at {found['steps']} steps without a checkpoint; see {log}")
+    path = Path(checkpoint)
+    return Trained(
+        steps=int(found["steps"]),
+        before=int(found["steps"]) - int(found["steps"]) // max(1, int(found["updates"])),
+        checkpoint=path if path.is_absolute() else run_dir / path,
+        seconds=float(found["wall_seconds"]),
+        metrics={name: float(value) for name, value in found["metrics"].items() if value is not None},
+    )
+
+
+def _called(command: Sequence[str], log: Path, deadline: float | None, stop: threading.Event) -> tuple[int, bytes]:
+    """Exit code and output of the process `command`; its messages are added to `log`."""
     with log.open("ab") as errors:
         process = subprocess.Popen(
             command,
@@ -74,19 +128,26 @@ def train(
             if process.poll() is None:
                 process.kill()
                 process.wait()
-    if process.returncode != 0:
-        raise _failure(process.returncode, out, log)
-    found = json.loads((run_dir / RESULT).read_bytes())
-    checkpoint = found["final_checkpoint"]
-    if checkpoint is None:
-        raise TrialFailed(f"training ended at {found['steps']} steps without a checkpoint; see {log}")
-    path = Path(checkpoint)
-    return Trained(
-        steps=int(found["steps"]),
-        checkpoint=path if path.is_absolute() else run_dir / path,
-        seconds=float(found["wall_seconds"]),
-        metrics={name: float(value) for name, value in found["metrics"].items() if value is not None},
-    )
+    return process.returncode, out
+
+
+def go_back(folder: Path, goal: int) -> None:
+    """Delete the checkpoints in `folder` of a training that went on after it had reached `goal` agent steps.
+
+    The update that reaches the goal is the last that is kept; training takes the others again, to the bit. Raises
+    `StorageError`.
+    """
+    from daf.core import checkpoints  # imports torch
+
+    for path in checkpoints.steps(folder).values():
+        try:
+            facts = checkpoints.facts(path)
+        except CheckpointError:
+            continue  # training passes it over, too
+        if facts["steps"] - facts["steps"] // max(1, facts["updates"]) >= goal:
+            checkpoints.remove(path)
+    if (folder / checkpoints.FINAL).exists():
+        checkpoints.remove(folder / checkpoints.FINAL)
 
 
 def _watch(process: "subprocess.Popen[bytes]", deadline: float | None, stop: threading.Event) -> bytes:
@@ -100,7 +161,7 @@ def _watch(process: "subprocess.Popen[bytes]", deadline: float | None, stop: thr
                 raise Stopped from None
             if deadline is not None and time.monotonic() > deadline:
                 _end(process)
-                raise TrialFailed("it took longer than trial_timeout and was ended") from None
+                raise TrialFailed(TOO_LONG) from None
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:

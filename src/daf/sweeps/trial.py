@@ -18,10 +18,10 @@ from daf.config.sweep import DAFSweepConfig
 from daf.config.training import DAFTrainingConfig
 from daf.episodes.metrics_values import Metric, parse, value
 from daf.episodes.record import EpisodeRecord
-from daf.errors import ConfigError, DataError, MetricError
-from daf.sweeps import stopping
+from daf.errors import ConfigError, DataError, MetricError, StorageError
+from daf.sweeps import journal, stopping
 from daf.sweeps.objective import Objective, Scale
-from daf.sweeps.playing import Episodes, Player, TrialFailed
+from daf.sweeps.playing import TOO_LONG, Episodes, Player, TrialFailed
 from daf.sweeps.result import SweepTrialResult
 from daf.sweeps.space import Configuration
 from daf.sweeps.targets import Setting, Target, setting_of
@@ -55,10 +55,11 @@ class TrialRunner:
             try:
                 result = self._attempt(player, blank, judges, deadline)
                 break
-            except TrialFailed as error:
+            except (TrialFailed, StorageError) as error:
                 if self.stop.is_set():
                     raise Stopped from error
-                if error.machine and attempt <= self.config.max_retries:
+                machine = isinstance(error, StorageError) or error.machine
+                if machine and attempt <= self.config.max_retries:
                     attempt += 1
                     continue
                 result = replace(blank, status="failed", reason=str(error))
@@ -96,37 +97,47 @@ class TrialRunner:
         judges: Sequence[SweepTrialResult],
         deadline: float | None,
     ) -> SweepTrialResult:
-        """Train to the end, or to the rung where it is stopped. The result has no values yet unless it was stopped."""
-        folder.parent.mkdir(parents=True, exist_ok=True)
+        """Train to the end, or to the rung where it is stopped. The result has no values yet unless it was stopped.
+
+        A rung is looked at once: where the journal has it, it is neither trained to nor evaluated again.
+        """
         early, total, number = self.config.early_stopping, training.total_timesteps, blank.trial_id
-        looks = [] if number == DEFAULT else stopping.rungs(early, total, number)
-        passed: list[tuple[int, float]] = []
-        for goal in [*looks, None]:
+
+        def trained(goal: int | None) -> SweepTrialResult:
             done = train(folder, training, stop_at=goal, deadline=deadline, stop=self.stop)
-            cost = float(done.steps) if self.config.cost == "steps" else done.seconds
-            blank = replace(
+            return replace(
                 blank,
                 steps=done.steps,
                 checkpoint=str(done.checkpoint),
                 policy=str(done.checkpoint),
-                cost=cost,
-                rungs=tuple(passed),
+                cost=float(done.steps) if self.config.cost == "steps" else done.seconds,
                 all_metrics={f"train/{name}": metric for name, metric in done.metrics.items()},
             )
-            if goal is None or early is None:
-                break
-            there = self._evaluate(player, blank, setting, (), deadline)
+
+        if early is None or number == DEFAULT:
+            return trained(None)
+        recorded = journal.read(self.run_dir).rungs.get(number, {}) if folder.exists() else {}
+        own = stopping.scheme(early, total, number)
+        rivals = [trial for trial in judges if stopping.scheme(early, total, trial.trial_id) == own]
+        passed: list[tuple[int, float]] = []
+        for goal in stopping.rungs(early, total, number):
+            if goal not in recorded:
+                recorded[goal] = self._at_rung(player, trained(goal), setting, deadline)
+                journal.rung(self.run_dir, goal, recorded[goal])
+            there = recorded[goal]
             passed.append((goal, there.values[0]))
-            own = stopping.scheme(early, total, number)
-            rivals = [trial for trial in judges if stopping.scheme(early, total, trial.trial_id) == own]
             reason = stopping.beaten_at_rung(there.values[0], goal, rivals, early, self.objectives[0].direction)
             if reason is not None:
-                metrics = {**blank.all_metrics, **there.all_metrics}
-                return replace(
-                    there, status="stopped", success=False, reason=reason, rungs=tuple(passed), cost=cost,
-                    all_metrics=metrics,
-                )  # fmt: skip
-        return replace(blank, rungs=tuple(passed))
+                return replace(there, status="stopped", reason=reason, rungs=tuple(passed))
+        return replace(trained(None), rungs=tuple(passed))
+
+    def _at_rung(
+        self, player: Player, trained: SweepTrialResult, setting: Setting, deadline: float | None
+    ) -> SweepTrialResult:
+        """What a trial that is not at its end scores so far."""
+        there = self._evaluate(player, trained, setting, (), deadline)
+        metrics = {**trained.all_metrics, **there.all_metrics}
+        return replace(there, status="running", success=False, cost=trained.cost, all_metrics=metrics)
 
     def _evaluate(
         self,
@@ -147,10 +158,10 @@ class TrialRunner:
             if self.stop.is_set():
                 raise Stopped
             last = min(episodes, first + stretch)
-            for label, records in player.play(policy, setting.missions, first, last).items():
+            for label, records in player.play(policy, setting.missions, first, last, deadline=deadline).items():
                 played[label] += records
             if deadline is not None and time.monotonic() > deadline:
-                raise TrialFailed("it took longer than trial_timeout and was ended")
+                raise TrialFailed(TOO_LONG)
             if looks and early is not None and last < episodes:
                 primary = {m: self._values(records, self.objectives[0].metric) for m, records in played.items()}
                 units = self.scales[0].unit
