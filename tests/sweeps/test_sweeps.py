@@ -22,6 +22,7 @@ from daf.sweeps import (
     daf_sweep_status,
     journal,
 )
+from daf.sweeps.continuing import config_of_run
 from daf.sweeps.export import exported
 from daf.sweeps.held_out import held_out_seeds
 from daf.sweeps.journal import Proposal
@@ -306,6 +307,18 @@ def test_what_a_sweep_writes_of_itself_reads_back_with_fields_that_others_use():
     assert DAFSweepConfig(**config.to_data()).to_data() == config.to_data()
     searched = {"search_space": {"num_steps": [400, 2000]}}
     config_of(**STOPPED | searched, early_stopping={"method": "halving", "min_steps": 500})
+
+
+def test_a_sweep_with_several_objectives_goes_on_from_its_folder(tmp_path):
+    config = config_of(objectives=[{"metric": "reward"}, {"metric": "steps", "direction": "minimize"}], num_trials=2)
+    config.to_yaml(tmp_path / "sweep.yaml")
+    assert DAFSweepConfig.from_yaml(tmp_path / "sweep.yaml").objectives == config.objectives
+    first = run(config, tmp_path / "out")
+    again = launch(
+        config_of_run(first.run_dir).replace(num_trials=3), output=OutputManager(tmp_path / "out"), executor="serial",
+        run=str(first.run_dir),
+    )  # fmt: skip
+    assert (again.run_dir, len(again.trials)) == (first.run_dir, 3)
 
 
 def test_a_sweep_that_runs_is_not_run_twice_at_once(tmp_path):

@@ -144,6 +144,10 @@ class DAFEarlyStopping(ConfigModel):
         return self
 
 
+_OF_ONE_OBJECTIVE = ("objective_metric", "optimize_direction", "aggregate", "quantile")
+"""What `objectives` say each for itself."""
+
+
 class DAFSweepConfig(ConfigModel):
     """A search over hyperparameters; without `training` its trials only evaluate."""
 
@@ -226,6 +230,8 @@ class DAFSweepConfig(ConfigModel):
         data: dict[str, Any] = dump(self)
         if self.step_limit is None:
             data.pop("max_steps_per_episode", None)
+        for name in _OF_ONE_OBJECTIVE if self.objectives is not None else ():
+            data.pop(name, None)
         return data
 
     @model_validator(mode="after")
@@ -319,7 +325,7 @@ class DAFSweepConfig(ConfigModel):
     def _fits_together(self) -> "DAFSweepConfig":
         several = self.objectives is not None and len(self.objectives) > 1
         if self.objectives is not None:
-            doubled = {"objective_metric", "optimize_direction", "aggregate", "quantile"} & self.model_fields_set
+            doubled = set(_OF_ONE_OBJECTIVE) & self.model_fields_set
             if doubled:
                 raise ValueError(f"objectives say all; leave out {', '.join(sorted(doubled))}")
             if len({(o.metric, o.aggregate, o.quantile) for o in self.objectives}) < len(self.objectives):
