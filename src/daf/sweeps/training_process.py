@@ -79,7 +79,7 @@ def _run(
         run_dir.parent.mkdir(parents=True, exist_ok=True)
         return _trained(run_dir, config, stop_at, deadline, stop)
     except OSError as error:
-        raise StorageError(explain(error, f"starting the training in {run_dir}")) from error
+        raise StorageError(explain(error, f"training in {run_dir}")) from error
 
 
 def _trained(
