@@ -137,7 +137,7 @@ def daf_train_policy(
     with contextlib.ExitStack() as stack:
         if folder is not None:
             stack.enter_context(alone(folder))
-            training.open(folder, folder.name, _checkpoint_dir(output, folder))
+            training.open(folder, folder.name, None if resumed is None else _checkpoint_dir(output, folder))
         if run_dir is None or resumed is not None:
             if resumed is not None and resumed.path.is_relative_to(output.base_dir):
                 output.resume(resumed.run_id, OPERATION)
@@ -174,7 +174,10 @@ def _settings_of(run: Path, total_timesteps: int | None) -> DAFTrainingConfig:
 
 
 def _checkpoint_dir(output: OutputManager, folder: Path) -> Path | None:
-    """Where the configuration wants checkpoints; None for the run folder."""
+    """Where the configuration wants a run's checkpoints; None for the run folder.
+
+    A folder of one's own (run_dir) holds its checkpoints: its name alone would not tell it from others.
+    """
     return None if output.checkpoint_dir is None else output.checkpoint_dir / folder.name
 
 

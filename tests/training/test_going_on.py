@@ -215,6 +215,18 @@ def test_a_run_cannot_become_shorter_than_it_is(tmp_path: Path) -> None:
     assert daf_train_policy(resume=run, total_timesteps=3 * UPDATE).steps == 3 * UPDATE
 
 
+def test_a_folder_of_ones_own_holds_its_checkpoints(tmp_path: Path) -> None:
+    output = OutputManager(tmp_path / "out", checkpoint_dir=tmp_path / "elsewhere")
+    for name in ("one", "two"):
+        run = tmp_path / name / "0000"
+        result = daf_train_policy(
+            MISSION, "stateless", config=config(total_timesteps=UPDATE), run_dir=run, output=output
+        )
+        assert result.final_checkpoint == run / "checkpoints" / "final"
+    listed = daf_train_policy(MISSION, "stateless", config=config(total_timesteps=UPDATE), output=output)
+    assert listed.final_checkpoint == tmp_path / "elsewhere" / listed.run_id / "final"
+
+
 def test_a_misspelt_hyperparameter_is_told_its_nearest(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r'no hyperparameter.*"lerning_rate"\. Nearest: learning_rate'):
         daf_train_policy(MISSION, "lstm", hyperparameters={"lerning_rate": 1}, output=OutputManager(tmp_path))

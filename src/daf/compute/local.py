@@ -124,13 +124,14 @@ class LocalProcesses:
         return self._started()
 
     def _started(self) -> Any:
-        if self._pool is None:
+        pool = self._pool  # which `close`, called from elsewhere, may take away
+        if pool is None:
             context = ForkServer()
             context.set_forkserver_preload(self._preload)
-            self._pool = ProcessPool(
+            pool = self._pool = ProcessPool(
                 max_workers=self.jobs, context=context, initializer=_start_worker, initargs=(list(sys.path),)
             )
-        return self._pool
+        return pool
 
     @staticmethod
     def _done(position: int, future: Any, timeout: float | None) -> Done[Any]:
