@@ -12,7 +12,7 @@ from daf.config.hyperparameters import HYPERPARAMETERS, find
 from daf.config.training import ALIASES, DAFTrainingConfig, without_aliases
 from daf.core.curriculum import Curriculum, DAFCurriculumConfig, Task, TaskCurriculum, from_config
 from daf.core.training_run import TrainingRun
-from daf.errors import ConfigError, UsageError, unknown
+from daf.errors import ConfigError, UsageError, nearest, unknown
 from daf.game import missions, policies
 from daf.game.device import limit_gpu_memory, resolve_device
 from daf.game.missions import Mission
@@ -85,9 +85,9 @@ def policy_of(config: DAFTrainingConfig, places: Places, policy: Any = None) -> 
         if config.network:
             taken = arguments_of(wanted, cache=places.bundles, runs=places.runs)
             wrong = [name for name in config.network if name not in taken.whole and not taken.open_ended]
-            if wrong:
-                kind = f"hyperparameter, and no argument of {wanted},"
-                raise UsageError(unknown(kind, wrong[0], [*HYPERPARAMETERS, *ALIASES, *taken.whole]))
+            hyperparameters = [*HYPERPARAMETERS, *ALIASES]
+            if wrong and nearest(wrong[0], hyperparameters) and not nearest(wrong[0], taken.whole):
+                raise UsageError(unknown(f"hyperparameter, and no argument of {wanted},", wrong[0], hyperparameters))
         arguments = "".join(f",kw.{name}={policies.untyped(value)}" for name, value in config.network.items())
         wanted += arguments
     elif config.network:
