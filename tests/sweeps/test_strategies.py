@@ -115,7 +115,7 @@ def test_results_beyond_what_a_trial_needs_change_nothing(strategy):
         assert dict(proposer.next(number, needed).hyperparameters) == dict(proposal.hyperparameters)
 
 
-@pytest.mark.parametrize("strategy", ["tpe", "gp", "cmaes"])
+@pytest.mark.parametrize("strategy", ["tpe", pytest.param("gp", marks=pytest.mark.slow), "cmaes"])
 def test_strategies_that_learn_come_closer_than_random(strategy):
     if strategy == "gp" and not HAS_TORCH:
         pytest.skip("needs torch")
