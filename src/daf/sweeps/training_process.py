@@ -61,23 +61,13 @@ def train(
     Where the folder has gone further than `stop_at`, it goes back: the checkpoint is always that of `stop_at`.
     deadline: by `time.monotonic()`. stop: set from another thread to end the training with a checkpoint.
     """
-    done = _run(run_dir, config, stop_at, deadline, stop)
-    if stop_at is not None and done.before >= stop_at:
-        go_back(done.checkpoint.parent, stop_at)
-        done = _run(run_dir, config, stop_at, deadline, stop)
-    return done
-
-
-def _run(
-    run_dir: Path,
-    config: DAFTrainingConfig,
-    stop_at: int | None,
-    deadline: float | None,
-    stop: threading.Event,
-) -> Trained:
     try:
         run_dir.parent.mkdir(parents=True, exist_ok=True)
-        return _trained(run_dir, config, stop_at, deadline, stop)
+        done = _trained(run_dir, config, stop_at, deadline, stop)
+        if stop_at is not None and done.before >= stop_at:
+            go_back(done.checkpoint.parent, stop_at)
+            done = _trained(run_dir, config, stop_at, deadline, stop)
+        return done
     except OSError as error:
         raise StorageError(explain(error, f"training in {run_dir}")) from error
 
