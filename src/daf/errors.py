@@ -7,6 +7,7 @@ one of these at the boundary, with the original as `__cause__`. Anything else th
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from os import PathLike, fspath
 
 
 class DAFError(Exception):
@@ -75,8 +76,28 @@ class StorageError(DAFError):
     """A file or folder could not be read or written."""
 
 
+class UnsafePathError(StorageError):
+    """A path that a file named leads out of the folder that it belongs to."""
+
+
+class LockedError(UsageError):
+    """Another process is working on this."""
+
+
 class DataError(DAFError):
     """Data that was to be analysed cannot carry the analysis (empty, damaged, of another shape)."""
+
+
+class DamagedFileError(DataError):
+    """A file does not hold what its name promises. path: the file; reason: what is wrong with it."""
+
+    def __init__(self, path: str | PathLike[str], reason: str) -> None:
+        super().__init__(f"{fspath(path)} is damaged: {reason}.")
+        self.path = fspath(path)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["DamagedFileError"], tuple[str, str]]:
+        return type(self), (self.path, self.reason)
 
 
 def nearest(name: str, valid: Iterable[str], *, most: int = 3) -> list[str]:

@@ -1,0 +1,37 @@
+"""Paths that come out of files stay inside their root.
+
+A name that a file holds (a run id, an entry of an archive, a file of a manifest) is not trusted. `inside(root, name)`
+resolves links and `..` on both sides and returns the path only where it lies below the resolved root. Whatever writes,
+deletes or reads by such a name goes through here.
+
+Not guaranteed: a link that another process puts there between this check and the use of the path.
+"""
+
+from pathlib import Path
+
+from daf.errors import UnsafePathError
+
+
+def inside(root: str | Path, *names: str | Path) -> Path:
+    """The resolved path of `names` below `root`. It need not exist; links on the way are followed before the check.
+
+    Raises `UnsafePathError` where it lies outside `root`, is `root` itself, or is not a path.
+    """
+    top = Path(root).resolve()
+    named = "/".join(str(name) for name in names)
+    try:
+        found = top.joinpath(*names).resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UnsafePathError(f'"{named:.200}" is not a path below {root}: {error}.') from error
+    if found == top or not found.is_relative_to(top):
+        raise UnsafePathError(f'"{named:.200}" leads out of {root}; nothing outside it is read, written or deleted.')
+    return found
+
+
+def is_inside(root: str | Path, path: str | Path) -> bool:
+    """Whether `path`, with its links resolved, lies below `root`."""
+    try:
+        inside(root, Path(path).absolute())
+    except UnsafePathError:
+        return False
+    return True

@@ -1,0 +1,123 @@
+"""Reading with bounds and types, paths that stay inside, locks."""
+
+import multiprocessing
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from daf.errors import DamagedFileError, LockedError, StorageError, UnsafePathError
+from daf.storage import containment, locks, reading
+
+
+class Point(msgspec.Struct):
+    x: int
+    y: float = 0.0
+
+
+def test_json_of_the_declared_type_is_returned(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_text('{"x": 3, "unknown": []}')
+    assert reading.read_json(tmp_path / "p.json", Point) == Point(3, 0.0)
+
+
+@pytest.mark.parametrize("path", ["missing.json", "missing/p.json"])
+def test_a_missing_file_is_none(tmp_path: Path, path: str) -> None:
+    assert reading.read_json(tmp_path / path, Point) is None
+    assert reading.read_bytes(tmp_path / path) is None
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"", "truncated"),
+        (b"{", "truncated"),
+        (b"[1]", "Expected `object`, got `array`"),
+        (b'{"x": "three"}', "Expected `int`, got `str`"),
+        (b'{"y": 1}', "missing required field `x`"),
+        (b"\xff\xfe", "malformed"),
+        (b'{"x": 1}' + b" " * 100, "larger than 64 bytes"),
+    ],
+)
+def test_damage_names_the_file_and_the_reason(tmp_path: Path, content: bytes, why: str) -> None:
+    path = tmp_path / "p.json"
+    path.write_bytes(content)
+    with pytest.raises(DamagedFileError, match=why) as caught:
+        reading.read_json(path, Point, limit=64)
+    assert caught.value.path == str(path)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (again.path, again.reason, str(again)) == (caught.value.path, caught.value.reason, str(caught.value))
+
+
+def test_deeply_nested_json_is_damage(tmp_path: Path) -> None:
+    (tmp_path / "p.json").write_bytes(b"[" * 200_000)
+    with pytest.raises(DamagedFileError):
+        reading.read_json(tmp_path / "p.json", list[Any])
+
+
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "zero").symlink_to("/dev/zero")
+    (tmp_path / "folder").mkdir()
+    for name in ("fifo", "zero", "folder"):
+        with pytest.raises(DamagedFileError, match="not a regular file"):
+            reading.read_bytes(tmp_path / name)
+
+
+def test_a_path_that_is_none_is_refused() -> None:
+    with pytest.raises(StorageError):
+        reading.read_bytes("a\0b")
+    with pytest.raises(StorageError):
+        reading.read_bytes("x" * 100_000)
+
+
+def test_names_below_the_root_are_resolved(tmp_path: Path) -> None:
+    assert containment.inside(tmp_path, "a", "b/../c") == tmp_path.resolve() / "a" / "c"
+
+
+@pytest.mark.parametrize("name", ["..", "../x", "a/../../x", "/etc/passwd", "", ".", "a\0b"])
+def test_names_that_lead_out_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UnsafePathError):
+        containment.inside(tmp_path / "root", name)
+
+
+def test_links_that_lead_out_are_refused(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (root / "link").symlink_to(tmp_path)
+    (root / "loop").symlink_to(root / "loop")
+    with pytest.raises(UnsafePathError):
+        containment.inside(root, "link/precious")
+    assert not containment.is_inside(root, root / "link" / "precious")
+    assert containment.is_inside(root, root / "ordinary")
+
+
+def _hold(path: str, ready: Any, release: Any) -> None:
+    with locks.exclusive(path, "held"):
+        ready.set()
+        release.wait(60)
+
+
+def test_a_lock_is_held_until_its_process_dies(tmp_path: Path) -> None:
+    path = tmp_path / "made" / "lock"
+    assert not locks.is_held(path)
+    context = multiprocessing.get_context("spawn")
+    ready, release = context.Event(), context.Event()
+    process = context.Process(target=_hold, args=(str(path), ready, release))
+    process.start()
+    try:
+        assert ready.wait(60)
+        assert locks.is_held(path)
+        with (
+            pytest.raises(LockedError, match="someone else has it"),
+            locks.exclusive(path, "someone else has it", patience=0.0),
+        ):
+            pass
+    finally:
+        process.kill()
+        process.join(60)
+    assert not locks.is_held(path)
+    with locks.exclusive(path, "free again"):
+        pass
