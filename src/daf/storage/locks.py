@@ -39,7 +39,7 @@ def acquire(path: str | Path, message: str, *, patience: float = PROBE_SECONDS) 
     until = time.monotonic() + patience
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        file = Path(path).open("ab")  # noqa: SIM115: closed by the caller, whose lock it is
+        file = Path(path).open("ab")  # noqa: SIM115 (the caller closes it)
     except OSError as error:
         raise StorageError(explain(error, f"opening the lock {path}")) from error
     while True:
