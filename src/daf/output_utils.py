@@ -1,7 +1,7 @@
 """Sessions that are there: find, list, print, export and clean up.
 
 Only folders that are runs of ours count (see `daf.output_manager.runs`); whatever else lies in the output folder is
-neither listed nor touched. A run that is running is never deleted.
+neither listed nor touched. A run that is running is never deleted, nor one whose execution log is damaged.
 """
 
 import shutil
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from daf.errors import StorageError, UsageError
 from daf.output_manager import layout
 from daf.output_manager.folders import remove
-from daf.output_manager.runs import RunInfo, find_run, list_runs
+from daf.output_manager.runs import DAMAGED, RunInfo, find_run, list_runs
 from daf.storage.atomic import explain, writing
 
 if TYPE_CHECKING:
@@ -46,13 +46,16 @@ def cleanup_old_sessions(
 ) -> list[RunInfo]:
     """Delete the runs that ended (or broke off) more than `days` days ago; with `dry_run` only return them.
 
+    Damaged runs are left alone: nothing says when they ended, nor that they did.
+
     Raises `UsageError` for negative days, `StorageError` where one cannot be deleted.
     """
     if not days >= 0:
         raise UsageError(f"days must be 0 or more, not {days}.")
     base = layout.base_folder(base_dir)
     limit = datetime.now(UTC) - timedelta(days=days)
-    old = [run for run in list_runs(base) if run.status != "running" and (run.ended_at or _last_change(run)) < limit]
+    ended = [run for run in list_runs(base) if run.status not in ("running", DAMAGED)]
+    old = [run for run in ended if (run.ended_at or _last_change(run)) < limit]
     if dry_run:
         return old
     for run in old:

@@ -18,7 +18,7 @@ from daf.evaluation.planning import default_cache
 from daf.game import compat
 from daf.output_manager import OutputManager, find_run, list_runs
 from daf.output_manager.layout import EXECUTION_LOG
-from daf.output_manager.runs import RunInfo
+from daf.output_manager.runs import RunInfo, require_intact
 from daf.storage import atomic
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ def daf_train_policy(
             run_dir = folder  # which run_dir made: no run of the output's
         else:
             resumed = _run_to_resume(str(resume), output.base_dir)
+            require_intact(resumed)
             folder = resumed.path
         chosen = _settings_of(folder, total_timesteps)
         mission = kept_mission(folder, chosen)

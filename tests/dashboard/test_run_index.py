@@ -84,18 +84,22 @@ def test_a_run_whose_process_was_killed_is_shown_as_interrupted(base):
     assert index.running() == []
 
 
-def test_only_run_folders_of_ours_are_listed_and_damaged_ones_do_no_harm(base):
+def test_only_run_folders_of_ours_are_listed_and_damaged_ones_as_damaged(base):
     training(base, "ours", 1)
-    damaged = ("{", '{"format": "other"}', '{"format": "daf-run-1"}', '{"format": "daf-run-1", "status": 3}', "[]")
+    damaged = ("{", '{"format": "daf-run-1"}', '{"format": "daf-run-1", "status": 3}', "[]")
     named = [(f"20260101_{number:06d}", text) for number, text in enumerate(damaged, 10)]
-    for name, text in (*named, ("notes", "{}")):
+    for name, text in (*named, ("20260101_000009", '{"format": "other"}'), ("notes", "{}")):
         (base / "training" / name).mkdir()
         (base / "training" / name / "execution_log.json").write_text(text)
     (base / "training" / "20260101_000002").symlink_to(base)
     (base / "evaluations").write_text("a file")
     index = RunIndex(base)
     version = index.refresh()
-    assert titles(index) == ["ours"]
+    rows = {row.key: row.run for row in index.since(0)[0]}
+    assert {key: run.status for key, run in rows.items() if run.title != "ours"} == {
+        f"training/{name}": "damaged" for name, _ in named
+    }
+    assert [run.status for run in rows.values() if run.title == "ours"] == ["completed"]
     assert index.refresh() == version
 
 

@@ -172,11 +172,12 @@ def test_printing_goes_to_the_console_that_is_given(tmp_path: Path, capfd: pytes
     assert capfd.readouterr() == ("", "")
 
 
-def test_damaged_and_foreign_folders_are_no_runs(tmp_path: Path) -> None:
-    for name, content in (("20200101_000000", "{"), ("20200101_000001", "[]"), ("20200101_000002", '{"format": "x"}')):
+def test_folders_of_other_programs_are_no_runs(tmp_path: Path) -> None:
+    for name, content in (("20200101_000002", '{"format": "x"}'), ("notes", "{}")):
         folder = tmp_path / "sweeps" / name
         folder.mkdir(parents=True)
         (folder / "execution_log.json").write_text(content)
+    (tmp_path / "sweeps" / "20200101_000003").mkdir()
     assert list_runs(tmp_path) == []
     assert list_runs(tmp_path / "nowhere") == []
     assert os.listdir(tmp_path) == ["sweeps"]  # noqa: PTH208

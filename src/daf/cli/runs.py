@@ -57,13 +57,16 @@ def _list(output_dir: Path | None, operation: str | None, limit: int, as_json: b
     table.add_column("took", justify="right", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
     table.add_column("what")
-    colours = {"completed": "green", "failed": "red", "interrupted": "yellow", "running": "cyan"}
+    colours = {"completed": "green", "failed": "red", "interrupted": "yellow", "running": "cyan", "damaged": "red"}
     for run in found[:limit]:
         colour = colours.get(run.status, "default")
         took = seconds(run.duration_seconds) if run.duration_seconds is not None else "–"
         status = f"[{colour}]{run.status}[/{colour}]"
         table.add_row(run.run_id, run.operation, status, took, _size(run.size_bytes), escape(run.title))
     out.print(table)
+    for run in found[:limit]:
+        if run.status == "damaged":
+            out.print(f"[red]damaged:[/red] {escape(f'{run.path}: {run.error}')}", soft_wrap=True)
     if len(found) > limit:
         out.print(f"… and {len(found) - limit} older ones (--limit).", markup=False)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from daf.dashboard.run_index import Row
+from daf.errors import DamagedFileError, StorageError
 from daf.output_manager import execution as execution_log
 
 INTERVAL_SECONDS = 2.0
@@ -99,7 +100,10 @@ class Machine:
 
         found, alive = [], {}
         for row in self._running():
-            execution = execution_log.read(row.run.path)
+            try:
+                execution = execution_log.read(row.run.path)
+            except (DamagedFileError, StorageError):  # it was damaged since the list was made, which will show it
+                continue
             if execution is None or execution["host"] != socket.gethostname():
                 continue
             cpu = resident = 0.0

@@ -88,7 +88,7 @@ class RunIndex:
             changed = False
             found: dict[str, _Seen] = {}
             for key, folder in self._folders():
-                log = signature(folder / EXECUTION_LOG)
+                log = signature(folder / EXECUTION_LOG, special=True)
                 if log is None:
                     continue
                 before = self._seen.get(key)
@@ -164,13 +164,8 @@ def children(folder: Path) -> list[Path]:
 
 
 def run_in(folder: Path) -> RunInfo | None:
-    """The run in a folder; None where its execution log is missing, damaged or none of ours."""
-    if signature(folder / EXECUTION_LOG) is None:
-        return None
-    try:
-        return read_run(folder)
-    except (KeyError, TypeError, ValueError, AttributeError):  # of our format, without what it must hold
-        return None
+    """The run in a folder, with the status "damaged" where its log is; None where there is none of ours."""
+    return None if signature(folder / EXECUTION_LOG, special=True) is None else read_run(folder)
 
 
 def _looked_at(key: str, folder: Path, log: Signature, version: int, before: _Seen | None) -> _Seen:

@@ -14,6 +14,8 @@ from daf.dashboard.run_files import list_files
 from daf.dashboard.run_index import CHILD_FOLDERS, RunIndex, run_in
 from daf.dashboard.settings_files import asked
 from daf.dashboard.signatures import signature
+from daf.errors import DamagedFileError, StorageError
+from daf.output_manager import execution as execution_log
 from daf.output_manager.layout import EXECUTION_LOG, EXPERIMENT_CONFIG
 
 MOST_EPISODES = 5000
@@ -47,7 +49,7 @@ def run_page(index: RunIndex, files: JsonFiles, parts: Parts, key: str) -> dict[
     head, part = index.split(key)
     row = index.row(head)
     own = row.run if part is None else run_in(folder)
-    execution = files.read_object(folder / EXECUTION_LOG) or {}
+    execution = _execution(folder)
     progress = folder_progress(folder)
     sweep = (folder / "trials.jsonl").is_file()
     listed, all_listed = list_files(folder, shallow=CHILD_FOLDERS)
@@ -75,6 +77,14 @@ def run_page(index: RunIndex, files: JsonFiles, parts: Parts, key: str) -> dict[
         "all_files": all_listed,
         "unread": [name for name in PARSED if (folder / name).is_file() and files.read(folder / name) is None],
     }
+
+
+def _execution(folder: Path) -> Mapping[str, Any]:
+    """The execution log; empty where it is missing, or damaged, which the run's status and error say."""
+    try:
+        return execution_log.read(folder) or {}
+    except (DamagedFileError, StorageError):
+        return {}
 
 
 def _result(folder: Path, files: JsonFiles, *, sweep: bool) -> dict[str, Any] | None:

@@ -10,12 +10,15 @@ Signature = tuple[int, int, int]
 """Modification time in ns, size, inode."""
 
 
-def signature(path: Path) -> Signature | None:
-    """Of the file or folder as it is now; None where there is none."""
+def signature(path: Path, *, special: bool = False) -> Signature | None:
+    """Of the file or folder as it is now; None where there is none.
+
+    special: also of pipes, devices and sockets, for callers that read through `storage.reading`, which refuses those.
+    """
     try:
         found = path.stat()
     except OSError:
         return None
-    if not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
+    if not special and not stat.S_ISREG(found.st_mode) and not stat.S_ISDIR(found.st_mode):
         return None
     return (found.st_mtime_ns, found.st_size, found.st_ino)

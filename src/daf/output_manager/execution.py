@@ -6,7 +6,6 @@ the operating system, so that such a run is shown as interrupted. Of a process o
 word is taken.
 """
 
-import json
 import os
 import platform
 import re
@@ -18,11 +17,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
-from daf.output_manager.layout import EXECUTION_LOG
+import msgspec
+
+from daf.errors import DamagedFileError
+from daf.output_manager.layout import EXECUTION_LOG, SESSION_ID, Operation
+from daf.storage.reading import read_json
 
 FORMAT = "daf-run-1"
+_FAMILY = "daf-run-"
+MOST_BYTES = 8 * 2**20
+"""An execution log holds a command line and a few details of each attempt; a larger file is not one."""
 Status = Literal["running", "completed", "failed", "interrupted", "saved"]
 ENDS = ("completed", "failed", "interrupted")
 _PACKAGES = ("daf", "cogames", "mettagrid", "numpy", "torch", "pufferlib-core", "ray")
@@ -30,6 +36,43 @@ _MASK = "MASKED"
 _CLOCK_TOLERANCE_SECONDS = 60.0
 """How far a process's start may seem to move when the clock is set; a pid is not taken again so soon."""
 _SECRET = re.compile(r"(?i)(token|password|secret|api[-_]?key)")
+
+
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
+
+
+class Attempt(TypedDict, total=False):
+    """What is read of an earlier attempt in the same run directory."""
+
+    started_at: str
+    status: Status
+    duration_seconds: _Seconds | None
+    error: str | None
+    command: str
+
+
+class Execution(TypedDict):
+    """An execution log: what is read of it, and of which type. `read` accepts nothing else."""
+
+    format: Literal["daf-run-1"]
+    run_id: str
+    operation: Operation
+    title: str
+    status: Status
+    started_at: str
+    ended_at: str | None
+    duration_seconds: _Seconds | None
+    error: str | None
+    command: str
+    host: str
+    pid: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+    process_started: _Seconds | None
+    previous: list[Attempt]
+    working_directory: NotRequired[str | None]
+    versions: NotRequired[dict[str, str]]
+    platform: NotRequired[str]
+    git_commit: NotRequired[str | None]
+    details: NotRequired[dict[str, Any]]
 
 
 def begun(run_id: str, operation: str, title: str, details: Mapping[str, Any]) -> dict[str, Any]:
@@ -72,23 +115,41 @@ def ended(execution: Mapping[str, Any], status: str, error: str | None, details:
 
 
 def read(folder: Path) -> dict[str, Any] | None:
-    """The execution log of a run folder; None where `folder` is none of ours, or its log is not whole."""
+    """The execution log of a run directory; None where there is none, or another program wrote it.
+
+    Fields that `Execution` does not name are kept as they are. Raises `DamagedFileError`, `StorageError`.
+    """
+    path = folder / EXECUTION_LOG
+    execution = read_json(path, dict[str, Any], limit=MOST_BYTES)
+    if execution is None:
+        return None
+    written_by = execution.get("format")
+    if isinstance(written_by, str) and written_by != FORMAT:
+        if written_by.startswith(_FAMILY):
+            raise DamagedFileError(
+                path, f'format "{written_by:.40}" is not "{FORMAT}"; a newer DAF may have written it'
+            )
+        return None
     try:
-        execution = json.loads((folder / EXECUTION_LOG).read_bytes())
-    except (OSError, ValueError):
-        return None
-    if not isinstance(execution, dict) or execution.get("format") != FORMAT or not execution.keys() >= _FIELDS:
-        return None
+        found = msgspec.convert(execution, Execution)
+    except msgspec.ValidationError as error:
+        raise DamagedFileError(path, str(error)) from error
+    if not SESSION_ID.fullmatch(found["run_id"]):
+        raise DamagedFileError(path, f'run_id "{found["run_id"]:.80}" is not the name of a session')
+    _require_time(path, "started_at", found["started_at"])
+    if found["ended_at"] is not None:
+        _require_time(path, "ended_at", found["ended_at"])
     return execution
 
 
-_FIELDS = frozenset(
-    {
-        "run_id", "operation", "title", "status", "started_at", "ended_at", "duration_seconds", "error", "command",
-        "host", "pid", "process_started", "previous",
-    }
-)  # fmt: skip
-"""What is read of an execution log."""
+def _require_time(path: Path, field: str, text: str) -> None:
+    """Refuse what cannot be compared with the times of other runs: no offset, or a year that arithmetic overflows."""
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        raise DamagedFileError(path, f'{field} "{text:.80}" is not an ISO 8601 time') from None
+    if when.tzinfo is None or not 1970 < when.year < 9999:
+        raise DamagedFileError(path, f'{field} "{text:.80}" has no time zone or lies outside the years 1971 to 9998')
 
 
 def is_running(execution: Mapping[str, Any]) -> bool:

@@ -9,12 +9,13 @@ import re
 import secrets
 from datetime import datetime
 from pathlib import Path, PurePosixPath
+from typing import Literal, get_args
 
 from daf.config.settings import default_output_dir
 from daf.errors import StorageError, UsageError, unknown
 from daf.storage.atomic import explain
 
-OPERATIONS = (
+Operation = Literal[
     "sweeps",
     "comparisons",
     "training",
@@ -24,7 +25,8 @@ OPERATIONS = (
     "logs",
     "reports",
     "artifacts",
-)
+]
+OPERATIONS: tuple[str, ...] = get_args(Operation)
 """The folders of operations."""
 PARTS = {
     "checkpoints": "networks and all that is needed to train on",

@@ -22,7 +22,7 @@ from daf.output_manager import execution as execution_log
 from daf.output_manager import layout, readme
 from daf.output_manager.accompany import accompany
 from daf.output_manager.folders import made, release, remove, require_space, reserve
-from daf.output_manager.runs import RunInfo, find_run, folder_size
+from daf.output_manager.runs import RunInfo, find_run, folder_size, require_intact
 from daf.storage import atomic, journal
 from daf.storage.jsonable import jsonable
 
@@ -85,9 +85,11 @@ class OutputManager:
     def resume(self, run_id: str, operation: str | None = None) -> RunInfo:
         """Go on in an earlier run's folder instead of a new one: this session takes its id.
 
-        Raises `UsageError` where there is no such run, it is running, or this session has written already.
+        Raises `UsageError` where there is no such run, it is running, or this session has written already;
+        `DamagedFileError` where its execution log cannot be read.
         """
         run = find_run(run_id, self.base_dir, operation)
+        require_intact(run)
         with self._lock:
             if self._claimed:
                 raise UsageError(f"this session has written to {self.session_id} already; resume before that.")

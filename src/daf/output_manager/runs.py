@@ -1,9 +1,10 @@
 """Looking at runs: list them, and find one by its id, the beginning of its id, or "latest".
 
 A run is a folder with an `execution_log.json` of ours, at a place where runs lie (`layout`); nothing else is ever
-listed.
+listed. A run whose log cannot be read is listed with the status "damaged" and the reason, and hides no other.
 """
 
+import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,17 +12,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from daf.errors import StorageError, UsageError, nearest
+from daf.errors import DAFError, DamagedFileError, StorageError, UsageError, nearest
 from daf.output_manager import execution as execution_log
 from daf.output_manager.layout import EXECUTION_LOG, OPERATIONS, SESSION_ID, base_folder, operation_folder
 from daf.storage.atomic import explain
+
+DAMAGED = "damaged"
 
 
 @dataclass(frozen=True)
 class RunInfo:
     """A run as its execution log tells it; usable wherever a path is.
 
-    status: "running", "completed", "failed", "interrupted" (also where the process died without a word), "saved".
+    status: "running", "completed", "failed", "interrupted" (also where the process died without a word), "saved",
+    "damaged" (the log cannot be read: `error` says why, and the place of the folder gives id, operation and time).
     duration_seconds: None while it runs, and where the process died.
     """
 
@@ -107,8 +111,11 @@ def find_run(run_id: str, base_dir: str | Path | None = None, operation: str | N
 
 
 def read_run(folder: Path) -> RunInfo | None:
-    """The run in `folder`; None where it is none of ours."""
-    execution = execution_log.read(folder)
+    """The run in `folder`; None where it is none of ours. One whose log cannot be read has the status "damaged"."""
+    try:
+        execution = execution_log.read(folder)
+    except (DamagedFileError, StorageError) as error:
+        return _damaged(folder, error)
     if execution is None:
         return None
     status = execution["status"]
@@ -127,6 +134,43 @@ def read_run(folder: Path) -> RunInfo | None:
         error=execution["error"],
         command=execution["command"],
     )
+
+
+def require_intact(run: RunInfo) -> None:
+    """Raise `DamagedFileError` for a run whose execution log cannot be read: nothing may be continued in it."""
+    if run.status == DAMAGED:
+        raise DamagedFileError(run.path, run.error or f"{EXECUTION_LOG} cannot be read")
+
+
+def _damaged(folder: Path, error: DAFError) -> RunInfo:
+    names = (folder.name, folder.absolute().parent.name)
+    session = next((name for name in names if SESSION_ID.fullmatch(name)), folder.name)
+    operation = next((name for name in names if name in OPERATIONS), names[1])
+    return RunInfo(
+        run_id=session,
+        operation=operation,
+        path=folder,
+        status=DAMAGED,
+        title="",
+        started_at=_begun_at(folder, session),
+        ended_at=None,
+        duration_seconds=None,
+        error=f"{EXECUTION_LOG}: {error.reason}" if isinstance(error, DamagedFileError) else str(error),
+        command="",
+    )
+
+
+def _begun_at(folder: Path, session: str) -> datetime:
+    """When the session began by its id; by the folder's last change where the id is not a time."""
+    with contextlib.suppress(ValueError, OverflowError):
+        when = datetime.strptime("_".join(session.split("_")[:2]), "%Y%m%d_%H%M%S").astimezone()
+        if 1970 < when.year < 9999:
+            return when
+    try:
+        changed = folder.stat().st_mtime
+    except OSError:
+        changed = 0.0
+    return datetime.fromtimestamp(changed).astimezone()
 
 
 def folder_size(folder: Path) -> int:

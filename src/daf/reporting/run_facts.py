@@ -9,6 +9,7 @@ from typing import Any
 from daf.errors import StorageError
 from daf.output_manager import RunInfo, execution
 from daf.output_manager.layout import EXECUTION_LOG, EXPERIMENT_CONFIG
+from daf.output_manager.runs import DAMAGED
 from daf.render.report_rows import printable
 from daf.render.report_view import duration
 from daf.render.run_page import (
@@ -43,8 +44,9 @@ class RunFacts:
 
 
 def facts_of(info: RunInfo) -> RunFacts:
-    """Read both files; a missing configuration is empty."""
-    return RunFacts(info, execution.read(info.path) or {}, read_json(info.path / EXPERIMENT_CONFIG) or {})
+    """Read both files; a missing configuration is empty, and so is the log of a damaged run."""
+    log = {} if info.status == DAMAGED else execution.read(info.path) or {}
+    return RunFacts(info, log, read_json(info.path / EXPERIMENT_CONFIG) or {})
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -79,6 +81,9 @@ def ending_alerts(facts: RunFacts) -> list[Alert]:
         case "interrupted":
             why = f": {printable(first)}" if first.strip() else ""
             return [Alert(f"The run was interrupted{why}. What is here was finished before.", bad=True)]
+        case "damaged":
+            text = f"The run is damaged: {printable(error)}. This page shows what its other files hold."
+            return [Alert(text, bad=True)]
         case "running":
             return [Alert("The run is still going on: this page shows how far it was when the page was written.")]
     return []

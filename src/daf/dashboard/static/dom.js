@@ -60,7 +60,7 @@ export function address(path, parameters) {
 
 export function status(value) {
   const shown = value ?? "unknown";
-  const kind = { completed: "good", done: "good", ok: "good", complete: "good", failed: "bad", interrupted: "warn", stopped: "warn", running: "live" };
+  const kind = { completed: "good", done: "good", ok: "good", complete: "good", failed: "bad", damaged: "bad", interrupted: "warn", stopped: "warn", running: "live" };
   return h("span", { class: `tag ${kind[shown] ?? ""}` }, shown);
 }
 
