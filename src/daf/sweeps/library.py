@@ -107,11 +107,11 @@ def daf_grid_search(search_space: Mapping[str, Any]) -> list[dict[str, Scalar]]:
     return list(space.cells())
 
 
-def daf_random_search(search_space: Mapping[str, Any], num_samples: int, seed: int = 42) -> list[dict[str, Scalar]]:
+def daf_random_search(space: Mapping[str, Any], num_samples: int, seed: int = 42) -> list[dict[str, Scalar]]:
     """`num_samples` random configurations of a space; the same for the same seed."""
     if num_samples < 1:
         raise UsageError(f"num_samples {num_samples} is below 1.")
-    config = _space_config(search_space, "random", num_trials=num_samples, seed=seed)
+    config = _space_config(space, "random", num_trials=num_samples, seed=seed)
     proposer = Proposer(config, space_of(config), ["maximize"])
     return [dict(proposer.next(number, []).hyperparameters) for number in range(num_samples)]
 
