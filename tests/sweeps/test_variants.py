@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from daf.cli import main
+from daf.config import DAFVariantConfig
 from daf.errors import MissionError, UsageError
 from daf.evaluation import Settings, evaluate
 from daf.output_manager import OutputManager
@@ -130,3 +131,40 @@ def test_the_command_prints_one_object(folder, monkeypatch, capfd):
     told = json.loads(capfd.readouterr().out)
     assert {"run_id", "run_dir", "status", "rows"} <= told.keys()
     assert [row["variants"] for row in told["rows"]] == [["sparse"], ["large"], ["sparse", "large"]]
+
+
+def test_a_variant_configuration_sets_the_variants_and_the_base_mission(tmp_path, monkeypatch, capfd):
+    path = tmp_path / "variants.yaml"
+    DAFVariantConfig(variant_names=["sparse"], difficulty="large", num_cogs=2).to_yaml(path)
+    command = ["daf", "sweep", "variants", "-p", "noop", "-m", "training_facility_1,max_steps=20", "-e", "2", "--json"]
+    command += ["--config", str(path), "--executor", "serial", "--output-dir", str(tmp_path / "out"), "--no-report"]
+
+    def told(*more):
+        monkeypatch.setattr("sys.argv", [*command, "--quiet", *more])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 0
+        return json.loads(capfd.readouterr().out)
+
+    first = told()
+    assert first["mission"] == "training_facility_1,cogs=2,max_steps=20,variants=large"
+    assert [row["variants"] for row in first["rows"]] == [["sparse"]]
+    assert [row["variants"] for row in told("-V", "unshaped")["rows"]] == [["unshaped"]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "mission", "said"),
+    [
+        ({"difficulty": "sparse"}, BASE, "among variant_names too"),
+        ({"num_cogs": 3}, f"{BASE},cogs=4", "give one of them"),
+        ({"num_cogs": 400}, BASE, "cogs, not 400"),
+        ({"difficulty": "hard"}, BASE, "no variant"),
+    ],
+)
+def test_a_variant_configuration_that_cannot_be_is_refused_before_anything_is_played(tmp_path, fields, mission, said):
+    with pytest.raises(UsageError, match=said):
+        daf_variant_sweep(
+            "noop", mission, DAFVariantConfig(variant_names=["sparse"], **fields), 2,
+            settings=SERIAL, output_manager=OutputManager(tmp_path),
+        )  # fmt: skip
+    assert not list(tmp_path.iterdir())

@@ -1,5 +1,6 @@
 """`daf sweep variants`: a policy across the variants of a mission."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -7,9 +8,10 @@ from rich.markup import escape
 
 from daf.cli import playing
 from daf.cli.options import ExecutorOption, JobsOption, JsonOption, OutputDirOption, QuietOption, SeedOption
-from daf.errors import UsageError
+from daf.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
+    from daf.config import DAFVariantConfig
     from daf.sweeps.variants_result import VariantSweepResult
 
 
@@ -24,6 +26,10 @@ def variants_command(
     no_pairs: Annotated[bool, typer.Option("--no-pairs", help="Each variant alone only.")] = False,
     metric: Annotated[str, typer.Option("--metric", help="What is compared; see `daf metrics`.")] = "reward",
     seed: SeedOption = 42,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="YAML or JSON of kind variant: variant_names, difficulty, num_cogs; -V wins."),
+    ] = None,
     max_steps: playing.MaxStepsOption = None,
     game: playing.GameOption = "cogs_vs_clips",
     device: playing.DeviceOption = "cpu",
@@ -46,7 +52,8 @@ def variants_command(
     from daf.sweeps.variants import daf_variant_sweep
 
     names = [name for given in variants or [] for name in given.split("+") if name]
-    if not names:
+    wanted = None if config is None else _from_file(config, names)
+    if wanted is None and not names:
         raise UsageError("name a variant with --variant; `daf missions --variants` lists them all.")
     output, _ = playing.open_output(output_dir, verbose=False, quiet=quiet)
     settings = Settings(
@@ -61,7 +68,7 @@ def variants_command(
     )
     with EpisodeProgress(quiet=quiet) as progress:
         found = daf_variant_sweep(
-            policy, mission, names, episodes, pairs=not no_pairs, metric=metric, seed=seed, settings=settings,
+            policy, mission, wanted or names, episodes, pairs=not no_pairs, metric=metric, seed=seed, settings=settings,
             output_manager=output, on_plan=progress.plan, on_record=progress,
         )  # fmt: skip
     if as_json:
@@ -70,6 +77,18 @@ def variants_command(
         _show(found, reported=not no_report)
     if found.status != "ok":
         raise typer.Exit(1)
+
+
+def _from_file(path: Path, names: list[str]) -> "DAFVariantConfig":
+    """The file's configuration with the variants of the command line, where there are any."""
+    from daf.config import DAFVariantConfig, daf_load_config
+
+    if not path.is_file():
+        raise UsageError(f"--config {path}: no such file.")
+    config = daf_load_config(path)
+    if not isinstance(config, DAFVariantConfig):
+        raise ConfigError(f"{path} configures a {config.kind}; `daf sweep variants` takes kind: variant.")
+    return config.replace(variant_names=names) if names else config
 
 
 def _show(found: "VariantSweepResult", *, reported: bool) -> None:

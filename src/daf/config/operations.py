@@ -40,13 +40,13 @@ class DAFComparisonConfig(ConfigModel):
 
 
 class DAFVariantConfig(ConfigModel):
-    """Which variants of a mission to play."""
+    """Which variants of a mission `daf sweep variants` plays, and what its base mission is."""
 
     kind: ClassVar[str] = "variant"
 
-    variant_names: list[Name] = Field(min_length=1)
-    difficulty: Name | None = None
-    num_cogs: int | None = Field(None, ge=1)
+    variant_names: list[Name] = Field(min_length=1, description="As `daf missions --variants` lists them.")
+    difficulty: Name | None = Field(None, description="A variant that the base mission has too, such as hard.")
+    num_cogs: int | None = Field(None, ge=1, description="Agents of the base mission; None: as the mission has it.")
 
 
 def _url(value: str | None) -> str | None:

@@ -23,6 +23,15 @@ def with_variant(mission: Mission, variant: str) -> Mission:
     return game_missions.resolve(name, game=mission.game)[0]
 
 
+def with_cogs(mission: Mission, cogs: int) -> Mission:
+    """`mission` with another number of agents. Raises `MissionError` where it can't have that many."""
+    if mission.game is None:
+        raise MissionError(f"{mission.name} is a config of its own; its number of agents is fixed.")
+    head, *options = mission.name.split(",")
+    kept = [option for option in options if not option.startswith("cogs=")]
+    return game_missions.resolve(",".join([head, f"cogs={cogs}", *kept]), game=mission.game)[0]
+
+
 def without_role(mission: Mission, role: str) -> Mission:
     """`mission` where nobody can take the gear `role`: its stations stand there and do nothing.
 

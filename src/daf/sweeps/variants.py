@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from daf.config import DAFVariantConfig
 from daf.episodes.metrics_values import EPISODE, parse, select
 from daf.episodes.plan import Contender
 from daf.errors import DataError, MissionError, UsageError, unknown
@@ -19,7 +20,7 @@ from daf.evaluation import Settings, settings_data
 from daf.evaluation.planning import cache_of, check_settings, missions_of
 from daf.game import mission_facts
 from daf.game import missions as game_missions
-from daf.game.mission_changes import with_variant
+from daf.game.mission_changes import with_cogs, with_variant
 from daf.game.missions import Mission, check_runs
 from daf.storage.jsonable import jsonable
 from daf.sweeps.variants_comparing import Combination, compared
@@ -39,7 +40,7 @@ FILE = "variants.json"
 def daf_variant_sweep(
     policy: Any,
     base_mission: Any,
-    variant_names: Sequence[str],
+    variant_names: Sequence[str] | DAFVariantConfig,
     episodes: int = 20,
     *,
     pairs: bool = True,
@@ -53,7 +54,8 @@ def daf_variant_sweep(
 ) -> VariantSweepResult:
     """Play `policy` on `base_mission` and on its variants, and compare each with the base.
 
-    variant_names: as `daf missions --variants` lists them. episodes: of each mission. pairs: also every two together.
+    variant_names: as `daf missions --variants` lists them, or a `DAFVariantConfig`, whose `difficulty` (a variant) and
+    `num_cogs` also change the base mission. episodes: of each mission. pairs: also every two together.
     metric: what is compared, any of `daf metrics`. settings: how it is played (episodes and seed come from here).
     Leaves a run folder under `comparisons` with variants.json and report.html; the same call again plays nothing anew.
     Raises `UsageError` and its kinds before anything is played: for a name that is no variant, for a base mission that
@@ -65,8 +67,10 @@ def daf_variant_sweep(
     chosen = replace(settings or Settings(), episodes=episodes, seed=seed)
     check_settings(chosen)
     measured = parse(metric)
-    base = _base(base_mission, chosen)
-    names = _checked(variant_names, base)
+    wanted = variant_names if isinstance(variant_names, DAFVariantConfig) else None
+    listed = variant_names.variant_names if isinstance(variant_names, DAFVariantConfig) else variant_names
+    base = _base(base_mission, chosen, wanted)
+    names = _checked(listed, base)
     select([measured.base], {base.name: [*EPISODE, *mission_facts.possible_stats(base)]})
     combinations: list[Combination] = [(name,) for name in names]
     combinations += itertools.combinations(names, 2) if pairs else []
@@ -103,12 +107,28 @@ def daf_variant_sweep(
     return found
 
 
-def _base(mission: Any, settings: Settings) -> Mission:
+def _base(mission: Any, settings: Settings, wanted: DAFVariantConfig | None) -> Mission:
     found = missions_of(mission, settings)
     if len(found) != 1:
         raise UsageError(f"a variant sweep takes one base mission, and {mission} names {len(found)}.")
-    check_runs(found[0], seed=settings.seed)
-    return found[0]
+    base = found[0]
+    if wanted is not None and wanted.num_cogs is not None:
+        if "cogs" in game_missions.options_of(base.name) and base.num_agents != wanted.num_cogs:
+            raise UsageError(
+                f"mission {base.name} names its number of agents, and num_cogs is {wanted.num_cogs}: give one of them."
+            )
+        base = with_cogs(base, wanted.num_cogs)
+    if wanted is not None and wanted.difficulty is not None:
+        if wanted.difficulty in wanted.variant_names:
+            raise UsageError(
+                f"variant {wanted.difficulty} is the difficulty of the base mission, and is among variant_names too: "
+                "leave one of them out."
+            )
+        base = with_variant(base, wanted.difficulty)
+    if base is not found[0] and settings.max_steps is not None:
+        base = game_missions.with_default_steps(base, settings.max_steps)
+    check_runs(base, seed=settings.seed)
+    return base
 
 
 def _checked(names: Sequence[str], base: Mission) -> list[str]:
