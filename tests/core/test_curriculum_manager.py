@@ -209,3 +209,9 @@ def test_the_ready_made_curricula_draw_by_progress_and_in_sequence():
     assert progressive.get_next_task().key == SMALL
     progressive.update_task_performance(SMALL, [3.0] * 20)
     assert progressive.metrics()["level"] == 1.0
+
+
+@pytest.mark.parametrize("kind", ["recover", "harder", "easier", "widen", "explore"])
+def test_adapting_a_curriculum_without_tasks_changes_nothing_and_says_so(kind):
+    done = DAFCurriculumManager().adapt_curriculum(kind)
+    assert (done.changed, done.reason, done.after) == (False, "the curriculum has no tasks yet", ())

@@ -126,7 +126,9 @@ class TaskCurriculum:
         before = self._drawable()
         found = self.stagnation() if asked == "recover" else None
         chosen: Recovery | None = found.recovery if found else None if asked == "recover" else asked
-        if chosen is None:
+        if not self._tasks:
+            changed, reason = False, "the curriculum has no tasks yet"
+        elif chosen is None:
             changed, reason = False, "the curriculum does not stagnate"
         elif not adaptation.possible(chosen, self._tasks, self._roster, self._sampler):
             changed, reason = False, f"nothing is left to make it {chosen}: {len(before)} tasks take part"
