@@ -20,7 +20,9 @@ from daf.errors import ConfigError, TrainingError, UsageError, unknown
 from daf.training import CONFIG_FILE, MISSION_FILE, alone, daf_train_policy
 
 if TYPE_CHECKING:
+    import torch
     from mettagrid import MettaGridConfig
+    from mettagrid.policy.policy import PolicySpec
     from rich.console import Console
 
     from daf.core.training_run import TrainingResult
@@ -73,9 +75,9 @@ class DistributedTrainingResult:
 
 
 def daf_launch_distributed_training(
-    env_cfg: "str | MettaGridConfig | None" = None,
-    policy_class_path: str = "token_lstm",
-    device: str | None = None,
+    env_cfg: "str | Path | MettaGridConfig | tuple[str, MettaGridConfig] | None" = None,
+    policy_class_path: "str | Path | PolicySpec" = "token_lstm",
+    device: "str | torch.device | None" = None,
     initial_weights_path: str | Path | None = None,
     num_steps: int | None = None,
     checkpoints_path: str | Path = "daf_output/training/distributed",

@@ -4,6 +4,7 @@ Only folders that are runs of ours count (see `daf.output_manager.runs`); whatev
 neither listed nor touched. A run that is running is never deleted, nor one whose execution log is damaged.
 """
 
+import os
 import shutil
 import tarfile
 from datetime import UTC, datetime, timedelta
@@ -72,7 +73,11 @@ def cleanup_old_sessions(
 
 
 def export_session(
-    session: str, output_path: str | Path | None = None, compress: bool = True, *, base_dir: str | Path | None = None
+    session: str | os.PathLike[str],
+    output_path: str | Path | None = None,
+    compress: bool = True,
+    *,
+    base_dir: str | Path | None = None,
 ) -> Path:
     """Copy a run (see `find_run`) as `OPERATION_ID.tar.gz`, or without `compress` as a folder, and return its place.
 
@@ -103,7 +108,7 @@ def export_session(
 
 
 def print_session_info(
-    session: str, console: "Console | None" = None, *, base_dir: str | Path | None = None
+    session: str | os.PathLike[str], console: "Console | None" = None, *, base_dir: str | Path | None = None
 ) -> RunInfo:
     """Print one run's facts on `console`, nothing without one; returns the run. Raises `UsageError`."""
     run = find_run(session, base_dir)

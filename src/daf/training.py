@@ -22,6 +22,7 @@ from daf.output_manager.runs import RunInfo, require_intact
 from daf.storage import atomic
 
 if TYPE_CHECKING:
+    import torch
     from mettagrid import MettaGridConfig
     from mettagrid.policy.policy import PolicySpec
     from rich.console import Console
@@ -52,7 +53,7 @@ def daf_train_policy(
     hyperparameters: Mapping[str, Any] | None = None,
     total_timesteps: int | None = None,
     seed: int | None = None,
-    device: str | None = None,
+    device: "str | torch.device | None" = None,
     run_dir: str | Path | None = None,
     resume: str | Path | None = None,
     stop_at: int | None = None,

@@ -26,6 +26,11 @@ def _as_path(value: object) -> object:
     return value
 
 
+def device_name(value: object) -> object:
+    """`value`, or the name of a `torch.device` ("cpu", "cuda:1"); torch itself is not imported."""
+    return str(value) if type(value).__module__ == "torch" and type(value).__name__ == "device" else value
+
+
 PathField = Annotated[Path, BeforeValidator(_as_path)]
 """A path, also from text; `~` is expanded."""
 

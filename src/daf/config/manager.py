@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import create_model
+
 from daf.config.base import ConfigModel, mapping_of
 from daf.config.effective import EffectiveValue, Layer, check_names, layered, merged, unknown_variables, variable_layers
 from daf.config.operations import OPERATION_CONFIGS
@@ -41,6 +43,8 @@ class DAFConfigManager:
         self._environ = environ
         self._components: dict[str, type[ConfigModel]] = dict(OPERATION_CONFIGS)
         self._component_arguments: dict[str, dict[str, Any]] = {}
+        self._from_defaults: dict[str, dict[str, Any]] = {}
+        """Sections that a mapping of defaults was registered for; they always take part."""
         self._profile: str | None = None
         self._document: Document | None = None
 
@@ -84,18 +88,26 @@ class DAFConfigManager:
         else:
             atomic.write_text(path, dump_yaml(data))
 
-    def register_component(self, name: str, model: type[ConfigModel]) -> None:
-        """Add a section `name` with its class; its variables are `DAF_NAME__FIELD`.
+    def register_component(self, name: str, model: type[ConfigModel] | Mapping[str, Any]) -> None:
+        """Add a section `name`; its variables are `DAF_NAME__FIELD`.
 
-        Raises `UsageError` for a taken name.
+        model: its class, or a mapping of its fields to their defaults, whose types later values must have (None allows
+        any). Raises `UsageError` for a taken name.
         """
         if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
             raise UsageError(f'"{name}" cannot name a section: lower-case letters, digits and single "_" only.')
-        if name in DAFConfig.model_fields or self._components.get(name, model) is not model:
+        given = dict(model) if isinstance(model, Mapping) else None
+        known = self._components.get(name)
+        same = known is model or (given is not None and self._from_defaults.get(name) == given)
+        if name in DAFConfig.model_fields or (known is not None and not same):
             raise UsageError(f'the name "{name}" is taken already.')
-        self._components[name] = model
+        if given is not None and known is None:
+            self._components[name] = _section_class(name, given)
+            self._from_defaults[name] = given
+        elif not isinstance(model, Mapping):
+            self._components[name] = model
 
-    def configure_component(self, name: str, **fields: Any) -> None:
+    def configure_component(self, name: str, /, **fields: Any) -> None:
         """Set fields of a section as arguments. Raises `ConfigError` for an unknown section, field or a wrong value."""
         model = self._model(name)
         earlier = self._component_arguments.get(name, {})
@@ -176,7 +188,7 @@ class DAFConfigManager:
         return {field for layer in self._section_layers(name) for field in layer.fields}
 
     def _configured(self) -> list[str]:
-        return [name for name in self._components if self._section_fields(name)]
+        return [name for name in self._components if name in self._from_defaults or self._section_fields(name)]
 
     def _model(self, name: str) -> type[ConfigModel]:
         if name not in self._components:
@@ -189,6 +201,20 @@ class DAFConfigManager:
             if field not in valid:
                 where = document.where((name, field)) if document is not None else "argument"
                 raise ConfigError(f"{where}: {name}: {unknown('field', str(field), valid)}")
+
+
+def _section_class(name: str, defaults: Mapping[str, Any]) -> type[ConfigModel]:
+    """A section's class from its defaults. Raises `UsageError` for a field name that cannot be one."""
+    fields: dict[str, Any] = {}
+    for field, value in defaults.items():
+        text = str(field)
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", text) or "__" in text or hasattr(ConfigModel, text):
+            raise UsageError(f'"{text}" cannot name a field of the section {name}: take other lower-case words.')
+        fields[text] = (Any if value is None else type(value), value)
+    words = "".join(part.capitalize() for part in name.split("_"))
+    model: type[ConfigModel] = create_model(f"{words}Config", __base__=ConfigModel, **fields)
+    model.kind = name
+    return model
 
 
 def create_development_config(name: str) -> DAFConfig:

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
+    BeforeValidator,
     Discriminator,
     Field,
     SerializerFunctionWrapHandler,
@@ -18,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from daf.config.base import ConfigModel
+from daf.config.base import ConfigModel, device_name
 from daf.config.training import ALIASES, DAFTrainingConfig, Name, Scalar, Seed
 from daf.errors import unknown
 
@@ -200,7 +201,9 @@ class DAFSweepConfig(ConfigModel):
     held_out_seed: Seed | None = Field(None, description="First of them; None: a million from the trials' seeds.")
     significance_level: float = Field(0.05, gt=0, lt=1)
     game: Name = "cogs_vs_clips"
-    device: Name = Field("cpu", description="Where networks compute when they are evaluated.")
+    device: Annotated[Name, BeforeValidator(device_name)] = Field(
+        "cpu", description="Where networks compute when they are evaluated."
+    )
 
     @field_validator("normalise")
     @classmethod

@@ -5,18 +5,31 @@ Each field says its meaning, its bounds, its other names (SB3's and PuffeRL's) a
 An alias may stand wherever the field's own name may; both at once is an error.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from daf.config.base import ConfigModel, PathField
+from daf.config.base import ConfigModel, PathField, device_name
+from daf.errors import unknown
 
 Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Scalar = bool | int | float | str
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Auto = Literal["auto"]
 TrackerName = Literal["tensorboard", "wandb", "mlflow"]
+
+
+def _device(value: object) -> object:
+    name = device_name(value)
+    if not isinstance(name, str) or re.fullmatch(r"auto|cpu|mps|cuda(:\d{1,3})?", name) is None:
+        raise ValueError(unknown("device", str(name), ("auto", "cpu", "cuda", "cuda:N", "mps")).rstrip("."))
+    return name
+
+
+Device = Annotated[Literal["auto", "cpu", "cuda", "mps"] | str, BeforeValidator(_device)]
+"""A device's name, or a `torch.device`."""
 
 
 def _hyper(default: Any, group: str, description: str, *aliases: str, **bounds: Any) -> Any:
@@ -42,7 +55,7 @@ class DAFTrainingConfig(ConfigModel):
 
     total_timesteps: int = _hyper(1_000_000, "run", "Agent steps in all.", "steps", "num_steps", ge=1)
     seed: Seed = _hyper(42, "run", "Of weights, episodes, actions and minibatches.")
-    device: Literal["auto", "cpu", "cuda", "mps"] = _hyper("auto", "run", "Where the network computes.")
+    device: Device = _hyper("auto", "run", "Where the network computes.")
     num_envs: Annotated[int, Field(ge=1, le=65536)] | Auto = _hyper(
         "auto", "collection", "Environments side by side; auto: as many as give about 256 agents.", "envs"
     )

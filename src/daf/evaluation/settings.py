@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from daf.config.base import device_name
 from daf.game import missions as game_missions
 from daf.game.outcome import SLOW_STEP_MS, SeriesRequest
 
@@ -22,6 +23,7 @@ class Settings:
     game: str = game_missions.DEFAULT_GAME
     engine: str = "auto"
     device: str = "cpu"
+    """Or a `torch.device`, which is kept by its name."""
     gpu_allowed: bool = True
     gpu_memory_fraction: float = 0.8
     enforce_timeouts: int | None = None
@@ -31,6 +33,7 @@ class Settings:
     max_steps: int | None = None
     use_cache: bool = True
     cache_dir: Path | None = None
+    """Or text, which is kept as a path."""
     save_replays: str = "none"
     series: SeriesRequest | None = None
     alpha: float = 0.05
@@ -38,6 +41,11 @@ class Settings:
     margin: float | None = None
     report: bool = True
     keep_records: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "device", device_name(self.device))
+        if self.cache_dir is not None:
+            object.__setattr__(self, "cache_dir", Path(self.cache_dir).expanduser())
 
 
 def settings_from(data: Mapping[str, Any]) -> Settings:

@@ -3,18 +3,19 @@
 import functools
 import re
 
+from daf.config.base import device_name
 from daf.errors import UsageError
 
 KINDS = ("auto", "cpu", "cuda", "cuda:N", "mps")
 
 
-def resolve_device(name: str, *, gpu_allowed: bool = True) -> str:
-    """The device that `name` means, or an error where it is not there: "cpu", "cuda:0", "mps".
+def resolve_device(device: object, *, gpu_allowed: bool = True) -> str:
+    """The device that `device` means, or an error where it is not there: "cpu", "cuda:0", "mps".
 
-    name: one of `KINDS`; "auto" is a GPU where there is one and it is allowed. Imports torch for anything but "cpu".
-    Raises `UsageError`.
+    device: one of `KINDS`, or a `torch.device`; "auto" is a GPU where there is one and it is allowed. Imports torch
+    for anything but "cpu". Raises `UsageError`.
     """
-    check_device_name(name)
+    name = check_device_name(device)
     if name == "cpu":
         return name
     head, _, number = name.partition(":")
@@ -39,10 +40,12 @@ def resolve_device(name: str, *, gpu_allowed: bool = True) -> str:
     return f"cuda:{wanted}"
 
 
-def check_device_name(name: str) -> None:
-    """Raise `UsageError` where `name` can be no device, whatever the machine."""
+def check_device_name(device: object) -> str:
+    """The name of a device, given by name or as a `torch.device`. Raises `UsageError` where no machine has it."""
+    name = str(device_name(device))
     if re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name) is None:
         raise UsageError(f'no device "{name}". Known: {", ".join(KINDS)}.')
+    return name
 
 
 @functools.cache

@@ -65,21 +65,24 @@ class DAFLogger:
             wrapper_class=structlog.stdlib.BoundLogger,
         )
 
-    def debug(self, message: str, **fields: Any) -> None:
-        self._log.debug(message, **fields)
+    def debug(self, message: str, data: Mapping[str, Any] | None = None, /, **fields: Any) -> None:
+        """Log at DEBUG. data: fields as a mapping; a keyword of the same name wins."""
+        self._log.debug(message, **_fields(data, fields))
 
-    def info(self, message: str, **fields: Any) -> None:
-        self._log.info(message, **fields)
+    def info(self, message: str, data: Mapping[str, Any] | None = None, /, **fields: Any) -> None:
+        """Log at INFO, with fields as for `debug`."""
+        self._log.info(message, **_fields(data, fields))
 
-    def warning(self, message: str, **fields: Any) -> None:
-        self._log.warning(message, **fields)
+    def warning(self, message: str, data: Mapping[str, Any] | None = None, /, **fields: Any) -> None:
+        """Log at WARNING, with fields as for `debug`."""
+        self._log.warning(message, **_fields(data, fields))
 
-    def error(self, message: str, **fields: Any) -> None:
-        """Log an error; `exc_info=True` adds the exception that is being handled."""
-        self._log.error(message, **fields)
+    def error(self, message: str, data: Mapping[str, Any] | None = None, /, **fields: Any) -> None:
+        """Log at ERROR, with fields as for `debug`; `exc_info=True` adds the exception that is being handled."""
+        self._log.error(message, **_fields(data, fields))
 
     @contextlib.contextmanager
-    def track_operation(self, name: str, **metadata: Any) -> Iterator[OperationTracker]:
+    def track_operation(self, name: str, /, **metadata: Any) -> Iterator[OperationTracker]:
         """Log the beginning and the end of a block with its duration, outcome and memory; exceptions pass through."""
         operation = self.start_operation(name, **metadata)
         try:
@@ -93,7 +96,7 @@ class DAFLogger:
         else:
             self.end_operation(operation)
 
-    def start_operation(self, name: str, **metadata: Any) -> OperationTracker:
+    def start_operation(self, name: str, /, **metadata: Any) -> OperationTracker:
         """Begin an operation, for `end_operation`; `track_operation` does both."""
         operation = OperationTracker(name, metadata)
         self.operations.append(operation)
@@ -114,21 +117,32 @@ class DAFLogger:
         log("operation ended", **operation.to_dict())
         return operation
 
-    def print_section(self, title: str) -> None:
-        """A heading on the console; in the log, a message."""
+    def print_section(self, title: str, console: "Console | None" = None) -> None:
+        """Print a heading on `console`, else on the logger's own; in the log it is a message."""
         self.info("section", title=title)
-        if self._console is not None:
+        console = console or self._console
+        if console is not None:
             from rich.text import Text
 
-            self._console.rule(Text(title))
+            console.rule(Text(title))
 
-    def print_table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """A table on the console; in the log, its rows. Raises `UsageError` where a row has another length."""
+    def print_table(
+        self,
+        title: str,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[object]],
+        console: "Console | None" = None,
+    ) -> None:
+        """Print a table on `console`, else on the logger's own; in the log are its rows.
+
+        Raises `UsageError` where a row has another length.
+        """
         for row in rows:
             if len(row) != len(columns):
                 raise UsageError(f"a row has {len(row)} values for {len(columns)} columns: {list(row)}.")
         self.info("table", title=title, columns=list(columns), rows=jsonable([list(row) for row in rows]))
-        if self._console is None:
+        console = console or self._console
+        if console is None:
             return
         from rich.table import Table
         from rich.text import Text
@@ -138,11 +152,24 @@ class DAFLogger:
             numbers = [isinstance(value, int | float) and not isinstance(value, bool) for value in row]
             cells = [_shown(value) for value in row]
             table.add_row(*(Text(c, justify="right" if n else "left") for c, n in zip(cells, numbers, strict=True)))
-        self._console.print(table)
+        console.print(table)
 
-    def print_metrics_summary(self, metrics: Mapping[str, object], title: str = "Metrics") -> None:
-        """A table of names and values."""
-        self.print_table(title, ("metric", "value"), list(metrics.items()))
+    def print_metrics_summary(
+        self,
+        metrics: Mapping[str, object] | None = None,
+        title: str | None = None,
+        console: "Console | None" = None,
+    ) -> None:
+        """Print names and values as a table; without `metrics`, the operations so far with duration and memory."""
+        if metrics is not None:
+            self.print_table(title or "Metrics", ("metric", "value"), list(metrics.items()), console)
+            return
+        columns = ("operation", "status", "seconds", "peak memory (MB)", "error")
+        rows = [
+            (each.name, each.status, _blank(each.duration_seconds), _blank(each.peak_memory_mb), each.error or "")
+            for each in self.operations
+        ]
+        self.print_table(title or "Operations", columns, rows, console)
 
     def save_metrics_json(self, metrics: Mapping[str, object], filename: str = "metrics.json") -> Path:
         """Write `metrics` with all operations so far into `log_dir`.
@@ -181,6 +208,19 @@ def _stderr_console() -> "Console":
     from rich.console import Console
 
     return Console(stderr=True)
+
+
+_RESERVED = frozenset({"event", "time", "level", "logger"})
+"""Keys that a record has already; a field of that name becomes `field_NAME`."""
+
+
+def _fields(data: Mapping[str, Any] | None, fields: Mapping[str, Any]) -> dict[str, Any]:
+    named = {str(name): value for name, value in (data or {}).items()} | dict(fields)
+    return {f"field_{name}" if name in _RESERVED else name: value for name, value in named.items()}
+
+
+def _blank(value: float | None) -> object:
+    return "" if value is None else value
 
 
 def _shown(value: object) -> str:

@@ -67,8 +67,9 @@ def operation_folder(operation: str) -> str:
     return _ALIASES[operation]
 
 
-def relative(name: str, what: str) -> Path:
+def relative(name: str | Path, what: str) -> Path:
     """`name` as a path that stays inside its folder. Raises `UsageError`."""
+    name = str(name)
     path = PurePosixPath(name)
     if not name or path.is_absolute() or ".." in path.parts or "\0" in name or path == PurePosixPath("."):
         raise UsageError(f'{what} "{name}" would lead out of the run folder. Give a name inside it.')

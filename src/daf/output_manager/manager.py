@@ -10,6 +10,7 @@
 
 import contextlib
 import logging
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -82,7 +83,7 @@ class OutputManager:
             max_checkpoints_to_keep=config.max_checkpoints_to_keep,
         )
 
-    def resume(self, run_id: str, operation: str | None = None) -> RunInfo:
+    def resume(self, run_id: str | os.PathLike[str], operation: str | None = None) -> RunInfo:
         """Go on in an earlier run's folder instead of a new one: this session takes its id.
 
         Raises `UsageError` where there is no such run, it is running, or this session has written already;
@@ -127,7 +128,7 @@ class OutputManager:
             return self.base_dir / folder / self.session_id
         return self.base_dir / self.session_id / folder
 
-    def get_operation_dir(self, operation: str, subdir: str | None = None) -> Path:
+    def get_operation_dir(self, operation: str, subdir: str | Path | None = None) -> Path:
         """The session's folder of an operation, or a folder in it, made where missing.
 
         Raises `StorageError`, `UsageError`.
@@ -238,22 +239,29 @@ class OutputManager:
         if layout.operation_folder(operation) in self._running:
             self.log_operation_complete(operation)
 
-    def save_json_results(self, data: Any, operation: str, filename: str, subdir: str | None = None) -> Path:
+    def save_json_results(
+        self, data: Any, operation: str, filename: str | Path = "results", subdir: str | Path | None = None
+    ) -> Path:
         """Write `data` as JSON into the run folder, and return the path; `.json` is added where it lacks.
 
         Numpy's values, paths, dates, dataclasses and models are converted; a number that is not one (NaN) becomes null.
         """
-        path = self._target(operation, filename if filename.endswith(".json") else f"{filename}.json", subdir)
+        name = str(filename)
+        path = self._target(operation, name if name.endswith(".json") else f"{name}.json", subdir)
         atomic.write_json(path, jsonable(data))
         return path
 
-    def save_text_results(self, text: str, operation: str, filename: str, subdir: str | None = None) -> Path:
+    def save_text_results(
+        self, text: str, operation: str, filename: str | Path = "results.txt", subdir: str | Path | None = None
+    ) -> Path:
         """Write `text` into the run folder, and return the path."""
         path = self._target(operation, filename, subdir)
         atomic.write_text(path, text)
         return path
 
-    def save_summary_report(self, summary: Mapping[str, Any], operation: str, filename: str = "summary.md") -> Path:
+    def save_summary_report(
+        self, summary: Mapping[str, Any], operation: str, filename: str | Path = "summary.md"
+    ) -> Path:
         """Write names and values as a Markdown table, and the same as JSON beside it; returns the Markdown's path."""
         path = self._target(operation, filename, None)
         data = jsonable(summary)
@@ -300,7 +308,7 @@ class OutputManager:
                     removed.append(path)
         return sorted(removed)
 
-    def _target(self, operation: str, filename: str, subdir: str | None) -> Path:
+    def _target(self, operation: str, filename: str | Path, subdir: str | Path | None) -> Path:
         name = layout.relative(filename, "the file")
         path: Path = self.get_operation_dir(operation, subdir) / name
         return path

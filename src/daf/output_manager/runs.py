@@ -75,11 +75,17 @@ def list_runs(base_dir: str | Path | None = None, operation: str | None = None) 
     return sorted(found, key=lambda run: (run.started_at, run.run_id, run.operation), reverse=True)
 
 
-def find_run(run_id: str, base_dir: str | Path | None = None, operation: str | None = None) -> RunInfo:
+def find_run(
+    run_id: str | os.PathLike[str], base_dir: str | Path | None = None, operation: str | None = None
+) -> RunInfo:
     """The run that `run_id` means: an id, the beginning of one, `OPERATION/ID`, "latest", or a run folder's path.
+
+    A `Path` or `RunInfo` is always a folder's.
 
     operation: look among its runs only. Raises `UsageError` where no run or more than one is meant, with what there is.
     """
+    if not isinstance(run_id, str):
+        run_id = str(Path(run_id).absolute())
     as_path = read_run(Path(run_id)) if os.sep in run_id else None
     if as_path is not None:
         return as_path
@@ -88,6 +94,8 @@ def find_run(run_id: str, base_dir: str | Path | None = None, operation: str | N
             f"{run_id} is a folder, but no run of an output folder: it holds no {EXECUTION_LOG}, as those that "
             "--run-dir made do not. `daf report`, `plot` and `logs` take it as it is."
         )
+    if Path(run_id).is_absolute():
+        raise UsageError(f"{run_id}: no such run directory. `daf runs` lists the runs.")
     base = base_folder(base_dir)
     head, slash, rest = run_id.partition("/")
     if slash:

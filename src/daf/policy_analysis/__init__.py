@@ -13,12 +13,16 @@ from daf.errors import MissionError, UsageError
 from daf.evaluation import Evaluation, Settings, default_cache, evaluate
 from daf.game import missions as game_missions
 from daf.game import policies as game_policies
+from daf.game.device import check_device_name
 from daf.game.known_policies import ALIASES, KNOWN
+from daf.game.mission_changes import with_cogs
 from daf.game.missions import Mission
 from daf.game.policy_probe import MEMORY_MIB, SECONDS, ProbeRequest, probe
 from daf.policy_analysis.facts import CogsRow, Latency, PolicyAnalysis, analysis_from
 
 if TYPE_CHECKING:
+    import torch
+
     from daf.episodes.plan import Plan
     from daf.episodes.record import EpisodeRecord
     from daf.output_manager import OutputManager
@@ -64,7 +68,7 @@ def daf_analyze_policy(
     episodes: int = 3,
     time_limit: float = SECONDS,
     memory_limit_mib: int = MEMORY_MIB,
-    device: str = "cpu",
+    device: "str | torch.device" = "cpu",
     output_manager: "OutputManager | None" = None,
 ) -> PolicyAnalysis:
     """What a policy is, needs and does: parameters, recurrence, trainable, memory, speed, determinism.
@@ -111,7 +115,7 @@ def analyze_policies(
     episodes: int = 3,
     time_limit: float = SECONDS,
     memory_limit_mib: int = MEMORY_MIB,
-    device: str = "cpu",
+    device: "str | torch.device" = "cpu",
     game: str = game_missions.DEFAULT_GAME,
     jobs: int | str = "auto",
     executor: str = "local",
@@ -124,11 +128,12 @@ def analyze_policies(
     Returns the analyses and the run, None without `cogs`.
     """
     _check(steps, seed, time_limit, memory_limit_mib, episodes)
+    device = check_device_name(device)
     resolved = game_missions.resolve(mission, game=game)
     if len(resolved) != 1:
         raise MissionError(f"a policy is measured on one mission; {mission} names {len(resolved)}.")
     one = resolved[0]
-    with_cogs = [_with_cogs(one, count) for count in dict.fromkeys(cogs)]
+    changed = [with_cogs(one, count) for count in dict.fromkeys(cogs)]
     from daf.output_manager.layout import base_folder
 
     base = output.base_dir if output is not None else base_folder(None)
@@ -140,14 +145,14 @@ def analyze_policies(
     ]
     found = [analysis_from(probe(request, seconds=time_limit), one.name) for request in requests]
     found = [replace(row, name=name) for row, name in zip(found, _names(found), strict=True)]
-    if not with_cogs:
+    if not changed:
         return found, None
     settings = Settings(
         episodes=episodes, seed=seed, max_steps=steps, device=device, game=game, jobs=jobs, executor=executor,
         report=False, resamples=2_000,
     )  # fmt: skip
     evaluation = evaluate(
-        policies, with_cogs, settings=settings, output=output,
+        policies, changed, settings=settings, output=output,
         title=f"analysis of {', '.join(row.name for row in found)}", on_plan=on_plan, on_record=on_record,
     )  # fmt: skip
     names = [contender.name for contender in evaluation.result.plan.contenders]
@@ -173,14 +178,6 @@ def cogs_to_try(mission: Mission) -> list[int]:
         return []
     powers = [2**power for power in range(8) if entry.min_cogs <= 2**power < mission.num_agents]
     return [*powers, mission.num_agents]
-
-
-def _with_cogs(mission: Mission, count: int) -> Mission:
-    if mission.game is None:
-        raise MissionError(f"{mission.name} is a config of its own; its number of agents is fixed.")
-    head, *options = mission.name.split(",")
-    kept = [option for option in options if not option.startswith("cogs=")]
-    return game_missions.resolve(",".join([head, f"cogs={count}", *kept]), game=mission.game)[0]
 
 
 def _by_cogs(evaluation: Evaluation, name: str) -> tuple[CogsRow, ...]:
