@@ -54,7 +54,8 @@ def daf_replay_info(path: str | Path) -> ReplayInfo:
     """Read all of a replay and say what is in it. Raises `StorageError`, `ReplayError`."""
     replay = read_replay(path)
     replay.check()
-    agents = replay.at(replay.steps - 1).agents if replay.steps else ()
+    last = replay.steps - 1
+    agents = [replay.agent_at(number, last) for number in range(len(replay.agents))] if replay.steps else []
     told = (agent.policy_infos().values for agent in replay.agents)
     names = (
         next((i["policy_name"] for i in infos if isinstance(i, dict) and "policy_name" in i), "") for infos in told

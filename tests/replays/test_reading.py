@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import zlib
 
 import pytest
@@ -206,3 +207,46 @@ def test_a_step_or_agent_that_the_episode_lacks_is_refused_with_the_bounds(write
         replay.at(4)
     with pytest.raises(ReplayError, match="no agent 1; it has 1, 0 to 0"):
         replay.agent_at(1, 0)
+
+
+@pytest.mark.parametrize(
+    ("where", "bomb", "says"),
+    [
+        ('"objects": [', "{}," * 1_300_000, "the number of objects is above 1,200,000"),
+        ('"objects": [', '{"agent_id":0},' * 20_000, "more than 10,000 objects are agents"),
+        ('"infos": {', '"x":[' + "{}," * 2_000_000 + "{}],", "infos has 6,0"),
+        ('"item_names": [', '"",' * 2_000_000, "item_names has 6,0"),
+        ('"tags": {', ",".join(f'"{n}":1' for n in range(400_000)) + ",", "tags has 4,"),
+        ('"location": [', "[]," * 3_000_000, r"objects\[0\]\.location: about 3,000,00\d lists"),
+    ],
+    ids=["objects", "agents", "infos", "item names", "tags", "changes"],
+)
+def test_a_file_with_more_of_anything_than_a_replay_can_have_is_refused_by_name(tmp_path, where, bomb, says):
+    path = tmp_path / "bomb.json"
+    path.write_text(json.dumps(minimal()).replace(where, where + bomb, 1))
+    with pytest.raises(ReplayError, match=says):
+        read_replay(path).check()
+
+
+def test_a_small_file_that_unpacks_to_a_thousand_times_its_size_is_refused(tmp_path):
+    path = tmp_path / "space.json.z"
+    path.write_bytes(zlib.compress(b" " * 40_000_000 + json.dumps(minimal()).encode()))
+    with pytest.raises(ReplayError, match=r"39,\d+ bytes unpack to more than 33,554,432"):
+        read_replay(path)
+
+
+def test_a_map_with_300000_walls_is_read(tmp_path):
+    walls = (f'{{"id": {n}, "type_name": "wall", "location": [{n % 1000}, {n // 1000}]}}' for n in range(5, 300_005))
+    path = tmp_path / "large.json.z"
+    text = json.dumps(minimal(map_size=[1000, 1000])).replace('"objects": [', '"objects": [' + ",".join(walls) + ",")
+    path.write_bytes(zlib.compress(text.encode(), 1))
+    replay = read_replay(path)
+    assert (len(replay.objects), replay.objects[299_999].type) == (300_004, "wall")
+
+
+def test_a_pipe_and_a_device_are_refused_and_never_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.json.z")
+    (tmp_path / "zero.json.z").symlink_to("/dev/zero")
+    for name in ("pipe.json.z", "zero.json.z"):
+        with pytest.raises(ReplayError, match=f"{name}: not a regular file"):
+            read_replay(tmp_path / name)

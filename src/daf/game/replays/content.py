@@ -1,19 +1,28 @@
 """A replay file's bytes, unpacked within bounds.
 
 `unpack(path)` gives the JSON text of a file that is zlib, gzip or plain text, whatever it is called: the content
-decides. Nothing larger than `MAX_BYTES` is ever held, so a small file that unpacks into terabytes is refused at that
-bound. A file that ends early is refused, however late the cut is.
+decides. The text is unpacked in steps and never exceeds `MAX_BYTES`, nor `MAX_RATIO` times what a small file holds, so
+a file made to fill the memory is refused after a fraction of a second. A file that ends early is refused, however late
+the cut is.
 """
 
+import io
 import zlib
 from pathlib import Path
 
-from daf.errors import StorageError
+from daf.errors import DamagedFileError, StorageError
 from daf.game.replays.errors import ReplayError
 from daf.storage.atomic import explain
+from daf.storage.reading import open_regular
 
-MAX_BYTES = 1 << 29
-"""512 MiB: the most that a file may hold, packed or unpacked. A 10,000-step episode of 32 agents has 33 MB."""
+MAX_BYTES = 1 << 28
+"""256 MiB: the most that a file may hold, packed or unpacked. A 10,000-step episode of 32 agents has 33 MB, the walls
+of a map of 1000×1000 cells 75 MB."""
+MAX_RATIO = 100
+"""Real replays shrink to a sixth (long episodes) or a thirtieth (large maps), repeated bytes to a thousandth."""
+ALWAYS = 1 << 25
+"""Text of up to 32 MiB is accepted whatever its ratio."""
+_STEP = 1 << 16
 
 
 def unpack(path: Path, *, limit: int = MAX_BYTES) -> bytes:
@@ -24,35 +33,56 @@ def unpack(path: Path, *, limit: int = MAX_BYTES) -> bytes:
     kind = _packing(data)
     if kind is None:
         return data
-    wrapped = 31 if kind == "gzip" else 15
-    unpacking = zlib.decompressobj(wbits=wrapped)
+    unpacking = zlib.decompressobj(wbits=31 if kind == "gzip" else 15)
+    expected = max(ALWAYS, MAX_RATIO * len(data))
+    text = io.BytesIO()
     try:
-        text = unpacking.decompress(data, limit + 1)
+        for at in range(0, len(data), _STEP):
+            pending = data[at : at + _STEP]
+            while pending:
+                text.write(unpacking.decompress(pending, _STEP * 16))
+                pending = unpacking.unconsumed_tail
+                _check_size(path, text.tell(), limit, expected, len(data))
+            if unpacking.eof:
+                follow = len(unpacking.unused_data) + max(len(data) - at - _STEP, 0)
+                if follow:
+                    raise ReplayError(f"{path}: {follow:,} bytes follow the end of the {kind} data.")
+        text.write(unpacking.flush())
     except zlib.error as error:
         raise ReplayError(f"{path}: the {kind} data is damaged ({error}). Record or copy the replay again.") from error
-    if len(text) > limit:
-        raise ReplayError(f"{path}: unpacks to more than {limit:,} bytes, DAF's bound for a replay.")
+    _check_size(path, text.tell(), limit, expected, len(data))
     if not unpacking.eof:
         raise ReplayError(
             f"{path}: ends early: the {kind} data stops after {len(data):,} bytes. Copy the whole file again."
         )
-    if unpacking.unused_data:
-        raise ReplayError(f"{path}: {len(unpacking.unused_data):,} bytes follow the end of the {kind} data.")
-    return text
+    return text.getvalue()
+
+
+def _check_size(path: Path, size: int, limit: int, expected: int, packed: int) -> None:
+    if size > limit:
+        raise ReplayError(f"{path}: unpacks to more than {limit:,} bytes, DAF's bound for a replay.")
+    if size > expected:
+        raise ReplayError(
+            f"{path}: {packed:,} bytes unpack to more than {expected:,}. Real replays shrink to no less than a "
+            f"{MAX_RATIO}th; unpack the file yourself if you trust it, DAF reads plain JSON too."
+        )
 
 
 def _read(path: Path, limit: int) -> bytes:
     if path.is_dir():
         raise StorageError(f"{path} is a folder, not a replay file.")
-    if not path.is_file():
-        raise StorageError(f"no replay file {path}. `daf evaluate … --save-replays best` records some.")
     try:
-        size = path.stat().st_size
-        if size > limit:
-            raise ReplayError(f"{path}: has {size:,} bytes, above DAF's bound of {limit:,} for a replay.")
-        return path.read_bytes()
+        with open_regular(path) as file:
+            data = file.read(limit + 1)
+    except FileNotFoundError as error:
+        raise StorageError(f"no replay file {path}. `daf evaluate … --save-replays best` records some.") from error
+    except DamagedFileError as error:
+        raise ReplayError(f"{path}: {error.reason}.") from error
     except OSError as error:
         raise StorageError(explain(error, f"reading {path}")) from error
+    if len(data) > limit:
+        raise ReplayError(f"{path}: larger than {limit:,} bytes, DAF's bound for a replay.")
+    return data
 
 
 def _packing(data: bytes) -> str | None:

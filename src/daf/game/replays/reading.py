@@ -1,10 +1,12 @@
 """A replay file as a `Replay`: what is fixed is read and checked at once, what changes over time only when asked for.
 
 Formats 2, 3 and 4 are read, as mettagrid's own writer makes them (`simulator/replay_log_writer.py`); others are refused
-by number. The bounds below keep a hostile file from costing more than a real one could.
+by number. The bounds below keep a hostile file from costing more than a real one could: every part is counted or
+measured before Python objects are made of it, and an object on the map stays text until it is asked for.
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,18 @@ import msgspec
 
 from daf.game.replays.content import unpack
 from daf.game.replays.errors import ReplayError
-from daf.game.replays.replay import Replay, ReplayObject
+from daf.game.replays.replay import Episode, Replay, ReplayObject
 
 VERSIONS = (2, 3, 4)
 MAX_SIDE = 1024
 MAX_STEPS = 1_000_000
 MAX_OBJECTS = 1_200_000
 MAX_AGENTS = 10_000
+MAX_PART_BYTES = 1 << 22
+"""Of the names, the tags and the statistics each; real ones have less than 10 KB."""
+_SEARCHED_BYTES = 1 << 23
+"""In a larger file, what is not a number is reported by its byte and not by its field."""
+_NOT_A_NUMBER = re.compile(rb"(?<![\w\"])(NaN|-?Infinity)(?![\w\"])")
 
 
 class _Version(msgspec.Struct):
@@ -26,24 +33,29 @@ class _Version(msgspec.Struct):
 
 
 class _Document(msgspec.Struct):
-    """The file's outermost object; a field of an object stays text until it is asked for."""
+    """The file's outermost object; whatever may be large stays text."""
 
-    action_names: list[str]
-    item_names: list[str]
-    type_names: list[str]
+    action_names: msgspec.Raw
+    item_names: msgspec.Raw
+    type_names: msgspec.Raw
     map_size: tuple[int, int]
     num_agents: int
     max_steps: int
-    objects: list[dict[str, msgspec.Raw]]
-    capacity_names: list[str] = []
-    tags: dict[str, int] = {}
-    mg_config: dict[str, msgspec.Raw] = {}
-    infos: dict[str, msgspec.Raw] = {}
+    objects: msgspec.Raw
+    capacity_names: msgspec.Raw = msgspec.Raw(b"[]")
+    tags: msgspec.Raw = msgspec.Raw(b"{}")
+    mg_config: msgspec.Raw = msgspec.Raw(b"{}")
+    infos: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _Config(msgspec.Struct):
+    label: str | None = None
+    game: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class _Game(msgspec.Struct):
-    vibe_names: list[str] = []
-    collectives: Any = None
+    vibe_names: msgspec.Raw = msgspec.Raw(b"[]")
+    collectives: msgspec.Raw = msgspec.Raw(b"null")
 
 
 def read_replay(path: str | Path) -> Replay:
@@ -55,37 +67,38 @@ def read_replay(path: str | Path) -> Replay:
         raise ReplayError(f"{file}: is a replay of format version {version}. DAF reads versions 2, 3 and 4.")
     document = _decode(file, text, _Document)
     _check(file, document)
-    label, game = _config(file, document.mg_config)
-    names = {number: name for name, number in document.tags.items()}
+    config = _decode(file, document.mg_config, _Config, "mg_config")
+    game = _decode(file, config.game, _Game, "mg_config.game")
+    tags = _part(file, document.tags, dict[str, int], "tags")
+    infos = _part(file, document.infos, dict[str, Any], "infos")
     width, height = document.map_size
     steps = document.max_steps
+    types = _part(file, document.type_names, tuple[str, ...], "type_names")
+    positions = _agent_positions(file, document.objects)
+    episode = Episode(str(file), (width, height), steps, types)
     objects = tuple(
-        ReplayObject(fields, f"{file}: objects[{position}]", (width, height), steps, tuple(document.type_names))
-        for position, fields in enumerate(document.objects)
+        ReplayObject(raw, episode, position)
+        for position, raw in enumerate(_decode(file, document.objects, list[msgspec.Raw], "objects"))
     )
     return Replay(
         path=file,
         version=version,
-        mission=label,
-        action_names=tuple(document.action_names),
-        item_names=tuple(document.item_names),
-        capacity_names=tuple(document.capacity_names),
-        vibe_names=tuple(game.vibe_names),
-        collective_names=_names(game.collectives),
-        tag_names=names,
+        mission=config.label,
+        action_names=_part(file, document.action_names, tuple[str, ...], "action_names"),
+        item_names=_part(file, document.item_names, tuple[str, ...], "item_names"),
+        capacity_names=_part(file, document.capacity_names, tuple[str, ...], "capacity_names"),
+        vibe_names=_part(file, game.vibe_names, tuple[str, ...], "mg_config.game.vibe_names"),
+        collective_names=_names(_part(file, game.collectives, Any, "mg_config.game.collectives")),
+        tag_names={number: name for name, number in tags.items()},
         width=width,
         height=height,
         steps=steps,
         objects=objects,
-        agents=_agents(file, objects, document.num_agents),
-        infos={key: _decode(file, bytes(value), dict[str, Any], f"infos.{key}") for key, value in _tables(document)},
+        agents=_agents(file, objects, positions, document.num_agents),
+        infos={key: value for key, value in infos.items() if isinstance(value, dict)},
         size_bytes=file.stat().st_size,
         text_bytes=len(text),
     )
-
-
-def _tables(document: _Document) -> list[tuple[str, msgspec.Raw]]:
-    return [(key, value) for key, value in document.infos.items() if bytes(memoryview(value)[:1]) == b"{"]
 
 
 def _check(file: Path, document: _Document) -> None:
@@ -95,16 +108,41 @@ def _check(file: Path, document: _Document) -> None:
         ("map_size[1]", height, 1, MAX_SIDE),
         ("max_steps", document.max_steps, 0, MAX_STEPS),
         ("num_agents", document.num_agents, 0, MAX_AGENTS),
-        ("the number of objects", len(document.objects), 0, MAX_OBJECTS),
     )
     for name, value, low, high in bounds:
         if not low <= value <= high:
             raise ReplayError(f"{file}: {name} is {value:,}, outside {low:,} to {high:,}.")
 
 
-def _agents(file: Path, objects: tuple[ReplayObject, ...], expected: int) -> tuple[ReplayObject, ...]:
+def _agent_positions(file: Path, objects: msgspec.Raw) -> list[int]:
+    """The positions of the objects that have an `agent_id`.
+
+    Counts the objects on the way and stops at the bound, so that no list of more is ever made.
+    """
+    count = 0
+    found: list[int] = []
+
+    def counted(self: Any) -> None:
+        nonlocal count
+        if self.agent_id is not msgspec.UNSET:
+            if len(found) >= MAX_AGENTS:
+                raise ReplayError(f"{file}: more than {MAX_AGENTS:,} objects are agents.")
+            found.append(count)
+        count += 1
+        if count > MAX_OBJECTS:
+            raise ReplayError(f"{file}: the number of objects is above {MAX_OBJECTS:,}.")
+
+    fields = [("agent_id", msgspec.Raw | msgspec.UnsetType, msgspec.UNSET)]
+    counting = msgspec.defstruct("Counted", fields, namespace={"__post_init__": counted}, gc=False)
+    _decode(file, objects, list[counting], "objects")  # type: ignore[valid-type]
+    return found
+
+
+def _agents(
+    file: Path, objects: tuple[ReplayObject, ...], positions: list[int], expected: int
+) -> tuple[ReplayObject, ...]:
     by_number: dict[int, ReplayObject] = {}
-    for thing in objects:
+    for thing in (objects[position] for position in positions):
         number = thing.agent_id
         if number is None:
             continue
@@ -118,12 +156,6 @@ def _agents(file: Path, objects: tuple[ReplayObject, ...], expected: int) -> tup
     return tuple(by_number[number] for number in range(expected))
 
 
-def _config(file: Path, config: dict[str, msgspec.Raw]) -> tuple[str | None, _Game]:
-    label = _decode(file, bytes(config["label"]), str | None, "mg_config.label") if "label" in config else None
-    game = _decode(file, bytes(config["game"]), _Game, "mg_config.game") if "game" in config else _Game()
-    return label, game
-
-
 def _names(collectives: Any) -> tuple[str, ...]:
     """Names of a version 3 file's collectives, by number: mettagrid numbers them in the order of their names."""
     if isinstance(collectives, dict):
@@ -133,7 +165,14 @@ def _names(collectives: Any) -> tuple[str, ...]:
     return ()
 
 
-def _decode(file: Path, text: bytes, kind: Any, inside: str = "") -> Any:
+def _part(file: Path, text: msgspec.Raw, kind: Any, inside: str) -> Any:
+    size = len(memoryview(text))
+    if size > MAX_PART_BYTES:
+        raise ReplayError(f"{file}: {inside} has {size:,} bytes, above DAF's bound of {MAX_PART_BYTES:,}.")
+    return _decode(file, text, kind, inside)
+
+
+def _decode(file: Path, text: bytes | msgspec.Raw, kind: Any, inside: str = "") -> Any:
     try:
         return msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as error:
@@ -150,13 +189,16 @@ def _decode(file: Path, text: bytes, kind: Any, inside: str = "") -> Any:
         raise ReplayError(f"{file}: lists or objects are nested too deep for a replay.") from error
 
 
-def _not_a_number(text: bytes) -> str | None:
-    """The place of the first NaN or infinity, as "objects[3].total_reward", or None."""
-    if b"NaN" not in text and b"Infinity" not in text:
+def _not_a_number(text: bytes | msgspec.Raw) -> str | None:
+    """The place of the first NaN or infinity, as "objects[3].total_reward" or "byte 1,234", or None."""
+    met = _NOT_A_NUMBER.search(memoryview(text))
+    if met is None:
         return None
+    if len(memoryview(text)) > _SEARCHED_BYTES:
+        return f"byte {met.start():,} ({met[1].decode()})"
     mark = object()
     try:
-        return _find(json.loads(text, parse_constant=lambda name: mark), mark, "")
+        return _find(json.loads(bytes(text), parse_constant=lambda name: mark), mark, "")
     except (ValueError, RecursionError):
         return None
 

@@ -23,33 +23,69 @@ GEAR = ("aligner", "miner", "scout", "scrambler")
 """An agent that carries one of these items plays that role."""
 
 
+_FIELDS = (
+    "action_id", "action_param", "action_success", "agent_id", "alive", "animation_id", "collective_id", "color",
+    "conversion_duration", "conversion_remaining", "cooldown_duration", "cooldown_remaining", "current_reward",
+    "freeze_duration", "freeze_remaining", "group_id", "id", "input_resources", "inventory", "inventory_capacities",
+    "inventory_max", "is_agent", "is_converting", "is_cooling_down", "is_frozen", "is_swappable", "location",
+    "monologue_append", "monologue_reset", "orientation", "output_limit", "output_resources", "policy_infos", "tag_ids",
+    "talk_remaining_steps", "talk_text", "total_reward", "type_id", "type_name", "vibe", "vibe_id", "vision_size",
+)  # fmt: skip
+"""All fields that mettagrid's writer knows, of any version. Others are skipped: a file may name millions."""
+
+_Fields = msgspec.defstruct(
+    "_Fields", [(name, msgspec.Raw | msgspec.UnsetType, msgspec.UNSET) for name in _FIELDS], gc=False
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """What the objects of one replay share. file: for errors. size: of the map, in cells. type_names: by number."""
+
+    file: str
+    size: tuple[int, int]
+    steps: int
+    type_names: tuple[str, ...]
+
+
 class ReplayObject:
     """A wall, a building or an agent. Each field is read when it is first asked for, and is then kept.
 
-    where: its place in the file, for errors. steps: the episode's.
+    text: its JSON. position: its place in the file's list of objects.
     """
 
-    def __init__(
-        self,
-        raw: dict[str, msgspec.Raw],
-        where: str,
-        size: tuple[int, int],
-        steps: int,
-        type_names: tuple[str, ...],
-    ) -> None:
-        self._raw, self.where, self._size, self.steps, self._type_names = raw, where, size, steps, type_names
-        self._numbers: dict[str, Series[Any]] = {}
+    def __init__(self, text: msgspec.Raw, episode: Episode, position: int) -> None:
+        self._text, self._episode, self._position = text, episode, position
 
     @property
+    def where(self) -> str:
+        """Its place in the file, for errors."""
+        return f"{self._episode.file}: objects[{self._position}]"
+
+    @property
+    def steps(self) -> int:
+        """The episode's."""
+        return self._episode.steps
+
+    @cached_property
     def fields(self) -> Mapping[str, msgspec.Raw]:
-        """Each field's JSON text, by name."""
-        return self._raw
+        """Each field's JSON text, by name. Raises `ReplayError` where it is not an object."""
+        try:
+            found = msgspec.json.decode(self._text, type=_Fields)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            raise ReplayError(f"{self.where}: {error}.") from error
+        values = ((name, getattr(found, name)) for name in _FIELDS)
+        return {name: value for name, value in values if value is not msgspec.UNSET}
+
+    @cached_property
+    def _numbers(self) -> dict[str, Series[Any]]:
+        return {}
 
     def field(self, name: str) -> Field:
         """The field `name`. Raises `ReplayError` where this object has none."""
-        if name not in self._raw:
+        if name not in self.fields:
             raise ReplayError(f"{self.where}: has no {name}.")
-        return Field(self._raw[name], f"{self.where}.{name}", self.steps)
+        return Field(self.fields[name], f"{self.where}.{name}", self.steps)
 
     @cached_property
     def id(self) -> int:
@@ -59,47 +95,47 @@ class ReplayObject:
     @cached_property
     def type(self) -> str:
         """What it is: agent, wall, hub, junction, …; version 3 wrote some with "c:" before the name."""
-        if "type_name" in self._raw:
+        if "type_name" in self.fields:
             return self.field("type_name").texts().at(0).removeprefix(TYPE_PREFIX)
-        number = int(self.field("type_id").numbers(int).at(0))
-        if not 0 <= number < len(self._type_names):
-            raise ReplayError(f"{self.where}.type_id: {number} is outside 0 to {len(self._type_names) - 1}.")
-        return self._type_names[number].removeprefix(TYPE_PREFIX)
+        number, names = int(self.field("type_id").numbers(int).at(0)), self._episode.type_names
+        if not 0 <= number < len(names):
+            raise ReplayError(f"{self.where}.type_id: {number} is outside 0 to {len(names) - 1}.")
+        return names[number].removeprefix(TYPE_PREFIX)
 
     @cached_property
     def agent_id(self) -> int | None:
         """The agent's number, None for what is no agent."""
-        return int(self.field("agent_id").numbers(int).at(0)) if "agent_id" in self._raw else None
+        return int(self.field("agent_id").numbers(int).at(0)) if "agent_id" in self.fields else None
 
     @cached_property
     def location(self) -> Series[Any]:
         """(x, y), in cells from the upper left."""
-        return self.field("location").places(*self._size)
+        return self.field("location").places(*self._episode.size)
 
     @cached_property
     def inventory(self) -> Series[Amounts]:
         """(item's number, amount) pairs."""
-        return self.field("inventory").amounts() if "inventory" in self._raw else self.always(())
+        return self.field("inventory").amounts() if "inventory" in self.fields else self.always(())
 
     @cached_property
     def capacities(self) -> Series[Amounts]:
         """(capacity's number, limit) pairs, by the replay's `capacity_names`; version 4 has them."""
-        known = "inventory_capacities" in self._raw
+        known = "inventory_capacities" in self.fields
         return self.field("inventory_capacities").amounts() if known else self.always(())
 
     @cached_property
     def alive(self) -> Series[Any]:
         """Whether it is on the map."""
-        return self.field("alive").numbers(bool) if "alive" in self._raw else self.always(True)
+        return self.field("alive").numbers(bool) if "alive" in self.fields else self.always(True)
 
     @cached_property
     def tags(self) -> Series[tuple[int, ...]]:
         """Numbers of its tags (version 4)."""
-        return self.field("tag_ids").sets() if "tag_ids" in self._raw else self.always(())
+        return self.field("tag_ids").sets() if "tag_ids" in self.fields else self.always(())
 
     def number(self, name: str, *, absent: float = 0) -> Series[Any]:
         """A numeric field such as `total_reward`, `action_id`, `vibe_id`; `absent` where the file lacks it."""
-        if name not in self._raw:
+        if name not in self.fields:
             return self.always(absent)
         if name not in self._numbers:
             self._numbers[name] = self.field(name).numbers(float if name.endswith("reward") else int)
@@ -107,7 +143,7 @@ class ReplayObject:
 
     def truth(self, name: str, *, absent: bool) -> Series[Any]:
         """A field that is true or false, such as `action_success`."""
-        if name not in self._raw:
+        if name not in self.fields:
             return self.always(absent)
         if name not in self._numbers:
             self._numbers[name] = self.field(name).numbers(bool)
@@ -115,7 +151,11 @@ class ReplayObject:
 
     def policy_infos(self) -> Series[Any]:
         """What the policy told of itself, a JSON object a step; decoded anew at each call, for it may be large."""
-        return self.field("policy_infos").anything() if "policy_infos" in self._raw else self.always({})
+        return self.field("policy_infos").anything() if "policy_infos" in self.fields else self.always({})
+
+    def copy(self) -> "ReplayObject":
+        """The same object, nothing of it decoded."""
+        return ReplayObject(self._text, self._episode, self._position)
 
     @staticmethod
     def always(value: Any) -> Series[Any]:
@@ -188,7 +228,7 @@ class Replay:
     @cached_property
     def types(self) -> dict[str, int]:
         """How many objects of each type there are, the most frequent first."""
-        return dict(Counter(thing.type for thing in self.objects).most_common())
+        return dict(Counter(thing.copy().type for thing in self.objects).most_common())
 
     @property
     def seed(self) -> int | None:
@@ -252,7 +292,7 @@ class Replay:
 
     def check(self) -> None:
         """Decode every field of every object, so that one that is wrong is found now. Raises `ReplayError`."""
-        for thing in self.objects:
+        for thing in (each.copy() for each in self.objects):  # nothing decoded of a million walls is kept
             _ = (thing.id, thing.type, thing.location, thing.inventory, thing.alive, self.team_series(thing))
         for agent in self.agents:
             for name in ("total_reward", "current_reward", "action_id", "vibe_id"):

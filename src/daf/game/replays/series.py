@@ -21,6 +21,13 @@ Amounts = tuple[tuple[int, int], ...]
 _Amount = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 
 
+MAX_LISTS = 2_100_000
+"""Lists in one field, two a change of place; a 10,000-step episode with a change at every step has 20,000."""
+MAX_VALUES = 4_000_000
+_UNCOUNTED = 1 << 20
+"""A shorter field is decoded without counting: it cannot hold many."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Series[T]:
     """What a field was at every step.
@@ -99,10 +106,25 @@ class Field:
         return self._series([(step, value) for step, value in found] if changes else [(0, found)], tuple)
 
     def _decode(self, kind: Any) -> Any:
+        self._check_size()
         try:
             return msgspec.json.decode(self._raw, type=kind)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise ReplayError(f"{self._where}: {error}.") from error
+
+    def _check_size(self) -> None:
+        """Refuse text of which far more Python objects would be made than a real episode has changes."""
+        text = memoryview(self._raw)
+        if len(text) <= _UNCOUNTED:
+            return
+        content = bytes(text)
+        for marks, most in (((b"[", b"{"), MAX_LISTS), ((b",",), MAX_VALUES)):
+            count = sum(content.count(mark) for mark in marks)
+            if count > most:
+                what = "lists and objects" if len(marks) > 1 else "values"
+                raise ReplayError(
+                    f"{self._where}: about {count:,} {what}, above DAF's bound of {most:,} for one field."
+                )
 
     def _series(self, pairs: list[tuple[int, Any]], keep: Callable[[list[Any]], Any]) -> Series[Any]:
         steps = [step for step, _ in pairs]
