@@ -2,12 +2,15 @@
 
 import json
 import math
+import os
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daf.config import DAFSweepConfig
 from daf.errors import ConfigError, StorageError
 from daf.storage.yaml_strict import MAX_BYTES, dump_yaml, load_yaml, parse_json, parse_yaml, read_document
 
@@ -159,12 +162,50 @@ def test_any_text_is_either_read_or_refused_by_name(text: str) -> None:
         assert told.startswith("x")
 
 
-def test_a_number_too_long_to_convert_is_refused() -> None:
-    digits = "9" * 5000
-    with pytest.raises(ConfigError, match=r"x:2: a number of 5000 digits"):
-        parse_yaml(f"a: 1\nb: {digits}\n", name="x")
-    with pytest.raises(ConfigError, match=r"x: "):
-        parse_json(digits, name="x")
+@pytest.mark.parametrize("number", ["9" * 5000, "0x" + "f" * 5000, "0o" + "7" * 5000])
+def test_an_integer_of_thousands_of_digits_is_refused_in_any_base(number: str) -> None:
+    with pytest.raises(ConfigError, match=r"x:2: an integer of 5,00\d digits is too long"):
+        parse_yaml(f"a: 1\nb: {number}\n", name="x")
+
+
+def test_a_json_integer_of_thousands_of_digits_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"x: an integer of 5,000 digits is too long"):
+        parse_json("9" * 5000, name="x")
+
+
+def test_a_number_of_thousands_of_digits_in_quotes_is_refused_as_text() -> None:
+    with pytest.raises(ConfigError, match=r"num_trials"):
+        DAFSweepConfig.from_document(parse_yaml(f"num_trials: '{'9' * 5000}'"))
+
+
+def test_a_chain_of_aliases_is_refused_where_it_nests_too_deep() -> None:
+    chain = "\n".join(f"a{i}: &a{i} [*a{i - 1}]" for i in range(1, 3000))
+    with pytest.raises(ConfigError, match=r"x:6\d: aliases expand to more than 64 levels"):
+        parse_yaml(f"a0: &a0 [1]\n{chain}\n", name="x")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [f"a: [{'1,' * 900_000}1]", "\n".join(f"k{i}: 1" for i in range(180_000)), "- 1\n" * 450_000],
+    ids=["flow", "keys", "items"],
+)
+def test_a_wide_file_is_refused_before_the_rest_is_parsed(text: str) -> None:
+    began = time.process_time()
+    with pytest.raises(ConfigError, match=r"more than 100,000 keys and values"):
+        parse_yaml(text)
+    assert time.process_time() - began < 2
+
+
+def test_json_with_millions_of_values_is_refused_before_it_is_parsed() -> None:
+    with pytest.raises(ConfigError, match=r"about 1,800,001 values; at most 1,000,000 are read"):
+        parse_json("[" + "{}," * 900_000 + "1]")
+    assert parse_json(f'["{"," * 2_000_000}"]').value == ["," * 2_000_000]
+
+
+def test_a_pipe_as_a_configuration_is_refused_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    with pytest.raises(ConfigError, match=r"pipe.yaml: not a regular file"):
+        load_yaml(tmp_path / "pipe.yaml")
 
 
 @settings(deadline=None)

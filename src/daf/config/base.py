@@ -211,6 +211,8 @@ _BOUNDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 def _unquoted(given: str) -> str:
     """The way out for a number or truth value in quotes."""
     bare = given.strip()
+    if len(bare) > 40:  # no number that anyone meant to write
+        return ""
     if isinstance(plain_scalar(bare), int | float):
         return f" Write {bare} without quotes."
     without = bare.replace("_", "").replace(",", "")

@@ -12,25 +12,33 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from daf.errors import ConfigError, StorageError
+from daf.errors import ConfigError, DamagedFileError, StorageError
 from daf.storage.atomic import explain
+from daf.storage.reading import open_regular
 
 MAX_BYTES = 8 * 1024 * 1024
 """Largest file that is read; a mission's whole config is 1.6 MB."""
 MAX_DEPTH = 64
-"""Deepest nesting of mappings and sequences."""
-MAX_VALUES = 1_000_000
-"""Most values after aliases are expanded, so that a small file cannot fill the memory."""
+"""Deepest nesting of mappings and sequences, after aliases are expanded."""
+MAX_VALUES = 100_000
+"""Most keys and values in YAML, after aliases are expanded: what is parsed in a second."""
+MAX_JSON_VALUES = 1_000_000
+"""Most values in JSON, which is parsed faster."""
+MAX_DIGITS = 300
+"""Longest integer. A float has no more digits before its point."""
 
 KeyPath = tuple[str | int, ...]
 """Where a value stands: keys of mappings and indices of sequences, from the root."""
 
 _INTEGER = re.compile(r"[-+]?[0-9]+\Z|0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
+_TAB = re.compile(r"^ *\t[ \t]*[^\s]", re.MULTILINE)
+_JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
 _WORDS: dict[str, float | bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
@@ -81,8 +89,10 @@ def read_document(path: str | Path) -> Document:
 def read_text(path: str | Path) -> str:
     """The file's text, at most `MAX_BYTES`, UTF-8 with or without a mark. Raises `ConfigError`, `StorageError`."""
     try:
-        with Path(path).open("rb") as file:
+        with open_regular(path) as file:
             data = file.read(MAX_BYTES + 1)
+    except DamagedFileError as error:
+        raise ConfigError(f"{path}: {error.reason}. Write the configuration to a file.") from error
     except OSError as error:
         raise StorageError(explain(error, f"reading {path}")) from error
     if len(data) > MAX_BYTES:
@@ -98,9 +108,10 @@ def read_text(path: str | Path) -> str:
 
 def parse_yaml(text: str, *, name: str = "<text>") -> Document:
     """`text` as one YAML document; `name` stands for the file in messages. Raises `ConfigError`."""
-    for number, line in enumerate(text.splitlines(), 1):
-        if "\t" in line[: len(line) - len(line.lstrip())] and line.strip():
-            raise ConfigError(f"{name}:{number}: a tab in front of the content. Indent with spaces.")
+    tab = _TAB.search(text) if "\t" in text else None
+    if tab is not None:
+        number = text.count("\n", 0, tab.start()) + 1
+        raise ConfigError(f"{name}:{number}: a tab in front of the content. Indent with spaces.")
     return _Builder(name).document(text)
 
 
@@ -118,28 +129,67 @@ def parse_json(text: str, *, name: str = "<text>") -> Document:
     def no_constant(constant: str) -> float:
         raise ConfigError(f"{name}: {constant} is not JSON. Write null, or leave the field out.")
 
+    def short_integer(digits: str) -> int:
+        if len(digits) > MAX_DIGITS:
+            raise ConfigError(f"{name}: an integer of {len(digits):,} digits is too long; at most {MAX_DIGITS}.")
+        return int(digits)
+
     if not text.strip():
         raise ConfigError(f"{name}: the file is empty.")
+    values = _json_values(text)
+    if values > MAX_JSON_VALUES:
+        raise ConfigError(f"{name}: about {values:,} values; at most {MAX_JSON_VALUES:,} are read.")
     try:
-        value = json.loads(text, object_pairs_hook=unique, parse_constant=no_constant)
+        value = json.loads(text, object_pairs_hook=unique, parse_constant=no_constant, parse_int=short_integer)
     except json.JSONDecodeError as error:
         raise ConfigError(f"{name}:{error.lineno}: not JSON: {error.msg} (column {error.colno}).") from error
     except RecursionError as error:
         raise ConfigError(f"{name}: nested too deep for a configuration.") from error
-    except ValueError as error:  # a whole number longer than Python converts
-        raise ConfigError(f"{name}: {error}.") from error
-    try:  # JSON is YAML but for its tabs, which a JSON string cannot hold: the YAML events know the lines.
-        lines = _Builder(name).document(text.replace("\t", " ")).lines
-    except ConfigError:
-        lines = {}  # JSON that YAML reads otherwise (some escapes): messages then name the file without a line
-    return Document(name, value, lines)
+    return Document(name, value, _JsonLines(text, name, values))
+
+
+def _json_values(text: str) -> int:
+    """About how many values `text` holds if it is JSON: each but the first follows one of these marks."""
+
+    def marks(part: str) -> int:
+        return part.count(",") + part.count(":") + part.count("[") + part.count("{")
+
+    count = marks(text)
+    return marks(_JSON_STRING.sub("", text)) if count > MAX_JSON_VALUES else count
+
+
+class _JsonLines(Mapping[KeyPath, int]):
+    """The lines of a JSON text, found when first asked for: only a message needs them, and they take long."""
+
+    def __init__(self, text: str, name: str, values: int) -> None:
+        self._text, self._name, self._values = text, name, values
+
+    @cached_property
+    def _lines(self) -> Mapping[KeyPath, int]:
+        if self._values > MAX_VALUES:
+            return {}
+        try:  # JSON is YAML but for its tabs, which a JSON string cannot hold: the YAML events know the lines.
+            return _Builder(self._name).document(self._text.replace("\t", " ")).lines
+        except ConfigError:
+            return {}  # JSON that YAML reads otherwise (some escapes): messages then name the file without a line
+
+    def __getitem__(self, path: KeyPath) -> int:
+        return self._lines[path]
+
+    def __iter__(self) -> Iterator[KeyPath]:
+        return iter(self._lines)
+
+    def __len__(self) -> int:
+        return len(self._lines)
 
 
 def plain_scalar(text: str) -> str | int | float | bool | None:
-    """What unquoted `text` means under YAML 1.2's core rules."""
+    """What unquoted `text` means under YAML 1.2's core rules. Raises `ValueError` for an integer that is too long."""
     if text in _WORDS:
         return _WORDS[text]
     if _INTEGER.match(text):
+        if len(text) > MAX_DIGITS:
+            raise ValueError(f"an integer of {len(text):,} digits is too long; at most {MAX_DIGITS}")
         return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
     if _FLOAT.match(text):
         return float(text)
@@ -194,9 +244,7 @@ class _Builder:
         return Document(self.name, value, self.lines)
 
     def value(self, event: Any, events: Iterator[Any], path: KeyPath) -> Any:
-        self.values += 1
-        if self.values > MAX_VALUES:
-            self.refuse(event, f"more than {MAX_VALUES} values.")
+        self.count(event, f"more than {MAX_VALUES:,} keys and values.")
         if len(path) > MAX_DEPTH:
             self.refuse(event, f"nested deeper than {MAX_DEPTH} levels.")
         self.lines.setdefault(path, event.start_mark.line + 1)
@@ -204,7 +252,7 @@ class _Builder:
             anchor = str(event.anchor)
             if anchor not in self.anchors:
                 self.refuse(event, f'no anchor "{anchor}" stands completely before this alias.')
-            return self.copied(event, self.anchors[anchor])
+            return self.copied(event, self.anchors[anchor], len(path))
         result: Any
         if isinstance(event, yaml.ScalarEvent):
             result = self.scalar(event)
@@ -226,6 +274,7 @@ class _Builder:
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
                 self.refuse(event, "a key must be text or a number.")
+            self.count(event, f"more than {MAX_VALUES:,} keys and values.")
             key = self.scalar(event)
             line = event.start_mark.line + 1
             if key == "<<":
@@ -245,8 +294,8 @@ class _Builder:
         if event.tag in (None, "!") and event.implicit[0]:
             try:
                 return plain_scalar(text)
-            except ValueError:  # a whole number longer than Python converts
-                self.refuse(event, f"a number of {len(text)} digits is too long.")
+            except ValueError as error:
+                self.refuse(event, f"{error}.")
         if event.tag in (None, "!", _STRING_TAG):
             return text
         return self.refuse(event, f"the tag {_shown(event.tag)} is not read. Leave tags out; quote what shall be text.")
@@ -255,15 +304,20 @@ class _Builder:
         if event.tag not in (None, "!", f"tag:yaml.org,2002:{kind}"):
             self.refuse(event, f"the tag {_shown(event.tag)} is not read. Leave tags out.")
 
-    def copied(self, event: Any, value: Any) -> Any:
+    def copied(self, event: Any, value: Any, depth: int) -> Any:
+        self.count(event, f"aliases expand to more than {MAX_VALUES:,} values.")
+        if depth > MAX_DEPTH:
+            self.refuse(event, f"aliases expand to more than {MAX_DEPTH} levels.")
+        if isinstance(value, dict):
+            return {key: self.copied(event, part, depth + 1) for key, part in value.items()}
+        if isinstance(value, list):
+            return [self.copied(event, part, depth + 1) for part in value]
+        return value
+
+    def count(self, event: Any, refusal: str) -> None:
         self.values += 1
         if self.values > MAX_VALUES:
-            self.refuse(event, f"aliases expand to more than {MAX_VALUES} values.")
-        if isinstance(value, dict):
-            return {key: self.copied(event, part) for key, part in value.items()}
-        if isinstance(value, list):
-            return [self.copied(event, part) for part in value]
-        return value
+            self.refuse(event, refusal)
 
     def refuse(self, event: Any, what: str) -> Any:
         raise ConfigError(f"{self.name}:{event.start_mark.line + 1}: {what}")
