@@ -37,7 +37,8 @@ def train(run_dir: Path, target: int, seed: str, rate: float, branch: str) -> in
         state = json.loads((Path(branch) / "state.json").read_text())
     while state["steps"] < target:
         chain = hashlib.pbkdf2_hmac("sha256", state["chain"].encode(), f"{rate}".encode(), 4000).hex()
-        state = {"steps": state["steps"] + BLOCK, "chain": chain}
+        steps = state["steps"] + BLOCK
+        state = {"steps": steps, "updates": steps // BLOCK, "chain": chain}
         _save(checkpoint, state)
         with (run_dir / "metrics.jsonl").open("a") as file:
             file.write(json.dumps({"step": state["steps"]}) + "\n")

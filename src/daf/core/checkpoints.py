@@ -15,7 +15,6 @@ Importing this module imports torch.
 import json
 import logging
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -26,21 +25,42 @@ import torch
 
 from daf.episodes.cache import link_or_copy
 from daf.errors import CheckpointError, StorageError
+from daf.game.checkpoint_folders import CHECKSUMS, FACTS, FINAL, FOLDER, SPEC, STATE, facts, reached, steps, verify
 from daf.game.policies import Policy
 from daf.game.policy_source import own_code
 from daf.game.trainable import Trainable
 from daf.storage.atomic import TEMPORARY_MARK, explain, sync
 from daf.storage.hashing import hash_file
 
+__all__ = [
+    "CHECKSUMS",
+    "COGAMES_WEIGHTS",
+    "FACTS",
+    "FINAL",
+    "FOLDER",
+    "SPEC",
+    "STATE",
+    "WEIGHTS",
+    "clean",
+    "facts",
+    "latest",
+    "load_state",
+    "load_weights",
+    "publish_final",
+    "reached",
+    "remove",
+    "require_space",
+    "save",
+    "step_of",
+    "steps",
+    "verify",
+]
+
 logger = logging.getLogger(__name__)
 
-FOLDER = "checkpoints"
-FINAL = "final"
-WEIGHTS, COGAMES_WEIGHTS, STATE, FACTS = "weights.safetensors", "weights.pt", "state.pt", "state.json"
-SPEC, CHECKSUMS = "policy_spec.json", "checksums.json"
+WEIGHTS, COGAMES_WEIGHTS = "weights.safetensors", "weights.pt"
 _OVERHEAD = 4 << 20
 """What else a checkpoint may take: recurrent states, the actions of running episodes."""
-_STEP = re.compile(r"step_(\d+)")
 
 
 def save(
@@ -139,17 +159,7 @@ def clean(folder: Path) -> None:
 
 def step_of(checkpoint: Path) -> int:
     """The agent steps that the checkpoint's facts tell. Raises `CheckpointError`."""
-    return int(facts(checkpoint)["steps"])
-
-
-def steps(folder: Path) -> dict[int, Path]:
-    """The checkpoints in `folder` by their steps, in ascending order; not whether they are whole."""
-    found = {}
-    for path in folder.glob("step_*"):
-        name = _STEP.fullmatch(path.name)
-        if name is not None and path.is_dir():
-            found[int(name[1])] = path
-    return dict(sorted(found.items()))
+    return reached(checkpoint)["steps"]
 
 
 def latest(folder: Path) -> Path | None:
@@ -164,28 +174,6 @@ def latest(folder: Path) -> Path | None:
     return None
 
 
-def verify(checkpoint: Path) -> None:
-    """Raise `CheckpointError` where a file is missing or not as it was written."""
-    try:
-        sums = json.loads((checkpoint / CHECKSUMS).read_text())
-        for name, digest in sums.items():
-            if not (checkpoint / name).is_file():
-                raise CheckpointError(f"{checkpoint} is no whole checkpoint: {name} is missing.")
-            if hash_file(checkpoint / name) != digest:
-                raise CheckpointError(f"{checkpoint / name} is damaged: its checksum is another one.")
-    except (OSError, ValueError, StorageError) as error:
-        raise CheckpointError(f"{checkpoint} is no whole checkpoint: {error}") from error
-
-
-def facts(checkpoint: Path) -> dict[str, Any]:
-    """What state.json tells. Raises `CheckpointError`."""
-    try:
-        found = json.loads((checkpoint / FACTS).read_text())
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{checkpoint} is no checkpoint of a training run: {FACTS}: {error}") from error
-    return dict(found)
-
-
 def load_state(checkpoint: Path) -> dict[str, Any]:
     """What `Learner.restore` takes. Raises `CheckpointError`."""
     try:
@@ -196,7 +184,13 @@ def load_state(checkpoint: Path) -> dict[str, Any]:
 
 
 def load_weights(source: Path, trainable: Trainable) -> None:
-    """Load a checkpoint's weights, or a .safetensors or .pt file. Raises `CheckpointError` that says what differs."""
+    """Load a checkpoint's weights, or a .safetensors or .pt file. Raises `CheckpointError` that says what differs.
+
+    What a checkpoint's checksums list is compared with them first, also where the file itself is given.
+    """
+    folder = source if source.is_dir() else source.parent
+    if (folder / CHECKSUMS).exists():
+        verify(folder, but=(STATE,))
     path = source / WEIGHTS if source.is_dir() else source
     if not path.is_file():
         raise CheckpointError(f"there are no weights at {path}. Give a checkpoint, a .safetensors or a .pt file.")

@@ -505,7 +505,8 @@ class TrainingRun:
             return
         facts = checkpoints.facts(self._from)
         now = {"threads": self.sizes.threads, "device": self.device, "torch": str(torch.__version__)}
-        changed = [f"{name} {facts[name]} → {value}" for name, value in now.items() if facts[name] != value]
+        before = {"threads": facts["threads"], "device": facts["device"], "torch": facts["torch"]}
+        changed = [f"{name} {before[name]} → {value}" for name, value in now.items() if before[name] != value]
         if changed:
             text = f"going on with another {', '.join(changed)}: results may differ in their last bits."
             logger.warning("%s", text)

@@ -17,6 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from daf.errors import PolicyError
+from daf.game.checkpoint_folders import require_playable
 from daf.storage.hashing import hash_file
 
 SPEC_FILE = "policy_spec.json"
@@ -46,6 +47,7 @@ def is_bundle(path: Path) -> bool:
 def open_bundle(path: Path, cache: Path) -> Bundle:
     """Read the bundle at `path`; a zip is unpacked below `cache` first. Raises `PolicyError`."""
     root = path.resolve() if path.is_dir() else _unpacked(path, cache)
+    require_playable(root)
     spec = _specification(root, path)
     if spec.setup_script:
         _set_up(root, spec.setup_script)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from daf.errors import PolicyError, unknown
 from daf.game import bundles, compat
+from daf.game.checkpoint_folders import final_checkpoint, require_playable
 from daf.game.known_policies import ALIASES, KNOWN, SHORT_NAMES
 from daf.game.policy_source import source_of
 from daf.storage.hashing import hash_json, hash_tree
@@ -189,20 +190,6 @@ def _folder_name(path: Path) -> str:
     return f"run:{run}" if path.name == "final" else f"run:{run}/{path.name}"
 
 
-def final_checkpoint(run_dir: Path) -> Path:
-    """The last checkpoint below a training run's folder: the one that `checkpoints/final` is, else the newest.
-
-    Raises `PolicyError` where there is none.
-    """
-    found = sorted(run_dir.glob(f"**/{bundles.SPEC_FILE}"), key=lambda p: (p.parent.name == "final", p.stat().st_mtime))
-    if not found:
-        raise PolicyError(
-            f"{run_dir} holds no policy: neither {bundles.SPEC_FILE} nor a checkpoint with one. Give a bundle, or the "
-            "folder of a training run that saved a checkpoint."
-        )
-    return found[-1].parent
-
-
 def _checkpoint_of_run(run_id: str, runs: Path | None) -> Path:
     if runs is None:
         raise PolicyError(f"run:{run_id} can't be looked up here: there is no output folder.")
@@ -223,6 +210,8 @@ def _from_class(name: str, data_path: str | None, kwargs: dict[str, Any], *, sho
         if ":" in name:
             raise PolicyError(f'"{shown}": write the class with dots: {name.replace(":", ".")}.')
         raise PolicyError(unknown("policy", name, [*KNOWN, *ALIASES], hint="`daf policies` lists them all."))
+    if data_path is not None:
+        require_playable(Path(data_path).parent)
     class_path = KNOWN[name].class_path if name in KNOWN else name
     display = SHORT_NAMES.get(class_path, class_path.rpartition(".")[2])
     if data_path is not None:

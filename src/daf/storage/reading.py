@@ -11,7 +11,7 @@ reason; what reads many files (a list of runs) catches it and reports that one f
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, cast
 
 import msgspec
 
@@ -78,6 +78,22 @@ def read_json[T](path: str | Path, kind: type[T], *, limit: int = DEFAULT_LIMIT)
     """
     content = read_bytes(path, limit=limit)
     return None if content is None else decode_json(content, kind, where=path)
+
+
+def read_object[T](path: str | Path, kind: type[T], *, limit: int = DEFAULT_LIMIT) -> T | None:
+    """`read_json` for a `TypedDict`: the object is checked against it, and fields that it does not name are kept."""
+    content = read_bytes(path, limit=limit)
+    return None if content is None else decode_object(content, kind, where=path)
+
+
+def decode_object[T](content: bytes | str, kind: type[T], *, where: str | Path) -> T:
+    """`content` as a `TypedDict` with all its fields, also those that `kind` does not name. where: as `decode_json`."""
+    value = decode_json(content, dict[str, Any], where=where)
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise DamagedFileError(where, str(error)) from error
+    return cast("T", value)
 
 
 def decode_json[T](content: bytes | str, kind: type[T], *, where: str | Path) -> T:

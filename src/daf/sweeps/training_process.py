@@ -131,10 +131,10 @@ def go_back(folder: Path, goal: int) -> None:
 
     for path in checkpoints.steps(folder).values():
         try:
-            facts = checkpoints.facts(path)
+            reached = checkpoints.reached(path)
         except CheckpointError:
             continue  # training passes it over, too
-        if facts["steps"] - facts["steps"] // max(1, facts["updates"]) >= goal:
+        if reached["steps"] - reached["steps"] // max(1, reached["updates"]) >= goal:
             checkpoints.remove(path)
     if (folder / checkpoints.FINAL).exists():
         checkpoints.remove(folder / checkpoints.FINAL)

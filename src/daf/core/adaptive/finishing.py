@@ -1,6 +1,5 @@
 """What an experiment leaves when its controller ends: `result.json`, and the best run's policy as its own."""
 
-import os
 import shutil
 from pathlib import Path
 
@@ -9,8 +8,6 @@ from daf.core.adaptive.errors import AdaptiveControllerError
 from daf.core.adaptive.status import ExperimentStatus
 from daf.storage.atomic import explain, write_json
 from daf.storage.jsonable import jsonable
-
-SPEC = "policy_spec.json"
 
 
 def write(status: ExperimentStatus) -> None:
@@ -26,11 +23,9 @@ def write(status: ExperimentStatus) -> None:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """A copy that appears whole, and is the newest below the experiment's folder."""
+    """A copy that appears whole."""
     part = target.with_name(".final.part")
     shutil.rmtree(part, ignore_errors=True)
     shutil.copytree(source, part)
-    if (part / SPEC).exists():
-        os.utime(part / SPEC)
     shutil.rmtree(target, ignore_errors=True)
     part.rename(target)

@@ -4,21 +4,21 @@ Training goes by whole updates, so that a run passes its target by some steps; a
 brings its steps with it. A run that is at its next target already would be scored again for nothing.
 """
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from daf.core.adaptive.errors import AdaptiveControllerError
-from daf.errors import ConfigError
+from daf.errors import CheckpointError, ConfigError
+from daf.game.checkpoint_folders import reached
 
 
 def steps_of(checkpoint: Path) -> int:
     """The agent steps of a checkpoint. Raises `AdaptiveControllerError` where it is none."""
     try:
-        return int(json.loads((checkpoint / "state.json").read_text())["steps"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return reached(checkpoint)["steps"]
+    except CheckpointError as error:
         raise AdaptiveControllerError(
-            f"initial_checkpoint {checkpoint} cannot be read: {error}. Give a folder like RUN/checkpoints/final."
+            f"initial_checkpoint {checkpoint} cannot be read: {error} Give a folder like RUN/checkpoints/final."
         ) from error
 
 

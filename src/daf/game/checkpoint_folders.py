@@ -1,0 +1,163 @@
+"""Checkpoint folders: which one a run directory means, and whether one is as it was written.
+
+    CHECKPOINTS/  step_000001234567/  policy_spec.json, weights, …, state.json (facts), checksums.json
+                  final/              the last one, once training is over
+
+Order is by the agent steps in names and facts, never by modification times, which a copy changes. A checkpoint is
+played only where every file that playing needs matches its checksum. Importing this module imports no torch.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypedDict
+
+import msgspec
+
+from daf.errors import CheckpointError, DamagedFileError, PolicyError, StorageError, UnsafePathError
+from daf.storage.containment import inside
+from daf.storage.hashing import hash_file
+from daf.storage.reading import open_regular, read_json, read_object
+
+FOLDER, FINAL = "checkpoints", "final"
+SPEC, STATE, FACTS, CHECKSUMS = "policy_spec.json", "state.pt", "state.json", "checksums.json"
+_STEP = re.compile(r"step_(\d{1,18})")
+_MOST_BYTES = 8 * 2**20
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+
+
+class Reached(TypedDict):
+    """How far training was when it wrote a checkpoint."""
+
+    steps: _Count
+    updates: _Count
+
+
+class FactsConfig(TypedDict):
+    """The settings of the run that are read by name; the others are compared as they are."""
+
+    total_timesteps: _Count
+    optimizer: str
+
+
+class Facts(Reached):
+    """What `state.json` says of a checkpoint; its own fields are kept too."""
+
+    config: FactsConfig
+    policy: str
+    arguments: dict[str, Any]
+    missions: dict[str, str]
+    parameters: dict[str, list[int]]
+    threads: int
+    device: str
+    torch: str
+    metrics: dict[str, float]
+
+
+def facts(checkpoint: Path) -> Facts:
+    """All facts of a checkpoint. Raises `CheckpointError`."""
+    return _facts(checkpoint, Facts)
+
+
+def reached(checkpoint: Path) -> Reached:
+    """Steps and updates of a checkpoint. Raises `CheckpointError`."""
+    return _facts(checkpoint, Reached)
+
+
+def step_in_name(path: Path) -> int | None:
+    """The agent steps in a name such as `step_000001234567`."""
+    found = _STEP.fullmatch(path.name)
+    return None if found is None else int(found[1])
+
+
+def steps(folder: Path) -> dict[int, Path]:
+    """The checkpoints in `folder` by their steps, in ascending order; not whether they are whole."""
+    named = {step_in_name(path): path for path in folder.glob("step_*") if path.is_dir()}
+    return dict(sorted((step, path) for step, path in named.items() if step is not None))
+
+
+def verify(checkpoint: Path, *, but: Sequence[str] = ()) -> None:
+    """Raise `CheckpointError` where a file of a checkpoint is missing or not as it was written.
+
+    but: files that are not looked at.
+    """
+    try:
+        sums = read_json(checkpoint / CHECKSUMS, dict[str, str], limit=_MOST_BYTES)
+        if sums is None:
+            raise CheckpointError(f"{checkpoint} is no whole checkpoint: {CHECKSUMS} is missing.")
+        for name, digest in sums.items():
+            if name in but:
+                continue
+            file = inside(checkpoint, name)
+            try:
+                open_regular(file).close()
+            except FileNotFoundError:
+                raise CheckpointError(f"{checkpoint} is no whole checkpoint: {name} is missing.") from None
+            if hash_file(file) != digest:
+                raise CheckpointError(
+                    f"{checkpoint / name} is damaged: its checksum is not the one in {CHECKSUMS}, so these are not the "
+                    "weights that were trained. Take another checkpoint of the run, or a copy of this one."
+                )
+    except (DamagedFileError, UnsafePathError, StorageError) as error:
+        raise CheckpointError(f"{checkpoint} is no whole checkpoint: {error}") from error
+
+
+def require_playable(folder: Path) -> None:
+    """Raise `PolicyError` where `folder` is a checkpoint with checksums and a file that playing needs does not match.
+
+    What training alone needs may be missing, and is not read. A folder without checksums is taken as it is.
+    """
+    if (folder / CHECKSUMS).exists() and ((folder / SPEC).exists() or (folder / FACTS).exists()):
+        try:
+            verify(folder, but=(STATE, FACTS))
+        except CheckpointError as error:
+            raise PolicyError(str(error)) from error
+
+
+def final_checkpoint(run_dir: Path) -> Path:
+    """The checkpoint that a run directory means: the one with the most agent steps, `final` among equal ones.
+
+    Checkpoints of the run itself come before those of runs inside it. Raises `PolicyError` where there is none, or
+    where nothing decides between several.
+    """
+    found = sorted(path.parent for path in run_dir.glob(f"**/{SPEC}") if path.is_file())
+    own = [path for path in found if path.parent in (run_dir, run_dir / FOLDER)]
+    candidates = own or found
+    if not candidates:
+        raise PolicyError(
+            f"{run_dir} holds no policy: neither {SPEC} nor a checkpoint with one. Give a bundle, or the "
+            "folder of a training run that saved a checkpoint."
+        )
+    if len(candidates) == 1:
+        return candidates[0]
+    if len({path.parent for path in candidates}) > 1 or not all(map(_is_checkpoint, candidates)):
+        shown = ", ".join(str(path) for path in candidates[:3])
+        raise PolicyError(f"{run_dir} holds {len(candidates)} policies of several runs. Give one of them: {shown}, …")
+    return max(candidates, key=_order)
+
+
+def _is_checkpoint(path: Path) -> bool:
+    return path.name == FINAL or step_in_name(path) is not None
+
+
+def _order(path: Path) -> tuple[int, bool]:
+    """By steps; `final` after the checkpoint that it is a copy of, and last where it came without facts."""
+    step = step_in_name(path)
+    if step is not None:
+        return step, False
+    if not (path / FACTS).exists():
+        return 2**63, True
+    try:
+        return reached(path)["steps"], True
+    except CheckpointError as error:
+        raise PolicyError(str(error)) from error
+
+
+def _facts[T](checkpoint: Path, kind: type[T]) -> T:
+    try:
+        found = read_object(checkpoint / FACTS, kind, limit=_MOST_BYTES)
+    except (DamagedFileError, StorageError) as error:
+        raise CheckpointError(f"{checkpoint} is no checkpoint of a training run: {error}") from error
+    if found is None:
+        raise CheckpointError(f"{checkpoint} is no checkpoint of a training run: {FACTS} is missing.")
+    return found
