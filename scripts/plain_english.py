@@ -20,7 +20,7 @@ SUFFIXES = {".py", ".md", ".j2", ".js", ".html"}
 RULES = {
     r"told|tells?|(?:is|are|was|were|be) said|says so": "report, print, log, warn or show",
     r"go(?:es|ing)? on|went on|anew|begun again": "resume, continue or restart",
-    r"(?<!there )(?<!where )(?:is|are|was|were) no (?!longer|more\b|less\b|need|way)\w+": "must be …, got …; is not a …",
+    r"(?<!there )(?<!where )(?:is|are|was|were) no (?!longer|more\b|less\b|need|way)\w+": "must be …, got …; is not a",
     r"were there|not there yet": "from cache; is not supported",
     r"so many|as many as": "N, up to N",
     r"besides?": "next to, in addition to, compared with",
