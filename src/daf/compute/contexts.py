@@ -2,15 +2,18 @@
 
 Python's `forkserver` and `spawn` import the main script again in every process, so a script without a guard
 (`if __name__ == "__main__":`) would begin anew in each. What DAF's processes run lies in modules, and they need none of
-the script; with these contexts it may be written as people write scripts.
+the script; with these contexts it may be written as people write scripts. The processes start with SIGINT blocked, so
+that a Ctrl-C while they import prints nothing.
 """
 
 import contextlib
 import sys
 import threading
 from collections.abc import Iterator
-from multiprocessing import context
+from multiprocessing import context, resource_tracker
 from typing import Any
+
+from daf.processes.interrupts import shielded
 
 _STARTING = threading.Lock()
 
@@ -29,17 +32,24 @@ def _unseen_main() -> Iterator[None]:
             vars(main).update(kept)
 
 
+@contextlib.contextmanager
+def _starting() -> Iterator[None]:
+    resource_tracker.ensure_running()  # which unblocks SIGINT when it starts its process
+    with _unseen_main(), shielded():
+        yield
+
+
 class _ForkServerProcess(context.ForkServerProcess):
     @staticmethod
     def _Popen(process_obj: Any) -> Any:  # noqa: N802 the name that multiprocessing calls
-        with _unseen_main():
+        with _starting():
             return context.ForkServerProcess._Popen(process_obj)
 
 
 class _SpawnProcess(context.SpawnProcess):
     @staticmethod
     def _Popen(process_obj: Any) -> Any:  # noqa: N802 the name that multiprocessing calls
-        with _unseen_main():
+        with _starting():
             return context.SpawnProcess._Popen(process_obj)
 
 

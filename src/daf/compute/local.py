@@ -1,11 +1,11 @@
 """Worker processes on this machine: warm, and each death costs one task.
 
 Workers come from a fork server that has imported `preload` once, so that a new worker starts in milliseconds. A worker
-ignores Ctrl-C (the coordinator decides what happens) and ends with its coordinator, however that ended.
+ignores Ctrl-C (the coordinator decides what happens) and ends with its coordinator, however that ended. A Ctrl-C while
+workers are started or stopped takes effect when that is done.
 """
 
 import contextlib
-import ctypes
 import os
 import pickle
 import queue
@@ -23,11 +23,12 @@ from pebble import ProcessExpired, ProcessPool
 from daf.compute.contexts import ForkServer
 from daf.compute.executor import Done, Failure, failure_of
 from daf.errors import ExecutorError
+from daf.processes.interrupts import deferred
+from daf.processes.lifeline import end_with_fork_server
 
 _QUEUED_PER_WORKER = 2
 _LOOK_SECONDS = 1.0
 _MOST_POOLS = 5
-_PR_SET_PDEATHSIG = 1
 
 
 class LocalProcesses:
@@ -65,7 +66,8 @@ class LocalProcesses:
             while todo and len(running) < self.jobs * _QUEUED_PER_WORKER:
                 position = todo[0]
                 try:
-                    future = pool.schedule(_guarded, args=(function, tasks[position]), timeout=timeout)
+                    with deferred():  # the first task starts the workers
+                        future = pool.schedule(_guarded, args=(function, tasks[position]), timeout=timeout)
                 except RuntimeError as error:
                     raise BrokenExecutor(str(error)) from error
                 running[todo.popleft()] = future
@@ -110,16 +112,21 @@ class LocalProcesses:
     def close(self) -> None:
         """Stop all workers at once, without waiting for their tasks."""
         if self._pool is not None:
-            pool, self._pool = self._pool, None
-            kept = _locks(pool)  # which the pool unlinks before it ends workers, some of which may just be starting
-            pool.stop()
-            pool.join()
-            del kept
+            with deferred():
+                pool, self._pool = self._pool, None
+                kept = _locks(pool)  # which the pool unlinks before it ends workers, some of which may just be starting
+                pool.stop()
+                pool.join()
+                del kept
 
     def _sound(self) -> Any:
         """A pool that takes tasks: the one that is there, or a new one where none is or it broke unseen."""
-        if self._pool is not None and self._started().active:
-            return self._pool
+        if self._pool is not None:
+            pool = self._started()
+            with deferred():
+                active = pool.active
+            if active:
+                return pool
         self.close()
         return self._started()
 
@@ -172,5 +179,4 @@ def _start_worker(path: list[str]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.path[:] = path
     os.dup2(2, 1)  # stdout is for results; what a policy prints goes where messages go
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_fork_server()

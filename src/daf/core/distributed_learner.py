@@ -29,6 +29,7 @@ from daf.errors import CheckpointError, DivergenceError, TrainingError, UsageErr
 from daf.game.missions import Mission
 from daf.game.policies import Policy
 from daf.game.trainable import Trainable
+from daf.processes import lifeline
 
 UPDATE, STATE, RESTORE, INHERIT = b"u", b"s", b"r", b"i"
 DONE, FAILED = b"d", b"e"
@@ -149,9 +150,10 @@ class DistributedLearner(Learner):
     def _start(self, part: Part) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
+            descriptors = (theirs.fileno(), lifeline.descriptor())
             process = subprocess.Popen(
-                [sys.executable, "-m", "daf.core.distributed_worker", str(theirs.fileno())],
-                pass_fds=(theirs.fileno(),),
+                [sys.executable, "-m", "daf.core.distributed_worker", *map(str, descriptors)],
+                pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
                 process_group=0,  # Ctrl-C and a group's SIGTERM are the trainer's to handle
             )

@@ -5,10 +5,13 @@ import signal
 import sys
 from multiprocessing.connection import Connection
 
+from daf.processes import lifeline
+
 
 def main() -> None:
-    """Serve the trainer whose pipe is the inherited descriptor in the arguments."""
+    """Serve the trainer whose pipe and lifeline are the inherited descriptors in the arguments."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the trainer's, which ends its processes
+    lifeline.end_with(int(sys.argv[2]))
     pipe = Connection(int(sys.argv[1]))
     sys.path[:] = pickle.loads(pipe.recv_bytes())
     from daf.game import compat

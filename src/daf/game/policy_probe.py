@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from daf.errors import PolicyError
+from daf.processes import lifeline
 
 MEMORY_MIB = 8192
 SECONDS = 300.0
@@ -48,9 +49,14 @@ def probe(request: ProbeRequest, *, seconds: float = SECONDS) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="daf-probe-") as folder:
         asked, answer = Path(folder, "request"), Path(folder, "result")
         asked.write_bytes(pickle.dumps((request, [str(Path.cwd()), *sys.path])))
-        command = [sys.executable, "-m", "daf.game.policy_probing", str(asked), str(answer)]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.PIPE, start_new_session=True)  # fmt: skip
+        process = subprocess.Popen(
+            lifeline.command("daf.game.policy_probing", str(asked), str(answer)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            pass_fds=(lifeline.descriptor(),),
+        )
         try:
             _, told = process.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:

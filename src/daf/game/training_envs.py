@@ -25,6 +25,7 @@ from mettagrid.policy.policy_env_interface import PolicyEnvInterface
 from daf.errors import TrainingError
 from daf.game.training_worker import BEGIN, FAILED, STATE, STEP, TASKS, WEIGHTS, Job, Layout
 from daf.game.training_world import Chooser, EndedEpisode, WorldState
+from daf.processes import lifeline
 
 if TYPE_CHECKING:
     from mettagrid import MettaGridConfig
@@ -138,7 +139,7 @@ class TrainingEnvs:
     def _start(self, job: Job) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            descriptors = (theirs.fileno(), self._memory_file)
+            descriptors = (theirs.fileno(), self._memory_file, lifeline.descriptor())
             process = subprocess.Popen(
                 [sys.executable, "-m", "daf.game.training_worker", *map(str, descriptors), str(self.layout.size)],
                 pass_fds=descriptors,

@@ -1,6 +1,6 @@
 """A process that steps training environments for the trainer, over shared memory.
 
-It is started by `daf.game.training_envs` and ends when its pipe does, so also when the trainer was killed. Messages are
+It is started by `daf.game.training_envs` and ends when its pipe does, or when the trainer was killed. Messages are
 single bytes with a pickled payload; what the environments see, do and earn goes through the shared buffers alone.
 
 Importing this module imports mettagrid.
@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from daf.game.training_world import Chooser, EndedEpisode, Games, Rows, World, WorldState
+from daf.processes import lifeline
 
 if TYPE_CHECKING:
     from mettagrid import MettaGridConfig
@@ -146,9 +147,10 @@ def _step(
 
 
 def main() -> None:
-    """Serve the trainer whose pipe and memory are the inherited descriptors in the arguments."""
+    """Serve the trainer whose pipe, memory and lifeline are the inherited descriptors in the arguments."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the trainer's, which ends its workers
-    pipe_descriptor, memory_descriptor, size = (int(text) for text in sys.argv[1:4])
+    pipe_descriptor, memory_descriptor, lifeline_descriptor, size = (int(text) for text in sys.argv[1:5])
+    lifeline.end_with(lifeline_descriptor)
     pipe = Connection(pipe_descriptor)
     sys.path[:] = pickle.loads(pipe.recv_bytes())
     from daf.game import compat

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from daf.compute.contexts import Spawn
 from daf.errors import ExecutorError, UsageError
+from daf.processes.lifeline import end_with_coordinator
 from daf.streams.aggregates import Aggregate
 from daf.streams.keeping import Keeper
 from daf.streams.planning import Part
@@ -196,8 +197,9 @@ def _counted(
 
 
 def _begin_work() -> None:
-    """Leave Ctrl-C to the process that gave out the work."""
+    """Leave Ctrl-C to the process that gave out the work, and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_coordinator()
 
 
 def _work(part: Part, seed: int, sample_size: int, bound: int) -> tuple[Aggregate, int]:

@@ -5,11 +5,9 @@ checkpoint, training goes on from there, to the bit as if it had never stopped. 
 memory or found no space has failed for its machine's sake, and is worth another attempt; a run that diverged is not.
 """
 
-import ctypes
 import json
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -19,6 +17,7 @@ from typing import Any
 
 from daf.config.training import DAFTrainingConfig
 from daf.errors import CheckpointError, StorageError
+from daf.processes import lifeline
 from daf.storage.atomic import explain
 from daf.sweeps.playing import TOO_LONG, TrialFailed
 
@@ -27,7 +26,6 @@ MACHINE_ERRORS = ("StorageError", "ExecutorError", "OutOfMemoryError", "MemoryEr
 _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 30.0
 """How long a training that was asked to stop may take to write its checkpoint."""
-_PR_SET_PDEATHSIG = 1
 
 
 class Stopped(Exception):
@@ -82,7 +80,7 @@ def _trained(
     settings = run_dir.with_name(f"{run_dir.name}.yaml")
     config.to_yaml(settings)
     log = run_dir.with_name(f"{run_dir.name}.log")
-    command = [sys.executable, "-m", "daf", "train", "--config", str(settings), "--run-dir", str(run_dir)]
+    command = lifeline.command("daf", "train", "--config", str(settings), "--run-dir", str(run_dir))
     command += ["--json", "--quiet", *(["--stop-at", str(stop_at)] if stop_at is not None else [])]
     code, out = _called(command, log, deadline, stop)
     if code != 0:
@@ -110,7 +108,7 @@ def _called(command: Sequence[str], log: Path, deadline: float | None, stop: thr
             stdout=subprocess.PIPE,
             stderr=errors,
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            pass_fds=(lifeline.descriptor(),),
         )
         try:
             out = _watch(process, deadline, stop)
@@ -172,8 +170,3 @@ def _failure(code: int, out: bytes, log: Path) -> TrialFailed:
     except (ValueError, LookupError, TypeError):
         return TrialFailed(f"its training ended with exit code {code} and no word; see {log}", machine=code == 137)
     return TrialFailed(f"training failed: {kind}: {message}", machine=kind in MACHINE_ERRORS)
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
