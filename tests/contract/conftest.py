@@ -46,7 +46,7 @@ def played(base: Path) -> Evaluation:
     from daf.evaluation import evaluate
     from daf.game.outcome import SeriesRequest
 
-    series = SeriesRequest(10, ("objects.hub",), ("energy.amount", "carbon.amount"), True)
+    series = SeriesRequest(10, (), ("carbon.gained",), True)
     settings = replace(SERIAL, save_replays="best", series=series)
     return evaluate(["starter", "random", "noop"], [MISSION], settings=settings, output=OutputManager(base))
 

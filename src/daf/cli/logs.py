@@ -205,7 +205,7 @@ class LogProgress:
             f"{done.records:,} records",
             f"{speed / 1e6:,.0f} MB/s",
         ]
-        if done.total_bytes > done.done_bytes:
+        if 0 < done.done_bytes < done.total_bytes:
             parts.append(f"about {seconds((done.total_bytes - done.done_bytes) / speed)} left")
         if self._verbose:
             parts.append(f"{done.peak_memory / 1e6:.0f} MB memory")
