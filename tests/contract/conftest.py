@@ -71,7 +71,7 @@ def trained(base: Path) -> Any:
     from daf.training import daf_train_policy
 
     config = DAFTrainingConfig(
-        n_steps=16, num_envs=2, num_workers=1, threads=1, eval_frequency=None, trackers=[], log_agents=0, device="cpu"
+        n_steps=16, num_envs=2, num_workers=1, threads=1, eval_frequency=None, trackers=[], device="cpu"
     )
     return daf_train_policy(MISSION, "stateless", config=config, total_timesteps=256, output=OutputManager(base))
 
