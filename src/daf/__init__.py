@@ -143,7 +143,16 @@ __version__ = _version("daf")
 
 def __getattr__(name: str) -> Any:
     if name in _WHERE:
-        return getattr(import_module(f"daf.{_WHERE[name]}"), name)
+        try:
+            return getattr(import_module(f"daf.{_WHERE[name]}"), name)
+        except ModuleNotFoundError as error:
+            from daf.config.extras import extra_of, needs
+            from daf.errors import MissingExtraError
+
+            extra = extra_of(error.name)
+            if extra is None:
+                raise
+            raise MissingExtraError(needs(extra, f"daf.{name}")) from error
     raise AttributeError(f"module 'daf' has no attribute {name!r}")
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daf.config.extras import require
 from daf.core.adaptive import targets
 from daf.core.adaptive.commands import DafCommands, training_config
 from daf.core.adaptive.config import NETWORK
@@ -44,6 +45,7 @@ def daf_run_adaptive(
     What the first runs would fail on raises `ConfigError`, `MissionError`, `PolicyError` before anything is written.
     Raises `AdaptiveControllerError`, and `Interrupted` after Ctrl-C. Runs that fail are part of the result.
     """
+    require("train", "an experiment of training runs")
     chosen = config if isinstance(config, DAFAdaptiveConfig) else _from_file(Path(config))
     if output is None:
         from daf.output_manager import OutputManager

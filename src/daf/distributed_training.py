@@ -16,6 +16,7 @@ import numpy as np
 
 from daf.compute.executor import job_count
 from daf.config import DAFTrainingConfig
+from daf.config.extras import require
 from daf.errors import ConfigError, TrainingError, UsageError, unknown
 from daf.training import CONFIG_FILE, MISSION_FILE, alone, daf_train_policy
 
@@ -104,6 +105,7 @@ def daf_launch_distributed_training(
 
     Raises `UsageError` and what it covers; `TrainingError` where training failed.
     """
+    require("train", "training")
     nodes = num_nodes if num_machines is None else num_machines
     if nodes != 1:
         raise UsageError(f"num_nodes {nodes}: training on several machines is not there yet; num_nodes is 1.")

@@ -38,6 +38,10 @@ class MetricError(UsageError):
     """No such metric in these records."""
 
 
+class MissingExtraError(UsageError):
+    """What was asked for needs an optional part of DAF that is not installed."""
+
+
 class EnvironmentCheckError(DAFError):
     """This machine lacks something that was asked for."""
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daf.config import DAFConfig, DAFTrainingConfig
+from daf.config.extras import require
 from daf.core.kept_settings import CONFIG_FILE, MISSION_FILE, kept_mission
 from daf.errors import StorageError, UsageError
 from daf.evaluation.planning import default_cache
@@ -79,6 +80,7 @@ def daf_train_policy(
     A failure or Ctrl-C while training is the result's status. Raises `UsageError`, `ConfigError`, `MissionError`,
     `PolicyError`, `CheckpointError` before training starts, `StorageError`.
     """
+    require("train", "training")
     compat.install()  # before mettagrid is imported, which would configure everyone's logging
     from daf.core.rl_trainer import DAFRlTrainer
     from daf.core.training_setup import combined

@@ -109,6 +109,13 @@ def main() -> NoReturn:
         code = _app().main(prog_name="daf", standalone_mode=False)
     except DAFError as error:
         _fail(type(error).__name__, str(error), error.exit_code)
+    except ModuleNotFoundError as error:  # an optional package that no operation has asked for by `extras.require`
+        from daf.config.extras import extra_of, needs
+
+        extra = extra_of(error.name)
+        if extra is None:
+            raise
+        _fail("MissingExtraError", needs(extra, f"daf {' '.join(sys.argv[1:2])}"), 2)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(2)

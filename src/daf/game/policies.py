@@ -9,7 +9,6 @@ Resolving imports no torch.
 """
 
 import importlib.metadata
-import importlib.util
 import logging
 import re
 import sys
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from daf.config.extras import is_installed, needs
 from daf.errors import PolicyError, unknown
 from daf.game import bundles, compat
 from daf.game.checkpoint_folders import final_checkpoint, require_playable
@@ -91,7 +91,7 @@ def uniquely_named(policies: Sequence[Policy]) -> list[Policy]:
 
 def has_torch() -> bool:
     """Whether torch and PufferLib can be imported, without importing them."""
-    return all(importlib.util.find_spec(name) is not None for name in ("torch", "pufferlib"))
+    return is_installed("torch", "pufferlib")
 
 
 def _resolve_text(text: str, cache: Path, runs: Path | None) -> Policy:
@@ -243,7 +243,7 @@ def _make(
         source = source_of(class_path)
         code, network = source.hash, _is_network(class_path, shown) or source.needs_torch
     if network and not has_torch():
-        raise PolicyError(f'"{shown}" needs torch, which is not installed. Install it with: pip install "daf[train]"')
+        raise PolicyError(needs("train", f'"{shown}"', "torch", "pufferlib"))
     weights = hash_tree(data_path) if data_path is not None else None
     identity = hash_json({"class": class_path, "kwargs": kwargs, "weights": weights, "code": code})
     return Policy(name, class_path, data_path, kwargs, roots, network, identity)

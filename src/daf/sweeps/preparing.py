@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from daf.compute.executor import job_count
+from daf.config.extras import require
 from daf.config.sweep import DAFSweepConfig
 from daf.episodes.cache import EpisodeCache
 from daf.errors import ConfigError
@@ -49,6 +50,8 @@ def prepare(
     config: DAFSweepConfig, output: "OutputManager", *, jobs: int | str, executor: str, use_cache: bool
 ) -> Prepared:
     """Check `config` against everything it names. Raises `UsageError` and its kinds."""
+    if config.training is not None:
+        require("train", "a sweep that trains")
     slots = 1 if executor == "serial" else config.num_parallel
     settings = Settings(
         episodes=config.episodes_per_trial,

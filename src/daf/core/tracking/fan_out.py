@@ -6,7 +6,6 @@ run goes on is dropped, with an error in the log and in `lost`: hours of trainin
 their metrics.
 """
 
-import importlib.util
 import logging
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -14,6 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from daf.config.extras import require
 from daf.core.tracking.interface import Number, RunFacts, Tracker
 from daf.core.tracking.json_lines import JsonLines
 from daf.core.tracking.mlflow_runs import MlflowOptions, MlflowRuns
@@ -41,11 +41,8 @@ def trackers(
         if name not in NAMES:
             raise UsageError(unknown("tracker", name, NAMES))
         package, extra = _NEEDS.get(name, (None, None))
-        if package is not None and importlib.util.find_spec(package) is None:
-            raise UsageError(
-                f"the tracker {name} needs {package}, which is not installed. Install it with: "
-                f'pip install "daf[{extra}]"'
-            )
+        if package is not None and extra is not None:
+            require(extra, f"the tracker {name}", package)
     given = dict(options or {})
     for name in given:
         if name not in _OPTIONS:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+from daf.config.extras import require
 from daf.config.sweep import DAFSweepConfig, prior_of
 from daf.config.training import Scalar
 from daf.errors import ConfigError
@@ -137,14 +138,7 @@ def _strategy(config: DAFSweepConfig, space: Space, directions: Sequence[str], l
 
             kind = "tpe" if config.strategy == "bayesian" else config.strategy
             if kind == "gp":
-                _check_torch()
+                require("train", "strategy gp", "torch")
             return ByOptuna(
                 kind, space, config.seed, directions, lookahead=lookahead, population=config.population_size
             )
-
-
-def _check_torch() -> None:
-    import importlib.util
-
-    if importlib.util.find_spec("torch") is None:
-        raise ConfigError('strategy gp needs torch. Install it with: pip install "daf[train]"')

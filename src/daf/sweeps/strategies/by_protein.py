@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from daf.config.extras import require
 from daf.errors import ConfigError
 from daf.sweeps.journal import Proposal
 from daf.sweeps.result import SweepTrialResult
@@ -40,8 +41,7 @@ class ByProtein(Strategy):
                 )
             if dimension.low == dimension.high:
                 raise ConfigError(f"search_space.{dimension.name}: strategy protein needs min below max.")
-        if importlib_missing():
-            raise ConfigError('strategy protein needs PufferLib. Install it with: pip install "daf[train]"')
+        require("train", "strategy protein", "pufferlib", "pyro", "torch")
         self._direction = direction
         self._lookahead = lookahead
         self._max_cost = math.inf if max_cost is None else max_cost
@@ -104,13 +104,6 @@ class ByProtein(Strategy):
         protein = Protein(described, max_suggestion_cost=self._max_cost)
         protein.hyperparameters = Hyperparameters(described, verbose=False)
         return protein
-
-
-def importlib_missing() -> bool:
-    """Whether PufferLib's search cannot be imported."""
-    import importlib.util
-
-    return any(importlib.util.find_spec(name) is None for name in ("pufferlib", "pyro", "torch"))
 
 
 def _described(dimension: Dimension) -> dict[str, Any]:
