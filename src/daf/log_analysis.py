@@ -43,7 +43,7 @@ class LogAnalysis:
 
     `name` is `{variant}_{timestamp}`. `seconds` (reading only), `bytes_read`, `bytes_reused` (kept from the last
     time) and `peak_memory` (bytes, the largest process while reading) are of this time; nothing written depends on
-    them.
+    them. `notes`: optional files next to the logs that could not be used, and what is absent without them.
     """
 
     name: str
@@ -55,6 +55,7 @@ class LogAnalysis:
     bytes_read: int = 0
     bytes_reused: int = 0
     peak_memory: int = 0
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """For `--json`: the run, the files, the figures of this time, and the summary."""
@@ -67,6 +68,7 @@ class LogAnalysis:
             "bytes_read": self.bytes_read,
             "bytes_reused": self.bytes_reused,
             "peak_memory": self.peak_memory,
+            "notes": list(self.notes),
             "summary": self.summary.to_dict(),
         }
 
@@ -127,7 +129,7 @@ def daf_analyze_logs(
     name, label = _names(files, variant)
     folder = Path(output_dir) if output_dir is not None else _plots(files)
     read = _read(files, folder, name, seed, sample_size, jobs, incremental, progress)
-    analysis = LogAnalysis(name, label, *read)
+    analysis = LogAnalysis(name, label, *read, notes=_notes(files))
     analysis.written.extend(_draw(analysis, wanted, smooth_window, stage))
     if console is not None:
         for line in describe(analysis):
@@ -166,7 +168,7 @@ def daf_compare_logs(
         default = Path(experiments) / "plots" if Path(experiments).is_dir() and not is_path else _plots(files)
         folder = Path(output_dir) if output_dir is not None else analyses[0].output_dir if analyses else default
         read = _read(files, folder, name, seed, sample_size, jobs, incremental, progress)
-        analyses.append(LogAnalysis(name, label, *read))
+        analyses.append(LogAnalysis(name, label, *read, notes=_notes(files)))
     labels = [analysis.label for analysis in analyses]
     name = "_vs_".join(analysis.name for analysis in analyses)
     if len(set(labels)) < len(labels):
@@ -210,6 +212,7 @@ def describe(analysis: LogAnalysis) -> list[str]:
     else:
         lines.append("damage: none")
     lines += [f"odd: {row['what']} ({row['count']:,} times)" for row in log.oddities.to_dict("records")]
+    lines += [f"note: {note}" for note in analysis.notes]
     lines.append(f"memory: {analysis.peak_memory / 1e6:.0f} MB at most in a process while reading")
     lines.append(f"written: {len(analysis.written)} files in {analysis.output_dir}")
     return lines
@@ -252,6 +255,10 @@ def _names(files: Sequence[LogFile], variant: str | None) -> tuple[str, str]:
         stamp = datetime.fromtimestamp(int(times[0][-1]), tz=UTC).strftime("%Y%m%d_%H%M%S")
         return f"{name}_{stamp}", f"{name}, from {stamp} UTC"
     return name, name
+
+
+def _notes(files: Sequence[LogFile]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(note for file in files for note in file.notes))
 
 
 def _plots(files: Sequence[LogFile]) -> Path:
@@ -307,7 +314,7 @@ def _draw(analysis: LogAnalysis, formats: Sequence[str], smooth_window: int | No
         return analysis.output_dir / f"{analysis.name}_{kind}"
 
     summary = at("summary.json")
-    atomic.write_json(summary, {"name": analysis.name, **log.to_dict()})
+    atomic.write_json(summary, {"name": analysis.name, "notes": list(analysis.notes), **log.to_dict()})
     written = [summary]
     still = [kind for kind in formats if kind in ("png", "pdf", "svg")]
     if still:

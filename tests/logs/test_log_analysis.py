@@ -2,13 +2,14 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
 from log_makers import flush, write_array
 from PIL import Image
 
-from daf.errors import ConfigError, DataError, StorageError, UsageError
+from daf.errors import DataError, StorageError, UsageError
 from daf.log_analysis import daf_analyze_logs, daf_compare_logs, describe
 from daf.streams.finding import find_logs, find_variant, read_constants
 from daf.streams.records import RunConstants
@@ -250,15 +251,36 @@ def test_logs_without_positions_or_totals_are_drawn_all_the_same(tmp_path: Path)
 
 
 def test_constants_come_from_the_runs_yaml_or_are_absent(tmp_path: Path) -> None:
-    assert read_constants(tmp_path) == RunConstants(None, None)
+    assert read_constants(tmp_path) == (RunConstants(None, None), ())
     (tmp_path / "a.yaml").write_text("env:\n  reward_scale: 2\n")
-    assert read_constants(tmp_path) == RunConstants(2.0, None)
-    (tmp_path / "b.yaml").write_text("reward_scale: 3\n")
-    with pytest.raises(ConfigError, match=r"reward_scale is 2 in .*a.yaml and 3 in .*b.yaml"):
-        read_constants(tmp_path)
-    (tmp_path / "b.yaml").write_text("reward_scale: high\n")
-    with pytest.raises(ConfigError, match="'high' is not a number"):
-        read_constants(tmp_path)
+    assert read_constants(tmp_path) == (RunConstants(2.0, None), ())
+    (tmp_path / "a.yaml").write_text("reward_scale:\n  desc: null\n  value: 5e-1\nexplore_weight: {value: 0.25}\n")
+    assert read_constants(tmp_path) == (RunConstants(0.5, 0.25), ())
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        ("reward_scale: 3\n", r"reward_scale is 2 in .*a.yaml and 3 in .*b.yaml"),
+        ("reward_scale: high\n", r"b.yaml: reward_scale is 'high', not a number"),
+        ("x: !!python/object/apply:os.system [ls]\n", r"b.yaml is not read.*the tag"),
+        ("a:\n\tb: 1\n", r"b.yaml is not read.*a tab"),
+        ("a: [", r"b.yaml is not read.*not YAML"),
+        ("\xff", r"b.yaml is not read"),
+    ],
+)
+def test_a_yaml_file_next_to_logs_never_stops_their_analysis(tmp_path: Path, text: str, note: str) -> None:
+    write_array(tmp_path / "stats_1753500000.json", flush("flat", envs=1, length=20))
+    (tmp_path / "a.yaml").write_text("reward_scale: 2\n")
+    (tmp_path / "b.yaml").write_text(text, encoding="latin-1")
+    analysis = daf_analyze_logs(tmp_path, output_dir=tmp_path / "out", formats=())
+    assert analysis.summary.records == 20
+    assert len(analysis.notes) == 1
+    assert re.search(note, analysis.notes[0])
+    derived = "heal" in analysis.summary.components.index
+    assert derived is ("reward_scale is 2 in" not in note)
+    assert any(line == f"note: {analysis.notes[0]}" for line in describe(analysis))
+    assert json.loads((analysis.written[0]).read_text())["notes"] == list(analysis.notes)
 
 
 def test_what_cannot_be_analysed_is_said_with_what_exists(experiments: Path, tmp_path: Path) -> None:

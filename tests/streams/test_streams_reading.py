@@ -236,6 +236,32 @@ def test_content_that_shrank_ten_thousandfold_is_decompressed_bit_by_bit(tmp_pat
     assert peak < 24e6, f"{peak / 1e6:.0f} MB for {path.stat().st_size} bytes"
 
 
+@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_log_in_utf_16_is_read(tmp_path: Path, encoding: str, suffix: str) -> None:
+    records = flush("nested", envs=2, length=30)
+    pack = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.ZstdCompressor().compress}[suffix]
+    path = tmp_path / f"a.json{suffix}"
+    path.write_bytes(pack(json.dumps(records).encode(encoding)))
+    columns, report = read_all(path)
+    assert columns["step"].tolist() == [r["step"] for r in records]
+    assert report.damage == []
+
+
+def test_a_zstd_window_beyond_the_memory_is_refused_with_the_command_that_repacks(tmp_path: Path) -> None:
+    parameters = zstandard.ZstdCompressionParameters.from_level(1, window_log=31, enable_ldm=True)
+    packing = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    path = tmp_path / "long.jsonl.zst"
+    path.write_bytes(packing.compress(b'{"step": 1, "x": 1, "y": 1, "map": 1}\n') + packing.flush())
+    columns, report = read_all(path)
+    assert not columns
+    assert "zstd -d --long=31 -c long.jsonl.zst | zstd -o repacked-long.jsonl.zst" in report.damage[0].reason
+    parameters = zstandard.ZstdCompressionParameters.from_level(1, window_log=28, enable_ldm=True)
+    packing = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
+    path.write_bytes(packing.compress(b'{"step": 1, "x": 1, "y": 1, "map": 1}\n') + packing.flush())
+    assert read_all(path)[0]["step"].tolist() == [1.0]
+
+
 def test_odd_numbers_leave_the_record_in_use_and_are_counted(tmp_path: Path) -> None:
     records = flush("flat", envs=1, length=12)
     records[1]["event"] = math.nan

@@ -120,12 +120,9 @@ def _from_file(context: typer.Context, path: Path | None, values: dict[str, Any]
     """`values` with those of the file `path` where no flag was given. Raises `ConfigError`."""
     if path is None:
         return values
-    import yaml
+    from daf.storage.yaml_strict import read_document
 
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+    content = read_document(path).value
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: a mapping of option names to values is wanted, not {type(content).__name__}.")
     for key, value in content.items():

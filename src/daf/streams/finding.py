@@ -5,18 +5,22 @@ The layout is `experiments/<variant>/<YYYYMMDD_HHMMSS>/json_logs/stats_<unixtime
 Files are ordered by run, then by the time in their name, then by name, numbers in it by value.
 """
 
+import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from daf.errors import ConfigError, DataError, StorageError, UsageError, unknown
+from daf.errors import DAFError, DataError, StorageError, UsageError, unknown
 from daf.storage.atomic import explain
+from daf.storage.yaml_strict import load_yaml
 from daf.streams.records import RunConstants
 
 SUFFIXES = (".json", ".jsonl", ".ndjson", ".csv")
 COMPRESSED = (".gz", ".zst")
+CONSTANTS = ("reward_scale", "explore_weight")
 _RUN = re.compile(r"\d{8}_\d{6}")
 _OURS = "_summary.json"
 """How the name of what an analysis itself writes ends, perhaps beside the logs."""
@@ -26,13 +30,14 @@ _OUR_KEY = b'"sampling_ratio"'
 @dataclass(frozen=True)
 class LogFile:
     """One file of a log: `name` is the same wherever the folder lies, `run` the folder of its run, `constants` the
-    run's.
+    run's. `notes`: what could not be read next to it, so that some of the constants are absent.
     """
 
     path: Path
     name: str
     run: Path
     constants: RunConstants = field(default_factory=RunConstants)
+    notes: tuple[str, ...] = ()
 
 
 def is_log(path: Path) -> bool:
@@ -70,12 +75,9 @@ def find_logs(targets: Sequence[str | Path]) -> list[LogFile]:
             raise UsageError(_missing(path))
     unique = list({file.path.resolve(): file for file in found}.values())
     names = [file.name for file in unique]
-    unique = [
-        file if names.count(file.name) == 1 else LogFile(file.path, str(file.path), file.run, file.constants)
-        for file in unique
-    ]
+    unique = [file if names.count(file.name) == 1 else replace(file, name=str(file.path)) for file in unique]
     constants = {run: read_constants(run) for run in {file.run for file in unique}}
-    return sorted((LogFile(f.path, f.name, f.run, constants[f.run]) for f in unique), key=_order)
+    return sorted((LogFile(f.path, f.name, f.run, *constants[f.run]) for f in unique), key=_order)
 
 
 def find_variant(experiments: str | Path, variant: str, run: str = "latest") -> list[LogFile]:
@@ -97,53 +99,50 @@ def find_variant(experiments: str | Path, variant: str, run: str = "latest") -> 
     return find_logs([folder / run])
 
 
-def read_constants(run: Path) -> RunConstants:
+def read_constants(run: Path) -> tuple[RunConstants, tuple[str, ...]]:
     """`reward_scale` and `explore_weight` from the YAML files of a run, or of its variant where the run has none.
 
-    Raises `ConfigError` where a file cannot be read as YAML, a value is no number, or two files disagree.
+    These files are optional: a constant that cannot be read from them, or that two of them give different values for,
+    is absent, and the second part of the result says why.
     """
-    found: dict[str, tuple[float, Path]] = {}
+    found: dict[str, dict[float, Path]] = {}
+    notes: list[str] = []
     for folder in (run, run.parent) if _RUN.match(run.name) else (run,):
         for path in sorted(p for p in _entries(folder) if p.suffix in (".yaml", ".yml") and p.is_file()):
-            for key, value in _constants_in(path).items():
-                if key in found and found[key][0] != value:
-                    raise ConfigError(
-                        f"{key} is {found[key][0]:g} in {found[key][1]} and {value:g} in {path}: "
-                        "which wrote the logs? Leave one of them in the run's folder."
-                    )
-                found[key] = (value, path)
+            try:
+                content = load_yaml(path)
+            except DAFError as error:
+                notes.append(f"{path} is not read; components that only it could derive are absent. {error}")
+                continue
+            for key, value in _constants_in(content):
+                if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                    notes.append(f"{path}: {key} is {value!r:.60}, not a number; it is ignored.")
+                else:
+                    found.setdefault(key, {}).setdefault(float(value), path)
         if found:
             break
-    scale, weight = found.get("reward_scale"), found.get("explore_weight")
-    return RunConstants(scale and scale[0], weight and weight[0])
+    for key in [key for key, values in found.items() if len(values) > 1]:
+        told = " and ".join(f"{value:g} in {path}" for value, path in list(found.pop(key).items())[:2])
+        notes.append(f"{key} is {told}; what derives from it is absent. Keep only the one that wrote the logs.")
+    scale, weight = (next(iter(found.get(key, {None: None}))) for key in CONSTANTS)
+    return RunConstants(scale, weight), tuple(notes)
 
 
-def _constants_in(path: Path) -> dict[str, float]:
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise StorageError(explain(error, f"reading {path}")) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not YAML, though the run's reward_scale may be in it: {error}") from error
-    found: dict[str, float] = {}
-
-    def search(node: Any) -> None:
+def _constants_in(content: Any) -> Iterator[tuple[str, Any]]:
+    """Each of the constants that `content` names, at any depth, with its first value; W&B writes {desc, value}."""
+    seen: set[str] = set()
+    pending = deque([content])
+    while pending:
+        node = pending.popleft()
         if isinstance(node, dict):
             for key, value in node.items():
-                if key not in ("reward_scale", "explore_weight"):
-                    search(value)
-                elif isinstance(value, bool) or not isinstance(value, int | float):
-                    raise ConfigError(f"{path}: {key}: {value!r} is not a number.")
-                else:
-                    found.setdefault(key, float(value))
+                if key not in CONSTANTS:
+                    pending.append(value)
+                elif key not in seen:
+                    seen.add(key)
+                    yield key, value.get("value") if isinstance(value, dict) and "value" in value else value
         elif isinstance(node, list):
-            for value in node:
-                search(value)
-
-    search(content)
-    return found
+            pending.extend(node)
 
 
 def _in_folder(folder: Path) -> list[LogFile]:

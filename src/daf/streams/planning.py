@@ -17,7 +17,7 @@ from daf.storage.atomic import explain
 from daf.streams.damage import scan
 from daf.streams.finding import LogFile
 from daf.streams.records import RunConstants
-from daf.streams.source import Source, compression
+from daf.streams.source import Source, is_streamed
 from daf.streams.tallies import COVERAGE, SourcePlan
 from daf.streams.visits import SLICES as LAST_SLICE
 
@@ -85,7 +85,7 @@ def plan_parts(
         if growing:
             share_exponent, own = -8, (8 * min(index, LAST_SLICE // 8 - 1), 8)
         cuts: list[tuple[int, float | None]] = [(0, since)]
-        if _is_json(file.path) and compression(file.path) is None and size > part:
+        if size > part and _is_json(file.path) and not is_streamed(file.path):
             cuts += _cuts(file.path, size, part, clock is not None)
         ends = [cut for cut, _ in cuts[1:]] + [size]
         for (start, known), end in zip(cuts, ends, strict=True):
@@ -108,18 +108,19 @@ def peek(path: Path) -> tuple[float | None, float | None, float | None, bool]:
 
         first_row, last_row = rows_of(path)
         return _total(first_row), _total(last_row), None, False
+    streamed = is_streamed(path)
     with Source(path) as source:
         buffer = bytearray(_WINDOW)
         n = _fill(source, memoryview(buffer))
         found = scan(bytes(buffer[:n]), final=n < _WINDOW).records
         first = last = [_seen(start, value) for start, _, value in found]
-        if n == _WINDOW and compression(path) is None:
+        if n == _WINDOW and not streamed:
             last = _records_at(path, max(0, source.size - _WINDOW), _WINDOW)
         elif n == _WINDOW and len({record.total for record in first}) > 1:
             last = _tail_of_stream(source, bytes(buffer))
     ends = [end[at].total for end, at in ((first, 0), (last, -1)) if end]
     totals = [total for total in ends if total is not None]
-    size = found[-1][1] / len(found) if found and compression(path) is None else None
+    size = found[-1][1] / len(found) if found and not streamed else None
     sampled = bool(found) and all(name in found[0][2] for name in _SAMPLED)
     return (totals[0], totals[-1], size, sampled) if totals else (None, None, size, sampled)
 
