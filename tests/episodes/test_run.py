@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from daf.compute.executor import Executor, make_executor
@@ -13,10 +14,11 @@ from daf.episodes.cache import EpisodeCache
 from daf.episodes.plan import Contender, Plan, plan_episodes
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult, record_replays, run_plan
-from daf.episodes.tables import DATABASE, RunRow, build_tables, query
+from daf.episodes.tables import DATABASE, RunRow, build_tables
 from daf.errors import MissionError, PolicyError, UsageError
 from daf.game import missions, policies
 from daf.game.outcome import SeriesRequest
+from daf.storage.databases import query
 from tests.conftest import SMALL, SMALLEST
 
 ROW = RunRow("r1", "evaluations", "2026-11-20", 3, "daf evaluate")
@@ -216,8 +218,7 @@ def test_tables_hold_the_records(cache: EpisodeCache, two_workers: Executor, tmp
     expected = sum(stats.get("action.noop.success", 0) for r in result.records for stats in r.played.agent_stats)
     assert rows[0][0] == expected
     parquet = tmp_path / "episodes.parquet"
-    _, rows = query(tmp_path / DATABASE, f"select count(*) from '{parquet}'")
-    assert rows == [(4,)]
+    assert duckdb.sql(f"select count(*) from '{parquet}'").fetchall() == [(4,)]
 
 
 def test_a_counter_that_never_changed_is_0_where_its_name_occurs(

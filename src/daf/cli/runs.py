@@ -77,6 +77,9 @@ def show_command(
     sql: Annotated[
         str | None, typer.Option("--sql", help="A query on the run's tables; --sql tables lists them.")
     ] = None,
+    sql_timeout: Annotated[
+        float, typer.Option("--sql-timeout", metavar="S", min=0.1, help="Stop a query that runs longer.")
+    ] = 60.0,
     output_dir: OutputDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -90,7 +93,7 @@ def show_command(
 
     found = find_run(run, output_dir)
     if sql is not None:
-        _query(found, sql, as_json)
+        _query(found, sql, sql_timeout, as_json)
         return
     import json
 
@@ -141,9 +144,10 @@ def _ranking(rows: list[dict[str, Any]]) -> None:
     out.print(ranking_table("Reward per agent", summaries))
 
 
-def _query(run: Any, sql: str, as_json: bool) -> None:
+def _query(run: Any, sql: str, seconds: float, as_json: bool) -> None:
     from daf.cli.show import emit, out, plain_table
-    from daf.episodes.tables import DATABASE, query
+    from daf.episodes.tables import DATABASE
+    from daf.storage.databases import query
 
     if sql.strip() == "tables":
         sql = "select table_name as name, column_name as column, data_type as type from information_schema.columns"
@@ -152,9 +156,9 @@ def _query(run: Any, sql: str, as_json: bool) -> None:
         from daf.evaluation.keeping import rebuild_tables
 
         rebuild_tables(run)
-    names, rows = query(database, sql)
+    names, rows = query(database, sql, seconds=seconds)
     if as_json:
-        found = [dict(zip(names, (_plain(value) for value in row), strict=True)) for row in rows]
+        found = [dict(zip(names, row, strict=True)) for row in rows]
         emit({"run_id": run.run_id, "run_dir": str(run.path), "status": "ok", "rows": found})
         return
     table = plain_table("")
@@ -169,10 +173,6 @@ def _shown(value: Any) -> str:
     if value is None:
         return "–"
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, bool | int | float | str) or value is None else str(value)
 
 
 @app.command("rebuild")

@@ -25,9 +25,8 @@ from numpy.typing import NDArray
 
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
-from daf.errors import UsageError
 from daf.game.outcome import Series
-from daf.storage.atomic import writing
+from daf.storage.databases import building, write_parquet
 
 TABLES = ("runs", "episodes", "episode_policies", "agent_metrics", "game_metrics", "series")
 DATABASE = "episodes.duckdb"
@@ -65,43 +64,22 @@ class RunRow:
 
 
 def build_tables(folder: Path, run: RunRow, result: RunResult, replays: Mapping[str, str] | None = None) -> Path:
-    """Write `episodes.duckdb` and a Parquet file per table into `folder`. replays: file name by record key."""
-    import duckdb
+    """Write `episodes.duckdb` and a Parquet file per table into `folder`. Raises `StorageError`.
 
+    replays: file name by record key.
+    """
     rows = _rows(run, result, replays or {})
-    with writing(folder / DATABASE) as path:
-        connection = duckdb.connect(str(path))
-        try:
-            for name, columns in _COLUMNS.items():
-                connection.execute(f"create table {name} ({', '.join(columns)})")
-                if rows[name]:
-                    names = [column.split()[0] for column in columns]
-                    connection.register("rows", {column: _column(rows[name], column) for column in names})
-                    connection.execute(f"insert into {name} select {', '.join(names)} from rows")
-                    connection.unregister("rows")
-                with writing(folder / f"{name}.parquet") as parquet:
-                    connection.execute(f"copy {name} to '{_quoted(parquet)}' (format parquet)")
-            connection.execute(_VIEWS)
-        finally:
-            connection.close()
+    with building(folder / DATABASE) as connection:
+        for name, columns in _COLUMNS.items():
+            connection.execute(f"create table {name} ({', '.join(columns)})")
+            if rows[name]:
+                names = [column.split()[0] for column in columns]
+                connection.register("rows", {column: _column(rows[name], column) for column in names})
+                connection.execute(f"insert into {name} select {', '.join(names)} from rows")
+                connection.unregister("rows")
+            write_parquet(connection, name, folder / f"{name}.parquet")
+        connection.execute(_VIEWS)
     return folder / DATABASE
-
-
-def query(database: Path, sql: str) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """Run one SQL statement on a run's tables, which it cannot change. Returns column names and rows."""
-    import duckdb
-
-    if not database.is_file():
-        raise UsageError(f"{database.parent} holds no tables ({database.name}).")
-    connection = duckdb.connect(str(database), read_only=True)
-    try:
-        result = connection.execute(sql)
-        names = [column[0] for column in result.description or []]
-        return names, result.fetchall()
-    except duckdb.Error as error:
-        raise UsageError(f"the SQL failed: {error}") from error
-    finally:
-        connection.close()
 
 
 _COLUMNS: dict[str, list[str]] = {
@@ -246,7 +224,3 @@ def _policies(record: EpisodeRecord) -> Iterator[dict[str, Any]]:
             "max_step_ms": latency.max_ns / 1e6 if latency else None,
             "slow_steps": latency.slow if latency else None,
         }
-
-
-def _quoted(path: Path) -> str:
-    return str(path).replace("'", "''")

@@ -72,6 +72,14 @@ def explain(error: OSError, doing: str) -> str:
     return f"{error.strerror or error} while {doing}."
 
 
+def explain_text(text: str, doing: str) -> str:
+    """`explain` for a library that reports the system's error as text only, for example DuckDB and SQLite."""
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
+        if os.strerror(number).lower() in text.lower():
+            return explain(OSError(number, os.strerror(number)), doing)
+    return f"{text.strip().rstrip('.')}, while {doing}."
+
+
 def sync(path: Path) -> None:
     """Return when a file or folder is on the disk. Raises `OSError`."""
     descriptor = os.open(path, os.O_RDONLY)
