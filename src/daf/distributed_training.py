@@ -4,7 +4,6 @@ A run is `daf_train_policy`'s with `use_distributed`: environments are shared ou
 a training run's. Many machines are not here yet, and asking for them is an error.
 """
 
-import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +16,7 @@ import numpy as np
 from daf.compute.executor import job_count
 from daf.config import DAFTrainingConfig
 from daf.config.extras import require
+from daf.core.training_file import FILE, read_ended, read_training
 from daf.errors import ConfigError, TrainingError, UsageError, unknown
 from daf.training import CONFIG_FILE, MISSION_FILE, alone, daf_train_policy
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from daf.core.training_run import TrainingResult
 
-RESULT = "training.json"
 METRICS = "metrics.jsonl"
 HOWS = ("mean", "sum", "max", "min")
 
@@ -280,19 +279,19 @@ def _result(result: "TrainingResult", workers: int) -> DistributedTrainingResult
 
 def _written_at(run_dir: Path) -> int | None:
     """When the run's result was written, in nanoseconds; None where there is none."""
-    path = run_dir / RESULT
+    path = run_dir / FILE
     return path.stat().st_mtime_ns if path.is_file() else None
 
 
 def _read(result: DistributedTrainingResult) -> None:
     """Bring `result` up to what its folder says."""
-    path = result.run_dir / RESULT
-    if path.is_file():
-        told = json.loads(path.read_text())
+    told = read_ended(result.run_dir)
+    if told is not None:
         result.status, result.training_steps = told["status"], told["steps"]
         result.wall_time_seconds = told["wall_seconds"]
-        result.aggregate_stats = told["metrics"]
-        result.error = (told["error"] or {}).get("message")
+        result.aggregate_stats = {name: value for name, value in told["metrics"].items() if value is not None}
+        failure = (read_training(result.run_dir) or {}).get("error")
+        result.error = None if failure is None else failure.get("message")
         final = told["final_checkpoint"]
         result.final_checkpoint = None if final is None else result.run_dir / final
     _last_numbers(result)

@@ -42,7 +42,10 @@ def train(run_dir: Path, target: int, seed: str, rate: float, branch: str) -> in
         _save(checkpoint, state)
         with (run_dir / "metrics.jsonl").open("a") as file:
             file.write(json.dumps({"step": state["steps"]}) + "\n")
-    result = {"status": "stopped", "steps": state["steps"], "final_checkpoint": str(checkpoint), "metrics": {}}
+    result = {
+        "status": "stopped", "steps": state["steps"], "updates": state["steps"] // BLOCK, "wall_seconds": 1.0,
+        "final_checkpoint": str(checkpoint), "metrics": {},
+    }  # fmt: skip
     part = run_dir / "training.json.part"
     part.write_text(json.dumps(result))
     part.replace(run_dir / "training.json")

@@ -151,7 +151,7 @@ def test_a_folder_without_results_is_refused_with_the_reason(tmp_path):
     with pytest.raises(UsageError, match="no run's folder"):
         daf_report(tmp_path)
     (tmp_path / "training.json").write_text("[1, 2]")
-    with pytest.raises(DataError, match="holds no JSON object"):
+    with pytest.raises(DataError, match=r"training\.json is damaged: Expected `object`, got `array`"):
         daf_report(tmp_path)
 
 

@@ -1,5 +1,6 @@
 """What a training run does and refuses, from Python."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -12,9 +13,10 @@ import pytest
 from daf.config import DAFTrainingConfig
 from daf.core import checkpoints
 from daf.core.rl_trainer import DAFRlConfig, DAFRlTrainer
-from daf.errors import CheckpointError, ConfigError, MissionError, PolicyError, StorageError, UsageError
+from daf.errors import CheckpointError, ConfigError, MissionError, PolicyError, StorageError, TrainingError, UsageError
 from daf.game.training_environment import TrainingEnvironment
 from daf.output_manager import OutputManager
+from daf.reporting import daf_report
 from daf.training import StopTraining, TrainingResult, daf_train_policy
 from tests.training.tiny import AGENTS, MISSION, STEPS_PER_UPDATE, TINY, metrics_of, weights_of
 
@@ -144,6 +146,35 @@ def test_a_process_that_dies_ends_the_run_as_the_machines_fault(tmp_path: Path) 
     assert (result.status, result.machine) == ("failed", True)
     assert result.error is not None
     assert "signal 9" in result.error["message"]
+
+
+def test_a_failed_run_reports_the_steps_and_the_checkpoint_that_it_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(progress: Any) -> None:
+        if progress.updates == 3:
+            raise TrainingError("boom")
+
+    output = OutputManager(tmp_path, log_to_file=False)
+    chosen = config(checkpoint_frequency=STEPS_PER_UPDATE)
+    result = daf_train_policy(MISSION, "stateless", config=chosen, output=output, on_update=fail)
+    assert (result.status, result.steps, result.updates) == ("failed", 3 * STEPS_PER_UPDATE, 3)
+    assert result.wall_seconds > 0
+    saved = result.run_dir / "checkpoints" / f"step_{2 * STEPS_PER_UPDATE:012d}"
+    assert result.final_checkpoint == saved
+    told = json.loads((result.run_dir / "training.json").read_text())
+    assert (told["steps"], told["final_checkpoint"]) == (3 * STEPS_PER_UPDATE, f"checkpoints/{saved.name}")
+    details = json.loads((result.run_dir / "execution_log.json").read_text())["details"]
+    assert details["steps"] == 3 * STEPS_PER_UPDATE
+    assert f"{3 * STEPS_PER_UPDATE:,} agent steps" in daf_report(result.run_dir).html.read_text()
+    from daf.cli import main
+
+    monkeypatch.setattr("sys.argv", ["daf", "runs", "show", result.run_id, "--output-dir", str(tmp_path)])
+    with contextlib.suppress(SystemExit):
+        main()
+    assert f"training failed: {3 * STEPS_PER_UPDATE:,} agent steps in 3 updates\ncheckpoint: {saved}" in (
+        capfd.readouterr().out
+    )
 
 
 def test_a_callback_may_stop_training_with_a_checkpoint(tmp_path: Path) -> None:

@@ -3,13 +3,16 @@
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
 from daf.cli.options import JsonOption, OutputDirOption
 from daf.errors import UsageError
+
+if TYPE_CHECKING:
+    from daf.core.training_file import TrainingFile
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, help="List, show, query, clean and export runs.")
 
@@ -98,14 +101,18 @@ def show_command(
     import json
 
     from daf.cli.show import emit, out
+    from daf.core.training_file import read_training
 
     results = found.path / "results.json"
     data: dict[str, Any] = json.loads(results.read_text()) if results.is_file() else {}
+    training = read_training(found.path)
     if as_json:
-        emit(found.to_data() | {"results": data or None})
+        emit(found.to_data() | {"results": data or training})
         return
     out.print(f"{found.operation}/{found.run_id}  {found.status}  {found.title}", markup=False, soft_wrap=True)
     out.print(f"command: {found.command}", markup=False, soft_wrap=True)
+    if training is not None:
+        _training(found.path, training)
     if found.error:
         out.print(f"[red]error:[/red] {escape(found.error)}", soft_wrap=True)
     for note in data.get("summary", {}).get("notes", []):
@@ -117,6 +124,16 @@ def show_command(
             out.print(f"  {pair['sentence']}", markup=False, soft_wrap=True)
     for path in sorted(found.path.iterdir()):
         out.print(f"  {path}{'/' if path.is_dir() else ''}", markup=False, soft_wrap=True)
+
+
+def _training(run_dir: Path, training: "TrainingFile") -> None:
+    from daf.cli.show import out
+
+    reached = f"{training.get('status', 'unknown')}: {training.get('steps', 0):,} agent steps"
+    out.print(f"training {reached} in {training.get('updates', 0):,} updates", markup=False, soft_wrap=True)
+    checkpoint = training.get("final_checkpoint")
+    if checkpoint is not None:
+        out.print(f"checkpoint: {run_dir / checkpoint}", markup=False, soft_wrap=True)
 
 
 def _ranking(rows: list[dict[str, Any]]) -> None:

@@ -24,7 +24,7 @@ import torch
 
 from daf.compute.executor import job_count
 from daf.config.training import DAFTrainingConfig
-from daf.core import checkpoints
+from daf.core import checkpoints, training_file
 from daf.core.curriculum import Curriculum, CurriculumStagnationError
 from daf.core.distributed_learner import DistributedLearner
 from daf.core.interval_evaluation import VALIDATION_SEED, evaluate_checkpoint
@@ -56,7 +56,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-RESULT = "training.json"
 MEMORY_LIMIT = 0.95
 """The part of the machine's memory beyond which a run saves and stops."""
 
@@ -313,7 +312,7 @@ class TrainingRun:
         self._from = checkpoints.latest(self.checkpoint_dir)  # a second run in the same folder goes on with it
         if self._broken and self._from is None:
             raise UsageError(f"{self.run_dir} failed before its first checkpoint: make a new trainer to begin anew.")
-        (self.run_dir / RESULT).unlink(missing_ok=True)  # what it said is no longer so
+        (self.run_dir / training_file.FILE).unlink(missing_ok=True)  # what it said is no longer so
         try:
             with self._interrupts(), self._following(on_evaluation):
                 self._ended = "failed"
@@ -322,11 +321,12 @@ class TrainingRun:
         finally:
             self.close()
             torch.set_num_threads(threads)
+        learner = self._learner
         if status == "failed":  # what is in memory may be half an update on: the next goes on from a checkpoint
             self._learner, self._broken = None, True
             self._from = checkpoints.latest(self.checkpoint_dir)
-        result = self._result(status, error)
-        atomic.write_json(self.run_dir / RESULT, self._described(result))
+        result = self._result(status, error, learner)
+        atomic.write_json(self.run_dir / training_file.FILE, self._described(result))
         return result
 
     def close(self) -> None:
@@ -529,8 +529,7 @@ class TrainingRun:
         kind = type(error) if isinstance(error, TrainingError) else TrainingError
         return kind(f"training failed{at}: {text.rstrip('.')}. {kept}{hint}", machine=machine)
 
-    def _result(self, status: str, error: Exception | None) -> TrainingResult:
-        learner = self._learner
+    def _result(self, status: str, error: Exception | None, learner: Learner | None) -> TrainingResult:
         trained = learner is not None and learner.updates > 0
         final = checkpoints.latest(self.checkpoint_dir) if trained else None
         if status == "done":

@@ -1,13 +1,14 @@
 """The runs inside a run (a sweep's trials, an experiment's runs), each read anew only when its files change."""
 
-import json
 import threading
 from pathlib import Path
 from typing import Any
 
+from daf.core.training_file import read_training
 from daf.dashboard.progress import folder_progress
 from daf.dashboard.run_index import CHILD_FOLDERS, children, run_in
 from daf.dashboard.signatures import Signature, signature
+from daf.errors import DamagedFileError, StorageError
 from daf.output_manager.layout import EXECUTION_LOG
 
 Signatures = tuple[Signature | None, ...]
@@ -67,11 +68,7 @@ def _read(folder: Path) -> dict[str, Any] | None:
 
 
 def _status(folder: Path) -> str | None:
-    path = folder / "training.json"
-    if signature(path) is None:
-        return None
     try:
-        status = json.loads(path.read_bytes())["status"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return status if isinstance(status, str) else None
+        return (read_training(folder) or {}).get("status")
+    except (DamagedFileError, StorageError):
+        return "damaged"

@@ -15,10 +15,10 @@ from typing import Any
 
 import msgspec
 
+from daf.core.training_file import FILE, TrainingFile, read_training
 from daf.errors import DataError, StorageError
 from daf.storage.atomic import explain
 
-RESULT = "training.json"
 METRICS = "metrics.jsonl"
 EVALUATIONS = "evaluations.jsonl"
 
@@ -88,7 +88,7 @@ class TrainingRun:
     not_finite: values by metric that were no finite numbers."""
 
     path: Path
-    result: Mapping[str, Any]
+    result: TrainingFile
     series: Mapping[str, Series]
     evaluations: tuple[TrainingEvaluation, ...]
     checkpoints: tuple[Checkpoint, ...]
@@ -110,20 +110,20 @@ class TrainingRun:
 
 def is_training_run(folder: Path) -> bool:
     """Whether `folder` holds what a trainer writes."""
-    return any((folder / name).is_file() for name in (RESULT, METRICS))
+    return any((folder / name).is_file() for name in (FILE, METRICS))
 
 
 def read_training_run(folder: str | Path) -> TrainingRun:
     """The run in `folder`. Raises `DataError` where no trainer wrote there, `StorageError`."""
     path = Path(folder)
     if not is_training_run(path):
-        raise DataError(f"{path} holds no training run: neither {RESULT} nor {METRICS} is there.")
+        raise DataError(f"{path} holds no training run: neither {FILE} nor {METRICS} is there.")
     metrics, evaluations = read_lines(path / METRICS), read_lines(path / EVALUATIONS)
     series, not_finite = series_of(metrics.rows)
     found = [_evaluation(row) for row in evaluations.rows]
     return TrainingRun(
         path=path,
-        result=_result(path / RESULT),
+        result=read_training(path) or {},
         series=series,
         evaluations=tuple(one for one in found if one is not None),
         checkpoints=tuple(_checkpoints(path)),
@@ -204,20 +204,6 @@ def finite(value: object) -> float | None:
 def _whole(value: object) -> int | None:
     number = finite(value)
     return None if number is None else int(number)
-
-
-def _result(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise StorageError(explain(error, f"reading {path}")) from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is no JSON file ({error}).") from error
-    if not isinstance(value, dict):
-        raise DataError(f"{path} holds no JSON object.")
-    return value
 
 
 def _evaluation(row: Mapping[str, Any]) -> TrainingEvaluation | None:

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from daf.config.training import DAFTrainingConfig
-from daf.errors import CheckpointError, StorageError
+from daf.core.training_file import FILE, own_checkpoint, read_ended
+from daf.errors import CheckpointError, DamagedFileError, StorageError, UnsafePathError
 from daf.processes import lifeline
 from daf.storage.atomic import explain
 from daf.sweeps.playing import TOO_LONG, TrialFailed
 
-RESULT = "training.json"
 MACHINE_ERRORS = ("StorageError", "ExecutorError", "OutOfMemoryError", "MemoryError", "EnvironmentCheckError")
 _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 30.0
@@ -85,16 +85,20 @@ def _trained(
     code, out = _called(command, log, deadline, stop)
     if code != 0:
         raise _failure(code, out, log)
-    found = json.loads((run_dir / RESULT).read_bytes())
-    checkpoint = found["final_checkpoint"]
-    if checkpoint is None:
-        raise TrialFailed(f"training ended at {found['steps']} steps without a checkpoint; see {log}")
-    path = Path(checkpoint)
+    try:
+        found = read_ended(run_dir)
+        if found is None:
+            raise TrialFailed(f"training ended without {FILE}; see {log}")
+        if found["final_checkpoint"] is None:
+            raise TrialFailed(f"training ended at {found['steps']} steps without a checkpoint; see {log}")
+        checkpoint = own_checkpoint(run_dir, found["final_checkpoint"])
+    except (DamagedFileError, UnsafePathError) as error:
+        raise TrialFailed(str(error)) from error
     return Trained(
-        steps=int(found["steps"]),
-        before=int(found["steps"]) - int(found["steps"]) // max(1, int(found["updates"])),
-        checkpoint=path if path.is_absolute() else run_dir / path,
-        seconds=float(found["wall_seconds"]),
+        steps=found["steps"],
+        before=found["steps"] - found["steps"] // max(1, found["updates"]),
+        checkpoint=checkpoint,
+        seconds=found["wall_seconds"],
         metrics={name: float(value) for name, value in found["metrics"].items() if value is not None},
     )
 

@@ -13,7 +13,8 @@ from daf.core.adaptive.dispatch import Job
 from daf.core.adaptive.record import run_dir
 from daf.core.adaptive.state import Run
 from daf.core.adaptive.supervisor import STDERR, STDOUT
-from daf.errors import ConfigError
+from daf.core.training_file import own_checkpoint, read_ended, read_training
+from daf.errors import ConfigError, DamagedFileError, StorageError, UnsafePathError
 
 HOPELESS = ("CheckpointError",)
 """Errors that another attempt would meet again. Of training's own it is `training.json` that tells (`machine`)."""
@@ -114,17 +115,21 @@ class DafCommands:
             failed = failure(job, exit_code)
             return replace(failed, again=failed.again and not _would_again(path, job))
         try:
-            result = json.loads(path.read_text())
-            steps, checkpoint = int(result["steps"]), result["final_checkpoint"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            return Ended(None, f"{job.name} ended well, but {path} cannot be read: {error}")
+            result = read_ended(self.run_dir(run))
+        except (DamagedFileError, StorageError) as error:
+            return Ended(None, f"{job.name} ended well, but {error}")
+        if result is None:
+            return Ended(None, f"{job.name} ended well, but without {path}")
+        steps, checkpoint = result["steps"], result["final_checkpoint"]
         if steps < run.target or checkpoint is None:
             return Ended(None, f"{job.name} ended well at {steps} of {run.target} steps, {result['status']}")
-        place = self.run_dir(run) / checkpoint
-        if place.is_relative_to(self.folder):  # so that the output folder can be moved
-            place = place.relative_to(self.folder)
-        metrics = result.get("metrics", {}).items()
-        kept = {name: float(value) for name, value in metrics if not name.startswith(NOT_KEPT)}
+        try:
+            place = own_checkpoint(self.run_dir(run), checkpoint)
+        except UnsafePathError as error:
+            return Ended(None, f"{job.name} ended well, but {path} names another place: {error}")
+        place = place.relative_to(self.folder.resolve())  # so that the output folder can be moved
+        metrics = result["metrics"].items()
+        kept = {name: value for name, value in metrics if value is not None and not name.startswith(NOT_KEPT)}
         return Ended({"steps": steps, "checkpoint": str(place), "metrics": kept})
 
     def evaluated(self, run: Run, job: Job, exit_code: int) -> Ended:
@@ -197,10 +202,10 @@ def _would_again(path: Path, job: Job) -> bool:
     if (printed_object(job) or {}).get("status") != "failed":
         return False
     try:
-        result = json.loads(path.read_text())
-    except (OSError, ValueError):
+        result = read_training(path.parent)
+    except (DamagedFileError, StorageError):
         return False
-    return result.get("status") == "failed" and result.get("machine") is False
+    return result is not None and result.get("status") == "failed" and result.get("machine") is False
 
 
 def printed_object(job: Job) -> dict[str, Any] | None:
