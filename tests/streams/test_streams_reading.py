@@ -16,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from log_makers import COMPONENTS, flat_record, flush, write_array
 
-from daf.errors import StorageError
+from daf.errors import DataError, StorageError
 from daf.streams.csvlog import CsvReader
 from daf.streams.finding import find_logs
 from daf.streams.planning import plan_parts
+from daf.streams.processor import StreamingProcessor
 from daf.streams.reading import TableReader
 from daf.streams.records import FIXED, RunConstants
 from daf.streams.running import count, count_part
@@ -580,3 +581,47 @@ def test_damage_beyond_what_is_named_is_summed_up(tmp_path: Path, monkeypatch: p
     assert report.damage[-1].reason == "18 further stretches from here on"
     assert report.damage[-1].offset == path.read_text().index("oops0005")
     assert sum(d.length for d in report.damage) == 23 * len("oops0000")
+
+
+@pytest.mark.parametrize("suffix", [".json", ".csv"])
+@pytest.mark.parametrize("each", [True, False])
+def test_a_log_with_thousands_of_component_names_is_refused_by_name(tmp_path: Path, suffix: str, each: bool) -> None:
+    names = [[f"c{index}"] for index in range(2000)] if each else [[f"c{index}" for index in range(2000)]] * 3
+    records = flush("nested", envs=1, length=len(names))
+    for record, own in zip(records, names, strict=True):
+        record["rewards"]["components"] = dict.fromkeys(own, 1.0)
+    path = tmp_path / f"many{suffix}"
+    if suffix == ".csv":
+        header = ["step", "position.x", *(f"rewards.components.c{index}" for index in range(2000))]
+        path.write_text(",".join(header) + "\n" + ",".join(["1"] * len(header)) + "\n")
+    else:
+        write_array(path, records)
+    with pytest.raises(DataError, match=rf"many{suffix}: more than 256 reward components \(among them .*c\d+"):
+        StreamingProcessor().process(path)
+
+
+def test_records_with_thousands_of_component_names_are_refused() -> None:
+    records = [{"step": 1, "rewards": {"components": {f"c{index}": 1.0}}} for index in range(2000)]
+    with pytest.raises(DataError, match="mine: more than 256 reward components"):
+        StreamingProcessor().process_records(records, name="mine")
+
+
+def test_files_that_have_too_many_component_names_only_together_are_refused(tmp_path: Path) -> None:
+    for part in range(2):
+        records = flush("nested", envs=1, length=2)
+        for record in records:
+            record["rewards"]["components"] = {f"c{part}_{index}": 1.0 for index in range(200)}
+        write_array(tmp_path / f"stats_{1753500000 + part}.json", records)
+    with pytest.raises(DataError, match="more than 256 reward components"):
+        StreamingProcessor().process(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a.json.gz", "a.json.zst", "a.csv.gz"])
+def test_compressed_emptiness_is_given_up_and_reported(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    packing = gzip.compress if name.endswith(".gz") else zstandard.ZstdCompressor().compress
+    path.write_bytes(packing(b" " * 80_000_000 + b'{"step": 1, "x": 1, "y": 1, "map": 1}\n'))
+    processor = StreamingProcessor()
+    processor.process(path)
+    assert processor.result().records == 0
+    assert any("no record in 64 MiB of content" in reason for reason in processor.result().damage["reason"])

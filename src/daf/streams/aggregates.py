@@ -11,7 +11,7 @@ from collections import Counter
 import numpy as np
 
 from daf.streams.moments import Binned
-from daf.streams.records import FIXED, FloatArray
+from daf.streams.records import FIXED, MAX_COMPONENTS, FloatArray, too_many_components
 from daf.streams.sampling import NO_BOUND, Sample, record_hashes, source_key
 from daf.streams.sketch import Sketch
 from daf.streams.spans import Spans
@@ -63,6 +63,8 @@ class Aggregate:
         self.steps.merge(other.steps)
         for name, extrema in other.extrema.items():
             self._extend(name, *extrema)
+        if len(self.extrema) > MAX_COMPONENTS + 2:  # with total and step_reward
+            raise too_many_components(" and ".join(list(self.sources)[-2:]), list(self.extrema))
         for name, sketch in other.sketches.items():
             self.sketches.setdefault(name, Sketch()).merge(sketch)
         self.visits.merge(other.visits, moved)

@@ -18,8 +18,8 @@ import numpy as np
 
 from daf.streams.damage import DamageList
 from daf.streams.reading import ReadingReport
-from daf.streams.records import RunConstants, Shape, Table, read, tabulate
-from daf.streams.source import Source
+from daf.streams.records import NameBound, RunConstants, Shape, Table, read, tabulate
+from daf.streams.source import BARREN, MAX_BARREN, Source
 
 _PIECE = 256 * 1024
 _LONGEST_ROW = 8 * 1024 * 1024
@@ -37,11 +37,18 @@ class CsvReader:
         self.report = ReadingReport(damage=self._damage.entries)
         self._constants = constants
         self._header: list[str] | None = None
+        self._names_met = NameBound(path)
 
     def __iter__(self) -> Iterator[Table]:
         with Source(self.path) as source:
             rest, offset = b"", 0
+            met, fertile = 0, 0
             while True:
+                if met < self.report.records:
+                    met, fertile = self.report.records, self.report.bytes_read
+                if source.is_compressed and self.report.bytes_read - fertile > MAX_BARREN:
+                    self._damage.add(offset, 0, BARREN)
+                    break
                 buffer = bytearray(_PIECE)
                 n = source.readinto(memoryview(buffer))
                 self.report.bytes_read += n
@@ -105,9 +112,11 @@ class CsvReader:
             if entry is None:
                 self._damage.add(offset, length, f"a table that is no log: columns {', '.join(header[:5])}")
                 continue
-            if shape is not None and entry[0] != shape:
-                yield self._table(shape, pending)
-                pending = []
+            if entry[0] != shape:
+                self._names_met.add(entry[0])
+                if shape is not None:
+                    yield self._table(shape, pending)
+                    pending = []
             shape = entry[0]
             pending.append(entry[1])
         if shape is not None:
@@ -175,7 +184,7 @@ def _value(text: str) -> Any:
     if text.startswith("["):
         try:
             return json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return text
     return text
 
@@ -186,10 +195,13 @@ def rows_of(path: Path) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     first: dict[str, Any] | None = None
     last: list[str] | None = None
     with Source(path) as source:
-        rest = b""
+        rest, content = b"", 0
         while True:
             buffer = bytearray(_PIECE)
             n = source.readinto(memoryview(buffer))
+            content += n
+            if source.is_compressed and first is None and content > MAX_BARREN:
+                return None, None
             data = rest + bytes(buffer[:n])
             cut = _last_line_end(data) if n else len(data)
             lines, rest = data[:cut].splitlines(), data[cut:]

@@ -21,7 +21,7 @@ from daf.errors import UsageError
 from daf.streams.aggregates import Aggregate
 from daf.streams.finding import LogFile, find_logs, read_constants
 from daf.streams.planning import SLICES, plan_parts
-from daf.streams.records import FieldProblems, RunConstants, Shape, Table, number, read, tabulate
+from daf.streams.records import FieldProblems, NameBound, RunConstants, Shape, Table, number, read, tabulate
 from daf.streams.running import Report, count
 from daf.streams.stretches import Stretches
 from daf.streams.summary import LogSummary, summarize
@@ -78,11 +78,11 @@ class StreamingProcessor:
         totals = [t for r in first if (t := number(r.get("total_steps"))) is not None and np.isfinite(t)]
         moves = len(set(totals)) > 1
         plan = SourcePlan(name, clock=(min(totals), max(totals)) if moves else None, slices=(self._slices(1)[1], 1))
-        counted = Aggregate(self.seed, self.sample_size)
+        counted, names = Aggregate(self.seed, self.sample_size), NameBound(name)
         counter, stretches = counted.begin(plan), Stretches(clock=moves)
         batch = first
         while batch:
-            for table in _tables(batch, seen, problems, constants or RunConstants(), counter.tally.kinds):
+            for table in _tables(batch, seen, problems, constants or RunConstants(), counter.tally.kinds, names):
                 for placed in stretches.add(table):
                     counter.add(placed)
             seen += len(batch)
@@ -130,7 +130,12 @@ class StreamingProcessor:
 
 
 def _tables(
-    records: list[Mapping[str, Any]], before: int, problems: FieldProblems, constants: RunConstants, kinds: Any
+    records: list[Mapping[str, Any]],
+    before: int,
+    problems: FieldProblems,
+    constants: RunConstants,
+    kinds: Any,
+    names: NameBound,
 ) -> Iterable[Table]:
     rows: list[list[float]] = []
     shape: Shape | None = None
@@ -141,9 +146,11 @@ def _tables(
                 f"record {before + index} is in neither format: keys {', '.join(list(record)[:5]) or 'none'}. "
                 "It needs rewards, or step beside event, levels, healr, … or reward_…."
             )
-        if shape is not None and entry[0] != shape:
-            yield _table(shape, rows, constants)
-            rows = []
+        if entry[0] != shape:
+            names.add(entry[0])
+            if shape is not None:
+                yield _table(shape, rows, constants)
+                rows = []
         shape = entry[0]
         kinds[shape.kind] += 1
         rows.append(entry[1])

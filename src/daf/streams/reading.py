@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from daf.streams.damage import SEPARATORS, Damage, DamageList, Scan, scan
 from daf.streams.decoding import BlockDecoder
-from daf.streams.records import FieldProblems, FloatArray, RunConstants, Shape, Table, read, tabulate
-from daf.streams.source import Source
+from daf.streams.records import FieldProblems, FloatArray, NameBound, RunConstants, Shape, Table, read, tabulate
+from daf.streams.source import BARREN, MAX_BARREN, Source
 
 BLOCK = 256 * 1024
 BITE = 4 * 1024
@@ -27,6 +27,8 @@ BITE = 4 * 1024
 _ROWS = 8_192
 """Rows that are gathered before they are given as a table."""
 _GLANCE = 4_096
+MAX_DECODERS = 64
+"""Most shapes of records that get a fast decoder; a log whose records all differ is read the exact way."""
 LARGEST_RECORD = 8 * 1024 * 1024
 """A stretch without a whole record that is longer than this is given up as damage."""
 
@@ -63,6 +65,7 @@ class TableReader:
         self._range = (start, end)
         self._block = block
         self._decoders: dict[Shape, BlockDecoder | None] = {}
+        self._names = NameBound(path)
         self._shape: Shape | None = None
         self._separator = b""
         self._bite = BITE
@@ -85,7 +88,13 @@ class TableReader:
         ended = False
         opened = base > 0 and _file_opens_array(self.path)
         closed = False
+        met, fertile = 0, 0
         while True:
+            if met < (known := self.report.records + self._gathered_rows):
+                met, fertile = known, self.report.bytes_read
+            if source.is_compressed and self.report.bytes_read - fertile > MAX_BARREN:
+                self._damage.add(origin + at, 0, BARREN)
+                break
             if at > 1:
                 length = stop - at
                 buffer[1 : 1 + length] = buffer[at:stop]
@@ -198,6 +207,8 @@ class TableReader:
         if shape is None:
             return None
         if shape not in self._decoders:
+            if len(self._decoders) >= MAX_DECODERS:
+                return None
             try:
                 self._decoders[shape] = BlockDecoder(shape, self._constants.flat_fields)
             except ValueError:
@@ -214,9 +225,11 @@ class TableReader:
         for _, _, value in found.records:
             entry = read(value, self.report.problems, self._constants)
             assert entry is not None  # the exact reader only gives records
-            if entry[0] != shape and shape is not None:
-                yield self._table(shape, rows)
-                rows = []
+            if entry[0] != shape:
+                self._names.add(entry[0])
+                if shape is not None:
+                    yield self._table(shape, rows)
+                    rows = []
             shape = entry[0]
             rows.append(entry[1])
         if shape is not None:

@@ -10,13 +10,16 @@ json.
 
 import math
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+from daf.errors import DataError
 
 type FloatArray = NDArray[np.float64]
 
@@ -26,6 +29,8 @@ FIXED = ("step", "total_steps", "x", "y", "map")
 FLAT_MARKS = (
     "event", "healr", "deaths", "badge", "coord_count", "levels", "levels_sum", "pcount", "max_map_progress"
 )  # fmt: skip
+MAX_COMPONENTS = 256
+"""Most reward components of a log."""
 TOTAL, STEP_REWARD = "total", "step_reward"
 
 
@@ -51,6 +56,32 @@ class Shape:
 
     kind: Literal["nested", "flat"]
     paths: tuple[str, ...]
+
+
+class NameBound:
+    """Refuses a log with more names than there can be reward components: each costs memory per bin, and a panel.
+
+    where: the file, for the error.
+    """
+
+    def __init__(self, where: str | Path) -> None:
+        self._where = str(where)
+        self._paths: set[str] = set()
+
+    def add(self, shape: Shape) -> None:
+        """Take note of the names in `shape`. Raises `DataError` above `MAX_COMPONENTS` (or as many levels)."""
+        self._paths.update(shape.paths)
+        if len(self._paths) > MAX_COMPONENTS + len(FIXED):
+            raise too_many_components(self._where, [value_name(path) for path in shape.paths])
+
+
+def too_many_components(where: str, names: Sequence[str]) -> DataError:
+    """The error for a log with more than `MAX_COMPONENTS`, with a few of its `names`."""
+    some = ", ".join(f"{name:.40}" for name in list(names)[-3:])
+    return DataError(
+        f"{where}: more than {MAX_COMPONENTS} reward components (among them {some}). Names that differ from record to "
+        "record, such as an id or a step, belong into a field of their own."
+    )
 
 
 @dataclass(frozen=True)

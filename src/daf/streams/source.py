@@ -19,6 +19,9 @@ from daf.storage.reading import open_regular
 
 MAX_WINDOW = 1 << 28
 """Bytes of earlier content that a zstd stream may refer to; all of them are held in memory."""
+MAX_BARREN = 64 * 1024 * 1024
+"""Bytes of compressed content without a record after which reading stops: a few KB can unpack to terabytes."""
+BARREN = f"no record in {MAX_BARREN >> 20} MiB of content; the rest is not read"
 _PIECE = 1 << 16
 _STEP = {"gzip": 4_096, "zstd": 1_024}
 """Compressed bytes that are decompressed at once: at most 4 MB of content with gzip, mostly some 10 MB with zstd."""
@@ -56,6 +59,11 @@ class Source:
         self._rest: memoryview | bytes = b""
         self._text: codecs.IncrementalDecoder | None = None
         self._begun = start > 0
+
+    @property
+    def is_compressed(self) -> bool:
+        """Whether the content can be far larger than the file."""
+        return self._kind is not None
 
     def __enter__(self) -> "Source":
         return self
@@ -167,7 +175,9 @@ def _utf16(first: bytes) -> str | None:
     little, big = (False, True), (True, False)
     if first[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
         return "utf-16" if zeros[2:] in (little, big) else None
-    return {little * 2: "utf-16-le", big * 2: "utf-16-be"}.get(zeros)
+    if zeros == little * 2:
+        return "utf-16-le"
+    return "utf-16-be" if zeros == big * 2 else None
 
 
 def _content_before_error(stream: "zlib._Decompress", piece: bytes) -> bytes:
