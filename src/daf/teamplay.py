@@ -71,9 +71,16 @@ class Player:
 
 
 def policies_of(policies: Sequence[Any], cache: EpisodeCache, output: "OutputManager") -> list[game_policies.Policy]:
-    """The policies that these name, under names that differ. Raises `PolicyError`."""
-    found = [game_policies.resolve(policy, cache=cache.bundles, runs=output.base_dir) for policy in policies]
-    return game_policies.uniquely_named(found)
+    """The policies that these name, each once (`daf.game.policies.each_once`), under names that differ.
+
+    Raises `PolicyError`.
+    """
+    return game_policies.each_once(resolved(policies, cache, output))
+
+
+def resolved(policies: Sequence[Any], cache: EpisodeCache, output: "OutputManager") -> list[game_policies.Policy]:
+    """One policy for each of `policies`, whether or not they are equal. Raises `PolicyError`."""
+    return [game_policies.resolve(policy, cache=cache.bundles, runs=output.base_dir) for policy in policies]
 
 
 def team(players: Sequence[game_policies.Policy], counts: Sequence[int]) -> Contender:

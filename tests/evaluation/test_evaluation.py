@@ -23,10 +23,11 @@ def test_policies_and_teams_are_contenders_under_their_names() -> None:
     ]  # fmt: skip
 
 
-def test_a_policy_given_twice_has_two_names_and_a_team_twice_is_refused() -> None:
-    assert [name for name, _ in contenders(["noop", "noop"], [])] == ["noop", "noop#2"]
-    with pytest.raises(UsageError, match="given twice"):
-        contenders([], ["noop=2,random=2", "noop=2,random=2"])
+def test_a_policy_or_team_that_is_given_twice_plays_once(caplog: pytest.LogCaptureFixture) -> None:
+    assert contenders(["noop", "noop", "class=noop"], []) == [("noop", (1,))]
+    assert "noop is given more than once: it plays and counts once." in caplog.text
+    assert [name for name, _ in contenders([], ["noop=2,random=2", "random=1,noop=1"])] == ["noop=2+random=2"]
+    assert "random=1+noop=1 is the same team as noop=2+random=2" in caplog.text
 
 
 def test_plus_signs_separate_members_that_hold_commas() -> None:

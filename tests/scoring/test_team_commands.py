@@ -64,7 +64,7 @@ def test_as_pickup_has_pickups_defaults(daf: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["crossplay", "-p", "starter", "-m", MINER], "two policies at least"),
+        (["crossplay", "-p", "starter", "-m", MINER], "at least two different policies"),
         (["crossplay", "-p", "starter", "-p", "noop", "-m", MINER, "--mixes", "al"], "Nearest: all"),
         (["crossplay", "-p", "starter", "-p", "noop", "-m", "tutorial.miner,cogs=1"], "has 1 agent"),
         (["score", "starter", "-m", MINER], "the pool is empty"),

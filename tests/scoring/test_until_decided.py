@@ -174,7 +174,7 @@ def test_a_policy_that_fails_is_failed_and_not_decided(folder: Path, bad_policie
 
 
 def test_one_policy_is_no_comparison(folder: Path) -> None:
-    with pytest.raises(UsageError, match="two policies"):
+    with pytest.raises(UsageError, match="two different policies"):
         compare_until_decided(["starter"], MINER, settings=settings(), output=OutputManager(folder))
 
 

@@ -15,17 +15,17 @@ from typing import TYPE_CHECKING, Any
 from daf.benchmark_suites.leaderboard import Score, Terms, add, leaderboard_path, read
 from daf.benchmark_suites.scoring import MissionScale, SuiteScores, score
 from daf.benchmark_suites.suites import RANDOM, SUITES, Entry, Suite, suite
-from daf.episodes.plan import Contender
+from daf.episodes.plan import Contender, merged_notes
 from daf.episodes.run import RunResult
 from daf.errors import EpisodeError, UsageError
 from daf.evaluation import Settings, pair_data, settings_data, summary_data
 from daf.evaluation.planning import cache_of, check_settings, missions_of
 from daf.evaluation.result import counts_data, episodes_data
-from daf.game.policies import Policy
+from daf.game.policies import Policy, each_once, uniquely_named
 from daf.render.analyze_suite import suite_page
 from daf.storage.atomic import write_json, write_text
 from daf.storage.jsonable import jsonable
-from daf.teamplay import failure_notes, keep_run, plan_teams, player, policies_of
+from daf.teamplay import failure_notes, keep_run, plan_teams, player, resolved
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -138,7 +138,7 @@ def daf_benchmark_suite(
     output = output_manager or OutputManager()
     cache = cache_of(chosen, output.base_dir)
     needed = list(dict.fromkeys([RANDOM, *(entry.best for entry in chosen_suite.entries)]))
-    asked, known = _players(specs, needed, policies_of([*specs, *needed], cache, output))
+    asked, known = _players(specs, needed, resolved([*specs, *needed], cache, output))
     missions = missions_of([entry.mission for entry in chosen_suite.entries], chosen)
     teams = [_once([*asked, known[RANDOM], known[entry.best]]) for entry in chosen_suite.entries]
     plan = plan_teams(missions, teams, chosen)
@@ -194,15 +194,16 @@ def daf_benchmark_suite(
 
 
 def _players(
-    specs: Sequence[Any], needed: Sequence[str], resolved: Sequence[Policy]
+    specs: Sequence[Any], needed: Sequence[str], found: Sequence[Policy]
 ) -> tuple[list[Contender], dict[str, Contender]]:
     """The contenders asked for, and those that the scale needs, by their policy strings; the same one where equal."""
-    by_identity: dict[str, Contender] = {}
-    for policy in resolved:
-        by_identity.setdefault(policy.identity, Contender(policy.name, (policy,)))
-    asked = _once([by_identity[policy.identity] for policy in resolved[: len(specs)]])
-    known = {name: by_identity[policy.identity] for name, policy in zip(needed, resolved[len(specs) :], strict=True)}
-    return asked, known
+    wanted = each_once(found[: len(specs)])
+    there = {policy.identity for policy in wanted}
+    others = {policy.identity: policy for policy in found[len(specs) :] if policy.identity not in there}
+    contenders = [Contender(policy.name, (policy,)) for policy in uniquely_named([*wanted, *others.values()])]
+    by_identity = {contender.policies[0].identity: contender for contender in contenders}
+    known = {name: by_identity[policy.identity] for name, policy in zip(needed, found[len(specs) :], strict=True)}
+    return contenders[: len(wanted)], known
 
 
 def _once(contenders: Sequence[Contender]) -> list[Contender]:
@@ -252,14 +253,15 @@ def _lines(
 
 
 def _notes(result: RunResult, scores: SuiteScores, absent: Sequence[str]) -> list[str]:
-    notes = failure_notes(result, scores.left_out)
-    notes += [f"{name} finished no episode and is not scored." for name in absent]
-    if notes:
+    lost = failure_notes(result, scores.left_out)
+    lost += [f"{name} finished no episode and is not scored." for name in absent]
+    notes = [*merged_notes(result.plan), *lost]
+    if lost:
         notes.append("Scores of an incomplete run are not added to the leaderboard.")
-    for scale in scores.scales:
-        if not scale.used:
-            notes.append(
-                f"{scale.mission} is left out of every score: {scale.best} does not beat random there on these "
-                f"{scale.blocks} blocks ({scale.best_mean:.3g} against {scale.random_mean:.3g} per agent)."
-            )
+    notes += [
+        f"{scale.mission} is left out of every score: {scale.best} does not beat random there on these "
+        f"{scale.blocks} blocks ({scale.best_mean:.3g} against {scale.random_mean:.3g} per agent)."
+        for scale in scores.scales
+        if not scale.used
+    ]
     return notes

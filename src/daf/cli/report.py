@@ -59,7 +59,8 @@ def report(
     from daf.cli.show import emit, out
     from daf.reporting import daf_report
 
-    written = [daf_report(run, pdf=pdf, base_dir=output_dir) for run in named]
+    reports = [daf_report(run, pdf=pdf, base_dir=output_dir) for run in named]
+    written = list({files.html.resolve(): files for files in reports}.values())
     if as_json:
         data = [_data(files) for files in written]
         emit({"run_id": data[0]["run_id"], "run_dir": data[0]["run_dir"], "status": "ok", "reports": data})

@@ -8,12 +8,13 @@ from daf import teamplay
 from daf.crossplay.analysis import CrossplayAnalysis, analyse_crossplay
 from daf.crossplay.result import CrossplayReport, crossplay_data
 from daf.crossplay.teams import mixes as mixes_of
-from daf.episodes.plan import Plan
+from daf.episodes.plan import Plan, merged_notes
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
 from daf.errors import UsageError
 from daf.evaluation import Settings, settings_data
 from daf.evaluation.planning import cache_of, check_settings, missions_of
+from daf.game import policies as game_policies
 from daf.scoring_analysis.ratings import Ratings, daf_rate_policies
 from daf.stats.permutation import smallest_p
 from daf.storage.atomic import write_json, write_text
@@ -39,7 +40,7 @@ def daf_crossplay(
     """Let every pair of `policies` share a team on every mission, and each play among its own, on the same seeds.
 
     mixes: "even" (half of the agents each), "pairs" (every split of every pair), "all" (every mix of counts of all).
-    Raises `UsageError` for fewer than two policies, the same policy twice, and missions with too few agents. An episode
+    Raises `UsageError` for fewer than two different policies, and missions with too few agents. An episode
     that fails is part of the result.
     """
     from daf.output_manager import OutputManager
@@ -49,9 +50,9 @@ def daf_crossplay(
     check_settings(chosen)
     cache = cache_of(chosen, where.base_dir)
     players = teamplay.policies_of(policies, cache, where)
-    twice = next((p.name for p in players if [q.identity for q in players].count(p.identity) > 1), None)
-    if twice is not None:
-        raise UsageError(f"{twice} is given twice; with itself every policy plays anyway.")
+    if len(players) < 2:
+        equal = game_policies.merged_note(players[0]) if players else []
+        raise UsageError(" ".join(["cross-play needs at least two different policies.", *equal]))
     found = missions_of(missions, chosen)
     teams, contenders = {}, []
     for mission in found:
@@ -112,7 +113,7 @@ def rate(analysis: CrossplayAnalysis, *, seed: int = 0) -> Ratings:
 
 
 def _notes(result: RunResult, analysis: CrossplayAnalysis, ratings: Ratings) -> list[str]:
-    notes = teamplay.failure_notes(result, analysis.left_out)
+    notes = [*merged_notes(result.plan), *teamplay.failure_notes(result, analysis.left_out)]
     notes += [f"No seed of {mission} was finished by all teams; it is in no number." for mission in analysis.absent]
     if analysis.shared:
         notes.append(

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from daf.episodes.spec import EpisodeSpec
 from daf.errors import UsageError
+from daf.game import missions as game_missions
+from daf.game import policies as game_policies
 from daf.game.allocation import allocate
 from daf.game.missions import Mission
 from daf.game.outcome import SLOW_STEP_MS, SeriesRequest
@@ -55,6 +57,13 @@ class Plan:
     def by_hash(self) -> Mapping[str, Mission]:
         """The missions by the hash of their config."""
         return {mission.config_hash: mission for mission in self.missions}
+
+
+def merged_notes(plan: Plan) -> list[str]:
+    """What a reader must know of missions and policies that were given under several names and count once."""
+    players = {policy.identity: policy for contender in plan.contenders for policy in contender.policies}
+    notes = [note for mission in plan.missions for note in game_missions.merged_note(mission)]
+    return notes + [note for policy in players.values() for note in game_policies.merged_note(policy)]
 
 
 def plan_episodes(

@@ -44,7 +44,10 @@ def write_result(run_dir: Path, result: RunResult, cache: EpisodeCache, *, keep_
     data = {
         "seed": result.plan.seed,
         "stopped": result.stopped,
-        "missions": [{"name": m.name, "game": m.game, "config_hash": m.config_hash} for m in result.plan.missions],
+        "missions": [
+            {"name": m.name, "game": m.game, "config_hash": m.config_hash, "also": list(m.also)}
+            for m in result.plan.missions
+        ],
         "policies": [_policy_data(policy) for policy in policies.values()],
         "contenders": [
             {"name": c.name, "policies": numbered(c.policies), "counts": list(c.counts)} for c in result.plan.contenders
@@ -77,7 +80,10 @@ def read_result(run_dir: Path) -> RunResult:
     """The `RunResult` in a run folder. Raises `DataError` where records were not kept, `StorageError`."""
     data = _read(run_dir / PLAN)
     missions = tuple(_mission(run_dir, entry) for entry in data["missions"])
-    policies = [Policy(**{**entry, "import_roots": tuple(entry["import_roots"])}) for entry in data["policies"]]
+    policies = [
+        Policy(**{**entry, "import_roots": tuple(entry["import_roots"]), "also": tuple(entry.get("also", ()))})
+        for entry in data["policies"]
+    ]
     contenders = tuple(
         Contender(entry["name"], tuple(policies[n] for n in entry["policies"]), tuple(entry["counts"]))
         for entry in data["contenders"]
@@ -123,11 +129,12 @@ def _mission(run_dir: Path, entry: dict[str, Any]) -> Mission:
         data = path.read_bytes()
     except OSError as error:
         raise StorageError(explain(error, f"reading {path}")) from error
-    return Mission(entry["name"], entry["game"], load_config(data), data, entry["config_hash"])
+    also = tuple(entry.get("also", ()))
+    return Mission(entry["name"], entry["game"], load_config(data), data, entry["config_hash"], also)
 
 
 def _policy_data(policy: Policy) -> dict[str, Any]:
-    names = ("name", "class_path", "data_path", "kwargs", "import_roots", "network", "identity")
+    names = ("name", "class_path", "data_path", "kwargs", "import_roots", "network", "identity", "also")
     return {name: getattr(policy, name) for name in names}
 
 

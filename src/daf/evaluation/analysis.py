@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from daf.episodes.blocks import Scores, scores_of
+from daf.episodes.plan import merged_notes
 from daf.episodes.run import RunResult
 from daf.episodes.tables import stat_names
 from daf.errors import unknown
@@ -91,7 +92,7 @@ def _never_sampled(result: RunResult) -> list[str]:
 
 
 def _notes(result: RunResult, scores: Scores) -> list[str]:
-    notes = _rescaled(result)
+    notes = [*merged_notes(result.plan), *_rescaled(result)]
     failures = result.failures
     if failures:
         kinds: dict[str, int] = {}

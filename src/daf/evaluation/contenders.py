@@ -1,5 +1,6 @@
 """Who is evaluated: policies alone, and mixed teams, under names that differ."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,15 +9,17 @@ from daf.episodes.plan import Contender
 from daf.errors import UsageError
 from daf.game import policies as game_policies
 
+logger = logging.getLogger(__name__)
+
 
 def contenders_of(
     policies: Sequence[Any], teams: Sequence[str | Mapping[str, float]], *, cache: Path, runs: Path | None
 ) -> list[Contender]:
-    """The contenders that policies and teams name, under names that differ.
+    """The contenders that policies and teams name, each once (`daf.game.policies.each_once`), under names that differ.
 
     teams: "starter=4,random=4", or a mapping from policy to its number of agents. Raises `PolicyError`, `UsageError`.
     """
-    singles = [game_policies.resolve(policy, cache=cache, runs=runs) for policy in policies]
+    singles = game_policies.each_once([game_policies.resolve(policy, cache=cache, runs=runs) for policy in policies])
     members = [_team(team) for team in teams]
     mixed = [[game_policies.resolve(policy, cache=cache, runs=runs) for policy, _ in team] for team in members]
     known = {policy.identity for policy in singles}
@@ -33,11 +36,28 @@ def contenders_of(
         contenders.append(Contender(name, players, counts))
     if not contenders:
         raise UsageError("no policy is given. Name one with -p, for example -p starter.")
-    names = [contender.name for contender in contenders]
-    repeated = next((name for name in names if names.count(name) > 1), None)
-    if repeated is not None:
-        raise UsageError(f"the team {repeated} is given twice.")
-    return contenders
+    return _each_once(contenders)
+
+
+def check_several(contenders: Sequence[Contender]) -> None:
+    """Raise `UsageError` where there are not two contenders to compare, and say which names were equal."""
+    if len(contenders) >= 2:
+        return
+    policies = [policy for contender in contenders for policy in contender.policies]
+    equal = [note for policy in policies for note in game_policies.merged_note(policy)]
+    raise UsageError(" ".join(["a comparison needs at least two different policies or teams.", *equal]))
+
+
+def _each_once(contenders: Sequence[Contender]) -> list[Contender]:
+    """The contenders by who plays in which shares: a team of equal shares is the same, in any order and of any size."""
+    found: dict[frozenset[tuple[str, float]], Contender] = {}
+    for contender in contenders:
+        whole = sum(contender.counts)
+        shares = frozenset((p.identity, n / whole) for p, n in zip(contender.policies, contender.counts, strict=True))
+        first = found.setdefault(shares, contender)
+        if first is not contender:
+            logger.warning("%s is the same team as %s: it plays and counts once.", contender.name, first.name)
+    return list(found.values())
 
 
 def _shown(team: Sequence[tuple[str, float]]) -> str:

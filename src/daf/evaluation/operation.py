@@ -13,7 +13,7 @@ from daf.episodes.plan import Plan
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import EPISODE_TIMEOUT, PRELOAD, PRELOAD_NETWORKS, RunResult, record_replays, run_plan
 from daf.evaluation.analysis import analyse
-from daf.evaluation.contenders import contenders_of
+from daf.evaluation.contenders import check_several, contenders_of
 from daf.evaluation.keeping import keep, write
 from daf.evaluation.planning import cache_of, check_settings, missions_of, plan_of
 from daf.evaluation.result import Evaluation
@@ -50,7 +50,7 @@ def evaluate(
 
     chosen = settings or Settings()
     where = output or OutputManager()
-    prepared = _prepare(policies, missions, teams, chosen, where)
+    prepared = _prepare(policies, missions, teams, chosen, where, comparing=operation == "comparisons")
     plan = prepared.plan
     names = ", ".join(contender.name for contender in plan.contenders)
     heading = title or f"{names} on {', '.join(mission.name for mission in plan.missions)}"
@@ -98,10 +98,14 @@ def _prepare(
     teams: Sequence[str | Mapping[str, float]],
     chosen: Settings,
     output: "OutputManager",
+    *,
+    comparing: bool,
 ) -> _Prepared:
     check_settings(chosen)
     cache = cache_of(chosen, output.base_dir)
     contenders = contenders_of(policies, teams, cache=cache.bundles, runs=output.base_dir)
+    if comparing:
+        check_several(contenders)
     plan = plan_of(missions_of(missions, chosen), contenders, chosen)
     networks = any(policy.network for team in contenders for policy in team.policies)
     return _Prepared(plan, cache, networks)

@@ -44,9 +44,9 @@ def cache_of(settings: Settings, base_dir: str | Path) -> EpisodeCache:
 def missions_of(missions: Any, settings: Settings) -> list[game_missions.Mission]:
     """The missions that these name, with the settings' step limit where they name none. Raises `MissionError`."""
     found = game_missions.resolve(missions, game=settings.game)
-    if settings.max_steps is not None:
-        found = [game_missions.with_default_steps(mission, settings.max_steps) for mission in found]
-    return found
+    if settings.max_steps is None:
+        return found
+    return game_missions.each_once(game_missions.with_default_steps(mission, settings.max_steps) for mission in found)
 
 
 def plan_of(

@@ -10,7 +10,7 @@ import fnmatch
 import functools
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +54,7 @@ class Mission:
 
     name: the canonical mission string, unique among missions that differ. game: the CoGames game, None for a config
     that came from a file or an object. config: the complete environment config; its hash stands for the whole.
+    also: other names under which the same mission was given (`each_once`).
     """
 
     name: str
@@ -61,6 +62,7 @@ class Mission:
     config: "MettaGridConfig" = field(compare=False, repr=False)
     config_json: bytes = field(compare=False, repr=False)
     config_hash: str
+    also: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def num_agents(self) -> int:
@@ -91,7 +93,7 @@ def resolve(
     *,
     game: str = DEFAULT_GAME,
 ) -> list[Mission]:
-    """The missions that `missions` names, in order, each once.
+    """The missions that `missions` names, in order, each once, also where it has several names (`each_once`).
 
     missions: a mission string, a path, a `MettaGridConfig`, a `(name, config)` pair, or several of these. Wildcards
     match every mission of the game that can run. Raises `MissionError` with the nearest names.
@@ -113,7 +115,7 @@ def resolve(
         raise MissionError(
             f"{missions!r} is no mission: give a name, a path, a MettaGridConfig or a (name, config) pair."
         )
-    return _each_once(found)
+    return each_once(found)
 
 
 def load_config(data: bytes) -> "MettaGridConfig":
@@ -327,13 +329,41 @@ def _mission(name: str, game: str | None, config: "MettaGridConfig") -> Mission:
     return Mission(name=name, game=game, config=config, config_json=data, config_hash=hash_bytes(data))
 
 
-def _each_once(missions: Sequence[Mission]) -> list[Mission]:
+def each_once(missions: Iterable[Mission]) -> list[Mission]:
+    """The missions by content: one that occurs under several names is kept once, under the first of them.
+
+    Episodes of equal missions are equal, so counting them twice would halve p-values and intervals for nothing. The
+    dropped names are kept in `also`, and logged. Raises `MissionError` where missions that differ share a name.
+    """
     by_name: dict[str, Mission] = {}
     for mission in missions:
         other = by_name.setdefault(mission.name, mission)
         if other.config_hash != mission.config_hash:
             raise MissionError(f'two different missions are called "{mission.name}". Give them different names.')
-    return list(by_name.values())
+    if len(by_name) < 2:
+        return list(by_name.values())
+    by_content: dict[str, Mission] = {}
+    for mission in by_name.values():
+        content = content_hash(mission)
+        first = by_content.setdefault(content, mission)
+        if first is not mission:
+            also = tuple(dict.fromkeys([*first.also, mission.name, *mission.also]))
+            by_content[content] = replace(first, also=also)
+            logger.warning("%s", merged_note(replace(first, also=(mission.name,)))[0])
+    return list(by_content.values())
+
+
+def merged_note(mission: Mission) -> list[str]:
+    """A sentence for the reader on the names that `each_once` dropped; empty where there are none."""
+    if not mission.also:
+        return []
+    are = "is" if len(mission.also) == 1 else "are"
+    return [f"{' and '.join(mission.also)} {are} the same mission as {mission.name}: it counts once."]
+
+
+def content_hash(mission: Mission) -> str:
+    """Equal for missions whose episodes are equal: `config_hash`, but for the label, which nothing follows from."""
+    return hash_bytes(mission.config.model_copy(update={"label": ""}).model_dump_json().encode())
 
 
 def _entry(name: str, kind: str, mission: "CoGameMission", description: str) -> MissionEntry:
@@ -397,7 +427,8 @@ def with_max_steps(mission: Mission, max_steps: int) -> Mission:
     config.game.max_steps = max_steps
     head, *entries = mission.name.split(",")
     options = [entry for entry in entries if not entry.startswith("max_steps=")]
-    return _mission(",".join([head, *options, f"max_steps={max_steps}"]), mission.game, config)
+    changed = _mission(",".join([head, *options, f"max_steps={max_steps}"]), mission.game, config)
+    return replace(changed, also=mission.also)
 
 
 def unshaped(mission: Mission) -> Mission:

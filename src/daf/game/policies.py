@@ -38,6 +38,7 @@ class Policy:
     name: for people, made unique among those that play together (`uniquely_named`). kwargs: constructor arguments.
     import_roots: folders that its code is imported from. network: it computes with torch, so that torch's version,
     the device and the number of threads belong to its results. identity: hash of all that its behaviour follows from.
+    also: other names under which the same policy was given (`each_once`).
     """
 
     name: str
@@ -47,6 +48,7 @@ class Policy:
     import_roots: tuple[str, ...]
     network: bool
     identity: str
+    also: tuple[str, ...] = field(default=(), compare=False)
 
     def spec(self) -> "PolicySpec":
         """The same as upstream's PolicySpec."""
@@ -87,6 +89,49 @@ def uniquely_named(policies: Sequence[Policy]) -> list[Policy]:
         counts[name] = counts.get(name, 0) + 1
         unique.append(replace(policy, name=name if counts[name] == 1 else f"{name}#{counts[name]}"))
     return unique
+
+
+def each_once(policies: Sequence[Policy]) -> list[Policy]:
+    """The policies by identity, under names that differ: one that occurs several times is kept once, the first.
+
+    Equal policies play equal episodes, so a second copy adds rows and comparisons but no evidence. What the copies were
+    called is kept in `also`, and logged.
+    """
+    kept: dict[str, Policy] = {}
+    copies: dict[str, list[Policy]] = {}
+    for policy in policies:
+        if kept.setdefault(policy.identity, policy) is not policy:
+            copies.setdefault(policy.identity, []).append(policy)
+    found = []
+    for policy, first in zip(uniquely_named(list(kept.values())), kept.values(), strict=True):
+        also: dict[str, None] = {}
+        for copy in copies.get(policy.identity, []):
+            same = (copy.name, copy.data_path) == (first.name, first.data_path)
+            also[policy.name if same else copy.name if copy.name != first.name else _with_path(copy)] = None
+            also |= dict.fromkeys(copy.also)
+        once = replace(policy, also=(*policy.also, *also))
+        for note in merged_note(once) if also else ():
+            logger.warning("%s", note)
+        found.append(once)
+    return found
+
+
+def merged_note(policy: Policy) -> list[str]:
+    """A sentence for the reader on the copies that `each_once` dropped; empty where there are none."""
+    if not policy.also:
+        return []
+    if set(policy.also) == {policy.name}:
+        return [f"{policy.name} is given more than once: it plays and counts once."]
+    others = [name for name in policy.also if name != policy.name]
+    are = "is" if len(others) == 1 else "are"
+    return [
+        f"{' and '.join(others)} {are} the same policy as {policy.name} (equal class, arguments, weights and code): "
+        "it plays and counts once."
+    ]
+
+
+def _with_path(policy: Policy) -> str:
+    return f"{policy.name.partition('[')[0]}[{policy.data_path}]"
 
 
 def has_torch() -> bool:

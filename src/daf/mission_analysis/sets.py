@@ -94,7 +94,7 @@ def analyze_set(
     """Describe every mission, and play the policies on all that can run."""
     found = game_missions.resolve(missions, game=settings.game)
     if settings.max_steps is not None:
-        found = [game_missions.with_max_steps(mission, settings.max_steps) for mission in found]
+        found = game_missions.each_once(game_missions.with_max_steps(mission, settings.max_steps) for mission in found)
     described = tuple(analysis_of(mission) for mission in found)
     if not policies:
         return MissionSetAnalysis(described, (), (), None)

@@ -4,10 +4,9 @@ The same policy in several sources is one entry: policies are told apart by all 
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from daf.errors import DataError, UsageError
 from daf.evaluation import Evaluation
@@ -30,8 +29,13 @@ class Entry:
     name: str
     identity: str
     scores: dict[Block, float] = field(default_factory=dict)
-    failed: int = 0
+    lost: set[Block] = field(default_factory=set)
     runs: list[str] = field(default_factory=list)
+
+    @property
+    def failed(self) -> int:
+        """Episodes without a result, each counted once, in however many sources it occurs."""
+        return len(self.lost - self.scores.keys())
 
 
 def take(source: Source, entries: dict[str, Entry], missions: dict[str, str], base_dir: str | Path | None) -> None:
@@ -65,10 +69,11 @@ def _of_result(evaluation: Evaluation, entries: dict[str, Entry], missions: dict
         entry = _entry(entries, contender.name, json.dumps(players), evaluation.run_id)
         spec = record.spec
         missions.setdefault(spec.config_hash, spec.mission)
+        block = (spec.config_hash, spec.seed, spec.max_steps)
         if record.ok:
-            entry.scores[spec.config_hash, spec.seed, spec.max_steps] = record.reward_per_agent()
+            entry.scores[block] = record.reward_per_agent()
         else:
-            entry.failed += 1
+            entry.lost.add(block)
 
 
 def _of_files(info: RunInfo, entries: dict[str, Entry], missions: dict[str, str]) -> None:
@@ -80,23 +85,17 @@ def _of_files(info: RunInfo, entries: dict[str, Entry], missions: dict[str, str]
     for planned in plan["episodes"]:
         contender = plan["contenders"][planned["contender"]]
         players = [
-            {"identity": _identity(plan["policies"][number]), "count": count}
+            {"identity": plan["policies"][number]["identity"], "count": count}
             for number, count in zip(contender["policies"], contender["counts"], strict=True)
         ]
         entry = _entry(entries, contender["name"], json.dumps(players), info.run_id)
         missions.setdefault(planned["config_hash"], planned["mission"])
         told = rewards.get(planned["key"], {}).get("rewards")
+        block = (planned["config_hash"], planned["seed"], planned["max_steps"])
         if told:
-            block = (planned["config_hash"], planned["seed"], planned["max_steps"])
             entry.scores[block] = sum(told) / len(told)
         elif planned["failure"] is not None:
-            entry.failed += 1
-
-
-def _identity(policy: Mapping[str, Any]) -> str:
-    from daf.game.policies import Policy
-
-    return Policy(**{**policy, "import_roots": tuple(policy["import_roots"])}).identity
+            entry.lost.add(block)
 
 
 def _by_hand(report: "ComparisonReport", entries: dict[str, Entry], missions: dict[str, str]) -> None:

@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from daf import teamplay
-from daf.episodes.plan import Plan
+from daf.episodes.plan import Plan, merged_notes
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
 from daf.errors import UsageError
 from daf.evaluation import Settings, settings_data
 from daf.evaluation.planning import cache_of, check_settings, missions_of
 from daf.game import scoring
+from daf.game.policies import Policy, each_once, uniquely_named
 from daf.scoring_analysis.plan import check_agents, pickup_settings, plan_score
 from daf.scoring_analysis.result import ScoreReport, score_data
 from daf.scoring_analysis.vor import VorAnalysis, analyse_vor
@@ -58,10 +59,11 @@ def daf_score(
     if map_seed is not None and not as_pickup:
         raise UsageError("--map-seed fixes the map as `cogames pickup` does: give --as-pickup too.")
     cache = cache_of(chosen, where.base_dir)
-    players = teamplay.policies_of([candidate, *pool], cache, where)
+    first, *others = teamplay.resolved([candidate, *pool], cache, where)
+    players = uniquely_named([first, *(others if as_pickup else each_once(others))])
     found = missions_of(missions, chosen)
     for mission in found:
-        check_agents(mission, len(pool))
+        check_agents(mission, len(players) - 1)
     if as_pickup:
         found = [scoring.with_map_seed_fixed(m, chosen.seed if map_seed is None else map_seed) for m in found]
     plan, teams = plan_score(found, players, chosen, as_pickup)
@@ -96,7 +98,7 @@ def daf_score(
             candidate=names[0],
             pool=tuple(names[1:]),
             analysis=analysis,
-            notes=tuple(_notes(result, analysis, as_pickup)),
+            notes=(*_notes(result, analysis, as_pickup), *_equal_notes(players)),
             result=result,
             teams=teams,
             as_pickup=as_pickup,
@@ -116,7 +118,7 @@ def daf_score(
 
 
 def _notes(result: RunResult, analysis: VorAnalysis, as_pickup: bool) -> list[str]:
-    notes = teamplay.failure_notes(result, analysis.left_out)
+    notes = [*merged_notes(result.plan), *teamplay.failure_notes(result, analysis.left_out)]
     notes += [f"No seed of {mission} was finished by all teams; it is in no number." for mission in analysis.absent]
     if as_pickup:
         notes.append(
@@ -136,6 +138,25 @@ def _notes(result: RunResult, analysis: VorAnalysis, as_pickup: bool) -> list[st
             "there is its team's."
         )
     return notes
+
+
+def _equal_notes(players: Sequence[Policy]) -> list[str]:
+    """What follows where the candidate plays in its own pool, or where pickup's pool holds a policy twice."""
+    candidate, *pool = players
+    itself = [policy.name for policy in pool if policy.identity == candidate.identity]
+    notes = [
+        f"{name}, of the pool, is the same policy as the candidate: its agents count as the pool's, which pulls the "
+        "value towards 0."
+        for name in itself
+    ]
+    equal: dict[str, list[str]] = {}
+    for policy in pool:
+        equal.setdefault(policy.identity, []).append(policy.name)
+    return notes + [
+        f"{' and '.join(names)}, of the pool, are the same policy; each gets its share, as in cogames pickup."
+        for names in equal.values()
+        if len(names) > 1
+    ]
 
 
 def _shared_reward(result: RunResult, mission: str) -> bool:

@@ -60,6 +60,7 @@ def launch(
     from daf.reporting.operation import daf_report
 
     prepared = prepare(config, output, jobs=jobs, executor=executor, use_cache=use_cache)
+    config = prepared.config
     print_of = fingerprint(prepared)
     earlier = named_sweep(run, output, print_of) if run is not None else None if new else same_sweep(print_of, output)
     if earlier is not None:

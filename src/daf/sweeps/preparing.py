@@ -1,6 +1,7 @@
 """What a sweep's configuration means, checked before anything is written: names, bounds, missions, policy, metrics."""
 
 import importlib.metadata
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -10,9 +11,10 @@ from daf.config.extras import require
 from daf.config.sweep import DAFSweepConfig
 from daf.episodes.cache import EpisodeCache
 from daf.errors import ConfigError
-from daf.evaluation.planning import cache_of, check_settings
+from daf.evaluation.planning import cache_of, check_settings, missions_of
 from daf.evaluation.settings import Settings
 from daf.game import policies as game_policies
+from daf.game.missions import content_hash
 from daf.sweeps.held_out import held_out_seeds
 from daf.sweeps.objective import Objective, check_metrics, objectives_of
 from daf.sweeps.playing import Player
@@ -22,6 +24,8 @@ from daf.sweeps.targets import Target, check_bounds, check_together, targets_of
 
 if TYPE_CHECKING:
     from daf.output_manager import OutputManager
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -67,6 +71,7 @@ def prepare(
     cache = cache_of(settings, output.base_dir)
     if len(set(config.missions)) < len(config.missions):
         raise ConfigError("missions: one is listed twice.")
+    config = _each_mission_once(config, settings)
     objectives = objectives_of(config)
     targets = targets_of(config, cache=cache.bundles, runs=output.base_dir)
     space = space_of(config, whole={name for name, target in targets.items() if target.whole})
@@ -82,6 +87,22 @@ def prepare(
     check_metrics(objectives, missions)
     versions = [f"{name} {importlib.metadata.version(name)}" for name in ("cogames", "mettagrid")]
     return replace(prepared, identity=(policy.identity, *(mission.config_hash for mission in missions), *versions))
+
+
+def _each_mission_once(config: DAFSweepConfig, settings: Settings) -> DAFSweepConfig:
+    """`config` without the missions that are another one under a second name; a mission must not count twice."""
+    kept: dict[str, str] = {}
+    for text in config.missions:
+        found = missions_of(text, settings)
+        first = kept.setdefault(content_hash(found[0]) if len(found) == 1 else text, text)
+        if first != text:
+            logger.warning("missions: %s is the same mission as %s: it counts once.", text, first)
+    if len(kept) == len(config.missions):
+        return config
+    normalise = config.normalise
+    if isinstance(normalise, dict):
+        normalise = {mission: bounds for mission, bounds in normalise.items() if mission in kept.values()}
+    return config.replace(missions=list(kept.values()), normalise=normalise)
 
 
 def _jobs_per_trial(jobs: int | str, slots: int) -> int:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from daf import teamplay
-from daf.episodes.plan import Plan, PlannedEpisode
+from daf.episodes.plan import Plan, PlannedEpisode, merged_notes
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
-from daf.errors import UsageError
 from daf.evaluation import Evaluation, Settings, analyse, contenders_of, results_data, settings_data
+from daf.evaluation.contenders import check_several
 from daf.evaluation.keeping import keep, write
 from daf.evaluation.planning import cache_of, check_settings, missions_of, plan_of
 from daf.stats.verdicts import PairVerdict
@@ -90,8 +90,7 @@ def compare_until_decided(
     check_settings(chosen)
     cache = cache_of(chosen, where.base_dir)
     contenders = contenders_of(policies, teams, cache=cache.bundles, runs=where.base_dir)
-    if len(contenders) < 2:
-        raise UsageError("a comparison takes two policies or teams at least.")
+    check_several(contenders)
     found = missions_of(missions, chosen)
     first = first_round(len(contenders), len(found), max_episodes)
     whole = plan_of(found, contenders, chosen)
@@ -111,7 +110,11 @@ def compare_until_decided(
         kept = keep(run_dir, result, replays, cache, records=chosen.keep_records)
         common = _common(result)
         failed = {(r.spec.mission, p.index) for p, r in zip(result.planned, result.records, strict=True) if not r.ok}
-        notes = [*teamplay.failure_notes(result, len(failed)), *_notes(verdicts, rounds, common, max_episodes)]
+        notes = [
+            *merged_notes(result.plan),
+            *teamplay.failure_notes(result, len(failed)),
+            *_notes(verdicts, rounds, common, max_episodes),
+        ]
         analysis = replace(analyse(common, chosen), pairs=tuple(verdicts), notes=tuple(notes))
         evaluation = Evaluation(
             operation=OPERATION,

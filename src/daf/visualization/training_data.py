@@ -4,6 +4,7 @@ A metric that a row lacks is a gap. A value that is not a finite number is refus
 invented; in a run's own files it is left out and counted.
 """
 
+import logging
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,8 +27,12 @@ OF_ONE_RUN = (
     "checkpoint_frequency", "milestone_frequency", "eval_replays",
 )  # fmt: skip
 """Settings in which repetitions of one training may differ: the seed, and what does not touch what is learned."""
+_NOT_LEARNED = ("clock/", "system/", "schedule/")
+"""Metrics that say nothing about what was learned: time and the machine, and what the settings prescribe."""
 UNNAMED_RUN = "training"
 """What a run is called that came as plain numbers."""
+
+logger = logging.getLogger(__name__)
 
 type FloatArray = NDArray[np.float64]
 
@@ -71,8 +76,8 @@ def training_groups(source: Any, base_dir: str | Path | None = None) -> dict[str
             raise DataError("there are no training metrics: the mapping is empty.")
         if _is_columns(source):
             return {UNNAMED_RUN: [_columns(UNNAMED_RUN, source)]}
-        return {str(label): _runs(one, str(label), base_dir) for label, one in source.items()}
-    runs = _runs(source, None, base_dir)
+        return {str(label): each_once(_runs(one, str(label), base_dir)) for label, one in source.items()}
+    runs = each_once(_runs(source, None, base_dir))
     told = [run.name for run in runs]
     if len(set(told)) < len(told):
         ids = [f"#{number}" if run.run is None else run.run.path.name for number, run in enumerate(runs, 1)]
@@ -83,20 +88,29 @@ def training_groups(source: Any, base_dir: str | Path | None = None) -> dict[str
 def seeds_together(sources: Sequence[Any], base_dir: str | Path | None = None) -> dict[str, list[TrainingCurves]]:
     """Training runs by what they trained: those that differ in nothing but their seed are repetitions of one thing.
 
-    Raises `DataError` for a run that does not tell its hyperparameters, `UsageError`.
+    A run that repeats another's seed is left out, since it is no independent repetition. Raises `DataError` for a run
+    that does not tell its hyperparameters, `UsageError`.
     """
     groups: dict[str, list[TrainingCurves]] = {}
     known: dict[str, dict[str, Any]] = {}
-    for source in sources:
-        run = read_training(source, None, base_dir)
+    seeded: dict[tuple[str, Any], str] = {}
+    runs = each_once([read_training(source, None, base_dir) for source in sources])
+    for run in runs:
         result = run.run.result if run.run is not None else {}
         settings = result.get("hyperparameters")
         if not isinstance(settings, Mapping):
-            raise DataError(f"{source}: training.json tells no hyperparameters, so that its repetitions are not known.")
+            raise DataError(f"{_place(run)}: training.json has no hyperparameters, so its repetitions are unknown.")
         trained = {name: value for name, value in settings.items() if name not in OF_ONE_RUN}
         trained |= {name: result.get(name) for name in ("mission", "policy")}
         key = hash_json(trained)
         known[key] = trained
+        first = seeded.setdefault((key, settings.get("seed")), _place(run))
+        if first != _place(run):
+            logger.warning(
+                "%s is left out: it has the settings and the seed (%s) of %s, so it is no independent repetition.",
+                _place(run), settings.get("seed"), first,
+            )  # fmt: skip
+            continue
         groups.setdefault(key, []).append(run)
     names = []
     for key, runs in groups.items():
@@ -104,6 +118,29 @@ def seeds_together(sources: Sequence[Any], base_dir: str | Path | None = None) -
         seeds = f"{len(runs)} seed{'s' if len(runs) > 1 else ''}"
         names.append(f"{', '.join(apart) or runs[0].name} ({seeds})")
     return dict(zip(labels(names), groups.values(), strict=True))
+
+
+def each_once(runs: Sequence[TrainingCurves]) -> list[TrainingCurves]:
+    """The runs by what they learned: a run folder that is given twice, or its copy, counts once, and that is logged.
+
+    Numbers that did not come out of a run folder are taken as they are.
+    """
+    found: dict[str, TrainingCurves] = {}
+    for place, run in enumerate(runs):
+        learned = {
+            name: [run.steps[name].tolist(), values.tolist()]
+            for name, values in run.values.items()
+            if not name.startswith(_NOT_LEARNED)
+        }
+        known = run.run is not None and bool(learned)
+        first = found.setdefault(hash_json(learned) if known else f"#{place}", run)
+        if first is not run:
+            logger.warning("%s is the same training run as %s: it counts once.", _place(run), _place(first))
+    return list(found.values())
+
+
+def _place(run: TrainingCurves) -> str:
+    return run.name if run.run is None else str(run.run.path)
 
 
 def _apart(one: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -61,11 +61,16 @@ def check_fits(mission: str, others: Sequence[Task], *, game: str) -> None:
 def generate(
     names: Sequence[str], options: CurriculumOptions | None = None, *, game: str, skip_invalid: bool = False
 ) -> list[Task]:
-    """The table of tasks. Raises `TaskGenerationError`; with `skip_invalid` only where nothing is left."""
+    """The table of tasks; equal missions under two names are one task, so that none is drawn twice as often.
+
+    Raises `TaskGenerationError`; with `skip_invalid` only where nothing is left.
+    """
     axes = _axes(names, options or CurriculumOptions(), game)
     tasks: list[Task] = []
     invalid: list[str] = []
     built: dict[str, Mission | MissionError] = {}
+    contents: dict[str, str] = {}
+    known: dict[tuple[str, int], str] = {}
     reference: Mission | None = None
     for places in itertools.product(*(range(len(values)) for values in axes.values())):
         chosen = {axis: values[place] for (axis, values), place in zip(axes.items(), places, strict=True)}
@@ -81,6 +86,13 @@ def generate(
         different = differences(reference, mission)
         if different is not None:
             invalid.append(_unfit(text, reference, different))
+            continue
+        if kind not in contents:
+            contents[kind] = missions.content_hash(missions.with_max_steps(mission, 1))
+        content = (contents[kind], int(chosen["max_steps"][0]) if "max_steps" in chosen else mission.max_steps)
+        first = known.setdefault(content, text)
+        if first != text:
+            logger.warning("%s is the same task as %s: it is drawn once.", text, first)
             continue
         difficulty = _difficulty(places, [len(values) for values in axes.values()])
         told = {axis: on_axis for axis, (_, on_axis) in chosen.items()}
