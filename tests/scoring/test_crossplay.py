@@ -10,7 +10,7 @@ import pytest
 
 from daf.crossplay import CrossplayReport, crossplay_data, daf_crossplay, mixes
 from daf.crossplay.analysis import analyse_crossplay
-from daf.crossplay.words import headline, sentences
+from daf.crossplay.words import amount, headline, sentences
 from daf.errors import DataError, UsageError
 from daf.evaluation import Settings
 from daf.output_manager import OutputManager
@@ -101,10 +101,22 @@ def test_gains_compare_the_same_seats_of_the_same_seeds(report: CrossplayReport)
     for row in analysis.policies:
         partners = [analysis.cell(row.policy, j).gain for j in range(3) if j != row.policy]
         assert row.gap.difference == pytest.approx(-np.mean([gain.difference for gain in partners if gain]))
+        assert row.gap.difference == pytest.approx(row.self_play - row.cross_play)
         best = analysis.cell(row.policy, row.best).gain
         assert best is not None
         assert best.difference == max(gain.difference for gain in partners if gain)
     assert analysis.family == 3 + 6 + 3 + 3
+
+
+def test_the_gap_has_one_sign_everywhere(report: CrossplayReport) -> None:
+    data, page = crossplay_data(report), (report.run_dir / "report.html").read_text()
+    for row, told in zip(report.analysis.policies, data["policy_summaries"], strict=True):
+        assert told["generalisation_gap"]["difference"] == pytest.approx(told["self_play"] - told["cross_play"])
+        sentence = next(line for line in data["findings"] if line.startswith(f"{told['policy']}: generalisation gap "))
+        size = "0" if row.gap.change == "same" else amount(row.gap, signed=True)
+        assert f"generalisation gap {size}," in sentence
+        assert f"<strong>{size if size != '0' else amount(row.gap, signed=True)}</strong>" in page
+        assert sentence.replace("'", "&#39;") in page
 
 
 def test_odd_agents_are_played_both_ways(report: CrossplayReport) -> None:
@@ -134,7 +146,7 @@ def test_the_same_again_plays_nothing_and_finds_the_same(report: CrossplayReport
 
 
 def test_the_same_policy_twice_is_refused(folder: Path) -> None:
-    with pytest.raises(UsageError, match="given twice"):
+    with pytest.raises(UsageError, match="noop is given more than once"):
         daf_crossplay(["noop", "noop"], MINER, settings=settings(), output=OutputManager(folder))
 
 

@@ -66,8 +66,13 @@ class PairTeam:
 
 @dataclass(frozen=True)
 class PolicyTeams:
-    """One policy over all its partners. gap: self-play less the mean over partners, the generalisation gap, by seats.
-    best: partner with which it gains most; best_decided: that partner beats every other."""
+    """One policy over all its partners.
+
+    gap: the generalisation gap, `self_play` - `cross_play`; positive where the policy loses among strangers.
+    cross_play: own return, the mean over partners. self_play: what the same seats got in self-play, so that the gap is
+    paired; the matrix's diagonal is over all seats. best: partner with which it gains most; best_decided: that partner
+    beats every other.
+    """
 
     policy: int
     self_play: float
@@ -149,6 +154,8 @@ def analyse_crossplay(
     summaries = _intervals(np.vstack([own.reshape(count * count, -1), team]), strata, alpha, resamples, seed)
     cross = np.array([np.mean([own[i, j] for j in range(count) if j != i], axis=0) for i in range(count)])
     cross_summaries = _intervals(cross, strata, alpha, resamples, seed)
+    alone = cross - np.array([np.mean([gains[i, j] for j in range(count) if j != i], axis=0) for i in range(count)])
+    alone_summaries = _intervals(alone, strata, alpha, resamples, seed)
     tests = _tests(own, gains, strata, alpha, resamples, seed)
     pairs = list(combinations(range(count), 2))
     cells = [
@@ -171,7 +178,7 @@ def analyse_crossplay(
         missions=tuple(name for name, _ in played),
         cells=tuple(cells),
         pairs=tuple(_pair(names, a, b, *summaries[count * count + place], tests) for place, (a, b) in enumerate(pairs)),
-        policies=tuple(_policy(i, count, summaries[i * count + i], cross_summaries[i], tests) for i in range(count)),
+        policies=tuple(_policy(i, count, alone_summaries[i], cross_summaries[i], tests) for i in range(count)),
         mixes=tuple(row for name, blocks in played for row in _mixes(name, blocks, count, alpha, resamples, seed)),
         blocks=tuple(
             {counts: there.mean for counts, there in block.items()} for _, blocks in played for block in blocks

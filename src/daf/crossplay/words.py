@@ -38,18 +38,18 @@ def pair_words(analysis: CrossplayAnalysis, pair: PairTeam) -> str:
 
 
 def policy_words(analysis: CrossplayAnalysis, row: PolicyTeams) -> str:
-    """A policy among its own and among strangers, and its best partner."""
+    """A policy's generalisation gap, with the sign that tables and data have, and its best partner."""
     name, gap = analysis.names[row.policy], row.gap
-    p = p_text(gap.p_adjusted)
+    size = f"{name}: generalisation gap {amount(gap, signed=True)}, {p_text(gap.p_adjusted)}"
     told = {
-        "more": f"{name} gets {amount(gap)} more among its own than with partners, {p}",
-        "less": f"{name} gets {amount(gap)} more with partners than among its own, {p}",
-        "same": f"{name} gets exactly the same among its own and with partners",
-        "open": f"{name} among its own and with partners: no difference is told ({amount(gap)}, {p})",
+        "more": f"{size}: it gets more in self-play than in cross-play",
+        "less": f"{size}: it gets less in self-play than in cross-play",
+        "same": f"{name}: generalisation gap 0, it gets exactly the same in self-play and in cross-play",
+        "open": f"{size}: no significant difference between self-play and cross-play",
     }[gap.change]
     if len(analysis.names) < 3 or (gap.change == "same" and not row.best_decided):
         return f"{told}."
-    sure = "" if row.best_decided else " (not told apart from the next)"
+    sure = "" if row.best_decided else " (no significant difference to the next)"
     return f"{told}; its best partner is {analysis.names[row.best]}{sure}."
 
 
