@@ -4,12 +4,14 @@ A trial that failed has no value and is never best; one that was stopped early h
 which is not comparable with a full one, so it is never best either. Ties go to the earlier trial.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from daf.errors import DataError, UsageError
+from daf.errors import DataError, UsageError, unknown
 from daf.storage.atomic import write_json
 from daf.storage.jsonable import jsonable
 from daf.sweeps.held_out_words import held_out_finding
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Status = Literal["complete", "stopped", "failed", "running"]
+DIRECTIONS = ("maximize", "minimize")
 Value = bool | int | float | str
 
 
@@ -29,7 +32,8 @@ class SweepTrialResult:
     trial_id: its number, from 0. hyperparameters: what was proposed, by the names of the search space.
     primary_metric: the first objective, None where the trial failed or still runs. all_metrics: flat names to numbers.
     mission_results: by mission, {"value": aggregate, "n": episodes, "values": per episode, "metrics": means,
-    "max_steps": the episodes' limit}, of the first objective. success: it is complete.
+    "max_steps": the episodes' limit}, of the first objective; a number alone is its value. success: it is complete.
+    A trial made by hand needs these fields only: its status follows from success, and values from primary_metric.
 
     values: every objective, in order. status: complete, stopped (early, by the pruner), failed, running. reason: why it
     failed or was stopped. source: where its hyperparameters came from: the strategy, or "start" for a starting point.
@@ -43,8 +47,8 @@ class SweepTrialResult:
     primary_metric: float | None = None
     all_metrics: Mapping[str, float] = field(default_factory=dict)
     mission_results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    success: bool = False
-    status: Status = "running"
+    success: bool = None  # type: ignore[assignment]  # None: as the status says
+    status: Status = None  # type: ignore[assignment]  # None: as success says
     values: tuple[float, ...] = ()
     reason: str | None = None
     source: str = ""
@@ -57,6 +61,30 @@ class SweepTrialResult:
     policy: str | None = None
     attempts: int = 1
     repeats: int | None = None
+
+    def __post_init__(self) -> None:
+        """Complete what follows from the other fields. Raises `DataError` where fields contradict each other."""
+        ended: bool | None = self.success
+        named: Status | None = self.status
+        status: Status = named or ("running" if ended is None else "complete" if ended else "failed")
+        success = status == "complete" if ended is None else ended
+        values, primary = tuple(self.values), self.primary_metric
+        if success != (status == "complete"):
+            raise DataError(f"trial {self.trial_id}: success is {success}, and status is {status}.")
+        if primary is not None and not values:
+            values = (primary,)
+        elif primary is None and values and status in ("complete", "stopped"):
+            primary = values[0]
+        if success and primary is None:
+            raise DataError(f"trial {self.trial_id}: a complete trial needs its primary_metric.")
+        if success and not all(map(_is_finite, values)):
+            raise DataError(f"trial {self.trial_id}: a complete trial needs finite numbers, got {values}.")
+        if success and primary != values[0]:
+            raise DataError(f"trial {self.trial_id}: primary_metric is {primary}, and the first of values {values[0]}.")
+        given = {mission: _entry(self.trial_id, mission, entry) for mission, entry in self.mission_results.items()}
+        completed = {"status": status, "success": success, "values": values, "primary_metric": primary}
+        for name, value in {**completed, "mission_results": given}.items():
+            object.__setattr__(self, name, value)
 
     @property
     def number(self) -> int:
@@ -77,6 +105,20 @@ class SweepTrialResult:
         return cls(**given)
 
 
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, Real) and math.isfinite(value)
+
+
+def _entry(trial: int, mission: str, entry: Any) -> Mapping[str, Any]:
+    if isinstance(entry, Mapping):
+        return entry
+    if _is_finite(entry):
+        return {"value": float(entry)}
+    raise DataError(
+        f"trial {trial}: the result on {mission} must be a finite number or a mapping, got {str(entry)[:60]}."
+    )
+
+
 _FIELDS = frozenset(item.name for item in fields(SweepTrialResult))
 
 
@@ -84,7 +126,8 @@ _FIELDS = frozenset(item.name for item in fields(SweepTrialResult))
 class SweepResult:
     """A sweep: its trials in the order of their numbers, and what they say.
 
-    objectives: names, the first is the primary one; directions: "maximize" or "minimize", one for each. status:
+    objectives: names, the first is the primary one; directions: "maximize" or "minimize", one for each. Both take a
+    single name too; another direction raises `UsageError`. status:
     running, done, failed (every trial failed), interrupted. held_out: the best trials on seeds that no trial was chosen
     by, beside the default configuration; None until they were played. notes: what a reader must know.
     """
@@ -102,6 +145,17 @@ class SweepResult:
     notes: list[str] = field(default_factory=list)
     best_n: int = 3
     """How many of the best trials keep their checkpoints (`checkpoint_best_n`)."""
+
+    def __post_init__(self) -> None:
+        objectives: Any = self.objectives
+        directions: Any = self.directions
+        self.objectives = (objectives,) if isinstance(objectives, str) else tuple(objectives)
+        self.directions = (directions,) if isinstance(directions, str) else tuple(directions)
+        if not self.objectives or not self.directions:
+            raise UsageError("a sweep needs an objective and its direction.")
+        for direction in self.directions:
+            if direction not in DIRECTIONS:
+                raise UsageError(unknown("direction", str(direction), DIRECTIONS))
 
     def add_trial(self, trial: SweepTrialResult) -> None:
         """Add a trial; one of the same number is replaced where it was still running. Raises `UsageError`."""

@@ -127,11 +127,8 @@ def _trial_of(row: Any, place: int) -> SweepTrialResult:
     if not isinstance(row, Mapping) or "hyperparameters" not in row:
         raise DataError(f"trial {place}: a trial needs its hyperparameters and primary_metric, got {str(row)[:60]}.")
     value = row.get("primary_metric")
-    given: dict[str, Any] = {"trial_id": place, "success": value is not None, **row}
-    given.setdefault("status", "complete" if given["success"] else "failed")
-    if value is not None:
-        given.setdefault("values", (float(value),))
-    return SweepTrialResult.from_data(given)
+    known = {} if "status" in row else {"success": value is not None}
+    return SweepTrialResult.from_data({"trial_id": place, **known, **row})
 
 
 def search_of(source: Any, names: Iterable[str] | None, base_dir: str | Path | None) -> tuple[SweepResult, Search]:
