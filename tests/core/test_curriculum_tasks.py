@@ -63,11 +63,17 @@ def test_spans_give_distinct_ascending_numbers_inside(span, steps):
 
 
 def test_variants_are_combined_as_they_are_written():
-    curriculum = made(missions=["arena,cogs=2"], options={"variants": ["none", "no_clips", ["no_clips", "small_50"]]})
+    curriculum = made(missions=["arena,cogs=2"], options={"variants": ["none", "no_clips", ["no_clips", "damage"]]})
     assert [task.mission for task in curriculum.tasks()] == [
-        "arena,cogs=2", "arena,cogs=2,variants=no_clips", "arena,cogs=2,variants=no_clips+small_50",
+        "arena,cogs=2", "arena,cogs=2,variants=no_clips", "arena,cogs=2,variants=no_clips+damage",
     ]  # fmt: skip
-    assert [task.axes["variants"] for task in curriculum.tasks()] == ["none", "no_clips", "no_clips+small_50"]
+    assert [task.axes["variants"] for task in curriculum.tasks()] == ["none", "no_clips", "no_clips+damage"]
+
+
+def test_a_variant_that_changes_nothing_makes_no_second_task(caplog):
+    curriculum = made(missions=["arena,cogs=2"], options={"variants": ["none", "small_50"]})  # arena is that small
+    assert [task.mission for task in curriculum.tasks()] == ["arena,cogs=2"]
+    assert "arena,cogs=2,variants=small_50 is the same task as arena,cogs=2" in caplog.text
 
 
 def test_wildcards_stand_for_the_missions_that_match():

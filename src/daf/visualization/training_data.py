@@ -127,12 +127,13 @@ def each_once(runs: Sequence[TrainingCurves]) -> list[TrainingCurves]:
     """
     found: dict[str, TrainingCurves] = {}
     for place, run in enumerate(runs):
-        learned = {
+        learned: dict[str, Any] = {
             name: [run.steps[name].tolist(), values.tolist()]
             for name, values in run.values.items()
             if not name.startswith(_NOT_LEARNED)
         }
-        known = run.run is not None and bool(learned)
+        learned["evaluations"] = [[one.step, one.mean, one.interval, one.n] for one in run.evaluations]
+        known = run.run is not None
         first = found.setdefault(hash_json(learned) if known else f"#{place}", run)
         if first is not run:
             logger.warning("%s is the same training run as %s: it counts once.", _place(run), _place(first))
