@@ -43,7 +43,8 @@ class LogAnalysis:
 
     `name` is `{variant}_{timestamp}`. `seconds` (reading only), `bytes_read`, `bytes_reused` (kept from the last
     time) and `peak_memory` (bytes, the largest process while reading) are of this time; nothing written depends on
-    them. `notes`: optional files next to the logs that could not be used, and what is absent without them.
+    them. `notes`: optional files next to the logs that could not be used, and what is absent without them; states of
+    an incremental analysis that could not be used.
     """
 
     name: str
@@ -129,7 +130,7 @@ def daf_analyze_logs(
     name, label = _names(files, variant)
     folder = Path(output_dir) if output_dir is not None else _plots(files)
     read = _read(files, folder, name, seed, sample_size, jobs, incremental, progress)
-    analysis = LogAnalysis(name, label, *read, notes=_notes(files))
+    analysis = LogAnalysis(name, label, *read)
     analysis.written.extend(_draw(analysis, wanted, smooth_window, stage))
     if console is not None:
         for line in describe(analysis):
@@ -168,7 +169,7 @@ def daf_compare_logs(
         default = Path(experiments) / "plots" if Path(experiments).is_dir() and not is_path else _plots(files)
         folder = Path(output_dir) if output_dir is not None else analyses[0].output_dir if analyses else default
         read = _read(files, folder, name, seed, sample_size, jobs, incremental, progress)
-        analyses.append(LogAnalysis(name, label, *read, notes=_notes(files)))
+        analyses.append(LogAnalysis(name, label, *read))
     labels = [analysis.label for analysis in analyses]
     name = "_vs_".join(analysis.name for analysis in analyses)
     if len(set(labels)) < len(labels):
@@ -257,8 +258,11 @@ def _names(files: Sequence[LogFile], variant: str | None) -> tuple[str, str]:
     return name, name
 
 
-def _notes(files: Sequence[LogFile]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(note for file in files for note in file.notes))
+def _notes(files: Sequence[LogFile], keeper: Keeper | None) -> tuple[str, ...]:
+    notes = [note for file in files for note in file.notes]
+    if keeper is not None:
+        notes += [f"{damage} The log was read again." for damage in keeper.damaged]
+    return tuple(dict.fromkeys(notes))
 
 
 def _plots(files: Sequence[LogFile]) -> Path:
@@ -275,7 +279,7 @@ def _read(
     jobs: int | Literal["auto"],
     incremental: bool,
     progress: Progress | None,
-) -> tuple[LogSummary, Path, list[Path], float, int, int, int]:
+) -> tuple[LogSummary, Path, list[Path], float, int, int, int, tuple[str, ...]]:
     """The summary, and the rest of a `LogAnalysis`'s fields. Raises `DataError` where there is no record."""
     began = time.perf_counter()
     parts = plan_parts(files, growing=incremental)
@@ -289,7 +293,8 @@ def _read(
     seconds = time.perf_counter() - began
     reused = keeper.reused_bytes if keeper else 0
     size = sum(part.size for part in parts)
-    return summarize(aggregate, [file.name for file in files]), folder, [], seconds, size - reused, reused, peak
+    summary = summarize(aggregate, [file.name for file in files])
+    return summary, folder, [], seconds, size - reused, reused, peak, _notes(files, keeper)
 
 
 def _processes(jobs: int | Literal["auto"], parts: Sequence[Part]) -> int:

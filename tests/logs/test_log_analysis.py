@@ -10,7 +10,7 @@ from log_makers import flush, write_array
 from PIL import Image
 
 from daf.errors import DataError, StorageError, UsageError
-from daf.log_analysis import daf_analyze_logs, daf_compare_logs, describe
+from daf.log_analysis import LogAnalysis, daf_analyze_logs, daf_compare_logs, describe
 from daf.streams.finding import find_logs, find_variant, read_constants
 from daf.streams.records import RunConstants
 
@@ -209,14 +209,38 @@ def test_a_log_that_was_rewritten_is_read_again(tmp_path: Path) -> None:
     assert other.summary.components.loc["event", "mean"] != first.summary.components.loc["event", "mean"]
 
 
-def test_a_broken_state_is_not_trusted(tmp_path: Path) -> None:
+def test_a_damaged_state_is_reported_and_its_log_read_again(tmp_path: Path) -> None:
     path = write_array(tmp_path / "stats_1753500000.json", flush("nested", length=20))
-    first = daf_analyze_logs(path, output_dir=tmp_path / "out", formats=(), incremental=True)
+
+    def analyse() -> LogAnalysis:
+        return daf_analyze_logs(path, output_dir=tmp_path / "out", formats=(), incremental=True)
+
+    first = analyse()
     [state] = (tmp_path / "out").glob("*_state/*.part")
-    state.write_bytes(state.read_bytes()[:-100])
+    whole = state.read_bytes()
+    spread = range(0, len(whole), len(whole) // 40)
+    broken = [whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :] for place in spread]
+    for content in (*broken, whole[:-100], b""):
+        state.write_bytes(content)
+        again = analyse()
+        assert again.bytes_reused == 0
+        assert again.summary.components.equals(first.summary.components)
+        assert len(again.notes) == 1
+        assert f"{state.name} is damaged" in again.notes[0]
+    assert any("is damaged" in line for line in describe(again))
+    known = analyse()
+    assert (known.bytes_reused, known.notes) == (path.stat().st_size, ())
+    assert known.summary.components.equals(first.summary.components)
+
+
+def test_a_pipe_in_the_place_of_a_state_is_not_waited_for(tmp_path: Path) -> None:
+    path = write_array(tmp_path / "stats_1753500000.json", flush("nested", length=20))
+    daf_analyze_logs(path, output_dir=tmp_path / "out", formats=(), incremental=True)
+    [state] = (tmp_path / "out").glob("*_state/*.part")
+    state.unlink()
+    os.mkfifo(state)
     again = daf_analyze_logs(path, output_dir=tmp_path / "out", formats=(), incremental=True)
-    assert again.bytes_reused == 0
-    assert again.summary.components.equals(first.summary.components)
+    assert "not a regular file" in again.notes[0]
 
 
 def test_a_summary_beside_the_logs_is_not_read_as_one(tmp_path: Path) -> None:

@@ -9,6 +9,9 @@ file, its last value belongs to how every part is counted: all parts are then re
 
 What a file was is noted before it is read: records that are appended meanwhile are found the next time.
 
+A state begins with the checksum of its content. One that does not match it is noted in `Keeper.damaged`, and its part
+is counted again.
+
 The format is MessagePack of plain values and arrays, no pickle: reading a state runs no code.
 """
 
@@ -21,8 +24,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from daf.errors import StorageError
-from daf.storage import atomic
+from daf.errors import DamagedFileError, StorageError
+from daf.storage import atomic, reading
 from daf.streams.aggregates import Aggregate
 from daf.streams.damage import Damage
 from daf.streams.moments import Binned, Cells
@@ -34,7 +37,11 @@ from daf.streams.stride import Rises
 from daf.streams.tallies import SourceTally, StretchTally
 from daf.streams.visits import Visits
 
-VERSION = 4
+VERSION = 5
+_MAGIC = b"daf-log-state\n"
+_DIGEST_BYTES = 32
+_MOST_BYTES = 2**28
+"""A state holds a sample and bins of one part of a log, some megabytes."""
 _EDGE = 4_096
 _CLASSES: dict[str, type[Any]] = {
     cls.__name__: cls
@@ -63,6 +70,8 @@ class Keeper:
         self.reused = 0
         """Parts that did not have to be read."""
         self.reused_bytes = 0
+        self.damaged: list[str] = []
+        """Why a state could not be used, though there was one; each names its file."""
         self._found: dict[Path, dict[str, Any]] = {}
         self._how = {"version": VERSION, "seed": seed, "sample_size": sample_size}
 
@@ -73,13 +82,18 @@ class Keeper:
         path = self._path(part)
         found = self._found[path] = _fingerprint(part)
         try:
-            content = msgspec.msgpack.decode(path.read_bytes())
-            if content["how"] != self._described(part) or content["bytes"] != found:
+            content = _unsealed(path)
+            if content is None or content["how"] != self._described(part) or content["bytes"] != found:
                 return None
             aggregate: Aggregate = _plain_to_object(content["counts"])
-        except (OSError, msgspec.MsgspecError, KeyError, TypeError, ValueError):
+            reaches = aggregate.sample.reaches(bound)
+        except (DamagedFileError, StorageError) as error:
+            self.damaged.append(str(error))
             return None
-        if not aggregate.sample.reaches(bound):
+        except (msgspec.MsgspecError, KeyError, TypeError, ValueError, AttributeError) as error:
+            self.damaged.append(str(DamagedFileError(path, f"{type(error).__name__}: {error}")))
+            return None
+        if not reaches:
             return None
         self.reused += 1
         self.reused_bytes += part.size
@@ -93,7 +107,8 @@ class Keeper:
             "bytes": self._found.pop(path),
             "counts": _object_to_plain(aggregate),
         }
-        atomic.write_bytes(path, msgspec.msgpack.encode(content))
+        packed = msgspec.msgpack.encode(content)
+        atomic.write_bytes(path, _MAGIC + _digest(packed) + packed)
 
     def _path(self, part: Part) -> Path:
         name = hashlib.blake2b(f"{part.plan.name}\0{part.start}".encode(errors="surrogateescape"), digest_size=12)
@@ -103,6 +118,23 @@ class Keeper:
         plan = asdict(part.plan) | {"slices": list(part.plan.slices)}
         plan["clock"] = list(part.plan.clock) if part.plan.clock else None
         return {**self._how, "start": part.start, "end": part.end, "constants": asdict(part.constants), "plan": plan}
+
+
+def _unsealed(path: Path) -> dict[str, Any] | None:
+    """A state's content, None where there is no state. Raises `DamagedFileError`, `StorageError`."""
+    sealed = reading.read_bytes(path, limit=_MOST_BYTES)
+    if sealed is None:
+        return None
+    start = len(_MAGIC) + _DIGEST_BYTES
+    packed = sealed[start:]
+    if not sealed.startswith(_MAGIC) or sealed[len(_MAGIC) : start] != _digest(packed):
+        raise DamagedFileError(path, "its checksum does not match its content, or another version of DAF wrote it")
+    content: dict[str, Any] = msgspec.msgpack.decode(packed, type=dict[str, Any])
+    return content
+
+
+def _digest(packed: bytes) -> bytes:
+    return hashlib.blake2b(packed, digest_size=_DIGEST_BYTES).digest()
 
 
 def _fingerprint(part: Part) -> dict[str, Any]:
