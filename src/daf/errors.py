@@ -104,6 +104,18 @@ class DamagedFileError(DataError):
         return type(self), (self.path, self.reason)
 
 
+LONGEST_QUOTE = 160
+"""Characters of a user's text that a message repeats."""
+
+
+def quoted(text: str) -> str:
+    """`text` as messages show it: in quotes, shortened in its middle, characters that can't be printed escaped."""
+    if len(text) > LONGEST_QUOTE:
+        half = LONGEST_QUOTE // 2
+        text = f"{text[:half]} … {text[-half:]}"
+    return '"' + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text) + '"'
+
+
 def nearest(name: str, valid: Iterable[str], *, most: int = 3) -> list[str]:
     """The names in `valid` that look most like `name`, best first; empty where nothing comes close."""
     candidates = sorted(set(valid))
@@ -115,11 +127,11 @@ def nearest(name: str, valid: Iterable[str], *, most: int = 3) -> list[str]:
 def unknown(kind: str, name: str, valid: Iterable[str], *, hint: str = "") -> str:
     """The sentence for an unknown `name` of some `kind` ("mission", "field", …), with the nearest valid names."""
     names = sorted(set(valid))
-    close = nearest(name, names)
+    close = nearest(name[:LONGEST_QUOTE], names)
     if close:
         known = f"Nearest: {', '.join(close)}."
     elif len(names) <= 12:
         known = f"Known: {', '.join(names)}." if names else "There are none."
     else:
         known = f"Known: {', '.join(names[:12])}, … ({len(names)} in all)."
-    return " ".join(part for part in (f'no {kind} "{name}".', known, hint) if part)
+    return " ".join(part for part in (f"no {kind} {quoted(name)}.", known, hint) if part)

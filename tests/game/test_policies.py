@@ -9,6 +9,7 @@ from mettagrid.policy.policy import PolicySpec
 from daf.errors import PolicyError
 from daf.game import policies
 from daf.game.known_policies import KNOWN
+from daf.game.policy_strings import typed
 
 MY_POLICY = """
 from helper_of_mine import ACTION
@@ -102,8 +103,8 @@ def test_a_class_path_and_its_short_name_are_one_policy(tmp_path: Path) -> None:
     ("abc", "abc"), ("'1'", "1"), ("1.", 1.0), (".5", 0.5), ("1_000", "1_000"), ("yes", "yes"), ("", ""),
 ])  # fmt: skip
 def test_arguments_have_the_types_of_yaml(text: str, value: object) -> None:
-    assert policies.typed(text) == value
-    assert type(policies.typed(text)) is type(value)
+    assert typed(text) == value
+    assert type(typed(text)) is type(value)
 
 
 def test_the_type_of_an_argument_belongs_to_the_policy(tmp_path: Path) -> None:
@@ -218,8 +219,8 @@ def test_a_set_up_script_runs_once_and_its_failure_is_told(tmp_path: Path) -> No
     ("no_such_module.Policy", "no module holds"),
     ("my_module_of_policies.MyPolcy", "Nearest: MyPolicy"),
     ("my_module_of_policies.OnlyAnAgent", "is an AgentPolicy"),
-    ("my_module_of_policies.NOT_A_CLASS", "is no MultiAgentPolicy"),
-    ("class=lstm,data=missing.pt", "there is no file missing.pt"),
+    ("my_module_of_policies.NOT_A_CLASS", "is not a MultiAgentPolicy"),
+    ("class=lstm,data=missing.pt", 'there is no file "missing.pt"'),
     ("class=starter,proportion=3", "--team"),
     ("class=starter,speed=3", "kw.speed=3"),
     ("class=starter,kw.=3", "policy field"),

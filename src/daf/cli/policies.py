@@ -20,8 +20,11 @@ def policies(
 ) -> None:
     """List the policies with short names, or describe one.
 
-    A policy string is a short name, a class path, class=…,data=…,kw.NAME=…, a bundle (folder or zip), the folder of a
-    training run, or run:ID.
+    A policy string is a short name, a Python file (my_policy.py, my_policy.py:MyPolicy), a class path,
+    class=…,data=…,kw.NAME=…, a bundle (folder or zip), the folder of a training run, or run:ID.
+
+    Describing executes nothing of a policy in this process: its module is imported in a separate one, with a time
+    limit, and a bundle's set-up script is only named.
     """
     if policy is None:
         _list(as_json)
@@ -56,22 +59,23 @@ def _describe(text: str, output_dir: Path | None, as_json: bool) -> None:
 
     from daf.cli.show import emit, out, plain_table
     from daf.game import policies as catalogue
-    from daf.game.known_policies import KNOWN, SHORT_NAMES
+    from daf.game.known_policies import SHORT_NAMES
     from daf.output_manager.layout import base_folder
 
     runs = base_folder(output_dir)
     with tempfile.TemporaryDirectory(prefix="daf-") as scratch:
-        policy = catalogue.resolve(text, cache=Path(scratch), runs=runs)
-        short = SHORT_NAMES.get(policy.class_path)
-        facts = {
-            "name": policy.name,
-            "class": policy.class_path,
-            "description": KNOWN[short].description if short else "",
-            "weights": policy.data_path,
-            "arguments": policy.kwargs,
-            "network": policy.network,
-            "identity": policy.identity,
-        }
+        policy = catalogue.describe(text, cache=Path(scratch), runs=runs)
+    setup = policy.setup_script
+    facts = {
+        "name": policy.name,
+        "class": policy.class_path,
+        "description": policy.description,
+        "weights": policy.data_path,
+        "arguments": policy.kwargs,
+        "network": policy.network,
+        "identity": policy.identity,
+        "setup_script": setup.name if setup is not None else None,
+    }
     if as_json:
         emit({"run_id": None, "run_dir": None, "status": "ok", "policy": facts})
         return
@@ -80,5 +84,13 @@ def _describe(text: str, output_dir: Path | None, as_json: bool) -> None:
     table.add_column(overflow="fold")
     for key, value in facts.items():
         if key != "name" and value not in (None, "", {}):
-            table.add_row(key, escape(str(value)))
+            table.add_row(key.replace("_", " "), escape(str(value)))
     out.print(table)
+    if setup is not None:
+        out.print(
+            f"{setup.name} runs before the policy is first played. It was not run here, so the network and the "
+            "identity are not known yet.",
+            markup=False,
+        )
+    elif policy.class_path not in SHORT_NAMES:
+        out.print("Its module was imported in a separate process.", markup=False)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from daf.config.training import DAFTrainingConfig
 from daf.errors import UsageError
 from daf.game.missions import load_config
-from daf.game.policies import untyped
+from daf.game.policy_strings import untyped
 from daf.storage import atomic
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import Any
 from daf.config.hyperparameters import HYPERPARAMETERS, Hyperparameter, find
 from daf.config.training import ALIASES, DAFTrainingConfig, without_aliases
 from daf.errors import UsageError, unknown
-from daf.game import policies
 from daf.game.policy_arguments import arguments_of
+from daf.game.policy_strings import typed
 
 NETWORK = "network."
 
@@ -35,7 +35,7 @@ def parse_settings(texts: Iterable[str], *, policy: str, cache: Path, runs: Path
             raise UsageError(f"--set {text}: {key} is set twice.")
         if hyper is None:
             _check_argument(name, policy, cache, runs)
-        given = policies.typed(value) if hyper is None else value_of(hyper, value)
+        given = typed(value) if hyper is None else value_of(hyper, value)
         into[key] = given if hyper is None else without_aliases({name: given})[key]
     return {**fields, "network": network} if network else fields
 
@@ -44,7 +44,7 @@ def value_of(hyper: Hyperparameter, text: str) -> Any:
     """The value that `text` is for a hyperparameter; its bounds are the configuration's to check."""
     if text == "none" and hyper.optional:
         return None
-    value = policies.typed(text)
+    value = typed(text)
     return whole(value) if hyper.kind == "int" else value
 
 
@@ -55,7 +55,7 @@ def whole(value: Any) -> Any:
 
 def count(option: str, text: str) -> int:
     """The whole number above 0 that `text` is: 2000000, 2_000_000 or 2e6. Raises `UsageError`."""
-    value = whole(policies.typed(text.replace("_", "")))
+    value = whole(typed(text.replace("_", "")))
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise UsageError(f'{option} "{text}" is no whole number above 0; write for example 2000000 or 2e6.')
     return value

@@ -17,6 +17,7 @@ from daf.game import missions, policies
 from daf.game.device import limit_gpu_memory, resolve_device
 from daf.game.missions import Mission
 from daf.game.policy_arguments import arguments_of
+from daf.game.policy_strings import untyped
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -88,7 +89,7 @@ def policy_of(config: DAFTrainingConfig, places: Places, policy: Any = None) -> 
             hyperparameters = [*HYPERPARAMETERS, *ALIASES]
             if wrong and nearest(wrong[0], hyperparameters) and not nearest(wrong[0], taken.whole):
                 raise UsageError(unknown(f"hyperparameter, and no argument of {wanted},", wrong[0], hyperparameters))
-        arguments = "".join(f",kw.{name}={policies.untyped(value)}" for name, value in config.network.items())
+        arguments = "".join(f",kw.{name}={untyped(value)}" for name, value in config.network.items())
         wanted += arguments
     elif config.network:
         raise UsageError("arguments of the policy's class belong into the PolicySpec's init_kwargs.")

@@ -1,13 +1,16 @@
 """Who is evaluated: policies alone, and mixed teams, under names that differ."""
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from daf.episodes.plan import Contender
-from daf.errors import UsageError
+from daf.errors import UsageError, quoted
 from daf.game import policies as game_policies
+from daf.game.policy_finding import path_in
 
 logger = logging.getLogger(__name__)
 
@@ -64,21 +67,47 @@ def _shown(team: Sequence[tuple[str, float]]) -> str:
     return "+".join(f"{policy}={count:g}" for policy, count in team)
 
 
+LONGEST_TEAM = 8_192
+"""Characters of a team; every agent of the largest mission may have a policy with a long path."""
+_MOST_WAYS = 16
+"""Places at which a member may end that are looked at: `=N` in a path is rare."""
+_COUNT = re.compile(r"=\s*(\d+)\s*(?=[,+]|$)")
+
+
 def _team(team: str | Mapping[str, float]) -> list[tuple[str, float]]:
     """The policy strings of a team with their numbers of agents.
 
     Members are separated by commas, or by plus signs where a policy string holds commas itself:
-    "starter=4,random=4", "class=lstm,data=w.pt=4+random=4".
+    "starter=4,random=4", "class=lstm,data=w.pt=4+random=4". The path of a policy that exists may hold either.
     """
     if not isinstance(team, str):
         return [(policy, float(count)) for policy, count in team.items()]
+    if len(team) > LONGEST_TEAM:
+        raise UsageError(f"--team {quoted(team)} has {len(team):,} characters; a team has at most {LONGEST_TEAM:,}.")
     members = []
-    for part in team.split("+" if "+" in team else ","):
-        policy, separator, count = part.rpartition("=")
-        if not separator or not policy.strip() or ";" in policy or not count.strip().isdigit() or int(count) < 1:
-            raise UsageError(
-                f'--team "{team}": "{part}" is no POLICY=AGENTS. Write for example starter=4,random=4; where a policy '
-                "has options, separate the members with plus signs: class=lstm,data=w.pt=4+random=4."
-            )
-        members.append((policy.strip(), float(count)))
+    rest: str | None = team
+    while rest is not None:
+        policy, count, rest = _first_member(rest, team)
+        members.append((policy, count))
     return members
+
+
+def _first_member(text: str, team: str) -> tuple[str, float, str | None]:
+    """The policy and number of agents that `text` begins with, and what follows: None where nothing does."""
+    ends = islice(_COUNT.finditer(text), _MOST_WAYS)
+    ways = [(text[: found.start()].strip(), int(found[1][:9]), text[found.end() :]) for found in ends]
+    paths = [(path_in(policy), way) for way in ways if (policy := way[0])]
+    named = [(len(str(path)), -len(way[0]), way) for path, way in paths if path is not None]
+    if named:
+        policy, count, rest = max(named, key=lambda each: each[:2])[2]
+    else:
+        plus = text.find("+")
+        whole = next((way for way in ways if len(text) - len(way[2]) == plus or (plus < 0 and way is ways[0])), None)
+        policy, count, rest = whole or next(iter(ways), ("", 0, ""))
+    if not policy or policy[0] in ",+" or ";" in policy or count < 1:
+        raise UsageError(
+            f"--team {quoted(team)}: {quoted(text)} does not begin with POLICY=AGENTS. Write for example "
+            "starter=4,random=4; where a policy has options, separate the members with plus signs: "
+            "class=lstm,data=w.pt=4+random=4."
+        )
+    return policy, float(count), rest[1:] if rest else None

@@ -1,63 +1,75 @@
 """Policy bundles: a folder or a zip that carries a policy's code, weights and specification.
 
-A zip is unpacked once under the hash of its content (upstream keys by path, so that a rebuilt zip runs old code), whole
-or not at all. Hostile archives are refused before anything is written: absolute or climbing paths, links, too many
-files, too many bytes.
+`open_bundle` reads a bundle and executes nothing of it. What its specification names (weights, set-up script) lies in
+the bundle, links included, or the bundle is refused. `set_up` runs its set-up script once; only what plays calls it.
 """
 
-import os
-import secrets
-import shutil
-import stat
+import re
 import subprocess
 import sys
-import zipfile
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from daf.errors import PolicyError
+from daf.errors import DamagedFileError, PolicyError, StorageError, UnsafePathError, quoted
+from daf.game import bundle_archives, isolated
 from daf.game.checkpoint_folders import require_playable
+from daf.storage import atomic, locks, reading
+from daf.storage.containment import inside
 from daf.storage.hashing import hash_file
 
 SPEC_FILE = "policy_spec.json"
 MANIFEST_FILE = "cogames.toml"
-MAX_FILES = 20_000
-MAX_BYTES = 8 * 2**30
 SETUP_SECONDS = 300
+_LONGEST_SPEC = 4 * 2**20
+_CLASS_PATH = re.compile(r"[\w -]+(\.[\w -]+)+")
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """root: the folder with the specification. data_path: absolute path of the weights, where there are any."""
+    """root: the folder with the specification. data_path: absolute path of the weights, where there are any.
+
+    setup_script: to be run before the policy is imported; None where there is none, or it was run.
+    """
 
     root: Path
     class_path: str
     data_path: str | None
     kwargs: dict[str, Any]
+    setup_script: Path | None
 
 
 def is_bundle(path: Path) -> bool:
     """Whether `path` is a folder with a policy specification, or a zip file."""
     if path.is_dir():
         return (path / SPEC_FILE).is_file() or (path / MANIFEST_FILE).is_file()
-    return path.suffix == ".zip" and path.is_file()
+    return path.suffix.lower() == ".zip" and path.is_file()
 
 
 def open_bundle(path: Path, cache: Path) -> Bundle:
-    """Read the bundle at `path`; a zip is unpacked below `cache` first. Raises `PolicyError`."""
-    root = path.resolve() if path.is_dir() else _unpacked(path, cache)
+    """Read the bundle at `path`; a zip is unpacked below `cache` first. Raises `PolicyError`, `StorageError`."""
+    zipped = not path.is_dir()
+    markers = (SPEC_FILE, MANIFEST_FILE)
+    root = bundle_archives.unpacked(path, cache, markers=markers) if zipped else path.resolve()
     require_playable(root)
     spec = _specification(root, path)
+    if _CLASS_PATH.fullmatch(spec.class_path) is None:
+        raise PolicyError(f"{path}: the class_path {quoted(spec.class_path)} is not of the form package.module.Class.")
+    data = _part(path, root, spec.data_path, "data_path") if spec.data_path is not None else None
+    script = None
     if spec.setup_script:
-        _set_up(root, spec.setup_script)
-    data_path = None
-    if spec.data_path is not None:
-        data = (root / spec.data_path).resolve()
-        if not data.exists():
-            raise PolicyError(f"{path}: its specification names the weights {spec.data_path}, which it does not hold.")
-        data_path = str(data)
-    return Bundle(root=root, class_path=spec.class_path, data_path=data_path, kwargs=dict(spec.init_kwargs))
+        script = _part(path, root, spec.setup_script, "setup_script")
+        if script.suffix != ".py" or not script.is_file():
+            raise PolicyError(f"{path}: the setup_script {quoted(spec.setup_script)} is not a Python file.")
+        if _done(root, script).exists():
+            script = None
+    return Bundle(
+        root=root,
+        class_path=spec.class_path,
+        data_path=str(data) if data is not None else None,
+        kwargs=dict(spec.init_kwargs),
+        setup_script=script,
+    )
 
 
 def import_roots(bundle: Bundle) -> list[str]:
@@ -69,71 +81,73 @@ def import_roots(bundle: Bundle) -> list[str]:
     return list(dict.fromkeys(str(root.resolve()) for root in roots))
 
 
-def _specification(root: Path, shown: Path) -> Any:
-    from mettagrid.policy.submission import SubmissionPolicySpec, load_policy_manifest
-
-    try:
-        if (root / SPEC_FILE).is_file():
-            return SubmissionPolicySpec.model_validate_json((root / SPEC_FILE).read_text())
-        if (root / MANIFEST_FILE).is_file():
-            return load_policy_manifest(root / MANIFEST_FILE)
-    except (ValueError, KeyError, OSError) as error:
-        raise PolicyError(f"{shown}: its policy specification cannot be read: {error}") from error
-    raise PolicyError(f"{shown} holds neither {SPEC_FILE} nor {MANIFEST_FILE}, so it is no policy bundle.")
-
-
-def _unpacked(archive: Path, cache: Path) -> Path:
-    destination = cache / hash_file(archive)
-    if destination.is_dir():
-        return destination
-    temporary = cache / f".unpacking-{os.getpid()}-{secrets.token_hex(4)}"
-    try:
-        with zipfile.ZipFile(archive) as bundle:
-            _check(bundle, archive)
-            temporary.mkdir(parents=True)
-            bundle.extractall(temporary)
-        try:
-            temporary.rename(destination)
-        except OSError:
-            if not destination.is_dir():
-                raise
-    except zipfile.BadZipFile as error:
-        raise PolicyError(f"{archive} is no zip file, or a damaged one: {error}") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-    return destination
-
-
-def _check(bundle: zipfile.ZipFile, archive: Path) -> None:
-    entries = bundle.infolist()
-    if len(entries) > MAX_FILES:
-        raise PolicyError(f"{archive}: {len(entries)} files are more than a bundle may hold ({MAX_FILES}).")
-    size = sum(entry.file_size for entry in entries)
-    if size > MAX_BYTES:
-        raise PolicyError(f"{archive}: {size} bytes unpacked are more than a bundle may hold ({MAX_BYTES}).")
-    for entry in entries:
-        parts = PurePosixPath(entry.filename.replace("\\", "/"))
-        if parts.is_absolute() or ".." in parts.parts:
-            raise PolicyError(f"{archive}: the entry {entry.filename!r} leads out of the bundle.")
-        if stat.S_ISLNK(entry.external_attr >> 16):
-            raise PolicyError(f"{archive}: the entry {entry.filename!r} is a link, which a bundle must not hold.")
-
-
-def _set_up(root: Path, script: str) -> None:
-    """Run the bundle's set-up script once, in its folder."""
-    path = (root / script).resolve()
-    if root.resolve() not in path.parents or path.suffix != ".py" or not path.is_file():
-        raise PolicyError(f"{root}: the set-up script {script!r} is no Python file inside the bundle.")
-    done = root / f".daf-set-up-{hash_file(path)[:16]}"
-    if done.exists():
+def set_up(bundle: Bundle, cache: Path) -> None:
+    """Run the bundle's set-up script in its folder, unless that was done. Raises `PolicyError`, `StorageError`."""
+    script, root = bundle.setup_script, bundle.root
+    if script is None:
         return
+    done = _done(root, script)
+    busy = f"{root}: another process runs its set-up script {script.name}."
+    with locks.exclusive(cache / f"{hash_file(script)}.setup.lock", busy, patience=SETUP_SECONDS):
+        if done.exists():
+            return
+        try:
+            code, printed = isolated.run([sys.executable, str(script)], seconds=SETUP_SECONDS, cwd=root)
+        except subprocess.TimeoutExpired as error:
+            raise PolicyError(f"{root}: the set-up script {script.name} ran longer than {SETUP_SECONDS} s.") from error
+        if code != 0:
+            last = isolated.last_line(printed) or "it printed no reason"
+            raise PolicyError(f"{root}: the set-up script {script.name} failed with exit code {code}: {last}")
+        try:
+            bundle_archives.sync_tree(root)  # what it made is on the disk before it counts as done
+        except OSError as error:
+            raise StorageError(atomic.explain(error, f"writing {root}")) from error
+        atomic.write_bytes(done, b"")
+        if root.parent == cache:
+            bundle_archives.remember(root)  # it may have changed what was unpacked
+
+
+def _done(root: Path, script: Path) -> Path:
+    return root / f".daf-set-up-{hash_file(script)[:16]}"
+
+
+def _part(path: Path, root: Path, name: str, key: str) -> Path:
+    """What the specification names, which lies in the bundle."""
     try:
-        result = subprocess.run(
-            [sys.executable, str(path)], cwd=root, capture_output=True, text=True, timeout=SETUP_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise PolicyError(f"{root}: the set-up script {script} ran longer than {SETUP_SECONDS} s.") from error
-    if result.returncode != 0:
-        last = (result.stderr.strip() or result.stdout.strip() or "it said nothing").splitlines()[-1]
-        raise PolicyError(f"{root}: the set-up script {script} failed with exit code {result.returncode}: {last}")
-    done.touch()
+        found = inside(root, name)
+    except UnsafePathError as error:
+        raise PolicyError(
+            f"{path}: its {key} {quoted(name)} leads out of the bundle. Put the file itself into the bundle's folder."
+        ) from error
+    if not found.is_file() and not found.is_dir():
+        raise PolicyError(f"{path}: its {key} {quoted(name)} is not a file or folder of the bundle.")
+    return found
+
+
+def _specification(root: Path, shown: Path) -> Any:
+    import tomllib
+
+    from mettagrid.policy.submission import SubmissionPolicySpec
+
+    try:
+        text = reading.read_text(root / SPEC_FILE, limit=_LONGEST_SPEC)
+        if text is not None:
+            return SubmissionPolicySpec.model_validate_json(text)
+        text = reading.read_text(root / MANIFEST_FILE, limit=_LONGEST_SPEC)
+        if text is not None:
+            return SubmissionPolicySpec.model_validate(tomllib.loads(text)["policy"])
+    except DamagedFileError as error:
+        raise PolicyError(f"{shown}: its policy specification can't be read: {error.reason}.") from error
+    except KeyError as error:
+        raise PolicyError(f"{shown}: {MANIFEST_FILE} has no [policy] table.") from error
+    except (ValueError, RecursionError) as error:
+        raise PolicyError(f"{shown}: its policy specification can't be read: {_first_problem(error)}.") from error
+    raise PolicyError(f"{shown} holds neither {SPEC_FILE} nor {MANIFEST_FILE}, so it is not a policy bundle.")
+
+
+def _first_problem(error: Exception) -> str:
+    """What pydantic objects to first, or what the parser says."""
+    if hasattr(error, "errors"):
+        first = error.errors()[0]
+        return f"{'.'.join(str(part) for part in first['loc']) or 'it'}: {first['msg']}"
+    return (str(error).splitlines() or [type(error).__name__])[0]

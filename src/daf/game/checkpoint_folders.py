@@ -7,6 +7,7 @@ Order is by the agent steps in names and facts, never by modification times, whi
 played only where every file that playing needs matches its checksum. Importing this module imports no torch.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +23,9 @@ from daf.storage.reading import open_regular, read_json, read_object
 FOLDER, FINAL = "checkpoints", "final"
 SPEC, STATE, FACTS, CHECKSUMS = "policy_spec.json", "state.pt", "state.json", "checksums.json"
 _STEP = re.compile(r"step_(\d{1,18})")
+_DEEPEST = 6
+"""Folders below a given one in which checkpoints are looked for: a run of a sweep of an experiment has 4."""
+_MOST_SEEN = 50_000
 _MOST_BYTES = 8 * 2**20
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
@@ -120,7 +124,7 @@ def final_checkpoint(run_dir: Path) -> Path:
     Checkpoints of the run itself come before those of runs inside it. Raises `PolicyError` where there is none, or
     where nothing decides between several.
     """
-    found = sorted(path.parent for path in run_dir.glob(f"**/{SPEC}") if path.is_file())
+    found = sorted(path.parent for path in specifications(run_dir))
     own = [path for path in found if path.parent in (run_dir, run_dir / FOLDER)]
     candidates = own or found
     if not candidates:
@@ -134,6 +138,22 @@ def final_checkpoint(run_dir: Path) -> Path:
         shown = ", ".join(str(path) for path in candidates[:3])
         raise PolicyError(f"{run_dir} holds {len(candidates)} policies of several runs. Give one of them: {shown}, …")
     return max(candidates, key=_order)
+
+
+def specifications(run_dir: Path) -> list[Path]:
+    """The policy specifications below `run_dir`; of a huge tree only some of those near it."""
+    found: list[Path] = []
+    seen = 0
+    for name, inner, files in os.walk(run_dir):  # not Path.walk: that one raises where a folder can't be listed
+        folder = Path(name)
+        seen += 1 + len(files)
+        if SPEC in files and (folder / SPEC).is_file():
+            found.append(folder / SPEC)
+        if seen > _MOST_SEEN:
+            break
+        if len(folder.parts) - len(run_dir.parts) >= _DEEPEST:
+            inner.clear()
+    return found
 
 
 def _is_checkpoint(path: Path) -> bool:

@@ -52,6 +52,7 @@ def masked(policy: Policy, hidden: Sequence[str]) -> Policy:
         "kwargs": dict(policy.kwargs),
         "network": policy.network,
         "name": policy.name,
+        "import_roots": list(policy.import_roots),
     }
     return replace(
         policy,
@@ -71,7 +72,7 @@ class MaskedPolicy(MultiAgentPolicy):
     ) -> None:
         """inner: what `masked` keeps of the policy. hidden: names of features, in full."""
         super().__init__(policy_env_info, device=device)
-        policy = Policy(import_roots=(), identity="", **inner)
+        policy = Policy(identity="", **{**inner, "import_roots": tuple(inner["import_roots"])})
         self._inner = build(policy, policy_env_info, device=device)
         self._hidden = frozenset(hidden)
         self.minimum_action_timeout_ms = self._inner.minimum_action_timeout_ms  # type: ignore[misc]

@@ -1,7 +1,8 @@
 """From a resolved policy to an object that plays; each step that fails says what is wrong.
 
-Code of bundles is imported from the bundle's own folders. Two bundles may bring modules of the same name; what one
-imported is forgotten before the other is loaded, so that each gets its own.
+Code of bundles and of policy files is imported from their own folders. Two of them may bring modules of the same name,
+and a file may change while this process lives; what was imported is forgotten before another, or a changed one, is
+loaded, so that each gets its own.
 """
 
 import contextlib
@@ -11,10 +12,12 @@ import sys
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
-from daf.errors import PolicyError, unknown
+from daf.errors import PolicyError, quoted, unknown
 from daf.game import compat
+from daf.game.policy_source import is_installed
 
 if TYPE_CHECKING:
     from mettagrid.policy.policy import MultiAgentPolicy
@@ -22,7 +25,27 @@ if TYPE_CHECKING:
 
     from daf.game.policies import Policy
 
-_bundle_roots: set[str] = set()
+_KEPT = frozenset({"daf", "cogames", "mettagrid", "__main__", "__mp_main__"})
+_used_roots: set[str] = set()
+_current_roots: list[str] = []
+_signatures: dict[str, tuple[int, int]] = {}
+"""Of each module that lies below one of `_used_roots`, its file's time and size when it was imported."""
+
+
+def load_module(name: str, *, shown: str) -> ModuleType:
+    """Import the module `name`. Raises `PolicyError` with the import's own error, and where it exits."""
+    try:
+        return importlib.import_module(name)
+    except SystemExit as error:
+        raise PolicyError(f"{quoted(shown)}: importing {name} ended its process: exit code {error.code}.") from error
+    except SyntaxError as error:
+        place = f"{error.filename}:{error.lineno}" if error.filename else name
+        raise PolicyError(f"{quoted(shown)}: {place}: {error.msg}.") from error
+    except Exception as error:
+        place = _place(error)
+        raise PolicyError(
+            f"{quoted(shown)}: importing {name} failed: {type(error).__name__}: {_short(error)} ({place})"
+        ) from error
 
 
 def load_class(class_path: str, *, shown: str) -> "type[MultiAgentPolicy]":
@@ -32,22 +55,19 @@ def load_class(class_path: str, *, shown: str) -> "type[MultiAgentPolicy]":
 
     module_name, _, class_name = class_path.rpartition(".")
     if not module_name:
-        raise PolicyError(f'"{shown}": {class_path} is no import path; write package.module.Class.')
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        raise PolicyError(f'"{shown}": importing {module_name} failed: {type(error).__name__}: {error}') from error
+        raise PolicyError(f"{quoted(shown)}: {class_path} is not an import path; write package.module.Class.")
+    module = load_module(module_name, shown=shown)
     cls = getattr(module, class_name, None)
     if cls is None:
         classes = [name for name, value in vars(module).items() if isinstance(value, type)]
-        raise PolicyError(f'"{shown}": {unknown(f"class in {module_name}", class_name, classes)}')
+        raise PolicyError(f"{quoted(shown)}: {unknown(f'class in {module_name}', class_name, classes)}")
     if not (isinstance(cls, type) and issubclass(cls, MultiAgentPolicy)):
         kind = (
             "an AgentPolicy; give the MultiAgentPolicy that makes it"
             if (isinstance(cls, type) and issubclass(cls, AgentPolicy))
-            else "no MultiAgentPolicy"
+            else "not a MultiAgentPolicy"
         )
-        raise PolicyError(f'"{shown}": {class_path} is {kind}.')
+        raise PolicyError(f"{quoted(shown)}: {class_path} is {kind}.")
     return cls
 
 
@@ -78,19 +98,75 @@ def build(policy: "Policy", env_interface: "PolicyEnvInterface", *, device: str 
 
 @contextlib.contextmanager
 def importing_from(roots: Sequence[str]) -> Iterator[None]:
-    """Import from `roots` first; modules that another bundle brought are forgotten before."""
-    if not roots:
+    """Import from `roots` first, in this block and after it; modules of other roots, or changed ones, are forgotten.
+
+    No bytecode is written next to the policy's files in the block: Python recognizes a stale one by the second only.
+    """
+    if not roots and not _used_roots:
         yield
         return
-    others = _bundle_roots - set(roots)
+    switched = _current_roots != list(roots)
+    _forget(set(roots))
+    if switched:
+        _forget_namesakes(roots)
+    _current_roots[:] = roots
+    sys.path[:] = [*roots, *(entry for entry in sys.path if entry not in _used_roots and entry not in roots)]
+    _used_roots.update(roots)
+    importlib.invalidate_caches()
+    writes, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = writes
+        _signatures.update({name: _signature(file) for name, file in _modules_below(set(roots)).items()})
+
+
+def _forget(roots: set[str]) -> None:
+    """Forget the modules of other roots, and all of `roots` where one of their files changed."""
+    doomed = _modules_below(_used_roots - roots)
+    own = _modules_below(roots)
+    if any(name in _signatures and _signatures[name] != _signature(file) for name, file in own.items()):
+        doomed |= own
+    for name in doomed:
+        sys.modules.pop(name, None)
+        _signatures.pop(name, None)
+
+
+def _forget_namesakes(roots: Sequence[str]) -> None:
+    """Forget modules, other than installed ones, that were imported from elsewhere under a name that `roots` have."""
+    own = _modules_below(set(roots))
+    names = {entry.partition(".")[0] for root in roots for entry in _entries(root)}
+    for name in names.difference(own, _KEPT):
+        file = getattr(sys.modules.get(name), "__file__", None)
+        if file and not is_installed(Path(file)):
+            for other in [each for each in sys.modules if each == name or each.startswith(f"{name}.")]:
+                del sys.modules[other]
+
+
+def _entries(folder: str) -> list[str]:
+    try:
+        return [path.name for path in Path(folder).iterdir()]
+    except OSError:
+        return []
+
+
+def _modules_below(roots: set[str]) -> dict[str, str]:
+    """The imported modules whose files lie below `roots`, with these files."""
+    beginnings = tuple(f"{root.rstrip('/')}/" for root in roots)
+    found = {}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if file and any(Path(root) in Path(file).parents for root in others):
-            del sys.modules[name]
-    sys.path[:] = [*roots, *(entry for entry in sys.path if entry not in _bundle_roots and entry not in roots)]
-    _bundle_roots.update(roots)
-    importlib.invalidate_caches()
-    yield
+        if isinstance(file, str) and beginnings and file.startswith(beginnings):
+            found[name] = file
+    return found
+
+
+def _signature(file: str) -> tuple[int, int]:
+    try:
+        status = Path(file).stat()
+    except OSError:
+        return (0, 0)
+    return (status.st_mtime_ns, status.st_size)
 
 
 def _check_arguments(cls: type, policy: "Policy") -> None:

@@ -1,20 +1,17 @@
-"""The process that looks at a policy: it loads it, plays four episodes, and writes what it found.
+"""What the process that looks at a policy does: it loads it, plays four episodes, and returns what it found.
 
-`python -m daf.game.policy_probing REQUEST RESULT`, started by `daf.game.policy_probe`, which reads the result. What a
-policy does to its process (hang, crash, exit, print) stays in this one.
+Called by `daf.game.policy_probe` in a separate process only.
 """
 
-import contextlib
-import json
 import os
 import pickle
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter, perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
-from daf.errors import DAFError
-from daf.game.policy_probe import ProbeRequest, shown
+from daf.game.isolated import MEMORY_MIB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,37 +19,27 @@ if TYPE_CHECKING:
     from daf.game.rollout import Game, Play
 
 
-def _main(asked: str, answer: str) -> None:
-    request, folders = pickle.loads(Path(asked).read_bytes())
-    sys.path += [folder for folder in folders if folder not in sys.path]
-    _limit(request.memory_mib)
-    try:
-        found = _look(request)
-    except DAFError as error:
-        found = {"error": str(error)}
-    except MemoryError:
-        found = {
-            "error": f'policy "{shown(request)}" needs more than {request.memory_mib} MiB of memory (--memory-limit).'
-        }
-    except Exception as error:
-        short = any(sign in str(error) for sign in ("memory", "allocate", "map segment"))
-        hint = f" Its process may use {request.memory_mib} MiB (--memory-limit)." if short else ""
-        found = {"error": f'policy "{shown(request)}" fails while it plays: {type(error).__name__}: {error}.{hint}'}
-    part = Path(answer + ".part")
-    part.write_text(json.dumps(found), encoding="utf-8")
-    part.replace(answer)
-    os._exit(0)  # threads and exit handlers of the policy do not hold the result up
+@dataclass(frozen=True, slots=True)
+class ProbeRequest:
+    """What to look at.
+
+    policy: anything that `daf.game.policies.resolve` takes. config: of the mission to play, as JSON. steps: at most so
+    many of an episode. cache, runs: as `resolve` takes them. device: where networks compute. memory_mib: the process's
+    private memory.
+    """
+
+    policy: Any
+    config: bytes
+    seed: int
+    steps: int
+    cache: Path
+    runs: Path | None
+    device: str = "cpu"
+    memory_mib: int = MEMORY_MIB
 
 
-def _limit(memory_mib: int) -> None:
-    """Linux counts all private memory under RLIMIT_DATA; elsewhere the limit may not hold."""
-    import resource
-
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_DATA, (memory_mib << 20, memory_mib << 20))
-
-
-def _look(request: ProbeRequest) -> dict[str, Any]:
+def look(request: ProbeRequest) -> dict[str, Any]:
+    """What the policy is, and what it did in four episodes, as JSON values. Whatever it raises comes out."""
     from daf.game import compat, policies
     from daf.game.missions import load_config
     from daf.game.rollout import Game, Play, build_policies
@@ -338,7 +325,3 @@ def _peak() -> float:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 1024 if sys.platform != "darwin" else peak / 2**20
-
-
-if __name__ == "__main__":
-    _main(sys.argv[1], sys.argv[2])

@@ -1,25 +1,30 @@
 """What code a policy is made of, so that a changed line means another policy.
 
-`source_hash` covers the class's own module and every module that it imports, directly or through others, from outside
+`source_of` covers the class's own module and every module that it imports, directly or through others, from outside
 site-packages and the standard library, each by content. Imports are found in the syntax tree, those inside functions
-included; nothing is executed but the packages' `__init__` on the way to a submodule. Code that is reached otherwise
-(`importlib` with a computed name, data files) is not seen: give such a policy an argument that changes with it.
+included, and modules by where they lie: nothing is executed. Code that is reached otherwise (`importlib` with a
+computed name, a package that changes its `__path__`, data files) is not seen: give such a policy an argument that
+changes with it.
 """
 
 import ast
-import importlib.util
+import importlib.machinery
 import sys
 import sysconfig
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from daf.errors import PolicyError
+from daf.errors import PolicyError, quoted
+from daf.storage import reading
 from daf.storage.hashing import hash_bytes, hash_json
 
 _INSTALLED = tuple(
     str(Path(sysconfig.get_path(name)).resolve()) for name in ("stdlib", "platstdlib", "purelib", "platlib")
 )
 TENSOR_LIBRARIES = frozenset({"torch", "pufferlib"})
+LONGEST_FILE = 16 * 2**20
+"""Bytes of a module that is read; CPython's own largest has 0.3 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +40,31 @@ class Source:
     modules: tuple[tuple[str, Path], ...]
 
 
-def source_of(class_path: str) -> Source:
-    """The code behind `class_path` ("package.module.Class"). Raises `PolicyError` where its module isn't found."""
-    module, file = _module_file(class_path)
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """file: None for a namespace package and for a module without a file. folders: where its submodules lie."""
+
+    file: Path | None
+    folders: tuple[Path, ...]
+
+
+def source_of(class_path: str, roots: Sequence[str] = ()) -> Source:
+    """The code behind `class_path` ("package.module.Class").
+
+    roots: folders to look in before `sys.path`. Raises `PolicyError` where its module isn't found, or a module that it
+    imports can't be read as Python.
+    """
+    waiting = [_module_file(class_path, roots)]
     contents: dict[str, str] = {}
     modules: list[tuple[str, Path]] = []
     needs_torch = False
-    waiting = [(module, file)]
     while waiting:
         name, path = waiting.pop()
         if name in contents:
             continue
-        data = path.read_bytes()
+        data = reading.read_bytes(path, limit=LONGEST_FILE)
+        if data is None:
+            raise PolicyError(f"{path} was deleted while it was read.")
         contents[name] = hash_bytes(data)
         modules.append((name, path))
         for imported in _imports(data, name, path):
@@ -54,44 +72,96 @@ def source_of(class_path: str) -> Source:
             needs_torch = needs_torch or top in TENSOR_LIBRARIES
             if top in sys.stdlib_module_names or top in TENSOR_LIBRARIES:
                 continue
-            found = _own_module(imported)
+            found = _own_module(imported, roots)
             if found is not None:
-                waiting.append(found)
+                waiting.append((imported, found))
     files = tuple(sorted(path for _, path in modules))
     return Source(hash_json(sorted(contents.items())), needs_torch, files, tuple(sorted(modules)))
 
 
-def own_code(class_path: str) -> dict[Path, Path]:
+def own_code(class_path: str, roots: Sequence[str] = ()) -> dict[Path, Path]:
     """The files that a bundle of the class must carry, by their place in it: none for a class that is installed.
 
-    Raises `PolicyError` where its module isn't found.
+    roots: as in `source_of`. Raises `PolicyError` where its module isn't found.
     """
     found: dict[Path, Path] = {}
-    for name, _ in source_of(class_path).modules:
+    for name, _ in source_of(class_path, roots).modules:
         if name.split(".")[0] == "daf":
             continue
         for end in range(1, name.count(".") + 2):  # the packages around it too
-            own = _own_module(".".join(name.split(".")[:end]))
-            if own is not None and own[1].suffix == ".py":
-                inside = Path(*own[0].split("."))
-                found[inside / "__init__.py" if own[1].name == "__init__.py" else inside.with_suffix(".py")] = own[1]
+            module = ".".join(name.split(".")[:end])
+            own = _own_module(module, roots)
+            if own is not None and own.suffix == ".py":
+                inside = Path(*module.split("."))
+                found[inside / "__init__.py" if own.name == "__init__.py" else inside.with_suffix(".py")] = own
     return found
 
 
-def _module_file(class_path: str) -> tuple[str, Path]:
+def find_module(name: str, roots: Sequence[str] = ()) -> Path | None:
+    """The file of the module `name`, found without importing anything; None where there is none."""
+    found = _find(name, roots)
+    return found.file if found is not None else None
+
+
+def is_installed(file: Path) -> bool:
+    """Whether `file` lies in the standard library or in site-packages."""
+    return str(file.resolve()).startswith(_INSTALLED)
+
+
+def _module_file(class_path: str, roots: Sequence[str]) -> tuple[str, Path]:
     parts = class_path.split(".")
     for end in range(len(parts) - 1, 0, -1):
         name = ".".join(parts[:end])
-        try:
-            spec = importlib.util.find_spec(name)
-        except (ImportError, ValueError):
-            continue
-        if spec is not None and spec.origin is not None and Path(spec.origin).is_file():
-            return name, Path(spec.origin)
+        file = find_module(name, roots)
+        if file is not None:
+            return name, file
     raise PolicyError(
-        f'no module holds the policy class "{class_path}". Give its import path, package.module.Class, and start daf '
-        "where that package can be imported (PYTHONPATH)."
+        f"no module holds the policy class {quoted(class_path)}. Give the file (my_policy.py), or the import path "
+        "package.module.Class where that package can be imported (PYTHONPATH)."
     )
+
+
+def _find(name: str, roots: Sequence[str]) -> _Found | None:
+    top, *inner = name.split(".")
+    found = _below([Path(root) for root in roots], top) or _top(top)
+    for part in inner:
+        if found is None or not found.folders:
+            return None
+        found = _below(found.folders, part)
+    return found
+
+
+def _top(name: str) -> _Found | None:
+    """The top-level module `name` as Python would find it; finders execute nothing for one without a dot."""
+    if not name or "\0" in name:
+        return None
+    for finder in sys.meta_path:
+        try:
+            spec = finder.find_spec(name, None)
+        except (ImportError, ValueError, AttributeError, OSError):
+            continue
+        if spec is not None:
+            folders = tuple(Path(folder) for folder in spec.submodule_search_locations or ())
+            file = Path(spec.origin) if spec.has_location and spec.origin is not None else None
+            return _Found(file if file is not None and file.is_file() else None, folders)
+    return None
+
+
+def _below(folders: Iterable[Path], name: str) -> _Found | None:
+    """The module or package `name` in the first of `folders` that has it."""
+    namespaces: list[Path] = []
+    if not name or "/" in name or "\0" in name:
+        return None
+    for folder in folders:
+        package = folder / name
+        for suffix in importlib.machinery.all_suffixes():
+            if (package / f"__init__{suffix}").is_file():
+                return _Found(package / f"__init__{suffix}", (package,))
+            if (folder / f"{name}{suffix}").is_file():
+                return _Found(folder / f"{name}{suffix}", ())
+        if package.is_dir():
+            namespaces.append(package)
+    return _Found(None, tuple(namespaces)) if namespaces else None
 
 
 def _imports(data: bytes, module: str, path: Path) -> set[str]:
@@ -100,7 +170,7 @@ def _imports(data: bytes, module: str, path: Path) -> set[str]:
         return set()
     package = module if path.name == "__init__.py" else module.rpartition(".")[0]
     names: set[str] = set()
-    for node in ast.walk(ast.parse(data)):
+    for node in ast.walk(_parsed(data, path)):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -115,15 +185,16 @@ def _imports(data: bytes, module: str, path: Path) -> set[str]:
     return names
 
 
-def _own_module(name: str) -> tuple[str, Path] | None:
-    """The module and file that `name` is, where it lies outside what is installed; None for anything else."""
+def _parsed(data: bytes, path: Path) -> ast.Module:
     try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError, AttributeError):
-        return None
-    if spec is None or spec.origin is None:
-        return None
-    path = Path(spec.origin)
-    if not path.is_file() or str(path.resolve()).startswith(_INSTALLED):
-        return None
-    return name, path
+        return ast.parse(data)
+    except SyntaxError as error:
+        raise PolicyError(f"{path}:{error.lineno or 1}: {error.msg}.") from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise PolicyError(f"{path} can't be read as Python: {error or type(error).__name__}.") from error
+
+
+def _own_module(name: str, roots: Sequence[str]) -> Path | None:
+    """The file that the module `name` is, where it lies outside what is installed; None for anything else."""
+    file = find_module(name, roots)
+    return None if file is None or is_installed(file) else file

@@ -14,10 +14,12 @@ from daf.evaluation import Evaluation, Settings, default_cache, evaluate
 from daf.game import missions as game_missions
 from daf.game import policies as game_policies
 from daf.game.device import check_device_name
+from daf.game.isolated import MEMORY_MIB
 from daf.game.known_policies import ALIASES, KNOWN
 from daf.game.mission_changes import with_cogs
 from daf.game.missions import Mission
-from daf.game.policy_probe import MEMORY_MIB, SECONDS, ProbeRequest, probe
+from daf.game.policy_probe import SECONDS, probe
+from daf.game.policy_probing import ProbeRequest
 from daf.policy_analysis.facts import CogsRow, Latency, PolicyAnalysis, analysis_from
 
 if TYPE_CHECKING:
@@ -102,7 +104,7 @@ def daf_get_policy_spec(policy: Any, *, cache_dir: str | Path | None = None) -> 
 
     base = base_folder(None)
     cache = Path(cache_dir) if cache_dir is not None else default_cache(base)
-    return game_policies.resolve(policy, cache=cache, runs=base).spec()
+    return game_policies.upstream_spec(policy, cache=cache, runs=base)
 
 
 def analyze_policies(

@@ -16,9 +16,9 @@ from daf.config.hyperparameters import HYPERPARAMETERS, checked, find
 from daf.config.sweep import DAFSweepConfig
 from daf.config.training import ALIASES, DAFTrainingConfig, Scalar
 from daf.errors import ConfigError, DAFError, MissionError, unknown
-from daf.game import policies as game_policies
 from daf.game.missions import NAMED_OPTIONS, OPTIONS, options_of, resolve, without_rewards
 from daf.game.policy_arguments import Arguments, arguments_of
+from daf.game.policy_strings import untyped
 from daf.sweeps.space import Configuration, Dimension
 
 Place = Literal["training", "network", "policy", "mission"]
@@ -92,7 +92,7 @@ def check_bounds(dimension: Dimension, target: Target, config: DAFSweepConfig) -
                 raise ConfigError(f"{where}: the mission {held[0]} says its {target.name} already. Take it out there.")
             for mission in config.missions if value != NO_VARIANT else ():
                 try:
-                    resolve(f"{mission},{target.name}={game_policies.untyped(value)}", game=config.game)
+                    resolve(f"{mission},{target.name}={untyped(value)}", game=config.game)
                 except MissionError as error:
                     raise ConfigError(f"{where}: {error}") from error
         elif isinstance(value, str) and any(character in value for character in ",'\""):
@@ -127,10 +127,10 @@ def setting_of(config: DAFSweepConfig, targets: Mapping[str, Target], values: Co
     for name, value in values.items():
         target = targets[name]
         by_place[target.place][target.name] = value
-    arguments = [f"kw.{name}={game_policies.untyped(value)}" for name, value in by_place["policy"].items()]
+    arguments = [f"kw.{name}={untyped(value)}" for name, value in by_place["policy"].items()]
     policy = ",".join([config.policy_class_path, *arguments])
     options = [
-        f"{name}={game_policies.untyped(value)}"
+        f"{name}={untyped(value)}"
         for name, value in by_place["mission"].items()
         if not (name in NAMED_OPTIONS and value == NO_VARIANT)
     ]
