@@ -10,7 +10,7 @@ from daf.render.theme import styles
 def suite_page(report: Any, *, command: str) -> str:
     """The page of a `BenchmarkReport`."""
     ranking = report.scores.ranking
-    look = styles([row.name for row in ranking])
+    look = styles(report.policies)
     rows = [IntervalRow(row.name, look[row.name], row.mean, row.ci, row.iqm) for row in ranking]
     figure = interval_figure(
         rows, axis_title="score (0 random, 1 best known)", description="Score of each policy with its interval"

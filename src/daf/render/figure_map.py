@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from daf.errors import DataError
 from daf.render.figure_parts import WIDTH, drawing, figure_of, grid_of, head, nothing
 from daf.render.interval_figure import shortened
-from daf.render.theme import DARK, LIGHT, MATPLOTLIB_MARKERS, ground, styles
+from daf.render.log_figures import count_ticks
+from daf.render.theme import DARK, LIGHT, MATPLOTLIB_MARKERS, ground, legend, styles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,7 +73,7 @@ def map_figure(
         if image is not None:
             bar = figure.colorbar(image, ax=grid, label=unit, shrink=0.8, pad=0.02)
             bar.outline.set_visible(False)
-            _count_ticks(bar, norm.vmax)
+            count_ticks(bar, norm.vmax)
         if kinds:
             _name_buildings(figure, kinds, dark=dark)
         head(figure, title, caption, width=width, dark=dark)
@@ -123,12 +124,6 @@ def _norm(maps: Sequence[VisitMap]) -> Any:
     return LogNorm(vmin=1, vmax=max(2.0, *(float(one.visits.max()) for one in maps)))
 
 
-def _count_ticks(bar: Any, most: float) -> None:
-    ticks = [tick for power in range(12) for tick in (10**power, 3 * 10**power) if tick <= most]
-    bar.set_ticks(ticks, labels=[f"{tick:,}" for tick in ticks])
-    bar.ax.minorticks_off()
-
-
 def _name_buildings(figure: Any, kinds: Sequence[str], *, dark: bool) -> None:
     from matplotlib.lines import Line2D
 
@@ -140,7 +135,7 @@ def _name_buildings(figure: Any, kinds: Sequence[str], *, dark: bool) -> None:
         )
         for kind in kinds
     ]  # fmt: skip
-    figure.legend(handles, [shortened(kind, 22) for kind in kinds], loc="outside right upper", handlelength=1.2)
+    legend(figure, handles, [shortened(kind, 22) for kind in kinds], loc="outside right upper", handlelength=1.2)
 
 
 def _ink(slot: int, *, dark: bool) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 from daf.errors import DataError
 from daf.render.interval_figure import shortened
 from daf.render.log_figures import new_figure, thousands
-from daf.render.theme import MATPLOTLIB_DASHES, MATPLOTLIB_MARKERS, SeriesStyle, ground, matplotlib_rc
+from daf.render.theme import MATPLOTLIB_DASHES, MATPLOTLIB_MARKERS, SeriesStyle, ground, legend, matplotlib_rc
 from daf.stats.sentences import labels
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def drawing(*, dark: bool = False) -> Iterator[None]:
     """The theme, with text taken literally; for making and for saving."""
     import matplotlib as mpl
 
-    settings: Any = matplotlib_rc(dark=dark) | {"text.parse_math": False}
+    settings: Any = matplotlib_rc(dark=dark)
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(settings)
@@ -86,11 +86,11 @@ def _legend(figure: Any, title: str, series: Series, width: float, *, dark: bool
         handles.append(Line2D([], [], linestyle=dash, **stroke(series.looks[name], dark=dark)))
     told = [shortened(name, LONGEST_NAME) for name in labels(list(series.names))[: len(shown)]]
     columns = max(1, int(width * 13) // (max(len(name) for name in told) + (8 if series.lines else 5)))
-    legend = figure.legend(
-        handles, told, title=title or None, loc="outside upper left", ncols=min(columns, len(told)), alignment="left",
-        handlelength=2.6 if series.lines else 1.2, borderpad=0.1, columnspacing=1.6,
+    made = legend(
+        figure, handles, told, title=title or None, loc="outside upper left", ncols=min(columns, len(told)),
+        alignment="left", handlelength=2.6 if series.lines else 1.2, borderpad=0.1, columnspacing=1.6,
     )  # fmt: skip
-    legend.get_title().set(fontsize=13, fontweight="bold")
+    made.get_title().set(fontsize=13, fontweight="bold")
     return len(series.names) - len(shown)
 
 

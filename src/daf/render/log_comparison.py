@@ -12,11 +12,13 @@ from daf.render.log_figures import (
     PALETTE,
     canvas_panel,
     caption,
+    count_ticks,
     new_figure,
     say_nothing,
     shared_norm,
     thousands,
 )
+from daf.render.theme import legend
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -46,7 +48,8 @@ def compare_rewards_figure(logs: Sequence[LogTables], names: Sequence[str], smoo
         if index + across >= len(columns):
             axes.set_xlabel(_shared_axis(logs))
     lines = {line.get_label(): line for axes in panels[: len(columns)] for line in axes.get_lines()}
-    figure.legend(
+    legend(
+        figure,
         [lines[name] for name in names if name in lines],
         [name for name in names if name in lines],
         loc="outside upper right",
@@ -83,6 +86,7 @@ def compare_heatmap_figure(logs: Sequence[LogTables], names: Sequence[str]) -> "
     if image is not None:
         bar = figure.colorbar(image, ax=list(panels), shrink=0.8, pad=0.015, panchor=False)
         bar.set_label("visits (records), log scale")
+        count_ticks(bar, norm.vmax)
         bar.outline.set_visible(False)
     figure.suptitle(f"Where the agents went: {' and '.join(names)}", fontsize=11.5, x=0.01, ha="left")
     counts = "; ".join(f"{name} n = {int(log.visits['visits'].sum()):,}" for log, name in zip(logs, names, strict=True))

@@ -124,6 +124,7 @@ def heatmap_figure(log: LogTables, name: str) -> "Figure":
         shrink = 0.4 if len(axes_all) > 1 else 0.8
         bar = figure.colorbar(image, ax=axes_all, shrink=shrink, aspect=30, pad=0.015, panchor=False)
         bar.set_label("visits (records), log scale")
+        count_ticks(bar, norm.vmax)
         bar.outline.set_visible(False)
     figure.suptitle(
         f"Where the agents went: {name}\nall {log.records:,} records, no sampling", fontsize=11.5, x=0.01, ha="left"
@@ -257,6 +258,15 @@ def shared_norm(*logs: LogTables) -> Any:
 
     most = max((int(log.visits["visits"].max()) for log in logs if len(log.visits)), default=1)
     return LogNorm(vmin=1, vmax=max(most, 2))
+
+
+def count_ticks(bar: Any, most: float) -> None:
+    """Ticks of a colour bar of counts on a log scale: round numbers from 1, and the largest count itself."""
+    steps = (1, 2, 5) if most < 1_000 else (1, 3) if most < 100_000 else (1,)
+    ticks = [step * 10**power for power in range(16) for step in steps if step * 10**power * 1.3 < most]
+    ticks.append(int(most))
+    bar.set_ticks(ticks, labels=[f"{tick:,}" for tick in ticks])
+    bar.ax.minorticks_off()
 
 
 def picture_of(axes: "Axes", cells: Any, norm: Any, extent: tuple[float, float, float, float]) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daf.render.log_data import LogTables
-from daf.render.log_figures import map_panel, new_figure, shared_norm
+from daf.render.log_figures import count_ticks, map_panel, new_figure, shared_norm
 from daf.render.log_tables import alerts, as_lines, headline, tables
 from daf.storage import atomic
 
@@ -61,6 +61,7 @@ def _map_pages(log: LogTables, name: str) -> Iterator["Figure"]:
             axes.set_visible(False)
         bar = figure.colorbar(image, ax=list(panels), shrink=0.4, aspect=30, pad=0.015, panchor=False)
         bar.set_label("visits (records), log scale")
+        count_ticks(bar, norm.vmax)
         bar.outline.set_visible(False)
         figure.suptitle(f"Further maps: {name}", fontsize=11.5, x=0.01, ha="left")
         yield figure

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from daf.errors import DataError
 from daf.render.interval_figure import shortened
-from daf.render.theme import MATPLOTLIB_MARKERS, ground, save_figure, style, themed
+from daf.render.theme import MATPLOTLIB_DASHES, MATPLOTLIB_MARKERS, ground, legend, save_figure, style, themed
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,17 @@ def score_figure(curves: Sequence[Curve], *, title: str, caption: str, path: str
         figure = Figure(figsize=(8, 5), layout="constrained")
         axes = figure.add_subplot()
         axes.axhline(0, color=ground().muted, linewidth=1)
+        lines = []
         for position, curve in enumerate(curves):
             look = style(position)
             shift = 0.006 * (position - (len(curves) - 1) / 2)
             shares = [share + shift for share, _, _ in curve.points]
-            axes.plot(
+            lines += axes.plot(
                 shares,
                 [value for _, value, _ in curve.points],
                 color=look.color(),
                 marker=MATPLOTLIB_MARKERS[look.marker],
-                label=shortened(curve.name, 48),
+                linestyle=MATPLOTLIB_DASHES[look.dash],
             )
             for share, (_, _, bounds) in zip(shares, curve.points, strict=True):
                 if bounds is not None:
@@ -47,6 +48,6 @@ def score_figure(curves: Sequence[Curve], *, title: str, caption: str, path: str
         axes.set_ylabel("value over replacement\n(reward per agent)")
         axes.set_title(shortened(title, 84))
         if len(curves) > 1:
-            figure.legend(loc="outside upper right", ncols=2)
+            legend(figure, lines, [shortened(curve.name, 48) for curve in curves], loc="outside upper right", ncols=2)
         figure.supxlabel(caption, fontsize=9, color=ground().muted, x=0.99, ha="right")
         return save_figure(figure, path)

@@ -1,12 +1,14 @@
 """One look for every figure: the same series has the same colour and marker wherever it appears.
 
 `styles(names)` gives the styles; where they are derived from the same names in the same order they are the same, in
-HTML, in PNG and in a plot of another module. Colours stay apart for the three kinds of colour blindness, and every
+HTML, in PNG and in a plot of another module. Within `series_order`, that order decides, whichever of the names a figure
+shows. Colours stay apart for the three kinds of colour blindness, and every
 series has a marker too, and from the sixth on a dashed line, so that nothing relies on colour alone. A file that
 `save_figure` writes depends on the figure only: no date, no version, no random ids.
 """
 
 import contextlib
+import contextvars
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +18,7 @@ from daf.errors import UsageError, unknown
 from daf.storage import atomic
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 DPI = 150
@@ -85,9 +88,25 @@ def style(position: int) -> SeriesStyle:
     return SeriesStyle(position % len(LIGHT), MARKERS[position % len(MARKERS)], DASHES[position // 5 % len(DASHES)])
 
 
+_ORDER: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("daf_series_order", default=())
+
+
 def styles(names: Sequence[str]) -> dict[str, SeriesStyle]:
-    """A style for each name, by its position among the distinct `names`."""
-    return {name: style(position) for position, name in enumerate(dict.fromkeys(names))}
+    """A style for each name, by its position in the `series_order`; without one among the distinct `names`."""
+    order = _ORDER.get()
+    if not set(names) <= set(order):
+        order = tuple(dict.fromkeys(names))
+    return {name: style(order.index(name)) for name in dict.fromkeys(names)}
+
+
+@contextlib.contextmanager
+def series_order(names: Sequence[str]) -> Iterator[None]:
+    """Within it a figure whose series are all among `names` gives each the style of its position there."""
+    token = _ORDER.set(tuple(dict.fromkeys(names)))
+    try:
+        yield
+    finally:
+        _ORDER.reset(token)
 
 
 def ground(*, dark: bool = False) -> Ground:
@@ -96,7 +115,7 @@ def ground(*, dark: bool = False) -> Ground:
 
 
 def matplotlib_rc(*, dark: bool = False) -> dict[str, Any]:
-    """Matplotlib's settings for this look, as for `matplotlib.rc_context`."""
+    """Matplotlib's settings for this look, as for `matplotlib.rc_context`; "$" in a name stays a dollar."""
     from cycler import cycler
 
     around = ground(dark=dark)
@@ -121,6 +140,7 @@ def matplotlib_rc(*, dark: bool = False) -> dict[str, Any]:
         "grid.color": around.grid,
         "grid.linewidth": 0.8,
         "text.color": around.text,
+        "text.parse_math": False,
         "xtick.color": around.muted,
         "ytick.color": around.muted,
         "xtick.labelsize": 9,
@@ -136,6 +156,18 @@ def matplotlib_rc(*, dark: bool = False) -> dict[str, Any]:
         "svg.fonttype": "path",
         "pdf.fonttype": 42,
     }
+
+
+def legend(target: "Figure | Axes", handles: Sequence[Any], names: Sequence[str], **options: Any) -> Any:
+    """The legend of `target` with `names` as they are.
+
+    Matplotlib leaves out what it would collect by itself under a label that begins with "_", as file and class names
+    may; so handles are given, and their texts set afterwards.
+    """
+    made = target.legend(list(handles), [str(place) for place in range(len(names))], **options)
+    for text, name in zip(made.get_texts(), names, strict=True):
+        text.set_text(name)
+    return made
 
 
 @contextlib.contextmanager

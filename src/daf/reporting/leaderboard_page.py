@@ -21,7 +21,7 @@ def board_page(board: "Leaderboard") -> RunPage:
     rows = [
         [
             cell(row.place_text, strong=True),
-            cell(row.summary.name, slot=style(position).slot),
+            cell(row.summary.name, slot=style(row.summary.policy).slot),
             cell(number(row.summary.mean, half_width(row.summary.ci)), strong=True),
             cell(bounds_text(row.summary.ci)),
             cell(number(row.summary.iqm, half_width(row.summary.iqm_ci))),
@@ -29,7 +29,7 @@ def board_page(board: "Leaderboard") -> RunPage:
             cell(", ".join(row.tied) or "–"),
             *([cell(row.summary.caveat)] if caveats else []),
         ]
-        for position, row in enumerate(board.rows)
+        for row in board.rows
     ]
     columns = [
         Column("Place"),
@@ -43,8 +43,8 @@ def board_page(board: "Leaderboard") -> RunPage:
     ]
     figure = interval_figure(
         [
-            IntervalRow(row.summary.name, style(position), row.summary.mean, row.summary.ci, row.summary.iqm)
-            for position, row in enumerate(board.rows)
+            IntervalRow(row.summary.name, style(row.summary.policy), row.summary.mean, row.summary.ci, row.summary.iqm)
+            for row in board.rows
         ],
         axis_title="reward per agent",
         description="Mean reward per agent of each policy with intervals, best first",

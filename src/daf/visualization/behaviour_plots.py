@@ -14,13 +14,14 @@ from daf.render.figure_parts import finite_values
 from daf.stats.student import student_interval
 from daf.stats.summaries import summarise
 from daf.visualization.behaviour import Collected, Shares, action_shares, at_steps, collected, episodes_given, grid
-from daf.visualization.plots import Look, Plot, finish, is_dark, titled
+from daf.visualization.plots import Look, Plot, finish, in_plan_order, is_dark, titled
 from daf.visualization.visits import visited
 
 MOST_ACTIONS = 20
 MOST_PANELS = 12
 
 
+@in_plan_order
 def daf_plot_action_frequency(
     source: Any,
     output_path: str | Path | None = None,
@@ -71,6 +72,7 @@ def daf_plot_action_frequency(
     return finish(figure, "action_frequency", output_path, look)
 
 
+@in_plan_order
 def daf_plot_resource_collection_timeline(
     source: Any,
     output_path: str | Path | None = None,

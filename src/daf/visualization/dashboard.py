@@ -11,7 +11,7 @@ from daf.reporting.kinds import kind_of
 from daf.stats.sentences import number
 from daf.visualization.metric_plots import metric_unit
 from daf.visualization.metric_values import metric_table
-from daf.visualization.plots import Look, Plot, finish, is_dark, titled
+from daf.visualization.plots import Look, Plot, finish, in_plan_order, is_dark, titled
 from daf.visualization.policy_plots import (
     comparison_caption,
     comparison_panel,
@@ -32,6 +32,7 @@ Subject = Literal["training", "policies", "sweep"]
 ON_SHEET = (*CURVES, "loss/value")
 
 
+@in_plan_order
 def daf_generate_summary_dashboard(
     source: Any, output_path: str | Path | None = None, *, base_dir: str | Path | None = None, **look: Unpack[Look]
 ) -> Plot:

@@ -16,7 +16,7 @@ from daf.render.figure_radar import Spoke, radar_figure
 from daf.render.figure_spread import Spread, SpreadPanel, spread_figure
 from daf.stats.sentences import p_text
 from daf.visualization.metric_values import Table, metric_table, records_given
-from daf.visualization.plots import Look, Plot, finish, is_dark, titled
+from daf.visualization.plots import Look, Plot, finish, in_plan_order, is_dark, titled
 from daf.visualization.policy_plots import mission_told
 
 MOST_METRICS = 9
@@ -27,6 +27,7 @@ REPEATS = 0.95
 """Metrics of such a correlation tell the same; only the first of them enters a matrix."""
 
 
+@in_plan_order
 def daf_plot_detailed_metrics_comparison(
     source: Any,
     output_path: str | Path | None = None,
@@ -59,6 +60,7 @@ def daf_plot_detailed_metrics_comparison(
     return finish(figure, "detailed_metrics_comparison", output_path, look)
 
 
+@in_plan_order
 def daf_plot_metric_distributions(
     source: Any,
     output_path: str | Path | None = None,
@@ -181,6 +183,7 @@ def daf_plot_metrics_correlation_matrix(
     return finish(figure, "metrics_correlation_matrix", output_path, look)
 
 
+@in_plan_order
 def daf_plot_policy_radar(
     source: Any,
     output_path: str | Path | None = None,

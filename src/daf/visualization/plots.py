@@ -4,15 +4,17 @@ Every `daf_plot_*` function ends here: the figure goes to `output_path`, or into
 visualizations, in every format asked for, each file whole or not there. The same data give the same bytes.
 """
 
+import functools
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from daf.errors import UsageError, unknown
 from daf.render.figure_parts import drawing
-from daf.render.theme import DPI, save_figure
+from daf.render.theme import DPI, save_figure, series_order
+from daf.visualization.runs_given import contenders_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -82,6 +84,21 @@ def is_dark(look: Look) -> bool:
     if not LEAST_DPI <= dpi <= MOST_DPI:
         raise UsageError(f"dpi={dpi} is outside {LEAST_DPI} to {MOST_DPI}.")
     return look.get("dark", False)
+
+
+def in_plan_order[**P, R](draw: Callable[P, R]) -> Callable[P, R]:
+    """`draw(source, …)` with each policy in the style of its place in the run's plan.
+
+    So it keeps its colour in every figure and page of the run, also where a figure leaves out those without a result.
+    """
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
+        base_dir: Any = kwargs.get("base_dir")
+        with series_order(contenders_of(args[0] if args else kwargs.get("source"), base_dir)):
+            return draw(*args, **kwargs)
+
+    return drawn
 
 
 def finish(figure: "Figure", name: str, output_path: str | Path | None, look: Look) -> Plot:

@@ -12,7 +12,7 @@ from daf.render.figure_means import Estimate, Group, MeansPanel, means_figure
 from daf.render.figure_parts import room
 from daf.render.figure_spread import Spread, SpreadPanel, spread_figure
 from daf.stats.student import student_interval
-from daf.visualization.plots import Look, Plot, finish, is_dark, titled
+from daf.visualization.plots import Look, Plot, finish, in_plan_order, is_dark, titled
 from daf.visualization.returns import RETURN_UNIT, UNNAMED, Returns, returns_of
 
 MOST_MISSIONS = 12
@@ -20,6 +20,7 @@ ENOUGH_TO_FRAME = 5
 """Intervals of fewer episodes may be cut at the edge of the figure."""
 
 
+@in_plan_order
 def daf_plot_policy_comparison(
     source: Any, output_path: str | Path | None = None, *, base_dir: str | Path | None = None, **look: Unpack[Look]
 ) -> Plot:
@@ -38,6 +39,7 @@ def daf_plot_policy_comparison(
     return finish(figure, "policy_comparison", output_path, look)
 
 
+@in_plan_order
 def daf_plot_episode_reward_distribution(
     source: Any, output_path: str | Path | None = None, *, base_dir: str | Path | None = None, **look: Unpack[Look]
 ) -> Plot:
@@ -56,6 +58,7 @@ def daf_plot_episode_reward_distribution(
     return finish(figure, "episode_reward_distribution", output_path, look)
 
 
+@in_plan_order
 def daf_plot_cumulative_performance(
     source: Any, output_path: str | Path | None = None, *, base_dir: str | Path | None = None, **look: Unpack[Look]
 ) -> Plot:

@@ -4,10 +4,24 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
+import msgspec
+
 from daf.episodes.record import EpisodeRecord
+from daf.episodes.run import RunResult
 from daf.episodes.stored import PLAN, read_result
 from daf.errors import UsageError
+from daf.game.missions import Mission
 from daf.output_manager.runs import RunInfo, find_run, read_run
+from daf.storage.reading import read_json
+
+
+class _Contender(msgspec.Struct):
+    name: str
+
+
+class _Plan(msgspec.Struct):
+    contenders: list[_Contender]
+
 
 PACKED = (".json.z", ".json.gz")
 
@@ -41,15 +55,48 @@ def replays_in(folder: Path) -> list[Path]:
 
 def records_in(folder: Path) -> tuple[EpisodeRecord, ...]:
     """The episode records of a run; read once for the several figures of a run. Raises `DataError`, `StorageError`."""
+    return _result(folder).records
+
+
+def missions_in(folder: Path) -> tuple[Mission, ...]:
+    """The missions of a run that played episodes, with their configs. Raises `DataError`, `StorageError`."""
+    return _result(folder).plan.missions
+
+
+def _result(folder: Path) -> RunResult:
     plan = folder / PLAN
-    stamp = plan.stat().st_mtime_ns if plan.is_file() else 0
-    return _records(folder.absolute(), stamp)
+    return _read(folder.absolute(), plan.stat().st_mtime_ns if plan.is_file() else 0)
 
 
 @lru_cache(maxsize=2)
-def _records(folder: Path, stamp: int) -> tuple[EpisodeRecord, ...]:
-    """stamp: when the plan was written, so that one that changed is read anew."""
-    return read_result(folder).records
+def _read(folder: Path, stamp: int) -> RunResult:
+    """stamp: when the plan was written, so that one that changed is read again."""
+    return read_result(folder)
+
+
+def contenders_of(source: object, base_dir: str | Path | None = None) -> list[str]:
+    """The policies and teams of an evaluation, in the order of its plan; empty where `source` is none.
+
+    source: a run (folder, id), an `Evaluation`, a report with one behind it, or its records.
+    """
+    if is_run(source):
+        path = Path(os.fspath(source)).expanduser()  # type: ignore[call-overload]
+        folder = None if path.is_file() else run_folder(path if path.is_dir() else str(source), base_dir)
+        if folder is None or not (folder / PLAN).is_file():
+            return []
+        return list(_planned(folder.absolute(), (folder / PLAN).stat().st_mtime_ns))
+    if isinstance(source, list | tuple):
+        return list(dict.fromkeys(one.spec.name for one in source if isinstance(one, EpisodeRecord)))
+    result = getattr(getattr(source, "evaluation", None) or source, "result", None)
+    plan = getattr(result, "plan", None)
+    return [contender.name for contender in plan.contenders] if plan is not None else []
+
+
+@lru_cache(maxsize=4)
+def _planned(folder: Path, stamp: int) -> tuple[str, ...]:
+    """stamp: when the plan was written, so that one that changed is read again."""
+    plan = read_json(folder / PLAN, _Plan)
+    return () if plan is None else tuple(contender.name for contender in plan.contenders)
 
 
 def run_label(folder: Path) -> str:

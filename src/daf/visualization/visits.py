@@ -5,7 +5,7 @@ where their walls are the same.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +17,13 @@ from daf.episodes.record import EpisodeRecord
 from daf.episodes.stored import PLAN
 from daf.errors import DataError, UsageError
 from daf.game.replays import Replay, read_replay
+from daf.game.walls import common_walls
 from daf.render.figure_map import VisitMap
-from daf.visualization.runs_given import is_run, records_in, replays_in, run_folder
+from daf.visualization.runs_given import is_run, missions_in, records_in, replays_in, run_folder
 
 if TYPE_CHECKING:
+    from mettagrid import MettaGridConfig
+
     from daf.game.replays import ReplayObject
 
 MOST_MAPS = 6
@@ -58,7 +61,8 @@ def visited(source: Any, base_dir: str | Path | None = None) -> Visited:
         return _from_replays([one if isinstance(one, Replay) else read_replay(one) for one in source])
     records = source if isinstance(source, Sequence) else getattr(getattr(source, "result", None), "records", ())
     if records and all(isinstance(one, EpisodeRecord) for one in records):
-        return _from_records(records)
+        plan = getattr(getattr(source, "result", None), "plan", None)
+        return _from_records(records, {} if plan is None else {m.config_hash: m.config for m in plan.missions})
     raise UsageError(
         f"{type(source).__name__} holds no positions: give a replay, a run's folder or id, records, or an array."
     )
@@ -82,7 +86,9 @@ def _from_folder(folder: Path) -> Visited:
     if (folder / LOGS).is_dir():
         return _from_logs(folder)
     if (folder / PLAN).is_file():
-        return _from_records(records_in(folder))
+        return _from_records(
+            records_in(folder), {mission.config_hash: mission.config for mission in missions_in(folder)}
+        )
     raise DataError(
         f"{folder} holds no replays, logs or sampled positions. `daf evaluate … --save-replays best` records replays, "
         "training writes json_logs."
@@ -108,7 +114,8 @@ def _from_replays(replays: Sequence[Replay]) -> Visited:
     return Visited(maps, "agent steps", what + told, max(0, len(ranked) - MOST_MAPS))
 
 
-def _from_records(records: Sequence[EpisodeRecord]) -> Visited:
+def _from_records(records: Sequence[EpisodeRecord], configs: "Mapping[str, MettaGridConfig]") -> Visited:
+    """configs: of the missions, by hash, where they are known; walls come from them."""
     by_mission: dict[str, list[EpisodeRecord]] = {}
     for record in records:
         if record.ok and record.played.series is not None and record.played.series.positions:
@@ -122,12 +129,17 @@ def _from_records(records: Sequence[EpisodeRecord]) -> Visited:
     for mission, of_mission in by_mission.items():
         series = [record.played.series for record in of_mission]
         places = np.array([place for one in series if one for sampled in one.positions for place in sampled])
-        counts = np.zeros(places.max(axis=0) + 1)
+        seeds = {record.spec.seed for record in of_mission}
+        config = configs.get(of_mission[0].spec.config_hash)
+        walls = None if config is None else common_walls(config, seeds)
+        counts = np.zeros(places.max(axis=0) + 1 if walls is None else walls.shape)
         np.add.at(counts, (places[:, 0], places[:, 1]), 1.0)
-        seeds = len({record.spec.seed for record in of_mission})
-        maps.append(VisitMap(f"{mission}, {seeds} seeds", counts))
+        maps.append(VisitMap(f"{mission}, {len(seeds)} seed{'s' if len(seeds) > 1 else ''}", counts, walls))
     n = sum(len(of_mission) for of_mission in by_mission.values())
-    what = f"n = {n} episodes, positions sampled over time; where maps follow the seed, they lie on top of each other"
+    what = (
+        f"n = {n} episodes, positions sampled over time; where maps follow the seed, they lie on top of each other, "
+        "and walls are those that all of them have"
+    )
     return Visited(maps[:MOST_MAPS], "sampled positions", what, max(0, len(maps) - MOST_MAPS), sampled=True)
 
 
