@@ -27,7 +27,7 @@ class DAFComparisonConfig(ConfigModel):
     max_steps_per_episode: int = Field(1000, ge=1)
     seed: Seed = 42
     significance_level: float = Field(0.05, gt=0, lt=1)
-    bootstrap_samples: int = Field(1000, ge=1)
+    bootstrap_samples: int = Field(1000, ge=1, le=10_000_000)
     generate_html_report: bool = True
     save_raw_results: bool = True
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from daf.config import memory
 from daf.core.curriculum import (
     Adaptation,
     CurriculumStagnationError,
@@ -103,6 +104,9 @@ class DAFCurriculumManager:
         """
         if sequence_length < 1:
             raise UsageError(f"sequence_length {sequence_length} is below 1.")
+        memory.require(
+            sequence_length * 40, what=f"sequence_length {sequence_length:,}", way_out="Choose a shorter sequence."
+        )
         if difficulty_progression not in get_args(Progression):
             raise UsageError(unknown("difficulty progression", str(difficulty_progression), get_args(Progression)))
         weights = self.weights()

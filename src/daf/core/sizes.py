@@ -6,6 +6,7 @@ auto sizes are chosen from the number of agents, and below a memory budget where
 import math
 from dataclasses import dataclass
 
+from daf.config import memory
 from daf.config.training import DAFTrainingConfig
 from daf.errors import ConfigError
 
@@ -59,8 +60,13 @@ def share(whole: Sizes, processes: int) -> Sizes:
     )
 
 
-def sizes(config: DAFTrainingConfig, *, agents: int, tokens: int, cores: int) -> Sizes:
-    """The sizes for missions of `agents` agents that see `tokens` tokens. Raises `ConfigError`."""
+def sizes(
+    config: DAFTrainingConfig, *, agents: int, tokens: int, cores: int, device_memory: int | None = None
+) -> Sizes:
+    """The sizes for missions of `agents` agents that see `tokens` tokens.
+
+    device_memory: bytes on the GPU that learns; None: the network computes on the CPU. Raises `ConfigError`.
+    """
     row_bytes = config.n_steps * (tokens * 3 + 32)
     environments = config.num_envs if isinstance(config.num_envs, int) else max(2, AUTO_AGENTS // agents)
     horizon = config.bptt_horizon or config.n_steps
@@ -77,16 +83,21 @@ def sizes(config: DAFTrainingConfig, *, agents: int, tokens: int, cores: int) ->
                 f"agents × {config.n_steps} steps takes {needed:.0f} MB, and half of the budget is for it. Give more, "
                 "fewer environments (num_envs) or fewer steps (n_steps)."
             )
+    memory.require(
+        environments * agents * row_bytes,
+        what=f"a rollout of num_envs {environments:,} × {agents} agents × n_steps {config.n_steps:,}",
+        way_out="Choose a smaller num_envs or n_steps.",
+        there=None if device_memory is None else device_memory * config.workers_per_node,
+    )
     rows = environments * agents
     sequences = rows * (config.n_steps // horizon)
     if config.batch_size == "auto":
         wanted = max(1, sequences // AUTO_BATCHES)
-        divisors = (b for b in range(1, sequences + 1) if sequences % b == 0)
-        batch = min(divisors, key=lambda b: abs(math.log(b / wanted)))
+        batch = min(_divisors(sequences), key=lambda b: abs(math.log(b / wanted)))
     else:
         batch = config.batch_size // horizon
         if sequences % batch:
-            fits = [b * horizon for b in range(1, sequences + 1) if sequences % b == 0]
+            fits = [b * horizon for b in _divisors(sequences)]
             close = sorted(fits, key=lambda size: abs(size - batch * horizon))[:3]
             raise ConfigError(
                 f"batch_size {config.batch_size} does not divide the rollout's {rows * config.n_steps:,} agent steps "
@@ -107,3 +118,9 @@ def sizes(config: DAFTrainingConfig, *, agents: int, tokens: int, cores: int) ->
     workers = config.num_workers if isinstance(config.num_workers, int) else cores
     threads = config.threads if isinstance(config.threads, int) else cores
     return Sizes(environments, rows, horizon, sequences, batch, chunk, workers, threads)
+
+
+def _divisors(number: int) -> list[int]:
+    """All divisors, in order."""
+    small = [b for b in range(1, math.isqrt(number) + 1) if number % b == 0]
+    return sorted({*small, *(number // b for b in small)})

@@ -44,6 +44,7 @@ from daf.errors import (
     TrainingError,
     UsageError,
 )  # fmt: skip
+from daf.game.device import device_memory
 from daf.game.missions import Mission, unshaped
 from daf.game.policies import Policy
 from daf.game.rollout import Game
@@ -172,6 +173,7 @@ class TrainingRun:
             agents=self.missions[0].num_agents,
             tokens=self.trainable.interface.observation_space.shape[0],
             cores=self.cores,
+            device_memory=device_memory(device),
         )
         share(self.sizes, config.workers_per_node)  # for its refusals
         evaluated = [unshaped(mission) for mission in self.missions]

@@ -9,6 +9,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from daf.config import memory
 from daf.episodes.spec import EpisodeSpec
 from daf.errors import UsageError
 from daf.game import missions as game_missions
@@ -66,6 +67,10 @@ def merged_notes(plan: Plan) -> list[str]:
     return notes + [note for policy in players.values() for note in game_policies.merged_note(policy)]
 
 
+EPISODE_BYTES = 2_048
+"""What a planned episode and its record take in memory, at least."""
+
+
 def plan_episodes(
     missions: Sequence[Mission],
     contenders: Sequence[Contender],
@@ -89,6 +94,11 @@ def plan_episodes(
         raise UsageError("no policy is given. Name one with -p, for example -p starter.")
     if not 0 <= seed <= MAX_SEED - episodes:
         raise UsageError(f"--seed {seed} is outside 0 to {MAX_SEED - episodes} (2^31 - 1, less the episodes).")
+    memory.require(
+        (episodes - first) * len(missions) * len(contenders) * EPISODE_BYTES,
+        what=f"--episodes {episodes:,} of {len(missions)} mission(s) for {len(contenders)} contender(s)",
+        way_out="Choose fewer episodes.",
+    )
     planned = []
     for mission in missions:
         shuffled = [_assignments(contender, mission, episodes, seed) for contender in contenders]

@@ -48,6 +48,15 @@ def check_device_name(device: object) -> str:
     return name
 
 
+def device_memory(device: str) -> int | None:
+    """Bytes that a CUDA device has; None for the others, whose memory is the machine's."""
+    if not device.startswith("cuda"):
+        return None
+    import torch
+
+    return int(torch.cuda.get_device_properties(device).total_memory)
+
+
 @functools.cache
 def limit_gpu_memory(device: str, fraction: float) -> None:
     """Let this process take at most `fraction` of the memory of `device`; once, before it is used."""

@@ -79,10 +79,16 @@ def check_alpha(alpha: float) -> float:
     return alpha
 
 
+MAX_RESAMPLES = 10_000_000
+"""Their statistics are all held in memory."""
+
+
 def check_resamples(resamples: int) -> int:
     """`resamples` where it is a number of draws. Raises `UsageError`."""
     if resamples < 1:
         raise UsageError(f"resamples {resamples} is below 1; usual are 1,000 to 100,000.")
+    if resamples > MAX_RESAMPLES:
+        raise UsageError(f"resamples {resamples:,} is above {MAX_RESAMPLES:,}; usual are 1,000 to 100,000.")
     return resamples
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from daf.config import memory
 from daf.config.sweep import DAFSweepConfig, Strategy
 from daf.config.training import Scalar
 from daf.errors import UsageError
@@ -111,6 +112,11 @@ def daf_random_search(space: Mapping[str, Any], num_samples: int, seed: int = 42
     """`num_samples` random configurations of a space; the same for the same seed."""
     if num_samples < 1:
         raise UsageError(f"num_samples {num_samples} is below 1.")
+    memory.require(
+        num_samples * (256 + 64 * len(space)),
+        what=f"num_samples {num_samples:,} of a space of {len(space)} names",
+        way_out="Choose fewer samples.",
+    )
     config = _space_config(space, "random", num_trials=num_samples, seed=seed)
     proposer = Proposer(config, space_of(config), ["maximize"])
     return [dict(proposer.next(number, []).hyperparameters) for number in range(num_samples)]
