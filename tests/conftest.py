@@ -1,5 +1,6 @@
 """What tests share: small missions that play in milliseconds, and policies that misbehave on purpose."""
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ from daf.compute.executor import Executor, make_executor
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.run import PRELOAD
 
+BUNDLES = Path(tempfile.gettempdir(), "daf-test-bundles")
+"""Where resolving keeps what it found out about classes, by their content."""
 SMALL = "tutorial.miner,max_steps=40"
 SMALLEST = "memory_mystery_path_easy,max_steps=20"
 

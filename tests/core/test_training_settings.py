@@ -8,6 +8,7 @@ import pytest
 from daf.config import DAFTrainingConfig
 from daf.core.training_settings import count, parse_settings, with_settings
 from daf.errors import ConfigError, UsageError
+from tests.conftest import BUNDLES
 
 POLICY = """
 from mettagrid.policy.lstm import LSTMPolicy
@@ -32,7 +33,7 @@ def policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return name
 
 
-def parsed(*texts: str, policy: str = "lstm", folder: Path = Path("unused")) -> dict[str, Any]:
+def parsed(*texts: str, policy: str = "lstm", folder: Path = BUNDLES) -> dict[str, Any]:
     return parse_settings(texts, policy=policy, cache=folder, runs=None)
 
 

@@ -1,7 +1,5 @@
 """Ten thousand episodes in one worker."""
 
-from pathlib import Path
-
 import psutil
 import pytest
 
@@ -10,7 +8,7 @@ from daf.episodes.cache import EpisodeCache
 from daf.episodes.run import PRELOAD
 from daf.game import missions, policies
 from daf.game.rollout import Game, Play, play
-from tests.conftest import SMALLEST
+from tests.conftest import BUNDLES, SMALLEST
 
 _games: dict[str, Game] = {}
 
@@ -20,7 +18,7 @@ def played_and_weighed(task: tuple[str, int]) -> int:
     name, seed = task
     if not _games:
         _games[SMALLEST] = Game(missions.resolve(SMALLEST)[0].config)
-    policy = policies.resolve(name, cache=Path("unused"))
+    policy = policies.resolve(name, cache=BUNDLES)
     play(Play(_games[SMALLEST], (policy,), (0,), seed))
     return int(psutil.Process().memory_info().rss)
 

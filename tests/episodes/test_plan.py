@@ -1,5 +1,4 @@
 import random
-from pathlib import Path
 
 import pytest
 from mettagrid.runner.rollout import run_multi_episode_rollout
@@ -7,11 +6,11 @@ from mettagrid.runner.rollout import run_multi_episode_rollout
 from daf.episodes.plan import Contender, plan_episodes
 from daf.errors import UsageError
 from daf.game import missions, policies
-from tests.conftest import SMALL, SMALLEST
+from tests.conftest import BUNDLES, SMALL, SMALLEST
 
 
 def contender(*names: str, counts: tuple[float, ...] = (1,)) -> Contender:
-    found = tuple(policies.resolve(name, cache=Path("unused")) for name in names)
+    found = tuple(policies.resolve(name, cache=BUNDLES) for name in names)
     return Contender("+".join(names), found, counts)
 
 

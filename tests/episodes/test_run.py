@@ -19,13 +19,13 @@ from daf.errors import MissionError, PolicyError, UsageError
 from daf.game import missions, policies
 from daf.game.outcome import SeriesRequest
 from daf.storage.databases import query
-from tests.conftest import SMALL, SMALLEST
+from tests.conftest import BUNDLES, SMALL, SMALLEST
 
 ROW = RunRow("r1", "evaluations", "2026-11-20", 3, "daf evaluate")
 
 
 def plan(names: Sequence[str], *, episodes: int = 2, mission: str | list[str] = SMALL, **options: object) -> Plan:
-    found = policies.uniquely_named([policies.resolve(name, cache=Path("unused")) for name in names])
+    found = policies.uniquely_named([policies.resolve(name, cache=BUNDLES) for name in names])
     contenders = [Contender(policy.name, (policy,)) for policy in found]
     return plan_episodes(missions.resolve(mission), contenders, episodes=episodes, seed=3, **options)  # type: ignore[arg-type]
 
@@ -84,7 +84,7 @@ def test_a_policy_that_misbehaves_costs_its_own_episodes(
 
 
 def team(*names: str, counts: tuple[float, ...]) -> Contender:
-    return Contender("+".join(names), tuple(policies.resolve(name, cache=Path("unused")) for name in names), counts)
+    return Contender("+".join(names), tuple(policies.resolve(name, cache=BUNDLES) for name in names), counts)
 
 
 @pytest.mark.parametrize(("name", "kind"), [("Raises", "policy"), ("Dies", "crash")])

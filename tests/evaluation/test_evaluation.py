@@ -9,11 +9,11 @@ from daf.evaluation.settings import settings_data, settings_from
 from daf.game.outcome import SeriesRequest
 from daf.output_manager import OutputManager
 from daf.storage.jsonable import jsonable
-from tests.conftest import SMALL, SMALLEST
+from tests.conftest import BUNDLES, SMALL, SMALLEST
 
 
 def contenders(policies: list[str], teams: list[str]) -> list[tuple[str, tuple[float, ...]]]:
-    found = contenders_of(policies, teams, cache=Path("unused"), runs=None)
+    found = contenders_of(policies, teams, cache=BUNDLES, runs=None)
     return [(contender.name, contender.counts) for contender in found]
 
 
@@ -86,7 +86,7 @@ def test_the_engine_holds_in_teams_too() -> None:
     from daf.game.missions import resolve
     from daf.teamplay import plan_teams
 
-    team = contenders_of([], ["lstm=2,noop=2"], cache=Path("unused"), runs=None)
+    team = contenders_of([], ["lstm=2,noop=2"], cache=BUNDLES, runs=None)
     found = resolve(SMALL)
     for engine, batched in (("auto", True), ("object", False)):
         plan = plan_teams(found, [team], Settings(episodes=1, engine=engine))

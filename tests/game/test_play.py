@@ -11,11 +11,11 @@ from mettagrid.runner.rollout import run_multi_episode_rollout
 from daf.errors import PolicyError
 from daf.game import missions, policies, rollout
 from daf.game.outcome import SeriesRequest
-from tests.conftest import SMALL
+from tests.conftest import BUNDLES, SMALL
 
 
 def policy(text: str) -> policies.Policy:
-    return policies.resolve(text, cache=Path("unused"))
+    return policies.resolve(text, cache=BUNDLES)
 
 
 def played(

@@ -10,6 +10,7 @@ from daf.errors import PolicyError
 from daf.game import policies
 from daf.game.known_policies import KNOWN
 from daf.game.policy_strings import typed
+from tests.conftest import BUNDLES
 
 MY_POLICY = """
 from helper_of_mine import ACTION
@@ -76,7 +77,7 @@ def test_a_known_policy_needs_torch_exactly_where_the_table_says(name: str) -> N
         code += "print('torch' in sys.modules)"
         run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         assert run.stdout.strip() == str(KNOWN[name].needs_torch)
-    assert policies.resolve(name, cache=Path("unused")).network == KNOWN[name].needs_torch
+    assert policies.resolve(name, cache=BUNDLES).network == KNOWN[name].needs_torch
 
 
 def test_the_batched_classes_are_those_with_an_adapter() -> None:

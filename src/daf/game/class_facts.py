@@ -95,7 +95,7 @@ def _stored(path: Path) -> dict[str, ClassFacts] | None:
     try:
         return reading.read_json(path, dict[str, ClassFacts])
     except (DamagedFileError, StorageError):
-        return None  # it is found out again and written anew
+        return None  # the class is looked at again
 
 
 def _version(package: str) -> str | None:

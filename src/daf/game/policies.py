@@ -62,7 +62,7 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a policy is, as far as it can be said without playing it.
+    """What a policy is, as far as that is known without playing it.
 
     network, identity: None while `setup_script`, which makes parts of the policy, has not been run.
     """
@@ -83,7 +83,7 @@ def resolve(policy: "str | Path | PolicySpec | Policy", *, cache: Path, runs: Pa
     policy: a policy string or path, upstream's `PolicySpec`, or a `Policy`. cache: folder to unpack zips in.
     runs: the output folder that `run:ID` is looked up in.
 
-    Nothing of the policy is imported into this process; a bundle's set-up script is run once, in a process of its own.
+    Nothing of the policy is imported into this process; a bundle's set-up script is run once, in a separate process.
     """
     if isinstance(policy, Policy):
         return policy
@@ -95,7 +95,7 @@ def resolve(policy: "str | Path | PolicySpec | Policy", *, cache: Path, runs: Pa
 
 
 def describe(policy: "str | Path | PolicySpec", *, cache: Path, runs: Path | None = None) -> Description:
-    """What can be said of a policy without executing anything of it here. Arguments and errors as in `resolve`.
+    """Describe a policy without executing anything of it here. Arguments and errors as in `resolve`.
 
     Its class is imported in a separate process, unless its bundle has a set-up script that was not run.
     """
@@ -203,7 +203,7 @@ def has_torch() -> bool:
 
 
 def _source_file(policy: Policy) -> str | None:
-    """The file of a policy that was given as one; bundles have names of their own."""
+    """The file of a policy that was given as one; a bundle is named after its folder."""
     if len(policy.import_roots) != 1 or bundles.is_bundle(Path(policy.import_roots[0])):
         return None
     return str(Path(policy.import_roots[0], policy.class_path.partition(".")[0]))
