@@ -88,6 +88,10 @@ class LockedError(UsageError):
     """Another process is working on this."""
 
 
+class NoLocksError(StorageError):
+    """The file system does not support locks."""
+
+
 class DataError(DAFError):
     """Data that was to be analysed cannot carry the analysis (empty, damaged, of another shape)."""
 

@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daf.errors import StorageError, UsageError
+from daf.errors import LockedError, NoLocksError, StorageError, UsageError
 from daf.output_manager import layout
-from daf.output_manager.folders import remove
 from daf.output_manager.runs import DAMAGED, RunInfo, find_run, list_runs
+from daf.storage import atomic, locks
 from daf.storage.atomic import explain, writing
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ def cleanup_old_sessions(
 ) -> list[RunInfo]:
     """Delete the runs that ended (or broke off) more than `days` days ago; with `dry_run` only return them.
 
-    Damaged runs are left alone: nothing says when they ended, nor that they did.
+    Damaged runs are left alone: nothing says when they ended, nor that they did. What earlier cleanings and killed
+    writers left half-deleted or unfinished is deleted too.
 
     Raises `UsageError` for negative days, `StorageError` where one cannot be deleted.
     """
@@ -59,17 +60,28 @@ def cleanup_old_sessions(
     old = [run for run in ended if (run.ended_at or _last_change(run)) < limit]
     if dry_run:
         return old
-    for run in old:
-        remove(run.path)
+    old = [run for run in old if _removed(run)]
+    sweep_up(base)
     kept = {run.run_id for run in list_runs(base)}
     for session in {run.run_id for run in old} - kept:
         claim = base / layout.SESSIONS / session
         if claim.is_dir():
-            remove(claim)
+            atomic.remove(claim)
         together = base / session
         if together.is_dir() and not any(together.iterdir()):
-            remove(together)
+            atomic.remove(together)
     return old
+
+
+def sweep_up(base_dir: str | Path | None = None) -> list[Path]:
+    """Delete what killed processes left half-deleted or unfinished in the output folder's runs; returns the paths.
+
+    What a live process is writing is left alone. Raises `StorageError`.
+    """
+    base = layout.base_folder(base_dir)
+    runs = [run.path for run in list_runs(base)]
+    found = [path for folder in layout.run_folders(base) for path in atomic.sweep(folder)]
+    return found + [path for run in runs for path in atomic.sweep_below(run)]
 
 
 def export_session(
@@ -95,11 +107,12 @@ def export_session(
         with writing(target) as temporary, tarfile.open(temporary, "w:gz") as archive:
             archive.add(run.path, arcname=name)
         return target
-    unfinished = layout.trash_name(target)
+    unfinished = atomic.temporary_name(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(run.path, unfinished, symlinks=True)
-        unfinished.rename(target)
+        with atomic.announced(target.parent):
+            shutil.copytree(run.path, unfinished, symlinks=True)
+            unfinished.rename(target)
     except (OSError, shutil.Error) as error:
         shutil.rmtree(unfinished, ignore_errors=True)
         cause = error if not isinstance(error, shutil.Error) else OSError(str(error))
@@ -144,6 +157,18 @@ def print_output_summary(base_dir: str | Path | None = None, console: "Console |
             table.add_row(*map(Text, cells))
         console.print(table)
     return runs
+
+
+def _removed(run: RunInfo) -> bool:
+    """Delete the run, unless a process works in it: one that is resumed meanwhile stays."""
+    try:
+        with locks.exclusive(run.path / layout.LOCK, f"{run.path} is in use."):
+            atomic.remove(run.path)
+    except LockedError:
+        return False
+    except NoLocksError:
+        atomic.remove(run.path)
+    return True
 
 
 def _last_change(run: RunInfo) -> datetime:

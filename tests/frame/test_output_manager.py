@@ -1,5 +1,6 @@
 """Run folders: made when written to, one per session, and true about how the run ended."""
 
+import errno
 import json
 import logging
 import math
@@ -8,7 +9,9 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,11 +21,11 @@ import numpy as np
 import pytest
 
 from daf.config import DAFConfig
-from daf.errors import Interrupted, StorageError, UsageError
+from daf.errors import Interrupted, StorageError, UnsafePathError, UsageError
 from daf.output_manager import OutputManager, find_run, get_output_manager, list_runs, reset_output_manager
 from daf.output_manager.layout import OPERATIONS, claim_session
-from daf.storage import journal
-from daf.storage.atomic import TEMPORARY_MARK
+from daf.output_utils import cleanup_old_sessions
+from daf.storage import atomic, journal
 
 
 @pytest.fixture(autouse=True)
@@ -347,15 +350,126 @@ def test_only_the_newest_checkpoints_are_kept(tmp_path: Path) -> None:
 
 def test_leftovers_of_dead_writers_are_removed_and_those_of_living_ones_kept(tmp_path: Path) -> None:
     manager = OutputManager(tmp_path)
+    manager.get_operation_dir("sweep", "logs")
     folder = manager.get_operation_dir("sweep", "stats")
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    dead = folder / f".a.json{TEMPORARY_MARK}{gone.pid}-00aa"
-    living = folder / f".b.json{TEMPORARY_MARK}{os.getpid()}-00bb"
+    dead = atomic.temporary_name(folder.parent / "logs" / "a.json")
     dead.write_text("half")
-    living.write_text("half")
-    assert manager.cleanup_temp_files() == [dead]
-    assert living.exists()
+    with atomic.writing(folder / "b.json") as living:
+        living.write_text("half")
+        assert manager.cleanup_temp_files() == [dead]
+    assert (folder / "b.json").read_text() == "half"
+
+
+_HOLD = """
+import sys
+from daf.output_manager import OutputManager
+manager = OutputManager(sys.argv[1])
+manager.log_operation_start("training")
+print("started", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def another_process(base: Path, *, host: str | None = None) -> Iterator[subprocess.Popen[str]]:
+    """A process that trains, as the execution log tells it on another host."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(base)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "started\n"
+        if host is not None:
+            change_log(find_run("latest", base).path, host=host, pid=1)
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def change_log(folder: Path, **fields: Any) -> None:
+    path = folder / "execution_log.json"
+    path.write_text(json.dumps(read(path) | fields))
+
+
+def test_the_lock_on_its_folder_decides_whether_a_run_is_running_whatever_host_its_log_names(tmp_path: Path) -> None:
+    with another_process(tmp_path, host="some-container") as process:
+        run = find_run("latest", tmp_path)
+        assert run.status == "running"
+        for take_over in (False, True):
+            with pytest.raises(UsageError, match=r"is still running"):
+                OutputManager(tmp_path).resume("latest", take_over=take_over)
+        assert cleanup_old_sessions(0, dry_run=False, base_dir=tmp_path) == []
+        process.kill()
+        process.wait()
+        assert find_run("latest", tmp_path).status == "interrupted"
+        resumed = OutputManager(tmp_path)
+        resumed.resume("latest")
+        with pytest.raises(UsageError, match=r"is still running"):  # from here on it is that one's
+            OutputManager(tmp_path).resume("latest")
+        with resumed.operation("training") as folder:
+            assert folder == run.path
+            assert find_run("latest", tmp_path).status == "running"
+        assert find_run("latest", tmp_path).status == "completed"
+        assert not (folder / ".lock").exists()
+
+
+def test_a_run_of_another_host_without_a_lock_is_resumed_only_by_taking_it_over(tmp_path: Path) -> None:
+    with OutputManager(tmp_path).operation("training") as folder:
+        pass
+    change_log(folder, status="running", ended_at=None, host="another-host", locked=False)
+    assert find_run("latest", tmp_path).status == "running"
+    with pytest.raises(UsageError, match=r"was started on host another-host.*--take-over"):
+        OutputManager(tmp_path).resume("latest")
+    taken = OutputManager(tmp_path)
+    taken.resume("latest", take_over=True)
+    with taken.operation("training"):
+        pass
+    assert find_run("latest", tmp_path).status == "completed"
+
+
+def test_where_the_file_system_has_no_locks_runs_are_known_by_host_and_pid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refused)
+    with OutputManager(tmp_path).operation("training") as folder:
+        assert read(folder / "execution_log.json")["locked"] is False
+        assert find_run("latest", tmp_path).status == "running"
+        with pytest.raises(UsageError, match=r"is still running"):
+            OutputManager(tmp_path).resume("latest")
+    again = OutputManager(tmp_path)
+    again.resume("latest")
+    with again.operation("training"):
+        pass
+    assert [line["event"] for line in journal.read(tmp_path / "experiments.jsonl")] == ["started", "ended"] * 2
+    assert len(cleanup_old_sessions(0, dry_run=False, base_dir=tmp_path)) == 1
+
+
+def test_a_run_with_a_link_that_leads_out_of_it_is_not_resumed(tmp_path: Path) -> None:
+    with OutputManager(tmp_path / "out").operation("training") as folder:
+        (folder / "latest").symlink_to("stats")  # stays inside
+    OutputManager(tmp_path / "out").resume("latest")
+    (tmp_path / "precious").mkdir()
+    (folder / "checkpoints").symlink_to(tmp_path / "precious")
+    with pytest.raises(UnsafePathError, match=r"checkpoints is a link that leads out of"):
+        OutputManager(tmp_path / "out").resume("latest")
+
+
+def test_a_run_is_resumed_where_it_lies(tmp_path: Path) -> None:
+    with OutputManager(tmp_path / "there").operation("training") as folder:
+        pass
+    change_log(folder, run_id="20200101_000000", operation="sweeps")
+    manager = OutputManager(tmp_path / "here")
+    manager.resume(str(folder))
+    with manager.operation("training") as again:
+        assert again == folder
+    copy = folder.rename(tmp_path / "copy")
+    change_log(copy, run_id="20200101_000000", operation="sweeps")
+    with pytest.raises(UsageError, match=r"does not lie in an output folder"):
+        OutputManager(tmp_path / "here").resume(str(copy))
 
 
 def test_secrets_in_the_command_are_masked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,7 @@ from daf.output_utils import (
     print_output_summary,
     print_session_info,
 )
+from daf.storage import atomic
 
 
 def run_of(base: Path, operation: str, title: str = "") -> Path:
@@ -121,6 +122,67 @@ def test_cleaning_deletes_old_runs_and_nothing_else(tmp_path: Path) -> None:
         [new.name, foreign.name, "20200102_000000"]
     )
     running.log_operation_complete("training")
+
+
+@pytest.mark.parametrize("run_id", ["../../precious", "/{tmp}/precious", "", "../.sessions", "{kept}"])
+def test_cleaning_goes_by_where_a_run_lies_never_by_what_its_log_says(tmp_path: Path, run_id: str) -> None:
+    base = tmp_path / "out"
+    kept = run_of(base, "evaluation")
+    folder = run_of(base, "sweep")
+    (tmp_path / "precious").mkdir()
+    make_older(folder, year=2020)
+    path = folder / "execution_log.json"
+    named = run_id.format(tmp=tmp_path, kept=kept.name)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"run_id": named}))
+    cleaned = [run.run_id for run in cleanup_old_sessions(30, dry_run=False, base_dir=base)]
+    assert cleaned == ([folder.name] if named == kept.name else [])  # others are damaged, and left alone
+    assert folder.exists() == (not cleaned)
+    assert kept.exists()
+    assert (base / ".sessions" / kept.name).exists()
+    assert (tmp_path / "precious").exists()
+
+
+@pytest.mark.parametrize("compress", [True, False])
+@pytest.mark.parametrize("operation", ["../outside/evil", "evaluations"])
+def test_an_export_is_named_after_where_the_run_lies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compress: bool, operation: str
+) -> None:
+    folder = run_of(tmp_path / "a" / "out", "sweep")
+    path = folder / "execution_log.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"operation": operation, "run_id": "20200101_000000"}))
+    (tmp_path / "a" / "outside").mkdir()
+    monkeypatch.chdir(tmp_path / "a")
+    target = export_session(str(folder), compress=compress)
+    assert target.name.startswith(f"sweeps_{folder.name}")
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == sorted(["out", "outside", target.name])
+
+
+def test_what_a_killed_cleaning_left_goes_with_the_next(tmp_path: Path) -> None:
+    folder, other = run_of(tmp_path, "sweep"), run_of(tmp_path, "sweep")
+    half = tmp_path / "sweeps" / ".20200101_000000.deleted-0123abcd"  # as before 0.1.0
+    (half / "stats").mkdir(parents=True)
+    mine = tmp_path / "sweeps" / ".20200101_000000.deleted-by-me"
+    mine.mkdir()
+    gone = atomic.temporary_name(tmp_path / "sweeps" / "20200102_000000")
+    gone.mkdir()
+    torn = atomic.temporary_name(folder / "stats" / "episodes.duckdb")
+    torn.parent.mkdir()
+    torn.write_text("half")
+    with atomic.writing(other / "results.json") as living:
+        living.write_text("whole")
+        assert cleanup_old_sessions(30, dry_run=True, base_dir=tmp_path) == []
+        assert half.exists()
+        assert cleanup_old_sessions(30, dry_run=False, base_dir=tmp_path) == []
+    assert not any(path.exists() for path in (half, gone, torn))
+    assert mine.exists()
+    assert (other / "results.json").read_text() == "whole"
+
+
+def test_what_a_killed_cleaning_left_goes_when_the_next_run_begins(tmp_path: Path) -> None:
+    half = atomic.temporary_name(tmp_path / "sweeps" / "20200102_000000")
+    (half / "stats").mkdir(parents=True)
+    run_of(tmp_path, "sweep")
+    assert not half.exists()
 
 
 def test_a_run_that_broke_off_long_ago_is_cleaned_too(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import msgspec
 import pytest
 
 from daf.errors import DamagedFileError, LockedError, StorageError, UnsafePathError
-from daf.storage import containment, locks, reading
+from daf.storage import atomic, containment, locks, reading
 
 
 class Point(msgspec.Struct):
@@ -121,3 +122,67 @@ def test_a_lock_is_held_until_its_process_dies(tmp_path: Path) -> None:
     assert not locks.is_held(path)
     with locks.exclusive(path, "free again"):
         pass
+
+
+def test_a_lock_file_that_its_holder_deletes_keeps_nobody_out_and_lets_nobody_in_twice(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    first = locks.acquire(path, "held")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(locks.acquire, path, "held", patience=30.0)
+        locks.discard(first, path)
+        second = waiting.result()
+    assert path.exists()
+    with pytest.raises(LockedError):
+        locks.acquire(path, "held", patience=0.0)
+    locks.release(second)
+
+
+def test_a_shared_lock_keeps_out_only_whoever_wants_it_alone(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    shared = [locks.acquire_shared(path, "held"), locks.acquire_shared(path, "held")]
+    for file in shared:
+        with pytest.raises(LockedError):
+            locks.acquire(path, "held", patience=0.0)
+        locks.release(file)
+    with locks.exclusive(path, "held", patience=0.0), pytest.raises(LockedError):
+        locks.acquire_shared(path, "held", patience=0.0)
+
+
+def test_a_lock_does_not_follow_links_and_does_not_wait_for_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert not locks.is_held(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StorageError):
+        locks.acquire(tmp_path / "link", "held")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_folder_is_swept_only_while_nobody_writes_to_it(tmp_path: Path) -> None:
+    torn = atomic.temporary_name(tmp_path / "a.json")
+    torn.write_text("half")
+    half = atomic.temporary_name(tmp_path / "step_4")
+    (half / "code").mkdir(parents=True)
+    with atomic.announced(tmp_path):
+        assert atomic.sweep(tmp_path) == []
+    assert atomic.sweep(tmp_path) == sorted([torn, half])
+    assert list(tmp_path.iterdir()) == []
+    assert atomic.sweep(tmp_path / "missing") == []
+
+
+def test_sweeping_below_follows_no_links(tmp_path: Path) -> None:
+    torn = atomic.temporary_name(tmp_path / "elsewhere" / "a.json")
+    torn.parent.mkdir()
+    torn.write_text("half")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "stats").symlink_to(torn.parent)
+    assert atomic.sweep_below(tmp_path / "run") == []
+    assert torn.exists()
+
+
+def test_links_that_stay_inside_are_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "run" / "a").mkdir(parents=True)
+    (tmp_path / "run" / "a" / "latest").symlink_to("../b")
+    containment.require_own(tmp_path / "run")
+    (tmp_path / "run" / "a" / "log").symlink_to("../../outside.log")
+    with pytest.raises(UnsafePathError, match=r"a/log is a link that leads out of"):
+        containment.require_own(tmp_path / "run")

@@ -14,8 +14,6 @@ Importing this module imports torch.
 
 import json
 import logging
-import os
-import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +27,7 @@ from daf.game.checkpoint_folders import CHECKSUMS, FACTS, FINAL, FOLDER, SPEC, S
 from daf.game.policies import Policy
 from daf.game.policy_source import own_code
 from daf.game.trainable import Trainable
-from daf.storage.atomic import TEMPORARY_MARK, explain, sync
+from daf.storage.atomic import announced, explain, remove, sync, temporary_name
 from daf.storage.hashing import hash_file
 
 __all__ = [
@@ -41,7 +39,6 @@ __all__ = [
     "SPEC",
     "STATE",
     "WEIGHTS",
-    "clean",
     "facts",
     "latest",
     "load_state",
@@ -67,31 +64,16 @@ def save(
     folder: Path, step: int, trainable: Trainable, policy: Policy, state: Mapping[str, Any], facts: Mapping[str, Any]
 ) -> Path:
     """Write the checkpoint of `step` into `folder`, and return its path. Raises `StorageError`, leaving nothing."""
-    from safetensors.torch import save_model
-
     target = folder / f"step_{step:012d}"
-    temporary = folder / f".{target.name}{TEMPORARY_MARK}{os.getpid()}-{secrets.token_hex(4)}"
+    temporary = temporary_name(target)
     try:
-        temporary.mkdir(parents=True)
-        save_model(trainable.network, str(temporary / WEIGHTS))
-        trainable.policy.save_policy_data(str(temporary / COGAMES_WEIGHTS))
-        torch.save(dict(state), temporary / STATE)
-        (temporary / FACTS).write_text(json.dumps(dict(facts), indent=2, allow_nan=False) + "\n")
-        spec = {"class_path": policy.class_path, "data_path": COGAMES_WEIGHTS, "init_kwargs": policy.kwargs}
-        (temporary / SPEC).write_text(json.dumps(spec, indent=2) + "\n")
-        _copy_code(policy, temporary)
-        sums = {
-            path.relative_to(temporary).as_posix(): hash_file(path)
-            for path in sorted(temporary.rglob("*"))
-            if path.is_file()
-        }
-        (temporary / CHECKSUMS).write_text(json.dumps(sums, indent=2) + "\n")
-        for path in (*temporary.rglob("*"), temporary):
-            sync(path)
-        if target.exists():
-            remove(target)  # the same step again, after a resume
-        temporary.rename(target)
-        sync(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        with announced(folder):
+            _write(temporary, trainable, policy, state, facts)
+            if target.exists():
+                remove(target)  # the same step again, after a resume
+            temporary.rename(target)
+            sync(folder)
     except (OSError, RuntimeError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
         # torch and safetensors tell a full disk as an error of their own
@@ -103,6 +85,28 @@ def save(
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return target
+
+
+def _write(
+    folder: Path, trainable: Trainable, policy: Policy, state: Mapping[str, Any], facts: Mapping[str, Any]
+) -> None:
+    """The files of a checkpoint, on the disk when this returns."""
+    from safetensors.torch import save_model
+
+    folder.mkdir()
+    save_model(trainable.network, str(folder / WEIGHTS))
+    trainable.policy.save_policy_data(str(folder / COGAMES_WEIGHTS))
+    torch.save(dict(state), folder / STATE)
+    (folder / FACTS).write_text(json.dumps(dict(facts), indent=2, allow_nan=False) + "\n")
+    spec = {"class_path": policy.class_path, "data_path": COGAMES_WEIGHTS, "init_kwargs": policy.kwargs}
+    (folder / SPEC).write_text(json.dumps(spec, indent=2) + "\n")
+    _copy_code(policy, folder)
+    sums = {
+        path.relative_to(folder).as_posix(): hash_file(path) for path in sorted(folder.rglob("*")) if path.is_file()
+    }
+    (folder / CHECKSUMS).write_text(json.dumps(sums, indent=2) + "\n")
+    for path in (*folder.rglob("*"), folder):
+        sync(path)
 
 
 def require_space(folder: Path, network: torch.nn.Module) -> None:
@@ -124,37 +128,21 @@ def require_space(folder: Path, network: torch.nn.Module) -> None:
 def publish_final(checkpoint: Path) -> Path:
     """Let `final` beside `checkpoint` be it, and return its path. Raises `StorageError`."""
     folder = checkpoint.parent
-    temporary = folder / f".{FINAL}{TEMPORARY_MARK}{os.getpid()}-{secrets.token_hex(4)}"
     target = folder / FINAL
+    temporary = temporary_name(target)
     try:
-        shutil.copytree(checkpoint, temporary, copy_function=_linked)
-        for path in (*(path for path in temporary.rglob("*") if path.is_dir()), temporary):
-            sync(path)
-        if target.exists():
-            remove(target)
-        temporary.rename(target)
-        sync(folder)
+        with announced(folder):
+            shutil.copytree(checkpoint, temporary, copy_function=_linked)
+            for path in (*(path for path in temporary.rglob("*") if path.is_dir()), temporary):
+                sync(path)
+            if target.exists():
+                remove(target)
+            temporary.rename(target)
+            sync(folder)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise StorageError(explain(error, f"writing {target}")) from error
     return target
-
-
-def remove(checkpoint: Path) -> None:
-    """Delete a checkpoint; one that is half deleted has another name. Raises `StorageError`."""
-    doomed = checkpoint.with_name(f".{checkpoint.name}{TEMPORARY_MARK}{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        checkpoint.rename(doomed)
-        shutil.rmtree(doomed)
-    except OSError as error:
-        raise StorageError(explain(error, f"deleting {checkpoint}")) from error
-
-
-def clean(folder: Path) -> None:
-    """Delete what a writer that is gone left unfinished in `folder`, which nobody else writes to."""
-    for path in folder.glob(f".*{TEMPORARY_MARK}*"):
-        if path.is_dir() and path.name.startswith((".step_", f".{FINAL}")):
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def step_of(checkpoint: Path) -> int:

@@ -212,7 +212,7 @@ class TrainingRun:
         self.checkpoint_dir = checkpoint_dir or run_dir / checkpoints.FOLDER
         checkpoints.require_space(self.checkpoint_dir, self.trainable.network)
         self._trackers = trackers(self.config.trackers, run_dir, self.config.tracker_options)
-        checkpoints.clean(self.checkpoint_dir)
+        atomic.sweep(self.checkpoint_dir)
         self._from = checkpoints.latest(self.checkpoint_dir)
         if self._from is None and checkpoints.steps(self.checkpoint_dir):
             raise CheckpointError(

@@ -1,9 +1,10 @@
 """`execution_log.json`: how a run was started, on what, and how it ended.
 
 Its status is "running" until the run says otherwise, "completed", "failed" or "interrupted" then, and "saved" where
-results were saved without any operation around them. A process that is killed cannot write its end: `is_running` asks
-the operating system, so that such a run is shown as interrupted. Of a process on another host nothing is known; its
-word is taken.
+results were saved without any operation around them. A process that is killed cannot write its end: its lock on the run
+folder is released by the operating system, so that `is_running` shows such a run as interrupted, on whatever host or in
+whatever container it ran. Runs without a lock (of older versions, or on a file system without locks) are known by host
+and pid; of such a run on another host nothing is known.
 """
 
 import os
@@ -21,8 +22,9 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
 import msgspec
 
-from daf.errors import DamagedFileError
-from daf.output_manager.layout import EXECUTION_LOG, SESSION_ID, Operation
+from daf.errors import DamagedFileError, StorageError
+from daf.output_manager.layout import EXECUTION_LOG, LOCK, SESSION_ID, Operation
+from daf.storage import locks
 from daf.storage.reading import read_json
 
 FORMAT = "daf-run-1"
@@ -92,6 +94,7 @@ def begun(run_id: str, operation: str, title: str, details: Mapping[str, Any]) -
         "host": socket.gethostname(),
         "pid": os.getpid(),
         "process_started": process_started(os.getpid()),
+        "locked": False,
         "versions": versions(),
         "platform": platform.platform(),
         "git_commit": git_commit(),
@@ -152,12 +155,17 @@ def _require_time(path: Path, field: str, text: str) -> None:
         raise DamagedFileError(path, f'{field} "{text:.80}" has no time zone or lies outside the years 1971 to 9998')
 
 
-def is_running(execution: Mapping[str, Any]) -> bool:
-    """Whether the process of an execution that has no end is still there, as far as this host can know."""
+def is_running(folder: Path, execution: Mapping[str, Any]) -> bool | None:
+    """Whether the process of the execution in `folder` still works there; None where that cannot be known from here."""
     if execution["status"] != "running":
         return False
+    if execution.get("locked"):
+        try:
+            return locks.is_held(folder / LOCK)
+        except StorageError:  # not readable here, or moved to a file system without locks
+            return None
     if execution["host"] != socket.gethostname():
-        return True
+        return None
     started = process_started(execution["pid"])
     begun_at = execution["process_started"]
     return started is not None and begun_at is not None and abs(started - begun_at) < _CLOCK_TOLERANCE_SECONDS

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 from daf.errors import StorageError
-from daf.output_manager import layout
 from daf.storage import atomic
 
 RESERVED = ".reserved"
@@ -41,16 +40,3 @@ def release(folder: Path) -> None:
     """Give that space back, for the last words."""
     with contextlib.suppress(OSError):  # where it is gone already, the writing will tell
         (folder / RESERVED).unlink(missing_ok=True)
-
-
-def remove(path: Path) -> None:
-    """Delete a file, or a folder in a way that nobody sees half of it. Raises `StorageError`."""
-    try:
-        if path.is_dir() and not path.is_symlink():
-            trash = layout.trash_name(path)
-            path.rename(trash)
-            shutil.rmtree(trash)
-        else:
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        raise StorageError(atomic.explain(error, f"deleting {path}")) from error

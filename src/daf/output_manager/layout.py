@@ -5,8 +5,8 @@ OUTPUT/.sessions/SESSION/       who has the session's name
 OUTPUT/experiments.jsonl        every run's start and end
 """
 
+import os
 import re
-import secrets
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Literal, get_args
@@ -39,6 +39,8 @@ PARTS = {
 README = "README.md"
 EXPERIMENT_CONFIG = "experiment_config.json"
 EXECUTION_LOG = "execution_log.json"
+LOCK = ".lock"
+"""Held by the process that works in a run folder, so that others know whether it is still running."""
 SESSIONS = ".sessions"
 SESSION_ID = re.compile(r"\d{8}_\d{6}(?:_[1-9]\d*)?")
 
@@ -65,6 +67,21 @@ def operation_folder(operation: str) -> str:
     if operation not in _ALIASES:
         raise UsageError(unknown("operation", operation, OPERATIONS))
     return _ALIASES[operation]
+
+
+def place_of(folder: Path) -> tuple[Path, str, str] | None:
+    """The output folder, operation and session of a run folder, told by where it lies; None where no run lies so."""
+    path = Path(os.path.abspath(folder))  # noqa: PTH100 (resolve would follow a link to another place)
+    for operation, session in ((path.parent.name, path.name), (path.name, path.parent.name)):
+        if operation in OPERATIONS and SESSION_ID.fullmatch(session):
+            return path.parent.parent, operation, session
+    return None
+
+
+def run_folders(base: Path) -> list[Path]:
+    """The folders in which run folders and claims on sessions lie."""
+    sessions = sorted(path for path in base.glob("*_*") if SESSION_ID.fullmatch(path.name))
+    return [base, base / SESSIONS, *(base / operation for operation in OPERATIONS), *sessions]
 
 
 def relative(name: str | Path, what: str) -> Path:
@@ -110,8 +127,3 @@ def cannot_begin(error: OSError, base: Path) -> str:
     sentence = explain(error, f"making a run folder in {base}")
     way_out = "Choose another place with --output-dir or DAF_OUTPUT_DIR."
     return sentence if "another place" in sentence else f"{sentence} {way_out}"
-
-
-def trash_name(folder: Path) -> Path:
-    """A name beside `folder` for what is about to be deleted, so that no half-deleted run is seen."""
-    return folder.with_name(f".{folder.name}.deleted-{secrets.token_hex(4)}")

@@ -3,6 +3,7 @@
 - A folder is made when something is written into it, so a command that only reads leaves nothing behind.
 - A session's id belongs to one process; where it is taken, a suffix follows. Until the first folder is made,
   `session_id` is the id that will be asked for.
+- While an operation runs, this process holds the run folder's lock (`.lock`), which decides whether it is running.
 - Before any work, the run folder with its three files is on the disk; where that is impossible, `StorageError` says so.
 - Every file appears whole or not at all, and the execution log tells the truth after success, failure and Ctrl-C, also
   on a full disk: while an operation runs, a file `.reserved` keeps the space for its last words.
@@ -15,16 +16,17 @@ import threading
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from daf.config.settings import DAFConfig
-from daf.errors import Interrupted, StorageError, UsageError, unknown
+from daf.errors import Interrupted, NoLocksError, StorageError, UsageError, unknown
 from daf.output_manager import execution as execution_log
 from daf.output_manager import layout, readme
 from daf.output_manager.accompany import accompany
-from daf.output_manager.folders import made, release, remove, require_space, reserve
+from daf.output_manager.folders import made, release, require_space, reserve
 from daf.output_manager.runs import RunInfo, find_run, folder_size, require_intact
-from daf.storage import atomic, journal
+from daf.storage import atomic, journal, locks
+from daf.storage.containment import require_own
 from daf.storage.jsonable import jsonable
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ class OutputManager:
         self._claimed = False
         self._executions: dict[str, dict[str, Any]] = {}
         self._running: dict[str, contextlib.ExitStack] = {}
+        self._locks: dict[str, BinaryIO] = {}
         self._lock = threading.RLock()
         self._created_at = execution_log.now()
 
@@ -83,23 +86,63 @@ class OutputManager:
             max_checkpoints_to_keep=config.max_checkpoints_to_keep,
         )
 
-    def resume(self, run_id: str | os.PathLike[str], operation: str | None = None) -> RunInfo:
-        """Go on in an earlier run's folder instead of a new one: this session takes its id.
+    def resume(
+        self, run_id: str | os.PathLike[str], operation: str | None = None, *, take_over: bool = False
+    ) -> RunInfo:
+        """Continue in an earlier run's folder instead of a new one: this session takes its place.
 
+        take_over: also where it cannot be known from here whether the run still goes on (one of another host, without a
+        lock); the caller knows that it does not.
         Raises `UsageError` where there is no such run, it is running, or this session has written already;
-        `DamagedFileError` where its execution log cannot be read.
+        `DamagedFileError` where its execution log cannot be read, `UnsafePathError` where a link in the run folder
+        leads out of it.
         """
         run = find_run(run_id, self.base_dir, operation)
         require_intact(run)
         with self._lock:
             if self._claimed:
                 raise UsageError(f"this session has written to {self.session_id} already; resume before that.")
-            if run.status == "running":
-                raise UsageError(f"run {run.run_id} is still running. Wait for it, or stop it first.")
-            self._session, self._claimed = run.run_id, True
+            place = layout.place_of(run.path)
+            if place is None:
+                raise UsageError(
+                    f"{run.path} does not lie in an output folder, so it cannot be resumed. Move it to "
+                    f"{self.base_dir / run.operation / run.run_id}."
+                )
+            lock = self._taken(run, take_over)
+            try:
+                require_own(run.path)
+                execution = execution_log.read(run.path)
+                if execution is None:
+                    raise UsageError(f"run {run.run_id} was deleted meanwhile.")
+            except BaseException:
+                if lock is not None:
+                    locks.release(lock)
+                raise
+            if lock is not None:
+                self._locks[run.operation] = lock
+            self.base_dir, _, self._session = place
+            self._claimed = True
             self.organize_by_operation = run.path.parent.name == run.operation
-            self._executions[run.operation] = execution_log.read(run.path) or {}
+            self._executions[run.operation] = execution
         return run
+
+    def _taken(self, run: RunInfo, take_over: bool) -> BinaryIO | None:
+        """The lock of an earlier run; None where there are none here. Raises `UsageError` where it is running."""
+        running = f"run {run.run_id} is still running. Wait for it, or stop it first."
+        if run.status == "running":
+            execution = execution_log.read(run.path)
+            decided = execution is None or execution_log.is_running(run.path, execution) is not None
+            if decided:
+                raise UsageError(running)
+            if not take_over:
+                raise UsageError(
+                    f"run {run.run_id} was started on host {execution['host']}, and whether it is still running there "
+                    "cannot be known from here. If it is not, add --take-over (in Python take_over=True)."
+                )
+        try:
+            return locks.acquire(run.path / layout.LOCK, running)
+        except NoLocksError:
+            return None
 
     @property
     def session_id(self) -> str:
@@ -158,7 +201,7 @@ class OutputManager:
                 steps.setdefault(int(digits), []).append(entry)
         doomed = [path for step in sorted(steps)[: -self.max_checkpoints_to_keep] for path in sorted(steps[step])]
         for path in doomed:
-            remove(path)
+            atomic.remove(path)
         return doomed
 
     def log_operation_start(
@@ -187,9 +230,8 @@ class OutputManager:
                 )
                 self._track("started", name)
             except BaseException as error:
-                self._end(name, "failed", execution_log.error_text(error), {})
                 with contextlib.suppress(StorageError):  # the error that hinders the start is the one to tell
-                    self._write(name)
+                    self._end(name, "failed", execution_log.error_text(error), {})
                 raise
         logging.getLogger(__name__).info("%s started: %s", name, self._executions[name]["title"])
         return folder
@@ -217,7 +259,6 @@ class OutputManager:
             level = logging.INFO if outcome == "completed" else logging.ERROR
             logging.getLogger(__name__).log(level, "%s %s%s", name, outcome, f": {text}" if text else "")
             self._end(name, outcome, text, jsonable(details or {}))
-            self._write(name)
             self._track("ended", name)
 
     @contextlib.contextmanager
@@ -299,14 +340,7 @@ class OutputManager:
 
     def cleanup_temp_files(self) -> list[Path]:
         """Delete what writers that are gone left unfinished in this session's folders, and return the paths."""
-        removed: list[Path] = []
-        for name in self._executions:
-            for path in self.run_dir(name).rglob(f".*{atomic.TEMPORARY_MARK}*"):
-                pid = path.name.partition(atomic.TEMPORARY_MARK)[2].partition("-")[0]
-                if pid.isdecimal() and execution_log.process_started(int(pid)) is None:
-                    remove(path)
-                    removed.append(path)
-        return sorted(removed)
+        return sorted(path for name in self._executions for path in atomic.sweep_below(self.run_dir(name)))
 
     def _target(self, operation: str, filename: str | Path, subdir: str | Path | None) -> Path:
         name = layout.relative(filename, "the file")
@@ -332,8 +366,21 @@ class OutputManager:
         folder = self.run_dir(name)
         require_space(self.base_dir)
         made(folder)
+        for leftovers in (folder.parent, folder):
+            atomic.sweep(leftovers)
+        if status == "running":
+            self._hold(name, folder)
+        try:
+            return self._begun(name, status, title, details, config)
+        except BaseException:
+            self._let_go(name)
+            raise
+
+    def _begun(self, name: str, status: str, title: str, details: Mapping[str, Any], config: Any) -> Path:
+        folder = self.run_dir(name)
         earlier = self._executions.get(name) or execution_log.read(folder)
-        execution = execution_log.begun(self.session_id, name, title, details) | {"status": status}
+        execution = execution_log.begun(self.session_id, name, title, details)
+        execution |= {"status": status, "locked": name in self._locks}
         if earlier is not None and earlier["status"] != "saved":
             broken_off = {"status": "interrupted"} if earlier["status"] == "running" else {}
             last = {key: value for key, value in earlier.items() if key != "previous"} | broken_off
@@ -349,6 +396,24 @@ class OutputManager:
         if name in self._running:
             self._running.pop(name).close()
         release(self.run_dir(name))
+        try:
+            self._write(name)
+        finally:
+            self._let_go(name)  # not before its end is on the disk: until then it is running
+
+    def _hold(self, name: str, folder: Path) -> None:
+        """Take the run folder's lock, unless `resume` has; without one where the file system has none."""
+        if name in self._locks:
+            return
+        try:
+            self._locks[name] = locks.acquire(folder / layout.LOCK, f"{folder} is in use by another process.")
+        except NoLocksError as error:
+            logging.getLogger(__name__).warning("whether this run goes on is known on this host only: %s", error)
+
+    def _let_go(self, name: str) -> None:
+        lock = self._locks.pop(name, None)
+        if lock is not None:
+            locks.discard(lock, self.run_dir(name) / layout.LOCK)
 
     def _write(self, name: str) -> None:
         folder = self.run_dir(name)

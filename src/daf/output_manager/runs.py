@@ -1,7 +1,8 @@
 """Looking at runs: list them, and find one by its id, the beginning of its id, or "latest".
 
 A run is a folder with an `execution_log.json` of ours, at a place where runs lie (`layout`); nothing else is ever
-listed. A run whose log cannot be read is listed with the status "damaged" and the reason, and hides no other.
+listed. Its id and operation are those of its place, whatever its execution log says: a copied log never leads to
+another folder. A run whose log cannot be read is listed with the status "damaged" and the reason, and hides no other.
 """
 
 import contextlib
@@ -14,7 +15,7 @@ from typing import Any
 
 from daf.errors import DAFError, DamagedFileError, StorageError, UsageError, nearest
 from daf.output_manager import execution as execution_log
-from daf.output_manager.layout import EXECUTION_LOG, OPERATIONS, SESSION_ID, base_folder, operation_folder
+from daf.output_manager.layout import EXECUTION_LOG, OPERATIONS, SESSION_ID, base_folder, operation_folder, place_of
 from daf.storage.atomic import explain
 
 DAMAGED = "damaged"
@@ -24,8 +25,9 @@ DAMAGED = "damaged"
 class RunInfo:
     """A run as its execution log tells it; usable wherever a path is.
 
-    status: "running", "completed", "failed", "interrupted" (also where the process died without a word), "saved",
-    "damaged" (the log cannot be read: `error` says why, and the place of the folder gives id, operation and time).
+    status: "running" (also where that cannot be known from here), "completed", "failed", "interrupted" (also where the
+    process died without a word), "saved", "damaged" (the log cannot be read: `error` says why, and the place of the
+    folder gives id, operation and time).
     duration_seconds: None while it runs, and where the process died.
     """
 
@@ -126,13 +128,15 @@ def read_run(folder: Path) -> RunInfo | None:
         return _damaged(folder, error)
     if execution is None:
         return None
+    place = place_of(folder)
+    operation, run_id = place[1:] if place is not None else (execution["operation"], execution["run_id"])
     status = execution["status"]
-    if status == "running" and not execution_log.is_running(execution):
+    if status == "running" and execution_log.is_running(folder, execution) is False:
         status = "interrupted"
     ended_at = execution["ended_at"]
     return RunInfo(
-        run_id=execution["run_id"],
-        operation=execution["operation"],
+        run_id=run_id,
+        operation=operation,
         path=folder,
         status=status,
         title=execution["title"],

@@ -2,17 +2,23 @@
 
 `write_bytes(path, data)` makes `data` appear under `path` completely or not at all, also across a crash or a power
 loss: a temporary file in the same folder, fsync, rename, fsync of the folder. A reader never sees a part, and what was
-there before stays until the new content is whole.
+there before stays until the new content is whole. `remove` deletes a folder the same way: nobody sees half of it.
+
+What a killed process left behind is swept up by `sweep`, which never touches what a live process is writing: a writer
+holds a shared lock on the folder that it writes to, and `sweep` takes that lock exclusively or leaves the folder alone.
 
 Not promised: an order between two writers of one path; the last rename wins. On a network file system without atomic
-rename the guarantee is that file system's.
+rename the guarantee is that file system's; one without locks on folders is never swept.
 """
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
+import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +26,9 @@ from typing import Any
 from daf.errors import StorageError
 
 TEMPORARY_MARK = ".daf-tmp-"
-"""Every unfinished file has this in its name, so that leftovers of a crash can be found and removed."""
+"""Every unfinished or half-deleted file and folder has this in its name, so that `sweep` finds them after a crash."""
+_LEFTOVER = re.compile(rf"\..+(?:{re.escape(TEMPORARY_MARK)}\d+-[0-9a-f]{{8}}|\.deleted-[0-9a-f]{{8}})", re.DOTALL)
+"""The names that `temporary_name` gives, and those of half-deleted folders before 0.1.0."""
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
@@ -46,13 +54,14 @@ def writing(path: str | Path) -> Iterator[Path]:
     On an exception the temporary file is removed and `path` stays as it was. An `OSError` comes out as `StorageError`.
     """
     target = Path(path)
-    temporary = target.with_name(f".{target.name}{TEMPORARY_MARK}{os.getpid()}-{secrets.token_hex(4)}")
+    temporary = temporary_name(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        sync(temporary)
-        temporary.replace(target)
-        sync(target.parent)
+        with announced(target.parent):
+            yield temporary
+            sync(temporary)
+            temporary.replace(target)
+            sync(target.parent)
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -61,6 +70,103 @@ def writing(path: str | Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+def temporary_name(path: Path) -> Path:
+    """A name next to `path` for what is not whole yet, or no longer; use it inside `announced(path.parent)`."""
+    return path.with_name(f".{path.name}{TEMPORARY_MARK}{os.getpid()}-{secrets.token_hex(4)}")
+
+
+@contextlib.contextmanager
+def announced(folder: Path) -> Iterator[None]:
+    """A block that makes temporary files in `folder`, which `sweep` leaves alone meanwhile.
+
+    Where the file system has no locks on folders there is nothing to announce: `sweep` does nothing there.
+    """
+    descriptor = _locked(folder, fcntl.LOCK_SH)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    """Delete a file, or a folder in such a way that nobody sees half of it. Raises `StorageError`."""
+    try:
+        if path.is_symlink() or not path.is_dir():
+            path.unlink(missing_ok=True)
+            return
+        with announced(path.parent):
+            doomed = temporary_name(path)
+            path.rename(doomed)
+            shutil.rmtree(doomed)
+    except OSError as error:
+        raise StorageError(explain(error, f"deleting {path}")) from error
+
+
+def sweep(folder: Path) -> list[Path]:
+    """Delete what killed processes left unfinished or half-deleted in `folder`; returns the paths, sorted.
+
+    Only names that DAF gives to such files count, folders below are not looked into, and nothing happens while a
+    process writes to `folder`. Raises `StorageError`.
+    """
+    if not any(map(_is_leftover, _names(folder))):
+        return []
+    descriptor = _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if descriptor is None:
+        return []
+    try:
+        found = sorted(folder / name for name in _names(folder) if _is_leftover(name))
+        for path in found:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        raise StorageError(explain(error, f"deleting what was left unfinished in {folder}")) from error
+    finally:
+        os.close(descriptor)
+    return found
+
+
+def sweep_below(root: Path) -> list[Path]:
+    """`sweep` of `root` and of every folder below it; links are not followed."""
+    found: list[Path] = []
+    for folder, below, _ in os.walk(root):
+        found += sweep(Path(folder))
+        below[:] = [name for name in below if not _is_leftover(name)]
+    return found
+
+
+def _names(folder: Path) -> list[str]:
+    try:
+        return [entry.name for entry in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise StorageError(explain(error, f"listing {folder}")) from error
+
+
+def _is_leftover(name: str) -> bool:
+    return _LEFTOVER.fullmatch(name) is not None
+
+
+def _locked(folder: Path, kind: int) -> int | None:
+    """A descriptor of `folder` that holds the lock, None where there is no such lock or another has it."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:  # not there, or not readable: then `sweep` cannot list it either
+        return None
+    try:
+        fcntl.flock(descriptor, kind)
+    except OSError:  # held by another, or not supported
+        os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def explain(error: OSError, doing: str) -> str:

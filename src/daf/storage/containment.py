@@ -7,6 +7,7 @@ deletes or reads by such a name goes through here.
 Not guaranteed: a link that another process puts there between this check and the use of the path.
 """
 
+import os
 from pathlib import Path
 
 from daf.errors import UnsafePathError
@@ -26,6 +27,25 @@ def inside(root: str | Path, *names: str | Path) -> Path:
     if found == top or not found.is_relative_to(top):
         raise UnsafePathError(f'"{named:.200}" leads out of {root}; nothing outside it is read, written or deleted.')
     return found
+
+
+def require_own(root: str | Path) -> None:
+    """Raise `UnsafePathError` where a link below `root` leads out of it: what is written there would land elsewhere.
+
+    For whatever goes on writing in a directory that exists.
+    """
+    top = Path(root).resolve()
+    for folder, below, files in os.walk(top):
+        for name in (*below, *files):
+            path = Path(folder, name)
+            if path.is_symlink():
+                try:
+                    inside(top, path)
+                except UnsafePathError as error:
+                    raise UnsafePathError(
+                        f"{path} is a link that leads out of {root}; nothing is written through it. Put the directory "
+                        "or file itself there."
+                    ) from error
 
 
 def is_inside(root: str | Path, path: str | Path) -> bool:

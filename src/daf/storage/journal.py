@@ -3,7 +3,7 @@
 `append` adds one line under a lock, so that many processes may append to one file. A writer that died in the middle of
 a line leaves a tail without its newline: the next `append` cuts it, and `read` leaves it out.
 
-Not promised: the lock on network file systems that do not have `flock`.
+Not promised: the lock on network file systems that do not have `flock`. There, two processes must not append at once.
 """
 
 import fcntl
@@ -11,10 +11,11 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from daf.errors import DataError, StorageError
 from daf.storage.atomic import explain
+from daf.storage.locks import UNSUPPORTED
 
 
 def append(path: str | Path, value: dict[str, Any], *, sync: bool = True) -> None:
@@ -27,7 +28,7 @@ def append(path: str | Path, value: dict[str, Any], *, sync: bool = True) -> Non
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with Path(path).open("a+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+            _lock(file)
             end = _whole(file.fileno())
             try:
                 file.write(line)
@@ -62,6 +63,14 @@ def read(path: str | Path) -> Iterator[dict[str, Any]]:
         return
     except OSError as error:
         raise StorageError(explain(error, f"reading {path}")) from error
+
+
+def _lock(file: BinaryIO) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
 
 
 def _whole(descriptor: int) -> int:

@@ -1,23 +1,28 @@
-"""Locks on files: one process at a time, released by the operating system when that process dies.
+"""Locks on files: released by the operating system when the process that holds them dies.
 
 `exclusive(path)` holds the lock for a block; `is_held(path)` asks whether another process holds it. The lock, not what
-a file says about hosts and pids, decides whether work is still going on.
+a file says about hosts and pids, decides whether work is still going on. A lock file may be deleted by its holder:
+whoever waited for it then takes the lock of the file that is there now.
 
-Not guaranteed: network file systems without `flock`.
+Not guaranteed: network file systems without `flock`; there every function raises `NoLocksError`.
 """
 
 import contextlib
+import errno
 import fcntl
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from daf.errors import LockedError, StorageError
+from daf.errors import LockedError, NoLocksError, StorageError
 from daf.storage.atomic import explain
 
 PROBE_SECONDS = 1.0
 """How long `is_held` of another process may stand in the way of a lock: it holds the lock for the time of a look."""
+UNSUPPORTED = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP})
+"""What `flock` reports on file systems that have no such locks."""
 
 
 @contextlib.contextmanager
@@ -31,20 +36,59 @@ def exclusive(path: str | Path, message: str, *, patience: float = PROBE_SECONDS
     try:
         yield file
     finally:
-        file.close()
+        release(file)
 
 
 def acquire(path: str | Path, message: str, *, patience: float = PROBE_SECONDS) -> BinaryIO:
-    """`exclusive` without a block: the lock is held until the returned file is closed, or the process ends."""
-    until = time.monotonic() + patience
+    """`exclusive` without a block: the lock is held until `release`, or until the process ends."""
+    return _acquired(Path(path), fcntl.LOCK_EX, message, patience)
+
+
+def acquire_shared(path: str | Path, message: str, *, patience: float = PROBE_SECONDS) -> BinaryIO:
+    """As `acquire`, together with others that share the lock; it keeps out only those that want it exclusively."""
+    return _acquired(Path(path), fcntl.LOCK_SH, message, patience)
+
+
+def release(file: BinaryIO) -> None:
+    """Let go what `acquire` returned, also where a forked child inherited the open file."""
+    with contextlib.suppress(OSError):  # closing lets go too
+        fcntl.flock(file, fcntl.LOCK_UN)
+    file.close()
+
+
+def discard(file: BinaryIO, path: str | Path) -> None:
+    """`release`, and delete the lock file at `path`: nobody who waits for it is deceived (see above)."""
+    with contextlib.suppress(OSError):  # it stays, then
+        Path(path).unlink(missing_ok=True)
+    release(file)
+
+
+def is_held(path: str | Path) -> bool:
+    """Whether a process holds the lock file `path` exclusively now. Raises `StorageError`."""
     try:
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        file = Path(path).open("ab")  # noqa: SIM115 (the caller closes it)
+        with open(path, "rb", opener=_opener) as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except BlockingIOError:
+        return True
     except OSError as error:
-        raise StorageError(explain(error, f"opening the lock {path}")) from error
+        raise _failed(error, f"looking at the lock {path}") from error
+    return False
+
+
+def _acquired(path: Path, kind: int, message: str, patience: float) -> BinaryIO:
+    until = time.monotonic() + patience
     while True:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file: BinaryIO = open(path, "ab", opener=_opener)  # noqa: SIM115 (its holder closes it)
+        except OSError as error:
+            raise StorageError(explain(error, f"opening the lock {path}")) from error
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+            if _is_at(file, path):
+                return file
         except BlockingIOError:
             if time.monotonic() >= until:
                 file.close()
@@ -52,20 +96,24 @@ def acquire(path: str | Path, message: str, *, patience: float = PROBE_SECONDS) 
             time.sleep(0.02)
         except OSError as error:
             file.close()
-            raise StorageError(explain(error, f"locking {path}")) from error
-        else:
-            return file
+            raise _failed(error, f"locking {path}") from error
+        file.close()
 
 
-def is_held(path: str | Path) -> bool:
-    """Whether a process holds the lock file `path` exclusively now. Raises `StorageError`."""
+def _opener(path: str, flags: int) -> int:
+    """Neither waits for the other end of a FIFO nor follows a link: a run directory may come from anywhere."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+
+
+def _is_at(file: BinaryIO, path: Path) -> bool:
+    """Whether the open file is the one at `path`, which another holder may have deleted meanwhile."""
     try:
-        with Path(path).open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except (FileNotFoundError, NotADirectoryError):
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
         return False
-    except BlockingIOError:
-        return True
-    except OSError as error:
-        raise StorageError(explain(error, f"looking at the lock {path}")) from error
-    return False
+
+
+def _failed(error: OSError, doing: str) -> StorageError:
+    if error.errno in UNSUPPORTED:
+        return NoLocksError(f"the file system has no locks ({error.strerror}) while {doing}.")
+    return StorageError(explain(error, doing))
