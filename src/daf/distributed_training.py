@@ -18,7 +18,9 @@ from daf.config import DAFTrainingConfig
 from daf.config.extras import require
 from daf.core.training_file import FILE, read_ended, read_training
 from daf.errors import ConfigError, TrainingError, UsageError, unknown
-from daf.training import CONFIG_FILE, MISSION_FILE, alone, daf_train_policy
+from daf.output_manager.layout import LOCK
+from daf.storage import locks
+from daf.training import CONFIG_FILE, MISSION_FILE, daf_train_policy
 
 if TYPE_CHECKING:
     import torch
@@ -190,7 +192,7 @@ def daf_get_training_status(path: str | Path) -> dict[str, Any]:
     if not (run_dir / CONFIG_FILE).is_file():
         raise UsageError(f"{run_dir} is no training run: it holds no {CONFIG_FILE}.")
     config = DAFTrainingConfig.from_yaml(run_dir / CONFIG_FILE)
-    running = _is_trained_in(run_dir)
+    running = locks.is_held(run_dir / LOCK)
     found = DistributedTrainingResult(
         num_workers=config.workers_per_node, status="running" if running else "interrupted", run_dir=run_dir
     )
@@ -208,15 +210,6 @@ def daf_get_training_status(path: str | Path) -> dict[str, Any]:
         "metrics": found.aggregate_stats,
         "error": found.error,
     }
-
-
-def _is_trained_in(run_dir: Path) -> bool:
-    """Whether a process trains in the folder now."""
-    try:
-        with alone(run_dir, patience=0.0):
-            return False
-    except UsageError:
-        return True
 
 
 def _environments(batch_size: int, mission: Any, config: DAFTrainingConfig) -> int:

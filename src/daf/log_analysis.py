@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from daf.compute.executor import job_count
 from daf.errors import UsageError, unknown
 from daf.storage import atomic
+from daf.storage.containment import own
 from daf.streams.finding import LogFile, find_logs, find_variant, no_records
 from daf.streams.keeping import Keeper
 from daf.streams.planning import Part, plan_parts
@@ -267,7 +268,7 @@ def _notes(files: Sequence[LogFile], keeper: Keeper | None) -> tuple[str, ...]:
 
 def _plots(files: Sequence[LogFile]) -> Path:
     runs = {file.run for file in files}
-    return (files[0].run if len(runs) == 1 else files[0].run.parent) / "plots"
+    return own(files[0].run if len(runs) == 1 else files[0].run.parent, "plots")
 
 
 def _read(

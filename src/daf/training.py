@@ -5,22 +5,21 @@ going on needs nothing but the run.
 """
 
 import contextlib
-import fcntl
-import time
-from collections.abc import Callable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daf.config import DAFConfig, DAFTrainingConfig
 from daf.config.extras import require
 from daf.core.kept_settings import CONFIG_FILE, MISSION_FILE, kept_mission
-from daf.errors import StorageError, UsageError
+from daf.errors import UsageError
 from daf.evaluation.planning import default_cache
 from daf.game import compat
 from daf.output_manager import OutputManager, find_run, list_runs
-from daf.output_manager.layout import EXECUTION_LOG
+from daf.output_manager.layout import EXECUTION_LOG, LOCK
 from daf.output_manager.runs import RunInfo, require_intact
-from daf.storage import atomic
+from daf.storage.locks import exclusive_if_supported
 
 if TYPE_CHECKING:
     import torch
@@ -33,8 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CONFIG_FILE", "MISSION_FILE", "Progress", "StopTraining", "TrainingResult", "daf_train_policy"]
 
+logger = logging.getLogger(__name__)
 OPERATION = "training"
-_LOCK = ".training.lock"
 _FROM_CORE = ("Progress", "StopTraining", "TrainingResult")
 
 
@@ -58,6 +57,7 @@ def daf_train_policy(
     run_dir: str | Path | None = None,
     resume: str | Path | None = None,
     stop_at: int | None = None,
+    take_over: bool = False,
     branch_from: str | Path | None = None,
     curriculum: "Curriculum | None" = None,
     output: OutputManager | None = None,
@@ -73,6 +73,7 @@ def daf_train_policy(
     than a new one of `output`; where it holds a checkpoint, training goes on from it. resume: a run's id or folder, to
     go on with its own settings (total_timesteps may grow; a curriculum that was an object is given again). stop_at:
     stop, with a checkpoint, after so many agent steps; the same call with more goes on as if it had not stopped.
+    take_over: resume also where whether the run still goes on cannot be known from here (see `OutputManager.resume`).
     branch_from: begin with another run's checkpoint, its optimizer and its counters. curriculum: what is drawn for
     each episode, instead of a mission; else as `config.curriculum` has it. settings: whether and how far GPUs may be
     used. on_update: called after every update, may raise `StopTraining`.
@@ -88,6 +89,8 @@ def daf_train_policy(
     output = output or OutputManager()
     if stop_at is not None and stop_at < 1:
         raise UsageError(f"stop_at {stop_at} is below 1 agent step.")
+    if take_over and resume is None:
+        raise UsageError("take_over is for resume: a new run takes nothing over.")
     folder, resumed = None, None
     if resume is not None:
         given = {
@@ -108,6 +111,12 @@ def daf_train_policy(
             require_intact(resumed)
             folder = resumed.path
         chosen = _settings_of(folder, total_timesteps)
+        from daf.core.training_run import finished
+
+        over = finished(folder, folder.name, chosen, stop_at)
+        if over is not None:
+            logger.info("nothing is left to train in %s", folder)
+            return over
         mission = kept_mission(folder, chosen)
         if any((folder / "checkpoints").glob("step_*")):
             chosen = chosen.replace(initial_weights=None)  # they went into the checkpoint
@@ -139,21 +148,22 @@ def daf_train_policy(
     )
     training = trainer.training
     with contextlib.ExitStack() as stack:
-        if folder is not None:
-            stack.enter_context(alone(folder))
-            training.open(folder, folder.name, None if resumed is None else _checkpoint_dir(output, folder))
-        if run_dir is None or resumed is not None:
-            if resumed is not None and resumed.path.is_relative_to(output.base_dir):
-                output.resume(resumed.run_id, OPERATION)
+        if resumed is not None:
+            output.resume(str(resumed.path), OPERATION, take_over=take_over)
+            training.open(resumed.path, resumed.run_id, _checkpoint_dir(output, resumed.path))
+        elif folder is not None:
+            busy = f"{folder} is being trained in by another process. Wait for it, or stop it."
+            stack.enter_context(exclusive_if_supported(folder / LOCK, busy))
+            training.open(folder, folder.name)
+        if run_dir is None:
             settled = {"training": chosen.to_data()}
             begun = stack.enter_context(output.operation(OPERATION, title=f"train {training.title}", config=settled))
-            if folder is None:
-                stack.enter_context(alone(begun))
+            if resumed is None:
                 training.open(begun, output.session_id, _checkpoint_dir(output, begun))
         result = trainer.train(
             None, on_evaluation, on_update=on_update, stop_at=stop_at, run_dir=training.run_dir, run_id=training.run_id
         )
-        if run_dir is None or resumed is not None:
+        if run_dir is None:
             details = {"steps": result.steps, "status": result.status}
             output.log_operation_complete(OPERATION, result.ending, details, error=(result.error or {}).get("message"))
     return result
@@ -183,29 +193,3 @@ def _checkpoint_dir(output: OutputManager, folder: Path) -> Path | None:
     A folder of one's own (run_dir) holds its checkpoints: its name alone would not tell it from others.
     """
     return None if output.checkpoint_dir is None else output.checkpoint_dir / folder.name
-
-
-@contextlib.contextmanager
-def alone(folder: Path, *, patience: float = 1.0) -> Iterator[None]:
-    """Hold the run folder against another process that would train in it.
-
-    patience: seconds for which one that only looks whether it is held may stand in the way. Raises `UsageError`,
-    `StorageError`.
-    """
-    until = time.monotonic() + patience
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / _LOCK).open("a") as file:
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() >= until:
-                        raise UsageError(
-                            f"{folder} is being trained in by another process. Wait for it, or stop it."
-                        ) from None
-                    time.sleep(0.02)
-            yield
-    except OSError as error:
-        raise StorageError(atomic.explain(error, f"opening {folder}")) from error

@@ -1,13 +1,16 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from daf.errors import PolicyError, UsageError
+from daf.errors import DataError, PolicyError, UnsafePathError, UsageError
 from daf.evaluation import Evaluation, Settings, analyse, contenders_of, evaluate, results_data
+from daf.evaluation.keeping import rebuild
 from daf.evaluation.settings import settings_data, settings_from
 from daf.game.outcome import SeriesRequest
-from daf.output_manager import OutputManager
+from daf.output_manager import OutputManager, find_run
+from daf.reporting import daf_report
 from daf.storage.jsonable import jsonable
 from tests.conftest import BUNDLES, SMALL, SMALLEST
 
@@ -135,3 +138,32 @@ def test_the_level_and_the_margin_reach_the_verdicts(evaluation: Evaluation) -> 
     lenient = analyse(evaluation.result, replace(evaluation.settings, alpha=0.4, margin=1e6))
     assert "equal" in {pair.verdict for pair in lenient.pairs}
     assert {pair.alpha for pair in strict.pairs} == {1e-6}
+
+
+@pytest.mark.parametrize("name", ["stats", "results.json", "report.html", "REPORT.md"])
+def test_rebuilding_writes_nothing_through_a_link_that_leads_out_of_the_run(tmp_path: Path, name: str) -> None:
+    output = OutputManager(tmp_path / "out")
+    folder = evaluate(["noop"], [SMALLEST], settings=Settings(episodes=1), output=output).run_dir
+    elsewhere = tmp_path / "elsewhere"
+    (folder / name).rename(elsewhere)
+    before = {path: path.read_bytes() for path in (elsewhere, *elsewhere.rglob("*")) if path.is_file()}
+    stamps = {path: path.stat().st_mtime_ns for path in before}
+    (folder / name).symlink_to(elsewhere)
+    run = find_run("latest", tmp_path / "out")
+    with pytest.raises(UnsafePathError, match=f'"{name}" leads out of'):
+        rebuild(run)
+    if name in ("report.html", "REPORT.md"):
+        with pytest.raises(UnsafePathError, match=f'"{name}" leads out of'):
+            daf_report(folder)
+    assert {path: path.read_bytes() for path in (elsewhere, *elsewhere.rglob("*")) if path.is_file()} == before
+    assert {path: path.stat().st_mtime_ns for path in before} == stamps
+
+
+@pytest.mark.parametrize("field", ["key", "config_hash"])
+def test_a_plan_names_no_files_outside_its_run(tmp_path: Path, field: str) -> None:
+    folder = evaluate(["noop"], [SMALLEST], settings=Settings(episodes=1), output=OutputManager(tmp_path)).run_dir
+    plan = json.loads((folder / "plan.json").read_text())
+    plan["episodes" if field == "key" else "missions"][0][field] = "../../../evil"
+    (folder / "plan.json").write_text(json.dumps(plan))
+    with pytest.raises(DataError, match="evil"):
+        rebuild(find_run("latest", tmp_path))

@@ -467,9 +467,11 @@ def test_a_run_is_resumed_where_it_lies(tmp_path: Path) -> None:
     with manager.operation("training") as again:
         assert again == folder
     copy = folder.rename(tmp_path / "copy")
-    change_log(copy, run_id="20200101_000000", operation="sweeps")
-    with pytest.raises(UsageError, match=r"does not lie in an output folder"):
-        OutputManager(tmp_path / "here").resume(str(copy))
+    manager = OutputManager(tmp_path / "here")
+    manager.resume(str(copy))
+    with manager.operation("training") as again:
+        assert again == copy
+    assert not folder.exists()
 
 
 def test_secrets_in_the_command_are_masked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -502,3 +504,39 @@ def test_a_torn_tail_of_a_journal_is_left_out_and_cut(tmp_path: Path) -> None:
     assert list(journal.read(path)) == [{"n": 1}]
     journal.append(path, {"n": 3})
     assert list(journal.read(path)) == [{"n": 1}, {"n": 3}]
+
+
+def test_a_resumed_run_shows_its_first_start_all_its_time_and_its_sessions(tmp_path: Path) -> None:
+    with OutputManager(tmp_path).operation("training") as folder:
+        pass
+    change_log(
+        folder, started_at="2026-01-01T10:00:00+00:00", ended_at="2026-01-01T10:01:00+00:00", duration_seconds=60
+    )
+    assert find_run("latest", tmp_path).sessions == 1
+    second = OutputManager(tmp_path)
+    second.resume("latest")
+    with second.operation("training"):
+        pass
+    change_log(folder, status="running", started_at="2026-01-02T10:00:00+00:00", ended_at=None, duration_seconds=None)
+    for path in folder.rglob("*"):
+        os.utime(path, (0, datetime.fromisoformat("2026-01-02T09:00:00+00:00").timestamp()))
+    os.utime(folder / "logs" / "training.jsonl", (0, datetime.fromisoformat("2026-01-02T10:05:00+00:00").timestamp()))
+    killed = find_run("latest", tmp_path)
+    assert (killed.status, killed.sessions, killed.duration_seconds) == ("interrupted", 2, None)
+    third = OutputManager(tmp_path)
+    third.resume("latest")
+    with third.operation("training"):
+        pass
+    run = find_run("latest", tmp_path)
+    assert run.started_at == datetime.fromisoformat("2026-01-01T10:00:00+00:00")
+    assert (run.status, run.sessions) == ("completed", 3)
+    assert run.duration_seconds == pytest.approx(60 + 300, abs=20)  # and what the third took
+    assert "| sessions | 3 |" in (folder / "README.md").read_text()
+    with OutputManager(tmp_path).operation("evaluation"):
+        pass
+    assert find_run("latest", tmp_path).operation == "evaluations"
+    fourth = OutputManager(tmp_path)
+    fourth.resume(folder.name, "training")
+    with fourth.operation("training"):
+        pass
+    assert find_run("latest", tmp_path).path == folder  # worked on last

@@ -84,6 +84,27 @@ def test_the_winner_on_held_out_seeds_keeps_its_checkpoint(tmp_path):
     assert kept == [True, True, False]
 
 
+def test_only_checkpoints_of_the_sweep_itself_are_deleted(tmp_path):
+    precious = tmp_path / "precious" / "checkpoints"
+    precious.mkdir(parents=True)
+    run_dir = tmp_path / "run"
+    trials = {}
+    for number, reward in enumerate([3.0, 2.0]):
+        checkpoint = run_dir / "trials" / f"{number:04d}" / "checkpoints" / "final"
+        checkpoint.mkdir(parents=True)
+        trials[number] = SweepTrialResult(
+            number, {"learning_rate": number}, reward, values=(reward,), success=True, status="complete",
+            run_dir=str(precious.parent), checkpoint=str(checkpoint),
+        )  # fmt: skip
+    config = DAFSweepConfig(
+        name="s", missions=["arena"], policy_class_path="token_lstm", search_space={"learning_rate": [1e-3, 1e-2]},
+        training={}, checkpoint_best_n=1,
+    )  # fmt: skip
+    prune(run_dir, config, trials, keep=1)
+    assert precious.is_dir()
+    assert [(run_dir / "trials" / f"{number:04d}" / "checkpoints").is_dir() for number in trials] == [True, False]
+
+
 @pytest.fixture
 def held_out_plays(monkeypatch):
     """Held-out seeds as they are played; the first `held_out_plays.fail` attempts fail for the machine's sake."""

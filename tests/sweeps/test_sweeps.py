@@ -4,7 +4,9 @@ import csv
 import io
 import json
 import multiprocessing
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -322,11 +324,32 @@ def test_a_sweep_with_several_objectives_goes_on_from_its_folder(tmp_path):
 
 
 def test_a_sweep_that_runs_is_not_run_twice_at_once(tmp_path):
-    from daf.sweeps.continuing import locked
+    refused = []
 
-    result = run(config_of(num_trials=1), tmp_path)
-    with locked(result.run_dir), pytest.raises(UsageError, match="another process"):
-        run(config_of(num_trials=2), tmp_path)
+    def once_more(*_):
+        with pytest.raises(UsageError, match="is still running") as caught:
+            run(config_of(num_trials=1), tmp_path)
+        refused.append(caught.value)
+
+    launch(config_of(num_trials=1), output=OutputManager(tmp_path), executor="serial", on_start=once_more)
+    assert len(refused) == 1
+
+
+def test_sweeps_started_at_the_same_moment_are_one(tmp_path):
+    together = threading.Barrier(3)
+
+    def started():
+        together.wait()
+        try:
+            return run(config_of(num_trials=1), tmp_path).run_dir
+        except UsageError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(3) as pool:
+        found = [each.result() for each in [pool.submit(started) for _ in range(3)]]
+    (folder,) = (tmp_path / "sweeps").iterdir()
+    assert folder in found
+    assert all(each == folder or "is still running" in each for each in found)
 
 
 def test_random_search_is_the_same_for_the_same_seed():

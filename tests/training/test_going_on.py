@@ -17,7 +17,8 @@ from daf.core.sizes import sizes
 from daf.core.tracking.fan_out import Trackers
 from daf.errors import CheckpointError, ConfigError, UsageError
 from daf.game import missions
-from daf.output_manager import OutputManager
+from daf.output_manager import OutputManager, find_run
+from daf.storage import atomic
 from daf.training import StopTraining, daf_train_policy
 from tests.training.tiny import MISSION, STEPS_PER_UPDATE, TINY, metrics_of, weights_of
 
@@ -105,7 +106,7 @@ def test_a_stop_in_the_last_update_leaves_the_last_evaluation_to_be_done(tmp_pat
 
 def test_damage_to_every_checkpoint_is_told_and_nothing_is_overwritten(tmp_path: Path, whole: Path) -> None:
     run = shutil.copytree(whole, tmp_path / "run")
-    leftover = run / "checkpoints" / f".step_000000000001{checkpoints.TEMPORARY_MARK}1-abcd"
+    leftover = run / "checkpoints" / f".step_000000000001{atomic.TEMPORARY_MARK}1-abcd"
     leftover.mkdir()
     for path in checkpoints.steps(run / "checkpoints").values():
         (path / checkpoints.STATE).write_bytes(b"")
@@ -129,6 +130,34 @@ def test_a_run_on_a_mission_that_came_as_an_object_is_resumed(
     result = daf_train_policy(resume=run_dir or "latest", output=OutputManager(tmp_path / "out"))
     assert result.status == "done"
     assert weights_of(result.run_dir / "checkpoints" / "final") == weights_of(whole / "checkpoints" / "final")
+
+
+@pytest.mark.parametrize("own_folder", [False, True])
+def test_resuming_what_is_finished_changes_nothing(tmp_path: Path, own_folder: bool) -> None:
+    run_dir = tmp_path / "run" if own_folder else None
+    first = daf_train_policy(
+        MISSION, "stateless", config=config(), output=OutputManager(tmp_path), run_dir=run_dir, stop_at=2 * UPDATE
+    )
+    for again in ({"stop_at": 2 * UPDATE}, {"stop_at": UPDATE}):
+        before = contents(first.run_dir)
+        assert daf_train_policy(resume=first.run_dir, output=OutputManager(tmp_path), **again) == first
+        assert contents(first.run_dir) == before
+    done = daf_train_policy(resume=first.run_dir, output=OutputManager(tmp_path))
+    assert (done.status, done.steps) == ("done", config().total_timesteps)
+    before = contents(first.run_dir)
+    again = daf_train_policy(resume=first.run_dir, output=OutputManager(tmp_path))
+    assert (again.status, again.run_dir, again.final_checkpoint) == ("done", done.run_dir, done.final_checkpoint)
+    assert again.to_data() == done.to_data()
+    assert contents(first.run_dir) == before
+    (done.final_checkpoint / checkpoints.WEIGHTS).write_bytes(b"")  # so there is something to do
+    assert daf_train_policy(resume=first.run_dir, output=OutputManager(tmp_path)).status == "done"
+    checkpoints.verify(done.final_checkpoint)
+    if not own_folder:
+        assert find_run("latest", tmp_path).sessions == 3
+
+
+def contents(folder: Path) -> dict[Path, tuple[bytes, int]]:
+    return {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.rglob("*") if path.is_file()}
 
 
 def test_resume_takes_no_other_settings(whole: Path) -> None:

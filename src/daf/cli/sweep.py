@@ -36,6 +36,10 @@ ParallelOption = Annotated[
     int | None, typer.Option("--parallel", min=1, help="Trials at a time, instead of the file's num_parallel.")
 ]
 NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Play everything again; the records are replaced.")]
+TakeOverOption = Annotated[
+    bool,
+    typer.Option("--take-over", help="Also a run of another host that can't be seen from here and has ended."),
+]
 FORMATS = ("csv", "json", "yaml")
 
 
@@ -47,6 +51,7 @@ def run_command(
     parallel: ParallelOption = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Instead of the file's seed.")] = None,
     new: Annotated[bool, typer.Option("--new", help="Begin anew, though the same sweep was run before.")] = False,
+    take_over: TakeOverOption = False,
     jobs: JobsOption = "auto",
     executor: ExecutorOption = "local",
     no_cache: NoCacheOption = False,
@@ -76,6 +81,7 @@ def run_command(
         run=None,
         output_dir=output_dir,
         new=new,
+        take_over=take_over,
         jobs=jobs,
         executor=executor,
         no_cache=no_cache,
@@ -88,6 +94,7 @@ def run_command(
 def resume_command(
     run: RunArgument = "latest",
     trials: TrialsOption = None,
+    take_over: TakeOverOption = False,
     jobs: JobsOption = "auto",
     executor: ExecutorOption = "local",
     no_cache: NoCacheOption = False,
@@ -116,6 +123,7 @@ def resume_command(
         run=str(folder),
         output_dir=output_dir,
         new=False,
+        take_over=take_over,
         jobs=jobs,
         executor=executor,
         no_cache=no_cache,
@@ -238,6 +246,7 @@ def _launch(
     run: str | None,
     output_dir: Path | None,
     new: bool,
+    take_over: bool,
     jobs: str,
     executor: str,
     no_cache: bool,
@@ -257,6 +266,7 @@ def _launch(
             use_cache=not no_cache,
             new=new,
             run=run,
+            take_over=take_over,
             on_start=progress.start,
             on_trial=progress.trial,
         )

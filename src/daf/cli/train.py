@@ -40,6 +40,12 @@ SeedOption = Annotated[int | None, typer.Option("--seed", help="Of weights, epis
 ResumeOption = Annotated[
     str | None, typer.Option("--resume", metavar="RUN", help="Go on with this run: its id, its folder, or latest.")
 ]
+TakeOverOption = Annotated[
+    bool,
+    typer.Option(
+        "--take-over", help="With --resume: also a run of another host that can't be seen from here and has ended."
+    ),
+]
 RunDirOption = Annotated[
     Path | None, typer.Option("--run-dir", help="The run folder; where it holds a checkpoint, training goes on.")
 ]
@@ -88,6 +94,7 @@ def train(
     device: DeviceOption = None,
     seed: SeedOption = None,
     resume: ResumeOption = None,
+    take_over: TakeOverOption = False,
     run_dir: RunDirOption = None,
     stop_at: StopAtOption = None,
     branch_from: BranchOption = None,
@@ -137,6 +144,7 @@ def _train(options: dict[str, Any]) -> None:
         if not chosen.missions and chosen.curriculum is None:
             raise UsageError("no mission is given. Name one with -m, for example -m arena; `daf missions` lists them.")
         what = {"config": chosen, "run_dir": options["run_dir"], "branch_from": options["branch_from"]}
+    what["take_over"] = options["take_over"]
     from daf.training import daf_train_policy
 
     result = daf_train_policy(stop_at=stop_at, output=output, settings=config, console=None if quiet else err, **what)

@@ -304,7 +304,7 @@ class DAFAdaptiveController:
                     f"experiment {self.config.experiment_id} in {found.path} was begun with another configuration: "
                     f"{'; '.join(changed[:8])}. Give the new one an experiment_id of its own."
                 )
-            self._output.resume(found.run_id, OPERATION)
+            self._output.resume(found.run_id, OPERATION, take_over=True)  # the controller's lock is this one's
             self._start_operation()
         except BaseException:
             record.close()

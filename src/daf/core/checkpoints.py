@@ -45,7 +45,6 @@ __all__ = [
     "load_weights",
     "publish_final",
     "reached",
-    "remove",
     "require_space",
     "save",
     "step_of",

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import torch
 
@@ -38,6 +38,7 @@ from daf.core.training_progress import TrainingProgress
 from daf.errors import (
     CheckpointError,
     ConfigError,
+    DamagedFileError,
     DivergenceError,
     ExecutorError,
     PolicyError,
@@ -50,7 +51,7 @@ from daf.game.policies import Policy
 from daf.game.rollout import Game
 from daf.game.trainable import check_alike, check_meanings, check_plays, save_memory, trainable
 from daf.game.training_samples import TrainingSampler
-from daf.storage import atomic, journal
+from daf.storage import atomic, journal, reading
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -452,7 +453,7 @@ class TrainingRun:
             Checkpoint(path, step, _score_of(path)) for step, path in checkpoints.steps(self.checkpoint_dir).items()
         ]
         for checkpoint in self._retention.to_delete(there):
-            checkpoints.remove(checkpoint.folder)
+            atomic.remove(checkpoint.folder)
 
     def _check_fits(self, source: Path, *, branching: bool) -> None:
         """Raise `CheckpointError` where the checkpoint belongs to something else, with what differs."""
@@ -583,6 +584,60 @@ class TrainingRun:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+class _Stored(TypedDict):
+    """`TrainingResult.to_data` as it is read back."""
+
+    status: str
+    steps: int
+    updates: int
+    total_timesteps: int
+    final_checkpoint: str | None
+    wall_seconds: float
+    metrics: dict[str, float]
+    evaluation: dict[str, Any] | None
+    lost_trackers: dict[str, str]
+    hyperparameters: dict[str, Any]
+
+
+def finished(
+    run_dir: Path, run_id: str, config: DAFTrainingConfig, stop_at: int | None = None
+) -> TrainingResult | None:
+    """The result of a run that has nothing left to do, read from its folder; None where training goes on.
+
+    It is done, or was stopped at `stop_at` or later, and its last checkpoint is whole.
+    """
+    try:
+        stored = reading.read_json(run_dir / RESULT, _Stored)
+    except DamagedFileError as error:
+        logger.warning("%s Training resumes from the last checkpoint.", error)
+        return None
+    if stored is None or stored["total_timesteps"] != config.total_timesteps or stored["final_checkpoint"] is None:
+        return None
+    final = run_dir / stored["final_checkpoint"]  # as it is where it is absolute: checkpoint_dir names another place
+    stopped = stored["status"] == "stopped" and stop_at is not None and stored["steps"] >= stop_at
+    if not (stored["status"] == "done" or stopped):
+        return None
+    try:
+        checkpoints.verify(final)
+    except CheckpointError as error:
+        logger.warning("%s Training resumes from the last checkpoint that is whole.", error)
+        return None
+    return TrainingResult(
+        status=stored["status"],
+        run_dir=run_dir,
+        run_id=run_id,
+        steps=stored["steps"],
+        updates=stored["updates"],
+        total_timesteps=stored["total_timesteps"],
+        final_checkpoint=final,
+        metrics=stored["metrics"],
+        evaluation=stored["evaluation"],
+        wall_seconds=stored["wall_seconds"],
+        lost_trackers=stored["lost_trackers"],
+        hyperparameters=stored["hyperparameters"],
+    )
 
 
 def _crossed(before: int, after: int, every: int) -> bool:

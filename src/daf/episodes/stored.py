@@ -8,6 +8,7 @@ A `RunResult` that is read back equals the one that was written, but for records
 """
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ from daf.episodes.plan import Contender, Plan, PlannedEpisode
 from daf.episodes.record import EpisodeFailure, EpisodeRecord
 from daf.episodes.run import RunResult
 from daf.episodes.spec import EpisodeSpec
-from daf.errors import DataError, StorageError
+from daf.errors import DamagedFileError, DataError, StorageError
 from daf.game.missions import Mission, load_config
 from daf.game.policies import Policy
 from daf.storage.atomic import explain, write_json
 from daf.storage.jsonable import jsonable
 
 PLAN = "plan.json"
+_HASH = re.compile(r"[0-9a-f]+")
 
 
 def write_result(run_dir: Path, result: RunResult, cache: EpisodeCache, *, keep_records: bool = True) -> None:
@@ -100,7 +102,7 @@ def read_result(run_dir: Path) -> RunResult:
             device=entry["device"],
             threads=entry["threads"],
             batched=entry["batched"],
-            known_key=entry["key"],
+            known_key=_hash(run_dir, entry["key"]),
         )
         planned.append(PlannedEpisode(entry["index"], entry["contender"], spec))
         found.append(_record(run_dir, spec, entry))
@@ -124,13 +126,20 @@ def _record(run_dir: Path, spec: EpisodeSpec, entry: dict[str, Any]) -> EpisodeR
 
 
 def _mission(run_dir: Path, entry: dict[str, Any]) -> Mission:
-    path = run_dir / "missions" / f"{entry['config_hash']}.json"
+    path = run_dir / "missions" / f"{_hash(run_dir, entry['config_hash'])}.json"
     try:
         data = path.read_bytes()
     except OSError as error:
         raise StorageError(explain(error, f"reading {path}")) from error
     also = tuple(entry.get("also", ()))
     return Mission(entry["name"], entry["game"], load_config(data), data, entry["config_hash"], also)
+
+
+def _hash(run_dir: Path, text: Any) -> str:
+    """A hash as the plan has it: files are named after it, here and in the cache."""
+    if not isinstance(text, str) or not _HASH.fullmatch(text):
+        raise DamagedFileError(run_dir / PLAN, f"{text!r:.80} is not a hash")
+    return text
 
 
 def _policy_data(policy: Policy) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from daf.evaluation.result import Evaluation, results_data
 from daf.evaluation.settings import settings_from
 from daf.output_manager import execution
 from daf.storage.atomic import write_json, write_text
+from daf.storage.containment import own
 from daf.storage.jsonable import jsonable
 
 if TYPE_CHECKING:
@@ -47,15 +48,15 @@ def write(evaluation: Evaluation, *, command: str | None = None) -> None:
     started = datetime.fromtimestamp(evaluation.started).isoformat(sep=" ", timespec="seconds")
     row = RunRow(evaluation.run_id, evaluation.operation, started, result.plan.seed, command)
     names = {key: path.name for key, path in evaluation.replays.items()}
-    build_tables(run_dir / "stats", row, result, names)
-    write_json(run_dir / "results.json", jsonable(results_data(evaluation)))
+    build_tables(own(run_dir, "stats"), row, result, names)
+    write_json(own(run_dir, "results.json"), jsonable(results_data(evaluation)))
     if evaluation.settings.report:
         from daf.evaluation.report import report_of
         from daf.render.report import render_html, render_markdown
 
         report = report_of(evaluation, started=started, command=command)
-        write_text(run_dir / "report.html", render_html(report))
-        write_text(run_dir / "REPORT.md", render_markdown(report))
+        write_text(own(run_dir, "report.html"), render_html(report))
+        write_text(own(run_dir, "REPORT.md"), render_markdown(report))
 
 
 def rebuild_tables(run: "RunInfo") -> Path:
@@ -65,7 +66,7 @@ def rebuild_tables(run: "RunInfo") -> Path:
     replays = {path.name.removesuffix(".json.z").rpartition("-")[2]: path.name for path in _replay_files(run.path)}
     names = {r.spec.key: replays[r.spec.key[:8]] for r in result.records if r.spec.key[:8] in replays}
     row = RunRow(run.run_id, run.operation, started, result.plan.seed, run.command)
-    return build_tables(run.path / "stats", row, result, names)
+    return build_tables(own(run.path, "stats"), row, result, names)
 
 
 def rebuild(run: "RunInfo") -> list[Path]:

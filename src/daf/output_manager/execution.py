@@ -117,6 +117,20 @@ def ended(execution: Mapping[str, Any], status: str, error: str | None, details:
     }
 
 
+def broken_off(folder: Path, execution: Mapping[str, Any]) -> dict[str, Any]:
+    """`execution`, whose process died without a word: it ended when it last changed a file of the run folder."""
+    files = (path for path in folder.rglob("*") if path.name != LOCK and path.is_file())  # this process made the lock
+    last = max((path.stat().st_mtime for path in files), default=0.0)
+    started = datetime.fromisoformat(execution["started_at"])
+    end = max(started, datetime.fromtimestamp(last).astimezone())
+    return {
+        **execution,
+        "status": "interrupted",
+        "ended_at": end.isoformat(timespec="milliseconds"),
+        "duration_seconds": (end - started).total_seconds(),
+    }
+
+
 def read(folder: Path) -> dict[str, Any] | None:
     """The execution log of a run directory; None where there is none, or another program wrote it.
 
@@ -142,6 +156,9 @@ def read(folder: Path) -> dict[str, Any] | None:
     _require_time(path, "started_at", found["started_at"])
     if found["ended_at"] is not None:
         _require_time(path, "ended_at", found["ended_at"])
+    for attempt in found["previous"]:
+        if "started_at" in attempt:
+            _require_time(path, "started_at of an earlier session", attempt["started_at"])
     return execution
 
 

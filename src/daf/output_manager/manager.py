@@ -68,6 +68,7 @@ class OutputManager:
         self._executions: dict[str, dict[str, Any]] = {}
         self._running: dict[str, contextlib.ExitStack] = {}
         self._locks: dict[str, BinaryIO] = {}
+        self._places: dict[str, Path] = {}
         self._lock = threading.RLock()
         self._created_at = execution_log.now()
 
@@ -102,27 +103,27 @@ class OutputManager:
         with self._lock:
             if self._claimed:
                 raise UsageError(f"this session has written to {self.session_id} already; resume before that.")
-            place = layout.place_of(run.path)
-            if place is None:
-                raise UsageError(
-                    f"{run.path} does not lie in an output folder, so it cannot be resumed. Move it to "
-                    f"{self.base_dir / run.operation / run.run_id}."
-                )
             lock = self._taken(run, take_over)
             try:
                 require_own(run.path)
                 execution = execution_log.read(run.path)
                 if execution is None:
                     raise UsageError(f"run {run.run_id} was deleted meanwhile.")
+                if execution["status"] == "running":  # told by its files, so before anything is written
+                    execution = execution_log.broken_off(run.path, execution)
             except BaseException:
                 if lock is not None:
                     locks.release(lock)
                 raise
             if lock is not None:
                 self._locks[run.operation] = lock
-            self.base_dir, _, self._session = place
-            self._claimed = True
-            self.organize_by_operation = run.path.parent.name == run.operation
+            self._session, self._claimed = run.run_id, True
+            place = layout.place_of(run.path)
+            if place is None:  # a copy, moved out of its output folder
+                self._places[run.operation] = run.path
+            else:
+                self.base_dir = place[0]
+                self.organize_by_operation = run.path.parent.name == run.operation
             self._executions[run.operation] = execution
         return run
 
@@ -131,8 +132,7 @@ class OutputManager:
         running = f"run {run.run_id} is still running. Wait for it, or stop it first."
         if run.status == "running":
             execution = execution_log.read(run.path)
-            decided = execution is None or execution_log.is_running(run.path, execution) is not None
-            if decided:
+            if execution is None or execution_log.is_running(run.path, execution) is not None:
                 raise UsageError(running)
             if not take_over:
                 raise UsageError(
@@ -167,6 +167,8 @@ class OutputManager:
     def run_dir(self, operation: str) -> Path:
         """Where this session's folder of an operation is or will be; nothing is made."""
         folder = layout.operation_folder(operation)
+        if folder in self._places:
+            return self._places[folder]
         if self.organize_by_operation:
             return self.base_dir / folder / self.session_id
         return self.base_dir / self.session_id / folder
@@ -364,7 +366,7 @@ class OutputManager:
     def _begin(self, name: str, status: str, title: str, details: Mapping[str, Any], config: Any) -> Path:
         self._claim()
         folder = self.run_dir(name)
-        require_space(self.base_dir)
+        require_space(folder if folder.is_dir() else self.base_dir)
         made(folder)
         for leftovers in (folder.parent, folder):
             atomic.sweep(leftovers)
@@ -382,8 +384,9 @@ class OutputManager:
         execution = execution_log.begun(self.session_id, name, title, details)
         execution |= {"status": status, "locked": name in self._locks}
         if earlier is not None and earlier["status"] != "saved":
-            broken_off = {"status": "interrupted"} if earlier["status"] == "running" else {}
-            last = {key: value for key, value in earlier.items() if key != "previous"} | broken_off
+            if earlier["status"] == "running":
+                earlier = execution_log.broken_off(folder, earlier)
+            last = {key: value for key, value in earlier.items() if key != "previous"}
             execution["previous"] = [*earlier["previous"], last]
         self._executions[name] = execution
         if config is not None or not (folder / layout.EXPERIMENT_CONFIG).exists():

@@ -9,11 +9,16 @@ from daf.output_manager.layout import EXECUTION_LOG, EXPERIMENT_CONFIG, PARTS
 
 def readme_text(execution: Mapping[str, Any], folder: Path) -> str:
     """The page for a run as its execution log has it, listing the parts that `folder` holds now."""
+    earlier = execution["previous"]
+    first, seconds = (earlier or [execution])[0], execution["duration_seconds"]
+    if seconds is not None:
+        seconds += sum(attempt.get("duration_seconds") or 0.0 for attempt in earlier)
     facts = [
         ("status", execution["status"]),
-        ("started", execution["started_at"]),
+        ("started", first.get("started_at", execution["started_at"])),
+        ("sessions", len(earlier) + 1 if earlier else None),
         ("ended", execution["ended_at"]),
-        ("seconds", _seconds(execution["duration_seconds"])),
+        ("seconds", _seconds(seconds)),
         ("error", execution["error"]),
         ("host", execution["host"]),
         ("git commit", execution["git_commit"]),

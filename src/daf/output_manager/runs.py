@@ -28,7 +28,9 @@ class RunInfo:
     status: "running" (also where that cannot be known from here), "completed", "failed", "interrupted" (also where the
     process died without a word), "saved", "damaged" (the log cannot be read: `error` says why, and the place of the
     folder gives id, operation and time).
-    duration_seconds: None while it runs, and where the process died.
+    started_at: of the first session. duration_seconds: over all sessions, those that broke off as far as their files
+    tell; None while it runs, and where the process of the last session died. sessions: how often the run was started
+    or resumed; resumed_at: when the last of several began.
     """
 
     run_id: str
@@ -41,6 +43,8 @@ class RunInfo:
     duration_seconds: float | None
     error: str | None
     command: str
+    sessions: int = 1
+    resumed_at: datetime | None = None
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -61,6 +65,8 @@ class RunInfo:
             "started_at": self.started_at.isoformat(),
             "ended_at": None if self.ended_at is None else self.ended_at.isoformat(),
             "duration_seconds": self.duration_seconds,
+            "sessions": self.sessions,
+            "resumed_at": None if self.resumed_at is None else self.resumed_at.isoformat(),
             "error": self.error,
             "command": self.command,
             "size_bytes": self.size_bytes,
@@ -68,13 +74,15 @@ class RunInfo:
 
 
 def list_runs(base_dir: str | Path | None = None, operation: str | None = None) -> list[RunInfo]:
-    """All runs below the output folder, of one operation where it is given, newest first; none without the folder.
+    """All runs below the output folder, of one operation where it is given; none without the folder.
+
+    The one that was started or resumed last comes first.
 
     Raises `UsageError` for an unknown operation, `StorageError` where the folder cannot be read.
     """
     wanted = None if operation is None else operation_folder(operation)
     found = [run for run in _runs(base_folder(base_dir)) if wanted is None or run.operation == wanted]
-    return sorted(found, key=lambda run: (run.started_at, run.run_id, run.operation), reverse=True)
+    return sorted(found, key=lambda run: (run.resumed_at or run.started_at, run.run_id, run.operation), reverse=True)
 
 
 def find_run(
@@ -133,18 +141,23 @@ def read_run(folder: Path) -> RunInfo | None:
     status = execution["status"]
     if status == "running" and execution_log.is_running(folder, execution) is False:
         status = "interrupted"
-    ended_at = execution["ended_at"]
+    ended_at, seconds = execution["ended_at"], execution["duration_seconds"]
+    began, earlier = datetime.fromisoformat(execution["started_at"]), execution["previous"]
+    if seconds is not None:
+        seconds += sum(attempt.get("duration_seconds") or 0.0 for attempt in earlier)
     return RunInfo(
         run_id=run_id,
         operation=operation,
         path=folder,
         status=status,
         title=execution["title"],
-        started_at=datetime.fromisoformat(execution["started_at"]),
+        started_at=began if not earlier else datetime.fromisoformat(earlier[0].get("started_at", began.isoformat())),
         ended_at=None if ended_at is None else datetime.fromisoformat(ended_at),
-        duration_seconds=execution["duration_seconds"],
+        duration_seconds=seconds,
         error=execution["error"],
         command=execution["command"],
+        sessions=len(earlier) + 1,
+        resumed_at=began if earlier else None,
     )
 
 

@@ -7,13 +7,14 @@ from daf.render.report_markdown import plain
 from daf.render.report_markdown import table as markdown_table
 from daf.reporting.files import Pages
 from daf.reporting.run_facts import RunFacts, what_was_run
+from daf.storage.containment import own
 
 MOST_ROWS = 30
 
 
 def logs_report(facts: RunFacts) -> Pages:
     """The page of the logs in a folder, all of them read. Raises `UsageError`, `DataError`, `StorageError`."""
-    analysis = daf_analyze_logs([facts.info.path], formats=(), output_dir=facts.info.path / "plots")
+    analysis = daf_analyze_logs([facts.info.path], formats=(), output_dir=own(facts.info.path, "plots"))
     sections = [what_was_run(facts)] if facts.log else []
     html = report_page(analysis.summary, analysis.label, sections=sections)
     log = analysis.summary

@@ -14,6 +14,7 @@ from daf.reporting.files import HTML, MARKDOWN, SWEEP, Pages, ReportFiles
 from daf.reporting.kinds import Kind, kind_of, run_of
 from daf.reporting.run_facts import RunFacts, facts_of
 from daf.storage.atomic import write_text
+from daf.storage.containment import own
 
 if TYPE_CHECKING:
     from daf.output_manager import RunInfo
@@ -39,7 +40,7 @@ def daf_report(run: str | Path, *, pdf: bool = False, base_dir: str | Path | Non
     info = run_of(run, base_dir)
     kind = kind_of(info.path)
     made = pages_of(info, kind)
-    html, markdown = info.path / (SWEEP if kind == "sweep" else HTML), info.path / MARKDOWN
+    html, markdown = own(info.path, SWEEP if kind == "sweep" else HTML), own(info.path, MARKDOWN)
     if made.html is not None:
         write_text(html, made.html)
     if made.markdown is not None:
@@ -124,4 +125,4 @@ def _printed(files: ReportFiles, pdf: bool) -> ReportFiles:
 
     if not files.html.is_file():
         raise DataError(f"{files.html} is not there, so that it cannot be printed.")
-    return replace(files, pdf=print_pdf(files.html, files.html.with_suffix(".pdf")))
+    return replace(files, pdf=print_pdf(files.html, own(files.run_dir, files.html.with_suffix(".pdf").name)))

@@ -66,7 +66,8 @@ def subtitle_of(info: RunInfo) -> str:
     """ "Run 20261120_101500 of training · 2026-11-20 10:15:00 · 3 min 5 s"."""
     started = info.started_at.isoformat(sep=" ", timespec="seconds")[:19]
     took = "" if info.duration_seconds is None else f" · {duration(info.duration_seconds)}"
-    return printable(f"Run {info.run_id} of {info.operation} · {started}{took}")
+    sessions = f" in {info.sessions} sessions" if info.sessions > 1 and took else ""
+    return printable(f"Run {info.run_id} of {info.operation} · {started}{took}{sessions}")
 
 
 def ending_alerts(facts: RunFacts) -> list[Alert]:

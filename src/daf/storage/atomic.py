@@ -27,7 +27,7 @@ from daf.errors import StorageError
 
 TEMPORARY_MARK = ".daf-tmp-"
 """Every unfinished or half-deleted file and folder has this in its name, so that `sweep` finds them after a crash."""
-_LEFTOVER = re.compile(rf"\..+(?:{re.escape(TEMPORARY_MARK)}\d+-[0-9a-f]{{8}}|\.deleted-[0-9a-f]{{8}})", re.DOTALL)
+_LEFTOVER = re.compile(rf"\..+(?:{re.escape(TEMPORARY_MARK)}\d+-[0-9a-f]+|\.deleted-[0-9a-f]{{8}})", re.DOTALL)
 """The names that `temporary_name` gives, and those of half-deleted folders before 0.1.0."""
 
 

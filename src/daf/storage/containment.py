@@ -29,6 +29,15 @@ def inside(root: str | Path, *names: str | Path) -> Path:
     return found
 
 
+def own(root: str | Path, *names: str | Path) -> Path:
+    """`names` below `root` as they are, links not replaced by what they lead to, for writing into a known directory.
+
+    Raises `UnsafePathError` where a link on the way leads out of `root`.
+    """
+    inside(root, *names)
+    return Path(root).joinpath(*names)
+
+
 def require_own(root: str | Path) -> None:
     """Raise `UnsafePathError` where a link below `root` leads out of it: what is written there would land elsewhere.
 

@@ -4,7 +4,7 @@
 a file says about hosts and pids, decides whether work is still going on. A lock file may be deleted by its holder:
 whoever waited for it then takes the lock of the file that is there now.
 
-Not guaranteed: network file systems without `flock`; there every function raises `NoLocksError`.
+Not guaranteed: network file systems without `flock`; there `NoLocksError` is raised, but for `exclusive_if_supported`.
 """
 
 import contextlib
@@ -35,6 +35,20 @@ def exclusive(path: str | Path, message: str, *, patience: float = PROBE_SECONDS
     file = acquire(path, message, patience=patience)
     try:
         yield file
+    finally:
+        release(file)
+
+
+@contextlib.contextmanager
+def exclusive_if_supported(path: str | Path, message: str, *, patience: float = PROBE_SECONDS) -> Iterator[None]:
+    """`exclusive`, or no lock at all where the file system has none."""
+    try:
+        file = acquire(path, message, patience=patience)
+    except NoLocksError:
+        yield
+        return
+    try:
+        yield
     finally:
         release(file)
 

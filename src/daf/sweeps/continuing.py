@@ -1,14 +1,11 @@
-"""Which sweep a configuration continues, and that one process at a time does so.
+"""Which sweep a configuration continues.
 
 Two configurations are one sweep where their trials are the same: what may differ is how many trials there are, and what
 is done with them afterwards. A policy whose code changed makes another sweep.
 """
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from daf.config.sweep import DAFSweepConfig
 from daf.errors import UsageError
@@ -23,7 +20,8 @@ if TYPE_CHECKING:
 
 FREE = ("num_trials", "description", "max_retries", "trial_timeout", "checkpoint_best_n", "significance_level")
 """Fields that may change when a sweep goes on; so may those of the held-out episodes."""
-LOCK = ".lock"
+BEGINNING = ".sweeps.lock"
+"""In the output folder: held while a sweep is looked for and begun, so that one configuration is not begun twice."""
 
 
 def fingerprint(prepared: Prepared) -> str:
@@ -84,17 +82,3 @@ def write_facts(run_dir: Path, run_id: str, prepared: Prepared, print_of: str) -
             "config": config.model_dump(mode="json", exclude_unset=True),
         },
     )
-
-
-@contextmanager
-def locked(run_dir: Path) -> Iterator[None]:
-    """Hold the folder's lock: one process at a time runs a sweep. Raises `UsageError` where another does."""
-    file: IO[str] = (run_dir / LOCK).open("a")
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UsageError(f"{run_dir} is being run by another process. Wait for it, or stop it first.") from None
-        yield
-    finally:
-        file.close()

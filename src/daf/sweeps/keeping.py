@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from daf.config.sweep import DAFSweepConfig
+from daf.storage.containment import inside
 from daf.storage.hashing import canonical_json
 from daf.sweeps.held_out_words import machine_failed
 from daf.sweeps.result import SweepResult, SweepTrialResult
 from daf.sweeps.scale_words import scale_note
+from daf.sweeps.trial import TRIALS
 
 
 def candidates(result: SweepResult, most: int) -> list[SweepTrialResult]:
@@ -98,5 +100,5 @@ def prune(
     if held_out is not None:
         kept |= {results[n].checkpoint for n in (held_out["winner"], *machine_failed(held_out)) if n in results}
     for trial in ranked.finished:
-        if trial.checkpoint is not None and trial.checkpoint not in kept and trial.run_dir is not None:
-            shutil.rmtree(Path(trial.run_dir) / "checkpoints", ignore_errors=True)
+        if trial.checkpoint is not None and trial.checkpoint not in kept:
+            shutil.rmtree(inside(run_dir, TRIALS, f"{trial.trial_id:04d}", "checkpoints"), ignore_errors=True)

@@ -4,6 +4,7 @@ Before a folder is made, everything that can be wrong with the configuration is 
 values out of bounds, missions and policies that do not exist, metrics that a mission cannot count, a grid without end.
 """
 
+import contextlib
 import logging
 import math
 import threading
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from daf.config.sweep import DAFSweepConfig
 from daf.errors import DataError
+from daf.storage import locks
 from daf.sweeps import journal
-from daf.sweeps.continuing import fingerprint, is_done, locked, named_sweep, same_sweep, write_facts
+from daf.sweeps.continuing import BEGINNING, fingerprint, is_done, named_sweep, same_sweep, write_facts
 from daf.sweeps.coordinator import Coordinator
 from daf.sweeps.held_out import held_out_seeds, play_held_out
 from daf.sweeps.held_out_words import machine_failed
@@ -47,13 +49,15 @@ def launch(
     use_cache: bool = True,
     new: bool = False,
     run: str | None = None,
+    take_over: bool = False,
     on_start: Callable[[Path, int, int], None] | None = None,
     on_trial: OnTrial | None = None,
 ) -> SweepResult:
     """Run a sweep, or what is missing of it.
 
     new: begin anew where the same configuration was run before. run: the run to continue; its folder must be of this
-    configuration. on_start: called with the run folder, and how many trials have ended and will be.
+    configuration. take_over: continue also where it cannot be known from here whether the run still goes on (see
+    `OutputManager.resume`). on_start: called with the run folder, and how many trials have ended and will be.
     Raises `UsageError` and its kinds before anything is written. A sweep in which every trial failed is a result with
     status failed, not an exception.
     """
@@ -62,17 +66,23 @@ def launch(
     prepared = prepare(config, output, jobs=jobs, executor=executor, use_cache=use_cache)
     config = prepared.config
     print_of = fingerprint(prepared)
-    earlier = named_sweep(run, output, print_of) if run is not None else None if new else same_sweep(print_of, output)
-    if earlier is not None:
-        if earlier.status == "completed" and is_done(earlier.path, prepared):
-            finished = read_run(earlier.path)
-            if not machine_failed(finished.held_out):
-                logger.info("this sweep is finished: %s", earlier.path)
-                return finished
-        output.resume(earlier.run_id, "sweeps")
     title = f"{config.name}: {config.strategy} over {', '.join(config.search_space)}"
-    with output.operation("sweeps", title=title, config=config.to_data()) as run_dir, locked(run_dir):
-        write_facts(run_dir, output.session_id, prepared, print_of)
+    with contextlib.ExitStack() as stack:
+        with locks.exclusive_if_supported(
+            output.base_dir / BEGINNING, "another sweep is being started.", patience=math.inf
+        ):
+            earlier = (
+                named_sweep(run, output, print_of) if run is not None else None if new else same_sweep(print_of, output)
+            )
+            if earlier is not None:
+                if earlier.status == "completed" and is_done(earlier.path, prepared):
+                    finished = read_run(earlier.path)
+                    if not machine_failed(finished.held_out):
+                        logger.info("this sweep is finished: %s", earlier.path)
+                        return finished
+                output.resume(str(earlier.path), "sweeps", take_over=take_over)
+            run_dir = stack.enter_context(output.operation("sweeps", title=title, config=config.to_data()))
+            write_facts(run_dir, output.session_id, prepared, print_of)
         result = _run(run_dir, prepared, output, on_start=on_start, on_trial=on_trial)
         result.run_id = output.session_id
         result.save_json(run_dir / RESULT)

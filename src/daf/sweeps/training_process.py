@@ -19,6 +19,7 @@ from daf.config.training import DAFTrainingConfig
 from daf.core.training_file import FILE, own_checkpoint, read_ended
 from daf.errors import CheckpointError, DamagedFileError, StorageError, UnsafePathError
 from daf.processes import lifeline
+from daf.storage import atomic
 from daf.storage.atomic import explain
 from daf.sweeps.playing import TOO_LONG, TrialFailed
 
@@ -137,9 +138,9 @@ def go_back(folder: Path, goal: int) -> None:
         except CheckpointError:
             continue  # training passes it over, too
         if reached["steps"] - reached["steps"] // max(1, reached["updates"]) >= goal:
-            checkpoints.remove(path)
+            atomic.remove(path)
     if (folder / checkpoints.FINAL).exists():
-        checkpoints.remove(folder / checkpoints.FINAL)
+        atomic.remove(folder / checkpoints.FINAL)
 
 
 def _watch(process: "subprocess.Popen[bytes]", deadline: float | None, stop: threading.Event) -> bytes:

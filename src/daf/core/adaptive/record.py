@@ -8,24 +8,22 @@ runs/ jobs/ parents/ scored/ evaluations/
 """
 
 import contextlib
-import fcntl
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from daf.core.adaptive.errors import AdaptiveControllerError
 from daf.core.adaptive.state import FORMAT, Experiment, after, folded
-from daf.errors import DataError
-from daf.storage import atomic, journal
+from daf.errors import DataError, LockedError
+from daf.storage import atomic, journal, locks
 
 JOURNAL, LOCK, STOP = "experiment.jsonl", "controller.lock", "stop.json"
 BEGINNING = ".adaptive.lock"
 """In the output folder: held while an experiment is looked for and begun."""
-_LOOKS_SECONDS = 1.0
-"""How long a lock must be held to be a controller's."""
 
 
 def read(folder: Path) -> Experiment | None:
@@ -47,15 +45,8 @@ def events(folder: Path) -> list[dict[str, Any]]:
 
 
 def controlled(folder: Path) -> bool:
-    """Whether a controller of this machine holds the experiment."""
-    try:
-        with (folder / LOCK).open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
+    """Whether a controller holds the experiment."""
+    return locks.is_held(folder / LOCK)
 
 
 def request_stop(folder: Path, reason: str) -> None:
@@ -71,20 +62,19 @@ class Record:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        self._lock: BinaryIO = (folder / LOCK).open("wb")
+        self._since = time.time()
         try:
-            self._since = _locked_since(self._lock)
-        except BlockingIOError:
-            self._lock.close()
-            raise AdaptiveControllerError(
+            self._lock = locks.acquire(
+                folder / LOCK,
                 f"the experiment in {folder} has a controller already. `daf adaptive status` shows it, "
-                "`daf adaptive stop` ends it."
-            ) from None
+                "`daf adaptive stop` ends it.",
+            )
+        except LockedError as error:
+            raise AdaptiveControllerError(str(error)) from None
         try:
             self._experiment = read(folder)
         except BaseException:
-            self._lock.close()
+            locks.release(self._lock)
             raise
 
     @property
@@ -123,34 +113,14 @@ class Record:
 
     def close(self) -> None:
         """Let the experiment go."""
-        self._lock.close()
+        locks.release(self._lock)
 
 
 @contextlib.contextmanager
 def beginning(base_dir: Path) -> Iterator[None]:
     """A block in which no other controller looks for an experiment in the output folder, or begins one."""
-    base_dir.mkdir(parents=True, exist_ok=True)
-    with (base_dir / BEGINNING).open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with locks.exclusive_if_supported(base_dir / BEGINNING, "another experiment is being started.", patience=math.inf):
         yield
-
-
-def _locked_since(file: BinaryIO) -> float:
-    """Take the lock; a time before which nobody can have seen this controller hold it, in seconds since 1970.
-
-    Whoever only looks (`controlled`) holds it for a moment, and is waited for. Raises `BlockingIOError`.
-    """
-    patience = time.monotonic() + _LOOKS_SECONDS
-    while True:
-        since = time.time()
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > patience:
-                raise
-            time.sleep(0.02)
-        else:
-            return since
 
 
 def _json(path: Path) -> dict[str, Any] | None:

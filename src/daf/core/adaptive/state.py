@@ -182,12 +182,14 @@ def _planned(run: Run | None, event: Mapping[str, Any]) -> Run:
     if run is not None:
         raise ValueError(f"{run.name} is planned twice")
     parent = event["parent"]
+    if parent is not None and not isinstance(parent[1], int):
+        raise TypeError(f"steps of a parent must be an integer, got {parent[1]!r}")
     return Run(
-        event["run"],
+        _name(event["run"]),
         event["settings"],
         event["target"],
         event["why"],
-        None if parent is None else (parent[0], parent[1]),
+        None if parent is None else (_name(parent[0]), parent[1]),
     )
 
 
@@ -201,7 +203,7 @@ def _extended(run: Run | None, event: Mapping[str, Any]) -> Run:
 def _launching(run: Run | None, event: Mapping[str, Any]) -> Run:
     there = _in(run, "pending", "trained", "stale")
     status: RunStatus = "training" if there.phase == "train" else "evaluating"
-    return replace(there, status=status, job=event["job"], launches=there.launches + 1, retry_at=None)
+    return replace(there, status=status, job=_name(event["job"]), launches=there.launches + 1, retry_at=None)
 
 
 def _trained(run: Run | None, event: Mapping[str, Any]) -> Run:
@@ -241,6 +243,13 @@ def _broke(run: Run | None, event: Mapping[str, Any]) -> Run:
 def _revived(run: Run | None, event: Mapping[str, Any]) -> Run:
     there = _in(run, "failed", "stale")
     return replace(there, status="pending" if there.phase == "train" else "trained", failures=0, retry_at=None)
+
+
+def _name(name: Any) -> str:
+    """The name of a run or job as the journal has it; a folder of the experiment is named after it."""
+    if not isinstance(name, str) or not name.strip(".") or "/" in name or "\0" in name:
+        raise ValueError(f"{name!r} is not the name of a run or job")
+    return name
 
 
 def _in(run: Run | None, *allowed: RunStatus) -> Run:
