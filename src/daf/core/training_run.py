@@ -609,7 +609,7 @@ def finished(
     It is done, or was stopped at `stop_at` or later, and its last checkpoint is whole.
     """
     try:
-        stored = reading.read_json(run_dir / RESULT, _Stored)
+        stored = reading.read_json(run_dir / training_file.FILE, _Stored, limit=training_file.MOST_BYTES)
     except DamagedFileError as error:
         logger.warning("%s Training resumes from the last checkpoint.", error)
         return None
