@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from daf.config import DAFConfig, DAFTrainingConfig
 from daf.config.extras import require
 from daf.core.kept_settings import CONFIG_FILE, MISSION_FILE, kept_mission
+from daf.episodes.cache import EpisodeCache
 from daf.errors import UsageError
 from daf.evaluation.planning import default_cache
 from daf.game import compat
@@ -87,6 +88,9 @@ def daf_train_policy(
     from daf.core.training_setup import combined
 
     output = output or OutputManager()
+    cache = EpisodeCache(default_cache(output.base_dir))
+    if cache.root.is_dir():
+        cache.hold()  # as long as this trains: policies may be unpacked there
     if stop_at is not None and stop_at < 1:
         raise UsageError(f"stop_at {stop_at} is below 1 agent step.")
     if take_over and resume is None:
@@ -143,7 +147,7 @@ def daf_train_policy(
         gpu_allowed=settings is None or settings.enable_gpu,
         gpu_memory_fraction=1.0 if settings is None else settings.gpu_memory_fraction,
         output=output,
-        cache_dir=default_cache(output.base_dir),
+        cache_dir=cache.root,
         console=console,
     )
     training = trainer.training

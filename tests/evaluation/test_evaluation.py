@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from daf.errors import DataError, PolicyError, UnsafePathError, UsageError
+from daf.episodes.cache import EpisodeCache
+from daf.errors import DataError, LockedError, PolicyError, UnsafePathError, UsageError
 from daf.evaluation import Evaluation, Settings, analyse, contenders_of, evaluate, results_data
 from daf.evaluation.keeping import rebuild
 from daf.evaluation.settings import settings_data, settings_from
@@ -167,3 +168,21 @@ def test_a_plan_names_no_files_outside_its_run(tmp_path: Path, field: str) -> No
     (folder / "plan.json").write_text(json.dumps(plan))
     with pytest.raises(DataError, match="evil"):
         rebuild(find_run("latest", tmp_path))
+
+
+def test_the_cache_is_not_cleared_while_an_evaluation_uses_it(tmp_path: Path) -> None:
+    refused = []
+
+    def clear(*_: object) -> None:
+        with pytest.raises(LockedError, match="is in use by another command, so nothing was cleared"):
+            EpisodeCache(tmp_path / "cache").clear()
+        refused.append(True)
+
+    evaluate(["noop"], [SMALLEST], settings=Settings(episodes=1), output=OutputManager(tmp_path))
+    settings = Settings(episodes=2, seed=7, save_replays="best")
+    output = OutputManager(tmp_path)
+    found = evaluate(["noop"], [SMALLEST], settings=settings, output=output, on_plan=clear, on_record=clear)
+    assert (found.status, len(refused)) == ("ok", 3)
+    EpisodeCache(tmp_path / "cache").clear()
+    assert EpisodeCache(tmp_path / "cache").size() == (0, 0)
+    assert rebuild(find_run("latest", tmp_path))

@@ -223,7 +223,8 @@ def clean_command(
 ) -> None:
     """Delete old runs (--older-than), or the cache of episodes (--cache).
 
-    Only folders that DAF made are ever deleted, and none that is running.
+    Only directories that DAF made are ever deleted, and none that is running. What killed commands left unfinished is
+    deleted too.
     """
     if older_than is None and not cache:
         raise UsageError("say what goes: --older-than 30d for runs, --cache for the cache of episodes.")
@@ -231,7 +232,8 @@ def clean_command(
     from daf.episodes.cache import EpisodeCache
     from daf.evaluation import default_cache
     from daf.output_manager.layout import base_folder
-    from daf.output_utils import cleanup_old_sessions
+    from daf.output_utils import cleanup_old_sessions, sweep_up
+    from daf.storage.atomic import sweep_below
 
     days = _days(older_than) if older_than is not None else None
     base = base_folder(output_dir)
@@ -246,21 +248,26 @@ def clean_command(
             )
         what = f"{len(old)} runs" + (f" and {files} files of the cache" if cache else "")
         typer.confirm(f"Delete {what}?", abort=True, err=True)
+    leftovers = 0
     if not dry_run:
-        if days is not None:
-            old = cleanup_old_sessions(days, dry_run=False, base_dir=base)
         if cache:
             episodes.clear()
+        leftovers = len(sweep_up(base)) + len(sweep_below(episodes.root))
+        if days is not None:
+            old = cleanup_old_sessions(days, dry_run=False, base_dir=base)
     if as_json:
         removed = [{"run_id": run.run_id, "operation": run.operation, "run_dir": str(run.path)} for run in old]
         cached = {"path": str(episodes.root), "files": files, "bytes": size} if cache else None
-        emit({"run_id": None, "run_dir": None, "status": "ok", "dry_run": dry_run, "runs": removed, "cache": cached})
+        data = {"dry_run": dry_run, "runs": removed, "cache": cached, "leftovers": leftovers}
+        emit({"run_id": None, "run_dir": None, "status": "ok", **data})
         return
     verb = "would be deleted" if dry_run else "deleted"
     for run in old:
         out.print(f"{run.operation}/{run.run_id} ({_size(sizes.get(run.path, 0))}) {verb}", markup=False)
     if days is not None:
         out.print(f"{len(old)} runs {verb}", markup=False)
+    if leftovers:
+        out.print(f"{leftovers} unfinished files and directories of killed commands deleted", markup=False)
     if cache:
         out.print(f"{files} files ({_size(size)}) of the cache {episodes.root} {verb}", markup=False, soft_wrap=True)
 

@@ -2,7 +2,8 @@
 
 A record's file is whole or absent; processes may read and write at the same time, since equal keys hold equal results.
 A damaged file is noticed by its checksum, moved to `damaged/` and played again. What failed, and what depended on the
-clock, is not stored. Runs hold hard links (copies on another file system), so that clearing the cache breaks no run.
+clock, is not stored. Runs hold hard links (copies on another file system), so that clearing the cache breaks no run;
+and as long as an `EpisodeCache` object that was used exists, in whatever process, `clear` refuses.
 
     episodes/ab/abcd….json   configs/….json   replays/….json.z   bundles/…   damaged/…
 """
@@ -10,19 +11,25 @@ clock, is not stored. Runs hold hard links (copies on another file system), so t
 import contextlib
 import errno
 import logging
+import math
 import os
 import shutil
+import weakref
 from pathlib import Path
 
 from daf.episodes import record as records
 from daf.episodes.record import DamagedRecord, EpisodeRecord
 from daf.episodes.spec import EpisodeSpec
-from daf.errors import StorageError
+from daf.errors import NoLocksError, StorageError
 from daf.game.missions import Mission
-from daf.storage.atomic import explain, write_bytes
+from daf.storage import locks
+from daf.storage.atomic import announced, explain, temporary_name, write_bytes
 from daf.storage.hashing import hash_bytes, hash_json
 
 logger = logging.getLogger(__name__)
+
+LOCK = ".lock"
+FOLDERS = ("episodes", "configs", "replays", "bundles", "damaged")
 
 
 class EpisodeCache:
@@ -31,10 +38,13 @@ class EpisodeCache:
     def __init__(self, root: str | Path, *, enabled: bool = True) -> None:
         self.root = Path(root)
         self.enabled = enabled
+        self._held = False
 
     @property
     def bundles(self) -> Path:
         """Where zipped policies are unpacked."""
+        if self.root.is_dir():
+            self.hold()
         return self.root / "bundles"
 
     def check_writable(self) -> None:
@@ -45,6 +55,21 @@ class EpisodeCache:
             raise StorageError(explain(error, f"making the episode cache {self.root}")) from error
         if not os.access(self.root / "episodes", os.W_OK | os.X_OK):
             raise StorageError(f"no permission to write the episode cache {self.root}. Choose another --output-dir.")
+        self.hold()
+
+    def hold(self) -> None:
+        """Keep `clear` out, in every process, until this object is gone. Raises `StorageError`.
+
+        Nothing to do where this user cannot write to the cache, or where the file system has no locks.
+        """
+        if self._held or (self.root.exists() and not os.access(self.root, os.W_OK | os.X_OK)):
+            return
+        try:
+            file = locks.acquire_shared(self.root / LOCK, f"{self.root} is being cleared.", patience=math.inf)
+        except NoLocksError:
+            return
+        self._held = True
+        weakref.finalize(self, locks.release, file)
 
     def path(self, key: str) -> Path:
         """Where the record of `key` is, or would be."""
@@ -94,14 +119,33 @@ class EpisodeCache:
 
     def size(self) -> tuple[int, int]:
         """(files, bytes) in the cache."""
-        files = [path for path in self.root.rglob("*") if path.is_file()] if self.root.is_dir() else []
-        return len(files), sum(path.stat().st_size for path in files)
+        count = size = 0
+        for folder, _, names in os.walk(self.root):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):  # another process has just renamed or removed it
+                    size += Path(folder, name).lstat().st_size
+                    count += name != LOCK
+        return count, size
 
     def clear(self) -> None:
-        """Remove everything in the cache; runs keep what they hold."""
-        for name in ("episodes", "configs", "replays", "bundles", "damaged"):
-            with contextlib.suppress(FileNotFoundError):
-                shutil.rmtree(self.root / name)
+        """Remove everything in the cache; runs keep what they hold.
+
+        Raises `LockedError` while any process uses the cache, `StorageError`.
+        """
+        if not self.root.is_dir():
+            return
+        busy = f"the episode cache {self.root} is in use by another command, so nothing was cleared. Wait for that."
+        doomed = []
+        try:
+            with announced(self.root):
+                with locks.exclusive_if_supported(self.root / LOCK, busy):
+                    for name in FOLDERS:
+                        with contextlib.suppress(FileNotFoundError):
+                            doomed.append((self.root / name).rename(temporary_name(self.root / name)))
+                for path in doomed:
+                    shutil.rmtree(path)
+        except OSError as error:
+            raise StorageError(explain(error, f"clearing the episode cache {self.root}")) from error
 
     def _set_aside(self, path: Path, error: Exception) -> None:
         target = self.root / "damaged" / f"{path.name}-{os.getpid()}"
