@@ -23,6 +23,7 @@ from daf.scoring_analysis import ScoreReport, daf_score
 from daf.stats.verdicts import PairVerdict, compare_pairs
 from daf.storage.atomic import write_json
 from daf.storage.jsonable import jsonable
+from daf.storage.printable import terminal_text
 from daf.until_decided import compare_until_decided
 
 if TYPE_CHECKING:
@@ -191,7 +192,6 @@ class ComparisonReport:
         if console is None:
             return
         from rich.table import Table
-        from rich.text import Text
 
         table = Table(title="Reward per agent")
         table.add_column("policy")
@@ -200,12 +200,12 @@ class ComparisonReport:
         averages, deviations = self.policy_averages, self.policy_std_devs
         for policy in self.summary_statistics["ranking"]:
             count = sum(len(rewards) for rewards in self.policy_mission_rewards[policy].values())
-            table.add_row(Text(policy), f"{averages[policy]:.4g}", f"{deviations[policy]:.3g}", str(count))
+            table.add_row(terminal_text(policy), f"{averages[policy]:.4g}", f"{deviations[policy]:.3g}", str(count))
         console.print(table)
         for comparison in self.pairwise_comparisons.values():
-            console.print(Text(comparison.sentence))
+            console.print(terminal_text(comparison.sentence))
         for note in self.notes:
-            console.print(Text(note))
+            console.print(terminal_text(note))
 
     def _scored(self) -> list[str]:
         return [policy for policy in self.policies if self.policy_mission_rewards.get(policy)]

@@ -19,6 +19,7 @@ from daf.compute.executor import job_count
 from daf.errors import UsageError, unknown
 from daf.storage import atomic
 from daf.storage.containment import own
+from daf.storage.printable import terminal_text
 from daf.streams.finding import LogFile, find_logs, find_variant, no_records
 from daf.streams.keeping import Keeper
 from daf.streams.planning import Part, plan_parts
@@ -135,7 +136,7 @@ def daf_analyze_logs(
     analysis.written.extend(_draw(analysis, wanted, smooth_window, stage))
     if console is not None:
         for line in describe(analysis):
-            console.print(line, markup=False)
+            console.print(terminal_text(line))
     return analysis
 
 

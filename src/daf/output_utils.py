@@ -16,6 +16,7 @@ from daf.output_manager import layout
 from daf.output_manager.runs import DAMAGED, RunInfo, find_run, list_runs
 from daf.storage import atomic, locks
 from daf.storage.atomic import explain, writing
+from daf.storage.printable import terminal_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -127,12 +128,11 @@ def print_session_info(
     run = find_run(session, base_dir)
     if console is not None:
         from rich.table import Table
-        from rich.text import Text
 
-        table = Table("", "", title=Text(run.title), show_header=False)
+        table = Table("", "", title=terminal_text(run.title), show_header=False)
         for name, value in run.to_data().items():
             if value is not None:
-                table.add_row(name, Text(_size(run.size_bytes) if name == "size_bytes" else str(value)))
+                table.add_row(name, terminal_text(_size(run.size_bytes) if name == "size_bytes" else str(value)))
         console.print(table)
     return run
 
@@ -142,7 +142,6 @@ def print_output_summary(base_dir: str | Path | None = None, console: "Console |
     runs = list_runs(base_dir)
     if console is not None:
         from rich.table import Table
-        from rich.text import Text
 
         table = Table(title=f"{len(runs)} runs")
         for name in ("run", "operation", "status", "started"):
@@ -154,7 +153,7 @@ def print_output_summary(base_dir: str | Path | None = None, console: "Console |
             seconds = "" if run.duration_seconds is None else f"{run.duration_seconds:.1f}"
             started = run.started_at.strftime("%Y-%m-%d %H:%M")
             cells = (run.run_id, run.operation, run.status, started, seconds, _size(run.size_bytes), run.title)
-            table.add_row(*map(Text, cells))
+            table.add_row(*map(terminal_text, cells))
         console.print(table)
     return runs
 

@@ -14,7 +14,7 @@ import pytest
 from asking import Asker
 from runs_made import append, comparison, running, training
 
-from daf.dashboard import Dashboard
+from daf.dashboard import Dashboard, connections
 from daf.errors import StorageError, UsageError
 from daf.game.sprites import data_dir
 
@@ -367,3 +367,65 @@ def test_the_command_prints_its_address_at_once_and_ends_at_ctrl_c_with_a_page_s
     rest, errors = child.communicate(timeout=20)
     assert (child.returncode, rest, errors) == (0, "", "")
     connection.close()
+
+
+def half_open(port: int, first: bytes = b"") -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+    connection.sendall(first)
+    return connection
+
+
+def test_half_open_connections_do_not_keep_the_user_out(ask, dashboard):
+    kept = [half_open(dashboard.port, b"GET / HTTP/1.1\r\nhost:" if index % 2 else b"") for index in range(300)]
+    try:
+        assert ask("/", {"token": dashboard.token}, cookie=None).status == 200
+        assert kept[0].recv(1) == b""  # the first of them made room
+    finally:
+        for connection in kept:
+            connection.close()
+
+
+def test_a_request_that_does_not_end_is_closed_however_it_trickles(ask, dashboard, monkeypatch):
+    monkeypatch.setattr(connections, "REQUEST_SECONDS", 0.4)
+    silent = half_open(dashboard.port)
+    trickling = half_open(dashboard.port, b"GET / HTTP/1.1\r\n")
+    trickling.settimeout(0.05)
+    sent = 0
+    while True:
+        try:
+            trickling.sendall(b"a")
+            sent += 1
+            if trickling.recv(1) == b"":
+                break
+        except TimeoutError:
+            assert sent < 200
+        except ConnectionError:
+            break
+    assert sent > 1
+    assert silent.recv(1) == b""
+    body = half_open(
+        dashboard.port, f"POST / HTTP/1.1\r\nhost: 127.0.0.1:{ask.port}\r\ncontent-length: 9\r\n\r\n".encode()
+    )
+    answered = b""
+    while part := body.recv(4096):
+        answered += part
+    assert answered.startswith(b"HTTP/1.1 405")
+    for connection in (silent, trickling, body):
+        connection.close()
+
+
+def test_a_stream_of_events_outlives_the_deadline_of_requests(ask, monkeypatch, base):
+    monkeypatch.setattr(connections, "REQUEST_SECONDS", 0.2)
+    stream = ask.events()
+    next(stream)
+    half_open(ask.port).recv(1)  # closed after the deadline, which has therefore passed for the stream too
+    training(base, "second", 1)
+    assert next(stream)
+    stream.close()
+
+
+def test_headers_without_end_are_refused(ask, dashboard):
+    endless = half_open(dashboard.port, b"GET / HTTP/1.1\r\nx: " + b"a" * (connections.MOST_HEADER_BYTES + 1))
+    assert endless.recv(4096).startswith(b"HTTP/1.1 400")
+    endless.close()
+    assert ask("/", {"token": dashboard.token}, cookie=None).status == 200

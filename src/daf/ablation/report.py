@@ -9,6 +9,7 @@ from daf.episodes.run import RunResult
 from daf.evaluation.result import episodes_data
 from daf.storage.atomic import write_json
 from daf.storage.jsonable import jsonable
+from daf.storage.printable import terminal_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -89,9 +90,8 @@ class AblationReport:
         """Print one sentence a component; nothing without a console."""
         if console is None:
             return
-        from rich.text import Text
 
         for row in self.overall:
-            console.print(Text(row.sentence))
+            console.print(terminal_text(row.sentence))
         for note in self.notes:
-            console.print(Text(note))
+            console.print(terminal_text(note))

@@ -25,6 +25,7 @@ from daf.game.policies import Policy, each_once, uniquely_named
 from daf.render.analyze_suite import suite_page
 from daf.storage.atomic import write_json, write_text
 from daf.storage.jsonable import jsonable
+from daf.storage.printable import terminal_text
 from daf.teamplay import failure_notes, keep_run, plan_teams, player, resolved
 
 if TYPE_CHECKING:
@@ -96,16 +97,15 @@ class BenchmarkReport:
         """Print scores, verdicts and notes; nothing without a console."""
         if console is None:
             return
-        from rich.text import Text
 
         for row in self.scores.ranking:
             bounds = "" if row.ci is None else f" [{row.ci[0]:.2f}, {row.ci[1]:.2f}]"
-            console.print(Text(f"{row.rank}. {row.name}: {row.mean:.2f}{bounds}"))
+            console.print(terminal_text(f"{row.rank}. {row.name}: {row.mean:.2f}{bounds}"))
         for pair in self.scores.pairs:
             if pair.stratum is None:
-                console.print(Text(pair.sentence))
+                console.print(terminal_text(pair.sentence))
         for note in self.notes:
-            console.print(Text(note))
+            console.print(terminal_text(note))
 
 
 def daf_benchmark_suite(

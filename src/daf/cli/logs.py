@@ -1,6 +1,5 @@
 """`daf logs`: what happened in training, from logs of any size."""
 
-import sys
 import time
 from pathlib import Path
 from types import TracebackType
@@ -171,18 +170,22 @@ class LogProgress:
 
     def __call__(self, done: "PartDone") -> None:
         """A part was counted."""
+        from daf.cli.show import say
+
         note = self._note(done)
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], total=done.total_bytes, completed=done.done_bytes, note=note)
         elif self._due(last=done.index + 1 == done.count):
-            print(note, file=sys.stderr, flush=True)
+            say(note)
 
     def stage(self, what: str) -> None:
         """Something is about to be drawn."""
+        from daf.cli.show import say
+
         if self._bar is not None:
             self._bar.update(self._bar.task_ids[0], note=f"drawing: {what}")
         elif self._verbose and not self._quiet:
-            print(f"drawing: {what}", file=sys.stderr, flush=True)
+            say(f"drawing: {what}")
 
     def _due(self, *, last: bool) -> bool:
         from daf.cli.show import PLAIN_LINE_SECONDS

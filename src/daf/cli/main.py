@@ -11,6 +11,7 @@ from typer import _click as click
 from typer.core import TyperGroup
 
 from daf.errors import DAFError, nearest
+from daf.storage.printable import printable_json, printable_lines
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "quickstart": ("daf.cli.quickstart", "Evaluate three policies on two missions and look at the result."),
@@ -91,14 +92,11 @@ def _app() -> click.Command:
 
 def _fail(error: str, message: str, exit_code: int) -> NoReturn:
     """Say what went wrong on stderr, and under `--json` as the one object on stdout too."""
-    print(f"{error}: {message}", file=sys.stderr)
+    print(printable_lines(f"{error}: {message}"), file=sys.stderr)
     if "--json" in sys.argv:
         status = "interrupted" if exit_code == 130 else "failed"
-        print(
-            json.dumps(
-                {"run_id": None, "run_dir": None, "status": status, "error": {"type": error, "message": message}}
-            )
-        )
+        told = {"run_id": None, "run_dir": None, "status": status, "error": {"type": error, "message": message}}
+        print(printable_json(json.dumps(told)))
     sys.stdout.flush()
     sys.exit(exit_code)
 

@@ -40,9 +40,8 @@ def quickstart(
         quiet=quiet,
     )
     if not as_json and not quiet:
-        typer.echo(
-            "\nNext: open the report, then try your own: daf compare -p starter -p my_module.MyPolicy -m arena -e 30",
-            err=True,
-        )
+        from daf.cli.show import say
+
+        say("\nNext: open the report, then try your own: daf compare -p starter -p my_module.MyPolicy -m arena -e 30")
     if evaluation.status != "ok":
         raise typer.Exit(1)

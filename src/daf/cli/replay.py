@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from daf.cli.options import JsonOption
+from daf.storage.printable import printable
 
 if TYPE_CHECKING:
     from daf.game.replays import Difference
@@ -239,7 +240,7 @@ def _info_table(found: "ReplayInfo") -> Any:
         "file": f"version {found.version}, {found.size_bytes / 1e6:.2f} MB, {found.text_bytes / 1e6:.1f} MB unpacked",
     }
     for name, value in rows.items():
-        table.add_row(name, escape(_printable(value)))
+        table.add_row(name, escape(printable(value)))
     return table
 
 
@@ -255,7 +256,7 @@ def _counts(counts: dict[str, int]) -> str:
 def _diff_lines(found: "Difference") -> list[str]:
     if found.same:
         return [f"The same episode, all {found.steps[0]:,} steps of it."]
-    lines = [_printable(f"{change}") for change in found.header]
+    lines = [printable(f"{change}") for change in found.header]
     common = min(found.steps)
     if not found.compared:
         lines.append("These are episodes of different kinds: their steps were not compared.")
@@ -264,7 +265,7 @@ def _diff_lines(found: "Difference") -> list[str]:
     else:
         fields = "field differs" if found.count == 1 else "fields differ"
         lines.append(f"They part at step {found.step:,} of {common:,}, where {found.count:,} {fields}:")
-        lines += [f"  {_printable(str(change))}" for change in found.changes]
+        lines += [f"  {printable(str(change))}" for change in found.changes]
         if found.count > len(found.changes):
             lines.append(f"  … and {found.count - len(found.changes):,} more")
     return lines
@@ -272,8 +273,3 @@ def _diff_lines(found: "Difference") -> list[str]:
 
 def _pictures(made: "Drawing") -> str:
     return f"{made.frames:,} frames of {made.width}×{made.height}"
-
-
-def _printable(text: str) -> str:
-    """Names in a replay are anyone's: nothing of them may steer the terminal."""
-    return "".join(character if character.isprintable() else "�" for character in text)

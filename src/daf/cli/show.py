@@ -4,16 +4,18 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+from rich.segment import Segment
 from rich.table import Table
+from rich.text import Text
 
 from daf.episodes.plan import Plan
 from daf.episodes.record import EpisodeRecord
@@ -21,6 +23,7 @@ from daf.episodes.run import RunResult
 from daf.stats.sentences import number
 from daf.stats.summaries import PolicySummary
 from daf.stats.verdicts import PairVerdict
+from daf.storage.printable import printable_json, printable_lines
 
 PLAIN_LINE_SECONDS = 10.0
 """Without a terminal, progress is a line at most this often."""
@@ -29,13 +32,32 @@ WIDTH_ELSEWHERE = 160
 """Columns of tables where there is no terminal to fit."""
 
 _elsewhere = None if sys.stdout.isatty() or "COLUMNS" in os.environ else WIDTH_ELSEWHERE
-out = Console(highlight=False, emoji=False, width=_elsewhere)
-err = Console(stderr=True, highlight=False, emoji=False)
+
+
+class TerminalConsole(Console):
+    """A console whose text cannot control the terminal: only rich's own styles become escape sequences."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(printable_lines(text), **options)
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            safe = segment.control or segment.text.isprintable()
+            yield segment if safe else Segment(printable_lines(segment.text), segment.style)
+
+
+out = TerminalConsole(highlight=False, emoji=False, width=_elsewhere)
+err = TerminalConsole(stderr=True, highlight=False, emoji=False)
 
 
 def emit(value: Mapping[str, Any]) -> None:
     """Print the one JSON object of `--json`. Numbers that are not finite become null."""
-    print(json.dumps(_finite(value), ensure_ascii=False))
+    print(printable_json(json.dumps(_finite(value), ensure_ascii=False)))
+
+
+def say(line: str) -> None:
+    """Print a line of progress or a message on stderr."""
+    print(printable_lines(line), file=sys.stderr, flush=True)
 
 
 def _finite(value: Any) -> Any:
@@ -169,7 +191,7 @@ class EpisodeProgress:
             self._bar.update(self._bar.task_ids[0], completed=self.finished, note=note)
         elif not self._quiet and time.monotonic() - self._spoke >= PLAIN_LINE_SECONDS:
             self._spoke = time.monotonic()
-            print(f"{self.finished}/{self.total} episodes{', ' if note else ''}{note}", file=sys.stderr, flush=True)
+            say(f"{self.finished}/{self.total} episodes{', ' if note else ''}{note}")
 
     def _note(self) -> str:
         played = self.finished - self.cached

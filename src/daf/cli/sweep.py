@@ -218,7 +218,7 @@ def export_command(
     as_json: JsonOption = False,
 ) -> None:
     """Write a sweep's trials as CSV or JSON, or the best configuration as YAML."""
-    from daf.cli.show import emit
+    from daf.cli.show import emit, say
     from daf.storage.atomic import write_text
     from daf.sweeps.export import exported
     from daf.sweeps.reading import read_run
@@ -236,7 +236,7 @@ def export_command(
     if as_json:
         emit(_identity(result) | {"file": str(target), "trials": len(result.trials)})
     else:
-        print(f"{target}: {len(result.trials)} trials", file=sys.stderr)
+        say(f"{target}: {len(result.trials)} trials")
 
 
 def _launch(
@@ -292,11 +292,15 @@ class _Progress:
         self._planned = 0
 
     def start(self, folder: Path, ended: int, planned: int) -> None:
+        from daf.cli.show import say
+
         self._folder, self._ended, self._planned = folder, ended, planned
         if ended and not self._quiet:
-            print(f"{ended} of {planned} trials were there; going on in {folder}", file=sys.stderr, flush=True)
+            say(f"{ended} of {planned} trials were there; going on in {folder}")
 
     def trial(self, result: "SweepTrialResult", ended: int, planned: int) -> None:
+        from daf.cli.show import say
+
         self._ended, self._planned = ended, planned
         if self._quiet:
             return
@@ -305,7 +309,7 @@ class _Progress:
         shown = ", ".join(f"{name}={_short(there)}" for name, there in result.hyperparameters.items())
         stopped = "stopped at " if result.status == "stopped" else ""
         line = f"{ended}/{planned} trial {result.trial_id}: {stopped}{value}  {shown}{why}"
-        print(line, file=sys.stderr, flush=True)
+        say(line)
 
     def how_to_go_on(self) -> str:
         """What an interrupted sweep says."""

@@ -4,8 +4,6 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
-import typer
-
 if TYPE_CHECKING:
     from daf.training import TrainingResult
 
@@ -21,7 +19,7 @@ def result_data(result: "TrainingResult") -> dict[str, Any]:
 
 def show(result: "TrainingResult", *, quiet: bool) -> None:
     """How it ended, what was reached, and where everything is."""
-    from daf.cli.show import out, seconds
+    from daf.cli.show import out, say, seconds
     from daf.core.training_progress import evaluation_text
     from daf.game.missions import without_rewards
     from daf.output_manager.layout import EXECUTION_LOG
@@ -45,17 +43,19 @@ def show(result: "TrainingResult", *, quiet: bool) -> None:
         on = without_rewards(mission if isinstance(mission, str) else mission[0]) if mission else "MISSION"
         listed = (result.run_dir / EXECUTION_LOG).is_file()  # a folder that --run-dir named is no run of the output's
         policy, run = (f"run:{result.run_id}", result.run_id) if listed else (result.run_dir, result.run_dir)
-        typer.echo(f"\nNext: daf evaluate -p {policy} -m {on}, daf report {run}, daf logs {result.run_dir}", err=True)
+        say(f"\nNext: daf evaluate -p {policy} -m {on}, daf report {run}, daf logs {result.run_dir}")
 
 
 def end(result: "TrainingResult", options: dict[str, Any]) -> None:
     """Say what failed or how to go on, and exit accordingly."""
+    from daf.cli.show import say
+
     if result.status == "stopped" and not options["quiet"]:
         run = result.run_dir if options["run_dir"] is not None else result.run_id
-        print(f"Stopped with a checkpoint; daf train --resume {run} goes on.", file=sys.stderr)
+        say(f"Stopped with a checkpoint; daf train --resume {run} goes on.")
     if result.status == "failed":
         error = result.error or {"type": "TrainingError", "message": "training failed."}
-        print(f"{error['type']}: {error['message']}", file=sys.stderr)
+        say(f"{error['type']}: {error['message']}")
         raise SystemExit(1)
     if result.status == "interrupted":
         again = ["daf", *sys.argv[1:]]
@@ -63,7 +63,7 @@ def end(result: "TrainingResult", options: dict[str, Any]) -> None:
             place = ["--output-dir", str(options["output_dir"])] if options["output_dir"] is not None else []
             again = ["daf", "train", "--resume", result.run_id, *place]
         what = f"stopped after {result.steps:,} agent steps, which are saved. Go on with: {shlex.join(again)}"
-        print(f"Interrupted: {what}", file=sys.stderr)
+        say(f"Interrupted: {what}")
         raise SystemExit(130)
 
 

@@ -17,6 +17,7 @@ from daf.config.operations import OPERATION_CONFIGS
 from daf.config.settings import DAFConfig
 from daf.errors import ConfigError, UsageError, unknown
 from daf.storage import atomic
+from daf.storage.printable import terminal_text
 from daf.storage.yaml_strict import Document, dump_yaml, read_document
 
 if TYPE_CHECKING:
@@ -160,12 +161,11 @@ class DAFConfigManager:
         """Print every value with its source as a table on `console`; nothing without one."""
         if console is None:
             return
-        from rich.markup import escape
         from rich.table import Table
 
         table = Table("field", "value", "from", title="Configuration")
         for name, effective in self.get_effective_config().items():
-            table.add_row(name, escape(str(effective.value)), escape(effective.source))
+            table.add_row(name, terminal_text(str(effective.value)), terminal_text(effective.source))
         console.print(table)
 
     def _layers(self) -> list[Layer]:

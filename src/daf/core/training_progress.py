@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from daf.stats.sentences import number
+from daf.storage.printable import terminal_text
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -125,11 +126,10 @@ class TrainingProgress:
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table
-        from rich.text import Text
 
         head = Table.grid(padding=(0, 1))
         share = ", ".join(part for part in (f"{self._step:,} of {self._total:,} steps", self._speed()) if part)
-        head.add_row(Text(self._title, style="bold"), ProgressBar(self._total, self._step, width=30), share)
+        head.add_row(terminal_text(self._title, style="bold"), ProgressBar(self._total, self._step, width=30), share)
         rows = Table.grid(padding=(0, 2))
         rows.add_column(style="dim")
         rows.add_column(overflow="fold")
@@ -141,7 +141,7 @@ class TrainingProgress:
         texts["evaluation"] = self._evaluation
         for name, text in texts.items():
             if text:
-                rows.add_row(name, Text(text))
+                rows.add_row(name, terminal_text(text))
         return Group(head, rows)
 
     def _stats(self) -> str:

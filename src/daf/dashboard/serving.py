@@ -99,6 +99,7 @@ class Dashboard:
         import uvicorn
 
         from daf.dashboard.app import make_app
+        from daf.dashboard.connections import MOST_HEADER_BYTES, BoundedConnection
 
         closing = _Closing()
         index = RunIndex(self.base, self._also)
@@ -111,6 +112,8 @@ class Dashboard:
             date_header=False,
             timeout_graceful_shutdown=GRACE_SECONDS,
             ws="none",
+            http=BoundedConnection,
+            h11_max_incomplete_event_size=MOST_HEADER_BYTES,
         )
 
         class Server(uvicorn.Server):

@@ -11,6 +11,7 @@ from daf.logging_config.setup import attach_console, attach_file, plain, pre_cha
 from daf.logging_config.tracking import CallTracker, OperationTracker
 from daf.storage import atomic
 from daf.storage.jsonable import jsonable
+from daf.storage.printable import terminal_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -122,9 +123,7 @@ class DAFLogger:
         self.info("section", title=title)
         console = console or self._console
         if console is not None:
-            from rich.text import Text
-
-            console.rule(Text(title))
+            console.rule(terminal_text(title))
 
     def print_table(
         self,
@@ -145,13 +144,14 @@ class DAFLogger:
         if console is None:
             return
         from rich.table import Table
-        from rich.text import Text
 
-        table = Table(*columns, title=Text(title))
+        table = Table(*columns, title=terminal_text(title))
         for row in rows:
             numbers = [isinstance(value, int | float) and not isinstance(value, bool) for value in row]
             cells = [_shown(value) for value in row]
-            table.add_row(*(Text(c, justify="right" if n else "left") for c, n in zip(cells, numbers, strict=True)))
+            table.add_row(
+                *(terminal_text(c, justify="right" if n else "left") for c, n in zip(cells, numbers, strict=True))
+            )
         console.print(table)
 
     def print_metrics_summary(

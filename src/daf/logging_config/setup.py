@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from daf.errors import StorageError, UsageError, unknown
 from daf.storage.atomic import explain
+from daf.storage.printable import printable_lines
 
 if TYPE_CHECKING:
     from structlog.typing import Processor
@@ -196,7 +197,7 @@ def _line(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
         event.pop(key, None)
     if event:
         text += "  " + " ".join(f"{key}={value}" for key, value in event.items())
-    return text if exception is None else f"{text}\n{exception}"
+    return printable_lines(text if exception is None else f"{text}\n{exception}")
 
 
 def quiet_without_handlers() -> None:

@@ -28,6 +28,7 @@ from daf.output_manager.runs import RunInfo, find_run, folder_size, require_inta
 from daf.storage import atomic, journal, locks
 from daf.storage.containment import require_own
 from daf.storage.jsonable import jsonable
+from daf.storage.printable import terminal_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -334,11 +335,10 @@ class OutputManager:
         """Print where this session writes; nothing without a console."""
         if console is None:
             return
-        from rich.text import Text
 
-        console.print(Text(f"Output folder: {self.base_dir}\nSession: {self.session_id}"))
+        console.print(terminal_text(f"Output folder: {self.base_dir}\nSession: {self.session_id}"))
         for name in self._executions:
-            console.print(Text(f"{name}: {self.run_dir(name)}"))
+            console.print(terminal_text(f"{name}: {self.run_dir(name)}"))
 
     def cleanup_temp_files(self) -> list[Path]:
         """Delete what writers that are gone left unfinished in this session's folders, and return the paths."""

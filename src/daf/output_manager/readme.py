@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from daf.output_manager.layout import EXECUTION_LOG, EXPERIMENT_CONFIG, PARTS
+from daf.storage.printable import markdown_code, markdown_text, printable
 
 
 def readme_text(execution: Mapping[str, Any], folder: Path) -> str:
@@ -25,7 +26,7 @@ def readme_text(execution: Mapping[str, Any], folder: Path) -> str:
         ("versions", ", ".join(f"{name} {version}" for name, version in execution["versions"].items())),
     ]
     lines = [
-        f"# {_one_line(execution['title'])}",
+        f"# {markdown_text(execution['title'])}",
         "",
         f"Run `{execution['run_id']}` of {execution['operation']}.",
         "",
@@ -35,7 +36,7 @@ def readme_text(execution: Mapping[str, Any], folder: Path) -> str:
         "",
         "Started with",
         "",
-        f"    {_one_line(execution['command'])}",
+        markdown_code(_one_line(execution["command"])),
         "",
         f"- `{EXPERIMENT_CONFIG}`: what was asked for",
         f"- `{EXECUTION_LOG}`: how it was run and how it ended",
@@ -46,12 +47,12 @@ def readme_text(execution: Mapping[str, Any], folder: Path) -> str:
 
 def summary_text(title: str, data: Mapping[str, Any]) -> str:
     """Names and values as a Markdown page; mappings in it become sections."""
-    lines = [f"# {_one_line(title)}", ""]
+    lines = [f"# {markdown_text(title)}", ""]
     plain = {name: value for name, value in data.items() if not isinstance(value, dict)}
     _table(lines, plain)
     for name, value in data.items():
         if isinstance(value, dict):
-            lines += [f"## {_one_line(name)}", ""]
+            lines += [f"## {markdown_text(str(name))}", ""]
             _table(lines, value)
     return "\n".join(lines).rstrip() + "\n"
 
@@ -66,9 +67,9 @@ def _seconds(value: float | None) -> str | None:
 
 
 def _one_line(text: object) -> str:
-    return " ".join(str(text).split())
+    return printable(" ".join(str(text).split()))
 
 
 def _cell(value: object) -> str:
     text = "n/a" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
-    return _one_line(text).replace("|", "\\|")
+    return markdown_text(text)

@@ -4,61 +4,50 @@ It holds failures, finding, ranking, verdicts and how to repeat them; the episod
 run's tables. Names are escaped, so that none can become markup.
 """
 
-import re
 from collections.abc import Iterable, Sequence
 
 from daf.render.findings import failure_groups, headline
 from daf.render.report_data import EvaluationReport
-from daf.render.report_rows import bounds_text, half_width, names_of, printable
+from daf.render.report_rows import bounds_text, half_width, names_of
 from daf.render.report_view import duration
 from daf.stats.sentences import labels, number
 from daf.stats.summaries import PolicySummary
+from daf.storage.printable import markdown_code, markdown_text
 
 
 def render_markdown(report: EvaluationReport) -> str:
     """`report` without its single episodes, as GitHub's Markdown."""
-    parts = [f"# {plain(report.title)}", plain(f"Run {report.run_id}, {report.started}, {duration(report.seconds)}.")]
+    parts = [
+        f"# {markdown_text(report.title)}",
+        markdown_text(f"Run {report.run_id}, {report.started}, {duration(report.seconds)}."),
+    ]
     groups = failure_groups(report.episodes)
     if report.notes:
-        parts.append("\n".join(f"- **Note:** {plain(note)}" for note in report.notes))
+        parts.append("\n".join(f"- **Note:** {markdown_text(note)}" for note in report.notes))
     if groups:
         names = names_of(report).contenders
         parts.append("## Failures")
         parts.append(
             "\n".join(
-                f"- {plain(names[group.contender])}: {plain(group.kind)}: {plain(group.message)} "
-                f"({len(group.episodes)}; seeds {plain(group.seeds)})"
+                f"- {markdown_text(f'{names[group.contender]}: {group.kind}: {group.message}')} "
+                f"({len(group.episodes)}; seeds {markdown_text(group.seeds)})"
                 for group in groups
             )
         )
-    parts += ["## Finding", plain(headline(report))]
+    parts += ["## Finding", markdown_text(headline(report))]
     if report.ranking:
         parts += ["## Ranking", _ranking(report.ranking, report)]
     overall = [pair for pair in report.pairs if pair.stratum is None]
     if overall:
-        parts += ["## Pairs", "\n".join(f"- {plain(pair.sentence)}" for pair in overall)]
+        parts += ["## Pairs", "\n".join(f"- {markdown_text(pair.sentence)}" for pair in overall)]
     if len(report.by_mission) > 1:
         shown = labels(list(report.by_mission))
         for label, summaries in zip(shown, report.by_mission.values(), strict=True):
-            parts += [f"## On {plain(label)}", _ranking(summaries, report)]
-    parts += ["## Again", code(report.command)]
+            parts += [f"## On {markdown_text(label)}", _ranking(summaries, report)]
+    parts += ["## Again", markdown_code(report.command)]
     parts.append(table(("setting", "value"), [(key, str(value)) for key, value in report.settings.items()], "ll"))
     parts.append(table(("version", "value"), list(report.environment.items()), "ll"))
     return "\n\n".join(part for part in parts if part) + "\n"
-
-
-def plain(text: str) -> str:
-    """`text` on one line with everything escaped that Markdown or HTML would take for markup."""
-    escaped = re.sub(r"([\\`*\[\]<>|~])", r"\\\1", printable(text).replace("&", "&amp;"))
-    return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", escaped)
-
-
-def code(text: str) -> str:
-    """`text` as a block of code, whatever backticks it holds."""
-    shown = printable(text)
-    fence = "`" * (max((len(run) for run in re.findall("`+", shown)), default=2) + 1)
-    fence = fence if len(fence) >= 3 else "```"
-    return f"{fence}\n{shown}\n{fence}"
 
 
 def _ranking(summaries: Sequence[PolicySummary], report: EvaluationReport) -> str:
@@ -83,8 +72,8 @@ def _ranking(summaries: Sequence[PolicySummary], report: EvaluationReport) -> st
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], sides: str) -> str:
     """A table; "" without rows. sides: "l" or "r" by column."""
-    body = [[plain(cell) for cell in row] for row in rows]
+    body = [[markdown_text(cell) for cell in row] for row in rows]
     if not body:
         return ""
     rule = ["---:" if side == "r" else "---" for side in sides]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [[plain(name) for name in head], rule, *body])
+    return "\n".join("| " + " | ".join(row) + " |" for row in [[markdown_text(name) for name in head], rule, *body])

@@ -9,6 +9,7 @@ from daf.render.theme import SeriesStyle, style
 from daf.stats.sentences import labels, number, p_text
 from daf.stats.summaries import PolicySummary
 from daf.stats.verdicts import PairVerdict, Verdict
+from daf.storage.printable import printable as printable_text
 
 ABSENT = "–"
 KINDS: Mapping[Verdict, str] = {"better": "decided", "worse": "decided", "equal": "equal", "identical": "equal"}
@@ -51,7 +52,7 @@ def _labelled(names: Sequence[str]) -> dict[str, str]:
 
 def printable(text: str) -> str:
     """`text` on one line, with control characters and marks of direction written out."""
-    return labels([text])[0] if text.strip() else ""
+    return printable_text(text).strip()
 
 
 def half_width(bounds: tuple[float, float] | None) -> float:

@@ -6,25 +6,26 @@ escaped, so that none can become markup.
 
 from collections.abc import Iterator
 
-from daf.render.report_markdown import code, plain, table
+from daf.render.report_markdown import table
 from daf.render.run_page import Cell, Code, Facts, Heading, Part, RunPage, Sentences, Table, Text
+from daf.storage.printable import markdown_code, markdown_text
 
 MOST_ROWS = 30
 
 
 def run_markdown(run: RunPage) -> str:
     """The page without its figures, as GitHub's Markdown."""
-    parts = [f"# {plain(run.title)}", plain(run.subtitle)]
+    parts = [f"# {markdown_text(run.title)}", markdown_text(run.subtitle)]
     if run.chips:
-        parts.append(plain(" · ".join(run.chips)))
+        parts.append(markdown_text(" · ".join(run.chips)))
     if run.alerts:
-        parts.append("\n".join(f"- **{'Failed' if a.bad else 'Note'}:** {plain(a.text)}" for a in run.alerts))
+        parts.append("\n".join(f"- **{'Failed' if a.bad else 'Note'}:** {markdown_text(a.text)}" for a in run.alerts))
     if run.finding:
-        parts += ["## Finding", plain(run.finding)]
+        parts += ["## Finding", markdown_text(run.finding)]
     for section in run.sections:
         body = [text for part in section.parts for text in _part(part) if text]
         if body:
-            parts += [f"## {plain(section.title)}", *body]
+            parts += [f"## {markdown_text(section.title)}", *body]
     return "\n\n".join(parts) + "\n"
 
 
@@ -37,17 +38,17 @@ def _part(part: Part) -> Iterator[str]:
             left = len(part.rows) - len(rows)
             if left:
                 yield f"{left:,} more rows are on the page."
-            yield plain(part.note)
+            yield markdown_text(part.note)
         case Facts():
-            yield "\n".join(f"- {plain(name)}: {plain(value)}" for name, value in part.items)
+            yield "\n".join(f"- {markdown_text(name)}: {markdown_text(value)}" for name, value in part.items)
         case Text():
-            yield "\n\n".join(plain(paragraph) for paragraph in part.paragraphs)
+            yield "\n\n".join(markdown_text(paragraph) for paragraph in part.paragraphs)
         case Code(folded=""):
-            yield code(part.text)
+            yield markdown_code(part.text)
         case Sentences():
-            yield "\n".join(f"- {plain(sentence)}" for _, _, sentence in part.rows)
+            yield "\n".join(f"- {markdown_text(sentence)}" for _, _, sentence in part.rows)
         case Heading():
-            yield f"### {plain(part.text)}"
+            yield f"### {markdown_text(part.text)}"
 
 
 def _text(item: Cell) -> str:

@@ -158,16 +158,6 @@ def cell(value: object, **looks: str | int | bool | None) -> Cell:
     return Cell(printable("–" if value is None else str(value)), **looks)  # type: ignore[arg-type]
 
 
-def printable_lines(text: str) -> str:
-    """`text` with its lines kept and everything in them printable: for tracebacks."""
-    return "\n".join(printable(line) if line.strip() == line else _indented(line) for line in text.splitlines())
-
-
-def _indented(line: str) -> str:
-    told = line.strip()
-    return " " * (len(line) - len(line.lstrip(" "))) + printable(told)
-
-
 def fragment(template: str, sections: Sequence[Section]) -> str:
     """Sections alone, as `template` places them, for a page that is there already."""
     return page(template, {"sections": sections, "filter_rows": FILTER_ROWS})

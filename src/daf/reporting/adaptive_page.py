@@ -20,13 +20,13 @@ from daf.render.run_page import (
     Table,
     Text,
     cell,
-    printable_lines,
 )
 from daf.render.theme import style
 from daf.reporting.plain_page import parts_of
 from daf.reporting.run_facts import RunFacts, ending_alerts, shown, subtitle_of, what_was_run
 from daf.reporting.score_words import amount_of, bounds_of, half_of
 from daf.stats.sentences import number
+from daf.storage.printable import printable_lines
 
 MOST_CURVES = 20
 INTERVAL = "95 %"

@@ -3,11 +3,11 @@
 from daf.log_analysis import daf_analyze_logs
 from daf.render.log_html import report_page
 from daf.render.log_tables import alerts, headline, tables
-from daf.render.report_markdown import plain
 from daf.render.report_markdown import table as markdown_table
 from daf.reporting.files import Pages
 from daf.reporting.run_facts import RunFacts, what_was_run
 from daf.storage.containment import own
+from daf.storage.printable import markdown_text
 
 MOST_ROWS = 30
 
@@ -18,13 +18,16 @@ def logs_report(facts: RunFacts) -> Pages:
     sections = [what_was_run(facts)] if facts.log else []
     html = report_page(analysis.summary, analysis.label, sections=sections)
     log = analysis.summary
-    parts = [f"# Training log: {plain(analysis.label)}", "\n".join(f"- {plain(fact)}" for fact in headline(log))]
+    parts = [
+        f"# Training log: {markdown_text(analysis.label)}",
+        "\n".join(f"- {markdown_text(fact)}" for fact in headline(log)),
+    ]
     if alerts(log):
-        parts.append("\n".join(f"- **Note:** {plain(alert)}" for alert in alerts(log)))
+        parts.append("\n".join(f"- **Note:** {markdown_text(alert)}" for alert in alerts(log)))
     for table in tables(log, most=MOST_ROWS):
         sides = "".join("r" if column.number else "l" for column in table.columns)
-        parts.append(f"## {plain(table.heading)}")
+        parts.append(f"## {markdown_text(table.heading)}")
         parts.append(markdown_table([column.name for column in table.columns], table.rows, sides))
         if table.note:
-            parts.append(plain(table.note))
+            parts.append(markdown_text(table.note))
     return Pages(html, "\n\n".join(part for part in parts if part) + "\n")

@@ -24,9 +24,9 @@ from daf.render.run_page import (
     Table,
     Text,
     cell,
-    printable_lines,
 )
 from daf.storage.atomic import explain
+from daf.storage.printable import printable_lines
 
 MOST_FILES = 400
 LONGEST_VALUE = 2_000

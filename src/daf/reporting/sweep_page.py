@@ -5,13 +5,14 @@ from collections.abc import Sequence
 
 from daf.render.report_rows import printable
 from daf.render.report_view import duration
-from daf.render.run_page import Alert, Cell, Column, RunPage, Section, Table, cell, printable_lines
+from daf.render.run_page import Alert, Cell, Column, RunPage, Section, Table, cell
 from daf.reporting.run_facts import RunFacts, ending_alerts, shown, subtitle_of, what_was_run
 from daf.reporting.sweep_figures import front_section, history_section, hyperparameter_section
 from daf.reporting.sweep_held_out import held_out_section, held_out_sentences
 from daf.reporting.sweep_importance import importance_section, importances_of, ranking
 from daf.reporting.sweep_space import cost_section, space_sections
 from daf.stats.sentences import number
+from daf.storage.printable import printable_lines
 from daf.sweeps.held_out_words import held_out_finding
 from daf.sweeps.result import SweepResult, SweepTrialResult, Value, hyperparameter_names
 

@@ -19,7 +19,6 @@ from daf.render.run_page import (
     Table,
     Text,
     cell,
-    printable_lines,
 )
 from daf.reporting.run_facts import RunFacts, ending_alerts, shown, size_text, subtitle_of, what_was_run
 from daf.reporting.score_words import amount_of
@@ -27,6 +26,7 @@ from daf.reporting.training_curves import curve_sections, ends
 from daf.reporting.training_evaluations import INTERVAL, evaluations_section, scored
 from daf.reporting.training_run import TrainingEvaluation, TrainingRun
 from daf.stats.sentences import number
+from daf.storage.printable import printable_lines
 
 REPEAT = (
     "The same command with the same seed gives the same numbers on the same kind of device with the same version of "

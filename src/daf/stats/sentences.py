@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from daf.stats.permutation import smallest_p
+from daf.storage.printable import printable
 
 if TYPE_CHECKING:
     from daf.stats.verdicts import PairVerdict
@@ -16,13 +17,10 @@ if TYPE_CHECKING:
 
 def labels(names: Sequence[str]) -> list[str]:
     """`names` made printable, and told apart by "(#position)" where two are the same."""
-    printable = [_printable(name) for name in names]
-    told = [
-        f"{name} (#{position})" if printable.count(name) > 1 else name
-        for position, name in enumerate(printable, start=1)
-    ]
+    shown = [_printable(name) for name in names]
+    told = [f"{name} (#{position})" if shown.count(name) > 1 else name for position, name in enumerate(shown, start=1)]
     if len(set(told)) < len(told):
-        return [f"{name} (#{position})" for position, name in enumerate(printable, start=1)]
+        return [f"{name} (#{position})" for position, name in enumerate(shown, start=1)]
     return told
 
 
@@ -99,5 +97,4 @@ def _all(n: int) -> str:
 
 
 def _printable(name: str) -> str:
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in name)
-    return shown.strip() or "(unnamed)"
+    return printable(name).strip() or "(unnamed)"

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from daf.errors import DataError, UsageError, unknown
 from daf.storage.atomic import write_json
 from daf.storage.jsonable import jsonable
+from daf.storage.printable import terminal_text
 from daf.sweeps.held_out_words import held_out_finding
 from daf.sweeps.pareto import pareto_front
 
@@ -284,23 +285,22 @@ class SweepResult:
         if console is None:
             return
         from rich.table import Table
-        from rich.text import Text
 
         counts = self.counts()
         told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-        table = Table(title=Text(f"{self.name}: {told or 'no trials'}"), title_justify="left")
+        table = Table(title=terminal_text(f"{self.name}: {told or 'no trials'}"), title_justify="left")
         table.add_column("trial", justify="right")
         for objective in self.objectives:
-            table.add_column(Text(objective), justify="right")
+            table.add_column(terminal_text(objective), justify="right")
         table.add_column("hyperparameters")
         for trial in self.top_trials(5):
             shown = ", ".join(f"{name}={_short(value)}" for name, value in trial.hyperparameters.items())
-            table.add_row(str(trial.trial_id), *(f"{value:.4g}" for value in trial.values), Text(shown))
+            table.add_row(str(trial.trial_id), *(f"{value:.4g}" for value in trial.values), terminal_text(shown))
         console.print(table)
         if finding := held_out_finding(self.held_out or {}):
-            console.print(Text(finding))
+            console.print(terminal_text(finding))
         for note in self.notes:
-            console.print(Text(note))
+            console.print(terminal_text(note))
 
     @property
     def _sign(self) -> float:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from daf.storage.atomic import write_json
 from daf.storage.jsonable import jsonable
+from daf.storage.printable import terminal_text
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -112,10 +113,9 @@ class VariantSweepResult:
         """Print a sentence for each variant; nothing without a console."""
         if console is None:
             return
-        from rich.text import Text
 
         for text in (*(row.sentence for row in self.rows), *self.notes):
-            console.print(Text(text))
+            console.print(terminal_text(text))
 
 
 def _pair(bounds: Any) -> Interval | None:

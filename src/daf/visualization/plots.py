@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from daf.errors import UsageError, unknown
 from daf.render.figure_parts import drawing
 from daf.render.theme import DPI, save_figure, series_order
+from daf.storage.printable import terminal_text
 from daf.visualization.runs_given import contenders_of
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def finish(figure: "Figure", name: str, output_path: str | Path | None, look: Lo
     console = look.get("console")
     if console is not None:
         for path in paths:
-            console.print(str(path), markup=False, soft_wrap=True)
+            console.print(terminal_text(str(path)), soft_wrap=True)
     return Plot(name, tuple(paths), figure, dark)
 
 
