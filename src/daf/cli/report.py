@@ -89,7 +89,7 @@ def _data(files: "ReportFiles") -> dict[str, object]:
 def _board(runs: list[str], format_: str, to: Path | None, output_dir: Path | None, as_json: bool, quiet: bool) -> None:
     import json
 
-    from daf.cli.show import emit, out
+    from daf.cli.show import emit, out, raw
     from daf.reporting import daf_generate_leaderboard
 
     text = daf_generate_leaderboard(runs, to, format_, base_dir=output_dir)  # type: ignore[arg-type]
@@ -98,6 +98,6 @@ def _board(runs: list[str], format_: str, to: Path | None, output_dir: Path | No
         written = str(to.expanduser()) if to else None
         emit({"run_id": None, "run_dir": None, "status": "ok", "leaderboard": board, "written": written})
     elif to is None:
-        print(text, end="")
+        raw(text)
     elif not quiet:
         out.print(str(to), markup=False, soft_wrap=True)

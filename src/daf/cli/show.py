@@ -55,6 +55,11 @@ def emit(value: Mapping[str, Any]) -> None:
     print(printable_json(json.dumps(_finite(value), ensure_ascii=False)))
 
 
+def raw(text: str) -> None:
+    """Print a file's content on stdout: as it is for a pipe or a file, printable on a terminal."""
+    print(printable_lines(text) if sys.stdout.isatty() else text, end="")
+
+
 def say(line: str) -> None:
     """Print a line of progress or a message on stderr."""
     print(printable_lines(line), file=sys.stderr, flush=True)

@@ -218,7 +218,7 @@ def export_command(
     as_json: JsonOption = False,
 ) -> None:
     """Write a sweep's trials as CSV or JSON, or the best configuration as YAML."""
-    from daf.cli.show import emit, say
+    from daf.cli.show import emit, raw, say
     from daf.storage.atomic import write_text
     from daf.sweeps.export import exported
     from daf.sweeps.reading import read_run
@@ -230,7 +230,7 @@ def export_command(
     result = read_run(_folder(run, output_dir))
     text = exported(result, as_format)
     if target is None:
-        print(text, end="")
+        raw(text)
         return
     write_text(target, text)
     if as_json:

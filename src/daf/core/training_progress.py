@@ -93,7 +93,7 @@ class TrainingProgress:
     def say(self, text: str) -> None:
         """A line that stays: a checkpoint, a warning."""
         if self._console is not None:
-            self._console.print(text, soft_wrap=True, markup=False, highlight=False)
+            self._console.print(terminal_text(text), soft_wrap=True, highlight=False)
 
     def line(self) -> str:
         """Everything that matters, in one line."""
