@@ -23,10 +23,12 @@ import torch
 
 from daf.episodes.cache import link_or_copy
 from daf.errors import CheckpointError, StorageError
+from daf.game.bundles import is_bundle
 from daf.game.checkpoint_folders import CHECKSUMS, FACTS, FINAL, FOLDER, SPEC, STATE, facts, reached, steps, verify
 from daf.game.policies import Policy
 from daf.game.policy_source import own_code
 from daf.game.trainable import Trainable
+from daf.game.weights import fitting_file
 from daf.storage.atomic import announced, explain, remove, sync, temporary_name
 from daf.storage.hashing import hash_file
 
@@ -182,23 +184,8 @@ def load_weights(source: Path, trainable: Trainable) -> None:
     if not path.is_file():
         raise CheckpointError(f"there are no weights at {path}. Give a checkpoint, a .safetensors or a .pt file.")
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file, load_model
-
-            _check_made_alike(path, load_file(str(path)), trainable)
-            missing, unexpected = load_model(trainable.network, str(path), strict=False)
-            given = load_file(str(path))
-            mine = trainable.network.state_dict()
-            if missing or unexpected:
-                raise CheckpointError(
-                    f"{path} is of another network: {_listed('it lacks', missing)}{_listed('it has', unexpected)}"
-                    f"{len(given)} tensors there, {len(mine)} here."
-                )
-        else:
-            # Not by the policy's own loading, which may put another network in the place of the one that trains.
-            state = torch.load(path, map_location="cpu", weights_only=True)
-            _check_made_alike(path, state, trainable)
-            trainable.network.load_state_dict(state)
+        with fitting_file(path, trainable.network) as file:
+            _load_file(file, path, trainable)
     except CheckpointError:
         raise
     except Exception as error:
@@ -206,6 +193,27 @@ def load_weights(source: Path, trainable: Trainable) -> None:
             f"{path} does not fit the network of {trainable.name}: {type(error).__name__}: {str(error)[:600]}"
         ) from error
     trainable.network.to(trainable.device)
+
+
+def _load_file(file: Path, path: Path, trainable: Trainable) -> None:
+    """Load `file`, which holds the weights of `path` under the network's own names."""
+    if file.suffix == ".safetensors":
+        from safetensors.torch import load_file, load_model
+
+        given = load_file(str(file))
+        _check_made_alike(path, given, trainable)
+        missing, unexpected = load_model(trainable.network, str(file), strict=False)
+        if missing or unexpected:
+            mine = trainable.network.state_dict()
+            raise CheckpointError(
+                f"{path} is of another network: {_listed('it lacks', missing)}{_listed('it has', unexpected)}"
+                f"{len(given)} tensors there, {len(mine)} here."
+            )
+        return
+    # Not by the policy's own loading, which may put another network in the place of the one that trains.
+    state = torch.load(file, map_location="cpu", weights_only=True)
+    _check_made_alike(path, state, trainable)
+    trainable.network.load_state_dict(state)
 
 
 def _check_made_alike(path: Path, given: Mapping[str, torch.Tensor], trainable: Trainable) -> None:
@@ -226,9 +234,11 @@ def _listed(what: str, names: Any) -> str:
 
 def _copy_code(policy: Policy, into: Path) -> None:
     """The policy's own modules, so that the checkpoint plays wherever it lies, and as it was when it was saved."""
-    files = {path.relative_to(root): path for root in map(Path, policy.import_roots) for path in root.rglob("*.py")}
-    if not files:
-        files = own_code(policy.class_path)
+    roots = [Path(root) for root in policy.import_roots]
+    if any(is_bundle(root) for root in roots):
+        files = {path.relative_to(root): path for root in roots for path in root.rglob("*.py")}
+    else:
+        files = own_code(policy.class_path, policy.import_roots)
     for inside, path in sorted(files.items()):
         (into / inside).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, into / inside)

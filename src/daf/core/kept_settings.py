@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from daf.config.training import DAFTrainingConfig
 from daf.errors import UsageError
 from daf.game.missions import load_config
+from daf.game.policy_finding import anchored
 from daf.game.policy_strings import untyped
 from daf.storage import atomic
 
@@ -37,8 +38,8 @@ def keep_settings(training: "TrainingRun", mission: Any, policy: Any) -> None:
         data = f",data={spec.data_path}" if spec.data_path is not None else ""
         arguments = "".join(f",kw.{name}={untyped(value)}" for name, value in spec.kwargs.items())
         chosen = chosen.replace(policy=f"class={spec.class_path}{data}{arguments}")
-    elif chosen.policy is not None and Path(chosen.policy).expanduser().exists():
-        chosen = chosen.replace(policy=str(Path(chosen.policy).expanduser().absolute()))
+    elif chosen.policy is not None:
+        chosen = chosen.replace(policy=anchored(chosen.policy))
     if isinstance(chosen.mission, str) and Path(chosen.mission).expanduser().is_file():
         chosen = chosen.replace(mission=str(Path(chosen.mission).expanduser().absolute()))
     if chosen.initial_weights is not None:

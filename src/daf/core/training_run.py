@@ -51,6 +51,7 @@ from daf.game.policies import Policy
 from daf.game.rollout import Game
 from daf.game.trainable import check_alike, check_meanings, check_plays, save_memory, trainable
 from daf.game.training_samples import TrainingSampler
+from daf.game.weights import fitting
 from daf.storage import atomic, journal, reading
 
 if TYPE_CHECKING:
@@ -462,9 +463,9 @@ class TrainingRun:
         shapes = {name: list(p.shape) for name, p in self.trainable.network.named_parameters()}
         if facts["policy"] != self.policy.class_path:
             differences.append(f"policy {facts['policy']} → {self.policy.class_path}")
-        elif facts["parameters"] != shapes:
-            names = [n for n in {**shapes, **facts["parameters"]} if shapes.get(n) != facts["parameters"].get(n)]
-            shown = ", ".join(f"{n} {facts['parameters'].get(n)} → {shapes.get(n)}" for n in sorted(names)[:3])
+        elif (saved := fitting(facts["parameters"], shapes)) != shapes:
+            names = [n for n in {**shapes, **saved} if shapes.get(n) != saved.get(n)]
+            shown = ", ".join(f"{n} {saved.get(n)} → {shapes.get(n)}" for n in sorted(names)[:3])
             differences.append(f"network parameters: {shown}")
         if not branching:
             if facts["arguments"] != self.policy.kwargs:

@@ -117,9 +117,14 @@ def _opened(archive: Path, markers: Collection[str]) -> Iterator[tuple[zipfile.Z
             with zipfile.ZipFile(file) as bundle:
                 yield bundle, _checked(bundle, archive, markers)
     except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, ValueError, LookupError) as error:
-        raise PolicyError(f"{archive} is not a zip file, or a damaged one: {error}.") from error
+        raise PolicyError(f"{archive} is not a zip file, or a damaged one: {_short(error)}.") from error
     except (RuntimeError, NotImplementedError) as error:  # encrypted; a method of compression that zipfile lacks
-        raise PolicyError(f"{archive} can't be unpacked: {error}. Zip it again without a password.") from error
+        raise PolicyError(f"{archive} can't be unpacked: {_short(error)}. Zip it again without a password.") from error
+
+
+def _short(error: Exception) -> str:
+    """What zipfile says, which may repeat the whole archive."""
+    return quoted(str(error) or type(error).__name__)[1:-1]
 
 
 def _tail(archive: Path) -> bytes:

@@ -17,6 +17,7 @@ from daf.game.checkpoint_folders import require_playable
 from daf.storage import atomic, locks, reading
 from daf.storage.containment import inside
 from daf.storage.hashing import hash_file
+from daf.storage.paths import existing
 
 SPEC_FILE = "policy_spec.json"
 MANIFEST_FILE = "cogames.toml"
@@ -119,7 +120,8 @@ def _part(path: Path, root: Path, name: str, key: str) -> Path:
         raise PolicyError(
             f"{path}: its {key} {quoted(name)} leads out of the bundle. Put the file itself into the bundle's folder."
         ) from error
-    if not found.is_file() and not found.is_dir():
+    there = existing(str(found))
+    if there is None or not (there.is_file() or there.is_dir()):
         raise PolicyError(f"{path}: its {key} {quoted(name)} is not a file or folder of the bundle.")
     return found
 

@@ -82,6 +82,19 @@ def _checkpoint_of_run(run_id: str, runs: Path | None) -> Path:
     return final_checkpoint(find_run(run_id, runs).path)
 
 
+def anchored(text: str) -> str:
+    """The policy string with its relative paths made absolute, so that it means the same from any folder."""
+    leading = leading_path(text, ",:", accept=_may_be_policy)
+    if leading is not None:
+        return f"{leading[0].absolute()}{leading[1]}"
+    entries = entries_of(text)
+    for place, entry in enumerate(entries):
+        weights = existing(entry.removeprefix("data=")) if entry.startswith("data=") else None
+        if weights is not None:
+            entries[place] = f"data={weights.absolute()}"
+    return ",".join(entries)
+
+
 def _of_text(text: str, cache: Path, runs: Path | None) -> Found:
     check_text(text)
     leading = leading_path(text, ",:", accept=_may_be_policy)

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING
 
 from daf.errors import PolicyError, quoted, unknown
 from daf.game import compat
+from daf.game.known_policies import SHORT_NAMES
 from daf.game.policy_source import is_installed
+from daf.game.weights import load_into
 
 if TYPE_CHECKING:
     from mettagrid.policy.policy import MultiAgentPolicy
@@ -87,7 +89,7 @@ def build(policy: "Policy", env_interface: "PolicyEnvInterface", *, device: str 
             ) from error
         if policy.data_path is not None:
             try:
-                built.load_policy_data(policy.data_path)
+                load_into(built, policy.data_path, known=policy.class_path in SHORT_NAMES)
             except Exception as error:
                 raise PolicyError(
                     f'policy "{policy.name}": its weights {policy.data_path} do not fit this mission and class: '
