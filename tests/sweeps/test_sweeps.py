@@ -213,7 +213,7 @@ def test_a_trial_that_is_plainly_worse_block_by_block_is_stopped(tmp_path):
         ({"search_space": {"x": [1, 2], "y": {"choices": [1], "when": {"z": 1}}}}, ConfigError, "when"),
         ({"strategy": "bayes"}, ConfigError, "Nearest: bayesian"),
         ({"search_space": {"max_stepps": [5]}}, ConfigError, "Nearest: max_steps"),
-        ({"search_space": {"learning_rate": [0.1]}}, ConfigError, "no training section"),
+        ({"search_space": {"learning_rate": [0.1]}}, ConfigError, "has no network"),
         ({"search_space": {"cogs": [2, 999]}, "missions": ["arena"]}, ConfigError, "takes 1 to 20 cogs, not 999"),
         ({"search_space": {"variants": ["none", "no_clipss"]}, "missions": ["arena"]}, ConfigError, ": no_clips"),
         ({"search_space": {"max_steps": [5]}, "missions": ["arena, steps=9"]}, ConfigError, "says its max_steps"),
@@ -500,3 +500,18 @@ def test_a_sweeps_file_keeps_whether_a_step_limit_was_given(tmp_path, given):
     again = DAFSweepConfig.from_yaml(tmp_path / "sweep.yaml")
     assert again.step_limit == config.step_limit == given.get("max_steps_per_episode")
     assert again.max_steps_per_episode == 1000
+
+
+def test_a_space_of_hyperparameters_without_a_training_section_trains_with_its_defaults_and_says_so(tmp_path):
+    space = {"batch_size": [32, 64], "total_timesteps": [256], "num_envs": [2]}
+    found = launch(
+        DAFSweepConfig(
+            name="implied", missions=["training_facility_1,max_steps=20"], policy_class_path="stateless",
+            search_space=space, episodes_per_trial=1, objective_metric="avg_reward", held_out_best=0,
+        ),
+        output=OutputManager(tmp_path),
+    )  # fmt: skip
+    assert [trial.status for trial in found.trials] == ["complete", "complete"]
+    assert all(trial.steps >= 256 for trial in found.trials)
+    assert found.objectives == ("reward",)
+    assert "Every trial trains with the training section's defaults (sequences of 32 steps)" in found.notes[0]

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from daf.config.base import ConfigModel, device_name
+from daf.config.hyperparameters import find
 from daf.config.training import ALIASES, DAFTrainingConfig, Name, Scalar, Seed
 from daf.errors import unknown
 
@@ -150,7 +151,10 @@ _OF_ONE_OBJECTIVE = ("objective_metric", "optimize_direction", "aggregate", "qua
 
 
 class DAFSweepConfig(ConfigModel):
-    """A search over hyperparameters; without `training` its trials only evaluate."""
+    """A search over hyperparameters.
+
+    Without `training` its trials only evaluate, unless the space names hyperparameters of training.
+    """
 
     kind: ClassVar[str] = "sweep"
 
@@ -340,7 +344,10 @@ class DAFSweepConfig(ConfigModel):
         if several and self.early_stopping is not None:
             raise ValueError("early_stopping works on one objective; with several no trial is plainly worse")
         stopping = self.early_stopping
-        if stopping is not None and stopping.method != "wilcoxon" and self.training is None:
+        may_train = self.training is not None or any(
+            find(name.removeprefix("training.")) is not None for name in self.search_space
+        )
+        if stopping is not None and stopping.method != "wilcoxon" and not may_train:
             raise ValueError(
                 f"early_stopping {stopping.method} counts training steps, and there is no training section"
             )

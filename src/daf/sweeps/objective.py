@@ -122,7 +122,11 @@ def _spread(values: Sequence[float]) -> float:
     return float(sample.std(ddof=1))
 
 
+OTHER_NAMES = {"avg_reward": "reward", "mean_reward": "reward"}
+"""What scripts call an episode's reward, which every trial averages anyway."""
+
+
 def _metric(text: str) -> Metric:
     if any(character in text for character in "*?["):
         raise ConfigError(f'objective "{text}": an objective is one metric, without wildcards.')
-    return parse(text)
+    return parse(OTHER_NAMES.get(text, text))

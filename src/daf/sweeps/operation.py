@@ -20,6 +20,7 @@ from daf.sweeps.continuing import BEGINNING, fingerprint, is_done, named_sweep, 
 from daf.sweeps.coordinator import Coordinator
 from daf.sweeps.held_out import held_out_seeds, play_held_out
 from daf.sweeps.held_out_words import machine_failed
+from daf.sweeps.implied_training import training_note
 from daf.sweeps.keeping import candidates, notes_of, prune
 from daf.sweeps.mirror import Mirror
 from daf.sweeps.objective import Scale, between, needs_default, plain, relative
@@ -65,6 +66,8 @@ def launch(
 
     prepared = prepare(config, output, jobs=jobs, executor=executor, use_cache=use_cache)
     config = prepared.config
+    if (note := training_note(config)) is not None:
+        logger.warning("%s", note)
     print_of = fingerprint(prepared)
     title = f"{config.name}: {config.strategy} over {', '.join(config.search_space)}"
     with contextlib.ExitStack() as stack:
@@ -142,7 +145,8 @@ def _run(
         if config.held_out_best and result.finished:
             _held_out(run_dir, history, result, runner, players[0])
         prune(run_dir, config, history.results, keep=config.checkpoint_best_n, held_out=result.held_out)
-        result.notes = notes_of(result, config, runner.scales[0].flat)
+        note = training_note(config)
+        result.notes = [*([] if note is None else [note]), *notes_of(result, config, runner.scales[0].flat)]
         return result.finalize()
     finally:
         mirror.close()

@@ -15,7 +15,9 @@ from daf.evaluation.planning import cache_of, check_settings, missions_of
 from daf.evaluation.settings import Settings
 from daf.game import policies as game_policies
 from daf.game.missions import content_hash
+from daf.game.policy_arguments import arguments_of
 from daf.sweeps.held_out import held_out_seeds
+from daf.sweeps.implied_training import with_training
 from daf.sweeps.objective import Objective, check_metrics, objectives_of
 from daf.sweeps.playing import Player
 from daf.sweeps.space import Space, space_of
@@ -53,9 +55,10 @@ class Prepared:
 def prepare(
     config: DAFSweepConfig, output: "OutputManager", *, jobs: int | str, executor: str, use_cache: bool
 ) -> Prepared:
-    """Check `config` against everything it names. Raises `UsageError` and its kinds."""
-    if config.training is not None:
-        require("train", "a sweep that trains")
+    """Check `config` against everything it names. Raises `UsageError` and its kinds.
+
+    Where the search space asks for training and there is no training section, the result's `config` has one.
+    """
     slots = 1 if executor == "serial" else config.num_parallel
     settings = Settings(
         episodes=config.episodes_per_trial,
@@ -72,6 +75,18 @@ def prepare(
     if len(set(config.missions)) < len(config.missions):
         raise ConfigError("missions: one is listed twice.")
     config = _each_mission_once(config, settings)
+    policy = game_policies.resolve(config.policy_class_path, cache=cache.bundles, runs=output.base_dir)
+    if policy.network:
+        taken = arguments_of(config.policy_class_path, cache=cache.bundles, runs=output.base_dir)
+        config = with_training(config, taken)
+    if config.training is not None:
+        require("train", "a sweep that trains")
+    stopping = config.early_stopping
+    if config.training is None and stopping is not None and stopping.method != "wilcoxon":
+        raise ConfigError(
+            f"early_stopping {stopping.method} counts training steps, and these trials only evaluate: add a section "
+            "`training:`."
+        )
     objectives = objectives_of(config)
     targets = targets_of(config, cache=cache.bundles, runs=output.base_dir)
     space = space_of(config, whole={name for name, target in targets.items() if target.whole})
@@ -80,7 +95,6 @@ def prepare(
     check_together(space.dimensions, targets, config)
     total = Proposer(config, space, [objective.direction for objective in objectives]).total
     held_out_seeds(config)
-    policy = game_policies.resolve(config.policy_class_path, cache=cache.bundles, runs=output.base_dir)
     networks = policy.network or config.training is not None
     prepared = Prepared(config, targets, space, objectives, settings, cache, networks, total, ())
     missions = player_of(prepared, output).check(config.missions)

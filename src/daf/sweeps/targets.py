@@ -181,8 +181,9 @@ def _target(name: str, config: DAFSweepConfig, taken: Arguments, own: Place) -> 
         raise ConfigError(_PAID)
     if hyper is not None:
         raise ConfigError(
-            f"search_space.{name} is a hyperparameter of training, and this sweep has no training section: its trials "
-            "only evaluate. Add training: {…}."
+            f"search_space.{name} is a hyperparameter of training, and this sweep has no training section: "
+            f"{config.policy_class_path} has no network that it could train by default, so that its trials only "
+            "evaluate. Name a policy with a network."
         )
     known = [*taken.whole, *OPTIONS, *([*HYPERPARAMETERS, *ALIASES] if config.training is not None else [])]
     hint = (
