@@ -4,6 +4,7 @@
 takes it as it is; what it draws and learns is the same as what a trainer's workers would.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -21,6 +22,7 @@ from daf.core.curriculum import (
     TaskGenerationError,
     from_config,
 )
+from daf.core.curriculum.base_tasks import at_difficulty, names_mission
 from daf.core.curriculum.describing import description, difficulties
 from daf.core.curriculum.interface import FloatArray
 from daf.core.curriculum.parts import mission_of
@@ -47,6 +49,7 @@ __all__ = [
 
 Progression = Literal["linear", "adaptive", "random"]
 _MISSION_FILES = "curriculum_missions"
+logger = logging.getLogger(__name__)
 
 
 class DAFCurriculumManager:
@@ -70,23 +73,39 @@ class DAFCurriculumManager:
         self.curriculum = from_config(config, seed) if config.missions else TaskCurriculum([], config, seed=seed)
         self._directory = None if directory is None else Path(directory)
         self._drawn = 0
+        self._configured = len(self.curriculum.tasks())
 
-    def add_task(self, id: str, difficulty: float = 0.0, config: str | Mapping[str, Any] | None = None) -> Task:
-        """Add the task `id`. Only the order of difficulties counts.
+    def add_task(
+        self,
+        id: str,
+        difficulty: float = 0.0,
+        config: "str | Path | Mapping[str, Any] | MettaGridConfig | tuple[str, MettaGridConfig] | None" = None,
+    ) -> Task:
+        """Add the task `id`. The curriculum looks at the order of difficulties only.
 
-        config: a mission string, or its parts: mission, cogs, max_steps, variants; None: `id` is the mission string.
+        config: a mission (a string, a path, a config, a `(name, config)` pair), or its parts (mission, cogs, max_steps,
+        variants, rewards). None, or parts without a mission: the mission string `id`, and where `id` is the name of no
+        mission, the curriculum's base mission at that difficulty between 0 and 1 (`daf.core.curriculum.base_tasks`).
         Raises `TaskGenerationError` where the mission cannot be built, does not fit the other tasks, or `id` is taken.
         """
-        mission, axes = mission_of(id, config)
+        if config is not None and not isinstance(config, str | Path | Mapping):
+            return self.add_task_from_metta_config(id, config, difficulty)
+        given = str(config) if isinstance(config, Path) else config
+        if not isinstance(given, str) and "mission" not in (given or {}) and not names_mission(id, self.config.game):
+            given = at_difficulty(self.config.base, difficulty, given or {}, game=self.config.game)
+            logger.info("task %s: the base mission at difficulty %g is %s", id, difficulty, mission_of(id, given)[0])
+        mission, axes = mission_of(id, given)
         check_fits(mission, self.tasks(), game=self.config.game)
         return self.curriculum.add(id, mission, difficulty=float(difficulty), axes=axes)
 
-    def add_task_from_metta_config(self, id: str, config: "MettaGridConfig", difficulty: float = 0.0) -> Task:
+    def add_task_from_metta_config(
+        self, id: str, config: "MettaGridConfig | tuple[str, MettaGridConfig]", difficulty: float = 0.0
+    ) -> Task:
         """Add a task whose mission is a config of its own, kept as a JSON mission file.
 
         Raises `TaskGenerationError`, `StorageError`.
         """
-        mission = missions.resolve((id, config))[0]
+        mission = missions.resolve(config if isinstance(config, tuple) else (id, config))[0]
         folder = self._directory or get_output_manager().get_operation_dir("artifacts", _MISSION_FILES)
         path = folder.absolute() / f"{mission.config_hash}.json"
         if "," in str(path):
@@ -156,8 +175,9 @@ class DAFCurriculumManager:
     def adapt_curriculum(self, kind: str = "recover", why: str = "") -> Adaptation:
         """Make the curriculum harder, easier or wider, explore anew, or recover from stagnation.
 
-        The kinds are those of `daf.core.curriculum.adaptation`; `why` goes into the record of events. What could not
-        be done says so (`changed`, `reason`). Raises `UsageError` for an unknown kind.
+        The kinds are those of `daf.core.curriculum.adaptation`, which also answer to "adjust_difficulty" (recover),
+        "reduce_difficulty" (easier) and "increase_difficulty" (harder); `why` goes into the record of events. What
+        could not be done says so (`changed`, `reason`). Raises `UsageError` for an unknown kind.
         """
         return self.curriculum.adapt(kind, why)
 
@@ -176,8 +196,19 @@ class DAFCurriculumManager:
         return self.curriculum.slices()
 
     def get_curriculum_stats(self) -> dict[str, Any]:
-        """The curriculum as JSON data: metrics, every task, slices, events, stagnation."""
-        return description(self.curriculum) | {"tasks_drawn": self._drawn}
+        """The curriculum as JSON data: metrics, every task, slices, events, stagnation.
+
+        num_custom_tasks: tasks that were added one by one. avg_performance: the mean over tasks that were played of
+        their present levels; None before. adaptation_needed: whether `adapt_curriculum` would find that it stagnates.
+        """
+        levels = [past.fast for past in self.curriculum.history.tasks if past.known]
+        data = description(self.curriculum)
+        return data | {
+            "tasks_drawn": self._drawn,
+            "num_custom_tasks": len(self.tasks()) - self._configured,
+            "avg_performance": float(np.mean(levels)) if levels else None,
+            "adaptation_needed": data["stagnation"] is not None,
+        }
 
     def get_task_difficulty_distribution(self, bins: int = 5) -> dict[str, Any]:
         """How many tasks and active tasks, and how much weight, lie in each of `bins` equal parts of the difficulties.

@@ -166,6 +166,21 @@ def variants(game: str = DEFAULT_GAME) -> dict[str, str]:
     return {variant.name: variant.description for variant in [*_game(game).variant_registry.all(), *own]}
 
 
+def is_known(name: str, game: str = DEFAULT_GAME) -> bool:
+    """Whether a mission of `game` has this name, also an older one."""
+    known = {entry.name for entry in catalogue(game)}
+    return _today(name, _game(game)).removeprefix("evals.") in known
+
+
+def is_small(name: str, game: str = DEFAULT_GAME) -> bool:
+    """Whether `name` is one of DAF's own missions, which take DAF's own variants only."""
+    if game != DEFAULT_GAME:
+        return False
+    from daf.game.small_missions import small_missions
+
+    return name in {mission.name for mission in small_missions()}
+
+
 def options_of(text: str) -> dict[str, Any]:
     """The options that a mission string gives, by their own names. Raises `MissionError`."""
     return _options(text, [part.strip() for part in text.split(",")[1:]])

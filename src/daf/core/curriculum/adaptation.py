@@ -22,6 +22,11 @@ from daf.core.curriculum.stagnation import Recovery
 from daf.errors import UsageError, unknown
 
 Kind = Literal["harder", "easier", "widen", "explore", "recover"]
+OTHER_NAMES: dict[str, Kind] = {
+    "adjust_difficulty": "recover", "increase_difficulty": "harder", "reduce_difficulty": "easier",
+    "decrease_difficulty": "easier",
+}  # fmt: skip
+"""Words that scripts use for the same changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +42,14 @@ class Adaptation:
 
 
 def check_kind(kind: str) -> Kind:
-    """`kind` where it is one. Raises `UsageError`."""
+    """The kind that is called `kind`, also by one of its other names. Raises `UsageError`."""
+    if kind in OTHER_NAMES:
+        return OTHER_NAMES[kind]
     for known in get_args(Kind):
         if kind == known:
             found: Kind = known
             return found
-    raise UsageError(unknown("adaptation", kind, get_args(Kind)))
+    raise UsageError(unknown("adaptation", kind, [*get_args(Kind), *OTHER_NAMES]))
 
 
 def possible(kind: Recovery, tasks: Sequence[Task], roster: Roster, sampler: Sampler) -> bool:

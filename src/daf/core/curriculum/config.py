@@ -11,6 +11,7 @@ from daf.core.curriculum.samplers.learning_progress import LearningProgressConfi
 from daf.core.curriculum.samplers.uniform import UniformConfig
 from daf.core.curriculum.tasks import CurriculumOptions
 
+BASE_MISSION = "training_facility_1"
 Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
@@ -22,6 +23,11 @@ class DAFCurriculumConfig(ConfigModel):
     name: Name = "curriculum"
     missions: list[Name] = Field(default_factory=list, description="Mission strings, easiest first; wildcards too.")
     options: CurriculumOptions = Field(default_factory=CurriculumOptions, description="What each is combined with.")
+    base_mission: Name | None = Field(
+        default=None,
+        description="Mission of tasks that name none, at their difficulty; None: the first of missions, else "
+        "training_facility_1.",
+    )
     game: Name = "cogs_vs_clips"
     sampler: SamplerField | None = Field(
         default=None, description="uniform, sequence, learning_progress, plr. None: as enable_learning_progress says."
@@ -64,6 +70,13 @@ class DAFCurriculumConfig(ConfigModel):
         if self.mastered_at is not None and self.max_active_tasks is None:
             raise ValueError("mastered_at is for eviction, which needs max_active_tasks")
         return self
+
+    @property
+    def base(self) -> str:
+        """The mission string of tasks that name no mission."""
+        if self.base_mission is not None:
+            return self.base_mission
+        return self.missions[0] if self.missions else BASE_MISSION
 
     @property
     def chosen_sampler(self) -> SamplerConfig:

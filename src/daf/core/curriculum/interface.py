@@ -37,6 +37,12 @@ class Task:
         """The key."""
         return self.key
 
+    def __str__(self) -> str:
+        return self.key
+
+    def __hash__(self) -> int:
+        return hash((self.index, self.key))
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
