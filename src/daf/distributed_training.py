@@ -36,7 +36,7 @@ HOWS = ("mean", "sum", "max", "min")
 
 @dataclass(slots=True)
 class DistributedTrainingResult:
-    """How a distributed run stands; `wait_for_completion` brings one up to date that runs in the background.
+    """How a distributed run stands; `wait_for_completion` brings one up to date that trains in the background.
 
     final_checkpoint: trained weights, None while there are none. final_loss, final_reward: of the last update, and of
     the last that episodes ended in (mean return per agent). aggregate_stats: the last update's metrics. status:
@@ -60,8 +60,11 @@ class DistributedTrainingResult:
         """Agent steps per second of all processes together; None before the first update."""
         return self.training_steps / self.wall_time_seconds if self.wall_time_seconds > 0 else None
 
-    def wait_for_completion(self, timeout: float | None = None) -> "DistributedTrainingResult":
-        """Wait until the run has ended, and return this, up to date. timeout: seconds; `TimeoutError` after them."""
+    def wait_for_completion(self, timeout: float | None = None) -> Path | None:
+        """Wait until the run has ended, and return its final checkpoint; everything else here is up to date then.
+
+        None where it has no checkpoint; `status` and `error` report why. timeout: seconds; `TimeoutError` after them.
+        """
         if self._process is not None:
             try:
                 self._process.wait(timeout)
@@ -73,7 +76,7 @@ class DistributedTrainingResult:
                 self.error = f"the process ended with exit code {code}; see {self.run_dir / 'output.log'}"
             else:
                 _read(self)
-        return self
+        return self.final_checkpoint
 
 
 def daf_launch_distributed_training(

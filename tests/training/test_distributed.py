@@ -36,7 +36,10 @@ def test_two_processes_learn_together_and_go_on_after_a_stop(tmp_path: Path) -> 
     first = daf_train_policy(MISSION, "stateless", config=parts, run_dir=tmp_path / "parts", on_update=stop)
     assert (first.status, first.steps) == ("stopped", ROLLOUT)
     second = daf_launch_distributed_training(MISSION, checkpoints_path=tmp_path / "parts", config=CONFIG, **asked)
-    whole = running.wait_for_completion(timeout=240)
+    final = running.wait_for_completion(timeout=240)
+    whole = running
+    assert final == whole.final_checkpoint
+    assert final is not None
     for result in (second, whole):
         assert (result.status, result.training_steps, result.num_workers) == ("done", 4 * ROLLOUT, 2)
         assert result.final_checkpoint is not None
@@ -125,7 +128,8 @@ def test_a_launch_that_is_refused_is_no_success_of_the_run_that_lies_there(tmp_p
     launched = daf_launch_distributed_training(
         MISSION, "no_such_policy", checkpoints_path=run, config=CONFIG, num_steps=128, wait=False
     )
-    result = launched.wait_for_completion(timeout=120)
+    assert launched.wait_for_completion(timeout=120) is None
+    result = launched
     assert (result.status, result.final_checkpoint) == ("failed", None)
     assert result.error is not None
     assert "exit code 2" in result.error
