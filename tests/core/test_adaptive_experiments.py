@@ -25,7 +25,7 @@ from daf.core.adaptive.local import LocalProcesses
 from daf.core.adaptive.state import FORMAT, Run, Score, folded
 from daf.core.adaptive.status import ExperimentStatus, experiments, status_of
 from daf.core.adaptive_controller import AdaptiveControllerError
-from daf.errors import ConfigError, DataError, Interrupted
+from daf.errors import ConfigError, DataError, Interrupted, UsageError
 from daf.storage import journal
 from tests.core.adaptive_driver import PYTHON, SmallJobs, config, controller, told
 
@@ -259,7 +259,7 @@ def test_a_copy_of_a_run_past_the_copys_target_fails_too(tmp_path: Path) -> None
 def test_an_initial_checkpoint_past_the_first_target_is_refused(tmp_path: Path) -> None:
     first = controller(tmp_path, config("first", runs=[{}])).start_experiment()
     begin = first.run_dir / "checkpoints" / "final"
-    with pytest.raises(ConfigError, match=r"before 20 agent steps: the initial_checkpoint has 80 already"):
+    with pytest.raises(AdaptiveControllerError, match=r"before 20 agent steps: the initial_checkpoint has 80 already"):
         controller(tmp_path, config(**FEW, initial_checkpoint=begin)).start_experiment()
     with pytest.raises(AdaptiveControllerError, match=r"initial_checkpoint .*none cannot be read"):
         controller(tmp_path, config(**FEW, initial_checkpoint=tmp_path / "none")).start_experiment()
@@ -476,7 +476,7 @@ def test_a_damaged_journal_is_its_own_experiments_trouble_alone(tmp_path: Path) 
     assert end_of(tmp_path).status == "done"
     with pytest.raises(DataError, match=r"experiment\.jsonl:1: not a JSON line"):
         status_of("damaged", tmp_path / "out")
-    with pytest.raises(DataError, match=r"experiment\.jsonl:1: not a JSON line"):
+    with pytest.raises(AdaptiveControllerError, match=r"experiment\.jsonl:1: not a JSON line"):
         controller(tmp_path, config("damaged", runs=[{}])).start_experiment()
 
 
@@ -513,13 +513,25 @@ def test_a_journal_that_does_not_fit_is_refused_with_its_line(tmp_path: Path) ->
     folder = controller(tmp_path, config(runs=[{}])).start_experiment().run_dir
     journal.append(folder / record.JOURNAL, {"event": "trained", "time": 0.0, "run": "r0000"})
     lines = len(record.events(folder))
-    with pytest.raises(DataError, match=rf"experiment\.jsonl:{lines}: r0000 is done, not training"):
+    with pytest.raises(AdaptiveControllerError, match=rf"experiment\.jsonl:{lines}: r0000 is done, not training"):
         controller(tmp_path, config(runs=[{}])).start_experiment()
 
 
 def test_settings_that_cannot_be_are_refused_before_a_folder_is_made(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="r0000 with learning_rate 7"):
+    with pytest.raises(AdaptiveControllerError, match="r0000 with learning_rate 7") as caught:
         controller(tmp_path, config(runs=[{"learning_rate": 7.0}])).start_experiment()
+    assert isinstance(caught.value, UsageError)
+    assert isinstance(caught.value.__cause__, ConfigError)
+    with pytest.raises(AdaptiveControllerError, match="nothing to train"):
+        controller(tmp_path, DAFAdaptiveConfig(experiment_id="bare")).start_experiment()
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_status_can_be_asked_for_before_an_experiment_begins(tmp_path: Path) -> None:
+    status = controller(tmp_path, config(runs=[{}])).get_experiment_status()
+    assert (status.status, status.counts, status.experiment.runs, status.begun) == ("not started", {}, {}, False)
+    data = status.to_data()
+    assert (data["status"], data["run_id"], data["run_dir"], data["runs"]) == ("not started", None, None, [])
     assert not (tmp_path / "out").exists()
 
 

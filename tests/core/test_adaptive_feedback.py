@@ -183,28 +183,45 @@ def test_the_methods_that_ask_for_a_change_make_it_and_note_it(tmp_path: Path) -
 
 
 def test_the_next_task_is_the_easiest_that_is_harder(tmp_path: Path) -> None:
-    with control(tmp_path, manager()) as controlled:
-        with pytest.raises(AdaptiveControllerError, match="set_current_task first"):
-            controlled.increase_task_difficulty()
-        controlled.set_current_task("t0")
+    curriculum = manager()
+    with control(tmp_path, curriculum) as controlled:
+        assert controlled.increase_task_difficulty() is None
+        controlled.set_current_task(curriculum.tasks()[0])
         assert controlled.increase_task_difficulty() == "t1"
         assert controlled.increase_task_difficulty() == "t2"
-        with pytest.raises(AdaptiveControllerError, match="no task is harder than t2"):
-            controlled.increase_task_difficulty()
+        assert controlled.increase_task_difficulty() is None
+        noted = controlled.get_experiment_status().experiment.adjustments
+        assert "call set_current_task" in noted[0]["reason"]
+        assert "no task is harder than t2" in noted[-1]["reason"]
         with pytest.raises(UsageError, match='no task "t9"'):
             controlled.set_current_task("t9")
 
 
-def test_feedback_needs_a_curriculum_that_may_be_changed(tmp_path: Path) -> None:
-    with (
-        control(tmp_path, None) as controlled,
-        pytest.raises(AdaptiveControllerError, match="curriculum_manager=DAFCurriculumManager"),
-    ):
-        controlled.increase_curriculum_difficulty()
+def test_the_present_task_is_by_default_the_one_that_results_named_last(tmp_path: Path) -> None:
+    with control(tmp_path, manager()) as controlled:
+        controlled.update_from_training_results({"task": "t1", "avg_reward": 1.0})
+        assert controlled.increase_task_difficulty() == "t2"
+
+
+def test_feedback_without_a_curriculum_that_may_be_changed_is_reported_and_no_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with control(tmp_path / "none", None) as controlled:
+        for ask in (controlled.increase_curriculum_difficulty, controlled.provide_curriculum_support):
+            done = ask()
+            assert not done.changed
+            assert "curriculum_manager=DAFCurriculumManager" in done.reason
+        assert controlled.increase_task_difficulty() is None
+        assert len(controlled.get_experiment_status().experiment.adjustments) == 3
+        assert "there is no curriculum" in caplog.text
+        curriculum = manager()
+        controlled.use_curriculum(curriculum)
+        assert controlled.increase_curriculum_difficulty().changed
+        controlled.use_curriculum(manager())
+        assert mostly(curriculum) == "t1"
     curriculum = manager()
-    with control(tmp_path, curriculum, enable_curriculum_learning=False) as controlled:
-        with pytest.raises(AdaptiveControllerError, match="enable_curriculum_learning is off"):
-            controlled.increase_curriculum_difficulty()
+    with control(tmp_path / "off", curriculum, enable_curriculum_learning=False) as controlled:
+        assert "enable_curriculum_learning is off" in controlled.increase_curriculum_difficulty().reason
         for score in series([8, 0], 6):
             assert controlled.update_from_training_results({"score": score}) is None
     assert mostly(curriculum) == "t0"

@@ -7,6 +7,7 @@ change, and the numbers that it rests on, stand in the same journal.
 Not promised: two machines that control one experiment on a shared file system without `flock`.
 """
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -18,19 +19,21 @@ from daf.core.adaptive import finishing, targets
 from daf.core.adaptive.commands import Commands, DafCommands
 from daf.core.adaptive.config import DAFAdaptiveConfig, differences
 from daf.core.adaptive.dispatch import Dispatcher
-from daf.core.adaptive.errors import AdaptiveControllerError, TrainingEnvironmentError
+from daf.core.adaptive.errors import AdaptiveControllerError, ExperimentSettingsError, TrainingEnvironmentError
 from daf.core.adaptive.feedback import SUPPORT, Adjustable, Adjustment, Feedback
 from daf.core.adaptive.hooks import Hooks
 from daf.core.adaptive.local import LocalProcesses
-from daf.core.adaptive.record import Record, beginning, read, request_stop
+from daf.core.adaptive.record import Record, beginning, controlled, read, request_stop
 from daf.core.adaptive.running import Running
 from daf.core.adaptive.schedulers import Scheduler, Wanted, scheduler_of
 from daf.core.adaptive.state import Experiment, Run
-from daf.core.adaptive.status import TITLE, ExperimentStatus, find
+from daf.core.adaptive.status import TITLE, ExperimentStatus, find, not_started
+from daf.core.curriculum.interface import Task
 from daf.errors import DAFError, Interrupted, UsageError
 from daf.storage.jsonable import jsonable
 
 if TYPE_CHECKING:
+    from daf.core.rl_trainer import DAFRlTrainer
     from daf.output_manager import OutputManager, RunInfo
 
 __all__ = [
@@ -97,9 +100,20 @@ class DAFAdaptiveController:
         """Run the experiment to its end, or on from where it is; returns when it is done, failed or stopped.
 
         retry_failed: give runs that failed for good new attempts; not where a scheduler has decided on their failure.
-        Raises `UsageError` for settings that cannot be, `AdaptiveControllerError` where it is another experiment or has
-        a controller, `Interrupted` after Ctrl-C, when all jobs have saved and ended.
+        Raises `AdaptiveControllerError` whatever fails: where it is another experiment or has a controller, and for
+        settings that cannot be (then it is a `UsageError` too). Raises `Interrupted` after Ctrl-C, when all jobs have
+        saved and ended.
         """
+        try:
+            return self._start(retry_failed)
+        except (AdaptiveControllerError, Interrupted):
+            raise
+        except UsageError as error:
+            raise ExperimentSettingsError(str(error)) from error
+        except DAFError as error:
+            raise AdaptiveControllerError(str(error)) from error
+
+    def _start(self, retry_failed: bool) -> ExperimentStatus:
         scheduler = self._scheduler or scheduler_of(self.config)
         self._check_first_runs(scheduler)
         record = self._opened()
@@ -157,16 +171,15 @@ class DAFAdaptiveController:
         request_stop(status.run_dir, reason)
 
     def get_experiment_status(self) -> ExperimentStatus:
-        """The experiment as committed. Raises `AdaptiveControllerError` where it has not begun."""
+        """The experiment as committed; where it has not begun, its status is "not started" and it has no folder."""
         if self._record is not None and self._record.started:
             folder = self._record.folder
             return ExperimentStatus(self._output.session_id, folder, self._record.experiment, True)
-        from daf.core.adaptive.status import status_of
-
-        try:
-            return status_of(self.config.experiment_id, self._output.base_dir)
-        except UsageError as error:
-            raise AdaptiveControllerError(f"experiment {self.config.experiment_id} has not begun.") from error
+        found = find(self.config.experiment_id, self._output.base_dir)
+        experiment = None if found is None else read(found.path)
+        if found is None or experiment is None:
+            return not_started(self.config, self._output.base_dir)
+        return ExperimentStatus(found.run_id, found.path, experiment, controlled(found.path))
 
     def load_checkpoint(self, checkpoint: str | Path) -> Path:
         """Let the experiment's first runs branch from this checkpoint (a folder that training wrote); returns it.
@@ -203,16 +216,21 @@ class DAFAdaptiveController:
         """As `update_from_training_results`, of an evaluation."""
         return self._feedback.take(results, "the evaluated return")
 
-    def set_current_task(self, task_id: str) -> None:
-        """Results that name no task are of this one. Raises `UsageError` where the curriculum has no such task."""
-        self._feedback.choose(task_id)
+    def use_curriculum(self, curriculum_manager: Adjustable) -> None:
+        """Let feedback change this curriculum, unless the controller has one already."""
+        if not self._feedback.follows:
+            self._feedback.follow(curriculum_manager)
 
-    def increase_task_difficulty(self, why: str = "asked for") -> str:
+    def set_current_task(self, task_id: str | Task) -> None:
+        """Results that name no task are of this one. Raises `UsageError` where the curriculum has no such task."""
+        self._feedback.choose(task_id.key if isinstance(task_id, Task) else task_id)
+
+    def increase_task_difficulty(self, why: str = "asked for") -> str | None:
         """Make the easiest task that is harder than the present one the present one; returns its key.
 
-        Raises `AdaptiveControllerError` where there is none, or no present task.
+        None, with the reason in the log and the journal, where there is no harder task or no present one.
         """
-        return self._feedback.harder(why).key
+        return self._feedback.harder(why).task
 
     def increase_curriculum_difficulty(self, why: str = "asked for") -> Adjustment:
         """Ask the curriculum for harder tasks."""
@@ -227,13 +245,20 @@ class DAFAdaptiveController:
         return self._feedback.adjust("provide_curriculum_support", SUPPORT, why)
 
     def run_with_environment(
-        self, environment: Any, trainer: Trains, *, task_id: str | None = None, rounds: int = 1, episodes: int = 10
+        self,
+        environment: Any,
+        trainer: Trains | None = None,
+        *,
+        task_id: str | None = None,
+        rounds: int = 1,
+        episodes: int = 10,
     ) -> list[Adjustment]:
         """Train on an environment for some rounds, feeding each round's result back; the changes that followed.
 
         environment: has `reset` and `step`, or is a mission string or config where the trainer takes these. trainer:
         `DAFRlTrainer`, or what has its `train_on_task`; one that tells its results to this controller by itself is not
-        listened to twice. Raises `TrainingEnvironmentError` where the environment is none or fails.
+        listened to twice; None: one of the configuration's section `training`, for this call. Raises
+        `TrainingEnvironmentError` where the environment is none or fails, `AdaptiveControllerError` without a trainer.
         """
         lacking = [name for name in ("reset", "step") if not callable(getattr(environment, name, None))]
         if lacking and not (isinstance(environment, str | Path | tuple) or hasattr(environment, "game")):
@@ -244,6 +269,9 @@ class DAFAdaptiveController:
             raise UsageError(f"rounds {rounds} and episodes {episodes} must be 1 or more.")
         if task_id is not None:
             self.set_current_task(task_id)
+        if trainer is None:
+            with contextlib.closing(self._own_trainer()) as own:
+                return self.run_with_environment(environment, own, rounds=rounds, episodes=episodes)
         before = len(self._feedback.made)
         for number in range(1, rounds + 1):
             task, told = self._feedback.task or "environment", self._feedback.taken
@@ -273,6 +301,17 @@ class DAFAdaptiveController:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _own_trainer(self) -> "DAFRlTrainer":
+        """A trainer by the section `training`, whose missions and curriculum give way to the environment."""
+        if self.config.training is None:
+            raise AdaptiveControllerError(
+                f"experiment {self.config.experiment_id} has no section `training`: give it one, or give "
+                "run_with_environment a trainer."
+            )
+        from daf.core.rl_trainer import DAFRlTrainer
+
+        return DAFRlTrainer(self.config.training.replace(mission=None, curriculum=None), output=self._output)
 
     def _opened(self) -> Record:
         """The experiment's journal, for this controller alone; found by its id, or begun."""
@@ -370,8 +409,9 @@ class DAFAdaptiveController:
         return None if found is None else read(found.path)
 
     def _note_adjustment(self, adjustment: Adjustment) -> None:
+        level = logging.INFO if adjustment.changed else logging.WARNING
+        logger.log(level, "curriculum: %s (%s): %s", adjustment.what, adjustment.why, adjustment.reason)
         self._opened().add("adjusted", **jsonable(asdict(adjustment)))
-        logger.info("curriculum: %s (%s): %s", adjustment.what, adjustment.why, adjustment.reason)
 
     def _how_to_go_on(self) -> str:
         status = self.get_experiment_status()

@@ -186,6 +186,11 @@ class DAFAdaptiveConfig(ConfigModel):
         return max(1, len(self.runs)) if self.num_runs is None else self.num_runs
 
     @property
+    def integrate_with_wandb(self) -> bool:
+        """Whether runs send their metrics to W&B."""
+        return self.wandb_project is not None
+
+    @property
     def trains(self) -> DAFTrainingConfig:
         """The section `training`. Raises `ConfigError` where there is none."""
         if self.training is None:

@@ -35,7 +35,7 @@ REST_MARGIN = 0.5
 """Changes below it, in standard deviations of one result, count as none; the curriculum's own default."""
 PATIENCE = 4
 """Windows at rest before a task that never rose counts as stuck."""
-RETURNS = ("score", "mean", "episode/return", "mean_reward", "reward")
+RETURNS = ("score", "mean", "episode/return", "avg_reward", "mean_reward", "reward")
 """Names under which a result's mean return is looked for, in this order."""
 
 
@@ -148,8 +148,8 @@ def _spread(groups: Sequence[Sequence[float]]) -> float:
 class Feedback:
     """Gathers evidence and asks a curriculum for changes.
 
-    note: takes each change, to keep it. Raises `AdaptiveControllerError` where feedback is switched off or there is no
-    curriculum.
+    note: takes each change, to keep it. Where feedback is off, or there is no curriculum, a change that is asked for is
+    an `Adjustment` that changed nothing, with the reason.
     """
 
     def __init__(
@@ -160,28 +160,40 @@ class Feedback:
         enabled: bool,
         note: Callable[[Adjustment], None],
     ) -> None:
-        self._curriculum = curriculum
+        self._curriculum: Adjustable | None = None
         self._adapt: Callable[[str, str], Adapted] | None = None
         if curriculum is not None:
-            found = getattr(curriculum, "adapt_curriculum", None) or getattr(curriculum, "adapt", None)
-            if not callable(found):
-                raise AdaptiveControllerError(
-                    f"a {type(curriculum).__name__} cannot be asked for changes; a DAFCurriculumManager can."
-                )
-            self._adapt = found
+            self.follow(curriculum)
         self._window = window
         self._enabled = enabled
         self._note = note
         self._evidence: dict[tuple[str | None, str], Evidence] = {}
         """By task (None: all that the curriculum draws) and source."""
         self.task: str | None = None
+        self._last: str | None = None
+        """The task that results named last."""
         self.taken = 0
         """Results so far."""
         self.made: list[Adjustment] = []
 
+    @property
+    def follows(self) -> bool:
+        """Whether there is a curriculum."""
+        return self._curriculum is not None
+
+    def follow(self, curriculum: Adjustable) -> None:
+        """Change this curriculum from here on. Raises `AdaptiveControllerError` where it can't be changed."""
+        found = getattr(curriculum, "adapt_curriculum", None) or getattr(curriculum, "adapt", None)
+        if not callable(found):
+            raise AdaptiveControllerError(
+                f"a {type(curriculum).__name__} cannot be asked for changes; a DAFCurriculumManager can."
+            )
+        self._curriculum, self._adapt = curriculum, found
+
     def take(self, results: Mapping[str, Any], source: str) -> Adjustment | None:
         """One more result, of a `source` told in words; the change that the evidence now calls for, or None."""
         named, score = result_of(results)
+        self._last = named if named is not None else self._last
         task = named if named is not None else self.task
         evidence = self._evidence.setdefault((task, source), Evidence())
         self.taken += 1
@@ -211,14 +223,15 @@ class Feedback:
         task: str | None = None,
     ) -> Adjustment:
         """Ask for the first of `kinds` that changes anything."""
-        if not self._enabled:
-            raise AdaptiveControllerError(
-                "the curriculum is not to be changed here: enable_curriculum_learning is off."
-            )
-        if self._adapt is None:
-            raise AdaptiveControllerError(
+        if not self._enabled or self._adapt is None:
+            reason = (
                 "there is no curriculum to change. Give the controller one: curriculum_manager=DAFCurriculumManager(…)."
+                if self._enabled
+                else "the curriculum is not changed: enable_curriculum_learning is off."
             )
+            unchanged = Adjustment(what, task, tuple(kinds), False, reason, why, dict(evidence or {}))
+            self._keep(unchanged)
+            return unchanged
         asked: list[str] = []
         changed, reason = False, ""
         for kind in kinds:
@@ -240,19 +253,25 @@ class Feedback:
             raise UsageError(unknown("task", task, known))
         self.task = task
 
-    def harder(self, why: str) -> Task:
-        """Choose the easiest task that is harder than the present one."""
+    def harder(self, why: str) -> Adjustment:
+        """Choose the easiest task that is harder than the present one, which is that of the last result by default."""
         tasks = sorted(self.tasks(), key=lambda task: (task.difficulty, task.key))
-        now = next((task for task in tasks if task.key == self.task), None)
-        if now is None:
-            raise AdaptiveControllerError("there is no current task of a curriculum: set_current_task first.")
-        found = next((task for task in tasks if task.difficulty > now.difficulty), None)
-        if found is None:
-            raise AdaptiveControllerError(f"no task is harder than {now.key} (difficulty {now.difficulty:g}).")
-        self.task = found.key
-        reason = f"{now.key} (difficulty {now.difficulty:g}) → {found.key} ({found.difficulty:g})"
-        self._keep(Adjustment("increase_task_difficulty", found.key, (), True, reason, why, {}))
-        return found
+        present = self.task if self.task is not None else self._last
+        now = next((task for task in tasks if task.key == present), None)
+        found = None if now is None else next((task for task in tasks if task.difficulty > now.difficulty), None)
+        if not tasks:
+            reason = "there is no curriculum with tasks to choose from."
+        elif now is None:
+            reason = "there is no current task: call set_current_task, or report results that name their task."
+        elif found is None:
+            reason = f"no task is harder than {now.key} (difficulty {now.difficulty:g})."
+        else:
+            reason = f"{now.key} (difficulty {now.difficulty:g}) → {found.key} ({found.difficulty:g})"
+            self.task = found.key
+        chosen = None if found is None else found.key
+        adjustment = Adjustment("increase_task_difficulty", chosen, (), found is not None, reason, why, {})
+        self._keep(adjustment)
+        return adjustment
 
     def _begin_anew(self, task: str | None) -> None:
         """Forget the results before a change: all of the mix that is drawn, and the recent ones of `task`."""

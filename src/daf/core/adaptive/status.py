@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from daf.core.adaptive import record
+from daf.core.adaptive.config import DAFAdaptiveConfig
 from daf.core.adaptive.dispatch import Job
 from daf.core.adaptive.errors import AdaptiveControllerError
 from daf.core.adaptive.local import LocalProcesses
@@ -25,16 +26,22 @@ TITLED = re.compile(r"^Experiment (\S+) \(\w+\)$")
 
 @dataclass(frozen=True)
 class ExperimentStatus:
-    """An experiment as committed. controlled: a controller of this machine has it now."""
+    """An experiment as committed. controlled: a controller of this machine has it now.
+
+    begun: False before its first event; run_id is then its experiment_id, and run_dir the output folder's.
+    """
 
     run_id: str
     run_dir: Path
     experiment: Experiment
     controlled: bool
+    begun: bool = True
 
     @property
     def status(self) -> str:
-        """done | failed | stopped | running | interrupted (nobody controls it, and it is not at its end)."""
+        """One of: done, failed, stopped, running, interrupted (it has no controller and no end), not started."""
+        if not self.begun:
+            return "not started"
         if self.experiment.status == "running" and not self.controlled:
             return "interrupted"
         return self.experiment.status
@@ -48,8 +55,8 @@ class ExperimentStatus:
         """What `--json` prints, as JSON data."""
         experiment, best = self.experiment, self.experiment.best
         return {
-            "run_id": self.run_id,
-            "run_dir": str(self.run_dir),
+            "run_id": self.run_id if self.begun else None,
+            "run_dir": str(self.run_dir) if self.begun else None,
             "status": self.status,
             "experiment_id": experiment.experiment_id,
             "reason": experiment.reason,
@@ -97,6 +104,12 @@ def status_of(name: str, base_dir: Path | None = None) -> ExperimentStatus:
         there = f"Nearest: {', '.join(near)}." if near else "There are none: `daf adaptive run CONFIG.yaml` begins one."
         raise UsageError(f'no experiment "{name}". {there}')
     return ExperimentStatus(found.run_id, found.path, experiment, record.controlled(found.path))
+
+
+def not_started(config: DAFAdaptiveConfig, base_dir: Path) -> ExperimentStatus:
+    """The status of an experiment before its first event."""
+    experiment = Experiment(config.experiment_id, config.to_data(), time.time())
+    return ExperimentStatus(config.experiment_id, base_dir, experiment, controlled=False, begun=False)
 
 
 def experiments(base_dir: Path | None = None) -> list[tuple[str, RunInfo]]:
