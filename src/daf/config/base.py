@@ -35,6 +35,17 @@ PathField = Annotated[Path, BeforeValidator(_as_path)]
 """A path, also from text; `~` is expanded."""
 
 
+def _section(value: object) -> object:
+    """The fields that a configuration object sets; anything else as it is."""
+    if isinstance(value, ConfigModel):
+        return {name: given for name, given in value.to_data().items() if name in value.model_fields_set}
+    return value
+
+
+SectionField = Annotated[dict[str, Any] | None, BeforeValidator(_section)]
+"""The fields of another configuration, as a mapping or as that configuration's object."""
+
+
 class ConfigModel(BaseModel):
     """Base of all configuration classes."""
 

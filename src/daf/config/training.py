@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from daf.config.base import ConfigModel, PathField, device_name
+from daf.config.base import ConfigModel, PathField, SectionField, device_name
 from daf.errors import unknown
 
 Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
@@ -156,7 +156,10 @@ class DAFTrainingConfig(ConfigModel):
     )
 
     initial_weights: PathField | None = Field(default=None, description="Weights or a checkpoint to begin with.")
-    use_distributed: bool = Field(default=False, description="Let several processes learn one network together.")
+    use_distributed: bool = Field(
+        default=False,
+        description="Let several processes learn one network together: num_workers of them, or workers_per_node.",
+    )
     eval_frequency: int | None = Field(
         default=100_000, ge=1, description="Agent steps between evaluations; None: never."
     )
@@ -177,14 +180,18 @@ class DAFTrainingConfig(ConfigModel):
     tracker_options: dict[str, dict[str, Scalar]] = Field(
         default_factory=dict, description="Options by tracker, such as wandb: {project: …, mode: offline}."
     )
-    curriculum: dict[str, Any] | None = Field(
-        default=None, description="What is drawn for each episode; None: the mission."
-    )
+    curriculum: SectionField = Field(default=None, description="What is drawn for each episode; None: the mission.")
 
     @model_validator(mode="before")
     @classmethod
     def _aliases(cls, values: Any) -> Any:
-        return without_aliases(values) if isinstance(values, Mapping) else values
+        if not isinstance(values, Mapping):
+            return values
+        plain = without_aliases(values)
+        workers = plain.get("num_workers")
+        if plain.get("use_distributed") is True and isinstance(workers, int):
+            plain.setdefault("workers_per_node", workers)
+        return plain
 
     @model_validator(mode="after")
     def _fits(self) -> "DAFTrainingConfig":
@@ -203,7 +210,7 @@ class DAFTrainingConfig(ConfigModel):
                 "normalize_rewards: false"
             )
         if self.use_distributed and self.workers_per_node == 1:
-            raise ValueError("use_distributed needs workers_per_node of 2 or more")
+            raise ValueError("use_distributed needs num_workers or workers_per_node of 2 or more")
         if (self.vtrace_rho_clip is None) != (self.vtrace_c_clip is None):
             raise ValueError("vtrace_rho_clip and vtrace_c_clip go together: give both or none")
         return self

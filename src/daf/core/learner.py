@@ -23,6 +23,7 @@ import torch
 from daf.config.training import DAFTrainingConfig
 from daf.core.colleagues import Colleagues
 from daf.core.curriculum import Curriculum, Outcome, draw
+from daf.core.episode_tally import EpisodeTally
 from daf.core.optimizers import make_optimizer, schedule
 from daf.core.ppo import update
 from daf.core.rollout_buffer import RewardScale, RolloutBuffer, scale_rewards
@@ -40,7 +41,8 @@ class Learner:
     """PPO under way.
 
     missions: of the curriculum's tasks, in their order. steps, updates: done so far. records: collects the samples for
-    json_logs, where a sampler makes them.
+    json_logs, where a sampler makes them. tally: scores of the run's episodes. latest: task and score of those that
+    the last update ended.
     """
 
     def __init__(
@@ -63,6 +65,8 @@ class Learner:
         self.steps = self.updates = 0
         self.seconds = 0.0
         self.records: list[dict[str, Any]] = []
+        self.tally = EpisodeTally()
+        self.latest: list[tuple[str, float]] = []
         self.optimizer = make_optimizer(trainable.network, config)
         self._sampling = torch.Generator().manual_seed(_derived(config.seed, "actions", self._rank))
         self._batches = torch.Generator().manual_seed(_derived(config.seed, "minibatches", self._rank))
@@ -229,10 +233,12 @@ class Learner:
                 part.zero_()
 
     def _take_in(self, ended: Sequence[EndedEpisode]) -> None:
-        """Let the curriculum learn from the episodes that ended."""
-        self.curriculum.record(
-            [Outcome(e.task, e.environment, e.episode, float(e.returns.mean()), e.steps, e.stats) for e in ended]
-        )
+        """Count the episodes that ended, and let the curriculum learn from them."""
+        outcomes = [Outcome(e.task, e.environment, e.episode, float(e.returns.mean()), e.steps, e.stats) for e in ended]
+        tasks = self.curriculum.tasks()
+        self.latest = [(tasks[outcome.task].key, outcome.score) for outcome in outcomes]
+        self.tally.add(self.latest)
+        self.curriculum.record(outcomes)
 
     def _where(self) -> list[WorldState]:
         """Where the environments stand."""
@@ -271,6 +277,7 @@ class Learner:
             "fresh": torch.from_numpy(self._fresh.copy()),
             "scale": self.scale.state(),
             "curriculum": self.curriculum.state_dict(),
+            "tally": self.tally.state(),
             "worlds": [
                 (state.environment, state.episode, state.task, torch.from_numpy(state.actions.astype(np.int32)))
                 for state in (self._where() if self._begun else [])
@@ -292,6 +299,7 @@ class Learner:
         self._fresh[:] = state["fresh"].numpy()
         self.scale = RewardScale.of(state["scale"])
         self.curriculum.load_state_dict(state["curriculum"])
+        self.tally.restore(state.get("tally"))
         self._publish()
         worlds = [
             WorldState(environment, episode, task, actions.numpy().astype(np.uint16))

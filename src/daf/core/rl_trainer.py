@@ -6,25 +6,29 @@ other methods work on the same learner without a run folder; `save_training_stat
 Importing this module imports torch.
 """
 
+import logging
 import tempfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-import numpy as np
 from pydantic import Field
 
+from daf.config.base import SectionField
 from daf.config.training import DAFTrainingConfig
 from daf.core import checkpoints
-from daf.core.curriculum import Curriculum
+from daf.core.curriculum import Curriculum, DAFCurriculumConfig, Task
+from daf.core.episode_tally import EpisodeTally
 from daf.core.interval_evaluation import evaluate_checkpoint
 from daf.core.kept_settings import keep_settings
 from daf.core.sizes import sizes as sizes_of
 from daf.core.task_focus import Focus
-from daf.core.training_run import Progress, StopTraining, TrainingResult
-from daf.core.training_setup import Places, combined, set_up
+from daf.core.training_run import Progress, StopTraining, TrainingResult, TrainingRun
+from daf.core.training_setup import Places, combined, policy_of, set_up
 from daf.errors import ConfigError, UsageError
 from daf.game import missions
+from daf.game.missions import Mission, unshaped
 from daf.game.training_environment import mission_of
 from daf.output_manager import OutputManager, get_output_manager
 
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["DAFRlConfig", "DAFRlTrainer", "Progress", "StopTraining", "TrainingResult"]
 
 OPERATION = "training"
+logger = logging.getLogger(__name__)
 
 
 class DAFRlConfig(DAFTrainingConfig):
@@ -41,11 +46,11 @@ class DAFRlConfig(DAFTrainingConfig):
 
     kind: ClassVar[str] = "rl"
 
-    integrate_with_adaptive: bool = Field(default=True, description="Tell a controller that is given every result.")
-    adaptive_config: dict[str, Any] | None = Field(
+    integrate_with_adaptive: bool = Field(default=True, description="Report every result to a controller.")
+    adaptive_config: SectionField = Field(
         default=None, description="A controller of these settings (`DAFAdaptiveConfig`), where none is given."
     )
-    curriculum_config: dict[str, Any] | None = Field(
+    curriculum_config: SectionField = Field(
         default=None, description="The curriculum's settings, as `curriculum`; one of the two."
     )
 
@@ -62,9 +67,12 @@ class DAFRlTrainer:
     """Trains one policy with PPO.
 
     config: settings. policy: a policy string, path or PolicySpec. training_env: a mission string, config or environment
-    to train on, else as `config.mission` has it. adaptive_controller: is told every update's return and every
-    evaluation. curriculum_manager: what is drawn for each episode. output: where run folders go; cache_dir: of
-    episode records, else in the output folder; console: for progress.
+    to train on, else as `config.mission` has it. adaptive_controller: gets every update's return and every evaluation;
+    one without a curriculum also gets this trainer's. curriculum_manager: what is drawn for each episode; one without
+    tasks gets the mission as its task. output: where run folders go; cache_dir: of episode records, else in the output
+    folder; console: for progress.
+
+    Where nothing names a mission, the first `train_on_task` does; until then only that can train.
     """
 
     def __init__(
@@ -75,35 +83,40 @@ class DAFRlTrainer:
         adaptive_controller: Controller | None = None,
         curriculum_manager: Curriculum | None = None,
         *,
-        branch_from: Path | None = None,
+        branch_from: str | Path | None = None,
         gpu_allowed: bool = True,
         gpu_memory_fraction: float = 1.0,
         output: OutputManager | None = None,
-        cache_dir: Path | None = None,
+        cache_dir: str | Path | None = None,
         console: "Console | None" = None,
     ) -> None:
         """Raises `UsageError` and what it covers (`ConfigError`, `MissionError`, `PolicyError`), `CheckpointError`."""
         environment = None if training_env is None else mission_of(training_env)
-        chosen = combined(config, mission=environment, policy=policy)
-        if isinstance(chosen, DAFRlConfig) and chosen.curriculum_config is not None:
-            if chosen.curriculum is not None:
-                raise ConfigError("curriculum and curriculum_config are two names of one thing; give one of them.")
-            chosen = chosen.replace(curriculum=chosen.curriculum_config)
+        if environment is not None and curriculum_manager is not None:
+            environment = _into_curriculum(environment, curriculum_manager, config)
+        chosen = _with_curriculum(combined(config, mission=environment, policy=policy), curriculum_manager)
         self._output = output or get_output_manager()
-        cache = cache_dir or self._output.base_dir / "cache"
+        cache = Path(cache_dir) if cache_dir is not None else self._output.base_dir / "cache"
         self._places = Places(cache, cache / "bundles", self._output.base_dir)
-        self.training = set_up(
+        self._config = chosen
+        self._set_up = partial(
+            set_up,
             chosen,
             self._places,
-            mission=environment,
             policy=policy,
             curriculum=curriculum_manager,
-            branch_from=branch_from,
+            branch_from=None if branch_from is None else Path(branch_from).expanduser(),
             gpu_allowed=gpu_allowed,
             gpu_memory_fraction=gpu_memory_fraction,
             console=console,
         )
-        self._given = (training_env, policy)
+        self._training: TrainingRun | None = None
+        self._by_task = environment is None and not chosen.missions and not _has_tasks(chosen, curriculum_manager)
+        if self._by_task:
+            policy_of(chosen, self._places, policy)  # for its refusals
+        else:
+            self._training = self._set_up(mission=environment)
+        self._given = (environment, policy)
         self._controller = adaptive_controller
         if adaptive_controller is None and isinstance(chosen, DAFRlConfig) and chosen.adaptive_config is not None:
             from daf.core.adaptive_controller import DAFAdaptiveConfig, DAFAdaptiveController
@@ -111,19 +124,32 @@ class DAFRlTrainer:
             self._controller = DAFAdaptiveController(
                 DAFAdaptiveConfig(**chosen.adaptive_config),
                 output=self._output,
-                curriculum_manager=self.training.curriculum,
+                curriculum_manager=None if self._training is None else self._training.curriculum,
             )
         if isinstance(chosen, DAFRlConfig) and not chosen.integrate_with_adaptive:
             self._controller = None
+        use_curriculum = getattr(self._controller, "use_curriculum", None)
+        if use_curriculum is not None and curriculum_manager is not None:
+            use_curriculum(curriculum_manager)
         self._metrics: dict[str, float] = {}
         self._episodes = 0.0
         self._begun_at = (0, 0.0, 0)
         self._updates = 0
 
     @property
+    def training(self) -> TrainingRun:
+        """The run under this trainer. Raises `UsageError` where no mission is known yet."""
+        if self._training is None:
+            raise UsageError(
+                "no mission to train on is given. Give training_env, `mission` or `curriculum` in the configuration, a "
+                "curriculum with tasks, or call train_on_task first. `daf missions` lists all missions."
+            )
+        return self._training
+
+    @property
     def config(self) -> DAFTrainingConfig:
         """The settings as they are now."""
-        return self.training.config
+        return self._config if self._training is None else self._training.config
 
     def train(
         self,
@@ -132,14 +158,14 @@ class DAFRlTrainer:
         *,
         on_update: Callable[[Progress], None] | None = None,
         stop_at: int | None = None,
-        run_dir: Path | None = None,
+        run_dir: str | Path | None = None,
         run_id: str | None = None,
     ) -> TrainingResult:
         """Train until total_timesteps, in a run folder; a failure or Ctrl-C is the result's status.
 
-        on_evaluation_complete: given each evaluation, as in evaluations.jsonl. on_update: after every update; it may
-        raise `StopTraining`. stop_at: agent steps to stop after. run_dir: a folder other than a new one of the output
-        manager; where it holds a checkpoint, training goes on from it.
+        on_evaluation_complete: given each evaluation, as in evaluations.jsonl, with `mean_reward`. on_update: after
+        every update; it may raise `StopTraining`. stop_at: agent steps to stop after. run_dir: a folder other than a
+        new one of the output manager; where it holds a checkpoint, training goes on from it.
         """
         training = self.training
 
@@ -152,7 +178,7 @@ class DAFRlTrainer:
             if self._controller is not None and record["mean"] is not None:
                 self._controller.update_from_evaluation({"score": record["mean"], **record})
             if on_evaluation_complete is not None:
-                on_evaluation_complete(record)
+                on_evaluation_complete({**record, "mean_reward": record["mean"]})
 
         def run() -> TrainingResult:
             keep_settings(training, *self._given)
@@ -160,6 +186,7 @@ class DAFRlTrainer:
             return training.run(stop_at=stop_at, on_update=updated, on_evaluation=evaluated)
 
         if run_dir is not None:
+            run_dir = Path(run_dir).expanduser()
             if not training.opened:
                 training.open(run_dir, run_id or run_dir.name)
             result = run()
@@ -174,42 +201,48 @@ class DAFRlTrainer:
             on_training_complete(result)
         return result
 
-    def train_episodes(self, n: int) -> dict[str, float]:
-        """Train until `n` more episodes have ended, or total_timesteps; their mean return per agent ("score"), how many
-        they were ("episodes"), and the last metrics. Raises `UsageError` where none could end.
+    def train_episodes(self, n: int) -> dict[str, Any]:
+        """Train until `n` more episodes have ended, or total_timesteps.
+
+        Returns their mean return per agent ("score"), their scores as `EpisodeTally` names them ("episodes",
+        "avg_reward", …), and the last metrics. Raises `UsageError` where none could end.
         """
         if n < 1:
             raise UsageError(f"train_episodes({n}): at least 1 episode.")
         self._count_from_here()
-        returns: list[float] = []
-        counts: list[float] = []
-        while sum(counts) < n and self.training.learner.steps < self.config.total_timesteps:
+        tally = EpisodeTally(recent=None, per_task=None)
+        while tally.episodes < n and self.training.learner.steps < self.config.total_timesteps:
             values = self.training.learner.update()
             self.training.learner.records.clear()  # samples for a run's logs
+            tally.add(self.training.learner.latest)
             self._note(values)
-            if values.get("episode/count"):
-                returns.append(values["episode/return"])
-                counts.append(values["episode/count"])
-        if not counts:
+        if not tally.episodes:
             raise UsageError(
                 f"all {self.config.total_timesteps:,} total_timesteps are trained, and the schedules have ended: give "
                 "the trainer more."
             )
-        score = float(np.average(returns, weights=counts))
-        return {"score": score, "episodes": sum(counts), "steps": float(self.training.learner.steps), **self._metrics}
+        found = tally.results()
+        return {"score": found["avg_reward"], **found, "steps": self.training.learner.steps, **self._metrics}
 
-    def train_on_task(self, task_id: str, env: Any, episodes: int) -> dict[str, Any]:
+    def train_on_task(self, task_id: str | Task, env: Any, episodes: int) -> dict[str, Any]:
         """Train on another mission until `episodes` of it have ended; then episodes are drawn as before.
 
-        env: a mission string, config or environment, alike in agents, observations and actions. Returns what
-        `train_episodes` does, with the task's name. Raises `ConfigError` where it is not alike.
+        task_id: a name, or a curriculum's task. env: a mission string, config or environment, alike in agents,
+        observations and actions. Returns what `train_episodes` does, with the task's name. Raises `ConfigError` where
+        it is not alike.
         """
+        name = task_id.key if isinstance(task_id, Task) else task_id
         (mission,) = missions.resolve(mission_of(env), game=self.config.game)
-        with Focus(self.training, task_id, mission):
-            return {"task": task_id, **self.train_episodes(episodes)}
+        if self._by_task:
+            self._know(mission)
+        with Focus(self.training, name, mission):
+            return {"task": name, **self.train_episodes(episodes)}
 
     def evaluate_policy(self, episodes: int | None = None) -> dict[str, Any]:
-        """Evaluate the policy as it is, on the fixed seeds; the record as in evaluations.jsonl."""
+        """Evaluate the policy as it is, on the fixed seeds; the record as in evaluations.jsonl, with `mean_reward`.
+
+        A trainer without a mission of its own evaluates on all that it was trained on.
+        """
         with tempfile.TemporaryDirectory(prefix="daf-evaluation-") as folder:
             saved = self.save_training_state(folder)
             record = evaluate_checkpoint(
@@ -219,7 +252,7 @@ class DAFRlTrainer:
                 cache_dir=self._places.cache,
                 device=self.training.device,
             )
-        data = {"step": self.training.learner.steps, **record.to_data(Path())}
+        data = {"step": self.training.learner.steps, **record.to_data(Path()), "mean_reward": record.overall.mean}
         if self._controller is not None and record.overall.mean is not None:
             self._controller.update_from_evaluation({"score": record.overall.mean, **data})
         return data
@@ -230,16 +263,18 @@ class DAFRlTrainer:
 
     def get_training_summary(self) -> dict[str, Any]:
         """Where training stands, in numbers."""
-        training = self.training
+        training = self._training
+        learner = None if training is None else training.learner
+        scores = EpisodeTally() if learner is None else learner.tally
         return {
             "experiment_name": self.config.experiment_name,
-            "policy": training.policy.name,
-            "missions": [mission.name for mission in training.missions],
-            "steps": training.learner.steps,
-            "updates": training.learner.updates,
+            "policy": self.config.policy if training is None else training.policy.name,
+            "missions": [] if training is None else [mission.name for mission in training.missions],
+            "steps": 0 if learner is None else learner.steps,
+            "updates": 0 if learner is None else learner.updates,
             "total_timesteps": self.config.total_timesteps,
-            "episodes": self._episodes,
-            "seconds": training.learner.seconds,
+            **scores.results(),
+            "seconds": 0.0 if learner is None else learner.seconds,
             "timesteps_per_second": self.get_timesteps_per_second(),
             "episodes_per_second": self.get_episodes_per_second(),
             "update_frequency": self.get_update_frequency(),
@@ -253,11 +288,11 @@ class DAFRlTrainer:
 
     def get_timesteps_per_second(self) -> float | None:
         """Agent steps per second of this trainer's updates; None before the first."""
-        return self._per_second(self.training.learner.steps - self._begun_at[0])
+        return None if self._training is None else self._per_second(self._training.learner.steps - self._begun_at[0])
 
     def get_update_frequency(self) -> float | None:
         """Updates per second; None before the first."""
-        return self._per_second(self.training.learner.updates - self._begun_at[2])
+        return None if self._training is None else self._per_second(self._training.learner.updates - self._begun_at[2])
 
     def get_gradient_norm(self) -> float | None:
         """The mean gradient norm of the last update, before clipping; None before the first."""
@@ -292,7 +327,17 @@ class DAFRlTrainer:
 
     def close(self) -> None:
         """End the environments' processes."""
-        self.training.close()
+        if self._training is not None:
+            self._training.close()
+
+    def _know(self, mission: Mission) -> None:
+        """Take a task's mission as one of this trainer's, which has none of its own."""
+        if self._training is None:
+            self._training = self._set_up(mission=mission)
+            self._given = (mission, self._given[1])
+        evaluated, plain = self._training.evaluated_on, unshaped(mission)
+        if self.config.eval_missions is None and plain.config_hash not in {each.config_hash for each in evaluated}:
+            evaluated.append(plain)
 
     def _count_from_here(self) -> None:
         """Let speeds be of what follows, where the learner stands elsewhere than this trainer's counts."""
@@ -312,6 +357,8 @@ class DAFRlTrainer:
             )
 
     def _per_second(self, count: float) -> float | None:
+        if self._training is None:
+            return None
         seconds = self.training.learner.seconds - self._begun_at[1]
         return count / seconds if seconds > 0 else None
 
@@ -331,3 +378,39 @@ class DAFRlTrainer:
         training.learner.config, training.learner.sizes = changed, training.sizes
         if training.opened:
             keep_settings(training, *self._given)
+
+
+def _has_tasks(config: DAFTrainingConfig, curriculum: Curriculum | None) -> bool:
+    """Whether a curriculum says what to train on."""
+    if curriculum is not None:
+        return True  # an empty one is refused with its own reason
+    return bool((config.curriculum or {}).get("missions"))
+
+
+def _with_curriculum(config: DAFTrainingConfig, curriculum: Curriculum | None) -> DAFTrainingConfig:
+    """`config` with `curriculum_config` under its other name, left out where `curriculum` has the same settings."""
+    if not isinstance(config, DAFRlConfig) or config.curriculum_config is None:
+        return config
+    if config.curriculum is not None:
+        raise ConfigError("curriculum and curriculum_config are two names of one thing; give one of them.")
+    if getattr(curriculum, "config", None) == DAFCurriculumConfig(**config.curriculum_config):
+        return config.replace(curriculum_config=None)
+    return config.replace(curriculum=config.curriculum_config)
+
+
+def _into_curriculum(environment: Any, curriculum: Curriculum, config: DAFTrainingConfig | None) -> Any:
+    """Make `environment` the task of a curriculum without tasks; None, since the curriculum has it then."""
+    if curriculum.tasks():
+        logger.warning(
+            "training_env is not trained on: the curriculum has %d tasks of its own.", len(curriculum.tasks())
+        )
+        return None
+    add = getattr(curriculum, "add_task_from_metta_config", None)
+    if add is None:
+        return environment
+    for mission in missions.resolve(environment, game=(config or DAFTrainingConfig()).game):
+        if mission.game is None:
+            add(mission.name, mission.config)
+        else:
+            curriculum.add_task(mission.name, config=mission.name)  # type: ignore[attr-defined]
+    return None

@@ -88,12 +88,14 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
-class TrainingResult:
-    """How a run stands. status: done, stopped (by `stop_at` or a callback), interrupted (Ctrl-C), failed.
+class TrainingResult(Mapping[str, Any]):
+    """How a run stands; also a mapping of `to_data` and of `scores`.
 
+    status: done, stopped (by `stop_at` or a callback), interrupted (Ctrl-C), failed.
     final_checkpoint: the last checkpoint, with weights that were trained; None where no update was finished. metrics:
     the last update's. evaluation: the last one, as in evaluations.jsonl. error: type and message, where it failed;
-    machine: whether trying again may help. lost_trackers: why a tracker was dropped, by its name.
+    machine: whether trying again may help. lost_trackers: why a tracker was dropped, by its name. scores: of the
+    episodes, as `EpisodeTally` names them (episodes, avg_reward, best_reward, completion_rate, task_performance).
     """
 
     status: str
@@ -110,6 +112,21 @@ class TrainingResult:
     machine: bool = False
     lost_trackers: dict[str, str] = field(default_factory=dict)
     hyperparameters: dict[str, Any] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._by_name()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name())
+
+    def __len__(self) -> int:
+        return len(self._by_name())
+
+    def _by_name(self) -> dict[str, Any]:
+        mean = None if self.evaluation is None else self.evaluation["mean"]
+        places = {"run_id": self.run_id, "run_dir": str(self.run_dir)}
+        return {**places, **self.to_data(), "mean_reward": mean}
 
     @property
     def ending(self) -> str:
@@ -134,6 +151,7 @@ class TrainingResult:
             "machine": self.machine,
             "lost_trackers": self.lost_trackers,
             "hyperparameters": self.hyperparameters,
+            **self.scores,
         }
 
 
@@ -553,6 +571,7 @@ class TrainingRun:
             machine=bool(getattr(error, "machine", False)),
             lost_trackers=dict(self._trackers.lost),
             hyperparameters=self.config.to_data(),
+            scores={} if learner is None else learner.tally.results(),
         )
 
     def _described(self, result: TrainingResult) -> dict[str, Any]:
