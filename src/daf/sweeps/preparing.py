@@ -59,6 +59,8 @@ def prepare(
 
     Where the search space asks for training and there is no training section, the result's `config` has one.
     """
+    if config.training is not None:
+        require("train", "a sweep that trains")
     slots = 1 if executor == "serial" else config.num_parallel
     settings = Settings(
         episodes=config.episodes_per_trial,
@@ -79,8 +81,8 @@ def prepare(
     if policy.network:
         taken = arguments_of(config.policy_class_path, cache=cache.bundles, runs=output.base_dir)
         config = with_training(config, taken)
-    if config.training is not None:
-        require("train", "a sweep that trains")
+        if config.training is not None:
+            require("train", "a sweep that trains")
     stopping = config.early_stopping
     if config.training is None and stopping is not None and stopping.method != "wilcoxon":
         raise ConfigError(
