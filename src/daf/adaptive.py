@@ -46,7 +46,7 @@ def daf_run_adaptive(
     Raises `AdaptiveControllerError`, and `Interrupted` after Ctrl-C. Runs that fail are part of the result.
     """
     require("train", "an experiment of training runs")
-    chosen = config if isinstance(config, DAFAdaptiveConfig) else _from_file(Path(config))
+    chosen = config if isinstance(config, DAFAdaptiveConfig) else config_from_file(Path(config))
     if output is None:
         from daf.output_manager import OutputManager
 
@@ -153,7 +153,8 @@ def _check_arguments(network: Iterable[str], policy: str, taken: Arguments) -> N
             raise ConfigError(f"{NETWORK}{name}: {unknown(f'argument of {policy}', name, taken.whole)}")
 
 
-def _from_file(path: Path) -> DAFAdaptiveConfig:
+def config_from_file(path: Path) -> DAFAdaptiveConfig:
+    """The experiment that a YAML or JSON file describes. Raises `UsageError`, `ConfigError`."""
     if not path.is_file():
         raise UsageError(f"{path}: there is no such file. `daf adaptive run` takes a YAML or JSON file.")
     return DAFAdaptiveConfig.from_json(path) if path.suffix.lower() == ".json" else DAFAdaptiveConfig.from_yaml(path)

@@ -36,6 +36,7 @@ def run_command(
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="New attempts for failed runs of a fixed list.")
     ] = False,
+    seed: Annotated[int | None, typer.Option("--seed", help="Instead of the file's seed.")] = None,
     output_dir: OutputDirOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -45,11 +46,14 @@ def run_command(
 
     The same command goes on after Ctrl-C, a crash or a power cut: no run is lost, none repeated.
     """
-    from daf.adaptive import daf_run_adaptive
+    from daf.adaptive import config_from_file, daf_run_adaptive
     from daf.cli.playing import open_output
 
     output, _ = open_output(output_dir, verbose=verbose, quiet=quiet)
-    status = daf_run_adaptive(config, output=output, retry_failed=retry_failed, on_change=None if quiet else Progress())
+    chosen = config_from_file(config)
+    if seed is not None:
+        chosen = chosen.replace(seed=seed)
+    status = daf_run_adaptive(chosen, output=output, retry_failed=retry_failed, on_change=None if quiet else Progress())
     _show(status, as_json)
     if status.status == "failed":
         raise typer.Exit(1)

@@ -4,12 +4,14 @@ import importlib
 import json
 import os
 import sys
+import traceback
 from typing import NoReturn
 
 import typer
 from typer import _click as click
 from typer.core import TyperGroup
 
+from daf.cli.common import complete
 from daf.errors import DAFError, nearest
 from daf.storage.printable import printable_json, printable_lines
 
@@ -53,6 +55,7 @@ class LazyGroup(TyperGroup):
         module = importlib.import_module(COMMANDS[cmd_name][0])
         command: click.Command = typer.main.get_command(module.app)
         command.name = cmd_name
+        complete(command)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -106,6 +109,8 @@ def main() -> NoReturn:
     try:
         code = _app().main(prog_name="daf", standalone_mode=False)
     except DAFError as error:
+        if {"--verbose", "-v"} & set(sys.argv):
+            print(printable_lines("".join(traceback.format_exception(error))), file=sys.stderr)
         _fail(type(error).__name__, str(error), error.exit_code)
     except ModuleNotFoundError as error:  # an optional package that no operation has asked for by `extras.require`
         from daf.config.extras import extra_of, needs

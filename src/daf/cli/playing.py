@@ -102,6 +102,11 @@ def from_file(context: typer.Context, path: Path | None, values: dict[str, Any])
         return values
     if not path.is_file():
         raise UsageError(f"--config {path}: there is no such file.")
+    return values | {name: value for name, value in comparison_options(path).items() if not given(context, name)}
+
+
+def comparison_options(path: Path) -> dict[str, Any]:
+    """What a comparison's file sets, by the names of the options' parameters. Raises `ConfigError`."""
     from daf.config import DAFComparisonConfig, daf_load_config
 
     config = daf_load_config(path)
@@ -125,7 +130,7 @@ def from_file(context: typer.Context, path: Path | None, values: dict[str, Any])
     filed |= {"policies": policies}
     if "generate_html_report" in config.model_fields_set:
         filed["no_report"] = not config.generate_html_report
-    return values | {name: value for name, value in filed.items() if not given(context, name)}
+    return filed
 
 
 def open_output(

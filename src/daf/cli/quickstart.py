@@ -3,7 +3,15 @@
 import typer
 
 from daf.cli import playing
-from daf.cli.options import JobsOption, JsonOption, OutputDirOption, QuietOption, VerboseOption
+from daf.cli.options import (
+    ExecutorOption,
+    JobsOption,
+    JsonOption,
+    OutputDirOption,
+    QuietOption,
+    SeedOption,
+    VerboseOption,
+)
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -14,7 +22,9 @@ EPISODES = 12
 
 @app.command()
 def quickstart(
+    seed: SeedOption = 42,
     jobs: JobsOption = "auto",
+    executor: ExecutorOption = "local",
     output_dir: OutputDirOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -32,7 +42,7 @@ def quickstart(
         POLICIES,
         MISSIONS,
         [],
-        settings=Settings(episodes=EPISODES, jobs=jobs, save_replays="best"),
+        settings=Settings(episodes=EPISODES, seed=seed, jobs=jobs, executor=executor, save_replays="best"),
         output=output,
         operation="evaluations",
         title="quickstart: " + ", ".join(POLICIES),
