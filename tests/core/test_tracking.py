@@ -15,6 +15,7 @@ import pytest
 
 from daf.core.tracking import NAMES, RunFacts, Trackers, trackers
 from daf.core.tracking.json_lines import JsonLines
+from daf.core.tracking.names import Names
 from daf.core.tracking.tensorboard_events import TensorBoardEvents
 from daf.errors import StorageError, UsageError
 from tests.core.tracked import READERS, Points
@@ -85,6 +86,50 @@ def test_a_tracker_holds_every_metric_and_evaluation_under_its_step(name: str, u
     assert found["loss/policy"] == [(step, round(1 / (1 + step), 6)) for step in range(10, 101, 10)]
     assert found["update"] == [(step, step // 10) for step in range(10, 101, 10)]
     assert found["evaluation/mean"] == [(40, 40), (80, 80)]
+
+
+FOREIGN = [
+    "/tmp/runs/take:2/my mission.yaml,max_steps=40",
+    "../up/./here//mission.json",
+    "a?b", "a#b", "a%b", "100 % [x] {y}", "$\u0394$", "line\nbreak", "raw\udcff",
+    "long/" * 70 + "one", "long/" * 70 + "two",
+]  # fmt: skip
+"""Missions as files are called; the fourth to sixth differ in characters that a service may replace alike."""
+
+
+def test_no_metrics_name_costs_a_run_its_tracker(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "a?b%20c#d{e} 'f"
+    folder.mkdir()
+    tracker = started(name, folder)
+    missions = {mission: {"mean": float(place), "n": 2} for place, mission in enumerate(FOREIGN)}
+    tracker.log(10, {"loss/policy": 0.5, **{f"stats/{mission}": place for place, mission in enumerate(FOREIGN)}})
+    tracker.evaluation(10, {"step": 10, "missions": missions, "mean": 1.0})
+    tracker.sync()
+    tracker.close("done")
+    assert tracker.lost == {}
+    if name == "jsonl":
+        return
+    found = READERS[name](folder)
+    assert found["loss/policy"] == [(10, 0.5)]
+    for head, tail in (("stats/", ""), ("evaluation/", "/mean")):
+        values = [series[0][1] for key, series in found.items() if key.startswith(head) and tail in key]
+        assert set(range(len(FOREIGN))) <= set(values)
+    assert any("my mission.yaml" in key for key in found)
+
+
+def test_names_are_distinct_bounded_and_the_same_again() -> None:
+    import re
+
+    made = [Names(replaced=re.compile(r"[^\w\-. :/]"), longest=250, paths=True) for _ in range(2)]
+    first, again = ([names.of(name) for name in FOREIGN] for names in made)
+    assert first == again
+    assert len(set(first)) == len(FOREIGN)
+    assert max(map(len, first)) in (249, 250)
+    assert first[2] == "a_b"
+    assert first[3].startswith("a_b-")
+    assert all(re.fullmatch(r"[\w\-. :/]+", name) and not name.startswith("/") and "//" not in name for name in first)
+    assert first[-2][:100] == first[-1][:100]
+    assert Names().of("loss/policy") == "loss/policy"
 
 
 def test_a_killed_and_resumed_run_holds_what_an_uninterrupted_one_holds(

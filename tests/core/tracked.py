@@ -5,6 +5,8 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
+from daf.storage.foreign_paths import sqlite_url
+
 Points = dict[str, list[tuple[int, float]]]
 
 
@@ -48,7 +50,7 @@ def wandb(run_dir: Path) -> Points:
 def mlflow(run_dir: Path) -> Points:
     from mlflow import MlflowClient
 
-    client = MlflowClient(tracking_uri=f"sqlite:///{run_dir / 'mlflow.db'}")
+    client = MlflowClient(tracking_uri=sqlite_url(run_dir / "mlflow.db"))
     (experiment,) = [found for found in client.search_experiments() if found.name == "daf"]
     (run,) = client.search_runs([experiment.experiment_id])
     return {

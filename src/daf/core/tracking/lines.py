@@ -42,7 +42,8 @@ class Lines:
 
     def append(self, step: int, values: Mapping[str, Any]) -> None:
         """Add a line with `step` and the values, finite numbers only. Raises `StorageError`, and cuts what it wrote."""
-        data = json.dumps({"step": step, **values}, allow_nan=False, ensure_ascii=False).encode() + b"\n"
+        text = json.dumps({"step": step, **values}, allow_nan=False, ensure_ascii=False)
+        data = text.encode("utf-8", "backslashreplace") + b"\n"  # a lone surrogate becomes JSON's own escape
         try:
             if os.pwrite(self._file, data, self._end) < len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

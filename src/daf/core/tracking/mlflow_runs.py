@@ -16,8 +16,10 @@ from typing import Any
 
 from daf.core.tracking.history import catch_up
 from daf.core.tracking.interface import Number, RunFacts, flat_evaluation
+from daf.core.tracking.names import Names
 from daf.core.tracking.sent import Sent
 from daf.errors import UsageError
+from daf.storage.foreign_paths import sqlite_url
 
 _STATUS = {"done": "FINISHED", "stopped": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 _NOT_IN_NAMES = re.compile(r"[^\w\-. :/]")
@@ -25,6 +27,7 @@ _PARAMS_AT_ONCE = 100
 _METRICS_AT_ONCE = 1000
 SEND_SECONDS = 2.0
 _LONGEST_PARAM = 6000
+_LONGEST_NAME = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,7 @@ class MlflowRuns:
         self._client: Any = None
         self._sent: Sent | None = None
         self._waiting: list[Any] = []
+        self._names = Names(replaced=_NOT_IN_NAMES, longest=_LONGEST_NAME, paths=True)
         self._last = -1
         self._sent_at = monotonic()
 
@@ -55,7 +59,7 @@ class MlflowRuns:
 
         for chatty in ("mlflow", "alembic"):
             logging.getLogger(chatty).setLevel(logging.WARNING)
-        own = f"sqlite:///{self._run_dir.resolve() / 'mlflow.db'}"
+        own = sqlite_url(self._run_dir / "mlflow.db")
         place = self._options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or own
         sent = Sent(self._run_dir, self.name, resumed_at)
         try:
@@ -76,7 +80,7 @@ class MlflowRuns:
     def log(self, step: int, values: Mapping[str, Number]) -> None:
         assert self._sent is not None
         if step > self._sent.metrics:
-            self._waiting += _points(step, values)
+            self._waiting += self._points(step, values)
             self._last = step
             if monotonic() - self._sent_at >= SEND_SECONDS:
                 self.sync()
@@ -84,7 +88,7 @@ class MlflowRuns:
     def evaluation(self, step: int, record: Mapping[str, Any]) -> None:
         assert self._sent is not None
         if step > self._sent.evaluations:
-            self._send(_points(step, flat_evaluation(record)))
+            self._send(self._points(step, flat_evaluation(record)))
             self._sent.evaluations_to(step)
 
     def sync(self) -> None:
@@ -125,13 +129,13 @@ class MlflowRuns:
             "total_timesteps": run.total_timesteps,
             **run.config,
         }
-        params = [Param(_NOT_IN_NAMES.sub("_", name), str(value)[:_LONGEST_PARAM]) for name, value in facts.items()]
+        names = Names(replaced=_NOT_IN_NAMES, longest=_LONGEST_NAME, paths=True)
+        params = [Param(names.of(name), str(value)[:_LONGEST_PARAM]) for name, value in facts.items()]
         for start in range(0, len(params), _PARAMS_AT_ONCE):
             self._client.log_batch(run_id, params=params[start : start + _PARAMS_AT_ONCE])
 
+    def _points(self, step: int, values: Mapping[str, Number]) -> list[Any]:
+        from mlflow.entities import Metric
 
-def _points(step: int, values: Mapping[str, Number]) -> list[Any]:
-    from mlflow.entities import Metric
-
-    now = int(time() * 1000)
-    return [Metric(_NOT_IN_NAMES.sub("_", name), float(value), now, step) for name, value in values.items()]
+        now = int(time() * 1000)
+        return [Metric(self._names.of(name), float(value), now, step) for name, value in values.items()]

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 from daf.core.tracking.history import catch_up
 from daf.core.tracking.interface import Number, RunFacts, flat_evaluation
+from daf.core.tracking.names import Names
 from daf.errors import StorageError
 from daf.storage.atomic import explain, writing
 
@@ -28,6 +29,7 @@ class TensorBoardEvents:
         self._folder = run_dir / FOLDER
         self._file: IO[bytes] | None = None
         self._metrics = self._evaluations = -1
+        self._names = Names()
 
     def start(self, run: RunFacts, resumed_at: int | None) -> None:
         try:
@@ -68,7 +70,7 @@ class TensorBoardEvents:
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        parts = [Summary.Value(tag=name, simple_value=float(value)) for name, value in values.items()]
+        parts = [Summary.Value(tag=self._names.of(name), simple_value=float(value)) for name, value in values.items()]
         self._write(Event(wall_time=time(), step=step, summary=Summary(value=parts)))
 
     def _write(self, event: Any) -> None:

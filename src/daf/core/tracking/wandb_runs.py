@@ -17,6 +17,7 @@ from typing import Any
 
 from daf.core.tracking.history import catch_up
 from daf.core.tracking.interface import Number, RunFacts, flat_evaluation
+from daf.core.tracking.names import Names
 from daf.core.tracking.sent import Sent
 from daf.errors import UsageError, unknown
 
@@ -48,6 +49,7 @@ class WandbRuns:
         self._options = options
         self._run: Any = None
         self._metrics = self._evaluations = -1
+        self._names = Names()
 
     def start(self, run: RunFacts, resumed_at: int | None) -> None:
         mode = self._options.mode or os.environ.get("WANDB_MODE") or "online"
@@ -97,11 +99,14 @@ class WandbRuns:
 
     def log(self, step: int, values: Mapping[str, Number]) -> None:
         if step > self._metrics:
-            self._run.log({STEP: step, **values})
+            self._run.log({STEP: step, **self._named(values)})
 
     def evaluation(self, step: int, record: Mapping[str, Any]) -> None:
         if step > self._evaluations:
-            self._run.log({STEP: step, EVALUATED: step, **flat_evaluation(record)})
+            self._run.log({STEP: step, EVALUATED: step, **self._named(flat_evaluation(record))})
+
+    def _named(self, values: Mapping[str, Number]) -> dict[str, Number]:
+        return {self._names.of(name): value for name, value in values.items()}
 
     def sync(self) -> None:
         """Nothing to do: what W&B loses of this run when it is killed, `start` sends again."""
