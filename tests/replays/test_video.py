@@ -77,3 +77,15 @@ def test_without_ffmpeg_on_the_path_the_extras_own_draws_a_video_that_decodes_to
     assert len(pictures) == len(drawn) == drawing.frames
     for picture, frame in zip(pictures, drawn, strict=True):
         assert np.abs(picture.astype(int) - frame).mean() < 6  # H.264 loses a little, mostly of colour
+
+
+def test_a_file_that_is_called_like_a_protocol_or_an_option_is_written(write, tmp_path, monkeypatch):
+    pytest.importorskip("imageio_ffmpeg")
+    folder = tmp_path / "take:2" / "a?b%20c"
+    folder.mkdir(parents=True)
+    replay = read_replay(write())
+    monkeypatch.chdir(folder)
+    for name in ("take:2.mp4", "-y.mp4", "x%03d.mp4"):
+        assert write_mp4(replay, name).size_bytes == Path(name).stat().st_size > 500
+    monkeypatch.chdir(tmp_path)
+    assert write_mp4(replay, "take:2/b.mp4").size_bytes > 500

@@ -18,6 +18,7 @@ import torch
 import torch.distributed as dist
 
 from daf.errors import TrainingError
+from daf.storage.foreign_paths import argument
 
 PATIENCE = timedelta(minutes=30)
 """How long a process waits for the others."""
@@ -33,10 +34,12 @@ class Colleagues:
         backend = "nccl" if device.startswith("cuda") and torch.cuda.device_count() >= world else "gloo"
         self._on_gpu = backend == "nccl"
         try:
+            # not a file:// URL, which would end at "?" and "#" in a folder's name
+            store = dist.FileStore(argument(meeting), world)  # type: ignore[attr-defined]
             with _stdout_aside():
                 dist.init_process_group(
                     backend=f"cpu:gloo,cuda:{backend}" if self._on_gpu else "gloo",
-                    init_method=f"file://{meeting}",
+                    store=store,
                     rank=rank,
                     world_size=world,
                     timeout=PATIENCE,

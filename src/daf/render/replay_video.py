@@ -15,6 +15,7 @@ from daf.game.replays import Replay
 from daf.render.replay_frames import ReplayFrames, View
 from daf.render.replay_gif import Drawing
 from daf.storage.atomic import writing
+from daf.storage.foreign_paths import argument
 
 MAX_FPS = 240
 NO_FFMPEG = (
@@ -86,7 +87,7 @@ def _encode(program: str, frames: ReplayFrames, target: Path, fps: float) -> Non
     width, height = frames.size
     source = ["-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", f"{width}x{height}", "-framerate", f"{fps:g}"]
     coding = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-movflags", "+faststart", "-f", "mp4"]
-    command = [program, "-loglevel", "error", "-y", *source, "-i", "-", *coding, str(target)]
+    command = [program, "-loglevel", "error", "-y", *source, "-i", "-", *coding, argument(target)]
     with TemporaryFile() as said:
         encoder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said)
         assert encoder.stdin is not None

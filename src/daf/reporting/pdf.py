@@ -11,6 +11,7 @@ from pathlib import Path
 
 from daf.errors import DataError, EnvironmentCheckError
 from daf.storage import atomic
+from daf.storage.foreign_paths import argument
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
 MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
@@ -22,9 +23,10 @@ def find_chromium() -> Path:
     """The browser that prints: `DAF_CHROMIUM`, else the first on PATH. Raises `EnvironmentCheckError`."""
     told = os.environ.get(VARIABLE)
     if told:
-        if shutil.which(told) is None:
+        named = shutil.which(told)
+        if named is None:
             raise EnvironmentCheckError(f"{VARIABLE} is {told}, which is no program that can be run.")
-        return Path(told)
+        return Path(argument(named))
     for name in (*NAMES, MAC):
         found = shutil.which(name)
         if found is not None:
@@ -49,7 +51,7 @@ def print_pdf(page: Path, target: Path) -> Path:
             "--host-resolver-rules=MAP * ~NOTFOUND",
             f"--user-data-dir={profile}",
             "--no-pdf-header-footer",
-            f"--print-to-pdf={temporary.resolve()}",
+            f"--print-to-pdf={argument(temporary)}",
             *(["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []),
             page.resolve().as_uri(),
         ]

@@ -21,6 +21,7 @@ import msgspec
 from daf.errors import DamagedFileError, LockedError, StorageError, UsageError
 from daf.processes import lifeline
 from daf.storage.atomic import explain_text, writing
+from daf.storage.foreign_paths import plainly
 
 if TYPE_CHECKING:
     import duckdb
@@ -50,7 +51,7 @@ def building(path: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
     """
     import duckdb
 
-    with writing(path) as temporary:
+    with writing(path) as unpublished, plainly(unpublished) as temporary:
         try:
             with _errors(f"writing {path}"):
                 with duckdb.connect(str(temporary)) as connection:
@@ -68,7 +69,7 @@ def building(path: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
 
 def write_parquet(connection: "duckdb.DuckDBPyConnection", table: str, path: Path) -> None:
     """Write `table` as the Parquet file `path`, whole or not at all. Raises `StorageError`."""
-    with writing(path) as temporary, _errors(f"writing {path}"):
+    with writing(path) as unpublished, plainly(unpublished) as temporary, _errors(f"writing {path}"):
         connection.execute(f"copy {table} to '{quoted(temporary)}' (format parquet)")
         if _checksum(connection, f"read_parquet('{quoted(temporary)}')") != _checksum(connection, table):
             raise StorageError(f"{path} does not hold what was written into it; is the disk full?")

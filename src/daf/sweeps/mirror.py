@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from daf.storage.foreign_paths import sqlite_url
 from daf.sweeps.result import SweepTrialResult
 from daf.sweeps.space import Space
 from daf.sweeps.strategies.by_optuna import distribution
@@ -98,7 +99,7 @@ class Mirror:
         import optuna
         from sqlalchemy import event
 
-        storage = optuna.storages.RDBStorage(f"sqlite:///{self._path}")
+        storage = optuna.storages.RDBStorage(sqlite_url(self._path))
         backend = getattr(storage, "_backend", storage)
 
         @event.listens_for(backend.engine, "connect")
