@@ -1,7 +1,7 @@
 """`daf missions`: what can be played."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -25,7 +25,8 @@ def missions(
 ) -> None:
     """List missions, evals (--evals) and variants (--variants), or describe one mission.
 
-    What upstream cannot run with its defaults is marked, with the reason.
+    What upstream cannot run with its defaults is marked, with the reason. A mission file is looked at in a separate
+    process with a time limit, since a Python file is executed to get its config.
     """
     from daf.errors import UsageError
 
@@ -97,23 +98,9 @@ def _variants(game: str, as_json: bool) -> None:
 
 def _describe(name: str, game: str, as_json: bool) -> None:
     from daf.cli.show import emit, out, plain_table
-    from daf.errors import MissionError
     from daf.game import missions as catalogue
 
-    described: list[dict[str, Any]] = []
-    for mission in catalogue.resolve(name, game=game):
-        base = mission.name.split(",")[0]
-        entry = next((entry for entry in catalogue.catalogue(game) if entry.name == base), None)
-        problem = None
-        try:
-            catalogue.check_runs(mission)
-        except MissionError as error:
-            problem = str(error)
-        described.append(
-            {"name": mission.name, "description": entry.description if entry else "", "problem": problem}
-            | catalogue.facts(mission)
-            | ({"cogs_range": [entry.min_cogs, entry.max_cogs]} if entry else {})
-        )
+    described = catalogue.describe(name, game=game)
     if as_json:
         emit({"run_id": None, "run_dir": None, "status": "ok", "game": game, "missions": described})
         return

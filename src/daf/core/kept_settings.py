@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from daf.config.training import DAFTrainingConfig
 from daf.errors import UsageError
+from daf.game import mission_files
 from daf.game.missions import load_config
 from daf.game.policy_finding import anchored
 from daf.game.policy_strings import untyped
@@ -40,8 +41,10 @@ def keep_settings(training: "TrainingRun", mission: Any, policy: Any) -> None:
         chosen = chosen.replace(policy=f"class={spec.class_path}{data}{arguments}")
     elif chosen.policy is not None:
         chosen = chosen.replace(policy=anchored(chosen.policy))
-    if isinstance(chosen.mission, str) and Path(chosen.mission).expanduser().is_file():
-        chosen = chosen.replace(mission=str(Path(chosen.mission).expanduser().absolute()))
+    if isinstance(chosen.mission, str):
+        chosen = chosen.replace(mission=mission_files.anchored(chosen.mission))
+    elif isinstance(chosen.mission, list):
+        chosen = chosen.replace(mission=[mission_files.anchored(each) for each in chosen.mission])
     if chosen.initial_weights is not None:
         chosen = chosen.replace(initial_weights=chosen.initial_weights.absolute())
     chosen.to_yaml(folder / CONFIG_FILE)

@@ -1,7 +1,7 @@
 """Missions changed in one thing: a variant more, or a role less. The mission given is never changed itself."""
 
 from daf.errors import MissionError, unknown
-from daf.game import mission_facts
+from daf.game import mission_facts, mission_files
 from daf.game import missions as game_missions
 from daf.game.missions import Mission
 from daf.storage.hashing import hash_bytes
@@ -14,7 +14,7 @@ def with_variant(mission: Mission, variant: str) -> Mission:
     known = game_missions.variants(mission.game)
     if variant not in known:
         raise MissionError(unknown("variant", variant, known, hint="`daf missions --variants` lists them all."))
-    head, *options = mission.name.split(",")
+    head, options = mission_files.split(mission.name)
     own = next((option for option in options if option.startswith("variants=")), None)
     if own is None:
         name = ",".join([head, *options, f"variants={variant}"])
@@ -27,7 +27,7 @@ def with_cogs(mission: Mission, cogs: int) -> Mission:
     """`mission` with another number of agents. Raises `MissionError` where it can't have that many."""
     if mission.game is None:
         raise MissionError(f"{mission.name} is a config of its own; its number of agents is fixed.")
-    head, *options = mission.name.split(",")
+    head, options = mission_files.split(mission.name)
     kept = [option for option in options if not option.startswith("cogs=")]
     return game_missions.resolve(",".join([head, f"cogs={cogs}", *kept]), game=mission.game)[0]
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daf.errors import MissionError, unknown
-from daf.game import compat
+from daf.errors import MissionError, quoted, unknown
+from daf.game import compat, isolated, mission_files
 from daf.game.reward_variants import add_rewards, check_names
 from daf.storage.hashing import hash_bytes
 
@@ -28,7 +28,8 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_GAME = "cogs_vs_clips"
 GAMES = ("cogs_vs_clips", "overcogged")
-FILE_SUFFIXES = (".yaml", ".yml", ".json", ".py")
+MOST = 2**31 - 1
+"""Largest number that the simulator takes."""
 OPTIONS = ("cogs", "max_steps", "variants", "rewards")
 NAMED_OPTIONS = ("variants", "rewards")
 """Those that take names joined by +; the others take a number."""
@@ -137,7 +138,7 @@ def check_runs(mission: Mission, *, seed: int = 0) -> None:
     try:
         Simulator().new_simulation(resolve_env_for_seed(mission.config, seed), seed).close()
     except Exception as error:
-        reason = NOT_RUNNABLE.get(mission.name.split(",")[0], "")
+        reason = NOT_RUNNABLE.get(mission_files.split(mission.name)[0], "")
         why = f" ({reason})" if reason else ""
         raise MissionError(f'mission "{mission.name}" cannot be built: {_first_line(error)}{why}') from error
     finally:
@@ -183,15 +184,16 @@ def is_small(name: str, game: str = DEFAULT_GAME) -> bool:
 
 def options_of(text: str) -> dict[str, Any]:
     """The options that a mission string gives, by their own names. Raises `MissionError`."""
-    return _options(text, [part.strip() for part in text.split(",")[1:]])
+    return _options(text, mission_files.split(text)[1])
 
 
 def _resolve_text(text: str, game: str) -> list[Mission]:
-    head, *entries = [part.strip() for part in text.split(",")]
+    mission_files.check_text(text)
+    head, entries = mission_files.split(text)
     if not head:
-        raise MissionError(f'"{text}" names no mission. Write for example arena or arena,cogs=4.')
+        raise MissionError(f"{quoted(text)} names no mission. Write for example arena or arena,cogs=4.")
     options = _options(text, entries)
-    if head.endswith(FILE_SUFFIXES):
+    if head.lower().endswith(mission_files.SUFFIXES):
         return [_from_file(head, options)]
     if any(character in head for character in "*?["):
         return _wildcard(head, options, game)
@@ -204,27 +206,27 @@ def _options(text: str, entries: Sequence[str]) -> dict[str, Any]:
         key, separator, value = entry.partition("=")
         key = {"steps": "max_steps", "variant": "variants", "reward": "rewards", "num_cogs": "cogs"}.get(key, key)
         if key not in OPTIONS:
-            raise MissionError(f'in "{text}": {unknown("mission option", key, OPTIONS)}')
+            raise MissionError(f"in {quoted(text)}: {unknown('mission option', key, OPTIONS)}")
         if not separator or not value:
-            raise MissionError(f'in "{text}": {key} has no value. Write {key}=….')
+            raise MissionError(f"in {quoted(text)}: {key} has no value. Write {key}=….")
         if key in options:
-            raise MissionError(f'in "{text}": {key} is given twice.')
+            raise MissionError(f"in {quoted(text)}: {key} is given twice.")
         if key in NAMED_OPTIONS:
             names = [name for name in value.split("+") if name]
             if not names:
-                raise MissionError(f'in "{text}": {key} has no value. Write {key}=….')
+                raise MissionError(f"in {quoted(text)}: {key} has no value. Write {key}=….")
             if len(set(names)) < len(names):
-                raise MissionError(f'in "{text}": one of the {key} is given twice.')
+                raise MissionError(f"in {quoted(text)}: one of the {key} is given twice.")
             if key == "rewards":
-                check_names(names, f'in "{text}"')
+                check_names(names, f"in {quoted(text)}")
             options[key] = names
             continue
         try:
             options[key] = int(value)
         except ValueError:
-            raise MissionError(f'in "{text}": {key}={value} is not a whole number.') from None
-        if options[key] < 1:
-            raise MissionError(f'in "{text}": {key}={value} is below 1.')
+            raise MissionError(f"in {quoted(text)}: {key}={quoted(value)} is not an integer.") from None
+        if not 1 <= options[key] <= MOST:
+            raise MissionError(f"in {quoted(text)}: {key}={quoted(value)} must be from 1 to {MOST:,}.")
     return options
 
 
@@ -305,10 +307,12 @@ def _wildcard(pattern: str, options: dict[str, Any], game: str) -> list[Mission]
     if pattern.startswith("evals."):
         matching = [entry for entry in matching if entry.kind == "eval"]
     if not matching:
-        raise MissionError(f'no mission matches "{pattern}". `daf missions` lists them all.')
+        raise MissionError(f"no mission matches {quoted(pattern)}. `daf missions` lists them all.")
     left_out = [entry for entry in matching if entry.problem and "cogs" not in options]
     if len(left_out) == len(matching):
-        raise MissionError(f'no mission that matches "{pattern}" can run with its defaults: {left_out[0].problem}.')
+        raise MissionError(
+            f"no mission that matches {quoted(pattern)} can run with its defaults: {left_out[0].problem}."
+        )
     if left_out:
         names = ", ".join(entry.name for entry in left_out)
         logger.warning('left out of "%s", since they cannot run with their defaults: %s', pattern, names)
@@ -319,15 +323,7 @@ def _from_file(path: str, options: dict[str, Any]) -> Mission:
     for key in ("cogs", "variants"):
         if key in options:
             raise MissionError(f"{path}: {key} applies to named missions; in a config file write it into the config.")
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise MissionError(f"no mission file {path}. Give the path of an existing .yaml, .json or .py file.")
-    from cogames.cli.mission import load_mission_config, load_mission_config_from_python
-
-    try:
-        config = load_mission_config_from_python(file) if file.suffix == ".py" else load_mission_config(file)
-    except Exception as error:
-        raise MissionError(f"{path} is no mission config: {_file_problem(error)}") from error
+    config = mission_files.load(path)
     return _finish(_canonical(path, options), None, config, options)
 
 
@@ -413,20 +409,6 @@ def _game(name: str) -> "CoGame":
     return CoGame(name, both, loaded.variant_registry.all(), loaded.eval_missions)
 
 
-def _file_problem(error: Exception) -> str:
-    """What is wrong with a mission file, with its place where the parser knows it."""
-    if hasattr(error, "errors"):  # pydantic's: the first field at fault
-        first = error.errors()[0]
-        return f"{'.'.join(str(part) for part in first['loc']) or 'it'}: {first['msg']}"
-    mark = getattr(error, "problem_mark", None)
-    text = _first_line(error)
-    if "python/tuple" in str(error):
-        return f"{text}. CoGames writes YAML that it can't read back; save the mission as .json instead."
-    if "not NoneType" in text:
-        return "it is empty."
-    return f"line {mark.line + 1}: {getattr(error, 'problem', text)}" if mark is not None else text
-
-
 def _first_line(error: BaseException) -> str:
     text = str(error).strip() or type(error).__name__
     return text.splitlines()[0]
@@ -440,7 +422,7 @@ def with_max_steps(mission: Mission, max_steps: int) -> Mission:
         return mission
     config = mission.config.model_copy(deep=True)
     config.game.max_steps = max_steps
-    head, *entries = mission.name.split(",")
+    head, entries = mission_files.split(mission.name)
     options = [entry for entry in entries if not entry.startswith("max_steps=")]
     changed = _mission(",".join([head, *options, f"max_steps={max_steps}"]), mission.game, config)
     return replace(changed, also=mission.also)
@@ -449,20 +431,55 @@ def with_max_steps(mission: Mission, max_steps: int) -> Mission:
 def unshaped(mission: Mission) -> Mission:
     """`mission` without the reward variants that its name adds: what it pays by itself."""
     own = without_rewards(mission.name)
-    by_name = mission.game is not None or own.split(",")[0].endswith(FILE_SUFFIXES)
+    by_name = mission.game is not None or mission_files.split(own)[0].lower().endswith(mission_files.SUFFIXES)
     return resolve(own, game=mission.game or DEFAULT_GAME)[0] if by_name and own != mission.name else mission
 
 
 def without_rewards(text: str) -> str:
     """The mission string without the option `rewards`."""
-    head, *entries = text.split(",")
+    head, entries = mission_files.split(text)
     return ",".join([head, *(entry for entry in entries if not entry.strip().startswith(("rewards=", "reward=")))])
 
 
 def with_default_steps(mission: Mission, max_steps: int) -> Mission:
     """`mission` with a step limit, unless its own name sets one."""
-    named = any(entry.startswith("max_steps=") for entry in mission.name.split(",")[1:])
+    named = any(entry.startswith("max_steps=") for entry in mission_files.split(mission.name)[1])
     return mission if named else with_max_steps(mission, max_steps)
+
+
+def describe(text: str, *, game: str = DEFAULT_GAME) -> list[dict[str, Any]]:
+    """Name, description, `facts` and what keeps it from running, of every mission that `text` names.
+
+    A file is looked at in a separate process: it may be Python, and even its data may name code (a map builder's type).
+    Raises `MissionError`.
+    """
+    mission_files.check_text(text)
+    if not mission_files.split(text)[0].lower().endswith(mission_files.SUFFIXES):
+        return _described((text, game))
+    found: list[dict[str, Any]] = isolated.call(
+        _described, (text, game), seconds=mission_files.SECONDS, doing=f"the mission {quoted(text)}",
+        error=MissionError,
+    )  # fmt: skip
+    return found
+
+
+def _described(asked: tuple[str, str]) -> list[dict[str, Any]]:
+    text, game = asked
+    described = []
+    for mission in resolve(text, game=game):
+        base = mission_files.split(mission.name)[0]
+        entry = next((entry for entry in catalogue(game) if entry.name == base), None)
+        problem = None
+        try:
+            check_runs(mission)
+        except MissionError as error:
+            problem = str(error)
+        described.append(
+            {"name": mission.name, "description": entry.description if entry else "", "problem": problem}
+            | facts(mission)
+            | ({"cogs_range": [entry.min_cogs, entry.max_cogs]} if entry else {})
+        )
+    return described
 
 
 def facts(mission: Mission) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from daf.errors import MissionError
-from daf.game import mission_facts
+from daf.game import mission_facts, mission_files
 from daf.game import missions as game_missions
 from daf.game.mission_facts import RewardTerm
 from daf.game.missions import Mission
@@ -77,7 +77,7 @@ def analysis_of(mission: Mission, performance: tuple[MissionPerformance, ...] = 
     told = game_missions.facts(mission)
     config = mission_facts.config_of(mission)["game"]
     game = mission.game
-    base = mission.name.split(",")[0]
+    base = mission_files.split(mission.name)[0]
     entry = next((e for e in game_missions.catalogue(game) if e.name == base), None) if game else None
     inventory = mission_facts.agents_of(mission)[0]["inventory"]
     wanted = default_criterion(mission)

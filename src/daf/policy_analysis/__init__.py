@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from daf.errors import MissionError, UsageError
 from daf.evaluation import Evaluation, Settings, default_cache, evaluate
+from daf.game import mission_files
 from daf.game import missions as game_missions
 from daf.game import policies as game_policies
 from daf.game.device import check_device_name
@@ -175,7 +176,7 @@ def differences(found: Sequence[PolicyAnalysis]) -> dict[str, dict[str, Any]]:
 def cogs_to_try(mission: Mission) -> list[int]:
     """Numbers of agents worth trying on a named mission: powers of two up to its own number; none on a fixed one."""
     known = game_missions.catalogue(mission.game) if mission.game else []
-    entry = next((entry for entry in known if entry.name == mission.name.split(",")[0]), None)
+    entry = next((entry for entry in known if entry.name == mission_files.split(mission.name)[0]), None)
     if entry is None or entry.min_cogs == entry.max_cogs:
         return []
     powers = [2**power for power in range(8) if entry.min_cogs <= 2**power < mission.num_agents]

@@ -7,7 +7,7 @@ from daf import teamplay
 from daf.episodes.plan import Plan
 from daf.errors import UsageError
 from daf.evaluation import Settings
-from daf.game import scoring
+from daf.game import mission_files, scoring
 from daf.game.missions import Mission
 from daf.game.policies import Policy
 from daf.game.scoring import Scenario
@@ -27,7 +27,7 @@ def check_agents(mission: Mission, pool: int) -> None:
     if mission.num_agents < max(pool, 1):
         raise UsageError(
             f"{mission.name} has {mission.num_agents} agents, fewer than the pool's {pool} policies: some would never "
-            f"play. Name fewer with --pool, or more agents with -m {mission.name.split(',')[0]},cogs={pool}."
+            f"play. Name fewer with --pool, or more agents with -m {mission_files.split(mission.name)[0]},cogs={pool}."
         )
 
 
