@@ -20,6 +20,7 @@ from daf.evaluation import Evaluation, Settings, evaluate
 from daf.metrics import daf_analyze_distributions as daf_analyze_distributions
 from daf.metrics import daf_correlate_metrics as daf_correlate_metrics
 from daf.scoring_analysis import ScoreReport, daf_score
+from daf.scoring_analysis.vor import sentence
 from daf.stats.verdicts import PairVerdict, compare_pairs
 from daf.storage.atomic import write_json
 from daf.storage.jsonable import jsonable
@@ -332,6 +333,7 @@ def daf_compare_with_vor(
     game: str = "cogs_vs_clips",
     use_cache: bool = True,
     output_dir: str | Path | None = None,
+    console: "Console | None" = None,
 ) -> VorComparison:
     """Compare `candidate` with every policy of `pool`, and score it in teams with them, on the same seeds.
 
@@ -353,7 +355,11 @@ def daf_compare_with_vor(
     evaluation = evaluate(
         [candidate, *pool], missions, settings=settings, output=OutputManager(output_dir), operation="comparisons"
     )
-    return VorComparison(report_of(evaluation), score)
+    found = VorComparison(report_of(evaluation), score)
+    found.comparison.print_summary(console)
+    if console is not None:
+        console.print(terminal_text(sentence(score.analysis, score.candidate)))
+    return found
 
 
 def daf_run_comparison(

@@ -20,6 +20,7 @@ from daf.core.training_file import FILE, read_ended, read_training
 from daf.errors import ConfigError, TrainingError, UsageError, unknown
 from daf.output_manager.layout import LOCK
 from daf.storage import locks
+from daf.storage.console_tables import show
 from daf.training import CONFIG_FILE, MISSION_FILE, daf_train_policy
 
 if TYPE_CHECKING:
@@ -143,7 +144,9 @@ def daf_launch_distributed_training(
     return _in_background(mission, chosen, run_dir)
 
 
-def daf_create_training_cluster(num_nodes: int = 1, workers_per_node: int | None = None) -> dict[str, Any]:
+def daf_create_training_cluster(
+    num_nodes: int = 1, workers_per_node: int | None = None, *, console: "Console | None" = None
+) -> dict[str, Any]:
     """What this machine offers for distributed training: devices, cores, and the workers to launch.
 
     workers_per_node: None for one per GPU, else two. Nothing is started. Raises `UsageError` for several machines.
@@ -155,7 +158,7 @@ def daf_create_training_cluster(num_nodes: int = 1, workers_per_node: int | None
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     cores = job_count("auto")
     workers = workers_per_node or (gpus if gpus > 1 else 2)
-    return {
+    cluster = {
         "num_nodes": 1,
         "workers_per_node": workers,
         "backend": "torch",
@@ -163,10 +166,15 @@ def daf_create_training_cluster(num_nodes: int = 1, workers_per_node: int | None
         "cores": cores,
         "devices": [f"cuda:{rank % gpus}" if gpus else "cpu" for rank in range(workers)],
     }
+    show(console, "This machine, for distributed training", cluster)
+    return cluster
 
 
 def daf_aggregate_training_stats(
-    stats: Sequence[Mapping[str, float]], how: Literal["mean", "sum", "max", "min"] = "mean"
+    stats: Sequence[Mapping[str, float]],
+    how: Literal["mean", "sum", "max", "min"] = "mean",
+    *,
+    console: "Console | None" = None,
 ) -> dict[str, float]:
     """One number per name out of several processes' or runs' stats; a name that some lack is of those that have it.
 
@@ -183,10 +191,12 @@ def daf_aggregate_training_stats(
                 raise UsageError(f"stats {number}: {name} is {value}, which can't be aggregated.")
             values.setdefault(name, []).append(float(value))
     reduce: dict[str, Callable[[list[float]], Any]] = {"mean": np.mean, "sum": np.sum, "max": max, "min": min}
-    return {name: float(reduce[how](found)) for name, found in values.items()}
+    aggregate = {name: float(reduce[how](found)) for name, found in values.items()}
+    show(console, f"{how} over {len(stats)} processes or runs", aggregate)
+    return aggregate
 
 
-def daf_get_training_status(path: str | Path) -> dict[str, Any]:
+def daf_get_training_status(path: str | Path, *, console: "Console | None" = None) -> dict[str, Any]:
     """How the training run in the folder `path` stands: status, steps, share done, the last metrics.
 
     Raises `UsageError` where there is no training run.
@@ -203,7 +213,7 @@ def daf_get_training_status(path: str | Path) -> dict[str, Any]:
         _last_numbers(found)
     else:
         _read(found)
-    return {
+    status = {
         "status": found.status,
         "steps": found.training_steps,
         "total_timesteps": config.total_timesteps,
@@ -213,6 +223,8 @@ def daf_get_training_status(path: str | Path) -> dict[str, Any]:
         "metrics": found.aggregate_stats,
         "error": found.error,
     }
+    show(console, f"Training run {run_dir.name}", status)
+    return status
 
 
 def _environments(batch_size: int, mission: Any, config: DAFTrainingConfig) -> int:

@@ -23,9 +23,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from daf.errors import DAFError, EnvironmentCheckError, UsageError
+from daf.storage.console_tables import show
+from daf.storage.printable import terminal_text
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
+    from rich.console import Console
 
 GIGABYTE = 1_000_000_000
 MIN_AVAILABLE_GB = 10.0
@@ -116,6 +119,8 @@ def daf_check_environment(
     check_disk: bool = True,
     check_dependencies: bool = True,
     check_missions: bool = True,
+    *,
+    console: "Console | None" = None,
 ) -> EnvironmentCheckResult:
     """All checks that are not switched off, as one result.
 
@@ -135,10 +140,10 @@ def daf_check_environment(
         result.include(daf_check_gpu_availability())
     if check_missions and missions is not None:
         result.include(daf_check_mission_configs(missions))
-    return result
+    return _shown(result, console)
 
 
-def daf_check_gpu_availability() -> EnvironmentCheckResult:
+def daf_check_gpu_availability(*, console: "Console | None" = None) -> EnvironmentCheckResult:
     """CUDA devices with their memory, or Apple's MPS; none is a warning, since all works on the CPU.
 
     Where a device is found, CUDA is initialised in this process: call it before no fork.
@@ -149,22 +154,28 @@ def daf_check_gpu_availability() -> EnvironmentCheckResult:
     if device == "cpu" and importlib.util.find_spec("torch") is None:
         way_out = "For networks and training: pip install 'daf[train]'."
     result.add_check("gpu", device != "cpu", found, optional=True, way_out=way_out)
-    return result
+    return _shown(result, console)
 
 
-def daf_check_cuda_availability() -> EnvironmentCheckResult:
+def daf_check_cuda_availability(*, console: "Console | None" = None) -> EnvironmentCheckResult:
     """Deprecated name of `daf_check_gpu_availability`."""
     warnings.warn("daf_check_cuda_availability is now daf_check_gpu_availability", DeprecationWarning, stacklevel=2)
-    return daf_check_gpu_availability()
+    return daf_check_gpu_availability(console=console)
 
 
-def daf_get_recommended_device() -> Literal["cuda", "mps", "cpu"]:
+def daf_get_recommended_device(*, console: "Console | None" = None) -> Literal["cuda", "mps", "cpu"]:
     """The fastest device that torch can use here."""
-    return _device()[0]
+    device, found = _device()
+    if console is not None:
+        console.print(terminal_text(f"{device}: {found}"))
+    return device
 
 
 def daf_check_disk_space(
-    checkpoint_dir: str | Path | None = None, min_available_gb: float = MIN_AVAILABLE_GB
+    checkpoint_dir: str | Path | None = None,
+    min_available_gb: float = MIN_AVAILABLE_GB,
+    *,
+    console: "Console | None" = None,
 ) -> EnvironmentCheckResult:
     """Space and permission where `checkpoint_dir` is or would be made; nothing stays there.
 
@@ -192,15 +203,15 @@ def daf_check_disk_space(
         free = shutil.disk_usage(place).free / GIGABYTE
     except OSError as error:
         result.add_check("disk", False, f"{place}: {error.strerror or error}", way_out=elsewhere)
-        return result
+        return _shown(result, console)
     enough = free >= min_available_gb
     found = f"{free:.1f} GB free at {place}" + ("" if enough else f", {min_available_gb:g} GB are advised")
     way_out = f"Free some space at {place}. {elsewhere}"
     result.add_check("disk", enough, found, optional=free >= min_available_gb / 10, way_out=way_out)
-    return result
+    return _shown(result, console)
 
 
-def daf_check_dependencies() -> EnvironmentCheckResult:
+def daf_check_dependencies(*, console: "Console | None" = None) -> EnvironmentCheckResult:
     """Every package that DAF asks for, in the version it asks for; those of an extra are optional.
 
     Raises `EnvironmentCheckError` where DAF itself is not installed, so that nothing is known about what it asks for.
@@ -218,10 +229,10 @@ def daf_check_dependencies() -> EnvironmentCheckResult:
         fits = requirement.specifier.contains(version, prereleases=True)
         found = version if fits else f"{version}, but {requirement.specifier} is needed"
         result.add_check(name, fits, found, optional=extra is not None, way_out=way_out)
-    return result
+    return _shown(result, console)
 
 
-def daf_check_mission_configs(missions: Any) -> EnvironmentCheckResult:
+def daf_check_mission_configs(missions: Any, *, console: "Console | None" = None) -> EnvironmentCheckResult:
     """Whether each mission can be built here; `missions` as everywhere: strings, configs, pairs, or several of them."""
     result = EnvironmentCheckResult()
     for asked in _each(missions):
@@ -232,10 +243,10 @@ def daf_check_mission_configs(missions: Any) -> EnvironmentCheckResult:
                 )
         except DAFError as error:
             result.add_check(f"mission {asked}", False, str(error), way_out=_OTHER_MISSION)
-    return result
+    return _shown(result, console)
 
 
-def daf_check_auth(server_url: str) -> EnvironmentCheckResult:
+def daf_check_auth(server_url: str, *, console: "Console | None" = None) -> EnvironmentCheckResult:
     """Whether a server answers over HTTP within 5 s; asking for a login is an answer too.
 
     Raises `UsageError` for what is no http(s) URL.
@@ -255,6 +266,12 @@ def daf_check_auth(server_url: str) -> EnvironmentCheckResult:
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         result.add_check(name, False, f"does not answer: {reason}", way_out=way_out)
+    return _shown(result, console)
+
+
+def _shown(result: EnvironmentCheckResult, console: "Console | None") -> EnvironmentCheckResult:
+    """`result`, with its checks printed on `console`."""
+    show(console, result.summary(), result.to_data())
     return result
 
 

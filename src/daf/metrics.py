@@ -7,7 +7,7 @@ missions: a counter means another thing in another mission.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,10 @@ from daf.errors import DataError, MetricError, UsageError
 from daf.game import mission_facts
 from daf.game.missions import Mission
 from daf.stats.shapes import caveat_for_scores, shape
+from daf.storage.console_tables import show
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,9 @@ def daf_metric_values(source: Any, metrics: Iterable[str]) -> list[dict[str, Any
     return rows
 
 
-def daf_analyze_distributions(source: Any, metrics: Iterable[str] | None = None) -> list[Distribution]:
+def daf_analyze_distributions(
+    source: Any, metrics: Iterable[str] | None = None, *, console: "Console | None" = None
+) -> list[Distribution]:
     """How each metric spreads, per mission and policy, in the order of missions, metrics, policies.
 
     metrics: names, wildcards too; by default all that occur. Raises `MetricError`, `DataError` (no episodes, NaN).
@@ -116,11 +122,17 @@ def daf_analyze_distributions(source: Any, metrics: Iterable[str] | None = None)
                 continue
             for policy, rows in policies.items():
                 found.append(_distribution(metric.name, mission, policy, table[rows, column]))
+    show(console, "Distributions of metrics", found, without=("values",))
     return found
 
 
 def daf_correlate_metrics(
-    source: Any, metrics: Iterable[str] | None = None, *, target: str | None = None, alpha: float = 0.05
+    source: Any,
+    metrics: Iterable[str] | None = None,
+    *,
+    target: str | None = None,
+    alpha: float = 0.05,
+    console: "Console | None" = None,
 ) -> list[CorrelationReport]:
     """Spearman's correlations of metrics from episode to episode, per mission, within policies, Holm-corrected.
 
@@ -150,6 +162,8 @@ def daf_correlate_metrics(
                 mission, tuple(policies), found.pairs, found.names, found.matrix, found.constant, found.n, alpha
             )
         )
+    for report in reports:
+        show(console, f"Correlations on {report.mission} ({report.n} episodes)", report.pairs)
     return reports
 
 

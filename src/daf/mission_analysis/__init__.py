@@ -20,9 +20,12 @@ from daf.mission_analysis.performance import MissionPerformance, Performances, o
 from daf.mission_analysis.recorded import recorded_success
 from daf.mission_analysis.sets import Change, MissionSetAnalysis, VariantAnalysis, analyze_set, variant_changes
 from daf.mission_analysis.success import default_criterion
+from daf.storage.console_tables import show
 from daf.storage.jsonable import jsonable
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from daf.output_manager import OutputManager
 
 __all__ = [
@@ -55,6 +58,7 @@ def daf_analyze_mission(
     settings: Settings | None = None,
     output_manager: "OutputManager | None" = None,
     game: str = game_missions.DEFAULT_GAME,
+    console: "Console | None" = None,
 ) -> MissionAnalysis:
     """What a mission is, and with `policies` how it goes: then `success_rate` is that of the best of them.
 
@@ -67,10 +71,15 @@ def daf_analyze_mission(
         if success is not None:
             raise UsageError("success= says how policies fare; name policies too.")
         analysis = analysis_of(one_mission(name, game=settings.game if settings else game))
-        return with_recorded(analysis, name, game=settings.game if settings else game, output=output_manager)
-    chosen = settings or replace(_SETTINGS, game=game)
-    found = perform(name, policies, success=success, settings=chosen, output=output_manager)
-    return analysis_of(found.mission, found.rows)
+        analysis = with_recorded(analysis, name, game=settings.game if settings else game, output=output_manager)
+    else:
+        chosen = settings or replace(_SETTINGS, game=game)
+        found = perform(name, policies, success=success, settings=chosen, output=output_manager)
+        analysis = analysis_of(found.mission, found.rows)
+    show(console, f"Mission {analysis.name}", analysis, without=("name", "performance"))
+    if analysis.performance:
+        show(console, "Policies", analysis.performance, without=_LONG)
+    return analysis
 
 
 def with_recorded(
@@ -99,13 +108,17 @@ def daf_analyze_mission_performance(
     max_steps: int | None = None,
     settings: Settings | None = None,
     output_manager: "OutputManager | None" = None,
+    console: "Console | None" = None,
 ) -> MissionPerformance:
     """How one policy fares on one mission: success_rate, mean_reward, completion, key_events, failure_modes and more.
 
     policy_class_path: any policy. episodes, seed, max_steps count unless `settings` says all of it.
     """
     chosen = settings or replace(_SETTINGS, episodes=episodes, seed=seed, max_steps=max_steps)
-    return perform(mission_name, [policy_class_path], success=success, settings=chosen, output=output_manager).rows[0]
+    played = perform(mission_name, [policy_class_path], success=success, settings=chosen, output=output_manager)
+    row = played.rows[0]
+    show(console, f"{row.policy} on {row.mission}", row, without=("policy", "mission", "held", "interval"))
+    return row
 
 
 def daf_analyze_mission_set(
@@ -115,24 +128,43 @@ def daf_analyze_mission_set(
     success: str | None = None,
     settings: Settings | None = None,
     output_manager: "OutputManager | None" = None,
+    console: "Console | None" = None,
 ) -> MissionSetAnalysis:
     """Several missions: what each is, and with `policies` their order from easiest to hardest in measured play."""
     chosen = settings or _SETTINGS
-    return analyze_set(missions, policies, success=success, settings=chosen, output=output_manager)
+    found = analyze_set(missions, policies, success=success, settings=chosen, output=output_manager)
+    brief = [
+        {"mission": m.name, "agents": m.agents, "steps": m.max_steps, "problem": m.problem} for m in found.missions
+    ]
+    show(console, f"{len(brief)} missions", brief)
+    if found.outcomes:
+        show(console, f"Easiest first: {', '.join(found.order)}", found.outcomes)
+    return found
 
 
 def daf_analyze_mission_variants(
-    mission: Any, variants: Sequence[str] = (), *, game: str = game_missions.DEFAULT_GAME
+    mission: Any,
+    variants: Sequence[str] = (),
+    *,
+    game: str = game_missions.DEFAULT_GAME,
+    console: "Console | None" = None,
 ) -> list[VariantAnalysis]:
     """What each of `variants` (default: all of the game's) changes in a mission's config, value by value.
 
     A variant that cannot be applied to the mission is in the list with its problem. Raises `MissionError`.
     """
-    return variant_changes(one_mission(mission, game=game), variants)
+    base = one_mission(mission, game=game)
+    found = variant_changes(base, variants)
+    rows = [
+        {"variant": one.variant, "problem": one.problem, "changes": [change.path for change in one.changes]}
+        for one in found
+    ]
+    show(console, f"Variants of {base.name}", rows)
+    return found
 
 
 def daf_validate_mission_set(
-    missions: Sequence[Any], *, game: str = game_missions.DEFAULT_GAME
+    missions: Sequence[Any], *, game: str = game_missions.DEFAULT_GAME, console: "Console | None" = None
 ) -> dict[str, str | None]:
     """For every mission None where it can be built, else why not. Nothing is raised for a mission that is wrong."""
     found: dict[str, str | None] = {}
@@ -144,29 +176,40 @@ def daf_validate_mission_set(
         except MissionError as error:
             name = mission if isinstance(mission, str) else str(getattr(mission, "label", mission))
             found[next((key for key in found if key == name), name)] = str(error)
+    rows = [{"mission": name, "can run": problem is None, "problem": problem} for name, problem in found.items()]
+    show(console, f"{len(rows)} missions", rows)
     return found
 
 
-def daf_get_mission_metadata(name: Any, *, game: str = game_missions.DEFAULT_GAME) -> dict[str, Any]:
+def daf_get_mission_metadata(
+    name: Any, *, game: str = game_missions.DEFAULT_GAME, console: "Console | None" = None
+) -> dict[str, Any]:
     """What a mission is, as JSON values."""
     data: dict[str, Any] = jsonable(analysis_of(one_mission(name, game=game)))
     del data["performance"], data["recorded"]
+    show(console, f"Mission {data['name']}", data, without=("name",))
     return data
 
 
-def daf_list_all_sites(*, game: str = game_missions.DEFAULT_GAME) -> list[str]:
+def daf_list_all_sites(*, game: str = game_missions.DEFAULT_GAME, console: "Console | None" = None) -> list[str]:
     """The places that missions are played at. In today's CoGames a place is a mission's own map, so these are the
     names of the missions that are no sub-missions of another."""
-    return [entry.name for entry in game_missions.catalogue(game) if entry.kind != "sub-mission"]
+    found = [entry.name for entry in game_missions.catalogue(game) if entry.kind != "sub-mission"]
+    show(console, f"Sites of {game}", found)
+    return found
 
 
-def daf_list_all_variants(*, game: str = game_missions.DEFAULT_GAME) -> dict[str, str]:
+def daf_list_all_variants(
+    *, game: str = game_missions.DEFAULT_GAME, console: "Console | None" = None
+) -> dict[str, str]:
     """The game's variants by name, with their descriptions."""
-    return game_missions.variants(game)
+    found = game_missions.variants(game)
+    show(console, f"Variants of {game}", found)
+    return found
 
 
 def daf_discover_missions_from_readme(
-    path: str | Path = "README.md", *, game: str = game_missions.DEFAULT_GAME
+    path: str | Path = "README.md", *, game: str = game_missions.DEFAULT_GAME, console: "Console | None" = None
 ) -> list[str]:
     """The missions that a text names in code: in back quotes, code blocks or behind -m, in order, each once.
 
@@ -181,7 +224,11 @@ def daf_discover_missions_from_readme(
     code = re.findall(r"```.*?```|`[^`\n]+`|(?:-m|--mission)[ =]\S+", text, flags=re.DOTALL)
     words = [word.strip(".,;:") for part in code for word in re.findall(r"[A-Za-z_][\w.]*", part)]
     found = [word.removeprefix("evals.") for word in words]
-    return list(dict.fromkeys(word for word in found if word in known))
+    named = list(dict.fromkeys(word for word in found if word in known))
+    show(console, f"Missions named in {file}", named)
+    return named
 
 
+_LONG = ("mission", "key_events", "failure_modes", "held", "roles", "interval", "criterion_stated")
+"""Of a policy's row: what a table has no room for."""
 _SETTINGS = Settings(episodes=10, report=False, resamples=2_000)

@@ -22,9 +22,11 @@ from daf.game.missions import Mission
 from daf.game.policy_probe import SECONDS, probe
 from daf.game.policy_probing import ProbeRequest
 from daf.policy_analysis.facts import CogsRow, Latency, PolicyAnalysis, analysis_from
+from daf.storage.console_tables import show
 
 if TYPE_CHECKING:
     import torch
+    from rich.console import Console
 
     from daf.episodes.plan import Plan
     from daf.episodes.record import EpisodeRecord
@@ -45,10 +47,10 @@ MISSION = "arena"
 STEPS = 300
 
 
-def daf_list_available_policies() -> list[dict[str, Any]]:
+def daf_list_available_policies(*, console: "Console | None" = None) -> list[dict[str, Any]]:
     """The policies with short names: name, class_path, description, needs_torch, aliases, and playable here."""
     torch = game_policies.has_torch()
-    return [
+    found = [
         {
             "name": name,
             "class_path": known.class_path,
@@ -59,6 +61,8 @@ def daf_list_available_policies() -> list[dict[str, Any]]:
         }
         for name, known in KNOWN.items()
     ]
+    show(console, "Policies with short names", found)
+    return found
 
 
 def daf_analyze_policy(
@@ -73,6 +77,7 @@ def daf_analyze_policy(
     memory_limit_mib: int = MEMORY_MIB,
     device: "str | torch.device" = "cpu",
     output_manager: "OutputManager | None" = None,
+    console: "Console | None" = None,
 ) -> PolicyAnalysis:
     """What a policy is, needs and does: parameters, recurrence, trainable, memory, speed, determinism.
 
@@ -83,10 +88,13 @@ def daf_analyze_policy(
         [policy], mission, steps=steps, seed=seed, cogs=cogs, episodes=episodes, time_limit=time_limit,
         memory_limit_mib=memory_limit_mib, device=device, output=output_manager,
     )  # fmt: skip
+    show(console, f"Policy {found[0].name}", found[0], without=("name",))
     return found[0]
 
 
-def daf_compare_policy_architectures(policies: Sequence[Any], mission: Any = MISSION, **options: Any) -> dict[str, Any]:
+def daf_compare_policy_architectures(
+    policies: Sequence[Any], mission: Any = MISSION, *, console: "Console | None" = None, **options: Any
+) -> dict[str, Any]:
     """Policies side by side: per policy its analysis, and per fact where they differ.
 
     options: as `daf_analyze_policy` takes them. Returns {"policies": [PolicyAnalysis], "differences": {fact: {name:
@@ -96,16 +104,21 @@ def daf_compare_policy_architectures(policies: Sequence[Any], mission: Any = MIS
         raise UsageError("comparing architectures takes two policies at least.")
     output = options.pop("output_manager", None)
     found, _ = analyze_policies(policies, mission, output=output, **options)
-    return {"policies": found, "differences": differences(found)}
+    apart = differences(found)
+    rows = [{"fact": fact, **values} for fact, values in apart.items()]
+    show(console, f"Where {len(found)} policies differ", rows)
+    return {"policies": found, "differences": apart}
 
 
-def daf_get_policy_spec(policy: Any, *, cache_dir: str | Path | None = None) -> Any:
+def daf_get_policy_spec(policy: Any, *, cache_dir: str | Path | None = None, console: "Console | None" = None) -> Any:
     """Upstream's `PolicySpec` of a policy string, path or spec. cache_dir: where a zip is unpacked."""
     from daf.output_manager.layout import base_folder
 
     base = base_folder(None)
     cache = Path(cache_dir) if cache_dir is not None else default_cache(base)
-    return game_policies.upstream_spec(policy, cache=cache, runs=base)
+    spec = game_policies.upstream_spec(policy, cache=cache, runs=base)
+    show(console, "Policy", spec)
+    return spec
 
 
 def analyze_policies(

@@ -16,13 +16,20 @@ from daf.reporting.run_facts import environment, facts_of, read_json
 from daf.stats.summaries import summarise
 from daf.stats.verdicts import compare_pairs
 from daf.storage.atomic import write_text
+from daf.storage.printable import terminal_text
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from daf.comparison import ComparisonReport
 
 
 def daf_export_comparison_html(
-    report: "ComparisonReport | Evaluation | str | Path", output_path: str | Path, *, title: str | None = None
+    report: "ComparisonReport | Evaluation | str | Path",
+    output_path: str | Path,
+    *,
+    title: str | None = None,
+    console: "Console | None" = None,
 ) -> Path:
     """Write the page of a comparison to `output_path`, one file of HTML that needs nothing else. Returns the path.
 
@@ -37,6 +44,8 @@ def daf_export_comparison_html(
     if folder is not None:
         found = _linked_from(found, folder, target.parent)
     write_text(target, render_html(found))
+    if console is not None:
+        console.print(terminal_text(str(target)), soft_wrap=True)
     return target
 
 

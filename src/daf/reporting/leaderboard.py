@@ -20,10 +20,11 @@ from daf.stats.sentences import labels
 from daf.stats.summaries import PolicySummary, summarise
 from daf.stats.verdicts import PairVerdict, compare_pairs
 from daf.storage.atomic import write_text
+from daf.storage.console_tables import show
 from daf.storage.jsonable import jsonable
 
 if TYPE_CHECKING:
-    pass
+    from rich.console import Console
 
 FORMATS = ("markdown", "json", "html")
 ALPHA, RESAMPLES, SEED = 0.05, 10_000, 0
@@ -100,6 +101,7 @@ def daf_generate_leaderboard(
     *,
     title: str | None = None,
     base_dir: str | Path | None = None,
+    console: "Console | None" = None,
 ) -> str:
     """Rank the policies of `sources`, and return the leaderboard as text; with output_path it is written there too.
 
@@ -120,6 +122,12 @@ def daf_generate_leaderboard(
         text = run_html(page) if format == "html" else run_markdown(page)
     if output_path is not None:
         write_text(Path(output_path).expanduser(), text)
+    rows = [
+        {"place": row.place_text, "policy": row.summary.name}
+        | {"mean": row.summary.mean, "ci": row.summary.ci, "n": row.summary.n}
+        for row in board.rows
+    ]
+    show(console, board.title, rows)
     return text
 
 

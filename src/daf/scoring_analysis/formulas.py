@@ -7,6 +7,7 @@ with fewer than two there is none.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,6 +17,10 @@ from daf.game.allocation import allocate
 from daf.stats.aggregates import mean
 from daf.stats.arrays import FloatArray, finite
 from daf.stats.bootstrap import interval
+from daf.storage.console_tables import show
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 Bounds = tuple[float, float] | None
 
@@ -61,6 +66,7 @@ def daf_compute_vor(
     alpha: float = 0.05,
     resamples: int = 5_000,
     seed: int = 0,
+    console: "Console | None" = None,
 ) -> VorResult:
     """Value of a candidate over its replacement: the difference of their mean scores.
 
@@ -72,7 +78,9 @@ def daf_compute_vor(
         raise DataError(f"{first.size} candidate scores and {second.size} of the replacement cannot be paired.")
     means = (sum(first.tolist()) / first.size, sum(second.tolist()) / second.size)
     ci = _interval(first - second, alpha, resamples, seed)
-    return VorResult(scoring.over_replacement(*means), ci, *means, first.size)
+    found = VorResult(scoring.over_replacement(*means), ci, *means, first.size)
+    show(console, "Value over replacement", found)
+    return found
 
 
 def daf_compute_weighted_score(
@@ -82,6 +90,7 @@ def daf_compute_weighted_score(
     alpha: float = 0.05,
     resamples: int = 5_000,
     seed: int = 0,
+    console: "Console | None" = None,
 ) -> dict[str, WeightedScore]:
     """Every policy's score over matches, each weighted by the policy's share of the match's agents.
 
@@ -106,10 +115,13 @@ def daf_compute_weighted_score(
         ]
         ci = _ratio_interval(np.array(shares).T, alpha, resamples, seed) if len(shares) > 1 else None
         found[policy] = WeightedScore(points[policy], ci, len(shares))
+    show(console, "Scores weighted by agents", found)
     return found
 
 
-def daf_allocate_agents(total: int, weights: Sequence[float] | Mapping[str, float]) -> list[int] | dict[str, int]:
+def daf_allocate_agents(
+    total: int, weights: Sequence[float] | Mapping[str, float], *, console: "Console | None" = None
+) -> list[int] | dict[str, int]:
     """Share `total` agents out by weights, largest remainders rounded up; a mapping gives a mapping.
 
     `metta_alo.scoring.allocate_counts`. Raises `UsageError` for weights that don't add up to more than 0.
@@ -117,10 +129,15 @@ def daf_allocate_agents(total: int, weights: Sequence[float] | Mapping[str, floa
     values = list(weights.values()) if isinstance(weights, Mapping) else list(weights)
     _check_shares(values)
     counts = allocate(total, values)
+    named = weights if isinstance(weights, Mapping) else range(len(counts))
+    rows = [{"policy": name, "weight": w, "agents": n} for name, w, n in zip(named, values, counts, strict=True)]
+    show(console, f"{total} agents by weight", rows)
     return dict(zip(weights, counts, strict=True)) if isinstance(weights, Mapping) else counts
 
 
-def daf_validate_proportions(proportions: Sequence[float] | None, num_policies: int) -> None:
+def daf_validate_proportions(
+    proportions: Sequence[float] | None, num_policies: int, *, console: "Console | None" = None
+) -> None:
     """Raise `UsageError` unless there is one proportion per policy and one above 0; `None` is right: equal shares.
 
     Upstream's rule, and one that it lacks: a negative or infinite proportion is refused.
@@ -128,6 +145,9 @@ def daf_validate_proportions(proportions: Sequence[float] | None, num_policies: 
     scoring.validate_proportions(proportions, num_policies)
     if proportions is not None:
         _check_shares(proportions)
+    valid = [1.0] * num_policies if proportions is None else list(proportions)
+    rows = [{"policy": policy, "share of agents": value / sum(valid)} for policy, value in enumerate(valid)]
+    show(console, f"Proportions of {num_policies} policies are valid", rows)
 
 
 def daf_scoring_summary(
@@ -138,6 +158,7 @@ def daf_scoring_summary(
     alpha: float = 0.05,
     resamples: int = 5_000,
     seed: int = 0,
+    console: "Console | None" = None,
 ) -> list[ScoreRow]:
     """Every policy's mean score, per agent and over a baseline, best first.
 
@@ -174,7 +195,9 @@ def daf_scoring_summary(
                 n=row.size,
             )
         )
-    return sorted(found, key=lambda row: -row.per_agent)
+    ordered = sorted(found, key=lambda row: -row.per_agent)
+    show(console, "Scores", ordered)
+    return ordered
 
 
 def _check_shares(values: Sequence[float]) -> None:

@@ -9,6 +9,7 @@ from daf.config import memory
 from daf.config.sweep import DAFSweepConfig, Strategy
 from daf.config.training import Scalar
 from daf.errors import UsageError
+from daf.storage.console_tables import show
 from daf.sweeps.held_out_words import held_out_of
 from daf.sweeps.operation import launch
 from daf.sweeps.reading import read_run
@@ -67,7 +68,7 @@ class BestConfig(dict[str, Scalar]):
         return dict(self)
 
 
-def daf_sweep_best_config(result: SweepResult) -> BestConfig:
+def daf_sweep_best_config(result: SweepResult, *, console: "Console | None" = None) -> BestConfig:
     """The hyperparameters to use: of the trial that won on held-out seeds, else of the best trial.
 
     Raises `DataError` where no trial is complete.
@@ -81,14 +82,15 @@ def daf_sweep_best_config(result: SweepResult) -> BestConfig:
     default = (result.held_out or {}).get("default")
     found.held_out = None if there is None else there["value"]
     found.default = None if default is None else default["value"]
+    show(console, f"Trial {found.trial} of {result.name}: {result.objectives[0]} {found.value:.4g}", dict(found))
     return found
 
 
-def daf_sweep_status(path: str | os.PathLike[str]) -> dict[str, Any]:
+def daf_sweep_status(path: str | os.PathLike[str], *, console: "Console | None" = None) -> dict[str, Any]:
     """How far the sweep in a run folder is: status, counts by trial status, planned, the best so far (or None)."""
     result = read_run(Path(path))
     best = result.top_trials(1)
-    return {
+    status = {
         "run_id": result.run_id,
         "run_dir": str(result.run_dir),
         "name": result.name,
@@ -98,17 +100,24 @@ def daf_sweep_status(path: str | os.PathLike[str]) -> dict[str, Any]:
         "trials": result.counts(),
         "best": best[0].to_data() if best else None,
     }
+    shown = {"best trial": best[0].trial_id, "value": best[0].primary_metric} if best else {}
+    show(console, f"Sweep {result.name}", status | shown, without=("name", "best"))
+    return status
 
 
-def daf_grid_search(search_space: Mapping[str, Any]) -> list[dict[str, Scalar]]:
+def daf_grid_search(search_space: Mapping[str, Any], *, console: "Console | None" = None) -> list[dict[str, Scalar]]:
     """Every configuration of a space as `DAFSweepConfig.search_space` has it, the last name changing fastest."""
     config = _space_config(search_space, "grid")
     space = space_of(config)
     Proposer(config, space, ["maximize"])
-    return list(space.cells())
+    cells = list(space.cells())
+    show(console, f"Grid of {len(cells)} configurations", cells)
+    return cells
 
 
-def daf_random_search(space: Mapping[str, Any], num_samples: int, seed: int = 42) -> list[dict[str, Scalar]]:
+def daf_random_search(
+    space: Mapping[str, Any], num_samples: int, seed: int = 42, *, console: "Console | None" = None
+) -> list[dict[str, Scalar]]:
     """`num_samples` random configurations of a space; the same for the same seed."""
     if num_samples < 1:
         raise UsageError(f"num_samples {num_samples} is below 1.")
@@ -119,7 +128,9 @@ def daf_random_search(space: Mapping[str, Any], num_samples: int, seed: int = 42
     )
     config = _space_config(space, "random", num_trials=num_samples, seed=seed)
     proposer = Proposer(config, space_of(config), ["maximize"])
-    return [dict(proposer.next(number, []).hyperparameters) for number in range(num_samples)]
+    samples = [dict(proposer.next(number, []).hyperparameters) for number in range(num_samples)]
+    show(console, f"{num_samples} random configurations", samples)
+    return samples
 
 
 def _space_config(search_space: Mapping[str, Any], strategy: Strategy, **fields: Any) -> DAFSweepConfig:
