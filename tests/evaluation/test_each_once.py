@@ -12,6 +12,8 @@ from daf.comparison import daf_compare_policies
 from daf.config.sweep import DAFSweepConfig
 from daf.core.curriculum.tasks import CurriculumOptions, generate
 from daf.crossplay import daf_crossplay
+from daf.dashboard.comparing import compared
+from daf.dashboard.json_files import JsonFiles
 from daf.errors import UsageError
 from daf.evaluation import Settings, contenders_of, evaluate, results_data
 from daf.evaluation.planning import missions_of
@@ -141,6 +143,25 @@ def test_a_run_that_is_given_twice_adds_no_block_to_a_leaderboard(tmp_path: Path
     assert (twice.blocks, len(twice.rows)) == (once.blocks, len(once.rows)) == (3, 2)
     assert [row.summary for row in twice.rows] == [row.summary for row in once.rows]
     assert results_data(found)["summary"]["episodes"] == 6
+
+
+def test_runs_are_compared_by_the_content_of_their_missions(tmp_path: Path, file: Path) -> None:
+    runs = {
+        name: evaluate([policy], mission, settings=settings(2), output=OutputManager(tmp_path)).run_dir
+        for name, policy, mission in (("a", "starter", SMALL), ("b", "noop", str(file)), ("c", "random", SAME))
+    }
+    found = compared(runs, JsonFiles())["evaluation"]
+    assert (found["note"], found["blocks"], found["missions"]) == (None, 2, [SMALL])
+    assert len(found["ranking"]) == 3
+    changed = tmp_path / "copy.json"
+    changed.write_bytes(game_missions.resolve("training_facility_1,max_steps=30")[0].config_json)
+    other = evaluate(
+        ["noop"],
+        ("copy", game_missions.resolve(str(changed))[0].config),
+        settings=settings(2),
+        output=OutputManager(tmp_path),
+    ).run_dir
+    assert "share no episode" in compared({"a": runs["a"], "d": other}, JsonFiles())["evaluation"]["note"]
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
 """Runs beside each other: what differs in their configurations, and how their evaluations compare.
 
-Episodes of different runs are paired where mission, seed and index are the same: then all contenders met the same
-episodes, and `daf.stats` tests the differences as within one comparison. Evaluations during training keep means and
-intervals only, so these are shown side by side without a verdict.
+Episodes of different runs are paired where mission (by content, whatever it is called), seed and index are the same:
+then all contenders met the same episodes, and `daf.stats` tests the differences as within one comparison. Evaluations
+during training keep means and intervals only, so these are shown side by side without a verdict.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ RESAMPLES = 2000
 ABSENT = {"absent": True}
 
 Block = tuple[str, int, int]
-"""Mission, seed, index: one episode that several contenders may have met."""
+"""Mission (its config's hash where that is known), seed, index: one episode that several contenders may have met."""
 
 
 def compared(runs: Mapping[str, Path], files: JsonFiles) -> dict[str, Any]:
@@ -52,17 +52,22 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 def _evaluation(runs: Mapping[str, Path], files: JsonFiles) -> dict[str, Any]:
     contenders: dict[str, dict[Block, float]] = {}
+    called: dict[str, str] = {}
     for label, folder in runs.items():
         results = files.read_object(folder / "results.json")
         episodes = results.get("episodes") if results is not None else None
-        for name, scores in _scores(episodes if isinstance(episodes, list) else []).items():
+        contents = _contents(folder, files)
+        for mission, content in contents.items():
+            called.setdefault(content, mission)
+        for name, scores in _scores(episodes if isinstance(episodes, list) else [], contents).items():
             contenders[f"{name} · {label}"] = scores
     empty: dict[str, Any] = {"blocks": 0, "missions": [], "ranking": [], "pairs": [], "note": None}
     if len(contenders) < 2:
         return empty
     if len(contenders) > MOST_CONTENDERS:
         return empty | {"note": f"{len(contenders)} policies in these runs, {MOST_CONTENDERS} at most are compared."}
-    shared = sorted(set.intersection(*(set(scores) for scores in contenders.values())))
+    everywhere = set.intersection(*(set(scores) for scores in contenders.values()))
+    shared = sorted(everywhere, key=lambda block: (called.get(block[0], block[0]), *block))
     if not shared:
         return empty | {
             "note": "These runs share no episode (mission, seed and index), so their policies are not paired."
@@ -70,6 +75,7 @@ def _evaluation(runs: Mapping[str, Path], files: JsonFiles) -> dict[str, Any]:
     names, missions = list(contenders), list(dict.fromkeys(mission for mission, _, _ in shared))
     table = np.array([[contenders[name][block] for block in shared] for name in names], np.float64)
     strata = np.array([missions.index(mission) for mission, _, _ in shared])
+    missions = [called.get(mission, mission) for mission in missions]
     try:
         ranking = summarise(names, table, strata, resamples=RESAMPLES)
         pairs = compare_pairs(names, table, strata, missions, resamples=RESAMPLES)
@@ -84,13 +90,21 @@ def _evaluation(runs: Mapping[str, Path], files: JsonFiles) -> dict[str, Any]:
     }
 
 
-def _scores(episodes: Sequence[Mapping[str, Any]]) -> dict[str, dict[Block, float]]:
+def _contents(folder: Path, files: JsonFiles) -> dict[str, str]:
+    """The hashes of a run's missions by their names; {} where it has no plan."""
+    plan = files.read_object(folder / "plan.json") or {}
+    listed = plan.get("missions")
+    found = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    return {str(each["name"]): str(each["config_hash"]) for each in found if {"name", "config_hash"} <= each.keys()}
+
+
+def _scores(episodes: Sequence[Mapping[str, Any]], contents: Mapping[str, str]) -> dict[str, dict[Block, float]]:
     """Mean reward of all agents by contender and block, of the episodes that have a result."""
     found: dict[str, dict[Block, float]] = {}
     for episode in episodes:
         rewards = episode.get("rewards")
         if episode.get("status") != "ok" or not rewards or "contender" not in episode:
             continue
-        block = (episode["mission"], episode["seed"], episode["index"])
+        block = (contents.get(episode["mission"], episode["mission"]), episode["seed"], episode["index"])
         found.setdefault(episode["contender"], {})[block] = sum(rewards) / len(rewards)
     return found
