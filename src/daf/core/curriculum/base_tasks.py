@@ -15,8 +15,8 @@ from typing import Any
 from daf.core.curriculum.errors import TaskGenerationError
 from daf.core.curriculum.parts import FIELDS
 from daf.errors import MissionError, nearest, unknown
-from daf.game import missions
-from daf.game.missions import FILE_SUFFIXES, NAMED_OPTIONS
+from daf.game import mission_files, missions
+from daf.game.missions import NAMED_OPTIONS
 
 LEVELS: tuple[tuple[str, ...], ...] = ((), ("sparse",), ("large",), ("sparse", "large"))
 LEAST_TIME = 0.25
@@ -26,7 +26,7 @@ LEAST_TIME = 0.25
 def names_mission(text: str, game: str) -> bool:
     """Whether `text` means a mission: a name, also a misspelt one, a file, a pattern, or anything with options."""
     head = text.split(",")[0]
-    if head != text or head.endswith(FILE_SUFFIXES) or any(character in head for character in "*?[/"):
+    if head != text or head.lower().endswith(mission_files.SUFFIXES) or any(character in head for character in "*?[/"):
         return True
     return missions.is_known(head, game) or bool(nearest(head, (entry.name for entry in missions.catalogue(game))))
 
