@@ -5,8 +5,10 @@
 
 import os
 from importlib import import_module
-from importlib.metadata import version as _version
-from typing import Any
+
+TYPE_CHECKING = False  # as type checkers know it; importing typing takes longer than all of this module
+if TYPE_CHECKING:
+    from typing import Any
 
 _MODULES = {
     "comparison": (
@@ -138,10 +140,13 @@ os.environ.setdefault("MKL_CBWR", "AUTO,STRICT")  # the same numbers wherever in
 _WHERE = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = sorted(_WHERE)
-__version__ = _version("daf")
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("daf")
     if name in _WHERE:
         try:
             return getattr(import_module(f"daf.{_WHERE[name]}"), name)

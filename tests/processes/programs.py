@@ -15,8 +15,14 @@ import psutil
 from tests.conftest import BAD_POLICIES
 from tests.streams.log_makers import flush, write_array
 
-ENTERED = "import os, sys; sys.argv[0] = 'daf'; os.write(1, b'\\n'); from daf.cli import main; main()"
-"""Like the command `daf`, and says with an empty line that Python has started."""
+ENTERED = """
+import os, sys
+sys.argv[0] = "daf"
+sys.addaudithook(lambda event, args: event == "import" and args[0] == "daf.cli.main" and os.write(1, b"\\n"))
+from daf.cli import main
+main()
+"""
+"""Like the command `daf`, and prints an empty line when its first module has run: before that it is Python's start."""
 
 SWEEP = """
 kind: sweep
@@ -81,7 +87,7 @@ PROGRAMS = {"evaluate": EVALUATE, "train": TRAIN, "sweep": SWEEP_TRAINING, "logs
 
 
 def start(program: Program, folder: Path) -> subprocess.Popen[bytes]:
-    """The command in `folder`, in a process group of its own, once Python runs."""
+    """The command in `folder`, in a process group of its own, once DAF's code runs."""
     program.prepare(folder)
     process = subprocess.Popen(
         [sys.executable, "-c", ENTERED, *program.arguments],

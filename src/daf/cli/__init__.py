@@ -5,6 +5,10 @@ than typer. Results go to stdout, progress and messages to stderr. Exit codes: 0
 wrongly, 130 interrupted.
 """
 
-from daf.cli.main import main
+from daf.cli import uncaught
+
+uncaught.install()  # before all imports that take time
+
+from daf.cli.main import main  # noqa: E402
 
 __all__ = ["main"]

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import os
 import sys
 import traceback
 from typing import NoReturn
@@ -11,8 +10,10 @@ import typer
 from typer import _click as click
 from typer.core import TyperGroup
 
+from daf.cli import interrupts, standard_streams
 from daf.cli.common import complete
-from daf.errors import DAFError, nearest
+from daf.errors import DAFError, StorageError, nearest
+from daf.storage.atomic import machine_error
 from daf.storage.printable import printable_json, printable_lines
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -93,44 +94,60 @@ def _app() -> click.Command:
     return typer.main.get_command(root)
 
 
-def _fail(error: str, message: str, exit_code: int) -> NoReturn:
-    """Say what went wrong on stderr, and under `--json` as the one object on stdout too."""
+def _failed(error: str, message: str, exit_code: int) -> int:
+    """Say what went wrong on stderr, and under `--json` as the one object on stdout too. Returns the exit code."""
     print(printable_lines(f"{error}: {message}"), file=sys.stderr)
     if "--json" in sys.argv:
         status = "interrupted" if exit_code == 130 else "failed"
         told = {"run_id": None, "run_dir": None, "status": status, "error": {"type": error, "message": message}}
         print(printable_json(json.dumps(told)))
-    sys.stdout.flush()
-    sys.exit(exit_code)
+    return exit_code
 
 
 def main() -> NoReturn:
     """Run the command line in `sys.argv` and exit with its code."""
+    with standard_streams.tolerant() as out:
+        with interrupts.watched():
+            try:
+                code = _run()
+            except (Exception, KeyboardInterrupt) as error:
+                if not interrupts.was_interrupted(error):
+                    raise
+                code = _failed("Interrupted", "stopped. The same command resumes with what is missing.", 130)
+        out.flush()
+        if out.error is not None:
+            code = _failed(StorageError.__name__, f"cannot write to standard output: {out.error.strerror}.", code or 1)
+    sys.exit(code)
+
+
+def _run() -> int:
     try:
         code = _app().main(prog_name="daf", standalone_mode=False)
     except DAFError as error:
         if {"--verbose", "-v"} & set(sys.argv):
             print(printable_lines("".join(traceback.format_exception(error))), file=sys.stderr)
-        _fail(type(error).__name__, str(error), error.exit_code)
+        return _failed(type(error).__name__, str(error), error.exit_code)
     except ModuleNotFoundError as error:  # an optional package that no operation has asked for by `extras.require`
         from daf.config.extras import extra_of, needs
 
         extra = extra_of(error.name)
         if extra is None:
             raise
-        _fail("MissingExtraError", needs(extra, f"daf {' '.join(sys.argv[1:2])}"), 2)
+        return _failed("MissingExtraError", needs(extra, f"daf {' '.join(sys.argv[1:2])}"), 2)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
-        sys.exit(2)
+        return 2
     except click.exceptions.ClickException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context is not None else "daf"
-        _fail("UsageError", f"{error.format_message()} See `{path} --help`.", 2)
-    except (KeyboardInterrupt, typer.Abort):
-        _fail("Interrupted", "stopped. The same command goes on with what is missing.", 130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        return _failed("UsageError", f"{error.format_message()} See `{path} --help`.", 2)
+    except OSError as error:
+        told = machine_error(error, "working")
+        if told is None:
+            raise
+        return _failed(StorageError.__name__, str(told), told.exit_code)
+    except typer.Abort as error:
+        raise KeyboardInterrupt from error
     if code == 130:
-        _fail("Interrupted", "stopped. The same command goes on with what is missing.", 130)
-    sys.exit(code if isinstance(code, int) else 0)
+        raise KeyboardInterrupt
+    return code if isinstance(code, int) else 0

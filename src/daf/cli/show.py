@@ -52,7 +52,13 @@ err = TerminalConsole(stderr=True, highlight=False, emoji=False)
 
 def emit(value: Mapping[str, Any]) -> None:
     """Print the one JSON object of `--json`. Numbers that are not finite become null."""
-    print(printable_json(json.dumps(_finite(value), ensure_ascii=False)))
+    finite = _finite(value)
+    text = json.dumps(finite, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:  # JSON has its own notation for every character; a "?" would be another value
+        text = json.dumps(finite)
+    print(printable_json(text))
 
 
 def raw(text: str) -> None:
