@@ -147,25 +147,31 @@ class _JsonLines(logging.FileHandler):
         self.broken = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not self.broken:
+        if self.broken:
+            return
+        try:
             super().emit(record)
+        except OSError:  # of opening the file, which happens at the first record
+            self.handleError(record)
 
     def close(self) -> None:
         try:
             super().close()
-        except OSError:
-            if not self.broken:  # what could not be written has been told already
-                raise
+        except OSError as error:
+            self._stop(error)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (the name is the standard library's)
         error = sys.exception()
         if isinstance(error, OSError):
-            self.broken = True
-            warnings.warn(
-                f"logging stops: {explain(error, f'writing the log {self.baseFilename}')}", RuntimeWarning, stacklevel=2
-            )
+            self._stop(error)
         else:
             super().handleError(record)
+
+    def _stop(self, error: OSError) -> None:
+        if not self.broken:
+            self.broken = True
+            told = explain(error, f"writing the log {self.baseFilename}")
+            warnings.warn(f"logging stops: {told}", RuntimeWarning, stacklevel=2)
 
 
 def _let_through(logger: logging.Logger, least: int | None = None) -> None:

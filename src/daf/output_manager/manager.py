@@ -277,8 +277,11 @@ class OutputManager:
             yield folder
         except BaseException as error:
             stopped = isinstance(error, KeyboardInterrupt | Interrupted)
+            told = atomic.machine_error(error, f"working in {folder}")
             with contextlib.suppress(StorageError):  # the error that ended the work is the one to tell
-                self.log_operation_complete(operation, "interrupted" if stopped else "failed", error=error)
+                self.log_operation_complete(operation, "interrupted" if stopped else "failed", error=told or error)
+            if told is not None:
+                raise told from error
             raise
         if layout.operation_folder(operation) in self._running:
             self.log_operation_complete(operation)

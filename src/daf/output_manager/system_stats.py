@@ -13,6 +13,7 @@ from typing import Any
 from daf.errors import StorageError
 from daf.output_manager.execution import now
 from daf.storage import journal
+from daf.storage.atomic import explain
 
 INTERVAL_SECONDS = 5.0
 
@@ -34,7 +35,7 @@ class SystemMonitor:
         import psutil
 
         psutil.cpu_percent()  # the first call only sets the mark from which the next one counts
-        journal.append(self.path, sample())
+        self._append()
         self._thread = threading.Thread(target=self._run, name="daf-system-monitor", daemon=True)
         self._thread.start()
 
@@ -48,10 +49,17 @@ class SystemMonitor:
     def _run(self) -> None:
         try:
             while not self._stop.wait(self.interval_seconds):
-                journal.append(self.path, sample())
-            journal.append(self.path, sample())
+                self._append()
+            self._append()
         except StorageError as error:
             logging.getLogger(__name__).warning("system statistics end: %s", error)
+
+    def _append(self) -> None:
+        try:
+            measured = sample()
+        except OSError as error:
+            raise StorageError(explain(error, "measuring the machine")) from error
+        journal.append(self.path, measured)
 
 
 def sample() -> dict[str, Any]:

@@ -27,8 +27,10 @@ from daf.errors import StorageError
 
 TEMPORARY_MARK = ".daf-tmp-"
 """Every unfinished or half-deleted file and folder has this in its name, so that `sweep` finds them after a crash."""
-_LEFTOVER = re.compile(rf"\..+(?:{re.escape(TEMPORARY_MARK)}\d+-[0-9a-f]+|\.deleted-[0-9a-f]{{8}})", re.DOTALL)
-"""The names that `temporary_name` gives, and those of half-deleted folders before 0.1.0."""
+_LEFTOVER = re.compile(
+    rf"\..+(?:{re.escape(TEMPORARY_MARK)}\d+-[0-9a-f]+(?:\.wal|\.tmp)?|\.deleted-[0-9a-f]{{8}})", re.DOTALL
+)
+"""The names that `temporary_name` gives, what DuckDB makes next to them, and half-deleted folders before 0.1.0."""
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
@@ -169,18 +171,39 @@ def _locked(folder: Path, kind: int) -> int | None:
     return descriptor
 
 
+MACHINE_ERRORS = frozenset(
+    {
+        *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO),
+        *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ENODEV, errno.ENXIO),
+    }
+)
+"""Errors that a machine causes anywhere and at any time; they are no fault of the program."""
+
+
+def machine_error(error: BaseException, doing: str) -> StorageError | None:
+    """`error` as a `StorageError` where the machine caused it, else None: the last net, where nothing was nearer."""
+    if not isinstance(error, OSError) or error.errno not in MACHINE_ERRORS:
+        return None
+    where = f" ({os.fsdecode(error.filename)})" if isinstance(error.filename, str | bytes) else ""
+    return StorageError(explain(error, f"{doing}{where}"))
+
+
 def explain(error: OSError, doing: str) -> str:
     """A sentence for `error`, met while `doing` ("writing /x/y"): what happened and what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"no space left while {doing}. Free some, or choose another place with --output-dir or DAF_OUTPUT_DIR."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"no permission while {doing} ({error.strerror}). Choose another place, or change its permissions."
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        return f"too many open files while {doing}. Use fewer workers (--jobs), or raise the limit (ulimit -n)."
+    if error.errno == errno.EFBIG:
+        return f"file too large while {doing}. The file system or `ulimit -f` limits the size of files."
     return f"{error.strerror or error} while {doing}."
 
 
 def explain_text(text: str, doing: str) -> str:
     """`explain` for a library that reports the system's error as text only, for example DuckDB and SQLite."""
-    for number in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS):
+    for number in MACHINE_ERRORS:
         if os.strerror(number).lower() in text.lower():
             return explain(OSError(number, os.strerror(number)), doing)
     return f"{text.strip().rstrip('.')}, while {doing}."
