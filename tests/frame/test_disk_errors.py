@@ -54,9 +54,9 @@ def check(folder: Path, wanted: int, number: int, how: str) -> None:
     if code:
         last = said.strip().splitlines()[-1]
         assert last.startswith(("StorageError: ", "EpisodeError: ", "UsageError: ")), said
-        for run in folder.glob("out/evaluations/*"):
-            status = json.loads((run / "execution_log.json").read_text())["status"]
-            assert status in ("failed", "running") or (run / "results.json").is_file(), (wanted, status, said)
+        for log in folder.glob("out/evaluations/*/execution_log.json"):
+            status = json.loads(log.read_text())["status"]
+            assert status in ("failed", "running") or (log.parent / "results.json").is_file(), (wanted, status, said)
 
 
 @pytest.mark.parametrize("number", NUMBERS, ids=lambda number: errno.errorcode[number])

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -22,7 +23,11 @@ def interrupt(name: str, moment: float, folder: Path, *, presses: int = 1) -> No
         os.killpg(process.pid, signal.SIGINT)
         time.sleep(0.2 * (presses - 1))
         below += psutil.Process(process.pid).children(recursive=True)
-    process.wait(timeout=90)
+    try:
+        process.wait(timeout=90)
+    except subprocess.TimeoutExpired:
+        process.kill()  # its workers end with it
+        raise
     told = said(folder)
     assert not [word for word in UGLY if word in told], told
     assert process.returncode in (130, -signal.SIGINT), told

@@ -1,0 +1,58 @@
+"""A Ctrl-C within an import is neither swallowed nor turned into another error."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = """
+import sys
+sys.path.insert(0, {folder!r})
+from daf.cli.interrupts import watched
+with watched():
+    try:
+        import swallowing
+        for _ in range(10_000_000):
+            pass
+        print("never interrupted")
+    except KeyboardInterrupt:
+        print("interrupted", swallowing.WHOLE)
+"""
+SWALLOWING = """
+import signal
+try:
+    signal.raise_signal(signal.SIGINT)
+    import json.tool
+except BaseException as error:
+    raise ImportError("something else") from None
+WHOLE = True
+"""
+HANGING = """
+import signal, time
+signal.raise_signal(signal.SIGINT)
+try:
+    while True:
+        time.sleep(0.01)
+        {press}
+except KeyboardInterrupt:
+    pass
+WHOLE = "no"
+raise KeyboardInterrupt
+"""
+
+
+def outcome(folder: Path, module: str) -> str:
+    (folder / "swallowing.py").write_text(module)
+    program = PROGRAM.format(folder=str(folder))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    return done.stdout + done.stderr
+
+
+def test_an_import_that_would_swallow_a_ctrl_c_ends_first(tmp_path: Path) -> None:
+    assert outcome(tmp_path, SWALLOWING) == "interrupted True\n"
+
+
+@pytest.mark.parametrize("press", ["signal.raise_signal(signal.SIGINT)", "pass"])
+def test_an_import_that_hangs_is_ended_by_a_second_ctrl_c_or_after_seconds(press: str, tmp_path: Path) -> None:
+    assert "name 'swallowing' is not defined" in outcome(tmp_path, HANGING.format(press=press))
