@@ -39,7 +39,7 @@ NUMBERS = (errno.ENOSPC, errno.EMFILE, errno.EACCES, errno.EIO, errno.EROFS)
 def play(folder: Path, wanted: int, number: int, how: str) -> tuple[int, str, int]:
     """Exit code, what was said, and how often something was opened."""
     done = subprocess.run(
-        [sys.executable, "-c", FAILING, str(wanted), str(number), how, *PLAY, "--verbose"],
+        [sys.executable, "-c", FAILING, str(wanted), str(number), how, *PLAY],
         capture_output=True, text=True, check=False, timeout=240, cwd=folder,
         env=os.environ | {"DAF_OUTPUT_DIR": str(folder / "out"), "DAF_MONITOR_SYSTEM_STATS": "true"},
     )  # fmt: skip
