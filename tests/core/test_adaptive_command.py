@@ -16,6 +16,7 @@ from daf.adaptive import daf_adaptive_status, daf_run_adaptive, daf_stop_adaptiv
 from daf.core.adaptive.commands import DafCommands, training_config
 from daf.core.adaptive.config import DAFAdaptiveConfig
 from daf.core.adaptive.dispatch import Job
+from daf.core.adaptive.errors import AdaptiveControllerError
 from daf.core.adaptive.local import LocalProcesses
 from daf.core.adaptive.state import Run
 from daf.errors import ConfigError, UsageError
@@ -313,7 +314,7 @@ def test_rollouts_of_a_curriculum_are_of_its_tasks(tmp_path: Path) -> None:
 
 def test_without_a_training_section_there_is_only_feedback(tmp_path: Path) -> None:
     chosen = DAFAdaptiveConfig(experiment_id="x", max_concurrent_jobs=2)
-    with pytest.raises(ConfigError, match="experiment x has nothing to train"):
+    with pytest.raises(AdaptiveControllerError, match="experiment x has nothing to train"):
         controller(tmp_path, chosen).start_experiment()
     assert not (tmp_path / "out").exists()
     with pytest.raises(ConfigError, match="give `training`"):
