@@ -9,7 +9,7 @@ from mettagrid.policy.policy import PolicySpec
 from daf.errors import PolicyError
 from daf.game import policies
 from daf.game.known_policies import KNOWN
-from daf.game.policy_strings import typed
+from daf.game.policy_strings import typed, with_arguments
 from tests.conftest import BUNDLES
 
 MY_POLICY = """
@@ -106,6 +106,17 @@ def test_a_class_path_and_its_short_name_are_one_policy(tmp_path: Path) -> None:
 def test_arguments_have_the_types_of_yaml(text: str, value: object) -> None:
     assert typed(text) == value
     assert type(typed(text)) is type(value)
+
+
+@pytest.mark.parametrize("value", [
+    "a", "", "a,b", "./lr=0.1,seed=1/w.pt", "1", "true", " a", "it's", "'a'", '"a"', "a,'b'", "null", 1, 1.5, True,
+    None,
+])  # fmt: skip
+def test_every_argument_comes_back_from_a_policy_string_as_it_was(tmp_path: Path, value: object) -> None:
+    text = with_arguments("random", {"vibe_action_p": value, "other": 3})
+    found = resolve(text, tmp_path).kwargs
+    assert found == {"vibe_action_p": value, "other": 3}
+    assert type(found["vibe_action_p"]) is type(value)
 
 
 def test_the_type_of_an_argument_belongs_to_the_policy(tmp_path: Path) -> None:

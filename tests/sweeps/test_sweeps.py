@@ -219,7 +219,7 @@ def test_a_trial_that_is_plainly_worse_block_by_block_is_stopped(tmp_path):
         ({"search_space": {"max_steps": [5]}, "missions": ["arena, steps=9"]}, ConfigError, "says its max_steps"),
         ({"search_space": {"rewards": ["credit"]}}, ConfigError, "changes what is paid"),
         ({"search_space": {"mission.rewards": ["credit"]}}, ConfigError, "changes what is paid"),
-        ({"search_space": {"policy.x": ["a,b"]}}, ConfigError, "comma"),
+        ({"search_space": {"policy.x": ["a,'\"b"]}}, ConfigError, "both kinds"),
         ({"search_space": {"cogs": [0, 1]}}, ConfigError, "whole number above 0"),
         ({"search_space": {"max_steps": [5, 5]}, "missions": MISSION}, ConfigError, "listed twice"),
         ({"search_space": {"max_steps": [5]}}, ConfigError, "says its max_steps already"),

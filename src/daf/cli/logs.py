@@ -73,6 +73,7 @@ def logs(
     """
     from daf.cli.show import emit, err, out
     from daf.log_analysis import daf_analyze_logs, daf_compare_logs, describe
+    from daf.storage.paths import existing
 
     values = {name: value for name, value in dict(locals()).items() if name in _FROM_FILE}
     values = _from_file(context, config, values)
@@ -86,7 +87,7 @@ def logs(
     with LogProgress(quiet=quiet, verbose=verbose) as progress:
         common |= {"progress": progress, "stage": progress.stage}
         if pair is not None:
-            if any(name.startswith("-") or "," in name for name in pair):
+            if any(name.startswith("-") or ("," in name and existing(name) is None) for name in pair):
                 raise UsageError("--compare takes two logs, one after the other: --compare v4 v5.")
             if targets or values["variant"]:
                 raise UsageError("--compare names its two logs itself: leave out other logs and --variant.")

@@ -8,7 +8,7 @@ from daf.errors import UsageError
 from daf.game import mission_files
 from daf.game.missions import load_config
 from daf.game.policy_finding import anchored
-from daf.game.policy_strings import untyped
+from daf.game.policy_strings import with_arguments
 from daf.storage import atomic
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ def keep_settings(training: "TrainingRun", mission: Any, policy: Any) -> None:
     if policy is not None and not isinstance(policy, str | Path):
         spec = training.policy
         data = f",data={spec.data_path}" if spec.data_path is not None else ""
-        arguments = "".join(f",kw.{name}={untyped(value)}" for name, value in spec.kwargs.items())
-        chosen = chosen.replace(policy=f"class={spec.class_path}{data}{arguments}")
+        chosen = chosen.replace(policy=with_arguments(f"class={spec.class_path}{data}", spec.kwargs))
     elif chosen.policy is not None:
         chosen = chosen.replace(policy=anchored(chosen.policy))
     if isinstance(chosen.mission, str):

@@ -17,7 +17,7 @@ from daf.game import missions, policies
 from daf.game.device import limit_gpu_memory, resolve_device
 from daf.game.missions import Mission
 from daf.game.policy_arguments import arguments_of
-from daf.game.policy_strings import untyped
+from daf.game.policy_strings import with_arguments
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -89,8 +89,7 @@ def policy_of(config: DAFTrainingConfig, places: Places, policy: Any = None) -> 
             hyperparameters = [*HYPERPARAMETERS, *ALIASES]
             if wrong and nearest(wrong[0], hyperparameters) and not nearest(wrong[0], taken.whole):
                 raise UsageError(unknown(f"hyperparameter, and no argument of {wanted},", wrong[0], hyperparameters))
-        arguments = "".join(f",kw.{name}={untyped(value)}" for name, value in config.network.items())
-        wanted += arguments
+        wanted = with_arguments(wanted, config.network)
     elif config.network:
         raise UsageError("arguments of the policy's class belong into the PolicySpec's init_kwargs.")
     return policies.resolve(wanted, cache=places.bundles, runs=places.runs)

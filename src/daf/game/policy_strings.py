@@ -96,13 +96,21 @@ def typed(text: str) -> Any:
 
 
 def untyped(value: bool | int | float | str | None) -> str:
-    """`value` as policy and mission strings have it, so that `typed` reads it back as what it is."""
+    """`value` as policy and mission strings have it, so that `typed` reads it back as the same value.
+
+    Raises `PolicyError` for text that needs quotes and holds both kinds of them.
+    """
     if value is None:
         return "null"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return value if typed(value) == value and value else f"'{value}'"
+        if value and typed(value) == value and value == value.strip() and "," not in value and value[0] not in "'\"":
+            return value
+        quote = next((quote for quote in "'\"" if quote not in value), None)
+        if quote is None:
+            raise PolicyError(f"{quoted(value)} can't stand in a policy string: it needs quotes and holds both kinds.")
+        return f"{quote}{value}{quote}"
     return repr(value)
 
 

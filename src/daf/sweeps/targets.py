@@ -15,10 +15,10 @@ from typing import Literal
 from daf.config.hyperparameters import HYPERPARAMETERS, checked, find
 from daf.config.sweep import DAFSweepConfig
 from daf.config.training import ALIASES, DAFTrainingConfig, Scalar
-from daf.errors import ConfigError, DAFError, MissionError, unknown
+from daf.errors import ConfigError, DAFError, MissionError, PolicyError, unknown
 from daf.game.missions import NAMED_OPTIONS, OPTIONS, options_of, resolve, without_rewards
 from daf.game.policy_arguments import Arguments, arguments_of
-from daf.game.policy_strings import untyped
+from daf.game.policy_strings import untyped, with_arguments
 from daf.sweeps.space import Configuration, Dimension
 
 Place = Literal["training", "network", "policy", "mission"]
@@ -95,8 +95,11 @@ def check_bounds(dimension: Dimension, target: Target, config: DAFSweepConfig) -
                     resolve(f"{mission},{target.name}={untyped(value)}", game=config.game)
                 except MissionError as error:
                     raise ConfigError(f"{where}: {error}") from error
-        elif isinstance(value, str) and any(character in value for character in ",'\""):
-            raise ConfigError(f"{where}: a policy string cannot hold the comma or quote in {value!r}.")
+        else:
+            try:
+                untyped(value)
+            except PolicyError as error:
+                raise ConfigError(f"{where}: {error}") from error
 
 
 def check_together(dimensions: Sequence[Dimension], targets: Mapping[str, Target], config: DAFSweepConfig) -> None:
@@ -127,8 +130,7 @@ def setting_of(config: DAFSweepConfig, targets: Mapping[str, Target], values: Co
     for name, value in values.items():
         target = targets[name]
         by_place[target.place][target.name] = value
-    arguments = [f"kw.{name}={untyped(value)}" for name, value in by_place["policy"].items()]
-    policy = ",".join([config.policy_class_path, *arguments])
+    policy = with_arguments(config.policy_class_path, by_place["policy"])
     options = [
         f"{name}={untyped(value)}"
         for name, value in by_place["mission"].items()

@@ -25,7 +25,7 @@ LEAST_TIME = 0.25
 
 def names_mission(text: str, game: str) -> bool:
     """Whether `text` means a mission: a name, also a misspelt one, a file, a pattern, or anything with options."""
-    head = text.split(",")[0]
+    head = mission_files.split(text)[0]
     if head != text or head.lower().endswith(mission_files.SUFFIXES) or any(character in head for character in "*?[/"):
         return True
     return missions.is_known(head, game) or bool(nearest(head, (entry.name for entry in missions.catalogue(game))))
@@ -48,7 +48,7 @@ def at_difficulty(base: str, difficulty: float, given: Mapping[str, Any], *, gam
         (mission,) = missions.resolve(base, game=game)
     except (MissionError, ValueError) as error:
         raise TaskGenerationError(f"base_mission {base}: {error}") from error
-    head = mission.name.split(",")[0]
+    head = mission_files.split(mission.name)[0]
     parts: dict[str, Any] = {"mission": head, **missions.options_of(mission.name)}
     if missions.is_small(head, game):
         level = LEVELS[min(int(difficulty * len(LEVELS)), len(LEVELS) - 1)]
