@@ -171,10 +171,19 @@ class ComparisonReport:
         self._take(pairs, shared)
         return self.pairwise_comparisons
 
+    def to_data(self) -> dict[str, Any]:
+        """The report as JSON data; pairs are keyed "A vs B"."""
+        data: dict[str, Any] = jsonable(self._parts())
+        return data
+
     def save_json(self, path: str | Path) -> Path:
-        """Write the report as JSON; pairs are keyed "A vs B"."""
+        """Write `to_data` as JSON."""
         target = Path(path)
-        data = {
+        write_json(target, self.to_data())
+        return target
+
+    def _parts(self) -> dict[str, Any]:
+        return {
             "policies": self.policies,
             "missions": self.missions,
             "policy_averages": self.policy_averages,
@@ -185,8 +194,6 @@ class ComparisonReport:
             "policy_replicate_metrics": self.policy_replicate_metrics,
             "summary_statistics": self.summary_statistics,
         }
-        write_json(target, jsonable(data))
-        return target
 
     def print_summary(self, console: "Console | None" = None) -> None:
         """Print averages and verdicts; nothing without a console."""

@@ -65,6 +65,8 @@ def test_metrics_are_means_over_agents_and_episodes(report: ComparisonReport) ->
 
 
 def test_a_report_is_saved_whole(report: ComparisonReport, tmp_path: Path) -> None:
+    saved = OutputManager(tmp_path / "out").save_json_results(report, operation="comparison")
+    assert json.loads(saved.read_text()) == report.to_data()
     data = json.loads(report.save_json(tmp_path / "report.json").read_text())
     assert data["policy_averages"] == pytest.approx(report.policy_averages)
     assert "starter vs random" in data["pairwise_comparisons"]

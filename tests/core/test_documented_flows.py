@@ -12,6 +12,8 @@ from daf.core.rl_trainer import DAFRlConfig, DAFRlTrainer
 from daf.errors import ConfigError, UsageError
 from daf.game.training_environment import TrainingEnvironment
 from daf.output_manager import OutputManager
+from daf.tools.visualization_generator import VisualizationGenerator
+from daf.visualization import daf_plot_training_curves
 from tests.training.tiny import MISSION
 
 SCORES = {"avg_reward", "best_reward", "completion_rate", "task_performance", "episodes"}
@@ -138,6 +140,9 @@ def test_callbacks_of_a_whole_training_read_results_by_key_and_change_the_curric
     assert result["mean_reward"] == evaluations[-1]
     assert set(told["task_performance"]) <= {"navigation", "cooperation"}
     assert json.loads((result.run_dir / "training.json").read_text())["avg_reward"] == told["avg_reward"]
+    drawn = VisualizationGenerator(output_dir=tmp_path / "drawn").generate_summary_dashboard(result)
+    assert drawn.stat().st_size > 10_000
+    assert daf_plot_training_curves(result, tmp_path / "curves.png").path.is_file()
     assert any(noted["changed"] for noted in control.get_experiment_status().experiment.adjustments)
     control.close()
 

@@ -89,7 +89,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult(Mapping[str, Any]):
-    """How a run stands; also a mapping of `to_data` and of `scores`.
+    """How a run stands; also a mapping of `to_data` and of `scores`, and usable wherever a run's folder is.
 
     status: done, stopped (by `stop_at` or a callback), interrupted (Ctrl-C), failed.
     final_checkpoint: the last checkpoint, with weights that were trained; None where no update was finished. metrics:
@@ -113,6 +113,9 @@ class TrainingResult(Mapping[str, Any]):
     lost_trackers: dict[str, str] = field(default_factory=dict)
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
+
+    def __fspath__(self) -> str:
+        return str(self.run_dir)
 
     def __getitem__(self, name: str) -> Any:
         return self._by_name()[name]

@@ -291,8 +291,11 @@ class OutputManager:
     ) -> Path:
         """Write `data` as JSON into the run folder, and return the path; `.json` is added where it lacks.
 
-        Numpy's values, paths, dates, dataclasses and models are converted; a number that is not one (NaN) becomes null.
+        An operation's result is written as its own `to_data` has it. Numpy's values, paths, dates, dataclasses and
+        models are converted; a number that is not one (NaN) becomes null.
         """
+        if callable(getattr(data, "to_data", None)):
+            data = data.to_data()
         name = str(filename)
         path = self._target(operation, name if name.endswith(".json") else f"{name}.json", subdir)
         atomic.write_json(path, jsonable(data))

@@ -71,7 +71,7 @@ def training_groups(source: Any, base_dir: str | Path | None = None) -> dict[str
     source: a run (folder, id), a metrics.jsonl, rows ({"step": …, metric: …}), columns ({metric: [numbers]}), a list of
     runs, or {label: any of these}. Raises `DataError`, `UsageError`.
     """
-    if isinstance(source, Mapping):
+    if isinstance(source, Mapping) and not is_run(source):  # a training's result is both
         if not source:
             raise DataError("there are no training metrics: the mapping is empty.")
         if _is_columns(source):
