@@ -23,7 +23,7 @@ from daf.core.adaptive.state import Experiment, Run
 from daf.core.adaptive.status import ExperimentStatus, find, status_of
 from daf.core.adaptive_controller import DAFAdaptiveConfig, DAFAdaptiveController, Hooks
 from daf.errors import ConfigError, UsageError, unknown
-from daf.game.policy_arguments import Arguments, arguments_of
+from daf.game.policy_arguments import Arguments, arguments_of, check_arguments
 
 if TYPE_CHECKING:
     from daf.output_manager import OutputManager
@@ -118,7 +118,7 @@ def _check(config: DAFAdaptiveConfig, base_dir: Path) -> None:
     named = [config.trains.policy, *(run.get("policy") for run in config.runs)]
     for policy in dict.fromkeys([*named, *(searched if isinstance(searched, list) else [])]):
         if policy is not None:
-            policies.resolve(str(policy), cache=cache, runs=base_dir)
+            check_arguments(policies.resolve(str(policy), cache=cache, runs=base_dir), cache=cache)
     agents, tokens = first.num_agents, int(first.config.game.obs.num_tokens)
     begun = 0 if config.initial_checkpoint is None else targets.steps_of(config.initial_checkpoint)
     scheduler, cores = scheduler_of(config), job_count("auto")

@@ -7,7 +7,7 @@ between teams are therefore paired, and so small effects are seen with few episo
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +17,16 @@ from daf.compute.executor import Executor, make_executor
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.plan import Contender, Plan, PlannedEpisode
 from daf.episodes.record import EpisodeRecord
-from daf.episodes.run import EPISODE_TIMEOUT, PRELOAD, PRELOAD_NETWORKS, RunResult, record_replays, run_plan
+from daf.episodes.run import (
+    EPISODE_TIMEOUT,
+    PRELOAD,
+    PRELOAD_NETWORKS,
+    Checked,
+    RunResult,
+    check_plan,
+    record_replays,
+    run_plan,
+)
 from daf.episodes.tables import RunRow, build_tables
 from daf.evaluation import Settings
 from daf.evaluation.keeping import command_line, keep
@@ -39,6 +48,7 @@ class Player:
     cache: EpisodeCache
     executor: Executor
     on_record: Callable[[EpisodeRecord], None] | None
+    checked: Checked
 
     def play(self, plan: Plan) -> RunResult:
         """What `plan` needs: read where it is there, else played. See `run_plan`."""
@@ -54,6 +64,7 @@ class Player:
             max_failures=self.settings.max_failures,
             gpu_memory_fraction=self.settings.gpu_memory_fraction,
             on_record=self.on_record,
+            checked=self.checked,
         )
 
     def replays(self, result: RunResult) -> dict[str, Path]:
@@ -112,14 +123,18 @@ def plan_teams(
 def player(
     settings: Settings,
     cache: EpisodeCache,
-    policies: Iterable[game_policies.Policy],
+    plan: Plan,
     on_record: Callable[[EpisodeRecord], None] | None = None,
 ) -> Iterator[Player]:
-    """A player for these policies; its workers end with the block."""
-    preload = PRELOAD_NETWORKS if any(policy.network for policy in policies) else PRELOAD
-    executor = make_executor(settings.executor, jobs=settings.jobs, preload=preload)
+    """A player for the contenders of `plan`; its workers end with the block.
+
+    What of `plan` must be played has been set up once when the block begins, so that a policy or mission that cannot
+    be is refused before a run folder is made. Raises `PolicyError`, `MissionError`.
+    """
+    networks = any(policy.network for contender in plan.contenders for policy in contender.policies)
+    executor = make_executor(settings.executor, jobs=settings.jobs, preload=PRELOAD_NETWORKS if networks else PRELOAD)
     try:
-        yield Player(settings, cache, executor, on_record)
+        yield Player(settings, cache, executor, on_record, check_plan(plan, executor, cache))
     finally:
         executor.close()
 

@@ -1,16 +1,18 @@
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from daf.config import DAFSweepConfig
 from daf.episodes.cache import EpisodeCache
 from daf.errors import DataError, LockedError, PolicyError, UnsafePathError, UsageError
 from daf.evaluation import Evaluation, Settings, analyse, contenders_of, evaluate, results_data
 from daf.evaluation.keeping import rebuild
 from daf.evaluation.settings import settings_data, settings_from
 from daf.game.outcome import SeriesRequest
-from daf.output_manager import OutputManager, find_run
+from daf.output_manager import OutputManager, find_run, list_runs
 from daf.reporting import daf_report
 from daf.storage.jsonable import jsonable
 from tests.conftest import BUNDLES, SMALL, SMALLEST
@@ -186,3 +188,44 @@ def test_the_cache_is_not_cleared_while_an_evaluation_uses_it(tmp_path: Path) ->
     EpisodeCache(tmp_path / "cache").clear()
     assert EpisodeCache(tmp_path / "cache").size() == (0, 0)
     assert rebuild(find_run("latest", tmp_path))
+
+
+TYPO = "class=starter,kw.no_such_argument=1"
+"""Its name resolves; that its class doesn't take the argument shows when it is built."""
+
+
+def operations_that_play() -> dict[str, Callable[[OutputManager], object]]:
+    from daf import ablation, benchmark_suites, crossplay, scoring_analysis, sweeps, until_decided
+
+    one = Settings(episodes=2, executor="serial")
+    searched = DAFSweepConfig(
+        name="s", policy_class_path=TYPO, search_space={"max_steps": [5, 6]}, missions=["training_facility_1"]
+    )
+    return {
+        "evaluate": lambda output: evaluate([TYPO], SMALLEST, settings=one, output=output),
+        "compare": lambda output: evaluate(["noop", TYPO], SMALLEST, settings=one, output=output),
+        "team": lambda output: evaluate([], SMALL, teams=[f"noop=1+{TYPO}=3"], settings=one, output=output),
+        "until decided": lambda output: until_decided.compare_until_decided(
+            ["noop", TYPO], SMALLEST, settings=one, output=output
+        ),
+        "score": lambda output: scoring_analysis.daf_score(TYPO, ["noop"], SMALLEST, settings=one, output=output),
+        "crossplay": lambda output: crossplay.daf_crossplay(["noop", TYPO], SMALL, settings=one, output=output),
+        "benchmark": lambda output: benchmark_suites.daf_benchmark_suite(
+            [TYPO], "diagnostic", settings=one, output_manager=output
+        ),
+        "ablation": lambda output: ablation.daf_policy_ablation(
+            TYPO, SMALLEST, ["mask:tag"], settings=one, output_manager=output
+        ),
+        "variants": lambda output: sweeps.daf_variant_sweep(
+            TYPO, "training_facility_1,max_steps=20", ["sparse"], settings=one, output_manager=output
+        ),
+        "sweep": lambda output: sweeps.daf_launch_sweep(searched, output_manager=output, executor="serial"),
+    }
+
+
+@pytest.mark.parametrize("name", operations_that_play())
+def test_a_typo_in_an_argument_of_a_policy_is_refused_before_a_run_is_begun(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="no_such_argument"):
+        operations_that_play()[name](OutputManager(tmp_path))
+    assert list_runs(tmp_path) == []
+    assert not (tmp_path / "experiments.jsonl").exists()

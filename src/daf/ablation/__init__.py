@@ -67,15 +67,17 @@ def daf_policy_ablation(
     title = f"ablation of {base.name} on {', '.join(mission.name for mission in played)}"
     asked = settings_data(chosen) | {"policy": base.name, "components": [change.name for change in changes]}
     started = time.time()
-    with output.operation("comparisons", title=title, config=jsonable(asked)) as run_dir:
+    with (
+        player(chosen, cache, plan, on_record) as play,
+        output.operation("comparisons", title=title, config=jsonable(asked)) as run_dir,
+    ):
         if on_plan is not None:
             on_plan(plan)
-        with player(chosen, cache, [p for c in plan.contenders for p in c.policies], on_record) as play:
-            result = play.play(plan)
-            kept = keep_run(
-                run_dir, result, play.replays(result), run_id=output.session_id, operation="comparisons",
-                started=started, player=play,
-            )  # fmt: skip
+        result = play.play(plan)
+        kept = keep_run(
+            run_dir, result, play.replays(result), run_id=output.session_id, operation="comparisons",
+            started=started, player=play,
+        )  # fmt: skip
         report = report_of(base.name, played, changes, cells, measured, chosen, result, kept)
         write_json(run_dir / "ablation.json", jsonable(report.to_data()))
         write_text(run_dir / "report.html", ablation_page(report, command=kept.command))

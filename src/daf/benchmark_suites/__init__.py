@@ -146,15 +146,17 @@ def daf_benchmark_suite(
     started = time.time()
     settled = settings_data(chosen) | {"policies": names, "suite": chosen_suite.name, "version": chosen_suite.version}
     title = f"{chosen_suite.name} benchmark of {', '.join(names)}"
-    with output.operation("comparisons", title=title, config=jsonable(settled)) as run_dir:
+    with (
+        player(chosen, cache, plan, on_record) as play,
+        output.operation("comparisons", title=title, config=jsonable(settled)) as run_dir,
+    ):
         if on_plan is not None:
             on_plan(plan)
-        with player(chosen, cache, [p for c in plan.contenders for p in c.policies], on_record) as play:
-            result = play.play(plan)
-            kept = keep_run(
-                run_dir, result, play.replays(result), run_id=output.session_id, operation="comparisons",
-                started=started, player=play,
-            )  # fmt: skip
+        result = play.play(plan)
+        kept = keep_run(
+            run_dir, result, play.replays(result), run_id=output.session_id, operation="comparisons",
+            started=started, player=play,
+        )  # fmt: skip
         references = {
             mission.name: (known[RANDOM].name, known[entry.best].name)
             for mission, entry in zip(missions, chosen_suite.entries, strict=True)

@@ -75,6 +75,10 @@ class EpisodeCache:
         """Where the record of `key` is, or would be."""
         return self.root / "episodes" / key[:2] / f"{key}.json"
 
+    def has(self, spec: EpisodeSpec) -> bool:
+        """Whether there is a record of `spec`, whole or not."""
+        return self.enabled and self.path(spec.key).exists()
+
     def get(self, spec: EpisodeSpec) -> EpisodeRecord | None:
         """The record of `spec`, where it was stored and is whole."""
         if not self.enabled:

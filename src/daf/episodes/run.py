@@ -59,6 +59,8 @@ class RunResult:
 
 
 Progress = Callable[[EpisodeRecord], None]
+Checked = frozenset[tuple[str, str]]
+"""Policies by their identity, and the missions (by hash) for which they could be built."""
 
 
 def run_plan(
@@ -71,13 +73,14 @@ def run_plan(
     max_failures: int | None = None,
     gpu_memory_fraction: float = 1.0,
     on_record: Progress | None = None,
+    checked: Checked = frozenset(),
 ) -> RunResult:
     """Play what `plan` needs and `cache` lacks.
 
     episode_timeout: seconds, for executors that can end a task. max_failures: stop playing once so many episodes
     failed. gpu_memory_fraction: share of a GPU's memory that one worker may take. on_record: called with each record
-    as it is read or finished. Raises `PolicyError` or `MissionError` before playing, where a policy or mission can't
-    be set up.
+    as it is read or finished. checked: what `check_plan` has built. Raises `PolicyError` or `MissionError` before
+    playing, where a policy or mission can't be set up.
     """
     cache.check_writable()
     found: dict[int, EpisodeRecord] = {}
@@ -96,7 +99,7 @@ def run_plan(
             _tell(on_record, record)
     if missing:
         logger.info("%d of %d episodes are missing", len(missing), len(plan.episodes))
-        _check([plan.episodes[position] for position in missing], plan, executor, cache)
+        _check([plan.episodes[position] for position in missing], plan, executor, cache, checked)
     stopped = None
     specs = [plan.episodes[position].spec for position in missing]
     options = Options(engine=engine, timeout=episode_timeout, gpu_memory_fraction=gpu_memory_fraction)
@@ -120,6 +123,20 @@ def run_plan(
     order = sorted(found)
     places = tuple(plan.episodes[position] for position in order)
     return RunResult(plan, places, tuple(found[position] for position in order), stopped)
+
+
+def check_plan(plan: Plan, executor: Executor, cache: EpisodeCache) -> Checked:
+    """Build the missions and policies of which `cache` lacks an episode, before anything is written; see `run_plan`.
+
+    Raises `PolicyError`, `MissionError`, `StorageError`.
+    """
+    cache.check_writable()
+    missing: dict[tuple[tuple[str, ...], str], PlannedEpisode] = {}
+    for planned in plan.episodes:
+        who = (tuple(policy.identity for policy in planned.spec.policies), planned.spec.config_hash)
+        if who not in missing and not cache.has(planned.spec):
+            missing[who] = planned
+    return _check(list(missing.values()), plan, executor, cache, frozenset()) if missing else frozenset()
 
 
 def record_replays(
@@ -160,18 +177,21 @@ class _CheckTask:
     device: str
 
 
-def _check(missing: Sequence[PlannedEpisode], plan: Plan, executor: Executor, cache: EpisodeCache) -> None:
-    """Build every mission once here, and every policy once for every mission in a worker."""
-    hashes = dict.fromkeys(planned.spec.config_hash for planned in missing)
-    for config_hash in hashes:
-        mission = plan.by_hash[config_hash]
-        check_runs(mission, seed=plan.seed)
-        cache.put_config(mission)
+def _check(
+    missing: Sequence[PlannedEpisode], plan: Plan, executor: Executor, cache: EpisodeCache, checked: Checked
+) -> Checked:
+    """Build every mission once here, and every policy once for every mission in a worker; returns these pairs."""
     pairs = {
         (policy.identity, planned.spec.config_hash): (policy, planned.spec)
         for planned in missing
         for policy in planned.spec.policies
+        if (policy.identity, planned.spec.config_hash) not in checked
     }
+    for config_hash in dict.fromkeys(planned.spec.config_hash for planned in missing):
+        mission = plan.by_hash[config_hash]
+        if any(config_hash == where for _, where in pairs):
+            check_runs(mission, seed=plan.seed)
+        cache.put_config(mission)
     tasks = [_CheckTask(policy, config_path(cache, spec), spec.device) for policy, spec in pairs.values()]
     for done in executor.run(_check_task, tasks):
         if done.failure is None:
@@ -180,6 +200,7 @@ def _check(missing: Sequence[PlannedEpisode], plan: Plan, executor: Executor, ca
             raise done.failure.error
         policy = tasks[done.position].policy
         raise PolicyError(f'policy "{policy.name}" cannot be built: {done.failure.message}.')
+    return frozenset(pairs)
 
 
 def _check_task(task: _CheckTask) -> None:

@@ -1,5 +1,6 @@
 """Plan, play what is missing, analyse, keep."""
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -7,11 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daf.compute.executor import make_executor
+from daf.compute.executor import Executor, make_executor
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.plan import Plan
 from daf.episodes.record import EpisodeRecord
-from daf.episodes.run import EPISODE_TIMEOUT, PRELOAD, PRELOAD_NETWORKS, RunResult, record_replays, run_plan
+from daf.episodes.run import (
+    EPISODE_TIMEOUT,
+    PRELOAD,
+    PRELOAD_NETWORKS,
+    Checked,
+    RunResult,
+    check_plan,
+    record_replays,
+    run_plan,
+)
 from daf.evaluation.analysis import analyse
 from daf.evaluation.contenders import check_several, contenders_of
 from daf.evaluation.keeping import keep, write
@@ -60,10 +70,15 @@ def evaluate(
         "cache": str(prepared.cache.root),
     }
     started = time.time()
-    with where.operation(operation, title=heading, config=asked) as run_dir:
+    preload = PRELOAD_NETWORKS if prepared.networks else PRELOAD
+    with contextlib.ExitStack() as stack:
+        executor = make_executor(chosen.executor, jobs=chosen.jobs, preload=preload)
+        stack.callback(executor.close)
+        checked = check_plan(plan, executor, prepared.cache)  # what cannot be set up is refused before a folder is made
+        run_dir = stack.enter_context(where.operation(operation, title=heading, config=asked))
         if on_plan is not None:
             on_plan(plan)
-        result, replays = _play(prepared, chosen, on_record)
+        result, replays = _play(prepared, chosen, executor, checked, on_record)
         analysis = analyse(result, chosen)
         kept = keep(run_dir, result, replays, prepared.cache, records=chosen.keep_records)
         evaluation = Evaluation(
@@ -112,28 +127,28 @@ def _prepare(
 
 
 def _play(
-    prepared: _Prepared, chosen: Settings, on_record: Callable[[EpisodeRecord], None] | None
+    prepared: _Prepared,
+    chosen: Settings,
+    executor: Executor,
+    checked: Checked,
+    on_record: Callable[[EpisodeRecord], None] | None,
 ) -> tuple[RunResult, dict[str, Path]]:
-    preload = PRELOAD_NETWORKS if prepared.networks else PRELOAD
-    executor = make_executor(chosen.executor, jobs=chosen.jobs, preload=preload)
     timeout = chosen.episode_timeout
     if timeout is None and executor.isolated:
         timeout = EPISODE_TIMEOUT
-    try:
-        result = run_plan(
-            prepared.plan,
-            executor,
-            prepared.cache,
-            engine=chosen.engine,
-            episode_timeout=timeout,
-            max_failures=chosen.max_failures,
-            gpu_memory_fraction=chosen.gpu_memory_fraction,
-            on_record=on_record,
-        )
-        wanted = _chosen(result, chosen.save_replays)
-        return result, record_replays(wanted, executor, prepared.cache, engine=chosen.engine)
-    finally:
-        executor.close()
+    result = run_plan(
+        prepared.plan,
+        executor,
+        prepared.cache,
+        engine=chosen.engine,
+        episode_timeout=timeout,
+        max_failures=chosen.max_failures,
+        gpu_memory_fraction=chosen.gpu_memory_fraction,
+        on_record=on_record,
+        checked=checked,
+    )
+    wanted = _chosen(result, chosen.save_replays)
+    return result, record_replays(wanted, executor, prepared.cache, engine=chosen.engine)
 
 
 def _chosen(result: RunResult, which: str) -> list[EpisodeRecord]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from daf.errors import PolicyError, unknown
 from daf.game import policies
 
 
@@ -21,3 +22,11 @@ def arguments_of(policy: str, *, cache: Path, runs: Path | None) -> Arguments:
     """
     facts = policies.class_facts(policies.resolve(policy, cache=cache, runs=runs), cache=cache)
     return Arguments(facts.arguments, facts.open_ended)
+
+
+def check_arguments(policy: policies.Policy, *, cache: Path) -> None:
+    """Raise `PolicyError` for an argument of `policy` that its class does not take; the class is not instantiated."""
+    facts = policies.class_facts(policy, cache=cache)
+    for name in policy.kwargs:
+        if name not in facts.arguments and not facts.open_ended and name != "device":
+            raise PolicyError(f'policy "{policy.name}": {unknown("constructor argument", name, facts.arguments)}')

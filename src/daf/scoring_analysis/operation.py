@@ -77,12 +77,14 @@ def daf_score(
         "cache": str(cache.root),
     }
     started = time.time()
-    with where.operation(OPERATION, title=heading, config=asked) as run_dir:
+    with (
+        teamplay.player(chosen, cache, plan, on_record) as player,
+        where.operation(OPERATION, title=heading, config=asked) as run_dir,
+    ):
         if on_plan is not None:
             on_plan(plan)
-        with teamplay.player(chosen, cache, players, on_record) as player:
-            result = player.play(plan)
-            replays = player.replays(result)
+        result = player.play(plan)
+        replays = player.replays(result)
         kept = teamplay.keep_run(
             run_dir, result, replays, run_id=where.session_id, operation=OPERATION, started=started, player=player
         )

@@ -15,7 +15,7 @@ from daf.evaluation.planning import cache_of, check_settings, missions_of
 from daf.evaluation.settings import Settings
 from daf.game import policies as game_policies
 from daf.game.missions import content_hash
-from daf.game.policy_arguments import arguments_of
+from daf.game.policy_arguments import arguments_of, check_arguments
 from daf.sweeps.held_out import held_out_seeds
 from daf.sweeps.implied_training import with_training
 from daf.sweeps.objective import Objective, check_metrics, objectives_of
@@ -78,6 +78,7 @@ def prepare(
         raise ConfigError("missions: one is listed twice.")
     config = _each_mission_once(config, settings)
     policy = game_policies.resolve(config.policy_class_path, cache=cache.bundles, runs=output.base_dir)
+    check_arguments(policy, cache=cache.bundles)
     if policy.network:
         taken = arguments_of(config.policy_class_path, cache=cache.bundles, runs=output.base_dir)
         config = with_training(config, taken)

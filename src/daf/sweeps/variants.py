@@ -86,15 +86,17 @@ def daf_variant_sweep(
     title = f"variants of {base.name}, played by {played_by.name}"
     asked = settings_data(chosen) | {"policy": played_by.name, "mission": base.name, "variants": names, "pairs": pairs}
     started = time.time()
-    with output.operation("comparisons", title=title, config=jsonable(asked)) as run_dir:
+    with (
+        player(chosen, cache, plan, on_record) as play,
+        output.operation("comparisons", title=title, config=jsonable(asked)) as run_dir,
+    ):
         if on_plan is not None:
             on_plan(plan)
-        with player(chosen, cache, [played_by], on_record) as play:
-            result = play.play(plan)
-            keep_run(
-                run_dir, result, play.replays(result), run_id=output.session_id, operation="comparisons",
-                started=started, player=play,
-            )  # fmt: skip
+        result = play.play(plan)
+        keep_run(
+            run_dir, result, play.replays(result), run_id=output.session_id, operation="comparisons",
+            started=started, player=play,
+        )  # fmt: skip
         found = compared(
             result, base, combinations, missions, refused, measured, chosen, run_id=output.session_id, run_dir=run_dir
         )

@@ -102,11 +102,13 @@ def compare_until_decided(
         "cache": str(cache.root),
     }
     started = time.time()
-    with where.operation(OPERATION, title=heading, config=asked) as run_dir:
-        members = [policy for contender in contenders for policy in contender.policies]
-        with teamplay.player(chosen, cache, members, on_record) as player:
-            result, verdicts, rounds = _play(player, whole, first, max_episodes, on_plan)
-            replays = player.replays(result)
+    opening = replace(whole, episodes=tuple(planned for planned in whole.episodes if planned.index < first.blocks))
+    with (
+        teamplay.player(chosen, cache, opening, on_record) as player,
+        where.operation(OPERATION, title=heading, config=asked) as run_dir,
+    ):
+        result, verdicts, rounds = _play(player, whole, first, max_episodes, on_plan)
+        replays = player.replays(result)
         kept = keep(run_dir, result, replays, cache, records=chosen.keep_records)
         common = _common(result)
         failed = {(r.spec.mission, p.index) for p, r in zip(result.planned, result.records, strict=True) if not r.ok}
