@@ -24,9 +24,9 @@ import numpy as np
 
 from daf.game.replays import read_replay
 from daf.game.sprites import data_dir
-from daf.render.replay_frames import ReplayFrames, View
-from daf.render.replay_gif import write_gif
-from daf.render.replay_page import write_replay_html
+from daf.render.replays.frames import ReplayFrames, View
+from daf.render.replays.gif import write_gif
+from daf.render.replays.page import write_replay_html
 
 CHROMIUM = Path("/usr/bin/chromium")
 SIDE, AGENTS, BUILDINGS = 50, 24, 150
@@ -80,7 +80,7 @@ def rate(work: Callable[[], int], rounds: int) -> float:
 def memory(file: Path, target: Path, end: int | None) -> None:
     """Print the largest memory of a process that draws a whole long replay."""
     script = (
-        "import sys, resource; from daf.replaying import daf_replay_gif; from daf.render.replay_frames import View\n"
+        "import sys, resource; from daf.replaying import daf_replay_gif; from daf.render.replays.frames import View\n"
         "end = int(sys.argv[3]) or None\n"
         "print(daf_replay_gif(sys.argv[1], sys.argv[2], view=View(end=end)).frames, "
         "resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"

@@ -108,8 +108,8 @@ def _check(config: DAFAdaptiveConfig, base_dir: Path) -> None:
     """
     from daf.compute.executor import job_count
     from daf.core.sizes import share, sizes
-    from daf.evaluation.planning import default_cache
     from daf.game import missions, policies
+    from daf.playing.planning import default_cache
 
     game, cache = config.trains.game, default_cache(base_dir)
     first, *_ = missions.resolve(_first_tasks(config), game=game)

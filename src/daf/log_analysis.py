@@ -308,11 +308,11 @@ def _processes(jobs: int | Literal["auto"], parts: Sequence[Part]) -> int:
 
 
 def _draw(analysis: LogAnalysis, formats: Sequence[str], smooth_window: int | None, stage: Stage | None) -> list[Path]:
-    from daf.render.log_animation import write_animation
-    from daf.render.log_figures import drawing, heatmap_figure, rewards_figure, save
-    from daf.render.log_html import heatmap_page, report_page, rewards_page
-    from daf.render.log_report import write_report
-    from daf.render.log_statistics import statistics_figure
+    from daf.render.logs.animation import write_animation
+    from daf.render.logs.figures import drawing, heatmap_figure, rewards_figure, save
+    from daf.render.logs.html import heatmap_page, report_page, rewards_page
+    from daf.render.logs.report import write_report
+    from daf.render.logs.statistics import statistics_figure
 
     log, label = analysis.summary, analysis.label
     say = stage or (lambda _: None)
@@ -357,9 +357,9 @@ def _draw(analysis: LogAnalysis, formats: Sequence[str], smooth_window: int | No
 def _draw_comparison(
     analyses: Sequence[LogAnalysis], stem: Path, formats: Sequence[str], smooth_window: int | None, stage: Stage | None
 ) -> list[Path]:
-    from daf.render.log_comparison import compare_heatmap_figure, compare_rewards_figure
-    from daf.render.log_figures import drawing, save
-    from daf.render.log_html import comparison_page
+    from daf.render.logs.comparison import compare_heatmap_figure, compare_rewards_figure
+    from daf.render.logs.figures import drawing, save
+    from daf.render.logs.html import comparison_page
 
     logs, labels = [a.summary for a in analyses], [a.label for a in analyses]
     say = stage or (lambda _: None)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from daf.errors import StorageError, UsageError
 from daf.game.replays import Difference, difference, read_replay
-from daf.render.replay_frames import ReplayFrames, View
-from daf.render.replay_gif import Drawing, write_gif
-from daf.render.replay_page import write_replay_html
-from daf.render.replay_video import write_frames, write_mp4
+from daf.render.replays.frames import ReplayFrames, View
+from daf.render.replays.gif import Drawing, write_gif
+from daf.render.replays.page import write_replay_html
+from daf.render.replays.video import write_frames, write_mp4
 
 SUFFIXES = (".json.z", ".json.gz", ".json")
 

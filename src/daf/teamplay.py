@@ -30,9 +30,9 @@ from daf.episodes.run import (
 from daf.episodes.tables import RunRow, build_tables
 from daf.evaluation import Settings
 from daf.evaluation.keeping import command_line, keep
-from daf.evaluation.planning import plan_of
 from daf.game import missions as game_missions
 from daf.game import policies as game_policies
+from daf.playing.planning import plan_of
 
 if TYPE_CHECKING:
     from daf.output_manager import OutputManager

@@ -15,11 +15,11 @@ from daf.config.extras import require
 from daf.core.kept_settings import CONFIG_FILE, MISSION_FILE, kept_mission
 from daf.episodes.cache import EpisodeCache
 from daf.errors import UsageError
-from daf.evaluation.planning import default_cache
 from daf.game import compat
 from daf.output_manager import OutputManager, find_run, list_runs
 from daf.output_manager.layout import EXECUTION_LOG, LOCK
 from daf.output_manager.runs import RunInfo, require_intact
+from daf.playing.planning import default_cache
 from daf.storage.locks import exclusive_if_supported
 
 if TYPE_CHECKING:

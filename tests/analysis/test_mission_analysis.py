@@ -21,11 +21,11 @@ from daf.mission_analysis import (
     perform,
 )
 from daf.mission_analysis.facts import analysis_of
+from daf.mission_analysis.page import mission_page
 from daf.mission_analysis.sets import difference
 from daf.mission_analysis.success import criterion, default_criterion
 from daf.mission_analysis.watching import series_for
 from daf.output_manager import OutputManager
-from daf.render.analyze_mission import mission_page
 from tests.conftest import SMALL, SMALLEST
 
 SETTINGS = Settings(episodes=3, report=False, resamples=500, executor="serial")

@@ -13,7 +13,7 @@ from daf.policy_analysis import (
     daf_get_policy_spec,
     daf_list_available_policies,
 )
-from daf.render.analyze_policy import policy_page
+from daf.policy_analysis.page import policy_page
 from tests.conftest import SMALL, SMALLEST
 
 

@@ -16,9 +16,9 @@ from daf.dashboard.comparing import compared
 from daf.dashboard.json_files import JsonFiles
 from daf.errors import UsageError
 from daf.evaluation import Settings, contenders_of, evaluate, results_data
-from daf.evaluation.planning import missions_of
 from daf.game import missions as game_missions
 from daf.output_manager import OutputManager
+from daf.playing.planning import missions_of
 from daf.reporting.leaderboard import leaderboard
 from daf.scoring_analysis import daf_score
 from daf.sweeps.preparing import prepare

@@ -10,9 +10,9 @@ from daf.episodes.cache import EpisodeCache
 from daf.errors import DataError, LockedError, PolicyError, UnsafePathError, UsageError
 from daf.evaluation import Evaluation, Settings, analyse, contenders_of, evaluate, results_data
 from daf.evaluation.keeping import rebuild
-from daf.evaluation.settings import settings_data, settings_from
 from daf.game.outcome import SeriesRequest
 from daf.output_manager import OutputManager, find_run, list_runs
+from daf.playing.settings import settings_data, settings_from
 from daf.reporting import daf_report
 from daf.storage.jsonable import jsonable
 from tests.conftest import BUNDLES, SMALL, SMALLEST

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from daf.errors import PolicyError, UsageError
-from daf.evaluation.contenders import contenders_of
 from daf.game import class_facts, policies
 from daf.game.missions import resolve as resolve_mission
 from daf.game.policy_arguments import arguments_of
 from daf.game.rollout import Game, Play, play
+from daf.playing.contenders import contenders_of
 
 MY_POLICY = """
 from helper_of_mine import ACTION

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 
 import numpy as np
 
-from daf.render.report import EpisodeRow, EvaluationReport, FailureText, LatencyRow, MissionRow, PolicyRow
+from daf.evaluation.page import EpisodeRow, EvaluationReport, FailureText, LatencyRow, MissionRow, PolicyRow
 from daf.stats.summaries import summarise
 from daf.stats.verdicts import compare_pairs
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from daf.errors import DataError
-from daf.render.curve_figure import CurveFigure, CurveSeries, curve_figure, running_mean, short_count
-from daf.render.run_page import Column, Table, cell
+from daf.render.pages.parts import Column, Table, cell
+from daf.render.svg.curves import CurveFigure, CurveSeries, curve_figure, running_mean, short_count
 from daf.render.theme import style
 
 

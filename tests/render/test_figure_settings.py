@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from daf.render.figure_settings import setting_of
+from daf.render.scales import setting_of
 from daf.sweeps import journal
 from daf.sweeps.reading import read_run
 from daf.sweeps.result import SweepTrialResult

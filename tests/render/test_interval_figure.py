@@ -5,7 +5,7 @@ import re
 import pytest
 
 from daf.errors import DataError
-from daf.render.interval_figure import (
+from daf.render.svg.intervals import (
     MOST_LINKS,
     IntervalRow,
     axis_for,

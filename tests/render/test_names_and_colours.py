@@ -10,7 +10,7 @@ from daf.evaluation import Evaluation, Settings, evaluate
 from daf.game.outcome import SeriesRequest
 from daf.output_manager import OutputManager
 from daf.render import score_figure as scores
-from daf.render.figure_map import VisitMap, map_figure
+from daf.render.figures.map import VisitMap, map_figure
 from daf.render.theme import legend, series_order, style, styles
 from daf.visualization import daf_plot_position_heatmap, daf_plot_run
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from reports import FAILURE, Page, report_of
 
-from daf.render.findings import headline
-from daf.render.pages import link
-from daf.render.report import FailureText, render_html, render_markdown
+from daf.evaluation.findings import headline
+from daf.evaluation.page import FailureText, render_html, render_markdown
+from daf.render.pages.html import link
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from reports import report_of
 
-from daf.render.report import render_html
+from daf.evaluation.page import render_html
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

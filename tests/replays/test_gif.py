@@ -15,10 +15,10 @@ from replay_files import WHEEL
 from daf.errors import UsageError
 from daf.game import sprites
 from daf.game.replays import ReplayError, read_replay
-from daf.render.gif_stream import GifStream
-from daf.render.replay_frames import ReplayFrames, View
-from daf.render.replay_gif import write_gif
-from daf.render.replay_page import replay_html
+from daf.render.replays.frames import ReplayFrames, View
+from daf.render.replays.gif import write_gif
+from daf.render.replays.gif_stream import GifStream
+from daf.render.replays.page import replay_html
 from daf.tools.replay_to_gif import ReplayToGifConverter, main
 
 

@@ -9,7 +9,7 @@ import pytest
 from replay_files import WHEEL
 
 from daf.game.replays import read_replay
-from daf.render.replay_page import replay_html, write_replay_html
+from daf.render.replays.page import replay_html, write_replay_html
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page

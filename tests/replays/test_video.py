@@ -10,8 +10,8 @@ from PIL import Image
 
 from daf.errors import UsageError
 from daf.game.replays import read_replay
-from daf.render.replay_frames import ReplayFrames, View
-from daf.render.replay_video import VideoError, write_frames, write_mp4
+from daf.render.replays.frames import ReplayFrames, View
+from daf.render.replays.video import VideoError, write_frames, write_mp4
 
 
 def encoder(folder: Path, body: str) -> str:

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from daf.ablation.comparing import report_of
 from daf.ablation.components import KINDS, Component, layout, parse_components
+from daf.ablation.page import ablation_page
 from daf.ablation.report import AblationReport, ComponentResult
 from daf.episodes.metrics_values import EPISODE, parse, select
 from daf.episodes.plan import Contender
 from daf.evaluation import Settings, settings_data
-from daf.evaluation.planning import cache_of, check_settings, missions_of
 from daf.game import mission_facts
-from daf.render.analyze_ablation import ablation_page
+from daf.playing.planning import cache_of, check_settings, missions_of
 from daf.storage.atomic import write_json, write_text
 from daf.storage.jsonable import jsonable
 from daf.teamplay import keep_run, plan_teams, player, policies_of

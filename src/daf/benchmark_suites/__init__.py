@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daf.benchmark_suites.leaderboard import Score, Terms, add, leaderboard_path, read
+from daf.benchmark_suites.page import suite_page
 from daf.benchmark_suites.scoring import MissionScale, SuiteScores, score
 from daf.benchmark_suites.suites import RANDOM, SUITES, Entry, Suite, suite
 from daf.episodes.plan import Contender, merged_notes
 from daf.episodes.run import RunResult
 from daf.errors import EpisodeError, UsageError
 from daf.evaluation import Settings, pair_data, settings_data, summary_data
-from daf.evaluation.planning import cache_of, check_settings, missions_of
 from daf.evaluation.result import counts_data, episodes_data
 from daf.game.policies import Policy, each_once, uniquely_named
-from daf.render.analyze_suite import suite_page
+from daf.playing.planning import cache_of, check_settings, missions_of
 from daf.storage.atomic import write_json, write_text
 from daf.storage.jsonable import jsonable
 from daf.storage.printable import terminal_text

@@ -17,7 +17,7 @@ def mission_told(analysis: Any, evaluation: Any, as_json: bool) -> None:
     """A mission, and how policies fare on it where an evaluation is given."""
     from daf.cli.show import emit, out
     from daf.evaluation.keeping import command_line
-    from daf.render.analyze_mission import facts_of, headline, mission_page
+    from daf.mission_analysis.page import facts_of, headline, mission_page
     from daf.storage.atomic import write_json, write_text
     from daf.storage.jsonable import jsonable
 
@@ -73,7 +73,7 @@ def _facts_table(title: str, facts: list[tuple[str, str]]) -> None:
 
 def _performance_told(analysis: Any) -> None:
     from daf.cli.show import out, plain_table
-    from daf.render.analyze_mission import modes_of, summary_of
+    from daf.mission_analysis.page import modes_of, summary_of
 
     rows = analysis.performance
     table = plain_table(f"How it goes; success: {rows[0].criterion or 'no criterion'}")
@@ -105,7 +105,7 @@ def missions_told(found: Any, changes: dict[str, Any], as_json: bool) -> None:
     """Several missions, their order, and what variants change."""
     from daf.cli.show import emit, out, plain_table
     from daf.evaluation.keeping import command_line
-    from daf.render.analyze_missions import missions_page
+    from daf.mission_analysis.set_page import missions_page
     from daf.stats.sentences import number
     from daf.storage.atomic import write_json, write_text
     from daf.storage.jsonable import jsonable
@@ -178,7 +178,7 @@ def policies_told(rows: Any, evaluation: Any, as_json: bool) -> None:
     from daf.cli.show import emit, out, plain_table
     from daf.evaluation.keeping import command_line
     from daf.policy_analysis import differences
-    from daf.render.analyze_policy import facts_of, policy_page
+    from daf.policy_analysis.page import facts_of, policy_page
     from daf.stats.sentences import number
     from daf.storage.atomic import write_json, write_text
     from daf.storage.jsonable import jsonable

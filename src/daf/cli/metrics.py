@@ -58,7 +58,7 @@ def metrics(
     from daf.errors import UsageError
     from daf.evaluation import Settings, evaluate, results_data
     from daf.metrics import daf_analyze_distributions, daf_correlate_metrics, daf_metrics_per_agent, metrics_data
-    from daf.render.analyze_metrics import metrics_page
+    from daf.reporting.metrics_page import metrics_page
     from daf.storage.atomic import write_json, write_text
     from daf.storage.jsonable import jsonable
 

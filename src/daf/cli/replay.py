@@ -14,8 +14,8 @@ from daf.storage.printable import printable
 
 if TYPE_CHECKING:
     from daf.game.replays import Difference
-    from daf.render.replay_frames import View
-    from daf.render.replay_gif import Drawing
+    from daf.render.replays.frames import View
+    from daf.render.replays.gif import Drawing
     from daf.replaying import ReplayInfo
 
 app = typer.Typer(
@@ -87,8 +87,8 @@ def gif(
     as_json: JsonOption = False,
 ) -> None:
     """Draw replays into animated GIFs, with the game's own sprites."""
-    from daf.render.gif_stream import check_rate
-    from daf.render.replay_frames import View
+    from daf.render.replays.frames import View
+    from daf.render.replays.gif_stream import check_rate
     from daf.replaying import daf_replay_gif
 
     check_rate(fps)
@@ -111,8 +111,8 @@ def mp4(
     as_json: JsonOption = False,
 ) -> None:
     """Draw replays into MP4 videos; needs ffmpeg on PATH, or the extra daf[video]."""
-    from daf.render.replay_frames import View
-    from daf.render.replay_video import find_encoder
+    from daf.render.replays.frames import View
+    from daf.render.replays.video import find_encoder
     from daf.replaying import daf_replay_mp4
 
     find_encoder(fps)
@@ -134,7 +134,7 @@ def frames(
     as_json: JsonOption = False,
 ) -> None:
     """Draw replays into a folder of numbered PNG files each."""
-    from daf.render.replay_frames import View
+    from daf.render.replays.frames import View
     from daf.replaying import daf_replay_frames
 
     view = View(start, end, every, cell, follow)

@@ -13,8 +13,8 @@ from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
 from daf.errors import UsageError
 from daf.evaluation import Settings, settings_data
-from daf.evaluation.planning import cache_of, check_settings, missions_of
 from daf.game import policies as game_policies
+from daf.playing.planning import cache_of, check_settings, missions_of
 from daf.scoring_analysis.ratings import Ratings, daf_rate_policies
 from daf.stats.permutation import smallest_p
 from daf.storage.atomic import write_json, write_text
@@ -136,7 +136,7 @@ def _write(report: CrossplayReport, kept: teamplay.Kept) -> None:
     write_json(report.run_dir / "results.json", jsonable(crossplay_data(report)))
     if report.settings.report:
         from daf.crossplay.report import figure_of, markdown_of, view_of
-        from daf.render.pages import page
+        from daf.render.pages.html import page
 
         figure_of(report, report.run_dir / "visualizations" / "crossplay.png")
         write_text(report.run_dir / "report.html", page("crossplay.html.j2", view_of(report, kept)))

@@ -35,7 +35,7 @@ from daf.dashboard.run_index import RunIndex
 from daf.dashboard.run_page import run_page
 from daf.dashboard.sweep_page import Sweeps
 from daf.errors import DAFError, UsageError
-from daf.render.pages import palette_css
+from daf.render.pages.html import palette_css
 
 STATIC_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 MOST_WATCHED = 12

@@ -19,7 +19,7 @@ class ReplayPages:
     def page(self, path: Path) -> str:
         """The page that plays the replay in `path`. Raises `StorageError`, `ReplayError`."""
         from daf.game.replays import read_replay
-        from daf.render.replay_page import replay_html
+        from daf.render.replays.page import replay_html
 
         now = signature(path)
         with self._lock:

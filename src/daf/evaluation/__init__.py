@@ -5,11 +5,11 @@ records, tables, the report and the replays that were asked for.
 """
 
 from daf.evaluation.analysis import Analysis, analyse
-from daf.evaluation.contenders import contenders_of
 from daf.evaluation.operation import evaluate
-from daf.evaluation.planning import default_cache
 from daf.evaluation.result import Evaluation, pair_data, results_data, summary_data
-from daf.evaluation.settings import SAVE_REPLAYS, Settings, settings_data
+from daf.playing.contenders import contenders_of
+from daf.playing.planning import default_cache
+from daf.playing.settings import SAVE_REPLAYS, Settings, settings_data
 
 __all__ = [
     "SAVE_REPLAYS",

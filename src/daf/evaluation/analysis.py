@@ -8,7 +8,7 @@ from daf.episodes.plan import merged_notes
 from daf.episodes.run import RunResult
 from daf.episodes.tables import stat_names
 from daf.errors import unknown
-from daf.evaluation.settings import Settings
+from daf.playing.settings import Settings
 from daf.stats.summaries import PolicySummary, summarise
 from daf.stats.verdicts import PairVerdict, compare_pairs
 

@@ -13,8 +13,8 @@ from daf.episodes.stored import read_result, write_result
 from daf.episodes.tables import RunRow, build_tables
 from daf.evaluation.analysis import analyse
 from daf.evaluation.result import Evaluation, results_data
-from daf.evaluation.settings import settings_from
 from daf.output_manager import execution
+from daf.playing.settings import settings_from
 from daf.storage.atomic import write_json, write_text
 from daf.storage.containment import own
 from daf.storage.jsonable import jsonable
@@ -51,8 +51,8 @@ def write(evaluation: Evaluation, *, command: str | None = None) -> None:
     build_tables(own(run_dir, "stats"), row, result, names)
     write_json(own(run_dir, "results.json"), jsonable(results_data(evaluation)))
     if evaluation.settings.report:
+        from daf.evaluation.page import render_html, render_markdown
         from daf.evaluation.report import report_of
-        from daf.render.report import render_html, render_markdown
 
         report = report_of(evaluation, started=started, command=command)
         write_text(own(run_dir, "report.html"), render_html(report))

@@ -23,11 +23,11 @@ from daf.episodes.run import (
     run_plan,
 )
 from daf.evaluation.analysis import analyse
-from daf.evaluation.contenders import check_several, contenders_of
 from daf.evaluation.keeping import keep, write
-from daf.evaluation.planning import cache_of, check_settings, missions_of, plan_of
 from daf.evaluation.result import Evaluation
-from daf.evaluation.settings import Settings, settings_data
+from daf.playing.contenders import check_several, contenders_of
+from daf.playing.planning import cache_of, check_settings, missions_of, plan_of
+from daf.playing.settings import Settings, settings_data
 
 if TYPE_CHECKING:
     from daf.output_manager import OutputManager

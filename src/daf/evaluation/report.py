@@ -5,8 +5,8 @@ import os
 import platform
 from typing import TYPE_CHECKING, Any
 
-from daf.evaluation.settings import settings_data
-from daf.render.report import EpisodeRow, EvaluationReport, FailureText, LatencyRow, MissionRow, PolicyRow
+from daf.evaluation.page import EpisodeRow, EvaluationReport, FailureText, LatencyRow, MissionRow, PolicyRow
+from daf.playing.settings import settings_data
 
 if TYPE_CHECKING:
     from daf.episodes.plan import Plan

@@ -11,7 +11,7 @@ from pathlib import Path
 from markupsafe import Markup, escape
 
 from daf.errors import DataError
-from daf.render.interval_figure import CHARACTER, WIDTH, shortened
+from daf.render.svg.intervals import CHARACTER, WIDTH, shortened
 from daf.render.theme import LIGHT, ground, save_figure, themed
 
 LEAST_TINT, MOST_TINT = 0.05, 0.5

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from daf.render.report_rows import printable
-from daf.render.report_view import duration
-from daf.render.run_page import Alert, Cell, Column, Facts, Part, RunPage, Section, Table, cell
+from daf.evaluation.page_rows import printable
+from daf.evaluation.page_view import duration
+from daf.render.pages.parts import Alert, Cell, Column, Facts, Part, RunPage, Section, Table, cell
+from daf.render.pages.run_facts import RunFacts, ending_alerts, shown, subtitle_of, what_was_run
 from daf.reporting.kinds import CHAIN_LISTS, chain_of
 from daf.reporting.plain_page import parts_of
-from daf.reporting.run_facts import RunFacts, ending_alerts, shown, subtitle_of, what_was_run
 from daf.storage.printable import printable_lines
 
 GOOD = ("completed", "done", "ok", "success", "succeeded", "complete")

@@ -10,9 +10,9 @@ import numpy as np
 
 from daf.errors import DataError, UsageError
 from daf.evaluation import Evaluation
+from daf.evaluation.page import EvaluationReport, render_html
 from daf.evaluation.report import report_of
-from daf.render.report import EvaluationReport, render_html
-from daf.reporting.run_facts import environment, facts_of, read_json
+from daf.render.pages.run_facts import environment, facts_of, read_json
 from daf.stats.summaries import summarise
 from daf.stats.verdicts import compare_pairs
 from daf.storage.atomic import write_text

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from daf.render.report_rows import printable
-from daf.render.run_page import Alert, Column, Section, Table, cell
+from daf.evaluation.page_rows import printable
+from daf.render.pages.parts import Alert, Column, Section, Table, cell
 
 MOST_EPISODES = 10_000
 

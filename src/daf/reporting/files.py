@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from daf.render.pages.run_facts import OWN
 from daf.reporting.kinds import Kind
-from daf.reporting.run_facts import OWN
 
 HTML, MARKDOWN = OWN[:2]
 SWEEP = "sweep.html"

@@ -8,7 +8,7 @@ from typing import Literal
 from daf.errors import UsageError
 from daf.output_manager import RunInfo, find_run
 from daf.output_manager.runs import read_run
-from daf.reporting.run_facts import read_json
+from daf.render.pages.run_facts import read_json
 from daf.reporting.training_run import is_training_run
 
 Kind = Literal[

@@ -114,8 +114,8 @@ def daf_generate_leaderboard(
     if format == "json":
         text = json.dumps(board.to_data(), indent=2, ensure_ascii=False) + "\n"
     else:
-        from daf.render.run_markdown import run_markdown
-        from daf.render.run_page import run_html
+        from daf.render.pages.markdown import run_markdown
+        from daf.render.pages.parts import run_html
         from daf.reporting.leaderboard_page import board_page
 
         page = board_page(board)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from daf.errors import DataError, UsageError
 from daf.evaluation import Evaluation
 from daf.output_manager import RunInfo
+from daf.render.pages.run_facts import read_json
 from daf.reporting.kinds import kind_of, run_of
-from daf.reporting.run_facts import read_json
 
 if TYPE_CHECKING:
     from daf.comparison import ComparisonReport

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daf.errors import DataError
+from daf.render.pages.run_facts import RunFacts, facts_of
 from daf.reporting.files import HTML, MARKDOWN, SWEEP, Pages, ReportFiles
 from daf.reporting.kinds import Kind, kind_of, run_of
-from daf.reporting.run_facts import RunFacts, facts_of
 from daf.storage.atomic import write_text
 from daf.storage.containment import own
 
@@ -80,8 +80,8 @@ def pages_of(info: "RunInfo", kind: Kind) -> Pages:
 
 
 def _assembled(facts: RunFacts, kind: Kind) -> Pages:
-    from daf.render.run_markdown import run_markdown
-    from daf.render.run_page import run_html
+    from daf.render.pages.markdown import run_markdown
+    from daf.render.pages.parts import run_html
 
     match kind:
         case "training":
@@ -90,12 +90,12 @@ def _assembled(facts: RunFacts, kind: Kind) -> Pages:
 
             page = training_page(read_training_run(facts.info.path), facts)
         case "sweep":
-            from daf.reporting.sweep_page import sweep_page
+            from daf.sweeps.pages.sweep_page import sweep_page
             from daf.sweeps.reading import read_run
 
             page = sweep_page(read_run(facts.info.path), facts)
         case "variants":
-            from daf.reporting.variants_page import variants_page
+            from daf.sweeps.pages.variants_page import variants_page
 
             page = variants_page(facts)
         case "adaptive":

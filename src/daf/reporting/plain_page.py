@@ -8,22 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from daf.render.report_rows import printable
-from daf.render.run_page import (
-    Alert,
-    Column,
-    Facts,
-    Heading,
-    Part,
-    RunPage,
-    Section,
-    Sentences,
-    Table,
-    Text,
-    cell,
-)
-from daf.reporting.episodes_table import episodes_section, failure_alerts
-from daf.reporting.run_facts import (
+from daf.evaluation.page_rows import printable
+from daf.render.pages.parts import Alert, Column, Facts, Heading, Part, RunPage, Section, Sentences, Table, Text, cell
+from daf.render.pages.run_facts import (
     EXECUTION_LOG,
     RunFacts,
     ending_alerts,
@@ -33,6 +20,7 @@ from daf.reporting.run_facts import (
     subtitle_of,
     what_was_run,
 )
+from daf.reporting.episodes_table import episodes_section, failure_alerts
 from daf.stats.sentences import number
 
 MOST_TABLE_ROWS = 2_000

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from daf.errors import DataError
-from daf.render.pages import page
-from daf.render.report import render_html, render_markdown
-from daf.render.run_markdown import run_markdown
-from daf.render.run_page import FILTER_ROWS, Section, fragment, run_html
+from daf.evaluation.page import render_html, render_markdown
+from daf.render.pages.html import page
+from daf.render.pages.markdown import run_markdown
+from daf.render.pages.parts import FILTER_ROWS, Section, fragment, run_html
+from daf.render.pages.run_facts import RunFacts, environment, read_json, what_was_run
 from daf.reporting.episodes_table import episodes_section
 from daf.reporting.files import HTML, MARKDOWN, Pages
 from daf.reporting.plain_page import parts_of, plain_page, results_of
-from daf.reporting.run_facts import RunFacts, environment, read_json, what_was_run
 
 MARK = "<!-- daf report -->"
 GENERATOR = '<meta name="generator" content="daf report">'

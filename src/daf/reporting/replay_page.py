@@ -7,12 +7,10 @@ from pathlib import Path
 from markupsafe import Markup, escape
 
 from daf.errors import DataError
+from daf.evaluation.page_rows import printable
 from daf.game.replays import Replay, read_replay
-from daf.render.curve_figure import CurveSeries, curve_figure
-from daf.render.replay_page import write_replay_html
-from daf.render.report_rows import printable
-from daf.render.run_markdown import run_markdown
-from daf.render.run_page import (
+from daf.render.pages.markdown import run_markdown
+from daf.render.pages.parts import (
     Alert,
     Cell,
     Column,
@@ -27,10 +25,12 @@ from daf.render.run_page import (
     cell,
     run_html,
 )
+from daf.render.pages.run_facts import RunFacts, ending_alerts, size_text, subtitle_of, what_was_run
+from daf.render.replays.page import write_replay_html
+from daf.render.svg.curves import CurveSeries, curve_figure
 from daf.render.theme import style
 from daf.replaying import SUFFIXES, ReplayInfo, daf_replay_info
 from daf.reporting.files import ReportFiles
-from daf.reporting.run_facts import RunFacts, ending_alerts, size_text, subtitle_of, what_was_run
 from daf.stats.sentences import number
 from daf.storage.atomic import write_text
 

@@ -10,9 +10,9 @@ from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
 from daf.errors import UsageError
 from daf.evaluation import Settings, settings_data
-from daf.evaluation.planning import cache_of, check_settings, missions_of
 from daf.game import scoring
 from daf.game.policies import Policy, each_once, uniquely_named
+from daf.playing.planning import cache_of, check_settings, missions_of
 from daf.scoring_analysis.plan import check_agents, pickup_settings, plan_score
 from daf.scoring_analysis.result import ScoreReport, score_data
 from daf.scoring_analysis.vor import VorAnalysis, analyse_vor
@@ -169,7 +169,7 @@ def _shared_reward(result: RunResult, mission: str) -> bool:
 def _write(report: ScoreReport, kept: teamplay.Kept) -> None:
     write_json(report.run_dir / "results.json", jsonable(score_data(report)))
     if report.settings.report:
-        from daf.render.pages import page
+        from daf.render.pages.html import page
         from daf.scoring_analysis.report import figure_of, markdown_of, view_of
 
         figure_of(report, report.run_dir / "visualizations" / "vor.png")

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from daf.render.figure_settings import setting_of
+from daf.render.scales import setting_of
 from daf.stats.arrays import FloatArray
 from daf.sweeps.reading import CONFIG, read_facts
 from daf.sweeps.result import SweepResult

@@ -20,10 +20,10 @@ from daf.episodes.playing import Options, play_specs
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import EPISODE_TIMEOUT, PRELOAD, PRELOAD_NETWORKS
 from daf.errors import DAFError, ExecutorError, MissionError, StorageError
-from daf.evaluation.planning import missions_of, plan_of
-from daf.evaluation.settings import Settings
 from daf.game import policies as game_policies
 from daf.game.missions import Mission, check_runs
+from daf.playing.planning import missions_of, plan_of
+from daf.playing.settings import Settings
 
 TOO_LONG = "it took longer than trial_timeout and was ended"
 _AGAIN_SECONDS = 1.0

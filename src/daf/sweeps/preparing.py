@@ -11,11 +11,11 @@ from daf.config.extras import require
 from daf.config.sweep import DAFSweepConfig
 from daf.episodes.cache import EpisodeCache
 from daf.errors import ConfigError
-from daf.evaluation.planning import cache_of, check_settings, missions_of
-from daf.evaluation.settings import Settings
 from daf.game import policies as game_policies
 from daf.game.missions import content_hash
 from daf.game.policy_arguments import arguments_of, check_arguments
+from daf.playing.planning import cache_of, check_settings, missions_of
+from daf.playing.settings import Settings
 from daf.sweeps.held_out import held_out_seeds
 from daf.sweeps.implied_training import with_training
 from daf.sweeps.objective import Objective, check_metrics, objectives_of

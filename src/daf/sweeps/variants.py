@@ -17,11 +17,11 @@ from daf.episodes.metrics_values import EPISODE, parse, select
 from daf.episodes.plan import Contender
 from daf.errors import DataError, MissionError, UsageError, unknown
 from daf.evaluation import Settings, settings_data
-from daf.evaluation.planning import cache_of, check_settings, missions_of
 from daf.game import mission_facts
 from daf.game import missions as game_missions
 from daf.game.mission_changes import with_cogs, with_variant
 from daf.game.missions import Mission, check_runs
+from daf.playing.planning import cache_of, check_settings, missions_of
 from daf.storage.jsonable import jsonable
 from daf.sweeps.variants_comparing import Combination, compared
 from daf.sweeps.variants_result import VariantSweepResult

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from daf.errors import DAFError, UsageError
 from daf.game.replays import Replay, ReplayError, read_replay
-from daf.render.replay_gif import write_gif
+from daf.render.replays.gif import write_gif
 from daf.replaying import drawing_names, replay_files
 
 

@@ -15,11 +15,11 @@ from typing import Any
 import numpy as np
 
 from daf.errors import DAFError, DataError
-from daf.render.figure_curves import curves_figure
-from daf.render.figure_matrix import matrix_figure
-from daf.render.figure_means import means_figure
-from daf.render.figure_parts import drawing, finite_values
-from daf.render.figure_spread import spread_figure
+from daf.render.figures.curves import curves_figure
+from daf.render.figures.frame import drawing, finite_values
+from daf.render.figures.matrix import matrix_figure
+from daf.render.figures.means import means_figure
+from daf.render.figures.spread import spread_figure
 from daf.render.theme import DPI, save_figure
 from daf.visualization import daf_generate_summary_dashboard
 from daf.visualization.policy_plots import (

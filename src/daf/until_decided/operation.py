@@ -10,9 +10,9 @@ from daf.episodes.plan import Plan, PlannedEpisode, merged_notes
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
 from daf.evaluation import Evaluation, Settings, analyse, contenders_of, results_data, settings_data
-from daf.evaluation.contenders import check_several
 from daf.evaluation.keeping import keep, write
-from daf.evaluation.planning import cache_of, check_settings, missions_of, plan_of
+from daf.playing.contenders import check_several
+from daf.playing.planning import cache_of, check_settings, missions_of, plan_of
 from daf.stats.verdicts import PairVerdict
 from daf.storage.atomic import write_json
 from daf.storage.jsonable import jsonable

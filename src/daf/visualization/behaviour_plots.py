@@ -7,10 +7,10 @@ from typing import Any, Unpack
 import numpy as np
 
 from daf.errors import DataError, UsageError, unknown
-from daf.render.figure_curves import Curve, Panel, curves_figure
-from daf.render.figure_map import map_figure
-from daf.render.figure_means import Estimate, Group, MeansPanel, means_figure
-from daf.render.figure_parts import finite_values
+from daf.render.figures.curves import Curve, Panel, curves_figure
+from daf.render.figures.frame import finite_values
+from daf.render.figures.map import map_figure
+from daf.render.figures.means import Estimate, Group, MeansPanel, means_figure
 from daf.stats.student import student_interval
 from daf.stats.summaries import summarise
 from daf.visualization.behaviour import Collected, Shares, action_shares, at_steps, collected, episodes_given, grid

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from daf.errors import DataError, UsageError
-from daf.render.figure_dashboard import Cell, Facts, History, Slice, dashboard_figure
-from daf.render.figure_means import Group, MeansPanel
+from daf.render.figures.means import Group, MeansPanel
+from daf.render.figures.sheet import Cell, Facts, History, Slice, dashboard_figure
 from daf.reporting.kinds import kind_of
 from daf.stats.sentences import number
 from daf.visualization.metric_plots import metric_unit

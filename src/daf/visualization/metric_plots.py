@@ -10,10 +10,10 @@ import numpy as np
 from daf.episodes.metrics_correlation import Correlation
 from daf.errors import DataError, UsageError, unknown
 from daf.metrics import CorrelationReport, daf_correlate_metrics
-from daf.render.figure_matrix import matrix_figure
-from daf.render.figure_means import Estimate, Group, MeansPanel, means_figure
-from daf.render.figure_radar import Spoke, radar_figure
-from daf.render.figure_spread import Spread, SpreadPanel, spread_figure
+from daf.render.figures.matrix import matrix_figure
+from daf.render.figures.means import Estimate, Group, MeansPanel, means_figure
+from daf.render.figures.radar import Spoke, radar_figure
+from daf.render.figures.spread import Spread, SpreadPanel, spread_figure
 from daf.stats.sentences import p_text
 from daf.visualization.metric_values import Table, metric_table, records_given
 from daf.visualization.plots import Look, Plot, finish, in_plan_order, is_dark, titled

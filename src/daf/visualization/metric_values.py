@@ -14,8 +14,8 @@ import numpy as np
 from daf.episodes.record import EpisodeRecord
 from daf.errors import DataError, UsageError, unknown
 from daf.metrics import daf_analyze_distributions
-from daf.render.figure_means import Estimate
-from daf.render.figure_parts import finite_values
+from daf.render.figures.frame import finite_values
+from daf.render.figures.means import Estimate
 from daf.stats.summaries import summarise
 from daf.visualization.returns import UNNAMED
 from daf.visualization.runs_given import is_run, records_in, run_folder

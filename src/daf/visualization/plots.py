@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from daf.errors import UsageError, unknown
-from daf.render.figure_parts import drawing
+from daf.render.figures.frame import drawing
 from daf.render.theme import DPI, save_figure, series_order
 from daf.storage.printable import terminal_text
 from daf.visualization.runs_given import contenders_of

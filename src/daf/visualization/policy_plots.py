@@ -7,10 +7,10 @@ from typing import Any, Unpack
 
 import numpy as np
 
-from daf.render.figure_curves import Curve, Panel, curves_figure
-from daf.render.figure_means import Estimate, Group, MeansPanel, means_figure
-from daf.render.figure_parts import room
-from daf.render.figure_spread import Spread, SpreadPanel, spread_figure
+from daf.render.figures.curves import Curve, Panel, curves_figure
+from daf.render.figures.frame import room
+from daf.render.figures.means import Estimate, Group, MeansPanel, means_figure
+from daf.render.figures.spread import Spread, SpreadPanel, spread_figure
 from daf.stats.student import student_interval
 from daf.visualization.plots import Look, Plot, finish, in_plan_order, is_dark, titled
 from daf.visualization.returns import RETURN_UNIT, UNNAMED, Returns, returns_of

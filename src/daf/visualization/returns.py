@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from daf.errors import DataError, StorageError, UsageError
-from daf.render.figure_means import Estimate
-from daf.render.figure_parts import finite_values
+from daf.render.figures.frame import finite_values
+from daf.render.figures.means import Estimate
 from daf.stats.summaries import summarise
 from daf.storage.atomic import explain
 from daf.visualization.runs_given import is_run, run_folder

@@ -8,8 +8,8 @@ from typing import Any, Unpack
 import numpy as np
 
 from daf.errors import DataError, UsageError, unknown
-from daf.render.figure_pair import pair_figure
-from daf.render.figure_trials import MOST_SLICES, Search, Trial, parallel_figure, search_figure
+from daf.render.figures.pair import pair_figure
+from daf.render.figures.trials import MOST_SLICES, Search, Trial, parallel_figure, search_figure
 from daf.stats.summaries import summarise
 from daf.sweeps.analysis_columns import searched_space
 from daf.sweeps.result import SweepResult, SweepTrialResult, hyperparameter_names

@@ -11,8 +11,8 @@ from typing import Any, Unpack
 import numpy as np
 
 from daf.errors import DataError, UsageError, unknown
-from daf.render.figure_curves import Curve, Panel, curves_figure
-from daf.render.log_data import smoothed
+from daf.render.figures.curves import Curve, Panel, curves_figure
+from daf.render.logs.data import smoothed
 from daf.stats.arrays import FloatArray
 from daf.stats.student import student_interval
 from daf.visualization.plots import Look, Plot, finish, is_dark, titled

@@ -18,7 +18,7 @@ from daf.episodes.stored import PLAN
 from daf.errors import DataError, UsageError
 from daf.game.replays import Replay, read_replay
 from daf.game.walls import common_walls
-from daf.render.figure_map import VisitMap
+from daf.render.figures.map import VisitMap
 from daf.visualization.runs_given import is_run, missions_in, records_in, replays_in, run_folder
 
 if TYPE_CHECKING:

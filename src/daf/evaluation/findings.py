@@ -1,0 +1,154 @@
+"""The headline of a report, and its failures told by cause."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from daf.evaluation.page_data import EpisodeRow, EvaluationReport
+from daf.stats.sentences import labels, number
+from daf.stats.summaries import PolicySummary
+from daf.stats.verdicts import PairVerdict
+
+MOST_NAMES = 6
+LONGEST_TRACEBACK = 12_000
+DECIDED = ("better", "worse")
+
+
+@dataclass(frozen=True)
+class FailureGroup:
+    """Episodes of one contender that failed with the same message. traceback: of the first of them."""
+
+    contender: str
+    kind: str
+    message: str
+    traceback: str
+    tracebacks: int
+    episodes: tuple[EpisodeRow, ...]
+
+    @property
+    def seeds(self) -> str:
+        """ "arena: 42, 43; machina_1: 42", with the first 12 seeds of a mission."""
+        by_mission: dict[str, list[int]] = {}
+        for episode in self.episodes:
+            by_mission.setdefault(episode.mission, []).append(episode.seed)
+        return "; ".join(
+            f"{mission}: {', '.join(str(seed) for seed in seeds[:12])}"
+            + (f" and {len(seeds) - 12} more" if len(seeds) > 12 else "")
+            for mission, seeds in by_mission.items()
+        )
+
+
+def failure_groups(episodes: Sequence[EpisodeRow]) -> list[FailureGroup]:
+    """The failed episodes by contender and message, the most frequent first."""
+    found: dict[tuple[str, str, str], list[EpisodeRow]] = {}
+    for episode in episodes:
+        if episode.status == "failed":
+            told = episode.failure
+            key = (episode.contender, told.kind if told else "unknown", told.message if told else "no reason recorded")
+            found.setdefault(key, []).append(episode)
+    groups = []
+    for (contender, kind, message), members in sorted(found.items(), key=lambda item: -len(item[1])):
+        traces = [episode.failure.traceback for episode in members if episode.failure]
+        groups.append(
+            FailureGroup(
+                contender=contender,
+                kind=kind,
+                message=message,
+                traceback=_cut(traces[0]) if traces else "",
+                tracebacks=len(set(traces)),
+                episodes=tuple(members),
+            )
+        )
+    return groups
+
+
+def _cut(text: str) -> str:
+    left_out = len(text) - LONGEST_TRACEBACK
+    if left_out <= 0:
+        return text
+    half = LONGEST_TRACEBACK // 2
+    return f"{text[:half]}\n… {left_out:,} characters left out …\n{text[-half:]}"
+
+
+def headline(report: EvaluationReport) -> str:
+    """What came out, in a sentence or two that claim no more than the tests do."""
+    if not report.episodes and not report.ranking:
+        return "No episode was played."
+    if report.episodes and not any(episode.status == "ok" for episode in report.episodes):
+        return "No episode finished, so nothing is known about how these policies score."
+    if not report.ranking:
+        return "No block was finished by every policy, so there is nothing on which they can be compared."
+    top = report.ranking[0]
+    overall = [pair for pair in report.pairs if pair.stratum is None]
+    where = _where(report)
+    if len(report.ranking) == 1:
+        episodes = "1 episode" if top.n == 1 else f"{top.n} episodes"
+        return f"{top.name} scores {amount(top)} {report.unit} {where} ({episodes})."
+    if overall and all(pair.verdict == "identical" for pair in overall):
+        episodes = "the one episode" if top.n == 1 else f"all {top.n} episodes"
+        return f"All {len(report.ranking)} policies score exactly the same {where} in {episodes}."
+    if len(report.ranking) == 2 and overall:
+        return overall[0].sentence + _on_single_missions(report, top)
+    first = [summary.name for summary in report.ranking if summary.rank == 1]
+    lead = f"{top.name} ranks first" if len(first) == 1 else f"{_list(first)} share the first rank"
+    against = _against(top, report.ranking, overall)
+    return f"{lead} with {amount(top)} {report.unit} {where}. {against}".strip() + _on_single_missions(report, top)
+
+
+def _on_single_missions(report: EvaluationReport, top: PolicySummary) -> str:
+    """How much single missions decide, where the comparison over all of them leaves the first policy's lead open."""
+    leads = [pair for pair in report.pairs if top.policy in (pair.a, pair.b)]
+    single = [pair for pair in leads if pair.stratum is not None] if len(report.by_mission) > 1 else []
+    decided = sum(pair.verdict in DECIDED for pair in single)
+    if not decided or all(pair.verdict in DECIDED for pair in leads if pair.stratum is None):
+        return ""
+    return f" On single missions, the tests decide {decided} of {top.name}'s {len(single)} comparisons."
+
+
+def amount(summary: PolicySummary) -> str:
+    """ "1.30 [0.90, 1.71]", or the mean alone where it has no interval."""
+    if summary.ci is None:
+        return number(summary.mean)
+    low, high = summary.ci
+    half = (high - low) / 2
+    return f"{number(summary.mean, half)} [{number(low, half)}, {number(high, half)}]"
+
+
+def _where(report: EvaluationReport) -> str:
+    scored = list(report.by_mission)
+    if len(scored) == 1:
+        return f"on {labels(scored)[0]}"
+    return f"over {len(scored)} missions" if scored else "over all missions"
+
+
+def _against(top: PolicySummary, ranking: Sequence[PolicySummary], overall: Sequence[PairVerdict]) -> str:
+    names = {summary.policy: summary.name for summary in ranking}
+    beaten, alike, few, open_ = [], [], [], []
+    for pair in overall:
+        if top.policy not in (pair.a, pair.b):
+            continue
+        other = names[pair.b if pair.a == top.policy else pair.a]
+        if pair.verdict == ("better" if pair.a == top.policy else "worse"):
+            beaten.append(other)
+        elif pair.verdict in ("equal", "identical"):
+            alike.append(other)
+        elif pair.verdict == "too few":
+            few.append(other)
+        else:
+            open_.append(other)
+    others = len(ranking) - 1
+    if len(beaten) == others:
+        return f"{top.name} beats {'both' if others == 2 else f'all {others}'} others."
+    told = [f"{top.name} beats {len(beaten)} of {others} others."] if beaten else []
+    if alike:
+        told.append(f"{top.name} is equal to {_list(alike)}.")
+    if open_:
+        told.append(f"{top.name} is not told apart from {_list(open_)}.")
+    if few:
+        told.append(f"There are too few episodes to tell {top.name} from {_list(few)}.")
+    return " ".join(told)
+
+
+def _list(names: Sequence[str]) -> str:
+    if len(names) > MOST_NAMES:
+        return f"{len(names)} policies"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,26 @@
+"""The report of an evaluation: one HTML file that needs nothing else, and the same findings as Markdown.
+
+What failed comes first, then the finding in a sentence, then the numbers it rests on, down to every episode with its
+seed and key. Both are functions of the report alone: the same report gives the same bytes.
+"""
+
+from daf.evaluation.page_data import EpisodeRow, EvaluationReport, FailureText, LatencyRow, MissionRow, PolicyRow
+from daf.evaluation.page_markdown import render_markdown
+from daf.evaluation.page_view import view_of
+from daf.render.pages.html import page
+
+__all__ = [
+    "EpisodeRow",
+    "EvaluationReport",
+    "FailureText",
+    "LatencyRow",
+    "MissionRow",
+    "PolicyRow",
+    "render_html",
+    "render_markdown",
+]
+
+
+def render_html(report: EvaluationReport) -> str:
+    """The page of `report`. Raises `DataError` for a score that is not finite."""
+    return page("evaluation.html.j2", view_of(report))

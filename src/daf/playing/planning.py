@@ -1,0 +1,68 @@
+"""From names and settings to a plan: what every operation that plays episodes makes sure of before it begins."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from daf.episodes.cache import EpisodeCache
+from daf.episodes.plan import Contender, Plan, plan_episodes
+from daf.errors import UsageError, unknown
+from daf.game import missions as game_missions
+from daf.game.device import check_device_name, resolve_device
+from daf.game.rollout import ENGINES
+from daf.playing.settings import SAVE_REPLAYS, Settings
+
+
+def check_settings(settings: Settings) -> None:
+    """Raise `UsageError` for choices that don't exist and numbers that can't be."""
+    if settings.save_replays not in SAVE_REPLAYS:
+        raise UsageError(unknown("choice for --save-replays", settings.save_replays, SAVE_REPLAYS))
+    for option, number in (
+        ("--episode-timeout", settings.episode_timeout),
+        ("--max-failures", settings.max_failures),
+        ("--enforce-timeouts", settings.enforce_timeouts),
+    ):
+        if number is not None and not number > 0:
+            raise UsageError(f"{option} {number:g} is not above 0.")
+    if settings.engine not in ENGINES:
+        raise UsageError(unknown("engine", settings.engine, ENGINES))
+    check_device_name(settings.device)
+
+
+def default_cache(base_dir: str | Path) -> Path:
+    """Where records are kept: `DAF_CACHE_DIR`, else beside the runs, shared by all of them."""
+    named = os.environ.get("DAF_CACHE_DIR")
+    return Path(named) if named else Path(base_dir) / "cache"
+
+
+def cache_of(settings: Settings, base_dir: str | Path) -> EpisodeCache:
+    """The cache that the settings name, else that of the output folder `base_dir`."""
+    return EpisodeCache(settings.cache_dir or default_cache(base_dir), enabled=settings.use_cache)
+
+
+def missions_of(missions: Any, settings: Settings) -> list[game_missions.Mission]:
+    """The missions that these name, with the settings' step limit where they name none. Raises `MissionError`."""
+    found = game_missions.resolve(missions, game=settings.game)
+    if settings.max_steps is None:
+        return found
+    return game_missions.each_once(game_missions.with_default_steps(mission, settings.max_steps) for mission in found)
+
+
+def plan_of(
+    missions: Sequence[game_missions.Mission], contenders: Sequence[Contender], settings: Settings, *, first: int = 0
+) -> Plan:
+    """Episodes `first` and on, as the settings say. Raises `UsageError`, also for a device that is not here."""
+    networks = any(policy.network for contender in contenders for policy in contender.policies)
+    return plan_episodes(
+        missions,
+        contenders,
+        episodes=settings.episodes,
+        seed=settings.seed,
+        device=resolve_device(settings.device, gpu_allowed=settings.gpu_allowed) if networks else "cpu",
+        action_timeout_ms=settings.enforce_timeouts,
+        slow_step_ms=settings.slow_step_ms,
+        series=settings.series,
+        engine=settings.engine,
+        first=first,
+    )

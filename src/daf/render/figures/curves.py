@@ -1,0 +1,137 @@
+"""Values over steps, in panels: single runs, means over runs with their interval, and measurements with their bars.
+
+A line may have its raw values behind it (thin), an interval around it (shaded), and points with bars on it. A series
+has one look in all panels. A line joins what is known, and says nothing about what lies between.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from daf.errors import DataError
+from daf.render.figures.frame import WIDTH, Series, drawing, figure_of, grid_of, head, large_numbers, nothing, stroke
+from daf.render.svg.intervals import shortened
+from daf.render.theme import MATPLOTLIB_DASHES, SeriesStyle, styles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MARKS = 8
+"""Markers on a line, about; a marker on each of 1,000 values would be a smear."""
+
+FEW = 12
+"""So few values are marked each, also on a single line."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One series in one panel. x: rising. y: as long. raw: behind it, as long. low, high: interval at each x.
+
+    points: (x, y, interval or None), measurements that stand for themselves.
+    """
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    raw: Sequence[float] | None = None
+    low: Sequence[float] | None = None
+    high: Sequence[float] | None = None
+    points: Sequence[tuple[float, float, tuple[float, float] | None]] = ()
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One plot. y_label: with the unit. empty: what to say where no curve has a value. limits: of the y axis, where
+    what lies beyond may be cut. steps: drawn as a staircase.
+    """
+
+    title: str
+    y_label: str
+    curves: Sequence[Curve] = field(default_factory=tuple)
+    empty: str = "no values"
+    limits: tuple[float, float] | None = None
+    steps: bool = False
+
+
+def curves_figure(
+    panels: Sequence[Panel],
+    *,
+    x_label: str,
+    title: str,
+    caption: str,
+    names: Sequence[str] | None = None,
+    size: tuple[float, float] | None = None,
+    dark: bool = False,
+) -> "Figure":
+    """The panels, with one legend. names: the series in their order, which fixes their looks (default: as they come).
+
+    size: inches. Raises `DataError` without a panel.
+    """
+    if not panels:
+        raise DataError("there is nothing to draw: no values were recorded.")
+    known = list(dict.fromkeys(names or [curve.name for panel in panels for curve in panel.curves]))
+    looks = styles(known)
+    rows, columns = grid_of(len(panels), 2 if len(panels) <= 6 else 3)
+    width, height = size or (WIDTH, (4.9 if rows == 1 and columns == 1 else 2.75 * rows + 0.9))
+    with drawing(dark=dark):
+        figure = figure_of(width, height)
+        grid = figure.subplots(rows, columns, squeeze=False, sharex=True)
+        for position, axes in enumerate(grid.flat):
+            if position >= len(panels):
+                axes.remove()
+                continue
+            draw_panel(axes, panels[position], looks, ticks=7 if columns < 3 else 5, dark=dark)
+            last = position + columns >= len(panels)
+            axes.tick_params(labelbottom=last)
+            if last:
+                axes.set_xlabel(x_label)
+        head(figure, title, caption, width=width, dark=dark, series=Series(known, looks, lines=True))
+    return figure
+
+
+def draw_panel(axes: "Axes", panel: Panel, looks: Mapping[str, SeriesStyle], *, ticks: int = 7, dark: bool) -> None:
+    """One panel on `axes`."""
+    axes.set_title(shortened(panel.title, 52 if ticks > 5 else 30))
+    shown = [curve for curve in panel.curves if len(curve.x) or curve.points]
+    if not shown:
+        nothing(axes, panel.empty, dark=dark)
+        return
+    for curve in shown:
+        _draw(axes, curve, looks[curve.name], panel, crowd=len(shown), dark=dark)
+    axes.set_ylabel(panel.y_label)
+    if panel.limits is not None:
+        axes.set_ylim(*panel.limits)
+    large_numbers(axes, most=ticks)
+    axes.margins(x=0.02)
+
+
+def _draw(axes: "Axes", curve: Curve, look: SeriesStyle, panel: Panel, *, crowd: int, dark: bool) -> None:
+    style: dict[str, Any] = stroke(look, dark=dark)
+    color = style["color"]
+    if len(curve.x):
+        if curve.raw is not None:
+            axes.plot(curve.x, curve.raw, color=color, linewidth=0.8, alpha=0.35, zorder=1.8)
+        if curve.low is not None and curve.high is not None:
+            axes.fill_between(curve.x, curve.low, curve.high, color=color, alpha=0.18, linewidth=0, zorder=1.6)
+        marks = crowd > 1 or len(curve.x) <= FEW
+        axes.plot(
+            curve.x,
+            curve.y,
+            linestyle=MATPLOTLIB_DASHES[look.dash],
+            markevery=_marks(len(curve.x), look.slot),
+            drawstyle="steps-post" if panel.steps else "default",
+            **(style if marks else {"color": color}),
+        )
+    for x, y, bounds in curve.points:
+        if bounds is not None:
+            axes.vlines(x, *bounds, color=color, linewidth=2.2, alpha=0.75, zorder=2.4)
+        axes.plot([x], [y], linestyle="none", markersize=7, zorder=2.5, **style)
+
+
+def _marks(count: int, slot: int) -> Any:
+    """Where markers stand on a line: apart from those of other series."""
+    if count <= FEW:
+        return None
+    apart = count // MARKS
+    return (slot * apart // 5 % apart, apart)

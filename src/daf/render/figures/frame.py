@@ -1,0 +1,149 @@
+"""What all figures share: a frame with title and caption, a legend beside the data, axes that say why they are empty.
+
+A figure that is made inside `drawing` has DAF's look whatever the user's settings are, and takes names as they are: "$"
+in one is a dollar, and what cannot be printed is shown escaped.
+"""
+
+import contextlib
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from daf.errors import DataError
+from daf.render.logs.figures import new_figure, thousands
+from daf.render.svg.intervals import shortened
+from daf.render.theme import MATPLOTLIB_DASHES, MATPLOTLIB_MARKERS, SeriesStyle, ground, legend, matplotlib_rc
+from daf.stats.sentences import labels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+WIDTH = 10.0
+"""Inches of a figure: 1,500 pixels at 150 DPI."""
+LONGEST_NAME = 30
+MOST_IN_LEGEND = 24
+
+
+@contextlib.contextmanager
+def drawing(*, dark: bool = False) -> Iterator[None]:
+    """The theme, with text taken literally; for making and for saving."""
+    import matplotlib as mpl
+
+    settings: Any = matplotlib_rc(dark=dark)
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(settings)
+        yield
+
+
+def figure_of(width: float, height: float) -> "Figure":
+    """An empty figure of so many inches, whose parts make room for each other."""
+    figure = new_figure(width, height)
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)  # type: ignore[union-attr, call-arg]
+    return figure
+
+
+@dataclass(frozen=True)
+class Series:
+    """What the legend names. lines: whether the series are drawn as lines, else as marks."""
+
+    names: Sequence[str]
+    looks: Mapping[str, SeriesStyle]
+    lines: bool
+
+
+def head(figure: Any, title: str, caption: str, *, width: float, dark: bool, series: Series | None = None) -> None:
+    """Put the title and the legend above and the caption below; both are wrapped to `width` inches.
+
+    There is a legend where there are several series; what has no room in it is counted in the caption.
+    """
+    shown = textwrap.fill(_line(title), width=int(width * 9.0)) if title else ""
+    left_out = 0
+    if series is not None and len(series.names) > 1:
+        left_out = _legend(figure, shown, series, width, dark=dark)
+    elif shown:
+        figure.suptitle(shown, x=0.01, ha="left", fontsize=13, fontweight="bold")
+    if left_out:
+        caption = f"{caption} {left_out} more series are not named in the legend.".strip()
+    if caption:
+        kept = _line(caption).replace("n = ", "n\u00a0=\u00a0").replace(" %", "\u00a0%")
+        text = textwrap.fill(kept, width=int(width * 15.5))
+        figure.supxlabel(text, x=0.01, ha="left", fontsize=8.5, color=ground(dark=dark).muted)
+
+
+def _legend(figure: Any, title: str, series: Series, width: float, *, dark: bool) -> int:
+    """The legend under the title, in as many columns as fit; returns how many series had no room."""
+    from matplotlib.lines import Line2D
+
+    shown = list(series.names)[:MOST_IN_LEGEND]
+    handles = []
+    for name in shown:
+        dash: Any = MATPLOTLIB_DASHES[series.looks[name].dash] if series.lines else "none"
+        handles.append(Line2D([], [], linestyle=dash, **stroke(series.looks[name], dark=dark)))
+    told = [shortened(name, LONGEST_NAME) for name in labels(list(series.names))[: len(shown)]]
+    columns = max(1, int(width * 13) // (max(len(name) for name in told) + (8 if series.lines else 5)))
+    made = legend(
+        figure, handles, told, title=title or None, loc="outside upper left", ncols=min(columns, len(told)),
+        alignment="left", handlelength=2.6 if series.lines else 1.2, borderpad=0.1, columnspacing=1.6,
+    )  # fmt: skip
+    made.get_title().set(fontsize=13, fontweight="bold")
+    return len(series.names) - len(shown)
+
+
+def stroke(look: SeriesStyle, *, dark: bool) -> dict[str, Any]:
+    """Colour and marker as matplotlib's keywords."""
+    return {"color": look.color(dark=dark), "marker": MATPLOTLIB_MARKERS[look.marker], "markeredgewidth": 0}
+
+
+def nothing(axes: "Axes", why: str, *, dark: bool) -> None:
+    """Let empty axes say why they are empty."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(visible=False)
+    text = textwrap.fill(why, width=44)
+    axes.text(0.5, 0.5, text, ha="center", va="center", transform=axes.transAxes, color=ground(dark=dark).muted)
+
+
+def large_numbers(axes: "Axes", *, most: int = 7) -> None:
+    """Ticks of the x axis as 20k and 1.5M, about `most` of them."""
+    axes.xaxis.set_major_formatter(thousands())
+    axes.locator_params(axis="x", nbins=most)
+
+
+def room(low: float, high: float, share: float = 0.05) -> tuple[float, float]:
+    """Limits with room around data from `low` to `high`; where these are one value, half of it to either side."""
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
+        reach = abs(low) / 2 or 1.0
+        return low - reach, high + reach
+    return low - share * (high - low), high + share * (high - low)
+
+
+def finite_values(values: Any, what: str) -> np.ndarray:
+    """`values` as a one-dimensional float array. Raises `DataError` for what is no number, and for NaN and infinity."""
+    try:
+        found = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError(f"{what}: numbers are needed, got {str(values)[:60]}.") from None
+    if found.ndim != 1:
+        raise DataError(f"{what}: one number after the other is needed, got an array of shape {found.shape}.")
+    bad = np.flatnonzero(~np.isfinite(found))
+    if len(bad):
+        raise DataError(
+            f"{what}: value {int(bad[0])} is {found[bad[0]]}, which no figure can show ({len(bad)} of {len(found)} are "
+            "not finite). Leave out what failed, or count it as failed."
+        )
+    return found
+
+
+def grid_of(count: int, most_columns: int = 3) -> tuple[int, int]:
+    """(rows, columns) for `count` panels, up to `most_columns` beside each other."""
+    columns = 1 if count == 1 else min(most_columns, 2 if count in (2, 4) else count)
+    return -(-count // columns), columns
+
+
+def _line(text: str) -> str:
+    return labels([text])[0]

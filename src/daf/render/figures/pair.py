@@ -1,0 +1,143 @@
+"""One value over two settings: as a matrix where both have few values, else as marks where trials were.
+
+Nothing is put between the trials: a surface drawn through random points would show what nobody measured.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from daf.errors import DataError
+from daf.render.figures.frame import drawing, figure_of, head
+from daf.render.figures.matrix import matrix_figure
+from daf.render.figures.trials import Trial
+from daf.render.scales import Setting, setting_of, told
+from daf.render.svg.intervals import shortened
+from daf.render.theme import ground
+from daf.stats.sentences import number
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MOST_CELLS = 15
+"""With more values than this on either axis, or where one is a continuous scale, trials are drawn as marks."""
+
+
+def pair_figure(
+    trials: Sequence[Trial],
+    x: str,
+    y: str,
+    *,
+    objective: str,
+    title: str,
+    caption: str,
+    log: Mapping[str, bool] | None = None,
+    dark: bool = False,
+) -> "Figure":
+    """The value of every complete trial by its settings `x` and `y`; log: as in `Search`.
+
+    Raises `DataError` where none has both.
+    """
+    scales = log or {}
+    both = [trial for trial in trials if x in trial.settings and y in trial.settings]
+    known = [trial for trial in both if trial.status == "complete" and trial.value is not None]
+    if not known:
+        raise DataError(f"no complete trial has both {x} and {y}: {len(both)} have them, and none has a value.")
+    across = setting_of(x, [trial.settings[x] for trial in both], log=scales.get(x))
+    down = setting_of(y, [trial.settings[y] for trial in both], log=scales.get(y))
+    failed = [trial for trial in both if trial.status == "failed"]
+    choices = not (across.scaled or down.scaled) or len(across.values) * len(down.values) <= len(both)
+    if choices and max(len(across.values), len(down.values)) <= MOST_CELLS:
+        return _matrix(known, failed, across, down, objective, title, caption, dark=dark)
+    return _marks(known, failed, across, down, objective, title, caption, dark=dark)
+
+
+def _matrix(
+    known: Sequence[Trial],
+    failed: Sequence[Trial],
+    across: Setting,
+    down: Setting,
+    objective: str,
+    title: str,
+    caption: str,
+    *,
+    dark: bool,
+) -> "Figure":
+    found: dict[tuple[int, int], list[float]] = {}
+    for trial in known:
+        found.setdefault(_cell(trial, across, down), []).append(trial.value or 0.0)
+    values = np.full((len(down.values), len(across.values)), np.nan)
+    for (row, column), of_cell in found.items():
+        values[row, column] = float(np.mean(of_cell))
+    spread = float(np.nanmax(values) - np.nanmin(values))
+    several = max(len(of_cell) for of_cell in found.values()) > 1
+    texts = [
+        [
+            number(float(values[row, column]), spread / 20)
+            + (f"\nn = {len(found[row, column])}" if several and (row, column) in found else "")
+            for column in range(len(across.values))
+        ]
+        for row in range(len(down.values))
+    ]
+    crossed = {_cell(trial, across, down) for trial in failed} - found.keys()
+    more = f" In {len(crossed)} cells all trials failed." if crossed else ""
+    means = " Cells: means over the trials in them." if several else " Cells: one trial each."
+    return matrix_figure(
+        values,
+        [told(value) for value in down.values],
+        [told(value) for value in across.values],
+        title=title,
+        caption=f"{caption}{means}{more}",
+        unit=shortened(objective, 40),
+        row_label=shortened(down.name, 40),
+        column_label=shortened(across.name, 40),
+        texts=texts,
+        dark=dark,
+    )
+
+
+def _marks(
+    known: Sequence[Trial],
+    failed: Sequence[Trial],
+    across: Setting,
+    down: Setting,
+    objective: str,
+    title: str,
+    caption: str,
+    *,
+    dark: bool,
+) -> "Figure":
+    width, height = 8.0, 5.6
+    with drawing(dark=dark):
+        figure = figure_of(width, height)
+        axes = figure.add_subplot()
+        places = [_place(trial, across, down) for trial in known]
+        values = [trial.value or 0.0 for trial in known]
+        around, colors = ground(dark=dark), "cividis" if dark else "cividis_r"
+        marks: Any = axes.scatter(
+            [x for x, _ in places], [y for _, y in places], c=values, cmap=colors, s=46, edgecolors=around.muted,
+            linewidths=0.6,
+        )  # fmt: skip
+        if failed:
+            crosses = [_place(trial, across, down) for trial in failed]
+            axes.plot(
+                [x for x, _ in crosses], [y for _, y in crosses], "x", color=around.text, markersize=6, label="failed"
+            )
+            axes.legend(loc="best")
+        across.scale(axes, "x")
+        down.scale(axes, "y")
+        axes.set_xlabel(shortened(across.name, 50))
+        axes.set_ylabel(shortened(down.name, 40))
+        bar = figure.colorbar(marks, ax=axes, label=shortened(objective, 40), pad=0.02)
+        bar.outline.set_visible(False)
+        head(figure, title, f"{caption} Marks: complete trials.", width=width, dark=dark)
+    return figure
+
+
+def _cell(trial: Trial, across: Setting, down: Setting) -> tuple[int, int]:
+    return down.rank(trial.settings[down.name]), across.rank(trial.settings[across.name])
+
+
+def _place(trial: Trial, across: Setting, down: Setting) -> tuple[float, float]:
+    return across.place(trial.settings[across.name]), down.place(trial.settings[down.name])

@@ -1,0 +1,90 @@
+"""The PDF report of a log: every figure, all maps, and the tables, page by page; the same bytes every time."""
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daf.render.logs.data import LogTables
+from daf.render.logs.figures import count_ticks, map_panel, new_figure, shared_norm
+from daf.render.logs.tables import alerts, as_lines, headline, tables
+from daf.storage import atomic
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MAPS_PER_PAGE = 12
+MAPS = 96
+_LINES = 62
+_WIDTH = 118
+
+
+def write_report(log: LogTables, name: str, path: Path, figures: "Sequence[Figure]") -> Path:
+    """Write the report, with `figures` after its first page, to `path`, whole or not at all. Raises `StorageError`."""
+    from matplotlib.backends.backend_pdf import PdfPages
+
+    metadata = {"Creator": "daf", "Producer": "daf", "CreationDate": None, "Title": f"Training log: {name}"}
+    with atomic.writing(path) as temporary, PdfPages(temporary, metadata=metadata) as pdf:
+        for figure in _pages(log, name, figures):
+            pdf.savefig(figure, dpi=200)
+    return path
+
+
+def _pages(log: LogTables, name: str, figures: "Sequence[Figure]") -> Iterator["Figure"]:
+    sections: list[Sequence[str]] = [["• " + fact for fact in headline(log)]]
+    if alerts(log):
+        sections.append(["• " + alert for alert in alerts(log)])
+    found = tables(log, most=45)
+    sections += [[table.heading, "", *as_lines(table), "", *textwrap.wrap(table.note, _WIDTH)] for table in found[:1]]
+    yield from _text_pages(f"Training log: {name}", sections)
+    yield from figures
+    yield from _map_pages(log, name)
+    yield from _text_pages(
+        f"Tables: {name}",
+        [[table.heading, "", *as_lines(table), *([table.note] if table.note else [])] for table in found[1:]],
+    )
+
+
+def _map_pages(log: LogTables, name: str) -> Iterator["Figure"]:
+    """Every map beyond those that the heatmap's page shows."""
+    maps = [int(m) for m in log.maps["map"]][MAPS_PER_PAGE : MAPS + MAPS_PER_PAGE]
+    norm = shared_norm(log)
+    image: Any = None
+    for first in range(0, len(maps), MAPS_PER_PAGE):
+        figure = new_figure(10, 9)
+        panels = figure.subplots(3, 4).ravel()
+        for place, (axes, m) in enumerate(zip(panels, maps[first : first + MAPS_PER_PAGE], strict=False)):
+            image = map_panel(axes, log, m, norm)
+            if place % 4:
+                axes.set_ylabel("")
+        for axes in panels[len(maps[first : first + MAPS_PER_PAGE]) :]:
+            axes.set_visible(False)
+        bar = figure.colorbar(image, ax=list(panels), shrink=0.4, aspect=30, pad=0.015, panchor=False)
+        bar.set_label("visits (records), log scale")
+        count_ticks(bar, norm.vmax)
+        bar.outline.set_visible(False)
+        figure.suptitle(f"Further maps: {name}", fontsize=11.5, x=0.01, ha="left")
+        yield figure
+
+
+def _text_pages(title: str, sections: Sequence[Sequence[str]]) -> Iterator["Figure"]:
+    """Pages of fixed-width text; a section that does not fit begins a page, a longer one goes on over pages."""
+    lines: list[str] = []
+    for section in sections:
+        wrapped = [piece for line in section for piece in (textwrap.wrap(line, _WIDTH, drop_whitespace=False) or [""])]
+        if lines and len(lines) + len(wrapped) > _LINES:
+            yield _text_page(title, lines)
+            lines = []
+        while len(wrapped) > _LINES:
+            yield _text_page(title, wrapped[:_LINES])
+            wrapped = wrapped[_LINES:]
+        lines += [*wrapped, ""]
+    if any(lines):
+        yield _text_page(title, lines)
+
+
+def _text_page(title: str, lines: Sequence[str]) -> "Figure":
+    figure = new_figure(10, 11)
+    figure.text(0.04, 0.965, title, fontsize=13, fontweight="bold", va="top")
+    figure.text(0.04, 0.925, "\n".join(lines), fontsize=7.6, family="DejaVu Sans Mono", va="top", linespacing=1.35)
+    return figure

@@ -1,0 +1,168 @@
+"""One page on a run, put together from parts: tables, figures, facts, sentences, each of one kind everywhere.
+
+Whoever fills a `RunPage` decides what is said and in which order, failures first; `run_html` and `run_markdown` (in
+`run_markdown.py`) decide how it looks. Every text may be hostile: it is made printable where a part is made, and
+escaped where it is drawn. Links are relative to the page's folder.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+
+from daf.evaluation.page_rows import printable
+from daf.render.pages.html import page
+
+FILTER_ROWS = 12
+"""Tables with more rows can be filtered."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A table's cell. link: a path relative to the page. tag: "ok", "failed", "decided", "open" for a coloured mark.
+    slot: a series' colour. detail: what unfolds on demand."""
+
+    text: str
+    link: str | None = None
+    tag: str | None = None
+    slot: int | None = None
+    code: bool = False
+    strong: bool = False
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """number: right-aligned, sorted by value. choice: readers can pick one of its values to see only those rows."""
+
+    name: str
+    number: bool = False
+    choice: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """rows: as many cells each as there are columns. folded: shown on demand, under this summary."""
+
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Cell]]
+    note: str = ""
+    folded: str = ""
+    kind: str = "table"
+
+    def __post_init__(self) -> None:
+        wrong = next((row for row in self.rows if len(row) != len(self.columns)), None)
+        if wrong is not None:
+            raise ValueError(f"a row of {len(wrong)} cells in a table of {len(self.columns)} columns: {wrong}")
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure as inline SVG, as `curve_figure` draws it. size: "half" stands beside another where there is room."""
+
+    title: str
+    svg: Markup
+    caption: str = ""
+    size: str = "half"
+
+
+@dataclass(frozen=True)
+class Plots:
+    """Figures of one group, whose pointers move together."""
+
+    plots: Sequence[Plot]
+    kind: str = "plots"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names and values."""
+
+    items: Sequence[tuple[str, str]]
+    folded: str = ""
+    kind: str = "facts"
+
+
+@dataclass(frozen=True)
+class Text:
+    """Paragraphs. muted: in small print."""
+
+    paragraphs: Sequence[str]
+    muted: bool = False
+    kind: str = "text"
+
+
+@dataclass(frozen=True)
+class Code:
+    """Text to be copied as it is, such as a command."""
+
+    text: str
+    folded: str = ""
+    kind: str = "code"
+
+
+@dataclass(frozen=True)
+class Sentences:
+    """Findings, each with a tag: ("decided" | "open" | "equal", word on it, sentence)."""
+
+    rows: Sequence[tuple[str, str, str]]
+    folded: str = ""
+    kind: str = "sentences"
+
+
+@dataclass(frozen=True)
+class Heading:
+    """A heading within a section."""
+
+    text: str
+    kind: str = "heading"
+
+
+type Part = Table | Plots | Facts | Text | Code | Sentences | Heading
+
+
+@dataclass(frozen=True)
+class Section:
+    """key: the anchor, also that of the navigation."""
+
+    key: str
+    title: str
+    parts: Sequence[Part]
+
+
+@dataclass(frozen=True)
+class Alert:
+    """What a reader must know before any number. bad: a failure. detail: a traceback, the rest of a message."""
+
+    text: str
+    bad: bool = False
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class RunPage:
+    """A page. subtitle: run, date, duration. finding: what came out, in a sentence or two. reading: how to read the
+    numbers, by term."""
+
+    title: str
+    subtitle: str
+    chips: Sequence[str] = ()
+    alerts: Sequence[Alert] = ()
+    finding: str = ""
+    sections: Sequence[Section] = ()
+    reading: Sequence[tuple[str, str]] = field(default_factory=tuple)
+
+
+def cell(value: object, **looks: str | int | bool | None) -> Cell:
+    """A cell with `value` as printable text; absent (`None`) as a dash."""
+    return Cell(printable("–" if value is None else str(value)), **looks)  # type: ignore[arg-type]
+
+
+def fragment(template: str, sections: Sequence[Section]) -> str:
+    """Sections alone, as `template` places them, for a page that is there already."""
+    return page(template, {"sections": sections, "filter_rows": FILTER_ROWS})
+
+
+def run_html(run: RunPage) -> str:
+    """The page as one file of HTML that needs nothing else."""
+    return page("run.html.j2", {"title": run.title, "run": run, "filter_rows": FILTER_ROWS})

@@ -1,0 +1,205 @@
+"""What every report ends with: the command, what was asked for, on what it ran, how it ended, and its files."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from daf.errors import StorageError
+from daf.evaluation.page_rows import printable
+from daf.evaluation.page_view import duration
+from daf.output_manager import RunInfo, execution
+from daf.output_manager.layout import EXECUTION_LOG, EXPERIMENT_CONFIG
+from daf.output_manager.runs import DAMAGED
+from daf.render.pages.parts import Alert, Cell, Code, Column, Facts, Heading, Part, Section, Table, Text, cell
+from daf.storage.atomic import explain
+from daf.storage.printable import printable_lines
+
+MOST_FILES = 400
+LONGEST_VALUE = 2_000
+OWN = ("report.html", "REPORT.md", "report.pdf", "sweep.html", "sweep.pdf")
+"""Files that a page does not list: it would list itself, and be another page the second time."""
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """A run with its execution log and its configuration, as they lie in its folder."""
+
+    info: RunInfo
+    log: Mapping[str, Any]
+    config: Mapping[str, Any]
+
+
+def facts_of(info: RunInfo) -> RunFacts:
+    """Read both files; a missing configuration is empty, and so is the log of a damaged run."""
+    log = {} if info.status == DAMAGED else execution.read(info.path) or {}
+    return RunFacts(info, log, read_json(info.path / EXPERIMENT_CONFIG) or {})
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The JSON object in `path`; None where there is no file or it holds none. Raises `StorageError`."""
+    try:
+        value = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(explain(error, f"reading {path}")) from error
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def subtitle_of(info: RunInfo) -> str:
+    """ "Run 20261120_101500 of training · 2026-11-20 10:15:00 · 3 min 5 s"."""
+    started = info.started_at.isoformat(sep=" ", timespec="seconds")[:19]
+    took = "" if info.duration_seconds is None else f" · {duration(info.duration_seconds)}"
+    sessions = f" in {info.sessions} sessions" if info.sessions > 1 and took else ""
+    return printable(f"Run {info.run_id} of {info.operation} · {started}{took}{sessions}")
+
+
+def ending_alerts(facts: RunFacts) -> list[Alert]:
+    """How the run ended, where it did not end well, and that it is still running."""
+    info = facts.info
+    error = info.error or ""
+    first, _, rest = error.partition("\n")
+    match info.status:
+        case "failed":
+            text = f"The run failed: {printable(first)}" if first.strip() else "The run failed."
+            return [Alert(text, bad=True, detail=printable_lines(rest.strip()))]
+        case "interrupted":
+            why = f": {printable(first)}" if first.strip() else ""
+            return [Alert(f"The run was interrupted{why}. What is here was finished before.", bad=True)]
+        case "damaged":
+            text = f"The run is damaged: {printable(error)}. This page shows what its other files hold."
+            return [Alert(text, bad=True)]
+        case "running":
+            return [Alert("The run is still going on: this page shows how far it was when the page was written.")]
+    return []
+
+
+def what_was_run(
+    facts: RunFacts, *, before: Sequence[Part] = (), note: str = "", title: str = "What was run"
+) -> Section:
+    """The section. before: parts between the command and the configuration. note: a sentence below the command."""
+    log = facts.log
+    parts: list[Part] = [Code(printable(facts.info.command))]
+    if note:
+        parts.append(Text([note], muted=True))
+    parts += before
+    settings = flat(facts.config)
+    if settings:
+        parts += [
+            Heading("Configuration"),
+            Facts(settings, folded="1 setting" if len(settings) == 1 else f"{len(settings)} settings"),
+        ]
+    parts += [Heading("Environment"), Facts(environment(log))]
+    earlier = [entry for entry in log.get("previous", []) if isinstance(entry, dict)]
+    if earlier:
+        parts += [Heading("Earlier attempts"), _attempts(earlier)]
+    listed = files(facts.info.path)
+    if listed:
+        parts.append(listed)
+    return Section("run" if title == "What was run" else "run-in-full", title, parts)
+
+
+def environment(log: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Versions, machine, commit and folder, from an execution log."""
+    versions = log.get("versions")
+    told = [(str(name), str(value)) for name, value in versions.items()] if isinstance(versions, dict) else []
+    names = {"platform": "platform", "host": "host", "git_commit": "git commit", "working_directory": "folder"}
+    told += [(shown, str(log[key])) for key, shown in names.items() if log.get(key)]
+    return [(printable(name), printable(value)) for name, value in told]
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested settings by dotted names; absent ones as "not set"."""
+    found: list[tuple[str, str]] = []
+    for name, value in values.items():
+        key = f"{prefix}{name}"
+        if isinstance(value, Mapping) and value:
+            found += flat(value, f"{key}.")
+        else:
+            found.append((printable(key), shown(value)))
+    return found
+
+
+def shown(value: object) -> str:
+    """A setting's value as text."""
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | tuple) and all(isinstance(item, str | int | float) for item in value):
+        text = ", ".join(str(item) for item in value) or "none"
+    else:
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]} … ({len(text):,} characters)"
+    return printable(text)
+
+
+def files(folder: Path) -> Table | None:
+    """The run's files with links; beyond `MOST_FILES` the first of them, and how many are left out is said."""
+    found = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.is_file()
+        and path.name not in OWN
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+    if not found:
+        return None
+    rows = []
+    for path in found[:MOST_FILES]:
+        name = path.relative_to(folder).as_posix()
+        rows.append([Cell(printable(name), link=name), Cell(size_text(path.stat().st_size))])
+    left = len(found) - len(rows)
+    note = f"{left:,} more files are not listed." if left else ""
+    told = "1 file" if len(found) == 1 else f"{len(found):,} files"
+    return Table([Column("File"), Column("Size")], rows, note=note, folded=f"{told} of this run")
+
+
+def size_text(size: int) -> str:
+    """ "950 B", "12.3 kB"."""
+    value = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            break
+        value /= 1000
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def _attempts(earlier: Sequence[Mapping[str, Any]]) -> Table:
+    rows = []
+    for entry in earlier:
+        seconds = entry.get("duration_seconds")
+        status = str(entry.get("status", ""))
+        rows.append(
+            [
+                cell(str(entry.get("started_at", ""))[:19].replace("T", " ")),
+                cell(status, tag="ok" if status == "completed" else "failed"),
+                cell(duration(seconds) if isinstance(seconds, int | float) else None),
+                cell(entry.get("error") or ""),
+                cell(entry.get("command", ""), code=True),
+            ]
+        )
+    columns = [Column("Started"), Column("Ended"), Column("Took"), Column("Error"), Column("Command")]
+    return Table(columns, rows)
+
+
+__all__ = [
+    "EXECUTION_LOG",
+    "RunFacts",
+    "ending_alerts",
+    "environment",
+    "facts_of",
+    "files",
+    "flat",
+    "read_json",
+    "shown",
+    "size_text",
+    "subtitle_of",
+    "what_was_run",
+]

@@ -1,0 +1,108 @@
+"""A replay as numbered PNG files, or as an MP4 by ffmpeg.
+
+DAF encodes no video itself: frames go through a pipe to the `ffmpeg` on PATH, else to the one that the extra
+`daf[video]` (imageio-ffmpeg) brings, one at a time. Without either there is no MP4, and the error says how to get it.
+"""
+
+import contextlib
+import shutil
+import subprocess
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from daf.errors import DAFError, UsageError
+from daf.game.replays import Replay
+from daf.render.replays.frames import ReplayFrames, View
+from daf.render.replays.gif import Drawing
+from daf.storage.atomic import writing
+from daf.storage.foreign_paths import argument
+
+MAX_FPS = 240
+NO_FFMPEG = (
+    "MP4 needs ffmpeg, and there is none on PATH, nor the one of the extra daf[video]. Install either (pip install "
+    "'daf[video]', apt install ffmpeg, brew install ffmpeg), or draw a GIF: daf replay gif."
+)
+
+
+class VideoError(DAFError):
+    """ffmpeg failed."""
+
+
+def write_frames(replay: Replay, folder: str | Path, *, view: View | None = None) -> Drawing:
+    """Draw each step into `folder`/step_000123.png, palette-indexed; each file is whole. Raises `UsageError`."""
+    from PIL import Image
+
+    frames = ReplayFrames(replay, view)
+    target = Path(folder)
+    total = 0
+    digits = len(str(replay.steps - 1))
+    for step, frame in zip(frames.steps, frames, strict=True):
+        picture = Image.fromarray(frame)
+        picture.putpalette(frames.palette.tobytes())
+        path = target / f"step_{step:0{digits}d}.png"
+        with writing(path) as temporary:
+            picture.save(temporary, "PNG")
+        total += path.stat().st_size
+    return Drawing(replay.path, target, len(frames), *frames.size, total)
+
+
+def write_mp4(replay: Replay, path: str | Path, *, fps: float = 10, view: View | None = None) -> Drawing:
+    """Draw `replay` into an MP4 (H.264) at `path`, which appears whole or not at all.
+
+    Raises `UsageError` (no ffmpeg, a rate outside 0.1 to `MAX_FPS`), `VideoError` (ffmpeg failed, and what it said).
+    """
+    program = find_encoder(fps)
+    frames = ReplayFrames(replay, view)
+    target = Path(path)
+    with writing(target) as temporary:
+        _encode(program, frames, temporary, fps)
+    return Drawing(replay.path, target, len(frames), *frames.size, target.stat().st_size)
+
+
+def find_encoder(fps: float) -> str:
+    """The `ffmpeg` on PATH, else imageio-ffmpeg's.
+
+    Raises `UsageError` where there is neither, and for a rate outside 0.1 to `MAX_FPS`.
+    """
+    program = shutil.which("ffmpeg") or _installed_encoder()
+    if program is None:
+        raise UsageError(NO_FFMPEG)
+    if not 0.1 <= fps <= MAX_FPS:
+        raise UsageError(f"--fps {fps:g} is outside 0.1 to {MAX_FPS}.")
+    return program
+
+
+def _installed_encoder() -> str | None:
+    try:
+        import imageio_ffmpeg
+    except ImportError:
+        return None
+    try:
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except RuntimeError:  # its wheel for this machine holds no program
+        return None
+
+
+def _encode(program: str, frames: ReplayFrames, target: Path, fps: float) -> None:
+    width, height = frames.size
+    source = ["-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", f"{width}x{height}", "-framerate", f"{fps:g}"]
+    coding = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-movflags", "+faststart", "-f", "mp4"]
+    command = [program, "-loglevel", "error", "-y", *source, "-i", "-", *coding, argument(target)]
+    with TemporaryFile() as said:
+        encoder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said)
+        assert encoder.stdin is not None
+        try:
+            with contextlib.suppress(BrokenPipeError):  # it ended early; its exit code and words say why
+                for frame in frames:
+                    encoder.stdin.write(frames.palette[frame].tobytes())
+            with contextlib.suppress(BrokenPipeError):
+                encoder.stdin.close()
+            code = encoder.wait()
+        except BaseException:
+            encoder.kill()
+            encoder.wait()
+            raise
+        if code != 0:
+            said.seek(0)
+            words = said.read(4000).decode("utf-8", "replace").strip() or "it said nothing"
+            raise VideoError(f"ffmpeg ended with exit code {code}: {words}")

@@ -1,0 +1,131 @@
+"""One setting of a search as an axis: numbers on a linear or logarithmic scale, choices at equal distances.
+
+A few numbers that were tried again and again are choices too.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from daf.render.svg.intervals import axis_for, shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+FEW = 6
+"""So few different numbers are all named on their axis, and stand at equal distances where they repeat."""
+ROOM = 0.025
+"""Of an axis, about the width of a letter in a small plot."""
+WIDE, CROWDED = 20.0, 0.3
+"""Positive numbers that span such a factor, half of them in this part of it, stand on a logarithmic scale."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """values: the different ones, rising where they are numbers. scaled: whether these stand where they are as numbers,
+    else at equal distances. log: on a logarithmic scale.
+    """
+
+    name: str
+    values: tuple[Any, ...]
+    scaled: bool
+    log: bool
+
+    @property
+    def varies(self) -> bool:
+        """Whether it took more than one value."""
+        return len(self.values) > 1
+
+    def place(self, value: Any) -> float:
+        """Where `value` stands on an axis of matplotlib's."""
+        return float(value) if self.scaled else float(self.rank(value))
+
+    def rank(self, value: Any) -> int:
+        """The place of `value` among the different ones, from 0."""
+        return self.values.index(value if value in self.values else _key(value))
+
+    def at(self, value: Any) -> float:
+        """Where `value` stands between the least (0) and the largest (1); in the middle where there is only one."""
+        if not self.varies:
+            return 0.5
+        if not self.scaled:
+            return self.place(value) / (len(self.values) - 1)
+        low, high, place = float(self.values[0]), float(self.values[-1]), float(value)
+        if self.log:
+            low, high, place = math.log(low), math.log(high), math.log(place)
+        return (place - low) / (high - low)
+
+    def ticks(self) -> list[tuple[Any, str]]:
+        """Values to name, with their names; on a scale, none so near the one before it that the two overprint."""
+        if not self.scaled:
+            return [(value, told(value)) for value in self.values]
+        own = self._apart(self.values) if len(self.values) <= FEW else []
+        found = own if len(own) == len(self.values) else self._apart(self._round())
+        return found if len(found) > 1 else self._apart(self.values)
+
+    def _round(self) -> list[Any]:
+        """Round values inside the range; whole ones where all values are."""
+        low, high = float(self.values[0]), float(self.values[-1])
+        if self.log:
+            powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+            for factors in ((1,), (1, 3), (1, 2, 5), range(1, 10)):
+                inside = [factor * 10.0**power for power in powers for factor in factors]
+                found = [value for value in inside if low * 0.999 <= value <= high * 1.001]
+                if len(found) > 1:
+                    break
+            return found
+        whole = all(float(value).is_integer() for value in self.values)
+        inside = [tick for tick in axis_for([low, high], left=0, right=1, ticks=5).ticks if low <= tick <= high]
+        return [tick for tick in inside if not whole or float(tick).is_integer()]
+
+    def _apart(self, values: Sequence[Any]) -> list[tuple[Any, str]]:
+        """Those of the rising `values` that have room for their names, from the least on."""
+        found: list[tuple[Any, str]] = []
+        for value in values:
+            name = told(value)
+            if not found or self.at(value) - self.at(found[-1][0]) >= ROOM * (1 + (len(name) + len(found[-1][1])) / 2):
+                found.append((value, name))
+        return found
+
+    def scale(self, axes: "Axes", which: str) -> None:
+        """Give the axis `which` ("x", "y") of `axes` this scale and these ticks."""
+        axis = getattr(axes, f"{which}axis")
+        if self.scaled and self.log:
+            getattr(axes, f"set_{which}scale")("log")
+            axis.minorticks_off()
+        ticks = self.ticks()
+        axis.set_ticks([self.place(value) for value, _ in ticks], [shortened(text, 16) for _, text in ticks])
+        if not self.scaled:
+            getattr(axes, f"set_{which}lim")(-0.6, len(self.values) - 0.4)
+
+
+def setting_of(name: str, values: Sequence[Any], *, log: bool | None = None) -> Setting:
+    """The axis for `values`, one for each trial.
+
+    log: whether it is logarithmic, where all are above 0; None decides by their span.
+    """
+    numbers = bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    if not numbers:
+        return Setting(name, tuple(dict.fromkeys(_key(value) for value in values)), False, False)
+    different = tuple(sorted(set(values)))
+    if len(different) <= FEW and len(values) > len(different):
+        return Setting(name, different, False, False)
+    low, high = float(different[0]), float(different[-1])
+    return Setting(name, different, True, _looks_logarithmic(values, low, high) if log is None else log and low > 0)
+
+
+def _looks_logarithmic(values: Sequence[Any], low: float, high: float) -> bool:
+    """Whether positive numbers span a wide factor and crowd at its lower end, as those drawn on such a scale do."""
+    return low > 0 and high / low >= WIDE and (median(map(float, values)) - low) / (high - low) < CROWDED
+
+
+def told(value: Any) -> str:
+    """A value on an axis: numbers with four digits at most."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:.4g}" if number and abs(value) < 1e6 else str(value)
+
+
+def _key(value: Any) -> str:
+    return value if isinstance(value, str) else str(value)

@@ -1,0 +1,281 @@
+"""Values over steps as inline SVG: lines, points with intervals, bands; one figure, any number of series.
+
+The figure takes its colours from the page (`.s0` …), follows light and dark, and is whole without a script; with one
+(`curves.js`) the pointer or the arrow keys read values from it, and series can be hidden. It tells the truth about
+degenerate data: a single value is a point, equal values are a line in the middle, a gap is a gap, and where a few
+values would press all others to a line they are cut off, which `cut` counts and the caption has to say.
+
+A line of more than `MOST_POINTS` values is drawn through the lowest and the highest of each stretch, so that no spike
+is lost.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from markupsafe import Markup, escape
+
+from daf.errors import DataError
+from daf.render.svg.intervals import Axis, axis_for, marker, shortened
+from daf.render.theme import SeriesStyle
+from daf.stats.arrays import FloatArray
+from daf.stats.sentences import number
+
+WIDTHS = {"half": 500, "full": 1020}
+HEIGHTS = {"half": 230, "full": 330}
+MOST_POINTS = 600
+SMOOTH_FROM = 40
+"""Lines of at least so many values have a running mean over the values, which are drawn thin behind it."""
+WINDOWS = 30
+"""The running mean takes one in so many of the values, around each."""
+CUT_BEYOND = 6.0
+"""Values are cut where they reach so many times as far as the middle 98 %."""
+TOP, BOTTOM, RIGHT = 12, 44, 14
+
+
+@dataclass(frozen=True)
+class CurveSeries:
+    """One series. x ascending; y finite. low, high: ends of intervals, as many as values, or none.
+
+    points: markers at the values, with vertical intervals, as for single measurements; else a line, with a band.
+    smooth: draw a running mean where there are many values. joined: a line through the points.
+    """
+
+    label: str
+    style: SeriesStyle
+    x: Sequence[float]
+    y: Sequence[float]
+    low: Sequence[float] = field(default_factory=tuple)
+    high: Sequence[float] = field(default_factory=tuple)
+    points: bool = False
+    joined: bool = True
+    smooth: bool = True
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class CurveFigure:
+    """svg: the figure. cut: how many values lie beyond its axis. window: values in the running mean, 1 without one."""
+
+    svg: Markup
+    cut: int
+    window: int
+
+
+def curve_figure(
+    series: Sequence[CurveSeries],
+    *,
+    x_title: str,
+    y_title: str,
+    description: str,
+    size: str = "half",
+    zero: bool = False,
+    without: Sequence[float] = (),
+) -> CurveFigure:
+    """The figure of `series`. size: "half" or "full" of the page's width. zero: the axis includes 0.
+    without: places on the x axis that have no value, such as failed trials; crosses at the lower edge.
+
+    description: what it shows, for screen readers. Raises `DataError` without a value, or for one that is not finite.
+    """
+    shown = [one for one in series if len(one.x)]
+    if not shown:
+        raise DataError("a curve needs a value.")
+    for one in shown:
+        _check(one)
+    width, height = WIDTHS[size], HEIGHTS[size]
+    values = np.concatenate([np.asarray([*one.y, *one.low, *one.high], dtype=float) for one in shown])
+    low, high, cut = _reach(values)
+    y_axis = axis_for(
+        [low, high, *([0.0] if zero else [])], left=height - BOTTOM, right=TOP, ticks=5 if size == "half" else 8
+    )
+    told = [number(tick, _step(y_axis)) for tick in y_axis.ticks]
+    left = 29 + 7.2 * max((len(text) for text in told), default=1)
+    xs = [float(x) for one in shown for x in (one.x[0], one.x[-1])] + list(without)
+    x_axis = _x_axis(min(xs), max(xs), left, width - RIGHT, size)
+    window = max(_window(one) for one in shown)
+    parts = [
+        f'<svg class="figure curve" role="img" tabindex="0" viewBox="0 0 {width} {height}" '
+        f'aria-label="{escape(description)}" data-curve="{escape(_data(shown, x_axis, y_axis))}">',
+        *_grid(x_axis, y_axis, told, width, height, x_title, y_title),
+    ]
+    several = len(shown) > 1
+    for position, one in enumerate(shown):
+        parts.append(f'<g class="s{one.style.slot}" data-series="{position}">')
+        parts += _drawn(one, x_axis, y_axis)
+        parts.append("</g>")
+    if len(without):
+        base = height - BOTTOM - 5
+        drawn = "".join(f"M{x_axis.at(x) - 3:.1f} {base - 3}l6 6m0 -6l-6 6" for x in without)
+        parts.append(f'<path style="fill:none;stroke:var(--text);stroke-width:1.3" d="{drawn}"/>')
+    parts.append('<g class="pointer"></g></svg>')
+    return CurveFigure(Markup(_legend(shown) if several else "") + Markup("".join(parts)), cut, window)
+
+
+def running_mean(values: Sequence[float], window: int) -> FloatArray:
+    """The mean of the `window` values around each; of fewer at the ends."""
+    found = np.asarray(values, dtype=float)
+    half = window // 2
+    sums = np.concatenate([[0.0], np.cumsum(found)])
+    positions = np.arange(len(found))
+    first, last = np.maximum(0, positions - half), np.minimum(len(found), positions + half + 1)
+    means: FloatArray = (sums[last] - sums[first]) / (last - first)
+    return means
+
+
+def short_count(value: float) -> str:
+    """ "950", "12k", "1.5M"."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if abs(value) >= size:
+            return f"{value / size:.4g}{unit}"
+    return f"{value:.4g}"
+
+
+def _check(one: CurveSeries) -> None:
+    ends = (one.low, one.high)
+    if len(one.y) != len(one.x) or any(len(end) not in (0, len(one.x)) for end in ends):
+        raise DataError(f"{one.label}: {len(one.x)} steps, {len(one.y)} values; they must be as many.")
+    if not all(math.isfinite(value) for value in (*one.x, *one.y, *one.low, *one.high)):
+        raise DataError(f"{one.label}: a figure cannot show a value that is not finite.")
+
+
+def _reach(values: FloatArray) -> tuple[float, float, int]:
+    """What the axis holds, and how many values lie beyond."""
+    low, high = float(values.min()), float(values.max())
+    if len(values) < 50:
+        return low, high, 0
+    inner_low, inner_high = (float(end) for end in np.quantile(values, [0.01, 0.99]))
+    span = inner_high - inner_low
+    if span <= 0 or high - low <= CUT_BEYOND * span:
+        return low, high, 0
+    low, high = max(low, inner_low - span), min(high, inner_high + span)
+    return low, high, int(((values < low) | (values > high)).sum())
+
+
+def _window(one: CurveSeries) -> int:
+    many = len(one.y) >= SMOOTH_FROM and one.smooth and not one.points
+    return max(3, len(one.y) // WINDOWS) | 1 if many and len(set(one.y)) > 2 else 1
+
+
+def _step(axis: Axis) -> float:
+    return axis.ticks[1] - axis.ticks[0] if len(axis.ticks) > 1 else 0.0
+
+
+def _x_axis(low: float, high: float, left: float, right: float, size: str) -> Axis:
+    if low == high:
+        return Axis(low - 1, high + 1, left, right, (low,))
+    found = axis_for([low, high], left=left, right=right, ticks=5 if size == "half" else 9)
+    room = (high - low) * 0.02
+    low, high = low - room, high + room
+    return Axis(low, high, left, right, tuple(tick for tick in found.ticks if low <= tick <= high))
+
+
+def _grid(
+    x_axis: Axis, y_axis: Axis, told: Sequence[str], width: int, height: int, x_title: str, y_title: str
+) -> list[str]:
+    base = height - BOTTOM
+    parts = ['<g class="grid">']
+    for tick in y_axis.ticks:
+        kind = ' class="zero"' if tick == 0 else ""
+        parts.append(f'<path{kind} d="M{x_axis.left:.1f} {y_axis.at(tick):.1f}H{x_axis.right:.1f}"/>')
+    parts.append(f'<path class="base" d="M{x_axis.left:.1f} {base}H{x_axis.right:.1f}"/></g>')
+    parts.append('<g class="ticks" text-anchor="end">')
+    parts += [
+        f'<text x="{x_axis.left - 7:.1f}" y="{y_axis.at(tick) + 4:.1f}">{text}</text>'
+        for tick, text in zip(y_axis.ticks, told, strict=True)
+    ]
+    parts.append('</g><g class="ticks" text-anchor="middle">')
+    parts += [f'<text x="{x_axis.at(tick):.1f}" y="{base + 16}">{short_count(tick)}</text>' for tick in x_axis.ticks]
+    middle = (y_axis.left + y_axis.right) / 2
+    parts.append(
+        f'</g><text class="axis" text-anchor="middle" x="{(x_axis.left + x_axis.right) / 2:.1f}" '
+        f'y="{height - 8}">{escape(x_title)}</text>'
+        f'<text class="axis" text-anchor="middle" transform="translate(11 {middle:.1f}) rotate(-90)">'
+        f"{escape(y_title)}</text>"
+    )
+    return parts
+
+
+def _drawn(one: CurveSeries, x_axis: Axis, y_axis: Axis) -> list[str]:
+    x, y = _thinned(one.x, one.y)
+    parts = []
+    if one.low and one.high:
+        parts += _intervals(one, x_axis, y_axis)
+    window = _window(one)
+    if len(one.x) == 1 or one.points:
+        if one.joined and len(one.x) > 1:
+            parts.append(f'<path class="line" d="{_path(x, y, x_axis, y_axis)}"/>')
+        parts.append('<g class="mean">')
+        for place, value in zip(one.x, one.y, strict=True):
+            parts.append(marker(one.style, x_axis.at(place), _held(y_axis, value), 4.2))
+        parts.append("</g>")
+    elif window > 1:
+        parts.append(f'<path class="line raw" d="{_path(x, y, x_axis, y_axis)}"/>')
+        smooth = running_mean(one.y, window)
+        keep = np.unique(np.linspace(0, len(smooth) - 1, min(len(smooth), MOST_POINTS // 2)).round().astype(int))
+        places = np.asarray(one.x, dtype=float)[keep]
+        parts.append(f'<path class="line" d="{_path(places.tolist(), smooth[keep].tolist(), x_axis, y_axis)}"/>')
+    else:
+        parts.append(f'<path class="line" d="{_path(x, y, x_axis, y_axis)}"/>')
+    return parts
+
+
+def _intervals(one: CurveSeries, x_axis: Axis, y_axis: Axis) -> list[str]:
+    ends = [
+        (x_axis.at(place), _held(y_axis, low), _held(y_axis, high))
+        for place, low, high in zip(one.x, one.low, one.high, strict=True)
+    ]
+    if one.points or len(ends) == 1:
+        drawn = "".join(f"M{x:.1f} {low:.1f}V{high:.1f}m-3 0h6M{x - 3:.1f} {low:.1f}h6" for x, low, high in ends)
+        return [f'<path class="bars" d="{drawn}"/>']
+    upper = "L".join(f"{x:.1f} {high:.1f}" for x, _, high in ends)
+    lower = "L".join(f"{x:.1f} {low:.1f}" for x, low, _ in reversed(ends))
+    return [f'<path class="band" d="M{upper}L{lower}Z"/>']
+
+
+def _held(axis: Axis, value: float) -> float:
+    return axis.at(min(max(value, axis.low), axis.high))
+
+
+def _path(x: Sequence[float], y: Sequence[float], x_axis: Axis, y_axis: Axis) -> str:
+    return "M" + "L".join(
+        f"{x_axis.at(place):.1f} {_held(y_axis, value):.1f}" for place, value in zip(x, y, strict=True)
+    )
+
+
+def _thinned(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
+    if len(x) <= MOST_POINTS:
+        return list(x), list(y)
+    values = np.asarray(y, dtype=float)
+    kept: set[int] = {0, len(x) - 1}
+    for stretch in np.array_split(np.arange(len(x)), MOST_POINTS // 2):
+        kept.add(int(stretch[values[stretch].argmin()]))
+        kept.add(int(stretch[values[stretch].argmax()]))
+    order = sorted(kept)
+    return [float(x[i]) for i in order], [float(y[i]) for i in order]
+
+
+def _data(series: Sequence[CurveSeries], x_axis: Axis, y_axis: Axis) -> str:
+    """What the script needs to read values: the axes and, of each series, its (thinned) values."""
+    told = []
+    for one in series:
+        x, y = _thinned(one.x, one.y)
+        entry: dict[str, object] = {"label": one.label, "x": x, "y": [float(f"{value:.5g}") for value in y]}
+        if one.low and one.high and len(x) == len(one.x):
+            entry["low"] = [float(f"{value:.5g}") for value in one.low]
+            entry["high"] = [float(f"{value:.5g}") for value in one.high]
+        if one.notes and len(x) == len(one.x):
+            entry["notes"] = list(one.notes)
+        told.append(entry)
+    axes = [[axis.low, axis.high, round(axis.left, 1), round(axis.right, 1)] for axis in (x_axis, y_axis)]
+    return json.dumps({"axes": axes, "series": told}, ensure_ascii=False, separators=(",", ":"))
+
+
+def _legend(series: Sequence[CurveSeries]) -> str:
+    items = "".join(
+        f'<li><button type="button" aria-pressed="true" data-toggle="{position}" title="{escape(one.label)}">'
+        f'<i class="swatch s{one.style.slot}"></i>{escape(shortened(one.label, 40))}</button></li>'
+        for position, one in enumerate(series)
+    )
+    return f'<ul class="legend">{items}</ul>'

@@ -1,0 +1,95 @@
+"""Figures of a mission's analysis as inline SVG: when things first happen, and what is held over time.
+
+Colours and markers are the policies'; text is text. An event that never happened has no mark, and says so in words.
+"""
+
+from collections.abc import Mapping, Sequence
+
+from markupsafe import Markup, escape
+
+from daf.render.svg.intervals import CHARACTER, RIGHT, TOP, WIDTH, Axis, axis_for, marker, shortened
+from daf.render.theme import SeriesStyle
+from daf.stats.sentences import number
+
+LINE = 17
+GAP = 12
+BELOW = 46
+
+
+def events_figure(
+    rows: Mapping[str, Sequence[tuple[str, float | None, tuple[float, float] | None, str]]],
+    look: Mapping[str, SeriesStyle],
+    *,
+    steps: int,
+) -> Markup:
+    """Per event, and in it per policy (name, median, quartiles, "3 of 4"), when it first happened on 0 to `steps`."""
+    gutter = 12 + CHARACTER * max([len(shortened(event)) for event in rows], default=8)
+    axis = axis_for([0.0, float(steps)], left=gutter, right=WIDTH - RIGHT - 62)
+    lines = sum(len(policies) for policies in rows.values())
+    bottom = TOP + LINE * lines + GAP * len(rows)
+    parts = [
+        f'<svg class="figure" role="img" viewBox="0 0 {WIDTH} {bottom + BELOW}" '
+        f'aria-label="Step at which each event first happens, by policy">',
+        *_grid(axis, TOP, bottom, "step at which it first happens"),
+    ]
+    at = float(TOP)
+    for event, policies in rows.items():
+        middle = at + LINE * len(policies) / 2 + GAP / 2
+        parts.append(f'<text x="4" y="{middle + 4.5:.1f}">{escape(shortened(event))}</text>')
+        for place, (policy, median, quartiles, told) in enumerate(policies):
+            y = at + GAP / 2 + LINE * (place + 0.5)
+            parts.append(f'<g class="s{look[policy].slot}">')
+            if quartiles is not None:
+                parts.append(
+                    f'<path class="interval" d="M{axis.at(quartiles[0]):.1f} {y:.1f}H{axis.at(quartiles[1]):.1f}"/>'
+                )
+            if median is not None:
+                parts.append(f'<g class="mean">{marker(look[policy], axis.at(median), y, 4.5)}')
+                parts.append(f"<title>{escape(policy)}: {escape(event)}, median step {number(median)}</title></g>")
+            parts.append(
+                f'<text class="small" x="{WIDTH - RIGHT}" y="{y + 4:.1f}" text-anchor="end">{escape(told)}</text></g>'
+            )
+        at += LINE * len(policies) + GAP
+    return Markup("".join(parts) + "</svg>")
+
+
+def lines_figure(
+    rows: Mapping[str, Sequence[tuple[int, float]]], look: Mapping[str, SeriesStyle], *, x_title: str, y_title: str
+) -> Markup:
+    """A line per policy through its (x, y) points; the axes hold all of them and zero."""
+    height, left = 200.0, 54.0
+    across = axis_for([0.0, *(float(x) for line in rows.values() for x, _ in line)], left=left, right=WIDTH - RIGHT)
+    top = axis_for([0.0, *(y for line in rows.values() for _, y in line)], left=TOP + height, right=TOP + 16.0)
+    bottom = TOP + height
+    parts = [
+        f'<svg class="figure" role="img" viewBox="0 0 {WIDTH} {bottom + BELOW:.0f}" '
+        f'aria-label="{escape(y_title)} over time">',
+        *_grid(across, TOP, bottom, x_title),
+        '<g class="ticks" text-anchor="end">',
+    ]
+    upward = [tick for tick in top.ticks if tick >= 0]
+    parts += [f'<text x="{left - 6}" y="{top.at(tick) + 4:.1f}">{tick:g}</text>' for tick in upward]
+    parts.append(f'</g><text class="axis" x="4" y="{TOP + 4}">{escape(y_title)}</text>')
+    for policy, line in rows.items():
+        drawn = "L".join(f"{across.at(x):.1f} {top.at(y):.1f}" for x, y in line)
+        parts.append(f'<g class="s{look[policy].slot}"><polyline class="line" points="{drawn.replace("L", " ")}"/>')
+        spaced = list(line)[:: max(1, len(line) // 8)]
+        parts.append(
+            '<g class="mean">' + "".join(marker(look[policy], across.at(x), top.at(y), 3.5) for x, y in spaced)
+        )
+        parts.append(f"<title>{escape(policy)}</title></g></g>")
+    return Markup("".join(parts) + "</svg>")
+
+
+def _grid(axis: Axis, top: float, bottom: float, title: str) -> list[str]:
+    step = axis.ticks[1] - axis.ticks[0] if len(axis.ticks) > 1 else 0.0
+    parts = ['<g class="grid">']
+    parts += [f'<path d="M{axis.at(tick):.1f} {top}V{bottom:.1f}"/>' for tick in axis.ticks]
+    parts.append(f'<path class="base" d="M{axis.left:.1f} {bottom:.1f}H{axis.right:.1f}"/></g>')
+    parts.append('<g class="ticks" text-anchor="middle">')
+    parts += [f'<text x="{axis.at(tick):.1f}" y="{bottom + 17:.1f}">{number(tick, step)}</text>' for tick in axis.ticks]
+    middle = (axis.left + axis.right) / 2
+    parts.append(
+        f'</g><text class="axis" text-anchor="middle" x="{middle:.1f}" y="{bottom + 38:.1f}">{escape(title)}</text>'
+    )
+    return parts

@@ -1,0 +1,221 @@
+"""A sweep as a page: what failed, what is best and how sure that is, how it went, what mattered, every trial."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from daf.evaluation.page_rows import printable
+from daf.evaluation.page_view import duration
+from daf.render.pages.parts import Alert, Cell, Column, RunPage, Section, Table, cell
+from daf.render.pages.run_facts import RunFacts, ending_alerts, shown, subtitle_of, what_was_run
+from daf.stats.sentences import number
+from daf.storage.printable import printable_lines
+from daf.sweeps.held_out_words import held_out_finding
+from daf.sweeps.pages.sweep_figures import front_section, history_section, hyperparameter_section
+from daf.sweeps.pages.sweep_held_out import held_out_section, held_out_sentences
+from daf.sweeps.pages.sweep_importance import importance_section, importances_of, ranking
+from daf.sweeps.pages.sweep_space import cost_section, space_sections
+from daf.sweeps.result import SweepResult, SweepTrialResult, Value, hyperparameter_names
+
+MOST_CELLS = 60_000
+"""Trials whose table would have more are not all on the page."""
+TOP = 10
+
+
+def sweep_page(result: SweepResult, facts: RunFacts) -> RunPage:
+    """The page of `result`."""
+    counts = result.counts()
+    importances = importances_of(result)
+    sections = [
+        *_best(result),
+        *([] if result.held_out is None else held_out_section(result.held_out)),
+        *history_section(result),
+        *front_section(result),
+        *importance_section(result, importances),
+        *hyperparameter_section(result, _logarithms(facts)),
+        *space_sections(result, ranking(importances)),
+        *cost_section(result),
+        *_trials(result, facts),
+        what_was_run(facts),
+    ]
+    return RunPage(
+        title=printable(result.name or facts.info.title),
+        subtitle=subtitle_of(facts.info),
+        chips=[
+            f"{len(result.trials):,} of {result.planned:,} trials"
+            if result.planned
+            else f"{len(result.trials):,} trials",
+            *(f"{count:,} {status}" for status, count in counts.items() if count),
+            *([printable(result.strategy)] if result.strategy else []),
+            *(
+                printable(f"{direction} {name}")
+                for name, direction in zip(result.objectives, result.directions, strict=True)
+            ),
+        ],
+        alerts=_alerts(result, facts),
+        finding=_finding(result),
+        sections=sections,
+        reading=_reading(result),
+    )
+
+
+def _alerts(result: SweepResult, facts: RunFacts) -> list[Alert]:
+    alerts = list(ending_alerts(facts))
+    reasons = Counter(trial.reason or "no reason was recorded" for trial in result.failed)
+    for reason, count in reasons.most_common(8):
+        first, _, rest = reason.partition("\n")
+        trials = [
+            str(trial.trial_id) for trial in result.failed if (trial.reason or "no reason was recorded") == reason
+        ]
+        listed = f"Trials {', '.join(trials[:40])}" + (f" and {count - 40} more" if count > 40 else "")
+        alerts.append(
+            Alert(
+                f"{count} trial{'s' if count != 1 else ''} failed: {printable(first)}",
+                bad=True,
+                detail=printable_lines(f"{listed}\n{rest}".strip()),
+            )
+        )
+    if len(reasons) > 8:
+        alerts.append(Alert(f"{len(reasons) - 8} further reasons of failure are in the table of trials.", bad=True))
+    said = {*held_out_sentences(result.held_out)}
+    notes = [note for note in result.notes if printable(note) not in said and " trials failed; " not in note]
+    return [*alerts, *(Alert(printable(note)) for note in notes)]
+
+
+def _finding(result: SweepResult) -> str:
+    best = result.top_trials(1)
+    if not best:
+        return "No trial is complete, so none is best."
+    trial = best[0]
+    told = ", ".join(f"{name} = {_value(value)}" for name, value in trial.hyperparameters.items())
+    text = f"Trial {trial.trial_id} is the best of {_complete(result)} in the sweep: {result.objectives[0]} "
+    text += number(trial.values[0]) + (f" with {told}." if told else ".")
+    found = held_out_sentences(result.held_out)
+    if not found:
+        text += " It was chosen by that number, so it flatters; it was not compared on other seeds."
+    there = held_out_finding(result.held_out or {})
+    return printable(" ".join([text, *([there] if there else []), *found[:1]]))
+
+
+def _complete(result: SweepResult) -> str:
+    return "1 complete trial" if len(result.finished) == 1 else f"{len(result.finished):,} complete trials"
+
+
+def _best(result: SweepResult) -> list[Section]:
+    top = result.top_trials(TOP)
+    if not top:
+        return []
+    names, folders = hyperparameter_names(top), any(trial.run_dir for trial in top)
+    rows = [
+        [
+            cell(trial.trial_id),
+            *(cell(number(value)) for value in trial.values),
+            *(cell(_value(trial.hyperparameters[name]) if name in trial.hyperparameters else None) for name in names),
+            *([_folder(trial)] if folders else []),
+        ]
+        for trial in top
+    ]
+    columns = [
+        Column("Trial", number=True),
+        *(Column(printable(name), number=True) for name in result.objectives),
+        *_columns(names, top),
+        *([Column("Run")] if folders else []),
+    ]
+    return [Section("best", "The best trials", [Table(columns, rows)])]
+
+
+def _trials(result: SweepResult, facts: RunFacts) -> list[Section]:
+    listed = result.trials[: MOST_CELLS // (6 + len(result.objectives) + len(hyperparameter_names(result.trials)))]
+    if not listed:
+        return []
+    names, folders = hyperparameter_names(listed), any(trial.run_dir for trial in listed)
+    tags = {"complete": "ok", "failed": "failed"}
+    rows = []
+    for trial in listed:
+        values = [*trial.values, *([None] * (len(result.objectives) - len(trial.values)))]
+        rows.append(
+            [
+                cell(trial.trial_id),
+                cell(trial.status, tag=tags.get(trial.status, "open")),
+                *(cell(None if value is None else f"{value:.6g}") for value in values[: len(result.objectives)]),
+                *(cell(_value(trial.hyperparameters[n]) if n in trial.hyperparameters else None) for n in names),
+                cell(None if trial.seconds is None else duration(trial.seconds)),
+                cell(trial.source),
+                cell(_short(trial.reason or "")),
+                *([_folder(trial)] if folders else []),
+            ]
+        )
+    columns = [
+        Column("Trial", number=True),
+        Column("Status", choice=True),
+        *(Column(printable(name), number=True) for name in result.objectives),
+        *_columns(names, listed),
+        Column("Took"),
+        Column("From", choice=True),
+        Column("Reason"),
+        *([Column("Run")] if folders else []),
+    ]
+    left = len(result.trials) - len(listed)
+    note = [
+        _episodes(facts),
+        printable(result.step_limits_told()),
+        f"{left:,} more are in trials.jsonl." if left else "",
+    ]
+    return [Section("trials", "All trials", [Table(columns, rows, note=" ".join(text for text in note if text))])]
+
+
+def _logarithms(facts: RunFacts) -> set[str]:
+    space = facts.config.get("search_space")
+    found = space.items() if isinstance(space, dict) else ()
+    return {str(name) for name, searched in found if isinstance(searched, dict) and searched.get("log")}
+
+
+def _episodes(facts: RunFacts) -> str:
+    seed, count = facts.config.get("seed"), facts.config.get("episodes_per_trial")
+    if not isinstance(seed, int) or not isinstance(count, int):
+        return ""
+    seeds = f"seeds {seed} to {seed + count - 1}" if count > 1 else f"seed {seed}"
+    return f"Every trial was evaluated on the same episodes of each mission: {seeds}."
+
+
+def _value(value: Value) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else shown(value)
+
+
+def _columns(names: Sequence[str], trials: Sequence[SweepTrialResult]) -> list[Column]:
+    def numeric(name: str) -> bool:
+        values = [trial.hyperparameters[name] for trial in trials if name in trial.hyperparameters]
+        return all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+
+    return [Column(printable(name), number=numeric(name), choice=not numeric(name)) for name in names]
+
+
+def _folder(trial: SweepTrialResult) -> Cell:
+    place = trial.run_dir or ""
+    name = place.rstrip("/").rpartition("/trials/")[2] if "/trials/" in place else place.removeprefix("trials/")
+    if not place or "/" in name:
+        return cell(place)
+    return cell(f"trials/{name}", link=f"trials/{name}")
+
+
+def _short(reason: str) -> str:
+    first = reason.partition("\n")[0]
+    return first if len(first) <= 160 else f"{first[:159]}…"
+
+
+def _reading(result: SweepResult) -> list[tuple[str, str]]:
+    told = [
+        (
+            "The winner's curse",
+            "The best of many noisy numbers is high partly by luck, the more so the more trials there were. Only "
+            "episodes that played no part in choosing (held-out seeds) say what it is worth.",
+        ),
+        (
+            "Stopped trials",
+            "A trial that was stopped early has the value at which it was stopped, and is not compared with others.",
+        ),
+    ]
+    if len(result.objectives) > 1:
+        told.append(
+            ("Pareto front", "Trials that no other complete trial beats in one objective without losing in another.")
+        )
+    return told

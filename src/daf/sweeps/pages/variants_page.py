@@ -1,0 +1,133 @@
+"""The page of a variant sweep: what each variant does to the policy, what could not be played, and what pairs add."""
+
+from collections.abc import Sequence
+
+from daf.errors import DataError
+from daf.evaluation.page_rows import printable
+from daf.render.pages.parts import (
+    Alert,
+    Cell,
+    Column,
+    Part,
+    Plot,
+    Plots,
+    RunPage,
+    Section,
+    Sentences,
+    Table,
+    Text,
+    cell,
+)
+from daf.render.pages.run_facts import RunFacts, ending_alerts, read_json, subtitle_of, what_was_run
+from daf.render.pages.score_words import bounds_of, half_of
+from daf.render.svg.intervals import IntervalRow, interval_figure
+from daf.render.theme import style
+from daf.stats.sentences import number, p_text
+from daf.sweeps.variants_result import FORMAT, VariantResult, VariantSweepResult
+
+FILE = "variants.json"
+_DECIDED = ("raises", "lowers")
+
+
+def variants_page(facts: RunFacts) -> RunPage:
+    """The page of the variant sweep in a run folder. Raises `DataError` where its result is none."""
+    data = read_json(facts.info.path / FILE)
+    if data is None or data.get("format") != FORMAT:
+        raise DataError(f"{facts.info.path / FILE} is no result of a variant sweep (format {FORMAT}).")
+    result = VariantSweepResult.from_data(data)
+    unit = printable("reward per agent" if result.metric == "reward" else result.metric)
+    singles = [row for row in result.played if len(row.variants) == 1]
+    pairs = [row for row in result.played if len(row.variants) > 1]
+    sections = [
+        *_section("variants", "Each variant alone", singles, unit),
+        *_section("pairs", "Two variants together", pairs, unit),
+        *_refused(result),
+        what_was_run(facts),
+    ]
+    decided = [row for row in result.played if row.verdict in _DECIDED]
+    strongest = max(decided, key=lambda row: abs(row.difference or 0.0)) if decided else None
+    finding = (
+        strongest.sentence
+        if strongest is not None
+        else f"No variant is told apart from {result.mission} as it is, with {result.episodes} episodes of each."
+    )
+    return RunPage(
+        title=printable(f"{result.policy} across variants of {result.mission}"),
+        subtitle=subtitle_of(facts.info),
+        chips=[
+            printable(f"base mission: {'–' if result.base_mean is None else number(result.base_mean)} {unit}"),
+            f"{result.episodes} episodes of each, seeds from {result.seed} on",
+            f"{len(result.played)} of {len(result.rows)} played",
+        ],
+        alerts=[*ending_alerts(facts), *(Alert(printable(note), bad=result.status != "ok") for note in result.notes)],
+        finding=printable(finding),
+        sections=sections,
+        reading=[
+            ("Difference", "With the variant less without, seed by seed: negative where the variant costs the policy."),
+            (
+                "Adjusted p",
+                "Sign-flip test on paired episodes, Holm over all variants and pairs: the chance of any false verdict "
+                f"on this page is at most {result.alpha:g}.",
+            ),
+            (
+                "Beyond the sum",
+                "By how much two variants together differ from what each does alone, added up; an estimate with its "
+                "interval, not tested.",
+            ),
+        ],
+    )
+
+
+def _section(key: str, title: str, rows: Sequence[VariantResult], unit: str) -> list[Section]:
+    if not rows:
+        return []
+    figure = interval_figure(
+        [IntervalRow(printable(row.name), style(0), row.difference, row.ci) for row in rows],
+        axis_title=f"change of {unit}",
+        description=f"What each changes in {unit}, with its interval",
+    )
+    few = " Without a line: too few episodes for an interval." if any(row.ci is None for row in rows) else ""
+    n = sorted({row.n for row in rows})
+    count = f"n = {n[0]}" if len(n) == 1 else f"n = {n[0]} to {n[-1]}"
+    caption = f"With the variant less without; lines: 95 % intervals by inversion of the sign-flip test, {count}.{few}"
+    tags = {"raises": "decided", "lowers": "decided", "identical": "equal"}
+    parts: list[Part] = [
+        Sentences([(tags.get(row.verdict, "open"), row.verdict, printable(row.sentence)) for row in rows]),
+        Plots([Plot(f"Change of {unit}", figure, caption, "full")]),
+        _table(rows),
+    ]
+    return [Section(key, title, parts)]
+
+
+def _table(rows: Sequence[VariantResult]) -> Table:
+    paired = any(row.together is not None for row in rows)
+    names = ["Base", "With it", "Difference", "95 % interval", "Adjusted p", "n", "More / same / less"]
+    names += ["Beyond the sum", "Its interval"] if paired else []
+    columns = [Column("Variant"), *(Column(name, number=True) for name in names)]
+    return Table(columns, [_cells(row, paired) for row in rows])
+
+
+def _cells(row: VariantResult, paired: bool) -> list[Cell]:
+    half = half_of(*(row.ci or (None, None)))
+    values = [None if value is None else number(value, half) for value in (row.base, row.mean, row.difference)]
+    p = None if row.p_adjusted is None else p_text(row.p_adjusted).removeprefix("p").removeprefix("=").strip()
+    cells = [cell(row.name, code=True), *map(cell, values), cell(bounds_of(*(row.ci or (None, None)))), cell(p)]
+    cells += [cell(row.n), cell(f"{row.more} / {row.same} / {row.less}")]
+    if paired:
+        reach = row.together_ci or (None, None)
+        cells += [
+            cell(None if row.together is None else number(row.together, half_of(*reach))),
+            cell(bounds_of(*reach)),
+        ]
+    return cells
+
+
+def _refused(result: VariantSweepResult) -> list[Section]:
+    rows = [[cell(row.name, code=True), cell(row.reason)] for row in result.rows if row.refused]
+    if not rows:
+        return []
+    parts: list[Part] = [
+        Text(["These count in no comparison."], muted=True),
+        Table([Column("Variant"), Column("Why")], rows),
+    ]
+    return [Section("refused", "Not compared", parts)]
