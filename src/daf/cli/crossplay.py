@@ -107,7 +107,7 @@ def show(report: "CrossplayReport") -> None:
     """The matrix, the findings, ratings, and where everything is."""
     from daf.cli.show import out, plain_table, say_end
     from daf.crossplay import sentences
-    from daf.evaluation.page_rows import bounds_text, half_width
+    from daf.render.text import bounds_text, half_width
     from daf.stats.sentences import number
 
     analysis = report.analysis

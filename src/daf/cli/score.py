@@ -155,7 +155,7 @@ def show(report: "ScoreReport") -> None:
 
 def _table(score: "MissionScore", report: "ScoreReport") -> None:
     from daf.cli.show import out, plain_table
-    from daf.evaluation.page_rows import bounds_text, half_width
+    from daf.render.text import bounds_text, half_width
     from daf.stats.sentences import number
 
     level = f"{100 * (1 - report.analysis.alpha):g} % intervals"

@@ -108,7 +108,7 @@ class TrainingProgress:
         (first, begun), (last, step) = self._marks[0], self._marks[-1]
         if step <= begun or last <= first:
             return ""
-        from daf.evaluation.page_view import duration
+        from daf.render.text import duration
 
         rate = (step - begun) / (last - first)
         left = max(0, self._total - step) / rate

@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 
 from daf.crossplay.analysis import Cell, CrossplayAnalysis, Paired
 from daf.crossplay.words import amount, headline, pair_words, policy_words
-from daf.evaluation.page_rows import ABSENT, bounds_text, half_width, printable
-from daf.evaluation.page_view import duration
 from daf.render.crossplay_figure import MatrixCell, matrix_png, matrix_svg
+from daf.render.text import ABSENT, bounds_text, duration, half_width, printable
 from daf.render.theme import style
 from daf.scoring_analysis.report import counted
 from daf.stats.sentences import labels, number, p_text

@@ -4,12 +4,13 @@ It holds failures, finding, ranking, verdicts and how to repeat them; the episod
 run's tables. Names are escaped, so that none can become markup.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from daf.evaluation.findings import failure_groups, headline
 from daf.evaluation.page_data import EvaluationReport
-from daf.evaluation.page_rows import bounds_text, half_width, names_of
-from daf.evaluation.page_view import duration
+from daf.evaluation.page_rows import names_of
+from daf.render.pages.markdown import table
+from daf.render.text import bounds_text, duration, half_width
 from daf.stats.sentences import labels, number
 from daf.stats.summaries import PolicySummary
 from daf.storage.printable import markdown_code, markdown_text
@@ -68,12 +69,3 @@ def _ranking(summaries: Sequence[PolicySummary], report: EvaluationReport) -> st
         ],
         "rlrrrrl",
     )
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], sides: str) -> str:
-    """A table; "" without rows. sides: "l" or "r" by column."""
-    body = [[markdown_text(cell) for cell in row] for row in rows]
-    if not body:
-        return ""
-    rule = ["---:" if side == "r" else "---" for side in sides]
-    return "\n".join("| " + " | ".join(row) + " |" for row in [[markdown_text(name) for name in head], rule, *body])

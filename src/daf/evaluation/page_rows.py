@@ -5,13 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from daf.evaluation.page_data import EpisodeRow, EvaluationReport
+from daf.render.text import ABSENT, bounds_text, half_width, printable
 from daf.render.theme import SeriesStyle, style
 from daf.stats.sentences import labels, number, p_text
 from daf.stats.summaries import PolicySummary
 from daf.stats.verdicts import PairVerdict, Verdict
-from daf.storage.printable import printable as printable_text
 
-ABSENT = "–"
 KINDS: Mapping[Verdict, str] = {"better": "decided", "worse": "decided", "equal": "equal", "identical": "equal"}
 
 
@@ -48,24 +47,6 @@ def names_of(report: EvaluationReport) -> Names:
 def _labelled(names: Sequence[str]) -> dict[str, str]:
     distinct = list(dict.fromkeys(names))
     return dict(zip(distinct, labels(distinct), strict=True))
-
-
-def printable(text: str) -> str:
-    """`text` on one line, with control characters and marks of direction written out."""
-    return printable_text(text).strip()
-
-
-def half_width(bounds: tuple[float, float] | None) -> float:
-    """Half of the interval, 0 where there is none."""
-    return (bounds[1] - bounds[0]) / 2 if bounds else 0.0
-
-
-def bounds_text(bounds: tuple[float, float] | None) -> str:
-    """ "0.9 to 1.8"."""
-    if bounds is None:
-        return ABSENT
-    half = half_width(bounds)
-    return f"{number(bounds[0], half)} to {number(bounds[1], half)}"
 
 
 def summary_row(summary: PolicySummary, names: Names) -> dict[str, object]:

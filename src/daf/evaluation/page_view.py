@@ -18,11 +18,11 @@ from daf.evaluation.page_rows import (
     mean_rows,
     names_of,
     pair_row,
-    printable,
     reward_decimals,
     summary_row,
 )
 from daf.render.svg.intervals import IntervalRow, cut_intervals, interval_figure, linked
+from daf.render.text import duration, printable
 
 MOST_SENTENCES = 15
 """More pairs than this are shown as a matrix first, their sentences folded."""
@@ -83,18 +83,6 @@ def _listed(episodes: Sequence[EpisodeRow]) -> Sequence[EpisodeRow]:
         return episodes
     by_need = sorted(range(len(episodes)), key=lambda position: episodes[position].status != "failed")
     return [episodes[position] for position in sorted(by_need[:MOST_EPISODES])]
-
-
-def duration(seconds: float) -> str:
-    """ "0.8 s", "42 s", "3 min 5 s", "2 h 10 min"."""
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def _setting(value: object) -> str:

@@ -11,7 +11,8 @@ from pathlib import Path
 from markupsafe import Markup, escape
 
 from daf.errors import DataError
-from daf.render.svg.intervals import CHARACTER, WIDTH, shortened
+from daf.render.svg.intervals import CHARACTER, WIDTH
+from daf.render.text import shortened
 from daf.render.theme import LIGHT, ground, save_figure, themed
 
 LEAST_TINT, MOST_TINT = 0.05, 0.5

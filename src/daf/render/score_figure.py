@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daf.errors import DataError
-from daf.render.svg.intervals import shortened
+from daf.render.text import shortened
 from daf.render.theme import MATPLOTLIB_DASHES, MATPLOTLIB_MARKERS, ground, legend, save_figure, style, themed
 
 

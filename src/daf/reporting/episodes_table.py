@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from daf.evaluation.page_rows import printable
 from daf.render.pages.parts import Alert, Column, Section, Table, cell
+from daf.render.text import printable
 
 MOST_EPISODES = 10_000
 

@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from daf.evaluation.page_rows import bounds_text, half_width, printable
 from daf.render.pages.parts import Alert, Column, Plot, Plots, RunPage, Section, Sentences, Table, Text, cell
 from daf.render.svg.intervals import IntervalRow, interval_figure
+from daf.render.text import bounds_text, half_width, printable
 from daf.render.theme import style
 from daf.stats.sentences import number
 

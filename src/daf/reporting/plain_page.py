@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from daf.evaluation.page_rows import printable
 from daf.render.pages.parts import Alert, Column, Facts, Heading, Part, RunPage, Section, Sentences, Table, Text, cell
 from daf.render.pages.run_facts import (
     EXECUTION_LOG,
@@ -20,6 +19,7 @@ from daf.render.pages.run_facts import (
     subtitle_of,
     what_was_run,
 )
+from daf.render.text import printable
 from daf.reporting.episodes_table import episodes_section, failure_alerts
 from daf.stats.sentences import number
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from markupsafe import Markup, escape
 
 from daf.errors import DataError
-from daf.evaluation.page_rows import printable
 from daf.game.replays import Replay, read_replay
 from daf.render.pages.markdown import run_markdown
 from daf.render.pages.parts import (
@@ -28,6 +27,7 @@ from daf.render.pages.parts import (
 from daf.render.pages.run_facts import RunFacts, ending_alerts, size_text, subtitle_of, what_was_run
 from daf.render.replays.page import write_replay_html
 from daf.render.svg.curves import CurveSeries, curve_figure
+from daf.render.text import printable
 from daf.render.theme import style
 from daf.replaying import SUFFIXES, ReplayInfo, daf_replay_info
 from daf.reporting.files import ReportFiles

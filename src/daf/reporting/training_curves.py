@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from daf.evaluation.page_rows import printable
 from daf.render.pages.parts import Part, Plot, Plots, Section, Text
 from daf.render.svg.curves import CurveFigure, CurveSeries, curve_figure
+from daf.render.text import printable
 from daf.render.theme import style
 from daf.reporting.training_run import Series, TrainingRun
 from daf.reporting.training_words import METRICS, words

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from daf.evaluation.page_view import duration
 from daf.render.pages.parts import Cell, Column, Part, Plot, Plots, Section, Table, Text, cell
 from daf.render.pages.score_words import bounds_of, half_of
 from daf.render.svg.curves import CurveSeries, curve_figure
+from daf.render.text import duration
 from daf.render.theme import style
 from daf.reporting.training_run import MissionScore, TrainingEvaluation, TrainingRun
 from daf.stats.sentences import labels, number

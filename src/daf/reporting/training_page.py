@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from daf.evaluation.page_rows import printable
 from daf.render.pages.parts import Alert, Cell, Code, Column, Heading, Part, RunPage, Section, Table, Text, cell
 from daf.render.pages.run_facts import RunFacts, ending_alerts, shown, size_text, subtitle_of, what_was_run
 from daf.render.pages.score_words import amount_of
+from daf.render.text import printable
 from daf.reporting.training_curves import curve_sections, ends
 from daf.reporting.training_evaluations import INTERVAL, evaluations_section, scored
 from daf.reporting.training_run import TrainingEvaluation, TrainingRun

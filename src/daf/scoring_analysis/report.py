@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daf.evaluation.page_rows import ABSENT, bounds_text, half_width, printable
-from daf.evaluation.page_view import duration
 from daf.render.svg.intervals import IntervalRow, interval_figure
+from daf.render.text import ABSENT, bounds_text, duration, half_width, printable
 from daf.render.theme import style
 from daf.scoring_analysis.vor import MissionScore, sentence
 from daf.stats.sentences import number, p_text

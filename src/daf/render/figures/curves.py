@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from daf.errors import DataError
 from daf.render.figures.frame import WIDTH, Series, drawing, figure_of, grid_of, head, large_numbers, nothing, stroke
-from daf.render.svg.intervals import shortened
+from daf.render.text import shortened
 from daf.render.theme import MATPLOTLIB_DASHES, SeriesStyle, styles
 
 if TYPE_CHECKING:

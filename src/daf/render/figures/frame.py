@@ -14,7 +14,7 @@ import numpy as np
 
 from daf.errors import DataError
 from daf.render.logs.figures import new_figure, thousands
-from daf.render.svg.intervals import shortened
+from daf.render.text import shortened
 from daf.render.theme import MATPLOTLIB_DASHES, MATPLOTLIB_MARKERS, SeriesStyle, ground, legend, matplotlib_rc
 from daf.stats.sentences import labels
 

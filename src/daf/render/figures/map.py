@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from daf.errors import DataError
 from daf.render.figures.frame import WIDTH, drawing, figure_of, grid_of, head, nothing
 from daf.render.logs.figures import count_ticks
-from daf.render.svg.intervals import shortened
+from daf.render.text import shortened
 from daf.render.theme import DARK, LIGHT, MATPLOTLIB_MARKERS, ground, legend, styles
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from daf.errors import DataError
 from daf.render.figures.frame import WIDTH, drawing, figure_of, head
-from daf.render.svg.intervals import shortened
+from daf.render.text import shortened
 from daf.render.theme import ground
 from daf.stats.sentences import number
 

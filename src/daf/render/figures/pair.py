@@ -13,7 +13,7 @@ from daf.render.figures.frame import drawing, figure_of, head
 from daf.render.figures.matrix import matrix_figure
 from daf.render.figures.trials import Trial
 from daf.render.scales import Setting, setting_of, told
-from daf.render.svg.intervals import shortened
+from daf.render.text import shortened
 from daf.render.theme import ground
 from daf.stats.sentences import number
 

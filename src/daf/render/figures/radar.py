@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from daf.errors import DataError, UsageError
 from daf.render.figures.frame import WIDTH, Series, drawing, figure_of, head, stroke
 from daf.render.figures.means import Estimate
-from daf.render.svg.intervals import shortened
+from daf.render.text import shortened
 from daf.render.theme import MATPLOTLIB_DASHES, ground, styles
 from daf.stats.sentences import number
 

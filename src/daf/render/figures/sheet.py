@@ -13,7 +13,7 @@ from daf.render.figures.frame import Series, drawing, figure_of, grid_of, head
 from daf.render.figures.means import MeansPanel, draw_means
 from daf.render.figures.spread import SpreadPanel, draw_spread
 from daf.render.figures.trials import Search, draw_history, draw_slice
-from daf.render.svg.intervals import shortened
+from daf.render.text import shortened
 from daf.render.theme import ground, styles
 from daf.stats.sentences import labels
 

@@ -13,7 +13,7 @@ import numpy as np
 from daf.errors import DataError
 from daf.render.figures.frame import WIDTH, drawing, figure_of, grid_of, head, nothing, stroke
 from daf.render.figures.means import MOST_DOTS
-from daf.render.svg.intervals import shortened
+from daf.render.text import shortened
 from daf.render.theme import SeriesStyle, ground, styles
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import numpy as np
 from daf.errors import DataError
 from daf.render.figures.frame import WIDTH, drawing, figure_of, head, nothing, room
 from daf.render.scales import Setting, setting_of
-from daf.render.svg.intervals import shortened
+from daf.render.text import shortened
 from daf.render.theme import DARK, LIGHT, ground
 
 if TYPE_CHECKING:

@@ -4,9 +4,8 @@ It holds alerts, finding, tables, sentences and facts; figures and what is folde
 escaped, so that none can become markup.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from daf.evaluation.page_markdown import table
 from daf.render.pages.parts import Cell, Code, Facts, Heading, Part, RunPage, Sentences, Table, Text
 from daf.storage.printable import markdown_code, markdown_text
 
@@ -53,3 +52,12 @@ def _part(part: Part) -> Iterator[str]:
 
 def _text(item: Cell) -> str:
     return f"{item.text}: {item.detail}" if item.detail else item.text
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], sides: str) -> str:
+    """A table; "" without rows. sides: "l" or "r" by column."""
+    body = [[markdown_text(cell) for cell in row] for row in rows]
+    if not body:
+        return ""
+    rule = ["---:" if side == "r" else "---" for side in sides]
+    return "\n".join("| " + " | ".join(row) + " |" for row in [[markdown_text(name) for name in head], rule, *body])

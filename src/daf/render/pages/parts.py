@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
-from daf.evaluation.page_rows import printable
 from daf.render.pages.html import page
+from daf.render.text import printable
 
 FILTER_ROWS = 12
 """Tables with more rows can be filtered."""

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from daf.errors import StorageError
-from daf.evaluation.page_rows import printable
-from daf.evaluation.page_view import duration
 from daf.output_manager import RunInfo, execution
 from daf.output_manager.layout import EXECUTION_LOG, EXPERIMENT_CONFIG
 from daf.output_manager.runs import DAMAGED
 from daf.render.pages.parts import Alert, Cell, Code, Column, Facts, Heading, Part, Section, Table, Text, cell
+from daf.render.text import duration, printable
 from daf.storage.atomic import explain
 from daf.storage.printable import printable_lines
 

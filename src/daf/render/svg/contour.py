@@ -13,8 +13,8 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from daf.errors import DataError
-from daf.render.svg.intervals import shortened
 from daf.render.svg.shades import BEST, bands_of, shade
+from daf.render.text import shortened
 from daf.stats.arrays import FloatArray
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 420, 96, 16, 12, 52

@@ -14,6 +14,7 @@ from itertools import pairwise
 from markupsafe import Markup, escape
 
 from daf.errors import DataError
+from daf.render.text import shortened
 from daf.render.theme import SeriesStyle
 from daf.stats.sentences import number
 
@@ -23,7 +24,6 @@ TOP = 10
 BELOW = 46
 CHARACTER = 7.3
 """Width of a character of the labels, about; labels longer than `LONGEST` lose their middle."""
-LONGEST = 32
 STRIP = 9
 """Between the middle of a row and its interval above, and its points below."""
 MOST_LINKS = 40
@@ -92,14 +92,6 @@ def cut_intervals(rows: Sequence[IntervalRow]) -> int:
     """How many intervals go on beyond the figure, which an arrow at its edge tells."""
     axis = axis_for(_framed(rows), left=0, right=WIDTH)
     return sum(row.ci is not None and (row.ci[0] < axis.low or row.ci[1] > axis.high) for row in rows)
-
-
-def shortened(label: str, longest: int = LONGEST) -> str:
-    """`label`, its middle left out where it is longer than `longest` characters."""
-    if len(label) <= longest:
-        return label
-    head = (longest - 1) * 2 // 3
-    return label[:head] + "…" + label[len(label) - (longest - 1 - head) :]
 
 
 def axis_for(values: Sequence[float], *, left: float, right: float, ticks: int = 6) -> Axis:

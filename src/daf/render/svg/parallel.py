@@ -13,8 +13,8 @@ from markupsafe import Markup, escape
 
 from daf.errors import DataError
 from daf.render.scales import Setting
-from daf.render.svg.intervals import shortened
 from daf.render.svg.shades import BANDS, BEST, bands_of, shade
+from daf.render.text import shortened
 
 WIDTH, TOP, BELOW, HEIGHT = 1020, 66, 40, 420
 LEFT, RIGHT = 60, 90

@@ -3,9 +3,9 @@
 import math
 from collections.abc import Collection, Sequence
 
-from daf.evaluation.page_rows import printable
 from daf.render.pages.parts import Column, Part, Plot, Plots, Section, Table, Text, cell
 from daf.render.svg.curves import CurveSeries, curve_figure
+from daf.render.text import printable
 from daf.render.theme import style
 from daf.stats.sentences import number
 from daf.sweeps.analysis_columns import columns_of

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from daf.errors import DataError
-from daf.evaluation.page_rows import printable
 from daf.render.pages.parts import Column, Part, Plot, Plots, Section, Table, Text, cell
 from daf.render.svg.intervals import IntervalRow, interval_figure
+from daf.render.text import printable
 from daf.render.theme import style
 from daf.stats.sentences import number
 from daf.sweeps.importance import Importances, daf_sweep_importance

@@ -3,10 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from daf.evaluation.page_rows import printable
-from daf.evaluation.page_view import duration
 from daf.render.pages.parts import Alert, Cell, Column, RunPage, Section, Table, cell
 from daf.render.pages.run_facts import RunFacts, ending_alerts, shown, subtitle_of, what_was_run
+from daf.render.text import duration, printable
 from daf.stats.sentences import number
 from daf.storage.printable import printable_lines
 from daf.sweeps.held_out_words import held_out_finding

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from daf.evaluation.page_rows import printable
 from daf.render.pages.parts import Part, Plot, Plots, Section, Text
 from daf.render.scales import setting_of
 from daf.render.svg.contour import Side, contour_svg
 from daf.render.svg.curves import CurveSeries, curve_figure
 from daf.render.svg.intervals import IntervalRow, interval_figure
 from daf.render.svg.parallel import parallel_svg
+from daf.render.text import printable
 from daf.render.theme import style
 from daf.sweeps.analysis_columns import Column, columns_of
 from daf.sweeps.result import SweepResult, SweepTrialResult

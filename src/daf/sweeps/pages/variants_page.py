@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from daf.errors import DataError
-from daf.evaluation.page_rows import printable
 from daf.render.pages.parts import (
     Alert,
     Cell,
@@ -21,6 +20,7 @@ from daf.render.pages.parts import (
 from daf.render.pages.run_facts import RunFacts, ending_alerts, read_json, subtitle_of, what_was_run
 from daf.render.pages.score_words import bounds_of, half_of
 from daf.render.svg.intervals import IntervalRow, interval_figure
+from daf.render.text import printable
 from daf.render.theme import style
 from daf.stats.sentences import number, p_text
 from daf.sweeps.variants_result import FORMAT, VariantResult, VariantSweepResult

@@ -1,0 +1,47 @@
+"""Text in figures and pages: shortened names, intervals, durations, and a mark for what is absent."""
+
+from daf.stats.sentences import number
+from daf.storage.printable import printable as printable_text
+
+ABSENT = "–"
+
+
+def printable(text: str) -> str:
+    """`text` on one line, with control characters and marks of direction written out."""
+    return printable_text(text).strip()
+
+
+def half_width(bounds: tuple[float, float] | None) -> float:
+    """Half of the interval, 0 where there is none."""
+    return (bounds[1] - bounds[0]) / 2 if bounds else 0.0
+
+
+def bounds_text(bounds: tuple[float, float] | None) -> str:
+    """ "0.9 to 1.8"."""
+    if bounds is None:
+        return ABSENT
+    half = half_width(bounds)
+    return f"{number(bounds[0], half)} to {number(bounds[1], half)}"
+
+
+def duration(seconds: float) -> str:
+    """ "0.8 s", "42 s", "3 min 5 s", "2 h 10 min"."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+LONGEST = 32
+
+
+def shortened(label: str, longest: int = LONGEST) -> str:
+    """`label`, its middle left out where it is longer than `longest` characters."""
+    if len(label) <= longest:
+        return label
+    head = (longest - 1) * 2 // 3
+    return label[:head] + "…" + label[len(label) - (longest - 1 - head) :]
