@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from daf.compute.executor import Executor, make_executor
+from daf.compute.executor import make_executor
+from daf.compute.interface import Executor
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.run import PRELOAD
 

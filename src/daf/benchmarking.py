@@ -15,7 +15,7 @@ from typing import Any
 from daf.errors import DataError, UsageError
 from daf.game import missions as game_missions
 from daf.game import policies as game_policies
-from daf.game.policies import Policy
+from daf.game.policy import Policy
 from daf.game.profiling import measured
 from daf.game.rollout import Game, Play, Played, batchable, play, play_together
 

@@ -13,7 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daf.compute.executor import Executor, make_executor
+from daf.compute.executor import make_executor
+from daf.compute.interface import Executor
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.plan import Contender, Plan, PlannedEpisode
 from daf.episodes.record import EpisodeRecord
@@ -32,6 +33,7 @@ from daf.evaluation import Settings
 from daf.evaluation.keeping import command_line, keep
 from daf.game import missions as game_missions
 from daf.game import policies as game_policies
+from daf.game import policy
 from daf.playing.planning import plan_of
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ class Player:
         return record_replays(chosen, self.executor, self.cache, engine=self.settings.engine)
 
 
-def policies_of(policies: Sequence[Any], cache: EpisodeCache, output: "OutputManager") -> list[game_policies.Policy]:
+def policies_of(policies: Sequence[Any], cache: EpisodeCache, output: "OutputManager") -> list[policy.Policy]:
     """The policies that these name, each once (`daf.game.policies.each_once`), under names that differ.
 
     Raises `PolicyError`.
@@ -89,12 +91,12 @@ def policies_of(policies: Sequence[Any], cache: EpisodeCache, output: "OutputMan
     return game_policies.each_once(resolved(policies, cache, output))
 
 
-def resolved(policies: Sequence[Any], cache: EpisodeCache, output: "OutputManager") -> list[game_policies.Policy]:
+def resolved(policies: Sequence[Any], cache: EpisodeCache, output: "OutputManager") -> list[policy.Policy]:
     """One policy for each of `policies`, whether or not they are equal. Raises `PolicyError`."""
     return [game_policies.resolve(policy, cache=cache.bundles, runs=output.base_dir) for policy in policies]
 
 
-def team(players: Sequence[game_policies.Policy], counts: Sequence[int]) -> Contender:
+def team(players: Sequence[policy.Policy], counts: Sequence[int]) -> Contender:
     """The team with so many agents of each policy; those without an agent are left out."""
     there = [(policy, count) for policy, count in zip(players, counts, strict=True) if count]
     name = "+".join(f"{policy.name}={count}" for policy, count in there)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from daf.compute.executor import Executor, job_count, make_executor
+from daf.compute.executor import job_count, make_executor
+from daf.compute.interface import Executor
 from daf.errors import UsageError
 
 

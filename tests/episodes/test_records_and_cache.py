@@ -12,7 +12,7 @@ from daf.episodes.record import DamagedRecord, EpisodeFailure, EpisodeRecord, Me
 from daf.episodes.spec import EpisodeSpec
 from daf.errors import DataError, StorageError
 from daf.game.outcome import Latencies, Outcome, Series, SeriesRequest
-from daf.game.policies import Policy
+from daf.game.policy import Policy
 
 PLAYER = Policy("starter", "a.B", None, {"x": 1}, (), network=False, identity="starter-identity")
 NETWORK = Policy("net", "a.Net", None, {}, (), network=True, identity="net-identity")

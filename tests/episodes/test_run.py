@@ -7,7 +7,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from daf.compute.executor import Executor, make_executor
+from daf.compute.executor import make_executor
+from daf.compute.interface import Executor
 from daf.compute.serial import Serial
 from daf.episodes.blocks import scores_of
 from daf.episodes.cache import EpisodeCache

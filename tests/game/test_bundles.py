@@ -12,7 +12,7 @@ import pytest
 from mettagrid.policy.policy_env_interface import PolicyEnvInterface
 
 from daf.errors import PolicyError, StorageError
-from daf.game import bundle_archives, policies
+from daf.game import bundle_archives, policies, policy
 from daf.game.missions import resolve as resolve_mission
 from daf.game.policy_loading import build
 from tests.game.test_policy_files import MY_POLICY, moves
@@ -41,7 +41,7 @@ def folder_of(path: Path, files: Mapping[str, str]) -> Path:
     return path
 
 
-def resolve(path: object, tmp_path: Path) -> policies.Policy:
+def resolve(path: object, tmp_path: Path) -> policy.Policy:
     return policies.resolve(str(path), cache=tmp_path / "bundles")
 
 

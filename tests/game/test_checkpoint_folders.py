@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from daf.errors import CheckpointError, PolicyError
-from daf.game import checkpoint_folders, policies
+from daf.game import checkpoint_folders, policies, policy
 from daf.output_manager import OutputManager
 from daf.storage.hashing import hash_file
 
@@ -30,7 +30,7 @@ def checkpoint(folder: Path, steps: int, name: str | None = None) -> Path:
     return path
 
 
-def resolve(policy: object, tmp_path: Path) -> policies.Policy:
+def resolve(policy: object, tmp_path: Path) -> policy.Policy:
     return policies.resolve(str(policy), cache=tmp_path / "cache", runs=tmp_path)
 
 

@@ -9,12 +9,12 @@ import pytest
 from mettagrid.runner.rollout import run_multi_episode_rollout
 
 from daf.errors import PolicyError
-from daf.game import missions, policies, rollout
+from daf.game import missions, policies, policy, rollout
 from daf.game.outcome import SeriesRequest
 from tests.conftest import BUNDLES, SMALL
 
 
-def policy(text: str) -> policies.Policy:
+def policy(text: str) -> policy.Policy:
     return policies.resolve(text, cache=BUNDLES)
 
 

@@ -7,7 +7,7 @@ import pytest
 from mettagrid.policy.policy import PolicySpec
 
 from daf.errors import PolicyError
-from daf.game import policies
+from daf.game import policies, policy
 from daf.game.known_policies import KNOWN
 from daf.game.policy_strings import typed, with_arguments
 from tests.conftest import BUNDLES
@@ -40,7 +40,7 @@ NOT_A_CLASS = 3
 """
 
 
-def resolve(text: object, tmp_path: Path, **options: object) -> policies.Policy:
+def resolve(text: object, tmp_path: Path, **options: object) -> policy.Policy:
     return policies.resolve(text, cache=tmp_path / "bundles", **options)  # type: ignore[arg-type]
 
 

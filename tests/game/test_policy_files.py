@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from daf.errors import PolicyError, UsageError
-from daf.game import class_facts, policies
+from daf.game import class_facts, policies, policy
 from daf.game.missions import resolve as resolve_mission
 from daf.game.policy_arguments import arguments_of
 from daf.game.rollout import Game, Play, play
@@ -35,7 +35,7 @@ class MyPolicy(MultiAgentPolicy):
 """
 
 
-def resolve(text: object, tmp_path: Path) -> policies.Policy:
+def resolve(text: object, tmp_path: Path) -> policy.Policy:
     return policies.resolve(text, cache=tmp_path / "bundles")  # type: ignore[arg-type]
 
 
@@ -46,7 +46,7 @@ def written(folder: Path, action: str = "noop", name: str = "my_policy.py") -> P
     return folder / name
 
 
-def moves(policy: policies.Policy) -> float:
+def moves(policy: policy.Policy) -> float:
     """How often the agents chose to do something else than noop in a short episode."""
     mission = resolve_mission("memory_mystery_path_easy,max_steps=6")[0]
     played = play(Play(Game(mission.config), (policy,), (0,) * mission.num_agents, 0))

@@ -16,7 +16,7 @@ from daf.episodes.plan import Contender
 from daf.errors import UsageError, unknown
 from daf.game.mission_changes import with_variant, without_role
 from daf.game.missions import Mission
-from daf.game.policies import Policy
+from daf.game.policy import Policy
 from daf.game.policy_strings import typed
 from daf.teamplay import policies_of
 

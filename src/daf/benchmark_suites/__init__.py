@@ -21,7 +21,8 @@ from daf.episodes.run import RunResult
 from daf.errors import EpisodeError, UsageError
 from daf.evaluation import Settings, pair_data, settings_data, summary_data
 from daf.evaluation.result import counts_data, episodes_data
-from daf.game.policies import Policy, each_once, uniquely_named
+from daf.game.policies import each_once, uniquely_named
+from daf.game.policy import Policy
 from daf.playing.planning import cache_of, check_settings, missions_of
 from daf.storage.atomic import write_json, write_text
 from daf.storage.jsonable import jsonable

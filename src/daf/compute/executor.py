@@ -6,50 +6,10 @@ its `Failure`. Closing the iterator early stops what has not finished. Every imp
 tests/compute/test_executors.py.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Sequence
 
+from daf.compute.interface import Executor
 from daf.errors import UsageError, unknown
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a task has no value. kind: error (the function raised), time-out, crash (its worker died).
-
-    error: what was raised, where it could be brought back.
-    """
-
-    kind: str
-    message: str
-    traceback: str = ""
-    error: BaseException | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Done[R]:
-    """A finished task: its position among the tasks, and either its value or its failure."""
-
-    position: int
-    value: R | None
-    failure: Failure | None = None
-
-
-class Executor(Protocol):
-    """Where tasks run. jobs: how many at a time. isolated: whether a task can die or hang without harm to others."""
-
-    jobs: int
-    isolated: bool
-
-    def run[T, R](
-        self, function: Callable[[T], R], tasks: Sequence[T], *, timeout: float | None = None
-    ) -> Iterator[Done[R]]:
-        """Call `function` on every task. function and tasks must be picklable. timeout: seconds for one task."""
-        ...
-
-    def close(self) -> None:
-        """Stop the workers. A closed executor starts new ones when it is used again."""
-        ...
 
 
 def make_executor(name: str = "local", *, jobs: int | str = "auto", preload: Sequence[str] = ()) -> Executor:
@@ -83,10 +43,3 @@ def job_count(jobs: int | str) -> int:
     if not 1 <= count <= 1024:
         raise UsageError(f"--jobs {count} is outside 1 to 1024.")
     return count
-
-
-def failure_of(error: BaseException, traceback: str) -> Failure:
-    """The failure of a function that raised."""
-    text: Any = str(error).strip()
-    message = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return Failure("error", message, traceback, error)

@@ -21,7 +21,7 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 
 from daf.compute.contexts import ForkServer
-from daf.compute.executor import Done, Failure, failure_of
+from daf.compute.interface import Done, Failure, failure_of
 from daf.errors import ExecutorError
 from daf.processes.interrupts import deferred
 from daf.processes.lifeline import end_with_fork_server

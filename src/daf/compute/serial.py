@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 
-from daf.compute.executor import Done, failure_of
+from daf.compute.interface import Done, failure_of
 from daf.errors import UsageError
 
 

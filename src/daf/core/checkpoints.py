@@ -25,7 +25,7 @@ from daf.episodes.cache import link_or_copy
 from daf.errors import CheckpointError, StorageError
 from daf.game.bundles import is_bundle
 from daf.game.checkpoint_folders import CHECKSUMS, FACTS, FINAL, FOLDER, SPEC, STATE, facts, reached, steps, verify
-from daf.game.policies import Policy
+from daf.game.policy import Policy
 from daf.game.policy_source import own_code
 from daf.game.trainable import Trainable
 from daf.game.weights import fitting_file

@@ -27,7 +27,7 @@ from daf.core.learner import Learner, Resolve
 from daf.core.sizes import Sizes, share
 from daf.errors import CheckpointError, DivergenceError, TrainingError, UsageError
 from daf.game.missions import Mission
-from daf.game.policies import Policy
+from daf.game.policy import Policy
 from daf.game.trainable import Trainable
 from daf.processes import lifeline
 

@@ -47,7 +47,7 @@ from daf.errors import (
 )  # fmt: skip
 from daf.game.device import device_memory
 from daf.game.missions import Mission, unshaped
-from daf.game.policies import Policy
+from daf.game.policy import Policy
 from daf.game.rollout import Game
 from daf.game.trainable import check_alike, check_meanings, check_plays, save_memory, trainable
 from daf.game.training_samples import TrainingSampler

@@ -13,7 +13,7 @@ from daf.config.training import ALIASES, DAFTrainingConfig, without_aliases
 from daf.core.curriculum import Curriculum, DAFCurriculumConfig, Task, TaskCurriculum, from_config
 from daf.core.training_run import TrainingRun
 from daf.errors import ConfigError, UsageError, nearest, unknown
-from daf.game import missions, policies
+from daf.game import missions, policies, policy
 from daf.game.device import limit_gpu_memory, resolve_device
 from daf.game.missions import Mission
 from daf.game.policy_arguments import arguments_of
@@ -77,7 +77,7 @@ def missions_of(config: DAFTrainingConfig, mission: Any = None, curriculum: Curr
     return missions.resolve(config.missions, game=config.game)
 
 
-def policy_of(config: DAFTrainingConfig, places: Places, policy: Any = None) -> policies.Policy:
+def policy_of(config: DAFTrainingConfig, places: Places, policy: Any = None) -> policy.Policy:
     """The policy with the configuration's arguments for its class. Raises `PolicyError`, `UsageError`."""
     wanted = policy if policy is not None and not isinstance(policy, str | Path) else config.policy
     if wanted is None:

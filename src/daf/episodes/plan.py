@@ -17,7 +17,7 @@ from daf.game import policies as game_policies
 from daf.game.allocation import allocate
 from daf.game.missions import Mission
 from daf.game.outcome import SLOW_STEP_MS, SeriesRequest
-from daf.game.policies import Policy
+from daf.game.policy import Policy
 from daf.game.rollout import batchable
 
 MAX_SEED = 2**31 - 1

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from daf.compute.executor import Executor, Failure
+from daf.compute.interface import Executor, Failure
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.record import EpisodeFailure, EpisodeRecord, from_played
 from daf.episodes.spec import EpisodeSpec

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from daf.compute.executor import Executor
+from daf.compute.interface import Executor
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.plan import Plan, PlannedEpisode
 from daf.episodes.playing import Options, config_path, game_at, play_specs
 from daf.episodes.record import EpisodeRecord
 from daf.errors import DAFError, PolicyError
 from daf.game.missions import check_runs
-from daf.game.policies import Policy
+from daf.game.policy import Policy
 from daf.game.rollout import check_policy
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daf.game.outcome import SLOW_STEP_MS, SeriesRequest
-from daf.game.policies import Policy
+from daf.game.policy import Policy
 from daf.storage.hashing import hash_json
 
 RECORD_FORMAT = 1

@@ -20,7 +20,7 @@ from daf.episodes.run import RunResult
 from daf.episodes.spec import EpisodeSpec
 from daf.errors import DamagedFileError, DataError, StorageError
 from daf.game.missions import Mission, load_config
-from daf.game.policies import Policy
+from daf.game.policy import Policy
 from daf.storage.atomic import explain, write_json
 from daf.storage.jsonable import jsonable
 

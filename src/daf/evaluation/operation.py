@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daf.compute.executor import Executor, make_executor
+from daf.compute.executor import make_executor
+from daf.compute.interface import Executor
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.plan import Plan
 from daf.episodes.record import EpisodeRecord

@@ -15,7 +15,7 @@ import importlib.metadata
 import logging
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ from daf.errors import PolicyError, quoted
 from daf.game import bundles, compat
 from daf.game.class_facts import ClassFacts, facts_here, facts_of
 from daf.game.known_policies import KNOWN, SHORT_NAMES
+from daf.game.policy import Policy
 from daf.game.policy_finding import Found, find
 from daf.game.policy_source import source_of
 from daf.storage.hashing import hash_json, hash_tree
@@ -32,32 +33,6 @@ if TYPE_CHECKING:
     from mettagrid.policy.policy import PolicySpec
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """A policy that can be played.
-
-    name: for people, made unique among those that play together (`uniquely_named`). kwargs: constructor arguments.
-    import_roots: folders that its code is imported from. network: it computes with torch, so that torch's version,
-    the device and the number of threads belong to its results. identity: hash of all that its behaviour follows from.
-    also: other names under which the same policy was given (`each_once`).
-    """
-
-    name: str
-    class_path: str
-    data_path: str | None
-    kwargs: dict[str, Any] = field(hash=False)
-    import_roots: tuple[str, ...]
-    network: bool
-    identity: str
-    also: tuple[str, ...] = field(default=(), compare=False)
-
-    def spec(self) -> "PolicySpec":
-        """The same as upstream's PolicySpec."""
-        from mettagrid.policy.policy import PolicySpec
-
-        return PolicySpec(class_path=self.class_path, data_path=self.data_path, init_kwargs=dict(self.kwargs))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from daf.errors import PolicyError, unknown
-from daf.game import policies
+from daf.game import policies, policy
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ def arguments_of(policy: str, *, cache: Path, runs: Path | None) -> Arguments:
     return Arguments(facts.arguments, facts.open_ended)
 
 
-def check_arguments(policy: policies.Policy, *, cache: Path) -> None:
+def check_arguments(policy: policy.Policy, *, cache: Path) -> None:
     """Raise `PolicyError` for an argument of `policy` that its class does not take; the class is not instantiated."""
     facts = policies.class_facts(policy, cache=cache)
     for name in policy.kwargs:

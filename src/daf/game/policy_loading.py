@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mettagrid.policy.policy import MultiAgentPolicy
     from mettagrid.policy.policy_env_interface import PolicyEnvInterface
 
-    from daf.game.policies import Policy
+    from daf.game.policy import Policy
 
 _KEPT = frozenset({"daf", "cogames", "mettagrid", "__main__", "__mp_main__"})
 _used_roots: set[str] = set()

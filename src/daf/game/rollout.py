@@ -17,7 +17,7 @@ from daf.errors import PolicyError, UsageError, unknown
 from daf.game import compat
 from daf.game.known_policies import BATCHED
 from daf.game.outcome import SLOW_STEP_MS, Outcome, SeriesRequest
-from daf.game.policies import Policy
+from daf.game.policy import Policy
 from daf.game.policy_loading import build
 from daf.game.seeding import own_generators, seed_everything
 from daf.storage.hashing import hash_bytes

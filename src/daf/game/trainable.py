@@ -30,7 +30,7 @@ from daf.errors import ConfigError, PolicyError
 from daf.game.known_policies import KNOWN
 from daf.game.missions import Mission
 from daf.game.observations import END, Frame, Observation
-from daf.game.policies import Policy
+from daf.game.policy import Policy
 from daf.game.policy_loading import build
 from daf.game.rollout import Game
 from daf.game.seeding import own_generators, seed_everything

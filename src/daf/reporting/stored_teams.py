@@ -13,7 +13,7 @@ from daf.episodes.run import RunResult
 from daf.episodes.stored import read_result
 from daf.errors import DataError
 from daf.evaluation import Settings
-from daf.game.policies import Policy
+from daf.game.policy import Policy
 from daf.playing.settings import settings_from
 from daf.scoring_analysis.plan import plan_score
 from daf.scoring_analysis.result import ScoreReport

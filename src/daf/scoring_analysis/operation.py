@@ -11,7 +11,8 @@ from daf.episodes.run import RunResult
 from daf.errors import UsageError
 from daf.evaluation import Settings, settings_data
 from daf.game import scoring
-from daf.game.policies import Policy, each_once, uniquely_named
+from daf.game.policies import each_once, uniquely_named
+from daf.game.policy import Policy
 from daf.playing.planning import cache_of, check_settings, missions_of
 from daf.scoring_analysis.plan import check_agents, pickup_settings, plan_score
 from daf.scoring_analysis.result import ScoreReport, score_data

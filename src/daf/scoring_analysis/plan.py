@@ -9,7 +9,7 @@ from daf.errors import UsageError
 from daf.evaluation import Settings
 from daf.game import mission_files, scoring
 from daf.game.missions import Mission
-from daf.game.policies import Policy
+from daf.game.policy import Policy
 from daf.game.scoring import Scenario
 
 

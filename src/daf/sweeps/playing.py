@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from daf.compute.executor import Executor, make_executor
+from daf.compute.executor import make_executor
+from daf.compute.interface import Executor
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.plan import Contender
 from daf.episodes.playing import Options, play_specs
