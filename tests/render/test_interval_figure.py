@@ -5,7 +5,8 @@ import re
 import pytest
 
 from daf.errors import DataError
-from daf.render.svg.intervals import MOST_LINKS, IntervalRow, axis_for, cut_intervals, interval_figure, linked
+from daf.render.axis import axis_for
+from daf.render.svg.intervals import MOST_LINKS, IntervalRow, cut_intervals, interval_figure, linked
 from daf.render.text import shortened
 from daf.render.theme import style
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from daf.render.svg.intervals import axis_for
+from daf.render.axis import axis_for
 from daf.render.text import shortened
 
 if TYPE_CHECKING:

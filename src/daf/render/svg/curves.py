@@ -18,7 +18,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from daf.errors import DataError
-from daf.render.svg.intervals import Axis, axis_for, marker
+from daf.render.axis import Axis, axis_for, marker
 from daf.render.text import shortened
 from daf.render.theme import SeriesStyle
 from daf.stats.arrays import FloatArray

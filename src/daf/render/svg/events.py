@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from markupsafe import Markup, escape
 
-from daf.render.svg.intervals import CHARACTER, RIGHT, TOP, WIDTH, Axis, axis_for, marker
+from daf.render.axis import Axis, axis_for, marker
+from daf.render.svg.intervals import CHARACTER, RIGHT, TOP, WIDTH
 from daf.render.text import shortened
 from daf.render.theme import SeriesStyle
 from daf.stats.sentences import number

@@ -14,6 +14,7 @@ from itertools import pairwise
 from markupsafe import Markup, escape
 
 from daf.errors import DataError
+from daf.render.axis import Axis, axis_for, marker
 from daf.render.text import shortened
 from daf.render.theme import SeriesStyle
 from daf.stats.sentences import number
@@ -41,21 +42,6 @@ class IntervalRow:
     ci: tuple[float, float] | None = None
     iqm: float | None = None
     points: Mapping[int, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Axis:
-    """A horizontal axis: data from `low` to `high` over pixels from `left` to `right`, with ticks at round values."""
-
-    low: float
-    high: float
-    left: float
-    right: float
-    ticks: tuple[float, ...]
-
-    def at(self, value: float) -> float:
-        """The pixel of `value`."""
-        return self.left + (value - self.low) / (self.high - self.low) * (self.right - self.left)
 
 
 def interval_figure(rows: Sequence[IntervalRow], *, axis_title: str, description: str) -> Markup:
@@ -92,54 +78,6 @@ def cut_intervals(rows: Sequence[IntervalRow]) -> int:
     """How many intervals go on beyond the figure, which an arrow at its edge tells."""
     axis = axis_for(_framed(rows), left=0, right=WIDTH)
     return sum(row.ci is not None and (row.ci[0] < axis.low or row.ci[1] > axis.high) for row in rows)
-
-
-def axis_for(values: Sequence[float], *, left: float, right: float, ticks: int = 6) -> Axis:
-    """An axis that holds all `values` with room at both ends. Raises `DataError` for a value that is not finite."""
-    if not all(math.isfinite(value) for value in values):
-        raise DataError("a figure cannot show a value that is not finite.")
-    low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    if high - low <= 1e-9 * max(abs(low), abs(high)):
-        reach = abs(low) / 2 or 1.0
-        low, high = low - reach, high + reach
-    else:
-        room = (high - low) * 0.05
-        low, high = low - room, high + room
-    step = _round_step((high - low) / ticks)
-    first, last = math.ceil(low / step), math.floor(high / step)
-    return Axis(low, high, left, right, tuple(position * step for position in range(first, last + 1)))
-
-
-def marker(style: SeriesStyle, x: float, y: float, size: float = 5.5) -> str:
-    """The SVG of a marker around (x, y)."""
-    r = size
-    match style.marker:
-        case "circle":
-            return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{r:g}"/>'
-        case "square":
-            path = f"m{-r * 0.88:g} {-r * 0.88:g}h{r * 1.76:g}v{r * 1.76:g}h{-r * 1.76:g}z"
-        case "diamond":
-            path = f"m0 {-r * 1.25:g}l{r * 1.25:g} {r * 1.25:g}l{-r * 1.25:g} {r * 1.25:g}l{-r * 1.25:g} {-r * 1.25:g}z"
-        case "up":
-            path = f"m0 {-r * 1.15:g}l{r * 1.15:g} {r * 2:g}h{-r * 2.3:g}z"
-        case "down":
-            path = f"m0 {r * 1.15:g}l{r * 1.15:g} {-r * 2:g}h{-r * 2.3:g}z"
-        case "plus":
-            path = _cross(r * 1.15)
-        case _:
-            return f'<path transform="rotate(45 {x:.1f} {y:.1f})" d="M{x:.1f} {y:.1f}{_cross(r * 1.15)}"/>'
-    return f'<path d="M{x:.1f} {y:.1f}{path}"/>'
-
-
-def _cross(r: float) -> str:
-    arm, reach = f"{r * 0.72:g}", r - r * 0.36
-    out, wide = f"{reach:g}", f"{r * 0.36:g}"
-    return f"m-{wide} -{r:g}h{arm}v{out}h{out}v{arm}h-{out}v{out}h-{arm}v-{out}h-{out}v-{arm}h{out}z"
-
-
-def _round_step(step: float) -> float:
-    power = 10.0 ** math.floor(math.log10(step))
-    return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= step * 0.999)
 
 
 def _framed(rows: Sequence[IntervalRow]) -> list[float]:
