@@ -14,7 +14,7 @@ from daf.crossplay.words import amount, headline, sentences
 from daf.errors import DataError, UsageError
 from daf.evaluation import Settings
 from daf.output_manager import OutputManager
-from daf.render.crossplay_figure import MatrixCell, matrix_svg
+from daf.render.svg.matrix import MatrixCell, matrix_svg
 
 MINER = "tutorial.miner,max_steps=30"
 THREE = "tutorial.miner,cogs=3,max_steps=20"

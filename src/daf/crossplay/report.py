@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 from daf.crossplay.analysis import Cell, CrossplayAnalysis, Paired
 from daf.crossplay.words import amount, headline, pair_words, policy_words
-from daf.render.crossplay_figure import MatrixCell, matrix_png, matrix_svg
+from daf.render.figures.matrix import matrix_png
+from daf.render.svg.matrix import MatrixCell, matrix_svg
 from daf.render.text import ABSENT, bounds_text, duration, half_width, printable
 from daf.render.theme import style
 from daf.scoring_analysis.report import counted

@@ -6,14 +6,12 @@ the high ones, and is light enough that the text on it is read in light and dark
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from markupsafe import Markup, escape
 
 from daf.errors import DataError
 from daf.render.svg.intervals import CHARACTER, WIDTH
 from daf.render.text import shortened
-from daf.render.theme import LIGHT, ground, save_figure, themed
 
 LEAST_TINT, MOST_TINT = 0.05, 0.5
 LABEL = 22
@@ -77,42 +75,6 @@ def matrix_svg(names: Sequence[str], cells: Rows, *, description: str) -> Markup
                     f"{escape(cell.below)}</text>"
                 )
     return Markup("".join(parts) + "</svg>")
-
-
-def matrix_png(names: Sequence[str], cells: Rows, *, title: str, caption: str, path: str | Path) -> Path:
-    """The same as a PNG (or as the suffix of `path` says)."""
-    _check(names, cells)
-    from matplotlib.colors import to_rgba
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Rectangle
-
-    tints = _tints(cells)
-    count = len(names)
-    with themed():
-        figure = Figure(figsize=(max(6.0, 1.5 * count + 2.5), max(3.6, 0.75 * count + 2.2)), layout="constrained")
-        axes = figure.add_subplot()
-        axes.grid(visible=False)
-        for row, line in enumerate(cells):
-            for column, cell in enumerate(line):
-                edge = ground().muted if row == column else "none"
-                face = to_rgba(LIGHT[0], tints[row][column])
-                axes.add_patch(Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, facecolor=face, edgecolor=edge))
-                lift = -0.1 if cell.below else 0.0
-                told = f"{cell.text} {cell.mark}".strip()
-                axes.text(column, row + lift, told, ha="center", va="center", fontweight="bold")
-                if cell.below:
-                    axes.text(column, row + 0.22, cell.below, ha="center", va="center", fontsize=8)
-        axes.set_xlim(-0.55, count - 0.45)
-        axes.set_ylim(count - 0.45, -0.55)
-        axes.set_xticks(range(count), [shortened(name, LABEL) for name in names])
-        axes.set_yticks(range(count), [shortened(name, LABEL) for name in names])
-        axes.tick_params(length=0)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
-        axes.set_xlabel("with partner (on the diagonal: among its own)")
-        axes.set_title(shortened(title, 90))
-        figure.supxlabel(caption, fontsize=8.5, color=ground().muted, x=0.99, ha="right")
-        return save_figure(figure, path)
 
 
 def _check(names: Sequence[str], cells: Rows) -> None:
