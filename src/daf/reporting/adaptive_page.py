@@ -7,12 +7,12 @@ from daf.core.adaptive.record import run_dir
 from daf.core.adaptive.state import Experiment, Run
 from daf.errors import DataError
 from daf.render.pages.parts import Alert, Cell, Column, Part, Plot, Plots, RunPage, Section, Table, Text, cell
+from daf.render.pages.plain import parts_of
 from daf.render.pages.run_facts import RunFacts, ending_alerts, shown, subtitle_of, what_was_run
 from daf.render.pages.score_words import amount_of, bounds_of, half_of
 from daf.render.svg.curves import CurveSeries, curve_figure
 from daf.render.text import printable
 from daf.render.theme import style
-from daf.reporting.plain_page import parts_of
 from daf.stats.sentences import number
 from daf.storage.printable import printable_lines
 

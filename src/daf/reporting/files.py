@@ -12,14 +12,6 @@ SWEEP = "sweep.html"
 
 
 @dataclass(frozen=True)
-class Pages:
-    """A report's text. html, markdown: None where the file in the folder, which the run wrote itself, is kept."""
-
-    html: str | None
-    markdown: str | None
-
-
-@dataclass(frozen=True)
 class ReportFiles:
     """A report on the disk. kind: of the run. kept: the page is the one that the run wrote itself."""
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daf.errors import DataError
-from daf.render.pages.run_facts import RunFacts, facts_of
-from daf.reporting.files import HTML, MARKDOWN, SWEEP, Pages, ReportFiles
+from daf.render.pages.run_facts import Pages, RunFacts, facts_of
+from daf.reporting.files import HTML, MARKDOWN, SWEEP, ReportFiles
 from daf.reporting.kinds import Kind, kind_of, run_of
 from daf.storage.atomic import write_text
 from daf.storage.containment import own

@@ -13,10 +13,11 @@ from daf.evaluation.page import render_html, render_markdown
 from daf.render.pages.html import page
 from daf.render.pages.markdown import run_markdown
 from daf.render.pages.parts import FILTER_ROWS, Section, fragment, run_html
-from daf.render.pages.run_facts import RunFacts, environment, read_json, what_was_run
+from daf.render.pages.plain import parts_of
+from daf.render.pages.run_facts import Pages, RunFacts, environment, read_json, what_was_run
 from daf.reporting.episodes_table import episodes_section
-from daf.reporting.files import HTML, MARKDOWN, Pages
-from daf.reporting.plain_page import parts_of, plain_page, results_of
+from daf.reporting.files import HTML, MARKDOWN
+from daf.reporting.plain_page import plain_page, results_of
 
 MARK = "<!-- daf report -->"
 GENERATOR = '<meta name="generator" content="daf report">'

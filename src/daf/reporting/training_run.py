@@ -7,7 +7,6 @@ who watch a run.
 """
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ import msgspec
 from daf.core.training_file import FILE, TrainingFile, read_training
 from daf.errors import DataError, StorageError
 from daf.storage.atomic import explain
+from daf.storage.numbers import finite
 
 METRICS = "metrics.jsonl"
 EVALUATIONS = "evaluations.jsonl"
@@ -188,17 +188,6 @@ def series_of(rows: tuple[dict[str, Any], ...]) -> tuple[dict[str, Series], dict
             updates.append(update or 0)
             values.append(told)
     return {name: Series(name, tuple(s), tuple(u), tuple(v)) for name, (s, u, v) in found.items()}, not_finite
-
-
-def finite(value: object) -> float | None:
-    """`value` as a finite number, None where it is none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _whole(value: object) -> int | None:

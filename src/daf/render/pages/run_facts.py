@@ -202,3 +202,11 @@ __all__ = [
     "subtitle_of",
     "what_was_run",
 ]
+
+
+@dataclass(frozen=True)
+class Pages:
+    """A report's text. html, markdown: None where the file in the folder, which the run wrote itself, is kept."""
+
+    html: str | None
+    markdown: str | None

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from daf.render.pages.parts import Column, Part, Plot, Plots, Section, Sentences, Table, Text, cell
+from daf.render.pages.plain import parts_of
 from daf.render.pages.score_words import bounds_of, half_of
 from daf.render.svg.intervals import IntervalRow, interval_figure
 from daf.render.text import printable
 from daf.render.theme import style
-from daf.reporting.plain_page import parts_of
-from daf.reporting.training_run import finite
 from daf.stats.sentences import number, p_text
+from daf.storage.numbers import finite
 
 _TAGS = {"better": "decided", "worse": "decided", "identical": "equal"}
 

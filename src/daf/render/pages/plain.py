@@ -1,0 +1,75 @@
+"""Any JSON value as nested tables of a page."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from daf.render.pages.parts import Column, Facts, Heading, Part, Table, Text, cell
+from daf.render.pages.run_facts import flat, shown
+from daf.render.text import printable
+from daf.stats.sentences import number
+
+MOST_TABLE_ROWS = 2_000
+
+
+def parts_of(value: object) -> list[Part]:
+    """Any JSON value as parts: lists of objects as tables, objects as facts with what is nested below, text as text."""
+    if isinstance(value, Mapping):
+        simple = {name: item for name, item in value.items() if not _nested(item)}
+        parts: list[Part] = (
+            [Facts([(printable(str(name)), shown(item)) for name, item in simple.items()])] if simple else []
+        )
+        for name, item in value.items():
+            if _nested(item) and item:
+                parts += [Heading(_title(str(name))), *parts_of(item)]
+        return parts
+    if isinstance(value, list):
+        if value and all(isinstance(item, dict) for item in value):
+            return [_table(value)]
+        return [Text([shown(item) for item in value[:MOST_TABLE_ROWS]])] if value else []
+    return [Text([shown(value)])] if value not in (None, "") else []
+
+
+def _nested(item: object) -> bool:
+    return isinstance(item, Mapping) or (isinstance(item, list) and any(isinstance(part, dict | list) for part in item))
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    told = [dict(flat(row)) for row in rows[:MOST_TABLE_ROWS]]
+    names = list(dict.fromkeys(name for row in told for name in row))
+    numbers = {name: all(_number(row.get(name)) for row in told) for name in names}
+    left = len(rows) - len(told)
+    return Table(
+        [Column(name, number=numbers[name]) for name in names],
+        [[cell(row.get(name, "")) for name in names] for row in told],
+        note=f"{left:,} more rows are in the file." if left else "",
+    )
+
+
+def _number(text: str | None) -> bool:
+    if text in (None, "", "not set"):
+        return True
+    try:
+        float(str(text))
+    except ValueError:
+        return False
+    return True
+
+
+def _half(bounds: object) -> float:
+    return (bounds[1] - bounds[0]) / 2 if isinstance(bounds, list) and len(bounds) == 2 else 0.0
+
+
+def _bounds(bounds: object) -> str | None:
+    if not isinstance(bounds, list) or len(bounds) != 2:
+        return None
+    half = _half(bounds)
+    return f"{number(bounds[0], half)} to {number(bounds[1], half)}"
+
+
+def _title(name: str) -> str:
+    told = printable(name.replace("_", " ").replace("-", " "))
+    return told[:1].upper() + told[1:]
+
+
+def _key(name: str) -> str:
+    return "part-" + "".join(character if character.isalnum() else "-" for character in name)[:60]
