@@ -9,7 +9,7 @@ import pytest
 PROGRAM = """
 import sys
 sys.path.insert(0, {folder!r})
-from daf.cli.interrupts import watched
+from daf.cli._interrupts import watched
 with watched():
     try:
         import swallowing

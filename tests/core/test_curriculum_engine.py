@@ -412,7 +412,7 @@ def test_a_restored_curriculum_tells_the_same_at_every_moment_of_stagnation():
 
 
 def test_the_trace_of_levels_stays_small_and_ends_with_the_latest(monkeypatch):
-    monkeypatch.setattr("daf.core.curriculum.trace.MOST", 60)
+    monkeypatch.setattr("daf.core.curriculum._trace.MOST", 60)
     made = curriculum("uniform", 3, stats_update_frequency=1)
     World([rising(0.1)] * 3, [0.1] * 3).play(made, 300)
     points = made.trace.of(0)

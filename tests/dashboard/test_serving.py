@@ -328,7 +328,7 @@ def test_a_port_that_is_taken_is_an_error_where_it_was_asked_for_and_passed_over
         port = taken.getsockname()[1]
         with pytest.raises(StorageError, match=f"port {port} on 127.0.0.1 is taken"):
             Dashboard(base, port=port)
-        monkeypatch.setattr("daf.dashboard.serving.DEFAULT_PORT", port)
+        monkeypatch.setattr("daf.dashboard._serving.DEFAULT_PORT", port)
         serving = Dashboard(base)
         assert serving.port != port
         serving.stop()

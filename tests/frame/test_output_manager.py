@@ -189,7 +189,7 @@ def test_a_place_where_nothing_can_be_written_fails_before_any_work(tmp_path: Pa
 
 
 def test_a_full_disk_fails_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daf.output_manager.folders.MIN_FREE_BYTES", 10**24)  # more than any disk has
+    monkeypatch.setattr("daf.output_manager._folders.MIN_FREE_BYTES", 10**24)  # more than any disk has
     with pytest.raises(StorageError, match=r"no space to begin a run: \d+ MB free in .*DAF_OUTPUT_DIR"):
         OutputManager(tmp_path).log_operation_start("sweep")
     assert list_runs(tmp_path) == []

@@ -538,7 +538,7 @@ def test_a_csv_log_that_ends_inside_a_line_says_so(tmp_path: Path) -> None:
 
 
 def test_csv_damage_beyond_what_is_named_is_summed_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daf.streams.damage.DAMAGE_NAMED", 5)
+    monkeypatch.setattr("daf.streams._damage.DAMAGE_NAMED", 5)
     rows, report = csv_of(tmp_path / "many.csv", "step,x,y,map,event\n" + "1,2,3\n1,1,2,3,4\n" * 23)
     assert len(rows) == 23
     assert len(report.damage) == 6
@@ -571,7 +571,7 @@ def test_long_stretches_of_nonsense_are_one_damage_and_end_where_records_begin(t
 
 
 def test_damage_beyond_what_is_named_is_summed_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daf.streams.damage.DAMAGE_NAMED", 5)
+    monkeypatch.setattr("daf.streams._damage.DAMAGE_NAMED", 5)
     record = json.dumps(flush("flat", envs=1, length=1)[0])
     path = tmp_path / "many.jsonl"
     path.write_text("".join(f"{record}\noops{index:04}\n" for index in range(23)))

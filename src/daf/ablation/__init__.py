@@ -3,17 +3,17 @@
 Every changed episode has the seed of its unchanged one, so that differences are paired. Where the mission changes, the
 map stays the same only as far as the change leaves it; the pairing then removes less of the noise, and the test knows.
 All components and missions share one family-wise error rate (Holm). How components are written:
-`daf.ablation.components`.
+`daf.ablation._components`.
 """
 
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from daf.ablation.comparing import report_of
-from daf.ablation.components import KINDS, Component, layout, parse_components
+from daf.ablation._comparing import report_of
+from daf.ablation._components import KINDS, Component, layout, parse_components
+from daf.ablation._report import AblationReport, ComponentResult
 from daf.ablation.page import ablation_page
-from daf.ablation.report import AblationReport, ComponentResult
 from daf.episodes.metrics_values import EPISODE, parse, select
 from daf.episodes.plan import Contender
 from daf.evaluation import Settings, settings_data

@@ -5,7 +5,7 @@ than typer. Results go to stdout, progress and messages to stderr. Exit codes: 0
 wrongly, 130 interrupted.
 """
 
-from daf.cli import uncaught
+from daf.cli import _uncaught as uncaught
 
 uncaught.install()  # before all imports that take time
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from daf.cli.options import JsonOption, OutputDirOption, QuietOption, VerboseOption
+from daf.cli._options import JsonOption, OutputDirOption, QuietOption, VerboseOption
 
 if TYPE_CHECKING:
     from daf.core.adaptive.state import Experiment, Run
@@ -47,7 +47,7 @@ def run_command(
     The same command goes on after Ctrl-C, a crash or a power cut: no run is lost, none repeated.
     """
     from daf.adaptive import config_from_file, daf_run_adaptive
-    from daf.cli.playing import open_output
+    from daf.cli._playing import open_output
 
     output, _ = open_output(output_dir, verbose=verbose, quiet=quiet)
     chosen = config_from_file(config)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from daf.cli import playing
-from daf.cli.analyze_show import mission_told, missions_told, policies_told, suite_told
-from daf.cli.options import ExecutorOption, JobsOption, JsonOption, OutputDirOption, QuietOption, SeedOption
+from daf.cli import _playing as playing
+from daf.cli._analyze_show import mission_told, missions_told, policies_told, suite_told
+from daf.cli._options import ExecutorOption, JobsOption, JsonOption, OutputDirOption, QuietOption, SeedOption
 from daf.errors import UsageError
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from daf.cli import playing
-from daf.cli.options import JsonOption, OutputDirOption, QuietOption, SeedOption
+from daf.cli import _playing as playing
+from daf.cli._options import JsonOption, OutputDirOption, QuietOption, SeedOption
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, help="Benchmarks for your own policy and mission.")
 

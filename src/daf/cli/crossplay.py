@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from daf.cli import playing
-from daf.cli.options import (
+from daf.cli import _playing as playing
+from daf.cli._options import (
     ConfigOption,
     ExecutorOption,
     JobsOption,
@@ -16,7 +16,7 @@ from daf.cli.options import (
     SeedOption,
     VerboseOption,
 )
-from daf.cli.team_settings import FILED, settings_of
+from daf.cli._team_settings import FILED, settings_of
 from daf.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daf.cli.options import JsonOption, QuietOption
+from daf.cli._options import JsonOption, QuietOption
 
 if TYPE_CHECKING:
     from daf.dashboard import Dashboard

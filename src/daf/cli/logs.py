@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from daf.cli.options import ConfigOption, JobsOption, JsonOption, QuietOption, VerboseOption
+from daf.cli._options import ConfigOption, JobsOption, JsonOption, QuietOption, VerboseOption
 from daf.errors import ConfigError, UsageError, unknown
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ import typer
 from typer import _click as click
 from typer.core import TyperGroup
 
-from daf.cli import interrupts, standard_streams
-from daf.cli.common import complete
+from daf.cli import _interrupts as interrupts
+from daf.cli import _standard_streams as standard_streams
+from daf.cli._common import complete
 from daf.errors import DAFError, StorageError, nearest
 from daf.storage.atomic import machine_error
 from daf.storage.printable import printable_json, printable_lines

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from daf.cli import playing
-from daf.cli.options import ExecutorOption, JobsOption, JsonOption, OutputDirOption, QuietOption, SeedOption
+from daf.cli import _playing as playing
+from daf.cli._options import ExecutorOption, JobsOption, JsonOption, OutputDirOption, QuietOption, SeedOption
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 

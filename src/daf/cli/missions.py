@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from daf.cli.options import JsonOption
+from daf.cli._options import JsonOption
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 

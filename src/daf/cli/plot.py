@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from daf.cli.options import JsonOption, OutputDirOption, QuietOption
+from daf.cli._options import JsonOption, OutputDirOption, QuietOption
 
 if TYPE_CHECKING:
     from daf.visualization import Look

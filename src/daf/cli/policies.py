@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from daf.cli.options import JsonOption, OutputDirOption
+from daf.cli._options import JsonOption, OutputDirOption
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 

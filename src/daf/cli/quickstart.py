@@ -2,8 +2,8 @@
 
 import typer
 
-from daf.cli import playing
-from daf.cli.options import (
+from daf.cli import _playing as playing
+from daf.cli._options import (
     ExecutorOption,
     JobsOption,
     JsonOption,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from daf.cli.options import JsonOption
+from daf.cli._options import JsonOption
 from daf.storage.printable import printable
 
 if TYPE_CHECKING:

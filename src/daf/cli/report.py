@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from daf.cli.options import JsonOption, OutputDirOption, QuietOption
+from daf.cli._options import JsonOption, OutputDirOption, QuietOption
 from daf.errors import UsageError
 
 if TYPE_CHECKING:

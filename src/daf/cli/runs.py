@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from daf.cli.options import JsonOption, OutputDirOption
+from daf.cli._options import JsonOption, OutputDirOption
 from daf.errors import UsageError
 
 if TYPE_CHECKING:

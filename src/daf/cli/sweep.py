@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from daf.cli.options import ExecutorOption, JobsOption, JsonOption, OutputDirOption, QuietOption, VerboseOption
-from daf.cli.sweep_variants import variants_command
+from daf.cli._options import ExecutorOption, JobsOption, JsonOption, OutputDirOption, QuietOption, VerboseOption
+from daf.cli._sweep_variants import variants_command
 from daf.errors import Interrupted, UsageError, unknown
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def run_command(
         daf sweep run sweep.yaml
         daf sweep run sweep.yaml --trials 200     # more trials of the same sweep
     """
-    from daf.cli.playing import open_output
+    from daf.cli._playing import open_output
     from daf.sweeps.library import config_from_file
 
     if not config.is_file():
@@ -109,7 +109,7 @@ def resume_command(
         daf sweep resume
         daf sweep resume 20261120_101500 --trials 200
     """
-    from daf.cli.playing import open_output
+    from daf.cli._playing import open_output
     from daf.sweeps.continuing import config_of_run
 
     output, _ = open_output(output_dir, verbose=verbose, quiet=quiet)

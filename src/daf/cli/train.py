@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from daf.cli import playing, train_show
-from daf.cli.options import JsonOption, OutputDirOption, QuietOption, VerboseOption
+from daf.cli import _playing as playing
+from daf.cli import _train_show as train_show
+from daf.cli._options import JsonOption, OutputDirOption, QuietOption, VerboseOption
 from daf.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:

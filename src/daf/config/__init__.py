@@ -1,22 +1,22 @@
 """Configuration: checked classes, strict files, and values that know where they came from."""
 
-from daf.config.base import ConfigModel
-from daf.config.effective import Effective, EffectiveValue, effective_config
-from daf.config.gpu import apply_gpu_settings
-from daf.config.loading import daf_load_config
-from daf.config.manager import (
+from daf.config._effective import Effective, EffectiveValue, effective_config
+from daf.config._gpu import apply_gpu_settings
+from daf.config._loading import daf_load_config
+from daf.config._manager import (
     DAFConfigManager,
     create_development_config,
     create_production_config,
     load_config_from_environment,
 )
-from daf.config.operations import (
+from daf.config._operations import (
     DAFComparisonConfig,
     DAFDeploymentConfig,
     DAFPipelineConfig,
     DAFTournamentConfig,
     DAFVariantConfig,
 )
+from daf.config.base import ConfigModel
 from daf.config.settings import DAFConfig
 from daf.config.sweep import DAFEarlyStopping, DAFObjective, DAFParameterChoices, DAFParameterRange, DAFSweepConfig
 from daf.config.training import DAFTrainingConfig

@@ -175,7 +175,7 @@ class DAFCurriculumManager:
     def adapt_curriculum(self, kind: str = "recover", why: str = "") -> Adaptation:
         """Make the curriculum harder, easier or wider, explore anew, or recover from stagnation.
 
-        The kinds are those of `daf.core.curriculum.adaptation`, which also answer to "adjust_difficulty" (recover),
+        The kinds are those of `daf.core.curriculum._adaptation`, which also answer to "adjust_difficulty" (recover),
         "reduce_difficulty" (easier) and "increase_difficulty" (harder); `why` goes into the record of events. What
         could not be done says so (`changed`, `reason`). Raises `UsageError` for an unknown kind.
         """

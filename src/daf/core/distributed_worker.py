@@ -1,4 +1,4 @@
-"""The program of a learning process: see `daf.core.distributed_learner`, which starts it."""
+"""The program of a learning process: see `daf.core._distributed_learner`, which starts it."""
 
 import pickle
 import signal
@@ -17,7 +17,7 @@ def main() -> None:
     from daf.game import compat
 
     compat.install()
-    from daf.core.distributed_learner import Part, serve
+    from daf.core._distributed_learner import Part, serve
 
     part: Part = pickle.loads(pipe.recv_bytes())
     serve(pipe, part)

@@ -18,12 +18,12 @@ from pydantic import Field
 from daf.config.base import SectionField
 from daf.config.training import DAFTrainingConfig
 from daf.core import checkpoints
+from daf.core._episode_tally import EpisodeTally
+from daf.core._task_focus import Focus
 from daf.core.curriculum import Curriculum, DAFCurriculumConfig, Task
-from daf.core.episode_tally import EpisodeTally
 from daf.core.interval_evaluation import evaluate_checkpoint
 from daf.core.kept_settings import keep_settings
 from daf.core.sizes import sizes as sizes_of
-from daf.core.task_focus import Focus
 from daf.core.training_run import Progress, StopTraining, TrainingResult, TrainingRun
 from daf.core.training_setup import Places, combined, policy_of, set_up
 from daf.errors import ConfigError, UsageError

@@ -25,10 +25,10 @@ import torch
 from daf.compute.executor import job_count
 from daf.config.training import DAFTrainingConfig
 from daf.core import checkpoints, training_file
+from daf.core._distributed_learner import DistributedLearner
+from daf.core._learner import Learner
 from daf.core.curriculum import Curriculum, CurriculumStagnationError
-from daf.core.distributed_learner import DistributedLearner
 from daf.core.interval_evaluation import VALIDATION_SEED, evaluate_checkpoint
-from daf.core.learner import Learner
 from daf.core.retention import Checkpoint, Retention
 from daf.core.sizes import Sizes, share, sizes
 from daf.core.system_metrics import MemoryWatch, SystemMetrics

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from daf.crossplay.returns import Block, blocks_of, returns, shared_reward
+from daf.crossplay._returns import Block, blocks_of, returns, shared_reward
 from daf.episodes.run import RunResult
 from daf.errors import DataError
 from daf.stats.arrays import FloatArray, IntArray, differences

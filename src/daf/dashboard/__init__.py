@@ -6,6 +6,6 @@ nor notices it. It listens on the loopback interface only and answers nobody wit
 `daf_serve_dashboard(folder)` serves until it is interrupted; `Dashboard` is the same for code that has more to do.
 """
 
-from daf.dashboard.serving import Dashboard, daf_serve_dashboard
+from daf.dashboard._serving import Dashboard, daf_serve_dashboard
 
 __all__ = ["Dashboard", "daf_serve_dashboard"]

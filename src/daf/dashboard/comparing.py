@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from daf.dashboard._settings_files import comparable
 from daf.dashboard.json_files import JsonFiles
-from daf.dashboard.settings_files import comparable
 from daf.errors import DataError
 from daf.evaluation.result import pair_data, summary_data
 from daf.stats.summaries import summarise

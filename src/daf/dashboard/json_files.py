@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from daf.dashboard.signatures import Signature, signature
+from daf.dashboard._signatures import Signature, signature
 
 MOST_BYTES = 64 * 2**20
 """A larger file is not parsed for a page."""

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daf.dashboard.progress import Progress, progress_of
-from daf.dashboard.signatures import Signature, signature
+from daf.dashboard._progress import Progress, progress_of
+from daf.dashboard._signatures import Signature, signature
 from daf.errors import UsageError
 from daf.output_manager import RunInfo
 from daf.output_manager.layout import EXECUTION_LOG, OPERATIONS, SESSION_ID

@@ -4,7 +4,7 @@ The same call again reads what was played and plays what is missing; each call l
 records, tables, the report and the replays that were asked for.
 """
 
-from daf.evaluation.analysis import Analysis, analyse
+from daf.evaluation._analysis import Analysis, analyse
 from daf.evaluation.operation import evaluate
 from daf.evaluation.result import Evaluation, pair_data, results_data, summary_data
 from daf.playing.contenders import contenders_of

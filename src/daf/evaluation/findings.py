@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from daf.evaluation.page_data import EpisodeRow, EvaluationReport
+from daf.evaluation._page_data import EpisodeRow, EvaluationReport
 from daf.stats.sentences import labels, number
 from daf.stats.summaries import PolicySummary
 from daf.stats.verdicts import PairVerdict

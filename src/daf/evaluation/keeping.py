@@ -11,7 +11,7 @@ from daf.episodes.cache import EpisodeCache, link_or_copy
 from daf.episodes.run import RunResult
 from daf.episodes.stored import read_result, write_result
 from daf.episodes.tables import RunRow, build_tables
-from daf.evaluation.analysis import analyse
+from daf.evaluation._analysis import analyse
 from daf.evaluation.result import Evaluation, results_data
 from daf.output_manager import execution
 from daf.playing.settings import settings_from

@@ -23,7 +23,7 @@ from daf.episodes.run import (
     record_replays,
     run_plan,
 )
-from daf.evaluation.analysis import analyse
+from daf.evaluation._analysis import analyse
 from daf.evaluation.keeping import keep, write
 from daf.evaluation.result import Evaluation
 from daf.playing.contenders import check_several, contenders_of

@@ -4,9 +4,9 @@ What failed comes first, then the finding in a sentence, then the numbers it res
 seed and key. Both are functions of the report alone: the same report gives the same bytes.
 """
 
-from daf.evaluation.page_data import EpisodeRow, EvaluationReport, FailureText, LatencyRow, MissionRow, PolicyRow
-from daf.evaluation.page_markdown import render_markdown
-from daf.evaluation.page_view import view_of
+from daf.evaluation._page_data import EpisodeRow, EvaluationReport, FailureText, LatencyRow, MissionRow, PolicyRow
+from daf.evaluation._page_markdown import render_markdown
+from daf.evaluation._page_view import view_of
 from daf.render.pages.html import page
 
 __all__ = [

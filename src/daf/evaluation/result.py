@@ -7,7 +7,7 @@ from typing import Any
 
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
-from daf.evaluation.analysis import Analysis
+from daf.evaluation._analysis import Analysis
 from daf.playing.settings import Settings, settings_data
 from daf.stats.summaries import PolicySummary
 from daf.stats.verdicts import PairVerdict

@@ -27,7 +27,7 @@ import numpy as np
 import numpy.typing as npt
 from mettagrid.policy.policy import MultiAgentPolicy
 
-from daf.game.batch_episode import BatchPlay, LiveEpisode, reads_buffers
+from daf.game._batch_episode import BatchPlay, LiveEpisode, reads_buffers
 from daf.game.batch_networks import ROWS, Block, adapter_for
 from daf.game.outcome import Outcome
 from daf.game.seeding import own_generators

@@ -161,7 +161,7 @@ def catalogue(game: str = DEFAULT_GAME) -> list[MissionEntry]:
 
 def variants(game: str = DEFAULT_GAME) -> dict[str, str]:
     """The game's variants by name, with their descriptions."""
-    from daf.game.small_missions import small_variants
+    from daf.game._small_missions import small_variants
 
     own = small_variants() if game == DEFAULT_GAME else []
     return {variant.name: variant.description for variant in [*_game(game).variant_registry.all(), *own]}
@@ -177,7 +177,7 @@ def is_small(name: str, game: str = DEFAULT_GAME) -> bool:
     """Whether `name` is one of DAF's own missions, which take DAF's own variants only."""
     if game != DEFAULT_GAME:
         return False
-    from daf.game.small_missions import small_missions
+    from daf.game._small_missions import small_missions
 
     return name in {mission.name for mission in small_missions()}
 
@@ -279,7 +279,7 @@ def _variants(names: Sequence[str], mission: "CoGameMission", loaded: "CoGame") 
     try:
         return list(_resolve_cli_variants(loaded, mission, list(names)))
     except ValueError as error:
-        from daf.game.small_missions import SmallMission, small_variants
+        from daf.game._small_missions import SmallMission, small_variants
 
         own = small_variants() if isinstance(mission, SmallMission) else loaded.variant_registry.all()
         known = {variant.name for variant in own}
@@ -403,7 +403,7 @@ def _game(name: str) -> "CoGame":
     loaded = get_game(name)
     if name != DEFAULT_GAME:
         return loaded
-    from daf.game.small_missions import small_missions
+    from daf.game._small_missions import small_missions
 
     both = [*loaded.missions, *small_missions()]
     return CoGame(name, both, loaded.variant_registry.all(), loaded.eval_missions)

@@ -23,11 +23,11 @@ from mettagrid.policy.policy import AgentPolicy, MultiAgentPolicy
 from mettagrid.simulator.interface import SimulatorEventHandler
 from mettagrid.simulator.monologue_projection import compute_monologue_transcript_update
 
+from daf.game._team_steps import Step, Team
+from daf.game._time_averages import TimeAverages
 from daf.game.observations import Frame
 from daf.game.outcome import SLOW_STEP_MS, Latencies, Outcome
 from daf.game.simulation import Converted, Simulation, convert
-from daf.game.team_steps import Step, Team
-from daf.game.time_averages import TimeAverages
 
 
 def play_object(

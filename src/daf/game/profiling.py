@@ -22,8 +22,8 @@ class Spent:
 @contextlib.contextmanager
 def measured() -> Iterator[Spent]:
     """Time the object and batch engines' simulator and statistics in this block, in this process."""
+    from daf.game._time_averages import TimeAverages
     from daf.game.simulation import Simulation
-    from daf.game.time_averages import TimeAverages
 
     spent = Spent()
     step, on_step = Simulation.step, TimeAverages.on_step

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from mettagrid import MettaGridConfig
     from mettagrid.policy.policy import MultiAgentPolicy
 
-    from daf.game.batch_episode import BatchPlay
-    from daf.game.series import SeriesRecorder
+    from daf.game._batch_episode import BatchPlay
+    from daf.game._series import SeriesRecorder
     from daf.game.simulation import Converted
 
 ENGINES = ("auto", "batch", "object", "reference")
@@ -154,7 +154,7 @@ class _Seat:
         self.recorder: SeriesRecorder | None = None
 
     def batch_play(self) -> "BatchPlay":
-        from daf.game.batch_episode import BatchPlay
+        from daf.game._batch_episode import BatchPlay
         from daf.game.simulation import with_map_seed
 
         episode = self.episode
@@ -229,7 +229,7 @@ def _handlers(episode: Play) -> "tuple[Any, SeriesRecorder | None, list[Any]]":
     """New handlers for what the episode is asked to record: the replay's writer, the series' recorder, and both."""
     from mettagrid.simulator.replay_log_writer import InMemoryReplayWriter
 
-    from daf.game.series import SeriesRecorder
+    from daf.game._series import SeriesRecorder
 
     writer = InMemoryReplayWriter() if episode.replay else None  # type: ignore[no-untyped-call]
     recorder = SeriesRecorder(episode.series) if episode.series is not None else None

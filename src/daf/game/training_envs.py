@@ -23,7 +23,7 @@ import numpy.typing as npt
 from mettagrid.policy.policy_env_interface import PolicyEnvInterface
 
 from daf.errors import TrainingError
-from daf.game.training_worker import BEGIN, FAILED, STATE, STEP, TASKS, WEIGHTS, Job, Layout
+from daf.game._training_worker import BEGIN, FAILED, STATE, STEP, TASKS, WEIGHTS, Job, Layout
 from daf.game.training_world import Chooser, EndedEpisode, WorldState
 from daf.processes import lifeline
 
@@ -141,7 +141,7 @@ class TrainingEnvs:
         with theirs:
             descriptors = (theirs.fileno(), self._memory_file, lifeline.descriptor())
             process = subprocess.Popen(
-                [sys.executable, "-m", "daf.game.training_worker", *map(str, descriptors), str(self.layout.size)],
+                [sys.executable, "-m", "daf.game._training_worker", *map(str, descriptors), str(self.layout.size)],
                 pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
                 process_group=0,  # Ctrl-C and a group's SIGTERM are the trainer's to handle

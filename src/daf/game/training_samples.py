@@ -7,7 +7,7 @@ out, which is 0.05 ms on any map, 5 to 17 ms else): with the defaults 1 % of are
 
     step            of the episode          environment, episode, agent     whose it is
     position        x (column), y (row), map (the task's number)
-    rewards         total (of the episode so far), step (this step's), components (see `daf.game.reward_shares`)
+    rewards         total (of the episode so far), step (this step's), components (see `daf.game._reward_shares`)
     player_status   inventory, vibe         actions     last_action: index into the simulator's action names
     statistics      the simulator's counters of this agent, so far in the episode
 
@@ -17,7 +17,7 @@ Importing this module imports mettagrid.
 import math
 from typing import TYPE_CHECKING, Any
 
-from daf.game.reward_shares import Moment, RewardShares
+from daf.game._reward_shares import Moment, RewardShares
 
 if TYPE_CHECKING:
     from daf.game.training_world import World

@@ -1,8 +1,8 @@
 """Logging: JSON lines in files, rich on the terminal where asked, operations with duration and memory."""
 
-from daf.logging_config.logger import DAFLogger, create_daf_logger
+from daf.logging_config._logger import DAFLogger, create_daf_logger
+from daf.logging_config._tracking import CallTracker, OperationTracker, track_function_calls
 from daf.logging_config.setup import LogManager, setup_daf_logging
-from daf.logging_config.tracking import CallTracker, OperationTracker, track_function_calls
 
 __all__ = [
     "CallTracker",

@@ -1,8 +1,8 @@
 """Run folders: made when first written to, described, and true about how the run ended."""
 
-from daf.output_manager.current import get_output_manager, reset_output_manager
+from daf.output_manager._current import get_output_manager, reset_output_manager
+from daf.output_manager._manager import OutputManager
 from daf.output_manager.layout import default_base_dir
-from daf.output_manager.manager import OutputManager
 from daf.output_manager.runs import RunInfo, find_run, list_runs
 
 __all__ = [

@@ -21,7 +21,7 @@ from daf.game.mission_changes import with_cogs
 from daf.game.missions import Mission
 from daf.game.policy_probe import SECONDS, probe
 from daf.game.policy_probing import ProbeRequest
-from daf.policy_analysis.facts import CogsRow, Latency, PolicyAnalysis, analysis_from
+from daf.policy_analysis._facts import CogsRow, Latency, PolicyAnalysis, analysis_from
 from daf.storage.console_tables import show
 
 if TYPE_CHECKING:

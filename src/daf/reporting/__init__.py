@@ -7,8 +7,8 @@
   policies of one comparison or of several, ranked. format: "markdown", "json" or "html".
 """
 
-from daf.reporting.comparison_page import daf_export_comparison_html
-from daf.reporting.files import ReportFiles
+from daf.reporting._comparison_page import daf_export_comparison_html
+from daf.reporting._files import ReportFiles
 from daf.reporting.leaderboard import daf_generate_leaderboard
 from daf.reporting.operation import daf_report
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from daf.errors import DataError, UsageError, unknown
-from daf.reporting.leaderboard_entries import Entry, Source, take
+from daf.reporting._leaderboard_entries import Entry, Source, take
 from daf.stats.sentences import labels
 from daf.stats.summaries import PolicySummary, summarise
 from daf.stats.verdicts import PairVerdict, compare_pairs
@@ -116,7 +116,7 @@ def daf_generate_leaderboard(
     else:
         from daf.render.pages.markdown import run_markdown
         from daf.render.pages.parts import run_html
-        from daf.reporting.leaderboard_page import board_page
+        from daf.reporting._leaderboard_page import board_page
 
         page = board_page(board)
         text = run_html(page) if format == "html" else run_markdown(page)

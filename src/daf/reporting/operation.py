@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from daf.errors import DataError
 from daf.render.pages.run_facts import Pages, RunFacts, facts_of
-from daf.reporting.files import HTML, MARKDOWN, SWEEP, ReportFiles
+from daf.reporting._files import HTML, MARKDOWN, SWEEP, ReportFiles
 from daf.reporting.kinds import Kind, kind_of, run_of
 from daf.storage.atomic import write_text
 from daf.storage.containment import own
@@ -29,12 +29,12 @@ def daf_report(run: str | Path, *, pdf: bool = False, base_dir: str | Path | Non
     with pdf `EnvironmentCheckError` where there is no Chromium, before anything is written.
     """
     if pdf:
-        from daf.reporting.pdf import find_chromium
+        from daf.reporting._pdf import find_chromium
 
         find_chromium()
     path = Path(run)
     if path.is_file():
-        from daf.reporting.replay_page import write_replay_report
+        from daf.reporting._replay_page import write_replay_report
 
         return _printed(write_replay_report(path), pdf)
     info = run_of(run, base_dir)
@@ -59,7 +59,7 @@ def daf_report(run: str | Path, *, pdf: bool = False, base_dir: str | Path | Non
 
 def pages_of(info: "RunInfo", kind: Kind) -> Pages:
     """The report of a run of this kind, as text."""
-    from daf.reporting import played_pages
+    from daf.reporting import _played_pages as played_pages
 
     facts = facts_of(info)
     match kind:
@@ -72,7 +72,7 @@ def pages_of(info: "RunInfo", kind: Kind) -> Pages:
         case "ablation" | "benchmark" | "analysis":
             return played_pages.own_page(facts)
         case "logs":
-            from daf.reporting.logs_page import logs_report
+            from daf.reporting._logs_page import logs_report
 
             return logs_report(facts)
         case _:
@@ -85,7 +85,7 @@ def _assembled(facts: RunFacts, kind: Kind) -> Pages:
 
     match kind:
         case "training":
-            from daf.reporting.training_page import training_page
+            from daf.reporting._training_page import training_page
             from daf.reporting.training_run import read_training_run
 
             page = training_page(read_training_run(facts.info.path), facts)
@@ -100,19 +100,19 @@ def _assembled(facts: RunFacts, kind: Kind) -> Pages:
             page = variants_page(facts)
         case "adaptive":
             from daf.core.adaptive.record import read
-            from daf.reporting.adaptive_page import adaptive_page
+            from daf.reporting._adaptive_page import adaptive_page
 
             page = adaptive_page(read(facts.info.path), facts)
         case "chain":
-            from daf.reporting.chain_page import chain_page
+            from daf.reporting._chain_page import chain_page
 
             page = chain_page(facts)
         case "replays":
-            from daf.reporting.replay_page import replays_page
+            from daf.reporting._replay_page import replays_page
 
             page = replays_page(facts)
         case _:
-            from daf.reporting.plain_page import plain_page
+            from daf.reporting._plain_page import plain_page
 
             page = plain_page(facts)
     return Pages(run_html(page), run_markdown(page))
@@ -121,7 +121,7 @@ def _assembled(facts: RunFacts, kind: Kind) -> Pages:
 def _printed(files: ReportFiles, pdf: bool) -> ReportFiles:
     if not pdf:
         return files
-    from daf.reporting.pdf import print_pdf
+    from daf.reporting._pdf import print_pdf
 
     if not files.html.is_file():
         raise DataError(f"{files.html} is not there, so that it cannot be printed.")

@@ -3,8 +3,8 @@
 Points are `metta_alo.scoring`'s own, to the bit; what CoGames reports without, intervals, comes beside them.
 """
 
-from daf.scoring_analysis.budget import Budget, budget_for
-from daf.scoring_analysis.formulas import (
+from daf.scoring_analysis._budget import Budget, budget_for
+from daf.scoring_analysis._formulas import (
     ScoreRow,
     VorResult,
     WeightedScore,

@@ -15,7 +15,7 @@ import numpy as np
 from daf.episodes.run import RunResult
 from daf.errors import DataError
 from daf.game.scoring import Scenario, ScoredEpisode, vor
-from daf.scoring_analysis.budget import Budget, budget_for
+from daf.scoring_analysis._budget import Budget, budget_for
 from daf.stats.arrays import FloatArray, IntArray
 from daf.stats.over_missions import paired_mean
 from daf.stats.sentences import number, p_text

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from daf.streams.damage import DamageList
+from daf.streams._damage import DamageList
 from daf.streams.reading import ReadingReport
 from daf.streams.records import NameBound, RunConstants, Shape, Table, read, tabulate
 from daf.streams.source import BARREN, MAX_BARREN, Source

@@ -26,8 +26,8 @@ import numpy as np
 
 from daf.errors import DamagedFileError, StorageError
 from daf.storage import atomic, reading
-from daf.streams.aggregates import Aggregate
-from daf.streams.damage import Damage
+from daf.streams._aggregates import Aggregate
+from daf.streams._damage import Damage
 from daf.streams.moments import Binned, Cells
 from daf.streams.planning import Part
 from daf.streams.sampling import Sample

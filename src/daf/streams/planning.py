@@ -14,7 +14,7 @@ from typing import Any
 
 from daf.errors import StorageError
 from daf.storage.atomic import explain
-from daf.streams.damage import scan
+from daf.streams._damage import scan
 from daf.streams.finding import LogFile
 from daf.streams.records import RunConstants
 from daf.streams.source import Source, is_streamed

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from daf.errors import UsageError
-from daf.streams.aggregates import Aggregate
+from daf.streams._aggregates import Aggregate
 from daf.streams.finding import LogFile, find_logs, read_constants
 from daf.streams.planning import SLICES, plan_parts
 from daf.streams.records import FieldProblems, NameBound, RunConstants, Shape, Table, number, read, tabulate

@@ -16,8 +16,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from daf.streams.damage import SEPARATORS, Damage, DamageList, Scan, scan
-from daf.streams.decoding import BlockDecoder
+from daf.streams._damage import SEPARATORS, Damage, DamageList, Scan, scan
+from daf.streams._decoding import BlockDecoder
 from daf.streams.records import FieldProblems, FloatArray, NameBound, RunConstants, Shape, Table, read, tabulate
 from daf.streams.source import BARREN, MAX_BARREN, Source
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from daf.compute.contexts import Spawn
 from daf.errors import ExecutorError, UsageError
 from daf.processes.lifeline import end_with_coordinator
-from daf.streams.aggregates import Aggregate
+from daf.streams._aggregates import Aggregate
 from daf.streams.keeping import Keeper
 from daf.streams.planning import Part
 from daf.streams.reading import TableReader

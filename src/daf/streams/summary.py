@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from daf.streams import summary_tables
-from daf.streams.aggregates import Aggregate
+from daf.streams import _summary_tables as summary_tables
+from daf.streams._aggregates import Aggregate
 from daf.streams.moments import Binned
 from daf.streams.records import STEP_REWARD, TOTAL
 from daf.streams.sketch import RELATIVE_ERROR

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from daf.streams.damage import Damage
+from daf.streams._damage import Damage
 from daf.streams.moments import Binned, Cells, cells_of
 from daf.streams.records import FloatArray
 from daf.streams.sampling import Sample

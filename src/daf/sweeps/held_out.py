@@ -23,12 +23,12 @@ from daf.errors import ConfigError
 from daf.stats.multiple import holm
 from daf.stats.permutation import sign_flip, smallest_p
 from daf.stats.sentences import number, p_text
+from daf.sweeps._scale_words import told
+from daf.sweeps._trial import DEFAULT, TrialRunner
 from daf.sweeps.held_out_words import held_out_finding
 from daf.sweeps.objective import Objective, Scale
 from daf.sweeps.playing import Player, TrialFailed
 from daf.sweeps.result import SweepTrialResult
-from daf.sweeps.scale_words import told
-from daf.sweeps.trial import DEFAULT, TrialRunner
 
 FEWEST = 20
 """Held-out episodes per mission, where the sweep names no number and plays fewer per trial."""

@@ -23,7 +23,8 @@ import numpy as np
 
 from daf.errors import DataError, UsageError, unknown
 from daf.stats.arrays import FloatArray, generator
-from daf.sweeps import analysis_fanova, analysis_pedanova
+from daf.sweeps import _analysis_fanova as analysis_fanova
+from daf.sweeps import _analysis_pedanova as analysis_pedanova
 from daf.sweeps.analysis_columns import Column, columns_of
 from daf.sweeps.result import SweepResult, hyperparameter_names
 

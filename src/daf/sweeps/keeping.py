@@ -8,10 +8,10 @@ from typing import Any
 from daf.config.sweep import DAFSweepConfig
 from daf.storage.containment import inside
 from daf.storage.hashing import canonical_json
+from daf.sweeps._scale_words import scale_note
+from daf.sweeps._trial import TRIALS
 from daf.sweeps.held_out_words import machine_failed
 from daf.sweeps.result import SweepResult, SweepTrialResult
-from daf.sweeps.scale_words import scale_note
-from daf.sweeps.trial import TRIALS
 
 
 def candidates(result: SweepResult, most: int) -> list[SweepTrialResult]:

@@ -18,7 +18,7 @@ from daf.errors import ConfigError, MetricError, unknown
 from daf.game import mission_facts
 from daf.game.missions import Mission
 from daf.stats.aggregates import iqm
-from daf.sweeps.scale_words import by_default
+from daf.sweeps._scale_words import by_default
 
 _SAME = 1e-9
 """Values that differ by no more than this part of their size are equal: the rest is rounding."""

@@ -16,21 +16,21 @@ from daf.config.sweep import DAFSweepConfig
 from daf.errors import DataError
 from daf.storage import locks
 from daf.sweeps import journal
+from daf.sweeps._coordinator import Coordinator
+from daf.sweeps._implied_training import training_note
+from daf.sweeps._mirror import Mirror
+from daf.sweeps._scale_words import told
+from daf.sweeps._trial import DEFAULT, TrialRunner
 from daf.sweeps.continuing import BEGINNING, fingerprint, is_done, named_sweep, same_sweep, write_facts
-from daf.sweeps.coordinator import Coordinator
 from daf.sweeps.held_out import held_out_seeds, play_held_out
 from daf.sweeps.held_out_words import machine_failed
-from daf.sweeps.implied_training import training_note
 from daf.sweeps.keeping import candidates, notes_of, prune
-from daf.sweeps.mirror import Mirror
 from daf.sweeps.objective import Scale, between, needs_default, plain, relative
 from daf.sweeps.playing import Player
 from daf.sweeps.preparing import Prepared, player_of, prepare
 from daf.sweeps.reading import RESULT, read_run
 from daf.sweeps.result import SweepResult, SweepTrialResult
-from daf.sweeps.scale_words import told
 from daf.sweeps.strategies import Proposer
-from daf.sweeps.trial import DEFAULT, TrialRunner
 
 if TYPE_CHECKING:
     from daf.output_manager import OutputManager

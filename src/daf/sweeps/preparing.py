@@ -16,8 +16,8 @@ from daf.game.missions import content_hash
 from daf.game.policy_arguments import arguments_of, check_arguments
 from daf.playing.planning import cache_of, check_settings, missions_of
 from daf.playing.settings import Settings
+from daf.sweeps._implied_training import with_training
 from daf.sweeps.held_out import held_out_seeds
-from daf.sweeps.implied_training import with_training
 from daf.sweeps.objective import Objective, check_metrics, objectives_of
 from daf.sweeps.playing import Player
 from daf.sweeps.space import Space, space_of

@@ -14,9 +14,9 @@ from daf.errors import DataError, StorageError
 from daf.output_manager.runs import read_run as read_run_info
 from daf.storage.atomic import explain
 from daf.sweeps import journal
+from daf.sweeps._scale_words import told
 from daf.sweeps.keeping import candidates
 from daf.sweeps.result import SweepResult, SweepTrialResult
-from daf.sweeps.scale_words import told
 
 CONFIG = "sweep.json"
 RESULT = "result.json"

@@ -15,8 +15,8 @@ from daf.errors import DataError, UsageError, unknown
 from daf.storage.atomic import write_json
 from daf.storage.jsonable import jsonable
 from daf.storage.printable import terminal_text
+from daf.sweeps._pareto import pareto_front
 from daf.sweeps.held_out_words import held_out_finding
-from daf.sweeps.pareto import pareto_front
 
 if TYPE_CHECKING:
     from rich.console import Console

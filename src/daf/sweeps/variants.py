@@ -23,7 +23,7 @@ from daf.game.mission_changes import with_cogs, with_variant
 from daf.game.missions import Mission, check_runs
 from daf.playing.planning import cache_of, check_settings, missions_of
 from daf.storage.jsonable import jsonable
-from daf.sweeps.variants_comparing import Combination, compared
+from daf.sweeps._variants_comparing import Combination, compared
 from daf.sweeps.variants_result import VariantSweepResult
 from daf.teamplay import keep_run, plan_teams, player, policies_of
 

@@ -16,7 +16,7 @@ from daf.playing.planning import cache_of, check_settings, missions_of, plan_of
 from daf.stats.verdicts import PairVerdict
 from daf.storage.atomic import write_json
 from daf.storage.jsonable import jsonable
-from daf.until_decided.rounds import IDENTICAL, Needs, first_round, look, next_round, open_ones
+from daf.until_decided._rounds import IDENTICAL, Needs, first_round, look, next_round, open_ones
 
 if TYPE_CHECKING:
     from daf.output_manager import OutputManager

@@ -9,11 +9,12 @@ reason.
 """
 
 from daf.reporting import daf_export_comparison_html, daf_generate_leaderboard
-from daf.visualization.behaviour_plots import (
+from daf.visualization._behaviour_plots import (
     daf_plot_action_frequency,
     daf_plot_position_heatmap,
     daf_plot_resource_collection_timeline,
 )
+from daf.visualization._plots import Look, Plot
 from daf.visualization.dashboard import daf_generate_summary_dashboard
 from daf.visualization.metric_plots import (
     daf_plot_detailed_metrics_comparison,
@@ -22,7 +23,6 @@ from daf.visualization.metric_plots import (
     daf_plot_metrics_correlation_matrix,
     daf_plot_policy_radar,
 )
-from daf.visualization.plots import Look, Plot
 from daf.visualization.policy_plots import (
     daf_plot_cumulative_performance,
     daf_plot_episode_reward_distribution,

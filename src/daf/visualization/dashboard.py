@@ -9,9 +9,10 @@ from daf.render.figures.means import Group, MeansPanel
 from daf.render.figures.sheet import Cell, Facts, History, Slice, dashboard_figure
 from daf.reporting.kinds import kind_of
 from daf.stats.sentences import number
+from daf.visualization._metric_values import metric_table
+from daf.visualization._plots import Look, Plot, finish, in_plan_order, is_dark, titled
+from daf.visualization._runs_given import is_run, run_folder
 from daf.visualization.metric_plots import metric_unit
-from daf.visualization.metric_values import metric_table
-from daf.visualization.plots import Look, Plot, finish, in_plan_order, is_dark, titled
 from daf.visualization.policy_plots import (
     comparison_caption,
     comparison_panel,
@@ -20,7 +21,6 @@ from daf.visualization.policy_plots import (
     spread_panels,
 )
 from daf.visualization.returns import Returns, returns_of
-from daf.visualization.runs_given import is_run, run_folder
 from daf.visualization.sweep_plots import search_of, sweep_caption, sweep_name, sweep_of
 from daf.visualization.training_data import TrainingCurves, training_groups
 from daf.visualization.training_plots import CURVES, Groups, training_panels, training_title, x_label

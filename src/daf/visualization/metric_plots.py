@@ -15,8 +15,8 @@ from daf.render.figures.means import Estimate, Group, MeansPanel, means_figure
 from daf.render.figures.radar import Spoke, radar_figure
 from daf.render.figures.spread import Spread, SpreadPanel, spread_figure
 from daf.stats.sentences import p_text
-from daf.visualization.metric_values import Table, metric_table, records_given
-from daf.visualization.plots import Look, Plot, finish, in_plan_order, is_dark, titled
+from daf.visualization._metric_values import Table, metric_table, records_given
+from daf.visualization._plots import Look, Plot, finish, in_plan_order, is_dark, titled
 from daf.visualization.policy_plots import mission_told
 
 MOST_METRICS = 9

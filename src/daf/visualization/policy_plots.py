@@ -12,7 +12,7 @@ from daf.render.figures.frame import room
 from daf.render.figures.means import Estimate, Group, MeansPanel, means_figure
 from daf.render.figures.spread import Spread, SpreadPanel, spread_figure
 from daf.stats.student import student_interval
-from daf.visualization.plots import Look, Plot, finish, in_plan_order, is_dark, titled
+from daf.visualization._plots import Look, Plot, finish, in_plan_order, is_dark, titled
 from daf.visualization.returns import RETURN_UNIT, UNNAMED, Returns, returns_of
 
 MOST_MISSIONS = 12

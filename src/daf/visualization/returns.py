@@ -17,7 +17,7 @@ from daf.render.figures.frame import finite_values
 from daf.render.figures.means import Estimate
 from daf.stats.summaries import summarise
 from daf.storage.atomic import explain
-from daf.visualization.runs_given import is_run, run_folder
+from daf.visualization._runs_given import is_run, run_folder
 
 if TYPE_CHECKING:
     from daf.comparison import ComparisonReport

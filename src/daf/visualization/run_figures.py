@@ -12,11 +12,14 @@ from typing import Any, Unpack
 
 from daf.errors import DataError, UsageError, unknown
 from daf.reporting.kinds import Kind, kind_of
-from daf.visualization.behaviour_plots import (
+from daf.visualization._behaviour_plots import (
     daf_plot_action_frequency,
     daf_plot_position_heatmap,
     daf_plot_resource_collection_timeline,
 )
+from daf.visualization._metric_values import records_given
+from daf.visualization._plots import Look, Plot, is_dark
+from daf.visualization._runs_given import run_folder
 from daf.visualization.dashboard import daf_generate_summary_dashboard
 from daf.visualization.metric_plots import (
     daf_plot_detailed_metrics_comparison,
@@ -25,14 +28,11 @@ from daf.visualization.metric_plots import (
     daf_plot_metrics_correlation_matrix,
     daf_plot_policy_radar,
 )
-from daf.visualization.metric_values import records_given
-from daf.visualization.plots import Look, Plot, is_dark
 from daf.visualization.policy_plots import (
     daf_plot_cumulative_performance,
     daf_plot_episode_reward_distribution,
     daf_plot_policy_comparison,
 )
-from daf.visualization.runs_given import run_folder
 from daf.visualization.sweep_plots import (
     daf_plot_sweep_heatmap,
     daf_plot_sweep_parallel_coordinates,

@@ -13,8 +13,8 @@ from daf.render.figures.trials import MOST_SLICES, Search, Trial, parallel_figur
 from daf.stats.summaries import summarise
 from daf.sweeps.analysis_columns import searched_space
 from daf.sweeps.result import SweepResult, SweepTrialResult, hyperparameter_names
-from daf.visualization.plots import Look, Plot, finish, is_dark, titled
-from daf.visualization.runs_given import is_run, run_folder
+from daf.visualization._plots import Look, Plot, finish, is_dark, titled
+from daf.visualization._runs_given import is_run, run_folder
 
 MOST_INTERVALS = 500
 """With more trials than this their intervals would be a carpet; they are left out."""

@@ -19,7 +19,7 @@ from daf.reporting.training_run import METRICS, TrainingRun, read_training_run
 from daf.stats.sentences import labels
 from daf.storage import journal
 from daf.storage.hashing import hash_json
-from daf.visualization.runs_given import is_run, run_folder, run_label
+from daf.visualization._runs_given import is_run, run_folder, run_label
 
 OF_ONE_RUN = (
     "seed", "experiment_name", "num_workers", "workers_per_node", "num_nodes", "threads", "memory_budget_mb",

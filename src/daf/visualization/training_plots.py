@@ -15,7 +15,7 @@ from daf.render.figures.curves import Curve, Panel, curves_figure
 from daf.render.logs.data import smoothed
 from daf.stats.arrays import FloatArray
 from daf.stats.student import student_interval
-from daf.visualization.plots import Look, Plot, finish, is_dark, titled
+from daf.visualization._plots import Look, Plot, finish, is_dark, titled
 from daf.visualization.training_data import UNNAMED_RUN, Evaluated, TrainingCurves, training_groups
 
 RETURN = "episode/return"

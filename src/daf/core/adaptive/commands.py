@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from daf.config.training import DAFTrainingConfig, Scalar, without_aliases
+from daf.core.adaptive._supervisor import STDERR, STDOUT
 from daf.core.adaptive.config import NETWORK, DAFAdaptiveConfig
 from daf.core.adaptive.dispatch import Job
 from daf.core.adaptive.record import run_dir
 from daf.core.adaptive.state import Run
-from daf.core.adaptive.supervisor import STDERR, STDOUT
 from daf.core.training_file import own_checkpoint, read_ended, read_training
 from daf.errors import ConfigError, DamagedFileError, StorageError, UnsafePathError
 

@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from daf.core.adaptive import parents
+from daf.core.adaptive import _parents as parents
 from daf.core.adaptive.errors import AdaptiveControllerError
 from daf.core.adaptive.status import ExperimentStatus
 from daf.storage.atomic import explain, write_json

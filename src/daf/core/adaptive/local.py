@@ -18,10 +18,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from daf.core.adaptive._supervisor import EXIT, JOB, PROCESS, STDERR, STDOUT, claim
 from daf.core.adaptive.dispatch import Job, Look
 from daf.core.adaptive.errors import AdaptiveControllerError
 from daf.core.adaptive.process import MARK, alive, end_marked, signal_group
-from daf.core.adaptive.supervisor import EXIT, JOB, PROCESS, STDERR, STDOUT, claim
 from daf.storage.atomic import explain, write_json
 
 _PATIENCE = 0.2
@@ -42,7 +42,7 @@ class LocalProcesses:
                 {"argv": job.argv, "cwd": str(job.cwd or Path.cwd()), "environment": _environment(job)},
             )
             self._children[job.folder] = subprocess.Popen(
-                [sys.executable, "-m", "daf.core.adaptive.supervisor", str(job.folder)],
+                [sys.executable, "-m", "daf.core.adaptive._supervisor", str(job.folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from daf.core.adaptive import parents
-from daf.core.adaptive.attempts import Attempts
+from daf.core.adaptive import _parents as parents
+from daf.core.adaptive._attempts import Attempts
 from daf.core.adaptive.commands import Commands
 from daf.core.adaptive.config import DAFAdaptiveConfig
 from daf.core.adaptive.dispatch import Dispatcher, Job

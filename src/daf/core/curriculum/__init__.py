@@ -4,11 +4,11 @@ A trainer needs `Curriculum` (the interface), `draw` (which task an episode play
 `TaskCurriculum` is what `from_config` makes; `daf.core.curriculum_manager` is the same engine task by task.
 """
 
-from daf.core.curriculum.adaptation import Adaptation
-from daf.core.curriculum.building import from_config
+from daf.core.curriculum._adaptation import Adaptation
+from daf.core.curriculum._building import from_config
+from daf.core.curriculum._drawing import draw
+from daf.core.curriculum._engine import TaskCurriculum
 from daf.core.curriculum.config import DAFCurriculumConfig
-from daf.core.curriculum.drawing import draw
-from daf.core.curriculum.engine import TaskCurriculum
 from daf.core.curriculum.errors import CurriculumStagnationError, TaskGenerationError
 from daf.core.curriculum.interface import Curriculum, Outcome, Task
 from daf.core.curriculum.slices import Slice

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from daf.core.curriculum.engine import TaskCurriculum
+from daf.core.curriculum._engine import TaskCurriculum
 from daf.core.curriculum.interface import Task
 from daf.storage.jsonable import jsonable
 

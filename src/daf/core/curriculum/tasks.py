@@ -5,7 +5,7 @@ string, which is also the task's name. Difficulty follows the order in which val
 of a task's relative places on the axes that have more than one value.
 
 Every combination that differs in more than its step limit is built once, so that what cannot run, or cannot share a
-run with the first task (`daf.core.curriculum.spaces`), is told here and not in the middle of training.
+run with the first task (`daf.core.curriculum._spaces`), is told here and not in the middle of training.
 """
 
 import itertools
@@ -16,10 +16,10 @@ from typing import Annotated
 from pydantic import Field
 
 from daf.config.base import ConfigModel
+from daf.core.curriculum._spaces import differences, meanings_differ
+from daf.core.curriculum._spans import Numbers, Span, expand
 from daf.core.curriculum.errors import TaskGenerationError
 from daf.core.curriculum.interface import Task
-from daf.core.curriculum.spaces import differences, meanings_differ
-from daf.core.curriculum.spans import Numbers, Span, expand
 from daf.errors import MissionError
 from daf.game import missions
 from daf.game.missions import Mission

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from daf.core.tracking._lines import Lines
 from daf.core.tracking.interface import Number, RunFacts
-from daf.core.tracking.lines import Lines
 
 METRICS = "metrics.jsonl"
 EVALUATIONS = "evaluations.jsonl"

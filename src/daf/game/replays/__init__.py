@@ -3,11 +3,11 @@
 `read_replay(path)` gives a `Replay`; `difference(a, b)` says at which step two part.
 """
 
+from daf.game.replays._reading import VERSIONS, read_replay
+from daf.game.replays._series import Series
 from daf.game.replays.difference import Difference, difference
 from daf.game.replays.errors import ReplayError
-from daf.game.replays.reading import VERSIONS, read_replay
 from daf.game.replays.replay import AgentState, ObjectState, Replay, ReplayObject, ReplayState
-from daf.game.replays.series import Series
 
 __all__ = [
     "VERSIONS",

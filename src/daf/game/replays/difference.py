@@ -8,8 +8,8 @@ told of themselves (`policy_infos`) is no part of an episode, and not compared.
 from dataclasses import dataclass
 from typing import Any
 
+from daf.game.replays._series import Series
 from daf.game.replays.replay import Replay, ReplayObject, named
-from daf.game.replays.series import Series
 
 SHOWN = 20
 KINDS = frozenset({"version", "width", "height", "agents", "objects", "item_names"})

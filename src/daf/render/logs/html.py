@@ -6,8 +6,8 @@ from typing import Any
 
 from markupsafe import Markup
 
+from daf.render.logs._plots import heatmap_part, rewards_part, statistics_parts
 from daf.render.logs.data import LogTables, pack, sampling
-from daf.render.logs.plots import heatmap_part, rewards_part, statistics_parts
 from daf.render.logs.tables import alerts, components_table, headline, tables
 from daf.render.pages.html import page
 from daf.render.pages.parts import FILTER_ROWS, Section

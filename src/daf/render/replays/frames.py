@@ -13,11 +13,11 @@ from daf.errors import UsageError
 from daf.game.replays import Replay
 from daf.game.replays.replay import named
 from daf.game.sprites import ROLES
-from daf.render.replays.actors import AgentTiles
-from daf.render.replays.look import MAX_CELL, MIN_CELL, Look, Pixels, look_for
-from daf.render.replays.panel import LETTER_WIDTH, LINE, Letters, Panel, short_number, widths
-from daf.render.replays.scene import Agents, Building, agents_over, building_changes
-from daf.render.replays.terrain import Terrain
+from daf.render.replays._actors import AgentTiles
+from daf.render.replays._look import MAX_CELL, MIN_CELL, Look, Pixels, look_for
+from daf.render.replays._panel import LETTER_WIDTH, LINE, Letters, Panel, short_number, widths
+from daf.render.replays._scene import Agents, Building, agents_over, building_changes
+from daf.render.replays._terrain import Terrain
 
 COLUMNS = widths([("agent", 3), ("role", 9), ("hp", 4), ("energy", 4), ("action", 14)])
 PANEL_LETTERS = 39

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daf.errors import UsageError
-from daf.render.replays import gif_lzw
+from daf.render.replays import _gif_lzw as gif_lzw
 
 MAX_FPS = 50
 """Browsers show a frame of less than 2/100 s for 10/100 s."""

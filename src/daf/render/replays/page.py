@@ -4,8 +4,8 @@ from pathlib import Path
 
 from daf.game.replays import Replay
 from daf.render.pages.html import page
+from daf.render.replays._page_data import atlas, core, details, packed
 from daf.render.replays.gif import Drawing
-from daf.render.replays.page_data import atlas, core, details, packed
 from daf.storage.atomic import write_text
 
 WIDTH, HEIGHT = 1280, 800

@@ -13,7 +13,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from daf.errors import DataError
-from daf.render.svg.shades import BEST, bands_of, shade
+from daf.render.svg._shades import BEST, bands_of, shade
 from daf.render.text import shortened
 from daf.stats.arrays import FloatArray
 

@@ -13,7 +13,7 @@ from markupsafe import Markup, escape
 
 from daf.errors import DataError
 from daf.render.scales import Setting
-from daf.render.svg.shades import BANDS, BEST, bands_of, shade
+from daf.render.svg._shades import BANDS, BEST, bands_of, shade
 from daf.render.text import shortened
 
 WIDTH, TOP, BELOW, HEIGHT = 1020, 66, 40, 420

@@ -9,10 +9,10 @@ from daf.render.text import duration, printable
 from daf.stats.sentences import number
 from daf.storage.printable import printable_lines
 from daf.sweeps.held_out_words import held_out_finding
-from daf.sweeps.pages.sweep_figures import front_section, history_section, hyperparameter_section
-from daf.sweeps.pages.sweep_held_out import held_out_section, held_out_sentences
-from daf.sweeps.pages.sweep_importance import importance_section, importances_of, ranking
-from daf.sweeps.pages.sweep_space import cost_section, space_sections
+from daf.sweeps.pages._sweep_figures import front_section, history_section, hyperparameter_section
+from daf.sweeps.pages._sweep_held_out import held_out_section, held_out_sentences
+from daf.sweeps.pages._sweep_importance import importance_section, importances_of, ranking
+from daf.sweeps.pages._sweep_space import cost_section, space_sections
 from daf.sweeps.result import SweepResult, SweepTrialResult, Value, hyperparameter_names
 
 MOST_CELLS = 60_000

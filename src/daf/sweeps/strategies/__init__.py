@@ -10,7 +10,7 @@ from daf.errors import ConfigError
 from daf.sweeps.journal import Proposal
 from daf.sweeps.result import SweepTrialResult
 from daf.sweeps.space import Dimension, Space
-from daf.sweeps.strategies.base import Strategy, window
+from daf.sweeps.strategies._base import Strategy, window
 
 LARGEST_GRID = 100_000
 """Cells of a grid that is run as a whole; a larger one needs `num_trials`."""
@@ -109,7 +109,7 @@ def _value(dimension: Dimension, value: Scalar, where: str) -> Scalar:
 
 
 def _strategy(config: DAFSweepConfig, space: Space, directions: Sequence[str], lookahead: int, first: int) -> Strategy:
-    from daf.sweeps.strategies import blind
+    from daf.sweeps.strategies import _blind as blind
 
     match config.strategy:
         case "grid":
@@ -119,7 +119,7 @@ def _strategy(config: DAFSweepConfig, space: Space, directions: Sequence[str], l
         case "qmc":
             return blind.QuasiRandom(space, config.seed, first=first)
         case "cmaes":
-            from daf.sweeps.strategies.by_cmaes import ByCMAES
+            from daf.sweeps.strategies._by_cmaes import ByCMAES
 
             return ByCMAES(
                 space,
@@ -130,7 +130,7 @@ def _strategy(config: DAFSweepConfig, space: Space, directions: Sequence[str], l
                 population=config.population_size,
             )
         case "protein":
-            from daf.sweeps.strategies.by_protein import ByProtein
+            from daf.sweeps.strategies._by_protein import ByProtein
 
             return ByProtein(space, config.seed, directions[0], lookahead=lookahead, max_cost=config.max_cost)
         case _:

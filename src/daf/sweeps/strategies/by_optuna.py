@@ -15,7 +15,7 @@ from daf.config.training import Scalar
 from daf.sweeps.journal import Proposal
 from daf.sweeps.result import SweepTrialResult
 from daf.sweeps.space import Configuration, Dimension, Space
-from daf.sweeps.strategies.base import Lessons, State, Strategy, child_seed, window
+from daf.sweeps.strategies._base import Lessons, State, Strategy, child_seed, window
 
 POPULATION = 20
 """Trials per generation of NSGA-II, where the sweep names no number. (Optuna's 50 is more than most sweeps have.)"""

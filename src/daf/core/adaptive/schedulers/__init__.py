@@ -1,10 +1,10 @@
 """What shall run: a fixed list, successive halving, population-based training."""
 
 from daf.core.adaptive.config import DAFAdaptiveConfig
-from daf.core.adaptive.schedulers.fixed import FixedList
-from daf.core.adaptive.schedulers.halving import SuccessiveHalving
+from daf.core.adaptive.schedulers._fixed import FixedList
+from daf.core.adaptive.schedulers._halving import SuccessiveHalving
+from daf.core.adaptive.schedulers._population import PopulationBased
 from daf.core.adaptive.schedulers.interface import Known, Scheduler, Wanted
-from daf.core.adaptive.schedulers.population import PopulationBased
 from daf.core.adaptive.schedulers.space import first_settings
 
 

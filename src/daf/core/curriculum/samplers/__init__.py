@@ -4,10 +4,10 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from daf.core.curriculum.samplers._plr import PLRConfig, PrioritisedLevelReplay
+from daf.core.curriculum.samplers._sequence import InSequence, SequenceConfig
 from daf.core.curriculum.samplers.interface import Sampler
 from daf.core.curriculum.samplers.learning_progress import LearningProgress, LearningProgressConfig
-from daf.core.curriculum.samplers.plr import PLRConfig, PrioritisedLevelReplay
-from daf.core.curriculum.samplers.sequence import InSequence, SequenceConfig
 from daf.core.curriculum.samplers.uniform import Uniform, UniformConfig
 from daf.errors import unknown
 

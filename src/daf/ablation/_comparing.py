@@ -1,0 +1,187 @@
+"""Changed against unchanged, block by block: one family of tests for all components and missions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from daf.ablation._components import Cells, Component
+from daf.ablation._report import AblationReport, ComponentResult
+from daf.episodes.metrics_values import Metric, value
+from daf.episodes.run import RunResult
+from daf.errors import DataError
+from daf.evaluation import Settings
+from daf.game.missions import Mission
+from daf.stats.effect import d_z
+from daf.stats.multiple import holm
+from daf.stats.permutation import SignFlipResult, sign_flip, smallest_p
+from daf.stats.sentences import number, p_text
+from daf.teamplay import Kept
+
+
+def report_of(
+    policy: str,
+    played: Sequence[Mission],
+    changes: Sequence[Component],
+    cells: Cells,
+    metric: Metric,
+    settings: Settings,
+    result: RunResult,
+    kept: Kept,
+) -> AblationReport:
+    """Pair the changed with the unchanged episodes and test every component, overall and on each mission."""
+    found: dict[tuple[str, str], dict[int, float]] = {}
+    for planned, record in zip(result.planned, result.records, strict=True):
+        if record.ok:
+            contender = result.plan.contenders[planned.contender].name
+            found.setdefault((contender, record.spec.mission), {})[planned.index] = value(record, metric)
+    rows = {
+        change.name: _paired(found, policy, played, {m.name: cells[change.name, m.name] for m in played})
+        for change in changes
+    }
+    names = [mission.name for mission in played]
+    tests: list[tuple[Component, str | None, _Pairs]] = []
+    for change in changes:
+        scopes: list[str | None] = [None, *names] if len(names) > 1 else [None]
+        tests += [(change, scope, rows[change.name].only(scope)) for scope in scopes]
+    told = [(change, scope, pairs) for change, scope, pairs in tests if len(pairs.unchanged)]
+    if not told:
+        raise DataError("no block was finished both with and without any component; the run's records say why.")
+    flips = [
+        sign_flip(pairs.changed - pairs.unchanged, pairs.strata, alpha=settings.alpha, resamples=settings.resamples,
+                  seed=settings.seed)
+        for _, _, pairs in told
+    ]  # fmt: skip
+    adjusted = holm([float(flip.p) for flip in flips])
+    results = [
+        _row(policy, metric, change, scope, pairs, flip, float(p), settings.alpha, len(told))
+        for (change, scope, pairs), flip, p in zip(told, flips, adjusted, strict=True)
+    ]
+    return AblationReport(
+        policy=policy,
+        missions=tuple(names),
+        metric=metric.name,
+        overall=tuple(sorted((row for row in results if row.mission is None), key=lambda row: row.difference)),
+        by_mission=tuple(row for row in results if row.mission is not None),
+        notes=tuple(_notes(result, rows)),
+        alpha=settings.alpha,
+        run_id=kept.run_id,
+        run_dir=kept.run_dir,
+        result=result,
+        replays=kept.replays,
+    )
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """The metric without and with a change on the blocks that both finished. missions: per block."""
+
+    unchanged: NDArray[np.float64]
+    changed: NDArray[np.float64]
+    missions: tuple[str, ...]
+    left_out: int
+
+    @property
+    def strata(self) -> NDArray[np.int64]:
+        order = list(dict.fromkeys(self.missions))
+        return np.array([order.index(mission) for mission in self.missions], dtype=np.int64)
+
+    def only(self, mission: str | None) -> "_Pairs":
+        """The blocks of one mission, or all."""
+        if mission is None:
+            return self
+        here = np.array([name == mission for name in self.missions], dtype=bool)
+        return _Pairs(self.unchanged[here], self.changed[here], (mission,) * int(here.sum()), self.left_out)
+
+
+def _paired(
+    found: Mapping[tuple[str, str], Mapping[int, float]],
+    policy: str,
+    played: Sequence[Mission],
+    places: Mapping[str, tuple[str, str]],
+) -> _Pairs:
+    before, after, names, left_out = [], [], [], 0
+    for mission in played:
+        unchanged, changed = found.get((policy, mission.name), {}), found.get(places[mission.name], {})
+        for index in sorted(unchanged.keys() | changed.keys()):
+            if index in unchanged and index in changed:
+                before.append(unchanged[index])
+                after.append(changed[index])
+                names.append(mission.name)
+            else:
+                left_out += 1
+    return _Pairs(np.array(before), np.array(after), tuple(names), left_out)
+
+
+def _row(
+    policy: str,
+    metric: Metric,
+    change: Component,
+    scope: str | None,
+    pairs: _Pairs,
+    flip: SignFlipResult,
+    adjusted: float,
+    alpha: float,
+    family: int,
+) -> ComponentResult:
+    apart = pairs.changed - pairs.unchanged
+    difference, n = float(flip.difference), len(apart)
+    low, high = float(flip.low), float(flip.high)
+    bounded = np.isfinite(low) and np.isfinite(high)
+    effect = float(d_z(apart, pairs.strata)) if n > 1 else float("nan")
+    if not apart.any():
+        verdict = "identical"
+    elif adjusted <= alpha:
+        verdict = "raises" if difference > 0 else "lowers"
+    else:
+        verdict = "too few" if smallest_p(n) * family > alpha else "undecided"
+    where = f" on {scope}" if scope is not None else ""
+    unit = "reward per agent" if metric.name == "reward" else metric.name
+    half = (high - low) / 2 if bounded else 0.0
+    amount = f"{number(difference, half)}" + (f" [{number(low, half)}, {number(high, half)}]" if bounded else "")
+    head = f"{policy} {change.words}{where}"
+    p = f"adjusted {p_text(adjusted)}" if family > 1 else p_text(adjusted)
+    sentence = {
+        "identical": f"{head} has exactly the same {unit} in all {n} episodes.",
+        "raises": f"{head} has more {unit}: {amount}, {p}, {n} episodes.",
+        "lowers": f"{head} has less {unit}: {amount}, {p}, {n} episodes.",
+        "undecided": f"{head} is not told apart from {policy}: {amount} {unit}, {p}, {n} episodes.",
+        "too few": f"With {n} episodes and {family} comparisons no test can decide on {head}: {amount} {unit}.",
+    }[verdict]
+    strata = pairs.strata
+    groups = range(int(strata.max()) + 1)
+    return ComponentResult(
+        component=change.name,
+        mission=scope,
+        unchanged=float(np.mean([pairs.unchanged[strata == group].mean() for group in groups])),
+        changed=float(np.mean([pairs.changed[strata == group].mean() for group in groups])),
+        difference=difference,
+        ci=(low, high) if bounded else None,
+        p=float(flip.p),
+        p_adjusted=adjusted,
+        effect_size=effect if np.isfinite(effect) else None,
+        n=n,
+        more=int((apart > 0).sum()),
+        less=int((apart < 0).sum()),
+        same=int((apart == 0).sum()),
+        verdict=verdict,
+        sentence=sentence,
+    )
+
+
+def _notes(result: RunResult, rows: Mapping[str, _Pairs]) -> list[str]:
+    notes = []
+    if result.failures:
+        first = result.failures[0]
+        why = f"{first.spec.name} on {first.spec.mission}: {first.failure.message if first.failure else ''}"
+        count = f"{len(result.failures)} of {len(result.records)} episodes failed"
+        notes.append(f"{count} (the first: {why}). They count nowhere as 0.")
+    if result.stopped:
+        notes.append(f"The run was stopped early: {result.stopped}.")
+    for name, pairs in rows.items():
+        if not len(pairs.unchanged):
+            notes.append(f"{name} has no block that was finished with and without it.")
+        elif pairs.left_out:
+            notes.append(f"{name}: {pairs.left_out} blocks are left out, since an episode there has no result.")
+    return notes

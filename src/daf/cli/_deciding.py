@@ -1,0 +1,77 @@
+"""`daf compare --until-decided`: progress over rounds, and what each pair took."""
+
+from typing import TYPE_CHECKING
+
+from daf.cli import _playing as playing
+from daf.cli.show import EpisodeProgress, emit, out, plain_table
+from daf.episodes.plan import Plan
+from daf.errors import Interrupted
+from daf.storage.jsonable import jsonable
+
+if TYPE_CHECKING:
+    from daf.evaluation import Evaluation, Settings
+    from daf.output_manager import OutputManager
+    from daf.until_decided import Decided
+
+
+class _RoundProgress(EpisodeProgress):
+    """Progress whose total grows with every round."""
+
+    def plan(self, plan: Plan) -> None:
+        if not self.total:
+            super().plan(plan)
+            return
+        self.total += len(plan.episodes)
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], total=self.total)
+
+
+def decide_and_show(
+    policies: list[str],
+    missions: list[str],
+    teams: list[str],
+    *,
+    max_episodes: int,
+    settings: "Settings",
+    output: "OutputManager",
+    title: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> "Evaluation":
+    """Compare until decided, and show the result. Ctrl-C raises `Interrupted`."""
+    from daf.until_decided import compare_until_decided, decided_data
+
+    with _RoundProgress(quiet=quiet) as progress:
+        try:
+            decided = compare_until_decided(
+                policies,
+                missions,
+                teams=teams,
+                max_episodes=max_episodes,
+                settings=settings,
+                output=output,
+                title=title,
+                on_plan=progress.plan,
+                on_record=progress,
+            )
+        except KeyboardInterrupt:
+            raise Interrupted(playing.how_to_go_on(progress.finished, progress.total)) from None
+    if as_json:
+        emit(jsonable(decided_data(decided)))
+    else:
+        playing.show(decided.evaluation)
+        _show_rounds(decided)
+    return decided.evaluation
+
+
+def _show_rounds(decided: "Decided") -> None:
+    table = plain_table("Rounds")
+    for name in ("blocks", "episodes", "comparisons open"):
+        table.add_column(name, justify="right")
+    for item in decided.rounds:
+        table.add_row(str(item.blocks), str(item.episodes), str(item.open))
+    out.print(table)
+    out.print(
+        f"{decided.episodes:,} episodes; {decided.max_episodes} for every policy and mission would have been "
+        f"{decided.fixed:,}."
+    )

@@ -1,0 +1,116 @@
+"""`daf sweep variants`: a policy across the variants of a mission."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from daf.cli import _playing as playing
+from daf.cli._options import ExecutorOption, JobsOption, JsonOption, OutputDirOption, QuietOption, SeedOption
+from daf.errors import ConfigError, UsageError
+
+if TYPE_CHECKING:
+    from daf.config import DAFVariantConfig
+    from daf.sweeps.variants_result import VariantSweepResult
+
+
+def variants_command(
+    policy: Annotated[str, typer.Option("--policy", "-p", help="Policy string; it plays all agents.")],
+    mission: Annotated[str, typer.Option("--mission", "-m", help="The base mission. See `daf missions`.")],
+    variants: Annotated[
+        list[str] | None,
+        typer.Option("--variant", "-V", help="A variant, A+B for several; repeatable. See `daf missions --variants`."),
+    ] = None,
+    episodes: Annotated[int, typer.Option("--episodes", "-e", help="Episodes of each mission.")] = 20,
+    no_pairs: Annotated[bool, typer.Option("--no-pairs", help="Each variant alone only.")] = False,
+    metric: Annotated[str, typer.Option("--metric", help="What is compared; see `daf metrics`.")] = "reward",
+    seed: SeedOption = 42,
+    config: Annotated[
+        Path | None,
+        typer.Option("--config", help="YAML or JSON of kind variant: variant_names, difficulty, num_cogs; -V wins."),
+    ] = None,
+    max_steps: playing.MaxStepsOption = None,
+    game: playing.GameOption = "cogs_vs_clips",
+    device: playing.DeviceOption = "cpu",
+    alpha: playing.AlphaOption = 0.05,
+    jobs: JobsOption = "auto",
+    executor: ExecutorOption = "local",
+    no_cache: playing.NoCacheOption = False,
+    no_report: playing.NoReportOption = False,
+    output_dir: OutputDirOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Play a policy on a mission and its variants, each alone and two together, and compare with the base.
+
+    \b
+        daf sweep variants -p starter -m arena -V no_clips -V small_50 -e 20
+    """
+    from daf.cli.show import EpisodeProgress, emit
+    from daf.evaluation import Settings
+    from daf.sweeps.variants import daf_variant_sweep
+
+    names = [name for given in variants or [] for name in given.split("+") if name]
+    wanted = None if config is None else _from_file(config, names)
+    if wanted is None and not names:
+        raise UsageError("name a variant with --variant; `daf missions --variants` lists them all.")
+    output, _ = playing.open_output(output_dir, verbose=False, quiet=quiet)
+    settings = Settings(
+        max_steps=max_steps,
+        game=game,
+        device=device,
+        alpha=alpha,
+        jobs=jobs,
+        executor=executor,
+        use_cache=not no_cache,
+        report=not no_report,
+    )
+    with EpisodeProgress(quiet=quiet) as progress:
+        found = daf_variant_sweep(
+            policy, mission, wanted or names, episodes, pairs=not no_pairs, metric=metric, seed=seed, settings=settings,
+            output_manager=output, on_plan=progress.plan, on_record=progress,
+        )  # fmt: skip
+    if as_json:
+        emit(found.to_data())
+    else:
+        _show(found, reported=not no_report)
+    if found.status != "ok":
+        raise typer.Exit(1)
+
+
+def _from_file(path: Path, names: list[str]) -> "DAFVariantConfig":
+    """The file's configuration with the variants of the command line, where there are any."""
+    from daf.config import DAFVariantConfig, daf_load_config
+
+    if not path.is_file():
+        raise UsageError(f"--config {path}: no such file.")
+    config = daf_load_config(path)
+    if not isinstance(config, DAFVariantConfig):
+        raise ConfigError(f"{path} configures a {config.kind}; `daf sweep variants` takes kind: variant.")
+    return config.replace(variant_names=names) if names else config
+
+
+def _show(found: "VariantSweepResult", *, reported: bool) -> None:
+    from daf.cli.show import out, plain_table
+    from daf.stats.sentences import number, p_text
+
+    table = plain_table(f"{found.policy} on {found.mission}: {found.metric}, {found.episodes} episodes of each")
+    table.add_column("variant", overflow="fold")
+    for name in ("with it", "difference", "95 % interval", "adjusted p"):
+        table.add_column(name, justify="right")
+    table.add_column("verdict")
+    for row in found.rows:
+        half = 0.0 if row.ci is None else (row.ci[1] - row.ci[0]) / 2
+        numbers = ["–" if value is None else number(value, half) for value in (row.mean, row.difference)]
+        ci = "–" if row.ci is None else f"{number(row.ci[0], half)} to {number(row.ci[1], half)}"
+        p = "–" if row.p_adjusted is None else p_text(row.p_adjusted).removeprefix("p").removeprefix("=").strip()
+        table.add_row(escape(row.name), *numbers, ci, p, row.verdict)
+    out.print(table)
+    for row in found.rows:
+        if row.refused:
+            out.print(f"  {row.sentence}", markup=False, soft_wrap=True)
+    for note in found.notes:
+        out.print(f"[yellow]![/yellow] {escape(note)}", soft_wrap=True)
+    page = found.run_dir / "report.html"
+    out.print(f"run: {page if reported else found.run_dir}", markup=False, soft_wrap=True)

@@ -1,0 +1,284 @@
+"""A learner that shares its work with processes of its own, each a learner with a part of the environments.
+
+This process is rank 0: it keeps the run's books, and tells the others what to do through pipes. They end when their
+pipe does. To resume, a run needs as many processes as before, since each has a state of its own.
+
+Importing this module imports torch.
+"""
+
+import io
+import pickle
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from daf.config.training import DAFTrainingConfig
+from daf.core._learner import Learner, Resolve
+from daf.core.colleagues import Colleagues
+from daf.core.curriculum import Curriculum
+from daf.core.sizes import Sizes, share
+from daf.errors import CheckpointError, DivergenceError, TrainingError, UsageError
+from daf.game.missions import Mission
+from daf.game.policy import Policy
+from daf.game.trainable import Trainable
+from daf.processes import lifeline
+
+UPDATE, STATE, RESTORE, INHERIT = b"u", b"s", b"r", b"i"
+DONE, FAILED = b"d", b"e"
+_LAST_WORDS = 2.0
+"""Seconds in which a process that failed tells why."""
+_OWN = ("sampling", "batches", "torch", "cuda", "states", "fresh", "worlds")
+"""The parts of a learner's state that each process has of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one of the processes needs to begin."""
+
+    config: DAFTrainingConfig
+    sizes: Sizes
+    policy: Policy
+    missions: Sequence[Mission]
+    curriculum: Curriculum
+    rank: int
+    world: int
+    meeting: Path
+    device: str
+
+
+class DistributedLearner(Learner):
+    """See the module; used as a `Learner` is. sizes: of all processes together."""
+
+    def __init__(
+        self,
+        config: DAFTrainingConfig,
+        sizes: Sizes,
+        trainable: Trainable,
+        curriculum: Curriculum,
+        resolve: Resolve,
+        *,
+        policy: Policy,
+        missions: Sequence[Mission],
+        sampler: Any = None,
+    ) -> None:
+        world = config.workers_per_node
+        mine = share(sizes, world)
+        self._folder = tempfile.TemporaryDirectory(prefix="daf-training-")
+        meeting = Path(self._folder.name) / "meeting"
+        self._pipes: list[Connection] = []
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._drawn_by = b""
+        try:
+            for rank in range(1, world):
+                self._start(
+                    Part(config, mine, policy, missions, curriculum, rank, world, meeting, device_of(trainable, rank))
+                )
+            self._hear()  # all have come so far that they will meet
+            self._colleagues = Colleagues(0, world, meeting, trainable.device.type)
+            self._colleagues.share_weights(trainable.network)
+            super().__init__(config, mine, trainable, curriculum, resolve, sampler=sampler, peers=self._colleagues)
+        except BaseException:
+            self._end()
+            raise
+
+    def update(self) -> dict[str, float]:
+        """One update of all processes; see `Learner.update`."""
+        if not self._pipes:
+            raise TrainingError("the learning processes have ended; begin again from a checkpoint.")
+        state = _saved(self.curriculum.state_dict())
+        self._tell(UPDATE + (b"" if state == self._drawn_by else state))
+        try:
+            values = super().update()
+        except TrainingError as error:
+            raise self._told(error) from error
+        self._hear()
+        self._drawn_by = _saved(self.curriculum.state_dict())
+        return values
+
+    def state(self) -> dict[str, Any]:
+        """The state with every process's part of it."""
+        if not self._pipes:
+            raise TrainingError("the learning processes have ended; begin again from a checkpoint.")
+        self._tell(STATE)
+        mine = super().state()
+        return {**mine, "ranks": [_loaded(answer) for answer in self._hear()]}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `state`. Raises `CheckpointError` where it is of another number of processes."""
+        ranks = state.get("ranks", [])
+        if len(ranks) != len(self._pipes):
+            raise CheckpointError(
+                f"the checkpoint is of {len(ranks) + 1} learning processes, this run has {len(self._pipes) + 1}. Go on "
+                "with as many (workers_per_node), or begin another run with --branch-from."
+            )
+        common = {name: value for name, value in state.items() if name not in (*_OWN, "ranks")}
+        for pipe, own in zip(self._pipes, ranks, strict=True):
+            _send(pipe, RESTORE + _saved({**common, **own}))
+        self._colleagues.share_weights(self.trainable.network)
+        super().restore(state)
+        self._hear()
+
+    def inherit(self, state: dict[str, Any]) -> None:
+        """See `Learner.inherit`."""
+        for pipe in self._pipes:
+            _send(
+                pipe,
+                INHERIT + _saved({name: state[name] for name in ("optimizer", "steps", "updates", "seconds", "scale")}),
+            )
+        self._colleagues.share_weights(self.trainable.network)
+        super().inherit(state)
+        self._hear()
+
+    def follow(self, curriculum: Curriculum) -> None:
+        """Refused: the other processes draw by the curriculum that they began with. Raises `UsageError`."""
+        raise UsageError("a distributed run keeps its curriculum; train on single tasks with one process.")
+
+    def close(self) -> None:
+        """End all processes; a distributed run goes on from a checkpoint only."""
+        super().close()
+        self._colleagues.close()
+        self._end()
+
+    def _start(self, part: Part) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            descriptors = (theirs.fileno(), lifeline.descriptor())
+            process = subprocess.Popen(
+                [sys.executable, "-m", "daf.core.distributed_worker", *map(str, descriptors)],
+                pass_fds=descriptors,
+                stdin=subprocess.DEVNULL,
+                process_group=0,  # Ctrl-C and a group's SIGTERM are the trainer's to handle
+            )
+        pipe = Connection(ours.detach())
+        self._processes.append(process)
+        self._pipes.append(pipe)
+        pipe.send_bytes(pickle.dumps(sys.path))
+        pipe.send_bytes(pickle.dumps(part))
+
+    def _tell(self, what: bytes) -> None:
+        for pipe in self._pipes:
+            _send(pipe, what)
+
+    def _hear(self) -> list[bytes]:
+        answers = []
+        for pipe, process in zip(self._pipes, self._processes, strict=True):
+            try:
+                answer = pipe.recv_bytes()
+            except (EOFError, OSError):
+                code = process.wait()
+                raise TrainingError(f"a training process (pid {process.pid}) ended with {code}", machine=True) from None
+            if answer[:1] == FAILED:
+                raise _failure(answer)
+            answers.append(answer[1:])
+        return answers
+
+    def _told(self, error: TrainingError) -> TrainingError:
+        """The reason that a process gave before it ended, else `error`: what its absence looks like from here."""
+        for pipe in self._pipes:
+            try:
+                answer = pipe.recv_bytes() if pipe.poll(_LAST_WORDS) else b""
+            except (EOFError, OSError):
+                continue
+            if answer[:1] == FAILED:
+                return _failure(answer)
+        return error
+
+    def _end(self) -> None:
+        for pipe in self._pipes:
+            pipe.close()
+        for process in self._processes:
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._pipes, self._processes = [], []
+        self._folder.cleanup()
+
+
+def serve(pipe: Connection, part: Part) -> None:
+    """Learn as rank 0 says, until the pipe ends."""
+    from daf.game import missions
+    from daf.game.rollout import Game
+    from daf.game.trainable import save_memory, trainable
+
+    known = {mission.name: mission for mission in part.missions}
+
+    def resolve(name: str) -> Mission:
+        if name not in known:
+            (known[name],) = missions.resolve(name, game=part.config.game)
+        return known[name]
+
+    model = trainable(part.policy, Game(part.missions[0].config), device=part.device, seed=part.config.seed)
+    save_memory(model.policy, part.config)
+    pipe.send_bytes(DONE)
+    colleagues = Colleagues(part.rank, part.world, part.meeting, torch.device(part.device).type)
+    colleagues.share_weights(model.network)
+    learner = Learner(part.config, part.sizes, model, part.curriculum, resolve, peers=colleagues)
+    try:
+        while True:
+            try:
+                message = pipe.recv_bytes()
+            except (EOFError, ConnectionResetError):
+                return
+            kind, payload = message[:1], message[1:]
+            answer = b""
+            try:
+                if kind == UPDATE:
+                    if payload:  # it was changed by other means than what all learn from episodes
+                        learner.curriculum.load_state_dict(_loaded(payload))
+                    learner.update()
+                elif kind == STATE:
+                    state = learner.state()
+                    answer = _saved({name: state[name] for name in _OWN})
+                else:
+                    colleagues.share_weights(model.network)
+                    (learner.restore if kind == RESTORE else learner.inherit)(_loaded(payload))
+            except Exception as error:
+                told = (type(error).__name__, str(error), getattr(error, "machine", False))
+                pipe.send_bytes(FAILED + pickle.dumps(told))
+                return
+            pipe.send_bytes(DONE + answer)
+    finally:
+        learner.close()
+        colleagues.close()
+
+
+def device_of(trainable: Trainable, rank: int) -> str:
+    """Where the process of this rank computes: a GPU of its own where there are several."""
+    if trainable.device.type != "cuda":
+        return str(trainable.device)
+    return f"cuda:{rank % torch.cuda.device_count()}"
+
+
+def _failure(answer: bytes) -> TrainingError:
+    kind, text, machine = pickle.loads(answer[1:])
+    if kind == DivergenceError.__name__:
+        return DivergenceError(text)
+    return TrainingError(f"a training process failed: {kind}: {text}", machine=machine)
+
+
+def _send(pipe: Connection, message: bytes) -> None:
+    try:
+        pipe.send_bytes(message)
+    except OSError as error:
+        raise TrainingError(f"a training process is gone: {error}", machine=True) from error
+
+
+def _saved(state: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return buffer.getvalue()
+
+
+def _loaded(data: bytes) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    return state

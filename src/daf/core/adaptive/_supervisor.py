@@ -1,0 +1,100 @@
+"""The parent of one job's process: `python -m daf.core.adaptive._supervisor JOB_FOLDER`.
+
+Outlives the controller, so that the job's exit code is known to the next one. It claims the job by making
+`process.json` with its pid and identity, which succeeds for one process only: where a controller gave the job up before
+(by making that file itself), nothing is started. It ends with `exit.json`; without that file, a supervisor that is gone
+was killed, and its child with it.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from daf.core.adaptive.process import identity
+
+JOB, PROCESS, EXIT, STDOUT, STDERR = "job.json", "process.json", "exit.json", "stdout", "stderr"
+CANNOT_START = 127
+STOPS = (signal.SIGINT, signal.SIGTERM)
+_PR_SET_PDEATHSIG = 1
+
+
+def claim(folder: Path, content: dict[str, Any]) -> bool:
+    """Make `process.json` with `content`, whole; False where somebody has."""
+    temporary = folder / f".{PROCESS}.{os.getpid()}"
+    _write(temporary, content)
+    try:
+        os.link(temporary, folder / PROCESS)
+    except FileExistsError:
+        return False
+    finally:
+        temporary.unlink()
+    return True
+
+
+def main(folder: Path) -> None:
+    """Run the job in `folder`, and say how it ended."""
+    asked: list[int] = []
+    for number in STOPS:  # they are the job's; a handler is not inherited, ignoring would be
+        signal.signal(number, lambda number, _: asked.append(number))
+    me = {"host": socket.gethostname(), "pid": os.getpid(), "identity": identity(os.getpid()), "claimed": time.time()}
+    if not claim(folder, me):
+        return
+    job = json.loads((folder / JOB).read_text())
+    with (folder / STDOUT).open("wb") as out, (folder / STDERR).open("wb") as err:
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # until the child can take them
+        try:
+            child = subprocess.Popen(
+                job["argv"],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                cwd=job["cwd"],
+                env=os.environ | job["environment"],
+                preexec_fn=partial(_begin, os.getpid()),
+            )
+        except OSError as error:
+            err.write(f"cannot start {job['argv'][0]}: {error}\n".encode())
+            _end(folder, CANNOT_START)
+            return
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+        if asked:  # before the child was there to hear it
+            child.send_signal(signal.SIGINT)
+        _end(folder, child.wait())
+
+
+def _end(folder: Path, code: int) -> None:
+    temporary = folder / f".{EXIT}"
+    _write(temporary, {"code": code, "ended": time.time()})
+    temporary.replace(folder / EXIT)
+
+
+def _begin(supervisor: int) -> None:
+    """In the child, before its command: hear Ctrl-C, and end when the supervisor ends."""
+    for number in STOPS:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != supervisor:  # it was killed before that took effect
+            os._exit(1)
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    """On the disk before it gets its name; `daf.storage` would cost every job its imports."""
+    with path.open("w") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

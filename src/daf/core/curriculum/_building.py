@@ -1,0 +1,19 @@
+"""From configuration to curriculum."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from daf.core.curriculum._engine import TaskCurriculum
+from daf.core.curriculum.config import DAFCurriculumConfig
+from daf.core.curriculum.tasks import generate
+
+
+def from_config(config: Mapping[str, Any] | DAFCurriculumConfig, seed: int) -> TaskCurriculum:
+    """The curriculum that the `curriculum:` section of a training file describes.
+
+    seed: of `TaskCurriculum.draw`; a trainer may key its draws with its own. Raises `ConfigError` for a wrong field,
+    and `TaskGenerationError` where its tasks cannot be.
+    """
+    settings = config if isinstance(config, DAFCurriculumConfig) else DAFCurriculumConfig(**config)
+    tasks = generate(settings.missions, settings.options, game=settings.game, skip_invalid=settings.skip_invalid)
+    return TaskCurriculum(tasks, settings, seed=seed)

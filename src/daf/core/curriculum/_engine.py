@@ -1,0 +1,290 @@
+"""The curriculum itself: a table of tasks, what was seen of them, and a sampler's weights.
+
+`TaskCurriculum` is the `Curriculum` of trainers and the engine of `DAFCurriculumManager`. Equal configurations, tables
+and outcomes give equal weights, to the bit; `state_dict` holds everything, so a restored curriculum goes on as if it
+had never stopped.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from daf.core.curriculum import _adaptation as adaptation
+from daf.core.curriculum import stagnation
+from daf.core.curriculum._adaptation import Adaptation
+from daf.core.curriculum._drawing import draw
+from daf.core.curriculum._roster import Roster
+from daf.core.curriculum._state import SAVED_BY, check_same
+from daf.core.curriculum._trace import Trace
+from daf.core.curriculum.config import DAFCurriculumConfig
+from daf.core.curriculum.errors import CurriculumStagnationError, TaskGenerationError
+from daf.core.curriculum.history import History
+from daf.core.curriculum.interface import FloatArray, Outcome, Task
+from daf.core.curriculum.samplers import make_sampler
+from daf.core.curriculum.slices import Slice, slices
+from daf.core.curriculum.stagnation import Recovery, Stagnation
+
+logger = logging.getLogger(__name__)
+
+NAMED_IN_METRICS = 32
+"""With more tasks than this, metrics tell of the table as a whole only."""
+MOST_EVENTS = 1000
+
+
+class TaskCurriculum:
+    """Tasks, and how probable each one's draw is."""
+
+    def __init__(self, tasks: Sequence[Task], config: DAFCurriculumConfig, *, seed: int) -> None:
+        """Raises `TaskGenerationError` where a key is there twice or an index is not the task's place."""
+        self.config, self.seed = config, seed
+        self._tasks: list[Task] = []
+        self._keys: set[str] = set()
+        self._sampler = make_sampler(config.chosen_sampler, rest_margin=config.rest_margin)
+        self._history = History(0, window=config.window, fast=config.fast_rate, slow=config.slow_rate)
+        self._roster = Roster([], config.max_active_tasks)
+        self._adapted_at: list[int] = []
+        """Each task's episodes at the last adaptation."""
+        self._next_review = config.stats_update_frequency
+        self._next_question = 0
+        """The episode count from which it is worth asking again whether the curriculum stagnates."""
+        self._told = False
+        self._stagnant = False
+        """The answer when last asked."""
+        self.trace = Trace()
+        self.events: list[dict[str, Any]] = []
+        """Evictions, stagnations and adaptations with their reasons, the latest `MOST_EVENTS`."""
+        for task in tasks:
+            self._append(task)
+        self._roster.arrange(self._tasks, self._history)
+
+    def tasks(self) -> Sequence[Task]:
+        """The table now."""
+        return tuple(self._tasks)
+
+    @property
+    def episodes(self) -> int:
+        """Episodes recorded so far."""
+        return self._history.episodes
+
+    @property
+    def history(self) -> History:
+        """What was seen of each task; to read."""
+        return self._history
+
+    def active(self) -> list[Task]:
+        """The tasks that take part now."""
+        return [self._tasks[index] for index in self._roster.active(self._tasks).tolist()]
+
+    def state_of(self, task: int) -> str:
+        """waiting, active, mastered, plateaued or unlearnable."""
+        return self._roster.states[task]
+
+    def add(self, key: str, mission: str, *, difficulty: float = 0.0, axes: Mapping[str, str | float]) -> Task:
+        """Put a task at the end of the table. Raises `TaskGenerationError` where there is one of that key."""
+        task = Task(len(self._tasks), key, mission, dict(axes), difficulty)
+        self._append(task)
+        self._roster.arrange(self._tasks, self._history)
+        return task
+
+    def weights(self) -> FloatArray:
+        """(tasks,) probabilities. Raises `TaskGenerationError` where the table is empty."""
+        if not self._tasks:
+            raise TaskGenerationError(f'the curriculum "{self.config.name}" has no tasks yet.')
+        active = self._roster.active(self._tasks)
+        own = self._sampler.weights(self._tasks, self._history, active)
+        found = np.zeros(len(self._tasks))
+        found[active] = own / own.sum()
+        return found
+
+    def draw(self, environment: int, episode: int) -> Task:
+        """The task that the present weights and the curriculum's own seed give to an episode."""
+        return self._tasks[draw(self.weights(), self.seed, environment, episode)]
+
+    def record(self, outcomes: Sequence[Outcome]) -> None:
+        """Take in an update's outcomes, in their order; review what is due.
+
+        Raises `DataError` for an outcome that cannot be, and `CurriculumStagnationError` where the configuration says
+        so; the outcomes are then recorded.
+        """
+        self._history.record(outcomes)
+        if not outcomes:
+            return
+        self._sampler.observe(self._tasks, self._history, self._roster.active(self._tasks))
+        if self._history.episodes >= self._next_review:
+            self._next_review = self._history.episodes + self.config.stats_update_frequency
+            self.trace.add(self._history)
+            self._review()
+
+    def adapt(self, kind: str, why: str = "") -> Adaptation:
+        """Change the curriculum on purpose (kinds: `daf.core.curriculum._adaptation`); `why` goes into the record.
+
+        Raises `UsageError` for an unknown kind.
+        """
+        asked = adaptation.check_kind(kind)
+        before = self._drawable()
+        found = self.stagnation() if asked == "recover" else None
+        chosen: Recovery | None = found.recovery if found else None if asked == "recover" else asked
+        if not self._tasks:
+            changed, reason = False, "the curriculum has no tasks yet"
+        elif chosen is None:
+            changed, reason = False, "the curriculum does not stagnate"
+        elif not adaptation.possible(chosen, self._tasks, self._roster, self._sampler):
+            changed, reason = False, f"nothing is left to make it {chosen}: {len(before)} tasks take part"
+        else:
+            changed = True
+            reason = adaptation.apply(chosen, self._tasks, self._roster, self._sampler, self._history)
+            self._adapted_at = [past.episodes for past in self._history.tasks]
+            self._told = self._stagnant = False
+        done = Adaptation(asked, changed, reason, self.episodes, before, self._drawable())
+        self._note(f"adapted:{chosen or asked}", None, f"{why}{'; ' if why else ''}{reason}")
+        return done
+
+    def stagnation(self) -> Stagnation | None:
+        """The evidence that nothing is being learned any more; None where there is none."""
+        active = self._roster.active(self._tasks)
+        if not len(active):
+            return None
+        found = stagnation.find(
+            self._tasks, self._history, active, self._adapted_at, margin=self.config.rest_margin
+        )  # fmt: skip
+        if found is None:
+            return None
+        moved, risen = found
+        mastered = 2 * risen > len(active)
+        ways: tuple[Recovery, ...] = ("widen", "harder", "explore") if mastered else ("easier", "widen", "explore")
+        way = next(way for way in ways if adaptation.possible(way, self._tasks, self._roster, self._sampler))
+        return Stagnation(self.episodes, len(active), risen, moved, way)
+
+    def slices(self) -> list[Slice]:
+        """What was drawn and learned by axis; empty where `enable_slice_analysis` is off."""
+        return slices(self._tasks, self._history) if self.config.enable_slice_analysis else []
+
+    def metrics(self) -> dict[str, float]:
+        """The table in numbers; for small tables also each task's weight, level and change."""
+        weights = self.weights()
+        active = self._roster.active(self._tasks)
+        likely = weights[weights > 0]
+        explored = [self._history.tasks[index] for index in active.tolist() if self._history.tasks[index].explored]
+        found = {
+            "tasks": float(len(self._tasks)),
+            "tasks_active": float(len(active)),
+            "tasks_played": float(sum(past.episodes > 0 for past in self._history.tasks)),
+            "tasks_mastered": float(self._roster.states.count("mastered")),
+            "tasks_unlearnable": float(self._roster.states.count("unlearnable")),
+            "tasks_effective": float(np.exp(-(likely * np.log(likely)).sum())),
+            "episodes": float(self.episodes),
+            "stagnant": float(self._stagnant),
+        }
+        if explored:
+            found["progress"] = float(np.mean([abs(past.change) for past in explored]))
+        levels = self._sampler.levels(self._tasks, active)
+        if levels is not None:
+            found["level"] = float(levels[0])
+        if len(self._tasks) <= NAMED_IN_METRICS:
+            for task, weight, past in zip(self._tasks, weights, self._history.tasks, strict=True):
+                found[f"weight/{task.key}"] = float(weight)
+                if past.known:
+                    found[f"level/{task.key}"] = past.fast
+                    found[f"change/{task.key}"] = past.change
+        return found
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything, as JSON data."""
+        return {
+            "saved_by": SAVED_BY,
+            "name": self.config.name,
+            "seed": self.seed,
+            "config": self.config.to_data(),
+            "tasks": [asdict(task) for task in self._tasks],
+            "history": self._history.state_dict(),
+            "roster": self._roster.state_dict(),
+            "sampler": self._sampler.state_dict(),
+            "adapted_at": list(self._adapted_at),
+            "next_review": self._next_review,
+            "next_question": self._next_question,
+            "told": self._told,
+            "stagnant": self._stagnant,
+            "trace": self.trace.state(),
+            "events": [dict(event) for event in self.events],
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on from `state`; tasks that were added to the saved one are added here.
+
+        Where `max_active_tasks` is another than when it was saved, the one here holds, whatever `widen` made of the
+        saved one. Raises `ConfigError` where sampler, seed, windows or tasks are others, and says which; nothing is
+        changed then.
+        """
+        saved = check_same(state, self.config, self.seed, self._tasks)
+        for task in saved[len(self._tasks) :]:
+            self._append(task)
+        self._history.load_state_dict(state["history"])
+        self._roster.load_state_dict(state["roster"])
+        most = self.config.max_active_tasks
+        if most != DAFCurriculumConfig.model_validate(state["config"]).max_active_tasks:
+            self._roster.limit(most, self._tasks, self._history)
+        self._sampler.load_state_dict(state["sampler"])
+        self._adapted_at = [int(count) for count in state["adapted_at"]]
+        self._next_review, self._told = int(state["next_review"]), bool(state["told"])
+        self._next_question = int(state["next_question"])
+        self._stagnant = bool(state["stagnant"])
+        self.trace.load(state["trace"])
+        self.events = [dict(event) for event in state["events"]]
+
+    def _append(self, task: Task) -> None:
+        if task.index != len(self._tasks):
+            raise TaskGenerationError(f'task "{task.key}" has index {task.index}, and its place is {len(self._tasks)}.')
+        if task.key in self._keys:
+            raise TaskGenerationError(f'there is a task "{task.key}" already; give this one another name.')
+        if not -1e100 < task.difficulty < 1e100:
+            raise TaskGenerationError(f'task "{task.key}" has difficulty {task.difficulty}: no finite number.')
+        self._tasks.append(task)
+        self._keys.add(task.key)
+        self._history.grow()
+        self._roster.grow()
+        self._adapted_at.append(0)
+
+    def _review(self) -> None:
+        if self.config.max_active_tasks is not None:
+            self._evict()
+        if self.episodes < self._next_question:
+            return
+        # Asked anew when about half of what the answer rests on is new; intervals of many tasks take their time.
+        self._next_question = self.episodes + self.config.window // 2 * len(self._roster.active(self._tasks))
+        found = self.stagnation()
+        self._stagnant = found is not None
+        if found is None:
+            if stagnation.moving(self._history, self._roster.active(self._tasks)):
+                self._told = False
+            return
+        how = self.config.on_stagnation
+        if how == "ignore" or (how == "warn" and self._told):
+            return
+        self._told = True
+        sentence = found.sentence()
+        self._note("stagnation", None, sentence)
+        if how == "raise":
+            raise CurriculumStagnationError(found)
+        logger.warning("%s", sentence)
+        if how == "adapt":
+            self.adapt("recover", why=f"the change was {found.change.text()}")
+
+    def _evict(self) -> None:
+        done = self._roster.review(
+            self._tasks, self._history, margin=self.config.rest_margin, target=self.config.mastered_at
+        )
+        for index, verdict, successor in done:
+            self._note(verdict.state, index, f"{verdict.reason} In its place: {self._tasks[successor].key}.")
+
+    def _note(self, kind: str, task: int | None, reason: str) -> None:
+        key = None if task is None else self._tasks[task].key
+        self.events.append({"episodes": self.episodes, "kind": kind, "task": key, "reason": reason})
+        del self.events[:-MOST_EVENTS]
+
+    def _drawable(self) -> tuple[str, ...]:
+        if not self._tasks:
+            return ()
+        return tuple(self._tasks[index].key for index in np.flatnonzero(self.weights()).tolist())

@@ -1,0 +1,156 @@
+"""The dashboard's addresses.
+
+    /                       the page; all of its views are in the fragment (#/run/…)
+    /static/NAME            its scripts and styles, /theme.css the theme's colours
+    /api/events             what happens, as it happens
+    /api/runs /api/run /api/sweep /api/compare /api/log        JSON
+    /file /replay           a file of a run folder, and the player of a replay in one
+
+A wrong name answers 404 with the error's sentence, as JSON {"error"}.
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import FastAPI, Query, Request
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
+
+from daf.dashboard._events import Watch, stream
+from daf.dashboard._guard import FOREIGN_POLICY, Guard
+from daf.dashboard._parts import Parts
+from daf.dashboard._replay_pages import ReplayPages
+from daf.dashboard._run_files import inside, kind_of, media_type
+from daf.dashboard._run_page import run_page
+from daf.dashboard._sweep_page import Sweeps
+from daf.dashboard.comparing import compared
+from daf.dashboard.curves import Curves
+from daf.dashboard.json_files import JsonFiles
+from daf.dashboard.log_lines import page_before
+from daf.dashboard.machine import Machine
+from daf.dashboard.run_index import RunIndex
+from daf.errors import DAFError, UsageError
+from daf.render.pages.html import palette_css
+
+STATIC_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+MOST_WATCHED = 12
+"""Runs that one page may watch or compare."""
+
+RunKeys = Annotated[list[str], Query()]
+
+
+def make_app(index: RunIndex, *, token: str, port: int, closing: Callable[[], asyncio.Event]) -> Guard:
+    """The ASGI application over the runs of `index`, guarded. closing: set when streams are to end."""
+    curves, files, parts, sweeps, replays = Curves(), JsonFiles(), Parts(), Sweeps(), ReplayPages()
+    machine = Machine(index.base, index.running)
+    boot = secrets.token_hex(4)
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        machine.start()
+        looking = asyncio.create_task(asyncio.to_thread(index.refresh))  # so that the first page need not wait for it
+        yield
+        await looking
+        await asyncio.to_thread(machine.stop)
+
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, lifespan=life)
+
+    @app.exception_handler(DAFError)
+    def wrong(_: Request, error: Exception) -> JSONResponse:
+        return JSONResponse({"error": str(error)}, 404)
+
+    @app.get("/")
+    async def page() -> HTMLResponse:
+        return HTMLResponse(_static("index.html"))
+
+    @app.get("/theme.css")
+    async def theme() -> Response:
+        return Response(str(palette_css()), media_type=STATIC_TYPES[".css"])
+
+    @app.get("/static/{name}")
+    async def static(name: str) -> Response:
+        kind = STATIC_TYPES.get(Path(name).suffix)
+        if kind is None or name not in _names():
+            raise UsageError(f'no file "{name}" here.')
+        return Response(_static(name), media_type=kind)
+
+    @app.get("/api/events")
+    async def events(
+        watch: RunKeys = [],  # noqa: B006  (FastAPI's way to say "none")
+        since: str = "",
+        sampled: float = 0.0,
+        log: str = "",
+        log_key: str = "",
+        log_from: int = 0,
+    ) -> StreamingResponse:
+        version = _version(since, boot)
+        keys = list(dict.fromkeys(watch))[:MOST_WATCHED]
+        wanted = Watch(
+            index, curves, machine, boot=boot, since=version, sampled=sampled,
+            keys=keys, log=(log_key, log, max(0, log_from)) if log else None,
+        )  # fmt: skip
+        return StreamingResponse(stream(wanted, closing()), media_type="text/event-stream")
+
+    @app.get("/api/runs")
+    def runs() -> JSONResponse:
+        version = index.refresh()
+        rows, _ = index.since(0)
+        return JSONResponse({"rows": [row.to_data() for row in rows], "version": version})
+
+    @app.get("/api/run")
+    def run(key: str) -> JSONResponse:
+        return JSONResponse(run_page(index, files, parts, key))
+
+    @app.get("/api/sweep")
+    def sweep(key: str) -> JSONResponse:
+        return JSONResponse(sweeps.page(index.folder(key)))
+
+    @app.get("/api/compare")
+    def compare(run: RunKeys) -> JSONResponse:
+        keys = list(dict.fromkeys(run))
+        if len(keys) > MOST_WATCHED:
+            raise UsageError(f"{len(keys)} runs to compare; {MOST_WATCHED} at most.")
+        return JSONResponse(compared({key: index.folder(key) for key in keys}, files))
+
+    @app.get("/api/log")
+    def log(key: str, file: str, before: int | None = None) -> JSONResponse:
+        return JSONResponse(page_before(inside(index.folder(key), file), before))
+
+    @app.get("/file")
+    def file(key: str, file: str) -> Response:
+        path = inside(index.folder(key), file)
+        kept = kind_of(file) in ("replay", "other", "pdf")  # a sandbox has no viewer of PDFs
+        return FileResponse(
+            path,
+            media_type=media_type(file),
+            filename=path.name if kept else None,
+            headers={"content-security-policy": FOREIGN_POLICY},
+        )
+
+    @app.get("/replay")
+    def replay(key: str, file: str) -> HTMLResponse:
+        text = replays.page(inside(index.folder(key), file))
+        return HTMLResponse(text, headers={"content-security-policy": FOREIGN_POLICY})
+
+    return Guard(app, token=token, port=port)
+
+
+def _version(told: str, boot: str) -> int:
+    """The version of the runs that a page has; 0 where another server told it, or none."""
+    server, _, version = told.partition(".")
+    return int(version) if server == boot and version.isdecimal() else 0
+
+
+@cache
+def _names() -> set[str]:
+    return {entry.name for entry in resources.files("daf.dashboard").joinpath("static").iterdir()}
+
+
+@cache
+def _static(name: str) -> str:
+    return resources.files("daf.dashboard").joinpath("static", name).read_text(encoding="utf-8")

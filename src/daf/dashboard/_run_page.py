@@ -1,0 +1,104 @@
+"""What a run's page shows, as JSON data: what the run's own files say, nothing worked out anew.
+
+What a kind of run does not have is None or empty. Lists that could be endless (episodes, files) are cut, and say so.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from daf.dashboard._parts import Parts, parts_signature
+from daf.dashboard._progress import folder_progress
+from daf.dashboard._run_files import list_files
+from daf.dashboard._settings_files import asked
+from daf.dashboard._signatures import signature
+from daf.dashboard.json_files import JsonFiles
+from daf.dashboard.run_index import CHILD_FOLDERS, RunIndex, run_in
+from daf.errors import DamagedFileError, StorageError
+from daf.output_manager import execution as execution_log
+from daf.output_manager.layout import EXECUTION_LOG, EXPERIMENT_CONFIG
+
+MOST_EPISODES = 5000
+WATCHED = (
+    "",
+    EXECUTION_LOG,
+    "training.json",
+    "results.json",
+    "result.json",
+    "trials.jsonl",
+    "replays",
+    "visualizations",
+    "checkpoints",
+    *CHILD_FOLDERS,
+)
+"""The folder itself and what in it a run's page changes with; curves and logs have streams of their own."""
+PARSED = ("training.json", "results.json", EXPERIMENT_CONFIG)
+EXECUTION_FACTS = (
+    "host", "pid", "working_directory", "platform", "git_commit", "versions", "details", "previous", "command",
+)  # fmt: skip
+
+
+def page_signature(folder: Path) -> tuple[object, ...]:
+    """Changes when the run's page does."""
+    return (*(signature(folder / name) for name in WATCHED), parts_signature(folder))
+
+
+def run_page(index: RunIndex, files: JsonFiles, parts: Parts, key: str) -> dict[str, Any]:
+    """The page of the run, or the part of a run, with this key. Raises `UsageError`."""
+    folder = index.folder(key)
+    head, part = index.split(key)
+    row = index.row(head)
+    own = row.run if part is None else run_in(folder)
+    execution = _execution(folder)
+    progress = folder_progress(folder)
+    sweep = (folder / "trials.jsonl").is_file()
+    listed, all_listed = list_files(folder, shallow=CHILD_FOLDERS)
+    return {
+        "key": key,
+        "parent": None if part is None else {"key": head, "title": row.run.title},
+        "run_id": key.rpartition("/")[2] if own is None else own.run_id,
+        "operation": "training" if own is None else own.operation,
+        "title": "" if own is None else own.title,
+        "status": None if own is None else own.status,
+        "started": None if own is None else own.started_at.timestamp(),
+        "ended": None if own is None or own.ended_at is None else own.ended_at.timestamp(),
+        "seconds": None if own is None else own.duration_seconds,
+        "error": None if own is None else own.error,
+        "path": str(folder),
+        "execution": {name: execution.get(name) for name in EXECUTION_FACTS},
+        "config": asked(folder, files),
+        "progress": None if progress is None else progress.to_data(),
+        "curves": (folder / "metrics.jsonl").is_file(),
+        "training": files.read_object(folder / "training.json"),
+        "results": _results(_result(folder, files, sweep=sweep)),
+        "sweep": sweep,
+        "parts": parts.of(key, folder),
+        "files": [file.to_data() for file in listed],
+        "all_files": all_listed,
+        "unread": [name for name in PARSED if (folder / name).is_file() and files.read(folder / name) is None],
+    }
+
+
+def _execution(folder: Path) -> Mapping[str, Any]:
+    """The execution log; empty where it is missing, or damaged, which the run's status and error say."""
+    try:
+        return execution_log.read(folder) or {}
+    except (DamagedFileError, StorageError):
+        return {}
+
+
+def _result(folder: Path, files: JsonFiles, *, sweep: bool) -> dict[str, Any] | None:
+    """What the run found; a sweep's is on a page of its own."""
+    found = files.read_object(folder / "results.json")
+    return found if found is not None or sweep else files.read_object(folder / "result.json")
+
+
+def _results(results: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if results is None:
+        return None
+    episodes = results.get("episodes")
+    if not isinstance(episodes, list):
+        return {**results, "episode_count": None}
+    failed = [episode for episode in episodes if episode.get("status") != "ok"]
+    fine = [episode for episode in episodes if episode.get("status") == "ok"]
+    return {**results, "episodes": (failed + fine)[:MOST_EPISODES], "episode_count": len(episodes)}

@@ -1,0 +1,155 @@
+"""Rows of a report's tables as text: how names are shown, digits by the interval, absent values as a dash."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from daf.evaluation._page_data import EpisodeRow, EvaluationReport
+from daf.render.text import ABSENT, bounds_text, half_width, printable
+from daf.render.theme import SeriesStyle, style
+from daf.stats.sentences import labels, number, p_text
+from daf.stats.summaries import PolicySummary
+from daf.stats.verdicts import PairVerdict, Verdict
+
+KINDS: Mapping[Verdict, str] = {"better": "decided", "worse": "decided", "equal": "equal", "identical": "equal"}
+
+
+@dataclass(frozen=True)
+class Names:
+    """How contenders and missions are shown: the same label and colour everywhere in a report.
+
+    contenders, missions: label by name. styles: by label, in plan order.
+    """
+
+    contenders: Mapping[str, str]
+    missions: Mapping[str, str]
+    styles: Mapping[str, SeriesStyle]
+
+    def style(self, label: str) -> SeriesStyle:
+        """The style of the contender with this label; one that is not known takes the next."""
+        return self.styles.get(label) or style(len(self.styles))
+
+
+def names_of(report: EvaluationReport) -> Names:
+    """The names in plan order, then those that only episodes or results know."""
+    contenders = _labelled([*report.contenders, *(episode.contender for episode in report.episodes)])
+    missions = _labelled(
+        [
+            *(mission.name for mission in report.missions),
+            *report.by_mission,
+            *(episode.mission for episode in report.episodes),
+        ]
+    )
+    told = dict.fromkeys([*contenders.values(), *(summary.name for summary in report.ranking)])
+    return Names(contenders, missions, {label: style(position) for position, label in enumerate(told)})
+
+
+def _labelled(names: Sequence[str]) -> dict[str, str]:
+    distinct = list(dict.fromkeys(names))
+    return dict(zip(distinct, labels(distinct), strict=True))
+
+
+def summary_row(summary: PolicySummary, names: Names) -> dict[str, object]:
+    """A row of a ranking."""
+    return {
+        "rank": summary.rank,
+        "name": summary.name,
+        "slot": names.style(summary.name).slot,
+        "mean": number(summary.mean, half_width(summary.ci)),
+        "ci": bounds_text(summary.ci),
+        "iqm": number(summary.iqm, half_width(summary.iqm_ci)),
+        "iqm_ci": bounds_text(summary.iqm_ci),
+        "n": summary.n,
+        "caveat": summary.caveat,
+    }
+
+
+def pair_row(pair: PairVerdict) -> dict[str, object]:
+    """A row of a table of pairs, with its sentence."""
+    return {
+        "sentence": pair.sentence,
+        "caveat": pair.caveat,
+        "verdict": pair.verdict,
+        "kind": KINDS.get(pair.verdict, "open"),
+        "first": pair.name_a,
+        "second": pair.name_b,
+        "difference": number(pair.difference, half_width(pair.ci)),
+        "ci": bounds_text(pair.ci),
+        "p": p_text(pair.p).removeprefix("p").removeprefix("="),
+        "p_adjusted": p_text(pair.p_adjusted).removeprefix("p").removeprefix("="),
+        "effect": ABSENT if pair.effect_size is None else f"{pair.effect_size:.2f}",
+        "improvement": f"{pair.prob_improvement:.0%}",
+        "counts": f"{pair.wins} / {pair.ties} / {pair.losses}",
+    }
+
+
+def reward_decimals(episodes: Sequence[EpisodeRow]) -> dict[str, int]:
+    """By mission, the decimals that show the largest reward with four digits: one column, one precision."""
+    largest: dict[str, float] = {}
+    for episode in episodes:
+        reach = abs(episode.reward_per_agent or 0.0)
+        largest[episode.mission] = max(largest.get(episode.mission, 0.0), reach)
+    return {
+        mission: min(9, max(0, 3 - math.floor(math.log10(reach)))) if reach else 0 for mission, reach in largest.items()
+    }
+
+
+def episode_row(episode: EpisodeRow, names: Names, decimals: int) -> dict[str, object]:
+    """A row of the table of all episodes; agents: each one's return, with its policy in a mixed team."""
+    label = names.contenders[episode.contender]
+    mixed = len(set(episode.assignment)) > 1
+    return {
+        "mission": names.missions[episode.mission],
+        "index": episode.index,
+        "seed": episode.seed,
+        "contender": label,
+        "slot": names.style(label).slot,
+        "reward": "" if episode.reward_per_agent is None else f"{episode.reward_per_agent:.{decimals}f}",
+        "steps": "" if episode.steps is None else f"{episode.steps:,}",
+        "status": episode.status,
+        "cached": episode.cached,
+        "failure": printable(episode.failure.message) if episode.failure else "",
+        "agents": [
+            f"{reward:.4g}" + (f" (policy {episode.assignment[agent]})" if mixed else "")
+            for agent, reward in enumerate(episode.rewards)
+        ],
+        "key": printable(episode.key),
+        "replay": episode.replay,
+    }
+
+
+def mean_rows(report: EvaluationReport, names: Names) -> list[dict[str, object]]:
+    """Means by mission, policies in ranked order; the highest of a mission is marked where not all are equal."""
+    rows: list[dict[str, object]] = []
+    for mission, summaries in report.by_mission.items():
+        by_policy = {row.policy: row for row in summaries}
+        differ = len({row.rank for row in summaries}) > 1
+        cells = []
+        for policy in (row.policy for row in report.ranking):
+            row = by_policy.get(policy)
+            cells.append(
+                ("", False) if row is None else (number(row.mean, half_width(row.ci)), differ and row.rank == 1)
+            )
+        rows.append({"mission": names.missions[mission], "cells": cells})
+    return rows
+
+
+def lead_rows(report: EvaluationReport, names: Names) -> list[dict[str, object]]:
+    """Row policy against column policy, in ranked order: the difference, and whether the tests decide it."""
+    found: dict[tuple[int, int], tuple[str, str]] = {}
+    for pair in report.pairs:
+        if pair.stratum is None:
+            half, kind = half_width(pair.ci), KINDS.get(pair.verdict, "open")
+            for a, b, difference in ((pair.a, pair.b, pair.difference), (pair.b, pair.a, -pair.difference)):
+                sign = "ahead" if difference > 0 else "behind"
+                found[a, b] = (number(difference, half), sign if kind == "decided" else kind)
+    order = [row.policy for row in report.ranking]
+    return [
+        {
+            "rank": row.rank,
+            "name": row.name,
+            "slot": names.style(row.name).slot,
+            "cells": [found.get((row.policy, other), ("", "self")) for other in order],
+        }
+        for row in report.ranking
+    ]

@@ -1,0 +1,157 @@
+"""From a report's values to what its template prints: names printable, numbers as text, figures drawn.
+
+The template only places things. What would be too much at once (12 policies, 20 missions) is folded here, never left
+out, but for episodes beyond `MOST_EPISODES`.
+"""
+
+import json
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from daf.evaluation._page_data import EpisodeRow, EvaluationReport, PolicyRow
+from daf.evaluation._page_rows import (
+    Names,
+    episode_row,
+    lead_rows,
+    mean_rows,
+    names_of,
+    pair_row,
+    reward_decimals,
+    summary_row,
+)
+from daf.evaluation.findings import failure_groups, headline
+from daf.render.svg.intervals import IntervalRow, cut_intervals, interval_figure, linked
+from daf.render.text import duration, printable
+
+MOST_SENTENCES = 15
+"""More pairs than this are shown as a matrix first, their sentences folded."""
+MOST_OPEN_MISSIONS = 4
+MOST_EPISODES = 10_000
+"""A page with more rows would be too large to open; how many are left out is said."""
+
+
+def view_of(report: EvaluationReport) -> dict[str, object]:
+    """All that `evaluation.html.j2` prints."""
+    names = names_of(report)
+    level = f"{100 * (1 - report.alpha):g} %"
+    decimals = reward_decimals(report.episodes)
+    scored = list(report.by_mission)
+    overall = [pair_row(pair) for pair in report.pairs if pair.stratum is None]
+    return {
+        "title": printable(report.title),
+        "report": report,
+        "level": level,
+        "duration": duration(report.seconds),
+        "chips": _chips(report),
+        "headline": headline(report),
+        "notes": [printable(note) for note in report.notes],
+        "groups": [
+            {"group": group, "name": names.contenders[group.contender], "message": printable(group.message)}
+            for group in failure_groups(report.episodes)
+        ],
+        "nothing_finished": all(episode.status == "failed" for episode in report.episodes),
+        "intervals": any(row.ci for row in report.ranking),
+        "few_blocks": any(row.method == "student" for row in report.ranking),
+        "ranking": [summary_row(row, names) for row in report.ranking],
+        "ranking_figure": _ranking_figure(report, names, level),
+        "pairs": overall,
+        "pairs_folded": len(overall) > MOST_SENTENCES,
+        "leads": lead_rows(report, names) if len(overall) > MOST_SENTENCES else [],
+        "several_missions": len(scored) > 1,
+        "missions_folded": len(scored) > MOST_OPEN_MISSIONS,
+        "missions": [_mission(report, names, name, level) for name in scored],
+        "means": mean_rows(report, names) if len(scored) > 1 else [],
+        "episodes": [episode_row(episode, names, decimals[episode.mission]) for episode in _listed(report.episodes)],
+        "contender_labels": list(names.styles),
+        "mission_labels": list(names.missions.values()),
+        "replays": any(episode.replay for episode in report.episodes),
+        "mission_rows": [
+            {"row": row, "name": names.missions[row.name], "size": "×".join(map(str, row.map_size or ()))}
+            for row in report.missions
+        ],
+        "policies": [_policy(row, names) for row in report.policies],
+        "latencies": [{"row": row, "name": printable(row.policy)} for row in report.latencies],
+        "settings": [(printable(name), _setting(value)) for name, value in report.settings.items()],
+        "environment": [(printable(name), printable(value)) for name, value in report.environment.items()],
+    }
+
+
+def _listed(episodes: Sequence[EpisodeRow]) -> Sequence[EpisodeRow]:
+    """The episodes of the table, in plan order: all, or the failed and the first others up to `MOST_EPISODES`."""
+    if len(episodes) <= MOST_EPISODES:
+        return episodes
+    by_need = sorted(range(len(episodes)), key=lambda position: episodes[position].status != "failed")
+    return [episodes[position] for position in sorted(by_need[:MOST_EPISODES])]
+
+
+def _setting(value: object) -> str:
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return printable(str(value))
+
+
+def _policy(row: PolicyRow, names: Names) -> dict[str, object]:
+    return {
+        "row": row,
+        "contender": names.contenders.get(row.contender, printable(row.contender)),
+        "name": printable(row.name),
+        "class": printable(row.class_path),
+        "data": printable(row.data_path or ""),
+        "kwargs": json.dumps(dict(row.kwargs), default=str, ensure_ascii=False) if row.kwargs else "",
+        "agents": "all" if row.agents is None else f"{row.agents:g}",
+    }
+
+
+def _chips(report: EvaluationReport) -> list[str]:
+    counts = [
+        (len(report.contenders), "policy", "policies"),
+        (len(report.missions), "mission", "missions"),
+        (len(report.episodes), "episode", "episodes"),
+    ]
+    chips = [f"{count:,} {one if count == 1 else several}" for count, one, several in counts]
+    cached = sum(episode.cached for episode in report.episodes)
+    failed = sum(episode.status == "failed" for episode in report.episodes)
+    return chips + [f"{cached:,} read from the cache"] * (cached > 0) + [f"{failed:,} failed"] * (failed > 0)
+
+
+def _ranking_figure(report: EvaluationReport, names: Names, level: str) -> Markup | None:
+    if not report.ranking:
+        return None
+    return interval_figure(
+        [IntervalRow(row.name, names.style(row.name), row.mean, row.ci, row.iqm) for row in report.ranking],
+        axis_title=f"mean return ({report.unit})",
+        description=f"Mean return of each policy with its {level} interval",
+    )
+
+
+def _mission(report: EvaluationReport, names: Names, mission: str, level: str) -> dict[str, object]:
+    label, summaries = names.missions[mission], report.by_mission[mission]
+    points: dict[str, dict[int, float]] = {}
+    for episode in report.episodes:
+        if episode.mission == mission and episode.reward_per_agent is not None:
+            points.setdefault(names.contenders[episode.contender], {})[episode.index] = episode.reward_per_agent
+    rows = [
+        IntervalRow(row.name, names.style(row.name), row.mean, row.ci, row.iqm, points.get(row.name, {}))
+        for row in summaries
+    ]
+    planned = next((row for row in report.missions if row.name == mission), None)
+    pairs = [pair_row(pair) for pair in report.pairs if pair.stratum_name in (mission, label)]
+    return {
+        "name": label,
+        "facts": f"{planned.agents} agents, at most {planned.max_steps:,} steps" if planned else "",
+        "summaries": [summary_row(row, names) for row in summaries],
+        "figure": interval_figure(
+            rows,
+            axis_title=f"return ({report.unit})",
+            description=f"Returns of each policy on {label}, episode by episode, with means and {level} intervals",
+        ),
+        "linked": linked(rows),
+        "cut": cut_intervals(rows) > 0,
+        "pairs": pairs,
+        "decided": [pair for pair in pairs if pair["kind"] == "decided"],
+        "n": summaries[0].n if summaries else 0,
+        "more": sum(len(row.points) for row in rows) > sum(row.n for row in summaries),
+    }

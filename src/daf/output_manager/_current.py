@@ -1,0 +1,34 @@
+"""One manager per process, for the edge; engines are given theirs."""
+
+import threading
+from pathlib import Path
+
+from daf.errors import UsageError
+from daf.output_manager import layout
+from daf.output_manager._manager import OutputManager
+
+_current: OutputManager | None = None
+_current_lock = threading.Lock()
+
+
+def get_output_manager(
+    base_dir: str | Path | None = None, verbose: bool = False, log_to_file: bool = True
+) -> OutputManager:
+    """This process's manager, made by the first call; a convenience at the edge, engines are given theirs.
+
+    Raises `UsageError` where a later call asks for another folder: `reset_output_manager` first.
+    """
+    global _current
+    with _current_lock:
+        if _current is None:
+            _current = OutputManager(base_dir, verbose=verbose, log_to_file=log_to_file)
+        elif base_dir is not None and layout.base_folder(base_dir).absolute() != _current.base_dir.absolute():
+            raise UsageError(f"this process writes to {_current.base_dir} already; reset_output_manager() first.")
+        return _current
+
+
+def reset_output_manager() -> None:
+    """Forget this process's manager; the next `get_output_manager` begins a new session."""
+    global _current
+    with _current_lock:
+        _current = None

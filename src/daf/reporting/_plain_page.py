@@ -1,0 +1,162 @@
+"""The page of a run that no other page knows more of: how it ended, its results as tables, what was run.
+
+Results are read from the JSON objects in the run's folder. Lists of objects become tables, objects facts; nothing is
+computed from them.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from daf.render.pages.parts import Alert, Column, Facts, Part, RunPage, Section, Sentences, Table, cell
+from daf.render.pages.plain import _bounds, _half, _key, _nested, _title, parts_of
+from daf.render.pages.run_facts import (
+    EXECUTION_LOG,
+    RunFacts,
+    ending_alerts,
+    read_json,
+    shown,
+    subtitle_of,
+    what_was_run,
+)
+from daf.render.text import printable
+from daf.reporting._episodes_table import episodes_section, failure_alerts
+from daf.stats.sentences import number
+
+FRAME = (
+    "run_id",
+    "run_dir",
+    "status",
+    "title",
+    "cache",
+    "report",
+    "settings",
+    "episodes",
+    "summary",
+    "format",
+    "notes",
+)
+"""What results begin with; the page tells it elsewhere."""
+RESULTS = ("results.json", "ablation.json", "benchmark.json")
+SKIPPED = (EXECUTION_LOG, "experiment_config.json", "plan.json", *RESULTS)
+
+
+def plain_page(facts: RunFacts, *, sections: Sequence[Section] = (), finding: str = "") -> RunPage:
+    """The page. sections: what is known beyond the results, shown first."""
+    results = results_of(facts.info.path)
+    others = [] if results else _others(facts)
+    return RunPage(
+        title=printable(facts.info.title or facts.info.operation),
+        subtitle=subtitle_of(facts.info),
+        chips=[facts.info.operation, facts.info.status],
+        alerts=[*ending_alerts(facts), *result_alerts(results, analysis=(facts.info.path / "analysis.json").is_file())],
+        finding=finding or finding_of(results),
+        sections=[
+            *sections,
+            *([Section("ranking", "Ranking", ranking)] if (ranking := ranking_parts(results)) else []),
+            *_tables(results),
+            *others,
+            *episodes_section(results),
+            what_was_run(facts),
+        ],
+    )
+
+
+def results_of(folder: Path) -> dict[str, Any]:
+    """What a run that played episodes found, under whichever name it wrote it; empty where it wrote nothing."""
+    return next((found for name in RESULTS if (found := read_json(folder / name))), {})
+
+
+def result_alerts(results: Mapping[str, Any], *, analysis: bool = False) -> list[Alert]:
+    """Failures and notes in results. analysis: leave out which of its own wishes for stats came to nothing."""
+    summary = results.get("summary")
+    notes = summary.get("notes") if isinstance(summary, dict) else results.get("notes")
+    told = [Alert(printable(str(note))) for note in notes] if isinstance(notes, list) else []
+    if analysis:
+        told = [alert for alert in told if not alert.text.startswith("--series-stat ")]
+    return [*failure_alerts(results), *told]
+
+
+def finding_of(results: Mapping[str, Any]) -> str:
+    """The results' own sentence, where they have one."""
+    sentence = results.get("sentence")
+    if isinstance(sentence, str):
+        return printable(sentence)
+    findings = results.get("findings")
+    if isinstance(findings, list) and findings:
+        return printable(str(findings[0]))
+    overall = results.get("overall")
+    if isinstance(overall, list) and overall and isinstance(overall[0], dict):
+        return printable(str(overall[0].get("sentence", "")))
+    pairs = results.get("pairs")
+    if isinstance(pairs, list):
+        overall = [pair for pair in pairs if isinstance(pair, dict) and pair.get("mission") is None]
+        if len(overall) == 1:
+            return printable(str(overall[0].get("sentence", "")))
+    return ""
+
+
+def ranking_parts(results: Mapping[str, Any]) -> list[Part]:
+    """The ranking and the pairs that an evaluation's results hold."""
+    ranking, pairs = results.get("ranking"), results.get("pairs")
+    if not isinstance(ranking, list) or not ranking:
+        return []
+    rows = []
+    for row in ranking:
+        half = _half(row.get("ci"))
+        rows.append(
+            [
+                cell(row.get("rank")),
+                cell(row.get("policy")),
+                cell(number(row["mean"], half) if isinstance(row.get("mean"), int | float) else None, strong=True),
+                cell(_bounds(row.get("ci"))),
+                cell(row.get("n")),
+                cell(row.get("caveat") or ""),
+            ]
+        )
+    columns = [
+        Column("Rank", number=True),
+        Column("Policy"),
+        Column("Mean", number=True),
+        Column("Interval", number=True),
+        Column("Blocks", number=True),
+        Column("Beware"),
+    ]
+    parts: list[Part] = [Table(columns, rows)]
+    if isinstance(pairs, list) and pairs:
+        kinds = {"better": "decided", "worse": "decided", "equal": "equal", "identical": "equal"}
+        told = []
+        for pair in pairs:
+            if isinstance(pair, dict) and pair.get("mission") is None:
+                verdict = str(pair.get("verdict"))
+                kind = kinds.get(verdict, "open")
+                word = "decided" if kind == "decided" else verdict
+                told.append((kind, printable(word), printable(str(pair.get("sentence", "")))))
+        parts.append(Sentences(told))
+    return parts
+
+
+def _tables(results: Mapping[str, Any]) -> list[Section]:
+    told = {name: value for name, value in results.items() if name not in (*FRAME, "ranking", "pairs", "sentence")}
+    simple = [(_title(name), shown(value)) for name, value in told.items() if not _nested(value) and value is not None]
+    sections = [Section("results", "Results", [Facts(simple)])] if simple else []
+    for name, value in told.items():
+        if not _nested(value):
+            continue
+        parts = parts_of(value)
+        if parts:
+            sections.append(Section(_key(name), _title(name), parts))
+    return sections
+
+
+def _others(facts: RunFacts) -> list[Section]:
+    """Results under other names, one section a file."""
+    sections = []
+    for path in sorted(facts.info.path.glob("*.json")):
+        if path.name in SKIPPED or path.name.startswith("."):
+            continue
+        data = read_json(path)
+        if data:
+            parts = parts_of(data)
+            sections.append(Section(_key(path.stem), _title(path.stem), parts))
+    return sections

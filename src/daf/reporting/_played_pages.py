@@ -1,0 +1,122 @@
+"""Reports of runs that played episodes, made anew from their records, with the episodes behind every number.
+
+Versions and machine are those of the run, from its execution log, not of the machine that writes the page.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from daf.errors import DataError
+from daf.evaluation.page import render_html, render_markdown
+from daf.render.pages.html import page
+from daf.render.pages.markdown import run_markdown
+from daf.render.pages.parts import FILTER_ROWS, Section, fragment, run_html
+from daf.render.pages.plain import parts_of
+from daf.render.pages.run_facts import Pages, RunFacts, environment, read_json, what_was_run
+from daf.reporting._episodes_table import episodes_section
+from daf.reporting._files import HTML, MARKDOWN
+from daf.reporting._plain_page import plain_page, results_of
+
+MARK = "<!-- daf report -->"
+GENERATOR = '<meta name="generator" content="daf report">'
+HEAD_CHARACTERS = 2_000
+
+
+def evaluation(facts: RunFacts) -> Pages:
+    """An evaluation or a comparison; from its results alone where it kept no records."""
+    info = facts.info
+    results = read_json(info.path / "results.json") or {}
+    if "until_decided" in results:
+        return own_page(facts)
+    from daf.evaluation.keeping import stored
+    from daf.evaluation.report import report_of
+
+    try:
+        found = stored(info, results)
+    except DataError:
+        return own_page(facts)
+    started = info.started_at.isoformat(sep=" ", timespec="seconds")[:19]
+    report = report_of(found, started=started, command=info.command)
+    report = replace(report, environment=dict(environment(facts.log)))
+    return Pages(render_html(report), render_markdown(report))
+
+
+def score(facts: RunFacts) -> Pages:
+    """A score."""
+    from daf.reporting._stored_teams import stored_score
+    from daf.scoring_analysis.report import markdown_of, view_of
+
+    results = _results(facts)
+    try:
+        report, kept = stored_score(facts.info, results, facts.config)
+    except DataError:
+        return own_page(facts)
+    html = page("score.html.j2", {**view_of(report, kept), **_sections(facts, results)})
+    return Pages(html, markdown_of(report, kept))
+
+
+def crossplay(facts: RunFacts) -> Pages:
+    """A cross-play."""
+    from daf.crossplay.report import markdown_of, view_of
+    from daf.reporting._stored_teams import stored_crossplay
+
+    results = _results(facts)
+    try:
+        report, kept = stored_crossplay(facts.info, results, facts.config)
+    except DataError:
+        return own_page(facts)
+    html = page("crossplay.html.j2", {**view_of(report, kept), **_sections(facts, results)})
+    return Pages(html, markdown_of(report, kept))
+
+
+def own_page(facts: RunFacts) -> Pages:
+    """The page that the run wrote itself, completed with its episodes and with what was run; a plain one without it."""
+    folder = facts.info.path
+    results = results_of(folder)
+    plain = plain_page(facts, sections=_analysis(folder))
+    found = own_text(folder)
+    if found is None:
+        return Pages(run_html(plain), run_markdown(plain))
+    told = 'id="run"' in found and 'id="all-episodes"' in found and MARK not in found
+    html = (
+        None if told else completed(found, [*episodes_section(results), what_was_run(facts, title="The run in full")])
+    )
+    described = (folder / MARKDOWN).is_file() and told
+    return Pages(html, None if described else run_markdown(plain))
+
+
+def own_text(folder: Path) -> str | None:
+    """The page that the run wrote itself; None where there is only one that `daf report` made, or none."""
+    for name in ("analysis.html", HTML):
+        if (folder / name).is_file():
+            text = (folder / name).read_text(encoding="utf-8")
+            if GENERATOR not in text[:HEAD_CHARACTERS]:
+                return text
+    return None
+
+
+def completed(html: str, sections: Sequence[Section]) -> str:
+    """`html` with `sections` at its end, in place of those that an earlier call added.
+
+    The marks around them can't come from a name: names are escaped.
+    """
+    before, mark, rest = html.partition(MARK)
+    if mark:
+        html = before + rest.partition(MARK)[2]
+    head, end, tail = html.rpartition("</main>")
+    return f"{head}{MARK}{fragment('run_sections.html.j2', sections)}{MARK}{end}{tail}"
+
+
+def _analysis(folder: Path) -> list[Section]:
+    found = read_json(folder / "analysis.json")
+    return [] if found is None else [Section("analysis", "Analysis", parts_of(found))]
+
+
+def _results(facts: RunFacts) -> Mapping[str, Any]:
+    return read_json(facts.info.path / "results.json") or {}
+
+
+def _sections(facts: RunFacts, results: Mapping[str, Any]) -> dict[str, object]:
+    return {"sections": [*episodes_section(results), what_was_run(facts)], "filter_rows": FILTER_ROWS}

@@ -1,0 +1,139 @@
+"""A figure that was drawn, and where it was written.
+
+Every `daf_plot_*` function ends here: the figure goes to `output_path`, or into this session's run folder for
+visualizations, in every format asked for, each file whole or not there. The same data give the same bytes.
+"""
+
+import functools
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from daf.errors import UsageError, unknown
+from daf.render.figures.frame import drawing
+from daf.render.theme import DPI, save_figure, series_order
+from daf.storage.printable import terminal_text
+from daf.visualization._runs_given import contenders_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+    from rich.console import Console
+
+    from daf.output_manager import OutputManager
+
+FORMATS = ("png", "pdf", "svg")
+LEAST_DPI, MOST_DPI = 30, 1200
+
+
+class Look(TypedDict, total=False):
+    """What every plotting function takes beside its data.
+
+    title: above the figure (default: what it shows). dark: on a dark ground. dpi: pixels an inch of a PNG, 150.
+    formats: of png, pdf, svg; used where the output path has no ending. output_manager: whose run folder files go to
+    without a path (default: this session's). console: where the files are named.
+    """
+
+    title: str
+    dark: bool
+    dpi: int
+    formats: Sequence[str]
+    output_manager: "OutputManager | None"
+    console: "Console | None"
+
+
+@dataclass(frozen=True)
+class Plot:
+    """name: what was drawn. paths: the files, one for each format. figure: matplotlib's, to look at or to change.
+
+    Usable wherever a path is: it stands for its first file.
+    """
+
+    name: str
+    paths: tuple[Path, ...]
+    figure: "Figure"
+    dark: bool = False
+
+    @property
+    def path(self) -> Path:
+        """The first file."""
+        return self.paths[0]
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def _repr_png_(self) -> bytes:
+        """The picture, for notebooks."""
+        buffer = io.BytesIO()
+        with drawing(dark=self.dark):
+            self.figure.savefig(buffer, format="png", dpi=DPI)
+        return buffer.getvalue()
+
+
+def is_dark(look: Look) -> bool:
+    """Whether the figure is to be drawn on a dark ground; checks the other settings too, before any work.
+
+    Raises `UsageError` for an unknown format and for a resolution out of bounds.
+    """
+    for name in look.get("formats", ()):
+        if name not in FORMATS:
+            raise UsageError(unknown("figure format", name, FORMATS))
+    if "formats" in look and not look["formats"]:
+        raise UsageError(f"formats is empty: name one at least of {', '.join(FORMATS)}.")
+    dpi = look.get("dpi", DPI)
+    if not LEAST_DPI <= dpi <= MOST_DPI:
+        raise UsageError(f"dpi={dpi} is outside {LEAST_DPI} to {MOST_DPI}.")
+    return look.get("dark", False)
+
+
+def in_plan_order[**P, R](draw: Callable[P, R]) -> Callable[P, R]:
+    """`draw(source, …)` with each policy in the style of its place in the run's plan.
+
+    So it keeps its colour in every figure and page of the run, also where a figure leaves out those without a result.
+    """
+
+    @functools.wraps(draw)
+    def drawn(*args: P.args, **kwargs: P.kwargs) -> R:
+        base_dir: Any = kwargs.get("base_dir")
+        with series_order(contenders_of(args[0] if args else kwargs.get("source"), base_dir)):
+            return draw(*args, **kwargs)
+
+    return drawn
+
+
+def finish(figure: "Figure", name: str, output_path: str | Path | None, look: Look) -> Plot:
+    """Write `figure`, and say where. Raises `UsageError`, `StorageError`."""
+    dark = is_dark(look)
+    paths = _targets(name, output_path, look)
+    with drawing(dark=dark):
+        for path in paths:
+            save_figure(figure, path, dpi=look.get("dpi", DPI))
+    console = look.get("console")
+    if console is not None:
+        for path in paths:
+            console.print(terminal_text(str(path)), soft_wrap=True)
+    return Plot(name, tuple(paths), figure, dark)
+
+
+def titled(look: Look, default: str) -> str:
+    """The title asked for, else `default`."""
+    return look.get("title") or default
+
+
+def _targets(name: str, output_path: str | Path | None, look: Look) -> list[Path]:
+    formats = list(dict.fromkeys(look.get("formats", ("png",))))
+    if output_path is None:
+        from daf.output_manager import get_output_manager
+
+        output: Any = look.get("output_manager") or get_output_manager()
+        return [output.get_operation_dir("visualizations") / f"{name}.{kind}" for kind in formats]
+    path = Path(output_path).expanduser()
+    if path.is_dir():
+        return [path / f"{name}.{kind}" for kind in formats]
+    if not path.suffix:
+        return [path.with_name(f"{path.name}.{kind}") for kind in formats]
+    if path.suffix[1:].lower() not in FORMATS:
+        raise UsageError(f"{path}: {unknown('figure format', path.suffix[1:], FORMATS)}")
+    others = [path.with_suffix(f".{kind}") for kind in look.get("formats", ()) if f".{kind}" != path.suffix.lower()]
+    return [path, *others]
