@@ -127,8 +127,8 @@ def render(page: Page, seed: int, quick: bool) -> str:
     head = [
         "# Calibration",
         "",
-        "Written by `benchmarks/calibration.py`; do not edit. Every number is from simulated rewards whose "
-        "truth is known"
+        "Written by `benchmarks/calibration.py`; do not edit. Every number comes from simulated rewards with "
+        "known truth"
         f" (seed {seed}{', quick' if quick else ''}; numpy {np.__version__}, scipy {scipy.__version__}). α = {ALPHA}."
         " SE is the standard error of the simulation.",
         "",
@@ -178,16 +178,15 @@ def family_wise_error(page: Page, size: Size, rng: np.random.Generator) -> None:
             kept &= pooled <= ALPHA + 2 * error and max(by_shape) <= ALPHA + _slack(families, len(SHAPES))
         page.promise(f"family-wise error of {rule} ≤ α + 2 SE", "; ".join(measured), kept)
     page.table(
-        "Equal policies: the chance of any false finding",
+        "Equal policies: the probability of any false finding",
         f"{comparisons:,} A/A comparisons. Fixed rules look once, after {n} blocks; e-processes look after "
         f"each of {most} "
         "blocks and stop at the first finding; Welch looks after every block from the 5th. rliable: any pair "
         "whose 95 % "
-        "interval of the difference leaves out 0. Rates, with SE. Where the true rate is α, about one cell in "
+        "interval of the difference excludes 0. Rates with SE. Where the true rate is α, about one cell in "
         "forty lies "
-        "more than 2 SE above it, so the promise is kept where the mean over the shapes is within 2 SE of its "
-        "own and the "
-        "worst shape within what the worst of six shows by chance.",
+        "more than 2 SE above it, so the promise is kept if the mean over the shapes is at most 2 SE above α, "
+        "with the SE of that mean, and the worst shape is within the chance range of the worst of six.",
         ["", "families", *rules],
         rows,
     )
@@ -228,7 +227,7 @@ def verdict_error(page: Page, size: Size, rng: np.random.Generator) -> None:
     page.table(
         "Verdicts of a whole report",
         f"{size.verdict_families:,} reports per shape: 4 equal policies, 3 missions of 16, 16 and 20 blocks, 24 "
-        "comparisons. False “equal”: neighbours really differ by exactly the margin.",
+        "comparisons. False “equal”: the true difference of neighbors is exactly the margin.",
         ["", "any false better or worse", "any false equal"],
         rows,
     )
@@ -261,17 +260,16 @@ def paired_coverage(page: Page, size: Size, rng: np.random.Generator) -> None:
                 ]
             )
     page.promise(
-        "intervals of paired differences by inversion cover ≥ 94 % from 20 blocks on",
+        "intervals of paired differences by inversion cover ≥ 94 % with 20 or more blocks",
         f"least of {4 * len(SHAPES)}: {least:.1%}",
         least >= (0.94 if size is FULL else 0.94 - 3 * math.sqrt(0.94 * 0.06 / size.samples)),
     )
     page.table(
         "Intervals of a paired difference",
         f"Coverage of 95 % intervals (SE {math.sqrt(0.95 * 0.05 / (2 * size.samples)):.1%}; rliable "
-        f"{_share_error(size.slow_samples)}), and their mean width in reward. Block difficulty has the same "
-        "spread as the "
-        "policies' own luck. Two missions: one with a third of the blocks, three times the spread, and a true "
-        "difference of the other sign.",
+        f"{_share_error(size.slow_samples)}), and their mean width in reward. The standard deviation of block "
+        "difficulty equals that of each policy's noise. Two missions: one has a third of the blocks, three "
+        "times the standard deviation, and a true difference of the opposite sign.",
         ["", "inversion", "inversion, two missions", "paired t", "Welch", "rliable"],
         rows,
     )
@@ -302,10 +300,10 @@ def skewed_differences(page: Page, size: Size, rng: np.random.Generator) -> None
                 ]
             )
     page.table(
-        "Where no interval of a difference keeps its word",
-        "One policy far more erratic than the other, so that the difference is not symmetric about its mean. "
+        "Where intervals of a difference undercover",
+        "One policy is much more variable than the other, so the difference is not symmetric about its mean. "
         "Coverage of "
-        "95 % intervals. The report warns from the shape of the data.",
+        "95 % intervals. The report warns if the data have such a shape.",
         ["", "inversion", "paired t", "studentized", "BCa"],
         rows,
     )
@@ -339,17 +337,17 @@ def single_means(page: Page, size: Size, rng: np.random.Generator) -> None:
             )
     slack = 0.0 if size is FULL else 3 * math.sqrt(0.95 * 0.05 / size.samples)
     page.promise(
-        "intervals of single means (studentized) cover 94–96 % for normal and bounded rewards from 20 blocks on",
+        "intervals of single means (studentized) cover 94–96 % for normal and bounded rewards with 20 or more blocks",
         f"{min(promised):.1%} … {max(promised):.1%}",
         0.94 - slack <= min(promised) and max(promised) <= 0.96 + slack,
     )
     page.table(
         "Intervals of a single mean",
         f"Coverage of 95 % intervals (SE {math.sqrt(0.95 * 0.05 / size.samples):.1%}; rliable "
-        f"{_share_error(size.slow_samples)}). DAF shows the studentized interval, and BCa where that has no "
-        "bound. Nothing "
-        "works for few episodes that are mostly zero or lognormal: what matters is not in the sample.",
-        ["", "as DAF shows it", "studentized", "BCa", "percentile", "Student's t", "rliable"],
+        f"{_share_error(size.slow_samples)}). DAF shows the studentized interval, or BCa if the studentized one "
+        "is unbounded. No method works for few episodes that are mostly zero or lognormal: the rare values "
+        "that matter are not in the sample.",
+        ["", "as shown by DAF", "studentized", "BCa", "percentile", "Student's t", "rliable"],
         rows,
     )
 
@@ -377,9 +375,10 @@ def other_intervals(page: Page, size: Size, rng: np.random.Generator) -> None:
     )
     page.table(
         "Confidence sequences and the probability of improvement",
-        f"{samples:,} data sets of 50 blocks: the true difference is inside at every look; the true probability, ½, is "
-        "inside the interval. The price of looking is the width after 50 blocks, in widths of Student's interval.",
-        ["", "confidence sequence", "its width, of Student's", "probability of improvement", "ties"],
+        f"{samples:,} data sets of 50 blocks. Rates at which the sequence contains the true difference at every "
+        "look, and the interval the true probability, ½. The relative width is the width after 50 blocks "
+        "divided by that of Student's interval.",
+        ["", "confidence sequence", "relative width", "probability of improvement", "ties"],
         rows,
     )
 
@@ -399,13 +398,13 @@ def episodes_saved(page: Page, size: Size, rng: np.random.Generator) -> None:
         saved = f"{1 - mean_n / fixed:.0%}"
         rows.append([f"{effect:.1f}", f"{power[effect]:.3f}", f"{mean_n:.1f}", str(fixed), saved, str(known)])
     page.table(
-        "Episodes saved by stopping when decided: one pair",
-        f"True difference in spreads of the paired difference; at most {most} blocks. A fixed number must be "
+        "Episodes saved by sequential stopping: one pair",
+        f"True difference in standard deviations of the paired difference; at most {most} blocks. A fixed "
+        "number must be "
         "chosen before "
-        f"the difference is known: {fixed} is the least with the power that stopping has at {effects[0]}. “Had "
-        "one known”: "
-        "the fixed number that has power 0.9 at that very difference.",
-        ["difference", "power", "mean blocks", "fixed", "saved", "had one known"],
+        f"the difference is known: {fixed} is the smallest number with the power of sequential stopping at "
+        f"{effects[0]}. “Known difference”: the fixed number that has power 0.9 at exactly that difference.",
+        ["difference", "power", "mean blocks", "fixed", "saved", "known difference"],
         rows,
     )
     _race(page, size, rng)
@@ -442,10 +441,10 @@ def _race(page: Page, size: Size, rng: np.random.Generator) -> None:
         )
     page.table(
         "Episodes saved: five policies",
-        f"Strengths {', '.join(f'{s:g}' for s in strengths)} in spreads of the paired difference, margin "
+        f"Strengths {', '.join(f'{s:g}' for s in strengths)} in standard deviations of the paired difference, margin "
         f"{margin}, looks "
         f"every {batch} blocks, at most {most}; a policy plays until all of its pairs are settled. {size.races} races.",
-        ["", "episodes per race", "pairs decided rightly"],
+        ["", "episodes per race", "pairs decided correctly"],
         [
             ["until decided", f"{np.mean(played):.0f}", f"{np.mean(right):.1%}"],
             [f"fixed {most} blocks", f"{5 * most}", f"{np.mean(fixed_right):.1%}"],
@@ -471,7 +470,7 @@ def speed(page: Page, size: Size, rng: np.random.Generator) -> None:
         times.append(time.process_time() - started)
         prints.add(hashlib.sha256(found.by_stratum.tobytes() + found.overall.tobytes()).hexdigest())
     page.promise(
-        "max-T of 10 policies × 20 missions × 10,000 resamples: the same bits for the same seed",
+        "max-T of 10 policies × 20 missions × 10,000 resamples: bit-identical for the same seed",
         f"{len(prints)} result{'s' if len(prints) > 1 else ''} of {len(times)} runs",
         len(prints) == 1,
     )
