@@ -2,6 +2,7 @@
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,10 +10,11 @@ import typer
 from rich.markup import escape
 
 from daf.cli._options import JsonOption, OutputDirOption
-from daf.errors import UsageError
+from daf.errors import DamagedFileError, StorageError, UsageError
 
 if TYPE_CHECKING:
     from daf.core.training_file import TrainingFile
+    from daf.episodes.results_file import RankingRow, ResultsFile
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, help="List, show, query, clean and export runs.")
 
@@ -98,16 +100,23 @@ def show_command(
     if sql is not None:
         _query(found, sql, sql_timeout, as_json)
         return
-    import json
-
     from daf.cli.show import emit, out
     from daf.core.training_file import read_training
+    from daf.episodes.results_file import read_results
 
-    results = found.path / "results.json"
-    data: dict[str, Any] = json.loads(results.read_text()) if results.is_file() else {}
-    training = read_training(found.path)
+    data: ResultsFile = {}
+    training: TrainingFile | None = None
+    damaged = []
+    try:
+        data = read_results(found.path) or {}
+    except (DamagedFileError, StorageError) as error:
+        damaged.append(str(error))
+    try:
+        training = read_training(found.path)
+    except (DamagedFileError, StorageError) as error:
+        damaged.append(str(error))
     if as_json:
-        emit(found.to_data() | {"results": data or training})
+        emit(found.to_data() | {"results": data or training, "damaged": damaged})
         return
     out.print(f"{found.operation}/{found.run_id}  {found.status}  {found.title}", markup=False, soft_wrap=True)
     out.print(f"command: {found.command}", markup=False, soft_wrap=True)
@@ -115,11 +124,13 @@ def show_command(
         _training(found.path, training)
     if found.error:
         out.print(f"[red]error:[/red] {escape(found.error)}", soft_wrap=True)
-    for note in data.get("summary", {}).get("notes", []):
+    for sentence in damaged:
+        out.print(f"[red]damaged:[/red] {escape(sentence)}", soft_wrap=True)
+    for note in data["summary"]["notes"] if "summary" in data else ():
         out.print(f"[yellow]![/yellow] {escape(note)}", soft_wrap=True)
-    if data.get("ranking"):
-        _ranking(data["ranking"])
-    for pair in data.get("pairs", []):
+    if ranking := data.get("ranking"):
+        _ranking(ranking)
+    for pair in data.get("pairs", ()):
         if pair["mission"] is None:
             out.print(f"  {pair['sentence']}", markup=False, soft_wrap=True)
     for path in sorted(found.path.iterdir()):
@@ -136,11 +147,11 @@ def _training(run_dir: Path, training: "TrainingFile") -> None:
         out.print(f"checkpoint: {run_dir / checkpoint}", markup=False, soft_wrap=True)
 
 
-def _ranking(rows: list[dict[str, Any]]) -> None:
+def _ranking(rows: "list[RankingRow]") -> None:
     from daf.cli.show import out, ranking_table
     from daf.stats.summaries import PolicySummary
 
-    def pair(bounds: list[float] | None) -> tuple[float, float] | None:
+    def pair(bounds: Sequence[float] | None) -> tuple[float, float] | None:
         return (bounds[0], bounds[1]) if bounds else None
 
     summaries = [

@@ -13,7 +13,9 @@ import numpy as np
 
 from daf.dashboard._settings_files import comparable
 from daf.dashboard.json_files import JsonFiles
-from daf.errors import DataError
+from daf.episodes.plan_file import read_plan
+from daf.episodes.results_file import EpisodeRow, read_results
+from daf.errors import DamagedFileError, DataError, StorageError
 from daf.evaluation.result import pair_data, summary_data
 from daf.stats.summaries import summarise
 from daf.stats.verdicts import compare_pairs
@@ -53,15 +55,19 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 def _evaluation(runs: Mapping[str, Path], files: JsonFiles) -> dict[str, Any]:
     contenders: dict[str, dict[Block, float]] = {}
     called: dict[str, str] = {}
+    damaged: list[str] = []
     for label, folder in runs.items():
-        results = files.read_object(folder / "results.json")
-        episodes = results.get("episodes") if results is not None else None
-        contents = _contents(folder, files)
+        try:
+            results, plan = read_results(folder) or {}, read_plan(folder)
+        except (DamagedFileError, StorageError) as error:
+            damaged.append(str(error))
+            continue
+        contents = {} if plan is None else {mission.name: mission.config_hash for mission in plan.missions}
         for mission, content in contents.items():
             called.setdefault(content, mission)
-        for name, scores in _scores(episodes if isinstance(episodes, list) else [], contents).items():
+        for name, scores in _scores(results.get("episodes", []), contents).items():
             contenders[f"{name} · {label}"] = scores
-    empty: dict[str, Any] = {"blocks": 0, "missions": [], "ranking": [], "pairs": [], "note": None}
+    empty: dict[str, Any] = {"blocks": 0, "missions": [], "ranking": [], "pairs": [], "note": " ".join(damaged) or None}
     if len(contenders) < 2:
         return empty
     if len(contenders) > MOST_CONTENDERS:
@@ -86,24 +92,16 @@ def _evaluation(runs: Mapping[str, Path], files: JsonFiles) -> dict[str, Any]:
         "missions": missions,
         "ranking": [summary_data(row) for row in ranking],
         "pairs": [pair_data(pair) for pair in pairs if pair.stratum_name is None],
-        "note": None,
+        "note": " ".join(damaged) or None,
     }
 
 
-def _contents(folder: Path, files: JsonFiles) -> dict[str, str]:
-    """The hashes of a run's missions by their names; {} where it has no plan."""
-    plan = files.read_object(folder / "plan.json") or {}
-    listed = plan.get("missions")
-    found = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-    return {str(each["name"]): str(each["config_hash"]) for each in found if {"name", "config_hash"} <= each.keys()}
-
-
-def _scores(episodes: Sequence[Mapping[str, Any]], contents: Mapping[str, str]) -> dict[str, dict[Block, float]]:
+def _scores(episodes: Sequence[EpisodeRow], contents: Mapping[str, str]) -> dict[str, dict[Block, float]]:
     """Mean reward of all agents by contender and block, of the episodes that have a result."""
     found: dict[str, dict[Block, float]] = {}
     for episode in episodes:
-        rewards = episode.get("rewards")
-        if episode.get("status") != "ok" or not rewards or "contender" not in episode:
+        rewards = episode["rewards"]
+        if episode["status"] != "ok" or not rewards:
             continue
         block = (contents.get(episode["mission"], episode["mission"]), episode["seed"], episode["index"])
         found.setdefault(episode["contender"], {})[block] = sum(rewards) / len(rewards)

@@ -20,11 +20,12 @@ from pathlib import Path
 from daf.episodes import record as records
 from daf.episodes.record import DamagedRecord, EpisodeRecord
 from daf.episodes.spec import EpisodeSpec
-from daf.errors import NoLocksError, StorageError
+from daf.errors import DamagedFileError, NoLocksError, StorageError
 from daf.game.missions import Mission
 from daf.storage import locks
 from daf.storage.atomic import announced, explain, temporary_name, write_bytes
 from daf.storage.hashing import hash_bytes, hash_json
+from daf.storage.reading import read_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -85,14 +86,11 @@ class EpisodeCache:
             return None
         path = self.path(spec.key)
         try:
-            return records.from_bytes(path.read_bytes(), spec)
-        except FileNotFoundError:
-            return None
-        except (DamagedRecord, ValueError, KeyError, TypeError) as error:
+            content = read_bytes(path)
+            return None if content is None else records.from_bytes(content, spec)
+        except (DamagedRecord, DamagedFileError) as error:
             self._set_aside(path, error)
             return None
-        except OSError as error:
-            raise StorageError(explain(error, f"reading {path}")) from error
 
     def put(self, record: EpisodeRecord) -> None:
         """Store a record that has an outcome which did not depend on the clock; others are not kept."""
@@ -108,7 +106,11 @@ class EpisodeCache:
     def put_config(self, mission: Mission) -> Path:
         """Store a mission's config under its hash; workers load it from there."""
         path = self.root / "configs" / f"{mission.config_hash}.json"
-        if not path.exists() or hash_bytes(path.read_bytes()) != mission.config_hash:
+        try:
+            known = read_bytes(path)
+        except DamagedFileError:  # not a file; the new one takes its place
+            known = None
+        if known is None or hash_bytes(known) != mission.config_hash:
             write_bytes(path, mission.config_json)
         return path
 
@@ -162,7 +164,10 @@ class EpisodeCache:
 def link_or_copy(source: Path, target: Path) -> None:
     """Let `target` be the same file as `source`, or a copy of it on another file system."""
     if not _link(source, target):
-        write_bytes(target, source.read_bytes())
+        content = read_bytes(source)
+        if content is None:
+            raise StorageError(f"{source} is gone, so that {target} cannot be a copy of it.")
+        write_bytes(target, content)
 
 
 def _link(source: Path, target: Path) -> bool:

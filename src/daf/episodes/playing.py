@@ -20,6 +20,7 @@ from daf.errors import EpisodeError
 from daf.game.device import limit_gpu_memory
 from daf.game.missions import load_config
 from daf.game.rollout import Game, Play, Played, play, play_together
+from daf.storage.reading import read_bytes
 
 LARGEST_GROUP = 16
 """Episodes in one task at most: more of them gain nothing and make what a dead worker costs dearer."""
@@ -176,8 +177,8 @@ def game_at(path: Path) -> Game:
     if path not in _games:
         while len(_games) >= _GAMES_KEPT:
             del _games[next(iter(_games))]
-        try:
-            _games[path] = Game(load_config(path.read_bytes()))
-        except OSError as error:
-            raise EpisodeError(f"the mission's config {path} is gone: {error.strerror}.") from error
+        content = read_bytes(path)
+        if content is None:
+            raise EpisodeError(f"the mission's config {path} is gone.")
+        _games[path] = Game(load_config(content))
     return _games[path]

@@ -8,7 +8,9 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, TypedDict
+
+import msgspec
 
 from daf.episodes.spec import RECORD_FORMAT, EpisodeSpec
 from daf.errors import DataError
@@ -160,14 +162,30 @@ def spec_part(spec: EpisodeSpec) -> dict[str, Any]:
     }
 
 
+class _File(TypedDict):
+    """What is read of a record's file."""
+
+    key: str
+    result: Outcome
+    replay_hash: str | None
+    measurement: Measurement | None
+
+
 def parse(data: bytes) -> dict[str, Any]:
-    """A record file's JSON object, its checksum verified. Raises `DamagedRecord`."""
+    """A record file's JSON object, its checksum and the types of its fields verified. Raises `DamagedRecord`."""
     line, _, rest = data.partition(b"\n")
     if rest.strip() != hashlib.sha256(line).hexdigest().encode():
-        raise DamagedRecord("its checksum does not fit its content")
-    body = json.loads(line)
+        raise DamagedRecord("its checksum does not match its content")
+    try:
+        body = json.loads(line)  # not msgspec: a stat may be NaN
+    except (ValueError, RecursionError) as error:
+        raise DamagedRecord(f"it is not JSON ({error})") from error
     if not isinstance(body, dict) or body.get("format") != RECORD_FORMAT:
         raise DamagedRecord(f"it is of another record format than {RECORD_FORMAT}")
+    try:
+        msgspec.convert(body, _File)
+    except msgspec.ValidationError as error:
+        raise DamagedRecord(str(error)) from error
     return body
 
 
@@ -177,6 +195,9 @@ def from_bytes(data: bytes, spec: EpisodeSpec) -> EpisodeRecord:
     if body["key"] != spec.key:
         raise DamagedRecord(f"it is the record of another episode ({body['key']})")
     outcome, measurement = parts(body)
+    agents = len(spec.assignment)
+    if not len(outcome.rewards) == len(outcome.agent_stats) == len(outcome.timeouts) == agents:
+        raise DamagedRecord(f"it does not hold rewards, stats and time-outs of {agents} agents")
     return EpisodeRecord(spec, outcome, measurement=measurement, replay_hash=body["replay_hash"], cached=True)
 
 

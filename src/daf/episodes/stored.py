@@ -7,25 +7,27 @@
 A `RunResult` that is read back equals the one that was written, but for records that were not kept.
 """
 
-import json
-import re
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from daf.episodes import record as records
 from daf.episodes.cache import EpisodeCache, link_or_copy
 from daf.episodes.plan import Contender, Plan, PlannedEpisode
+from daf.episodes.plan_file import PLAN, PlannedEntry, PlannedMission, read_plan
 from daf.episodes.record import EpisodeFailure, EpisodeRecord
 from daf.episodes.run import RunResult
 from daf.episodes.spec import EpisodeSpec
-from daf.errors import DamagedFileError, DataError, StorageError
+from daf.errors import DamagedFileError, DataError
 from daf.game.missions import Mission, load_config
 from daf.game.policy import Policy
-from daf.storage.atomic import explain, write_json
+from daf.storage.atomic import write_json
+from daf.storage.hashing import hash_bytes
 from daf.storage.jsonable import jsonable
+from daf.storage.reading import read_bytes
 
-PLAN = "plan.json"
-_HASH = re.compile(r"[0-9a-f]+")
+__all__ = ["PLAN", "read_result", "write_result"]
 
 
 def write_result(run_dir: Path, result: RunResult, cache: EpisodeCache, *, keep_records: bool = True) -> None:
@@ -79,67 +81,63 @@ def write_result(run_dir: Path, result: RunResult, cache: EpisodeCache, *, keep_
 
 
 def read_result(run_dir: Path) -> RunResult:
-    """The `RunResult` in a run folder. Raises `DataError` where records were not kept, `StorageError`."""
-    data = _read(run_dir / PLAN)
-    missions = tuple(_mission(run_dir, entry) for entry in data["missions"])
-    policies = [
-        Policy(**{**entry, "import_roots": tuple(entry["import_roots"]), "also": tuple(entry.get("also", ()))})
-        for entry in data["policies"]
-    ]
+    """The `RunResult` in a run directory.
+
+    Raises `DataError` where records were not kept, `DamagedFileError` for the first file that is damaged,
+    `StorageError`.
+    """
+    data = read_plan(run_dir)
+    if data is None:
+        raise DataError(f"{run_dir} holds no {PLAN}: it is no run that played episodes.")
+    missions = tuple(_mission(run_dir, entry) for entry in data.missions)
+    policies = [Policy(**msgspec.structs.asdict(entry)) for entry in data.policies]
     contenders = tuple(
-        Contender(entry["name"], tuple(policies[n] for n in entry["policies"]), tuple(entry["counts"]))
-        for entry in data["contenders"]
+        Contender(entry.name, tuple(policies[n] for n in entry.policies), entry.counts) for entry in data.contenders
     )
     planned, found = [], []
-    for entry in data["episodes"]:
+    for entry in data.episodes:
         spec = EpisodeSpec(
-            mission=entry["mission"],
-            config_hash=entry["config_hash"],
-            policies=tuple(policies[number] for number in entry["policies"]),
-            assignment=tuple(entry["assignment"]),
-            seed=entry["seed"],
-            max_steps=entry["max_steps"],
-            device=entry["device"],
-            threads=entry["threads"],
-            batched=entry["batched"],
-            known_key=_hash(run_dir, entry["key"]),
+            mission=entry.mission,
+            config_hash=entry.config_hash,
+            policies=tuple(policies[number] for number in entry.policies),
+            assignment=entry.assignment,
+            seed=entry.seed,
+            max_steps=entry.max_steps,
+            device=entry.device,
+            threads=entry.threads,
+            batched=entry.batched,
+            known_key=entry.key,
         )
-        planned.append(PlannedEpisode(entry["index"], entry["contender"], spec))
+        planned.append(PlannedEpisode(entry.index, entry.contender, spec))
         found.append(_record(run_dir, spec, entry))
-    plan = Plan(missions, contenders, tuple(planned), data["seed"])
-    return RunResult(plan, tuple(planned), tuple(found), data["stopped"])
+    plan = Plan(missions, contenders, tuple(planned), data.seed)
+    return RunResult(plan, tuple(planned), tuple(found), data.stopped)
 
 
-def _record(run_dir: Path, spec: EpisodeSpec, entry: dict[str, Any]) -> EpisodeRecord:
-    if entry["failure"] is not None:
-        return EpisodeRecord(spec, None, EpisodeFailure(**entry["failure"]))
+def _record(run_dir: Path, spec: EpisodeSpec, entry: PlannedEntry) -> EpisodeRecord:
+    if entry.failure is not None:
+        return EpisodeRecord(spec, None, EpisodeFailure(**msgspec.structs.asdict(entry.failure)))
     path = run_dir / "records" / f"{spec.key}.json"
+    content = read_bytes(path)
+    if content is None:
+        raise DataError(f"{run_dir} does not hold the record of {spec.name}, seed {spec.seed} ({path.name}).")
     try:
-        found = records.from_bytes(path.read_bytes(), spec)
-    except FileNotFoundError:
-        raise DataError(f"{run_dir} does not hold the record of {spec.name}, seed {spec.seed} ({path.name}).") from None
-    except OSError as error:
-        raise StorageError(explain(error, f"reading {path}")) from error
+        found = records.from_bytes(content, spec)
+    except records.DamagedRecord as error:
+        raise DamagedFileError(path, str(error)) from error
     return EpisodeRecord(
-        spec, found.outcome, None, found.measurement, replay_hash=entry["replay_hash"], cached=entry["cached"]
+        spec, found.outcome, None, found.measurement, replay_hash=entry.replay_hash, cached=entry.cached
     )
 
 
-def _mission(run_dir: Path, entry: dict[str, Any]) -> Mission:
-    path = run_dir / "missions" / f"{_hash(run_dir, entry['config_hash'])}.json"
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise StorageError(explain(error, f"reading {path}")) from error
-    also = tuple(entry.get("also", ()))
-    return Mission(entry["name"], entry["game"], load_config(data), data, entry["config_hash"], also)
-
-
-def _hash(run_dir: Path, text: Any) -> str:
-    """A hash as the plan has it: files are named after it, here and in the cache."""
-    if not isinstance(text, str) or not _HASH.fullmatch(text):
-        raise DamagedFileError(run_dir / PLAN, f"{text!r:.80} is not a hash")
-    return text
+def _mission(run_dir: Path, entry: PlannedMission) -> Mission:
+    path = run_dir / "missions" / f"{entry.config_hash}.json"
+    data = read_bytes(path)
+    if data is None:
+        raise DataError(f"{run_dir} does not hold the config of the mission {entry.name} ({path.name}).")
+    if hash_bytes(data) != entry.config_hash:
+        raise DamagedFileError(path, "its content does not match the hash that is its name")
+    return Mission(entry.name, entry.game, load_config(data), data, entry.config_hash, entry.also)
 
 
 def _policy_data(policy: Policy) -> dict[str, Any]:
@@ -151,17 +149,3 @@ def _failure_data(failure: EpisodeFailure | None) -> dict[str, str] | None:
     if failure is None:
         return None
     return {"kind": failure.kind, "message": failure.message, "traceback": failure.traceback}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_text())
-    except FileNotFoundError:
-        raise DataError(f"{path.parent} holds no {path.name}: it is no run that played episodes.") from None
-    except OSError as error:
-        raise StorageError(explain(error, f"reading {path}")) from error
-    except ValueError as error:
-        raise DataError(f"{path} is damaged: {error}") from error
-    if not isinstance(data, dict):
-        raise DataError(f"{path} is damaged: it holds no object.")
-    return data

@@ -1,16 +1,17 @@
 """What an evaluation leaves in its run folder: records, replays, tables, results and the report."""
 
-import json
 import sys
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from daf.episodes.cache import EpisodeCache, link_or_copy
+from daf.episodes.results_file import FILE, EvaluationResults, read_results
 from daf.episodes.run import RunResult
 from daf.episodes.stored import read_result, write_result
 from daf.episodes.tables import RunRow, build_tables
+from daf.errors import DamagedFileError, DataError
 from daf.evaluation._analysis import analyse
 from daf.evaluation.result import Evaluation, results_data
 from daf.output_manager import execution
@@ -75,22 +76,29 @@ def rebuild(run: "RunInfo") -> list[Path]:
     Of a comparison that decided while it played only the tables: its verdicts hold for the looks that were taken then.
     Returns what was written. Raises `DataError` where the run kept no records.
     """
-    results = run.path / "results.json"
-    data = json.loads(results.read_text()) if results.is_file() else {}
+    try:
+        data = read_results(run.path) or {}
+    except DamagedFileError:
+        if run.operation not in ("evaluations", "comparisons"):
+            return [rebuild_tables(run)]
+        raise
     if run.operation not in ("evaluations", "comparisons") or "settings" not in data or "until_decided" in data:
         return [rebuild_tables(run)]
-    evaluation = stored(run, data)
+    evaluation = stored(run)
     settings = evaluation.settings
     write(evaluation, command=run.command)
     names = ["stats/episodes.duckdb", "results.json", *(["report.html", "REPORT.md"] if settings.report else [])]
     return [run.path / name for name in names]
 
 
-def stored(run: "RunInfo", data: Mapping[str, Any]) -> Evaluation:
-    """The evaluation that a run was, analysed anew. data: its `results.json`.
+def stored(run: "RunInfo") -> Evaluation:
+    """The evaluation that a run was, analysed anew from its records.
 
-    Raises `DataError` where the run kept no records.
+    Raises `DataError` where the run kept no records, `DamagedFileError` where one of its files is damaged.
     """
+    data = read_results(run.path, EvaluationResults)
+    if data is None:
+        raise DataError(f"{run.path} holds no {FILE}: it is no evaluation that came to its end.")
     result = read_result(run.path)
     settings = settings_from(data["settings"])
     replays = {

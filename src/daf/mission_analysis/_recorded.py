@@ -13,6 +13,7 @@ from daf.errors import DataError, StorageError
 from daf.game.missions import Mission
 from daf.mission_analysis.success import Criterion
 from daf.output_manager import list_runs
+from daf.storage.reading import read_text
 
 
 @dataclass(frozen=True)
@@ -35,10 +36,10 @@ def recorded_success(mission: Mission, wanted: Criterion, base_dir: str | Path |
     """
     found: dict[tuple[str, ...], dict[str, EpisodeRecord]] = {}
     for run in reversed(list_runs(base_dir)):
-        plan = run.path / PLAN
-        if not plan.is_file() or mission.config_hash not in plan.read_text():
-            continue
         try:
+            plan = read_text(run.path / PLAN)
+            if plan is None or mission.config_hash not in plan:
+                continue
             result = read_result(run.path)
         except (DataError, StorageError):
             continue

@@ -5,7 +5,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from daf.config.base import device_name
+from daf.errors import DataError
 from daf.game import missions as game_missions
 from daf.game.outcome import SLOW_STEP_MS, SeriesRequest
 
@@ -49,15 +52,17 @@ class Settings:
 
 
 def settings_from(data: Mapping[str, Any]) -> Settings:
-    """The settings that `settings_data` made `data` of, after it went through JSON."""
-    values = dict(data)
-    if values.get("cache_dir") is not None:
-        values["cache_dir"] = Path(values["cache_dir"])
-    series = values.get("series")
-    if series is not None:
-        game, agent = tuple(series["game"]), tuple(series["agent"])
-        values["series"] = SeriesRequest(series["interval"], game, agent, series["positions"])
-    return Settings(**values)
+    """The settings that `settings_data` made `data` of, after it went through JSON. Raises `DataError`."""
+    try:
+        return msgspec.convert(dict(data), Settings, dec_hook=_path)
+    except msgspec.ValidationError as error:
+        raise DataError(f"the settings that the run was played with are damaged: {error}.") from error
+
+
+def _path(kind: type, value: Any) -> Path:
+    if kind is Path and isinstance(value, str) and "\0" not in value:
+        return Path(value)
+    raise ValueError(f"Expected a path, got {type(value).__name__}")
 
 
 def settings_data(settings: Settings) -> dict[str, Any]:

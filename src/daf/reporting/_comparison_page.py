@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from daf.episodes.results_file import read_results
 from daf.errors import DataError, UsageError
 from daf.evaluation import Evaluation
 from daf.evaluation.page import EvaluationReport, render_html
 from daf.evaluation.report import report_of
-from daf.render.pages.run_facts import environment, facts_of, read_json
+from daf.render.pages.run_facts import environment, facts_of
 from daf.stats.summaries import summarise
 from daf.stats.verdicts import compare_pairs
 from daf.storage.atomic import write_text
@@ -57,8 +58,9 @@ def _report(report: "ComparisonReport | Evaluation | str | Path") -> tuple[Evalu
 
         info = run_of(report)
         if kind_of(info.path) != "evaluation":
+            read_results(info.path)  # damaged results are why a kind is not known
             raise UsageError(f"{info.operation}/{info.run_id} is no comparison. `daf report` makes its page.")
-        return _of_evaluation(stored(info, read_json(info.path / "results.json") or {}))
+        return _of_evaluation(stored(info))
     if isinstance(report, Evaluation):
         return _of_evaluation(report)
     if report.evaluation is not None:

@@ -24,7 +24,8 @@ def episodes_section(results: Mapping[str, Any]) -> list[Section]:
     rows = []
     for episode in listed:
         rewards = episode.get("rewards")
-        returns = rewards if isinstance(rewards, list) and rewards else None
+        numbers = isinstance(rewards, list) and all(isinstance(value, int | float) for value in rewards)
+        returns = rewards if numbers and rewards else None
         failure = episode.get("failure")
         why = f"{failure.get('kind')}: {failure.get('message')}" if isinstance(failure, dict) else ""
         status = str(episode.get("status", ""))

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daf.episodes.plan_file import read_plan
+from daf.episodes.results_file import read_results
 from daf.errors import DataError, UsageError
 from daf.evaluation import Evaluation
 from daf.output_manager import RunInfo
-from daf.render.pages.run_facts import read_json
 from daf.reporting.kinds import kind_of, run_of
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def take(source: Source, entries: dict[str, Entry], missions: dict[str, str], ba
         return
     info = source if isinstance(source, RunInfo) else run_of(source, base_dir)
     if kind_of(info.path) != "evaluation":
+        read_results(info.path)  # damaged results are why a kind is not known
         raise UsageError(
             f"{info.operation}/{info.run_id} is no evaluation or comparison, whose policies a leaderboard could rank."
         )
@@ -78,23 +80,23 @@ def _of_result(evaluation: Evaluation, entries: dict[str, Entry], missions: dict
 
 def _of_files(info: RunInfo, entries: dict[str, Entry], missions: dict[str, str]) -> None:
     """From `plan.json` and `results.json`, which every evaluation keeps, also without records."""
-    plan, results = read_json(info.path / "plan.json"), read_json(info.path / "results.json")
+    plan, results = read_plan(info.path), read_results(info.path)
     if plan is None or results is None:
         raise DataError(f"{info.path} holds no plan.json and results.json, from which policies could be ranked.")
-    rewards = {episode["key"]: episode for episode in results["episodes"]}
-    for planned in plan["episodes"]:
-        contender = plan["contenders"][planned["contender"]]
+    rewards = {episode.get("key"): episode.get("rewards") for episode in results.get("episodes", ())}
+    for planned in plan.episodes:
+        contender = plan.contenders[planned.contender]
         players = [
-            {"identity": plan["policies"][number]["identity"], "count": count}
-            for number, count in zip(contender["policies"], contender["counts"], strict=True)
+            {"identity": plan.policies[number].identity, "count": count}
+            for number, count in zip(contender.policies, contender.counts, strict=True)
         ]
-        entry = _entry(entries, contender["name"], json.dumps(players), info.run_id)
-        missions.setdefault(planned["config_hash"], planned["mission"])
-        told = rewards.get(planned["key"], {}).get("rewards")
-        block = (planned["config_hash"], planned["seed"], planned["max_steps"])
+        entry = _entry(entries, contender.name, json.dumps(players), info.run_id)
+        missions.setdefault(planned.config_hash, planned.mission)
+        told = rewards.get(planned.key)
+        block = (planned.config_hash, planned.seed, planned.max_steps)
         if told:
             entry.scores[block] = sum(told) / len(told)
-        elif planned["failure"] is not None:
+        elif planned.failure is not None:
             entry.lost.add(block)
 
 

@@ -8,13 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from daf.errors import DataError
+from daf.errors import DamagedFileError, DataError
 from daf.evaluation.page import render_html, render_markdown
 from daf.render.pages.html import page
 from daf.render.pages.markdown import run_markdown
-from daf.render.pages.parts import FILTER_ROWS, Section, fragment, run_html
+from daf.render.pages.parts import FILTER_ROWS, Part, Section, Text, fragment, run_html
 from daf.render.pages.plain import parts_of
 from daf.render.pages.run_facts import Pages, RunFacts, environment, read_json, what_was_run
+from daf.render.text import printable
 from daf.reporting._episodes_table import episodes_section
 from daf.reporting._files import HTML, MARKDOWN
 from daf.reporting._plain_page import plain_page, results_of
@@ -27,14 +28,15 @@ HEAD_CHARACTERS = 2_000
 def evaluation(facts: RunFacts) -> Pages:
     """An evaluation or a comparison; from its results alone where it kept no records."""
     info = facts.info
-    results = read_json(info.path / "results.json") or {}
-    if "until_decided" in results:
+    if "until_decided" in _results(facts):
         return own_page(facts)
     from daf.evaluation.keeping import stored
     from daf.evaluation.report import report_of
 
     try:
-        found = stored(info, results)
+        found = stored(info)
+    except DamagedFileError as error:
+        return own_page(facts.with_damage(str(error)))
     except DataError:
         return own_page(facts)
     started = info.started_at.isoformat(sep=" ", timespec="seconds")[:19]
@@ -50,7 +52,9 @@ def score(facts: RunFacts) -> Pages:
 
     results = _results(facts)
     try:
-        report, kept = stored_score(facts.info, results, facts.config)
+        report, kept = stored_score(facts.info, facts.config)
+    except DamagedFileError as error:
+        return own_page(facts.with_damage(str(error)))
     except DataError:
         return own_page(facts)
     html = page("score.html.j2", {**view_of(report, kept), **_sections(facts, results)})
@@ -64,7 +68,9 @@ def crossplay(facts: RunFacts) -> Pages:
 
     results = _results(facts)
     try:
-        report, kept = stored_crossplay(facts.info, results, facts.config)
+        report, kept = stored_crossplay(facts.info, facts.config)
+    except DamagedFileError as error:
+        return own_page(facts.with_damage(str(error)))
     except DataError:
         return own_page(facts)
     html = page("crossplay.html.j2", {**view_of(report, kept), **_sections(facts, results)})
@@ -79,10 +85,14 @@ def own_page(facts: RunFacts) -> Pages:
     found = own_text(folder)
     if found is None:
         return Pages(run_html(plain), run_markdown(plain))
-    told = 'id="run"' in found and 'id="all-episodes"' in found and MARK not in found
-    html = (
-        None if told else completed(found, [*episodes_section(results), what_was_run(facts, title="The run in full")])
-    )
+    bare = completed(found, [])
+    told = 'id="run"' in bare and 'id="all-episodes"' in bare
+    if told:
+        damage: list[Part] = [Text([printable(sentence)]) for sentence in facts.damaged]
+        sections = [Section("damaged", "Damaged files", damage)] if damage else []
+    else:
+        sections = [*episodes_section(results), what_was_run(facts, title="The run in full")]
+    html = None if not sections and bare == found else completed(found, sections)
     described = (folder / MARKDOWN).is_file() and told
     return Pages(html, None if described else run_markdown(plain))
 
@@ -105,6 +115,8 @@ def completed(html: str, sections: Sequence[Section]) -> str:
     before, mark, rest = html.partition(MARK)
     if mark:
         html = before + rest.partition(MARK)[2]
+    if not sections:
+        return html
     head, end, tail = html.rpartition("</main>")
     return f"{head}{MARK}{fragment('run_sections.html.j2', sections)}{MARK}{end}{tail}"
 

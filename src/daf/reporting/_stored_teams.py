@@ -9,6 +9,7 @@ from daf.crossplay.analysis import analyse_crossplay
 from daf.crossplay.operation import rate
 from daf.crossplay.result import CrossplayReport
 from daf.crossplay.teams import mixes
+from daf.episodes.results_file import FILE, CrossplayResults, EpisodeRow, ScoreResults, read_results
 from daf.episodes.run import RunResult
 from daf.episodes.stored import read_result
 from daf.errors import DataError
@@ -24,21 +25,22 @@ if TYPE_CHECKING:
     from daf.output_manager import RunInfo
 
 
-def stored_score(info: "RunInfo", results: Mapping[str, Any], config: Mapping[str, Any]) -> tuple[ScoreReport, Kept]:
-    """The score in a run folder. Raises `DataError` where it kept no records."""
+def stored_score(info: "RunInfo", config: Mapping[str, Any]) -> tuple[ScoreReport, Kept]:
+    """The score in a run folder. Raises `DataError` where it kept no records, `DamagedFileError`."""
+    results = _results(info, ScoreResults)
     result, settings = read_result(info.path), _settings(config)
     names = [results["candidate"], *results["pool"]]
     _, teams = plan_score(result.plan.missions, _players(result, names), settings, as_pickup=False)
-    budget = results.get("budget") or {}
+    budget = results["budget"]
     analysis = analyse_vor(
         result,
         teams,
         alpha=settings.alpha,
         resamples=max(1_000, settings.resamples // 2),
         seed=settings.seed,
-        precision=budget.get("precision"),
+        precision=None if budget is None else budget["precision"],
     )
-    kept = _kept(info, results)
+    kept = _kept(info, results["episodes"])
     report = ScoreReport(
         candidate=names[0],
         pool=tuple(names[1:]),
@@ -46,23 +48,22 @@ def stored_score(info: "RunInfo", results: Mapping[str, Any], config: Mapping[st
         notes=tuple(results["summary"]["notes"]),
         result=result,
         teams=teams,
-        as_pickup=bool(results["as_pickup"]),
+        as_pickup=results["as_pickup"],
         settings=settings,
         run_dir=info.path,
         run_id=info.run_id,
         replays=kept.replays,
         cache=Path(results["cache"]),
         started=info.started_at.timestamp(),
-        seconds=float(results["summary"]["seconds"]),
+        seconds=results["summary"]["seconds"],
         title=results["title"],
     )
     return report, kept
 
 
-def stored_crossplay(
-    info: "RunInfo", results: Mapping[str, Any], config: Mapping[str, Any]
-) -> tuple[CrossplayReport, Kept]:
-    """The cross-play in a run folder. Raises `DataError` where it kept no records."""
+def stored_crossplay(info: "RunInfo", config: Mapping[str, Any]) -> tuple[CrossplayReport, Kept]:
+    """The cross-play in a run folder. Raises `DataError` where it kept no records, `DamagedFileError`."""
+    results = _results(info, CrossplayResults)
     result, settings = read_result(info.path), _settings(config)
     names = list(results["policies"])
     players = _players(result, names)
@@ -76,7 +77,7 @@ def stored_crossplay(
     analysis = analyse_crossplay(
         result, names, teams, alpha=settings.alpha, resamples=settings.resamples, seed=settings.seed
     )
-    kept = _kept(info, results)
+    kept = _kept(info, results["episodes"])
     report = CrossplayReport(
         analysis=analysis,
         ratings=rate(analysis, seed=settings.seed),
@@ -89,7 +90,7 @@ def stored_crossplay(
         replays=kept.replays,
         cache=Path(results["cache"]),
         started=info.started_at.timestamp(),
-        seconds=float(results["summary"]["seconds"]),
+        seconds=results["summary"]["seconds"],
         title=results["title"],
     )
     return report, kept
@@ -108,10 +109,17 @@ def _players(result: RunResult, names: Sequence[str]) -> list[Policy]:
     return [found[name] for name in names]
 
 
-def _kept(info: "RunInfo", results: Mapping[str, Any]) -> Kept:
+def _results[T](info: "RunInfo", kind: type[T]) -> T:
+    results = read_results(info.path, kind)
+    if results is None:
+        raise DataError(f"{info.path} holds no {FILE}: it did not come to its end.")
+    return results
+
+
+def _kept(info: "RunInfo", episodes: Sequence[EpisodeRow]) -> Kept:
     replays = {
         episode["key"]: info.path / "replays" / Path(episode["replay"]).name
-        for episode in results["episodes"]
+        for episode in episodes
         if episode["replay"]
     }
     started = info.started_at.isoformat(sep=" ", timespec="seconds")[:19]

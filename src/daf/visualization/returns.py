@@ -4,7 +4,6 @@ An evaluation's own intervals are taken where there are any, so that a figure ne
 of the same run. Episodes that failed have no return; they are counted, not shown as 0.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from daf.errors import DataError, StorageError, UsageError
+from daf.episodes.results_file import FILE, ResultsFile, read_results
+from daf.errors import DataError, UsageError
 from daf.render.figures.frame import finite_values
 from daf.render.figures.means import Estimate
 from daf.stats.summaries import summarise
-from daf.storage.atomic import explain
 from daf.visualization._runs_given import is_run, run_folder
 
 if TYPE_CHECKING:
@@ -97,18 +96,12 @@ def returns_of(source: Any, base_dir: str | Path | None = None) -> Returns:
     return _from_numbers(source)
 
 
-def _results(folder: Path) -> dict[str, Any]:
-    path = folder / "results.json"
-    try:
-        data: dict[str, Any] = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise DataError(f"{folder} holds no results.json: no episodes were compared, or it did not end.") from None
-    except OSError as error:
-        raise StorageError(explain(error, f"reading {path}")) from error
-    except ValueError as error:
-        raise DataError(f"{path} is damaged: {error}.") from error
-    if not isinstance(data.get("episodes"), list):
-        raise DataError(f"{path} lists no episodes, so that there are no returns to draw.")
+def _results(folder: Path) -> ResultsFile:
+    data = read_results(folder)
+    if data is None:
+        raise DataError(f"{folder} holds no {FILE}: no episodes were compared, or it did not end.")
+    if "episodes" not in data:
+        raise DataError(f"{folder / FILE} lists no episodes, so that there are no returns to draw.")
     return data
 
 

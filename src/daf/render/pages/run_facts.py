@@ -2,51 +2,65 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from daf.errors import StorageError
+from daf.errors import DamagedFileError, StorageError
 from daf.output_manager import RunInfo, execution
 from daf.output_manager.layout import EXECUTION_LOG, EXPERIMENT_CONFIG
 from daf.output_manager.runs import DAMAGED
 from daf.render.pages.parts import Alert, Cell, Code, Column, Facts, Heading, Part, Section, Table, Text, cell
 from daf.render.text import duration, printable
-from daf.storage.atomic import explain
 from daf.storage.printable import printable_lines
+from daf.storage.reading import read_json as storage_json
 
 MOST_FILES = 400
 LONGEST_VALUE = 2_000
+OBJECTS = (
+    EXPERIMENT_CONFIG, "results.json", "result.json", "analysis.json", "ablation.json", "benchmark.json",
+    "variants.json", "pipeline.json", "experiment.json",
+)  # fmt: skip
+"""Files of a run that hold one JSON object, which pages read field by field as far as each has its type."""
 OWN = ("report.html", "REPORT.md", "report.pdf", "sweep.html", "sweep.pdf")
 """Files that a page does not list: it would list itself, and be another page the second time."""
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """A run with its execution log and its configuration, as they lie in its folder."""
+    """A run with its execution log and its configuration, as they lie in its folder.
+
+    damaged: a sentence for each of its files that cannot be read; the page says them before any number.
+    """
 
     info: RunInfo
     log: Mapping[str, Any]
     config: Mapping[str, Any]
+    damaged: tuple[str, ...] = ()
+
+    def with_damage(self, sentence: str) -> "RunFacts":
+        """The same with one more damaged file, each only once."""
+        return replace(self, damaged=tuple(dict.fromkeys([*self.damaged, sentence])))
 
 
 def facts_of(info: RunInfo) -> RunFacts:
-    """Read both files; a missing configuration is empty, and so is the log of a damaged run."""
+    """Read both files; a missing configuration is empty, and so is what is damaged, which `damaged` says."""
     log = {} if info.status == DAMAGED else execution.read(info.path) or {}
-    return RunFacts(info, log, read_json(info.path / EXPERIMENT_CONFIG) or {})
+    facts = RunFacts(info, log, read_json(info.path / EXPERIMENT_CONFIG) or {})
+    for name in OBJECTS:
+        try:
+            storage_json(info.path / name, dict[str, Any])
+        except (DamagedFileError, StorageError) as error:
+            facts = facts.with_damage(str(error))
+    return facts
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The JSON object in `path`; None where there is no file or it holds none. Raises `StorageError`."""
+    """The JSON object in `path`; None where there is no file or it holds none, which `RunFacts.damaged` says."""
     try:
-        value = json.loads(path.read_bytes())
-    except FileNotFoundError:
+        return storage_json(path, dict[str, Any])
+    except (DamagedFileError, StorageError):
         return None
-    except OSError as error:
-        raise StorageError(explain(error, f"reading {path}")) from error
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def subtitle_of(info: RunInfo) -> str:
@@ -59,7 +73,11 @@ def subtitle_of(info: RunInfo) -> str:
 
 def ending_alerts(facts: RunFacts) -> list[Alert]:
     """How the run ended, where it did not end well, and that it is still running."""
-    info = facts.info
+    damaged = [Alert(printable(f"Damaged: {sentence}"), bad=True) for sentence in facts.damaged]
+    return [*damaged, *_ending(facts.info)]
+
+
+def _ending(info: RunInfo) -> list[Alert]:
     error = info.error or ""
     first, _, rest = error.partition("\n")
     match info.status:
@@ -82,7 +100,8 @@ def what_was_run(
 ) -> Section:
     """The section. before: parts between the command and the configuration. note: a sentence below the command."""
     log = facts.log
-    parts: list[Part] = [Code(printable(facts.info.command))]
+    parts: list[Part] = [Text([f"Damaged: {printable(sentence)}"]) for sentence in facts.damaged]
+    parts.append(Code(printable(facts.info.command)))
     if note:
         parts.append(Text([note], muted=True))
     parts += before
