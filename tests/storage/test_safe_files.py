@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import pickle
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -186,3 +188,41 @@ def test_links_that_stay_inside_are_ones_own(tmp_path: Path) -> None:
     (tmp_path / "run" / "a" / "log").symlink_to("../../outside.log")
     with pytest.raises(UnsafePathError, match=r"a/log is a link that leads out of"):
         containment.require_own(tmp_path / "run")
+
+
+LIMITED = """
+import resource, sys
+from pathlib import Path
+from daf.errors import StorageError
+from daf.render.theme import save_figure, themed
+folder, limit = Path(sys.argv[1]), int(sys.argv[2])
+with themed():
+    import matplotlib.pyplot as plt
+    figure, axes = plt.subplots()
+    axes.plot([(7 * n * n) % 101 for n in range(2000)])
+    figure.canvas.draw()
+    sizes = {}
+    for suffix in ("png", "pdf", "svg"):
+        if limit:
+            sizes[suffix] = (Path(sys.argv[3]) / f"figure.{suffix}").stat().st_size
+            resource.setrlimit(resource.RLIMIT_FSIZE, (sizes[suffix] * limit // 100, resource.RLIM_INFINITY))
+        try:
+            save_figure(figure, folder / f"figure.{suffix}")
+        except StorageError as error:
+            print(error)
+"""
+
+
+def test_a_figure_that_does_not_fit_is_a_sentence_and_not_a_part(tmp_path: Path) -> None:
+    def draw(folder: Path, percent: int) -> list[str]:
+        folder.mkdir()
+        command = [sys.executable, "-c", LIMITED, str(folder), str(percent), str(tmp_path / "whole")]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    assert draw(tmp_path / "whole", 0) == []
+    for percent in (1, 30, 70, 99):
+        told = draw(tmp_path / str(percent), percent)
+        assert [line.partition(" while writing ")[0] for line in told] == ["file too large"] * 3
+        assert list((tmp_path / str(percent)).iterdir()) == []

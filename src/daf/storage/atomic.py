@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from daf.errors import StorageError
+from daf.errors import DAFError, StorageError
 
 TEMPORARY_MARK = ".daf-tmp-"
 """Every unfinished or half-deleted file and folder has this in its name, so that `sweep` finds them after a crash."""
@@ -68,9 +68,13 @@ def writing(path: str | Path) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise StorageError(explain(error, f"writing {target}")) from error
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+        # Libraries fail again while they clean up: matplotlib's PDF on a full disk ends as a zlib.error.
+        told = machine_error(error, f"writing {target}") if isinstance(error, Exception) else None
+        if told is not None:
+            raise told from error
         raise
 
 
@@ -181,11 +185,17 @@ MACHINE_ERRORS = frozenset(
 
 
 def machine_error(error: BaseException, doing: str) -> StorageError | None:
-    """`error` as a `StorageError` where the machine caused it, else None: the last net, where nothing was nearer."""
-    if not isinstance(error, OSError) or error.errno not in MACHINE_ERRORS:
-        return None
-    where = f" ({os.fsdecode(error.filename)})" if isinstance(error.filename, str | bytes) else ""
-    return StorageError(explain(error, f"{doing}{where}"))
+    """A `StorageError` where the machine caused `error`, or the error during which it was raised; else None.
+
+    The last net, where nothing nearer knew better: errors of DAF stay what they are.
+    """
+    link: BaseException | None = error
+    while link is not None and not isinstance(link, DAFError):
+        if isinstance(link, OSError) and link.errno in MACHINE_ERRORS:
+            where = f" ({os.fsdecode(link.filename)})" if isinstance(link.filename, str | bytes) else ""
+            return StorageError(explain(link, f"{doing}{where}"))
+        link = link.__cause__ or link.__context__
+    return None
 
 
 def explain(error: OSError, doing: str) -> str:
