@@ -6,6 +6,7 @@ files that a page takes for granted.
 
 import json
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -77,7 +78,7 @@ def prepare_figures() -> dict[str, Any]:
 def prepare_reports() -> dict[str, Any]:
     from daf import daf_compare_policies
 
-    if not any(Path(folder, "chromium").exists() for folder in ("/usr/bin", "/usr/local/bin")):
+    if not shutil.which("chromium"):
         pytest.skip("printing needs Chromium")
     return {"report": daf_compare_policies(["starter", "noop"], [TINY], episodes_per_mission=2)}
 
@@ -144,7 +145,13 @@ PREPARE: dict[str, Callable[[], dict[str, Any]]] = {
 WITH_PYTHON = [page for page in PAGES if page in {block.page for block in blocks("python")}]
 
 
-@pytest.mark.parametrize("page", WITH_PYTHON, ids=[page.name for page in WITH_PYTHON])
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page.name, marks=[pytest.mark.slow] if page.name == "training.md" else [])
+        for page in WITH_PYTHON
+    ],
+)
 def test_the_python_blocks_of_a_page_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DAF_OUTPUT_DIR", str(tmp_path / "daf_output"))
