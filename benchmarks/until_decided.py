@@ -22,8 +22,9 @@ from numpy.typing import NDArray
 from reward_shapes import SPREADS, play
 
 from daf.stats.eprocess import symmetry
+from daf.stats.pair_verdict import PairVerdict
 from daf.stats.permutation import sign_flip
-from daf.stats.verdicts import PairVerdict, compare_pairs
+from daf.stats.verdicts import compare_pairs
 from daf.stats.verdicts_so_far import SETTLED
 from daf.until_decided import Needs, first_round, look, next_round
 

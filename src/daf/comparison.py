@@ -21,7 +21,8 @@ from daf.metrics import daf_analyze_distributions as daf_analyze_distributions
 from daf.metrics import daf_correlate_metrics as daf_correlate_metrics
 from daf.scoring_analysis import ScoreReport, daf_score
 from daf.scoring_analysis.vor import sentence
-from daf.stats.verdicts import PairVerdict, compare_pairs
+from daf.stats.pair_verdict import PairVerdict
+from daf.stats.verdicts import compare_pairs
 from daf.storage.atomic import write_json
 from daf.storage.jsonable import jsonable
 from daf.storage.printable import terminal_text

@@ -10,7 +10,7 @@ import pytest
 from daf.errors import UsageError
 from daf.evaluation import Settings
 from daf.output_manager import OutputManager
-from daf.stats.verdicts import PairVerdict
+from daf.stats.pair_verdict import PairVerdict
 from daf.until_decided import Needs, compare_until_decided, decided_data, first_round, look, next_round, open_ones
 
 MINER = "tutorial.miner,max_steps=40"

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daf.errors import DataError
+from daf.stats.pair_verdict import PairVerdict
 from daf.stats.summaries import PolicySummary, summarise
-from daf.stats.verdicts import PairVerdict, compare_pairs
+from daf.stats.verdicts import compare_pairs
 
 UNIT = "of the scale"
 

@@ -20,9 +20,9 @@ from rich.text import Text
 from daf.episodes.plan import Plan
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
+from daf.stats.pair_verdict import PairVerdict
 from daf.stats.sentences import number
 from daf.stats.summaries import PolicySummary
-from daf.stats.verdicts import PairVerdict
 from daf.storage.printable import printable_json, printable_lines
 
 PLAIN_LINE_SECONDS = 10.0

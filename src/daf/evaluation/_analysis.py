@@ -9,8 +9,9 @@ from daf.episodes.run import RunResult
 from daf.episodes.tables import stat_names
 from daf.errors import unknown
 from daf.playing.settings import Settings
+from daf.stats.pair_verdict import PairVerdict
 from daf.stats.summaries import PolicySummary, summarise
-from daf.stats.verdicts import PairVerdict, compare_pairs
+from daf.stats.verdicts import compare_pairs
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ printable and escaped where they are drawn.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from daf.stats.pair_verdict import PairVerdict
 from daf.stats.summaries import PolicySummary
-from daf.stats.verdicts import PairVerdict
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from daf.evaluation._page_data import EpisodeRow, EvaluationReport
 from daf.render.text import ABSENT, bounds_text, half_width, printable
 from daf.render.theme import SeriesStyle, style
+from daf.stats.pair_verdict import PairVerdict, Verdict
 from daf.stats.sentences import labels, number, p_text
 from daf.stats.summaries import PolicySummary
-from daf.stats.verdicts import PairVerdict, Verdict
 
 KINDS: Mapping[Verdict, str] = {"better": "decided", "worse": "decided", "equal": "equal", "identical": "equal"}
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from daf.evaluation._page_data import EpisodeRow, EvaluationReport
+from daf.stats.pair_verdict import PairVerdict
 from daf.stats.sentences import labels, number
 from daf.stats.summaries import PolicySummary
-from daf.stats.verdicts import PairVerdict
 
 MOST_NAMES = 6
 LONGEST_TRACEBACK = 12_000

@@ -9,8 +9,8 @@ from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
 from daf.evaluation._analysis import Analysis
 from daf.playing.settings import Settings, settings_data
+from daf.stats.pair_verdict import PairVerdict
 from daf.stats.summaries import PolicySummary
-from daf.stats.verdicts import PairVerdict
 
 
 @dataclass(frozen=True)

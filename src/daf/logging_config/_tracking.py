@@ -14,13 +14,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from daf.errors import UsageError
 from daf.storage import atomic
-
-if TYPE_CHECKING:
-    from daf.logging_config._logger import DAFLogger
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -80,7 +77,9 @@ def peak_memory_mb() -> float:
     return peak / MEGABYTE if sys.platform == "darwin" else peak / 1024
 
 
-class _Records(Protocol):
+class RecordsCalls(Protocol):
+    """What `track_function_calls` needs: a `CallTracker` or a `DAFLogger`."""
+
     def record_call(
         self,
         function: str,
@@ -140,15 +139,14 @@ class CallTracker:
         return Path(path)
 
 
-def track_function_calls(tracker: "CallTracker | DAFLogger") -> Callable[[Callable[P, R]], Callable[P, R]]:
+def track_function_calls(tracker: RecordsCalls) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """A decorator: every call is recorded by `tracker`, with arguments, duration and the error it raised, if any."""
-    records: _Records = tracker
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         name = f"{function.__module__}.{function.__qualname__}"
         try:
             signature = inspect.signature(function)
-        except ValueError:  # some built-in functions tell no signature
+        except ValueError:  # some built-in functions have no signature
             signature = inspect.Signature()
 
         @functools.wraps(function)
@@ -162,7 +160,7 @@ def track_function_calls(tracker: "CallTracker | DAFLogger") -> Callable[[Callab
                 raise
             finally:
                 duration = time.perf_counter() - start
-                records.record_call(name, duration, error, _bound(signature, args, kwargs))
+                tracker.record_call(name, duration, error, _bound(signature, args, kwargs))
 
         return tracked
 

@@ -1,21 +1,17 @@
 """A leaderboard as a page."""
 
-from typing import TYPE_CHECKING
-
 from daf.render.pages.parts import Alert, Column, Plot, Plots, RunPage, Section, Sentences, Table, Text, cell
 from daf.render.svg.intervals import IntervalRow, interval_figure
 from daf.render.text import bounds_text, half_width, printable
 from daf.render.theme import style
+from daf.reporting._board import Leaderboard, Row
 from daf.stats.sentences import number
-
-if TYPE_CHECKING:
-    from daf.reporting.leaderboard import Leaderboard, Row
 
 MOST_SENTENCES = 15
 _KINDS = {"better": "decided", "worse": "decided", "equal": "equal", "identical": "equal"}
 
 
-def board_page(board: "Leaderboard") -> RunPage:
+def board_page(board: Leaderboard) -> RunPage:
     """The page of `board`."""
     caveats = any(row.summary.caveat for row in board.rows)
     rows = [
@@ -82,7 +78,7 @@ def board_page(board: "Leaderboard") -> RunPage:
     )
 
 
-def _finding(rows: "tuple[Row, ...]") -> str:
+def _finding(rows: tuple[Row, ...]) -> str:
     top = rows[0]
     if len(rows) == 1:
         return f"{top.summary.name} is the only policy here."
@@ -94,7 +90,7 @@ def _finding(rows: "tuple[Row, ...]") -> str:
     return f"The first place is open between {', '.join(names)}{more}: the tests do not tell them apart."
 
 
-def _sources(board: "Leaderboard") -> Section:
+def _sources(board: Leaderboard) -> Section:
     rows = [
         [cell(row.summary.name), cell(", ".join(row.runs) or "given by hand"), cell(row.failed)] for row in board.rows
     ]

@@ -1,4 +1,4 @@
-"""Numbers and verdicts in words.
+"""Numbers and names as text.
 
 Digits follow the interval: no more than it supports. Names come from users: they may repeat, hold line breaks or be
 empty, so `labels` makes them distinct and printable; escaping for HTML or a terminal's markup is the renderer's task.
@@ -6,13 +6,8 @@ empty, so `labels` makes them distinct and printable; escaping for HTML or a ter
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-from daf.stats.permutation import smallest_p
 from daf.storage.printable import printable
-
-if TYPE_CHECKING:
-    from daf.stats.verdicts import PairVerdict
 
 
 def labels(names: Sequence[str]) -> list[str]:
@@ -42,58 +37,6 @@ def p_text(p: float) -> str:
     if p < 0.0001:
         return "p<0.0001"
     return f"p={p:.2g}" if p >= 0.001 else f"p={p:.1g}"
-
-
-def pair_sentence(verdict: "PairVerdict") -> str:
-    """What a paired comparison found, in one plain sentence without the caveat."""
-    v = verdict
-    if v.n == 0:
-        return f"{v.name_a} and {v.name_b} have not met {v.where} yet."
-    flip = v.difference < 0
-    first, second = (v.name_b, v.name_a) if flip else (v.name_a, v.name_b)
-    ahead = v.losses if flip else v.wins
-    episodes = f"{v.n} episode" if v.n == 1 else f"{v.n} episodes"
-    size = f"{_amount(v, flip)} {v.unit}"
-    p = ("adjusted " if v.family > 1 else "") + p_text(v.p_adjusted)
-    counted = f"{ahead} of {episodes}"
-    match v.verdict:
-        case "better" | "worse":
-            return f"{first} beats {second} {v.where} by {size}, {p}; {counted}."
-        case "identical":
-            return f"{v.name_a} and {v.name_b} score exactly the same {v.where} in {_all(v.n)}."
-        case "equal":
-            return (
-                f"{v.name_a} and {v.name_b} are practically equal {v.where}: the difference, {size}, lies within "
-                f"±{v.margin:g}; {episodes}."
-            )
-        case "too few":
-            ahead_by = f"{first} is ahead of {second} {v.where} by {size} in {counted}"
-            return f"{_too_few(v, episodes)}; {ahead_by if v.difference else f'neither is ahead {v.where}'}."
-        case "undecided":
-            lead = f"{first} is ahead by {size}" if v.difference else f"the difference is {size}"
-            return f"{first} and {second} are not told apart {v.where}: {lead}, {p}; {counted}."
-
-
-def _amount(v: "PairVerdict", flip: bool) -> str:
-    sign = -1.0 if flip else 1.0
-    if v.ci is None:
-        return number(sign * v.difference)
-    low, high = sorted((sign * v.ci[0], sign * v.ci[1]))
-    half = (high - low) / 2
-    return f"{number(sign * v.difference, half)} [{number(low, half)}, {number(high, half)}]"
-
-
-def _too_few(v: "PairVerdict", episodes: str) -> str:
-    if smallest_p(v.n) > v.alpha:
-        return f"With {episodes} no test can reach p < {v.alpha:g}"
-    needed = v.n
-    while smallest_p(needed) > v.alpha * v.share:
-        needed += 1
-    return f"With {episodes} and {v.family} comparisons no test can reach p < {v.alpha:g} ({needed} can)"
-
-
-def _all(n: int) -> str:
-    return "the one episode" if n == 1 else f"all {n} episodes"
 
 
 def _printable(name: str) -> str:

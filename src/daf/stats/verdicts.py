@@ -14,9 +14,7 @@ still "undecided".
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -25,61 +23,13 @@ from daf.errors import DataError
 from daf.stats.arrays import FloatArray, IntArray, check_alpha, check_names, check_resamples, differences, finite
 from daf.stats.effect import check_margin, d_z, equivalence, improvement
 from daf.stats.multiple import holm
+from daf.stats.pair_verdict import PairVerdict, Verdict
 from daf.stats.permutation import SignFlipResult, sign_flip, smallest_p
-from daf.stats.sentences import labels, pair_sentence
+from daf.stats.sentences import labels
 from daf.stats.shapes import caveat_for_differences
-
-Verdict = Literal["better", "worse", "equal", "identical", "undecided", "too few"]
 
 MOST_PATTERNS = 250_000
 """Where the family is so large that `resamples` patterns could not tell, up to so many are drawn."""
-
-
-@dataclass(frozen=True)
-class PairVerdict:
-    """Policy `a` against policy `b` on identical blocks; positive numbers speak for `a`."""
-
-    a: int
-    b: int
-    name_a: str
-    name_b: str
-    """Printable, and different for different policies."""
-    stratum: int | None
-    """Index of the mission; `None` for the comparison over all missions."""
-    stratum_name: str | None
-    where: str
-    """ "on arena", "over 3 missions"."""
-    n: int
-    wins: int
-    losses: int
-    ties: int
-    difference: float
-    """Mean of the missions' mean differences, in `unit`."""
-    ci: tuple[float, float] | None
-    """1 - alpha interval by inversion of the test; `None` where so few blocks allow none."""
-    p: float
-    p_adjusted: float
-    p_equal: float | None
-    """Adjusted p for "at least `margin` apart"; `None` without a margin."""
-    effect_size: float | None
-    """d_z; `None` where the differences have no spread but are not 0, or there is one block."""
-    prob_improvement: float
-    prob_improvement_ci: tuple[float, float]
-    verdict: Verdict
-    caveat: str
-    """What the data's shape does to these numbers; "" where nothing stands out."""
-    alpha: float
-    margin: float | None
-    unit: str
-    family: int
-    """How many comparisons share alpha."""
-    share: float
-    """The part of alpha that this one starts with."""
-
-    @property
-    def sentence(self) -> str:
-        """The finding in plain words, with the caveat where there is one."""
-        return " ".join(part for part in (pair_sentence(self), self.caveat) if part)
 
 
 def compare_pairs(

@@ -14,10 +14,11 @@ from numpy.typing import ArrayLike
 from daf.errors import DataError
 from daf.stats.arrays import FloatArray, IntArray, finite
 from daf.stats.effect import d_z, improvement
+from daf.stats.pair_verdict import PairVerdict, Verdict
 from daf.stats.sentences import labels
 from daf.stats.sequential import Standing, confidence, rounds, standings
 from daf.stats.shapes import caveat_for_differences
-from daf.stats.verdicts import PairVerdict, Verdict, family_shares, where_of
+from daf.stats.verdicts import family_shares, where_of
 
 Key = tuple[int, int, int]
 """Policy a, policy b (a < b), mission."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from daf.errors import UsageError
 from daf.stats.arrays import FloatArray, differences
-from daf.stats.verdicts import PairVerdict
+from daf.stats.pair_verdict import PairVerdict
 from daf.stats.verdicts_so_far import SETTLED, Key, verdicts_so_far
 
 FIRST = 8

@@ -13,7 +13,7 @@ from daf.evaluation import Evaluation, Settings, analyse, contenders_of, results
 from daf.evaluation.keeping import keep, write
 from daf.playing.contenders import check_several
 from daf.playing.planning import cache_of, check_settings, missions_of, plan_of
-from daf.stats.verdicts import PairVerdict
+from daf.stats.pair_verdict import PairVerdict
 from daf.storage.atomic import write_json
 from daf.storage.jsonable import jsonable
 from daf.until_decided._rounds import IDENTICAL, Needs, first_round, look, next_round, open_ones

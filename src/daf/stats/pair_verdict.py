@@ -1,0 +1,112 @@
+"""What a paired comparison of two policies found, as data and as one sentence.
+
+The sentence rounds to what the interval supports and names the verdict, the size and the adjusted p value. Names are
+printable and distinct; escaping for HTML or a terminal's markup is the renderer's task.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from daf.stats.permutation import smallest_p
+from daf.stats.sentences import number, p_text
+
+Verdict = Literal["better", "worse", "equal", "identical", "undecided", "too few"]
+
+
+@dataclass(frozen=True)
+class PairVerdict:
+    """Policy `a` against policy `b` on identical blocks; positive numbers speak for `a`."""
+
+    a: int
+    b: int
+    name_a: str
+    name_b: str
+    """Printable, and different for different policies."""
+    stratum: int | None
+    """Index of the mission; `None` for the comparison over all missions."""
+    stratum_name: str | None
+    where: str
+    """ "on arena", "over 3 missions"."""
+    n: int
+    wins: int
+    losses: int
+    ties: int
+    difference: float
+    """Mean of the missions' mean differences, in `unit`."""
+    ci: tuple[float, float] | None
+    """1 - alpha interval by inversion of the test; `None` where so few blocks allow none."""
+    p: float
+    p_adjusted: float
+    p_equal: float | None
+    """Adjusted p for "at least `margin` apart"; `None` without a margin."""
+    effect_size: float | None
+    """d_z; `None` where the differences have no spread but are not 0, or there is one block."""
+    prob_improvement: float
+    prob_improvement_ci: tuple[float, float]
+    verdict: Verdict
+    caveat: str
+    """What the data's shape does to these numbers; "" where nothing stands out."""
+    alpha: float
+    margin: float | None
+    unit: str
+    family: int
+    """How many comparisons share alpha."""
+    share: float
+    """The part of alpha that this one starts with."""
+
+    @property
+    def sentence(self) -> str:
+        """The finding in plain words, with the caveat where there is one."""
+        return " ".join(part for part in (pair_sentence(self), self.caveat) if part)
+
+
+def pair_sentence(verdict: PairVerdict) -> str:
+    """What a paired comparison found, in one plain sentence without the caveat."""
+    v = verdict
+    if v.n == 0:
+        return f"{v.name_a} and {v.name_b} have not met {v.where} yet."
+    flip = v.difference < 0
+    first, second = (v.name_b, v.name_a) if flip else (v.name_a, v.name_b)
+    ahead = v.losses if flip else v.wins
+    episodes = f"{v.n} episode" if v.n == 1 else f"{v.n} episodes"
+    size = f"{_amount(v, flip)} {v.unit}"
+    p = ("adjusted " if v.family > 1 else "") + p_text(v.p_adjusted)
+    counted = f"{ahead} of {episodes}"
+    match v.verdict:
+        case "better" | "worse":
+            return f"{first} beats {second} {v.where} by {size}, {p}; {counted}."
+        case "identical":
+            return f"{v.name_a} and {v.name_b} score exactly the same {v.where} in {_all(v.n)}."
+        case "equal":
+            return (
+                f"{v.name_a} and {v.name_b} are practically equal {v.where}: the difference, {size}, lies within "
+                f"±{v.margin:g}; {episodes}."
+            )
+        case "too few":
+            ahead_by = f"{first} is ahead of {second} {v.where} by {size} in {counted}"
+            return f"{_too_few(v, episodes)}; {ahead_by if v.difference else f'neither is ahead {v.where}'}."
+        case "undecided":
+            lead = f"{first} is ahead by {size}" if v.difference else f"the difference is {size}"
+            return f"{first} and {second} are not told apart {v.where}: {lead}, {p}; {counted}."
+
+
+def _amount(v: PairVerdict, flip: bool) -> str:
+    sign = -1.0 if flip else 1.0
+    if v.ci is None:
+        return number(sign * v.difference)
+    low, high = sorted((sign * v.ci[0], sign * v.ci[1]))
+    half = (high - low) / 2
+    return f"{number(sign * v.difference, half)} [{number(low, half)}, {number(high, half)}]"
+
+
+def _too_few(v: PairVerdict, episodes: str) -> str:
+    if smallest_p(v.n) > v.alpha:
+        return f"With {episodes} no test can reach p < {v.alpha:g}"
+    needed = v.n
+    while smallest_p(needed) > v.alpha * v.share:
+        needed += 1
+    return f"With {episodes} and {v.family} comparisons no test can reach p < {v.alpha:g} ({needed} can)"
+
+
+def _all(n: int) -> str:
+    return "the one episode" if n == 1 else f"all {n} episodes"
