@@ -94,7 +94,7 @@ def test_fanova_gives_optunas_parts_of_the_variance():
 def test_what_matters_is_told_from_what_does_not(method):
     found = daf_sweep_importance(sweep(200), method)
     assert [row.name for row in found.rows[:2]] == ["learning_rate", "momentum"]
-    assert found.rows[0].told
+    assert found.rows[0].significant
     assert all(row.low <= row.value <= row.high for row in found.rows)
     assert found.rows[0].low > found.rows[2].high
     momentum = next(row for row in found.rows if row.name == "momentum")
@@ -103,7 +103,7 @@ def test_what_matters_is_told_from_what_does_not(method):
 
 def test_where_nothing_matters_nothing_is_told_in_most_sweeps():
     told = [
-        any(row.told for row in daf_sweep_importance(sweep(60, seed=seed, value=lambda _, r: float(r.normal()))).rows)
+        any(row.significant for row in daf_sweep_importance(sweep(60, seed=seed, value=lambda _, r: float(r.normal()))).rows)
         for seed in range(30)
     ]
     assert sum(told) <= 5  # 1.5 are expected at 5 %; more than 5 happens in 3 of 1,000 such tests
@@ -167,7 +167,7 @@ def test_where_most_trials_got_nothing_those_that_got_something_are_the_best():
 
     found = daf_sweep_importance(sweep(200, value=value))
     assert found.rows[0].name == "gamma"
-    assert found.rows[0].told
+    assert found.rows[0].significant
     with pytest.raises(DataError, match="share the best value"):
         daf_sweep_importance(sweep(40, value=lambda given, _: -float(given["n_epochs"] == 1)))
 
@@ -191,7 +191,7 @@ def test_values_of_several_types_are_different_choices():
         trials.append(SweepTrialResult(number, given, score, success=True, status="complete", values=(score,)))
     rows = daf_sweep_importance(SweepResult(trials=trials)).rows
     assert rows[0].name == "flag"
-    assert rows[0].told
+    assert rows[0].significant
 
 
 def test_a_hundred_thousand_trials_take_no_longer_than_a_moment():

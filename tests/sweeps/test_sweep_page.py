@@ -65,7 +65,7 @@ def test_importance_is_that_of_the_trials_for_every_objective(hill):
     for objective in result.objectives:
         found = daf_sweep_importance(result, objective=objective)
         assert found.how in said
-        told = [row.name for row in found.rows if row.told]
+        told = [row.name for row in found.rows if row.significant]
         assert f"{objective}: by the values of the best trials, {told[0]}" in said
 
 

@@ -8,7 +8,7 @@ Each value stands with an interval and with what chance gives. The interval come
 vary around the whole as much as another sweep would around this one (its reach is 1.96 standard deviations, read from
 the middle 68 %, since a few halves go astray). Chance is what hyperparameters without effect would reach, all of them
 together, in 95 of 100 sweeps: with the best trials drawn at random (pedanova, Bonferroni's correction), with copies of
-the columns dealt to the trials at random (fanova, the largest of a forest). A value below that is not told from no
+the columns dealt to the trials at random (fanova, the largest of a forest). A value below that is no evidence of an
 effect.
 
 Not promised: that trials of a strategy that learns (TPE, CMA-ES, …) are independent draws. It tries most where it has
@@ -52,8 +52,8 @@ class Importance:
     trials: int
 
     @property
-    def told(self) -> bool:
-        """Whether it is above what chance gives."""
+    def significant(self) -> bool:
+        """Whether `value` exceeds `noise`, the level that chance reaches."""
         return self.value > self.noise
 
 
@@ -72,7 +72,7 @@ class Importances:
 
     def to_data(self) -> dict[str, Any]:
         """All of it as JSON data."""
-        return asdict(self) | {"rows": [asdict(row) | {"told": row.told} for row in self.rows]}
+        return asdict(self) | {"rows": [asdict(row) | {"significant": row.significant} for row in self.rows]}
 
 
 def daf_sweep_importance(
@@ -93,7 +93,7 @@ def daf_sweep_importance(
     columns = columns_of(result)
     known = {column.name for column in columns}
     if not columns:
-        raise DataError("no hyperparameter took more than one value, so that none can be told to matter.")
+        raise DataError("no hyperparameter took more than one value, so importance cannot be measured.")
     left_out = {
         there: "it took one value only" for there in hyperparameter_names(result.finished) if there not in known
     }

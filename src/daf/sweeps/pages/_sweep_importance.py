@@ -31,7 +31,7 @@ def importances_of(result: SweepResult) -> Found:
 
 
 def ranking(found: Found) -> list[str]:
-    """Hyperparameters by their importance for the primary objective; [] where it is not told."""
+    """Hyperparameters by their importance for the primary objective; [] if it has no value."""
     first = next((one for one in found if isinstance(one, Importances)), None)
     return [] if first is None else [row.name for row in first.rows]
 
@@ -64,12 +64,12 @@ def importance_section(result: SweepResult, found: Found) -> list[Section]:
 
 
 def _sentence(one: Importances) -> str:
-    told = [row.name for row in one.rows if row.told]
+    beyond = [row.name for row in one.rows if row.significant]
     what = "the values of the best trials" if one.method == "pedanova" else "the variance explained"
-    if not told:
-        return printable(f"{one.objective}: by {what}, no hyperparameter is told from chance.")
+    if not beyond:
+        return printable(f"{one.objective}: by {what}, no hyperparameter matters beyond chance.")
     return printable(
-        f"{one.objective}: by {what}, {_listed(told)} matter{'s' if len(told) == 1 else ''} beyond chance."
+        f"{one.objective}: by {what}, {_listed(beyond)} matter{'s' if len(beyond) == 1 else ''} beyond chance."
     )
 
 
@@ -84,7 +84,7 @@ def _table(one: Importances) -> Table:
     for row in one.rows:
         half = (row.high - row.low) / 2
         values = [number(value, half) for value in (row.value, row.low, row.high, row.noise)]
-        verdict = cell("beyond chance", tag="decided") if row.told else cell("not told", tag="open")
+        verdict = cell("beyond chance", tag="decided") if row.significant else cell("not significant", tag="open")
         rows.append(
             [
                 cell(row.name, code=True),
