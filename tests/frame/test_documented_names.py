@@ -1,0 +1,37 @@
+"""Every dotted name below `daf` in README and docs exists."""
+
+import importlib
+import re
+from importlib.util import find_spec
+
+from tests.frame.documented import PAGES
+
+NAME = re.compile(r"\bdaf(?:\.[A-Za-z_]\w*)+")
+
+
+def exists(name: str) -> bool:
+    """Whether `name` is a module, or a name inside one."""
+    module, _, last = name.rpartition(".")
+    try:
+        if find_spec(name) is not None:
+            return True
+    except ModuleNotFoundError:  # its parent is not a package
+        pass
+    return find_spec(module) is not None and hasattr(importlib.import_module(module), last)
+
+
+def test_documented_names_exist() -> None:
+    missing = [
+        f"{page.name}:{number}: {name}"
+        for page in PAGES
+        for number, line in enumerate(page.read_text().splitlines(), 1)
+        for name in NAME.findall(line)
+        if not exists(name)
+    ]
+    assert not missing, "\n".join(missing)
+
+
+def test_a_name_that_does_not_exist_is_found() -> None:
+    assert exists("daf.core.ppo")
+    assert exists("daf.comparison.daf_compare_policies")
+    assert not exists("daf.core.no_such_module")
