@@ -15,13 +15,15 @@ FAILING = """
 import errno, os, sys
 from pathlib import Path
 wanted, number, persistent = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3] == "persistent"
+only = os.environ["FAILS"]
 seen = 0
 def fail(event, args):
     global seen
-    if event == "open" and isinstance(args[0], str) and args[0].startswith(os.environ["DAF_OUTPUT_DIR"]):
+    path = str(args[0]) if event == "open" else ""
+    if path.startswith(os.environ["DAF_OUTPUT_DIR"]) and only in path:
         seen += 1
         if seen == wanted or (persistent and seen > wanted):
-            raise OSError(number, os.strerror(number), args[0])
+            raise OSError(number, os.strerror(number), path)
 sys.argv = ["daf", *sys.argv[4:]]
 from daf.cli import main
 sys.addaudithook(fail)
@@ -36,12 +38,13 @@ PLAY = ("evaluate", "-p", "noop", "-m", SMALLEST, "-e", "1", "--executor", "seri
 NUMBERS = (errno.ENOSPC, errno.EMFILE, errno.EACCES, errno.EIO, errno.EROFS)
 
 
-def play(folder: Path, wanted: int, number: int, how: str) -> tuple[int, str, int]:
-    """Exit code, what was said, and how often something was opened."""
+def play(folder: Path, wanted: int, number: int, how: str, only: str = "") -> tuple[int, str, int]:
+    """Exit code, what was said, and how often something was opened. only: what the paths that fail contain."""
     done = subprocess.run(
         [sys.executable, "-c", FAILING, str(wanted), str(number), how, *PLAY],
         capture_output=True, text=True, check=False, timeout=240, cwd=folder,
-        env=os.environ | {"DAF_OUTPUT_DIR": str(folder / "out"), "DAF_MONITOR_SYSTEM_STATS": "true"},
+        env=os.environ
+        | {"DAF_OUTPUT_DIR": str(folder / "out"), "DAF_MONITOR_SYSTEM_STATS": "true", "FAILS": only},
     )  # fmt: skip
     said, _, opened = done.stderr.rpartition("\nopened ")
     return done.returncode, said, int(opened)
@@ -63,6 +66,24 @@ def check(folder: Path, wanted: int, number: int, how: str) -> None:
 def test_a_disk_that_begins_to_fail_is_a_sentence(number: int, tmp_path: Path) -> None:
     place = 3 + 5 * NUMBERS.index(number)
     check(tmp_path, place, number, "persistent")
+
+
+@pytest.mark.parametrize("number", NUMBERS, ids=lambda number: errno.errorcode[number])
+def test_a_log_that_cannot_be_opened_costs_the_log_only(number: int, tmp_path: Path) -> None:
+    code, said, opened = play(tmp_path, 1, number, "persistent", only="/logs/")
+    assert (code, opened) == (0, 1), said
+    assert "RuntimeWarning: logging stops: " in said
+    assert "Traceback" not in said
+    (log,) = tmp_path.glob("out/evaluations/*/execution_log.json")
+    assert json.loads(log.read_text())["status"] == "completed"
+
+
+def test_statistics_that_cannot_be_written_cost_the_statistics_only(tmp_path: Path) -> None:
+    code, said, opened = play(tmp_path, 2, errno.EROFS, "persistent", only="system.jsonl")
+    assert (code, opened) == (0, 2), said
+    assert "Traceback" not in said
+    (log,) = tmp_path.glob("out/evaluations/*/logs/evaluations.jsonl")
+    assert "system statistics end: no permission while appending to" in log.read_text()
 
 
 @pytest.mark.slow

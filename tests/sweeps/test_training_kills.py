@@ -46,7 +46,7 @@ def start(folder):
 def trainings(pid):
     """The processes `daf train` below `pid`."""
     below = psutil.Process(pid).children(recursive=True)
-    return [child for child in below if "train" in child.cmdline()[2:5]]
+    return [child for child in below if "train" in child.cmdline()[2:7]]
 
 
 def when_it_has_a_checkpoint(process, folder, trial):
