@@ -4,7 +4,8 @@ import importlib
 import re
 from importlib.util import find_spec
 
-from tests.frame.documented import PAGES
+from daf.mission_analysis.failure_signs import MODES
+from tests.frame.documented import PAGES, ROOT
 
 NAME = re.compile(r"\bdaf(?:\.[A-Za-z_]\w*)+")
 
@@ -35,3 +36,8 @@ def test_a_name_that_does_not_exist_is_found() -> None:
     assert exists("daf.core.ppo")
     assert exists("daf.comparison.daf_compare_policies")
     assert not exists("daf.core.no_such_module")
+
+
+def test_every_failure_mode_is_documented() -> None:
+    page = " ".join((ROOT / "docs" / "analysis.md").read_text().split())
+    assert [mode.title for mode in MODES if mode.title not in page] == []

@@ -204,11 +204,11 @@ MODES: tuple[Mode, ...] = (
     ),
     Mode(
         "starves",
-        "starves of energy",
+        "runs out of energy",
         f"It has less energy than a step costs in {STARVED_SHARE:.0%} of the samples or more.",
         _starves,
     ),
-    Mode("blocked", "runs into things", f"More than {BLOCKED_SHARE:.0%} of its moves fail, 10 at least.", _blocked),
+    Mode("blocked", "runs into obstacles", f"More than {BLOCKED_SHARE:.0%} of its moves fail, 10 at least.", _blocked),
     Mode("dies_early", "dies early", f"It is dead within the first {EARLY:.0%} of the step limit.", _dies_early),
     Mode("no_gear", "never gears up", "It never takes a gear.", _no_gear),
     Mode(
