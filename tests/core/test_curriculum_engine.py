@@ -94,12 +94,12 @@ def test_eviction_says_of_each_task_whether_it_was_learned_and_why():
     World([saturating(10.0, 100), flat(3.0), rising(0.01), flat(0.0)], [1.0] * 4, environments=16).play(made, 120)
     first = {event["task"]: event for event in reversed(made.events)}
     assert first["task0"]["kind"] == "mastered"
-    assert "it rose by" in first["task0"]["reason"]
+    assert "it improved by" in first["task0"]["reason"]
     assert "90 % interval" in first["task0"]["reason"]
     assert "200 episodes" in first["task0"]["reason"]
     assert first["task1"]["kind"] == "unlearnable"
     assert "it did not rise" in first["task1"]["reason"]
-    assert "In its place: task" in first["task1"]["reason"]
+    assert "Its replacement is task" in first["task1"]["reason"]
     assert made.metrics()["tasks_active"] == 2.0
 
 

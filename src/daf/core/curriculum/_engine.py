@@ -277,7 +277,7 @@ class TaskCurriculum:
             self._tasks, self._history, margin=self.config.rest_margin, target=self.config.mastered_at
         )
         for index, verdict, successor in done:
-            self._note(verdict.state, index, f"{verdict.reason} In its place: {self._tasks[successor].key}.")
+            self._note(verdict.state, index, f"{verdict.reason} Its replacement is {self._tasks[successor].key}.")
 
     def _note(self, kind: str, task: int | None, reason: str) -> None:
         key = None if task is None else self._tasks[task].key

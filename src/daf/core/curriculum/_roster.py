@@ -156,10 +156,10 @@ class Roster:
 
 
 def judge(past: TaskHistory, *, margin: float, target: float | None) -> Verdict | None:
-    """Whether a task is done with; None while it moves, or while too little is known of it.
+    """The verdict on a task that has converged; None while it changes, or with too few episodes.
 
-    margin: changes below it, in standard deviations of one episode, count as none. target: the mean score from which it
-    is mastered; None: a task that rose and came to rest is.
+    margin: smaller changes, in standard deviations of one episode, count as none. target: the mean score from which it
+    is mastered; None: a task that improved and converged is.
     """
     window, recent, first = past.window, list(past.recent), past.first
     if len(recent) < window or (target is None and (past.known < 2 * window or _moves(recent, past, margin))):
@@ -168,7 +168,7 @@ def judge(past: TaskHistory, *, margin: float, target: float | None) -> Verdict 
     mean = sum(recent) / len(recent)
     now = f"mean {mean:.4g} (90 % interval {low[0]:.4g} to {high[0]:.4g}) over the last {len(recent)} episodes"
     if target is not None and low[0] >= target:
-        return Verdict("mastered", f"{now}, and {target:g} was asked for.")
+        return Verdict("mastered", f"{now}; the target is {target:g}.")
     if past.known < 2 * window:
         return None
     rest = change([halves(recent, past.deviation)])
@@ -176,10 +176,11 @@ def judge(past: TaskHistory, *, margin: float, target: float | None) -> Verdict 
     if rest is None or rise is None or not rest.within(margin):
         return None
     if rise.low > 0:
-        told = f"it rose by {rise.text()} and has come to rest: {now}"
-        return Verdict("mastered", f"{told}.") if target is None else Verdict("plateaued", f"{told}, below {target:g}.")
+        reason = f"it improved by {rise.text()} and has converged: {now}"
+        below = f", below the target {target:g}." if target is not None else "."
+        return Verdict("mastered" if target is None else "plateaued", reason + below)
     if rise.high < margin:
-        return Verdict("unlearnable", f"it did not rise: {rise.text()} from its first episodes to now; {now}.")
+        return Verdict("unlearnable", f"it did not improve: {rise.text()} since its first episodes; {now}.")
     return None
 
 
