@@ -147,7 +147,7 @@ def test_tracebacks_of_a_thousand_failures_stay_small():
         ({"blocks": 3, "fails": lambda m, b, p: b == p}, "No block was finished by every policy"),
         ({"blocks": 0}, "No episode was played."),
         ({"step": 3.0}, "starter beats both others."),
-        ({"policies": ["a", "b", "c"], "blocks": 1, "missions": ["x"]}, "There are too few episodes to tell"),
+        ({"policies": ["a", "b", "c"], "blocks": 1, "missions": ["x"]}, "There are too few episodes to compare"),
     ],
 )
 def test_the_finding_claims_what_the_data_carry(options, finding):

@@ -96,7 +96,7 @@ def test_the_best_are_played_again_on_seeds_that_chose_none_of_them(grid):
     assert "it did better than all 2 trials" in held["finding"]
     (own,) = resolve_missions(MISSION)
     assert f"(in episodes of at most {own.max_steps:,} steps; those of trial 1 have 10)" in held["finding"]
-    assert "trial 1, the best in the sweep, is best again, with 10.0 steps, as much as trial 3." in held["finding"]
+    assert "trial 1, the best in the sweep, is best again, with 10.0 steps, tied with trial 3." in held["finding"]
     assert held["finding"] in (result.run_dir / "sweep.html").read_text()
 
 

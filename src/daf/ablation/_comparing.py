@@ -146,8 +146,9 @@ def _row(
         "identical": f"{head} has exactly the same {unit} in all {n} episodes.",
         "raises": f"{head} has more {unit}: {amount}, {p}, {n} episodes.",
         "lowers": f"{head} has less {unit}: {amount}, {p}, {n} episodes.",
-        "undecided": f"{head} is not told apart from {policy}: {amount} {unit}, {p}, {n} episodes.",
-        "too few": f"With {n} episodes and {family} comparisons no test can decide on {head}: {amount} {unit}.",
+        "undecided": f"{head} does not differ significantly from {policy}: {amount} {unit}, {p}, {n} episodes.",
+        "too few": f"{n} episodes are too few for a significant difference in {family} comparisons; {head}: {amount} "
+        f"{unit}.",
     }[verdict]
     strata = pairs.strata
     groups = range(int(strata.max()) + 1)

@@ -142,9 +142,9 @@ def _against(top: PolicySummary, ranking: Sequence[PolicySummary], overall: Sequ
     if alike:
         told.append(f"{top.name} is equal to {_list(alike)}.")
     if open_:
-        told.append(f"{top.name} is not told apart from {_list(open_)}.")
+        told.append(f"{top.name} does not differ significantly from {_list(open_)}.")
     if few:
-        told.append(f"There are too few episodes to tell {top.name} from {_list(few)}.")
+        told.append(f"There are too few episodes to compare {top.name} with {_list(few)}.")
     return " ".join(told)
 
 

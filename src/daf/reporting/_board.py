@@ -12,7 +12,7 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Row:
-    """A line. place: first and last place that the tests leave open. tied: names that it is not told apart from."""
+    """A line. place: first and last place that the tests leave open. tied: names of equals as far as tests show."""
 
     place: tuple[int, int]
     summary: PolicySummary

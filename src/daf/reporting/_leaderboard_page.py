@@ -34,7 +34,7 @@ def board_page(board: Leaderboard) -> RunPage:
         Column(f"{board.level} interval", number=True),
         Column("IQM", number=True),
         Column("Blocks", number=True),
-        Column("Not told apart from"),
+        Column("No significant difference from"),
         *([Column("Beware")] if caveats else []),
     ]
     figure = interval_figure(

@@ -2,8 +2,8 @@
 
 Policies of several runs are ranked on the blocks (mission, seed, step limit) that all of them played, so that none is
 judged on easier episodes; where there are none, that is an error. A place is a range: from one more than the policies
-that the paired tests decide to be better, to what the ones decided to be worse leave. Policies with the same range are
-not told apart.
+that the paired tests decide to be better, to what the ones decided to be worse leave. Policies with the same range do
+not differ significantly.
 """
 
 import json
@@ -131,7 +131,7 @@ def _names(entries: Sequence[Entry]) -> list[str]:
 
 
 def _decided(policy: int, pairs: Sequence[PairVerdict], names: Sequence[str]) -> tuple[int, int, list[str]]:
-    """How many are better, how many worse, and the names of those that it is not told apart from."""
+    """How many are better, how many worse, and the names of those without a significant difference."""
     better = worse = 0
     tied = []
     for pair in pairs:

@@ -149,9 +149,10 @@ def _row(
         + (f": {reason}." if reason else "."),
         "raises": f"{name} raises the {family.unit}: {amount}, {p}, {n} episodes.",
         "lowers": f"{name} lowers the {family.unit}: {amount}, {p}, {n} episodes.",
-        "undecided": f"{name} is not told apart from the base mission: {amount} {family.unit}, {p}, {n} episodes.",
-        "too few": f"With {n} episodes and {family.size} comparisons no test can decide on {name}: {amount} "
-        f"{family.unit}.",
+        "undecided": f"{name} does not differ significantly from the base mission: {amount} {family.unit}, {p}, {n} "
+        "episodes.",
+        "too few": f"{n} episodes are too few for a significant difference in {family.size} comparisons; "
+        f"{name}: {amount} {family.unit}.",
     }[verdict]
     return VariantResult(
         variants=combination,

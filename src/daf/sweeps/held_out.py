@@ -216,8 +216,8 @@ def _sentence(
         "better": f"Trial {trial} beats the default configuration {where}: {amount} {unit}, adjusted {p_text(p)}.",
         "worse": f"Trial {trial} is worse than the default configuration {where}: {amount} {unit}, "
         f"adjusted {p_text(p)}.",
-        "undecided": f"Trial {trial} is not told apart from the default configuration {where}: {amount} {unit}, "
-        f"adjusted {p_text(p)}.",
-        "too few": f"With {n} held-out episodes no test can tell trial {trial} from the default configuration: "
-        f"{amount} {unit}.",
+        "undecided": f"Trial {trial} does not differ significantly from the default configuration {where}: "
+        f"{amount} {unit}, adjusted {p_text(p)}.",
+        "too few": f"{n} held-out episodes are too few for a significant difference between trial {trial} and the "
+        f"default configuration: {amount} {unit}.",
     }[verdict]

@@ -1,6 +1,6 @@
 """The held-out record as one text: which trial is best there, which was best in the sweep, how the default did.
 
-The numbers are told as they are; whether a difference is more than luck is for each trial's own sentence.
+The numbers are reported as they are; whether a difference is more than luck is for each trial's own sentence.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,16 +21,16 @@ def held_out_finding(record: Mapping[str, Any]) -> str:
     amount = f"{number(winner['value'])} {record.get('objective', '')}".strip()
     level = [str(e["trial"]) for e in told if e is not winner and e["value"] == winner["value"]]
     if level:
-        amount += f", as much as trial{'s' if len(level) > 1 else ''} {', '.join(level)}"
+        amount += f", tied with trial{'s' if len(level) > 1 else ''} {', '.join(level)}"
     where = f"On {record.get('episodes')} held-out episodes per mission"
     if winner is not chosen:
         there = f"has {number(chosen['value'])}" if _is_number(chosen.get("value")) else "has no result there"
-        first = f"{where} trial {winner['trial']} is best, with {amount}; the best in the sweep, trial "
+        first = f"{where}, trial {winner['trial']} is best, with {amount}; the best in the sweep, trial "
         first += f"{chosen['trial']}, {there}."
     elif len(told) > 1:
-        first = f"{where} trial {winner['trial']}, the best in the sweep, is best again, with {amount}."
+        first = f"{where}, trial {winner['trial']}, the best in the sweep, is best again, with {amount}."
     else:
-        first = f"{where} trial {winner['trial']}, the best in the sweep, has {amount}."
+        first = f"{where}, trial {winner['trial']}, the best in the sweep, has {amount}."
     return " ".join(part for part in (first, _default_told(record, told, winner, minimize)) if part)
 
 
@@ -61,7 +61,7 @@ def _default_told(
     if beaten == len(told):
         return f"{text}: it did better than {'that trial' if len(told) == 1 else f'all {len(told)} trials'}."
     if value == winner["value"]:
-        return f"{text}, as much as trial {winner['trial']}."
+        return f"{text}, tied with trial {winner['trial']}."
     if beaten:
         return f"{text}, behind trial {winner['trial']}, ahead of {beaten} of the {len(told)} trials."
     return f"{text}, behind trial {winner['trial']}."

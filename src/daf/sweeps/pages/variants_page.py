@@ -49,7 +49,7 @@ def variants_page(facts: RunFacts) -> RunPage:
     finding = (
         strongest.sentence
         if strongest is not None
-        else f"No variant is told apart from {result.mission} as it is, with {result.episodes} episodes of each."
+        else f"No variant differs significantly from {result.mission}, with {result.episodes} episodes of each."
     )
     return RunPage(
         title=printable(f"{result.policy} across variants of {result.mission}"),
