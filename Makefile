@@ -17,12 +17,13 @@ test-slow:  ## The tests that take longer than CI may
 	@scripts/setup.sh full
 	@$(BIN)/pytest -m slow
 
-lint:  ## Lint, format, types, layers
+lint:  ## Lint, format, types, layers, plain English of README, changelog and docs
 	@scripts/setup.sh full
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python scripts/plain_english.py README.md CHANGELOG.md docs
 
 format:  ## Format the code
 	@scripts/setup.sh full
