@@ -15,6 +15,7 @@ from daf.render.replays.frames import ReplayFrames, View
 from daf.render.replays.gif import Drawing, write_gif
 from daf.render.replays.page import write_replay_html
 from daf.render.replays.video import write_frames, write_mp4
+from daf.storage.names import MOST_BYTES, shortened
 
 SUFFIXES = (".json.z", ".json.gz", ".json")
 
@@ -142,7 +143,8 @@ def drawing_names(files: Sequence[Path], suffix: str) -> list[str]:
     """A name ending in `suffix` for what is made of each replay: its own without endings, where no other has that."""
     short = [_stem(file) for file in files]
     counts = Counter(short)
-    return [f"{stem if counts[stem] == 1 else file.name}{suffix}" for stem, file in zip(short, files, strict=True)]
+    names = [stem if counts[stem] == 1 else file.name for stem, file in zip(short, files, strict=True)]
+    return [shortened(name, most=MOST_BYTES - len(suffix)) + suffix for name in names]
 
 
 def _stem(file: Path) -> str:

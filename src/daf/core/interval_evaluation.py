@@ -8,7 +8,6 @@ The checkpoint is loaded from its folder, so what is measured is what was saved.
 resumed run reads what was played.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from daf.game import policies
 from daf.game.device import resolve_device
 from daf.game.missions import Mission
 from daf.stats.summaries import summarise
+from daf.storage.names import file_name
 
 TRAINING_SEEDS = 2**30
 """The first seed that training may draw: see `daf.game.training_world.episode_seed`."""
@@ -125,7 +125,7 @@ def evaluate_checkpoint(
             for mission in missions
         }
         shown = {
-            f"{_filename(name)}-{which}": record
+            f"{file_name(name)}-{which}": record
             for name, records in by_mission.items()
             for which, record in _shown(records, replays).items()
         }
@@ -170,7 +170,3 @@ def _shown(records: Sequence[EpisodeRecord], count: int) -> dict[str, EpisodeRec
     for which in REPLAYS[:count]:
         found.setdefault(places[which], which)
     return {which: ordered[place] for place, which in found.items()}
-
-
-def _filename(mission: str) -> str:
-    return re.sub(r"[^\w.=+-]+", "_", mission)

@@ -19,6 +19,7 @@ from daf.playing.settings import settings_from
 from daf.storage.atomic import write_json, write_text
 from daf.storage.containment import own
 from daf.storage.jsonable import jsonable
+from daf.storage.names import file_name
 
 if TYPE_CHECKING:
     from daf.output_manager import RunInfo
@@ -34,7 +35,7 @@ def keep(
         source = replays.get(record.spec.key)
         if source is None:
             continue
-        parts = [_file_name(record.spec.mission), _file_name(record.spec.name), f"{planned.index:03d}"]
+        parts = [file_name(record.spec.mission), file_name(record.spec.name), f"{planned.index:03d}"]
         name = "-".join([*parts, record.spec.key[:8]]) + ".json.z"
         target = run_dir / "replays" / name
         link_or_copy(source, target)
@@ -126,7 +127,3 @@ def _replay_files(run_dir: Path) -> list[Path]:
 def command_line() -> str:
     """The command that runs now, as it can be typed again."""
     return execution.command_line(sys.argv)
-
-
-def _file_name(text: str) -> str:
-    return "".join(character if character.isalnum() or character in "._=+" else "_" for character in text)[:80]

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from daf.errors import DAFError, StorageError
+from daf.storage.names import MOST_BYTES, shortened
 
 TEMPORARY_MARK = ".daf-tmp-"
 """Every unfinished or half-deleted file and folder has this in its name, so that `sweep` finds them after a crash."""
@@ -80,7 +81,8 @@ def writing(path: str | Path) -> Iterator[Path]:
 
 def temporary_name(path: Path) -> Path:
     """A name next to `path` for what is not whole yet, or no longer; use it inside `announced(path.parent)`."""
-    return path.with_name(f".{path.name}{TEMPORARY_MARK}{os.getpid()}-{secrets.token_hex(4)}")
+    mark = f"{TEMPORARY_MARK}{os.getpid()}-{secrets.token_hex(4)}"
+    return path.with_name(f".{shortened(path.name, most=MOST_BYTES - 1 - len(mark))}{mark}")
 
 
 @contextlib.contextmanager

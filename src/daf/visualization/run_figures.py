@@ -12,6 +12,7 @@ from typing import Any, Unpack
 
 from daf.errors import DataError, UsageError, unknown
 from daf.reporting.kinds import Kind, kind_of
+from daf.storage.names import file_name
 from daf.visualization._behaviour_plots import (
     daf_plot_action_frequency,
     daf_plot_position_heatmap,
@@ -218,7 +219,7 @@ def _draw(
         return [draw(source, folder / f"{name}{suffix}", **extra, **look)]
     plots = []
     for one in missions:
-        target = folder / f"{name}_{_file_name(str(one))}{suffix}"
+        target = folder / f"{name}_{file_name(str(one))}{suffix}"
         plots.append(draw(source, target, **(extra | {"mission": one}), **look))
     return plots
 
@@ -233,7 +234,3 @@ def _session(look: Look) -> Path:
 
     output = look.get("output_manager") or get_output_manager()
     return output.get_operation_dir("visualizations")
-
-
-def _file_name(mission: str) -> str:
-    return "".join(character if character.isalnum() or character in "._=-" else "_" for character in mission)[:80]
