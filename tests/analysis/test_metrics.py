@@ -68,8 +68,8 @@ def test_wildcards_find_what_occurs(evaluation: Evaluation) -> None:
         ("agent.hart.gained", r'no metric "agent.hart.gained"\. Nearest: agent.heart.gained'),
         ("heart.gained", "agent.NAME or game.NAME"),
         ("agent.heart.gained@most", "way to take a metric"),
-        ("game.tokens_written@max", "what agents count"),
-        ("agent.heart.gained@average", "the game's stats"),
+        ("game.tokens_written@max", "agent counters"),
+        ("agent.heart.gained@average", "applies to game stats"),
         ("reward@agent9", "4 agents"),
     ],
 )

@@ -145,7 +145,7 @@ def test_serial_refuses_a_time_out_that_it_could_not_keep() -> None:
 
 
 @pytest.mark.parametrize(("name", "jobs", "says"), [
-    ("locale", "auto", "Nearest: local"), ("local", "many", "neither a number"), ("local", "0", "outside 1"),
+    ("locale", "auto", "Nearest: local"), ("local", "many", "must be a number"), ("local", "0", "must be 1 to 1024"),
     ("serial", "4", "one episode at a time"),
 ])  # fmt: skip
 def test_a_wrong_executor_or_number_of_jobs_is_refused(name: str, jobs: str, says: str) -> None:

@@ -52,7 +52,7 @@ def test_shares_that_divide_the_agents_are_scaled() -> None:
 
 
 @pytest.mark.parametrize(("change", "says"), [
-    ({"episodes": 0}, "below 1"), ({"seed": -1}, "outside 0"), ({"seed": 2**31 - 1}, "outside 0"),
+    ({"episodes": 0}, "must be at least 1, got 0"), ({"seed": -1}, "got -1"), ({"seed": 2**31 - 1}, "must be 0 to"),
 ])  # fmt: skip
 def test_a_wrong_number_is_refused(change: dict[str, int], says: str) -> None:
     with pytest.raises(UsageError, match=says):

@@ -176,7 +176,7 @@ def test_the_cache_is_not_cleared_while_an_evaluation_uses_it(tmp_path: Path) ->
     refused = []
 
     def clear(*_: object) -> None:
-        with pytest.raises(LockedError, match="is in use by another command, so nothing was cleared"):
+        with pytest.raises(LockedError, match="is in use by another command; nothing was cleared"):
             EpisodeCache(tmp_path / "cache").clear()
         refused.append(True)
 

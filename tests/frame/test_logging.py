@@ -180,7 +180,7 @@ def test_operations_end_by_name_the_latest_first_and_only_once() -> None:
     assert logger.end_operation("a") is first
     with pytest.raises(UsageError, match=r'no operation "a" is running'):
         logger.end_operation("a")
-    with pytest.raises(UsageError, match="is over already"):
+    with pytest.raises(UsageError, match="has already ended"):
         first.finish()
 
 

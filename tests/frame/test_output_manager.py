@@ -119,10 +119,10 @@ def test_a_run_of_this_process_is_running_until_it_ends(tmp_path: Path) -> None:
 
 def test_an_operation_ends_once_and_with_a_known_status(tmp_path: Path) -> None:
     manager = OutputManager(tmp_path)
-    with pytest.raises(UsageError, match=r"does not run"):
+    with pytest.raises(UsageError, match=r"is not running"):
         manager.log_operation_complete("training")
     manager.log_operation_start("training")
-    with pytest.raises(UsageError, match=r"runs already"):
+    with pytest.raises(UsageError, match=r"is already running"):
         manager.log_operation_start("training")
     with pytest.raises(UsageError, match=r'no status "complete". Nearest: completed'):
         manager.log_operation_complete("training", "complete")
@@ -190,7 +190,7 @@ def test_a_place_where_nothing_can_be_written_fails_before_any_work(tmp_path: Pa
 
 def test_a_full_disk_fails_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("daf.output_manager._folders.MIN_FREE_BYTES", 10**24)  # more than any disk has
-    with pytest.raises(StorageError, match=r"no space to begin a run: \d+ MB free in .*DAF_OUTPUT_DIR"):
+    with pytest.raises(StorageError, match=r"not enough space for a run: \d+ MB free in .*DAF_OUTPUT_DIR"):
         OutputManager(tmp_path).log_operation_start("sweep")
     assert list_runs(tmp_path) == []
 

@@ -90,7 +90,7 @@ def test_an_exact_id_wins_over_longer_ones(tmp_path: Path) -> None:
         log = json.loads((folder / "execution_log.json").read_text())
         (folder / "execution_log.json").write_text(json.dumps(log | {"run_id": name}))
     assert find_run("20200101_000000", tmp_path).path.name == "20200101_000000"
-    with pytest.raises(UsageError, match=r"means more than one run"):
+    with pytest.raises(UsageError, match=r"matches more than one run"):
         find_run("20200101_00000", tmp_path)
 
 

@@ -76,7 +76,7 @@ def test_a_margin_that_is_no_size_is_refused(margin):
     [
         ([0.0] * 16 + [1.0, 2.0, 3.0, 1.5], "80% of the scores are 0"),
         ([4.0] * 6, "All 6 episodes scored the same"),
-        ([1.0], "One episode"),
+        ([1.0], "A single episode"),
         (list(np.random.default_rng(4).lognormal(sigma=1.5, size=30)), "skewed"),
     ],
 )
@@ -92,4 +92,4 @@ def test_plain_data_carry_no_caveat():
 
 def test_differences_that_are_ties_or_one_episode_are_named():
     assert "ties" in caveat_for_differences(np.array([0.0] * 7 + [1.0, -1.0, 2.0]))
-    assert "One episode" in caveat_for_differences(np.array([0.1, -0.1, 0.2, -0.2, 0.1, 0.15, -0.1, -0.2, 50.0]))
+    assert "A single episode" in caveat_for_differences(np.array([0.1, -0.1, 0.2, -0.2, 0.1, 0.15, -0.1, -0.2, 50.0]))

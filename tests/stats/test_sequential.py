@@ -162,7 +162,7 @@ def test_verdicts_so_far_cover_every_mission_and_say_so_in_words():
     assert by_key[0, 1, None].n == 40
     assert by_key[0, 1, 0].sentence.startswith("A beats B on arena by ")
     assert by_key[1, 2, 0].verdict == "undecided"
-    assert by_key[1, 2, 1].sentence == "B and C have not met on machina_1 yet."
+    assert by_key[1, 2, 1].sentence == "B and C have not played the same episodes on machina_1 yet."
     assert by_key[1, 2, None].n == 0
 
 

@@ -38,7 +38,7 @@ def test_each_policy_has_intervals_of_mean_and_iqm_around_them():
         ([0.0] * 25, "studentized", "All 25 episodes scored the same."),
         ([0.0] * 24 + [3], "bca", "96% of the scores are 0"),
         ([2.0] * 24 + [3.0], "bca", "The scores are skewed"),
-        ([1.0], None, "One episode"),
+        ([1.0], None, "A single episode"),
     ],
 )
 def test_rows_whose_interval_cannot_be_trusted_say_so_and_stay_plain_json(scores, method, caveat):

@@ -1,9 +1,9 @@
 """Multiprocessing contexts whose processes do not import the program that starts them.
 
 Python's `forkserver` and `spawn` import the main script again in every process, so a script without a guard
-(`if __name__ == "__main__":`) would begin anew in each. What DAF's processes run lies in modules, and they need none of
-the script; with these contexts it may be written as people write scripts. The processes start with SIGINT blocked, so
-that a Ctrl-C while they import prints nothing.
+(`if __name__ == "__main__":`) would start over in each. DAF's processes run functions of modules and need nothing from
+the script; with these contexts a script needs no guard. The processes start with SIGINT blocked, so that a Ctrl-C while
+they import prints nothing.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ _STARTING = threading.Lock()
 
 @contextlib.contextmanager
 def _unseen_main() -> Iterator[None]:
-    """Let the main module look, to a process that is being prepared, like that of an interactive session."""
+    """Make the main module look like that of an interactive session to a process that is being prepared."""
     main = sys.modules["__main__"]
     with _STARTING:
         kept = {name: value for name, value in vars(main).items() if name in ("__spec__", "__file__")}

@@ -1,8 +1,8 @@
-"""Run a function over tasks, here or elsewhere; one interface, one meaning.
+"""Run a function over tasks, here or elsewhere, behind one interface with one meaning.
 
 An `Executor` calls `function(task)` for every task and yields a `Done` for each, in the order in which they finish,
-with the task's position. What the function raises, a time-out and the death of a worker cost that one task and become
-its `Failure`. Closing the iterator early stops what has not finished. Every implementation runs the suite in
+with the task's position. An exception, a time-out or the death of a worker costs only that task and becomes its
+`Failure`. Closing the iterator early stops unfinished tasks. Every implementation passes the suite in
 tests/compute/test_executors.py.
 """
 
@@ -23,7 +23,7 @@ def make_executor(name: str = "local", *, jobs: int | str = "auto", preload: Seq
 
     if name == "serial":
         if str(jobs) not in ("auto", "1"):
-            raise UsageError(f"--executor serial runs one episode at a time, so --jobs {jobs} has no meaning there.")
+            raise UsageError(f"--executor serial runs one episode at a time, so --jobs {jobs} has no effect.")
         return Serial()
     if name == "local":
         return LocalProcesses(jobs=job_count(jobs), preload=preload)
@@ -39,7 +39,7 @@ def job_count(jobs: int | str) -> int:
     try:
         count = int(jobs)
     except ValueError:
-        raise UsageError(f'--jobs "{jobs}" is neither a number nor auto.') from None
+        raise UsageError(f'--jobs must be a number or auto, got "{jobs}".') from None
     if not 1 <= count <= 1024:
-        raise UsageError(f"--jobs {count} is outside 1 to 1024.")
+        raise UsageError(f"--jobs must be 1 to 1024, got {count}.")
     return count

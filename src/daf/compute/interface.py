@@ -9,7 +9,7 @@ from typing import Any, Protocol
 class Failure:
     """Why a task has no value. kind: error (the function raised), time-out, crash (its worker died).
 
-    error: what was raised, where it could be brought back.
+    error: the exception, if it could be transferred.
     """
 
     kind: str
@@ -28,7 +28,7 @@ class Done[R]:
 
 
 class Executor(Protocol):
-    """Where tasks run. jobs: how many at a time. isolated: whether a task can die or hang without harm to others."""
+    """Where tasks run. jobs: maximum at a time. isolated: whether a task can die or hang without harm to others."""
 
     jobs: int
     isolated: bool
@@ -36,11 +36,11 @@ class Executor(Protocol):
     def run[T, R](
         self, function: Callable[[T], R], tasks: Sequence[T], *, timeout: float | None = None
     ) -> Iterator[Done[R]]:
-        """Call `function` on every task. function and tasks must be picklable. timeout: seconds for one task."""
+        """Call `function` on every task. function and tasks must be picklable. timeout: seconds per task."""
         ...
 
     def close(self) -> None:
-        """Stop the workers. A closed executor starts new ones when it is used again."""
+        """Stop the workers. A closed executor starts new ones when used again."""
         ...
 
 

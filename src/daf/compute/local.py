@@ -1,8 +1,8 @@
-"""Worker processes on this machine: warm, and each death costs one task.
+"""Worker processes on this machine: prepared in advance, and each death costs one task.
 
 Workers come from a fork server that has imported `preload` once, so that a new worker starts in milliseconds. A worker
 ignores Ctrl-C (the coordinator decides what happens) and ends with its coordinator, however that ended. A Ctrl-C while
-workers are started or stopped takes effect when that is done.
+workers are started or stopped takes effect afterwards.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ class LocalProcesses:
 
     isolated = True
     patience = 20.0
-    """Seconds for which tasks may wait beside idle workers before the pool counts as broken."""
+    """Seconds for which tasks may wait next to idle workers before the pool counts as broken."""
 
     def __init__(self, *, jobs: int, preload: Sequence[str] = ()) -> None:
         self.jobs = jobs
@@ -51,9 +51,8 @@ class LocalProcesses:
     ) -> Iterator[Done[R]]:
         """Call `function` on every task; at most two tasks per worker wait in the pool at any time.
 
-        A pool whose workers were killed in a bad moment (with a lock of its in their hands) may stand still or break;
-        it is given up for a new one, and what it had not finished is begun again. Raises `ExecutorError` where that
-        happens again and again.
+        A pool whose workers were killed at a bad moment (while they held one of its locks) may hang or break; it is
+        replaced by a new one, which repeats the unfinished tasks. Raises `ExecutorError` if that happens repeatedly.
         """
         finished: queue.SimpleQueue[tuple[int, Any]] = queue.SimpleQueue()
         todo = deque(range(len(tasks)))
@@ -82,13 +81,13 @@ class LocalProcesses:
                     feed()
                     position, future = finished.get(timeout=_LOOK_SECONDS)
                     if running.get(position) is not future:
-                        continue  # of a pool that was given up
+                        continue  # from a pool that was replaced
                     done = self._done(position, future, timeout)
                     del running[position]
-                    with contextlib.suppress(BrokenExecutor):  # told when it is fed again
+                    with contextlib.suppress(BrokenExecutor):  # reported by the next submission
                         feed()
                     yield done
-                    since = time.monotonic()  # how long the caller took says nothing about the workers
+                    since = time.monotonic()  # the caller's time between results must not count against the workers
                 except queue.Empty:
                     now = sum(future.running() for future in running.values())
                     if now != busy or now >= min(self.jobs, len(running)):
@@ -98,7 +97,7 @@ class LocalProcesses:
                     broken = True
                 if broken:
                     if pools > _MOST_POOLS:
-                        raise ExecutorError(f"worker processes were killed again and again ({pools} pools broke).")
+                        raise ExecutorError(f"worker processes were killed repeatedly ({pools} pools broke).")
                     todo.extendleft(reversed(list(running)))
                     running.clear()
                     self.close()
@@ -110,7 +109,7 @@ class LocalProcesses:
                 self.close()
 
     def close(self) -> None:
-        """Stop all workers at once, without waiting for their tasks."""
+        """Stop all workers immediately, without waiting for their tasks."""
         if self._pool is not None:
             with deferred():
                 pool, self._pool = self._pool, None
@@ -120,7 +119,7 @@ class LocalProcesses:
                 del kept
 
     def _sound(self) -> Any:
-        """A pool that takes tasks: the one that is there, or a new one where none is or it broke unseen."""
+        """A pool that accepts tasks: the current one, or a new one if there is none or it broke unnoticed."""
         if self._pool is not None:
             pool = self._started()
             with deferred():
@@ -131,7 +130,7 @@ class LocalProcesses:
         return self._started()
 
     def _started(self) -> Any:
-        pool = self._pool  # which `close`, called from elsewhere, may take away
+        pool = self._pool  # which `close`, called from another thread, may set to None
         if pool is None:
             context = ForkServer()
             context.set_forkserver_preload(self._preload)
@@ -154,13 +153,13 @@ class LocalProcesses:
 
 
 def _locks(pool: Any) -> list[Any]:
-    """The pool's locks with its workers; none before it started."""
+    """The locks that the pool shares with its workers; none before it started."""
     channel = pool._pool_manager.worker_manager.workers_channel
     return [] if channel is None else [channel.mutex.reader_mutex, channel.mutex.writer_mutex]
 
 
 def _guarded(function: Callable[[Any], Any], task: Any) -> tuple[Any, Failure | None]:
-    """In the worker: whatever the function raises comes back as a value, so that it can't be taken for the pool's."""
+    """In the worker: an exception of the function comes back as a value, so that it can't be taken for the pool's."""
     try:
         value = function(task)
         pickle.dumps(value)
@@ -175,8 +174,8 @@ def _guarded(function: Callable[[Any], Any], task: Any) -> tuple[Any, Failure | 
 
 
 def _start_worker(path: list[str]) -> None:
-    """Ctrl-C is the coordinator's; the worker ends with the fork server, which ends with the coordinator."""
+    """Leave Ctrl-C to the coordinator; the worker ends with the fork server, which ends with the coordinator."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.path[:] = path
-    os.dup2(2, 1)  # stdout is for results; what a policy prints goes where messages go
+    os.dup2(2, 1)  # stdout is for results; a policy's prints go to stderr
     end_with_fork_server()

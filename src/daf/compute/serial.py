@@ -1,6 +1,6 @@
-"""One task after the other, in this process: for debugging with breakpoints, and where processes can't be had.
+"""One task after the other, in this process: for debugging with breakpoints, and where processes can't be started.
 
-A task that hangs hangs everything here, and one that kills its process kills all; `timeout` is refused.
+A task that hangs blocks everything, and one that kills its process ends everything; `timeout` is refused.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ class Serial:
     def run[T, R](
         self, function: Callable[[T], R], tasks: Sequence[T], *, timeout: float | None = None
     ) -> Iterator[Done[R]]:
-        """Call `function` on every task, in order. Raises `UsageError` where a timeout is asked for."""
+        """Call `function` on every task, in order. Raises `UsageError` if a timeout is given."""
         if timeout is not None:
             raise UsageError("--executor serial cannot end an episode that hangs: leave out --episode-timeout.")
         return self._run(function, tasks)

@@ -1,8 +1,8 @@
 """From a run's records to the arrays that statistics take: one row per contender, one column per block.
 
-A block counts where every contender that finished anything finished it; the others are left out of all rows alike, so
-that no contender is judged on easier episodes than another. How many that were is kept and shown: an episode that
-fails on hard maps only makes what is left look better than it is.
+A block counts if every contender that finished any episode finished it; the other blocks are left out of all rows, so
+that no contender is judged on easier episodes than another. Their number is kept and shown: a policy that fails on hard
+maps would otherwise only look better than it is.
 """
 
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from daf.episodes.run import RunResult
 class Scores:
     """Returns on identical blocks.
 
-    names: contenders, one per row; positions: theirs in the plan. scores: (n_contenders, n_blocks) mean return per
-    agent. strata: (n_blocks,) index into `missions`. left_out: blocks dropped because an episode there has no result.
-    absent: contenders without any result.
+    names: contenders, one per row; positions: their positions in the plan. scores: (n_contenders, n_blocks) mean return
+    per agent. strata: (n_blocks,) index into `missions`. left_out: blocks dropped because an episode in them has no
+    result. absent: contenders without any result.
     """
 
     names: tuple[str, ...]

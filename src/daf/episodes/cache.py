@@ -1,9 +1,9 @@
 """Records under their keys, written once, shared by all runs.
 
 A record's file is whole or absent; processes may read and write at the same time, since equal keys hold equal results.
-A damaged file is noticed by its checksum, moved to `damaged/` and played again. What failed, and what depended on the
-clock, is not stored. Runs hold hard links (copies on another file system), so that clearing the cache breaks no run;
-and as long as an `EpisodeCache` object that was used exists, in whatever process, `clear` refuses.
+The checksum detects a damaged file, which is moved to `damaged/` and played again. Failures, and results that depended
+on the clock, are not stored. Runs hold hard links (copies on another file system), so clearing the cache breaks no run;
+`clear` refuses while an `EpisodeCache` object that was used exists in any process.
 
     episodes/ab/abcd….json   configs/….json   replays/….json.z   bundles/…   damaged/…
 """
@@ -43,25 +43,25 @@ class EpisodeCache:
 
     @property
     def bundles(self) -> Path:
-        """Where zipped policies are unpacked."""
+        """Where zipped policies are extracted."""
         if self.root.is_dir():
             self.hold()
         return self.root / "bundles"
 
     def check_writable(self) -> None:
-        """Raise `StorageError` at once where nothing could be stored."""
+        """Raise `StorageError` immediately if nothing could be stored."""
         try:
             (self.root / "episodes").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(explain(error, f"making the episode cache {self.root}")) from error
         if not os.access(self.root / "episodes", os.W_OK | os.X_OK):
-            raise StorageError(f"no permission to write the episode cache {self.root}. Choose another --output-dir.")
+            raise StorageError(f"no permission to write to the episode cache {self.root}. Choose another --output-dir.")
         self.hold()
 
     def hold(self) -> None:
-        """Keep `clear` out, in every process, until this object is gone. Raises `StorageError`.
+        """Keep `clear` out, in every process, until this object is deleted. Raises `StorageError`.
 
-        Nothing to do where this user cannot write to the cache, or where the file system has no locks.
+        Does nothing if this user cannot write to the cache, or if the file system has no locks.
         """
         if self._held or (self.root.exists() and not os.access(self.root, os.W_OK | os.X_OK)):
             return
@@ -81,7 +81,7 @@ class EpisodeCache:
         return self.enabled and self.path(spec.key).exists()
 
     def get(self, spec: EpisodeSpec) -> EpisodeRecord | None:
-        """The record of `spec`, where it was stored and is whole."""
+        """The record of `spec` if it is stored and whole."""
         if not self.enabled:
             return None
         path = self.path(spec.key)
@@ -93,12 +93,12 @@ class EpisodeCache:
             return None
 
     def put(self, record: EpisodeRecord) -> None:
-        """Store a record that has an outcome which did not depend on the clock; others are not kept."""
+        """Store a record whose outcome did not depend on the clock; others are not stored."""
         if record.ok and not record.timed_out:
             write_bytes(self.path(record.spec.key), records.to_bytes(record))
 
     def link(self, record: EpisodeRecord, folder: Path) -> None:
-        """Let `folder` hold the record's file: linked from the cache where it is there, else written."""
+        """Put the record's file into `folder`: linked from the cache if it is stored there, else written."""
         target = folder / f"{record.spec.key}.json"
         if not (record.ok and not record.timed_out and _link(self.path(record.spec.key), target)):
             write_bytes(target, records.to_bytes(record))
@@ -134,13 +134,13 @@ class EpisodeCache:
         return count, size
 
     def clear(self) -> None:
-        """Remove everything in the cache; runs keep what they hold.
+        """Remove everything in the cache; runs keep their files.
 
         Raises `LockedError` while any process uses the cache, `StorageError`.
         """
         if not self.root.is_dir():
             return
-        busy = f"the episode cache {self.root} is in use by another command, so nothing was cleared. Wait for that."
+        busy = f"the episode cache {self.root} is in use by another command; nothing was cleared. Wait for it to end."
         doomed = []
         try:
             with announced(self.root):
@@ -158,20 +158,20 @@ class EpisodeCache:
         with contextlib.suppress(FileNotFoundError):
             target.parent.mkdir(parents=True, exist_ok=True)
             path.replace(target)
-        logger.warning("the record %s is damaged (%s); it is set aside as %s and played again", path, error, target)
+        logger.warning("the record %s is damaged (%s); it was moved to %s and is played again", path, error, target)
 
 
 def link_or_copy(source: Path, target: Path) -> None:
-    """Let `target` be the same file as `source`, or a copy of it on another file system."""
+    """Make `target` the same file as `source`, or a copy of it on another file system."""
     if not _link(source, target):
         content = read_bytes(source)
         if content is None:
-            raise StorageError(f"{source} is gone, so that {target} cannot be a copy of it.")
+            raise StorageError(f"{source} is missing, so {target} cannot be a copy of it.")
         write_bytes(target, content)
 
 
 def _link(source: Path, target: Path) -> bool:
-    """Hard-link; False where that can't be."""
+    """Hard-link; False if that is not possible."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         os.link(source, target)

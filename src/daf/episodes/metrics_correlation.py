@@ -1,11 +1,11 @@
-"""Which metrics go together: Spearman's correlation within groups of like episodes, with Holm over all pairs.
+"""Which metrics correlate: Spearman's correlation within groups of similar episodes, with Holm over all pairs.
 
 Policies differ in nearly everything at once, and so do missions: over pooled episodes almost any two metrics correlate.
-So ranks are taken within each group (a policy on a mission) and centred there; what is left is how metrics move
-together from episode to episode of the same policy. One group is Spearman's ordinary coefficient.
+So ranks are taken within each group (a policy on a mission) and centred there; the rest is how metrics vary together
+from episode to episode of the same policy. With one group it is Spearman's ordinary coefficient.
 
 The p values are Student's t with n − groups − 1 degrees of freedom: approximate, and too small with fewer than about 10
-episodes a group or many ties. A correlation says nothing about what causes what.
+episodes a group or many ties. A correlation does not show causation.
 """
 
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ def correlate(
 ) -> Correlations:
     """Correlate the columns of `table` (n_episodes, n_metrics) within `groups` (one label per episode).
 
-    target: look only at the pairs with this metric, which leaves Holm fewer to pay for. Raises `DataError` for NaN and
+    target: test only the pairs with this metric, so that Holm corrects for fewer. Raises `DataError` for NaN and
     for too few episodes.
     """
     if not np.isfinite(table).all():
@@ -62,8 +62,8 @@ def correlate(
     n, free = len(table), len(table) - len(labels) - 1
     if n < LEAST_EPISODES or free < 3:
         raise DataError(
-            f"{n} episodes in {len(labels)} groups are too few to correlate; it takes {len(labels) + 4} at least, "
-            "and says something from about 10 a group."
+            f"{n} episodes in {len(labels)} groups are too few to correlate; need at least {len(labels) + 4}, and "
+            "about 10 a group for meaningful results."
         )
     ranks = _centred_ranks(table, of, len(labels))
     spread = np.sqrt((ranks**2).sum(axis=0))
@@ -71,7 +71,7 @@ def correlate(
     constant = tuple(name for name, some in zip(names, varies, strict=True) if not some)
     kept = [name for name, some in zip(names, varies, strict=True) if some]
     if target is not None and target not in kept:
-        raise DataError(f"{target} is the same in all episodes of every policy; nothing can correlate with it.")
+        raise DataError(f"{target} is the same in all episodes of every policy, so it cannot correlate with anything.")
     scaled = ranks[:, varies] / spread[varies]
     matrix = np.clip(scaled.T @ scaled, -1.0, 1.0)
     first, second = np.triu_indices(len(kept), 1)

@@ -1,12 +1,13 @@
-"""Any stat of an episode as a metric, by its name: which there are, and their values.
+"""Any stat of an episode as a metric, by its name: the available metrics, and their values.
 
     reward   steps   completion   agent.heart.gained   game.cogs/aligned.junction.held   agent.*.gained
 
-Behind an @ stands how a metric is taken: over the agents (`@mean`, the default, `@sum`, `@min`, `@max`, `@agent3`), per
-step (`@per_step`), or a game stat's mean over all steps (`@average`): `agent.heart.gained@max@per_step`.
+After an @ follows how a metric is aggregated: over the agents (`@mean`, the default, `@sum`, `@min`, `@max`,
+`@agent3`), per step (`@per_step`), or a game stat's mean over all steps (`@average`):
+`agent.heart.gained@max@per_step`.
 
-The simulator leaves out a counter that never moved. Such a counter is 0 in every episode of a mission in which it
-occurs at all (in any episode at hand, or by the mission's config), and unknown (NaN) in a mission in which it does not.
+The simulator omits a counter that never moved. Such a counter is 0 in every episode of a mission in which it can occur
+(it is in any of these episodes, or in the mission's config), and unknown (NaN) in a mission in which it cannot.
 """
 
 import fnmatch
@@ -22,7 +23,7 @@ from daf.episodes.tables import stat_names
 from daf.errors import DataError, MetricError, unknown
 
 EPISODE = ("reward", "steps", "completion")
-"""Metrics of every episode: mean return per agent, steps played, and the part of the step limit that they are."""
+"""Metrics of every episode: mean return per agent, steps played, and their share of the step limit."""
 OVER_AGENTS = ("mean", "sum", "min", "max")
 MODIFIERS = (*OVER_AGENTS, "agent0", "per_step", "average")
 
@@ -31,8 +32,8 @@ MODIFIERS = (*OVER_AGENTS, "agent0", "per_step", "average")
 class Metric:
     """A stat and how it is taken.
 
-    name: as it is written. base: without modifiers. over: how agents are summed up, or one agent's number; `None` for
-    what is not the agents'. per_step: divided by the steps played. average: a game stat's mean over all steps.
+    name: as written. base: without modifiers. over: how agents are aggregated, or one agent's number; `None` for
+    metrics that are not per agent. per_step: divided by the steps played. average: a game stat's mean over all steps.
     """
 
     name: str
@@ -58,7 +59,7 @@ def parse(text: str) -> Metric:
     scope = base.partition(".")[0]
     if base not in EPISODE and (scope not in ("agent", "game") or not base.partition(".")[2]):
         raise MetricError(
-            f'"{text}" is no metric: write {", ".join(EPISODE)}, agent.NAME or game.NAME. '
+            f'"{text}" is not a metric: use {", ".join(EPISODE)}, agent.NAME or game.NAME. '
             "`daf metrics -m MISSION` lists them."
         )
     agents = scope == "agent" or base == "reward"
@@ -75,12 +76,12 @@ def parse(text: str) -> Metric:
         elif agents and mark.startswith("agent") and number.isdigit():
             over = int(number)
         elif mark in MODIFIERS or (mark.startswith("agent") and number.isdigit()):
-            kind = "the game's stats" if mark == "average" else "what agents count"
-            raise MetricError(f'"{text}": @{mark} is for {kind}, and {base} is not one of them.')
+            kind = "game stats" if mark == "average" else "agent counters"
+            raise MetricError(f'"{text}": @{mark} applies to {kind}, and {base} is not one of them.')
         else:
             raise MetricError(f'"{text}": {unknown("way to take a metric", mark, MODIFIERS)}')
     if per_step and average:
-        raise MetricError(f'"{text}": @average is a mean over steps already; leave @per_step out.')
+        raise MetricError(f'"{text}": @average is already a mean over steps; remove @per_step.')
     return Metric(text.strip(), base, over, per_step, average)
 
 
@@ -119,14 +120,14 @@ def select(wanted: Iterable[str], known: Mapping[str, Sequence[str]]) -> list[Me
             for name in matching:
                 found.setdefault(name + marks, parse(name + marks))
         elif metric.base not in names:
-            raise MetricError(unknown("metric", metric.base, names, hint="It never occurs in these episodes."))
+            raise MetricError(unknown("metric", metric.base, names, hint="It does not occur in these episodes."))
         else:
             found.setdefault(text, metric)
     return list(found.values())
 
 
 def value(record: EpisodeRecord, metric: Metric) -> float:
-    """The metric's value in one episode; a counter that is not there is 0. Raises `DataError`, `MetricError`."""
+    """The metric's value in one episode; an absent counter is 0. Raises `DataError`, `MetricError`."""
     outcome = record.played
     scale = outcome.steps if metric.per_step else 1
     if metric.base == "steps":
@@ -146,7 +147,7 @@ def value(record: EpisodeRecord, metric: Metric) -> float:
 
 
 def agent_values(record: EpisodeRecord, metric: Metric) -> list[float]:
-    """What every agent of the episode has of an agents' metric, not divided by steps."""
+    """The value of an agents' metric for every agent of the episode, not divided by steps."""
     outcome = record.played
     if metric.base == "reward":
         return list(outcome.rewards)
@@ -170,7 +171,7 @@ def _over(agents: Sequence[float], metric: Metric, record: EpisodeRecord) -> flo
     if isinstance(metric.over, int):
         if metric.over >= len(agents):
             raise MetricError(
-                f"{metric.name}: {record.spec.mission} has {len(agents)} agents, number 0 to {len(agents) - 1}."
+                f"{metric.name}: {record.spec.mission} has {len(agents)} agents, numbered 0 to {len(agents) - 1}."
             )
         return agents[metric.over]
     match metric.over:

@@ -26,9 +26,9 @@ MAX_SEED = 2**31 - 1
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """What is evaluated: one policy for all agents, or a team of several.
+    """A contender: one policy for all agents, or a team of several.
 
-    counts: agents per policy, or relative shares where they don't add up to a mission's agents.
+    counts: agents per policy, or relative shares if they do not add up to a mission's agents.
     """
 
     name: str
@@ -61,14 +61,14 @@ class Plan:
 
 
 def merged_notes(plan: Plan) -> list[str]:
-    """What a reader must know of missions and policies that were given under several names and count once."""
+    """Notes on missions and policies that were given under several names and count once."""
     players = {policy.identity: policy for contender in plan.contenders for policy in contender.policies}
     notes = [note for mission in plan.missions for note in game_missions.merged_note(mission)]
     return notes + [note for policy in players.values() for note in game_policies.merged_note(policy)]
 
 
 EPISODE_BYTES = 2_048
-"""What a planned episode and its record take in memory, at least."""
+"""Memory that a planned episode and its record take, at least."""
 
 
 def plan_episodes(
@@ -87,13 +87,13 @@ def plan_episodes(
 ) -> Plan:
     """Plan episodes `first` to `episodes` − 1 of every mission for every contender. Raises `UsageError`."""
     if episodes < 1:
-        raise UsageError(f"--episodes {episodes} is below 1.")
+        raise UsageError(f"--episodes must be at least 1, got {episodes}.")
     if not missions:
         raise UsageError("no mission is given. Name one with -m, for example -m arena.")
     if not contenders:
         raise UsageError("no policy is given. Name one with -p, for example -p starter.")
     if not 0 <= seed <= MAX_SEED - episodes:
-        raise UsageError(f"--seed {seed} is outside 0 to {MAX_SEED - episodes} (2^31 - 1, less the episodes).")
+        raise UsageError(f"--seed must be 0 to {MAX_SEED - episodes} (2^31 - 1, less the episodes), got {seed}.")
     memory.require(
         (episodes - first) * len(missions) * len(contenders) * EPISODE_BYTES,
         what=f"--episodes {episodes:,} of {len(missions)} mission(s) for {len(contenders)} contender(s)",
@@ -131,7 +131,7 @@ def _batched(contender: Contender, engine: str, action_timeout_ms: int | None) -
 
 
 def _assignments(contender: Contender, mission: Mission, episodes: int, seed: int) -> list[tuple[int, ...]]:
-    """The assignment of every episode: agents shared out by counts, then shuffled anew each time."""
+    """The assignment of every episode: agents distributed by counts, then reshuffled each time."""
     agents = mission.num_agents
     if len(contender.policies) == 1:
         return [(0,) * agents] * episodes
@@ -143,8 +143,8 @@ def _assignments(contender: Contender, mission: Mission, episodes: int, seed: in
             for count, share in zip(counts, contender.counts, strict=True)
         ):
             raise UsageError(
-                f"{mission.name} has {agents} agents, which {contender.name} does not fit: give numbers that add up to "
-                f"{agents}, or shares that divide it."
+                f"{mission.name} has {agents} agents, which {contender.name} does not fit: the numbers must add up to "
+                f"{agents}, or be shares that divide it."
             )
     assignment = [index for index, count in enumerate(counts) for _ in range(count)]
     generator = random.Random(seed)

@@ -14,7 +14,7 @@ from daf.storage.reading import read_json
 
 PLAN = "plan.json"
 _Hash = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{1,128}\Z")]
-"""Becomes the name of a file."""
+"""Becomes part of a file name."""
 _Index = Annotated[int, msgspec.Meta(ge=0)]
 _Number = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 """Fits into the tables' 64-bit columns."""
@@ -97,7 +97,7 @@ def read_plan(run_dir: Path) -> PlanFile | None:
         for contender in plan.contenders:
             _check(path, contender.policies, len(plan.policies), "policy")
             if len(contender.counts) != len(contender.policies):
-                raise DamagedFileError(path, f"{contender.name:.80} has not one count for each of its policies")
+                raise DamagedFileError(path, f"{contender.name:.80} must have one count for each of its policies")
         for episode in plan.episodes:
             _check(path, (episode.contender,), len(plan.contenders), "contender")
             _check(path, episode.policies, len(plan.policies), "policy")
@@ -108,4 +108,4 @@ def read_plan(run_dir: Path) -> PlanFile | None:
 def _check(path: Path, numbers: Iterable[int], count: int, what: str) -> None:
     for number in numbers:
         if number >= count:
-            raise DamagedFileError(path, f"it names {what} {number}, and has {count}")
+            raise DamagedFileError(path, f"it refers to {what} {number}, but has only {count}")

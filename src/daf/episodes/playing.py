@@ -1,8 +1,8 @@
 """Episodes on an executor: specs in, records out, in the order in which they finish.
 
-Episodes whose networks can be called together travel in groups of one mission; a group whose worker dies or hangs is
-played again one by one, so that only the episode at fault is lost. What a policy raises, a time-out, a death and a
-reward that is no number become a record with a failure.
+Episodes whose networks can be called together run in groups of one mission; a group whose worker dies or hangs is
+played again one by one, so that only the episode at fault is lost. An exception of a policy, a time-out, a crash and a
+reward that is not finite become a record with a failure.
 """
 
 import math
@@ -23,14 +23,14 @@ from daf.game.rollout import Game, Play, Played, play, play_together
 from daf.storage.reading import read_bytes
 
 LARGEST_GROUP = 16
-"""Episodes in one task at most: more of them gain nothing and make what a dead worker costs dearer."""
+"""Maximum episodes per task: more gain nothing and make the loss of a worker more expensive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How episodes are played, beyond what their specs say.
+    """How episodes are played, in addition to their specs.
 
-    engine: for episodes that are not batched. timeout: seconds for one episode, where the executor can end a task.
+    engine: for episodes that are not batched. timeout: seconds per episode, if the executor can end a task.
     gpu_memory_fraction: of a GPU's memory, per worker. replay: record it.
     """
 
@@ -42,7 +42,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """An episode that is done: its position among the specs, its record, and the replay where one was asked for."""
+    """A finished episode: its position among the specs, its record, and the replay if one was requested."""
 
     position: int
     record: EpisodeRecord
@@ -51,7 +51,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """What a worker needs: episodes of one mission, several only where they are batched."""
+    """The input of a worker: episodes of one mission, several only if they are batched."""
 
     specs: tuple[EpisodeSpec, ...]
     config: Path
@@ -79,7 +79,7 @@ def play_specs(
 
 
 def _groups(specs: Sequence[EpisodeSpec], jobs: int) -> list[list[int]]:
-    """Positions of batched specs, by mission, device and recording, cut so that every worker has some."""
+    """Positions of batched specs, by mission, device and recording, split so that every worker has some."""
     alike: dict[tuple[object, ...], list[int]] = {}
     for position, spec in enumerate(specs):
         if spec.batched:
@@ -112,7 +112,7 @@ def _run(
 
 
 def config_path(cache: EpisodeCache, spec: EpisodeSpec) -> Path:
-    """Where `cache` has the config of the spec's mission."""
+    """The path in `cache` of the config of the spec's mission."""
     return cache.root / "configs" / f"{spec.config_hash}.json"
 
 
@@ -120,9 +120,9 @@ def _finished(
     positions: list[int], specs: Sequence[EpisodeSpec], result: _Result | None, failure: Failure | None
 ) -> Iterator[Finished]:
     if result is None:
-        told = failure or Failure("error", "it returned nothing")
-        kind = "policy" if told.kind == "error" else told.kind
-        result = [EpisodeFailure(kind, told.message, told.traceback)] * len(positions)
+        cause = failure or Failure("error", "it returned nothing")
+        kind = "policy" if cause.kind == "error" else cause.kind
+        result = [EpisodeFailure(kind, cause.message, cause.traceback)] * len(positions)
     for position, played in zip(positions, result, strict=True):
         yield _record(position, specs[position], played)
 
@@ -133,13 +133,13 @@ def _record(position: int, spec: EpisodeSpec, played: Played | EpisodeFailure) -
     rewards = played.outcome.rewards
     odd = [f"agent {agent}: {reward}" for agent, reward in enumerate(rewards) if not math.isfinite(reward)]
     if odd:
-        message = f"its rewards are no finite numbers ({', '.join(odd)})"
+        message = f"its rewards must be finite numbers, got {', '.join(odd)}"
         return Finished(position, EpisodeRecord(spec, None, EpisodeFailure("reward", message)))
     return Finished(position, from_played(spec, played, platform.node()), played.replay)
 
 
 def _play_task(task: _Task) -> _Result:
-    """In a worker."""
+    """Runs in a worker."""
     limit_gpu_memory(task.specs[0].device, task.options.gpu_memory_fraction)
     plays = [_play_of(spec, task) for spec in task.specs]
     if not task.specs[0].batched:
@@ -179,6 +179,6 @@ def game_at(path: Path) -> Game:
             del _games[next(iter(_games))]
         content = read_bytes(path)
         if content is None:
-            raise EpisodeError(f"the mission's config {path} is gone.")
+            raise EpisodeError(f"the mission's config {path} is missing.")
         _games[path] = Game(load_config(content))
     return _games[path]

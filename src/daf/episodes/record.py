@@ -1,7 +1,7 @@
-"""What came of an episode: a result that repeats, a measurement that does not, or a failure.
+"""The record of an episode: a reproducible result, a measurement, or a failure.
 
-On disk a record is two lines: the JSON object, and the SHA-256 of that line. A file whose second line does not fit its
-first is damaged, and reading it raises `DamagedRecord`.
+On disk a record is two lines: the JSON object, and the SHA-256 of that line. If the second line does not match the
+first, the file is damaged, and reading it raises `DamagedRecord`.
 """
 
 import hashlib
@@ -37,9 +37,9 @@ class EpisodeFailure:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """What depends on the machine and the moment; never compared.
+    """Values that depend on the machine and the moment; never compared.
 
-    engine: which way it was played. seconds: set-up and play. latencies: per policy. host: the machine's name.
+    engine: how it was played. seconds: set-up and play. latencies: per policy. host: the machine's name.
     """
 
     engine: str
@@ -51,10 +51,10 @@ class Measurement:
 
 @dataclass(frozen=True, slots=True)
 class EpisodeRecord:
-    """An episode that was played or tried: exactly one of `outcome` and `failure` is there.
+    """An episode that was played or tried: exactly one of `outcome` and `failure` is set.
 
-    outcome: rewards, stats, steps. replay_hash: of the replay's content, where one was recorded. cached: it was not
-    played now but read.
+    outcome: rewards, stats, steps. replay_hash: of the replay's content, if one was recorded. cached: it was read and
+    not played now.
     """
 
     spec: EpisodeSpec
@@ -85,14 +85,14 @@ class EpisodeRecord:
         return [agent for agent, index in enumerate(self.spec.assignment) if index == policy]
 
     def reward_per_agent(self, policy: int | None = None) -> float:
-        """Mean return per agent, of all agents or of those that one policy played."""
+        """Mean return per agent, of all agents or of those that one policy controlled."""
         agents: Sequence[int] = range(len(self.spec.assignment)) if policy is None else self.agents_of(policy)
         rewards = self.played.rewards
         return sum(rewards[agent] for agent in agents) / len(agents)
 
     @property
     def timed_out(self) -> bool:
-        """Whether an enforced time-out struck, so that the result depended on the clock."""
+        """Whether a step exceeded an enforced time limit, so that the result depended on the clock."""
         return self.outcome is not None and any(self.outcome.timeouts)
 
 
@@ -109,7 +109,7 @@ def from_played(spec: EpisodeSpec, played: Played, host: str) -> EpisodeRecord:
 
 
 def result_part(outcome: Outcome) -> dict[str, Any]:
-    """The part of a record that repeats, as JSON values."""
+    """The reproducible part of a record, as JSON values."""
     part: dict[str, Any] = {
         "rewards": list(outcome.rewards),
         "steps": outcome.steps,
@@ -140,7 +140,7 @@ def to_bytes(record: EpisodeRecord) -> bytes:
 
 
 def spec_part(spec: EpisodeSpec) -> dict[str, Any]:
-    """A spec as JSON values, for people and for tables; what is hashed is `EpisodeSpec.content`."""
+    """A spec as JSON values, for people and for tables; the hash covers `EpisodeSpec.content`."""
     return {
         "mission": spec.mission,
         "config_hash": spec.config_hash,
@@ -163,7 +163,7 @@ def spec_part(spec: EpisodeSpec) -> dict[str, Any]:
 
 
 class _File(TypedDict):
-    """What is read of a record's file."""
+    """The fields that are read from a record's file."""
 
     key: str
     result: Outcome
@@ -181,7 +181,7 @@ def parse(data: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise DamagedRecord(f"it is not JSON ({error})") from error
     if not isinstance(body, dict) or body.get("format") != RECORD_FORMAT:
-        raise DamagedRecord(f"it is of another record format than {RECORD_FORMAT}")
+        raise DamagedRecord(f"its record format is not {RECORD_FORMAT}")
     try:
         msgspec.convert(body, _File)
     except msgspec.ValidationError as error:

@@ -1,7 +1,7 @@
 """`results.json` of a run that played episodes, as a checked object.
 
-`read_results(run_dir)` checks the type of every field that DAF reads, where it is there. What analyses a run again
-asks for the fields that it needs: `read_results(run_dir, EvaluationResults)`. Fields without a name here are kept.
+`read_results(run_dir)` checks the type of every field that DAF reads, if it is present. Code that analyses a run again
+requests the fields that it needs: `read_results(run_dir, EvaluationResults)`. Other fields are kept as they are.
 """
 
 from pathlib import Path
@@ -62,20 +62,20 @@ class PairRow(TypedDict):
 
 
 class Summary(TypedDict):
-    """How the episodes went. missions (of evaluations): rows by mission."""
+    """Summary of the episodes. missions (of evaluations): rows by mission."""
 
     seconds: float
     notes: list[str]
 
 
 class EvaluationSummary(Summary, total=False):
-    """Also of evaluations."""
+    """Only in evaluations."""
 
     missions: dict[str, list[RankingRow]]
 
 
 class ResultsFile(TypedDict, total=False):
-    """What is read of any results."""
+    """The fields that are read from any results."""
 
     title: str
     status: str

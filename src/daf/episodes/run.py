@@ -1,8 +1,9 @@
-"""Run a plan: read what is there, play what is missing, keep what was played.
+"""Run a plan: read stored episodes, play missing ones, store their records.
 
-Every record is stored the moment it is finished, so that whatever ends the run (Ctrl-C, a crash, a power cut) loses
-only the episodes in play, and the same plan goes on from there. Before the first episode is played, each policy is
-built once for each mission in a worker, so that weights of another shape are refused before any work is done.
+Every record is stored as soon as it is finished, so that an interruption (Ctrl-C, a crash, a power cut) loses only the
+episodes being played, and running the same plan again resumes from there. Before the first episode is played, each
+policy is built once for each mission in a worker, so that weights of the wrong shape are rejected before any work is
+done.
 """
 
 import logging
@@ -27,15 +28,15 @@ PRELOAD = ("daf.game.preload",)
 PRELOAD_NETWORKS = (*PRELOAD, "torch")
 
 EPISODE_TIMEOUT = 1800.0
-"""Seconds after which an episode counts as hanging, where the caller names no other limit."""
+"""Seconds after which an episode counts as hanging, if the caller gives no other limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
     """A plan that was run.
 
-    planned, records: the episodes that were read, played or tried, in plan order. stopped: why it ended early, where it
-    did; the episodes after that are in neither.
+    planned, records: the episodes that were read, played or tried, in plan order. stopped: why it ended early, if it
+    did; the remaining episodes are in neither.
     """
 
     plan: Plan
@@ -54,7 +55,7 @@ class RunResult:
 
     @property
     def read(self) -> int:
-        """Episodes that were there already."""
+        """Episodes that came from the cache."""
         return sum(1 for record in self.records if record.ok and record.cached)
 
 
@@ -77,10 +78,10 @@ def run_plan(
 ) -> RunResult:
     """Play what `plan` needs and `cache` lacks.
 
-    episode_timeout: seconds, for executors that can end a task. max_failures: stop playing once so many episodes
-    failed. gpu_memory_fraction: share of a GPU's memory that one worker may take. on_record: called with each record
+    episode_timeout: seconds, for executors that can end a task. max_failures: stop playing after this number of failed
+    episodes. gpu_memory_fraction: share of a GPU's memory that one worker may take. on_record: called with each record
     as it is read or finished. checked: what `check_plan` has built. Raises `PolicyError` or `MissionError` before
-    playing, where a policy or mission can't be set up.
+    playing, if a policy or mission can't be set up.
     """
     cache.check_writable()
     found: dict[int, EpisodeRecord] = {}
@@ -96,9 +97,9 @@ def run_plan(
             missing.append(position)
         else:
             found[position] = record
-            _tell(on_record, record)
+            _report(on_record, record)
     if missing:
-        logger.info("%d of %d episodes are missing", len(missing), len(plan.episodes))
+        logger.info("%d of %d episodes are not in the cache", len(missing), len(plan.episodes))
         _check([plan.episodes[position] for position in missing], plan, executor, cache, checked)
     stopped = None
     specs = [plan.episodes[position].spec for position in missing]
@@ -108,10 +109,10 @@ def run_plan(
         record = done.record
         cache.put(record)
         found[missing[done.position]] = record
-        _tell(on_record, record)
+        _report(on_record, record)
         failures += not record.ok
         if max_failures is not None and failures >= max_failures:
-            stopped = f"{failures} episodes failed, as many as --max-failures allows"
+            stopped = f"{failures} episodes failed, which reaches --max-failures"
             break
     for positions in by_key.values():
         first = found.get(positions[0])
@@ -119,14 +120,14 @@ def run_plan(
             continue
         for twin in positions[1:]:
             found[twin] = replace(first, spec=plan.episodes[twin].spec, cached=first.ok)
-            _tell(on_record, found[twin])
+            _report(on_record, found[twin])
     order = sorted(found)
     places = tuple(plan.episodes[position] for position in order)
     return RunResult(plan, places, tuple(found[position] for position in order), stopped)
 
 
 def check_plan(plan: Plan, executor: Executor, cache: EpisodeCache) -> Checked:
-    """Build the missions and policies of which `cache` lacks an episode, before anything is written; see `run_plan`.
+    """Build the missions and policies of the episodes that `cache` lacks, before anything is written; see `run_plan`.
 
     Raises `PolicyError`, `MissionError`, `StorageError`.
     """
@@ -142,9 +143,9 @@ def check_plan(plan: Plan, executor: Executor, cache: EpisodeCache) -> Checked:
 def record_replays(
     records: Iterable[EpisodeRecord], executor: Executor, cache: EpisodeCache, *, engine: str = "auto"
 ) -> dict[str, Path]:
-    """Replay files of `records`, by their keys: those in the cache, and the others by playing the episodes again.
+    """Replay files of `records`, by their keys: from the cache, else by playing the episodes again.
 
-    An episode that comes out otherwise the second time is reported in the log: its policy does not repeat.
+    An episode whose second result differs is logged: its policy is not reproducible.
     """
     wanted = [record for record in records if record.ok]
     missing = [record for record in wanted if not cache.replay_path(record.spec).exists()]
@@ -157,8 +158,8 @@ def record_replays(
             continue
         if again.result_hash != record.result_hash:
             logger.warning(
-                "%s on %s, seed %d, came out otherwise when it was played again: this policy does not repeat, and its "
-                "replay shows another episode than its record",
+                "%s on %s, seed %d, gave another result when it was played again: this policy is not reproducible, and "
+                "its replay shows another episode than its record",
                 record.spec.name,
                 record.spec.mission,
                 record.spec.seed,
@@ -207,6 +208,6 @@ def _check_task(task: _CheckTask) -> None:
     check_policy(task.policy, game_at(task.config), device=task.device)
 
 
-def _tell(on_record: Progress | None, record: EpisodeRecord) -> None:
+def _report(on_record: Progress | None, record: EpisodeRecord) -> None:
     if on_record is not None:
         on_record(record)

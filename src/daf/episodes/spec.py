@@ -1,8 +1,8 @@
 """What an episode is, completely: from an `EpisodeSpec` follows its result, and from its content its key.
 
-The key is a hash of all that the result follows from, and of nothing else: the mission's whole config, each policy's
-identity (class, arguments, weights and code by content), the assignment, the seed, what is recorded, and the versions
-that played. Names do not enter it; two names for one thing share their records.
+The key is a hash of everything that determines the result, and of nothing else: the mission's whole config, each
+policy's identity (class, arguments, weights and code by content), the assignment, the seed, the recorded series, and
+the versions that played. Names are not part of it; two names for one thing share their records.
 """
 
 import functools
@@ -22,11 +22,11 @@ RECORD_FORMAT = 1
 class EpisodeSpec:
     """One episode to play.
 
-    mission: its name, for people; config_hash stands for it. policies: those that play, at least one; assignment: for
-    each agent the index of its policy. seed: of the simulator, and of the map where the config leaves it open.
-    max_steps: the step limit in the config. device, threads: where networks compute; without a network they don't
-    count. action_timeout_ms: enforced limit of one step, None for none. batched: networks are called for many agents
-    at once, which draws their actions from other random numbers. series: what to sample over time. known_key: the key
+    mission: its name, for people; config_hash identifies it. policies: those that play, at least one; assignment: for
+    each agent the index of its policy. seed: of the simulator, and of the map if the config leaves it open. max_steps:
+    the step limit in the config. device, threads: where networks run; without a network they don't count.
+    action_timeout_ms: enforced limit of one step, None for none. batched: networks are called for many agents at once,
+    which draws their actions from other random numbers. series: what to sample over time. known_key: the key of an
     of an episode that is read back, which other versions may have played.
     """
 
@@ -46,11 +46,11 @@ class EpisodeSpec:
 
     @property
     def key(self) -> str:
-        """Hash of everything that the result follows from; the record's name in the cache."""
+        """Hash of everything that determines the result; the record's name in the cache."""
         return self.known_key or hash_json(self.content())
 
     def content(self) -> dict[str, Any]:
-        """What is hashed, as JSON values."""
+        """The hashed content, as JSON values."""
         content: dict[str, Any] = {
             "format": RECORD_FORMAT,
             "versions": _versions(),

@@ -1,10 +1,10 @@
-"""A run's plan and records in its folder, and back: what tables and reports are rebuilt from.
+"""A run's plan and records in its folder, and back: the source of tables and reports.
 
-    plan.json      missions, contenders, and every episode with its place, its key, and its failure where it has one
+    plan.json      missions, contenders, and every episode with its place, its key, and its failure if it has one
     records/       the records of the others
     missions/      the missions' configs, by hash
 
-A `RunResult` that is read back equals the one that was written, but for records that were not kept.
+A `RunResult` that is read back equals the one that was written, except for records that were not kept.
 """
 
 from pathlib import Path
@@ -31,7 +31,7 @@ __all__ = ["PLAN", "read_result", "write_result"]
 
 
 def write_result(run_dir: Path, result: RunResult, cache: EpisodeCache, *, keep_records: bool = True) -> None:
-    """Write `plan.json`, and link or write the records and the missions' configs beside it."""
+    """Write `plan.json`, and link or write the records and the missions' configs next to it."""
     for record in result.records if keep_records else ():
         if record.ok:
             cache.link(record, run_dir / "records")
@@ -83,12 +83,11 @@ def write_result(run_dir: Path, result: RunResult, cache: EpisodeCache, *, keep_
 def read_result(run_dir: Path) -> RunResult:
     """The `RunResult` in a run directory.
 
-    Raises `DataError` where records were not kept, `DamagedFileError` for the first file that is damaged,
-    `StorageError`.
+    Raises `DataError` if records were not kept, `DamagedFileError` for the first damaged file, `StorageError`.
     """
     data = read_plan(run_dir)
     if data is None:
-        raise DataError(f"{run_dir} holds no {PLAN}: it is no run that played episodes.")
+        raise DataError(f"{run_dir} contains no {PLAN}: it is not a run directory with episodes.")
     missions = tuple(_mission(run_dir, entry) for entry in data.missions)
     policies = [Policy(**msgspec.structs.asdict(entry)) for entry in data.policies]
     contenders = tuple(
@@ -120,7 +119,7 @@ def _record(run_dir: Path, spec: EpisodeSpec, entry: PlannedEntry) -> EpisodeRec
     path = run_dir / "records" / f"{spec.key}.json"
     content = read_bytes(path)
     if content is None:
-        raise DataError(f"{run_dir} does not hold the record of {spec.name}, seed {spec.seed} ({path.name}).")
+        raise DataError(f"{run_dir} does not contain the record of {spec.name}, seed {spec.seed} ({path.name}).")
     try:
         found = records.from_bytes(content, spec)
     except records.DamagedRecord as error:
@@ -134,7 +133,7 @@ def _mission(run_dir: Path, entry: PlannedMission) -> Mission:
     path = run_dir / "missions" / f"{entry.config_hash}.json"
     data = read_bytes(path)
     if data is None:
-        raise DataError(f"{run_dir} does not hold the config of the mission {entry.name} ({path.name}).")
+        raise DataError(f"{run_dir} does not contain the config of the mission {entry.name} ({path.name}).")
     if hash_bytes(data) != entry.config_hash:
         raise DamagedFileError(path, "its content does not match the hash that is its name")
     return Mission(entry.name, entry.game, load_config(data), data, entry.config_hash, entry.also)

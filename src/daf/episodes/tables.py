@@ -1,4 +1,4 @@
-"""A run's records as tables: DuckDB and Parquet, built whole from the records and replaceable by building them again.
+"""A run's records as tables: DuckDB and Parquet, derived from the records and rebuilt as a whole.
 
     runs              one row: the run
     episodes          one row per planned episode, failed ones included
@@ -10,8 +10,8 @@
 
     views: returns (mission × contender), policy_metrics (mission × policy × metric), failures, slow_steps
 
-The simulator leaves out a counter that never changed; where its name occurs in another episode of the same mission it
-is 0 here.
+The simulator omits a counter that never changed; if its name occurs in another episode of the same mission it is 0
+here.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Logging: JSON lines in files, rich on the terminal where asked, operations with duration and memory."""
+"""Logging: JSON lines in files, rich on the terminal on request, operations with duration and memory."""
 
 from daf.logging_config._logger import DAFLogger, create_daf_logger
 from daf.logging_config._tracking import CallTracker, OperationTracker, track_function_calls

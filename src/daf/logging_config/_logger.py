@@ -1,4 +1,7 @@
-"""`DAFLogger`: structured messages, operations with what they took, and tables, under one name."""
+"""`DAFLogger`: structured messages, operations with duration and memory, and tables, under one name.
+
+A thin class for the contract: DAF's own modules use the standard library's `logging`.
+"""
 
 import contextlib
 import logging
@@ -28,9 +31,9 @@ class DAFLogger:
     """Messages with fields, `logger.info("episode done", reward=1.5)`, through the standard library's logging.
 
     log_dir: where `NAME.jsonl`, metrics and call traces go; without it messages only reach handlers set up elsewhere.
-    verbose: also show everything, from debug on, on the terminal (stderr), and print sections and tables there.
+    verbose: also show everything, from DEBUG up, on the terminal (stderr), and print sections and tables there.
     track_calls: record calls (`record_call`, `track_function_calls`); without it they are not kept.
-    console: where sections and tables are printed in place of stderr.
+    console: where sections and tables are printed instead of stderr.
     """
 
     def __init__(
@@ -71,20 +74,20 @@ class DAFLogger:
         self._log.debug(message, **_fields(data, fields))
 
     def info(self, message: str, data: Mapping[str, Any] | None = None, /, **fields: Any) -> None:
-        """Log at INFO, with fields as for `debug`."""
+        """Log at INFO, with fields as in `debug`."""
         self._log.info(message, **_fields(data, fields))
 
     def warning(self, message: str, data: Mapping[str, Any] | None = None, /, **fields: Any) -> None:
-        """Log at WARNING, with fields as for `debug`."""
+        """Log at WARNING, with fields as in `debug`."""
         self._log.warning(message, **_fields(data, fields))
 
     def error(self, message: str, data: Mapping[str, Any] | None = None, /, **fields: Any) -> None:
-        """Log at ERROR, with fields as for `debug`; `exc_info=True` adds the exception that is being handled."""
+        """Log at ERROR, with fields as in `debug`; `exc_info=True` adds the current exception."""
         self._log.error(message, **_fields(data, fields))
 
     @contextlib.contextmanager
     def track_operation(self, name: str, /, **metadata: Any) -> Iterator[OperationTracker]:
-        """Log the beginning and the end of a block with its duration, outcome and memory; exceptions pass through."""
+        """Log the start and the end of a block with its duration, outcome and memory; exceptions pass through."""
         operation = self.start_operation(name, **metadata)
         try:
             yield operation
@@ -98,7 +101,7 @@ class DAFLogger:
             self.end_operation(operation)
 
     def start_operation(self, name: str, /, **metadata: Any) -> OperationTracker:
-        """Begin an operation, for `end_operation`; `track_operation` does both."""
+        """Start an operation, for `end_operation`; `track_operation` does both."""
         operation = OperationTracker(name, metadata)
         self.operations.append(operation)
         self.info("operation started", operation=name, **{f"metadata_{key}": value for key, value in metadata.items()})
@@ -107,7 +110,7 @@ class DAFLogger:
     def end_operation(
         self, operation: OperationTracker | str, status: str = "completed", error: str | None = None
     ) -> OperationTracker:
-        """End an operation, given itself or by the name of the latest one that runs. Raises `UsageError`."""
+        """End an operation, given as an object or by the name of the latest running one. Raises `UsageError`."""
         if isinstance(operation, str):
             running = [o for o in self.operations if o.name == operation and o.status == "running"]
             if not running:
@@ -119,7 +122,7 @@ class DAFLogger:
         return operation
 
     def print_section(self, title: str, console: "Console | None" = None) -> None:
-        """Print a heading on `console`, else on the logger's own; in the log it is a message."""
+        """Print a heading on `console`, else on the logger's; the log gets a message."""
         self.info("section", title=title)
         console = console or self._console
         if console is not None:
@@ -132,9 +135,9 @@ class DAFLogger:
         rows: Sequence[Sequence[object]],
         console: "Console | None" = None,
     ) -> None:
-        """Print a table on `console`, else on the logger's own; in the log are its rows.
+        """Print a table on `console`, else on the logger's; the log gets its rows.
 
-        Raises `UsageError` where a row has another length.
+        Raises `UsageError` if a row has another length.
         """
         for row in rows:
             if len(row) != len(columns):
@@ -188,12 +191,12 @@ class DAFLogger:
         error: str | None = None,
         arguments: Mapping[str, Any] | None = None,
     ) -> None:
-        """Keep a call for `save_call_traces`, where calls are tracked."""
+        """Keep a call for `save_call_traces`, if calls are tracked."""
         if self.track_calls:
             self._calls.record_call(function, duration_seconds, error, arguments)
 
     def save_call_traces(self, filename: str = "call_traces.json") -> Path:
-        """Write the calls recorded into `log_dir`. Raises `UsageError` without `log_dir` or `track_calls`."""
+        """Write the recorded calls into `log_dir`. Raises `UsageError` without `log_dir` or `track_calls`."""
         if not self.track_calls:
             raise UsageError(f'the logger "{self.name}" records no calls; create it with track_calls=True.')
         return self._calls.save(self._file(filename))
@@ -211,7 +214,7 @@ def _stderr_console() -> "Console":
 
 
 _RESERVED = frozenset({"event", "time", "level", "logger"})
-"""Keys that a record has already; a field of that name becomes `field_NAME`."""
+"""Keys that every record has; a field of that name becomes `field_NAME`."""
 
 
 def _fields(data: Mapping[str, Any] | None, fields: Mapping[str, Any]) -> dict[str, Any]:

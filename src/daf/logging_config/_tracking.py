@@ -1,8 +1,8 @@
-"""What an operation or a call took: time, outcome, memory.
+"""Measurements of an operation or a call: time, outcome, memory.
 
 Memory is the resident size of the whole process as the operating system counts it (tracemalloc would slow allocation
 several times and sees only Python's). `peak_memory_mb` is the process's high-water mark since it started, read when the
-operation ends; `peak_memory_rise_mb` is how far the operation raised it, 0 where an earlier one had needed more.
+operation ends; `peak_memory_rise_mb` is how far the operation raised it, 0 if an earlier one had needed more.
 """
 
 import functools
@@ -26,7 +26,7 @@ MEGABYTE = 1024 * 1024
 
 @dataclass
 class OperationTracker:
-    """One operation: begun when made, over with `finish`."""
+    """One operation: started when created, ended by `finish`."""
 
     name: str
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -42,9 +42,9 @@ class OperationTracker:
         self._peak_before = peak_memory_mb()
 
     def finish(self, status: str = "completed", error: str | None = None) -> None:
-        """End it as "completed", "failed" or "interrupted". Raises `UsageError` where it is over already."""
+        """End it as "completed", "failed" or "interrupted". Raises `UsageError` if it has already ended."""
         if self.status != "running":
-            raise UsageError(f'the operation "{self.name}" is over already ({self.status}).')
+            raise UsageError(f'the operation "{self.name}" has already ended ({self.status}).')
         self.status = status
         self.error = error
         self.duration_seconds = time.perf_counter() - self._start
@@ -90,7 +90,7 @@ class RecordsCalls(Protocol):
 
 
 class CallTracker:
-    """Calls of functions in their order, from any thread."""
+    """Calls of functions in order, from any thread."""
 
     def __init__(self) -> None:
         self._calls: list[dict[str, Any]] = []
@@ -109,7 +109,7 @@ class CallTracker:
         error: str | None = None,
         arguments: Mapping[str, Any] | None = None,
     ) -> None:
-        """Add a call that has ended; `error` where it raised."""
+        """Add a call that has ended; `error` if it raised."""
         call = {
             "function": function,
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -170,7 +170,7 @@ def track_function_calls(tracker: RecordsCalls) -> Callable[[Callable[P, R]], Ca
 def _bound(signature: inspect.Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     try:
         return dict(signature.bind_partial(*args, **kwargs).arguments)
-    except TypeError:  # a call that does not fit raises by itself; what was given is still worth recording
+    except TypeError:  # a call with wrong arguments raises by itself; its arguments are still worth recording
         return {"args": args, "kwargs": kwargs}
 
 

@@ -1,8 +1,8 @@
-"""Where log records go: files of JSON lines, and the terminal where asked.
+"""Where log records go: files of JSON lines, and the terminal on request.
 
-Only the logger "daf" and those below it are configured, never the root, and nothing at import. Setting the same file
-or the terminal up again changes the level of what is there and adds nothing. A file appears with its first record.
-When a log file cannot be written any more (disk full), its logging stops with one `RuntimeWarning`; the work goes on.
+Only the logger "daf" and those below it are configured, never the root, and nothing at import. Setting up the same file
+or the terminal again only changes its level. A file appears with its first record. When a log file cannot be written
+any more (disk full), its logging stops with one `RuntimeWarning`, and the work continues.
 """
 
 import json
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from structlog.typing import Processor
 
 ROOT = "daf"
-"""The logger that all of DAF's loggers hang off."""
+"""The parent of all of DAF's loggers."""
 LEVELS = {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40, "CRITICAL": 50}
 
 
@@ -30,7 +30,7 @@ def setup_daf_logging(
 ) -> logging.Logger:
     """Send DAF's records of `log_level` and above to `log_file` (JSON lines) and to the terminal (stderr, with rich).
 
-    Returns the logger "daf". Raises `UsageError` for an unknown level, `StorageError` where the file cannot be written.
+    Returns the logger "daf". Raises `UsageError` for an unknown level, `StorageError` if the file cannot be written.
     """
     logger = logging.getLogger(ROOT)
     if log_file is not None:
@@ -49,7 +49,7 @@ class LogManager:
         self.log_dir = Path(log_dir)
 
     def setup_component_logging(self, name: str, level: str = "INFO") -> logging.Logger:
-        """The logger "daf.NAME" with its own file `NAME.jsonl`. Raises `UsageError`, `StorageError`."""
+        """The logger "daf.NAME" with a separate file `NAME.jsonl`. Raises `UsageError`, `StorageError`."""
         logger = logging.getLogger(qualified(name))
         attach_file(logger, self.log_dir / f"{plain(name)}.jsonl", level)
         return logger
@@ -61,14 +61,14 @@ def qualified(name: str) -> str:
 
 
 def plain(name: str) -> str:
-    """`name` as a file name. Raises `UsageError` where it leads elsewhere."""
+    """`name` as a file name. Raises `UsageError` if it is a path to another folder."""
     if not name or "/" in name or "\\" in name or name.startswith("."):
         raise UsageError(f'"{name}" cannot name a log: it would lead to another folder.')
     return name
 
 
 def level_number(level: str) -> int:
-    """The number of a level's name. Raises `UsageError`."""
+    """The number of a named level. Raises `UsageError`."""
     if level.upper() not in LEVELS:
         raise UsageError(unknown("log level", level, LEVELS))
     return LEVELS[level.upper()]
@@ -121,7 +121,7 @@ def attach_console(logger: logging.Logger, level: str = "INFO") -> logging.Handl
 
 
 def detach(logger: logging.Logger, handler: logging.Handler) -> None:
-    """Take `handler` off `logger` and close it."""
+    """Remove `handler` from `logger` and close it."""
     logger.removeHandler(handler)
     handler.close()
     _let_through(logger)
@@ -140,7 +140,7 @@ def pre_chain() -> "list[Processor]":
 
 
 class _JsonLines(logging.FileHandler):
-    """One JSON object per record; stops for good, with a warning, at the first error of the file system."""
+    """One JSON object per record; stops permanently, with a warning, at the first error of the file system."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, mode="a", encoding="utf-8", delay=True)
@@ -151,7 +151,7 @@ class _JsonLines(logging.FileHandler):
             return
         try:
             super().emit(record)
-        except OSError:  # of opening the file, which happens at the first record
+        except OSError:  # from opening the file, which happens at the first record
             self.handleError(record)
 
     def close(self) -> None:
@@ -170,12 +170,12 @@ class _JsonLines(logging.FileHandler):
     def _stop(self, error: OSError) -> None:
         if not self.broken:
             self.broken = True
-            told = explain(error, f"writing the log {self.baseFilename}")
-            warnings.warn(f"logging stops: {told}", RuntimeWarning, stacklevel=2)
+            problem = explain(error, f"writing the log {self.baseFilename}")
+            warnings.warn(f"logging stops: {problem}", RuntimeWarning, stacklevel=2)
 
 
 def _let_through(logger: logging.Logger, least: int | None = None) -> None:
-    """The logger passes what the least demanding of its handlers takes."""
+    """Set the logger's level to the lowest level of its handlers."""
     levels = [handler.level for handler in logger.handlers if not isinstance(handler, logging.NullHandler)]
     if least is not None:
         levels.append(least)
@@ -207,7 +207,7 @@ def _line(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
 
 
 def quiet_without_handlers() -> None:
-    """Keep Python's last resort from printing DAF's warnings on stderr where nobody asked for output."""
+    """Keep Python's last-resort handler from printing DAF's warnings on stderr if nobody asked for output."""
     logger = logging.getLogger(ROOT)
     if not logger.handlers:
         logger.addHandler(logging.NullHandler())

@@ -1,4 +1,4 @@
-"""Run folders: made when first written to, described, and true about how the run ended."""
+"""Run directories: created on the first write, described, and with the true status of the run."""
 
 from daf.output_manager._current import get_output_manager, reset_output_manager
 from daf.output_manager._manager import OutputManager

@@ -1,4 +1,4 @@
-"""What accompanies an operation while it runs: its log file, the terminal, the samples of the machine."""
+"""Services that run next to an operation: its log file, the terminal log, the samples of the machine."""
 
 import contextlib
 import logging
@@ -9,7 +9,7 @@ from daf.output_manager._system_stats import SystemMonitor
 
 
 def accompany(folder: Path, name: str, *, log_to_file: bool, verbose: bool, monitor: bool) -> contextlib.ExitStack:
-    """Begin with what is asked for; closing the result ends it. Raises `StorageError`, and nothing stays begun then.
+    """Start the requested services; closing the result ends them. Raises `StorageError`, and then none keeps running.
 
     log_to_file: `logs/NAME.jsonl` in `folder`. verbose: the log on stderr too, and debug messages in the file.
     monitor: samples into `stats/system.jsonl`.

@@ -1,4 +1,4 @@
-"""Making and deleting folders, with errors that say what to do."""
+"""Creating and deleting folders, with errors that say what to do."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from daf.storage import atomic
 RESERVED = ".reserved"
 RESERVED_BYTES = 64 * 1024
 MIN_FREE_BYTES = 32 * 1024 * 1024
-"""With less than this free, no run begins."""
+"""With less free space, no run starts."""
 
 
 def made(folder: Path) -> Path:
@@ -26,17 +26,17 @@ def require_space(base: Path) -> None:
     free = shutil.disk_usage(base).free
     if free < MIN_FREE_BYTES:
         raise StorageError(
-            f"no space to begin a run: {free / 2**20:.0f} MB free in {base}, {MIN_FREE_BYTES / 2**20:.0f} MB needed. "
-            "Free some, or choose another place with --output-dir or DAF_OUTPUT_DIR."
+            f"not enough space for a run: {free / 2**20:.0f} MB free in {base}, {MIN_FREE_BYTES / 2**20:.0f} MB needed."
+            " Free some, or choose another place with --output-dir or DAF_OUTPUT_DIR."
         )
 
 
 def reserve(folder: Path) -> None:
-    """Take the space that the run's last words need, so that they can be written when the disk is full."""
+    """Reserve the space that the final log entries need, so that they can be written when the disk is full."""
     atomic.write_bytes(folder / RESERVED, os.urandom(RESERVED_BYTES))
 
 
 def release(folder: Path) -> None:
-    """Give that space back, for the last words."""
-    with contextlib.suppress(OSError):  # where it is gone already, the writing will tell
+    """Free that space, for the final log entries."""
+    with contextlib.suppress(OSError):  # if it is gone already, the write reports it
         (folder / RESERVED).unlink(missing_ok=True)

@@ -1,12 +1,12 @@
 """`OutputManager`: the one way in which operations write.
 
-- A folder is made when something is written into it, so a command that only reads leaves nothing behind.
-- A session's id belongs to one process; where it is taken, a suffix follows. Until the first folder is made,
-  `session_id` is the id that will be asked for.
-- While an operation runs, this process holds the run folder's lock (`.lock`), which decides whether it is running.
-- Before any work, the run folder with its three files is on the disk; where that is impossible, `StorageError` says so.
-- Every file appears whole or not at all, and the execution log tells the truth after success, failure and Ctrl-C, also
-  on a full disk: while an operation runs, a file `.reserved` keeps the space for its last words.
+- A folder is created when something is written into it, so a command that only reads leaves nothing behind.
+- A session's id belongs to one process; if it is taken, a suffix is added. Until the first folder is created,
+  `session_id` is the id that will be requested.
+- While an operation runs, this process holds the run directory's lock (`.lock`), which decides whether it is running.
+- The run directory with its three files is on the disk before any work starts; otherwise `StorageError` is raised.
+- Every file appears whole or not at all, and the execution log is true after success, failure and Ctrl-C, also on a
+  full disk: while an operation runs, a file `.reserved` keeps the space for the final log entries.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 class OutputManager:
     """The session's folders below `base_dir` (default: `DAF_OUTPUT_DIR`, else ./daf_output).
 
-    verbose: show the log on the terminal (stderr) while an operation runs. log_to_file: write it into the run folder.
+    verbose: show the log on the terminal (stderr) while an operation runs. log_to_file: write it to the run directory.
     organize_by_operation, monitor_system_stats, track_experiments, experiments_log_path, checkpoint_dir: as in
     `DAFConfig`.
     """
@@ -76,7 +76,7 @@ class OutputManager:
 
     @classmethod
     def from_config(cls, config: DAFConfig) -> "OutputManager":
-        """One that does as `config` says."""
+        """A manager with the settings of `config`."""
         return cls(
             config.output_dir,
             verbose=config.verbose,
@@ -92,26 +92,25 @@ class OutputManager:
     def resume(
         self, run_id: str | os.PathLike[str], operation: str | None = None, *, take_over: bool = False
     ) -> RunInfo:
-        """Continue in an earlier run's folder instead of a new one: this session takes its place.
+        """Continue in an earlier run's directory instead of a new one: this session takes its place.
 
-        take_over: also where it cannot be known from here whether the run still goes on (one of another host, without a
-        lock); the caller knows that it does not.
-        Raises `UsageError` where there is no such run, it is running, or this session has written already;
-        `DamagedFileError` where its execution log cannot be read, `UnsafePathError` where a link in the run folder
-        leads out of it.
+        take_over: also if this machine cannot determine whether the run is still running (one of another host, without
+        a lock); the caller knows that it is not. Raises `UsageError` if there is no such run, it is running, or this
+        session has already written; `DamagedFileError` if its execution log cannot be read, `UnsafePathError` if a link
+        in the run directory leads out of it.
         """
         run = find_run(run_id, self.base_dir, operation)
         require_intact(run)
         with self._lock:
             if self._claimed:
-                raise UsageError(f"this session has written to {self.session_id} already; resume before that.")
+                raise UsageError(f"this session has already written to {self.session_id}; resume before that.")
             lock = self._taken(run, take_over)
             try:
                 require_own(run.path)
                 execution = execution_log.read(run.path)
                 if execution is None:
-                    raise UsageError(f"run {run.run_id} was deleted meanwhile.")
-                if execution["status"] == "running":  # told by its files, so before anything is written
+                    raise UsageError(f"run {run.run_id} was deleted in the meantime.")
+                if execution["status"] == "running":  # decided by its files, so before anything is written
                     execution = execution_log.broken_off(run.path, execution)
             except BaseException:
                 if lock is not None:
@@ -130,7 +129,7 @@ class OutputManager:
         return run
 
     def _taken(self, run: RunInfo, take_over: bool) -> BinaryIO | None:
-        """The lock of an earlier run; None where there are none here. Raises `UsageError` where it is running."""
+        """The lock of an earlier run; None without support for locks. Raises `UsageError` if it is running."""
         running = f"run {run.run_id} is still running. Wait for it, or stop it first."
         if run.status == "running":
             execution = execution_log.read(run.path)
@@ -138,8 +137,8 @@ class OutputManager:
                 raise UsageError(running)
             if not take_over:
                 raise UsageError(
-                    f"run {run.run_id} was started on host {execution['host']}, and whether it is still running there "
-                    "cannot be known from here. If it is not, add --take-over (in Python take_over=True)."
+                    f"run {run.run_id} was started on host {execution['host']}, and this machine cannot determine "
+                    "whether it is still running there. If it is not, add --take-over (in Python take_over=True)."
                 )
         try:
             return locks.acquire(run.path / layout.LOCK, running)
@@ -148,7 +147,7 @@ class OutputManager:
 
     @property
     def session_id(self) -> str:
-        """`YYYYMMDD_HHMMSS`, with a suffix where that was taken."""
+        """`YYYYMMDD_HHMMSS`, with a suffix if that was taken."""
         return self._session
 
     @property
@@ -158,7 +157,7 @@ class OutputManager:
 
     @property
     def session_metadata(self) -> dict[str, Any]:
-        """The session and what its operations did, as JSON data."""
+        """The session and its operations, as JSON data."""
         return {
             "session_id": self.session_id,
             "base_dir": str(self.base_dir),
@@ -167,7 +166,7 @@ class OutputManager:
         }
 
     def run_dir(self, operation: str) -> Path:
-        """Where this session's folder of an operation is or will be; nothing is made."""
+        """Where this session's folder of an operation is or will be; nothing is created."""
         folder = layout.operation_folder(operation)
         if folder in self._places:
             return self._places[folder]
@@ -176,7 +175,7 @@ class OutputManager:
         return self.base_dir / self.session_id / folder
 
     def get_operation_dir(self, operation: str, subdir: str | Path | None = None) -> Path:
-        """The session's folder of an operation, or a folder in it, made where missing.
+        """The session's folder of an operation, or a folder in it, created if missing.
 
         Raises `StorageError`, `UsageError`.
         """
@@ -185,17 +184,17 @@ class OutputManager:
         return folder if path is None else made(folder / path)
 
     def get_checkpoint_dir(self, operation: str = "training") -> Path:
-        """Where this session's checkpoints go: its run folder's `checkpoints`, or `checkpoint_dir` by session."""
+        """Where this session's checkpoints go: its run directory's `checkpoints`, or `checkpoint_dir` by session."""
         run_folder = self._opened(operation)
         if self.checkpoint_dir is None:
             return made(run_folder / "checkpoints")
         return made(self.checkpoint_dir / self.session_id)
 
     def prune_checkpoints(self, operation: str = "training") -> list[Path]:
-        """Delete the oldest checkpoints beyond `max_checkpoints_to_keep`, and return what was deleted.
+        """Delete the oldest checkpoints beyond `max_checkpoints_to_keep`, and return the deleted paths.
 
         A checkpoint is a file or folder whose name ends in its step, like `step_4096` or `step_4096.pt`; others are
-        left.
+        kept.
         """
         folder = self.get_checkpoint_dir(operation)
         steps: dict[int, list[Path]] = {}
@@ -216,16 +215,16 @@ class OutputManager:
         title: str = "",
         config: Any = None,
     ) -> Path:
-        """Begin an operation, and return its run folder, which is on the disk with its three files.
+        """Start an operation, and return its run directory, which is on the disk with its three files.
 
-        details: kept in the execution log. title: one line for people. config: what was asked for, of anything JSON can
-        hold, with its provenance where there is one; it becomes `experiment_config.json`.
-        Raises `StorageError` where nothing can be written here, `UsageError` where the operation runs already.
+        details: stored in the execution log. title: one line for people. config: the requested configuration, anything
+        that JSON can represent, with its provenance if it has one; it becomes `experiment_config.json`.
+        Raises `StorageError` if nothing can be written here, `UsageError` if the operation is already running.
         """
         name = layout.operation_folder(operation)
         with self._lock:
             if name in self._running:
-                raise UsageError(f"{name} runs already in session {self.session_id}.")
+                raise UsageError(f"{name} is already running in session {self.session_id}.")
             folder = self._begin(name, "running", title or name, jsonable(details or {}), jsonable(config))
             try:
                 reserve(folder)
@@ -234,7 +233,7 @@ class OutputManager:
                 )
                 self._track("started", name)
             except BaseException as error:
-                with contextlib.suppress(StorageError):  # the error that hinders the start is the one to tell
+                with contextlib.suppress(StorageError):  # report the error that prevented the start
                     self._end(name, "failed", execution_log.error_text(error), {})
                 raise
         logging.getLogger(__name__).info("%s started: %s", name, self._executions[name]["title"])
@@ -258,7 +257,7 @@ class OutputManager:
             raise UsageError(unknown("status", status, execution_log.ENDS))
         with self._lock:
             if name not in self._running:
-                raise UsageError(f"{name} does not run in session {self.session_id}; log_operation_start begins it.")
+                raise UsageError(f"{name} is not running in session {self.session_id}; log_operation_start starts it.")
             text = execution_log.error_text(error)
             level = logging.INFO if outcome == "completed" else logging.ERROR
             logging.getLogger(__name__).log(level, "%s %s%s", name, outcome, f": {text}" if text else "")
@@ -269,20 +268,20 @@ class OutputManager:
     def operation(
         self, operation: str, details: Mapping[str, Any] | None = None, *, title: str = "", config: Any = None
     ) -> Iterator[Path]:
-        """An operation around a block, which gets the run folder; how the block ends is what the execution log says.
+        """An operation around a block, which gets the run directory; the block's outcome goes into the execution log.
 
-        A block that has said itself how the operation ended (`log_operation_complete`) is not contradicted.
+        If the block has called `log_operation_complete` itself, its outcome stays.
         """
         folder = self.log_operation_start(operation, details, title=title, config=config)
         try:
             yield folder
         except BaseException as error:
             stopped = isinstance(error, KeyboardInterrupt | Interrupted)
-            told = atomic.machine_error(error, f"working in {folder}")
-            with contextlib.suppress(StorageError):  # the error that ended the work is the one to tell
-                self.log_operation_complete(operation, "interrupted" if stopped else "failed", error=told or error)
-            if told is not None:
-                raise told from error
+            found = atomic.machine_error(error, f"working in {folder}")
+            with contextlib.suppress(StorageError):  # report the error that ended the work
+                self.log_operation_complete(operation, "interrupted" if stopped else "failed", error=found or error)
+            if found is not None:
+                raise found from error
             raise
         if layout.operation_folder(operation) in self._running:
             self.log_operation_complete(operation)
@@ -290,10 +289,10 @@ class OutputManager:
     def save_json_results(
         self, data: Any, operation: str, filename: str | Path = "results", subdir: str | Path | None = None
     ) -> Path:
-        """Write `data` as JSON into the run folder, and return the path; `.json` is added where it lacks.
+        """Write `data` as JSON into the run directory, and return the path; `.json` is added if missing.
 
-        An operation's result is written as its own `to_data` has it. Numpy's values, paths, dates, dataclasses and
-        models are converted; a number that is not one (NaN) becomes null.
+        An operation's result is written as its `to_data` returns it. Numpy's values, paths, dates, dataclasses and
+        models are converted; NaN becomes null.
         """
         if callable(getattr(data, "to_data", None)):
             data = data.to_data()
@@ -305,7 +304,7 @@ class OutputManager:
     def save_text_results(
         self, text: str, operation: str, filename: str | Path = "results.txt", subdir: str | Path | None = None
     ) -> Path:
-        """Write `text` into the run folder, and return the path."""
+        """Write `text` into the run directory, and return the path."""
         path = self._target(operation, filename, subdir)
         atomic.write_text(path, text)
         return path
@@ -313,7 +312,7 @@ class OutputManager:
     def save_summary_report(
         self, summary: Mapping[str, Any], operation: str, filename: str | Path = "summary.md"
     ) -> Path:
-        """Write names and values as a Markdown table, and the same as JSON beside it; returns the Markdown's path."""
+        """Write names and values as a Markdown table, and as JSON next to it; returns the Markdown file's path."""
         path = self._target(operation, filename, None)
         data = jsonable(summary)
         atomic.write_json(path.with_suffix(".json"), data)
@@ -322,7 +321,7 @@ class OutputManager:
         return path
 
     def save_session_metadata(self) -> Path:
-        """Write `session_metadata` beside the session's claim on its id, and return the path."""
+        """Write `session_metadata` next to the session's claim on its id, and return the path."""
         self._claim()
         path = self.base_dir / layout.SESSIONS / self.session_id / "session_metadata.json"
         atomic.write_json(path, self.session_metadata)
@@ -348,7 +347,7 @@ class OutputManager:
             console.print(terminal_text(f"{name}: {self.run_dir(name)}"))
 
     def cleanup_temp_files(self) -> list[Path]:
-        """Delete what writers that are gone left unfinished in this session's folders, and return the paths."""
+        """Delete what dead writers left unfinished in this session's folders, and return the paths."""
         return sorted(path for name in self._executions for path in atomic.sweep_below(self.run_dir(name)))
 
     def _target(self, operation: str, filename: str | Path, subdir: str | Path | None) -> Path:
@@ -363,7 +362,7 @@ class OutputManager:
                 self._claimed = True
 
     def _opened(self, operation: str) -> Path:
-        """The run folder; without an operation begun, one of status "saved"."""
+        """The run directory; without a running operation, one of status "saved"."""
         name = layout.operation_folder(operation)
         with self._lock:
             if name not in self._executions:
@@ -409,16 +408,16 @@ class OutputManager:
         try:
             self._write(name)
         finally:
-            self._let_go(name)  # not before its end is on the disk: until then it is running
+            self._let_go(name)  # only once its end is on the disk: until then it is running
 
     def _hold(self, name: str, folder: Path) -> None:
-        """Take the run folder's lock, unless `resume` has; without one where the file system has none."""
+        """Take the run directory's lock, unless `resume` has; none if the file system has no locks."""
         if name in self._locks:
             return
         try:
             self._locks[name] = locks.acquire(folder / layout.LOCK, f"{folder} is in use by another process.")
         except NoLocksError as error:
-            logging.getLogger(__name__).warning("whether this run goes on is known on this host only: %s", error)
+            logging.getLogger(__name__).warning("only this host can determine whether this run is running: %s", error)
 
     def _let_go(self, name: str) -> None:
         lock = self._locks.pop(name, None)

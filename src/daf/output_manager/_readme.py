@@ -1,4 +1,4 @@
-"""`README.md` of a run folder: what was run, how it went, what lies where."""
+"""`README.md` of a run directory: what was run, how it ended, and its files."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ from daf.storage.printable import markdown_code, markdown_text, printable
 
 
 def readme_text(execution: Mapping[str, Any], folder: Path) -> str:
-    """The page for a run as its execution log has it, listing the parts that `folder` holds now."""
+    """The page for a run from its execution log, listing the parts that `folder` contains now."""
     earlier = execution["previous"]
     first, seconds = (earlier or [execution])[0], execution["duration_seconds"]
     if seconds is not None:
@@ -38,7 +38,7 @@ def readme_text(execution: Mapping[str, Any], folder: Path) -> str:
         "",
         markdown_code(_one_line(execution["command"])),
         "",
-        f"- `{EXPERIMENT_CONFIG}`: what was asked for",
+        f"- `{EXPERIMENT_CONFIG}`: the requested configuration",
         f"- `{EXECUTION_LOG}`: how it was run and how it ended",
         *(f"- `{part}/`: {meaning}" for part, meaning in PARTS.items() if (folder / part).is_dir()),
     ]
@@ -46,7 +46,7 @@ def readme_text(execution: Mapping[str, Any], folder: Path) -> str:
 
 
 def summary_text(title: str, data: Mapping[str, Any]) -> str:
-    """Names and values as a Markdown page; mappings in it become sections."""
+    """Names and values as a Markdown page; nested mappings become sections."""
     lines = [f"# {markdown_text(title)}", ""]
     plain = {name: value for name, value in data.items() if not isinstance(value, dict)}
     _table(lines, plain)

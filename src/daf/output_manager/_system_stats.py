@@ -1,8 +1,8 @@
-"""CPU and memory of a run, sampled while it goes on.
+"""CPU and memory of a run, sampled while it runs.
 
-A thread appends one JSON object per interval to a file, the first at once and the last when it stops, so that even a
-short run has two. A sample counts this process and its children. If the file cannot be written, sampling ends with a
-warning in the log; the run goes on.
+A thread appends one JSON object per interval to a file, the first immediately and the last when it stops, so that even
+a short run has two. A sample covers this process and its children. If the file cannot be written, sampling ends with a
+warning in the log; the run continues.
 """
 
 import logging
@@ -28,13 +28,13 @@ class SystemMonitor:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Take the first sample and go on in the background.
+        """Take the first sample and continue in the background.
 
-        Raises `StorageError` where the first cannot be written.
+        Raises `StorageError` if the first cannot be written.
         """
         import psutil
 
-        psutil.cpu_percent()  # the first call only sets the mark from which the next one counts
+        psutil.cpu_percent()  # the first call only sets the start of the next measurement
         self._append()
         self._thread = threading.Thread(target=self._run, name="daf-system-monitor", daemon=True)
         self._thread.start()
@@ -52,7 +52,7 @@ class SystemMonitor:
                 self._append()
             self._append()
         except StorageError as error:
-            logging.getLogger(__name__).warning("system statistics end: %s", error)
+            logging.getLogger(__name__).warning("system statistics stopped: %s", error)
 
     def _append(self) -> None:
         try:
@@ -74,7 +74,7 @@ def sample() -> dict[str, Any]:
         try:
             resident += process.memory_info().rss
             count += 1
-        except psutil.Error:  # it ended between being listed and being asked
+        except psutil.Error:  # it ended between being listed and being measured
             continue
     return {
         "time": now(),

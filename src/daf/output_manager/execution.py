@@ -1,10 +1,10 @@
 """`execution_log.json`: how a run was started, on what, and how it ended.
 
-Its status is "running" until the run says otherwise, "completed", "failed" or "interrupted" then, and "saved" where
-results were saved without any operation around them. A process that is killed cannot write its end: its lock on the run
-folder is released by the operating system, so that `is_running` shows such a run as interrupted, on whatever host or in
-whatever container it ran. Runs without a lock (of older versions, or on a file system without locks) are known by host
-and pid; of such a run on another host nothing is known.
+Its status is "running" until the run ends, "completed", "failed" or "interrupted" afterwards, and "saved" if results
+were saved without an operation. A process that is killed cannot write its end: the operating system releases its lock
+on the run directory, so `is_running` shows such a run as interrupted, on whatever host or in whatever container it ran.
+Runs without a lock (of older versions, or on a file system without locks) are identified by host and pid; the state of
+such a run on another host is unknown.
 """
 
 import os
@@ -30,13 +30,13 @@ from daf.storage.reading import read_json
 FORMAT = "daf-run-1"
 _FAMILY = "daf-run-"
 MOST_BYTES = 8 * 2**20
-"""An execution log holds a command line and a few details of each attempt; a larger file is not one."""
+"""An execution log has a command line and a few details of each attempt; a larger file is not one."""
 Status = Literal["running", "completed", "failed", "interrupted", "saved"]
 ENDS = ("completed", "failed", "interrupted")
 _PACKAGES = ("daf", "cogames", "mettagrid", "numpy", "torch", "pufferlib-core", "ray")
 _MASK = "MASKED"
 _CLOCK_TOLERANCE_SECONDS = 60.0
-"""How far a process's start may seem to move when the clock is set; a pid is not taken again so soon."""
+"""How far a process's start may appear to move when the clock is set; a pid is not reused that soon."""
 _SECRET = re.compile(r"(?i)(token|password|secret|api[-_]?key)")
 
 
@@ -44,7 +44,7 @@ _Seconds = Annotated[float, msgspec.Meta(ge=0, le=1e12)]
 
 
 class Attempt(TypedDict, total=False):
-    """What is read of an earlier attempt in the same run directory."""
+    """The fields that are read of an earlier attempt in the same run directory."""
 
     started_at: str
     status: Status
@@ -54,7 +54,7 @@ class Attempt(TypedDict, total=False):
 
 
 class Execution(TypedDict):
-    """An execution log: what is read of it, and of which type. `read` accepts nothing else."""
+    """An execution log: the fields that are read, and their types. `read` accepts nothing else."""
 
     format: Literal["daf-run-1"]
     run_id: str
@@ -78,7 +78,7 @@ class Execution(TypedDict):
 
 
 def begun(run_id: str, operation: str, title: str, details: Mapping[str, Any]) -> dict[str, Any]:
-    """A new execution by this process, running."""
+    """A new, running execution by this process."""
     return {
         "format": FORMAT,
         "run_id": run_id,
@@ -104,7 +104,7 @@ def begun(run_id: str, operation: str, title: str, details: Mapping[str, Any]) -
 
 
 def ended(execution: Mapping[str, Any], status: str, error: str | None, details: Mapping[str, Any]) -> dict[str, Any]:
-    """`execution`, over now."""
+    """`execution`, ended now."""
     end = now()
     seconds = (datetime.fromisoformat(end) - datetime.fromisoformat(execution["started_at"])).total_seconds()
     return {
@@ -118,7 +118,7 @@ def ended(execution: Mapping[str, Any], status: str, error: str | None, details:
 
 
 def broken_off(folder: Path, execution: Mapping[str, Any]) -> dict[str, Any]:
-    """`execution`, whose process died without a word: it ended when it last changed a file of the run folder."""
+    """`execution`, whose process died: it ended when it last changed a file of the run directory."""
     files = (path for path in folder.rglob("*") if path.name != LOCK and path.is_file())  # this process made the lock
     last = max((path.stat().st_mtime for path in files), default=0.0)
     started = datetime.fromisoformat(execution["started_at"])
@@ -132,7 +132,7 @@ def broken_off(folder: Path, execution: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read(folder: Path) -> dict[str, Any] | None:
-    """The execution log of a run directory; None where there is none, or another program wrote it.
+    """The execution log of a run directory; None if there is none, or another program wrote it.
 
     Fields that `Execution` does not name are kept as they are. Raises `DamagedFileError`, `StorageError`.
     """
@@ -152,7 +152,7 @@ def read(folder: Path) -> dict[str, Any] | None:
     except msgspec.ValidationError as error:
         raise DamagedFileError(path, str(error)) from error
     if not SESSION_ID.fullmatch(found["run_id"]):
-        raise DamagedFileError(path, f'run_id "{found["run_id"]:.80}" is not the name of a session')
+        raise DamagedFileError(path, f'run_id "{found["run_id"]:.80}" is not a session id')
     _require_time(path, "started_at", found["started_at"])
     if found["ended_at"] is not None:
         _require_time(path, "ended_at", found["ended_at"])
@@ -163,17 +163,17 @@ def read(folder: Path) -> dict[str, Any] | None:
 
 
 def _require_time(path: Path, field: str, text: str) -> None:
-    """Refuse what cannot be compared with the times of other runs: no offset, or a year that arithmetic overflows."""
+    """Refuse times that cannot be compared with those of other runs: no offset, or a year that overflows."""
     try:
         when = datetime.fromisoformat(text)
     except ValueError:
         raise DamagedFileError(path, f'{field} "{text:.80}" is not an ISO 8601 time') from None
     if when.tzinfo is None or not 1970 < when.year < 9999:
-        raise DamagedFileError(path, f'{field} "{text:.80}" has no time zone or lies outside the years 1971 to 9998')
+        raise DamagedFileError(path, f'{field} "{text:.80}" has no time zone or is outside the years 1971 to 9998')
 
 
 def is_running(folder: Path, execution: Mapping[str, Any]) -> bool | None:
-    """Whether the process of the execution in `folder` still works there; None where that cannot be known from here."""
+    """Whether the process of the execution in `folder` is still running; None if this host cannot determine it."""
     if execution["status"] != "running":
         return False
     if execution.get("locked"):
@@ -189,7 +189,7 @@ def is_running(folder: Path, execution: Mapping[str, Any]) -> bool | None:
 
 
 def process_started(pid: int) -> float | None:
-    """When a process of this host began (seconds since 1970), which with the pid names it for good; None without it."""
+    """When a process of this host started (seconds since 1970), which with the pid identifies it; None without it."""
     import psutil
 
     try:
@@ -200,7 +200,7 @@ def process_started(pid: int) -> float | None:
 
 
 def error_text(error: str | BaseException | None) -> str | None:
-    """An exception as `Type: message`, text as it is."""
+    """An exception as `Type: message`."""
     if not isinstance(error, BaseException):
         return error
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
@@ -212,9 +212,9 @@ def now() -> str:
 
 
 def command_line(arguments: list[str]) -> str:
-    """The command as it could be typed again, values of secret options masked.
+    """The command as it could be typed again, with values of secret options masked.
 
-    arguments: as in `sys.argv`; however `daf` was started, it is called that.
+    arguments: as in `sys.argv`; the program is always shown as `daf`, however it was started.
     """
     shown: list[str] = []
     hide = False

@@ -1,7 +1,7 @@
-"""Where things lie below the output folder: names of operations, sessions and the parts of a run folder.
+"""The layout below the output folder: names of operations, sessions and the parts of a run directory.
 
 OUTPUT/OPERATION/SESSION/…      or, not organised by operation,      OUTPUT/SESSION/OPERATION/…
-OUTPUT/.sessions/SESSION/       who has the session's name
+OUTPUT/.sessions/SESSION/       which process claimed the session's id
 OUTPUT/experiments.jsonl        every run's start and end
 """
 
@@ -29,18 +29,18 @@ Operation = Literal[
 OPERATIONS: tuple[str, ...] = get_args(Operation)
 """The folders of operations."""
 PARTS = {
-    "checkpoints": "networks and all that is needed to train on",
-    "replays": "episodes to look at",
+    "checkpoints": "networks and everything needed to resume training",
+    "replays": "episodes to watch",
     "stats": "tables of the episodes, and measurements of the machine",
     "visualizations": "figures and reports",
     "logs": "JSON lines",
 }
-"""What a run folder may hold beside its three files."""
+"""The optional parts of a run directory, in addition to its three files."""
 README = "README.md"
 EXPERIMENT_CONFIG = "experiment_config.json"
 EXECUTION_LOG = "execution_log.json"
 LOCK = ".lock"
-"""Held by the process that works in a run folder, so that others know whether it is still running."""
+"""Held by the process that works in a run directory, so that others know whether it is still running."""
 SESSIONS = ".sessions"
 SESSION_ID = re.compile(r"\d{8}_\d{6}(?:_[1-9]\d*)?")
 
@@ -58,7 +58,7 @@ def base_folder(base_dir: str | Path | None) -> Path:
 
 
 def default_base_dir() -> Path:
-    """The output folder where nobody names one: `DAF_OUTPUT_DIR`, else ./daf_output."""
+    """The default output folder: `DAF_OUTPUT_DIR`, else ./daf_output."""
     return default_output_dir()
 
 
@@ -70,7 +70,7 @@ def operation_folder(operation: str) -> str:
 
 
 def place_of(folder: Path) -> tuple[Path, str, str] | None:
-    """The output folder, operation and session of a run folder, told by where it lies; None where no run lies so."""
+    """The output folder, operation and session of a run directory, from its path; None if no run has such a path."""
     path = Path(os.path.abspath(folder))  # noqa: PTH100 (resolve would follow a link to another place)
     for operation, session in ((path.parent.name, path.name), (path.name, path.parent.name)):
         if operation in OPERATIONS and SESSION_ID.fullmatch(session):
@@ -79,7 +79,7 @@ def place_of(folder: Path) -> tuple[Path, str, str] | None:
 
 
 def run_folders(base: Path) -> list[Path]:
-    """The folders in which run folders and claims on sessions lie."""
+    """The folders that contain run directories and claims on sessions."""
     sessions = sorted(path for path in base.glob("*_*") if SESSION_ID.fullmatch(path.name))
     return [base, base / SESSIONS, *(base / operation for operation in OPERATIONS), *sessions]
 
@@ -89,19 +89,19 @@ def relative(name: str | Path, what: str) -> Path:
     name = str(name)
     path = PurePosixPath(name)
     if not name or path.is_absolute() or ".." in path.parts or "\0" in name or path == PurePosixPath("."):
-        raise UsageError(f'{what} "{name}" would lead out of the run folder. Give a name inside it.')
+        raise UsageError(f'{what} "{name}" would lead out of the run directory. Give a name inside it.')
     return Path(path)
 
 
 def session_name(when: datetime) -> str:
-    """The id of a session that begins at `when` (local time)."""
+    """The id of a session that starts at `when` (local time)."""
     return when.strftime("%Y%m%d_%H%M%S")
 
 
 def claim_session(base: Path, wanted: str) -> str:
-    """Take the id `wanted`, or with the first suffix (`_2`, `_3`, …) that is free, for this session alone.
+    """Take the id `wanted`, or with the first free suffix (`_2`, `_3`, …), for this session alone.
 
-    Race-safe among processes of one file system: whoever makes the folder in `.sessions` has the id. Raises
+    Race-safe among processes of one file system: the process that creates the folder in `.sessions` has the id. Raises
     `StorageError`.
     """
     taken = base / SESSIONS
@@ -123,7 +123,7 @@ def claim_session(base: Path, wanted: str) -> str:
 
 
 def cannot_begin(error: OSError, base: Path) -> str:
-    """The sentence for an output folder in which no run can begin."""
-    sentence = explain(error, f"making a run folder in {base}")
+    """The sentence for an output folder in which no run can start."""
+    sentence = explain(error, f"creating a run directory in {base}")
     way_out = "Choose another place with --output-dir or DAF_OUTPUT_DIR."
     return sentence if "another place" in sentence else f"{sentence} {way_out}"

@@ -1,8 +1,8 @@
-"""Looking at runs: list them, and find one by its id, the beginning of its id, or "latest".
+"""Reading runs: list them, and find one by its id, the start of its id, or "latest".
 
-A run is a folder with an `execution_log.json` of ours, at a place where runs lie (`layout`); nothing else is ever
-listed. Its id and operation are those of its place, whatever its execution log says: a copied log never leads to
-another folder. A run whose log cannot be read is listed with the status "damaged" and the reason, and hides no other.
+A run is a folder with an `execution_log.json` written by DAF, at a path where runs lie (`layout`); nothing else is
+listed. Its path determines its id and operation, whatever its execution log says: a copied log never leads to another
+folder. A run whose log cannot be read is listed with the status "damaged" and the reason, and hides no other.
 """
 
 import contextlib
@@ -23,14 +23,14 @@ DAMAGED = "damaged"
 
 @dataclass(frozen=True)
 class RunInfo:
-    """A run as its execution log tells it; usable wherever a path is.
+    """A run as its execution log describes it; can be used as a path.
 
-    status: "running" (also where that cannot be known from here), "completed", "failed", "interrupted" (also where the
-    process died without a word), "saved", "damaged" (the log cannot be read: `error` says why, and the place of the
-    folder gives id, operation and time).
-    started_at: of the first session. duration_seconds: over all sessions, those that broke off as far as their files
-    tell; None while it runs, and where the process of the last session died. sessions: how often the run was started
-    or resumed; resumed_at: when the last of several began.
+    status: "running" (also if this host cannot determine it), "completed", "failed", "interrupted" (also if the process
+    was killed), "saved", "damaged" (the log cannot be read: `error` says why, and the path of the folder gives id,
+    operation and time).
+    started_at: of the first session. duration_seconds: over all sessions, interrupted ones as far as their files show;
+    None while it runs, and if the process of the last session was killed. sessions: how often the run was started or
+    resumed; resumed_at: when the last of several started.
     """
 
     run_id: str
@@ -51,11 +51,11 @@ class RunInfo:
 
     @property
     def size_bytes(self) -> int:
-        """What its files take, counted anew."""
+        """The size of its files, computed on each call."""
         return folder_size(self.path)
 
     def to_data(self) -> dict[str, Any]:
-        """All of it, with the size, as JSON data."""
+        """All fields, and the size, as JSON data."""
         return {
             "run_id": self.run_id,
             "operation": self.operation,
@@ -74,11 +74,11 @@ class RunInfo:
 
 
 def list_runs(base_dir: str | Path | None = None, operation: str | None = None) -> list[RunInfo]:
-    """All runs below the output folder, of one operation where it is given; none without the folder.
+    """All runs below the output folder, or those of one operation; none without the folder.
 
     The one that was started or resumed last comes first.
 
-    Raises `UsageError` for an unknown operation, `StorageError` where the folder cannot be read.
+    Raises `UsageError` for an unknown operation, `StorageError` if the folder cannot be read.
     """
     wanted = None if operation is None else operation_folder(operation)
     found = [run for run in _runs(base_folder(base_dir)) if wanted is None or run.operation == wanted]
@@ -88,11 +88,11 @@ def list_runs(base_dir: str | Path | None = None, operation: str | None = None) 
 def find_run(
     run_id: str | os.PathLike[str], base_dir: str | Path | None = None, operation: str | None = None
 ) -> RunInfo:
-    """The run that `run_id` means: an id, the beginning of one, `OPERATION/ID`, "latest", or a run folder's path.
+    """The run that `run_id` names: an id, the start of one, `OPERATION/ID`, "latest", or a run directory's path.
 
-    A `Path` or `RunInfo` is always a folder's.
+    A `Path` or `RunInfo` always names a folder.
 
-    operation: look among its runs only. Raises `UsageError` where no run or more than one is meant, with what there is.
+    operation: search only its runs. Raises `UsageError` if no run or more than one matches, with the candidates.
     """
     if not isinstance(run_id, str):
         run_id = str(Path(run_id).absolute())
@@ -101,8 +101,8 @@ def find_run(
         return as_path
     if os.sep in run_id and Path(run_id).is_dir():
         raise UsageError(
-            f"{run_id} is a folder, but no run of an output folder: it holds no {EXECUTION_LOG}, as those that "
-            "--run-dir made do not. `daf report`, `plot` and `logs` take it as it is."
+            f"{run_id} is a folder, but not a run of an output folder: it contains no {EXECUTION_LOG}, like those "
+            "that --run-dir creates. `daf report`, `plot` and `logs` accept it as it is."
         )
     if Path(run_id).is_absolute():
         raise UsageError(f"{run_id}: no such run directory. `daf runs` lists the runs.")
@@ -124,12 +124,12 @@ def find_run(
     if len(meant) > 1:
         listed = ", ".join(f"{run.operation}/{run.run_id}" for run in meant[:8])
         more = f", … ({len(meant)} in all)" if len(meant) > 8 else ""
-        raise UsageError(f'"{run_id}" means more than one run: {listed}{more}. Give one of these.')
+        raise UsageError(f'"{run_id}" matches more than one run: {listed}{more}. Give one of these.')
     return meant[0]
 
 
 def read_run(folder: Path) -> RunInfo | None:
-    """The run in `folder`; None where it is none of ours. One whose log cannot be read has the status "damaged"."""
+    """The run in `folder`; None if DAF did not write it. One whose log cannot be read has the status "damaged"."""
     try:
         execution = execution_log.read(folder)
     except (DamagedFileError, StorageError) as error:
@@ -162,7 +162,7 @@ def read_run(folder: Path) -> RunInfo | None:
 
 
 def require_intact(run: RunInfo) -> None:
-    """Raise `DamagedFileError` for a run whose execution log cannot be read: nothing may be continued in it."""
+    """Raise `DamagedFileError` for a run whose execution log cannot be read: such a run cannot be resumed."""
     if run.status == DAMAGED:
         raise DamagedFileError(run.path, run.error or f"{EXECUTION_LOG} cannot be read")
 
@@ -186,7 +186,7 @@ def _damaged(folder: Path, error: DAFError) -> RunInfo:
 
 
 def _begun_at(folder: Path, session: str) -> datetime:
-    """When the session began by its id; by the folder's last change where the id is not a time."""
+    """When the session started, from its id; from the folder's last change if the id is not a time."""
     with contextlib.suppress(ValueError, OverflowError):
         when = datetime.strptime("_".join(session.split("_")[:2]), "%Y%m%d_%H%M%S").astimezone()
         if 1970 < when.year < 9999:
@@ -199,7 +199,7 @@ def _begun_at(folder: Path, session: str) -> datetime:
 
 
 def folder_size(folder: Path) -> int:
-    """Bytes of all files below `folder`; links are not followed, files that vanish meanwhile not counted."""
+    """Bytes of all files below `folder`; links are not followed, files that vanish meanwhile are not counted."""
     total = 0
     for root, _, files in os.walk(folder):
         for name in files:

@@ -32,15 +32,15 @@ def median(scores: FloatArray) -> FloatArray:
 def iqm(scores: FloatArray) -> FloatArray:
     """Interquartile mean: the mean of the middle half along the last axis, for any n >= 1.
 
-    Where n is no multiple of 4, the two values at the quartiles count with the fraction that lies inside. (rliable cuts
-    whole values off instead, so that 7 episodes are trimmed like 4.)
+    Where n is not a multiple of 4, the two values at the quartiles count with the fraction that lies inside. (rliable
+    drops whole values instead, so that it trims 7 episodes like 4.)
     Source: Agarwal et al., "Deep RL at the Edge of the Statistical Precipice", NeurIPS 2021, section 4.
     """
     return np.asarray(np.sort(scores, axis=-1) @ _middle_half(scores.shape[-1]))
 
 
 def optimality_gap(scores: FloatArray, *, target: float = 1.0) -> FloatArray:
-    """How far scores stay below `target` on average: mean of max(target - score, 0). Excess makes up for nothing.
+    """How far scores stay below `target` on average: mean of max(target - score, 0). Scores above it do not compensate.
 
     Source: Agarwal et al. 2021, section 4.
     """
@@ -77,10 +77,10 @@ def iqm_error(scores: FloatArray) -> FloatArray:
 
 
 def standard_error(statistic: Statistic) -> Statistic:
-    """The standard error that belongs to `statistic`. Raises `DataError` where none is known (the median, own ones)."""
+    """The standard error of `statistic`. Raises `DataError` if none is known (the median, custom statistics)."""
     known: dict[Statistic, Statistic] = {mean: mean_error, iqm: iqm_error}
     if statistic not in known:
-        raise DataError("no standard error is known for this statistic; give one, or use method percentile or bca.")
+        raise DataError("no standard error is known for this statistic; pass one, or use method percentile or bca.")
     return known[statistic]
 
 
@@ -91,4 +91,4 @@ def _middle_half(n: int) -> FloatArray:
 
 def _need_two(scores: FloatArray) -> None:
     if scores.shape[-1] < 2:
-        raise DataError("one block has no spread; a standard error needs at least 2 blocks.")
+        raise DataError("a single block has no spread; a standard error needs at least 2 blocks.")

@@ -1,9 +1,9 @@
-"""The shapes that `daf.stats` works on, and the checks at its door.
+"""The array shapes that `daf.stats` works on, and the checks of its inputs.
 
 `scores` is (n_policies, n_blocks): one column per block, and a block (a mission, a seed, an assignment) is the same
 for every policy. `strata` is (n_blocks,): the mission of each block, as any integers. Wherever strata are averaged each
-counts the same, however many blocks it has. Nothing passes that is not a finite number: dropping a failed episode in
-silence would make its policy look better than it is.
+counts the same, however many blocks it has. Only finite numbers are accepted: silently dropping a failed episode would
+make its policy look better than it is.
 """
 
 from collections.abc import Sequence
@@ -18,24 +18,24 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
 SAME = 1e-12
-"""Scores that differ by less than this part of the larger one are equal: means of rewards differ in the last bits."""
+"""Relative tolerance below which two scores are equal: means of rewards differ in the last bits."""
 
 LARGEST = 1e100
-"""Beyond it third powers overflow, and results would be wrong in silence."""
+"""Largest absolute value: beyond it third powers overflow, and results would be silently wrong."""
 
 
 def finite(values: ArrayLike, *, what: str = "scores") -> FloatArray:
-    """`values` as float64, at least one. Raises `DataError` for emptiness, NaN, and what is beyond `LARGEST`."""
+    """`values` as float64. Raises `DataError` if empty, and for NaN and values beyond `LARGEST`."""
     array = np.asarray(values, dtype=np.float64)
     if array.ndim == 0 or array.size == 0:
-        raise DataError(f"{what}: nothing to analyse (shape {array.shape}); at least one block is needed.")
+        raise DataError(f"{what}: nothing to analyse (shape {array.shape}); need at least one block.")
     bad = ~(np.abs(array) <= LARGEST)
     if bad.any():
         first = tuple(int(i) for i in np.argwhere(bad)[0])
         raise DataError(
             f"{what}: {int(bad.sum())} of {array.size} are not finite numbers up to {LARGEST:g}; the first is "
             f"{array[first]} at {first}. "
-            "Leave out the block for every policy, or run the failed episode again."
+            "Leave the block out for every policy, or run the failed episode again."
         )
     return array
 
@@ -58,7 +58,7 @@ def block_weights(strata: IntArray) -> FloatArray:
 
 
 def differences(a: ArrayLike, b: ArrayLike) -> FloatArray:
-    """`a - b` block by block, exactly 0 where both are the same but for rounding (`SAME`)."""
+    """`a - b` block by block, exactly 0 where both are equal up to rounding (`SAME`)."""
     first, second = finite(a), finite(b)
     if first.shape != second.shape:
         raise DataError(f"paired scores need the same blocks; got shapes {first.shape} and {second.shape}.")
@@ -68,27 +68,27 @@ def differences(a: ArrayLike, b: ArrayLike) -> FloatArray:
 
 
 def generator(seed: int, *path: int) -> np.random.Generator:
-    """The random numbers of `seed`, any integer, for one purpose, named by `path`: other purposes draw others."""
+    """A random generator for `seed`, any integer, and one purpose, named by `path`; purposes draw independently."""
     return np.random.default_rng([seed & 0xFFFF_FFFF_FFFF_FFFF, *path])
 
 
 def check_alpha(alpha: float) -> float:
-    """`alpha` where it is an error rate. Raises `UsageError`."""
+    """Return `alpha` if it is an error rate. Raises `UsageError`."""
     if not 0.0 < alpha < 1.0:
-        raise UsageError(f"alpha {alpha} is not between 0 and 1; usual are 0.05 and 0.01.")
+        raise UsageError(f"alpha must be between 0 and 1, got {alpha}; 0.05 and 0.01 are common.")
     return alpha
 
 
 MAX_RESAMPLES = 10_000_000
-"""Their statistics are all held in memory."""
+"""Upper bound: the statistics of all resamples are held in memory."""
 
 
 def check_resamples(resamples: int) -> int:
-    """`resamples` where it is a number of draws. Raises `UsageError`."""
+    """Return `resamples` if it is a number of draws. Raises `UsageError`."""
     if resamples < 1:
-        raise UsageError(f"resamples {resamples} is below 1; usual are 1,000 to 100,000.")
+        raise UsageError(f"resamples must be at least 1, got {resamples}; 1,000 to 100,000 is common.")
     if resamples > MAX_RESAMPLES:
-        raise UsageError(f"resamples {resamples:,} is above {MAX_RESAMPLES:,}; usual are 1,000 to 100,000.")
+        raise UsageError(f"resamples must be at most {MAX_RESAMPLES:,}, got {resamples:,}; 1,000 to 100,000 is common.")
     return resamples
 
 

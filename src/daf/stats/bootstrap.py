@@ -1,12 +1,13 @@
 """Intervals for any statistic, by resampling whole blocks within their strata.
 
-A resample draws, in every stratum, as many blocks as it has, with replacement; a block brings the scores of all
-policies along, so what is paired stays paired. The statistic of each stratum is averaged over the strata. The draws
-depend on the seed and the strata alone, never on the size of the batches that bound the memory.
+A resample draws, in every stratum, its number of blocks with replacement; a block brings the scores of all policies
+along, so paired scores stay paired. The statistic of each stratum is averaged over the strata. The draws depend only on
+the seed and the strata, never on the size of the batches that bound the memory.
 
-Which method: `studentized` for means and IQMs, nearest to its level at small n; `bca` where no standard error is known
-(it corrects bias and skew, at small n not enough); `percentile` as what everybody reports. None of them covers as it
-says with 20 episodes of which 80 % are zero, or of a lognormal: the tail that matters is not in the sample.
+Which method: `studentized` for means and IQMs, with the most accurate coverage at small n; `bca` where no standard
+error is known (it corrects bias and skew, but not enough at small n); `percentile` because it is widely reported. None
+reaches its nominal coverage with 20 episodes of which 80 % are zero, or of a lognormal: the tail that matters is not
+in the sample.
 docs/calibration.md has the figures, `daf.stats.shapes` the warning.
 """
 
@@ -31,7 +32,7 @@ class Interval:
     estimate: FloatArray
     low: FloatArray
     high: FloatArray
-    """Infinite where a studentized interval has no bound: too many resamples without any spread."""
+    """Infinite where a studentized interval has no bound: too many resamples have no spread."""
     level: float
     method: Method
     resamples: int
@@ -64,7 +65,7 @@ def interval(
     parts = [rows[..., groups == group] for group in range(int(groups.max()) + 1)]
     smallest = min(part.shape[-1] for part in parts)
     if smallest < 2:
-        raise DataError("a stratum has one block only; an interval needs at least 2 in each.")
+        raise DataError("a stratum has only one block; an interval needs at least 2 in each.")
     tails = (alpha / 2, 1 - alpha / 2)
     estimate = np.mean([statistic(part) for part in parts], axis=0)
     if method == "studentized":
@@ -77,7 +78,7 @@ def interval(
         draws = _statistics(parts, [statistic], resamples, seed, batch)[0]
         low, high = np.quantile(draws, tails[0], axis=0), np.quantile(draws, tails[1], axis=0)
     else:
-        raise UsageError(f'no interval method "{method}". Known: studentized, bca, percentile.')
+        raise UsageError(f'no interval method "{method}". Choose studentized, bca or percentile.')
     return Interval(estimate, low, high, 1 - alpha, method, resamples)
 
 

@@ -1,8 +1,8 @@
-"""How large a paired difference is, beside how sure.
+"""How large a paired difference is, in addition to how certain.
 
-`d_z` is the mean difference in units of its own spread; `improvement` the chance that the first policy does better on a
-block, ties counted half (2x - 1 of it is the paired Cliff's delta); `equivalence` the test that the difference is
-practically nothing.
+`d_z` is the mean difference in units of the differences' standard deviation; `improvement` the probability that the
+first policy does better on a block, ties counted half (2x - 1 of it is the paired Cliff's delta); `equivalence` the
+test that the difference is practically zero.
 """
 
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ def improvement(differences: ArrayLike, strata: ArrayLike | None = None, *, alph
     level.
 
     Clopper and Pearson's bounds (Biometrika 26, 1934), on the number of blocks that the strata's weights are worth;
-    ties make them wider than need be, never narrower.
+    ties make them wider than necessary, never narrower.
     """
     from scipy.special import betaincinv
 
@@ -95,7 +95,7 @@ def equivalence(
 
 
 def check_margin(margin: float) -> float:
-    """`margin` where it is a size. Raises `UsageError`."""
+    """Return `margin` if it is positive. Raises `UsageError`."""
     if not (np.isfinite(margin) and margin > 0):
-        raise UsageError(f"practical difference {margin} is not above 0; give it in the unit of the scores.")
+        raise UsageError(f"the practical difference must be above 0, got {margin}; give it in the unit of the scores.")
     return margin

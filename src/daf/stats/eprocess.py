@@ -1,8 +1,8 @@
-"""Evidence that may be looked at after every block: e-processes and the intervals that they give.
+"""Evidence that may be inspected after every block: e-processes and the intervals that they give.
 
-An e-process is the fortune of a bettor who starts with 1 and cannot win on average while the null holds: the chance
+An e-process is the wealth of a bettor who starts with 1 and cannot win on average while the null holds: the probability
 that it *ever* reaches 1 / alpha is at most alpha (Ville). So one may look after every block, stop when convinced and
-go on when not, which p values of a fixed number of blocks forbid.
+continue when not, which p values for a fixed number of blocks do not allow.
 
 `symmetry` bets that paired differences lie to one side. It needs no bound on rewards, only that under the null a
 difference is as likely d as -d, given everything before it; equal policies have that on identical blocks. The bet on a
@@ -13,7 +13,7 @@ size of the effect is unknown. For normal differences that is the likelihood rat
 `betting` bets on the mean itself and needs a declared range instead of symmetry (Waudby-Smith and Ramdas, "Estimating
 means of bounded random variables by betting", JRSS B 86, 2024, section 4).
 
-Both are monotone in the null, so their confidence sequences, also valid at every look, are found by cutting in.
+Both are monotone in the null, so their confidence sequences, valid at every look as well, are found by bisection.
 """
 
 from collections.abc import Callable
@@ -26,15 +26,15 @@ from daf.errors import DataError, UsageError
 from daf.stats.arrays import BoolArray, FloatArray, check_alpha, finite
 
 BETS = (0.1, 0.2, 0.4, 0.8, 1.6, 3.2)
-"""Effects, in spreads of the differences, that `symmetry` bets on with equal stakes."""
+"""Effects, in standard deviations of the differences, that `symmetry` bets on with equal stakes."""
 WARM_UP = 4
-"""Blocks before the spread is trusted; until then bets look at the sign only."""
+"""Blocks before the estimated spread is trusted; until then bets use only the sign."""
 FRACTIONS = (0.95, 0.5, 0.25, 0.12, 0.06, 0.03, 0.015)
-"""Parts of the fortune that `betting` stakes at most, with equal shares."""
+"""Largest fractions of the wealth that `betting` stakes, with equal shares."""
 
 _CUTS = 40
 _LOOKS = 6
-"""Bounds are found to 41^-6, some 2e-10, of the range searched."""
+"""Bounds are found to 41^-6, about 2e-10, of the range searched."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Fortunes:
 
     @property
     def both(self) -> FloatArray:
-        """Against "the difference is the null": half the stake on each side."""
+        """Against "the difference equals the null": half the stake on each side."""
         return (self.above + self.below) / 2
 
 
@@ -80,7 +80,7 @@ def betting(differences: ArrayLike, *, low: float, high: float, null: ArrayLike 
 def symmetry_interval(differences: ArrayLike, *, alpha: float = 0.05) -> tuple[FloatArray, FloatArray]:
     """Bounds (...) for the centre of symmetry after the last block, valid at every look together.
 
-    Infinite while the blocks are too few.
+    Infinite while there are too few blocks.
     """
     rows = finite(differences, what="differences")
     check_alpha(alpha)
@@ -107,7 +107,7 @@ def betting_interval(
 
 
 def _scales(rows: FloatArray) -> FloatArray:
-    """(..., n): the standard deviation of the blocks before each; 0 where it is not known yet."""
+    """(..., n): the standard deviation of the blocks before each; 0 while it is unknown."""
     n = rows.shape[-1]
     scale = np.zeros(rows.shape)
     shifted = rows - rows[..., :1]
@@ -143,7 +143,7 @@ def _within(differences: ArrayLike, low: float, high: float) -> FloatArray:
 def _sequence(
     fortunes: Callable[[FloatArray], Fortunes], shape: tuple[int, ...], least: float, most: float, threshold: float
 ) -> tuple[FloatArray, FloatArray]:
-    """The nulls in [least, most] that neither side's fortune has refuted."""
+    """The nulls in [least, most] that neither side's wealth has refuted."""
 
     def too_low(null: FloatArray) -> BoolArray:
         return np.asarray(fortunes(null).above[..., -1] >= threshold)
@@ -155,8 +155,9 @@ def _sequence(
 
 
 def _edge(refuted: Callable[[FloatArray], BoolArray], start: FloatArray, end: float) -> FloatArray:
-    """Where `refuted` ends on the way from `start` to `end`; `start` where it does not even begin. Every look cuts the
-    stretch into `_CUTS` + 1 parts at once."""
+    """Where `refuted` ends on the way from `start` to `end`; `start` if it does not hold there. Every pass cuts the
+    interval into `_CUTS` + 1 parts at once.
+    """
     inside, outside = start, np.full(start.shape, end)
     cuts = np.arange(1, _CUTS + 1).reshape(-1, *([1] * start.ndim)) / (_CUTS + 1)
     for _ in range(_LOOKS):

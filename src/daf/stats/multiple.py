@@ -1,8 +1,8 @@
 """Many comparisons, one error rate: Holm, and Westfall and Young's max-T.
 
-Both hold the chance of *any* false finding in the family at alpha. Holm works from p values alone, whatever their
-dependence. Max-T uses the dependence: all pairs and missions are flipped by the same patterns, so that what moves
-together is paid for once. Its p values can be as small as 1 / (resamples + 1) in a family of any size.
+Both bound the probability of *any* false finding in the family by alpha. Holm works from p values alone, whatever their
+dependence. Max-T uses the dependence: all pairs and missions are flipped by the same patterns, so correlated
+comparisons cost less. Its p values can be as small as 1 / (resamples + 1) in a family of any size.
 
 Max-T is exact for two policies, and for more where the differences are *jointly* symmetric. Equal policies with
 skewed scores have that for each pair but not quite for all pairs together; docs/calibration.md shows what that costs.
@@ -18,7 +18,7 @@ from daf.stats.arrays import BoolArray, FloatArray, IntArray, finite, strata_of
 from daf.stats.permutation import patterns
 
 _ROWS = 1_000
-"""Patterns gone through at once; the result does not depend on it."""
+"""Patterns processed at once; the result does not depend on it."""
 
 _TIE = 1e-10
 
@@ -34,7 +34,7 @@ def holm(p: ArrayLike, weights: ArrayLike | None = None) -> FloatArray:
     if values.ndim != 1 or values.shape != shares.shape:
         raise DataError(f"p values and weights need one axis and the same length; got {values.shape}, {shares.shape}.")
     if not ((values >= 0) & (values <= 1)).all() or not (np.isfinite(shares) & (shares > 0)).all():
-        raise DataError("p values lie between 0 and 1, and weights above 0.")
+        raise DataError("p values must lie between 0 and 1, and weights must be above 0.")
     order = np.argsort(values / shares, kind="stable")
     remaining = np.cumsum(shares[order][::-1])[::-1]
     steps = np.maximum.accumulate(values[order] / shares[order] * remaining)
@@ -56,7 +56,7 @@ def e_holm(e: ArrayLike, weights: ArrayLike | None = None) -> FloatArray:
     if values.ndim != 1 or values.shape != shares.shape:
         raise DataError(f"e-values and weights need one axis and the same length; got {values.shape}, {shares.shape}.")
     if not (np.isfinite(values) & (values >= 0)).all() or not (np.isfinite(shares) & (shares > 0)).all():
-        raise DataError("e-values are finite and not negative, and weights above 0.")
+        raise DataError("e-values must be finite and not negative, and weights must be above 0.")
     order = np.argsort(values, kind="stable")
     held = np.concatenate([[0.0], np.cumsum((values * shares)[order])])
     mass = np.concatenate([[0.0], np.cumsum(shares[order])])

@@ -1,14 +1,14 @@
 """Paired differences over missions that differ: their mean, its p and its interval.
 
-The sign-flip test takes what missions differ in for chance: where a policy gains on one mission and loses on another,
-however surely, the interval of the mean becomes wide. Here every mission's differences are moved onto the mean of all
-first, and stretched by n / (n - 1) of variance, since each mission's mean is estimated from its own blocks. What is
-tested is that the mean over these missions is 0, not that it is 0 on each. With one mission nothing changes.
+The plain sign-flip test counts differences between missions as noise: where a policy gains on one mission and loses on
+another, however surely, the interval of the mean becomes wide. Here every mission's differences are first shifted to
+the overall mean and scaled by n / (n - 1) of variance, since each mission's mean is estimated from its own blocks. The
+null hypothesis is that the mean over these missions is 0, not that it is 0 on each. With one mission nothing changes.
 
 Simulated with effects of +2 and -2 spreads in turn (2 to 10 missions of 2 to 10 blocks each): normal differences are
 called different at the 5 % level in 4 to 5 % of cases, and the interval covers 95 to 97 %. The plain test never calls
-them so, and sees as little where there is something. Exponential differences: 8 %, which skew costs the plain test on
-one mission too.
+them different, and has equally little power where there is an effect. Exponential differences: 8 %, which skew costs
+the plain test on one mission too.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ def paired_mean(
     resamples: int = 10_000,
     seed: int = 0,
 ) -> SignFlipResult:
-    """`sign_flip` of the mean over strata of `differences` (..., n_blocks), with what strata differ in taken out.
+    """`sign_flip` of the mean over strata of `differences` (..., n_blocks), after removing differences between strata.
 
     Raises `DataError` for NaN or ill-shaped strata.
     """

@@ -15,7 +15,7 @@ Verdict = Literal["better", "worse", "equal", "identical", "undecided", "too few
 
 @dataclass(frozen=True)
 class PairVerdict:
-    """Policy `a` against policy `b` on identical blocks; positive numbers speak for `a`."""
+    """Policy `a` against policy `b` on identical blocks; positive numbers favour `a`."""
 
     a: int
     b: int
@@ -34,29 +34,29 @@ class PairVerdict:
     difference: float
     """Mean of the missions' mean differences, in `unit`."""
     ci: tuple[float, float] | None
-    """1 - alpha interval by inversion of the test; `None` where so few blocks allow none."""
+    """1 - alpha interval by inversion of the test; `None` with too few blocks for one."""
     p: float
     p_adjusted: float
     p_equal: float | None
     """Adjusted p for "at least `margin` apart"; `None` without a margin."""
     effect_size: float | None
-    """d_z; `None` where the differences have no spread but are not 0, or there is one block."""
+    """d_z; `None` if the differences have no spread but are not 0, or with a single block."""
     prob_improvement: float
     prob_improvement_ci: tuple[float, float]
     verdict: Verdict
     caveat: str
-    """What the data's shape does to these numbers; "" where nothing stands out."""
+    """How the shape of the data affects these numbers; "" if nothing stands out."""
     alpha: float
     margin: float | None
     unit: str
     family: int
     """How many comparisons share alpha."""
     share: float
-    """The part of alpha that this one starts with."""
+    """The share of alpha that this comparison starts with."""
 
     @property
     def sentence(self) -> str:
-        """The finding in plain words, with the caveat where there is one."""
+        """The finding in plain English, with the caveat if there is one."""
         return " ".join(part for part in (pair_sentence(self), self.caveat) if part)
 
 
@@ -64,7 +64,7 @@ def pair_sentence(verdict: PairVerdict) -> str:
     """What a paired comparison found, in one plain sentence without the caveat."""
     v = verdict
     if v.n == 0:
-        return f"{v.name_a} and {v.name_b} have not met {v.where} yet."
+        return f"{v.name_a} and {v.name_b} have not played the same episodes {v.where} yet."
     flip = v.difference < 0
     first, second = (v.name_b, v.name_a) if flip else (v.name_a, v.name_b)
     ahead = v.losses if flip else v.wins
@@ -87,7 +87,7 @@ def pair_sentence(verdict: PairVerdict) -> str:
             return f"{_too_few(v, episodes)}; {ahead_by if v.difference else f'neither is ahead {v.where}'}."
         case "undecided":
             lead = f"{first} is ahead by {size}" if v.difference else f"the difference is {size}"
-            return f"{first} and {second} are not told apart {v.where}: {lead}, {p}; {counted}."
+            return f"No significant difference between {first} and {second} {v.where}: {lead}, {p}; {counted}."
 
 
 def _amount(v: PairVerdict, flip: bool) -> str:

@@ -1,10 +1,9 @@
 """Is the paired difference of two policies more than chance? The sign-flip test, and its interval.
 
 Two equal policies could have swapped their scores in any block, so every pattern of signs of the differences was as
-likely as the one that came. The p value is the share of patterns whose (weighted) mean difference is at least as
-large, in both directions; exact under that symmetry for any distribution, any n, any ties. All patterns are gone
-through where they are few (`EXACT_BLOCKS`), else random ones are drawn and the observed one is counted with them: (k
-+ 1) / (m + 1).
+likely as the observed one. The p value is the share of patterns whose (weighted) mean difference is at least as large,
+in both directions; exact under that symmetry for any distribution, any n, any ties. Few patterns are enumerated
+(`EXACT_BLOCKS`); otherwise random ones are drawn and the observed one is counted with them: (k + 1) / (m + 1).
 
 The interval holds the shifts that the same test, with the same patterns, does not reject. It needs no search: a
 pattern beats the observed one at shift x exactly where the mean of its flipped blocks is at most x, so the bounds are
@@ -14,11 +13,11 @@ With several strata the test asks whether the policies are equal everywhere, whi
 difference over the strata, whatever it is on each: the means of flipped blocks are taken within each stratum first.
 That is no longer exact but covers (docs/calibration.md), and it stays narrow where the rewards of one mission are
 larger than those of another. It needs 9 blocks in every stratum (for alpha 0.05; `_ALONE`); with fewer, the differences
-between strata count as spread, which covers too but is wide.
+between strata count as spread, which also covers but is wide.
 
-Honest limits: symmetry is that of the *difference*. Equal policies have it, and so have two that differ by a shift.
-Where one policy is far more erratic than the other the mean difference is skewed, and at small n the interval covers
-less than it says (docs/calibration.md has the figures).
+Limits: the symmetry is that of the *difference*. Equal policies have it, and so do two that differ by a shift. Where
+one policy is far more erratic than the other, the mean difference is skewed, and at small n the interval covers less
+than its nominal level (docs/calibration.md has the figures).
 """
 
 from dataclasses import dataclass
@@ -40,24 +39,24 @@ from daf.stats.arrays import (
 )
 
 EXACT_BLOCKS = 15
-"""Up to so many blocks all 2^(n-1) sign patterns are enumerated (a pattern and its mirror image are one)."""
+"""Up to this number of blocks, all 2^(n-1) sign patterns are enumerated (a pattern equals its mirror image)."""
 
 _TIE = 1e-10
-"""Sums closer than this part of the sum of absolute differences are equal: their order of summation differs."""
+"""Relative to the sum of absolute differences: closer sums are equal, since their order of summation differs."""
 
 INTERVAL_PATTERNS = 1 << 14
-"""So many patterns fix the bounds of an interval to a hundredth of its width; more are used for p values only."""
+"""This number of patterns fixes the bounds of an interval to a hundredth of its width; p values use more."""
 
 _ALONE = 8
-"""A stratum counts by itself where its own patterns resolve this part of alpha: it may carry all of the spread."""
+"""A stratum counts separately if its patterns resolve this share of alpha: it may carry all of the spread."""
 
 _CHUNK = 1 << 22
-"""Numbers held at once while patterns are gone through."""
+"""Numbers held at once while patterns are processed."""
 
 
 @dataclass(frozen=True)
 class SignFlipResult:
-    """What the test says about each row of differences; arrays have the shape of the rows."""
+    """The test's result for each row of differences; arrays have the shape of the rows."""
 
     difference: FloatArray
     """Mean over the strata of the mean differences."""
@@ -69,7 +68,7 @@ class SignFlipResult:
     exact: bool
     """All patterns were enumerated."""
     smallest_p: float
-    """The least p that so many blocks and patterns can give."""
+    """The least p that this number of blocks and patterns can give."""
 
 
 def sign_flip(
@@ -118,10 +117,10 @@ def sign_flip(
 def smallest_p(n_blocks: int, *, resamples: int | None = None) -> float:
     """The least two-sided p that any sign-flip test of `n_blocks` blocks can give: 2 / 2^n; 1 for a single block.
 
-    resamples: with so many random patterns, where the test draws them; it cannot resolve less than 1 / (resamples + 1).
+    resamples: number of random patterns if the test draws them; it cannot resolve less than 1 / (resamples + 1).
     """
     if n_blocks < 1:
-        raise DataError(f"{n_blocks} blocks: a test needs at least one.")
+        raise DataError(f"{n_blocks} blocks: a test needs at least 1.")
     least = 2.0 ** (1 - n_blocks)
     return least if resamples is None or n_blocks <= EXACT_BLOCKS else max(least, 1.0 / (resamples + 1))
 

@@ -1,9 +1,9 @@
-"""Performance profiles: for every score, the share of episodes that a policy brings above it.
+"""Performance profiles: for every score, the share of a policy's episodes above it.
 
-A profile shows where policies differ, not only by how much on average: curves that cross are better at different
-things. Every mission counts the same. The default band is simultaneous: with the given level the *whole* true curve
-lies inside. A pointwise band holds each single height with that level and the whole curve much less often; it is
-narrower, so say which. Source: Agarwal et al., "Deep RL at the Edge of the Statistical Precipice", NeurIPS 2021,
+A profile shows where policies differ, not only by how much on average: policies whose curves cross are better at
+different things. Every mission counts the same. The default band is simultaneous: with the given level the *whole* true
+curve lies inside. A pointwise band covers each single height with that level and the whole curve much less often; it is
+narrower, so name it. Source: Agarwal et al., "Deep RL at the Edge of the Statistical Precipice", NeurIPS 2021,
 section 4.2.
 """
 
@@ -47,8 +47,8 @@ def profile(
 ) -> Profile:
     """Profiles of `scores` (n_policies, n_blocks) with 1 - `alpha` bands.
 
-    thresholds: where the curves are taken; by default 101 from the least to the largest score.
-    simultaneous: the share plus or minus Massart's bound of each mission, shared out over the missions; no resampling.
+    thresholds: where the curves are evaluated; by default 101 from the least to the largest score.
+    simultaneous: the share plus or minus Massart's bound of each mission, divided among the missions; no resampling.
     pointwise: percentiles of resampled blocks. Raises `DataError` for NaN, shapes, and unsorted thresholds.
     """
     rows = finite(scores)
@@ -58,7 +58,7 @@ def profile(
     groups = strata_of(strata, rows.shape[1])
     at = np.linspace(rows.min(), rows.max(), 101) if thresholds is None else finite(thresholds, what="thresholds")
     if at.ndim != 1 or (np.diff(at) < 0).any():
-        raise DataError("thresholds need one axis and rising values.")
+        raise DataError("thresholds must have one axis and increasing values.")
     above = (rows[:, None, :] > at[:, None]).astype(np.float64)
     share = stratified(above, groups)
     if band == "simultaneous":
@@ -71,5 +71,5 @@ def profile(
         )
         low, high = found.low, found.high
     else:
-        raise UsageError(f'no band "{band}". Known: simultaneous, pointwise.')
+        raise UsageError(f'no band "{band}". Choose simultaneous or pointwise.')
     return Profile(at, share, low, high, band, 1 - alpha)

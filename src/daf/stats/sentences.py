@@ -1,6 +1,6 @@
 """Numbers and names as text.
 
-Digits follow the interval: no more than it supports. Names come from users: they may repeat, hold line breaks or be
+Digits follow the interval: no more than it supports. Names come from users: they may repeat, contain line breaks or be
 empty, so `labels` makes them distinct and printable; escaping for HTML or a terminal's markup is the renderer's task.
 """
 
@@ -11,16 +11,15 @@ from daf.storage.printable import printable
 
 
 def labels(names: Sequence[str]) -> list[str]:
-    """`names` made printable, and told apart by "(#position)" where two are the same."""
+    """`names` made printable, and made distinct by "(#position)" where two are the same."""
     shown = [_printable(name) for name in names]
-    told = [f"{name} (#{position})" if shown.count(name) > 1 else name for position, name in enumerate(shown, start=1)]
-    if len(set(told)) < len(told):
-        return [f"{name} (#{position})" for position, name in enumerate(shown, start=1)]
-    return told
+    numbered = [f"{name} (#{position})" for position, name in enumerate(shown, start=1)]
+    distinct = [other if shown.count(name) > 1 else name for name, other in zip(shown, numbered, strict=True)]
+    return distinct if len(set(distinct)) == len(distinct) else numbered
 
 
 def number(value: float, half_width: float = 0.0) -> str:
-    """`value` with the digits that an uncertainty of `half_width` leaves, three significant ones where that is 0."""
+    """`value` with the digits that an uncertainty of `half_width` supports; three significant digits if that is 0."""
     scale = half_width / 3 if half_width > 0 and math.isfinite(half_width) else abs(value) / 100
     if scale == 0:
         return "0"

@@ -1,13 +1,13 @@
 """Deciding while episodes come in: which comparisons are settled after any number of blocks.
 
-`standings` is a pure function of the paired differences so far. It may be asked after every block, and comparisons that
-are settled may stop while others go on: the chance that any of them is ever called better or worse falsely is at most
-alpha, and the same holds for any false "equal". That is what `compare --until-decided` relies on; the p values of
+`standings` is a pure function of the paired differences so far. It may be called after every block, and settled
+comparisons may stop while others continue: the probability that any of them is ever falsely called better or worse is
+at most alpha, and the same holds for any false "equal". `compare --until-decided` relies on that; the p values of
 `compare_pairs` do not have this property and must not be used for a number of episodes that depended on them.
 
 Better and worse come from the e-process of each comparison through e-Holm. "equal" needs a margin: both "at least
 margin above" and "at least margin below" are refuted. `bounds` declares the range of scores by the mission's rules and
-replaces symmetry by bets on the mean.
+replaces the symmetry assumption by bets on the mean.
 """
 
 from collections.abc import Sequence
@@ -28,16 +28,16 @@ State = Literal["better", "worse", "equal", "open"]
 
 @dataclass(frozen=True)
 class Standing:
-    """What is known of one comparison after `n` blocks."""
+    """The evidence on one comparison after `n` blocks."""
 
     state: State
     n: int
     difference: float
     """Mean difference; 0 without blocks."""
     e: float
-    """Evidence against "no difference" (1 is none)."""
+    """Evidence against "no difference" (1 means none)."""
     e_adjusted: float
-    """The same for the family; settled from 1 / alpha on."""
+    """The same, adjusted for the family; the comparison is settled from 1 / alpha on."""
     e_equal: float | None
     """Adjusted evidence against "at least `margin` apart"; `None` without a margin."""
 
@@ -60,7 +60,7 @@ def standings(
     differences: for each comparison its paired differences in the order of play, (n_blocks,), of any length, also
     empty. margin: differences below it count as equal. bounds: the least and largest score that the mission allows.
     weights: shares of alpha, equal by default.
-    Raises `DataError` for NaN, `UsageError` for a margin, alpha or range that is none.
+    Raises `DataError` for NaN, `UsageError` for an invalid margin, alpha or range.
     """
     check_alpha(alpha)
     if margin is not None:
@@ -70,7 +70,7 @@ def standings(
     rows = [np.asarray(d, dtype=np.float64) for d in differences]
     rows = [finite(row, what="differences") if row.size else row for row in rows]
     if any(row.ndim != 1 for row in rows):
-        raise DataError("the differences of each comparison need one axis, in the order of play.")
+        raise DataError("the differences of each comparison must have one axis, in the order of play.")
     if not rows:
         return []
     at_zero = [_last(row, 0.0, bounds) for row in rows]
@@ -121,7 +121,7 @@ def confidence(
 def rounds(differences: ArrayLike, strata: ArrayLike | None = None) -> FloatArray:
     """Differences over all missions as a sequence: the k-th is the mean over missions of each one's k-th block.
 
-    (n_blocks,) → (rounds,), as many as the mission with the fewest blocks has. Every mission counts the same in each.
+    (n_blocks,) → (rounds,), one round per block of the mission with the fewest blocks. Missions count the same in each.
     """
     row = finite(differences, what="differences")
     groups = strata_of(strata, row.shape[-1])
@@ -133,8 +133,8 @@ def rounds(differences: ArrayLike, strata: ArrayLike | None = None) -> FloatArra
 class Sequential:
     """Comparisons that are fed block by block until they are decided.
 
-    `feed` appends differences of one comparison in the order of play; `standings` tells all of them. What is settled
-    stays so: blocks that it is fed later, because another comparison needed them, do not count.
+    `feed` appends differences of one comparison in the order of play; `standings` reports all of them. A settled
+    comparison stays settled: blocks that it receives later, because another comparison needed them, do not count.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class Sequential:
         bounds: tuple[float, float] | None = None,
     ) -> None:
         if comparisons < 1:
-            raise UsageError(f"{comparisons} comparisons: at least one is needed.")
+            raise UsageError(f"{comparisons} comparisons: at least 1 is needed.")
         self._alpha, self._margin, self._bounds = alpha, margin, bounds
         self._rows: list[FloatArray] = [np.empty(0) for _ in range(comparisons)]
         self._settled: dict[int, Standing] = {}

@@ -1,7 +1,7 @@
-"""What about the data makes an interval cover less, or a test see less, than one would think.
+"""Properties of the data that make an interval cover less, or a test detect less, than its level suggests.
 
-Looked for: scores that are mostly zero, differences that are mostly ties, skew, and single blocks that carry the
-result. The caveat is a sentence for the reader of a table; where nothing stands out it is empty.
+Checked: scores that are mostly zero, differences that are mostly ties, skew, and single blocks that dominate the
+result. The caveat is a sentence for the reader of a table; it is empty if nothing stands out.
 """
 
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from daf.stats.arrays import finite
 MANY_ZEROS = 0.5
 MANY_TIES = 0.3
 STRONG_SKEW = 1.0
-"""Beyond what 30 normal values show in about 1 of 50 samples."""
+"""Skew beyond what 30 normal values show in about 1 of 50 samples."""
 ONE_CARRIES = 0.5
 ENOUGH_TO_SEE = 8
-"""Below so many values skew cannot be told from chance."""
+"""With fewer values, skew cannot be distinguished from chance."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Shape:
     skew: float
     """Third standardised moment; 0 where all values are the same."""
     largest_share: float
-    """Part of the sum of absolute deviations from the median that the farthest value makes up."""
+    """The farthest value's share of the sum of absolute deviations from the median."""
 
 
 def shape(values: ArrayLike) -> Shape:
@@ -52,28 +52,28 @@ def shape(values: ArrayLike) -> Shape:
 
 
 def caveat_for_scores(values: ArrayLike) -> str:
-    """What a reader of the mean of `values` and its interval should know; "" where nothing stands out."""
+    """What a reader of the mean of `values` and its interval should know; "" if nothing stands out."""
     seen = shape(values)
     if seen.n == 1:
-        return "One episode shows no spread."
+        return "A single episode shows no spread."
     if seen.distinct == 1:
         return f"All {seen.n} episodes scored the same."
     if seen.zeros >= MANY_ZEROS:
-        return f"{seen.zeros:.0%} of the scores are 0: the interval of the mean covers less than it says."
+        return f"{seen.zeros:.0%} of the scores are 0: the interval of the mean covers less than its nominal level."
     if seen.n >= ENOUGH_TO_SEE and abs(seen.skew) > STRONG_SKEW:
-        return f"The scores are skewed ({seen.skew:+.1f}): the interval of the mean covers less than it says."
+        return f"The scores are skewed ({seen.skew:+.1f}): the interval of the mean covers less than its nominal level."
     return ""
 
 
 def caveat_for_differences(differences: ArrayLike) -> str:
-    """What a reader of a paired verdict on `differences` should know; "" where nothing stands out."""
+    """What a reader of a paired verdict on `differences` should know; "" if nothing stands out."""
     seen = shape(differences)
     if seen.distinct == 1:
         return ""
     if seen.zeros >= MANY_TIES:
         return f"{seen.zeros:.0%} of the episodes are ties, which carry no evidence."
     if seen.n >= ENOUGH_TO_SEE and seen.largest_share > ONE_CARRIES:
-        return f"One episode makes up {seen.largest_share:.0%} of the spread."
+        return f"A single episode makes up {seen.largest_share:.0%} of the spread."
     if seen.n >= ENOUGH_TO_SEE and abs(seen.skew) > STRONG_SKEW:
-        return f"The differences are skewed ({seen.skew:+.1f}): the interval may cover less than it says."
+        return f"The differences are skewed ({seen.skew:+.1f}): the interval may cover less than its nominal level."
     return ""

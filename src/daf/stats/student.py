@@ -1,10 +1,10 @@
 """Intervals of single means from few blocks: Student's t, and its counterpart for the interquartile mean.
 
-With fewer than some 20 blocks a bootstrap has too little to resample: studentized it runs away, by percentiles it
-covers too little. For the mean the t interval is exact where scores are normal, and holds up where they are bounded.
-For the IQM, a mean trimmed by a quarter on either side, the standard error comes from winsorized scores, with the
-degrees of freedom of what is left (Tukey and McLaughlin, Sankhyā A 25, 1963). Missions are combined as independent
-parts of one mean, with Satterthwaite's degrees of freedom.
+With fewer than about 20 blocks a bootstrap has too little to resample: the studentized one diverges, the percentile one
+covers too little. For the mean the t interval is exact for normal scores, and holds up for bounded ones. For the IQM, a
+mean trimmed by a quarter on either side, the standard error comes from winsorized scores, with the degrees of freedom
+of the remaining ones (Tukey and McLaughlin, Sankhyā A 25, 1963). Missions are combined as independent parts of one
+mean, with Satterthwaite's degrees of freedom.
 """
 
 from typing import Literal
@@ -22,8 +22,8 @@ def student_interval(
 ) -> tuple[FloatArray, FloatArray]:
     """(low, high) of each row's mean or IQM over strata that count the same.
 
-    scores: (n_rows, n_blocks); strata: (n_blocks,) from 0, each with two blocks at least. An IQM of fewer than four
-    blocks trims nothing, so that its interval is the mean's.
+    scores: (n_rows, n_blocks); strata: (n_blocks,) from 0, each with at least two blocks. An IQM of fewer than four
+    blocks trims nothing, so its interval is the mean's.
     """
     from scipy.stats import t
 

@@ -1,11 +1,11 @@
-"""One row per policy for a ranked table: mean and IQM over missions, each with its interval, and what to beware of.
+"""One row per policy for a ranked table: mean and IQM over missions, each with its interval and a caveat.
 
 The intervals are of single policies, studentized bootstrap of whole blocks within missions; from fewer than
-`FEW_BLOCKS` blocks in a mission Student's t, since a bootstrap has too little to resample there. They say how well each
-mean is known, not which policy is better: for that the paired verdicts are sharper, since all policies met the same
-blocks. Where the data give a studentized interval no bound, because most scores are the same, the row has the BCa
-interval instead and says so in `method`; so too where it ran away, to a bound farther outside all scores than they
-lie apart.
+`FEW_BLOCKS` blocks in a mission Student's t, since a bootstrap has too little to resample there. They show how well
+each mean is known, not which policy is better: for that the paired verdicts are sharper, since all policies played the
+same blocks. Where the data give a studentized interval no bound, because most scores are the same, the row has the BCa
+interval instead, as `method` states; likewise where it diverged, to a bound farther outside all scores than their
+range.
 """
 
 from collections.abc import Sequence
@@ -24,10 +24,10 @@ from daf.stats.shapes import caveat_for_scores
 from daf.stats.student import student_interval
 
 FEW_BLOCKS = 20
-"""Below so many blocks in a mission, intervals are Student's: see `daf.stats.student`."""
+"""With fewer blocks in a mission, intervals are Student's: see `daf.stats.student`."""
 
 FEWEST_FOR_IQM = 8
-"""Below so many, an IQM rests on so few scores that no interval of it means anything."""
+"""With fewer, an IQM rests on too few scores for a meaningful interval."""
 
 SummaryMethod = Method | Literal["student"]
 
@@ -43,10 +43,10 @@ class PolicySummary:
     """1 for the highest mean; equal means share a rank."""
     mean: float
     ci: tuple[float, float] | None
-    """1 - alpha interval of the mean; `None` where a mission has one episode only."""
+    """1 - alpha interval of the mean; `None` if a mission has only one episode."""
     iqm: float
     iqm_ci: tuple[float, float] | None
-    """`None` where a mission has fewer than `FEWEST_FOR_IQM` episodes."""
+    """`None` if a mission has fewer than `FEWEST_FOR_IQM` episodes."""
     n: int
     method: SummaryMethod | None
     """Of the mean's interval."""

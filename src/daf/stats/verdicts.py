@@ -1,14 +1,14 @@
 """What a paired comparison found, for every pair of policies, overall and on every mission.
 
-One promise: the chance that *any* "better" or "worse" in the list is false is at most alpha. All of the list is one
-family: every pair overall, and every pair on every mission. Half of alpha is reserved for the overall comparisons,
-half for the missions, and Holm's step-down hands on what is won, so that asking about 20 missions costs the overall
-verdict a factor of two, not of twenty-one. With a single mission the overall comparison is the mission's, and counts
-once.
+One guarantee: the probability that *any* "better" or "worse" in the list is false is at most alpha. The whole list is
+one family: every pair overall, and every pair on every mission. Half of alpha is reserved for the overall comparisons,
+half for the missions, and Holm's step-down passes on the shares of rejected hypotheses, so that testing 20 missions
+costs the overall verdict a factor of two, not of twenty-one. With a single mission the overall comparison is the
+mission's, and counts once.
 
-"equal" needs a margin, and has the same promise of its own: the chance of any false "equal" is at most alpha.
+"equal" needs a margin, and has a separate guarantee: the probability of any false "equal" is at most alpha.
 
-Intervals are each at their own 1 - alpha and not adjusted: an interval may leave 0 out where the family's verdict is
+Intervals are each at level 1 - alpha and not adjusted: an interval may exclude 0 while the family's verdict is
 still "undecided".
 """
 
@@ -29,7 +29,7 @@ from daf.stats.sentences import labels
 from daf.stats.shapes import caveat_for_differences
 
 MOST_PATTERNS = 250_000
-"""Where the family is so large that `resamples` patterns could not tell, up to so many are drawn."""
+"""Upper bound on the patterns drawn for a family that is too large for `resamples` patterns to decide."""
 
 
 def compare_pairs(
@@ -47,10 +47,9 @@ def compare_pairs(
     """All pairs of policies, first over all missions, then mission by mission.
 
     scores: (n_policies, n_blocks), the same blocks for all; strata: (n_blocks,) indices into `stratum_names`.
-    resamples: sign patterns per test, at least; more are drawn where the family is so large that these could not
-    decide.
+    resamples: sign patterns per test, at least; more are drawn for a family that is too large for these to decide.
     margin: the practical difference, in the unit of the scores, below which policies count as equal.
-    Fewer than two policies give an empty list. Raises `DataError` for NaN and for shapes and names that do not fit.
+    Fewer than two policies give an empty list. Raises `DataError` for NaN and for shapes and names that do not match.
     """
     rows = finite(scores)
     if rows.ndim != 2:

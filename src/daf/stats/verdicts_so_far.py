@@ -1,9 +1,9 @@
-"""Paired verdicts that may be asked for after every episode, for comparisons that go on until they are decided.
+"""Paired verdicts that may be computed after every episode, for comparisons that run until they are decided.
 
 The same list, family and sentences as `daf.stats.verdicts`, from e-processes instead of the sign-flip test: however
-often one looks, and whenever each comparison stops, the chance that any "better" or "worse" is ever false is at most
-alpha. `p` is 1 / e, valid at the moment it is read. The overall comparison goes by rounds, one block from every
-mission.
+often one looks, and whenever each comparison stops, the probability that any "better" or "worse" is ever false is at
+most alpha. `p` is 1 / e, valid at the moment it is read. The overall comparison proceeds by rounds, one block from
+every mission.
 """
 
 from collections.abc import Mapping, Sequence
@@ -96,7 +96,7 @@ def _family(
     for a, b, mission in differences:
         if not (0 <= a < b < n_names and 0 <= mission < n_strata):
             raise DataError(
-                f"({a}, {b}, {mission}) is no pair a < b of {n_names} policies on one of {n_strata} missions."
+                f"({a}, {b}, {mission}) must be a pair a < b of {n_names} policies on one of {n_strata} missions."
             )
     missing = [(*pair, mission) for pair in pairs for mission in missions if (*pair, mission) not in differences]
     if missing:

@@ -1,13 +1,13 @@
 """Whole files or none.
 
-`write_bytes(path, data)` makes `data` appear under `path` completely or not at all, also across a crash or a power
-loss: a temporary file in the same folder, fsync, rename, fsync of the folder. A reader never sees a part, and what was
-there before stays until the new content is whole. `remove` deletes a folder the same way: nobody sees half of it.
+`write_bytes(path, data)` makes `data` appear under `path` completely or not at all, across crashes and power loss:
+temporary file in the same folder, fsync, rename, fsync of the folder. Readers never see a partial file, and the old
+content stays until the new content is whole. `remove` deletes a folder the same way: nobody sees half of it.
 
-What a killed process left behind is swept up by `sweep`, which never touches what a live process is writing: a writer
-holds a shared lock on the folder that it writes to, and `sweep` takes that lock exclusively or leaves the folder alone.
+`sweep` deletes what a killed process left behind, and never what a live process is writing: a writer holds a shared
+lock on the folder that it writes to, and `sweep` takes that lock exclusively or leaves the folder alone.
 
-Not promised: an order between two writers of one path; the last rename wins. On a network file system without atomic
+Not guaranteed: an order between two writers of one path; the last rename wins. On a network file system without atomic
 rename the guarantee is that file system's; one without locks on folders is never swept.
 """
 
@@ -27,15 +27,15 @@ from daf.errors import DAFError, StorageError
 from daf.storage.names import MOST_BYTES, shortened
 
 TEMPORARY_MARK = ".daf-tmp-"
-"""Every unfinished or half-deleted file and folder has this in its name, so that `sweep` finds them after a crash."""
+"""Part of the name of every unfinished or half-deleted file and folder, so that `sweep` finds them after a crash."""
 _LEFTOVER = re.compile(
     rf"\..+(?:{re.escape(TEMPORARY_MARK)}\d+-[0-9a-f]+(?:\.wal|\.tmp)?|\.deleted-[0-9a-f]{{8}})", re.DOTALL
 )
-"""The names that `temporary_name` gives, what DuckDB makes next to them, and half-deleted folders before 0.1.0."""
+"""The names that `temporary_name` gives, files that DuckDB adds to them, and half-deleted folders before 0.1.0."""
 
 
 def write_bytes(path: str | Path, data: bytes) -> None:
-    """Let `data` appear under `path`, whole or not at all; parent folders are made. Raises `StorageError`."""
+    """Write `data` to `path`, whole or not at all; parent folders are made. Raises `StorageError`."""
     with writing(path) as temporary:
         temporary.write_bytes(data)
 
@@ -52,9 +52,9 @@ def write_json(path: str | Path, value: Any, *, indent: int | None = 2) -> None:
 
 @contextlib.contextmanager
 def writing(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path` for code that writes files itself; it becomes `path` when the block ends well.
+    """A temporary path next to `path` for code that writes files itself; it becomes `path` when the block succeeds.
 
-    On an exception the temporary file is removed and `path` stays as it was. An `OSError` comes out as `StorageError`.
+    On an exception the temporary file is removed and `path` stays as it was. An `OSError` is raised as `StorageError`.
     """
     target = Path(path)
     temporary = temporary_name(target)
@@ -72,22 +72,22 @@ def writing(path: str | Path) -> Iterator[Path]:
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        # Libraries fail again while they clean up: matplotlib's PDF on a full disk ends as a zlib.error.
-        told = machine_error(error, f"writing {target}") if isinstance(error, Exception) else None
-        if told is not None:
-            raise told from error
+        # Libraries fail again while they clean up: matplotlib's PDF on a full disk ends with a zlib.error.
+        found = machine_error(error, f"writing {target}") if isinstance(error, Exception) else None
+        if found is not None:
+            raise found from error
         raise
 
 
 def temporary_name(path: Path) -> Path:
-    """A name next to `path` for what is not whole yet, or no longer; use it inside `announced(path.parent)`."""
+    """A name next to `path` for an unfinished or half-deleted file; use it inside `announced(path.parent)`."""
     mark = f"{TEMPORARY_MARK}{os.getpid()}-{secrets.token_hex(4)}"
     return path.with_name(f".{shortened(path.name, most=MOST_BYTES - 1 - len(mark))}{mark}")
 
 
 @contextlib.contextmanager
 def announced(folder: Path) -> Iterator[None]:
-    """A block that makes temporary files in `folder`, which `sweep` leaves alone meanwhile.
+    """A block that makes temporary files in `folder`, which `sweep` leaves alone during that time.
 
     Where the file system has no locks on folders there is nothing to announce: `sweep` does nothing there.
     """
@@ -116,8 +116,8 @@ def remove(path: Path) -> None:
 def sweep(folder: Path) -> list[Path]:
     """Delete what killed processes left unfinished or half-deleted in `folder`; returns the paths, sorted.
 
-    Only names that DAF gives to such files count, folders below are not looked into, and nothing happens while a
-    process writes to `folder`. Raises `StorageError`.
+    Deletes only names that DAF gives to such files, does not descend into folders, and does nothing while a process
+    writes to `folder`. Raises `StorageError`.
     """
     if not any(map(_is_leftover, _names(folder))):
         return []
@@ -132,7 +132,7 @@ def sweep(folder: Path) -> list[Path]:
             else:
                 path.unlink(missing_ok=True)
     except OSError as error:
-        raise StorageError(explain(error, f"deleting what was left unfinished in {folder}")) from error
+        raise StorageError(explain(error, f"deleting unfinished files in {folder}")) from error
     finally:
         os.close(descriptor)
     return found
@@ -161,10 +161,10 @@ def _is_leftover(name: str) -> bool:
 
 
 def _locked(folder: Path, kind: int) -> int | None:
-    """A descriptor of `folder` that holds the lock, None where there is no such lock or another has it."""
+    """A descriptor of `folder` that holds the lock, None if there is no such lock or another process has it."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:  # not there, or not readable: then `sweep` cannot list it either
+    except OSError:  # missing, or not readable: then `sweep` cannot list it either
         return None
     try:
         fcntl.flock(descriptor, kind)
@@ -183,13 +183,13 @@ MACHINE_ERRORS = frozenset(
         *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ENODEV, errno.ENXIO),
     }
 )
-"""Errors that a machine causes anywhere and at any time; they are no fault of the program."""
+"""Errors that a machine causes anywhere and at any time; they are not faults of the program."""
 
 
 def machine_error(error: BaseException, doing: str) -> StorageError | None:
-    """A `StorageError` where the machine caused `error`, or the error during which it was raised; else None.
+    """A `StorageError` if the machine caused `error`, or the error during which it was raised; else None.
 
-    The last net, where nothing nearer knew better: errors of DAF stay what they are.
+    The last resort, where no nearer code knew better: errors of DAF stay as they are.
     """
     link: BaseException | None = error
     while link is not None and not isinstance(link, DAFError):
@@ -201,7 +201,7 @@ def machine_error(error: BaseException, doing: str) -> StorageError | None:
 
 
 def explain(error: OSError, doing: str) -> str:
-    """A sentence for `error`, met while `doing` ("writing /x/y"): what happened and what to do."""
+    """A sentence for `error`, raised while `doing` ("writing /x/y"): what happened and what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"no space left while {doing}. Free some, or choose another place with --output-dir or DAF_OUTPUT_DIR."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
@@ -214,7 +214,7 @@ def explain(error: OSError, doing: str) -> str:
 
 
 def explain_text(text: str, doing: str) -> str:
-    """`explain` for a library that reports the system's error as text only, for example DuckDB and SQLite."""
+    """`explain` for a library that reports the system's error only as text, for example DuckDB and SQLite."""
     for number in MACHINE_ERRORS:
         if os.strerror(number).lower() in text.lower():
             return explain(OSError(number, os.strerror(number)), doing)
@@ -222,7 +222,7 @@ def explain_text(text: str, doing: str) -> str:
 
 
 def sync(path: Path) -> None:
-    """Return when a file or folder is on the disk. Raises `OSError`."""
+    """Return once a file or folder is on the disk. Raises `OSError`."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

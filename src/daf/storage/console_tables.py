@@ -1,7 +1,7 @@
-"""What an operation found, as a table on the caller's console.
+"""The result of an operation as a table on the caller's console.
 
 `show` prints nothing without a console. Text is made safe to print, numbers are rounded to four digits, and long cells
-are shortened: the operation's return value has everything.
+are shortened: the operation's return value is complete.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 LONGEST = 120
-"""Characters of a cell."""
+"""Maximum characters of a cell."""
 MOST_ENTRIES = 6
-"""Entries of a list or mapping in a cell."""
+"""Maximum entries of a list or mapping in a cell."""
 
 
 def show(console: "Console | None", title: str, found: object, *, without: Collection[str] = ()) -> None:
     """Print `found` on `console`: rows (a sequence of mappings or dataclasses, or a mapping of them) or facts.
 
-    without: names of columns or facts that are left out.
+    without: names of columns or facts to leave out.
     """
     if console is None:
         return
     from rich.table import Table
 
     columns, rows = _rows(jsonable(found), set(without))
-    console.print(terminal_text(title))  # a table's own title is folded to the table's width
+    console.print(terminal_text(title))  # a table's own title would be wrapped to the table's width
     table = Table()
     for name in columns:
         table.add_column(terminal_text(name))

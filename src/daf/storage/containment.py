@@ -1,10 +1,10 @@
 """Paths that come out of files stay inside their root.
 
-A name that a file holds (a run id, an entry of an archive, a file of a manifest) is not trusted. `inside(root, name)`
-resolves links and `..` on both sides and returns the path only where it lies below the resolved root. Whatever writes,
-deletes or reads by such a name goes through here.
+A name read from a file (a run id, an entry of an archive, a file of a manifest) is not trusted. `inside(root, name)`
+resolves links and `..` on both sides and returns the path only if it lies below the resolved root. All code that
+writes, deletes or reads by such a name uses it.
 
-Not guaranteed: a link that another process puts there between this check and the use of the path.
+Not guaranteed: protection from a link that another process creates between this check and the use of the path.
 """
 
 import os
@@ -16,7 +16,7 @@ from daf.errors import UnsafePathError
 def inside(root: str | Path, *names: str | Path) -> Path:
     """The resolved path of `names` below `root`. It need not exist; links on the way are followed before the check.
 
-    Raises `UnsafePathError` where it lies outside `root`, is `root` itself, or is not a path.
+    Raises `UnsafePathError` if it lies outside `root`, is `root` itself, or is not a path.
     """
     top = Path(root).resolve()
     named = "/".join(str(name) for name in names)
@@ -30,18 +30,18 @@ def inside(root: str | Path, *names: str | Path) -> Path:
 
 
 def own(root: str | Path, *names: str | Path) -> Path:
-    """`names` below `root` as they are, links not replaced by what they lead to, for writing into a known directory.
+    """`names` below `root` as they are, without resolving links, for writing into a known directory.
 
-    Raises `UnsafePathError` where a link on the way leads out of `root`.
+    Raises `UnsafePathError` if a link on the way leads out of `root`.
     """
     inside(root, *names)
     return Path(root).joinpath(*names)
 
 
 def require_own(root: str | Path) -> None:
-    """Raise `UnsafePathError` where a link below `root` leads out of it: what is written there would land elsewhere.
+    """Raise `UnsafePathError` if a link below `root` leads out of it: writes there would land elsewhere.
 
-    For whatever goes on writing in a directory that exists.
+    For code that resumes writing in an existing directory.
     """
     top = Path(root).resolve()
     for folder, below, files in os.walk(top):

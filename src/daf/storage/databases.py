@@ -1,6 +1,6 @@
-"""DuckDB databases: built whole, and queried without a way out.
+"""DuckDB databases: built whole, and queried in isolation.
 
-`building(path)` publishes a database under its name only after it was closed, opened again and found to hold what was
+`building(path)` publishes a database under its name only after it was closed, reopened and found to contain what was
 written; `write_parquet` does the same for one table as a Parquet file. `query` runs a user's SQL on a database that
 may come from anywhere: in a process that has the database read-only and can neither open another file, nor load an
 extension, nor use more than `MEMORY_MB` of memory or the given time (see `daf.storage.query_process`).
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     import duckdb
 
 MEMORY_MB = 384
-"""Of DuckDB's own buffers; its process as a whole may use twice as much."""
+"""Limit of DuckDB's buffers; its process as a whole may use twice as much."""
 QUERY_SECONDS = 60.0
 MOST_ROWS = 500_000
 MOST_BYTES = 32 * 2**20
-"""Of an answer, as JSON."""
+"""Maximum size of an answer, as JSON."""
 
 
 class Answer(msgspec.Struct):
@@ -45,9 +45,9 @@ class Answer(msgspec.Struct):
 
 @contextlib.contextmanager
 def building(path: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
-    """A connection to a new database that becomes `path` when the block ends well. Raises `StorageError`.
+    """A connection to a new database that becomes `path` when the block succeeds. Raises `StorageError`.
 
-    Where the content cannot be read back (a full disk, a limit on file sizes), nothing is published.
+    If the content cannot be read back (a full disk, a limit on file sizes), nothing is published.
     """
     import duckdb
 
@@ -60,7 +60,7 @@ def building(path: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
                     connection.execute("checkpoint")
                 with duckdb.connect(str(temporary), read_only=True) as connection:
                     if _content(connection) != written:
-                        raise StorageError(f"{path} does not hold what was written into it; is the disk full?")
+                        raise StorageError(f"{path} does not contain what was written to it; is the disk full?")
         finally:
             for suffix in (".wal", ".tmp"):
                 with contextlib.suppress(OSError):
@@ -72,14 +72,14 @@ def write_parquet(connection: "duckdb.DuckDBPyConnection", table: str, path: Pat
     with writing(path) as unpublished, plainly(unpublished) as temporary, _errors(f"writing {path}"):
         connection.execute(f"copy {table} to '{quoted(temporary)}' (format parquet)")
         if _checksum(connection, f"read_parquet('{quoted(temporary)}')") != _checksum(connection, table):
-            raise StorageError(f"{path} does not hold what was written into it; is the disk full?")
+            raise StorageError(f"{path} does not contain what was written to it; is the disk full?")
 
 
 def query(database: Path, sql: str, *, seconds: float = QUERY_SECONDS) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Column names and rows of `sql` on `database`. Values that JSON does not know (dates, lists) come as text.
 
-    Raises `UsageError` where the SQL is wrong, needs files, or takes more time or memory than it may; `LockedError`
-    where another process writes the database; `DamagedFileError` where it is not one.
+    Raises `UsageError` if the SQL is wrong, needs files, or exceeds its limits of time or memory; `LockedError` if
+    another process writes the database; `DamagedFileError` if it is not one.
     """
     if not sql.strip():
         raise UsageError(_EMPTY)
@@ -88,13 +88,13 @@ def query(database: Path, sql: str, *, seconds: float = QUERY_SECONDS) -> tuple[
     except UnicodeEncodeError as error:
         raise UsageError(f"the SQL is not valid text (character {error.start + 1}).") from error
     if not database.is_file():
-        raise UsageError(f"{database.parent} holds no tables ({database.name}).")
+        raise UsageError(f"{database.parent} contains no tables ({database.name}).")
     process = subprocess.Popen(
         lifeline.command("daf.storage.query_process", str(database.resolve())),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        process_group=0,  # Ctrl-C is this process's, which ends the query
+        process_group=0,  # Ctrl-C goes to this process only, which ends the query
         pass_fds=(lifeline.descriptor(),),
     )
     try:
@@ -109,14 +109,14 @@ def query(database: Path, sql: str, *, seconds: float = QUERY_SECONDS) -> tuple[
             process.communicate()
     if process.returncode != 0:
         raise _died(database, process.returncode, said)
-    return _told(database, json.loads(out))
+    return _rows(database, json.loads(out))
 
 
-_EMPTY = 'the SQL is empty. Write a query, for example "select * from episodes"; "tables" lists what there is.'
+_EMPTY = 'the SQL is empty. Write a query, for example "select * from episodes"; "tables" lists the tables.'
 _TOO_MUCH_MEMORY = f"the SQL needs more than {MEMORY_MB} MB of memory. Narrow it down with where, limit or group by."
 
 
-def _told(database: Path, data: dict[str, Any]) -> tuple[list[str], list[tuple[Any, ...]]]:
+def _rows(database: Path, data: dict[str, Any]) -> tuple[list[str], list[tuple[Any, ...]]]:
     answer = msgspec.convert(data, Answer)
     match answer.error:
         case "":
@@ -148,7 +148,7 @@ def _died(database: Path, code: int, said: bytes) -> Exception:
 
 @contextlib.contextmanager
 def _errors(doing: str) -> Iterator[None]:
-    """DuckDB's errors of files, memory and transactions as `StorageError`; others are faults of the program."""
+    """DuckDB's errors of files, memory and transactions as `StorageError`; others are bugs."""
     import duckdb
 
     try:

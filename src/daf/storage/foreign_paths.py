@@ -1,8 +1,8 @@
-"""Paths for other programs and libraries, which read more into a path than a name.
+"""Paths for other programs and libraries that interpret more in a path than a name.
 
 A folder may be called `take:2`, `50%`, `a?b`, `[x]` or `-o`: a URL ends at `?` and `#` and decodes `%20`, ffmpeg takes
 `take:` for a protocol, command lines take `-o` for an option, DuckDB takes `?` for a URL's query and `[x]` for a
-pattern. Whoever hands out a path uses one of these.
+pattern. Code that passes a path to such a program uses one of these functions.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ _NOT_PLAIN = frozenset("?*[]{}%#")
 
 
 def argument(path: str | Path) -> str:
-    """`path` for a command line: absolute, so that it begins neither like an option nor like a protocol."""
+    """`path` for a command line: absolute, so that it starts neither like an option nor like a protocol."""
     return os.path.abspath(path)  # noqa: PTH100 links stay
 
 
@@ -29,10 +29,10 @@ def sqlite_url(path: str | Path) -> str:
 
 @contextlib.contextmanager
 def plainly(path: Path) -> Iterator[Path]:
-    """Where a library writes the file `path` that takes some characters for patterns or URLs, links resolved.
+    """A path for a library that takes some characters of `path` for patterns or URLs, links resolved.
 
-    It is `path` itself where that has none of them; else a file in the system's temporary folder, copied to `path`
-    where the block ends well. Raises `OSError` where it cannot be copied.
+    It is `path` itself if it has none of them; else a file in the system's temporary folder, copied to `path` when the
+    block succeeds. Raises `OSError` if it cannot be copied.
     """
     place = Path(argument(path))
     if not _NOT_PLAIN & set(str(place)):

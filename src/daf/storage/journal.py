@@ -1,9 +1,9 @@
 """Append-only files of JSON lines: any prefix of whole lines is valid, and a torn tail is noticed and cut.
 
-`append` adds one line under a lock, so that many processes may append to one file. A writer that died in the middle of
-a line leaves a tail without its newline: the next `append` cuts it, and `read` leaves it out.
+`append` adds one line under a lock, so several processes may append to one file. A writer that died in the middle of a
+line leaves a tail without its newline: the next `append` cuts it, and `read` ignores it.
 
-Not promised: the lock on network file systems that do not have `flock`. There, two processes must not append at once.
+Not guaranteed: the lock on network file systems without `flock`. There, two processes must not append at once.
 """
 
 import fcntl
@@ -43,9 +43,9 @@ def append(path: str | Path, value: dict[str, Any], *, sync: bool = True) -> Non
 
 
 def read(path: str | Path) -> Iterator[dict[str, Any]]:
-    """The whole lines, in order; nothing where there is no file.
+    """The whole lines, in order; empty if there is no file.
 
-    Raises `DataError` for a line that is no JSON object.
+    Raises `DataError` for a line that is not a JSON object.
     """
     try:
         with Path(path).open("rb") as file:

@@ -10,10 +10,10 @@ from typing import Any
 
 
 def jsonable(value: object) -> Any:
-    """`value` as JSON data: NaN and the infinities become None (no number), paths and dates text, sets sorted lists.
+    """`value` as JSON data: NaN and the infinities become None, paths and dates become text, sets become sorted lists.
 
-    Takes what has `to_data`, `model_dump`, `tolist` (numpy) or `item`, and dataclasses. Raises `TypeError` for the
-    rest.
+    Accepts objects with `to_data`, `model_dump`, `tolist` (numpy) or `item`, and dataclasses. Raises `TypeError` for
+    others.
     """
     if value is None or (isinstance(value, bool | int | str) and not isinstance(value, Enum)):
         return value

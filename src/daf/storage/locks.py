@@ -1,10 +1,11 @@
 """Locks on files: released by the operating system when the process that holds them dies.
 
-`exclusive(path)` holds the lock for a block; `is_held(path)` asks whether another process holds it. The lock, not what
-a file says about hosts and pids, decides whether work is still going on. A lock file may be deleted by its holder:
-whoever waited for it then takes the lock of the file that is there now.
+`exclusive(path)` holds the lock for a block; `is_held(path)` asks whether another process holds it. The lock, not the
+hosts and pids in a file, decides whether work is still running. The holder may delete its lock file: a process that
+waited for it then takes the lock of the file that is there now.
 
-Not guaranteed: network file systems without `flock`; there `NoLocksError` is raised, but for `exclusive_if_supported`.
+Not guaranteed: network file systems without `flock`; there `NoLocksError` is raised, except by
+`exclusive_if_supported`.
 """
 
 import contextlib
@@ -20,16 +21,16 @@ from daf.errors import LockedError, NoLocksError, StorageError
 from daf.storage.atomic import explain
 
 PROBE_SECONDS = 1.0
-"""How long `is_held` of another process may stand in the way of a lock: it holds the lock for the time of a look."""
+"""How long another process's `is_held` may block a lock: it holds the lock for the time of its check."""
 UNSUPPORTED = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP})
-"""What `flock` reports on file systems that have no such locks."""
+"""The error numbers of `flock` on file systems that have no such locks."""
 
 
 @contextlib.contextmanager
 def exclusive(path: str | Path, message: str, *, patience: float = PROBE_SECONDS) -> Iterator[BinaryIO]:
     """Hold the lock file `path`, which is made with its folder, for the block; yields the open file.
 
-    message: what `LockedError` says where another process still holds it after `patience` seconds (infinite: wait).
+    message: the text of `LockedError` if another process still holds it after `patience` seconds (infinite: wait).
     Raises `LockedError`, `StorageError`.
     """
     file = acquire(path, message, patience=patience)
@@ -64,15 +65,15 @@ def acquire_shared(path: str | Path, message: str, *, patience: float = PROBE_SE
 
 
 def release(file: BinaryIO) -> None:
-    """Let go what `acquire` returned, also where a forked child inherited the open file."""
-    with contextlib.suppress(OSError):  # closing lets go too
+    """Release what `acquire` returned, even if a forked child inherited the open file."""
+    with contextlib.suppress(OSError):  # closing releases it too
         fcntl.flock(file, fcntl.LOCK_UN)
     file.close()
 
 
 def discard(file: BinaryIO, path: str | Path) -> None:
-    """`release`, and delete the lock file at `path`: nobody who waits for it is deceived (see above)."""
-    with contextlib.suppress(OSError):  # it stays, then
+    """`release`, and delete the lock file at `path`: processes that wait for it notice (see above)."""
+    with contextlib.suppress(OSError):  # then the file stays
         Path(path).unlink(missing_ok=True)
     release(file)
 
@@ -120,7 +121,7 @@ def _opener(path: str, flags: int) -> int:
 
 
 def _is_at(file: BinaryIO, path: Path) -> bool:
-    """Whether the open file is the one at `path`, which another holder may have deleted meanwhile."""
+    """Whether the open file is the one at `path`, which another holder may have deleted in the meantime."""
     try:
         return os.path.samestat(os.fstat(file.fileno()), path.stat())
     except FileNotFoundError:

@@ -4,7 +4,7 @@ import math
 
 
 def finite(value: object) -> float | None:
-    """`value` as a finite number, None where it is none."""
+    """`value` as a finite number, None if it is not one."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:

@@ -1,9 +1,9 @@
-"""Text out of files, made safe to show.
+"""Text from files, made safe to show.
 
 Titles, names and messages come from files that others may have written. Shown raw, an escape sequence in them
-controls the terminal (colours, window title, clipboard), and a mark of direction reorders what is read. Here every such
-character is written out (`\\x1b`), so that it can be seen and does nothing. The terminal, JSON, Markdown and the pages
-use these functions.
+controls the terminal (colours, window title, clipboard), and a direction mark reorders the text. Here every such
+character is escaped (`\\x1b`), so that it is visible and has no effect. The terminal, JSON, Markdown and the pages use
+these functions.
 """
 
 import re
@@ -18,7 +18,7 @@ _JSON_UNSAFE = re.compile(r"[\x7f-\x9f\u200e\u200f\u2028\u2029\u202a-\u202e\u206
 
 
 def printable(text: str) -> str:
-    """`text` with everything written out that is not printable, line breaks and tabs included."""
+    """`text` with every unprintable character escaped, line breaks and tabs included."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)
@@ -32,7 +32,7 @@ def printable_lines(text: str) -> str:
 
 
 def printable_json(text: str) -> str:
-    """JSON `text` with the characters escaped that steer a terminal; the values that it stands for are the same."""
+    """JSON `text` with terminal control characters escaped; the values that it encodes are the same."""
     return _JSON_UNSAFE.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
@@ -44,16 +44,16 @@ def markdown_text(text: str) -> str:
 
 
 def markdown_code(text: str) -> str:
-    """`text` as a block of code, whatever backticks it holds; as HTML with entities where it holds a tag."""
+    """`text` as a block of code, whatever backticks it contains; as HTML with entities if it contains a tag."""
     shown = printable_lines(text)
-    if "<" in shown:  # a viewer that knows no fences would take it for a tag
+    if "<" in shown:  # a viewer without support for fences would take it for a tag
         return f"<pre><code>{escape(shown, quote=False)}</code></pre>"
     fence = "`" * max(3, max((len(run) for run in re.findall("`+", shown)), default=0) + 1)
     return f"{fence}\n{shown}\n{fence}"
 
 
 def terminal_text(text: str, *, style: str = "", justify: "JustifyMethod | None" = None) -> "Text":
-    """`text` for a `rich` console of the caller's: printable, and no markup."""
+    """`text` for a `rich` console: printable, and without markup."""
     from rich.text import Text
 
     return Text(printable_lines(text), style=style, justify=justify)

@@ -2,9 +2,9 @@
 
 `python -m daf.storage.query_process DATABASE`, with the SQL on stdin and an `Answer` as JSON on stdout. The order of
 the settings matters: after `enable_external_access = false` nothing can be attached any more, and after
-`lock_configuration = true` SQL cannot undo any of it. DuckDB counts neither long strings nor a single vector of them
-under its memory limit, and looks for an interrupt between vectors only; therefore the process has a limit of its own,
-and is killed when its time is over.
+`lock_configuration = true` SQL cannot undo any of it. DuckDB's memory limit covers neither long strings nor a single
+vector of them, and it checks for an interrupt only between vectors; therefore the process has a separate limit, and is
+killed when its time is over.
 """
 
 import json
@@ -25,8 +25,8 @@ _MESSAGE_LENGTH = 600
 _SETTINGS = (
     f"memory_limit = '{MEMORY_MB}MB'",
     f"threads = {_THREADS}",
-    "temp_directory = ''",  # in-memory databases would make .tmp in the working directory
-    "python_enable_replacements = false",  # which would make this program's variables tables
+    "temp_directory = ''",  # in-memory databases would create .tmp in the working directory
+    "python_enable_replacements = false",  # which would make this program's variables readable as tables
     "autoinstall_known_extensions = false",
     "autoload_known_extensions = false",
     "enable_external_access = false",
@@ -35,7 +35,7 @@ _SETTINGS = (
 
 
 def main() -> None:
-    """Answer the question on stdin."""
+    """Answer the query on stdin."""
     limit = 2 * MEMORY_MB << 20
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     import duckdb
@@ -76,14 +76,14 @@ def _answer(database: Path, sql: str) -> str:
     ) as error:
         return _error("damaged", _first_line(error))
     except duckdb.PermissionException as error:
-        return _error("sql", f"{_first_line(error)}. A query sees the tables of its run and nothing else.")
+        return _error("sql", f"{_first_line(error)}. A query sees only the tables of its run.")
     except (duckdb.Error, ValueError, TypeError, OverflowError, RuntimeError) as error:
-        # the last four: values that Python or JSON cannot hold
+        # the last four: values that Python or JSON cannot represent
         return _error("sql", str(error).strip()[:_MESSAGE_LENGTH])
 
 
 def opened(database: Path) -> "duckdb.DuckDBPyConnection":
-    """A connection that has `database` read-only, and no way to anything else."""
+    """A connection that has `database` read-only, and no access to anything else."""
     import duckdb
 
     connection = duckdb.connect(":memory:")

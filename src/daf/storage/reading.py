@@ -1,11 +1,11 @@
-"""Files read with a bound and a type.
+"""Bounded, typed reading of files.
 
-`read_json(path, kind)` returns a whole, valid `kind` or says what is wrong with the file: only regular files are
-opened (a FIFO, a device or a folder is refused at once and never waited for), no more than `limit` bytes are read, and
-the content is decoded into a declared type, so that no caller trusts the shape of what it finds.
+`read_json(path, kind)` returns a whole, valid `kind` or raises with the reason: only regular files are opened (a FIFO,
+a device or a folder is refused at once and never waited for), no more than `limit` bytes are read, and the content is
+decoded into a declared type, so that no caller trusts the shape of a file.
 
 A missing file is not damage: the functions return None. Damage is `DamagedFileError`, which names the file and the
-reason; what reads many files (a list of runs) catches it and reports that one file.
+reason; code that reads many files (a list of runs) catches it and reports that one file.
 """
 
 import os
@@ -19,14 +19,14 @@ from daf.errors import DamagedFileError, StorageError
 from daf.storage.atomic import explain
 
 DEFAULT_LIMIT = 64 * 2**20
-"""Bytes. The largest JSON file that DAF writes itself, results with every episode of a large comparison, is smaller."""
+"""Bytes. The largest JSON file that DAF writes, results with every episode of a large comparison, is smaller."""
 
 
 def open_regular(path: str | Path) -> BinaryIO:
     """`path` opened for reading in binary mode. Follows links to regular files.
 
-    Raises `FileNotFoundError` where there is nothing, `DamagedFileError` where it is not a regular file, and
-    `StorageError` where it cannot be opened.
+    Raises `FileNotFoundError` if nothing is there, `DamagedFileError` if it is not a regular file, and `StorageError`
+    if it cannot be opened.
     """
     try:
         # O_NONBLOCK: opening a FIFO without a writer would wait for one; it has no effect on regular files.
@@ -44,10 +44,10 @@ def open_regular(path: str | Path) -> BinaryIO:
 
 
 def read_bytes(path: str | Path, *, limit: int = DEFAULT_LIMIT) -> bytes | None:
-    """The content of the regular file `path`, None where there is no such file.
+    """The content of the regular file `path`, None if there is no such file.
 
-    limit: most bytes to accept. Raises `DamagedFileError` for a larger file and for what is not a regular file,
-    `StorageError` where reading fails.
+    limit: maximum number of bytes. Raises `DamagedFileError` for a larger file and if it is not a regular file,
+    `StorageError` if reading fails.
     """
     try:
         with open_regular(path) as file:
@@ -71,10 +71,10 @@ def read_text(path: str | Path, *, limit: int = DEFAULT_LIMIT) -> str | None:
 
 
 def read_json[T](path: str | Path, kind: type[T], *, limit: int = DEFAULT_LIMIT) -> T | None:
-    """The JSON file `path` as a `kind` (a `msgspec.Struct`, `dict[str, Any]`, …), None where there is no such file.
+    """The JSON file `path` as a `kind` (a `msgspec.Struct`, `dict[str, Any]`, …), None if there is no such file.
 
-    Raises `DamagedFileError` where the content is not valid JSON or does not have that type, `StorageError` where
-    reading fails.
+    Raises `DamagedFileError` if the content is not valid JSON or does not have that type, `StorageError` if reading
+    fails.
     """
     content = read_bytes(path, limit=limit)
     return None if content is None else decode_json(content, kind, where=path)

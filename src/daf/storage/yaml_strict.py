@@ -1,11 +1,11 @@
-"""YAML and JSON that mean one thing, with the line of everything.
+"""Strict YAML and JSON with one meaning each, and the line number of every part.
 
 `load_yaml(path)` gives the value of a file as plain Python (dict, list, str, int, float, bool, None) under YAML 1.2's
-core rules: `1e-4` is a float, `yes` and `010` are what they look like (text, ten). Refused, with `file:line`: tabs in
-front of content, a key given twice (both lines), tags such as `!!python/…`, merge keys, several documents, empty files,
-other encodings than UTF-8; nesting, size and alias expansion beyond the bounds below. Every refusal is a `ConfigError`.
+core rules: `1e-4` is a float, `yes` is text and `010` is ten. Refused, with `file:line`: tabs before content, a
+duplicate key (both lines), tags such as `!!python/…`, merge keys, several documents, empty files, encodings other than
+UTF-8; nesting, size and alias expansion beyond the bounds below. Every refusal is a `ConfigError`.
 
-`read_document` gives the value together with the line of every part, for whoever must point at a field afterwards.
+`read_document` gives the value together with the line of every part, for callers that report errors by field.
 """
 
 import json
@@ -23,18 +23,18 @@ from daf.storage.atomic import explain
 from daf.storage.reading import open_regular
 
 MAX_BYTES = 8 * 1024 * 1024
-"""Largest file that is read; a mission's whole config is 1.6 MB."""
+"""Largest file that is read; a mission's whole config has 1.6 MB."""
 MAX_DEPTH = 64
 """Deepest nesting of mappings and sequences, after aliases are expanded."""
 MAX_VALUES = 100_000
-"""Most keys and values in YAML, after aliases are expanded: what is parsed in a second."""
+"""Maximum keys and values in YAML, after aliases are expanded: about a second of parsing."""
 MAX_JSON_VALUES = 1_000_000
-"""Most values in JSON, which is parsed faster."""
+"""Maximum values in JSON, which parses faster."""
 MAX_DIGITS = 300
-"""Longest integer. A float has no more digits before its point."""
+"""Maximum digits of an integer. A float has no more before its point."""
 
 KeyPath = tuple[str | int, ...]
-"""Where a value stands: keys of mappings and indices of sequences, from the root."""
+"""The position of a value: keys of mappings and indices of sequences, from the root."""
 
 _INTEGER = re.compile(r"[-+]?[0-9]+\Z|0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
 _TAB = re.compile(r"^ *\t[ \t]*[^\s]", re.MULTILINE)
@@ -60,7 +60,7 @@ class Document:
     lines: Mapping[KeyPath, int] = field(default_factory=dict)
 
     def where(self, path: KeyPath = ()) -> str:
-        """`name:line` of the part at `path`, or of the nearest part around it; only the name where no line is known."""
+        """`name:line` of the part at `path`, or of the nearest part around it; only the name if no line is known."""
         for length in range(len(path), -1, -1):
             line = self.lines.get(path[:length])
             if line is not None:
@@ -71,13 +71,13 @@ class Document:
 def load_yaml(path: str | Path) -> Any:
     """The value of the YAML file at `path`.
 
-    Raises `ConfigError` for its content, `StorageError` where it can't be read.
+    Raises `ConfigError` for its content, `StorageError` if it can't be read.
     """
     return parse_yaml(read_text(path), name=str(path)).value
 
 
 def read_document(path: str | Path) -> Document:
-    """The YAML file at `path`, or JSON where it is called `*.json`, with lines.
+    """The YAML file at `path`, or JSON if it is called `*.json`, with lines.
 
     Raises `ConfigError`, `StorageError`.
     """
@@ -87,7 +87,9 @@ def read_document(path: str | Path) -> Document:
 
 
 def read_text(path: str | Path) -> str:
-    """The file's text, at most `MAX_BYTES`, UTF-8 with or without a mark. Raises `ConfigError`, `StorageError`."""
+    """The file's text, at most `MAX_BYTES`, UTF-8 with or without a byte order mark. Raises `ConfigError`,
+    `StorageError`.
+    """
     try:
         with open_regular(path) as file:
             data = file.read(MAX_BYTES + 1)
@@ -96,7 +98,7 @@ def read_text(path: str | Path) -> str:
     except OSError as error:
         raise StorageError(explain(error, f"reading {path}")) from error
     if len(data) > MAX_BYTES:
-        raise ConfigError(f"{path}: larger than {MAX_BYTES // 1024**2} MiB, the most that is read as configuration.")
+        raise ConfigError(f"{path}: larger than {MAX_BYTES // 1024**2} MiB, the limit for configuration files.")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -111,18 +113,18 @@ def parse_yaml(text: str, *, name: str = "<text>") -> Document:
     tab = _TAB.search(text) if "\t" in text else None
     if tab is not None:
         number = text.count("\n", 0, tab.start()) + 1
-        raise ConfigError(f"{name}:{number}: a tab in front of the content. Indent with spaces.")
+        raise ConfigError(f"{name}:{number}: a tab before the content. Indent with spaces.")
     return _Builder(name).document(text)
 
 
 def parse_json(text: str, *, name: str = "<text>") -> Document:
-    """`text` as strict JSON: no key twice, no NaN. Raises `ConfigError`."""
+    """`text` as strict JSON: no duplicate key, no NaN. Raises `ConfigError`."""
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in pairs:
             if key in found:
-                raise ConfigError(f'{name}: the key "{key}" stands twice in one object. Keep one of them.')
+                raise ConfigError(f'{name}: duplicate key "{key}" in one object. Keep one of them.')
             found[key] = value
         return found
 
@@ -144,12 +146,12 @@ def parse_json(text: str, *, name: str = "<text>") -> Document:
     except json.JSONDecodeError as error:
         raise ConfigError(f"{name}:{error.lineno}: not JSON: {error.msg} (column {error.colno}).") from error
     except RecursionError as error:
-        raise ConfigError(f"{name}: nested too deep for a configuration.") from error
+        raise ConfigError(f"{name}: nested too deeply for a configuration.") from error
     return Document(name, value, _JsonLines(text, name, values))
 
 
 def _json_values(text: str) -> int:
-    """About how many values `text` holds if it is JSON: each but the first follows one of these marks."""
+    """About how many values `text` has if it is JSON: each but the first follows one of these characters."""
 
     def marks(part: str) -> int:
         return part.count(",") + part.count(":") + part.count("[") + part.count("{")
@@ -159,7 +161,7 @@ def _json_values(text: str) -> int:
 
 
 class _JsonLines(Mapping[KeyPath, int]):
-    """The lines of a JSON text, found when first asked for: only a message needs them, and they take long."""
+    """The lines of a JSON text, computed on first use: only a message needs them, and they take long."""
 
     def __init__(self, text: str, name: str, values: int) -> None:
         self._text, self._name, self._values = text, name, values
@@ -168,10 +170,10 @@ class _JsonLines(Mapping[KeyPath, int]):
     def _lines(self) -> Mapping[KeyPath, int]:
         if self._values > MAX_VALUES:
             return {}
-        try:  # JSON is YAML but for its tabs, which a JSON string cannot hold: the YAML events know the lines.
+        try:  # JSON is YAML except for its tabs, which a JSON string cannot contain: the YAML events know the lines.
             return _Builder(self._name).document(self._text.replace("\t", " ")).lines
         except ConfigError:
-            return {}  # JSON that YAML reads otherwise (some escapes): messages then name the file without a line
+            return {}  # JSON that YAML parses differently (some escapes): messages then name the file without a line
 
     def __getitem__(self, path: KeyPath) -> int:
         return self._lines[path]
@@ -184,7 +186,7 @@ class _JsonLines(Mapping[KeyPath, int]):
 
 
 def plain_scalar(text: str) -> str | int | float | bool | None:
-    """What unquoted `text` means under YAML 1.2's core rules. Raises `ValueError` for an integer that is too long."""
+    """The value of unquoted `text` under YAML 1.2's core rules. Raises `ValueError` for an integer that is too long."""
     if text in _WORDS:
         return _WORDS[text]
     if _INTEGER.match(text):
@@ -197,7 +199,9 @@ def plain_scalar(text: str) -> str | int | float | bool | None:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes every text that either YAML 1.1 or 1.2 would read as something else, and repeats instead of aliasing."""
+    """Quotes every text that either YAML 1.1 or 1.2 would read as another type, and repeats values instead of
+    aliasing.
+    """
 
     def ignore_aliases(self, data: object) -> bool:
         return True
@@ -209,13 +213,13 @@ for _first in "-+.0123456789":
 
 
 def dump_yaml(value: Any) -> str:
-    """Plain Python data as YAML that reads back to the same under any YAML version, keys in their order."""
+    """Plain Python data as YAML that reads back equal under any YAML version, with keys in order."""
     text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
     return text
 
 
 class _Builder:
-    """Turns a parser's events into a `Document`; events, since composing nodes overflows the stack on deep nesting."""
+    """Turns a parser's events into a `Document`; composing nodes would overflow the stack on deep nesting."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -233,12 +237,12 @@ class _Builder:
                 if isinstance(event, yaml.DocumentStartEvent):
                     documents += 1
                     if documents > 1:
-                        self.refuse(event, "a second document begins. Keep one per file.")
+                        self.refuse(event, "a second document starts. Keep one per file.")
                     value = self.value(next(events), events, ())
         except yaml.YAMLError as error:
             raise ConfigError(self.sentence(error)) from error
         except UnicodeEncodeError as error:
-            raise ConfigError(f"{self.name}: a character that is no text (a lone surrogate).") from error
+            raise ConfigError(f"{self.name}: contains a lone surrogate, which is not valid text.") from error
         if documents == 0 or (value is None and not _has_content(text)):
             raise ConfigError(f"{self.name}: the file is empty.")
         return Document(self.name, value, self.lines)
@@ -251,7 +255,7 @@ class _Builder:
         if isinstance(event, yaml.AliasEvent):
             anchor = str(event.anchor)
             if anchor not in self.anchors:
-                self.refuse(event, f'no anchor "{anchor}" stands completely before this alias.')
+                self.refuse(event, f'no anchor "{anchor}" is complete before this alias.')
             return self.copied(event, self.anchors[anchor], len(path))
         result: Any
         if isinstance(event, yaml.ScalarEvent):
@@ -278,11 +282,11 @@ class _Builder:
             key = self.scalar(event)
             line = event.start_mark.line + 1
             if key == "<<":
-                self.refuse(event, "merge keys (<<) are not read. Write the fields out.")
+                self.refuse(event, "merge keys (<<) are not supported. Write the fields out.")
             if key in first:
                 inside = f" in {dotted(path)}" if path else ""
                 self.refuse(
-                    event, f'the key "{key}"{inside} stands already at {self.name}:{first[key]}. Keep one of them.'
+                    event, f'duplicate key "{key}"{inside}, first at {self.name}:{first[key]}. Keep one of them.'
                 )
             first[key] = line
             self.lines[(*path, key)] = line
@@ -298,11 +302,11 @@ class _Builder:
                 self.refuse(event, f"{error}.")
         if event.tag in (None, "!", _STRING_TAG):
             return text
-        return self.refuse(event, f"the tag {_shown(event.tag)} is not read. Leave tags out; quote what shall be text.")
+        return self.refuse(event, f"the tag {_shown(event.tag)} is not supported. Remove it, or quote the text.")
 
     def known_tag(self, event: Any, kind: str) -> None:
         if event.tag not in (None, "!", f"tag:yaml.org,2002:{kind}"):
-            self.refuse(event, f"the tag {_shown(event.tag)} is not read. Leave tags out.")
+            self.refuse(event, f"the tag {_shown(event.tag)} is not supported. Remove it.")
 
     def copied(self, event: Any, value: Any, depth: int) -> Any:
         self.count(event, f"aliases expand to more than {MAX_VALUES:,} values.")
@@ -328,7 +332,7 @@ class _Builder:
         if mark is None:
             return f"{self.name}: not YAML: {problem}."
         if "cannot start any token" in problem and "\t" in _line(mark):
-            return f"{self.name}:{mark.line + 1}: a tab in front of the content. Indent with spaces."
+            return f"{self.name}:{mark.line + 1}: a tab before the content. Indent with spaces."
         return f"{self.name}:{mark.line + 1}: not YAML: {problem} (column {mark.column + 1})."
 
 
