@@ -466,7 +466,7 @@ def test_the_generator_is_a_program_too(tmp_path, capsys):
     assert str(tmp_path / "out" / "learning_dynamics.png") in told
     assert all(Path(path).is_file() for path in told)
     assert main(["nowhere/at/all"]) == 2
-    assert "UsageError: there is no file or folder nowhere/at/all" in capsys.readouterr().err
+    assert "UsageError: no file, directory or run nowhere/at/all" in capsys.readouterr().err
 
 
 def test_numpy_arrays_and_lists_are_the_same(tmp_path):

@@ -205,7 +205,7 @@ def test_a_torn_line_is_left_and_a_value_that_is_no_number_is_counted(training, 
     (copy / "metrics.jsonl").write_text(text + '{"step": 99999, "loss/entropy": NaN}\n{"step": 100000, "loss/ent')
     plot = daf_plot_training_curves(copy, tmp_path / "a.png")
     assert len(axes_of(plot, "Policy entropy").lines[0].get_xdata()) == 60
-    assert "1 values that are no finite numbers are left out" in words(plot)
+    assert "1 value is not a finite number and is omitted" in words(plot)
 
 
 def test_an_evaluation_that_failed_is_told_and_not_drawn(training, tmp_path):

@@ -148,7 +148,7 @@ def test_the_same_run_gives_the_same_bytes_again(make, tmp_path):
 
 
 def test_a_folder_without_results_is_refused_with_the_reason(tmp_path):
-    with pytest.raises(UsageError, match="no run's folder"):
+    with pytest.raises(UsageError, match="is not a run directory"):
         daf_report(tmp_path)
     (tmp_path / "training.json").write_text("[1, 2]")
     with pytest.raises(DataError, match=r"training\.json is damaged: Expected `object`, got `array`"):

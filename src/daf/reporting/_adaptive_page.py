@@ -45,8 +45,8 @@ def adaptive_page(experiment: Experiment | None, facts: RunFacts) -> RunPage:
         reading=[
             (
                 "The best run",
-                "Runs that were trained longest are compared; the best of several noisy scores flatters. New seeds, "
-                "in evaluation and in training, tell what it is worth.",
+                "Runs that were trained longest are compared; the best of several noisy scores is biased upwards. "
+                "Evaluate and train it on new seeds before you rely on it.",
             ),
             ("Intervals", f"{INTERVAL} intervals of one evaluation's mean: how well this policy's score is known."),
         ],
@@ -73,7 +73,7 @@ def _alerts(experiment: Experiment, facts: RunFacts) -> list[Alert]:
 def _finding(experiment: Experiment) -> str:
     best = experiment.best
     if best is None or best.score is None:
-        return "No run was evaluated, so none is best."
+        return "No run was evaluated, so there is no best run."
     told = ", ".join(f"{name} = {shown(value)}" for name, value in best.settings.items())
     score = best.score
     amount = amount_of(score.mean, score.low, score.high)

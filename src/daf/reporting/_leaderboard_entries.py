@@ -55,7 +55,7 @@ def take(source: Source, entries: dict[str, Entry], missions: dict[str, str], ba
     if kind_of(info.path) != "evaluation":
         read_results(info.path)  # damaged results are why a kind is not known
         raise UsageError(
-            f"{info.operation}/{info.run_id} is no evaluation or comparison, whose policies a leaderboard could rank."
+            f"{info.operation}/{info.run_id} is not an evaluation or comparison; a leaderboard can rank only those."
         )
     _of_files(info, entries, missions)
 

@@ -87,7 +87,7 @@ def _finding(rows: tuple[Row, ...]) -> str:
         return f"{top.summary.name} is first: the tests decide it against all others."
     names = [row.summary.name for row in first[:6]]
     more = f" and {len(first) - 6} more" if len(first) > 6 else ""
-    return f"The first place is open between {', '.join(names)}{more}: the tests do not tell them apart."
+    return f"The first place is undecided between {', '.join(names)}{more}: the tests find no significant difference."
 
 
 def _sources(board: Leaderboard) -> Section:

@@ -25,7 +25,7 @@ def find_chromium() -> Path:
     if told:
         named = shutil.which(told)
         if named is None:
-            raise EnvironmentCheckError(f"{VARIABLE} is {told}, which is no program that can be run.")
+            raise EnvironmentCheckError(f"{VARIABLE} is {told}, which is not an executable program.")
         return Path(argument(named))
     for name in (*NAMES, MAC):
         found = shutil.which(name)

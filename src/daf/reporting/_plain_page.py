@@ -36,7 +36,7 @@ FRAME = (
     "format",
     "notes",
 )
-"""What results begin with; the page tells it elsewhere."""
+"""The first fields of results; the page shows them elsewhere."""
 RESULTS = ("results.json", "ablation.json", "benchmark.json")
 SKIPPED = (EXECUTION_LOG, "experiment_config.json", "plan.json", *RESULTS)
 

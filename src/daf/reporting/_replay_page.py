@@ -90,7 +90,7 @@ def _replay_page(replay: Replay, info: ReplayInfo, player: Path) -> RunPage:
         title=printable(info.mission or info.path.name),
         subtitle=printable(f"Replay {info.path.name}"),
         chips=[f"{info.steps:,} steps", f"{info.agents} agents", f"map {info.width}×{info.height}"],
-        alerts=[] if info.policies else [Alert("The policies of this replay did not tell their names.")],
+        alerts=[] if info.policies else [Alert("This replay does not name its policies.")],
         finding=f"An episode of {info.steps:,} steps: {told}.",
         sections=[
             Section(
@@ -148,11 +148,11 @@ def _roles(replay: Replay, info: ReplayInfo) -> list[str]:
 
 def _facts(info: ReplayInfo) -> list[tuple[str, str]]:
     def counts(found: Mapping[str, int]) -> str:
-        return printable(", ".join(f"{count} {name or 'without'}" for name, count in found.items()) or "not told")
+        return printable(", ".join(f"{count} {name or 'without'}" for name, count in found.items()) or "unknown")
 
     return [
-        ("mission", printable(info.mission or "not told")),
-        ("seed", "not told" if info.seed is None else str(info.seed)),
+        ("mission", printable(info.mission or "unknown")),
+        ("seed", "unknown" if info.seed is None else str(info.seed)),
         ("teams", counts(info.teams)),
         ("policies", counts(info.policies)),
         ("format", f"version {info.version}"),

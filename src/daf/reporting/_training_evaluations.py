@@ -69,7 +69,7 @@ def _table(found: Sequence[TrainingEvaluation], missions: Mapping[str, str]) -> 
     seed = next(iter(seeds)) if len(seeds) == 1 else None
     note = [] if seed is None else [f"The episodes of every evaluation have seeds from {seed} on."]
     if len(means) > 1:
-        note.append("Bold: the highest. The best of several noisy numbers flatters; new seeds tell what it is worth.")
+        note.append("Bold: the highest. The best of several noisy numbers is biased upwards; evaluate it on new seeds.")
     if replays:
         note.append("daf replay html FILE makes a page that plays a replay.")
     return Table(columns, rows, note=" ".join(note))

@@ -85,7 +85,7 @@ def _alerts(run: TrainingRun, facts: RunFacts) -> list[Alert]:
         found.append(Alert(f"Training was stopped after {run.steps:,} agent steps; the same command can go on."))
     if run.not_finite:
         told = ", ".join(f"{printable(name)} ({count})" for name, count in list(run.not_finite.items())[:6])
-        found.append(Alert(f"Values that are no finite numbers are left out: {told}.", bad=True))
+        found.append(Alert(f"Values that are not finite numbers are omitted: {told}.", bad=True))
     if run.damaged:
         lines = "1 line" if run.damaged == 1 else f"{run.damaged:,} lines"
         found.append(Alert(f"{lines} of metrics.jsonl or evaluations.jsonl could not be read and are left out."))
@@ -170,7 +170,7 @@ def _all_metrics(run: TrainingRun) -> list[Section]:
 
 
 def _hyperparameters(run: TrainingRun) -> list[Part]:
-    """What the run was configured with beside the defaults, what was changed first."""
+    """The settings of the run next to the defaults, changed ones first."""
     given = run.result.get("hyperparameters")
     if not isinstance(given, dict) or not given:
         return []

@@ -22,7 +22,7 @@ METRICS = {
     "reward/per_step": MetricWords("Reward per step", "reward per agent step", "Mean over the rollout."),
     "episode/length": MetricWords("Length of episodes", "steps", "Of the episodes that ended."),
     "episode/count": MetricWords("Episodes ended", "episodes", "Agents whose episode ended since the last update."),
-    "loss/policy": MetricWords("Policy loss", "loss", "Near 0 by construction; its trend tells little."),
+    "loss/policy": MetricWords("Policy loss", "loss", "Near 0 by construction; its trend carries little information."),
     "loss/value": MetricWords("Value loss", "loss", "Error of the value estimate; it may rise as returns grow."),
     "loss/entropy": MetricWords(
         "Entropy", "nats", "How undecided the policy is; a fall to 0 means that it explores no more."

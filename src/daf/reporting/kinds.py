@@ -76,7 +76,7 @@ def run_of(run: str | Path, base_dir: str | Path | None = None) -> RunInfo:
             return found
         if kind_of(path) == "run":
             raise UsageError(
-                f"{path} is no run's folder: it has no execution_log.json, and no results that a report is made of."
+                f"{path} is not a run directory: it has neither execution_log.json nor results for a report."
             )
         return _undescribed(path)
     return find_run(str(run), base_dir)

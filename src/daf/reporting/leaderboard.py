@@ -84,7 +84,7 @@ def leaderboard(
 def _ranked(entries: Sequence[Entry], missions: Mapping[str, str], title: str | None) -> Leaderboard:
     scored = [entry for entry in entries if entry.scores]
     if not scored:
-        raise DataError("no policy finished an episode, so that none can be ranked.")
+        raise DataError("no policy finished an episode, so there is nothing to rank.")
     common = set.intersection(*(set(entry.scores) for entry in scored))
     played = set.union(*(set(entry.scores) for entry in scored))
     if not common:
@@ -152,7 +152,7 @@ def _notes(entries: Sequence[Entry], left_out: int) -> list[str]:
     failing = [entry for entry in entries if entry.failed]
     if failing:
         told = ", ".join(f"{entry.name}: {entry.failed}" for entry in failing)
-        notes.append(f"Episodes that failed count nowhere as 0 ({told}).")
+        notes.append(f"Failed episodes are excluded and never count as 0 ({told}).")
     absent = [entry.name for entry in entries if not entry.scores]
     if absent:
         notes.append(f"Not ranked, since no episode finished: {', '.join(absent)}.")

@@ -93,14 +93,14 @@ def collected(records: Sequence[EpisodeRecord], replays: Sequence[Replay]) -> li
     rows = rows or [_collected_in(replay) for replay in replays]
     if not any(row.amounts for row in rows):
         raise DataError(
-            "nothing tells what was collected when. `daf evaluate … --series 10 --series-stat agent.carbon.gained` "
-            "samples it over time, --save-replays best records replays."
+            "the records do not contain when resources were collected. `daf evaluate … --series 10 --series-stat "
+            "agent.carbon.gained` samples it over time, --save-replays best records replays."
         )
     return rows
 
 
 def policy_of(replay: Replay) -> str:
-    """The policies that played, as far as the replay tells; else the file's name."""
+    """The policies of the replay if it names them; otherwise the name of the file."""
     told: dict[str, None] = {}
     for agent in replay.agents:
         for infos in agent.policy_infos().values:
@@ -205,6 +205,6 @@ def at_steps(rows: Sequence[Collected], resource: str, steps: FloatArray) -> Flo
 
 
 def grid(rows: Sequence[Collected], most: int = 200) -> FloatArray:
-    """The steps that any of the episodes knows, or where these are more than `most`, so many evenly apart."""
+    """The steps that any of the episodes knows, or if there are more than `most`, that number of evenly spaced ones."""
     steps = np.unique(np.concatenate([row.steps for row in rows]))
     return steps if len(steps) <= most else np.linspace(steps[0], steps[-1], most)

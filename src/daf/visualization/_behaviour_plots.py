@@ -60,7 +60,11 @@ def daf_plot_action_frequency(
         panels.append(MeansPanel(name, "share of actions" if counted else "share of agent steps", groups))
     left = len(ranked) - MOST_ACTIONS
     n = "" if counted else f" Bars: 95 % interval over episodes. {_episodes(rows)}"
-    note = "" if counted else " Shares may add up to more than 1: a vibe changes beside another action."
+    note = (
+        ""
+        if counted
+        else " Shares may add up to more than 1: an agent can change its vibe in addition to another action."
+    )
     figure = means_figure(
         panels,
         policies,

@@ -169,7 +169,7 @@ def _varies(samples: Sequence[Sample], metric: str) -> bool:
 def _chosen(samples: Sequence[Sample], most: int) -> list[str]:
     varying = [metric for metric in _in_order(samples) if _varies(samples, metric)]
     if not varying:
-        raise DataError("no metric varies between episodes or policies: there is nothing to see in a figure.")
+        raise DataError("no metric varies between episodes or policies, so a figure would be empty.")
     apart = {metric: _told_apart([one for one in samples if one.metric == metric]) for metric in varying}
     return sorted(varying, key=lambda metric: -apart[metric])[:most]
 

@@ -44,7 +44,7 @@ def run_folder(source: str | os.PathLike[str], base_dir: str | Path | None = Non
     except UsageError as error:
         if os.sep not in text:
             raise
-        raise UsageError(f"there is no file or folder {path}, and no run of that name: {error}") from error
+        raise UsageError(f"no file, directory or run {path}: {error}") from error
 
 
 def replays_in(folder: Path) -> list[Path]:

@@ -24,7 +24,7 @@ MOST_SPOKES = 6
 MOST_PAIRS = 15
 MOST_IN_MATRIX = 16
 REPEATS = 0.95
-"""Metrics of such a correlation tell the same; only the first of them enters a matrix."""
+"""Metrics with such a correlation are redundant; only the first of them enters a matrix."""
 
 
 @in_plan_order
@@ -127,9 +127,10 @@ def daf_plot_metric_correlations(
     figure = means_figure(
         panels,
         [f"rho of {target}"],
-        title=titled(look, f"What goes with {target}"),
+        title=titled(look, f"Correlations with {target}"),
         caption=f"Ranks within {', '.join(reports[0].policies)}; strongest first, with p adjusted by Holm; bars: 95 % "
-        f"interval (Bonett and Wright), not adjusted. {counts}. n = {n} episodes. A correlation is no cause.",
+        f"interval (Bonett and Wright), not adjusted. {counts}. n = {n} episodes. Correlation does not imply "
+        "causation.",
         most_columns=1,
         dark=is_dark(look),
     )
@@ -174,7 +175,7 @@ def daf_plot_metrics_correlation_matrix(
         names,
         title=titled(look, f"Which metrics go together on {report.mission}"),
         caption=f"Spearman's rho within {', '.join(report.policies)}; *: p ≤ {alpha:g} after Holm over all "
-        f"{len(report.pairs)} pairs. n = {report.n} episodes.{more} A correlation is no cause.",
+        f"{len(report.pairs)} pairs. n = {report.n} episodes.{more} Correlation does not imply causation.",
         unit="Spearman's rho",
         texts=texts,
         diverging=(-1.0, 1.0),
@@ -209,7 +210,7 @@ def daf_plot_policy_radar(
         spokes,
         table.policies,
         title=titled(look, f"Profiles of {_subject(table)}{f' on {where}' if where else ''}"),
-        caption="Each spoke has its own scale, told at its end; bars: 95 % interval over episodes. The area has no "
+        caption="Each spoke has a separate scale, shown at its end; bars: 95 % interval over episodes. The area has no "
         f"meaning. {_about(table, metrics)}",
         dark=is_dark(look),
     )
@@ -291,7 +292,7 @@ def _other(pair: Correlation, target: str) -> str:
 
 
 def _alike(values: np.ndarray) -> list[int]:
-    """The order in which like rows lie beside each other (average linkage of 1 − |rho|)."""
+    """The order that puts similar rows next to each other (average linkage of 1 − |rho|)."""
     if len(values) < 3:
         return list(range(len(values)))
     from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering

@@ -101,7 +101,7 @@ def _results(folder: Path) -> ResultsFile:
     if data is None:
         raise DataError(f"{folder} holds no {FILE}: no episodes were compared, or it did not end.")
     if "episodes" not in data:
-        raise DataError(f"{folder / FILE} lists no episodes, so that there are no returns to draw.")
+        raise DataError(f"{folder / FILE} lists no episodes, so there are no returns to draw.")
     return data
 
 

@@ -107,7 +107,7 @@ def seeds_together(sources: Sequence[Any], base_dir: str | Path | None = None) -
         first = seeded.setdefault((key, settings.get("seed")), _place(run))
         if first != _place(run):
             logger.warning(
-                "%s is left out: it has the settings and the seed (%s) of %s, so it is no independent repetition.",
+                "%s is omitted: it has the same settings and seed (%s) as %s, so it is not an independent repetition.",
                 _place(run), settings.get("seed"), first,
             )  # fmt: skip
             continue

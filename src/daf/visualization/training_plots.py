@@ -255,9 +255,11 @@ def _caption(groups: Groups, smooth: int | None, chosen: Sequence[str], left_out
         )
     unusable = sum(run.not_finite for run in runs)
     if unusable:
-        parts.append(f"{unusable} values that are no finite numbers are left out.")
+        are = " is not a finite number and is" if unusable == 1 else "s are not finite numbers and are"
+        parts.append(f"{unusable} value{are} omitted.")
     if left_out:
-        parts.append(f"{left_out} more metrics were recorded; metrics= names those to draw.")
+        more = f"{left_out} more metric{' was' if left_out == 1 else 's were'}"
+        parts.append(f"{more} recorded; metrics= selects which to draw.")
     return " ".join(parts)
 
 
