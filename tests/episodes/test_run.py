@@ -13,6 +13,7 @@ from daf.compute.serial import Serial
 from daf.episodes.blocks import scores_of
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.plan import Contender, Plan, plan_episodes
+from daf.episodes.playing import Options
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult, record_replays, run_plan
 from daf.episodes.tables import DATABASE, RunRow, build_tables
@@ -109,7 +110,7 @@ def test_how_a_network_is_called_belongs_to_the_record(cache: EpisodeCache, two_
     batched, single = plan(["lstm"]), plan(["lstm"], engine="object")
     assert batched.episodes[0].spec.key != single.episodes[0].spec.key
     assert run_plan(batched, two_workers, cache).played == 2
-    played = run_plan(single, two_workers, cache, engine="object")
+    played = run_plan(single, two_workers, cache, Options(engine="object"))
     assert [record.measurement.engine for record in played.records if record.measurement] == ["object"] * 2
 
 
@@ -125,7 +126,7 @@ def test_an_episode_that_hangs_is_ended(bad_policies: str, cache: EpisodeCache) 
     executor = make_executor("local", jobs=2)
     try:
         wanted = plan([f"{bad_policies}.Hangs", "noop"], episodes=1, mission=SMALLEST)
-        result = run_plan(wanted, executor, cache, episode_timeout=5.0)
+        result = run_plan(wanted, executor, cache, Options(timeout=5.0))
     finally:
         executor.close()
     assert [record.failure.kind if record.failure else "ok" for record in result.records] == ["time-out", "ok"]

@@ -77,7 +77,7 @@ def test_failed_episodes_are_told_and_count_nowhere(evaluation: Evaluation) -> N
     failed = [replace(r, outcome=None) if index < 3 else r for index, r in enumerate(result.records)]
     analysis = analyse(replace(result, records=tuple(failed)), evaluation.settings)
     assert any("3 of 24 episodes failed (starter: 1, random: 1, noop: 1)" in note for note in analysis.notes)
-    assert any(note.startswith("1 blocks are left out") for note in analysis.notes)
+    assert any(note.startswith("1 block is excluded from every number") for note in analysis.notes)
     assert {row.n for row in analysis.ranking} == {7}
 
 
@@ -90,7 +90,7 @@ def test_without_any_result_nothing_is_ranked(evaluation: Evaluation) -> None:
 
 def test_the_engine_holds_in_teams_too() -> None:
     from daf.game.missions import resolve
-    from daf.teamplay import plan_teams
+    from daf.playing.planning import plan_teams
 
     team = contenders_of([], ["lstm=2,noop=2"], cache=BUNDLES, runs=None)
     found = resolve(SMALL)

@@ -14,8 +14,9 @@ from daf.game import missions as game_missions
 from daf.game import scoring
 from daf.game.scoring import ScoredEpisode
 from daf.output_manager import OutputManager
+from daf.playing.contenders import policies_of, team
+from daf.playing.planning import plan_teams
 from daf.scoring_analysis import ScoreReport, daf_score, score_data
-from daf.teamplay import plan_teams, policies_of, team
 
 MINER = "tutorial.miner,max_steps=40"
 TWO = "tutorial.miner,cogs=2,max_steps=30"

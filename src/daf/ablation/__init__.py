@@ -6,7 +6,6 @@ All components and missions share one family-wise error rate (Holm). How compone
 `daf.ablation._components`.
 """
 
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +15,13 @@ from daf.ablation._report import AblationReport, ComponentResult
 from daf.ablation.page import ablation_page
 from daf.episodes.metrics_values import EPISODE, parse, select
 from daf.episodes.plan import Contender
-from daf.evaluation import Settings, settings_data
 from daf.game import mission_facts
-from daf.playing.planning import cache_of, check_settings, missions_of
+from daf.playing.contenders import policies_of
+from daf.playing.planning import cache_of, check_settings, missions_of, plan_teams
+from daf.playing.run import play_run
+from daf.playing.settings import Settings
 from daf.storage.atomic import write_json, write_text
 from daf.storage.jsonable import jsonable
-from daf.teamplay import keep_run, plan_teams, player, policies_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -65,23 +65,12 @@ def daf_policy_ablation(
     select([measured.base], {m.name: [*EPISODE, *mission_facts.possible_stats(m)] for m in all_missions})
     plan = plan_teams(all_missions, teams, chosen)
     title = f"ablation of {base.name} on {', '.join(mission.name for mission in played)}"
-    asked = settings_data(chosen) | {"policy": base.name, "components": [change.name for change in changes]}
-    started = time.time()
-    with (
-        player(chosen, cache, plan, on_record) as play,
-        output.operation("comparisons", title=title, config=jsonable(asked)) as run_dir,
-    ):
-        if on_plan is not None:
-            on_plan(plan)
-        result = play.play(plan)
-        kept = keep_run(
-            run_dir, result, play.replays(result), run_id=output.session_id, operation="comparisons",
-            started=started, player=play,
-        )  # fmt: skip
-        report = report_of(base.name, played, changes, cells, measured, chosen, result, kept)
-        write_json(run_dir / "ablation.json", jsonable(report.to_data()))
-        write_text(run_dir / "report.html", ablation_page(report, command=kept.command))
-        if report.status != "ok":
-            output.log_operation_complete("comparisons", "failed", error=" ".join(report.notes))
+    asked = {"policy": base.name, "components": [change.name for change in changes]}
+    with play_run(
+        "comparisons", plan, chosen, cache, output, title=title, config=asked, on_plan=on_plan, on_record=on_record
+    ) as run:
+        report = report_of(base.name, played, changes, cells, measured, run)
+        write_json(run.run_dir / "ablation.json", jsonable(report.to_data()))
+        write_text(run.run_dir / "report.html", ablation_page(report, command=run.command))
     report.print_summary(console)
     return report

@@ -9,15 +9,13 @@ from numpy.typing import NDArray
 from daf.ablation._components import Cells, Component
 from daf.ablation._report import AblationReport, ComponentResult
 from daf.episodes.metrics_values import Metric, value
-from daf.episodes.run import RunResult
 from daf.errors import DataError
-from daf.evaluation import Settings
 from daf.game.missions import Mission
+from daf.playing.run import PlayedRun
 from daf.stats.effect import d_z
 from daf.stats.multiple import holm
 from daf.stats.permutation import SignFlipResult, sign_flip, smallest_p
 from daf.stats.sentences import number, p_text
-from daf.teamplay import Kept
 
 
 def report_of(
@@ -26,11 +24,10 @@ def report_of(
     changes: Sequence[Component],
     cells: Cells,
     metric: Metric,
-    settings: Settings,
-    result: RunResult,
-    kept: Kept,
+    run: PlayedRun,
 ) -> AblationReport:
     """Pair the changed with the unchanged episodes and test every component, overall and on each mission."""
+    result, settings = run.result, run.settings
     found: dict[tuple[str, str], dict[int, float]] = {}
     for planned, record in zip(result.planned, result.records, strict=True):
         if record.ok:
@@ -64,12 +61,9 @@ def report_of(
         metric=metric.name,
         overall=tuple(sorted((row for row in results if row.mission is None), key=lambda row: row.difference)),
         by_mission=tuple(row for row in results if row.mission is not None),
-        notes=tuple(_notes(result, rows)),
+        notes=(*run.failure_notes(), *_notes(rows)),
         alpha=settings.alpha,
-        run_id=kept.run_id,
-        run_dir=kept.run_dir,
-        result=result,
-        replays=kept.replays,
+        run=run,
     )
 
 
@@ -171,15 +165,8 @@ def _row(
     )
 
 
-def _notes(result: RunResult, rows: Mapping[str, _Pairs]) -> list[str]:
+def _notes(rows: Mapping[str, _Pairs]) -> list[str]:
     notes = []
-    if result.failures:
-        first = result.failures[0]
-        why = f"{first.spec.name} on {first.spec.mission}: {first.failure.message if first.failure else ''}"
-        count = f"{len(result.failures)} of {len(result.records)} episodes failed"
-        notes.append(f"{count} (the first: {why}). They count nowhere as 0.")
-    if result.stopped:
-        notes.append(f"The run was stopped early: {result.stopped}.")
     for name, pairs in rows.items():
         if not len(pairs.unchanged):
             notes.append(f"{name} has no block that was finished with and without it.")

@@ -18,7 +18,7 @@ from daf.game.mission_changes import with_variant, without_role
 from daf.game.missions import Mission
 from daf.game.policy import Policy
 from daf.game.policy_strings import typed
-from daf.teamplay import policies_of
+from daf.playing.contenders import policies_of
 
 if TYPE_CHECKING:
     from daf.output_manager import OutputManager

@@ -1,12 +1,10 @@
 """What an ablation found, to read, to print and to keep."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daf.episodes.run import RunResult
-from daf.evaluation.result import episodes_data
+from daf.playing.run import Played, PlayedRun
 from daf.storage.atomic import write_json
 from daf.storage.jsonable import jsonable
 from daf.storage.printable import terminal_text
@@ -43,10 +41,10 @@ class ComponentResult:
 
 
 @dataclass(frozen=True)
-class AblationReport:
+class AblationReport(Played):
     """An ablation. overall: one row per component, over all missions, the largest loss first. by_mission: the rest.
 
-    notes: what a reader must know. result: the episodes. run_dir: where all of it lies.
+    notes: what a reader must know.
     """
 
     policy: str
@@ -56,15 +54,7 @@ class AblationReport:
     by_mission: tuple[ComponentResult, ...]
     notes: tuple[str, ...]
     alpha: float
-    run_id: str
-    run_dir: Path
-    result: RunResult = field(repr=False)
-    replays: Mapping[str, Path] = field(default_factory=dict, repr=False)
-
-    @property
-    def status(self) -> str:
-        """ok, or failed where an episode has no result."""
-        return "failed" if self.result.failures or self.result.stopped else "ok"
+    run: PlayedRun
 
     def to_data(self) -> dict[str, Any]:
         """The report as JSON values, episodes included."""
@@ -78,7 +68,7 @@ class AblationReport:
             "overall": [asdict(row) for row in self.overall],
             "by_mission": [asdict(row) for row in self.by_mission],
             "notes": list(self.notes),
-            "episodes": episodes_data(self.result, self.replays),
+            "episodes": self.run.episodes_data(),
         }
 
     def save_json(self, path: str | Path) -> Path:

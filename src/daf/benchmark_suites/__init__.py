@@ -5,10 +5,8 @@ missions: `suites`; what is ranked together: `leaderboard`.
 """
 
 import importlib.metadata
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +17,16 @@ from daf.benchmark_suites.scoring import MissionScale, SuiteScores, score
 from daf.episodes.plan import Contender, merged_notes
 from daf.episodes.run import RunResult
 from daf.errors import EpisodeError, UsageError
-from daf.evaluation import Settings, pair_data, settings_data, summary_data
-from daf.evaluation.result import counts_data, episodes_data
+from daf.evaluation import pair_data, summary_data
 from daf.game.policies import each_once, uniquely_named
 from daf.game.policy import Policy
-from daf.playing.planning import cache_of, check_settings, missions_of
+from daf.playing.contenders import resolved
+from daf.playing.planning import cache_of, check_settings, missions_of, plan_teams
+from daf.playing.run import Played, PlayedRun, play_run
+from daf.playing.settings import Settings
 from daf.storage.atomic import write_json, write_text
 from daf.storage.jsonable import jsonable
 from daf.storage.printable import terminal_text
-from daf.teamplay import failure_notes, keep_run, plan_teams, player, resolved
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,7 +51,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class BenchmarkReport:
+class BenchmarkReport(Played):
     """What a benchmark found.
 
     scores: 0 is random, 1 the best known policy. board: the leaderboard on the same terms, best first; board_path: its
@@ -65,16 +64,7 @@ class BenchmarkReport:
     board: tuple[Score, ...]
     board_path: Path
     notes: tuple[str, ...]
-    run_id: str
-    run_dir: Path
-    seconds: float
-    result: RunResult = field(repr=False)
-    replays: Mapping[str, Path] = field(default_factory=dict, repr=False)
-
-    @property
-    def status(self) -> str:
-        """ok, or failed where an episode has no result."""
-        return "failed" if self.result.failures or self.result.stopped else "ok"
+    run: PlayedRun
 
     def to_data(self) -> dict[str, Any]:
         """The report as JSON values, episodes included."""
@@ -84,8 +74,8 @@ class BenchmarkReport:
             "status": self.status,
             "suite": self.suite.name,
             "version": self.suite.version,
-            "episodes": episodes_data(self.result, self.replays),
-            "summary": counts_data(self.result, self.seconds, self.notes),
+            "episodes": self.run.episodes_data(),
+            "summary": self.run.counts_data(self.notes),
             "ranking": [summary_data(row) for row in self.scores.ranking],
             "missions": {name: [summary_data(row) for row in rows] for name, rows in self.scores.by_mission.items()},
             "pairs": [pair_data(pair) for pair in self.scores.pairs],
@@ -144,29 +134,20 @@ def daf_benchmark_suite(
     teams = [_once([*asked, known[RANDOM], known[entry.best]]) for entry in chosen_suite.entries]
     plan = plan_teams(missions, teams, chosen)
     names = [contender.name for contender in asked]
-    started = time.time()
-    settled = settings_data(chosen) | {"policies": names, "suite": chosen_suite.name, "version": chosen_suite.version}
+    settled = {"policies": names, "suite": chosen_suite.name, "version": chosen_suite.version}
     title = f"{chosen_suite.name} benchmark of {', '.join(names)}"
-    with (
-        player(chosen, cache, plan, on_record) as play,
-        output.operation("comparisons", title=title, config=jsonable(settled)) as run_dir,
-    ):
-        if on_plan is not None:
-            on_plan(plan)
-        result = play.play(plan)
-        kept = keep_run(
-            run_dir, result, play.replays(result), run_id=output.session_id, operation="comparisons",
-            started=started, player=play,
-        )  # fmt: skip
+    with play_run(
+        "comparisons", plan, chosen, cache, output, title=title, config=settled, on_plan=on_plan, on_record=on_record
+    ) as run:
         references = {
             mission.name: (known[RANDOM].name, known[entry.best].name)
             for mission, entry in zip(missions, chosen_suite.entries, strict=True)
         }
-        returns = _returns(result)
+        returns = _returns(run.result)
         absent = [name for name in names if not any(contender == name for contender, _ in returns)]
         scored = [contender for contender in asked if contender.name not in absent]
         if not scored:
-            raise EpisodeError(f"no policy finished an episode. {failure_notes(result, 0)[0]}")
+            raise EpisodeError(f"no policy finished an episode. {run.failure_notes()[0]}")
         scores = score(
             returns, [contender.name for contender in scored], references, alpha=chosen.alpha,
             resamples=chosen.resamples, seed=chosen.seed,
@@ -174,24 +155,18 @@ def daf_benchmark_suite(
         usual = leaderboard_path(output.base_dir, chosen_suite.name, chosen_suite.version)
         path = Path(leaderboard) if leaderboard else usual
         terms = _terms(chosen_suite, chosen)
-        add(path, terms, _lines(scores, scored, result, kept.run_id, started))
+        add(path, terms, _lines(scores, scored, run))
         report = BenchmarkReport(
             suite=chosen_suite,
             policies=tuple(names),
             scores=scores,
             board=tuple(row for _, row in read(path, terms)),
             board_path=path,
-            notes=tuple(_notes(result, scores, absent)),
-            run_id=kept.run_id,
-            run_dir=run_dir,
-            seconds=time.time() - started,
-            result=result,
-            replays=kept.replays,
+            notes=tuple(_notes(run, scores, absent)),
+            run=run.timed(),
         )
-        write_json(run_dir / "benchmark.json", jsonable(report.to_data()))
-        write_text(run_dir / "report.html", suite_page(report, command=kept.command))
-        if report.status != "ok":
-            output.log_operation_complete("comparisons", "failed", error=" ".join(report.notes))
+        write_json(run.run_dir / "benchmark.json", jsonable(report.to_data()))
+        write_text(run.run_dir / "report.html", suite_page(report, command=run.command))
     report.print_summary(console)
     return report
 
@@ -234,31 +209,27 @@ def _terms(chosen: Suite, settings: Settings) -> Terms:
     )
 
 
-def _lines(
-    scores: SuiteScores, asked: Sequence[Contender], result: RunResult, run_id: str, started: float
-) -> list[Score]:
+def _lines(scores: SuiteScores, asked: Sequence[Contender], run: PlayedRun) -> list[Score]:
     """Lines for the policies that finished every episode; none where a block of any policy is missing.
 
     Equal terms mean equal seeds, on which random and the references repeat: the missions that count are the same.
     """
-    complete = not result.failures and not result.stopped
     by_name = {contender.name: contender.policies[0].identity for contender in asked}
-    when = datetime.fromtimestamp(started).isoformat(sep=" ", timespec="seconds")
     rows: list[Score] = []
-    for row in scores.ranking if complete else ():
+    for row in scores.ranking if run.status == "ok" else ():
         name = asked[row.policy].name
         missions = {
             mission: next(line.mean for line in lines if line.policy == row.policy)
             for mission, lines in scores.by_mission.items()
         }
-        rows.append(Score(name, by_name[name], row.mean, row.ci, row.n, missions, run_id, when))
+        rows.append(Score(name, by_name[name], row.mean, row.ci, row.n, missions, run.run_id, run.started_text))
     return rows
 
 
-def _notes(result: RunResult, scores: SuiteScores, absent: Sequence[str]) -> list[str]:
-    lost = failure_notes(result, scores.left_out)
+def _notes(run: PlayedRun, scores: SuiteScores, absent: Sequence[str]) -> list[str]:
+    lost = run.failure_notes(scores.left_out)
     lost += [f"{name} finished no episode and is not scored." for name in absent]
-    notes = [*merged_notes(result.plan), *lost]
+    notes = [*merged_notes(run.result.plan), *lost]
     if lost:
         notes.append("Scores of an incomplete run are not added to the leaderboard.")
     notes += [

@@ -16,8 +16,8 @@ def _ran(evaluation: Any) -> dict[str, Any]:
 def mission_told(analysis: Any, evaluation: Any, as_json: bool) -> None:
     """A mission, and how policies fare on it where an evaluation is given."""
     from daf.cli.show import emit, out
-    from daf.evaluation.keeping import command_line
     from daf.mission_analysis.page import facts_of, headline, mission_page
+    from daf.playing.run import command_line
     from daf.storage.atomic import write_json, write_text
     from daf.storage.jsonable import jsonable
 
@@ -104,8 +104,8 @@ def _performance_told(analysis: Any) -> None:
 def missions_told(found: Any, changes: dict[str, Any], as_json: bool) -> None:
     """Several missions, their order, and what variants change."""
     from daf.cli.show import emit, out, plain_table
-    from daf.evaluation.keeping import command_line
     from daf.mission_analysis.set_page import missions_page
+    from daf.playing.run import command_line
     from daf.stats.sentences import number
     from daf.storage.atomic import write_json, write_text
     from daf.storage.jsonable import jsonable
@@ -176,7 +176,7 @@ def _short(value: Any) -> str:
 def policies_told(rows: Any, evaluation: Any, as_json: bool) -> None:
     """Policies side by side."""
     from daf.cli.show import emit, out, plain_table
-    from daf.evaluation.keeping import command_line
+    from daf.playing.run import command_line
     from daf.policy_analysis import differences
     from daf.policy_analysis.page import facts_of, policy_page
     from daf.stats.sentences import number

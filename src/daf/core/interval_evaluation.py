@@ -8,6 +8,7 @@ The checkpoint is loaded from its folder, so what is measured is what was saved.
 resumed run reads what was played.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,15 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from daf.compute.executor import make_executor
 from daf.episodes.cache import EpisodeCache, link_or_copy
-from daf.episodes.plan import Contender, plan_episodes
+from daf.episodes.plan import Contender
 from daf.episodes.record import EpisodeRecord
-from daf.episodes.run import EPISODE_TIMEOUT, PRELOAD_NETWORKS, record_replays, run_plan
 from daf.errors import UsageError
 from daf.game import policies
-from daf.game.device import resolve_device
 from daf.game.missions import Mission
+from daf.playing.planning import plan_of
+from daf.playing.player import open_player
+from daf.playing.settings import Settings
 from daf.stats.summaries import summarise
 from daf.storage.names import file_name
 
@@ -91,12 +92,15 @@ def evaluate_checkpoint(
     replays: int = 0,
     replay_dir: Path | None = None,
     device: str = "cpu",
+    gpu_memory_fraction: float = 1.0,
 ) -> EvaluationRecord:
     """Play `episodes` of every mission with the checkpoint in `folder`, all agents alike.
 
     seed: of each mission's first episode, below `TRAINING_SEEDS`. replays: of how many of `REPLAYS` per mission
-    to keep the replay, in `replay_dir`. An episode that fails is part of the result; a checkpoint that can't be loaded
-    raises `PolicyError`, other wrong arguments `UsageError`.
+    to keep the replay, in `replay_dir`. device: already resolved. gpu_memory_fraction: of a GPU's memory, per worker.
+
+    An episode that fails is part of the result; a checkpoint that can't be loaded raises `PolicyError`, other wrong
+    arguments `UsageError`.
     """
     if not 0 <= seed <= TRAINING_SEEDS - episodes:
         raise UsageError(
@@ -110,16 +114,16 @@ def evaluate_checkpoint(
     started = perf_counter()
     cache = EpisodeCache(cache_dir)
     policy = policies.resolve(folder, cache=cache.bundles)
-    plan = plan_episodes(
-        missions,
-        [Contender(policy.name, (policy,))],
+    settings = Settings(
         episodes=episodes,
         seed=seed,
-        device=resolve_device(device) if policy.network else "cpu",
+        jobs=jobs,
+        device=device,
+        gpu_memory_fraction=gpu_memory_fraction,
     )
-    executor = make_executor("local", jobs=jobs, preload=PRELOAD_NETWORKS)
-    try:
-        result = run_plan(plan, executor, cache, episode_timeout=EPISODE_TIMEOUT)
+    plan = plan_of(missions, [Contender(policy.name, (policy,))], settings)
+    with contextlib.closing(open_player(settings, cache, networks=policy.network)) as player:
+        result = player.play(plan)
         by_mission = {
             mission.name: [record for record in result.records if record.spec.mission == mission.name]
             for mission in missions
@@ -129,9 +133,7 @@ def evaluate_checkpoint(
             for name, records in by_mission.items()
             for which, record in _shown(records, replays).items()
         }
-        files = record_replays(shown.values(), executor, cache)
-    finally:
-        executor.close()
+        files = player.record(shown.values())
     kept = []
     for name, record in shown.items():
         if replay_dir is not None and record.spec.key in files:

@@ -1,20 +1,19 @@
 """`daf crossplay`: policies share teams with one another; play, analyse, keep."""
 
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from daf import teamplay
 from daf.crossplay.analysis import CrossplayAnalysis, analyse_crossplay
 from daf.crossplay.result import CrossplayReport, crossplay_data
 from daf.crossplay.teams import mixes as mixes_of
 from daf.episodes.plan import Plan, merged_notes
 from daf.episodes.record import EpisodeRecord
-from daf.episodes.run import RunResult
 from daf.errors import UsageError
-from daf.evaluation import Settings, settings_data
 from daf.game import policies as game_policies
-from daf.playing.planning import cache_of, check_settings, missions_of
+from daf.playing.contenders import policies_of, team
+from daf.playing.planning import cache_of, check_settings, missions_of, plan_teams
+from daf.playing.run import PlayedRun, play_run
+from daf.playing.settings import Settings
 from daf.scoring_analysis.ratings import Ratings, daf_rate_policies
 from daf.stats.permutation import smallest_p
 from daf.storage.atomic import write_json, write_text
@@ -49,7 +48,7 @@ def daf_crossplay(
     where = output or OutputManager()
     check_settings(chosen)
     cache = cache_of(chosen, where.base_dir)
-    players = teamplay.policies_of(policies, cache, where)
+    players = policies_of(policies, cache, where)
     if len(players) < 2:
         equal = game_policies.merged_note(players[0]) if players else []
         raise UsageError(" ".join(["cross-play needs at least two different policies.", *equal]))
@@ -57,51 +56,32 @@ def daf_crossplay(
     teams, contenders = {}, []
     for mission in found:
         there = mixes_of(mission.num_agents, len(players), mixes, where=mission.name)
-        contenders.append([teamplay.team(players, counts) for counts in there])
-        teams[mission.name] = {team.name: counts for team, counts in zip(contenders[-1], there, strict=True)}
-    plan = teamplay.plan_teams(found, contenders, chosen)
+        contenders.append([team(players, counts) for counts in there])
+        teams[mission.name] = {one.name: counts for one, counts in zip(contenders[-1], there, strict=True)}
+    plan = plan_teams(found, contenders, chosen)
     names = [policy.name for policy in players]
     heading = title or f"Cross-play of {', '.join(names)} on {', '.join(mission.name for mission in found)}"
-    asked = settings_data(chosen) | {
+    asked = {
         "policies": names,
         "missions": [mission.name for mission in found],
         "mixes": mixes,
         "cache": str(cache.root),
     }
-    started = time.time()
-    with (
-        teamplay.player(chosen, cache, plan, on_record) as player,
-        where.operation(OPERATION, title=heading, config=asked) as run_dir,
-    ):
-        if on_plan is not None:
-            on_plan(plan)
-        result = player.play(plan)
-        replays = player.replays(result)
-        kept = teamplay.keep_run(
-            run_dir, result, replays, run_id=where.session_id, operation=OPERATION, started=started, player=player
-        )
+    with play_run(
+        OPERATION, plan, chosen, cache, where, title=heading, config=asked, on_plan=on_plan, on_record=on_record
+    ) as run:
         analysis = analyse_crossplay(
-            result, names, teams, alpha=chosen.alpha, resamples=chosen.resamples, seed=chosen.seed
+            run.result, names, teams, alpha=chosen.alpha, resamples=chosen.resamples, seed=chosen.seed
         )
         ratings = rate(analysis, seed=chosen.seed)
         report = CrossplayReport(
             analysis=analysis,
             ratings=ratings,
-            notes=tuple(_notes(result, analysis, ratings)),
+            notes=tuple(_notes(run, analysis, ratings)),
             mixes=mixes,
-            result=result,
-            settings=chosen,
-            run_dir=run_dir,
-            run_id=where.session_id,
-            replays=kept.replays,
-            cache=cache.root,
-            started=started,
-            seconds=time.time() - started,
-            title=heading,
+            run=run.timed(),
         )
-        _write(report, kept)
-        if report.status != "ok":
-            where.log_operation_complete(OPERATION, "failed", error=" ".join(report.notes))
+        _write(report)
     return report
 
 
@@ -114,8 +94,8 @@ def rate(analysis: CrossplayAnalysis, *, seed: int = 0) -> Ratings:
     return daf_rate_policies(blocks, alpha=analysis.alpha, seed=seed)
 
 
-def _notes(result: RunResult, analysis: CrossplayAnalysis, ratings: Ratings) -> list[str]:
-    notes = [*merged_notes(result.plan), *teamplay.failure_notes(result, analysis.left_out)]
+def _notes(run: PlayedRun, analysis: CrossplayAnalysis, ratings: Ratings) -> list[str]:
+    notes = [*merged_notes(run.result.plan), *run.failure_notes(analysis.left_out)]
     notes += [f"No seed of {mission} was finished by all teams; it is in no number." for mission in analysis.absent]
     if analysis.shared:
         notes.append(
@@ -132,12 +112,12 @@ def _notes(result: RunResult, analysis: CrossplayAnalysis, ratings: Ratings) -> 
     return [*notes, *ratings.warnings]
 
 
-def _write(report: CrossplayReport, kept: teamplay.Kept) -> None:
+def _write(report: CrossplayReport) -> None:
     write_json(report.run_dir / "results.json", jsonable(crossplay_data(report)))
     if report.settings.report:
         from daf.crossplay.report import figure_of, markdown_of, view_of
         from daf.render.pages.html import page
 
         figure_of(report, report.run_dir / "visualizations" / "crossplay.png")
-        write_text(report.run_dir / "report.html", page("crossplay.html.j2", view_of(report, kept)))
-        write_text(report.run_dir / "REPORT.md", markdown_of(report, kept))
+        write_text(report.run_dir / "report.html", page("crossplay.html.j2", view_of(report)))
+        write_text(report.run_dir / "REPORT.md", markdown_of(report))

@@ -14,22 +14,21 @@ from daf.stats.sentences import labels, number, p_text
 
 if TYPE_CHECKING:
     from daf.crossplay.result import CrossplayReport
-    from daf.teamplay import Kept
 
 _MARKS = {"more": "▲", "less": "▼", "same": "", "open": ""}
 _KINDS = {"more": "decided", "less": "decided", "same": "equal", "open": "open"}
 
 
-def view_of(report: "CrossplayReport", kept: "Kept") -> dict[str, object]:
+def view_of(report: "CrossplayReport") -> dict[str, object]:
     """All that `crossplay.html.j2` prints."""
     analysis = report.analysis
     names = labels(list(analysis.names))
     return {
         "title": printable(report.title),
         "run_id": report.run_id,
-        "started": kept.started,
+        "started": report.run.started_text,
         "duration": duration(report.seconds),
-        "command": printable(kept.command),
+        "command": printable(report.run.command),
         "chips": [
             f"{len(names)} policies",
             counted(analysis.n, "block"),
@@ -131,7 +130,7 @@ def _cells(analysis: CrossplayAnalysis) -> list[list[MatrixCell]]:
     ]
 
 
-def markdown_of(report: "CrossplayReport", kept: "Kept") -> str:
+def markdown_of(report: "CrossplayReport") -> str:
     """The same findings as Markdown."""
     analysis = report.analysis
     names = labels(list(analysis.names))
@@ -147,7 +146,7 @@ def markdown_of(report: "CrossplayReport", kept: "Kept") -> str:
     lines += [
         f"| {row.rank} | {printable(row.policy)} | {row.mu:.1f} | {row.sigma:.1f} |" for row in report.ratings.rows
     ]
-    lines += ["", f"Run {report.run_id}, {kept.started}.", "", f"    {printable(kept.command)}", ""]
+    lines += ["", f"Run {report.run_id}, {report.run.started_text}.", "", f"    {printable(report.run.command)}", ""]
     return "\n".join(lines)
 
 

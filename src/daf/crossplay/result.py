@@ -1,45 +1,23 @@
 """A cross-play that was run, and the same as JSON values."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from daf.crossplay.analysis import CrossplayAnalysis, Paired
 from daf.crossplay.words import sentences
-from daf.episodes.run import RunResult
-from daf.evaluation import Settings
-from daf.evaluation.result import counts_data, episodes_data
+from daf.playing.run import Played, PlayedRun
 from daf.scoring_analysis.ratings import Ratings
 
 
 @dataclass(frozen=True)
-class CrossplayReport:
-    """What a cross-play found. mixes: which teams there were. started: seconds since 1970."""
+class CrossplayReport(Played):
+    """What a cross-play found. mixes: which teams there were."""
 
     analysis: CrossplayAnalysis
     ratings: Ratings
     notes: tuple[str, ...]
     mixes: str
-    result: RunResult
-    settings: Settings
-    run_dir: Path
-    run_id: str
-    replays: Mapping[str, Path]
-    cache: Path
-    started: float
-    seconds: float
-    title: str
-
-    @property
-    def status(self) -> str:
-        """ok: every episode has a result. failed: some have none, or the run was stopped early."""
-        return "failed" if self.result.failures or self.result.stopped else "ok"
-
-    @property
-    def report(self) -> Path | None:
-        """The HTML report, where one was asked for."""
-        return self.run_dir / "report.html" if self.settings.report else None
+    run: PlayedRun
 
 
 def crossplay_data(report: CrossplayReport) -> dict[str, Any]:
@@ -47,12 +25,7 @@ def crossplay_data(report: CrossplayReport) -> dict[str, Any]:
     analysis = report.analysis
     names = analysis.names
     return {
-        "run_id": report.run_id,
-        "run_dir": str(report.run_dir),
-        "status": report.status,
-        "title": report.title,
-        "cache": str(report.cache),
-        "report": str(report.report) if report.report else None,
+        **report.run.head_data(),
         "policies": list(names),
         "missions": list(analysis.missions),
         "mixes": report.mixes,
@@ -118,8 +91,8 @@ def crossplay_data(report: CrossplayReport) -> dict[str, Any]:
             for row in report.ratings.rows
         ],
         "cycles": [list(cycle) for cycle in report.ratings.cycles],
-        "episodes": episodes_data(report.result, report.replays),
-        "summary": counts_data(report.result, report.seconds, report.notes),
+        "episodes": report.run.episodes_data(),
+        "summary": report.run.counts_data(report.notes),
     }
 
 

@@ -59,6 +59,7 @@ class RunResult:
         return sum(1 for record in self.records if record.ok and record.cached)
 
 
+PLAIN = Options()
 Progress = Callable[[EpisodeRecord], None]
 Checked = frozenset[tuple[str, str]]
 """Policies by their identity, and the missions (by hash) for which they could be built."""
@@ -68,20 +69,17 @@ def run_plan(
     plan: Plan,
     executor: Executor,
     cache: EpisodeCache,
+    options: Options = PLAIN,
     *,
-    engine: str = "auto",
-    episode_timeout: float | None = None,
     max_failures: int | None = None,
-    gpu_memory_fraction: float = 1.0,
     on_record: Progress | None = None,
     checked: Checked = frozenset(),
 ) -> RunResult:
     """Play what `plan` needs and `cache` lacks.
 
-    episode_timeout: seconds, for executors that can end a task. max_failures: stop playing after this number of failed
-    episodes. gpu_memory_fraction: share of a GPU's memory that one worker may take. on_record: called with each record
-    as it is read or finished. checked: what `check_plan` has built. Raises `PolicyError` or `MissionError` before
-    playing, if a policy or mission can't be set up.
+    max_failures: stop playing once that many episodes failed. on_record: called with each record as it is read or
+    finished. checked: what `check_plan` has built. Raises `PolicyError` or `MissionError` before playing, where a
+    policy or mission can't be set up.
     """
     cache.check_writable()
     found: dict[int, EpisodeRecord] = {}
@@ -103,7 +101,6 @@ def run_plan(
         _check([plan.episodes[position] for position in missing], plan, executor, cache, checked)
     stopped = None
     specs = [plan.episodes[position].spec for position in missing]
-    options = Options(engine=engine, timeout=episode_timeout, gpu_memory_fraction=gpu_memory_fraction)
     failures = 0
     for done in play_specs(specs, executor, cache, options):
         record = done.record
@@ -141,16 +138,18 @@ def check_plan(plan: Plan, executor: Executor, cache: EpisodeCache) -> Checked:
 
 
 def record_replays(
-    records: Iterable[EpisodeRecord], executor: Executor, cache: EpisodeCache, *, engine: str = "auto"
+    records: Iterable[EpisodeRecord], executor: Executor, cache: EpisodeCache, options: Options = PLAIN
 ) -> dict[str, Path]:
     """Replay files of `records`, by their keys: from the cache, else by playing the episodes again.
 
-    An episode whose second result differs is logged: its policy is not reproducible.
+    Recording slows an episode down, so its time limit is at least `EPISODE_TIMEOUT`. An episode whose second result
+    differs is logged: its policy is not reproducible.
     """
     wanted = [record for record in records if record.ok]
     missing = [record for record in wanted if not cache.replay_path(record.spec).exists()]
-    options = Options(engine=engine, timeout=EPISODE_TIMEOUT if executor.isolated else None, replay=True)
-    for done in play_specs([record.spec for record in missing], executor, cache, options):
+    timeout = max(options.timeout or 0.0, EPISODE_TIMEOUT) if executor.isolated else None
+    recording = replace(options, timeout=timeout, replay=True)
+    for done in play_specs([record.spec for record in missing], executor, cache, recording):
         record, again = missing[done.position], done.record
         if done.replay is None:
             reason = again.failure.message if again.failure else "it recorded none"

@@ -8,6 +8,7 @@ from daf.episodes.plan import merged_notes
 from daf.episodes.run import RunResult
 from daf.episodes.tables import stat_names
 from daf.errors import unknown
+from daf.playing.run import failure_notes
 from daf.playing.settings import Settings
 from daf.stats.pair_verdict import PairVerdict
 from daf.stats.summaries import PolicySummary, summarise
@@ -94,18 +95,7 @@ def _never_sampled(result: RunResult) -> list[str]:
 
 def _notes(result: RunResult, scores: Scores) -> list[str]:
     notes = [*merged_notes(result.plan), *_rescaled(result)]
-    failures = result.failures
-    if failures:
-        kinds: dict[str, int] = {}
-        for record in failures:
-            kinds[record.spec.name] = kinds.get(record.spec.name, 0) + 1
-        each = ", ".join(f"{name}: {count}" for name, count in kinds.items())
-        notes.append(f"{len(failures)} of {len(result.records)} episodes failed ({each}). They count nowhere as 0.")
-    if scores.left_out and scores.names:
-        notes.append(
-            f"{scores.left_out} blocks are left out of every number, since an episode there has no result; if a policy "
-            "fails where it would score low, its mean is flattered."
-        )
+    notes += failure_notes(result, scores.left_out if scores.names else 0)
     notes += [f"{name} finished no episode and is not ranked." for name in scores.absent]
     notes += _never_sampled(result)
     struck = sum(record.timed_out for record in result.records)
@@ -113,8 +103,6 @@ def _notes(result: RunResult, scores: Scores) -> list[str]:
         notes.append(
             f"Time-outs struck in {struck} episodes: their results depend on the clock and are not remembered."
         )
-    if result.stopped:
-        notes.append(f"The run was stopped early: {result.stopped}.")
     if scores.scores.size and not scores.scores.any():
         notes.append("Every episode scored 0: these missions and steps tell nothing about these policies.")
     return notes

@@ -6,6 +6,7 @@ import platform
 from typing import TYPE_CHECKING, Any
 
 from daf.evaluation.page import EpisodeRow, EvaluationReport, FailureText, LatencyRow, MissionRow, PolicyRow
+from daf.playing.planning import has_networks
 from daf.playing.settings import settings_data
 
 if TYPE_CHECKING:
@@ -14,16 +15,17 @@ if TYPE_CHECKING:
     from daf.evaluation.result import Evaluation
 
 
-def report_of(evaluation: "Evaluation", *, started: str, command: str) -> EvaluationReport:
-    """Everything that the report of `evaluation` says. started, command: as text."""
-    result, analysis = evaluation.result, evaluation.analysis
+def report_of(evaluation: "Evaluation") -> EvaluationReport:
+    """Everything that the report of `evaluation` says."""
+    run, analysis = evaluation.run, evaluation.analysis
+    result = run.result
     plan = result.plan
     return EvaluationReport(
-        title=evaluation.title,
-        command=command,
-        run_id=evaluation.run_id,
-        started=started,
-        seconds=evaluation.seconds,
+        title=run.title,
+        command=run.command,
+        run_id=run.run_id,
+        started=run.started_text,
+        seconds=run.seconds,
         contenders=[contender.name for contender in plan.contenders],
         missions=_missions(plan),
         episodes=_episodes(evaluation),
@@ -44,9 +46,9 @@ def report_of(evaluation: "Evaluation", *, started: str, command: str) -> Evalua
             for index, policy in enumerate(contender.policies)
         ],
         latencies=_latencies(result.records),
-        settings={name: value for name, value in settings_data(evaluation.settings).items() if value is not None},
-        environment=_environment(any(p.network for c in plan.contenders for p in c.policies)),
-        alpha=evaluation.settings.alpha,
+        settings={name: value for name, value in settings_data(run.settings).items() if value is not None},
+        environment=_environment(has_networks(plan.contenders)),
+        alpha=run.settings.alpha,
     )
 
 

@@ -4,6 +4,7 @@ The episodes are those of `daf evaluate` with a series sampled; a record without
 analysis plays its episodes once of its own. The example of every failure mode gets a replay in the run folder.
 """
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,13 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from daf.compute.executor import make_executor
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.metrics_values import occurring
-from daf.episodes.run import PRELOAD, record_replays
 from daf.errors import MissionError, UsageError
 from daf.evaluation import Evaluation, Settings, evaluate
-from daf.evaluation.keeping import keep
 from daf.game import mission_facts
 from daf.game import missions as game_missions
 from daf.game.missions import Mission
@@ -25,6 +23,8 @@ from daf.mission_analysis.failure_modes import FailureMode, failure_modes
 from daf.mission_analysis.key_events import KeyEvent, key_events
 from daf.mission_analysis.success import Criterion, check, criterion, default_criterion
 from daf.mission_analysis.watching import Rules, Watched, rules_of, series_for
+from daf.playing.player import open_player
+from daf.playing.run import keep
 from daf.stats.summaries import PolicySummary
 
 if TYPE_CHECKING:
@@ -202,13 +202,10 @@ def _with_replays(rows: Sequence[MissionPerformance], evaluation: Evaluation) ->
     wanted = [record for record in evaluation.result.records if record.spec.key in keys]
     if not wanted:
         return tuple(rows)
-    cache = EpisodeCache(evaluation.cache)
-    settings = evaluation.settings
-    executor = make_executor(settings.executor, jobs=settings.jobs, preload=PRELOAD)
-    try:
-        paths = record_replays(wanted, executor, cache, engine=settings.engine)
-    finally:
-        executor.close()
+    cache = EpisodeCache(evaluation.run.cache)
+    networks = any(policy.network for record in wanted for policy in record.spec.policies)
+    with contextlib.closing(open_player(evaluation.settings, cache, networks=networks)) as player:
+        paths = player.record(wanted)
     kept = keep(evaluation.run_dir, evaluation.result, paths, cache, records=False)
     return tuple(
         replace(row, failure_modes=tuple(_shown(mode, kept, evaluation) for mode in row.failure_modes)) for row in rows

@@ -5,12 +5,17 @@ import re
 from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from daf.episodes.cache import EpisodeCache
 from daf.episodes.plan import Contender
 from daf.errors import UsageError, quoted
 from daf.game import policies as game_policies
+from daf.game.policy import Policy
 from daf.game.policy_finding import path_in
+
+if TYPE_CHECKING:
+    from daf.output_manager import OutputManager
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +45,26 @@ def contenders_of(
     if not contenders:
         raise UsageError("no policy is given. Name one with -p, for example -p starter.")
     return _each_once(contenders)
+
+
+def policies_of(policies: Sequence[Any], cache: EpisodeCache, output: "OutputManager") -> list[Policy]:
+    """The policies that these name, each once (`daf.game.policies.each_once`), under names that differ.
+
+    Raises `PolicyError`.
+    """
+    return game_policies.each_once(resolved(policies, cache, output))
+
+
+def resolved(policies: Sequence[Any], cache: EpisodeCache, output: "OutputManager") -> list[Policy]:
+    """One policy for each of `policies`, whether or not they are equal. Raises `PolicyError`."""
+    return [game_policies.resolve(policy, cache=cache.bundles, runs=output.base_dir) for policy in policies]
+
+
+def team(players: Sequence[Policy], counts: Sequence[int]) -> Contender:
+    """The team with `counts` agents of each policy; policies without an agent are left out."""
+    there = [(policy, count) for policy, count in zip(players, counts, strict=True) if count]
+    name = "+".join(f"{policy.name}={count}" for policy, count in there)
+    return Contender(name, tuple(policy for policy, _ in there), tuple(count for _, count in there))
 
 
 def check_several(contenders: Sequence[Contender]) -> None:

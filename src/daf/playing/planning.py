@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from daf.episodes.cache import EpisodeCache
-from daf.episodes.plan import Contender, Plan, plan_episodes
+from daf.episodes.plan import Contender, Plan, PlannedEpisode, plan_episodes
 from daf.errors import UsageError, unknown
 from daf.game import missions as game_missions
 from daf.game.device import check_device_name, resolve_device
@@ -53,16 +53,43 @@ def plan_of(
     missions: Sequence[game_missions.Mission], contenders: Sequence[Contender], settings: Settings, *, first: int = 0
 ) -> Plan:
     """Episodes `first` and on, as the settings say. Raises `UsageError`, also for a device that is not here."""
-    networks = any(policy.network for contender in contenders for policy in contender.policies)
     return plan_episodes(
         missions,
         contenders,
         episodes=settings.episodes,
         seed=settings.seed,
-        device=resolve_device(settings.device, gpu_allowed=settings.gpu_allowed) if networks else "cpu",
+        device=resolve_device(settings.device, gpu_allowed=settings.gpu_allowed) if has_networks(contenders) else "cpu",
         action_timeout_ms=settings.enforce_timeouts,
         slow_step_ms=settings.slow_step_ms,
         series=settings.series,
         engine=settings.engine,
         first=first,
     )
+
+
+def plan_teams(
+    missions: Sequence[game_missions.Mission],
+    teams: Sequence[Sequence[Contender]],
+    settings: Settings,
+    *,
+    first: int = 0,
+) -> Plan:
+    """One plan in which every mission has its own teams (`teams[mission]`), all on the same seeds.
+
+    Where two teams of a mission have the same number of agents, each episode shuffles their places by the same
+    permutation: team "3 of A, 1 of B" differs from "2 of A, 2 of B" in one agent. Differences between teams are
+    therefore paired, and few episodes show small effects.
+    """
+    contenders: list[Contender] = []
+    planned: list[PlannedEpisode] = []
+    for mission, there in zip(missions, teams, strict=True):
+        plan = plan_of([mission], there, settings, first=first)
+        contenders += [contender for contender in there if contender not in contenders]
+        place = [contenders.index(contender) for contender in there]
+        planned += [PlannedEpisode(item.index, place[item.contender], item.spec) for item in plan.episodes]
+    return Plan(tuple(missions), tuple(contenders), tuple(planned), settings.seed)
+
+
+def has_networks(contenders: Sequence[Contender]) -> bool:
+    """Whether a policy of these is a network, which plays on a device and needs torch."""
+    return any(policy.network for contender in contenders for policy in contender.policies)

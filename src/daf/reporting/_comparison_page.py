@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -72,9 +71,8 @@ def _report(report: "ComparisonReport | Evaluation | str | Path") -> tuple[Evalu
 def _of_evaluation(evaluation: Evaluation) -> tuple[EvaluationReport, Path]:
     from daf.output_manager.runs import read_run
 
-    started = datetime.fromtimestamp(evaluation.started).isoformat(sep=" ", timespec="seconds")
     info = read_run(evaluation.run_dir)
-    found = report_of(evaluation, started=started, command=info.command if info else "")
+    found = report_of(evaluation)
     if info is not None:
         found = replace(found, environment=dict(environment(facts_of(info).log)))
     return found, evaluation.run_dir

@@ -39,9 +39,7 @@ def evaluation(facts: RunFacts) -> Pages:
         return own_page(facts.with_damage(str(error)))
     except DataError:
         return own_page(facts)
-    started = info.started_at.isoformat(sep=" ", timespec="seconds")[:19]
-    report = report_of(found, started=started, command=info.command)
-    report = replace(report, environment=dict(environment(facts.log)))
+    report = replace(report_of(found), environment=dict(environment(facts.log)))
     return Pages(render_html(report), render_markdown(report))
 
 
@@ -52,13 +50,13 @@ def score(facts: RunFacts) -> Pages:
 
     results = _results(facts)
     try:
-        report, kept = stored_score(facts.info, facts.config)
+        report = stored_score(facts.info, facts.config)
     except DamagedFileError as error:
         return own_page(facts.with_damage(str(error)))
     except DataError:
         return own_page(facts)
-    html = page("score.html.j2", {**view_of(report, kept), **_sections(facts, results)})
-    return Pages(html, markdown_of(report, kept))
+    html = page("score.html.j2", {**view_of(report), **_sections(facts, results)})
+    return Pages(html, markdown_of(report))
 
 
 def crossplay(facts: RunFacts) -> Pages:
@@ -68,13 +66,13 @@ def crossplay(facts: RunFacts) -> Pages:
 
     results = _results(facts)
     try:
-        report, kept = stored_crossplay(facts.info, facts.config)
+        report = stored_crossplay(facts.info, facts.config)
     except DamagedFileError as error:
         return own_page(facts.with_damage(str(error)))
     except DataError:
         return own_page(facts)
-    html = page("crossplay.html.j2", {**view_of(report, kept), **_sections(facts, results)})
-    return Pages(html, markdown_of(report, kept))
+    html = page("crossplay.html.j2", {**view_of(report), **_sections(facts, results)})
+    return Pages(html, markdown_of(report))
 
 
 def own_page(facts: RunFacts) -> Pages:

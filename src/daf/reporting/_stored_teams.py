@@ -2,33 +2,33 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daf.crossplay.analysis import analyse_crossplay
 from daf.crossplay.operation import rate
 from daf.crossplay.result import CrossplayReport
 from daf.crossplay.teams import mixes
-from daf.episodes.results_file import FILE, CrossplayResults, EpisodeRow, ScoreResults, read_results
+from daf.episodes.results_file import FILE, CrossplayResults, ScoreResults, read_results
 from daf.episodes.run import RunResult
-from daf.episodes.stored import read_result
 from daf.errors import DataError
-from daf.evaluation import Settings
 from daf.game.policy import Policy
-from daf.playing.settings import settings_from
+from daf.playing.contenders import team
+from daf.playing.run import stored_run
+from daf.playing.settings import Settings, settings_from
 from daf.scoring_analysis.plan import plan_score
 from daf.scoring_analysis.result import ScoreReport
 from daf.scoring_analysis.vor import analyse_vor
-from daf.teamplay import Kept, team
 
 if TYPE_CHECKING:
     from daf.output_manager import RunInfo
 
 
-def stored_score(info: "RunInfo", config: Mapping[str, Any]) -> tuple[ScoreReport, Kept]:
+def stored_score(info: "RunInfo", config: Mapping[str, Any]) -> ScoreReport:
     """The score in a run folder. Raises `DataError` where it kept no records, `DamagedFileError`."""
     results = _results(info, ScoreResults)
-    result, settings = read_result(info.path), _settings(config)
+    settings = _settings(config)
+    run = stored_run(info, results, settings)
+    result = run.result
     names = [results["candidate"], *results["pool"]]
     _, teams = plan_score(result.plan.missions, _players(result, names), settings, as_pickup=False)
     budget = results["budget"]
@@ -40,31 +40,23 @@ def stored_score(info: "RunInfo", config: Mapping[str, Any]) -> tuple[ScoreRepor
         seed=settings.seed,
         precision=None if budget is None else budget["precision"],
     )
-    kept = _kept(info, results["episodes"])
-    report = ScoreReport(
+    return ScoreReport(
         candidate=names[0],
         pool=tuple(names[1:]),
         analysis=analysis,
         notes=tuple(results["summary"]["notes"]),
-        result=result,
+        run=run,
         teams=teams,
         as_pickup=results["as_pickup"],
-        settings=settings,
-        run_dir=info.path,
-        run_id=info.run_id,
-        replays=kept.replays,
-        cache=Path(results["cache"]),
-        started=info.started_at.timestamp(),
-        seconds=results["summary"]["seconds"],
-        title=results["title"],
     )
-    return report, kept
 
 
-def stored_crossplay(info: "RunInfo", config: Mapping[str, Any]) -> tuple[CrossplayReport, Kept]:
+def stored_crossplay(info: "RunInfo", config: Mapping[str, Any]) -> CrossplayReport:
     """The cross-play in a run folder. Raises `DataError` where it kept no records, `DamagedFileError`."""
     results = _results(info, CrossplayResults)
-    result, settings = read_result(info.path), _settings(config)
+    settings = _settings(config)
+    run = stored_run(info, results, settings)
+    result = run.result
     names = list(results["policies"])
     players = _players(result, names)
     teams = {
@@ -77,23 +69,13 @@ def stored_crossplay(info: "RunInfo", config: Mapping[str, Any]) -> tuple[Crossp
     analysis = analyse_crossplay(
         result, names, teams, alpha=settings.alpha, resamples=settings.resamples, seed=settings.seed
     )
-    kept = _kept(info, results["episodes"])
-    report = CrossplayReport(
+    return CrossplayReport(
         analysis=analysis,
         ratings=rate(analysis, seed=settings.seed),
         notes=tuple(results["summary"]["notes"]),
         mixes=results["mixes"],
-        result=result,
-        settings=settings,
-        run_dir=info.path,
-        run_id=info.run_id,
-        replays=kept.replays,
-        cache=Path(results["cache"]),
-        started=info.started_at.timestamp(),
-        seconds=results["summary"]["seconds"],
-        title=results["title"],
+        run=run,
     )
-    return report, kept
 
 
 def _settings(config: Mapping[str, Any]) -> Settings:
@@ -114,13 +96,3 @@ def _results[T](info: "RunInfo", kind: type[T]) -> T:
     if results is None:
         raise DataError(f"{info.path} holds no {FILE}: it did not come to its end.")
     return results
-
-
-def _kept(info: "RunInfo", episodes: Sequence[EpisodeRow]) -> Kept:
-    replays = {
-        episode["key"]: info.path / "replays" / Path(episode["replay"]).name
-        for episode in episodes
-        if episode["replay"]
-    }
-    started = info.started_at.isoformat(sep=" ", timespec="seconds")[:19]
-    return Kept(info.path, info.run_id, replays, started, info.command)

@@ -1,19 +1,19 @@
 """`daf score`: play a candidate among a pool in every number, score it, keep what came of it."""
 
-import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from daf import teamplay
 from daf.episodes.plan import Plan, merged_notes
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
 from daf.errors import UsageError
-from daf.evaluation import Settings, settings_data
 from daf.game import scoring
 from daf.game.policies import each_once, uniquely_named
 from daf.game.policy import Policy
+from daf.playing.contenders import resolved
 from daf.playing.planning import cache_of, check_settings, missions_of
+from daf.playing.run import PlayedRun, play_run
+from daf.playing.settings import Settings
 from daf.scoring_analysis.plan import check_agents, pickup_settings, plan_score
 from daf.scoring_analysis.result import ScoreReport, score_data
 from daf.scoring_analysis.vor import VorAnalysis, analyse_vor
@@ -60,7 +60,7 @@ def daf_score(
     if map_seed is not None and not as_pickup:
         raise UsageError("--map-seed fixes the map as `cogames pickup` does: give --as-pickup too.")
     cache = cache_of(chosen, where.base_dir)
-    first, *others = teamplay.resolved([candidate, *pool], cache, where)
+    first, *others = resolved([candidate, *pool], cache, where)
     players = uniquely_named([first, *(others if as_pickup else each_once(others))])
     found = missions_of(missions, chosen)
     for mission in found:
@@ -70,27 +70,18 @@ def daf_score(
     plan, teams = plan_score(found, players, chosen, as_pickup)
     names = [policy.name for policy in players]
     heading = title or f"{names[0]} among {', '.join(names[1:])} on {', '.join(mission.name for mission in found)}"
-    asked = settings_data(chosen) | {
+    asked = {
         "candidate": names[0],
         "pool": names[1:],
         "missions": [mission.name for mission in found],
         "as_pickup": as_pickup,
         "cache": str(cache.root),
     }
-    started = time.time()
-    with (
-        teamplay.player(chosen, cache, plan, on_record) as player,
-        where.operation(OPERATION, title=heading, config=asked) as run_dir,
-    ):
-        if on_plan is not None:
-            on_plan(plan)
-        result = player.play(plan)
-        replays = player.replays(result)
-        kept = teamplay.keep_run(
-            run_dir, result, replays, run_id=where.session_id, operation=OPERATION, started=started, player=player
-        )
+    with play_run(
+        OPERATION, plan, chosen, cache, where, title=heading, config=asked, on_plan=on_plan, on_record=on_record
+    ) as run:
         analysis = analyse_vor(
-            result,
+            run.result,
             teams,
             alpha=chosen.alpha,
             resamples=max(1_000, chosen.resamples // 2),
@@ -101,27 +92,18 @@ def daf_score(
             candidate=names[0],
             pool=tuple(names[1:]),
             analysis=analysis,
-            notes=(*_notes(result, analysis, as_pickup), *_equal_notes(players)),
-            result=result,
+            notes=(*_notes(run, analysis, as_pickup), *_equal_notes(players)),
+            run=run.timed(),
             teams=teams,
             as_pickup=as_pickup,
-            settings=chosen,
-            run_dir=run_dir,
-            run_id=where.session_id,
-            replays=kept.replays,
-            cache=cache.root,
-            started=started,
-            seconds=time.time() - started,
-            title=heading,
         )
-        _write(report, kept)
-        if report.status != "ok":
-            where.log_operation_complete(OPERATION, "failed", error=" ".join(report.notes))
+        _write(report)
     return report
 
 
-def _notes(result: RunResult, analysis: VorAnalysis, as_pickup: bool) -> list[str]:
-    notes = [*merged_notes(result.plan), *teamplay.failure_notes(result, analysis.left_out)]
+def _notes(run: PlayedRun, analysis: VorAnalysis, as_pickup: bool) -> list[str]:
+    result = run.result
+    notes = [*merged_notes(result.plan), *run.failure_notes(analysis.left_out)]
     notes += [f"No seed of {mission} was finished by all teams; it is in no number." for mission in analysis.absent]
     if as_pickup:
         notes.append(
@@ -167,12 +149,12 @@ def _shared_reward(result: RunResult, mission: str) -> bool:
     return any(any(rewards) for rewards in mixed) and all(len(set(rewards)) == 1 for rewards in mixed)
 
 
-def _write(report: ScoreReport, kept: teamplay.Kept) -> None:
+def _write(report: ScoreReport) -> None:
     write_json(report.run_dir / "results.json", jsonable(score_data(report)))
     if report.settings.report:
         from daf.render.pages.html import page
         from daf.scoring_analysis.report import figure_of, markdown_of, view_of
 
         figure_of(report, report.run_dir / "visualizations" / "vor.png")
-        write_text(report.run_dir / "report.html", page("score.html.j2", view_of(report, kept)))
-        write_text(report.run_dir / "REPORT.md", markdown_of(report, kept))
+        write_text(report.run_dir / "report.html", page("score.html.j2", view_of(report)))
+        write_text(report.run_dir / "REPORT.md", markdown_of(report))

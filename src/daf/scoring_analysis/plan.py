@@ -3,14 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from daf import teamplay
 from daf.episodes.plan import Plan
 from daf.errors import UsageError
-from daf.evaluation import Settings
 from daf.game import mission_files, scoring
 from daf.game.missions import Mission
 from daf.game.policy import Policy
 from daf.game.scoring import Scenario
+from daf.playing.contenders import team
+from daf.playing.planning import plan_teams
+from daf.playing.settings import Settings
 
 
 def pickup_settings(settings: Settings | None = None) -> Settings:
@@ -39,10 +40,10 @@ def plan_score(
     contenders = []
     for mission in missions:
         there = scoring.scenarios(mission.num_agents, len(players) - 1)
-        named = {teamplay.team(players, (scenario.candidate, *scenario.pool)): scenario for scenario in there}
+        named = {team(players, (scenario.candidate, *scenario.pool)): scenario for scenario in there}
         contenders.append(list(named))
         teams[mission.name] = {contender.name: scenario for contender, scenario in named.items()}
-    plan = teamplay.plan_teams(missions, contenders, settings)
+    plan = plan_teams(missions, contenders, settings)
     return (_as_pickup(plan, teams, settings) if as_pickup else plan), teams
 
 

@@ -12,19 +12,18 @@ from daf.stats.sentences import number, p_text
 
 if TYPE_CHECKING:
     from daf.scoring_analysis.result import ScoreReport
-    from daf.teamplay import Kept
 
 
-def view_of(report: "ScoreReport", kept: "Kept") -> dict[str, object]:
+def view_of(report: "ScoreReport") -> dict[str, object]:
     """All that `score.html.j2` prints."""
     analysis = report.analysis
     level = f"{100 * (1 - analysis.alpha):g} %"
     return {
         "title": printable(report.title),
         "run_id": report.run_id,
-        "started": kept.started,
+        "started": report.run.started_text,
         "duration": duration(report.seconds),
-        "command": printable(kept.command),
+        "command": printable(report.run.command),
         "chips": [
             counted(analysis.n, "block"),
             counted(len(report.result.records), "episode"),
@@ -101,7 +100,7 @@ def _overview(missions: Sequence[MissionScore], level: str) -> object:
     )
 
 
-def markdown_of(report: "ScoreReport", kept: "Kept") -> str:
+def markdown_of(report: "ScoreReport") -> str:
     """The same findings as Markdown."""
     analysis = report.analysis
     lines = [f"# {printable(report.title)}", "", printable(sentence(analysis, report.candidate)), ""]
@@ -120,7 +119,7 @@ def markdown_of(report: "ScoreReport", kept: "Kept") -> str:
         lines.append("")
     if analysis.budget:
         lines += [analysis.budget.sentence, ""]
-    lines += [f"Run {report.run_id}, {kept.started}.", "", f"    {printable(kept.command)}", ""]
+    lines += [f"Run {report.run_id}, {report.run.started_text}.", "", f"    {printable(report.run.command)}", ""]
     return "\n".join(lines)
 
 

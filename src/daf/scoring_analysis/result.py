@@ -2,58 +2,35 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from daf.episodes.run import RunResult
-from daf.evaluation import Settings
-from daf.evaluation.result import counts_data, episodes_data
 from daf.game.scoring import Scenario
+from daf.playing.run import Played, PlayedRun
 from daf.scoring_analysis.vor import VorAnalysis, sentence
 
 
 @dataclass(frozen=True)
-class ScoreReport:
-    """What a score found. candidate, pool: names. teams: by mission and contender, its scenario. as_pickup: whether
-    `cogames pickup` was reproduced. started: seconds since 1970."""
+class ScoreReport(Played):
+    """What a score found.
+
+    candidate, pool: names. teams: by mission and contender, its scenario. as_pickup: whether `cogames pickup` was
+    reproduced.
+    """
 
     candidate: str
     pool: tuple[str, ...]
     analysis: VorAnalysis
     notes: tuple[str, ...]
-    result: RunResult
+    run: PlayedRun
     teams: Mapping[str, Mapping[str, Scenario]]
     as_pickup: bool
-    settings: Settings
-    run_dir: Path
-    run_id: str
-    replays: Mapping[str, Path]
-    cache: Path
-    started: float
-    seconds: float
-    title: str
-
-    @property
-    def status(self) -> str:
-        """ok: every episode has a result. failed: some have none, or the run was stopped early."""
-        return "failed" if self.result.failures or self.result.stopped else "ok"
-
-    @property
-    def report(self) -> Path | None:
-        """The HTML report, where one was asked for."""
-        return self.run_dir / "report.html" if self.settings.report else None
 
 
 def score_data(report: ScoreReport) -> dict[str, Any]:
     """What `--json` prints, as JSON values."""
     analysis = report.analysis
     return {
-        "run_id": report.run_id,
-        "run_dir": str(report.run_dir),
-        "status": report.status,
-        "title": report.title,
-        "cache": str(report.cache),
-        "report": str(report.report) if report.report else None,
+        **report.run.head_data(),
         "candidate": report.candidate,
         "pool": list(report.pool),
         "as_pickup": report.as_pickup,
@@ -94,6 +71,6 @@ def score_data(report: ScoreReport) -> dict[str, Any]:
             "episodes": analysis.budget.episodes,
             "sentence": analysis.budget.sentence,
         },
-        "episodes": episodes_data(report.result, report.replays),
-        "summary": counts_data(report.result, report.seconds, report.notes),
+        "episodes": report.run.episodes_data(),
+        "summary": report.run.counts_data(report.notes),
     }

@@ -6,14 +6,13 @@ it costs the others nothing.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 
 from daf.episodes.metrics_values import Metric, value
-from daf.episodes.run import RunResult
-from daf.evaluation import Settings
 from daf.game.missions import Mission
+from daf.playing.run import PlayedRun
+from daf.playing.settings import Settings
 from daf.stats.arrays import FloatArray
 from daf.stats.effect import d_z
 from daf.stats.multiple import holm
@@ -36,18 +35,15 @@ class _Family:
 
 
 def compared(
-    result: RunResult,
+    run: PlayedRun,
     base: Mission,
     combinations: Sequence[Combination],
     missions: Mapping[Combination, Mission],
     refused: Mapping[Combination, str],
     metric: Metric,
-    settings: Settings,
-    *,
-    run_id: str,
-    run_dir: Path,
 ) -> VariantSweepResult:
     """The result: a row for each combination, those that were refused too."""
+    result, settings = run.result, run.settings
     values: dict[str, dict[int, float]] = {}
     for planned, record in zip(result.planned, result.records, strict=True):
         if record.ok:
@@ -85,10 +81,10 @@ def compared(
         alpha=settings.alpha,
         base_mean=float(np.mean(list(plain.values()))) if plain else None,
         rows=tuple(_with_together(row, together.get(row.variants)) for row in rows),
-        notes=tuple(_notes(result, refused, missions, base)),
-        status="failed" if result.failures or result.stopped else "ok",
-        run_id=run_id,
-        run_dir=run_dir,
+        notes=(*run.failure_notes(), *_notes(refused, missions, base)),
+        status=run.status,
+        run_id=run.run_id,
+        run_dir=run.run_dir,
     )
 
 
@@ -178,19 +174,8 @@ def _with_together(row: VariantResult, flip: SignFlipResult | None) -> VariantRe
     return row if flip is None else replace(row, together=float(flip.difference), together_ci=_ci(flip))
 
 
-def _notes(
-    result: RunResult, refused: Mapping[Combination, str], missions: Mapping[Combination, Mission], base: Mission
-) -> list[str]:
+def _notes(refused: Mapping[Combination, str], missions: Mapping[Combination, Mission], base: Mission) -> list[str]:
     notes = []
-    if result.failures:
-        first = result.failures[0]
-        why = f"{first.spec.mission}, seed {first.spec.seed}: {first.failure.message if first.failure else ''}"
-        notes.append(
-            f"{len(result.failures)} of {len(result.records)} episodes failed (the first: {why}). They count nowhere "
-            "as 0, and their seeds are left out of the comparison."
-        )
-    if result.stopped:
-        notes.append(f"The run was stopped early: {result.stopped}.")
     if refused:
         names = ", ".join("+".join(combination) for combination in refused)
         notes.append(

@@ -13,17 +13,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from daf.compute.executor import make_executor
-from daf.compute.interface import Executor
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.plan import Contender
-from daf.episodes.playing import Options, play_specs
+from daf.episodes.playing import play_specs
 from daf.episodes.record import EpisodeRecord
-from daf.episodes.run import EPISODE_TIMEOUT, PRELOAD, PRELOAD_NETWORKS
+from daf.episodes.run import EPISODE_TIMEOUT
 from daf.errors import DAFError, ExecutorError, MissionError, StorageError
 from daf.game import policies as game_policies
 from daf.game.missions import Mission, check_runs
 from daf.playing.planning import missions_of, plan_of
+from daf.playing.player import open_player
 from daf.playing.settings import Settings
 
 TOO_LONG = "it took longer than trial_timeout and was ended"
@@ -58,8 +57,7 @@ class Player:
     timeout: float | None = None
 
     def __post_init__(self) -> None:
-        preload = PRELOAD_NETWORKS if self.networks else PRELOAD
-        self._executor: Executor = make_executor(self.settings.executor, jobs=self.settings.jobs, preload=preload)
+        self._player = open_player(self.settings, self.cache, networks=self.networks)
         self._missions: dict[str, Mission] = {}
         self._stored: set[str] = set()
 
@@ -102,10 +100,11 @@ class Player:
             if left <= 0:
                 raise TrialFailed(TOO_LONG)
             limit = min(limit, left)
-        options = Options(engine=settings.engine, timeout=limit if self._executor.isolated else None)
+        executor = self._player.executor
+        options = replace(self._player.options, timeout=limit if executor.isolated else None)
         try:
             with self._ended_at(deadline):
-                for done in play_specs(missing, self._executor, self.cache, options):
+                for done in play_specs(missing, executor, self.cache, options):
                     self.cache.put(done.record)
                     records[done.record.spec.key] = done.record
                     if deadline is not None and time.monotonic() > deadline:
@@ -124,10 +123,10 @@ class Player:
     @contextmanager
     def _ended_at(self, deadline: float | None) -> Iterator[None]:
         """Stop the workers at `deadline`, whatever they play; the executor raises `ExecutorError` then."""
-        if deadline is None or not self._executor.isolated:
+        if deadline is None or not self._player.executor.isolated:
             yield
             return
-        list(self._executor.run(abs, ()))  # makes the pool, so that there is one to stop
+        list(self._player.executor.run(abs, ()))  # makes the pool, so that there is one to stop
         over = threading.Event()
 
         def watch() -> None:
@@ -153,7 +152,7 @@ class Player:
 
     def close(self) -> None:
         """Stop the workers, also while they play."""
-        self._executor.close()
+        self._player.close()
 
     def _mission(self, text: str) -> Mission:
         """The one mission that `text` names, kept: it is the same in every trial."""

@@ -7,7 +7,6 @@ combined, a mission that cannot be built: each is a row with its reason, never l
 """
 
 import itertools
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -16,16 +15,16 @@ from daf.config import DAFVariantConfig
 from daf.episodes.metrics_values import EPISODE, parse, select
 from daf.episodes.plan import Contender
 from daf.errors import DataError, MissionError, UsageError, unknown
-from daf.evaluation import Settings, settings_data
 from daf.game import mission_facts
 from daf.game import missions as game_missions
 from daf.game.mission_changes import with_cogs, with_variant
 from daf.game.missions import Mission, check_runs
-from daf.playing.planning import cache_of, check_settings, missions_of
-from daf.storage.jsonable import jsonable
+from daf.playing.contenders import policies_of
+from daf.playing.planning import cache_of, check_settings, missions_of, plan_teams
+from daf.playing.run import play_run
+from daf.playing.settings import Settings
 from daf.sweeps._variants_comparing import Combination, compared
 from daf.sweeps.variants_result import VariantSweepResult
-from daf.teamplay import keep_run, plan_teams, player, policies_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -84,27 +83,14 @@ def daf_variant_sweep(
     everything = list({mission.name: mission for mission in (base, *missions.values())}.values())
     plan = plan_teams(everything, [[contender]] * len(everything), chosen)
     title = f"variants of {base.name}, played by {played_by.name}"
-    asked = settings_data(chosen) | {"policy": played_by.name, "mission": base.name, "variants": names, "pairs": pairs}
-    started = time.time()
-    with (
-        player(chosen, cache, plan, on_record) as play,
-        output.operation("comparisons", title=title, config=jsonable(asked)) as run_dir,
-    ):
-        if on_plan is not None:
-            on_plan(plan)
-        result = play.play(plan)
-        keep_run(
-            run_dir, result, play.replays(result), run_id=output.session_id, operation="comparisons",
-            started=started, player=play,
-        )  # fmt: skip
-        found = compared(
-            result, base, combinations, missions, refused, measured, chosen, run_id=output.session_id, run_dir=run_dir
-        )
-        found.save_json(run_dir / FILE)
-        if found.status != "ok":
-            output.log_operation_complete("comparisons", "failed", error=" ".join(found.notes))
+    asked = {"policy": played_by.name, "mission": base.name, "variants": names, "pairs": pairs}
+    with play_run(
+        "comparisons", plan, chosen, cache, output, title=title, config=asked, on_plan=on_plan, on_record=on_record
+    ) as run:
+        found = compared(run, base, combinations, missions, refused, measured)
+        found.save_json(run.run_dir / FILE)
     if chosen.report:
-        daf_report(run_dir)
+        daf_report(run.run_dir)
     found.print_summary(console)
     return found
 

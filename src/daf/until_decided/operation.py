@@ -1,18 +1,19 @@
 """`daf compare --until-decided`: play in rounds, and stop where the verdict is in."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from daf import teamplay
 from daf.episodes.plan import Plan, PlannedEpisode, merged_notes
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
-from daf.evaluation import Evaluation, Settings, analyse, contenders_of, results_data, settings_data
-from daf.evaluation.keeping import keep, write
-from daf.playing.contenders import check_several
+from daf.evaluation import Evaluation, analyse, results_data
+from daf.evaluation.keeping import write
+from daf.playing.contenders import check_several, contenders_of
 from daf.playing.planning import cache_of, check_settings, missions_of, plan_of
+from daf.playing.player import Player
+from daf.playing.run import play_run
+from daf.playing.settings import Settings
 from daf.stats.pair_verdict import PairVerdict
 from daf.storage.atomic import write_json
 from daf.storage.jsonable import jsonable
@@ -96,46 +97,30 @@ def compare_until_decided(
     whole = plan_of(found, contenders, chosen)
     names = [contender.name for contender in contenders]
     heading = title or f"{', '.join(names)} on {', '.join(mission.name for mission in found)}, until decided"
-    asked = settings_data(chosen) | {
-        "policies": names,
-        "missions": [mission.name for mission in found],
-        "cache": str(cache.root),
-    }
-    started = time.time()
+    asked = {"policies": names, "missions": [mission.name for mission in found], "cache": str(cache.root)}
     opening = replace(whole, episodes=tuple(planned for planned in whole.episodes if planned.index < first.blocks))
-    with (
-        teamplay.player(chosen, cache, opening, on_record) as player,
-        where.operation(OPERATION, title=heading, config=asked) as run_dir,
-    ):
-        result, verdicts, rounds = _play(player, whole, first, max_episodes, on_plan)
-        replays = player.replays(result)
-        kept = keep(run_dir, result, replays, cache, records=chosen.keep_records)
+    verdicts: list[PairVerdict] = []
+    rounds: list[Round] = []
+
+    def play(player: Player) -> RunResult:
+        result, verdicts[:], rounds[:] = _play(player, whole, first, max_episodes, on_plan)
+        return result
+
+    with play_run(
+        OPERATION, opening, chosen, cache, where, title=heading, config=asked, on_record=on_record, play=play
+    ) as run:
+        result = run.result
         common = _common(result)
         failed = {(r.spec.mission, p.index) for p, r in zip(result.planned, result.records, strict=True) if not r.ok}
         notes = [
             *merged_notes(result.plan),
-            *teamplay.failure_notes(result, len(failed)),
+            *run.failure_notes(len(failed)),
             *_notes(verdicts, rounds, common, max_episodes),
         ]
         analysis = replace(analyse(common, chosen), pairs=tuple(verdicts), notes=tuple(notes))
-        evaluation = Evaluation(
-            operation=OPERATION,
-            run_id=where.session_id,
-            run_dir=run_dir,
-            title=heading,
-            started=started,
-            seconds=time.time() - started,
-            result=result,
-            analysis=analysis,
-            replays=kept,
-            settings=chosen,
-            cache=cache.root,
-        )
-        decided = Decided(evaluation, tuple(rounds), max_episodes)
-        write(evaluation)
-        write_json(run_dir / "results.json", jsonable(decided_data(decided)))
-        if evaluation.status != "ok":
-            where.log_operation_complete(OPERATION, "failed", error=" ".join(notes))
+        decided = Decided(Evaluation(run.timed(), analysis), tuple(rounds), max_episodes)
+        write(decided.evaluation)
+        write_json(run.run_dir / "results.json", jsonable(decided_data(decided)))
     return decided
 
 
@@ -156,7 +141,7 @@ def decided_data(decided: Decided) -> dict[str, Any]:
 
 
 def _play(
-    player: teamplay.Player, whole: Plan, first: Needs, most: int, on_plan: Callable[[Plan], None] | None
+    player: Player, whole: Plan, first: Needs, most: int, on_plan: Callable[[Plan], None] | None
 ) -> tuple[RunResult, list[PairVerdict], list[Round]]:
     missions = [mission.name for mission in whole.missions]
     names = [contender.name for contender in whole.contenders]

@@ -1,0 +1,309 @@
+"""A run that played episodes: what every played operation's result contains, and the frame around playing.
+
+`play_run` opens the run directory, plays, records the replays that were asked for, and keeps plan, records, replays and
+tables; the operation adds its analysis. A run in which an episode failed, or that stopped early, is marked as failed.
+"""
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from daf.episodes.cache import EpisodeCache, link_or_copy
+from daf.episodes.plan import Plan
+from daf.episodes.record import EpisodeRecord
+from daf.episodes.results_file import CrossplayResults, EvaluationResults, ScoreResults
+from daf.episodes.run import RunResult
+from daf.episodes.stored import read_result, write_result
+from daf.episodes.tables import RunRow, build_tables
+from daf.output_manager import execution
+from daf.playing.player import Player, player
+from daf.playing.settings import Settings, settings_data
+from daf.storage.containment import own
+from daf.storage.names import file_name
+
+if TYPE_CHECKING:
+    from daf.output_manager import OutputManager, RunInfo
+
+
+@dataclass(frozen=True)
+class PlayedRun:
+    """A run that played episodes.
+
+    operation: the one that the run directory belongs to. title: one line. started: seconds since 1970. seconds: that
+    it took, until `timed` was called last. command: as it can be typed again. cache: where the records are shared.
+    replays: by record key, in the run directory.
+    """
+
+    operation: str
+    run_id: str
+    run_dir: Path
+    title: str
+    started: float
+    seconds: float
+    command: str
+    settings: Settings
+    cache: Path
+    result: RunResult = field(repr=False)
+    replays: Mapping[str, Path] = field(repr=False)
+
+    @property
+    def status(self) -> str:
+        """ok: every episode has a result. failed: some have none, or the run stopped early."""
+        return "failed" if self.result.failures or self.result.stopped else "ok"
+
+    @property
+    def report(self) -> Path | None:
+        """The HTML report, where the settings ask for one."""
+        return self.run_dir / "report.html" if self.settings.report else None
+
+    @property
+    def started_text(self) -> str:
+        """The local time at which it started, "2026-11-20 10:15:00"."""
+        return datetime.fromtimestamp(self.started).isoformat(sep=" ", timespec="seconds")
+
+    def timed(self) -> "PlayedRun":
+        """The same run with `seconds` up to now, for an operation whose analysis is done."""
+        return replace(self, seconds=time.time() - self.started)
+
+    def failure_notes(self, left_out: int = 0) -> list[str]:
+        """See `failure_notes`."""
+        return failure_notes(self.result, left_out)
+
+    def head_data(self) -> dict[str, Any]:
+        """What `--json` of a played operation begins with."""
+        return {
+            "run_id": self.run_id,
+            "run_dir": str(self.run_dir),
+            "status": self.status,
+            "title": self.title,
+            "cache": str(self.cache),
+            "report": str(self.report) if self.report else None,
+        }
+
+    def episodes_data(self) -> list[dict[str, Any]]:
+        """The episodes as `--json` prints them, in plan order."""
+        contenders = self.result.plan.contenders
+        return [
+            _episode_data(planned.index, contenders[planned.contender].name, record, self.replays)
+            for planned, record in zip(self.result.planned, self.result.records, strict=True)
+        ]
+
+    def counts_data(self, notes: Sequence[str]) -> dict[str, Any]:
+        """What every `"summary"` of `--json` begins with: how many episodes were played, read and failed."""
+        return {
+            "episodes": len(self.result.records),
+            "played": self.result.played,
+            "cached": self.result.read,
+            "failed": len(self.result.failures),
+            "stopped": self.result.stopped,
+            "seconds": self.seconds,
+            "notes": list(notes),
+        }
+
+    def write_tables(self) -> Path:
+        """Build the tables of the run from its records, and return their file."""
+        row = RunRow(self.run_id, self.operation, self.started_text, self.result.plan.seed, self.command)
+        names = {key: path.name for key, path in self.replays.items()}
+        return build_tables(own(self.run_dir, "stats"), row, self.result, names)
+
+
+class Played:
+    """The result of a played operation: it contains its run, whose most used facts can be read from it directly."""
+
+    run: PlayedRun
+
+    @property
+    def result(self) -> RunResult:
+        """The episodes."""
+        return self.run.result
+
+    @property
+    def run_id(self) -> str:
+        return self.run.run_id
+
+    @property
+    def run_dir(self) -> Path:
+        return self.run.run_dir
+
+    @property
+    def status(self) -> str:
+        """See `PlayedRun.status`."""
+        return self.run.status
+
+    @property
+    def report(self) -> Path | None:
+        """See `PlayedRun.report`."""
+        return self.run.report
+
+    @property
+    def replays(self) -> Mapping[str, Path]:
+        """Replay files by record key, in the run directory."""
+        return self.run.replays
+
+    @property
+    def settings(self) -> Settings:
+        return self.run.settings
+
+    @property
+    def title(self) -> str:
+        return self.run.title
+
+    @property
+    def seconds(self) -> float:
+        """See `PlayedRun.seconds`."""
+        return self.run.seconds
+
+
+@contextlib.contextmanager
+def play_run(
+    operation: str,
+    plan: Plan,
+    settings: Settings,
+    cache: EpisodeCache,
+    output: "OutputManager",
+    *,
+    title: str,
+    config: Mapping[str, Any],
+    on_plan: Callable[[Plan], None] | None = None,
+    on_record: Callable[[EpisodeRecord], None] | None = None,
+    play: Callable[[Player], RunResult] | None = None,
+) -> Iterator[PlayedRun]:
+    """Play `plan` in a new run directory, and yield the run for the operation to analyse and add to.
+
+    config: what the run directory notes in addition to the settings. on_plan: called with the plan before playing.
+    play: plays in the place of `Player.play(plan)`, for an operation that decides on more episodes from their results;
+    `plan` is then what it begins with, and `on_plan` is for it to call.
+
+    Raises `PolicyError`, `MissionError` before a run directory exists.
+    """
+    started = time.time()
+    with (
+        player(settings, cache, plan, on_record) as plays,
+        output.operation(operation, title=title, config=settings_data(settings) | dict(config)) as run_dir,
+    ):
+        if play is None:
+            if on_plan is not None:
+                on_plan(plan)
+            result = plays.play(plan)
+        else:
+            result = play(plays)
+        replays = keep(run_dir, result, plays.replays(result), cache, records=settings.keep_records)
+        run = PlayedRun(
+            operation=operation,
+            run_id=output.session_id,
+            run_dir=run_dir,
+            title=title,
+            started=started,
+            seconds=time.time() - started,
+            command=command_line(),
+            settings=settings,
+            cache=cache.root,
+            result=result,
+            replays=replays,
+        )
+        run.write_tables()
+        yield run
+        if run.status != "ok":
+            output.log_operation_complete(operation, "failed", error=" ".join(run.failure_notes()))
+
+
+def keep(
+    run_dir: Path, result: RunResult, replays: Mapping[str, Path], cache: EpisodeCache, *, records: bool = True
+) -> dict[str, Path]:
+    """Put plan, records and replays into the run directory, as links where possible. Returns the replays' places."""
+    write_result(run_dir, result, cache, keep_records=records)
+    kept = {}
+    for planned, record in zip(result.planned, result.records, strict=True):
+        source = replays.get(record.spec.key)
+        if source is None:
+            continue
+        parts = [file_name(record.spec.mission), file_name(record.spec.name), f"{planned.index:03d}"]
+        name = "-".join([*parts, record.spec.key[:8]]) + ".json.z"
+        target = run_dir / "replays" / name
+        link_or_copy(source, target)
+        kept[record.spec.key] = target
+    return kept
+
+
+def stored_run(
+    info: "RunInfo", results: EvaluationResults | ScoreResults | CrossplayResults, settings: Settings
+) -> PlayedRun:
+    """The run that a run directory holds, with its records. results: its results.json.
+
+    Raises `DataError` where it kept no records, `DamagedFileError` where one of its files is damaged.
+    """
+    return PlayedRun(
+        operation=info.operation,
+        run_id=info.run_id,
+        run_dir=info.path,
+        title=results["title"],
+        started=info.started_at.timestamp(),
+        seconds=results["summary"]["seconds"],
+        command=info.command,
+        settings=settings,
+        cache=Path(results["cache"]),
+        result=read_result(info.path),
+        replays={
+            episode["key"]: info.path / "replays" / Path(episode["replay"]).name
+            for episode in results["episodes"]
+            if episode["replay"]
+        },
+    )
+
+
+def failure_notes(result: RunResult, left_out: int = 0) -> list[str]:
+    """What a reader must know of episodes without a result. left_out: blocks that are in no number because of them."""
+    notes = []
+    if result.failures:
+        each: dict[str, int] = {}
+        for record in result.failures:
+            each[record.spec.name] = each.get(record.spec.name, 0) + 1
+        named = ", ".join(f"{name}: {count}" for name, count in each.items())
+        first = result.failures[0]
+        why = ""
+        if first.failure is not None:
+            why = (
+                f" The first, on {first.spec.mission} with seed {first.spec.seed}: {first.failure.message.rstrip('.')}."
+            )
+        failed = f"{len(result.failures)} of {len(result.records)} episodes failed ({named})"
+        notes.append(f"{failed}; a failure never counts as 0.{why}")
+    if left_out:
+        blocks = "1 block is" if left_out == 1 else f"{left_out} blocks are"
+        notes.append(
+            f"{blocks} excluded from every number because an episode there has no result. If a policy fails where it "
+            "would score low, its mean is too high."
+        )
+    if result.stopped:
+        notes.append(f"The run stopped early: {result.stopped}.")
+    return notes
+
+
+def command_line() -> str:
+    """The command that runs now, as it can be typed again."""
+    return execution.command_line(sys.argv)
+
+
+def _episode_data(index: int, contender: str, record: EpisodeRecord, replays: Mapping[str, Path]) -> dict[str, Any]:
+    spec = record.spec
+    replay = replays.get(spec.key)
+    return {
+        "mission": spec.mission,
+        "seed": spec.seed,
+        "index": index,
+        "contender": contender,
+        "policies": [policy.name for policy in spec.policies],
+        "assignment": list(spec.assignment),
+        "rewards": list(record.outcome.rewards) if record.outcome else None,
+        "steps": record.outcome.steps if record.outcome else None,
+        "timeouts": list(record.outcome.timeouts) if record.outcome else None,
+        "status": "ok" if record.ok else "failed",
+        "cached": record.cached,
+        "key": spec.key,
+        "replay": str(replay) if replay else None,
+        "failure": {"kind": record.failure.kind, "message": record.failure.message} if record.failure else None,
+    }
