@@ -15,6 +15,7 @@ from daf.errors import Interrupted, UsageError, unknown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from daf.config import DAFConfig
     from daf.config.sweep import DAFSweepConfig
     from daf.output_manager import OutputManager
     from daf.sweeps.result import SweepResult, SweepTrialResult
@@ -74,10 +75,11 @@ def run_command(
     changes = {"num_trials": trials, "strategy": strategy, "num_parallel": parallel, "seed": seed}
     chosen = config_from_file(config)
     given = {name: value for name, value in changes.items() if value is not None}
-    output, _ = open_output(output_dir, verbose=verbose, quiet=quiet)
+    output, settings = open_output(output_dir, verbose=verbose, quiet=quiet)
     _launch(
         chosen.replace(**given) if given else chosen,
         output,
+        settings,
         run=None,
         output_dir=output_dir,
         new=new,
@@ -112,7 +114,7 @@ def resume_command(
     from daf.cli._playing import open_output
     from daf.sweeps.continuing import config_of_run
 
-    output, _ = open_output(output_dir, verbose=verbose, quiet=quiet)
+    output, settings = open_output(output_dir, verbose=verbose, quiet=quiet)
     folder = _folder(run, output_dir)
     chosen = config_of_run(folder)
     if trials is not None:
@@ -120,6 +122,7 @@ def resume_command(
     _launch(
         chosen,
         output,
+        settings,
         run=str(folder),
         output_dir=output_dir,
         new=False,
@@ -242,6 +245,7 @@ def export_command(
 def _launch(
     config: "DAFSweepConfig",
     output: "OutputManager",
+    settings: "DAFConfig",
     *,
     run: str | None,
     output_dir: Path | None,
@@ -264,6 +268,8 @@ def _launch(
             jobs=jobs,
             executor=executor,
             use_cache=not no_cache,
+            gpu_allowed=settings.enable_gpu,
+            gpu_memory_fraction=settings.gpu_memory_fraction,
             new=new,
             run=run,
             take_over=take_over,

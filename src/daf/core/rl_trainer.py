@@ -251,6 +251,7 @@ class DAFRlTrainer:
                 episodes=episodes or self.config.eval_episodes,
                 cache_dir=self._places.cache,
                 device=self.training.device,
+                gpu_memory_fraction=self.training.gpu_memory_fraction,
             )
         data = {"step": self.training.learner.steps, **record.to_data(Path()), "mean_reward": record.overall.mean}
         if self._controller is not None and record.overall.mean is not None:

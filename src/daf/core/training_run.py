@@ -174,6 +174,7 @@ class TrainingRun:
         *,
         cache_dir: Path,
         device: str,
+        gpu_memory_fraction: float = 1.0,
         branch_from: Path | None = None,
         console: Console | None = None,
     ) -> None:
@@ -182,6 +183,7 @@ class TrainingRun:
         self._known: dict[str, Mission] = {}
         self._resolve = lambda name: self._known[name] if name in self._known else resolve(name)
         self._cache, self.device, self._console = cache_dir, device, console
+        self.gpu_memory_fraction = gpu_memory_fraction
         self.opened = False
         self.missions = [resolve(task.mission) for task in curriculum.tasks()]
         check_alike(self.missions)
@@ -460,6 +462,7 @@ class TrainingRun:
             replays=config.eval_replays,
             replay_dir=self.run_dir / "replays" / folder.name,
             device=self.device,
+            gpu_memory_fraction=self.gpu_memory_fraction,
         )
         self._evaluation = {"step": step, "update": update, **found.to_data(self.run_dir)}
         if found.overall.mean is not None:

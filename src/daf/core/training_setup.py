@@ -157,6 +157,7 @@ def set_up(
         resolve,
         cache_dir=places.cache,
         device=device,
+        gpu_memory_fraction=gpu_memory_fraction,
         branch_from=branch_from,
         console=console,
     )

@@ -12,6 +12,8 @@ from daf.errors import DataError
 from daf.game import missions as game_missions
 from daf.game.outcome import SLOW_STEP_MS, SeriesRequest
 
+DEFAULT_GPU_MEMORY_FRACTION = 0.8
+"""As in `DAFConfig`."""
 SAVE_REPLAYS = ("none", "best", "all")
 
 
@@ -28,7 +30,7 @@ class Settings:
     device: str = "cpu"
     """Or a `torch.device`, which is kept by its name."""
     gpu_allowed: bool = True
-    gpu_memory_fraction: float = 0.8
+    gpu_memory_fraction: float = DEFAULT_GPU_MEMORY_FRACTION
     enforce_timeouts: int | None = None
     slow_step_ms: float = SLOW_STEP_MS
     episode_timeout: float | None = None

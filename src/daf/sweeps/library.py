@@ -9,6 +9,7 @@ from daf.config import memory
 from daf.config.sweep import DAFSweepConfig, Strategy
 from daf.config.training import Scalar
 from daf.errors import UsageError
+from daf.playing.settings import DEFAULT_GPU_MEMORY_FRACTION
 from daf.storage.console_tables import show
 from daf.sweeps.held_out_words import held_out_of
 from daf.sweeps.operation import launch
@@ -30,18 +31,29 @@ def daf_launch_sweep(
     jobs: int | str = "auto",
     executor: str = "local",
     use_cache: bool = True,
+    gpu_allowed: bool = True,
+    gpu_memory_fraction: float = DEFAULT_GPU_MEMORY_FRACTION,
     new: bool = False,
     console: "Console | None" = None,
 ) -> SweepResult:
     """Run the sweep that `config` (or the file at that path) describes; the same call again continues it.
 
-    Every trial plays the same episodes. new: begin anew. Failed trials are in the result with their reasons.
+    Every trial plays the same episodes. gpu_allowed: whether the configuration's device may be a GPU.
+    gpu_memory_fraction: of a GPU's memory, per process that plays episodes. new: start again. Failed trials are in the
+    result with their reasons.
     """
     from daf.output_manager import OutputManager
 
     chosen = config if isinstance(config, DAFSweepConfig) else config_from_file(Path(config))
     result = launch(
-        chosen, output=output_manager or OutputManager(), jobs=jobs, executor=executor, use_cache=use_cache, new=new
+        chosen,
+        output=output_manager or OutputManager(),
+        jobs=jobs,
+        executor=executor,
+        use_cache=use_cache,
+        gpu_allowed=gpu_allowed,
+        gpu_memory_fraction=gpu_memory_fraction,
+        new=new,
     )
     result.print_summary(console)
     return result

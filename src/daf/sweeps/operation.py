@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from daf.config.sweep import DAFSweepConfig
 from daf.errors import DataError
+from daf.playing.settings import DEFAULT_GPU_MEMORY_FRACTION
 from daf.storage import locks
 from daf.sweeps import journal
 from daf.sweeps._coordinator import Coordinator
@@ -48,6 +49,8 @@ def launch(
     jobs: int | str = "auto",
     executor: str = "local",
     use_cache: bool = True,
+    gpu_allowed: bool = True,
+    gpu_memory_fraction: float = DEFAULT_GPU_MEMORY_FRACTION,
     new: bool = False,
     run: str | None = None,
     take_over: bool = False,
@@ -56,15 +59,25 @@ def launch(
 ) -> SweepResult:
     """Run a sweep, or what is missing of it.
 
-    new: begin anew where the same configuration was run before. run: the run to continue; its folder must be of this
-    configuration. take_over: continue also where it cannot be known from here whether the run still goes on (see
-    `OutputManager.resume`). on_start: called with the run folder, and how many trials have ended and will be.
+    gpu_allowed: whether the configuration's device may be a GPU. gpu_memory_fraction: of a GPU's memory, per process
+    that plays episodes. new: start again where the same configuration was run before. run: the run to continue; its
+    folder must be of this configuration. take_over: continue also where it cannot be known from here whether the run
+    still goes on (see `OutputManager.resume`). on_start: called with the run folder, and how many trials have ended
+    and will be.
     Raises `UsageError` and its kinds before anything is written. A sweep in which every trial failed is a result with
     status failed, not an exception.
     """
     from daf.reporting.operation import daf_report
 
-    prepared = prepare(config, output, jobs=jobs, executor=executor, use_cache=use_cache)
+    prepared = prepare(
+        config,
+        output,
+        jobs=jobs,
+        executor=executor,
+        use_cache=use_cache,
+        gpu_allowed=gpu_allowed,
+        gpu_memory_fraction=gpu_memory_fraction,
+    )
     config = prepared.config
     if (note := training_note(config)) is not None:
         logger.warning("%s", note)

@@ -15,7 +15,7 @@ from daf.game import policies as game_policies
 from daf.game.missions import content_hash
 from daf.game.policy_arguments import arguments_of, check_arguments
 from daf.playing.planning import cache_of, check_settings, missions_of
-from daf.playing.settings import Settings
+from daf.playing.settings import DEFAULT_GPU_MEMORY_FRACTION, Settings
 from daf.sweeps._implied_training import with_training
 from daf.sweeps.held_out import held_out_seeds
 from daf.sweeps.objective import Objective, check_metrics, objectives_of
@@ -53,7 +53,14 @@ class Prepared:
 
 
 def prepare(
-    config: DAFSweepConfig, output: "OutputManager", *, jobs: int | str, executor: str, use_cache: bool
+    config: DAFSweepConfig,
+    output: "OutputManager",
+    *,
+    jobs: int | str,
+    executor: str,
+    use_cache: bool,
+    gpu_allowed: bool = True,
+    gpu_memory_fraction: float = DEFAULT_GPU_MEMORY_FRACTION,
 ) -> Prepared:
     """Check `config` against everything it names. Raises `UsageError` and its kinds.
 
@@ -69,6 +76,8 @@ def prepare(
         executor=executor,
         game=config.game,
         device=config.device,
+        gpu_allowed=gpu_allowed,
+        gpu_memory_fraction=gpu_memory_fraction,
         max_steps=config.step_limit,
         use_cache=use_cache,
     )
