@@ -100,7 +100,7 @@ def test_as_pickup_plays_and_scores_what_cogames_pickup_does(folder: Path, monke
 def mine_cache(report: ScoreReport):
     from daf.episodes.cache import EpisodeCache
 
-    return EpisodeCache(report.cache)
+    return EpisodeCache(report.run.cache)
 
 
 def test_vor_is_upstreams_to_the_bit() -> None:
