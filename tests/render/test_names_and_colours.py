@@ -88,7 +88,8 @@ def test_a_policy_keeps_its_colour_in_every_figure_where_another_has_no_result(
     from daf.visualization.dashboard import daf_generate_summary_dashboard
 
     records = tuple(replace(r, outcome=None) if r.spec.name == "noop" else r for r in evaluation.result.records)
-    broken = replace(evaluation, result=replace(evaluation.result, records=records))
+    run = replace(evaluation.run, result=replace(evaluation.result, records=records))
+    broken = replace(evaluation, run=run)
     looked: list[dict[str, str]] = []
     for module in ("figure_means", "figure_spread", "figure_curves", "figure_radar", "figure_dashboard"):
         target = __import__(f"daf.render.{module}", fromlist=["styles"])
