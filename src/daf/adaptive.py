@@ -1,6 +1,6 @@
 """Experiments of many training runs: what `daf adaptive` does.
 
-An experiment has an id, and its journal lies in its run folder; running it again goes on. See
+An experiment has an id, and its journal is in its run directory; running it again resumes it. See
 `daf.core.adaptive_controller` for the class behind it.
 """
 
@@ -40,9 +40,9 @@ def daf_run_adaptive(
     retry_failed: bool = False,
     on_change: Callable[[Experiment], None] | None = None,
 ) -> ExperimentStatus:
-    """Run the experiment that `config` (or the file of that name) asks for, or go on with it.
+    """Run or resume the experiment that `config` (or the file of that name) defines.
 
-    What the first runs would fail on raises `ConfigError`, `MissionError`, `PolicyError` before anything is written.
+    Errors of the initial runs raise `ConfigError`, `MissionError`, `PolicyError` before anything is written.
     Raises `AdaptiveControllerError`, and `Interrupted` after Ctrl-C. Runs that fail are part of the result.
     """
     require("train", "an experiment of training runs")
@@ -69,10 +69,10 @@ def daf_stop_adaptive(
     reason: str = "daf adaptive stop",
     timeout: float = 120.0,
 ) -> ExperimentStatus:
-    """Let all jobs of an experiment save and end; it can go on later. Waits until it has, at most `timeout` seconds.
+    """Let all jobs of an experiment save and end, so it can be resumed later. Waits at most `timeout` seconds for it.
 
-    Where its controller has died, what it left running is ended from here. One that is done or stopped stays as it is.
-    Raises `UsageError` where there is no such experiment, `AdaptiveControllerError` where it has not stopped in time.
+    If its controller has died, this ends the jobs that it left running. An experiment that is done or stopped does not
+    change. Raises `UsageError` for an unknown experiment, `AdaptiveControllerError` if it has not stopped in time.
     """
     status = daf_adaptive_status(experiment, output_dir)
     if status.controlled:
@@ -81,8 +81,8 @@ def daf_stop_adaptive(
         while controlled(status.run_dir):
             if time.monotonic() > deadline:
                 raise AdaptiveControllerError(
-                    f"experiment {status.experiment.experiment_id} has not stopped within {timeout:g} s; it was asked "
-                    "to, and stops when its present step ends."
+                    f"experiment {status.experiment.experiment_id} has not stopped within {timeout:g} s; the request "
+                    "was sent, and it stops at the end of its current step."
                 )
             time.sleep(_STOP_LOOKS)
     elif status.status == "interrupted":

@@ -102,22 +102,22 @@ def daf_launch_distributed_training(
 ) -> DistributedTrainingResult:
     """Train with `workers_per_node` processes that learn together on this machine.
 
-    env_cfg: a mission string or config; or env_cfg_supplier, which is called once. checkpoints_path: the run's folder;
-    where it holds a checkpoint already, training goes on. batch_size: agent steps of one rollout of all processes (as
-    in PuffeRL); minibatch_size: agent steps per gradient step. num_machines: another name of num_nodes. config: all
-    other settings; what is given besides wins over it. wait: False returns at once with status "running", and the run
-    goes on in a process of its own.
+    env_cfg: a mission string or config; or env_cfg_supplier, which is called once. checkpoints_path: the run directory;
+    if it contains a checkpoint, training resumes. batch_size: agent steps of one rollout of all processes (as in
+    PuffeRL); minibatch_size: agent steps per gradient step. num_machines: alias of num_nodes. config: all other
+    settings; explicit arguments override it. wait: False returns at once with status "running", and the run continues
+    in a separate process.
 
-    Raises `UsageError` and what it covers; `TrainingError` where training failed.
+    Raises `UsageError` and its subclasses; `TrainingError` if training failed.
     """
     require("train", "training")
     nodes = num_nodes if num_machines is None else num_machines
     if nodes != 1:
-        raise UsageError(f"num_nodes {nodes}: training on several machines is not there yet; num_nodes is 1.")
+        raise UsageError(f"num_nodes {nodes}: training on several machines is not supported; use num_nodes=1.")
     if backend not in ("torch", "ray"):
         raise UsageError(unknown("backend", backend, ("torch", "ray")))
     if backend == "ray":
-        raise UsageError('backend "ray" is for clusters, which training does not use yet; take "torch".')
+        raise UsageError('backend "ray" is for clusters, which training does not support; use "torch".')
     if (env_cfg is None) == (env_cfg_supplier is None):
         raise UsageError("give either env_cfg or env_cfg_supplier.")
     mission = env_cfg if env_cfg is not None else env_cfg_supplier() if env_cfg_supplier is not None else None
@@ -154,7 +154,7 @@ def daf_create_training_cluster(
     import torch
 
     if num_nodes != 1:
-        raise UsageError(f"num_nodes {num_nodes}: training on several machines is not there yet; num_nodes is 1.")
+        raise UsageError(f"num_nodes {num_nodes}: training on several machines is not supported; use num_nodes=1.")
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     cores = job_count("auto")
     workers = workers_per_node or (gpus if gpus > 1 else 2)
@@ -176,14 +176,14 @@ def daf_aggregate_training_stats(
     *,
     console: "Console | None" = None,
 ) -> dict[str, float]:
-    """One number per name out of several processes' or runs' stats; a name that some lack is of those that have it.
+    """One number per name from the stats of several processes or runs, over those that have the name.
 
-    Raises `UsageError` for another `how`, and where there is nothing to aggregate or a value is no number.
+    Raises `UsageError` for another `how`, for empty stats, and for values that are not finite.
     """
     if how not in HOWS:
         raise UsageError(unknown("way to aggregate", how, HOWS))
     if not stats:
-        raise UsageError("there are no stats to aggregate.")
+        raise UsageError("no stats to aggregate.")
     values: dict[str, list[float]] = {}
     for number, each in enumerate(stats):
         for name, value in each.items():
@@ -203,7 +203,7 @@ def daf_get_training_status(path: str | Path, *, console: "Console | None" = Non
     """
     run_dir = Path(path).expanduser()
     if not (run_dir / CONFIG_FILE).is_file():
-        raise UsageError(f"{run_dir} is no training run: it holds no {CONFIG_FILE}.")
+        raise UsageError(f"{run_dir} is not a training run: it has no {CONFIG_FILE}.")
     config = DAFTrainingConfig.from_yaml(run_dir / CONFIG_FILE)
     running = locks.is_held(run_dir / LOCK)
     found = DistributedTrainingResult(
@@ -228,7 +228,7 @@ def daf_get_training_status(path: str | Path, *, console: "Console | None" = Non
 
 
 def _environments(batch_size: int, mission: Any, config: DAFTrainingConfig) -> int:
-    """The environments whose rollout is `batch_size` agent steps. Raises `ConfigError` where none is."""
+    """The number of environments whose rollout is `batch_size` agent steps. Raises `ConfigError` if there is none."""
     from daf.game import missions
 
     (found,) = missions.resolve(mission, game=config.game)
@@ -236,14 +236,14 @@ def _environments(batch_size: int, mission: Any, config: DAFTrainingConfig) -> i
     if batch_size < each or batch_size % each:
         below = batch_size // each * each
         raise ConfigError(
-            f"batch_size {batch_size} is no multiple of {each} ({found.num_agents} agents × {config.n_steps} steps); "
-            f"nearest: {f'{below} or ' if below else ''}{below + each}."
+            f"batch_size must be a multiple of {each}, got {batch_size} ({found.num_agents} agents × "
+            f"{config.n_steps} steps); nearest: {f'{below} or ' if below else ''}{below + each}."
         )
     return batch_size // each
 
 
 def _in_background(mission: Any, config: DAFTrainingConfig, run_dir: Path) -> DistributedTrainingResult:
-    """Start the run as a process of its own."""
+    """Start the run in a separate process."""
     from daf.game import missions
 
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -292,21 +292,21 @@ def _written_at(run_dir: Path) -> int | None:
 
 
 def _read(result: DistributedTrainingResult) -> None:
-    """Bring `result` up to what its folder says."""
-    told = read_ended(result.run_dir)
-    if told is not None:
-        result.status, result.training_steps = told["status"], told["steps"]
-        result.wall_time_seconds = told["wall_seconds"]
-        result.aggregate_stats = {name: value for name, value in told["metrics"].items() if value is not None}
+    """Update `result` from its run directory."""
+    ended = read_ended(result.run_dir)
+    if ended is not None:
+        result.status, result.training_steps = ended["status"], ended["steps"]
+        result.wall_time_seconds = ended["wall_seconds"]
+        result.aggregate_stats = {name: value for name, value in ended["metrics"].items() if value is not None}
         failure = (read_training(result.run_dir) or {}).get("error")
         result.error = None if failure is None else failure.get("message")
-        final = told["final_checkpoint"]
+        final = ended["final_checkpoint"]
         result.final_checkpoint = None if final is None else result.run_dir / final
     _last_numbers(result)
 
 
 def _last_numbers(result: DistributedTrainingResult) -> None:
-    """The last loss and return that the metrics tell."""
+    """The last loss and return in the metrics."""
     from daf.storage import journal
 
     for line in journal.read(result.run_dir / METRICS):

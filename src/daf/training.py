@@ -1,7 +1,7 @@
-"""Train a policy, in a run folder of its own, so that it can be stopped, resumed and trusted.
+"""Train a policy in a run directory that can be stopped and resumed exactly.
 
-`daf_train_policy` does what `daf train` does. A run's settings lie in its folder (`training_config.yaml`), so that
-going on needs nothing but the run.
+`daf_train_policy` does what `daf train` does. The run directory contains all settings (`training_config.yaml`), so
+resuming needs nothing else.
 """
 
 import contextlib
@@ -69,18 +69,18 @@ def daf_train_policy(
 ) -> "TrainingResult":
     """Train `policy` on `mission` with PPO.
 
-    config: all settings; mission, policy, hyperparameters (by any of their names; what is no hyperparameter is an
-    argument of the policy's class), total_timesteps, seed and device win over it. run_dir: a folder for the run other
-    than a new one of `output`; where it holds a checkpoint, training goes on from it. resume: a run's id or folder, to
-    go on with its own settings (total_timesteps may grow; a curriculum that was an object is given again). stop_at:
-    stop, with a checkpoint, after so many agent steps; the same call with more goes on as if it had not stopped.
-    take_over: resume also where whether the run still goes on cannot be known from here (see `OutputManager.resume`).
-    branch_from: begin with another run's checkpoint, its optimizer and its counters. curriculum: what is drawn for
-    each episode, instead of a mission; else as `config.curriculum` has it. settings: whether and how far GPUs may be
-    used. on_update: called after every update, may raise `StopTraining`.
+    config: all settings; mission, policy, hyperparameters (by any of their names; any other name is an argument of the
+    policy's class), total_timesteps, seed and device override it. run_dir: the directory of the run instead of a new
+    one of `output`; if it contains a checkpoint, training resumes from it. resume: the id or directory of a run to
+    resume with its settings (total_timesteps may increase; pass a curriculum object again). stop_at: stop with a
+    checkpoint after that number of agent steps; the same call with a larger number continues as if it had not stopped.
+    take_over: resume even if DAF cannot determine whether the run is still active (see `OutputManager.resume`).
+    branch_from: start from another run's checkpoint, its optimizer and its counters. curriculum: draws the task of
+    each episode instead of a mission; default: `config.curriculum`. settings: whether GPUs may be used, and which
+    fraction of their memory. on_update: called after every update, may raise `StopTraining`.
 
-    A failure or Ctrl-C while training is the result's status. Raises `UsageError`, `ConfigError`, `MissionError`,
-    `PolicyError`, `CheckpointError` before training starts, `StorageError`.
+    A failure or Ctrl-C during training sets the status of the result. Raises `UsageError`, `ConfigError`,
+    `MissionError`, `PolicyError`, `CheckpointError` before training starts, `StorageError`.
     """
     require("train", "training")
     compat.install()  # before mettagrid is imported, which would configure everyone's logging
@@ -94,7 +94,7 @@ def daf_train_policy(
     if stop_at is not None and stop_at < 1:
         raise UsageError(f"stop_at {stop_at} is below 1 agent step.")
     if take_over and resume is None:
-        raise UsageError("take_over is for resume: a new run takes nothing over.")
+        raise UsageError("take_over requires resume: a new run has nothing to take over.")
     folder, resumed = None, None
     if resume is not None:
         given = {
@@ -104,8 +104,8 @@ def daf_train_policy(
         extra = [name for name, value in given.items() if value is not None]
         if extra:
             raise UsageError(
-                f"resume goes on with the run's own settings: leave out {', '.join(extra)}. Only total_timesteps may "
-                "grow; branch_from begins another run with other settings."
+                f"resume uses the settings of the run: omit {', '.join(extra)}. Only total_timesteps may increase; "
+                "branch_from starts another run with other settings."
             )
         folder = Path(resume).expanduser().absolute()
         if (folder / CONFIG_FILE).is_file() and not (folder / EXECUTION_LOG).is_file():
@@ -135,9 +135,9 @@ def daf_train_policy(
             device=device,
         )
         folder = None if run_dir is None else Path(run_dir).expanduser().absolute()
-        goes_on = folder is not None and any((folder / "checkpoints").glob("step_*"))
-        if branch_from is not None and not goes_on and not Path(branch_from).expanduser().is_dir():
-            raise UsageError(f"there is no checkpoint {branch_from} to branch from; it is a folder such as step_….")
+        resumes = folder is not None and any((folder / "checkpoints").glob("step_*"))
+        if branch_from is not None and not resumes and not Path(branch_from).expanduser().is_dir():
+            raise UsageError(f"no checkpoint {branch_from} to branch from; a checkpoint is a directory such as step_….")
     trainer = DAFRlTrainer(
         chosen,
         policy,
@@ -156,7 +156,7 @@ def daf_train_policy(
             output.resume(str(resumed.path), OPERATION, take_over=take_over)
             training.open(resumed.path, resumed.run_id, _checkpoint_dir(output, resumed.path))
         elif folder is not None:
-            busy = f"{folder} is being trained in by another process. Wait for it, or stop it."
+            busy = f"another process is training in {folder}. Wait for it, or stop it."
             stack.enter_context(exclusive_if_supported(folder / LOCK, busy))
             training.open(folder, folder.name)
         if run_dir is None:
@@ -179,14 +179,14 @@ def _run_to_resume(name: str, base: Path) -> RunInfo:
         return find_run(name, base, OPERATION)
     runs = [run for run in list_runs(base, OPERATION) if (run.path / CONFIG_FILE).is_file()]
     if not runs:
-        raise UsageError(f"there is no training run in {base} to go on with. --output-dir names another folder.")
+        raise UsageError(f"no training run to resume in {base}. --output-dir selects another output directory.")
     return runs[0]
 
 
 def _settings_of(run: Path, total_timesteps: int | None) -> DAFTrainingConfig:
-    """The settings that a run began with. Raises `UsageError` where they are not there, `ConfigError`."""
+    """The settings that a run started with. Raises `UsageError` if they are missing, `ConfigError`."""
     if not (run / CONFIG_FILE).is_file():
-        raise UsageError(f"{run} can't be resumed: it holds no {CONFIG_FILE}, so it is no training run that began.")
+        raise UsageError(f"{run} can't be resumed: it has no {CONFIG_FILE}, so it is not a training run that started.")
     found = DAFTrainingConfig.from_yaml(run / CONFIG_FILE)
     return found if total_timesteps is None else found.replace(total_timesteps=total_timesteps)
 
@@ -194,6 +194,6 @@ def _settings_of(run: Path, total_timesteps: int | None) -> DAFTrainingConfig:
 def _checkpoint_dir(output: OutputManager, folder: Path) -> Path | None:
     """Where the configuration wants a run's checkpoints; None for the run folder.
 
-    A folder of one's own (run_dir) holds its checkpoints: its name alone would not tell it from others.
+    A separate run_dir contains its checkpoints, because its name alone would not be unique.
     """
     return None if output.checkpoint_dir is None else output.checkpoint_dir / folder.name
