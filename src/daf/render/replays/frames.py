@@ -23,6 +23,8 @@ COLUMNS = widths([("agent", 3), ("role", 9), ("hp", 4), ("energy", 4), ("action"
 PANEL_LETTERS = 39
 AUTO_PIXELS = 880
 MAX_PIXELS = 32_000_000
+MAX_FRAMES = 100_000
+"""Ten times the longest episodes of CoGames; a replay file of 1 KB can claim a million steps."""
 FOLLOW_CELLS = 21
 """Cells a side of the view around an agent that is followed."""
 
@@ -46,6 +48,11 @@ class ReplayFrames:
         chosen = view or View()
         self.replay = replay
         self.steps = _steps(replay, chosen)
+        if len(self.steps) > MAX_FRAMES:
+            raise UsageError(
+                f"{replay.path}: {len(self.steps):,} frames, and at most {MAX_FRAMES:,} are drawn. "
+                f"--every {-(-len(self.steps) // 10_000)} draws 10,000 of them."
+            )
         if chosen.follow is not None and not 0 <= chosen.follow < len(replay.agents):
             raise UsageError(
                 f"{replay.path}: --follow {chosen.follow}, and its {len(replay.agents)} agents are numbered from 0."
