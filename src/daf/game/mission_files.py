@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".yaml", ".yml", ".json", ".py")
 SECONDS = 120.0
+MOST_AGENTS = 10_000
+MOST_VALUES = 400_000
+"""Keys and values in a mission's YAML file; arena's has 181,000."""
 LONGEST_TEXT = 16_384
 """Characters of a mission string."""
 
@@ -66,10 +69,10 @@ def load(text: str) -> "MettaGridConfig":
         )  # fmt: skip
         return MettaGridConfig.model_validate_json(data)
     try:
-        value = read_document(file).value
+        value = read_document(file, most=MOST_VALUES).value
         if not isinstance(value, dict):
             raise MissionError(f"{text} is not a mission config: it is a {type(value).__name__}, not a mapping.")
-        return MettaGridConfig(**value)
+        config = MettaGridConfig(**value)
     except (ConfigError, StorageError) as error:
         hint = " CoGames writes YAML that it can't read back; save the mission as .json." if "tag" in str(error) else ""
         raise MissionError(f"{text} is not a mission config: {error}{hint}") from error
@@ -77,6 +80,9 @@ def load(text: str) -> "MettaGridConfig":
         raise
     except Exception as error:
         raise MissionError(f"{text} is not a mission config: {_problem(error)}") from error
+    if config.game.num_agents > MOST_AGENTS:
+        raise MissionError(f"{text}: game.num_agents is {config.game.num_agents:,}; at most {MOST_AGENTS:,}.")
+    return config
 
 
 def config_of_python(path: str) -> str:

@@ -76,14 +76,15 @@ def load_yaml(path: str | Path) -> Any:
     return parse_yaml(read_text(path), name=str(path)).value
 
 
-def read_document(path: str | Path) -> Document:
+def read_document(path: str | Path, *, most: int = MAX_VALUES) -> Document:
     """The YAML file at `path`, or JSON if it is called `*.json`, with lines.
 
-    Raises `ConfigError`, `StorageError`.
+    most: keys and values that YAML may have. Raises `ConfigError`, `StorageError`.
     """
     text = read_text(path)
-    parse = parse_json if Path(path).suffix.lower() == ".json" else parse_yaml
-    return parse(text, name=str(path))
+    if Path(path).suffix.lower() == ".json":
+        return parse_json(text, name=str(path))
+    return parse_yaml(text, name=str(path), most=most)
 
 
 def read_text(path: str | Path) -> str:
@@ -108,13 +109,15 @@ def read_text(path: str | Path) -> str:
         ) from error
 
 
-def parse_yaml(text: str, *, name: str = "<text>") -> Document:
-    """`text` as one YAML document; `name` stands for the file in messages. Raises `ConfigError`."""
+def parse_yaml(text: str, *, name: str = "<text>", most: int = MAX_VALUES) -> Document:
+    """`text` as one YAML document; `name` stands for the file in messages, `most` is how many keys and values it may
+    have. Raises `ConfigError`.
+    """
     tab = _TAB.search(text) if "\t" in text else None
     if tab is not None:
         number = text.count("\n", 0, tab.start()) + 1
         raise ConfigError(f"{name}:{number}: a tab before the content. Indent with spaces.")
-    return _Builder(name).document(text)
+    return _Builder(name, most).document(text)
 
 
 def parse_json(text: str, *, name: str = "<text>") -> Document:
@@ -221,8 +224,9 @@ def dump_yaml(value: Any) -> str:
 class _Builder:
     """Turns a parser's events into a `Document`; composing nodes would overflow the stack on deep nesting."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, most: int = MAX_VALUES) -> None:
         self.name = name
+        self.most = most
         self.lines: dict[KeyPath, int] = {}
         self.anchors: dict[str, Any] = {}
         self.values = 0
@@ -248,7 +252,7 @@ class _Builder:
         return Document(self.name, value, self.lines)
 
     def value(self, event: Any, events: Iterator[Any], path: KeyPath) -> Any:
-        self.count(event, f"more than {MAX_VALUES:,} keys and values.")
+        self.count(event, f"more than {self.most:,} keys and values.")
         if len(path) > MAX_DEPTH:
             self.refuse(event, f"nested deeper than {MAX_DEPTH} levels.")
         self.lines.setdefault(path, event.start_mark.line + 1)
@@ -278,7 +282,7 @@ class _Builder:
         while not isinstance(event := next(events), yaml.MappingEndEvent):
             if not isinstance(event, yaml.ScalarEvent):
                 self.refuse(event, "a key must be text or a number.")
-            self.count(event, f"more than {MAX_VALUES:,} keys and values.")
+            self.count(event, f"more than {self.most:,} keys and values.")
             key = self.scalar(event)
             line = event.start_mark.line + 1
             if key == "<<":
@@ -309,7 +313,7 @@ class _Builder:
             self.refuse(event, f"the tag {_shown(event.tag)} is not supported. Remove it.")
 
     def copied(self, event: Any, value: Any, depth: int) -> Any:
-        self.count(event, f"aliases expand to more than {MAX_VALUES:,} values.")
+        self.count(event, f"aliases expand to more than {self.most:,} values.")
         if depth > MAX_DEPTH:
             self.refuse(event, f"aliases expand to more than {MAX_DEPTH} levels.")
         if isinstance(value, dict):
@@ -320,7 +324,7 @@ class _Builder:
 
     def count(self, event: Any, refusal: str) -> None:
         self.values += 1
-        if self.values > MAX_VALUES:
+        if self.values > self.most:
             self.refuse(event, refusal)
 
     def refuse(self, event: Any, what: str) -> Any:
