@@ -43,6 +43,10 @@ def find_latest_session(base_dir: str | Path | None = None, operation: str | Non
     return next(iter(list_runs(base_dir, operation)), None)
 
 
+MOST_DAYS = 365_000
+"""A thousand years; dates before the year 1 do not exist."""
+
+
 def cleanup_old_sessions(
     days: float = 30, dry_run: bool = True, *, base_dir: str | Path | None = None
 ) -> list[RunInfo]:
@@ -51,10 +55,10 @@ def cleanup_old_sessions(
     Damaged runs are left alone: nothing says when they ended, nor that they did. What earlier cleanings and killed
     writers left half-deleted or unfinished is deleted too.
 
-    Raises `UsageError` for negative days, `StorageError` where one cannot be deleted.
+    Raises `UsageError` for days outside 0 to `MOST_DAYS`, `StorageError` where one cannot be deleted.
     """
-    if not days >= 0:
-        raise UsageError(f"days must be 0 or more, not {days}.")
+    if not 0 <= days <= MOST_DAYS:
+        raise UsageError(f"days must be from 0 to {MOST_DAYS:,}, not {days:g}.")
     base = layout.base_folder(base_dir)
     limit = datetime.now(UTC) - timedelta(days=days)
     ended = [run for run in list_runs(base) if run.status not in ("running", DAMAGED)]

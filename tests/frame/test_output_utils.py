@@ -196,7 +196,7 @@ def test_a_run_that_broke_off_long_ago_is_cleaned_too(tmp_path: Path) -> None:
 
 
 def test_cleaning_with_a_negative_age_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"days must be 0 or more, not -1"):
+    with pytest.raises(UsageError, match=r"days must be from 0 to 365,000, not -1"):
         cleanup_old_sessions(-1, base_dir=tmp_path)
 
 

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import re
 import sys
 import traceback
 from typing import NoReturn
@@ -75,6 +76,10 @@ class LazyGroup(TyperGroup):
         return super().resolve_command(ctx, args)
 
 
+_LONG_WORD = re.compile(r"\S{1000,}")
+"""What no message needs whole: somebody's argument of 200,000 characters."""
+
+
 def _version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
@@ -97,6 +102,7 @@ def _app() -> click.Command:
 
 def _failed(error: str, message: str, exit_code: int) -> int:
     """Say what went wrong on stderr, and under `--json` as the one object on stdout too. Returns the exit code."""
+    message = _LONG_WORD.sub(lambda word: f"{word[0][:200]} … {word[0][-200:]}", message)
     print(printable_lines(f"{error}: {message}"), file=sys.stderr)
     if "--json" in sys.argv:
         status = "interrupted" if exit_code == 130 else "failed"

@@ -43,6 +43,9 @@ def unpacked(archive: Path, cache: Path, *, markers: Collection[str]) -> Path:
 
     markers: the names of which a bundle has one in its top folder. Raises `PolicyError`, `StorageError`.
     """
+    size = archive.stat().st_size
+    if size > MAX_BYTES:
+        raise PolicyError(f"{archive}: has {size:,} bytes; a bundle has at most {MAX_BYTES:,}.")
     digest = hash_file(archive)
     folder, lock = cache / digest, cache / f"{digest}.lock"
     if not folder.is_dir():

@@ -23,6 +23,7 @@ SPEC_FILE = "policy_spec.json"
 MANIFEST_FILE = "cogames.toml"
 SETUP_SECONDS = 300
 _LONGEST_SPEC = 4 * 2**20
+_LONGEST_CLASS_PATH = 1_000
 _CLASS_PATH = re.compile(r"[\w -]+(\.[\w -]+)+")
 
 
@@ -54,7 +55,7 @@ def open_bundle(path: Path, cache: Path) -> Bundle:
     root = bundle_archives.unpacked(path, cache, markers=markers) if zipped else path.resolve()
     require_playable(root)
     spec = _specification(root, path)
-    if _CLASS_PATH.fullmatch(spec.class_path) is None:
+    if len(spec.class_path) > _LONGEST_CLASS_PATH or _CLASS_PATH.fullmatch(spec.class_path) is None:
         raise PolicyError(f"{path}: the class_path {quoted(spec.class_path)} is not of the form package.module.Class.")
     data = _part(path, root, spec.data_path, "data_path") if spec.data_path is not None else None
     script = None

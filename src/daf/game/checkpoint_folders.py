@@ -27,6 +27,8 @@ _DEEPEST = 6
 """Folders below a given one in which checkpoints are looked for: a run of a sweep of an experiment has 4."""
 _MOST_SEEN = 50_000
 _MOST_BYTES = 8 * 2**20
+_LARGEST = 8 * 2**30
+"""Bytes of a file of a checkpoint: networks of 2 billion weights."""
 _Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
@@ -89,12 +91,18 @@ def verify(checkpoint: Path, *, but: Sequence[str] = ()) -> None:
         sums = read_json(checkpoint / CHECKSUMS, dict[str, str], limit=_MOST_BYTES)
         if sums is None:
             raise CheckpointError(f"{checkpoint} is no whole checkpoint: {CHECKSUMS} is missing.")
+        unlisted = sorted(_played(checkpoint) - sums.keys())
+        if unlisted:
+            raise CheckpointError(f"{checkpoint} is no whole checkpoint: {CHECKSUMS} does not list {unlisted[0]}.")
         for name, digest in sums.items():
             if name in but:
                 continue
             file = inside(checkpoint, name)
             try:
-                open_regular(file).close()
+                with open_regular(file) as opened:
+                    size = os.fstat(opened.fileno()).st_size
+                if size > _LARGEST:
+                    raise CheckpointError(f"{checkpoint / name} has {size:,} bytes; at most {_LARGEST:,} are read.")
             except FileNotFoundError:
                 raise CheckpointError(f"{checkpoint} is no whole checkpoint: {name} is missing.") from None
             if hash_file(file) != digest:
@@ -106,12 +114,20 @@ def verify(checkpoint: Path, *, but: Sequence[str] = ()) -> None:
         raise CheckpointError(f"{checkpoint} is no whole checkpoint: {error}") from error
 
 
+def _played(checkpoint: Path) -> set[str]:
+    """The files of a checkpoint that decide what is played: specification, weights and code."""
+    found = (
+        path for path in checkpoint.rglob("*") if path.name == SPEC or path.suffix in (".pt", ".safetensors", ".py")
+    )
+    return {path.relative_to(checkpoint).as_posix() for path in found}
+
+
 def require_playable(folder: Path) -> None:
     """Raise `PolicyError` where `folder` is a checkpoint with checksums and a file that playing needs does not match.
 
     What training alone needs may be missing, and is not read. A folder without checksums is taken as it is.
     """
-    if (folder / CHECKSUMS).exists() and ((folder / SPEC).exists() or (folder / FACTS).exists()):
+    if os.path.lexists(folder / CHECKSUMS) and ((folder / SPEC).exists() or (folder / FACTS).exists()):
         try:
             verify(folder, but=(STATE, FACTS))
         except CheckpointError as error:

@@ -43,7 +43,7 @@ def resolve_device(device: object, *, gpu_allowed: bool = True) -> str:
 def check_device_name(device: object) -> str:
     """The name of a device, given by name or as a `torch.device`. Raises `UsageError` where no machine has it."""
     name = str(device_name(device))
-    if re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", name) is None:
+    if re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]{1,3})?", name) is None:
         raise UsageError(f'no device "{name}". Known: {", ".join(KINDS)}.')
     return name
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from daf.errors import PolicyError, quoted, unknown
 from daf.storage.paths import leading_path
+from daf.storage.yaml_strict import MAX_DIGITS
 
 LONGEST_TEXT = 65_536
 """Characters of a policy string."""
@@ -87,6 +88,8 @@ def typed(text: str) -> Any:
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     if re.fullmatch(r"[-+]?[0-9]+", text):
+        if len(text) > MAX_DIGITS:
+            raise PolicyError(f"{quoted(text)}: an integer of {len(text):,} digits is too long; at most {MAX_DIGITS}.")
         return int(text)
     if re.fullmatch(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan", text):
         return float(text.replace(".inf", "inf").replace(".nan", "nan"))

@@ -181,9 +181,10 @@ MACHINE_ERRORS = frozenset(
     {
         *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO),
         *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE, errno.ENODEV, errno.ENXIO),
+        *(errno.ENAMETOOLONG, errno.ELOOP),
     }
 )
-"""Errors that a machine causes anywhere and at any time; they are not faults of the program."""
+"""Errors that a machine, or the path that it is given, causes at any time; they are not faults of the program."""
 
 
 def machine_error(error: BaseException, doing: str) -> StorageError | None:
