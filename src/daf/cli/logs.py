@@ -1,5 +1,6 @@
 """`daf logs`: what happened in training, from logs of any size."""
 
+import re
 import time
 from pathlib import Path
 from types import TracebackType
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from daf.cli._options import ConfigOption, JobsOption, JsonOption, QuietOption, VerboseOption
-from daf.errors import ConfigError, UsageError, unknown
+from daf.errors import ConfigError, UsageError, quoted, unknown
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -111,8 +112,8 @@ def logs(
 def _jobs(text: str) -> int | Literal["auto"]:
     if text == "auto":
         return "auto"
-    if not text.isdigit() or int(text) < 1:
-        raise UsageError(f'--jobs "{text}": a number from 1 on, or auto.')
+    if re.fullmatch(r"[0-9]{1,4}", text) is None or int(text) < 1:
+        raise UsageError(f"--jobs {quoted(text)}: must be a number from 1 to 9999, or auto.")
     return int(text)
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar, Self, Union, get_args, get_origin
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
-from daf.errors import ConfigError, unknown
+from daf.errors import ConfigError, quoted, unknown
 from daf.storage import atomic
 from daf.storage.yaml_strict import Document, KeyPath, dotted, dump_yaml, plain_scalar, read_document
 
@@ -241,4 +241,4 @@ def _described(value: object) -> str:
         return "a mapping"
     if isinstance(value, list | tuple):
         return "a list"
-    return f'"{value}"' if isinstance(value, str) else repr(value)
+    return quoted(value) if isinstance(value, str) else repr(value)

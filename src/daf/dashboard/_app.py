@@ -143,7 +143,7 @@ def make_app(index: RunIndex, *, token: str, port: int, closing: Callable[[], as
 def _version(told: str, boot: str) -> int:
     """The version of the runs that a page has; 0 where another server told it, or none."""
     server, _, version = told.partition(".")
-    return int(version) if server == boot and version.isdecimal() else 0
+    return int(version) if server == boot and version.isdecimal() and len(version) <= 18 else 0
 
 
 @cache

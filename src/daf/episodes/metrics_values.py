@@ -73,9 +73,9 @@ def parse(text: str) -> Metric:
             average = True
         elif agents and mark in OVER_AGENTS:
             over = mark
-        elif agents and mark.startswith("agent") and number.isdigit():
+        elif agents and mark.startswith("agent") and number.isdecimal() and len(number) <= 6:
             over = int(number)
-        elif mark in MODIFIERS or (mark.startswith("agent") and number.isdigit()):
+        elif mark in MODIFIERS or (mark.startswith("agent") and number.isdecimal() and len(number) <= 6):
             kind = "game stats" if mark == "average" else "agent counters"
             raise MetricError(f'"{text}": @{mark} applies to {kind}, and {base} is not one of them.')
         else:

@@ -46,7 +46,7 @@ class CsvReader:
             while True:
                 if met < self.report.records:
                     met, fertile = self.report.records, self.report.bytes_read
-                if source.is_compressed and self.report.bytes_read - fertile > MAX_BARREN:
+                if (source.is_compressed or not met) and self.report.bytes_read - fertile > MAX_BARREN:
                     self._damage.add(offset, 0, BARREN)
                     break
                 buffer = bytearray(_PIECE)
@@ -200,7 +200,7 @@ def rows_of(path: Path) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
             buffer = bytearray(_PIECE)
             n = source.readinto(memoryview(buffer))
             content += n
-            if source.is_compressed and first is None and content > MAX_BARREN:
+            if first is None and content > MAX_BARREN:
                 return None, None
             data = rest + bytes(buffer[:n])
             cut = _last_line_end(data) if n else len(data)

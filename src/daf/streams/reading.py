@@ -92,7 +92,7 @@ class TableReader:
         while True:
             if met < (known := self.report.records + self._gathered_rows):
                 met, fertile = known, self.report.bytes_read
-            if source.is_compressed and self.report.bytes_read - fertile > MAX_BARREN:
+            if (source.is_compressed or not known) and self.report.bytes_read - fertile > MAX_BARREN:
                 self._damage.add(origin + at, 0, BARREN)
                 break
             if at > 1:
