@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import tomllib
 from importlib.util import find_spec
 
 from daf.mission_analysis.failure_signs import MODES
@@ -41,3 +42,12 @@ def test_a_name_that_does_not_exist_is_found() -> None:
 def test_every_failure_mode_is_documented() -> None:
     page = " ".join((ROOT / "docs" / "analysis.md").read_text().split())
     assert [mode.title for mode in MODES if mode.title not in page] == []
+
+
+def test_the_architecture_names_every_layer() -> None:
+    layers = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"][0]["layers"]
+    page = (ROOT / "docs" / "architecture.md").read_text()
+    named = [set(re.findall(r"daf\.\w+", layer)) for layer in layers]
+    operations = max(named, key=len)
+    assert [name for names in named if names is not operations for name in names if f"`{name}`" not in page] == []
+    assert any(f"`{name}`" in page for name in operations)
