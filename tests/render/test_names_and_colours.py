@@ -91,8 +91,8 @@ def test_a_policy_keeps_its_colour_in_every_figure_where_another_has_no_result(
     run = replace(evaluation.run, result=replace(evaluation.result, records=records))
     broken = replace(evaluation, run=run)
     looked: list[dict[str, str]] = []
-    for module in ("figure_means", "figure_spread", "figure_curves", "figure_radar", "figure_dashboard"):
-        target = __import__(f"daf.render.{module}", fromlist=["styles"])
+    for module in ("means", "spread", "curves", "radar", "sheet"):
+        target = __import__(f"daf.render.figures.{module}", fromlist=["styles"])
 
         def noted(names: list[str], real: object = target.styles) -> dict[str, object]:
             found = real(names)  # type: ignore[operator]

@@ -12,6 +12,7 @@ from daf.config.sweep import DAFSweepConfig
 from daf.episodes.cache import EpisodeCache
 from daf.errors import ConfigError
 from daf.game import policies as game_policies
+from daf.game.device import resolve_device
 from daf.game.missions import content_hash
 from daf.game.policy_arguments import arguments_of, check_arguments
 from daf.playing.planning import cache_of, check_settings, missions_of
@@ -108,6 +109,8 @@ def prepare(
     total = Proposer(config, space, [objective.direction for objective in objectives]).total
     held_out_seeds(config)
     networks = policy.network or config.training is not None
+    if networks:
+        resolve_device(config.device, gpu_allowed=gpu_allowed)
     prepared = Prepared(config, targets, space, objectives, settings, cache, networks, total, ())
     missions = player_of(prepared, output).check(config.missions)
     check_metrics(objectives, missions)
