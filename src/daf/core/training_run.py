@@ -26,6 +26,7 @@ from daf.compute.executor import job_count
 from daf.config.training import DAFTrainingConfig
 from daf.core import checkpoints, training_file
 from daf.core._distributed_learner import DistributedLearner
+from daf.core._episode_tally import EpisodeTally
 from daf.core._learner import Learner
 from daf.core.curriculum import Curriculum, CurriculumStagnationError
 from daf.core.interval_evaluation import VALIDATION_SEED, evaluate_checkpoint
@@ -645,8 +646,10 @@ def finished(
     stopped = stored["status"] == "stopped" and stop_at is not None and stored["steps"] >= stop_at
     if not (stored["status"] == "done" or stopped):
         return None
+    tally = EpisodeTally()
     try:
         checkpoints.verify(final)
+        tally.restore(checkpoints.load_state(final).get("tally"))
     except CheckpointError as error:
         logger.warning("%s Training resumes from the last checkpoint that is whole.", error)
         return None
@@ -663,6 +666,7 @@ def finished(
         wall_seconds=stored["wall_seconds"],
         lost_trackers=stored["lost_trackers"],
         hyperparameters=stored["hyperparameters"],
+        scores=tally.results(),
     )
 
 
