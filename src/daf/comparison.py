@@ -257,10 +257,11 @@ def daf_compare_policies(
     policies: Sequence[Any],
     missions: Any,
     episodes_per_mission: int = 5,
-    action_timeout_ms: int = 250,
+    action_timeout_ms: float = 250,
     seed: int = 42,
     *,
-    enforce_timeouts: bool = False,
+    slow_step_ms: float | None = None,
+    enforce_timeouts: int | None = None,
     significance_level: float = 0.05,
     resamples: int = 10_000,
     max_steps: int | None = None,
@@ -278,22 +279,23 @@ def daf_compare_policies(
     """Compare policies on identical episodes of every mission.
 
     policies: policy strings, `PolicySpec`s or paths, two at least. missions: mission strings, configs, or
-    `(name, config)` pairs. action_timeout_ms: slower steps are counted as slow in the records; with
-    `enforce_timeouts` they are replaced by noop too. significance_level: chance of any false verdict among all.
+    `(name, config)` pairs. slow_step_ms: slower steps are counted as slow in the records; `action_timeout_ms` is another
+    name for it. enforce_timeouts: replace steps that take more than this many milliseconds by noop, and count them as
+    slow unless slow_step_ms is given. significance_level: chance of any false verdict among all.
     until_decided: play on only where a verdict is open, up to max_episodes per policy and mission, instead of
     episodes_per_mission. practical_difference: differences below it count as none.
     Leaves a run folder under `comparisons`. Failed episodes are in the report's notes, never 0.
     """
     if len(policies) < 2:
-        raise UsageError("a comparison takes two policies at least.")
+        raise UsageError("a comparison needs at least two policies.")
     settings = Settings(
         episodes=episodes_per_mission,
         seed=seed,
         jobs=jobs,
         executor=executor,
         game=game,
-        slow_step_ms=action_timeout_ms,
-        enforce_timeouts=action_timeout_ms if enforce_timeouts else None,
+        slow_step_ms=slow_step_ms if slow_step_ms is not None else enforce_timeouts or action_timeout_ms,
+        enforce_timeouts=enforce_timeouts,
         max_steps=max_steps,
         use_cache=use_cache,
         save_replays=save_replays,

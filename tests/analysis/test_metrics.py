@@ -107,7 +107,7 @@ def test_agents_means_add_up_to_the_metric(evaluation: Evaluation) -> None:
     assert len(row.agents) == 4
     assert np.mean(row.agents) == pytest.approx(mean)
     assert row.share == pytest.approx(max(row.agents) / sum(row.agents))
-    with pytest.raises(MetricError, match="no metric of agents"):
+    with pytest.raises(MetricError, match="not a metric of agents"):
         daf_metrics_per_agent(evaluation, ["game.tokens_written"])
 
 

@@ -238,7 +238,7 @@ def test_a_failing_policy_is_told_and_exits_with_1(daf: Run, tmp_path: Path) -> 
     (("evaluate", "-p", "starter", "-m", SMALL, "--jobs", "x"), "must be a number or auto"),
     (("evaluate", "-p", "starter", "-m", SMALL, "--save-replays", "bets"), "Nearest: best"),
     (("evaluate", "-p", "starter", "-m", SMALL, "--engine", "objct"), "Nearest: object"),
-    (("evaluate", "-p", "starter", "-m", SMALL, "--alpha", "5"), "outside 0 to 1"),
+    (("evaluate", "-p", "starter", "-m", SMALL, "--alpha", "5"), "--alpha must be between 0 and 1, got 5"),
     (("evaluate", "-p", "starter", "-m", SMALL, "--series", "5"), "--series-stat"),
     (("evaluate", "-p", "starter", "-m", "diagnostic_memory"), "4 spawn points"),
     (("evaluate", "-p", "starter,kw.devise=3", "-m", SMALL), "Nearest: device"),
@@ -277,7 +277,7 @@ def test_what_is_wrong_is_told_with_a_way_out_and_nothing_is_left(
     ("!!python/object/apply:os.system ['true']\n", "python"),
     ("kind: comparison\nname: a\npolices: [noop]\nmissions: [arena]\n", "Nearest: policies"),
     ("kind: comparison\nname: a\npolicies: [noop]\nmissions: [m]\nsignificance_level: '1e-4'\n", "significance_level"),
-    ("kind: sweep\nname: a\nmissions: [arena]\npolicy_class_path: x\nsearch_space: {a: [1]}\n", "comparison is wanted"),
+    ("kind: sweep\nname: a\nmissions: [arena]\npolicy_class_path: x\nsearch_space: {a: [1]}\n", "takes kind: comparison"),
 ])  # fmt: skip
 def test_a_wrong_file_is_told_with_its_place(refused: Callable[..., str], tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "wrong.yaml").write_text(text)

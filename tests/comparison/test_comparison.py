@@ -1,6 +1,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -137,13 +138,15 @@ def test_every_field_of_a_configuration_has_its_effect(tmp_path: Path, output: O
     assert not (evaluation.run_dir / "records").exists()
 
 
-def test_slow_steps_are_counted_against_the_callers_limit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["slow_step_ms", "action_timeout_ms"])
+def test_slow_steps_are_counted_against_the_callers_limit(tmp_path: Path, name: str) -> None:
     def slow(limit: int) -> int:
+        limits: dict[str, Any] = {name: limit}
         report = daf_compare_policies(
             ["starter", "noop"],
             SMALL,
             1,
-            action_timeout_ms=limit,
+            **limits,
             output_manager=OutputManager(tmp_path),
             use_cache=False,
         )
@@ -152,3 +155,10 @@ def test_slow_steps_are_counted_against_the_callers_limit(tmp_path: Path) -> Non
 
     assert slow(0) > 0
     assert slow(100_000) == 0
+
+
+def test_a_limit_in_truth_values_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="--enforce-timeouts must be a number of milliseconds, got True"):
+        daf_compare_policies(
+            ["starter", "noop"], SMALL, 1, enforce_timeouts=True, output_manager=OutputManager(tmp_path)
+        )

@@ -219,13 +219,13 @@ def test_stop_ends_a_running_experiment_and_status_shows_it(
     assert answer(daf("status", "--json"), 0)["status"] == "running"
     shown, _ = daf("status").communicate(timeout=120)
     assert "r0000 training: r0000-train-10000000-1 is running, process" in shown
-    assert "last sign of life" in shown
+    assert "last heartbeat" in shown
     stopped = answer(daf("stop", "trial", "--json"), 0)
     assert (stopped["status"], stopped["reason"]) == ("stopped", "daf adaptive stop")
     assert answer(running, 0)["status"] == "stopped"
     assert stopped["runs"][0]["status"] == "pending"
     out, _ = daf("status").communicate()
-    assert "daf adaptive run CONFIG` goes on" in out
+    assert "daf adaptive run CONFIG` resumes it" in out
 
 
 def test_stop_ends_what_a_killed_controller_left(tmp_path: Path) -> None:

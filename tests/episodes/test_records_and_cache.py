@@ -47,7 +47,7 @@ def test_the_result_hash_ignores_what_is_measured() -> None:
 
 @pytest.mark.parametrize("change", [
     {"config_hash": "d" * 40}, {"policies": (replace(PLAYER, identity="other"),)}, {"assignment": (0, 0, 0)},
-    {"seed": 8}, {"action_timeout_ms": 100}, {"series": SeriesRequest(5)}, {"series": SeriesRequest(6)},
+    {"seed": 8}, {"enforce_timeouts": 100}, {"series": SeriesRequest(5)}, {"series": SeriesRequest(6)},
 ])  # fmt: skip
 def test_what_an_episode_follows_from_changes_its_key(change: dict[str, object]) -> None:
     assert replace(SPEC, **change).key != SPEC.key  # type: ignore[arg-type]

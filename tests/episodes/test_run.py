@@ -115,9 +115,9 @@ def test_how_a_network_is_called_belongs_to_the_record(cache: EpisodeCache, two_
 
 
 def test_enforced_time_outs_are_not_batched() -> None:
-    assert not plan(["lstm"], action_timeout_ms=100).episodes[0].spec.batched
+    assert not plan(["lstm"], enforce_timeouts=100).episodes[0].spec.batched
     with pytest.raises(UsageError, match="time-outs are enforced"):
-        plan(["lstm"], action_timeout_ms=100, engine="batch")
+        plan(["lstm"], enforce_timeouts=100, engine="batch")
     with pytest.raises(UsageError, match="none of its policies"):
         plan(["starter"], engine="batch")
 

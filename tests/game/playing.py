@@ -87,7 +87,7 @@ def play(engine, env, policies, assignment=None, *, seed=0, handlers=(), timeout
         built = [cls(interface) for cls in classes]
         names = [f"policy {index}" for index in range(len(policies))]
         seed_everything("episode", seed)
-        common = {"seed": seed, "policy_names": names, "action_timeout_ms": timeout, "handlers": handlers}
+        common = {"seed": seed, "policy_names": names, "enforce_timeouts": timeout, "handlers": handlers}
         if engine == "reference":
             return play_reference(env.model_copy(deep=True), built, assignment, **common)
         return play_object(env, built, assignment, **common, converted=converted or convert(env))

@@ -453,7 +453,7 @@ def test_policies_are_told_the_time_limit_that_holds():
     for timeout, told in ((250, 700), (900, 900), (None, 700)):
         env = with_map_seed(mission("arena", steps=2), 0)
         policy = Patient(PolicyEnvInterface.from_mg_cfg(env))
-        play_object(env, [policy], [0] * 8, seed=0, policy_names=["patient"], action_timeout_ms=timeout)
+        play_object(env, [policy], [0] * 8, seed=0, policy_names=["patient"], enforce_timeouts=timeout)
         assert policy.action_timeout_ms == told
 
 

@@ -110,7 +110,7 @@ def test_a_slow_step_is_measured_always_and_replaced_only_where_enforced(bad_pol
     free = played(slow, slow_step_ms=1).outcome
     assert free.timeouts == (0, 0, 0, 0)
     assert free.latencies[0].slow == free.latencies[0].count == 40 * 4
-    strict = played(slow, action_timeout_ms=1).outcome
+    strict = played(slow, enforce_timeouts=1).outcome
     assert strict.timeouts == (40, 40, 40, 40)
 
 

@@ -72,10 +72,13 @@ def test_as_pickup_has_pickups_defaults(daf: Run) -> None:
         (["score", "starter", "--pool", "noop", "-m", MINER, "--precision", "0"], "--precision 0 is not above 0"),
         (["score", "starter", "--pool", "noop", "-m", MINER, "--map-seed", "3"], "give --as-pickup too"),
         (["score", "startr", "--pool", "noop", "-m", MINER], "Nearest: starter"),
-        (["compare", "-p", "starter", "-p", "noop", "-m", MINER, "--max-episodes", "9"], "--max-episodes bounds"),
+        (
+            ["compare", "-p", "starter", "-p", "noop", "-m", MINER, "--max-episodes", "9"],
+            "--max-episodes needs --until-decided",
+        ),
         (
             ["compare", "-p", "starter", "-p", "noop", "-m", MINER, "--until-decided", "-e", "9"],
-            "--episodes is a fixed number",
+            "--episodes sets a fixed number",
         ),
     ],
 )

@@ -48,7 +48,7 @@ def test_ctrl_c_of_a_new_sweep_advises_resume_alone(tmp_path):
     said = interrupted(tmp_path, "--new")
     assert f"`daf sweep resume {run_dir_in(tmp_path / 'out').name} --output-dir out`" in said
     assert "so does the same command" not in said
-    assert "would begin another sweep" in said
+    assert "would start another sweep" in said
 
 
 def test_ctrl_c_says_how_to_go_on_and_resume_ends_what_was_begun(tmp_path):

@@ -55,7 +55,7 @@ def decide_and_show(
                 on_record=progress,
             )
         except KeyboardInterrupt:
-            raise Interrupted(playing.how_to_go_on(progress.finished, progress.total)) from None
+            raise Interrupted(playing.how_to_resume(progress.finished, progress.total)) from None
     if as_json:
         emit(jsonable(decided_data(decided)))
     else:

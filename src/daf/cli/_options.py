@@ -1,22 +1,270 @@
-"""The options that every command that runs something shares, with one meaning each."""
+"""The options of the command line: each is declared here once, and grouped into the objects that commands receive.
 
+An `…Option` alias is one option. A frozen dataclass groups the options that travel together; `grouped.options` makes a
+command that takes such an object read its fields from the command line. A field without an alias is not an option of
+that command and keeps its default, so that one function, `PlayOptions.settings`, serves every command that plays.
+"""
+
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-OUTPUT_DIR_HELP = "Where run folders go (default: $DAF_OUTPUT_DIR or ./daf_output)."
-QUIET_HELP = "No progress and no messages."
-VERBOSE_HELP = "Show the log on the way, and the traceback of an error."
+from daf.errors import UsageError
+
+if TYPE_CHECKING:
+    from daf.config import DAFConfig
+    from daf.evaluation import Settings
+    from daf.game.outcome import SeriesRequest
+
+OUTPUT_DIR_HELP = "Where run directories go (default: $DAF_OUTPUT_DIR or ./daf_output)."
+QUIET_HELP = "Print no progress and no messages."
+VERBOSE_HELP = "Print the log while the command runs, and the traceback of an error."
+GAME_HELP = "CoGames game: cogs_vs_clips or overcogged."
+TAKE_OVER_HELP = "Also resume a run of another host that can't be checked from here and has ended."
+
 OutputDirOption = Annotated[Path | None, typer.Option("--output-dir", help=OUTPUT_DIR_HELP)]
-SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the first episode; episode i has seed + i.")]
-JobsOption = Annotated[str, typer.Option("--jobs", "-j", help="Worker processes: a number, or auto for every core.")]
-ExecutorOption = Annotated[
-    str, typer.Option("--executor", help="Where episodes run: local (worker processes) or serial (this process).")
-]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout instead of tables.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help=QUIET_HELP)]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help=VERBOSE_HELP)]
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="YAML or JSON file with this command's settings; flags win over it.")
 ]
+
+PoliciesOption = Annotated[
+    list[str] | None, typer.Option("--policy", "-p", help="Policy string; repeat for several, each plays all agents.")
+]
+TeamsOption = Annotated[
+    list[str] | None, typer.Option("--team", help="Mixed team, POLICY=AGENTS,…: starter=4,random=4. Repeatable.")
+]
+MissionsOption = Annotated[
+    list[str] | None, typer.Option("--mission", "-m", help="Mission string; repeat for several. See `daf missions`.")
+]
+MetricOption = Annotated[str, typer.Option("--metric", help="The metric to compare; see `daf metrics`.")]
+SuccessOption = Annotated[
+    str | None,
+    typer.Option("--success", help='When an episode is a success: "METRIC >= X", several joined by "and".'),
+]
+
+EpisodesOption = Annotated[int, typer.Option("--episodes", "-e", help="Episodes per policy and mission.")]
+TeamEpisodesOption = Annotated[int, typer.Option("--episodes", "-e", help="Seeds per team and mission.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="Seed of the first episode; episode i has seed + i.")]
+NewSeedOption = Annotated[int | None, typer.Option("--seed", help="Replaces the file's seed.")]
+MaxStepsOption = Annotated[
+    int | None, typer.Option("--max-steps", help="Step limit of missions that set none (max_steps=…).")
+]
+GameOption = Annotated[str, typer.Option("--game", help=GAME_HELP)]
+EngineOption = Annotated[
+    str, typer.Option("--engine", help="Simulation engine; auto takes the fastest one with proven equal results.")
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="Where networks compute: cpu, cuda, cuda:1, mps, auto.")]
+JobsOption = Annotated[str, typer.Option("--jobs", "-j", help="Worker processes: a number, or auto for every core.")]
+ExecutorOption = Annotated[
+    str, typer.Option("--executor", help="Where episodes run: local (worker processes) or serial (this process).")
+]
+EnforceTimeoutsOption = Annotated[
+    int | None, typer.Option("--enforce-timeouts", metavar="MS", help="Replace steps slower than MS by noop.")
+]
+EpisodeTimeoutOption = Annotated[
+    float | None, typer.Option("--episode-timeout", metavar="S", help="End an episode that takes longer (1800 s).")
+]
+MaxFailuresOption = Annotated[
+    int | None, typer.Option("--max-failures", metavar="N", help="Stop after N failed episodes.")
+]
+ReplaysOption = Annotated[
+    str, typer.Option("--save-replays", help="Record replays: none, best (of each mission) or all.")
+]
+NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Play every episode again and replace its record.")]
+CacheDirOption = Annotated[
+    Path | None, typer.Option("--cache-dir", help="Where records are shared (default: cache/ in the output directory).")
+]
+SeriesOption = Annotated[
+    int | None, typer.Option("--series", metavar="STEPS", help="Sample --series-stat and positions every STEPS steps.")
+]
+SeriesStatsOption = Annotated[
+    list[str] | None,
+    typer.Option("--series-stat", help="Stat to sample: game.NAME or agent.NAME, or positions. Repeatable."),
+]
+NoReportOption = Annotated[bool, typer.Option("--no-report", help="Write no HTML report.")]
+AlphaOption = Annotated[float, typer.Option("--alpha", help="Significance level of all verdicts together.")]
+MarginOption = Annotated[
+    float | None, typer.Option("--practical-difference", help="Treat differences below this as no difference.")
+]
+UntilDecidedOption = Annotated[
+    bool,
+    typer.Option("--until-decided", help="Add episodes only while a verdict is open, instead of playing --episodes."),
+]
+MaxEpisodesOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-episodes", metavar="N", help="With --until-decided: at most N episodes per policy and mission (200)."
+    ),
+]
+TakeOverOption = Annotated[bool, typer.Option("--take-over", help=TAKE_OVER_HELP)]
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Where a command writes, and what it prints."""
+
+    output_dir: OutputDirOption = None
+    as_json: JsonOption = False
+    quiet: QuietOption = False
+    verbose: VerboseOption = False
+
+
+@dataclass(frozen=True)
+class ContenderOptions:
+    """Who plays, and where."""
+
+    policies: PoliciesOption = None
+    teams: TeamsOption = None
+    missions: MissionsOption = None
+
+
+@dataclass(frozen=True)
+class PlayOptions:
+    """How episodes are played and their scores read."""
+
+    episodes: EpisodesOption = 20
+    seed: SeedOption = 42
+    max_steps: MaxStepsOption = None
+    game: GameOption = "cogs_vs_clips"
+    alpha: float = 0.05
+    margin: float | None = None
+    save_replays: str = "none"
+    series: int | None = None
+    series_stats: list[str] | None = None
+    enforce_timeouts: int | None = None
+    episode_timeout: float | None = None
+    max_failures: int | None = None
+    engine: str = "auto"
+    device: DeviceOption = "cpu"
+    jobs: JobsOption = "auto"
+    executor: ExecutorOption = "local"
+    no_cache: NoCacheOption = False
+    cache_dir: CacheDirOption = None
+    no_report: bool = False
+    resamples: int = 10_000
+    keep_records: bool = True
+
+    def settings(self, config: "DAFConfig") -> "Settings":
+        """The settings that an operation takes; `config` has what the DAF_ variables set. Raises `UsageError`."""
+        from daf.evaluation import Settings
+        from daf.game.outcome import SLOW_STEP_MS
+
+        if not 0 < self.alpha < 1:
+            raise UsageError(f"--alpha must be between 0 and 1, got {self.alpha:g}.")
+        if self.margin is not None and not self.margin > 0:
+            raise UsageError(f"--practical-difference must be above 0, got {self.margin:g}.")
+        limited = self.jobs == "auto" and "max_parallel_jobs" in config.model_fields_set
+        return Settings(
+            episodes=self.episodes,
+            seed=self.seed,
+            jobs=config.parallel_jobs() if limited else self.jobs,
+            executor=self.executor,
+            game=self.game,
+            engine=self.engine,
+            device=self.device,
+            gpu_allowed=config.enable_gpu,
+            gpu_memory_fraction=config.gpu_memory_fraction,
+            enforce_timeouts=self.enforce_timeouts,
+            slow_step_ms=self.enforce_timeouts or SLOW_STEP_MS,
+            episode_timeout=self.episode_timeout,
+            max_failures=self.max_failures,
+            max_steps=self.max_steps,
+            use_cache=not self.no_cache,
+            cache_dir=self.cache_dir,
+            save_replays=self.save_replays,
+            series=_series(self.series, self.series_stats),
+            alpha=self.alpha,
+            resamples=self.resamples,
+            margin=self.margin,
+            report=not self.no_report,
+            keep_records=self.keep_records,
+        )
+
+
+@dataclass(frozen=True)
+class ReportedPlayOptions(PlayOptions):
+    """How the episodes are played of a command that leaves a report with verdicts."""
+
+    alpha: AlphaOption = 0.05
+    save_replays: ReplaysOption = "none"
+    enforce_timeouts: EnforceTimeoutsOption = None
+    episode_timeout: EpisodeTimeoutOption = None
+    max_failures: MaxFailuresOption = None
+    engine: EngineOption = "auto"
+    no_report: NoReportOption = False
+
+
+@dataclass(frozen=True)
+class TeamPlayOptions(ReportedPlayOptions):
+    """How the episodes of mixed teams are played."""
+
+    episodes: TeamEpisodesOption = 20
+
+
+@dataclass(frozen=True)
+class CompareOptions(ReportedPlayOptions):
+    """How the episodes of a comparison are played."""
+
+    margin: MarginOption = None
+
+
+@dataclass(frozen=True)
+class EvaluateOptions(CompareOptions):
+    """How the episodes of an evaluation are played."""
+
+    series: SeriesOption = None
+    series_stats: SeriesStatsOption = None
+
+
+@dataclass(frozen=True)
+class AnalysisOptions(PlayOptions):
+    """How the episodes of an analysis are played. An analysis writes a page instead of the evaluation's report."""
+
+    episodes: EpisodesOption = 10
+    no_report: bool = True
+    resamples: int = 2_000
+
+
+@dataclass(frozen=True)
+class MetricsPlayOptions(AnalysisOptions):
+    """How the episodes of `daf metrics` are played."""
+
+    episodes: EpisodesOption = 5
+    alpha: AlphaOption = 0.05
+    resamples: int = 1_000
+
+
+@dataclass(frozen=True)
+class VariantsPlayOptions(PlayOptions):
+    """How the episodes of `daf sweep variants` are played."""
+
+    episodes: EpisodesOption = 20
+    alpha: AlphaOption = 0.05
+    no_report: NoReportOption = False
+
+
+def _series(interval: int | None, stats: list[str] | None) -> "SeriesRequest | None":
+    if interval is None:
+        if stats:
+            raise UsageError("--series-stat needs --series STEPS, the sampling interval.")
+        return None
+    if interval < 1:
+        raise UsageError(f"--series must be at least 1, got {interval}.")
+    if not stats:
+        raise UsageError("--series needs a stat to sample: --series-stat agent.NAME, game.NAME or positions.")
+    from daf.errors import unknown
+    from daf.game.outcome import SeriesRequest
+
+    names: dict[str, list[str]] = {"game": [], "agent": []}
+    for stat in stats:
+        scope, _, name = stat.partition(".")
+        if stat != "positions" and (scope not in names or not name):
+            raise UsageError(f'--series-stat "{stat}": {unknown("kind of stat", scope, [*names, "positions"])}')
+        if stat != "positions":
+            names[scope].append(name)
+    return SeriesRequest(interval, tuple(names["game"]), tuple(names["agent"]), "positions" in stats)

@@ -7,7 +7,8 @@ import typer
 from rich.markup import escape
 
 from daf.cli import _playing as playing
-from daf.cli._options import ExecutorOption, JobsOption, JsonOption, OutputDirOption, QuietOption, SeedOption
+from daf.cli._grouped import options
+from daf.cli._options import MetricOption, OutputOptions, VariantsPlayOptions
 from daf.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -15,66 +16,47 @@ if TYPE_CHECKING:
     from daf.sweeps.variants_result import VariantSweepResult
 
 
+@options
 def variants_command(
+    *,
     policy: Annotated[str, typer.Option("--policy", "-p", help="Policy string; it plays all agents.")],
     mission: Annotated[str, typer.Option("--mission", "-m", help="The base mission. See `daf missions`.")],
     variants: Annotated[
         list[str] | None,
         typer.Option("--variant", "-V", help="A variant, A+B for several; repeatable. See `daf missions --variants`."),
     ] = None,
-    episodes: Annotated[int, typer.Option("--episodes", "-e", help="Episodes of each mission.")] = 20,
-    no_pairs: Annotated[bool, typer.Option("--no-pairs", help="Each variant alone only.")] = False,
-    metric: Annotated[str, typer.Option("--metric", help="What is compared; see `daf metrics`.")] = "reward",
-    seed: SeedOption = 42,
+    no_pairs: Annotated[bool, typer.Option("--no-pairs", help="Play single variants only, no pairs.")] = False,
+    metric: MetricOption = "reward",
     config: Annotated[
         Path | None,
         typer.Option("--config", help="YAML or JSON of kind variant: variant_names, difficulty, num_cogs; -V wins."),
     ] = None,
-    max_steps: playing.MaxStepsOption = None,
-    game: playing.GameOption = "cogs_vs_clips",
-    device: playing.DeviceOption = "cpu",
-    alpha: playing.AlphaOption = 0.05,
-    jobs: JobsOption = "auto",
-    executor: ExecutorOption = "local",
-    no_cache: playing.NoCacheOption = False,
-    no_report: playing.NoReportOption = False,
-    output_dir: OutputDirOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
+    play: VariantsPlayOptions,
+    output: OutputOptions,
 ) -> None:
-    """Play a policy on a mission and its variants, each alone and two together, and compare with the base.
+    """Play a policy on a mission and its variants, each alone and in pairs, and compare with the base mission.
 
     \b
         daf sweep variants -p starter -m arena -V no_clips -V small_50 -e 20
     """
     from daf.cli.show import EpisodeProgress, emit
-    from daf.evaluation import Settings
     from daf.sweeps.variants import daf_variant_sweep
 
     names = [name for given in variants or [] for name in given.split("+") if name]
     wanted = None if config is None else _from_file(config, names)
     if wanted is None and not names:
-        raise UsageError("name a variant with --variant; `daf missions --variants` lists them all.")
-    output, _ = playing.open_output(output_dir, verbose=False, quiet=quiet)
-    settings = Settings(
-        max_steps=max_steps,
-        game=game,
-        device=device,
-        alpha=alpha,
-        jobs=jobs,
-        executor=executor,
-        use_cache=not no_cache,
-        report=not no_report,
-    )
-    with EpisodeProgress(quiet=quiet) as progress:
+        raise UsageError("no variant is given. Name one with --variant; `daf missions --variants` lists them all.")
+    manager, daf_config = playing.open_output(output)
+    settings = play.settings(daf_config)
+    with EpisodeProgress(quiet=output.quiet) as progress:
         found = daf_variant_sweep(
-            policy, mission, wanted or names, episodes, pairs=not no_pairs, metric=metric, seed=seed, settings=settings,
-            output_manager=output, on_plan=progress.plan, on_record=progress,
+            policy, mission, wanted or names, play.episodes, pairs=not no_pairs, metric=metric, seed=play.seed,
+            settings=settings, output_manager=manager, on_plan=progress.plan, on_record=progress,
         )  # fmt: skip
-    if as_json:
+    if output.as_json:
         emit(found.to_data())
     else:
-        _show(found, reported=not no_report)
+        _show(found, reported=settings.report)
     if found.status != "ok":
         raise typer.Exit(1)
 
@@ -97,7 +79,7 @@ def _show(found: "VariantSweepResult", *, reported: bool) -> None:
 
     table = plain_table(f"{found.policy} on {found.mission}: {found.metric}, {found.episodes} episodes of each")
     table.add_column("variant", overflow="fold")
-    for name in ("with it", "difference", "95 % interval", "adjusted p"):
+    for name in ("mean", "difference", "95 % interval", "adjusted p"):
         table.add_column(name, justify="right")
     table.add_column("verdict")
     for row in found.rows:

@@ -1,15 +1,17 @@
-"""What `daf train` prints: how a run ended, how to go on, and the table of hyperparameters."""
+"""What `daf train` prints: the result, how to resume, and the table of hyperparameters."""
 
 import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from daf.cli._options import OutputOptions
+    from daf.cli.train import TrainOptions
     from daf.training import TrainingResult
 
 
 def result_data(result: "TrainingResult") -> dict[str, Any]:
-    """What `--json` prints: what training.json holds, with whole paths."""
+    """What `--json` prints: the content of training.json, with complete paths."""
     from daf.storage.jsonable import jsonable
 
     data: dict[str, Any] = jsonable(result.to_data())
@@ -18,7 +20,7 @@ def result_data(result: "TrainingResult") -> dict[str, Any]:
 
 
 def show(result: "TrainingResult", *, quiet: bool) -> None:
-    """How it ended, what was reached, and where everything is."""
+    """Print the outcome and the paths."""
     from daf.cli.show import out, say, seconds
     from daf.core.training_progress import evaluation_text
     from daf.game.missions import without_rewards
@@ -41,34 +43,36 @@ def show(result: "TrainingResult", *, quiet: bool) -> None:
     if result.status == "done" and not quiet:
         mission = result.hyperparameters.get("mission")
         on = without_rewards(mission if isinstance(mission, str) else mission[0]) if mission else "MISSION"
-        listed = (result.run_dir / EXECUTION_LOG).is_file()  # a folder that --run-dir named is no run of the output's
+        listed = (
+            result.run_dir / EXECUTION_LOG
+        ).is_file()  # a directory named with --run-dir is not listed among the runs
         policy, run = (f"run:{result.run_id}", result.run_id) if listed else (result.run_dir, result.run_dir)
         say(f"\nNext: daf evaluate -p {policy} -m {on}, daf report {run}, daf logs {result.run_dir}")
 
 
-def end(result: "TrainingResult", options: dict[str, Any]) -> None:
-    """Say what failed or how to go on, and exit accordingly."""
+def end(result: "TrainingResult", train: "TrainOptions", output: "OutputOptions") -> None:
+    """Print the error or how to resume, and exit with the status."""
     from daf.cli.show import say
 
-    if result.status == "stopped" and not options["quiet"]:
-        run = result.run_dir if options["run_dir"] is not None else result.run_id
-        say(f"Stopped with a checkpoint; daf train --resume {run} goes on.")
+    if result.status == "stopped" and not output.quiet:
+        run = result.run_dir if train.run_dir is not None else result.run_id
+        say(f"Stopped with a checkpoint; resume with: daf train --resume {run}")
     if result.status == "failed":
         error = result.error or {"type": "TrainingError", "message": "training failed."}
         say(f"{error['type']}: {error['message']}")
         raise SystemExit(1)
     if result.status == "interrupted":
         again = ["daf", *sys.argv[1:]]
-        if options["run_dir"] is None and options["resume"] is None:
-            place = ["--output-dir", str(options["output_dir"])] if options["output_dir"] is not None else []
+        if train.run_dir is None and train.resume is None:
+            place = ["--output-dir", str(output.output_dir)] if output.output_dir is not None else []
             again = ["daf", "train", "--resume", result.run_id, *place]
-        what = f"stopped after {result.steps:,} agent steps, which are saved. Go on with: {shlex.join(again)}"
-        say(f"Interrupted: {what}")
+        saved = f"stopped after {result.steps:,} agent steps, which are saved"
+        say(f"Interrupted: {saved}. Resume with: {shlex.join(again)}")
         raise SystemExit(130)
 
 
 def list_hyperparameters(as_json: bool) -> None:
-    """The table of hyperparameters."""
+    """Print the table of hyperparameters."""
     from dataclasses import asdict
 
     from daf.cli.show import emit, out, plain_table
@@ -88,4 +92,4 @@ def list_hyperparameters(as_json: bool) -> None:
                 default = "none" if hyper.default is None else str(hyper.default).lower()
                 table.add_row(hyper.name, default, hyper.bounds, ", ".join(hyper.aliases), hyper.meaning)
         out.print(table)
-    out.print("Arguments of the policy's own class are set the same way: --set hidden_size=128.", markup=False)
+    out.print("Set the arguments of the policy's class in the same way: --set hidden_size=128.", markup=False)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from daf.cli._options import JsonOption, OutputDirOption, QuietOption, VerboseOption
+from daf.cli._grouped import options
+from daf.cli._options import JsonOption, NewSeedOption, OutputDirOption, OutputOptions
 
 if TYPE_CHECKING:
     from daf.core.adaptive.state import Experiment, Run
@@ -31,30 +32,31 @@ def adaptive() -> None:
 
 
 @app.command("run")
+@options
 def run_command(
+    *,
     config: Annotated[Path, typer.Argument(help="YAML or JSON file (kind: adaptive).", metavar="CONFIG")],
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="New attempts for failed runs of a fixed list.")
+        bool, typer.Option("--retry-failed", help="Retry the failed runs of a fixed list.")
     ] = False,
-    seed: Annotated[int | None, typer.Option("--seed", help="Instead of the file's seed.")] = None,
-    output_dir: OutputDirOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
+    seed: NewSeedOption = None,
+    output: OutputOptions,
 ) -> None:
-    """Run the experiment in CONFIG to its end, or go on with it.
+    """Run the experiment in CONFIG to its end, or resume it.
 
-    The same command goes on after Ctrl-C, a crash or a power cut: no run is lost, none repeated.
+    The same command resumes it after Ctrl-C, a crash or a power cut. No run is lost or repeated.
     """
     from daf.adaptive import config_from_file, daf_run_adaptive
     from daf.cli._playing import open_output
 
-    output, _ = open_output(output_dir, verbose=verbose, quiet=quiet)
+    manager, _ = open_output(output)
     chosen = config_from_file(config)
     if seed is not None:
         chosen = chosen.replace(seed=seed)
-    status = daf_run_adaptive(chosen, output=output, retry_failed=retry_failed, on_change=None if quiet else Progress())
-    _show(status, as_json)
+    status = daf_run_adaptive(
+        chosen, output=manager, retry_failed=retry_failed, on_change=None if output.quiet else Progress()
+    )
+    _show(status, output.as_json)
     if status.status == "failed":
         raise typer.Exit(1)
 
@@ -63,7 +65,7 @@ def run_command(
 def status_command(
     experiment: ExperimentArgument = "latest", output_dir: OutputDirOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show an experiment: its runs, their scores, what failed and why."""
+    """Show an experiment: its runs, their scores, and the reasons of failures."""
     from daf.adaptive import daf_adaptive_status
 
     _show(daf_adaptive_status(experiment, output_dir), as_json)
@@ -72,11 +74,13 @@ def status_command(
 @app.command("stop")
 def stop_command(
     experiment: ExperimentArgument = "latest",
-    timeout: Annotated[float, typer.Option("--timeout", help="Seconds to wait until it has stopped.")] = 120.0,
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="S", help="Wait up to S seconds for it to stop.")
+    ] = 120.0,
     output_dir: OutputDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Let an experiment's jobs save and end; `daf adaptive run` goes on with it."""
+    """Stop an experiment after its jobs have saved; `daf adaptive run` resumes it."""
     from daf.adaptive import daf_stop_adaptive
 
     status = daf_stop_adaptive(experiment, output_dir, timeout=timeout)
@@ -84,7 +88,7 @@ def stop_command(
 
 
 class Progress:
-    """A line on stderr for every run whose state has changed."""
+    """Print a line on stderr for every run whose state has changed."""
 
     def __init__(self) -> None:
         self._seen: dict[str, Any] = {}
@@ -133,7 +137,7 @@ def _show(status: "ExperimentStatus", as_json: bool) -> None:
     experiment = status.experiment
     table = plain_table(
         f"{experiment.experiment_id}: {status.status}",
-        caption="Mean return per agent with its 95 % interval, over the same episodes for all; trained longest first.",
+        caption="Mean return per agent with its 95 % interval, all on the same episodes; longest training first.",
     )
     for name in ("run", "state"):
         table.add_column(name, no_wrap=True)
@@ -153,7 +157,7 @@ def _show(status: "ExperimentStatus", as_json: bool) -> None:
     for row in status.to_data()["runs"]:
         if row["job_state"] is not None:
             sign = row["seconds_since_sign"]
-            since = "" if sign is None else f", last sign of life {seconds(sign)} ago"
+            since = "" if sign is None else f", last heartbeat {seconds(sign)} ago"
             line = f"{row['name']} {row['status']}: {row['job']} is {row['job_state']}, process {row['pid']}{since}"
             out.print(line, markup=False, soft_wrap=True)
     for run in experiment.runs.values():
@@ -169,7 +173,7 @@ def _show(status: "ExperimentStatus", as_json: bool) -> None:
         out.print(f"best: {experiment.best.name}; play it with -p run:{status.run_id}", markup=False, soft_wrap=True)
     if status.status in ("stopped", "interrupted"):
         why = f" ({experiment.reason})" if experiment.reason else ""
-        out.print(f"{status.status}{why}; `daf adaptive run CONFIG` goes on.", markup=False, soft_wrap=True)
+        out.print(f"{status.status}{why}; `daf adaptive run CONFIG` resumes it.", markup=False, soft_wrap=True)
     out.print(f"folder: {status.run_dir}", markup=False, soft_wrap=True)
 
 

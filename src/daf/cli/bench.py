@@ -1,12 +1,11 @@
-"""`daf bench`: how fast is it here, and where does the time go?"""
+"""`daf bench`: the speed of evaluation on this machine, and where the time goes."""
 
 import contextlib
 from typing import Annotated
 
 import typer
 
-from daf.cli import _playing as playing
-from daf.cli._options import JsonOption, OutputDirOption, QuietOption, SeedOption
+from daf.cli._options import GameOption, JsonOption, OutputDirOption, PoliciesOption, QuietOption, SeedOption
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, help="Benchmarks for your own policy and mission.")
 
@@ -18,19 +17,19 @@ def bench() -> None:
 
 @app.command("evaluate")
 def evaluate_command(
-    policies: playing.PoliciesOption = None,
+    policies: PoliciesOption = None,
     mission: Annotated[str, typer.Option("--mission", "-m", help="Mission string.")] = "arena",
     episodes: Annotated[int, typer.Option("--episodes", "-e", help="Episodes per round and engine.")] = 4,
-    rounds: Annotated[int, typer.Option("--rounds", help="Rounds, the engines in turn.")] = 3,
+    rounds: Annotated[int, typer.Option("--rounds", help="Rounds; the engines alternate.")] = 3,
     seed: SeedOption = 100,
-    game: playing.GameOption = "cogs_vs_clips",
+    game: GameOption = "cogs_vs_clips",
     output_dir: OutputDirOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Play the same episodes in upstream's rollout and in DAF's engine, in turn, in one process.
+    """Play the same episodes alternately in CoGames' rollout and in DAF's engine, in one process.
 
-    Says how much sooner DAF is done, whether both came out equal, and where the time that is left goes.
+    Reports how many times faster DAF is, whether both results are equal, and where the remaining time goes.
     """
     from dataclasses import asdict
 
@@ -63,7 +62,7 @@ def evaluate_command(
     table = plain_table(f"{mission}: {episodes} episodes in {rounds} rounds, one process, processor time")
     for name in ("policy", "engine"):
         table.add_column(name, no_wrap=True)
-    for name in ("upstream steps/s", "DAF steps/s", "times"):
+    for name in ("CoGames steps/s", "DAF steps/s", "speed-up"):
         table.add_column(name, justify="right", no_wrap=True)
     for result in found:
         speeds = [f"{speed.agent_steps_per_second:,.0f}" for speed in (result.reference, result.daf)]

@@ -3,58 +3,55 @@
 import typer
 
 from daf.cli import _playing as playing
+from daf.cli._grouped import options
 from daf.cli._options import (
+    CompareOptions,
     ConfigOption,
-    ExecutorOption,
-    JobsOption,
-    JsonOption,
-    OutputDirOption,
-    QuietOption,
-    SeedOption,
-    VerboseOption,
+    ContenderOptions,
+    MaxEpisodesOption,
+    OutputOptions,
+    UntilDecidedOption,
 )
+from daf.errors import UsageError
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()
+@options
 def compare(
     context: typer.Context,
-    policies: playing.PoliciesOption = None,
-    teams: playing.TeamsOption = None,
-    missions: playing.MissionsOption = None,
-    episodes: playing.EpisodesOption = 20,
-    seed: SeedOption = 42,
-    max_steps: playing.MaxStepsOption = None,
-    game: playing.GameOption = "cogs_vs_clips",
-    alpha: playing.AlphaOption = 0.05,
-    margin: playing.MarginOption = None,
-    until_decided: playing.UntilDecidedOption = False,
-    max_episodes: playing.MaxEpisodesOption = None,
-    save_replays: playing.ReplaysOption = "none",
-    enforce_timeouts: playing.EnforceOption = None,
-    episode_timeout: playing.EpisodeTimeoutOption = None,
-    max_failures: playing.MaxFailuresOption = None,
-    engine: playing.EngineOption = "auto",
-    device: playing.DeviceOption = "cpu",
-    jobs: JobsOption = "auto",
-    executor: ExecutorOption = "local",
-    no_cache: playing.NoCacheOption = False,
-    cache_dir: playing.CacheDirOption = None,
-    no_report: playing.NoReportOption = False,
+    contenders: ContenderOptions,
+    play: CompareOptions,
+    output: OutputOptions,
+    until_decided: UntilDecidedOption = False,
+    max_episodes: MaxEpisodesOption = None,
     config: ConfigOption = None,
-    output_dir: OutputDirOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Compare policies on identical episodes, with paired tests.
 
-    Says for every pair, overall and by mission, which is better, by how much, and how sure that is. The chance that
-    any of these verdicts is false is at most --alpha.
+    Reports for every pair, overall and by mission, which policy is better, by how much, and with which certainty. The
+    chance that any of these verdicts is false is at most --alpha.
 
     \b
         daf compare -p starter -p scout -p run:20261120_101500 -m arena -e 30
         daf compare -p starter -p scout -m arena --until-decided --practical-difference 0.1
     """
-    playing.command(context, dict(locals()), operation="comparisons")
+    play, filed = playing.from_file(context, config, play)
+    limit = _episode_limit(until_decided, max_episodes, fixed=playing.given(context, "episodes"))
+    playing.command(contenders, play, output, filed, operation="comparisons", max_episodes=limit)
+
+
+def _episode_limit(until_decided: bool, max_episodes: int | None, *, fixed: bool) -> int | None:
+    """The episodes per policy and mission at which --until-decided ends; None for a fixed number of episodes."""
+    if not until_decided:
+        if max_episodes is not None:
+            raise UsageError("--max-episodes needs --until-decided. For a fixed number of episodes use --episodes.")
+        return None
+    if fixed:
+        raise UsageError("--episodes sets a fixed number. With --until-decided use --max-episodes instead.")
+    from daf.until_decided import MAX_EPISODES
+
+    if max_episodes is not None and max_episodes < 1:
+        raise UsageError(f"--max-episodes must be at least 1, got {max_episodes}.")
+    return MAX_EPISODES if max_episodes is None else max_episodes

@@ -1,4 +1,4 @@
-"""`daf crossplay`: who plays well with whom?"""
+"""`daf crossplay`: which policies play well together?"""
 
 from typing import TYPE_CHECKING, Annotated
 
@@ -6,17 +6,8 @@ import typer
 from rich.markup import escape
 
 from daf.cli import _playing as playing
-from daf.cli._options import (
-    ConfigOption,
-    ExecutorOption,
-    JobsOption,
-    JsonOption,
-    OutputDirOption,
-    QuietOption,
-    SeedOption,
-    VerboseOption,
-)
-from daf.cli._team_settings import FILED, settings_of
+from daf.cli._grouped import options
+from daf.cli._options import ConfigOption, MissionsOption, OutputOptions, TeamPlayOptions
 from daf.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +15,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
-PlayersOption = Annotated[list[str] | None, typer.Option("--policy", "-p", help="Policy string; two at least.")]
+PlayersOption = Annotated[list[str] | None, typer.Option("--policy", "-p", help="Policy string; at least two.")]
 MixesOption = Annotated[
     str,
     typer.Option(
@@ -35,67 +26,52 @@ MixesOption = Annotated[
 
 
 @app.command()
+@options
 def crossplay(
     context: typer.Context,
+    *,
     policies: PlayersOption = None,
-    missions: playing.MissionsOption = None,
-    episodes: Annotated[int, typer.Option("--episodes", "-e", help="Seeds per team and mission.")] = 20,
+    missions: MissionsOption = None,
     mixes: MixesOption = "even",
-    seed: SeedOption = 42,
-    max_steps: playing.MaxStepsOption = None,
-    game: playing.GameOption = "cogs_vs_clips",
-    alpha: playing.AlphaOption = 0.05,
-    save_replays: playing.ReplaysOption = "none",
-    enforce_timeouts: playing.EnforceOption = None,
-    episode_timeout: playing.EpisodeTimeoutOption = None,
-    max_failures: playing.MaxFailuresOption = None,
-    engine: playing.EngineOption = "auto",
-    device: playing.DeviceOption = "cpu",
-    jobs: JobsOption = "auto",
-    executor: ExecutorOption = "local",
-    no_cache: playing.NoCacheOption = False,
-    cache_dir: playing.CacheDirOption = None,
-    no_report: playing.NoReportOption = False,
+    play: TeamPlayOptions,
     config: ConfigOption = None,
-    output_dir: OutputDirOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
+    output: OutputOptions,
 ) -> None:
-    """Let policies share teams: how each does with each partner, who carries, who is carried.
+    """Play teams of several policies: how each policy does with each partner.
 
-    Every pair shares a team, and every policy plays among its own, on the same seeds. Tells each policy's own and its
-    partner's return, its best partner, and what it loses among strangers.
+    Every pair shares a team, and every policy also plays with copies of itself, on the same seeds. Reports each
+    policy's own return and its partner's, its best partner, and its loss with unfamiliar partners.
 
     \b
         daf crossplay -p starter -p miner -p scout -m arena,max_steps=200 -e 20
     """
-    options = playing.from_file(context, config, FILED | dict(locals()))
-    policies, missions = options["policies"], options["missions"]
+    play, filed = playing.from_file(context, config, play)
+    policies, missions = filed.policies or policies, filed.missions or missions
     if not policies:
         raise UsageError("no policy is given. Name two with -p, for example -p starter -p miner.")
     if not missions:
-        raise UsageError("no mission is given. Name one with -m, for example -m arena; `daf missions` lists them.")
-    settings, output = settings_of(options)
+        raise UsageError(playing.NO_MISSION)
+    manager, daf_config = playing.open_output(output)
+    settings = play.settings(daf_config)
     from daf.cli.show import EpisodeProgress, emit
     from daf.crossplay import crossplay_data, daf_crossplay
     from daf.storage.jsonable import jsonable
 
-    with EpisodeProgress(quiet=quiet) as progress:
+    with EpisodeProgress(quiet=output.quiet) as progress:
         try:
             report = daf_crossplay(
                 policies,
                 missions,
                 mixes=mixes,
-                title=options["title"],
+                title=filed.title,
                 settings=settings,
-                output=output,
+                output=manager,
                 on_plan=progress.plan,
                 on_record=progress,
             )
         except KeyboardInterrupt:
-            raise Interrupted(playing.how_to_go_on(progress.finished, progress.total)) from None
-    if as_json:
+            raise Interrupted(playing.how_to_resume(progress.finished, progress.total)) from None
+    if output.as_json:
         emit(jsonable(crossplay_data(report)))
     else:
         show(report)
@@ -104,7 +80,7 @@ def crossplay(
 
 
 def show(report: "CrossplayReport") -> None:
-    """The matrix, the findings, ratings, and where everything is."""
+    """Print the matrix, the findings, the ratings, and the paths."""
     from daf.cli.show import out, plain_table, say_end
     from daf.crossplay import sentences
     from daf.render.text import bounds_text, half_width
@@ -116,7 +92,7 @@ def show(report: "CrossplayReport") -> None:
     level = f"{100 * (1 - analysis.alpha):g} %"
     table = plain_table(
         f"Own return with each partner, {analysis.n} blocks",
-        caption=f"{level} intervals; ▲ gains, ▼ loses against its own kind",
+        caption=f"{level} intervals; ▲ more, ▼ less than with copies of itself",
     )
     table.add_column("policy")
     for name in analysis.names:

@@ -1,14 +1,17 @@
-"""`daf logs`: what happened in training, from logs of any size."""
+"""`daf logs`: analyse training logs of any size."""
 
 import re
 import time
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from daf.cli._grouped import options
 from daf.cli._options import ConfigOption, JobsOption, JsonOption, QuietOption, VerboseOption
+from daf.cli._playing import given
 from daf.errors import ConfigError, UsageError, quoted, unknown
 
 if TYPE_CHECKING:
@@ -18,54 +21,58 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
-_FROM_FILE = (
-    "variant", "experiments", "run", "output_dir", "formats", "smooth_window", "seed", "sample_size", "jobs", "compare",
-    "incremental",
-)  # fmt: skip
+
+@dataclass(frozen=True)
+class LogOptions:
+    """Which logs to analyse, and what to write."""
+
+    variant: Annotated[str | None, typer.Option("--variant", help="The logs of this variant, from --experiments.")] = (
+        None
+    )
+    experiments: Annotated[
+        Path, typer.Option("--experiments", help="Directory of the variants: <variant>/<YYYYMMDD_HHMMSS>/json_logs/.")
+    ] = Path("experiments")
+    run: Annotated[str, typer.Option("--run", help="Which run of a variant: latest, all, or its name.")] = "latest"
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option("--compare", metavar="A B", help="Compare two variants, or two run directories."),
+    ] = None
+    output_dir: Annotated[
+        Path | None, typer.Option("--output-dir", help="Where files go (default: plots/ next to json_logs/).")
+    ] = None
+    formats: Annotated[str, typer.Option("--format", help="What to write: any of png,pdf,svg,html,gif.")] = (
+        "png,pdf,svg,html,gif"
+    )
+    smooth_window: Annotated[
+        int | None,
+        typer.Option("--smooth-window", metavar="N", help="Smooth over N bins (default: chosen by the noise)."),
+    ] = None
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the sample.")] = 0
+    sample_size: Annotated[int, typer.Option("--sample-size", help="Records in the sample.")] = 10_000
+    jobs: JobsOption = "auto"
+    incremental: Annotated[
+        bool, typer.Option("--incremental", help="Store the counts, and read only new records next time.")
+    ] = False
 
 
 @app.command()
+@options
 def logs(
     context: typer.Context,
+    *,
     targets: Annotated[
-        list[Path] | None, typer.Argument(metavar="[RUN_DIR|FILES]...", help="A run's folder, or log files.")
+        list[Path] | None, typer.Argument(metavar="[RUN_DIR|FILES]...", help="A run directory, or log files.")
     ] = None,
-    variant: Annotated[
-        str | None, typer.Option("--variant", help="The logs of this variant, from --experiments.")
-    ] = None,
-    experiments: Annotated[
-        Path, typer.Option("--experiments", help="Where variants lie: <variant>/<YYYYMMDD_HHMMSS>/json_logs/.")
-    ] = Path("experiments"),
-    run: Annotated[str, typer.Option("--run", help="Which run of a variant: latest, all, or its name.")] = "latest",
-    compare: Annotated[
-        tuple[str, str] | None,
-        typer.Option("--compare", metavar="A B", help="Two variants (or run folders) side by side."),
-    ] = None,
-    output_dir: Annotated[
-        Path | None, typer.Option("--output-dir", help="Where files go (default: plots/ beside json_logs/).")
-    ] = None,
-    formats: Annotated[str, typer.Option("--format", help="What to write: any of png,pdf,svg,html,gif.")] = (
-        "png,pdf,svg,html,gif"
-    ),
-    smooth_window: Annotated[
-        int | None,
-        typer.Option("--smooth-window", help="Bins to smooth over (default: as many as the noise asks for)."),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the sample.")] = 0,
-    sample_size: Annotated[int, typer.Option("--sample-size", help="Records in the sample.")] = 10_000,
-    jobs: JobsOption = "auto",
-    incremental: Annotated[
-        bool, typer.Option("--incremental", help="Keep what was counted, and next time read only what is new.")
-    ] = False,
+    chosen: LogOptions,
     config: ConfigOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
 ) -> None:
-    """Analyse training logs larger than memory: rewards over training, where the agents went, and what is damaged.
+    """Analyse training logs larger than memory: rewards over training, positions of the agents, and damaged records.
 
-    Reads JSON arrays, JSON lines and CSV, also .gz and .zst, in one pass. Everything is counted from all records; what
-    is damaged is reported with its place, never dropped in silence.
+    Reads JSON arrays, JSON lines and CSV, also .gz and .zst, in one pass. All counts are of all records. Damaged
+    records are reported with their place in the file.
 
     \b
         daf logs experiments/v4/20250724_101500
@@ -76,34 +83,35 @@ def logs(
     from daf.log_analysis import daf_analyze_logs, daf_compare_logs, describe
     from daf.storage.paths import existing
 
-    values = {name: value for name, value in dict(locals()).items() if name in _FROM_FILE}
-    values = _from_file(context, config, values)
-    pair = values.pop("compare")
-    common: dict[str, Any] = {
-        **{key: values[key] for key in ("experiments", "run", "output_dir", "smooth_window", "seed", "sample_size")},
-        "formats": [name for name in str(values["formats"]).split(",") if name.strip()],
-        "jobs": _jobs(str(values["jobs"])),
-        "incremental": bool(values["incremental"]),
-    }
+    chosen = _from_file(context, config, chosen)
+    formats = [name for name in chosen.formats.split(",") if name.strip()]
+    pair = chosen.compare
     with LogProgress(quiet=quiet, verbose=verbose) as progress:
-        common |= {"progress": progress, "stage": progress.stage}
         if pair is not None:
             if any(name.startswith("-") or ("," in name and existing(name) is None) for name in pair):
-                raise UsageError("--compare takes two logs, one after the other: --compare v4 v5.")
-            if targets or values["variant"]:
-                raise UsageError("--compare names its two logs itself: leave out other logs and --variant.")
-            comparison = daf_compare_logs(list(pair), **common)
-            result, analyses = comparison.to_dict(), comparison.analyses
-            written = comparison.written
+                raise UsageError("--compare needs two logs, separated by a space: --compare v4 v5.")
+            if targets or chosen.variant:
+                raise UsageError("--compare names both logs. Leave out other logs and --variant.")
+            comparison = daf_compare_logs(
+                list(pair), experiments=chosen.experiments, run=chosen.run, output_dir=chosen.output_dir,
+                smooth_window=chosen.smooth_window, seed=chosen.seed, sample_size=chosen.sample_size, formats=formats,
+                jobs=_jobs(chosen.jobs), incremental=chosen.incremental, progress=progress, stage=progress.stage,
+            )  # fmt: skip
+            result, analyses, written = comparison.to_dict(), comparison.analyses, comparison.written
         else:
-            analysis = daf_analyze_logs(targets or (), variant=values["variant"], **common)
+            analysis = daf_analyze_logs(
+                targets or (), variant=chosen.variant, experiments=chosen.experiments, run=chosen.run,
+                output_dir=chosen.output_dir, smooth_window=chosen.smooth_window, seed=chosen.seed,
+                sample_size=chosen.sample_size, formats=formats, jobs=_jobs(chosen.jobs),
+                incremental=chosen.incremental, progress=progress, stage=progress.stage,
+            )  # fmt: skip
             result, analyses, written = analysis.to_dict(), [analysis], analysis.written
     if as_json:
         emit(result)
         return
     if not quiet:
-        for analysis in analyses:
-            for line in describe(analysis)[:-1]:
+        for one in analyses:
+            for line in describe(one)[:-1]:
                 err.print(line, markup=False, soft_wrap=True)
     for path in written:
         out.print(str(path), markup=False, soft_wrap=True)
@@ -113,36 +121,54 @@ def _jobs(text: str) -> int | Literal["auto"]:
     if text == "auto":
         return "auto"
     if re.fullmatch(r"[0-9]{1,4}", text) is None or int(text) < 1:
-        raise UsageError(f"--jobs {quoted(text)}: must be a number from 1 to 9999, or auto.")
+        raise UsageError(f"--jobs must be a number from 1 to 9999, or auto; got {quoted(text)}.")
     return int(text)
 
 
-def _from_file(context: typer.Context, path: Path | None, values: dict[str, Any]) -> dict[str, Any]:
-    """`values` with those of the file `path` where no flag was given. Raises `ConfigError`."""
+def _from_file(context: typer.Context, path: Path | None, options: LogOptions) -> LogOptions:
+    """`options` with those of the file `path` that no flag gives. Raises `ConfigError`."""
     if path is None:
-        return values
+        return options
     from daf.storage.yaml_strict import read_document
 
     content = read_document(path).value
     if not isinstance(content, dict):
-        raise ConfigError(f"{path}: a mapping of option names to values is wanted, not {type(content).__name__}.")
+        raise ConfigError(f"{path} must be a mapping of option names to values, got {type(content).__name__}.")
+    known = [item.name for item in fields(LogOptions)]
+    values: dict[str, Any] = {}
     for key, value in content.items():
-        name = {"format": "formats"}.get(str(key).replace("-", "_"), str(key).replace("-", "_"))
-        if name not in _FROM_FILE:
-            raise ConfigError(f"{path}: {unknown('option', str(key), _FROM_FILE)}")
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
-            continue
-        if name == "compare" and not (isinstance(value, list) and len(value) == 2):
-            raise ConfigError(f"{path}: compare: {value!r} is not a list of two logs.")
-        if name in ("smooth_window", "seed", "sample_size") and not (isinstance(value, int) or value is None):
-            raise ConfigError(f"{path}: {key}: {value!r} is not a whole number.")
-        values[name] = ",".join(map(str, value)) if name == "formats" and isinstance(value, list) else value
-    return values
+        name = str(key).replace("-", "_")
+        name = "formats" if name == "format" else name
+        if name not in known:
+            raise ConfigError(f"{path}: {unknown('option', str(key), known)}")
+        if not given(context, name):
+            values[name] = _filed(value, name, f"{path}: {key}")
+    return replace(options, **values)
+
+
+def _filed(value: Any, name: str, place: str) -> Any:
+    """The value of the option `name` from a file, at `place`."""
+    if value is None and name in ("experiments", "run", "formats", "jobs"):
+        raise ConfigError(f"{place} has no value.")
+    if name == "compare":
+        if not (isinstance(value, list) and len(value) == 2):
+            raise ConfigError(f"{place} must be a list of two logs, got {value!r}.")
+        return (str(value[0]), str(value[1]))
+    if name in ("smooth_window", "seed", "sample_size"):
+        if not (isinstance(value, int) or value is None):
+            raise ConfigError(f"{place} must be an integer, got {value!r}.")
+        return value
+    if name == "incremental":
+        return bool(value)
+    if name == "formats" and isinstance(value, list):
+        return ",".join(map(str, value))
+    if name in ("experiments", "output_dir"):
+        return None if value is None else Path(str(value))
+    return None if value is None else str(value)
 
 
 class LogProgress:
-    """Progress on stderr: a bar on a terminal, a line now and then elsewhere, nothing where quiet."""
+    """Progress on stderr: a bar on a terminal, otherwise a line from time to time; nothing with --quiet."""
 
     def __init__(self, *, quiet: bool, verbose: bool) -> None:
         self._quiet = quiet
@@ -171,7 +197,7 @@ class LogProgress:
             self._bar.stop()
 
     def __call__(self, done: "PartDone") -> None:
-        """A part was counted."""
+        """Show that a part was counted."""
         from daf.cli.show import say
 
         note = self._note(done)
@@ -181,7 +207,7 @@ class LogProgress:
             say(note)
 
     def stage(self, what: str) -> None:
-        """Something is about to be drawn."""
+        """Show that something is about to be drawn."""
         from daf.cli.show import say
 
         if self._bar is not None:

@@ -1,104 +1,80 @@
-"""`daf metrics`: what is counted in a mission, and how much of it each policy has."""
+"""`daf metrics`: the metrics of missions, and their values for each policy."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from daf.cli import _playing as playing
-from daf.cli._options import ExecutorOption, JobsOption, JsonOption, OutputDirOption, QuietOption, SeedOption
+from daf.cli._grouped import options
+from daf.cli._options import ContenderOptions, MetricsPlayOptions, OutputOptions
+from daf.errors import UsageError
+
+if TYPE_CHECKING:
+    from daf.metrics import MetricsReport
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
-POLICIES = ["starter", "random", "noop"]
-"""Who plays where nobody is named: between them they touch most of what a mission counts."""
+MetricsOption = Annotated[
+    list[str] | None,
+    typer.Option("--metric", help="Only this metric: a name or wildcard ('agent.*.gained'), @ for how. Repeatable."),
+]
+CorrelateOption = Annotated[
+    str | None,
+    typer.Option("--correlate", metavar="METRIC", help="Correlate all metrics with METRIC (- for all pairs)."),
+]
+PerAgentOption = Annotated[bool, typer.Option("--per-agent", help="Also the values of each agent.")]
 
 
 @app.command()
+@options
 def metrics(
-    context: typer.Context,
-    missions: playing.MissionsOption = None,
-    policies: playing.PoliciesOption = None,
-    teams: playing.TeamsOption = None,
-    episodes: playing.EpisodesOption = 5,
-    wanted: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--metric", help="Only this metric: a name or wildcard ('agent.*.gained'), @ for how. Repeatable."
-        ),
-    ] = None,
-    correlate: Annotated[
-        str | None,
-        typer.Option("--correlate", metavar="METRIC", help="What goes together with METRIC (- for all pairs)."),
-    ] = None,
-    per_agent: Annotated[bool, typer.Option("--per-agent", help="Agents' metrics, agent by agent.")] = False,
-    alpha: playing.AlphaOption = 0.05,
-    seed: SeedOption = 42,
-    max_steps: playing.MaxStepsOption = None,
-    game: playing.GameOption = "cogs_vs_clips",
-    device: playing.DeviceOption = "cpu",
-    jobs: JobsOption = "auto",
-    executor: ExecutorOption = "local",
-    no_cache: playing.NoCacheOption = False,
-    cache_dir: playing.CacheDirOption = None,
-    output_dir: OutputDirOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
+    contenders: ContenderOptions,
+    play: MetricsPlayOptions,
+    output: OutputOptions,
+    wanted: MetricsOption = None,
+    correlate: CorrelateOption = None,
+    per_agent: PerAgentOption = False,
 ) -> None:
-    """List the metrics that occur in missions, with their ranges; correlations and single agents where asked.
+    """List the metrics that occur in missions, with their ranges; on request also correlations and single agents.
 
     A metric is reward, steps, completion, agent.NAME (mean over agents) or game.NAME. Behind an @: mean, sum, min, max
-    or agentN over agents, per_step, average (a game stat's mean over all steps).
+    or agentN over agents, per_step, average (a game stat's mean over all steps). Without -p and --team, starter,
+    random and noop play.
 
     \b
         daf metrics -m arena -p starter -e 20 --correlate reward
         daf metrics -m arena --metric 'agent.*.gained' --metric agent.heart.gained@max --per-agent
     """
     from daf.cli.show import EpisodeProgress, emit, out
-    from daf.errors import UsageError
-    from daf.evaluation import Settings, evaluate, results_data
-    from daf.metrics import daf_analyze_distributions, daf_correlate_metrics, daf_metrics_per_agent, metrics_data
-    from daf.reporting.metrics_page import metrics_page
-    from daf.storage.atomic import write_json, write_text
+    from daf.evaluation import results_data
+    from daf.metrics import daf_metrics
     from daf.storage.jsonable import jsonable
 
-    if not missions:
-        raise UsageError("no mission is given. Name one with -m, for example -m arena; `daf missions` lists them.")
-    output, config = playing.open_output(output_dir, quiet=quiet)
-    settings = Settings(
-        gpu_allowed=config.enable_gpu, gpu_memory_fraction=config.gpu_memory_fraction,
-        episodes=episodes, seed=seed, max_steps=max_steps, game=game, device=device, jobs=jobs, executor=executor,
-        use_cache=not no_cache, cache_dir=cache_dir, alpha=alpha, report=False, resamples=1_000,
-    )  # fmt: skip
-    players = policies or ([] if teams else POLICIES)
-    with EpisodeProgress(quiet=quiet) as progress:
-        evaluation = evaluate(
-            players, missions, teams=teams or [], settings=settings, output=output,
-            title=f"metrics of {', '.join(missions)}", on_plan=progress.plan, on_record=progress,
+    if not contenders.missions:
+        raise UsageError(playing.NO_MISSION)
+    manager, config = playing.open_output(output)
+    with EpisodeProgress(quiet=output.quiet) as progress:
+        report = daf_metrics(
+            contenders.missions, contenders.policies, teams=contenders.teams or [], metrics=wanted,
+            correlate=correlate, per_agent=per_agent, settings=play.settings(config), output_manager=manager,
+            on_plan=progress.plan, on_record=progress,
         )  # fmt: skip
-    rows = daf_analyze_distributions(evaluation, wanted)
-    target = None if correlate in (None, "-") else correlate
-    reports = daf_correlate_metrics(evaluation, wanted, target=target, alpha=alpha) if correlate else []
-    of_agents = dict.fromkeys(row.metric for row in rows if row.metric.startswith(("agent.", "reward")))
-    agents = daf_metrics_per_agent(evaluation, of_agents) if per_agent else []
-    found: dict[str, Any] = jsonable(metrics_data(rows, reports, agents))
-    write_json(evaluation.run_dir / "metrics.json", found)
-    page = evaluation.run_dir / "metrics.html"
-    write_text(page, metrics_page(evaluation.title, rows, reports, agents))
-    if as_json:
-        emit(jsonable(results_data(evaluation)) | found)
+    if output.as_json:
+        emit(jsonable(results_data(report.evaluation) | report.to_data()))
     else:
-        _show(rows, reports, agents)
-        out.print(f"\npage: {page}", soft_wrap=True, markup=False)
-        out.print(f"run:  {evaluation.run_dir}", soft_wrap=True, markup=False)
-    if evaluation.status != "ok":
+        _show(report)
+        out.print(f"\npage: {report.page}", soft_wrap=True, markup=False)
+        out.print(f"run:  {report.evaluation.run_dir}", soft_wrap=True, markup=False)
+    if report.evaluation.status != "ok":
         raise typer.Exit(1)
 
 
-def _show(rows: Any, reports: Any, agents: Any) -> None:
+def _show(found: "MetricsReport") -> None:
     from daf.cli.show import out, plain_table
     from daf.stats.sentences import number, p_text
 
+    rows = found.distributions
     for mission in dict.fromkeys(row.mission for row in rows):
         own = [row for row in rows if row.mission == mission]
         policies = list(dict.fromkeys(row.policy for row in own))
@@ -110,12 +86,12 @@ def _show(rows: Any, reports: Any, agents: Any) -> None:
             cells = {row.policy: row for row in own if row.metric == metric}
             texts = []
             for policy in policies:
-                row = cells[policy]
-                spread = f" ({number(row.minimum)}–{number(row.maximum)})" if row.maximum > row.minimum else ""
-                texts.append(number(row.mean) + spread)
+                cell = cells[policy]
+                spread = f" ({number(cell.minimum)}–{number(cell.maximum)})" if cell.maximum > cell.minimum else ""
+                texts.append(number(cell.mean) + spread)
             table.add_row(escape(metric), *texts)
         out.print(table)
-    for report in reports:
+    for report in found.correlations:
         title = (
             f"{report.mission}: Spearman within {', '.join(report.policies)}, {report.n} episodes, Holm over all pairs"
         )
@@ -127,16 +103,16 @@ def _show(rows: Any, reports: Any, agents: Any) -> None:
         for pair in report.pairs[:25]:
             table.add_row(escape(pair.a), escape(pair.b), f"{pair.rho:+.2f}", p_text(pair.p), p_text(pair.p_adjusted))
         out.print(table)
-        told = f"{len(report.significant)} of {len(report.pairs)} pairs hold at {report.alpha:g} after correction"
-        out.print(f"{told}; {len(report.constant)} metrics never vary and are left out.", markup=False)
-    if agents:
-        table = plain_table("agent by agent: means over episodes")
+        summary = f"{len(report.significant)} of {len(report.pairs)} pairs are significant at {report.alpha:g}"
+        out.print(f"{summary}; {len(report.constant)} constant metrics are left out.", markup=False)
+    if found.agents:
+        table = plain_table("agents: means over episodes")
         for name in ("metric", "mission", "policy"):
             table.add_column(name, overflow="fold")
         table.add_column("agents", overflow="fold")
         table.add_column("largest share", justify="right")
-        for row in agents:
-            share = "–" if row.share is None else f"{row.share:.0%}"
-            each = "  ".join(number(agent) for agent in row.agents)
-            table.add_row(escape(row.metric), escape(row.mission), escape(row.policy), each, share)
+        for agents in found.agents:
+            share = "–" if agents.share is None else f"{agents.share:.0%}"
+            each = "  ".join(number(agent) for agent in agents.agents)
+            table.add_row(escape(agents.metric), escape(agents.mission), escape(agents.policy), each, share)
         out.print(table)

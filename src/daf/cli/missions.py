@@ -6,11 +6,9 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from daf.cli._options import JsonOption
+from daf.cli._options import GameOption, JsonOption
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
-
-GameOption = Annotated[str, typer.Option("--game", help="CoGames game: cogs_vs_clips or overcogged.")]
 
 
 @app.command()

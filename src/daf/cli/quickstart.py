@@ -1,17 +1,10 @@
-"""`daf quickstart`: the main job, with nothing to choose."""
+"""`daf quickstart`: a first evaluation, without anything to choose."""
 
 import typer
 
 from daf.cli import _playing as playing
-from daf.cli._options import (
-    ExecutorOption,
-    JobsOption,
-    JsonOption,
-    OutputDirOption,
-    QuietOption,
-    SeedOption,
-    VerboseOption,
-)
+from daf.cli._grouped import options
+from daf.cli._options import ExecutorOption, JobsOption, OutputOptions, PlayOptions, SeedOption
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -21,35 +14,32 @@ EPISODES = 12
 
 
 @app.command()
+@options
 def quickstart(
+    output: OutputOptions,
     seed: SeedOption = 42,
     jobs: JobsOption = "auto",
     executor: ExecutorOption = "local",
-    output_dir: OutputDirOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
 ) -> None:
     """Evaluate starter, random and noop on two missions, and look at the result.
 
-    Leaves a run folder with the records, an HTML report and the replay of the best episode of each mission. The second
-    time there is nothing left to play.
+    Writes a run directory with the records, an HTML report and the replay of the best episode of each mission. The
+    second time, all episodes come from the cache.
     """
-    from daf.evaluation import Settings
-
-    output, _ = playing.open_output(output_dir, verbose=verbose, quiet=quiet)
+    manager, config = playing.open_output(output)
+    play = PlayOptions(episodes=EPISODES, seed=seed, jobs=jobs, executor=executor, save_replays="best")
     evaluation = playing.run_and_show(
         POLICIES,
         MISSIONS,
         [],
-        settings=Settings(episodes=EPISODES, seed=seed, jobs=jobs, executor=executor, save_replays="best"),
-        output=output,
+        settings=play.settings(config),
+        output=manager,
         operation="evaluations",
         title="quickstart: " + ", ".join(POLICIES),
-        as_json=as_json,
-        quiet=quiet,
+        as_json=output.as_json,
+        quiet=output.quiet,
     )
-    if not as_json and not quiet:
+    if not output.as_json and not output.quiet:
         from daf.cli.show import say
 
         say("\nNext: open the report, then try your own: daf compare -p starter -p my_module.MyPolicy -m arena -e 30")

@@ -1,22 +1,14 @@
-"""`daf score`: what is this policy worth in a team of others?"""
+"""`daf score`: what does this policy add to a team of others?"""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
 
 from daf.cli import _playing as playing
-from daf.cli._options import (
-    ConfigOption,
-    ExecutorOption,
-    JobsOption,
-    JsonOption,
-    OutputDirOption,
-    QuietOption,
-    SeedOption,
-    VerboseOption,
-)
-from daf.cli._team_settings import FILED, settings_of
+from daf.cli._grouped import options
+from daf.cli._options import ConfigOption, MissionsOption, OutputOptions, TeamPlayOptions
 from daf.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -40,76 +32,55 @@ MapSeedOption = Annotated[
     int | None, typer.Option("--map-seed", help="With --as-pickup: seed of the one map (default: --seed).")
 ]
 PrecisionOption = Annotated[
-    float | None, typer.Option("--precision", help="Say how many episodes an interval of ± this much takes.")
+    float | None, typer.Option("--precision", help="Estimate the number of episodes for an interval of ± this much.")
 ]
 
 
 @app.command()
+@options
 def score(
     context: typer.Context,
+    *,
     candidate: CandidateArgument,
     pool: PoolOption = None,
-    missions: playing.MissionsOption = None,
-    episodes: Annotated[int, typer.Option("--episodes", "-e", help="Seeds per team and mission.")] = 20,
-    seed: SeedOption = 42,
-    max_steps: playing.MaxStepsOption = None,
-    game: playing.GameOption = "cogs_vs_clips",
+    missions: MissionsOption = None,
+    play: TeamPlayOptions,
     as_pickup: AsPickupOption = False,
     map_seed: MapSeedOption = None,
     precision: PrecisionOption = None,
-    alpha: playing.AlphaOption = 0.05,
-    save_replays: playing.ReplaysOption = "none",
-    enforce_timeouts: playing.EnforceOption = None,
-    episode_timeout: playing.EpisodeTimeoutOption = None,
-    max_failures: playing.MaxFailuresOption = None,
-    engine: playing.EngineOption = "auto",
-    device: playing.DeviceOption = "cpu",
-    jobs: JobsOption = "auto",
-    executor: ExecutorOption = "local",
-    no_cache: playing.NoCacheOption = False,
-    cache_dir: playing.CacheDirOption = None,
-    no_report: playing.NoReportOption = False,
     config: ConfigOption = None,
-    output_dir: OutputDirOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
+    output: OutputOptions,
 ) -> None:
     """Value over replacement: what CANDIDATE adds to teams that would otherwise be filled from a pool.
 
-    Teams of N, N-1, … 0 agents of the candidate, the rest shared equally by the pool, play the same seeds; the score
-    is CoGames' own (`cogames pickup`), with intervals.
+    Teams of N, N-1, … 0 agents of the candidate play the same seeds; the pool's policies share the other agents
+    equally. The score is CoGames' own (`cogames pickup`), with intervals.
 
     \b
         daf score starter --pool random --pool noop -m arena,max_steps=200 -e 20
         daf score starter --pool random --as-pickup
 
-    A --config for comparisons gives missions, settings and, without --pool, its other policies as the pool.
+    A --config for comparisons sets missions, settings and, without --pool, its other policies as the pool.
     """
-    options = playing.from_file(context, config, FILED | dict(locals()))
-    if config is not None:
-        pool = pool or [policy for policy in options["policies"] if policy != candidate]
-    missions = options["missions"]
+    play, filed = playing.from_file(context, config, play)
+    pool = pool or [policy for policy in filed.policies or [] if policy != candidate]
+    missions = filed.missions or missions
     if as_pickup and config is not None:
-        raise UsageError("--as-pickup has the settings of `cogames pickup`, so that --config has no meaning there.")
+        raise UsageError("--as-pickup uses the settings of `cogames pickup`. Leave out --config, or --as-pickup.")
     if not pool:
         raise UsageError("the pool is empty. Name a policy with --pool, for example --pool random.")
     if as_pickup:
-        from daf.game import scoring
-
-        default = f"{scoring.PICKUP_MISSION},cogs={scoring.PICKUP_COGS},max_steps={max_steps or scoring.PICKUP_STEPS}"
-        missions = missions or [default]
-        options["enforce_timeouts"] = enforce_timeouts or scoring.PICKUP_TIMEOUT_MS
-        own = {"episodes": scoring.PICKUP_EPISODES, "seed": scoring.PICKUP_SEED}
-        options |= {name: value for name, value in own.items() if not playing.given(context, name)}
+        missions = missions or [_pickup_mission(play.max_steps)]
+        play = _as_pickup(context, play)
     if not missions:
-        raise UsageError("no mission is given. Name one with -m, for example -m arena; `daf missions` lists them.")
-    settings, output = settings_of(options)
+        raise UsageError(playing.NO_MISSION)
+    manager, daf_config = playing.open_output(output)
+    settings = play.settings(daf_config)
     from daf.cli.show import EpisodeProgress, emit
     from daf.scoring_analysis import daf_score, score_data
     from daf.storage.jsonable import jsonable
 
-    with EpisodeProgress(quiet=quiet) as progress:
+    with EpisodeProgress(quiet=output.quiet) as progress:
         try:
             report = daf_score(
                 candidate,
@@ -119,14 +90,14 @@ def score(
                 as_pickup=as_pickup,
                 map_seed=map_seed,
                 precision=precision,
-                title=options["title"],
-                output=output,
+                title=filed.title,
+                output=manager,
                 on_plan=progress.plan,
                 on_record=progress,
             )
         except KeyboardInterrupt:
-            raise Interrupted(playing.how_to_go_on(progress.finished, progress.total)) from None
-    if as_json:
+            raise Interrupted(playing.how_to_resume(progress.finished, progress.total)) from None
+    if output.as_json:
         emit(jsonable(score_data(report)))
     else:
         show(report)
@@ -134,8 +105,26 @@ def score(
         raise typer.Exit(1)
 
 
+def _pickup_mission(max_steps: int | None) -> str:
+    from daf.game import scoring
+
+    return f"{scoring.PICKUP_MISSION},cogs={scoring.PICKUP_COGS},max_steps={max_steps or scoring.PICKUP_STEPS}"
+
+
+def _as_pickup(context: typer.Context, play: TeamPlayOptions) -> TeamPlayOptions:
+    """`play` with the defaults of `cogames pickup`."""
+    from daf.game import scoring
+
+    return replace(
+        play,
+        enforce_timeouts=play.enforce_timeouts or scoring.PICKUP_TIMEOUT_MS,
+        episodes=play.episodes if playing.given(context, "episodes") else scoring.PICKUP_EPISODES,
+        seed=play.seed if playing.given(context, "seed") else scoring.PICKUP_SEED,
+    )
+
+
 def show(report: "ScoreReport") -> None:
-    """Scores by team, the finding, and where everything is."""
+    """Print the scores by team, the finding, and the paths."""
     from daf.cli.show import out, say_end
     from daf.scoring_analysis import sentence
 

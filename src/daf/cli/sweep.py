@@ -1,23 +1,32 @@
-"""`daf sweep`: search, continue, look at what was found."""
+"""`daf sweep`: start a search, resume it, and show its result."""
 
 import shlex
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
-from daf.cli._options import ExecutorOption, JobsOption, JsonOption, OutputDirOption, QuietOption, VerboseOption
+from daf.cli._grouped import options
+from daf.cli._options import (
+    ExecutorOption,
+    JobsOption,
+    JsonOption,
+    NewSeedOption,
+    NoCacheOption,
+    OutputDirOption,
+    OutputOptions,
+    TakeOverOption,
+)
 from daf.cli._sweep_variants import variants_command
 from daf.errors import Interrupted, UsageError, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from daf.config import DAFConfig
     from daf.config.sweep import DAFSweepConfig
-    from daf.output_manager import OutputManager
     from daf.sweeps.result import SweepResult, SweepTrialResult
 
 app = typer.Typer(
@@ -29,117 +38,83 @@ app = typer.Typer(
 
 app.command("variants")(variants_command)
 
-RunArgument = Annotated[str, typer.Argument(help="Run id of a sweep, the beginning of one, latest, or a run folder.")]
+RunArgument = Annotated[str, typer.Argument(help="Run id of a sweep, a prefix of one, latest, or a run directory.")]
 TrialsOption = Annotated[
-    int | None, typer.Option("--trials", min=1, help="Trials in all, instead of the file's num_trials.")
+    int | None, typer.Option("--trials", metavar="N", min=1, help="N trials in total; replaces the file's num_trials.")
 ]
 ParallelOption = Annotated[
-    int | None, typer.Option("--parallel", min=1, help="Trials at a time, instead of the file's num_parallel.")
-]
-NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Play everything again; the records are replaced.")]
-TakeOverOption = Annotated[
-    bool,
-    typer.Option("--take-over", help="Also a run of another host that can't be seen from here and has ended."),
+    int | None,
+    typer.Option("--parallel", metavar="N", min=1, help="N trials at a time; replaces the file's num_parallel."),
 ]
 FORMATS = ("csv", "json", "yaml")
 
 
+@dataclass(frozen=True)
+class LaunchOptions:
+    """How the trials of a sweep run."""
+
+    take_over: TakeOverOption = False
+    jobs: JobsOption = "auto"
+    executor: ExecutorOption = "local"
+    no_cache: NoCacheOption = False
+
+
 @app.command("run")
+@options
 def run_command(
-    config: Annotated[Path, typer.Argument(help="YAML or JSON file with the sweep.")],
+    *,
+    config: Annotated[Path, typer.Argument(help="YAML or JSON file of the sweep.")],
     trials: TrialsOption = None,
-    strategy: Annotated[str | None, typer.Option("--strategy", help="Instead of the file's: grid, tpe, …")] = None,
+    strategy: Annotated[
+        str | None, typer.Option("--strategy", help="Replaces the file's strategy: grid, tpe, …")
+    ] = None,
     parallel: ParallelOption = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Instead of the file's seed.")] = None,
-    new: Annotated[bool, typer.Option("--new", help="Begin anew, though the same sweep was run before.")] = False,
-    take_over: TakeOverOption = False,
-    jobs: JobsOption = "auto",
-    executor: ExecutorOption = "local",
-    no_cache: NoCacheOption = False,
-    output_dir: OutputDirOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
+    seed: NewSeedOption = None,
+    new: Annotated[bool, typer.Option("--new", help="Start a new sweep, though the same one has been run.")] = False,
+    launch: LaunchOptions,
+    output: OutputOptions,
 ) -> None:
-    """Run the sweep in CONFIG; the same command again continues it, or shows what it found.
+    """Run the sweep in CONFIG. The same command resumes it, or shows the result of a complete one.
 
     \b
         daf sweep run sweep.yaml
         daf sweep run sweep.yaml --trials 200     # more trials of the same sweep
     """
-    from daf.cli._playing import open_output
     from daf.sweeps.library import config_from_file
 
     if not config.is_file():
-        raise UsageError(f"{config}: there is no such file.")
+        raise UsageError(f"{config}: no such file.")
     changes = {"num_trials": trials, "strategy": strategy, "num_parallel": parallel, "seed": seed}
     chosen = config_from_file(config)
     given = {name: value for name, value in changes.items() if value is not None}
-    output, settings = open_output(output_dir, verbose=verbose, quiet=quiet)
-    _launch(
-        chosen.replace(**given) if given else chosen,
-        output,
-        settings,
-        run=None,
-        output_dir=output_dir,
-        new=new,
-        take_over=take_over,
-        jobs=jobs,
-        executor=executor,
-        no_cache=no_cache,
-        as_json=as_json,
-        quiet=quiet,
-    )
+    _launch(chosen.replace(**given) if given else chosen, launch, output, new=new)
 
 
 @app.command("resume")
+@options
 def resume_command(
-    run: RunArgument = "latest",
-    trials: TrialsOption = None,
-    take_over: TakeOverOption = False,
-    jobs: JobsOption = "auto",
-    executor: ExecutorOption = "local",
-    no_cache: NoCacheOption = False,
-    output_dir: OutputDirOption = None,
-    as_json: JsonOption = False,
-    quiet: QuietOption = False,
-    verbose: VerboseOption = False,
+    *, run: RunArgument = "latest", trials: TrialsOption = None, launch: LaunchOptions, output: OutputOptions
 ) -> None:
-    """Continue a sweep that was interrupted, or give it more trials.
+    """Resume an interrupted sweep, or add trials to a complete one.
 
     \b
         daf sweep resume
         daf sweep resume 20261120_101500 --trials 200
     """
-    from daf.cli._playing import open_output
     from daf.sweeps.continuing import config_of_run
 
-    output, settings = open_output(output_dir, verbose=verbose, quiet=quiet)
-    folder = _folder(run, output_dir)
+    folder = _folder(run, output.output_dir)
     chosen = config_of_run(folder)
     if trials is not None:
         chosen = chosen.replace(num_trials=trials)
-    _launch(
-        chosen,
-        output,
-        settings,
-        run=str(folder),
-        output_dir=output_dir,
-        new=False,
-        take_over=take_over,
-        jobs=jobs,
-        executor=executor,
-        no_cache=no_cache,
-        as_json=as_json,
-        quiet=quiet,
-    )
+    _launch(chosen, launch, output, run=str(folder))
 
 
 @app.command("status")
 def status_command(
     run: RunArgument = "latest", output_dir: OutputDirOption = None, as_json: JsonOption = False
 ) -> None:
-    """Say how far a sweep is."""
+    """Print the progress of a sweep."""
     from daf.cli.show import emit, out
     from daf.sweeps.library import daf_sweep_status
     from daf.sweeps.reading import read_run
@@ -152,19 +127,19 @@ def status_command(
     out.print(_headline(result), markup=False, soft_wrap=True)
     best = result.top_trials(1)
     if best:
-        out.print(f"best so far: {_told(best[0], result)}", markup=False, soft_wrap=True)
+        out.print(f"best so far: {_trial_text(best[0], result)}", markup=False, soft_wrap=True)
     out.print(f"run: {folder}", markup=False, soft_wrap=True)
 
 
 @app.command("show")
 def show_command(
     run: RunArgument = "latest",
-    trial: Annotated[int | None, typer.Option("--trial", help="All of one trial.")] = None,
-    top: Annotated[int, typer.Option("--top", "-n", min=1, help="So many of the best trials.")] = 10,
+    trial: Annotated[int | None, typer.Option("--trial", help="Show all details of one trial.")] = None,
+    top: Annotated[int, typer.Option("--top", "-n", min=1, metavar="N", help="Show the N best trials.")] = 10,
     output_dir: OutputDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a sweep: its best trials, what became of the others, and the held-out result."""
+    """Show a sweep: its best trials, the outcome of the others, and the held-out result."""
     from daf.cli.show import emit
     from daf.sweeps.reading import read_run
 
@@ -172,7 +147,9 @@ def show_command(
     if trial is not None:
         found = next((there for there in result.trials if there.trial_id == trial), None)
         if found is None:
-            raise UsageError(f"{result.name} has no trial {trial}; it has {len(result.trials)}, from 0 on.")
+            raise UsageError(
+                f"{result.name} has no trial {trial}; its {len(result.trials)} trials are numbered from 0."
+            )
         if as_json:
             emit(_identity(result) | {"trial": found.to_data()})
         else:
@@ -186,7 +163,7 @@ def show_command(
 
 @app.command("best")
 def best_command(run: RunArgument = "latest", output_dir: OutputDirOption = None, as_json: JsonOption = False) -> None:
-    """Print the hyperparameters to use: of the winner on held-out seeds, else of the best trial."""
+    """Print the best hyperparameters: of the winner on held-out seeds, otherwise of the best trial."""
     from daf.cli.show import emit, out
     from daf.sweeps.held_out_words import held_out_finding
     from daf.sweeps.library import daf_sweep_best_config
@@ -215,7 +192,9 @@ def best_command(run: RunArgument = "latest", output_dir: OutputDirOption = None
 @app.command("export")
 def export_command(
     run: RunArgument = "latest",
-    as_format: Annotated[str, typer.Option("--format", help="csv: all trials; json: all; yaml: the best.")] = "csv",
+    as_format: Annotated[
+        str, typer.Option("--format", help="csv: all trials; json: everything; yaml: the best trial.")
+    ] = "csv",
     target: Annotated[Path | None, typer.Option("--output", "-o", help="File to write; stdout without it.")] = None,
     output_dir: OutputDirOption = None,
     as_json: JsonOption = False,
@@ -229,7 +208,7 @@ def export_command(
     if as_format not in FORMATS:
         raise UsageError(unknown("format", as_format, FORMATS))
     if as_json and target is None:
-        raise UsageError("--json prints one object on stdout, so export needs --output FILE beside it.")
+        raise UsageError("--json prints one object on stdout, so it needs --output FILE for the exported trials.")
     result = read_run(_folder(run, output_dir))
     text = exported(result, as_format)
     if target is None:
@@ -244,41 +223,36 @@ def export_command(
 
 def _launch(
     config: "DAFSweepConfig",
-    output: "OutputManager",
-    settings: "DAFConfig",
+    options: LaunchOptions,
+    output: OutputOptions,
     *,
-    run: str | None,
-    output_dir: Path | None,
-    new: bool,
-    take_over: bool,
-    jobs: str,
-    executor: str,
-    no_cache: bool,
-    as_json: bool,
-    quiet: bool,
+    run: str | None = None,
+    new: bool = False,
 ) -> None:
+    from daf.cli._playing import open_output
     from daf.cli.show import emit
     from daf.sweeps.operation import launch
 
-    progress = _Progress(quiet=quiet, new=new, output_dir=output_dir)
+    manager, settings = open_output(output)
+    progress = _Progress(quiet=output.quiet, new=new, output_dir=output.output_dir)
     try:
         result = launch(
             config,
-            output=output,
-            jobs=jobs,
-            executor=executor,
-            use_cache=not no_cache,
+            output=manager,
+            jobs=options.jobs,
+            executor=options.executor,
+            use_cache=not options.no_cache,
             gpu_allowed=settings.enable_gpu,
             gpu_memory_fraction=settings.gpu_memory_fraction,
             new=new,
             run=run,
-            take_over=take_over,
+            take_over=options.take_over,
             on_start=progress.start,
             on_trial=progress.trial,
         )
     except KeyboardInterrupt:
-        raise Interrupted(progress.how_to_go_on()) from None
-    if as_json:
+        raise Interrupted(progress.how_to_resume()) from None
+    if output.as_json:
         emit(result.to_data())
     else:
         _show(result, 10)
@@ -287,7 +261,7 @@ def _launch(
 
 
 class _Progress:
-    """A line on stderr for every trial that ended."""
+    """Print a line on stderr for every finished trial."""
 
     def __init__(self, *, quiet: bool, new: bool, output_dir: Path | None) -> None:
         self._quiet = quiet
@@ -302,7 +276,7 @@ class _Progress:
 
         self._folder, self._ended, self._planned = folder, ended, planned
         if ended and not self._quiet:
-            say(f"{ended} of {planned} trials were there; going on in {folder}")
+            say(f"resuming in {folder}: {ended} of {planned} trials are complete")
 
     def trial(self, result: "SweepTrialResult", ended: int, planned: int) -> None:
         from daf.cli.show import say
@@ -317,16 +291,16 @@ class _Progress:
         line = f"{ended}/{planned} trial {result.trial_id}: {stopped}{value}  {shown}{why}"
         say(line)
 
-    def how_to_go_on(self) -> str:
-        """What an interrupted sweep says."""
+    def how_to_resume(self) -> str:
+        """The message of an interrupted sweep."""
         if self._folder is None:
-            return "stopped before anything was run."
+            return "stopped before the first trial."
         place = [] if self._output_dir is None else ["--output-dir", str(self._output_dir)]
         resume = shlex.join(["daf", "sweep", "resume", self._folder.name, *place])
         text = f"stopped after {self._ended} of {self._planned} trials, which are kept in {self._folder}. `{resume}` "
         if self._new:
-            return f"{text}continues; the same command with --new would begin another sweep."
-        return f"{text}continues, and so does the same command: {shlex.join(['daf', *sys.argv[1:]])}"
+            return f"{text}resumes it; the same command with --new would start another sweep."
+        return f"{text}resumes it, and so does the same command: {shlex.join(['daf', *sys.argv[1:]])}"
 
 
 def _folder(run: str, output_dir: Path | None) -> Path:
@@ -334,7 +308,7 @@ def _folder(run: str, output_dir: Path | None) -> Path:
 
     folder = Path(run)
     if folder.is_dir():
-        return folder  # reading it says where it is no sweep
+        return folder  # reading it fails for a directory that does not hold a sweep
     return find_run(run, output_dir, "sweeps").path
 
 
@@ -353,7 +327,7 @@ def _short(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _told(trial: "SweepTrialResult", result: "SweepResult") -> str:
+def _trial_text(trial: "SweepTrialResult", result: "SweepResult") -> str:
     shown = ", ".join(f"{name}={_short(value)}" for name, value in trial.hyperparameters.items())
     values = ", ".join(f"{name} {value:.4g}" for name, value in zip(result.objectives, trial.values, strict=True))
     return f"trial {trial.trial_id}, {values}: {shown}"
@@ -365,7 +339,7 @@ def _show(result: "SweepResult", top: int) -> None:
     out.print(_headline(result), markup=False, soft_wrap=True)
     trials = result.pareto_trials() if len(result.objectives) > 1 else result.top_trials(top)
     if trials:
-        title = "Trials that no other beats" if len(result.objectives) > 1 else "Best trials"
+        title = "Pareto front" if len(result.objectives) > 1 else "Best trials"
         table = plain_table(title)
         table.add_column("trial", justify="right")
         for objective in result.objectives:
@@ -378,9 +352,9 @@ def _show(result: "SweepResult", top: int) -> None:
     if result.step_limits():
         out.print(result.step_limits_told(), markup=False, soft_wrap=True)
     _show_held_out(result)
-    told = {entry.get("sentence") for entry in (result.held_out or {}).get("trials", [])}
+    printed = {entry.get("sentence") for entry in (result.held_out or {}).get("trials", [])}
     for note in result.notes:
-        if note not in told:
+        if note not in printed:
             out.print(f"[yellow]![/yellow] {escape(note)}", soft_wrap=True)
     out.print(f"run: {result.run_dir}", markup=False, soft_wrap=True)
 
@@ -443,4 +417,4 @@ def _show_trial(trial: "SweepTrialResult", result: "SweepResult") -> None:
             out.print(f"{name}: {fact}", markup=False, soft_wrap=True)
     if trial.status == "stopped" and trial.run_dir is not None:
         command = f"daf train --config {trial.run_dir}.yaml --run-dir {trial.run_dir}"
-        out.print(f"its training goes on with: {command}", markup=False, soft_wrap=True)
+        out.print(f"resume its training with: {command}", markup=False, soft_wrap=True)

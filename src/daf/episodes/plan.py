@@ -79,7 +79,7 @@ def plan_episodes(
     seed: int,
     device: str = "cpu",
     threads: int = 1,
-    action_timeout_ms: int | None = None,
+    enforce_timeouts: int | None = None,
     slow_step_ms: float = SLOW_STEP_MS,
     series: SeriesRequest | None = None,
     engine: str = "auto",
@@ -113,8 +113,8 @@ def plan_episodes(
                     max_steps=mission.max_steps,
                     device=device,
                     threads=threads,
-                    action_timeout_ms=action_timeout_ms,
-                    batched=_batched(contender, engine, action_timeout_ms),
+                    enforce_timeouts=enforce_timeouts,
+                    batched=_batched(contender, engine, enforce_timeouts),
                     slow_step_ms=slow_step_ms,
                     series=series,
                 )
@@ -122,10 +122,10 @@ def plan_episodes(
     return Plan(tuple(missions), tuple(contenders), tuple(planned), seed)
 
 
-def _batched(contender: Contender, engine: str, action_timeout_ms: int | None) -> bool:
-    possible = batchable(contender.policies, action_timeout_ms)
+def _batched(contender: Contender, engine: str, enforce_timeouts: int | None) -> bool:
+    possible = batchable(contender.policies, enforce_timeouts)
     if engine == "batch" and not possible:
-        why = "time-outs are enforced" if action_timeout_ms is not None else "none of its policies has a known network"
+        why = "time-outs are enforced" if enforce_timeouts is not None else "none of its policies has a known network"
         raise UsageError(f"--engine batch can't play {contender.name}: {why}. Use --engine auto.")
     return possible and engine in ("auto", "batch")
 

@@ -160,7 +160,7 @@ def _play_of(spec: EpisodeSpec, task: _Task) -> Play:
         seed=spec.seed,
         device=spec.device,
         threads=spec.threads,
-        action_timeout_ms=spec.action_timeout_ms,
+        enforce_timeouts=spec.enforce_timeouts,
         slow_step_ms=spec.slow_step_ms,
         series=spec.series,
         replay=task.options.replay,

@@ -25,7 +25,7 @@ class EpisodeSpec:
     mission: its name, for people; config_hash identifies it. policies: those that play, at least one; assignment: for
     each agent the index of its policy. seed: of the simulator, and of the map if the config leaves it open. max_steps:
     the step limit in the config. device, threads: where networks run; without a network they don't count.
-    action_timeout_ms: enforced limit of one step, None for none. batched: networks are called for many agents at once,
+    enforce_timeouts: enforced limit of one step, None for none. batched: networks are called for many agents at once,
     which draws their actions from other random numbers. series: what to sample over time. known_key: the key of an
     of an episode that is read back, which other versions may have played.
     """
@@ -38,7 +38,7 @@ class EpisodeSpec:
     max_steps: int
     device: str = "cpu"
     threads: int = 1
-    action_timeout_ms: int | None = None
+    enforce_timeouts: int | None = None
     batched: bool = False
     slow_step_ms: float = field(default=SLOW_STEP_MS, compare=False)
     series: SeriesRequest | None = None
@@ -59,8 +59,8 @@ class EpisodeSpec:
             "assignment": list(self.assignment),
             "seed": self.seed,
         }
-        if self.action_timeout_ms is not None:
-            content["action_timeout_ms"] = self.action_timeout_ms
+        if self.enforce_timeouts is not None:
+            content["action_timeout_ms"] = self.enforce_timeouts  # its name in the keys of all records
         if self.series is not None:
             content["series"] = [
                 self.series.interval,

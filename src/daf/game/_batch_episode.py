@@ -89,7 +89,7 @@ class LiveEpisode:
             play.assignment,
             seed=play.seed,
             policy_names=play.policy_names,
-            action_timeout_ms=None,
+            enforce_timeouts=None,
             slow_step_ms=play.slow_step_ms,
             handlers=play.handlers(),
             converted=play.converted,

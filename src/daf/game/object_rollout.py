@@ -37,7 +37,7 @@ def play_object(
     *,
     seed: int,
     policy_names: Sequence[str],
-    action_timeout_ms: int | None,
+    enforce_timeouts: int | None,
     slow_step_ms: float = SLOW_STEP_MS,
     handlers: Sequence[SimulatorEventHandler] = (),
     converted: Converted | None = None,
@@ -45,7 +45,7 @@ def play_object(
     """Play one episode.
 
     env: its map seed resolved. policies: freshly built. assignment: index into `policies` per agent. policy_names: per
-    policy. action_timeout_ms: a step that takes longer becomes a noop and is counted; None measures without enforcing.
+    policy. enforce_timeouts: a step that takes longer becomes a noop and is counted; None measures without enforcing.
     slow_step_ms: longer steps are counted as slow, and nothing more.
     handlers: upstream's event handlers (replay writers and the like). converted: the game's `convert`, where many
     episodes are played of it; `ValueError` where it is another game's. What a policy or handler raises, passes through.
@@ -56,7 +56,7 @@ def play_object(
         assignment,
         seed=seed,
         policy_names=policy_names,
-        action_timeout_ms=action_timeout_ms,
+        enforce_timeouts=enforce_timeouts,
         slow_step_ms=slow_step_ms,
         handlers=handlers,
         converted=converted or convert(env),
@@ -97,7 +97,7 @@ class Episode:
         *,
         seed: int,
         policy_names: Sequence[str],
-        action_timeout_ms: int | None,
+        enforce_timeouts: int | None,
         slow_step_ms: float,
         handlers: Sequence[SimulatorEventHandler],
         converted: Converted,
@@ -105,8 +105,8 @@ class Episode:
         if len(policy_names) != len(policies):
             raise ValueError(f"{len(policy_names)} policy names for {len(policies)} policies")
         self._limit_ns: int | None = None
-        if action_timeout_ms is not None:
-            limit_ms = max([action_timeout_ms, *(policy.minimum_action_timeout_ms for policy in policies)])
+        if enforce_timeouts is not None:
+            limit_ms = max([enforce_timeouts, *(policy.minimum_action_timeout_ms for policy in policies)])
             for policy in policies:
                 policy.configure_action_timeout_ms(limit_ms)
             self._limit_ns = limit_ms * 1_000_000

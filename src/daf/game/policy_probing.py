@@ -206,7 +206,7 @@ def _playing(play: "Play", game: "Game") -> dict[str, Any]:
         try:
             outcome = play_object(
                 env, [built], play.assignment, seed=play.seed, policy_names=[play.policies[0].name],
-                action_timeout_ms=None, converted=converted,
+                enforce_timeouts=None, converted=converted,
             )  # fmt: skip
         except TokenMutation as error:
             return _by_reference(play, str(error))

@@ -59,16 +59,16 @@ def play_reference(
     *,
     seed: int,
     policy_names: Sequence[str],
-    action_timeout_ms: int | None,
+    enforce_timeouts: int | None,
     slow_step_ms: float = SLOW_STEP_MS,
     handlers: Sequence["SimulatorEventHandler"] = (),
 ) -> Outcome:
     """Play one episode.
 
     env: the config, its map's seed resolved. policies: new objects. assignment: the policy's index for each agent.
-    action_timeout_ms: a step that takes longer is replaced by noop and counted; None enforces nothing.
+    enforce_timeouts: a step that takes longer is replaced by noop and counted; None enforces nothing.
     """
-    timeout = _timeout(action_timeout_ms, policies)
+    timeout = _timeout(enforce_timeouts, policies)
     agents = [policies[index].agent_policy(agent) for agent, index in enumerate(assignment)]
     averages = TimeAveragedStatsHandler()
     rollout = _SequentialRollout(
@@ -95,11 +95,11 @@ def play_reference(
     )
 
 
-def _timeout(action_timeout_ms: int | None, policies: Sequence["MultiAgentPolicy"]) -> int:
+def _timeout(enforce_timeouts: int | None, policies: Sequence["MultiAgentPolicy"]) -> int:
     """Tell the policies the time-out that holds, as upstream does: never shorter than the slowest one needs."""
-    if action_timeout_ms is None:
+    if enforce_timeouts is None:
         return NEVER_MS
-    timeout = max([action_timeout_ms, *(policy.minimum_action_timeout_ms for policy in policies)])
+    timeout = max([enforce_timeouts, *(policy.minimum_action_timeout_ms for policy in policies)])
     for policy in policies:
         policy.configure_action_timeout_ms(timeout)
     return timeout

@@ -52,7 +52,7 @@ class Play:
     """One episode to play.
 
     game: the mission's config as it is (its map follows `seed` where it names no seed of its own). assignment: index
-    into `policies` for each agent. action_timeout_ms: enforced where it is not None. engine: "batch", "object",
+    into `policies` for each agent. enforce_timeouts: enforced where it is not None. engine: "batch", "object",
     "reference", or "auto" for the object engine wherever the policies allow it. The batch engine plays another episode
     than the others, drawn from the same distribution; these two play the same.
     """
@@ -63,7 +63,7 @@ class Play:
     seed: int
     device: str = "cpu"
     threads: int = 1
-    action_timeout_ms: int | None = None
+    enforce_timeouts: int | None = None
     slow_step_ms: float = SLOW_STEP_MS
     series: SeriesRequest | None = None
     replay: bool = False
@@ -82,9 +82,9 @@ class Played:
     replay_hash: str | None = None
 
 
-def batchable(policies: Sequence[Policy], action_timeout_ms: int | None) -> bool:
+def batchable(policies: Sequence[Policy], enforce_timeouts: int | None) -> bool:
     """Whether the batch engine gains anything for an episode of these policies. Imports nothing."""
-    return action_timeout_ms is None and any(policy.class_path in BATCHED for policy in policies)
+    return enforce_timeouts is None and any(policy.class_path in BATCHED for policy in policies)
 
 
 def play(episode: Play) -> Played:
@@ -218,7 +218,7 @@ def _play(episode: Play, engine: str) -> Played:
         episode.assignment,
         seed=episode.seed,
         policy_names=[policy.name for policy in episode.policies],
-        action_timeout_ms=episode.action_timeout_ms,
+        enforce_timeouts=episode.enforce_timeouts,
         slow_step_ms=episode.slow_step_ms,
         handlers=handlers,
     )

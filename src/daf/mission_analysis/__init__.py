@@ -17,8 +17,9 @@ from daf.mission_analysis._recorded import recorded_success
 from daf.mission_analysis.facts import MissionAnalysis, analysis_of
 from daf.mission_analysis.failure_modes import FailureMode
 from daf.mission_analysis.key_events import KeyEvent
+from daf.mission_analysis.operation import analyze_missions, analyze_played_mission
 from daf.mission_analysis.performance import MissionPerformance, Performances, one_mission, perform
-from daf.mission_analysis.sets import Change, MissionSetAnalysis, VariantAnalysis, analyze_set, variant_changes
+from daf.mission_analysis.sets import Change, MissionSetAnalysis, VariantAnalysis, variant_changes
 from daf.mission_analysis.success import default_criterion
 from daf.storage.console_tables import show
 from daf.storage.jsonable import jsonable
@@ -74,8 +75,9 @@ def daf_analyze_mission(
         analysis = with_recorded(analysis, name, game=settings.game if settings else game, output=output_manager)
     else:
         chosen = settings or replace(_SETTINGS, game=game)
-        found = perform(name, policies, success=success, settings=chosen, output=output_manager)
-        analysis = analysis_of(found.mission, found.rows)
+        analysis = analyze_played_mission(
+            name, policies, success=success, settings=chosen, output=output_manager
+        ).analysis
     show(console, f"Mission {analysis.name}", analysis, without=("name", "performance"))
     if analysis.performance:
         show(console, "Policies", analysis.performance, without=_LONG)
@@ -115,8 +117,10 @@ def daf_analyze_mission_performance(
     policy_class_path: any policy. episodes, seed, max_steps count unless `settings` says all of it.
     """
     chosen = settings or replace(_SETTINGS, episodes=episodes, seed=seed, max_steps=max_steps)
-    played = perform(mission_name, [policy_class_path], success=success, settings=chosen, output=output_manager)
-    row = played.rows[0]
+    found = analyze_played_mission(
+        mission_name, [policy_class_path], success=success, settings=chosen, output=output_manager
+    )
+    row = found.played.rows[0]
     show(console, f"{row.policy} on {row.mission}", row, without=("policy", "mission", "held", "interval"))
     return row
 
@@ -125,14 +129,19 @@ def daf_analyze_mission_set(
     missions: Any,
     policies: Sequence[Any] = (),
     *,
+    variants: Sequence[str] | None = None,
     success: str | None = None,
     settings: Settings | None = None,
     output_manager: "OutputManager | None" = None,
     console: "Console | None" = None,
 ) -> MissionSetAnalysis:
-    """Several missions: what each is, and with `policies` their order from easiest to hardest in measured play."""
-    chosen = settings or _SETTINGS
-    found = analyze_set(missions, policies, success=success, settings=chosen, output=output_manager)
+    """Several missions: what each is, and with `policies` their order from easiest to hardest in measured play.
+
+    variants: the page also shows what these change in each mission; empty for all of the game's.
+    """
+    found = analyze_missions(
+        missions, policies, variants=variants, success=success, settings=settings or _SETTINGS, output=output_manager
+    ).found
     brief = [
         {"mission": m.name, "agents": m.agents, "steps": m.max_steps, "problem": m.problem} for m in found.missions
     ]

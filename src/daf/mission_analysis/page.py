@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+from daf.mission_analysis.facts import MissionAnalysis
+from daf.mission_analysis.performance import MissionPerformance
 from daf.render.pages.html import page
 from daf.render.svg.events import events_figure, lines_figure
 from daf.render.svg.intervals import IntervalRow, interval_figure
@@ -10,7 +12,7 @@ from daf.render.theme import styles
 from daf.stats.sentences import number
 
 
-def mission_page(analysis: Any, *, command: str, run_id: str | None, notes: Sequence[str] = ()) -> str:
+def mission_page(analysis: MissionAnalysis, *, command: str, run_id: str | None, notes: Sequence[str] = ()) -> str:
     """The page of a `MissionAnalysis`.
 
     run_id: of the run with the episodes, None where none were played. notes: what a reader must know first.
@@ -43,7 +45,7 @@ def mission_page(analysis: Any, *, command: str, run_id: str | None, notes: Sequ
     )
 
 
-def facts_of(analysis: Any) -> list[tuple[str, str]]:
+def facts_of(analysis: MissionAnalysis) -> list[tuple[str, str]]:
     """The mission's facts as names and texts."""
     cogs = analysis.cogs_range
     found = {
@@ -68,14 +70,14 @@ def facts_of(analysis: Any) -> list[tuple[str, str]]:
     return [(name, text) for name, text in found.items() if text]
 
 
-def headline(analysis: Any) -> str:
+def headline(analysis: MissionAnalysis) -> str:
     """The finding in a sentence or two."""
     rows = [row for row in analysis.performance if row.episodes]
     if not rows:
         return "No episode finished." if analysis.performance else ""
     parts = []
     for row in rows[:4]:
-        part = f"{row.policy} earns {number(row.mean_reward)} per agent"
+        part = row.policy if row.mean_reward is None else f"{row.policy} earns {number(row.mean_reward)} per agent"
         if row.success_rate is not None:
             part = f"{row.policy} succeeds in {row.successes} of {row.episodes} episodes"
         worst = next(iter(row.failure_modes), None)
@@ -88,7 +90,7 @@ def headline(analysis: Any) -> str:
     return "; ".join(parts) + "."
 
 
-def summary_of(row: Any) -> dict[str, str]:
+def summary_of(row: MissionPerformance) -> dict[str, str]:
     """A policy's row as texts."""
     half = (row.reward_ci[1] - row.reward_ci[0]) / 2 if row.reward_ci else 0.0
     return {
@@ -107,7 +109,7 @@ def summary_of(row: Any) -> dict[str, str]:
     }
 
 
-def modes_of(row: Any) -> list[dict[str, Any]]:
+def modes_of(row: MissionPerformance) -> list[dict[str, Any]]:
     """A policy's failure modes as texts."""
     found = []
     for mode in row.failure_modes:
@@ -130,7 +132,7 @@ def modes_of(row: Any) -> list[dict[str, Any]]:
     return found
 
 
-def _success(rows: Sequence[Any], look: Any) -> Any:
+def _success(rows: Sequence[MissionPerformance], look: Any) -> Any:
     if not rows or rows[0].success_rate is None:
         return None
     drawn = [IntervalRow(row.policy, look[row.policy], row.success_rate, row.success_ci) for row in rows]
@@ -139,14 +141,14 @@ def _success(rows: Sequence[Any], look: Any) -> Any:
     )
 
 
-def _rewards(rows: Sequence[Any], look: Any) -> Any:
+def _rewards(rows: Sequence[MissionPerformance], look: Any) -> Any:
     if not rows:
         return None
     drawn = [IntervalRow(row.policy, look[row.policy], row.mean_reward, row.reward_ci) for row in rows]
     return interval_figure(drawn, axis_title="reward per agent", description="Mean reward of each policy")
 
 
-def _events(rows: Sequence[Any], look: Any, steps: int) -> Any:
+def _events(rows: Sequence[MissionPerformance], look: Any, steps: int) -> Any:
     events: dict[str, list[tuple[str, float | None, tuple[float, float] | None, str]]] = {}
     for row in rows:
         for event in row.key_events:
@@ -155,7 +157,7 @@ def _events(rows: Sequence[Any], look: Any, steps: int) -> Any:
     return events_figure(events, look, steps=steps) if events else None
 
 
-def _held(rows: Sequence[Any], look: Any) -> Any:
+def _held(rows: Sequence[MissionPerformance], look: Any) -> Any:
     lines = {row.policy: row.held for row in rows if row.held}
     if not any(y for line in lines.values() for _, y in line):
         return None

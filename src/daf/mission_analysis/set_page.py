@@ -1,8 +1,8 @@
 """The page of `daf analyze missions`: missions from easiest to hardest as measured, and what variants change."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from daf.mission_analysis.sets import MissionSetAnalysis, Outcome, VariantAnalysis
 from daf.render.pages.html import page
 from daf.render.svg.intervals import IntervalRow, interval_figure
 from daf.render.theme import styles
@@ -10,7 +10,12 @@ from daf.stats.sentences import number
 
 
 def missions_page(
-    found: Any, changes: Mapping[str, Sequence[Any]], *, command: str, run_id: str, notes: Sequence[str] = ()
+    found: MissionSetAnalysis,
+    changes: Mapping[str, Sequence[VariantAnalysis]],
+    *,
+    command: str,
+    run_id: str,
+    notes: Sequence[str] = (),
 ) -> str:
     """The page of a `MissionSetAnalysis`, with `VariantAnalysis`es by mission. notes: what a reader must know first."""
     policies = list(dict.fromkeys(row.policy for row in found.outcomes))
@@ -48,7 +53,7 @@ def missions_page(
     )
 
 
-def _row(row: Any) -> dict[str, str]:
+def _row(row: Outcome) -> dict[str, str]:
     return {
         "mission": row.mission,
         "policy": row.policy,

@@ -18,6 +18,8 @@ def check_settings(settings: Settings) -> None:
     """Raise `UsageError` for choices that don't exist and numbers that can't be."""
     if settings.save_replays not in SAVE_REPLAYS:
         raise UsageError(unknown("choice for --save-replays", settings.save_replays, SAVE_REPLAYS))
+    if isinstance(settings.enforce_timeouts, bool):
+        raise UsageError(f"--enforce-timeouts must be a number of milliseconds, got {settings.enforce_timeouts}.")
     for option, number in (
         ("--episode-timeout", settings.episode_timeout),
         ("--max-failures", settings.max_failures),
@@ -59,7 +61,7 @@ def plan_of(
         episodes=settings.episodes,
         seed=settings.seed,
         device=resolve_device(settings.device, gpu_allowed=settings.gpu_allowed) if has_networks(contenders) else "cpu",
-        action_timeout_ms=settings.enforce_timeouts,
+        enforce_timeouts=settings.enforce_timeouts,
         slow_step_ms=settings.slow_step_ms,
         series=settings.series,
         engine=settings.engine,

@@ -5,12 +5,14 @@ or eats memory is an error that names it. Speeds are of this machine and this mo
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daf.errors import MissionError, UsageError
 from daf.evaluation import Evaluation, Settings, default_cache, evaluate
+from daf.evaluation.analysis_files import write_analysis
+from daf.playing.run import command_line
 from daf.game import mission_files
 from daf.game import missions as game_missions
 from daf.game import policies as game_policies
@@ -22,7 +24,9 @@ from daf.game.missions import Mission
 from daf.game.policy_probe import SECONDS, probe
 from daf.game.policy_probing import ProbeRequest
 from daf.policy_analysis._facts import CogsRow, Latency, PolicyAnalysis, analysis_from
+from daf.policy_analysis.page import policy_page
 from daf.storage.console_tables import show
+from daf.storage.jsonable import jsonable
 
 if TYPE_CHECKING:
     import torch
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CogsRow",
     "Latency",
+    "PolicyAnalyses",
     "PolicyAnalysis",
     "analyze_policies",
     "daf_analyze_policy",
@@ -84,26 +89,40 @@ def daf_analyze_policy(
     mission, steps, seed: the episodes that it is measured in. cogs: play `episodes` with each of these numbers of
     agents too, which leaves a run folder. Raises `PolicyError` where it cannot be loaded or played within the limits.
     """
-    found, _ = analyze_policies(
-        [policy], mission, steps=steps, seed=seed, cogs=cogs, episodes=episodes, time_limit=time_limit,
-        memory_limit_mib=memory_limit_mib, device=device, output=output_manager,
-    )  # fmt: skip
-    show(console, f"Policy {found[0].name}", found[0], without=("name",))
-    return found[0]
+    settings = _settings(steps, seed, episodes, device)
+    found = analyze_policies(
+        [policy], mission, settings=settings, cogs=cogs, time_limit=time_limit, memory_limit_mib=memory_limit_mib,
+        output=output_manager,
+    ).rows[0]  # fmt: skip
+    show(console, f"Policy {found.name}", found, without=("name",))
+    return found
 
 
 def daf_compare_policy_architectures(
-    policies: Sequence[Any], mission: Any = MISSION, *, console: "Console | None" = None, **options: Any
+    policies: Sequence[Any],
+    mission: Any = MISSION,
+    *,
+    steps: int = STEPS,
+    seed: int = 42,
+    cogs: Sequence[int] = (),
+    episodes: int = 3,
+    time_limit: float = SECONDS,
+    memory_limit_mib: int = MEMORY_MIB,
+    device: "str | torch.device" = "cpu",
+    output_manager: "OutputManager | None" = None,
+    console: "Console | None" = None,
 ) -> dict[str, Any]:
     """Policies side by side: per policy its analysis, and per fact where they differ.
 
-    options: as `daf_analyze_policy` takes them. Returns {"policies": [PolicyAnalysis], "differences": {fact: {name:
+    Options are those of `daf_analyze_policy`. Returns {"policies": [PolicyAnalysis], "differences": {fact: {name:
     value}}}. Raises `UsageError` for fewer than two.
     """
     if len(policies) < 2:
-        raise UsageError("comparing architectures takes two policies at least.")
-    output = options.pop("output_manager", None)
-    found, _ = analyze_policies(policies, mission, output=output, **options)
+        raise UsageError("a comparison of architectures needs at least two policies.")
+    found = analyze_policies(
+        policies, mission, settings=_settings(steps, seed, episodes, device), cogs=cogs, time_limit=time_limit,
+        memory_limit_mib=memory_limit_mib, output=output_manager,
+    ).rows  # fmt: skip
     apart = differences(found)
     rows = [{"fact": fact, **values} for fact, values in apart.items()]
     show(console, f"Where {len(found)} policies differ", rows)
@@ -121,31 +140,40 @@ def daf_get_policy_spec(policy: Any, *, cache_dir: str | Path | None = None, con
     return spec
 
 
+@dataclass(frozen=True)
+class PolicyAnalyses:
+    """Analyses of policies. evaluation, page: of the episodes by number of agents; None where none were asked for."""
+
+    rows: list[PolicyAnalysis]
+    evaluation: Evaluation | None = None
+    page: Path | None = None
+
+    def to_data(self) -> dict[str, Any]:
+        """The content of analysis.json."""
+        return {"policies": self.rows, "differences": differences(self.rows) if len(self.rows) > 1 else {}}
+
+
 def analyze_policies(
     policies: Sequence[Any],
     mission: Any = MISSION,
     *,
-    steps: int = STEPS,
-    seed: int = 42,
+    settings: Settings,
     cogs: Sequence[int] = (),
-    episodes: int = 3,
     time_limit: float = SECONDS,
     memory_limit_mib: int = MEMORY_MIB,
-    device: "str | torch.device" = "cpu",
-    game: str = game_missions.DEFAULT_GAME,
-    jobs: int | str = "auto",
-    executor: str = "local",
     output: "OutputManager | None" = None,
     on_plan: "Callable[[Plan], None] | None" = None,
     on_record: "Callable[[EpisodeRecord], None] | None" = None,
-) -> tuple[list[PolicyAnalysis], Evaluation | None]:
-    """Look at each policy in its own process, then play all with the numbers of agents in `cogs`, on equal episodes.
+) -> PolicyAnalyses:
+    """Look at each policy in a separate process, then play all with the numbers of agents in `cogs`.
 
-    Returns the analyses and the run, None without `cogs`.
+    The policies play the same episodes, and the run directory also holds analysis.json and analysis.html.
+    settings: its max_steps is the length of the episodes, by default 300 steps.
     """
-    _check(steps, seed, time_limit, memory_limit_mib, episodes)
-    device = check_device_name(device)
-    resolved = game_missions.resolve(mission, game=game)
+    steps = STEPS if settings.max_steps is None else settings.max_steps
+    _check(steps, settings.seed, time_limit, memory_limit_mib, settings.episodes)
+    device = check_device_name(settings.device)
+    resolved = game_missions.resolve(mission, game=settings.game)
     if len(resolved) != 1:
         raise MissionError(f"a policy is measured on one mission; {mission} names {len(resolved)}.")
     one = resolved[0]
@@ -155,25 +183,28 @@ def analyze_policies(
     base = output.base_dir if output is not None else base_folder(None)
     requests = [
         ProbeRequest(
-            policy, one.config_json, seed, steps, default_cache(base) / "bundles", base, device, memory_limit_mib
+            policy, one.config_json, settings.seed, steps, default_cache(base) / "bundles", base, device,
+            memory_limit_mib,
         )
         for policy in policies
-    ]
+    ]  # fmt: skip
     found = [analysis_from(probe(request, seconds=time_limit), one.name) for request in requests]
     found = [replace(row, name=name) for row, name in zip(found, _names(found), strict=True)]
     if not changed:
-        return found, None
-    settings = Settings(
-        episodes=episodes, seed=seed, max_steps=steps, device=device, game=game, jobs=jobs, executor=executor,
-        report=False, resamples=2_000,
-    )  # fmt: skip
+        return PolicyAnalyses(found)
     evaluation = evaluate(
-        policies, changed, settings=settings, output=output,
+        policies, changed, settings=replace(settings, max_steps=steps), output=output,
         title=f"analysis of {', '.join(row.name for row in found)}", on_plan=on_plan, on_record=on_record,
     )  # fmt: skip
     names = [contender.name for contender in evaluation.result.plan.contenders]
     rows = [replace(row, cogs=_by_cogs(evaluation, name)) for row, name in zip(found, names, strict=True)]
-    return rows, evaluation
+    data = PolicyAnalyses(rows).to_data()
+    page = policy_page(rows, jsonable(data["differences"]), command=command_line(), run_id=evaluation.run_id)
+    return PolicyAnalyses(rows, evaluation, write_analysis(evaluation, data, page))
+
+
+def _settings(steps: int, seed: int, episodes: int, device: "str | torch.device") -> Settings:
+    return Settings(episodes=episodes, seed=seed, max_steps=steps, device=str(device), report=False, resamples=2_000)
 
 
 def differences(found: Sequence[PolicyAnalysis]) -> dict[str, dict[str, Any]]:

@@ -3,13 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from daf.policy_analysis._facts import PolicyAnalysis
 from daf.render.pages.html import page
 from daf.render.svg.intervals import IntervalRow, interval_figure
 from daf.render.theme import styles
 from daf.stats.sentences import number
 
 
-def policy_page(rows: Sequence[Any], differences: Mapping[str, Any], *, command: str, run_id: str | None) -> str:
+def policy_page(
+    rows: Sequence[PolicyAnalysis], differences: Mapping[str, Any], *, command: str, run_id: str | None
+) -> str:
     """The page of `PolicyAnalysis`es. differences: facts in which they differ. run_id: of the run by number of cogs."""
     look = styles([row.name for row in rows])
     by_cogs = [
@@ -54,7 +57,7 @@ def policy_page(rows: Sequence[Any], differences: Mapping[str, Any], *, command:
     )
 
 
-def facts_of(row: Any) -> list[tuple[str, str]]:
+def facts_of(row: PolicyAnalysis) -> list[tuple[str, str]]:
     """A policy's facts as names and texts, the same names for every policy."""
     latency = row.latency
     if latency.p50 is not None:
@@ -109,7 +112,7 @@ def _told(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _actions(row: Any) -> dict[str, Any]:
+def _actions(row: PolicyAnalysis) -> dict[str, Any]:
     total = sum(row.actions.values())
     shares = [
         {"name": name, "share": f"{count / total:.1%}", "count": f"{count:,}"} for name, count in row.actions.items()

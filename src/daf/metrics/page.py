@@ -4,21 +4,24 @@ A row's boxes share one axis from the least to the largest value among the polic
 row; rows do not compare with each other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from markupsafe import Markup
 
+from daf.metrics._results import AgentRow, CorrelationReport, Distribution
 from daf.render.pages.html import page
-from daf.render.theme import styles
+from daf.render.theme import SeriesStyle, styles
 from daf.stats.sentences import number, p_text
 
 WIDTH = 150
 PITCH = 13
 
 
-def metrics_page(title: str, rows: Sequence[Any], reports: Sequence[Any], agents: Sequence[Any]) -> str:
-    """The page. rows: `Distribution`s. reports: `CorrelationReport`s. agents: `AgentRow`s."""
+def metrics_page(
+    title: str, rows: Sequence[Distribution], reports: Sequence[CorrelationReport], agents: Sequence[AgentRow]
+) -> str:
+    """The HTML page."""
     look = styles([row.policy for row in rows])
     missions = []
     for mission in dict.fromkeys(row.mission for row in rows):
@@ -60,7 +63,7 @@ def metrics_page(title: str, rows: Sequence[Any], reports: Sequence[Any], agents
     )
 
 
-def boxes(cells: Sequence[Any], look: Any) -> Markup:
+def boxes(cells: Sequence[Distribution], look: Mapping[str, SeriesStyle]) -> Markup:
     """Minimum to maximum as a line, quartiles as a bar, the median as a tick; one line of the figure per policy."""
     low, high = min(cell.minimum for cell in cells), max(cell.maximum for cell in cells)
     reach = high - low
@@ -82,13 +85,13 @@ def boxes(cells: Sequence[Any], look: Any) -> Markup:
     return Markup("".join(parts) + "</svg>")
 
 
-def _range(cell: Any) -> str:
+def _range(cell: Distribution) -> str:
     if cell.maximum == cell.minimum:
         return ""
     return f"{number(cell.minimum)} – {number(cell.maximum)}"
 
 
-def _correlations(report: Any) -> dict[str, Any]:
+def _correlations(report: CorrelationReport) -> dict[str, Any]:
     return {
         "mission": report.mission,
         "policies": ", ".join(report.policies),

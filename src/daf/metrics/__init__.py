@@ -5,81 +5,111 @@ metric; the names, wildcards and the ways to take them are those of `daf.episode
 missions: a counter means another thing in another mission.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from daf.episodes.metrics_correlation import Correlation, Correlations, correlate
+from daf.episodes.metrics_correlation import Correlations
+from daf.episodes.metrics_correlation import correlate as correlations_of
 from daf.episodes.metrics_values import Metric, agent_values, occurring, parse, select, value, values
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
 from daf.errors import DataError, MetricError, UsageError
+from daf.evaluation import Evaluation, Settings, evaluate
+from daf.evaluation.analysis_files import write_analysis
 from daf.game import mission_facts
 from daf.game.missions import Mission
+from daf.metrics._results import AgentRow, CorrelationReport, Distribution
+from daf.metrics.page import metrics_page
 from daf.stats.shapes import caveat_for_scores, shape
 from daf.storage.console_tables import show
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from daf.episodes.plan import Plan
+    from daf.output_manager import OutputManager
+
+
+__all__ = [
+    "POLICIES",
+    "AgentRow",
+    "CorrelationReport",
+    "Distribution",
+    "MetricsReport",
+    "daf_analyze_distributions",
+    "daf_correlate_metrics",
+    "daf_list_metrics",
+    "daf_metric_values",
+    "daf_metrics",
+    "daf_metrics_per_agent",
+    "metrics_data",
+    "possible_of",
+    "records_of",
+]
+
+POLICIES = ("starter", "random", "noop")
+"""Who plays where no policy is named: together they touch most of what a mission counts."""
+
 
 @dataclass(frozen=True)
-class Distribution:
-    """How a metric spreads over the episodes of one policy on one mission.
+class MetricsReport:
+    """The metrics of played episodes. correlations, agents: empty where they were not asked for. page: metrics.html."""
 
-    quartiles: (25 %, median, 75 %). zeros: share of episodes in which it is 0. std: over episodes, n − 1; None for one.
-    caveat: what to beware of, "" for nothing. values: by episode, in plan order.
+    distributions: list[Distribution]
+    correlations: list[CorrelationReport]
+    agents: list[AgentRow]
+    evaluation: Evaluation
+    page: Path
+
+    def to_data(self) -> dict[str, Any]:
+        """The content of metrics.json."""
+        return metrics_data(self.distributions, self.correlations, self.agents)
+
+
+def daf_metrics(
+    missions: Any,
+    policies: Sequence[Any] | None = None,
+    *,
+    teams: Sequence[str | Mapping[str, float]] = (),
+    metrics: Iterable[str] | None = None,
+    correlate: str | None = None,
+    per_agent: bool = False,
+    settings: Settings | None = None,
+    output_manager: "OutputManager | None" = None,
+    console: "Console | None" = None,
+    on_plan: "Callable[[Plan], None] | None" = None,
+    on_record: "Callable[[EpisodeRecord], None] | None" = None,
+) -> MetricsReport:
+    """Play policies on missions and report their metrics, with metrics.json and metrics.html in the run directory.
+
+    policies: by default `POLICIES`, or nobody else where `teams` play. metrics: names, wildcards too; by default all
+    that occur. correlate: a metric to correlate the others with, or "-" for all pairs, at the level `settings.alpha`.
+    per_agent: also each agent's own values. settings: by default 5 episodes per policy and mission.
     """
-
-    metric: str
-    mission: str
-    policy: str
-    n: int
-    mean: float
-    std: float | None
-    minimum: float
-    quartiles: tuple[float, float, float]
-    maximum: float
-    zeros: float
-    skew: float
-    caveat: str
-    values: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class AgentRow:
-    """An agents' metric, agent by agent, as means over a policy's episodes on a mission.
-
-    share: of the largest agent in the sum, None where the sum is 0.
-    """
-
-    metric: str
-    mission: str
-    policy: str
-    agents: tuple[float, ...]
-    share: float | None
-
-
-@dataclass(frozen=True)
-class CorrelationReport:
-    """Correlations on one mission. groups: the policies whose episodes were looked at, each within itself."""
-
-    mission: str
-    policies: tuple[str, ...]
-    pairs: tuple[Correlation, ...]
-    metrics: tuple[str, ...]
-    matrix: NDArray[np.float64]
-    constant: tuple[str, ...]
-    n: int
-    alpha: float
-
-    @property
-    def significant(self) -> list[Correlation]:
-        """The pairs that hold after Holm's correction."""
-        return [pair for pair in self.pairs if pair.p_adjusted <= self.alpha]
+    chosen = settings or Settings(episodes=5, report=False, resamples=1_000)
+    names = [missions] if isinstance(missions, str) else missions if isinstance(missions, Sequence) else []
+    named = bool(names) and all(isinstance(name, str) for name in names)
+    players = POLICIES if policies is None and not teams else policies or []
+    evaluation = evaluate(
+        players, missions, teams=teams, settings=chosen, output=output_manager,
+        title=f"metrics of {', '.join(names)}" if named else None, on_plan=on_plan, on_record=on_record,
+    )  # fmt: skip
+    wanted = None if metrics is None else list(metrics)
+    rows = daf_analyze_distributions(evaluation, wanted, console=console)
+    reports: list[CorrelationReport] = []
+    if correlate is not None:
+        target = None if correlate == "-" else correlate
+        reports = daf_correlate_metrics(evaluation, wanted, target=target, alpha=chosen.alpha, console=console)
+    of_agents = dict.fromkeys(row.metric for row in rows if row.metric.startswith(("agent.", "reward")))
+    agents = daf_metrics_per_agent(evaluation, of_agents) if per_agent else []
+    text = metrics_page(evaluation.title, rows, reports, agents)
+    page = write_analysis(evaluation, metrics_data(rows, reports, agents), text, name="metrics")
+    return MetricsReport(rows, reports, agents, evaluation, page)
 
 
 def daf_list_metrics(source: Any) -> dict[str, list[str]]:
@@ -140,14 +170,14 @@ def daf_correlate_metrics(
     only at pairs with this metric, such as "reward". Raises `MetricError`, and `DataError` for too few episodes.
     """
     if not 0 < alpha < 1:
-        raise UsageError(f"alpha={alpha:g} is outside 0 to 1.")
+        raise UsageError(f"alpha must be between 0 and 1, got {alpha:g}.")
     records, possible = records_of(source)
     known = occurring(records)
     chosen = _selected(metrics, occurring(records, possible) if metrics is not None else known, known)
     if target is not None and target not in {metric.name for metric in chosen}:
         chosen = [*chosen, *_selected([target], known, known)]
     if len(chosen) < 2:
-        raise UsageError("a correlation takes two metrics at least.")
+        raise UsageError("a correlation needs at least two metrics.")
     reports = []
     for mission, policies in _groups(records).items():
         own = [metric for metric in chosen if metric.base in known[mission]]
@@ -156,7 +186,7 @@ def daf_correlate_metrics(
         rows = [row for of_policy in policies.values() for row in of_policy]
         labels = [policy for policy, of_policy in policies.items() for _ in of_policy]
         table = values([records[row] for row in rows], own, known)
-        found: Correlations = correlate([metric.name for metric in own], table, labels, target=target)
+        found: Correlations = correlations_of([metric.name for metric in own], table, labels, target=target)
         reports.append(
             CorrelationReport(
                 mission, tuple(policies), found.pairs, found.names, found.matrix, found.constant, found.n, alpha
@@ -177,7 +207,7 @@ def daf_metrics_per_agent(source: Any, metrics: Iterable[str]) -> list[AgentRow]
     chosen = _selected(metrics, known, occurring(records))
     wrong = next((metric for metric in chosen if metric.over is None), None)
     if wrong is not None:
-        raise MetricError(f"{wrong.name} is no metric of agents; reward and agent.NAME are.")
+        raise MetricError(f"{wrong.name} is not a metric of agents; use reward or agent.NAME.")
     rows = []
     for mission, policies in _groups(records).items():
         for metric in (metric for metric in chosen if metric.base in known[mission]):
@@ -216,7 +246,7 @@ def records_of(source: Any) -> tuple[list[EpisodeRecord], dict[str, list[str]]]:
 def metrics_data(
     distributions: Sequence[Distribution], correlations: Sequence[CorrelationReport], agents: Sequence[AgentRow]
 ) -> dict[str, Any]:
-    """What `daf metrics --json` prints beside the episodes."""
+    """What `daf metrics --json` prints in addition to the episodes."""
     return {
         "metrics": [asdict(row) for row in distributions],
         "correlations": [

@@ -1,0 +1,37 @@
+"""The files that an analysis adds to the run directory of its episodes: NAME.json with the findings, and NAME.html.
+
+An operation writes them, so that a call from Python leaves the same run directory as the command line.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from daf.evaluation.result import Evaluation
+from daf.storage.atomic import write_json, write_text
+from daf.storage.jsonable import jsonable
+
+
+def write_analysis(evaluation: Evaluation, data: dict[str, Any], page: str, *, name: str = "analysis") -> Path:
+    """Write the findings `data` and the HTML text `page`. Returns the path of the page."""
+    write_json(evaluation.run_dir / f"{name}.json", jsonable(data))
+    path = page_of(evaluation, name=name)
+    write_text(path, page)
+    return path
+
+
+def page_of(evaluation: Evaluation, *, name: str = "analysis") -> Path:
+    """Where the page of an analysis is."""
+    return evaluation.run_dir / f"{name}.html"
+
+
+def failure_notes(evaluation: Evaluation) -> list[str]:
+    """What a reader must know first: how many episodes have no result, and why the first has none."""
+    if evaluation.status == "ok":
+        return []
+    notes = [note for note in evaluation.analysis.notes if "scored 0" not in note]
+    failures = evaluation.result.failures
+    if failures:
+        spec, failure = failures[0].spec, failures[0].failure
+        why = failure.message if failure else "no message"
+        notes.append(f"The first to fail: {spec.name} on {spec.mission}, seed {spec.seed}: {why}.")
+    return notes
