@@ -279,9 +279,9 @@ def daf_compare_policies(
     """Compare policies on identical episodes of every mission.
 
     policies: policy strings, `PolicySpec`s or paths, two at least. missions: mission strings, configs, or
-    `(name, config)` pairs. slow_step_ms: slower steps are counted as slow in the records; `action_timeout_ms` is another
-    name for it. enforce_timeouts: replace steps that take more than this many milliseconds by noop, and count them as
-    slow unless slow_step_ms is given. significance_level: chance of any false verdict among all.
+    `(name, config)` pairs. slow_step_ms: slower steps are counted as slow in the records; `action_timeout_ms` is the
+    same. enforce_timeouts: replace steps that take more than this many milliseconds by noop, and count them as slow
+    unless slow_step_ms is given. significance_level: chance of any false verdict among all.
     until_decided: play on only where a verdict is open, up to max_episodes per policy and mission, instead of
     episodes_per_mission. practical_difference: differences below it count as none.
     Leaves a run folder under `comparisons`. Failed episodes are in the report's notes, never 0.

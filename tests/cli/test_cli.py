@@ -277,7 +277,7 @@ def test_what_is_wrong_is_told_with_a_way_out_and_nothing_is_left(
     ("!!python/object/apply:os.system ['true']\n", "python"),
     ("kind: comparison\nname: a\npolices: [noop]\nmissions: [arena]\n", "Nearest: policies"),
     ("kind: comparison\nname: a\npolicies: [noop]\nmissions: [m]\nsignificance_level: '1e-4'\n", "significance_level"),
-    ("kind: sweep\nname: a\nmissions: [arena]\npolicy_class_path: x\nsearch_space: {a: [1]}\n", "takes kind: comparison"),
+    ("kind: sweep\nname: a\nmissions: [arena]\npolicy_class_path: x\nsearch_space: {a: [1]}\n", "kind: comparison"),
 ])  # fmt: skip
 def test_a_wrong_file_is_told_with_its_place(refused: Callable[..., str], tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "wrong.yaml").write_text(text)
