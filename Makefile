@@ -23,7 +23,7 @@ lint:  ## Lint, format, types, layers, plain English of README, changelog and do
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python scripts/plain_english.py README.md CHANGELOG.md docs
+	@$(BIN)/python scripts/plain_english.py README.md CHANGELOG.md docs src/daf/cli src/daf/errors.py
 
 format:  ## Format the code
 	@scripts/setup.sh full

@@ -1,8 +1,8 @@
 """The errors that DAF raises on purpose.
 
-Every message says what was wrong, where, and what to do instead; the command line prints it as `ClassName: message` and
-exits with `exit_code`: 2 where the command was used wrongly, 1 where something failed. Errors of other libraries become
-one of these at the boundary, with the original as `__cause__`. Anything else that escapes is a bug in DAF.
+Every message names the problem, its place and the way out. The command line prints it as `ClassName: message` and exits
+with `exit_code`: 2 where the command was used wrongly, 1 where something failed. Errors of other libraries become one
+of these at the boundary, with the original as `__cause__`. Any other exception is a bug in DAF.
 """
 
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ class DAFError(Exception):
 
 
 class UsageError(DAFError):
-    """The caller asked for something that cannot be: a wrong option, name, value or combination."""
+    """The caller gave a wrong option, name, value or combination."""
 
     exit_code = 2
 
@@ -39,15 +39,15 @@ class MetricError(UsageError):
 
 
 class MissingExtraError(UsageError):
-    """What was asked for needs an optional part of DAF that is not installed."""
+    """The operation needs an optional dependency of DAF that is not installed."""
 
 
 class EnvironmentCheckError(DAFError):
-    """This machine lacks something that was asked for."""
+    """This machine lacks a requirement of the operation."""
 
 
 class Interrupted(DAFError):
-    """The user stopped the work (Ctrl-C); what is finished is kept, and the message says how to go on."""
+    """The user stopped the work (Ctrl-C). Finished work is kept, and the message says how to resume."""
 
     exit_code = 130
 
@@ -57,11 +57,11 @@ class EpisodeError(DAFError):
 
 
 class ExecutorError(DAFError):
-    """The machinery that runs episodes failed, not an episode."""
+    """The processes that run episodes failed, not an episode."""
 
 
 class TrainingError(DAFError):
-    """Training failed. machine: its cause was the machine (a killed process, no memory), so that trying again helps."""
+    """Training failed. machine: the machine is the cause (killed process, no memory), so that a retry can help."""
 
     def __init__(self, message: str, *, machine: bool = False) -> None:
         super().__init__(message)
@@ -69,7 +69,7 @@ class TrainingError(DAFError):
 
 
 class DivergenceError(TrainingError):
-    """Weights, gradients or losses are no longer numbers."""
+    """Weights, gradients or losses are not finite any more."""
 
 
 class CheckpointError(DAFError):
@@ -77,11 +77,11 @@ class CheckpointError(DAFError):
 
 
 class StorageError(DAFError):
-    """A file or folder could not be read or written."""
+    """A file or directory could not be read or written."""
 
 
 class UnsafePathError(StorageError):
-    """A path that a file named leads out of the folder that it belongs to."""
+    """A path in a file leads out of the directory that it belongs to."""
 
 
 class LockedError(UsageError):
@@ -93,11 +93,11 @@ class NoLocksError(StorageError):
 
 
 class DataError(DAFError):
-    """Data that was to be analysed cannot carry the analysis (empty, damaged, of another shape)."""
+    """The data does not support the analysis: it is empty, damaged or of another shape."""
 
 
 class DamagedFileError(DataError):
-    """A file does not hold what its name promises. path: the file; reason: what is wrong with it."""
+    """The content of a file is not what its name promises. path: the file; reason: the damage."""
 
     def __init__(self, path: str | PathLike[str], reason: str) -> None:
         super().__init__(f"{fspath(path)} is damaged: {reason}.")
@@ -121,7 +121,7 @@ def quoted(text: str) -> str:
 
 
 def nearest(name: str, valid: Iterable[str], *, most: int = 3) -> list[str]:
-    """The names in `valid` that look most like `name`, best first; empty where nothing comes close."""
+    """The names in `valid` that look most like `name`, best first; empty if none is similar."""
     candidates = sorted(set(valid))
     by_folded = {candidate.lower(): candidate for candidate in candidates}
     found = get_close_matches(name.lower(), list(by_folded), n=most, cutoff=0.6)
@@ -137,5 +137,5 @@ def unknown(kind: str, name: str, valid: Iterable[str], *, hint: str = "") -> st
     elif len(names) <= 12:
         known = f"Known: {', '.join(names)}." if names else "There are none."
     else:
-        known = f"Known: {', '.join(names[:12])}, … ({len(names)} in all)."
+        known = f"Known: {', '.join(names[:12])}, … ({len(names)} in total)."
     return " ".join(part for part in (f"no {kind} {quoted(name)}.", known, hint) if part)

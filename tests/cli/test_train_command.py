@@ -140,7 +140,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
         (("-m", "arena", "--tracker", "tensorbord"), "Nearest: tensorboard"),
         (("-m", "arena", "--config", "nowhere.yaml"), "there is no such file"),
         (("-m", "arena", "--curriculum", "nowhere.yaml"), "there is no such file"),
-        (("--resume", "latest", "--set", "gamma=0.9"), "only --steps and --stop-at may"),
+        (("--resume", "latest", "--set", "gamma=0.9"), "only --steps and --stop-at are allowed"),
         (("-m", "arena", "-p", "starter"), "does not train"),
         (("-m", "arenna", "-p", "lstm"), "Nearest: arena"),
         (("-m", "arena", "-p", "lstm", "--device", "cuda"), "no CUDA device"),

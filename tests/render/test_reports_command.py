@@ -64,8 +64,8 @@ def test_a_run_that_is_not_there_is_refused_with_the_nearest(daf, tmp_path):
 
 
 def test_options_that_do_not_go_together_are_refused(daf, tmp_path):
-    assert "--to is for --leaderboard" in daf("report", "latest", "--to", "x.md", code=2)[1]
-    assert "--pdf prints reports" in daf("report", "latest", "--leaderboard", "html", "--pdf", code=2)[1]
+    assert "--to needs --leaderboard" in daf("report", "latest", "--to", "x.md", code=2)[1]
+    assert "--pdf can't be combined" in daf("report", "latest", "--leaderboard", "html", "--pdf", code=2)[1]
 
 
 def test_a_leaderboard_goes_to_stdout_or_into_a_file(daf, tmp_path):

@@ -107,7 +107,7 @@ def test_crossplay_prints_one_json_object_and_a_matrix(daf: Run) -> None:
     assert {row["policy"] for row in told["ratings"]} == {"starter", "noop"}
     shown = daf(*arguments)
     assert "with noop" in shown.stdout
-    assert "9 were there" in shown.stdout
+    assert "9 from cache" in shown.stdout
 
 
 def test_a_comparison_file_serves_score_and_crossplay(daf: Run, folder: Path) -> None:

@@ -486,10 +486,10 @@ def test_missions_keep_their_step_limit_unless_the_file_sets_one(tmp_path):
     limited = run(config.replace(max_steps_per_episode=9), tmp_path)
     assert limited.run_dir != kept.run_dir
     assert limited.step_limits() == {"training_facility_1,max_steps=12": [12], "memory_mystery_path_easy": [9]}
-    assert limited.step_limits_told() == (
+    assert limited.step_limits_text() == (
         "Episodes had at most 12 steps on training_facility_1,max_steps=12, 9 steps on memory_mystery_path_easy."
     )
-    assert limited.step_limits_told() in (limited.run_dir / "sweep.html").read_text()
+    assert limited.step_limits_text() in (limited.run_dir / "sweep.html").read_text()
     assert limited.held_out["default"]["value"] == (12 + 9) / 2
 
 

@@ -1,7 +1,7 @@
 """The `daf` command: parse, call an operation, show what it returned.
 
-Each command lives in a module of its own and is imported only when it is called, so that `daf --help` costs no more
-than typer. Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 something failed, 2 used
+Each command has a separate module, which is imported only for that command, so that `daf --help` costs no more than
+typer. Results go to stdout, progress and messages to stderr. Exit codes: 0 done, 1 something failed, 2 used
 wrongly, 130 interrupted.
 """
 

@@ -1,8 +1,9 @@
-"""Options with one meaning on every command, declared once and added to each command that lacks them.
+"""Common options, added to each command that does not declare them.
 
-A command whose code needs the value declares the option itself, out of `options`. On every other command it acts from
-here: `--verbose` shows the log and an error's traceback, `--quiet` silences progress and messages, `--output-dir` says
-where runs lie, and `--config`, on what plays, fills in options from a file.
+A command that needs a value declares the option itself, with an alias of `daf.cli._options`. On every other command the
+options act from here: `--verbose` prints the log and the traceback of an error, `--quiet` silences progress and
+messages, `--output-dir` names the directory of the runs, and `--config` reads options from a file, on commands with
+--seed.
 """
 
 import os
@@ -78,7 +79,7 @@ def _fill_in(context: typer.Context, path: Path | None) -> Path | None:
     """Make the file's values the defaults of the command's options, so that flags win over them."""
     if path is not None:
         if not path.is_file():
-            raise UsageError(f"--config {path}: there is no such file.")
+            raise UsageError(f"--config {path}: no such file.")
         options: dict[str, str] = {}
         for parameter in context.command.params:
             for name in parameter.opts:
@@ -93,7 +94,7 @@ def _fill_in(context: typer.Context, path: Path | None) -> Path | None:
 
 
 def _given(path: Path, options: dict[str, str]) -> dict[str, Any]:
-    """What a file gives: options by their names, or a comparison's fields as far as the command has them."""
+    """The options in a file, by their names, or the fields of a comparison that the command has options for."""
     from daf.config.base import mapping_of
     from daf.storage.yaml_strict import read_document
 
@@ -127,4 +128,4 @@ def _common(
         ),
     ] = None,
 ) -> None:
-    """The options, as typer declares them."""
+    """Declare the options for typer."""

@@ -1,4 +1,4 @@
-"""`daf compare --until-decided`: progress over rounds, and what each pair took."""
+"""`daf compare --until-decided`: progress over rounds, and a table of the rounds."""
 
 from typing import TYPE_CHECKING
 
@@ -72,6 +72,6 @@ def _show_rounds(decided: "Decided") -> None:
         table.add_row(str(item.blocks), str(item.episodes), str(item.open))
     out.print(table)
     out.print(
-        f"{decided.episodes:,} episodes; {decided.max_episodes} for every policy and mission would have been "
-        f"{decided.fixed:,}."
+        f"{decided.episodes:,} episodes, compared with {decided.fixed:,} for a fixed number of {decided.max_episodes} "
+        "per policy and mission."
     )

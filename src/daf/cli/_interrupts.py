@@ -1,4 +1,4 @@
-"""Ctrl-C in a command, whatever the code that it meets makes of it.
+"""Ctrl-C in a command, also inside code that swallows or replaces exceptions.
 
 Inside `watched()` a Ctrl-C during an import is raised when the import has ended: extension modules turn a
 `KeyboardInterrupt` into an `ImportError`, and libraries that try optional imports swallow it. A second one, or an

@@ -183,13 +183,13 @@ def how_to_resume(finished: int, total: int) -> str:
 
 
 def _where(record: "EpisodeRecord") -> str:
-    """The place in the user's code that a traceback ends at, " (file:line)"."""
+    """The place in the user's code where a traceback ends, " (file:line)"."""
     places = re.findall(r'File "([^"]+)", line (\d+)', record.failure.traceback if record.failure else "")
     return f" ({places[-1][0]}:{places[-1][1]})" if places else ""
 
 
 def show(evaluation: "Evaluation") -> None:
-    """Rankings, verdicts, what to know, and where everything is."""
+    """Print notes, failures, rankings, verdicts and paths."""
     from daf.cli.show import out, ranking_table, say_end, say_pairs
 
     analysis, result = evaluation.analysis, evaluation.result

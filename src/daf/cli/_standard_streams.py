@@ -42,7 +42,7 @@ class Output:
             self._discard()
 
     def _discard(self) -> None:
-        """Send what is still buffered, and all that follows, nowhere."""
+        """Send the buffered text, and all that follows, nowhere."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)

@@ -18,13 +18,13 @@ def dashboard(
     folder: Annotated[
         Path | None,
         typer.Argument(
-            metavar="DIR", help="An output folder, or one run's folder (default: $DAF_OUTPUT_DIR or ./daf_output)."
+            metavar="DIR", help="An output directory, or a run directory (default: $DAF_OUTPUT_DIR or ./daf_output)."
         ),
     ] = None,
     port: Annotated[
-        int | None, typer.Option("--port", help="Port; 0 for any free one (default: the first free one from 8765 on).")
+        int | None, typer.Option("--port", help="Port; 0 for any free one (default: the first free port from 8765).")
     ] = None,
-    host: Annotated[str, typer.Option("--host", help="127.0.0.1, localhost or ::1; no other.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option("--host", help="127.0.0.1, localhost or ::1.")] = "127.0.0.1",
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Only print the address.")] = False,
     output_dir: Annotated[Path | None, typer.Option("--output-dir", help="The same as DIR.")] = None,
     as_json: JsonOption = False,
@@ -32,14 +32,14 @@ def dashboard(
 ) -> None:
     """Watch runs as they happen, in the browser of this machine.
 
-    Shows the runs of DIR: training curves, evaluations, comparisons, sweeps, replays, logs, the machine's load. It only
-    reads, and answers only who has the address that it prints. Ctrl-C ends it.
+    Shows the runs of DIR: training curves, evaluations, comparisons, sweeps, replays, logs, the machine's load. It is
+    read-only, and requires the complete address that it prints, with its token. Ctrl-C stops it.
     """
     from daf.dashboard import daf_serve_dashboard
     from daf.errors import UsageError
 
     if folder is not None and output_dir is not None:
-        raise UsageError("DIR and --output-dir both name the folder. Give one of them.")
+        raise UsageError("DIR and --output-dir both name the directory. Use one of them.")
 
     def ready(serving: "Dashboard") -> None:
         _say(serving, as_json=as_json, quiet=quiet, browser=not no_browser)
@@ -48,7 +48,7 @@ def dashboard(
 
 
 def _say(serving: "Dashboard", *, as_json: bool, quiet: bool, browser: bool) -> None:
-    """The address, at once: who starts the dashboard from a program reads it while the dashboard goes on."""
+    """Print the address at once, because a program that starts the dashboard reads it while the dashboard runs."""
     import sys
 
     from daf.cli.show import emit, err, out
@@ -60,6 +60,6 @@ def _say(serving: "Dashboard", *, as_json: bool, quiet: bool, browser: bool) -> 
         out.print(serving.url, markup=False, soft_wrap=True)
     sys.stdout.flush()
     if not quiet and not as_json:
-        err.print(f"Shows {serving.base}. Ctrl-C ends it.", markup=False, soft_wrap=True)
+        err.print(f"Showing {serving.base}. Press Ctrl-C to stop.", markup=False, soft_wrap=True)
     if browser and not serving.open_browser() and not quiet:
-        err.print("No screen for a browser here: open the address yourself.", markup=False, soft_wrap=True)
+        err.print("No browser can be opened here. Open the address yourself.", markup=False, soft_wrap=True)

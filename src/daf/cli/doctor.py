@@ -1,4 +1,4 @@
-"""`daf doctor`: whether this machine can do the work."""
+"""`daf doctor`: check that this machine meets the requirements."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,17 +14,18 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @app.command()
 def doctor(
     missions: Annotated[
-        list[str] | None, typer.Option("--missions", "-m", help="Also build this mission; may be repeated.")
+        list[str] | None, typer.Option("--missions", "-m", help="Also build this mission. Repeatable.")
     ] = None,
     checkpoint_dir: Annotated[
-        Path | None, typer.Option("--checkpoint-dir", help="Where to look for space (default: the output folder).")
+        Path | None,
+        typer.Option("--checkpoint-dir", help="Where to check the free space (default: the output directory)."),
     ] = None,
-    server: Annotated[str | None, typer.Option("--server", help="Also ask this server whether it answers.")] = None,
+    server: Annotated[str | None, typer.Option("--server", help="Also check that this server responds.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check this machine: Python, dependencies, disk, GPU, and on request missions and a server.
 
-    Exits with 1 where something asked for will not work; what is merely absent is a warning.
+    Exits with 1 if a requirement is not met. A missing optional dependency is a warning.
     """
     from daf.cli.show import emit, out, plain_table
     from daf.environment_checks import daf_check_auth, daf_check_environment

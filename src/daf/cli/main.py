@@ -1,4 +1,4 @@
-"""The table of commands, their lazy loading, and what becomes of errors."""
+"""The table of commands, their lazy loading, and the handling of errors."""
 
 import importlib
 import json
@@ -19,25 +19,25 @@ from daf.storage.atomic import machine_error
 from daf.storage.printable import printable_json, printable_lines
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "quickstart": ("daf.cli.quickstart", "Evaluate three policies on two missions and look at the result."),
+    "quickstart": ("daf.cli.quickstart", "Evaluate three policies on two missions, as a first example."),
     "doctor": ("daf.cli.doctor", "Check this machine: dependencies, disk, GPU, missions."),
     "missions": ("daf.cli.missions", "List missions, evals and variants, or describe one."),
     "policies": ("daf.cli.policies", "List policies by their short names, or describe one."),
     "metrics": ("daf.cli.metrics", "List the metrics of missions with their ranges; correlations."),
     "evaluate": ("daf.cli.evaluate", "Play policies on missions and report the returns."),
     "compare": ("daf.cli.compare", "Compare policies on identical episodes, with paired tests."),
-    "score": ("daf.cli.score", "Score a policy among others: value over replacement, as CoGames' pickup has it."),
-    "crossplay": ("daf.cli.crossplay", "Let policies share teams: who plays well with whom, who carries."),
-    "analyze": ("daf.cli.analyze", "What missions and policies are, how they fare and how they fail."),
-    "train": ("daf.cli.train", "Train a policy with PPO: every hyperparameter real, resumable to the bit."),
-    "adaptive": ("daf.cli.adaptive", "An experiment of many training runs: scheduled, retried, resumed."),
+    "score": ("daf.cli.score", "Score a policy in a team of others: value over replacement, as in CoGames' pickup."),
+    "crossplay": ("daf.cli.crossplay", "Play teams of several policies: how well each plays with each partner."),
+    "analyze": ("daf.cli.analyze", "Analyze missions and policies: facts, performance and failures."),
+    "train": ("daf.cli.train", "Train a policy with PPO; interrupted runs resume bit-exactly."),
+    "adaptive": ("daf.cli.adaptive", "Run an experiment of many training runs: scheduled, retried, resumed."),
     "sweep": ("daf.cli.sweep", "Search hyperparameters over training or over policies and missions."),
     "replay": (
         "daf.cli.replay",
-        "Look into recorded episodes: a player in the browser, GIFs, videos, what is in one.",
+        "Show recorded episodes: as facts, differences, GIFs, videos, or in the browser.",
     ),
     "plot": ("daf.cli.plot", "Draw the figures of a run: PNG, PDF or SVG."),
-    "report": ("daf.cli.report", "One page on a run of any kind, readable offline."),
+    "report": ("daf.cli.report", "Write a page about a run of any kind, readable offline."),
     "dashboard": ("daf.cli.dashboard", "Watch runs as they happen, in the browser of this machine."),
     "runs": ("daf.cli.runs", "List, show, query, clean and export runs."),
     "bench": ("daf.cli.bench", "Measure the speed of evaluation for your policy and mission."),
@@ -91,7 +91,7 @@ def _version(wanted: bool) -> None:
 def _root(
     version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version."),
 ) -> None:
-    """DAF, the laboratory for CoGames policies: evaluate, compare, analyse and show them."""
+    """DAF, the laboratory for CoGames policies: evaluate, compare, analyse, train and show them."""
 
 
 def _app() -> click.Command:
@@ -101,13 +101,13 @@ def _app() -> click.Command:
 
 
 def _failed(error: str, message: str, exit_code: int) -> int:
-    """Say what went wrong on stderr, and under `--json` as the one object on stdout too. Returns the exit code."""
+    """Print the error on stderr, with `--json` also as the one object on stdout. Returns the exit code."""
     message = _LONG_WORD.sub(lambda word: f"{word[0][:200]} … {word[0][-200:]}", message)
     print(printable_lines(f"{error}: {message}"), file=sys.stderr)
     if "--json" in sys.argv:
         status = "interrupted" if exit_code == 130 else "failed"
-        told = {"run_id": None, "run_dir": None, "status": status, "error": {"type": error, "message": message}}
-        print(printable_json(json.dumps(told)))
+        data = {"run_id": None, "run_dir": None, "status": status, "error": {"type": error, "message": message}}
+        print(printable_json(json.dumps(data)))
     return exit_code
 
 
@@ -120,7 +120,7 @@ def main() -> NoReturn:
             except (Exception, KeyboardInterrupt) as error:
                 if not interrupts.was_interrupted(error):
                     raise
-                code = _failed("Interrupted", "stopped. The same command resumes with what is missing.", 130)
+                code = _failed("Interrupted", "stopped. The same command resumes the work.", 130)
         out.flush()
         if out.error is not None:
             code = _failed(StorageError.__name__, f"cannot write to standard output: {out.error.strerror}.", code or 1)
@@ -134,7 +134,7 @@ def _run() -> int:
         if {"--verbose", "-v"} & set(sys.argv):
             print(printable_lines("".join(traceback.format_exception(error))), file=sys.stderr)
         return _failed(type(error).__name__, str(error), error.exit_code)
-    except ModuleNotFoundError as error:  # an optional package that no operation has asked for by `extras.require`
+    except ModuleNotFoundError as error:  # an optional package that no operation required with `extras.require`
         from daf.config.extras import extra_of, needs
 
         extra = extra_of(error.name)
@@ -149,10 +149,10 @@ def _run() -> int:
         path = context.command_path if context is not None else "daf"
         return _failed("UsageError", f"{error.format_message()} See `{path} --help`.", 2)
     except OSError as error:
-        told = machine_error(error, "working")
-        if told is None:
+        storage_error = machine_error(error, "working")
+        if storage_error is None:
             raise
-        return _failed(StorageError.__name__, str(told), told.exit_code)
+        return _failed(StorageError.__name__, str(storage_error), storage_error.exit_code)
     except typer.Abort as error:
         raise KeyboardInterrupt from error
     if code == 130:

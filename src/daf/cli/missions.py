@@ -1,4 +1,4 @@
-"""`daf missions`: what can be played."""
+"""`daf missions`: list missions, evals and variants, or describe a mission."""
 
 import json
 from typing import Annotated
@@ -23,16 +23,16 @@ def missions(
 ) -> None:
     """List missions, evals (--evals) and variants (--variants), or describe one mission.
 
-    What upstream cannot run with its defaults is marked, with the reason. A mission file is looked at in a separate
-    process with a time limit, since a Python file is executed to get its config.
+    Missions that CoGames cannot run with its defaults are marked, with the reason. A mission file is read in a separate
+    process with a time limit, because a Python file is executed to get its config.
     """
     from daf.errors import UsageError
 
     if variants and evals:
-        raise UsageError("--variants and --evals are two lists; ask for one.")
+        raise UsageError("--variants and --evals can't be combined. Use one of them.")
     if name is not None:
         if variants or evals:
-            raise UsageError("a mission's name and a list can't be asked for at once.")
+            raise UsageError("a mission's name can't be combined with --variants or --evals.")
         _describe(name, game, as_json)
     elif variants:
         _variants(game, as_json)
@@ -63,7 +63,7 @@ def _list(game: str, evals: bool, as_json: bool) -> None:
         cogs = f"{entry.min_cogs}–{entry.max_cogs}" if entry.min_cogs != entry.max_cogs else str(entry.min_cogs)
         table.add_row(escape(entry.name), cogs, str(entry.default_cogs or "–"), size, str(entry.max_steps), text)
     out.print(table)
-    out.print("Options go behind the name: arena,cogs=4,max_steps=500,variants=no_clips+small_50", markup=False)
+    out.print("Options follow the name: arena,cogs=4,max_steps=500,variants=no_clips+small_50", markup=False)
     if not evals:
         out.print("--evals lists the evals, --variants the variants.", markup=False)
 

@@ -15,18 +15,18 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 RunsArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="RUN...", help="Run id, the beginning of one, OPERATION/ID, latest, a run's folder, or a replay file."
+        metavar="RUN...", help="Run id, a prefix of one, OPERATION/ID, latest, a run directory, or a replay file."
     ),
 ]
 KindOption = Annotated[
     list[str] | None, typer.Option("--kind", "-k", help="Only this figure; see --list. Repeatable, or with commas.")
 ]
 FormatOption = Annotated[str, typer.Option("--format", help="png, pdf, svg, or several with commas.")]
-ListOption = Annotated[bool, typer.Option("--list", help="Name the figures that fit RUN, and draw none.")]
+ListOption = Annotated[bool, typer.Option("--list", help="List the figures of RUN without drawing them.")]
 ToOption = Annotated[Path | None, typer.Option("--to", help="Put figures here (default: the run's visualizations).")]
-MissionOption = Annotated[str | None, typer.Option("--mission", "-m", help="Only this of the run's missions.")]
+MissionOption = Annotated[str | None, typer.Option("--mission", "-m", help="Only this mission of the run.")]
 MetricOption = Annotated[
-    list[str] | None, typer.Option("--metric", help="Metrics to draw, instead of those chosen. Repeatable.")
+    list[str] | None, typer.Option("--metric", help="Draw this metric instead of the default ones. Repeatable.")
 ]
 
 
@@ -35,13 +35,15 @@ def plot(
     runs: RunsArgument = None,
     kinds: KindOption = None,
     formats: FormatOption = "png",
-    dark: Annotated[bool, typer.Option("--dark", help="On a dark ground.")] = False,
-    dpi: Annotated[int, typer.Option("--dpi", help="Pixels an inch of PNG files.")] = 150,
+    dark: Annotated[bool, typer.Option("--dark", help="Use a dark background.")] = False,
+    dpi: Annotated[int, typer.Option("--dpi", help="Resolution of PNG files, in pixels per inch.")] = 150,
     mission: MissionOption = None,
     metrics: MetricOption = None,
     over_seeds: Annotated[
         bool,
-        typer.Option("--over-seeds", help="Training runs that differ only in their seed: their mean, with interval."),
+        typer.Option(
+            "--over-seeds", help="Draw the mean, with interval, of training runs that differ only in their seed."
+        ),
     ] = False,
     listed: ListOption = False,
     to: ToOption = None,
@@ -51,8 +53,8 @@ def plot(
 ) -> None:
     """Draw the figures of RUN (default: latest): all that fit its kind, or those that --kind names.
 
-    Several training runs are drawn together. A figure for which the data do not suffice is left out with the reason;
-    named with --kind it is an error.
+    Several training runs are drawn together. A figure without sufficient data is left out with the reason; if --kind
+    names it, that is an error.
 
     \b
         daf plot latest

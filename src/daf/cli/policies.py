@@ -1,4 +1,4 @@
-"""`daf policies`: what can play."""
+"""`daf policies`: list policies, or describe one."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -21,10 +21,10 @@ def policies(
     """List the policies with short names, or describe one.
 
     A policy string is a short name, a Python file (my_policy.py, my_policy.py:MyPolicy), a class path,
-    class=…,data=…,kw.NAME=…, a bundle (folder or zip), the folder of a training run, or run:ID.
+    class=…,data=…,kw.NAME=…, a bundle (directory or zip), a training run directory, or run:ID.
 
-    Describing executes nothing of a policy in this process: its module is imported in a separate one, with a time
-    limit, and a bundle's set-up script is only named.
+    The description executes no code of a policy in this process. The module is imported in a separate process, with a
+    time limit, and the set-up script of a bundle is not run.
     """
     if policy is None:
         _list(as_json)
@@ -51,7 +51,9 @@ def _list(as_json: bool) -> None:
         missing = "" if torch or not known.needs_torch else '[yellow]needs pip install "daf\\[train]"[/yellow]. '
         table.add_row(escape(name), missing + escape(known.description))
     out.print(table)
-    out.print("baseline means starter. Options go behind: class=lstm,data=weights.pt,kw.NAME=VALUE", markup=False)
+    out.print(
+        "baseline means starter. Options follow the class: class=lstm,data=weights.pt,kw.NAME=VALUE", markup=False
+    )
 
 
 def _describe(text: str, output_dir: Path | None, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`daf replay`: look into recorded episodes."""
+"""`daf replay`: show recorded episodes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,26 +18,29 @@ if TYPE_CHECKING:
     from daf.render.replays.gif import Drawing
     from daf.replaying import ReplayInfo
 
-app = typer.Typer(
-    rich_markup_mode=None, add_completion=False, no_args_is_help=True, help="Look into recorded episodes."
-)
+app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True, help="Show recorded episodes.")
 
 FileArgument = Annotated[Path, typer.Argument(help="Replay file (.json.z, .json.gz or .json), from --save-replays.")]
 PathArgument = Annotated[
-    Path, typer.Argument(metavar="FILE|DIR", help="Replay file; with --batch a folder of them, or a run's folder.")
+    Path,
+    typer.Argument(metavar="FILE|DIR", help="Replay file; with --batch a directory of replays, or a run directory."),
 ]
-BatchOption = Annotated[bool, typer.Option("--batch", help="Draw every replay in the folder.")]
-CellOption = Annotated[int | None, typer.Option("--cell", help="Pixels a cell, 4 to 64 (default: what fits).")]
+BatchOption = Annotated[bool, typer.Option("--batch", help="Draw every replay in the directory.")]
+CellOption = Annotated[
+    int | None, typer.Option("--cell", help="Pixels per cell, 4 to 64 (default: the largest that fits).")
+]
 StartOption = Annotated[int, typer.Option("--start", help="First step.")]
-EndOption = Annotated[int | None, typer.Option("--end", help="Step to stop before (default: the last is drawn too).")]
-EveryOption = Annotated[int, typer.Option("--every", help="Draw one step in so many.")]
-FollowOption = Annotated[int | None, typer.Option("--follow", help="Keep this agent in the middle of a closer view.")]
-PlaceOption = Annotated[Path | None, typer.Option("--output-dir", help="Put files here (default: a new run folder).")]
+EndOption = Annotated[int | None, typer.Option("--end", help="Stop before this step (default: after the last).")]
+EveryOption = Annotated[int, typer.Option("--every", metavar="N", help="Draw every Nth step.")]
+FollowOption = Annotated[int | None, typer.Option("--follow", help="Zoom in and keep this agent in the center.")]
+PlaceOption = Annotated[
+    Path | None, typer.Option("--output-dir", help="Put files here (default: a new run directory).")
+]
 
 
 @app.command()
 def info(file: FileArgument, as_json: JsonOption = False) -> None:
-    """What is in FILE: mission, steps, teams, policies, returns, objects. Reads and checks all of it."""
+    """Show the content of FILE: mission, steps, teams, policies, returns, objects. Reads and checks all of it."""
     from daf.cli.show import emit, out
     from daf.replaying import daf_replay_info
     from daf.storage.jsonable import jsonable
@@ -53,12 +56,12 @@ def info(file: FileArgument, as_json: JsonOption = False) -> None:
 @app.command()
 def diff(
     a: Annotated[Path, typer.Argument(help="A replay file.")],
-    b: Annotated[Path, typer.Argument(help="Another one.")],
+    b: Annotated[Path, typer.Argument(help="Another replay file.")],
     as_json: JsonOption = False,
 ) -> None:
-    """The first step at which two episodes part, and in what.
+    """Show the first step at which two episodes differ, and the differences.
 
-    What policies told of themselves is not compared: two policies may play the same episode.
+    The policies' own messages are not compared: two policies may play the same episode.
     """
     from daf.cli.show import emit, out
     from daf.replaying import daf_replay_diff
@@ -77,7 +80,7 @@ def diff(
 def gif(
     path: PathArgument,
     batch: BatchOption = False,
-    fps: Annotated[float, typer.Option("--fps", help="Frames a second, up to 50.")] = 10,
+    fps: Annotated[float, typer.Option("--fps", help="Frames per second, up to 50.")] = 10,
     cell: CellOption = None,
     start: StartOption = 0,
     end: EndOption = None,
@@ -86,7 +89,7 @@ def gif(
     output_dir: PlaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw replays into animated GIFs, with the game's own sprites."""
+    """Draw replays as animated GIFs, with the game's own sprites."""
     from daf.render.replays.frames import View
     from daf.render.replays.gif_stream import check_rate
     from daf.replaying import daf_replay_gif
@@ -101,7 +104,7 @@ def gif(
 def mp4(
     path: PathArgument,
     batch: BatchOption = False,
-    fps: Annotated[float, typer.Option("--fps", help="Frames a second, up to 240.")] = 10,
+    fps: Annotated[float, typer.Option("--fps", help="Frames per second, up to 240.")] = 10,
     cell: CellOption = None,
     start: StartOption = 0,
     end: EndOption = None,
@@ -110,7 +113,7 @@ def mp4(
     output_dir: PlaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw replays into MP4 videos; needs ffmpeg on PATH, or the extra daf[video]."""
+    """Draw replays as MP4 videos; needs ffmpeg on PATH, or the extra daf[video]."""
     from daf.render.replays.frames import View
     from daf.render.replays.video import find_encoder
     from daf.replaying import daf_replay_mp4
@@ -133,7 +136,7 @@ def frames(
     output_dir: PlaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw replays into a folder of numbered PNG files each."""
+    """Draw each replay as a directory of numbered PNG files."""
     from daf.render.replays.frames import View
     from daf.replaying import daf_replay_frames
 
@@ -150,8 +153,8 @@ def html(
 ) -> None:
     """Write a page that plays the episode in any browser, offline.
 
-    The page is one file. It shows the map, each agent's inventory, return and what its policy told, over time, and
-    where agents went. PAGE.html#step=120&agent=3 opens it at that step.
+    The page is one file. It shows the map, each agent's inventory, return and policy messages over time, and the
+    paths of the agents. PAGE.html#step=120&agent=3 opens it at that step.
     """
     from daf.replaying import daf_replay_html
 
@@ -167,9 +170,9 @@ def _draw(
     draw: "Callable[[Path, Path], Drawing]",
     view: "View | None" = None,
 ) -> None:
-    """Draw every replay that `path` names and say what came of each; exits with 1 where one failed.
+    """Draw every replay that `path` names and print the files; exits with 1 if one failed.
 
-    A single replay is read, and the view checked against it, before a folder is made for it.
+    A single replay is read, and the view checked against it, before its directory is created.
     """
     from daf.cli.show import emit, err, out
     from daf.errors import DataError
@@ -207,7 +210,7 @@ def _draw(
 
 @contextmanager
 def _place(output_dir: Path | None, title: str) -> "Iterator[tuple[str | None, Path]]":
-    """Where files go: `output_dir` itself, or a run folder for visualizations."""
+    """Where files go: `output_dir` itself, or a run directory for visualizations."""
     if output_dir is not None:
         yield None, output_dir.expanduser()
         return
@@ -222,18 +225,18 @@ def _info_table(found: "ReplayInfo") -> Any:
     from daf.cli.show import plain_table
 
     table = plain_table(found.path.name, header=False)
-    table.add_column("what", no_wrap=True)
+    table.add_column("fact", no_wrap=True)
     table.add_column("value", overflow="fold")
     returns = [f"{reward:.4g}" for reward in found.rewards]
     per_agent = found.reward_per_agent
     rows = {
-        "mission": found.mission or "not told",
-        "seed": "not told" if found.seed is None else str(found.seed),
+        "mission": found.mission or "not recorded",
+        "seed": "not recorded" if found.seed is None else str(found.seed),
         "steps": f"{found.steps:,}",
         "map": f"{found.width}×{found.height}",
         "agents": _counted(found.agents, found.teams),
         "roles at the end": _counts(found.roles),
-        "policies": _counts(found.policies) or "not told",
+        "policies": _counts(found.policies) or "not recorded",
         "reward per agent": "–" if per_agent is None else f"{per_agent:.4g}",
         "returns": ", ".join(returns) or "–",
         "objects": _counts(found.objects),
@@ -255,16 +258,16 @@ def _counts(counts: dict[str, int]) -> str:
 
 def _diff_lines(found: "Difference") -> list[str]:
     if found.same:
-        return [f"The same episode, all {found.steps[0]:,} steps of it."]
+        return [f"The episodes are identical in all {found.steps[0]:,} steps."]
     lines = [printable(f"{change}") for change in found.header]
     common = min(found.steps)
     if not found.compared:
-        lines.append("These are episodes of different kinds: their steps were not compared.")
+        lines.append("The episodes are of different kinds, so their steps are not compared.")
     elif found.step is None:
-        lines.append(f"All {common:,} steps that both have are the same.")
+        lines.append(f"The {common:,} common steps are identical.")
     else:
         fields = "field differs" if found.count == 1 else "fields differ"
-        lines.append(f"They part at step {found.step:,} of {common:,}, where {found.count:,} {fields}:")
+        lines.append(f"The first difference is at step {found.step:,} of {common:,}, where {found.count:,} {fields}:")
         lines += [f"  {printable(str(change))}" for change in found.changes]
         if found.count > len(found.changes):
             lines.append(f"  … and {found.count - len(found.changes):,} more")

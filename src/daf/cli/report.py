@@ -1,4 +1,4 @@
-"""`daf report`: one page on a run of any kind, and leaderboards of runs."""
+"""`daf report`: a page about a run of any kind, and leaderboards of runs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,19 +11,19 @@ from daf.errors import UsageError
 if TYPE_CHECKING:
     from daf.reporting import ReportFiles
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False, help="One page on a run of any kind.")
+app = typer.Typer(rich_markup_mode=None, add_completion=False, help="Write a page about a run of any kind.")
 
 RunsArgument = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="RUN...",
-        help="Run id, the beginning of one, OPERATION/ID, latest, a run's folder, a folder of logs, or a replay file.",
+        help="Run id, a prefix of one, OPERATION/ID, latest, a run directory, a directory of logs, or a replay file.",
     ),
 ]
-PdfOption = Annotated[bool, typer.Option("--pdf", help="Also print it into report.pdf; needs Chromium or Chrome.")]
+PdfOption = Annotated[bool, typer.Option("--pdf", help="Also write report.pdf; needs Chromium or Chrome.")]
 BoardOption = Annotated[
     str | None,
-    typer.Option("--leaderboard", metavar="FORMAT", help="Instead: rank the runs' policies; markdown, json or html."),
+    typer.Option("--leaderboard", metavar="FORMAT", help="Rank the runs' policies instead; markdown, json or html."),
 ]
 ToOption = Annotated[Path | None, typer.Option("--to", help="File for the leaderboard (default: stdout).")]
 
@@ -38,7 +38,7 @@ def report(
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Write the report of RUN (default: latest) into its folder: report.html, one file for any browser, and REPORT.md.
+    """Write the report of RUN (default: latest) into its directory: report.html, a single file, and REPORT.md.
 
     It works for evaluations, comparisons, scores, cross-plays, analyses, training, adaptive experiments, sweeps,
     pipelines, logs and replays, also while they run.
@@ -51,11 +51,11 @@ def report(
     named = list(runs or ["latest"])
     if leaderboard is not None:
         if pdf:
-            raise UsageError("--pdf prints reports; a leaderboard is written as markdown, json or html.")
+            raise UsageError("--pdf can't be combined with --leaderboard, which is written as markdown, json or html.")
         _board(named, leaderboard, to, output_dir, as_json, quiet)
         return
     if to is not None:
-        raise UsageError("--to is for --leaderboard; a report lies in its run's folder.")
+        raise UsageError("--to needs --leaderboard; a report is written into its run directory.")
     from daf.cli.show import emit, out
     from daf.reporting import daf_report
 

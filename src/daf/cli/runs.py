@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, help="List, show, query, clean and export runs.")
 
-RunArgument = Annotated[str, typer.Argument(help="Run id, the beginning of one, OPERATION/ID, or latest.")]
+RunArgument = Annotated[str, typer.Argument(help="Run id, a prefix of one, OPERATION/ID, or latest.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -34,9 +34,9 @@ def runs(context: typer.Context, output_dir: OutputDirOption = None, as_json: Js
 def list_command(
     context: typer.Context,
     operation: Annotated[
-        str | None, typer.Option("--operation", help="Only these: evaluations, comparisons, …")
+        str | None, typer.Option("--operation", help="Only runs of this operation: evaluations, comparisons, …")
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", help="At most so many, the newest.")] = 30,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", help="The N newest runs.")] = 30,
     output_dir: OutputDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,14 +54,14 @@ def _list(output_dir: Path | None, operation: str | None, limit: int, as_json: b
         emit({"run_id": None, "run_dir": None, "status": "ok", "runs": [run.to_data() for run in found[:limit]]})
         return
     if not found:
-        out.print("No runs yet. `daf quickstart` makes one.", markup=False)
+        out.print("No runs yet. Start one with `daf quickstart`.", markup=False)
         return
     table = plain_table("runs")
     for column in ("run", "operation", "status"):
         table.add_column(column, no_wrap=True)
     table.add_column("took", justify="right", no_wrap=True)
     table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("what")
+    table.add_column("title")
     colours = {"completed": "green", "failed": "red", "interrupted": "yellow", "running": "cyan", "damaged": "red"}
     for run in found[:limit]:
         colour = colours.get(run.status, "default")
@@ -79,16 +79,14 @@ def _list(output_dir: Path | None, operation: str | None, limit: int, as_json: b
 @app.command("show")
 def show_command(
     run: RunArgument = "latest",
-    sql: Annotated[
-        str | None, typer.Option("--sql", help="A query on the run's tables; --sql tables lists them.")
-    ] = None,
+    sql: Annotated[str | None, typer.Option("--sql", help="Query the run's tables; --sql tables lists them.")] = None,
     sql_timeout: Annotated[
-        float, typer.Option("--sql-timeout", metavar="S", min=0.1, help="Stop a query that runs longer.")
+        float, typer.Option("--sql-timeout", metavar="S", min=0.1, help="Stop a query after S seconds.")
     ] = 60.0,
     output_dir: OutputDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a run, or ask its tables.
+    """Show a run, or query its tables.
 
     \b
         daf runs show latest
@@ -207,7 +205,7 @@ def _shown(value: Any) -> str:
 def rebuild_command(
     run: RunArgument = "latest", output_dir: OutputDirOption = None, as_json: JsonOption = False
 ) -> None:
-    """Build a run's tables anew from its records; of an evaluation or comparison results and report, too."""
+    """Rebuild a run's tables from its records, and the results and report of an evaluation or comparison."""
     from daf.cli.show import emit, out
     from daf.evaluation.keeping import rebuild
     from daf.output_manager import find_run
@@ -223,22 +221,26 @@ def rebuild_command(
 
 @app.command("clean")
 def clean_command(
-    older_than: Annotated[str | None, typer.Option("--older-than", help="Age of what goes: 30d, 12h, 2w.")] = None,
+    older_than: Annotated[
+        str | None, typer.Option("--older-than", metavar="AGE", help="Delete runs older than AGE: 30d, 12h, 2w.")
+    ] = None,
     cache: Annotated[
         bool, typer.Option("--cache", help="Clear the cache of episodes; runs keep their records.")
     ] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would be deleted.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without confirmation.")] = False,
     output_dir: OutputDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Delete old runs (--older-than), or the cache of episodes (--cache).
 
-    Only directories that DAF made are ever deleted, and none that is running. What killed commands left unfinished is
+    Deletes only directories that DAF created, and never a run in progress. Unfinished files of killed commands are
     deleted too.
     """
     if older_than is None and not cache:
-        raise UsageError("say what goes: --older-than 30d for runs, --cache for the cache of episodes.")
+        raise UsageError(
+            "nothing to delete is named. Use --older-than 30d for runs, --cache for the cache of episodes."
+        )
     from daf.cli.show import emit, out
     from daf.episodes.cache import EpisodeCache
     from daf.evaluation import default_cache
@@ -255,9 +257,9 @@ def clean_command(
     if not dry_run and not yes and not as_json and (old or files):
         if not sys.stdin.isatty():
             raise UsageError(
-                "this deletes files and there is no terminal to ask on: add --yes, or look with --dry-run."
+                "this deletes files, and there is no terminal for a confirmation. Add --yes, or use --dry-run first."
             )
-        what = f"{len(old)} runs" + (f" and {files} files of the cache" if cache else "")
+        what = _counted(len(old), "run") + (f" and {_counted(files, 'file')} of the cache" if cache else "")
         typer.confirm(f"Delete {what}?", abort=True, err=True)
     leftovers = 0
     if not dry_run:
@@ -276,17 +278,26 @@ def clean_command(
     for run in old:
         out.print(f"{run.operation}/{run.run_id} ({_size(sizes.get(run.path, 0))}) {verb}", markup=False)
     if days is not None:
-        out.print(f"{len(old)} runs {verb}", markup=False)
+        out.print(f"{_counted(len(old), 'run')} {verb}", markup=False)
     if leftovers:
-        out.print(f"{leftovers} unfinished files and directories of killed commands deleted", markup=False)
+        out.print(f"{_counted(leftovers, 'unfinished entry')} of killed commands deleted", markup=False)
     if cache:
-        out.print(f"{files} files ({_size(size)}) of the cache {episodes.root} {verb}", markup=False, soft_wrap=True)
+        out.print(
+            f"{_counted(files, 'file')} ({_size(size)}) of the cache {episodes.root} {verb}",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def _counted(count: int, what: str) -> str:
+    plural = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{count:,} {what if count == 1 else plural}"
 
 
 def _days(text: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([hdw]?)", text.strip())
     if found is None:
-        raise UsageError(f'--older-than "{text}" is no age. Write for example 30d, 12h or 2w.')
+        raise UsageError(f'--older-than must be an age such as 30d, 12h or 2w; got "{text}".')
     return float(found[1]) * {"h": 1 / 24, "d": 1.0, "w": 7.0, "": 1.0}[found[2]]
 
 
@@ -294,9 +305,10 @@ def _days(text: str) -> float:
 def export_command(
     run: RunArgument,
     to: Annotated[
-        Path | None, typer.Option("--to", help="The archive to write (default: OPERATION_ID.tar.gz here).")
+        Path | None,
+        typer.Option("--to", help="The archive to write (default: OPERATION_ID.tar.gz in the current directory)."),
     ] = None,
-    folder: Annotated[bool, typer.Option("--folder", help="A folder instead of an archive.")] = False,
+    folder: Annotated[bool, typer.Option("--folder", help="Write a directory instead of an archive.")] = False,
     output_dir: OutputDirOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""What goes to the terminal: tables and JSON on stdout, messages and progress on stderr."""
+"""Output on the terminal: tables and JSON on stdout, messages and progress on stderr."""
 
 import json
 import os
@@ -26,7 +26,7 @@ from daf.stats.summaries import PolicySummary
 from daf.storage.printable import printable_json, printable_lines
 
 PLAIN_LINE_SECONDS = 10.0
-"""Without a terminal, progress is a line at most this often."""
+"""Seconds between two lines of progress where there is no terminal."""
 
 WIDTH_ELSEWHERE = 160
 """Columns of tables where there is no terminal to fit."""
@@ -137,23 +137,23 @@ _MARKS = {"better": "▲", "worse": "▲", "equal": "=", "identical": "=", "unde
 
 
 def say_pairs(pairs: Sequence[PairVerdict]) -> None:
-    """One sentence a pair, the overall ones first."""
+    """Print one sentence per pair."""
     for pair in pairs:
         out.print(f"  {_MARKS[pair.verdict]} {escape(pair.sentence)}", soft_wrap=True)
 
 
 def say_end(result: RunResult, took: float, report: Path | None) -> None:
-    """How many episodes there were, how long it took, and where the report is."""
-    counted = f"{result.played} episodes played, {result.read} were there, {len(result.failures)} failed"
+    """Print the number of episodes, the time, and the path of the report."""
+    counted = f"{result.played} episodes played, {result.read} from cache, {len(result.failures)} failed"
     out.print(f"\n{counted}; {seconds(took)}", highlight=False)
     if report:
         out.print(f"report: {report}", soft_wrap=True, markup=False)
 
 
 class EpisodeProgress:
-    """Progress over a plan's episodes: a bar on a terminal, a line now and then elsewhere, nothing where quiet.
+    """Progress over a plan's episodes: a bar on a terminal, otherwise a line from time to time; nothing if quiet.
 
-    What is left is estimated from the episodes that were played, not from those that were read.
+    The remaining time is estimated from the episodes that were played, not from those that come from the cache.
     """
 
     def __init__(self, *, quiet: bool) -> None:
@@ -187,7 +187,7 @@ class EpisodeProgress:
             self._bar.stop()
 
     def plan(self, plan: Plan) -> None:
-        """How many episodes there are."""
+        """Start with the number of episodes."""
         self.total = len(plan.episodes)
         self._started = time.monotonic()
         if self._bar is not None:
@@ -208,7 +208,7 @@ class EpisodeProgress:
         played = self.finished - self.cached
         parts = []
         if self.cached:
-            parts.append(f"{self.cached} were there")
+            parts.append(f"{self.cached} from cache")
         if self.failed:
             parts.append(f"{self.failed} failed")
         if played:

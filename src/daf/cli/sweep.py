@@ -350,7 +350,7 @@ def _show(result: "SweepResult", top: int) -> None:
             table.add_row(str(trial.trial_id), *(f"{value:.4g}" for value in trial.values), escape(shown))
         out.print(table)
     if result.step_limits():
-        out.print(result.step_limits_told(), markup=False, soft_wrap=True)
+        out.print(result.step_limits_text(), markup=False, soft_wrap=True)
     _show_held_out(result)
     printed = {entry.get("sentence") for entry in (result.held_out or {}).get("trials", [])}
     for note in result.notes:

@@ -251,7 +251,7 @@ class SweepResult:
                     found.setdefault(mission, set()).add(int(entry["max_steps"]))
         return {mission: sorted(limits) for mission, limits in found.items()}
 
-    def step_limits_told(self) -> str:
+    def step_limits_text(self) -> str:
         """The same as a sentence; empty where no trial has been evaluated."""
         limits = self.step_limits()
         if not limits:

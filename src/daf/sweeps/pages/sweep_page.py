@@ -156,7 +156,7 @@ def _trials(result: SweepResult, facts: RunFacts) -> list[Section]:
     left = len(result.trials) - len(listed)
     note = [
         _episodes(facts),
-        printable(result.step_limits_told()),
+        printable(result.step_limits_text()),
         f"{left:,} more are in trials.jsonl." if left else "",
     ]
     return [Section("trials", "All trials", [Table(columns, rows, note=" ".join(text for text in note if text))])]
