@@ -26,7 +26,7 @@ class EpisodeSpec:
     each agent the index of its policy. seed: of the simulator, and of the map if the config leaves it open. max_steps:
     the step limit in the config. device, threads: where networks run; without a network they don't count.
     enforce_timeouts: enforced limit of one step, None for none. batched: networks are called for many agents at once,
-    which draws their actions from other random numbers. series: what to sample over time. known_key: the key of an
+    which draws their actions from other random numbers. series: what to sample over time. known_key: the key
     of an episode that is read back, which other versions may have played.
     """
 
