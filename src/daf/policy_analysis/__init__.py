@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from daf.errors import MissionError, UsageError
 from daf.evaluation import Evaluation, Settings, default_cache, evaluate
 from daf.evaluation.analysis_files import write_analysis
-from daf.playing.run import command_line
 from daf.game import mission_files
 from daf.game import missions as game_missions
 from daf.game import policies as game_policies
@@ -23,6 +22,7 @@ from daf.game.mission_changes import with_cogs
 from daf.game.missions import Mission
 from daf.game.policy_probe import SECONDS, probe
 from daf.game.policy_probing import ProbeRequest
+from daf.playing.run import command_line
 from daf.policy_analysis._facts import CogsRow, Latency, PolicyAnalysis, analysis_from
 from daf.policy_analysis.page import policy_page
 from daf.storage.console_tables import show
