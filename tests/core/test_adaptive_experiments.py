@@ -474,9 +474,9 @@ def test_a_damaged_journal_is_its_own_experiments_trouble_alone(tmp_path: Path) 
     (damaged / record.JOURNAL).write_text("{\n")
     assert controller(tmp_path, config(runs=[{}])).start_experiment().status == "done"
     assert end_of(tmp_path).status == "done"
-    with pytest.raises(DataError, match=r"experiment\.jsonl:1: not a JSON line"):
+    with pytest.raises(DataError, match=r"experiment\.jsonl:1 is damaged: "):
         status_of("damaged", tmp_path / "out")
-    with pytest.raises(AdaptiveControllerError, match=r"experiment\.jsonl:1: not a JSON line"):
+    with pytest.raises(AdaptiveControllerError, match=r"experiment\.jsonl:1 is damaged: "):
         controller(tmp_path, config("damaged", runs=[{}])).start_experiment()
 
 

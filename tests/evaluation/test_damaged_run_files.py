@@ -1,11 +1,10 @@
 """Whatever a run's file holds, reading the run works or says what is damaged, and never ends in a traceback."""
 
-import copy
 import hashlib
 import json
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +21,9 @@ from daf.reporting import daf_report
 from daf.reporting.leaderboard import daf_generate_leaderboard
 from daf.scoring_analysis.operation import daf_score
 from daf.visualization.returns import returns_of
+from tests.damage import ABSENT, WRONG, changed, places
 
 MISSION = "training_facility_1,max_steps=10"
-WRONG: tuple[Any, ...] = (None, "x", -1, 10**30, 1e300, True, [], [None], {}, {"a": None})
-ABSENT = object()
 FILES = ("results.json", "plan.json", "experiment_config.json", "execution_log.json", "record")
 READERS: dict[str, Callable[[Path], object]] = {
     "report": daf_report,
@@ -49,28 +47,6 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base = tmp_path_factory.mktemp("runs")
     MAKERS["evaluation"](OutputManager(base))
     return base
-
-
-def places(value: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """The way to every value inside `value`; of lists the first two."""
-    yield at
-    children = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
-    for key, child in children:
-        yield from places(child, (*at, key))
-
-
-def changed(value: Any, at: tuple[str | int, ...], new: Any) -> Any:
-    if not at:
-        return new
-    whole = copy.deepcopy(value)
-    inside = whole
-    for key in at[:-1]:
-        inside = inside[key]
-    if new is ABSENT:
-        del inside[at[-1]]
-    else:
-        inside[at[-1]] = new
-    return whole
 
 
 def sealed(value: Any) -> bytes:

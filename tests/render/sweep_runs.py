@@ -38,6 +38,7 @@ def search_hill(
             "run_id": output.session_id,
             "planned": trials,
             "best_n": 3,
+            "config": {},
         },
     )
     generator = np.random.default_rng(3)

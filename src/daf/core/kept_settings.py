@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daf.config.training import DAFTrainingConfig
-from daf.errors import UsageError
+from daf.errors import DataError, UsageError
 from daf.game import mission_files
 from daf.game.missions import load_config
 from daf.game.policy_finding import anchored
 from daf.game.policy_strings import with_arguments
 from daf.storage import atomic
+from daf.storage.reading import read_bytes, read_text
 
 if TYPE_CHECKING:
     from mettagrid import MettaGridConfig
@@ -54,4 +55,7 @@ def kept_mission(folder: Path, config: DAFTrainingConfig) -> "tuple[str, MettaGr
     file = folder / MISSION_FILE
     if Path(str(config.mission)).name != MISSION_FILE or not (folder / MISSION_NAME).is_file():
         return None
-    return (folder / MISSION_NAME).read_text(), load_config(file.read_bytes())
+    name, content = read_text(folder / MISSION_NAME, limit=2**16), read_bytes(file)
+    if name is None or content is None:
+        raise DataError(f"{folder} does not hold the mission that the run was given as an object ({MISSION_FILE}).")
+    return name, load_config(content)

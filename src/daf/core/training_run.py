@@ -8,7 +8,6 @@ Importing this module imports torch.
 
 from __future__ import annotations
 
-import json
 import logging
 import signal
 import threading
@@ -43,6 +42,7 @@ from daf.errors import (
     DivergenceError,
     ExecutorError,
     PolicyError,
+    StorageError,
     TrainingError,
     UsageError,
 )  # fmt: skip
@@ -54,6 +54,7 @@ from daf.game.trainable import check_alike, check_meanings, check_plays, save_me
 from daf.game.training_samples import TrainingSampler
 from daf.game.weights import fitting
 from daf.storage import atomic, journal, reading
+from daf.storage.reading import read_object
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -674,15 +675,29 @@ def _crossed(before: int, after: int, every: int) -> bool:
     return before // every < after // every
 
 
+class _Evaluated(TypedDict):
+    """What is read of a line of `evaluations.jsonl`."""
+
+    step: int
+
+
 def last_evaluation(run_dir: Path, step: int) -> dict[str, Any] | None:
     """The run's last evaluation until `step`, None where there is none."""
-    records = [record for record in journal.read(run_dir / EVALUATIONS) if record["step"] <= step]
+    records = [record for record in journal.read(run_dir / EVALUATIONS, _Evaluated) if record["step"] <= step]
     return records[-1] if records else None
 
 
 def _score_of(checkpoint: Path) -> float | None:
-    """The mean return of the checkpoint's evaluation."""
+    """The mean return of the checkpoint's evaluation; None where there is none, or it cannot be read."""
     try:
-        return float(json.loads((checkpoint / "evaluation.json").read_text())["mean"])
-    except (OSError, ValueError, KeyError, TypeError):
+        found = read_object(checkpoint / "evaluation.json", _Scored)
+    except (DamagedFileError, StorageError) as error:
+        logger.warning("%s The checkpoint counts as not evaluated.", error)
         return None
+    return None if found is None else found["mean"]
+
+
+class _Scored(TypedDict):
+    """What is read of a checkpoint's `evaluation.json`."""
+
+    mean: float

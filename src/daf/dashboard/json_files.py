@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 
 from daf.dashboard._signatures import Signature, signature
+from daf.errors import DAFError
+from daf.storage.reading import read_bytes
 
 MOST_BYTES = 64 * 2**20
 """A larger file is not parsed for a page."""
@@ -36,8 +38,9 @@ class JsonFiles:
                 self._kept.move_to_end(path)
                 return known[1]
         try:
-            value = msgspec.json.decode(path.read_bytes())
-        except (OSError, ValueError):
+            content = read_bytes(path, limit=MOST_BYTES)
+            value = None if content is None else msgspec.json.decode(content)
+        except (DAFError, ValueError, RecursionError):
             return None
         with self._lock:
             self._kept[path] = (now, value)

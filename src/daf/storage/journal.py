@@ -13,9 +13,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from daf.errors import DataError, StorageError
+from daf.errors import DamagedFileError, StorageError
 from daf.storage.atomic import explain
 from daf.storage.locks import UNSUPPORTED
+from daf.storage.reading import decode_object, open_regular
+
+LONGEST_LINE = 64 * 2**20
+"""Bytes. The longest lines that DAF writes, held-out records of a sweep, are far shorter."""
 
 
 def append(path: str | Path, value: dict[str, Any], *, sync: bool = True) -> None:
@@ -42,23 +46,23 @@ def append(path: str | Path, value: dict[str, Any], *, sync: bool = True) -> Non
         raise StorageError(explain(error, f"appending to {path}")) from error
 
 
-def read(path: str | Path) -> Iterator[dict[str, Any]]:
+def read(path: str | Path, kind: type[Any] = dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The whole lines, in order; empty if there is no file.
 
-    Raises `DataError` for a line that is not a JSON object.
+    kind: a `TypedDict` that every line is checked against; fields that it does not name are kept. Raises
+    `DamagedFileError` with file and line for any other line, one of more than `LONGEST_LINE` bytes, and what is not a
+    regular file; `StorageError`.
     """
     try:
-        with Path(path).open("rb") as file:
-            for number, line in enumerate(file, 1):
+        with open_regular(path) as file:
+            number = 0
+            while line := file.readline(LONGEST_LINE + 1):
+                number += 1
                 if not line.endswith(b"\n"):
+                    if len(line) > LONGEST_LINE:
+                        raise DamagedFileError(f"{path}:{number}", f"longer than {LONGEST_LINE:,} bytes")
                     return
-                try:
-                    value = json.loads(line)
-                except ValueError as error:
-                    raise DataError(f"{path}:{number}: not a JSON line. Remove the line, or the file.") from error
-                if not isinstance(value, dict):
-                    raise DataError(f"{path}:{number}: not a JSON object. Remove the line, or the file.")
-                yield value
+                yield decode_object(line, kind, where=f"{path}:{number}")
     except FileNotFoundError:
         return
     except OSError as error:

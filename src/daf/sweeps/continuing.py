@@ -4,11 +4,12 @@ Two configurations are one sweep where their trials are the same: what may diffe
 is done with them afterwards. A policy whose code changed makes another sweep.
 """
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daf.config.sweep import DAFSweepConfig
-from daf.errors import UsageError
+from daf.errors import DamagedFileError, StorageError, UsageError
 from daf.output_manager.runs import RunInfo, find_run, list_runs
 from daf.storage.atomic import write_json
 from daf.storage.hashing import hash_json
@@ -17,6 +18,8 @@ from daf.sweeps.reading import CONFIG, RESULT, read_facts
 
 if TYPE_CHECKING:
     from daf.output_manager import OutputManager
+
+logger = logging.getLogger(__name__)
 
 FREE = ("num_trials", "description", "max_retries", "trial_timeout", "checkpoint_best_n", "significance_level")
 """Fields that may change when a sweep goes on; so may those of the held-out episodes."""
@@ -40,14 +43,17 @@ def config_of_run(run_dir: Path) -> DAFSweepConfig:
 def same_sweep(print_of: str, output: "OutputManager") -> RunInfo | None:
     """The newest run of the same sweep."""
     for run in list_runs(output.base_dir, "sweeps"):
-        if (run.path / CONFIG).is_file() and read_facts(run.path)["fingerprint"] == print_of:
-            return run
+        try:
+            if (run.path / CONFIG).exists() and read_facts(run.path).get("fingerprint") == print_of:
+                return run
+        except (DamagedFileError, StorageError) as error:  # that sweep's trouble, and no other's
+            logger.warning("%s It is passed over.", error)
     return None
 
 
 def named_sweep(run: str, output: "OutputManager", print_of: str) -> RunInfo:
     found = find_run(run, output.base_dir, "sweeps")
-    if read_facts(found.path)["fingerprint"] != print_of:
+    if read_facts(found.path).get("fingerprint") != print_of:
         raise UsageError(
             f"{found.path} cannot go on: its configuration, or the code or weights of its policy, or its missions "
             "changed since. `daf sweep run` begins a new sweep."

@@ -19,10 +19,10 @@ from typing import Any
 
 import msgspec
 
-from daf.errors import DataError, StorageError
+from daf.errors import DamagedFileError, DataError
 from daf.storage import journal
-from daf.storage.atomic import explain
 from daf.storage.jsonable import jsonable
+from daf.sweeps.files import EVENTS, Event
 from daf.sweeps.result import SweepTrialResult
 
 FILE = "trials.jsonl"
@@ -60,22 +60,20 @@ class History:
 def read(run_dir: str | Path) -> History:
     """The journal in a sweep's folder; empty where there is none yet.
 
-    Raises `DataError` for a line that is no event, `StorageError`.
+    Raises `DamagedFileError` for a line that is no event, `StorageError`.
     """
     path = Path(run_dir) / FILE
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return History()
-    except OSError as error:
-        raise StorageError(explain(error, f"reading {path}")) from error
     found = History()
-    decode = msgspec.json.Decoder().decode
-    for number, line in enumerate(content.split(b"\n")[:-1], 1):
+    for number, event in enumerate(journal.read(path, Event), 1):
+        where = f"{path}:{number}"
+        kind = EVENTS.get(event["event"])
+        if kind is None:
+            raise DamagedFileError(where, f'unknown event "{event["event"]:.40}"')
         try:
-            _take(found, decode(line))
-        except (msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
-            raise DataError(f"{path}:{number}: not an event of a sweep ({error}). Remove the line.") from error
+            msgspec.convert(event, kind)
+            _take(found, event)
+        except (DataError, ValueError) as error:
+            raise DamagedFileError(where, str(error)) from error
     return found
 
 

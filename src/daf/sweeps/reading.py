@@ -4,17 +4,17 @@ The trials come from the journal, so that what is shown is what counts, also whe
 held-out record is shown as long as the trials in it are still the best ones.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from daf.config.sweep import DAFSweepConfig
-from daf.errors import DataError, StorageError
+from daf.errors import DamagedFileError, DataError
 from daf.output_manager.runs import read_run as read_run_info
-from daf.storage.atomic import explain
+from daf.storage.reading import read_object
 from daf.sweeps import journal
 from daf.sweeps._scale_words import told
+from daf.sweeps.files import ResultFile, SweepFacts
 from daf.sweeps.keeping import candidates
 from daf.sweeps.result import SweepResult, SweepTrialResult
 
@@ -45,7 +45,7 @@ def read_run(run_dir: str | Path) -> SweepResult:
         result.held_out = history.held_out
     ended = folder / RESULT
     if ended.is_file():
-        written = _json(ended)
+        written = _result(ended)
         result.notes = list(written["notes"])
         if len(written["trials"]) == len(result.trials):
             return result.finalize(written["status"])
@@ -55,9 +55,7 @@ def read_run(run_dir: str | Path) -> SweepResult:
 
 def read_result(path: str | Path) -> SweepResult:
     """The sweep that `SweepResult.save_json` wrote. Raises `DataError`, `StorageError`."""
-    data = _json(Path(path))
-    if data.get("format") != "daf-sweep-1":
-        raise DataError(f"{path} is no sweep's result (format daf-sweep-1).")
+    data = _result(Path(path))
     return SweepResult(
         name=data["name"],
         objectives=tuple(data["objectives"]),
@@ -68,33 +66,30 @@ def read_result(path: str | Path) -> SweepResult:
         run_id=data["run_id"],
         run_dir=None if data["run_dir"] is None else Path(data["run_dir"]),
         planned=data["planned"],
-        held_out=data["held_out"],
+        held_out=None if data["held_out"] is None else {**data["held_out"]},
         notes=list(data["notes"]),
         best_n=data["best_n"],
     )
 
 
-def read_facts(run_dir: Path) -> Mapping[str, Any]:
-    """`sweep.json`: what the sweep is. Raises `DataError` where the folder has none."""
-    path = run_dir / CONFIG
-    if not path.is_file():
+def read_facts(run_dir: Path) -> SweepFacts:
+    """`sweep.json`: what the sweep is. Raises `DataError` where the folder has none, `DamagedFileError`."""
+    facts = read_object(run_dir / CONFIG, SweepFacts)
+    if facts is None:
         raise DataError(f"{run_dir} is no sweep: it has no {CONFIG}. `daf runs` lists what there is.")
-    return _json(path)
+    if len(facts["directions"]) != len(facts["objectives"]):
+        raise DamagedFileError(run_dir / CONFIG, "it has not one direction for each objective")
+    return facts
+
+
+def _result(path: Path) -> ResultFile:
+    data = read_object(path, ResultFile)
+    if data is None:
+        raise DataError(f"there is no result of a sweep at {path}.")
+    return data
 
 
 def _holds(record: Mapping[str, Any], result: SweepResult, most: int) -> bool:
     """Whether the trials that were played on held-out seeds are the best of those that have ended since."""
     asked = record.get("asked")
     return asked is None or asked[0] == [trial.trial_id for trial in candidates(result, most)]
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(path.read_bytes())
-    except OSError as error:
-        raise StorageError(explain(error, f"reading {path}")) from error
-    except ValueError as error:
-        raise DataError(f"{path} is damaged: {error}.") from error
-    if not isinstance(data, dict):
-        raise DataError(f"{path} holds no JSON object.")
-    return data

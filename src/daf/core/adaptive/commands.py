@@ -15,6 +15,7 @@ from daf.core.adaptive.record import run_dir
 from daf.core.adaptive.state import Run
 from daf.core.training_file import own_checkpoint, read_ended, read_training
 from daf.errors import ConfigError, DamagedFileError, StorageError, UnsafePathError
+from daf.storage.reading import read_bytes
 
 HOPELESS = ("CheckpointError",)
 """Errors that another attempt would meet again. Of training's own it is `training.json` that tells (`machine`)."""
@@ -213,7 +214,7 @@ def printed_object(job: Job) -> dict[str, Any] | None:
     for line in reversed(_text(job.folder / STDOUT).splitlines()):
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(value, dict):
             return value
@@ -222,9 +223,10 @@ def printed_object(job: Job) -> dict[str, Any] | None:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(errors="replace")
-    except OSError:
+        content = read_bytes(path)
+    except (DamagedFileError, StorageError):
         return ""
+    return "" if content is None else content.decode(errors="replace")
 
 
 def _shown(settings: Mapping[str, Scalar]) -> str:

@@ -6,7 +6,6 @@ were recorded, or that carry the job's mark, are ever signalled.
 """
 
 import contextlib
-import json
 import os
 import select
 import signal
@@ -16,13 +15,17 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, TypedDict
+
+import msgspec
 
 from daf.core.adaptive._supervisor import EXIT, JOB, PROCESS, STDERR, STDOUT, claim
 from daf.core.adaptive.dispatch import Job, Look
 from daf.core.adaptive.errors import AdaptiveControllerError
 from daf.core.adaptive.process import MARK, alive, end_marked, signal_group
+from daf.errors import DamagedFileError, StorageError
 from daf.storage.atomic import explain, write_json
+from daf.storage.reading import read_object
 
 _PATIENCE = 0.2
 """Seconds between looks where the operating system cannot wait for processes that are not our children."""
@@ -59,15 +62,16 @@ class LocalProcesses:
         process = _process(job)
         if process is None:
             return Look("gone" if over else "running" if child is not None else "absent", last_sign=time.time())
-        if process.get("pid") is None:
+        pid = process.get("pid")
+        if pid is None:
             return Look("gone")
-        there = alive(process["pid"], process["identity"])  # before the exit file: it is written by what is alive
-        ended = _read(job.folder / EXIT)
+        there = alive(pid, process.get("identity", ""))  # before the exit file: it is written by what is alive
+        ended = _read(job.folder / EXIT, _Exit)
         if ended is not None:
-            return Look("ended", exit_code=ended["code"], pid=process["pid"])
+            return Look("ended", exit_code=ended["code"], pid=pid)
         if not there:
-            return Look("gone", pid=process["pid"])
-        return Look("running", last_sign=max([process["claimed"], *_changes(job)]), pid=process["pid"])
+            return Look("gone", pid=pid)
+        return Look("running", last_sign=max([process.get("claimed", 0.0), *_changes(job)]), pid=pid)
 
     def forget(self, job: Job) -> bool:
         """Take the claim that its supervisor would take."""
@@ -80,16 +84,16 @@ class LocalProcesses:
     def interrupt(self, job: Job) -> None:
         """SIGINT to its process group."""
         process = _process(job)
-        if process is not None and process.get("pid") is not None:
-            signal_group(process["pid"], process["identity"], signal.SIGINT)
+        if process is not None and (pid := process.get("pid")) is not None:
+            signal_group(pid, process.get("identity", ""), signal.SIGINT)
 
     def kill(self, job: Job) -> None:
         """SIGKILL to its process group, and to what carries its mark."""
         if _process(job) is None and self.forget(job):
             return
         process = _process(job)
-        if process is not None and process.get("pid") is not None:
-            signal_group(process["pid"], process["identity"], signal.SIGKILL)
+        if process is not None and (pid := process.get("pid")) is not None:
+            signal_group(pid, process.get("identity", ""), signal.SIGKILL)
         end_marked(str(job.folder))
 
     def wait(self, jobs: Sequence[Job], seconds: float) -> None:
@@ -125,9 +129,9 @@ def _pidfd(pid: int) -> int | None:
         return None
 
 
-def _process(job: Job) -> dict[str, Any] | None:
+def _process(job: Job) -> "_Process | None":
     """Who has claimed the job. Another machine's processes cannot be seen from here, so theirs are not judged."""
-    process = _read(job.folder / PROCESS)
+    process = _read(job.folder / PROCESS, _Process)
     host = socket.gethostname() if process is None else process.get("host", socket.gethostname())
     if host != socket.gethostname():
         raise AdaptiveControllerError(
@@ -137,15 +141,27 @@ def _process(job: Job) -> dict[str, Any] | None:
     return process
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+class _Process(TypedDict, total=False):
+    """`process.json`: who has claimed a job."""
+
+    host: str
+    pid: Annotated[int, msgspec.Meta(ge=1, lt=2**31)] | None
+    identity: str
+    claimed: float
+
+
+class _Exit(TypedDict):
+    """`exit.json`: how a job ended."""
+
+    code: Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
+
+
+def _read[T](path: Path, kind: type[T]) -> T | None:
     """A file that appears whole or not at all."""
     try:
-        value: dict[str, Any] = json.loads(path.read_text())
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise AdaptiveControllerError(explain(error, f"reading {path}")) from error
-    return value
+        return read_object(path, kind, limit=2**20)
+    except (DamagedFileError, StorageError) as error:
+        raise AdaptiveControllerError(f"{error} Remove it where its job is over.") from error
 
 
 def _changes(job: Job) -> Iterator[float]:

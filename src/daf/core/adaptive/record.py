@@ -8,18 +8,18 @@ runs/ jobs/ parents/ scored/ evaluations/
 """
 
 import contextlib
-import json
 import math
 import os
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from daf.core.adaptive.errors import AdaptiveControllerError
 from daf.core.adaptive.state import FORMAT, Experiment, after, folded
 from daf.errors import DataError, LockedError
 from daf.storage import atomic, journal, locks
+from daf.storage.reading import read_object
 
 JOURNAL, LOCK, STOP = "experiment.jsonl", "controller.lock", "stop.json"
 BEGINNING = ".adaptive.lock"
@@ -106,7 +106,7 @@ class Record:
 
     def stop_reason(self) -> str | None:
         """Why a stop is asked for; None where it isn't, or an earlier controller was asked."""
-        document = _json(self.folder / STOP)
+        document = _stop(self.folder / STOP)
         if document is None or document.get("time", self._since) < self._since:
             return None
         return str(document.get("reason") or "daf adaptive stop")
@@ -123,11 +123,12 @@ def beginning(base_dir: Path) -> Iterator[None]:
         yield
 
 
-def _json(path: Path) -> dict[str, Any] | None:
-    try:
-        value = json.loads(path.read_text())
-    except FileNotFoundError:
-        return None
-    except ValueError as error:
-        raise DataError(f"{path} is damaged: {error}. Remove it.") from error
-    return value if isinstance(value, dict) else {}
+class _Stop(TypedDict, total=False):
+    """What asks a controller to stop."""
+
+    reason: str | None
+    time: float
+
+
+def _stop(path: Path) -> _Stop | None:
+    return read_object(path, _Stop, limit=2**20)

@@ -15,7 +15,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+import msgspec
+
 from daf.config.training import Scalar
+from daf.core.adaptive.events import EVENTS, AnyEvent
 from daf.core.adaptive.schedulers.interface import Known
 from daf.errors import DataError
 
@@ -130,7 +133,8 @@ def folded(events: Iterable[Mapping[str, Any]], *, where: str = "the journal") -
     for number, event in enumerate(events, 1):
         try:
             experiment = after(experiment, event)
-        except (KeyError, TypeError, ValueError) as error:
+            msgspec.convert(event, EVENTS.get(event["event"], AnyEvent))
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise DataError(
                 f"{where}:{number}: {error}. It was changed, or written by another version of DAF."
             ) from error

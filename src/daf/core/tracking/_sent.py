@@ -7,11 +7,23 @@ values that it had; after a power cut the file may be an older one, and some ste
 import json
 import secrets
 from pathlib import Path
+from typing import Annotated
 
-from daf.errors import StorageError
+import msgspec
+
+from daf.errors import DamagedFileError, StorageError
 from daf.storage.atomic import explain
+from daf.storage.reading import read_json
 
 FOLDER = "tracking"
+
+
+class _State(msgspec.Struct):
+    """The file. id: names files of the service beside the run."""
+
+    id: Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_-]{1,64}\Z")]
+    metrics: int
+    evaluations: int
 
 
 class Sent:
@@ -53,13 +65,13 @@ class Sent:
 
     def _read(self) -> None:
         try:
-            data = json.loads(self._path.read_text())
-        except FileNotFoundError:
-            return  # the tracker is new to this run
-        except (OSError, ValueError) as error:
+            data = read_json(self._path, _State, limit=2**20)
+        except (DamagedFileError, StorageError) as error:
             raise StorageError(
-                f"{self._path} cannot be read ({error}), so it is not known what was sent. Remove it to send the run "
+                f"{error} So it is not known what was sent. Remove it to send the run "
                 "again under a new id, or go on without this tracker."
             ) from error
-        self.id, self.metrics, self.evaluations = str(data["id"]), int(data["metrics"]), int(data["evaluations"])
+        if data is None:
+            return  # the tracker is new to this run
+        self.id, self.metrics, self.evaluations = data.id, data.metrics, data.evaluations
         self.resumed = True

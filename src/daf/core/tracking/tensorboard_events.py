@@ -16,8 +16,13 @@ from daf.core.tracking.interface import Number, RunFacts, flat_evaluation
 from daf.core.tracking.names import Names
 from daf.errors import StorageError
 from daf.storage.atomic import explain, writing
+from daf.storage.reading import read_bytes
 
 FOLDER = "tensorboard"
+
+
+MOST_BYTES = 2**30
+"""Of one event file, all of which is read to cut it where a resumed run goes on."""
 
 
 class TensorBoardEvents:
@@ -87,7 +92,7 @@ class TensorBoardEvents:
         """Take the events after step `keep_to` out of `path` (all of them where it is None), and note the last ones."""
         from tensorboard.compat.proto.event_pb2 import Event
 
-        data = path.read_bytes()
+        data = read_bytes(path, limit=MOST_BYTES) or b""
         kept = []
         for record in _records(data) if keep_to is not None else ():
             event = Event.FromString(record[12:-4])

@@ -1,0 +1,138 @@
+"""What a sweep's files hold, as types that everything is checked against when it is read.
+
+Fields that have no name here are kept; those that have one have this type, or reading names the file and the field.
+"""
+
+from typing import Annotated, Any, Literal, NotRequired, Required, TypedDict
+
+import msgspec
+
+Index = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Number = float | None
+"""None: it was not a finite number."""
+Setting = bool | int | float | str | None
+
+
+class MissionData(TypedDict, total=False):
+    """A trial's result on one mission."""
+
+    value: Number
+    n: Index
+    values: list[Number]
+    metrics: dict[str, Number]
+    max_steps: Index | None
+
+
+class TrialData(TypedDict, total=False):
+    """A trial, as `SweepTrialResult.to_data` writes it."""
+
+    trial_id: Required[Annotated[int, msgspec.Meta(ge=-1, le=2**53)]]
+    hyperparameters: Required[dict[str, Setting]]
+    primary_metric: Number
+    all_metrics: dict[str, Number]
+    mission_results: dict[str, MissionData | float]
+    success: bool | None
+    status: Literal["complete", "stopped", "failed", "running"] | None
+    values: list[Number]
+    reason: str | None
+    source: str
+    rungs: list[tuple[Index, Number]]
+    seconds: Number
+    cost: Number
+    steps: Index | None
+    checkpoint: str | None
+    run_dir: str | None
+    policy: str | None
+    attempts: Index
+    repeats: Index | None
+
+
+class HeldOut(TypedDict, total=False):
+    """The best trials on held-out seeds, as far as a sweep goes on from it."""
+
+    winner: Index | None
+    asked: list[Any]
+
+
+class Event(TypedDict):
+    """A line of the journal."""
+
+    event: str
+
+
+class ProposedEvent(TypedDict):
+    """A trial was proposed. state: what its strategy reads back."""
+
+    trial: Index
+    hyperparameters: dict[str, Setting]
+    source: str
+    state: dict[str, Any]
+
+
+class RungEvent(TypedDict):
+    """A trial was looked at on the way."""
+
+    trial: Index
+    goal: Index
+    result: TrialData
+
+
+class FinishedEvent(TypedDict):
+    """A trial ended."""
+
+    trial: Index
+    result: TrialData
+
+
+class DefaultEvent(TypedDict):
+    """The default configuration was played."""
+
+    result: TrialData
+
+
+class HeldOutEvent(TypedDict):
+    """The best trials were played on held-out seeds."""
+
+    record: HeldOut
+
+
+EVENTS: dict[str, type[Any]] = {
+    "proposed": ProposedEvent,
+    "rung": RungEvent,
+    "finished": FinishedEvent,
+    "default": DefaultEvent,
+    "held_out": HeldOutEvent,
+}
+Directions = Annotated[list[Literal["maximize", "minimize"]], msgspec.Meta(min_length=1)]
+
+
+class SweepFacts(TypedDict):
+    """`sweep.json`: what the sweep is."""
+
+    run_id: str
+    fingerprint: NotRequired[str]
+    name: str
+    strategy: str
+    objectives: Annotated[list[str], msgspec.Meta(min_length=1)]
+    directions: Directions
+    planned: Index | None
+    best_n: Index
+    config: dict[str, Any]
+
+
+class ResultFile(TypedDict):
+    """`result.json` of a sweep, and what `SweepResult.save_json` writes."""
+
+    format: Literal["daf-sweep-1"]
+    name: str
+    run_id: str | None
+    run_dir: str | None
+    status: str
+    strategy: str
+    objectives: Annotated[list[str], msgspec.Meta(min_length=1)]
+    directions: Directions
+    planned: Index | None
+    best_n: Index
+    trials: list[TrialData]
+    held_out: HeldOut | None
+    notes: list[str]
