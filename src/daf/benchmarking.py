@@ -1,8 +1,8 @@
 """How fast episodes are played here, and where the time goes: `daf bench evaluate`.
 
-Upstream's rollout and DAF's fastest engine play the same episodes in turn, in this process, so that what else happens
-on the machine meets both; set-up of each episode counts, imports don't. What both can repeat must come out equal,
-else the benchmark fails.
+Upstream's rollout and DAF's fastest engine play the same episodes in turn, in this process, so that other load on the
+machine affects both; set-up of each episode counts, imports don't. Reproducible results must be equal, else the
+benchmark fails.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ from daf.game.rollout import Game, Play, Played, batchable, play, play_together
 
 @dataclass(frozen=True)
 class EngineSpeed:
-    """One engine's speed. seconds: processor time per episode, median over rounds. agent_steps_per_second: by it."""
+    """One engine's speed. seconds: processor time per episode, median over rounds. agent_steps_per_second: from it."""
 
     engine: str
     episodes: int
@@ -32,10 +32,10 @@ class EngineSpeed:
 
 @dataclass(frozen=True)
 class EvaluateBenchmark:
-    """What `benchmark_evaluate` measured.
+    """The measurements of `benchmark_evaluate`.
 
-    ratio: reference time by DAF's, median over rounds. checked: "equal" where both engines' outcomes were compared,
-    else why they could not be. shares: seconds per episode of DAF's engine by what they went into.
+    ratio: reference time by DAF's, median over rounds. checked: "equal" if both engines' outcomes were compared, else
+    why they could not be. shares: seconds per episode of DAF's engine by what they were spent on.
     """
 
     policy: str
@@ -60,16 +60,16 @@ def benchmark_evaluate(
     cache: str | Path = "daf_output/cache",
     on_round: Callable[[int], None] | None = None,
 ) -> EvaluateBenchmark:
-    """Play `episodes` of a mission with one policy in both engines, `rounds` times in turn. Nothing is kept.
+    """Play `episodes` of a mission with one policy in both engines, `rounds` times in turn. Nothing is stored.
 
-    Raises `UsageError`, and `DataError` where the engines don't agree.
+    Raises `UsageError`, and `DataError` if the engines disagree.
     """
     if episodes < 1 or rounds < 1:
-        raise UsageError(f"--episodes {episodes} and --rounds {rounds} must be 1 or more.")
+        raise UsageError(f"--episodes and --rounds must be at least 1, got {episodes} and {rounds}.")
     player = game_policies.resolve(policy, cache=Path(cache))
     found = game_missions.resolve(mission, game=game)
     if len(found) != 1:
-        raise UsageError(f"a benchmark takes one mission; {mission} are {len(found)}.")
+        raise UsageError(f"a benchmark needs one mission, but {mission} names {len(found)}.")
     arena = found[0]
     board = Game(arena.config)
     batched = batchable((player,), None)
@@ -126,14 +126,14 @@ def _checked(played: Sequence[Played], referenced: Sequence[Played], batched: bo
     for ours, theirs in zip(played, referenced, strict=True):
         if ours.outcome != theirs.outcome:
             raise DataError(
-                f"{player.name} came out otherwise in the {ours.engine} engine than in the reference. If the policy "
-                "draws from a generator of its own, it does not repeat; otherwise this is a bug of DAF."
+                f"{player.name} gave another result in the {ours.engine} engine than in the reference. If the policy "
+                "has a private random generator, it is not reproducible; otherwise this is a bug of DAF."
             )
     return "equal"
 
 
 def _shares(plays: Sequence[Play], batched: bool) -> dict[str, float]:
-    """Seconds per episode, by what they went into; one more round, with the clock read at every step."""
+    """Seconds per episode, by what they were spent on; one more round, with the clock read at every step."""
     started = perf_counter()
     with measured() as spent:
         played = _ours(plays, batched)

@@ -1,7 +1,7 @@
 """Policies against each other on identical episodes: `daf_compare_policies` and its report.
 
-Every policy meets the same blocks of mission, seed and assignment, so that differences are paired. Scores are returns
-per agent, straight from the simulator; nothing is composed or rescaled.
+Every policy plays the same blocks of mission, seed and assignment, so that differences are paired. Scores are returns
+per agent, straight from the simulator; nothing is combined or rescaled.
 """
 
 import math
@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PolicyComparisonResult:
-    """Policy A against policy B over all missions of a comparison; positive differences speak for A.
+    """Policy A against policy B over all missions of a comparison; positive differences favour A.
 
     p_value: sign-flip permutation test on paired differences. p_adjusted: within the whole comparison's family (Holm).
-    is_significant: p_adjusted <= alpha. effect_size: d_z, None where the differences have no spread.
-    ci: of the difference, None where there are too few episodes. wins, losses, ties: of A, by episode.
+    is_significant: p_adjusted <= alpha. effect_size: d_z, None if the differences have no spread.
+    ci: of the difference, None with too few episodes. wins, losses, ties: of A, by episode.
     """
 
     policy_a_name: str
@@ -70,7 +70,7 @@ class PolicyComparisonResult:
 
 @dataclass
 class ComparisonReport:
-    """What a comparison found; built by `daf_compare_policies`, or by hand with `add_policy_results`.
+    """The result of a comparison; built by `daf_compare_policies`, or by hand with `add_policy_results`.
 
     policy_mission_rewards: per policy and mission the mean return per agent of each episode, in the order of the seeds.
     policy_detailed_metrics: per policy the mean of each of the simulator's counters per agent, over all its episodes.
@@ -130,7 +130,7 @@ class ComparisonReport:
     ) -> None:
         """Add a policy's returns on a mission: one per episode, in the same order of seeds for every policy.
 
-        Raises `DataError` for a return that is not finite, `UsageError` where the policy has results there already.
+        Raises `DataError` for a return that is not finite, `UsageError` if the policy already has results there.
         """
         values = [float(reward) for reward in rewards]
         if not values or not all(math.isfinite(value) for value in values):
@@ -139,7 +139,7 @@ class ComparisonReport:
             )
         by_mission = self.policy_mission_rewards.setdefault(policy, {})
         if mission in by_mission:
-            raise UsageError(f"{policy} has results on {mission} already.")
+            raise UsageError(f"{policy} already has results on {mission}.")
         by_mission[mission] = values
         if policy not in self.policies:
             self.policies.append(policy)
@@ -151,7 +151,7 @@ class ComparisonReport:
     def compute_pairwise_comparisons(self) -> dict[tuple[str, str], PolicyComparisonResult]:
         """Compare every pair of policies on the missions that all of them played; also kept in the report.
 
-        Raises `DataError` where policies have different numbers of episodes on a mission: they could not be paired.
+        Raises `DataError` if policies have different numbers of episodes on a mission: they could not be paired.
         """
         scored = self._scored()
         shared = [m for m in self.missions if all(m in self.policy_mission_rewards[p] for p in scored)]
@@ -159,7 +159,7 @@ class ComparisonReport:
         if len(scored) < 2:
             return self.pairwise_comparisons
         if not shared:
-            raise DataError("no mission was played by all policies, so that none can be compared.")
+            raise DataError("no mission was played by all policies, so none can be compared.")
         for mission in shared:
             counts = {policy: len(self.policy_mission_rewards[policy][mission]) for policy in scored}
             if len(set(counts.values())) > 1:
@@ -278,13 +278,13 @@ def daf_compare_policies(
 ) -> ComparisonReport:
     """Compare policies on identical episodes of every mission.
 
-    policies: policy strings, `PolicySpec`s or paths, two at least. missions: mission strings, configs, or
+    policies: policy strings, `PolicySpec`s or paths, at least two. missions: mission strings, configs, or
     `(name, config)` pairs. slow_step_ms: slower steps are counted as slow in the records; `action_timeout_ms` is the
     same. enforce_timeouts: replace steps that take more than this many milliseconds by noop, and count them as slow
-    unless slow_step_ms is given. significance_level: chance of any false verdict among all.
-    until_decided: play on only where a verdict is open, up to max_episodes per policy and mission, instead of
-    episodes_per_mission. practical_difference: differences below it count as none.
-    Leaves a run folder under `comparisons`. Failed episodes are in the report's notes, never 0.
+    unless slow_step_ms is given. significance_level: probability of any false verdict.
+    until_decided: play further only where a verdict is open, up to max_episodes per policy and mission, instead of
+    episodes_per_mission. practical_difference: smaller differences count as none.
+    Leaves a run directory under `comparisons`. Failed episodes are in the report's notes, never counted as 0.
     """
     if len(policies) < 2:
         raise UsageError("a comparison needs at least two policies.")
@@ -318,7 +318,8 @@ def daf_compare_policies(
 @dataclass(frozen=True)
 class VorComparison:
     """A candidate against each policy of a pool. comparison: alone, on identical episodes. score: its value over
-    replacement in teams with them, of which the teams without others are the comparison's own episodes."""
+    replacement in teams with them; the teams without others reuse the comparison's episodes.
+    """
 
     comparison: ComparisonReport
     score: ScoreReport
@@ -347,7 +348,7 @@ def daf_compare_with_vor(
 ) -> VorComparison:
     """Compare `candidate` with every policy of `pool`, and score it in teams with them, on the same seeds.
 
-    Leaves two run folders, and the episodes that both need are played once. Raises `UsageError` for an empty pool.
+    Leaves two run directories, and plays the episodes that both need once. Raises `UsageError` for an empty pool.
     """
     from daf.output_manager import OutputManager
 
@@ -375,7 +376,7 @@ def daf_compare_with_vor(
 def daf_run_comparison(
     config: "DAFComparisonConfig", *, output_manager: "OutputManager | None" = None
 ) -> ComparisonReport:
-    """The comparison that `config` describes; every field of it has its effect."""
+    """The comparison that `config` describes; every field takes effect."""
     policies = [
         f"class={policy},data={config.policy_weights[policy]}" if policy in config.policy_weights else policy
         for policy in config.policies

@@ -1,10 +1,10 @@
-"""Whether this machine can do what is asked of it, and what to do where it can't.
+"""Checks of this machine, each with a way out if it fails.
 
-A check finds something out on this machine and never guesses: dependencies from their installed versions, disk space
-and permission on the file system, GPUs through torch, missions by building them, servers by asking them. An *error*
-means that something asked for will not work, a *warning* that something will not work that may never be wanted.
+A check tests this machine and never guesses: dependencies by their installed versions, disk space and permission on
+the file system, GPUs through torch, missions by building them, servers by requests. An *error* means that a requested
+feature will not work, a *warning* that a feature will not work that may not be needed.
 
-torch is imported only where it is installed and there can be a GPU at all (a CUDA driver, or Apple silicon).
+torch is imported only if it is installed and a GPU is possible at all (a CUDA driver, or Apple silicon).
 """
 
 import http.client
@@ -37,10 +37,10 @@ AUTH_TIMEOUT_SECONDS = 5.0
 
 @dataclass
 class EnvironmentCheckResult:
-    """What was checked and found.
+    """The checks and their results.
 
-    checks: by name, whether it passed. info: by name, what was found. warnings, errors: sentences for what did not
-    pass.
+    checks: by name, whether it passed. info: by name, the finding. warnings, errors: sentences for the checks that
+    failed.
     """
 
     checks: dict[str, bool] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class EnvironmentCheckResult:
     def add_check(
         self, name: str, passed: bool, message: str = "", *, optional: bool = False, way_out: str = ""
     ) -> None:
-        """Add a check; one that failed is an error, or a warning where it is `optional`; `way_out`: what to do."""
+        """Add a check; a failed one is an error, or a warning if it is `optional`; `way_out`: what to do."""
         self.checks[name] = passed
         if message:
             self.info[name] = message
@@ -62,15 +62,15 @@ class EnvironmentCheckResult:
                 self._ways_out[name] = way_out
 
     def add_error(self, message: str) -> None:
-        """Add an error that belongs to no check."""
+        """Add an error without a check."""
         self.errors.append(message)
 
     def add_warning(self, message: str) -> None:
-        """Add a warning that belongs to no check."""
+        """Add a warning without a check."""
         self.warnings.append(message)
 
     def include(self, other: "EnvironmentCheckResult") -> None:
-        """Take all of another result in."""
+        """Add everything of another result."""
         self.checks |= other.checks
         self.warnings += other.warnings
         self.errors += other.errors
@@ -82,7 +82,7 @@ class EnvironmentCheckResult:
         return not self.errors
 
     def is_fully_optimal(self) -> bool:
-        """No errors, and no warnings either."""
+        """No errors and no warnings."""
         return not self.errors and not self.warnings
 
     def get_recommendations(self) -> list[str]:
@@ -124,13 +124,13 @@ def daf_check_environment(
 ) -> EnvironmentCheckResult:
     """All checks that are not switched off, as one result.
 
-    checkpoint_dir: where space and permission are looked at; None for the output folder. missions: as everywhere; built
-    one by one, none where None.
+    checkpoint_dir: where space and permission are checked; None for the output folder. missions: as everywhere; built
+    one by one; None for none.
     """
     result = EnvironmentCheckResult()
     version = platform.python_version()
     result.add_check(
-        "python", sys.version_info[:2] == (3, 12), version, way_out="Use Python 3.12: CoGames runs on no other."
+        "python", sys.version_info[:2] == (3, 12), version, way_out="Use Python 3.12: CoGames requires it."
     )
     if check_dependencies:
         result.include(daf_check_dependencies())
@@ -144,9 +144,9 @@ def daf_check_environment(
 
 
 def daf_check_gpu_availability(*, console: "Console | None" = None) -> EnvironmentCheckResult:
-    """CUDA devices with their memory, or Apple's MPS; none is a warning, since all works on the CPU.
+    """CUDA devices with their memory, or Apple's MPS; none is a warning, since everything works on the CPU.
 
-    Where a device is found, CUDA is initialised in this process: call it before no fork.
+    If a device is found, CUDA is initialised in this process: do not fork afterwards.
     """
     result = EnvironmentCheckResult()
     device, found = _device()
@@ -177,13 +177,13 @@ def daf_check_disk_space(
     *,
     console: "Console | None" = None,
 ) -> EnvironmentCheckResult:
-    """Space and permission where `checkpoint_dir` is or would be made; nothing stays there.
+    """Space and permission where `checkpoint_dir` is or would be created; nothing is left there.
 
     Less than `min_available_gb` (10⁹ bytes) is a warning, less than a tenth of it an error. Raises `UsageError` for a
-    minimum that is negative.
+    negative minimum.
     """
     if not min_available_gb >= 0:
-        raise UsageError(f"min_available_gb must be 0 or more, not {min_available_gb}.")
+        raise UsageError(f"min_available_gb must be at least 0, got {min_available_gb}.")
     from daf.output_manager import default_base_dir
 
     wanted = Path(checkpoint_dir).expanduser() if checkpoint_dir is not None else default_base_dir()
@@ -205,16 +205,16 @@ def daf_check_disk_space(
         result.add_check("disk", False, f"{place}: {error.strerror or error}", way_out=elsewhere)
         return _shown(result, console)
     enough = free >= min_available_gb
-    found = f"{free:.1f} GB free at {place}" + ("" if enough else f", {min_available_gb:g} GB are advised")
+    found = f"{free:.1f} GB free at {place}" + ("" if enough else f", {min_available_gb:g} GB recommended")
     way_out = f"Free some space at {place}. {elsewhere}"
     result.add_check("disk", enough, found, optional=free >= min_available_gb / 10, way_out=way_out)
     return _shown(result, console)
 
 
 def daf_check_dependencies(*, console: "Console | None" = None) -> EnvironmentCheckResult:
-    """Every package that DAF asks for, in the version it asks for; those of an extra are optional.
+    """Every package that DAF requires, in the required version; those of an extra are optional.
 
-    Raises `EnvironmentCheckError` where DAF itself is not installed, so that nothing is known about what it asks for.
+    Raises `EnvironmentCheckError` if DAF itself is not installed, so that its requirements are unknown.
     """
     result = EnvironmentCheckResult()
     for requirement, extra in _requirements():
@@ -227,7 +227,7 @@ def daf_check_dependencies(*, console: "Console | None" = None) -> EnvironmentCh
             result.add_check(name, False, "not installed", optional=extra is not None, way_out=way_out)
             continue
         fits = requirement.specifier.contains(version, prereleases=True)
-        found = version if fits else f"{version}, but {requirement.specifier} is needed"
+        found = version if fits else f"{version}, but {requirement.specifier} is required"
         result.add_check(name, fits, found, optional=extra is not None, way_out=way_out)
     return _shown(result, console)
 
@@ -247,12 +247,12 @@ def daf_check_mission_configs(missions: Any, *, console: "Console | None" = None
 
 
 def daf_check_auth(server_url: str, *, console: "Console | None" = None) -> EnvironmentCheckResult:
-    """Whether a server answers over HTTP within 5 s; asking for a login is an answer too.
+    """Whether a server answers over HTTP within 5 s; a request to log in is an answer too.
 
-    Raises `UsageError` for what is no http(s) URL.
+    Raises `UsageError` if it is not an http(s) URL.
     """
     if not server_url.startswith(("http://", "https://")):
-        raise UsageError(f'"{server_url}" is no URL; it must begin with http:// or https://.')
+        raise UsageError(f'the server must begin with http:// or https://, got "{server_url}".')
     result = EnvironmentCheckResult()
     name = f"server {server_url}"
     way_out = f"Check the network and the address {server_url}."
@@ -275,15 +275,15 @@ def _shown(result: EnvironmentCheckResult, console: "Console | None") -> Environ
     return result
 
 
-_OTHER_MISSION = "`daf missions` lists what can be played."
+_OTHER_MISSION = "`daf missions` lists the available missions."
 
 
 def _device() -> tuple[Literal["cuda", "mps", "cpu"], str]:
-    """The device that torch would use, and what was found."""
+    """The device that torch would use, and the finding."""
     if importlib.util.find_spec("torch") is None:
         return "cpu", "torch is not installed; scripted policies need no GPU"
     if not _gpu_possible():
-        return "cpu", "none: there is no CUDA driver here, and it is no Apple silicon; networks run on the CPU"
+        return "cpu", "none: no CUDA driver, and not Apple silicon; networks run on the CPU"
     import torch
 
     if torch.cuda.is_available():
@@ -291,7 +291,7 @@ def _device() -> tuple[Literal["cuda", "mps", "cpu"], str]:
         return "cuda", ", ".join(f"CUDA {d.name} with {d.total_memory / GIGABYTE:.1f} GB" for d in devices)
     if torch.backends.mps.is_available():
         return "mps", "MPS (Apple silicon)"
-    return "cpu", "a GPU driver is there, but torch can use no device"
+    return "cpu", "a GPU driver is installed, but torch can use no device"
 
 
 def _gpu_possible() -> bool:
@@ -307,14 +307,14 @@ def _gpu_possible() -> bool:
 
 
 def _requirements() -> "list[tuple[Requirement, str | None]]":
-    """What DAF asks for here, each package once, with the smallest extra that brings it (None: always needed)."""
+    """DAF's requirements here, each package once, with the smallest extra that includes it (None: always required)."""
     from packaging.requirements import Requirement
 
     try:
         texts = metadata.requires("daf") or []
         extras = metadata.metadata("daf").get_all("Provides-Extra") or []
     except metadata.PackageNotFoundError as error:
-        raise EnvironmentCheckError("daf is not installed, only on the path. `pip install .` installs it.") from error
+        raise EnvironmentCheckError("daf is not installed, only importable. Run `pip install .`.") from error
     requirements = [requirement for requirement in map(Requirement, texts) if requirement.name != "daf"]
     chosen: dict[str, tuple[Requirement, str | None]] = {
         r.name: (r, None) for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""})

@@ -41,11 +41,11 @@ type Stage = Callable[[str], None]
 
 @dataclass(frozen=True)
 class LogAnalysis:
-    """What became of a log: its `summary` and the files `written` to `output_dir`.
+    """The result of one log: its `summary` and the files `written` to `output_dir`.
 
     `name` is `{variant}_{timestamp}`. `seconds` (reading only), `bytes_read`, `bytes_reused` (kept from the last
-    time) and `peak_memory` (bytes, the largest process while reading) are of this time; nothing written depends on
-    them. `notes`: optional files next to the logs that could not be used, and what is absent without them; states of
+    analysis) and `peak_memory` (bytes, the largest process while reading) belong to this call; no written file depends
+    on them. `notes`: optional files next to the logs that could not be used, and what is absent without them; states of
     an incremental analysis that could not be used.
     """
 
@@ -61,7 +61,7 @@ class LogAnalysis:
     notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """For `--json`: the run, the files, the figures of this time, and the summary."""
+        """For `--json`: the run, the files, this call's figures, and the summary."""
         return {
             "run_id": self.name,
             "run_dir": str(self.output_dir),
@@ -113,21 +113,21 @@ def daf_analyze_logs(
     stage: Stage | None = None,
     console: "Console | None" = None,
 ) -> LogAnalysis:
-    """Read the logs of `targets` (run folders, folders of logs, files), or of a `variant`'s `run`, and draw them.
+    """Read the logs of `targets` (run directories, folders of logs, files), or of a `variant`'s `run`, and draw them.
 
-    run: `latest`, `all`, or a run's name. output_dir: default `plots/` beside `json_logs/`. smooth_window: bins
-    (default: as many as the noise asks for). jobs: processes, which change nothing but the time. incremental: keep
-    the counts of what was read in `output_dir` and continue from them next time. progress is called after each part,
-    stage before each file that is written.
+    run: `latest`, `all`, or a run's name. output_dir: default `plots/` next to `json_logs/`. smooth_window: bins
+    (default: chosen by the noise). jobs: processes, which change only the time. incremental: keep the counts of the
+    read part in `output_dir` and continue from them next time. progress is called after each part, stage before each
+    file that is written.
 
     Raises `UsageError` (no such variant or file, no logs there, an unknown format), `DataError` (not one record),
     `StorageError`.
     """
     wanted = check_formats(formats)
     if smooth_window is not None and smooth_window < 1:
-        raise UsageError(f"smooth_window is {smooth_window}: at least 1 bin is needed.")
+        raise UsageError(f"smooth_window must be at least 1 bin, got {smooth_window}.")
     if sample_size < 1:
-        raise UsageError(f"sample_size is {sample_size}: at least 1 record is needed.")
+        raise UsageError(f"sample_size must be at least 1 record, got {sample_size}.")
     files = _files(targets, variant, experiments, run)
     name, label = _names(files, variant)
     folder = Path(output_dir) if output_dir is not None else _plots(files)
@@ -155,14 +155,15 @@ def daf_compare_logs(
     progress: Progress | None = None,
     stage: Stage | None = None,
 ) -> LogComparison:
-    """Read several logs (variants, run folders or files) and draw them side by side.
+    """Read several logs (variants, run directories or files) and draw them together.
 
-    The options are those of `daf_analyze_logs`; output_dir: default `plots/` in `experiments`, or beside the first log.
+    The options are those of `daf_analyze_logs`; output_dir: default `plots/` in `experiments`, or next to the first
+    log.
     Raises the same errors, and `UsageError` for fewer than two.
     """
     wanted = check_formats(formats)
     if len(targets) < 2:
-        raise UsageError(f"{len(targets)} log to compare: at least 2 are needed.")
+        raise UsageError(f"a comparison needs at least 2 logs, got {len(targets)}.")
     analyses: list[LogAnalysis] = []
     for target in targets:
         is_path = Path(target).exists() or os.sep in str(target)
@@ -175,14 +176,14 @@ def daf_compare_logs(
     labels = [analysis.label for analysis in analyses]
     name = "_vs_".join(analysis.name for analysis in analyses)
     if len(set(labels)) < len(labels):
-        raise UsageError(f"the logs to compare have one name, {labels[0]}: they are the same, or need other folders.")
+        raise UsageError(f"the logs to compare all have the name {labels[0]}: they are equal, or need other folders.")
     folder = analyses[0].output_dir
     written = _draw_comparison(analyses, folder / name, wanted, smooth_window, stage)
     return LogComparison(name, analyses, folder, written)
 
 
 def describe(analysis: LogAnalysis) -> list[str]:
-    """The end of an analysis in words: counts, sample, coverage, gaps, damage, speed, memory, files."""
+    """The end of an analysis as text: counts, sample, coverage, gaps, damage, speed, memory, files."""
     log = analysis.summary
     speed = analysis.bytes_read / analysis.seconds / 1e6 if analysis.seconds else 0.0
     lines = [
@@ -222,7 +223,7 @@ def describe(analysis: LogAnalysis) -> list[str]:
 
 
 def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
-    """`formats` without doubles, in the order of `FORMATS`. Raises `UsageError` for another one."""
+    """`formats` without duplicates, in the order of `FORMATS`. Raises `UsageError` for another one."""
     wanted = [name.strip().lower() for name in formats]
     for name in wanted:
         if name not in FORMATS:
@@ -235,16 +236,16 @@ def _files(
 ) -> list[LogFile]:
     listed = [targets] if isinstance(targets, str | Path) else list(targets)
     if listed and variant is not None:
-        raise UsageError(f"both files ({listed[0]}) and a variant ({variant}) are given: which is meant?")
+        raise UsageError(f"got both files ({listed[0]}) and a variant ({variant}); give one of them.")
     if variant is not None:
         return find_variant(experiments, variant, run)
     if not listed:
-        raise UsageError("no logs are named: give a run's folder, log files, or --variant NAME.")
+        raise UsageError("no logs are named: give a run directory, log files, or --variant NAME.")
     return find_logs(listed)
 
 
 def _names(files: Sequence[LogFile], variant: str | None) -> tuple[str, str]:
-    """`{variant}_{timestamp}` and how titles call it."""
+    """`{variant}_{timestamp}` and its form in titles."""
     runs = list(dict.fromkeys(file.run for file in files))
     stamped = [re.fullmatch(r"\d{8}_\d{6}", run.name) for run in runs]
     if all(stamped):

@@ -1,4 +1,4 @@
-"""Replays: what is in one, where two part, pictures and players of them.
+"""Replays: their content, the first difference of two, pictures and players of them.
 
 A replay is the file that `--save-replays` leaves, or any that mettagrid's own writer made. Everything here reads files
 and plays nothing.
@@ -22,11 +22,11 @@ SUFFIXES = (".json.z", ".json.gz", ".json")
 
 @dataclass(frozen=True, slots=True)
 class ReplayInfo:
-    """What a replay holds, all of its fields decoded and found right.
+    """The content of a replay, with all of its fields decoded and checked.
 
-    mission: the label of its config, None where the file has none (version 2). teams: agents by team, "" for those
-    without. roles: agents by gear at the end. rewards: each agent's return. policies: agents by policy, as
-    far as the policies told their names. objects: how many of each type.
+    mission: the label of its config, None if the file has none (version 2). teams: agents by team, "" for those
+    without. roles: agents by gear at the end. rewards: each agent's return. policies: agents by policy, if the policies
+    reported their names. objects: number of each type.
     """
 
     path: Path
@@ -52,14 +52,14 @@ class ReplayInfo:
 
 
 def daf_replay_info(path: str | Path) -> ReplayInfo:
-    """Read all of a replay and say what is in it. Raises `StorageError`, `ReplayError`."""
+    """Read all of a replay and summarise it. Raises `StorageError`, `ReplayError`."""
     replay = read_replay(path)
     replay.check()
     last = replay.steps - 1
     agents = [replay.agent_at(number, last) for number in range(len(replay.agents))] if replay.steps else []
-    told = (agent.policy_infos().values for agent in replay.agents)
+    reported = (agent.policy_infos().values for agent in replay.agents)
     names = (
-        next((i["policy_name"] for i in infos if isinstance(i, dict) and "policy_name" in i), "") for infos in told
+        next((i["policy_name"] for i in infos if isinstance(i, dict) and "policy_name" in i), "") for infos in reported
     )
     return ReplayInfo(
         path=replay.path,
@@ -81,12 +81,12 @@ def daf_replay_info(path: str | Path) -> ReplayInfo:
 
 
 def daf_replay_diff(a: str | Path, b: str | Path) -> Difference:
-    """The first step at which two replays part, and in what. Raises `StorageError`, `ReplayError`."""
+    """The first step at which two replays differ, and in what. Raises `StorageError`, `ReplayError`."""
     return difference(read_replay(a), read_replay(b))
 
 
 def daf_replay_gif(path: str | Path, output_path: str | Path, *, fps: float = 10, view: View | None = None) -> Drawing:
-    """Draw a replay into an animated GIF. fps: up to 50. view: which steps, how large, around whom.
+    """Draw a replay as an animated GIF. fps: up to 50. view: which steps, how large, around which agent.
 
     Raises `StorageError`, `ReplayError`, `UsageError`.
     """
@@ -104,15 +104,15 @@ def daf_replay_frames(path: str | Path, output_dir: str | Path, *, view: View | 
 
 
 def daf_replay_mp4(path: str | Path, output_path: str | Path, *, fps: float = 10, view: View | None = None) -> Drawing:
-    """Draw a replay into an MP4, by the `ffmpeg` on PATH or that of the extra `daf[video]`.
+    """Draw a replay as an MP4, with the `ffmpeg` on PATH or that of the extra `daf[video]`.
 
-    Raises `StorageError`, `ReplayError`, `UsageError` (also where there is no ffmpeg), `VideoError`.
+    Raises `StorageError`, `ReplayError`, `UsageError` (also without ffmpeg), `VideoError`.
     """
     return write_mp4(read_replay(path), output_path, fps=fps, view=view)
 
 
 def check_view(path: str | Path, view: View | None) -> None:
-    """Raises what drawing the replay so would raise at once: `StorageError`, `ReplayError`, `UsageError`."""
+    """Raise the errors that drawing this replay would raise: `StorageError`, `ReplayError`, `UsageError`."""
     replay = read_replay(path)
     if view is not None:
         ReplayFrames(replay, view)
@@ -128,19 +128,19 @@ def replay_files(path: str | Path, *, batch: bool) -> list[Path]:
         raise StorageError(f"no replay file or folder {place}. `daf evaluate … --save-replays best` records some.")
     if not place.is_dir():
         if batch:
-            raise UsageError(f"--batch takes a folder of replays, and {place} is a file.")
+            raise UsageError(f"--batch needs a folder of replays, but {place} is a file.")
         return [place]
     if not batch:
-        raise UsageError(f"{place} is a folder: add --batch for every replay in it.")
+        raise UsageError(f"{place} is a folder: add --batch to use every replay in it.")
     folder = place / "replays" if (place / "replays").is_dir() else place
     found = sorted(file for suffix in SUFFIXES for file in folder.glob(f"*{suffix}") if file.is_file())
     if found:
         return found
-    raise UsageError(f"{place} holds no replays ({', '.join(SUFFIXES)}), nor does a folder replays in it.")
+    raise UsageError(f"{place} contains no replays ({', '.join(SUFFIXES)}), nor does a folder replays in it.")
 
 
 def drawing_names(files: Sequence[Path], suffix: str) -> list[str]:
-    """A name ending in `suffix` for what is made of each replay: its own without endings, where no other has that."""
+    """A name ending in `suffix` for the file made of each replay: its name without extensions if that is unique."""
     short = [_stem(file) for file in files]
     counts = Counter(short)
     names = [stem if counts[stem] == 1 else file.name for stem, file in zip(short, files, strict=True)]

@@ -103,7 +103,7 @@ def test_few_episodes_are_told_to_be_too_few(output: OutputManager) -> None:
 @pytest.mark.parametrize(
     ("components", "error", "said"),
     [
-        ([], UsageError, "takes a component"),
+        ([], UsageError, "needs at least one component"),
         (["mask:"], UsageError, "names nothing"),
         (["kw.x"], UsageError, "names nothing"),
         (["masks:tag"], UsageError, "Nearest: mask"),

@@ -115,7 +115,7 @@ def test_only_equal_terms_are_ranked_together(tmp_path: Path) -> None:
     assert [(row.policy, row.score) for _, row in read(path, TERMS)] == [("b", 0.7), ("a", 0.6)]
     assert [row.score for _, row in read(path)] == [0.7, 0.6, 0.9]
     path.write_text('{"terms": {}}\n')
-    with pytest.raises(DataError, match="no line of a leaderboard"):
+    with pytest.raises(DataError, match="not a line of a leaderboard"):
         read(path)
 
 

@@ -216,5 +216,5 @@ def test_first_events_are_those_of_the_first_agent_and_absent_where_they_never_h
 
 def test_an_episode_without_series_is_refused() -> None:
     spec = EpisodeSpec("made", "00", (), (0,), 0, 100)
-    with pytest.raises(DataError, match="without a time series"):
+    with pytest.raises(DataError, match="has no time series"):
         Watched(EpisodeRecord(spec, Outcome((0.0,), 100, {}, ({},), {}, (0,))), RULES)

@@ -126,7 +126,7 @@ def test_what_can_play_is_listed_and_resolved() -> None:
     assert daf_get_policy_spec("baseline").class_path == listed["starter"]["class_path"]
     with pytest.raises(PolicyError, match="Nearest: starter"):
         daf_analyze_policy("startr", SMALLEST)
-    with pytest.raises(UsageError, match="below 1"):
+    with pytest.raises(UsageError, match="must be at least 1, got 0"):
         daf_analyze_policy("starter", SMALLEST, steps=0)
 
 

@@ -140,7 +140,7 @@ def test_missions_whose_features_mean_something_else_are_told_apart(caplog):
         ({"max_stpes": 3}, "Nearest: max_steps"),
         ({"max_steps": 0}, "options.max_steps"),
         ({"max_steps": []}, "options.max_steps"),
-        ({"max_steps": "long"}, '"long" is text where a whole number is expected'),
+        ({"max_steps": "long"}, 'expected a whole number, got the text "long"'),
         ({"max_steps": {"min": 10, "max": 5}}, "min 10 is above max 5"),
         ({"max_steps": {"min": 5, "max": 7, "buckets": 4}}, "4 buckets of 1 do not fit between 5 and 7"),
         ({"max_steps": {"min": 5, "max": 700, "bukets": 4}}, "Nearest: buckets"),

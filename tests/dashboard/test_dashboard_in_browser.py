@@ -282,7 +282,7 @@ def test_a_sweep_is_watched_while_trials_come_in(page, dashboard, base):
 
 def test_what_a_sweep_found_on_held_out_seeds_is_a_table_with_whole_seeds(page, dashboard, base):
     trial = {"trial": 3, "in_the_sweep": 2.5, "value": 1.8, "error": None, "difference": 0.475, "ci": [-4, 5]}
-    trial |= {"p": 0.2, "p_adjusted": 0.4, "verdict": "undecided", "sentence": "Trial 3 is not told apart."}
+    trial |= {"p": 0.2, "p_adjusted": 0.4, "verdict": "undecided", "sentence": "Trial 3 does not differ significantly."}
     record = {"objective": "reward", "seed": 1_000_042, "episodes": 8, "trials": [trial], "winner": 3}
     record |= {"default": {"in_the_sweep": 1.1, "value": 1.325, "error": None}, "asked": [[3], 1_000_042, 8, 0.05]}
     with running(base, "lr sweep", "sweeps") as folder:
@@ -300,7 +300,7 @@ def test_what_a_sweep_found_on_held_out_seeds_is_a_table_with_whole_seeds(page, 
         expect(rows.locator("[data-name='Interval']")).to_have_text(["[−4.0, 5.0]", "–"])
         expect(rows.locator("[data-name='adjusted p']")).to_have_text(["0.40", "–"])
         expect(page.locator("[role=tabpanel]")).to_contain_text("seeds from 1000042 on")
-        expect(page.locator("[role=tabpanel]")).to_contain_text("Trial 3 is not told apart.")
+        expect(page.locator("[role=tabpanel]")).to_contain_text("Trial 3 does not differ significantly.")
 
 
 def test_hyperparameters_of_a_sweep_have_the_axes_that_they_were_searched_on(page, dashboard, base):

@@ -135,8 +135,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ({"gpu_memory_fraction": float("nan")}, "gpu_memory_fraction: nan where a finite number"),
         ({"gpu_memory_fraction": "1e-4"}, "Write 1e-4 without quotes"),
         ({"max_parallel_jobs": "1_000"}, "Write 1000."),
-        ({"max_parallel_jobs": 1.5}, "max_parallel_jobs: 1.5 where a whole number"),
-        ({"max_parallel_jobs": True}, "max_parallel_jobs: True where a whole number"),
+        ({"max_parallel_jobs": 1.5}, "max_parallel_jobs: expected a whole number, got 1.5"),
+        ({"max_parallel_jobs": True}, "max_parallel_jobs: expected a whole number, got True"),
         ({"verbose": "yes"}, "Write true."),
         ({"output_dir": ""}, "output_dir: an empty path"),
     ],
@@ -151,15 +151,15 @@ def test_a_wrong_field_is_told_with_value_bound_and_way_out(fields: dict[str, An
     ("old", "new", "sentence"),
     [
         ("max: 1e-2", "max: 1e-5", ":5: search_space.learning_rate: min 0.0001 is above max 1e-05"),
-        ("max: 1e-2", 'max: "1e-2"', ':7: search_space.learning_rate.max: "1e-2" is text'),
+        ("max: 1e-2", 'max: "1e-2"', ':7: search_space.learning_rate.max: expected a number, got the text "1e-2"'),
         ("step: 1e-3", "stp: 1e-3", ':8: search_space.learning_rate.stp: no field "stp". Nearest: step'),
         ("    step: 1e-3\n", "", "strategy grid needs a step"),
-        ("[arena]", "arena", ':2: missions: "arena" is text where a list'),
-        ("[arena]", "[]", ":2: missions: has 0 entries; at least 1 needed"),
+        ("[arena]", "arena", ':2: missions: expected a list, got the text "arena"'),
+        ("[arena]", "[]", ":2: missions: has 0 entries; needs at least 1"),
         ("missions: [arena]\n", "", ":1: missions: is missing"),
         ("name: lr", "name: lr\nstrategy: bayesan", 'strategy: no choice "bayesan". Nearest: bayesian'),
         ("name: lr", "name: lr\ntraining:\n  gama: 0.9", ':3: training.gama: no field "gama". Nearest: gamma'),
-        ("name: lr", "name: lr\nkind: comparison", ':2: kind: "comparison" where DAFSweepConfig'),
+        ("name: lr", "name: lr\nkind: comparison", ':2: kind: expected sweep for DAFSweepConfig, got "comparison"'),
     ],
 )
 def test_an_error_in_a_file_begins_with_its_line_and_field(tmp_path: Path, old: str, new: str, sentence: str) -> None:
@@ -188,7 +188,7 @@ def test_a_file_is_recognised_by_its_fields_or_its_kind(tmp_path: Path) -> None:
 
 
 def test_a_file_that_fits_several_kinds_is_ambiguous(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"do not tell what this configures.*kind: sweep.*kind: comparison"):
+    with pytest.raises(ConfigError, match=r"do not identify the kind of configuration.*kind: sweep.*kind: comparison"):
         daf_load_config(write(tmp_path / "a.yaml", "name: x\n"))
     with pytest.raises(ConfigError, match=r'no kind "swep". Nearest: sweep'):
         daf_load_config(write(tmp_path / "b.yaml", "kind: swep\n"))
@@ -222,7 +222,7 @@ def test_relative_paths_hang_off_the_output_folder() -> None:
 
 def test_a_config_does_not_change_but_can_be_replaced() -> None:
     config = DAFConfig()
-    with pytest.raises(ConfigError, match=r"verbose does not change; replace\(verbose=…\)"):
+    with pytest.raises(ConfigError, match=r"verbose is read-only; replace\(verbose=…\)"):
         config.verbose = True  # type: ignore[misc]
     assert config.replace(verbose=True).verbose is True
     assert config.verbose is False
@@ -302,7 +302,7 @@ def test_one_file_can_serve_all_commands_by_sections(tmp_path: Path) -> None:
 def test_a_file_of_one_operation_gives_the_shared_settings_nothing(tmp_path: Path) -> None:
     path = write(tmp_path / "sweep.yaml", f"kind: sweep\n{SWEEP}")
     assert effective_config(DAFConfig, path=path, environ={}).config == DAFConfig()
-    with pytest.raises(ConfigError, match=r"sweep.yaml:1: kind: sweep where comparison is expected"):
+    with pytest.raises(ConfigError, match=r"sweep.yaml:1: kind: expected comparison, got sweep"):
         effective_config(DAFComparisonConfig, path=path, environ={})
     path = write(tmp_path / "typo.yaml", "sed: 7\n")
     with pytest.raises(ConfigError, match=r'typo.yaml:1: no field "sed". Nearest: seed'):

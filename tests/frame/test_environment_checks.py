@@ -92,7 +92,7 @@ def test_a_missing_extra_is_a_warning_and_a_wrong_version_an_error(
     result = daf_check_dependencies()
     assert result.warnings == ["daf-moon (moon): not installed", "daf-sun (all): not installed"]
     assert result.errors == [
-        f"pydantic: {metadata.version('pydantic')}, but <1 is needed",
+        f"pydantic: {metadata.version('pydantic')}, but <1 is required",
         "daf-no-such-package: not installed",
     ]
     assert "pip install 'daf[moon]'" in result.get_recommendations()
@@ -110,12 +110,12 @@ def test_disk_space_is_looked_at_where_the_folder_would_be_and_nothing_stays(tmp
 def test_too_little_space_and_no_permission_are_told_with_a_way_out(tmp_path: Path) -> None:
     result = daf_check_disk_space(tmp_path, min_available_gb=1e9)
     assert not result.is_healthy()
-    assert "1e+09 GB are advised" in result.errors[0]
+    assert "1e+09 GB recommended" in result.errors[0]
     (tmp_path / "file").write_text("")
     result = daf_check_disk_space(tmp_path / "file" / "below", min_available_gb=0)
     assert result.checks["writable"] is False
     assert any("--output-dir" in text for text in result.get_recommendations())
-    with pytest.raises(UsageError, match="not -1"):
+    with pytest.raises(UsageError, match="at least 0, got -1"):
         daf_check_disk_space(tmp_path, min_available_gb=-1)
 
 
@@ -162,7 +162,7 @@ def test_a_server_that_does_not_answer_is_an_error_with_its_address() -> None:
     assert not result.is_healthy()
     assert "does not answer" in result.errors[0]
     assert address in result.get_recommendations()[0]
-    with pytest.raises(UsageError, match="no URL"):
+    with pytest.raises(UsageError, match="must begin with http"):
         daf_check_auth("localhost:80")
 
 

@@ -409,7 +409,7 @@ def test_logits_that_are_no_numbers_end_the_episode(arena):
     policy.network()._action_head.bias.data[1] = float("nan")
     (result,) = play_batch([batch_play(arena, [policy], 1)])
     assert isinstance(result, ValueError)
-    assert "no numbers" in str(result)
+    assert "are not numbers" in str(result)
 
 
 # step_batch

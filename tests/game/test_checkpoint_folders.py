@@ -61,7 +61,7 @@ def test_the_final_checkpoint_counts_with_its_steps(run: Path, tmp_path: Path) -
 def test_a_folder_of_several_runs_does_not_choose_by_itself(tmp_path: Path) -> None:
     for trial in ("0000", "0001"):
         checkpoint(tmp_path / "sweep" / "trials" / trial, 100, "final")
-    with pytest.raises(PolicyError, match=r"of several runs. Give one of them: .*0000/checkpoints/final"):
+    with pytest.raises(PolicyError, match=r"of several runs. Give one: .*0000/checkpoints/final"):
         resolve(tmp_path / "sweep", tmp_path)
     own = checkpoint(tmp_path / "sweep", 50, "final")
     assert checkpoint_folders.final_checkpoint(tmp_path / "sweep") == own
@@ -101,7 +101,7 @@ def test_playing_needs_neither_the_optimizer_nor_checksums(run: Path, tmp_path: 
 def test_damaged_checksums_are_reported(run: Path, tmp_path: Path, sums: str) -> None:
     path = checkpoint(run, 100)
     (path / "checksums.json").write_text(sums)
-    with pytest.raises(PolicyError, match=r"is no whole checkpoint"):
+    with pytest.raises(PolicyError, match=r"is not a complete checkpoint"):
         resolve(path, tmp_path)
 
 

@@ -11,7 +11,7 @@ def test_the_cpu_is_always_there_and_auto_is_something_that_is() -> None:
 
 
 @pytest.mark.parametrize(("name", "says"), [
-    ("tpu", "Known: auto"), ("cuda:x", "Known: auto"), ("cpu:1", "Known: auto"), ("cuda:99", "is not here"),
+    ("tpu", "Known: auto"), ("cuda:x", "Known: auto"), ("cpu:1", "Known: auto"), ("cuda:99", "is not available"),
 ])  # fmt: skip
 def test_a_device_that_is_not_there_is_refused(name: str, says: str) -> None:
     with pytest.raises(UsageError, match=says):

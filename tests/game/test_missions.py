@@ -173,7 +173,7 @@ def test_a_python_mission_that_gives_no_config_says_why(tmp_path: Path, content:
 def test_a_python_mission_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mission_files, "SECONDS", 4.0)
     (tmp_path / "evil.py").write_text("while True:\n    pass\n")
-    with pytest.raises(MissionError, match=r"was not done after 4 s"):
+    with pytest.raises(MissionError, match=r"did not finish within 4 s"):
         missions.resolve(str(tmp_path / "evil.py"))
 
 

@@ -116,7 +116,7 @@ def test_a_file_that_never_finishes_its_import_is_ended(tmp_path: Path, monkeypa
     monkeypatch.setattr(class_facts, "SECONDS", 3.0)
     file = written(tmp_path / "a")
     file.write_text("while True:\n    print('and on')\n")
-    with pytest.raises(PolicyError, match=r"importing my_policy was not done after 3 s"):
+    with pytest.raises(PolicyError, match=r"importing my_policy did not finish within 3 s"):
         resolve(file, tmp_path)
 
 
@@ -129,7 +129,7 @@ def test_a_file_that_never_finishes_its_import_is_ended(tmp_path: Path, monkeypa
     ("torch.py", "Rename the file"),
     ("my.policy.py", "Rename the file"),
     ("data.txt", "is not a policy: give a Python file"),
-    ("/", "holds no policy"),
+    ("/", "contains no policy"),
 ])  # fmt: skip
 def test_a_wrong_path_is_refused_with_a_way_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, says: str

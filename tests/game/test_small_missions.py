@@ -158,7 +158,7 @@ def test_variants_change_the_map():
 @pytest.mark.parametrize(("text", "says"), [
     ("training_facility_1,cogs=5", "takes 1 to 4 cogs"),
     ("assembler_2,cogs=1", "takes 2 to 4 cogs"),
-    ("training_facility_1,variants=no_clips", "takes no other variants than its own"),
+    ("training_facility_1,variants=no_clips", "takes only its own variants"),
     ("assembler_2,variants=spars", "Nearest: sparse"),
     ("arena,variants=unshaped", 'no variant "unshaped"'),
     ("training_facility_3", "Nearest: training_facility"),

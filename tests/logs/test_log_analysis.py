@@ -312,11 +312,11 @@ def test_what_cannot_be_analysed_is_said_with_what_exists(experiments: Path, tmp
         daf_analyze_logs(variant="v11", experiments=experiments)
     with pytest.raises(UsageError, match="no logs are named"):
         daf_analyze_logs()
-    with pytest.raises(UsageError, match="which is meant"):
+    with pytest.raises(UsageError, match="give one of them"):
         daf_analyze_logs(tmp_path, variant="v1", experiments=experiments)
     with pytest.raises(UsageError, match='no format "jpeg"'):
         daf_analyze_logs(experiments, formats=("jpeg",))
-    with pytest.raises(UsageError, match="smooth_window is 0"):
+    with pytest.raises(UsageError, match="smooth_window must be at least 1 bin, got 0"):
         daf_analyze_logs(experiments, smooth_window=0)
     empty = tmp_path / "empty"
     empty.mkdir()

@@ -125,13 +125,13 @@ def test_another_version_is_refused_by_its_number(write, version):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"map_size": [2000, 4]}, r"map_size\[0\] is 2,000, outside 1 to 1,024"),
-        ({"map_size": [0, 4]}, r"map_size\[0\] is 0"),
+        ({"map_size": [2000, 4]}, r"map_size\[0\] must be 1 to 1,024, got 2,000"),
+        ({"map_size": [0, 4]}, r"map_size\[0\] must be 1 to 1,024, got 0"),
         ({"map_size": [5]}, r"map_size"),
-        ({"max_steps": 10**9}, "max_steps is 1,000,000,000"),
+        ({"max_steps": 10**9}, "max_steps must be .*, got 1,000,000,000"),
         ({"max_steps": "many"}, r"max_steps"),
-        ({"num_agents": -1}, "num_agents is -1"),
-        ({"num_agents": 2}, "num_agents is 2, and 1 objects are agents"),
+        ({"num_agents": -1}, "num_agents must be .*, got -1"),
+        ({"num_agents": 2}, "num_agents is 2, but 1 object is an agent"),
         ({"objects": {}}, "objects"),
         ({"tags": {"team:cogs": "x"}}, "tags"),
     ],
@@ -145,17 +145,17 @@ def test_a_file_beyond_the_bounds_is_refused_by_the_field(write, changes, says):
 @pytest.mark.parametrize(
     ("field", "value", "says"),
     [
-        ("location", [9, 1], r"objects\[0\]\.location: \[9, 1\] at step 0 is no place on a 5×4 map"),
+        ("location", [9, 1], r"objects\[0\]\.location: \[9, 1\] at step 0 is outside the 5×4 map"),
         ("location", [[0, [1, 1]], [2, [1, -1]]], r"objects\[0\]\.location: \[1, -1\] at step 2"),
-        ("location", [[1, [1, 1]]], r"objects\[0\]\.location: its changes must begin at step 0"),
-        ("total_reward", [[0, 0.0], [0, 1.0]], r"objects\[0\]\.total_reward: its changes must .* go forward"),
+        ("location", [[1, [1, 1]]], r"objects\[0\]\.location: its changes must start at step 0"),
+        ("total_reward", [[0, 0.0], [0, 1.0]], r"objects\[0\]\.total_reward: its changes must .* be in order"),
         ("total_reward", [[0, 0.0], [4, 1.0]], r"objects\[0\]\.total_reward: a change at step 4.*4 steps"),
         ("total_reward", "much", r"objects\[0\]\.total_reward"),
         ("inventory", [[0, [[0, "x"]]]], r"objects\[0\]\.inventory"),
         ("inventory", [[0, 2**70]], r"objects\[0\]\.inventory"),
         ("action_id", 10**30, r"objects\[0\]\.action_id"),
         ("tag_ids", [[0, 5]], r"objects\[0\]\.tag_ids"),
-        ("agent_id", 3, r"objects\[0\]\.agent_id: 3 is outside 0 to 0"),
+        ("agent_id", 3, r"objects\[0\]\.agent_id: must be 0 to 0 \(num_agents\), got 3"),
     ],
 )
 def test_a_wrong_field_is_refused_by_object_and_field(write, field, value, says):

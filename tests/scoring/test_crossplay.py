@@ -53,9 +53,9 @@ def test_all_mixes_are_every_composition() -> None:
     [
         (1, 2, "even", "m has 1 agent, fewer than the 2 policies"),
         (2, 3, "all", "m has 2 agents, fewer than the 3 policies"),
-        (4, 1, "even", "two policies at least"),
+        (4, 1, "even", "at least two policies"),
         (4, 2, "evn", 'no choice for --mixes "evn". Nearest: even'),
-        (24, 5, "all", "more than 400"),
+        (24, 5, "all", "the maximum is 400"),
     ],
 )
 def test_teams_that_cannot_be_are_refused(agents: int, policies: int, kind: str, message: str) -> None:

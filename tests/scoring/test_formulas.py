@@ -99,9 +99,9 @@ def test_a_mapping_of_weights_gives_a_mapping_of_agents() -> None:
     [
         ([1.0], 2, "1 proportions for 2 policies"),
         ([0.0, 0.0], 2, "add up to 0"),
-        ([2.0, -1.0], 2, "0 or more"),
-        ([float("nan"), 1.0], 2, "0 or more"),
-        ([float("inf"), 1.0], 2, "0 or more"),
+        ([2.0, -1.0], 2, "finite and at least 0"),
+        ([float("nan"), 1.0], 2, "finite and at least 0"),
+        ([float("inf"), 1.0], 2, "finite and at least 0"),
     ],
 )
 def test_proportions_that_do_not_fit_are_refused(proportions: list[float], policies: int, message: str) -> None:

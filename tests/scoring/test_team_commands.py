@@ -47,7 +47,7 @@ def test_score_prints_one_json_object(daf: Run) -> None:
 def test_score_shows_scenarios_and_the_finding(daf: Run) -> None:
     told = daf("score", "starter", "--pool", "noop", "-m", MINER, "-e", "6", "--precision", "0.5").stdout
     assert "c3-r1" in told
-    assert "its replacements on tutorial.miner,max_steps=30" in told or "as its replacements" in told
+    assert "its replacements on tutorial.miner,max_steps=30" in told or "exactly the value of its replacements" in told
     assert "±0.5" in told
 
 
@@ -69,8 +69,8 @@ def test_as_pickup_has_pickups_defaults(daf: Run) -> None:
         (["crossplay", "-p", "starter", "-p", "noop", "-m", "tutorial.miner,cogs=1"], "has 1 agent"),
         (["score", "starter", "-m", MINER], "the pool is empty"),
         (["score", "starter", "--pool", "noop"], "no mission is given"),
-        (["score", "starter", "--pool", "noop", "-m", MINER, "--precision", "0"], "--precision 0 is not above 0"),
-        (["score", "starter", "--pool", "noop", "-m", MINER, "--map-seed", "3"], "give --as-pickup too"),
+        (["score", "starter", "--pool", "noop", "-m", MINER, "--precision", "0"], "--precision must be above 0, got 0"),
+        (["score", "starter", "--pool", "noop", "-m", MINER, "--map-seed", "3"], "add --as-pickup"),
         (["score", "startr", "--pool", "noop", "-m", MINER], "Nearest: starter"),
         (
             ["compare", "-p", "starter", "-p", "noop", "-m", MINER, "--max-episodes", "9"],

@@ -209,7 +209,7 @@ def test_a_record_cannot_count_twice(tmp_path: Path) -> None:
         one.process(path)
     with pytest.raises(UsageError, match="counts once"):
         one.merge(two)
-    with pytest.raises(UsageError, match="do not merge"):
+    with pytest.raises(UsageError, match="cannot merge"):
         one.merge(StreamingProcessor(seed=1))
 
 

@@ -503,7 +503,7 @@ def test_csv_columns_of_parts_win_over_one_of_the_whole(tmp_path: Path) -> None:
         text = header + "\n" + ",".join(cells[name] for name in header.split(",")) + "\n"
         [row], report = csv_of(tmp_path / "both.csv", text)
         assert (row["x"], row["total"]) == (7, 4)
-        assert report.problems.counts["position: not read beside position.…"] == 1
+        assert report.problems.counts["position: not read, because there is position.…"] == 1
     [row], _ = csv_of(tmp_path / "deep.csv", "step,rewards,rewards.components,rewards.components.heal\n1,,,5\n")
     assert row["heal"] == 5
 

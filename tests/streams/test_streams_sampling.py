@@ -92,7 +92,7 @@ def test_coverage_holds_some_of_each_file_and_is_not_in_the_sample(tmp_path: Pat
     assert sorted(per_file.values()) == [5, COVERAGE, COVERAGE]
     assert len(summary.sample) == 60
     assert summary.sampling_ratio == 60 / 2205
-    with pytest.raises(UsageError, match="sample_size is 0"):
+    with pytest.raises(UsageError, match="sample_size must be at least 1 record, got 0"):
         StreamingProcessor(sample_size=0)
 
 

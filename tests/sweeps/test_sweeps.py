@@ -266,7 +266,7 @@ def test_a_trial_that_is_plainly_worse_block_by_block_is_stopped(tmp_path):
             ConfigError,
             "leave out starting_points and prior",
         ),
-        ({"early_stopping": {"method": "wilcoxon"}}, ConfigError, "wilcoxon would never look"),
+        ({"early_stopping": {"method": "wilcoxon"}}, ConfigError, "wilcoxon would never run"),
         ({"early_stopping": {"method": "wilcoxon", "factor": 4}}, ConfigError, "wilcoxon does not take factor"),
         ({"early_stopping": {"method": "halving", "p": 0.2}}, ConfigError, "halving does not take p"),
         (STOPPED | {"early_stopping": {"method": "halving", "min_steps": 1000}}, ConfigError, "total_timesteps 1000"),

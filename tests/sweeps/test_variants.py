@@ -69,7 +69,7 @@ def test_a_variant_that_the_mission_refuses_is_told_and_so_are_its_pairs(found):
     desert = row_of(found, "desert")
     assert desert.refused
     assert desert.difference is None
-    assert "takes no other variants" in desert.reason
+    assert "takes only its own variants" in desert.reason
     assert row_of(found, "sparse", "desert").reason == "desert cannot be played by itself."
     assert any("desert, sparse+desert, large+desert" in note for note in found.notes)
 
@@ -90,7 +90,7 @@ def test_the_result_survives_its_file_and_the_page_says_it(found):
     page, markdown = found.run_dir / "report.html", found.run_dir / "REPORT.md"
     first = page.read_text(encoding="utf-8")
     assert row_of(found, "sparse").sentence.split(":")[0] in first
-    assert "takes no other variants" in first
+    assert "takes only its own variants" in first
     assert "sparse+large" in markdown.read_text(encoding="utf-8")
     page.unlink()
     assert daf_report(found.run_dir).html.read_text(encoding="utf-8") == first

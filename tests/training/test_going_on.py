@@ -213,7 +213,7 @@ def test_missions_that_a_policy_cannot_carry_its_weights_to_are_refused(
     assert not list(tmp_path.glob("**/training/*"))
     with caplog.at_level(logging.WARNING):
         DAFRlTrainer(config(), "stateless", pair, output=OutputManager(tmp_path / "warned"))
-    assert "the network has to tell the two apart" in caplog.text
+    assert "the network has to distinguish the missions" in caplog.text
 
 
 def test_a_scale_without_effect_is_refused() -> None:

@@ -1,8 +1,8 @@
-"""What a part is worth: the same policy with and without it, on identical blocks.
+"""The value of a component: the same policy with and without it, on identical blocks.
 
-Every changed episode has the seed of its unchanged one, so that differences are paired. Where the mission changes, the
-map stays the same only as far as the change leaves it; the pairing then removes less of the noise, and the test knows.
-All components and missions share one family-wise error rate (Holm). How components are written:
+Every changed episode has the seed of its unchanged one, so that differences are paired. If the mission changes, the
+map stays the same only as far as the change allows; the pairing then removes less of the noise, and the test accounts
+for it. All components and missions share one family-wise error rate (Holm). The syntax of components is in
 `daf.ablation._components`.
 """
 
@@ -47,8 +47,9 @@ def daf_policy_ablation(
 ) -> AblationReport:
     """Play `policy` on `missions` as it is and with each of `components` changed, on equal blocks, and compare.
 
-    components: see the module. metric: what is compared, any of `daf metrics`. settings: how it is played (default: 20
-    episodes). Leaves a run folder under `comparisons`. Raises `UsageError` and its kinds before anything is played.
+    components: see the module. metric: the compared metric, any of `daf metrics`. settings: how it is played (default:
+    20 episodes). Leaves a run directory under `comparisons`. Raises `UsageError` and its subclasses before anything is
+    played.
     """
     from daf.output_manager import OutputManager
 

@@ -42,18 +42,18 @@ def report_of(
     for change in changes:
         scopes: list[str | None] = [None, *names] if len(names) > 1 else [None]
         tests += [(change, scope, rows[change.name].only(scope)) for scope in scopes]
-    told = [(change, scope, pairs) for change, scope, pairs in tests if len(pairs.unchanged)]
-    if not told:
-        raise DataError("no block was finished both with and without any component; the run's records say why.")
+    tested = [(change, scope, pairs) for change, scope, pairs in tests if len(pairs.unchanged)]
+    if not tested:
+        raise DataError("no block was finished both with and without any component; the run's records show why.")
     flips = [
         sign_flip(pairs.changed - pairs.unchanged, pairs.strata, alpha=settings.alpha, resamples=settings.resamples,
                   seed=settings.seed)
-        for _, _, pairs in told
+        for _, _, pairs in tested
     ]  # fmt: skip
     adjusted = holm([float(flip.p) for flip in flips])
     results = [
-        _row(policy, metric, change, scope, pairs, flip, float(p), settings.alpha, len(told))
-        for (change, scope, pairs), flip, p in zip(told, flips, adjusted, strict=True)
+        _row(policy, metric, change, scope, pairs, flip, float(p), settings.alpha, len(tested))
+        for (change, scope, pairs), flip, p in zip(tested, flips, adjusted, strict=True)
     ]
     return AblationReport(
         policy=policy,
@@ -169,7 +169,8 @@ def _notes(rows: Mapping[str, _Pairs]) -> list[str]:
     notes = []
     for name, pairs in rows.items():
         if not len(pairs.unchanged):
-            notes.append(f"{name} has no block that was finished with and without it.")
+            notes.append(f"{name}: no block was finished both with and without it.")
         elif pairs.left_out:
-            notes.append(f"{name}: {pairs.left_out} blocks are left out, since an episode there has no result.")
+            left_out = "1 block is" if pairs.left_out == 1 else f"{pairs.left_out} blocks are"
+            notes.append(f"{name}: {left_out} left out, because an episode in it has no result.")
     return notes

@@ -1,9 +1,9 @@
-"""The parts whose worth is measured, and who plays what to measure it.
+"""The components whose value is measured, and the contenders and missions that measure it.
 
 kw.NAME=VALUE     an argument of the policy's constructor, set to VALUE
-variant:NAME      a variant more in the mission
+variant:NAME      one more variant of the mission
 role:NAME         the gear NAME cannot be taken
-mask:FEATURE+…    the policy is not shown these observation features (wildcards too)
+mask:FEATURE+…    the policy does not see these observation features (wildcards too)
 """
 
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ KINDS = ("kw", "variant", "role", "mask")
 
 @dataclass(frozen=True, slots=True)
 class Component:
-    """A change. kind: one of `KINDS`. what: the rest of its text. name: as it was written."""
+    """A change. kind: one of `KINDS`. what: the rest of its text. name: as written."""
 
     name: str
     kind: str
@@ -36,7 +36,7 @@ class Component:
 
     @property
     def words(self) -> str:
-        """The change in words."""
+        """The change as text."""
         return {
             "kw": f"with {self.what}",
             "variant": f"with the variant {self.what}",
@@ -46,11 +46,11 @@ class Component:
 
 
 def parse_components(texts: Sequence[str]) -> list[Component]:
-    """The components that `texts` write. Raises `UsageError`."""
+    """The components that `texts` specify. Raises `UsageError`."""
     found: list[Component] = []
     if not texts:
         raise UsageError(
-            "an ablation takes a component at least: kw.NAME=VALUE, variant:NAME, role:NAME or mask:FEATURE."
+            "an ablation needs at least one component: kw.NAME=VALUE, variant:NAME, role:NAME or mask:FEATURE."
         )
     for text in texts:
         kind, separator, what = text.partition(":")
@@ -79,9 +79,9 @@ def layout(
     cache: EpisodeCache,
     output: "OutputManager",
 ) -> tuple[Cells, list[Mission], list[list[Contender]]]:
-    """Who plays the changed episodes of every component and mission, all missions, and who plays each of them.
+    """The contenders of the changed episodes by component and mission, all missions, and who plays each of them.
 
-    policy: as it was given; base: resolved; plain: the contender that it makes.
+    policy: as given; base: resolved; plain: its contender.
     """
     from daf.game.masking import masked, matching
 
@@ -115,4 +115,4 @@ def _with_argument(policy: Any, argument: str) -> Any:
     name, _, text = argument.partition("=")
     if hasattr(policy, "init_kwargs"):
         return policy.model_copy(update={"init_kwargs": {**policy.init_kwargs, name: typed(text)}})
-    raise UsageError(f"kw.{argument}: give the policy as a string or a PolicySpec to change an argument of it.")
+    raise UsageError(f"kw.{argument}: give the policy as a string or a PolicySpec to change its arguments.")

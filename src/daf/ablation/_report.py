@@ -1,4 +1,4 @@
-"""What an ablation found, to read, to print and to keep."""
+"""The result of an ablation, as data, text and JSON."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ComponentResult:
-    """What a change does to the metric, overall (mission None) or on one mission.
+    """The effect of a change on the metric, overall (mission None) or on one mission.
 
-    difference: changed minus unchanged, mean over missions; ci: 95 % by inverting the sign-flip test, None where blocks
-    are too few. p_adjusted: Holm over all components and missions. effect_size: d_z, None where nothing varies.
-    more, less, same: blocks in which the change raised, lowered or left the metric.
+    difference: changed minus unchanged, mean over missions; ci: 95 % by inverting the sign-flip test, None with too few
+    blocks. p_adjusted: Holm over all components and missions. effect_size: d_z, None if nothing varies.
+    more, less, same: number of blocks in which the change raised, lowered or kept the metric.
     verdict: raises, lowers, identical, undecided, or too few.
     """
 
@@ -44,7 +44,7 @@ class ComponentResult:
 class AblationReport(Played):
     """An ablation. overall: one row per component, over all missions, the largest loss first. by_mission: the rest.
 
-    notes: what a reader must know.
+    notes: caveats for the reader.
     """
 
     policy: str
@@ -77,7 +77,7 @@ class AblationReport(Played):
         return Path(path)
 
     def print_summary(self, console: "Console | None" = None) -> None:
-        """Print one sentence a component; nothing without a console."""
+        """Print one sentence per component; nothing without a console."""
         if console is None:
             return
 

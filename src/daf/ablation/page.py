@@ -1,4 +1,4 @@
-"""The page of an ablation: what each change does to the metric, with the test behind it."""
+"""The page of an ablation: the effect of each change on the metric, with the test behind it."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
 """Policies on a suite of missions, scored between `random` and the best known policy, with a leaderboard.
 
-Every policy, `random` and the mission's reference meet the same blocks. What the scores mean: `scoring`; which
-missions: `suites`; what is ranked together: `leaderboard`.
+Every policy, `random` and the mission's reference play the same blocks. `scoring` defines the scores, `suites` the
+missions, `leaderboard` the terms of a ranking.
 """
 
 import importlib.metadata
@@ -52,10 +52,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class BenchmarkReport(Played):
-    """What a benchmark found.
+    """The result of a benchmark.
 
     scores: 0 is random, 1 the best known policy. board: the leaderboard on the same terms, best first; board_path: its
-    file. notes: what a reader must know.
+    file. notes: caveats for the reader.
     """
 
     suite: Suite
@@ -115,15 +115,15 @@ def daf_benchmark_suite(
 ) -> BenchmarkReport:
     """Score policies on a suite ("standard", "integrated", "spanning", "diagnostic"), and add them to its leaderboard.
 
-    episodes, seed, max_steps count unless `settings` says all of it. leaderboard: its file (default: below the output
-    folder, `leaderboards/SUITE-vN.jsonl`). Where an episode failed, what is left is scored, and nothing is added.
-    Leaves a run folder under `comparisons`. Raises `UsageError` for an unknown suite.
+    episodes, seed, max_steps are ignored if `settings` is given. leaderboard: its file (default: below the output
+    folder, `leaderboards/SUITE-vN.jsonl`). If an episode failed, the others are scored, and nothing is added. Leaves a
+    run directory under `comparisons`. Raises `UsageError` for an unknown suite.
     """
     from daf.output_manager import OutputManager
 
     chosen_suite = suite(benchmark_name)
     if not specs:
-        raise UsageError("no policy is given. Name one at least, for example starter.")
+        raise UsageError("no policy is given. Name at least one, for example starter.")
     chosen = settings or Settings(episodes=episodes, seed=seed, max_steps=max_steps, report=False, resamples=4_000)
     check_settings(chosen)
     output = output_manager or OutputManager()
@@ -174,7 +174,7 @@ def daf_benchmark_suite(
 def _players(
     specs: Sequence[Any], needed: Sequence[str], found: Sequence[Policy]
 ) -> tuple[list[Contender], dict[str, Contender]]:
-    """The contenders asked for, and those that the scale needs, by their policy strings; the same one where equal."""
+    """The requested contenders, and those that the scale needs, by their policy strings; equal ones are shared."""
     wanted = each_once(found[: len(specs)])
     there = {policy.identity for policy in wanted}
     others = {policy.identity: policy for policy in found[len(specs) :] if policy.identity not in there}
@@ -210,7 +210,7 @@ def _terms(chosen: Suite, settings: Settings) -> Terms:
 
 
 def _lines(scores: SuiteScores, asked: Sequence[Contender], run: PlayedRun) -> list[Score]:
-    """Lines for the policies that finished every episode; none where a block of any policy is missing.
+    """Lines for the policies that finished every episode; none if a block of any policy is missing.
 
     Equal terms mean equal seeds, on which random and the references repeat: the missions that count are the same.
     """

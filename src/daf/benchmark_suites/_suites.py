@@ -1,9 +1,9 @@
 """Suites of missions, versioned: the same name and version always means the same missions and references.
 
-A change of missions or references is a new version; scores of different versions are never ranked together. The
-reference of a mission is the best policy that is known to DAF there, found by measuring CoGames' scripted policies
-(eight episodes each on arena and the tutorials, two on the others, seeds from 1000 on; not measured: easy_large_hearts,
-which has its smaller sister's reference). A policy that beats it scores above 1, and is a reason for a new version.
+A change of missions or references makes a new version; scores of different versions are never ranked together. The
+reference of a mission is the best policy that DAF knows there, found by measuring CoGames' scripted policies (eight
+episodes each on arena and the tutorials, two on the others, seeds from 1000 on; easy_large_hearts was not measured and
+has the reference of its smaller sister). A policy that beats it scores above 1, and is a reason for a new version.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from daf.errors import UsageError, unknown
 
 RANDOM = "random"
-"""What scores 0 on every mission."""
+"""The policy that scores 0 on every mission."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """Missions that count the same. left_out: what upstream has of this kind and the suite has not, with the reason."""
+    """Missions that count the same. left_out: upstream's missions of this kind that the suite lacks, with the
+    reason.
+    """
 
     name: str
     version: int
@@ -54,7 +56,7 @@ SUITES: dict[str, Suite] = {
         Suite(
             "standard",
             1,
-            "The game as it is played, and its four roles",
+            "The game as it is usually played, and its four roles",
             (
                 Entry("arena", "aligner"),
                 Entry("machina_1", "starter"),

@@ -1,8 +1,8 @@
 """The leaderboard of a suite: a file of JSON lines that every benchmark adds its scores to.
 
-Only scores that were made on the same terms are ranked together: the same version of the suite, the same seeds,
-episodes and step limit, and the same CoGames. A policy that was scored twice on the same terms counts once, by its
-latest scores. Lines are added whole, also by several processes at once.
+Only scores on the same terms are ranked together: the same version of the suite, the same seeds, episodes and step
+limit, and the same CoGames. A policy that was scored twice on the same terms counts once, by its latest scores. Lines
+are added whole, also by several processes at once.
 """
 
 from dataclasses import asdict, dataclass
@@ -17,7 +17,7 @@ FOLDER = "leaderboards"
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What makes scores comparable."""
+    """The settings that make scores comparable."""
 
     suite: str
     version: int
@@ -30,7 +30,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """One policy's line. identity: of all that its behaviour follows from. missions: score by mission."""
+    """One policy's line. identity: of everything that determines its behaviour. missions: score by mission."""
 
     policy: str
     identity: str
@@ -43,12 +43,12 @@ class Score:
 
 
 def leaderboard_path(base_dir: Path, suite: str, version: int) -> Path:
-    """Where the leaderboard of a suite is, below the output folder."""
+    """The path of a suite's leaderboard, below the output folder."""
     return base_dir / FOLDER / f"{suite}-v{version}.jsonl"
 
 
 def add(path: Path, terms: Terms, scores: list[Score]) -> None:
-    """Add lines to the leaderboard; the file is made."""
+    """Add lines to the leaderboard; the file is created if missing."""
     for score in scores:
         journal.append(path, {"terms": asdict(terms), **asdict(score)})
 
@@ -76,4 +76,4 @@ def _parsed(path: Path, number: int, line: dict[str, Any]) -> tuple[Terms, Score
         bounds = values.pop("ci")
         return terms, Score(ci=tuple(bounds) if bounds else None, **values)
     except (KeyError, TypeError) as error:
-        raise DataError(f"{path}:{number}: no line of a leaderboard ({error}). Remove it, or the file.") from error
+        raise DataError(f"{path}:{number}: not a line of a leaderboard ({error}). Remove it, or the file.") from error

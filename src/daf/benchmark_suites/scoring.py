@@ -1,9 +1,9 @@
-"""From returns to scores of a suite: 0 is what `random` gets on the same blocks, 1 what the best known policy gets.
+"""From returns to scores of a suite: 0 is the return of `random` on the same blocks, 1 that of the best known policy.
 
 A policy's score on a block is (its return − random's return there) / (the reference's mean − random's mean on the
-mission). The differences are paired; the divisor, one number a mission, is taken as known, and so the intervals say how
-sure a policy's lead over random is in units of the reference's. A mission on which the reference does not beat random
-on these blocks cannot be a yardstick: it is left out of every score, and that is said.
+mission). The differences are paired; the divisor, one number per mission, is taken as known, so the intervals show the
+uncertainty of a policy's lead over random, in units of the reference's. A mission on which the reference does not beat
+random on these blocks cannot define a scale: it is left out of every score, with a note.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ Returns = Mapping[tuple[str, str], Mapping[int, float]]
 
 @dataclass(frozen=True)
 class MissionScale:
-    """A mission's yardstick: the mean returns of random and of the reference. used: the reference beats random."""
+    """A mission's scale: the mean returns of random and of the reference. used: the reference beats random."""
 
     mission: str
     best: str
@@ -40,7 +40,7 @@ class MissionScale:
 
 @dataclass(frozen=True)
 class SuiteScores:
-    """Scores of the policies. ranking: over the missions in `scales` that are used, each counting the same.
+    """Scores of the policies. ranking: over the used missions in `scales`, each counting the same.
 
     by_mission: the same on each. pairs: every pair of policies, over all missions and on each.
     """
@@ -63,7 +63,7 @@ def score(
 ) -> SuiteScores:
     """Score `policies` on every mission of `references` (mission to the names of random and of the reference).
 
-    Raises `DataError` where nothing can be scored.
+    Raises `DataError` if nothing can be scored.
     """
     scales: list[MissionScale] = []
     columns: list[NDArray[np.float64]] = []
@@ -86,7 +86,7 @@ def score(
             used.append(mission)
     if not columns:
         raise DataError(
-            "on no mission of the suite does the reference beat random on these blocks, so that nothing can be scored. "
+            "the reference beats random on no mission of the suite on these blocks, so nothing can be scored. "
             "Play more episodes, or longer ones."
         )
     scores: NDArray[np.float64] = np.concatenate(columns, axis=1)

@@ -1,4 +1,4 @@
-"""Configuration: checked classes, strict files, and values that know where they came from."""
+"""Configuration: checked classes, strict files, and the source of every value."""
 
 from daf.config._effective import Effective, EffectiveValue, effective_config
 from daf.config._gpu import apply_gpu_settings

@@ -1,7 +1,7 @@
-"""One configuration out of many places, each value with where it came from.
+"""One configuration from several sources, with the source of each value.
 
-Later places win: defaults < file < profile < variables < arguments. Variables are `DAF_FIELD` for the fields of
-`DAFConfig` (`DAF_OUTPUT_DIR`) and `DAF_SECTION__FIELD` for an operation's (`DAF_SWEEP__NUM_TRIALS=20`), read as YAML.
+Later sources win: defaults < file < profile < variables < arguments. Variables are `DAF_FIELD` for the fields of
+`DAFConfig` (`DAF_OUTPUT_DIR`) and `DAF_SECTION__FIELD` for an operation's (`DAF_SWEEP__NUM_TRIALS=20`), parsed as YAML.
 """
 
 import os
@@ -30,7 +30,7 @@ class EffectiveValue:
 
 @dataclass(frozen=True)
 class Layer:
-    """Fields from one place; `source` as in `EffectiveValue`, the exact line where `document` knows it."""
+    """Fields from one source; `source` as in `EffectiveValue`, with the exact line if `document` knows it."""
 
     source: str
     fields: Mapping[str, Any]
@@ -43,7 +43,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Effective[Model: ConfigModel]:
-    """A checked configuration and where each of its fields came from."""
+    """A checked configuration and the source of each of its fields."""
 
     config: Model
     sources: dict[str, str]
@@ -91,8 +91,8 @@ def effective_config[Model: ConfigModel](
     """`model` for one command: its file (`--config`), the variables, and the arguments that were given, in that order.
 
     path: a file of this `kind`, or one with the settings of all (`kind: config`): then its section of this kind, which
-    may be missing, and for `DAFConfig` what stands beside the sections. A file of one operation tells `DAFConfig`
-    nothing. arguments: fields by name; those that are None were not given and are left out.
+    may be missing, and for `DAFConfig` its top-level fields. A file of one operation has no effect on `DAFConfig`.
+    arguments: fields by name; None means that an argument was not given.
     """
     layers = [] if path is None else [file_layer(model, read_document(path))]
     layers += variable_layers(model, None if model is DAFConfig else model.kind, environ)
@@ -101,7 +101,7 @@ def effective_config[Model: ConfigModel](
 
 
 def file_layer(model: type[ConfigModel], document: Document) -> Layer:
-    """What `document` says about `model`, as `effective_config` reads it. Raises `ConfigError` for another kind."""
+    """The fields for `model` in `document`, as `effective_config` reads it. Raises `ConfigError` for another kind."""
     fields = mapping_of(document)
     shared = {name for name in fields if name in DAFConfig.model_fields or name in OPERATION_CONFIGS}
     own = fields.keys() & model.model_fields.keys()
@@ -114,29 +114,28 @@ def file_layer(model: type[ConfigModel], document: Document) -> Layer:
     if model is DAFConfig and kind in OPERATION_CONFIGS:
         return Layer("file", {}, document)
     if kind != model.kind:
-        raise ConfigError(f"{document.where(('kind',))}: kind: {kind} where {model.kind} is expected.")
+        raise ConfigError(f"{document.where(('kind',))}: kind: expected {model.kind}, got {kind}.")
     return Layer("file", fields, document)
 
 
 def check_names(document: Document, sections: Iterable[str]) -> None:
-    """Refuse what is neither a field of `DAFConfig` nor one of `sections`, and a section that is no mapping."""
+    """Refuse names that are neither fields of `DAFConfig` nor `sections`, and a section that is not a mapping."""
     known = set(sections)
     for name, value in mapping_of(document).items():
         where = document.where((name,))
         if name not in DAFConfig.model_fields and name not in known and name != "kind":
             raise ConfigError(f"{where}: {unknown('field', str(name), [*DAFConfig.model_fields, *known])}")
         if name in known and not isinstance(value, dict):
-            raise ConfigError(f"{where}: {name}: a mapping of fields is expected.")
+            raise ConfigError(f"{where}: {name}: expected a mapping of fields.")
 
 
 def variable_layers(
     model: type[ConfigModel], section: str | None, environ: Mapping[str, str] | None = None
 ) -> list[Layer]:
-    """A layer per `DAF_…` variable of `model`: `DAF_FIELD`, or `DAF_SECTION__FIELD` where `section` is given.
+    """A layer per `DAF_…` variable of `model`: `DAF_FIELD`, or `DAF_SECTION__FIELD` if `section` is given.
 
-    An empty variable counts as unset. Raises `ConfigError` for a field that `section` does not have. `DAF_` variables
-    without a section that are no field of `DAFConfig` may be somebody else's; `unknown_variables` lists those that look
-    like a slip.
+    An empty variable counts as unset. Raises `ConfigError` for a field that `section` does not have. Other `DAF_`
+    variables without a section may belong to another program; `unknown_variables` lists those that look like a typo.
     """
     found: list[Layer] = []
     prefix = PREFIX if section is None else f"{PREFIX}{section.upper()}__"
@@ -170,7 +169,7 @@ def unknown_variables(sections: Iterable[str], environ: Mapping[str, str] | None
 
 
 def _check(model: type[ConfigModel], fields: dict[str, Any], partial: Document) -> None:
-    """Raise at the layer that brings a wrong value; fields that are still missing may come with a later one."""
+    """Raise at the layer with a wrong value; fields that are still missing may come with a later one."""
     from pydantic import ValidationError
 
     from daf.config.base import explained

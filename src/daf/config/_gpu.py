@@ -1,4 +1,4 @@
-"""What `enable_gpu` and `gpu_memory_fraction` do to a process."""
+"""Applying `enable_gpu` and `gpu_memory_fraction` to a process."""
 
 import importlib.util
 import os
@@ -7,11 +7,11 @@ from daf.config.settings import DAFConfig
 
 
 def apply_gpu_settings(config: DAFConfig) -> str:
-    """Make this process keep to `config`'s GPU settings, and return the device it may use: "cuda", "mps" or "cpu".
+    """Apply `config`'s GPU settings to this process, and return the device it may use: "cuda", "mps" or "cpu".
 
-    For processes in which a network plays or learns, once and before CUDA is first used: imports torch where it is
-    installed. Without `enable_gpu`, CUDA devices are hidden from this process and those it starts; with it, torch may
-    take `gpu_memory_fraction` of each device's memory.
+    For processes in which a network plays or learns, once and before CUDA is first used: imports torch if it is
+    installed. Without `enable_gpu`, CUDA devices are hidden from this process and its children; with it, torch may use
+    `gpu_memory_fraction` of each device's memory.
     """
     if not config.enable_gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""

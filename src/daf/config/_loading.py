@@ -1,4 +1,4 @@
-"""Which class a configuration file is, and the file as that class."""
+"""Finding the class of a configuration file, and loading the file as that class."""
 
 from pathlib import Path
 
@@ -35,11 +35,11 @@ def daf_load_config(path: str | Path) -> ConfigModel:
     if len(fitting) == 1:
         return fitting[0].from_document(document)
     candidates = fitting or _closest(set(map(str, fields)))
-    if len(candidates) == 1:  # a field too many or too few: that class's errors say which
+    if len(candidates) == 1:  # unknown or missing fields: that class's errors name them
         return candidates[0].from_document(document)
     kinds = ", ".join(f"kind: {model.kind}" for model in candidates or KINDS.values())
     raise ConfigError(
-        f"{document.where()}: the fields do not tell what this configures. Write one of these first: {kinds}."
+        f"{document.where()}: the fields do not identify the kind of configuration. Start with one of these: {kinds}."
     )
 
 
@@ -47,13 +47,13 @@ def _no_sections(model: type[ConfigModel], document: Document) -> None:
     sections = [name for name in mapping_of(document) if model is DAFConfig and name in OPERATION_CONFIGS]
     if sections:
         raise ConfigError(
-            f"{document.where((sections[0],))}: a file with sections ({', '.join(sections)}) is more than one "
+            f"{document.where((sections[0],))}: a file with sections ({', '.join(sections)}) has more than one "
             "configuration. DAFConfigManager().load_from_file reads it, and so does --config."
         )
 
 
 def _closest(names: set[str]) -> list[type[ConfigModel]]:
-    """The classes that know the most of `names`, where any knows one."""
+    """The classes that know the most of `names`, if any knows one."""
     known = {model: len(names & set(model.model_fields)) for model in KINDS.values()}
     most = max(known.values())
     return [model for model, count in known.items() if count == most] if most else []

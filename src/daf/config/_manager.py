@@ -1,7 +1,7 @@
 """`DAFConfigManager`: the settings, the operations' sections and a profile, together.
 
-A file for it has the fields of `DAFConfig` and a section per operation (`sweep:`, `training:`, …), each in part or
-whole. Nothing is global: two managers do not know of each other.
+A file for it has the fields of `DAFConfig` and a section per operation (`sweep:`, `training:`, …), each partial or
+complete. Nothing is global: two managers are independent.
 """
 
 import re
@@ -40,9 +40,9 @@ PROFILES: dict[str, dict[str, Any]] = {
 
 
 class DAFConfigManager:
-    """Collects configuration from its places; `get_effective_config` says what holds and why.
+    """Collects configuration from its sources; `get_effective_config` lists each value with its source.
 
-    config: settings given by the caller; the fields set in it count as arguments, so that nothing overrules them.
+    config: settings given by the caller; the fields set in it count as arguments, so nothing overrides them.
     """
 
     def __init__(self, config: DAFConfig | None = None, *, environ: Mapping[str, str] | None = None) -> None:
@@ -53,13 +53,13 @@ class DAFConfigManager:
         self._components: dict[str, type[ConfigModel]] = dict(OPERATION_CONFIGS)
         self._component_arguments: dict[str, dict[str, Any]] = {}
         self._from_defaults: dict[str, dict[str, Any]] = {}
-        """Sections that a mapping of defaults was registered for; they always take part."""
+        """Sections that were registered with a mapping of defaults; they always take part."""
         self._profile: str | None = None
         self._document: Document | None = None
 
     @property
     def config(self) -> DAFConfig:
-        """The settings that hold now. Raises `ConfigError`."""
+        """The effective settings. Raises `ConfigError`."""
         return layered(DAFConfig, self._layers()).config
 
     def setup_environment(self, profile: str) -> DAFConfig:
@@ -70,14 +70,14 @@ class DAFConfigManager:
         return self.config
 
     def load_from_file(self, path: str | Path) -> DAFConfig:
-        """Take a YAML or JSON file in place of an earlier one; on an error the earlier one stays.
+        """Load a YAML or JSON file in place of an earlier one; on an error the earlier one stays.
 
         Raises `ConfigError`.
         """
         document = read_document(path)
         fields = mapping_of(document)
         if fields.get("kind", DAFConfig.kind) != DAFConfig.kind:
-            raise ConfigError(f"{document.where(('kind',))}: kind: {DAFConfig.kind} is expected here.")
+            raise ConfigError(f"{document.where(('kind',))}: kind: expected {DAFConfig.kind}.")
         check_names(document, self._components)
         before, self._document = self._document, document
         try:
@@ -89,7 +89,7 @@ class DAFConfigManager:
             raise
 
     def save_to_file(self, path: str | Path) -> None:
-        """Write what holds now, the sections that are set included, as YAML (JSON where it is called `*.json`)."""
+        """Write the effective settings and the sections that are set as YAML (JSON if it is called `*.json`)."""
         data: dict[str, Any] = {"kind": DAFConfig.kind, **self.config.to_data()}
         data |= {name: self.get_component_config(name).to_data() for name in self._configured()}
         if Path(path).suffix.lower() == ".json":
@@ -104,12 +104,12 @@ class DAFConfigManager:
         any). Raises `UsageError` for a taken name.
         """
         if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name):
-            raise UsageError(f'"{name}" cannot name a section: lower-case letters, digits and single "_" only.')
+            raise UsageError(f'"{name}" cannot name a section: use only lower-case letters, digits and single "_".')
         given = dict(model) if isinstance(model, Mapping) else None
         known = self._components.get(name)
         same = known is model or (given is not None and self._from_defaults.get(name) == given)
         if name in DAFConfig.model_fields or (known is not None and not same):
-            raise UsageError(f'the name "{name}" is taken already.')
+            raise UsageError(f'the name "{name}" is already taken.')
         if given is not None and known is None:
             self._components[name] = _section_class(name, given)
             self._from_defaults[name] = given
@@ -133,7 +133,7 @@ class DAFConfigManager:
         return layered(self._model(name), self._section_layers(name)).config
 
     def validate_configuration(self) -> list[str]:
-        """Everything that is wrong, as sentences; empty where all is well."""
+        """Everything that is wrong, as sentences; empty if all is well."""
         problems = unknown_variables(self._components, self._environ)
         try:
             layered(DAFConfig, self._layers())
@@ -148,7 +148,7 @@ class DAFConfigManager:
         return problems
 
     def get_effective_config(self) -> dict[str, EffectiveValue]:
-        """Every value that holds, by `field` or `section.field`, with where it came from; only the sections set."""
+        """Every effective value, by `field` or `section.field`, with its source; only the sections set."""
         values = layered(DAFConfig, self._layers()).values()
         for name in self._configured():
             section = layered(self._model(name), self._section_layers(name)).values()
@@ -156,12 +156,12 @@ class DAFConfigManager:
         return values
 
     def create_experiment_config(self, name: str, **fields: Any) -> DAFConfig:
-        """The settings for an experiment: what holds, then `fields`, all below the folder `output_dir/name`.
+        """The settings for an experiment: the effective ones, then `fields`, all below the folder `output_dir/name`.
 
         Raises `ConfigError` for a name that cannot be a folder's, or wrong fields.
         """
         if not re.fullmatch(r"[\w][\w.-]*", name):
-            raise ConfigError(f'"{name}" cannot name an experiment: letters, digits, "_", "-" and "." only.')
+            raise ConfigError(f'"{name}" cannot name an experiment: use only letters, digits, "_", "-" and ".".')
         chosen = layered(DAFConfig, [*self._layers(), Layer("argument", fields)]).config
         return chosen.replace(output_dir=chosen.output_dir / name)
 
@@ -217,7 +217,7 @@ def _section_class(name: str, defaults: Mapping[str, Any]) -> type[ConfigModel]:
     for field, value in defaults.items():
         text = str(field)
         if not re.fullmatch(r"[a-z][a-z0-9_]*", text) or "__" in text or hasattr(ConfigModel, text):
-            raise UsageError(f'"{text}" cannot name a field of the section {name}: take other lower-case words.')
+            raise UsageError(f'"{text}" cannot name a field of the section {name}: use other lower-case words.')
         fields[text] = (Any if value is None else type(value), value)
     words = "".join(part.capitalize() for part in name.split("_"))
     model: type[ConfigModel] = create_model(f"{words}Config", __base__=ConfigModel, **fields)
@@ -233,12 +233,12 @@ def create_development_config(name: str) -> DAFConfig:
 
 
 def create_production_config(name: str) -> DAFConfig:
-    """Settings for long runs that matter, below `output_dir/name`. Raises `ConfigError`."""
+    """Settings for long, important runs, below `output_dir/name`. Raises `ConfigError`."""
     manager = DAFConfigManager()
     manager.setup_environment("production")
     return manager.create_experiment_config(name)
 
 
 def load_config_from_environment() -> DAFConfig:
-    """The defaults with what `DAF_…` variables say. Raises `ConfigError`."""
+    """The defaults with the values of `DAF_…` variables. Raises `ConfigError`."""
     return DAFConfigManager().config

@@ -1,7 +1,7 @@
-"""The configuration of each operation: what a sweep, a comparison, a training run, … is asked to do.
+"""The configuration of each operation: sweep, comparison, training run and others.
 
-A class here says which values can be; that the names in them (missions, policies, metrics) exist is for the operation
-to find out, before it begins.
+A class here checks the values; the operation checks that the names in them (missions, policies, metrics) exist, before
+it starts.
 """
 
 from typing import ClassVar, Literal, get_args
@@ -51,12 +51,12 @@ class DAFVariantConfig(ConfigModel):
 
 def _url(value: str | None) -> str | None:
     if value is not None and not (value.startswith(("http://", "https://")) and len(value.split("://", 1)[1]) > 0):
-        raise ValueError(f'"{value}" is no URL; it must begin with http:// or https://')
+        raise ValueError(f'a URL must begin with http:// or https://, got "{value}"')
     return value
 
 
 class DAFDeploymentConfig(ConfigModel):
-    """What to package and check, and where to release it."""
+    """The policy to package and check, and where to release it."""
 
     kind: ClassVar[str] = "deployment"
 
@@ -118,7 +118,7 @@ class DAFPipelineConfig(ConfigModel):
             if section is None and stage in self.stages:
                 raise ValueError(f'the stage "{stage}" needs a section {stage}_config')
             if section is not None and stage not in self.stages:
-                raise ValueError(f'{stage}_config is there, but "{stage}" is not among the stages {self.stages}')
+                raise ValueError(f'{stage}_config is given, but "{stage}" is not among the stages {self.stages}')
         return self
 
 

@@ -1,8 +1,8 @@
-"""What every configuration class can do: refuse what it does not know, read and write files, and say where an error is.
+"""The common behaviour of configuration classes: reject unknown fields, read and write files, and locate errors.
 
-A wrong value raises `ConfigError`, whether it comes from a call or a file; from a file the message begins `file:line:
-field:`. Values are checked strictly: text is no number, 1.5 is no integer, NaN is no float. Instances do not change;
-`replace` makes a checked copy.
+A wrong value raises `ConfigError`, whether it comes from a call or a file; from a file the message starts with
+`file:line: field:`. Types are strict: no text for numbers, no 1.5 for an integer, no NaN for a float. Instances are
+immutable; `replace` makes a checked copy.
 """
 
 import re
@@ -66,7 +66,7 @@ class ConfigModel(BaseModel):
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in type(self).model_fields:
-            raise ConfigError(f"{type(self).__name__}: {name} does not change; replace({name}=…) makes a changed copy.")
+            raise ConfigError(f"{type(self).__name__}: {name} is read-only; replace({name}=…) makes a changed copy.")
         super().__setattr__(name, value)
 
     @classmethod
@@ -86,13 +86,13 @@ class ConfigModel(BaseModel):
         kind = fields.pop("kind", cls.kind)
         if kind != cls.kind:
             raise ConfigError(
-                f'{document.where(("kind",))}: kind: "{kind}" where {cls.__name__} (kind: {cls.kind}) is expected.'
+                f'{document.where(("kind",))}: kind: expected {cls.kind} for {cls.__name__}, got "{kind}".'
             )
         return cls.from_fields(fields, document)
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any], document: Document) -> Self:
-        """Build from `fields`; errors are told at their lines in `document`. Raises `ConfigError`."""
+        """Build from `fields`; errors name their lines in `document`. Raises `ConfigError`."""
         try:
             return cls.model_validate(dict(fields))
         except ValidationError as error:
@@ -108,7 +108,7 @@ class ConfigModel(BaseModel):
         return self.model_dump(mode="json")
 
     def to_yaml(self, path: str | Path | None = None) -> str:
-        """The configuration as YAML with its `kind:`; also written to `path` where one is given.
+        """The configuration as YAML with its `kind:`; also written to `path` if given.
 
         Raises `StorageError`.
         """
@@ -123,9 +123,9 @@ class ConfigModel(BaseModel):
 
 
 def mapping_of(document: Document) -> dict[str, Any]:
-    """The document's fields. Raises `ConfigError` where it is not a mapping."""
+    """The document's fields. Raises `ConfigError` if it is not a mapping."""
     if not isinstance(document.value, dict):
-        raise ConfigError(f"{document.where()}: a mapping of fields is expected, not {_described(document.value)}.")
+        raise ConfigError(f"{document.where()}: expected a mapping of fields, got {_described(document.value)}.")
     return dict(document.value)
 
 
@@ -179,9 +179,9 @@ def _sentence(problem: Any, path: KeyPath, owner: type[BaseModel] | None, docume
     if kind == "missing":
         return "is missing, and it has no default."
     if kind in _WANTED and isinstance(given, str):
-        return f'"{given}" is text where {_WANTED[kind]} is expected.{_unquoted(given)}'
+        return f'expected {_WANTED[kind]}, got the text "{given}".{_unquoted(given)}'
     if kind in _WANTED:
-        return f"{_described(given)} where {_WANTED[kind]} is expected."
+        return f"expected {_WANTED[kind]}, got {_described(given)}."
     bound = _BOUNDS.get(kind)
     if bound is not None:
         return f"{given!r} is {bound(context)}."
@@ -193,7 +193,7 @@ def _sentence(problem: Any, path: KeyPath, owner: type[BaseModel] | None, docume
     if kind in ("too_short", "too_long"):
         side = "min_length" if kind == "too_short" else "max_length"
         bounds = f"{'at least' if kind == 'too_short' else 'at most'} {context[side]}"
-        return f"has {context['actual_length']} entries; {bounds} needed."
+        return f"has {context['actual_length']} entries; needs {bounds}."
     return f"{problem['msg']} (given: {given!r})."
 
 
@@ -220,9 +220,9 @@ _BOUNDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 
 
 def _unquoted(given: str) -> str:
-    """The way out for a number or truth value in quotes."""
+    """The hint for a number or truth value in quotes."""
     bare = given.strip()
-    if len(bare) > 40:  # no number that anyone meant to write
+    if len(bare) > 40:  # too long to be meant as a number
         return ""
     if isinstance(plain_scalar(bare), int | float):
         return f" Write {bare} without quotes."

@@ -1,7 +1,7 @@
-"""The optional parts of DAF's package, and the one sentence where a part is missing.
+"""The optional parts of DAF's package, and the one sentence for a missing part.
 
-`require("train", "daf train")` raises before anything is imported, so that a base installation never meets an
-ImportError. A package counts as installed where it can be found; it is not imported.
+`require("train", "daf train")` raises before anything is imported, so a base installation never gets an ImportError. A
+package counts as installed if it can be found; it is not imported.
 """
 
 import importlib.util
@@ -36,6 +36,6 @@ def require(extra: str, subject: str, *modules: str) -> None:
 
 
 def extra_of(module: str | None) -> str | None:
-    """The extra that installs `module`; None where it belongs to none."""
+    """The extra that installs `module`; None if it belongs to none."""
     root = (module or "").partition(".")[0]
     return next((extra for extra, packages in PACKAGES.items() if root in packages), None)

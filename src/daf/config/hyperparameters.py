@@ -1,6 +1,6 @@
-"""The table of hyperparameters: every name that training knows, with its other names, meaning, default and bounds.
+"""The table of hyperparameters: every name that training knows, with its aliases, meaning, default and bounds.
 
-It is read off `DAFTrainingConfig`, so it can't say anything else. The arguments of a policy's own class (`hidden_size`
+It is derived from `DAFTrainingConfig`, so the two always agree. The arguments of a policy's own class (`hidden_size`
 and the like) are not in it: they belong to that class, and `network` in the configuration holds them.
 """
 
@@ -21,8 +21,8 @@ from daf.errors import UsageError, unknown
 class Hyperparameter:
     """One hyperparameter.
 
-    kind: bool, int, float or choice. low, high: its bounds, None where there is none; open_low, open_high: the bound
-    itself is not allowed. choices: the words allowed, beside numbers where kind is a number. optional: None is allowed.
+    kind: bool, int, float or choice. low, high: its bounds, None for none; open_low, open_high: the bound itself is not
+    allowed. choices: the allowed words, in addition to numbers if kind is a number. optional: None is allowed.
     group: algorithm, optimizer, schedule, collection or run.
     """
 
@@ -91,7 +91,7 @@ def canonical(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checked(name: str, value: Any) -> Any:
-    """`value` of one hyperparameter, checked by itself: whether it fits the others is for the whole configuration.
+    """`value` of one hyperparameter, checked alone: whether it fits the others is checked with the whole configuration.
 
     Raises `UsageError` (unknown), `ConfigError` (out of bounds).
     """

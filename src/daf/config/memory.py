@@ -1,8 +1,8 @@
-"""Sizes that a user chooses, refused by name where their memory cannot be there.
+"""Sizes chosen by a user, refused by name if they cannot fit into memory.
 
-`require(needed, …)` compares what an allocation will take with all the memory that this process could ever have, not
-with what is free at the moment, so that the answer does not depend on what else runs. It is called before anything is
-allocated: many operating systems grant any amount and end the process when it is used.
+`require(needed, …)` compares the size of an allocation with all the memory that this process could ever have, not with
+the free memory at the moment, so the answer does not depend on other programs. It is called before anything is
+allocated: many operating systems grant any amount and kill the process when it is used.
 """
 
 import resource
@@ -15,16 +15,16 @@ from daf.errors import ConfigError
 def require(needed: int, *, what: str, way_out: str, there: int | None = None) -> None:
     """Return if `needed` bytes can be allocated at all.
 
-    what: names the setting and what it makes ("a rollout of num_envs 64 × n_steps 128"). way_out: what to do instead,
+    what: names the setting and its allocation ("a rollout of num_envs 64 × n_steps 128"). way_out: what to do instead,
     a sentence. there: bytes of another memory, such as a GPU's; None: this process's. Raises `ConfigError`.
     """
     available = total() if there is None else there
     if needed > available:
-        raise ConfigError(f"{what} takes {_shown(needed)} of memory, and there is {_shown(available)}. {way_out}")
+        raise ConfigError(f"{what} needs {_shown(needed)} of memory, but only {_shown(available)} exist. {way_out}")
 
 
 def total() -> int:
-    """Bytes that this process can have at most: the machine's, or less where a limit or a container says so."""
+    """Bytes that this process can have at most: the machine's, or less if a limit or a container restricts it."""
     limits = [_machine()]
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft != resource.RLIM_INFINITY:
@@ -41,7 +41,7 @@ def _machine() -> int:
         try:
             text = Path(name).read_text(encoding="ascii").strip()
         except OSError:
-            continue  # no such kind of container here
+            continue  # not this kind of container
         if text.isdigit() and int(text) > 0:
             limits.append(int(text))
     return min(limits)

@@ -1,4 +1,4 @@
-"""`DAFConfig`: where DAF writes and how much of the machine it takes, whatever the operation."""
+"""`DAFConfig`: where DAF writes and how much of the machine it uses, for all operations."""
 
 import os
 from pathlib import Path
@@ -17,31 +17,31 @@ def default_output_dir() -> Path:
 class DAFConfig(ConfigModel):
     """The settings that all operations share.
 
-    `checkpoint_dir` and `experiments_log_path` hang off `output_dir` where they are relative; written with `output_dir`
-    in front they mean the same place.
+    A relative `checkpoint_dir` or `experiments_log_path` is below `output_dir`; a path that already starts with
+    `output_dir` means the same place.
     """
 
     kind: ClassVar[str] = "config"
 
-    output_dir: PathField = Field(default_factory=default_output_dir, description="Where run folders go.")
+    output_dir: PathField = Field(default_factory=default_output_dir, description="Where run directories go.")
     checkpoint_dir: PathField | None = Field(
-        None, description="Where checkpoints go, by session; None: into the folder of their run."
+        None, description="Where checkpoints go, by session; None: into the directory of their run."
     )
-    max_checkpoints_to_keep: int = Field(5, ge=1, description="Checkpoints kept per run; the oldest go first.")
+    max_checkpoints_to_keep: int = Field(5, ge=1, description="Checkpoints kept per run; the oldest are deleted first.")
     organize_by_operation: bool = Field(
-        True, description="OPERATION/SESSION folders; otherwise SESSION/OPERATION, all of one session together."
+        True, description="OPERATION/SESSION folders; otherwise SESSION/OPERATION, with a whole session in one folder."
     )
-    max_parallel_jobs: int = Field(4, ge=1, le=4096, description="Most worker processes where --jobs is auto.")
+    max_parallel_jobs: int = Field(4, ge=1, le=4096, description="Maximum worker processes for --jobs auto.")
     enable_gpu: bool = Field(True, description="Whether a GPU may be used.")
     gpu_memory_fraction: float = Field(
-        0.8, gt=0, le=1, description="Share of each GPU's memory that a process may take."
+        0.8, gt=0, le=1, description="Share of each GPU's memory that a process may use."
     )
-    verbose: bool = Field(False, description="Say more on the terminal (stderr).")
-    log_to_file: bool = Field(True, description="Write JSON lines into the run folder's logs/.")
+    verbose: bool = Field(False, description="Show more on the terminal (stderr).")
+    log_to_file: bool = Field(True, description="Write JSON lines into the run directory's logs/.")
     monitor_system_stats: bool = Field(True, description="Sample CPU and memory of a run into its stats/system.jsonl.")
     track_experiments: bool = Field(True, description="Append every run's start and end to the experiments log.")
     experiments_log_path: PathField = Field(
-        Path("experiments.jsonl"), description="That log: one JSON object per line."
+        Path("experiments.jsonl"), description="The experiments log: one JSON object per line."
     )
 
     @field_validator("checkpoint_dir", "experiments_log_path")
@@ -53,7 +53,7 @@ class DAFConfig(ConfigModel):
         return value if value.is_absolute() or value.is_relative_to(base) else base / value
 
     def replace(self, **fields: object) -> "DAFConfig":
-        """A checked copy with other values; a new `output_dir` takes the paths that hang off the old one along."""
+        """A checked copy with other values; with a new `output_dir`, paths below the old one move along."""
         if "output_dir" in fields:
             for name in ("checkpoint_dir", "experiments_log_path"):
                 path: Path | None = getattr(self, name)

@@ -1,7 +1,7 @@
-"""`DAFSweepConfig`: a search over hyperparameters, as YAML or JSON has it.
+"""`DAFSweepConfig`: a search over hyperparameters, as YAML or JSON.
 
-What can be told from the numbers alone is refused here (min above max, log of 0, a condition on a name that is not
-searched); whether a name is a hyperparameter, an argument of the policy or an option of the mission is for the sweep.
+Errors that the numbers alone show are reported here (min above max, log of 0, a condition on a name that is not
+searched); the sweep checks whether a name is a hyperparameter, an argument of the policy or an option of the mission.
 """
 
 import math
@@ -28,20 +28,20 @@ Strategy = Literal["grid", "random", "qmc", "bayesian", "tpe", "gp", "cmaes", "n
 Direction = Literal["maximize", "minimize"]
 Aggregate = Literal["mean", "iqm", "quantile"]
 SEVERAL_OBJECTIVES = ("grid", "random", "qmc", "bayesian", "tpe", "gp", "nsga2")
-"""Strategies that can search for several objectives at once; for the first three, which propose blindly, it is free."""
+"""Strategies that can search for several objectives at once; the first three propose without looking at results."""
 UNCONDITIONAL = ("protein",)
 """Strategies that need every name in every trial."""
 IN_GENERATIONS = ("cmaes", "nsga2")
-"""Strategies that `population_size` is for."""
+"""Strategies that use `population_size`."""
 
 When = dict[str, Scalar | Annotated[list[Scalar], Field(min_length=1)]]
-"""Values of other names under which a parameter is searched at all: `optimizer: adam`, or a list of values."""
+"""Values of other names under which a parameter is searched: `optimizer: adam`, or a list of values."""
 
 
 class DAFParameterRange(ConfigModel):
     """A hyperparameter's range in a search space: numbers from `min` to `max`, both included.
 
-    `int: true` is another way to write `type: int`.
+    `int: true` is the same as `type: int`.
     """
 
     type: Literal["float", "int"] = "float"
@@ -49,7 +49,7 @@ class DAFParameterRange(ConfigModel):
     max: float
     log: bool = Field(False, description="Uniform in the logarithm.")
     step: float | None = Field(None, gt=0, description="Only min, min + step, min + 2·step, …")
-    prior: float | None = Field(None, description="A good guess: part of the first trial, where it is searched there.")
+    prior: float | None = Field(None, description="A good guess: part of the first trial, if it is searched there.")
     when: When | None = Field(None, description="Searched only where other names have these values.")
 
     @model_validator(mode="before")
@@ -78,7 +78,7 @@ class DAFParameterRange(ConfigModel):
         if self.prior is not None and not self.min <= self.prior <= self.max:
             raise ValueError(f"prior {self.prior:g} is outside {self.min:g} to {self.max:g}")
         if self.prior is not None and self.type == "int" and self.prior != int(self.prior):
-            raise ValueError(f"prior {self.prior:g} is no whole number")
+            raise ValueError(f"prior must be a whole number, got {self.prior:g}")
         return self
 
 
@@ -86,10 +86,10 @@ Choices = Annotated[list[Scalar], Field(min_length=1)]
 
 
 class DAFParameterChoices(ConfigModel):
-    """A hyperparameter's choices where more is to be said of them than a list can."""
+    """A hyperparameter's choices with a prior or a condition; without these, a plain list is enough."""
 
     choices: Choices
-    prior: Scalar | None = Field(None, description="A good guess: part of the first trial, where it is searched there.")
+    prior: Scalar | None = Field(None, description="A good guess: part of the first trial, if it is searched there.")
     when: When | None = Field(None, description="Searched only where other names have these values.")
 
     @model_validator(mode="after")
@@ -129,12 +129,12 @@ class DAFObjective(ConfigModel):
 
 
 class DAFEarlyStopping(ConfigModel):
-    """Ends trials that will not be best: by training steps (halving, hyperband) or by evaluation blocks (wilcoxon)."""
+    """Stops trials that will not be best: by training steps (halving, hyperband) or by evaluation blocks (wilcoxon)."""
 
     method: Literal["halving", "hyperband", "wilcoxon"]
     min_steps: int | None = Field(None, ge=1, description="First rung, in agent steps; None: total / factor³.")
-    factor: int = Field(3, ge=2, le=16, description="Of the trials at a rung one in so many goes on; rungs grow by it.")
-    p: float = Field(0.1, gt=0, lt=1, description="wilcoxon: the level at which a trial is worse.")
+    factor: int = Field(3, ge=2, le=16, description="One of this many trials at a rung continues; rungs grow by it.")
+    p: float = Field(0.1, gt=0, lt=1, description="wilcoxon: the significance level at which a trial is worse.")
     min_blocks: int = Field(6, ge=2, description="wilcoxon: blocks before each look.")
 
     @model_validator(mode="after")
@@ -147,7 +147,7 @@ class DAFEarlyStopping(ConfigModel):
 
 
 _OF_ONE_OBJECTIVE = ("objective_metric", "optimize_direction", "aggregate", "quantile")
-"""What `objectives` say each for itself."""
+"""Fields that `objectives` define one by one."""
 
 
 class DAFSweepConfig(ConfigModel):
@@ -164,28 +164,28 @@ class DAFSweepConfig(ConfigModel):
     policy_class_path: Name = Field(description="A policy string.")
     search_space: dict[str, Parameter] = Field(min_length=1, description="A list of choices, or a range, per name.")
     strategy: Strategy = "grid"
-    num_trials: int = Field(10, ge=1, description="Trials in all; a grid runs all its cells unless this is given.")
-    episodes_per_trial: int = Field(3, ge=1, description="Per mission; every trial plays the same.")
+    num_trials: int = Field(10, ge=1, description="Trials in all; without it, a grid runs all its cells.")
+    episodes_per_trial: int = Field(3, ge=1, description="Per mission; every trial plays the same ones.")
     max_steps_per_episode: int = Field(
-        1000, ge=1, description="Where given: the limit of missions that name none. Left out, missions keep their own."
+        1000, ge=1, description="The limit of missions without one. If it is not given, missions keep their own."
     )
     seed: Seed = 42
     objective_metric: Name = "reward"
     optimize_direction: Direction = "maximize"
-    aggregate: Aggregate = Field("mean", description="Of a mission's episodes.")
-    quantile: float = Field(0.25, ge=0, le=1, description="Which, for aggregate: quantile.")
+    aggregate: Aggregate = Field("mean", description="Over a mission's episodes.")
+    quantile: float = Field(0.25, ge=0, le=1, description="The quantile for aggregate: quantile.")
     objectives: Annotated[list[DAFObjective], Field(min_length=1)] | None = Field(
-        None, description="Several objectives, instead of objective_metric; the first counts where one must."
+        None, description="Several objectives, instead of objective_metric; the first one decides ties."
     )
     normalise: Literal["auto", "none", "default"] | dict[str, tuple[float, float]] = Field(
         "auto",
-        description="How missions count alike: (low, high) by mission, or relative to the default configuration; "
-        "auto: that where there are several missions.",
+        description="How missions are brought to one scale: (low, high) by mission, or relative to the default "
+        "configuration; auto: the latter for several missions.",
     )
     checkpoint_best_n: int = Field(3, ge=0, description="Checkpoints kept, of the best trials.")
     training: DAFTrainingConfig | None = None
     starting_points: list[dict[str, Scalar]] = Field(
-        default_factory=list, description="The first trials; names that one leaves out are proposed."
+        default_factory=list, description="The first trials; names that a point leaves out are proposed."
     )
     early_stopping: DAFEarlyStopping | None = None
     num_parallel: int = Field(1, ge=1, le=256, description="Trials at a time.")
@@ -196,17 +196,17 @@ class DAFSweepConfig(ConfigModel):
         description="Trial n knows trials 0 … n - lookahead; None: num_parallel, or 4 times that.",
     )
     population_size: int | None = Field(None, ge=2, description="cmaes, nsga2: trials per generation.")
-    cost: Literal["seconds", "steps"] = Field("seconds", description="What protein weighs the score against.")
-    max_cost: float | None = Field(None, gt=0, description="protein: proposes nothing that it expects to cost more.")
+    cost: Literal["seconds", "steps"] = Field("seconds", description="The cost that protein weighs the score against.")
+    max_cost: float | None = Field(None, gt=0, description="protein: proposes no trial with a higher expected cost.")
     max_retries: int = Field(2, ge=0, description="Of a trial whose machine failed (a dead process, a full disk).")
-    trial_timeout: float | None = Field(None, gt=0, description="Seconds; a trial that takes longer has failed.")
-    held_out_best: int = Field(3, ge=0, description="So many of the best are played again on held-out seeds; 0: none.")
-    held_out_episodes: int | None = Field(None, ge=1, description="Per mission; None: as many as a trial, at least 20.")
-    held_out_seed: Seed | None = Field(None, description="First of them; None: a million from the trials' seeds.")
+    trial_timeout: float | None = Field(None, gt=0, description="Seconds; a trial that takes longer fails.")
+    held_out_best: int = Field(3, ge=0, description="Number of best trials played again on held-out seeds; 0: none.")
+    held_out_episodes: int | None = Field(None, ge=1, description="Per mission; None: those of a trial, at least 20.")
+    held_out_seed: Seed | None = Field(None, description="The first one; None: a million from the trials' seeds.")
     significance_level: float = Field(0.05, gt=0, lt=1)
     game: Name = "cogs_vs_clips"
     device: Annotated[Name, BeforeValidator(device_name)] = Field(
-        "cpu", description="Where networks compute when they are evaluated."
+        "cpu", description="Where networks run when they are evaluated."
     )
 
     @field_validator("normalise")
@@ -228,12 +228,12 @@ class DAFSweepConfig(ConfigModel):
 
     @property
     def step_limit(self) -> int | None:
-        """The limit of missions that name none; None where the configuration gives none, so that they keep theirs."""
+        """The limit of missions without one; None if the configuration gives none, so that they keep theirs."""
         return self.max_steps_per_episode if "max_steps_per_episode" in self.model_fields_set else None
 
     @model_serializer(mode="wrap")
     def _without_a_limit_that_was_not_given(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Written, it would be read as given."""
+        """Whether `max_steps` was given: a default value, once written to a file, would be read as given."""
         data: dict[str, Any] = dump(self)
         if self.step_limit is None:
             data.pop("max_steps_per_episode", None)
@@ -292,7 +292,7 @@ class DAFSweepConfig(ConfigModel):
 
     @model_validator(mode="after")
     def _everything_counts(self) -> "DAFSweepConfig":
-        """No field is without effect."""
+        """Refuse fields without effect."""
         if self.objectives is None:
             _check_quantile(self)
         if self.population_size is not None and self.strategy not in IN_GENERATIONS:
@@ -306,20 +306,20 @@ class DAFSweepConfig(ConfigModel):
             return self
         if stopping.method == "wilcoxon" and stopping.min_blocks >= self.episodes_per_trial:
             raise ValueError(
-                f"early_stopping: wilcoxon would never look: it does so after every {stopping.min_blocks} episodes "
-                f"(min_blocks), and a trial plays {self.episodes_per_trial} (episodes_per_trial). Raise "
+                f"early_stopping: wilcoxon would never run: it tests after every {stopping.min_blocks} episodes "
+                f"(min_blocks), but a trial plays {self.episodes_per_trial} (episodes_per_trial). Raise "
                 "that above it, or lower min_blocks"
             )
         longest = self._longest_training()
         if stopping.min_steps is not None and longest is not None and stopping.min_steps >= longest:
             raise ValueError(
-                f"early_stopping.min_steps: {stopping.min_steps} is not below total_timesteps {longest}, so that no "
-                "trial would be looked at; lower it, or leave it out"
+                f"early_stopping.min_steps must be below total_timesteps {longest}, got {stopping.min_steps}: no trial "
+                "would be tested; lower it, or leave it out"
             )
         return self
 
     def _longest_training(self) -> int | None:
-        """The most agent steps that a trial trains; None where it does not."""
+        """The maximum agent steps that a trial trains; None if it does not train."""
         if self.training is None:
             return None
         for name, parameter in self.search_space.items():
@@ -334,7 +334,7 @@ class DAFSweepConfig(ConfigModel):
         if self.objectives is not None:
             doubled = set(_OF_ONE_OBJECTIVE) & self.model_fields_set
             if doubled:
-                raise ValueError(f"objectives say all; leave out {', '.join(sorted(doubled))}")
+                raise ValueError(f"objectives define everything; leave out {', '.join(sorted(doubled))}")
             if len({(o.metric, o.aggregate, o.quantile) for o in self.objectives}) < len(self.objectives):
                 raise ValueError("objectives: one is given twice")
         if several and self.strategy not in SEVERAL_OBJECTIVES:
@@ -342,14 +342,14 @@ class DAFSweepConfig(ConfigModel):
                 f"strategy {self.strategy} takes one objective; for several: {', '.join(SEVERAL_OBJECTIVES)}"
             )
         if several and self.early_stopping is not None:
-            raise ValueError("early_stopping works on one objective; with several no trial is plainly worse")
+            raise ValueError("early_stopping needs a single objective; with several, no trial is clearly worse")
         stopping = self.early_stopping
         may_train = self.training is not None or any(
             find(name.removeprefix("training.")) is not None for name in self.search_space
         )
         if stopping is not None and stopping.method != "wilcoxon" and not may_train:
             raise ValueError(
-                f"early_stopping {stopping.method} counts training steps, and there is no training section"
+                f"early_stopping {stopping.method} counts training steps, but there is no training section"
             )
         if isinstance(self.normalise, dict) and set(self.normalise) != set(self.missions):
             raise ValueError(f"normalise: needs (low, high) for exactly the missions {', '.join(self.missions)}")
@@ -374,7 +374,7 @@ def _changed(config: ConfigModel, *names: str) -> list[str]:
 
 
 def _highest(parameter: Parameter) -> int | None:
-    """The highest number; None where there is none."""
+    """The highest number; None without any."""
     if isinstance(parameter, DAFParameterRange):
         return int(parameter.max)
     choices = parameter.choices if isinstance(parameter, DAFParameterChoices) else parameter
@@ -393,13 +393,13 @@ def condition_of(parameter: Any) -> dict[str, list[Scalar]]:
 
 
 def prior_of(parameter: Any) -> Scalar | None:
-    """A parameter's guess, where it has one."""
+    """A parameter's prior, if it has one."""
     prior: Scalar | None = getattr(parameter, "prior", None)
     return prior
 
 
 def allows(parameter: Any, value: Scalar) -> bool:
-    """Whether `value` is one that the parameter can take (steps aside)."""
+    """Whether the parameter can take `value` (ignoring steps)."""
     if isinstance(parameter, DAFParameterRange):
         number = isinstance(value, int | float) and not isinstance(value, bool)
         return number and math.isfinite(float(value)) and parameter.min <= float(value) <= parameter.max
@@ -408,13 +408,13 @@ def allows(parameter: Any, value: Scalar) -> bool:
 
 
 def ordered_by_conditions(space: Mapping[str, Any]) -> list[str]:
-    """The names, each after those that its condition asks for. Raises `ValueError` for a circle."""
+    """The names, each after those that its condition refers to. Raises `ValueError` for a cycle."""
     order: list[str] = []
     waiting = list(space)
     while waiting:
         ready = [name for name in waiting if all(other in order for other in condition_of(space[name]))]
         if not ready:
-            raise ValueError(f"search_space: the conditions of {', '.join(sorted(waiting))} go in a circle")
+            raise ValueError(f"search_space: the conditions of {', '.join(sorted(waiting))} form a cycle")
         order += ready
         waiting = [name for name in waiting if name not in ready]
     return order

@@ -1,8 +1,8 @@
 """`DAFTrainingConfig`: one training run, and with it the one table of hyperparameters.
 
-Each field says its meaning, its bounds, its other names (SB3's and PuffeRL's) and its group. The table in
-`daf.config.hyperparameters` is read off these fields, so that files, the command line and sweeps know the same names.
-An alias may stand wherever the field's own name may; both at once is an error.
+Each field has its meaning, its bounds, its aliases (SB3's and PuffeRL's) and its group. The table in
+`daf.config.hyperparameters` is derived from these fields, so that files, the command line and sweeps know the same
+names. An alias can replace the field's own name; both at once is an error.
 """
 
 import re
@@ -46,18 +46,16 @@ class DAFTrainingConfig(ConfigModel):
 
     experiment_name: Name = "training"
     mission: Name | Annotated[list[Name], Field(min_length=1)] | None = Field(
-        default=None, description="Mission to train on, or several; None where the operation around it names one."
+        default=None, description="Mission to train on, or several; None if the operation around it names one."
     )
     game: Literal["cogs_vs_clips", "overcogged"] = Field(default="cogs_vs_clips", description="CoGames' game.")
-    policy: Name | None = Field(
-        default=None, description="Policy to train; None where the operation around it names one."
-    )
+    policy: Name | None = Field(default=None, description="Policy to train; None if the operation around it names one.")
 
     total_timesteps: int = _hyper(1_000_000, "run", "Agent steps in all.", "steps", "num_steps", ge=1)
     seed: Seed = _hyper(42, "run", "Of weights, episodes, actions and minibatches.")
-    device: Device = _hyper("auto", "run", "Where the network computes.")
+    device: Device = _hyper("auto", "run", "Where the network runs.")
     num_envs: Annotated[int, Field(ge=1, le=65536)] | Auto = _hyper(
-        "auto", "collection", "Environments side by side; auto: as many as give about 256 agents.", "envs"
+        "auto", "collection", "Environments at a time; auto: enough for about 256 agents.", "envs"
     )
     num_workers: Annotated[int, Field(ge=1, le=1024)] | Auto = _hyper(
         "auto",
@@ -75,7 +73,7 @@ class DAFTrainingConfig(ConfigModel):
         None, "algorithm", "Steps that gradients flow back through time; None: n_steps.", "sequence_length", ge=1
     )
 
-    learning_rate: float = _hyper(1e-3, "optimizer", "The optimizer's step size at its highest.", "lr", gt=0, le=1)
+    learning_rate: float = _hyper(1e-3, "optimizer", "The optimizer's peak step size.", "lr", gt=0, le=1)
     gamma: float = _hyper(0.99, "algorithm", "Discount per step.", "discount", ge=0, le=1)
     gae_lambda: float = _hyper(0.95, "algorithm", "Of generalised advantage estimation.", ge=0, le=1)
     clip_range: float = _hyper(
@@ -96,7 +94,7 @@ class DAFTrainingConfig(ConfigModel):
     )
     ent_coef: float = _hyper(0.01, "algorithm", "Weight of the entropy bonus.", "entropy_coef", ge=0)
     ent_coef_final: float | None = _hyper(
-        None, "schedule", "Entropy weight at the end, reached linearly; None: as at the beginning.", ge=0
+        None, "schedule", "Entropy weight at the end, reached linearly; None: as at the start.", ge=0
     )
     vf_coef: float = _hyper(0.5, "algorithm", "Weight of the value loss.", "value_coef", ge=0)
     max_grad_norm: float | None = _hyper(0.5, "optimizer", "Bound on the gradient's norm; None: none.", gt=0)
@@ -109,16 +107,16 @@ class DAFTrainingConfig(ConfigModel):
     )
     reward_scale: float = _hyper(1.0, "algorithm", "Rewards are multiplied by this before learning.", gt=0)
     reward_clip: float | None = _hyper(
-        None, "algorithm", "Rewards are cut to ± this before learning (PuffeRL: 1); None: not cut.", gt=0
+        None, "algorithm", "Rewards are clipped to ± this before learning (PuffeRL: 1); None: not clipped.", gt=0
     )
     bootstrap_truncated: bool = _hyper(
-        True, "algorithm", "Where a step limit ends an episode, the value of the last observation goes on."
+        True, "algorithm", "Bootstrap from the value of the last observation when a step limit ends an episode."
     )
     prio_alpha: float = _hyper(
         0.0, "algorithm", "Sequences are drawn with probability ∝ |advantage|^this; 0: each once per epoch.", ge=0, le=2
     )
     prio_beta0: float = _hyper(
-        0.2, "algorithm", "How far prioritised draws are weighted back at the beginning; 1 at the end.", ge=0, le=1
+        0.2, "algorithm", "Importance-sampling exponent of prioritised draws at the start; 1 at the end.", ge=0, le=1
     )
     vtrace_rho_clip: float | None = _hyper(
         None, "algorithm", "V-trace's bound on the ratio in the error term; None: plain GAE.", gt=0
@@ -135,15 +133,15 @@ class DAFTrainingConfig(ConfigModel):
     lr_schedule: Literal["constant", "linear", "cosine"] = _hyper(
         "linear", "schedule", "How the learning rate falls until total_timesteps.", "anneal_lr"
     )
-    min_lr_ratio: float = _hyper(0.0, "schedule", "Last learning rate as a part of the first.", ge=0, le=1)
+    min_lr_ratio: float = _hyper(0.0, "schedule", "Final learning rate as a fraction of the first.", ge=0, le=1)
     warmup_steps: int = _hyper(0, "schedule", "Agent steps during which the learning rate rises from 0.", ge=0)
 
     precision: Literal["float32", "bfloat16"] = _hyper(
-        "float32", "run", "Of the network's computing; bfloat16 needs a GPU."
+        "float32", "run", "Precision of the network; bfloat16 needs a GPU."
     )
     compile: bool = _hyper(False, "run", "Compile the network with torch.compile.")
     gradient_checkpointing: bool = _hyper(
-        False, "run", "Compute activations again instead of keeping them, where the policy supports it."
+        False, "run", "Recompute activations instead of storing them, if the policy supports it."
     )
     threads: Annotated[int, Field(ge=1, le=1024)] | Auto = _hyper(
         "auto", "run", "Torch's threads while learning; auto: one per core. Results depend on it in the last bits."
@@ -155,7 +153,7 @@ class DAFTrainingConfig(ConfigModel):
         default_factory=dict, description="The policy class's own arguments, such as hidden_size."
     )
 
-    initial_weights: PathField | None = Field(default=None, description="Weights or a checkpoint to begin with.")
+    initial_weights: PathField | None = Field(default=None, description="Weights or a checkpoint to start from.")
     use_distributed: bool = Field(
         default=False,
         description="Let several processes learn one network together: num_workers of them, or workers_per_node.",
@@ -165,22 +163,22 @@ class DAFTrainingConfig(ConfigModel):
     )
     eval_episodes: int = Field(default=10, ge=1, description="Episodes per evaluation and mission.")
     eval_missions: list[Name] | None = Field(
-        default=None, description="None: those trained on, without reward variants."
+        default=None, description="None: the training missions, without reward variants."
     )
     eval_replays: int = Field(default=1, ge=0, le=3, description="Replays kept per mission: best, worst, median.")
     checkpoint_frequency: int = Field(default=100_000, ge=1, description="Agent steps between checkpoints.")
-    keep_last_checkpoints: int = Field(default=5, ge=1, description="Checkpoints kept; the oldest go first.")
-    keep_best_checkpoints: int = Field(default=1, ge=0, description="Checkpoints with the best evaluations kept too.")
+    keep_last_checkpoints: int = Field(default=5, ge=1, description="Checkpoints kept; the oldest are deleted first.")
+    keep_best_checkpoints: int = Field(default=1, ge=0, description="Checkpoints with the best evaluations, also kept.")
     milestone_frequency: int | None = Field(
-        default=None, ge=1, description="Agent steps between checkpoints kept for good."
+        default=None, ge=1, description="Agent steps between checkpoints that are kept permanently."
     )
     log_interval: int = Field(default=16, ge=1, description="Environment steps between the samples in json_logs.")
     log_agents: int = Field(default=4, ge=0, description="Agents sampled for json_logs in all; 0: no json_logs.")
-    trackers: list[TrackerName] = Field(default=["tensorboard"], description="Where metrics go besides metrics.jsonl.")
+    trackers: list[TrackerName] = Field(default=["tensorboard"], description="Trackers in addition to metrics.jsonl.")
     tracker_options: dict[str, dict[str, Scalar]] = Field(
         default_factory=dict, description="Options by tracker, such as wandb: {project: …, mode: offline}."
     )
-    curriculum: SectionField = Field(default=None, description="What is drawn for each episode; None: the mission.")
+    curriculum: SectionField = Field(default=None, description="Tasks drawn for each episode; None: the mission.")
 
     @model_validator(mode="before")
     @classmethod
@@ -201,12 +199,12 @@ class DAFTrainingConfig(ConfigModel):
         if isinstance(self.batch_size, int) and self.batch_size % horizon:
             below, above = self.batch_size // horizon * horizon, -(-self.batch_size // horizon) * horizon
             raise ValueError(
-                f"batch_size {self.batch_size} is no multiple of the sequences' {horizon} steps; nearest: "
+                f"batch_size must be a multiple of the sequences' {horizon} steps, got {self.batch_size}; nearest: "
                 f"{f'{below} or ' if below else ''}{above}"
             )
         if self.normalize_rewards and self.reward_scale != 1.0:
             raise ValueError(
-                f"reward_scale {self.reward_scale:g} has no effect where normalize_rewards divides it out again; set "
+                f"reward_scale {self.reward_scale:g} has no effect with normalize_rewards, which divides it out; set "
                 "normalize_rewards: false"
             )
         if self.use_distributed and self.workers_per_node == 1:
@@ -236,7 +234,7 @@ ALIASES: dict[str, str] = {
 
 
 def without_aliases(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` by the fields' own names. Raises `ValueError` where a name and its alias are both there."""
+    """`values` by the fields' own names. Raises `ValueError` if a name and its alias are both given."""
     plain: dict[str, Any] = {}
     for given, value in values.items():
         name = ALIASES.get(given, given)

@@ -1,4 +1,4 @@
-"""Policies in teams with one another: who does well with strangers, who carries, who is carried."""
+"""Policies in teams with one another: how each performs with other policies, and who profits from whom."""
 
 from daf.crossplay.analysis import Cell, CrossplayAnalysis, MixRow, Paired, PairTeam, PolicyTeams
 from daf.crossplay.operation import daf_crossplay

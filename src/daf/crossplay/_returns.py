@@ -1,4 +1,4 @@
-"""From a cross-play's records to arrays: what each policy got with each partner, block by block."""
+"""From a cross-play's records to arrays: each policy's return with each partner, block by block."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from daf.stats.arrays import FloatArray, differences
 
 @dataclass(frozen=True)
 class Team:
-    """What a team got. rewards: by agent; seats: by agent, the policy (index in the cross-play)."""
+    """A team's result. rewards: by agent; seats: by agent, the policy (index in the cross-play)."""
 
     rewards: tuple[float, ...]
     seats: tuple[int, ...]
@@ -24,7 +24,7 @@ class Team:
         return sum(self.rewards) / len(self.rewards)
 
     def own(self, policy: int, seats: "tuple[int, ...] | None" = None) -> float:
-        """Mean return of the agents that `policy` has here, or has in another team with these `seats`."""
+        """Mean return of the agents of `policy` here, or of those it has in another team with these `seats`."""
         got = [reward for reward, seat in zip(self.rewards, seats or self.seats, strict=True) if seat == policy]
         return sum(got) / len(got)
 

@@ -1,9 +1,9 @@
-"""Who does how well with whom, from the episodes of teams on identical blocks.
+"""How well each policy performs with each partner, from the episodes of teams on identical blocks.
 
-A policy's own return is that of its agents. What a partner is worth to it, the gain, is the difference to what the
-same seats got in its self-play on the same seed, so that maps and places cancel. All verdicts of an analysis are one
-family (Holm): the chance that any of them is false is at most alpha. Over missions everything is averaged, every
-mission counting the same; within a mission every mix of a pair counts the same.
+A policy's own return is that of its agents. The gain from a partner is the difference to the return of the same seats
+in its self-play on the same seed, so that maps and places cancel. All verdicts of an analysis are one family (Holm):
+the probability that any of them is false is at most alpha. Missions are averaged, each counting the same; within a
+mission every mix of a pair counts the same.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ Change = Literal["more", "less", "same", "open"]
 
 @dataclass(frozen=True)
 class Paired:
-    """A paired difference. change: "more" or "less" where it is decided, "same" where no block differs."""
+    """A paired difference. change: "more" or "less" if it is significant, "same" if no block differs."""
 
     difference: float
     ci: Bounds
@@ -68,10 +68,10 @@ class PairTeam:
 class PolicyTeams:
     """One policy over all its partners.
 
-    gap: the generalisation gap, `self_play` - `cross_play`; positive where the policy loses among strangers.
-    cross_play: own return, the mean over partners. self_play: what the same seats got in self-play, so that the gap is
-    paired; the matrix's diagonal is over all seats. best: partner with which it gains most; best_decided: that partner
-    beats every other.
+    gap: the generalisation gap, `self_play` - `cross_play`; positive if the policy loses among other policies.
+    cross_play: own return, the mean over partners. self_play: the return of the same seats in self-play, so that the
+    gap is paired; the matrix's diagonal is over all seats. best: partner with which it gains most; best_decided: that
+    partner beats every other.
     """
 
     policy: int
@@ -97,8 +97,9 @@ class MixRow:
 
 @dataclass(frozen=True)
 class CrossplayAnalysis:
-    """All of it. cells: every policy with every partner, row by row. n: blocks. blocks: per mission and block, every
-    team's mean return."""
+    """The whole analysis. cells: every policy with every partner, row by row. n: blocks. blocks: per mission and block,
+    every team's mean return.
+    """
 
     names: tuple[str, ...]
     missions: tuple[str, ...]
@@ -130,7 +131,7 @@ def analyse_crossplay(
 ) -> CrossplayAnalysis:
     """Analyse what was played. teams: by mission and contender, the agents of each policy.
 
-    Raises `DataError` where no mission has a block that all its teams finished.
+    Raises `DataError` if no mission has a block that all its teams finished.
     """
     played: list[tuple[str, list[Block]]] = []
     left_out, absent, shared = 0, [], []
@@ -204,7 +205,7 @@ _Tests = dict[tuple[str, int, int] | tuple[str, int, int, int], Paired]
 
 
 def _tests(own: FloatArray, gains: FloatArray, strata: IntArray, alpha: float, resamples: int, seed: int) -> _Tests:
-    """All paired differences that are asked about, as one family."""
+    """All paired differences that are tested, as one family."""
     count = len(own)
     asked: dict[tuple[str, int, int] | tuple[str, int, int, int], FloatArray] = {}
     for i in range(count):
@@ -250,7 +251,7 @@ def _pair(names: Sequence[str], a: int, b: int, team: float, ci: Bounds, tests: 
     elif losing:
         relation = f"{names[losing[0]]} loses"
     else:
-        relation = "no change" if set(changes.values()) == {"same"} else "not told apart"
+        relation = "no change" if set(changes.values()) == {"same"} else "no significant difference"
     return PairTeam(a, b, team, ci, tests["apart", a, b], relation, carrier)
 
 

@@ -36,11 +36,11 @@ def daf_crossplay(
     on_plan: Callable[[Plan], None] | None = None,
     on_record: Callable[[EpisodeRecord], None] | None = None,
 ) -> CrossplayReport:
-    """Let every pair of `policies` share a team on every mission, and each play among its own, on the same seeds.
+    """Let every pair of `policies` share a team on every mission, and each play alone, on the same seeds.
 
     mixes: "even" (half of the agents each), "pairs" (every split of every pair), "all" (every mix of counts of all).
-    Raises `UsageError` for fewer than two different policies, and missions with too few agents. An episode
-    that fails is part of the result.
+    Raises `UsageError` for fewer than two different policies, and missions with too few agents. A failed episode is
+    part of the result.
     """
     from daf.output_manager import OutputManager
 
@@ -96,14 +96,14 @@ def rate(analysis: CrossplayAnalysis, *, seed: int = 0) -> Ratings:
 
 def _notes(run: PlayedRun, analysis: CrossplayAnalysis, ratings: Ratings) -> list[str]:
     notes = [*merged_notes(run.result.plan), *run.failure_notes(analysis.left_out)]
-    notes += [f"No seed of {mission} was finished by all teams; it is in no number." for mission in analysis.absent]
+    notes += [f"No seed of {mission} was finished by all teams; it is left out." for mission in analysis.absent]
     if analysis.shared:
         notes.append(
-            f"On {', '.join(analysis.shared)} all agents of a team get the same return: there own and partner's are "
-            "equal, and who carries whom shows in what each gets among its own."
+            f"On {', '.join(analysis.shared)} all agents of a team get the same return, so own and partner's returns "
+            "are equal there; compare each policy's self-play to see which one contributes more."
         )
     if not any(score for block in analysis.blocks for score in block.values()):
-        notes.append("Every team scored 0: these missions and steps tell nothing about these policies.")
+        notes.append("Every team scored 0: these missions and step limits do not distinguish these policies.")
     elif smallest_p(analysis.n) * analysis.family > analysis.alpha:
         wanted = next(n for n in range(2, 64) if smallest_p(n) * analysis.family <= analysis.alpha)
         notes.append(

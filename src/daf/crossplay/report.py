@@ -20,7 +20,7 @@ _KINDS = {"more": "decided", "less": "decided", "same": "equal", "open": "open"}
 
 
 def view_of(report: "CrossplayReport") -> dict[str, object]:
-    """All that `crossplay.html.j2` prints."""
+    """The variables of `crossplay.html.j2`."""
     analysis = report.analysis
     names = labels(list(analysis.names))
     return {
@@ -56,7 +56,7 @@ def view_of(report: "CrossplayReport") -> dict[str, object]:
                 "team_ci": bounds_text(pair.team_ci),
                 "apart": _paired(pair.apart),
                 "relation": printable(pair.relation),
-                "kind": "open" if pair.relation in ("not told apart", "no change") else "decided",
+                "kind": "open" if pair.relation in ("no significant difference", "no change") else "decided",
             }
             for pair in analysis.pairs
         ],

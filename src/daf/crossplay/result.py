@@ -11,7 +11,7 @@ from daf.scoring_analysis.ratings import Ratings
 
 @dataclass(frozen=True)
 class CrossplayReport(Played):
-    """What a cross-play found. mixes: which teams there were."""
+    """The result of a cross-play. mixes: which teams played."""
 
     analysis: CrossplayAnalysis
     ratings: Ratings

@@ -1,6 +1,6 @@
-"""Which teams meet: every policy among its own, and mixes of several.
+"""The teams of a cross-play: every policy alone, and mixes of several.
 
-Mixes are tuples of agents per policy. "even": every pair with half of the agents each; where their number is odd, once
+Mixes are tuples of agents per policy. "even": every pair with half of the agents each; if their number is odd, once
 with the odd agent on either side. "pairs": every pair with every split. "all": every mix of counts of all policies.
 """
 
@@ -11,7 +11,7 @@ from daf.errors import UsageError, unknown
 
 MIXES = ("even", "pairs", "all")
 MOST_TEAMS = 400
-"""More teams on one mission than this are refused: nobody meant so many."""
+"""Maximum teams on one mission; more are refused as a mistake."""
 
 
 def mixes(agents: int, policies: int, kind: str, *, where: str) -> list[tuple[int, ...]]:
@@ -19,12 +19,12 @@ def mixes(agents: int, policies: int, kind: str, *, where: str) -> list[tuple[in
     if kind not in MIXES:
         raise UsageError(unknown("choice for --mixes", kind, MIXES))
     if policies < 2:
-        raise UsageError("cross-play takes two policies at least. One alone: `daf evaluate`.")
+        raise UsageError("cross-play needs at least two policies. For one alone: `daf evaluate`.")
     least = policies if kind == "all" else 2
     if agents < least:
         raise UsageError(
             f"{where} has {agents} agent{'s' if agents > 1 else ''}, fewer than the {least} policies of a team. "
-            f"Give it more, as in -m {where.split(',')[0]},cogs={least}, or take another mission."
+            f"Give it more, as in -m {where.split(',')[0]},cogs={least}, or choose another mission."
         )
     alone = [_counts(policies, {policy: agents}) for policy in range(policies)]
     if kind == "all":
@@ -39,8 +39,8 @@ def mixes(agents: int, policies: int, kind: str, *, where: str) -> list[tuple[in
         ]
     if len(alone) + len(found) > MOST_TEAMS:
         raise UsageError(
-            f"{len(alone) + len(found)} teams on {where} are more than {MOST_TEAMS}. Take fewer policies or agents, or "
-            "--mixes pairs."
+            f"{where} would have {len(alone) + len(found)} teams; the maximum is {MOST_TEAMS}. Use fewer policies or "
+            "agents, or --mixes pairs."
         )
     return alone + found
 

@@ -12,7 +12,7 @@ def sentences(analysis: CrossplayAnalysis) -> list[str]:
 
 
 def headline(analysis: CrossplayAnalysis) -> str:
-    """What stands out: who carries whom, else who suffers most among strangers."""
+    """The headline: which policy carries another, else which loses most with other policies."""
     carried = [pair.relation for pair in analysis.pairs if pair.carrier is not None]
     if carried:
         return f"{'; '.join(carried[:3])}{' …' if len(carried) > 3 else ''}."
@@ -20,37 +20,37 @@ def headline(analysis: CrossplayAnalysis) -> str:
     if gaps:
         worst = max(gaps, key=lambda row: row.gap.difference)
         size = amount(worst.gap)
-        return f"{analysis.names[worst.policy]} loses {size} reward per agent among strangers."
-    decided = [pair for pair in analysis.pairs if pair.relation not in ("not told apart", "no change")]
+        return f"{analysis.names[worst.policy]} loses {size} reward per agent in teams with other policies."
+    decided = [pair for pair in analysis.pairs if pair.relation not in ("no significant difference", "no change")]
     if decided:
         return "; ".join(f"{_names(analysis, pair)}: {pair.relation}" for pair in decided[:3]) + "."
-    return "No partner makes a difference that these episodes can tell."
+    return "No significant effect of partners in these episodes."
 
 
 def pair_words(analysis: CrossplayAnalysis, pair: PairTeam) -> str:
-    """What two policies are to each other."""
+    """The effects of two policies on each other."""
     first, second = (analysis.cell(*places).gain for places in ((pair.first, pair.second), (pair.second, pair.first)))
     if first is None or second is None:
         raise ValueError("a pair has two different policies")
     a, b = analysis.names[pair.first], analysis.names[pair.second]
     one, two = _change(a, first), _change(b, second)
-    return f"{a} with {b}, each against its own kind: {one}; {two}; {pair.relation}."
+    return f"{a} with {b}, each compared with its self-play: {one}; {two}; {pair.relation}."
 
 
 def policy_words(analysis: CrossplayAnalysis, row: PolicyTeams) -> str:
-    """A policy's generalisation gap, with the sign that tables and data have, and its best partner."""
+    """A policy's generalisation gap, with the sign that tables and data use, and its best partner."""
     name, gap = analysis.names[row.policy], row.gap
     size = f"{name}: generalisation gap {amount(gap, signed=True)}, {p_text(gap.p_adjusted)}"
-    told = {
+    finding = {
         "more": f"{size}: it gets more in self-play than in cross-play",
         "less": f"{size}: it gets less in self-play than in cross-play",
         "same": f"{name}: generalisation gap 0, it gets exactly the same in self-play and in cross-play",
         "open": f"{size}: no significant difference between self-play and cross-play",
     }[gap.change]
     if len(analysis.names) < 3 or (gap.change == "same" and not row.best_decided):
-        return f"{told}."
+        return f"{finding}."
     sure = "" if row.best_decided else " (no significant difference to the next)"
-    return f"{told}; its best partner is {analysis.names[row.best]}{sure}."
+    return f"{finding}; its best partner is {analysis.names[row.best]}{sure}."
 
 
 def amount(value: Paired, *, signed: bool = False) -> str:

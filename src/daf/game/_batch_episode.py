@@ -1,7 +1,7 @@
-"""One episode of a batch: which of its agents sit in network blocks, which read buffers, which are stepped one by one.
+"""One episode of a batch: some agents are in network blocks, some read buffers, the others are stepped one by one.
 
-A step has two halves with the networks' calls in between: `look` lets the agents outside of blocks choose and shows the
-others what they see, `advance` takes the step.
+A step has two halves with the networks' calls in between: `look` lets the agents outside of blocks choose and gives the
+others their observations, `advance` takes the step.
 
 Importing this module imports torch.
 """
@@ -30,7 +30,7 @@ from daf.game.outcome import SLOW_STEP_MS
 from daf.game.simulation import Converted
 
 DRAWN_AHEAD = 128
-"""Steps whose draws are made at once. Part of what a record depends on."""
+"""Steps whose draws are made at once. Changing it changes every sampled action, so records depend on it."""
 
 DRAWING_NOTHING = frozenset(
     {
@@ -43,16 +43,18 @@ DRAWING_NOTHING = frozenset(
         "cogames.policy.role_policies.ScramblerRolePolicy",
     }
 )
-"""Policies that draw from no generator, so that none need be kept apart for them."""
+"""Policies that draw from no global generator. Saving and restoring the generators for others costs time at each
+step.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchPlay:
     """One episode of a batch.
 
-    env: its map seed resolved. build: gives the policies and leaves the global generators seeded for the episode; it is
-    called again where the episode has to be played again. Networks are called together where episodes are given the
-    very same policy object, which keeps no state of an episode. policy_names: per policy. handlers: gives new event
+    env: its map seed resolved. build: creates the policies and leaves the global generators seeded for the episode; it
+    is called again if the episode has to be played again. Networks are called together if episodes are given the very
+    same policy object, which keeps no state of an episode. policy_names: per policy. handlers: creates new event
     handlers.
     """
 
@@ -68,7 +70,7 @@ class BatchPlay:
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """Agents of one team, in rows of a block. actions: what the network's outputs mean."""
+    """Agents of one team, in rows of a block. actions: the meaning of the network's outputs."""
 
     team: int
     agents: npt.NDArray[np.intp]
@@ -78,7 +80,7 @@ class Seat:
 
 
 class LiveEpisode:
-    """An episode under way."""
+    """An episode in progress."""
 
     def __init__(self, index: int, play: BatchPlay, blocks: dict[int, list[Block]]) -> None:
         self.index = index
@@ -124,7 +126,7 @@ class LiveEpisode:
             raise
 
     def look(self) -> None:
-        """Let the agents outside of blocks choose, and show the others what they see."""
+        """Let the agents outside of blocks choose, and give the others their observations."""
         episode = self.episode
         self._steps = {number: [] for number in range(len(episode.teams))}
         if self._own:
@@ -150,7 +152,7 @@ class LiveEpisode:
             steps = self._steps[seat.team]
             for agent, action in zip(seat.agents.tolist(), actions[seat.rows].tolist(), strict=True):
                 if action < 0:
-                    raise ValueError(f"the network of agent {agent} gave logits that are no numbers")
+                    raise ValueError(f"the network of agent {agent} returned logits that are not numbers")
                 steps.append((agent, seat.actions[action], share, {}))
         self.episode.advance([step for steps in self._steps.values() for step in steps])
 
@@ -170,25 +172,25 @@ class LiveEpisode:
 
 
 class _Generators:
-    """One episode's own course of the global generators, from where they stand when this is made."""
+    """A separate stream of the global generators for one episode, from their state when this is created."""
 
     def __init__(self) -> None:
         self.leave()
 
     def enter(self) -> None:
-        """Go on where this episode left off."""
+        """Restore the generators to this episode's state."""
         random.setstate(self._python)
         np.random.set_state(self._numeric)
         torch.set_rng_state(self._tensors)
 
     def leave(self) -> None:
-        """Remember where it left off."""
+        """Save the generators' state."""
         self._python, self._numeric = random.getstate(), np.random.get_state()
         self._tensors = torch.get_rng_state()
 
 
 def _seats(number: int, team: Team, policy: MultiAgentPolicy, blocks: list[Block]) -> Iterator[Seat]:
-    """Rows for all agents of a team, in blocks that have some, else in new ones."""
+    """Rows for all agents of a team, in blocks with vacant rows, else in new ones."""
     adapter = adapter_for(policy)
     assert adapter is not None
     agents = np.array([agent for agent, _ in team.agents], dtype=np.intp)
@@ -206,8 +208,8 @@ def _seats(number: int, team: Team, policy: MultiAgentPolicy, blocks: list[Block
 def reads_buffers(policy: MultiAgentPolicy, agents: int, of: int) -> bool:
     """Whether the policy may be given the simulator's buffers: upstream's noop, and native (Nim) policies.
 
-    A native policy's one call steps all agents of the episode, so it must play them all; one that tells infos is asked
-    agent by agent.
+    A native policy's one call steps all agents of the episode, so it must play them all; one that reports infos is
+    asked agent by agent.
     """
     if type(policy) is NoopPolicy:
         return True

@@ -1,10 +1,10 @@
-"""What an agent's reward is made of: the share of each of its mission's reward entries, so far in the episode.
+"""The components of an agent's reward: the share of each of its mission's reward entries, so far in the episode.
 
-The simulator adds, per entry and step, either the change of a value (`per_tick` false: what came of it so far is the
-value itself, which begins at 0) or the value (`per_tick`: a sum that it does not keep). The first are read off the
-agent's and the game's stats and its inventory, the second where the value is a constant. Of what remains, one entry's
-share is the simulator's total less the others'; more than one go together as `OTHER`. So the shares always add up to
-the total, and none is a guess.
+The simulator adds, per entry and step, either the change of a value (`per_tick` false: the sum so far is the value
+itself, which starts at 0) or the value (`per_tick`: a sum that it does not keep). The former are read from the agent's
+and the game's stats and its inventory, the latter if the value is a constant. Of the remaining entries, a single one
+gets the simulator's total minus the others; several are combined as `OTHER`. So the shares always add up to the total,
+and none is a guess.
 
 Importing this module imports mettagrid.
 """
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from mettagrid.config.reward_config import AgentReward
 
 OTHER = "other"
-"""What cannot be told apart."""
+"""The share of entries that cannot be separated."""
 
 _ROUNDING = 1e-4
-"""The simulator adds up in 32 bits: a rest below this part of the total is none."""
+"""The simulator adds in 32 bits, so a remainder below this fraction of the total is rounding."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One agent now. core: the simulator's own. inventory: amounts by name. steps: played so far."""
+    """One agent now. core: the simulator's object. inventory: amounts by name. steps: played so far."""
 
     core: Any
     agent: int
@@ -73,7 +73,7 @@ class RewardShares:
 
 
 def _reading(value: Any) -> _Reading | None:
-    """How a value is read off now; None for what the simulator alone can tell (queries, differences)."""
+    """A function that reads the value now; None if only the simulator knows it (queries, differences)."""
     if isinstance(value, ConstValue):
         constant = value.value
         return lambda moment: constant
@@ -110,7 +110,7 @@ def _sum(value: SumGameValue) -> _Reading | None:
 
 
 def _ratio(above: _Reading | None, below: _Reading | None) -> _Reading | None:
-    """The quotient; the simulator takes 1 for a denominator that is not above 0."""
+    """The quotient; like the simulator, with 1 for a denominator that is not positive."""
     if above is None or below is None:
         return None
 

@@ -1,14 +1,14 @@
-"""Three small missions on which learning shows within two minutes on two CPU cores.
+"""Three small missions that can be learned within two minutes on two CPU cores.
 
     training_facility_1   dig carbon and carry it to a chest
     training_facility_2   a larger hall; extractors run dry, and silicon is worth three times the carbon
     assembler_2           two agents with different drills feed one assembler, which pays both for what it makes
 
-They are built from CoGames' and mettagrid's own parts; every map is drawn from the episode's seed. Each pays for
-persistence, which random actions lack: an extractor gives one unit per bump, so that staying at it pays several times
-what stumbling over it does. Nothing may overflow an observation, since the simulator then ends the episode: at most
-four agents play, and chests swallow what they take, so that no object but an assembler or a finite extractor costs
-more than one token (a test measures the room that is left).
+They consist of CoGames' and mettagrid's own parts; every map is drawn from the episode's seed. Each rewards
+persistence, which random actions lack: an extractor gives one unit per bump, so staying at it pays several times as
+much as bumping into it at random. Nothing may overflow an observation, since the simulator then ends the episode: at
+most four agents play, and chests consume what they take, so that no object but an assembler or a finite extractor costs
+more than one token (a test measures the remaining room).
 
 Options: cogs=, max_steps= and, with variants=, those of `small_variants`.
 
@@ -59,22 +59,23 @@ MADE = "batteries.made"
 """The game's stat that counts what assemblers made."""
 
 CARGO = "cargo"
-"""The inventory limit that all that can be dug shares."""
+"""The inventory limit shared by everything that can be dug."""
 
 RESOURCES = ("carbon", "oxygen", "silicon")
 OBJECTS = ("agent", "assembler", "chest", *(f"{name}_extractor" for name in RESOURCES), "wall")
-"""What every mission names, whether it has it or not: so a token means the same in all three, and a network or a
-curriculum can go from one to another."""
+"""The names of every mission, used or not: so a token means the same in all three, and a network or a curriculum can
+move from one to another.
+"""
 
 
 class SmallMission(CoGameMission):
-    """A hall with extractors, and places that take what is dug.
+    """A hall with extractors, and places that take the dug resources.
 
-    worth: reward for a unit brought, by resource; what an agent loses (`carbon.lost`) is what it brought, since nothing
-    else takes from it. extractors: their number, by resource. places: the number of chests or assemblers. dug: reward
-    for a unit dug. cargo: units that an agent carries. stock: units in an extractor; None for one that never runs dry.
-    made: reward that all agents get where an assembler combines one unit of every resource; None where chests take
-    them. Where there are assemblers, each agent has the drill of one resource only.
+    worth: reward for a delivered unit, by resource; an agent's loss (`carbon.lost`) is its delivery, since nothing else
+    takes from it. extractors: their number, by resource. places: the number of chests or assemblers. dug: reward for a
+    dug unit. cargo: units that an agent carries. stock: units in an extractor; None for one that never runs dry.
+    made: reward that all agents get when an assembler combines one unit of every resource; None if chests take them.
+    With assemblers, each agent has the drill of one resource only.
     """
 
     worth: dict[str, float]
@@ -96,7 +97,7 @@ class SmallMission(CoGameMission):
             if not isinstance(variant, SmallVariant):
                 own = [variant.name for variant in small_variants()]
                 raise MissionError(
-                    f'mission "{self.name}" takes no other variants than its own: {unknown("variant of it", name, own)}'
+                    f'mission "{self.name}" takes only its own variants: {unknown("variant of it", name, own)}'
                 )
         return super().with_variants(variants)
 
@@ -203,7 +204,7 @@ class SmallMission(CoGameMission):
 
 
 class SmallVariant(CoGameMissionVariant):
-    """A variant that the missions of this module take, and no other."""
+    """A variant that only the missions of this module take."""
 
 
 class SparseVariant(SmallVariant):
@@ -222,7 +223,7 @@ class SparseVariant(SmallVariant):
 
 
 class LargeVariant(SmallVariant):
-    """A hall half as wide and high again, with as many objects."""
+    """A hall 1.5 times as wide and high, with the same number of objects."""
 
     name: str = "large"
     description: str = "training_facility_1, training_facility_2, assembler_2: a hall of 2.25 times the area."
@@ -235,10 +236,10 @@ class LargeVariant(SmallVariant):
 
 
 class UnshapedVariant(SmallVariant):
-    """No reward on the way: only for the last step of the work."""
+    """No intermediate rewards: only for the last step of the work."""
 
     name: str = "unshaped"
-    description: str = "training_facility_1, training_facility_2, assembler_2: paid only for what is brought or made."
+    description: str = "training_facility_1, training_facility_2, assembler_2: rewards only deliveries and products."
 
     @override
     def modify_env(self, mission: CoGameMission, env: MettaGridConfig) -> None:

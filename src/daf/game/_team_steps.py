@@ -1,6 +1,6 @@
-"""How one policy's agents are asked for their actions, one by one or, where the policy offers it, as a group.
+"""Asking one policy's agents for their actions, one by one or, if the policy supports it, as a group.
 
-The same calls in the same order as upstream's `Rollout` makes them, measured alike.
+The same calls in the same order as in upstream's `Rollout`, measured in the same way.
 
 Importing this module imports mettagrid.
 """
@@ -17,7 +17,7 @@ from mettagrid.types import Action
 from daf.game.observations import Frame, Observation
 
 Step = tuple[int, Action, int, dict[str, Any]]
-"""Agent, what it wants to do, the nanoseconds it took to say so, and what it had to tell (never shared)."""
+"""Agent, its action, the nanoseconds that choosing it took, and the infos that it reported (never shared)."""
 
 Hearing = Callable[[int], list[Any]]
 """What an agent hears at this step (upstream's `VisibleTalk`)."""
@@ -59,9 +59,9 @@ class Team:
         elapsed = perf_counter_ns() - start
         if len(actions) != len(ids):
             raise ValueError(f"step_group returned {len(actions)} actions for {len(ids)} agents")
-        told = getattr(handles[0], "group_step_infos", None)
-        if callable(told):
-            infos = list(told(ids))
+        report = getattr(handles[0], "group_step_infos", None)
+        if callable(report):
+            infos = list(report(ids))
             if len(infos) != len(ids):
                 raise ValueError(f"group_step_infos returned {len(infos)} infos for {len(ids)} agents")
         else:

@@ -26,7 +26,7 @@ class TimeAverages(SimulatorEventHandler):
             sums[name] = sums.get(name, 0.0) + value
 
     def release(self) -> None:
-        """Let go of the simulation, which would otherwise live until the garbage is collected."""
+        """Drop the simulation, which would otherwise live until the next garbage collection."""
         del self._sim
 
     def means(self) -> dict[str, float]:

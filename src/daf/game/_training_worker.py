@@ -1,7 +1,8 @@
 """A process that steps training environments for the trainer, over shared memory.
 
-It is started by `daf.game.training_envs` and ends when its pipe does, or when the trainer was killed. Messages are
-single bytes with a pickled payload; what the environments see, do and earn goes through the shared buffers alone.
+It is started by `daf.game.training_envs` and ends when its pipe closes, or when the trainer was killed. Messages are
+single bytes with a pickled payload; observations, actions and rewards go through the shared buffers alone, since
+pickling them would cost more than stepping.
 
 Importing this module imports mettagrid.
 """
@@ -26,10 +27,11 @@ if TYPE_CHECKING:
     from mettagrid import MettaGridConfig
 
 STEP, BEGIN, TASKS, STATE, WEIGHTS = b"s", b"b", b"t", b"l", b"w"
-"""What a worker is told. STEP: one step of a group. BEGIN: take up these states, or begin. TASKS: other missions.
-STATE: tell the states. WEIGHTS: the chances of the tasks from here on."""
+"""Messages to a worker. STEP: step a group. BEGIN: restore these states, or start. TASKS: replace missions.
+STATE: return the states. WEIGHTS: the probabilities of the tasks from now on.
+"""
 DONE, FAILED = b"d", b"e"
-"""What it answers, with a pickled payload."""
+"""Its answers, with a pickled payload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +72,10 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a worker needs to begin.
+    """The start message of a worker.
 
-    groups: its environments of each group, stepped together, by their place in the memory. first: what is added to a
-    place to give the environment's number.
+    groups: its environments of each group, stepped together, by their place in the memory. first: added to a place to
+    get the environment's number.
     """
 
     seed: int

@@ -1,4 +1,4 @@
-"""Agents shared out among policies, by CoGames' own rule."""
+"""Distributing agents among policies, by CoGames' own rule."""
 
 from collections.abc import Sequence
 
@@ -18,4 +18,4 @@ def allocate(total: int, weights: Sequence[float]) -> list[int]:
     try:
         return list(allocate_counts(total, list(weights)))
     except ValueError as error:
-        raise UsageError(f"{total} agents can't be shared out by {list(weights)}: {error}") from error
+        raise UsageError(f"{total} agents can't be distributed by {list(weights)}: {error}") from error

@@ -1,4 +1,4 @@
-"""Networks over many agents at once, shown exactly what their own `step` would show them one by one.
+"""Networks over many agents at once, with exactly the inputs that their own `step` would give them one by one.
 
 Policies rewrite observations before their network sees them: `lstm` and `puffer` turn the padding [255, 255, 255] into
 [255, 0, 0], `pufferlib_cogs` scales to [0, 1]. A class therefore has an adapter here, or it is not batched; each
@@ -24,7 +24,7 @@ from mettagrid.policy.policy import MultiAgentPolicy
 from daf.game.observations import END
 
 ROWS = 32
-"""Agents per network call. Part of what a record depends on: another number gives other last bits."""
+"""Agents per network call. Records depend on it: another number changes the last bits of the results."""
 
 State = tuple[torch.Tensor, ...]
 Forward = Callable[[Any, npt.NDArray[np.uint8], State], tuple[torch.Tensor, State]]
@@ -35,7 +35,7 @@ class Adapter:
     """How one policy class calls its network.
 
     forward: (policy, observations (rows, tokens, 3) uint8 as the simulator writes them, state) to (logits, new state).
-    state_sizes: the length of each part of an agent's recurrent state, which begins at zero. samples: whether the
+    state_sizes: the length of each part of an agent's recurrent state, which starts at zero. samples: whether the
     action is drawn from the logits; else it is the largest one's.
     """
 
@@ -79,7 +79,7 @@ class Block:
         rows, self._vacant = self._vacant[:count], self._vacant[count:]
         self.taken.extend(rows)
         for part in self._state:
-            part[rows] = 0  # also rows that nobody has are computed, and get a state
+            part[rows] = 0  # vacant rows are computed too, and need a valid state
         return np.array(rows, dtype=np.intp)
 
     def free(self, rows: npt.NDArray[np.intp]) -> None:
@@ -90,9 +90,9 @@ class Block:
         self._vacant.extend(returned)
 
     def run(self) -> npt.NDArray[np.intp]:
-        """The action of every row, and the next state; -1 where the logits are no numbers.
+        """The action of every row, and the next state; -1 if the logits are not numbers.
 
-        `observations` and, where the policy samples, `draws` in [0, 1) must have been written for all taken rows.
+        `observations` and, if the policy samples, `draws` in [0, 1) must have been written for all taken rows.
         """
         with torch.no_grad():
             logits, state = self._adapter.forward(self._policy, self.observations, self._state)

@@ -1,16 +1,16 @@
-"""The batch engine: several episodes side by side, their networks called once for all of their agents.
+"""The batch engine: several episodes at a time, their networks called once for all of their agents.
 
 `play_batch` plays episodes whose networks have an adapter (`batch_networks`) or whose policies read the simulator's own
-buffers (`step_batch`); agents of any other policy in the same episode are stepped as the object engine steps them, with
-Python's, numpy's and torch's global generators kept apart for each episode.
+buffers (`step_batch`); agents of any other policy in the same episode are stepped as in the object engine, with
+Python's, numpy's and torch's global generators kept separate for each episode.
 
-An episode's outcome follows from its `BatchPlay` alone: not from what else is in the batch, how much, or in which
-order. Actions are drawn with one generator per episode, so a network that samples plays another episode here than in
-the object engine, drawn from the same distribution. Time-outs are not enforced: a batched step has no time of its own;
-`Latencies` give each agent its share of the call.
+An episode's outcome depends on its `BatchPlay` alone: not on the other episodes of the batch, their number, or order.
+Actions are drawn with one generator per episode, so a network that samples plays another episode here than in the
+object engine, drawn from the same distribution. Time-outs are not enforced, because a batched step has no separate
+time; `Latencies` give each agent its share of the call.
 
-An episode that fails takes no other with it. Where a network call fails for several episodes together, each of them is
-played by itself.
+A failed episode does not affect the others. If a network call fails for several episodes together, each of them is
+played alone.
 
 Importing this module imports torch.
 """
@@ -35,17 +35,17 @@ from daf.game.seeding import own_generators
 __all__ = ["BatchPlay", "not_batched", "play_batch"]
 
 INTERLEAVED = 8
-"""Most episodes played side by side: more of them step slower, by cache misses."""
+"""Maximum episodes at a time: with more, steps get slower because of cache misses."""
 
 
 def play_batch(plays: Sequence[BatchPlay], *, interleaved: int = INTERLEAVED) -> list[Outcome | Exception]:
-    """Play all episodes, at most `interleaved` at a time; the outcome of each, or what it raised, in their order."""
+    """Play all episodes, at most `interleaved` at a time; the outcome or exception of each, in order."""
     with own_generators():
         return _Batch(plays, interleaved).play()
 
 
 def not_batched(policy: MultiAgentPolicy, agents: int, of: int) -> str | None:
-    """Why `policy`, playing `agents` of `of` agents, gains nothing from a batch; None where it does."""
+    """Why batching `policy`, playing `agents` of `of` agents, has no advantage; None if it has."""
     if adapter_for(policy) is not None or reads_buffers(policy, agents, of):
         return None
     return f"{type(policy).__name__} has no adapter for batches"
@@ -70,7 +70,7 @@ class _Batch:
                 self._tick()
                 if collecting:
                     gc.enable()
-                    _ = []  # an allocation, so that a collection that is due happens here
+                    _ = []  # an allocation, so that a pending collection happens here, between steps
         finally:
             if collecting:
                 gc.enable()
@@ -110,7 +110,7 @@ class _Batch:
 
     @contextmanager
     def _owning(self, live: LiveEpisode) -> Iterator[None]:
-        """What is raised in here is `live`'s result, and ends it."""
+        """An exception raised in this block is `live`'s result, and ends it."""
         try:
             yield
         except Exception as error:  # whatever an episode raises is its result

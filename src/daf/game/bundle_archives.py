@@ -1,7 +1,7 @@
-"""Zipped policy bundles, unpacked once under the hash of their content, whole or not at all.
+"""Zipped policy bundles, extracted once under the hash of their content, whole or not at all.
 
-`unpacked(archive, cache)` returns a folder whose files are on the disk and have the content that the archive has: what
-a power loss or another program damaged since is noticed by its hash and unpacked again. Hostile archives are refused
+`unpacked(archive, cache)` returns a folder whose files are on the disk and equal the archive's content: later damage by
+a power loss or another program is detected by hash and repaired by extracting again. Hostile archives are refused
 before anything is written: absolute or climbing paths, links, too many files, too many bytes, more bytes than
 compression explains.
 
@@ -29,9 +29,9 @@ logger = logging.getLogger(__name__)
 MAX_FILES = 20_000
 MAX_BYTES = 8 * 2**30
 MAX_RATIO = 100
-"""Most bytes unpacked per byte of the archive. Weights compress by 1.1, source code by 5."""
+"""Maximum extracted bytes per byte of the archive. Weights compress by 1.1, source code by 5."""
 FREE_BYTES = 64 * 2**20
-"""Bytes unpacked up to which the ratio does not matter: a file of zeros may be small."""
+"""Extracted bytes up to which the ratio does not matter: a file of zeros may be small."""
 MAX_DIRECTORY_BYTES = MAX_FILES * 512
 _END = b"PK\x05\x06"
 _END_64 = b"PK\x06\x06"
@@ -39,9 +39,9 @@ _CHUNK = 1 << 20
 
 
 def unpacked(archive: Path, cache: Path, *, markers: Collection[str]) -> Path:
-    """The folder below `cache` that holds the content of `archive`.
+    """The folder below `cache` with the content of `archive`.
 
-    markers: the names of which a bundle has one in its top folder. Raises `PolicyError`, `StorageError`.
+    markers: a bundle has one of these names in its top folder. Raises `PolicyError`, `StorageError`.
     """
     size = archive.stat().st_size
     if size > MAX_BYTES:
@@ -50,7 +50,7 @@ def unpacked(archive: Path, cache: Path, *, markers: Collection[str]) -> Path:
     folder, lock = cache / digest, cache / f"{digest}.lock"
     if not folder.is_dir():
         with _opened(archive, markers):
-            pass  # what is refused is refused before anything is written
+            pass  # opening checks the archive, so a bad one is refused before anything is written
     with locks.exclusive(lock, f"{archive} is being unpacked by another process.", patience=600):
         if folder.is_dir():
             damaged = _damaged(folder)
@@ -64,13 +64,13 @@ def unpacked(archive: Path, cache: Path, *, markers: Collection[str]) -> Path:
 
 
 def remember(folder: Path) -> None:
-    """Note the content of an unpacked bundle's files, which `unpacked` compares with. Raises `StorageError`."""
+    """Record the content of an extracted bundle's files, which `unpacked` compares with. Raises `StorageError`."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
     atomic.write_json(_notes(folder), {path.relative_to(folder).as_posix(): hash_file(path) for path in files})
 
 
 def sync_tree(folder: Path) -> None:
-    """Return when all files and folders below `folder` are on the disk. Raises `OSError`."""
+    """Return once all files and folders below `folder` are on the disk. Raises `OSError`."""
     for path in (*folder.rglob("*"), folder):
         if not path.is_symlink() and (path.is_file() or path.is_dir()):
             atomic.sync(path)
@@ -81,7 +81,7 @@ def _notes(folder: Path) -> Path:
 
 
 def _damaged(folder: Path) -> str | None:
-    """A file of an unpacked bundle that is not as it was; None where all are."""
+    """A file of an extracted bundle that was changed; None if all are intact."""
     try:
         known = reading.read_json(_notes(folder), dict[str, str])
     except DamagedFileError:
@@ -126,7 +126,7 @@ def _opened(archive: Path, markers: Collection[str]) -> Iterator[tuple[zipfile.Z
 
 
 def _short(error: Exception) -> str:
-    """What zipfile says, which may repeat the whole archive."""
+    """zipfile's message, shortened: it may repeat the whole archive."""
     return quoted(str(error) or type(error).__name__)[1:-1]
 
 
@@ -183,7 +183,7 @@ def _of_macos(path: PurePosixPath) -> bool:
 
 
 def _unwrapped(entries: Mapping[str, zipfile.ZipInfo], markers: Collection[str]) -> dict[str, zipfile.ZipInfo]:
-    """The entries without the one folder that all lie in, where that folder is the bundle."""
+    """The entries without the one folder around all of them, if that folder is the bundle."""
     tops = {name.partition("/")[0] for name in entries}
     top = next(iter(tops), "")
     if len(tops) == 1 and any(f"{top}/{marker}" in entries for marker in markers):

@@ -1,7 +1,8 @@
-"""Policy bundles: a folder or a zip that carries a policy's code, weights and specification.
+"""Policy bundles: a folder or a zip with a policy's code, weights and specification.
 
-`open_bundle` reads a bundle and executes nothing of it. What its specification names (weights, set-up script) lies in
-the bundle, links included, or the bundle is refused. `set_up` runs its set-up script once; only what plays calls it.
+`open_bundle` reads a bundle and executes nothing of it. The weights and set-up script that its specification names must
+be in the bundle, after following links, or the bundle is refused. `set_up` runs its set-up script once; only code that
+plays calls it.
 """
 
 import re
@@ -29,9 +30,9 @@ _CLASS_PATH = re.compile(r"[\w -]+(\.[\w -]+)+")
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """root: the folder with the specification. data_path: absolute path of the weights, where there are any.
+    """root: the folder with the specification. data_path: absolute path of the weights, if any.
 
-    setup_script: to be run before the policy is imported; None where there is none, or it was run.
+    setup_script: to be run before the policy is imported; None if there is none, or it was run.
     """
 
     root: Path
@@ -101,12 +102,12 @@ def set_up(bundle: Bundle, cache: Path) -> None:
             last = isolated.last_line(printed) or "it printed no reason"
             raise PolicyError(f"{root}: the set-up script {script.name} failed with exit code {code}: {last}")
         try:
-            bundle_archives.sync_tree(root)  # what it made is on the disk before it counts as done
+            bundle_archives.sync_tree(root)  # its output is on the disk before it counts as done
         except OSError as error:
             raise StorageError(atomic.explain(error, f"writing {root}")) from error
         atomic.write_bytes(done, b"")
         if root.parent == cache:
-            bundle_archives.remember(root)  # it may have changed what was unpacked
+            bundle_archives.remember(root)  # it may have changed extracted files
 
 
 def _done(root: Path, script: Path) -> Path:
@@ -114,7 +115,7 @@ def _done(root: Path, script: Path) -> Path:
 
 
 def _part(path: Path, root: Path, name: str, key: str) -> Path:
-    """What the specification names, which lies in the bundle."""
+    """The file that the specification names, which must be in the bundle."""
     try:
         found = inside(root, name)
     except UnsafePathError as error:
@@ -149,7 +150,7 @@ def _specification(root: Path, shown: Path) -> Any:
 
 
 def _first_problem(error: Exception) -> str:
-    """What pydantic objects to first, or what the parser says."""
+    """Pydantic's first error, or the parser's message."""
     if hasattr(error, "errors"):
         first = error.errors()[0]
         return f"{'.'.join(str(part) for part in first['loc']) or 'it'}: {first['msg']}"

@@ -1,10 +1,10 @@
-"""Checkpoint folders: which one a run directory means, and whether one is as it was written.
+"""Checkpoint folders: which one a run directory stands for, and whether one is intact.
 
     CHECKPOINTS/  step_000001234567/  policy_spec.json, weights, …, state.json (facts), checksums.json
                   final/              the last one, once training is over
 
 Order is by the agent steps in names and facts, never by modification times, which a copy changes. A checkpoint is
-played only where every file that playing needs matches its checksum. Importing this module imports no torch.
+played only if every file that playing needs matches its checksum. Importing this module imports no torch.
 """
 
 import os
@@ -33,7 +33,7 @@ _Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
 class Reached(TypedDict):
-    """How far training was when it wrote a checkpoint."""
+    """The progress of training when it wrote a checkpoint."""
 
     steps: _Count
     updates: _Count
@@ -47,7 +47,7 @@ class FactsConfig(TypedDict):
 
 
 class Facts(Reached):
-    """What `state.json` says of a checkpoint; its own fields are kept too."""
+    """The fields of `state.json` that are read; others are kept too."""
 
     config: FactsConfig
     policy: str
@@ -77,23 +77,25 @@ def step_in_name(path: Path) -> int | None:
 
 
 def steps(folder: Path) -> dict[int, Path]:
-    """The checkpoints in `folder` by their steps, in ascending order; not whether they are whole."""
+    """The checkpoints in `folder` by their steps, in ascending order, damaged ones included."""
     named = {step_in_name(path): path for path in folder.glob("step_*") if path.is_dir()}
     return dict(sorted((step, path) for step, path in named.items() if step is not None))
 
 
 def verify(checkpoint: Path, *, but: Sequence[str] = ()) -> None:
-    """Raise `CheckpointError` where a file of a checkpoint is missing or not as it was written.
+    """Raise `CheckpointError` if a file of a checkpoint is missing or was changed.
 
-    but: files that are not looked at.
+    but: files that are not checked.
     """
     try:
         sums = read_json(checkpoint / CHECKSUMS, dict[str, str], limit=_MOST_BYTES)
         if sums is None:
-            raise CheckpointError(f"{checkpoint} is no whole checkpoint: {CHECKSUMS} is missing.")
+            raise CheckpointError(f"{checkpoint} is not a complete checkpoint: {CHECKSUMS} is missing.")
         unlisted = sorted(_played(checkpoint) - sums.keys())
         if unlisted:
-            raise CheckpointError(f"{checkpoint} is no whole checkpoint: {CHECKSUMS} does not list {unlisted[0]}.")
+            raise CheckpointError(
+                f"{checkpoint} is not a complete checkpoint: {CHECKSUMS} does not list {unlisted[0]}."
+            )
         for name, digest in sums.items():
             if name in but:
                 continue
@@ -104,14 +106,14 @@ def verify(checkpoint: Path, *, but: Sequence[str] = ()) -> None:
                 if size > _LARGEST:
                     raise CheckpointError(f"{checkpoint / name} has {size:,} bytes; at most {_LARGEST:,} are read.")
             except FileNotFoundError:
-                raise CheckpointError(f"{checkpoint} is no whole checkpoint: {name} is missing.") from None
+                raise CheckpointError(f"{checkpoint} is not a complete checkpoint: {name} is missing.") from None
             if hash_file(file) != digest:
                 raise CheckpointError(
                     f"{checkpoint / name} is damaged: its checksum is not the one in {CHECKSUMS}, so these are not the "
-                    "weights that were trained. Take another checkpoint of the run, or a copy of this one."
+                    "weights that were trained. Use another checkpoint of the run, or a copy of this one."
                 )
     except (DamagedFileError, UnsafePathError, StorageError) as error:
-        raise CheckpointError(f"{checkpoint} is no whole checkpoint: {error}") from error
+        raise CheckpointError(f"{checkpoint} is not a complete checkpoint: {error}") from error
 
 
 def _played(checkpoint: Path) -> set[str]:
@@ -123,9 +125,9 @@ def _played(checkpoint: Path) -> set[str]:
 
 
 def require_playable(folder: Path) -> None:
-    """Raise `PolicyError` where `folder` is a checkpoint with checksums and a file that playing needs does not match.
+    """Raise `PolicyError` if `folder` is a checkpoint with checksums and a file that playing needs does not match.
 
-    What training alone needs may be missing, and is not read. A folder without checksums is taken as it is.
+    Files that only training needs may be missing, and are not read. A folder without checksums is accepted as it is.
     """
     if os.path.lexists(folder / CHECKSUMS) and ((folder / SPEC).exists() or (folder / FACTS).exists()):
         try:
@@ -135,24 +137,24 @@ def require_playable(folder: Path) -> None:
 
 
 def final_checkpoint(run_dir: Path) -> Path:
-    """The checkpoint that a run directory means: the one with the most agent steps, `final` among equal ones.
+    """The checkpoint of a run directory: the one with the most agent steps, `final` among equal ones.
 
-    Checkpoints of the run itself come before those of runs inside it. Raises `PolicyError` where there is none, or
-    where nothing decides between several.
+    Checkpoints of the run itself come before those of runs inside it. Raises `PolicyError` if there is none, or if
+    nothing decides between several.
     """
     found = sorted(path.parent for path in specifications(run_dir))
     own = [path for path in found if path.parent in (run_dir, run_dir / FOLDER)]
     candidates = own or found
     if not candidates:
         raise PolicyError(
-            f"{run_dir} holds no policy: neither {SPEC} nor a checkpoint with one. Give a bundle, or the "
+            f"{run_dir} contains no policy: neither {SPEC} nor a checkpoint with one. Give a bundle, or the "
             "folder of a training run that saved a checkpoint."
         )
     if len(candidates) == 1:
         return candidates[0]
     if len({path.parent for path in candidates}) > 1 or not all(map(_is_checkpoint, candidates)):
         shown = ", ".join(str(path) for path in candidates[:3])
-        raise PolicyError(f"{run_dir} holds {len(candidates)} policies of several runs. Give one of them: {shown}, …")
+        raise PolicyError(f"{run_dir} contains {len(candidates)} policies of several runs. Give one: {shown}, …")
     return max(candidates, key=_order)
 
 
@@ -177,7 +179,7 @@ def _is_checkpoint(path: Path) -> bool:
 
 
 def _order(path: Path) -> tuple[int, bool]:
-    """By steps; `final` after the checkpoint that it is a copy of, and last where it came without facts."""
+    """By steps; `final` after the checkpoint that it is a copy of, and last if it has no facts."""
     step = step_in_name(path)
     if step is not None:
         return step, False
@@ -193,7 +195,7 @@ def _facts[T](checkpoint: Path, kind: type[T]) -> T:
     try:
         found = read_object(checkpoint / FACTS, kind, limit=_MOST_BYTES)
     except (DamagedFileError, StorageError) as error:
-        raise CheckpointError(f"{checkpoint} is no checkpoint of a training run: {error}") from error
+        raise CheckpointError(f"{checkpoint} is not a checkpoint of a training run: {error}") from error
     if found is None:
-        raise CheckpointError(f"{checkpoint} is no checkpoint of a training run: {FACTS} is missing.")
+        raise CheckpointError(f"{checkpoint} is not a checkpoint of a training run: {FACTS} is missing.")
     return found

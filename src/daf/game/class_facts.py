@@ -1,7 +1,7 @@
-"""What a policy's class is, found without importing it here.
+"""Facts about a policy's class, found without importing it in this process.
 
 `facts_of` imports the class in a separate process (`daf.game.isolated`) and returns what DAF must know before anything
-plays: whether it computes with a network, and which arguments it takes. The answer is kept under the hash of the
+plays: whether it computes with a network, and which arguments it takes. The answer is cached under the hash of the
 class's code, so that the same code is imported for this only once.
 """
 
@@ -95,7 +95,7 @@ def _stored(path: Path) -> dict[str, ClassFacts] | None:
     try:
         return reading.read_json(path, dict[str, ClassFacts])
     except (DamagedFileError, StorageError):
-        return None  # the class is looked at again
+        return None  # the class is examined again
 
 
 def _version(package: str) -> str | None:

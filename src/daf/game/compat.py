@@ -1,15 +1,15 @@
-"""What upstream does that stands in the way, mended once for the whole process.
+"""Workarounds for mettagrid's behaviour, applied once for the whole process.
 
-`install()` is idempotent and is called wherever DAF first touches mettagrid:
+`install()` is idempotent and is called wherever DAF first uses mettagrid:
 
 - `StatefulAgentPolicy.step` imports torch for its `no_grad`, also for scripted policies. The replacement enters
   `no_grad` only where torch is already imported: a process that never imported torch holds no tensor that a gradient
   could follow. So scripted policies run without torch, and without its 3 s of import where it is installed.
-- The agents of `stateless` never call their base's constructor, so that asking for their `infos`, as the rollout does
-  after each step, fails. They have none.
-- Importing mettagrid adds a handler to the root logger and sets its level, over the head of whoever configured logging;
-  both are put back as they were.
-- Episodes do their own logging of time-outs; upstream's warning per slow step would flood the terminal.
+- The agents of `stateless` never call their base's constructor, so that reading their `infos`, as the rollout does
+after each step, fails. They have none.
+- Importing mettagrid adds a handler to the root logger and sets its level, overriding the application's configuration;
+both are restored.
+- Episodes log time-outs themselves; upstream's warning per slow step would flood the terminal.
 """
 
 import logging
@@ -20,7 +20,7 @@ _installed = False
 
 
 def install() -> None:
-    """Apply the mendings, once."""
+    """Apply the workarounds, once."""
     global _installed
     if _installed:
         return
@@ -37,13 +37,13 @@ def install() -> None:
 
 
 def _infos(self: Any) -> dict[str, Any]:
-    """`AgentPolicy.infos`, empty also where the policy's constructor left out its base's."""
+    """`AgentPolicy.infos`, empty if the policy's constructor did not call its base's."""
     infos: dict[str, Any] = getattr(self, "_infos", {})
     return infos
 
 
 def _step(self: Any, obs: Any) -> Any:
-    """`StatefulAgentPolicy.step`, with torch only where somebody has imported it."""
+    """`StatefulAgentPolicy.step`, with torch only if it is already imported."""
     if not self._state_initialized:
         self._initialize_state(self._simulation)
     base = self._base_policy

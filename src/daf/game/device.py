@@ -1,4 +1,4 @@
-"""Where networks compute: the device that was asked for, made sure of before anything is played."""
+"""Where networks run: the requested device, checked before anything is played."""
 
 import functools
 import re
@@ -10,10 +10,10 @@ KINDS = ("auto", "cpu", "cuda", "cuda:N", "mps")
 
 
 def resolve_device(device: object, *, gpu_allowed: bool = True) -> str:
-    """The device that `device` means, or an error where it is not there: "cpu", "cuda:0", "mps".
+    """The device that `device` means, or an error if it is not available: "cpu", "cuda:0", "mps".
 
-    device: one of `KINDS`, or a `torch.device`; "auto" is a GPU where there is one and it is allowed. Imports torch
-    for anything but "cpu". Raises `UsageError`.
+    device: one of `KINDS`, or a `torch.device`; "auto" is a GPU if there is one and it is allowed. Imports torch for
+    anything but "cpu". Raises `UsageError`.
     """
     name = check_device_name(device)
     if name == "cpu":
@@ -31,17 +31,17 @@ def resolve_device(device: object, *, gpu_allowed: bool = True) -> str:
         return "cuda:0" if devices else "mps" if metal else "cpu"
     if head == "mps":
         if not metal:
-            raise UsageError("--device mps is not here: torch finds no Apple GPU. Leave it out, or take cpu.")
+            raise UsageError("--device mps is not available: torch finds no Apple GPU. Leave it out, or use cpu.")
         return name
     wanted = int(number or 0)
     if wanted >= devices:
-        there = f"{devices} CUDA devices" if devices else "no CUDA device"
-        raise UsageError(f"--device {name} is not here: torch finds {there}. Leave it out, or take cpu.")
+        found = f"{devices} CUDA devices" if devices else "no CUDA device"
+        raise UsageError(f"--device {name} is not available: torch finds {found}. Leave it out, or use cpu.")
     return f"cuda:{wanted}"
 
 
 def check_device_name(device: object) -> str:
-    """The name of a device, given by name or as a `torch.device`. Raises `UsageError` where no machine has it."""
+    """The name of a device, given by name or as a `torch.device`. Raises `UsageError` if no machine has it."""
     name = str(device_name(device))
     if re.fullmatch(r"auto|cpu|mps|cuda(:[0-9]{1,3})?", name) is None:
         raise UsageError(f'no device "{name}". Known: {", ".join(KINDS)}.')
@@ -49,7 +49,7 @@ def check_device_name(device: object) -> str:
 
 
 def device_memory(device: str) -> int | None:
-    """Bytes that a CUDA device has; None for the others, whose memory is the machine's."""
+    """Memory of a CUDA device in bytes; None for the others, which use the machine's memory."""
     if not device.startswith("cuda"):
         return None
     import torch

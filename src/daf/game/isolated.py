@@ -1,10 +1,10 @@
 """Run a function on foreign code in a separate process, with limits.
 
 `call(function, argument)` returns what `function(argument)` returns there. Whatever that code does to its process
-(raise SystemExit, call `os._exit`, hang, crash, print without end, eat memory) is a `PolicyError` here, or the error
-class that the caller asks for; nothing of it is imported into this process.
+(raise SystemExit, call `os._exit`, hang, crash, print without end, exhaust memory) is a `PolicyError` here, or the
+error class that the caller requests; nothing of it is imported into this process.
 
-Not guaranteed: protection against code that means harm. The process has the user's rights.
+Not guaranteed: protection against malicious code. The process has the user's rights.
 """
 
 import collections
@@ -28,7 +28,7 @@ from daf.storage import reading
 
 MEMORY_MIB = 8192
 _TAIL_BYTES = 64 * 1024
-"""What is kept of what the process prints to stderr."""
+"""Bytes kept of the process's stderr."""
 
 
 def call[T](
@@ -41,11 +41,11 @@ def call[T](
     too_long: str = "",
     error: type[DAFError] = PolicyError,
 ) -> Any:
-    """What `function(argument)` returns in another process, as JSON values.
+    """The return value of `function(argument)` in another process, as JSON values.
 
-    function: at the top level of a module of DAF. argument: can be pickled. doing: the beginning of every message about
-    that process ('"my_policy.py"'). too_long: what to do where it takes longer than `seconds`. Raises `error`; a
-    `DAFError` of the function comes out with its message.
+    function: at the top level of a module of DAF. argument: can be pickled. doing: the start of every message about
+    that process ('"my_policy.py"'). too_long: what to do if it takes longer than `seconds`. Raises `error`; a
+    `DAFError` of the function keeps its message.
     """
     with tempfile.TemporaryDirectory(prefix="daf-isolated-") as folder:
         asked, answer = Path(folder, "request"), Path(folder, "answer")
@@ -56,7 +56,7 @@ def call[T](
         try:
             code, printed = run(command, seconds=seconds, pass_fds=(lifeline.descriptor(),))
         except subprocess.TimeoutExpired:
-            raise error(f"{doing} was not done after {seconds:g} s. {too_long}".strip()) from None
+            raise error(f"{doing} did not finish within {seconds:g} s. {too_long}".strip()) from None
         try:
             found = reading.read_json(answer, dict[str, Any])
         except DamagedFileError as damage:
@@ -71,9 +71,9 @@ def call[T](
 def run(
     command: Sequence[str], *, seconds: float, cwd: Path | None = None, pass_fds: Sequence[int] = ()
 ) -> tuple[int, str]:
-    """Run `command` and return its exit code and the end of what it printed to stderr.
+    """Run `command` and return its exit code and the end of its stderr.
 
-    The command, and every process that it leaves behind, is ended when this returns or raises. Raises
+    The command, and every process that it leaves behind, is killed when this returns or raises. Raises
     `subprocess.TimeoutExpired`.
     """
     process = subprocess.Popen(
@@ -95,7 +95,7 @@ def run(
 
 
 def last_line(printed: str) -> str:
-    """The last line with text, where a traceback says what went wrong."""
+    """The last line with text, where a traceback has its error."""
     return next((line.strip() for line in reversed(printed.splitlines()) if line.strip()), "")
 
 
@@ -118,7 +118,7 @@ def main(asked: str, answer: str) -> None:
 
     path, memory_mib, function, argument, doing = pickle.loads(Path(asked).read_bytes())
     sys.path += [folder for folder in path if folder not in sys.path]
-    with contextlib.suppress(ValueError, OSError):  # Linux counts private memory here; elsewhere it may not hold
+    with contextlib.suppress(ValueError, OSError):  # Linux counts private memory here; elsewhere it may fail
         resource.setrlimit(resource.RLIMIT_DATA, (memory_mib << 20, memory_mib << 20))
     found = _outcome(function, argument, memory_mib, doing)
     part = Path(answer + ".part")

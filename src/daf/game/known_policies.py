@@ -1,7 +1,7 @@
 """The short names of upstream's policies and of DAF's own, as a table.
 
-Upstream finds its short names by importing every policy module, torch with them (3 s). A test compares this table with
-what upstream registers, so that a new release is noticed.
+Upstream finds its short names by importing every policy module, including torch (3 s). A test compares this table with
+upstream's registry, so that a new release is noticed.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class KnownPolicy:
-    """A policy with a short name. needs_torch: it is played only with the extra `train`."""
+    """A policy with a short name. needs_torch: it needs the extra `train`."""
 
     class_path: str
     needs_torch: bool
@@ -65,6 +65,6 @@ BATCHED = frozenset(
         "cogames.policy.trainable_policy_template.MyTrainablePolicy",
     }
 )
-"""Classes whose network the batch engine may call for many agents at once: those that have an adapter there."""
+"""Classes whose network the batch engine may call for many agents at once: those with an adapter there."""
 ALIASES = {"baseline": "starter"}
 SHORT_NAMES = {known.class_path: name for name, known in KNOWN.items()}

@@ -1,7 +1,7 @@
-"""A policy that is blind to some features: the same policy, shown observations without their tokens.
+"""A policy with hidden features: the same policy, shown observations without their tokens.
 
-The tokens are taken out before the policy sees them, of its own cell and of all others; the rest stays as it was and in
-its order. What the policy remembers, it can still have worked out from other features.
+The tokens of all cells, including the agent's, are removed before the policy sees them; the rest stays the same and in
+order. The policy can still infer the same facts from other features.
 
 `MaskedPolicy` is the class that plays; `masked` makes the `Policy` that names it.
 Importing this module imports mettagrid.
@@ -32,7 +32,7 @@ def features(mission: Mission) -> list[str]:
 
 
 def matching(patterns: Sequence[str], mission: Mission) -> list[str]:
-    """The features of a mission that names and wildcards mean. Raises `UsageError` for one that means none."""
+    """The features of a mission that names and wildcards match. Raises `UsageError` for one without a match."""
     known = features(mission)
     found: list[str] = []
     for pattern in patterns:
@@ -70,7 +70,7 @@ class MaskedPolicy(MultiAgentPolicy):
     def __init__(
         self, policy_env_info: PolicyEnvInterface, device: str = "cpu", *, inner: dict[str, Any], hidden: Sequence[str]
     ) -> None:
-        """inner: what `masked` keeps of the policy. hidden: names of features, in full."""
+        """inner: the policy as `masked` stores it. hidden: names of features, in full."""
         super().__init__(policy_env_info, device=device)
         policy = Policy(identity="", **{**inner, "import_roots": tuple(inner["import_roots"])})
         self._inner = build(policy, policy_env_info, device=device)
@@ -107,7 +107,7 @@ class _MaskedAgent(AgentPolicy):
         return self.inner.step(self._shown(obs))
 
     def reset(self, simulation: Any = None) -> None:
-        if simulation is None:  # some policies' reset takes nothing
+        if simulation is None:  # some policies' reset takes no argument
             self.inner.reset()
         else:
             self.inner.reset(simulation)

@@ -1,4 +1,4 @@
-"""Missions changed in one thing: a variant more, or a role less. The mission given is never changed itself."""
+"""Missions with one change: an additional variant, or one role less. The given mission is never modified."""
 
 from daf.errors import MissionError, unknown
 from daf.game import mission_facts, mission_files
@@ -8,9 +8,11 @@ from daf.storage.hashing import hash_bytes
 
 
 def with_variant(mission: Mission, variant: str) -> Mission:
-    """`mission` with one more of the game's variants. Raises `MissionError` for a config of one's own or no variant."""
+    """`mission` with one more of the game's variants. Raises `MissionError` for a custom config or an unknown
+    variant.
+    """
     if mission.game is None:
-        raise MissionError(f"{mission.name} is a config of its own; variants apply to named missions.")
+        raise MissionError(f"{mission.name} is a custom config; variants apply only to named missions.")
     known = game_missions.variants(mission.game)
     if variant not in known:
         raise MissionError(unknown("variant", variant, known, hint="`daf missions --variants` lists them all."))
@@ -24,18 +26,18 @@ def with_variant(mission: Mission, variant: str) -> Mission:
 
 
 def with_cogs(mission: Mission, cogs: int) -> Mission:
-    """`mission` with another number of agents. Raises `MissionError` where it can't have that many."""
+    """`mission` with another number of agents. Raises `MissionError` if it can't have that many."""
     if mission.game is None:
-        raise MissionError(f"{mission.name} is a config of its own; its number of agents is fixed.")
+        raise MissionError(f"{mission.name} is a custom config; its number of agents is fixed.")
     head, options = mission_files.split(mission.name)
     kept = [option for option in options if not option.startswith("cogs=")]
     return game_missions.resolve(",".join([head, f"cogs={cogs}", *kept]), game=mission.game)[0]
 
 
 def without_role(mission: Mission, role: str) -> Mission:
-    """`mission` where nobody can take the gear `role`: its stations stand there and do nothing.
+    """`mission` where nobody can take the gear `role`: its stations remain on the map and have no effect.
 
-    Raises `MissionError` where the mission has no such role, or no station that gives it.
+    Raises `MissionError` if the mission has no such role, or no station that gives it.
     """
     roles = mission_facts.roles(mission)
     if role not in roles:

@@ -1,4 +1,4 @@
-"""What a mission's config says beyond its lists: teams, roles, reward terms, goals, limits, and what it can count.
+"""Facts derived from a mission's config: teams, roles, reward terms, goals, limits, and what it can count.
 
 Everything is read from the config, nothing is played. A role is a gear: an item of the inventory limit "gear", taken at
 an object of the team's hub.
@@ -15,7 +15,7 @@ _OF_AGENTS = (
     "action.failed", "action.move.failed", "action.move.success", "action.noop.success", "action.change_vibe.success",
     "cell.visited", "cell.unique_visited", "cell.max_distance_from_spawn", "status.max_steps_without_motion",
 )  # fmt: skip
-"""What the simulator itself counts for every agent."""
+"""Counters that the simulator keeps for every agent."""
 _OF_TEAMS = ("aligned.junction.held", "aligned.junction.gained", "aligned.junction.lost")
 
 
@@ -23,9 +23,9 @@ _OF_TEAMS = ("aligned.junction.held", "aligned.junction.gained", "aligned.juncti
 class RewardTerm:
     """A term of the agents' reward.
 
-    stats: ("agent" or "game", name) of the stats it is made of; empty where it counts objects. teams: those whose
-    network of objects it counts. weight: of one unit, None where the term's values have different weights. per_tick:
-    paid every step. text: the term in one line.
+    stats: ("agent" or "game", name) of the stats it consists of; empty if it counts objects. teams: those whose network
+    of objects it counts. weight: of one unit, None if the term's values have different weights. per_tick: paid every
+    step. text: the term in one line.
     """
 
     name: str
@@ -86,7 +86,7 @@ def gatherable(mission: Mission) -> list[str]:
 
 
 def move_cost(mission: Mission) -> dict[str, float]:
-    """What a step takes from the inventory."""
+    """What a step costs from the inventory."""
     return dict(config_of(mission)["game"]["actions"]["move"]["consumed_resources"])
 
 
@@ -102,7 +102,7 @@ def stat_strings(mission: Mission) -> dict[str, set[str]]:
 
 
 def possible_stats(mission: Mission) -> list[str]:
-    """Base names of the metrics that the config can count, whether they ever move or not: agent.NAME and game.NAME."""
+    """Base names of the metrics that the config can count, even if they never change: agent.NAME and game.NAME."""
     game = config_of(mission)["game"]
     named = stat_strings(mission)
     agent = set(_OF_AGENTS) | named["agent"]
@@ -117,7 +117,7 @@ def possible_stats(mission: Mission) -> list[str]:
 
 
 def reward_terms(mission: Mission) -> list[RewardTerm]:
-    """The terms of the first agent's reward; the teams of all agents where a term counts a team's objects."""
+    """The terms of the first agent's reward; the teams of all agents if a term counts a team's objects."""
     found = []
     agents = agents_of(mission)
     for name, entry in agents[0]["rewards"].items():
@@ -125,8 +125,8 @@ def reward_terms(mission: Mission) -> list[RewardTerm]:
         values, weights = reward["values"], reward["weights"]
         stats = tuple((value["scope"], value["name"]) for value in values if "name" in value and "scope" in value)
         counted = _teams_counted(name, agents)
-        told = [weight for weight, value in zip(weights, values, strict=False) if not _constant(value)]
-        weight = told[0] if len(set(told)) == 1 else None
+        varying = [weight for weight, value in zip(weights, values, strict=False) if not _constant(value)]
+        weight = varying[0] if len(set(varying)) == 1 else None
         found.append(
             RewardTerm(name, stats, counted, weight, bool(entry["per_tick"]), _text(values, weights, entry, counted))
         )

@@ -1,4 +1,4 @@
-"""Missions in files, and what separates a file's path from the options behind it.
+"""Missions in files, and splitting a file's path from the options after it.
 
 A Python file is executed in a separate process with limits, which returns its config; a YAML or JSON file is read with
 bounds on its size, nesting and aliases. No file executes anything in this process.
@@ -25,9 +25,9 @@ LONGEST_TEXT = 16_384
 
 
 def split(text: str) -> tuple[str, list[str]]:
-    """The mission that a mission string begins with, and its options.
+    """The mission at the start of a mission string, and its options.
 
-    The longest beginning that is an existing mission file is one, whatever separators its path holds.
+    The longest start that is an existing mission file is taken as one, whatever separators its path contains.
     """
     leading = leading_path(text, accept=is_mission_file) if len(text) <= LONGEST_TEXT else None
     head, rest = (text[: len(text) - len(leading[1])], leading[1]) if leading is not None else _at_comma(text)
@@ -47,7 +47,7 @@ def check_text(text: str) -> None:
             f"{quoted(text)} has {len(text):,} characters; a mission string has at most {LONGEST_TEXT:,}."
         )
     if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise MissionError(f"{quoted(text)} is not a mission: it has bytes that are not text (UTF-8).")
+        raise MissionError(f"{quoted(text)} is not a mission: it contains bytes that are not text (UTF-8).")
 
 
 def is_mission_file(path: Path) -> bool:
@@ -108,7 +108,7 @@ def _at_comma(text: str) -> tuple[str, str]:
 
 
 def _problem(error: Exception) -> str:
-    """What is wrong: of pydantic's errors the first, with its field."""
+    """The problem as text: of pydantic's errors the first, with its field."""
     if hasattr(error, "errors"):
         first = error.errors()[0]
         return f"{'.'.join(str(part) for part in first['loc']) or 'it'}: {first['msg']}"

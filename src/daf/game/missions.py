@@ -1,4 +1,4 @@
-"""Mission strings to missions: what is played, with its options.
+"""Mission strings to missions: the mission to play, with its options.
 
     arena   machina_1.clips   evals.energy_starved   tutorial.*   mission.yaml   arena,cogs=4,variants=no_clips
 
@@ -54,7 +54,7 @@ class Mission:
     """A mission with its options applied.
 
     name: the canonical mission string, unique among missions that differ. game: the CoGames game, None for a config
-    that came from a file or an object. config: the complete environment config; its hash stands for the whole.
+    from a file or an object. config: the complete environment config; its hash identifies it.
     also: other names under which the same mission was given (`each_once`).
     """
 
@@ -94,7 +94,7 @@ def resolve(
     *,
     game: str = DEFAULT_GAME,
 ) -> list[Mission]:
-    """The missions that `missions` names, in order, each once, also where it has several names (`each_once`).
+    """The missions that `missions` names, in order, each once, also if it has several names (`each_once`).
 
     missions: a mission string, a path, a `MettaGridConfig`, a `(name, config)` pair, or several of these. Wildcards
     match every mission of the game that can run. Raises `MissionError` with the nearest names.
@@ -114,7 +114,7 @@ def resolve(
         found = [mission for item in missions for mission in resolve(item, game=game)]
     else:
         raise MissionError(
-            f"{missions!r} is no mission: give a name, a path, a MettaGridConfig or a (name, config) pair."
+            f"{missions!r} is not a mission: give a name, a path, a MettaGridConfig or a (name, config) pair."
         )
     return each_once(found)
 
@@ -343,8 +343,9 @@ def _mission(name: str, game: str | None, config: "MettaGridConfig") -> Mission:
 def each_once(missions: Iterable[Mission]) -> list[Mission]:
     """The missions by content: one that occurs under several names is kept once, under the first of them.
 
-    Episodes of equal missions are equal, so counting them twice would halve p-values and intervals for nothing. The
-    dropped names are kept in `also`, and logged. Raises `MissionError` where missions that differ share a name.
+    Episodes of equal missions are equal, so counting them twice would halve p-values and intervals without new
+    evidence. The dropped names are kept in `also`, and logged. Raises `MissionError` if different missions share a
+    name.
     """
     by_name: dict[str, Mission] = {}
     for mission in missions:
@@ -365,7 +366,7 @@ def each_once(missions: Iterable[Mission]) -> list[Mission]:
 
 
 def merged_note(mission: Mission) -> list[str]:
-    """A sentence for the reader on the names that `each_once` dropped; empty where there are none."""
+    """A note on the names that `each_once` dropped; empty if there are none."""
     if not mission.also:
         return []
     are = "is" if len(mission.also) == 1 else "are"
@@ -373,7 +374,7 @@ def merged_note(mission: Mission) -> list[str]:
 
 
 def content_hash(mission: Mission) -> str:
-    """Equal for missions whose episodes are equal: `config_hash`, but for the label, which nothing follows from."""
+    """Equal for missions whose episodes are equal: `config_hash` without the label, which has no effect."""
     return hash_bytes(mission.config.model_copy(update={"label": ""}).model_dump_json().encode())
 
 
@@ -415,9 +416,9 @@ def _first_line(error: BaseException) -> str:
 
 
 def with_max_steps(mission: Mission, max_steps: int) -> Mission:
-    """`mission` with another step limit, and a name that says so."""
+    """`mission` with another step limit, and a name that includes it."""
     if max_steps < 1:
-        raise MissionError(f"max_steps={max_steps} is below 1.")
+        raise MissionError(f"max_steps must be at least 1, got {max_steps}.")
     if mission.max_steps == max_steps:
         return mission
     config = mission.config.model_copy(deep=True)
@@ -429,7 +430,7 @@ def with_max_steps(mission: Mission, max_steps: int) -> Mission:
 
 
 def unshaped(mission: Mission) -> Mission:
-    """`mission` without the reward variants that its name adds: what it pays by itself."""
+    """`mission` without the reward variants that its name adds: with its own rewards only."""
     own = without_rewards(mission.name)
     by_name = mission.game is not None or mission_files.split(own)[0].lower().endswith(mission_files.SUFFIXES)
     return resolve(own, game=mission.game or DEFAULT_GAME)[0] if by_name and own != mission.name else mission
@@ -448,9 +449,9 @@ def with_default_steps(mission: Mission, max_steps: int) -> Mission:
 
 
 def describe(text: str, *, game: str = DEFAULT_GAME) -> list[dict[str, Any]]:
-    """Name, description, `facts` and what keeps it from running, of every mission that `text` names.
+    """Name, description, `facts` and the problem, if any, of every mission that `text` names.
 
-    A file is looked at in a separate process: it may be Python, and even its data may name code (a map builder's type).
+    A file is read in a separate process: it may be Python, and even its data may name code (a map builder's type).
     Raises `MissionError`.
     """
     mission_files.check_text(text)
@@ -483,7 +484,9 @@ def _described(asked: tuple[str, str]) -> list[dict[str, Any]]:
 
 
 def facts(mission: Mission) -> dict[str, Any]:
-    """What a mission's config says, for people: agents, steps, map, actions, resources, rewards, objects and more."""
+    """The facts of a mission's config, for people: agents, steps, map, actions, resources, rewards, objects and
+    more.
+    """
     game = mission.config.game
     builder = game.map_builder
     size = [getattr(builder, "width", None), getattr(builder, "height", None)]

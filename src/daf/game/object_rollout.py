@@ -2,12 +2,12 @@
 
 `play_object` does what upstream's `single_episode_rollout` does around its `Rollout`, and gives the same outcome to
 the bit: policies are stepped in the same order (team by team, in the order in which a team first appears), every one of
-them before any action is set; infos, vibe actions, talk, monologue, group steps, time-outs and event handlers mean the
-same. It is faster because tokens are shared (`observations`), games are converted once (`simulation`), nothing is
-worked out for talk where the game has none, and no stopwatch or trace is kept.
+them before any action is set; infos, vibe actions, talk, monologue, group steps, time-outs and event handlers have the
+same meaning. It is faster because tokens are shared (`observations`), games are converted once (`simulation`), talk is
+skipped if the game has none, and no stopwatch or trace is kept.
 
-Teams are stepped one after the other, where upstream uses a thread each. A policy that changes the tokens it is shown
-meets `TokenMutation`; such a policy needs the reference engine, as does one that says so (`unsupported`).
+Teams are stepped one after the other, while upstream uses a thread each. A policy that changes the tokens it is shown
+gets `TokenMutation`; such a policy needs the reference engine, as does one that declares it (`unsupported`).
 
 Importing this module imports mettagrid.
 """
@@ -64,12 +64,12 @@ def play_object(
     collecting = gc.isenabled()
     try:
         while not episode.done:
-            gc.disable()  # a full collection takes as long as hundreds of steps; it waits for the end of a step
+            gc.disable()  # a full collection takes as long as hundreds of steps, so it waits for the end of a step
             frame = episode.look()
             episode.advance([step for team in episode.teams for step in team.steps(frame, episode.visible_talk)])
             if collecting:
                 gc.enable()
-                _ = []  # an allocation, so that a collection that is due happens here
+                _ = []  # an allocation, so that a pending collection happens here, between steps
     finally:
         if collecting:
             gc.enable()
@@ -77,17 +77,17 @@ def play_object(
 
 
 def unsupported(policy: MultiAgentPolicy) -> str | None:
-    """Why `policy` cannot be played by the object engine; None where it can.
+    """Why `policy` cannot be played by the object engine; None if it can.
 
-    A policy class may say so itself by an attribute `reference_only`, whose text is the reason. What shows only while
-    playing is raised as `TokenMutation`.
+    A policy class may declare it by an attribute `reference_only`, whose text is the reason. Reasons that show only
+    while playing are raised as `TokenMutation`.
     """
     reason = getattr(policy, "reference_only", None)
     return str(reason) if reason else None
 
 
 class Episode:
-    """One episode under way: look, let the teams step, advance."""
+    """One episode in progress: look, let the teams step, advance."""
 
     def __init__(
         self,
@@ -147,11 +147,11 @@ class Episode:
         self.done = self.sim.is_done()
 
     def look(self) -> Frame:
-        """What all agents see now."""
+        """The observations of all agents now."""
         return Frame(self._tokens, self.buffer)
 
     def visible_talk(self, agent: int) -> list[Any]:
-        """What the agent hears now: nothing where nobody talks, without looking for where the agents are."""
+        """What the agent hears now: nothing if nobody talks, without computing the agents' positions."""
         if self._talks and self.sim._talk_channel._active_by_agent:
             return list(self.sim._visible_talk(agent))
         return []
@@ -197,7 +197,7 @@ class Episode:
         )
 
     def _code(self, wanted: tuple[str, str | None]) -> tuple[int, int]:
-        """(action, vibe action) for the simulator: the buffer that is not meant gets 0."""
+        """(action, vibe action) for the simulator: the buffer that is not used gets 0."""
         name, vibe = wanted
         index = self.sim.action_ids[name]
         if vibe is not None:
@@ -208,7 +208,7 @@ class Episode:
         return code
 
     def _note(self, agent: int, infos: dict[str, Any]) -> None:
-        """Publish what the agent's policy told, for handlers (replays) to read."""
+        """Publish the infos that the agent's policy reported, for handlers (replays) to read."""
         tail = infos.pop("__monologue_transcript_tail", None)
         if isinstance(tail, str) and tail:
             added, reset = compute_monologue_transcript_update(self._monologue_tails.get(agent, ""), tail)

@@ -1,10 +1,10 @@
-"""What an agent sees, made once and shared.
+"""Agents' observations, built once and shared.
 
-Upstream builds a token object for every token, agent and step, though the same few thousand tokens occur over and over.
-Here a token is built when it is first seen and shared from then on; `Token` answers all that upstream's
-`ObservationToken` answers, is one of its instances, and cannot be changed. `Observation` is upstream's
-`AgentObservation` whose tokens come into being when they are first asked for, from a copy of the buffer as it was at
-that step: an observation that a policy keeps stays what it was.
+Upstream builds a token object for every token, agent and step, though the same few thousand tokens occur repeatedly.
+Here a token is built when it is first seen and shared from then on; `Token` has the interface of upstream's
+`ObservationToken`, is a subclass of it, and cannot be changed. `Observation` is upstream's `AgentObservation` whose
+tokens are built on first access, from a copy of the buffer at that step: an observation that a policy keeps does not
+change.
 
 Two things differ, in favour of the policy that keeps tokens: `raw_token` is read-only, and does not change under its
 holder when the simulator writes the next observation.
@@ -26,7 +26,7 @@ END = 0xFF
 """The feature id that ends an agent's tokens."""
 
 TABLE_LIMIT = 1 << 16
-"""Tokens kept per table (some 25 MB); the table starts afresh when it is full."""
+"""Tokens kept per table (about 25 MB); a full table is cleared."""
 
 
 class TokenMutation(AttributeError):
@@ -34,7 +34,7 @@ class TokenMutation(AttributeError):
 
 
 class Token(ObservationToken):
-    """An observation token that is shared, and therefore immutable; `location` and `is_global` are worked out once."""
+    """A shared and therefore immutable observation token; `location` and `is_global` are computed once."""
 
     __slots__ = ("_col", "_row", "feature", "is_global", "location", "raw_token", "value")
 
@@ -65,7 +65,7 @@ class Token(ObservationToken):
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise TokenMutation(
-            f"a policy set {name!r} on an observation token; tokens are shared. Copy what is to change."
+            f"a policy set {name!r} on an observation token; tokens are shared. Copy the token before changing it."
         )
 
     def __delattr__(self, name: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""What one played episode was: the part that repeats, and the part that was measured.
+"""The result of one played episode: the reproducible part, and the measured part.
 
 `Outcome` holds what follows from (mission, policies, assignment, seed) alone; equal episodes give equal outcomes, to
 the bit. `Latencies` depend on the machine and on the moment, and never enter a comparison.
@@ -11,7 +11,7 @@ Positions = tuple[tuple[int, int], ...]
 
 
 SLOW_STEP_MS = 250
-"""A policy step slower than this would be struck by CoGames' own evaluation; such steps are always counted."""
+"""Milliseconds above which CoGames' own evaluation replaces a step by noop; such steps are always counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,7 @@ class Outcome:
 
     rewards: return of each agent, summed over the episode. steps: steps played. game_stats, agent_stats: the
     simulator's counters at the end. time_averaged_game_stats: each game stat's mean over all steps. timeouts: per
-    agent, the steps at which an enforced time-out struck. latencies: per policy, measured (not part of what is
-    compared).
+    agent, the number of steps that exceeded the enforced time limit. latencies: per policy, measured, never compared.
     """
 
     rewards: tuple[float, ...]

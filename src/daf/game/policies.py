@@ -1,10 +1,10 @@
-"""Policy strings to policies: which class, with which weights and arguments, and what makes it that policy.
+"""Policy strings to policies: the class, weights and arguments, and the identity of the policy.
 
     starter   baseline   my_package.my_module.MyPolicy   class=lstm,data=weights.pt,kw.hidden_size=64
     my_policy.py   my_policy.py:MyPolicy,kw.speed=2   bundle_folder/   bundle.zip
     run:20261120_101500   daf_output/training/20261120_101500
 
-What exists on the disk decides: the longest beginning of a string that is a path is one, whatever separators it holds.
+Existing files decide: the longest start of a string that is a path is taken as one, whatever separators it contains.
 
 A resolved `Policy` carries its identity: class, arguments with their types, the content of its weights and of its
 source code. Two policies with one identity play the same episodes; a change in any part makes another policy.
@@ -37,9 +37,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a policy is, as far as that is known without playing it.
+    """The facts known of a policy without playing it.
 
-    network, identity: None while `setup_script`, which makes parts of the policy, has not been run.
+    network, identity: None until `setup_script`, which creates parts of the policy, has been run.
     """
 
     name: str
@@ -130,10 +130,10 @@ def uniquely_named(policies: Sequence[Policy]) -> list[Policy]:
 
 
 def each_once(policies: Sequence[Policy]) -> list[Policy]:
-    """The policies by identity, under names that differ: one that occurs several times is kept once, the first.
+    """The policies by identity, under distinct names: one that occurs several times is kept once, the first.
 
-    Equal policies play equal episodes, so a second copy adds rows and comparisons but no evidence. What the copies were
-    called is kept in `also`, and logged.
+    Equal policies play equal episodes, so a second copy adds rows and comparisons but no evidence. The names of the
+    copies are kept in `also`, and logged.
     """
     kept: dict[str, Policy] = {}
     copies: dict[str, list[Policy]] = {}
@@ -155,7 +155,7 @@ def each_once(policies: Sequence[Policy]) -> list[Policy]:
 
 
 def merged_note(policy: Policy) -> list[str]:
-    """A sentence for the reader on the copies that `each_once` dropped; empty where there are none."""
+    """A note on the copies that `each_once` dropped; empty if there are none."""
     if not policy.also:
         return []
     if set(policy.also) == {policy.name}:
@@ -209,7 +209,7 @@ def _check_torch(needed: bool, found: Found) -> None:
 
 
 def _code_of_known(class_path: str) -> str:
-    """Of upstream's policies the version, of DAF's own the content: they change between releases."""
+    """For upstream's policies the version, for DAF's own the content: they change between releases."""
     package = class_path.split(".")[0]
     if package == "daf":
         return source_of(class_path).hash

@@ -1,4 +1,4 @@
-"""A policy as it is played: its class, arguments, weights and source by content."""
+"""A policy ready to be played: its class, arguments, weights and source by content."""
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,8 +12,8 @@ class Policy:
     """A policy that can be played.
 
     name: for people, made unique among those that play together (`uniquely_named`). kwargs: constructor arguments.
-    import_roots: folders that its code is imported from. network: it computes with torch, so that torch's version,
-    the device and the number of threads belong to its results. identity: hash of all that its behaviour follows from.
+    import_roots: folders that its code is imported from. network: it computes with torch, so its results depend on
+    torch's version, the device and the number of threads. identity: hash of everything that determines its behaviour.
     also: other names under which the same policy was given (`each_once`).
     """
 

@@ -1,4 +1,4 @@
-"""The arguments that a policy's class takes, read off its signature."""
+"""The arguments that a policy's class takes, from its signature."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""Where a policy string leads: to a class of CoGames or the user's, a Python file, a bundle, or a run's checkpoint.
+"""What a policy string names: a class of CoGames or the user's, a Python file, a bundle, or a run's checkpoint.
 
-What exists on the disk decides: the longest beginning of the string that is a path is one, whatever separators it
-holds. Nothing that is found is executed here; a file's classes are listed in a separate process.
+Existing files decide: the longest start of the string that is a path is taken as one, whatever separators it contains.
+Nothing that is found is executed here; a file's classes are listed in a separate process.
 """
 
 import logging
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A policy as its string and its bundle say it, before its class is looked at. shown: the string."""
+    """A policy as its string and its bundle describe it, before its class is examined. shown: the string."""
 
     class_path: str
     data_path: str | None
@@ -42,7 +42,9 @@ class Found:
 
 
 def find(policy: "str | Path | PolicySpec", *, cache: Path, runs: Path | None) -> Found:
-    """What `policy` leads to; arguments as in `daf.game.policies.resolve`. Raises `PolicyError`, `StorageError`."""
+    """The policy that `policy` names; arguments as in `daf.game.policies.resolve`. Raises `PolicyError`,
+    `StorageError`.
+    """
     if isinstance(policy, str | Path):
         return _of_text(str(policy), cache, runs)
     from mettagrid.policy.policy import PolicySpec
@@ -122,7 +124,7 @@ def _of_text(text: str, cache: Path, runs: Path | None) -> Found:
         if found is None:
             raise PolicyError(f"{quoted(text)}: there is no file {quoted(data)}. data= takes the path of the weights.")
         if not found.is_file() and not found.is_dir():
-            raise PolicyError(f"{quoted(text)}: {found} is neither a file nor a folder, so it holds no weights.")
+            raise PolicyError(f"{quoted(text)}: {found} is neither a file nor a folder, so it contains no weights.")
         data = str(found.resolve())
     of_class = _of_class(fields["class"], data, fields["kw."], shown=text)
     return replace(of_class, name=fields["name"]) if "name" in fields else of_class
@@ -145,7 +147,7 @@ def _no_such_path(head: str, text: str) -> PolicyError:
 
 
 def _may_be_policy(path: Path) -> bool:
-    """Whether an existing path is meant, rather than the short name that it may look like."""
+    """Whether an existing path is meant, and not the short name that it may look like."""
     name = str(path)
     if name in KNOWN or name in ALIASES:
         return path.is_dir() and (bundles.is_bundle(path) or specifications(path) != [])
@@ -157,7 +159,7 @@ def _is_code(path: Path) -> bool:
 
 
 def _of_path(path: Path, rest: str, text: str, cache: Path) -> Found:
-    """The policy at an existing path. rest: what follows it in `text`, from its separator on."""
+    """The policy at an existing path. rest: the part of `text` after it, from its separator on."""
     if _is_code(path):
         name, comma, options = rest.removeprefix(":").partition(",") if rest.startswith(":") else ("", rest, rest[1:])
         if rest.startswith(":") and not name.strip():

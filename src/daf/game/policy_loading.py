@@ -1,8 +1,8 @@
-"""From a resolved policy to an object that plays; each step that fails says what is wrong.
+"""From a resolved policy to an object that plays; every failing step raises its reason.
 
-Code of bundles and of policy files is imported from their own folders. Two of them may bring modules of the same name,
-and a file may change while this process lives; what was imported is forgotten before another, or a changed one, is
-loaded, so that each gets its own.
+Code of bundles and of policy files is imported from their own folders. Two of them may contain modules of the same
+name, and a file may change while this process lives; imported modules are therefore removed before another or a changed
+one is loaded, so that each policy gets its own.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ _KEPT = frozenset({"daf", "cogames", "mettagrid", "__main__", "__mp_main__"})
 _used_roots: set[str] = set()
 _current_roots: list[str] = []
 _signatures: dict[str, tuple[int, int]] = {}
-"""Of each module that lies below one of `_used_roots`, its file's time and size when it was imported."""
+"""For each module below one of `_used_roots`, its file's time and size when it was imported."""
 
 
 def load_module(name: str, *, shown: str) -> ModuleType:

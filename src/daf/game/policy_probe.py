@@ -1,4 +1,4 @@
-"""Load a policy in a separate process, look at it, and play with it: what it is, needs and does.
+"""Load a policy in a separate process, examine it, and play with it: its properties, needs and behaviour.
 
 `probe` runs `daf.game.policy_probing` under the limits of `daf.game.isolated`. Nothing of the policy is imported into
 this process.
@@ -14,10 +14,10 @@ SECONDS = 300.0
 
 
 def probe(request: ProbeRequest, *, seconds: float = SECONDS) -> dict[str, Any]:
-    """What the process found, as JSON values. Raises `PolicyError`, also where the process dies or takes too long."""
+    """The findings of the process, as JSON values. Raises `PolicyError`, also if the process dies or takes too long."""
     found: dict[str, Any] = isolated.call(
         look, request, seconds=seconds, memory_mib=request.memory_mib, doing=f"policy {shown(request)}",
-        too_long=f"It was to load and to play four episodes of {request.steps} steps: it hangs, or needs a longer "
+        too_long=f"It should load and play four episodes of {request.steps} steps: it hangs, or needs a longer "
         "limit (--time-limit) or fewer steps (--max-steps).",
     )  # fmt: skip
     return found

@@ -1,4 +1,4 @@
-"""What the process that looks at a policy does: it loads it, plays four episodes, and returns what it found.
+"""The process that examines a policy: it loads it, plays four episodes, and returns its findings.
 
 Called by `daf.game.policy_probe` in a separate process only.
 """
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ProbeRequest:
-    """What to look at.
+    """The request.
 
-    policy: anything that `daf.game.policies.resolve` takes. config: of the mission to play, as JSON. steps: at most so
-    many of an episode. cache, runs: as `resolve` takes them. device: where networks compute. memory_mib: the process's
+    policy: anything that `daf.game.policies.resolve` takes. config: of the mission to play, as JSON. steps: maximum of
+    an episode. cache, runs: as `resolve` takes them. device: where networks run. memory_mib: limit of the process's
     private memory.
     """
 
@@ -39,7 +39,7 @@ class ProbeRequest:
 
 
 def look(request: ProbeRequest) -> dict[str, Any]:
-    """What the policy is, and what it did in four episodes, as JSON values. Whatever it raises comes out."""
+    """What the policy is, and what it did in four episodes, as JSON values. Its exceptions are raised."""
     from daf.game import compat, policies
     from daf.game.missions import load_config
     from daf.game.rollout import Game, Play, build_policies
@@ -232,7 +232,7 @@ def _playing(play: "Play", game: "Game") -> dict[str, Any]:
 
 
 def _together(play: "Play", episodes: int = 4) -> float | None:
-    """Agent-steps per second where several episodes share the network, as `daf evaluate` plays it; None where not."""
+    """Agent-steps per second if several episodes share the network, as `daf evaluate` plays it; None if they can't."""
     from dataclasses import replace
 
     from daf.game.rollout import Played, batchable, play_together
@@ -272,7 +272,7 @@ def _by_reference(play: "Play", reason: str) -> dict[str, Any]:
 
 
 def _state_of(handle: Any) -> dict[str, str]:
-    """An agent's attributes, each as a text that changes with its content; what cannot be pickled by its identity."""
+    """An agent's attributes, each as a text that changes with its content; for unpicklable ones, with its identity."""
     from daf.storage.hashing import hash_bytes
 
     found = {}
@@ -312,7 +312,7 @@ def _first_difference(first: Any, again: Any) -> str:
 
 
 def _resident() -> float:
-    """Resident memory of this process in MiB; its peak where the system does not tell."""
+    """Resident memory of this process in MiB; its peak if the system does not report it."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except FileNotFoundError:

@@ -1,8 +1,8 @@
-"""What code a policy is made of, so that a changed line means another policy.
+"""The code of a policy, so that a changed line makes another policy.
 
 `source_of` covers the class's own module and every module that it imports, directly or through others, from outside
-site-packages and the standard library, each by content. Imports are found in the syntax tree, those inside functions
-included, and modules by where they lie: nothing is executed. Code that is reached otherwise (`importlib` with a
+site-packages and the standard library, each by content. Imports are found in the syntax tree, including those inside
+functions, and modules by their location: nothing is executed. Code that is reached in other ways (`importlib` with a
 computed name, a package that changes its `__path__`, data files) is not seen: give such a policy an argument that
 changes with it.
 """
@@ -98,7 +98,7 @@ def own_code(class_path: str, roots: Sequence[str] = ()) -> dict[Path, Path]:
 
 
 def find_module(name: str, roots: Sequence[str] = ()) -> Path | None:
-    """The file of the module `name`, found without importing anything; None where there is none."""
+    """The file of the module `name`, found without importing anything; None if there is none."""
     found = _find(name, roots)
     return found.file if found is not None else None
 
@@ -195,6 +195,6 @@ def _parsed(data: bytes, path: Path) -> ast.Module:
 
 
 def _own_module(name: str, roots: Sequence[str]) -> Path | None:
-    """The file that the module `name` is, where it lies outside what is installed; None for anything else."""
+    """The file of the module `name`, if it lies outside the installed packages; None for anything else."""
     file = find_module(name, roots)
     return None if file is None or is_installed(file) else file

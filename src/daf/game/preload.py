@@ -1,4 +1,4 @@
-"""Imported by the fork server: what every episode needs, so that a new worker starts warm."""
+"""Imported by the fork server: everything an episode needs, so that a new worker starts without importing it again."""
 
 import mettagrid.policy.policy_env_interface
 import mettagrid.runner.rollout

@@ -1,7 +1,7 @@
 """Where an episode's time goes, measured while it is played.
 
-`measured()` times two of the engine's own calls for the length of a block: the simulator's step and the game stats that
-are read after each step. Policies' time is in every `Outcome`; what remains is the engine's loop.
+`measured()` times two of the engine's own calls during a block: the simulator's step and reading the game stats after
+each step. Policies' time is in every `Outcome`; the rest is the engine's loop.
 """
 
 import contextlib

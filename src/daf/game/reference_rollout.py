@@ -1,9 +1,9 @@
 """Reference: an episode through upstream's own Rollout.
 
-Slow, and the measure of all else: what another engine plays must equal what this one plays. Two things differ from
+Slow, and the standard for the others: another engine must play exactly what this one plays. Two things differ from
 upstream's `single_episode_rollout`, neither visible to policies that share no state: groups of agents are stepped one
-after the other instead of in a thread pool (policies that draw from one global generator would otherwise not repeat),
-and time-outs are enforced only where asked.
+after the other instead of in a thread pool (policies that draw from one global generator would otherwise not be
+reproducible), and time-outs are enforced only on request.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from mettagrid.types import Action
 
 NEVER_MS = 2**31
-"""A time-out that never strikes: 24 days."""
+"""A time-out that is never reached: 24 days."""
 
 
 class _SequentialRollout(Rollout):
-    """Upstream's Rollout, stepping groups in order and keeping the time of each step."""
+    """Upstream's Rollout, stepping groups in order and measuring the time of each step."""
 
     def __init__(self, *args: Any, assignment: Sequence[int], slow_step_ms: float, **kwargs: Any) -> None:
         self._assignment = assignment
@@ -96,7 +96,7 @@ def play_reference(
 
 
 def _timeout(enforce_timeouts: int | None, policies: Sequence["MultiAgentPolicy"]) -> int:
-    """Tell the policies the time-out that holds, as upstream does: never shorter than the slowest one needs."""
+    """Pass the effective time-out to the policies, as upstream does: never shorter than the slowest one needs."""
     if enforce_timeouts is None:
         return NEVER_MS
     timeout = max([enforce_timeouts, *(policy.minimum_action_timeout_ms for policy in policies)])

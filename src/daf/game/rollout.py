@@ -1,6 +1,6 @@
-"""Play an episode: from what it is to what came of it.
+"""Play an episode: from its specification to its result.
 
-The same `Play` gives the same `Outcome`, in any process and beside any other work, for policies that draw only from
+The same `Play` gives the same `Outcome`, in any process and next to any other work, for policies that draw only from
 Python's, numpy's or torch's global generators or from the seed, and compute on one kind of device with one number of
 threads.
 """
@@ -41,7 +41,7 @@ class Game:
 
     @functools.cached_property
     def converted(self) -> "Converted":
-        """What all episodes of this game share."""
+        """The converted game that all its episodes share."""
         from daf.game.simulation import convert
 
         return convert(self.config)
@@ -51,10 +51,10 @@ class Game:
 class Play:
     """One episode to play.
 
-    game: the mission's config as it is (its map follows `seed` where it names no seed of its own). assignment: index
-    into `policies` for each agent. enforce_timeouts: enforced where it is not None. engine: "batch", "object",
-    "reference", or "auto" for the object engine wherever the policies allow it. The batch engine plays another episode
-    than the others, drawn from the same distribution; these two play the same.
+    game: the mission's config as it is (its map follows `seed` if it has no map seed). assignment: index
+    into `policies` for each agent. enforce_timeouts: enforced if it is not None. engine: "batch", "object",
+    "reference", or "auto" for the object engine if the policies allow it. The batch engine plays another episode
+    than the others, drawn from the same distribution; the other two play the same.
     """
 
     game: Game
@@ -72,7 +72,7 @@ class Play:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What came of it. replay: the replay file's bytes, where asked. seconds: (set-up, play), measured."""
+    """The result. replay: the replay file's bytes, if requested. seconds: (set-up, play), measured."""
 
     outcome: Outcome
     engine: str
@@ -83,12 +83,12 @@ class Played:
 
 
 def batchable(policies: Sequence[Policy], enforce_timeouts: int | None) -> bool:
-    """Whether the batch engine gains anything for an episode of these policies. Imports nothing."""
+    """Whether batching has an advantage for an episode of these policies. Imports nothing."""
     return enforce_timeouts is None and any(policy.class_path in BATCHED for policy in policies)
 
 
 def play(episode: Play) -> Played:
-    """Play one episode. Whatever a policy raises comes out as it is; its set-up raises `PolicyError`."""
+    """Play one episode. Exceptions of a policy pass through; its set-up raises `PolicyError`."""
     compat.install()
     if episode.engine not in ENGINES:
         raise UsageError(unknown("engine", episode.engine, ENGINES))
@@ -111,10 +111,10 @@ def play(episode: Play) -> Played:
 
 
 def play_together(episodes: Sequence[Play]) -> list[Played | Exception]:
-    """Play episodes of one game in the batch engine: what came of each, or what it raised, in their order.
+    """Play episodes of one game in the batch engine: the result or exception of each, in order.
 
     Networks of one policy are one object for all of them. An episode that the batch engine can't play, because a policy
-    changes what it is shown, is played by the reference engine.
+    changes its observations, is played by the reference engine.
     """
     compat.install()
     from mettagrid.policy.policy_env_interface import PolicyEnvInterface
@@ -191,7 +191,7 @@ class _Seat:
 
 
 class _OnlyReference(Exception):
-    """A policy says that it needs the reference engine."""
+    """A policy declares that it needs the reference engine."""
 
 
 def _play(episode: Play, engine: str) -> Played:
@@ -226,7 +226,7 @@ def _play(episode: Play, engine: str) -> Played:
 
 
 def _handlers(episode: Play) -> "tuple[Any, SeriesRecorder | None, list[Any]]":
-    """New handlers for what the episode is asked to record: the replay's writer, the series' recorder, and both."""
+    """New handlers for the requested recordings: the replay's writer, the series' recorder, and both."""
     from mettagrid.simulator.replay_log_writer import InMemoryReplayWriter
 
     from daf.game._series import SeriesRecorder

@@ -1,8 +1,8 @@
 """CoGames' scoring, by its own functions: value over replacement, scores weighted by agents, and `pickup`'s episodes.
 
-Nothing is computed here that `metta_alo.scoring` computes: this module hands it episodes and takes its numbers back, so
-that they agree to the last bit. Value over replacement (VOR) is what a candidate adds to a team that would otherwise
-be filled from a pool: its mean return among 1, 2, … N agents, against the pool's mean return without it.
+Nothing is computed here that `metta_alo.scoring` computes: this module passes it episodes and returns its numbers, so
+they agree to the last bit. Value over replacement (VOR) is what a candidate adds to a team that would otherwise be
+filled from a pool: its mean return among 1, 2, … N agents, minus the pool's mean return without it.
 """
 
 import random
@@ -27,7 +27,7 @@ PICKUP_TIMEOUT_MS = 250
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A team: so many agents of the candidate, so many of each policy of the pool."""
+    """A team: the number of agents of the candidate, and of each policy of the pool."""
 
     candidate: int
     pool: tuple[int, ...]
@@ -40,7 +40,7 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class ScoredEpisode:
-    """What scoring looks at, per agent. assignment: the number of its policy, 0 for the candidate."""
+    """The input of scoring, per agent. assignment: the number of its policy, 0 for the candidate."""
 
     assignment: tuple[int, ...]
     rewards: tuple[float, ...]
@@ -51,7 +51,7 @@ class Vor:
     """Value over replacement. means: by the candidate's number of agents, its mean return (`None`: no episode).
 
     replacement: mean return of the pool alone. by_count: each mean less the replacement. overall: weighted by the
-    candidate's agents. `None` where there is nothing to compute from.
+    candidate's agents. `None` without episodes to compute from.
     """
 
     means: Mapping[int, float | None]
@@ -141,7 +141,7 @@ def weighted_scores[K: Hashable](
 ) -> dict[K, float]:
     """`metta_alo.scoring.compute_weighted_scores`: each policy's mean over matches, by its share of their agents.
 
-    scores, agents: per match, by policy. A policy that had no agent in any match gets 0, as upstream has it.
+    scores, agents: per match, by policy. A policy without an agent in any match gets 0, as in upstream.
     """
     compat.install()
     from metta_alo.scoring import compute_weighted_scores
@@ -165,7 +165,7 @@ def scores_per_agent[K: Hashable](totals: Mapping[K, float], agents: Mapping[K, 
 
 
 def validate_proportions(proportions: Sequence[float] | None, policies: int) -> None:
-    """`metta_alo.scoring.validate_proportions`, as `UsageError` that says which rule is broken."""
+    """`metta_alo.scoring.validate_proportions`, as `UsageError` that names the broken rule."""
     compat.install()
     from metta_alo.scoring import validate_proportions as upstream
 
@@ -174,4 +174,4 @@ def validate_proportions(proportions: Sequence[float] | None, policies: int) -> 
     except ValueError as error:
         given = list(proportions or [])
         what = f"{len(given)} proportions for {policies} policies" if len(given) != policies else f"{given} add up to 0"
-        raise UsageError(f"{what}: give one number per policy, and one above 0 at least.") from error
+        raise UsageError(f"{what}: give one number per policy, at least one of them above 0.") from error

@@ -1,9 +1,9 @@
-"""Every random draw of an episode follows from its specification.
+"""Every random draw of an episode is determined by its specification.
 
 Upstream's `random` draws from Python's global generator, its untrained networks from torch's, and nobody seeds them.
-Here the global generators (Python, numpy, and torch where it is loaded) are seeded for the time of an episode and put
-back afterwards. A policy's own draws at construction (an untrained network's weights) follow from the policy alone, so
-that it is the same network in every episode; what happens in play follows from the episode's seed.
+Here the global generators (Python, numpy, and torch if it is loaded) are seeded during an episode and restored
+afterwards. A policy's own draws at construction (an untrained network's weights) depend on the policy alone, so that
+it is the same network in every episode; draws during play depend on the episode's seed.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ def seed_everything(*parts: str | int) -> None:
 
 @contextlib.contextmanager
 def own_generators() -> Iterator[None]:
-    """Put the global generators back as they were when the block ends."""
+    """Restore the global generators when the block ends."""
     python, numeric = random.getstate(), np.random.get_state()
     torch = sys.modules.get("torch")
     tensors = torch.get_rng_state() if torch is not None else None

@@ -1,4 +1,4 @@
-"""A game's simulation, set up from parts that its episodes share.
+"""A game's simulation, assembled from parts that its episodes share.
 
 `convert` turns a mission's configuration into the simulator's own once; `with_map_seed` gives the episode's
 configuration without copying what stays the same; `Simulation` is upstream's, built from both, with a `step` that does
@@ -85,13 +85,13 @@ def with_map_seed(env: MettaGridConfig, seed: int) -> MettaGridConfig:
 class Simulation(upstream.Simulation):
     """Upstream's `Simulation` from a converted game; handlers and policies meet all its names.
 
-    Its `_timer` runs, but `step` is not timed: what reads `sim.step` times off the stopwatch finds none.
+    Its `_timer` runs, but `step` is not timed: code that reads `sim.step` times from the stopwatch finds none.
     """
 
     def __init__(
         self, env: MettaGridConfig, converted: Converted, seed: int, handlers: Sequence[SimulatorEventHandler]
     ) -> None:
-        """env: its map seed resolved. Raises `ValueError` where `converted` is another game's."""
+        """env: its map seed resolved. Raises `ValueError` if `converted` is another game's."""
         if not converted.matches(env.game):
             raise ValueError("the converted game is not that of the episode's configuration")
         completed = {"vibe_names": converted.game.vibe_names, "agents": converted.game.agents}
@@ -125,7 +125,7 @@ class Simulation(upstream.Simulation):
         self._start_episode()
 
     def step(self) -> None:
-        """One tick of the game, then talk, then the handlers; at the end of the episode they are told."""
+        """One tick of the game, then talk, then the handlers, which are also notified of the end of the episode."""
         self._Simulation__c_sim.step()
         if self._config.game.talk.enabled:
             now = self.current_step

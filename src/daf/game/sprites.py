@@ -1,7 +1,7 @@
 """The game's own pictures, from the installed mettagrid package.
 
-`sprite(name)` gives a picture as RGBA, cropped to what is visible, or None where the package has none of that name: who
-draws must then draw a plain shape. Nothing is fetched and nothing is copied.
+`sprite(name)` gives a picture as RGBA, cropped to its visible part, or None if the package has none of that name: the
+caller must then draw a plain shape. Nothing is downloaded and nothing is copied.
 """
 
 import re
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 DIRECTIONS = ("n", "s", "w", "e")
-"""The ways an agent can look, as the pictures' names end: up, down, left, right."""
+"""Directions that an agent can face, as suffixes of the pictures' names: up, down, left, right."""
 
 PLAIN = re.compile(r"[a-z]+/[\w-]+(\.[\w-]+)*", re.ASCII)
-"""What a picture may be called: names come from replays, and must not lead out of the folder."""
+"""Allowed names of pictures: names come from replays, and must not lead out of the folder."""
 
 ROLES = ("agent", "aligner", "miner", "scout", "scrambler")
 
@@ -37,7 +37,7 @@ def data_dir() -> Path:
 def sprite(name: str, *, crop: bool = True) -> "Image | None":
     """The picture `name` ("objects/hub", "agents/miner.e") as RGBA, or None.
 
-    crop: cut to what is visible, shadows aside.
+    crop: cut to the visible part, without shadows.
     """
     from PIL import Image
 
@@ -59,7 +59,7 @@ def object_sprite(type_name: str) -> "Image | None":
 
 
 def remnant_sprite(type_name: str) -> "Image | None":
-    """The picture of what is left of a building that is gone, or None where nothing is."""
+    """The picture of the remains of a building that is gone, or None if it leaves none."""
     return first_of([f"objects/{name}.remnant" for name in _names(type_name)])
 
 
@@ -74,7 +74,7 @@ def vibe_sprite(vibe: str) -> "Image | None":
 
 
 def first_of(names: Sequence[str]) -> "Image | None":
-    """The first of the pictures that there is."""
+    """The first of the pictures that exists."""
     return next((found for name in names if (found := sprite(name)) is not None), None)
 
 

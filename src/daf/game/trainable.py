@@ -1,9 +1,10 @@
-"""A policy's network as the trainer calls it: shown exactly what the policy's own `step()` shows it.
+"""A policy's network as the trainer calls it: with exactly the inputs that the policy's own `step()` gives it.
 
-Upstream's classes rewrite observations before their network sees them (`lstm` and `puffer` mark padding otherwise,
-`pufferlib_cogs` scales), and their networks want the recurrent state in different shapes. Both are found out here by
-asking: the policy takes one step on a real observation while its network is listened to, and a call over sequences is
-used for learning only where it gives the same numbers as calls step by step. What can't be found out is refused.
+Upstream's classes rewrite observations before their network sees them (`lstm` and `puffer` mark padding differently,
+`pufferlib_cogs` scales), and their networks want the recurrent state in different shapes. Both are determined by
+probing: the policy takes one step on a real observation while its network's inputs are recorded, and a call over
+sequences is used for learning only if it gives the same numbers as calls step by step. If probing fails, the policy is
+refused.
 
 Importing this module imports torch.
 """
@@ -37,17 +38,17 @@ from daf.game.seeding import own_generators, seed_everything
 from daf.game.simulation import Simulation, with_map_seed
 
 State = dict[str, torch.Tensor]
-"""A network's recurrent state, rows first; empty where it has none."""
+"""A network's recurrent state, rows first; empty if it has none."""
 
 TOLERANCE = 1e-4
-"""How far a call over sequences may be from calls step by step."""
+"""Tolerance between a call over sequences and calls step by step."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """How `step()` turns the simulator's bytes into what the network sees.
+    """How `step()` turns the simulator's bytes into the network's input.
 
-    marked: padding is [255, 0, 0] instead of [255, 255, 255]. scale: bytes are multiplied by it. dtype: as shown.
+    marked: padding is [255, 0, 0] instead of [255, 255, 255]. scale: factor for the bytes. dtype: as shown.
     """
 
     marked: bool
@@ -59,7 +60,7 @@ class Shown:
         return self.cast(self.bytes_of(observations))
 
     def bytes_of(self, observations: torch.Tensor) -> torch.Tensor:
-        """The part of it that stays bytes, so that it can be kept: padding marked."""
+        """The part of it that keeps bytes, so that it can be stored: padding marked."""
         if not self.marked:
             return observations
         marked = observations.clone()
@@ -77,11 +78,11 @@ class Shown:
 class Trainable:
     """A policy that trains, with its network on `device`.
 
-    sequences: whether learning calls the network over whole sequences; else step by step, which is slower and right.
+    sequences: whether learning calls the network over whole sequences; else step by step, which is slower but correct.
     """
 
     def __init__(self, policy: MultiAgentPolicy, name: str, game: Game, device: str) -> None:
-        """Raises `PolicyError` where the policy has no network, or it can't be found out how it is called."""
+        """Raises `PolicyError` if the policy has no network, or probing cannot determine how it is called."""
         network: Any = policy.network()
         if network is None:
             trainable = sorted(short for short, known in KNOWN.items() if known.needs_torch)
@@ -110,7 +111,7 @@ class Trainable:
         self.network.compile()  # type: ignore[no-untyped-call]
 
     def initial_state(self, rows: int) -> State:
-        """The state that episodes begin with."""
+        """The state at the start of episodes."""
         return {key: torch.zeros((rows, *part.shape[1:]), device=self.device) for key, part in self._zero.items()}
 
     def prepared(self, observations: torch.Tensor) -> torch.Tensor:
@@ -180,8 +181,8 @@ class Trainable:
         size = getattr(self.network, "hidden_size", None)
         if not isinstance(size, int):
             raise PolicyError(
-                f'policy "{self.name}" says that it is recurrent, but its network has no whole number `hidden_size`, '
-                "which PufferLib's training contract asks for."
+                f'policy "{self.name}" declares that it is recurrent, but its network has no integer `hidden_size`, '
+                "which PufferLib's training contract requires."
             )
         rows = len(observations)
         first: dict[str, Any] = {key: torch.zeros(rows, size, device=self.device) for key in ("lstm_h", "lstm_c")}
@@ -190,7 +191,7 @@ class Trainable:
         for key, part in after.items():
             if part is None or part.shape[0] != rows:
                 raise PolicyError(
-                    f'policy "{self.name}": after a call its state["{key}"] is of shape '
+                    f'policy "{self.name}": after a call its state["{key}"] has the shape '
                     f"{None if part is None else tuple(part.shape)}; the first axis must be the {rows} rows."
                 )
         return after
@@ -213,7 +214,7 @@ class Trainable:
             self.sequences = True
             for layout in (_as_it_is, _layers_first):
                 self._layout = layout
-                with contextlib.suppress(Exception):  # a layout that the network does not take is not its layout
+                with contextlib.suppress(Exception):  # the network does not accept this layout, so it is not its layout
                     given = self._sequence(sequence, state, begins)
                     if all(torch.allclose(a, b, atol=TOLERANCE) for a, b in zip(given, expected, strict=True)):
                         return True
@@ -224,7 +225,7 @@ def trainable(policy: Policy, game: Game, *, device: str, seed: int) -> Trainabl
     """The policy built for `game`, its new weights drawn from `seed`. Raises `PolicyError`."""
     seed_everything("weights", seed)
     interface = PolicyEnvInterface.from_mg_cfg(game.config)
-    with keeping_interrupts(), one_thread():  # orthogonal weights differ in their last bits with the number of threads
+    with keeping_interrupts(), one_thread():  # the last bits of orthogonal weights depend on the number of threads
         built = build(policy, interface, device=device)
         return Trainable(built, policy.name, game, device)
 
@@ -267,16 +268,16 @@ def check_plays(first: Mission, others: Sequence[Mission]) -> None:
 
 
 def check_meanings(model: Trainable, policy: Policy, first: Mission, others: Sequence[Mission]) -> list[str]:
-    """Where observations of the others say other things with the same numbers than those of `first`: a sentence each.
+    """Where the same numbers in observations have another meaning in the others than in `first`: a sentence each.
 
-    CoGames numbers features and tags mission by mission. Raises `ConfigError` where the policy, which was built for
+    CoGames numbers features and tags mission by mission. Raises `ConfigError` if the policy, which was built for
     `first`, refuses its own weights there.
     """
     own = _vocabulary(first)
-    told: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {}
+    warnings: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {}
     for mission in others:
         vocabulary = _vocabulary(mission)
-        if vocabulary == own or vocabulary in told:
+        if vocabulary == own or vocabulary in warnings:
             continue
         features, tags = (
             sum(a != b for a, b in itertools.zip_longest(mine, theirs))
@@ -291,10 +292,10 @@ def check_meanings(model: Trainable, policy: Policy, first: Mission, others: Seq
             except PolicyError as error:
                 raise ConfigError(
                     f"{what} {first.name}, and {policy.name} is made for one of the two ({error.__cause__ or error}). "
-                    "Train and evaluate it on missions alike, or on one."
+                    "Train and evaluate it on similar missions, or on one."
                 ) from error
-        told[vocabulary] = f"{what} {first.name}: the network has to tell the two apart by itself."
-    return list(told.values())
+        warnings[vocabulary] = f"{what} {first.name}: the network has to distinguish the missions itself."
+    return list(warnings.values())
 
 
 def _vocabulary(mission: Mission) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -306,7 +307,7 @@ def _vocabulary(mission: Mission) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def save_memory(policy: Any, config: DAFTrainingConfig) -> None:
-    """Let the policy save memory as configured. Raises `ConfigError` where it offers no such thing."""
+    """Let the policy save memory as configured. Raises `ConfigError` if it does not support that."""
     if config.gradient_checkpointing:
         if not hasattr(policy, "enable_gradient_checkpointing"):
             raise ConfigError(
@@ -320,7 +321,7 @@ def save_memory(policy: Any, config: DAFTrainingConfig) -> None:
 
 @contextlib.contextmanager
 def keeping_interrupts() -> Iterator[None]:
-    """Undo what importing `pufferlib.pufferl` does to Ctrl-C: it ends the process without a word."""
+    """Undo what importing `pufferlib.pufferl` does to Ctrl-C: it ends the process without a message."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -340,7 +341,7 @@ def _layers_first(part: torch.Tensor) -> torch.Tensor:
 
 
 def _observations(game: Game) -> torch.Tensor:
-    """(agents, tokens, 3): what the agents see at the beginning of an episode."""
+    """(agents, tokens, 3): the agents' observations at the start of an episode."""
     simulation = Simulation(with_map_seed(game.config, 0), game.converted, 0, [])
     return torch.from_numpy(np.array(simulation._c_sim.observations()))
 
@@ -348,7 +349,7 @@ def _observations(game: Game) -> torch.Tensor:
 def _shown(policy: MultiAgentPolicy, network: Any, observations: torch.Tensor, game: Game, name: str) -> Shown:
     """How the policy's `step` shows an observation to its network."""
     heard: list[torch.Tensor] = []
-    if not (observations[0, :, 1] == END).any():  # all tokens are used: what padding becomes shows on one made padding
+    if not (observations[0, :, 1] == END).any():  # all tokens are used, so add padding to see what becomes of it
         observations = observations.clone()
         observations[0, -1] = END
     single = observations[:1]
@@ -381,7 +382,7 @@ def _shown(policy: MultiAgentPolicy, network: Any, observations: torch.Tensor, g
         raise PolicyError(
             f'policy "{name}" can\'t be trained: its step() shows its network '
             f"{f'a tensor of shape {tuple(heard[0].shape)}' if heard else 'nothing'}, not the observation "
-            f"{tuple(single.shape)}. What the network is trained on must be what step() shows it."
+            f"{tuple(single.shape)}. The network must be trained on exactly what step() gives it."
         )
     seen = heard[0].reshape(single.shape)
     for marked in (False, True):

@@ -1,6 +1,6 @@
-"""One mission as an environment with `reset` and `step`, for code that steps by itself.
+"""One mission as an environment with `reset` and `step`, for code with its own loop.
 
-The trainer steps its own environments, many at once (`daf.game.training_envs`); given one of these, it trains on its
+The trainer steps its environments itself, many at once (`daf.game.training_envs`); given one of these, it trains on its
 mission.
 
 Importing this module imports mettagrid.
@@ -20,7 +20,7 @@ from daf.game.training_world import TERMINATED, TRUNCATED, EndedEpisode, Games, 
 
 
 class TrainingEnvironment:
-    """A mission that is stepped: all agents at once.
+    """A mission to step: all agents at once.
 
     observations: (agents, tokens, 3) uint8; actions: (agents,) indices into `action_names`; rewards: (agents,) float32.
     """
@@ -29,7 +29,7 @@ class TrainingEnvironment:
         """mission: a mission string, a config or a (name, config) pair. Raises `MissionError`, `UsageError`."""
         found = missions.resolve(mission)
         if len(found) != 1:
-            raise UsageError(f"an environment is of one mission, and {mission!r} names {len(found)}.")
+            raise UsageError(f"an environment has one mission, but {mission!r} names {len(found)}.")
         self.mission = found[0]
         interface = PolicyEnvInterface.from_mg_cfg(self.mission.config)
         self.action_names = list(interface.action_names)
@@ -45,7 +45,7 @@ class TrainingEnvironment:
         self._over = True
 
     def reset(self) -> npt.NDArray[np.uint8]:
-        """Begin the next episode; what the agents see."""
+        """Start the next episode; returns the agents' observations."""
         self._world.begin(self._world.episode + 1, 0)
         self._over = False
         return self._rows.observations
@@ -53,16 +53,16 @@ class TrainingEnvironment:
     def step(
         self, actions: npt.ArrayLike
     ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32], bool, bool, EndedEpisode | None]:
-        """Take a step: observations, rewards, whether the game ended, whether only its time did, and the episode then.
+        """Take a step: observations, rewards, terminated, truncated, and the episode if it ended.
 
-        Raises `UsageError` after an episode's end and for actions that there are not.
+        Raises `UsageError` after an episode's end and for unknown actions.
         """
         if self._over:
-            raise UsageError("the episode is over, or none has begun: call reset() first.")
+            raise UsageError("the episode is over, or none has started: call reset() first.")
         chosen = np.asarray(actions, dtype=np.int32)
         if chosen.shape != self._rows.actions.shape or not ((chosen >= 0) & (chosen < len(self.action_names))).all():
             raise UsageError(
-                f"actions must be {len(self._rows.actions)} numbers from 0 to {len(self.action_names) - 1}, not "
+                f"actions must be {len(self._rows.actions)} numbers from 0 to {len(self.action_names) - 1}, got "
                 f"{chosen.tolist()}."
             )
         self._rows.actions[:] = chosen
@@ -72,19 +72,19 @@ class TrainingEnvironment:
         return self._rows.observations, self._rows.rewards, done == TERMINATED, done == TRUNCATED, ended
 
     def enable_lazy_loading(self) -> None:
-        """Nothing is left to do: a mission's game is converted when its first episode begins, and never before."""
+        """Does nothing: a mission's game is converted when its first episode starts, and never before."""
 
     def reduce_buffer_size(self) -> None:
-        """Refused: the buffers hold one step. Raises `ConfigError` with what does save memory."""
+        """Not possible: the buffers hold one step. Raises `ConfigError` with the settings that do save memory."""
         size = sum(part.nbytes for part in (self._rows.observations, self._rows.last_observations))
         raise ConfigError(
             f"an environment's buffers hold one step of {self.mission.num_agents} agents ({size / 2**20:.2f} MB) and "
-            "can't be smaller. What takes memory is the rollout: lower num_envs or n_steps, or set memory_budget_mb."
+            "can't be smaller. The rollout takes the memory: lower num_envs or n_steps, or set memory_budget_mb."
         )
 
 
 def mission_of(environment: Any) -> Any:
-    """What to train on where `environment` is given: its mission, its config, or itself where it names a mission.
+    """What to train on for `environment`: its mission, its config, or itself if it names a mission.
 
     Raises `UsageError`.
     """

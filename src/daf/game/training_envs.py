@@ -1,8 +1,8 @@
-"""Many training environments in processes of their own, stepped in two groups over shared memory.
+"""Many training environments in separate processes, stepped in two groups over shared memory.
 
-While the network chooses actions for one group, the processes step the other, so that no core waits. What comes back is
-taken in fixed order, and an environment's course depends on its number alone: results do not depend on how many
-processes there are. A process that dies ends training with `TrainingError`; none outlives the trainer.
+While the network chooses actions for one group, the processes step the other, so that no core waits. Results are taken
+in fixed order, and an environment's course depends only on its number: results do not depend on the number of
+processes. A process that dies ends training with `TrainingError`; none outlives the trainer.
 
 Importing this module imports mettagrid.
 """
@@ -51,7 +51,7 @@ class TrainingEnvs:
         first: int = 0,
     ) -> None:
         """configs: the missions of the tasks, equal in agents, observations and actions. first: the number of the first
-        environment, where others are stepped elsewhere. Raises `TrainingError`.
+        environment, if others are stepped elsewhere. Raises `TrainingError`.
         """
         interface = PolicyEnvInterface.from_mg_cfg(configs[0])
         self.agents = int(configs[0].game.num_agents)
@@ -81,8 +81,8 @@ class TrainingEnvs:
             raise
 
     def begin(self, states: Sequence[WorldState] = ()) -> None:
-        """Begin every environment's first episode, or go on from `states`; observations are there afterwards."""
-        self._tell(BEGIN, pickle.dumps({state.environment: state for state in states}))
+        """Start every environment's first episode, or resume from `states`; afterwards the observations are valid."""
+        self._ask(BEGIN, pickle.dumps({state.environment: state for state in states}))
 
     def send(self, group: int) -> None:
         """Let `group` take the actions in its rows."""
@@ -103,16 +103,16 @@ class TrainingEnvs:
         return sorted(ended, key=lambda end: end.environment), records
 
     def set_weights(self, weights: npt.NDArray[np.float64]) -> None:
-        """The chances of the tasks, for episodes that begin from here on."""
-        self._tell(WEIGHTS, np.ascontiguousarray(weights, dtype=np.float64).tobytes())
+        """Set the probabilities of the tasks, for episodes that start from now on."""
+        self._ask(WEIGHTS, np.ascontiguousarray(weights, dtype=np.float64).tobytes())
 
     def set_tasks(self, configs: "Sequence[MettaGridConfig | None]") -> None:
-        """Other missions for the tasks; None for one that stays."""
-        self._tell(TASKS, pickle.dumps(list(configs)))
+        """Replace the missions of the tasks; None keeps one."""
+        self._ask(TASKS, pickle.dumps(list(configs)))
 
     def states(self) -> list[WorldState]:
-        """What every environment's state follows from, by environment."""
-        return sorted((state for part in self._tell(STATE) for state in part), key=lambda state: state.environment)
+        """The data that determine every environment's state, by environment."""
+        return sorted((state for part in self._ask(STATE) for state in part), key=lambda state: state.environment)
 
     def close(self) -> None:
         """End the processes; they hold nothing that would be lost."""
@@ -128,7 +128,7 @@ class TrainingEnvs:
 
     @property
     def stepping(self) -> bool:
-        """Whether a step was sent and not received, so that nothing else can be asked."""
+        """Whether a step was sent and not received, so that nothing else can be requested."""
         return bool(self._pending)
 
     @property
@@ -153,7 +153,7 @@ class TrainingEnvs:
         self._write(pipe, pickle.dumps(sys.path))
         self._write(pipe, pickle.dumps(job))
 
-    def _tell(self, kind: bytes, payload: bytes = b"") -> list[Any]:
+    def _ask(self, kind: bytes, payload: bytes = b"") -> list[Any]:
         for pipe in self._pipes:
             self._write(pipe, kind + payload)
         return [self._read(number) for number in range(len(self._pipes))]

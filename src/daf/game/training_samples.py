@@ -1,9 +1,10 @@
-"""Records of what agents do while they train, for `json_logs/`: real positions, rewards with their shares, stats.
+"""Records of agents during training, for `json_logs/`: real positions, rewards with their shares, stats.
 
-A sampler travels to the environments' processes and is called there after every step. It looks at few agents (one of
-each of some environments, as far as that suffices), every `interval` steps and at an episode's last. A record takes
-0.13 ms in a small mission and 0.28 ms in arena (an agent's place is asked of the simulator with all other objects left
-out, which is 0.05 ms on any map, 5 to 17 ms else): with the defaults 1 % of arena's stepping alone, less of training.
+A sampler is sent to the environments' processes and called there after every step. It samples few agents (one of each
+of some environments, as far as that suffices), every `interval` steps and at an episode's last. A record takes 0.13 ms
+in a small mission and 0.28 ms in arena (the simulator is asked for an agent's place with all other objects left out,
+which takes 0.05 ms on any map, otherwise 5 to 17 ms): with the defaults 1 % of arena's stepping alone, less of
+training.
 
     step            of the episode          environment, episode, agent     whose it is
     position        x (column), y (row), map (the task's number)
@@ -27,18 +28,18 @@ class TrainingSampler:
     """Samples `agents` agents in all, every `interval` environment steps. Can be pickled before its first call."""
 
     def __init__(self, *, environments: int, agents_each: int, agents: int, interval: int) -> None:
-        """environments, agents_each: of the run. agents: to look at, at most all."""
+        """environments, agents_each: of the run. agents: number to sample, at most all."""
         self._interval = interval
         self._watched: dict[int, list[int]] = {}
         for number in range(min(agents, environments * agents_each)):
-            # Spread over the environments first, so that every process and every curriculum task has its turn.
+            # Spread over the environments first, so that every process and every curriculum task is sampled.
             environment = number % environments * environments // min(agents, environments) % environments
             taken = self._watched.setdefault(environment, [])
             taken.append(len(taken))
         self._shares: dict[int, tuple[Any, list[RewardShares]]] = {}
 
     def __call__(self, world: "World", ended: bool) -> list[dict[str, Any]]:
-        """The records of `world` after a step; none where it is not its turn."""
+        """The records of `world` after a step; none if it is not sampled now."""
         agents = self._watched.get(world.index)
         if agents is None or not (ended or world.steps % self._interval == 0):
             return []
@@ -78,7 +79,7 @@ class TrainingSampler:
         return records
 
     def _shares_of(self, agents: list[Any]) -> list[RewardShares]:
-        """The reward shares of each agent; made once for a game, whose list of agents all its episodes share."""
+        """The reward shares of each agent; built once for a game, whose list of agents all its episodes share."""
         found = self._shares.get(id(agents))
         if found is None:
             found = self._shares[id(agents)] = (agents, [RewardShares(agent.rewards) for agent in agents])
@@ -86,5 +87,5 @@ class TrainingSampler:
 
 
 def _finite(values: dict[str, float]) -> dict[str, float]:
-    """Without what is no number: absent, not 0."""
+    """Without values that are not numbers: absent, not 0."""
     return {name: float(value) for name, value in values.items() if math.isfinite(value)}

@@ -1,7 +1,7 @@
-"""One training environment: episode after episode of the missions that are drawn, stepped in the simulator's own core.
+"""One training environment: episode after episode of the drawn missions, stepped in the simulator's own core.
 
 An episode is a function of (seed, environment, episode, mission, actions), so its state need not be stored: `state`
-gives the actions taken since it began, and `restore` takes them again.
+gives the actions taken since it started, and `restore` repeats them.
 
 Importing this module imports mettagrid.
 """
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from mettagrid import MettaGridConfig
 
 RUNNING, TERMINATED, TRUNCATED = 0, 1, 2
-"""What a step ends: nothing, the game, or only the time for it."""
+"""How a step ended: not at all, by the game, or only by the time limit."""
 
 
 class Chooser(Protocol):
-    """Which task an episode has: an index into `weights`, as a function of the arguments alone."""
+    """The task of an episode: an index into `weights`, as a function of the arguments alone."""
 
     def __call__(self, weights: npt.NDArray[np.float64], seed: int, environment: int, episode: int) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
 class EndedEpisode:
-    """What is left of an episode. returns: (agents,). stats: per game, and per agent as means over agents."""
+    """The summary of an ended episode. returns: (agents,). stats: per game, and per agent as means over agents."""
 
     environment: int
     episode: int
@@ -44,7 +44,7 @@ class EndedEpisode:
 
 @dataclass(frozen=True, slots=True)
 class WorldState:
-    """All that an environment's state follows from. actions: (steps so far, agents) uint16."""
+    """The data that determine an environment's state. actions: (steps so far, agents) uint16."""
 
     environment: int
     episode: int
@@ -76,7 +76,7 @@ class Games:
         self._codes: list[npt.NDArray[np.int32] | None] = [None] * len(configs)
 
     def replace(self, configs: "Sequence[MettaGridConfig | None]") -> None:
-        """Other missions, by task; None stands for one that stays as it was."""
+        """Replace the missions, by task; None keeps one."""
         kept = len(self.configs)
         self.configs = [self.configs[index] if config is None else config for index, config in enumerate(configs)]
         stays = [config is None and index < kept for index, config in enumerate(configs)]
@@ -91,7 +91,7 @@ class Games:
         return found
 
     def codes(self, task: int) -> npt.NDArray[np.int32]:
-        """(network's actions, 2): what the simulator's two action buffers are given for each of a network's actions."""
+        """(network's actions, 2): the values of the simulator's two action buffers for each of a network's actions."""
         found = self._codes[task]
         if found is None:
             names = list(self.converted(task).action_names)
@@ -117,7 +117,7 @@ class World:
         self.simulation: Simulation | None = None
 
     def begin(self, episode: int, task: int) -> None:
-        """Begin an episode: its first observations are in the rows when this returns."""
+        """Start an episode: its first observations are in the rows when this returns."""
         self.episode, self.task, self.steps = episode, task, 0
         seed = episode_seed(self._seed, self.index, episode)
         env = with_map_seed(self._games.configs[task], seed)
@@ -132,7 +132,7 @@ class World:
         self._step = core.step
 
     def step(self) -> EndedEpisode | None:
-        """Take the actions in the rows; at an episode's end its rest is returned, and the caller begins the next.
+        """Take the actions in the rows; at an episode's end its summary is returned, and the caller starts the next.
 
         At an end the rows' `last_observations` are the episode's last ones.
         """
@@ -163,12 +163,12 @@ class World:
         return WorldState(self.index, self.episode, self.task, self._log[: self.steps].copy())
 
     def restore(self, state: WorldState) -> None:
-        """Begin the episode again and take the same actions."""
+        """Start the episode again and repeat the actions."""
         self.begin(state.episode, state.task)
         for actions in state.actions:
             self._rows.actions[:] = actions
             if self.step() is not None:
-                raise ValueError(f"environment {self.index} ended while its episode was taken up again")
+                raise ValueError(f"environment {self.index} ended while its episode was being restored")
 
     def _ended(self) -> EndedEpisode:
         assert self.simulation is not None
@@ -182,6 +182,8 @@ class World:
 
 
 def episode_seed(seed: int, environment: int, episode: int) -> int:
-    """The seed of one training episode, below 2³¹; its upper half, so that no evaluation's seed (0, 1, 2, …) is met."""
+    """The seed of one training episode, below 2³¹; in its upper half, so that no evaluation's seed (0, 1, 2, …)
+    occurs.
+    """
     digest = hashlib.sha256(f"training\x00{seed}\x00{environment}\x00{episode}".encode()).digest()
     return int.from_bytes(digest[:4], "little") >> 2 | 1 << 30

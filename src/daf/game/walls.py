@@ -1,4 +1,4 @@
-"""Where the walls of a mission's map stand, without playing.
+"""The walls of a mission's map, without playing.
 
 The map is built as an episode with this seed builds it, so the walls are those of the episode. Importing this module
 imports mettagrid.
@@ -16,7 +16,7 @@ WALL = "wall"
 
 
 def common_walls(env: MettaGridConfig, seeds: Iterable[int]) -> NDArray[np.bool_]:
-    """(height, width): cells that are walls in the episodes of all `seeds`; of a map without a seed its own walls."""
+    """(height, width): cells that are walls in the episodes of all `seeds`; for a map with a fixed seed its walls."""
     found: NDArray[np.bool_] | None = None
     for seed in sorted(set(seeds)):
         seeded = with_map_seed(env, seed)
@@ -25,7 +25,7 @@ def common_walls(env: MettaGridConfig, seeds: Iterable[int]) -> NDArray[np.bool_
         if seeded is env:  # every episode has this map
             break
     if found is None:
-        raise ValueError("walls of no episode were asked for")
+        raise ValueError("seeds must not be empty")
     return found
 
 

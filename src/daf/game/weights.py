@@ -1,7 +1,7 @@
-"""Weights of policies: loaded as tensors only, whatever wrapped the network that they were saved from.
+"""Weights of policies: loaded only as tensors, whatever wrapped the network that they were saved from.
 
-`torch.compile` puts `_orig_mod.` into the names of tensors, distributed training `module.` in front of them. A network
-that has no such names gets the same tensors under its own.
+`torch.compile` puts `_orig_mod.` into the names of tensors, distributed training `module.` before them. A network that
+has no such names gets the same tensors under its own names.
 
 Importing this module imports torch only where a function needs it.
 """
@@ -26,8 +26,8 @@ _FORCE, _FORBID = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_
 def load_into(policy: "MultiAgentPolicy", path: str, *, known: bool) -> None:
     """Let `policy` load the weights at `path` by its own method, under the names that its network has.
 
-    known: its class is one of CoGames' or DAF's, so that it loads tensors and nothing else; another class is the
-    user's code and decides itself. Whatever its method raises comes out.
+    known: its class is one of CoGames' or DAF's, so that it loads only tensors; another class is the user's code and
+    decides itself. Exceptions of its method pass through.
     """
     network = policy.network()
     with _tensors_only(known):
@@ -59,7 +59,7 @@ def fitting_file(path: Path, network: "torch.nn.Module") -> Iterator[Path]:
 
 
 def fitting(given: Mapping[str, Any], expected: Iterable[str]) -> dict[str, Any]:
-    """`given` under the names that a network expects, where they differ only by what wrapped it; else as it is.
+    """`given` under the names that a network expects, if they differ only by a wrapper; else unchanged.
 
     expected: the names of the network's own tensors.
     """
@@ -70,7 +70,7 @@ def fitting(given: Mapping[str, Any], expected: Iterable[str]) -> dict[str, Any]
 
 
 def _plain(names: Iterable[str]) -> list[str]:
-    """The names without what wrappers add; `module.` is a wrapper's only where all begin with it."""
+    """The names without the parts that wrappers add; `module.` is a wrapper's only if all start with it."""
     plain = [name.replace(COMPILED, "") for name in names]
     distributed = all(name.startswith(DISTRIBUTED) for name in plain)
     return [name.removeprefix(DISTRIBUTED) for name in plain] if distributed else plain
@@ -96,7 +96,7 @@ def _renamed_file(path: Path, network: "torch.nn.Module") -> "dict[str, torch.Te
 
 
 def _mentions_wrapper(path: Path) -> bool:
-    """Whether a wrapper's name stands in the file's list of names; the tensors are not read."""
+    """Whether a wrapper's name is in the file's list of names; the tensors are not read."""
     try:
         if path.suffix == ".safetensors":
             with path.open("rb") as file:
@@ -111,13 +111,13 @@ def _mentions_wrapper(path: Path) -> bool:
         else:
             return True  # torch's older format has no list of names in front
     except (OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError):
-        return False  # the policy's own loading says what is wrong with the file
+        return False  # the policy's own loading reports the problem with the file
     return COMPILED.encode() in index or DISTRIBUTED.encode() in index
 
 
 @contextlib.contextmanager
 def _tensors_only(known: bool) -> Iterator[None]:
-    """Let `torch.load` refuse pickled objects: for known classes always, else unless the class asks for them."""
+    """Make `torch.load` refuse pickled objects: for known classes always, else unless the class asks for them."""
     before = {name: os.environ.pop(name, None) for name in (_FORCE, _FORBID)}
     if known:
         os.environ[_FORCE] = "1"

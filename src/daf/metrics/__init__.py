@@ -1,8 +1,8 @@
-"""Metrics over episodes: which there are, how they spread, which go together, and who of the agents has them.
+"""Metrics over episodes: which there are, their distributions and correlations, and each agent's share.
 
-Every function takes an evaluation, the report of a comparison, ablation or benchmark, or records. Any stat's name is a
-metric; the names, wildcards and the ways to take them are those of `daf.episodes.metrics_values`. Nothing here pools
-missions: a counter means another thing in another mission.
+Every function takes an evaluation, the report of a comparison, ablation or benchmark, or records. Every stat's name is
+a metric; the names, wildcards and modifiers are those of `daf.episodes.metrics_values`. Nothing here pools missions: a
+counter means another thing in another mission.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -120,7 +120,7 @@ def daf_list_metrics(source: Any) -> dict[str, list[str]]:
 def daf_metric_values(source: Any, metrics: Iterable[str]) -> list[dict[str, Any]]:
     """One mapping per episode: mission, policy, seed, and each metric's value (None in a mission that lacks it).
 
-    metrics: names, wildcards too. Raises `MetricError` for one that never occurs, with the nearest names.
+    metrics: names, wildcards too. Raises `MetricError` for one that does not occur, with the nearest names.
     """
     records, possible = records_of(source)
     known = occurring(records, possible)
@@ -137,7 +137,7 @@ def daf_metric_values(source: Any, metrics: Iterable[str]) -> list[dict[str, Any
 def daf_analyze_distributions(
     source: Any, metrics: Iterable[str] | None = None, *, console: "Console | None" = None
 ) -> list[Distribution]:
-    """How each metric spreads, per mission and policy, in the order of missions, metrics, policies.
+    """The distribution of each metric, per mission and policy, in the order of missions, metrics, policies.
 
     metrics: names, wildcards too; by default all that occur. Raises `MetricError`, `DataError` (no episodes, NaN).
     """
@@ -166,8 +166,8 @@ def daf_correlate_metrics(
 ) -> list[CorrelationReport]:
     """Spearman's correlations of metrics from episode to episode, per mission, within policies, Holm-corrected.
 
-    metrics: names, wildcards too; by default reward, steps and all stats of agents and game that occur. target: look
-    only at pairs with this metric, such as "reward". Raises `MetricError`, and `DataError` for too few episodes.
+    metrics: names, wildcards too; by default reward, steps and all stats of agents and game that occur. target: use
+    only pairs with this metric, such as "reward". Raises `MetricError`, and `DataError` for too few episodes.
     """
     if not 0 < alpha < 1:
         raise UsageError(f"alpha must be between 0 and 1, got {alpha:g}.")
@@ -200,7 +200,7 @@ def daf_correlate_metrics(
 def daf_metrics_per_agent(source: Any, metrics: Iterable[str]) -> list[AgentRow]:
     """Agents' metrics, agent by agent: means over the episodes of each policy on each mission.
 
-    Raises `MetricError` for one that is not the agents'.
+    Raises `MetricError` for a metric that is not per agent.
     """
     records, possible = records_of(source)
     known = occurring(records, possible)
@@ -221,9 +221,9 @@ def daf_metrics_per_agent(source: Any, metrics: Iterable[str]) -> list[AgentRow]
 
 
 def records_of(source: Any) -> tuple[list[EpisodeRecord], dict[str, list[str]]]:
-    """The finished episodes of a source, and per mission the metrics its config can count, where that is known.
+    """The finished episodes of a source, and per mission the metrics its config can count, if that is known.
 
-    Raises `DataError` where nothing finished, or the source holds no records.
+    Raises `DataError` if nothing finished, or the source has no records.
     """
     behind = getattr(source, "evaluation", None) or source
     result = getattr(behind, "result", None)
@@ -271,7 +271,7 @@ def possible_of(missions: Sequence[Mission]) -> dict[str, list[str]]:
 def _selected(
     wanted: Iterable[str] | None, known: Mapping[str, Sequence[str]], occurs: Mapping[str, Sequence[str]]
 ) -> list[Metric]:
-    """By default all that occurs. Names may be any that the mission can count, wildcards find what occurs."""
+    """By default all that occur. Names may be any that the mission can count, wildcards match what occurs."""
     if wanted is None:
         return [parse(name) for name in sorted({name for names in occurs.values() for name in names}, key=_order)]
     found: dict[str, Metric] = {}

@@ -61,16 +61,16 @@ def daf_analyze_mission(
     game: str = game_missions.DEFAULT_GAME,
     console: "Console | None" = None,
 ) -> MissionAnalysis:
-    """What a mission is, and with `policies` how it goes: then `success_rate` is that of the best of them.
+    """Describe a mission, and with `policies` how they perform: then `success_rate` is that of the best of them.
 
-    Without policies, `success_rate` is that of the best policy in the runs that the output folder holds.
+    Without policies, `success_rate` is that of the best policy in the runs of the output folder.
 
-    name: a mission string, path, config or (name, config) pair. success: "metric >= x", by default what the mission's
-    reward pays for. settings: how episodes are played. Raises `MissionError`, `PolicyError`, `UsageError`.
+    name: a mission string, path, config or (name, config) pair. success: "metric >= x", by default from the mission's
+    reward. settings: how episodes are played. Raises `MissionError`, `PolicyError`, `UsageError`.
     """
     if not policies:
         if success is not None:
-            raise UsageError("success= says how policies fare; name policies too.")
+            raise UsageError("success= needs policies to measure; pass policies= too.")
         analysis = analysis_of(one_mission(name, game=settings.game if settings else game))
         analysis = with_recorded(analysis, name, game=settings.game if settings else game, output=output_manager)
     else:
@@ -92,7 +92,7 @@ def with_recorded(
     max_steps: int | None = None,
     output: "OutputManager | None" = None,
 ) -> MissionAnalysis:
-    """`analysis` with how policies did on the mission in earlier runs, where it has a criterion of success."""
+    """`analysis` with the results of policies on the mission in earlier runs, if it has a criterion of success."""
     mission = one_mission(name, game=game, max_steps=max_steps)
     wanted = default_criterion(mission)
     if wanted is None:
@@ -114,7 +114,7 @@ def daf_analyze_mission_performance(
 ) -> MissionPerformance:
     """How one policy fares on one mission: success_rate, mean_reward, completion, key_events, failure_modes and more.
 
-    policy_class_path: any policy. episodes, seed, max_steps count unless `settings` says all of it.
+    policy_class_path: any policy. episodes, seed, max_steps are ignored if `settings` is given.
     """
     chosen = settings or replace(_SETTINGS, episodes=episodes, seed=seed, max_steps=max_steps)
     found = analyze_played_mission(
@@ -160,7 +160,7 @@ def daf_analyze_mission_variants(
 ) -> list[VariantAnalysis]:
     """What each of `variants` (default: all of the game's) changes in a mission's config, value by value.
 
-    A variant that cannot be applied to the mission is in the list with its problem. Raises `MissionError`.
+    A variant that cannot be applied to the mission is listed with its problem. Raises `MissionError`.
     """
     base = one_mission(mission, game=game)
     found = variant_changes(base, variants)
@@ -175,7 +175,7 @@ def daf_analyze_mission_variants(
 def daf_validate_mission_set(
     missions: Sequence[Any], *, game: str = game_missions.DEFAULT_GAME, console: "Console | None" = None
 ) -> dict[str, str | None]:
-    """For every mission None where it can be built, else why not. Nothing is raised for a mission that is wrong."""
+    """For every mission None if it can be built, else the reason. A wrong mission raises nothing."""
     found: dict[str, str | None] = {}
     for mission in missions:
         try:
@@ -193,7 +193,7 @@ def daf_validate_mission_set(
 def daf_get_mission_metadata(
     name: Any, *, game: str = game_missions.DEFAULT_GAME, console: "Console | None" = None
 ) -> dict[str, Any]:
-    """What a mission is, as JSON values."""
+    """The facts of a mission, as JSON values."""
     data: dict[str, Any] = jsonable(analysis_of(one_mission(name, game=game)))
     del data["performance"], data["recorded"]
     show(console, f"Mission {data['name']}", data, without=("name",))
@@ -201,8 +201,9 @@ def daf_get_mission_metadata(
 
 
 def daf_list_all_sites(*, game: str = game_missions.DEFAULT_GAME, console: "Console | None" = None) -> list[str]:
-    """The places that missions are played at. In today's CoGames a place is a mission's own map, so these are the
-    names of the missions that are no sub-missions of another."""
+    """The sites of missions. In today's CoGames a site is a mission's own map, so these are the names of the missions
+    that are not sub-missions of another.
+    """
     found = [entry.name for entry in game_missions.catalogue(game) if entry.kind != "sub-mission"]
     show(console, f"Sites of {game}", found)
     return found
@@ -220,9 +221,9 @@ def daf_list_all_variants(
 def daf_discover_missions_from_readme(
     path: str | Path = "README.md", *, game: str = game_missions.DEFAULT_GAME, console: "Console | None" = None
 ) -> list[str]:
-    """The missions that a text names in code: in back quotes, code blocks or behind -m, in order, each once.
+    """The missions that a text names as code: in back quotes, code blocks or after -m, in order, each once.
 
-    Names of missions that CoGames has; what else stands in code is passed over. Raises `StorageError`.
+    Only names of CoGames' missions count; other code is ignored. Raises `StorageError`.
     """
     file = Path(path)
     try:
@@ -239,5 +240,5 @@ def daf_discover_missions_from_readme(
 
 
 _LONG = ("mission", "key_events", "failure_modes", "held", "roles", "interval", "criterion_stated")
-"""Of a policy's row: what a table has no room for."""
+"""The parts of a policy's row that a table has no room for."""
 _SETTINGS = Settings(episodes=10, report=False, resamples=2_000)

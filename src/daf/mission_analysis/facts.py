@@ -1,4 +1,4 @@
-"""What a mission is: everything that its config says, for people and as JSON values."""
+"""The facts of a mission that its config states, for people and as JSON values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from daf.mission_analysis.success import default_criterion
 
 @dataclass(frozen=True)
 class MissionAnalysis:
-    """What a mission is, and how it goes where policies played it.
+    """The facts of a mission, and how policies perform on it if any played.
 
-    cogs_range: (least, most) agents, None for a config of one's own. map_size: (rows, columns) where the builder says.
+    cogs_range: (least, most) agents, None for a custom config. map_size: (rows, columns) if the builder states it.
     objects: kinds on the map. variants: the game's that can be built with this mission, with their descriptions.
     observation: tokens an agent gets and the cells it sees. start, limits: of an agent's inventory.
-    criterion: of success by default. problem: why it cannot run, None where it can. performance: one row per policy.
-    recorded: how policies did in earlier runs, by that criterion.
+    criterion: of success by default. problem: why it cannot run, None if it can. performance: one row per policy.
+    recorded: results of policies in earlier runs, by that criterion.
     """
 
     name: str
@@ -58,9 +58,9 @@ class MissionAnalysis:
 
     @property
     def success_rate(self) -> float | None:
-        """Of the policy that succeeds most, now or, where none was played now, in earlier runs.
+        """The rate of the policy that succeeds most, now or, if none was played now, in earlier runs.
 
-        None where there are no episodes, and without a criterion.
+        None without episodes, and without a criterion.
         """
         rates = [row.success_rate for row in self.performance if row.success_rate is not None]
         rates = rates or [row.rate for row in self.recorded]
@@ -68,20 +68,20 @@ class MissionAnalysis:
 
     @property
     def size(self) -> str:
-        """The map's size in words."""
+        """The map's size as text."""
         return f"{self.map_size[0]} × {self.map_size[1]}" if self.map_size else "as the map file has it"
 
 
 def analysis_of(mission: Mission, performance: tuple[MissionPerformance, ...] = ()) -> MissionAnalysis:
     """Read a mission's config."""
-    told = game_missions.facts(mission)
+    known = game_missions.facts(mission)
     config = mission_facts.config_of(mission)["game"]
     game = mission.game
     base = mission_files.split(mission.name)[0]
     entry = next((e for e in game_missions.catalogue(game) if e.name == base), None) if game else None
     inventory = mission_facts.agents_of(mission)[0]["inventory"]
     wanted = default_criterion(mission)
-    size = told["map_size"]
+    size = known["map_size"]
     return MissionAnalysis(
         name=mission.name,
         game=game,
@@ -89,11 +89,11 @@ def analysis_of(mission: Mission, performance: tuple[MissionPerformance, ...] = 
         agents=mission.num_agents,
         cogs_range=(entry.min_cogs, entry.max_cogs) if entry else None,
         max_steps=mission.max_steps,
-        map_builder=told["map_builder"],
+        map_builder=known["map_builder"],
         map_size=(int(size[1]), int(size[0])) if size else None,
-        map_seed=told["map_seed"],
-        resources=tuple(told["resources"]),
-        objects=tuple(told["objects"]),
+        map_seed=known["map_seed"],
+        resources=tuple(known["resources"]),
+        objects=tuple(known["objects"]),
         teams=tuple(mission_facts.teams(mission)),
         opponents=tuple(mission_facts.opponents(mission)),
         roles=tuple(mission_facts.roles(mission)),
@@ -101,9 +101,9 @@ def analysis_of(mission: Mission, performance: tuple[MissionPerformance, ...] = 
         variants=game_missions.variants(game) if game else {},
         reward_terms=tuple(mission_facts.reward_terms(mission)),
         criterion=wanted.text if wanted else None,
-        observation_tokens=told["observation_tokens"],
-        view=(int(told["view"][1]), int(told["view"][0])),
-        actions=tuple(told["actions"]),
+        observation_tokens=known["observation_tokens"],
+        view=(int(known["view"][1]), int(known["view"][0])),
+        actions=tuple(known["actions"]),
         vibes=tuple(config["vibe_names"]),
         move_cost=mission_facts.move_cost(mission),
         start={item: float(amount) for item, amount in inventory["initial"].items()},

@@ -1,6 +1,6 @@
-"""How the episodes of a policy go wrong: how often, whose agents, the evidence in numbers, and an example to look at.
+"""How the episodes of a policy fail: how often, which agents, the evidence in numbers, and an example to watch.
 
-An agent that never moves is called only that: what else it fails to do follows from it. What the modes are:
+An agent that never moves gets only that mode: its other failures follow from it. The modes are defined in
 `daf.mission_analysis.failure_signs`.
 """
 
@@ -25,7 +25,7 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """The episode to look at. step: none is named where the mode is of the whole episode. replay: in the run folder."""
+    """The example episode. step: None if the mode concerns the whole episode. replay: in the run directory."""
 
     seed: int
     agent: int | None
@@ -39,8 +39,8 @@ class FailureMode:
     """A mode over all episodes of one policy on one mission.
 
     episodes, of_episodes: in how many it was seen. agents, of_agents: how many agents, summed over episodes; None for
-    what is said of teams. by_role: per role (seen, agents of that role). by_policy: per policy of a mixed team
-    (seen, its agents); empty where one policy plays alone.
+    modes of whole teams. by_role: per role (seen, agents of that role). by_policy: per policy of a mixed team
+    (seen, its agents); empty if one policy plays alone.
     """
 
     name: str
@@ -56,7 +56,7 @@ class FailureMode:
 
     @property
     def share(self) -> float:
-        """Of agents where agents have it, else of episodes."""
+        """The share of agents for modes of agents, else of episodes."""
         if self.agents is None:
             return self.episodes / self.of_episodes
         return self.agents / self.of_agents
@@ -100,7 +100,7 @@ def failure_modes(watched: Sequence[Watched], criterion: Criterion | None) -> li
 
 
 def _shares(seen: Sequence[str], of: Sequence[str]) -> dict[str, tuple[int, int]]:
-    """Per name that was seen: how often, of how many there are."""
+    """Per name that was seen: how often, and out of how many."""
     return {name: (seen.count(name), of.count(name)) for name in dict.fromkeys(of) if name in seen}
 
 

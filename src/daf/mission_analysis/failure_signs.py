@@ -1,6 +1,6 @@
-"""The ways to fail, each a pure function of what one episode's counters and samples show.
+"""The failure modes, each a pure function of one episode's counters and samples.
 
-The definitions' numbers are choices, named here and printed beside every finding; a mode is a symptom, not yet a cause.
+The thresholds are choices, named here and printed next to every finding; a mode is a symptom, not a cause.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,7 +28,7 @@ Found = tuple[int | None, str]
 
 @dataclass(frozen=True, slots=True)
 class Mode:
-    """A way to fail. what: its definition. of_team: it is said of an episode, not of an agent."""
+    """A failure mode. what: its definition. of_team: it concerns an episode, not an agent."""
 
     name: str
     title: str

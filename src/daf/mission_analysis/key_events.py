@@ -1,7 +1,7 @@
 """When things first happen: the first heart, gear, resource, deposit, alignment, death and goal of an episode.
 
-An episode in which an event never happens has no time for it; the share in which it happens stands beside the median,
-which is of the others only. Times are those of the samples: at most one interval late.
+An episode in which an event never happens has no time for it; the share of episodes in which it happens is shown next
+to the median, which covers only those. Times are those of the samples: at most one interval late.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from daf.mission_analysis.watching import Watched
 class KeyEvent:
     """An event over all episodes of one policy on one mission.
 
-    times: per episode the step at which it first happened to any agent, None where it never did. median, quartiles: of
-    those in which it happened; None where it never did. interval: of the samples.
+    times: per episode the step at which it first happened to any agent, None if it never did. median, quartiles: over
+    the episodes in which it happened; None if it never did. interval: of the samples.
     """
 
     name: str
@@ -28,7 +28,7 @@ class KeyEvent:
 
     @property
     def happened(self) -> int:
-        """In how many episodes."""
+        """The number of episodes in which it happened."""
         return sum(time is not None for time in self.times)
 
     @property
@@ -46,7 +46,7 @@ class KeyEvent:
 
 
 def key_events(watched: Sequence[Watched]) -> list[KeyEvent]:
-    """The events that the mission knows, in the order in which they usually happen, those that never do last."""
+    """The events that the mission knows, in the order in which they usually happen, absent ones last."""
     if not watched:
         return []
     found = []

@@ -1,4 +1,4 @@
-"""The page of `daf analyze mission`: what the mission is, how policies fare and how they fail, with replays."""
+"""The page of `daf analyze mission`: the mission, how policies perform and how they fail, with replays."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from daf.stats.sentences import number
 def mission_page(analysis: MissionAnalysis, *, command: str, run_id: str | None, notes: Sequence[str] = ()) -> str:
     """The page of a `MissionAnalysis`.
 
-    run_id: of the run with the episodes, None where none were played. notes: what a reader must know first.
+    run_id: of the run with the episodes, None if none were played. notes: shown at the top of the page.
     """
     rows = analysis.performance
     look = styles([row.policy for row in rows])
@@ -53,7 +53,7 @@ def facts_of(analysis: MissionAnalysis) -> list[tuple[str, str]]:
         "agents": f"{analysis.agents}" + (f" ({cogs[0]} to {cogs[1]})" if cogs and cogs[0] != cogs[1] else ""),
         "steps": f"{analysis.max_steps}",
         "map": f"{analysis.size}, {analysis.map_builder}"
-        + (f", always seed {analysis.map_seed}" if analysis.map_seed is not None else ", another one for every seed"),
+        + (f", always seed {analysis.map_seed}" if analysis.map_seed is not None else ", a new one for every seed"),
         "teams": ", ".join(analysis.teams),
         "against": ", ".join(analysis.opponents),
         "roles": ", ".join(analysis.roles),
@@ -65,7 +65,7 @@ def facts_of(analysis: MissionAnalysis) -> list[tuple[str, str]]:
         "a step costs": ", ".join(f"{amount:g} {item}" for item, amount in analysis.move_cost.items()),
         "starts with": ", ".join(f"{amount:g} {item}" for item, amount in analysis.start.items()),
         "limits": "; ".join(f"{name} {text}" for name, text in analysis.limits.items()),
-        "success": analysis.criterion or "this mission rewards nothing; state a criterion with --success",
+        "success": analysis.criterion or "no reward in this mission; give a criterion with --success",
     }
     return [(name, text) for name, text in found.items() if text]
 
@@ -152,8 +152,8 @@ def _events(rows: Sequence[MissionPerformance], look: Any, steps: int) -> Any:
     events: dict[str, list[tuple[str, float | None, tuple[float, float] | None, str]]] = {}
     for row in rows:
         for event in row.key_events:
-            told = f"{event.happened} of {len(event.times)}"
-            events.setdefault(event.name, []).append((row.policy, event.median, event.quartiles, told))
+            count_text = f"{event.happened} of {len(event.times)}"
+            events.setdefault(event.name, []).append((row.policy, event.median, event.quartiles, count_text))
     return events_figure(events, look, steps=steps) if events else None
 
 

@@ -1,7 +1,7 @@
-"""How policies fare on one mission: success, completion, key events and failure modes, from episodes with time series.
+"""How policies perform on one mission: success, completion, key events and failure modes, from sampled episodes.
 
-The episodes are those of `daf evaluate` with a series sampled; a record without one is another record, so that an
-analysis plays its episodes once of its own. The example of every failure mode gets a replay in the run folder.
+The episodes are those of `daf evaluate` with a time series; a record without one has another key, so the analysis
+plays its episodes once more. The example of every failure mode gets a replay in the run directory.
 """
 
 import contextlib
@@ -35,13 +35,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MissionPerformance:
-    """How one policy fares on one mission.
+    """How one policy performs on one mission.
 
-    episodes: that finished; failed: that have no result. successes: of those that finished. success_rate: None without
-    a criterion or an episode; success_ci: its exact 95 % interval (Clopper and Pearson). completion: how much of the
-    criterion was reached, on average. mean_reward, reward_ci: per agent. steps: mean length. held: (step, junctions
-    that the teams hold) over time, on average over episodes. roles: agents per role, on average. interval: of the
-    samples.
+    episodes: finished ones; failed: those without a result. successes: among the finished. success_rate: None without a
+    criterion or an episode; success_ci: its exact 95 % interval (Clopper and Pearson). completion: mean share of the
+    criterion that was reached. mean_reward, reward_ci: per agent. steps: mean length. held: (step, junctions that the
+    teams hold) over time, mean over episodes. roles: mean agents per role. interval: of the samples.
     """
 
     policy: str
@@ -66,7 +65,7 @@ class MissionPerformance:
 
 @dataclass(frozen=True)
 class Performances:
-    """Several policies on one mission, and the run that it was found in."""
+    """Several policies on one mission, and the run with their episodes."""
 
     mission: Mission
     rows: tuple[MissionPerformance, ...]
@@ -85,7 +84,7 @@ def perform(
     on_plan: "Callable[[Plan], None] | None" = None,
     on_record: "Callable[[EpisodeRecord], None] | None" = None,
 ) -> Performances:
-    """Play policies on one mission and say how they fare. Raises `UsageError`, `MissionError`, `MetricError`."""
+    """Play policies on one mission and report how they perform. Raises `UsageError`, `MissionError`, `MetricError`."""
     chosen = settings or Settings(episodes=10, report=False)
     one = one_mission(mission, game=chosen.game, max_steps=chosen.max_steps)
     wanted = criterion(success) if success is not None else default_criterion(one)
@@ -102,7 +101,7 @@ def perform(
 def performances_of(
     evaluation: Evaluation, mission: Mission, wanted: Criterion | None
 ) -> tuple[MissionPerformance, ...]:
-    """How every contender of an evaluation fares on `mission`; its episodes must have the series of `series_for`."""
+    """How every contender of an evaluation performs on `mission`; its episodes must have the series of `series_for`."""
     result = evaluation.result
     finished = [r for r in result.records if r.ok and r.spec.config_hash == mission.config_hash]
     if wanted is not None and finished:
@@ -122,12 +121,12 @@ def performances_of(
 
 
 def one_mission(mission: Any, *, game: str = game_missions.DEFAULT_GAME, max_steps: int | None = None) -> Mission:
-    """The one mission that `mission` names. Raises `MissionError` where it names several."""
+    """The one mission that `mission` names. Raises `MissionError` if it names several."""
     found = game_missions.resolve(mission, game=game)
     if len(found) != 1:
         names = ", ".join(entry.name for entry in found[:5])
         raise MissionError(
-            f"one mission is wanted here, and {mission} is {len(found)}: {names}. `daf analyze missions`."
+            f"expected one mission, but {mission} names {len(found)}: {names}. See `daf analyze missions`."
         )
     return found[0] if max_steps is None else game_missions.with_max_steps(found[0], max_steps)
 
@@ -137,7 +136,7 @@ def success_interval(successes: int, episodes: int, *, alpha: float = 0.05) -> t
     from scipy.stats import binomtest
 
     if episodes < 1:
-        raise UsageError("a success rate needs an episode.")
+        raise UsageError("a success rate needs at least one episode.")
     found = binomtest(successes, episodes).proportion_ci(confidence_level=1 - alpha, method="exact")
     return float(found.low), float(found.high)
 
@@ -183,7 +182,7 @@ def _roles(watched: Sequence[Watched]) -> dict[str, float]:
 
 
 def _held(watched: Sequence[Watched]) -> tuple[tuple[int, float], ...]:
-    """Junctions held per step within each interval: what the counter grew by, over the steps that it grew in."""
+    """Junctions held per step within each interval: the growth of the counter, over the steps in which it grew."""
     if not watched or not watched[0].rules.teams or not watched[0].rules.junctions:
         return ()
     length = min(len(one.steps) for one in watched)

@@ -17,7 +17,7 @@ def missions_page(
     run_id: str,
     notes: Sequence[str] = (),
 ) -> str:
-    """The page of a `MissionSetAnalysis`, with `VariantAnalysis`es by mission. notes: what a reader must know first."""
+    """The page of a `MissionSetAnalysis`, with `VariantAnalysis`es by mission. notes: shown at the top of the page."""
     policies = list(dict.fromkeys(row.policy for row in found.outcomes))
     look = styles(policies)
     ordered = [row for name in found.order for row in found.outcomes if row.mission == name]

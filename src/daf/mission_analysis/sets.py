@@ -1,8 +1,7 @@
 """Several missions: what variants change in the config, which can run, and how hard they are in measured play.
 
-Difficulty is what these policies made of the missions: missions are ordered by the success rate of the best of the
-policies, then by the part of the criterion that was reached. Rewards of different
-missions have different scales and order nothing.
+Difficulty is measured with these policies: missions are ordered by the success rate of the best of them, then by the
+share of the criterion that was reached. Rewards of different missions have different scales and determine no order.
 """
 
 import re
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 class Change:
     """One value of the config that a variant changes.
 
-    before, after: JSON values, None where there is none. count: of entries that change alike, where paths hold a *.
+    before, after: JSON values, None if absent. count: entries that change alike, if paths contain a *.
     """
 
     path: str
@@ -53,7 +52,7 @@ class VariantAnalysis:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one policy fared on one mission of a set."""
+    """How one policy performed on one mission of a set."""
 
     mission: str
     policy: str
@@ -115,12 +114,12 @@ def analyze_set(
 
 
 def variant_changes(base: Mission, names: Sequence[str]) -> list[VariantAnalysis]:
-    """What each variant changes in the config of `base`.
+    """The changes of each variant in the config of `base`.
 
-    Raises `MissionError` for an unknown variant, and for a mission that is no named one.
+    Raises `MissionError` for an unknown variant, and for a mission without a name.
     """
     if base.game is None:
-        raise MissionError(f"{base.name} is a config of its own; variants apply to named missions.")
+        raise MissionError(f"{base.name} is a custom config; variants apply only to named missions.")
     known = game_missions.variants(base.game)
     wrong = next((name for name in names if name not in known), None)
     if wrong is not None:
@@ -140,10 +139,10 @@ def variant_changes(base: Mission, names: Sequence[str]) -> list[VariantAnalysis
 
 
 def difference(before: Any, after: Any, path: str = "") -> list[Change]:
-    """Where two trees of JSON values differ, each difference once and as high up as it is whole.
+    """The differences of two trees of JSON values, each once and at the highest node that differs as a whole.
 
-    What only one of them has is one change, however much lies below it. Lists whose items have names are matched by
-    name, lists of the same length by position; other lists are changed as a whole.
+    A node that only one of them has is one change, however much lies below it. Lists whose items have names are matched
+    by name, lists of the same length by position; other lists are changed as a whole.
     """
     if before == after:
         return []
@@ -165,7 +164,7 @@ def difference(before: Any, after: Any, path: str = "") -> list[Change]:
 
 
 def _by_name(items: Sequence[Any]) -> dict[str, Any] | None:
-    """Items by their "name", where each has one of its own."""
+    """Items by their "name", if each has a different one."""
     names = [item.get("name") if isinstance(item, dict) else None for item in items]
     if not all(isinstance(name, str) and name for name in names) or len(set(names)) < len(names):
         return None
@@ -173,10 +172,10 @@ def _by_name(items: Sequence[Any]) -> dict[str, Any] | None:
 
 
 def folded(changes: Sequence[Change]) -> list[Change]:
-    """The changes with what is numbered folded: agents, ships, and the events of each round.
+    """The changes with numbered entries folded: agents, ships, and the events of each round.
 
-    What changes alike for every agent is said once, as `game.agents[*]…`, and what is only there or gone under many
-    numbers too; the first one's values stand for all, and `count` says of how many.
+    A change that is the same for every agent appears once, as `game.agents[*]…`, and so does an addition or removal
+    under many numbers; the first one's values represent all, and `count` gives the number.
     """
     found: dict[tuple[str, str, str], Change] = {}
     for change in changes:

@@ -1,10 +1,10 @@
-"""What counts as success on a mission: one or several comparisons of metrics, each of which every success fulfils.
+"""The criterion of success on a mission: one or several comparisons of metrics, all of which a success fulfils.
 
     game.cogs/aligned.junction.gained >= 2     reward > 0.5 and agent.death@sum < 1
 
-Where nobody states a criterion, the mission's reward says what is wanted: its goal, its junctions, or the counter that
-its largest positive term pays for, at least once. Gear, hearts and visited cells are means to an end: they count only
-where nothing else is paid for. A mission that rewards nothing has no criterion.
+If nobody states a criterion, it follows from the mission's reward: its goal, its junctions, or the counter with the
+largest positive term, at least once. Gear, hearts and visited cells are means to an end: they count only if nothing
+else is rewarded. A mission without rewards has no criterion.
 """
 
 import math
@@ -45,7 +45,7 @@ class Term:
                 return found == self.bound
 
     def part(self, found: float) -> float:
-        """How much of it is reached, 0 to 1: `found` against a positive bound from below, else all or nothing."""
+        """The share of it that is reached, 0 to 1: `found` against a positive bound from below, else all or nothing."""
         if self.holds(found):
             return 1.0
         if self.operator in (">=", ">") and self.bound > 0:
@@ -55,52 +55,54 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """When an episode is a success. text: as it was stated. stated: by the user, not taken from the reward."""
+    """When an episode is a success. text: as it was stated. stated: by the user, not derived from the reward."""
 
     text: str
     terms: tuple[Term, ...]
     stated: bool
 
     def fulfilled(self, record: EpisodeRecord) -> bool:
-        """Whether the episode is a success. Raises `DataError` for a metric that is no number."""
+        """Whether the episode is a success. Raises `DataError` for a metric that is not a number."""
         return all(term.holds(value(record, term.metric)) for term in self.terms)
 
     def completion(self, record: EpisodeRecord) -> float:
-        """How much of the criterion the episode reached, 0 to 1: of its least reached term."""
+        """The share of the criterion that the episode reached, 0 to 1: of its least reached term."""
         return min(term.part(value(record, term.metric)) for term in self.terms)
 
 
 def criterion(text: str, *, stated: bool = True) -> Criterion:
-    """The criterion that `text` states. Raises `UsageError` where it does not parse, `MetricError` for no metric."""
+    """The criterion that `text` states. Raises `UsageError` if it does not parse, `MetricError` for an unknown
+    metric.
+    """
     terms = []
     for part in re.split(r"\s+and\s+", text.strip()):
         found = _TERM.fullmatch(part)
         if found is None or found["operator"] == "=":
             raise UsageError(
-                f'"{part}" is no condition. Write METRIC {"|".join(_OPERATORS)} NUMBER, several joined by "and": '
+                f'"{part}" is not a condition. Write METRIC {"|".join(_OPERATORS)} NUMBER, several joined by "and": '
                 '--success "reward > 0.5 and agent.death@sum < 1".'
             )
         try:
             bound = float(found["bound"])
         except ValueError:
-            raise UsageError(f'"{part}": {found["bound"]} is no number.') from None
+            raise UsageError(f'"{part}": the bound must be a number, got {found["bound"]}.') from None
         if not math.isfinite(bound):
-            raise UsageError(f'"{part}": {found["bound"]} is no finite number.')
+            raise UsageError(f'"{part}": the bound must be finite, got {found["bound"]}.')
         metric = parse(found["metric"])
         if any(character in metric.base for character in "*?["):
-            raise MetricError(f'"{part}": a condition takes one metric, no wildcard.')
+            raise MetricError(f'"{part}": a condition takes a single metric, not a wildcard.')
         terms.append(Term(metric, found["operator"], bound))
     return Criterion(" and ".join(f"{t.metric.name} {t.operator} {t.bound:g}" for t in terms), tuple(terms), stated)
 
 
 def check(found: Criterion, mission: str, names: Sequence[str]) -> None:
-    """Raise `MetricError` with the nearest names where a mission never counts what the criterion asks for."""
+    """Raise `MetricError` with the nearest names if the mission never counts a metric of the criterion."""
     for term in found.terms:
         select([term.metric.name], {mission: names})
 
 
 def default_criterion(mission: Mission) -> Criterion | None:
-    """What the mission's reward wants; None where it rewards nothing."""
+    """The criterion that the mission's reward implies; None without a reward."""
     terms = mission_facts.reward_terms(mission)
     if any(term.teams for term in terms):
         return criterion("agent.junction.aligned_by_agent@sum >= 1", stated=False)

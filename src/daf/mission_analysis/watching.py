@@ -1,6 +1,6 @@
-"""One played episode as it went: what each agent had, held and did at the sampled steps, and which role it played.
+"""One played episode over time: each agent's inventory, position and actions at the sampled steps, and its role.
 
-What is known in time is known to the sampling interval: an event is seen at the first sample after it.
+Times are known to the sampling interval: an event is seen at the first sample after it.
 """
 
 from collections.abc import Sequence
@@ -18,16 +18,16 @@ from daf.game.outcome import Series, SeriesRequest
 
 NO_GEAR = "no gear"
 SAMPLES = 200
-"""About so many samples an episode, at least 10 steps apart."""
+"""Approximate number of samples per episode, at least 10 steps apart."""
 _GOAL = "goal.reached"
 
 
 @dataclass(frozen=True)
 class Rules:
-    """What of a mission's config the analysis looks at.
+    """The parts of a mission's config that the analysis uses.
 
-    gear: the roles. goods: what can be gathered. energy: what a step costs, 0 for nothing. events: agents' counters
-    that the mission's rules know beside those of its inventory. aligning: the reward pays for aligned junctions.
+    gear: the roles. goods: what can be gathered. energy: cost of a step, 0 for none. events: agents' counters that the
+    mission's rules define in addition to its inventory. aligning: the reward pays for aligned junctions.
     """
 
     gear: tuple[str, ...]
@@ -65,7 +65,7 @@ def rules_of(mission: Mission) -> Rules:
 
 
 def series_for(mission: Mission, *, interval: int | None = None) -> SeriesRequest:
-    """What to sample so that `Watched` can tell how an episode went."""
+    """The series that `Watched` needs."""
     rules = rules_of(mission)
     agent = [f"{gear}.{what}" for gear in rules.gear for what in ("amount", "gained")]
     agent += [f"{good}.{what}" for good in rules.goods for what in ("gained", "lost")]
@@ -81,12 +81,12 @@ def series_for(mission: Mission, *, interval: int | None = None) -> SeriesReques
 
 
 class Watched:
-    """An episode whose record has the series of `series_for`. Raises `DataError` for one that has none."""
+    """An episode whose record has the series of `series_for`. Raises `DataError` if it has none."""
 
     def __init__(self, record: EpisodeRecord, rules: Rules) -> None:
         outcome = record.played
         if outcome.series is None:
-            raise DataError(f"the episode {record.spec.key[:12]} was played without a time series; analyse it anew.")
+            raise DataError(f"the episode {record.spec.key[:12]} has no time series; run the analysis again.")
         self.record, self.rules, self.outcome = record, rules, outcome
         self.samples: Series = outcome.series
         self.agents = range(len(record.spec.assignment))
@@ -116,19 +116,19 @@ class Watched:
         return np.array([at[agent] for at in self.samples.positions], dtype=np.int64).reshape(-1, 2)
 
     def first(self, agent: int, name: str) -> int | None:
-        """The first sampled step at which the counter has moved; the last step where only the end shows it."""
+        """The first sampled step at which the counter has moved; the last step if only the end shows it."""
         moved = np.flatnonzero(self.over_time(agent, name) > 0)
         if moved.size:
             return int(self.steps[moved[0]])
         return self.outcome.steps if self.final(agent, name) > 0 else None
 
     def done(self, agent: int) -> int | None:
-        """The step at which the agent was at its goal, where the mission has one: it may stand still from there on."""
+        """The step at which the agent reached its goal, if the mission has one: it may stand still from then on."""
         return self.first(agent, _GOAL) if _GOAL in self.rules.events else None
 
     @cached_property
     def roles(self) -> tuple[str, ...]:
-        """Per agent the gear it held longest, as sampled; else the last that it took; else `NO_GEAR`."""
+        """Per agent the gear it held longest, by samples; else the last that it took; else `NO_GEAR`."""
         found = []
         for agent in self.agents:
             held = {gear: int((self.over_time(agent, f"{gear}.amount") > 0).sum()) for gear in self.rules.gear}

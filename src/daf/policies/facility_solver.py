@@ -1,8 +1,8 @@
-"""`facility_solver`: a scripted policy that solves DAF's small missions, as a mark to measure training by.
+"""`facility_solver`: a scripted policy that solves DAF's small missions, as a reference for training.
 
-It knows the names of tokens and nothing else: each agent keeps a map of what it has seen, goes to the nearest extractor
-that it can use, digs until nothing more comes, carries what it has to the nearest chest or assembler, and looks around
-where it knows none. It draws no random numbers. In missions that tell no place (`lp:` tokens) it is refused.
+It uses only the names of tokens: each agent keeps a map of what it has seen, goes to the nearest extractor that it can
+use, digs until nothing more comes, carries its goods to the nearest chest or assembler, and explores if it knows none.
+It draws no random numbers. Missions without position tokens (`lp:`) are refused.
 
 This module imports mettagrid only.
 """
@@ -23,13 +23,13 @@ EXTRACTOR = "_extractor"
 DRILL = "_drill"
 PLACES = ("chest", "assembler")
 WORTH = {"silicon": 6}
-"""Steps that an agent goes further for a resource than for another."""
+"""Extra steps that an agent walks for a resource compared with another."""
 REACH = 2000
-"""Most cells that a search looks at."""
+"""Maximum cells that a search visits."""
 
 
 class FacilitySolverAgent(AgentPolicy):
-    """One agent and its map, whose cells count rows and columns from where it began."""
+    """One agent and its map, whose cells count rows and columns from where it started."""
 
     def __init__(self, info: PolicyEnvInterface, agent_id: int) -> None:
         super().__init__(info)
@@ -37,7 +37,7 @@ class FacilitySolverAgent(AgentPolicy):
         self._middle = (info.obs_height // 2, info.obs_width // 2)
         radius = min(self._middle)
         across = range(-radius, radius + 1)
-        # What the simulator shows is round: the corners of the square are not in it.
+        # The visible area is round: the corners of the square are not in it.
         self._view = [(row, column) for row in across for column in across if row**2 + column**2 <= radius**2 + 1]
         turn = agent_id % len(MOVES)
         self._patience = 4 + 3 * turn
@@ -64,19 +64,19 @@ class FacilitySolverAgent(AgentPolicy):
         places = {cell: 0 for cell, name in self._things.items() if name in PLACES}
         extractors = {} if self._full else self._extractors(inventory)
         move = self._way(here, extractors) or (self._way(here, places) if load else None) or self._way(here, None)
-        self._target = _beside(here, MOVES[move]) if move is not None else None
+        self._target = _neighbour(here, MOVES[move]) if move is not None else None
         return Action(name=move or "noop")
 
     def _look(self, obs: AgentObservation) -> tuple[Cell, dict[str, int], bool]:
         """Where the agent is, what it carries, whether its last step moved it; the map is brought up to date."""
-        told = {"lp:east": 0, "lp:west": 0, "lp:north": 0, "lp:south": 0, "last_action_move": 0}
+        values = {"lp:east": 0, "lp:west": 0, "lp:north": 0, "lp:south": 0, "last_action_move": 0}
         things: list[tuple[Cell, str]] = []
         inventory: dict[str, int] = {}
         for token in obs.tokens:
             name = token.feature.name
             if token.is_global:
-                if name in told:
-                    told[name] = token.value
+                if name in values:
+                    values[name] = token.value
                 continue
             row, column = token.row(), token.col()
             if row is None or column is None:
@@ -86,15 +86,15 @@ class FacilitySolverAgent(AgentPolicy):
                 things.append((cell, self._tags.get(token.value, "").removeprefix("type:")))
             elif name.startswith("inv:") and cell == (0, 0):
                 inventory[name.removeprefix("inv:")] = token.value
-        here = (told["lp:south"] - told["lp:north"], told["lp:east"] - told["lp:west"])
+        here = (values["lp:south"] - values["lp:north"], values["lp:east"] - values["lp:west"])
         for offset in self._view:
-            cell = _beside(here, offset)
+            cell = _neighbour(here, offset)
             self._seen.add(cell)
             self._things.pop(cell, None)
         for offset, name in things:
             if name != "agent":
-                self._things[_beside(here, offset)] = name
-        return here, inventory, told["last_action_move"] > 0
+                self._things[_neighbour(here, offset)] = name
+        return here, inventory, values["last_action_move"] > 0
 
     def _extractors(self, inventory: dict[str, int]) -> dict[Cell, int]:
         """Extractors of use to an agent with this inventory, with the steps that they are worth."""
@@ -122,13 +122,13 @@ class FacilitySolverAgent(AgentPolicy):
         return best[1] if best is not None else None
 
     def _reachable(self, here: Cell) -> Iterator[tuple[Cell, int, str]]:
-        """Cells by distance, with the steps there and the first move; what stands in the way is reached, not passed."""
+        """Cells by distance, with the steps there and the first move; obstacles are reached, not passed."""
         waiting: deque[tuple[Cell, int, str]] = deque([(here, 0, "noop")])
         known = {here}
         while waiting and len(known) < REACH:
             at, steps, first = waiting.popleft()
             for move, offset in self._moves:
-                cell = _beside(at, offset)
+                cell = _neighbour(at, offset)
                 if cell in known or self._avoided.get(cell, 0) > self._step:
                     continue
                 known.add(cell)
@@ -152,5 +152,5 @@ class FacilitySolverPolicy(MultiAgentPolicy):
         return FacilitySolverAgent(self._policy_env_info, agent_id)
 
 
-def _beside(cell: Cell, offset: Cell) -> Cell:
+def _neighbour(cell: Cell, offset: Cell) -> Cell:
     return cell[0] + offset[0], cell[1] + offset[1]

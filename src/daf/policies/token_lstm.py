@@ -2,12 +2,12 @@
 
 A token is (location, feature, value). Its vector is a row of a table over kinds of token and places in view, plus a
 row scaled by the value's logarithm, plus, for the agent's own cell and the global tokens, a row of the exact value (in
-buckets above 16). A kind is a feature; of features whose values are names (tags, vibes, actions, groups) each value is
-a kind of its own. The vectors of an observation are pooled, and an LSTM follows. Only tokens that are there cost time.
+buckets above 16). A kind is a feature; for features whose values are names (tags, vibes, actions, groups) each value is
+a separate kind. The vectors of an observation are pooled, and an LSTM follows. Only tokens that are present cost time.
 
 The network is trained on what `step` sees: the simulator's buffer with its padding 255, which is masked. Rows do not
-influence each other. A weights file says what it was made with, so that loading it makes the same network, or says
-what differs where the mission's tokens are not those that it was trained on.
+influence each other. A weights file stores its network's arguments, so that loading it builds the same network, or
+reports the differences if the mission's tokens are not those that it was trained on.
 
 This module imports torch and mettagrid only, so that a bundle may carry it to where DAF is not installed.
 """
@@ -42,14 +42,14 @@ State = dict[str, Any]
 
 
 class Vocabulary:
-    """What the tokens of a mission can be, as lookup tables.
+    """The possible tokens of a mission, as lookup tables.
 
     A table of vectors has, for every place, a row per kind and a row per numeric feature, and a row per numeric feature
-    and bucket. A token is up to three of these rows, each with a weight: 0 says that it has no such row.
+    and bucket. A token is up to three of these rows, each with a weight: 0 means that it has no such row.
 
     base: (65536, 3) the rows of (feature << 8 | value) at place 0. weight: (65536, 3) their weights. place: (256, 3)
     what a location adds to each. own: (256, 3) 0 where a location is neither the agent's own nor global, so that the
-    value's bucket does not count. rows: in all. described: as JSON values, what tells two missions' tokens apart.
+    value's bucket does not count. rows: in all. described: as JSON values, what distinguishes two missions' tokens.
     """
 
     def __init__(self, info: PolicyEnvInterface) -> None:
@@ -151,7 +151,7 @@ class Encoder(nn.Module):
 
 
 class TokenLSTMNet(nn.Module):
-    """The network. It is given observations of one step or of sequences, and resets within sequences."""
+    """The network. It takes observations of one step or of sequences, and resets within sequences."""
 
     handles_dones = True
 
@@ -168,13 +168,13 @@ class TokenLSTMNet(nn.Module):
         for name, size in (("hidden_size", hidden_size), ("embedding_size", embedding_size)):
             _check_size(name, size, 4096)
         if pooling not in POOLINGS:
-            raise ValueError(f'pooling is "{pooling}", and must be one of {", ".join(POOLINGS)}')
+            raise ValueError(f'pooling must be one of {", ".join(POOLINGS)}, got "{pooling}"')
         if attention_heads is not None and pooling != "attention":
-            raise ValueError(f'attention_heads={attention_heads} is for pooling="attention"; here it is "{pooling}"')
+            raise ValueError(f'attention_heads={attention_heads} needs pooling="attention", got "{pooling}"')
         heads = 4 if attention_heads is None else attention_heads
         _check_size("attention_heads", heads, 64)
         if tuple(info.observation_shape[1:]) != (3,):
-            raise ValueError(f"observations have the shape {info.observation_shape}; token_lstm takes (tokens, 3)")
+            raise ValueError(f"token_lstm needs observations of shape (tokens, 3), got {info.observation_shape}")
         self.hidden_size = hidden_size
         self.checkpointing = False
         self.precision: torch.dtype | None = None
@@ -208,8 +208,8 @@ class TokenLSTMNet(nn.Module):
 
         observations: (rows, tokens, 3) uint8, or (rows, time, tokens, 3). state: a dict whose `lstm_h` and `lstm_c`,
         each (rows, hidden) or (rows, 1, hidden), are replaced by those after the last step; None stands for zeros.
-        Its `done`, where there is one, (rows,) or (rows, time), says where an episode ended just before the step, so
-        that the state begins anew.
+        Its `done`, if present, (rows,) or (rows, time), marks where an episode ended just before the step, so that the
+        state restarts at zero.
         """
         sequence = observations.dim() == 4
         rows, time = (len(observations), observations.shape[1]) if sequence else (len(observations), 1)
@@ -311,11 +311,11 @@ class TokenLSTMPolicy(MultiAgentPolicy):
         return True
 
     def init_kwargs(self) -> dict[str, Any]:
-        """The arguments that make this network again, for a policy specification."""
+        """The arguments that build this network again, for a policy specification."""
         return dict(self._net.made_with["arguments"])
 
     def act(self, observations: npt.NDArray[np.uint8], state: State) -> npt.NDArray[np.int64]:
-        """Actions drawn for (rows, tokens, 3) observations with torch's global generator; `state` goes on."""
+        """Actions drawn for (rows, tokens, 3) observations with torch's global generator; `state` is updated."""
         self._net.eval()
         with torch.no_grad():
             logits, _ = self._net.forward_eval(torch.from_numpy(observations).to(self._device), state)
@@ -332,11 +332,11 @@ class TokenLSTMPolicy(MultiAgentPolicy):
         self._batch = {}
 
     def enable_gradient_checkpointing(self) -> None:
-        """Compute the encoder again in the backward pass: less memory, more time."""
+        """Recompute the encoder in the backward pass: less memory, more time."""
         self._net.checkpointing = True
 
     def use_mixed_precision(self, dtype: torch.dtype = torch.bfloat16) -> None:
-        """Compute in `dtype` what may be: weights, the recurrent state between calls and the heads stay float32."""
+        """Compute in `dtype` where possible: weights, the recurrent state between calls and the heads stay float32."""
         self._net.precision = dtype
 
     def save_policy_data(self, policy_data_path: str) -> None:
@@ -351,7 +351,7 @@ class TokenLSTMPolicy(MultiAgentPolicy):
         else:
             weights = torch.load(policy_data_path, map_location=self._device, weights_only=True)
         if "made_with_json" not in weights:
-            raise ValueError(f"{policy_data_path} holds no weights of token_lstm: it has no made_with_json")
+            raise ValueError(f"{policy_data_path} contains no weights of token_lstm: it has no made_with_json")
         made_with = json.loads(bytes(weights["made_with_json"].cpu().numpy()))
         _check_tokens(made_with["tokens"], self._net.made_with["tokens"])
         if made_with["arguments"] != self._net.made_with["arguments"]:
@@ -363,7 +363,7 @@ class TokenLSTMPolicy(MultiAgentPolicy):
 
 def _check_size(name: str, value: object, most: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-        raise ValueError(f"{name} is {value!r}, and must be a whole number from 1 to {most}")
+        raise ValueError(f"{name} must be a whole number from 1 to {most}, got {value!r}")
 
 
 def _check_tokens(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
@@ -371,5 +371,5 @@ def _check_tokens(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> None:
         if named != ours[what]:
             gone = [str(name) for name in named if name not in ours[what]]
             new = [str(name) for name in ours[what] if name not in named]
-            told = f"only there: {', '.join(gone[:5]) or 'none'}; only here: {', '.join(new[:5]) or 'none'}"
-            raise ValueError(f"the weights are for a mission with other {what} ({told})")
+            difference = f"only there: {', '.join(gone[:5]) or 'none'}; only here: {', '.join(new[:5]) or 'none'}"
+            raise ValueError(f"the weights are for a mission with other {what} ({difference})")

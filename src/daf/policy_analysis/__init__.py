@@ -1,7 +1,7 @@
-"""What policies are: class, source, network, memory, speed, determinism, and how they fare with more or fewer cogs.
+"""Analysis of policies: class, source, network, memory, speed, determinism, and rewards by number of cogs.
 
-A policy is loaded and played in a process of its own, with limits on time and memory, so that one that hangs, crashes
-or eats memory is an error that names it. Speeds are of this machine and this moment; everything else repeats.
+A policy is loaded and played in a separate process, with limits on time and memory, so that one that hangs, crashes
+or exhausts memory becomes an error that names it. Speeds hold for this machine and moment; the rest is reproducible.
 """
 
 from collections.abc import Callable, Sequence
@@ -86,8 +86,8 @@ def daf_analyze_policy(
 ) -> PolicyAnalysis:
     """What a policy is, needs and does: parameters, recurrence, trainable, memory, speed, determinism.
 
-    mission, steps, seed: the episodes that it is measured in. cogs: play `episodes` with each of these numbers of
-    agents too, which leaves a run folder. Raises `PolicyError` where it cannot be loaded or played within the limits.
+    mission, steps, seed: the episodes of the measurement. cogs: play `episodes` with each of these numbers of agents
+    too, which leaves a run directory. Raises `PolicyError` if it cannot be loaded or played within the limits.
     """
     settings = _settings(steps, seed, episodes, device)
     found = analyze_policies(
@@ -112,7 +112,7 @@ def daf_compare_policy_architectures(
     output_manager: "OutputManager | None" = None,
     console: "Console | None" = None,
 ) -> dict[str, Any]:
-    """Policies side by side: per policy its analysis, and per fact where they differ.
+    """Several policies: per policy its analysis, and per fact where they differ.
 
     Options are those of `daf_analyze_policy`. Returns {"policies": [PolicyAnalysis], "differences": {fact: {name:
     value}}}. Raises `UsageError` for fewer than two.
@@ -130,7 +130,7 @@ def daf_compare_policy_architectures(
 
 
 def daf_get_policy_spec(policy: Any, *, cache_dir: str | Path | None = None, console: "Console | None" = None) -> Any:
-    """Upstream's `PolicySpec` of a policy string, path or spec. cache_dir: where a zip is unpacked."""
+    """Upstream's `PolicySpec` of a policy string, path or spec. cache_dir: where a zip is extracted."""
     from daf.output_manager.layout import base_folder
 
     base = base_folder(None)
@@ -175,7 +175,7 @@ def analyze_policies(
     device = check_device_name(settings.device)
     resolved = game_missions.resolve(mission, game=settings.game)
     if len(resolved) != 1:
-        raise MissionError(f"a policy is measured on one mission; {mission} names {len(resolved)}.")
+        raise MissionError(f"a policy is measured on one mission, but {mission} names {len(resolved)}.")
     one = resolved[0]
     changed = [with_cogs(one, count) for count in dict.fromkeys(cogs)]
     from daf.output_manager.layout import base_folder
@@ -208,13 +208,13 @@ def _settings(steps: int, seed: int, episodes: int, device: "str | torch.device"
 
 
 def differences(found: Sequence[PolicyAnalysis]) -> dict[str, dict[str, Any]]:
-    """The facts in which policies differ, by fact and policy: what they are, not how fast they were."""
+    """The facts in which policies differ, by fact and policy, without the measured speeds."""
     facts = (
         "class_path", "network", "parameters", "trainable_parameters", "trainable", "recurrent", "recurrence", "parts",
         "layers", "observes", "arguments", "kwargs", "data_path", "deterministic",
     )  # fmt: skip
-    told = {fact: {row.name: getattr(row, fact) for row in found} for fact in facts}
-    return {fact: values for fact, values in told.items() if len({repr(value) for value in values.values()}) > 1}
+    by_fact = {fact: {row.name: getattr(row, fact) for row in found} for fact in facts}
+    return {fact: values for fact, values in by_fact.items() if len({repr(value) for value in values.values()}) > 1}
 
 
 def cogs_to_try(mission: Mission) -> list[int]:
@@ -247,12 +247,12 @@ def _names(found: Sequence[PolicyAnalysis]) -> list[str]:
 
 def _check(steps: int, seed: int, time_limit: float, memory_limit_mib: int, episodes: int) -> None:
     if steps < 1:
-        raise UsageError(f"steps={steps} is below 1.")
+        raise UsageError(f"steps must be at least 1, got {steps}.")
     if episodes < 1:
-        raise UsageError(f"episodes={episodes} is below 1.")
+        raise UsageError(f"episodes must be at least 1, got {episodes}.")
     if seed < 0:
-        raise UsageError(f"seed={seed} is below 0.")
+        raise UsageError(f"seed must be at least 0, got {seed}.")
     if not time_limit > 0:
-        raise UsageError(f"a time limit of {time_limit:g} s is not above 0.")
+        raise UsageError(f"the time limit must be above 0 s, got {time_limit:g} s.")
     if memory_limit_mib < 64:
-        raise UsageError(f"a memory limit of {memory_limit_mib} MiB is below 64, which Python itself needs.")
+        raise UsageError(f"the memory limit must be at least 64 MiB for Python itself, got {memory_limit_mib} MiB.")

@@ -1,4 +1,4 @@
-"""What a policy is and does, as it was found in a process of its own."""
+"""What a policy is and does, as measured in a separate process."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class CogsRow:
-    """How a policy fares with so many agents of its kind. reward per agent; ci: 95 %, None with one episode."""
+    """How a policy performs with a number of agents. reward per agent; ci: 95 %, None with one episode."""
 
     agents: int
     mission: str
@@ -18,9 +18,9 @@ class CogsRow:
 
 @dataclass(frozen=True)
 class Latency:
-    """Milliseconds of one call to the policy. of: what a call is. first: of an episode's first step, warm-up included.
+    """Milliseconds of one call to the policy. of: what a call is. first: of an episode's first step, including warm-up.
 
-    p50, p90, p99: None where single calls could not be timed (the reference engine), where mean is known instead.
+    p50, p90, p99: None if single calls could not be timed (the reference engine), where only the mean is known.
     """
 
     of: str
@@ -36,12 +36,12 @@ class Latency:
 class PolicyAnalysis:
     """What a policy is, needs and does on a mission.
 
-    recurrence: what it remembers between steps, in words; recurrent: whether it remembers anything that shows.
-    parameters: of its network, None without one. network_mib: their memory. load_mib: what importing and building it
-    adds to the process, frameworks included; peak_mib: the process's most. together: agent-steps per second where
-    episodes share the network. policy_share: of the time of an episode, the rest is the engine's. actions: how often it
-    chose each. deterministic: the same seed gave the same episode twice. seed_matters: another seed gave another.
-    cogs: rewards by number of agents, empty where not asked.
+    recurrence: what it remembers between steps, as text; recurrent: whether any memory was observed. parameters: of its
+    network, None without one. network_mib: their memory. load_mib: what importing and building it adds to the process,
+    frameworks included; peak_mib: the process's peak. together: agent-steps per second if episodes share the network.
+    policy_share: its share of the time of an episode, the rest is the engine's. actions: how often it chose each.
+    deterministic: the same seed gave the same episode twice. seed_matters: another seed gave another.
+    cogs: rewards by number of agents, empty if not requested.
     """
 
     name: str
@@ -86,7 +86,7 @@ class PolicyAnalysis:
 
 
 def analysis_from(found: Mapping[str, Any], mission: str, *, name: str | None = None) -> PolicyAnalysis:
-    """The analysis that a probe's answer makes."""
+    """The analysis from the answer of a probe."""
     network, playing, memory = found["network"], found["playing"], found["memory"]
     latency = playing["latency_ms"]
     recurrence = _recurrence(found)
@@ -102,7 +102,7 @@ def analysis_from(found: Mapping[str, Any], mission: str, *, name: str | None = 
         identity=found["identity"],
         trainable=bool(network and network["trainable"]),
         recurrent=recurrence is not None,
-        recurrence=recurrence or "none that shows: its agents' attributes are the same before and after an episode",
+        recurrence=recurrence or "none observed: its agents' attributes are the same before and after an episode",
         parameters=network["parameters"] if network else None,
         trainable_parameters=network["trainable"] if network else None,
         network=network["class"] if network else None,

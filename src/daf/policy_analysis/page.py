@@ -1,4 +1,4 @@
-"""The page of `daf analyze policy`: policies side by side, what they choose, and how they fare by number of cogs."""
+"""The page of `daf analyze policy`: policies compared, their actions, and their rewards by number of cogs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -38,7 +38,7 @@ def policy_page(
             "facts": [name for name, _ in facts_of(rows[0])],
             "actions": [_actions(row) for row in rows],
             "differences": {
-                fact: {name: _told(value) for name, value in values.items()} for fact, values in differences.items()
+                fact: {name: _text(value) for name, value in values.items()} for fact, values in differences.items()
             },
             "cogs_figure": figure,
             "cogs": [
@@ -68,7 +68,7 @@ def facts_of(row: PolicyAnalysis) -> list[tuple[str, str]]:
     repeats = "yes: the same seed gave the same episode twice" if row.deterministic else f"no: {row.difference}"
     return [
         ("class", row.class_path),
-        ("what it says of itself", row.description or "–"),
+        ("description", row.description or "–"),
         ("source", row.source or "not Python"),
         ("arguments", ", ".join(n if d is None else f"{n}={d}" for n, d in row.arguments.items()) or "none"),
         ("given", ", ".join(f"{name}={value}" for name, value in row.kwargs.items()) or "–"),
@@ -84,7 +84,7 @@ def facts_of(row: PolicyAnalysis) -> list[tuple[str, str]]:
         ("network's memory", "–" if row.network_mib is None else f"{row.network_mib:.1f} MiB"),
         (
             "loading",
-            f"{row.load_seconds:.1f} s, {row.load_mib:.0f} MiB with all that it imports; peak {row.peak_mib:.0f} MiB",
+            f"{row.load_seconds:.1f} s, {row.load_mib:.0f} MiB including all imports; peak {row.peak_mib:.0f} MiB",
         ),
         ("observes", f"{row.observes}; {len(row.features)} features"),
         ("can emit", ", ".join(row.emits)),
@@ -99,14 +99,14 @@ def facts_of(row: PolicyAnalysis) -> list[tuple[str, str]]:
     ]
 
 
-def _told(value: Any) -> str:
-    """A value in words, for people."""
+def _text(value: Any) -> str:
+    """A value as text, for people."""
     if value is None or value in ({}, [], ()):
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_told(part)}" for name, part in value.items())
+        return ", ".join(f"{name} {_text(part)}" for name, part in value.items())
     if isinstance(value, list | tuple):
         return ", ".join(str(part) for part in value)
     return f"{value:,}" if isinstance(value, int) else str(value)

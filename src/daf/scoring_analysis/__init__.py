@@ -1,6 +1,6 @@
-"""What a policy is worth among others: value over replacement, weighted scores, allocation, ratings.
+"""A policy's value among others: value over replacement, weighted scores, allocation, ratings.
 
-Points are `metta_alo.scoring`'s own, to the bit; what CoGames reports without, intervals, comes beside them.
+Points equal those of `metta_alo.scoring` to the bit; intervals, which CoGames does not report, are added.
 """
 
 from daf.scoring_analysis._budget import Budget, budget_for

@@ -1,8 +1,8 @@
-"""How many episodes an interval of a wanted width costs.
+"""The number of episodes that an interval of a requested width needs.
 
-By the spread of the blocks that were played: an interval of the mean over n blocks has a half-width of t s / √n. The
-spread is itself known from these blocks only, and so the answer comes with a range; with fewer than ten blocks the
-range is wide, and says so. Normal theory: for scores that are mostly zero it promises too much.
+Based on the spread of the blocks that were played: an interval of the mean over n blocks has a half-width of t s / √n.
+The spread is itself estimated from these blocks, so the answer has a range; with fewer than ten blocks the range is
+wide. Normal theory: for scores that are mostly zero it is too optimistic.
 """
 
 import math
@@ -18,9 +18,9 @@ MOST_BLOCKS = 10**9
 
 @dataclass(frozen=True)
 class Budget:
-    """What a half-width of `precision` costs. blocks: seeds per mission; low, high: 90 % range of that number.
+    """The cost of a half-width of `precision`. blocks: seeds per mission; low, high: 90 % range of that number.
 
-    have: seeds per mission that there are (the fewest). episodes: of all teams on all missions together.
+    have: seeds per mission so far (the fewest). episodes: of all teams on all missions together.
     """
 
     precision: float
@@ -32,13 +32,13 @@ class Budget:
 
     @property
     def sentence(self) -> str:
-        """The budget in words."""
+        """The budget as text."""
         if self.blocks <= self.have:
-            played = f"it takes about {self.blocks:,} seeds, and {self.have:,} were played"
+            played = f"it needs about {self.blocks:,} seeds, and {self.have:,} were played"
             return f"±{self.precision:.3g} is reached: {played}."
         return (
-            f"±{self.precision:.3g} takes about {self.blocks:,} seeds (from {self.have:,} seeds this is known to lie "
-            f"between {self.low:,} and {self.high:,}): {self.episodes:,} episodes in all; -e {self.blocks}."
+            f"±{self.precision:.3g} needs about {self.blocks:,} seeds (90 % range {self.low:,} to {self.high:,}, from "
+            f"{self.have:,} seeds): {self.episodes:,} episodes in all; -e {self.blocks}."
         )
 
 
@@ -50,7 +50,7 @@ def budget_for(
     episodes_per_block: int,
     alpha: float = 0.05,
 ) -> Budget:
-    """The budget for the mean of `values` (n_blocks,), every stratum counting the same and getting as many blocks.
+    """The budget for the mean of `values` (n_blocks,), every stratum counting the same and getting equally many blocks.
 
     episodes_per_block: episodes that one seed costs on all strata together. Raises `UsageError` for a precision that
     is not above 0, `DataError` for a stratum of fewer than two blocks.
@@ -60,12 +60,12 @@ def budget_for(
     row = finite(values, what="values")
     check_alpha(alpha)
     if not (math.isfinite(precision) and precision > 0):
-        raise UsageError(f"--precision {precision:g} is not above 0.")
+        raise UsageError(f"--precision must be above 0, got {precision:g}.")
     groups = strata_of(strata, row.size)
     parts = [row[groups == group] for group in range(int(groups.max()) + 1)]
     have = min(part.size for part in parts)
     if have < 2:
-        raise DataError("one block shows no spread; a budget needs at least 2 of each mission.")
+        raise DataError("a single block has no spread; a budget needs at least 2 of each mission.")
     variance = float(sum(np.var(part, ddof=1) for part in parts)) / len(parts) ** 2
     freedom = sum(part.size - 1 for part in parts)
 

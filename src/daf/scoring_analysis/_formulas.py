@@ -1,7 +1,7 @@
 """Scores of policies that share teams, from plain numbers: `metta_alo.scoring`'s formulas, with intervals.
 
-Points are upstream's own results, to the bit. Intervals are studentized bootstraps over whole episodes or matches;
-with fewer than two there is none.
+Points are upstream's results, to the bit. Intervals are studentized bootstraps over whole episodes or matches; with
+fewer than two there is none.
 """
 
 import math
@@ -70,7 +70,7 @@ def daf_compute_vor(
 ) -> VorResult:
     """Value of a candidate over its replacement: the difference of their mean scores.
 
-    candidate, replacement: a score each, or per episode one, on the same episodes. Raises `DataError` for scores that
+    candidate, replacement: a score each, or one per episode, on the same episodes. Raises `DataError` for scores that
     are not finite, or that cannot be paired.
     """
     first, second = _scores(candidate, "candidate"), _scores(replacement, "replacement")
@@ -95,10 +95,10 @@ def daf_compute_weighted_score(
     """Every policy's score over matches, each weighted by the policy's share of the match's agents.
 
     scores: per match, its policies' scores (mean return per agent). agent_counts: per match, how many agents each
-    policy had. A policy without an agent anywhere scores 0, as upstream has it. Raises `DataError`.
+    policy had. A policy without any agent scores 0, as upstream does. Raises `DataError`.
     """
     if len(scores) != len(agent_counts) or not scores:
-        raise DataError(f"{len(scores)} matches with scores and {len(agent_counts)} with agents: one each is needed.")
+        raise DataError(f"{len(scores)} matches with scores and {len(agent_counts)} with agents: need one each.")
     for match, (score, counts) in enumerate(zip(scores, agent_counts, strict=True)):
         if not all(math.isfinite(value) for value in score.values()):
             raise DataError(f"match {match} has a score that is not finite: {dict(score)}.")
@@ -122,7 +122,7 @@ def daf_compute_weighted_score(
 def daf_allocate_agents(
     total: int, weights: Sequence[float] | Mapping[str, float], *, console: "Console | None" = None
 ) -> list[int] | dict[str, int]:
-    """Share `total` agents out by weights, largest remainders rounded up; a mapping gives a mapping.
+    """Distribute `total` agents by weights, largest remainders rounded up; a mapping gives a mapping.
 
     `metta_alo.scoring.allocate_counts`. Raises `UsageError` for weights that don't add up to more than 0.
     """
@@ -138,9 +138,9 @@ def daf_allocate_agents(
 def daf_validate_proportions(
     proportions: Sequence[float] | None, num_policies: int, *, console: "Console | None" = None
 ) -> None:
-    """Raise `UsageError` unless there is one proportion per policy and one above 0; `None` is right: equal shares.
+    """Raise `UsageError` unless there is one proportion per policy and one above 0; `None` means equal shares.
 
-    Upstream's rule, and one that it lacks: a negative or infinite proportion is refused.
+    Upstream's rule, and one more: a negative or infinite proportion is refused.
     """
     scoring.validate_proportions(proportions, num_policies)
     if proportions is not None:
@@ -169,7 +169,7 @@ def daf_scoring_summary(
     if not scores:
         raise DataError("no scores to summarise.")
     if baseline is not None and baseline not in scores:
-        raise UsageError(f'the baseline "{baseline}" has no scores. There are: {", ".join(scores)}.')
+        raise UsageError(f'the baseline "{baseline}" has no scores. Choose one of {", ".join(scores)}.')
     rows = {policy: _scores(values, policy) for policy, values in scores.items()}
     if len({row.size for row in rows.values()}) > 1:
         raise DataError(f"policies have different numbers of episodes: { {p: r.size for p, r in rows.items()} }.")
@@ -203,13 +203,13 @@ def daf_scoring_summary(
 def _check_shares(values: Sequence[float]) -> None:
     odd = [value for value in values if not math.isfinite(value) or value < 0]
     if odd:
-        raise UsageError(f"{list(values)}: proportions are 0 or more, not {odd[0]}.")
+        raise UsageError(f"{list(values)}: proportions must be finite and at least 0, got {odd[0]}.")
 
 
 def _scores(values: float | Sequence[float], what: str) -> FloatArray:
     row = finite(np.atleast_1d(np.asarray(values, dtype=np.float64)), what=f"scores of {what}")
     if row.ndim != 1:
-        raise DataError(f"the scores of {what} need one axis; got shape {row.shape}.")
+        raise DataError(f"the scores of {what} must have one axis, got shape {row.shape}.")
     return row
 
 

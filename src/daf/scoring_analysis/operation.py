@@ -1,4 +1,4 @@
-"""`daf score`: play a candidate among a pool in every number, score it, keep what came of it."""
+"""`daf score`: play a candidate with a pool in every proportion, score it, store the run."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -46,7 +46,7 @@ def daf_score(
     as_pickup: play the episodes of `cogames pickup`: one map for all (from `map_seed`, the seed by default), and seats
     drawn by one generator through all teams; take its defaults with `pickup_settings`. precision: half-width of the
     interval to budget for. Raises `UsageError` for an empty pool, and for a mission with fewer agents than the pool has
-    policies. An episode that fails is part of the result.
+    policies. A failed episode is part of the result.
     """
     from daf.output_manager import OutputManager
 
@@ -56,9 +56,9 @@ def daf_score(
     if not pool:
         raise UsageError("the pool is empty. Name a policy with --pool, for example --pool random.")
     if precision is not None and not precision > 0:
-        raise UsageError(f"--precision {precision:g} is not above 0.")
+        raise UsageError(f"--precision must be above 0, got {precision:g}.")
     if map_seed is not None and not as_pickup:
-        raise UsageError("--map-seed fixes the map as `cogames pickup` does: give --as-pickup too.")
+        raise UsageError("--map-seed fixes the map as `cogames pickup` does: add --as-pickup.")
     cache = cache_of(chosen, where.base_dir)
     first, *others = resolved([candidate, *pool], cache, where)
     players = uniquely_named([first, *(others if as_pickup else each_once(others))])
@@ -104,18 +104,18 @@ def daf_score(
 def _notes(run: PlayedRun, analysis: VorAnalysis, as_pickup: bool) -> list[str]:
     result = run.result
     notes = [*merged_notes(result.plan), *run.failure_notes(analysis.left_out)]
-    notes += [f"No seed of {mission} was finished by all teams; it is in no number." for mission in analysis.absent]
+    notes += [f"No seed of {mission} was finished by all teams; it is left out." for mission in analysis.absent]
     if as_pickup:
         notes.append(
             "Played as cogames pickup plays: one map for all episodes, and other seats in every team. The intervals "
-            "speak of that map only, and are wider than a paired run's."
+            "hold for that map only, and are wider than a paired run's."
         )
     fewest = min(score.n for score in analysis.missions)
     if smallest_p(fewest) > analysis.alpha:
         wanted = next(n for n in range(2, 64) if smallest_p(n) <= analysis.alpha)
         level = f"{100 * (1 - analysis.alpha):g} %"
         seeds = "1 seed gives" if fewest == 1 else f"{fewest} seeds give"
-        notes.append(f"{seeds} no {level} interval of a mission's value; {wanted} do: -e {wanted}.")
+        notes.append(f"{seeds} no {level} interval of a mission's value; use -e {wanted} or more.")
     shared = [mission.mission for mission in analysis.missions if _shared_reward(result, mission.mission)]
     if shared:
         notes.append(
@@ -126,11 +126,11 @@ def _notes(run: PlayedRun, analysis: VorAnalysis, as_pickup: bool) -> list[str]:
 
 
 def _equal_notes(players: Sequence[Policy]) -> list[str]:
-    """What follows where the candidate plays in its own pool, or where pickup's pool holds a policy twice."""
+    """Notes if the candidate plays in its own pool, or if pickup's pool contains a policy twice."""
     candidate, *pool = players
     itself = [policy.name for policy in pool if policy.identity == candidate.identity]
     notes = [
-        f"{name}, of the pool, is the same policy as the candidate: its agents count as the pool's, which pulls the "
+        f"{name}, of the pool, is the same policy as the candidate: its agents count as the pool's, which moves the "
         "value towards 0."
         for name in itself
     ]

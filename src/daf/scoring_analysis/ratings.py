@@ -1,13 +1,13 @@
-"""One number per policy from mixed teams, and whether one number can tell.
+"""One number per policy from mixed teams, and whether one number is enough.
 
 Teams on the same block (mission, seed) are compared by score. What two teams have in common cancels: "2 of A, 2 of C"
 against "2 of B, 2 of C" is a match of two A against two B. Ratings are openskill's Plackett-Luce (Weng and Lin, JMLR
 12, 2011), in which a team's strength is the sum of its agents'. It learns match by match; the mean over several orders
-takes out most of what the order does.
+removes most of the effect of the order.
 
-Honest limits: `sigma` counts matches as independent, which those of one block are not, so it is too small. And where A
-beats B, B beats C and C beats A, every rating is wrong about somebody; such cycles among decided pairs are found and
-told.
+Limits: `sigma` counts matches as independent, which those of one block are not, so it is too small. And if A beats B,
+B beats C and C beats A, every rating is wrong about one of them; such cycles among significant pairs are found and
+reported.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,10 +21,10 @@ from daf.stats.arrays import check_alpha, generator
 from daf.stats.multiple import holm
 
 Block = Sequence[tuple[Mapping[str, int], float]]
-"""Teams that met the same episode: agents of each policy, and the team's score."""
+"""Teams that played the same episode: agents of each policy, and the team's score."""
 
 MOST_MATCHES = 4_000
-"""Of more matches in a single order, so many are drawn."""
+"""Maximum matches in a single order; of more, this number is drawn."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Rating:
 
 @dataclass(frozen=True)
 class Ratings:
-    """Ratings, best first. cycles: policies each of which beats the next, the last the first. warnings: in words."""
+    """Ratings, best first. cycles: policies each of which beats the next, the last the first. warnings: sentences."""
 
     rows: tuple[Rating, ...]
     cycles: tuple[tuple[str, ...], ...]
@@ -52,17 +52,17 @@ def daf_rate_policies(blocks: Sequence[Block], *, alpha: float = 0.05, orders: i
     """Rate the policies in `blocks` by the teams that they were in.
 
     alpha: for the pairs that may form a cycle, all together (Holm, sign test over blocks). orders: random orders of the
-    matches, averaged. Raises `DataError` where no two teams of a block differ, or a score is not finite.
+    matches, averaged. Raises `DataError` if no two teams of a block differ, or a score is not finite.
     """
     check_alpha(alpha)
     if orders < 1:
-        raise UsageError(f"orders {orders} is below 1.")
+        raise UsageError(f"orders must be at least 1, got {orders}.")
     policies = list(dict.fromkeys(policy for block in blocks for counts, _ in block for policy in counts))
     if any(not np.isfinite(score) for block in blocks for _, score in block):
-        raise DataError("a team's score is not a finite number.")
+        raise DataError("a team's score must be a finite number.")
     matches = [match for block in blocks for match in _matches(block)]
     if len(policies) < 2 or not matches:
-        raise DataError("ratings need two policies and blocks in which teams differ.")
+        raise DataError("ratings need at least two policies and blocks in which teams differ.")
     draws = generator(seed, 77)
     mu, sigma = np.zeros(len(policies)), np.zeros(len(policies))
     for _ in range(orders):
@@ -86,8 +86,8 @@ def daf_rate_policies(blocks: Sequence[Block], *, alpha: float = 0.05, orders: i
     )
     cycles = tuple(_cycles(policies, _beats(policies, blocks, alpha)))
     warnings = [
-        f"{' beats '.join([*cycle, cycle[0]])}: the results are cyclic, and no rating orders these policies rightly. "
-        "See each pair."
+        f"{' beats '.join([*cycle, cycle[0]])}: the results are cyclic, so no rating orders these policies correctly. "
+        "Compare each pair."
         for cycle in cycles
     ]
     return Ratings(rows, cycles, tuple(warnings))
@@ -116,14 +116,14 @@ def _rate(policies: Sequence[str], matches: Sequence[_Match]) -> dict[str, tuple
         for side, rated in zip((first, second), model.rate(teams, ranks=ranks), strict=True):
             first_agent = 0
             for policy, n in side.items():
-                # Agents of one policy get the same update; the first stands for all.
+                # Agents of one policy get the same update, so the first represents all.
                 ratings[policy] = rated[first_agent]
                 first_agent += n
     return {policy: (float(rating.mu), float(rating.sigma)) for policy, rating in ratings.items()}
 
 
 def _beats(policies: Sequence[str], blocks: Sequence[Block], alpha: float) -> dict[str, set[str]]:
-    """Whom each policy beats where only the two differ: decided by sign tests over blocks, Holm over pairs."""
+    """Which policies each beats where only the two differ: decided by sign tests over blocks, Holm over pairs."""
     from scipy.stats import binomtest
 
     pairs: list[tuple[str, str]] = []
@@ -156,9 +156,9 @@ def _lead(block: Block, a: str, b: str) -> float:
 def _cycles(policies: Sequence[str], beats: Mapping[str, set[str]]) -> list[tuple[str, ...]]:
     """A shortest cycle through each group of policies that beat one another in a circle."""
     found: list[tuple[str, ...]] = []
-    told: set[str] = set()
+    reported: set[str] = set()
     for start in policies:
-        if start in told:
+        if start in reported:
             continue
         paths: list[tuple[str, ...]] = [(start,)]
         seen = {start}
@@ -174,5 +174,5 @@ def _cycles(policies: Sequence[str], beats: Mapping[str, set[str]]) -> list[tupl
                     paths.append((*path, following))
         if cycle is not None:
             found.append(cycle)
-            told |= set(cycle)
+            reported |= set(cycle)
     return found

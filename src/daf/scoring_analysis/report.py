@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def view_of(report: "ScoreReport") -> dict[str, object]:
-    """All that `score.html.j2` prints."""
+    """The variables of `score.html.j2`."""
     analysis = report.analysis
     level = f"{100 * (1 - analysis.alpha):g} %"
     return {

@@ -1,4 +1,4 @@
-"""A score that was played, and the same as JSON values."""
+"""A played score, and the same as JSON values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from daf.scoring_analysis.vor import VorAnalysis, sentence
 
 @dataclass(frozen=True)
 class ScoreReport(Played):
-    """What a score found.
+    """The result of a score.
 
     candidate, pool: names. teams: by mission and contender, its scenario. as_pickup: whether `cogames pickup` was
     reproduced.

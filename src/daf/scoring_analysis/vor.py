@@ -1,10 +1,10 @@
 """Value over replacement of a candidate, mission by mission and overall, with intervals.
 
-The numbers are those of `metta_alo.scoring`, for each mission on its own; over missions they are averaged, every
-mission counting the same. A block is a seed with all teams that played it. Values are paired within blocks, so that
-what the teams have in common, the map above all, cancels: their intervals hold the values that the sign-flip test does
-not reject, and cannot contradict its p. Intervals of plain scores are bootstraps of whole blocks. Blocks that a team
-did not finish count in no scenario.
+The numbers are those of `metta_alo.scoring`, for each mission separately; missions are averaged, each counting the
+same. A block is a seed with all teams that played it. Values are paired within blocks, so that everything the teams
+share, above all the map, cancels: their intervals contain the values that the sign-flip test does not reject, and
+cannot contradict its p. Intervals of plain scores are bootstraps of whole blocks. Blocks that a team did not finish
+count in no scenario.
 """
 
 from collections.abc import Mapping, Sequence
@@ -74,7 +74,7 @@ class VorAnalysis:
 
 
 def sentence(analysis: VorAnalysis, candidate: str) -> str:
-    """The finding in words."""
+    """The finding as a sentence."""
     half = (analysis.ci[1] - analysis.ci[0]) / 2 if analysis.ci else 0.0
     size = number(abs(analysis.value), half)
     if analysis.ci:
@@ -89,7 +89,7 @@ def sentence(analysis: VorAnalysis, candidate: str) -> str:
         more = "more" if analysis.value > 0 else "less"
         return f"{candidate} is worth {size} {more} than its replacements {where}, {tail}"
     if not analysis.value:
-        return f"{candidate} is worth as much as its replacements {where}; {blocks}."
+        return f"{candidate} has exactly the value of its replacements {where}; {blocks}."
     side = "ahead of" if analysis.value > 0 else "behind"
     return f"{candidate} is {side} its replacements {where} by {size}, which may be chance: {tail}"
 
@@ -105,7 +105,7 @@ def analyse_vor(
 ) -> VorAnalysis:
     """Score what was played. teams: by mission and contender, the scenario that it is.
 
-    precision: half-width of the interval to budget for, half of the present one by default. Raises `DataError` where no
+    precision: half-width of the interval to budget for, by default half of the present one. Raises `DataError` if no
     mission has a complete block.
     """
     blocks = _blocks(result, teams)
@@ -133,7 +133,7 @@ def analyse_vor(
     if not found:
         first = next((record.failure.message for record in result.failures if record.failure), "")
         why = f" {len(result.failures)} episodes failed; the first: {first}." if first else ""
-        raise DataError(f"no seed was finished by all teams, so that there is nothing to score.{why}")
+        raise DataError(f"no seed was finished by all teams, so there is nothing to score.{why}")
     together = np.concatenate(values)
     strata = np.repeat(np.arange(len(values)), [len(value) for value in values])
     tested = paired_mean(together, strata, alpha=alpha, seed=seed)

@@ -1,9 +1,9 @@
-"""Everything that is counted about a log, from every record, in bounded memory, such that parts can be joined.
+"""Everything that is counted about a log, from every record, in bounded memory, such that parts can be merged.
 
 An `Aggregate` is fed `Placed` rows source by source. Two aggregates of different sources (or of successive parts of
-one) merge into what one would have counted: counts, extrema, quantiles, samples and visits to the last bit in any
-order, means and variances up to rounding; `daf.streams.running` merges in the order of the log always, so its results
-repeat bitwise.
+one) merge into the aggregate of both: counts, extrema, quantiles, samples and visits to the last bit in any order,
+means and variances up to rounding; `daf.streams.running` always merges in the order of the log, so its results are
+bitwise reproducible.
 """
 
 from collections import Counter
@@ -49,7 +49,7 @@ class Aggregate:
         return SourceCounter(self, plan)
 
     def merge(self, other: "Aggregate", *, slices_before: int = 0) -> None:
-        """Take in what `other` counted; where both know a source, `other`'s is a later part of it.
+        """Add what `other` counted; for a source in both, `other`'s part is the later one.
 
         `slices_before`: how many visit slices are used here that `other`'s, numbered apart, come after.
         """
@@ -74,7 +74,7 @@ class Aggregate:
         self.oddities += other.oddities
 
     def _source(self, name: str, like: SourceTally) -> SourceTally:
-        """The tally of source `name`, empty where it is new, with a sample of the size that `like` has."""
+        """The tally of source `name`, empty if it is new, with a sample of the size that `like` has."""
         return self.sources.setdefault(name, SourceTally(coverage=Sample(like.coverage.size)))
 
     def thin(self, most: int) -> None:

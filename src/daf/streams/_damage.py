@@ -1,9 +1,9 @@
 """The exact reader: every whole record of a piece of text, and every stretch of it that is none.
 
 Slow (Python's json, one record at a time) and used only where the fast decoder refuses a block. Between records only
-white space, commas and brackets are expected; whatever else lies there, a record cut short, or an object that is no
-record, is reported as `Damage` with its offset, length and reason. After damage the reader goes on at the next object
-that is a whole record; the inner objects of a torn record are none, since no part of a record looks like a record.
+white space, commas and brackets are expected; anything else there, a truncated record, or an object that is not a
+record, is reported as `Damage` with its offset, length and reason. After damage the reader resumes at the next object
+that is a whole record; the inner objects of a torn record do not count, since no part of a record looks like a record.
 """
 
 import json
@@ -19,15 +19,19 @@ _OPENING = re.compile(r'\{\s*(?:["}]|$)')
 _CUT = "cut short in mid-record"
 _DEEP = "nested too deeply"
 _LONGEST_TOKEN = 12
-"""An error so close to the end may come of a number, a name (-Infinity) or an escape (two \\uXXXX) that goes on."""
+"""An error this close to the end may be part of a number, a name (-Infinity) or an escape (two \\uXXXX) that
+continues.
+"""
 DAMAGE_NAMED = 10_000
-"""So many damaged stretches of a part are named each; of further ones the number and the bytes."""
+"""Number of damaged stretches of a part that are named each; the rest are reported as a count and a size."""
 _decode = json.JSONDecoder().raw_decode
 
 
 @dataclass(frozen=True)
 class Damage:
-    """`length` bytes of `path` from byte `offset` that are no record, and why; in a compressed file, of its content."""
+    """`length` bytes of `path` from byte `offset` that are not a record, and why; in a compressed file, of its
+    content.
+    """
 
     path: str
     offset: int
@@ -57,7 +61,7 @@ class DamageList:
                 self.sum_up()
 
     def sum_up(self) -> None:
-        """Let one entry stand for the damage that is not named, again and again."""
+        """Keep one entry for all damage that is not named."""
         if self._unnamed:
             last = self.entries[-1]
             earlier = self._more
@@ -81,15 +85,15 @@ class Scan:
 
 
 def scan(data: bytes, *, final: bool) -> Scan:
-    """Read `data`; `final` when nothing follows it. Else an object that is not whole ends what is settled: what lies
-    inside it is not looked at.
+    """Read `data`; `final` if nothing follows it. Otherwise an incomplete object ends the settled text: its content
+    is not examined.
     """
     text = data.decode("latin-1")
     near_end = len(text.rstrip()) - _LONGEST_TOKEN
     found = Scan()
     at = bad = _skip(data, 0)
     reason = ""
-    unfinished = len(text)  # where an object begins that may go on behind the end
+    unfinished = len(text)  # where an object starts that may continue beyond the end
     while at < len(text):
         value, end, why = _object(text, at, near_end)
         if value is not None and kind_of(value) is not None:
@@ -98,7 +102,7 @@ def scan(data: bytes, *, final: bool) -> Scan:
             found.records.append((at, end, _utf8(value, data[at:end])))
         elif value is not None and bad == at:
             keys = ", ".join(list(value)[:5]) or "none"
-            found.damage.append((at, end - at, f"an object that is no record: keys {keys}"))
+            found.damage.append((at, end - at, f"an object that is not a record: keys {keys}"))
         else:
             if why == _CUT and not final:
                 unfinished = at

@@ -32,8 +32,9 @@ class BlockDecoder:
     """Decodes blocks of records of one `shape`."""
 
     def __init__(self, shape: Shape, flat_fields: tuple[str, ...]) -> None:
-        """`flat_fields`: what is read of flat records. Fields that could be read and that the shape lacks are decoded
-        too, to notice when they appear. Raises `ValueError` for a shape that nothing tells from the other kind.
+        """`flat_fields`: the fields that are read of flat records. Readable fields that the shape lacks are decoded
+        too, to notice when they appear. Raises `ValueError` for a shape that cannot be distinguished from the other
+        kind.
         """
         if shape.kind == "nested" and not any("." in path for path in shape.paths):
             raise ValueError(f"no position and no rewards in {shape.paths}")
@@ -87,7 +88,7 @@ class BlockDecoder:
         if self._without_levels and block.find(b'"levels"', start, end) >= 0:
             return True
         if not self._rewards and block.find(b"w", start, end) < 0:
-            return False  # as in every log that has no such field: a single byte is found (or not) in no time
+            return False  # as in every log without such a field: searching for a single byte takes no time
         return block.count(b'"reward_', start, end) != n * self._rewards
 
     def _pack(self, records: list[Any]) -> NDArray[np.void]:
@@ -108,7 +109,7 @@ class BlockDecoder:
 
 
 def _split(path: str) -> list[str]:
-    """The keys of a path; a component's name may hold dots of its own."""
+    """The keys of a path; a component's name may contain dots."""
     if path.startswith("rewards.components."):
         return ["rewards", "components", path.removeprefix("rewards.components.")]
     if re.fullmatch(r"levels\.\d+|position\.\w+|rewards\.\w+", path):

@@ -141,7 +141,7 @@ def files(names: Sequence[str], sources: Sequence[SourceTally]) -> "pd.DataFrame
 
 
 def oddities(aggregate: Aggregate, sources: Sequence[SourceTally], *, regular: bool) -> "pd.DataFrame":
-    """What validation found; where sampling is `regular`, jumps of `step` are none of it."""
+    """The findings of validation; if sampling is `regular`, jumps of `step` are not among them."""
     import pandas as pd
 
     counts = {what: n for what, n in aggregate.oddities.items() if not (regular and what == JUMPS)}

@@ -1,10 +1,10 @@
 """CSV logs, whose header names fields by dotted paths (`rewards.components.event`, `position.x`, `levels.0`).
 
 A row is a record as its JSON object would be: empty cells are null, NaN and infinities are not finite, a row with
-another number of cells than the header is damage. A column `position` beside `position.x` is not read. One row is one
-line: quotes are understood, line breaks inside them are not. A last line without a line break is read, and reported,
-since its last cell may have been cut short. This is the convenient format, not the fast one: about a fiftieth of the
-speed of JSON.
+another number of cells than the header is damage. A column `position` is not read if there is a `position.x`. One row
+is one line: quotes are understood, line breaks inside them are not. A last line without a line break is read, and
+reported, since its last cell may have been truncated. This is the convenient format, not the fast one: about a fiftieth
+of the speed of JSON.
 """
 
 import csv
@@ -24,7 +24,7 @@ from daf.streams.source import BARREN, MAX_BARREN, Source
 _PIECE = 256 * 1024
 _LONGEST_ROW = 8 * 1024 * 1024
 _WHOLES = {"position", "rewards", "rewards.components", "levels"}
-"""Columns that are not read where there are others of their parts."""
+"""Columns that are not read if there are columns of their parts."""
 _UNREADABLE = f"a cell of more than {csv.field_size_limit():,} characters, or with a line break in it"
 
 
@@ -92,7 +92,7 @@ class CsvReader:
         yield from self._tables(rows)
 
     def _names(self, line: bytes, offset: int) -> list[str]:
-        """The header's names; of columns that are not read for those of their parts, and of damage, it is told."""
+        """The header's names; reports damage, and columns that are not read because their parts are."""
         cells = _cells(_text(line))
         if cells is None:
             self._damage.add(offset, len(line), _UNREADABLE)
@@ -100,7 +100,7 @@ class CsvReader:
         header = [name.strip() for name in cells]
         for name in sorted(_WHOLES & set(header)):
             if any(other.startswith(f"{name}.") for other in header):
-                self.report.problems.counts[f"{name}: not read beside {name}.…"] += 1
+                self.report.problems.counts[f"{name}: not read, because there is {name}.…"] += 1
         return header
 
     def _tables(self, rows: list[tuple[int, int, list[str]]]) -> Iterator[Table]:
@@ -110,7 +110,7 @@ class CsvReader:
         for offset, length, cells in rows:
             entry = read(_record(header, cells), self.report.problems, self._constants)
             if entry is None:
-                self._damage.add(offset, length, f"a table that is no log: columns {', '.join(header[:5])}")
+                self._damage.add(offset, length, f"a table that is not a log: columns {', '.join(header[:5])}")
                 continue
             if entry[0] != shape:
                 self._names_met.add(entry[0])
@@ -137,7 +137,7 @@ def _text(line: bytes) -> str:
 
 
 def _cells(text: str) -> list[str] | None:
-    """The cells of a line; `None` where one is too long or holds a line break."""
+    """The cells of a line; `None` if one is too long or contains a line break."""
     if '"' not in text:
         return text.split(",")
     try:

@@ -23,7 +23,7 @@ COMPRESSED = (".gz", ".zst")
 CONSTANTS = ("reward_scale", "explore_weight")
 _RUN = re.compile(r"\d{8}_\d{6}")
 _OURS = "_summary.json"
-"""How the name of what an analysis itself writes ends, perhaps beside the logs."""
+"""The suffix of files that an analysis itself writes, possibly next to the logs."""
 _OUR_KEY = b'"sampling_ratio"'
 
 
@@ -41,7 +41,7 @@ class LogFile:
 
 
 def is_log(path: Path) -> bool:
-    """Whether a file can be a log: by its name, and where that ends as our summaries' do, by how it begins."""
+    """Whether a file can be a log: by its name, and if that ends like our summaries' names, by its beginning."""
     suffixes = path.suffixes
     if suffixes and suffixes[-1].lower() in COMPRESSED:
         suffixes = suffixes[:-1]
@@ -55,13 +55,13 @@ def _is_ours(path: Path) -> bool:
         with path.open("rb") as file:
             return _OUR_KEY in file.read(1_024)
     except OSError:
-        return False  # that it cannot be read is for the reader to say
+        return False  # the reader reports that it cannot be read
 
 
 def find_logs(targets: Sequence[str | Path]) -> list[LogFile]:
-    """The files of `targets` (run folders, folders of logs, files), in order.
+    """The files of `targets` (run directories, folders of logs, files), in order.
 
-    Raises `UsageError` where a target does not exist or holds no log, `StorageError` where it may not be read.
+    Raises `UsageError` if a target does not exist or contains no log, `StorageError` if it may not be read.
     """
     found: list[LogFile] = []
     for target in targets:
@@ -89,7 +89,7 @@ def find_variant(experiments: str | Path, variant: str, run: str = "latest") -> 
     folder = root / variant
     runs = sorted(path.name for path in _entries(folder) if path.is_dir() and _has_logs(path))
     if not runs:
-        raise UsageError(f"{folder} holds no run with logs (looked for <YYYYMMDD_HHMMSS>/json_logs/*.json).")
+        raise UsageError(f"{folder} contains no run with logs (looked for <YYYYMMDD_HHMMSS>/json_logs/*.json).")
     if run == "all":
         return find_logs([folder / name for name in runs])
     if run == "latest":
@@ -100,7 +100,7 @@ def find_variant(experiments: str | Path, variant: str, run: str = "latest") -> 
 
 
 def read_constants(run: Path) -> tuple[RunConstants, tuple[str, ...]]:
-    """`reward_scale` and `explore_weight` from the YAML files of a run, or of its variant where the run has none.
+    """`reward_scale` and `explore_weight` from the YAML files of a run, or of its variant if the run has none.
 
     These files are optional: a constant that cannot be read from them, or that two of them give different values for,
     is absent, and the second part of the result says why.
@@ -122,8 +122,8 @@ def read_constants(run: Path) -> tuple[RunConstants, tuple[str, ...]]:
         if found:
             break
     for key in [key for key, values in found.items() if len(values) > 1]:
-        told = " and ".join(f"{value:g} in {path}" for value, path in list(found.pop(key).items())[:2])
-        notes.append(f"{key} is {told}; what derives from it is absent. Keep only the one that wrote the logs.")
+        values = " and ".join(f"{value:g} in {path}" for value, path in list(found.pop(key).items())[:2])
+        notes.append(f"{key} is {values}; components derived from it are absent. Keep the one that wrote the logs.")
     scale, weight = (next(iter(found.get(key, {None: None}))) for key in CONSTANTS)
     return RunConstants(scale, weight), tuple(notes)
 
@@ -158,12 +158,12 @@ def _in_folder(folder: Path) -> list[LogFile]:
     runs = [path.name for path in entries if path.is_dir() and _has_logs(path)]
     if runs:
         raise UsageError(
-            f"{folder} holds no logs, but runs that do: {', '.join(runs[:5])}. "
+            f"{folder} contains no logs, but runs that do: {', '.join(runs[:5])}. "
             f"Name one of them, or use `daf logs --experiments {folder.parent} --variant {folder.name} --run all`."
         )
     what = f"only {', '.join(sorted(path.name for path in entries)[:5])}" if entries else "nothing"
     where = logs if logs.is_dir() else folder
-    raise UsageError(f"no logs in {where}: it holds {what}; logs end in {', '.join(SUFFIXES)}.")
+    raise UsageError(f"no logs in {where}: it contains {what}; logs end in {', '.join(SUFFIXES)}.")
 
 
 def _name(run: Path, path: Path) -> str:
@@ -191,8 +191,8 @@ def _entries(folder: Path) -> list[Path]:
 
 def _missing(path: Path) -> str:
     parent = path.parent
-    beside = [entry.name for entry in parent.iterdir()] if parent.is_dir() else []
-    return unknown("file or folder", str(path), [str(parent / name) for name in beside])
+    nearby = [entry.name for entry in parent.iterdir()] if parent.is_dir() else []
+    return unknown("file or folder", str(path), [str(parent / name) for name in nearby])
 
 
 def _order(file: LogFile) -> tuple[str, int, list[tuple[int, str]]]:
@@ -215,5 +215,5 @@ def no_records(files: Sequence[LogFile], reasons: Sequence[str]) -> DataError:
     found = group_damage(reasons) or "nothing at all"
     return DataError(
         f"no record in {where}. Found: {found}. A record is an object with step and rewards (nested), "
-        "or with step beside event, levels, healr, … or reward_… (flat)."
+        "or with step and one of event, levels, healr, … or reward_… (flat)."
     )

@@ -1,6 +1,6 @@
-"""Counted parts kept on disk, so that a log that grows is continued and not read again.
+"""Counted parts stored on disk, so that only the new part of a growing log is read.
 
-A part's counts are used again only where nothing about it has changed: how it was counted (seed, sample size,
+A part's counts are reused only if nothing about it has changed: how it was counted (seed, sample size,
 constants, place in the log), and its bytes. A part to the file's end must have the size and modification time that it
 had; a part that ends where a later one begins, the same first and last 4 KB. Anything else means that the part is
 counted again, and so do counts whose sample left out records that the whole log's may need. The last part of a file
@@ -138,7 +138,7 @@ def _digest(packed: bytes) -> bytes:
 
 
 def _fingerprint(part: Part) -> dict[str, Any]:
-    """What tells whether a part's bytes are those that were counted. Raises `StorageError`."""
+    """A fingerprint of the part's bytes, to check whether they are those that were counted. Raises `StorageError`."""
     try:
         if part.end is None:
             stat = part.path.stat()

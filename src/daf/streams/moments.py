@@ -160,7 +160,7 @@ class Binned:
         self._join(names, first, cells_of(bins, values, span))
 
     def merge(self, other: "Binned") -> None:
-        """Take in what `other` counted."""
+        """Add what `other` counted."""
         if not other.cells.n.shape[1]:
             return
         other = Binned(self.most, other.exponent, other.low, list(other.columns), other.cells)
@@ -175,7 +175,7 @@ class Binned:
         self._join(tuple(other.columns), other.low, other.cells)
 
     def _make_room(self, least: float, greatest: float) -> None:
-        """Coarsen until the range and what is there fit into `most` bins whose numbers are exact."""
+        """Coarsen until the range and the present bins fit into `most` bins whose numbers are exact."""
         while True:
             low, high = int(np.floor(least / self.width)), int(np.floor(greatest / self.width))
             if self.cells.n.shape[1]:

@@ -1,9 +1,9 @@
-"""How a log is divided into parts that can be counted apart from each other, in any number of processes.
+"""How a log is divided into parts that can be counted independently, in any number of processes.
 
-A part is a file, or of a large plain JSON file the bytes between two falls of `step`: so no stretch is ever divided,
-and what is counted in a part needs nothing from another. The cuts depend on the file's content alone. They are found
-by looking at records here and there (`step` is a sawtooth; a fall between two records is closed in on by bisection),
-so a file in which `step` never falls is one part. Appending to a file leaves all its parts but the last as they were.
+A part is a file, or in a large plain JSON file the bytes between two falls of `step`: so no stretch is ever divided,
+and counting a part needs nothing from another. The cuts depend only on the file's content. They are found by sampling
+records (`step` is a sawtooth; a fall between two records is located by bisection), so a file in which `step` never
+falls is one part. Appending to a file leaves all its parts but the last as they were.
 """
 
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ _PROBES = 16
 _WINDOW = 64 * 1024
 _GLANCE = 8 * 1024
 SLICES = 48
-"""Into how many slices training is cut for the picture of visits over time."""
+"""Number of slices of training in the picture of visits over time."""
 _SHARE_BINS = 4_096
 _COVERED = 5_000
 """Records in the samples of all files together."""
 _SAMPLED = ("environment", "episode")
-"""What each record says where a file holds samples of a training run's episodes."""
+"""Fields of each record in a file with samples of a training run's episodes."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Part:
     constants: RunConstants
     plan: SourcePlan
     expected: float | None = None
-    """About how many records it will have, where that can be told from its first ones."""
+    """Approximate number of records, if it can be estimated from the first ones."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ def plan_parts(
 ) -> list[Part]:
     """The parts of `files`, in order, with `slices` visit slices, numbered from `first_slice`.
 
-    `growing`: more may follow, so what a part is must not depend on how many files there are: each has eight slices.
-    Raises `StorageError` where a file cannot be read.
+    `growing`: more may follow, so parts must not depend on the number of files: each has eight slices. Raises
+    `StorageError` if a file cannot be read.
     """
     share_exponent = -max(0, min(10, (_SHARE_BINS // max(len(files), 1)).bit_length() - 1))
     coverage = COVERAGE if growing else max(1, min(COVERAGE, _COVERED // max(len(files), 1)))
@@ -176,12 +176,12 @@ def _falls(a: _Seen, b: _Seen) -> bool:
 
 
 def _glance(path: Path, offset: int) -> list[_Seen]:
-    """A few whole records that begin behind `offset`; where a little text holds none, those of a window."""
+    """A few whole records after `offset`; if a short text contains none, those of a window."""
     return _records_at(path, offset, _GLANCE) or _records_at(path, offset, _WINDOW)
 
 
 def _records_at(path: Path, offset: int, length: int) -> list[_Seen]:
-    """The whole records that begin in `length` bytes from `offset` on; what is torn at either end is left out."""
+    """The whole records that start in `length` bytes from `offset` on; records torn at either end are left out."""
     with Source(path, offset) as source:
         buffer = bytearray(length)
         n = _fill(source, memoryview(buffer))

@@ -1,12 +1,12 @@
-"""Logs of any size, read as streams: the engine's front for files, folders and any other iterable of records.
+"""Logs of any size, read as streams: the front end for files, folders and any other iterable of records.
 
     processor = StreamingProcessor(seed=0)
     for path in paths:                       # in the order they were written
         processor.process(path)
     summary = processor.result()
 
-Processors of different files merge: `a.merge(b)` leaves in `a` what one processor would have had. The sample depends
-on the seed, the files' names and their records, not on the order in which files or processors came.
+Processors of different files merge: after `a.merge(b)`, `a` has the state of one processor that read both. The sample
+depends on the seed, the files' names and their records, not on the order in which files or processors came.
 """
 
 from collections.abc import Iterable, Mapping
@@ -40,7 +40,7 @@ class StreamingProcessor:
 
     def __init__(self, seed: int = 0, sample_size: int = 10_000) -> None:
         if sample_size < 1:
-            raise UsageError(f"sample_size is {sample_size}: at least 1 record is needed.")
+            raise UsageError(f"sample_size must be at least 1 record, got {sample_size}.")
         self.seed = seed
         self.sample_size = sample_size
         self.aggregate = Aggregate(seed, sample_size)
@@ -49,9 +49,9 @@ class StreamingProcessor:
     def process(self, path: str | Path, *, jobs: int = 1, report: Report | None = None) -> None:
         """Count a log file, or all logs of a folder; a large file's parts are shared among `jobs` processes.
 
-        Raises `UsageError` where there is none or it was counted before, `StorageError` where it cannot be read.
+        Raises `UsageError` if there is none or it was counted before, `StorageError` if it cannot be read.
         """
-        files = [self._told_apart(file) for file in find_logs([path])]
+        files = [self._distinct(file) for file in find_logs([path])]
         known = [file.name for file in files if file.name in self.aggregate.sources]
         if known:
             raise UsageError(f"{known[0]} was counted before: each record counts once.")
@@ -64,10 +64,11 @@ class StreamingProcessor:
     def process_records(
         self, records: Iterable[Mapping[str, Any]], *, name: str = "records", constants: RunConstants | None = None
     ) -> int:
-        """Count records from anywhere, in their order; how many there were.
+        """Count records from any source, in order; returns their number.
 
-        `name` stands for the file in the result and in the sample's hashes. Raises `UsageError` for an object that is
-        no record, and where `name` was counted before; then, as where `records` itself fails, none of them is counted.
+        `name` identifies them like a file in the result and in the sample's hashes. Raises `UsageError` for an object
+        that is not a record, and if `name` was counted before; then, and if `records` itself raises, none of them is
+        counted.
         """
         if name in self.aggregate.sources:
             raise UsageError(f"records named {name!r} were counted before: give these another name.")
@@ -95,13 +96,13 @@ class StreamingProcessor:
         self.aggregate.sample.settle()
         return seen
 
-    def _told_apart(self, file: LogFile) -> LogFile:
-        """`file`, by its whole path where another file has its name."""
+    def _distinct(self, file: LogFile) -> LogFile:
+        """`file`, under its whole path if another file has its name."""
         other = self._paths.get(file.name)
         return file if other in (None, file.path.resolve()) else replace(file, name=str(file.path.resolve()))
 
     def _slices(self, files: int) -> tuple[int, int]:
-        """How many visit slices so many further files get, and the first one's number."""
+        """The number of visit slices for this many further files, and the first one's number."""
         used = self._slices_used()
         most = SLICES if used < 64 * SLICES else files
         return most, min(used, LAST_SLICE - most)
@@ -110,13 +111,11 @@ class StreamingProcessor:
         return max((sum(tally.slices) for tally in self.aggregate.sources.values()), default=0)
 
     def merge(self, other: "StreamingProcessor") -> None:
-        """Take in what `other` counted. Raises `UsageError` where seeds or sample sizes differ, or files are the
-        same.
-        """
+        """Add what `other` counted. Raises `UsageError` if seeds or sample sizes differ, or files are the same."""
         if (self.seed, self.sample_size) != (other.seed, other.sample_size):
             raise UsageError(
-                f"processors with seed {self.seed}, sample_size {self.sample_size} and seed {other.seed}, "
-                f"sample_size {other.sample_size} do not merge: their samples would not be uniform."
+                f"cannot merge processors with seed {self.seed}, sample_size {self.sample_size} and seed {other.seed}, "
+                f"sample_size {other.sample_size}: their samples would not be uniform."
             )
         twice = sorted(self.aggregate.sources.keys() & other.aggregate.sources.keys())
         if twice:
@@ -144,7 +143,7 @@ def _tables(
         if entry is None:
             raise UsageError(
                 f"record {before + index} is in neither format: keys {', '.join(list(record)[:5]) or 'none'}. "
-                "It needs rewards, or step beside event, levels, healr, … or reward_…."
+                "It needs rewards, or step and one of event, levels, healr, … or reward_…."
             )
         if entry[0] != shape:
             names.add(entry[0])

@@ -1,10 +1,10 @@
 """Tables of all whole records of a log, in its order, in bounded memory; with every damaged stretch.
 
 The bytes go through one reused buffer (256 KB, the size at which it stays in the processor's cache). It is cut at the
-last place where one record ends and the next begins, the brackets of a JSON array are written around the piece in
-place, and the piece is decoded at once. A cut is a guess that the decoder checks: where it refuses, the exact reader
-takes the same bytes record by record, and what it learns (another shape, another way of separating records) is used
-from there on.
+last place where one record ends and the next starts, the brackets of a JSON array are written around the piece in
+place, and the piece is decoded at once. A cut is a guess that the decoder checks: if it refuses, the exact reader
+reads the same bytes record by record, and what it learns (another shape, another separator of records) is used from
+there on.
 """
 
 from collections import Counter
@@ -23,7 +23,7 @@ from daf.streams.source import BARREN, MAX_BARREN, Source
 
 BLOCK = 256 * 1024
 BITE = 4 * 1024
-"""What the exact reader takes before the fast one is tried again; twice as much each time that the fast one refuses."""
+"""What the exact reader takes before the fast one is tried again; doubled each time that the fast one refuses."""
 _ROWS = 8_192
 """Rows that are gathered before they are given as a table."""
 _GLANCE = 4_096
@@ -35,7 +35,7 @@ LARGEST_RECORD = 8 * 1024 * 1024
 
 @dataclass
 class ReadingReport:
-    """What was met on the way: kept up to date while the tables are drawn."""
+    """Counts and problems met while reading, updated as the tables are produced."""
 
     bytes_read: int = 0
     records: int = 0
@@ -147,7 +147,7 @@ class TableReader:
             )
 
     def _cut(self, buffer: bytearray, at: int, stop: int, ended: bool) -> int:
-        """Where the last whole record before `stop` seems to end; 0 where no guess can be made."""
+        """Where the last whole record before `stop` seems to end; 0 if no guess is possible."""
         if self._shape is None or buffer[at] != 0x7B:
             return 0
         if ended:

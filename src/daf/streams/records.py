@@ -1,10 +1,10 @@
-"""What one log record is: two shapes told apart per record, and the numbers that are read from each.
+"""The content of one log record: two shapes, distinguished per record, and the numbers that are read from each.
 
-A record is a JSON object. *Nested* ones hold `rewards` (and mostly `position`) as objects; *flat* ones hold `step`
-beside at least one of the fields in `FLAT_MARKS` or a `reward_…` field. A `Shape` is the kind of a record with the
+A record is a JSON object. *Nested* ones have `rewards` (and mostly `position`) as objects; *flat* ones have `step`
+and at least one of the fields in `FLAT_MARKS` or a `reward_…` field. A `Shape` is the kind of a record with the
 paths of the fields read from it; records of one shape become the rows of one table, whichever decoder read them.
 
-What a record does not say is absent (NaN in the tables), never 0. Of duplicate keys the last counts, as in Python's
+A value that a record does not state is absent (NaN in the tables), never 0. Of duplicate keys the last counts, as in
 json.
 """
 
@@ -43,7 +43,7 @@ class RunConstants:
 
     @property
     def flat_fields(self) -> tuple[str, ...]:
-        """The fields of flat records that anything can be made of with these constants; the others are not read."""
+        """The fields of flat records that can be used with these constants; the others are not read."""
         if self.reward_scale is None:
             return ("event",)
         derived = ("event", "healr", "deaths", "badge", "levels")
@@ -59,7 +59,7 @@ class Shape:
 
 
 class NameBound:
-    """Refuses a log with more names than there can be reward components: each costs memory per bin, and a panel.
+    """Refuse a log with more names than there can be reward components: each costs memory per bin, and a panel.
 
     where: the file, for the error.
     """
@@ -80,7 +80,7 @@ def too_many_components(where: str, names: Sequence[str]) -> DataError:
     some = ", ".join(f"{name:.40}" for name in list(names)[-3:])
     return DataError(
         f"{where}: more than {MAX_COMPONENTS} reward components (among them {some}). Names that differ from record to "
-        "record, such as an id or a step, belong into a field of their own."
+        "record, such as an id or a step, belong into a separate field."
     )
 
 
@@ -102,7 +102,7 @@ class Table:
 
 @dataclass
 class FieldProblems:
-    """How often which field was absent, null, not a number, or not finite, by "path: what"."""
+    """Number of times a field was absent, null, not a number, or not finite, by "path: problem"."""
 
     counts: Counter[str] = field(default_factory=Counter)
 
@@ -183,7 +183,7 @@ def _read_flat(record: dict[str, Any], take: Any, fields: tuple[str, ...]) -> No
 
 
 def number(value: Any) -> float | None:
-    """`value` as a float (infinite where it is too large for one), or `None` where it is no number."""
+    """`value` as a float (infinite if it is too large for one), or `None` if it is not a number."""
     if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
         return None
     try:

@@ -1,7 +1,7 @@
 """Parts counted one after the other or in several processes, with the same result to the last bit.
 
-Parts are given out and taken back in the order of the log: whatever finishes first, it is merged in its turn. Few
-parts are under way at once, so the memory does not grow with the log.
+Parts are submitted and merged in the order of the log, whichever finishes first. Few parts are in progress at once, so
+the memory does not grow with the log.
 """
 
 import resource
@@ -89,11 +89,11 @@ def count(
 
     `keeper`: where counts of parts are kept from one time to the next.
 
-    Raises `UsageError` for `jobs` below 1, `StorageError` for a file that cannot be read, and `ExecutorError` where a
-    process was ended from outside.
+    Raises `UsageError` for `jobs` below 1, `StorageError` for a file that cannot be read, and `ExecutorError` if a
+    process was killed from outside.
     """
     if jobs < 1:
-        raise UsageError(f"jobs is {jobs}: at least 1 process is needed.")
+        raise UsageError(f"jobs must be at least 1 process, got {jobs}.")
     total, peak = _count(parts, seed, sample_size, jobs, _bound(parts, sample_size), report, keeper)
     if len(total.sample.hashes) < min(sample_size, total.records):
         total, peak = _count(parts, seed, sample_size, jobs, NO_BOUND, report, None)  # the expectation was far too high
@@ -134,7 +134,7 @@ def _bound(parts: Sequence[Part], sample_size: int) -> int:
     """A hash that the sample's largest will not exceed, if there are at least an eighth of the records expected.
 
     It only spares the parts from carrying records that cannot stay: the sample is the same with any bound that holds,
-    and `count` looks whether it held.
+    and `count` checks whether it held.
     """
     expected = [part.expected for part in parts if part.expected is not None]
     if len(expected) < len(parts) or sum(expected) <= 8 * sample_size:
@@ -145,7 +145,8 @@ def _bound(parts: Sequence[Part], sample_size: int) -> int:
 def peak_memory() -> int:
     """The largest resident memory that this process has had, in bytes.
 
-    From the kernel's own mark where there is one: `getrusage` hands a child the mark of the process that started it.
+    Reads the kernel's high-water mark if there is one: `getrusage` gives a child the mark of the process that started
+    it.
     """
     try:
         with open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123 as cheap as can be
@@ -189,7 +190,7 @@ def _counted(
                 yield first()
         except BrokenProcessPool as error:
             raise ExecutorError(
-                f"a worker process was ended from outside while {waiting[0][0].path} was read (out of memory?). "
+                f"a worker process was killed from outside while it read {waiting[0][0].path} (out of memory?). "
                 "The same command with --jobs 1 reads it in this process."
             ) from error
         finally:

@@ -18,11 +18,11 @@ type HashArray = NDArray[np.uint64]
 
 NO_BOUND = 2**64 - 1
 _PIECES = 1_024
-"""Pieces of a sample that may wait to be settled: arrays of their own take some hundred bytes each."""
+"""Pieces of a sample that may wait to be merged: every separate array takes some hundred bytes."""
 
 
 def source_key(seed: int, name: str, offset: int = 0) -> np.uint64:
-    """The 64 bits that tell the source `name` (from byte `offset` on) under `seed` from every other."""
+    """64 bits that distinguish the source `name` (from byte `offset` on) under `seed` from every other."""
     digest = hashlib.blake2b(f"{seed}\0{offset}\0{name}".encode(errors="surrogateescape"), digest_size=8).digest()
     return np.uint64(int.from_bytes(digest, "little"))
 
@@ -74,7 +74,7 @@ class Sample:
         self._offer(hashes[chosen], ("ordinal", "share", *FIXED, *table.names), rows, sources)
 
     def merge(self, other: "Sample", before: dict[str, int] | None = None) -> None:
-        """Take in what `other` holds; `before`: how many records of which source came before those that it saw."""
+        """Add the sample of `other`; `before`: records of each source that came before those that it saw."""
         other.settle()
         sources = np.array([self._index(name) for name in other.names], dtype=np.int64)[other.sources]
         rows = other.rows.copy()
@@ -82,7 +82,7 @@ class Sample:
         self._offer(other.hashes, tuple(other.columns), rows, sources)
 
     def settle(self) -> None:
-        """Reduce what is held to the sample itself."""
+        """Reduce the held records to the sample itself."""
         for _, names, _, _ in self._pending:
             self.columns += [name for name in names if name not in self.columns]
         rows = [_spread(self.rows, self.columns[: self.rows.shape[0]], self.columns)]

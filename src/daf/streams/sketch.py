@@ -20,7 +20,7 @@ _LEAST_RUN = 4
 _PENDING = 8_192
 """Counts that wait to be joined."""
 _PIECES = 256
-"""Pieces of them that may wait: an array of its own takes a hundred bytes, however little it holds."""
+"""Pieces of them that may wait: every separate array takes a hundred bytes, however small it is."""
 
 
 class Sketch:
@@ -47,7 +47,7 @@ class Sketch:
         self._push(keys[ends], lengths)
 
     def merge(self, other: "Sketch") -> None:
-        """Take in what `other` counted."""
+        """Add what `other` counted."""
         self._push(*other._compacted())
 
     @property

@@ -1,8 +1,8 @@
 """Bytes of a log file, plain or compressed, up to the size that it had when it was opened.
 
 A file that still grows is thus read as it was, whole, at one moment. A compressed stream that ends early or is damaged
-gives what can be had, and says so in `trouble`; it is never taken for a complete one. Offsets are those of the content.
-Little is decompressed at once, so that content that shrank ten thousandfold needs no more memory than other content.
+yields what can be read, and `trouble` states it; it is never taken for a complete one. Offsets are those of the
+content. Little is decompressed at once, so that content that shrank ten thousandfold needs no more memory than other.
 Content in UTF-16 (as PowerShell's `>` writes it) comes out as UTF-8. Only regular files are opened.
 """
 
@@ -75,7 +75,7 @@ class Source:
         self._file.close()
 
     def readinto(self, target: memoryview) -> int:
-        """Fill `target` from the front with what comes next; how many bytes, 0 only at the end."""
+        """Fill `target` from the front with the next bytes; returns their number, 0 only at the end."""
         if self._kind is None and self._begun and self._text is None and not self._ready:
             return self._raw(target)
         while not self._ready:
@@ -160,7 +160,7 @@ def compression(path: Path) -> str | None:
 
 
 def is_streamed(path: Path) -> bool:
-    """Whether the content of a file can only be read from its beginning on: it is compressed or in UTF-16."""
+    """Whether the content of a file can only be read from its start: it is compressed or in UTF-16."""
     if compression(path) is not None:
         return True
     try:

@@ -20,7 +20,7 @@ class Spans:
         self._lasts: FloatArray = np.empty(0)
 
     def add(self, firsts: FloatArray, lasts: FloatArray) -> None:
-        """Take in the spans [firsts[i], lasts[i]]."""
+        """Add the spans [firsts[i], lasts[i]]."""
         self._firsts = np.concatenate([self._firsts, firsts])
         self._lasts = np.concatenate([self._lasts, lasts])
         order = np.argsort(self._firsts, kind="stable")
@@ -31,7 +31,7 @@ class Spans:
             self._join()
 
     def merge(self, other: "Spans") -> None:
-        """Take in what `other` covers."""
+        """Add what `other` covers."""
         self.tolerance = max(self.tolerance, other.tolerance)
         self.add(other._firsts, other._lasts)
 

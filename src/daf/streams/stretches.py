@@ -1,19 +1,18 @@
-"""Records given their place: which stretch of an environment's life they belong to, and when in training they
-happened.
+"""Records given their place: the stretch of an environment's life they belong to, and their time in training.
 
 A *stretch* ends where `step` falls: an environment's records of one episode within one flush. `total_steps` is mostly
 one number per file, the moment of the flush, and inside a file the environments follow each other; so a record's
 place in its file's share of training is its position in its stretch, (j + 1/2) / length, between 0 and 1.
 
-Environments that step together leave equally many records each. Where a file's records divide into equal blocks, each
-of which begins where `step` does not go on, the blocks are the environments, and an episode that begins inside one of
-them keeps its place in it. Where they do not (records lost, environments that do not step together, a file beyond
+Environments that step together leave equally many records each. If a file's records divide into equal blocks, each of
+which starts where `step` is not continued, the blocks are the environments, and an episode that starts inside one of
+them keeps its place in it. If they do not (records lost, environments that do not step together, a file beyond
 `HELD_BYTES`), stretches alone decide, and the error of a record's time is at most its file's share of training.
 
 Where `total_steps` moves inside a file it is a clock, and a record's time is read off it: records of one stretch with
 the same `total_steps` are spread evenly from the previous value to theirs.
 
-A length is known only at the end, so records wait for it: in memory, and beyond `WAITING_ROWS` or `WAITING_TABLES` in a
+A length is known only at its end, so records wait for it: in memory, and beyond `WAITING_ROWS` or `WAITING_TABLES` in a
 temporary file.
 """
 
@@ -36,14 +35,14 @@ WAITING_TABLES = 2_048
 HELD_BYTES = 12 * 1024 * 1024
 """Tables up to this size are held back to look for equal blocks."""
 _TABLE = 1_024
-"""About what a table takes beside its rows."""
+"""Approximate overhead of a table in addition to its rows."""
 
 
 @dataclass(frozen=True)
 class Placed:
     """A table with each record's place: position j (from 0) and length L of the records it is spread with, and the
     clock's value `since` before them (NaN where there is no clock, or nothing before). `starts`: the rows at which a
-    stretch begins; rows before the first of them go on with the stretch of the `Placed` before.
+    stretch starts; rows before the first of them continue the stretch of the previous `Placed`.
     """
 
     table: Table
@@ -238,10 +237,9 @@ def equal_blocks(step: FloatArray) -> int | None:
     """The length of the shortest equal blocks, at least two of two records, which are environments' one after
     another.
 
-    Each begins where `step` (n,) does not go on, that is, rise by as much as it mostly does. Where it does not fall
-    there, the block before must have begun a new episode inside: a mere gap in the steps is no new environment.
-    `None` where there are no such blocks, where a step is absent, and where falls of `step` alone show the same
-    blocks.
+    Each starts where `step` (n,) does not rise by its usual amount. If it does not fall there, the previous block must
+    have started a new episode inside: a mere gap in the steps does not mean a new environment. `None` if there are no
+    such blocks, if a step is absent, and if falls of `step` alone show the same blocks.
     """
     n = len(step)
     if n < 4 or np.isnan(step.sum()):

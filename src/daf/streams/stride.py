@@ -1,7 +1,7 @@
 """How far `step` rises from record to record within stretches, in three counts.
 
-Logs of every n-th step (and of an episode's last) have one stride: then a jump of `step` is no oddity and the steps
-between are no gap. Counts of parts of a log join into those of the whole.
+Logs of every n-th step (and of an episode's last) have one stride: then a jump of `step` is not an oddity, and the
+steps in between are not a gap. Counts of parts of a log add up to those of the whole.
 """
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from daf.streams.records import FloatArray
 
 _FEWEST = 3
-"""So many rises of one size at least before they are called regular."""
+"""Minimum number of rises of one size that count as regular."""
 
 
 class Rises:
@@ -29,11 +29,11 @@ class Rises:
             self._join(greatest, at, len(rises) - at)
 
     def merge(self, other: "Rises") -> None:
-        """Take in what `other` counted."""
+        """Add what `other` counted."""
         self._join(other.greatest, other.at, other.below)
 
     def stride(self, stretches: int) -> int:
-        """Every how many steps a record was taken: 1 where that is not regular.
+        """The regular number of steps from record to record; 1 if it is not regular.
 
         The last record of each of the `stretches` may come early: samplers keep an episode's end too.
         """

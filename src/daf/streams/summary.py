@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LogSummary:
-    """What a log holds. All tables count every record, except `sample` and `coverage`, which are samples.
+    """The content of a log. All tables count every record, except `sample` and `coverage`, which are samples.
 
     `components`: per value column (`total`, `step_reward` and the reward components) n, mean, sd (n - 1), min, max,
     quantiles (each within `quantile_error` of its size), the mean at the end of stretches, and a component's share of
@@ -33,8 +33,8 @@ class LogSummary:
     and column: n, mean, sd. `visits`: per (map, x, y); `visits_over_time`: per slice [start, end) of training time too.
     `maps`: visits and cells per map. `sample`: uniform over all records of all files, without replacement. `coverage`:
     up to 100 records of each file. `files`, `damage`, `gaps` (missing steps, first to last), `oddities` (what
-    validation found, and how often). `stride`: every how many steps a record was taken, where that is regular; then
-    the jumps and gaps that follow from it are not told. `returns`: buckets of `total` at the last record of each
+    validation found, and how often). `stride`: the regular number of steps from record to record; the jumps and gaps
+    that follow from it are not reported. `returns`: buckets of `total` at the last record of each
     stretch. `stretches`: their number, their lengths, and how many were stuck.
     """
 
@@ -63,7 +63,7 @@ class LogSummary:
 
     @property
     def damaged_bytes(self) -> int:
-        """Bytes that are no record."""
+        """Bytes that are not part of a record."""
         return int(self.damage["length"].sum()) if len(self.damage) else 0
 
     @property
@@ -156,7 +156,7 @@ def summarize(aggregate: Aggregate, order: Sequence[str] | None = None) -> LogSu
 
 
 def _time_axis(sources: Sequence[SourceTally]) -> tuple[str, list[tuple[float, float]]]:
-    """What training time is measured in, and from where to where each source goes."""
+    """The unit of training time, and the range of each source."""
     totals = [tally.last_total for tally in sources if tally.records]
     known = [total for total in totals if total is not None]
     if known and len(known) == len(totals) and all(a < b for a, b in pairwise(known)):
@@ -175,18 +175,19 @@ def _time_axis(sources: Sequence[SourceTally]) -> tuple[str, list[tuple[float, f
 
 
 def _beginning(sources: Sequence[SourceTally], known: Sequence[float]) -> float:
-    """Where the first source begins, whose end is `known[0]`.
+    """Where the first source starts, whose end is `known[0]`.
 
-    Of a run's samples: at 0, unless the second source says that the records go back no further than half a source's
-    length from there (the run's first files are not among these). Else one step a record, or as in the second source.
+    For a run's samples: at 0, unless the second source indicates that the records go back no further than half a
+    source's length from there (the run's first files are not among these). Else one step per record, or as in the
+    second source.
     """
-    told = [tally for tally in sources if tally.records]
-    first = told[0].records
-    if len(told) < 2:
-        return 0.0 if told[0].sampled else max(0.0, known[0] - first)
-    length = first * max(1.0, (known[1] - known[0]) / told[1].records)
+    present = [tally for tally in sources if tally.records]
+    first = present[0].records
+    if len(present) < 2:
+        return 0.0 if present[0].sampled else max(0.0, known[0] - first)
+    length = first * max(1.0, (known[1] - known[0]) / present[1].records)
     start = max(0.0, known[0] - length)
-    return 0.0 if told[0].sampled and start < length / 2 else start
+    return 0.0 if present[0].sampled and start < length / 2 else start
 
 
 def _slice_times(

@@ -12,20 +12,20 @@ from daf.streams.sampling import Sample
 from daf.streams.sketch import Sketch
 
 COVERAGE = 100
-"""Largest size of the sample kept of each source, beside the sample of everything and never mixed into it."""
+"""Largest size of the sample kept of each source, in addition to the sample of everything and never mixed into it."""
 STUCK_RECORDS = 100
-"""A stretch counts as stuck where its agent stays on one cell for at least so many records in a row."""
+"""A stretch counts as stuck if its agent stays on one cell for at least this number of consecutive records."""
 
 
 @dataclass(frozen=True)
 class SourcePlan:
     """How one source (a file, or a part of one from byte `offset` on) is to be counted.
 
-    `name` identifies it for good: the sample depends on it. `share_exponent`: its share of training is cut into
+    `name` identifies it permanently: the sample depends on it. `share_exponent`: its share of training is cut into
     2**-share_exponent bins. `slices`: the first visit slice that belongs to it and how many do. `clock`: the range of
-    `total_steps` in it where that moves inside the file, else `None`; `since`: its value before the first record.
-    `coverage`: how many of its records its own sample holds. `sampled`: its records are samples of what happened since
-    the file before, so their number says nothing of how long that was.
+    `total_steps` in it if that moves inside the file, else `None`; `since`: its value before the first record.
+    `coverage`: size of its sample. `sampled`: its records are samples of the time since the previous file, so their
+    number does not indicate how long that was.
     """
 
     name: str
@@ -58,7 +58,7 @@ class SourceTally:
     coverage: Sample = field(default_factory=lambda: Sample(COVERAGE))
 
     def merge(self, other: "SourceTally") -> None:
-        """Take in what a later part of the same source held."""
+        """Add a later part of the same source."""
         self.coverage.merge(other.coverage, dict.fromkeys(other.coverage.names, self.records))
         self.records += other.records
         self.bytes_read += other.bytes_read
@@ -92,7 +92,7 @@ class StretchTally:
         self._join(names, cells_of(np.zeros(values.shape[1], dtype=np.intp), values, 1))
 
     def merge(self, other: "StretchTally") -> None:
-        """Take in what `other` counted."""
+        """Add what `other` counted."""
         self.n += other.n
         self.stuck += other.stuck
         self.lengths.merge(other.lengths)

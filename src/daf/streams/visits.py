@@ -53,7 +53,7 @@ class Visits:
             self._push(keys[ends], lengths)
 
     def merge(self, other: "Visits", moved: int = 0) -> None:
-        """Take in what `other` counted, its slices `moved` up, which must be as `other.moved` gives it."""
+        """Add what `other` counted, its slices `moved` up, which must be as `other.moved` gives it."""
         self.misplaced += other.misplaced
         other._compact()
         self._join_slices(max(self.shift, other.shift))
@@ -101,7 +101,7 @@ class Visits:
             self._join_pending()
 
     def _join_pending(self) -> None:
-        """Bring what is pending into the sorted keys, with little memory beside them."""
+        """Merge the pending visits into the sorted keys, with little additional memory."""
         keys = np.concatenate([keys for keys, _ in self._pending])
         counts = np.concatenate([counts for _, counts in self._pending])
         self._pending, self._pending_keys = [], 0

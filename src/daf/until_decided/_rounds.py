@@ -1,8 +1,8 @@
-"""Which comparisons go on, and how far: the rounds of playing until decided, as plain functions of the verdicts.
+"""Which comparisons continue, and how far: the rounds of playing until decided, as pure functions of the verdicts.
 
 A round takes every policy that an open comparison still needs, on every mission where it needs it, to the same number
-of blocks. What is settled is left alone and stays settled. Nothing here depends on time or on workers: the same
-results give the same rounds, so that an interrupted command goes the same way again.
+of blocks. Settled comparisons are not played further and stay settled. Nothing here depends on time or on workers: the
+same results give the same rounds, so a resumed command takes the same course.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,17 +16,18 @@ from daf.stats.pair_verdict import PairVerdict
 from daf.stats.verdicts_so_far import SETTLED, Key, verdicts_so_far
 
 FIRST = 8
-"""Blocks of the first round: with fewer even the strongest evidence settles nothing."""
+"""Blocks of the first round: fewer cannot settle anything, however strong the evidence."""
 IDENTICAL = 20
-"""A pair that scored exactly the same in so many blocks gets no more: it is left as "identical", which claims nothing
-about blocks to come."""
+"""A pair with exactly the same scores in this number of blocks gets no more: it stays "identical", which claims nothing
+about further blocks.
+"""
 GROWTH = 5
-"""A round adds a fifth of the blocks that there are, and 4 at least."""
+"""A round adds a fifth of the blocks so far, and at least 4."""
 
 
 @dataclass(frozen=True)
 class Needs:
-    """What a round plays. blocks: how far. places: (contender, mission) that go there."""
+    """The plan of a round. blocks: the number to reach. places: the (contender, mission) pairs that play."""
 
     blocks: int
     places: frozenset[tuple[int, int]]
@@ -35,13 +36,13 @@ class Needs:
 def first_round(contenders: int, missions: int, most: int) -> Needs:
     """Everybody everywhere, `FIRST` blocks or `most`. Raises `UsageError`."""
     if most < 1:
-        raise UsageError(f"--max-episodes {most} is below 1.")
+        raise UsageError(f"--max-episodes must be at least 1, got {most}.")
     places = frozenset((contender, mission) for contender in range(contenders) for mission in range(missions))
     return Needs(min(FIRST, most), places)
 
 
 def next_round(last: Needs, verdicts: Sequence[PairVerdict], missions: int, most: int) -> Needs | None:
-    """What comes after `last`, given what is known then; `None` where nothing is left open or `most` were played."""
+    """The round after `last`, given the verdicts then; `None` if nothing is open or `most` were played."""
     places: set[tuple[int, int]] = set()
     for verdict in verdicts:
         if verdict.verdict in SETTLED or (verdict.verdict == "identical" and verdict.n >= IDENTICAL):
@@ -63,9 +64,9 @@ def look(
     margin: float | None,
     earlier: Sequence[PairVerdict] = (),
 ) -> list[PairVerdict]:
-    """The verdicts after what was played. scores: by (contender, mission), the score of each finished block.
+    """The verdicts on the episodes so far. scores: by (contender, mission), the score of each finished block.
 
-    A block counts for a pair where both finished it. earlier: the last look's verdicts.
+    A block counts for a pair if both finished it. earlier: the last look's verdicts.
     """
     found: dict[Key, FloatArray] = {}
     for mission in range(len(missions)):

@@ -1,4 +1,4 @@
-"""`daf compare --until-decided`: play in rounds, and stop where the verdict is in."""
+"""`daf compare --until-decided`: play in rounds, and stop when the verdicts are decided."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
@@ -28,15 +28,16 @@ MAX_EPISODES = 200
 
 @dataclass(frozen=True)
 class UntilDecided(Settings):
-    """Settings of a comparison that is played until decided; `episodes` are then the most."""
+    """Settings of a comparison that is played until decided; `episodes` is then the maximum."""
 
     until_decided: bool = True
 
 
 @dataclass(frozen=True)
 class Round:
-    """A round that was played. blocks: per policy and mission, so far. episodes: of this round. open: comparisons that
-    were not settled after it."""
+    """A played round. blocks: per policy and mission, so far. episodes: of this round. open: comparisons that were not
+    settled after it.
+    """
 
     blocks: int
     episodes: int
@@ -45,7 +46,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Decided:
-    """A comparison that was played until decided. evaluation: as of any comparison, its pairs valid at every look."""
+    """A comparison played until decided. evaluation: as of any comparison, its pairs valid at every look."""
 
     evaluation: Evaluation
     rounds: tuple[Round, ...]
@@ -53,12 +54,12 @@ class Decided:
 
     @property
     def episodes(self) -> int:
-        """Episodes that it took."""
+        """Episodes that were played."""
         return sum(item.episodes for item in self.rounds)
 
     @property
     def fixed(self) -> int:
-        """Episodes that `max_episodes` for everybody everywhere would have been."""
+        """Episodes that a fixed design with `max_episodes` everywhere would have played."""
         plan = self.evaluation.result.plan
         return self.max_episodes * len(plan.missions) * len(plan.contenders)
 
@@ -75,12 +76,13 @@ def compare_until_decided(
     on_plan: Callable[[Plan], None] | None = None,
     on_record: Callable[[EpisodeRecord], None] | None = None,
 ) -> Decided:
-    """Compare every pair on identical episodes, playing on only where the verdict is open.
+    """Compare every pair on identical episodes, playing further only where the verdict is open.
 
-    max_episodes: per policy and mission; `settings.episodes` has no meaning here. settings.margin: the practical
+    max_episodes: per policy and mission; `settings.episodes` has no effect here. settings.margin: the practical
     difference, below which policies count as equal; without it, equal policies play `max_episodes`.
-    on_plan: called with every round's plan. The chance that any "better" or "worse" is false is at most
-    `settings.alpha`, however many rounds there were; so for "equal". Raises `UsageError` for fewer than two policies.
+    on_plan: called with every round's plan. The probability that any "better" or "worse" is false is at most
+    `settings.alpha`, however many rounds there were; likewise for "equal". Raises `UsageError` for fewer than two
+    policies.
     """
     from daf.output_manager import OutputManager
 
@@ -180,7 +182,7 @@ def _play(
 
 
 def _common(result: RunResult) -> RunResult:
-    """The blocks that were played by all: what a ranking may rest on."""
+    """The blocks that all policies played: the basis of the ranking."""
     count: dict[tuple[str, int], int] = {}
     for planned in result.planned:
         key = (planned.spec.config_hash, planned.index)
@@ -200,20 +202,18 @@ def _notes(verdicts: Sequence[PairVerdict], rounds: Sequence[Round], common: Run
     looks = "1 look" if len(rounds) == 1 else f"{len(rounds)} looks"
     notes = [
         f"Played until decided, in {looks}. Verdicts hold at every look: p is 1 / e of an e-process and intervals are "
-        "confidence sequences, so that stopping when the result looked good did no harm. Each pair's n is what it took."
+        "confidence sequences, so stopping early does not invalidate them. n is the number of blocks each pair needed."
     ]
     if still:
         named = ", ".join(f"{v.name_a} and {v.name_b} {v.where}" for v in still[:3])
         more = f" and {len(still) - 3} more" if len(still) > 3 else ""
-        way = "" if still[0].margin is not None else " --practical-difference lets equal policies be settled as equal."
-        notes.append(f"Not decided within {most} episodes: {named}{more}. Give more with --max-episodes.{way}")
+        way = "" if still[0].margin is not None else " With --practical-difference, equal policies are settled too."
+        notes.append(f"Not decided within {most} episodes: {named}{more}. Raise --max-episodes.{way}")
     if same:
         named = ", ".join(f"{v.name_a} and {v.name_b} {v.where}" for v in same[:3])
         more = f" and {len(same) - 3} more" if len(same) > 3 else ""
-        notes.append(f"Exactly the same in every block, and not played on after {IDENTICAL}: {named}{more}.")
+        notes.append(f"Exactly the same in every block, and not played beyond {IDENTICAL}: {named}{more}.")
     blocks = {planned.index for planned in common.planned}
     if any(verdict.n > len(blocks) for verdict in verdicts):
-        notes.append(
-            "The ranking rests on the blocks that all policies played; pairs that took longer rest on all of theirs."
-        )
+        notes.append("The ranking uses the blocks that all policies played; pairs that needed more use all of theirs.")
     return notes

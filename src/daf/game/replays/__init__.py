@@ -1,6 +1,6 @@
 """Replays: recorded episodes, read lazily and within bounds.
 
-`read_replay(path)` gives a `Replay`; `difference(a, b)` says at which step two part.
+`read_replay(path)` gives a `Replay`; `difference(a, b)` the first step at which two differ.
 """
 
 from daf.game.replays._reading import VERSIONS, read_replay

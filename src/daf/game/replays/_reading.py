@@ -1,8 +1,8 @@
-"""A replay file as a `Replay`: what is fixed is read and checked at once, what changes over time only when asked for.
+"""A replay file as a `Replay`: fixed parts are read and checked at once, changing values on first access.
 
 Formats 2, 3 and 4 are read, as mettagrid's own writer makes them (`simulator/replay_log_writer.py`); others are refused
 by number. The bounds below keep a hostile file from costing more than a real one could: every part is counted or
-measured before Python objects are made of it, and an object on the map stays text until it is asked for.
+measured before Python objects are made of it, and an object on the map stays text until it is accessed.
 """
 
 import json
@@ -22,9 +22,9 @@ MAX_STEPS = 1_000_000
 MAX_OBJECTS = 1_200_000
 MAX_AGENTS = 10_000
 MAX_PART_BYTES = 1 << 22
-"""Of the names, the tags and the statistics each; real ones have less than 10 KB."""
+"""Limit for the names, the tags and the statistics each; real ones have less than 10 KB."""
 _SEARCHED_BYTES = 1 << 23
-"""In a larger file, what is not a number is reported by its byte and not by its field."""
+"""In a larger file, a value that is not a number is reported by its byte and not by its field."""
 _NOT_A_NUMBER = re.compile(rb"(?<![\w\"])(NaN|-?Infinity)(?![\w\"])")
 
 
@@ -33,7 +33,7 @@ class _Version(msgspec.Struct):
 
 
 class _Document(msgspec.Struct):
-    """The file's outermost object; whatever may be large stays text."""
+    """The file's outermost object; parts that may be large stay text."""
 
     action_names: msgspec.Raw
     item_names: msgspec.Raw
@@ -59,7 +59,7 @@ class _Game(msgspec.Struct):
 
 
 def read_replay(path: str | Path) -> Replay:
-    """The replay in `path`. Raises `StorageError` (cannot be read) and `ReplayError` (is no replay, and where not)."""
+    """The replay in `path`. Raises `StorageError` (cannot be read) and `ReplayError` (not a replay, with the place)."""
     file = Path(path).expanduser()
     text = unpack(file)
     version = _decode(file, text, _Version).version
@@ -111,7 +111,7 @@ def _check(file: Path, document: _Document) -> None:
     )
     for name, value, low, high in bounds:
         if not low <= value <= high:
-            raise ReplayError(f"{file}: {name} is {value:,}, outside {low:,} to {high:,}.")
+            raise ReplayError(f"{file}: {name} must be {low:,} to {high:,}, got {value:,}.")
 
 
 def _agent_positions(file: Path, objects: msgspec.Raw) -> list[int]:
@@ -149,10 +149,11 @@ def _agents(
         if number in by_number:
             raise ReplayError(f"{thing.where}.agent_id: {number} is another object's too.")
         if not 0 <= number < expected:
-            raise ReplayError(f"{thing.where}.agent_id: {number} is outside 0 to {expected - 1} (num_agents).")
+            raise ReplayError(f"{thing.where}.agent_id: must be 0 to {expected - 1} (num_agents), got {number}.")
         by_number[number] = thing
     if len(by_number) != expected:
-        raise ReplayError(f"{file}: num_agents is {expected}, and {len(by_number)} objects are agents.")
+        agents = "1 object is an agent" if len(by_number) == 1 else f"{len(by_number)} objects are agents"
+        raise ReplayError(f"{file}: num_agents is {expected}, but {agents}.")
     return tuple(by_number[number] for number in range(expected))
 
 
@@ -177,16 +178,16 @@ def _decode(file: Path, text: bytes | msgspec.Raw, kind: Any, inside: str = "") 
         return msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as error:
         place = f"{inside}: " if inside else ""
-        raise ReplayError(f"{file}: is no replay: {place}{error}.") from error
+        raise ReplayError(f"{file}: not a replay: {place}{error}.") from error
     except msgspec.DecodeError as error:
         constant = _not_a_number(text)
         if constant:
-            raise ReplayError(f"{file}: {constant} is not a number, and so no JSON.") from error
+            raise ReplayError(f"{file}: {constant} is not a number, which JSON does not allow.") from error
         raise ReplayError(f"{file}: {error}. Record or copy the replay again.") from error
     except UnicodeDecodeError as error:
-        raise ReplayError(f"{file}: is no text in UTF-8 ({error.reason}).") from error
+        raise ReplayError(f"{file}: not UTF-8 text ({error.reason}).") from error
     except RecursionError as error:
-        raise ReplayError(f"{file}: lists or objects are nested too deep for a replay.") from error
+        raise ReplayError(f"{file}: lists or objects are nested too deeply for a replay.") from error
 
 
 def _not_a_number(text: bytes | msgspec.Raw) -> str | None:

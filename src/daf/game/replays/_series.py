@@ -1,7 +1,7 @@
 """Values that change over an episode, kept as the changes only.
 
 A replay's field is one value for the whole episode or a list of changes `[[step, value], …]`. Either becomes a
-`Series`, whose value at any step is found by bisection, without a value per step ever being made.
+`Series`, whose value at any step is found by bisection, without storing a value per step.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,10 +22,10 @@ _Amount = Annotated[int, msgspec.Meta(ge=-(2**53), le=2**53)]
 
 
 MAX_LISTS = 2_100_000
-"""Lists in one field, two a change of place; a 10,000-step episode with a change at every step has 20,000."""
+"""Lists in one field, two per change of place; a 10,000-step episode with a change at every step has 20,000."""
 MAX_VALUES = 4_000_000
 _UNCOUNTED = 1 << 20
-"""A shorter field is decoded without counting: it cannot hold many."""
+"""A shorter field is decoded without counting: it cannot contain many."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,7 +81,7 @@ class Field:
             pairs = [(0, self._decode(list[int]))]
         for step, place in pairs:
             if len(place) not in (2, 3) or not (0 <= place[0] < width and 0 <= place[1] < height):
-                raise ReplayError(f"{self._where}: {place} at step {step} is no place on a {width}×{height} map.")
+                raise ReplayError(f"{self._where}: {place} at step {step} is outside the {width}×{height} map.")
         return self._series(pairs, lambda values: np.array([value[:2] for value in values], np.int32))
 
     def amounts(self) -> Series[Amounts]:
@@ -113,7 +113,7 @@ class Field:
             raise ReplayError(f"{self._where}: {error}.") from error
 
     def _check_size(self) -> None:
-        """Refuse text of which far more Python objects would be made than a real episode has changes."""
+        """Refuse text that would become far more Python objects than a real episode has changes."""
         text = memoryview(self._raw)
         if len(text) <= _UNCOUNTED:
             return
@@ -130,9 +130,9 @@ class Field:
         steps = [step for step, _ in pairs]
         rising = all(before < after for before, after in pairwise(steps))
         if not steps or steps[0] != 0 or not rising:
-            raise ReplayError(f"{self._where}: its changes must begin at step 0 and go forward.")
+            raise ReplayError(f"{self._where}: its changes must start at step 0 and be in order.")
         if steps[-1] >= max(self._steps, 1):
-            raise ReplayError(f"{self._where}: a change at step {steps[-1]}, and the episode has {self._steps} steps.")
+            raise ReplayError(f"{self._where}: a change at step {steps[-1]}, but the episode has {self._steps} steps.")
         return Series(np.array(steps, np.int32), keep([value for _, value in pairs]))
 
 

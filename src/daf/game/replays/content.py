@@ -1,9 +1,9 @@
-"""A replay file's bytes, unpacked within bounds.
+"""A replay file's bytes, decompressed within bounds.
 
 `unpack(path)` gives the JSON text of a file that is zlib, gzip or plain text, whatever it is called: the content
-decides. The text is unpacked in steps and never exceeds `MAX_BYTES`, nor `MAX_RATIO` times what a small file holds, so
-a file made to fill the memory is refused after a fraction of a second. A file that ends early is refused, however late
-the cut is.
+decides. The text is decompressed in steps and never exceeds `MAX_BYTES`, nor `MAX_RATIO` times the size of a small
+file, so a file made to fill the memory is refused after a fraction of a second. A file that ends early is refused,
+however late the cut is.
 """
 
 import io
@@ -16,8 +16,9 @@ from daf.storage.atomic import explain
 from daf.storage.reading import open_regular
 
 MAX_BYTES = 1 << 28
-"""256 MiB: the most that a file may hold, packed or unpacked. A 10,000-step episode of 32 agents has 33 MB, the walls
-of a map of 1000×1000 cells 75 MB."""
+"""256 MiB: the maximum of a file, compressed or not. A 10,000-step episode of 32 agents has 33 MB, the walls of a map
+of 1000×1000 cells 75 MB.
+"""
 MAX_RATIO = 100
 """Real replays shrink to a sixth (long episodes) or a thirtieth (large maps), repeated bytes to a thousandth."""
 ALWAYS = 1 << 25

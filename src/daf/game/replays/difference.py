@@ -1,8 +1,8 @@
-"""Where two episodes part: the first step at which anything differs, and what.
+"""The first difference of two episodes: the first step at which anything differs, and what.
 
 Agents are matched by number, other objects by their place in the file, the simulator's order. Fields whose text is the
-same in both files are never decoded, so long episodes that agree are compared at the speed of reading. What policies
-told of themselves (`policy_infos`) is no part of an episode, and not compared.
+same in both files are never decoded, so long equal episodes are compared at the speed of reading. The infos that
+policies reported (`policy_infos`) are not part of an episode, and not compared.
 """
 
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from daf.game.replays.replay import Replay, ReplayObject, named
 
 SHOWN = 20
 KINDS = frozenset({"version", "width", "height", "agents", "objects", "item_names"})
-"""Where one of these facts differs, the two are of different kinds, and steps are not compared."""
+"""If one of these facts differs, the two are of different kinds, and steps are not compared."""
 
 NOT_COMPARED = frozenset({"policy_infos", "vibe"})
-"""What policies say, and a second name for `vibe_id`."""
+"""Reported by policies, and a second name for `vibe_id`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One field that differs. what: "agent 3" or "hub 17"; a, b: its JSON value in either file, None where absent."""
+    """One field that differs. what: "agent 3" or "hub 17"; a, b: its JSON value in either file, None if absent."""
 
     what: str
     field: str
@@ -36,9 +36,9 @@ class Change:
 class Difference:
     """How two replays differ. header: facts of the whole episode that differ (map size, steps, names, …).
 
-    compared: whether the steps were compared; not where the maps, the agents or the format are of different kinds.
-    step: the first at which a field differs, None where all steps that both have are the same. count: fields that
-    differ at that step; changes: the first `SHOWN` of them, agents first. steps: how many steps either has.
+    compared: whether the steps were compared; not if the maps, the agents or the format are of different kinds. step:
+    the first at which a field differs, None if all steps that both have are the same. count: fields that differ at that
+    step; changes: the first `SHOWN` of them, agents first. steps: number of steps in each.
     """
 
     header: tuple[Change, ...]
@@ -50,12 +50,12 @@ class Difference:
 
     @property
     def same(self) -> bool:
-        """Whether the two tell of the same episode."""
+        """Whether the two contain the same episode."""
         return self.step is None and not self.header
 
 
 def difference(a: Replay, b: Replay) -> Difference:
-    """Compare two replays. Raises `ReplayError` where a field that must be looked into is wrong."""
+    """Compare two replays. Raises `ReplayError` if a field that must be decoded is wrong."""
     header = _header(a, b)
     compared = not any(change.field in KINDS for change in header)
     first, found = min(a.steps, b.steps), list[Change]()
@@ -66,7 +66,7 @@ def difference(a: Replay, b: Replay) -> Difference:
                 continue
             if step < first:
                 first, found = step, []
-            found.append(Change(_what(left), name, _told(a, name, values[0]), _told(b, name, values[1])))
+            found.append(Change(_what(left), name, _named(a, name, values[0]), _named(b, name, values[1])))
     return Difference(
         header=header,
         compared=compared,
@@ -112,7 +112,7 @@ def _values(thing: ReplayObject, name: str) -> Series[Any]:
     return field.sets() if name == "tag_ids" else field.anything()
 
 
-def _told(replay: Replay, name: str, value: Any) -> Any:
+def _named(replay: Replay, name: str, value: Any) -> Any:
     """`value` with the file's own names for numbers."""
     if name == "action_id" and isinstance(value, int):
         return named(replay.action_names, value)

@@ -4,4 +4,4 @@ from daf.errors import DataError
 
 
 class ReplayError(DataError):
-    """A file is no replay that DAF can read: damaged, of another version, or beyond the bounds that keep it safe."""
+    """DAF cannot read this file as a replay: damaged, of another version, or beyond the bounds that keep it safe."""

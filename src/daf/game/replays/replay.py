@@ -1,7 +1,7 @@
-"""An episode as a replay file tells it: objects on a map, and what each field of theirs was at every step.
+"""An episode as a replay file describes it: objects on a map, and the value of each field at every step.
 
 Steps count from 0: the state at step t is the one after t + 1 steps were played, as mettagrid writes it. The state
-before the first step is in no replay. Fields are decoded when first asked for; the errors for a wrong one name file and
+before the first step is in no replay. Fields are decoded on first access; the errors for a wrong one name file and
 field.
 """
 
@@ -31,7 +31,7 @@ _FIELDS = (
     "monologue_append", "monologue_reset", "orientation", "output_limit", "output_resources", "policy_infos", "tag_ids",
     "talk_remaining_steps", "talk_text", "total_reward", "type_id", "type_name", "vibe", "vibe_id", "vision_size",
 )  # fmt: skip
-"""All fields that mettagrid's writer knows, of any version. Others are skipped: a file may name millions."""
+"""All fields that mettagrid's writer knows, of any version. Others are skipped: a file may have millions."""
 
 _Fields = msgspec.defstruct(
     "_Fields", [(name, msgspec.Raw | msgspec.UnsetType, msgspec.UNSET) for name in _FIELDS], gc=False
@@ -49,7 +49,7 @@ class Episode:
 
 
 class ReplayObject:
-    """A wall, a building or an agent. Each field is read when it is first asked for, and is then kept.
+    """A wall, a building or an agent. Each field is read on first access, and then kept.
 
     text: its JSON. position: its place in the file's list of objects.
     """
@@ -69,7 +69,7 @@ class ReplayObject:
 
     @cached_property
     def fields(self) -> Mapping[str, msgspec.Raw]:
-        """Each field's JSON text, by name. Raises `ReplayError` where it is not an object."""
+        """Each field's JSON text, by name. Raises `ReplayError` if it is not an object."""
         try:
             found = msgspec.json.decode(self._text, type=_Fields)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
@@ -82,7 +82,7 @@ class ReplayObject:
         return {}
 
     def field(self, name: str) -> Field:
-        """The field `name`. Raises `ReplayError` where this object has none."""
+        """The field `name`. Raises `ReplayError` if this object has none."""
         if name not in self.fields:
             raise ReplayError(f"{self.where}: has no {name}.")
         return Field(self.fields[name], f"{self.where}.{name}", self.steps)
@@ -94,17 +94,17 @@ class ReplayObject:
 
     @cached_property
     def type(self) -> str:
-        """What it is: agent, wall, hub, junction, …; version 3 wrote some with "c:" before the name."""
+        """Its type: agent, wall, hub, junction, …; version 3 wrote some with "c:" before the name."""
         if "type_name" in self.fields:
             return self.field("type_name").texts().at(0).removeprefix(TYPE_PREFIX)
         number, names = int(self.field("type_id").numbers(int).at(0)), self._episode.type_names
         if not 0 <= number < len(names):
-            raise ReplayError(f"{self.where}.type_id: {number} is outside 0 to {len(names) - 1}.")
+            raise ReplayError(f"{self.where}.type_id: must be 0 to {len(names) - 1}, got {number}.")
         return names[number].removeprefix(TYPE_PREFIX)
 
     @cached_property
     def agent_id(self) -> int | None:
-        """The agent's number, None for what is no agent."""
+        """The agent's number, None for other objects."""
         return int(self.field("agent_id").numbers(int).at(0)) if "agent_id" in self.fields else None
 
     @cached_property
@@ -134,7 +134,7 @@ class ReplayObject:
         return self.field("tag_ids").sets() if "tag_ids" in self.fields else self.always(())
 
     def number(self, name: str, *, absent: float = 0) -> Series[Any]:
-        """A numeric field such as `total_reward`, `action_id`, `vibe_id`; `absent` where the file lacks it."""
+        """A numeric field such as `total_reward`, `action_id`, `vibe_id`; `absent` if the file lacks it."""
         if name not in self.fields:
             return self.always(absent)
         if name not in self._numbers:
@@ -150,11 +150,11 @@ class ReplayObject:
         return self._numbers[name]
 
     def policy_infos(self) -> Series[Any]:
-        """What the policy told of itself, a JSON object a step; decoded anew at each call, for it may be large."""
+        """The infos that the policy reported, a JSON object per step; decoded at each call, because it may be large."""
         return self.field("policy_infos").anything() if "policy_infos" in self.fields else self.always({})
 
     def copy(self) -> "ReplayObject":
-        """The same object, nothing of it decoded."""
+        """The same object, with nothing decoded."""
         return ReplayObject(self._text, self._episode, self._position)
 
     @staticmethod
@@ -167,7 +167,7 @@ class ReplayObject:
 
 @dataclass(frozen=True, slots=True)
 class ObjectState:
-    """One object at one step. team: its name, None where it has none. inventory: amounts by item."""
+    """One object at one step. team: its name, None if it has none. inventory: amounts by item."""
 
     id: int
     type: str
@@ -227,12 +227,12 @@ class Replay:
 
     @cached_property
     def types(self) -> dict[str, int]:
-        """How many objects of each type there are, the most frequent first."""
+        """The number of objects of each type, the most frequent first."""
         return dict(Counter(thing.copy().type for thing in self.objects).most_common())
 
     @property
     def seed(self) -> int | None:
-        """The episode's seed, where the file has it."""
+        """The episode's seed, if the file has it."""
         found = self.infos.get("attributes", {}).get("seed")
         return found if isinstance(found, int) else None
 
@@ -291,8 +291,8 @@ class Replay:
         return tuple(float(agent.number("total_reward").at(max(self.steps - 1, 0))) for agent in self.agents)
 
     def check(self) -> None:
-        """Decode every field of every object, so that one that is wrong is found now. Raises `ReplayError`."""
-        for thing in (each.copy() for each in self.objects):  # nothing decoded of a million walls is kept
+        """Decode every field of every object, so that a wrong one is found now. Raises `ReplayError`."""
+        for thing in (each.copy() for each in self.objects):  # so that decoded fields of a million walls are freed
             _ = (thing.id, thing.type, thing.location, thing.inventory, thing.alive, self.team_series(thing))
         for agent in self.agents:
             for name in ("total_reward", "current_reward", "action_id", "vibe_id"):
@@ -323,5 +323,5 @@ def role(inventory: Mapping[str, int]) -> str:
 
 
 def named(names: tuple[str, ...], number: int) -> str:
-    """The name with that number, "#7" where the file has no name for it."""
+    """The name with that number, "#7" if the file has no name for it."""
     return names[number] if 0 <= number < len(names) and names[number] else f"#{number}"
