@@ -132,7 +132,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ({"outptu_dir": "x"}, 'no field "outptu_dir". Nearest: output_dir'),
         ({"max_parallel_jobs": 0}, "max_parallel_jobs: 0 is below the minimum 1"),
         ({"gpu_memory_fraction": 1.5}, "gpu_memory_fraction: 1.5 is above the maximum 1"),
-        ({"gpu_memory_fraction": float("nan")}, "gpu_memory_fraction: nan where a finite number"),
+        ({"gpu_memory_fraction": float("nan")}, "gpu_memory_fraction: expected a finite number, got nan"),
         ({"gpu_memory_fraction": "1e-4"}, "Write 1e-4 without quotes"),
         ({"max_parallel_jobs": "1_000"}, "Write 1000."),
         ({"max_parallel_jobs": 1.5}, "max_parallel_jobs: expected a whole number, got 1.5"),

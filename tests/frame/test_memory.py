@@ -50,7 +50,7 @@ def test_a_billion_episodes_are_refused(tmp_path: Path) -> None:
 def test_samples_resamples_and_sequences_beyond_the_memory_are_refused() -> None:
     with pytest.raises(ConfigError, match="num_samples 10,000,000,000,000 of a space of 1 names needs"):
         daf_random_search({"a": [1, 2]}, 10**13)
-    with pytest.raises(UsageError, match="resamples 1,000,000,000,000 is above 10,000,000"):
+    with pytest.raises(UsageError, match="resamples must be at most 10,000,000, got 1,000,000,000,000"):
         interval([1.0, 2.0, 3.0], resamples=10**12)
     with pytest.raises(ConfigError, match="sequence_length 100,000,000,000,000 needs"):
         create_simple_curriculum(["training_facility_1"]).generate_task_sequence(10**14)
