@@ -45,8 +45,8 @@ class LogAnalysis:
 
     `name` is `{variant}_{timestamp}`. `seconds` (reading only), `bytes_read`, `bytes_reused` (kept from the last
     analysis) and `peak_memory` (bytes, the largest process while reading) belong to this call; no written file depends
-    on them. `notes`: optional files next to the logs that could not be used, and what is absent without them; states of
-    an incremental analysis that could not be used.
+    on them. `notes`: optional files next to the logs that could not be used, and the parts that are absent
+    without them; states of an incremental analysis that could not be used.
     """
 
     name: str

@@ -320,7 +320,7 @@ def test_what_cannot_be_analysed_is_said_with_what_exists(experiments: Path, tmp
         daf_analyze_logs(experiments, smooth_window=0)
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(UsageError, match="it holds nothing"):
+    with pytest.raises(UsageError, match="it contains nothing"):
         daf_analyze_logs(empty)
     with pytest.raises(UsageError, match="runs that do: 20250101_120000, 20250102_120000"):
         daf_analyze_logs(experiments / "v1")

@@ -117,7 +117,7 @@ def verify(checkpoint: Path, *, but: Sequence[str] = ()) -> None:
 
 
 def _played(checkpoint: Path) -> set[str]:
-    """The files of a checkpoint that decide what is played: specification, weights and code."""
+    """The files of a checkpoint that playing depends on: specification, weights and code."""
     found = (
         path for path in checkpoint.rglob("*") if path.name == SPEC or path.suffix in (".pt", ".safetensors", ".py")
     )

@@ -50,7 +50,7 @@ def read(path: str | Path, kind: type[Any] = dict[str, Any]) -> Iterator[dict[st
     """The whole lines, in order; empty if there is no file.
 
     kind: a `TypedDict` that every line is checked against; fields that it does not name are kept. Raises
-    `DamagedFileError` with file and line for any other line, one of more than `LONGEST_LINE` bytes, and what is not a
+    `DamagedFileError` with file and line for any other line, one of more than `LONGEST_LINE` bytes, and anything but a
     regular file; `StorageError`.
     """
     try:

@@ -1,7 +1,7 @@
 """File names made from free text: names of missions, policies, files.
 
-File systems bound a name in bytes (255 as a rule), and a character takes up to four: what is cut here is cut by bytes,
-between characters, and ends in a hash of the whole text, so that different texts keep different names.
+File systems bound a name in bytes (255 as a rule), and a character takes up to four: names are shortened by bytes here,
+between characters, and end in a hash of the whole text, so that different texts keep different names.
 
 Not guaranteed: texts of allowed length that differ only in characters that file names do not hold share a name.
 """
@@ -21,7 +21,7 @@ def file_name(text: str, *, most: int = 80) -> str:
 
 
 def shortened(name: str, *, most: int = MOST_BYTES, whole: str | None = None) -> str:
-    """`name` where it fits into `most` bytes of UTF-8, else its beginning and a hash. whole: what is hashed."""
+    """`name` if it fits into `most` bytes of UTF-8, else its beginning and a hash. whole: the hashed text."""
     data = name.encode("utf-8", "surrogateescape")
     if len(data) <= most:
         return name

@@ -20,7 +20,7 @@ from daf.storage.reading import open_regular
 MAX_WINDOW = 1 << 28
 """Bytes of earlier content that a zstd stream may refer to; all of them are held in memory."""
 MAX_BARREN = 64 * 1024 * 1024
-"""Bytes without a record after which reading stops: at the beginning of a file, which then is no log, and anywhere in
+"""Bytes without a record after which reading stops: at the start of a file, which then cannot be a log, and anywhere in
 compressed content, as a few KB can unpack to terabytes."""
 BARREN = f"no record in {MAX_BARREN >> 20} MiB of content; the rest is not read"
 _PIECE = 1 << 16
