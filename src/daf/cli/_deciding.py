@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from daf.cli import _playing as playing
+from daf.cli._evaluation_shown import how_to_resume, show
 from daf.cli.show import EpisodeProgress, emit, out, plain_table
 from daf.episodes.plan import Plan
 from daf.errors import Interrupted
@@ -55,11 +55,11 @@ def decide_and_show(
                 on_record=progress,
             )
         except KeyboardInterrupt:
-            raise Interrupted(playing.how_to_resume(progress.finished, progress.total)) from None
+            raise Interrupted(how_to_resume(progress.finished, progress.total)) from None
     if as_json:
         emit(jsonable(decided_data(decided)))
     else:
-        playing.show(decided.evaluation)
+        show(decided.evaluation)
         _show_rounds(decided)
     return decided.evaluation
 

@@ -1,21 +1,17 @@
 """Shared by the commands that play: the output directory, --config, the run with its progress, and the result."""
 
-import re
-import shlex
-import sys
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
-from rich.markup import escape
 
+from daf.cli._evaluation_shown import how_to_resume, show
 from daf.cli._options import ContenderOptions, OutputOptions, PlayOptions
 from daf.errors import ConfigError, Interrupted, UsageError
 
 if TYPE_CHECKING:
     from daf.config import DAFConfig
-    from daf.episodes.record import EpisodeRecord
     from daf.evaluation import Evaluation, Settings
     from daf.output_manager import OutputManager
 
@@ -172,50 +168,3 @@ def run_and_show(
     else:
         show(evaluation)
     return evaluation
-
-
-def how_to_resume(finished: int, total: int) -> str:
-    """The message of an interrupted run: how many episodes were played, and the command that resumes."""
-    if not total:
-        return "stopped before the first episode."
-    command = shlex.join(["daf", *sys.argv[1:]])
-    return f"stopped after {finished} of {total} episodes, which are kept. The same command plays the rest: {command}"
-
-
-def _where(record: "EpisodeRecord") -> str:
-    """The place in the user's code where a traceback ends, " (file:line)"."""
-    places = re.findall(r'File "([^"]+)", line (\d+)', record.failure.traceback if record.failure else "")
-    return f" ({places[-1][0]}:{places[-1][1]})" if places else ""
-
-
-def show(evaluation: "Evaluation") -> None:
-    """Print notes, failures, rankings, verdicts and paths."""
-    from daf.cli.show import out, ranking_table, say_end, say_pairs
-
-    analysis, result = evaluation.analysis, evaluation.result
-    for note in analysis.notes:
-        out.print(f"[yellow]![/yellow] {escape(note)}", soft_wrap=True)
-    for failure in result.failures[:5]:
-        what = failure.failure.message if failure.failure else ""
-        place = f"{failure.spec.name} on {failure.spec.mission}, seed {failure.spec.seed}"
-        out.print(f"  [red]failed[/red] {escape(place)}: {escape(what)}{escape(_where(failure))}", soft_wrap=True)
-    if len(result.failures) > 5:
-        out.print(f"  … and {len(result.failures) - 5} more; tracebacks are in the report", markup=False)
-    missions = list(analysis.by_mission)
-    if analysis.ranking:
-        heading = f"over {len(missions)} missions" if len(missions) > 1 else f"on {missions[0]}"
-        out.print(ranking_table(f"Reward per agent {heading}", analysis.ranking))
-    if len(missions) > 1:
-        for mission, rows in analysis.by_mission.items():
-            out.print(ranking_table(f"on {mission}", rows))
-    say_pairs([pair for pair in analysis.pairs if pair.stratum is None])
-    if len(missions) > 1:  # on a single mission, the comparison over all missions is the mission's
-        rest = [pair for pair in analysis.pairs if pair.stratum is not None]
-        if len(rest) <= 12:
-            say_pairs(rest)
-        else:
-            out.print(f"  … and {len(rest)} verdicts by mission in the report")
-    say_end(result, evaluation.seconds, evaluation.report)
-    for replay in list(evaluation.replays.values())[:4]:
-        out.print(f"replay: {replay}", soft_wrap=True, markup=False)
-    out.print(f"run:    {evaluation.run_dir}", soft_wrap=True, markup=False)

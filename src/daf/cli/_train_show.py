@@ -2,11 +2,11 @@
 
 import shlex
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from daf.cli._options import OutputOptions
-    from daf.cli.train import TrainOptions
     from daf.training import TrainingResult
 
 
@@ -50,12 +50,12 @@ def show(result: "TrainingResult", *, quiet: bool) -> None:
         say(f"\nNext: daf evaluate -p {policy} -m {on}, daf report {run}, daf logs {result.run_dir}")
 
 
-def end(result: "TrainingResult", train: "TrainOptions", output: "OutputOptions") -> None:
+def end(result: "TrainingResult", output: "OutputOptions", *, run_dir: Path | None, resumed: bool) -> None:
     """Print the error or how to resume, and exit with the status."""
     from daf.cli.show import say
 
     if result.status == "stopped" and not output.quiet:
-        run = result.run_dir if train.run_dir is not None else result.run_id
+        run = result.run_dir if run_dir is not None else result.run_id
         say(f"Stopped with a checkpoint; resume with: daf train --resume {run}")
     if result.status == "failed":
         error = result.error or {"type": "TrainingError", "message": "training failed."}
@@ -63,7 +63,7 @@ def end(result: "TrainingResult", train: "TrainOptions", output: "OutputOptions"
         raise SystemExit(1)
     if result.status == "interrupted":
         again = ["daf", *sys.argv[1:]]
-        if train.run_dir is None and train.resume is None:
+        if run_dir is None and not resumed:
             place = ["--output-dir", str(output.output_dir)] if output.output_dir is not None else []
             again = ["daf", "train", "--resume", result.run_id, *place]
         saved = f"stopped after {result.steps:,} agent steps, which are saved"

@@ -7,6 +7,7 @@ import typer
 from rich.markup import escape
 
 from daf.cli import _playing as playing
+from daf.cli._evaluation_shown import how_to_resume
 from daf.cli._grouped import options
 from daf.cli._options import ConfigOption, MissionsOption, OutputOptions, TeamPlayOptions
 from daf.errors import Interrupted, UsageError
@@ -96,7 +97,7 @@ def score(
                 on_record=progress,
             )
         except KeyboardInterrupt:
-            raise Interrupted(playing.how_to_resume(progress.finished, progress.total)) from None
+            raise Interrupted(how_to_resume(progress.finished, progress.total)) from None
     if output.as_json:
         emit(jsonable(score_data(report)))
     else:

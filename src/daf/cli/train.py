@@ -130,7 +130,7 @@ def train(chosen: TrainOptions, output: OutputOptions, list_hyperparameters: Lis
         emit(train_show.result_data(result))
     else:
         train_show.show(result, quiet=output.quiet)
-    train_show.end(result, chosen, output)
+    train_show.end(result, output, run_dir=chosen.run_dir, resumed=chosen.resume is not None)
 
 
 def _train(train: TrainOptions, options: OutputOptions) -> "TrainingResult":
