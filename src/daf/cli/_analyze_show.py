@@ -23,9 +23,9 @@ def _run_data(evaluation: "Evaluation | None") -> dict[str, Any]:
 
 def _print_notes(evaluation: "Evaluation | None") -> None:
     from daf.cli.show import out
-    from daf.evaluation.analysis_files import failure_notes
+    from daf.evaluation.analysis_files import first_failure_notes
 
-    for note in failure_notes(evaluation) if evaluation is not None else []:
+    for note in first_failure_notes(evaluation) if evaluation is not None else []:
         out.print(f"[yellow]![/yellow] {escape(note)}", soft_wrap=True)
 
 

@@ -24,7 +24,7 @@ def page_of(evaluation: Evaluation, *, name: str = "analysis") -> Path:
     return evaluation.run_dir / f"{name}.html"
 
 
-def failure_notes(evaluation: Evaluation) -> list[str]:
+def first_failure_notes(evaluation: Evaluation) -> list[str]:
     """What a reader must know first: how many episodes have no result, and why the first has none."""
     if evaluation.status == "ok":
         return []

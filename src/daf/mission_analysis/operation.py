@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daf.evaluation import Settings
-from daf.evaluation.analysis_files import failure_notes, write_analysis
+from daf.evaluation.analysis_files import first_failure_notes, write_analysis
 from daf.game import missions as game_missions
 from daf.mission_analysis.facts import MissionAnalysis, analysis_of
 from daf.mission_analysis.page import mission_page
@@ -65,7 +65,9 @@ def analyze_played_mission(
     )  # fmt: skip
     analysis = analysis_of(played.mission, played.rows)
     evaluation = played.evaluation
-    page = mission_page(analysis, command=command_line(), run_id=evaluation.run_id, notes=failure_notes(evaluation))
+    page = mission_page(
+        analysis, command=command_line(), run_id=evaluation.run_id, notes=first_failure_notes(evaluation)
+    )
     return PlayedMission(analysis, played, write_analysis(evaluation, mission_data(analysis), page))
 
 
@@ -95,7 +97,7 @@ def analyze_missions(
     if evaluation is None:
         return PlayedSet(found, changes, None)
     page = missions_page(
-        found, changes, command=command_line(), run_id=evaluation.run_id, notes=failure_notes(evaluation)
+        found, changes, command=command_line(), run_id=evaluation.run_id, notes=first_failure_notes(evaluation)
     )
     return PlayedSet(found, changes, write_analysis(evaluation, set_data(found, changes), page))
 
