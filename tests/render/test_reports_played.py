@@ -165,7 +165,7 @@ def test_a_leaderboard_page_and_file_and_a_wrong_format(compared, tmp_path):
 
 
 def test_only_comparisons_have_a_leaderboard(scored):
-    with pytest.raises(UsageError, match="is no evaluation or comparison"):
+    with pytest.raises(UsageError, match="is not an evaluation or comparison"):
         daf_generate_leaderboard(scored.run_dir)
 
 
