@@ -70,9 +70,9 @@ def test_a_file_of_options_is_read_and_flags_win(experiments: Path, tmp_path: Pa
         (("--variant", "v9"), 2, 'no variant "v9"'),
         ((), 2, "no logs are named"),
         (("--variant", "v1", "--format", "bmp"), 2, 'no format "bmp"'),
-        (("--variant", "v1", "--jobs", "0"), 2, '--jobs "0"'),
+        (("--variant", "v1", "--jobs", "0"), 2, '--jobs must be a number from 1 to 9999, or auto; got "0"'),
         (("foreign.json",), 1, "keys loss"),
-        (("--compare", "v1", "v2", "--variant", "v1"), 2, "leave out"),
+        (("--compare", "v1", "v2", "--variant", "v1"), 2, "Leave out"),
     ],
 )
 def test_wrong_use_exits_with_2_and_failure_with_1(
