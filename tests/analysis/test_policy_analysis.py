@@ -68,7 +68,7 @@ def test_policies_of_one_name_are_told_apart() -> None:
         ("DiesWhenBuilt", "ended its process: exit code 9"),
         ("Unbuildable", "no such moon"),
         ("Exits", "ended its process: exit code 3"),
-        ("Hangs", "not done after 6 s"),
+        ("Hangs", "did not finish within 6 s"),
     ],
 )
 def test_a_policy_that_misbehaves_is_an_error_that_names_it(bad_policies: str, name: str, said: str) -> None:

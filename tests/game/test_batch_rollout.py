@@ -10,6 +10,7 @@ from mettagrid.policy.policy import AgentPolicy, MultiAgentPolicy, NimMultiAgent
 from mettagrid.policy.policy_env_interface import PolicyEnvInterface
 from mettagrid.simulator import Action
 from mettagrid.simulator.replay_log_writer import InMemoryReplayWriter
+from small_games import CLASSES, mission, play, policy_class
 
 from daf.game import batch_networks
 from daf.game.batch_networks import ROWS, Block, adapter_for
@@ -17,7 +18,6 @@ from daf.game.batch_rollout import BatchPlay, not_batched, play_batch
 from daf.game.outcome import Outcome
 from daf.game.seeding import own_generators, seed_everything
 from daf.game.simulation import Simulation, convert, with_map_seed
-from playing import CLASSES, mission, play, policy_class
 
 NETWORKS = (
     "lstm",

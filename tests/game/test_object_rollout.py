@@ -13,12 +13,12 @@ from mettagrid.runner.rollout import resolve_env_for_seed, run_multi_episode_rol
 from mettagrid.simulator import Action
 from mettagrid.simulator.interface import SimulatorEventHandler
 from mettagrid.simulator.replay_log_writer import InMemoryReplayWriter
+from small_games import CLASSES, TEAM, all_missions, all_variants, assert_equal_outcomes, mission, play, policy_class
 
 from daf.game.object_rollout import play_object, unsupported
 from daf.game.observations import TokenMutation
 from daf.game.outcome import Outcome
 from daf.game.simulation import Simulation, convert, with_map_seed
-from playing import CLASSES, TEAM, all_missions, all_variants, assert_equal_outcomes, mission, play, policy_class
 
 SCRIPTED = ("noop", "starter", "miner", "scout", "aligner", "scrambler", "tutorial_noop")
 SOLVERS = {

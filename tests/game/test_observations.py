@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from mettagrid.simulator.interface import AgentObservation, ObservationToken
-from playing import mission
+from small_games import mission
 
 from daf.game import observations
 from daf.game.observations import Frame, Observation, TokenMutation
