@@ -357,7 +357,7 @@ def test_runs_are_listed_shown_queried_exported_and_cleaned(daf: Run, tmp_path: 
     archive = tmp_path / "mine.tar.gz"
     daf("runs", "export", run["run_id"], "--to", str(archive))
     assert archive.stat().st_size > 0
-    assert "1 runs would be deleted" in daf("runs", "clean", "--older-than", "0d", "--dry-run").stdout
+    assert "1 run would be deleted" in daf("runs", "clean", "--older-than", "0d", "--dry-run").stdout
     assert Path(run["run_dir"]).is_dir()
     daf("runs", "clean", "--cache", "--yes")
     assert len(list((Path(run["run_dir"]) / "records").iterdir())) == 4

@@ -105,7 +105,7 @@ def test_a_comparison_shows_variants_side_by_side(experiments: Path) -> None:
     assert "v1, run 20250102_120000" in page
     with pytest.raises(UsageError, match="at least 2"):
         daf_compare_logs(["v1"], experiments=experiments)
-    with pytest.raises(UsageError, match="the same"):
+    with pytest.raises(UsageError, match="all have the name"):
         daf_compare_logs(["v1", "v1"], experiments=experiments)
 
 

@@ -140,7 +140,7 @@ EFFECTS: dict[str, Callable[[Noting, Settings], bool]] = {
         == {settings.gpu_memory_fraction}
     ),
     "enforce_timeouts": lambda noting, settings: (
-        {spec.action_timeout_ms for spec in noting.specs} == {settings.enforce_timeouts}
+        {spec.enforce_timeouts for spec in noting.specs} == {settings.enforce_timeouts}
     ),
     "slow_step_ms": lambda noting, settings: {spec.slow_step_ms for spec in noting.specs} == {settings.slow_step_ms},
     "episode_timeout": lambda noting, settings: noting.timeouts == {settings.episode_timeout},
