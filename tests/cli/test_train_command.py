@@ -144,7 +144,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
         (("-m", "arena", "-p", "starter"), "does not train"),
         (("-m", "arenna", "-p", "lstm"), "Nearest: arena"),
         (("-m", "arena", "-p", "lstm", "--device", "cuda"), "no CUDA device"),
-        (("-m", "arena", "-p", "lstm", "--set", "batch_size=100"), "batch_size 100"),
+        (("-m", "arena", "-p", "lstm", "--set", "batch_size=100"), "batch_size must be a multiple"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_anything_is_written(

@@ -45,7 +45,7 @@ def test_diff_says_where_two_replays_part(write):
     a, b = write("a.json.z"), write("b.json.z", agent={"location": [[0, [1, 1]], [2, [1, 2]]]})
     done = daf("diff", a, b)
     assert done.returncode == 0, done.stderr
-    assert "They part at step 2 of 4, where 1 field differs:" in done.stdout
+    assert "The first difference is at step 2 of 4, where 1 field differs:" in done.stdout
     assert "agent 0: location [2, 1] against [1, 2]" in done.stdout
     found = json.loads(daf("diff", a, b, "--json").stdout)["difference"]
     assert (found["step"], found["same"], found["changes"][0]["field"]) == (2, False, "location")

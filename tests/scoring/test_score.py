@@ -77,7 +77,7 @@ def test_as_pickup_plays_and_scores_what_cogames_pickup_does(folder: Path, monke
         episodes=2,
         seed=50,
         map_seed=None,
-        enforce_timeouts=250,
+        action_timeout_ms=250,
         save_replay_dir=None,
         device="cpu",
     )

@@ -181,11 +181,11 @@ def play_run(
 
     Raises `PolicyError`, `MissionError` before a run directory exists.
     """
-    started = time.time()
     with (
         player(settings, cache, plan, on_record) as plays,
         output.operation(operation, title=title, config=settings_data(settings) | dict(config)) as run_dir,
     ):
+        started = _started(run_dir)
         if play is None:
             if on_plan is not None:
                 on_plan(plan)
@@ -254,6 +254,12 @@ def stored_run(
             if episode["replay"]
         },
     )
+
+
+def _started(run_dir: Path) -> float:
+    """When the run in `run_dir` began, as its execution log has it, so that a rebuilt report shows the same time."""
+    log = execution.read(run_dir)
+    return time.time() if log is None else datetime.fromisoformat(log["started_at"]).timestamp()
 
 
 def failure_notes(result: RunResult, left_out: int = 0) -> list[str]:

@@ -1,7 +1,7 @@
 """How episodes are played, and how their scores are read."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +56,12 @@ class Settings:
 def settings_from(data: Mapping[str, Any]) -> Settings:
     """The settings that `settings_data` made `data` of, after it went through JSON. Raises `DataError`."""
     try:
-        return msgspec.convert(dict(data), Settings, dec_hook=_path)
+        settings = msgspec.convert(dict(data), Settings, dec_hook=_path)
     except msgspec.ValidationError as error:
         raise DataError(f"the settings that the run was played with are damaged: {error}.") from error
+    # msgspec makes 250 the 250.0 of a float field; a rebuilt report must show what the first one showed.
+    whole = {name: value for name, value in data.items() if type(value) is int and hasattr(settings, name)}
+    return replace(settings, **whole)
 
 
 def _path(kind: type, value: Any) -> Path:
