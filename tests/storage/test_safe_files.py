@@ -1,5 +1,6 @@
 """Reading with bounds and types, paths that stay inside, locks."""
 
+import errno
 import multiprocessing
 import os
 import pickle
@@ -169,6 +170,28 @@ def test_a_folder_is_swept_only_while_nobody_writes_to_it(tmp_path: Path) -> Non
     assert atomic.sweep(tmp_path) == sorted([torn, half])
     assert list(tmp_path.iterdir()) == []
     assert atomic.sweep(tmp_path / "missing") == []
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "copy"
+    for text in ("first", "second"):
+        with atomic.writing_folder(target) as unfinished:
+            unfinished.mkdir()
+            (unfinished / text).write_text(text)
+            assert atomic.sweep_below(tmp_path) == []
+        assert [path.name for path in target.iterdir()] == [text]
+
+    def fill(error: Exception) -> None:
+        with atomic.writing_folder(target, doing="copying it") as unfinished:
+            unfinished.mkdir()
+            raise error
+
+    with pytest.raises(StorageError, match="no space left while copying it"):
+        fill(OSError(errno.ENOSPC, "full"))
+    with pytest.raises(ZeroDivisionError):
+        fill(ZeroDivisionError())
+    assert [path.name for path in target.parent.iterdir()] == ["copy"]
+    assert [path.name for path in target.iterdir()] == ["second"]
 
 
 def test_sweeping_below_follows_no_links(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 `write_bytes(path, data)` makes `data` appear under `path` completely or not at all, across crashes and power loss:
 temporary file in the same folder, fsync, rename, fsync of the folder. Readers never see a partial file, and the old
-content stays until the new content is whole. `remove` deletes a folder the same way: nobody sees half of it.
+content stays until the new content is whole. `writing_folder` makes a folder and `remove` deletes one the same way:
+nobody sees half of it.
 
 `sweep` deletes what a killed process left behind, and never what a live process is writing: a writer holds a shared
 lock on the folder that it writes to, and `sweep` takes that lock exclusively or leaves the folder alone.
@@ -77,6 +78,30 @@ def writing(path: str | Path) -> Iterator[Path]:
         if found is not None:
             raise found from error
         raise
+
+
+@contextlib.contextmanager
+def writing_folder(path: str | Path, *, doing: str | None = None) -> Iterator[Path]:
+    """`writing` for a folder: the block makes the folder at the path that it gets, and it replaces one at `path`.
+
+    doing: what an error message says that the block does; default: "writing PATH".
+    """
+    target = Path(path)
+    temporary = temporary_name(target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with announced(target.parent):
+            try:
+                yield temporary
+                sync_tree(temporary)
+                if target.exists():
+                    remove(target)
+                temporary.rename(target)
+                sync(target.parent)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+    except OSError as error:
+        raise StorageError(explain(error, doing or f"writing {target}")) from error
 
 
 def temporary_name(path: Path) -> Path:
@@ -229,3 +254,10 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_tree(folder: Path) -> None:
+    """Return once all files and folders below `folder` are on the disk. Raises `OSError`."""
+    for path in (*folder.rglob("*"), folder):
+        if not path.is_symlink() and (path.is_file() or path.is_dir()):
+            sync(path)
