@@ -3,6 +3,9 @@
 import json
 import os
 import pickle
+import signal
+import subprocess
+import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +18,7 @@ from daf.errors import PolicyError, StorageError
 from daf.game import bundle_archives, policies, policy
 from daf.game.missions import resolve as resolve_mission
 from daf.game.policy_loading import build
+from daf.storage import atomic
 from tests.game.test_policy_files import MY_POLICY, moves
 
 SPEC = {"class_path": "bundled_policy.MyPolicy"}
@@ -180,9 +184,59 @@ def test_everything_is_on_the_disk_before_the_unpacked_bundle_has_its_name(
         os, "fsync", lambda fd: (synced.append(str(Path(f"/proc/self/fd/{fd}").readlink())), real(fd))[1]
     )
     resolve(zipped(tmp_path / "b.zip", contents(**{"sub/w.txt": "weights"})), tmp_path)
-    unpacking = [name.partition(".unpacking-")[2].partition("/")[2] for name in synced if ".unpacking-" in name]
+    mark = atomic.TEMPORARY_MARK
+    unpacking = [name.partition(mark)[2].partition("/")[2] for name in synced if mark in name]
     assert {"policy_spec.json", "bundled_policy.py", "sub/w.txt", "sub", ""} <= set(unpacking)
     assert str(tmp_path / "bundles") in synced
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from daf.game import bundle_archives
+archive, cache = map(Path, sys.argv[1:])
+write = bundle_archives._write
+def die(*arguments):
+    write(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+bundle_archives._write = die
+bundle_archives.unpacked(archive, cache, markers=["policy_spec.json"])
+"""
+
+
+def unpacked_until_killed(archive: Path, cache: Path) -> Path:
+    """What a process leaves in the cache that is killed while it unpacks."""
+    assert subprocess.run([sys.executable, "-c", KILLED, archive, cache], check=False).returncode == -signal.SIGKILL
+    [left] = [path for path in cache.iterdir() if path.is_dir()]
+    assert (left / "policy_spec.json").is_file()
+    return left
+
+
+def test_what_a_killed_unpacking_leaves_is_swept_up(tmp_path: Path) -> None:
+    path, bundles = zipped(tmp_path / "b.zip", contents()), tmp_path / "cache" / "bundles"
+    left = unpacked_until_killed(path, bundles)
+    assert atomic.sweep_below(tmp_path / "cache") == [left]
+    left = unpacked_until_killed(path, bundles)
+    folder = bundle_archives.unpacked(path, bundles, markers=["policy_spec.json"])
+    assert [entry for entry in bundles.iterdir() if entry.is_dir()] == [folder]
+
+
+def test_nothing_sweeps_up_what_a_live_process_unpacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = bundle_archives._write
+    other = unpacked_until_killed(zipped(tmp_path / "other.zip", contents(other="x")), tmp_path / "bundles")
+
+    def swept(bundle: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo], into: Path) -> None:
+        write(bundle, entries, into)
+        atomic.temporary_name(other).mkdir()
+        assert atomic.sweep_below(tmp_path) == []
+        assert (into / "policy_spec.json").is_file()
+
+    monkeypatch.setattr(bundle_archives, "_write", swept)
+    path = zipped(tmp_path / "b.zip", contents())
+    folder = bundle_archives.unpacked(path, tmp_path / "bundles", markers=["policy_spec.json"])
+    assert (folder / "policy_spec.json").is_file()
+    assert not other.exists()
+    assert len(atomic.sweep_below(tmp_path)) == 1
 
 
 def test_describing_a_bundle_runs_nothing_of_it(tmp_path: Path) -> None:

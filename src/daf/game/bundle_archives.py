@@ -11,7 +11,6 @@ Separators of Windows, one wrapping folder and the entries that macOS adds are u
 import contextlib
 import logging
 import os
-import secrets
 import shutil
 import stat
 import struct
@@ -20,7 +19,7 @@ import zlib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from daf.errors import DamagedFileError, PolicyError, StorageError, quoted
+from daf.errors import DamagedFileError, PolicyError, quoted
 from daf.storage import atomic, locks, reading
 from daf.storage.hashing import hash_file
 
@@ -69,13 +68,6 @@ def remember(folder: Path) -> None:
     atomic.write_json(_notes(folder), {path.relative_to(folder).as_posix(): hash_file(path) for path in files})
 
 
-def sync_tree(folder: Path) -> None:
-    """Return once all files and folders below `folder` are on the disk. Raises `OSError`."""
-    for path in (*folder.rglob("*"), folder):
-        if not path.is_symlink() and (path.is_file() or path.is_dir()):
-            atomic.sync(path)
-
-
 def _notes(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.files.json")
 
@@ -96,19 +88,14 @@ def _damaged(folder: Path) -> str | None:
 
 
 def _unpack(archive: Path, folder: Path, markers: Collection[str]) -> None:
-    temporary = folder.with_name(f".unpacking-{os.getpid()}-{secrets.token_hex(4)}")
-    try:
-        with _opened(archive, markers) as (bundle, entries):
-            temporary.mkdir(parents=True)
-            _write(bundle, entries, temporary)
-        sync_tree(temporary)
-        temporary.rename(folder)
-        atomic.sync(folder.parent)
-    except OSError as error:
-        raise StorageError(atomic.explain(error, f"unpacking {archive} into {folder.parent}")) from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(temporary)
+    atomic.sweep(folder.parent)
+    doing = f"unpacking {archive} into {folder.parent}"
+    with (
+        atomic.writing_folder(folder, doing=doing) as temporary,
+        _opened(archive, markers) as (bundle, entries),
+    ):
+        temporary.mkdir()
+        _write(bundle, entries, temporary)
 
 
 @contextlib.contextmanager

@@ -102,7 +102,7 @@ def set_up(bundle: Bundle, cache: Path) -> None:
             last = isolated.last_line(printed) or "it printed no reason"
             raise PolicyError(f"{root}: the set-up script {script.name} failed with exit code {code}: {last}")
         try:
-            bundle_archives.sync_tree(root)  # its output is on the disk before it counts as done
+            atomic.sync_tree(root)  # its output is on the disk before it counts as done
         except OSError as error:
             raise StorageError(atomic.explain(error, f"writing {root}")) from error
         atomic.write_bytes(done, b"")
