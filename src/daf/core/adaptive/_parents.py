@@ -5,12 +5,15 @@ copy in the experiment's folder, whole or not at all. So is what a run was score
 scored again: where it fails before, that score is its last, and its policy can still be played.
 """
 
+import logging
 import shutil
 from pathlib import Path
 
-from daf.core.adaptive.errors import AdaptiveControllerError
 from daf.core.adaptive.state import Experiment, Run
-from daf.storage.atomic import explain, sync
+from daf.errors import StorageError
+from daf.storage.atomic import remove, writing_folder
+
+logger = logging.getLogger(__name__)
 
 FOLDER, SCORED = "parents", "scored"
 
@@ -21,14 +24,14 @@ def place(folder: Path, parent: tuple[str, int]) -> Path:
 
 
 def keep(folder: Path, experiment: Experiment, parent: tuple[str, int]) -> None:
-    """Copy the present checkpoint of the parent; nothing where it is there. Raises `AdaptiveControllerError`."""
+    """Copy the present checkpoint of the parent; nothing where it is there. Raises `StorageError`."""
     source = experiment.runs[parent[0]].checkpoint
     if source is not None:
         _copy(folder, source, place(folder, parent))
 
 
 def keep_scored(folder: Path, run: Run) -> None:
-    """Copy the checkpoint of a run's last score; nothing where it is there. Raises `AdaptiveControllerError`."""
+    """Copy the checkpoint of a run's last score; nothing where it is there. Raises `StorageError`."""
     if run.score is not None and run.score.checkpoint is not None:
         _copy(folder, run.score.checkpoint, folder / SCORED / f"{run.name}-{run.score.steps}")
 
@@ -44,7 +47,7 @@ def scored(folder: Path, run: Run) -> Path | None:
 def let_go_scored(folder: Path, run: Run) -> None:
     """Delete the copies of a run that has been scored again."""
     for copy in (folder / SCORED).glob(f"{run.name}-*"):
-        shutil.rmtree(copy, ignore_errors=True)
+        _remove(copy)
 
 
 def let_go(folder: Path, experiment: Experiment, child: Run) -> None:
@@ -53,20 +56,20 @@ def let_go(folder: Path, experiment: Experiment, child: Run) -> None:
         return
     others = [run for run in experiment.runs.values() if run.name != child.name and run.parent == child.parent]
     if all(run.steps > 0 or run.over for run in others):
-        shutil.rmtree(place(folder, child.parent), ignore_errors=True)
+        _remove(place(folder, child.parent))
 
 
 def _copy(folder: Path, source: str, target: Path) -> None:
     """A whole copy of the checkpoint `source`, given from the experiment's folder; nothing where it is there."""
     if target.exists():
         return
-    part = target.with_name(f".{target.name}.part")
+    with writing_folder(target, doing=f"copying the checkpoint {source}") as unfinished:
+        shutil.copytree(folder / source, unfinished)
+
+
+def _remove(copy: Path) -> None:
+    """Delete a copy; one that can't be deleted stays whole, which harms nothing."""
     try:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.copytree(folder / source, part)
-        for path in (*part.rglob("*"), part):
-            sync(path)
-        part.rename(target)
-        sync(target.parent)
-    except OSError as error:
-        raise AdaptiveControllerError(explain(error, f"copying the checkpoint {source}")) from error
+        remove(copy)
+    except StorageError as error:
+        logger.warning("%s", error)

@@ -57,7 +57,8 @@ def request_stop(folder: Path, reason: str) -> None:
 class Record:
     """The journal for its one writer, and the experiment that it amounts to.
 
-    Raises `AdaptiveControllerError` where another controller has it, `DataError` where the journal is damaged.
+    Raises `AdaptiveControllerError` where another controller has it, `DataError` where the journal is damaged,
+    `StorageError`. What a killed controller left unfinished in the folder is deleted.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -73,6 +74,7 @@ class Record:
             raise AdaptiveControllerError(str(error)) from None
         try:
             self._experiment = read(folder)
+            atomic.sweep_below(folder)
         except BaseException:
             locks.release(self._lock)
             raise
