@@ -1,6 +1,7 @@
 """What tests share: small missions that play in milliseconds, and policies that misbehave on purpose."""
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,14 @@ class Prints(_Policy):
         print("chatter")
         return Action(name="noop")
 """
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _output_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is called without an output folder, here or in another process, writes to a temporary one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DAF_OUTPUT_DIR", str(tmp_path_factory.mktemp("daf_output")))
+        yield
 
 
 @pytest.fixture
