@@ -1,4 +1,4 @@
-"""Searches over hyperparameters: of training, of policies' arguments and of missions."""
+"""Searches over hyperparameters of training, arguments of policies, and missions."""
 
 import importlib
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The functions, imported when they are asked for: reading a sweep needs neither the simulator nor Optuna."""
+    """Import the functions on first access, because reading a sweep needs neither the simulator nor Optuna."""
     if name in _MODULES:
         return getattr(importlib.import_module(f"daf.sweeps.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,15 +1,16 @@
-"""fANOVA: the part of the objective's variance that each hyperparameter explains alone.
+"""fANOVA: the share of the objective's variance that each hyperparameter explains alone.
 
-A random forest is fitted to the trials. Each tree is constant on boxes, so that its mean over all other hyperparameters
-is a staircase along one of them, whose variance, divided by the tree's, is the importance; what is missing to 1 is
-explained by several together. It speaks of the whole space alike, where the search went seldom too.
+A random forest is fitted to the trials. Each tree is constant on boxes, so its mean over all other hyperparameters is a
+step function of the remaining one. The variance of that function, divided by the tree's, is the importance. The
+remainder to 1 is explained by several hyperparameters together. All parts of the space have equal weight, including
+those that the search rarely visited.
 
-Time grows with the trials, so that at most `MOST` of them are used, drawn at random where there are more.
+Running time grows with the number of trials, so at most `MOST` of them are used, drawn at random if there are more.
 
-Source: Hutter, Hoos and Leyton-Brown, "An Efficient Approach for Assessing Hyperparameter Importance", ICML 2014. As
-Optuna's `FanovaImportanceEvaluator`, whose loop over leaves takes minutes for what a sorted sum does at once; a test
-holds the two beside each other. Choices are split in their order. A range that is searched in its logarithm is averaged
-over in its logarithm, which Optuna does not do.
+Source: Hutter, Hoos and Leyton-Brown, "An Efficient Approach for Assessing Hyperparameter Importance", ICML 2014. The
+definition is that of Optuna's `FanovaImportanceEvaluator`, whose loop over leaves takes minutes; a cumulative sum over
+sorted leaves takes its place here. A test compares the two. Choices are split in their order. A range that is searched
+on a logarithmic scale is also averaged on that scale, which Optuna does not do.
 """
 
 import numpy as np
@@ -19,17 +20,17 @@ from daf.stats.arrays import FloatArray, generator
 
 MOST = 500
 TREES = 16
-"""Of each forest."""
+"""Number of trees per forest."""
 FORESTS = 19
 HALVES = 20
 
 
 def explained(places: FloatArray, values: FloatArray, *, seed: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """The part of the variance by column; the same on `HALVES` random halves; and what each gets by chance alone.
+    """Share of the variance by column, on all trials and on `HALVES` random halves, and the share due to chance.
 
-    places: (trials, columns) in the unit cube. values: (trials,). In each of `FORESTS` forests a copy of every column,
-    dealt to the trials at random, stands beside the true ones: its part is chance. Returns the true columns' means
-    (columns,), the halves (halves, columns) and the copies (forests, columns).
+    places: (trials, columns) in the unit cube. values: (trials,). Each of the `FORESTS` forests is fitted to the
+    columns and to a randomly permuted copy of each of them; the share of a copy is due to chance. Returns the means of
+    the true columns (columns,), the halves (halves, columns) and the copies (forests, columns).
     """
     rng = generator(seed)
     columns, half = places.shape[1], len(values) // 2
@@ -41,9 +42,9 @@ def explained(places: FloatArray, values: FloatArray, *, seed: int) -> tuple[Flo
 
 
 def _forest(places: FloatArray, values: FloatArray, seed: int) -> FloatArray:
-    """The mean over the trees that are not constant, each fitted to as many trials drawn with return; 0 where all are.
+    """Mean over the non-constant trees, each fitted to a bootstrap sample of the trials; 0 if all are constant.
 
-    The same trees as scikit-learn's forest, without what that does around each.
+    The trees are those of scikit-learn's forest, without its overhead per tree.
     """
     from sklearn.tree import DecisionTreeRegressor
 
@@ -62,7 +63,7 @@ def _forest(places: FloatArray, values: FloatArray, seed: int) -> FloatArray:
 
 
 def _tree(tree: object, columns: int) -> FloatArray | None:
-    """The part of a tree's variance over the unit cube that each column explains; None for a constant tree."""
+    """Share of a tree's variance over the unit cube that each column explains; None for a constant tree."""
     low, high, value = _boxes(tree, columns)
     widths = high - low
     volume = widths.prod(axis=1)

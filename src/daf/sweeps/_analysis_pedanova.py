@@ -1,12 +1,13 @@
-"""PED-ANOVA: how much the best trials differ from all trials, hyperparameter by hyperparameter.
+"""PED-ANOVA: how much the best trials differ from all trials, by hyperparameter.
 
-The densities of a hyperparameter's values among the best tenth of the trials and among all are estimated on a grid, and
-their Pearson divergence is the importance: 0 where the best have the values that all have. A hyperparameter that is
-searched under a condition counts where it is searched, weighted by how many of the best and of all trials that is.
+The densities of a hyperparameter's values among the best tenth of the trials and among all trials are estimated on a
+grid. Their Pearson divergence is the importance: 0 if the best trials have the same distribution of values as all. A
+conditional hyperparameter counts where it is searched, weighted by the share of the best and of all trials in which it
+is.
 
 Source: Watanabe, Bansal and Hutter, "PED-ANOVA", IJCAI 2023, and its extension to conditions, arXiv 2601.20800, as
-Optuna 5 has them (`PedAnovaImportanceEvaluator`); on counts instead of trials, so that 100,000 trials take no longer
-than 100. A test holds the two beside each other.
+implemented in Optuna 5 (`PedAnovaImportanceEvaluator`). This implementation works on counts instead of trials, so
+100,000 trials take no longer than 100. A test compares the two.
 """
 
 import numpy as np
@@ -18,7 +19,7 @@ from daf.sweeps.analysis_columns import Column
 
 TOP = 0.1
 FEWEST_TOP = 10
-"""So many of the best trials at least, where the best tenth has fewer."""
+"""Minimum number of best trials, used if the best tenth has fewer."""
 FEWEST_BETTER = 5
 HALVES = 200
 SHUFFLES = 200
@@ -30,10 +31,10 @@ Counts = NDArray[np.int64]
 
 
 def best_of(losses: FloatArray) -> NDArray[np.bool_]:
-    """(trials,) whether a trial is among the best: a tenth, or `FEWEST_TOP`, and those equal to the last of them.
+    """(trials,) whether a trial is among the best: a tenth, or `FEWEST_TOP`, including ties with the last of them.
 
-    Where these are so many that the best would be most, as with returns that are mostly 0, only what is better counts,
-    if that is `FEWEST_BETTER` at least.
+    If the ties are so numerous that most trials would be among the best, as with returns that are mostly 0, only
+    strictly better trials count, provided that there are at least `FEWEST_BETTER` of them.
     """
     count = max(int(np.ceil(TOP * len(losses))), min(FEWEST_TOP, len(losses)))
     bar = np.partition(losses, count - 1)[count - 1]
@@ -44,11 +45,11 @@ def best_of(losses: FloatArray) -> NDArray[np.bool_]:
 
 
 def divergences(columns: list[Column], losses: FloatArray, *, seed: int) -> list[tuple[float, FloatArray, FloatArray]]:
-    """Of each column its divergence, that of `HALVES` random halves of the trials, and that where the best are drawn
-    at random, `SHUFFLES` times.
+    """Divergence of each column, on all trials, on `HALVES` random halves, and with the best drawn at random.
 
-    losses: (trials,) the less the better. The halves are halves of up to `GROUPS` random groups of trials, the same
-    for every column; the bar for being one of the best is that of all trials.
+    losses: (trials,) lower is better. The best are drawn at random `SHUFFLES` times. The halves consist of up to
+    `GROUPS` random groups of trials, the same for every column. The threshold for being among the best is that of all
+    trials.
     """
     best = best_of(losses)
     rng = generator(seed)
@@ -77,7 +78,7 @@ def divergences(columns: list[Column], losses: FloatArray, *, seed: int) -> list
 
 
 def divergence(top: Counts, total: Counts, *, ordered: bool) -> float:
-    """The divergence for counts by cell of the best and of all trials; the last cell is "not searched"."""
+    """Divergence between the best and all trials, given as counts by cell; the last cell is "not searched"."""
     best, searched = top[:-1], total[:-1]
     if not best.sum():
         return 0.0
@@ -89,7 +90,7 @@ def divergence(top: Counts, total: Counts, *, ordered: bool) -> float:
 
 
 def _smoothed(counts: Counts) -> FloatArray:
-    """The density on a grid: normal kernels by Scott's rule, cut to the grid, and one wide kernel as a prior."""
+    """Density on a grid: normal kernels by Scott's rule, truncated to the grid, and one wide kernel as a prior."""
     steps = len(counts)
     cells = np.flatnonzero(counts)
     weights = counts[cells].astype(np.float64)
@@ -108,7 +109,7 @@ def _smoothed(counts: Counts) -> FloatArray:
 
 
 def _of_choices(counts: Counts) -> FloatArray:
-    """The shares of choices, with one more trial spread over all of them as a prior."""
+    """Shares of the choices, with one additional trial spread over all of them as a prior."""
     cells = np.flatnonzero(counts)
     kernels = np.full((len(cells) + 1, len(counts)), _PRIOR / (len(cells) + 1))
     kernels[np.arange(len(cells)), cells] += 1

@@ -1,9 +1,9 @@
-"""Which trial runs when: the one process that proposes, and the one that writes the journal.
+"""Scheduling of trials in the one process that proposes them and writes the journal.
 
-A trial begins once all that its proposal may know has ended (`Proposer.needs`), and at most `slots` run at a time. Its
-proposal is in the journal before it begins, its result before it counts. So whatever ends this process, the next one
-finds: results that are final, trials that were open (begun again with the same hyperparameters), and nothing else.
-Neither the order in which trials end nor how often the sweep was interrupted changes what is proposed or found.
+A trial starts once every trial that its proposal may depend on has ended (`Proposer.needs`), and at most `slots` run at
+a time. The proposal is in the journal before the trial starts, and the result before it counts. However this process
+ends, the next one finds final results and open trials, which it restarts with the same hyperparameters, and nothing
+else. Neither the order in which trials end nor the number of interruptions affects proposals or results.
 """
 
 import queue
@@ -24,7 +24,7 @@ OnTrial = Callable[[SweepTrialResult], None]
 
 
 class Coordinator:
-    """Runs what is missing of a sweep. players: one for each trial at a time."""
+    """Runs the trials that a sweep still lacks. players: one for each trial that runs at a time."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Coordinator:
         self._waiting = [number for number in sorted(history.proposals) if number not in history.results]
 
     def run(self) -> None:
-        """Run until every trial has ended. On any exception, Ctrl-C too, what runs is ended and nothing is lost."""
+        """Run until every trial has ended. Any exception (also Ctrl-C) ends the running trials and loses nothing."""
         pool: Executor = _Here() if self._slots == 1 else ThreadPoolExecutor(self._slots, "daf-trial")
         running: dict[Future[SweepTrialResult], int] = {}
         try:
@@ -78,7 +78,7 @@ class Coordinator:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _startable(self) -> int | None:
-        """The next trial that may begin: one left open by an earlier process, else a new one."""
+        """The next trial that may start: one left open by an earlier process, else a new one."""
         for index, number in enumerate(self._waiting):
             if self._leading() >= self._proposer.judges(number) and not self._twin_runs(number):
                 return self._waiting.pop(index)
@@ -115,7 +115,7 @@ class Coordinator:
             self._on_trial(result)
 
     def _leading(self) -> int:
-        """How many trials, from 0 on, have ended without a gap."""
+        """The number of trials, counted from 0, that have ended without a gap."""
         while self._ended in self._history.results:
             self._ended += 1
         return self._ended
@@ -127,7 +127,7 @@ class Coordinator:
         return canonical_json(dict(self._history.proposals[number].hyperparameters))
 
     def _twin(self, number: int) -> int | None:
-        """The first trial with the same configuration, where it is another and its training can be shared."""
+        """The first trial with the same configuration, if it is a different trial and its training can be shared."""
         first = self._first_of[self._key(number)]
         return first if self._share_repeats and first != number else None
 
@@ -137,7 +137,7 @@ class Coordinator:
 
 
 class _Here(Executor):
-    """Runs a call at once, in this thread: Ctrl-C reaches what it runs, and a debugger too."""
+    """Runs a call at once in this thread, so that Ctrl-C and a debugger reach the running code."""
 
     def submit(self, fn, /, *args, **kwargs):  # type: ignore[no-untyped-def]
         future: Future[SweepTrialResult] = Future()

@@ -1,7 +1,7 @@
-"""Sweeps whose search space names hyperparameters of training, and which have no training section.
+"""Sweeps whose search space names training hyperparameters but that have no training section.
 
-Their trials train with that section's defaults, and the sweep says so. Where `batch_size` is searched, sequences are
-made as long as all of its values allow, since the default length would refuse the smaller ones.
+Their trials train with the defaults of that section, and the sweep notes it. If `batch_size` is searched, sequences are
+as long as all of its values allow, because the default length would rule out the smaller ones.
 """
 
 import math
@@ -15,14 +15,14 @@ from daf.game.policy_arguments import Arguments
 
 
 def with_training(config: DAFSweepConfig, taken: Arguments) -> DAFSweepConfig:
-    """`config` with the training section that its search space asks for. taken: the policy's own arguments."""
+    """Return `config` with the training section that its search space implies. taken: the policy's arguments."""
     if config.training is not None or not any(_is_trained(name, taken) for name in config.search_space):
         return config
     return config.replace(training=DAFTrainingConfig(**_sequences(config)))
 
 
 def training_note(config: DAFSweepConfig) -> str | None:
-    """What a reader must know of trials that train with defaults; None where the section sets something itself."""
+    """Note for the reader on trials that train with defaults; None if the section sets anything itself."""
     training = config.training
     if training is None or training.model_fields_set - {"bptt_horizon"}:
         return None
@@ -53,7 +53,7 @@ def _canonical(names: list[str]) -> set[str]:
 
 
 def _sequences(config: DAFSweepConfig) -> dict[str, Any]:
-    """The `bptt_horizon` that divides every searched batch size; nothing where the default does, or it is searched."""
+    """The `bptt_horizon` that divides every searched batch size; empty if the default does, or if it is searched."""
     names = list(config.search_space)
     if _canonical(names) & {"n_steps", "bptt_horizon"} or "batch_size" not in _canonical(names):
         return {}

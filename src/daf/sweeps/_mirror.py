@@ -1,8 +1,8 @@
-"""`optuna.db`: the trials as an Optuna study, for optuna-dashboard and whatever else reads such files.
+"""`optuna.db`: the trials as an Optuna study, for optuna-dashboard and other programs that read such files.
 
-A copy of the journal and nothing more: it is brought up to date every few seconds and at the end, holds trials 0 to n
-without a gap, and is made anew where it does not fit the journal. Nothing is ever read from it. Where it cannot be
-written, the log says so once and the sweep goes on.
+It is only a copy of the journal, and DAF never reads results from it. It is updated every few seconds and at the end,
+holds trials 0 to n without a gap, and is recreated if it does not match the journal. If it cannot be written, a warning
+is logged once and the sweep continues.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ _STATES = {"complete": "COMPLETE", "stopped": "PRUNED", "failed": "FAIL"}
 
 
 class Mirror:
-    """The copy in a sweep's folder. name: the study's. objectives, directions: in order."""
+    """The copy in the run directory of a sweep. name: of the study. objectives, directions: in order."""
 
     def __init__(
         self, run_dir: Path, name: str, space: Space, objectives: Sequence[str], directions: Sequence[str]
@@ -45,7 +45,7 @@ class Mirror:
         self._broken = False
 
     def update(self, results: Mapping[int, SweepTrialResult], *, now: bool = False) -> None:
-        """Copy the trials that are new; `now`: also where the last time was a moment ago."""
+        """Copy the new trials; with `now`, even if the last update was a moment ago."""
         if self._broken or not (now or time.monotonic() - self._last > EVERY_SECONDS):
             return
         try:
@@ -56,9 +56,9 @@ class Mirror:
         self._last = time.monotonic()
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         if self._study is not None:
-            with contextlib.suppress(Exception):  # closing what is only a copy
+            with contextlib.suppress(Exception):  # it is only a copy
                 self._study._storage.remove_session()
                 self._study._storage._backend.engine.dispose()
             self._study = None
@@ -76,7 +76,7 @@ class Mirror:
         self._written = end
 
     def _opened(self, trials: int) -> Any:
-        """The study; a file that holds more than the journal, or is damaged, is made anew."""
+        """Open the study; a file that holds more than the journal, or is damaged, is recreated."""
         if self._study is not None:
             return self._study
         import optuna
@@ -104,8 +104,8 @@ class Mirror:
 
         @event.listens_for(backend.engine, "connect")
         def _no_sync(connection: Any, record: Any) -> None:
-            connection.execute("PRAGMA synchronous = OFF")  # it can be made again from the journal
-            connection.execute("PRAGMA journal_mode = WAL")  # who reads meanwhile neither waits nor is waited for
+            connection.execute("PRAGMA synchronous = OFF")  # it can be rebuilt from the journal
+            connection.execute("PRAGMA journal_mode = WAL")  # readers neither wait nor block the writer
 
         study = optuna.create_study(
             storage=storage,
@@ -117,9 +117,9 @@ class Mirror:
         return study
 
     def _insert(self, results: Sequence[SweepTrialResult]) -> None:
-        """Write trials into Optuna's tables (schema 12 and alike) in one transaction.
+        """Write trials into Optuna's tables (schema 12 and compatible ones) in one transaction.
 
-        Its own `add_trials` takes a transaction and some 8 ms for each, as much as a short episode.
+        Optuna's `add_trials` takes one transaction and about 8 ms per trial, as long as a short episode.
         """
         import optuna
 

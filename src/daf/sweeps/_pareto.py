@@ -1,4 +1,4 @@
-"""Which points no other point beats: the Pareto front, for any number of objectives and 100,000 points at once."""
+"""Pareto front: the points that no other point dominates, for any number of objectives and 100,000 points at once."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,8 @@ from daf.errors import DataError
 def pareto_front(values: ArrayLike, directions: Sequence[str]) -> NDArray[np.bool_]:
     """(n,) whether each point is on the front: no other is as good in all objectives and better in one.
 
-    values: (n, m) finite. directions: "maximize" or "minimize", one per objective. Equal points are all on the front,
-    or none of them.
+    values: (n, m) finite. directions: "maximize" or "minimize", one per objective. Of equal points, either all are on
+    the front or none is.
     """
     points = np.asarray(values, dtype=np.float64)
     if points.ndim != 2 or points.shape[1] != len(directions) or not np.isfinite(points).all():
@@ -20,7 +20,7 @@ def pareto_front(values: ArrayLike, directions: Sequence[str]) -> NDArray[np.boo
     costs = points * np.array([-1.0 if direction == "maximize" else 1.0 for direction in directions])
     if not len(costs):
         return np.zeros(0, dtype=bool)
-    order = np.lexsort(costs.T[::-1])  # by the first objective, then the second, …: no point beats an earlier one
+    order = np.lexsort(costs.T[::-1])  # by the first objective, then the second, …: no point dominates an earlier one
     ordered = costs[order]
     first = np.concatenate([[True], (ordered[1:] != ordered[:-1]).any(axis=1)])  # of each run of equal points
     unique = ordered[first]

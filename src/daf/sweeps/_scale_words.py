@@ -1,33 +1,33 @@
-"""What a sweep's values are counted in, for people.
+"""Descriptions of the scale that a sweep's values are on.
 
-`normalise` is the configuration's: "none", "default", "auto" (default where there are several missions), or bounds by
-mission. The words follow from it alone, so that a sweep's folder needs no more to be read.
+`normalise` is the setting in the configuration: "none", "default", "auto" (default if there are several missions), or
+bounds by mission. The description depends on it alone, so reading a run directory needs nothing else.
 """
 
 from collections.abc import Mapping, Sequence
 
 
 def by_default(normalise: object, missions: int) -> bool:
-    """Whether the default configuration's episodes are the scale."""
+    """Whether the scale is derived from the episodes of the default configuration."""
     return normalise == "default" or (normalise == "auto" and missions > 1)
 
 
 def scale_words(normalise: object, missions: int) -> str:
-    """What follows a metric's name where its values are scaled; empty where they are as they are."""
+    """Suffix for the name of a metric whose values are scaled; empty if they are not."""
     if isinstance(normalise, Mapping):
         return "in parts of the given ranges"
     return "in the default's standard deviations" if by_default(normalise, missions) else ""
 
 
 def told(name: str, normalise: object, missions: int) -> str:
-    """A metric's or objective's name with its scale."""
+    """The name of a metric or objective with its scale."""
     return f"{name} {scale_words(normalise, missions)}".rstrip()
 
 
 def scale_note(normalise: object, missions: int, flat: Sequence[str]) -> str:
-    """How a scaled value came about; empty where values are as they are.
+    """How scaled values were computed; empty if they are not scaled.
 
-    flat: missions on which the default configuration's episodes do not differ.
+    flat: missions on which all episodes of the default configuration have the same value.
     """
     mean = ", averaged over the missions" if missions > 1 else ""
     if isinstance(normalise, Mapping):

@@ -1,8 +1,8 @@
-"""One trial from its configuration to its result: train where the sweep trains, then play the sweep's blocks.
+"""One trial from its configuration to its result: train if the sweep trains, then play the sweep's blocks.
 
-Whatever goes wrong with a trial becomes its failure, with the reason; where the machine was at fault it is begun again,
-up to `max_retries` times. A result depends on the configuration, the seeds and the trials it was judged by, not on how
-often it was begun or what else ran.
+Any error in a trial makes it a failed trial with a reason. If the machine caused the error, the trial is restarted up
+to `max_retries` times. A result depends on the configuration, the seeds and the trials it was compared with, not on how
+often it was started or what else was running.
 """
 
 import threading
@@ -29,12 +29,12 @@ from daf.sweeps.training_process import Stopped, train
 
 TRIALS = "trials"
 DEFAULT = -1
-"""The number of the default configuration, which is no trial."""
+"""The number of the default configuration, which does not count as a trial."""
 
 
 @dataclass
 class TrialRunner:
-    """What all trials share. scales: one per objective. stop: set where the sweep is interrupted."""
+    """State shared by all trials. scales: one per objective. stop: set when the sweep is interrupted."""
 
     config: DAFSweepConfig
     targets: Mapping[str, Target]
@@ -46,7 +46,7 @@ class TrialRunner:
     def run(
         self, player: Player, number: int, values: Configuration, judges: Sequence[SweepTrialResult], source: str
     ) -> SweepTrialResult:
-        """The result of trial `number`. judges: the trials it may be stopped by. Raises `Stopped`."""
+        """Return the result of trial `number`. judges: the trials that may cause it to be stopped. Raises `Stopped`."""
         started = time.monotonic()
         deadline = None if self.config.trial_timeout is None else started + self.config.trial_timeout
         blank = SweepTrialResult(number, dict(values), source=source)
@@ -70,7 +70,7 @@ class TrialRunner:
         return replace(result, seconds=time.monotonic() - started, attempts=attempt)
 
     def setting(self, values: Configuration) -> Setting:
-        """`values` put where they belong."""
+        """Assign `values` to the components that they configure."""
         return setting_of(self.config, self.targets, values)
 
     def _attempt(
@@ -97,9 +97,9 @@ class TrialRunner:
         judges: Sequence[SweepTrialResult],
         deadline: float | None,
     ) -> SweepTrialResult:
-        """Train to the end, or to the rung where it is stopped. The result has no values yet unless it was stopped.
+        """Train to the end, or to the rung at which it is stopped. The result has no values yet unless it was stopped.
 
-        A rung is looked at once: where the journal has it, it is neither trained to nor evaluated again.
+        Each rung is evaluated once: if the journal has its result, it is neither trained to nor evaluated again.
         """
         early, total, number = self.config.early_stopping, training.total_timesteps, blank.trial_id
 
@@ -134,7 +134,7 @@ class TrialRunner:
     def _at_rung(
         self, player: Player, trained: SweepTrialResult, setting: Setting, deadline: float | None
     ) -> SweepTrialResult:
-        """What a trial that is not at its end scores so far."""
+        """Score of a trial that has not reached its end."""
         there = self._evaluate(player, trained, setting, (), deadline)
         metrics = {**trained.all_metrics, **there.all_metrics}
         return replace(there, status="running", success=False, cost=trained.cost, all_metrics=metrics)
@@ -147,7 +147,7 @@ class TrialRunner:
         judges: Sequence[SweepTrialResult],
         deadline: float | None,
     ) -> SweepTrialResult:
-        """Play the blocks, in stretches where the trial may be stopped between them."""
+        """Play the blocks in chunks, between which the trial may be stopped."""
         policy, episodes = blank.policy or setting.policy, self.config.episodes_per_trial
         early = self.config.early_stopping
         looks = early is not None and early.method == "wilcoxon" and blank.trial_id != DEFAULT
@@ -211,7 +211,7 @@ class TrialRunner:
         return sum(record.measurement.play_seconds for record in records if record.measurement is not None)
 
     def _shown(self) -> list[Metric]:
-        """The metrics that every result names: the objectives', reward and steps."""
+        """The metrics that every result includes: those of the objectives, reward and steps."""
         metrics = [*(objective.metric for objective in self.objectives), parse("reward"), parse("steps")]
         return list({metric.name: metric for metric in metrics}.values())
 

@@ -1,7 +1,7 @@
-"""Changed missions against the base, seed by seed: one family of tests for all variants and pairs.
+"""Comparison of changed missions with the base mission, by seed: one family of tests for all variants and pairs.
 
-A variant that changes nothing in the mission's config is known to before anything is played: it is not tested, so that
-it costs the others nothing.
+A variant that changes nothing in the mission's config is recognised before anything is played. It is not tested, so it
+costs the others no power.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,12 +22,12 @@ from daf.sweeps.variants_result import VariantResult, VariantSweepResult
 
 Combination = tuple[str, ...]
 Values = Mapping[int, float]
-"""The metric by the episode's number."""
+"""The metric by episode number."""
 
 
 @dataclass(frozen=True)
 class _Family:
-    """What all rows share. unit: the metric in words; size: how many are compared; alpha: of all together."""
+    """State shared by all rows. unit: the metric in words; size: number of tests; alpha: family-wise error rate."""
 
     unit: str
     size: int
@@ -42,7 +42,7 @@ def compared(
     refused: Mapping[Combination, str],
     metric: Metric,
 ) -> VariantSweepResult:
-    """The result: a row for each combination, those that were refused too."""
+    """Build the result with a row for each combination, including refused ones."""
     result, settings = run.result, run.settings
     values: dict[str, dict[int, float]] = {}
     for planned, record in zip(result.planned, result.records, strict=True):
@@ -101,7 +101,7 @@ def _apart(changed: Values, plain: Values) -> FloatArray:
 
 
 def _beyond(several: Sequence[Values]) -> FloatArray:
-    """Of a pair, its first, its second and the base: by how much both together differ from the sum of each."""
+    """Effect of a pair minus the sum of its single effects, by episode. several: the pair, first, second, base."""
     pair, first, second, plain = several
     return np.array([pair[i] - first[i] - second[i] + plain[i] for i in _shared(several)])
 
@@ -124,7 +124,7 @@ def _row(
     adjusted: float | None,
     family: _Family,
 ) -> VariantResult:
-    """values: with the change and without. adjusted: None where nothing is tested."""
+    """values: with the change and without. adjusted: None if nothing is tested."""
     changed, plain = values
     shared, apart = _shared(values), _apart(changed, plain)
     n, name, ci, difference = len(shared), "+".join(combination), _ci(flip), float(flip.difference)

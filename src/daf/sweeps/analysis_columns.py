@@ -1,8 +1,9 @@
-"""The complete trials of a sweep as columns of numbers: one for each hyperparameter, beside the objective.
+"""The complete trials of a sweep as numeric columns, one for each hyperparameter.
 
-Numbers that were searched in a range lie between 0 (its least) and 1 (its largest), in the logarithm where they were
-searched so; everything else is a choice with an index. The range is the sweep's own where its run folder tells, else
-what the trials took. A trial in which a hyperparameter was not searched, since a condition left it out, has NaN there.
+Numbers that were searched in a range are mapped to 0 (lowest) to 1 (highest), on a logarithmic scale if they were
+searched on one; everything else is a choice with an index. The range is that of the search space if the run directory
+holds it, else the range of the values in the trials. If a condition excluded a hyperparameter from a trial, its value
+there is NaN.
 """
 
 import itertools
@@ -20,16 +21,18 @@ from daf.sweeps.reading import CONFIG, read_facts
 from daf.sweeps.result import SweepResult
 
 FEW = 6
-"""Numbers with so few different values are choices."""
+"""Numbers with at most this many distinct values are treated as choices."""
 STEPS = 50
-"""Cells of a range."""
+"""Number of cells of a range."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One hyperparameter. place: (trials,) 0 to 1, or the index of a choice; NaN where it was not searched. ordered:
-    whether it is a range. steps: cells of the range, or the number of choices. values: the choices, by index; of a
-    range its two ends. log: whether a range is searched in its logarithm.
+    """One hyperparameter.
+
+    place: (trials,) 0 to 1, or the index of a choice; NaN if it was not searched. ordered: whether it is a range.
+    steps: cells of the range, or the number of choices. values: the choices, by index, or the two ends of a range.
+    log: whether a range is searched on a logarithmic scale.
     """
 
     name: str
@@ -41,17 +44,17 @@ class Column:
 
     @property
     def active(self) -> NDArray[np.bool_]:
-        """Where it was searched."""
+        """(trials,) whether it was searched."""
         return ~np.isnan(self.place)
 
     def cells(self) -> NDArray[np.int64]:
-        """(trials,) the cell of each value, -1 where it was not searched. Halves go to the lower cell."""
+        """(trials,) the cell of each value, -1 if it was not searched. Values on a boundary go to the lower cell."""
         filled = np.where(self.active, self.place, 0.0)
         cells = np.clip(np.ceil(filled * (self.steps - 1) - 0.5), 0, self.steps - 1) if self.ordered else filled
         return np.where(self.active, cells, -1).astype(np.int64)
 
     def value_at(self, place: float) -> float:
-        """The number of a range that lies at `place`."""
+        """The number at `place` in a range."""
         low, high = float(self.values[0]), float(self.values[1])
         if self.log:
             return math.exp(math.log(low) + place * (math.log(high) - math.log(low)))
@@ -59,7 +62,7 @@ class Column:
 
 
 def columns_of(result: SweepResult) -> list[Column]:
-    """A column for each hyperparameter that took more than one value in the complete trials."""
+    """A column for each hyperparameter that has more than one value in the complete trials."""
     space, finished = searched_space(result), [trial.hyperparameters for trial in result.finished]
     found = []
     for name in dict.fromkeys(itertools.chain.from_iterable(finished)):
@@ -73,7 +76,7 @@ def columns_of(result: SweepResult) -> list[Column]:
 
 
 def searched_space(result: SweepResult) -> Mapping[str, Any]:
-    """The search space as the sweep's file has it; {} where the result did not come from a run folder."""
+    """The search space as stored in the sweep's file; {} if the result does not come from a run directory."""
     if result.run_dir is None or not (result.run_dir / CONFIG).is_file():
         return {}
     config = read_facts(result.run_dir).get("config")
@@ -82,7 +85,7 @@ def searched_space(result: SweepResult) -> Mapping[str, Any]:
 
 
 def _range(name: str, taken: list[Any], searched: Any) -> Column | None:
-    """The column of a number that was searched in a range; None where it has few values."""
+    """The column of a number that was searched in a range; None if it has few distinct values."""
     values = np.array(taken, dtype=np.float64)  # None becomes NaN
     there = values[~np.isnan(values)]
     different = np.unique(there)
@@ -105,7 +108,7 @@ def _range(name: str, taken: list[Any], searched: Any) -> Column | None:
 
 
 def _choices(name: str, taken: list[Any], *, mixed: bool) -> Column:
-    """mixed: whether values of several types are among them, so that 1 and true are two."""
+    """mixed: whether the values are of several types, so that 1 and true are distinct."""
     keys = [None if value is None else str(value) for value in taken] if mixed else taken
     first = dict(zip(reversed(keys), reversed(taken), strict=True))
     order = [key for key in dict.fromkeys(keys) if key is not None]

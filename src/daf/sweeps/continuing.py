@@ -1,7 +1,7 @@
-"""Which sweep a configuration continues.
+"""Finding the sweep that a configuration continues.
 
-Two configurations are one sweep where their trials are the same: what may differ is how many trials there are, and what
-is done with them afterwards. A policy whose code changed makes another sweep.
+Two configurations belong to the same sweep if their trials are the same. They may differ in the number of trials and in
+what happens afterwards. If the code of the policy changes, it is another sweep.
 """
 
 import logging
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FREE = ("num_trials", "description", "max_retries", "trial_timeout", "checkpoint_best_n", "significance_level")
-"""Fields that may change when a sweep goes on; so may those of the held-out episodes."""
+"""Fields that may change when a sweep resumes; so may those of the held-out episodes."""
 BEGINNING = ".sweeps.lock"
-"""In the output folder: held while a sweep is looked for and begun, so that one configuration is not begun twice."""
+"""Lock in the output directory, held while a sweep is looked up and started, so that none is started twice."""
 
 
 def fingerprint(prepared: Prepared) -> str:
-    """Equal for sweeps whose trials are the same: of configuration, policy (code and weights), missions, simulator."""
+    """Equal for sweeps with the same trials: covers configuration, policy (code, weights), missions, simulator."""
     data = prepared.config.to_data()
     held_out = [name for name in data if name.startswith("held_out_")]
     kept = {name: value for name, value in data.items() if name not in (*FREE, *held_out)}
@@ -36,7 +36,7 @@ def fingerprint(prepared: Prepared) -> str:
 
 
 def config_of_run(run_dir: Path) -> DAFSweepConfig:
-    """The configuration that a sweep's folder was run with. Raises `DataError`, `ConfigError`."""
+    """The configuration of the sweep in a run directory. Raises `DataError`, `ConfigError`."""
     return DAFSweepConfig(**read_facts(run_dir)["config"])
 
 
@@ -46,7 +46,7 @@ def same_sweep(print_of: str, output: "OutputManager") -> RunInfo | None:
         try:
             if (run.path / CONFIG).exists() and read_facts(run.path).get("fingerprint") == print_of:
                 return run
-        except (DamagedFileError, StorageError) as error:  # that sweep's trouble, and no other's
+        except (DamagedFileError, StorageError) as error:  # damage in that sweep must not affect this one
             logger.warning("%s It is passed over.", error)
     return None
 
@@ -62,7 +62,7 @@ def named_sweep(run: str, output: "OutputManager", print_of: str) -> RunInfo:
 
 
 def is_done(run_dir: Path, prepared: Prepared) -> bool:
-    """Whether nothing is missing of a sweep that ended."""
+    """Whether a sweep that ended is complete."""
     facts, config = read_facts(run_dir), prepared.config
     before = DAFSweepConfig(**facts["config"])
     names = [*FREE, *(name for name in DAFSweepConfig.model_fields if name.startswith("held_out_"))]

@@ -1,4 +1,4 @@
-"""A sweep as text for other programs: all trials as CSV or JSON, the best configuration as YAML."""
+"""Export of a sweep for other programs: all trials as CSV or JSON, the best configuration as YAML."""
 
 import csv
 import io
@@ -10,7 +10,7 @@ from daf.sweeps.result import SweepResult, hyperparameter_names
 
 
 def exported(result: SweepResult, as_format: str) -> str:
-    """The sweep as "csv", "json" or "yaml" (raises `DataError` where no trial is complete)."""
+    """Export the sweep as "csv", "json" or "yaml" (raises `DataError` if no trial is complete)."""
     if as_format == "csv":
         return _csv(result)
     if as_format == "json":

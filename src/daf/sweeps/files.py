@@ -1,6 +1,6 @@
-"""What a sweep's files hold, as types that everything is checked against when it is read.
+"""Types of a sweep's files, against which everything is checked when it is read.
 
-Fields that have no name here are kept; those that have one have this type, or reading names the file and the field.
+Unknown fields are kept. A known field of the wrong type raises an error that names the file and the field.
 """
 
 from typing import Annotated, Any, Literal, NotRequired, Required, TypedDict
@@ -9,7 +9,7 @@ import msgspec
 
 Index = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Number = float | None
-"""None: it was not a finite number."""
+"""None if it was not a finite number."""
 Setting = bool | int | float | str | None
 
 
@@ -48,7 +48,7 @@ class TrialData(TypedDict, total=False):
 
 
 class HeldOut(TypedDict, total=False):
-    """The best trials on held-out seeds, as far as a sweep goes on from it."""
+    """The best trials on held-out seeds, limited to what a resumed sweep reads from the record."""
 
     winner: Index | None
     asked: list[Any]
@@ -61,7 +61,7 @@ class Event(TypedDict):
 
 
 class ProposedEvent(TypedDict):
-    """A trial was proposed. state: what its strategy reads back."""
+    """A trial was proposed. state: what its strategy restores."""
 
     trial: Index
     hyperparameters: dict[str, Setting]
@@ -70,7 +70,7 @@ class ProposedEvent(TypedDict):
 
 
 class RungEvent(TypedDict):
-    """A trial was looked at on the way."""
+    """A trial was evaluated at a rung."""
 
     trial: Index
     goal: Index
@@ -107,7 +107,7 @@ Directions = Annotated[list[Literal["maximize", "minimize"]], msgspec.Meta(min_l
 
 
 class SweepFacts(TypedDict):
-    """`sweep.json`: what the sweep is."""
+    """`sweep.json`: the definition of the sweep."""
 
     run_id: str
     fingerprint: NotRequired[str]

@@ -1,13 +1,15 @@
-"""The winner's curse: the best trials played again on seeds that none of them was chosen by, beside the default.
+"""Correction for the winner's curse: the best trials are played again on seeds that selected none of them.
 
-The best of many looks better than it is, since luck was part of why it was best. On held-out seeds it has no such luck:
-those numbers are the ones to believe. Each of the best is compared with the default configuration, block by block, and
-the p values are corrected for their number (Holm), so that the chance of any false "better" is at most the sweep's
-significance level. Missions count as they do in the ranking: each mission's differences are divided by its unit. The
-comparison is of means, also where trials are ranked by another aggregate; the sentences say so. What is left out: a
-configuration is trained once, so that how much another training of it would differ is in neither number.
+The best of many trials looks better than it is, because luck contributed to its rank. That luck does not carry over to
+held-out seeds, so those are the numbers to trust. Each of the best trials is compared with the default configuration,
+block by block, and the p values are corrected for their number (Holm), so that the chance of any false "better" is at
+most the sweep's significance level. Missions have the same weights as in the ranking: each mission's differences are
+divided by its unit. The comparison is of means, even if trials are ranked by another aggregate; the sentences state
+this.
 
-What was played stands in the record, block by block, so that a sweep that goes on plays only what is missing.
+Not covered: each configuration is trained once, so neither number includes the variation between training runs.
+
+The record holds the episodes block by block, so a resumed sweep plays only the missing ones.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,12 +33,12 @@ from daf.sweeps.playing import Player, TrialFailed
 from daf.sweeps.result import SweepTrialResult
 
 FEWEST = 20
-"""Held-out episodes per mission, where the sweep names no number and plays fewer per trial."""
+"""Held-out episodes per mission, if the sweep sets no number and plays fewer per trial."""
 _APART = 1_000_000
 
 
 def held_out_seeds(config: DAFSweepConfig) -> tuple[int, int]:
-    """(first seed, episodes per mission). Raises `ConfigError` where they overlap the trials' own."""
+    """(first seed, episodes per mission). Raises `ConfigError` if they overlap the seeds of the trials."""
     episodes = config.held_out_episodes or max(FEWEST, config.episodes_per_trial)
     if config.held_out_seed is not None:
         first = config.held_out_seed
@@ -60,9 +62,9 @@ def play_held_out(
     player: Player,
     earlier: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Play `best` and `default` on held-out seeds and compare them. A trial without a result there is told as such.
+    """Play `best` and `default` on held-out seeds and compare them. A trial without a result is reported as such.
 
-    earlier: a record of the same sweep; what it has on these seeds is not played again.
+    earlier: a record of the same sweep; the blocks that it has on these seeds are not played again.
     """
     config, objective = runner.config, runner.objectives[0]
     first, episodes = held_out_seeds(config)
@@ -104,7 +106,7 @@ def play_held_out(
 
 
 def _limits(trial: SweepTrialResult) -> dict[str, int]:
-    """The step limit of each mission's episodes."""
+    """The step limit of the episodes by mission."""
     return {
         mission: int(there["max_steps"]) for mission, there in trial.mission_results.items() if "max_steps" in there
     }
@@ -124,7 +126,7 @@ def _scores(
 ) -> dict[str, Any]:
     """Value and values per block of one configuration on the held-out seeds.
 
-    machine: the cause of the error lies in the machine, and the trial is played again when the sweep goes on.
+    machine: the machine caused the error, and the trial is played again when the sweep resumes.
     """
     objective = runner.objectives[0]
     try:
@@ -136,7 +138,7 @@ def _scores(
 
 
 def _played(trial: SweepTrialResult, runner: TrialRunner, player: Player) -> dict[str, list[float]]:
-    """The primary metric of every block. Begun again where the machine fails, `max_retries` times."""
+    """The primary metric of every block. Retried up to `max_retries` times if the machine fails."""
     if trial.checkpoint is not None and not Path(trial.checkpoint).exists():
         raise TrialFailed(f"its checkpoint {trial.checkpoint} was deleted; checkpoint_best_n says how many are kept")
     first, episodes = held_out_seeds(runner.config)
@@ -153,7 +155,7 @@ def _played(trial: SweepTrialResult, runner: TrialRunner, player: Player) -> dic
 
 
 def _compared(objective: Objective, config: DAFSweepConfig) -> str:
-    """What the differences are in: the metric, that it is the mean where trials are ranked otherwise, and its scale."""
+    """Describe the compared value: the metric, its scale, and that it is the mean if trials are ranked otherwise."""
     name = objective.metric.name if objective.aggregate == "mean" else f"mean {objective.metric.name}"
     return told(name, config.normalise, len(config.missions))
 
@@ -165,7 +167,7 @@ def _compare(
     scale: Scale,
     config: DAFSweepConfig,
 ) -> None:
-    """Add to every entry how its mean stands to the default configuration's, in the unit of `scale`."""
+    """Add to every entry how its mean compares with the default configuration's, in the unit of `scale`."""
     sign = 1.0 if objective.direction == "maximize" else -1.0
     unit, ranked = _compared(objective, config), objective.aggregate_name
     caveat = "" if objective.aggregate == "mean" else f" Trials are ranked by the {ranked}; this compares means."

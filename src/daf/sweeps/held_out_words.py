@@ -1,6 +1,6 @@
-"""The held-out record as one text: which trial is best there, which was best in the sweep, how the default did.
+"""Summary of the held-out record: the best trial there, the best trial of the sweep, and the default.
 
-The numbers are reported as they are; whether a difference is more than luck is for each trial's own sentence.
+The numbers are reported without a verdict; the sentence of each trial states whether its difference is significant.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from daf.stats.sentences import number
 
 
 def held_out_finding(record: Mapping[str, Any]) -> str:
-    """What came out on held-out seeds; empty for a record in which no trial has a result there."""
+    """The finding on held-out seeds; empty for a record in which no trial has a result there."""
     minimize = record.get("direction") == "minimize"
     trials = [entry for entry in _entries(record) if _is_number(entry.get("in_the_sweep"))]
     winner = next((e for e in trials if e["trial"] == record.get("winner") and _is_number(e.get("value"))), None)
@@ -35,13 +35,13 @@ def held_out_finding(record: Mapping[str, Any]) -> str:
 
 
 def held_out_of(record: Mapping[str, Any] | None, trial: int) -> Mapping[str, Any] | None:
-    """What the record says of one trial; None where it was not played again."""
+    """The entry of one trial in the record; None if it was not played again."""
     found = [] if record is None else [entry for entry in _entries(record) if entry["trial"] == trial]
     return found[0] if found else None
 
 
 def machine_failed(record: Mapping[str, Any] | None) -> list[int]:
-    """The trials without a result for the machine's sake, -1 for the default: to be played again."""
+    """The trials (-1 is the default) that have no result because the machine failed, to be played again."""
     if record is None:
         return []
     default = record.get("default")
@@ -68,7 +68,7 @@ def _default_told(
 
 
 def _other_limits(default: Mapping[str, Any], winner: Mapping[str, Any]) -> str:
-    """How long the default's episodes are, where the sweep searched that."""
+    """The episode length of the default configuration, if the sweep searched it."""
     own, other = default.get("max_steps"), winner.get("max_steps")
     if not isinstance(own, Mapping) or not isinstance(other, Mapping) or dict(own) == dict(other):
         return ""

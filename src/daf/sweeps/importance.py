@@ -1,18 +1,19 @@
-"""Which hyperparameters mattered, by how much, and whether that is more than noise.
+"""Hyperparameter importance: which ones mattered, by how much, and whether that exceeds noise.
 
 Two measures of one objective over the complete trials. `pedanova`: how much the best trials differ from all, fast for
-any number of trials. `fanova`: the part of the objective's variance that a hyperparameter explains alone, from a random
-forest; what is missing to 1 belongs to several together.
+any number of trials. `fanova`: the share of the objective's variance that a hyperparameter explains alone, from a
+random forest; the remainder to 1 is explained by several together.
 
-Each value stands with an interval and with what chance gives. The interval comes from random halves of the trials, that
-vary around the whole as much as another sweep would around this one (its reach is 1.96 standard deviations, read from
-the middle 68 %, since a few halves go astray). Chance is what hyperparameters without effect would reach, all of them
-together, in 95 of 100 sweeps: with the best trials drawn at random (pedanova, Bonferroni's correction), with copies of
-the columns dealt to the trials at random (fanova, the largest of a forest). A value below that is no evidence of an
-effect.
+Each value has an interval and a noise level. The interval comes from random halves of the trials, which vary around the
+whole as much as another sweep would around this one. Its half-width is 1.96 standard deviations, estimated from the
+middle 68 % because a few halves are outliers. The noise level is what hyperparameters without an effect would reach,
+all of them together, in 95 of 100 sweeps. It is computed with the best trials drawn at random (pedanova, with
+Bonferroni's correction) or with permuted copies of the columns (fanova, the largest of a forest). A value below it is
+not evidence of an effect.
 
-Not promised: that trials of a strategy that learns (TPE, CMA-ES, …) are independent draws. It tries most where it has
-found most, which both measures then speak of; a random or QMC search answers for the whole space.
+Not guaranteed: that trials of a strategy that learns (TPE, CMA-ES, …) are independent draws. Such a strategy samples
+most densely where it found good values, and both measures then describe that region; a random or QMC search describes
+the whole space.
 """
 
 from collections.abc import Sequence
@@ -31,16 +32,17 @@ from daf.sweeps.result import SweepResult, hyperparameter_names
 Method = Literal["pedanova", "fanova"]
 METHODS: tuple[Method, ...] = ("pedanova", "fanova")
 FEWEST = 20
-"""Below so many complete trials neither measure says anything."""
+"""With fewer complete trials, neither measure is informative."""
 _LEVEL = 0.05
 _WIDTH = 1.96
 
 
 @dataclass(frozen=True)
 class Importance:
-    """One hyperparameter. low, high: 95 % interval. noise: what chance reaches. trials: in which it was searched.
+    """One hyperparameter.
 
-    share: of the sum of all values (pedanova), None for fanova, whose values are parts of the variance themselves.
+    low, high: 95 % interval. noise: level that chance reaches. trials: number of trials in which it was searched.
+    share: of the sum of all values (pedanova); None for fanova, whose values are already shares of the variance.
     """
 
     name: str
@@ -59,8 +61,11 @@ class Importance:
 
 @dataclass(frozen=True)
 class Importances:
-    """rows: the most important first. trials: used, of `complete`. left_out: hyperparameters without a value, with the
-    reason. how: in words, what was done."""
+    """Importances by one measure.
+
+    rows: the most important first. trials: number used, of `complete`. left_out: hyperparameters without a value, with
+    the reason. how: description of the method.
+    """
 
     method: Method
     objective: str
@@ -71,16 +76,16 @@ class Importances:
     how: str
 
     def to_data(self) -> dict[str, Any]:
-        """All of it as JSON data."""
+        """Everything as JSON data."""
         return asdict(self) | {"rows": [asdict(row) | {"significant": row.significant} for row in self.rows]}
 
 
 def daf_sweep_importance(
     result: SweepResult, method: Method = "pedanova", *, objective: str | None = None, seed: int = 42
 ) -> Importances:
-    """How important each hyperparameter was for `objective` (default: the primary one).
+    """Compute how important each hyperparameter was for `objective` (default: the primary one).
 
-    Raises `DataError` where there are too few complete trials or nothing varied, saying which and how many it takes.
+    Raises `DataError` if there are too few complete trials (with the number required) or if nothing varied.
     """
     if method not in METHODS:
         raise UsageError(unknown("importance", method, METHODS))
@@ -133,7 +138,7 @@ def _pedanova(columns: list[Column], losses: FloatArray, seed: int) -> _Found:
 
 
 def _fanova(columns: list[Column], losses: FloatArray, seed: int) -> _Found:
-    """A forest for each set of trials in which a hyperparameter was searched, over what was searched in all of them."""
+    """One forest per set of trials in which a hyperparameter was searched, over those searched in all of them."""
     rows: list[Importance] = []
     few: dict[str, str] = {}
     used = 0
@@ -172,12 +177,12 @@ def _row(column: Column, value: float, halves: FloatArray, noise: float, *, shar
 
 
 def _noise(by_chance: FloatArray, several: int) -> float:
-    """What `several` at once reach by chance, at most, in 95 of 100 cases."""
+    """The level that the largest of `several` reaches by chance in 95 of 100 cases."""
     return float(np.quantile(by_chance, 1 - _LEVEL / several, method="higher"))
 
 
 def _groups(columns: Sequence[Column]) -> list[list[Column]]:
-    """Columns that were searched in the same trials."""
+    """Groups of columns that were searched in the same trials."""
     found: dict[bytes, list[Column]] = {}
     for column in columns:
         found.setdefault(np.packbits(column.active).tobytes(), []).append(column)

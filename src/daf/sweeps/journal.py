@@ -1,15 +1,15 @@
-"""`trials.jsonl`: the record of a sweep that counts. Everything else in the folder can be made again from it.
+"""`trials.jsonl`: the authoritative record of a sweep. All other files in its directory can be derived from it.
 
-One line per event, written before the next thing happens:
+One line per event, written before the next step:
 
     {"event": "proposed", "trial": 12, "hyperparameters": {…}, "source": "tpe", "state": {…}}
-    {"event": "rung", "trial": 12, "goal": 50000, "result": {…}}     looked at on the way; training went on after it
+    {"event": "rung", "trial": 12, "goal": 50000, "result": {…}}     evaluated at a rung; training continued
     {"event": "finished", "trial": 12, "result": {…}}
     {"event": "default", "result": {…}}               the configuration without the sweep's changes
     {"event": "held_out", "record": {…}}              the best on new seeds
 
-A trial that is proposed and not finished was running when the file ends. A torn last line is no event; whoever appends
-next cuts it. Any number of processes may read while one writes.
+A trial that is proposed but not finished was running when the file ended. A torn last line is ignored, and the next
+writer truncates it. Any number of processes may read while one writes.
 """
 
 from collections.abc import Mapping
@@ -30,7 +30,7 @@ FILE = "trials.jsonl"
 
 @dataclass(frozen=True)
 class Proposal:
-    """What a trial is to try. state: what the strategy wants to be told again after a restart, JSON data."""
+    """The proposed hyperparameters of a trial. state: what the strategy needs again after a restart, as JSON data."""
 
     number: int
     hyperparameters: Mapping[str, Any]
@@ -40,7 +40,7 @@ class Proposal:
 
 @dataclass
 class History:
-    """A journal's content. proposals and results by trial number; rungs by trial number and the rung's agent steps."""
+    """The content of a journal. proposals and results by trial number; rungs by trial number and agent steps."""
 
     proposals: dict[int, Proposal] = field(default_factory=dict)
     results: dict[int, SweepTrialResult] = field(default_factory=dict)
@@ -58,9 +58,9 @@ class History:
 
 
 def read(run_dir: str | Path) -> History:
-    """The journal in a sweep's folder; empty where there is none yet.
+    """Read the journal in a sweep's directory; empty if there is none yet.
 
-    Raises `DamagedFileError` for a line that is no event, `StorageError`.
+    Raises `DamagedFileError` for a line that is not an event, `StorageError`.
     """
     path = Path(run_dir) / FILE
     found = History()
@@ -78,7 +78,7 @@ def read(run_dir: str | Path) -> History:
 
 
 def proposed(run_dir: Path, proposal: Proposal) -> None:
-    """Append a proposal. A power cut may take it; then it is made again, and is the same."""
+    """Append a proposal. A power failure may lose it; it is then made again, with the same content."""
     journal.append(
         run_dir / FILE,
         {
@@ -93,7 +93,7 @@ def proposed(run_dir: Path, proposal: Proposal) -> None:
 
 
 def rung(run_dir: Path, goal: int, there: SweepTrialResult) -> None:
-    """Append what a trial that goes on scored at the rung of `goal` agent steps."""
+    """Append the score at the rung of `goal` agent steps of a trial that continues."""
     data = there.to_data()
     journal.append(run_dir / FILE, {"event": "rung", "trial": there.trial_id, "goal": goal, "result": data})
 
@@ -110,7 +110,7 @@ def default(run_dir: Path, result: SweepTrialResult) -> None:
 
 
 def held_out(run_dir: Path, record: Mapping[str, Any]) -> None:
-    """Append what the best trials did on held-out seeds."""
+    """Append the results of the best trials on held-out seeds."""
     journal.append(run_dir / FILE, {"event": "held_out", "record": jsonable(record)})
 
 

@@ -1,4 +1,4 @@
-"""What is kept of a sweep that ends: its best trials, their checkpoints, and what a reader must know."""
+"""What a finished sweep keeps: its best trials, their checkpoints, and notes for the reader."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from daf.sweeps.result import SweepResult, SweepTrialResult
 
 
 def candidates(result: SweepResult, most: int) -> list[SweepTrialResult]:
-    """The `most` best complete trials, one of each configuration."""
+    """The `most` best complete trials with distinct configurations."""
     found: dict[bytes, SweepTrialResult] = {}
     for trial in result.top_trials(len(result.trials)):
         if len(found) == most:
@@ -25,7 +25,7 @@ def candidates(result: SweepResult, most: int) -> list[SweepTrialResult]:
 
 
 def notes_of(result: SweepResult, config: DAFSweepConfig, flat: Sequence[str] = ()) -> list[str]:
-    """What a reader must know about a sweep that ended. flat: missions where the default's episodes do not differ."""
+    """Notes on a finished sweep. flat: missions on which all episodes of the default have the same value."""
     notes = []
     failed = result.failed
     if failed:
@@ -57,7 +57,7 @@ def notes_of(result: SweepResult, config: DAFSweepConfig, flat: Sequence[str] = 
 
 
 def _without_result(held: Mapping[str, Any]) -> list[str]:
-    """What has no result on held-out seeds, and why."""
+    """The trials without a result on held-out seeds, with the reason."""
     notes = []
     default = held["default"]
     if default is None:
@@ -85,9 +85,10 @@ def prune(
     keep: int,
     held_out: Mapping[str, Any] | None = None,
 ) -> None:
-    """Delete the checkpoints of complete trials that are not among the best; stopped and failed ones keep theirs.
+    """Delete the checkpoints of complete trials that are not among the best; stopped and failed trials keep theirs.
 
-    held_out: the record, whose winner keeps its checkpoint, as do the trials that are still to be played there.
+    held_out: the record. Its winner keeps its checkpoint, as do the trials that are still to be played on held-out
+    seeds.
     """
     if config.training is None:
         return

@@ -1,4 +1,4 @@
-"""Sweeps for Python programs: the functions behind `daf.sweeps`."""
+"""Python API of sweeps: the functions behind `daf.sweeps`."""
 
 import os
 from collections.abc import Mapping
@@ -38,9 +38,9 @@ def daf_launch_sweep(
 ) -> SweepResult:
     """Run the sweep that `config` (or the file at that path) describes; the same call again continues it.
 
-    Every trial plays the same episodes. gpu_allowed: whether the configuration's device may be a GPU.
-    gpu_memory_fraction: of a GPU's memory, per process that plays episodes. new: start again. Failed trials are in the
-    result with their reasons.
+    Every trial plays the same episodes. gpu_allowed: whether the configured device may be a GPU. gpu_memory_fraction:
+    share of the GPU memory for each process that plays episodes. new: start over. Failed trials are in the result with
+    their reasons.
     """
     from daf.output_manager import OutputManager
 
@@ -65,9 +65,10 @@ def config_from_file(path: Path) -> DAFSweepConfig:
 
 
 class BestConfig(dict[str, Scalar]):
-    """The best hyperparameters by name; the same as `.hyperparameters`. trial: whose; value: its objective.
+    """The best hyperparameters by name, equal to `.hyperparameters`.
 
-    held_out: its objective on held-out seeds, default: that of the default configuration there; None where not played.
+    trial: the number of the trial. value: its objective. held_out: its objective on held-out seeds. default: objective
+    of the default configuration there. The last two are None if held-out episodes were not played.
     """
 
     trial: int
@@ -81,9 +82,9 @@ class BestConfig(dict[str, Scalar]):
 
 
 def daf_sweep_best_config(result: SweepResult, *, console: "Console | None" = None) -> BestConfig:
-    """The hyperparameters to use: of the trial that won on held-out seeds, else of the best trial.
+    """The hyperparameters to use: those of the trial that won on held-out seeds, else of the best trial.
 
-    Raises `DataError` where no trial is complete.
+    Raises `DataError` if no trial is complete.
     """
     best = result.get_best_trial()
     if result.held_out is not None and result.held_out["winner"] is not None:
@@ -99,7 +100,7 @@ def daf_sweep_best_config(result: SweepResult, *, console: "Console | None" = No
 
 
 def daf_sweep_status(path: str | os.PathLike[str], *, console: "Console | None" = None) -> dict[str, Any]:
-    """How far the sweep in a run folder is: status, counts by trial status, planned, the best so far (or None)."""
+    """Progress of the sweep in a run directory: status, counts by trial status, planned, the best so far (or None)."""
     result = read_run(Path(path))
     best = result.top_trials(1)
     status = {
@@ -118,7 +119,7 @@ def daf_sweep_status(path: str | os.PathLike[str], *, console: "Console | None" 
 
 
 def daf_grid_search(search_space: Mapping[str, Any], *, console: "Console | None" = None) -> list[dict[str, Scalar]]:
-    """Every configuration of a space as `DAFSweepConfig.search_space` has it, the last name changing fastest."""
+    """Every configuration of a space as in `DAFSweepConfig.search_space`, the last name changing fastest."""
     config = _space_config(search_space, "grid")
     space = space_of(config)
     Proposer(config, space, ["maximize"])

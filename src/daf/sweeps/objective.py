@@ -1,10 +1,10 @@
-"""What a trial is worth: a metric per episode, an aggregate per mission, one number over the missions.
+"""The value of a trial: a metric per episode, an aggregate per mission, one number over the missions.
 
-Where several missions count, each is brought to one scale first, since a mission with rewards of hundreds would decide
-alone. By default the scale is the default configuration's: (aggregate - its aggregate) / (its standard deviation over
-the episodes), so that 0 is "as the default" and 1 "one standard deviation better". With (low, high) given by mission it
-is (aggregate - low) / (high - low). The direction is not changed by either. With one mission the number is the metric
-itself.
+If several missions count, each is brought to a common scale first, because a mission with rewards in the hundreds would
+dominate. By default the scale comes from the default configuration: (aggregate - its aggregate) / (its standard
+deviation over the episodes), so that 0 means "equal to the default" and 1 "one standard deviation better". With
+(low, high) given by mission it is (aggregate - low) / (high - low). Neither changes the direction. With one mission the
+number is the metric itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,12 +21,12 @@ from daf.stats.aggregates import iqm
 from daf.sweeps._scale_words import by_default
 
 _SAME = 1e-9
-"""Values that differ by no more than this part of their size are equal: the rest is rounding."""
+"""Relative tolerance below which values are equal, because the difference is rounding."""
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A metric with its direction and how a mission's episodes become one number."""
+    """A metric with its direction and the aggregate over the episodes of a mission."""
 
     metric: Metric
     direction: str
@@ -35,18 +35,18 @@ class Objective:
 
     @property
     def name(self) -> str:
-        """The metric, and the aggregate where it is not the mean. The scale is not in it (`scale_words.told`)."""
+        """The metric, and the aggregate unless it is the mean, without the scale (see `scale_words.told`)."""
         return self.metric.name if self.aggregate == "mean" else f"{self.metric.name} ({self.aggregate_name})"
 
     @property
     def aggregate_name(self) -> str:
-        """For people: mean, IQM, 0.25-quantile."""
+        """Display name: mean, IQM, 0.25-quantile."""
         if self.aggregate == "quantile":
             return f"{self.quantile:g}-quantile"
         return "IQM" if self.aggregate == "iqm" else "mean"
 
     def of_episodes(self, values: Sequence[float]) -> float:
-        """A mission's episodes as one number."""
+        """Aggregate the episodes of a mission into one number."""
         sample = np.asarray(values, dtype=np.float64)
         if self.aggregate == "quantile":
             return float(np.quantile(sample, self.quantile))
@@ -57,9 +57,9 @@ class Objective:
 
 @dataclass(frozen=True)
 class Scale:
-    """How missions are brought to one scale: value → (value - origin) / unit, by mission.
+    """A common scale for missions: value → (value - origin) / unit, by mission.
 
-    flat: missions on which the default's episodes do not differ, so that its mean's size is the unit.
+    flat: missions on which all default episodes have the same value, so that the unit is the magnitude of its mean.
     """
 
     origin: Mapping[str, float]
@@ -80,7 +80,7 @@ def objectives_of(config: DAFSweepConfig) -> tuple[Objective, ...]:
 
 
 def check_metrics(objectives: Sequence[Objective], missions: Sequence[Mission]) -> None:
-    """Raise `MetricError` for a metric that one of the missions cannot count."""
+    """Raise `MetricError` for a metric that one of the missions does not provide."""
     for mission in missions:
         known = [*EPISODE, *mission_facts.possible_stats(mission)]
         for objective in objectives:
@@ -92,17 +92,17 @@ def check_metrics(objectives: Sequence[Objective], missions: Sequence[Mission]) 
 
 
 def plain(missions: Sequence[str]) -> Scale:
-    """Values as they are."""
+    """Values without scaling."""
     return Scale(dict.fromkeys(missions, 0.0), dict.fromkeys(missions, 1.0))
 
 
 def between(bounds: Mapping[str, tuple[float, float]]) -> Scale:
-    """0 at each mission's low, 1 at its high."""
+    """0 at the low of each mission, 1 at its high."""
     return Scale({m: low for m, (low, _) in bounds.items()}, {m: high - low for m, (low, high) in bounds.items()})
 
 
 def relative(objective: Objective, episodes: Mapping[str, Sequence[float]]) -> Scale:
-    """The default configuration's episodes as the scale; where they do not differ, its mean's size, and 1 where 0."""
+    """Scale by the default configuration's episodes; if all are equal, by the size of its mean, or 1 if that is 0."""
     origin = {mission: objective.of_episodes(values) for mission, values in episodes.items()}
     spread = {mission: _spread(values) for mission, values in episodes.items()}
     unit = {mission: spread[mission] or abs(origin[mission]) or 1.0 for mission in episodes}
@@ -115,7 +115,7 @@ def needs_default(config: DAFSweepConfig) -> bool:
 
 
 def _spread(values: Sequence[float]) -> float:
-    """Their standard deviation; 0 where they are equal but for rounding."""
+    """Standard deviation; 0 if the values are equal up to rounding."""
     sample = np.asarray(values, dtype=np.float64)
     if sample.size < 2 or np.ptp(sample) <= _SAME * np.abs(sample).max():
         return 0.0
@@ -123,7 +123,7 @@ def _spread(values: Sequence[float]) -> float:
 
 
 OTHER_NAMES = {"avg_reward": "reward", "mean_reward": "reward"}
-"""What scripts call an episode's reward, which every trial averages anyway."""
+"""Common names for an episode's reward, which every trial averages anyway."""
 
 
 def _metric(text: str) -> Metric:

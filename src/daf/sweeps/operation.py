@@ -1,7 +1,7 @@
-"""A sweep from its configuration to its result; the same call again continues, or reads what is finished.
+"""A sweep from its configuration to its result; the same call again continues it, or reads a finished one.
 
-Before a folder is made, everything that can be wrong with the configuration is refused: names that belong nowhere,
-values out of bounds, missions and policies that do not exist, metrics that a mission cannot count, a grid without end.
+Invalid configurations are rejected before a directory is created: unknown names, values out of bounds, missions and
+policies that do not exist, metrics that a mission does not provide, an unbounded grid.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 OnTrial = Callable[[SweepTrialResult, int, int], None]
-"""Called with a trial that ended, how many have, and how many there will be."""
+"""Called with a trial that ended, the number of trials that have ended, and the total number of trials."""
 
 
 def launch(
@@ -57,15 +57,14 @@ def launch(
     on_start: Callable[[Path, int, int], None] | None = None,
     on_trial: OnTrial | None = None,
 ) -> SweepResult:
-    """Run a sweep, or what is missing of it.
+    """Run a sweep, or its missing trials.
 
-    gpu_allowed: whether the configuration's device may be a GPU. gpu_memory_fraction: of a GPU's memory, per process
-    that plays episodes. new: start again where the same configuration was run before. run: the run to continue; its
-    folder must be of this configuration. take_over: continue also where it cannot be known from here whether the run
-    still goes on (see `OutputManager.resume`). on_start: called with the run folder, and how many trials have ended
-    and will be.
-    Raises `UsageError` and its kinds before anything is written. A sweep in which every trial failed is a result with
-    status failed, not an exception.
+    gpu_allowed: whether the configured device may be a GPU. gpu_memory_fraction: share of the GPU memory for each
+    process that plays episodes. new: start over even if the same configuration was run before. run: the run to
+    continue, which must be of this configuration. take_over: continue even if this machine cannot determine whether the
+    run is still active (see `OutputManager.resume`). on_start: called with the run directory, the number of trials that
+    have ended, and the total. Raises `UsageError` and its subclasses before anything is written. A sweep in which every
+    trial failed is a result with status failed, not an exception.
     """
     from daf.reporting.operation import daf_report
 
@@ -174,7 +173,7 @@ def _plain(prepared: Prepared) -> tuple[Scale, ...]:
 
 
 def _default(run_dir: Path, history: journal.History, runner: TrialRunner, player: Player) -> SweepTrialResult:
-    """The default configuration's result, run where it is missing."""
+    """The result of the default configuration, which is run if it is missing."""
     if history.default is None:
         result = runner.run(player, DEFAULT, {}, (), "default")
         journal.default(run_dir, result)
@@ -199,7 +198,7 @@ def _relative(default: SweepTrialResult, prepared: Prepared) -> tuple[Scale, ...
 
 
 def _check_scale(run_dir: Path, history: journal.History, scale: Scale) -> None:
-    """Raise `DataError` where recorded values are on another scale: once, rounding counted as spread."""
+    """Raise `DataError` if recorded values are on another scale, as in versions that took rounding for spread."""
     for trial in history.results.values() if scale.flat else ():
         there = {mission: entry["value"] for mission, entry in trial.mission_results.items()}
         if trial.success and not math.isclose(trial.values[0], scale.over(there), rel_tol=1e-6, abs_tol=1e-6):

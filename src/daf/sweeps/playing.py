@@ -1,8 +1,8 @@
-"""A trial's episodes: read where they were played before, else played, always the same blocks of seeds.
+"""Episodes of a trial: read from the cache or played, always on the same blocks of seeds.
 
-Episode i of a mission has the sweep's seed + i in every trial, so that trials can be compared block by block; a
-configuration that comes again costs nothing. One episode without a result and the trial has none (`TrialFailed`): an
-average over the rest would flatter it.
+Episode i of a mission has the sweep's seed + i in every trial, so that trials can be compared block by block. A
+repeated configuration costs nothing. If any episode has no result, the trial has none (`TrialFailed`), because an
+average over the rest would be biased upwards.
 """
 
 import threading
@@ -27,11 +27,11 @@ from daf.playing.settings import Settings
 
 TOO_LONG = "it took longer than trial_timeout and was ended"
 _AGAIN_SECONDS = 1.0
-"""After which workers are stopped once more, should the executor have begun new ones in place of those that ended."""
+"""Delay before workers are stopped a second time, in case the executor has replaced those that ended."""
 
 
 class TrialFailed(DAFError):
-    """A trial has no result. machine: whether the cause lies in the machine, so that a new attempt may succeed."""
+    """A trial has no result. machine: whether the machine caused it, so that another attempt may succeed."""
 
     def __init__(self, reason: str, *, machine: bool = False) -> None:
         super().__init__(reason)
@@ -39,14 +39,14 @@ class TrialFailed(DAFError):
 
 
 Episodes = Mapping[str, Sequence[EpisodeRecord]]
-"""Episodes by mission, as the sweep's file names it, in the order of their seeds."""
+"""Episodes in the order of their seeds, by mission as named in the sweep's file."""
 
 
 @dataclass
 class Player:
-    """Plays trials. settings: episodes, seed and the like. labels: the missions as the sweep's file names them.
+    """Plays trials. settings: episodes, seed and so on. labels: the missions as named in the sweep's file.
 
-    A player belongs to one thread: its executor is its own.
+    A player belongs to one thread, because its executor is not shared.
     """
 
     settings: Settings
@@ -71,10 +71,11 @@ class Player:
         seed: int | None = None,
         deadline: float | None = None,
     ) -> Episodes:
-        """Episodes `first` to `last` - 1 of every mission. Raises `TrialFailed`, `StorageError`.
+        """Play episodes `first` to `last` - 1 of every mission. Raises `TrialFailed`, `StorageError`.
 
-        missions: one for each label. seed: of the first episode, where it is not the sweep's. deadline: by
-        `time.monotonic()`; what then still plays is ended, or in this process (executor serial) the last episode.
+        missions: one for each label. seed: of the first episode, if it is not the sweep's. deadline: a value of
+        `time.monotonic()`; running episodes are ended then, but the serial executor stops only after the current
+        episode.
         """
         settings = replace(self.settings, episodes=last, seed=self.settings.seed if seed is None else seed)
         try:
@@ -122,11 +123,11 @@ class Player:
 
     @contextmanager
     def _ended_at(self, deadline: float | None) -> Iterator[None]:
-        """Stop the workers at `deadline`, whatever they play; the executor raises `ExecutorError` then."""
+        """Stop the workers at `deadline` whatever they play; the executor then raises `ExecutorError`."""
         if deadline is None or not self._player.executor.isolated:
             yield
             return
-        list(self._player.executor.run(abs, ()))  # makes the pool, so that there is one to stop
+        list(self._player.executor.run(abs, ()))  # creates the pool, so that there is one to stop
         over = threading.Event()
 
         def watch() -> None:
@@ -144,18 +145,18 @@ class Player:
             watching.join()
 
     def check(self, missions: Sequence[str]) -> list[Mission]:
-        """Build every mission once, without playing. Raises `MissionError`."""
+        """Build every mission once without playing. Raises `MissionError`."""
         found = [self._mission(mission) for mission in missions]
         for mission in found:
             check_runs(mission, seed=self.settings.seed)
         return found
 
     def close(self) -> None:
-        """Stop the workers, also while they play."""
+        """Stop the workers, even while they play."""
         self._player.close()
 
     def _mission(self, text: str) -> Mission:
-        """The one mission that `text` names, kept: it is the same in every trial."""
+        """The mission that `text` names, cached because it is the same in every trial."""
         if text not in self._missions:
             found = missions_of(text, self.settings)
             if len(found) != 1:

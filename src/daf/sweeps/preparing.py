@@ -1,4 +1,7 @@
-"""What a sweep's configuration means, checked before anything is written: names, bounds, missions, policy, metrics."""
+"""Resolve and check the configuration of a sweep before anything is written.
+
+Covers names, bounds, missions, policy and metrics.
+"""
 
 import importlib.metadata
 import logging
@@ -33,9 +36,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Prepared:
-    """What the configuration means, checked.
+    """The resolved and checked configuration.
 
-    identity: of the policy (its code and weights too), of each mission's config, and of the simulator's versions.
+    identity: of the policy (including code and weights), of each mission's config, and of the simulator's versions.
     """
 
     config: DAFSweepConfig
@@ -63,9 +66,9 @@ def prepare(
     gpu_allowed: bool = True,
     gpu_memory_fraction: float = DEFAULT_GPU_MEMORY_FRACTION,
 ) -> Prepared:
-    """Check `config` against everything it names. Raises `UsageError` and its kinds.
+    """Check `config` against everything it names. Raises `UsageError` and its subclasses.
 
-    Where the search space asks for training and there is no training section, the result's `config` has one.
+    If the search space implies training and there is no training section, the result's `config` has one.
     """
     if config.training is not None:
         require("train", "a sweep that trains")
@@ -119,7 +122,7 @@ def prepare(
 
 
 def _each_mission_once(config: DAFSweepConfig, settings: Settings) -> DAFSweepConfig:
-    """`config` without the missions that are another one under a second name; a mission must not count twice."""
+    """`config` without missions that repeat another one under a second name, because a mission must not count twice."""
     kept: dict[str, str] = {}
     for text in config.missions:
         found = missions_of(text, settings)
@@ -139,7 +142,7 @@ def _jobs_per_trial(jobs: int | str, slots: int) -> int:
 
 
 def player_of(prepared: Prepared, output: "OutputManager") -> Player:
-    """A player of the sweep's episodes, with workers of its own."""
+    """A player for the episodes of the sweep, with separate workers."""
     return Player(
         prepared.settings,
         tuple(prepared.config.missions),

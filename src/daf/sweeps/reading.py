@@ -1,7 +1,7 @@
-"""A sweep read from its folder: while it runs, after it ended, or after its process died.
+"""Read a sweep from its run directory: while it runs, after it ended, or after its process died.
 
-The trials come from the journal, so that what is shown is what counts, also where `result.json` was never written. The
-held-out record is shown as long as the trials in it are still the best ones.
+The trials come from the journal, so the result is authoritative even if `result.json` was never written. The held-out
+record is included as long as its trials are still the best ones.
 """
 
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ RESULT = "result.json"
 
 
 def read_run(run_dir: str | Path) -> SweepResult:
-    """The sweep in a run folder. Raises `DataError` where it is none, `StorageError`."""
+    """The sweep in a run directory. Raises `DataError` if it holds none, `StorageError`."""
     folder = Path(run_dir)
     facts = read_facts(folder)
     history = journal.read(folder)
@@ -73,7 +73,7 @@ def read_result(path: str | Path) -> SweepResult:
 
 
 def read_facts(run_dir: Path) -> SweepFacts:
-    """`sweep.json`: what the sweep is. Raises `DataError` where the folder has none, `DamagedFileError`."""
+    """`sweep.json`: the definition of the sweep. Raises `DataError` if the directory has none, `DamagedFileError`."""
     facts = read_object(run_dir / CONFIG, SweepFacts)
     if facts is None:
         raise DataError(f"{run_dir} is no sweep: it has no {CONFIG}. `daf runs` lists what there is.")
@@ -90,6 +90,6 @@ def _result(path: Path) -> ResultFile:
 
 
 def _holds(record: Mapping[str, Any], result: SweepResult, most: int) -> bool:
-    """Whether the trials that were played on held-out seeds are the best of those that have ended since."""
+    """Whether the trials that were played on held-out seeds are still the best of all that have ended."""
     asked = record.get("asked")
     return asked is None or asked[0] == [trial.trial_id for trial in candidates(result, most)]

@@ -1,7 +1,7 @@
-"""What came of a sweep: its trials, which of them is best, and which are not beaten in every objective at once.
+"""The result of a sweep: its trials, the best of them, and the Pareto front.
 
-A trial that failed has no value and is never best; one that was stopped early has the value at which it was stopped,
-which is not comparable with a full one, so it is never best either. Ties go to the earlier trial.
+A failed trial has no value and is never best. A trial that was stopped early has its value at that point, which is not
+comparable with a complete one, so it is never best either. Ties go to the earlier trial.
 """
 
 import math
@@ -30,17 +30,18 @@ Value = bool | int | float | str
 class SweepTrialResult:
     """One trial.
 
-    trial_id: its number, from 0. hyperparameters: what was proposed, by the names of the search space.
-    primary_metric: the first objective, None where the trial failed or still runs. all_metrics: flat names to numbers.
+    trial_id: its number, from 0. hyperparameters: the proposal, by the names of the search space.
+    primary_metric: the first objective, None if the trial failed or is running. all_metrics: flat names to numbers.
     mission_results: by mission, {"value": aggregate, "n": episodes, "values": per episode, "metrics": means,
-    "max_steps": the episodes' limit}, of the first objective; a number alone is its value. success: it is complete.
-    A trial made by hand needs these fields only: its status follows from success, and values from primary_metric.
+    "max_steps": step limit of the episodes}, for the first objective; a bare number is the value. success: whether it
+    is complete. A trial built by hand needs only these fields: status follows from success, and values from
+    primary_metric.
 
     values: every objective, in order. status: complete, stopped (early, by the pruner), failed, running. reason: why it
-    failed or was stopped. source: where its hyperparameters came from: the strategy, or "start" for a starting point.
-    rungs: (agent steps, value) where it was looked at on the way. seconds: wall time. cost: what the strategy protein
-    weighs the score against. attempts: how often it was begun; more than once where the machine failed. repeats: the
-    earlier trial with the same configuration, whose result this is.
+    failed or was stopped. source: origin of its hyperparameters: the strategy, or "start" for a starting point.
+    rungs: (agent steps, value) at each rung that was evaluated. seconds: wall time. cost: what the strategy protein
+    weighs the score against. attempts: number of starts, more than one if the machine failed. repeats: the earlier
+    trial with the same configuration, whose result this is.
     """
 
     trial_id: int
@@ -64,7 +65,7 @@ class SweepTrialResult:
     repeats: int | None = None
 
     def __post_init__(self) -> None:
-        """Complete what follows from the other fields. Raises `DataError` where fields contradict each other."""
+        """Derive the fields that follow from the others. Raises `DataError` if fields contradict each other."""
         ended: bool | None = self.success
         named: Status | None = self.status
         status: Status = named or ("running" if ended is None else "complete" if ended else "failed")
@@ -99,7 +100,7 @@ class SweepTrialResult:
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
-        """The trial that `to_data` made `data` of."""
+        """Build a trial from the output of `to_data`."""
         given = {name: value for name, value in data.items() if name in _FIELDS}
         given["values"] = tuple(given.get("values", ()))
         given["rungs"] = tuple((int(steps), float(value)) for steps, value in given.get("rungs", ()))
@@ -125,12 +126,12 @@ _FIELDS = frozenset(item.name for item in fields(SweepTrialResult))
 
 @dataclass
 class SweepResult:
-    """A sweep: its trials in the order of their numbers, and what they say.
+    """A sweep: its trials in the order of their numbers, and conclusions from them.
 
-    objectives: names, the first is the primary one; directions: "maximize" or "minimize", one for each. Both take a
-    single name too; another direction raises `UsageError`. status:
-    running, done, failed (every trial failed), interrupted. held_out: the best trials on seeds that no trial was chosen
-    by, beside the default configuration; None until they were played. notes: what a reader must know.
+    objectives: names, the first is the primary one. directions: "maximize" or "minimize", one for each. Both also
+    accept a single name; another direction raises `UsageError`. status: running, done, failed (every trial failed),
+    interrupted. held_out: the best trials on seeds that selected none of them, compared with the default configuration;
+    None until they are played. notes: for the reader.
     """
 
     name: str = "sweep"
@@ -145,7 +146,7 @@ class SweepResult:
     held_out: dict[str, Any] | None = None
     notes: list[str] = field(default_factory=list)
     best_n: int = 3
-    """How many of the best trials keep their checkpoints (`checkpoint_best_n`)."""
+    """Number of best trials that keep their checkpoints (`checkpoint_best_n`)."""
 
     def __post_init__(self) -> None:
         objectives: Any = self.objectives
@@ -159,7 +160,7 @@ class SweepResult:
                 raise UsageError(unknown("direction", str(direction), DIRECTIONS))
 
     def add_trial(self, trial: SweepTrialResult) -> None:
-        """Add a trial; one of the same number is replaced where it was still running. Raises `UsageError`."""
+        """Add a trial, replacing a running one of the same number. Raises `UsageError`."""
         for index in range(len(self.trials) - 1, -1, -1):
             there = self.trials[index]
             if there.trial_id < trial.trial_id:
@@ -173,7 +174,7 @@ class SweepResult:
         self.trials.insert(0, trial)
 
     def finalize(self, status: str | None = None) -> Self:
-        """End the sweep: `status`, or failed where no trial has a result, else done."""
+        """End the sweep with `status`; by default failed if no trial has a result, else done."""
         if status is None:
             status = "done" if any(trial.success for trial in self.trials) else "failed"
         self.status = status
@@ -181,7 +182,7 @@ class SweepResult:
 
     @property
     def finished(self) -> list[SweepTrialResult]:
-        """The trials that are complete; only these can be best."""
+        """The complete trials; only these can be best."""
         return [trial for trial in self.trials if trial.success]
 
     @property
@@ -189,23 +190,23 @@ class SweepResult:
         return [trial for trial in self.trials if trial.status == "failed"]
 
     def get_best_trial(self) -> SweepTrialResult:
-        """The complete trial with the best primary objective. Raises `DataError` where none is complete."""
+        """The complete trial with the best primary objective. Raises `DataError` if none is complete."""
         sign = self._sign
         return min(self._complete(), key=lambda trial: (sign * trial.values[0], trial.trial_id))
 
     def get_worst_trial(self) -> SweepTrialResult:
-        """The complete trial with the worst primary objective. Raises `DataError` where none is complete."""
+        """The complete trial with the worst primary objective. Raises `DataError` if none is complete."""
         sign = self._sign
         return max(self._complete(), key=lambda trial: (sign * trial.values[0], trial.trial_id))
 
     def top_trials(self, n: int = 5) -> list[SweepTrialResult]:
-        """The `n` best complete trials by the primary objective, best first; fewer where there are fewer."""
+        """Up to `n` complete trials with the best primary objective, best first."""
         if n < 0:
             raise UsageError(f"top_trials({n}): a number of trials is not below 0.")
         return self._ranked()[:n]
 
     def pareto_trials(self) -> list[SweepTrialResult]:
-        """The complete trials that no other beats in one objective without losing in another, by number."""
+        """The complete trials on the Pareto front, by number."""
         complete = self.finished
         if not complete:
             return []
@@ -243,7 +244,7 @@ class SweepResult:
         return found
 
     def step_limits(self) -> dict[str, list[int]]:
-        """The step limits that each mission's episodes had, ascending: several where the sweep searched them."""
+        """The step limits of each mission's episodes, ascending; several if the sweep searched them."""
         found: dict[str, set[int]] = {}
         for trial in self.trials:
             for mission, entry in trial.mission_results.items():
@@ -252,7 +253,7 @@ class SweepResult:
         return {mission: sorted(limits) for mission, limits in found.items()}
 
     def step_limits_text(self) -> str:
-        """The same as a sentence; empty where no trial has been evaluated."""
+        """The step limits as a sentence; empty if no trial has been evaluated."""
         limits = self.step_limits()
         if not limits:
             return ""
@@ -262,14 +263,14 @@ class SweepResult:
         return f"Episodes had at most {', '.join(f'{text} steps on {mission}' for mission, text in said.items())}."
 
     def save_json(self, path: str | Path) -> Path:
-        """Write the sweep as JSON, whole or not at all. Raises `StorageError`."""
+        """Write the sweep as JSON, atomically. Raises `StorageError`."""
         target = Path(path)
         write_json(target, self.to_data())
         return target
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """The sweep that `save_json` wrote, or that lies in a sweep's run folder. Raises `DataError`."""
+        """Load a sweep from a file written by `save_json` or from a run directory. Raises `DataError`."""
         from daf.sweeps.reading import read_result, read_run
 
         source = Path(path)
@@ -277,7 +278,7 @@ class SweepResult:
 
     @classmethod
     def from_result(cls, other: "SweepResult") -> Self:
-        """The same as this class."""
+        """Convert to this class."""
         return cls(**{item.name: getattr(other, item.name) for item in fields(other)})
 
     def print_summary(self, console: "Console | None" = None) -> None:
@@ -304,7 +305,7 @@ class SweepResult:
 
     @property
     def _sign(self) -> float:
-        """What turns the primary objective into a loss."""
+        """The factor that turns the primary objective into a loss."""
         return -1.0 if self.directions[0] == "maximize" else 1.0
 
     def _ranked(self) -> list[SweepTrialResult]:

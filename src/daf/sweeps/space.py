@@ -1,7 +1,7 @@
-"""The search space: names, what values each can take, and under which conditions it is searched at all.
+"""The search space: names, the values that each can take, and the conditions under which it is searched.
 
 Every strategy works on the same space, either through positions in the unit interval (0 is the lowest value, 1 the
-highest, logarithmic where that was asked for) or through the list of a dimension's values. A configuration holds the
+highest, on a logarithmic scale if requested) or through the list of a dimension's values. A configuration holds the
 names that are active in it, in the order of the file.
 """
 
@@ -29,7 +29,7 @@ Draw = Callable[["Dimension"], Scalar]
 class Dimension:
     """One name of the space.
 
-    choices: for a list of values; else numbers from low to high, whole where `whole`, in steps of `step` where given.
+    choices: for a list of values; otherwise numbers from low to high, integers if `whole`, in steps of `step` if given.
     when: the values of other names under which it is searched.
     """
 
@@ -45,12 +45,12 @@ class Dimension:
 
     @property
     def spacing(self) -> float | None:
-        """The distance of neighbouring numbers; None where they are continuous."""
+        """The distance between neighbouring numbers; None if the range is continuous."""
         return self.step if self.step is not None else 1.0 if self.whole else None
 
     @property
     def count(self) -> int | None:
-        """How many values there are; None for a continuous range."""
+        """The number of values; None for a continuous range."""
         if self.choices:
             return len(self.choices)
         if self.low == self.high:
@@ -58,11 +58,11 @@ class Dimension:
         return None if self.spacing is None else math.floor((self.high - self.low) / self.spacing + 1e-9) + 1
 
     def nth(self, index: int) -> Scalar:
-        """Value number `index` of those that `count` counts."""
+        """Value number `index` of the `count` values."""
         return self.choices[index] if self.choices else self.number(self.low + index * (self.spacing or 0.0))
 
     def number(self, value: float) -> Scalar:
-        """`value` as this range has it: within its bounds, on its steps, whole where that is asked for."""
+        """Convert `value` to this range: clipped to its bounds, rounded to its steps, an integer if required."""
         bounded = min(max(value, self.low), self.high)
         if self.spacing is not None:
             steps = min(round((bounded - self.low) / self.spacing), (self.count or 1) - 1)
@@ -70,7 +70,7 @@ class Dimension:
         return int(bounded) if self.whole else float(bounded)
 
     def at(self, position: float) -> Scalar:
-        """The value at `position`, 0 to 1. Values of a list or in steps have stretches of equal length."""
+        """The value at `position`, 0 to 1. Values of a list or in steps occupy intervals of equal length."""
         if self.count is not None and not self.log:
             return self.nth(min(int(position * self.count), self.count - 1))
         if self.log:
@@ -80,7 +80,7 @@ class Dimension:
         return self.number(self.low + position * (self.high - self.low))
 
     def position(self, value: Scalar) -> float:
-        """Where `value` lies, 0 to 1; of a list, the middle of its stretch."""
+        """The position of `value`, 0 to 1; in a list, the middle of its interval."""
         if self.choices:
             index = next(i for i, choice in enumerate(self.choices) if same(choice, value))
             return (index + 0.5) / len(self.choices)
@@ -94,13 +94,13 @@ class Dimension:
 
 @dataclass(frozen=True)
 class Space:
-    """dimensions: in the order of the file. order: the same, each after those that its condition asks for."""
+    """dimensions: in the order of the file. order: the same, each after those that its condition refers to."""
 
     dimensions: tuple[Dimension, ...]
     order: tuple[Dimension, ...]
 
     def configure(self, draw: Draw, fixed: Mapping[str, Scalar] | None = None) -> Configuration:
-        """A configuration: `fixed` where it says a value, `draw` for the other names that are active."""
+        """A configuration: values from `fixed` if present, from `draw` for the other active names."""
         given = fixed or {}
         found: Configuration = {}
         for dimension in self.order:
@@ -110,7 +110,7 @@ class Space:
 
     @staticmethod
     def active(dimension: Dimension, values: Mapping[str, Scalar]) -> bool:
-        """Whether `dimension` is searched where its predecessors have `values`."""
+        """Whether `dimension` is searched given the `values` of its predecessors."""
         return all(
             name in values and any(same(values[name], value) for value in allowed)
             for name, allowed in (dimension.when or {}).items()
@@ -121,7 +121,7 @@ class Space:
         return any(dimension.when for dimension in self.dimensions)
 
     def size(self) -> int | None:
-        """How many configurations there are; None where a range is continuous."""
+        """The number of configurations; None if a range is continuous."""
         if any(dimension.count is None for dimension in self.dimensions):
             return None
         parents = {name for dimension in self.dimensions for name in dimension.when or {}}
@@ -145,9 +145,9 @@ class Space:
 
 
 def space_of(config: DAFSweepConfig, *, whole: Collection[str] = ()) -> Space:
-    """The space of a sweep. whole: names that take whole numbers, whether the file says so or not.
+    """The space of a sweep. whole: names that require integers, whether or not the file sets this.
 
-    Raises `ConfigError` where such a name has a range of others.
+    Raises `ConfigError` if such a name has a range of other numbers.
     """
     found = {name: _dimension(name, parameter, name in whole) for name, parameter in config.search_space.items()}
     order = ordered_by_conditions(config.search_space)
@@ -186,7 +186,7 @@ def _dimension(name: str, parameter: object, whole: bool) -> Dimension:
 
 
 def _assignments(dimensions: list[Dimension]) -> Iterator[Configuration]:
-    """Every assignment of these dimensions, each only where its condition holds; in the order given."""
+    """Every assignment of these dimensions, each only if its condition holds, in the order given."""
 
     def extend(index: int, values: Configuration) -> Iterator[Configuration]:
         if index == len(dimensions):

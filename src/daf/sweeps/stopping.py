@@ -1,17 +1,16 @@
-"""Whether a trial is stopped early: by training steps (successive halving, Hyperband), or by evaluation blocks.
+"""Early stopping of trials: by training steps (successive halving, Hyperband), or by evaluation blocks.
 
-A trial is judged only against trials that ended before it could be proposed (`Proposer.judges`), whichever else have
-ended meanwhile, so that what is stopped does not depend on which worker was faster. No trial waits at a rung for others
-to catch up; the price is that the first ones are judged by few or none and go on.
+A trial is compared only with trials that ended before it could be proposed (`Proposer.judges`), regardless of which
+others have ended since, so stopping does not depend on the speed of workers. No trial waits at a rung for others to
+catch up. The price is that the first trials are compared with few or none and continue.
 
-Successive halving: at the rungs min_steps · factor^k a trial goes on where it is among the best 1 / factor of those
-that came so far; with fewer than `factor` of them it goes on. Hyperband runs several such schemes side by side, trial n
-in scheme n mod their number, the k-th without the first k rungs, so that slow starters have a chance.
-Sources: Jamieson and Talwalkar, AISTATS 2016; Li et al., "Hyperband", JMLR 18, 2018; the form without waiting is
-Optuna's.
+Successive halving: at the rungs min_steps · factor^k a trial continues if it is among the best 1 / factor of those that
+have reached the rung; with fewer than `factor` of them it continues. Hyperband runs several such schemes in parallel,
+trial n in scheme n mod their number. Scheme k skips the first k rungs, so that slow starters have a chance.
+Sources: Jamieson and Talwalkar, AISTATS 2016; Li et al., "Hyperband", JMLR 18, 2018; the asynchronous form is Optuna's.
 
-Wilcoxon: the blocks are the same for all, so a trial is stopped where it is worse than the best so far, block by block,
-by the one-sided signed-rank test at level p, looked at after every `min_blocks` blocks. The level is that of one look:
+Wilcoxon: all trials play the same blocks, so a trial is stopped if it is worse than the best so far, block by block, by
+the one-sided signed-rank test at level p, applied after every `min_blocks` blocks. The level is that of a single test:
 with several, more than p of equally good trials are stopped. Source: Optuna's WilcoxonPruner.
 """
 
@@ -25,7 +24,7 @@ from daf.sweeps.result import SweepTrialResult
 
 
 def rungs(stopping: DAFEarlyStopping | None, total: int, number: int) -> list[int]:
-    """The agent steps below `total` at which trial `number` is looked at."""
+    """The agent steps below `total` at which trial `number` is evaluated."""
     if stopping is None or stopping.method == "wilcoxon":
         return []
     steps = stopping.min_steps or max(1, total // stopping.factor**3)
@@ -39,7 +38,7 @@ def rungs(stopping: DAFEarlyStopping | None, total: int, number: int) -> list[in
 
 
 def scheme(stopping: DAFEarlyStopping, total: int, number: int) -> int:
-    """Which of Hyperband's schemes trial `number` is in; 0 is the only one of plain halving."""
+    """The Hyperband scheme of trial `number`; plain halving has only scheme 0."""
     if stopping.method != "hyperband":
         return 0
     steps, count = stopping.min_steps or max(1, total // stopping.factor**3), 1
@@ -52,7 +51,7 @@ def scheme(stopping: DAFEarlyStopping, total: int, number: int) -> int:
 def beaten_at_rung(
     value: float, steps: int, judges: Sequence[SweepTrialResult], stopping: DAFEarlyStopping, direction: str
 ) -> str | None:
-    """Why a trial with `value` after `steps` is stopped, or None where it goes on. judges: of its own scheme."""
+    """The reason to stop a trial with `value` after `steps`, or None to continue. judges: trials of the same scheme."""
     others = [there for trial in judges for at, there in trial.rungs if at == steps]
     sign = 1.0 if direction == "maximize" else -1.0
     better = sum(sign * other > sign * value for other in others)
@@ -71,7 +70,7 @@ def worse_than_best(
     stopping: DAFEarlyStopping,
     direction: str,
 ) -> str | None:
-    """Why a trial with these values per episode, by mission, is stopped; None where it plays on."""
+    """The reason to stop a trial with these values per episode, by mission, or None to continue."""
     sign = 1.0 if direction == "maximize" else -1.0
     complete = [trial for trial in judges if trial.success]
     if not complete:

@@ -1,9 +1,8 @@
-"""Where each name of a search space belongs: to training, to the network, to the policy or to the mission.
+"""The component that each name of a search space configures: training, the network, the policy or the mission.
 
-A bare name is looked up in the table of hyperparameters (where the sweep trains), among the arguments of the policy's
-class, and among the options of missions. One that belongs nowhere is refused with the nearest; one that belongs to two
-places is written with the place in front: `training.gamma`, `network.hidden_size`, `policy.temperature`,
-`mission.cogs`.
+A bare name is looked up in the table of hyperparameters (if the sweep trains), among the arguments of the policy's
+class, and among the options of missions. An unknown name is rejected with the closest match. A name that exists in two
+places needs a prefix: `training.gamma`, `network.hidden_size`, `policy.temperature`, `mission.cogs`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,7 +33,7 @@ _TOGETHER = (
     "reward_scale",
     "normalize_rewards",
 )
-"""Hyperparameters that must fit each other."""
+"""Hyperparameters that must be compatible with each other."""
 _MOST_TOGETHER = 5_000
 _PAID = (
     "search_space.rewards changes what is paid, so scores of trials that only evaluate could not be compared. It is "
@@ -44,7 +43,7 @@ _PAID = (
 
 @dataclass(frozen=True)
 class Target:
-    """A name's place and its name there. whole: it takes whole numbers."""
+    """The component of a name and its name there. whole: it takes integers."""
 
     place: Place
     name: str
@@ -53,7 +52,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Setting:
-    """A configuration put where it belongs. training: None where the trial only evaluates."""
+    """A configuration, assigned to its components. training: None if the trial only evaluates."""
 
     policy: str
     missions: tuple[str, ...]
@@ -61,7 +60,7 @@ class Setting:
 
 
 def targets_of(config: DAFSweepConfig, *, cache: Path, runs: Path | None) -> dict[str, Target]:
-    """Where every name of the search space belongs. Raises `ConfigError`, and `PolicyError` for the policy itself."""
+    """The target of every name in the search space. Raises `ConfigError`, and `PolicyError` for the policy itself."""
     taken = arguments_of(config.policy_class_path, cache=cache, runs=runs)
     own: Place = "network" if config.training is not None else "policy"
     found: dict[str, Target] = {}
@@ -75,7 +74,7 @@ def targets_of(config: DAFSweepConfig, *, cache: Path, runs: Path | None) -> dic
 
 
 def check_bounds(dimension: Dimension, target: Target, config: DAFSweepConfig) -> None:
-    """Raise `ConfigError` where a name's values are beyond what it can be."""
+    """Raise `ConfigError` if values of a name are out of its bounds."""
     extremes = dimension.choices or (dimension.number(dimension.low), dimension.number(dimension.high))
     for value in extremes:
         where = f"search_space.{dimension.name}"
@@ -103,7 +102,7 @@ def check_bounds(dimension: Dimension, target: Target, config: DAFSweepConfig) -
 
 
 def check_together(dimensions: Sequence[Dimension], targets: Mapping[str, Target], config: DAFSweepConfig) -> None:
-    """Raise `ConfigError` where values that can be drawn together make no training configuration."""
+    """Raise `ConfigError` if values that can be drawn together make no valid training configuration."""
     if config.training is None:
         return
     names = {d.name: targets[d.name].name for d in dimensions if targets[d.name].place == "training"}
@@ -125,7 +124,7 @@ def check_together(dimensions: Sequence[Dimension], targets: Mapping[str, Target
 
 
 def setting_of(config: DAFSweepConfig, targets: Mapping[str, Target], values: Configuration) -> Setting:
-    """`values` put where they belong; `{}` gives the default configuration. Raises `ConfigError`."""
+    """Assign `values` to their components; `{}` gives the default configuration. Raises `ConfigError`."""
     by_place: dict[Place, dict[str, Scalar]] = {place: {} for place in PLACES}
     for name, value in values.items():
         target = targets[name]
@@ -151,7 +150,7 @@ def setting_of(config: DAFSweepConfig, targets: Mapping[str, Target], values: Co
 
 
 def _trained_on(base: DAFTrainingConfig, missions: tuple[str, ...], changed: bool, config: DAFSweepConfig) -> object:
-    """Missions to train on: those of the training section, else those that are evaluated."""
+    """Missions to train on: those of the training section, else those of the evaluation."""
     if base.mission is None:
         return missions[0] if len(missions) == 1 else list(missions)
     if changed and base.missions != list(config.missions):
@@ -198,7 +197,7 @@ def _target(name: str, config: DAFSweepConfig, taken: Arguments, own: Place) -> 
 
 
 def _placed(name: str, place: str, rest: str, config: DAFSweepConfig, taken: Arguments, own: Place) -> Target:
-    """The target of a name with its place in front."""
+    """The target of a name with a prefix."""
     if place in ("training", "network") and config.training is None:
         raise ConfigError(f"search_space.{name}: this sweep has no training section, so its trials only evaluate.")
     if place == "training":

@@ -1,8 +1,8 @@
-"""A trial's training, as a process of its own: `daf train` in the trial's folder.
+"""Training run of a trial, in a separate process: `daf train` in the trial's directory.
 
-The process dies with this one, however this one dies, so that no training runs on unwatched. Where the folder has a
-checkpoint, training goes on from there, to the bit as if it had never stopped. A process that was killed, ran out of
-memory or found no space has failed for its machine's sake, and is worth another attempt; a run that diverged is not.
+The process ends with this one, however this one ends, so no training continues unsupervised. If the directory has a
+checkpoint, training resumes from it with bit-identical results. A process that was killed, ran out of memory or ran out
+of disk space failed because of its machine and is worth another attempt; a run that diverged is not.
 """
 
 import json
@@ -26,16 +26,16 @@ from daf.sweeps.playing import TOO_LONG, TrialFailed
 MACHINE_ERRORS = ("StorageError", "ExecutorError", "OutOfMemoryError", "MemoryError", "EnvironmentCheckError")
 _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 30.0
-"""How long a training that was asked to stop may take to write its checkpoint."""
+"""Time that a training run has to write its checkpoint after it was asked to stop."""
 
 
 class Stopped(Exception):
-    """The sweep was interrupted while this trial trained; the trial has no result yet."""
+    """The sweep was interrupted during the training of this trial, which has no result yet."""
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A training that reached its goal. metrics: its last ones. seconds: wall time in all, of all its processes.
+    """A training run that reached its goal. metrics: the last ones. seconds: total wall time of all its processes.
 
     before: agent steps before its last update.
     """
@@ -57,8 +57,8 @@ def train(
 ) -> Trained:
     """Train in `run_dir` until `stop_at` agent steps, or to the end. Raises `TrialFailed`, `Stopped`.
 
-    Where the folder has gone further than `stop_at`, it goes back: the checkpoint is always that of `stop_at`.
-    deadline: by `time.monotonic()`. stop: set from another thread to end the training with a checkpoint.
+    If training has passed `stop_at`, it is rolled back: the checkpoint is always that of `stop_at`. deadline: a value
+    of `time.monotonic()`. stop: set by another thread to end the training run with a checkpoint.
     """
     try:
         run_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ def _trained(
 
 
 def _called(command: Sequence[str], log: Path, deadline: float | None, stop: threading.Event) -> tuple[int, bytes]:
-    """Exit code and output of the process `command`; its messages are added to `log`."""
+    """Exit code and output of the process `command`; its messages are appended to `log`."""
     with log.open("ab") as errors:
         process = subprocess.Popen(
             command,
@@ -125,10 +125,10 @@ def _called(command: Sequence[str], log: Path, deadline: float | None, stop: thr
 
 
 def go_back(folder: Path, goal: int) -> None:
-    """Delete the checkpoints in `folder` of a training that went on after it had reached `goal` agent steps.
+    """Delete the checkpoints in `folder` of a training run that continued past `goal` agent steps.
 
-    The update that reaches the goal is the last that is kept; training takes the others again, to the bit. Raises
-    `StorageError`.
+    The update that reaches the goal is the last one kept; training repeats the later ones with bit-identical results.
+    Raises `StorageError`.
     """
     from daf.core import checkpoints  # imports torch
 
@@ -136,7 +136,7 @@ def go_back(folder: Path, goal: int) -> None:
         try:
             reached = checkpoints.reached(path)
         except CheckpointError:
-            continue  # training passes it over, too
+            continue  # training skips it, too
         if reached["steps"] - reached["steps"] // max(1, reached["updates"]) >= goal:
             atomic.remove(path)
     if (folder / checkpoints.FINAL).exists():
@@ -144,7 +144,7 @@ def go_back(folder: Path, goal: int) -> None:
 
 
 def _watch(process: "subprocess.Popen[bytes]", deadline: float | None, stop: threading.Event) -> bytes:
-    """Wait for the process and return what it printed; end it where it must."""
+    """Wait for the process and return its output; end it at the deadline or on request."""
     while True:
         try:
             return process.communicate(timeout=_POLL_SECONDS)[0]

@@ -1,9 +1,9 @@
-"""A policy across the variants of a mission: each alone, and two together, against the mission as it is.
+"""A policy across the variants of a mission: each variant and each pair of variants against the base mission.
 
-Every changed mission is played on the base mission's seeds, so that differences are paired; the map stays the same only
-as far as the variant leaves it, and where it does not, the pairing removes less of the noise, which the test knows. All
-variants and pairs share one family-wise error rate (Holm). A variant that the mission refuses, a pair that cannot be
-combined, a mission that cannot be built: each is a row with its reason, never left out.
+Every changed mission is played on the seeds of the base mission, so that differences are paired. The map stays the same
+only as far as the variant preserves it. If it does not, pairing removes less of the noise, which the test accounts for.
+All variants and pairs share one family-wise error rate (Holm). A variant that the mission refuses, a pair that cannot
+be combined, and a mission that cannot be built each have a row with the reason; none is omitted.
 """
 
 import itertools
@@ -53,12 +53,12 @@ def daf_variant_sweep(
 ) -> VariantSweepResult:
     """Play `policy` on `base_mission` and on its variants, and compare each with the base.
 
-    variant_names: as `daf missions --variants` lists them, or a `DAFVariantConfig`, whose `difficulty` (a variant) and
-    `num_cogs` also change the base mission. episodes: of each mission. pairs: also every two together.
-    metric: what is compared, any of `daf metrics`. settings: how it is played (episodes and seed come from here).
-    Leaves a run folder under `comparisons` with variants.json and report.html; the same call again plays nothing anew.
-    Raises `UsageError` and its kinds before anything is played: for a name that is no variant, for a base mission that
-    does not run, and where no variant can be played.
+    variant_names: as listed by `daf missions --variants`, or a `DAFVariantConfig`, whose `difficulty` (a variant) and
+    `num_cogs` also change the base mission. episodes: of each mission. pairs: also play every pair of variants.
+    metric: the metric to compare, any of `daf metrics`. settings: how episodes are played (their number and seed come
+    from the arguments). Leaves a run directory under `comparisons` with variants.json and report.html; a repeated call
+    reads all episodes from the cache. Raises `UsageError` and its subclasses before anything is played: for an unknown
+    variant, for a base mission that does not run, and if no variant can be played.
     """
     from daf.output_manager import OutputManager
     from daf.reporting.operation import daf_report
@@ -138,7 +138,7 @@ def _checked(names: Sequence[str], base: Mission) -> list[str]:
 def _derived(
     base: Mission, combinations: Sequence[Combination], settings: Settings
 ) -> tuple[dict[Combination, Mission], dict[Combination, str]]:
-    """The changed missions that can be played, and for the others why not."""
+    """The changed missions that can be played, and the reason for each that cannot."""
     missions: dict[Combination, Mission] = {}
     refused: dict[Combination, str] = {}
     for combination in combinations:

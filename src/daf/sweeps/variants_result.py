@@ -1,4 +1,4 @@
-"""What variants of a mission do to a policy, to read, to print and to keep."""
+"""The effects of a mission's variants on a policy: data, summary and JSON."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -18,15 +18,14 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True)
 class VariantResult:
-    """One variant, or two together, against the base mission on the same seeds.
+    """One variant, or a pair, against the base mission on the same seeds.
 
-    base, mean: of the metric without and with the change; difference: with minus without; ci: 95 % by inverting the
-    sign-flip test, None where blocks are too few. p_adjusted: Holm over all variants and pairs that change
-    the mission; None, as p, for one that changes nothing in it. more, less, same:
-    episodes in which the change raised, lowered or left the metric.
-    together, together_ci: of a pair, by how much its effect differs from the sum of its two variants' alone.
-    verdict: raises, lowers, identical, undecided, too few; or refused, with the reason, where nothing was played or
-    nothing finished: then all numbers are None.
+    base, mean: of the metric without and with the change. difference: with minus without. ci: 95 % interval by
+    inverting the sign-flip test, None if there are too few blocks. p_adjusted: Holm over all variants and pairs that
+    change the mission; None, like p, for one that changes nothing in it. more, less, same: number of episodes in which
+    the change raised, lowered or left the metric. together, together_ci: of a pair, by how much its effect differs from
+    the sum of the effects of its two variants. verdict: raises, lowers, identical, undecided, too few; or refused, with
+    the reason, if nothing was played or nothing finished, in which case all numbers are None.
     """
 
     variants: tuple[str, ...]
@@ -59,9 +58,10 @@ class VariantResult:
 
 @dataclass(frozen=True)
 class VariantSweepResult:
-    """A policy across a mission's variants. rows: singles first, then pairs, in the order given. base_mean: None where
-    no episode of the base mission finished. notes: what a reader must know. status: ok, or failed where an episode has
-    no result.
+    """A policy across the variants of a mission.
+
+    rows: single variants first, then pairs, in the order given. base_mean: None if no episode of the base mission
+    finished. notes: for the reader. status: ok, or failed if an episode has no result.
     """
 
     policy: str
@@ -83,13 +83,13 @@ class VariantSweepResult:
         return tuple(row for row in self.rows if not row.refused)
 
     def to_data(self) -> dict[str, Any]:
-        """All of it as JSON data."""
+        """Everything as JSON data."""
         data: dict[str, Any] = jsonable({"format": FORMAT} | asdict(self))
         return data
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
-        """What `to_data` made."""
+        """Build a result from the output of `to_data`."""
         rows = tuple(
             VariantResult(
                 **row
@@ -105,7 +105,7 @@ class VariantSweepResult:
         return cls(**given | {"rows": rows, "notes": tuple(data["notes"]), "run_dir": Path(data["run_dir"])})
 
     def save_json(self, path: str | Path) -> Path:
-        """Write it as JSON, whole or not at all. Raises `StorageError`."""
+        """Write the result as JSON, atomically. Raises `StorageError`."""
         write_json(Path(path), self.to_data())
         return Path(path)
 

@@ -1,4 +1,4 @@
-"""The figures of a sweep on its page: the search trial by trial, the Pareto front, the objective by hyperparameter."""
+"""Figures of the sweep page: the search by trial, the Pareto front, the objective by hyperparameter."""
 
 import math
 from collections.abc import Collection, Sequence
@@ -64,7 +64,7 @@ def history_section(result: SweepResult) -> list[Section]:
 
 
 def _stairs(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
-    """The corners of a line that keeps each value until the next."""
+    """The corners of a step function that keeps each value until the next."""
     places = [x[0], *(place for one in x[1:] for place in (one, one))]
     values = [value for one in y[:-1] for value in (one, one)]
     return places, [*values, y[-1]]
@@ -105,7 +105,7 @@ def front_section(result: SweepResult) -> list[Section]:
 
 
 def hyperparameter_section(result: SweepResult, logarithms: Collection[str]) -> list[Section]:
-    """The primary objective against each numeric hyperparameter. logarithms: those searched in their logarithm."""
+    """The primary objective against each numeric hyperparameter. logarithms: those searched on a logarithmic scale."""
     finished = [trial for trial in result.finished if math.isfinite(trial.values[0])][-MOST_DRAWN:]
     plots = []
     choices = {column.name for column in columns_of(result) if not column.ordered}

@@ -1,4 +1,4 @@
-"""The best trials of a sweep on held-out seeds, on its page: numbers to believe, beside those they were chosen by."""
+"""Held-out section of the sweep page: held-out values of the best trials, next to the values that selected them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ _TAGS = {"better": "decided", "worse": "decided", "identical": "equal"}
 
 
 def held_out_section(record: Mapping[str, Any]) -> list[Section]:
-    """The section of `SweepResult.held_out`; a record of another shape is shown as it is."""
+    """The section for `SweepResult.held_out`; a record of another shape is shown unchanged."""
     trials = _trials(record)
     if not trials:
         return [Section("held-out", "On new seeds", parts_of(record))]
@@ -38,7 +38,7 @@ def held_out_section(record: Mapping[str, Any]) -> list[Section]:
 
 
 def held_out_sentences(record: Mapping[str, Any] | None) -> list[str]:
-    """What was found on new seeds, a sentence for each trial; that of the best there first."""
+    """The findings on new seeds, a sentence for each trial, the best one there first."""
     if record is None:
         return []
     trials = sorted(_trials(record), key=lambda trial: trial.get("trial") != record.get("winner"))

@@ -1,4 +1,4 @@
-"""Which hyperparameters mattered, on a sweep's page: values with intervals, beside what chance alone gives."""
+"""Importance section of the sweep page: values with intervals, next to the level that chance reaches."""
 
 from collections.abc import Sequence
 
@@ -13,11 +13,11 @@ from daf.sweeps.result import SweepResult
 
 _TITLES = {"pedanova": "PED-ANOVA: what the best trials have in common", "fanova": "fANOVA: part of the variance"}
 Found = Sequence[Importances | str]
-"""What was found, or in words why nothing is told."""
+"""The importances, or the reason why there are none."""
 
 
 def importances_of(result: SweepResult) -> Found:
-    """Both measures of the primary objective, PED-ANOVA of the others; the reason where there is none."""
+    """Both measures for the primary objective, PED-ANOVA for the others, or the reason why there is none."""
     found: list[Importances | str] = []
     asked = [("pedanova", result.objectives[0]), ("fanova", result.objectives[0])]
     asked += [("pedanova", name) for name in result.objectives[1:]]
@@ -31,13 +31,13 @@ def importances_of(result: SweepResult) -> Found:
 
 
 def ranking(found: Found) -> list[str]:
-    """Hyperparameters by their importance for the primary objective; [] if it has no value."""
+    """Hyperparameters by their importance for the primary objective; [] if there is none."""
     first = next((one for one in found if isinstance(one, Importances)), None)
     return [] if first is None else [row.name for row in first.rows]
 
 
 def importance_section(result: SweepResult, found: Found) -> list[Section]:
-    """The section; a sweep without a complete trial has none."""
+    """The section; empty if no trial is complete."""
     if not result.finished:
         return []
     parts: list[Part] = []

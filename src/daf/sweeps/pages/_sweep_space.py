@@ -1,5 +1,7 @@
-"""The search space as the trials saw it, on a sweep's page: parallel coordinates, the two hyperparameters that mattered
-most against each other, choices, and what a trial cost."""
+"""Search space section of the sweep page.
+
+Parallel coordinates, the two most important hyperparameters against each other, choices, and the cost of trials.
+"""
 
 import math
 from collections.abc import Sequence
@@ -25,7 +27,7 @@ MOST_CHOICES = 30
 
 
 def space_sections(result: SweepResult, ranked: Sequence[str]) -> list[Section]:
-    """ranked: hyperparameters, the most important first; those of the space in its order where it is not known."""
+    """ranked: hyperparameters, the most important first; the rest follow in the order of the space."""
     finished = [trial for trial in result.finished if math.isfinite(trial.values[0])]
     if len(finished) < 2:
         return []
@@ -43,7 +45,7 @@ def space_sections(result: SweepResult, ranked: Sequence[str]) -> list[Section]:
 
 
 def choice_plots(result: SweepResult) -> list[Plot]:
-    """The primary objective by each choice: the mean of its trials and up to `MOST_POINTS` of them."""
+    """The primary objective by choice: the mean of its trials and up to `MOST_POINTS` of them."""
     plots = []
     finished = result.finished
     for column in columns_of(result):
@@ -73,7 +75,7 @@ def choice_plots(result: SweepResult) -> list[Plot]:
 
 
 def cost_section(result: SweepResult) -> list[Section]:
-    """The objective against what a trial took: its cost where the strategy weighed one, else seconds."""
+    """The objective against the cost of a trial if the strategy uses one, else against seconds."""
     weighed = any(trial.cost is not None for trial in result.finished)
     pairs = [
         (float(taken), trial.values[0], trial.trial_id)

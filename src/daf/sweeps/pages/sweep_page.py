@@ -1,4 +1,4 @@
-"""A sweep as a page: what failed, what is best and how sure that is, how it went, what mattered, every trial."""
+"""The page of a sweep: failures, the best trial and its uncertainty, the search, importance, and all trials."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from daf.sweeps.pages._sweep_space import cost_section, space_sections
 from daf.sweeps.result import SweepResult, SweepTrialResult, Value, hyperparameter_names
 
 MOST_CELLS = 60_000
-"""Trials whose table would have more are not all on the page."""
+"""If the table of all trials would have more cells, the page omits some of them."""
 TOP = 10
 
 
 def sweep_page(result: SweepResult, facts: RunFacts) -> RunPage:
-    """The page of `result`."""
+    """Build the page of `result`."""
     counts = result.counts()
     importances = importances_of(result)
     sections = [

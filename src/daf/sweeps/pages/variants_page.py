@@ -1,4 +1,4 @@
-"""The page of a variant sweep: what each variant does to the policy, what could not be played, and what pairs add."""
+"""The page of a variant sweep: the effect of each variant, what could not be played, and interactions of pairs."""
 
 from collections.abc import Sequence
 
@@ -30,7 +30,7 @@ _DECIDED = ("raises", "lowers")
 
 
 def variants_page(facts: RunFacts) -> RunPage:
-    """The page of the variant sweep in a run folder. Raises `DataError` where its result is none."""
+    """Build the page of the variant sweep in a run directory. Raises `DataError` if its result is not one."""
     data = read_json(facts.info.path / FILE)
     if data is None or data.get("format") != FORMAT:
         raise DataError(f"{facts.info.path / FILE} is no result of a variant sweep (format {FORMAT}).")

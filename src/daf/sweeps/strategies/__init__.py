@@ -1,4 +1,4 @@
-"""Which configuration comes next: strategies by their names, and the starting points before them."""
+"""Search strategies by name, and the starting points that precede them."""
 
 import math
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from daf.sweeps.space import Dimension, Space
 from daf.sweeps.strategies._base import Strategy, window
 
 LARGEST_GRID = 100_000
-"""Cells of a grid that is run as a whole; a larger one needs `num_trials`."""
+"""Maximum number of cells of a grid that is run completely; a larger one needs `num_trials`."""
 SLACK = 4
-"""Open trials per parallel one where trials are stopped early, so that a long one does not hold up the others."""
+"""Open trials per parallel one with early stopping, so that a long trial does not hold up the others."""
 
 
 class Proposer:
-    """The proposals of a sweep, in order. total: how many there are."""
+    """The proposals of a sweep, in order. total: the number of trials."""
 
     def __init__(self, config: DAFSweepConfig, space: Space, directions: Sequence[str]) -> None:
         self._starts = starting_points(config, space)
@@ -30,15 +30,15 @@ class Proposer:
         self._waits = config.early_stopping is not None
 
     def needs(self, number: int) -> int:
-        """How many trials, from 0 on, must have ended before trial `number` is proposed."""
+        """The number of trials, counted from 0, that must have ended before trial `number` is proposed."""
         return max(self._strategy.needs(number), self.judges(number))
 
     def judges(self, number: int) -> int:
-        """How many trials, from 0 on, trial `number` is compared with when it is decided whether to stop it."""
+        """The number of trials, counted from 0, that trial `number` is compared with for early stopping."""
         return window(number, self.lookahead) if self._waits else 0
 
     def next(self, number: int, results: Sequence[SweepTrialResult]) -> Proposal:
-        """Trial `number`. results: of trials 0 to `needs(number)` - 1 at least, in order."""
+        """Propose trial `number`. results: at least those of trials 0 to `needs(number)` - 1, in order."""
         known = results[: self._strategy.needs(number)]
         if number < len(self._starts):
             values, state = self._strategy.start(number, known, self._starts[number])
@@ -47,19 +47,19 @@ class Proposer:
         return Proposal(number, values, self._name, state)
 
     def restore(self, proposal: Proposal) -> None:
-        """Take a proposal that an earlier process made."""
+        """Restore a proposal that an earlier process made."""
         self._strategy.restore(proposal)
 
 
 def lookahead_of(config: DAFSweepConfig) -> int:
-    """Trials that may be open at a time: `lookahead`, else what keeps `num_parallel` trials busy."""
+    """The number of trials that may be open at a time: `lookahead`, else enough to keep `num_parallel` trials busy."""
     if config.lookahead is not None:
         return config.lookahead
     return config.num_parallel * (SLACK if config.early_stopping is not None and config.num_parallel > 1 else 1)
 
 
 def trials_of(config: DAFSweepConfig, space: Space) -> int:
-    """How many trials there are: all cells of a grid, or `num_trials`. Raises `ConfigError` for too large a grid."""
+    """The number of trials: all cells of a grid, or `num_trials`. Raises `ConfigError` for too large a grid."""
     if config.strategy != "grid":
         return config.num_trials
     cells = space.size()
@@ -77,9 +77,9 @@ def trials_of(config: DAFSweepConfig, space: Space) -> int:
 
 
 def starting_points(config: DAFSweepConfig, space: Space) -> list[dict[str, Scalar]]:
-    """The first trials: the priors together, where there are any, then the points of the file.
+    """The first trials: the priors as one trial, if there are any, then the starting points of the file.
 
-    Raises `ConfigError` for a number that its range does not have, and where `num_trials` has no room for all.
+    Raises `ConfigError` for a number outside its range, and if `num_trials` is too small for all of them.
     """
     found = {dimension.name: dimension for dimension in space.dimensions}
     priors = {name: prior for name, p in config.search_space.items() if (prior := prior_of(p)) is not None}

@@ -1,11 +1,11 @@
-"""What a strategy is, and what makes its proposals repeat.
+"""The interface of a strategy, and what makes its proposals reproducible.
 
 A proposal is a function of the sweep's seed, the trial's number, and the results of the trials below `needs(number)`:
-all of them, whichever finished first, and no others, even where more are finished already. The trials between those and
-the new one are pending for everybody. So neither the number of workers nor their speed nor a restart changes what is
-proposed; what can run at a time is bounded by `needs` instead.
+all of them, in whichever order they finished, and no others, even if more have finished already. The trials between
+those and the new one always count as pending. So neither the number of workers nor their speed nor a restart changes
+the proposals. In exchange, `needs` limits how many trials can run at a time.
 
-Random numbers are drawn from generators keyed by (seed, number), never from one that goes on.
+Random numbers are drawn from generators keyed by (seed, number), never from one that persists between proposals.
 """
 
 from abc import ABC, abstractmethod
@@ -23,19 +23,19 @@ State = Mapping[str, Any]
 
 
 class Strategy(ABC):
-    """Proposes configurations. Numbers come in order, each once: started, proposed, or restored from the journal."""
+    """Proposes configurations. Each number comes once, in order: started, proposed, or restored from the journal."""
 
     def __init__(self, space: Space, seed: int) -> None:
         self.space = space
         self.seed = seed
 
     def needs(self, number: int) -> int:
-        """How many trials, from 0 on, must have ended before `number` is proposed; none, unless a strategy says so."""
+        """The number of trials, counted from 0, that must have ended before `number` is proposed; 0 by default."""
         return 0
 
     @abstractmethod
     def propose(self, number: int, known: Sequence[SweepTrialResult]) -> tuple[Configuration, State]:
-        """The configuration of trial `number`, and what the journal must keep for `restore`, as JSON data.
+        """The configuration of trial `number`, and the JSON data that the journal must keep for `restore`.
 
         known: the results of trials 0 to `needs(number)` - 1, in order.
         """
@@ -43,39 +43,39 @@ class Strategy(ABC):
     def start(
         self, number: int, known: Sequence[SweepTrialResult], fixed: Mapping[str, Scalar]
     ) -> tuple[Configuration, State]:
-        """As `propose`, for a starting point: `fixed` says values, and the names it leaves out are drawn."""
+        """Like `propose`, for a starting point: `fixed` sets values, and the remaining names are drawn."""
         return self.space.configure(drawing(generator(self.seed, number)), fixed), {}
 
     def restore(self, proposal: Proposal) -> None:
-        """Take a proposal that an earlier process made."""
+        """Restore a proposal that an earlier process made."""
         return
 
 
 def generator(seed: int, number: int, purpose: int = 0) -> np.random.Generator:
-    """Random numbers of one trial; different for each purpose."""
+    """Random number generator of one trial, different for each purpose."""
     return np.random.default_rng([seed, number, purpose])
 
 
 def child_seed(seed: int, number: int) -> int:
-    """A seed below 2**31 for engines that take one number."""
+    """A seed below 2**31 for engines that take a single integer."""
     return int(generator(seed, number, 1).integers(2**31))
 
 
 def drawing(random: np.random.Generator) -> Draw:
-    """Draws a dimension's value uniformly (in the logarithm where it is logarithmic)."""
+    """Draws a dimension's value uniformly (on a logarithmic scale if the dimension is logarithmic)."""
     return lambda dimension: dimension.at(float(random.random()))
 
 
 def window(number: int, lookahead: int) -> int:
-    """Trials that must have ended before `number` where `lookahead` trials may be open at a time."""
+    """The number of trials that must have ended before `number` if `lookahead` trials may be open at a time."""
     return max(0, number - lookahead + 1)
 
 
 class Lessons:
-    """Results as numbers that strategies learn from, one after the other.
+    """Results as numbers that strategies learn from, in sequence.
 
     A stopped trial counts as no better than the worst complete one before it, a failed one as the worst of all before
-    it; `None` where nothing is known yet. These numbers are for the strategies only and are never a trial's result.
+    it; `None` if nothing is known yet. These numbers are for the strategies only and never become a trial's result.
     """
 
     def __init__(self, directions: Sequence[str]) -> None:
@@ -84,7 +84,7 @@ class Lessons:
         self._worst: np.ndarray | None = None
 
     def learn(self, result: SweepTrialResult) -> tuple[float, ...] | None:
-        """What `result` teaches; results come in the order of their numbers."""
+        """The numbers to learn from `result`; results come in the order of their numbers."""
         if result.status == "failed":
             return None if self._worst is None else self._values(self._worst)
         losses = np.asarray(result.values) * self._signs

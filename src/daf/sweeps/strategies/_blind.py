@@ -1,4 +1,4 @@
-"""Strategies that look at no result: every cell of a grid, random points, quasi-random points."""
+"""Strategies that use no results: every cell of a grid, random points, quasi-random points."""
 
 from collections.abc import Iterator, Sequence
 
@@ -24,17 +24,17 @@ class Grid(Strategy):
 
 
 class Random(Strategy):
-    """Every name by itself, uniform; trial n depends on the seed and n alone."""
+    """Every name independently and uniformly; trial n depends only on the seed and n."""
 
     def propose(self, number: int, known: Sequence[SweepTrialResult]) -> tuple[Configuration, State]:
         return self.space.configure(drawing(generator(self.seed, number))), {}
 
 
 class QuasiRandom(Strategy):
-    """A scrambled Sobol' sequence: point n of it, spread more evenly than random ones.
+    """A scrambled Sobol' sequence, whose points cover the space more evenly than random ones.
 
     Source: Sobol', "On the distribution of points in a cube", 1967; scrambling after Owen, 1998. first: the number of
-    the first trial that is proposed by it.
+    the first trial that it proposes; trial first + n is point n.
     """
 
     def __init__(self, space: Space, seed: int, *, first: int) -> None:
@@ -48,7 +48,7 @@ class QuasiRandom(Strategy):
     def propose(self, number: int, known: Sequence[SweepTrialResult]) -> tuple[Configuration, State]:
         index = number - self._first
         while len(self._points) <= index:
-            more = max(1, len(self._points))  # powers of two, which the sequence is balanced in
+            more = max(1, len(self._points))  # powers of two, for which the sequence is balanced
             self._points += self._engine.random(more).tolist()
         positions = dict(zip((d.name for d in self.space.order), self._points[index], strict=True))
         return self.space.configure(lambda dimension: dimension.at(positions[dimension.name])), {}

@@ -1,8 +1,8 @@
-"""CMA-ES over numbers in the continuum, numbers in steps and choices at once (CatCMA with margin, of `cmaes`).
+"""CMA-ES over continuous, stepped and categorical dimensions at once (CatCMA with margin, from `cmaes`).
 
-It works in generations: every trial of one must have ended before the first of the next is proposed. What the
-optimizer is after g generations follows from the seed and their results, so that a restart goes through them again.
-Where it has converged it begins anew, elsewhere. A name that a condition switches off is sampled and left out.
+It works in generations: every trial of a generation must have ended before the first of the next is proposed. The state
+of the optimizer after g generations follows from the seed and their results, so a restart replays them. After
+convergence it restarts at another point. A name that a condition switches off is sampled and dropped.
 Source: Hamano et al., "CatCMA with Margin: Stochastic Optimization for Continuous, Integer, and Categorical Variables",
 arXiv:2504.07884.
 """
@@ -17,11 +17,15 @@ from daf.sweeps.space import Configuration, Dimension, Space
 from daf.sweeps.strategies._base import Lessons, State, Strategy, child_seed
 
 MOST_STEPS = 200
-"""A range with more values than this counts as continuous, and is rounded."""
+"""A range with more values than this is treated as continuous and rounded."""
 
 
 class ByCMAES(Strategy):
-    """first: the number of the first trial that is proposed by it. at_least: trials per generation."""
+    """CMA-ES.
+
+    first: the number of the first trial that it proposes. at_least: minimum number of trials per generation, unless
+    `population` sets it.
+    """
 
     def __init__(
         self, space: Space, seed: int, direction: str, *, first: int, at_least: int, population: int | None
@@ -65,7 +69,7 @@ class ByCMAES(Strategy):
         worst = max((loss for loss in losses if loss is not None), default=0.0)
         told = [worst if loss is None else loss for loss in losses]
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # it takes means over kinds of names that there are none of
+            warnings.simplefilter("ignore", RuntimeWarning)  # it takes means over kinds of names that are absent
             self._optimizer.tell(list(zip(self._asked, told, strict=True)))
         self._generation += 1
         if self._optimizer.should_stop():

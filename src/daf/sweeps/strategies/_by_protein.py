@@ -1,13 +1,14 @@
 """Protein, PufferLib's search: score against cost, along the Pareto front of both (`pufferlib.sweep.Protein`).
 
-It needs the extra `train`. Its first proposal is the centre of the space (or the priors), later ones lie around the
-trials that no other beats in score and cost. It keeps no state of its own here: for every proposal a new one is made,
-told the results, and asked under a seed of that trial's, with the global generators of torch, numpy and random put back
-afterwards. Its kernels are fitted anew each time (in PufferLib they go on from the last proposal), which takes some
-seconds. Pending trials are told as the mean of what is known, so that parallel proposals differ in their draws only
-where the mean teaches nothing.
+It needs the extra `train`. Its first proposal is the centre of the space (or the priors); later ones are near the
+trials that no other dominates in score and cost. It keeps no state between proposals: each one creates a new `Protein`,
+passes it the results, and draws under a seed specific to the trial. The global generators of torch, numpy and random
+are restored afterwards. Its kernels are refitted each time, which takes some seconds (PufferLib starts from those of
+the last proposal). Pending trials enter with the mean of the known results, so parallel proposals differ only in their
+draws if the mean adds no information.
 
-The cost is what the trials took, so another machine proposes otherwise; what was proposed is in the journal.
+The cost is measured on the trials, so another machine gets different proposals; the journal records those that were
+made.
 """
 
 import contextlib
@@ -60,7 +61,7 @@ class ByProtein(Strategy):
 
     def propose(self, number: int, known: Sequence[SweepTrialResult]) -> tuple[Configuration, State]:
         observed = self._observations(number, known)
-        if not observed and number:  # the centre was proposed already, and nothing is known of it yet
+        if not observed and number:  # the centre was already proposed and has no result yet
             values = self.space.configure(drawing(generator(self.seed, number)))
         else:
             with _seeded(child_seed(self.seed, number)), contextlib.redirect_stdout(io.StringIO()):
@@ -75,10 +76,10 @@ class ByProtein(Strategy):
     def _observations(
         self, number: int, known: Sequence[SweepTrialResult]
     ) -> list[tuple[dict[str, float], float, float]]:
-        """What Protein is told: inputs, score, cost.
+        """The observations passed to Protein: inputs, score, cost.
 
-        It takes two trials of equal score and cost to beat each other, and fails where no trial is left. So costs grow
-        by a ten-thousandth from one to the next, which no two costs are known to.
+        Protein treats two trials of equal score and cost as dominating each other, and fails if no trial is left. So
+        costs increase by a ten-thousandth from one trial to the next, which is below the precision of a cost.
         """
         lessons = Lessons((self._direction,))
         sign = 1.0 if self._direction == "maximize" else -1.0
@@ -107,7 +108,7 @@ class ByProtein(Strategy):
 
 
 def _described(dimension: Dimension) -> dict[str, Any]:
-    """A dimension as PufferLib's files have it."""
+    """A dimension in the format of PufferLib's files."""
     middle = math.sqrt(dimension.low * dimension.high) if dimension.log else (dimension.low + dimension.high) / 2
     kind = "log_normal" if dimension.log else "int_uniform" if dimension.whole else "uniform"
     prior = middle if dimension.prior is None else float(dimension.prior)
@@ -116,11 +117,11 @@ def _described(dimension: Dimension) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _seeded(seed: int) -> Iterator[None]:
-    """Seed the generators that PufferLib draws from, and put back afterwards what they were."""
+    """Seed the generators that PufferLib draws from, and restore their state afterwards."""
     import pyro
     import torch
 
-    pyro.clear_param_store()  # kernels of an earlier proposal, perhaps of another space, would be taken up again
+    pyro.clear_param_store()  # otherwise kernels of an earlier proposal, perhaps of another space, would be reused
     before = (random.getstate(), np.random.get_state(), torch.get_rng_state())
     random.seed(seed)
     np.random.seed(seed)

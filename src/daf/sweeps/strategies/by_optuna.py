@@ -1,9 +1,9 @@
-"""TPE, Gaussian processes and NSGA-II, by Optuna's samplers.
+"""TPE, Gaussian processes and NSGA-II, with Optuna's samplers.
 
 The samplers work on a study in memory that holds exactly what the strategy may know: results below `needs(number)`, and
 the trials after them as running, which TPE (constant liar) and the Gaussian process (q-batch improvement) take into
-account. What a sampler notes on its trial or study (NSGA-II's generations and parents) goes into the journal and is put
-back by `restore`. Every proposal has a fresh sampler with a seed of its own.
+account. Attributes that a sampler sets on its trial or study (NSGA-II's generations and parents) are stored in the
+journal and restored by `restore`. Every proposal uses a new sampler with a separate seed.
 """
 
 import warnings
@@ -18,7 +18,7 @@ from daf.sweeps.space import Configuration, Dimension, Space
 from daf.sweeps.strategies._base import Lessons, State, Strategy, child_seed, window
 
 POPULATION = 20
-"""Trials per generation of NSGA-II, where the sweep names no number. (Optuna's 50 is more than most sweeps have.)"""
+"""Trials per generation of NSGA-II by default. (Optuna's default of 50 exceeds most sweeps.)"""
 
 
 class ByOptuna(Strategy):
@@ -106,7 +106,7 @@ class ByOptuna(Strategy):
 
 
 def distribution(dimension: Dimension) -> Any:
-    """Optuna's word for a dimension."""
+    """The Optuna distribution of a dimension."""
     import optuna
 
     if dimension.choices:
