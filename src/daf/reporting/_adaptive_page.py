@@ -1,4 +1,4 @@
-"""An adaptive experiment as a page: which runs failed and why, which is best, how each went, what was changed."""
+"""The page of an adaptive experiment: failures and their reasons, the best run, each run's course, and the changes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +21,7 @@ INTERVAL = "95 %"
 
 
 def adaptive_page(experiment: Experiment | None, facts: RunFacts) -> RunPage:
-    """The page. Raises `DataError` where the journal is empty."""
+    """Build the page. Raises `DataError` if the journal is empty."""
     if experiment is None:
         raise DataError(f"{facts.info.path} holds no experiment: its journal is empty.")
     runs = list(experiment.runs.values())

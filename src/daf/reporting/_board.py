@@ -1,4 +1,4 @@
-"""The leaderboard as data: rows with places and ties, the verdicts behind them, and notes."""
+"""The leaderboard as data: rows with places and ties, the verdicts they are based on, and notes."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +12,7 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Row:
-    """A line. place: first and last place that the tests leave open. tied: names of equals as far as tests show."""
+    """A line. place: first and last place compatible with the tests. tied: names without a significant difference."""
 
     place: tuple[int, int]
     summary: PolicySummary
@@ -29,7 +29,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """notes: what a reader must know. level: of the intervals, "95 %"."""
+    """The rows of a leaderboard. notes: for the reader. level: of the intervals, "95 %"."""
 
     title: str
     missions: tuple[str, ...]
@@ -44,7 +44,7 @@ class Leaderboard:
         return f"{100 * (1 - self.alpha):g} %"
 
     def to_data(self) -> dict[str, Any]:
-        """The same as JSON data."""
+        """The leaderboard as JSON data."""
         data: dict[str, Any] = jsonable(
             {
                 "title": self.title,

@@ -1,7 +1,7 @@
-"""A chain of work as a page: the stages of a pipeline, or the jobs of an adaptive experiment, and what each came to.
+"""The page of a chain of work: the stages of a pipeline or the jobs of an adaptive experiment, and their outcomes.
 
-Read from what the chain wrote of itself (`chain_of`): a list `stages`, `jobs` or `steps` of objects, each with a name
-and a status and whatever else it tells, or a pipeline's `stages_completed`, `stages_failed`, `errors`, `outputs`.
+Read from the chain's record of itself (`chain_of`): a list `stages`, `jobs` or `steps` of objects, each with a name, a
+status and any other fields, or a pipeline's `stages_completed`, `stages_failed`, `errors`, `outputs`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ KNOWN = ("name", "id", "job", "stage", "kind", "type", "status", "run_dir", "err
 
 
 def chain_page(facts: RunFacts) -> RunPage:
-    """The page. Where the chain wrote nothing of itself, how it ended and what was run."""
+    """Build the page. If the chain has no record of its stages, the page shows how it ended and what was run."""
     data = chain_of(facts.info.path) or {}
     what, stages = _stages(data)
     failed = [stage for stage in stages if _status(stage) in BAD]
@@ -142,7 +142,7 @@ def _finding(
 
 
 def name_of(stage: Mapping[str, Any]) -> str:
-    """What a stage is called."""
+    """The name of a stage."""
     return printable(str(next((stage[key] for key in ("name", "stage", "job", "id") if stage.get(key)), "unnamed")))
 
 

@@ -1,4 +1,4 @@
-"""The page of a comparison, also of one whose returns were put together by hand."""
+"""The page of a comparison, including one whose returns were added by hand."""
 
 import os
 from dataclasses import replace
@@ -31,10 +31,10 @@ def daf_export_comparison_html(
     title: str | None = None,
     console: "Console | None" = None,
 ) -> Path:
-    """Write the page of a comparison to `output_path`, one file of HTML that needs nothing else. Returns the path.
+    """Write the page of a comparison to `output_path` as one self-contained HTML file. Returns the path.
 
-    report: a `ComparisonReport`, an `Evaluation`, or a run (id, "latest", folder) that is one. Links to replays lead
-    from the page to the run's folder. Raises `UsageError` (no such run, or another kind), `DataError` (nothing was
+    report: a `ComparisonReport`, an `Evaluation`, or the run of one (id, "latest", directory). Links to replays lead
+    from the page to the run directory. Raises `UsageError` (no such run, or another kind), `DataError` (nothing was
     compared), `StorageError`.
     """
     target = Path(output_path).expanduser()
@@ -50,14 +50,14 @@ def daf_export_comparison_html(
 
 
 def _report(report: "ComparisonReport | Evaluation | str | Path") -> tuple[EvaluationReport, Path | None]:
-    """The page's content, and the folder that its replays are relative to."""
+    """The page's content, and the directory that its replay paths are relative to."""
     if isinstance(report, str | Path):
         from daf.evaluation.keeping import stored
         from daf.reporting.kinds import kind_of, run_of
 
         info = run_of(report)
         if kind_of(info.path) != "evaluation":
-            read_results(info.path)  # damaged results are why a kind is not known
+            read_results(info.path)  # damaged results can be why the kind is unknown
             raise UsageError(f"{info.operation}/{info.run_id} is no comparison. `daf report` makes its page.")
         return _of_evaluation(stored(info))
     if isinstance(report, Evaluation):
@@ -79,7 +79,7 @@ def _of_evaluation(evaluation: Evaluation) -> tuple[EvaluationReport, Path]:
 
 
 def _by_hand(report: "ComparisonReport") -> EvaluationReport:
-    """The returns that `add_policy_results` was given; of their episodes nothing is known but their order."""
+    """A report on returns passed to `add_policy_results`; only the order of their episodes is known."""
     scored = [policy for policy in report.policies if report.policy_mission_rewards.get(policy)]
     if not scored:
         raise DataError("the comparison holds no returns, so that there is nothing to show.")
@@ -117,7 +117,7 @@ def _by_hand(report: "ComparisonReport") -> EvaluationReport:
 
 
 def _linked_from(found: EvaluationReport, folder: Path, place: Path) -> EvaluationReport:
-    """`found` with its replays' paths as seen from `place`."""
+    """`found` with replay paths relative to `place`."""
     if folder.resolve() == place.resolve():
         return found
     prefix = os.path.relpath(folder.resolve(), place.resolve())

@@ -1,4 +1,4 @@
-"""The episodes behind a run's numbers, from its `results.json`: each with its seed, its key and its replay."""
+"""Table of the episodes in a run's `results.json`: each with its seed, its key and its replay."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +11,7 @@ MOST_EPISODES = 10_000
 
 
 def episodes_section(results: Mapping[str, Any]) -> list[Section]:
-    """The section of all episodes; empty where the results list none."""
+    """The section of all episodes; empty if the results list none."""
     found = _episodes(results)
     if not found:
         return []

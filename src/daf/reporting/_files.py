@@ -1,4 +1,4 @@
-"""What a report is before and after it is written."""
+"""Names and paths of a report's files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +8,12 @@ from daf.reporting.kinds import Kind
 
 HTML, MARKDOWN = OWN[:2]
 SWEEP = "sweep.html"
-"""A sweep's page, which it writes itself when it ends."""
+"""The page of a sweep, which the sweep writes when it ends."""
 
 
 @dataclass(frozen=True)
 class ReportFiles:
-    """A report on the disk. kind: of the run. kept: the page is the one that the run wrote itself."""
+    """A report on disk. kind: of the run. kept: whether the page is the one that the run itself wrote."""
 
     run_id: str
     run_dir: Path

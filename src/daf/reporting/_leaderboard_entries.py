@@ -1,6 +1,6 @@
-"""What a leaderboard ranks: policies with their returns by block, from comparisons, evaluations and runs.
+"""The entries of a leaderboard: policies with their returns by block, from comparisons, evaluations and runs.
 
-The same policy in several sources is one entry: policies are told apart by all that their behaviour follows from.
+The same policy in several sources is one entry. Policies are identified by everything that determines their behaviour.
 """
 
 import json
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 type Source = "ComparisonReport | Evaluation | RunInfo | str | Path"
 type Block = tuple[str, object, object]
-"""A mission, by its config's hash where that is known, with seed (or position) and step limit."""
+"""A mission, identified by its config's hash if known, with seed (or position) and step limit."""
 
 
 @dataclass
 class Entry:
-    """A policy or team with its returns by block. identity: of all that its behaviour follows from."""
+    """A policy or team with its returns by block. identity: everything that determines its behaviour."""
 
     name: str
     identity: str
@@ -35,12 +35,12 @@ class Entry:
 
     @property
     def failed(self) -> int:
-        """Episodes without a result, each counted once, in however many sources it occurs."""
+        """Number of episodes without a result, each counted once even if it occurs in several sources."""
         return len(self.lost - self.scores.keys())
 
 
 def take(source: Source, entries: dict[str, Entry], missions: dict[str, str], base_dir: str | Path | None) -> None:
-    """Add what `source` holds to `entries` (by identity) and `missions` (names by what tells them apart)."""
+    """Add the content of `source` to `entries` (by identity) and `missions` (names by mission identity)."""
     from daf.comparison import ComparisonReport
 
     if isinstance(source, ComparisonReport):
@@ -53,7 +53,7 @@ def take(source: Source, entries: dict[str, Entry], missions: dict[str, str], ba
         return
     info = source if isinstance(source, RunInfo) else run_of(source, base_dir)
     if kind_of(info.path) != "evaluation":
-        read_results(info.path)  # damaged results are why a kind is not known
+        read_results(info.path)  # damaged results can be why the kind is unknown
         raise UsageError(
             f"{info.operation}/{info.run_id} is not an evaluation or comparison; a leaderboard can rank only those."
         )
@@ -79,7 +79,7 @@ def _of_result(evaluation: Evaluation, entries: dict[str, Entry], missions: dict
 
 
 def _of_files(info: RunInfo, entries: dict[str, Entry], missions: dict[str, str]) -> None:
-    """From `plan.json` and `results.json`, which every evaluation keeps, also without records."""
+    """Read `plan.json` and `results.json`, which every evaluation keeps even without records."""
     plan, results = read_plan(info.path), read_results(info.path)
     if plan is None or results is None:
         raise DataError(f"{info.path} holds no plan.json and results.json, from which policies could be ranked.")

@@ -1,4 +1,4 @@
-"""A leaderboard as a page."""
+"""The page of a leaderboard."""
 
 from daf.render.pages.parts import Alert, Column, Plot, Plots, RunPage, Section, Sentences, Table, Text, cell
 from daf.render.svg.intervals import IntervalRow, interval_figure
@@ -12,7 +12,7 @@ _KINDS = {"better": "decided", "worse": "decided", "equal": "equal", "identical"
 
 
 def board_page(board: Leaderboard) -> RunPage:
-    """The page of `board`."""
+    """Build the page of `board`."""
     caveats = any(row.summary.caveat for row in board.rows)
     rows = [
         [

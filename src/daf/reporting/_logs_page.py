@@ -1,4 +1,4 @@
-"""Training logs as a report: `daf logs`' own interactive page, with what was run beside it."""
+"""Report on training logs: the interactive page of `daf logs`, with details of the run."""
 
 from daf.log_analysis import daf_analyze_logs
 from daf.render.logs.html import report_page
@@ -12,7 +12,7 @@ MOST_ROWS = 30
 
 
 def logs_report(facts: RunFacts) -> Pages:
-    """The page of the logs in a folder, all of them read. Raises `UsageError`, `DataError`, `StorageError`."""
+    """The page of all logs in a directory. Raises `UsageError`, `DataError`, `StorageError`."""
     analysis = daf_analyze_logs([facts.info.path], formats=(), output_dir=own(facts.info.path, "plots"))
     sections = [what_was_run(facts)] if facts.log else []
     html = report_page(analysis.summary, analysis.label, sections=sections)

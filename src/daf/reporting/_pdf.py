@@ -1,6 +1,6 @@
-"""A page as PDF, printed by the Chromium of this machine; no other browser or service is asked.
+"""PDF export of a page with the Chromium installed on this machine; no other browser or service is used.
 
-The page is opened from its file, with a profile of its own in a temporary folder, and may not use the network.
+The page is opened from its file with a private profile in a temporary directory, and without network access.
 """
 
 import os
@@ -20,7 +20,7 @@ SECONDS = 180
 
 
 def find_chromium() -> Path:
-    """The browser that prints: `DAF_CHROMIUM`, else the first on PATH. Raises `EnvironmentCheckError`."""
+    """The browser to print with: `DAF_CHROMIUM`, else the first on PATH. Raises `EnvironmentCheckError`."""
     told = os.environ.get(VARIABLE)
     if told:
         named = shutil.which(told)
@@ -38,7 +38,7 @@ def find_chromium() -> Path:
 
 
 def print_pdf(page: Path, target: Path) -> Path:
-    """Print the file `page` into `target`, whole or not at all. Raises `EnvironmentCheckError`, `DataError`."""
+    """Print the file `page` into `target`, atomically. Raises `EnvironmentCheckError`, `DataError`."""
     browser = find_chromium()
     with tempfile.TemporaryDirectory(prefix="daf-print-") as profile, atomic.writing(target) as temporary:
         command = [

@@ -1,7 +1,7 @@
-"""The page of a run that no other page knows more of: how it ended, its results as tables, what was run.
+"""The fallback page of a run without a specialised one: how it ended, its results as tables, what was run.
 
-Results are read from the JSON objects in the run's folder. Lists of objects become tables, objects facts; nothing is
-computed from them.
+Results are read from the JSON objects in the run directory. Lists of objects become tables, and objects become facts;
+nothing is computed from them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -36,13 +36,13 @@ FRAME = (
     "format",
     "notes",
 )
-"""The first fields of results; the page shows them elsewhere."""
+"""The first fields of results, which the page shows elsewhere."""
 RESULTS = ("results.json", "ablation.json", "benchmark.json")
 SKIPPED = (EXECUTION_LOG, "experiment_config.json", "plan.json", *RESULTS)
 
 
 def plain_page(facts: RunFacts, *, sections: Sequence[Section] = (), finding: str = "") -> RunPage:
-    """The page. sections: what is known beyond the results, shown first."""
+    """Build the page. sections: content in addition to the results, shown first."""
     results = results_of(facts.info.path)
     others = [] if results else _others(facts)
     return RunPage(
@@ -63,12 +63,12 @@ def plain_page(facts: RunFacts, *, sections: Sequence[Section] = (), finding: st
 
 
 def results_of(folder: Path) -> dict[str, Any]:
-    """What a run that played episodes found, under whichever name it wrote it; empty where it wrote nothing."""
+    """The results of a run that played episodes, from the first results file with content; empty if there is none."""
     return next((found for name in RESULTS if (found := read_json(folder / name))), {})
 
 
 def result_alerts(results: Mapping[str, Any], *, analysis: bool = False) -> list[Alert]:
-    """Failures and notes in results. analysis: leave out which of its own wishes for stats came to nothing."""
+    """Failures and notes in results. analysis: omit the notes on stats that the analysis requested but did not find."""
     summary = results.get("summary")
     notes = summary.get("notes") if isinstance(summary, dict) else results.get("notes")
     told = [Alert(printable(str(note))) for note in notes] if isinstance(notes, list) else []
@@ -78,7 +78,7 @@ def result_alerts(results: Mapping[str, Any], *, analysis: bool = False) -> list
 
 
 def finding_of(results: Mapping[str, Any]) -> str:
-    """The results' own sentence, where they have one."""
+    """The finding stored in the results; empty if they have none."""
     sentence = results.get("sentence")
     if isinstance(sentence, str):
         return printable(sentence)
@@ -97,7 +97,7 @@ def finding_of(results: Mapping[str, Any]) -> str:
 
 
 def ranking_parts(results: Mapping[str, Any]) -> list[Part]:
-    """The ranking and the pairs that an evaluation's results hold."""
+    """The ranking and the pairs in the results of an evaluation."""
     ranking, pairs = results.get("ranking"), results.get("pairs")
     if not isinstance(ranking, list) or not ranking:
         return []
@@ -150,7 +150,7 @@ def _tables(results: Mapping[str, Any]) -> list[Section]:
 
 
 def _others(facts: RunFacts) -> list[Section]:
-    """Results under other names, one section a file."""
+    """Results under other names, one section per file."""
     sections = []
     for path in sorted(facts.info.path.glob("*.json")):
         if path.name in SKIPPED or path.name.startswith("."):

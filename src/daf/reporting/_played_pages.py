@@ -1,6 +1,6 @@
-"""Reports of runs that played episodes, made anew from their records, with the episodes behind every number.
+"""Reports on runs that played episodes, rebuilt from their records, with the episodes behind every number.
 
-Versions and machine are those of the run, from its execution log, not of the machine that writes the page.
+Versions and machine are those in the run's execution log, not those of the machine that writes the page.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ HEAD_CHARACTERS = 2_000
 
 
 def evaluation(facts: RunFacts) -> Pages:
-    """An evaluation or a comparison; from its results alone where it kept no records."""
+    """An evaluation or a comparison; from its results alone if it kept no records."""
     info = facts.info
     if "until_decided" in _results(facts):
         return own_page(facts)
@@ -76,7 +76,7 @@ def crossplay(facts: RunFacts) -> Pages:
 
 
 def own_page(facts: RunFacts) -> Pages:
-    """The page that the run wrote itself, completed with its episodes and with what was run; a plain one without it."""
+    """The page that the run itself wrote, with episodes and details of the run added; a plain one if there is none."""
     folder = facts.info.path
     results = results_of(folder)
     plain = plain_page(facts, sections=_analysis(folder))
@@ -96,7 +96,7 @@ def own_page(facts: RunFacts) -> Pages:
 
 
 def own_text(folder: Path) -> str | None:
-    """The page that the run wrote itself; None where there is only one that `daf report` made, or none."""
+    """The page that the run itself wrote; None if there is none, or only one that `daf report` made."""
     for name in ("analysis.html", HTML):
         if (folder / name).is_file():
             text = (folder / name).read_text(encoding="utf-8")
@@ -106,9 +106,9 @@ def own_text(folder: Path) -> str | None:
 
 
 def completed(html: str, sections: Sequence[Section]) -> str:
-    """`html` with `sections` at its end, in place of those that an earlier call added.
+    """Append `sections` to `html`, replacing those that an earlier call added.
 
-    The marks around them can't come from a name: names are escaped.
+    The markers around them cannot come from a name, because names are escaped.
     """
     before, mark, rest = html.partition(MARK)
     if mark:

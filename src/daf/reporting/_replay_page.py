@@ -1,4 +1,4 @@
-"""Replays as reports: one recorded episode with its facts and returns, or a folder of recordings and pictures."""
+"""Reports on replays: one recorded episode with its facts and returns, or a directory of recordings and pictures."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ DRAWN = (".gif", ".png", ".mp4", ".html", ".svg", ".pdf")
 
 
 def write_replay_report(file: Path) -> ReportFiles:
-    """Write `NAME-report.html` and `.md` beside a replay, and the page that plays it, `NAME.html`.
+    """Write `NAME-report.html` and `.md` next to a replay, and the page that plays it, `NAME.html`.
 
     Raises `StorageError`, `ReplayError`.
     """
@@ -61,7 +61,7 @@ def write_replay_report(file: Path) -> ReportFiles:
 
 
 def replays_page(facts: RunFacts) -> RunPage:
-    """A run folder that holds replays, or pictures of them."""
+    """Build the page of a run directory that holds replays or pictures of them."""
     folder = facts.info.path
     sections = [*_recordings(folder), *_drawn(folder), what_was_run(facts)]
     return RunPage(

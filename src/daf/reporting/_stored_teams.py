@@ -1,4 +1,4 @@
-"""Scores and cross-plays read back from their run folders and analysed anew from the records."""
+"""Scores and cross-plays loaded from their run directories and analysed again from the records."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def stored_score(info: "RunInfo", config: Mapping[str, Any]) -> ScoreReport:
-    """The score in a run folder. Raises `DataError` where it kept no records, `DamagedFileError`."""
+    """The score in a run directory. Raises `DataError` if it kept no records, `DamagedFileError`."""
     results = _results(info, ScoreResults)
     settings = _settings(config)
     run = stored_run(info, results, settings)
@@ -52,7 +52,7 @@ def stored_score(info: "RunInfo", config: Mapping[str, Any]) -> ScoreReport:
 
 
 def stored_crossplay(info: "RunInfo", config: Mapping[str, Any]) -> CrossplayReport:
-    """The cross-play in a run folder. Raises `DataError` where it kept no records, `DamagedFileError`."""
+    """The cross-play in a run directory. Raises `DataError` if it kept no records, `DamagedFileError`."""
     results = _results(info, CrossplayResults)
     settings = _settings(config)
     run = stored_run(info, results, settings)

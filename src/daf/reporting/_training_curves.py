@@ -1,4 +1,4 @@
-"""The curves of a training run on its page, group by group: all of what learning logs, of many others what moved."""
+"""The curves of a training run on its page, by group: all learning metrics, and of others those that changed most."""
 
 from collections.abc import Sequence
 
@@ -12,14 +12,14 @@ from daf.reporting._training_words import METRICS, words
 from daf.reporting.training_run import Series, TrainingRun
 
 MOST_OF_MANY = 12
-"""So many of the game's stats, and of the curriculum's numbers, are drawn: those that moved most."""
+"""Maximum number of curves of game stats, and of curriculum metrics: those that changed most are drawn."""
 FEW = 12
-"""So few values have markers."""
+"""Curves with at most this many values have markers."""
 CUMULATIVE = ("clock/seconds",)
 
 
 def curve_sections(run: TrainingRun) -> list[Section]:
-    """Training episodes, learning, curriculum, the game's stats, the machine."""
+    """Training episodes, learning, curriculum, game stats, machine."""
     return [
         *_group(run, "training", "Training episodes", ("episode/", "reward/"), first="episode/return"),
         *_group(run, "learning", "Learning", ("loss/", "gradient/", "schedule/")),
@@ -30,7 +30,7 @@ def curve_sections(run: TrainingRun) -> list[Section]:
 
 
 def ends(series: Series) -> tuple[float, float]:
-    """The means of the first and of the last tenth of the values."""
+    """The means of the first and the last tenth of the values."""
     tenth = max(1, len(series.values) // 10)
     return float(np.mean(series.values[:tenth])), float(np.mean(series.values[-tenth:]))
 
@@ -67,7 +67,7 @@ def _moved(run: TrainingRun, key: str, title: str, prefix: str) -> list[Section]
 
 
 def _still(series: Series) -> bool:
-    """Whether it has several values, all of them the same."""
+    """Whether the series has several values, all equal."""
     return len(series.values) > 1 and min(series.values) == max(series.values)
 
 

@@ -1,4 +1,4 @@
-"""The evaluations of a training run on its page: scores with intervals, mission by mission, and replays."""
+"""The evaluations of a training run on its page: scores with intervals by mission, and replays."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,12 +11,12 @@ from daf.reporting.training_run import MissionScore, TrainingEvaluation, Trainin
 from daf.stats.sentences import labels, number
 
 MOST_MISSIONS = 8
-"""Of more missions than this, a table shows the last evaluation; none is drawn alone."""
+"""With more missions, a table shows the last evaluation, and no mission has a separate figure."""
 INTERVAL = "95 %"
 
 
 def evaluations_section(run: TrainingRun) -> list[Section]:
-    """The section; empty without evaluations."""
+    """The section; empty if there are no evaluations."""
     found = run.evaluations
     if not found:
         return []

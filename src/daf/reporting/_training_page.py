@@ -1,4 +1,4 @@
-"""A training run as a page: how it ended, what the policy scores, every curve, every checkpoint, what was run."""
+"""The page of a training run: how it ended, scores of the policy, every curve, every checkpoint, what was run."""
 
 import shlex
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ REPEAT = (
 
 
 def training_page(run: TrainingRun, facts: RunFacts) -> RunPage:
-    """The page of `run`."""
+    """Build the page of `run`."""
     mission, policy = (_named(run, facts, key) for key in ("mission", "policy"))
     title = facts.info.title or (f"{policy} on {mission}" if policy or mission else "Training")
     return RunPage(
@@ -195,7 +195,7 @@ def _hyperparameters(run: TrainingRun) -> list[Part]:
 
 
 def _configured(given: Mapping[str, Any]) -> list[tuple[str, object, object, str]]:
-    """(name, value, default, meaning) of each setting; default is `...` where this version has none for the name."""
+    """(name, value, default, meaning) of each setting; default is `...` if this version has none for the name."""
     from daf.config import DAFTrainingConfig
 
     found: list[tuple[str, object, object, str]] = []

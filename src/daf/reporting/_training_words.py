@@ -1,4 +1,4 @@
-"""What a trainer's metrics are called on a page: title, unit, and what a reader looks for in them."""
+"""Labels of a trainer's metrics on a page: title, unit, and how to read them."""
 
 from dataclasses import dataclass
 
@@ -59,7 +59,7 @@ METRICS = {
 
 
 def words(name: str) -> MetricWords:
-    """The words for a metric; of one that is not known, its own name."""
+    """The label of a metric; the name itself if the metric is unknown."""
     known = METRICS.get(name)
     if known is not None:
         return known

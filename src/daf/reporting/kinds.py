@@ -1,4 +1,4 @@
-"""What kind of run lies in a folder, told by what it wrote, and the run that a name or path means."""
+"""Detection of the kind of a run from its files, and lookup of the run that a name or path refers to."""
 
 import os
 from datetime import datetime
@@ -29,7 +29,7 @@ _FILES: tuple[tuple[str, Kind], ...] = (
 
 
 def kind_of(folder: Path) -> Kind:
-    """The kind; "run" for a run that no page knows more of."""
+    """The kind of the run in `folder`; "run" if no specialised page exists for it."""
     for name, kind in _FILES:
         if (folder / name).is_file():
             return kind
@@ -52,7 +52,7 @@ def kind_of(folder: Path) -> Kind:
 
 
 def chain_of(folder: Path) -> dict[str, object] | None:
-    """What a chain of stages or jobs wrote of itself; None where there is none."""
+    """The record of a chain of stages or jobs; None if there is none."""
     for name in CHAIN_FILES:
         data = read_json(folder / name)
         if data is not None and (
@@ -63,7 +63,7 @@ def chain_of(folder: Path) -> dict[str, object] | None:
 
 
 def run_of(run: str | Path, base_dir: str | Path | None = None) -> RunInfo:
-    """The run that `run` means: as `find_run`, or a folder with results in it that no run folder's files describe.
+    """The run that `run` refers to: as in `find_run`, or a directory with results but without a run's metadata files.
 
     Raises `UsageError`.
     """
@@ -87,7 +87,7 @@ def _looks_like_id(text: str) -> bool:
 
 
 def _undescribed(path: Path) -> RunInfo:
-    """A folder of results without an execution log, such as a sweep's trial or logs from elsewhere."""
+    """A directory of results without an execution log, such as a trial of a sweep or logs from elsewhere."""
     changed = datetime.fromtimestamp(path.stat().st_mtime).astimezone()
     return RunInfo(
         run_id=path.name,

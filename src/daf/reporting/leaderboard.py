@@ -1,9 +1,9 @@
-"""Leaderboards: the policies of one comparison, or of several, ranked with intervals, and ties said.
+"""Leaderboards: the policies of one or several comparisons, ranked with intervals and explicit ties.
 
 Policies of several runs are ranked on the blocks (mission, seed, step limit) that all of them played, so that none is
-judged on easier episodes; where there are none, that is an error. A place is a range: from one more than the policies
-that the paired tests decide to be better, to what the ones decided to be worse leave. Policies with the same range do
-not differ significantly.
+evaluated on easier episodes; if there are no such blocks, that is an error. A place is a range. It starts after the
+policies that are significantly better by the paired tests and ends before those that are significantly worse. Policies
+with the same range do not differ significantly.
 """
 
 import json
@@ -39,9 +39,9 @@ def daf_generate_leaderboard(
     base_dir: str | Path | None = None,
     console: "Console | None" = None,
 ) -> str:
-    """Rank the policies of `sources`, and return the leaderboard as text; with output_path it is written there too.
+    """Rank the policies of `sources` and return the leaderboard as text; with output_path, also write it there.
 
-    sources: a `ComparisonReport`, an `Evaluation`, a run (id, "latest", folder), or several of these. Raises
+    sources: a `ComparisonReport`, an `Evaluation`, a run (id, "latest", directory), or several of these. Raises
     `UsageError` (an unknown format or run), `DataError` (nothing was played, or no block by all).
     """
     if format not in FORMATS:
@@ -122,7 +122,7 @@ def _ranked(entries: Sequence[Entry], missions: Mapping[str, str], title: str | 
 
 
 def _names(entries: Sequence[Entry]) -> list[str]:
-    """Names, with the run where different policies have the same."""
+    """Names, with the run appended if different policies share a name."""
     plain = [entry.name for entry in entries]
     return [
         f"{entry.name} of {entry.runs[0]}" if plain.count(entry.name) > 1 and entry.runs else entry.name
@@ -131,7 +131,7 @@ def _names(entries: Sequence[Entry]) -> list[str]:
 
 
 def _decided(policy: int, pairs: Sequence[PairVerdict], names: Sequence[str]) -> tuple[int, int, list[str]]:
-    """How many are better, how many worse, and the names of those without a significant difference."""
+    """The numbers of better and worse policies, and the names of those without a significant difference."""
     better = worse = 0
     tied = []
     for pair in pairs:

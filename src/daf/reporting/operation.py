@@ -1,8 +1,8 @@
 """`daf report`: one page on a run of any kind.
 
-The page is derived: it is made from what lies in the run's folder, and can be deleted and made again. Evaluations,
-scores and cross-plays are analysed anew from their records. Where a run's own page says more than its files do
-(ablations, benchmarks, comparisons that were decided while they played), that page is kept.
+The page is derived from the files in the run directory, and can be deleted and rebuilt. Evaluations, scores and
+cross-plays are analysed again from their records. If the page that a run itself wrote holds more than its files
+(ablations, benchmarks, sequential comparisons), that page is kept.
 """
 
 from dataclasses import replace
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 def daf_report(run: str | Path, *, pdf: bool = False, base_dir: str | Path | None = None) -> ReportFiles:
-    """Write `report.html` and `REPORT.md` of a run into its folder, with `pdf` also `report.pdf`.
+    """Write `report.html` and `REPORT.md` of a run into its directory, and with `pdf` also `report.pdf`.
 
-    A sweep's page is its `sweep.html`.
-    run: an id, the beginning of one, `OPERATION/ID`, "latest", a folder, or a replay file. base_dir: where runs lie.
-    Raises `UsageError` (no such run), `DataError` (nothing there that a report could be made of), `StorageError`, and
-    with pdf `EnvironmentCheckError` where there is no Chromium, before anything is written.
+    The page of a sweep is its `sweep.html`.
+    run: an id, a prefix of one, `OPERATION/ID`, "latest", a directory, or a replay file. base_dir: where runs are
+    stored. Raises `UsageError` (no such run), `DataError` (nothing there to report on), `StorageError`, and with pdf
+    `EnvironmentCheckError` if there is no Chromium, before anything is written.
     """
     if pdf:
         from daf.reporting._pdf import find_chromium

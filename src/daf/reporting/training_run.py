@@ -1,9 +1,9 @@
-"""A training run as its folder tells it, also while it runs: nothing is locked, nothing is written.
+"""A training run as read from its directory, even while it runs: no file is locked or written.
 
-`read_training_run` takes every whole line of `metrics.jsonl` and `evaluations.jsonl`; a torn tail, which a running
-trainer may leave for a moment, is not there yet. A line that is no JSON object, and a value that is not a finite
-number, is counted and left out, never taken for 0. `read_lines` reads on from where an earlier call ended, for those
-who watch a run.
+`read_training_run` reads every complete line of `metrics.jsonl` and `evaluations.jsonl`. It skips an incomplete last
+line, which a running trainer may leave for a moment. Lines that are not JSON objects and values that are not finite are
+counted and left out, never replaced by 0. `read_lines` continues from where an earlier call ended, for programs that
+watch a run.
 """
 
 import json
@@ -25,7 +25,7 @@ EVALUATIONS = "evaluations.jsonl"
 
 @dataclass(frozen=True)
 class Lines:
-    """Objects read from a file of JSON lines. end: the byte to read on from. damaged: lines that are none."""
+    """Objects from a JSON Lines file. end: the byte to continue from. damaged: number of lines that are not objects."""
 
     rows: tuple[dict[str, Any], ...]
     end: int
@@ -34,7 +34,7 @@ class Lines:
 
 @dataclass(frozen=True)
 class Series:
-    """One metric. steps, updates: at which agent step and update it was logged; values: finite, as many."""
+    """One metric. steps, updates: agent step and update of each value; values: finite, of the same length."""
 
     name: str
     steps: tuple[int, ...]
@@ -44,7 +44,7 @@ class Series:
 
 @dataclass(frozen=True)
 class MissionScore:
-    """Reward per agent on a mission in one evaluation. low, high: its interval, None without one."""
+    """Reward per agent on a mission in one evaluation. low, high: its interval, None if there is none."""
 
     mean: float
     low: float | None
@@ -55,8 +55,11 @@ class MissionScore:
 
 @dataclass(frozen=True)
 class TrainingEvaluation:
-    """One evaluation during training. mean: None where no episode finished. failed: episodes without a result;
-    failures: why, each reason once. replays: paths relative to the run folder."""
+    """One evaluation during training.
+
+    mean: None if no episode finished. failed: number of episodes without a result; failures: each distinct reason once.
+    replays: paths relative to the run directory.
+    """
 
     step: int
     update: int
@@ -74,7 +77,7 @@ class TrainingEvaluation:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint. step: None for the one called "final". path: relative to the run folder."""
+    """A checkpoint. step: None for the one named "final". path: relative to the run directory."""
 
     name: str
     step: int | None
@@ -84,8 +87,11 @@ class Checkpoint:
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """What a training run left. result: `training.json`, empty while there is none. damaged: unusable lines;
-    not_finite: values by metric that were no finite numbers."""
+    """The files of a training run.
+
+    result: `training.json`, empty if it does not exist yet. damaged: number of unusable lines; not_finite: number of
+    values that are not finite, by metric.
+    """
 
     path: Path
     result: TrainingFile
@@ -97,7 +103,7 @@ class TrainingRun:
 
     @property
     def steps(self) -> int:
-        """Agent steps so far, by the result or else the last line."""
+        """Agent steps so far, from the result or else the last line."""
         logged = max((series.steps[-1] for series in self.series.values()), default=0)
         return max(int(self.result.get("steps") or 0), logged)
 
@@ -109,12 +115,12 @@ class TrainingRun:
 
 
 def is_training_run(folder: Path) -> bool:
-    """Whether `folder` holds what a trainer writes."""
+    """Whether `folder` holds the files of a trainer."""
     return any((folder / name).is_file() for name in (FILE, METRICS))
 
 
 def read_training_run(folder: str | Path) -> TrainingRun:
-    """The run in `folder`. Raises `DataError` where no trainer wrote there, `StorageError`."""
+    """Read the run in `folder`. Raises `DataError` if it holds no training run, `StorageError`."""
     path = Path(folder)
     if not is_training_run(path):
         raise DataError(f"{path} holds no training run: neither {FILE} nor {METRICS} is there.")
@@ -133,7 +139,7 @@ def read_training_run(folder: str | Path) -> TrainingRun:
 
 
 def read_lines(path: Path, start: int = 0) -> Lines:
-    """The whole lines of a file of JSON lines from byte `start` on; none without a file. Raises `StorageError`."""
+    """The complete lines of a JSON Lines file from byte `start`; empty without a file. Raises `StorageError`."""
     rows, damaged, end = [], 0, start
     try:
         with path.open("rb") as file:
@@ -155,7 +161,7 @@ def read_lines(path: Path, start: int = 0) -> Lines:
 
 
 def _decoded(line: bytes) -> object:
-    """The line's value, None where it is no JSON. NaN and Infinity, which strict JSON has not, are read as such."""
+    """The value of a line, None if it is not JSON. NaN and Infinity, which strict JSON lacks, are accepted."""
     try:
         return msgspec.json.decode(line)
     except (msgspec.DecodeError, RecursionError):
@@ -167,7 +173,7 @@ def _decoded(line: bytes) -> object:
 
 
 def series_of(rows: tuple[dict[str, Any], ...]) -> tuple[dict[str, Series], dict[str, int]]:
-    """The metrics in `rows` by name, in the order of their first appearance, and how many values were not finite."""
+    """The metrics in `rows` by name, in order of first appearance, and the number of non-finite values of each."""
     found: dict[str, tuple[list[int], list[int], list[float]]] = {}
     not_finite: dict[str, int] = {}
     for row in rows:

@@ -1,8 +1,8 @@
-"""Replays to animated GIFs, as a class and as a program of its own:
+"""Conversion of replays to animated GIFs, as a class and as a standalone program.
 
     python -m daf.tools.replay_to_gif FILE|DIR [--batch] [--fps N] [--output-dir D]
 
-`daf replay gif` does the same and more.
+`daf replay gif` has the same function and more options.
 """
 
 import argparse
@@ -17,14 +17,14 @@ from daf.replaying import drawing_names, replay_files
 
 
 class ReplayToGifConverter:
-    """Writes GIFs into `output_dir`; None stands for this session's folder of visualizations."""
+    """Writes GIFs into `output_dir`; None means the visualizations directory of this session."""
 
     def __init__(self, output_dir: str | Path | None = None) -> None:
         self._given = None if output_dir is None else Path(output_dir).expanduser()
 
     @property
     def output_dir(self) -> Path:
-        """Where GIFs go."""
+        """The directory for GIFs."""
         if self._given is None:
             from daf.output_manager import get_output_manager
 
@@ -32,11 +32,11 @@ class ReplayToGifConverter:
         return self._given
 
     def load_replay(self, path: str | Path) -> Replay:
-        """The replay in `path`. Raises `StorageError`, `ReplayError`."""
+        """Load the replay at `path`. Raises `StorageError`, `ReplayError`."""
         return read_replay(path)
 
     def convert_to_gif(self, path: str | Path, output_path: str | Path | None = None, fps: float = 10) -> Path:
-        """Draw one replay, and return the GIF's path: `output_path`, or the replay's name in `output_dir`.
+        """Draw one replay and return the GIF's path: `output_path`, or the replay's name in `output_dir`.
 
         Raises `StorageError`, `ReplayError`, `UsageError`.
         """
@@ -45,10 +45,10 @@ class ReplayToGifConverter:
         return write_gif(self.load_replay(file), target, fps=fps).path
 
     def batch_convert(self, directory: str | Path, pattern: str = "*.json.z", fps: float = 10) -> list[Path]:
-        """Draw every replay in a folder whose name matches `pattern`, and return the GIFs' paths.
+        """Draw every replay in a directory whose name matches `pattern`, and return the GIFs' paths.
 
-        A replay that cannot be drawn does not stop the others; in the end `ReplayError` names all that failed. Raises
-        `UsageError` where nothing matches.
+        A replay that cannot be drawn does not stop the others; at the end, `ReplayError` names all that failed. Raises
+        `UsageError` if nothing matches.
         """
         folder = Path(directory).expanduser()
         files = sorted(file for file in folder.glob(pattern) if file.is_file())
@@ -70,7 +70,7 @@ class ReplayToGifConverter:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The program; returns its exit code."""
+    """Run the program and return its exit code."""
     parser = argparse.ArgumentParser(prog="replay_to_gif", description="Draw replays into animated GIFs.")
     parser.add_argument("path", metavar="FILE|DIR", help="a replay, or with --batch a folder of replays")
     parser.add_argument("--batch", action="store_true", help="draw every replay in the folder")

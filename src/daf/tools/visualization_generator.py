@@ -1,4 +1,4 @@
-"""The standard figures as PNG files of fixed sizes, as a class and as a program of its own:
+"""The standard figures as PNG files of fixed sizes, as a class and as a standalone program.
 
     python -m daf.tools.visualization_generator RUN [--output-dir D]
 
@@ -38,10 +38,10 @@ CURVES_SIZE, HALF_SIZE = (10.0, 20 / 3), (10.0, 10 / 3)
 
 
 class VisualizationGenerator:
-    """Writes figures into `output_dir`; None stands for this session's folder of visualizations.
+    """Writes figures into `output_dir`; None means the visualizations directory of this session.
 
-    Data are what the `daf_plot_*` functions take: runs (folders, ids), reports, rows, columns, plain numbers. Each
-    method returns the path of its file, and raises `DataError` where there is nothing to draw.
+    Data are any input of the `daf_plot_*` functions: runs (directories, ids), reports, rows, columns, plain numbers.
+    Each method returns the path of its file, and raises `DataError` if there is nothing to draw.
     """
 
     def __init__(self, output_dir: str | Path | None = None) -> None:
@@ -49,7 +49,7 @@ class VisualizationGenerator:
 
     @property
     def output_dir(self) -> Path:
-        """Where figures go."""
+        """The directory for figures."""
         if self._given is None:
             from daf.output_manager import get_output_manager
 
@@ -59,7 +59,7 @@ class VisualizationGenerator:
     def generate_training_curves(
         self, data: Any, filename: str = "training_curves.png", *, title: str | None = None
     ) -> Path:
-        """Returns, lengths, rewards and entropy over agent steps, or whatever metrics `data` has: 1500×1000."""
+        """Returns, lengths, rewards and entropy over agent steps, or any other metrics in `data`: 1500×1000."""
         groups = training_groups(data)
         panels, caption = training_panels(groups, None, CURVES, None)
         shown = panels[:9]
@@ -115,7 +115,7 @@ class VisualizationGenerator:
         """A matrix of numbers as coloured cells: 1500×1000.
 
         data: rows of numbers, {row: {column: number}}, or the returns of policies on several missions. A missing cell
-        (None, NaN) is hatched. rows, columns: names, where the numbers come without.
+        (None, NaN) is hatched. rows, columns: names, for numbers that have none.
         """
         values, named_rows, named_columns = _matrix(data)
         figure = matrix_figure(
@@ -165,7 +165,7 @@ def _number(value: Any) -> float:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The program; returns its exit code."""
+    """Run the program and return its exit code."""
     from daf.visualization.run_figures import daf_plot_run
 
     parser = argparse.ArgumentParser(prog="visualization_generator", description="Draw the figures of a run.")
