@@ -1,7 +1,7 @@
-"""Play policies on missions and say how they did: what `daf evaluate`, `daf compare` and `daf quickstart` do.
+"""Play policies on missions and analyse the results: `daf evaluate`, `daf compare` and `daf quickstart`.
 
-The same call again reads what was played and plays what is missing; each call leaves a run folder of its own with the
-records, tables, the report and the replays that were asked for.
+A repeated call reads cached episodes and plays the missing ones. Each call leaves a separate run directory with the
+records, tables, the report and the requested replays.
 """
 
 from daf.evaluation._analysis import Analysis, analyse

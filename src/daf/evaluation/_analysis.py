@@ -1,4 +1,4 @@
-"""What the scores of a run say: rankings, paired verdicts, and what a reader must know about them."""
+"""Analysis of a run's scores: rankings, paired verdicts, and notes for the reader."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from daf.stats.verdicts import compare_pairs
 
 @dataclass(frozen=True)
 class Analysis:
-    """What the scores say.
+    """Conclusions from the scores.
 
     ranking: over all missions, best mean first; by_mission: the same for each mission. pairs: every pair overall, then
     on every mission (empty with fewer than two contenders). notes: what a reader must know about these numbers.
@@ -68,7 +68,7 @@ def analyse(result: RunResult, settings: Settings | None = None) -> Analysis:
 
 
 def _rescaled(result: RunResult) -> list[str]:
-    """Teams that play with other numbers of agents than they are called by, since a mission has more or fewer."""
+    """Notes on teams that play with other numbers of agents than in their name, because a mission has more or fewer."""
     notes = []
     for mission in result.plan.missions:
         for team in result.plan.contenders:
@@ -81,7 +81,7 @@ def _rescaled(result: RunResult) -> list[str]:
 
 
 def _never_sampled(result: RunResult) -> list[str]:
-    """Stats that were to be sampled over time and occur in no episode: most likely they are called otherwise."""
+    """Notes on stats that were to be sampled over time but occur in no episode, most likely because of a wrong name."""
     series = next((record.spec.series for record in result.records if record.spec.series is not None), None)
     if series is None or not any(record.ok for record in result.records):
         return []

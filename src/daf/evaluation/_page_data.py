@@ -1,7 +1,7 @@
-"""What an evaluation's report says, as plain values: no engine's objects but the statistics' own results.
+"""The content of an evaluation's report as plain values, without engine objects other than results of `daf.stats`.
 
-Whoever fills it decides nothing about looks; whoever draws it looks nothing up. Names may be hostile: they are made
-printable and escaped where they are drawn.
+Code that fills it makes no decision about presentation, and code that draws it looks nothing up. Names may be hostile:
+they are made printable and escaped when they are drawn.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ from daf.stats.summaries import PolicySummary
 
 @dataclass(frozen=True)
 class MissionRow:
-    """A mission that was played. blocks: episodes planned for each contender. map_size: (height, width)."""
+    """A mission that was played. blocks: number of episodes planned for each contender. map_size: (height, width)."""
 
     name: str
     agents: int
@@ -24,7 +24,7 @@ class MissionRow:
 
 @dataclass(frozen=True)
 class PolicyRow:
-    """A policy that took part. agents: how many it plays in a mixed team, `None` where it plays them all."""
+    """A policy that took part. agents: number that it controls in a mixed team, `None` if it controls all of them."""
 
     contender: str
     name: str
@@ -36,7 +36,7 @@ class PolicyRow:
 
 @dataclass(frozen=True)
 class LatencyRow:
-    """How long a policy's steps took. steps: measured; slow: steps above the limit that CoGames would strike."""
+    """Duration of a policy's steps. steps: number measured; slow: number of steps that exceed CoGames' time limit."""
 
     policy: str
     steps: int
@@ -47,7 +47,7 @@ class LatencyRow:
 
 @dataclass(frozen=True)
 class FailureText:
-    """Why an episode has no result."""
+    """Reason why an episode has no result."""
 
     kind: str
     message: str
@@ -58,8 +58,8 @@ class FailureText:
 class EpisodeRow:
     """One episode in plan order.
 
-    index: of its block within the mission; contenders meet in the same block. reward_per_agent, steps: `None` where it
-    has no result; failure says why. replay: path relative to the report's folder.
+    index: of its block within the mission; contenders play the same block. reward_per_agent, steps: `None` if it has no
+    result, in which case failure has the reason. replay: path relative to the directory of the report.
     """
 
     mission: str
@@ -83,11 +83,11 @@ class EpisodeRow:
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """An evaluation or a comparison, ready to be shown.
+    """An evaluation or a comparison, ready to be rendered.
 
-    command: as it can be typed again. started: date and time as text. seconds: wall-clock time of the run. contenders:
-    names in plan order, which fixes their colours. environment: versions, host, device. notes: what a reader must know
-    before any number, most important first.
+    command: in a form that can be run again. started: date and time as text. seconds: wall-clock time of the run.
+    contenders: names in plan order, which determines their colours. environment: versions, host, device. notes: what a
+    reader must know before any number, most important first.
     """
 
     title: str

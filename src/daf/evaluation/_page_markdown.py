@@ -1,7 +1,7 @@
-"""The findings of a report as Markdown (REPORT.md): for a terminal, a pull request, a chat.
+"""The findings of a report as Markdown (REPORT.md), for a terminal, a pull request or a chat.
 
-It holds failures, finding, ranking, verdicts and how to repeat them; the episodes are in the HTML report and in the
-run's tables. Names are escaped, so that none can become markup.
+It contains failures, finding, ranking, verdicts and how to reproduce them; the episodes are in the HTML report and in
+the tables of the run. Names are escaped, so that none can become markup.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from daf.storage.printable import markdown_code, markdown_text
 
 
 def render_markdown(report: EvaluationReport) -> str:
-    """`report` without its single episodes, as GitHub's Markdown."""
+    """Render `report` without its single episodes as GitHub-flavoured Markdown."""
     parts = [
         f"# {markdown_text(report.title)}",
         markdown_text(f"Run {report.run_id}, {report.started}, {duration(report.seconds)}."),

@@ -1,4 +1,4 @@
-"""Rows of a report's tables as text: how names are shown, digits by the interval, absent values as a dash."""
+"""Rows of a report's tables as text: display names, digits according to the interval, a dash for absent values."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ KINDS: Mapping[Verdict, str] = {"better": "decided", "worse": "decided", "equal"
 
 @dataclass(frozen=True)
 class Names:
-    """How contenders and missions are shown: the same label and colour everywhere in a report.
+    """Display names of contenders and missions: the same label and colour everywhere in a report.
 
     contenders, missions: label by name. styles: by label, in plan order.
     """
@@ -26,12 +26,12 @@ class Names:
     styles: Mapping[str, SeriesStyle]
 
     def style(self, label: str) -> SeriesStyle:
-        """The style of the contender with this label; one that is not known takes the next."""
+        """The style of the contender with this label; an unknown one takes the next."""
         return self.styles.get(label) or style(len(self.styles))
 
 
 def names_of(report: EvaluationReport) -> Names:
-    """The names in plan order, then those that only episodes or results know."""
+    """The names in plan order, then those that occur only in episodes or results."""
     contenders = _labelled([*report.contenders, *(episode.contender for episode in report.episodes)])
     missions = _labelled(
         [
@@ -50,7 +50,7 @@ def _labelled(names: Sequence[str]) -> dict[str, str]:
 
 
 def summary_row(summary: PolicySummary, names: Names) -> dict[str, object]:
-    """A row of a ranking."""
+    """A row of a ranking table."""
     return {
         "rank": summary.rank,
         "name": summary.name,
@@ -84,7 +84,7 @@ def pair_row(pair: PairVerdict) -> dict[str, object]:
 
 
 def reward_decimals(episodes: Sequence[EpisodeRow]) -> dict[str, int]:
-    """By mission, the decimals that show the largest reward with four digits: one column, one precision."""
+    """By mission, the number of decimals that shows the largest reward with four digits, for a uniform column."""
     largest: dict[str, float] = {}
     for episode in episodes:
         reach = abs(episode.reward_per_agent or 0.0)
@@ -95,7 +95,7 @@ def reward_decimals(episodes: Sequence[EpisodeRow]) -> dict[str, int]:
 
 
 def episode_row(episode: EpisodeRow, names: Names, decimals: int) -> dict[str, object]:
-    """A row of the table of all episodes; agents: each one's return, with its policy in a mixed team."""
+    """A row of the table of all episodes; agents: the return of each agent, with its policy in a mixed team."""
     label = names.contenders[episode.contender]
     mixed = len(set(episode.assignment)) > 1
     return {
@@ -119,7 +119,7 @@ def episode_row(episode: EpisodeRow, names: Names, decimals: int) -> dict[str, o
 
 
 def mean_rows(report: EvaluationReport, names: Names) -> list[dict[str, object]]:
-    """Means by mission, policies in ranked order; the highest of a mission is marked where not all are equal."""
+    """Means by mission, policies in ranked order; the highest of a mission is marked unless all are equal."""
     rows: list[dict[str, object]] = []
     for mission, summaries in report.by_mission.items():
         by_policy = {row.policy: row for row in summaries}
@@ -135,7 +135,7 @@ def mean_rows(report: EvaluationReport, names: Names) -> list[dict[str, object]]
 
 
 def lead_rows(report: EvaluationReport, names: Names) -> list[dict[str, object]]:
-    """Row policy against column policy, in ranked order: the difference, and whether the tests decide it."""
+    """Row policy against column policy, in ranked order: the difference, and whether it is significant."""
     found: dict[tuple[int, int], tuple[str, str]] = {}
     for pair in report.pairs:
         if pair.stratum is None:

@@ -1,7 +1,7 @@
-"""From a report's values to what its template prints: names printable, numbers as text, figures drawn.
+"""Convert a report's values to the input of its template: printable names, numbers as text, figures drawn.
 
-The template only places things. What would be too much at once (12 policies, 20 missions) is folded here, never left
-out, but for episodes beyond `MOST_EPISODES`.
+The template only arranges them. Content that would be too long (12 policies, 20 missions) is collapsed, and nothing is
+left out except episodes beyond `MOST_EPISODES`.
 """
 
 import json
@@ -25,14 +25,14 @@ from daf.render.svg.intervals import IntervalRow, cut_intervals, interval_figure
 from daf.render.text import duration, printable
 
 MOST_SENTENCES = 15
-"""More pairs than this are shown as a matrix first, their sentences folded."""
+"""With more pairs, a matrix is shown first and the sentences are collapsed."""
 MOST_OPEN_MISSIONS = 4
 MOST_EPISODES = 10_000
-"""A page with more rows would be too large to open; how many are left out is said."""
+"""A page with more rows would be too large to open; it states the number of rows left out."""
 
 
 def view_of(report: EvaluationReport) -> dict[str, object]:
-    """All that `evaluation.html.j2` prints."""
+    """The input of `evaluation.html.j2`."""
     names = names_of(report)
     level = f"{100 * (1 - report.alpha):g} %"
     decimals = reward_decimals(report.episodes)
@@ -78,7 +78,7 @@ def view_of(report: EvaluationReport) -> dict[str, object]:
 
 
 def _listed(episodes: Sequence[EpisodeRow]) -> Sequence[EpisodeRow]:
-    """The episodes of the table, in plan order: all, or the failed and the first others up to `MOST_EPISODES`."""
+    """The episodes of the table, in plan order: all, or the failed ones and the first others up to `MOST_EPISODES`."""
     if len(episodes) <= MOST_EPISODES:
         return episodes
     by_need = sorted(range(len(episodes)), key=lambda position: episodes[position].status != "failed")

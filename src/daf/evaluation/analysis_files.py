@@ -20,12 +20,12 @@ def write_analysis(evaluation: Evaluation, data: dict[str, Any], page: str, *, n
 
 
 def page_of(evaluation: Evaluation, *, name: str = "analysis") -> Path:
-    """Where the page of an analysis is."""
+    """The path of an analysis page."""
     return evaluation.run_dir / f"{name}.html"
 
 
 def first_failure_notes(evaluation: Evaluation) -> list[str]:
-    """What a reader must know first: how many episodes have no result, and why the first has none."""
+    """Notes to show first: the number of episodes without a result, and the reason for the first of them."""
     if evaluation.status == "ok":
         return []
     notes = [note for note in evaluation.analysis.notes if "scored 0" not in note]

@@ -1,4 +1,4 @@
-"""The headline of a report, and its failures told by cause."""
+"""The headline of a report, and its failures grouped by cause."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,7 +70,7 @@ def _cut(text: str) -> str:
 
 
 def headline(report: EvaluationReport) -> str:
-    """What came out, in a sentence or two that claim no more than the tests do."""
+    """The finding in one or two sentences that claim no more than the tests support."""
     if not report.episodes and not report.ranking:
         return "No episode was played."
     if report.episodes and not any(episode.status == "ok" for episode in report.episodes):
@@ -95,7 +95,7 @@ def headline(report: EvaluationReport) -> str:
 
 
 def _on_single_missions(report: EvaluationReport, top: PolicySummary) -> str:
-    """How much single missions decide, where the comparison over all of them leaves the first policy's lead open."""
+    """How many comparisons on single missions are significant, if one over all missions is undecided."""
     leads = [pair for pair in report.pairs if top.policy in (pair.a, pair.b)]
     single = [pair for pair in leads if pair.stratum is not None] if len(report.by_mission) > 1 else []
     decided = sum(pair.verdict in DECIDED for pair in single)
@@ -105,7 +105,7 @@ def _on_single_missions(report: EvaluationReport, top: PolicySummary) -> str:
 
 
 def amount(summary: PolicySummary) -> str:
-    """ "1.30 [0.90, 1.71]", or the mean alone where it has no interval."""
+    """ "1.30 [0.90, 1.71]", or the mean alone if it has no interval."""
     if summary.ci is None:
         return number(summary.mean)
     low, high = summary.ci

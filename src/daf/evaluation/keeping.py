@@ -1,4 +1,4 @@
-"""What an evaluation adds to its run directory, and how all that is derived from records is built again."""
+"""The files that an evaluation adds to its run directory, and rebuilding everything derived from records."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def write(evaluation: Evaluation) -> None:
-    """Results as JSON, and the report."""
+    """Write the results as JSON, and the report."""
     run = evaluation.run
     write_json(own(run.run_dir, "results.json"), jsonable(results_data(evaluation)))
     if run.settings.report:
@@ -33,7 +33,7 @@ def write(evaluation: Evaluation) -> None:
 
 
 def rebuild_tables(run: "RunInfo") -> Path:
-    """Build a run's tables again from its records. Raises `DataError` where it kept none."""
+    """Rebuild the tables of a run from its records. Raises `DataError` if it kept none."""
     result = read_result(run.path)
     started = run.started_at.astimezone().isoformat(sep=" ", timespec="seconds")[:19]
     replays = {path.name.removesuffix(".json.z").rpartition("-")[2]: path.name for path in _replay_files(run.path)}
@@ -43,10 +43,10 @@ def rebuild_tables(run: "RunInfo") -> Path:
 
 
 def rebuild(run: "RunInfo") -> list[Path]:
-    """Build everything that is derived from a run's records anew: tables, and for evaluations results and report.
+    """Rebuild everything derived from a run's records: tables, and for evaluations also results and report.
 
-    Of a comparison that decided while it played only the tables: its verdicts hold for the looks that were taken then.
-    Returns what was written. Raises `DataError` where the run kept no records.
+    For a sequential comparison, only the tables are rebuilt, because its verdicts depend on the interim looks during
+    the run. Returns the paths written. Raises `DataError` if the run kept no records.
     """
     try:
         data = read_results(run.path) or {}
@@ -65,9 +65,9 @@ def rebuild(run: "RunInfo") -> list[Path]:
 
 
 def stored(info: "RunInfo") -> Evaluation:
-    """The evaluation that a run was, analysed anew from its records.
+    """Load the evaluation of a run and analyse it again from its records.
 
-    Raises `DataError` where the run kept no records, `DamagedFileError` where one of its files is damaged.
+    Raises `DataError` if the run kept no records, `DamagedFileError` if one of its files is damaged.
     """
     data = read_results(info.path, EvaluationResults)
     if data is None:

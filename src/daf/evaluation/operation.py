@@ -1,4 +1,4 @@
-"""Plan, play what is missing, analyse, keep."""
+"""The evaluation operation: plan, play the missing episodes, analyse, and store the results."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -29,14 +29,14 @@ def evaluate(
     on_plan: Callable[[Plan], None] | None = None,
     on_record: Callable[[EpisodeRecord], None] | None = None,
 ) -> Evaluation:
-    """Play every policy and team on every mission, on identical episodes, and keep the results.
+    """Play every policy and team on every mission, on identical episodes, and store the results.
 
-    policies, missions: anything that `daf.game.policies.resolve` and `daf.game.missions.resolve` take. teams: mixed
+    policies, missions: anything that `daf.game.policies.resolve` and `daf.game.missions.resolve` accept. teams: mixed
     teams, see `contenders_of`. output: where the run directory goes (default: a new session). operation: "evaluations"
     or "comparisons". on_plan, on_record: called with the plan before playing, and with each record.
 
-    Everything that can be wrong with the names is refused before a directory is made (`UsageError` and its kinds). An
-    episode that fails is part of the result, not an exception.
+    Invalid names are rejected before a directory is created (`UsageError` and its subclasses). An episode that fails is
+    part of the result, not an exception.
     """
     from daf.output_manager import OutputManager
 

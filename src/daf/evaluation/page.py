@@ -1,6 +1,6 @@
-"""The report of an evaluation: one HTML file that needs nothing else, and the same findings as Markdown.
+"""The report of an evaluation: one self-contained HTML file, and the same findings as Markdown.
 
-What failed comes first, then the finding in a sentence, then the numbers it rests on, down to every episode with its
+Failures come first, then the finding in a sentence, then the numbers it is based on, down to every episode with its
 seed and key. Both are functions of the report alone: the same report gives the same bytes.
 """
 
@@ -22,5 +22,5 @@ __all__ = [
 
 
 def render_html(report: EvaluationReport) -> str:
-    """The page of `report`. Raises `DataError` for a score that is not finite."""
+    """Render the page of `report`. Raises `DataError` for a score that is not finite."""
     return page("evaluation.html.j2", view_of(report))

@@ -1,4 +1,4 @@
-"""An evaluation as the plain values that its report shows."""
+"""Convert an evaluation to the plain values that its report shows."""
 
 import importlib.metadata
 import os
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def report_of(evaluation: "Evaluation") -> EvaluationReport:
-    """Everything that the report of `evaluation` says."""
+    """Build the content of the report of `evaluation`."""
     run, analysis = evaluation.run, evaluation.analysis
     result = run.result
     plan = result.plan
@@ -89,7 +89,7 @@ def _episodes(evaluation: "Evaluation") -> list[EpisodeRow]:
 
 
 def _latencies(records: "tuple[EpisodeRecord, ...]") -> list[LatencyRow]:
-    """Per policy, over all episodes that were measured, also earlier."""
+    """Step durations per policy over all episodes with measurements, including cached ones."""
     found: dict[str, list[Any]] = {}
     for record in records:
         if record.outcome is None:

@@ -1,4 +1,4 @@
-"""An evaluation that was run, and the same as JSON values."""
+"""The result of an evaluation, and its conversion to JSON values."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +12,14 @@ from daf.stats.summaries import PolicySummary
 
 @dataclass(frozen=True)
 class Evaluation(Played):
-    """An evaluation that was run."""
+    """The result of an evaluation."""
 
     run: PlayedRun
     analysis: Analysis
 
 
 def results_data(evaluation: Evaluation) -> dict[str, Any]:
-    """What `--json` prints, as JSON values: episodes in plan order, summary, ranking, pairs."""
+    """The output of `--json` as JSON values: episodes in plan order, summary, ranking, pairs."""
     run, analysis = evaluation.run, evaluation.analysis
     return {
         **run.head_data(),

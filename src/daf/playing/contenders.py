@@ -1,4 +1,4 @@
-"""Who is evaluated: policies alone, and mixed teams, under names that differ."""
+"""The contenders of an evaluation: single policies and mixed teams, under unique names."""
 
 import logging
 import re
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 def contenders_of(
     policies: Sequence[Any], teams: Sequence[str | Mapping[str, float]], *, cache: Path, runs: Path | None
 ) -> list[Contender]:
-    """The contenders that policies and teams name, each once (`daf.game.policies.each_once`), under names that differ.
+    """The contenders given by policies and teams, without repeats (`daf.game.policies.each_once`), under unique names.
 
     teams: "starter=4,random=4", or a mapping from policy to its number of agents. Raises `PolicyError`, `UsageError`.
     """
@@ -48,7 +48,7 @@ def contenders_of(
 
 
 def policies_of(policies: Sequence[Any], cache: EpisodeCache, output: "OutputManager") -> list[Policy]:
-    """The policies that these name, each once (`daf.game.policies.each_once`), under names that differ.
+    """The given policies without repeats (`daf.game.policies.each_once`), under unique names.
 
     Raises `PolicyError`.
     """
@@ -56,7 +56,7 @@ def policies_of(policies: Sequence[Any], cache: EpisodeCache, output: "OutputMan
 
 
 def resolved(policies: Sequence[Any], cache: EpisodeCache, output: "OutputManager") -> list[Policy]:
-    """One policy for each of `policies`, whether or not they are equal. Raises `PolicyError`."""
+    """One policy for each of `policies`, even if some are equal. Raises `PolicyError`."""
     return [game_policies.resolve(policy, cache=cache.bundles, runs=output.base_dir) for policy in policies]
 
 
@@ -68,7 +68,7 @@ def team(players: Sequence[Policy], counts: Sequence[int]) -> Contender:
 
 
 def check_several(contenders: Sequence[Contender]) -> None:
-    """Raise `UsageError` where there are not two contenders to compare, and say which names were equal."""
+    """Raise `UsageError` if there are fewer than two contenders to compare, naming those that were equal."""
     if len(contenders) >= 2:
         return
     policies = [policy for contender in contenders for policy in contender.policies]
@@ -77,7 +77,7 @@ def check_several(contenders: Sequence[Contender]) -> None:
 
 
 def _each_once(contenders: Sequence[Contender]) -> list[Contender]:
-    """The contenders by who plays in which shares: a team of equal shares is the same, in any order and of any size."""
+    """Remove duplicates: teams with the same policies in equal shares are the same, in any order and of any size."""
     found: dict[frozenset[tuple[str, float]], Contender] = {}
     for contender in contenders:
         whole = sum(contender.counts)
@@ -93,17 +93,17 @@ def _shown(team: Sequence[tuple[str, float]]) -> str:
 
 
 LONGEST_TEAM = 8_192
-"""Characters of a team; every agent of the largest mission may have a policy with a long path."""
+"""Maximum length of a team in characters; each agent of the largest mission may have a policy with a long path."""
 _MOST_WAYS = 16
-"""Places at which a member may end that are looked at: `=N` in a path is rare."""
+"""Maximum number of positions to try as the end of a member, because `=N` in a path is rare."""
 _COUNT = re.compile(r"=\s*(\d+)\s*(?=[,+]|$)")
 
 
 def _team(team: str | Mapping[str, float]) -> list[tuple[str, float]]:
     """The policy strings of a team with their numbers of agents.
 
-    Members are separated by commas, or by plus signs where a policy string holds commas itself:
-    "starter=4,random=4", "class=lstm,data=w.pt=4+random=4". The path of a policy that exists may hold either.
+    Members are separated by commas, or by plus signs if a policy string contains commas:
+    "starter=4,random=4", "class=lstm,data=w.pt=4+random=4". The path of an existing policy may contain either.
     """
     if not isinstance(team, str):
         return [(policy, float(count)) for policy, count in team.items()]
@@ -118,7 +118,7 @@ def _team(team: str | Mapping[str, float]) -> list[tuple[str, float]]:
 
 
 def _first_member(text: str, team: str) -> tuple[str, float, str | None]:
-    """The policy and number of agents that `text` begins with, and what follows: None where nothing does."""
+    """The policy and number of agents at the start of `text`, and the text that follows, or None if nothing does."""
     ends = islice(_COUNT.finditer(text), _MOST_WAYS)
     ways = [(text[: found.start()].strip(), int(found[1][:9]), text[found.end() :]) for found in ends]
     paths = [(path_in(policy), way) for way in ways if (policy := way[0])]

@@ -1,4 +1,4 @@
-"""From names and settings to a plan: what every operation that plays episodes makes sure of before it begins."""
+"""From names and settings to a plan: the checks that precede every operation that plays episodes."""
 
 import os
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from daf.playing.settings import SAVE_REPLAYS, Settings
 
 
 def check_settings(settings: Settings) -> None:
-    """Raise `UsageError` for choices that don't exist and numbers that can't be."""
+    """Raise `UsageError` for unknown choices and numbers out of range."""
     if settings.save_replays not in SAVE_REPLAYS:
         raise UsageError(unknown("choice for --save-replays", settings.save_replays, SAVE_REPLAYS))
     if isinstance(settings.enforce_timeouts, bool):
@@ -33,18 +33,18 @@ def check_settings(settings: Settings) -> None:
 
 
 def default_cache(base_dir: str | Path) -> Path:
-    """Where records are kept: `DAF_CACHE_DIR`, else beside the runs, shared by all of them."""
+    """Directory of the shared records: `DAF_CACHE_DIR`, else next to the runs."""
     named = os.environ.get("DAF_CACHE_DIR")
     return Path(named) if named else Path(base_dir) / "cache"
 
 
 def cache_of(settings: Settings, base_dir: str | Path) -> EpisodeCache:
-    """The cache that the settings name, else that of the output folder `base_dir`."""
+    """The cache given in the settings, else that of the output directory `base_dir`."""
     return EpisodeCache(settings.cache_dir or default_cache(base_dir), enabled=settings.use_cache)
 
 
 def missions_of(missions: Any, settings: Settings) -> list[game_missions.Mission]:
-    """The missions that these name, with the settings' step limit where they name none. Raises `MissionError`."""
+    """Resolve `missions`, with the step limit of the settings for those without one. Raises `MissionError`."""
     found = game_missions.resolve(missions, game=settings.game)
     if settings.max_steps is None:
         return found
@@ -54,7 +54,7 @@ def missions_of(missions: Any, settings: Settings) -> list[game_missions.Mission
 def plan_of(
     missions: Sequence[game_missions.Mission], contenders: Sequence[Contender], settings: Settings, *, first: int = 0
 ) -> Plan:
-    """Episodes `first` and on, as the settings say. Raises `UsageError`, also for a device that is not here."""
+    """Plan the episodes from `first` according to the settings. Raises `UsageError`, also for an unavailable device."""
     return plan_episodes(
         missions,
         contenders,
@@ -76,11 +76,11 @@ def plan_teams(
     *,
     first: int = 0,
 ) -> Plan:
-    """One plan in which every mission has its own teams (`teams[mission]`), all on the same seeds.
+    """One plan in which every mission has separate teams (`teams[mission]`), all on the same seeds.
 
-    Where two teams of a mission have the same number of agents, each episode shuffles their places by the same
+    If two teams of a mission have the same number of agents, each episode shuffles their places by the same
     permutation: team "3 of A, 1 of B" differs from "2 of A, 2 of B" in one agent. Differences between teams are
-    therefore paired, and few episodes show small effects.
+    therefore paired, and few episodes suffice to show small effects.
     """
     contenders: list[Contender] = []
     planned: list[PlannedEpisode] = []
@@ -93,5 +93,5 @@ def plan_teams(
 
 
 def has_networks(contenders: Sequence[Contender]) -> bool:
-    """Whether a policy of these is a network, which plays on a device and needs torch."""
+    """Whether any policy of these is a network, which plays on a device and needs torch."""
     return any(policy.network for contender in contenders for policy in contender.policies)

@@ -1,8 +1,7 @@
-"""The player: plans in, records and replays out, as `Settings` say.
+"""The player: plans in, records and replays out, according to `Settings`.
 
-Every setting that concerns how an episode is played (executor, jobs, engine, time limit, share of a GPU's memory,
-failures allowed) takes effect here and nowhere else. Workers import torch before their first episode where a policy
-is a network.
+Every setting that affects how an episode is played (executor, jobs, engine, time limit, share of GPU memory, allowed
+failures) takes effect here and nowhere else. Workers import torch before their first episode if a policy is a network.
 """
 
 import contextlib
@@ -32,7 +31,7 @@ from daf.playing.settings import Settings
 
 @dataclass(frozen=True)
 class Player:
-    """Plays episodes into a cache. checked: what `check_plan` has built already."""
+    """Plays episodes into a cache. checked: objects that `check_plan` has already built."""
 
     settings: Settings
     cache: EpisodeCache
@@ -42,14 +41,14 @@ class Player:
 
     @property
     def options(self) -> Options:
-        """How each episode is played."""
+        """Options for playing an episode."""
         timeout = self.settings.episode_timeout
         if timeout is None and self.executor.isolated:
             timeout = EPISODE_TIMEOUT
         return Options(self.settings.engine, timeout, self.settings.gpu_memory_fraction)
 
     def play(self, plan: Plan) -> RunResult:
-        """Read the episodes of `plan` that the cache has, and play the others. See `run_plan`."""
+        """Read the episodes of `plan` that are in the cache, and play the others. See `run_plan`."""
         return run_plan(
             plan,
             self.executor,
@@ -65,7 +64,7 @@ class Player:
         return record_replays(records, self.executor, self.cache, self.options)
 
     def replays(self, result: RunResult) -> dict[str, Path]:
-        """The replays that the settings ask for, by record key: of all episodes, or of the best one per mission."""
+        """The requested replays by record key: of all episodes, or of the best one per mission."""
         finished = [record for record in result.records if record.ok]
         if self.settings.save_replays == "none":
             return {}
@@ -79,7 +78,7 @@ class Player:
         return self.record(best.values())
 
     def close(self) -> None:
-        """Stop the workers, also while they play."""
+        """Stop the workers, even while they play."""
         self.executor.close()
 
 
@@ -90,7 +89,7 @@ def open_player(
     networks: bool,
     on_record: Callable[[EpisodeRecord], None] | None = None,
 ) -> Player:
-    """A player, which the caller closes. networks: whether its workers will play networks."""
+    """Open a player, which the caller closes. networks: whether its workers will play networks."""
     preload = PRELOAD_NETWORKS if networks else PRELOAD
     return Player(settings, cache, make_executor(settings.executor, jobs=settings.jobs, preload=preload), on_record)
 
@@ -104,8 +103,8 @@ def player(
 ) -> Iterator[Player]:
     """A player for the contenders of `plan`; its workers end with the block.
 
-    The missions and policies whose episodes must be played are built once when the block begins, so that what cannot
-    be played is refused before a run directory exists. Raises `PolicyError`, `MissionError`.
+    The missions and policies of the missing episodes are built once when the block begins, so that errors are raised
+    before a run directory exists. Raises `PolicyError`, `MissionError`.
     """
     with contextlib.closing(
         open_player(settings, cache, networks=has_networks(plan.contenders), on_record=on_record)

@@ -1,7 +1,7 @@
-"""A run that played episodes: what every played operation's result contains, and the frame around playing.
+"""A run that played episodes: part of every played operation's result, and the frame around playing.
 
-`play_run` opens the run directory, plays, records the replays that were asked for, and keeps plan, records, replays and
-tables; the operation adds its analysis. A run in which an episode failed, or that stopped early, is marked as failed.
+`play_run` opens the run directory, plays, records the requested replays, and stores plan, records, replays and tables;
+the operation adds its analysis. A run in which an episode failed, or that stopped early, is marked as failed.
 """
 
 import contextlib
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 class PlayedRun:
     """A run that played episodes.
 
-    operation: the one that the run directory belongs to. title: one line. started: seconds since 1970. seconds: that
-    it took, until `timed` was called last. command: as it can be typed again. cache: where the records are shared.
-    replays: by record key, in the run directory.
+    operation: the operation of the run directory. title: one line. started: seconds since 1970. seconds: duration up to
+    the last call of `timed`. command: in a form that can be run again. cache: the shared store of records. replays: by
+    record key, in the run directory.
     """
 
     operation: str
@@ -58,16 +58,16 @@ class PlayedRun:
 
     @property
     def report(self) -> Path | None:
-        """The HTML report, where the settings ask for one."""
+        """The HTML report, if the settings ask for one."""
         return self.run_dir / "report.html" if self.settings.report else None
 
     @property
     def started_text(self) -> str:
-        """The local time at which it started, "2026-11-20 10:15:00"."""
+        """The local time at which it started, for example "2026-11-20 10:15:00"."""
         return datetime.fromtimestamp(self.started).isoformat(sep=" ", timespec="seconds")
 
     def timed(self) -> "PlayedRun":
-        """The same run with `seconds` up to now, for an operation whose analysis is done."""
+        """A copy with `seconds` up to now, for an operation whose analysis has finished."""
         return replace(self, seconds=time.time() - self.started)
 
     def failure_notes(self, left_out: int = 0) -> list[str]:
@@ -75,7 +75,7 @@ class PlayedRun:
         return failure_notes(self.result, left_out)
 
     def head_data(self) -> dict[str, Any]:
-        """What `--json` of a played operation begins with."""
+        """The first fields of `--json` for a played operation."""
         return {
             "run_id": self.run_id,
             "run_dir": str(self.run_dir),
@@ -94,7 +94,7 @@ class PlayedRun:
         ]
 
     def counts_data(self, notes: Sequence[str]) -> dict[str, Any]:
-        """What every `"summary"` of `--json` begins with: how many episodes were played, read and failed."""
+        """The first fields of `"summary"` in `--json`: the numbers of episodes played, from cache and failed."""
         return {
             "episodes": len(self.result.records),
             "played": self.result.played,
@@ -113,7 +113,7 @@ class PlayedRun:
 
 
 class Played:
-    """The result of a played operation: it contains its run, whose most used facts can be read from it directly."""
+    """The result of a played operation. It contains its run and exposes the most used facts of it."""
 
     run: PlayedRun
 
@@ -175,9 +175,9 @@ def play_run(
 ) -> Iterator[PlayedRun]:
     """Play `plan` in a new run directory, and yield the run for the operation to analyse and add to.
 
-    config: what the run directory notes in addition to the settings. on_plan: called with the plan before playing.
-    play: plays in the place of `Player.play(plan)`, for an operation that decides on more episodes from their results;
-    `plan` is then what it begins with, and `on_plan` is for it to call.
+    config: recorded in the run directory in addition to the settings. on_plan: called with the plan before playing.
+    play: replaces `Player.play(plan)`, for an operation that decides on more episodes based on their results. In that
+    case `plan` is the first part, and `play` must call `on_plan`.
 
     Raises `PolicyError`, `MissionError` before a run directory exists.
     """
@@ -215,7 +215,7 @@ def play_run(
 def keep(
     run_dir: Path, result: RunResult, replays: Mapping[str, Path], cache: EpisodeCache, *, records: bool = True
 ) -> dict[str, Path]:
-    """Put plan, records and replays into the run directory, as links where possible. Returns the replays' places."""
+    """Store plan, records and replays in the run directory, as links if possible. Returns the paths of the replays."""
     write_result(run_dir, result, cache, keep_records=records)
     kept = {}
     for planned, record in zip(result.planned, result.records, strict=True):
@@ -233,9 +233,9 @@ def keep(
 def stored_run(
     info: "RunInfo", results: EvaluationResults | ScoreResults | CrossplayResults, settings: Settings
 ) -> PlayedRun:
-    """The run that a run directory holds, with its records. results: its results.json.
+    """Load the run in a run directory with its records. results: its results.json.
 
-    Raises `DataError` where it kept no records, `DamagedFileError` where one of its files is damaged.
+    Raises `DataError` if it kept no records, `DamagedFileError` if one of its files is damaged.
     """
     return PlayedRun(
         operation=info.operation,
@@ -263,7 +263,7 @@ def _started(run_dir: Path) -> float:
 
 
 def failure_notes(result: RunResult, left_out: int = 0) -> list[str]:
-    """What a reader must know of episodes without a result. left_out: blocks that are in no number because of them."""
+    """Notes on episodes without a result. left_out: number of blocks excluded from every number because of them."""
     notes = []
     if result.failures:
         each: dict[str, int] = {}
@@ -290,7 +290,7 @@ def failure_notes(result: RunResult, left_out: int = 0) -> list[str]:
 
 
 def command_line() -> str:
-    """The command that runs now, as it can be typed again."""
+    """The command that is running, in a form that can be run again."""
     return execution.command_line(sys.argv)
 
 

@@ -13,13 +13,13 @@ from daf.game import missions as game_missions
 from daf.game.outcome import SLOW_STEP_MS, SeriesRequest
 
 DEFAULT_GPU_MEMORY_FRACTION = 0.8
-"""As in `DAFConfig`."""
+"""The same as in `DAFConfig`."""
 SAVE_REPLAYS = ("none", "best", "all")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How episodes are played; see `daf evaluate --help` for each."""
+    """How episodes are played; see `daf evaluate --help` for each setting."""
 
     episodes: int = 20
     seed: int = 42
@@ -28,7 +28,7 @@ class Settings:
     game: str = game_missions.DEFAULT_GAME
     engine: str = "auto"
     device: str = "cpu"
-    """Or a `torch.device`, which is kept by its name."""
+    """A `torch.device` is accepted and stored by its name."""
     gpu_allowed: bool = True
     gpu_memory_fraction: float = DEFAULT_GPU_MEMORY_FRACTION
     enforce_timeouts: int | None = None
@@ -38,7 +38,7 @@ class Settings:
     max_steps: int | None = None
     use_cache: bool = True
     cache_dir: Path | None = None
-    """Or text, which is kept as a path."""
+    """Text is accepted and stored as a path."""
     save_replays: str = "none"
     series: SeriesRequest | None = None
     alpha: float = 0.05
@@ -54,7 +54,7 @@ class Settings:
 
 
 def settings_from(data: Mapping[str, Any]) -> Settings:
-    """The settings that `settings_data` made `data` of, after it went through JSON. Raises `DataError`."""
+    """Restore settings from the output of `settings_data` after a JSON round trip. Raises `DataError`."""
     try:
         settings = msgspec.convert(dict(data), Settings, dec_hook=_path)
     except msgspec.ValidationError as error:
