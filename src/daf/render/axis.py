@@ -1,4 +1,4 @@
-"""The numeric axis of a figure: rounded ticks, positions in pixels, and the markers of series."""
+"""The numeric axis of a figure: round ticks, pixel coordinates, and the markers of series."""
 
 import math
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ class Axis:
     ticks: tuple[float, ...]
 
     def at(self, value: float) -> float:
-        """The pixel of `value`."""
+        """The coordinate of `value` in pixels."""
         return self.left + (value - self.low) / (self.high - self.low) * (self.right - self.left)
 
 
 def axis_for(values: Sequence[float], *, left: float, right: float, ticks: int = 6) -> Axis:
-    """An axis that holds all `values` with room at both ends. Raises `DataError` for a value that is not finite."""
+    """An axis that holds all `values`, with margins at both ends. Raises `DataError` for a value that is not finite."""
     if not all(math.isfinite(value) for value in values):
         raise DataError("a figure cannot show a value that is not finite.")
     low, high = (min(values), max(values)) if values else (0.0, 1.0)
@@ -40,7 +40,7 @@ def axis_for(values: Sequence[float], *, left: float, right: float, ticks: int =
 
 
 def marker(style: SeriesStyle, x: float, y: float, size: float = 5.5) -> str:
-    """The SVG of a marker around (x, y)."""
+    """The SVG of a marker centred on (x, y)."""
     r = size
     match style.marker:
         case "circle":

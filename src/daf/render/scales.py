@@ -1,6 +1,6 @@
 """One setting of a search as an axis: numbers on a linear or logarithmic scale, choices at equal distances.
 
-A few numbers that were tried again and again are choices too.
+A few numbers that were tried repeatedly are treated as choices too.
 """
 
 import math
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FEW = 6
-"""So few different numbers are all named on their axis, and stand at equal distances where they repeat."""
+"""Up to this many distinct numbers are all labelled on their axis, and are evenly spaced if they repeat."""
 ROOM = 0.025
-"""Of an axis, about the width of a letter in a small plot."""
+"""Approximate width of a letter in a small plot, as a fraction of the axis."""
 WIDE, CROWDED = 20.0, 0.3
-"""Positive numbers that span such a factor, half of them in this part of it, stand on a logarithmic scale."""
+"""Positive numbers that span a factor of `WIDE`, half of them in the lowest `CROWDED` of the range, use a log scale."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """values: the different ones, rising where they are numbers. scaled: whether these stand where they are as numbers,
-    else at equal distances. log: on a logarithmic scale.
+    """values: the distinct ones, ascending if they are numbers. scaled: whether they are placed by their numeric value,
+    otherwise at equal distances. log: on a logarithmic scale.
     """
 
     name: str
@@ -40,15 +40,15 @@ class Setting:
         return len(self.values) > 1
 
     def place(self, value: Any) -> float:
-        """Where `value` stands on an axis of matplotlib's."""
+        """The position of `value` on a matplotlib axis."""
         return float(value) if self.scaled else float(self.rank(value))
 
     def rank(self, value: Any) -> int:
-        """The place of `value` among the different ones, from 0."""
+        """The position of `value` among the distinct ones, from 0."""
         return self.values.index(value if value in self.values else _key(value))
 
     def at(self, value: Any) -> float:
-        """Where `value` stands between the least (0) and the largest (1); in the middle where there is only one."""
+        """The position of `value` between the smallest (0) and the largest (1); in the middle if there is only one."""
         if not self.varies:
             return 0.5
         if not self.scaled:
@@ -59,7 +59,7 @@ class Setting:
         return (place - low) / (high - low)
 
     def ticks(self) -> list[tuple[Any, str]]:
-        """Values to name, with their names; on a scale, none so near the one before it that the two overprint."""
+        """Values to label, with their labels; on a scale, none so close to the previous one that the labels overlap."""
         if not self.scaled:
             return [(value, told(value)) for value in self.values]
         own = self._apart(self.values) if len(self.values) <= FEW else []
@@ -67,7 +67,7 @@ class Setting:
         return found if len(found) > 1 else self._apart(self.values)
 
     def _round(self) -> list[Any]:
-        """Round values inside the range; whole ones where all values are."""
+        """Round values inside the range; whole numbers if all values are."""
         low, high = float(self.values[0]), float(self.values[-1])
         if self.log:
             powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
@@ -82,7 +82,7 @@ class Setting:
         return [tick for tick in inside if not whole or float(tick).is_integer()]
 
     def _apart(self, values: Sequence[Any]) -> list[tuple[Any, str]]:
-        """Those of the rising `values` that have room for their names, from the least on."""
+        """Those of the ascending `values` whose labels fit, starting from the smallest."""
         found: list[tuple[Any, str]] = []
         for value in values:
             name = told(value)
@@ -91,7 +91,7 @@ class Setting:
         return found
 
     def scale(self, axes: "Axes", which: str) -> None:
-        """Give the axis `which` ("x", "y") of `axes` this scale and these ticks."""
+        """Apply this scale and these ticks to the axis `which` ("x", "y") of `axes`."""
         axis = getattr(axes, f"{which}axis")
         if self.scaled and self.log:
             getattr(axes, f"set_{which}scale")("log")
@@ -105,7 +105,7 @@ class Setting:
 def setting_of(name: str, values: Sequence[Any], *, log: bool | None = None) -> Setting:
     """The axis for `values`, one for each trial.
 
-    log: whether it is logarithmic, where all are above 0; None decides by their span.
+    log: whether it is logarithmic, if all values are above 0; None decides by their span.
     """
     numbers = bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
     if not numbers:
@@ -118,12 +118,12 @@ def setting_of(name: str, values: Sequence[Any], *, log: bool | None = None) -> 
 
 
 def _looks_logarithmic(values: Sequence[Any], low: float, high: float) -> bool:
-    """Whether positive numbers span a wide factor and crowd at its lower end, as those drawn on such a scale do."""
+    """Whether positive numbers span a wide factor and cluster at its lower end, like those drawn from a log scale."""
     return low > 0 and high / low >= WIDE and (median(map(float, values)) - low) / (high - low) < CROWDED
 
 
 def told(value: Any) -> str:
-    """A value on an axis: numbers with four digits at most."""
+    """The label of a value on an axis: numbers with up to four significant digits."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return f"{value:.4g}" if number and abs(value) < 1e6 else str(value)
 

@@ -1,4 +1,4 @@
-"""Value over replacement by the candidate's share of the team: a line with intervals for every mission, as a PNG."""
+"""Value over replacement by the candidate's share of the team: a line with intervals for each mission, as a PNG."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from daf.render.theme import MATPLOTLIB_DASHES, MATPLOTLIB_MARKERS, ground, lege
 
 @dataclass(frozen=True)
 class Curve:
-    """One mission. points: share of the agents (0 to 1), value, interval where there is one."""
+    """One mission. points: share of the agents (0 to 1), value, interval if there is one."""
 
     name: str
     points: Sequence[tuple[float, float, tuple[float, float] | None]]

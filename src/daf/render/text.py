@@ -1,4 +1,4 @@
-"""Text in figures and pages: shortened names, intervals, durations, and a mark for what is absent."""
+"""Text in figures and pages: shortened names, intervals, durations, and a mark for missing values."""
 
 from daf.stats.sentences import number
 from daf.storage.printable import printable as printable_text
@@ -7,12 +7,12 @@ ABSENT = "–"
 
 
 def printable(text: str) -> str:
-    """`text` on one line, with control characters and marks of direction written out."""
+    """`text` on one line, with control characters and directional marks escaped."""
     return printable_text(text).strip()
 
 
 def half_width(bounds: tuple[float, float] | None) -> float:
-    """Half of the interval, 0 where there is none."""
+    """Half of the interval, 0 without one."""
     return (bounds[1] - bounds[0]) / 2 if bounds else 0.0
 
 
@@ -40,7 +40,7 @@ LONGEST = 32
 
 
 def shortened(label: str, longest: int = LONGEST) -> str:
-    """`label`, its middle left out where it is longer than `longest` characters."""
+    """`label`, with its middle left out if it is longer than `longest` characters."""
     if len(label) <= longest:
         return label
     head = (longest - 1) * 2 // 3

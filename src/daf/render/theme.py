@@ -1,10 +1,10 @@
-"""One look for every figure: the same series has the same colour and marker wherever it appears.
+"""One style for every figure: the same series has the same colour and marker wherever it appears.
 
-`styles(names)` gives the styles; where they are derived from the same names in the same order they are the same, in
-HTML, in PNG and in a plot of another module. Within `series_order`, that order decides, whichever of the names a figure
-shows. Colours stay apart for the three kinds of colour blindness, and every
-series has a marker too, and from the sixth on a dashed line, so that nothing relies on colour alone. A file that
-`save_figure` writes depends on the figure only: no date, no version, no random ids.
+`styles(names)` gives the styles; the same names in the same order give the same styles, in HTML, in PNG and in a plot
+of another module. Within `series_order`, that order decides, whichever of the names a figure shows. Colours are
+distinct under the three kinds of colour blindness, and every series also has a marker and, from the sixth on, a dashed
+line, so that nothing relies on colour alone. A file that `save_figure` writes depends on the figure only: no date, no
+version, no random ids.
 """
 
 import contextlib
@@ -25,17 +25,18 @@ DPI = 150
 
 LIGHT = ("#0b63b8", "#d1570a", "#014319", "#a9017c", "#499fbd", "#775200", "#9c6dfb", "#ab6460", "#272a2e", "#048a92")
 DARK = ("#6cb2ff", "#ff9a52", "#bafac6", "#a75d75", "#3192c3", "#fed757", "#8753ec", "#d73418", "#a6acb3", "#64e6f6")
-"""Series colours on a light and on a dark ground, position by position of the same hue.
+"""Series colours on a light and on a dark ground; each position has the same hue in both.
 
-Found by search for the largest least distance (Oklab) under normal sight and the three dichromacies as Machado et al.
-(2009) simulate them: 0.087 among the first eight against 0.076 of Okabe and Ito's eight, at a contrast of 3 and more.
+Found by a search that maximizes the smallest distance (Oklab) under normal vision and the three dichromacies, as
+simulated by Machado et al. (2009): 0.087 among the first eight, compared with 0.076 for Okabe and Ito's eight, at a
+contrast of at least 3.
 """
 
 MARKERS = ("circle", "square", "diamond", "up", "down", "plus", "cross")
-"""Names of marker shapes; their number and the colours' have no common divisor, so 70 series all differ."""
+"""Names of marker shapes; their number and the number of colours are coprime, so 70 series all differ."""
 
 DASHES = ("solid", "dash", "dot", "dashdot")
-"""Names of line patterns. Five series share one, so that figures with few series stay calm."""
+"""Names of line patterns. Five series share one, so that figures with few series stay simple."""
 
 MATPLOTLIB_DASHES: dict[str, Any] = {
     "solid": "-",
@@ -84,7 +85,7 @@ class SeriesStyle:
 
 
 def style(position: int) -> SeriesStyle:
-    """The style of series number `position`, from 0; the first 70 are all different."""
+    """The style of series number `position`, starting at 0; the first 70 are all different."""
     return SeriesStyle(position % len(LIGHT), MARKERS[position % len(MARKERS)], DASHES[position // 5 % len(DASHES)])
 
 
@@ -92,7 +93,7 @@ _ORDER: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("daf_se
 
 
 def styles(names: Sequence[str]) -> dict[str, SeriesStyle]:
-    """A style for each name, by its position in the `series_order`; without one among the distinct `names`."""
+    """A style for each name, by its position in the `series_order`, or else among the distinct `names`."""
     order = _ORDER.get()
     if not set(names) <= set(order):
         order = tuple(dict.fromkeys(names))
@@ -101,7 +102,7 @@ def styles(names: Sequence[str]) -> dict[str, SeriesStyle]:
 
 @contextlib.contextmanager
 def series_order(names: Sequence[str]) -> Iterator[None]:
-    """Within it a figure whose series are all among `names` gives each the style of its position there."""
+    """Within the block, a figure whose series are all among `names` gives each the style of its position there."""
     token = _ORDER.set(tuple(dict.fromkeys(names)))
     try:
         yield
@@ -115,7 +116,7 @@ def ground(*, dark: bool = False) -> Ground:
 
 
 def matplotlib_rc(*, dark: bool = False) -> dict[str, Any]:
-    """Matplotlib's settings for this look, as for `matplotlib.rc_context`; "$" in a name stays a dollar."""
+    """Matplotlib settings for this style, as for `matplotlib.rc_context`; "$" in a name stays a dollar sign."""
     from cycler import cycler
 
     around = ground(dark=dark)
@@ -159,10 +160,10 @@ def matplotlib_rc(*, dark: bool = False) -> dict[str, Any]:
 
 
 def legend(target: "Figure | Axes", handles: Sequence[Any], names: Sequence[str], **options: Any) -> Any:
-    """The legend of `target` with `names` as they are.
+    """The legend of `target`, with `names` taken literally.
 
-    Matplotlib leaves out what it would collect by itself under a label that begins with "_", as file and class names
-    may; so handles are given, and their texts set afterwards.
+    When matplotlib collects handles itself, it skips labels that begin with "_", as file and class names may. So the
+    handles are passed explicitly, and their texts are set afterwards.
     """
     made = target.legend(list(handles), [str(place) for place in range(len(names))], **options)
     for text, name in zip(made.get_texts(), names, strict=True):
@@ -172,7 +173,7 @@ def legend(target: "Figure | Axes", handles: Sequence[Any], names: Sequence[str]
 
 @contextlib.contextmanager
 def themed(*, dark: bool = False) -> Iterator[None]:
-    """Figures made and saved inside the block have this look; the settings of before come back after it."""
+    """Figures made and saved inside the block have this style; the previous settings are restored after it."""
     import matplotlib as mpl
 
     settings: Any = matplotlib_rc(dark=dark)
@@ -181,9 +182,9 @@ def themed(*, dark: bool = False) -> Iterator[None]:
 
 
 def save_figure(figure: "Figure", path: str | Path, *, dpi: int = DPI) -> Path:
-    """Write `figure` as the suffix of `path` says (.png, .pdf, .svg), whole or not at all. Returns the path.
+    """Write `figure` in the format of `path`'s suffix (.png, .pdf, .svg), atomically. Returns the path.
 
-    The same figure gives the same bytes. Raises `UsageError` for another suffix, `StorageError` where it cannot write.
+    The same figure gives the same bytes. Raises `UsageError` for another suffix, `StorageError` if it cannot write.
     """
     import matplotlib as mpl
 
@@ -202,7 +203,7 @@ def save_figure(figure: "Figure", path: str | Path, *, dpi: int = DPI) -> Path:
 
 
 def plotly_template(*, dark: bool = False) -> dict[str, Any]:
-    """The look as data for plotly's `layout.template`; plotly itself is not imported."""
+    """The style as data for plotly's `layout.template`; plotly itself is not imported."""
     around = ground(dark=dark)
     axis = {"gridcolor": around.grid, "linecolor": around.muted, "zerolinecolor": around.muted, "automargin": True}
     return {

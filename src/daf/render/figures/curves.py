@@ -1,7 +1,7 @@
-"""Values over steps, in panels: single runs, means over runs with their interval, and measurements with their bars.
+"""Values over steps, in panels: single runs, means over runs with intervals, and measurements with error bars.
 
-A line may have its raw values behind it (thin), an interval around it (shaded), and points with bars on it. A series
-has one look in all panels. A line joins what is known, and says nothing about what lies between.
+A line may have its raw values behind it (thin), an interval around it (shaded), and points with error bars on it. A
+series has the same style in all panels. A line connects the known values and says nothing about what lies between them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,17 +18,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARKS = 8
-"""Markers on a line, about; a marker on each of 1,000 values would be a smear."""
+"""Approximate number of markers on a line; a marker on each of 1,000 values would be a smear."""
 
 FEW = 12
-"""So few values are marked each, also on a single line."""
+"""Up to this many values are all marked, even if the figure has only one line."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One series in one panel. x: rising. y: as long. raw: behind it, as long. low, high: interval at each x.
+    """One series in one panel. x: ascending. y: same length. raw: behind the line, same length. low, high: interval at
+    each x.
 
-    points: (x, y, interval or None), measurements that stand for themselves.
+    points: (x, y, interval or None), individual measurements that are not part of the line.
     """
 
     name: str
@@ -42,8 +43,8 @@ class Curve:
 
 @dataclass(frozen=True)
 class Panel:
-    """One plot. y_label: with the unit. empty: what to say where no curve has a value. limits: of the y axis, where
-    what lies beyond may be cut. steps: drawn as a staircase.
+    """One plot. y_label: with the unit. empty: the message if no curve has a value. limits: of the y axis; what lies
+    beyond them may be cut. steps: draw lines as staircases.
     """
 
     title: str
@@ -64,9 +65,9 @@ def curves_figure(
     size: tuple[float, float] | None = None,
     dark: bool = False,
 ) -> "Figure":
-    """The panels, with one legend. names: the series in their order, which fixes their looks (default: as they come).
+    """The panels, with one legend. names: the series in order, which determines their styles (default: as they occur).
 
-    size: inches. Raises `DataError` without a panel.
+    size: in inches. Raises `DataError` without a panel.
     """
     if not panels:
         raise DataError("there is nothing to draw: no values were recorded.")
@@ -91,7 +92,7 @@ def curves_figure(
 
 
 def draw_panel(axes: "Axes", panel: Panel, looks: Mapping[str, SeriesStyle], *, ticks: int = 7, dark: bool) -> None:
-    """One panel on `axes`."""
+    """Draw one panel on `axes`."""
     axes.set_title(shortened(panel.title, 52 if ticks > 5 else 30))
     shown = [curve for curve in panel.curves if len(curve.x) or curve.points]
     if not shown:
@@ -130,7 +131,7 @@ def _draw(axes: "Axes", curve: Curve, look: SeriesStyle, panel: Panel, *, crowd:
 
 
 def _marks(count: int, slot: int) -> Any:
-    """Where markers stand on a line: apart from those of other series."""
+    """Positions of the markers on a line, offset from those of other series."""
     if count <= FEW:
         return None
     apart = count // MARKS

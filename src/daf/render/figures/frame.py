@@ -1,7 +1,7 @@
-"""What all figures share: a frame with title and caption, a legend beside the data, axes that say why they are empty.
+"""What all figures share: a frame with title and caption, a legend next to the data, and messages on empty axes.
 
-A figure that is made inside `drawing` has DAF's look whatever the user's settings are, and takes names as they are: "$"
-in one is a dollar, and what cannot be printed is shown escaped.
+A figure made inside `drawing` has DAF's style whatever the user's settings are, and shows names literally: "$" in a
+name is a dollar sign, and unprintable characters are shown escaped.
 """
 
 import contextlib
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 10.0
-"""Inches of a figure: 1,500 pixels at 150 DPI."""
+"""Width of a figure in inches: 1,500 pixels at 150 DPI."""
 LONGEST_NAME = 30
 MOST_IN_LEGEND = 24
 
 
 @contextlib.contextmanager
 def drawing(*, dark: bool = False) -> Iterator[None]:
-    """The theme, with text taken literally; for making and for saving."""
+    """Apply the theme, with text taken literally; for both making and saving figures."""
     import matplotlib as mpl
 
     settings: Any = matplotlib_rc(dark=dark)
@@ -41,7 +41,7 @@ def drawing(*, dark: bool = False) -> Iterator[None]:
 
 
 def figure_of(width: float, height: float) -> "Figure":
-    """An empty figure of so many inches, whose parts make room for each other."""
+    """An empty figure of `width` by `height` inches, whose parts make room for each other."""
     figure = new_figure(width, height)
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)  # type: ignore[union-attr, call-arg]
     return figure
@@ -49,7 +49,7 @@ def figure_of(width: float, height: float) -> "Figure":
 
 @dataclass(frozen=True)
 class Series:
-    """What the legend names. lines: whether the series are drawn as lines, else as marks."""
+    """The names in the legend. lines: whether the series are drawn as lines rather than marks."""
 
     names: Sequence[str]
     looks: Mapping[str, SeriesStyle]
@@ -57,9 +57,9 @@ class Series:
 
 
 def head(figure: Any, title: str, caption: str, *, width: float, dark: bool, series: Series | None = None) -> None:
-    """Put the title and the legend above and the caption below; both are wrapped to `width` inches.
+    """Put the title and the legend above the plots and the caption below them; text is wrapped to `width` inches.
 
-    There is a legend where there are several series; what has no room in it is counted in the caption.
+    There is a legend if there are several series; the caption counts those that do not fit in it.
     """
     shown = textwrap.fill(_line(title), width=int(width * 9.0)) if title else ""
     left_out = 0
@@ -76,7 +76,7 @@ def head(figure: Any, title: str, caption: str, *, width: float, dark: bool, ser
 
 
 def _legend(figure: Any, title: str, series: Series, width: float, *, dark: bool) -> int:
-    """The legend under the title, in as many columns as fit; returns how many series had no room."""
+    """Draw the legend under the title, in as many columns as fit; returns the number of series that did not fit."""
     from matplotlib.lines import Line2D
 
     shown = list(series.names)[:MOST_IN_LEGEND]
@@ -95,12 +95,12 @@ def _legend(figure: Any, title: str, series: Series, width: float, *, dark: bool
 
 
 def stroke(look: SeriesStyle, *, dark: bool) -> dict[str, Any]:
-    """Colour and marker as matplotlib's keywords."""
+    """Colour and marker as matplotlib keyword arguments."""
     return {"color": look.color(dark=dark), "marker": MATPLOTLIB_MARKERS[look.marker], "markeredgewidth": 0}
 
 
 def nothing(axes: "Axes", why: str, *, dark: bool) -> None:
-    """Let empty axes say why they are empty."""
+    """Write on empty axes why they are empty."""
     axes.set_xticks([])
     axes.set_yticks([])
     axes.grid(visible=False)
@@ -109,13 +109,13 @@ def nothing(axes: "Axes", why: str, *, dark: bool) -> None:
 
 
 def large_numbers(axes: "Axes", *, most: int = 7) -> None:
-    """Ticks of the x axis as 20k and 1.5M, about `most` of them."""
+    """Label the ticks of the x axis as 20k and 1.5M, with about `most` of them."""
     axes.xaxis.set_major_formatter(thousands())
     axes.locator_params(axis="x", nbins=most)
 
 
 def room(low: float, high: float, share: float = 0.05) -> tuple[float, float]:
-    """Limits with room around data from `low` to `high`; where these are one value, half of it to either side."""
+    """Axis limits with margins around data from `low` to `high`; around a single value, half of it on either side."""
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         reach = abs(low) / 2 or 1.0
         return low - reach, high + reach
@@ -123,7 +123,7 @@ def room(low: float, high: float, share: float = 0.05) -> tuple[float, float]:
 
 
 def finite_values(values: Any, what: str) -> np.ndarray:
-    """`values` as a one-dimensional float array. Raises `DataError` for what is no number, and for NaN and infinity."""
+    """`values` as a one-dimensional float array. Raises `DataError` for non-numbers, NaN and infinity."""
     try:
         found = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
@@ -140,7 +140,7 @@ def finite_values(values: Any, what: str) -> np.ndarray:
 
 
 def grid_of(count: int, most_columns: int = 3) -> tuple[int, int]:
-    """(rows, columns) for `count` panels, up to `most_columns` beside each other."""
+    """(rows, columns) for `count` panels, up to `most_columns` per row."""
     columns = 1 if count == 1 else min(most_columns, 2 if count in (2, 4) else count)
     return -(-count // columns), columns
 

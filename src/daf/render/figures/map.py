@@ -1,6 +1,6 @@
-"""Where agents were, on the map: visits per cell on a logarithmic scale, walls and buildings where they stand.
+"""Where agents were, on the map: visits per cell on a logarithmic scale, with walls and buildings.
 
-A cell that nobody visited has the ground's colour, so that "never" and "once" are told apart.
+A cell that nobody visited has the ground's colour, so that "never" and "once" look different.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STONE = ("#5b6470", "#4b535e")
-"""Of walls, on a light and on a dark ground."""
+"""Colours of walls, on a light and on a dark ground."""
 DARKEST = 0.25
-"""Where the colours begin on a dark ground, on which their own black would look like nothing."""
+"""Where the colour scale starts on a dark ground; its own black would look like an empty cell there."""
 
 
 @dataclass(frozen=True)
 class VisitMap:
-    """One map. visits: (height, width) counts. walls: (height, width), where it is known. origin: (x, y) of the first
-    cell. buildings: by kind, their (x, y).
+    """One map. visits: (height, width) counts. walls: (height, width), if known. origin: (x, y) of the first cell.
+    buildings: their (x, y), by kind.
     """
 
     title: str
@@ -81,7 +81,7 @@ def map_figure(
 
 
 def draw_map(axes: "Axes", one: VisitMap, norm: Any, kinds: Sequence[str], *, dark: bool) -> Any:
-    """One map on `axes`; returns the image, None where nothing was visited."""
+    """Draw one map on `axes`; returns the image, or None if nothing was visited."""
     import matplotlib as mpl
     from matplotlib.colors import ListedColormap
 

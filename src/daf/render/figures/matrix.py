@@ -1,6 +1,6 @@
 """A matrix of values as coloured cells with their numbers: correlations, and one value by two settings.
 
-The number stands in every cell while there is room for it; the colour only helps to find it. A cell without a value is
+Every cell shows its number while there is room for it; the colour only helps to find it. A cell without a value is
 hatched, never coloured.
 """
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_NUMBERS = 30
-"""Rows or columns above which cells are too small for numbers."""
+"""Above this number of rows or columns, cells are too small for numbers."""
 DIVERGING = (("#1b5fa8", "#ffffff", "#b4550b"), ("#6cb2ff", "#14171b", "#ff9a52"))
-"""Low, zero and high, on a light and on a dark ground; blue and orange are told apart by all kinds of sight."""
+"""Low, zero and high, on a light and on a dark ground; blue and orange are distinct in all kinds of colour vision."""
 
 
 def matrix_figure(
@@ -46,8 +46,8 @@ def matrix_figure(
 ) -> "Figure":
     """The cells of `values` (rows, columns); NaN is a cell without a value.
 
-    texts: what stands in the cells (default: the numbers). diverging: the ends of a scale around 0, such as (-1, 1);
-    else the colours follow the values. Raises `DataError` where shapes do not fit or no cell has a value.
+    texts: the text of each cell (default: the numbers). diverging: the ends of a scale around 0, such as (-1, 1);
+    otherwise the colours follow the values. Raises `DataError` if shapes do not match or no cell has a value.
     """
     if values.shape != (len(rows), len(columns)) or not values.size:
         raise DataError(f"a heat map of {len(rows)} rows and {len(columns)} columns cannot show shape {values.shape}.")
@@ -82,7 +82,7 @@ def draw_matrix(
     diverging: tuple[float, float] | None = None,
     dark: bool,
 ) -> Any:
-    """The cells on `axes`; returns the image, for a colour bar."""
+    """Draw the cells on `axes`; returns the image, for a colour bar."""
     import matplotlib as mpl
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -126,7 +126,7 @@ def _luminance(color: tuple[float, float, float, float]) -> float:
 
 
 def matrix_png(names: Sequence[str], cells: Rows, *, title: str, caption: str, path: str | Path) -> Path:
-    """The same as a PNG (or as the suffix of `path` says)."""
+    """The matrix of `cells` as a PNG (or in the format of `path`'s suffix)."""
     _check(names, cells)
     from matplotlib.colors import to_rgba
     from matplotlib.figure import Figure

@@ -1,7 +1,7 @@
-"""Means with their intervals: a row per group, in it one mark per series, and the single values behind them.
+"""Means with intervals: a row per group, in it one mark per series, and the individual values behind them.
 
-Positions tell the value, colour and marker the series. A mean without an interval (one value only) is drawn hollow, and
-a group in which a series has nothing says so.
+Positions show the value; colour and marker show the series. A mean without an interval (one value only) is drawn
+hollow, and a note marks each series that has no values in a group.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_DOTS = 400
-"""Single values drawn per mark at most; more would be a bar of ink. How many are left out is in the caption."""
+"""Maximum number of individual values drawn per mark; more would be a bar of ink. The caption counts the others."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean. ci: None where it is not known. n: values it rests on. values: these, where they are to be shown."""
+    """A mean. ci: None if not known. n: number of values behind it. values: the individual ones, if they are shown."""
 
     mean: float
     ci: tuple[float, float] | None
@@ -33,7 +33,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Group:
-    """A row of marks. cells: by series; one that is missing has no values here, for the reason in `absent`."""
+    """A row of marks. cells: by series; a series that is missing has no values here, for the reason in `absent`."""
 
     label: str
     cells: Mapping[str, Estimate]
@@ -42,7 +42,7 @@ class Group:
 
 @dataclass(frozen=True)
 class MeansPanel:
-    """One plot of groups. unit, limits: of its axis. longest: characters of a group's label."""
+    """One plot of groups. unit, limits: of its axis. longest: maximum length of a group's label in characters."""
 
     title: str
     unit: str
@@ -61,7 +61,7 @@ def means_figure(
     size: tuple[float, float] | None = None,
     dark: bool = False,
 ) -> "Figure":
-    """The panels, with one legend for the series `names`; up to `most_columns` beside each other.
+    """The panels, with one legend for the series `names`; up to `most_columns` per row.
 
     Raises `DataError` without a panel or series.
     """
@@ -90,7 +90,7 @@ def means_figure(
 def draw_means(
     axes: "Axes", panel: MeansPanel, looks: Mapping[str, SeriesStyle], *, wide: bool = True, dark: bool
 ) -> None:
-    """One panel on `axes`. wide: whether there is room for long titles and many ticks."""
+    """Draw one panel on `axes`. wide: whether there is room for long titles and many ticks."""
     axes.set_title(shortened(panel.title, 46 if wide else 30), fontsize=11 if wide else 9.5)
     if not any(group.cells for group in panel.groups):
         nothing(axes, "no values", dark=dark)

@@ -1,6 +1,6 @@
-"""One value over two settings: as a matrix where both have few values, else as marks where trials were.
+"""One value over two settings: as a matrix if both have few values, otherwise as one mark per trial.
 
-Nothing is put between the trials: a surface drawn through random points would show what nobody measured.
+Nothing is interpolated between the trials: a surface through random points would show what nobody measured.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MOST_CELLS = 15
-"""With more values than this on either axis, or where one is a continuous scale, trials are drawn as marks."""
+"""With more values than this on either axis, or if one is a continuous scale, trials are drawn as marks."""
 
 
 def pair_figure(
@@ -37,7 +37,7 @@ def pair_figure(
 ) -> "Figure":
     """The value of every complete trial by its settings `x` and `y`; log: as in `Search`.
 
-    Raises `DataError` where none has both.
+    Raises `DataError` if no trial has both.
     """
     scales = log or {}
     both = [trial for trial in trials if x in trial.settings and y in trial.settings]

@@ -1,7 +1,7 @@
 """Profiles of policies over several metrics, as a radar.
 
-Every spoke has its own scale, from its least value (or 0) at the centre to its largest at the rim; the labels give
-both. The area means nothing and depends on the order of spokes: only the places on the spokes are to be read.
+Every spoke has its own scale, from its smallest value (or 0) at the centre to its largest at the rim; the labels give
+both. The area has no meaning and depends on the order of the spokes: only the positions on the spokes are data.
 """
 
 import math
@@ -25,14 +25,14 @@ FEWEST, MOST = 3, 12
 
 @dataclass(frozen=True)
 class Spoke:
-    """One metric. cells: an estimate for every series."""
+    """One metric. cells: an estimate for each series."""
 
     label: str
     cells: Mapping[str, Estimate]
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """What stands at the centre and at the rim: from 0, unless values are negative, to the largest interval end."""
+        """The values at the centre (0, unless values are negative) and at the rim (the largest interval end)."""
         ends = [end for cell in self.cells.values() for end in (cell.mean, *(cell.ci or ()))]
         low, high = min(0.0, *ends), max(0.0, *ends)
         return (low, high) if high > low else (0.0, 1.0)
@@ -86,7 +86,7 @@ def _at(value: float, spoke: Spoke) -> float:
 
 
 def _label(spoke: Spoke) -> str:
-    """The name, broken at its dots and underscores, and the scale."""
+    """The name, wrapped at its dots and underscores, and the scale."""
     low, high = spoke.bounds
     lines = [""]
     for part in re.findall(r"[^._ ]*[._ ]?", shortened(spoke.label, 48)):

@@ -1,6 +1,6 @@
 """Several plots and a table of facts on one sheet of a fixed size.
 
-Each cell is what the single figures are made of, so that a sheet and the figures of the same data agree.
+The cells are built from the same parts as the single figures, so a sheet and the figures of the same data agree.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SIZE = (12.0, 8.0)
-"""Inches: 1,800 × 1,200 pixels at 150 DPI."""
+"""Size in inches: 1,800 × 1,200 pixels at 150 DPI."""
 MOST_FACTS = 12
 
 
@@ -36,14 +36,14 @@ class Facts:
 
 @dataclass(frozen=True)
 class History:
-    """A search's values by trial."""
+    """The values of a search by trial."""
 
     search: Search
 
 
 @dataclass(frozen=True)
 class Slice:
-    """A search's values over one setting."""
+    """The values of a search over one setting."""
 
     search: Search
     name: str
@@ -63,9 +63,9 @@ def dashboard_figure(
     size: tuple[float, float] = SIZE,
     dark: bool = False,
 ) -> "Figure":
-    """The cells, row by row, up to three beside each other. names: the series, which fixes their looks.
+    """The cells, row by row, up to three per row. names: the series, which determines their styles.
 
-    x_label: of the panels of curves. lines: whether the series are mostly lines. Raises `DataError` without a cell.
+    x_label: of the panels with curves. lines: whether most series are lines. Raises `DataError` without a cell.
     """
     if not cells:
         raise DataError("there is nothing to put on the sheet.")

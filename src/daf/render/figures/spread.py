@@ -1,7 +1,7 @@
-"""How values spread: every value as a dot, quartiles as a box, the mean with its interval as a diamond.
+"""Distributions of values: every value as a dot, quartiles as a box, the mean with its interval as a diamond.
 
-Nothing is smoothed or binned: a density of 8 episodes would show a shape that nobody measured. All values equal is a
-single place, one value has neither box nor interval.
+Nothing is smoothed or binned: a density of 8 episodes would show a shape that nobody measured. Equal values share a
+single position; a single value has neither box nor interval.
 """
 
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Spread:
-    """One row. name: the series, which fixes its look. values: at least one. ci: of their mean, where it is known.
+    """One row. name: the series, which determines its style. values: at least one. ci: of their mean, if known.
 
-    note: behind the name, such as "2 failed".
+    note: shown after the name, such as "2 failed".
     """
 
     name: str
@@ -53,7 +53,7 @@ def spread_figure(
     size: tuple[float, float] | None = None,
     dark: bool = False,
 ) -> "Figure":
-    """The panels; names: the series in their order. Raises `DataError` without a panel."""
+    """The panels. names: the series in order. Raises `DataError` without a panel."""
     if not panels:
         raise DataError("there is nothing to draw: no values were given.")
     looks = styles(names)
@@ -74,7 +74,7 @@ def spread_figure(
 def draw_spread(
     axes: "Axes", panel: SpreadPanel, looks: dict[str, SeriesStyle], *, wide: bool = True, dark: bool
 ) -> None:
-    """One panel on `axes`. wide: whether there is room for many ticks."""
+    """Draw one panel on `axes`. wide: whether there is room for many ticks."""
     axes.set_title(shortened(panel.title, 52 if wide else 30), fontsize=11 if wide else 9.5)
     if not any(len(row.values) for row in panel.rows):
         nothing(axes, panel.empty, dark=dark)

@@ -1,7 +1,7 @@
 """A search over settings: its trials in order, the value over each setting, and all settings side by side.
 
-Trials that failed have no value: they stand as crosses on the edge, never at 0. Trials that were stopped early are
-hollow, since their values are not comparable with full ones, and never count as best.
+Failed trials have no value: they appear as crosses on the edge, never at 0. Trials that were stopped early are hollow,
+because their values are not comparable with full ones, and never count as best.
 """
 
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 MOST_SLICES = 12
 MOST_LINES = 2_000
-"""Lines of trials in parallel coordinates; beyond, the best are drawn, and the caption says so."""
+"""Maximum number of lines in parallel coordinates; with more trials, only the best are drawn, with a note."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial. value: None where it failed. ci: of the value, where it is known."""
+    """One trial. value: None if it failed. ci: of the value, if known."""
 
     number: int
     settings: "Mapping[str, Any]"
@@ -40,8 +40,8 @@ class Trial:
 
 @dataclass(frozen=True)
 class Search:
-    """A sweep's trials in order. names: of the settings. maximize: whether more is better. log: by setting, whether it
-    was searched on a logarithmic scale; without it their values decide.
+    """A sweep's trials in order. names: of the settings. maximize: whether higher is better. log: by setting, whether
+    it was searched on a logarithmic scale; if not given, its values decide.
     """
 
     trials: Sequence[Trial]
@@ -52,13 +52,13 @@ class Search:
 
     @property
     def complete(self) -> list[Trial]:
-        """The trials that count, best first; ties to the earlier one."""
+        """The trials that count, best first; ties go to the earlier one."""
         found = [trial for trial in self.trials if trial.status == "complete" and trial.value is not None]
         sign = -1.0 if self.maximize else 1.0
         return sorted(found, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
 
     def settings(self) -> list[Setting]:
-        """The settings that any trial has, with their scales."""
+        """The settings that occur in any trial, with their scales."""
         return [
             setting_of(name, [t.settings[name] for t in self.trials if name in t.settings], log=self.log.get(name))
             for name in self.names
@@ -137,7 +137,7 @@ def parallel_figure(search: Search, *, title: str, caption: str, dark: bool = Fa
 
 
 def draw_history(axes: "Axes", search: Search, *, columns: int = 4, dark: bool) -> None:
-    """Values in the order of the trials, and the best so far as a staircase. columns: of the legend."""
+    """Draw the values in trial order, and the best so far as a staircase. columns: of the legend."""
     palette, around = (DARK if dark else LIGHT), ground(dark=dark)
     shown = [trial for trial in search.trials if trial.value is not None]
     axes.set_title("Value by trial")
@@ -168,7 +168,7 @@ def draw_history(axes: "Axes", search: Search, *, columns: int = 4, dark: bool) 
 
 
 def draw_slice(axes: "Axes", search: Search, setting: Setting, *, label: bool, dark: bool) -> None:
-    """Values over one setting."""
+    """Draw the values over one setting."""
     pairs = [(setting.place(t.settings[setting.name]), t) for t in search.trials if setting.name in t.settings]
     axes.set_title(shortened(setting.name, 30) + ("  (log)" if setting.log else ""))
     if not any(trial.value is not None for _, trial in pairs):
@@ -201,7 +201,7 @@ _TOLD = {"complete": "complete", "stopped": "stopped early", "running": "running
 
 
 def _upright(axes: "Axes", settings: Sequence[Setting], *, dark: bool) -> None:
-    """An upright axis with its own ticks at every setting."""
+    """Draw a vertical axis with its own ticks at every setting."""
     around = ground(dark=dark)
     axes.grid(visible=False)
     for place, setting in enumerate(settings):

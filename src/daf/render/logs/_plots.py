@@ -1,7 +1,7 @@
 """The interactive plots of a log, as data for plotly: curves with their bands, visits, returns, shares.
 
-plotly itself is not imported. Names from the log are escaped for its markup, and the JSON cannot end the script
-around it.
+plotly itself is not imported. Names from the log are escaped for plotly's markup, and the JSON cannot close the script
+element around it.
 """
 
 import html
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SAMPLE_SHOWN = 1_500
-"""Dots per panel: the first of the sample in the order of its hashes, so a uniform sample of it."""
+"""Dots per panel: the first of the sample in hash order, which are a uniform sample of it."""
 MAPS_OFFERED = 40
 
 
@@ -127,9 +127,7 @@ def _reward_traces(
 
 
 def heatmap_part(log: LogTables, identity: str, canvas: Canvas | None = None) -> dict[str, Any]:
-    """All maps on one canvas (`canvas`, where logs share one), and one map at a time from a menu; colours are
-    logarithmic.
-    """
+    """All maps on one canvas (`canvas`, if logs share one), and single maps from a menu; colours are logarithmic."""
     canvas = canvas or pack(log.visits)
     maps = [int(m) for m in log.maps["map"].head(MAPS_OFFERED)]
     data: list[dict[str, Any]] = []
@@ -181,7 +179,7 @@ def heatmap_part(log: LogTables, identity: str, canvas: Canvas | None = None) ->
 
 
 def _cells(cells: "pd.DataFrame", column: Any, row: Any, most: int) -> dict[str, Any]:
-    """One heatmap of the visited cells at (column, row); only their bounding box is sent."""
+    """One heatmap of the visited cells at (column, row), limited to their bounding box."""
     left, top = int(column.min()), int(row.min())
     width, height = int(column.max()) - left + 1, int(row.max()) - top + 1
     if width * height > 1_000_000:
@@ -275,7 +273,7 @@ def _part(
 
 
 def _json(value: Any) -> Markup:
-    """`value` as JSON that cannot end the script it stands in."""
+    """`value` as JSON that cannot close the script element around it."""
     text = json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
 

@@ -1,7 +1,7 @@
-"""Where the agents went over training, as an animated GIF: every visit of every slice, the same bytes every time.
+"""Where the agents went over training, as an animated GIF: all visits of all slices, byte-for-byte reproducible.
 
-Each frame shows one slice of training: cells visited in it in the colours of their visits (log scale), cells visited
-before in dark grey, so what is new stands out and what is known stays in sight.
+Each frame shows one slice of training: cells visited in it are coloured by their visits (log scale), cells visited
+earlier are dark grey, so new cells stand out and known cells stay visible.
 """
 
 import io
@@ -27,8 +27,7 @@ _SHADES = 200
 
 
 def write_animation(log: LogTables, name: str, path: Path) -> Path | None:
-    """Write the GIF to `path`, whole or not at all; `None` where there are no positions, or too many cells for a
-    canvas.
+    """Write the GIF to `path` atomically; returns `None` without positions or with too many cells for a canvas.
 
     Raises `StorageError`.
     """
@@ -70,7 +69,7 @@ def write_animation(log: LogTables, name: str, path: Path) -> Path | None:
 
 
 def _frames(log: LogTables) -> list[tuple[float, "pd.DataFrame"]]:
-    """At most `FRAMES` slices of training: the end of each and the visits in it."""
+    """Up to `FRAMES` slices of training: the end of each and the visits in it."""
     visits = log.visits_over_time
     ends = np.unique(visits["end"].to_numpy())
     groups = np.array_split(ends, min(FRAMES, len(ends)))
@@ -82,7 +81,7 @@ def _frames(log: LogTables) -> list[tuple[float, "pd.DataFrame"]]:
 
 
 def _picture(cells: "pd.DataFrame", canvas: Canvas, seen: NDArray[np.bool_], most: int) -> NDArray[np.uint8]:
-    """(height, width) palette indices; `seen` is brought up to date."""
+    """(height, width) palette indices; updates `seen`."""
     picture = np.full((canvas.height, canvas.width), _GROUND, dtype=np.uint8)
     for left, top, width, height in canvas.places.values():
         picture[top : top + height, left : left + width] = _BOX

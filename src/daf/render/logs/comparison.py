@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def compare_rewards_figure(logs: Sequence[LogTables], names: Sequence[str], smooth_window: int | None) -> "Figure":
-    """Every reward column over training, the logs in one panel each."""
+    """Every reward column over training, in one panel each with all logs."""
     columns = list(dict.fromkeys(str(c) for log in logs for c in log.components.index))[: MOST_PANELS + 2]
     across = min(3, len(columns))
     down = -(-len(columns) // across)

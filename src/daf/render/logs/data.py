@@ -1,4 +1,4 @@
-"""What the pictures of a log need to know, and how its bins are made ready for drawing.
+"""The data behind the figures of a log, and the preparation of its bins for drawing.
 
 The tables are those of a log's summary (`daf.streams.summary.LogSummary`); any object that has them can be drawn.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 type FloatArray = NDArray[np.float64]
 
 DISPLAY_BINS = 240
-"""At most so many bins are drawn; finer ones are joined."""
+"""Maximum number of bins drawn; finer ones are merged."""
 _WINDOWS = (1, 3, 5, 9, 17, 33)
 _QUIET = 0.02
 
@@ -66,14 +66,14 @@ class LogTables(Protocol):
 
 
 def series(log: LogTables) -> dict[str, theme.SeriesStyle]:
-    """A style for each reward column, the same in all pictures of a log; the sums have colours of their own."""
+    """A style for each reward column, the same in all figures of a log; the sums have separate colours."""
     found = {name: theme.style(position % 8) for position, name in enumerate(log.component_names)}
     return found | {"total": theme.style(8), "step_reward": theme.style(9)}
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One column over training, in bins: their middles and edges, n, mean, sd of the records in each, and the mean
+    """One column over training, in bins: midpoints and edges, n, mean and sd of the records in each, and the mean
     smoothed over `window` bins.
     """
 
@@ -88,10 +88,10 @@ class Curve:
 
 
 def curve(log: LogTables, column: str, *, smooth_window: int | None = None, bins: int = DISPLAY_BINS) -> Curve:
-    """`column` over training, in at most about `bins` bins, smoothed over `smooth_window` of them.
+    """`column` over training, in about `bins` bins at most, smoothed over `smooth_window` of them.
 
-    Without a window the narrowest one is taken that brings the bins' noise under 2 % of the curve's range: noise is
-    told from second differences, so a slope is not taken for it.
+    By default the window is the narrowest that reduces the bins' noise below 2 % of the curve's range. The noise is
+    estimated from second differences, so that a slope does not count as noise.
     """
     rows = log.timeline[log.timeline["column"] == column]
     start, end = rows["start"].to_numpy(), rows["end"].to_numpy()
@@ -139,7 +139,7 @@ def _window(mean: FloatArray) -> int:
 
 @dataclass(frozen=True)
 class Canvas:
-    """All maps packed side by side onto one plane: `places` gives each map's (left, top, width, height) there."""
+    """All maps arranged side by side on one plane: `places` gives each map's (left, top, width, height) there."""
 
     width: int
     height: int
@@ -147,7 +147,7 @@ class Canvas:
     origins: dict[int, tuple[int, int]]
 
     def positions(self, frame: "pd.DataFrame") -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Column and row on the canvas of each row of `frame` (map, x, y)."""
+        """Canvas column and row of each row of `frame` (map, x, y)."""
         maps = frame["map"].to_numpy()
         known = {m: i for i, m in enumerate(self.places)}
         index = np.array([known[m] for m in maps.tolist()], dtype=np.int64)
@@ -159,9 +159,7 @@ class Canvas:
 
 
 def pack(visits: "pd.DataFrame", *, gap: int = 4, most_cells: int = 4_000_000) -> Canvas | None:
-    """A canvas for the maps in `visits` (map, x, y, visits), tallest first in rows; `None` where it would be too
-    large.
-    """
+    """A canvas for the maps in `visits` (map, x, y, visits), tallest first in rows; `None` if it would be too large."""
     if not len(visits):
         return None
     least = visits.groupby("map")[["x", "y"]].min().to_records()
@@ -186,7 +184,7 @@ def pack(visits: "pd.DataFrame", *, gap: int = 4, most_cells: int = 4_000_000) -
 
 
 def grid(visits: "pd.DataFrame", canvas: Canvas) -> FloatArray:
-    """(height, width) visits on the canvas, 0 where nobody was."""
+    """(height, width) visits on the canvas, 0 for cells that nobody visited."""
     cells = np.zeros((canvas.height, canvas.width))
     column, row = canvas.positions(visits)
     np.add.at(cells, (row, column), visits["visits"].to_numpy(np.float64))
@@ -194,7 +192,7 @@ def grid(visits: "pd.DataFrame", canvas: Canvas) -> FloatArray:
 
 
 def number(value: float) -> str:
-    """A number for people: 1,234 · 12.3k · 4.5M."""
+    """A human-readable number: 1,234 · 12.3k · 4.5M."""
     for size, sign in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
         if abs(value) >= size:
             return f"{value / (1e3 if sign == 'k' else size):.3g}{sign}"
@@ -202,12 +200,12 @@ def number(value: float) -> str:
 
 
 def axis_label(log: LogTables) -> str:
-    """The name and unit of the axis of training time."""
+    """Name and unit of the training time axis."""
     return "training time (total environment steps)" if log.time_axis == "total_steps" else "training time (records)"
 
 
 def sampling(log: LogTables) -> str:
-    """The sentence on the sample that titles carry."""
+    """The sentence about the sample that appears in titles."""
     ratio = log.sampling_ratio * 100
     shown = "100 %" if ratio == 100 else f"{ratio:.3g} %"
     return f"sample {len(log.sample):,} of {log.records:,} records ({shown})"

@@ -1,7 +1,7 @@
-"""Pictures of a log for paper and slides: rewards over training, visits, and statistics; the same bytes every time.
+"""Figures of a log for papers and slides: rewards over training, visits, and statistics; byte-for-byte reproducible.
 
 Curves and bands come from all records; dots are the uniform sample. Figures are drawn within `drawing`, whatever the
-user's matplotlib is set to, and files carry neither dates nor versions.
+user's matplotlib settings are, and files contain neither dates nor versions.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -27,7 +27,7 @@ _EMPTY = "#E6E8EB"
 
 @contextmanager
 def drawing() -> Iterator[None]:
-    """Within it matplotlib draws in DAF's look, in print size, whatever the user's settings are."""
+    """Apply DAF's style in print size to matplotlib within the block, whatever the user's settings are."""
     import matplotlib as mpl
 
     settings: Any = theme.matplotlib_rc() | {
@@ -87,7 +87,7 @@ def rewards_figure(log: LogTables, name: str, *, smooth_window: int | None = Non
 
 
 def heatmap_figure(log: LogTables, name: str) -> "Figure":
-    """Visits on a log scale: all maps on one canvas, and the most visited maps each on its own axes."""
+    """Visits on a log scale: all maps on one canvas, and each of the most visited maps on separate axes."""
     panels = [int(m) for m in log.maps["map"].head(MOST_PANELS)]
     across = min(4, len(panels)) or 1
     down = -(-len(panels) // across)
@@ -147,9 +147,9 @@ def _no_visits(name: str) -> "Figure":
 
 
 def save(figure: "Figure", stem: Path, formats: Sequence[str]) -> list[Path]:
-    """Write `figure` as `stem`.png (300 DPI), .pdf or .svg, whole or not at all. Raises `StorageError`.
+    """Write `figure` as `stem`.png (300 DPI), .pdf or .svg, each atomically. Raises `StorageError`.
 
-    Its layout is settled once, so all formats look alike.
+    The layout is computed once, so that all formats look alike.
     """
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
@@ -157,7 +157,7 @@ def save(figure: "Figure", stem: Path, formats: Sequence[str]) -> list[Path]:
 
 
 def canvas_panel(axes: "Axes", log: LogTables, canvas: Canvas, norm: Any) -> Any:
-    """All maps' visits on one canvas, each map's box in grey with its number above."""
+    """Draw the visits of all maps on one canvas, each map's box in grey with its number above."""
     from matplotlib.patches import Rectangle
 
     for m, (left, top, width, height) in canvas.places.items():
@@ -176,7 +176,7 @@ def canvas_panel(axes: "Axes", log: LogTables, canvas: Canvas, norm: Any) -> Any
 
 
 def map_panel(axes: "Axes", log: LogTables, m: int, norm: Any) -> Any:
-    """One map's visits with its own coordinates."""
+    """Draw one map's visits in its own coordinates."""
     cells = log.visits[log.visits["map"] == m]
     x, y = cells["x"].to_numpy(), cells["y"].to_numpy()
     visits = cells["visits"].to_numpy(np.float64)
@@ -199,7 +199,7 @@ def map_panel(axes: "Axes", log: LogTables, m: int, norm: Any) -> Any:
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """An empty figure of so many inches."""
+    """An empty figure of `width` by `height` inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -214,7 +214,7 @@ def caption(figure: "Figure", text: str) -> None:
 
 
 def _reward_panel(axes: "Axes", log: LogTables, column: str, color: str, window: int | None) -> int:
-    """Draw one column; over how many bins it was smoothed."""
+    """Draw one column; returns the number of bins it was smoothed over."""
     line = curve(log, column, smooth_window=window)
     if "time" in log.sample and column in log.sample:
         axes.plot(
@@ -240,7 +240,7 @@ def _reward_panel(axes: "Axes", log: LogTables, column: str, color: str, window:
 
 
 def _limits(axes: "Axes", line: Curve, log: LogTables, column: str) -> None:
-    """Room for the bands and nearly all of the sample: single outliers must not flatten the curve."""
+    """Make room for the bands and nearly all of the sample: single outliers must not flatten the curve."""
     if not len(line.mean):
         return
     row: dict[str, float] = log.components[["q01", "q99"]].to_dict("index")[column]  # type: ignore[assignment]
@@ -261,7 +261,7 @@ def shared_norm(*logs: LogTables) -> Any:
 
 
 def count_ticks(bar: Any, most: float) -> None:
-    """Ticks of a colour bar of counts on a log scale: round numbers from 1, and the largest count itself."""
+    """Set the ticks of a colour bar of counts on a log scale: round numbers from 1, and the largest count itself."""
     steps = (1, 2, 5) if most < 1_000 else (1, 3) if most < 100_000 else (1,)
     ticks = [step * 10**power for power in range(16) for step in steps if step * 10**power * 1.3 < most]
     ticks.append(int(most))
@@ -270,7 +270,7 @@ def count_ticks(bar: Any, most: float) -> None:
 
 
 def picture_of(axes: "Axes", cells: Any, norm: Any, extent: tuple[float, float, float, float]) -> Any:
-    """Draw `cells` (rows, columns) of visits; where there are none, what is behind shows."""
+    """Draw `cells` (rows, columns) of visits; cells without visits are transparent."""
     import matplotlib as mpl
 
     colors = mpl.colormaps["viridis"].with_extremes(bad=(0, 0, 0, 0))
@@ -289,7 +289,7 @@ def thousands() -> Any:
 
 
 def say_nothing(axes: "Axes", why: str) -> None:
-    """Let empty axes say why they are empty."""
+    """Write on empty axes why they are empty."""
     axes.text(0.5, 0.5, why, ha="center", va="center", transform=axes.transAxes, color="#666666")
     axes.set_xticks([])
     axes.set_yticks([])

@@ -1,4 +1,4 @@
-"""Interactive pages of a log: one file each, plotly embedded once, nothing fetched, the same bytes every time."""
+"""Interactive pages of a log: one self-contained file each, plotly embedded once, byte-for-byte reproducible."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,7 +26,7 @@ def heatmap_page(log: LogTables, name: str) -> str:
 def report_page(
     log: LogTables, name: str, *, smooth_window: int | None = None, sections: Sequence[Section] = ()
 ) -> str:
-    """Everything about a log on one page. sections: what follows, such as how the run was made."""
+    """Everything about a log on one page. sections: those that follow, such as how the run was made."""
     figures = [rewards_part([log], [name], smooth_window), heatmap_part(log, "visits"), *statistics_parts(log)]
     return _page(f"Training log: {name}", log, figures, with_tables=True, sections=sections)
 

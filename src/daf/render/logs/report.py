@@ -1,4 +1,4 @@
-"""The PDF report of a log: every figure, all maps, and the tables, page by page; the same bytes every time."""
+"""The PDF report of a log: every figure, all maps, and the tables, page by page; byte-for-byte reproducible."""
 
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ _WIDTH = 118
 
 
 def write_report(log: LogTables, name: str, path: Path, figures: "Sequence[Figure]") -> Path:
-    """Write the report, with `figures` after its first page, to `path`, whole or not at all. Raises `StorageError`."""
+    """Write the report to `path` atomically, with `figures` after its first page. Raises `StorageError`."""
     from matplotlib.backends.backend_pdf import PdfPages
 
     metadata = {"Creator": "daf", "Producer": "daf", "CreationDate": None, "Title": f"Training log: {name}"}
@@ -46,7 +46,7 @@ def _pages(log: LogTables, name: str, figures: "Sequence[Figure]") -> Iterator["
 
 
 def _map_pages(log: LogTables, name: str) -> Iterator["Figure"]:
-    """Every map beyond those that the heatmap's page shows."""
+    """Every map that the heatmap's page does not show."""
     maps = [int(m) for m in log.maps["map"]][MAPS_PER_PAGE : MAPS + MAPS_PER_PAGE]
     norm = shared_norm(log)
     image: Any = None
@@ -68,7 +68,7 @@ def _map_pages(log: LogTables, name: str) -> Iterator["Figure"]:
 
 
 def _text_pages(title: str, sections: Sequence[Sequence[str]]) -> Iterator["Figure"]:
-    """Pages of fixed-width text; a section that does not fit begins a page, a longer one goes on over pages."""
+    """Pages of fixed-width text; a section that does not fit starts a new page, a longer one spans several pages."""
     lines: list[str] = []
     for section in sections:
         wrapped = [piece for line in section for piece in (textwrap.wrap(line, _WIDTH, drop_whitespace=False) or [""])]

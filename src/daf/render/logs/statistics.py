@@ -1,4 +1,4 @@
-"""Statistics of a log as one picture: returns, time per map, component shares, stuck stretches."""
+"""Statistics of a log in one figure: returns, time per map, component shares, stuck stretches."""
 
 from typing import TYPE_CHECKING
 

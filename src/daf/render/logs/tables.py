@@ -9,7 +9,7 @@ from daf.render.logs.data import LogTables
 
 @dataclass(frozen=True)
 class Column:
-    """A column's name, and whether it holds numbers (set to the right)."""
+    """A column's name, and whether it holds numbers (right-aligned)."""
 
     name: str
     number: bool = True
@@ -17,7 +17,7 @@ class Column:
 
 @dataclass(frozen=True)
 class TextTable:
-    """A table ready to print; `note` says what it leaves out."""
+    """A table ready to print; `note` states what it leaves out."""
 
     heading: str
     columns: tuple[Column, ...]
@@ -26,7 +26,7 @@ class TextTable:
 
 
 def tables(log: LogTables, *, most: int = 40) -> list[TextTable]:
-    """Components, maps, damage, gaps, oddities and files; those that are empty are left out."""
+    """Components, maps, damage, gaps, oddities and files; empty tables are left out."""
     found = [
         components_table(log),
         _maps(log, most),
@@ -105,7 +105,7 @@ def _files(log: LogTables, most: int) -> TextTable:
 
 
 def headline(log: LogTables) -> list[str]:
-    """The few facts that stand at the top of every page."""
+    """The few facts at the top of every page."""
     facts = [f"{log.records:,} records", f"{len(log.files):,} files" if len(log.files) != 1 else "1 file"]
     if log.step_range:
         sampled = f", sampled every {log.stride:,} steps" if log.stride > 1 else ""
@@ -116,7 +116,7 @@ def headline(log: LogTables) -> list[str]:
 
 
 def alerts(log: LogTables) -> list[str]:
-    """What a reader must know before trusting the page: damage, gaps, oddities."""
+    """Warnings to read before trusting the page: damage, gaps, oddities."""
     said: list[str] = []
     if len(log.damage):
         lost = int(log.damage["length"].sum())
@@ -152,7 +152,7 @@ def _percent(value: Any) -> str:
 
 
 def as_lines(table: TextTable) -> Sequence[str]:
-    """The table in a fixed-width face, columns aligned."""
+    """The table in fixed-width text, with aligned columns."""
     rows = [[column.name for column in table.columns], *table.rows]
     widths = [max(len(row[index]) for row in rows) for index in range(len(table.columns))]
     return [
