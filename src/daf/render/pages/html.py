@@ -1,7 +1,7 @@
-"""HTML pages that are one file: style and script inside, nothing fetched, everything that is not ours escaped.
+"""Self-contained HTML pages: style and script inside, nothing fetched, everything that is not ours escaped.
 
-A page carries a policy for the browser (Content-Security-Policy) that forbids every request, so that even a mistake
-here could not make one. Templates extend `base.html.j2`; the same view gives the same bytes.
+A page carries a Content-Security-Policy that forbids every request, so that even a mistake here could not make one.
+Templates extend `base.html.j2`; the same view gives the same bytes.
 """
 
 from collections.abc import Mapping
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
 
 def page(template: str, view: Mapping[str, object]) -> str:
-    """The page that `template` (a file in `templates/`) makes of `view`. A name missing in the view is an error."""
+    """Render `template` (a file in `templates/`) with `view`. A name missing from the view is an error."""
     return environment().get_template(template).render(view, palette=palette_css())
 
 
 @cache
 def environment() -> "Environment":
-    """Jinja with autoescape, strict about names, for the templates that DAF ships."""
+    """The Jinja environment for the templates that DAF ships, with autoescape; undefined names are errors."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     found = Environment(
@@ -39,7 +39,7 @@ def environment() -> "Environment":
 
 
 def link(path: str) -> str:
-    """`path`, relative to the page, as a link that stays a path whatever it is called ("javascript:…" too)."""
+    """`path`, relative to the page, as a link that stays a path whatever its name is ("javascript:…" too)."""
     return "./" + quote(path.replace("\\", "/").lstrip("/"))
 
 

@@ -1,6 +1,6 @@
 """A `RunPage` as Markdown (REPORT.md): for a terminal, a pull request, a chat.
 
-It holds alerts, finding, tables, sentences and facts; figures and what is folded are on the page only. Names are
+It contains alerts, finding, tables, sentences and facts; figures and folded parts are on the page only. Names are
 escaped, so that none can become markup.
 """
 
@@ -13,7 +13,7 @@ MOST_ROWS = 30
 
 
 def run_markdown(run: RunPage) -> str:
-    """The page without its figures, as GitHub's Markdown."""
+    """The page without its figures, in GitHub's Markdown."""
     parts = [f"# {markdown_text(run.title)}", markdown_text(run.subtitle)]
     if run.chips:
         parts.append(markdown_text(" · ".join(run.chips)))
@@ -55,7 +55,7 @@ def _text(item: Cell) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], sides: str) -> str:
-    """A table; "" without rows. sides: "l" or "r" by column."""
+    """A table; "" without rows. sides: the alignment of each column, "l" or "r"."""
     body = [[markdown_text(cell) for cell in row] for row in rows]
     if not body:
         return ""

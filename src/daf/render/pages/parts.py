@@ -1,8 +1,8 @@
-"""One page on a run, put together from parts: tables, figures, facts, sentences, each of one kind everywhere.
+"""One page on a run, assembled from parts: tables, figures, facts and sentences, with one kind of each everywhere.
 
-Whoever fills a `RunPage` decides what is said and in which order, failures first; `run_html` and `run_markdown` (in
-`run_markdown.py`) decide how it looks. Every text may be hostile: it is made printable where a part is made, and
-escaped where it is drawn. Links are relative to the page's folder.
+The caller that fills a `RunPage` decides the content and its order, failures first; `run_html` and `run_markdown` (in
+`markdown.py`) decide how it looks. Every text may be hostile: it is made printable when a part is created, and escaped
+when it is rendered. Links are relative to the page's directory.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from daf.render.pages.html import page
 from daf.render.text import printable
 
 FILTER_ROWS = 12
-"""Tables with more rows can be filtered."""
+"""Tables with more rows than this can be filtered."""
 
 
 @dataclass(frozen=True)
 class Cell:
     """A table's cell. link: a path relative to the page. tag: "ok", "failed", "decided", "open" for a coloured mark.
-    slot: a series' colour. detail: what unfolds on demand."""
+    slot: the colour of a series. detail: text that unfolds on demand."""
 
     text: str
     link: str | None = None
@@ -33,7 +33,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """number: right-aligned, sorted by value. choice: readers can pick one of its values to see only those rows."""
+    """number: right-aligned, sorted by value. choice: readers can filter the rows by one of its values."""
 
     name: str
     number: bool = False
@@ -42,7 +42,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """rows: as many cells each as there are columns. folded: shown on demand, under this summary."""
+    """rows: one cell per column. folded: shown on demand, under this summary."""
 
     columns: Sequence[Column]
     rows: Sequence[Sequence[Cell]]
@@ -58,7 +58,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Plot:
-    """A figure as inline SVG, as `curve_figure` draws it. size: "half" stands beside another where there is room."""
+    """A figure as inline SVG, as drawn by `curve_figure`. size: "half" is placed next to another if there is room."""
 
     title: str
     svg: Markup
@@ -94,7 +94,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Code:
-    """Text to be copied as it is, such as a command."""
+    """Text to be copied verbatim, such as a command."""
 
     text: str
     folded: str = ""
@@ -103,7 +103,7 @@ class Code:
 
 @dataclass(frozen=True)
 class Sentences:
-    """Findings, each with a tag: ("decided" | "open" | "equal", word on it, sentence)."""
+    """Findings, each with a tag: ("decided" | "open" | "equal", text of the tag, sentence)."""
 
     rows: Sequence[tuple[str, str, str]]
     folded: str = ""
@@ -123,7 +123,7 @@ type Part = Table | Plots | Facts | Text | Code | Sentences | Heading
 
 @dataclass(frozen=True)
 class Section:
-    """key: the anchor, also that of the navigation."""
+    """key: the anchor, also used by the navigation."""
 
     key: str
     title: str
@@ -132,7 +132,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Alert:
-    """What a reader must know before any number. bad: a failure. detail: a traceback, the rest of a message."""
+    """What a reader must know before any number. bad: whether it is a failure. detail: a traceback, further text."""
 
     text: str
     bad: bool = False
@@ -141,7 +141,7 @@ class Alert:
 
 @dataclass(frozen=True)
 class RunPage:
-    """A page. subtitle: run, date, duration. finding: what came out, in a sentence or two. reading: how to read the
+    """A page. subtitle: run, date, duration. finding: the outcome, in a sentence or two. reading: how to read the
     numbers, by term."""
 
     title: str
@@ -154,15 +154,15 @@ class RunPage:
 
 
 def cell(value: object, **looks: str | int | bool | None) -> Cell:
-    """A cell with `value` as printable text; absent (`None`) as a dash."""
+    """A cell with `value` as printable text; `None` is shown as a dash."""
     return Cell(printable("–" if value is None else str(value)), **looks)  # type: ignore[arg-type]
 
 
 def fragment(template: str, sections: Sequence[Section]) -> str:
-    """Sections alone, as `template` places them, for a page that is there already."""
+    """Sections alone, as `template` arranges them, for an existing page."""
     return page(template, {"sections": sections, "filter_rows": FILTER_ROWS})
 
 
 def run_html(run: RunPage) -> str:
-    """The page as one file of HTML that needs nothing else."""
+    """The page as one self-contained HTML file."""
     return page("run.html.j2", {"title": run.title, "run": run, "filter_rows": FILTER_ROWS})

@@ -12,7 +12,7 @@ MOST_TABLE_ROWS = 2_000
 
 
 def parts_of(value: object) -> list[Part]:
-    """Any JSON value as parts: lists of objects as tables, objects as facts with what is nested below, text as text."""
+    """Any JSON value as parts: lists of objects as tables, objects as facts with nested values below, text as text."""
     if isinstance(value, Mapping):
         simple = {name: item for name, item in value.items() if not _nested(item)}
         parts: list[Part] = (

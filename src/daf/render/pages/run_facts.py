@@ -1,4 +1,4 @@
-"""What every report ends with: the command, what was asked for, on what it ran, how it ended, and its files."""
+"""What every report ends with: the command, the configuration, the environment, the outcome, and the run's files."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -21,16 +21,16 @@ OBJECTS = (
     EXPERIMENT_CONFIG, "results.json", "result.json", "analysis.json", "ablation.json", "benchmark.json",
     "variants.json", "pipeline.json", "experiment.json",
 )  # fmt: skip
-"""Files of a run that hold one JSON object, which pages read field by field as far as each has its type."""
+"""Files of a run that hold one JSON object. Pages read them field by field, if the field has the expected type."""
 OWN = ("report.html", "REPORT.md", "report.pdf", "sweep.html", "sweep.pdf")
-"""Files that a page does not list: it would list itself, and be another page the second time."""
+"""Files that a page does not list: it would list itself, and differ the second time."""
 
 
 @dataclass(frozen=True)
 class RunFacts:
-    """A run with its execution log and its configuration, as they lie in its folder.
+    """A run with its execution log and its configuration, as stored in its directory.
 
-    damaged: a sentence for each of its files that cannot be read; the page says them before any number.
+    damaged: a sentence for each of its files that cannot be read; the page shows them before any number.
     """
 
     info: RunInfo
@@ -39,12 +39,12 @@ class RunFacts:
     damaged: tuple[str, ...] = ()
 
     def with_damage(self, sentence: str) -> "RunFacts":
-        """The same with one more damaged file, each only once."""
+        """The same facts with one more damaged file; each file is listed only once."""
         return replace(self, damaged=tuple(dict.fromkeys([*self.damaged, sentence])))
 
 
 def facts_of(info: RunInfo) -> RunFacts:
-    """Read both files; a missing configuration is empty, and so is what is damaged, which `damaged` says."""
+    """Read both files; a missing configuration is empty, and so is a damaged file, which `damaged` reports."""
     log = {} if info.status == DAMAGED else execution.read(info.path) or {}
     facts = RunFacts(info, log, read_json(info.path / EXPERIMENT_CONFIG) or {})
     for name in OBJECTS:
@@ -56,7 +56,7 @@ def facts_of(info: RunInfo) -> RunFacts:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """The JSON object in `path`; None where there is no file or it holds none, which `RunFacts.damaged` says."""
+    """The JSON object in `path`; None if there is no file or it holds none, which `RunFacts.damaged` reports."""
     try:
         return storage_json(path, dict[str, Any])
     except (DamagedFileError, StorageError):
@@ -72,7 +72,7 @@ def subtitle_of(info: RunInfo) -> str:
 
 
 def ending_alerts(facts: RunFacts) -> list[Alert]:
-    """How the run ended, where it did not end well, and that it is still running."""
+    """How the run ended, if it did not end well, or that it is still running."""
     damaged = [Alert(printable(f"Damaged: {sentence}"), bad=True) for sentence in facts.damaged]
     return [*damaged, *_ending(facts.info)]
 
@@ -122,7 +122,7 @@ def what_was_run(
 
 
 def environment(log: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Versions, machine, commit and folder, from an execution log."""
+    """Versions, machine, commit and directory, from an execution log."""
     versions = log.get("versions")
     told = [(str(name), str(value)) for name, value in versions.items()] if isinstance(versions, dict) else []
     names = {"platform": "platform", "host": "host", "git_commit": "git commit", "working_directory": "folder"}
@@ -131,7 +131,7 @@ def environment(log: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Nested settings by dotted names; absent ones as "not set"."""
+    """Nested settings by dotted name; absent ones as "not set"."""
     found: list[tuple[str, str]] = []
     for name, value in values.items():
         key = f"{prefix}{name}"
@@ -143,7 +143,7 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
 
 
 def shown(value: object) -> str:
-    """A setting's value as text."""
+    """The value of a setting as text."""
     if value is None:
         return "not set"
     if isinstance(value, bool):
@@ -159,7 +159,7 @@ def shown(value: object) -> str:
 
 
 def files(folder: Path) -> Table | None:
-    """The run's files with links; beyond `MOST_FILES` the first of them, and how many are left out is said."""
+    """The run's files with links; beyond `MOST_FILES`, only the first are listed, with the number left out."""
     found = sorted(
         path
         for path in folder.rglob("*")
@@ -225,7 +225,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Pages:
-    """A report's text. html, markdown: None where the file in the folder, which the run wrote itself, is kept."""
+    """A report's text. html, markdown: None to keep the file that the run itself wrote into the directory."""
 
     html: str | None
     markdown: str | None

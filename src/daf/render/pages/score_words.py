@@ -1,15 +1,15 @@
-"""A mean with its interval as text, digits by the interval."""
+"""A mean with its interval as text; the interval determines the digits."""
 
 from daf.stats.sentences import number
 
 
 def half_of(low: float | None, high: float | None) -> float:
-    """Half of the interval, 0 where there is none."""
+    """Half of the interval, 0 without one."""
     return 0.0 if low is None or high is None else (high - low) / 2
 
 
 def bounds_of(low: float | None, high: float | None) -> str | None:
-    """ "0.9 to 1.8", None where there is no interval."""
+    """ "0.9 to 1.8", None without an interval."""
     if low is None or high is None:
         return None
     half = half_of(low, high)
@@ -17,7 +17,7 @@ def bounds_of(low: float | None, high: float | None) -> str | None:
 
 
 def amount_of(mean: float, low: float | None, high: float | None) -> str:
-    """ "1.3 [0.9, 1.8]", the mean alone where there is no interval."""
+    """ "1.3 [0.9, 1.8]", the mean alone without an interval."""
     if low is None or high is None:
         return number(mean)
     half = half_of(low, high)

@@ -1,4 +1,4 @@
-"""Agents on the map: a disc in the team's colour that points where it looks, the game's robot, role, vibe and bars."""
+"""Agents on the map: a disc in the team's colour that points where it faces, the game's robot, role, vibe and bars."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from daf.render.replays._scene import Agents
 from daf.render.replays._terrain import stamp
 
 LEVELS = 8
-"""Steps of the bars for hp and energy."""
+"""Levels of the bars for hp and energy."""
 
 LETTERS = {
     "aligner": ("010", "101", "111", "101"),
@@ -26,7 +26,7 @@ LETTERS = {
 
 @dataclass(frozen=True, slots=True)
 class Moments:
-    """A window of steps: where each agent is, how it looks as one number, and which agents changed in each step."""
+    """A window of steps: where each agent is, its appearance as one number, and which agents changed in each step."""
 
     x: list[list[int]]
     y: list[list[int]]
@@ -35,7 +35,7 @@ class Moments:
 
 
 class AgentTiles:
-    """Draws agents; a tile for each look is made once."""
+    """Draws agents; creates the tile for each appearance only once."""
 
     def __init__(self, look: Look, replay: Replay, teams: list[str | None]) -> None:
         self._look, self._replay = look, replay
@@ -49,7 +49,7 @@ class AgentTiles:
         self._last: NDArray[np.int64] | None = None
 
     def moments(self, agents: Agents) -> Moments:
-        """How the agents look over a window of steps."""
+        """The appearance of the agents over a window of steps."""
         levels = [_level(agents.hp, agents.hp_most), _level(agents.energy, agents.energy_most)]
         teams = np.broadcast_to(self._team_of, agents.x.shape)
         look = agents.vibe.copy()
@@ -63,7 +63,7 @@ class AgentTiles:
         return Moments(agents.x.tolist(), agents.y.tolist(), look.tolist(), rows)
 
     def draw(self, canvas: Pixels, ground: Pixels, moments: Moments, row: int, touched: set[tuple[int, int]]) -> None:
-        """Draw the agents that changed at that row of the window, and those on cells that were `touched`."""
+        """Draw the agents that changed in row `row` of the window, and those on `touched` cells."""
         cell = self._look.cell
         changed = moments.changed[row]
         if touched:
@@ -126,7 +126,7 @@ class AgentTiles:
 
 
 def _level(amounts: NDArray[np.int64], most: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Of `LEVELS`; any amount above nothing shows."""
+    """The level of each amount, out of `LEVELS`; any amount above 0 is visible."""
     return np.clip(-(-amounts * LEVELS // np.maximum(most, 1)), 0, LEVELS)
 
 
@@ -144,7 +144,7 @@ def _disc(pixels: Pixels, color: int, outline: int) -> None:
 
 
 def _pointer(pixels: Pixels, facing: str, color: int) -> None:
-    """A bright notch on the side where the agent looks."""
+    """A bright notch on the side that the agent faces."""
     cell = pixels.shape[0]
     long, thick = max(cell // 4, 1), max(cell // 10, 1)
     first = (cell - long) // 2

@@ -1,9 +1,9 @@
-"""GIF's LZW for frames in which little changes.
+"""GIF's LZW encoding for frames in which little changes.
 
 A frame that follows another is mostly transparent: long runs of one index, with some changed pixels between. `encode`
-takes the changed pixels only and writes the runs with the codes that LZW's own table gets for runs (T, TT, TTT, …),
-so its time goes with what changed and not with the frame's size. What it makes is plain GIF LZW of 8-bit pixels, which
-every decoder reads; it is less dense than a full encoder's output where the changed pixels repeat themselves.
+takes only the changed pixels and writes the runs with the codes that LZW's own table assigns to runs (T, TT, TTT, …),
+so its time depends on the number of changed pixels and not on the frame's size. The output is plain GIF LZW of 8-bit
+pixels, which every decoder reads; it is less dense than a full encoder's output if the changed pixels repeat.
 """
 
 import numpy as np
@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 
 CLEAR, END, FIRST = 256, 257, 258
 _STRETCH = 256
-"""Literal codes between two looks at the table's size."""
+"""Literal codes between two checks of the table's size."""
 
 _FULL = 4096 - FIRST - _STRETCH - 2
-"""The table is cleared once so many codes were written since it last was, so that it never fills."""
+"""The table is cleared after this many codes since the last time, so that it never fills."""
 
 
 def encode(positions: NDArray[np.int64], values: NDArray[np.uint8], area: int, background: int) -> bytes:
     """LZW data of an image of `area` pixels that is `background` except at `positions`, which have `values`.
 
-    positions: (n,) rising, flat. Returns the minimum code size, the sub-blocks and their end, as a GIF file has them.
+    positions: (n,) flat, ascending. Returns the minimum code size, the sub-blocks and their end, as in a GIF file.
     """
     codes, places = _runs(positions, area, background)
     stream = np.empty(len(positions) + len(codes), np.int64)
@@ -33,7 +33,7 @@ def encode(positions: NDArray[np.int64], values: NDArray[np.uint8], area: int, b
 
 
 def _runs(positions: NDArray[np.int64], area: int, background: int) -> tuple[list[int], list[int]]:
-    """The codes that are no literals, and before which literal (by number) each comes."""
+    """The codes that are not literals, and before which literal (by number) each comes."""
     ends = np.concatenate((positions, [area]))
     gaps = np.diff(ends, prepend=-1) - 1
     stops = np.union1d(np.flatnonzero(gaps), np.arange(0, len(gaps), _STRETCH))
@@ -66,7 +66,7 @@ def _runs(positions: NDArray[np.int64], area: int, background: int) -> tuple[lis
 
 
 def _packed(stream: NDArray[np.int64]) -> bytes:
-    """The codes as bits, each as wide as the table's size at its turn demands, lowest bit first."""
+    """The codes as bits, lowest bit first, each as wide as the table's size requires at that point."""
     turn = np.arange(len(stream))
     cleared = np.flatnonzero(stream == CLEAR)
     begins = np.concatenate(([0], cleared + 1))

@@ -1,4 +1,4 @@
-"""The look of replays: 255 colours, and every picture in them at the size of a cell.
+"""The appearance of replays: 255 colours, and every picture in them at the size of a cell.
 
 Index 0 is never drawn (a GIF needs it). Fixed colours come first: the ground, text, teams; the others are chosen
 for the pictures that this replay needs. The same replay and cell size give the same palette and the same pixels.
@@ -23,7 +23,7 @@ TEAM_COLORS = {
     "blue": (58, 134, 255), "red": (255, 77, 77), "green": (40, 190, 90), "yellow": (245, 200, 40),
     "cogs": (58, 134, 255), "clips": (255, 77, 77),
 }  # fmt: skip
-"""By a word in a team's name; other teams get `OTHER_TEAMS` in turn."""
+"""Colours by a word in a team's name; other teams get `OTHER_TEAMS` in turn."""
 
 OTHER_TEAMS = ((200, 90, 230), (30, 190, 200), (255, 140, 40), (170, 200, 60))
 NO_TEAM = (132, 144, 160)
@@ -38,7 +38,7 @@ COLORS = {
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A picture of a cell: palette indices, and where they are to be drawn."""
+    """A picture of a cell: palette indices, and a mask of the pixels to draw."""
 
     pixels: Pixels
     mask: NDArray[np.bool_]
@@ -46,7 +46,7 @@ class Tile:
 
 @dataclass
 class Look:
-    """Colours and tiles for one replay. palette: (256, 3). cell: pixels a side."""
+    """Colours and tiles for one replay. palette: (256, 3). cell: side length in pixels."""
 
     cell: int
     palette: Pixels
@@ -61,7 +61,7 @@ class Look:
         return self.teams.get(name or "", self.names["no team"])
 
     def main_color(self, picture: str) -> int:
-        """The colour nearest to a picture's mean; a plain grey for what has no picture."""
+        """The colour nearest to a picture's mean; a plain grey if there is no such picture."""
         tile = self.pictures.get(picture)
         if tile is None or not tile.mask.any():
             return self.names["muted"]
@@ -69,12 +69,12 @@ class Look:
         return int(np.square(self.palette[1:] - mean).sum(axis=1).argmin()) + 1
 
     def has(self, picture: str) -> bool:
-        """Whether the game has that picture; if not, a plain shape stands for it."""
+        """Whether the game has that picture; if not, a plain shape replaces it."""
         return picture in self.pictures
 
 
 def look_for(types: Iterable[str], teams: Iterable[str], vibes: Iterable[str], cell: int) -> Look:
-    """The look of a replay with these types of buildings, teams and vibes, at `cell` pixels a side."""
+    """The `Look` of a replay with these types of buildings, teams and vibes, with cells `cell` pixels wide."""
     images = _pictures(types, vibes, cell)
     names: dict[str, int] = {}
     colors: list[tuple[int, int, int]] = [(0, 0, 0)]
@@ -135,7 +135,7 @@ def _pictures(types: Iterable[str], vibes: Iterable[str], cell: int) -> dict[str
 
 
 def _fitted(image: "Image", size: int) -> Pixels:
-    """`image` as RGBA, at most `size` pixels a side."""
+    """`image` as RGBA, at most `size` pixels wide and high."""
     from PIL import Image
 
     scale = size / max(image.size)
@@ -144,7 +144,7 @@ def _fitted(image: "Image", size: int) -> Pixels:
 
 
 def _sand(cell: int) -> Pixels:
-    """Ground for 8×8 cells, as RGB: the game's sand, plain where it has none."""
+    """Ground for 8×8 cells, as RGB: the game's sand, or plain if it has none."""
     from PIL import Image
 
     picture = sprites.sprite("terrain/repeating.sand", crop=False)
@@ -156,7 +156,7 @@ def _sand(cell: int) -> Pixels:
 
 
 def _chosen(colors: Pixels, most: int) -> Pixels:
-    """At most `most` colours that stand for `colors` (n, 3), by median cut."""
+    """At most `most` colours that represent `colors` (n, 3), by median cut."""
     from PIL import Image
 
     strip = Image.fromarray(np.ascontiguousarray(colors.reshape(1, -1, 3)))

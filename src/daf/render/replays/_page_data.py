@@ -1,7 +1,7 @@
-"""A replay as the player in the browser wants it: changes only, whole numbers where possible, packed.
+"""A replay as data for the player in the browser: changes only, whole numbers where possible, packed.
 
-The part that is needed to draw comes first and apart (`core`); what an agent's panel shows is packed by agent and
-unpacked when that agent is chosen, so a long episode is on the screen before most of it was looked at.
+The part needed for drawing comes first and separately (`core`); the data of an agent's panel is packed by agent and
+unpacked when that agent is selected, so a long episode is on the screen before most of its data is read.
 """
 
 import base64
@@ -20,11 +20,11 @@ from daf.render.replays._scene import AgentSampler, agents_over, building_change
 
 ATLAS_CELL = 48
 MAX_SCORES = 20_000
-"""At most so many points of the score; a longer episode is thinned out."""
+"""Maximum number of points of the score; longer episodes are thinned out."""
 
 
 def core(replay: Replay) -> dict[str, Any]:
-    """All that drawing needs, as JSON data."""
+    """Everything needed for drawing, as JSON data."""
     looks = building_changes(replay)
     teams = [replay.team_series(agent).at(0) for agent in replay.agents]
     names = sorted({look.team for look in looks if look.team} | {team for team in teams if team})
@@ -65,7 +65,7 @@ CORE = ("x", "y", "facing", "role", "alive", "vibe", "hp", "energy", "hp_most", 
 
 
 def details(replay: Replay, agent: ReplayObject) -> dict[str, Any]:
-    """What an agent's panel shows: return, inventory by item, what the policy told."""
+    """The contents of an agent's panel: return, inventory by item, and the policy's infos."""
     stock = agent.inventory
     steps = stock.steps
     held = sorted({item for amounts in stock.values for item, _ in amounts})
@@ -82,13 +82,13 @@ def details(replay: Replay, agent: ReplayObject) -> dict[str, Any]:
 
 
 def packed(value: Any) -> str:
-    """JSON, deflated, in base64: safe inside a page whatever it holds."""
+    """JSON, deflated, in base64: safe inside a page whatever it contains."""
     text = json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
     return base64.b64encode(zlib.compress(text.encode("utf-8", "surrogatepass"), 6)).decode()
 
 
 def atlas(replay: Replay) -> dict[str, Any]:
-    """The sprites that this replay needs on one picture: its data URI, and where on it each lies, [x, y, w, h]."""
+    """The sprites that this replay needs in one picture: its data URI, and the place of each in it, [x, y, w, h]."""
     from PIL import Image
 
     pictures: dict[str, Image.Image | None] = {}
@@ -134,7 +134,7 @@ def _walls(replay: Replay) -> list[int]:
 
 
 def _scores(replay: Replay, teams: list[str | None], names: list[str]) -> dict[str, Any]:
-    """The mean return of all agents, and of each team's, every so many steps."""
+    """The mean return of all agents, and of the agents of each team, at regular intervals of steps."""
     every = -(-replay.steps // MAX_SCORES) if replay.steps else 1
     groups = [list(range(len(teams))), *([n for n, team in enumerate(teams) if team == name] for name in names)]
     curves: list[list[float | None]] = [[] for _ in groups]

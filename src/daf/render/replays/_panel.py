@@ -1,4 +1,4 @@
-"""The panel beside the map: step, score, and a line per agent. Text is drawn once per word and place, and kept."""
+"""The panel next to the map: step, score, and a line per agent. Text is drawn once per word and place, and cached."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ LINE = 13
 
 
 class Letters:
-    """Words as palette indices, in the bitmap font that Pillow brings; what is not printable ASCII is a "?"."""
+    """Words as palette indices, in Pillow's bitmap font; characters outside printable ASCII become "?"."""
 
     def __init__(self, ground: int) -> None:
         self._ground = ground
@@ -20,7 +20,7 @@ class Letters:
         self._words: dict[tuple[str, int, int], Pixels] = {}
 
     def word(self, text: str, width: int, color: int) -> Pixels:
-        """`text` in `width` letters, cut or filled: (LETTER_HEIGHT, width × LETTER_WIDTH)."""
+        """`text` in `width` letters, truncated or padded: (LETTER_HEIGHT, width × LETTER_WIDTH)."""
         key = (text, width, color)
         found = self._words.get(key)
         if found is None:
@@ -46,7 +46,7 @@ def _shapes() -> NDArray[np.bool_]:
 
 
 class Panel:
-    """Words at places (line, column in letters) of a canvas; a word that is there already is not drawn again."""
+    """Words at places (line, column in letters) of a canvas; a word that is already there is not drawn again."""
 
     def __init__(self, canvas: Pixels, letters: Letters) -> None:
         self._canvas, self._letters = canvas, letters
@@ -54,12 +54,12 @@ class Panel:
 
     @property
     def lines(self) -> int:
-        """How many lines there is room for."""
+        """Number of lines that fit."""
         height = int(self._canvas.shape[0])
         return max((height - 4) // LINE, 0)
 
     def put(self, line: int, column: int, text: str, width: int, color: int) -> None:
-        """Draw a word, if there is room for it and it is not there."""
+        """Draw a word, if there is room for it and it is not already there."""
         if line >= self.lines or self._there.get((line, column)) == (text, color):
             return
         self._there[(line, column)] = (text, color)
@@ -70,12 +70,12 @@ class Panel:
 
 
 def short_number(value: float) -> str:
-    """A score in at most seven letters."""
+    """A score in up to seven characters."""
     return f"{value:.2f}" if abs(value) < 1000 else f"{value:.4g}"
 
 
 def widths(columns: Sequence[tuple[str, int]]) -> dict[str, tuple[int, int]]:
-    """(column, width) in letters of each named column, one letter apart."""
+    """(column, width) in letters of each named column, with one letter between columns."""
     found, at = {}, 0
     for name, width in columns:
         found[name] = (at, width)

@@ -1,7 +1,7 @@
-"""What of a replay is seen, at the steps that are drawn.
+"""The visible parts of a replay at the steps that are drawn.
 
 `agents_over(replay, steps)` samples everything visible of the agents as arrays, window by window, so that a long
-episode never lies in memory as values per step. `building_changes` lists when buildings change their looks.
+episode is never in memory as values per step. `building_changes` lists when buildings change their appearance.
 """
 
 from collections.abc import Iterator
@@ -15,21 +15,21 @@ from daf.game.replays import Replay, ReplayObject, Series
 from daf.game.sprites import DIRECTIONS, ROLES
 
 WINDOW = 512
-"""Steps that are sampled at once, where there are not too many agents for that."""
+"""Steps sampled at once, unless there are too many agents for that."""
 
 MOST_SAMPLES = 1 << 17
-"""Steps times agents that are sampled at once."""
+"""Maximum of steps times agents sampled at once."""
 
 Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class Agents:
-    """What is seen of the agents: each an array (steps, agents).
+    """The visible state of the agents, as arrays (steps, agents).
 
     x, y: cells. alive. role, facing: positions in `ROLES` and `DIRECTIONS`. vibe, action: the file's numbers. failed:
-    the action had no effect. hp, energy: amounts; hp_most, energy_most: what the agent can hold, as the file says;
-    where it does not, the most that any agent ever holds. reward: the return so far.
+    the action had no effect. hp, energy: amounts; hp_most, energy_most: the agent's capacity according to the file, or
+    else the largest amount that any agent ever holds. reward: the return so far.
     """
 
     x: Ints
@@ -49,7 +49,7 @@ class Agents:
 
 @dataclass(frozen=True, slots=True)
 class Building:
-    """A building's looks from a step on. depleted: it had stock at first and has none now. gone: no longer there."""
+    """A building's appearance from a step on. depleted: had stock at first and has none now. gone: no longer there."""
 
     step: int
     number: int
@@ -121,7 +121,7 @@ def agents_over(replay: Replay, steps: range) -> Iterator[tuple[range, Agents]]:
 
 
 def building_changes(replay: Replay) -> list[Building]:
-    """Every building as it looks at first, and again whenever that changes; by step."""
+    """Every building's initial appearance and each later change of it; by step."""
     found: list[Building] = []
     for number, thing in enumerate(replay.objects):
         if thing.agent_id is None and thing.type != "wall":
@@ -144,7 +144,7 @@ def _looks(replay: Replay, thing: ReplayObject, number: int) -> Iterator[Buildin
 
 
 def _facing(agent: ReplayObject) -> tuple[NDArray[np.int32], Ints]:
-    """Where an agent looks: as it last moved; where the file has orientations (version 2), as these say."""
+    """The direction an agent faces: that of its last move, or the file's orientations if it has them (version 2)."""
     orientation = agent.number("orientation")
     if len(orientation) > 1:
         return orientation.steps, np.asarray(orientation.values).astype(np.int64) % len(DIRECTIONS)

@@ -11,7 +11,7 @@ from daf.render.replays._scene import Building
 
 
 class Terrain:
-    """The map without agents. ground: (height, width) indices; where agents leave, it shows again."""
+    """The map without agents. ground: (height, width) indices, restored on cells that agents leave."""
 
     def __init__(self, replay: Replay, look: Look) -> None:
         self._look = look
@@ -24,11 +24,11 @@ class Terrain:
         return np.empty_like(self.ground)
 
     def paint(self, canvas: Pixels) -> None:
-        """Draw all of it."""
+        """Draw the whole terrain."""
         canvas[:] = self.ground
 
     def build(self, changes: Iterable[Building], canvas: Pixels) -> set[tuple[int, int]]:
-        """Let buildings look as in `changes`, and return the cells that were drawn again."""
+        """Update the appearance of buildings as in `changes`, and return the cells that were redrawn."""
         touched: set[tuple[int, int]] = set()
         for change in changes:
             before = self._there.get(change.number)
@@ -95,7 +95,7 @@ class Terrain:
 
 
 def stamp(target: Pixels, tile: Tile) -> None:
-    """Draw `tile` in the middle of `target`, which is at least as large."""
+    """Draw `tile` in the centre of `target`, which is at least as large."""
     height, width = tile.pixels.shape
     top, left = (target.shape[0] - height) // 2, (target.shape[1] - width) // 2
     np.copyto(target[top : top + height, left : left + width], tile.pixels, where=tile.mask)

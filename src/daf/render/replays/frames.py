@@ -1,7 +1,7 @@
 """A replay as pictures, one at a time: the map with everything on it, and a panel with step, score and agents.
 
-Pictures are palette indices (see `replay_look`). There is one picture in memory, and from step to step only the cells
-and words that changed are drawn again. What the game has no sprite for is a plain shape.
+Pictures are palette indices (see `_look`). Only one picture is in memory, and from step to step only the cells and
+words that changed are redrawn. Objects for which the game has no sprite are plain shapes.
 """
 
 from collections.abc import Iterator
@@ -26,12 +26,12 @@ MAX_PIXELS = 32_000_000
 MAX_FRAMES = 100_000
 """Ten times the longest episodes of CoGames; a replay file of 1 KB can claim a million steps."""
 FOLLOW_CELLS = 21
-"""Cells a side of the view around an agent that is followed."""
+"""Side length, in cells, of the view around a followed agent."""
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Which steps are drawn, and how. cell: pixels a side, None for what fits. follow: an agent to stay with."""
+    """Which steps are drawn, and how. cell: side length in pixels, None to fit. follow: an agent to keep in view."""
 
     start: int = 0
     end: int | None = None
@@ -44,7 +44,7 @@ class ReplayFrames:
     """Frames of `replay`. size: (width, height) in pixels, both even. palette: (256, 3)."""
 
     def __init__(self, replay: Replay, view: View | None = None) -> None:
-        """Nothing is drawn yet. Raises `UsageError`: a view that the replay does not have."""
+        """Draws nothing yet. Raises `UsageError` for a view that the replay does not have."""
         chosen = view or View()
         self.replay = replay
         self.steps = _steps(replay, chosen)
@@ -81,7 +81,7 @@ class ReplayFrames:
         return len(self.steps)
 
     def __iter__(self) -> Iterator[Pixels]:
-        """Each frame in turn: (height, width) palette indices, the same array each time, to be read before the next."""
+        """Each frame in turn: (height, width) palette indices, the same array each time, valid until the next frame."""
         frame = np.full((self.size[1], self.size[0]), self.look.names["panel"], np.uint8)
         shown = frame[: self._map_size[1], : self._map_size[0]]
         terrain = Terrain(self.replay, self.look)

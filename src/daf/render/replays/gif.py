@@ -11,7 +11,7 @@ from daf.storage.atomic import writing
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """A replay that was drawn. path: the file, or the folder of frames. width, height: pixels."""
+    """A replay that was drawn. path: the file, or the directory of frames. width, height: in pixels."""
 
     source: Path
     path: Path
@@ -22,7 +22,7 @@ class Drawing:
 
 
 def write_gif(replay: Replay, path: str | Path, *, fps: float = 10, view: View | None = None) -> Drawing:
-    """Draw `replay` into a GIF at `path`, which appears whole or not at all. Raises `UsageError`, `StorageError`."""
+    """Draw `replay` into a GIF at `path`, atomically. Raises `UsageError`, `StorageError`."""
     frames = ReplayFrames(replay, view)
     target = Path(path)
     with writing(target) as temporary, temporary.open("wb") as file:

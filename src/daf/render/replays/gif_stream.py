@@ -1,7 +1,7 @@
-"""A GIF written frame by frame: one frame in memory, and of each only what changed since the one before.
+"""A GIF written frame by frame: one frame in memory, and only the changes since the previous frame in the file.
 
-Every frame is the smallest rectangle around what changed; pixels inside that did not change are transparent. The global
-palette has 256 colours, of which index 0 stands for "as before" and is never drawn.
+Every frame is the smallest rectangle around the changes; unchanged pixels inside it are transparent. The global palette
+has 256 colours, of which index 0 stands for "as before" and is never drawn.
 """
 
 import struct
@@ -14,14 +14,14 @@ from daf.errors import UsageError
 from daf.render.replays import _gif_lzw as gif_lzw
 
 MAX_FPS = 50
-"""Browsers show a frame of less than 2/100 s for 10/100 s."""
+"""Browsers show a frame shorter than 2/100 s for 10/100 s."""
 
 DENSE = 8
-"""Frames of which more than one pixel in so many changed go through Pillow's encoder: larger time, smaller file."""
+"""Frames in which more than one pixel in `DENSE` changed use Pillow's encoder: slower, but a smaller file."""
 
 
 class GifStream:
-    """Frames into an open file. `add` each in turn, then `close`; the file is not closed."""
+    """Writes frames to an open file. `add` each in turn, then `close`; the file stays open."""
 
     def __init__(self, file: BinaryIO, width: int, height: int, palette: NDArray[np.uint8], fps: float) -> None:
         """palette: (256, 3). fps: above 0, up to `MAX_FPS`. Raises `UsageError`."""
@@ -75,7 +75,7 @@ class GifStream:
 
 
 def check_rate(fps: float) -> None:
-    """Raises `UsageError` for a rate that no browser plays."""
+    """Raise `UsageError` for a rate that no browser plays."""
     if not 0.1 <= fps <= MAX_FPS:
         raise UsageError(f"--fps {fps:g} is outside 0.1 to {MAX_FPS}: browsers slow faster GIFs down to 10.")
 

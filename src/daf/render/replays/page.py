@@ -1,4 +1,4 @@
-"""A replay as one page that plays it: nothing is fetched, everything is inside."""
+"""A replay as one self-contained page that plays it; nothing is fetched."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from daf.render.replays.gif import Drawing
 from daf.storage.atomic import write_text
 
 WIDTH, HEIGHT = 1280, 800
-"""What the page is laid out for; it fits itself to any window."""
+"""The size that the page is designed for; it adapts to any window."""
 
 
 def replay_html(replay: Replay) -> str:
-    """The page, as text. Raises `ReplayError` where a field is wrong."""
+    """The page, as text. Raises `ReplayError` if a field is invalid."""
     view = {
         "title": replay.mission or replay.path.name,
         "core": packed(core(replay)),
@@ -24,7 +24,7 @@ def replay_html(replay: Replay) -> str:
 
 
 def write_replay_html(replay: Replay, path: str | Path) -> Drawing:
-    """Write the page to `path`, whole or not at all. Raises `StorageError`, `ReplayError`."""
+    """Write the page to `path` atomically. Raises `StorageError`, `ReplayError`."""
     target = Path(path)
     write_text(target, replay_html(replay))
     return Drawing(replay.path, target, replay.steps, WIDTH, HEIGHT, target.stat().st_size)

@@ -1,7 +1,7 @@
 """A replay as numbered PNG files, or as an MP4 by ffmpeg.
 
-DAF encodes no video itself: frames go through a pipe to the `ffmpeg` on PATH, else to the one that the extra
-`daf[video]` (imageio-ffmpeg) brings, one at a time. Without either there is no MP4, and the error says how to get it.
+DAF encodes no video itself: frames go one at a time through a pipe to the `ffmpeg` on PATH, or else to the one in the
+extra `daf[video]` (imageio-ffmpeg). Without either there is no MP4, and the error says how to get it.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ class VideoError(DAFError):
 
 
 def write_frames(replay: Replay, folder: str | Path, *, view: View | None = None) -> Drawing:
-    """Draw each step into `folder`/step_000123.png, palette-indexed; each file is whole. Raises `UsageError`."""
+    """Draw each step into `folder`/step_000123.png, palette-indexed, each file atomically. Raises `UsageError`."""
     from PIL import Image
 
     frames = ReplayFrames(replay, view)
@@ -47,9 +47,9 @@ def write_frames(replay: Replay, folder: str | Path, *, view: View | None = None
 
 
 def write_mp4(replay: Replay, path: str | Path, *, fps: float = 10, view: View | None = None) -> Drawing:
-    """Draw `replay` into an MP4 (H.264) at `path`, which appears whole or not at all.
+    """Draw `replay` into an MP4 (H.264) at `path`, atomically.
 
-    Raises `UsageError` (no ffmpeg, a rate outside 0.1 to `MAX_FPS`), `VideoError` (ffmpeg failed, and what it said).
+    Raises `UsageError` (no ffmpeg, a rate outside 0.1 to `MAX_FPS`), `VideoError` (ffmpeg failed; with its output).
     """
     program = find_encoder(fps)
     frames = ReplayFrames(replay, view)
@@ -60,9 +60,9 @@ def write_mp4(replay: Replay, path: str | Path, *, fps: float = 10, view: View |
 
 
 def find_encoder(fps: float) -> str:
-    """The `ffmpeg` on PATH, else imageio-ffmpeg's.
+    """The `ffmpeg` on PATH, or else imageio-ffmpeg's.
 
-    Raises `UsageError` where there is neither, and for a rate outside 0.1 to `MAX_FPS`.
+    Raises `UsageError` if there is neither, and for a rate outside 0.1 to `MAX_FPS`.
     """
     program = shutil.which("ffmpeg") or _installed_encoder()
     if program is None:
@@ -79,7 +79,7 @@ def _installed_encoder() -> str | None:
         return None
     try:
         return str(imageio_ffmpeg.get_ffmpeg_exe())
-    except RuntimeError:  # its wheel for this machine holds no program
+    except RuntimeError:  # its wheel for this machine contains no executable
         return None
 
 
@@ -92,7 +92,7 @@ def _encode(program: str, frames: ReplayFrames, target: Path, fps: float) -> Non
         encoder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said)
         assert encoder.stdin is not None
         try:
-            with contextlib.suppress(BrokenPipeError):  # it ended early; its exit code and words say why
+            with contextlib.suppress(BrokenPipeError):  # it exited early; its exit code and output say why
                 for frame in frames:
                     encoder.stdin.write(frames.palette[frame].tobytes())
             with contextlib.suppress(BrokenPipeError):

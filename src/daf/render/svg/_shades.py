@@ -1,7 +1,7 @@
-"""How good a trial is, as a colour: a ramp from the page's ground to its first series colour, by rank.
+"""How good a trial is, as a colour: a ramp by rank, from the page's ground to its first series colour.
 
-Ranks, not values: one outlier would press all others into one shade. The colours are CSS mixes, so that they follow
-light and dark.
+Ranks, not values: one outlier would squeeze all others into one shade. The colours are CSS mixes, so that they follow
+light and dark mode.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy as np
 
 BANDS = 8
 BEST = "var(--s1)"
-"""What is best is drawn in, besides being larger."""
+"""The colour of the best trial, which is also drawn larger."""
 
 
 def shade(band: int, bands: int = BANDS) -> str:

@@ -1,8 +1,8 @@
-"""The value over two settings as inline SVG: the trials as marks, and behind them the mean of the trials around.
+"""The value over two settings as inline SVG: the trials as marks, and behind them the mean of nearby trials.
 
-The ground is a local mean (normal weights), drawn only where trials lie: where fewer than `FEWEST` stand close nothing
-is drawn, since nothing was measured there. Between choices nothing is averaged. It shows where the search found what,
-not what a hyperparameter does: the others differ too.
+The background is a local mean (Gaussian weights), drawn only near trials: if fewer than `FEWEST` are close, nothing is
+drawn, because nothing was measured there. Between choices nothing is averaged. It shows where the search found what,
+not the effect of a hyperparameter, because the other ones differ too.
 """
 
 from collections.abc import Sequence
@@ -21,17 +21,17 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 420, 96, 16, 12, 52
 GRID = 60
 LEVELS = 8
 SPAN = 0.94
-"""The part of an axis that a range takes, so that its ends are not on the frame."""
+"""The fraction of an axis that a range takes, so that its ends do not touch the frame."""
 FEWEST = 2.0
-"""So many trials' weight there must be for a mean."""
+"""A mean requires at least the weight of this many trials."""
 MOST_USED = 4_000
-"""Trials that the means take at most, evenly from all."""
+"""Maximum number of trials used for the means, chosen evenly from all."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """An axis. places: 0 to 1, or the index of a choice. choices: how many there are; 0 for a range. ticks: (place,
-    text) in the same unit."""
+    """An axis. places: 0 to 1, or the index of a choice. choices: their number; 0 for a range. ticks: (place, text) in
+    the same unit."""
 
     name: str
     places: FloatArray
@@ -39,16 +39,16 @@ class Side:
     ticks: Sequence[tuple[float, str]]
 
     def unit(self, places: FloatArray) -> FloatArray:
-        """Places as parts of the axis."""
+        """Places as fractions of the axis."""
         parts: FloatArray = (places + 0.5) / self.choices if self.choices else (1 - SPAN) / 2 + SPAN * places
         return parts
 
     def grid(self) -> FloatArray:
-        """Where means are taken."""
+        """The places at which means are computed."""
         return np.arange(self.choices, dtype=np.float64) if self.choices else np.linspace(0, 1, GRID)
 
     def weights(self, grid: FloatArray, places: FloatArray, width: float) -> FloatArray:
-        """(grid, trials) how much each trial counts at each place of the grid."""
+        """(grid, trials) the weight of each trial at each place of the grid."""
         apart = grid[:, None] - places[None, :]
         found: FloatArray = (apart == 0).astype(np.float64) if self.choices else np.exp(-0.5 * (apart / width) ** 2)
         return found
@@ -164,5 +164,5 @@ def _pixels(x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _jitter(number: int, choices: int) -> float:
-    """Apart from others of the same choice, by the golden ratio; nothing on a range."""
+    """An offset that separates trials of the same choice, by the golden ratio; 0 on a range."""
     return ((number * 0.618034 + 0.5) % 1 - 0.5) * 26 if choices else 0.0

@@ -1,12 +1,12 @@
-"""Values over steps as inline SVG: lines, points with intervals, bands; one figure, any number of series.
+"""Values over steps as inline SVG: lines, points with intervals, bands; any number of series in one figure.
 
-The figure takes its colours from the page (`.s0` …), follows light and dark, and is whole without a script; with one
-(`curves.js`) the pointer or the arrow keys read values from it, and series can be hidden. It tells the truth about
-degenerate data: a single value is a point, equal values are a line in the middle, a gap is a gap, and where a few
-values would press all others to a line they are cut off, which `cut` counts and the caption has to say.
+The figure takes its colours from the page (`.s0` …), follows light and dark mode, and is complete without a script;
+with one (`curves.js`), the pointer or the arrow keys read values from it, and series can be hidden. It is honest about
+degenerate data: a single value is a point, equal values are a line in the middle, a gap is a gap, and if a few values
+would flatten all others they are cut off; `cut` counts them, and the caption must mention them.
 
-A line of more than `MOST_POINTS` values is drawn through the lowest and the highest of each stretch, so that no spike
-is lost.
+A line of more than `MOST_POINTS` values is drawn through the lowest and the highest value of each stretch, so that no
+spike is lost.
 """
 
 import json
@@ -28,20 +28,20 @@ WIDTHS = {"half": 500, "full": 1020}
 HEIGHTS = {"half": 230, "full": 330}
 MOST_POINTS = 600
 SMOOTH_FROM = 40
-"""Lines of at least so many values have a running mean over the values, which are drawn thin behind it."""
+"""Lines with at least this many values have a running mean, with the values drawn thin behind it."""
 WINDOWS = 30
-"""The running mean takes one in so many of the values, around each."""
+"""The window of the running mean is the number of values divided by this."""
 CUT_BEYOND = 6.0
-"""Values are cut where they reach so many times as far as the middle 98 %."""
+"""Values are cut if they span more than this many times the range of the middle 98 %."""
 TOP, BOTTOM, RIGHT = 12, 44, 14
 
 
 @dataclass(frozen=True)
 class CurveSeries:
-    """One series. x ascending; y finite. low, high: ends of intervals, as many as values, or none.
+    """One series. x: ascending. y: finite. low, high: ends of intervals, one per value, or empty.
 
-    points: markers at the values, with vertical intervals, as for single measurements; else a line, with a band.
-    smooth: draw a running mean where there are many values. joined: a line through the points.
+    points: draw markers at the values, with vertical intervals, as for single measurements; otherwise a line with a
+    band. smooth: draw a running mean if there are many values. joined: draw a line through the points.
     """
 
     label: str
@@ -58,7 +58,7 @@ class CurveSeries:
 
 @dataclass(frozen=True)
 class CurveFigure:
-    """svg: the figure. cut: how many values lie beyond its axis. window: values in the running mean, 1 without one."""
+    """svg: the figure. cut: number of values beyond its axis. window: values in the running mean, 1 without one."""
 
     svg: Markup
     cut: int
@@ -75,10 +75,10 @@ def curve_figure(
     zero: bool = False,
     without: Sequence[float] = (),
 ) -> CurveFigure:
-    """The figure of `series`. size: "half" or "full" of the page's width. zero: the axis includes 0.
-    without: places on the x axis that have no value, such as failed trials; crosses at the lower edge.
+    """The figure of `series`. size: "half" or "full" of the page's width. zero: include 0 in the y axis.
+    without: positions on the x axis that have no value, such as failed trials; shown as crosses at the lower edge.
 
-    description: what it shows, for screen readers. Raises `DataError` without a value, or for one that is not finite.
+    description: of the figure, for screen readers. Raises `DataError` without a value, or for one that is not finite.
     """
     shown = [one for one in series if len(one.x)]
     if not shown:
@@ -115,7 +115,7 @@ def curve_figure(
 
 
 def running_mean(values: Sequence[float], window: int) -> FloatArray:
-    """The mean of the `window` values around each; of fewer at the ends."""
+    """The mean of the `window` values around each value; of fewer at the ends."""
     found = np.asarray(values, dtype=float)
     half = window // 2
     sums = np.concatenate([[0.0], np.cumsum(found)])
@@ -142,7 +142,7 @@ def _check(one: CurveSeries) -> None:
 
 
 def _reach(values: FloatArray) -> tuple[float, float, int]:
-    """What the axis holds, and how many values lie beyond."""
+    """The range of the axis, and the number of values beyond it."""
     low, high = float(values.min()), float(values.max())
     if len(values) < 50:
         return low, high, 0
@@ -258,7 +258,7 @@ def _thinned(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[
 
 
 def _data(series: Sequence[CurveSeries], x_axis: Axis, y_axis: Axis) -> str:
-    """What the script needs to read values: the axes and, of each series, its (thinned) values."""
+    """The data from which the script reads values: the axes and the (thinned) values of each series."""
     told = []
     for one in series:
         x, y = _thinned(one.x, one.y)

@@ -1,6 +1,6 @@
-"""Figures of a mission's analysis as inline SVG: when things first happen, and what is held over time.
+"""Figures of a mission's analysis as inline SVG: when events first happen, and what agents hold over time.
 
-Colours and markers are the policies'; text is text. An event that never happened has no mark, and says so in words.
+Colours and markers are the policies'; text is real text. An event that never happened has a note instead of a mark.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ def events_figure(
     *,
     steps: int,
 ) -> Markup:
-    """Per event, and in it per policy (name, median, quartiles, "3 of 4"), when it first happened on 0 to `steps`."""
+    """Per event and policy (name, median, quartiles, "3 of 4"): when it first happened on an axis from 0 to `steps`."""
     gutter = 12 + CHARACTER * max([len(shortened(event)) for event in rows], default=8)
     axis = axis_for([0.0, float(steps)], left=gutter, right=WIDTH - RIGHT - 62)
     lines = sum(len(policies) for policies in rows.values())
@@ -58,7 +58,7 @@ def events_figure(
 def lines_figure(
     rows: Mapping[str, Sequence[tuple[int, float]]], look: Mapping[str, SeriesStyle], *, x_title: str, y_title: str
 ) -> Markup:
-    """A line per policy through its (x, y) points; the axes hold all of them and zero."""
+    """A line per policy through its (x, y) points; the axes contain all of them and zero."""
     height, left = 200.0, 54.0
     across = axis_for([0.0, *(float(x) for line in rows.values() for x, _ in line)], left=left, right=WIDTH - RIGHT)
     top = axis_for([0.0, *(y for line in rows.values() for _, y in line)], left=TOP + height, right=TOP + 16.0)

@@ -1,9 +1,9 @@
-"""Means with their intervals as inline SVG: one row per series, on one axis, with the single episodes where wanted.
+"""Means with their intervals as inline SVG: one row per series, on one axis, optionally with the single episodes.
 
-The figure takes its colours from the page's CSS (`.s0` … set `color`), so that it follows light and dark, and its text
-is text: it can be searched, copied and read aloud. It says the truth for degenerate data: no interval where none is
-known, a single value in the middle of its axis, an empty row where a series has nothing, an arrow where an interval
-goes on so far that the data would shrink to a dot.
+The figure takes its colours from the page's CSS (`.s0` … set `color`), so that it follows light and dark mode, and its
+text is real text: it can be searched, copied and read aloud. It is honest about degenerate data: no interval if none is
+known, a single value in the middle of its axis, an empty row for a series without values, an arrow on an interval so
+wide that the data would shrink to a dot.
 """
 
 import math
@@ -24,17 +24,17 @@ RIGHT = 18
 TOP = 10
 BELOW = 46
 CHARACTER = 7.3
-"""Width of a character of the labels, about; labels longer than `LONGEST` lose their middle."""
+"""Approximate width of a character of the labels; labels longer than `LONGEST` lose their middle."""
 STRIP = 9
-"""Between the middle of a row and its interval above, and its points below."""
+"""Distance from the middle of a row to its interval above, and to its points below."""
 MOST_LINKS = 40
 MOST_LINKED_ROWS = 8
-"""Above so many blocks or rows, lines between them would hide what they should show."""
+"""Above this many blocks or rows, lines between them would hide what they should show."""
 
 
 @dataclass(frozen=True)
 class IntervalRow:
-    """One series. mean, ci, iqm: `None` where not known. points: single values by the block they belong to."""
+    """One series. mean, ci, iqm: `None` if not known. points: individual values by the block they belong to."""
 
     label: str
     style: SeriesStyle
@@ -47,8 +47,7 @@ class IntervalRow:
 def interval_figure(rows: Sequence[IntervalRow], *, axis_title: str, description: str) -> Markup:
     """The SVG of `rows`, top to bottom in the order given.
 
-    description: what the figure shows, for screen readers. Raises `DataError` where no row is given or a value is not
-    finite.
+    description: of the figure, for screen readers. Raises `DataError` without a row or for a value that is not finite.
     """
     if not rows:
         raise DataError("an interval figure needs a row.")
@@ -75,20 +74,20 @@ def linked(rows: Sequence[IntervalRow]) -> bool:
 
 
 def cut_intervals(rows: Sequence[IntervalRow]) -> int:
-    """How many intervals go on beyond the figure, which an arrow at its edge tells."""
+    """Number of intervals that extend beyond the figure, marked with an arrow at its edge."""
     axis = axis_for(_framed(rows), left=0, right=WIDTH)
     return sum(row.ci is not None and (row.ci[0] < axis.low or row.ci[1] > axis.high) for row in rows)
 
 
 def _framed(rows: Sequence[IntervalRow]) -> list[float]:
-    """What the axis must hold: all values, and of the intervals as much as leaves the values room."""
+    """What the axis must contain: all values, and as much of the intervals as leaves room for the values."""
     low, high = _reach(rows)
     ends = [end for row in rows for end in row.ci or ()]
     return [*_values(rows), *(min(max(end, low), high) for end in ends)]
 
 
 def _reach(rows: Sequence[IntervalRow]) -> tuple[float, float]:
-    """Where intervals are cut: as far outside the points as these are apart; nowhere in a figure without points."""
+    """Where intervals are cut: beyond the values by their range on either side; nowhere in a figure without points."""
     values = _values(rows)
     if not any(row.points for row in rows) or min(values) == max(values):
         return -math.inf, math.inf
@@ -122,7 +121,7 @@ def _grid(axis: Axis, bottom: float, title: str) -> list[str]:
 
 
 def _places(row: IntervalRow, axis: Axis, middle: float) -> dict[int, tuple[float, float]]:
-    """Where the points of a row lie: below its interval, spread by the golden ratio so that close values stay apart."""
+    """Positions of a row's points: below its interval, spread by the golden ratio so that close values stay apart."""
     spread = STRIP if len(row.points) > 1 else 0.0
     return {
         block: (axis.at(value), middle + STRIP + ((block * 0.618034 + 0.5) % 1 - 0.5) * spread)
@@ -144,7 +143,7 @@ def _links(rows: Sequence[IntervalRow], places: Sequence[Mapping[int, tuple[floa
 def _row(
     row: IntervalRow, middle: float, center: float, dots: Mapping[int, tuple[float, float]], axis: Axis
 ) -> list[str]:
-    """middle: the height of the interval; center: of the label."""
+    """middle: the y coordinate of the interval; center: that of the label."""
     label = shortened(row.label)
     parts = [
         f'<g class="s{row.style.slot}">{marker(row.style, 8, center, 4.5)}'

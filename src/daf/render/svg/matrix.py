@@ -1,7 +1,7 @@
-"""The matrix of cross-play: who gets how much with whom, as inline SVG and as a PNG.
+"""The cross-play matrix: how much each policy gets with each partner, as inline SVG and as a PNG.
 
-A row is a policy, a column its partner, the diagonal self-play. Every cell has its number; the tint only helps to find
-the high ones, and is light enough that the text on it is read in light and dark.
+A row is a policy, a column its partner, the diagonal self-play. Every cell shows its number; the tint only helps to
+find the high ones, and is light enough that the text on it is readable in light and dark mode.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,13 @@ from daf.render.text import shortened
 
 LEAST_TINT, MOST_TINT = 0.05, 0.5
 LABEL = 22
-"""Longest label of a row or column, in characters."""
+"""Maximum length of a row or column label, in characters."""
 
 
 @dataclass(frozen=True)
 class MatrixCell:
-    """value: what the tint follows. text: the number. below: its interval, "" for none. mark: "▲" where the policy is
-    known to gain from this partner, "▼" where it loses, else ""."""
+    """value: determines the tint. text: the number. below: its interval, "" if none. mark: "▲" if the policy is known
+    to gain from this partner, "▼" if it loses, else ""."""
 
     value: float
     text: str
@@ -33,7 +33,7 @@ Rows = Sequence[Sequence[MatrixCell]]
 
 
 def matrix_svg(names: Sequence[str], cells: Rows, *, description: str) -> Markup:
-    """The SVG. Raises `DataError` where the cells are not a square of the names' size."""
+    """The SVG. Raises `DataError` if the cells do not form a square of the size of `names`."""
     _check(names, cells)
     labels = [shortened(name, LABEL) for name in names]
     gutter = 16 + CHARACTER * max(len(label) for label in labels)

@@ -1,8 +1,8 @@
 """Trials as lines through their settings to their value, as inline SVG: parallel coordinates.
 
 The stronger the colour, the better the trial, by rank; the best is thick. A setting that was not searched in a trial
-stands below its axis, at "not searched". With the page's script (`sweep.js`) a stretch of any axis can be chosen by
-dragging over it, and only the trials inside stay; without one the figure is whole all the same.
+is placed below its axis, at "not searched". With the page's script (`sweep.js`), dragging over a stretch of any axis
+selects the trials inside it; without the script the figure is still complete.
 """
 
 import json
@@ -35,7 +35,7 @@ def parallel_svg(
     maximize: bool,
     description: str,
 ) -> Markup:
-    """The figure. settings: an axis each, the last that of the value. trials: number, settings, value.
+    """The figure. settings: one axis each, the last for the value. trials: number, settings, value.
 
     Raises `DataError` without a trial or with fewer than two axes.
     """
