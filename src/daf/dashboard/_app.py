@@ -1,12 +1,12 @@
-"""The dashboard's addresses.
+"""The dashboard's routes.
 
     /                       the page; all of its views are in the fragment (#/run/…)
     /static/NAME            its scripts and styles, /theme.css the theme's colours
-    /api/events             what happens, as it happens
+    /api/events             events, as they happen
     /api/runs /api/run /api/sweep /api/compare /api/log        JSON
-    /file /replay           a file of a run folder, and the player of a replay in one
+    /file /replay           a file in a run directory, and the player of a replay in one
 
-A wrong name answers 404 with the error's sentence, as JSON {"error"}.
+An unknown name is answered with 404 and the error message, as JSON {"error"}.
 """
 
 import asyncio
@@ -39,13 +39,13 @@ from daf.render.pages.html import palette_css
 
 STATIC_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
 MOST_WATCHED = 12
-"""Runs that one page may watch or compare."""
+"""Maximum number of runs that one page may watch or compare."""
 
 RunKeys = Annotated[list[str], Query()]
 
 
 def make_app(index: RunIndex, *, token: str, port: int, closing: Callable[[], asyncio.Event]) -> Guard:
-    """The ASGI application over the runs of `index`, guarded. closing: set when streams are to end."""
+    """The ASGI application over the runs of `index`, guarded. closing: set when streams must end."""
     curves, files, parts, sweeps, replays = Curves(), JsonFiles(), Parts(), Sweeps(), ReplayPages()
     machine = Machine(index.base, index.running)
     boot = secrets.token_hex(4)
@@ -53,7 +53,7 @@ def make_app(index: RunIndex, *, token: str, port: int, closing: Callable[[], as
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         machine.start()
-        looking = asyncio.create_task(asyncio.to_thread(index.refresh))  # so that the first page need not wait for it
+        looking = asyncio.create_task(asyncio.to_thread(index.refresh))  # so that the first page does not wait for it
         yield
         await looking
         await asyncio.to_thread(machine.stop)
@@ -124,7 +124,7 @@ def make_app(index: RunIndex, *, token: str, port: int, closing: Callable[[], as
     @app.get("/file")
     def file(key: str, file: str) -> Response:
         path = inside(index.folder(key), file)
-        kept = kind_of(file) in ("replay", "other", "pdf")  # a sandbox has no viewer of PDFs
+        kept = kind_of(file) in ("replay", "other", "pdf")  # a sandbox has no PDF viewer
         return FileResponse(
             path,
             media_type=media_type(file),
@@ -141,7 +141,7 @@ def make_app(index: RunIndex, *, token: str, port: int, closing: Callable[[], as
 
 
 def _version(told: str, boot: str) -> int:
-    """The version of the runs that a page has; 0 where another server told it, or none."""
+    """The version of the runs that a page has; 0 if another server issued it, or if there is none."""
     server, _, version = told.partition(".")
     return int(version) if server == boot and version.isdecimal() and len(version) <= 18 else 0
 

@@ -1,16 +1,16 @@
-"""What happens, told to a browser as it happens: server-sent events.
+"""Server-sent events that report to a browser what happens, as it happens.
 
-A stream begins with everything the page does not know yet and goes on with what changed:
+A stream starts with everything the page does not know yet and continues with what changed:
 
     hello    {"base", "machine", "boot"}                        once
     runs     {"rows", "gone", "version"}                        rows that changed
     page     {"key"}                                            ask for a watched run's page, at first and after changes
-    curves   {"key", "restart", "series", "evaluations", …}     what was added to a watched run's curves
-    log      {"lines", "start", "end", "restart"}               what was added to the watched log
+    curves   {"key", "restart", "series", "evaluations", …}     additions to a watched run's curves
+    log      {"lines", "start", "end", "restart"}               additions to the watched log
     machine  {"samples"}                                        new samples
 
-A page that comes back says what it has (`since`, `sampled`), so that is not sent again. All looking at files happens in
-threads, in steps of `INTERVAL_SECONDS`, and only while somebody watches.
+A page that reconnects states what it has (`since`, `sampled`), so that is not sent again. Files are examined only in
+threads, every `INTERVAL_SECONDS`, and only while somebody watches.
 """
 
 import asyncio
@@ -29,11 +29,11 @@ from daf.errors import DAFError
 INTERVAL_SECONDS = 1.0
 GONE = "gone"
 BEAT_TICKS = 15
-"""After so many ticks without news a comment is sent, so that a connection that broke is noticed."""
+"""After this many ticks without news a comment is sent, so that a broken connection is noticed."""
 
 
 class Watch:
-    """What one page wants to hear of. since: version of the runs it has. sampled: time of the
+    """What one page subscribes to. since: version of the runs it has. sampled: time of the
     last sample it has. log: (key, file, byte offset)."""
 
     def __init__(
@@ -60,12 +60,12 @@ class Watch:
         self._sampled = sampled
 
     def first(self) -> str:
-        """The beginning of the stream."""
+        """The start of the stream."""
         hello = {"base": str(self._index.base), "machine": self._machine.facts(), "boot": self._boot}
         return _event("hello", hello) + self.news(first=True)
 
     def news(self, *, first: bool = False) -> str:
-        """What happened since the last call; empty where nothing did."""
+        """What happened since the last call; empty if nothing did."""
         text = self._runs(first)
         for key in self._keys:
             text += self._run(key)
@@ -89,7 +89,7 @@ class Watch:
     def _run(self, key: str) -> str:
         try:
             folder = self._index.folder(key)
-        except DAFError:  # it never was, or was deleted: the page asks once, and is told so
+        except DAFError:  # never existed, or was deleted: the page asks once, and gets that answer
             known = self._signatures.get(key)
             self._signatures[key] = GONE
             return "" if known is GONE else _event("page", {"key": key})
@@ -108,14 +108,14 @@ class Watch:
     def _log_lines(self, key: str, name: str, start: int) -> str:
         try:
             page = page_after(inside(self._index.folder(key), name), start)
-        except (DAFError, OSError):  # it went, or is not there yet
+        except (DAFError, OSError):  # deleted, or not created yet
             return ""
         self._log = (key, name, page["end"])
         return _event("log", page) if page["lines"] or page["restart"] else ""
 
 
 async def stream(watch: Watch, closing: asyncio.Event) -> AsyncIterator[str]:
-    """The events of `watch` until the server closes or the browser leaves."""
+    """The events of `watch` until the server closes or the browser disconnects."""
     yield "retry: 1000\n\n"
     yield await asyncio.to_thread(watch.first)
     quiet = 0

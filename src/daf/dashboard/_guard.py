@@ -1,12 +1,12 @@
-"""Who is answered: this machine's user, from the dashboard's own pages, and nobody else.
+"""Access control: only this machine's user gets answers, from the dashboard's own pages.
 
 Every request must name this server in its Host header (a page elsewhere cannot reach it by pointing its own name at
-127.0.0.1), carry the token (in the address once, in a cookie from then on, compared in constant time), and come from
-the dashboard itself (`Sec-Fetch-Site`, where a browser tells). Only GET and HEAD exist. No answer allows another
-origin.
+127.0.0.1), carry the token (in the URL once, in a cookie from then on, compared in constant time), and come from the
+dashboard itself (`Sec-Fetch-Site`, if the browser sends it). Only GET and HEAD are supported. No response allows
+another origin.
 
-Every answer says what a browser may do with it: nothing but what this server sends. What a run's files hold was
-written by others, so it is shown in a sandbox whose origin is nobody's: its scripts cannot ask this server anything.
+Every response restricts the browser to what this server sends. The contents of a run's files were written by others, so
+they are shown in a sandbox with an opaque origin: their scripts cannot request anything from this server.
 """
 
 import secrets
@@ -36,12 +36,12 @@ HEADERS = {
 
 
 def cookie_name(port: int) -> str:
-    """Cookies are shared by all ports of a host, so each dashboard has its own."""
+    """The name of the cookie; each dashboard needs a separate one, because all ports of a host share cookies."""
     return f"daf_dashboard_{port}"
 
 
 class Guard:
-    """ASGI middleware: the checks of every request and the headers of every answer."""
+    """ASGI middleware: the checks of every request and the headers of every response."""
 
     def __init__(self, app: ASGIApp, *, token: str, port: int) -> None:
         self._app = app

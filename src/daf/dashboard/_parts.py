@@ -1,4 +1,4 @@
-"""The runs inside a run (a sweep's trials, an experiment's runs), each read anew only when its files change."""
+"""The runs inside a run (a sweep's trials, an experiment's runs), each reread only when its files change."""
 
 import threading
 from pathlib import Path
@@ -17,7 +17,7 @@ SOURCES = ("metrics.jsonl", "training.json", EXECUTION_LOG)
 
 
 class Parts:
-    """What is known of parts of runs, by their folders."""
+    """A cache of the known parts of runs, by directory."""
 
     def __init__(self) -> None:
         self._kept: dict[Path, tuple[Signatures, dict[str, Any] | None]] = {}
@@ -46,7 +46,7 @@ class Parts:
 
 
 def parts_signature(folder: Path) -> tuple[Signatures, ...]:
-    """Changes when one of the run's parts does."""
+    """A value that changes when one of the run's parts does."""
     return tuple(_signatures(child) for _, child in _places(folder))
 
 

@@ -1,4 +1,4 @@
-"""How far a training run is, from the end of its `metrics.jsonl`: the file's last lines are read, never all of it."""
+"""The progress of a training run, from the end of its `metrics.jsonl`: only the file's last lines are read."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ LAST_MEANINGFUL = ("episode/return", "clock/sps")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """step: agent steps so far. total: those asked for, where the run's configuration says so. episode_return, sps: in
+    """step: agent steps so far. total: those requested, if the run's configuration states them. episode_return, sps: in
     the last update that had one.
     """
 
@@ -34,14 +34,14 @@ class Progress:
 
 
 def progress_of(run: RunInfo, known: Progress | None = None) -> Progress | None:
-    """A training run's progress, `known` while its file is the same; None for others and before the first update."""
+    """A training run's progress, `known` while its file is unchanged; None for others and before the first update."""
     if run.operation != "training":
         return None
     return folder_progress(run.path, known)
 
 
 def folder_progress(folder: Path, known: Progress | None = None) -> Progress | None:
-    """The same, of a run folder that is known to be one of training."""
+    """The same, for a run directory that is known to be one of training."""
     path = folder / "metrics.jsonl"
     source = signature(path)
     if source is None:
@@ -64,7 +64,7 @@ def folder_progress(folder: Path, known: Progress | None = None) -> Progress | N
 
 
 def _last_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The whole lines at the end of the file that are JSON objects, the last one first."""
+    """The complete lines at the end of the file that are JSON objects, the last one first."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)

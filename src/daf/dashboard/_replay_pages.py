@@ -1,4 +1,4 @@
-"""Players of replays, made when one is first asked for and kept while the file stays the same."""
+"""Players of replays, created on the first request and cached while the file stays the same."""
 
 import threading
 from collections import OrderedDict
@@ -10,7 +10,7 @@ MOST_KEPT = 4
 
 
 class ReplayPages:
-    """A few players, the latest ones."""
+    """A cache of a few players, the latest ones."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Path, tuple[Signature | None, str]] = OrderedDict()

@@ -1,7 +1,7 @@
-"""The files of a run folder: listed, and found by name without ever leaving the folder.
+"""The files in a run directory: listed, and found by name without ever leaving the directory.
 
-A name from a browser is checked part by part, then the file it means is resolved; where a link in the run folder leads
-elsewhere it is refused too. Only regular files are opened.
+A name from a browser is checked part by part, then resolved to a file; a link that leads out of the run directory is
+rejected too. Only regular files are opened.
 """
 
 import os
@@ -46,7 +46,7 @@ REPLAY_SUFFIXES = (".json.z", ".json.gz")
 
 @dataclass(frozen=True, slots=True)
 class RunFile:
-    """path: relative to the run folder. kind: "replay", "page", "image", …, "other"."""
+    """path: relative to the run directory. kind: "replay", "page", "image", …, "other"."""
 
     path: str
     size: int
@@ -59,21 +59,21 @@ class RunFile:
 
 
 def kind_of(name: str) -> str:
-    """What a file is, by its name."""
+    """The kind of a file, by its name."""
     return "replay" if name.endswith(REPLAY_SUFFIXES) else KINDS.get(Path(name).suffix.lower(), "other")
 
 
 def media_type(name: str) -> str:
-    """As what a browser gets it: what it cannot draw is shown as text, or saved."""
+    """The media type sent to a browser; files that it cannot render are shown as text, or saved."""
     suffix = Path(name).suffix.lower()
     fallback = "text/plain; charset=utf-8" if kind_of(name) in ("text", "lines") else "application/octet-stream"
     return MEDIA_TYPES.get(suffix, fallback)
 
 
 def list_files(folder: Path, *, shallow: tuple[str, ...] = ()) -> tuple[list[RunFile], bool]:
-    """The files below a run folder, by path, and whether these are all: more than `MOST_FILES` are not listed.
+    """The files below a run directory, by path, and whether these are all; up to `MOST_FILES` are listed.
 
-    Hidden ones and links are left out, and what lies in folders of those named in `shallow`.
+    Hidden files and links are left out, and so are subdirectories of the directories named in `shallow`.
     """
     found: list[RunFile] = []
     for root, folders, names in os.walk(folder):
@@ -83,7 +83,7 @@ def list_files(folder: Path, *, shallow: tuple[str, ...] = ()) -> tuple[list[Run
             path = Path(root) / name
             try:
                 facts = path.lstat()
-            except OSError:  # it went while the folder was listed
+            except OSError:  # deleted while the directory was listed
                 continue
             if name.startswith(".") or not stat.S_ISREG(facts.st_mode):
                 continue
@@ -94,9 +94,9 @@ def list_files(folder: Path, *, shallow: tuple[str, ...] = ()) -> tuple[list[Run
 
 
 def inside(folder: Path, name: str) -> Path:
-    """The regular file that `name` means in a run folder.
+    """The regular file that `name` means in a run directory.
 
-    Raises `UsageError` for a name that leads out of the folder, `StorageError` where there is no such file.
+    Raises `UsageError` for a name that leads out of the directory, `StorageError` if there is no such file.
     """
     path = folder / relative(name, "the file")
     try:

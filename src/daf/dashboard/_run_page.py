@@ -1,6 +1,6 @@
-"""What a run's page shows, as JSON data: what the run's own files say, nothing worked out anew.
+"""The contents of a run's page, as JSON data: what the run's own files say, nothing recomputed.
 
-What a kind of run does not have is None or empty. Lists that could be endless (episodes, files) are cut, and say so.
+What a kind of run does not have is None or empty. Lists without a bound (episodes, files) are cut and marked as such.
 """
 
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ WATCHED = (
     "checkpoints",
     *CHILD_FOLDERS,
 )
-"""The folder itself and what in it a run's page changes with; curves and logs have streams of their own."""
+"""The directory itself and the entries in it that change a run's page; curves and logs have separate streams."""
 PARSED = ("training.json", "results.json", EXPERIMENT_CONFIG)
 EXECUTION_FACTS = (
     "host", "pid", "working_directory", "platform", "git_commit", "versions", "details", "previous", "command",
@@ -39,7 +39,7 @@ EXECUTION_FACTS = (
 
 
 def page_signature(folder: Path) -> tuple[object, ...]:
-    """Changes when the run's page does."""
+    """A value that changes when the run's page does."""
     return (*(signature(folder / name) for name in WATCHED), parts_signature(folder))
 
 
@@ -80,7 +80,7 @@ def run_page(index: RunIndex, files: JsonFiles, parts: Parts, key: str) -> dict[
 
 
 def _execution(folder: Path) -> Mapping[str, Any]:
-    """The execution log; empty where it is missing, or damaged, which the run's status and error say."""
+    """The execution log; empty if it is missing, or damaged, which the run's status and error show."""
     try:
         return execution_log.read(folder) or {}
     except (DamagedFileError, StorageError):
@@ -88,7 +88,7 @@ def _execution(folder: Path) -> Mapping[str, Any]:
 
 
 def _result(folder: Path, files: JsonFiles, *, sweep: bool) -> dict[str, Any] | None:
-    """What the run found; a sweep's is on a page of its own."""
+    """The run's result; a sweep's is on a separate page."""
     found = files.read_object(folder / "results.json")
     return found if found is not None or sweep else files.read_object(folder / "result.json")
 

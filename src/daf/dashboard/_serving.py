@@ -1,4 +1,4 @@
-"""Serving the dashboard: address, port, token, browser, and an end that leaves nothing behind."""
+"""Serving the dashboard: address, port, token, browser, and a clean shutdown."""
 
 import asyncio
 import errno
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 DEFAULT_PORT = 8765
 PORTS_TRIED = 50
 GRACE_SECONDS = 3
-"""How long answers that are under way may take when the dashboard ends."""
+"""How long responses in progress may take when the dashboard stops."""
 
 
 class Dashboard:
-    """A dashboard over `folder` (an output folder, or one run's), listening from the moment it is made.
+    """A dashboard over `folder` (an output directory, or a run directory), listening as soon as it is created.
 
-    port: None for the first free one from 8765 on, 0 for any. Raises `UsageError` for a folder or a host that cannot
-    be, `StorageError` for a port that is taken.
+    port: None for the first free one from 8765 on, 0 for any. Raises `UsageError` for an invalid folder or host,
+    `StorageError` for a port that is taken.
     """
 
     def __init__(self, folder: str | Path | None = None, *, host: str = "127.0.0.1", port: int | None = None) -> None:
@@ -48,15 +48,15 @@ class Dashboard:
 
     @property
     def url(self) -> str:
-        """The address to open: it carries the token, so it is for this machine's user alone."""
+        """The URL to open: it contains the token, so it is for this machine's user alone."""
         view = "" if self.only is None else f"#/run/{self.only}"
         return f"http://{self.host}:{self.port}/?token={self.token}{view}"
 
     def serve(self) -> None:
-        """Serve until SIGINT or SIGTERM; returns after the first, whatever the second would do happens."""
+        """Serve until SIGINT or SIGTERM. Returns after SIGINT; SIGTERM then takes its usual effect."""
         try:
             self._made().run(sockets=[self._socket])
-        except KeyboardInterrupt:  # how a dashboard ends
+        except KeyboardInterrupt:  # the normal way to stop a dashboard
             return
         finally:
             self._end()
@@ -68,7 +68,7 @@ class Dashboard:
         self._thread.start()
 
     def stop(self) -> None:
-        """End what `start` began; returns when it has ended."""
+        """Stop what `start` began; returns when it has stopped."""
         if self._server is not None and self._thread is not None:
             self._server.handle_exit(signal.SIGTERM, None)
             self._thread.join()
@@ -76,9 +76,9 @@ class Dashboard:
         self._end()
 
     def open_browser(self) -> bool:
-        """Show the page in the user's browser; False where there is none to show it in.
+        """Open the page in the user's browser; False if there is no screen or no browser to show it.
 
-        The address goes through a file of the user's own, since what a program is started with is for all to see.
+        The URL is passed in a private file, because all users can see the arguments of a process.
         """
         import webbrowser
 
@@ -134,8 +134,8 @@ def daf_serve_dashboard(
 ) -> None:
     """Serve the dashboard over `folder` until Ctrl-C.
 
-    folder: an output folder or a run's folder (default: `DAF_OUTPUT_DIR` or ./daf_output). on_ready: called with the
-    dashboard once it listens; its `url` is what to open. Raises `UsageError`, `StorageError`.
+    folder: an output directory or a run directory (default: `DAF_OUTPUT_DIR` or ./daf_output). on_ready: called with
+    the dashboard once it listens; its `url` is what to open. Raises `UsageError`, `StorageError`.
     """
     dashboard = Dashboard(folder, host=host, port=port)
     if on_ready is not None:
@@ -144,7 +144,7 @@ def daf_serve_dashboard(
 
 
 class _Closing:
-    """An event of the server's loop that may be set from any thread, or from a signal's handler."""
+    """An event of the server's loop that may be set from any thread, or from a signal handler."""
 
     def __init__(self) -> None:
         self._event: asyncio.Event | None = None
@@ -165,7 +165,7 @@ class _Closing:
 
 
 def _place(folder: str | Path | None) -> tuple[Path, str | None, tuple[Path, ...]]:
-    """The output folder to show, the key of the one run that was asked for, and run folders that lie elsewhere."""
+    """The output directory to show, the key of the one run requested, and run directories that are elsewhere."""
     if folder is None:
         return base_folder(None).absolute(), None, ()
     place = Path(folder).expanduser().absolute()
@@ -224,7 +224,7 @@ def _not_listening(error: OSError, host: str, port: int) -> str:
 
 
 def _has_screen() -> bool:
-    """Whether a browser has a screen to appear on; without this, a text browser would take the terminal."""
+    """Whether a browser has a screen to appear on; without one, a text browser would take over the terminal."""
     if sys.platform != "linux":
         return True
     return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))

@@ -1,7 +1,7 @@
-"""What a run was asked to do: its `experiment_config.json`, or the `training_config.yaml` of a training run.
+"""The configuration of a run: its `experiment_config.json`, or the `training_config.yaml` of a training run.
 
-A part of a sweep or an experiment has the second only. Where a run has both, they say the same, the second without the
-section's name around it, so that runs and parts can be compared.
+A part of a sweep or an experiment has only the second. If a run has both, they hold the same settings, the second
+without the section's name around them, so that runs and parts can be compared.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ TRAINING_CONFIG = "training_config.yaml"
 
 
 def asked(folder: Path, files: JsonFiles) -> Any:
-    """The configuration as the run's page shows it; None where there is none to read."""
+    """The configuration as the run's page shows it; None if there is none to read."""
     config = files.read(folder / EXPERIMENT_CONFIG)
     return training_config(folder) if config is None else config
 
@@ -28,12 +28,12 @@ def comparable(folder: Path, files: JsonFiles) -> Any:
 
 
 def total_steps(folder: Path, files: JsonFiles) -> int | None:
-    """`total_timesteps` of the configuration, wherever in it that stands."""
+    """`total_timesteps` of the configuration, wherever it appears."""
     return _find_total(asked(folder, files), 0)
 
 
 def training_config(folder: Path) -> dict[str, Any] | None:
-    """The content of `training_config.yaml`; None where there is none, or it cannot be read."""
+    """The content of `training_config.yaml`; None if it is missing or cannot be read."""
     from daf.storage.yaml_strict import load_yaml
 
     path = folder / TRAINING_CONFIG
@@ -41,7 +41,7 @@ def training_config(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         value = load_yaml(path)
-    except DAFError:  # written by others, and shown where it can be
+    except DAFError:  # written by others, and shown if it can be read
         return None
     return value if isinstance(value, dict) else None
 

@@ -1,6 +1,6 @@
 """Whether a file changed, without reading it.
 
-What is neither a file nor a folder has no signature: whoever opened a pipe would wait for its writer.
+Anything other than a file or a directory has no signature: opening a pipe would block until it has a writer.
 """
 
 import stat
@@ -11,9 +11,9 @@ Signature = tuple[int, int, int]
 
 
 def signature(path: Path, *, special: bool = False) -> Signature | None:
-    """Of the file or folder as it is now; None where there is none.
+    """The signature of the file or directory as it is now; None if there is none.
 
-    special: also of pipes, devices and sockets, for callers that read through `storage.reading`, which refuses those.
+    special: also of pipes, devices and sockets, for callers that read through `storage.reading`, which rejects those.
     """
     try:
         found = path.stat()

@@ -1,4 +1,4 @@
-"""What a sweep's page shows, from its journal: while it runs, after it ended, after its process died."""
+"""The contents of a sweep's page, from its journal: while it runs, after it ended, after its process died."""
 
 import threading
 from collections import OrderedDict
@@ -10,20 +10,20 @@ from daf.sweeps.reading import read_run
 from daf.sweeps.result import SweepResult, SweepTrialResult
 
 MOST_TRIALS = 10_000
-"""The newest are shown; the counts, the best and the front are of all."""
+"""Maximum number of trials shown, the newest; the counts, the best and the front cover all trials."""
 MOST_KEPT = 8
 SOURCES = ("trials.jsonl", "result.json", "execution_log.json")
 
 
 class Sweeps:
-    """The sweeps that are looked at, read anew when their files change."""
+    """The sweeps that are viewed, reread when their files change."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Path, tuple[tuple[Signature | None, ...], dict[str, Any]]] = OrderedDict()
         self._lock = threading.Lock()
 
     def page(self, folder: Path) -> dict[str, Any]:
-        """The sweep in `folder`, as JSON data. Raises `DataError` where it is none, `StorageError`."""
+        """The sweep in `folder`, as JSON data. Raises `DataError` if it is not a sweep, `StorageError`."""
         now = tuple(signature(folder / name) for name in SOURCES)
         with self._lock:
             known = self._kept.get(folder)
@@ -38,7 +38,7 @@ class Sweeps:
 
 
 def _data(sweep: SweepResult) -> dict[str, Any]:
-    from daf.visualization.sweep_plots import log_scales  # a quarter of a second that only sweeps need
+    from daf.visualization.sweep_plots import log_scales  # takes a quarter of a second, and only sweeps need it
 
     best = sweep.top_trials(1)
     return {

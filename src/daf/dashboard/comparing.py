@@ -1,8 +1,8 @@
-"""Runs beside each other: what differs in their configurations, and how their evaluations compare.
+"""Runs side by side: what differs in their configurations, and how their evaluations compare.
 
-Episodes of different runs are paired where mission (by content, whatever it is called), seed and index are the same:
-then all contenders met the same episodes, and `daf.stats` tests the differences as within one comparison. Evaluations
-during training keep means and intervals only, so these are shown side by side without a verdict.
+Episodes of different runs are paired if mission (by content, whatever its name), seed and index are the same: then all
+contenders played the same episodes, and `daf.stats` tests the differences as within one comparison. Evaluations during
+training keep only means and intervals, so these are shown side by side without a verdict.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,11 +25,11 @@ RESAMPLES = 2000
 ABSENT = {"absent": True}
 
 Block = tuple[str, int, int]
-"""Mission (its config's hash where that is known), seed, index: one episode that several contenders may have met."""
+"""Mission (its config's hash if known), seed, index: one episode that several contenders may have played."""
 
 
 def compared(runs: Mapping[str, Path], files: JsonFiles) -> dict[str, Any]:
-    """Runs (folder by label) beside each other, as JSON data.
+    """Runs (directory by label) side by side, as JSON data.
 
     {"config": [{"name", "values"}], "evaluation": {"blocks", "missions", "ranking", "pairs", "note"}}
     """
@@ -38,7 +38,7 @@ def compared(runs: Mapping[str, Path], files: JsonFiles) -> dict[str, Any]:
 
 
 def differing(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The settings that are not the same in all, by name, with each run's value or `ABSENT`."""
+    """The settings that differ between the runs, by name, with each run's value or `ABSENT`."""
     names = dict.fromkeys(name for config in configs for name in config)
     rows = [{"name": name, "values": [config.get(name, ABSENT) for config in configs]} for name in names]
     return [row for row in rows if any(value != row["values"][0] for value in row["values"])]

@@ -1,8 +1,8 @@
 """Connections that cannot crowd out the user's browser.
 
-A connection whose request is not there in full after `REQUEST_SECONDS` is closed, however its bytes trickle in. Beyond
-`MOST_CONNECTIONS` the one that has waited longest for a request makes room for the newest. Connections that an answer
-is under way on, such as a page's stream of events, are left alone: their requests had the token.
+A connection whose request is not complete after `REQUEST_SECONDS` is closed, even if its bytes trickle in. Beyond
+`MOST_CONNECTIONS`, the connection that has waited longest for a request makes room for the newest. Connections with a
+response in progress, such as a page's stream of events, are left alone: their requests had the token.
 """
 
 import asyncio
@@ -13,11 +13,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 REQUEST_SECONDS = 10.0
 MOST_CONNECTIONS = 128
 MOST_HEADER_BYTES = 16 * 1024
-"""Of a request's first line and headers together; more is answered with 400."""
+"""Limit for a request's first line and headers together; larger requests are answered with 400."""
 
 
 class BoundedConnection(H11Protocol):
-    """uvicorn's HTTP/1.1 connection, which itself times out only between two requests."""
+    """uvicorn's HTTP/1.1 connection with a deadline per request; uvicorn itself only times out between two requests."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -44,7 +44,7 @@ class BoundedConnection(H11Protocol):
         self._watch()
 
     def _watch(self) -> None:
-        """Have the deadline run exactly while no answer is under way."""
+        """Run the deadline exactly while no response is in progress."""
         if self.transport.is_closing() or (self.cycle is not None and not self.cycle.response_complete):
             self._forget()
         elif self._deadline is None:

@@ -1,8 +1,8 @@
 """The curves of training runs, read once and then only where the files grow.
 
-`Curves.full(folder)` gives every series of a run, thinned out to what a screen can show; `Curves.added(folder, at)`
-what came after a cursor, in full. Both tell the cursor to go on from. A run that was resumed cuts what it will do
-again: then the cursor no longer fits, and `added` gives everything again with `restart` true.
+`Curves.full(folder)` returns every series of a run, thinned out to what a screen can show; `Curves.added(folder, at)`
+returns what came after a cursor, in full. Both return the cursor to continue from. A resumed run truncates what it will
+repeat: then the cursor is no longer valid, and `added` returns everything again with `restart` true.
 """
 
 import math
@@ -19,12 +19,12 @@ from daf.dashboard.thinning import kept
 
 MOST_POINTS = 2000
 MOST_RUNS = 24
-"""So many runs' curves stay in memory; the one that was not asked for longest goes first."""
+"""Number of runs whose curves stay in memory; the least recently requested one is dropped first."""
 AXES = ("step", "update")
 
 
 class RunCurves:
-    """The series of one run folder. `generation` changes when what was read before no longer holds."""
+    """The series of one run directory. `generation` changes when previously read data is no longer valid."""
 
     def __init__(self, folder: Path) -> None:
         self.generation = 0
@@ -51,12 +51,12 @@ class RunCurves:
         self._evaluated += evaluations.lines
 
     def cursor(self) -> dict[str, Any]:
-        """Where the reader is."""
+        """The current position of the reader."""
         counts = {name: len(steps) for name, (steps, _) in self._series.items()}
         return {"generation": self.generation, "counts": counts, "evaluations": len(self._evaluated)}
 
     def data(self, cursor: dict[str, Any] | None) -> dict[str, Any]:
-        """What came after `cursor`; everything, thinned out, without one or where it no longer fits."""
+        """What came after `cursor`; everything, thinned out, without a cursor or if it is no longer valid."""
         fits = cursor is not None and cursor["generation"] == self.generation
         since: dict[str, int] = cursor["counts"] if cursor is not None and fits else {}
         first = cursor["evaluations"] if cursor is not None and fits else 0
@@ -90,7 +90,7 @@ class RunCurves:
 
 
 class Curves:
-    """The curves of the runs that are looked at."""
+    """The curves of the runs that are viewed."""
 
     def __init__(self) -> None:
         self._runs: OrderedDict[Path, RunCurves] = OrderedDict()

@@ -1,7 +1,7 @@
 """JSON files of runs, parsed once for each state of the file.
 
-A file that is missing, unreadable or no JSON gives None: a run that is being written is read again with its next
-change, and the run's page shows what is there.
+A file that is missing, unreadable or not JSON gives None: a run that is being written is read again after its next
+change, and the run's page shows the data that is available.
 """
 
 import threading
@@ -16,19 +16,19 @@ from daf.errors import DAFError
 from daf.storage.reading import read_bytes
 
 MOST_BYTES = 64 * 2**20
-"""A larger file is not parsed for a page."""
+"""Files larger than this are not parsed for a page."""
 MOST_KEPT = 32
 
 
 class JsonFiles:
-    """A small store of parsed files."""
+    """A small cache of parsed files."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Path, tuple[Signature, Any]] = OrderedDict()
         self._lock = threading.Lock()
 
     def read(self, path: Path) -> Any:
-        """The value in `path`, shared: not to be changed. None where there is none."""
+        """The value in `path`, shared: do not modify it. None if there is none."""
         now = signature(path)
         if now is None or now[1] > MOST_BYTES:
             return None
@@ -49,6 +49,6 @@ class JsonFiles:
         return value
 
     def read_object(self, path: Path) -> dict[str, Any] | None:
-        """The JSON object in `path`; None also where it holds something else."""
+        """The JSON object in `path`; None also if it holds something else."""
         value = self.read(path)
         return value if isinstance(value, dict) else None

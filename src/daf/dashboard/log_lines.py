@@ -1,4 +1,4 @@
-"""The end of a log file, and what follows: pages of whole lines by byte offset."""
+"""The end of a log file, and what follows: pages of complete lines by byte offset."""
 
 import os
 from pathlib import Path
@@ -8,9 +8,9 @@ PAGE_BYTES = 128 * 1024
 
 
 def page_before(path: Path, end: int | None = None) -> dict[str, Any]:
-    """The last whole lines before byte `end` (default: the file's end): {"lines", "start", "end"} in bytes.
+    """The last complete lines before byte `end` (default: the end of the file): {"lines", "start", "end"} in bytes.
 
-    `start` is 0 where nothing comes before; a line longer than a page is cut.
+    `start` is 0 if nothing comes before; a line longer than a page is cut.
     """
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
@@ -24,7 +24,7 @@ def page_before(path: Path, end: int | None = None) -> dict[str, Any]:
 
 
 def page_after(path: Path, start: int) -> dict[str, Any]:
-    """The whole lines from byte `start` on, a page at most; "restart" where the file is shorter than that now."""
+    """Up to a page of complete lines from byte `start` on; "restart" if the file is now shorter than that."""
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         if size < start:

@@ -1,7 +1,7 @@
 """The load of this machine and of the runs on it, sampled while the dashboard serves.
 
-A thread takes a sample every two seconds and keeps half an hour. Reading `/proc` is all it does; nothing in a run
-notices. GPUs are asked through `nvidia-smi` where that is on PATH, less often, since it is a process each time.
+A thread takes a sample every two seconds and keeps half an hour of them. It only reads `/proc`; runs do not notice it.
+GPUs are queried through `nvidia-smi` if that is on PATH, less often, because each query starts a process.
 """
 
 import shutil
@@ -21,12 +21,12 @@ from daf.output_manager import execution as execution_log
 INTERVAL_SECONDS = 2.0
 KEPT = 900
 GPU_EVERY = 3
-"""Samples between two questions to nvidia-smi."""
+"""Samples between two queries of nvidia-smi."""
 GPU_QUESTION = ("index", "name", "utilization.gpu", "memory.used", "memory.total", "temperature.gpu")
 
 
 class Machine:
-    """Samples from `start` to `stop`. running: the runs that go on, asked anew for each sample."""
+    """Samples from `start` to `stop`. running: returns the runs in progress; called again for each sample."""
 
     def __init__(self, base: Path, running: Callable[[], Sequence[Row]]) -> None:
         self.samples: deque[dict[str, Any]] = deque(maxlen=KEPT)
@@ -40,22 +40,22 @@ class Machine:
         self._taken = 0
 
     def start(self) -> None:
-        """Sample in the background from now on."""
+        """Start sampling in the background."""
         import psutil
 
-        psutil.cpu_percent()  # the first call only sets the mark from which the next one counts
+        psutil.cpu_percent()  # the first call only sets the reference point for the next one
         self._thread = threading.Thread(target=self._run, name="daf-dashboard-machine", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End; returns when the thread has ended."""
+        """Stop; returns when the thread has ended."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
             self._thread = None
 
     def facts(self) -> dict[str, Any]:
-        """What does not change: host, cores, memory."""
+        """Facts that do not change: host, cores, memory."""
         import platform
 
         import psutil
@@ -68,7 +68,7 @@ class Machine:
         }
 
     def sample(self) -> dict[str, Any]:
-        """The machine now. Sizes in MiB, shares in percent: of all cores for the machine, of one core for a run."""
+        """The current load. Sizes in MiB, shares in percent: of all cores for the machine, of one core for a run."""
         import psutil
 
         memory = psutil.virtual_memory()
@@ -102,7 +102,7 @@ class Machine:
         for row in self._running():
             try:
                 execution = execution_log.read(row.run.path)
-            except (DamagedFileError, StorageError):  # it was damaged since the list was made, which will show it
+            except (DamagedFileError, StorageError):  # damaged since the list was made; the list will show it
                 continue
             if execution is None or execution["host"] != socket.gethostname():
                 continue
@@ -120,7 +120,7 @@ class Machine:
                     cpu += known.cpu_percent()
                     resident += known.memory_info().rss
                     count += 1
-                except psutil.Error:  # it ended between being listed and being asked
+                except psutil.Error:  # it ended between being listed and being queried
                     continue
             found.append({"key": row.key, "cpu": cpu, "memory_mb": resident / 2**20, "processes": count})
         self._processes = alive
@@ -128,7 +128,7 @@ class Machine:
 
 
 def gpus(smi: str) -> list[dict[str, Any]]:
-    """What `nvidia-smi` says of each GPU; none where it does not answer."""
+    """What `nvidia-smi` reports for each GPU; empty if it does not answer."""
     try:
         answer = subprocess.run(
             [smi, f"--query-gpu={','.join(GPU_QUESTION)}", "--format=csv,noheader,nounits"],

@@ -1,11 +1,12 @@
-"""What runs there are, kept up to date by looking at what changed.
+"""The existing runs, kept up to date by checking what changed.
 
-`refresh` lists the output folder and reads an execution log only where its file changed since the last look, so a
-thousand runs cost a thousand `stat` calls and no more. Every change gets a higher `version`; `since(version)` tells
-what is new. A run is named by its `key`, its folder relative to the output folder ("training/20261120_101500"); what a
-browser asks for is looked up among these keys and never joined to a path unseen.
+`refresh` lists the output directory and reads an execution log only if its file changed since the last check, so a
+thousand runs cost a thousand `stat` calls and no more. Every change gets a higher `version`; `since(version)` returns
+the changes. A run is identified by its `key`, its directory relative to the output directory
+("training/20261120_101500"); keys from a browser are looked up among these and never joined to a path unchecked.
 
-Not promised: a change within the clock tick of the file system that leaves size and inode alike is seen with the next.
+Not guaranteed: a change within one clock tick of the file system that leaves both size and inode unchanged is noticed
+only with the next change.
 """
 
 import os
@@ -23,14 +24,14 @@ from daf.output_manager.layout import EXECUTION_LOG, OPERATIONS, SESSION_ID
 from daf.output_manager.runs import read_run
 
 CHILD_FOLDERS = ("trials", "runs", "jobs")
-"""Where sweeps and experiments keep the run folders of their parts."""
+"""Where sweeps and experiments keep the run directories of their parts."""
 
 ELSEWHERE = "elsewhere"
-"""The first part of the keys of run folders that do not lie in the output folder."""
+"""The first part of the keys of run directories that are not in the output directory."""
 
 
 def is_run_key(key: str) -> bool:
-    """Whether a run folder lies under this name in an output folder."""
+    """Whether a run directory can have this name in an output directory."""
     first, _, second = key.partition("/")
     return (first in OPERATIONS and bool(SESSION_ID.fullmatch(second))) or (
         second in OPERATIONS and bool(SESSION_ID.fullmatch(first))
@@ -47,7 +48,7 @@ class Row:
     progress: Progress | None
 
     def to_data(self) -> dict[str, Any]:
-        """As JSON data; without the size, which would mean to look at every file."""
+        """As JSON data; without the size, which would require a look at every file."""
         run = self.run
         return {
             "key": self.key,
@@ -71,7 +72,7 @@ class _Seen:
 
 
 class RunIndex:
-    """The runs below `base`, and the run folders `also`, wherever these lie."""
+    """The runs below `base`, and the run directories in `also`, wherever these are."""
 
     def __init__(self, base: Path, also: tuple[Path, ...] = ()) -> None:
         self.base = base
@@ -82,7 +83,7 @@ class RunIndex:
         self._lock = threading.Lock()
 
     def refresh(self) -> int:
-        """Look again; returns the version after it."""
+        """Check again; returns the version after it."""
         with self._lock:
             version = self.version + 1
             changed = False
@@ -103,14 +104,14 @@ class RunIndex:
             return self.version
 
     def since(self, version: int) -> tuple[list[Row], list[str]]:
-        """The rows that changed after `version` and the keys that are gone since; all rows where it is 0."""
+        """The rows that changed after `version` and the keys that have disappeared since; all rows if it is 0."""
         with self._lock:
             rows = [seen.row for seen in self._seen.values() if seen.row is not None and seen.row.version > version]
             gone = [key for key, at in self._removed.items() if at > version and key not in self._seen]
         return rows, gone
 
     def row(self, key: str) -> Row:
-        """The run of this key. Raises `UsageError`."""
+        """The run with this key. Raises `UsageError`."""
         with self._lock:
             seen = self._seen.get(key)
         if seen is None or seen.row is None:
@@ -118,7 +119,7 @@ class RunIndex:
         return seen.row
 
     def folder(self, key: str) -> Path:
-        """The folder of a run, or of a part of one ("sweeps/ID/trials/0003"). Raises `UsageError` for anything else."""
+        """The directory of a run, or of a part of one ("sweeps/ID/trials/0003"). Raises `UsageError` for other keys."""
         head, part = self.split(key)
         folder = self.row(head).run.path
         if part is None:
@@ -130,12 +131,12 @@ class RunIndex:
         raise UsageError(f'no run "{key}" here.')
 
     def split(self, key: str) -> tuple[str, str | None]:
-        """A key as the run's own and, for a part of it, "trials/0003"."""
+        """A key split into the run's key and, for a part of a run, "trials/0003"."""
         parts = key.split("/")
         return ("/".join(parts[:2]), "/".join(parts[2:]) if len(parts) > 2 else None)
 
     def running(self) -> list[Row]:
-        """The rows of runs that go on."""
+        """The rows of runs in progress."""
         with self._lock:
             return [
                 seen.row for seen in self._seen.values() if seen.row is not None and seen.row.run.status == "running"
@@ -154,22 +155,22 @@ class RunIndex:
 
 
 def children(folder: Path) -> list[Path]:
-    """The run folders directly in `folder`, by name; links are left out."""
+    """The run directories directly in `folder`, by name; links are left out."""
     try:
         with os.scandir(folder) as entries:
             names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False) and entry.name[0] != "."]
-    except OSError:  # it need not exist
+    except OSError:  # it may not exist
         return []
     return [folder / name for name in sorted(names)]
 
 
 def run_in(folder: Path) -> RunInfo | None:
-    """The run in a folder, with the status "damaged" where its log is; None where there is none of ours."""
+    """The run in a directory, with the status "damaged" if its log is; None if there is no run of ours."""
     return None if signature(folder / EXECUTION_LOG, special=True) is None else read_run(folder)
 
 
 def _looked_at(key: str, folder: Path, log: Signature, version: int, before: _Seen | None) -> _Seen:
-    """What is there now; `before` itself where nothing changed. A run that goes on may have died without a word."""
+    """The current state; `before` itself if nothing changed. A run in progress may have died silently."""
     if before is None or before.log != log:
         run = run_in(folder)
         return _Seen(log, None if run is None else Row(key, version, run, progress_of(run)))
@@ -187,5 +188,5 @@ def _sessions(folder: Path) -> list[str]:
     try:
         with os.scandir(folder) as entries:
             return [e.name for e in entries if SESSION_ID.fullmatch(e.name) and e.is_dir(follow_symlinks=False)]
-    except OSError:  # it need not exist, and need not be ours to read
+    except OSError:  # it may not exist, or may not be readable
         return []

@@ -1,8 +1,8 @@
 """Following a file of JSON lines while another process appends to it, without a lock.
 
-`LineTail.read` returns the whole lines that were added since the last call; a tail without its newline waits until it
-is whole. A file that was cut, replaced or rewritten is noticed (size, inode, or the last bytes that were read are no
-longer there) and read from the start again, with `restarted` true: what was returned before no longer holds.
+`LineTail.read` returns the complete lines that were added since the last call; a last line without its newline is kept
+back until it is complete. A file that was truncated, replaced or rewritten is detected (size, inode, or the last bytes
+read no longer match) and read from the start again, with `restarted` true: what was returned before is no longer valid.
 """
 
 import os
@@ -14,13 +14,13 @@ from typing import Any
 import msgspec
 
 BLOCK_BYTES = 8 * 2**20
-"""So much is read at a time, so that the first look at a long file does not take all memory."""
+"""Number of bytes read at a time, so that the first read of a long file does not take all memory."""
 MARK_BYTES = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """lines: JSON objects in order. restarted: they are all that the file holds. damaged: lines that were no object."""
+    """lines: JSON objects in order. restarted: they are all that the file holds. damaged: number of other lines."""
 
     lines: list[dict[str, Any]]
     restarted: bool
@@ -28,7 +28,7 @@ class Added:
 
 
 class LineTail:
-    """The lines of `path` from the beginning, as they come."""
+    """The lines of `path` from the beginning, as they are added."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -37,9 +37,9 @@ class LineTail:
         self._mark = b""
 
     def read(self) -> Added:
-        """What was added since the last call; nothing where there is no file (and a restart where there was one)."""
+        """What was added since the last call; nothing if there is no file (and a restart if there was one)."""
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe of that name would wait else
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe of that name would block otherwise
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 os.close(descriptor)
                 raise IsADirectoryError
@@ -81,6 +81,6 @@ class LineTail:
 def _object(line: bytes) -> dict[str, Any] | None:
     try:
         value = msgspec.json.decode(line)
-    except ValueError:  # msgspec's errors too
+    except ValueError:  # includes msgspec's errors
         return None
     return value if isinstance(value, dict) else None

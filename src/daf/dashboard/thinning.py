@@ -1,4 +1,4 @@
-"""Fewer points that look the same: of each stretch of a curve its first, lowest, highest and last point stay.
+"""Fewer points that look the same: of each stretch of a curve, the first, lowest, highest and last point are kept.
 
 A line drawn through them covers the same pixels as one through all points, so no spike is lost by thinning (M4;
 Jugel et al., "M4: A Visualization-Oriented Time Series Data Aggregation", VLDB 2014).
@@ -12,7 +12,7 @@ IntArray = NDArray[np.int64]
 
 
 def kept(values: FloatArray, most: int) -> IntArray:
-    """The positions of at most `most` points of `values` (finite) that stay, ascending; all where there are no more."""
+    """Ascending positions of at most `most` points of `values` (finite) to keep; all if there are no more than that."""
     count = len(values)
     if count <= most:
         return np.arange(count, dtype=np.int64)
