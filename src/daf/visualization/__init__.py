@@ -1,11 +1,11 @@
-"""Figures of what was measured, for papers, slides and pages.
+"""Figures of measurements, for papers, slides and pages.
 
-Every `daf_plot_*` takes what people have (a run's folder or id, a report, rows, plain numbers) and gives a `Plot`: the
-files that it wrote, and matplotlib's figure. All of them take the settings of `Look` too: title, dark, dpi, formats.
+Every `daf_plot_*` takes whatever users have (a run directory or id, a report, rows, plain numbers) and returns a
+`Plot`: the files that it wrote, and the matplotlib figure. All of them also take the settings of `Look`: title, dark,
+dpi, formats.
 
-A figure shows what was measured: intervals where there is sampling, n in the caption, units on the axes. What failed is
-shown as failed or left out and counted; where there is nothing to draw, the figure says so or is refused, with the
-reason.
+A figure shows what was measured: intervals if there is sampling, n in the caption, units on the axes. Failures are
+shown as such, or left out and counted. If there is nothing to draw, the figure or an error states the reason.
 """
 
 from daf.reporting import daf_export_comparison_html, daf_generate_leaderboard

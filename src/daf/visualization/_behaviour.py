@@ -1,6 +1,6 @@
-"""What agents did, as numbers for drawing: how often each action, and how much of each resource by when.
+"""What agents did, as numbers for drawing: how often each action, and how much of each resource by which step.
 
-From replays every step is known; from records, the simulator's own counters, and what was sampled over time.
+Replays contain every step; records contain the simulator's own counters, and what was sampled over time.
 """
 
 import os
@@ -23,13 +23,13 @@ from daf.visualization._runs_given import is_run, records_in, replays_in, run_fo
 type FloatArray = NDArray[np.float64]
 
 VITALS = ("energy", "hp", "solar", "influence", "shield")
-"""Items of the inventory that are states of an agent, not collected."""
+"""Inventory items that are states of an agent rather than collected."""
 PREFIX, OUTCOMES = "action.", ("success", "failed")
 
 
 @dataclass(frozen=True)
 class Shares:
-    """How often one policy did what in one episode. shares: by action, of all agent steps."""
+    """How often one policy took each action in one episode. shares: by action, of all agent steps."""
 
     policy: str
     mission: str
@@ -38,7 +38,7 @@ class Shares:
 
 @dataclass(frozen=True)
 class Collected:
-    """What one policy's agents collected in one episode. steps: rising. amounts: by resource, per agent, summed."""
+    """What one policy's agents collected in one episode. steps: ascending. amounts: by resource, per agent, summed."""
 
     policy: str
     mission: str
@@ -47,9 +47,9 @@ class Collected:
 
 
 def episodes_given(source: Any, base_dir: str | Path | None = None) -> tuple[list[EpisodeRecord], list[Replay]]:
-    """The finished episodes and the replays in `source`: a replay, replays, a run (folder, id), an evaluation, records.
+    """The finished episodes and the replays in `source`.
 
-    Raises `UsageError` for what holds neither.
+    source: a replay, replays, a run (directory, id), an evaluation, or records. Raises `UsageError` for any other.
     """
     if isinstance(source, Replay):
         return [], [source]
@@ -74,9 +74,9 @@ def episodes_given(source: Any, base_dir: str | Path | None = None) -> tuple[lis
 
 
 def action_shares(records: Sequence[EpisodeRecord], replays: Sequence[Replay]) -> list[Shares]:
-    """One row for each episode, from the records where there are any, else from the replays.
+    """One row per episode, from the records if there are any, otherwise from the replays.
 
-    Raises `DataError` where nothing was counted.
+    Raises `DataError` if nothing was counted.
     """
     rows = [row for record in records for row in _shares_of_record(record)] or [_shares_of(one) for one in replays]
     if not any(row.shares for row in rows):
@@ -85,9 +85,9 @@ def action_shares(records: Sequence[EpisodeRecord], replays: Sequence[Replay]) -
 
 
 def collected(records: Sequence[EpisodeRecord], replays: Sequence[Replay]) -> list[Collected]:
-    """One row for each episode, from what was sampled over time where it was, else from the replays.
+    """One row per episode, from what was sampled over time if anything was, otherwise from the replays.
 
-    Raises `DataError` where neither tells what was collected when.
+    Raises `DataError` if neither shows what was collected when.
     """
     rows = [row for record in records for row in _sampled(record)]
     rows = rows or [_collected_in(replay) for replay in replays]
@@ -179,7 +179,7 @@ def _collected_in(replay: Replay) -> Collected:
 
 
 def _gains(agent: ReplayObject, steps: int) -> dict[int, FloatArray]:
-    """Per item and step, by how much more of it the agent had than at the step before."""
+    """Per item and step, how much more of it the agent had than at the step before."""
     found: dict[int, FloatArray] = {}
     held: dict[int, int] = {}
     for place, (step, amounts) in enumerate(agent.inventory.changes()):
@@ -194,7 +194,7 @@ def _gains(agent: ReplayObject, steps: int) -> dict[int, FloatArray]:
 
 
 def at_steps(rows: Sequence[Collected], resource: str, steps: FloatArray) -> FloatArray:
-    """(rows, steps): what each episode had collected by each step; after its end, what it ended with; before, 0."""
+    """(rows, steps): the amount each episode had collected by each step; 0 before the first, then the latest."""
     table = np.zeros((len(rows), len(steps)))
     for number, row in enumerate(rows):
         amounts = row.amounts.get(resource)

@@ -1,4 +1,4 @@
-"""What agents did: their actions, what they collected by when, and where they went."""
+"""What agents did: their actions, what they collected and when, and where they went."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -32,8 +32,8 @@ def daf_plot_action_frequency(
 ) -> Plot:
     """Draw in which share of their steps agents took each action, by policy.
 
-    source: a run (folder, id), an evaluation, records, a replay or replays; or {action: count} or
-    {policy: {action: count}}. mission: only this one. Raises `DataError` where nothing was counted.
+    source: a run (directory, id), an evaluation, records, a replay or replays; or {action: count} or
+    {policy: {action: count}}. mission: only this one. Raises `DataError` if nothing was counted.
     """
     counted = isinstance(source, Mapping)
     rows = _shares_given(source) if counted else action_shares(*episodes_given(source, base_dir))
@@ -88,8 +88,8 @@ def daf_plot_resource_collection_timeline(
 ) -> Plot:
     """Draw how much of each resource an agent had collected by each step, by policy, with the interval over episodes.
 
-    source: a run (folder, id), an evaluation or records with sampled `agent.NAME.gained`, a replay or replays.
-    resources: of those (default: all). mission: only this one. Raises `DataError` where nothing tells.
+    source: a run (directory, id), an evaluation or records with sampled `agent.NAME.gained`, a replay or replays.
+    resources: which of those (default: all). mission: only this one. Raises `DataError` if there are no such data.
     """
     rows = _of_mission(collected(*episodes_given(source, base_dir)), mission)
     known = list(dict.fromkeys(name for row in rows for name in row.amounts))
@@ -131,8 +131,8 @@ def daf_plot_position_heatmap(
 ) -> Plot:
     """Draw where agents were, on the map.
 
-    source: a replay or replays, a run (folder, id) with replays, sampled positions or training logs, records, or an
-    array of counts by row and column. Raises `DataError` where no position is known.
+    source: a replay or replays, a run (directory, id) with replays, sampled positions or training logs, records, or an
+    array of counts by row and column. Raises `DataError` if no position is known.
     """
     found = visited(source, base_dir)
     if not any(one.visits.any() for one in found.maps):

@@ -1,7 +1,7 @@
-"""Any metric of episodes, by mission and policy, for drawing: from records, from a report made by hand, or as numbers.
+"""Any metric of episodes, by mission and policy, for drawing: from records, a report made by hand, or numbers.
 
-Where no metrics are named, those are taken in which the policies differ most, by the part of the variance that lies
-between them (eta squared); a metric that never varies shows nothing and is left out.
+If no metrics are named, those in which the policies differ most are used, by the share of the variance between policies
+(eta squared); a metric that never varies shows nothing and is left out.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ from daf.visualization.returns import UNNAMED
 
 @dataclass(frozen=True)
 class Sample:
-    """A metric of one policy on one mission. values: by episode; one value only where just the mean is known."""
+    """A metric of one policy on one mission. values: by episode; a single value if only the mean is known."""
 
     metric: str
     mission: str
@@ -32,7 +32,7 @@ class Sample:
     mean_only: bool = False
 
     def estimate(self, *, with_values: bool = False) -> Estimate:
-        """The mean with its 95 % interval, where there are two values at least."""
+        """The mean with its 95 % interval, if there are at least two values."""
         row = summarise([self.policy], [list(self.values)], resamples=1_000)[0]
         shown = self.values if with_values and not self.mean_only else ()
         return Estimate(row.mean, row.ci, 0 if self.mean_only else row.n, shown)
@@ -54,7 +54,7 @@ class Table:
 
     @property
     def counts(self) -> tuple[int, int]:
-        """Least and largest number of episodes of a sample; (0, 0) where only means are known."""
+        """Smallest and largest number of episodes of a sample; (0, 0) if only means are known."""
         known = [len(one.values) for one in self.samples if not one.mean_only]
         return (min(known), max(known)) if known else (0, 0)
 
@@ -67,9 +67,9 @@ def metric_table(
     most: int,
     base_dir: str | Path | None = None,
 ) -> Table:
-    """The samples of `metrics`, or of the `most` that tell policies apart.
+    """The samples of `metrics`, or of the `most` in which policies differ most.
 
-    source: what `daf.metrics` takes, a run (folder, id), a report made by hand, or {policy: {metric: numbers}}.
+    source: what `daf.metrics` takes, a run (directory, id), a report made by hand, or {policy: {metric: numbers}}.
     mission: only this one. Raises `DataError`, `MetricError`, `UsageError`.
     """
     wanted = None if metrics is None else [metrics] if isinstance(metrics, str) else list(metrics)
@@ -92,7 +92,7 @@ def metric_table(
 
 
 def records_given(source: Any, base_dir: str | Path | None = None) -> Any:
-    """A run's records, where `source` names one; else `source` itself."""
+    """The records of a run, if `source` names one; otherwise `source` itself."""
     return list(records_in(run_folder(source, base_dir))) if is_run(source) else source
 
 
@@ -175,7 +175,7 @@ def _chosen(samples: Sequence[Sample], most: int) -> list[str]:
 
 
 def _told_apart(samples: Sequence[Sample]) -> float:
-    """Eta squared between policies, the mean over missions; without several policies the spread against the mean."""
+    """Eta squared between policies, averaged over missions; for a single policy, the spread relative to the mean."""
     parts = []
     for mission in dict.fromkeys(one.mission for one in samples):
         groups = [np.array(one.values) for one in samples if one.mission == mission]

@@ -1,7 +1,7 @@
 """A figure that was drawn, and where it was written.
 
-Every `daf_plot_*` function ends here: the figure goes to `output_path`, or into this session's run folder for
-visualizations, in every format asked for, each file whole or not there. The same data give the same bytes.
+Every `daf_plot_*` function ends here: the figure is written to `output_path`, or into this session's run directory for
+visualizations, in every requested format, each file atomically. The same data give the same bytes.
 """
 
 import functools
@@ -28,11 +28,11 @@ LEAST_DPI, MOST_DPI = 30, 1200
 
 
 class Look(TypedDict, total=False):
-    """What every plotting function takes beside its data.
+    """The settings that every plotting function takes in addition to its data.
 
-    title: above the figure (default: what it shows). dark: on a dark ground. dpi: pixels an inch of a PNG, 150.
-    formats: of png, pdf, svg; used where the output path has no ending. output_manager: whose run folder files go to
-    without a path (default: this session's). console: where the files are named.
+    title: above the figure (default: what it shows). dark: use a dark ground. dpi: resolution of a PNG, 150 by default.
+    formats: of png, pdf, svg; used if the output path has no suffix. output_manager: its run directory gets the files
+    if there is no path (default: this session's). console: where the file names are printed.
     """
 
     title: str
@@ -45,7 +45,7 @@ class Look(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Plot:
-    """name: what was drawn. paths: the files, one for each format. figure: matplotlib's, to look at or to change.
+    """name: what was drawn. paths: the files, one per format. figure: the matplotlib figure, to view or modify.
 
     Usable wherever a path is: it stands for its first file.
     """
@@ -64,7 +64,7 @@ class Plot:
         return str(self.path)
 
     def _repr_png_(self) -> bytes:
-        """The picture, for notebooks."""
+        """The figure as a PNG, for notebooks."""
         buffer = io.BytesIO()
         with drawing(dark=self.dark):
             self.figure.savefig(buffer, format="png", dpi=DPI)
@@ -72,7 +72,7 @@ class Plot:
 
 
 def is_dark(look: Look) -> bool:
-    """Whether the figure is to be drawn on a dark ground; checks the other settings too, before any work.
+    """Whether to draw the figure on a dark ground; checks the other settings too, before any work.
 
     Raises `UsageError` for an unknown format and for a resolution out of bounds.
     """
@@ -88,9 +88,9 @@ def is_dark(look: Look) -> bool:
 
 
 def in_plan_order[**P, R](draw: Callable[P, R]) -> Callable[P, R]:
-    """`draw(source, …)` with each policy in the style of its place in the run's plan.
+    """`draw(source, …)` with each policy in the style of its position in the run's plan.
 
-    So it keeps its colour in every figure and page of the run, also where a figure leaves out those without a result.
+    So it keeps its colour in every figure and page of the run, even if a figure leaves out policies without a result.
     """
 
     @functools.wraps(draw)
@@ -103,7 +103,7 @@ def in_plan_order[**P, R](draw: Callable[P, R]) -> Callable[P, R]:
 
 
 def finish(figure: "Figure", name: str, output_path: str | Path | None, look: Look) -> Plot:
-    """Write `figure`, and say where. Raises `UsageError`, `StorageError`."""
+    """Write `figure`, and report where. Raises `UsageError`, `StorageError`."""
     dark = is_dark(look)
     paths = _targets(name, output_path, look)
     with drawing(dark=dark):
@@ -117,7 +117,7 @@ def finish(figure: "Figure", name: str, output_path: str | Path | None, look: Lo
 
 
 def titled(look: Look, default: str) -> str:
-    """The title asked for, else `default`."""
+    """The requested title, or else `default`."""
     return look.get("title") or default
 
 

@@ -1,4 +1,4 @@
-"""Runs as people name them: a run folder, a run's id, or a `RunInfo`."""
+"""Runs as users refer to them: a run directory, a run's id, or a `RunInfo`."""
 
 import os
 from functools import lru_cache
@@ -27,9 +27,9 @@ PACKED = (".json.z", ".json.gz")
 
 
 def run_folder(source: str | os.PathLike[str], base_dir: str | Path | None = None) -> Path:
-    """The folder that `source` means: itself where it is one, else that of the run of this id.
+    """The directory that `source` means: itself if it is one, or else that of the run with this id.
 
-    Raises `UsageError` where there is neither.
+    Raises `UsageError` if there is neither.
     """
     if isinstance(source, RunInfo):
         return source.path
@@ -48,13 +48,13 @@ def run_folder(source: str | os.PathLike[str], base_dir: str | Path | None = Non
 
 
 def replays_in(folder: Path) -> list[Path]:
-    """The replay files in a run's folder (`replays` in it, where there is one), by name; a run's own JSON is none."""
+    """The replay files in a run directory (in its `replays`, if it exists), by name; excludes the run's own JSON."""
     place = folder / "replays" if (folder / "replays").is_dir() else folder
     return sorted(path for suffix in PACKED for path in place.glob(f"*{suffix}") if path.is_file())
 
 
 def records_in(folder: Path) -> tuple[EpisodeRecord, ...]:
-    """The episode records of a run; read once for the several figures of a run. Raises `DataError`, `StorageError`."""
+    """The episode records of a run; read once for all figures of a run. Raises `DataError`, `StorageError`."""
     return _result(folder).records
 
 
@@ -70,14 +70,14 @@ def _result(folder: Path) -> RunResult:
 
 @lru_cache(maxsize=2)
 def _read(folder: Path, stamp: int) -> RunResult:
-    """stamp: when the plan was written, so that one that changed is read again."""
+    """stamp: when the plan was written, so that a changed plan is read again."""
     return read_result(folder)
 
 
 def contenders_of(source: object, base_dir: str | Path | None = None) -> list[str]:
-    """The policies and teams of an evaluation, in the order of its plan; empty where `source` is none.
+    """The policies and teams of an evaluation, in the order of its plan; empty if `source` is not one.
 
-    source: a run (folder, id), an `Evaluation`, a report with one behind it, or its records.
+    source: a run (directory, id), an `Evaluation`, a report based on one, or its records.
     """
     if is_run(source):
         path = Path(os.fspath(source)).expanduser()  # type: ignore[call-overload]
@@ -94,13 +94,13 @@ def contenders_of(source: object, base_dir: str | Path | None = None) -> list[st
 
 @lru_cache(maxsize=4)
 def _planned(folder: Path, stamp: int) -> tuple[str, ...]:
-    """stamp: when the plan was written, so that one that changed is read again."""
+    """stamp: when the plan was written, so that a changed plan is read again."""
     plan = read_json(folder / PLAN, _Plan)
     return () if plan is None else tuple(contender.name for contender in plan.contenders)
 
 
 def run_label(folder: Path) -> str:
-    """What to call a run in a legend: its title, else its id."""
+    """The label of a run in a legend: its title, or else its id."""
     info = read_run(folder)
     if info is None:
         return folder.name
@@ -108,5 +108,5 @@ def run_label(folder: Path) -> str:
 
 
 def is_run(source: object) -> bool:
-    """Whether `source` can name a run."""
+    """Whether `source` can refer to a run."""
     return isinstance(source, str | os.PathLike)

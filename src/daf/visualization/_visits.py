@@ -1,7 +1,7 @@
-"""Where agents were: visits per cell from replays, from sampled positions, or from the logs of training.
+"""Where agents were: visits per cell from replays, from sampled positions, or from training logs.
 
-A visit is one agent on one cell for one step (in logs: one record). Maps are kept apart: two episodes share one only
-where their walls are the same.
+A visit is one agent on one cell for one step (in logs: one record). Maps are kept apart: two episodes share one only if
+their walls are the same.
 """
 
 import os
@@ -32,8 +32,8 @@ LOGS = "json_logs"
 
 @dataclass(frozen=True)
 class Visited:
-    """maps: at most `MOST_MAPS`, the most visited first. unit, what: for the caption. left_out: further maps.
-    sampled: not every step was recorded, so a cell without a count may have been visited all the same.
+    """maps: up to `MOST_MAPS`, the most visited first. unit, what: for the caption. left_out: number of further maps.
+    sampled: not every step was recorded, so a cell without a count may have been visited nevertheless.
     """
 
     maps: Sequence[VisitMap]
@@ -44,9 +44,9 @@ class Visited:
 
 
 def visited(source: Any, base_dir: str | Path | None = None) -> Visited:
-    """Visits in `source`: a replay, replays, a run that holds some, or a training run with logs.
+    """Visits in `source`: a replay, replays, a run that contains some, or a training run with logs.
 
-    A 2-D array is taken as the counts themselves. Raises `DataError` where no position is known.
+    A 2-D array is taken as the counts themselves. Raises `DataError` if no position is known.
     """
     if isinstance(source, Replay):
         return _from_replays([source])
@@ -115,7 +115,7 @@ def _from_replays(replays: Sequence[Replay]) -> Visited:
 
 
 def _from_records(records: Sequence[EpisodeRecord], configs: "Mapping[str, MettaGridConfig]") -> Visited:
-    """configs: of the missions, by hash, where they are known; walls come from them."""
+    """configs: of the missions, by hash, if known; the walls come from them."""
     by_mission: dict[str, list[EpisodeRecord]] = {}
     for record in records:
         if record.ok and record.played.series is not None and record.played.series.positions:
@@ -181,7 +181,7 @@ def _walls(replay: Replay) -> NDArray[np.bool_]:
 
 
 def _buildings(replay: Replay) -> dict[str, list[tuple[int, int]]]:
-    """Where buildings stand at the start, by what a reader looks for; extractors are one kind, stations too."""
+    """Positions of buildings at the start, by kinds that matter to a reader; extractors are one kind, stations too."""
     found: dict[str, list[tuple[int, int]]] = {}
     for thing in replay.objects:
         if thing.agent_id is None and thing.type not in ("wall", "agent"):

@@ -36,11 +36,11 @@ ON_SHEET = (*CURVES, "loss/value")
 def daf_generate_summary_dashboard(
     source: Any, output_path: str | Path | None = None, *, base_dir: str | Path | None = None, **look: Unpack[Look]
 ) -> Plot:
-    """Draw one sheet on a run, a comparison or a sweep: main curves or comparisons beside the facts.
+    """Draw one sheet on a run, a comparison or a sweep: main curves or comparisons next to the facts.
 
-    source: a run (folder, id) of training, evaluation, comparison or sweep; a comparison's report; an evaluation; a
+    source: a run (directory, id) of training, evaluation, comparison or sweep; a comparison's report; an evaluation; a
     `SweepResult`; rows or columns of training metrics; or a mapping with any of "training", "returns" and "sweep", each
-    as the single figures take it. Raises `DataError` where there is nothing to show.
+    as the single figures take it. Raises `DataError` if there is nothing to show.
     """
     dark = is_dark(look)
     given = _given(source, base_dir)
@@ -89,7 +89,7 @@ def _policies(source: Any, base_dir: str | Path | None, look: Look, dark: bool) 
     cells: list[Cell] = [comparison_panel(found, "Mean return"), *spread_panels(found)[:2]]
     try:
         table = metric_table(source, None, most=5 - len(cells), base_dir=base_dir)
-    except (DataError, UsageError):  # plain returns have no metrics; the sheet is smaller then
+    except (DataError, UsageError):  # plain returns have no metrics; then the sheet is smaller
         table = None
     for metric in table.metrics if table else ():
         groups = [

@@ -1,4 +1,4 @@
-"""Metrics of episodes: policies' means, how values spread, which metrics go together, and policies' profiles."""
+"""Metrics of episodes: means by policy, how values spread, which metrics correlate, and profiles of policies."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ MOST_SPOKES = 6
 MOST_PAIRS = 15
 MOST_IN_MATRIX = 16
 REPEATS = 0.95
-"""Metrics with such a correlation are redundant; only the first of them enters a matrix."""
+"""Metrics that correlate this strongly are redundant; only the first of them enters a matrix."""
 
 
 @in_plan_order
@@ -72,7 +72,7 @@ def daf_plot_metric_distributions(
 ) -> Plot:
     """Draw every episode's value of each metric, by mission and policy.
 
-    The arguments are those of `daf_plot_detailed_metrics_comparison`; by default 6 metrics.
+    Takes the arguments of `daf_plot_detailed_metrics_comparison`; the default is 6 metrics.
     """
     table = metric_table(source, metrics, mission=mission, most=6, base_dir=base_dir)
     panels = []
@@ -109,8 +109,8 @@ def daf_plot_metric_correlations(
 ) -> Plot:
     """Draw which metrics go with one of them from episode to episode: Spearman within policies, Holm over all pairs.
 
-    source: an evaluation, a report with one behind it, a run (folder, id), or records. metrics: the others (default:
-    all that occur). Raises `DataError` where there are too few episodes or `target` never varies.
+    source: an evaluation, a report based on one, a run (directory, id), or records. metrics: the others (default: all
+    that occur). Raises `DataError` if there are too few episodes or `target` never varies.
     """
     reports = _correlations(source, metrics, mission, alpha, base_dir, target=target)
     panels = []
@@ -149,8 +149,8 @@ def daf_plot_metrics_correlation_matrix(
 ) -> Plot:
     """Draw the correlations of all metrics with each other on one mission, like metrics beside each other.
 
-    The arguments are those of `daf_plot_metric_correlations`; `mission` must be named where there are several. By
-    default up to 16 metrics of the strongest pairs, none that nearly repeats another.
+    Takes the arguments of `daf_plot_metric_correlations`; `mission` is required if there are several. The default is up
+    to 16 metrics of the strongest pairs, none of which nearly repeats another.
     """
     report = _one_mission(_correlations(source, metrics, mission, alpha, base_dir))
     names = list(report.metrics) if metrics is not None else _telling(report)
@@ -196,7 +196,7 @@ def daf_plot_policy_radar(
 ) -> Plot:
     """Draw policies' means in 3 to 12 metrics as profiles, every spoke on a scale of its own.
 
-    The arguments are those of `daf_plot_detailed_metrics_comparison`; `mission` must be named where there are several.
+    Takes the arguments of `daf_plot_detailed_metrics_comparison`; `mission` is required if there are several.
     """
     table = metric_table(source, metrics, mission=mission, most=MOST_SPOKES, base_dir=base_dir)
     if len(table.missions) > 1:
@@ -218,7 +218,7 @@ def daf_plot_policy_radar(
 
 
 def metric_unit(metric: str) -> str:
-    """What a metric's number is: of an agent, or of the game."""
+    """What a metric's number refers to: an agent, or the game."""
     per_step = " and step" if metric.endswith("@per_step") else ""
     if metric.startswith("agent.") or metric in ("reward", "reward_per_agent"):
         return f"per agent{per_step}"
@@ -228,7 +228,7 @@ def metric_unit(metric: str) -> str:
 
 
 def correlation_interval(rho: float, free: int) -> tuple[float, float] | None:
-    """95 % interval of Spearman's rho; None with too few episodes. free: episodes without those that groups cost.
+    """95 % interval of Spearman's rho; None with too few episodes. free: episodes minus those lost to the groups.
 
     Source: Bonett and Wright, Psychometrika 65, 2000: Fisher's z with the variance (1 + rho²/2) / (n − 3).
     """
@@ -263,7 +263,7 @@ def _correlations(
 
 
 def _telling(report: CorrelationReport) -> list[str]:
-    """Reward first, then the metrics of the strongest pairs; none that goes along exactly with one chosen before."""
+    """Reward first, then the metrics of the strongest pairs; none that repeats one chosen before."""
     ranked = dict.fromkeys(["reward", *(name for pair in report.pairs for name in (pair.a, pair.b))])
     chosen: list[str] = []
     for name in (name for name in ranked if name in report.metrics):

@@ -1,4 +1,4 @@
-"""Policies side by side: their returns, how these spread, and how they settle with the number of episodes."""
+"""Policies side by side: their returns, how these spread, and how they converge with the number of episodes."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from daf.visualization.returns import RETURN_UNIT, UNNAMED, Returns, returns_of
 
 MOST_MISSIONS = 12
 ENOUGH_TO_FRAME = 5
-"""Intervals of fewer episodes may be cut at the edge of the figure."""
+"""Intervals of fewer episodes than this may be cut at the edge of the figure."""
 
 
 @in_plan_order
@@ -26,7 +26,7 @@ def daf_plot_policy_comparison(
 ) -> Plot:
     """Draw the mean return of every policy with its interval: over all missions, and on each, over its episodes.
 
-    source: see `returns_of`. Raises `DataError` where no episode finished, and for values that are not finite.
+    source: see `returns_of`. Raises `DataError` if no episode finished, and for values that are not finite.
     """
     found = returns_of(source, base_dir)
     figure = means_figure(
@@ -64,8 +64,8 @@ def daf_plot_cumulative_performance(
 ) -> Plot:
     """Draw the mean return over the first 1, 2, … episodes, in the order of the seeds, with its interval.
 
-    It shows whether the number of episodes sufficed. The interval at each number holds for that number alone: looking
-    until it suits one is what `daf compare --until-decided` is for. source: see `returns_of`.
+    It shows whether the number of episodes was sufficient. The interval at each number is valid for that number alone;
+    to stop once a result is decided, use `daf compare --until-decided`. source: see `returns_of`.
     """
     found = returns_of(source, base_dir)
     panels = []
@@ -90,7 +90,7 @@ def daf_plot_cumulative_performance(
 
 
 def comparison_panel(found: Returns, title: str = "") -> MeansPanel:
-    """A row for all missions together, where there are several, and one for each."""
+    """A row for all missions together, if there are several, and one for each."""
     groups = []
     if len(found.missions) > 1 and found.overall:
         groups.append(
@@ -111,7 +111,7 @@ def comparison_panel(found: Returns, title: str = "") -> MeansPanel:
 
 
 def comparison_caption(found: Returns) -> str:
-    """What the marks of a comparison are."""
+    """An explanation of the marks of a comparison."""
     bars = found.interval_words()
     parts = ["Marks: means over episodes" + (f"; bars: {bars}" if bars else "") + "; dots: single episodes."]
     if any(cell.ci is None for cells in found.by_mission.values() for cell in cells.values()):
@@ -122,7 +122,7 @@ def comparison_caption(found: Returns) -> str:
 
 
 def spread_panels(found: Returns) -> list[SpreadPanel]:
-    """A panel for every mission, a row for every policy."""
+    """A panel for each mission, a row for each policy."""
     panels = []
     for mission in found.missions[:MOST_MISSIONS]:
         rows = []
@@ -136,14 +136,14 @@ def spread_panels(found: Returns) -> list[SpreadPanel]:
 
 
 def spread_caption(found: Returns) -> str:
-    """What the marks of a spread are."""
+    """An explanation of the marks of a spread."""
     bars = found.interval_words()
     mean = f"diamond: mean{f', with its {bars}' if bars else ''}"
     return f"Dots: episodes; box: quartiles and median; {mean}. {count_told(found)}{_left_out(found)}"
 
 
 def policies_told(found: Returns) -> str:
-    """The policies in a title."""
+    """The policies, for a title."""
     names = found.policies
     told = ", ".join(names) if len(names) <= 3 else f"{len(names)} policies"
     where = found.missions[0] if len(found.missions) == 1 and found.missions[0] != UNNAMED else ""
@@ -151,12 +151,12 @@ def policies_told(found: Returns) -> str:
 
 
 def mission_told(mission: str) -> str:
-    """A mission in a panel's title; nothing for numbers that came without one."""
+    """A mission, for a panel's title; empty for numbers that came without one."""
     return "" if mission == UNNAMED else mission
 
 
 def count_told(found: Returns) -> str:
-    """n, and what failed."""
+    """n, and the failures."""
     least, most = found.episodes
     n = f"n = {most:,}" if least == most else f"n = {least:,} to {most:,}"
     failed = f"; {found.failures} episodes failed and count nowhere" if found.failures else ""
@@ -180,7 +180,7 @@ def _running(policy: str, values: Sequence[float], alpha: float) -> Curve:
 
 
 def _limits(curves: Sequence[Curve]) -> tuple[float, float] | None:
-    """Room for all means and for the intervals of enough episodes: that of two would flatten all others."""
+    """Room for all means and for the intervals of enough episodes: those of two would flatten all others."""
     ends = [end for curve in curves for end in curve.y]
     for curve in curves:
         for bounds in (curve.low, curve.high):

@@ -1,7 +1,7 @@
-"""Returns of policies on missions, from whatever holds them, with the intervals that belong to them.
+"""Returns of policies on missions, from any source that holds them, with their intervals.
 
-An evaluation's own intervals are taken where there are any, so that a figure never shows other numbers than the report
-of the same run. Episodes that failed have no return; they are counted, not shown as 0.
+An evaluation's own intervals are used if there are any, so that a figure never shows other numbers than the report of
+the same run. Failed episodes have no return; they are counted, not shown as 0.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,8 +36,8 @@ class Returns:
     """Mean returns per agent, one per episode.
 
     values: by policy and mission, in the order of the seeds; a policy without an episode on a mission lacks it.
-    overall, by_mission: means with intervals of the blocks that all policies finished; as the run's report has them.
-    failed: episodes without a result, by policy and mission. methods: how the intervals were made.
+    overall, by_mission: means with intervals of the blocks that all policies finished, as in the run's report.
+    failed: episodes without a result, by policy and mission. methods: how the intervals were computed.
     """
 
     policies: tuple[str, ...]
@@ -51,21 +51,21 @@ class Returns:
 
     @property
     def episodes(self) -> tuple[int, int]:
-        """Least and largest number of episodes of any policy on any mission."""
+        """Smallest and largest number of episodes of any policy on any mission."""
         counts = [len(values) for missions in self.values.values() for values in missions.values()]
         return (min(counts), max(counts)) if counts else (0, 0)
 
     @property
     def failures(self) -> int:
-        """Episodes without a result, of all."""
+        """Total number of episodes without a result."""
         return sum(count for missions in self.failed.values() for count in missions.values())
 
     def failed_of(self, policy: str, mission: str) -> int:
-        """Episodes of `policy` on `mission` without a result."""
+        """Number of episodes of `policy` on `mission` without a result."""
         return self.failed.get(policy, {}).get(mission, 0)
 
     def interval_words(self) -> str:
-        """ "95 % interval (Student)", "" where there are no intervals."""
+        """ "95 % interval (Student)", "" if there are no intervals."""
         if not self.methods:
             return ""
         return f"{100 * self.level:g} % interval ({', '.join(METHODS[name] for name in self.methods)})"
@@ -74,9 +74,9 @@ class Returns:
 def returns_of(source: Any, base_dir: str | Path | None = None) -> Returns:
     """The returns in `source`.
 
-    source: a `ComparisonReport`, an `Evaluation`, any report with one behind it, a run (folder, id), numbers,
+    source: a `ComparisonReport`, an `Evaluation`, any report based on one, a run (directory, id), numbers,
     {policy: numbers}, or {policy: {mission: numbers}}. A single number is a mean without an interval. Raises
-    `DataError` for what is not finite or empty, `UsageError` for what holds no returns.
+    `DataError` for values that are empty or not finite, `UsageError` for a source without returns.
     """
     from daf.comparison import ComparisonReport
     from daf.evaluation import Evaluation, results_data
@@ -164,7 +164,7 @@ def _listed(given: Any) -> Any:
 
 
 def _with_intervals(found: Returns, *, seed: int = 0, resamples: int = 5_000) -> Returns:
-    """The same with means and intervals: on every mission each policy's own, overall of those that played them all."""
+    """The same with means and intervals: for each policy on each mission, overall for those that played them all."""
     by_mission: dict[str, dict[str, Estimate]] = {}
     methods: list[str | None] = []
     alpha = 1 - found.level

@@ -1,7 +1,7 @@
 """All figures that fit a run: `daf plot`.
 
-Which they are follows from what lies in the run's folder. A figure for which the data do not suffice (too few episodes,
-nothing sampled) is left out with its reason, unless it was asked for by name.
+The contents of the run directory determine which figures fit. A figure for which the data do not suffice (too few
+episodes, nothing sampled) is left out with its reason, unless it was requested by name.
 """
 
 import os
@@ -63,7 +63,7 @@ DRAWN: dict[str, tuple[str, Draw]] = {
     "parallel": ("sweep_parallel_coordinates", daf_plot_sweep_parallel_coordinates),
     "dashboard": ("summary_dashboard", daf_generate_summary_dashboard),
 }
-"""Every kind of figure: its file's name, and what draws it."""
+"""Every kind of figure: its file name, and the function that draws it."""
 OF_EPISODES = (
     "comparison", "rewards", "cumulative", "metrics", "distributions", "correlations", "matrix", "radar", "actions",
     "resources", "positions", "dashboard",
@@ -80,17 +80,17 @@ OF_RUN: Mapping[Kind, Sequence[str]] = {
     "replays": ("actions", "resources", "positions"),
 }
 PER_MISSION = ("distributions", "matrix", "radar")
-"""A figure for each mission, where there are several."""
+"""Kinds with one figure per mission, if there are several."""
 WITH_MISSION = (*PER_MISSION, "metrics", "correlations", "actions", "resources")
 WITH_METRICS = ("curves", "dynamics", "metrics", "distributions", "correlations", "matrix", "radar")
 SEVERAL = ("curves", "dynamics", "dashboard")
-"""What several training runs are drawn in together."""
+"""The figures that can show several training runs together."""
 
 
 @dataclass(frozen=True)
 class RunFigures:
-    """folder: where the figures are. run_id: of the run, or of the run folder that was made for the figures of several;
-    None where neither is. drawn: by kind. left_out: kinds whose data did not suffice, with the reason.
+    """folder: the directory of the figures. run_id: of the run, or of the run directory created for the figures of
+    several; None if there is neither. drawn: by kind. left_out: kinds whose data did not suffice, with the reason.
     """
 
     folder: Path
@@ -117,11 +117,11 @@ def daf_plot_run(
 ) -> RunFigures:
     """Draw the figures that fit a run, or those of `kinds` (names of `DRAWN`).
 
-    run: a folder or id, or a replay file; several training runs are drawn together. output_dir: where figures go
-    (default: the run's `visualizations`; of several runs or a replay file, this session's run folder). mission,
-    metrics: only these, where a figure has them. over_seeds: training runs that differ only in their seed are drawn as
-    their mean. base_dir: where ids are looked for. Raises `UsageError` for an unknown
-    kind or one that does not fit, and what a figure that was asked for by name raises.
+    run: a directory or id, or a replay file; several training runs are drawn together. output_dir: where figures are
+    written (default: the run's `visualizations`; for several runs or a replay file, this session's run directory).
+    mission, metrics: only these, for figures that have them. over_seeds: training runs that differ only in their seed
+    are drawn as their mean. base_dir: where ids are looked up. Raises `UsageError` for an unknown kind or one that does
+    not fit, and whatever a figure that was requested by name raises.
     """
     is_dark(look)
     given = [run] if isinstance(run, str | os.PathLike) else list(run)
@@ -162,7 +162,7 @@ def daf_plot_run(
 def fitting_kinds(
     run: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], *, base_dir: str | Path | None = None
 ) -> dict[str, str]:
-    """The kinds of figures that fit a run or runs, each with what it shows; their data may still not suffice."""
+    """The kinds of figures that fit a run or runs, each with a description; their data may still not suffice."""
     given = [run] if isinstance(run, str | os.PathLike) else list(run)
     return {kind: _shows(DRAWN[kind][1]) for kind in _fitting(given, base_dir)[1]}
 
@@ -176,7 +176,7 @@ def _shows(draw: Draw) -> str:
 def _fitting(
     given: Sequence[str | os.PathLike[str]], base_dir: str | Path | None
 ) -> tuple[Any, Sequence[str], Path | None]:
-    """What to draw from, the kinds that fit it, and where its figures belong, None for no place of its own."""
+    """What to draw from, the kinds that fit it, and the directory for its figures, None if it has none."""
     if not given:
         raise UsageError("no run is named.")
     if len(given) == 1 and Path(given[0]).expanduser().is_file():

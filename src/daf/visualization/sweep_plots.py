@@ -1,4 +1,4 @@
-"""What a search found: its history, two hyperparameters against each other, and all of them side by side."""
+"""The results of a search: its history, two hyperparameters against each other, and all of them side by side."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ from daf.visualization._plots import Look, Plot, finish, is_dark, titled
 from daf.visualization._runs_given import is_run, run_folder
 
 MOST_INTERVALS = 500
-"""With more trials than this their intervals would be a carpet; they are left out."""
+"""With more trials than this, their intervals would cover the figure; they are left out."""
 
 
 def daf_plot_sweep_results(
@@ -30,8 +30,8 @@ def daf_plot_sweep_results(
 ) -> Plot:
     """Draw the objective of every trial in order with the best so far, and over each hyperparameter.
 
-    source: a `SweepResult`, a sweep's run (folder, id) or saved JSON, or trials. names: hyperparameters (default: those
-    that varied, up to 12). Raises `DataError` where there is no trial.
+    source: a `SweepResult`, a sweep's run (directory, id) or saved JSON, or trials. names: hyperparameters (default:
+    those that varied, up to 12). Raises `DataError` if there is no trial.
     """
     sweep, search = search_of(source, names, base_dir)
     figure = search_figure(
@@ -55,7 +55,7 @@ def daf_plot_sweep_heatmap(
     """Draw the objective over two hyperparameters: a matrix of means where they took few values, else the trials.
 
     x, y: hyperparameters (default: the first that varied). The other arguments are those of `daf_plot_sweep_results`.
-    Raises `UsageError` where fewer than two varied.
+    Raises `UsageError` if fewer than two varied.
     """
     sweep, search = search_of(source, None, base_dir)
     varied = [setting.name for setting in search.settings() if setting.varies]
@@ -94,7 +94,7 @@ def daf_plot_sweep_parallel_coordinates(
 ) -> Plot:
     """Draw every complete trial as a line through its hyperparameters to its objective.
 
-    The arguments are those of `daf_plot_sweep_results`. Raises `DataError` where no trial is complete.
+    Takes the arguments of `daf_plot_sweep_results`. Raises `DataError` if no trial is complete.
     """
     sweep, search = search_of(source, names, base_dir)
     figure = parallel_figure(
@@ -104,7 +104,7 @@ def daf_plot_sweep_parallel_coordinates(
 
 
 def sweep_of(source: Any, base_dir: str | Path | None = None) -> SweepResult:
-    """The sweep that `source` holds or names. Raises `DataError`, `UsageError`."""
+    """The sweep that `source` holds or refers to. Raises `DataError`, `UsageError`."""
     if isinstance(source, SweepResult):
         return source
     if is_run(source):
@@ -132,7 +132,7 @@ def _trial_of(row: Any, place: int) -> SweepTrialResult:
 
 
 def search_of(source: Any, names: Iterable[str] | None, base_dir: str | Path | None) -> tuple[SweepResult, Search]:
-    """The sweep, and its trials for drawing. Raises `DataError` where it has none, `UsageError`."""
+    """The sweep, and its trials for drawing. Raises `DataError` if it has none, `UsageError`."""
     sweep = sweep_of(source, base_dir)
     if not sweep.trials:
         raise DataError(f"sweep {sweep.name} has no trials yet.")
@@ -150,13 +150,13 @@ def search_of(source: Any, names: Iterable[str] | None, base_dir: str | Path | N
 
 
 def log_scales(sweep: SweepResult) -> dict[str, bool]:
-    """By hyperparameter searched in a range, whether that was on a logarithmic scale; {} where no run folder tells."""
+    """Whether each hyperparameter searched in a range was on a logarithmic scale; {} if no run directory records it."""
     ranges = {name: entry for name, entry in searched_space(sweep).items() if isinstance(entry, dict)}
     return {name: bool(entry.get("log")) for name, entry in ranges.items() if "min" in entry}
 
 
 def _interval(trial: SweepTrialResult) -> tuple[float, float] | None:
-    """95 % interval over the trial's episodes, where its objective is their mean over missions; else none is known."""
+    """95 % interval over the trial's episodes, if its objective is their mean over missions; otherwise not known."""
     parts = [list(found.get("values", ())) for found in trial.mission_results.values()]
     if trial.primary_metric is None or not parts or min(len(part) for part in parts) < 2:
         return None
@@ -167,14 +167,14 @@ def _interval(trial: SweepTrialResult) -> tuple[float, float] | None:
 
 
 def sweep_name(sweep: SweepResult, *, first: bool = False) -> str:
-    """The sweep in a title; first: at its beginning."""
+    """The sweep, for a title; first: at its beginning."""
     if sweep.name == "sweep":
         return "A sweep" if first else "a sweep"
     return f"{'Sweep' if first else 'sweep'} {sweep.name}"
 
 
 def sweep_caption(sweep: SweepResult, search: Search) -> str:
-    """n, and what must be known to read the marks."""
+    """n, and the facts needed to read the marks."""
     parts = [_counts(sweep)]
     if any(trial.ci for trial in search.trials):
         parts.append("Bars: 95 % interval over the trial's episodes.")

@@ -1,6 +1,6 @@
-"""Training curves from what people have of them: run folders, ids, JSON lines, rows, or lists of numbers.
+"""Training curves from whatever holds them: run directories, ids, JSON lines, rows, or lists of numbers.
 
-A metric that a row lacks is a gap. A value that is not a finite number is refused, since a curve through it would be
+A metric that a row lacks is a gap. A value that is not a finite number is rejected, because a curve through it would be
 invented; in a run's own files it is left out and counted.
 """
 
@@ -26,11 +26,11 @@ OF_ONE_RUN = (
     "trackers", "tracker_options", "log_interval", "log_agents", "keep_last_checkpoints", "keep_best_checkpoints",
     "checkpoint_frequency", "milestone_frequency", "eval_replays",
 )  # fmt: skip
-"""Settings in which repetitions of one training may differ: the seed, and what does not touch what is learned."""
+"""Settings in which repetitions of a training may differ: the seed, and those that do not affect what agents learn."""
 _NOT_LEARNED = ("clock/", "system/", "schedule/")
-"""Metrics that say nothing about what was learned: time and the machine, and what the settings prescribe."""
+"""Metrics that say nothing about learning: time and the machine, and values that the settings prescribe."""
 UNNAMED_RUN = "training"
-"""What a run is called that came as plain numbers."""
+"""The name of a run that was given as plain numbers."""
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ type FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Evaluated:
-    """An evaluation on the way. interval: of the mean over episodes; None where it is not known."""
+    """An evaluation during training. interval: of the mean over episodes; None if not known."""
 
     step: float
     mean: float
@@ -49,10 +49,10 @@ class Evaluated:
 
 @dataclass(frozen=True)
 class TrainingCurves:
-    """One run. steps: by metric, where it has a value; values: as long. steps_known: else x counts the values.
+    """One run. steps: by metric, where it has a value; values: same length. steps_known: if not, x counts the values.
 
-    not_finite: values and lines that could not be used. failed_evaluations: those without a result. run: what else its
-    folder tells, None for plain numbers.
+    not_finite: number of values and lines that could not be used. failed_evaluations: those without a result. run:
+    further contents of its directory, None for plain numbers.
     """
 
     name: str
@@ -66,12 +66,12 @@ class TrainingCurves:
 
 
 def training_groups(source: Any, base_dir: str | Path | None = None) -> dict[str, list[TrainingCurves]]:
-    """The runs in `source`, by label; the runs of one label are repetitions (seeds) of one thing.
+    """The runs in `source`, by label; runs with the same label are repetitions (seeds) of the same training.
 
-    source: a run (folder, id), a metrics.jsonl, rows ({"step": …, metric: …}), columns ({metric: [numbers]}), a list of
-    runs, or {label: any of these}. Raises `DataError`, `UsageError`.
+    source: a run (directory, id), a metrics.jsonl, rows ({"step": …, metric: …}), columns ({metric: [numbers]}), a list
+    of runs, or {label: any of these}. Raises `DataError`, `UsageError`.
     """
-    if isinstance(source, Mapping) and not is_run(source):  # a training's result is both
+    if isinstance(source, Mapping) and not is_run(source):  # a training result is both
         if not source:
             raise DataError("there are no training metrics: the mapping is empty.")
         if _is_columns(source):
@@ -86,10 +86,10 @@ def training_groups(source: Any, base_dir: str | Path | None = None) -> dict[str
 
 
 def seeds_together(sources: Sequence[Any], base_dir: str | Path | None = None) -> dict[str, list[TrainingCurves]]:
-    """Training runs by what they trained: those that differ in nothing but their seed are repetitions of one thing.
+    """Training runs by what they trained: those that differ only in their seed are repetitions of the same training.
 
-    A run that repeats another's seed is left out, since it is no independent repetition. Raises `DataError` for a run
-    that does not tell its hyperparameters, `UsageError`.
+    A run that repeats another's seed is left out, because it is not an independent repetition. Raises `DataError` for a
+    run whose hyperparameters are not recorded, `UsageError`.
     """
     groups: dict[str, list[TrainingCurves]] = {}
     known: dict[str, dict[str, Any]] = {}
@@ -121,9 +121,9 @@ def seeds_together(sources: Sequence[Any], base_dir: str | Path | None = None) -
 
 
 def each_once(runs: Sequence[TrainingCurves]) -> list[TrainingCurves]:
-    """The runs by what they learned: a run folder that is given twice, or its copy, counts once, and that is logged.
+    """The runs by what they learned: a run directory that is given twice, or its copy, counts once, and that is logged.
 
-    Numbers that did not come out of a run folder are taken as they are.
+    Numbers that do not come from a run directory are taken as they are.
     """
     found: dict[str, TrainingCurves] = {}
     for place, run in enumerate(runs):
@@ -145,7 +145,7 @@ def _place(run: TrainingCurves) -> str:
 
 
 def _apart(one: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What sets `one` apart from the `others`: "learning_rate=0.001"; the values alone of mission and policy."""
+    """How `one` differs from the `others`: "learning_rate=0.001"; for mission and policy, the values alone."""
     names = [name for name in one if any(other.get(name) != one[name] for other in others)]
     return [str(one[name]) if name in ("mission", "policy") else f"{name}={one[name]}" for name in names]
 
@@ -179,7 +179,7 @@ def _runs(source: Any, label: str | None, base_dir: str | Path | None) -> list[T
 
 
 def read_training(source: Any, label: str | None = None, base_dir: str | Path | None = None) -> TrainingCurves:
-    """The curves of a training run's folder, or of a file of JSON lines. Raises `DataError`, `UsageError`."""
+    """The curves of a training run directory, or of a file of JSON lines. Raises `DataError`, `UsageError`."""
     path = Path(source).expanduser()
     if path.is_file():
         return _rows(label or path.stem, list(journal.read(path)), where=str(path))

@@ -1,7 +1,7 @@
-"""How training went: returns and lengths, and what the optimizer did.
+"""The progress of training: returns and lengths, and the optimizer's metrics.
 
-One run is drawn as it is (thin) with a moving mean (thick); several runs under one label are repetitions, drawn as
-their mean with an interval over runs. What evaluations measured stands beside it, with its interval over episodes.
+A single run is drawn as it is (thin) with a moving mean (thick); several runs with the same label are repetitions,
+drawn as their mean with an interval over runs. Evaluation results appear next to it, with their interval over episodes.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -52,10 +52,10 @@ TOLD: dict[str, tuple[str, str]] = {
     "system/memory_mb": ("Memory", "MB"),
     "system/gpu_memory_mb": ("GPU memory", "MB"),
 }
-"""Title and axis of the metrics that DAF records; others are called by their names."""
+"""Title and axis label of the metrics that DAF records; for others, their names."""
 MOST_PANELS = 12
 GRID = 200
-"""Points at which runs of different steps are averaged."""
+"""Number of points at which runs with different steps are averaged."""
 LEAST_TO_SMOOTH = 20
 
 
@@ -70,9 +70,9 @@ def daf_plot_training_curves(
 ) -> Plot:
     """Draw returns, lengths, rewards and entropy over agent steps.
 
-    source: a training run (folder, id), several of them, {label: run or runs (seeds)}, rows, or columns of numbers; see
-    `training_groups`. metrics: others than these. smooth: updates in the moving mean (default: a twentieth of them).
-    base_dir: where ids are looked for. Raises `DataError` where nothing was recorded or a value is not finite.
+    source: a training run (directory, id), several of them, {label: run or runs (seeds)}, rows, or columns of numbers;
+    see `training_groups`. metrics: instead of these. smooth: updates in the moving mean (default: a twentieth of them).
+    base_dir: where ids are looked up. Raises `DataError` if nothing was recorded or a value is not finite.
     """
     groups = training_groups(source, base_dir)
     panels, caption = training_panels(groups, metrics, CURVES, smooth)
@@ -100,7 +100,7 @@ def daf_plot_learning_dynamics(
 ) -> Plot:
     """Draw losses, the policy's change, gradients, the learning rate and the speed over agent steps.
 
-    The arguments are those of `daf_plot_training_curves`.
+    Takes the arguments of `daf_plot_training_curves`.
     """
     groups = training_groups(source, base_dir)
     panels, caption = training_panels(groups, metrics, DYNAMICS, smooth)
@@ -124,14 +124,14 @@ def training_panels(
 ) -> tuple[list[Panel], str]:
     """Panels and caption of a training figure.
 
-    Without `metrics` the `usual` ones that were recorded; where none of them was, all that were, up to `MOST_PANELS`.
+    Without `metrics`, the `usual` ones that were recorded; if none of them was, all that were, up to `MOST_PANELS`.
     """
     if smooth is not None and smooth < 1:
         raise UsageError(f"smooth={smooth}: a moving mean takes 1 update at least.")
     every = [run for runs in groups.values() for run in runs]
     recorded = list(dict.fromkeys(metric for run in every for metric in run.values))
     if RETURN not in recorded and any(run.run is not None for run in every):
-        recorded.insert(0, RETURN)  # a run in which no episode ended yet says so, beside what evaluations measured
+        recorded.insert(0, RETURN)  # a run without a finished episode states that, next to the evaluations
     chosen, left_out = _chosen(recorded, metrics, usual)
     panels = []
     for metric in chosen:
@@ -178,7 +178,7 @@ type Point = tuple[float, float, tuple[float, float] | None]
 
 
 def _measured(runs: Sequence[TrainingCurves]) -> list[Point]:
-    """What evaluations measured; of several runs at one step their mean, with the interval over runs."""
+    """Evaluation results; for several runs at one step, their mean, with the interval over runs."""
     by_step: dict[float, list[Evaluated]] = {}
     for run in runs:
         for evaluated in run.evaluations:
@@ -195,7 +195,7 @@ def _measured(runs: Sequence[TrainingCurves]) -> list[Point]:
 
 
 def _on_one_grid(runs: Sequence[TrainingCurves], metric: str, smooth: int | None) -> tuple[FloatArray, FloatArray]:
-    """Steps that all runs reached, and (runs, steps) of their moving means there, between updates by straight lines."""
+    """Steps that all runs reached, and (runs, steps) of their moving means there, linear between updates."""
     first = max(float(run.steps[metric][0]) for run in runs)
     last = min(float(run.steps[metric][-1]) for run in runs)
     if last < first:
@@ -215,7 +215,7 @@ def _window(count: int, smooth: int | None) -> int:
 
 
 def _weights(run: TrainingCurves, metric: str) -> FloatArray:
-    """Episodes behind each value of an episodes' metric, where they were counted; else all count the same."""
+    """Number of episodes behind each value of an episode metric, if they were counted; otherwise all count the same."""
     counts, steps = run.values.get("episode/count"), run.steps[metric]
     if counts is None or not metric.startswith(("episode/", "stats/")):
         return np.ones(len(steps))
@@ -273,13 +273,13 @@ def _nothing(metric: str) -> str:
 
 
 def x_label(groups: Groups) -> str:
-    """What the x axis counts."""
+    """The quantity on the x axis."""
     known = all(run.steps_known for runs in groups.values() for run in runs)
     return "agent steps" if known else "value number"
 
 
 def training_title(what: str, names: Sequence[str]) -> str:
-    """The figure's subject: `what`, and the runs where they have names."""
+    """The figure's subject: `what`, and the runs if they have names."""
     told = _subject(names)
     return what if told == UNNAMED_RUN else f"{what}: {told}"
 
