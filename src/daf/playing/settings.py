@@ -60,7 +60,7 @@ def settings_from(data: Mapping[str, Any]) -> Settings:
     except msgspec.ValidationError as error:
         raise DataError(f"the settings that the run was played with are damaged: {error}.") from error
     # msgspec makes 250 the 250.0 of a float field; a rebuilt report must show what the first one showed.
-    whole = {name: value for name, value in data.items() if type(value) is int and hasattr(settings, name)}
+    whole: dict[str, Any] = {name: value for name, value in data.items() if type(value) is int}
     return replace(settings, **whole)
 
 
