@@ -1,7 +1,7 @@
-"""A learner that shares its work with processes of its own, each a learner with a part of the environments.
+"""A learner that shares its work with separate processes, each of them a learner with a part of the environments.
 
-This process is rank 0: it keeps the run's books, and tells the others what to do through pipes. They end when their
-pipe does. To resume, a run needs as many processes as before, since each has a state of its own.
+This process is rank 0: it keeps the run's records, and sends commands to the others through pipes. They end when their
+pipe closes. A run must be resumed with the same number of processes, since each has private state.
 
 Importing this module imports torch.
 """
@@ -34,14 +34,14 @@ from daf.processes import lifeline
 UPDATE, STATE, RESTORE, INHERIT = b"u", b"s", b"r", b"i"
 DONE, FAILED = b"d", b"e"
 _LAST_WORDS = 2.0
-"""Seconds in which a process that failed tells why."""
+"""Seconds that a failed process has to report its error."""
 _OWN = ("sampling", "batches", "torch", "cuda", "states", "fresh", "worlds")
-"""The parts of a learner's state that each process has of its own."""
+"""The parts of a learner's state that are private to each process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one of the processes needs to begin."""
+    """What a process needs to start."""
 
     config: DAFTrainingConfig
     sizes: Sizes
@@ -55,7 +55,7 @@ class Part:
 
 
 class DistributedLearner(Learner):
-    """See the module; used as a `Learner` is. sizes: of all processes together."""
+    """See the module; used like a `Learner`. sizes: of all processes together."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class DistributedLearner(Learner):
                 self._start(
                     Part(config, mine, policy, missions, curriculum, rank, world, meeting, device_of(trainable, rank))
                 )
-            self._hear()  # all have come so far that they will meet
+            self._hear()  # all have come far enough to join the process group
             self._colleagues = Colleagues(0, world, meeting, trainable.device.type)
             self._colleagues.share_weights(trainable.network)
             super().__init__(config, mine, trainable, curriculum, resolve, sampler=sampler, peers=self._colleagues)
@@ -104,7 +104,7 @@ class DistributedLearner(Learner):
         return values
 
     def state(self) -> dict[str, Any]:
-        """The state with every process's part of it."""
+        """The state, including each process's part."""
         if not self._pipes:
             raise TrainingError("the learning processes have ended; begin again from a checkpoint.")
         self._tell(STATE)
@@ -112,7 +112,7 @@ class DistributedLearner(Learner):
         return {**mine, "ranks": [_loaded(answer) for answer in self._hear()]}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state`. Raises `CheckpointError` where it is of another number of processes."""
+        """Resume from `state`. Raises `CheckpointError` if it has a different number of processes."""
         ranks = state.get("ranks", [])
         if len(ranks) != len(self._pipes):
             raise CheckpointError(
@@ -138,11 +138,11 @@ class DistributedLearner(Learner):
         self._hear()
 
     def follow(self, curriculum: Curriculum) -> None:
-        """Refused: the other processes draw by the curriculum that they began with. Raises `UsageError`."""
+        """Refused: the other processes draw from the curriculum that they started with. Raises `UsageError`."""
         raise UsageError("a distributed run keeps its curriculum; train on single tasks with one process.")
 
     def close(self) -> None:
-        """End all processes; a distributed run goes on from a checkpoint only."""
+        """End all processes; afterwards a distributed run can only be resumed from a checkpoint."""
         super().close()
         self._colleagues.close()
         self._end()
@@ -155,7 +155,7 @@ class DistributedLearner(Learner):
                 [sys.executable, "-m", "daf.core.distributed_worker", *map(str, descriptors)],
                 pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
-                process_group=0,  # Ctrl-C and a group's SIGTERM are the trainer's to handle
+                process_group=0,  # the trainer handles Ctrl-C and a SIGTERM to the group
             )
         pipe = Connection(ours.detach())
         self._processes.append(process)
@@ -181,7 +181,7 @@ class DistributedLearner(Learner):
         return answers
 
     def _told(self, error: TrainingError) -> TrainingError:
-        """The reason that a process gave before it ended, else `error`: what its absence looks like from here."""
+        """The error that a process reported before it ended, else `error`, which shows only that a process is gone."""
         for pipe in self._pipes:
             try:
                 answer = pipe.recv_bytes() if pipe.poll(_LAST_WORDS) else b""
@@ -205,7 +205,7 @@ class DistributedLearner(Learner):
 
 
 def serve(pipe: Connection, part: Part) -> None:
-    """Learn as rank 0 says, until the pipe ends."""
+    """Run the commands of rank 0 until the pipe closes."""
     from daf.game import missions
     from daf.game.rollout import Game
     from daf.game.trainable import save_memory, trainable
@@ -233,7 +233,7 @@ def serve(pipe: Connection, part: Part) -> None:
             answer = b""
             try:
                 if kind == UPDATE:
-                    if payload:  # it was changed by other means than what all learn from episodes
+                    if payload:  # it was changed other than by the episodes that all processes learn from
                         learner.curriculum.load_state_dict(_loaded(payload))
                     learner.update()
                 elif kind == STATE:
@@ -253,7 +253,7 @@ def serve(pipe: Connection, part: Part) -> None:
 
 
 def device_of(trainable: Trainable, rank: int) -> str:
-    """Where the process of this rank computes: a GPU of its own where there are several."""
+    """The device of the process of this rank: a separate GPU if there are several."""
     if trainable.device.type != "cuda":
         return str(trainable.device)
     return f"cuda:{rank % torch.cuda.device_count()}"

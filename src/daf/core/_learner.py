@@ -1,8 +1,8 @@
-"""Environments, a network and PPO: one update at a time, and all that the next one follows from.
+"""Environments, a network and PPO: one update at a time, and all the state that the next update depends on.
 
-`state()` after an update and `restore()` before another give the run that was never interrupted, to the bit on the same
+`state()` after an update and `restore()` before another reproduce the uninterrupted run, bit for bit on the same
 machine with the same number of threads: weights, optimizer, generators, recurrent states, reward scale, curriculum, and
-the environments, whose episodes are taken up by repeating their actions. Environments are therefore not reset at
+the environments, whose episodes are restored by replaying their actions. Environments are therefore not reset at
 checkpoints, which would cut every episode longer than the time between two of them.
 
 Importing this module imports torch.
@@ -38,11 +38,11 @@ Resolve = Callable[[str], Mission]
 
 
 class Learner:
-    """PPO under way.
+    """PPO in progress.
 
-    missions: of the curriculum's tasks, in their order. steps, updates: done so far. records: collects the samples for
-    json_logs, where a sampler makes them. tally: scores of the run's episodes. latest: task and score of those that
-    the last update ended.
+    missions: of the curriculum's tasks, in their order. steps, updates: done so far. records: samples for json_logs, if
+    a sampler collects them. tally: scores of the run's episodes. latest: task and score of the episodes that ended in
+    the last update.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Learner:
         sampler: Any = None,
         peers: Colleagues | None = None,
     ) -> None:
-        """sizes: of this process alone. peers: the processes that it learns together with, None where it is alone."""
+        """sizes: of this process only. peers: the processes that it learns with, None if it is the only one."""
         self._peers = peers
         self._rank, self._world = (0, 1) if peers is None else (peers.rank, peers.world)
         self._first = self._rank * sizes.environments
@@ -95,7 +95,7 @@ class Learner:
         )
 
     def update(self) -> dict[str, float]:
-        """Collect a rollout and learn from it; what it showed, by the names of metrics.jsonl.
+        """Collect a rollout and learn from it; returns the metrics, with the names of metrics.jsonl.
 
         Raises `DivergenceError`, `TrainingError`; the learner must then be restored or closed.
         """
@@ -106,7 +106,7 @@ class Learner:
             self.envs.begin()
             self._begun = True
         now = schedule(self.config, self.steps)
-        torch.set_num_threads(1)  # the other cores step the environments meanwhile
+        torch.set_num_threads(1)  # the other cores step the environments in the meantime
         ended = self._collect()
         torch.set_num_threads(self.sizes.threads)
         collected = time.perf_counter()
@@ -125,7 +125,7 @@ class Learner:
             peers=self._peers,
         )
         if self._peers is not None:
-            ended = [end for part in self._peers.gather(ended) for end in part]  # by rank is by environment
+            ended = [end for part in self._peers.gather(ended) for end in part]  # order by rank is order by environment
             earned, losses = self._peers.average(earned), _averaged(self._peers.gather(losses))
         steps = self.sizes.steps(self.config.n_steps) * self._world
         self.steps += steps
@@ -148,7 +148,7 @@ class Learner:
         }
 
     def _collect(self) -> list[EndedEpisode]:
-        """Fill the buffer; the episodes that ended, by environment and episode."""
+        """Fill the buffer; returns the episodes that ended, ordered by environment and episode."""
         envs, buffer, trainable = self.envs, self.buffer, self.trainable
         horizon = self.sizes.horizon
         ended: list[EndedEpisode] = []
@@ -173,7 +173,7 @@ class Learner:
         return sorted(ended, key=lambda end: (end.environment, end.episode))
 
     def _act(self, group: int, step: int) -> None:
-        """Choose the group's actions and note them."""
+        """Choose the group's actions and store them."""
         envs, buffer = self.envs, self.buffer
         rows, environments = envs.group_rows[group], envs.group_environments[group]
         seen = self.trainable.prepared(torch.from_numpy(envs.observations[rows]))
@@ -194,7 +194,7 @@ class Learner:
         buffer.values[rows, step] = values
 
     def _earn(self, group: int, step: int, ends: Sequence[EndedEpisode]) -> None:
-        """Note what the group's step brought; where episodes ended, let the next begin with no memory of them."""
+        """Store the rewards of the group's step; if episodes ended, reset the recurrent state for the next ones."""
         envs, buffer = self.envs, self.buffer
         rows = envs.group_rows[group]
         buffer.rewards[rows, step] = torch.from_numpy(envs.rewards[rows]).to(buffer.rewards.device)
@@ -215,9 +215,9 @@ class Learner:
             self._fresh[place] = True
 
     def follow(self, curriculum: Curriculum) -> None:
-        """Draw by another curriculum from here on, with every environment in a new episode and no memory of the last.
+        """Draw from another curriculum from now on; every environment starts a new episode with a new recurrent state.
 
-        The tasks of the one before keep their places in it.
+        The tasks of the previous curriculum must keep their indices in it.
         """
         self._open()
         self.curriculum = curriculum
@@ -233,7 +233,7 @@ class Learner:
                 part.zero_()
 
     def _take_in(self, ended: Sequence[EndedEpisode]) -> None:
-        """Count the episodes that ended, and let the curriculum learn from them."""
+        """Count the episodes that ended, and pass them to the curriculum."""
         outcomes = [Outcome(e.task, e.environment, e.episode, float(e.returns.mean()), e.steps, e.stats) for e in ended]
         tasks = self.curriculum.tasks()
         self.latest = [(tasks[outcome.task].key, outcome.score) for outcome in outcomes]
@@ -241,7 +241,7 @@ class Learner:
         self.curriculum.record(outcomes)
 
     def _where(self) -> list[WorldState]:
-        """Where the environments stand."""
+        """The states of the environments."""
         return self.envs.states() if self._worlds is None else self._worlds
 
     def _publish(self) -> None:
@@ -263,7 +263,7 @@ class Learner:
         return contextlib.nullcontext()
 
     def state(self) -> dict[str, Any]:
-        """What `restore` needs besides the weights: tensors, numbers and text only."""
+        """What `restore` needs in addition to the weights: tensors, numbers and text only."""
         return {
             "steps": self.steps,
             "updates": self.updates,
@@ -285,13 +285,13 @@ class Learner:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from `state`; the weights are the caller's to load."""
+        """Resume from `state`; the caller loads the weights."""
         self._open()
         self._take_over(state)
         self._sampling.set_state(state["sampling"])
         self._batches.set_state(state["batches"])
         torch.set_rng_state(state["torch"])
-        if self.trainable.device.type == "cuda" and state["cuda"] is not None:  # None: it was learned on a CPU so far
+        if self.trainable.device.type == "cuda" and state["cuda"] is not None:  # None: it was trained on a CPU so far
             torch.cuda.set_rng_state(state["cuda"], self.trainable.device)
         for mine, kept in zip(self._states, state["states"], strict=True):
             for key, part in mine.items():
@@ -310,9 +310,9 @@ class Learner:
         self._begun = bool(worlds)
 
     def inherit(self, state: dict[str, Any]) -> None:
-        """Take over counters, the optimizer's memory and the scale of rewards, as a run that branches off does.
+        """Take over counters, optimizer state and reward scale, as a run that branches off does.
 
-        The optimizer's may be None, where it is of another kind.
+        The optimizer state may be None, if the optimizer is of another kind.
         """
         self._take_over(state)
         kept = RewardScale.of(state["scale"])
@@ -330,20 +330,20 @@ class Learner:
         self.optimizer.load_state_dict({"state": kept["state"], "param_groups": groups})
 
     def close(self) -> None:
-        """End the environments' processes; another update starts new ones where they stood."""
+        """End the environment processes; another update starts new ones in the same state."""
         if self._worlds is None:
             self._worlds = []
             try:
                 if self._begun and not self.envs.stepping:
                     self._worlds = self.envs.states()
-            except TrainingError:  # a process is gone, and its environments with it
+            except TrainingError:  # a process and its environments are gone
                 self._begun = False
             finally:
                 self._begun = self._begun and bool(self._worlds)
                 self.envs.close()
 
     def _open(self) -> None:
-        """Start the environments' processes again after `close`."""
+        """Restart the environment processes after `close`."""
         if self._worlds is None:
             return
         worlds, self._worlds = self._worlds, None
@@ -354,20 +354,20 @@ class Learner:
 
 
 def _derived(seed: int, purpose: str, rank: int) -> int:
-    """The seed of a generator of this trainer."""
+    """The seed of one of this learner's generators."""
     digest = hashlib.sha256(f"{purpose}\x00{seed}\x00{rank}".encode()).digest()
     return int.from_bytes(digest[:7], "little")
 
 
 def _averaged(losses: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The means over processes, of what all of them have."""
+    """The means over processes, for the names that all of them have."""
     return {
         name: float(np.mean([each[name] for each in losses])) for name in losses[0] if all(name in e for e in losses)
     }
 
 
 def _episodes(ended: Sequence[EndedEpisode]) -> dict[str, float]:
-    """Means over the episodes that ended; nothing where none did."""
+    """Means over the episodes that ended; empty if none did."""
     if not ended:
         return {}
     stats: dict[str, list[float]] = defaultdict(list)

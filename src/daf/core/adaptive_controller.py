@@ -1,10 +1,10 @@
 """`DAFAdaptiveController`: an experiment of many training runs under one id, and feedback that changes a curriculum.
 
-The experiment's journal is all that counts. `start_experiment` goes on with whatever is in it, after Ctrl-C, a crash or
-a power cut, loses no run and repeats none; a second controller for one experiment is refused. What the feedback methods
-change, and the numbers that it rests on, stand in the same journal.
+The experiment's journal is the only source of truth. After Ctrl-C, a crash or a power cut, `start_experiment` resumes
+from it without losing or repeating a run; a second controller for the same experiment is refused. Changes made by the
+feedback methods, and the numbers that they are based on, are recorded in the same journal.
 
-Not promised: two machines that control one experiment on a shared file system without `flock`.
+Not guaranteed: two machines that control one experiment on a shared file system without `flock`.
 """
 
 import contextlib
@@ -50,20 +50,20 @@ OPERATION = "training"
 
 
 class Trains(Protocol):
-    """What `run_with_environment` needs of a trainer, such as `DAFRlTrainer`."""
+    """The methods of a trainer that `run_with_environment` needs; `DAFRlTrainer` has them."""
 
     def train_on_task(self, task_id: str, env: Any, episodes: int) -> Mapping[str, Any]:
-        """Train for so many episodes of a task; the results hold the mean return."""
+        """Train for `episodes` episodes of a task; the results contain the mean return."""
 
 
 class DAFAdaptiveController:
     """Controls one experiment.
 
-    output: where its run folder goes. scheduler, dispatcher, commands: other than `config` and DAF's own have them.
-    hooks: called once per milestone. curriculum_manager: what the feedback methods change. on_change: called with the
-    experiment after each committed change.
+    output: where its run directory is created. scheduler, dispatcher, commands: replacements for those of `config` and
+    DAF's defaults. hooks: called once per milestone. curriculum_manager: what the feedback methods change. on_change:
+    called with the experiment after each commit.
 
-    Nothing is written before the experiment starts or the first feedback comes. Use as a context manager, or `close`.
+    Nothing is written before the experiment starts or the first feedback arrives. Use as a context manager, or `close`.
     """
 
     def __init__(
@@ -97,12 +97,12 @@ class DAFAdaptiveController:
         )
 
     def start_experiment(self, *, retry_failed: bool = False) -> ExperimentStatus:
-        """Run the experiment to its end, or on from where it is; returns when it is done, failed or stopped.
+        """Run or resume the experiment; returns when it is done, failed or stopped.
 
-        retry_failed: give runs that failed for good new attempts; not where a scheduler has decided on their failure.
-        Raises `AdaptiveControllerError` whatever fails: where it is another experiment or has a controller, and for
-        settings that cannot be (then it is a `UsageError` too). Raises `Interrupted` after Ctrl-C, when all jobs have
-        saved and ended.
+        retry_failed: make new attempts at runs that failed permanently; refused if a scheduler has acted on their
+        failure. Raises `AdaptiveControllerError` on any failure, for instance if it is a different experiment or
+        another controller holds it, and for invalid settings (then it is a `UsageError` too). Raises `Interrupted`
+        after Ctrl-C, when all jobs have saved and ended.
         """
         try:
             return self._start(retry_failed)
@@ -132,7 +132,7 @@ class DAFAdaptiveController:
             try:
                 experiment = self._running.run()
             except KeyboardInterrupt:
-                if self._running.signalled:  # twice: at once
+                if self._running.signalled:  # a second signal: stop immediately
                     raise
                 experiment = self._running.stop("Ctrl-C")
                 raise Interrupted(self._how_to_go_on()) from None
@@ -157,10 +157,10 @@ class DAFAdaptiveController:
         return status
 
     def stop_experiment(self, reason: str = "stop_experiment") -> None:
-        """Stop after the present step: jobs save and end, the experiment can go on later.
+        """Stop after the current step: jobs save and end, and the experiment can be resumed later.
 
-        From a hook, another thread, or another process's controller of the same experiment. Raises
-        `AdaptiveControllerError` where nothing runs.
+        Can be called from a hook, another thread, or another process's controller of the same experiment. Raises
+        `AdaptiveControllerError` if nothing is running.
         """
         if self._running is not None:
             self._running.ask_to_stop(reason)
@@ -171,7 +171,7 @@ class DAFAdaptiveController:
         request_stop(status.run_dir, reason)
 
     def get_experiment_status(self) -> ExperimentStatus:
-        """The experiment as committed; where it has not begun, its status is "not started" and it has no folder."""
+        """The committed state; before the experiment starts, the status is "not started" without a run directory."""
         if self._record is not None and self._record.started:
             folder = self._record.folder
             return ExperimentStatus(self._output.session_id, folder, self._record.experiment, True)
@@ -182,10 +182,10 @@ class DAFAdaptiveController:
         return ExperimentStatus(found.run_id, found.path, experiment, controlled(found.path))
 
     def load_checkpoint(self, checkpoint: str | Path) -> Path:
-        """Let the experiment's first runs branch from this checkpoint (a folder that training wrote); returns it.
+        """Branch the experiment's first runs from this checkpoint (a directory that training wrote), and return it.
 
-        Where the experiment has begun with this one and is not done, the same call goes on. Raises
-        `AdaptiveControllerError` where it is no checkpoint, or the experiment is done or has begun without it.
+        If the experiment started with this checkpoint and is not done, the same call resumes it. Raises
+        `AdaptiveControllerError` if the path is not a checkpoint, or the experiment is done or started without it.
         """
         folder = Path(checkpoint).expanduser().absolute()
         missing = [name for name in ("weights.safetensors", "state.json") if not (folder / name).is_file()]
@@ -206,29 +206,29 @@ class DAFAdaptiveController:
         return folder
 
     def update_from_training_results(self, results: Mapping[str, Any]) -> Adjustment | None:
-        """Take a result of training: its mean return ("score", "episode/return", …), and its task where it names one.
+        """Add a training result: its mean return ("score", "episode/return", …), and its task if it names one.
 
-        Returns the change of the curriculum that the evidence called for, None where it called for none.
+        Returns the change to the curriculum that the evidence called for, None if it called for none.
         """
         return self._feedback.take(results, "the return in training")
 
     def update_from_evaluation(self, results: Mapping[str, Any]) -> Adjustment | None:
-        """As `update_from_training_results`, of an evaluation."""
+        """As `update_from_training_results`, for an evaluation."""
         return self._feedback.take(results, "the evaluated return")
 
     def use_curriculum(self, curriculum_manager: Adjustable) -> None:
-        """Let feedback change this curriculum, unless the controller has one already."""
+        """Let feedback change this curriculum, unless the controller already has one."""
         if not self._feedback.follows:
             self._feedback.follow(curriculum_manager)
 
     def set_current_task(self, task_id: str | Task) -> None:
-        """Results that name no task are of this one. Raises `UsageError` where the curriculum has no such task."""
+        """Attribute results that name no task to this one. Raises `UsageError` if the curriculum has no such task."""
         self._feedback.choose(task_id.key if isinstance(task_id, Task) else task_id)
 
     def increase_task_difficulty(self, why: str = "asked for") -> str | None:
-        """Make the easiest task that is harder than the present one the present one; returns its key.
+        """Switch from the current task to the easiest task that is harder; returns its key.
 
-        None, with the reason in the log and the journal, where there is no harder task or no present one.
+        Returns None, with the reason in the log and the journal, if there is no harder task or no current one.
         """
         return self._feedback.harder(why).task
 
@@ -241,7 +241,7 @@ class DAFAdaptiveController:
         return self._feedback.adjust("decrease_curriculum_difficulty", ("easier",), why)
 
     def provide_curriculum_support(self, why: str = "asked for") -> Adjustment:
-        """Ask the curriculum for a way on: what its own evidence points to, else easier tasks, else exploring anew."""
+        """Ask the curriculum to recover as its evidence suggests, else with easier tasks, else by exploring again."""
         return self._feedback.adjust("provide_curriculum_support", SUPPORT, why)
 
     def run_with_environment(
@@ -253,12 +253,12 @@ class DAFAdaptiveController:
         rounds: int = 1,
         episodes: int = 10,
     ) -> list[Adjustment]:
-        """Train on an environment for some rounds, feeding each round's result back; the changes that followed.
+        """Train on an environment for some rounds, feeding back each round's result; returns the resulting changes.
 
-        environment: has `reset` and `step`, or is a mission string or config where the trainer takes these. trainer:
-        `DAFRlTrainer`, or what has its `train_on_task`; one that tells its results to this controller by itself is not
-        listened to twice; None: one of the configuration's section `training`, for this call. Raises
-        `TrainingEnvironmentError` where the environment is none or fails, `AdaptiveControllerError` without a trainer.
+        environment: has `reset` and `step`, or is a mission string or config if the trainer accepts these. trainer:
+        `DAFRlTrainer`, or an object with its `train_on_task`; results that a trainer already reports to this controller
+        are not counted twice. None: one built from the configuration's section `training`, for this call. Raises
+        `TrainingEnvironmentError` if the environment is invalid or fails, `AdaptiveControllerError` without a trainer.
         """
         lacking = [name for name in ("reset", "step") if not callable(getattr(environment, name, None))]
         if lacking and not (isinstance(environment, str | Path | tuple) or hasattr(environment, "game")):
@@ -289,7 +289,7 @@ class DAFAdaptiveController:
         return self._feedback.made[before:]
 
     def close(self) -> None:
-        """Let the experiment go; another controller can take it."""
+        """Release the experiment so that another controller can take it."""
         if self._record is not None:
             self._output.log_operation_complete(OPERATION)
             self._close_record()
@@ -303,7 +303,7 @@ class DAFAdaptiveController:
         self.close()
 
     def _own_trainer(self) -> "DAFRlTrainer":
-        """A trainer by the section `training`, whose missions and curriculum give way to the environment."""
+        """A trainer built from the section `training`, with the environment in place of its missions and curriculum."""
         if self.config.training is None:
             raise AdaptiveControllerError(
                 f"experiment {self.config.experiment_id} has no section `training`: give it one, or give "
@@ -314,7 +314,7 @@ class DAFAdaptiveController:
         return DAFRlTrainer(self.config.training.replace(mission=None, curriculum=None), output=self._output)
 
     def _opened(self) -> Record:
-        """The experiment's journal, for this controller alone; found by its id, or begun."""
+        """The experiment's journal, held by this controller; found by its id, or created."""
         if self._record is not None:
             return self._record
         with beginning(self._output.base_dir):
@@ -327,9 +327,10 @@ class DAFAdaptiveController:
         return record
 
     def _reopened(self, found: "RunInfo") -> Record | None:
-        """The journal of an experiment that began earlier; None where another may begin in its place.
+        """The journal of an existing experiment; None if a new one may replace it.
 
-        That is so where the configuration differs and nothing was ever trained under it: what failed is left as it is.
+        That is the case if the configuration differs and the experiment failed before any run trained; it is left as it
+        is.
         """
         record = Record(found.path)
         try:
@@ -343,7 +344,7 @@ class DAFAdaptiveController:
                     f"experiment {self.config.experiment_id} in {found.path} was begun with another configuration: "
                     f"{'; '.join(changed[:8])}. Give the new one an experiment_id of its own."
                 )
-            self._output.resume(found.run_id, OPERATION, take_over=True)  # the controller's lock is this one's
+            self._output.resume(found.run_id, OPERATION, take_over=True)  # this controller holds the controller's lock
             self._start_operation()
         except BaseException:
             record.close()
@@ -356,7 +357,7 @@ class DAFAdaptiveController:
         config = self.config.to_data()
         try:
             return self._output.log_operation_start(OPERATION, details, title=title, config=config)
-        except UsageError:  # it is running: this controller listens to a trainer, whose session it is
+        except UsageError:  # already running: this controller listens to a trainer, which owns the session
             self._output = self._own_output()
             return self._output.log_operation_start(OPERATION, details, title=title, config=config)
 
@@ -391,7 +392,7 @@ class DAFAdaptiveController:
                 record.add("revived", run=run.name)
 
     def _check_first_runs(self, scheduler: Scheduler) -> None:
-        """Refuse settings that cannot be before a folder is made."""
+        """Reject invalid settings before a directory is created."""
         commands = self._commands(self.config, self._output.base_dir)
         begins, there = self.config.initial_checkpoint, self._begun()
         if there is not None and there.runs:
@@ -402,7 +403,7 @@ class DAFAdaptiveController:
             targets.check([wanted.target], begun=begun, update=1)
 
     def _begun(self) -> Experiment | None:
-        """The experiment as it is; None before it has begun."""
+        """The committed experiment; None before it has started."""
         if self._record is not None:
             return self._record.experiment
         found = find(self.config.experiment_id, self._output.base_dir)

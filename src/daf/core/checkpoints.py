@@ -1,13 +1,14 @@
-"""Checkpoints: folders that are written whole or not at all, and read only when they are whole.
+"""Checkpoints: directories that are written completely or not at all, and read only if they are complete.
 
     step_000001234567/  weights.safetensors   the network
                         weights.pt            the same as the policy's class saves it, for CoGames
-                        policy_spec.json      so that the folder is a policy bundle
-                        state.pt              all else that training goes on from (tensors, numbers, text)
+                        policy_spec.json      so that the directory is a policy bundle
+                        state.pt              everything else that resuming needs (tensors, numbers, text)
                         state.json            facts for people, and for the check that it fits
                         checksums.json        SHA-256 of every other file
 
-Files are written and synced in a folder beside, which is then renamed. A folder whose checksums don't fit is refused.
+Files are written and synced in a sibling directory, which is then renamed. A directory whose checksums don't match is
+refused.
 
 Importing this module imports torch.
 """
@@ -58,7 +59,7 @@ logger = logging.getLogger(__name__)
 
 WEIGHTS, COGAMES_WEIGHTS = "weights.safetensors", "weights.pt"
 _OVERHEAD = 4 << 20
-"""What else a checkpoint may take: recurrent states, the actions of running episodes."""
+"""Bytes that a checkpoint may need in addition: recurrent states, the actions of running episodes."""
 
 
 def save(
@@ -77,7 +78,7 @@ def save(
             sync(folder)
     except (OSError, RuntimeError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        # torch and safetensors tell a full disk as an error of their own
+        # torch and safetensors raise exceptions of other types when the disk is full
         cause = error if isinstance(error, OSError) else OSError(getattr(error, "errno", None) or 0, str(error))
         previous = latest(folder)
         kept = "" if previous is None else f" The previous checkpoint, {previous.name}, is whole."
@@ -91,7 +92,7 @@ def save(
 def _write(
     folder: Path, trainable: Trainable, policy: Policy, state: Mapping[str, Any], facts: Mapping[str, Any]
 ) -> None:
-    """The files of a checkpoint, on the disk when this returns."""
+    """Write the files of a checkpoint; they are on disk when this returns."""
     from safetensors.torch import save_model
 
     folder.mkdir()
@@ -111,7 +112,7 @@ def _write(
 
 
 def require_space(folder: Path, network: torch.nn.Module) -> None:
-    """Raise `StorageError` where there is no room below `folder` for two checkpoints, so before training starts.
+    """Raise `StorageError` if there is no space below `folder` for two checkpoints, before training starts.
 
     A checkpoint holds the weights twice and, with Adam, two numbers per weight.
     """
@@ -127,7 +128,7 @@ def require_space(folder: Path, network: torch.nn.Module) -> None:
 
 
 def publish_final(checkpoint: Path) -> Path:
-    """Let `final` beside `checkpoint` be it, and return its path. Raises `StorageError`."""
+    """Publish `checkpoint` as `final` in its parent directory, and return that path. Raises `StorageError`."""
     folder = checkpoint.parent
     target = folder / FINAL
     temporary = temporary_name(target)
@@ -147,12 +148,12 @@ def publish_final(checkpoint: Path) -> Path:
 
 
 def step_of(checkpoint: Path) -> int:
-    """The agent steps that the checkpoint's facts tell. Raises `CheckpointError`."""
+    """The agent steps recorded in the checkpoint's facts. Raises `CheckpointError`."""
     return reached(checkpoint)["steps"]
 
 
 def latest(folder: Path) -> Path | None:
-    """The last whole checkpoint; a damaged one is passed over with a warning. None where there is none."""
+    """The last intact checkpoint; a damaged one is skipped with a warning. None if there is none."""
     for path in reversed(steps(folder).values()):
         try:
             verify(path)
@@ -164,7 +165,7 @@ def latest(folder: Path) -> Path | None:
 
 
 def load_state(checkpoint: Path) -> dict[str, Any]:
-    """What `Learner.restore` takes. Raises `CheckpointError`."""
+    """The state for `Learner.restore`. Raises `CheckpointError`."""
     try:
         state: dict[str, Any] = torch.load(checkpoint / STATE, map_location="cpu", weights_only=True)
     except Exception as error:
@@ -173,9 +174,9 @@ def load_state(checkpoint: Path) -> dict[str, Any]:
 
 
 def load_weights(source: Path, trainable: Trainable) -> None:
-    """Load a checkpoint's weights, or a .safetensors or .pt file. Raises `CheckpointError` that says what differs.
+    """Load a checkpoint's weights, or a .safetensors or .pt file. Raises `CheckpointError` with the differences.
 
-    What a checkpoint's checksums list is compared with them first, also where the file itself is given.
+    Files listed in a checkpoint's checksums are verified first, also if the path is the file itself.
     """
     folder = source if source.is_dir() else source.parent
     if (folder / CHECKSUMS).exists():
@@ -196,7 +197,7 @@ def load_weights(source: Path, trainable: Trainable) -> None:
 
 
 def _load_file(file: Path, path: Path, trainable: Trainable) -> None:
-    """Load `file`, which holds the weights of `path` under the network's own names."""
+    """Load `file`, which holds the weights of `path` under the network's parameter names."""
     if file.suffix == ".safetensors":
         from safetensors.torch import load_file, load_model
 
@@ -210,14 +211,14 @@ def _load_file(file: Path, path: Path, trainable: Trainable) -> None:
                 f"{len(given)} tensors there, {len(mine)} here."
             )
         return
-    # Not by the policy's own loading, which may put another network in the place of the one that trains.
+    # Not with the policy's own load method, which may replace the network that is being trained.
     state = torch.load(file, map_location="cpu", weights_only=True)
     _check_made_alike(path, state, trainable)
     trainable.network.load_state_dict(state)
 
 
 def _check_made_alike(path: Path, given: Mapping[str, torch.Tensor], trainable: Trainable) -> None:
-    """Refuse weights of a network made with other arguments, which its constant buffers tell."""
+    """Reject weights of a network built with other arguments, as its constant buffers show."""
     for name, mine in trainable.network.named_buffers():
         theirs = given.get(name)
         if theirs is not None and not mine.is_floating_point() and not torch.equal(mine.cpu(), theirs):
@@ -233,7 +234,7 @@ def _listed(what: str, names: Any) -> str:
 
 
 def _copy_code(policy: Policy, into: Path) -> None:
-    """The policy's own modules, so that the checkpoint plays wherever it lies, and as it was when it was saved."""
+    """Copy the policy's modules, so that the checkpoint plays from any location, with the code it was saved with."""
     roots = [Path(root) for root in policy.import_roots]
     if any(is_bundle(root) for root in roots):
         files = {path.relative_to(root): path for root in roots for path in root.rglob("*.py")}

@@ -1,7 +1,7 @@
-"""A curriculum task by task: tasks are added, asked for, and told how they went.
+"""A curriculum with one call per task: add tasks, draw the next one, report how it went.
 
 `DAFCurriculumManager` is `daf.core.curriculum` with names instead of indices. It is itself a `Curriculum`, so a trainer
-takes it as it is; what it draws and learns is the same as what a trainer's workers would.
+accepts it; its draws and its learning are the same as with a trainer's workers.
 """
 
 import logging
@@ -81,12 +81,12 @@ class DAFCurriculumManager:
         difficulty: float = 0.0,
         config: "str | Path | Mapping[str, Any] | MettaGridConfig | tuple[str, MettaGridConfig] | None" = None,
     ) -> Task:
-        """Add the task `id`. The curriculum looks at the order of difficulties only.
+        """Add the task `id`. The curriculum uses only the order of difficulties.
 
         config: a mission (a string, a path, a config, a `(name, config)` pair), or its parts (mission, cogs, max_steps,
-        variants, rewards). None, or parts without a mission: the mission string `id`, and where `id` is the name of no
+        variants, rewards). None, or parts without a mission: the mission string `id`, or, if `id` is not the name of a
         mission, the curriculum's base mission at that difficulty between 0 and 1 (`daf.core.curriculum.base_tasks`).
-        Raises `TaskGenerationError` where the mission cannot be built, does not fit the other tasks, or `id` is taken.
+        Raises `TaskGenerationError` if the mission cannot be built, does not fit the other tasks, or `id` is taken.
         """
         if config is not None and not isinstance(config, str | Path | Mapping):
             return self.add_task_from_metta_config(id, config, difficulty)
@@ -101,7 +101,7 @@ class DAFCurriculumManager:
     def add_task_from_metta_config(
         self, id: str, config: "MettaGridConfig | tuple[str, MettaGridConfig]", difficulty: float = 0.0
     ) -> Task:
-        """Add a task whose mission is a config of its own, kept as a JSON mission file.
+        """Add a task whose mission is a custom config, kept as a JSON mission file.
 
         Raises `TaskGenerationError`, `StorageError`.
         """
@@ -116,9 +116,9 @@ class DAFCurriculumManager:
     def generate_task_sequence(
         self, sequence_length: int, difficulty_progression: Progression = "linear"
     ) -> list[Task]:
-        """`sequence_length` active tasks in the order to play them; nothing is drawn, and nothing changes.
+        """`sequence_length` active tasks in the order to play them; draws nothing and changes nothing.
 
-        linear: all tasks equally often, easiest first. adaptive: as often as the present weights say, easiest first.
+        linear: all tasks equally often, easiest first. adaptive: in proportion to the current weights, easiest first.
         random: by the weights and the seed, in the order of draws. Raises `UsageError`, `TaskGenerationError`.
         """
         if sequence_length < 1:
@@ -137,15 +137,15 @@ class DAFCurriculumManager:
             shares = np.full(len(ordered), 1.0 / len(ordered))
         else:
             shares = weights[[task.index for task in ordered]]
-        # The place of each episode in the cumulated shares: each task gets its share, to one episode.
+        # The position of each episode in the cumulative shares: each task gets its share, to within one episode.
         places = (np.arange(sequence_length) + 0.5) / sequence_length
         chosen = np.searchsorted(np.cumsum(shares), places * shares.sum(), side="right")
         return [ordered[min(int(place), len(ordered) - 1)] for place in chosen]
 
     def get_next_task(self) -> Task:
-        """Draw a task: by the present weights, the seed, and how many were drawn before.
+        """Draw a task: determined by the current weights, the seed, and the number of earlier draws.
 
-        Raises `TaskGenerationError` where there is none.
+        Raises `TaskGenerationError` if there is none.
         """
         task = self.curriculum.draw(0, self._drawn)
         self._drawn += 1
@@ -159,10 +159,10 @@ class DAFCurriculumManager:
         steps: int = 0,
         stats: Mapping[str, float] | None = None,
     ) -> None:
-        """Tell how a task went: the score of one episode, or of all that one policy played.
+        """Report how a task went: the score of one episode, or of all episodes that one policy played.
 
-        Raises `UsageError` for an unknown task, `DataError` for a score that is no number, and
-        `CurriculumStagnationError` where `on_stagnation` is "raise" and nothing is learned any more.
+        Raises `UsageError` for an unknown task, `DataError` for a score that is not a number, and
+        `CurriculumStagnationError` if `on_stagnation` is "raise" and no task is being learned any more.
         """
         index = self._task(task).index
         scores = list(score) if isinstance(score, Sequence) else [score]
@@ -173,22 +173,22 @@ class DAFCurriculumManager:
         self.record(outcomes)
 
     def adapt_curriculum(self, kind: str = "recover", why: str = "") -> Adaptation:
-        """Make the curriculum harder, easier or wider, explore anew, or recover from stagnation.
+        """Make the curriculum harder, easier or wider, explore again, or recover from stagnation.
 
-        The kinds are those of `daf.core.curriculum._adaptation`, which also answer to "adjust_difficulty" (recover),
-        "reduce_difficulty" (easier) and "increase_difficulty" (harder); `why` goes into the record of events. What
-        could not be done says so (`changed`, `reason`). Raises `UsageError` for an unknown kind.
+        The kinds are those of `daf.core.curriculum._adaptation`, with the aliases "adjust_difficulty" (recover),
+        "reduce_difficulty" (easier) and "increase_difficulty" (harder); `why` goes into the record of events. The
+        result reports whether anything changed, and why (`changed`, `reason`). Raises `UsageError` for an unknown kind.
         """
         return self.curriculum.adapt(kind, why)
 
     def check_stagnation(self) -> None:
-        """Raises `CurriculumStagnationError`, with the evidence, where no task is being learned any more."""
+        """Raise `CurriculumStagnationError`, with the evidence, if no task is being learned any more."""
         found = self.stagnation()
         if found is not None:
             raise CurriculumStagnationError(found)
 
     def stagnation(self) -> Stagnation | None:
-        """The evidence that nothing is being learned any more; None where there is none."""
+        """The evidence that no task is being learned any more; None if there is none."""
         return self.curriculum.stagnation()
 
     def slices(self) -> list[Slice]:
@@ -198,8 +198,8 @@ class DAFCurriculumManager:
     def get_curriculum_stats(self) -> dict[str, Any]:
         """The curriculum as JSON data: metrics, every task, slices, events, stagnation.
 
-        num_custom_tasks: tasks that were added one by one. avg_performance: the mean over tasks that were played of
-        their present levels; None before. adaptation_needed: whether `adapt_curriculum` would find that it stagnates.
+        num_custom_tasks: tasks that were added individually. avg_performance: the mean current level of the tasks that
+        were played; None before. adaptation_needed: whether `adapt_curriculum` would detect stagnation.
         """
         levels = [past.fast for past in self.curriculum.history.tasks if past.known]
         data = description(self.curriculum)
@@ -211,7 +211,7 @@ class DAFCurriculumManager:
         }
 
     def get_task_difficulty_distribution(self, bins: int = 5) -> dict[str, Any]:
-        """How many tasks and active tasks, and how much weight, lie in each of `bins` equal parts of the difficulties.
+        """The number of tasks and active tasks, and the weight, in each of `bins` equal parts of the difficulty range.
 
         Raises `UsageError` for no bins, `TaskGenerationError` without tasks.
         """
@@ -220,9 +220,9 @@ class DAFCurriculumManager:
         return difficulties(self.curriculum, bins)
 
     def get_performance_history(self, task: str | int | Task | None = None) -> dict[str, Any]:
-        """By task: `levels`, (episodes of the curriculum, level) at each review, and its `first` and `recent` scores.
+        """By task: `levels`, (curriculum episodes, level) at each review, and its `first` and `recent` scores.
 
-        task: that one only. Raises `UsageError` for an unknown one.
+        task: only this one. Raises `UsageError` for an unknown one.
         """
         chosen = self.tasks() if task is None else [self._task(task)]
         return {
@@ -235,16 +235,16 @@ class DAFCurriculumManager:
         }
 
     def export_curriculum_state(self, path: str | Path | None = None) -> dict[str, Any]:
-        """All that `import_curriculum_state` needs, as JSON data; also written to `path`. Raises `StorageError`."""
+        """The state for `import_curriculum_state`, as JSON data; also written to `path`. Raises `StorageError`."""
         state = self.state_dict()
         if path is not None:
             atomic.write_json(path, state)
         return state
 
     def import_curriculum_state(self, state: Mapping[str, Any] | str | Path) -> None:
-        """Go on from a state or a file of one; saved tasks that this curriculum lacks are added.
+        """Restore a state, or a file with one; saved tasks that this curriculum lacks are added.
 
-        Raises `ConfigError` where it belongs to another curriculum, and `StorageError`.
+        Raises `ConfigError` if it belongs to another curriculum, and `StorageError`.
         """
         if isinstance(state, str | Path):
             path, state = state, read_document(state).value
@@ -253,27 +253,27 @@ class DAFCurriculumManager:
         self.load_state_dict(state)
 
     def tasks(self) -> Sequence[Task]:
-        """The table now."""
+        """The current table of tasks."""
         return self.curriculum.tasks()
 
     def weights(self) -> FloatArray:
-        """(tasks,) probabilities of the next draws. Raises `TaskGenerationError` where there are no tasks."""
+        """(tasks,) probabilities of the next draws. Raises `TaskGenerationError` if there are no tasks."""
         return self.curriculum.weights()
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
-        """Take in an update's outcomes, as a trainer gives them."""
+        """Add an update's outcomes, as a trainer passes them."""
         self.curriculum.record(outcomes)
 
     def metrics(self) -> dict[str, float]:
-        """Finite numbers for the metric stream."""
+        """Finite numbers for the metrics stream."""
         return self.curriculum.metrics()
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything, as JSON data."""
+        """The complete state, as JSON data."""
         return self.curriculum.state_dict() | {"drawn": self._drawn}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state`. Raises `ConfigError` where it belongs to another curriculum."""
+        """Restore `state`. Raises `ConfigError` if it belongs to another curriculum."""
         self.curriculum.load_state_dict(state)
         self._drawn = int(state.get("drawn", 0))
 
@@ -303,9 +303,9 @@ def create_progressive_curriculum(
     seed: int = 42,
     **settings: Any,
 ) -> DAFCurriculumManager:
-    """The missions `tasks` from easy to hard, the next when the last has come to rest.
+    """The missions `tasks` from easy to hard; the next starts when the current one has converged.
 
-    settings: fields of `DAFCurriculumConfig`; `sampler: {name: sequence, target: …}` sets a mark to reach instead.
+    settings: fields of `DAFCurriculumConfig`; `sampler: {name: sequence, target: …}` sets a target score instead.
     """
     chosen = {"sampler": "sequence"} | settings
     return DAFCurriculumManager(DAFCurriculumConfig(name=name, missions=list(tasks), **chosen), seed=seed)

@@ -1,11 +1,11 @@
-"""How good a checkpoint is: played by the episode engine, as `daf evaluate` would, on seeds that training never sees.
+"""The quality of a checkpoint: played by the episode engine, as `daf evaluate` does, on seeds that training never uses.
 
-Training draws its seeds from `TRAINING_SEEDS` on, evaluations lie below, by default at `VALIDATION_SEED`, the same at
-every checkpoint and in every run, so that curves can be compared point by point. These are not the seeds of a later
-`daf evaluate` either: the best of many checkpoints is flattered by the episodes that it was chosen on.
+Training seeds start at `TRAINING_SEEDS`. Evaluation seeds are below, by default from `VALIDATION_SEED`, the same at
+every checkpoint and in every run, so that curves can be compared point by point. A later `daf evaluate` uses yet other
+seeds: on the episodes that selected it, the score of the best of many checkpoints is biased upwards.
 
-The checkpoint is loaded from its folder, so what is measured is what was saved. The episodes' records are cached: a
-resumed run reads what was played.
+The checkpoint is loaded from its directory, so the evaluation measures what was saved. Episode records are cached: a
+resumed run reads the episodes already played.
 """
 
 import contextlib
@@ -33,17 +33,17 @@ TRAINING_SEEDS = 2**30
 """The first seed that training may draw: see `daf.game.training_world.episode_seed`."""
 
 VALIDATION_SEED = 500_000_000
-"""The first seed of evaluations at intervals, apart from what people write (0, 42, 1000)."""
+"""The first seed of interval evaluations, away from common choices (0, 42, 1000)."""
 
 REPLAYS = ("best", "worst", "median")
-"""The episodes of a mission that replays are kept of, in the order of how soon."""
+"""The episodes of a mission whose replays are kept, in order of priority."""
 
 
 @dataclass(frozen=True, slots=True)
 class MissionScore:
-    """Mean return per agent over the episodes that were finished, its 95 % interval and the interquartile mean.
+    """Mean return per agent over the finished episodes, its 95 % interval and the interquartile mean.
 
-    None is what so few episodes don't give. failed: episodes without result; they are in no other number.
+    None: too few episodes for this number. failed: episodes without a result; they count in no other number.
     """
 
     mean: float | None
@@ -56,7 +56,7 @@ class MissionScore:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRecord:
-    """One checkpoint, evaluated. overall: missions count the same. failures: messages, each once.
+    """One checkpoint, evaluated. overall: the mean over missions, equally weighted. failures: distinct messages.
 
     seed: of the first episode on each mission. replays: the files.
     """
@@ -69,7 +69,7 @@ class EvaluationRecord:
     failures: tuple[str, ...]
 
     def to_data(self, run_dir: Path) -> dict[str, Any]:
-        """The same as JSON values, as a line of evaluations.jsonl has it; replays relative to `run_dir`."""
+        """JSON values, as in a line of evaluations.jsonl; replays relative to `run_dir`."""
         overall = asdict(self.overall)
         return {
             "missions": {name: asdict(score) for name, score in self.missions.items()},
@@ -94,11 +94,10 @@ def evaluate_checkpoint(
     device: str = "cpu",
     gpu_memory_fraction: float = 1.0,
 ) -> EvaluationRecord:
-    """Play `episodes` of every mission with the checkpoint in `folder`, all agents alike.
+    """Play `episodes` of every mission with the checkpoint in `folder`, which controls all agents.
 
-    seed: of each mission's first episode, below `TRAINING_SEEDS`. replays: of how many of `REPLAYS` per mission
-    to keep the replay, in `replay_dir`. device: already resolved. gpu_memory_fraction: of a GPU's memory, per worker.
-
+    seed: of each mission's first episode, below `TRAINING_SEEDS`. replays: how many of `REPLAYS` to save per mission,
+    in `replay_dir`. device: already resolved. gpu_memory_fraction: of a GPU's memory, per worker.
     An episode that fails is part of the result; a checkpoint that can't be loaded raises `PolicyError`, other wrong
     arguments `UsageError`.
     """
@@ -163,7 +162,7 @@ def _score(by_mission: Mapping[str, Sequence[EpisodeRecord]]) -> MissionScore:
 
 
 def _shown(records: Sequence[EpisodeRecord], count: int) -> dict[str, EpisodeRecord]:
-    """The first `count` of `REPLAYS` among the finished episodes; one episode is shown once."""
+    """The first `count` of `REPLAYS` among the finished episodes; an episode is not shown twice."""
     ordered = sorted((record for record in records if record.ok), key=EpisodeRecord.reward_per_agent)
     if not ordered:
         return {}

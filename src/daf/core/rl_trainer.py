@@ -1,7 +1,7 @@
-"""`DAFRlTrainer`: the trainer under `daf train`, for code that wants to hold it in its hands.
+"""`DAFRlTrainer`: the trainer behind `daf train`, for use from Python.
 
-`train` is what `daf train` does: a run folder with checkpoints, metrics and evaluations, resumable to the bit. The
-other methods work on the same learner without a run folder; `save_training_state` keeps what they did.
+`train` does what `daf train` does: a run directory with checkpoints, metrics and evaluations, resumable bit for bit.
+The other methods work on the same learner without a run directory; `save_training_state` saves their result.
 
 Importing this module imports torch.
 """
@@ -56,7 +56,7 @@ class DAFRlConfig(DAFTrainingConfig):
 
 
 class Controller(Protocol):
-    """What a trainer tells its results, such as `DAFAdaptiveController`."""
+    """Receives a trainer's results; `DAFAdaptiveController` is one."""
 
     def update_from_training_results(self, results: Mapping[str, Any]) -> Any: ...
 
@@ -67,12 +67,12 @@ class DAFRlTrainer:
     """Trains one policy with PPO.
 
     config: settings. policy: a policy string, path or PolicySpec. training_env: a mission string, config or environment
-    to train on, else as `config.mission` has it. adaptive_controller: gets every update's return and every evaluation;
-    one without a curriculum also gets this trainer's. curriculum_manager: what is drawn for each episode; one without
-    tasks gets the mission as its task. output: where run folders go; cache_dir: of episode records, else in the output
-    folder; console: for progress.
+    to train on, by default `config.mission`. adaptive_controller: receives every update's return and every evaluation;
+    one without a curriculum also gets this trainer's. curriculum_manager: chooses the task of each episode; one without
+    tasks gets the mission as its task. output: where run directories are created; cache_dir: cache of episode records,
+    by default in the output directory; console: for progress.
 
-    Where nothing names a mission, the first `train_on_task` does; until then only that can train.
+    If nothing names a mission, the first `train_on_task` does; until then no other method can train.
     """
 
     def __init__(
@@ -90,7 +90,7 @@ class DAFRlTrainer:
         cache_dir: str | Path | None = None,
         console: "Console | None" = None,
     ) -> None:
-        """Raises `UsageError` and what it covers (`ConfigError`, `MissionError`, `PolicyError`), `CheckpointError`."""
+        """Raises `UsageError` and its subclasses (`ConfigError`, `MissionError`, `PolicyError`), `CheckpointError`."""
         environment = None if training_env is None else mission_of(training_env)
         if environment is not None and curriculum_manager is not None:
             environment = _into_curriculum(environment, curriculum_manager, config)
@@ -113,7 +113,7 @@ class DAFRlTrainer:
         self._training: TrainingRun | None = None
         self._by_task = environment is None and not chosen.missions and not _has_tasks(chosen, curriculum_manager)
         if self._by_task:
-            policy_of(chosen, self._places, policy)  # for its refusals
+            policy_of(chosen, self._places, policy)  # called for the errors that it raises
         else:
             self._training = self._set_up(mission=environment)
         self._given = (environment, policy)
@@ -138,7 +138,7 @@ class DAFRlTrainer:
 
     @property
     def training(self) -> TrainingRun:
-        """The run under this trainer. Raises `UsageError` where no mission is known yet."""
+        """The run of this trainer. Raises `UsageError` if no mission is known yet."""
         if self._training is None:
             raise UsageError(
                 "no mission to train on is given. Give training_env, `mission` or `curriculum` in the configuration, a "
@@ -148,7 +148,7 @@ class DAFRlTrainer:
 
     @property
     def config(self) -> DAFTrainingConfig:
-        """The settings as they are now."""
+        """The current settings."""
         return self._config if self._training is None else self._training.config
 
     def train(
@@ -161,11 +161,11 @@ class DAFRlTrainer:
         run_dir: str | Path | None = None,
         run_id: str | None = None,
     ) -> TrainingResult:
-        """Train until total_timesteps, in a run folder; a failure or Ctrl-C is the result's status.
+        """Train until total_timesteps, in a run directory; a failure or Ctrl-C is reported as the result's status.
 
-        on_evaluation_complete: given each evaluation, as in evaluations.jsonl, with `mean_reward`. on_update: after
-        every update; it may raise `StopTraining`. stop_at: agent steps to stop after. run_dir: a folder other than a
-        new one of the output manager; where it holds a checkpoint, training goes on from it.
+        on_evaluation_complete: called with each evaluation, as in evaluations.jsonl, with `mean_reward`. on_update:
+        called after every update; it may raise `StopTraining`. stop_at: agent steps to stop after. run_dir: used
+        instead of a new directory of the output manager; if it holds a checkpoint, training resumes from it.
         """
         training = self.training
 
@@ -204,8 +204,8 @@ class DAFRlTrainer:
     def train_episodes(self, n: int) -> dict[str, Any]:
         """Train until `n` more episodes have ended, or total_timesteps.
 
-        Returns their mean return per agent ("score"), their scores as `EpisodeTally` names them ("episodes",
-        "avg_reward", …), and the last metrics. Raises `UsageError` where none could end.
+        Returns their mean return per agent ("score"), their scores with the keys of `EpisodeTally` ("episodes",
+        "avg_reward", …), and the last metrics. Raises `UsageError` if no episode could end.
         """
         if n < 1:
             raise UsageError(f"train_episodes({n}): at least 1 episode.")
@@ -213,7 +213,7 @@ class DAFRlTrainer:
         tally = EpisodeTally(recent=None, per_task=None)
         while tally.episodes < n and self.training.learner.steps < self.config.total_timesteps:
             values = self.training.learner.update()
-            self.training.learner.records.clear()  # samples for a run's logs
+            self.training.learner.records.clear()  # samples for a run's logs, which are not written here
             tally.add(self.training.learner.latest)
             self._note(values)
         if not tally.episodes:
@@ -225,11 +225,11 @@ class DAFRlTrainer:
         return {"score": found["avg_reward"], **found, "steps": self.training.learner.steps, **self._metrics}
 
     def train_on_task(self, task_id: str | Task, env: Any, episodes: int) -> dict[str, Any]:
-        """Train on another mission until `episodes` of it have ended; then episodes are drawn as before.
+        """Train on another mission until `episodes` of its episodes have ended; then episodes are drawn as before.
 
-        task_id: a name, or a curriculum's task. env: a mission string, config or environment, alike in agents,
-        observations and actions. Returns what `train_episodes` does, with the task's name. Raises `ConfigError` where
-        it is not alike.
+        task_id: a name, or a curriculum's task. env: a mission string, config or environment with the same agents,
+        observations and actions. Returns the results of `train_episodes`, with the task's name. Raises `ConfigError` if
+        env does not match.
         """
         name = task_id.key if isinstance(task_id, Task) else task_id
         (mission,) = missions.resolve(mission_of(env), game=self.config.game)
@@ -239,9 +239,9 @@ class DAFRlTrainer:
             return {"task": name, **self.train_episodes(episodes)}
 
     def evaluate_policy(self, episodes: int | None = None) -> dict[str, Any]:
-        """Evaluate the policy as it is, on the fixed seeds; the record as in evaluations.jsonl, with `mean_reward`.
+        """Evaluate the current policy on the fixed seeds; the record as in evaluations.jsonl, with `mean_reward`.
 
-        A trainer without a mission of its own evaluates on all that it was trained on.
+        A trainer without a configured mission evaluates on all missions that it was trained on.
         """
         with tempfile.TemporaryDirectory(prefix="daf-evaluation-") as folder:
             saved = self.save_training_state(folder)
@@ -259,11 +259,11 @@ class DAFRlTrainer:
         return data
 
     def get_training_metrics(self) -> dict[str, float]:
-        """The last update's metrics, by the names of metrics.jsonl; empty before the first."""
+        """The last update's metrics, with the names of metrics.jsonl; empty before the first."""
         return dict(self._metrics)
 
     def get_training_summary(self) -> dict[str, Any]:
-        """Where training stands, in numbers."""
+        """The state of training in numbers."""
         training = self._training
         learner = None if training is None else training.learner
         scores = EpisodeTally() if learner is None else learner.tally
@@ -300,9 +300,9 @@ class DAFRlTrainer:
         return self._metrics.get("gradient/norm")
 
     def increase_batch_size(self, factor: int = 2) -> int:
-        """Let each gradient step take `factor` times as many agent steps; returns how many then.
+        """Multiply the agent steps per gradient step by `factor`; returns the new number.
 
-        Raises `ConfigError` where that does not divide the rollout.
+        Raises `ConfigError` if it does not divide the rollout.
         """
         training = self.training
         larger = training.sizes.batch * training.sizes.horizon * factor
@@ -310,15 +310,15 @@ class DAFRlTrainer:
         return larger
 
     def enable_gradient_clipping(self, max_norm: float = 0.5) -> None:
-        """Clip gradients to this norm from the next update on. Raises `ConfigError`."""
+        """Clip gradients to this norm, starting with the next update. Raises `ConfigError`."""
         self._configure(max_grad_norm=max_norm)
 
     def save_training_state(self, path: str | Path) -> Path:
-        """Write a checkpoint of the present state into the folder `path`, and return the checkpoint's."""
+        """Write a checkpoint of the current state into the directory `path`, and return the checkpoint's path."""
         return self.training.checkpoint(Path(path))
 
     def load_training_state(self, path: str | Path) -> None:
-        """Go on from a checkpoint of this network, mission and configuration. Raises `CheckpointError`."""
+        """Resume from a checkpoint of the same network, mission and configuration. Raises `CheckpointError`."""
         source = Path(path)
         if not (source / checkpoints.FACTS).is_file():
             found = checkpoints.latest(source)
@@ -327,12 +327,12 @@ class DAFRlTrainer:
         self._count_from_here()
 
     def close(self) -> None:
-        """End the environments' processes."""
+        """End the environment processes."""
         if self._training is not None:
             self._training.close()
 
     def _know(self, mission: Mission) -> None:
-        """Take a task's mission as one of this trainer's, which has none of its own."""
+        """Add a task's mission to a trainer without a configured one: it trains on the first and evaluates on all."""
         if self._training is None:
             self._training = self._set_up(mission=mission)
             self._given = (mission, self._given[1])
@@ -341,7 +341,7 @@ class DAFRlTrainer:
             evaluated.append(plain)
 
     def _count_from_here(self) -> None:
-        """Let speeds be of what follows, where the learner stands elsewhere than this trainer's counts."""
+        """Restart the speed counters if the learner has made updates that this trainer did not count."""
         learner = self.training.learner
         if learner.updates != self._begun_at[2] + self._updates:
             self._begun_at = (learner.steps, learner.seconds, learner.updates)
@@ -364,7 +364,7 @@ class DAFRlTrainer:
         return count / seconds if seconds > 0 else None
 
     def _configure(self, **fields: Any) -> None:
-        """Change settings from the next update on; they stand in the checkpoints from then on."""
+        """Change settings from the next update on; later checkpoints contain them."""
         training = self.training
         if training.config.workers_per_node > 1:
             raise UsageError("a distributed run keeps its settings; begin another with --branch-from.")
@@ -382,14 +382,14 @@ class DAFRlTrainer:
 
 
 def _has_tasks(config: DAFTrainingConfig, curriculum: Curriculum | None) -> bool:
-    """Whether a curriculum says what to train on."""
+    """Whether a curriculum names what to train on."""
     if curriculum is not None:
-        return True  # an empty one is refused with its own reason
+        return True  # an empty one is rejected later, with a specific reason
     return bool((config.curriculum or {}).get("missions"))
 
 
 def _with_curriculum(config: DAFTrainingConfig, curriculum: Curriculum | None) -> DAFTrainingConfig:
-    """`config` with `curriculum_config` under its other name, left out where `curriculum` has the same settings."""
+    """`config` with `curriculum_config` under its other name, omitted if `curriculum` has the same settings."""
     if not isinstance(config, DAFRlConfig) or config.curriculum_config is None:
         return config
     if config.curriculum is not None:
@@ -400,7 +400,7 @@ def _with_curriculum(config: DAFTrainingConfig, curriculum: Curriculum | None) -
 
 
 def _into_curriculum(environment: Any, curriculum: Curriculum, config: DAFTrainingConfig | None) -> Any:
-    """Make `environment` the task of a curriculum without tasks; None, since the curriculum has it then."""
+    """Make `environment` the task of a curriculum without tasks; returns None, since the curriculum then has it."""
     if curriculum.tasks():
         logger.warning(
             "training_env is not trained on: the curriculum has %d tasks of its own.", len(curriculum.tasks())

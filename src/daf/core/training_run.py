@@ -1,7 +1,7 @@
-"""One training run in its folder: updates, checkpoints, evaluations, metrics, and how it ends.
+"""One training run in its run directory: updates, checkpoints, evaluations, metrics, and how the run ends.
 
-Whatever ends a run (Ctrl-C, a crash, a power cut), the run that goes on from its last checkpoint ends with the weights
-and metrics of one that was never stopped. Everything written after that checkpoint is cut first.
+However a run ends (Ctrl-C, a crash, a power cut), a run resumed from its last checkpoint finishes with the weights and
+metrics of an uninterrupted run. Everything written after that checkpoint is removed first.
 
 Importing this module imports torch.
 """
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MEMORY_LIMIT = 0.95
-"""The part of the machine's memory beyond which a run saves and stops."""
+"""The fraction of the machine's memory above which a run saves and stops."""
 
 CHANGEABLE = frozenset(
     {
@@ -72,16 +72,16 @@ CHANGEABLE = frozenset(
         "trackers", "tracker_options", "use_distributed",
     }
 )  # fmt: skip
-"""Settings that may differ when a run goes on; the others make another run."""
+"""Settings that may differ when a run is resumed; changing any other setting makes it a different run."""
 
 
 class StopTraining(Exception):
-    """Raised by a callback: training stops with a checkpoint, as with `stop_at`."""
+    """Raised by a callback to stop training with a checkpoint, as with `stop_at`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a callback is told after every update. metrics: as in metrics.jsonl."""
+    """What a callback receives after every update. metrics: as in metrics.jsonl."""
 
     steps: int
     updates: int
@@ -91,13 +91,13 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class TrainingResult(Mapping[str, Any]):
-    """How a run stands; also a mapping of `to_data` and of `scores`, and usable wherever a run's folder is.
+    """The state of a run; also a mapping of `to_data` and `scores`, and accepted wherever a run directory is.
 
     status: done, stopped (by `stop_at` or a callback), interrupted (Ctrl-C), failed.
-    final_checkpoint: the last checkpoint, with weights that were trained; None where no update was finished. metrics:
-    the last update's. evaluation: the last one, as in evaluations.jsonl. error: type and message, where it failed;
-    machine: whether trying again may help. lost_trackers: why a tracker was dropped, by its name. scores: of the
-    episodes, as `EpisodeTally` names them (episodes, avg_reward, best_reward, completion_rate, task_performance).
+    final_checkpoint: the last checkpoint, with trained weights; None if no update finished. metrics: of the last
+    update. evaluation: the last one, as in evaluations.jsonl. error: type and message, if the run failed; machine:
+    whether retrying may help. lost_trackers: why each tracker was dropped, by name. scores: of the episodes, with the
+    keys of `EpisodeTally` (episodes, avg_reward, best_reward, completion_rate, task_performance).
     """
 
     status: str
@@ -135,11 +135,11 @@ class TrainingResult(Mapping[str, Any]):
 
     @property
     def ending(self) -> str:
-        """The status as execution logs have it: a run that was stopped on purpose is completed."""
+        """The status for execution logs, in which a run stopped on purpose is completed."""
         return "completed" if self.status in ("done", "stopped") else self.status
 
     def to_data(self) -> dict[str, Any]:
-        """As in training.json, where paths are relative to the run folder as far as they lie in it."""
+        """As in training.json; paths inside the run directory are relative to it."""
         final = self.final_checkpoint
         if final is not None and final.is_relative_to(self.run_dir):
             final = final.relative_to(self.run_dir)
@@ -161,10 +161,10 @@ class TrainingResult(Mapping[str, Any]):
 
 
 class TrainingRun:
-    """See the module. Made, it has checked what can be checked without its folder; `open` checks the rest.
+    """See the module. The constructor checks everything that does not need the run directory; `open` checks the rest.
 
-    resolve: mission strings to missions. cache_dir: of episode records. branch_from: a checkpoint that a new run begins
-    with.
+    resolve: maps mission strings to missions. cache_dir: cache of episode records. branch_from: the checkpoint that a
+    new run starts from.
     """
 
     def __init__(
@@ -180,7 +180,7 @@ class TrainingRun:
         branch_from: Path | None = None,
         console: Console | None = None,
     ) -> None:
-        """Raises `UsageError` and what it covers, `CheckpointError`."""
+        """Raises `UsageError` and its subclasses, `CheckpointError`."""
         self.config, self.policy, self.curriculum = config, policy, curriculum
         self._known: dict[str, Mission] = {}
         self._resolve = lambda name: self._known[name] if name in self._known else resolve(name)
@@ -189,7 +189,7 @@ class TrainingRun:
         self.opened = False
         self.missions = [resolve(task.mission) for task in curriculum.tasks()]
         check_alike(self.missions)
-        trackers(config.trackers, Path(), config.tracker_options)  # for its refusals
+        trackers(config.trackers, Path(), config.tracker_options)  # called for the errors that it raises
         if config.precision == "bfloat16" and not device.startswith("cuda"):
             raise ConfigError(f"precision bfloat16 needs a CUDA device, and this run computes on {device}.")
         self.trainable = trainable(policy, Game(self.missions[0].config), device=device, seed=config.seed)
@@ -202,7 +202,7 @@ class TrainingRun:
             cores=self.cores,
             device_memory=device_memory(device),
         )
-        share(self.sizes, config.workers_per_node)  # for its refusals
+        share(self.sizes, config.workers_per_node)  # called for the errors that it raises
         evaluated = [unshaped(mission) for mission in self.missions]
         if config.eval_missions is not None:
             evaluated = [resolve(name) for name in config.eval_missions]
@@ -230,11 +230,11 @@ class TrainingRun:
 
     @property
     def title(self) -> str:
-        """The policy and what it is trained on."""
+        """The policy and its training missions."""
         return f"{self.policy.name} on {', '.join(mission.name for mission in self.missions)}"
 
     def open(self, run_dir: Path, run_id: str, checkpoint_dir: Path | None = None) -> None:
-        """Take the run folder, and what it holds already. Raises `UsageError`, `CheckpointError`, `StorageError`."""
+        """Open the run directory and load its contents. Raises `UsageError`, `CheckpointError`, `StorageError`."""
         self.run_dir, self.run_id, self.opened = run_dir, run_id, True
         self.checkpoint_dir = checkpoint_dir or run_dir / checkpoints.FOLDER
         checkpoints.require_space(self.checkpoint_dir, self.trainable.network)
@@ -260,12 +260,12 @@ class TrainingRun:
             self._last_metrics = dict(checkpoints.facts(self._from)["metrics"])
             self._evaluation = last_evaluation(run_dir, checkpoints.step_of(self._from))
             self._check_length(self._from)
-            if self._learner is not None:  # what was learned without the folder gives way to what lies there
+            if self._learner is not None:  # the state in the run directory replaces what was learned without it
                 self.restore(self._from)
 
     @property
     def learner(self) -> Learner:
-        """PPO under way; its processes start when it is first asked for."""
+        """The learner; its processes start on first access."""
         if self._learner is None:
             config = self.config
             sampler = None
@@ -295,7 +295,7 @@ class TrainingRun:
         return self._learner
 
     def checkpoint(self, folder: Path) -> Path:
-        """Write a checkpoint of the present state into `folder`, and return its path. Raises `StorageError`."""
+        """Write a checkpoint of the current state into `folder`, and return its path. Raises `StorageError`."""
         learner = self.learner
         facts = {
             "steps": learner.steps,
@@ -314,15 +314,15 @@ class TrainingRun:
         return checkpoints.save(folder, learner.steps, self.trainable, self.policy, learner.state(), facts)
 
     def restore(self, source: Path) -> None:
-        """Go on from a checkpoint of such a run. Raises `CheckpointError`."""
+        """Resume from a checkpoint of a compatible run. Raises `CheckpointError`."""
         checkpoints.verify(source)
         self._check_fits(source, branching=False)
-        learner = self.learner  # made first: it may load a checkpoint of its own
+        learner = self.learner  # created first: it may load a checkpoint itself
         checkpoints.load_weights(source, self.trainable)
         learner.restore(checkpoints.load_state(source))
 
     def know(self, name: str, mission: Mission) -> None:
-        """Let the mission be found by `name`, also where it came as an object."""
+        """Make the mission resolvable by `name`, even if it was passed as an object."""
         self._known[name] = mission
 
     def run(
@@ -332,16 +332,16 @@ class TrainingRun:
         on_update: Callable[[Progress], None] | None = None,
         on_evaluation: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> TrainingResult:
-        """Train until total_timesteps, `stop_at` or Ctrl-C. A failure is the result's status, with its error.
+        """Train until total_timesteps, `stop_at` or Ctrl-C. A failure is reported as the result's status and error.
 
-        Raises `StorageError` where results can't be written.
+        Raises `StorageError` if results can't be written.
         """
         threads = torch.get_num_threads()
         self._stopping = None
-        self._from = checkpoints.latest(self.checkpoint_dir)  # a second run in the same folder goes on with it
+        self._from = checkpoints.latest(self.checkpoint_dir)  # a second run in the same directory resumes from it
         if self._broken and self._from is None:
             raise UsageError(f"{self.run_dir} failed before its first checkpoint: make a new trainer to begin anew.")
-        (self.run_dir / training_file.FILE).unlink(missing_ok=True)  # what it said is no longer so
+        (self.run_dir / training_file.FILE).unlink(missing_ok=True)  # it is out of date now
         try:
             with self._interrupts(), self._following(on_evaluation):
                 self._ended = "failed"
@@ -351,7 +351,7 @@ class TrainingRun:
             self.close()
             torch.set_num_threads(threads)
         learner = self._learner
-        if status == "failed":  # what is in memory may be half an update on: the next goes on from a checkpoint
+        if status == "failed":  # the state in memory may be mid-update: the next run resumes from a checkpoint
             self._learner, self._broken = None, True
             self._from = checkpoints.latest(self.checkpoint_dir)
         result = self._result(status, error, learner)
@@ -359,13 +359,13 @@ class TrainingRun:
         return result
 
     def close(self) -> None:
-        """End the environments' processes."""
+        """End the environment processes."""
         if self._learner is not None:
             self._learner.close()
 
     @contextmanager
     def _following(self, on_evaluation: Callable[[Mapping[str, Any]], None] | None) -> Iterator[None]:
-        """Trackers, logs and progress around the training, cut to where it goes on."""
+        """Keep trackers, logs and progress open during training, cut back to the step that it resumes from."""
         resumed_at = None if self._from is None else checkpoints.step_of(self._from)
         config = self.config
         facts = RunFacts(
@@ -396,7 +396,7 @@ class TrainingRun:
             saved = checkpoints.step_of(self._from) if self._from is not None else -1
             if self._from is None and self._branch is not None:
                 saved = learner.steps
-                self._save(learner)  # so that the run can be resumed without the one that it branched off
+                self._save(learner)  # so that the run can be resumed without the run that it branched from
             if self._from is not None and self._due(saved, learner):
                 self._evaluate(checkpoints.steps(self.checkpoint_dir)[saved], saved, learner.updates)
             rollout = self.sizes.steps(config.n_steps)
@@ -441,7 +441,7 @@ class TrainingRun:
         return self._stopping or "stopped", None
 
     def _due(self, step: int, learner: Learner) -> bool:
-        """Whether the checkpoint at `step` is to be evaluated and has not been."""
+        """Whether the checkpoint at `step` is due for evaluation and has not been evaluated."""
         frequency = self.config.eval_frequency
         if frequency is None or self._trackers.evaluated(step):
             return False
@@ -475,7 +475,7 @@ class TrainingRun:
             self._on_evaluation(self._evaluation)
 
     def _forget(self) -> None:
-        """Delete the checkpoints that need not stay."""
+        """Delete checkpoints that the retention policy does not keep."""
         there = [
             Checkpoint(path, step, _score_of(path)) for step, path in checkpoints.steps(self.checkpoint_dir).items()
         ]
@@ -483,7 +483,7 @@ class TrainingRun:
             atomic.remove(checkpoint.folder)
 
     def _check_fits(self, source: Path, *, branching: bool) -> None:
-        """Raise `CheckpointError` where the checkpoint belongs to something else, with what differs."""
+        """Raise `CheckpointError`, with the differences, if the checkpoint belongs to a different run."""
         facts = checkpoints.facts(source)
         differences = []
         shapes = {name: list(p.shape) for name, p in self.trainable.network.named_parameters()}
@@ -500,7 +500,10 @@ class TrainingRun:
             if list(facts["missions"].values()) != list(mine.values()):
                 differences.append(f"missions {', '.join(facts['missions'])} → {', '.join(mine)} (or their content)")
             new = self.config.to_data()
-            old = {**type(self.config)().to_data(), **facts["config"]}  # a field that came later had its default then
+            old = {
+                **type(self.config)().to_data(),
+                **facts["config"],
+            }  # a field added later had its default then
             differences += [
                 f"{name} {old.get(name)!r} → {new[name]!r}"
                 for name in new
@@ -521,7 +524,7 @@ class TrainingRun:
             raise CheckpointError(f"the checkpoint {source} is of another run: {'; '.join(differences)}. {hint}")
 
     def _check_length(self, source: Path) -> None:
-        """Raise `UsageError` where the run would become shorter than what was trained already."""
+        """Raise `UsageError` if the new total is below the number of steps already trained."""
         done, planned = checkpoints.step_of(source), checkpoints.facts(source)["config"]["total_timesteps"]
         if self.config.total_timesteps < done and self.config.total_timesteps != planned:
             raise UsageError(
@@ -530,7 +533,7 @@ class TrainingRun:
             )
 
     def _note_threads(self) -> None:
-        """Say where the numbers will differ in their last bits from those of an uninterrupted run."""
+        """Warn if results may differ in their last bits from those of an uninterrupted run."""
         if self._from is None:
             return
         facts = checkpoints.facts(self._from)
@@ -543,7 +546,7 @@ class TrainingRun:
             self._progress.say(text)
 
     def _told(self, error: BaseException, learner: Learner | None) -> Exception:
-        """The error with when it happened and what is left."""
+        """The error, with the update at which it happened and the last good checkpoint."""
         machine = isinstance(error, MemoryError | torch.OutOfMemoryError | ExecutorError) or getattr(
             error, "machine", False
         )
@@ -595,7 +598,7 @@ class TrainingRun:
 
     @contextmanager
     def _interrupts(self) -> Iterator[None]:
-        """Ctrl-C lets the update finish and the run save; a second one ends at once."""
+        """On Ctrl-C, finish the update and save the run; a second Ctrl-C ends it immediately."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -615,7 +618,7 @@ class TrainingRun:
 
 
 class _Stored(TypedDict):
-    """`TrainingResult.to_data` as it is read back."""
+    """The stored form of `TrainingResult.to_data`."""
 
     status: str
     steps: int
@@ -632,9 +635,9 @@ class _Stored(TypedDict):
 def finished(
     run_dir: Path, run_id: str, config: DAFTrainingConfig, stop_at: int | None = None
 ) -> TrainingResult | None:
-    """The result of a run that has nothing left to do, read from its folder; None where training goes on.
+    """The result of a run with nothing left to do, read from its run directory; None if training is not finished.
 
-    It is done, or was stopped at `stop_at` or later, and its last checkpoint is whole.
+    The run is done, or was stopped at or after `stop_at`, and its last checkpoint is intact.
     """
     try:
         stored = reading.read_json(run_dir / training_file.FILE, _Stored, limit=training_file.MOST_BYTES)
@@ -643,7 +646,7 @@ def finished(
         return None
     if stored is None or stored["total_timesteps"] != config.total_timesteps or stored["final_checkpoint"] is None:
         return None
-    final = run_dir / stored["final_checkpoint"]  # as it is where it is absolute: checkpoint_dir names another place
+    final = run_dir / stored["final_checkpoint"]  # stays absolute if it is: checkpoint_dir may be elsewhere
     stopped = stored["status"] == "stopped" and stop_at is not None and stored["steps"] >= stop_at
     if not (stored["status"] == "done" or stopped):
         return None
@@ -676,19 +679,19 @@ def _crossed(before: int, after: int, every: int) -> bool:
 
 
 class _Evaluated(TypedDict):
-    """What is read of a line of `evaluations.jsonl`."""
+    """The fields that are read from a line of `evaluations.jsonl`."""
 
     step: int
 
 
 def last_evaluation(run_dir: Path, step: int) -> dict[str, Any] | None:
-    """The run's last evaluation until `step`, None where there is none."""
+    """The run's last evaluation at or before `step`, None if there is none."""
     records = [record for record in journal.read(run_dir / EVALUATIONS, _Evaluated) if record["step"] <= step]
     return records[-1] if records else None
 
 
 def _score_of(checkpoint: Path) -> float | None:
-    """The mean return of the checkpoint's evaluation; None where there is none, or it cannot be read."""
+    """The mean return of the checkpoint's evaluation; None if there is none or it cannot be read."""
     try:
         found = read_object(checkpoint / "evaluation.json", _Scored)
     except (DamagedFileError, StorageError) as error:
@@ -698,6 +701,6 @@ def _score_of(checkpoint: Path) -> float | None:
 
 
 class _Scored(TypedDict):
-    """What is read of a checkpoint's `evaluation.json`."""
+    """The fields that are read from a checkpoint's `evaluation.json`."""
 
     mean: float

@@ -1,7 +1,7 @@
-"""Settings of a training run from text, as the command line has them: `learning_rate=3e-4`, `hidden_size=128`.
+"""Settings of a training run from text, as on the command line: `learning_rate=3e-4`, `hidden_size=128`.
 
-A name is a hyperparameter's, its own or an alias; else an argument of the policy's class, which may also be written
-`network.NAME`. What is neither is refused with the nearest names.
+A name is a hyperparameter, or an alias of one; otherwise an argument of the policy's class, which may also be written
+`network.NAME`. Any other name is rejected with the closest matches.
 """
 
 from collections.abc import Iterable
@@ -18,9 +18,9 @@ NETWORK = "network."
 
 
 def parse_settings(texts: Iterable[str], *, policy: str, cache: Path, runs: Path | None) -> dict[str, Any]:
-    """The fields of `DAFTrainingConfig` that `NAME=VALUE` texts set, arguments of the policy's class in `network`.
+    """The fields of `DAFTrainingConfig` set by `NAME=VALUE` texts, with arguments of the policy's class in `network`.
 
-    policy: the policy string that trains; it is looked at only where a name is no hyperparameter's. cache, runs: as in
+    policy: the policy string to train; loaded only if a name is not a hyperparameter. cache, runs: as in
     `daf.game.policies.resolve`. Raises `UsageError`.
     """
     fields: dict[str, Any] = {}
@@ -41,7 +41,7 @@ def parse_settings(texts: Iterable[str], *, policy: str, cache: Path, runs: Path
 
 
 def value_of(hyper: Hyperparameter, text: str) -> Any:
-    """The value that `text` is for a hyperparameter; its bounds are the configuration's to check."""
+    """`text` as a value of a hyperparameter; the configuration checks its bounds."""
     if text == "none" and hyper.optional:
         return None
     value = typed(text)
@@ -49,12 +49,12 @@ def value_of(hyper: Hyperparameter, text: str) -> Any:
 
 
 def whole(value: Any) -> Any:
-    """2e6 as the whole number it is; anything else as it is."""
+    """2e6 as an integer; anything else unchanged."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def count(option: str, text: str) -> int:
-    """The whole number above 0 that `text` is: 2000000, 2_000_000 or 2e6. Raises `UsageError`."""
+    """`text` as an integer above 0: 2000000, 2_000_000 or 2e6. Raises `UsageError`."""
     value = whole(typed(text.replace("_", "")))
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise UsageError(f'{option} "{text}" is no whole number above 0; write for example 2000000 or 2e6.')
@@ -62,13 +62,13 @@ def count(option: str, text: str) -> int:
 
 
 def with_settings(base: DAFTrainingConfig, fields: dict[str, Any]) -> DAFTrainingConfig:
-    """`base` with other fields; `network` is added to. Raises `ConfigError`."""
+    """`base` with `fields` changed; `network` is merged. Raises `ConfigError`."""
     network = fields.get("network")
     return base.replace(**{**fields, **({"network": {**base.network, **network}} if network else {})})
 
 
 def _check_argument(name: str, policy: str, cache: Path, runs: Path | None) -> None:
-    """Raise `UsageError` where `name` is no argument of the policy's class."""
+    """Raise `UsageError` if `name` is not an argument of the policy's class."""
     taken = arguments_of(policy, cache=cache, runs=runs)
     arguments = list(taken.whole)
     if name.removeprefix(NETWORK) in arguments or (taken.open_ended and name.startswith(NETWORK)):

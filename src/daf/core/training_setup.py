@@ -1,4 +1,4 @@
-"""From settings to a run that can start: missions, policy, curriculum and device resolved.
+"""From settings to a run that is ready to start: missions, policy, curriculum and device resolved.
 
 Importing this module imports torch.
 """
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """cache: the episode cache; bundles: where zips are unpacked; runs: the output folder that `run:ID` means."""
+    """cache: the episode cache; bundles: where zips are unpacked; runs: the output directory that holds `run:ID`."""
 
     cache: Path
     bundles: Path
@@ -40,9 +40,9 @@ def combined(
     hyperparameters: Mapping[str, Any] | None = None,
     **fields: Any,
 ) -> DAFTrainingConfig:
-    """`config` with what was given besides; what is no hyperparameter is the policy class's own argument.
+    """`config` with the other arguments applied; names that are not hyperparameters are arguments of the policy class.
 
-    mission, policy: kept where they are text or paths; objects are the caller's to bring. fields: None is not given.
+    mission, policy: kept if they are text or paths; the caller passes on objects. fields: None means not given.
     Raises `UsageError`, `ConfigError`.
     """
     config = config or DAFTrainingConfig()
@@ -65,9 +65,9 @@ def combined(
 
 
 def missions_of(config: DAFTrainingConfig, mission: Any = None, curriculum: Curriculum | None = None) -> list[Mission]:
-    """The missions to train on: `mission`, where it is an object, else those that the configuration names.
+    """The missions to train on: `mission`, if it is an object, else those that the configuration names.
 
-    Empty where a curriculum, the configuration's or the object `curriculum`, names its own. Raises `MissionError`,
+    Empty if a curriculum, the configuration's or the object `curriculum`, names its missions. Raises `MissionError`,
     `UsageError`.
     """
     if mission is not None and not isinstance(mission, str | Path):
@@ -96,9 +96,9 @@ def policy_of(config: DAFTrainingConfig, places: Places, policy: Any = None) -> 
 
 
 def curriculum_of(config: DAFTrainingConfig, found: Sequence[Mission], given: Curriculum | None = None) -> Curriculum:
-    """What is drawn for each episode: `given`, else as configured, else each mission as often as the others.
+    """The curriculum: `given`, else the configured one, else one that draws all missions equally often.
 
-    Raises `ConfigError` where missions or a configured curriculum stand beside a curriculum that names its own.
+    Raises `ConfigError` if missions or a configured curriculum are given together with a curriculum that has missions.
     """
     if given is not None:
         besides = "a mission" if found else None if config.curriculum is None else "the configuration's curriculum"
@@ -138,7 +138,7 @@ def set_up(
     gpu_memory_fraction: float = 1.0,
     console: "Console | None" = None,
 ) -> TrainingRun:
-    """The run, checked as far as it can be without its folder. Raises `UsageError` and what it covers."""
+    """The run, with every check that does not need its directory. Raises `UsageError` and its subclasses."""
     found = missions_of(config, mission, curriculum)
     known = {each.name: each for each in found}
 
