@@ -1,8 +1,8 @@
-"""Attempts: the jobs of runs, from their launch to the commit of what came of them.
+"""Attempts: the jobs of runs, from their launch to the commit of their outcome.
 
-Whatever is done is committed before (launching) or after (results) in such an order that a crash at any point loses no
-run and repeats none: a job is launched under a name that was committed, at most once per name, and a controller that
-comes later finds it by that name. A job that ended is committed with its result in one event.
+A launch is committed before it happens, a result after, so that a crash at any point neither loses nor repeats a run: a
+job is launched under a name that was committed, at most once per name, and a later controller finds it by that name. A
+job that ended is committed together with its result in one event.
 """
 
 import logging
@@ -22,7 +22,7 @@ from daf.errors import UsageError
 
 logger = logging.getLogger(__name__)
 INTERRUPTED = (130, -signal.SIGINT)
-"""Exit codes of a command that was asked to end and can go on."""
+"""Exit codes of a command that was interrupted and can be resumed."""
 
 
 class Attempts:
@@ -44,10 +44,10 @@ class Attempts:
         self._jobs: dict[str, Job] = {}
 
     def launch(self, run: Run) -> None:
-        """Start what comes next for a run."""
+        """Start the next phase of a run."""
         try:
             argv, signs = self._command(run)
-        except UsageError as error:  # settings that were changed into what cannot be
+        except UsageError as error:  # the settings were changed and are now invalid
             self._refuse(run, str(error))
             return
         begun = self._begun(run)
@@ -70,7 +70,7 @@ class Attempts:
         self._changed()
 
     def job_of(self, run: Run) -> Job:
-        """The present job of a run, also one that an earlier controller launched."""
+        """The current job of a run, even if an earlier controller launched it."""
         job = self._jobs.get(run.name)
         if job is None or job.name != run.job:
             argv, signs = self._command(run)
@@ -79,13 +79,13 @@ class Attempts:
         return job
 
     def look_after(self, run: Run) -> None:
-        """Commit what became of a run's job; end it where it shows no sign of life."""
+        """Commit the state of a run's job; end the job if it shows no sign of life."""
         job = self.job_of(run)
         look = self._dispatcher.look(job)
         if look.state == "ended":
             self.settle(run, job, look.exit_code or 0)
         elif look.state in ("gone", "absent"):
-            self._dispatcher.kill(job)  # what may be left of it
+            self._dispatcher.kill(job)  # processes of it may be left
             self.broke(run, "its process was killed", counts=True)
         elif self._silent(look):
             self._dispatcher.kill(job)
@@ -93,9 +93,9 @@ class Attempts:
             self.broke(run, why, counts=True, stale=True)
 
     def take_over(self, run: Run) -> None:
-        """What an earlier controller left of a run: adopt what runs, give up what never began, end what is left.
+        """Take over a run from an earlier controller: adopt a running job, abandon an unstarted one, end the rest.
 
-        What happened while no controller was there is not the run's fault, and is no failed attempt.
+        The run is not at fault for what happened without a controller; that does not count as a failed attempt.
         """
         job = self.job_of(run)
         look = self._dispatcher.look(job)
@@ -130,9 +130,9 @@ class Attempts:
         self._changed()
 
     def broke(self, run: Run, error: str, *, counts: bool, stale: bool = False, again: bool = True) -> None:
-        """Commit that an attempt came to nothing, and whether and when there will be another.
+        """Commit that an attempt failed, and whether and when there will be another.
 
-        counts: as one of `max_retries`. again: whether another may do better.
+        counts: whether it counts towards `max_retries`. again: whether another may succeed.
         """
         allowed = self._config.max_retries if self._config.retry_on_failure else 0
         more = again and (not counts or run.failures < allowed)
@@ -152,12 +152,12 @@ class Attempts:
         self._changed()
 
     def _refuse(self, run: Run, error: str) -> None:
-        """Commit that a run failed for good before it was launched."""
+        """Commit that a run failed permanently before it was launched."""
         self._record.add("broke", run=run.name, error=error, counts=1, next="failed", retry_at=None, job=None)
         self._changed()
 
     def _begun(self, run: Run) -> int:
-        """The agent steps that training goes on from."""
+        """The agent steps from which training continues."""
         if run.steps or run.parent is None:
             return run.steps
         parent, target = run.parent

@@ -1,8 +1,9 @@
-"""Checkpoints that runs branch from and that were scored, kept until nobody needs them any more.
+"""Checkpoints that runs branch from and that were scored, kept until no run needs them.
 
-A parent goes on training and deletes its old checkpoints, or its child starts much later; so the child's beginning is a
-copy in the experiment's folder, whole or not at all. So is what a run was scored by, from when it trains on until it is
-scored again: where it fails before, that score is its last, and its policy can still be played.
+A parent trains on and deletes its old checkpoints, or its child starts much later; so the child's starting checkpoint
+is copied to the experiment's directory, completely or not at all. A run's scored checkpoint is copied too, from when
+the run trains on until it is scored again: if it fails before that, the score stays its last, and its policy can still
+be played.
 """
 
 import logging
@@ -19,7 +20,7 @@ FOLDER, SCORED = "parents", "scored"
 
 
 def place(folder: Path, parent: tuple[str, int]) -> Path:
-    """Where the checkpoint of a run at so many steps is kept, in the experiment's folder."""
+    """The path, in the experiment's directory, for the checkpoint of a (run, steps) pair."""
     return folder / FOLDER / f"{parent[0]}-{parent[1]}"
 
 
@@ -37,7 +38,7 @@ def keep_scored(folder: Path, run: Run) -> None:
 
 
 def scored(folder: Path, run: Run) -> Path | None:
-    """The checkpoint of a run's last score: the copy, else where it was trained; None where it has no score."""
+    """The checkpoint of a run's last score: the copy, else the original; None if the run has no score."""
     if run.score is None or run.score.checkpoint is None:
         return None
     copy = folder / SCORED / f"{run.name}-{run.score.steps}"
@@ -51,7 +52,7 @@ def let_go_scored(folder: Path, run: Run) -> None:
 
 
 def let_go(folder: Path, experiment: Experiment, child: Run) -> None:
-    """Delete the beginning of a child that has checkpoints of its own, unless another child still needs it."""
+    """Delete the starting checkpoint of a child that has saved checkpoints, unless another child still needs it."""
     if child.parent is None:
         return
     others = [run for run in experiment.runs.values() if run.name != child.name and run.parent == child.parent]
@@ -60,7 +61,7 @@ def let_go(folder: Path, experiment: Experiment, child: Run) -> None:
 
 
 def _copy(folder: Path, source: str, target: Path) -> None:
-    """A whole copy of the checkpoint `source`, given from the experiment's folder; nothing where it is there."""
+    """Copy the checkpoint `source`, relative to the experiment's directory, completely; does nothing if it exists."""
     if target.exists():
         return
     with writing_folder(target, doing=f"copying the checkpoint {source}") as unfinished:

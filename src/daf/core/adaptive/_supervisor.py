@@ -1,9 +1,9 @@
 """The parent of one job's process: `python -m daf.core.adaptive._supervisor JOB_FOLDER`.
 
-Outlives the controller, so that the job's exit code is known to the next one. It claims the job by making
-`process.json` with its pid and identity, which succeeds for one process only: where a controller gave the job up before
-(by making that file itself), nothing is started. It ends with `exit.json`; without that file, a supervisor that is gone
-was killed, and its child with it.
+It outlives the controller, so that the next controller learns the job's exit code. It claims the job by creating
+`process.json` with its pid and identity, which succeeds for one process only: if a controller gave the job up earlier
+(by creating that file itself), nothing is started. It ends with `exit.json`; if that file is missing and the supervisor
+is gone, the supervisor was killed, and its child with it.
 """
 
 import ctypes
@@ -27,7 +27,7 @@ _PR_SET_PDEATHSIG = 1
 
 
 def claim(folder: Path, content: dict[str, Any]) -> bool:
-    """Make `process.json` with `content`, whole; False where somebody has."""
+    """Create `process.json` with `content`, atomically; False if it exists."""
     temporary = folder / f".{PROCESS}.{os.getpid()}"
     _write(temporary, content)
     try:
@@ -40,9 +40,9 @@ def claim(folder: Path, content: dict[str, Any]) -> bool:
 
 
 def main(folder: Path) -> None:
-    """Run the job in `folder`, and say how it ended."""
+    """Run the job in `folder`, and record how it ended."""
     asked: list[int] = []
-    for number in STOPS:  # they are the job's; a handler is not inherited, ignoring would be
+    for number in STOPS:  # these signals are for the job; a handler is not inherited, ignoring would be
         signal.signal(number, lambda number, _: asked.append(number))
     me = {"host": socket.gethostname(), "pid": os.getpid(), "identity": identity(os.getpid()), "claimed": time.time()}
     if not claim(folder, me):
@@ -66,7 +66,7 @@ def main(folder: Path) -> None:
             return
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
-        if asked:  # before the child was there to hear it
+        if asked:  # the signal came before the child could receive it
             child.send_signal(signal.SIGINT)
         _end(folder, child.wait())
 
@@ -78,7 +78,7 @@ def _end(folder: Path, code: int) -> None:
 
 
 def _begin(supervisor: int) -> None:
-    """In the child, before its command: hear Ctrl-C, and end when the supervisor ends."""
+    """In the child, before its command: restore Ctrl-C, and end when the supervisor ends."""
     for number in STOPS:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
@@ -89,7 +89,7 @@ def _begin(supervisor: int) -> None:
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    """On the disk before it gets its name; `daf.storage` would cost every job its imports."""
+    """Sync the file before it gets its name; importing `daf.storage` would slow down every job."""
     with path.open("w") as file:
         json.dump(content, file)
         file.flush()

@@ -18,18 +18,18 @@ from daf.errors import ConfigError, DamagedFileError, StorageError, UnsafePathEr
 from daf.storage.reading import read_bytes
 
 HOPELESS = ("CheckpointError",)
-"""Errors that another attempt would meet again. Of training's own it is `training.json` that tells (`machine`)."""
+"""Errors that another attempt would hit again. For training's own errors, see `machine` in `training.json`."""
 
 
 NOT_KEPT = ("stats/", "clock/", "system/")
-"""Metrics that stay in the run's own folder: many, or different each time."""
+"""Metrics that stay in the run directory: they are many, or differ each time."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a job that ended came out. values: what the next event of the run holds; None where it failed.
+    """The outcome of a job. values: the fields of the run's next event; None if it failed.
 
-    again: whether another attempt may do better.
+    again: whether another attempt may succeed.
     """
 
     values: Mapping[str, Any] | None
@@ -38,37 +38,37 @@ class Ended:
 
 
 class Commands(Protocol):
-    """Makes jobs of runs and reads their results."""
+    """Creates the jobs of runs and reads their results."""
 
     def check(self, run: Run) -> None:
-        """Raises `UsageError` where the run's settings cannot be."""
+        """Raise `UsageError` if the run's settings are invalid."""
 
     def train(self, run: Run, branch_from: Path | None) -> tuple[tuple[str, ...], tuple[Path, ...]]:
-        """The command that trains `run` to its target, and the files that show that it works."""
+        """The command that trains `run` to its target, and the files whose changes show that it is alive."""
 
     def evaluate(self, run: Run) -> tuple[tuple[str, ...], tuple[Path, ...]]:
-        """The command that evaluates `run` as it is now, and the files that show that it works."""
+        """The command that evaluates `run` in its current state, and the files whose changes show that it is alive."""
 
     def trained(self, run: Run, job: Job, exit_code: int) -> Ended:
-        """What training came to: steps, checkpoint, metrics."""
+        """The outcome of training: steps, checkpoint, metrics."""
 
     def evaluated(self, run: Run, job: Job, exit_code: int) -> Ended:
-        """What the evaluation came to: score."""
+        """The outcome of the evaluation: score."""
 
 
 class DafCommands:
-    """`daf train` and `daf evaluate`. folder: the experiment's."""
+    """`daf train` and `daf evaluate`. folder: the experiment's directory."""
 
     def __init__(self, config: DAFAdaptiveConfig, folder: Path) -> None:
         self.config = config
         self.folder = folder
 
     def check(self, run: Run) -> None:
-        """As its configuration says."""
+        """Build its training configuration."""
         training_config(self.config, run)
 
     def train(self, run: Run, branch_from: Path | None) -> tuple[tuple[str, ...], tuple[Path, ...]]:
-        """`daf train` in the run's own folder, as far as its target."""
+        """`daf train` in the run's directory, up to its target."""
         folder = self.run_dir(run)
         path = folder.with_name(f"{folder.name}.yaml")
         training_config(self.config, run).to_yaml(path)
@@ -79,7 +79,7 @@ class DafCommands:
         return tuple(argv), (folder / "metrics.jsonl", folder / "checkpoints", folder)
 
     def evaluate(self, run: Run) -> tuple[tuple[str, ...], tuple[Path, ...]]:
-        """`daf evaluate` of its last checkpoint. Not quiet: the lines of progress show that it works."""
+        """`daf evaluate` of its last checkpoint. Not quiet: the progress lines show that it is alive."""
         chosen = self.config.evaluation
         argv = [sys.executable, "-m", "daf", "evaluate", "-p", str(self.folder / str(run.checkpoint))]
         for mission in self.config.evaluated_on:
@@ -102,15 +102,15 @@ class DafCommands:
 
     @property
     def evaluations(self) -> Path:
-        """The output folder of evaluations, with the episodes that they share."""
+        """The output directory of evaluations, which share cached episodes."""
         return self.folder / "evaluations"
 
     def run_dir(self, run: Run) -> Path:
-        """The run folder that `daf train` uses."""
+        """The run directory that `daf train` uses."""
         return run_dir(self.folder, run.name)
 
     def trained(self, run: Run, job: Job, exit_code: int) -> Ended:
-        """By `training.json`, which `daf train` writes at every stop."""
+        """From `training.json`, which `daf train` writes whenever it stops."""
         path = self.run_dir(run) / "training.json"
         if exit_code != 0:
             failed = failure(job, exit_code)
@@ -128,13 +128,13 @@ class DafCommands:
             place = own_checkpoint(self.run_dir(run), checkpoint)
         except UnsafePathError as error:
             return Ended(None, f"{job.name} ended well, but {path} names another place: {error}")
-        place = place.relative_to(self.folder.resolve())  # so that the output folder can be moved
+        place = place.relative_to(self.folder.resolve())  # so that the output directory can be moved
         metrics = result["metrics"].items()
         kept = {name: value for name, value in metrics if value is not None and not name.startswith(NOT_KEPT)}
         return Ended({"steps": steps, "checkpoint": str(place), "metrics": kept})
 
     def evaluated(self, run: Run, job: Job, exit_code: int) -> Ended:
-        """By the object that `daf evaluate --json` prints. Where an episode failed there is no score."""
+        """From the object that `daf evaluate --json` prints. If an episode failed there is no score."""
         if exit_code != 0:
             return failure(job, exit_code)
         printed = printed_object(job)
@@ -147,16 +147,16 @@ class DafCommands:
 
 
 def training_config(config: DAFAdaptiveConfig, run: Run) -> DAFTrainingConfig:
-    """What `run` trains with: the shared section with its settings. Raises `ConfigError`, `UsageError`.
+    """The training configuration of `run`: the shared section with its settings. Raises `ConfigError`, `UsageError`.
 
-    A run that a scheduler draws has a seed of its own, the shared one and its number; listed runs share theirs unless
-    they set one.
+    A run that a scheduler creates has a separate seed, the shared one plus its number; listed runs use the shared seed
+    unless they set one.
     """
     index = int(run.name.removeprefix("r"))
     shared = config.trains
     fields: dict[str, Any] = {"experiment_name": f"{config.experiment_id}-{run.name}"}
     if "eval_frequency" not in shared.model_fields_set:
-        fields["eval_frequency"] = None  # the experiment evaluates by itself
+        fields["eval_frequency"] = None  # the experiment does the evaluations
     network: dict[str, Scalar] = dict(shared.network)
     if index >= len(config.runs):
         fields["seed"] = (shared.seed + index) % 2**31
@@ -188,7 +188,7 @@ def training_config(config: DAFAdaptiveConfig, run: Run) -> DAFTrainingConfig:
 
 
 def failure(job: Job, exit_code: int) -> Ended:
-    """Why a job failed, in its own words; used wrongly (2) is for good, and so is what would happen again."""
+    """Why a job failed, from its error message; usage errors (2) and errors that would recur are not retried."""
     told = (printed_object(job) or {}).get("error")
     how = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
     if isinstance(told, Mapping):
@@ -199,7 +199,7 @@ def failure(job: Job, exit_code: int) -> Ended:
 
 
 def _would_again(path: Path, job: Job) -> bool:
-    """Whether training failed, and not by the machine's fault: the same seed meets the same again."""
+    """Whether training failed, and not because of the machine: the same seed would fail again."""
     if (printed_object(job) or {}).get("status") != "failed":
         return False
     try:
@@ -210,7 +210,7 @@ def _would_again(path: Path, job: Job) -> bool:
 
 
 def printed_object(job: Job) -> dict[str, Any] | None:
-    """The last JSON object that the job printed on stdout; None without one."""
+    """The last JSON object that the job printed to stdout; None if there is none."""
     for line in reversed(_text(job.folder / STDOUT).splitlines()):
         try:
             value = json.loads(line)

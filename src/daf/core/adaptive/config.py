@@ -1,4 +1,4 @@
-"""`DAFAdaptiveConfig`: what an experiment is asked to do."""
+"""`DAFAdaptiveConfig`: the configuration of an experiment."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Literal
@@ -19,12 +19,12 @@ Parameter = Annotated[
 ]
 """A list of choices, or a range."""
 NETWORK = "network."
-"""What stands before the arguments of the policy's class."""
+"""The prefix of the arguments of the policy's class."""
 ExperimentId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 
 
 class HalvingSettings(ConfigModel):
-    """Successive halving: all train a little, the better part goes on."""
+    """Successive halving: all runs train for a short time, and the better part continues."""
 
     kind: ClassVar[str] = "halving"
 
@@ -33,7 +33,7 @@ class HalvingSettings(ConfigModel):
 
 
 class PopulationSettings(ConfigModel):
-    """Population-based training: the worst go on from checkpoints of the best, with changed settings."""
+    """Population-based training: the worst runs continue from checkpoints of the best, with changed settings."""
 
     kind: ClassVar[str] = "population"
 
@@ -145,7 +145,7 @@ class DAFAdaptiveConfig(ConfigModel):
             raise ValueError(f"{self.scheduler} needs two runs at least")
 
     def _check_population(self) -> None:
-        """Refuse what a run that branches from another's checkpoint could not have."""
+        """Reject settings that a run cannot have if it branches from another run's checkpoint."""
         if self.scheduler != "population":
             return
         for name in self.search_space:
@@ -182,7 +182,7 @@ class DAFAdaptiveConfig(ConfigModel):
 
     @property
     def first_runs(self) -> int:
-        """How many runs there are before the scheduler adds any; one, where nothing is said of runs."""
+        """The number of runs before the scheduler adds any; one, if the configuration does not specify runs."""
         return max(1, len(self.runs)) if self.num_runs is None else self.num_runs
 
     @property
@@ -192,7 +192,7 @@ class DAFAdaptiveConfig(ConfigModel):
 
     @property
     def trains(self) -> DAFTrainingConfig:
-        """The section `training`. Raises `ConfigError` where there is none."""
+        """The section `training`. Raises `ConfigError` if there is none."""
         if self.training is None:
             raise ConfigError(
                 f"experiment {self.experiment_id} has nothing to train: give a section `training` with mission, policy "
@@ -202,14 +202,14 @@ class DAFAdaptiveConfig(ConfigModel):
 
     @property
     def evaluated_on(self) -> list[str]:
-        """The missions that runs are scored on: without the reward variants of training, unless they say so."""
+        """The missions that runs are scored on: by default without the reward variants of training."""
         if self.evaluation.missions is not None:
             return list(self.evaluation.missions)
         return list(dict.fromkeys(without_rewards(mission) for mission in self.trained_on))
 
     @property
     def trained_on(self) -> list[str]:
-        """The missions that `training` names, itself or in its curriculum; wildcards as they stand there."""
+        """The missions that `training` names, directly or in its curriculum; wildcards are not expanded."""
         training = self.trains
         if training.missions or training.curriculum is None:
             return training.missions
@@ -217,7 +217,7 @@ class DAFAdaptiveConfig(ConfigModel):
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Raise `ValueError` where one of `names` is nothing that a run can have of its own, or two are one setting's."""
+    """Raise `ValueError` if one of `names` is not a setting of a single run, or two name the same setting."""
     seen: dict[str, str] = {}
     for name in sorted(names):
         check_setting(name)
@@ -228,7 +228,7 @@ def check_names(names: Iterable[str]) -> None:
 
 
 def check_setting(name: str) -> None:
-    """Raise `ValueError` where `name` is nothing that a run can have of its own."""
+    """Raise `ValueError` if `name` is not a setting of a single run."""
     if name == "policy" or name.startswith(NETWORK):
         return
     found = find(name)
@@ -243,11 +243,11 @@ HOW_NOT_WHAT = (
     "max_concurrent_jobs", "heartbeat_interval", "heartbeat_timeout", "retry_on_failure", "max_retries", "retry_delay",
     "max_retry_delay", "stop_grace", "evidence_window",
 )  # fmt: skip
-"""Fields that may change when an experiment goes on: they bear on how it is run, not on what comes out."""
+"""Fields that may change when an experiment is resumed: they affect how it is run, not its results."""
 
 
 def differences(earlier: dict[str, Any], now: dict[str, Any]) -> list[str]:
-    """What differs in the configuration of one experiment beyond `HOW_NOT_WHAT`, as "name: was → is"."""
+    """Differences between two configurations of one experiment outside `HOW_NOT_WHAT`, as "name: was → is"."""
     names = [name for name in sorted(set(earlier) | set(now)) if name not in HOW_NOT_WHAT]
     found = []
     for name in names:

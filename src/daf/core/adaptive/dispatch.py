@@ -1,10 +1,10 @@
-"""Where jobs run: the interface, behind which local processes stand now, and a cluster may later.
+"""Where jobs run: the interface that local processes implement, and a cluster may implement later.
 
-A job is a command with a folder of its own, and the folder is all that a dispatcher needs to find it again: nothing
-about a job lives in the controller's memory only. The promises, which one conformance suite checks:
+A job is a command with a separate directory, and a dispatcher needs only that directory to find it again: no state of a
+job lives in the controller's memory only. The guarantees, which one conformance suite checks:
 
-- `launch` of a job happens at most once, whoever calls it how often; after `forget` returned True, never.
-- `look` tells running, ended (with the exit code), gone (it died without a word) and absent (never seen to start).
+- `launch` starts a job at most once, no matter who calls it and how often; after `forget` returned True, never.
+- `look` reports running, ended (with the exit code), gone (died without an exit code) or absent (not seen to start).
 - `interrupt` asks a job to save and end; `kill` ends all of its processes, and only those.
 """
 
@@ -18,7 +18,7 @@ Sighting = Literal["absent", "running", "ended", "gone"]
 
 @dataclass(frozen=True)
 class Job:
-    """One command. folder: its own, made by `launch`. signs: files and folders whose change shows that it works."""
+    """One command. folder: private to it, created by `launch`. signs: paths whose changes show that it is alive."""
 
     name: str
     argv: tuple[str, ...]
@@ -30,7 +30,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Look:
-    """What is seen of a job. last_sign: when it last showed that it works (seconds since 1970)."""
+    """The observed state of a job. last_sign: its last heartbeat (seconds since 1970)."""
 
     state: Sighting
     exit_code: int | None = None
@@ -39,22 +39,22 @@ class Look:
 
 
 class Dispatcher(Protocol):
-    """Starts jobs, looks after them, ends them."""
+    """Starts, monitors and ends jobs."""
 
     def launch(self, job: Job) -> None:
-        """Start `job`. Raises `AdaptiveControllerError` where that is impossible."""
+        """Start `job`. Raises `AdaptiveControllerError` if that is impossible."""
 
     def look(self, job: Job) -> Look:
-        """What is seen of `job` now, also of one that an earlier controller launched."""
+        """The current state of `job`, even if an earlier controller launched it."""
 
     def forget(self, job: Job) -> bool:
-        """Give up a job that is absent: True where it can never start any more, False where it has."""
+        """Give up an absent job: True if it can never start any more, False if it has started."""
 
     def interrupt(self, job: Job) -> None:
-        """Ask it to save and end (SIGINT); nothing where it has ended."""
+        """Ask it to save and end (SIGINT); does nothing if it has ended."""
 
     def kill(self, job: Job) -> None:
-        """End all of its processes at once."""
+        """End all of its processes immediately."""
 
     def wait(self, jobs: Sequence[Job], seconds: float) -> None:
         """Return after `seconds`, or sooner when one of the running `jobs` ends."""

@@ -1,15 +1,15 @@
-"""What adaptive control raises on purpose."""
+"""Errors that adaptive control raises."""
 
 from daf.errors import DAFError, UsageError
 
 
 class AdaptiveControllerError(DAFError):
-    """An experiment cannot begin, go on or be changed in the way that was asked for."""
+    """An experiment cannot be started, resumed or changed as requested."""
 
 
 class ExperimentSettingsError(AdaptiveControllerError, UsageError):
-    """What an experiment asks for cannot be: a setting, mission or policy; the cause is the original error."""
+    """An experiment's configuration is invalid: a setting, mission or policy; the cause is the original error."""
 
 
 class TrainingEnvironmentError(DAFError):
-    """A training environment lacks what training needs, or failed while it was trained on."""
+    """A training environment lacks something that training needs, or failed during training."""

@@ -1,7 +1,7 @@
 """The events of an experiment's journal, as types that every line is checked against when it is read.
 
-Fields that have no name here are kept. Names of runs and jobs become paths, so they hold nothing but letters, digits,
-`_`, `-` and `.`, and begin with a letter or digit.
+Unknown fields are kept. Names of runs and jobs become paths, so they contain only letters, digits, `_`, `-` and `.`,
+and start with a letter or digit.
 """
 
 from typing import Annotated, Any, Literal, TypedDict
@@ -44,20 +44,20 @@ class Planned(RunEvent):
 
 
 class Extended(RunEvent):
-    """A run is to go on."""
+    """A run is to train to a later target."""
 
     target: _Steps
     why: str
 
 
 class Launching(RunEvent):
-    """A job begins."""
+    """A job is about to start."""
 
     job: _Name
 
 
 class Trained(RunEvent):
-    """A training ended well."""
+    """A training job succeeded."""
 
     steps: _Steps
     checkpoint: str | None
@@ -75,13 +75,13 @@ class ScoreData(TypedDict):
 
 
 class Evaluated(RunEvent):
-    """An evaluation ended well."""
+    """An evaluation job succeeded."""
 
     score: ScoreData
 
 
 class Broke(RunEvent):
-    """A job ended badly."""
+    """A job failed."""
 
     next: Literal["retry", "stale", "failed"]
     retry_at: float | None
@@ -90,7 +90,7 @@ class Broke(RunEvent):
 
 
 class Resumed(AnyEvent):
-    """A controller took the experiment up again."""
+    """A controller resumed the experiment."""
 
     config: dict[str, Any]
 

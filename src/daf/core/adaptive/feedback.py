@@ -1,22 +1,22 @@
-"""Feedback: results of training and evaluation as evidence on which the curriculum is changed.
+"""Feedback: training and evaluation results as evidence for changing the curriculum.
 
-Scores of one task from one source (training, or evaluations) are gathered, and weighed whenever a window of them is
-full. What they amount to is said with an interval, in units of their own spread, since rewards have no scale of their
-own, and training and evaluations have different levels:
+Scores of one task from one source (training, or evaluations) are collected, and assessed whenever a window of them is
+full. The assessment uses intervals in units of the scores' spread, since rewards have no fixed scale, and training and
+evaluations have different levels:
 
-    falling     surely below the window before                      easier
-    rising      surely above the window before                      nothing: it is being learned
-    mastered    at rest, and surely above the task's first window   harder
+    falling     clearly below the previous window                   easier
+    rising      clearly above the previous window                   nothing: the task is being learned
+    mastered    at rest, and clearly above the task's first window  harder
     stuck       at rest for four windows, no higher than the first  support: recover, else easier, else explore
     open        none of these                                       nothing: more results are needed
 
-"Surely" is a 90 % interval. "At rest" and "no higher" are intervals that hold 0 with an estimate below half a standard
-deviation: from so few results that is no proof, which is why being stuck takes twice as many.
+"Clearly" means by a 90 % interval. "At rest" and "no higher" mean that the interval contains 0 and the estimate is
+below half a standard deviation: with few results that proves nothing, which is why being stuck takes twice as many.
 
-After a change the task's evidence begins anew, from every source. A task's first window is kept: it is the same task.
-Results without a task's name are of what the curriculum draws, which after any change is another mix, so that of these
-the first window begins anew as well. Every change goes to the journal with the numbers it rests on, also one that the
-curriculum found nothing to do for.
+After a change, evidence for the task is collected from scratch, from every source. A task's first window is kept,
+because it is the same task. Results without a task's name belong to the mix that the curriculum draws, which differs
+after any change, so their first window is discarded too. Every change is written to the journal with the numbers that
+it is based on, even if the curriculum found nothing to do.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -32,15 +32,15 @@ from daf.errors import UsageError, unknown
 
 Verdict = Literal["falling", "mastered", "stuck", "rising", "open"]
 REST_MARGIN = 0.5
-"""Changes below it, in standard deviations of one result, count as none; the curriculum's own default."""
+"""Changes below it, in standard deviations of one result, count as none; the same default as the curriculum's."""
 PATIENCE = 4
 """Windows at rest before a task that never rose counts as stuck."""
 RETURNS = ("score", "mean", "episode/return", "avg_reward", "mean_reward", "reward")
-"""Names under which a result's mean return is looked for, in this order."""
+"""Keys under which a result's mean return is looked up, in this order."""
 
 
 class Adapted(Protocol):
-    """What a curriculum says of a change that it was asked for."""
+    """A curriculum's answer to a requested change."""
 
     @property
     def changed(self) -> bool:
@@ -48,18 +48,18 @@ class Adapted(Protocol):
 
     @property
     def reason(self) -> str:
-        """What was done, or why nothing was."""
+        """What was done, or why nothing was done."""
 
 
 class Adjustable(Protocol):
-    """A curriculum that can be asked for changes: `DAFCurriculumManager`, or a trainer's own `TaskCurriculum`.
+    """A curriculum that accepts requests for changes: `DAFCurriculumManager`, or a trainer's `TaskCurriculum`.
 
-    The first is asked by `adapt_curriculum(kind, why)`, the second by `adapt(kind, why)`; kinds are harder, easier,
-    widen, explore and recover, and `why` is for the curriculum's own record.
+    The first has `adapt_curriculum(kind, why)`, the second `adapt(kind, why)`; kinds are harder, easier, widen, explore
+    and recover, and `why` goes into the curriculum's record.
     """
 
     def tasks(self) -> Sequence[Task]:
-        """The table now."""
+        """The current table of tasks."""
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Adjustment:
-    """A change of the curriculum. kinds: what was asked for, the last of them done where `changed`."""
+    """A change of the curriculum. kinds: those requested; if `changed`, the last one was applied."""
 
     what: str
     task: str | None
@@ -84,7 +84,7 @@ class Adjustment:
 
 
 def result_of(results: Mapping[str, Any]) -> tuple[str | None, float]:
-    """The task (where it is told) and the mean return in `results`. Raises `AdaptiveControllerError`."""
+    """The task (if it is named) and the mean return in `results`. Raises `AdaptiveControllerError`."""
     for name in RETURNS:
         value = results.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
@@ -99,7 +99,7 @@ def result_of(results: Mapping[str, Any]) -> tuple[str | None, float]:
 
 
 def weigh(evidence: Evidence, window: int) -> tuple[Verdict, dict[str, Any]]:
-    """What a task's results amount to, and the numbers."""
+    """The verdict on a task's results, and the numbers behind it."""
     recent = evidence.recent[-2 * window :]
     numbers: dict[str, Any] = {"results": len(evidence.recent), "window": window}
     if len(recent) < 2 * window:
@@ -136,7 +136,7 @@ def weigh(evidence: Evidence, window: int) -> tuple[Verdict, dict[str, Any]]:
 
 
 def _at_rest(moved: Change) -> bool:
-    """Whether nothing speaks for a change: the interval holds 0, the estimate is small. Few prove no more."""
+    """Whether there is no evidence of a change: the interval contains 0 and the estimate is small."""
     return moved.low <= 0 <= moved.high and abs(moved.mean) < REST_MARGIN
 
 
@@ -146,10 +146,10 @@ def _spread(groups: Sequence[Sequence[float]]) -> float:
 
 
 class Feedback:
-    """Gathers evidence and asks a curriculum for changes.
+    """Collects evidence and asks a curriculum for changes.
 
-    note: takes each change, to keep it. Where feedback is off, or there is no curriculum, a change that is asked for is
-    an `Adjustment` that changed nothing, with the reason.
+    note: called with each change, to keep it. If feedback is off, or there is no curriculum, a requested change is an
+    `Adjustment` that changed nothing, with the reason.
     """
 
     def __init__(
@@ -168,12 +168,12 @@ class Feedback:
         self._enabled = enabled
         self._note = note
         self._evidence: dict[tuple[str | None, str], Evidence] = {}
-        """By task (None: all that the curriculum draws) and source."""
+        """By task (None: everything that the curriculum draws) and source."""
         self.task: str | None = None
         self._last: str | None = None
-        """The task that results named last."""
+        """The last task that a result named."""
         self.taken = 0
-        """Results so far."""
+        """Number of results so far."""
         self.made: list[Adjustment] = []
 
     @property
@@ -182,7 +182,7 @@ class Feedback:
         return self._curriculum is not None
 
     def follow(self, curriculum: Adjustable) -> None:
-        """Change this curriculum from here on. Raises `AdaptiveControllerError` where it can't be changed."""
+        """Change this curriculum from now on. Raises `AdaptiveControllerError` if it can't be changed."""
         found = getattr(curriculum, "adapt_curriculum", None) or getattr(curriculum, "adapt", None)
         if not callable(found):
             raise AdaptiveControllerError(
@@ -191,7 +191,7 @@ class Feedback:
         self._curriculum, self._adapt = curriculum, found
 
     def take(self, results: Mapping[str, Any], source: str) -> Adjustment | None:
-        """One more result, of a `source` told in words; the change that the evidence now calls for, or None."""
+        """Add a result; `source` describes its origin. Returns the change that the evidence now calls for, or None."""
         named, score = result_of(results)
         self._last = named if named is not None else self._last
         task = named if named is not None else self.task
@@ -222,7 +222,7 @@ class Feedback:
         evidence: Mapping[str, Any] | None = None,
         task: str | None = None,
     ) -> Adjustment:
-        """Ask for the first of `kinds` that changes anything."""
+        """Request the `kinds` in order until one of them changes something."""
         if not self._enabled or self._adapt is None:
             reason = (
                 "there is no curriculum to change. Give the controller one: curriculum_manager=DAFCurriculumManager(…)."
@@ -247,14 +247,14 @@ class Feedback:
         return adjustment
 
     def choose(self, task: str) -> None:
-        """Results without a task's name are of `task` from now on. Raises `UsageError` for an unknown one."""
+        """Attribute results without a task's name to `task` from now on. Raises `UsageError` for an unknown one."""
         known = [one.key for one in self.tasks()]
         if self._curriculum is not None and task not in known:
             raise UsageError(unknown("task", task, known))
         self.task = task
 
     def harder(self, why: str) -> Adjustment:
-        """Choose the easiest task that is harder than the present one, which is that of the last result by default."""
+        """Choose the easiest task that is harder than the current one, by default the task of the last result."""
         tasks = sorted(self.tasks(), key=lambda task: (task.difficulty, task.key))
         present = self.task if self.task is not None else self._last
         now = next((task for task in tasks if task.key == present), None)
@@ -274,7 +274,7 @@ class Feedback:
         return adjustment
 
     def _begin_anew(self, task: str | None) -> None:
-        """Forget the results before a change: all of the mix that is drawn, and the recent ones of `task`."""
+        """Discard the results before a change: all of those without a task, and the recent ones of `task`."""
         self._evidence = {key: past for key, past in self._evidence.items() if key[0] is not None}
         for (of, _), past in self._evidence.items():
             if of == task:
@@ -285,7 +285,7 @@ class Feedback:
         self.made.append(adjustment)
 
     def tasks(self) -> Sequence[Task]:
-        """Those of the curriculum; none without one."""
+        """The curriculum's tasks; empty without a curriculum."""
         return () if self._curriculum is None else self._curriculum.tasks()
 
 

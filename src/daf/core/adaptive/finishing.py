@@ -1,4 +1,4 @@
-"""What an experiment leaves when its controller ends: `result.json`, and the best run's policy as its own."""
+"""The results of an experiment when its controller ends: `result.json`, and a copy of the best run's policy."""
 
 import shutil
 

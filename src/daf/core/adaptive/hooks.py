@@ -1,9 +1,9 @@
-"""Hooks: what a user wants to happen at milestones, once.
+"""Hooks: user callbacks at milestones, each called once.
 
 The journal has a line before and a line after each call, with the milestone's id. So a hook is called exactly once for
-each milestone, over any number of crashes outside of it. A controller that is killed inside a hook cannot know how far
-it came: it is not called again, and the experiment says "unfinished" of it, unless `repeatable` says that the hook
-itself tells by the id what it has done already.
+each milestone, no matter how often the controller crashes outside of it. A controller that was killed inside a hook
+cannot know how far the hook came: the hook is not called again, and the experiment reports it as "unfinished", unless
+`repeatable` declares that the hook itself recognizes by the id what it has already done.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from daf.core.adaptive.state import Experiment, Run
 
 @dataclass(frozen=True)
 class Milestone:
-    """What a hook is called with. id: the same whenever it is called for the same thing."""
+    """The argument of a hook. id: the same for every call for the same event."""
 
     id: str
     name: str
@@ -27,7 +27,7 @@ Hook = Callable[[Milestone], None]
 
 @dataclass(frozen=True)
 class Hooks:
-    """Called in the controller's process, in the order of the milestones. One that raises is told of, not repeated."""
+    """Called in the controller's process, in the order of the milestones. One that raises is reported, not repeated."""
 
     on_training_complete: Hook | None = None
     on_evaluation_complete: Hook | None = None
@@ -35,7 +35,7 @@ class Hooks:
     repeatable: bool = False
 
     def due(self, experiment: Experiment) -> list[tuple[Milestone, Hook]]:
-        """The calls that are still to be made."""
+        """The calls that have not been made yet."""
         found = []
         for milestone in experiment.milestones:
             name, _, rest = milestone.partition(":")

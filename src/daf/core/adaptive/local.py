@@ -1,7 +1,7 @@
 """Jobs as processes of this machine, each with a supervisor that outlives the controller.
 
-A job has a process group of its own, so that Ctrl-C at the controller's terminal does not reach it, and a mark in its
-environment, so that what it started is found even when its supervisor was killed. Only processes whose pid and identity
+A job has a separate process group, so that Ctrl-C at the controller's terminal does not reach it, and a mark in its
+environment, so that its processes are found even if its supervisor was killed. Only processes whose pid and identity
 were recorded, or that carry the job's mark, are ever signalled.
 """
 
@@ -28,7 +28,7 @@ from daf.storage.atomic import explain, write_json
 from daf.storage.reading import read_object
 
 _PATIENCE = 0.2
-"""Seconds between looks where the operating system cannot wait for processes that are not our children."""
+"""Seconds between checks if the operating system cannot wait for processes that are not our children."""
 
 
 class LocalProcesses:
@@ -56,7 +56,7 @@ class LocalProcesses:
             raise AdaptiveControllerError(explain(error, f"starting {job.name}")) from error
 
     def look(self, job: Job) -> Look:
-        """From the job's folder and the process table."""
+        """The state of the job, from its directory and the process table."""
         child = self._children.get(job.folder)
         over = child is not None and child.poll() is not None  # also reaps it
         process = _process(job)
@@ -65,7 +65,7 @@ class LocalProcesses:
         pid = process.get("pid")
         if pid is None:
             return Look("gone")
-        there = alive(pid, process.get("identity", ""))  # before the exit file: it is written by what is alive
+        there = alive(pid, process.get("identity", ""))  # before the exit file, which a live process writes
         ended = _read(job.folder / EXIT, _Exit)
         if ended is not None:
             return Look("ended", exit_code=ended["code"], pid=pid)
@@ -74,7 +74,7 @@ class LocalProcesses:
         return Look("running", last_sign=max([process.get("claimed", 0.0), *_changes(job)]), pid=pid)
 
     def forget(self, job: Job) -> bool:
-        """Take the claim that its supervisor would take."""
+        """Take the claim that its supervisor would otherwise take."""
         try:
             job.folder.mkdir(parents=True, exist_ok=True)
             return claim(job.folder, {"pid": None, "given_up": time.time()})
@@ -82,13 +82,13 @@ class LocalProcesses:
             raise AdaptiveControllerError(explain(error, f"giving up {job.name}")) from error
 
     def interrupt(self, job: Job) -> None:
-        """SIGINT to its process group."""
+        """Send SIGINT to its process group."""
         process = _process(job)
         if process is not None and (pid := process.get("pid")) is not None:
             signal_group(pid, process.get("identity", ""), signal.SIGINT)
 
     def kill(self, job: Job) -> None:
-        """SIGKILL to its process group, and to what carries its mark."""
+        """Send SIGKILL to its process group, and to all processes that carry its mark."""
         if _process(job) is None and self.forget(job):
             return
         process = _process(job)
@@ -97,7 +97,7 @@ class LocalProcesses:
         end_marked(str(job.folder))
 
     def wait(self, jobs: Sequence[Job], seconds: float) -> None:
-        """Sleeps until a supervisor ends, by pidfd where there is one."""
+        """Sleep until a supervisor ends, with a pidfd if available."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             looks = [self.look(job) for job in jobs]
@@ -130,7 +130,7 @@ def _pidfd(pid: int) -> int | None:
 
 
 def _process(job: Job) -> "_Process | None":
-    """Who has claimed the job. Another machine's processes cannot be seen from here, so theirs are not judged."""
+    """The process that claimed the job. Processes of another machine are not visible here, so they are not judged."""
     process = _read(job.folder / PROCESS, _Process)
     host = socket.gethostname() if process is None else process.get("host", socket.gethostname())
     if host != socket.gethostname():
@@ -142,7 +142,7 @@ def _process(job: Job) -> "_Process | None":
 
 
 class _Process(TypedDict, total=False):
-    """`process.json`: who has claimed a job."""
+    """`process.json`: the process that claimed a job."""
 
     host: str
     pid: Annotated[int, msgspec.Meta(ge=1, lt=2**31)] | None
@@ -157,7 +157,7 @@ class _Exit(TypedDict):
 
 
 def _read[T](path: Path, kind: type[T]) -> T | None:
-    """A file that appears whole or not at all."""
+    """Read a file that appears completely or not at all."""
     try:
         return read_object(path, kind, limit=2**20)
     except (DamagedFileError, StorageError) as error:
@@ -165,9 +165,9 @@ def _read[T](path: Path, kind: type[T]) -> T | None:
 
 
 def _changes(job: Job) -> Iterator[float]:
-    """When the job's files changed last; of a folder also what lies in it."""
+    """When the job's files were last modified, including the files in its directories."""
     for sign in (job.folder / STDOUT, job.folder / STDERR, *job.signs):
-        with contextlib.suppress(OSError):  # what vanishes meanwhile shows no life
+        with contextlib.suppress(OSError):  # a file that disappears meanwhile does not count
             yield sign.stat().st_mtime
             if sign.is_dir():
                 yield from (entry.stat().st_mtime for entry in sign.iterdir())

@@ -1,7 +1,7 @@
 """Processes that are certainly the ones we started.
 
-A pid alone names a process only until it is taken again, and ending the wrong one is not to be undone. `identity` adds
-what no later process shares: on Linux the boot and the clock tick at which it began, elsewhere its start time.
+A pid identifies a process only until it is reused, and ending the wrong process cannot be undone. `identity` adds a
+value that no later process shares: on Linux the boot and the clock tick at which it started, elsewhere its start time.
 """
 
 import contextlib
@@ -10,17 +10,17 @@ import signal
 from pathlib import Path
 
 MARK = "DAF_ADAPTIVE_JOB"
-"""Environment variable by which every process of a job is known, also after its supervisor has died."""
+"""Environment variable that marks every process of a job, even after its supervisor has died."""
 
 
 def identity(pid: int) -> str | None:
-    """What tells the process `pid` from every other one that ever had this pid; None where it is gone or a zombie."""
+    """A value that distinguishes the process `pid` from every other with this pid; None if it is gone or a zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
         return None if Path("/proc/self/stat").exists() else _identity_elsewhere(pid)
-    fields = stat.rpartition(")")[2].split()  # the name before may hold anything
+    fields = stat.rpartition(")")[2].split()  # the name before it may contain any character
     return None if fields[0] in "ZX" else f"{boot}:{fields[19]}"
 
 
@@ -35,12 +35,12 @@ def _identity_elsewhere(pid: int) -> str | None:
 
 
 def alive(pid: int, known: str) -> bool:
-    """Whether the process that had this pid and identity still runs."""
+    """Whether the process that had this pid and identity is still running."""
     return identity(pid) == known
 
 
 def signal_group(pid: int, known: str, number: signal.Signals) -> bool:
-    """Send a signal to the process group that `pid` leads; False where that process is gone."""
+    """Send a signal to the process group that `pid` leads; False if that process is gone."""
     if not alive(pid, known):
         return False
     try:
@@ -51,7 +51,7 @@ def signal_group(pid: int, known: str, number: signal.Signals) -> bool:
 
 
 def marked(mark: str) -> list[int]:
-    """The processes of this user that carry `mark` in `MARK`: what is left of a job, however it ended."""
+    """The processes of this user that carry `mark` in `MARK`: the remains of a job, however it ended."""
     import psutil
 
     found = []
@@ -63,7 +63,7 @@ def marked(mark: str) -> list[int]:
 
 
 def end_marked(mark: str) -> int:
-    """Kill what is left of a job, also what outlived its supervisor; returns how many processes were there."""
+    """Kill the remaining processes of a job, even if they outlived its supervisor; returns how many there were."""
     import psutil
 
     ended = 0

@@ -1,9 +1,9 @@
-"""An experiment's folder: its journal, its one writer, and a request to stop.
+"""An experiment's directory: its journal, its only writer, and a request to stop.
 
-experiment.jsonl   the journal: what counts; everything else here can be told from it
-controller.lock    held by the controller, and let go by the operating system when that dies
-stop.json          made by `daf adaptive stop`, removed by the controller when it has stopped; not heard by a controller
-                   that began after it
+experiment.jsonl   the journal: the source of truth; everything else here can be derived from it
+controller.lock    held by the controller, and released by the operating system when it dies
+stop.json          written by `daf adaptive stop`, removed by the controller when it has stopped; ignored by a
+                   controller that started after it
 runs/ jobs/ parents/ scored/ evaluations/
 """
 
@@ -23,18 +23,18 @@ from daf.storage.reading import read_object
 
 JOURNAL, LOCK, STOP = "experiment.jsonl", "controller.lock", "stop.json"
 BEGINNING = ".adaptive.lock"
-"""In the output folder: held while an experiment is looked for and begun."""
+"""In the output directory: held while an experiment is looked up and created."""
 
 
 def read(folder: Path) -> Experiment | None:
-    """The experiment in `folder` as committed; None where there is none. Raises `DataError`, `StorageError`."""
+    """The committed experiment in `folder`; None if there is none. Raises `DataError`, `StorageError`."""
     return folded(journal.read(folder / JOURNAL), where=str(folder / JOURNAL))
 
 
 def run_dir(folder: Path, run: str) -> Path:
-    """Where a run of the experiment in `folder` trains.
+    """The directory in which a run of the experiment in `folder` trains.
 
-    Named after both, since trackers and `DAF_CHECKPOINT_DIR` know a run by its folder's name alone.
+    Named after both, since trackers and `DAF_CHECKPOINT_DIR` identify a run by the name of its directory alone.
     """
     return folder / "runs" / f"{folder.name}-{run}"
 
@@ -50,12 +50,12 @@ def controlled(folder: Path) -> bool:
 
 
 def request_stop(folder: Path, reason: str) -> None:
-    """Ask the controller to stop; it looks for this at every heartbeat."""
+    """Ask the controller to stop; it checks for this at every heartbeat."""
     atomic.write_json(folder / STOP, {"reason": reason, "pid": os.getpid(), "time": time.time()})
 
 
 class Record:
-    """The journal for its one writer, and the experiment that it amounts to.
+    """The journal for its only writer, and the resulting experiment.
 
     Raises `AdaptiveControllerError` where another controller has it, `DataError` where the journal is damaged,
     `StorageError`. What a killed controller left unfinished in the folder is deleted.
@@ -86,17 +86,17 @@ class Record:
 
     @property
     def experiment(self) -> Experiment:
-        """As committed."""
+        """The committed state."""
         if self._experiment is None:
             raise AdaptiveControllerError(f"there is no experiment in {self.folder} yet.")
         return self._experiment
 
     def begin(self, experiment_id: str, config: Mapping[str, Any]) -> None:
-        """The first event."""
+        """Add the first event."""
         self.add("created", format=FORMAT, experiment_id=experiment_id, config=dict(config))
 
     def add(self, event: str, **values: Any) -> Experiment:
-        """Commit one event: on the disk when this returns."""
+        """Commit one event: it is on disk when this returns."""
         line = {"event": event, "time": time.time(), **values}
         try:
             experiment = after(self._experiment, line)
@@ -107,26 +107,26 @@ class Record:
         return experiment
 
     def stop_reason(self) -> str | None:
-        """Why a stop is asked for; None where it isn't, or an earlier controller was asked."""
+        """Why a stop was requested; None if it wasn't, or the request was for an earlier controller."""
         document = _stop(self.folder / STOP)
         if document is None or document.get("time", self._since) < self._since:
             return None
         return str(document.get("reason") or "daf adaptive stop")
 
     def close(self) -> None:
-        """Let the experiment go."""
+        """Release the experiment."""
         locks.release(self._lock)
 
 
 @contextlib.contextmanager
 def beginning(base_dir: Path) -> Iterator[None]:
-    """A block in which no other controller looks for an experiment in the output folder, or begins one."""
+    """A block in which no other controller looks up or creates an experiment in the output directory."""
     with locks.exclusive_if_supported(base_dir / BEGINNING, "another experiment is being started.", patience=math.inf):
         yield
 
 
 class _Stop(TypedDict, total=False):
-    """What asks a controller to stop."""
+    """A request to stop."""
 
     reason: str | None
     time: float

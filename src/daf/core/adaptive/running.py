@@ -1,4 +1,4 @@
-"""The loop of an experiment: plan what is wanted, launch what is due, look after what runs, call hooks."""
+"""The loop of an experiment: plan the wanted runs, launch the jobs that are due, monitor them, call hooks."""
 
 import contextlib
 import logging
@@ -20,11 +20,11 @@ from daf.core.adaptive.stopping import Waker
 
 logger = logging.getLogger(__name__)
 _CLAIM_SECONDS = 10.0
-"""How long a stopped controller waits for a job that it has just launched to be there, to be asked to end."""
+"""How long a stopping controller waits for a job that it has just launched to appear, so that it can be interrupted."""
 
 
 class Running:
-    """One controller's time with an experiment. on_change: called after each commit."""
+    """One controller's work on an experiment. on_change: called after each commit."""
 
     def __init__(
         self,
@@ -48,15 +48,15 @@ class Running:
 
     @property
     def signalled(self) -> bool:
-        """Whether Ctrl-C or SIGTERM came."""
+        """Whether Ctrl-C or SIGTERM was received."""
         return self._waker.signalled is not None
 
     def ask_to_stop(self, reason: str) -> None:
-        """Stop at the next step; from a hook, a signal handler or another thread."""
+        """Stop at the next step; can be called from a hook, a signal handler or another thread."""
         self._asked = reason
 
     def run(self) -> Experiment:
-        """Go on until everything that is wanted has ended, or a stop is asked for. A second Ctrl-C comes through."""
+        """Run until every wanted run has ended, or a stop is requested. A second Ctrl-C raises `KeyboardInterrupt`."""
         with self._waker.signals(self.ask_to_stop):
             self._recover()
             if self._record.experiment.status in ("done", "failed"):
@@ -80,7 +80,7 @@ class Running:
                         self._attempts.look_after(run)
 
     def stop(self, reason: str) -> Experiment:
-        """End all jobs, giving them time to save; what they have not finished goes on another time."""
+        """End all jobs, giving them time to save; unfinished work continues when the experiment is resumed."""
         jobs = self._active_jobs()
         claimed_by = time.monotonic() + _CLAIM_SECONDS
         while any(self._beginning(job) for job in jobs) and time.monotonic() < claimed_by:
@@ -107,18 +107,18 @@ class Running:
         return experiment
 
     def abandon(self) -> None:
-        """Ask all jobs to save and end, where the controller itself cannot go on; nothing is committed."""
+        """Ask all jobs to save and end after an error in the controller; commits nothing."""
         for job in self._active_jobs():
-            with contextlib.suppress(AdaptiveControllerError):  # the error that ends the controller is the one to tell
+            with contextlib.suppress(AdaptiveControllerError):  # the original error is the one to report
                 self._dispatcher.interrupt(job)
 
     def take_over_and_stop(self, reason: str) -> Experiment:
-        """End what a controller that died left running."""
+        """End the jobs that a controller left running when it died."""
         self._recover()
         return self.stop(reason)
 
     def _recover(self) -> None:
-        """Go on from where an earlier controller was, however it ended."""
+        """Continue from the state of an earlier controller, however it ended."""
         for run in self._runs():
             if run.active:
                 self._attempts.take_over(run)
@@ -127,7 +127,7 @@ class Running:
                 self._record.add("hook", id=milestone, state="unfinished")
 
     def _plan(self) -> None:
-        """Commit what the scheduler wants beyond what is there."""
+        """Commit the runs and targets that the scheduler wants and the journal lacks."""
         experiment = self._record.experiment
         for wanted in self._scheduler.wanted(experiment.known()):
             there = experiment.runs.get(wanted.run)
@@ -149,7 +149,7 @@ class Running:
                 self._changed()
 
     def _launch_due(self) -> None:
-        """Start the next jobs, as many as may run side by side: evaluations before training, then by name."""
+        """Start the next jobs, up to the limit on concurrent jobs: evaluations before training, then by name."""
         free = self._config.max_concurrent_jobs - sum(run.active for run in self._runs())
         now = time.time()
         due = [run for run in self._runs() if not run.over and not run.active and (run.retry_at or 0.0) <= now]
@@ -183,7 +183,7 @@ class Running:
         return [self._attempts.job_of(run) for run in self._runs() if run.active]
 
     def _pause(self) -> float:
-        """Until the next look: sooner where a retry comes due."""
+        """Seconds until the next check; fewer if a retry is due earlier."""
         left = [run.retry_at - time.time() for run in self._runs() if run.retry_at is not None]
         return min([self._config.heartbeat_interval, *(max(seconds, 0.01) for seconds in left if seconds > 0)])
 

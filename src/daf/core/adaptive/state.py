@@ -1,14 +1,14 @@
-"""What an experiment has come to: a fold over its journal.
+"""The state of an experiment: a fold over its journal.
 
-Every event that changes something is one line of `experiment.jsonl`; `folded` says what they amount to, and nothing
-else is remembered anywhere. A run's way:
+Every event that changes something is one line of `experiment.jsonl`; `folded` computes the resulting state, and no
+state is kept anywhere else. The states of a run:
 
-    pending → training → trained → evaluating → done        (→ pending again, where the scheduler wants it to go on)
-                  ↘ pending      ↗        ↘ trained         an attempt broke, and there will be another
-                  ↘ stale  (no sign of life) → training …   likewise
-                  ↘ failed, or stale for good               no attempt is left
+    pending → training → trained → evaluating → done        (→ pending again, if the scheduler extends the run)
+                 ↘ pending      ↗        ↘ trained         an attempt failed, and there will be another
+                 ↘ stale  (no heartbeat) → training …      likewise
+                 ↘ failed, or stale for good               no attempt is left
 
-An event that does not fit the state it meets is a `DataError`: the file was changed by someone else, or by a newer DAF.
+An event that does not fit the current state is a `DataError`: another program or a newer DAF changed the file.
 """
 
 from collections.abc import Iterable, Mapping
@@ -32,8 +32,8 @@ FORMAT = "daf-adaptive-1"
 class Score:
     """One evaluation: mean return per agent with its 95 % interval, over n episodes.
 
-    steps: the target that was reached, at which a scheduler finds it. trained, checkpoint: the agent steps and the
-    checkpoint (from the experiment's folder) of what was scored; the run itself may have trained on.
+    steps: the target that was reached, under which a scheduler finds it. trained, checkpoint: the agent steps and the
+    checkpoint (relative to the experiment's directory) that were scored; the run itself may have trained further.
     """
 
     steps: int
@@ -48,10 +48,10 @@ class Score:
 
 @dataclass(frozen=True)
 class Run:
-    """One run. steps: trained so far, as committed. target: where it stops next. failures: of the present phase.
+    """One run. steps: committed training steps so far. target: where it stops next. failures: in the current phase.
 
-    job: the present job, or the last. retry_at: seconds since 1970 before which nothing is tried again; None in a state
-    that ended for good. checkpoint: the one at `steps`, from the experiment's folder.
+    job: the current job, or the last. retry_at: time (seconds since 1970) before which it is not retried; None in a
+    final state. checkpoint: the one at `steps`, relative to the experiment's directory.
     """
 
     name: str
@@ -72,17 +72,17 @@ class Run:
 
     @property
     def phase(self) -> Phase:
-        """What comes next for it, or is going on."""
+        """The next or current phase of the run."""
         return "train" if self.steps < self.target else "evaluate"
 
     @property
     def active(self) -> bool:
-        """Whether a job of it is under way."""
+        """Whether one of its jobs is in progress."""
         return self.status in ("training", "evaluating")
 
     @property
     def over(self) -> bool:
-        """Whether nothing is left to do for it, as far as it is wanted now."""
+        """Whether nothing is left to do for it, up to its current target."""
         return self.status in ("done", "failed") or (self.status == "stale" and self.retry_at is None)
 
     @property
@@ -92,13 +92,13 @@ class Run:
 
     @property
     def known(self) -> Known:
-        """What a scheduler may know of it."""
+        """The information about it that a scheduler may use."""
         return Known({score.steps: score.mean for score in self.scores}, self.over and self.status != "done")
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """All of an experiment. milestones: ids of what hooks are called for, in order; hooks: what became of each call."""
+    """An experiment. milestones: ids of the events that trigger hooks, in order; hooks: the outcome of each call."""
 
     experiment_id: str
     config: Mapping[str, Any]
@@ -112,23 +112,23 @@ class Experiment:
     reason: str | None = None
 
     def known(self) -> dict[str, Known]:
-        """What a scheduler may know."""
+        """The information that a scheduler may use."""
         return {name: run.known for name, run in self.runs.items()}
 
     def ranked(self) -> list[Run]:
-        """Runs that were evaluated, those trained longest first, of these the best first."""
+        """Runs that were evaluated, those trained longest first, then by score, best first."""
         scored = [run for run in self.runs.values() if run.score is not None]
         return sorted(scored, key=lambda run: (-run.scores[-1].steps, -run.scores[-1].mean, run.name))
 
     @property
     def best(self) -> Run | None:
-        """The best of the runs that were trained longest."""
+        """The best of the runs that trained longest."""
         ranked = self.ranked()
         return ranked[0] if ranked else None
 
 
 def folded(events: Iterable[Mapping[str, Any]], *, where: str = "the journal") -> Experiment | None:
-    """The experiment that these events amount to; None without any. Raises `DataError`."""
+    """The experiment that results from these events; None without any. Raises `DataError`."""
     experiment: Experiment | None = None
     for number, event in enumerate(events, 1):
         try:
@@ -142,7 +142,7 @@ def folded(events: Iterable[Mapping[str, Any]], *, where: str = "the journal") -
 
 
 def after(experiment: Experiment | None, event: Mapping[str, Any]) -> Experiment:
-    """`experiment` with one more event. Raises `KeyError`, `TypeError`, `ValueError` where it does not fit."""
+    """`experiment` with one more event. Raises `KeyError`, `TypeError`, `ValueError` if it does not fit."""
     kind = event["event"]
     if kind == "created":
         if experiment is not None or event["format"] != FORMAT:
@@ -176,7 +176,7 @@ def _with_run(experiment: Experiment, run: Run, event: Mapping[str, Any]) -> Exp
     if event["event"] in ("trained", "evaluated"):
         name = "training_complete" if event["event"] == "trained" else "evaluation_complete"
         milestone = f"{name}:{run.name}:{run.steps}"
-        if milestone in milestones:  # scored again without training, as an older DAF could
+        if milestone in milestones:  # scored again without training, as older versions of DAF could
             milestone += f":{run.target}"
         milestones = (*milestones, milestone)
     return replace(experiment, runs={**experiment.runs, run.name: run}, milestones=milestones)
@@ -220,7 +220,7 @@ def _trained(run: Run | None, event: Mapping[str, Any]) -> Run:
 
 def _evaluated(run: Run | None, event: Mapping[str, Any]) -> Run:
     there = _in(run, "evaluating")
-    # At its target, so that a schedule finds the score: an update may pass the target by some steps.
+    # At its target, so that a schedule finds the score: an update may exceed the target by some steps.
     score = Score(steps=there.target, **event["score"], trained=there.steps, checkpoint=there.checkpoint)
     return replace(
         there,
@@ -250,7 +250,7 @@ def _revived(run: Run | None, event: Mapping[str, Any]) -> Run:
 
 
 def _name(name: Any) -> str:
-    """The name of a run or job as the journal has it; a folder of the experiment is named after it."""
+    """Check the name of a run or job from the journal; a directory of the experiment has this name."""
     if not isinstance(name, str) or not name.strip(".") or "/" in name or "\0" in name:
         raise ValueError(f"{name!r} is not the name of a run or job")
     return name

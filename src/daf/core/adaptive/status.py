@@ -1,4 +1,4 @@
-"""What is to be known about an experiment from outside: found by its id, read from its journal."""
+"""The status of an experiment for other processes: found by its id, read from its journal."""
 
 import logging
 import re
@@ -20,15 +20,15 @@ from daf.storage import journal
 
 logger = logging.getLogger(__name__)
 TITLE = "Experiment {experiment_id} ({scheduler})"
-"""Of an experiment's run, in the execution log."""
+"""The title of an experiment's run in the execution log."""
 TITLED = re.compile(r"^Experiment (\S+) \(\w+\)$")
 
 
 @dataclass(frozen=True)
 class ExperimentStatus:
-    """An experiment as committed. controlled: a controller of this machine has it now.
+    """A committed experiment. controlled: whether a controller of this machine holds it now.
 
-    begun: False before its first event; run_id is then its experiment_id, and run_dir the output folder's.
+    begun: False before its first event; run_id is then its experiment_id, and run_dir the output directory.
     """
 
     run_id: str
@@ -39,7 +39,7 @@ class ExperimentStatus:
 
     @property
     def status(self) -> str:
-        """One of: done, failed, stopped, running, interrupted (it has no controller and no end), not started."""
+        """One of: done, failed, stopped, running, interrupted (unfinished without a controller), not started."""
         if not self.begun:
             return "not started"
         if self.experiment.status == "running" and not self.controlled:
@@ -78,7 +78,7 @@ class ExperimentStatus:
             signs = (folder / "metrics.jsonl", folder / "checkpoints", folder)
             try:
                 look = LocalProcesses().look(Job(str(run.job), (), self.run_dir / "jobs" / str(run.job), signs))
-            except AdaptiveControllerError:  # it is on another machine
+            except AdaptiveControllerError:  # the job is on another machine
                 return data | {"job_state": "elsewhere"}
             data |= {"pid": look.pid, "job_state": look.state}
             if look.last_sign is not None:
@@ -87,7 +87,7 @@ class ExperimentStatus:
 
 
 def find(name: str, base_dir: Path | None = None) -> RunInfo | None:
-    """The newest run folder of the experiment `name`: its id, its run id, or "latest"; None where there is none."""
+    """The newest run directory of the experiment `name` (its id, its run id, or "latest"); None if there is none."""
     known = experiments(base_dir)
     if name == "latest":
         return known[0][1] if known else None
@@ -95,7 +95,7 @@ def find(name: str, base_dir: Path | None = None) -> RunInfo | None:
 
 
 def status_of(name: str, base_dir: Path | None = None) -> ExperimentStatus:
-    """The experiment `name`. Raises `UsageError` where there is none, with what there is."""
+    """The experiment `name`. Raises `UsageError`, which lists the existing ones, if there is none."""
     found = find(name, base_dir)
     experiment = None if found is None else record.read(found.path)
     if found is None or experiment is None:
@@ -113,15 +113,15 @@ def not_started(config: DAFAdaptiveConfig, base_dir: Path) -> ExperimentStatus:
 
 
 def experiments(base_dir: Path | None = None) -> list[tuple[str, RunInfo]]:
-    """All experiments of the output folder, the newest first, by their ids.
+    """All experiments of the output directory by their ids, newest first.
 
-    One whose journal begins with a damaged line is known by its run's title: whoever asks for it gets the error.
+    One whose journal starts with a damaged line appears under its run's title: opening it raises the error.
     """
     found = []
     for run in list_runs(base_dir, "training"):
         try:
             first = next(iter(journal.read(run.path / record.JOURNAL)), None)
-        except DataError as error:  # that one's trouble, and no other's
+        except DataError as error:  # a damaged experiment must not hide the others
             logger.warning("%s", error)
             found.append((TITLED.sub(r"\1", run.title), run))
             continue

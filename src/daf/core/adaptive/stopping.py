@@ -1,7 +1,7 @@
-"""Ctrl-C and SIGTERM, without tearing a commit apart.
+"""Ctrl-C and SIGTERM, without interrupting a commit.
 
-The first asks the controller to stop, and wakes it where it waits; nothing is interrupted in the middle. A second one
-raises `KeyboardInterrupt` wherever it is: jobs then end by themselves, and the next controller finds them.
+The first signal asks the controller to stop, and wakes it if it is waiting; no other code is interrupted. A second one
+raises `KeyboardInterrupt` immediately: jobs then end by themselves, and the next controller finds them.
 """
 
 import contextlib
@@ -12,18 +12,18 @@ from types import FrameType
 
 
 class Woken(Exception):
-    """Raised by a signal in the controller's wait, and nowhere else."""
+    """Raised by a signal during the controller's wait, and nowhere else."""
 
 
 class Waker:
-    """Waits that a signal ends, in work that it does not."""
+    """Waits that end on a signal, in code that a signal must not interrupt."""
 
     def __init__(self) -> None:
         self.signalled: str | None = None
         self._waits = False
 
     def wait(self, block: Callable[[], None]) -> None:
-        """Call `block`, which a signal ends at once; nothing where one came before."""
+        """Call `block`, which a signal ends immediately; does nothing if a signal arrived before."""
         try:
             try:
                 self._waits = True
@@ -36,7 +36,7 @@ class Waker:
 
     @contextlib.contextmanager
     def signals(self, ask: Callable[[str], None]) -> Iterator[None]:
-        """Around the controller's work: call `ask` on the first signal. Only the main thread gets any."""
+        """Call `ask` on the first signal during the block. Works in the main thread only."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

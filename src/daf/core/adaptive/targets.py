@@ -1,7 +1,7 @@
 """Whether there is something to train before each of a scheduler's targets.
 
-Training goes by whole updates, so that a run passes its target by some steps; a checkpoint that a run branches from
-brings its steps with it. A run that is at its next target already would be scored again for nothing.
+Training proceeds in whole updates, so a run exceeds its target by some steps, and a checkpoint that a run branches from
+counts with its steps. A run that is already at its next target would be scored again without training.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from daf.game.checkpoint_folders import reached
 
 
 def steps_of(checkpoint: Path) -> int:
-    """The agent steps of a checkpoint. Raises `AdaptiveControllerError` where it is none."""
+    """The agent steps of a checkpoint. Raises `AdaptiveControllerError` if the path is not one."""
     try:
         return reached(checkpoint)["steps"]
     except CheckpointError as error:
@@ -23,9 +23,9 @@ def steps_of(checkpoint: Path) -> int:
 
 
 def check(targets: Iterable[int], *, begun: int, update: int) -> None:
-    """Raise `ConfigError` where a run would be at one of its targets before it trained towards it.
+    """Raise `ConfigError` if a run would be at one of its targets before it trained towards it.
 
-    targets: ascending. begun: the steps of the checkpoint that it begins with. update: agent steps of an update.
+    targets: ascending. begun: the steps of its starting checkpoint. update: agent steps of an update.
     """
     at = begun
     for target in targets:

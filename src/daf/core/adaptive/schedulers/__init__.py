@@ -1,4 +1,4 @@
-"""What shall run: a fixed list, successive halving, population-based training."""
+"""Which runs to start: a fixed list, successive halving, population-based training."""
 
 from daf.core.adaptive.config import DAFAdaptiveConfig
 from daf.core.adaptive.schedulers._fixed import FixedList
@@ -9,7 +9,7 @@ from daf.core.adaptive.schedulers.space import first_settings
 
 
 def scheduler_of(config: DAFAdaptiveConfig) -> FixedList | SuccessiveHalving | PopulationBased:
-    """The scheduler that `config` asks for. `targets` are the steps that a run may be compared at, ascending."""
+    """The scheduler that `config` asks for. `targets` are the steps at which runs may be compared, ascending."""
     settings = first_settings(config)
     total = config.trains.total_timesteps
     if config.halving is not None:

@@ -15,5 +15,5 @@ class FixedList:
         )
 
     def wanted(self, known: Mapping[str, Known]) -> tuple[Wanted, ...]:
-        """The list, whatever is known."""
+        """The list, independent of `known`."""
         return self._wanted

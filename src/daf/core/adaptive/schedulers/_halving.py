@@ -1,8 +1,9 @@
-"""Successive halving: all train a little, one in `factor` goes on for `factor` times the steps, and so on.
+"""Successive halving: all runs train for a short time, one in `factor` continues for `factor` times the steps, etc.
 
 Source: Jamieson & Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization", AISTATS 2016.
-A rung is cut when all of its runs are known, so that the cut depends on no timing. Scores of a rung are of the same
-episodes. Not promised: that the best at the end is among the best at the first cut; slow starters are lost.
+A rung is cut when the results of all its runs are known, so that the cut does not depend on timing. All scores of a
+rung are from the same episodes. Not guaranteed: that the best at the end is among the best at the first cut; slow
+starters are lost.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +22,7 @@ class SuccessiveHalving:
             self.targets.append(min(total, self.targets[-1] * factor))
 
     def wanted(self, known: Mapping[str, Known]) -> tuple[Wanted, ...]:
-        """Runs with the rung that each has reached; cuts where a rung is complete."""
+        """Runs with the rung that each has reached; a complete rung is cut."""
         entered = [run_name(index) for index in range(len(self._settings))]
         targets = dict.fromkeys(entered, self.targets[0])
         why = dict.fromkeys(entered, f"first rung, {self.targets[0]} steps")

@@ -1,8 +1,8 @@
 """Population-based training: after each interval the worst are replaced by changed copies of the best.
 
 Source: Jaderberg et al., "Population Based Training of Neural Networks", 2017: truncation selection (exploit) and
-perturbation or resampling of settings (explore). A generation is decided when all of its members are known. A
-replacement is a run of its own, which branches from its parent's checkpoint; a member that failed is replaced too.
+perturbation or resampling of settings (explore). A generation is decided when the results of all its members are known.
+A replacement is a separate run, which branches from its parent's checkpoint; a member that failed is replaced too.
 """
 
 import math
@@ -25,10 +25,10 @@ class _Member:
 
 
 class PopulationBased:
-    """settings: of the first generation. total: agent steps of every lineage. space: bounds of what is changed.
+    """settings: of the first generation. total: agent steps of every lineage. space: bounds of the changed settings.
 
-    Without a space, the numbers in `settings` are changed within their own bounds, and nothing is drawn anew. Policies
-    and networks stay: a copy goes on from another's weights.
+    Without a space, the numbers in `settings` are changed within their bounds, and nothing is resampled. Policies and
+    networks stay: a copy continues from another's weights.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class PopulationBased:
         self.targets = [*range(how.interval, total, how.interval), total]
 
     def wanted(self, known: Mapping[str, Known]) -> tuple[Wanted, ...]:
-        """All runs that ever were in the population, those in it now with the present generation's target."""
+        """All runs that were ever in the population; current members have the current generation's target."""
         members = [_Member(run_name(i), values, "first generation") for i, values in enumerate(self._settings)]
         everyone = list(members)
         targets: dict[str, int] = {}
@@ -66,7 +66,7 @@ class PopulationBased:
     def _replacements(
         self, members: Sequence[_Member], scores: Mapping[str, float], generation: int, target: int, next_index: int
     ) -> list[tuple[int, _Member]]:
-        """(slot, new member) for each that is replaced after a generation."""
+        """(slot, new member) for each member replaced after a generation."""
         count = max(1, math.floor(self._how.fraction * len(members)))
         ranked = sorted(scores, key=lambda run: (-scores[run], run))
         best = ranked[:count]

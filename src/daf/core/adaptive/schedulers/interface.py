@@ -1,12 +1,12 @@
-"""What a scheduler is: a pure function from what is known to what shall run.
+"""The interface of schedulers: a pure function from the committed results to the wanted runs.
 
-A scheduler does not give orders, it says which runs there shall be and how far each shall train, given the results that
-are committed. The controller starts what is missing. So nothing depends on when a result came, and after a crash the
-same question has the same answer. The promises, which one conformance suite checks:
+A scheduler does not give orders: given the committed results, it returns which runs there should be and how far each
+should train. The controller starts the missing ones. So nothing depends on when a result arrived, and after a crash the
+same question has the same answer. The guarantees, which one conformance suite checks:
 
-- The answer depends on the arguments of the constructor and on `known` alone, not on the order of `known`.
-- With more known, runs are added and targets grow; nothing that was wanted is dropped or changed.
-- A run that failed is never waited for. When all that is wanted has ended, either more is wanted or all is done.
+- The answer depends only on the constructor's arguments and on `known`, not on the order of `known`.
+- With more results, runs are added and targets grow; a wanted run is never dropped or changed.
+- A scheduler never waits for a run that failed. When all wanted runs have ended, it wants more, or all is done.
 """
 
 from collections.abc import Mapping
@@ -20,22 +20,22 @@ Settings = Mapping[str, Scalar]
 
 @dataclass(frozen=True)
 class Known:
-    """What is committed of one run. scores: mean return by the agent steps at which it was evaluated."""
+    """The committed results of one run. scores: mean return by the agent steps at which it was evaluated."""
 
     scores: Mapping[int, float] = field(default_factory=dict)
     failed: bool = False
 
     def over(self, target: int) -> bool:
-        """Whether nothing more is to be learned about this run at `target` steps."""
+        """Whether there will be no further results of this run at `target` steps."""
         return self.failed or target in self.scores
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A run that shall be there, trained to `target` agent steps and evaluated at each of its targets.
+    """A run that should exist, trained to `target` agent steps and evaluated at each of its targets.
 
-    run: a `run_name`. parent: the run, and the steps of its checkpoint, from which it branches. why: in a sentence for
-    the journal.
+    run: a `run_name`. parent: the run, and the steps of its checkpoint, that it branches from. why: a sentence for the
+    journal.
     """
 
     run: str
@@ -46,10 +46,10 @@ class Wanted:
 
 
 class Scheduler(Protocol):
-    """Says what shall run."""
+    """Decides which runs there should be."""
 
     def wanted(self, known: Mapping[str, Known]) -> tuple[Wanted, ...]:
-        """Every run that shall be there given what is known, in the order in which they are to be started."""
+        """Every run that should exist given the results, in the order in which to start them."""
 
 
 def run_name(index: int) -> str:

@@ -1,4 +1,4 @@
-"""Settings drawn from a search space, and settings changed within it; each draw from a generator of its own."""
+"""Settings drawn from a search space, and settings changed within it; each draw uses a separate generator."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from daf.core.adaptive.schedulers.interface import Settings
 
 
 def first_settings(config: DAFAdaptiveConfig) -> list[Settings]:
-    """The runs that an experiment begins with: those listed, then those drawn from (seed, number)."""
+    """The runs that an experiment starts with: those listed, then those drawn from (seed, number)."""
     drawn = [
         {
             name: sample(parameter, np.random.default_rng([config.seed, 0, index, place]))
@@ -25,7 +25,7 @@ def first_settings(config: DAFAdaptiveConfig) -> list[Settings]:
 
 
 def sample(parameter: Parameter, draw: np.random.Generator) -> Scalar:
-    """One value, uniform over the choices or the range (in the logarithm where it says so)."""
+    """One value, uniform over the choices or the range (or its logarithm, if so configured)."""
     if isinstance(parameter, list):
         return parameter[int(draw.integers(len(parameter)))]
     if parameter.log:
@@ -40,7 +40,7 @@ def sample(parameter: Parameter, draw: np.random.Generator) -> Scalar:
 
 
 def within(parameter: DAFParameterRange, value: float) -> int | float:
-    """The allowed value that is nearest to `value`."""
+    """The allowed value closest to `value`."""
     if parameter.step is not None:
         steps = math.floor((parameter.max - parameter.min) / parameter.step + 1e-9)
         value = parameter.min + parameter.step * min(steps, max(0, round((value - parameter.min) / parameter.step)))
@@ -51,10 +51,10 @@ def within(parameter: DAFParameterRange, value: float) -> int | float:
 def perturbed(
     settings: Settings, space: Mapping[str, Parameter], draw: np.random.Generator, *, factor: float, anew: float
 ) -> dict[str, Scalar]:
-    """`settings` with each name of `space` drawn anew with probability `anew`, else changed to something near.
+    """`settings` with each name of `space` resampled with probability `anew`, else changed to a value nearby.
 
-    Numbers are multiplied by 1 ± factor and kept in their range; whole ones move by 1 at least, and 0 is drawn anew,
-    since multiplying never moves it. Of choices a neighbour in the list is taken. Without a space, every number in
+    Numbers are multiplied by 1 ± factor and kept in their range; integers move by at least 1, and 0 is resampled, since
+    multiplying never moves it. For choices, a neighbour in the list is taken. Without a space, every number in
     `settings` is multiplied and kept in the bounds of its hyperparameter. The seed, the policy and its network stay.
     """
     changed = dict(settings)
@@ -75,14 +75,14 @@ def perturbed(
             changed[name] = parameter[min(len(parameter) - 1, max(0, place))]
         elif isinstance(value, int | float):
             near = within(parameter, value * scale)
-            if near == value and parameter.type == "int":  # too small a number for the factor
+            if near == value and parameter.type == "int":  # the number is too small for the factor
                 near = within(parameter, value + (1 if up else -1) * (parameter.step or 1))
             changed[name] = near if near != 0 or value != 0 else sample(parameter, draw)
     return changed
 
 
 def _near(setting: Hyperparameter, value: float, scale: float) -> int | float:
-    """`value` times `scale` in the setting's bounds; half the way to a bound that is not allowed itself."""
+    """`value` times `scale` within the setting's bounds; half the way to a bound that is not allowed itself."""
     near = value * scale
     if setting.kind == "int":
         near = round(near) if round(near) != value else value + (1 if scale > 1 else -1)
