@@ -1,7 +1,7 @@
-"""Scores of the episodes that training played, in the terms in which scripts ask for them.
+"""Scores of the episodes that training played, with the names that scripts use.
 
-Rewards are mean returns per agent. Averages are over the latest episodes, since those before were played by a policy
-that is no more: `RECENT` of all tasks together, `RECENT_PER_TASK` of each task.
+Rewards are mean returns per agent. Averages are over the latest episodes, since earlier ones were played by an outdated
+policy: `RECENT` of all tasks together, `RECENT_PER_TASK` of each task.
 """
 
 from collections import deque
@@ -13,7 +13,7 @@ RECENT_PER_TASK = 20
 
 
 class EpisodeTally:
-    """Counts episodes as they end. recent, per_task: how many of the latest an average is over; None: all."""
+    """Counts episodes as they end. recent, per_task: how many of the latest an average covers; None: all."""
 
     def __init__(self, recent: int | None = RECENT, per_task: int | None = RECENT_PER_TASK) -> None:
         self.episodes = 0
@@ -23,7 +23,7 @@ class EpisodeTally:
         self._tasks: dict[str, deque[float]] = {}
 
     def add(self, scores: Iterable[tuple[str, float]]) -> None:
-        """Take in the tasks and mean returns of episodes that ended, in their order."""
+        """Add the tasks and mean returns of episodes that ended, in their order."""
         for task, score in scores:
             self.episodes += 1
             self.best = score if self.best is None else max(self.best, score)
@@ -31,7 +31,7 @@ class EpisodeTally:
             self._tasks.setdefault(task, deque(maxlen=self._per_task)).append(score)
 
     def results(self) -> dict[str, Any]:
-        """The scores by name; None where no episode has ended.
+        """The scores by name; None if no episode has ended.
 
         completion_rate: the share of the averaged episodes with a return above 0. best_reward: of a single episode.
         task_performance: mean return by task.
@@ -46,12 +46,12 @@ class EpisodeTally:
         }
 
     def state(self) -> dict[str, Any]:
-        """What `restore` needs."""
+        """The state for `restore`."""
         tasks = {task: list(scores) for task, scores in self._tasks.items()}
         return {"episodes": self.episodes, "best": self.best, "recent": list(self._recent), "tasks": tasks}
 
     def restore(self, state: Mapping[str, Any] | None) -> None:
-        """Continue from `state`; from nothing where a checkpoint of an earlier DAF has none."""
+        """Continue from `state`; start from zero if a checkpoint of an earlier DAF has none."""
         kept = state or {"episodes": 0, "best": None, "recent": [], "tasks": {}}
         self.episodes, self.best = kept["episodes"], kept["best"]
         self._recent = deque(kept["recent"], maxlen=self._recent.maxlen)

@@ -1,4 +1,4 @@
-"""Train on one mission for a while, then go on as before.
+"""Train on one mission for a while, then continue as before.
 
 Importing this module imports torch.
 """
@@ -17,7 +17,7 @@ from daf.game.trainable import check_alike
 
 
 class OneTask:
-    """The tasks of another curriculum and one more, which alone is drawn."""
+    """The tasks of another curriculum and one more, which is the only one drawn."""
 
     def __init__(self, inner: Curriculum, name: str, mission: str) -> None:
         self._inner = inner
@@ -25,17 +25,17 @@ class OneTask:
         self._extra = [Task(self._place, name, mission)]
 
     def tasks(self) -> Sequence[Task]:
-        """The other curriculum's, and the one."""
+        """The other curriculum's, and the added one."""
         return [*self._inner.tasks(), *self._extra]
 
     def weights(self) -> FloatArray:
-        """All for the one."""
+        """All weight on the added task."""
         weights = np.zeros(len(self.tasks()))
         weights[self._place] = 1.0
         return weights
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
-        """The other curriculum hears of its own tasks only."""
+        """The other curriculum receives only the outcomes of its tasks."""
         known = len(self._inner.tasks())
         self._inner.record([outcome for outcome in outcomes if outcome.task < known])
 
@@ -48,18 +48,18 @@ class OneTask:
         return self._inner.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Into the other curriculum."""
+        """Restore the other curriculum."""
         self._inner.load_state_dict(state)
 
 
 class Focus:
-    """A block in which every episode is of one mission; all environments begin anew at its start and its end.
+    """A block in which every episode is of one mission; all environments restart at its start and its end.
 
-    An error ends it too: the learner then draws as before, from environments in new processes.
+    An error ends it too: the learner then draws as before, with environments in new processes.
     """
 
     def __init__(self, training: TrainingRun, name: str, mission: Mission) -> None:
-        """Raises `ConfigError` where the mission is not like those trained on."""
+        """Raise `ConfigError` if the mission does not match those trained on."""
         check_alike([training.missions[0], mission])
         self._learner = training.learner
         known = f"{mission.name}#{mission.config_hash[:12]}"  # another config may have the same name

@@ -1,8 +1,8 @@
-"""Processes of one machine that learn one network together, each from environments of its own.
+"""Processes on one machine that train one network together, each on separate environments.
 
-Gradients are averaged before every step (data parallelism), so that all have the same weights at all times; what else
-the next update follows from (returns for the curriculum, the scale of rewards) is gathered in the order of ranks. They
-meet over the loopback interface.
+Gradients are averaged before every step (data parallelism), so that all have the same weights at all times; the other
+inputs of the next update (returns for the curriculum, the scale of rewards) are gathered in the order of ranks. The
+processes communicate over the loopback interface.
 
 Importing this module imports torch.
 """
@@ -25,16 +25,16 @@ PATIENCE = timedelta(minutes=30)
 
 
 class Colleagues:
-    """This process among the others; made by each with the same `meeting`, a path that does not exist yet."""
+    """This process in the process group; each creates one with the same `meeting`, a path that does not exist yet."""
 
     def __init__(self, rank: int, world: int, meeting: Path, device: str) -> None:
-        """Raises `TrainingError` where the others don't come."""
+        """Raises `TrainingError` if the others don't join."""
         self.rank, self.world = rank, world
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
         backend = "nccl" if device.startswith("cuda") and torch.cuda.device_count() >= world else "gloo"
         self._on_gpu = backend == "nccl"
         try:
-            # not a file:// URL, which would end at "?" and "#" in a folder's name
+            # not a file:// URL, which would end at "?" and "#" in the name of a directory
             store = dist.FileStore(argument(meeting), world)  # type: ignore[attr-defined]
             with _stdout_aside():
                 dist.init_process_group(
@@ -48,7 +48,7 @@ class Colleagues:
             raise TrainingError(f"the {world} training processes did not meet: {error}", machine=True) from error
 
     def average_gradients(self, network: torch.nn.Module) -> None:
-        """Let every process have the mean of all gradients; one message for all parameters."""
+        """Replace the gradients in every process by their mean; one message for all parameters."""
         gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
         together = torch.cat([gradient.reshape(-1) for gradient in gradients])
         shared = together if self._on_gpu or together.device.type == "cpu" else together.cpu()
@@ -74,12 +74,12 @@ class Colleagues:
         return found  # type: ignore[return-value]
 
     def share_weights(self, network: torch.nn.Module) -> None:
-        """Let every process have the weights of rank 0."""
+        """Copy the weights of rank 0 to every process."""
         for tensor in network.state_dict().values():
             dist.broadcast(tensor, src=0)
 
     def close(self) -> None:
-        """Leave the others."""
+        """Leave the process group."""
         if dist.is_initialized():
             dist.destroy_process_group()
 
@@ -92,7 +92,7 @@ class Colleagues:
 
 @contextlib.contextmanager
 def _stdout_aside() -> Iterator[None]:
-    """Let what native code prints go to stderr: gloo greets on stdout, where results are to stand alone."""
+    """Redirect the output of native code to stderr: gloo prints to stdout, which is reserved for results."""
     sys.stdout.flush()
     kept = os.dup(1)
     os.dup2(2, 1)

@@ -213,7 +213,7 @@ class DAFCurriculumManager:
     def get_task_difficulty_distribution(self, bins: int = 5) -> dict[str, Any]:
         """The number of tasks and active tasks, and the weight, in each of `bins` equal parts of the difficulty range.
 
-        Raises `UsageError` for no bins, `TaskGenerationError` without tasks.
+        Raises `UsageError` if `bins` is too small, `TaskGenerationError` without tasks.
         """
         if bins < 1:
             raise UsageError(f"bins {bins} is below 1.")

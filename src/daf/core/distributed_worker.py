@@ -1,4 +1,4 @@
-"""The program of a learning process: see `daf.core._distributed_learner`, which starts it."""
+"""The program of a learning process, started by `daf.core._distributed_learner`."""
 
 import pickle
 import signal
@@ -10,7 +10,7 @@ from daf.processes import lifeline
 
 def main() -> None:
     """Serve the trainer whose pipe and lifeline are the inherited descriptors in the arguments."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the trainer's, which ends its processes
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the trainer handles Ctrl-C and ends its processes
     lifeline.end_with(int(sys.argv[2]))
     pipe = Connection(int(sys.argv[1]))
     sys.path[:] = pickle.loads(pipe.recv_bytes())

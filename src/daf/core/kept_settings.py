@@ -1,4 +1,4 @@
-"""The settings of a training run as its folder keeps them, in the terms in which another process finds the same."""
+"""The settings of a training run as stored in its directory, in a form that another process can resolve."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,9 +21,9 @@ CONFIG_FILE, MISSION_FILE, MISSION_NAME = "training_config.yaml", "mission.json"
 
 
 def keep_settings(training: "TrainingRun", mission: Any, policy: Any) -> None:
-    """Write the settings of `training` into its folder; a mission that came as an object is kept beside them.
+    """Write the settings of `training` into its directory, and the mission too if it was passed as an object.
 
-    mission, policy: as the trainer was given them. Raises `UsageError` for several missions as objects, `StorageError`.
+    mission, policy: as passed to the trainer. Raises `UsageError` for several missions as objects, `StorageError`.
     """
     folder = training.run_dir
     config = training.config
@@ -51,7 +51,7 @@ def keep_settings(training: "TrainingRun", mission: Any, policy: Any) -> None:
 
 
 def kept_mission(folder: Path, config: DAFTrainingConfig) -> "tuple[str, MettaGridConfig] | None":
-    """The mission that the run in `folder` was given as an object, by its name; None where its settings name one."""
+    """The mission that was passed to the run in `folder` as an object, with its name; None if the settings name one."""
     file = folder / MISSION_FILE
     if Path(str(config.mission)).name != MISSION_FILE or not (folder / MISSION_NAME).is_file():
         return None

@@ -1,4 +1,4 @@
-"""The optimizer of a configuration, and what its learning rate is at each step.
+"""The optimizer of a configuration, and its learning rate at each step.
 
 Importing this module imports torch.
 """
@@ -12,7 +12,7 @@ from daf.core.ppo import Schedule
 
 
 def make_optimizer(network: torch.nn.Module, config: DAFTrainingConfig) -> torch.optim.Optimizer:
-    """The optimizer over the network's parameters that train."""
+    """The optimizer over the network's trainable parameters."""
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     rate, decay = config.learning_rate, config.weight_decay
     betas = (config.adam_beta1, config.adam_beta2)
@@ -28,7 +28,7 @@ def make_optimizer(network: torch.nn.Module, config: DAFTrainingConfig) -> torch
 
 
 def schedule(config: DAFTrainingConfig, steps: int) -> Schedule:
-    """What holds for the update that begins after `steps` agent steps."""
+    """The values for the update that starts after `steps` agent steps."""
     progress = min(1.0, steps / config.total_timesteps)
     fallen = 1.0
     if config.lr_schedule == "linear":

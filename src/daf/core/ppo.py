@@ -2,7 +2,7 @@
 
 Schulman et al., "Proximal Policy Optimization Algorithms", 2017: the clipped objective, several passes over a rollout,
 values learned with it. Optional, from PuffeRL: sequences drawn by their advantages and weighted back (Schaul et al.,
-ICLR 2016), V-trace's clipping. Sequences are drawn from a generator of the trainer's own.
+ICLR 2016), V-trace's clipping. Sequences are drawn from a separate generator of the trainer.
 
 Importing this module imports torch.
 """
@@ -22,10 +22,10 @@ from daf.game.trainable import Trainable
 
 
 class Peers(Protocol):
-    """Other processes that learn from their own rollouts with the same network, in step with this one."""
+    """Other processes that learn from separate rollouts with the same network, in step with this one."""
 
     def average_gradients(self, network: torch.nn.Module) -> None:
-        """Let every process have the mean of all gradients."""
+        """Replace the gradients in every process by their mean."""
         ...
 
     def average(self, number: float) -> float:
@@ -35,7 +35,7 @@ class Peers(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """What changes in the course of training, at one update. progress: 0 at the beginning, 1 at total_timesteps."""
+    """The values that change during training, at one update. progress: 0 at the start, 1 at total_timesteps."""
 
     learning_rate: float
     ent_coef: float
@@ -55,11 +55,11 @@ def update(
     context: contextlib.AbstractContextManager[object] | None = None,
     peers: Peers | None = None,
 ) -> dict[str, float]:
-    """Learn from a rollout whose rewards are scaled; the update's losses by name.
+    """Learn from a rollout whose rewards are scaled; returns the update's losses by name.
 
     batch: sequences per gradient step; chunk: sequences per backward pass. context: mixed precision around the network.
-    peers: whom gradients are averaged with before every step.
-    Raises `DivergenceError` before a step with numbers that are none, naming the parameter.
+    peers: the processes with which gradients are averaged before every step.
+    Raises `DivergenceError` before a step with values that are not finite, naming the parameter.
     """
     for group in optimizer.param_groups:
         group["lr"] = schedule.learning_rate
@@ -84,7 +84,7 @@ def update(
     for _epoch in range(config.n_epochs):
         order = torch.randperm(buffer.sequences, generator=generator)
         for first in range(0, buffer.sequences, batch):
-            if vtrace:  # ratios have moved, and with them what the old steps tell
+            if vtrace:  # ratios have changed, and with them the estimates from the old steps
                 estimates = advantages(buffer, values, config, ratios)
                 chosen_estimates, targets = buffer.cut(estimates), buffer.cut(estimates + values)
             if config.prio_alpha > 0:
@@ -168,7 +168,7 @@ def update(
 
 
 def _which_diverged(network: torch.nn.Module) -> str:
-    """The sentence for a gradient that is no number."""
+    """The sentence for a gradient that is not a number."""
     found = [
         name
         for name, parameter in network.named_parameters()

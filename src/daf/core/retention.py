@@ -1,8 +1,8 @@
-"""Which checkpoints stay: the last few, the best few, and milestones for good.
+"""Which checkpoints are kept: the last few, the best few, and milestones permanently.
 
-The plan is a function of the checkpoints there are, so that a resumed run keeps what an uninterrupted one keeps. Never
-among those to delete: the newest (training goes on from it), the best evaluated, the final one (it is no checkpoint of
-a step, and not given here).
+The plan is a function of the existing checkpoints, so that a resumed run keeps the same ones as an uninterrupted run.
+Never deleted: the newest (training resumes from it), the best evaluated one, and the final one (it does not belong to a
+step, and is not passed here).
 """
 
 import math
@@ -15,7 +15,7 @@ from daf.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A whole checkpoint. step: agent steps. score: what it is ranked by, None where it was not evaluated."""
+    """A complete checkpoint. step: agent steps. score: used for ranking, None if it was not evaluated."""
 
     folder: Path
     step: int
@@ -24,8 +24,8 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """keep_last, keep_best: how many (the one best stays with 0 too). milestone_every: agent steps between checkpoints
-    that stay for good.
+    """keep_last, keep_best: numbers of checkpoints (the best one is kept even with 0). milestone_every: agent steps
+    between checkpoints that are kept permanently.
 
     larger_is_better: whether the best score is the highest.
     """
@@ -44,7 +44,7 @@ class Retention:
             raise UsageError(f"milestone_every {self.milestone_every} is below 1.")
 
     def to_delete(self, checkpoints: Sequence[Checkpoint]) -> list[Checkpoint]:
-        """Those of `checkpoints` that need not stay, oldest first."""
+        """Those of `checkpoints` that need not be kept, oldest first."""
         ordered = sorted(checkpoints, key=lambda checkpoint: checkpoint.step)
         kept = {checkpoint.step for checkpoint in ordered[-self.keep_last :]}
         kept |= {checkpoint.step for checkpoint in self._best(ordered)[: max(self.keep_best, 1)]}
@@ -52,7 +52,7 @@ class Retention:
         return [checkpoint for checkpoint in ordered if checkpoint.step not in kept]
 
     def _best(self, ordered: Sequence[Checkpoint]) -> list[Checkpoint]:
-        """Those with a score, best first; of equal ones the later first, since it trained longer."""
+        """Those with a score, best first; with equal scores the later first, since it trained longer."""
         sign = -1 if self.larger_is_better else 1
         scored = [(c.score, c) for c in ordered if c.score is not None and math.isfinite(c.score)]
         return [c for _, c in sorted(scored, key=lambda pair: (sign * pair[0], -pair[1].step))]

@@ -1,7 +1,7 @@
-"""What one rollout collected, and what is made of it before learning: scaled rewards, advantages, returns.
+"""The data of one rollout, and its preparation for learning: scaled rewards, advantages, returns.
 
-Rows are agents, ordered by environment; time runs along the second axis. Episodes may end anywhere inside; `begins`
-marks the steps that an episode begins with.
+Rows are agents, ordered by environment; time runs along the second axis. Episodes may end at any step; `begins` marks
+the first step of each episode.
 
 Importing this module imports torch.
 """
@@ -18,7 +18,7 @@ from daf.config.training import DAFTrainingConfig
 
 
 class Gathers(Protocol):
-    """Processes that tell each other what they have."""
+    """Processes that exchange values."""
 
     def gather[T](self, value: T) -> list[T]:
         """Every process's value, in the same order for all."""
@@ -37,20 +37,20 @@ class RolloutBuffer:
         self.rewards = torch.zeros((rows, steps), device=device)
         self.done = torch.zeros((rows, steps), device=device)
         self.bootstrap = torch.zeros((rows, steps), device=device)
-        """The value of an episode's last observation, where only time ended it."""
+        """The value of an episode's last observation, if the time limit ended the episode."""
         self.begins = torch.zeros((rows, steps), dtype=torch.bool, device=device)
         self.last_values = torch.zeros(rows, device=device)
-        """The value of what is seen after the last step."""
+        """The value of the observation after the last step."""
         self.states: list[dict[str, torch.Tensor]] = [{} for _ in range(steps // horizon)]
         """The recurrent state before each sequence."""
 
     @property
     def sequences(self) -> int:
-        """Sequences of `horizon` steps in it."""
+        """The number of sequences of `horizon` steps."""
         return self.rows * len(self.states)
 
     def keep_state(self, part: int, rows: slice, state: dict[str, torch.Tensor]) -> None:
-        """Note the state of `rows` before the sequence number `part`."""
+        """Store the state of `rows` before the sequence number `part`."""
         kept = self.states[part]
         for key, value in state.items():
             if key not in kept:
@@ -76,8 +76,8 @@ def advantages(
     """(rows, steps): generalised advantage estimates (Schulman et al., ICLR 2016, equation 16).
 
     ratio: (rows, steps) new probability over old; with it errors and traces are clipped as in V-trace (Espeholt et al.,
-    ICML 2018, section 4.1), as PuffeRL does. An episode that only time ended goes on with the value of its last
-    observation (Pardo et al., ICML 2018); one that the game ended has nothing after it.
+    ICML 2018, section 4.1), as PuffeRL does. An episode that the time limit ended is bootstrapped with the value of its
+    last observation (Pardo et al., ICML 2018); one that the game ended is not.
     """
     following = torch.cat([values[:, 1:], buffer.last_values.unsqueeze(1)], 1)
     following = torch.where(buffer.done > 0, buffer.bootstrap, following)
@@ -96,9 +96,9 @@ def advantages(
 
 @dataclass(slots=True)
 class RewardScale:
-    """The running deviation of discounted rewards, which rewards are divided by.
+    """The running standard deviation of discounted rewards, by which rewards are divided.
 
-    As in SB3's `VecNormalize`: each row's discounted sum goes on until its episode ends; count, mean and squares are of
+    As in SB3's `VecNormalize`: each row's discounted sum runs until its episode ends; count, mean and squares are over
     all sums seen (Chan, Golub and LeVeque 1979). All in float64, in fixed order.
     """
 
@@ -108,7 +108,7 @@ class RewardScale:
     squares: float = 0.0
 
     def update(self, rewards: torch.Tensor, done: torch.Tensor, gamma: float) -> None:
-        """Take in a rollout: (rows, steps) rewards and ends."""
+        """Add a rollout: (rows, steps) rewards and ends."""
         earned = rewards.cpu().double().numpy()
         ended = done.cpu().double().numpy()
         for step in range(earned.shape[1]):
@@ -124,26 +124,26 @@ class RewardScale:
 
     @property
     def deviation(self) -> float:
-        """The standard deviation; 1 before anything was earned."""
+        """The standard deviation; 1 before the first reward."""
         variance = self.squares / self.count if self.count else 0.0
         return float(np.sqrt(variance)) if variance > 1e-12 else 1.0
 
     def state(self) -> dict[str, Any]:
-        """For a checkpoint."""
+        """The state, for a checkpoint."""
         return {"sums": self.sums.tolist(), "count": self.count, "mean": self.mean, "squares": self.squares}
 
     @classmethod
     def of(cls, state: dict[str, Any]) -> RewardScale:
-        """From `state()`."""
+        """Create it from `state()`."""
         return cls(np.array(state["sums"], dtype=np.float64), state["count"], state["mean"], state["squares"])
 
 
 def scale_rewards(
     buffer: RolloutBuffer, scale: RewardScale, config: DAFTrainingConfig, peers: Gathers | None = None
 ) -> None:
-    """Bring the buffer's rewards to the scale that is learned on: times, by deviation, cut; in this order.
+    """Scale the buffer's rewards: multiply, divide by the standard deviation, clip; in this order.
 
-    peers: processes whose rewards count for the deviation too.
+    peers: processes whose rewards count towards the standard deviation too.
     """
     buffer.rewards *= config.reward_scale
     if config.normalize_rewards:

@@ -1,6 +1,6 @@
-"""How large a rollout and its minibatches are, checked before anything starts.
+"""The sizes of a rollout and its minibatches, checked before anything starts.
 
-auto sizes are chosen from the number of agents, and below a memory budget where one is set.
+Sizes set to "auto" are chosen from the number of agents, and within the memory budget if one is set.
 """
 
 import math
@@ -11,9 +11,9 @@ from daf.config.training import DAFTrainingConfig
 from daf.errors import ConfigError
 
 AUTO_AGENTS = 256
-"""Agents that num_envs "auto" aims at."""
+"""The number of agents that num_envs "auto" aims at."""
 AUTO_BATCHES = 4
-"""Gradient steps per pass over a rollout that batch_size "auto" aims at; it takes what divides the rollout."""
+"""Gradient steps per pass over a rollout that batch_size "auto" aims at; it uses a divisor of the rollout."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Sizes:
 
 
 def share(whole: Sizes, processes: int) -> Sizes:
-    """What each of `processes` that learn together has of it. Raises `ConfigError` where it does not divide."""
+    """Each process's share of the sizes, for `processes` that learn together. Raises `ConfigError` if not divisible."""
     if processes == 1:
         return whole
     for what, number, name in (
@@ -65,7 +65,7 @@ def sizes(
 ) -> Sizes:
     """The sizes for missions of `agents` agents that see `tokens` tokens.
 
-    device_memory: bytes on the GPU that learns; None: the network computes on the CPU. Raises `ConfigError`.
+    device_memory: bytes on the GPU used for learning; None: the network runs on the CPU. Raises `ConfigError`.
     """
     row_bytes = config.n_steps * (tokens * 3 + 32)
     environments = config.num_envs if isinstance(config.num_envs, int) else max(2, AUTO_AGENTS // agents)
@@ -113,7 +113,7 @@ def sizes(
             )
         chunk = min(chunk, batch)
     elif config.memory_budget_mb is not None:
-        sequence_bytes = horizon * tokens * 3 * 4 * 4  # as floats, and what backpropagation keeps of them
+        sequence_bytes = horizon * tokens * 3 * 4 * 4  # as floats, with what backpropagation keeps of them
         chunk = max(1, min(batch, config.memory_budget_mb * 2**19 // sequence_bytes))
     workers = config.num_workers if isinstance(config.num_workers, int) else cores
     threads = config.threads if isinstance(config.threads, int) else cores
@@ -121,6 +121,6 @@ def sizes(
 
 
 def _divisors(number: int) -> list[int]:
-    """All divisors, in order."""
+    """All divisors, in ascending order."""
     small = [b for b in range(1, math.isqrt(number) + 1) if number % b == 0]
     return sorted({*small, *(number // b for b in small)})

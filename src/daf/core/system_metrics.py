@@ -1,7 +1,7 @@
-"""What a run takes of its machine: CPU, memory of its processes, GPU; and a watch over memory.
+"""A run's use of its machine: CPU, memory of its processes, GPU; and a memory watch.
 
-`SystemMetrics.read()` gives flat names for metrics.jsonl; what this machine does not have (a GPU) is absent. A reading
-takes about a millisecond, and is taken anew at most every `INTERVAL_SECONDS`.
+`SystemMetrics.read()` gives flat names for metrics.jsonl; metrics that this machine does not have (a GPU) are absent. A
+reading takes about a millisecond, and is refreshed at most every `INTERVAL_SECONDS`.
 """
 
 import logging
@@ -18,7 +18,7 @@ _MEBI = 2**20
 
 
 class SystemMetrics:
-    """Readings of this process with its children. device: a CUDA device's name adds that GPU's."""
+    """Readings of this process with its children. device: the name of a CUDA device adds that GPU's."""
 
     def __init__(self, device: str = "cpu") -> None:
         import psutil
@@ -43,7 +43,7 @@ class SystemMetrics:
         import psutil
 
         current = {self._own.pid: self._own} | {child.pid: child for child in self._own.children(recursive=True)}
-        # A process's share of the CPU counts from the previous reading, so the same object must be asked.
+        # A process's CPU share is measured since the previous reading, so the same object must be read again.
         self._processes = {pid: self._processes.get(pid, process) for pid, process in current.items()}
         cpu = memory = 0.0
         for process in self._processes.values():
@@ -69,7 +69,7 @@ class SystemMetrics:
 
 @dataclass(slots=True)
 class MemoryWatch:
-    """Acts when the machine's memory, or the container's limit, is used beyond `limit` (a part of 1); at most once.
+    """Acts once, when the used part of the machine's memory, or of the container's limit, exceeds `limit` (0 to 1).
 
     what: the action in words, for the log ("a checkpoint is saved and training stops"). act: the action.
     """
@@ -80,7 +80,7 @@ class MemoryWatch:
     acted: bool = False
 
     def check(self) -> bool:
-        """Look, and act where it is time to; whether it was."""
+        """Check the memory, and act if it exceeds the limit; returns whether it acted."""
         if self.acted:
             return False
         used, total = memory_used()
@@ -99,7 +99,7 @@ class MemoryWatch:
 
 
 def memory_used() -> tuple[int, int]:
-    """(used, there is) in bytes: of the machine, or of this process's control group where its limit is lower."""
+    """(used, total) in bytes: of the machine, or of this process's control group if its limit is lower."""
     import psutil
 
     machine = psutil.virtual_memory()
@@ -110,7 +110,7 @@ def memory_used() -> tuple[int, int]:
 
 
 def _group_memory(root: Path = Path("/sys/fs/cgroup")) -> tuple[int, int] | None:
-    """What the control group (version 2) uses without what can be reclaimed, and its limit; None without a limit."""
+    """Memory used by the control group (version 2), without reclaimable memory, and its limit; None without a limit."""
     try:
         limit = (root / "memory.max").read_text().strip()
         if limit == "max":

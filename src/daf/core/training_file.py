@@ -1,7 +1,7 @@
 """`training.json`: how a training run ended, as `daf train` wrote it.
 
-`read_training(run_dir)` returns a checked object or says what is wrong with the file. Reports and the dashboard also
-show files that lack fields; what goes on with a run asks for the fields that it needs with `read_ended`.
+`read_training(run_dir)` returns a checked object or raises an error that describes the problem. Reports and the
+dashboard also show files that lack fields; code that continues a run requires its fields with `read_ended`.
 """
 
 from pathlib import Path
@@ -25,7 +25,7 @@ class TrainingFailure(TypedDict, total=False):
 
 
 class TrainingFile(TypedDict, total=False):
-    """What is read of `training.json`, and of which type."""
+    """The fields that are read from `training.json`, and their types."""
 
     status: str
     steps: _Count
@@ -45,7 +45,7 @@ class TrainingFile(TypedDict, total=False):
 
 
 class TrainingEnd(TypedDict):
-    """The fields without which nothing can go on from a finished training."""
+    """The fields without which a finished training run cannot be continued."""
 
     status: str
     steps: _Count
@@ -56,7 +56,7 @@ class TrainingEnd(TypedDict):
 
 
 def read_training(run_dir: Path) -> TrainingFile | None:
-    """The file of `run_dir`, None where there is none. Raises `DamagedFileError`, `StorageError`."""
+    """The file of `run_dir`, None if there is none. Raises `DamagedFileError`, `StorageError`."""
     return read_object(run_dir / FILE, TrainingFile, limit=MOST_BYTES)
 
 
@@ -66,5 +66,5 @@ def read_ended(run_dir: Path) -> TrainingEnd | None:
 
 
 def own_checkpoint(run_dir: Path, name: str) -> Path:
-    """The checkpoint `name` of a run whose checkpoints lie in its directory. Raises `UnsafePathError` for another."""
+    """The checkpoint `name` of a run whose checkpoints are in its directory. Raises `UnsafePathError` for another."""
     return inside(run_dir, name)

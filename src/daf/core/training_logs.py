@@ -1,9 +1,9 @@
 """`json_logs/` of a training run: files of sampled records in the nested format that `daf logs` reads.
 
-Records are kept until a checkpoint, then written as one JSON array `stats_<unixtime>.json`, whole or not at all,
+Records are kept until a checkpoint, then written as one JSON array `stats_<unixtime>.json`, completely or not at all,
 environment by environment, agent by agent, in the order of their steps, with `total_steps` the agent steps so far; the
-last file is `stats_final_<unixtime>.json`. On resume, files of steps that are trained again are removed. What is not
-written yet when the process is killed belongs to such steps too.
+last file is `stats_final_<unixtime>.json`. On resume, files of steps that are trained again are removed. Records that
+are not written yet when the process is killed belong to such steps too.
 """
 
 import json
@@ -22,7 +22,7 @@ _TOTAL = re.compile(rb'"total_steps": (\d+)')
 
 
 class TrainingLogs:
-    """The logs of the run in `run_dir`, after step `resumed_at` (None: begun anew). Raises `StorageError`."""
+    """The logs of the run in `run_dir`, after step `resumed_at` (None: a new run). Raises `StorageError`."""
 
     def __init__(self, run_dir: Path, resumed_at: int | None) -> None:
         self._folder = run_dir / FOLDER
@@ -45,13 +45,13 @@ class TrainingLogs:
         self._records.extend(records)
 
     def flush(self, total_steps: int, *, final: bool = False) -> Path | None:
-        """Write what was kept, at `total_steps` agent steps; the file, None where nothing was kept.
+        """Write the kept records, at `total_steps` agent steps; returns the file, or None if there are no records.
 
         Raises `StorageError`.
         """
         if not self._records:
             return None
-        # Times in names order the files, so two within one second must not share one.
+        # The times in the names order the files, so two files of the same second must not share a name.
         self._last = max(int(time.time()), self._last + 1)
         path = self._folder / f"stats_{'final_' if final else ''}{self._last}.json"
         ordered = sorted(self._records, key=lambda record: (record["environment"], record["agent"]))
@@ -62,7 +62,7 @@ class TrainingLogs:
 
 
 def _total_steps(path: Path) -> int:
-    """The agent steps at which a file was written; they stand in its first record."""
+    """The agent steps at which a file was written, from its first record."""
     with path.open("rb") as file:
         found = _TOTAL.search(file.read(4096))
     if found is None:

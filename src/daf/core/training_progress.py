@@ -1,8 +1,8 @@
-"""Progress of a training run on a console: a few live lines on a terminal, one line now and then elsewhere.
+"""Progress of a training run on a console: a few live lines on a terminal, otherwise occasional lines.
 
-Everything shown was measured by the run. A number that an update does not have (no episode ended) is shown as it was
-last, with episodes averaged over the last `RECENT_UPDATES` updates; speed and the time left are of these updates too,
-evaluations and checkpoints included. Without a console nothing is shown.
+Everything shown was measured by the run. A number that an update does not have (no episode ended) keeps its last value,
+with episodes averaged over the last `RECENT_UPDATES` updates; speed and remaining time are over these updates too,
+including evaluations and checkpoints. Without a console nothing is shown.
 """
 
 import time
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 PLAIN_LINE_SECONDS = 10.0
-"""Without a terminal, a line at most this often."""
+"""Without a terminal, a line is printed at most this often."""
 RECENT_UPDATES = 20
 
 _PARTS: dict[str, dict[str, str]] = {
@@ -38,7 +38,7 @@ _PARTS: dict[str, dict[str, str]] = {
         "system/gpu_memory_mb": "GPU memory MB",
     },
 }
-"""What each line shows: metrics, with the words for them."""
+"""What each line shows: metrics with their labels."""
 _STATS_SHOWN = 8
 
 
@@ -46,7 +46,7 @@ class TrainingProgress:
     """See the module; a context manager around the run."""
 
     def __init__(self, console: "Console | None", *, title: str, total_timesteps: int, begun_at: int = 0) -> None:
-        """title: what is trained on what. begun_at: the step that a resumed run goes on from."""
+        """title: the policy and its missions. begun_at: the step from which a resumed run continues."""
         self._console = console
         self._title = title
         self._total = total_timesteps
@@ -73,7 +73,7 @@ class TrainingProgress:
             self._live.stop()
 
     def update(self, step: int, values: Mapping[str, float]) -> None:
-        """One update's metrics, as they go to the trackers."""
+        """Show one update's metrics, the same that the trackers receive."""
         now = time.monotonic()
         self._step = step
         self._marks.append((now, step))
@@ -86,17 +86,17 @@ class TrainingProgress:
             self._console.print(self.line(), soft_wrap=True, markup=False, highlight=False)
 
     def evaluation(self, record: Mapping[str, Any]) -> None:
-        """An evaluation, as in evaluations.jsonl."""
+        """Show an evaluation, as in evaluations.jsonl."""
         self._evaluation = evaluation_text(record)
         self.say(self._evaluation)
 
     def say(self, text: str) -> None:
-        """A line that stays: a checkpoint, a warning."""
+        """Print a line that stays: a checkpoint, a warning."""
         if self._console is not None:
             self._console.print(terminal_text(text), soft_wrap=True, highlight=False)
 
     def line(self) -> str:
-        """Everything that matters, in one line."""
+        """All important values in one line."""
         parts = [f"{self._step:,} of {self._total:,} steps ({100 * self._step / self._total:.0f} %)", self._speed()]
         episodes = self._episode_text()
         parts += [episodes] if episodes else []
@@ -146,7 +146,7 @@ class TrainingProgress:
 
     def _stats(self) -> str:
         """What agents gained, lost and made: the game's counters that changed, without those of the map and of steps,
-        in a fixed order, so that the line holds still.
+        in a fixed order, so that the line does not jump.
         """
         stats = {
             name.removeprefix("stats/").removeprefix("agent."): value

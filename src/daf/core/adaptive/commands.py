@@ -18,7 +18,7 @@ from daf.errors import ConfigError, DamagedFileError, StorageError, UnsafePathEr
 from daf.storage.reading import read_bytes
 
 HOPELESS = ("CheckpointError",)
-"""Errors that another attempt would hit again. For training's own errors, see `machine` in `training.json`."""
+"""Errors that another attempt would hit again. For errors of training itself, see `machine` in `training.json`."""
 
 
 NOT_KEPT = ("stats/", "clock/", "system/")

@@ -1,4 +1,4 @@
-"""Processes that are certainly the ones we started.
+"""Processes, identified safely across pid reuse.
 
 A pid identifies a process only until it is reused, and ending the wrong process cannot be undone. `identity` adds a
 value that no later process shares: on Linux the boot and the clock tick at which it started, elsewhere its start time.

@@ -1,7 +1,7 @@
 """Curricula: what to train on next.
 
 A trainer needs `Curriculum` (the interface), `draw` (which task an episode plays) and `from_config`.
-`TaskCurriculum` is what `from_config` makes; `daf.core.curriculum_manager` is the same engine task by task.
+`TaskCurriculum` is the result of `from_config`; `daf.core.curriculum_manager` is the same engine, one call per task.
 """
 
 from daf.core.curriculum._adaptation import Adaptation

@@ -1,13 +1,13 @@
-"""Changes that a person, a controller or a stagnation asks for, each of them done or refused with the reason.
+"""Changes requested by a person, a controller or a stagnation; each is either done or refused with a reason.
 
-    harder    the next level of difficulty joins; where all have, the easiest leaves
-    easier    the other way round
-    widen     no bounds of difficulty, and half as many active tasks again
-    explore   what is known of the active tasks is forgotten, so that all are drawn anew
-    recover   where the curriculum stagnates: the way out that the evidence points to
+    harder    the next level of difficulty joins; if all have joined, the easiest leaves
+    easier    the reverse
+    widen     no bounds of difficulty, and 1.5 times as many active tasks
+    explore   the history of the active tasks is forgotten, so that all are explored again
+    recover   if the curriculum stagnates: the recovery that the evidence suggests
 
-Where other tasks wait for a place (`max_active_tasks`), `harder` and `easier` go on so until others take part, and are
-refused where that never happens. A sampler that goes through levels by itself (sequence) moves by one level for them.
+If other tasks wait for a place (`max_active_tasks`), `harder` and `easier` repeat until the set of active tasks
+changes, and are refused if it never does. A sampler with levels (sequence) moves by one level instead.
 """
 
 from collections.abc import Sequence
@@ -26,12 +26,12 @@ OTHER_NAMES: dict[str, Kind] = {
     "adjust_difficulty": "recover", "increase_difficulty": "harder", "reduce_difficulty": "easier",
     "decrease_difficulty": "easier",
 }  # fmt: skip
-"""Words that scripts use for the same changes."""
+"""Aliases of kinds, for scripts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adaptation:
-    """What was asked for, whether anything changed, and why. before, after: the keys of the tasks with weight."""
+    """The requested kind, whether anything changed, and why. before, after: the keys of the tasks with weight."""
 
     kind: Kind
     changed: bool
@@ -42,7 +42,7 @@ class Adaptation:
 
 
 def check_kind(kind: str) -> Kind:
-    """The kind that is called `kind`, also by one of its other names. Raises `UsageError`."""
+    """The kind with the name or alias `kind`. Raises `UsageError`."""
     if kind in OTHER_NAMES:
         return OTHER_NAMES[kind]
     for known in get_args(Kind):
@@ -53,7 +53,7 @@ def check_kind(kind: str) -> Kind:
 
 
 def possible(kind: Recovery, tasks: Sequence[Task], roster: Roster, sampler: Sampler) -> bool:
-    """Whether it would change anything."""
+    """Whether the kind would change anything."""
     if kind == "explore":
         return True
     if kind == "widen":
@@ -62,7 +62,7 @@ def possible(kind: Recovery, tasks: Sequence[Task], roster: Roster, sampler: Sam
 
 
 def apply(kind: Recovery, tasks: Sequence[Task], roster: Roster, sampler: Sampler, history: History) -> str:
-    """Do it, where it is possible; what was done, for the record."""
+    """Apply the kind, which must be possible; returns what was done, for the record."""
     active = roster.active(tasks)
     if kind == "explore":
         for index in active.tolist():
@@ -90,7 +90,7 @@ def apply(kind: Recovery, tasks: Sequence[Task], roster: Roster, sampler: Sample
 
 
 def _moved(kind: Recovery, tasks: Sequence[Task], roster: Roster, sampler: Sampler) -> tuple[int, int] | None:
-    """The levels of difficulty from and to which the curriculum would go; None where it is at the end already."""
+    """The levels of difficulty before and after the move; None if the curriculum is at the end already."""
     levels = sampler.levels(tasks, roster.active(tasks))
     if levels is not None:
         target = levels[0] + (1 if kind == "harder" else -1)
@@ -104,7 +104,7 @@ def _moved(kind: Recovery, tasks: Sequence[Task], roster: Roster, sampler: Sampl
 
 
 def _next(kind: Recovery, low: int, high: int, last: int) -> tuple[int, int] | None:
-    """The window of levels one step on; None where it is at the end."""
+    """The next window of levels; None if there is none."""
     if kind == "harder":
         if high < last:
             return low, high + 1

@@ -11,8 +11,8 @@ from daf.core.curriculum.tasks import generate
 def from_config(config: Mapping[str, Any] | DAFCurriculumConfig, seed: int) -> TaskCurriculum:
     """The curriculum that the `curriculum:` section of a training file describes.
 
-    seed: of `TaskCurriculum.draw`; a trainer may key its draws with its own. Raises `ConfigError` for a wrong field,
-    and `TaskGenerationError` where its tasks cannot be.
+    seed: of `TaskCurriculum.draw`; a trainer may use another seed for its draws. Raises `ConfigError` for an invalid
+    field, and `TaskGenerationError` if its tasks cannot be created.
     """
     settings = config if isinstance(config, DAFCurriculumConfig) else DAFCurriculumConfig(**config)
     tasks = generate(settings.missions, settings.options, game=settings.game, skip_invalid=settings.skip_invalid)

@@ -1,8 +1,8 @@
-"""The curriculum itself: a table of tasks, what was seen of them, and a sampler's weights.
+"""The curriculum: a table of tasks, their history, and a sampler's weights.
 
 `TaskCurriculum` is the `Curriculum` of trainers and the engine of `DAFCurriculumManager`. Equal configurations, tables
-and outcomes give equal weights, to the bit; `state_dict` holds everything, so a restored curriculum goes on as if it
-had never stopped.
+and outcomes give equal weights, bit for bit; `state_dict` holds the complete state, so a restored curriculum continues
+as if it had never stopped.
 """
 
 import logging
@@ -30,15 +30,15 @@ from daf.core.curriculum.stagnation import Recovery, Stagnation
 logger = logging.getLogger(__name__)
 
 NAMED_IN_METRICS = 32
-"""With more tasks than this, metrics tell of the table as a whole only."""
+"""With more tasks than this, metrics describe only the table as a whole."""
 MOST_EVENTS = 1000
 
 
 class TaskCurriculum:
-    """Tasks, and how probable each one's draw is."""
+    """Tasks, and the probability of drawing each of them."""
 
     def __init__(self, tasks: Sequence[Task], config: DAFCurriculumConfig, *, seed: int) -> None:
-        """Raises `TaskGenerationError` where a key is there twice or an index is not the task's place."""
+        """Raise `TaskGenerationError` if a key is a duplicate or an index is not the task's position."""
         self.config, self.seed = config, seed
         self._tasks: list[Task] = []
         self._keys: set[str] = set()
@@ -49,10 +49,10 @@ class TaskCurriculum:
         """Each task's episodes at the last adaptation."""
         self._next_review = config.stats_update_frequency
         self._next_question = 0
-        """The episode count from which it is worth asking again whether the curriculum stagnates."""
+        """The episode count from which to check for stagnation again."""
         self._told = False
         self._stagnant = False
-        """The answer when last asked."""
+        """The result of the last check."""
         self.trace = Trace()
         self.events: list[dict[str, Any]] = []
         """Evictions, stagnations and adaptations with their reasons, the latest `MOST_EVENTS`."""
@@ -61,7 +61,7 @@ class TaskCurriculum:
         self._roster.arrange(self._tasks, self._history)
 
     def tasks(self) -> Sequence[Task]:
-        """The table now."""
+        """The current table of tasks."""
         return tuple(self._tasks)
 
     @property
@@ -71,11 +71,11 @@ class TaskCurriculum:
 
     @property
     def history(self) -> History:
-        """What was seen of each task; to read."""
+        """The history of each task; read-only."""
         return self._history
 
     def active(self) -> list[Task]:
-        """The tasks that take part now."""
+        """The tasks that currently take part."""
         return [self._tasks[index] for index in self._roster.active(self._tasks).tolist()]
 
     def state_of(self, task: int) -> str:
@@ -83,14 +83,14 @@ class TaskCurriculum:
         return self._roster.states[task]
 
     def add(self, key: str, mission: str, *, difficulty: float = 0.0, axes: Mapping[str, str | float]) -> Task:
-        """Put a task at the end of the table. Raises `TaskGenerationError` where there is one of that key."""
+        """Append a task to the table. Raises `TaskGenerationError` if the key exists."""
         task = Task(len(self._tasks), key, mission, dict(axes), difficulty)
         self._append(task)
         self._roster.arrange(self._tasks, self._history)
         return task
 
     def weights(self) -> FloatArray:
-        """(tasks,) probabilities. Raises `TaskGenerationError` where the table is empty."""
+        """(tasks,) probabilities. Raises `TaskGenerationError` if the table is empty."""
         if not self._tasks:
             raise TaskGenerationError(f'the curriculum "{self.config.name}" has no tasks yet.')
         active = self._roster.active(self._tasks)
@@ -100,14 +100,14 @@ class TaskCurriculum:
         return found
 
     def draw(self, environment: int, episode: int) -> Task:
-        """The task that the present weights and the curriculum's own seed give to an episode."""
+        """The task that the current weights and the curriculum's seed give to an episode."""
         return self._tasks[draw(self.weights(), self.seed, environment, episode)]
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
-        """Take in an update's outcomes, in their order; review what is due.
+        """Add an update's outcomes, in their order; review the tasks that are due for it.
 
-        Raises `DataError` for an outcome that cannot be, and `CurriculumStagnationError` where the configuration says
-        so; the outcomes are then recorded.
+        Raises `DataError` for an invalid outcome, and `CurriculumStagnationError` if configured to, after recording the
+        outcomes.
         """
         self._history.record(outcomes)
         if not outcomes:
@@ -119,7 +119,7 @@ class TaskCurriculum:
             self._review()
 
     def adapt(self, kind: str, why: str = "") -> Adaptation:
-        """Change the curriculum on purpose (kinds: `daf.core.curriculum._adaptation`); `why` goes into the record.
+        """Change the curriculum on request (kinds: `daf.core.curriculum._adaptation`); `why` goes into the record.
 
         Raises `UsageError` for an unknown kind.
         """
@@ -143,7 +143,7 @@ class TaskCurriculum:
         return done
 
     def stagnation(self) -> Stagnation | None:
-        """The evidence that nothing is being learned any more; None where there is none."""
+        """The evidence that no task is being learned any more; None if there is none."""
         active = self._roster.active(self._tasks)
         if not len(active):
             return None
@@ -159,7 +159,7 @@ class TaskCurriculum:
         return Stagnation(self.episodes, len(active), risen, moved, way)
 
     def slices(self) -> list[Slice]:
-        """What was drawn and learned by axis; empty where `enable_slice_analysis` is off."""
+        """What was drawn and learned, by axis; empty if `enable_slice_analysis` is off."""
         return slices(self._tasks, self._history) if self.config.enable_slice_analysis else []
 
     def metrics(self) -> dict[str, float]:
@@ -192,7 +192,7 @@ class TaskCurriculum:
         return found
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything, as JSON data."""
+        """The complete state, as JSON data."""
         return {
             "saved_by": SAVED_BY,
             "name": self.config.name,
@@ -212,11 +212,11 @@ class TaskCurriculum:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state`; tasks that were added to the saved one are added here.
+        """Restore `state`; tasks that were added to the saved curriculum are added here.
 
-        Where `max_active_tasks` is another than when it was saved, the one here holds, whatever `widen` made of the
-        saved one. Raises `ConfigError` where sampler, seed, windows or tasks are others, and says which; nothing is
-        changed then.
+        If `max_active_tasks` differs from the saved configuration's, the value of this configuration applies, even if
+        `widen` had raised the saved one. Raises `ConfigError`, with the differences, if sampler, seed, windows or tasks
+        differ; nothing is changed then.
         """
         saved = check_same(state, self.config, self.seed, self._tasks)
         for task in saved[len(self._tasks) :]:
@@ -252,7 +252,7 @@ class TaskCurriculum:
             self._evict()
         if self.episodes < self._next_question:
             return
-        # Asked anew when about half of what the answer rests on is new; intervals of many tasks take their time.
+        # Checked again when about half of the evidence is new, because intervals of many tasks take time to compute.
         self._next_question = self.episodes + self.config.window // 2 * len(self._roster.active(self._tasks))
         found = self.stagnation()
         self._stagnant = found is not None

@@ -1,10 +1,10 @@
-"""Which tasks take part: a window of difficulty, at most so many at a time, and eviction with reasons.
+"""Which tasks take part: a window of difficulty, a limit on the number of active tasks, and eviction with reasons.
 
-A task is retired when it has come to rest, so that nothing more is learned from it: it rose and stays (mastered), it
-rose but stays below the mark that was set for it (plateaued), or it never rose (unlearnable: out of reach, or mastered
-before it was first drawn; the scores are in the reason). "Rest" and "rose" are statements about 90 % intervals, never
-about bare averages. A place that falls free goes to a task that never had one, easiest first; then to the one longest
-retired, those that were not mastered first: what was out of reach once may be within reach now.
+A task is retired when it has converged, so that nothing more is learned from it: it improved and stays (mastered), it
+improved but stays below the target (plateaued), or it never improved (unlearnable: out of reach, or mastered before it
+was first drawn; the reason contains the scores). "Converged" and "improved" are statements about 90 % intervals, never
+about averages alone. A free place goes to a task that never had one, easiest first; then to the one that was retired
+longest ago, with mastered ones last: a task that was out of reach may be within reach now.
 
 A retired task keeps its index, and weight 0.
 """
@@ -29,7 +29,7 @@ _RETURN_ORDER = {"waiting": 0, "unlearnable": 1, "plateaued": 1, "mastered": 2}
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """That a task is done with, and why."""
+    """That a task is to be retired, and why."""
 
     state: State
     reason: str
@@ -42,17 +42,17 @@ class Roster:
         self.most = most
         self.states: list[State] = []
         self.since: list[int] = []
-        """The curriculum's episode count when the task got its state."""
+        """The curriculum's episode count when the task entered its state."""
         self.reviewed: list[int] = []
-        """Episodes that were known of the task when it was last judged."""
+        """Known episodes of the task when it was last judged."""
         self.lowest: float | None = None
-        """Tasks below this difficulty take no part; None: no bound."""
+        """Tasks below this difficulty do not take part; None: no bound."""
         self.highest: float | None = None
         for _ in tasks:
             self.grow()
 
     def grow(self) -> None:
-        """Room for one more task."""
+        """Make room for one more task."""
         self.states.append("waiting")
         self.since.append(0)
         self.reviewed.append(0)
@@ -62,20 +62,20 @@ class Roster:
         return np.array([t.index for t in tasks if self.states[t.index] == "active"], dtype=np.int64)
 
     def admits(self, task: Task) -> bool:
-        """Whether the task lies in the window of difficulty."""
+        """Whether the task is in the window of difficulty."""
         return (self.lowest is None or task.difficulty >= self.lowest) and (
             self.highest is None or task.difficulty <= self.highest
         )
 
     def changes(self, tasks: Sequence[Task], lowest: float, highest: float) -> bool:
-        """Whether other tasks would take part if the window went from `lowest` to `highest`."""
+        """Whether a window from `lowest` to `highest` would change which tasks take part."""
         active = {task.index for task in tasks if self.states[task.index] == "active"}
         admitted = {task.index for task in tasks if lowest <= task.difficulty <= highest}
         full = self.most is not None and len(active) >= self.most
         return not active <= admitted or (active != admitted and not full)
 
     def limit(self, most: int | None, tasks: Sequence[Task], history: History) -> None:
-        """At most `most` tasks at a time from here on. Above it, those that came last wait again, the hardest first."""
+        """Allow at most `most` active tasks from now on. Tasks activated last wait again, the hardest first."""
         self.most = most
         active = self.active(tasks).tolist()
         if most is not None:
@@ -85,7 +85,7 @@ class Roster:
         self.arrange(tasks, history)
 
     def arrange(self, tasks: Sequence[Task], history: History) -> list[int]:
-        """Send out what the window does not admit, and fill free places; which tasks got one."""
+        """Deactivate tasks outside the window, and fill free places; returns the tasks that got one."""
         for task in tasks:
             if self.states[task.index] == "active" and not self.admits(task):
                 self._set(task.index, "waiting", history)
@@ -101,7 +101,7 @@ class Roster:
     def review(
         self, tasks: Sequence[Task], history: History, *, margin: float, target: float | None
     ) -> list[tuple[int, Verdict, int]]:
-        """Retire what is done with while others wait for its place: (retired, why, who took the place)."""
+        """Retire converged tasks while others wait for a place: (retired, why, successor)."""
         done = []
         for index in self.active(tasks).tolist():
             past = history.tasks[index]
@@ -132,7 +132,7 @@ class Roster:
         }  # fmt: skip
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state`. Raises `ConfigError` where it is of another number of tasks."""
+        """Restore `state`. Raises `ConfigError` if it has a different number of tasks."""
         if len(state["states"]) != len(self.states):
             raise ConfigError(f"the saved roster has {len(state['states'])} tasks, this one {len(self.states)}.")
         self.most = state["most"]
@@ -141,7 +141,7 @@ class Roster:
         self.lowest, self.highest = state["lowest"], state["highest"]
 
     def _queue(self, tasks: Sequence[Task]) -> list[int]:
-        """Who gets the next place, in order."""
+        """The tasks that get the next places, in order."""
         outside = [task for task in tasks if self.states[task.index] != "active" and self.admits(task)]
         key = {
             task.index: (_RETURN_ORDER[self.states[task.index]], self.since[task.index], task.difficulty, task.index)
@@ -159,7 +159,7 @@ def judge(past: TaskHistory, *, margin: float, target: float | None) -> Verdict 
     """The verdict on a task that has converged; None while it changes, or with too few episodes.
 
     margin: smaller changes, in standard deviations of one episode, count as none. target: the mean score from which it
-    is mastered; None: a task that improved and converged is.
+    is mastered; None: a task that improved and converged is mastered.
     """
     window, recent, first = past.window, list(past.recent), past.first
     if len(recent) < window or (target is None and (past.known < 2 * window or _moves(recent, past, margin))):
@@ -185,7 +185,7 @@ def judge(past: TaskHistory, *, margin: float, target: float | None) -> Verdict 
 
 
 def _moves(recent: Sequence[float], past: TaskHistory, margin: float) -> bool:
-    """Whether the two halves already differ so much that no interval can lie within the margin: quick, for most."""
+    """Whether the halves differ too much for an interval within the margin: a quick check that settles most cases."""
     middle = len(recent) // 2
     difference = sum(recent[middle:]) / (len(recent) - middle) - sum(recent[:middle]) / middle
     return past.noise > 0.0 and abs(difference) >= margin * past.deviation

@@ -1,8 +1,8 @@
 """Whether tasks can be trained on together.
 
 One network and one set of buffers serve all environments of a run, so its tasks must agree in the number of agents, the
-observation tokens, the view and the actions. What the numbers in a token mean may differ: a network could learn to tell
-missions apart, but it has to, so `meanings_differ` says where.
+observation tokens, the view and the actions. The meanings of the numbers in a token may differ: a network can learn to
+distinguish missions, but it has to, so `meanings_differ` counts the differences.
 """
 
 from daf.game import missions
@@ -17,7 +17,7 @@ _NAMES = {
 
 
 def differences(a: Mission, b: Mission) -> str | None:
-    """In what the spaces of `a` and `b` differ, for a sentence; None where they agree."""
+    """The differences between the spaces of `a` and `b`, for use in a sentence; None if they agree."""
     first, second = missions.facts(a), missions.facts(b)
     found = []
     for fact, name in _NAMES.items():
@@ -32,7 +32,7 @@ def differences(a: Mission, b: Mission) -> str | None:
 
 
 def meanings_differ(a: Mission, b: Mission) -> int:
-    """How many feature numbers of observation tokens mean something else in `b` than in `a`."""
+    """The number of observation features that mean something else in `b` than in `a`."""
     from daf.game.masking import features
 
     first, second = features(a), features(b)

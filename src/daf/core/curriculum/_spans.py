@@ -1,7 +1,7 @@
-"""Numbers an option may take: one, a list, or a span cut into buckets.
+"""Numbers that an option may take: one, a list, or a span divided into buckets.
 
-A bucket stands for its part of the span in slices and in the table's names of axes; the tasks in it have `values`
-whole numbers of the bucket, evenly spread. Numbers are the same on every machine and in every run.
+A bucket represents its part of the span in slices and in the axis values of the table; the tasks in it have `values`
+integers of the bucket, evenly spaced. The numbers are the same on every machine and in every run.
 """
 
 import itertools
@@ -14,7 +14,7 @@ from daf.config.base import ConfigModel
 
 
 class Span(ConfigModel):
-    """Whole numbers from `min` to `max`, in buckets of equal width (of equal ratio where `log`)."""
+    """Integers from `min` to `max`, in buckets of equal width (of equal ratio if `log`)."""
 
     min: int = Field(ge=1)
     max: int = Field(ge=1)
@@ -59,7 +59,7 @@ def expand(numbers: Numbers) -> list[tuple[int, str | float]]:
     found: list[tuple[int, str | float]] = []
     for low, high in itertools.pairwise(edges):
         label = f"{low} to {high - 1}" if high - 1 > low else str(low)
-        # The middles of `values` equal parts of the bucket: always inside, and no two the same.
+        # The middles of `values` equal parts of the bucket: always inside, and all different.
         middles = low + (np.arange(numbers.values) + 0.5) * (high - low) / numbers.values
         found += [(int(number), label) for number in np.floor(middles)]
     return found

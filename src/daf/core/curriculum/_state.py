@@ -8,14 +8,14 @@ from daf.core.curriculum.interface import Task
 from daf.errors import ConfigError
 
 SAVED_BY = 1
-"""The version of the state's format."""
+"""The version of the state format."""
 
 FIXED = ("sampler", "window", "fast_rate", "slow_rate")
 """Settings that the saved numbers depend on; others may change from one run to the next."""
 
 
 def check_same(state: Mapping[str, Any], config: DAFCurriculumConfig, seed: int, tasks: Sequence[Task]) -> list[Task]:
-    """The saved tasks. Raises `ConfigError` saying what differs."""
+    """The saved tasks. Raises `ConfigError` with the differences."""
     missing = sorted({"saved_by", "seed", "config", "tasks", "history", "roster", "sampler"} - set(state))
     if missing:
         raise ConfigError(f"this is no saved curriculum: {', '.join(missing)} is missing.")

@@ -1,4 +1,4 @@
-"""How each task's level went, thinned as it grows: enough for a learning curve, never more than `MOST` numbers."""
+"""Each task's level over time, thinned as it grows: enough for a learning curve, never more than `MOST` numbers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,18 +9,18 @@ MOST = 20_000
 
 
 class Trace:
-    """Levels (fast averages) of the tasks that had episodes since the last point, at points some episodes apart."""
+    """Levels (fast averages) of the tasks that had episodes since the last point; points are some episodes apart."""
 
     def __init__(self) -> None:
         self.points: list[tuple[int, dict[int, float]]] = []
 
     def add(self, history: History) -> None:
-        """A point now."""
+        """Add a point for the current state."""
         before = self.points[-1][0] if self.points else -1
         levels = {index: past.fast for index, past in enumerate(history.tasks) if past.known and past.last > before}
         self.points.append((history.episodes, levels))
         if sum(len(one) for _, one in self.points) > MOST and len(self.points) > 2:
-            # Every second point goes; the latest stays.
+            # Drop every second point; keep the latest.
             self.points = self.points[::-1][::2][::-1]
 
     def of(self, task: int) -> list[tuple[int, float]]:
@@ -32,5 +32,5 @@ class Trace:
         return [[clock, [[task, level] for task, level in levels.items()]] for clock, levels in self.points]
 
     def load(self, state: Sequence[Any]) -> None:
-        """Go on from `state`."""
+        """Restore `state`."""
         self.points = [(int(clock), {int(task): float(level) for task, level in levels}) for clock, levels in state]

@@ -2,11 +2,11 @@
 
 How a mission gets harder from difficulty 0 to 1:
 
-- `training_facility_1`, `training_facility_2` and `assembler_2` get their own variants, by quarters: none, `sparse`,
-  `large`, `sparse+large`. Variants that the base mission names stay.
-- Any other mission gets less time: its whole step limit at 0, a quarter of it at 1.
+- `training_facility_1`, `training_facility_2` and `assembler_2` get variants, by quarters: none, `sparse`, `large`,
+  `sparse+large`. Variants that the base mission names are kept.
+- Any other mission gets less time: its full step limit at 0, a quarter of it at 1.
 
-Options that the task sets itself win over these.
+Options that the task sets override these.
 """
 
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ from daf.game.missions import NAMED_OPTIONS
 
 LEVELS: tuple[tuple[str, ...], ...] = ((), ("sparse",), ("large",), ("sparse", "large"))
 LEAST_TIME = 0.25
-"""The part of the step limit that is left at difficulty 1."""
+"""The fraction of the step limit that is left at difficulty 1."""
 
 
 def names_mission(text: str, game: str) -> bool:
-    """Whether `text` means a mission: a name, also a misspelt one, a file, a pattern, or anything with options."""
+    """Whether `text` refers to a mission: a name, even misspelled, a file, a pattern, or anything with options."""
     head = mission_files.split(text)[0]
     if head != text or head.lower().endswith(mission_files.SUFFIXES) or any(character in head for character in "*?[/"):
         return True
@@ -34,7 +34,7 @@ def names_mission(text: str, game: str) -> bool:
 def at_difficulty(base: str, difficulty: float, given: Mapping[str, Any], *, game: str) -> dict[str, Any]:
     """The parts of the mission `base` at a difficulty, with the options in `given`.
 
-    Raises `TaskGenerationError` for a difficulty outside 0 to 1, an unknown option, or a base that is no one mission.
+    Raises `TaskGenerationError` for a difficulty outside 0 to 1, an unknown option, or a base that is not one mission.
     """
     if not 0 <= difficulty <= 1:
         raise TaskGenerationError(

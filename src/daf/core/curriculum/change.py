@@ -1,4 +1,4 @@
-"""How far levels moved between two stretches of episodes, with an interval: the evidence behind evictions, slices and
+"""How far levels moved between two groups of episodes, with an interval: the evidence behind evictions, slices and
 stagnation."""
 
 from collections.abc import Sequence
@@ -15,9 +15,9 @@ one-sided tests: Schuirmann, J. Pharmacokinetics and Biopharmaceutics 15, 1987).
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The mean over tasks of (later less earlier), each in units of its own noise; `n` episodes in all.
+    """The mean over tasks of (later minus earlier), each in units of its noise; `n` episodes in all.
 
-    low, high: a 90 % interval, where `change` was not asked for another.
+    low, high: a 90 % interval, unless `change` was called with another `alpha`.
     """
 
     mean: float
@@ -26,11 +26,11 @@ class Change:
     n: int
 
     def within(self, margin: float) -> bool:
-        """Whether any change there may be is smaller than `margin`."""
+        """Whether any possible change is smaller than `margin`."""
         return -margin < self.low and self.high < margin
 
     def text(self) -> str:
-        """The numbers, for a sentence."""
+        """The numbers, for use in a sentence."""
         return f"{self.mean:+.2f} σ (90 % interval {self.low:+.2f} to {self.high:+.2f}, {self.n} episodes)"
 
 
@@ -39,11 +39,11 @@ Stretch = tuple[Sequence[float], Sequence[float], float]
 
 
 def change(stretches: Sequence[Stretch], *, alpha: float = ALPHA) -> Change | None:
-    """The change over `stretches`, one for each task, all counting the same; None unless each side has two episodes.
+    """The change over `stretches`, one per task, equally weighted; None unless each side has two episodes.
 
-    alpha: how often the interval misses the truth.
-    By Welch's test where there is one task, and its sum over tasks with Satterthwaite's degrees of freedom otherwise.
-    Where a task's episodes have no spread at all its unit is 1.
+    alpha: how often the interval misses the true value.
+    Uses Welch's test for one task, and its sum over tasks with Satterthwaite's degrees of freedom otherwise.
+    If a task's episodes have no spread at all, its unit is 1.
     """
     parts: list[np.ndarray] = []
     for earlier, later, deviation in stretches:
@@ -56,16 +56,16 @@ def change(stretches: Sequence[Stretch], *, alpha: float = ALPHA) -> Change | No
     values = np.concatenate(parts)
     strata = np.repeat(np.arange(len(parts)), [part.size for part in parts])
     low, high = student_interval(values[None], strata, "mean", alpha=alpha)
-    # Strata are averaged: half of them are the earlier scores, with their sign turned.
+    # Strata are averaged: half of them are the earlier scores, with their sign inverted.
     middle = float(np.mean([part.mean() for part in parts]))
     return Change(2 * middle, 2 * float(low[0]), 2 * float(high[0]), values.size)
 
 
 def unmoved(stretches: Sequence[Stretch]) -> bool:
-    """Whether no single one of `stretches` can be told from no change; False where one has too few episodes.
+    """Whether no single one of `stretches` differs significantly from no change; False if one has too few episodes.
 
-    Of many tasks some seem to move by chance: with K of them each interval covers 1 - `ALPHA`/K, so that where nothing
-    moves all K hold 0 in at least 90 % of cases (Bonferroni). The price is that of many tasks a single one must move
+    Among many tasks some seem to move by chance: with K of them each interval covers 1 - `ALPHA`/K, so that if nothing
+    moves, all K contain 0 in at least 90 % of cases (Bonferroni). The price: among many tasks, a single one must move
     further to be noticed.
     """
     for one in stretches:

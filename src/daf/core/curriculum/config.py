@@ -1,4 +1,4 @@
-"""The settings of a curriculum: what `curriculum:` in a training file says, and what `DAFCurriculumManager` takes."""
+"""The settings of a curriculum: the section `curriculum:` of a training file, and those of `DAFCurriculumManager`."""
 
 import math
 from typing import Annotated, ClassVar, Literal

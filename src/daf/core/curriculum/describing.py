@@ -10,7 +10,7 @@ from daf.storage.jsonable import jsonable
 
 
 def description(curriculum: TaskCurriculum) -> dict[str, Any]:
-    """Metrics, every task, slices, events, and the stagnation where there is one."""
+    """Metrics, every task, slices, events, and the stagnation if there is one."""
     tasks = curriculum.tasks()
     weights = curriculum.weights() if tasks else np.zeros(0)
     stagnation = curriculum.stagnation()

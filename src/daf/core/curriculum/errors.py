@@ -1,4 +1,4 @@
-"""What can go wrong with a curriculum, and the way out."""
+"""What can go wrong with a curriculum, and how to recover."""
 
 from typing import TYPE_CHECKING
 
@@ -9,14 +9,14 @@ if TYPE_CHECKING:
 
 
 class TaskGenerationError(UsageError):
-    """No tasks can be made of what was asked for: a mission or option that is not there, or tasks that do not fit
-    together. `skip_invalid` leaves out what does not fit."""
+    """The requested tasks cannot be created: a mission or option does not exist, or tasks do not fit together.
+    `skip_invalid` leaves out those that do not fit."""
 
 
 class CurriculumStagnationError(DAFError):
     """No task of the curriculum is being learned any more.
 
-    `evidence` has the numbers, and `evidence.recovery` the adaptation that `adapt_curriculum` would make.
+    `evidence` contains the numbers, and `evidence.recovery` the adaptation that `adapt_curriculum` would make.
     """
 
     def __init__(self, evidence: "Stagnation") -> None:

@@ -1,14 +1,15 @@
-"""What was seen of each task: level, noise and progress, on a scale of the task's own.
+"""The history of each task: level, noise and progress, on a scale of the task's own noise.
 
 Returns have no bounds and tasks have different units, so nothing is clipped to [0, 1]: a task's progress is its change
-of level divided by the spread of its own episodes.
+of level divided by the spread of the task's episodes.
 
-Two exponential averages follow the level, one fast and one slow; their difference is the change. It is averaged per
-update rather than per episode, since the policy changes only between updates: with many environments an average over
-the last ten episodes would see one policy alone. How long is slow? The longer the averages, the surer is a change told
-from noise, so they are as long as can be: the slow one starts as the mean of all there is, the fast one as that of
-about the last quarter, and both keep to their rates when there is enough. Beside them run the factors by which noise of
-variance 1 per episode would reach them, so that the standard error of the change is known at any time.
+Two exponential averages follow the level, one fast and one slow; their difference is the change. They are updated once
+per update rather than per episode, since the policy changes only between updates: with many environments an average
+over the last ten episodes would cover only one policy. The longer the averages, the more reliably a change is
+distinguished from noise, so they are as long as possible: the slow one starts as the mean of all scores, the fast one
+as the mean of about the last quarter, and both keep to their configured rates once there is enough data. The factors
+with which noise of variance 1 per episode enters the averages are tracked too, so that the standard error of the change
+is known at any time.
 """
 
 import math
@@ -21,19 +22,19 @@ from daf.core.curriculum.interface import Outcome
 from daf.errors import ConfigError, DataError
 
 QUICKER = 4.0
-"""How much faster than the mean of all the fast average moves, until its rate bounds it."""
+"""How much faster than the mean of all scores the fast average moves, until its rate limits it."""
 
 
 @dataclass(slots=True)
 class TaskHistory:
     """One task's past. Averages are of scores: mean returns per agent.
 
-    episodes, steps, total, squares: of all of it (sum, and squared distances from the mean). best: the highest score.
-    last: the curriculum's episode count when this task's latest episode came in. The rest is since the task was last
-    made active or forgotten: `known` episodes in `updates` updates; the `fast` and `slow` averages, with the noise
-    factors of each (`fast_factor`, `slow_factor`) and of both (`shared_factor`); `noise`, the variance of an episode's
-    score under one policy; `surprise`, how far the latest update's episodes lay from what was expected; the mean and
-    the number of these (`latest`, `latest_count`); the `first` scores and the `recent` ones.
+    episodes, steps, total, squares: over the whole past (sum, and squared distances from the mean). best: the highest
+    score. last: the curriculum's episode count at this task's latest episode. The other fields cover the time since the
+    task was last activated or forgotten: `known` episodes in `updates` updates; the `fast` and `slow` averages, with
+    the noise factors of each (`fast_factor`, `slow_factor`) and of both (`shared_factor`); `noise`, the variance of an
+    episode's score under one policy; `surprise`, how far the latest update's episodes were from the expected level;
+    their mean and number (`latest`, `latest_count`); the `first` scores and the `recent` ones.
     """
 
     window: int
@@ -62,7 +63,7 @@ class TaskHistory:
 
     @property
     def spread(self) -> float:
-        """The standard deviation of all scores, what was learned included; 0 before two episodes."""
+        """The standard deviation of all scores, including changes by learning; 0 before two episodes."""
         return math.sqrt(self.squares / (self.episodes - 1)) if self.episodes > 1 else 0.0
 
     @property
@@ -72,7 +73,7 @@ class TaskHistory:
 
     @property
     def change(self) -> float:
-        """Fast less slow average in units of `deviation`: above 0 where the task is learned, below where forgotten."""
+        """Fast minus slow average in units of `deviation`: above 0 if the task is being learned, below if forgotten."""
         return (self.fast - self.slow) / self.deviation if self.noise > 0.0 else 0.0
 
     @property
@@ -82,11 +83,11 @@ class TaskHistory:
 
     @property
     def explored(self) -> bool:
-        """Whether the two averages have parted, so that a change could show."""
+        """Whether the two averages have separated, so that a change could show."""
         return self.change_error > 1e-6
 
     def take(self, scores: Sequence[float], steps: int, clock: int, fast: float, slow: float) -> None:
-        """Take in one update's scores, in order. clock: the curriculum's episode count after them."""
+        """Add one update's scores, in order. clock: the curriculum's episode count after them."""
         count = len(scores)
         mean = sum(scores) / count
         for score in scores:
@@ -113,7 +114,7 @@ class TaskHistory:
         self.recent.extend(scores)
 
     def _estimate_noise(self, scores: Sequence[float], mean: float, slow: float) -> None:
-        """Variance within the update, and from one update's mean to the next: what is learned meanwhile is small.
+        """Estimate noise within the update, and between successive updates' means, which learning changes little.
 
         Source of the latter: von Neumann, Annals of Mathematical Statistics 12, 1941 (successive differences).
         """
@@ -130,7 +131,7 @@ class TaskHistory:
         self.noise += max(slow, count / (self.known + count - 1)) * (seen - self.noise)
 
     def forget(self) -> None:
-        """Begin anew what is known of the task; what was played stays counted."""
+        """Forget the averages and recent scores; the totals are kept."""
         self.known = self.updates = 0
         self.fast = self.slow = self.noise = 0.0
         self.fast_factor = self.slow_factor = self.shared_factor = 0.0
@@ -148,12 +149,12 @@ class History:
         self.episodes = 0
 
     def grow(self) -> None:
-        """Room for one more task."""
+        """Make room for one more task."""
         self.tasks.append(TaskHistory(self.window))
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
-        """Take in one update's outcomes. Raises `DataError` for an unknown task and a score that is no number, and
-        then has taken in nothing."""
+        """Add one update's outcomes. Raises `DataError`, and adds none, for an unknown task or a score that is not a
+        number."""
         scores: dict[int, list[float]] = {}
         steps: dict[int, int] = {}
         for outcome in outcomes:
@@ -175,7 +176,7 @@ class History:
         return {"episodes": self.episodes, "tasks": [_to_data(task) for task in self.tasks]}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state`. Raises `ConfigError` where it has another number of tasks."""
+        """Restore `state`. Raises `ConfigError` if it has a different number of tasks."""
         found = state["tasks"]
         if len(found) != len(self.tasks):
             raise ConfigError(f"the saved curriculum has {len(found)} tasks, this one {len(self.tasks)}.")

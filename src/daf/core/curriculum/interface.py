@@ -1,9 +1,9 @@
-"""What a trainer and a curriculum say to each other.
+"""The interface between a trainer and a curriculum.
 
-The table of tasks only grows: an index, once given, means the same task for ever, so an episode that began under old
-weights is still credited to the task that it played. What is not to be drawn has weight 0.
+The table of tasks only grows: an index always means the same task, so an episode that started under old weights is
+still credited to the task that it played. A task that must not be drawn has weight 0.
 
-Nothing in a curriculum depends on the clock, on the order in which workers finish, or on how often it is asked:
+Nothing in a curriculum depends on the clock, on the order in which workers finish, or on how often it is called:
 `weights` is a function of the outcomes recorded so far, in their order.
 """
 
@@ -19,11 +19,11 @@ FloatArray = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Something to learn: a mission with its options.
+    """A task to learn: a mission with its options.
 
-    index: its place in the table. key: its name, unique in the table. mission: a mission string with its options.
-    axes: what it was made from, by axis ("mission", "cogs", "max_steps", "variants", …), for slices. difficulty: any
-    number; only its order counts.
+    index: its position in the table. key: its name, unique in the table. mission: a mission string with its options.
+    axes: its value on each axis ("mission", "cogs", "max_steps", "variants", …), for slices. difficulty: any number;
+    only its order matters.
     """
 
     index: int
@@ -48,8 +48,8 @@ class Task:
 class Outcome:
     """One ended episode.
 
-    task: index in the table. environment, episode: which draw it came from. score: mean return per agent, finite.
-    steps: its length. stats: the game's own.
+    task: index in the table. environment, episode: the draw that it came from. score: mean return per agent, finite.
+    steps: its length. stats: the game's statistics.
     """
 
     task: int
@@ -64,19 +64,19 @@ class Curriculum(Protocol):
     """Which task an environment plays next."""
 
     def tasks(self) -> Sequence[Task]:
-        """The table now; it grows, if at all, inside `record`."""
+        """The current table of tasks; it only grows inside `record`."""
 
     def weights(self) -> FloatArray:
         """(tasks,) probabilities for the draws of the next rollout: at least 0, sum 1."""
 
     def record(self, outcomes: Sequence[Outcome]) -> None:
-        """Take in the episodes that ended in a rollout, in a fixed order: by environment, then episode."""
+        """Add the episodes that ended in a rollout, in a fixed order: by environment, then episode."""
 
     def metrics(self) -> dict[str, float]:
-        """Finite numbers for the metric stream."""
+        """Finite numbers for the metrics stream."""
 
     def state_dict(self) -> dict[str, Any]:
-        """All that `load_state_dict` needs to go on exactly, as JSON data."""
+        """Everything that `load_state_dict` needs to continue exactly, as JSON data."""
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state`. Raises `ConfigError` where it belongs to another curriculum."""
+        """Restore `state`. Raises `ConfigError` if it belongs to another curriculum."""

@@ -1,4 +1,4 @@
-"""One task's mission from its parts, for tasks that are added one by one."""
+"""One task's mission from its parts, for tasks that are added individually."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,7 +1,7 @@
 """What was drawn and what was learned, by each value of each axis, with the evidence.
 
-Levels are told as returns where a slice holds one mission under one kind of rewards; others differ in their units, so
-over several only the change is told, in standard deviations of one episode.
+Levels are reported as returns if a slice contains one mission with one kind of rewards; others differ in their units,
+so for several only the change is reported, in standard deviations of one episode.
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,10 @@ from daf.stats.student import student_interval
 class Slice:
     """Tasks that share a value of an axis.
 
-    tasks: how many; explored: how many of them were played. episodes, share: played, and as part of all. mean, ci: of
-    the recent episodes, every task counting the same, with a 90 % interval; None over several missions or rewards, and
-    without two episodes of each. n: recent episodes. learned: from the first episodes to the recent ones, over the
-    tasks of which both are known without overlap.
+    tasks: their number; explored: how many of them were played. episodes, share: played, and as a fraction of all.
+    mean, ci: of the recent episodes, tasks equally weighted, with a 90 % interval; None with several missions or
+    rewards, and without two episodes of each. n: recent episodes. learned: the change from the first episodes to the
+    recent ones, over the tasks for which both are known without overlap.
     """
 
     axis: str

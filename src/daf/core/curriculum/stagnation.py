@@ -1,12 +1,12 @@
 """Whether anything is still being learned.
 
-A curriculum stagnates where every active task has been played a full window of episodes, no task's change within it can
-be told from 0 (allowing for their number: `change.unmoved`), and the mean change over tasks is surely smaller than the
-margin. Too little evidence is no stagnation.
+A curriculum stagnates if every active task has been played for a full window of episodes, no task's change within it is
+significant (corrected for the number of tasks: `change.unmoved`), and the mean change over tasks is clearly smaller
+than the margin. Too little evidence does not count as stagnation.
 
-The way out follows from how it came: where most tasks rose before they came to rest, they are mastered, and others are
-needed (widen, else harder); where they did not, they are out of reach (easier, else widen). Where neither is possible,
-what is known is forgotten and everything explored anew.
+The recovery depends on the cause: if most tasks improved before they came to rest, they are mastered, and others are
+needed (widen, else harder); if not, they are out of reach (easier, else widen). If neither is possible, the active
+tasks' averages and recent scores are forgotten and everything is explored again.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ Recovery = Literal["widen", "harder", "easier", "explore"]
 
 @dataclass(frozen=True, slots=True)
 class Stagnation:
-    """The evidence. tasks: how many are active; risen: how many of them rose since their first episodes."""
+    """The evidence. tasks: number of active tasks; risen: how many of them improved since their first episodes."""
 
     episodes: int
     tasks: int
@@ -32,7 +32,7 @@ class Stagnation:
     recovery: Recovery
 
     def sentence(self) -> str:
-        """What was found, with the numbers and the way out."""
+        """The finding, with the numbers and the recovery."""
         return (
             f"no task is being learned any more, after {self.episodes:,} episodes: over {self.tasks} active tasks the "
             f"change is {self.change.text()}, and {self.risen} of them rose since their first episodes. "
@@ -43,7 +43,7 @@ class Stagnation:
 def find(
     tasks: Sequence[Task], history: History, active: IntArray, since: Sequence[int], *, margin: float
 ) -> tuple[Change, int] | None:
-    """The change and the number of tasks that rose, where the curriculum stagnates.
+    """The change and the number of tasks that improved, if the curriculum stagnates.
 
     since: each task's episodes at the last adaptation, which gets a full window to take effect.
     """
@@ -60,6 +60,6 @@ def find(
 
 
 def moving(history: History, active: IntArray) -> bool:
-    """Whether a task's fast average has left its slow one by three standard errors."""
+    """Whether any task's fast average differs from its slow one by three standard errors."""
     found = (history.tasks[index] for index in active.tolist())
     return any(abs(past.change) > 3.0 * past.change_error for past in found)

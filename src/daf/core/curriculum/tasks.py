@@ -2,10 +2,10 @@
 
 Every mission (wildcards expanded) is combined with every value of every option, and each combination becomes a mission
 string, which is also the task's name. Difficulty follows the order in which values are written, easiest first: the mean
-of a task's relative places on the axes that have more than one value.
+of a task's relative positions on the axes that have more than one value.
 
-Every combination that differs in more than its step limit is built once, so that what cannot run, or cannot share a
-run with the first task (`daf.core.curriculum._spaces`), is told here and not in the middle of training.
+Every combination that differs in more than its step limit is built once, so that a mission that cannot run, or cannot
+share a run with the first task (`daf.core.curriculum._spaces`), is reported here and not in the middle of training.
 """
 
 import itertools
@@ -29,11 +29,11 @@ logger = logging.getLogger(__name__)
 NO_VARIANT = "none"
 Names = Annotated[list[str | list[str]], Field(min_length=1)]
 _Value = tuple[str, str | float]
-"""The option's value in a mission string ("" leaves the option out), and on the axis."""
+"""The option's value in a mission string ("" omits the option), and on the axis."""
 
 
 class CurriculumOptions(ConfigModel):
-    """What tasks differ in, beside the mission; values from easy to hard."""
+    """The options in which tasks differ, in addition to the mission; values from easy to hard."""
 
     cogs: Numbers | None = Field(default=None, description="Agents. All tasks of a run must have the same number.")
     max_steps: Numbers | None = Field(default=None, description="Step limits.")
@@ -61,9 +61,9 @@ def check_fits(mission: str, others: Sequence[Task], *, game: str) -> None:
 def generate(
     names: Sequence[str], options: CurriculumOptions | None = None, *, game: str, skip_invalid: bool = False
 ) -> list[Task]:
-    """The table of tasks; equal missions under two names are one task, so that none is drawn twice as often.
+    """The table of tasks; equal missions under two names become one task, so that none is drawn twice as often.
 
-    Raises `TaskGenerationError`; with `skip_invalid` only where nothing is left.
+    Raises `TaskGenerationError`; with `skip_invalid` only if no task is left.
     """
     axes = _axes(names, options or CurriculumOptions(), game)
     tasks: list[Task] = []
@@ -108,7 +108,7 @@ def _mission_string(chosen: dict[str, _Value]) -> str:
 
 
 def _difficulty(places: Sequence[int], sizes: Sequence[int]) -> float:
-    """The mean of the relative places on the axes with more than one value, rounded so that equal ones are equal."""
+    """The mean of the relative positions on the axes with more than one value, rounded so that equal ones are equal."""
     relative = [place / (size - 1) for place, size in zip(places, sizes, strict=True) if size > 1]
     return round(sum(relative) / len(relative), 12) if relative else 0.0
 
@@ -137,7 +137,7 @@ def _axes(names: Sequence[str], options: CurriculumOptions, game: str) -> dict[s
 
 
 def _expanded(names: Sequence[str], game: str) -> list[str]:
-    """The names, with wildcards replaced by the missions that match."""
+    """The names, with wildcards replaced by the matching missions."""
     found: list[str] = []
     for name in names:
         if any(character in name for character in "*?["):

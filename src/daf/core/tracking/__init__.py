@@ -1,4 +1,4 @@
-"""Where the metrics of a training run go: JSON lines always, TensorBoard, Weights & Biases and MLflow on request."""
+"""The trackers of a training run's metrics: JSON lines always, TensorBoard, Weights & Biases and MLflow on request."""
 
 from daf.core.tracking.fan_out import NAMES, Trackers, trackers
 from daf.core.tracking.interface import RunFacts, Tracker, flat_evaluation

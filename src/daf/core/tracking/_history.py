@@ -1,7 +1,7 @@
-"""What a run's JSON lines say already, told again to a tracker that lacks it.
+"""Replays a run's JSON lines to a tracker that lacks some of them.
 
-A tracker may be new to a run that goes on, or may have lost what its service had not stored when the process was
-killed. The JSON lines, cut to the step gone on from, are the record that counts.
+A tracker may be new to a resumed run, or may have lost what its service had not stored when the process was killed. The
+JSON lines, cut at the step from which the run resumes, are the source of truth.
 """
 
 import heapq
@@ -15,7 +15,7 @@ from daf.storage import journal
 
 
 def catch_up(tracker: Tracker, run_dir: Path) -> None:
-    """Tell `tracker` everything in order; it leaves out what it has. Raises `DataError` for damaged lines."""
+    """Log everything to `tracker` in order; it skips what it has. Raises `DataError` for damaged lines."""
     for step, kind, row in heapq.merge(_rows(run_dir / METRICS, 0), _rows(run_dir / EVALUATIONS, 1), key=_place):
         if kind == 0:
             tracker.log(step, {name: value for name, value in row.items() if name != "step"})

@@ -1,8 +1,8 @@
-"""A growing file of JSON lines that can be cut back: whole lines only, in the order of their steps.
+"""A growing file of JSON lines that can be cut back: complete lines only, in the order of their steps.
 
-A line is written with one call; what a crash leaves of a line without its newline is cut when the file is opened
-again. A line is on the disk at the latest `SYNC_SECONDS` and one further line after it was written, or after `sync`.
-One process writes at a time.
+A line is written with one call; an incomplete line left by a crash is removed when the file is opened again. A line is
+on disk at the latest `SYNC_SECONDS` and one further line after it was written, or after `sync`. One process writes at a
+time.
 """
 
 import errno
@@ -20,16 +20,16 @@ from daf.storage.atomic import explain
 logger = logging.getLogger(__name__)
 
 SYNC_SECONDS = 1.0
-"""A power cut loses at most about so much: waiting for the disk at every line would slow short updates."""
+"""A power cut loses about this much at most: waiting for the disk at every line would slow down short updates."""
 
 
 class Lines:
-    """The file at `path`, which is made, cut after step `keep_to` (None: emptied). Raises `StorageError`."""
+    """The file at `path`, which is created, or cut after step `keep_to` (None: emptied). Raises `StorageError`."""
 
     def __init__(self, path: Path, keep_to: int | None) -> None:
         self.path = path
         self.last_step: int | None = None
-        """The step of the last line, None where there is none."""
+        """The step of the last line, None if there is none."""
         self._synced = time.monotonic()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -41,9 +41,9 @@ class Lines:
             raise StorageError(explain(error, f"opening {path}")) from error
 
     def append(self, step: int, values: Mapping[str, Any]) -> None:
-        """Add a line with `step` and the values, finite numbers only. Raises `StorageError`, and cuts what it wrote."""
+        """Add a line of `step` and `values`, finite numbers only. Raises `StorageError` and removes partial lines."""
         text = json.dumps({"step": step, **values}, allow_nan=False, ensure_ascii=False)
-        data = text.encode("utf-8", "backslashreplace") + b"\n"  # a lone surrogate becomes JSON's own escape
+        data = text.encode("utf-8", "backslashreplace") + b"\n"  # a lone surrogate becomes JSON's escape sequence
         try:
             if os.pwrite(self._file, data, self._end) < len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -56,7 +56,7 @@ class Lines:
         self.last_step = step
 
     def sync(self) -> None:
-        """Return when every line is on the disk. Raises `StorageError`."""
+        """Return when every line is on disk. Raises `StorageError`."""
         try:
             os.fsync(self._file)
         except OSError as error:
@@ -64,14 +64,14 @@ class Lines:
         self._synced = time.monotonic()
 
     def close(self) -> None:
-        """Sync, and let go of the file; twice is once."""
+        """Sync and close the file; a second call does nothing."""
         if self._file >= 0:
             self.sync()
             os.close(self._file)
             self._file = -1
 
     def _kept(self, keep_to: int | None) -> int:
-        """Where the lines up to step `keep_to` end."""
+        """The position at which the lines up to step `keep_to` end."""
         end = 0
         if keep_to is None:
             return end
@@ -89,7 +89,7 @@ class Lines:
 
 
 def _step(line: bytes) -> int | None:
-    """The step of a line; None where it is not one of ours, or torn."""
+    """The step of a line; None if it is incomplete or not a line of this format."""
     if not line.endswith(b"\n"):
         return None
     try:

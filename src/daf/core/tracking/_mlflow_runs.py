@@ -1,8 +1,8 @@
-"""Metrics to MLflow: a server, or a database in the run folder.
+"""Metrics to MLflow: a server, or a database in the run directory.
 
-The place is `options.tracking_uri`, else `MLFLOW_TRACKING_URI`, else `mlflow.db` (SQLite) in the run folder, which
-`mlflow ui --backend-store-uri sqlite:///…` shows. MLflow has no way to take points back, so a resumed run sends only
-what is new. A sending takes 10 to 40 ms, so points go in batches, at most every `SEND_SECONDS` and at every checkpoint.
+The place is `options.tracking_uri`, else `MLFLOW_TRACKING_URI`, else `mlflow.db` (SQLite) in the run directory, which
+`mlflow ui --backend-store-uri sqlite:///…` shows. MLflow cannot remove points, so a resumed run sends only new ones. A
+request takes 10 to 40 ms, so points are sent in batches, at most every `SEND_SECONDS` and at every checkpoint.
 """
 
 import logging
@@ -32,7 +32,7 @@ _LONGEST_NAME = 250
 
 @dataclass(frozen=True, slots=True)
 class MlflowOptions:
-    """Where runs go."""
+    """Where runs are stored."""
 
     tracking_uri: str | None = None
     experiment: str = "daf"
@@ -92,7 +92,7 @@ class MlflowRuns:
             self._sent.evaluations_to(step)
 
     def sync(self) -> None:
-        """Send what waits."""
+        """Send the pending points."""
         if self._waiting and self._sent is not None:
             self._send(self._waiting)
             self._waiting = []
@@ -111,7 +111,7 @@ class MlflowRuns:
             self._client.log_batch(self._sent.id, metrics=points[first : first + _METRICS_AT_ONCE])
 
     def _experiment(self, own: bool) -> str:
-        """The id of the experiment, which is made where it is not there."""
+        """The id of the experiment, which is created if it does not exist."""
         name = self._options.experiment
         found = self._client.get_experiment_by_name(name)
         if found is not None:

@@ -1,7 +1,7 @@
-"""What a service that takes nothing back was sent, remembered beside the run: its id there and the last steps.
+"""What was sent to a service that cannot remove points, recorded in the run directory: the run's id and last steps.
 
-Written after each sending, whole or not at all. A process that is killed in between sends one step again, with the
-values that it had; after a power cut the file may be an older one, and some steps are sent again.
+Written after each request, completely or not at all. A process that is killed in between sends one step again, with the
+same values; after a power cut the file may be an older one, and some steps are sent again.
 """
 
 import json
@@ -19,7 +19,7 @@ FOLDER = "tracking"
 
 
 class _State(msgspec.Struct):
-    """The file. id: names files of the service beside the run."""
+    """The file. id: the run's id in the service, which names the service's files in the run directory."""
 
     id: Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_-]{1,64}\Z")]
     metrics: int
@@ -27,7 +27,7 @@ class _State(msgspec.Struct):
 
 
 class Sent:
-    """The memory of the tracker `name` in `run_dir`; begun anew where `resumed_at` is None. id: of the run there."""
+    """The record of the tracker `name` in `run_dir`; empty if `resumed_at` is None. id: the run's id in the service."""
 
     def __init__(self, run_dir: Path, name: str, resumed_at: int | None) -> None:
         self._path = run_dir / FOLDER / f"{name}.json"
@@ -39,21 +39,21 @@ class Sent:
             self._read()
 
     def new_id(self) -> None:
-        """Another run there, which was sent nothing."""
+        """Use a new run id in the service, to which nothing was sent."""
         self.id, self.metrics, self.evaluations = secrets.token_hex(6), -1, -1
 
     def metrics_to(self, step: int) -> None:
-        """Metrics up to `step` are sent."""
+        """Record that metrics up to `step` were sent."""
         self.metrics = step
         self.write()
 
     def evaluations_to(self, step: int) -> None:
-        """Evaluations up to `step` are sent."""
+        """Record that evaluations up to `step` were sent."""
         self.evaluations = step
         self.write()
 
     def write(self) -> None:
-        """Remember. Raises `StorageError`."""
+        """Write the file. Raises `StorageError`."""
         temporary = self._path.with_suffix(".tmp")
         data = {"id": self.id, "metrics": self.metrics, "evaluations": self.evaluations}
         try:

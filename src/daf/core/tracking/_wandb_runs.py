@@ -2,9 +2,9 @@
 
 The mode is `options.mode`, else `WANDB_MODE`, else online. The horizontal axis of every metric is `agent_steps`.
 
-Offline a run is a folder in `wandb/` for `wandb sync`; W&B loses its last records when the process is killed, so a
-resumed run begins this folder anew from the JSON lines, under the same id, or under another where it was sent already.
-Online W&B cannot take back what it has, so a resumed run asks it for its last step and sends what comes after.
+An offline run is a directory in `wandb/` for `wandb sync`. W&B loses its last records when the process is killed, so a
+resumed run recreates this directory from the JSON lines, under the same id, or a new one if it was already synced. An
+online run cannot be cut, so a resumed run asks W&B for its last step and sends only later ones.
 """
 
 import logging
@@ -30,7 +30,7 @@ MODES = ("online", "offline")
 
 @dataclass(frozen=True, slots=True)
 class WandbOptions:
-    """Where runs go. mode: online or offline; None leaves it to `WANDB_MODE`. tags, group: shown in W&B."""
+    """Where runs are stored. mode: online or offline; None leaves it to `WANDB_MODE`. tags, group: shown in W&B."""
 
     project: str = "daf"
     entity: str | None = None
@@ -109,7 +109,7 @@ class WandbRuns:
         return {self._names.of(name): value for name, value in values.items()}
 
     def sync(self) -> None:
-        """Nothing to do: what W&B loses of this run when it is killed, `start` sends again."""
+        """Nothing to do: `start` sends again what W&B loses of this run if it is killed."""
 
     def close(self, status: str) -> None:
         if self._run is not None:
@@ -118,11 +118,11 @@ class WandbRuns:
             self._run = None
             import wandb
 
-            if wandb.run is None:  # `finish` returns before W&B's process has written; that ends with the last run
+            if wandb.run is None:  # `finish` returns before W&B's process has written; this waits for it
                 wandb.teardown()
 
     def _forget(self, sent: Sent) -> None:
-        """Remove what was kept offline of this run; take another id where W&B has it."""
+        """Remove the offline copy of this run; take a new id if the copy was synced."""
         for folder in sorted((self._run_dir / "wandb").glob(f"offline-run-*-{sent.id}")):
             if any(folder.glob("*.synced")):
                 sent.new_id()

@@ -1,8 +1,8 @@
-"""All trackers of one run as one.
+"""One tracker that forwards to all trackers of a run.
 
-What is logged reaches the JSON lines first, then the others. What is no finite number is left out everywhere, said
-once per name in the log. The JSON lines must not fail: their error ends the run. Any other tracker that fails while the
-run goes on is dropped, with an error in the log and in `lost`: hours of training are worth more than a second copy of
+Metrics reach the JSON lines first, then the others. Values that are not finite numbers are left out everywhere, with
+one log message per name. The JSON lines must not fail: their error ends the run. Any other tracker that fails while the
+run continues is dropped, with an error in the log and in `lost`: hours of training are worth more than a second copy of
 their metrics.
 """
 
@@ -31,10 +31,10 @@ _OPTIONS: dict[str, type[WandbOptions] | type[MlflowOptions]] = {"wandb": WandbO
 def trackers(
     names: Iterable[str], run_dir: str | Path, options: Mapping[str, Mapping[str, Any]] | None = None
 ) -> "Trackers":
-    """The trackers of these names for the run in `run_dir`; jsonl is there whether named or not.
+    """The trackers of these names for the run in `run_dir`; jsonl is always included.
 
-    options: by tracker, the fields of `WandbOptions` and `MlflowOptions`. Raises `UsageError` for names and options
-    that don't exist, options of a tracker that isn't named, and a package that isn't installed.
+    options: by tracker, the fields of `WandbOptions` and `MlflowOptions`. Raises `UsageError` for unknown names and
+    options, options of a tracker that isn't named, and a package that isn't installed.
     """
     wanted = list(dict.fromkeys(("jsonl", *names)))
     for name in wanted:
@@ -59,7 +59,7 @@ def trackers(
 
 
 class Trackers:
-    """See the module. lost: why a tracker was dropped, by its name."""
+    """See the module. lost: why each tracker was dropped, by name."""
 
     name = "all"
 
@@ -70,7 +70,7 @@ class Trackers:
         self.lost: dict[str, str] = {}
 
     def start(self, run: RunFacts, resumed_at: int | None = None) -> None:
-        """Start all; see `interface`. Raises `DAFError`, with those closed that had started."""
+        """Start all; see `interface`. Raises `DAFError`, after closing the trackers that had started."""
         started: list[Tracker] = []
         try:
             for tracker in (self._lines, *self._others):
@@ -82,28 +82,28 @@ class Trackers:
             raise
 
     def log(self, step: int, values: Mapping[str, Number | None]) -> None:
-        """One update's metrics; a value that is None or no finite number is left out."""
+        """Log one update's metrics; a value that is None or not a finite number is left out."""
         clean = self._finite(step, values)
         self._lines.log(step, clean)
         self._each("log", lambda tracker: tracker.log(step, clean))
 
     def evaluation(self, step: int, record: Mapping[str, Any]) -> None:
-        """One evaluation, as in evaluations.jsonl."""
+        """Log one evaluation, as in evaluations.jsonl."""
         self._lines.evaluation(step, record)
         self._each("evaluation", lambda tracker: tracker.evaluation(step, record))
 
     def evaluated(self, step: int) -> bool:
-        """Whether the evaluation at `step` is there already, so that a resumed run does not repeat it."""
+        """Whether the evaluation at `step` is recorded, so that a resumed run does not repeat it."""
         last = self._lines.last_evaluation()
         return last is not None and last >= step
 
     def sync(self) -> None:
-        """Before a checkpoint: what was logged must be there when the run is resumed from it."""
+        """Called before a checkpoint: what was logged must exist when the run is resumed from it."""
         self._lines.sync()
         self._each("sync", lambda tracker: tracker.sync())
 
     def close(self, status: str) -> None:
-        """The run ended with this status."""
+        """End the run with this status."""
         self._lines.close(status)
         self._each("close", lambda tracker: tracker.close(status))
 
@@ -111,7 +111,7 @@ class Trackers:
         for tracker in list(self._others):
             try:
                 call(tracker)
-            except Exception as error:  # whatever a service's client raises
+            except Exception as error:  # a service's client may raise any exception
                 self._others.remove(tracker)
                 self.lost[tracker.name] = f"{type(error).__name__}: {error}"
                 logger.exception("the tracker %s failed (%s) and gets no more of this run", tracker.name, doing)

@@ -1,9 +1,9 @@
-"""What a tracker is: where the metrics of one training run go.
+"""The interface of trackers, which receive the metrics of one training run.
 
-A tracker is started once, told every update's metrics and every evaluation in the order of their agent steps, and
-closed. Everything it holds belongs to agent steps 0 to the last: started with `resumed_at=N` it holds nothing later
-than step N when `start` returns, or, where it cannot take back what was sent (a service), it does not send a step
-twice; a resumed run repeats those steps exactly. Started with `resumed_at=None` it begins anew.
+A tracker is started once, receives every update's metrics and every evaluation in the order of their agent steps, and
+is closed. Its contents belong to agent steps 0 to the last: started with `resumed_at=N` it contains nothing later than
+step N when `start` returns, or, if it cannot remove what was sent (a service), it does not send a step twice; a resumed
+run repeats those steps exactly. Started with `resumed_at=None` it is empty.
 
 Every implementation runs the suite in tests/core/test_tracking.py.
 """
@@ -17,7 +17,7 @@ Number = int | float
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What a tracker is told of the run. config: plain values, as they ran."""
+    """Facts about the run. config: plain values, as used by the run."""
 
     run_id: str
     mission: str
@@ -33,23 +33,23 @@ class Tracker(Protocol):
     name: str
 
     def start(self, run: RunFacts, resumed_at: int | None) -> None:
-        """Begin, or go on after step `resumed_at`. Raises `DAFError` where that can't be."""
+        """Start, or continue after step `resumed_at`. Raises `DAFError` if that is impossible."""
         ...
 
     def log(self, step: int, values: Mapping[str, Number]) -> None:
-        """One update's metrics."""
+        """Log one update's metrics."""
         ...
 
     def evaluation(self, step: int, record: Mapping[str, Any]) -> None:
-        """One evaluation, as in evaluations.jsonl: `missions`, `mean`, `low`, `high`, `n`, …"""
+        """Log one evaluation, as in evaluations.jsonl: `missions`, `mean`, `low`, `high`, `n`, …"""
         ...
 
     def sync(self) -> None:
-        """Return when what was logged survives a crash of this process; called at every checkpoint."""
+        """Return when everything logged survives a crash of this process; called at every checkpoint."""
         ...
 
     def close(self, status: str) -> None:
-        """The run ended with this status: done, stopped, failed or interrupted."""
+        """End the run with this status: done, stopped, failed or interrupted."""
         ...
 
 

@@ -1,6 +1,6 @@
-"""Metrics and evaluations as JSON lines in the run folder: `metrics.jsonl`, `evaluations.jsonl`.
+"""Metrics and evaluations as JSON lines in the run directory: `metrics.jsonl`, `evaluations.jsonl`.
 
-Always there; what other commands read of a run. On resume both are cut to the step gone on from.
+Always enabled; other commands read these files. On resume both are cut at the step from which the run resumes.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,7 @@ class JsonLines:
         self._evaluations.append(step, {name: value for name, value in record.items() if name != "step"})
 
     def last_evaluation(self) -> int | None:
-        """The step of the last evaluation that is kept."""
+        """The step of the last recorded evaluation."""
         return None if self._evaluations is None else self._evaluations.last_step
 
     def sync(self) -> None:

@@ -1,7 +1,7 @@
-"""Names of metrics as a service takes them: allowed characters, bounded length, and still distinct.
+"""Metric names that a service accepts: allowed characters, bounded length, and still distinct.
 
-A metric of an evaluation is called after its mission, and a mission may be a file anywhere. A name that a service
-refuses would cost the run its tracker.
+A metric of an evaluation is named after its mission, and a mission may be a file anywhere. A name that a service
+rejects would cost the run its tracker.
 """
 
 import re
@@ -12,10 +12,10 @@ _DIGITS = 8
 
 
 class Names:
-    """The names that one run's metrics have in a service; equal names give equal ones, different ones differ.
+    """The names of one run's metrics in a service; equal names give equal ones, different names different ones.
 
-    replaced: matches the characters that become "_"; default: those that are not text. longest:
-    most characters. paths: the service reads "/" as in paths, so names must not hold "//", "." or ".." as a part.
+    replaced: matches the characters that become "_"; by default those that are not text. longest: maximum length.
+    paths: the service treats "/" as in paths, so names must not contain "//", or "." or ".." as a part.
     """
 
     def __init__(self, *, replaced: re.Pattern[str] = _UNPRINTABLE, longest: int | None = None, paths: bool = False):
@@ -42,7 +42,7 @@ class Names:
         return found if self._longest is None or len(found) <= self._longest else self._marked(found, name)
 
     def _marked(self, text: str, name: str) -> str:
-        """`text`, shortened in the middle where it is too long, with a hash of the whole name."""
+        """`text`, shortened in the middle if it is too long, with a hash of the full name."""
         digest = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGITS]
         if self._longest is None or len(text) + _DIGITS + 1 <= self._longest:
             return f"{text}-{digest}"

@@ -1,8 +1,8 @@
-"""Metrics as TensorBoard event files, in `tensorboard/` of the run folder.
+"""Metrics as TensorBoard event files, in `tensorboard/` of the run directory.
 
-Written record by record, flushed after each, so that `tensorboard --logdir` shows a run as it goes. On resume the
-events after the step gone on from are taken out of the files, whole files at a time, and a new file goes on, first with
-what the files lack of the JSON lines (a power cut takes what was not on the disk).
+Written record by record and flushed after each, so that `tensorboard --logdir` shows a run while it trains. On resume,
+events after the step from which the run resumes are removed from the files, and a new file continues them. It starts
+with the events that the files lack compared with the JSON lines (a power cut loses what was not on disk).
 """
 
 import struct
@@ -22,7 +22,7 @@ FOLDER = "tensorboard"
 
 
 MOST_BYTES = 2**30
-"""Of one event file, all of which is read to cut it where a resumed run goes on."""
+"""The size limit of one event file, which is read completely to cut it when a run is resumed."""
 
 
 class TensorBoardEvents:
@@ -42,8 +42,8 @@ class TensorBoardEvents:
             earlier = sorted(self._folder.glob("events.out.tfevents.*"))
             for path in earlier:
                 self._keep(path, resumed_at)
-            # TensorBoard reads a folder's files in the order of their names and takes an earlier name for an older run:
-            # a run that goes on within the same second, or after the clock was set back, still comes last.
+            # TensorBoard reads the files of a directory in the order of their names and takes an earlier name for an
+            # older run: this way a run resumed within the same second, or after the clock was set back, comes last.
             last = max((int(path.name.split(".")[3]) for path in earlier), default=0)
             name = f"events.out.tfevents.{max(int(time()), last + 1):010d}.daf"
             self._file = (self._folder / name).open("xb")
@@ -64,7 +64,7 @@ class TensorBoardEvents:
             self._add(step, flat_evaluation(record))
 
     def sync(self) -> None:
-        """Nothing waits: every record is handed to the operating system when it is logged."""
+        """Nothing to do: every record is handed to the operating system when it is logged."""
 
     def close(self, status: str) -> None:
         if self._file is not None:
@@ -89,7 +89,7 @@ class TensorBoardEvents:
             raise StorageError(explain(error, f"writing {self._folder}")) from error
 
     def _keep(self, path: Path, keep_to: int | None) -> None:
-        """Take the events after step `keep_to` out of `path` (all of them where it is None), and note the last ones."""
+        """Remove the events after step `keep_to` from `path` (all of them if it is None), and note the last ones."""
         from tensorboard.compat.proto.event_pb2 import Event
 
         data = read_bytes(path, limit=MOST_BYTES) or b""
@@ -104,7 +104,7 @@ class TensorBoardEvents:
             elif event.summary.value:
                 self._metrics = max(self._metrics, event.step)
         rest = b"".join(kept)
-        if len(kept) <= 1:  # nothing but the version
+        if len(kept) <= 1:  # only the version record
             path.unlink()
         elif rest != data:
             with writing(path) as temporary:
@@ -112,7 +112,7 @@ class TensorBoardEvents:
 
 
 def _records(data: bytes) -> Iterator[bytes]:
-    """The whole records of an event file: length, its checksum, content, its checksum. A torn end is left out."""
+    """The complete records of an event file: length, its checksum, content, its checksum. A torn end is left out."""
     position = 0
     while position + 12 <= len(data):
         (length,) = struct.unpack_from("<Q", data, position)

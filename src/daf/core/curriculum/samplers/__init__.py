@@ -20,7 +20,7 @@ SAMPLERS = {
 
 
 def _named(value: Any) -> Any:
-    """A name alone stands for its sampler with default settings."""
+    """A bare name means its sampler with default settings."""
     if isinstance(value, str):
         value = {"name": value}
     if isinstance(value, dict):
@@ -35,11 +35,11 @@ SamplerConfig = Annotated[
     Field(discriminator="name"),
 ]
 SamplerField = Annotated[SamplerConfig, BeforeValidator(_named)]
-"""A sampler's settings, or its name alone."""
+"""A sampler's settings, or its bare name."""
 
 
 def make_sampler(config: SamplerConfig, *, rest_margin: float) -> Sampler:
-    """The sampler with these settings. rest_margin: changes surely below it count as none."""
+    """The sampler with these settings. rest_margin: changes clearly below it count as none."""
     match config:
         case LearningProgressConfig():
             return LearningProgress(config)

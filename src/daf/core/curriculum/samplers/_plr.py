@@ -1,14 +1,14 @@
-"""Prioritised level replay: draw again what surprised, and what was not seen for long.
+"""Prioritised level replay: draw surprising tasks again, and tasks that were not played for long.
 
-Tasks not seen yet are drawn with the share that they have of all; the rest of the draws replays: by the rank of each
-task's score, to the power 1/temperature, mixed with staleness, the episodes since a task was last played.
+Tasks not seen yet are drawn with their share of all tasks; the rest of the draws replays: by the rank of each task's
+score, to the power 1/temperature, mixed with staleness, the episodes since a task was last played.
 
-Source: Jiang, Grefenstette and Rocktäschel, "Prioritized Level Replay", ICML 2021. What is different here: their score
-is the critic's mean absolute error over an episode, which a curriculum does not see. `surprise` is its episodic
-counterpart, the distance of the latest returns from the level expected of the task; `regret` the distance of the level
-from the best return seen (after MaxMC in Jiang et al., "Replay-Guided Adversarial Environment Design", NeurIPS 2021).
-Both are divided by the spread of all the task's returns, since tasks differ in scale. Neither tells noise from
-something to learn: where episodes are noisy, learning progress does better.
+Source: Jiang, Grefenstette and Rocktäschel, "Prioritized Level Replay", ICML 2021. Differences: their score is the
+critic's mean absolute error over an episode, which a curriculum does not see. `surprise` is its episodic counterpart,
+the distance of the latest returns from the level expected of the task; `regret` the distance of the level from the best
+return seen (after MaxMC in Jiang et al., "Replay-Guided Adversarial Environment Design", NeurIPS 2021). Both are
+divided by the spread of all the task's returns, since tasks differ in scale. Neither distinguishes noise from something
+to learn: if episodes are noisy, learning progress does better.
 """
 
 from collections.abc import Sequence
@@ -24,8 +24,8 @@ from daf.core.curriculum.samplers.interface import IntArray, Stateless
 
 
 class PLRConfig(ConfigModel):
-    """`sampler: plr`. The defaults are the paper's for Procgen, but for a gentler temperature: ranks over a handful of
-    tasks would draw one task only."""
+    """`sampler: plr`. The defaults are the paper's for Procgen, except for a higher temperature: with the paper's,
+    ranks over a handful of tasks would draw one task only."""
 
     name: Literal["plr"] = "plr"
     score: Literal["surprise", "regret"] = "surprise"
@@ -40,7 +40,7 @@ class PrioritisedLevelReplay(Stateless):
         self.config = config
 
     def weights(self, tasks: Sequence[Task], history: History, active: IntArray) -> FloatArray:
-        """Unseen tasks share their part of the draws evenly; seen ones by rank and staleness."""
+        """Unseen tasks share their part of the draws evenly; seen ones are drawn by rank and staleness."""
         found = [history.tasks[index] for index in active.tolist()]
         seen = np.array([task.known > 0 for task in found])
         weights = np.zeros(len(found))
@@ -52,7 +52,7 @@ class PrioritisedLevelReplay(Stateless):
 
     def _replay(self, seen: Sequence[TaskHistory], now: int) -> FloatArray:
         scores = np.array([self._score(task) for task in seen])
-        # Equal scores share their ranks' mean, so that the order of the table decides nothing.
+        # Equal scores share the mean of their ranks, so that the order of the table does not matter.
         _, level, count = np.unique(-scores, return_inverse=True, return_counts=True)
         rank = (np.cumsum(count) - (count - 1) / 2.0)[level]
         by_score = (1.0 / rank) ** (1.0 / self.config.temperature)

@@ -1,12 +1,12 @@
 """One level of difficulty after the other.
 
-Tasks of the same difficulty are a level. At a level its tasks share the draws; a part goes to the levels before it, so
-that they are not forgotten. `linear` spends the same number of episodes on every level. `adaptive` goes up when a level
-is mastered (its mean reaches `target`, or without a target when it has come to rest) and down when it is out of reach
-(its mean is below `retreat`). At the last level it stays.
+Tasks of the same difficulty form a level. The tasks of a level share the draws; a part goes to the earlier levels, so
+that they are not forgotten. `linear` spends the same number of episodes on every level. `adaptive` moves up when a
+level is mastered (its mean reaches `target`, or without a target when it has converged) and down when it is out of
+reach (its mean is below `retreat`). At the last level it stays.
 
-Progress by thresholds is what Wang et al., "POET", 2019, and Bengio et al., "Curriculum learning", ICML 2009, start
-from; it needs an order of difficulty that is true. `learning_progress` does without.
+Progress by thresholds is the starting point of Wang et al., "POET", 2019, and Bengio et al., "Curriculum learning",
+ICML 2009; it needs a correct order of difficulty. `learning_progress` does not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,22 +46,22 @@ class SequenceConfig(ConfigModel):
 
 
 class InSequence:
-    """Weight on the present level, and a part on those before.
+    """Weight on the current level, and a part on the earlier ones.
 
-    level: the present one, counted from 0 among the difficulties of the active tasks. entered: the curriculum's
+    level: the current one, counted from 0 among the difficulties of the active tasks. entered: the curriculum's
     episode count when it was reached.
     """
 
     runs_through_all = True
 
     def __init__(self, config: SequenceConfig, rest_margin: float) -> None:
-        """rest_margin: changes of a level that are surely smaller, in standard deviations of one episode, are none."""
+        """rest_margin: changes clearly below it, in standard deviations of one episode, count as none."""
         self.config, self.rest_margin = config, rest_margin
         self.level = 0
         self.entered = 0
 
     def weights(self, tasks: Sequence[Task], history: History, active: IntArray) -> FloatArray:
-        """The present level's tasks share 1 - `rehearsal`, those of the levels before the rest."""
+        """The current level's tasks share 1 - `rehearsal`, those of the earlier levels the rest."""
         levels, _ = levels_of(tasks, active)
         present = min(self.level, int(levels.max()))
         now, before = levels == present, levels < present
@@ -72,7 +72,7 @@ class InSequence:
         return weights
 
     def observe(self, tasks: Sequence[Task], history: History, active: IntArray) -> None:
-        """Go on, or back, where it is due."""
+        """Move to the next or the previous level when it is time."""
         levels, last = levels_of(tasks, active)
         self.level = min(self.level, last)
         if history.episodes - self.entered < self.config.episodes_per_level:
@@ -93,12 +93,12 @@ class InSequence:
             self._go(+1, last, history)
 
     def levels(self, tasks: Sequence[Task], active: IntArray) -> tuple[int, int] | None:
-        """The present level and the last one."""
+        """The current level and the last one."""
         last = levels_of(tasks, active)[1]
         return min(self.level, last), last
 
     def shift(self, steps: int, tasks: Sequence[Task], history: History, active: IntArray) -> None:
-        """Move by `steps` levels, as far as there are any."""
+        """Move by `steps` levels, as far as there are levels."""
         self._go(steps, levels_of(tasks, active)[1], history)
 
     def state_dict(self) -> dict[str, Any]:
@@ -106,12 +106,12 @@ class InSequence:
         return {"level": self.level, "entered": self.entered}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on from `state`."""
+        """Restore `state`."""
         self.level, self.entered = int(state["level"]), int(state["entered"])
 
     def _at_rest(self, present: Sequence[TaskHistory]) -> bool:
-        """Whether no task of the level moves: each has a full window, no one's change there can be told from 0, and
-        their mean change is surely small."""
+        """Whether no task of the level moves: each has a full window, no change there is significant, and their mean
+        change is clearly small."""
         if any(len(task.recent) < task.window for task in present):
             return False
         within = [halves(list(task.recent), task.deviation) for task in present]

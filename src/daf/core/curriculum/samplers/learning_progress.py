@@ -1,15 +1,15 @@
-"""Draw what is being learned, or forgotten.
+"""Draw tasks that are being learned, or forgotten.
 
-A task's progress is how far its fast average has left its slow one, in units of that task's own noise, in either
-direction: what is being forgotten needs practice as much as what is being learned. What stands still, because it is
-mastered or because it is out of reach, is drawn no more than exploration asks.
+A task's progress is how far its fast average differs from its slow one, in units of that task's noise, in either
+direction: a task that is being forgotten needs practice as much as one that is being learned. A task that does not
+change, because it is mastered or out of reach, is drawn no more than exploration requires.
 
 Source: Kanitscheider et al., "Multi-task curriculum learning in a complex, visual, hard-exploration domain: Minecraft",
 2021 (bidirectional learning progress), after Oudeyer, Kaplan and Hafner, IEEE Trans. Evolutionary Computation 11, 2007.
-What is different here: theirs are success rates in [0, 1], stretched near 0; returns have no such scale, so progress is
-divided by the task's noise. And the difference of two noisy averages is never 0: each task counts with the root of
-change² + its standard error², the change that it may well have. Where noise is all there is, all tasks count alike
-rather than the luckiest most, and what is known from few episodes is drawn more.
+Differences: theirs are success rates in [0, 1], stretched near 0; returns have no such scale, so progress is divided by
+the task's noise. And the difference of two noisy averages is never 0: the weight of a task is the root of change² + its
+standard error², the change that it may well have. If there is only noise, all tasks have similar weights, rather than
+the luckiest the most, and a task with few episodes is drawn more.
 """
 
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ class LearningProgress(Stateless):
         self.config = config
 
     def weights(self, tasks: Sequence[Task], history: History, active: IntArray) -> FloatArray:
-        """`exploration` spread evenly, the rest by progress; a task that is not explored yet counts like the best."""
+        """`exploration` is spread evenly, the rest by progress; an unexplored task has the weight of the best one."""
         found = [history.tasks[index] for index in active.tolist()]
         explored = np.array([task.explored for task in found])
         change = np.array([task.change for task in found])

@@ -1,4 +1,4 @@
-"""Every task as often as every other: the baseline that a curriculum has to beat."""
+"""All tasks equally often: the baseline that a curriculum has to beat."""
 
 from collections.abc import Sequence
 from typing import Literal
