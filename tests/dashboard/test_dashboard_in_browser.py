@@ -257,7 +257,7 @@ def test_a_log_is_followed_and_filtered(page, dashboard, base):
 
 def test_a_sweep_is_watched_while_trials_come_in(page, dashboard, base):
     with running(base, "lr sweep", "sweeps") as folder:
-        facts = {"name": "lr", "objectives": ["reward"], "directions": ["maximize"], "strategy": "tpe"}
+        facts = {"name": "lr", "objectives": ["reward"], "directions": ["maximize"], "config": {}, "strategy": "tpe"}
         (folder / "sweep.json").write_text(json.dumps({**facts, "run_id": folder.name, "planned": 9, "best_n": 3}))
 
         def trial(number: int, rate: float, value: float | None) -> None:
@@ -286,7 +286,7 @@ def test_what_a_sweep_found_on_held_out_seeds_is_a_table_with_whole_seeds(page, 
     record = {"objective": "reward", "seed": 1_000_042, "episodes": 8, "trials": [trial], "winner": 3}
     record |= {"default": {"in_the_sweep": 1.1, "value": 1.325, "error": None}, "asked": [[3], 1_000_042, 8, 0.05]}
     with running(base, "lr sweep", "sweeps") as folder:
-        facts = {"name": "lr", "objectives": ["reward"], "directions": ["maximize"], "strategy": "tpe"}
+        facts = {"name": "lr", "objectives": ["reward"], "directions": ["maximize"], "config": {}, "strategy": "tpe"}
         (folder / "sweep.json").write_text(json.dumps({**facts, "run_id": folder.name, "planned": 1, "best_n": 1}))
         journal.proposed(folder, journal.Proposal(3, {"learning_rate": 0.1}, "tpe"))
         given = SweepTrialResult(3, {"learning_rate": 0.1}, 2.5, values=(2.5,), status="complete", success=True)
@@ -306,7 +306,13 @@ def test_what_a_sweep_found_on_held_out_seeds_is_a_table_with_whole_seeds(page, 
 def test_hyperparameters_of_a_sweep_have_the_axes_that_they_were_searched_on(page, dashboard, base):
     space = {"rate": {"min": 0.001, "max": 0.01, "log": True}, "size": [32, 64, 128], "gain": {"min": 1, "max": 900}}
     with running(base, "axes", "sweeps") as folder:
-        facts = {"name": "axes", "objectives": ["reward"], "directions": ["maximize"], "strategy": "random"}
+        facts = {
+            "name": "axes",
+            "objectives": ["reward"],
+            "directions": ["maximize"],
+            "config": {},
+            "strategy": "random",
+        }
         rest = {"run_id": folder.name, "planned": 5, "best_n": 1, "config": {"search_space": space}}
         (folder / "sweep.json").write_text(json.dumps({**facts, **rest}))
         for number, size in enumerate((32, 64, 128, 64, 32)):

@@ -38,5 +38,5 @@ def test_a_simultaneous_band_holds_the_whole_curve_and_a_pointwise_one_each_heig
 
 
 def test_thresholds_must_rise():
-    with pytest.raises(DataError, match="rising"):
+    with pytest.raises(DataError, match="increasing"):
         profile(np.ones((1, 3)), thresholds=[2.0, 1.0])

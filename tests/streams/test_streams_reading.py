@@ -546,7 +546,7 @@ def test_csv_damage_beyond_what_is_named_is_summed_up(tmp_path: Path, monkeypatc
     rows, report = csv_of(tmp_path / "none.csv", "a,b\n" + "1,2\n" * 23)
     [damage] = report.damage
     assert (rows, damage.length) == ([], 23 * len("1,2\n"))
-    assert "no log: columns a, b" in damage.reason
+    assert "not a log: columns a, b" in damage.reason
 
 
 def _record_ends(text: str, n: int) -> list[int]:
