@@ -201,4 +201,4 @@ def test_a_second_run_of_one_seed_is_no_independent_repetition(
     first, again = trained("a", 1, 0.0), trained("b", 1, 0.1)
     ((_, runs),) = seeds_together([first, again]).items()
     assert len(runs) == 1
-    assert f"{again} is left out: it has the settings and the seed (1) of {first}" in caplog.text
+    assert f"{again} is omitted: it has the same settings and seed (1) as {first}" in caplog.text

@@ -83,7 +83,7 @@ def test_statistics_that_cannot_be_written_cost_the_statistics_only(tmp_path: Pa
     assert (code, opened) == (0, 2), said
     assert "Traceback" not in said
     (log,) = tmp_path.glob("out/evaluations/*/logs/evaluations.jsonl")
-    assert "system statistics end: no permission while appending to" in log.read_text()
+    assert "system statistics stopped: no permission while appending to" in log.read_text()
 
 
 @pytest.mark.slow

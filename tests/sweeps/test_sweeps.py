@@ -277,7 +277,7 @@ def test_a_trial_that_is_plainly_worse_block_by_block_is_stopped(tmp_path):
                 "search_space": {"training.steps": {"min": 200, "max": 400}},
             },
             ConfigError,
-            "500 is not below total_timesteps 400",
+            "must be below total_timesteps 400, got 500",
         ),
         ({"quantile": 0.05}, ConfigError, "aggregate is mean"),
         ({"objectives": [{"metric": "reward", "quantile": 0.05}]}, ConfigError, "aggregate is mean"),
