@@ -148,10 +148,10 @@ def test_each_argument_has_its_effect(info: PolicyEnvInterface, seen: torch.Tens
 
 @pytest.mark.parametrize(("arguments", "says"), [
     ({"hidden_size": 0}, "hidden_size must be a whole number from 1 to 4096, got 0"),
-    ({"embedding_size": 2.5}, "embedding_size must be a whole number .* got 2.5"),
+    ({"embedding_size": 2.5}, r"embedding_size must be a whole number .* got 2.5"),
     ({"pooling": "mean"}, "must be one of sum, max, attention"),
     ({"attention_heads": 2}, 'attention_heads=2 needs pooling="attention"'),
-    ({"pooling": "attention", "attention_heads": 65}, "attention_heads must be .* got 65"),
+    ({"pooling": "attention", "attention_heads": 65}, r"attention_heads must be .* got 65"),
 ])  # fmt: skip
 def test_arguments_that_make_no_network_are_refused(
     info: PolicyEnvInterface, arguments: dict[str, object], says: str

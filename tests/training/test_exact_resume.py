@@ -100,7 +100,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path: Path, uninterrupted
     assert told["status"] == "interrupted"
     assert told["steps"] % STEPS_PER_UPDATE == 0
     assert Path(told["final_checkpoint"]).name == f"step_{told['steps']:012d}"
-    assert "Go on with: daf train" in err
+    assert "Resume with: daf train" in err
     assert finish(run_dir)["status"] == "done"
     assert_same(run_dir, uninterrupted)
 

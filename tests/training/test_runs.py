@@ -248,7 +248,7 @@ def test_zero_steps_are_refused() -> None:
 
 def test_a_run_cannot_be_trained_in_twice_at_once(tmp_path: Path) -> None:
     def again(_: Any) -> None:
-        with pytest.raises(UsageError, match="is in use by another process"):
+        with pytest.raises(UsageError, match="another process is training in"):
             daf_train_policy(MISSION, "stateless", config=config(), run_dir=tmp_path / "run")
         raise StopTraining
 
