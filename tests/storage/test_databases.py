@@ -103,7 +103,8 @@ def test_a_query_that_takes_too_long_is_stopped(sql: str, database: Path) -> Non
 )
 def test_a_query_that_needs_too_much_memory_is_refused(sql: str, database: Path) -> None:
     # In a process of its own: the largest child of this one may be another test's.
-    code = "import resource, sys; from pathlib import Path; from daf.storage.databases import query; from daf.errors import *\n"
+    code = "import resource, sys\nfrom pathlib import Path\nfrom daf.errors import UsageError\n"
+    code += "from daf.storage.databases import query\n"
     code += "try: query(Path(sys.argv[1]), sys.argv[2])\n"
     code += "except UsageError as error: print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, error)"
     child = subprocess.run(
