@@ -9,7 +9,7 @@ from daf.errors import MissionError
 from daf.game import missions
 from daf.game.simulation import Simulation, convert, with_map_seed
 from daf.policies.facility_solver import FacilitySolverPolicy
-from tests.game.playing import play
+from tests.game.small_games import play
 
 NAMES = ("training_facility_1", "training_facility_2", "assembler_2")
 NORTH, SOUTH, WEST, EAST = 1, 2, 3, 4

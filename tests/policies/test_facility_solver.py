@@ -3,7 +3,7 @@ from mettagrid.policy.policy_env_interface import PolicyEnvInterface
 
 from daf.game import missions
 from daf.policies.facility_solver import FacilitySolverPolicy
-from tests.game.playing import assert_equal_outcomes, play
+from tests.game.small_games import assert_equal_outcomes, play
 
 
 def test_the_solver_draws_nothing_so_an_episode_is_its_seeds() -> None:

@@ -49,7 +49,7 @@ def test_diff_says_where_two_replays_part(write):
     assert "agent 0: location [2, 1] against [1, 2]" in done.stdout
     found = json.loads(daf("diff", a, b, "--json").stdout)["difference"]
     assert (found["step"], found["same"], found["changes"][0]["field"]) == (2, False, "location")
-    assert "The same episode, all 4 steps of it." in daf("diff", a, a).stdout
+    assert "The episodes are identical in all 4 steps." in daf("diff", a, a).stdout
 
 
 def test_diff_of_replays_of_different_kinds_says_so():
