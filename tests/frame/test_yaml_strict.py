@@ -193,7 +193,7 @@ def test_a_wide_file_is_refused_before_the_rest_is_parsed(text: str) -> None:
     began = time.process_time()
     with pytest.raises(ConfigError, match=r"more than 100,000 keys and values"):
         parse_yaml(text)
-    assert time.process_time() - began < 2
+    assert time.process_time() - began < 6  # 0.8 s on an idle machine; it took 8 s without the bound
 
 
 def test_json_with_millions_of_values_is_refused_before_it_is_parsed() -> None:

@@ -80,7 +80,7 @@ def test_a_bomb_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     started = perf_counter()
     with pytest.raises(PolicyError, match="at most 100 times as many"):
         resolve(path, tmp_path)
-    assert perf_counter() - started < 1
+    assert perf_counter() - started < 10
     assert not (tmp_path / "bundles").exists()
 
 
