@@ -68,7 +68,9 @@ def test_an_execution_log_that_did_not_change_is_not_read_again(base):
 
 def test_a_run_whose_process_was_killed_is_shown_as_interrupted(base):
     code = "import os, sys; from daf.output_manager import OutputManager as O;"
-    code += "O(sys.argv[1]).log_operation_start('training', title='t'); print('there', flush=True); sys.stdin.read()"
+    code += (
+        "m = O(sys.argv[1]); m.log_operation_start('training', title='t'); print('there', flush=True); sys.stdin.read()"
+    )
     child = subprocess.Popen(
         [sys.executable, "-c", code, str(base)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )

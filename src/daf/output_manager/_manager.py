@@ -35,11 +35,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-_HELD: set[BinaryIO] = set()
-"""The locks of all operations of this process. A manager may be collected while its operation still runs; the lock,
-which shows that it runs, must not go with it."""
-
-
 class OutputManager:
     """The session's folders below `base_dir` (default: `DAF_OUTPUT_DIR`, else ./daf_output).
 
@@ -123,7 +118,6 @@ class OutputManager:
                 raise
             if lock is not None:
                 self._locks[run.operation] = lock
-                _HELD.add(lock)
             self._session, self._claimed = run.run_id, True
             place = layout.place_of(run.path)
             if place is None:  # a copy, moved out of its output folder
@@ -424,13 +418,10 @@ class OutputManager:
             self._locks[name] = locks.acquire(folder / layout.LOCK, f"{folder} is in use by another process.")
         except NoLocksError as error:
             logging.getLogger(__name__).warning("only this host can determine whether this run is running: %s", error)
-        else:
-            _HELD.add(self._locks[name])
 
     def _let_go(self, name: str) -> None:
         lock = self._locks.pop(name, None)
         if lock is not None:
-            _HELD.discard(lock)
             locks.discard(lock, self.run_dir(name) / layout.LOCK)
 
     def _write(self, name: str) -> None:
