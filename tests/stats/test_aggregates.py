@@ -32,7 +32,7 @@ def test_iqm_lies_between_the_extremes_and_moves_with_shift_and_scale(scores):
 
 def test_an_aggregate_of_a_stack_is_the_stack_of_aggregates():
     stack = np.random.default_rng(0).normal(size=(5, 3, 11))
-    for statistic in (aggregates.mean, aggregates.iqm, aggregates.median, aggregates.optimality_gap):
+    for statistic in (aggregates.mean, aggregates.iqm, aggregates.median):
         one_by_one = np.array([[statistic(row) for row in rows] for rows in stack])
         np.testing.assert_allclose(statistic(stack), one_by_one)
 
@@ -41,10 +41,6 @@ def test_every_mission_counts_the_same_whatever_its_number_of_episodes():
     scores = np.array([[0.0, 0, 0, 0, 0, 0, 0, 0, 10.0], [1, 1, 1, 1, 1, 1, 1, 1, 1]])
     strata = np.array([4] * 8 + [9])
     np.testing.assert_allclose(aggregates.stratified(scores, strata), [5.0, 1.0])
-
-
-def test_the_optimality_gap_does_not_let_excess_make_up_for_shortfall():
-    assert aggregates.optimality_gap(np.array([0.0, 5.0]), target=1.0) == pytest.approx(0.5)
 
 
 def test_standard_errors_match_the_spread_of_many_samples():

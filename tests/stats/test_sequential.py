@@ -5,7 +5,7 @@ from reward_shapes import SHAPES, draw
 from daf.errors import DataError, UsageError
 from daf.stats.eprocess import betting, betting_interval, symmetry, symmetry_interval
 from daf.stats.multiple import e_holm
-from daf.stats.sequential import Sequential, confidence, rounds, standings
+from daf.stats.sequential import confidence, rounds, standings
 from daf.stats.verdicts_so_far import SETTLED, verdicts_so_far
 
 
@@ -113,32 +113,6 @@ def test_differences_that_do_not_matter_are_settled_as_equal():
     assert standings([0.4 + 0.2 * rng.normal(size=60)], margin=0.3)[0].state == "better"
     assert standings([np.zeros(30)], margin=0.1)[0].state == "equal"
     assert standings([np.zeros(30)])[0].state == "open"
-
-
-def test_a_caller_feeds_blocks_until_all_is_decided():
-    rng = np.random.default_rng(9)
-    race = Sequential(2, margin=0.5)
-    assert not race.decided
-    fed = 0
-    while not race.decided:
-        race.feed(0, 1.5 + 0.5 * rng.normal())
-        race.feed(1, 0.2 * rng.normal(size=2))
-        fed += 1
-        assert fed < 60
-    before = race.standings()
-    assert [s.state for s in before] == ["better", "equal"]
-    race.feed(0, np.full(50, -9.0))
-    assert race.standings()[0] == before[0]
-
-
-def test_sequential_refuses_what_cannot_be():
-    race = Sequential(1)
-    with pytest.raises(UsageError, match="no comparison 1"):
-        race.feed(1, 0.0)
-    with pytest.raises(DataError):
-        race.feed(0, np.nan)
-    with pytest.raises(UsageError):
-        Sequential(0)
 
 
 def test_rounds_take_one_block_of_every_mission():

@@ -94,8 +94,6 @@ def test_links_that_lead_out_are_refused(tmp_path: Path) -> None:
     (root / "loop").symlink_to(root / "loop")
     with pytest.raises(UnsafePathError):
         containment.inside(root, "link/precious")
-    assert not containment.is_inside(root, root / "link" / "precious")
-    assert containment.is_inside(root, root / "ordinary")
 
 
 def _hold(path: str, ready: Any, release: Any) -> None:

@@ -1,4 +1,4 @@
-"""One number for many episodes: mean, IQM, median, optimality gap.
+"""One number for many episodes: mean, IQM, median.
 
 Each works along the last axis, so one call serves all policies and all resamples: (..., n) → (...). `stratified`
 averages one of them over the missions, every mission counting the same. The scales of missions differ, so episodes of
@@ -37,14 +37,6 @@ def iqm(scores: FloatArray) -> FloatArray:
     Source: Agarwal et al., "Deep RL at the Edge of the Statistical Precipice", NeurIPS 2021, section 4.
     """
     return np.asarray(np.sort(scores, axis=-1) @ _middle_half(scores.shape[-1]))
-
-
-def optimality_gap(scores: FloatArray, *, target: float = 1.0) -> FloatArray:
-    """How far scores stay below `target` on average: mean of max(target - score, 0). Scores above it do not compensate.
-
-    Source: Agarwal et al. 2021, section 4.
-    """
-    return np.asarray(np.maximum(target - scores, 0.0).mean(axis=-1))
 
 
 def stratified(scores: ArrayLike, strata: ArrayLike | None = None, *, statistic: Statistic = mean) -> FloatArray:

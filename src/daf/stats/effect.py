@@ -1,8 +1,7 @@
 """How large a paired difference is, in addition to how certain.
 
 `d_z` is the mean difference in units of the differences' standard deviation; `improvement` the probability that the
-first policy does better on a block, ties counted half (2x - 1 of it is the paired Cliff's delta); `equivalence` the
-test that the difference is practically zero.
+first policy does better on a block, ties counted half; `equivalence` the test that the difference is practically zero.
 """
 
 from dataclasses import dataclass
@@ -42,11 +41,6 @@ class Improvement:
     probability: FloatArray
     low: FloatArray
     high: FloatArray
-
-    @property
-    def cliffs_delta(self) -> FloatArray:
-        """Wins minus losses as a share of the blocks, -1 … 1."""
-        return 2.0 * self.probability - 1.0
 
 
 def improvement(differences: ArrayLike, strata: ArrayLike | None = None, *, alpha: float = 0.05) -> Improvement:

@@ -130,50 +130,6 @@ def rounds(differences: ArrayLike, strata: ArrayLike | None = None) -> FloatArra
     return np.mean([part[:fewest] for part in parts], axis=0)
 
 
-class Sequential:
-    """Comparisons that are fed block by block until they are decided.
-
-    `feed` appends differences of one comparison in the order of play; `standings` reports all of them. A settled
-    comparison stays settled: blocks that it receives later, because another comparison needed them, do not count.
-    """
-
-    def __init__(
-        self,
-        comparisons: int,
-        *,
-        alpha: float = 0.05,
-        margin: float | None = None,
-        bounds: tuple[float, float] | None = None,
-    ) -> None:
-        if comparisons < 1:
-            raise UsageError(f"{comparisons} comparisons: at least 1 is needed.")
-        self._alpha, self._margin, self._bounds = alpha, margin, bounds
-        self._rows: list[FloatArray] = [np.empty(0) for _ in range(comparisons)]
-        self._settled: dict[int, Standing] = {}
-        self.standings()
-
-    def feed(self, comparison: int, differences: ArrayLike) -> None:
-        """Append one or several `differences` to `comparison`. Raises `UsageError` for one that does not exist."""
-        if not 0 <= comparison < len(self._rows):
-            raise UsageError(f"no comparison {comparison}; there are {len(self._rows)}, counted from 0.")
-        if comparison not in self._settled:
-            added = finite(np.atleast_1d(np.asarray(differences, dtype=np.float64)), what="differences")
-            self._rows[comparison] = np.concatenate([self._rows[comparison], added])
-
-    def standings(self) -> list[Standing]:
-        """The standing of every comparison now; a look that settles one fixes it."""
-        now = standings(self._rows, alpha=self._alpha, margin=self._margin, bounds=self._bounds)
-        for index, standing in enumerate(now):
-            if standing.settled:
-                self._settled.setdefault(index, standing)
-        return [self._settled.get(index, standing) for index, standing in enumerate(now)]
-
-    @property
-    def decided(self) -> bool:
-        """Every comparison is settled."""
-        return all(standing.settled for standing in self.standings())
-
-
 def _last(row: FloatArray, null: float, bounds: tuple[float, float] | None) -> tuple[float, float]:
     """Evidence after the last block against "at most `null`" and "at least `null`"; 1 without blocks."""
     if not row.size:

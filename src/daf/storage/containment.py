@@ -55,12 +55,3 @@ def require_own(root: str | Path) -> None:
                         f"{path} is a link that leads out of {root}; nothing is written through it. Put the directory "
                         "or file itself there."
                     ) from error
-
-
-def is_inside(root: str | Path, path: str | Path) -> bool:
-    """Whether `path`, with its links resolved, lies below `root`."""
-    try:
-        inside(root, Path(path).absolute())
-    except UnsafePathError:
-        return False
-    return True

@@ -46,11 +46,6 @@ class Spans:
         """The least and the greatest step."""
         return (float(self._firsts[0]), float(self._lasts[-1])) if len(self._firsts) else None
 
-    @property
-    def covered(self) -> float:
-        """How many steps the spans hold."""
-        return float((self._lasts - self._firsts + 1).sum())
-
     def _join(self) -> None:
         if not len(self._firsts):
             return

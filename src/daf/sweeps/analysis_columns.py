@@ -53,13 +53,6 @@ class Column:
         cells = np.clip(np.ceil(filled * (self.steps - 1) - 0.5), 0, self.steps - 1) if self.ordered else filled
         return np.where(self.active, cells, -1).astype(np.int64)
 
-    def value_at(self, place: float) -> float:
-        """The number at `place` in a range."""
-        low, high = float(self.values[0]), float(self.values[1])
-        if self.log:
-            return math.exp(math.log(low) + place * (math.log(high) - math.log(low)))
-        return low + place * (high - low)
-
 
 def columns_of(result: SweepResult) -> list[Column]:
     """A column for each hyperparameter that has more than one value in the complete trials."""

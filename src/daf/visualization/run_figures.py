@@ -82,7 +82,6 @@ OF_RUN: Mapping[Kind, Sequence[str]] = {
 PER_MISSION = ("distributions", "matrix", "radar")
 """Kinds with one figure per mission, if there are several."""
 WITH_MISSION = (*PER_MISSION, "metrics", "correlations", "actions", "resources")
-WITH_METRICS = ("curves", "dynamics", "metrics", "distributions", "correlations", "matrix", "radar")
 SEVERAL = ("curves", "dynamics", "dashboard")
 """The figures that can show several training runs together."""
 

@@ -43,7 +43,6 @@ class ByCMAES(Strategy):
         self._continuous = [d for d in searched if d not in self._chosen and d not in self._stepped]
         self._first = first
         self._lessons = Lessons((direction,))
-        self._taught = 0
         self._began = 0
         self._optimizer = self._begun(population)
         self._population = population or max(at_least, self._optimizer.population_size)
