@@ -1,4 +1,4 @@
-.PHONY: help demo test test-slow lint format bench docs clean
+.PHONY: help demo test test-thorough test-slow lint format bench docs clean
 
 BIN := .venv-full/bin
 
@@ -9,9 +9,13 @@ demo:  ## Set up the base environment and run the main job: daf quickstart
 	@scripts/setup.sh base
 	@.venv/bin/daf quickstart
 
-test:  ## Set up the full environment and run the tests that CI runs
+test:  ## Set up the full environment and run the tests
 	@scripts/setup.sh full
 	@$(BIN)/pytest -n auto --dist worksteal
+
+test-thorough:  ## The second stage of CI: kills and exact resume, hostile files, the whole main job
+	@scripts/setup.sh full
+	@$(BIN)/pytest -n auto --dist worksteal -m "thorough and not slow"
 
 test-slow:  ## The tests that take longer than CI may
 	@scripts/setup.sh full

@@ -1,8 +1,14 @@
 """What tests share: small missions that play in milliseconds, and policies that misbehave on purpose."""
 
+import fcntl
+import os
+import shutil
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,7 +17,14 @@ from daf.compute.interface import Executor
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.run import PRELOAD
 
-BUNDLES = Path(tempfile.gettempdir(), "daf-test-bundles")
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+CHROMIUM = Path("/usr/bin/chromium")
+_FIRST = "DAF_TESTS_FOLDER" not in os.environ
+SHARED = Path(os.environ.setdefault("DAF_TESTS_FOLDER", str(Path(tempfile.gettempdir(), f"daf-tests-{os.getpid()}"))))
+"""A folder for all processes of this run of pytest; the process that chose it removes it."""
+BUNDLES = SHARED / "bundles"
 """Where resolving keeps what it found out about classes, by their content."""
 SMALL = "tutorial.miner,max_steps=40"
 SMALLEST = "memory_mystery_path_easy,max_steps=20"
@@ -89,6 +102,70 @@ class Prints(_Policy):
 """
 
 
+def pytest_unconfigure() -> None:
+    if _FIRST:
+        shutil.rmtree(SHARED, ignore_errors=True)
+
+
+def made_once(name: str, make: Callable[[Path], object]) -> Path:
+    """The folder `name` that `make` filled, once for all processes of this run. Tests read it, or copy it to write."""
+    folder = SHARED / name
+    SHARED.mkdir(parents=True, exist_ok=True)
+    with (SHARED / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            shutil.rmtree(SHARED / f"{name}.part", ignore_errors=True)
+            make(SHARED / f"{name}.part")
+            (SHARED / f"{name}.part").rename(folder)
+    return folder
+
+
+def thinned(values: Iterable[object], every: int) -> list[object]:
+    """`values` as parameters of a test: `make test` takes each `every`th, the second stage of CI the others."""
+    return [
+        value if place % every == 0 else pytest.param(value, marks=pytest.mark.thorough)
+        for place, value in enumerate(values)
+    ]
+
+
+@dataclass(frozen=True)
+class Called:
+    """A call of `daf` that ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+DafCall = Callable[..., Called]
+
+
+@pytest.fixture
+def daf_call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> DafCall:
+    """Calls `daf` with arguments in this process, which pays for the imports only once.
+
+    cwd: the current directory of the command. Other keywords are environment variables.
+    """
+
+    def call(*arguments: object, cwd: Path | None = None, **environment: str) -> Called:
+        from daf.cli import main, show
+
+        capfd.readouterr()
+        with monkeypatch.context() as patch:
+            patch.setattr(show.out, "_width", 200)
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            if cwd is not None:
+                patch.chdir(cwd)
+            patch.setattr(sys, "argv", ["daf", *map(str, arguments)])
+            with pytest.raises(SystemExit) as ended:
+                main()
+        said = capfd.readouterr()
+        return Called(int(ended.value.code or 0), said.out, said.err)
+
+    return call
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _output_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What is called without an output folder, here or in another process, writes to a temporary one."""
@@ -107,6 +184,19 @@ def two_workers() -> "Executor":
     executor = make_executor("local", jobs=2, preload=PRELOAD)
     yield executor  # type: ignore[misc]
     executor.close()
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    """Chromium, started once. Until the session ends, playwright's event loop counts as running in this thread."""
+    sync_api = pytest.importorskip("playwright.sync_api")
+    if not CHROMIUM.exists():
+        pytest.skip(f"{CHROMIUM} is not installed")
+    with sync_api.sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        launched = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
+        yield launched
+        launched.close()
 
 
 @pytest.fixture

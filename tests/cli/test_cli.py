@@ -1,4 +1,4 @@
-"""The command line, as a user meets it: in processes of its own."""
+"""The command line, as a user meets it."""
 
 import json
 import os
@@ -11,24 +11,40 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import BAD_POLICIES, SMALL, SMALLEST
+from tests.conftest import BAD_POLICIES, SMALL, SMALLEST, Called, DafCall
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Called]
 
 
 def environment(folder: Path) -> dict[str, str]:
-    return os.environ | {"DAF_OUTPUT_DIR": str(folder / "out"), "PYTHONPATH": str(folder), "COLUMNS": "200"}
+    return {"DAF_OUTPUT_DIR": str(folder / "out"), "PYTHONPATH": str(folder)}
 
 
 @pytest.fixture
-def daf(tmp_path: Path) -> Run:
-    def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "daf", *arguments], capture_output=True, text=True, cwd=tmp_path,
-            env=environment(tmp_path), stdin=subprocess.DEVNULL, timeout=240, check=False,
-        )  # fmt: skip
+def daf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, daf_call: DafCall) -> Run:
+    """`daf` in a folder that Python finds modules in. code: which it must exit with."""
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "bad_ones", raising=False)
+
+    def run(*arguments: str, code: int = 0) -> Called:
+        done = daf_call(*arguments, cwd=tmp_path, **environment(tmp_path))
         assert done.returncode == code, (done.returncode, done.stdout[-2000:], done.stderr[-3000:])
         return done
+
+    return run
+
+
+@pytest.fixture
+def daf_process(tmp_path: Path) -> Run:
+    """`daf` in a separate process."""
+
+    def run(*arguments: str, code: int = 0) -> Called:
+        done = subprocess.run(
+            [sys.executable, "-m", "daf", *arguments], capture_output=True, text=True, cwd=tmp_path,
+            env=os.environ | environment(tmp_path), stdin=subprocess.DEVNULL, timeout=240, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, (done.returncode, done.stdout[-2000:], done.stderr[-3000:])
+        return Called(done.returncode, done.stdout, done.stderr)
 
     return run
 
@@ -40,22 +56,9 @@ def imported_by(code: str) -> set[str]:
 
 
 @pytest.fixture
-def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """What `daf` says on stderr when it refuses a command, which it must with exit code 2; in this process."""
-
-    def run(*arguments: str) -> str:
-        from daf.cli import main
-
-        monkeypatch.chdir(tmp_path)
-        monkeypatch.setenv("DAF_OUTPUT_DIR", str(tmp_path / "out"))
-        monkeypatch.setattr(sys, "argv", ["daf", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capfd.readouterr().err
-        assert ended.value.code == 2, said
-        return said
-
-    return run
+def refused(daf: Run) -> Callable[..., str]:
+    """What `daf` says on stderr when it refuses a command, which it must with exit code 2."""
+    return lambda *arguments: daf(*arguments, code=2).stderr
 
 
 HEAVY = {"torch", "cogames", "mettagrid", "numpy", "pandas", "duckdb", "plotly", "matplotlib", "pydantic", "rich"}
@@ -112,7 +115,7 @@ def test_bench_checks_that_both_engines_agree(daf: Run) -> None:
     assert "steps/s" in daf("bench", "evaluate", "-p", "noop", "-m", SMALL, "-e", "1", "--rounds", "1").stdout
 
 
-def test_evaluate_prints_one_json_object_and_plays_nothing_twice(daf: Run) -> None:
+def test_evaluate_prints_one_json_object_and_plays_nothing_twice(daf_process: Run) -> None:
     command = (
         "evaluate",
         "-p",
@@ -129,7 +132,7 @@ def test_evaluate_prints_one_json_object_and_plays_nothing_twice(daf: Run) -> No
         "7",
         "--json",
     )
-    first, second = json.loads(daf(*command).stdout), json.loads(daf(*command).stdout)
+    first, second = json.loads(daf_process(*command).stdout), json.loads(daf_process(*command).stdout)
     assert first["status"] == second["status"] == "ok"
     assert [e["cached"] for e in first["episodes"]] == [False] * 8
     assert [e["cached"] for e in second["episodes"]] == [True] * 8
@@ -205,10 +208,10 @@ def test_a_file_leaves_alone_what_it_does_not_set_and_a_mission_keeps_its_own_st
     assert [e["steps"] for e in limited["episodes"]] == [7, 7, 11, 11]
 
 
-def test_serial_keeps_stdout_for_the_result(daf: Run, tmp_path: Path) -> None:
+def test_serial_keeps_stdout_for_the_result(daf_process: Run, tmp_path: Path) -> None:
     (tmp_path / "bad_ones.py").write_text(BAD_POLICIES)
     command = ("evaluate", "-p", "bad_ones.Prints", "-m", SMALLEST, "-e", "1", "--executor", "serial", "--json")
-    assert json.loads(daf(*command).stdout)["status"] == "ok"
+    assert json.loads(daf_process(*command).stdout)["status"] == "ok"
 
 
 def test_a_failing_policy_is_told_and_exits_with_1(daf: Run, tmp_path: Path) -> None:
@@ -299,14 +302,14 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_work(daf: Run, tm
     assert "StorageError" in done.stderr
 
 
-LONG = ("evaluate", "-p", "starter", "-m", "tutorial.miner,max_steps=800", "-e", "40", "--jobs", "2", "--json")
+LONG = ("evaluate", "-p", "starter", "-m", "tutorial.miner,max_steps=800", "-e", "20", "--jobs", "2", "--json")
 
 
 def started(tmp_path: Path, at_least: int) -> subprocess.Popen[str]:
     """`LONG`, once `at_least` of its records are in the cache."""
     process = subprocess.Popen(
         [sys.executable, "-m", "daf", *LONG], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
-        env=environment(tmp_path),
+        env=os.environ | environment(tmp_path),
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
     )  # fmt: skip
     deadline = time.monotonic() + 120
@@ -317,6 +320,7 @@ def started(tmp_path: Path, at_least: int) -> subprocess.Popen[str]:
     return process
 
 
+@pytest.mark.thorough
 def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(daf: Run, tmp_path: Path) -> None:
     process = started(tmp_path, at_least=3)
     process.send_signal(signal.SIGINT)
@@ -325,14 +329,15 @@ def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(daf: Run, tmp_path:
     assert "The same command plays the rest" in err
     assert json.loads(out)["status"] == "interrupted"
     kept = len(list((tmp_path / "out" / "cache").glob("episodes/*/*.json")))
-    assert 3 <= kept < 40
+    assert 3 <= kept < 20
     run = next((tmp_path / "out" / "evaluations").iterdir())
     assert json.loads((run / "execution_log.json").read_text())["status"] == "interrupted"
     result = json.loads(daf(*LONG).stdout)
     assert sum(e["cached"] for e in result["episodes"]) == kept
-    assert len(result["episodes"]) == 40
+    assert len(result["episodes"]) == 20
 
 
+@pytest.mark.thorough
 def test_after_sigkill_the_same_command_plays_only_what_is_missing(daf: Run, tmp_path: Path) -> None:
     process = started(tmp_path, at_least=5)
     process.kill()
@@ -378,6 +383,7 @@ def test_missions_and_policies_are_listed_and_described(daf: Run) -> None:
     assert lstm["network"] is True
 
 
+@pytest.mark.thorough
 def test_quickstart_ranks_starter_first_and_has_nothing_left_to_do_the_second_time(daf: Run) -> None:
     first = json.loads(daf("quickstart", "--json").stdout)
     assert first["ranking"][0]["policy"] == "starter"

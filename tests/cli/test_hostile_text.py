@@ -42,34 +42,36 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return played.run_dir
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("runs",),
-        ("runs", "show", "latest"),
-        ("runs", "show", "latest", "--json"),
-        ("runs", "list", "--json"),
-        ("runs", "show", "latest", "--sql", f"select '{TITLE}' as \"{TITLE}\""),
-        ("runs", "show", TITLE),
-        ("evaluate", "-p", TITLE, "-m", "arena"),
-        ("report", "latest", "--leaderboard", "markdown"),
-        ("missions", TITLE),
-        (TITLE,),
-    ],
-    ids=lambda command: " ".join(command)[:30].encode("ascii", "replace").decode(),
-)
-def test_no_command_lets_text_control_the_terminal(run_dir: Path, command: tuple[str, ...]) -> None:
-    environment = os.environ | {"DAF_OUTPUT_DIR": str(run_dir.parent.parent), "COLUMNS": "200", "FORCE_COLOR": "1"}
+COMMANDS = [
+    ["runs"],
+    ["runs", "show", "latest"],
+    ["runs", "show", "latest", "--json"],
+    ["runs", "list", "--json"],
+    ["runs", "show", "latest", "--sql", f"select '{TITLE}' as \"{TITLE}\""],
+    ["runs", "show", TITLE],
+    ["evaluate", "-p", TITLE, "-m", "arena"],
+    ["report", "latest", "--leaderboard", "markdown"],
+    ["missions", TITLE],
+    [TITLE],
+]
+
+
+def test_no_command_lets_text_control_the_terminal(run_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "commands.json").write_text(json.dumps(COMMANDS))
+    environment = {"DAF_OUTPUT_DIR": str(run_dir.parent.parent), "COLUMNS": "200", "FORCE_COLOR": "1"}
+    program = Path(__file__).with_name("base_commands.py")
     done = subprocess.run(
-        [sys.executable, "-m", "daf", *command], capture_output=True, env=environment, stdin=subprocess.DEVNULL,
-        timeout=120, check=False,
+        [sys.executable, str(program), str(tmp_path / "commands.json")], capture_output=True, text=True,
+        env=os.environ | environment, stdin=subprocess.DEVNULL, timeout=120, check=True,
     )  # fmt: skip
-    assert done.returncode in (0, 1, 2), done.stderr
-    for shown in (done.stdout.decode(), done.stderr.decode()):
-        assert "Traceback" not in shown
-        left = STYLES.sub("", shown)
-        wrong = [c for c in left if not c.isprintable() and c not in "\n\t\r"]
-        assert not wrong, (wrong, left[:500])
+    wrong = {}
+    for command, (code, *shown) in zip(COMMANDS, json.loads(done.stdout), strict=True):
+        left = STYLES.sub("", "".join(shown))
+        unprintable = [c for c in left if not c.isprintable() and c not in "\n\t\r"]
+        if code not in (0, 1, 2) or "Traceback" in left or unprintable:
+            wrong[" ".join(command)] = (code, unprintable, left[:500])
+        assert left.strip(), command
+    assert not wrong
 
 
 def test_markdown_holds_no_tag_of_a_title(run_dir: Path) -> None:

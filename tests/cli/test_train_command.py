@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import DafCall
+
 SMALL = ["-m", "training_facility_1", "-p", "lstm", "--set", "n_steps=16", "--envs", "2", "--workers", "1"]
 NO_EVALUATION = ["--eval-every", "never"]
 UPDATE = 2 * 4 * 16
@@ -21,20 +23,12 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def daf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+def daf(tmp_path: Path, daf_call: DafCall) -> Run:
     """`daf` in this process: exit code, stdout, stderr."""
 
     def run(*arguments: str) -> tuple[int, str, str]:
-
-        from daf.cli import main
-
-        monkeypatch.setenv("DAF_OUTPUT_DIR", str(tmp_path / "out"))
-        monkeypatch.setattr(sys, "argv", ["daf", *arguments])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capfd.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
+        done = daf_call(*arguments, DAF_OUTPUT_DIR=str(tmp_path / "out"))
+        return done.returncode, done.stdout, done.stderr
 
     return run
 
@@ -99,6 +93,7 @@ def test_a_run_does_not_depend_on_what_the_process_did_before(daf: Run, tmp_path
     assert lines(tmp_path / "1") == lines(tmp_path / "2")
 
 
+@pytest.mark.thorough
 def test_ctrl_c_saves_says_how_to_go_on_and_resume_goes_on(daf: Run, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "daf", "train", *SMALL, *NO_EVALUATION, "--steps", "2e6", "--json"]
     environment = os.environ | {"DAF_OUTPUT_DIR": str(tmp_path / "out")}

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from daf.core.adaptive.local import LocalProcesses
 from daf.core.adaptive.state import Run
 from daf.errors import ConfigError, UsageError
 from daf.output_manager import OutputManager
+from tests.conftest import DafCall
 from tests.core.adaptive_driver import config, controller
 
 TRAINING = "training: {mission: arena, policy: lstm, total_timesteps: 1000}"
@@ -175,14 +176,8 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def daf(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-m", "daf", "adaptive", *arguments], text=True, cwd=tmp_path, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ | {"DAF_OUTPUT_DIR": str(tmp_path / "out")},
-        )  # fmt: skip
-
-    return start
+def daf(tmp_path: Path, daf_call: DafCall) -> DafCall:
+    return partial(daf_call, "adaptive", cwd=tmp_path, DAF_OUTPUT_DIR=str(tmp_path / "out"))
 
 
 def answer(process: subprocess.Popen[str], code: int) -> dict[str, Any]:
@@ -211,21 +206,18 @@ def until_training(folder: Path) -> None:
 LONG = {"runs": [{}], "total": 10_000_000}
 
 
-def test_stop_ends_a_running_experiment_and_status_shows_it(
-    tmp_path: Path, daf: Callable[..., subprocess.Popen[str]]
-) -> None:
+def test_stop_ends_a_running_experiment_and_status_shows_it(tmp_path: Path, daf: DafCall) -> None:
     running = driven(tmp_path, LONG)
     until_training(tmp_path)
-    assert answer(daf("status", "--json"), 0)["status"] == "running"
-    shown, _ = daf("status").communicate(timeout=120)
+    assert json.loads(daf("status", "--json").stdout)["status"] == "running"
+    shown = daf("status").stdout
     assert "r0000 training: r0000-train-10000000-1 is running, process" in shown
     assert "last heartbeat" in shown
-    stopped = answer(daf("stop", "trial", "--json"), 0)
+    stopped = json.loads(daf("stop", "trial", "--json").stdout)
     assert (stopped["status"], stopped["reason"]) == ("stopped", "daf adaptive stop")
     assert answer(running, 0)["status"] == "stopped"
     assert stopped["runs"][0]["status"] == "pending"
-    out, _ = daf("status").communicate()
-    assert "daf adaptive run CONFIG` resumes it" in out
+    assert "daf adaptive run CONFIG` resumes it" in daf("status").stdout
 
 
 def test_stop_ends_what_a_killed_controller_left(tmp_path: Path) -> None:
@@ -242,11 +234,14 @@ def test_stop_ends_what_a_killed_controller_left(tmp_path: Path) -> None:
     assert LocalProcesses().look(Job(job.name, (), job)).state in ("ended", "gone")
 
 
-def test_ctrl_c_on_the_terminal_stops_with_a_sentence_and_130(
-    tmp_path: Path, daf: Callable[..., subprocess.Popen[str]]
-) -> None:
+@pytest.mark.thorough
+def test_ctrl_c_on_the_terminal_stops_with_a_sentence_and_130(tmp_path: Path) -> None:
     path = written(tmp_path, f"kind: adaptive\nexperiment_id: study\n{TRAINING}\nruns: [{{}}]\n")
-    process = daf("run", str(path), "--json")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "daf", "adaptive", "run", str(path), "--json"], text=True, cwd=tmp_path,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=os.environ | {"DAF_OUTPUT_DIR": str(tmp_path / "out")},
+    )  # fmt: skip
     deadline = time.monotonic() + 60
     while not list((tmp_path / "out").glob("training/*/jobs/*/process.json")) and time.monotonic() < deadline:
         LocalProcesses().wait([], 0.02)

@@ -138,7 +138,7 @@ def check_same(folder: Path, expected: tuple[dict[str, Any], list[str], int], *a
 @pytest.mark.parametrize(
     ("name", "kills"),
     [
-        ("halving", ["5 after", "9 before", "10 after!", "7 before!"]),
+        pytest.param("halving", ["5 after", "9 before", "10 after!", "7 before!"], marks=pytest.mark.thorough),
         pytest.param("population", ["6 after!", "12 before", "11 after", "8 before!"], marks=pytest.mark.slow),
     ],
 )

@@ -36,6 +36,7 @@ finally:
 
 PLAY = ("evaluate", "-p", "noop", "-m", SMALLEST, "-e", "1", "--executor", "serial")
 NUMBERS = (errno.ENOSPC, errno.EMFILE, errno.EACCES, errno.EIO, errno.EROFS)
+EACH = [NUMBERS[0], *(pytest.param(number, marks=pytest.mark.thorough) for number in NUMBERS[1:])]
 
 
 def play(folder: Path, wanted: int, number: int, how: str, only: str = "") -> tuple[int, str, int]:
@@ -62,13 +63,13 @@ def check(folder: Path, wanted: int, number: int, how: str) -> None:
             assert status in ("failed", "running") or (log.parent / "results.json").is_file(), (wanted, status, said)
 
 
-@pytest.mark.parametrize("number", NUMBERS, ids=lambda number: errno.errorcode[number])
+@pytest.mark.parametrize("number", EACH, ids=lambda number: errno.errorcode[number])
 def test_a_disk_that_begins_to_fail_is_a_sentence(number: int, tmp_path: Path) -> None:
     place = 3 + 5 * NUMBERS.index(number)
     check(tmp_path, place, number, "persistent")
 
 
-@pytest.mark.parametrize("number", NUMBERS, ids=lambda number: errno.errorcode[number])
+@pytest.mark.parametrize("number", EACH, ids=lambda number: errno.errorcode[number])
 def test_a_log_that_cannot_be_opened_costs_the_log_only(number: int, tmp_path: Path) -> None:
     code, said, opened = play(tmp_path, 1, number, "persistent", only="/logs/")
     assert (code, opened) == (0, 1), said

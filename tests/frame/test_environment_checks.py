@@ -23,6 +23,7 @@ from daf.environment_checks import (
     daf_get_recommended_device,
 )
 from daf.errors import UsageError
+from tests.conftest import DafCall
 
 
 class _Answers(BaseHTTPRequestHandler):
@@ -166,20 +167,14 @@ def test_a_server_that_does_not_answer_is_an_error_with_its_address() -> None:
         daf_check_auth("localhost:80")
 
 
-def doctor(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "daf", "doctor", *arguments], capture_output=True, text=True, check=False
-    )
-
-
-def test_doctor_prints_one_object_and_exits_by_health(tmp_path: Path) -> None:
-    done = doctor("--json", "--checkpoint-dir", str(tmp_path))
+def test_doctor_prints_one_object_and_exits_by_health(tmp_path: Path, daf_call: DafCall) -> None:
+    done = daf_call("doctor", "--json", "--checkpoint-dir", str(tmp_path))
     answer = json.loads(done.stdout)
     assert done.returncode == 0, done.stderr
     assert (answer["run_id"], answer["run_dir"], answer["status"]) == (None, None, "ok")
     assert {check["name"] for check in answer["checks"]} >= {"python", "cogames", "disk", "gpu"}
     (tmp_path / "file").write_text("")
-    done = doctor("--checkpoint-dir", str(tmp_path / "file" / "x"))
+    done = daf_call("doctor", "--checkpoint-dir", str(tmp_path / "file" / "x"))
     assert done.returncode == 1
     assert "error" in done.stdout
     assert "not healthy" in done.stdout

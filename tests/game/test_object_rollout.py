@@ -19,6 +19,7 @@ from daf.game.object_rollout import play_object, unsupported
 from daf.game.observations import TokenMutation
 from daf.game.outcome import Outcome
 from daf.game.simulation import Simulation, convert, with_map_seed
+from tests.conftest import thinned
 
 SCRIPTED = ("noop", "starter", "miner", "scout", "aligner", "scrambler", "tutorial_noop")
 SOLVERS = {
@@ -41,7 +42,9 @@ def cog_limit(name):
 # Parity with the reference
 
 
-@pytest.mark.parametrize("name", [name for name in all_missions() if name not in ("easy_hearts_training", BIG_MAP)])
+@pytest.mark.parametrize(
+    "name", thinned((name for name in all_missions() if name not in ("easy_hearts_training", BIG_MAP)), 4)
+)
 def test_object_equals_reference_on_every_mission(name):
     env = mission(name, steps=40, cogs=cog_limit(name))
     shared = convert(env)
@@ -50,7 +53,7 @@ def test_object_equals_reference_on_every_mission(name):
     assert_equal_outcomes(ours, play("reference", env, TEAM, seed=3))
 
 
-@pytest.mark.parametrize("policy", SCRIPTED)
+@pytest.mark.parametrize("policy", thinned(SCRIPTED, 3))
 def test_object_equals_reference_for_each_policy(policy):
     env = mission("arena", steps=150)
     assert_equal_outcomes(play("object", env, [policy], seed=11), play("reference", env, [policy], seed=11))

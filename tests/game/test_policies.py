@@ -56,6 +56,7 @@ def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 def test_the_table_of_short_names_is_upstreams() -> None:
     """In a process of its own, since it imports every policy module there is."""
     code = (

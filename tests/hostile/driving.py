@@ -1,14 +1,15 @@
-"""Gives `daf` every hostile input of one kind, in this process, and reports what became of each.
+"""Gives `daf` hostile inputs of some kinds, in this process, and reports what became of each.
 
-    python -m tests.hostile.driving KIND FOLDER MADE
+    python -m tests.hostile.driving KIND,… EVERY FOLDER MADE
 
-Prints a JSON object per input. Memory is limited for the process, measured per input; time is this process's. What
-`daf` writes outside the input's own folder is noticed.
+Every `EVERY`th input of each kind: with 1, all of them. Prints a JSON object per input. Memory is limited for the
+process, measured per input; time is this process's. What `daf` writes outside the input's own folder is noticed.
 """
 
 import contextlib
 import importlib
 import io
+import itertools
 import json
 import os
 import resource
@@ -18,7 +19,9 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from tests.hostile.corpus import Input, Place
@@ -33,22 +36,33 @@ class _GivenUpError(BaseException):
     """An input took so long that it was left."""
 
 
-def main(kind: str, folder: Path, made: Path) -> None:
-    """Print the report of every input of the kind."""
-    module = importlib.import_module(f"tests.hostile.{kind}")
-    drive = getattr(module, "drive", _command)
-    warm_up = [part.replace("MADE", str(made)) for part in getattr(module, "WARM_UP", [])]
-    home = _fresh(folder / "warm-up", made)
-    if warm_up:
-        drive(warm_up, home)
+def main(kinds: list[str], every: int, folder: Path, made: Path) -> None:
+    """Print the reports of the inputs of these kinds."""
+    modules = [importlib.import_module(f"tests.hostile.{kind}") for kind in kinds]
+    for module in modules:
+        warm_up = [part.replace("MADE", str(made)) for part in getattr(module, "WARM_UP", [])]
+        home = _fresh(folder / f"{module.__name__}-warm-up", made)
+        if warm_up:
+            _drive(module)(warm_up, home)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (_size() + _ADDRESSES, hard))
     signal.signal(signal.SIGALRM, _give_up)
-    for number, each in enumerate(module.inputs()):
-        report = _report(each, drive, folder / f"{number:03}", made)
-        if not report["escaped"] and (report["seconds"] > SECONDS or report["megabytes"] > MEGABYTES):
-            report = _report(each, drive, folder / f"{number:03}-again", made)  # not what only the first call costs
-        print(json.dumps(report), flush=True)
+    for kind, module in zip(kinds, modules, strict=True):
+        for number, each in enumerate(chosen(module.inputs(), every)):
+            report = _report(each, _drive(module), folder / kind / f"{number:03}", made)
+            if not report["escaped"] and (report["seconds"] > SECONDS or report["megabytes"] > MEGABYTES):
+                again = folder / kind / f"{number:03}-again"
+                report = _report(each, _drive(module), again, made)  # not what only the first call costs
+            print(json.dumps(report), flush=True)
+
+
+def chosen(inputs: Iterable[Input], every: int) -> Iterator[Input]:
+    """Every `every`th input."""
+    return itertools.islice(inputs, 0, None, every)
+
+
+def _drive(module: ModuleType) -> Any:
+    return getattr(module, "drive", _command)
 
 
 def _report(each: Input, drive: Any, folder: Path, made: Path) -> dict[str, Any]:
@@ -140,4 +154,4 @@ def _give_up(*_: object) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
+    main(sys.argv[1].split(","), int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))

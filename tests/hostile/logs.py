@@ -66,13 +66,14 @@ def inputs() -> Iterator[Input]:
     )
     for suffix, pack in ((".gz", gzip.compress), (".zst", zstandard.ZstdCompressor(level=19).compress)):
         for name, data, says in (
-            ("100 MB of spaces", pack(b" " * 100_000_000), "no record"),
-            ("100 MB of zeros", pack(b"\0" * 100_000_000), "no record"),
-            ("a cut stream", pack(GOOD.encode())[:20], "no record"),
-            ("no stream", b"not compressed at all", "no record"),
-            ("nothing", b"", "no record"),
+            ("100 MB of spaces", lambda pack=pack: pack(b" " * 100_000_000), "no record"),
+            ("100 MB of zeros", lambda pack=pack: pack(b"\0" * 100_000_000), "no record"),
+            ("a cut stream", lambda pack=pack: pack(GOOD.encode())[:20], "no record"),
+            ("no stream", lambda: b"not compressed at all", "no record"),
+            ("nothing", lambda: b"", "no record"),
         ):
-            yield _log(f"{suffix}: {name}", f"bad.json{suffix}", content(data), says, (1,))
+            spoiler = lambda path, data=data: content(data())(path)  # noqa: E731
+            yield _log(f"{suffix}: {name}", f"bad.json{suffix}", spoiler, says, (1,))
     parameters = zstandard.ZstdCompressionParameters.from_level(1, window_log=31, enable_ldm=True)
     packing = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
     long = packing.compress(GOOD.encode()) + packing.flush()

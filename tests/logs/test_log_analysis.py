@@ -19,6 +19,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.is_file()}
 
 
+@pytest.mark.thorough
 def test_a_rerun_writes_the_same_bytes_and_every_file_that_was_asked_for(experiments: Path) -> None:
     run = experiments / "v1" / "20250102_120000"
     first = daf_analyze_logs(run)
@@ -29,6 +30,16 @@ def test_a_rerun_writes_the_same_bytes_and_every_file_that_was_asked_for(experim
     kinds += ["rewards.html", "heatmap.html", "report.html", "report.pdf", "animation.gif", "summary.json"]
     assert sorted(before) == sorted(f"{stem}_{kind}" for kind in kinds)
     daf_analyze_logs(run)
+    after = contents(run / "plots")
+    assert [name for name in before if before[name] != after[name]] == []
+
+
+def test_a_rerun_writes_the_same_pages_and_pictures(experiments: Path) -> None:
+    run = experiments / "v1" / "20250102_120000"
+    daf_analyze_logs(run, formats=("svg", "html"))
+    before = contents(run / "plots")
+    assert {name.rpartition(".")[2] for name in before} == {"svg", "html", "json"}
+    daf_analyze_logs(run, formats=("svg", "html"))
     after = contents(run / "plots")
     assert [name for name in before if before[name] != after[name]] == []
 

@@ -1,19 +1,20 @@
 """`daf logs` as it is used: what goes to stdout, what to stderr, and the exit codes."""
 
 import json
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-
-def daf(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "daf", "logs", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False)
+from tests.conftest import DafCall
 
 
-def test_json_is_one_object_on_stdout_and_progress_is_on_stderr(experiments: Path) -> None:
+@pytest.fixture
+def daf(daf_call: DafCall) -> DafCall:
+    return partial(daf_call, "logs")
+
+
+def test_json_is_one_object_on_stdout_and_progress_is_on_stderr(daf: DafCall, experiments: Path) -> None:
     done = daf("--variant", "v1", "--format", "html", "--json", "--verbose", cwd=experiments.parent)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
@@ -24,7 +25,7 @@ def test_json_is_one_object_on_stdout_and_progress_is_on_stderr(experiments: Pat
     assert "MB memory" in done.stderr
 
 
-def test_the_end_says_counts_sample_steps_gaps_damage_and_memory(experiments: Path) -> None:
+def test_the_end_says_counts_sample_steps_gaps_damage_and_memory(daf: DafCall, experiments: Path) -> None:
     run = experiments / "v1" / "20250102_120000"
     done = daf(run, "--format", "html", "--jobs", "2", cwd=experiments)
     assert done.returncode == 0, done.stderr
@@ -43,7 +44,7 @@ def test_the_end_says_counts_sample_steps_gaps_damage_and_memory(experiments: Pa
     assert quiet.stderr == ""
 
 
-def test_two_variants_are_compared(experiments: Path) -> None:
+def test_two_variants_are_compared(daf: DafCall, experiments: Path) -> None:
     done = daf("--compare", "v1", "v2", "--format", "html", "--json", cwd=experiments.parent)
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
@@ -51,7 +52,7 @@ def test_two_variants_are_compared(experiments: Path) -> None:
     assert result["run_dir"] == "experiments/plots"
 
 
-def test_a_file_of_options_is_read_and_flags_win(experiments: Path, tmp_path: Path) -> None:
+def test_a_file_of_options_is_read_and_flags_win(daf: DafCall, experiments: Path, tmp_path: Path) -> None:
     config = tmp_path / "logs.yaml"
     config.write_text("variant: v2\nformat: [html]\nseed: 3\nsmooth-window: 5\n")
     done = daf("--config", config, "--json", cwd=experiments.parent)
@@ -76,7 +77,7 @@ def test_a_file_of_options_is_read_and_flags_win(experiments: Path, tmp_path: Pa
     ],
 )
 def test_wrong_use_exits_with_2_and_failure_with_1(
-    experiments: Path, arguments: tuple[str, ...], code: int, said: str
+    daf: DafCall, experiments: Path, arguments: tuple[str, ...], code: int, said: str
 ) -> None:
     (experiments.parent / "foreign.json").write_text('[{"loss": 1.0}]')
     done = daf(*arguments, "--json", cwd=experiments.parent)

@@ -35,11 +35,14 @@ def interrupt(name: str, moment: float, folder: Path, *, presses: int = 1) -> No
     assert not alive, [worker.cmdline()[:4] for worker in alive]
 
 
-@pytest.mark.parametrize("moment", [0.0, 0.2, 0.6, 1.2, 2.0])
+@pytest.mark.parametrize(
+    "moment", [pytest.param(moment, marks=pytest.mark.thorough) for moment in (0.0, 0.2, 0.6, 2.0)] + [1.2]
+)
 def test_ctrl_c_while_an_evaluation_starts_is_a_sentence(moment: float, tmp_path: Path) -> None:
     interrupt("evaluate", moment, tmp_path)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["train", "sweep", "logs"])
 def test_ctrl_c_while_workers_start_is_a_sentence(name: str, tmp_path: Path) -> None:
     interrupt(name, 1.0, tmp_path)

@@ -8,7 +8,9 @@ import pytest
 from .programs import PROGRAMS, start, when_it_works
 
 
-@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.thorough] if name != "logs" else []) for name in PROGRAMS]
+)
 def test_every_worker_ends_with_a_command_that_is_killed(name: str, tmp_path: Path) -> None:
     program = PROGRAMS[name]
     process = start(program, tmp_path)

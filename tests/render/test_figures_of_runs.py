@@ -1,9 +1,6 @@
 """Figures of real runs, and `daf plot`."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +26,7 @@ from daf.visualization import (
 )
 from daf.visualization.metric_plots import correlation_interval
 from daf.visualization.run_figures import OF_EPISODES, fitting_kinds
-from tests.conftest import SMALL, SMALLEST
+from tests.conftest import SMALL, SMALLEST, Called
 from tests.render.sweep_runs import search_hill
 from tests.render.test_figures import axes_of, segments, words
 from tests.render.training_runs import train_bandit
@@ -276,10 +273,9 @@ def test_a_kind_that_does_not_fit_or_exist_is_refused(training, tmp_path):
     assert list(fitting_kinds(training)) == ["curves", "dynamics", "positions", "dashboard"]
 
 
-def test_the_command_draws_lists_and_tells_what_it_left_out(training, tmp_path):
-    def daf(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "daf", "plot", *arguments, "--output-dir", str(training.parent.parent)]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"MPLBACKEND": ""})
+def test_the_command_draws_lists_and_tells_what_it_left_out(training, tmp_path, daf_call):
+    def daf(*arguments: str) -> Called:
+        return daf_call("plot", *arguments, "--output-dir", training.parent.parent)
 
     done = daf("latest", "--format", "png,svg", "--dark", "--dpi", "40", "--json")
     data = json.loads(done.stdout)

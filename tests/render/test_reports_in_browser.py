@@ -18,25 +18,12 @@ from daf.reporting import daf_export_comparison_html, daf_generate_leaderboard, 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed")
 
 SCRIPT = "</script><script>window.hit=1</script>"
 IMAGE = "\"'><img src=http://127.0.0.1:9/x onerror=window.hit=1>"
 ANSI = "\x1b[31mred\x1b[0m \u202egpj.exe"
 TEMPLATE = "{{ 7*7 }}${window.hit=1}"
 EVIL = (SCRIPT, IMAGE, ANSI, TEMPLATE)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        launched = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture
@@ -220,6 +207,7 @@ def test_pages_do_not_scroll_sideways_and_figures_keep_their_marks_inside(traine
     assert least > -1.5
 
 
+@pytest.mark.usefixtures("browser")
 def test_a_report_is_printed_as_pdf(tmp_path):
     files = daf_report(train_bandit(tmp_path, updates=12), pdf=True)
     assert files.pdf is not None

@@ -14,8 +14,6 @@ from daf.render.replays.page import replay_html, write_replay_html
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
-CHROMIUM = Path("/usr/bin/chromium")
-needs_browser = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"{CHROMIUM} is not installed")
 READY = "html[data-ready]"
 READ_PIXEL = """([x, y]) => {
     const canvas = document.createElement("canvas");
@@ -23,17 +21,6 @@ READ_PIXEL = """([x, y]) => {
     context.drawImage(document.getElementById("map"), -Math.round(x), -Math.round(y));
     return [...context.getImageData(0, 0, 1, 1).data];
 }"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["Browser"]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        launched = playwright.chromium.launch(executable_path=str(CHROMIUM), args=arguments)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +75,6 @@ def spot(page: "Page", x: int, y: int, width: int, height: int) -> tuple[float, 
     return box["x"] + left + (x + 0.5) * cell, box["y"] + top + (y + 0.5) * cell
 
 
-@needs_browser
 @pytest.mark.parametrize("name", ["pens", "planky", "default"])
 def test_every_version_is_on_the_screen_with_all_its_agents(page, places, name):
     replay = read_replay(WHEEL / f"{name}.json.z")
@@ -99,7 +85,6 @@ def test_every_version_is_on_the_screen_with_all_its_agents(page, places, name):
     assert page.evaluate(colours) > 100
 
 
-@needs_browser
 def test_the_panel_says_what_the_replay_says_at_any_step(page, places):
     replay = read_replay(WHEEL / "planky.json.z")
     opened(page, places["planky"])
@@ -115,7 +100,6 @@ def test_the_panel_says_what_the_replay_says_at_any_step(page, places):
         assert float(page.locator("#score b").first.inner_text()) == pytest.approx(mean, abs=0.01)
 
 
-@needs_browser
 def test_it_plays_pauses_and_stops_at_the_end(page, places):
     opened(page, places["pens"], "#step=250")
     page.select_option("#speed", "100")
@@ -132,7 +116,6 @@ def test_it_plays_pauses_and_stops_at_the_end(page, places):
     assert step(page) == at
 
 
-@needs_browser
 def test_keys_and_buttons_step_seek_and_change_the_speed(page, places):
     opened(page, places["pens"])
     for key, expected in (
@@ -150,7 +133,6 @@ def test_keys_and_buttons_step_seek_and_change_the_speed(page, places):
     assert step(page) == 77
 
 
-@needs_browser
 def test_each_step_looks_different_and_the_same_step_looks_the_same(page, places):
     opened(page, places["pens"], "#step=10")
     first = pixels(page)
@@ -160,7 +142,6 @@ def test_each_step_looks_different_and_the_same_step_looks_the_same(page, places
     assert pixels(page) == first
 
 
-@needs_browser
 def test_a_click_on_an_agent_tells_of_it_over_time(page, places):
     replay = read_replay(WHEEL / "default.json.z")
     opened(page, places["default"], "#step=3000")
@@ -179,7 +160,6 @@ def test_a_click_on_an_agent_tells_of_it_over_time(page, places):
     assert page.locator("#chosen").is_hidden()
 
 
-@needs_browser
 def test_a_link_opens_a_step_and_an_agent_and_follows_what_is_seen(page, places):
     opened(page, places["planky"], "#step=1234&agent=3")
     page.wait_for_selector("#chosen h2")
@@ -190,14 +170,12 @@ def test_a_link_opens_a_step_and_an_agent_and_follows_what_is_seen(page, places)
     expect(page).to_have_url(places["planky"].as_uri() + "#step=1235&agent=4")
 
 
-@needs_browser
 def test_a_link_beyond_the_episode_opens_its_last_step(page, places):
     opened(page, places["pens"], "#step=99999999&agent=77")
     assert step(page) == 255
     assert page.locator("#chosen").is_hidden()
 
 
-@needs_browser
 def test_wheel_drag_minimap_fit_and_follow_move_the_view(page, places):
     opened(page, places["planky"], "#step=500")
     whole = pixels(page)
@@ -225,7 +203,6 @@ def test_wheel_drag_minimap_fit_and_follow_move_the_view(page, places):
     assert pixels(page) != following
 
 
-@needs_browser
 def test_the_heat_map_shows_where_the_chosen_agent_was(page, places):
     replay = read_replay(WHEEL / "planky.json.z")
     opened(page, places["planky"], "#step=2000&agent=0")
@@ -249,7 +226,6 @@ def test_the_heat_map_shows_where_the_chosen_agent_was(page, places):
     assert colour(*visited) == before[0]
 
 
-@needs_browser
 def test_hostile_names_and_infos_are_shown_as_text(page, write, tmp_path):
     hostile = "</script><script>document.title='owned'</script>"
     path = write(mg_config={"label": hostile, "game": {"vibe_names": ["default", "heart"]}})
@@ -261,7 +237,6 @@ def test_hostile_names_and_infos_are_shown_as_text(page, write, tmp_path):
     assert page.title() != "owned"
 
 
-@needs_browser
 def test_help_lists_the_keys(page, places):
     opened(page, places["pens"])
     page.keyboard.press("?")

@@ -2,21 +2,21 @@
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
+from functools import partial
 from pathlib import Path
 
+import pytest
 from replay_files import WHEEL
 
-
-def daf(*arguments, cwd: Path | None = None, **environment: str):
-    command = [sys.executable, "-m", "daf", "replay", *map(str, arguments)]
-    settings = os.environ | {"COLUMNS": "100"} | environment
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=settings)
+from tests.conftest import DafCall
 
 
-def test_info_tells_what_a_replay_holds(recorded):
+@pytest.fixture
+def daf(daf_call: DafCall) -> DafCall:
+    return partial(daf_call, "replay")
+
+
+def test_info_tells_what_a_replay_holds(daf, recorded):
     done = daf("info", recorded)
     assert done.returncode == 0, done.stderr
     for text in ("tutorial", "45×45", "4 starter", "60", "4: 4 cogs"):
@@ -26,7 +26,7 @@ def test_info_tells_what_a_replay_holds(recorded):
     assert data["reward_per_agent"] == sum(data["rewards"]) / 4
 
 
-def test_info_of_a_file_that_is_no_replay_fails_with_file_and_field(write):
+def test_info_of_a_file_that_is_no_replay_fails_with_file_and_field(daf, write):
     path = write(agent={"location": [9, 9]})
     done = daf("info", path, "--json")
     assert done.returncode == 1
@@ -35,13 +35,13 @@ def test_info_of_a_file_that_is_no_replay_fails_with_file_and_field(write):
     assert f"{path}: objects[0].location: [9, 9]" in error["message"]
 
 
-def test_names_in_a_replay_cannot_steer_the_terminal(write):
+def test_names_in_a_replay_cannot_steer_the_terminal(daf, write):
     done = daf("info", write(mg_config={"label": "\x1b[2Jboo[red]"}))
     assert "\x1b" not in done.stdout
     assert "boo[red]" in done.stdout
 
 
-def test_diff_says_where_two_replays_part(write):
+def test_diff_says_where_two_replays_part(daf, write):
     a, b = write("a.json.z"), write("b.json.z", agent={"location": [[0, [1, 1]], [2, [1, 2]]]})
     done = daf("diff", a, b)
     assert done.returncode == 0, done.stderr
@@ -52,13 +52,13 @@ def test_diff_says_where_two_replays_part(write):
     assert "The episodes are identical in all 4 steps." in daf("diff", a, a).stdout
 
 
-def test_diff_of_replays_of_different_kinds_says_so():
+def test_diff_of_replays_of_different_kinds_says_so(daf):
     done = daf("diff", WHEEL / "pens.json.z", WHEEL / "planky.json.z")
     assert "different kinds" in done.stdout
     assert "width 60 against 98" in done.stdout
 
 
-def test_gif_draws_a_file_a_run_and_a_part_of_an_episode(recorded, tmp_path):
+def test_gif_draws_a_file_a_run_and_a_part_of_an_episode(daf, recorded, tmp_path):
     done = daf(
         "gif", recorded, "--start", 10, "--end", 30, "--every", 5, "--cell", 6, "--output-dir", tmp_path, "--json"
     )
@@ -74,7 +74,7 @@ def test_gif_draws_a_file_a_run_and_a_part_of_an_episode(recorded, tmp_path):
     assert (Path(data["run_dir"]) / "execution_log.json").exists()
 
 
-def test_a_batch_goes_on_past_a_damaged_replay_and_says_so(write, tmp_path):
+def test_a_batch_goes_on_past_a_damaged_replay_and_says_so(daf, write, tmp_path):
     write("a.json.z")
     (tmp_path / "b.json.z").write_bytes(write("b.json.z").read_bytes()[:-9])
     done = daf("gif", tmp_path, "--batch", "--output-dir", tmp_path / "out", "--json")
@@ -85,7 +85,7 @@ def test_a_batch_goes_on_past_a_damaged_replay_and_says_so(write, tmp_path):
     assert "ends early" in data["failed"][0]["error"]
 
 
-def test_a_folder_without_batch_is_refused_with_the_way_out(tmp_path):
+def test_a_folder_without_batch_is_refused_with_the_way_out(daf, tmp_path):
     done = daf("gif", tmp_path)
     assert done.returncode == 2
     assert "add --batch" in done.stderr
@@ -93,7 +93,7 @@ def test_a_folder_without_batch_is_refused_with_the_way_out(tmp_path):
     assert "contains no replays" in done.stderr
 
 
-def test_what_cannot_be_drawn_is_refused_before_a_run_folder_is_made(write, tmp_path):
+def test_what_cannot_be_drawn_is_refused_before_a_run_folder_is_made(daf, write, tmp_path):
     runs = tmp_path / "runs"
     for arguments, code in (
         (("gif", write(), "--cell", 99), 2),
@@ -106,7 +106,7 @@ def test_what_cannot_be_drawn_is_refused_before_a_run_folder_is_made(write, tmp_
     assert not runs.exists()
 
 
-def test_html_writes_one_page(recorded, tmp_path):
+def test_html_writes_one_page(daf, recorded, tmp_path):
     done = daf("html", recorded, "--output-dir", tmp_path, "--json")
     assert done.returncode == 0, done.stderr
     made = json.loads(done.stdout)["files"][0]
@@ -114,7 +114,7 @@ def test_html_writes_one_page(recorded, tmp_path):
     assert Path(made["path"]).read_text().startswith("<!doctype html>")
 
 
-def test_frames_and_mp4_from_the_command_line(write, tmp_path):
+def test_frames_and_mp4_from_the_command_line(daf, write, tmp_path):
     done = daf("frames", write(), "--output-dir", tmp_path / "out", "--json")
     assert done.returncode == 0, done.stderr
     made = json.loads(done.stdout)["files"][0]

@@ -1,16 +1,15 @@
 """`daf score`, `daf crossplay` and `daf compare --until-decided` from the command line."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import Called, DafCall
+
 MINER = "tutorial.miner,max_steps=30"
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Called]
 
 
 @pytest.fixture(scope="module")
@@ -19,14 +18,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def daf(folder: Path) -> Run:
-    def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "daf", *arguments, "--executor", "serial"],
-            capture_output=True, text=True, cwd=folder,
-            env=os.environ | {"DAF_OUTPUT_DIR": str(folder / "out"), "COLUMNS": "160"}, stdin=subprocess.DEVNULL,
-            timeout=240, check=False,
-        )  # fmt: skip
+def daf(folder: Path, daf_call: DafCall) -> Run:
+    def run(*arguments: str, code: int = 0) -> Called:
+        done = daf_call(*arguments, "--executor", "serial", cwd=folder, DAF_OUTPUT_DIR=str(folder / "out"))
         assert done.returncode == code, (done.returncode, done.stdout[-2000:], done.stderr[-3000:])
         return done
 

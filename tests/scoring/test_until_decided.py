@@ -70,7 +70,11 @@ def test_a_settled_verdict_is_kept_whatever_comes_later() -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "families", "most"), [(("a", "b"), 60, 40), pytest.param(NAMES, 150, 80, marks=pytest.mark.slow)]
+    ("names", "families", "most"),
+    [
+        pytest.param(("a", "b"), 60, 40, marks=pytest.mark.thorough),
+        pytest.param(NAMES, 150, 80, marks=pytest.mark.slow),
+    ],
 )
 def test_stopping_when_decided_errs_no_more_often_than_alpha(names: tuple[str, ...], families: int, most: int) -> None:
     wrong = 0

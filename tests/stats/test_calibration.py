@@ -9,11 +9,13 @@ def page():
     return calibration.measure(calibration.QUICK, seed=1)
 
 
+@pytest.mark.thorough
 def test_every_error_rate_and_interval_is_what_it_says(page):
     assert len(page.promises) >= 9
     assert [promise for promise in page.promises if not promise[2]] == []
 
 
+@pytest.mark.thorough
 def test_the_page_shows_every_promise_and_table(page):
     text = calibration.render(page, seed=1, quick=True)
     assert all(what in text for what, _, _ in page.promises)

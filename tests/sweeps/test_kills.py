@@ -61,6 +61,7 @@ def check(config, tmp_path, kills, seed, **options):
     return killed
 
 
+@pytest.mark.thorough
 def test_a_sweep_killed_eight_times_ends_as_one_left_alone(tmp_path):
     assert check(sweep_of(40), tmp_path, kills=8, seed=1) == 8
 

@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,9 +25,9 @@ held_out_best: 0
 """
 
 
-def daf(*arguments, cwd):
-    command = [sys.executable, "-m", "daf", "sweep", *arguments]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=250)
+@pytest.fixture
+def daf(daf_call):
+    return partial(daf_call, "sweep")
 
 
 def interrupted(folder, *options):
@@ -44,6 +45,7 @@ def interrupted(folder, *options):
     return said
 
 
+@pytest.mark.thorough
 def test_ctrl_c_of_a_new_sweep_advises_resume_alone(tmp_path):
     said = interrupted(tmp_path, "--new")
     assert f"`daf sweep resume {run_dir_in(tmp_path / 'out').name} --output-dir out`" in said
@@ -51,7 +53,7 @@ def test_ctrl_c_of_a_new_sweep_advises_resume_alone(tmp_path):
     assert "would start another sweep" in said
 
 
-def test_ctrl_c_says_how_to_go_on_and_resume_ends_what_was_begun(tmp_path):
+def test_ctrl_c_says_how_to_go_on_and_resume_ends_what_was_begun(tmp_path, daf):
     said = interrupted(tmp_path)
     assert "daf sweep resume" in said
     assert "so does the same command: daf sweep run sweep.yaml" in said
@@ -71,7 +73,7 @@ def test_ctrl_c_says_how_to_go_on_and_resume_ends_what_was_begun(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_training_trials_train_stop_at_rungs_and_keep_what_they_must(tmp_path):
+def test_training_trials_train_stop_at_rungs_and_keep_what_they_must(tmp_path, daf):
     (tmp_path / "sweep.yaml").write_text(TRAINING)
     ended = daf("run", "sweep.yaml", "--output-dir", "out", "--json", "--jobs", "1", cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr

@@ -139,31 +139,25 @@ def test_a_sweep_writes_its_page_when_it_ends(tmp_path):
     assert "still going on" not in page.by_id.get("warnings", "")
 
 
-def test_dragging_along_an_axis_keeps_the_trials_inside_and_a_click_lets_go(conditional):
-    sync_api = pytest.importorskip("playwright.sync_api")
-    chromium = Path("/usr/bin/chromium")
-    if not chromium.exists():
-        pytest.skip("needs Chromium")
+def test_dragging_along_an_axis_keeps_the_trials_inside_and_a_click_lets_go(conditional, browser):
     path = daf_report(conditional).html
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(chromium), args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        errors = []
-        page.on("pageerror", lambda error: errors.append(error))
-        page.goto(path.as_uri())
-        axis = page.locator("svg[data-parallel] [data-axis]").last
-        axis.scroll_into_view_if_needed()
-        box = axis.bounding_box()
-        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 2)
-        page.mouse.down()
-        page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.4)
-        page.mouse.up()
-        off = page.locator("svg[data-parallel] .trial.off").count()
-        told = page.locator("figure:has(svg[data-parallel]) output").text_content()
-        assert 0 < off < 60
-        assert told == f"{60 - off} of 60 trials"
-        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        assert page.locator("svg[data-parallel] .trial.off").count() == 0
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        assert not errors
-        browser.close()
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    errors = []
+    page.on("pageerror", lambda error: errors.append(error))
+    page.goto(path.as_uri())
+    axis = page.locator("svg[data-parallel] [data-axis]").last
+    axis.scroll_into_view_if_needed()
+    box = axis.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.4)
+    page.mouse.up()
+    off = page.locator("svg[data-parallel] .trial.off").count()
+    told = page.locator("figure:has(svg[data-parallel]) output").text_content()
+    assert 0 < off < 60
+    assert told == f"{60 - off} of 60 trials"
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    assert page.locator("svg[data-parallel] .trial.off").count() == 0
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert not errors
+    page.close()

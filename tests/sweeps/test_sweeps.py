@@ -503,7 +503,7 @@ def test_a_sweeps_file_keeps_whether_a_step_limit_was_given(tmp_path, given):
 
 
 def test_a_space_of_hyperparameters_without_a_training_section_trains_with_its_defaults_and_says_so(tmp_path):
-    space = {"batch_size": [32, 64], "total_timesteps": [256], "num_envs": [2]}
+    space = {"batch_size": [32], "total_timesteps": [256], "num_envs": [2]}
     found = launch(
         DAFSweepConfig(
             name="implied", missions=["training_facility_1,max_steps=20"], policy_class_path="stateless",
@@ -511,7 +511,7 @@ def test_a_space_of_hyperparameters_without_a_training_section_trains_with_its_d
         ),
         output=OutputManager(tmp_path),
     )  # fmt: skip
-    assert [trial.status for trial in found.trials] == ["complete", "complete"]
+    assert [trial.status for trial in found.trials] == ["complete"]
     assert all(trial.steps >= 256 for trial in found.trials)
     assert found.objectives == ("reward",)
     assert "Every trial trains with the training section's defaults (sequences of 32 steps)" in found.notes[0]

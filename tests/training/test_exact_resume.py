@@ -6,12 +6,15 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.training.tiny import STEPS_PER_UPDATE, TINY, metrics_of, weights_of
+
+pytestmark = pytest.mark.thorough
 
 TOTAL = 12 * STEPS_PER_UPDATE
 COMMAND = [
@@ -61,6 +64,7 @@ def killed_after(run_dir: Path, update: int, *, whole_group: bool) -> None:
         lines = metrics.read_text().splitlines() if metrics.exists() else []
         if len(lines) >= update:
             break
+        time.sleep(0.005)
     if whole_group:
         os.killpg(process.pid, signal.SIGKILL)
     else:
@@ -92,7 +96,7 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path: Path, uninterrupted
     process = train(run_dir)
     metrics = run_dir / "metrics.jsonl"
     while process.poll() is None and not (metrics.exists() and len(metrics.read_text().splitlines()) >= 4):
-        pass
+        time.sleep(0.005)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
