@@ -162,3 +162,45 @@ def test_a_limit_in_truth_values_is_refused(tmp_path: Path) -> None:
         daf_compare_policies(
             ["starter", "noop"], SMALL, 1, enforce_timeouts=True, output_manager=OutputManager(tmp_path)
         )
+
+
+def test_profiles_are_the_shares_of_episodes_above_each_score(report: ComparisonReport) -> None:
+    assert report.evaluation is not None
+    data = json.loads((report.evaluation.run_dir / "results.json").read_text())
+    assert [row["mission"] for row in data["profiles"]] == [SMALL], "on the other all scores are equal"
+    reach = math.sqrt(math.log(2 / 0.05) / (2 * 6))  # Massart's bound for 6 episodes
+    for row in data["profiles"]:
+        rewards = {policy: found[row["mission"]] for policy, found in report.policy_mission_rewards.items()}
+        every = [reward for found in rewards.values() for reward in found]
+        assert (row["thresholds"][0], row["thresholds"][-1]) == pytest.approx((min(every), max(every)))
+        assert {entry["policy"] for entry in row["policies"]} == set(rewards)
+        for entry in row["policies"]:
+            found = rewards[entry["policy"]]
+            for at, share, low, high in zip(
+                row["thresholds"], entry["share"], entry["low"], entry["high"], strict=True
+            ):
+                assert share == pytest.approx(sum(reward > at for reward in found) / 6)
+                assert (low, high) == pytest.approx((max(0, share - reach), min(1, share + reach)))
+
+
+def test_the_page_draws_a_profile_per_mission_with_bands_of_few_policies(tmp_path: Path) -> None:
+    from daf.visualization import daf_export_comparison_html
+
+    def page(policies: int) -> str:
+        report = ComparisonReport(resamples=1000)
+        for policy in range(policies):
+            report.add_policy_results(f"p{policy}", "arena", [policy + 0.1 * index for index in range(8)])
+            report.add_policy_results(f"p{policy}", "still", [0.0] * 8)
+        return daf_export_comparison_html(report, tmp_path / f"{policies}.html").read_text()
+
+    few, many, single = page(3), page(6), page(1)
+    for text in (few, many):
+        section = text.partition('<section id="profiles">')[2].partition("</section>")[0]
+        assert section.count("<svg") == 1, "on the other mission all scores are equal, so it has no profile"
+        assert "Performance profile of each policy on arena" in section
+        assert "n = 8 blocks" in section
+    assert few.count('class="band"') == 3
+    assert "with a probability of at least 95 %" in few
+    assert 'class="band"' not in many
+    assert "would hide the curves" in many
+    assert 'id="profiles"' not in single

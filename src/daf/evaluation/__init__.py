@@ -4,7 +4,7 @@ A repeated call reads cached episodes and plays the missing ones. Each call leav
 records, tables, the report and the requested replays.
 """
 
-from daf.evaluation._analysis import Analysis, analyse
+from daf.evaluation._analysis import Analysis, analyse, analyse_scores
 from daf.evaluation.operation import evaluate
 from daf.evaluation.result import Evaluation, pair_data, results_data, summary_data
 from daf.playing.contenders import contenders_of
@@ -17,6 +17,7 @@ __all__ = [
     "Evaluation",
     "Settings",
     "analyse",
+    "analyse_scores",
     "contenders_of",
     "default_cache",
     "evaluate",

@@ -1,7 +1,9 @@
 """Analysis of a run's scores: rankings, paired verdicts, and notes for the reader."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from daf.episodes.blocks import Scores, scores_of
 from daf.episodes.plan import merged_notes
@@ -11,8 +13,12 @@ from daf.errors import unknown
 from daf.playing.run import failure_notes
 from daf.playing.settings import Settings
 from daf.stats.pair_verdict import PairVerdict
+from daf.stats.profiles import Profile, profile
 from daf.stats.summaries import PolicySummary, summarise
 from daf.stats.verdicts import compare_pairs
+
+THRESHOLDS = 51
+"""Points of a performance profile."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +26,9 @@ class Analysis:
     """Conclusions from the scores.
 
     ranking: over all missions, best mean first; by_mission: the same for each mission. pairs: every pair overall, then
-    on every mission (empty with fewer than two contenders). notes: what a reader must know about these numbers.
+    on every mission (empty with fewer than two contenders). profiles: by mission, the rows in the order of the scores;
+    empty with fewer than two contenders, and without missions on which all scores are equal. notes: what a reader must
+    know about these numbers.
     """
 
     scores: Scores
@@ -28,15 +36,18 @@ class Analysis:
     by_mission: Mapping[str, tuple[PolicySummary, ...]]
     pairs: tuple[PairVerdict, ...]
     notes: tuple[str, ...]
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
 
 
 def analyse(result: RunResult, settings: Settings | None = None) -> Analysis:
     """Rank the contenders and compare every pair of them."""
-    chosen = settings or Settings()
     scores = scores_of(result)
-    blocks = scores.scores.shape[1]
-    notes = _notes(result, scores)
-    if not len(scores.names) or not blocks:
+    return analyse_scores(scores, settings or Settings(), _notes(result, scores))
+
+
+def analyse_scores(scores: Scores, chosen: Settings, notes: Sequence[str] = ()) -> Analysis:
+    """The same for scores from any source."""
+    if not scores.scores.size:
         return Analysis(scores, (), {}, (), tuple(notes))
     summary_resamples = max(1_000, chosen.resamples // 2)
     ranking = summarise(
@@ -64,7 +75,20 @@ def analyse(result: RunResult, settings: Settings | None = None) -> Analysis:
         resamples=chosen.resamples,
         margin=chosen.margin,
     )
-    return Analysis(scores, tuple(ranking), by_mission, tuple(pairs), tuple(notes))
+    return Analysis(
+        scores, tuple(ranking), by_mission, tuple(pairs), tuple(notes), _profiles(scores, alpha=chosen.alpha)
+    )
+
+
+def _profiles(scores: Scores, *, alpha: float) -> dict[str, Profile]:
+    """Each mission has its own, because scores of different missions have no common scale."""
+    found = {}
+    for index, mission in enumerate(scores.missions):
+        rows = scores.scores[:, scores.strata == index]
+        low, high = float(rows.min()), float(rows.max())
+        if len(rows) > 1 and low < high:
+            found[mission] = profile(rows, thresholds=np.linspace(low, high, THRESHOLDS), alpha=alpha)
+    return found
 
 
 def _rescaled(result: RunResult) -> list[str]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from daf.stats.pair_verdict import PairVerdict
+from daf.stats.profiles import Profile
 from daf.stats.summaries import PolicySummary
 
 
@@ -101,6 +102,7 @@ class EvaluationReport:
     ranking: Sequence[PolicySummary] = ()
     by_mission: Mapping[str, Sequence[PolicySummary]] = field(default_factory=dict)
     pairs: Sequence[PairVerdict] = ()
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
     notes: Sequence[str] = ()
     policies: Sequence[PolicyRow] = ()
     latencies: Sequence[LatencyRow] = ()

@@ -21,12 +21,16 @@ from daf.evaluation._page_rows import (
     summary_row,
 )
 from daf.evaluation.findings import failure_groups, headline
+from daf.render.pages.parts import Plot, Plots
+from daf.render.svg.curves import CurveSeries, curve_figure
 from daf.render.svg.intervals import IntervalRow, cut_intervals, interval_figure, linked
 from daf.render.text import duration, printable
 
 MOST_SENTENCES = 15
 """With more pairs, a matrix is shown first and the sentences are collapsed."""
 MOST_OPEN_MISSIONS = 4
+MOST_BANDS = 5
+"""With more policies, the bands of performance profiles would hide the curves; they are in results.json."""
 MOST_EPISODES = 10_000
 """A page with more rows would be too large to open; it states the number of rows left out."""
 
@@ -61,6 +65,8 @@ def view_of(report: EvaluationReport) -> dict[str, object]:
         "several_missions": len(scored) > 1,
         "missions_folded": len(scored) > MOST_OPEN_MISSIONS,
         "missions": [_mission(report, names, name, level) for name in scored],
+        "profiles": _profiles(report, names),
+        "profiles_have_bands": len(report.ranking) <= MOST_BANDS,
         "means": mean_rows(report, names) if len(scored) > 1 else [],
         "episodes": [episode_row(episode, names, decimals[episode.mission]) for episode in _listed(report.episodes)],
         "contender_labels": list(names.styles),
@@ -125,6 +131,39 @@ def _ranking_figure(report: EvaluationReport, names: Names, level: str) -> Marku
         axis_title=f"mean return ({report.unit})",
         description=f"Mean return of each policy with its {level} interval",
     )
+
+
+def _profiles(report: EvaluationReport, names: Names) -> Plots | None:
+    """A figure per mission: for every score, the percentage of each policy's episodes above it."""
+    plots = []
+    several = len(report.profiles) > 1
+    for mission, found in report.profiles.items():
+        rows = sorted(report.by_mission[mission], key=lambda row: row.policy)
+        bands = len(rows) <= MOST_BANDS
+        series = [
+            CurveSeries(
+                row.name,
+                names.style(row.name),
+                found.thresholds.tolist(),
+                (100 * found.share[row.policy]).tolist(),
+                (100 * found.low[row.policy]).tolist() if bands else (),
+                (100 * found.high[row.policy]).tolist() if bands else (),
+                smooth=False,
+            )
+            for row in rows
+        ]
+        label = names.missions[mission]
+        figure = curve_figure(
+            series,
+            x_title=f"score ({report.unit})",
+            y_title="episodes above the score (%)",
+            description=f"Performance profile of each policy on {label}",
+            size="half" if several else "full",
+            zero=True,
+        )
+        blocks = f"n = {rows[0].n} block" + "s" * (rows[0].n > 1)
+        plots.append(Plot(label, figure.svg, blocks, "half" if several else "full"))
+    return Plots(plots, linked=False) if plots else None
 
 
 def _mission(report: EvaluationReport, names: Names, mission: str, level: str) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """The result of an evaluation, and its conversion to JSON values."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ from daf.evaluation._analysis import Analysis
 from daf.playing.run import Played, PlayedRun
 from daf.playing.settings import settings_data
 from daf.stats.pair_verdict import PairVerdict
+from daf.stats.profiles import Profile
 from daf.stats.summaries import PolicySummary
 
 
@@ -31,6 +33,7 @@ def results_data(evaluation: Evaluation) -> dict[str, Any]:
         },
         "ranking": [summary_data(row) for row in analysis.ranking],
         "pairs": [pair_data(pair) for pair in analysis.pairs],
+        "profiles": [profile_data(mission, found, analysis.ranking) for mission, found in analysis.profiles.items()],
     }
 
 
@@ -46,6 +49,25 @@ def summary_data(row: PolicySummary) -> dict[str, Any]:
         "n": row.n,
         "method": row.method,
         "caveat": row.caveat,
+    }
+
+
+def profile_data(mission: str, found: Profile, ranking: Sequence[PolicySummary]) -> dict[str, Any]:
+    """A row of `"profiles"`, as JSON values: per policy the share of episodes above each threshold, with its band."""
+    return {
+        "mission": mission,
+        "band": found.band,
+        "level": found.level,
+        "thresholds": found.thresholds.tolist(),
+        "policies": [
+            {
+                "policy": row.name,
+                "share": found.share[row.policy].tolist(),
+                "low": found.low[row.policy].tolist(),
+                "high": found.high[row.policy].tolist(),
+            }
+            for row in ranking
+        ],
     }
 
 

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from daf.episodes.blocks import Scores
 from daf.episodes.results_file import read_results
 from daf.errors import DataError, UsageError
-from daf.evaluation import Evaluation
+from daf.evaluation import Evaluation, Settings, analyse_scores
 from daf.evaluation.page import EvaluationReport, render_html
 from daf.evaluation.report import report_of
 from daf.render.pages.run_facts import environment, facts_of
-from daf.stats.summaries import summarise
-from daf.stats.verdicts import compare_pairs
 from daf.storage.atomic import write_text
 from daf.storage.printable import terminal_text
 
@@ -90,7 +89,10 @@ def _by_hand(report: "ComparisonReport") -> EvaluationReport:
         raise DataError("no mission was played by all policies, so that they can't be ranked.")
     scores = np.array([[value for mission in missions for value in rewards[policy][mission]] for policy in scored])
     strata = np.array([index for index, mission in enumerate(missions) for _ in rewards[scored[0]][mission]])
-    alpha, seed, few = report.alpha, report.seed, max(1_000, report.resamples // 2)
+    found = analyse_scores(
+        Scores(tuple(scored), tuple(range(len(scored))), scores, strata, tuple(missions), 0, ()),
+        Settings(alpha=report.alpha, seed=report.seed, resamples=report.resamples),
+    )
     return EvaluationReport(
         title=f"{', '.join(scored)} on {', '.join(missions)}",
         command="",
@@ -100,14 +102,10 @@ def _by_hand(report: "ComparisonReport") -> EvaluationReport:
         contenders=scored,
         missions=[],
         episodes=[],
-        ranking=summarise(scored, scores, strata, resamples=few, alpha=alpha, seed=seed),
-        by_mission={
-            mission: tuple(summarise(scored, scores[:, strata == index], resamples=few, alpha=alpha, seed=seed))
-            for index, mission in enumerate(missions)
-        },
-        pairs=compare_pairs(scored, scores, strata, missions, resamples=report.resamples, alpha=alpha, seed=seed)
-        if len(scored) > 1
-        else (),
+        ranking=found.ranking,
+        by_mission=found.by_mission,
+        pairs=found.pairs,
+        profiles=found.profiles,
         notes=[
             *report.notes,
             "These returns were given by hand: their episodes, seeds and settings are not known here.",

@@ -119,7 +119,8 @@ def compare_until_decided(
             *run.failure_notes(len(failed)),
             *_notes(verdicts, rounds, common, max_episodes),
         ]
-        analysis = replace(analyse(common, chosen), pairs=tuple(verdicts), notes=tuple(notes))
+        # A profile's band needs a number of blocks that did not depend on the scores.
+        analysis = replace(analyse(common, chosen), pairs=tuple(verdicts), notes=tuple(notes), profiles={})
         decided = Decided(Evaluation(run.timed(), analysis), tuple(rounds), max_episodes)
         write(decided.evaluation)
         write_json(run.run_dir / "results.json", jsonable(decided_data(decided)))

@@ -68,9 +68,10 @@ class Plot:
 
 @dataclass(frozen=True)
 class Plots:
-    """Figures of one group, whose pointers move together."""
+    """Figures of one group. linked: they share the x axis, so their pointers move together."""
 
     plots: Sequence[Plot]
+    linked: bool = True
     kind: str = "plots"
 
 

@@ -12,7 +12,7 @@
     const { axes, series } = JSON.parse(svg.dataset.curve);
     const figure = svg.closest("figure");
     const at = (axis, value) => axis[2] + (Math.min(Math.max(value, axis[0]), axis[1]) - axis[0]) / (axis[1] - axis[0]) * (axis[3] - axis[2]);
-    return { svg, axes, series, at, figure, group: figure.closest(".plots"), pointer: svg.querySelector(".pointer"),
+    return { svg, axes, series, at, figure, group: figure.closest(".linked") ?? figure, pointer: svg.querySelector(".pointer"),
       output: figure.querySelector("output"), hidden: new Set(), steps: [...new Set(series.flatMap(one => one.x))].sort((a, b) => a - b) };
   });
   const clear = one => { one.pointer.replaceChildren(); one.output.value = ""; };
