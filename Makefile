@@ -3,23 +3,26 @@
 BIN := .venv-full/bin
 
 help:  ## This list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 26
 
 demo:  ## Set up the base environment and run the main job: daf quickstart
 	@scripts/setup.sh base
 	@.venv/bin/daf quickstart
 
+# Compiled modules are kept, whatever the environment says: many tests start processes that import DAF.
+TESTS := PYTHONDONTWRITEBYTECODE= $(BIN)/pytest
+
 test:  ## Set up the full environment and run the tests
 	@scripts/setup.sh full
-	@$(BIN)/pytest -n auto --dist worksteal
+	@$(TESTS) -n auto --dist worksteal
 
 test-thorough:  ## The second stage of CI: kills and exact resume, hostile files, the whole main job
 	@scripts/setup.sh full
-	@$(BIN)/pytest -n auto --dist worksteal -m "thorough and not slow"
+	@$(TESTS) -n auto --dist worksteal -m "thorough and not slow"
 
 test-slow:  ## The tests that take longer than CI may
 	@scripts/setup.sh full
-	@$(BIN)/pytest -m slow
+	@$(TESTS) -m slow
 
 lint:  ## Lint, format, types, layers, plain English of README, changelog and docs
 	@scripts/setup.sh full

@@ -174,6 +174,14 @@ def _output_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _without_waiting_for_disks() -> Iterator[None]:
+    """An evaluation waits 72 times for the disk, which only a power cut could tell. Other processes still wait."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 @pytest.fixture
 def cache(tmp_path: Path) -> EpisodeCache:
     return EpisodeCache(tmp_path / "cache")

@@ -99,6 +99,7 @@ def ran(folder: Path, commands: list[tuple[str, ...]]) -> dict[tuple[str, ...], 
     return dict(zip(commands, (tuple(one) for one in json.loads(done.stdout.splitlines()[-1])), strict=True))
 
 
+@pytest.mark.thorough
 def test_what_needs_no_network_works_without_torch(folder: Path) -> None:
     trained = (folder / "trained").read_text()
     commands: list[tuple[str, ...]] = [
