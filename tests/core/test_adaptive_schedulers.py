@@ -4,11 +4,12 @@ import itertools
 import random
 from collections.abc import Callable, Mapping
 
+import numpy as np
 import pytest
 
 from daf.config.sweep import DAFParameterRange
 from daf.config.training import DAFTrainingConfig
-from daf.core.adaptive.config import PopulationSettings
+from daf.core.adaptive.config import Parameter, PopulationSettings
 from daf.core.adaptive.schedulers import FixedList, Known, PopulationBased, Scheduler, SuccessiveHalving, Wanted
 from daf.core.adaptive.schedulers.space import perturbed, sample
 
@@ -138,8 +139,6 @@ def test_a_failed_member_of_a_population_is_replaced() -> None:
 
 
 def test_draws_stay_in_their_range_and_are_uniform_there() -> None:
-    import numpy as np
-
     log = DAFParameterRange(min=1e-4, max=1e-2, log=True)
     steps = DAFParameterRange(type="int", min=2, max=11, step=3)
     whole = DAFParameterRange(type="int", min=1, max=4)
@@ -151,9 +150,36 @@ def test_draws_stay_in_their_range_and_are_uniform_there() -> None:
     assert {sample(whole, draw) for draw in draws} == {1, 2, 3, 4}
 
 
-def test_a_perturbed_whole_number_moves_even_where_the_factor_is_too_small() -> None:
-    import numpy as np
+def test_the_same_seeds_draw_what_they_drew_in_earlier_versions() -> None:
+    space: dict[str, Parameter] = {
+        "float": DAFParameterRange(min=0.1, max=0.9),
+        "log": DAFParameterRange(min=1e-4, max=0.1, log=True),
+        "int": DAFParameterRange(min=3, max=900, type="int"),
+        "int_log": DAFParameterRange(min=1, max=1000, type="int", log=True),
+        "step": DAFParameterRange(min=0.0, max=1.0, step=0.25),
+        "int_step": DAFParameterRange(min=8, max=64, step=8, type="int"),
+        "choices": [16, 32, 64, 128],
+    }
+    drawn = {name: [sample(of, np.random.default_rng([7, i])) for i in range(3)] for name, of in space.items()}
+    assert drawn == {
+        "float": [0.6000763732837335, 0.7161127608027793, 0.3223762257548648],
+        "log": [0.007503888976201422, 0.020437268612084794, 0.0006821986357558214],
+        "int": [851, 784, 255],
+        "int_log": [75, 204, 7],
+        "step": [1.0, 1.0, 0.25],
+        "int_step": [64, 56, 24],
+        "choices": [128, 128, 32],
+    }
+    first = {name: values[0] for name, values in drawn.items()}
+    changed = [perturbed(first, space, np.random.default_rng([8, i]), factor=0.2, anew=0.25) for i in range(3)]
+    assert [list(settings.values()) for settings in changed] == [
+        [0.48006109862698687, 0.0027346160755456553, 900, 90, 1.0, 64, 128],
+        [0.8459750050628192, 0.00023654376185753786, 900, 90, 0.75, 64, 128],
+        [0.48006109862698687, 0.006003111180961138, 577, 90, 0.75, 64, 64],
+    ]
 
+
+def test_a_perturbed_whole_number_moves_even_where_the_factor_is_too_small() -> None:
     space = {"n_epochs": DAFParameterRange(type="int", min=1, max=10)}
     found = {
         perturbed({"n_epochs": 2}, space, np.random.default_rng(s), factor=0.2, anew=0.0)["n_epochs"] for s in range(9)
@@ -162,8 +188,6 @@ def test_a_perturbed_whole_number_moves_even_where_the_factor_is_too_small() -> 
 
 
 def test_a_seed_is_not_perturbed() -> None:
-    import numpy as np
-
     changed = perturbed({"seed": 10, "gamma": 0.5}, {}, np.random.default_rng(0), factor=0.2, anew=0.0)
     assert changed["seed"] == 10
     assert changed["gamma"] in (0.4, 0.6)
@@ -171,8 +195,6 @@ def test_a_seed_is_not_perturbed() -> None:
 
 def changed_alone(settings: Mapping[str, float | str], seeds: int = 12) -> list[dict[str, object]]:
     """What `settings` become without a space, for so many draws."""
-    import numpy as np
-
     draws = [np.random.default_rng(seed) for seed in range(seeds)]
     return [dict(perturbed(settings, {}, draw, factor=0.2, anew=0.0)) for draw in draws]
 
@@ -199,8 +221,6 @@ def test_a_population_keeps_its_policies_and_networks() -> None:
 
 
 def test_zero_in_a_range_moves_though_multiplying_does_not_move_it() -> None:
-    import numpy as np
-
     space = {"ent_coef": DAFParameterRange(min=0.0, max=0.1)}
     draws = [np.random.default_rng(seed) for seed in range(9)]
     found = [perturbed({"ent_coef": 0.0}, space, draw, factor=0.2, anew=0.0)["ent_coef"] for draw in draws]
