@@ -15,13 +15,13 @@ from daf.core.adaptive import targets
 from daf.core.adaptive.commands import DafCommands, training_config
 from daf.core.adaptive.config import NETWORK
 from daf.core.adaptive.errors import AdaptiveControllerError
-from daf.core.adaptive.local import LocalProcesses
 from daf.core.adaptive.record import Record, controlled, request_stop
 from daf.core.adaptive.running import Running
 from daf.core.adaptive.schedulers import scheduler_of
 from daf.core.adaptive.state import Experiment, Run
 from daf.core.adaptive.status import ExperimentStatus, find, status_of
 from daf.core.adaptive_controller import DAFAdaptiveConfig, DAFAdaptiveController, Hooks
+from daf.core.jobs.local import LocalJobs
 from daf.errors import ConfigError, UsageError, unknown
 from daf.game.policy_arguments import Arguments, arguments_of, check_arguments
 
@@ -95,7 +95,7 @@ def _end_orphans(status: ExperimentStatus, reason: str) -> None:
     record = Record(status.run_dir)
     try:
         commands = DafCommands(config, status.run_dir)
-        Running(record, config, scheduler_of(config), LocalProcesses(), commands, Hooks()).take_over_and_stop(reason)
+        Running(record, config, scheduler_of(config), LocalJobs(), commands, Hooks()).take_over_and_stop(reason)
     finally:
         record.close()
 

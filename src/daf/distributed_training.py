@@ -4,8 +4,8 @@ A run is `daf_train_policy`'s with `use_distributed`: environments are shared ou
 a training run's. Many machines are not here yet, and asking for them is an error.
 """
 
-import subprocess
-import sys
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,9 @@ import numpy as np
 from daf.compute.executor import job_count
 from daf.config import DAFTrainingConfig
 from daf.config.extras import require
+from daf.core.jobs.interface import JobSpec, unused_folder
+from daf.core.jobs.local import LocalJobs
+from daf.core.jobs.training import failure, progress_files, training_command
 from daf.core.training_file import FILE, read_ended, read_training
 from daf.errors import ConfigError, TrainingError, UsageError, unknown
 from daf.output_manager.layout import LOCK
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
     from daf.core.training_run import TrainingResult
 
 METRICS = "metrics.jsonl"
+_LONGEST_WAIT = 3600.0
+"""Seconds; the end of a job ends the wait earlier."""
 HOWS = ("mean", "sum", "max", "min")
 
 
@@ -54,7 +59,7 @@ class DistributedTrainingResult:
     status: str = "running"
     run_dir: Path = field(default_factory=Path)
     error: str | None = None
-    _process: "subprocess.Popen[bytes] | None" = None
+    _job: tuple[LocalJobs, JobSpec] | None = None
     _before: int | None = None
 
     def training_rate(self) -> float | None:
@@ -66,15 +71,18 @@ class DistributedTrainingResult:
 
         None where it has no checkpoint; `status` and `error` report why. timeout: seconds; `TimeoutError` after them.
         """
-        if self._process is not None:
-            try:
-                self._process.wait(timeout)
-            except subprocess.TimeoutExpired as error:
-                raise TimeoutError(f"{self.run_dir} still trains after {timeout:g} s.") from error
-            code, self._process = self._process.returncode, None
-            if _written_at(self.run_dir) == self._before:  # it ended before it trained: what lies there is of another
+        if self._job is not None:
+            jobs, job = self._job
+            deadline = math.inf if timeout is None else time.monotonic() + timeout
+            while (status := jobs.status(job)).state == "running":
+                if time.monotonic() >= deadline:
+                    raise TimeoutError(f"{self.run_dir} still trains after {timeout:g} s.")
+                jobs.wait([job], min(_LONGEST_WAIT, deadline - time.monotonic()))
+            self._job = None
+            if _written_at(self.run_dir) == self._before:  # this run ended before it trained: the file is older
                 self.status = "failed"
-                self.error = f"the process ended with exit code {code}; see {self.run_dir / 'output.log'}"
+                why = "it was killed" if status.exit_code is None else failure(job, status.exit_code)
+                self.error = f"the training process failed: {why}; see {job.stderr}"
             else:
                 _read(self)
         return self.final_checkpoint
@@ -255,19 +263,12 @@ def _in_background(mission: Any, config: DAFTrainingConfig, run_dir: Path) -> Di
     settings = run_dir / "launch.yaml"
     config.replace(mission=named).to_yaml(settings)
     before = _written_at(run_dir)
-    with (run_dir / "output.log").open("ab") as log:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "daf", "train", "--config", str(settings)),
-                *("--run-dir", str(run_dir), "--quiet"),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+    folder = unused_folder(run_dir / "jobs", "train")
+    job = JobSpec(folder.name, training_command(settings, run_dir), folder, progress_files(run_dir))
+    jobs = LocalJobs()
+    jobs.launch(job)
     return DistributedTrainingResult(
-        num_workers=config.workers_per_node, run_dir=run_dir, _process=process, _before=before
+        num_workers=config.workers_per_node, run_dir=run_dir, _job=(jobs, job), _before=before
     )
 
 

@@ -15,10 +15,10 @@ import pytest
 from daf.adaptive import daf_adaptive_status, daf_run_adaptive, daf_stop_adaptive
 from daf.core.adaptive.commands import DafCommands, training_config
 from daf.core.adaptive.config import DAFAdaptiveConfig
-from daf.core.adaptive.dispatch import Job
 from daf.core.adaptive.errors import AdaptiveControllerError
-from daf.core.adaptive.local import LocalProcesses
 from daf.core.adaptive.state import Run
+from daf.core.jobs.interface import JobSpec
+from daf.core.jobs.local import LocalJobs
 from daf.errors import ConfigError, UsageError
 from daf.output_manager import OutputManager
 from tests.conftest import DafCall
@@ -199,7 +199,7 @@ def until_training(folder: Path) -> None:
     while time.monotonic() < deadline:
         if list((folder / "out").glob("training/*/runs/*/metrics.jsonl")):
             return
-        LocalProcesses().wait([], 0.02)
+        LocalJobs().wait([], 0.02)
     raise AssertionError("nothing trains")
 
 
@@ -231,7 +231,7 @@ def test_stop_ends_what_a_killed_controller_left(tmp_path: Path) -> None:
     stopped = daf_stop_adaptive("trial", tmp_path / "out")
     assert stopped.status == "stopped"
     job = stopped.run_dir / "jobs" / str(run["job"])
-    assert LocalProcesses().look(Job(job.name, (), job)).state in ("ended", "gone")
+    assert LocalJobs().status(JobSpec(job.name, (), job)).state in ("ended", "gone")
 
 
 @pytest.mark.thorough
@@ -244,7 +244,7 @@ def test_ctrl_c_on_the_terminal_stops_with_a_sentence_and_130(tmp_path: Path) ->
     )  # fmt: skip
     deadline = time.monotonic() + 60
     while not list((tmp_path / "out").glob("training/*/jobs/*/process.json")) and time.monotonic() < deadline:
-        LocalProcesses().wait([], 0.02)
+        LocalJobs().wait([], 0.02)
     process.send_signal(signal.SIGINT)
     told = answer(process, 130)
     assert told["status"] == "interrupted"

@@ -19,12 +19,12 @@ import pytest
 from daf.adaptive import daf_stop_adaptive
 from daf.core.adaptive import record
 from daf.core.adaptive.config import DAFAdaptiveConfig
-from daf.core.adaptive.dispatch import Job
 from daf.core.adaptive.hooks import Hooks, Milestone
-from daf.core.adaptive.local import LocalProcesses
 from daf.core.adaptive.state import FORMAT, Run, Score, folded
 from daf.core.adaptive.status import ExperimentStatus, experiments, status_of
 from daf.core.adaptive_controller import AdaptiveControllerError
+from daf.core.jobs.interface import JobSpec
+from daf.core.jobs.local import LocalJobs
 from daf.errors import ConfigError, DataError, Interrupted, UsageError
 from daf.storage import journal
 from tests.core.adaptive_driver import PYTHON, SmallJobs, config, controller, told
@@ -89,7 +89,7 @@ def drive(folder: Path, fields: Mapping[str, Any], kill_at: str | None = None) -
 def kill_workers(folder: Path) -> None:
     """End all jobs that a killed controller left, as a power cut would."""
     for path in (folder / "out").glob("training/*/jobs/*"):
-        LocalProcesses().kill(Job(path.name, (), path))
+        LocalJobs().kill(JobSpec(path.name, (), path))
 
 
 def end_of(folder: Path) -> ExperimentStatus:
@@ -171,7 +171,7 @@ def test_a_controller_killed_at_any_of_its_events_loses_no_run_and_repeats_none(
             check_same(folder, uninterrupted[name], NEVER, *([ALONE] if number % 2 else []))
 
 
-class KillsJobs(LocalProcesses):
+class KillsJobs(LocalJobs):
     """Kills the supervisor's group, or its command only, of some of the jobs that it launches."""
 
     def __init__(self, every: int) -> None:
@@ -179,11 +179,11 @@ class KillsJobs(LocalProcesses):
         self._every = every
         self._count = 0
 
-    def launch(self, job: Job) -> None:
+    def launch(self, job: JobSpec) -> None:
         super().launch(job)
         self._count += 1
         if self._count % self._every == 0:
-            while (pid := self.look(job).pid) is None:
+            while (pid := self.status(job).pid) is None:
                 self.wait([job], 0.02)
             os.killpg(pid, signal.SIGKILL)
 
@@ -324,7 +324,7 @@ def test_a_job_without_a_sign_of_life_is_ended_and_becomes_stale(tmp_path: Path)
     assert "no sign of life for 0.5 s" in str(run.error)
     assert status.status == "failed"
     for path in (status.run_dir / "jobs").iterdir():
-        assert LocalProcesses().look(Job(path.name, (), path)).state == "gone"
+        assert LocalJobs().status(JobSpec(path.name, (), path)).state == "gone"
 
 
 def stopping(number: int) -> Any:
@@ -417,7 +417,7 @@ def test_two_controllers_that_start_together_begin_one_experiment(tmp_path: Path
         for _ in range(2)
     ]
     while all(process.poll() is None for process in started):
-        LocalProcesses().wait([], 0.02)
+        LocalJobs().wait([], 0.02)
     refused = next(process for process in started if process.poll() is not None)
     assert "has a controller already" in refused.communicate()[1]
     daf_stop_adaptive("trial", tmp_path / "out")
@@ -547,20 +547,20 @@ def test_a_moved_output_folder_goes_on(tmp_path: Path) -> None:
 def test_a_controller_that_cannot_go_on_asks_its_jobs_to_end_and_the_next_goes_on(tmp_path: Path) -> None:
     broken: list[str] = []
 
-    class Breaks(LocalProcesses):
+    class Breaks(LocalJobs):
         def wait(self, jobs: Any, seconds: float) -> None:
             super().wait(jobs, 0.05)
-            if not broken and jobs and all(self.look(job).pid is not None for job in jobs):
+            if not broken and jobs and all(self.status(job).pid is not None for job in jobs):
                 broken.append("broken")
                 raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space left"):
         controller(tmp_path, config(runs=[{}], total=1_000_000), dispatcher=Breaks()).start_experiment()
     (path,) = (end_of(tmp_path).run_dir / "jobs").iterdir()
-    job, dispatcher = Job(path.name, (), path), LocalProcesses()
-    while dispatcher.look(job).state == "running":
+    job, dispatcher = JobSpec(path.name, (), path), LocalJobs()
+    while dispatcher.status(job).state == "running":
         dispatcher.wait([job], 0.5)
-    assert dispatcher.look(job).state == "ended"
+    assert dispatcher.status(job).state == "ended"
     assert end_of(tmp_path).status == "interrupted"
 
 
@@ -603,7 +603,7 @@ def test_a_job_that_outlives_its_controller_is_adopted_and_not_launched_again(tm
     )  # fmt: skip
     while not list((tmp_path / "out").glob("training/*/runs/*/metrics.jsonl")):
         assert first.poll() is None
-        LocalProcesses().wait([], 0.01)
+        LocalJobs().wait([], 0.01)
     first.kill()
     first.wait()
     status = controller(tmp_path, config(**fields)).start_experiment()

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from daf.core.adaptive.dispatch import Job
-from daf.core.adaptive.errors import AdaptiveControllerError
-from daf.core.adaptive.local import LocalProcesses
 from daf.core.adaptive.state import folded
+from daf.core.jobs.interface import JobError, JobSpec
+from daf.core.jobs.local import LocalJobs
 from daf.core.tracking._sent import Sent
 from daf.core.training_file import own_checkpoint, read_ended, read_training
 from daf.errors import DamagedFileError, DataError, StorageError, UnsafePathError
@@ -43,8 +42,8 @@ def test_an_event_of_another_shape_is_named_with_its_line(event: dict[str, Any])
 def test_a_job_of_which_a_file_is_damaged_is_not_signalled(tmp_path: Path) -> None:
     for content in ("[]", '{"pid": "1"}', '{"pid": -1}', '{"pid": 0}'):
         (tmp_path / "process.json").write_text(content)
-        with pytest.raises(AdaptiveControllerError, match=r"process\.json is damaged"):
-            LocalProcesses().interrupt(Job("job", (), tmp_path, ()))
+        with pytest.raises(JobError, match=r"process\.json is damaged"):
+            LocalJobs().interrupt(JobSpec("job", (), tmp_path, ()))
 
 
 ENDED = {"status": "done", "steps": 9, "updates": 1, "wall_seconds": 1.0, "metrics": {}, "final_checkpoint": "c/final"}

@@ -7,11 +7,13 @@ import pytest
 
 from daf.config import DAFTrainingConfig
 from daf.core import checkpoints
+from daf.core.jobs.interface import JobError, JobStatus
+from daf.core.jobs.local import LocalJobs
 from daf.errors import StorageError
 from daf.storage.hashing import hash_file
-from daf.sweeps import training_process
+from daf.sweeps import operation
+from daf.sweeps._training import roll_back
 from daf.sweeps.result import SweepTrialResult
-from daf.sweeps.training_process import go_back
 from daf.training import daf_train_policy
 
 from .sweeping import config_of, events, journal, outcome, run, run_dir_in
@@ -33,15 +35,18 @@ def trained(monkeypatch):
     """Trainings take place in this process, which is faster; where each was to stop."""
     goals = []
 
-    def here(command, log, deadline, stop):
-        options = dict(zip(command[4::2], command[5::2], strict=False))
-        goal = int(command[command.index("--stop-at") + 1]) if "--stop-at" in command else None
-        goals.append(goal)
-        config = DAFTrainingConfig.from_yaml(options["--config"])
-        daf_train_policy(config=config, run_dir=options["--run-dir"], stop_at=goal)
-        return 0, b""
+    class Here(LocalJobs):
+        def launch(self, job):
+            options = dict(zip(job.argv[4::2], job.argv[5::2], strict=False))
+            goal = int(options["--stop-at"]) if "--stop-at" in options else None
+            goals.append(goal)
+            config = DAFTrainingConfig.from_yaml(options["--config"])
+            daf_train_policy(config=config, run_dir=options["--run-dir"], stop_at=goal)
 
-    monkeypatch.setattr(training_process, "_called", here)
+        def status(self, job):
+            return JobStatus("ended", exit_code=0)
+
+    monkeypatch.setattr(operation, "LocalJobs", Here)
     return goals
 
 
@@ -88,9 +93,9 @@ def test_going_back_keeps_the_checkpoint_that_reached_the_goal(tmp_path):
         path.mkdir(parents=True)
         (path / "state.json").write_text(json.dumps({"steps": updates * 100, "updates": updates}))
     (folder / "final").mkdir()
-    go_back(folder, 400)
+    roll_back(folder, 400)
     assert sorted(path.name[-3:] for path in folder.iterdir()) == ["100", "200", "300", "400"]
-    go_back(folder, 201)
+    roll_back(folder, 201)
     assert list(checkpoints.steps(folder)) == [100, 200, 300]
 
 
@@ -123,7 +128,7 @@ def test_a_full_disk_is_another_attempt_and_then_told(tmp_path, monkeypatch, wha
     def refuse(*_):
         full.append(1)
         if len(full) <= 3:
-            raise StorageError("no space left") if what == "episodes" else OSError(28, "No space left on device")
+            raise (StorageError if what == "episodes" else JobError)("no space left")
 
     if what == "episodes":
         monkeypatch.setattr(EpisodeCache, "put", refuse)
@@ -131,8 +136,16 @@ def test_a_full_disk_is_another_attempt_and_then_told(tmp_path, monkeypatch, wha
         first, second = run(config, tmp_path).trials
         assert (first.status, first.attempts, second.status, second.attempts) == ("failed", 2, "complete", 2)
     else:
-        monkeypatch.setattr(training_process, "_called", refuse)
+        monkeypatch.setattr(LocalJobs, "launch", refuse)
         (trial,) = run(config_of(**HALVING | {"max_retries": 1}), tmp_path).trials
         assert (trial.status, trial.attempts) == ("failed", 2)
         first = trial
     assert "no space left" in first.reason
+
+
+def test_a_trial_may_train_on_no_gpu_where_its_sweep_may_not(tmp_path):
+    training = TRAINING | {"device": "cuda"}
+    config = config_of(**HALVING | {"early_stopping": None, "training": training})
+    (trial,) = run(config, tmp_path, gpu_allowed=False).trials
+    assert (trial.status, trial.attempts) == ("failed", 1)
+    assert "--device cuda is a GPU, and the configuration says enable_gpu: false" in trial.reason

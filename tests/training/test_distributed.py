@@ -133,4 +133,4 @@ def test_a_launch_that_is_refused_is_no_success_of_the_run_that_lies_there(tmp_p
     assert (result.status, result.final_checkpoint) == ("failed", None)
     assert result.error is not None
     assert "exit code 2" in result.error
-    assert "no_such_policy" in (run / "output.log").read_text()
+    assert "no_such_policy" in result.error

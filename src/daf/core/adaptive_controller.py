@@ -18,17 +18,17 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from daf.core.adaptive import finishing, targets
 from daf.core.adaptive.commands import Commands, DafCommands
 from daf.core.adaptive.config import DAFAdaptiveConfig, differences
-from daf.core.adaptive.dispatch import Dispatcher
 from daf.core.adaptive.errors import AdaptiveControllerError, ExperimentSettingsError, TrainingEnvironmentError
 from daf.core.adaptive.feedback import SUPPORT, Adjustable, Adjustment, Feedback
 from daf.core.adaptive.hooks import Hooks
-from daf.core.adaptive.local import LocalProcesses
 from daf.core.adaptive.record import Record, beginning, controlled, read, request_stop
 from daf.core.adaptive.running import Running
 from daf.core.adaptive.schedulers import Scheduler, Wanted, scheduler_of
 from daf.core.adaptive.state import Experiment, Run
 from daf.core.adaptive.status import TITLE, ExperimentStatus, find, not_started
 from daf.core.curriculum.interface import Task
+from daf.core.jobs.interface import JobRunner
+from daf.core.jobs.local import LocalJobs
 from daf.errors import DAFError, Interrupted, UsageError
 from daf.storage.jsonable import jsonable
 
@@ -72,7 +72,7 @@ class DAFAdaptiveController:
         *,
         output: "OutputManager | None" = None,
         scheduler: Scheduler | None = None,
-        dispatcher: Dispatcher | None = None,
+        dispatcher: JobRunner | None = None,
         commands: Callable[[DAFAdaptiveConfig, Path], Commands] | None = None,
         hooks: Hooks | None = None,
         curriculum_manager: Adjustable | None = None,
@@ -83,7 +83,7 @@ class DAFAdaptiveController:
         self.config = config
         self._output = output or OutputManager()
         self._scheduler = scheduler
-        self._dispatcher = dispatcher or LocalProcesses()
+        self._dispatcher = dispatcher or LocalJobs()
         self._commands = commands or DafCommands
         self._hooks = hooks or Hooks()
         self._on_change = on_change

@@ -17,6 +17,7 @@ import select
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from multiprocessing import forkserver
 from typing import Any
 
@@ -51,7 +52,12 @@ def _let_go() -> None:
 
 def end_with(descriptor: int) -> None:
     """Kill this process as soon as the other end of the pipe `descriptor` is closed."""
-    threading.Thread(target=_watch, args=(descriptor,), name="daf-lifeline", daemon=True).start()
+    _watch_in_background(descriptor, lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+
+def end_group_with(descriptor: int) -> None:
+    """Like `end_with`, for this process and all others of its process group."""
+    _watch_in_background(descriptor, lambda: os.killpg(0, signal.SIGKILL))
 
 
 def end_with_coordinator() -> None:
@@ -81,11 +87,14 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _watch(descriptor: int) -> None:
-    poll = select.poll()
-    poll.register(descriptor, 0)  # only the hang-up: what the pipe carries is not for this thread
-    poll.poll()
-    os.kill(os.getpid(), signal.SIGKILL)
+def _watch_in_background(descriptor: int, end: Callable[[], None]) -> None:
+    def watch() -> None:
+        poll = select.poll()
+        poll.register(descriptor, 0)  # only the hang-up: what the pipe carries is not for this thread
+        poll.poll()
+        end()
+
+    threading.Thread(target=watch, name="daf-lifeline", daemon=True).start()
 
 
 if __name__ == "__main__":

@@ -16,16 +16,17 @@ import numpy as np
 
 from daf.config.sweep import DAFSweepConfig
 from daf.config.training import DAFTrainingConfig
+from daf.core.jobs.retry import RetryRule
 from daf.episodes.metrics_values import Metric, parse, value
 from daf.episodes.record import EpisodeRecord
 from daf.errors import ConfigError, DataError, MetricError, StorageError
 from daf.sweeps import journal, stopping
+from daf.sweeps._training import Stopped, TrialTraining
 from daf.sweeps.objective import Objective, Scale
 from daf.sweeps.playing import TOO_LONG, Episodes, Player, TrialFailed
 from daf.sweeps.result import SweepTrialResult
 from daf.sweeps.space import Configuration
 from daf.sweeps.targets import Setting, Target, setting_of
-from daf.sweeps.training_process import Stopped, train
 
 TRIALS = "trials"
 DEFAULT = -1
@@ -42,6 +43,12 @@ class TrialRunner:
     scales: tuple[Scale, ...]
     run_dir: Path
     stop: threading.Event
+    trainings: TrialTraining
+
+    @property
+    def retries(self) -> RetryRule:
+        """For trials whose machine failed."""
+        return RetryRule(self.config.max_retries)
 
     def run(
         self, player: Player, number: int, values: Configuration, judges: Sequence[SweepTrialResult], source: str
@@ -50,7 +57,7 @@ class TrialRunner:
         started = time.monotonic()
         deadline = None if self.config.trial_timeout is None else started + self.config.trial_timeout
         blank = SweepTrialResult(number, dict(values), source=source)
-        attempt = 1
+        failures = 0
         while True:
             try:
                 result = self._attempt(player, blank, judges, deadline)
@@ -59,15 +66,15 @@ class TrialRunner:
                 if self.stop.is_set():
                     raise Stopped from error
                 machine = isinstance(error, StorageError) or error.machine
-                if machine and attempt <= self.config.max_retries:
-                    attempt += 1
+                if machine and self.retries.seconds_until_retry(failures) is not None:
+                    failures += 1
                     continue
                 result = replace(blank, status="failed", reason=str(error))
                 break
             except (ConfigError, DataError, MetricError) as error:
                 result = replace(blank, status="failed", reason=f"{type(error).__name__}: {error}")
                 break
-        return replace(result, seconds=time.monotonic() - started, attempts=attempt)
+        return replace(result, seconds=time.monotonic() - started, attempts=failures + 1)
 
     def setting(self, values: Configuration) -> Setting:
         """Assign `values` to the components that they configure."""
@@ -104,7 +111,7 @@ class TrialRunner:
         early, total, number = self.config.early_stopping, training.total_timesteps, blank.trial_id
 
         def trained(goal: int | None) -> SweepTrialResult:
-            done = train(folder, training, stop_at=goal, deadline=deadline, stop=self.stop)
+            done = self.trainings.train(folder, training, stop_at=goal, deadline=deadline)
             return replace(
                 blank,
                 steps=done.steps,

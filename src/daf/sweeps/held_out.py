@@ -143,15 +143,15 @@ def _played(trial: SweepTrialResult, runner: TrialRunner, player: Player) -> dic
         raise TrialFailed(f"its checkpoint {trial.checkpoint} was deleted; checkpoint_best_n says how many are kept")
     first, episodes = held_out_seeds(runner.config)
     setting, metric = runner.setting(dict(trial.hyperparameters)), runner.objectives[0].metric
-    attempt = 1
+    failures = 0
     while True:
         try:
             records = player.play(trial.policy or setting.policy, setting.missions, 0, episodes, seed=first)
             return {mission: [value(record, metric) for record in played] for mission, played in records.items()}
         except TrialFailed as error:
-            if not error.machine or attempt > runner.config.max_retries:
+            if not error.machine or runner.retries.seconds_until_retry(failures) is None:
                 raise
-            attempt += 1
+            failures += 1
 
 
 def _compared(objective: Objective, config: DAFSweepConfig) -> str:

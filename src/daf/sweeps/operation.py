@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daf.config.sweep import DAFSweepConfig
+from daf.core.jobs.local import LocalJobs
 from daf.errors import DataError
 from daf.playing.settings import DEFAULT_GPU_MEMORY_FRACTION
 from daf.storage import locks
@@ -21,6 +22,7 @@ from daf.sweeps._coordinator import Coordinator
 from daf.sweeps._implied_training import training_note
 from daf.sweeps._mirror import Mirror
 from daf.sweeps._scale_words import told
+from daf.sweeps._training import TrialTraining
 from daf.sweeps._trial import DEFAULT, TrialRunner
 from daf.sweeps.continuing import BEGINNING, fingerprint, is_done, named_sweep, same_sweep, write_facts
 from daf.sweeps.held_out import held_out_seeds, play_held_out
@@ -117,7 +119,9 @@ def _run(
 ) -> SweepResult:
     config = prepared.config
     history = journal.read(run_dir)
-    runner = TrialRunner(config, prepared.targets, prepared.objectives, _plain(prepared), run_dir, threading.Event())
+    stop = threading.Event()
+    trainings = TrialTraining(LocalJobs(), run_dir, stop, prepared.settings.gpu_allowed)
+    runner = TrialRunner(config, prepared.targets, prepared.objectives, _plain(prepared), run_dir, stop, trainings)
     slots = 1 if prepared.settings.executor == "serial" else config.num_parallel
     players = [player_of(prepared, output) for _ in range(slots)]
     mirror = Mirror(

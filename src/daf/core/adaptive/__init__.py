@@ -1,4 +1,1 @@
-"""Experiments of many training runs: which runs (schedulers), where (dispatchers), and what happened (the journal).
-
-Cheap to import: every worker's supervisor (`daf.core.adaptive._supervisor`) imports this package.
-"""
+"""Experiments of many training runs: which runs there should be (schedulers), and what happened (the journal)."""

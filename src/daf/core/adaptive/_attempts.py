@@ -14,10 +14,10 @@ from pathlib import Path
 from daf.core.adaptive import _parents as parents
 from daf.core.adaptive.commands import Commands, Ended
 from daf.core.adaptive.config import DAFAdaptiveConfig
-from daf.core.adaptive.dispatch import Dispatcher, Job, Look
-from daf.core.adaptive.errors import AdaptiveControllerError
 from daf.core.adaptive.record import Record
 from daf.core.adaptive.state import Run
+from daf.core.jobs.interface import JobError, JobRunner, JobSpec
+from daf.core.jobs.retry import RetryRule
 from daf.errors import UsageError
 
 logger = logging.getLogger(__name__)
@@ -32,21 +32,24 @@ class Attempts:
         self,
         record: Record,
         config: DAFAdaptiveConfig,
-        dispatcher: Dispatcher,
+        runner: JobRunner,
         commands: Commands,
         changed: Callable[[], None],
     ) -> None:
         self._record = record
         self._config = config
-        self._dispatcher = dispatcher
+        self._retries = RetryRule(
+            config.max_retries if config.retry_on_failure else 0, config.retry_delay, config.max_retry_delay
+        )
+        self._runner = runner
         self._commands = commands
         self._changed = changed
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, JobSpec] = {}
 
     def launch(self, run: Run) -> None:
         """Start the next phase of a run."""
         try:
-            argv, signs = self._command(run)
+            argv, heartbeat_files = self._command(run)
         except UsageError as error:  # the settings were changed and are now invalid
             self._refuse(run, str(error))
             return
@@ -60,36 +63,36 @@ class Attempts:
             )
             return
         name = f"{run.name}-{run.phase}-{run.target}-{run.launches + 1}"
-        job = Job(name, argv, self._record.folder / "jobs" / name, signs)
+        job = JobSpec(name, argv, self._record.folder / "jobs" / name, heartbeat_files)
         self._jobs[run.name] = job
         launched = self._record.add("launching", run=run.name, job=name, phase=run.phase, target=run.target)
         try:
-            self._dispatcher.launch(job)
-        except AdaptiveControllerError as error:
+            self._runner.launch(job)
+        except JobError as error:
             self.broke(launched.runs[run.name], str(error), counts=True)
         self._changed()
 
-    def job_of(self, run: Run) -> Job:
+    def job_of(self, run: Run) -> JobSpec:
         """The current job of a run, even if an earlier controller launched it."""
         job = self._jobs.get(run.name)
         if job is None or job.name != run.job:
-            argv, signs = self._command(run)
-            job = Job(str(run.job), argv, self._record.folder / "jobs" / str(run.job), signs)
+            argv, heartbeat_files = self._command(run)
+            job = JobSpec(str(run.job), argv, self._record.folder / "jobs" / str(run.job), heartbeat_files)
             self._jobs[run.name] = job
         return job
 
-    def look_after(self, run: Run) -> None:
-        """Commit the state of a run's job; end the job if it shows no sign of life."""
+    def monitor(self, run: Run) -> None:
+        """Commit the state of a run's job; end the job if it has no heartbeat."""
         job = self.job_of(run)
-        look = self._dispatcher.look(job)
-        if look.state == "ended":
-            self.settle(run, job, look.exit_code or 0)
-        elif look.state in ("gone", "absent"):
-            self._dispatcher.kill(job)  # processes of it may be left
+        status = self._runner.status(job)
+        if status.state == "ended":
+            self.settle(run, job, status.exit_code or 0)
+        elif status.state in ("gone", "absent"):
+            self._runner.kill(job)  # processes of it may be left
             self.broke(run, "its process was killed", counts=True)
-        elif self._silent(look):
-            self._dispatcher.kill(job)
-            why = f"no sign of life for {self._config.heartbeat_timeout:g} s (heartbeat_timeout)"
+        elif (status.seconds_since_heartbeat or 0.0) > self._config.heartbeat_timeout:
+            self._runner.kill(job)
+            why = f"no heartbeat for {self._config.heartbeat_timeout:g} s (heartbeat_timeout)"
             self.broke(run, why, counts=True, stale=True)
 
     def take_over(self, run: Run) -> None:
@@ -98,27 +101,27 @@ class Attempts:
         The run is not at fault for what happened without a controller; that does not count as a failed attempt.
         """
         job = self.job_of(run)
-        look = self._dispatcher.look(job)
-        if look.state == "absent" and not self._dispatcher.forget(job):
-            look = self._dispatcher.look(job)
-        if look.state == "absent":
+        status = self._runner.status(job)
+        if status.state == "absent" and not self._runner.forget(job):
+            status = self._runner.status(job)
+        if status.state == "absent":
             self.broke(run, "it was never started: the controller died before", counts=False)
-        elif look.state == "gone":
-            self._dispatcher.kill(job)
+        elif status.state == "gone":
+            self._runner.kill(job)
             self.broke(run, "it was killed while no controller was there", counts=False)
-        elif look.state == "ended" and look.exit_code in INTERRUPTED:
+        elif status.state == "ended" and status.exit_code in INTERRUPTED:
             self.broke(run, "it was interrupted when its controller ended", counts=False)
-        elif look.state == "ended":
-            self.settle(run, job, look.exit_code or 0)
+        elif status.state == "ended":
+            self.settle(run, job, status.exit_code or 0)
         else:
-            self._record.add("noted", run=run.name, job=job.name, what=f"adopted: it runs on as process {look.pid}")
+            self._record.add("noted", run=run.name, job=job.name, what=f"adopted: it runs on as process {status.pid}")
 
-    def settle(self, run: Run, job: Job, exit_code: int) -> None:
+    def settle(self, run: Run, job: JobSpec, exit_code: int) -> None:
         """Commit how a job ended."""
         training = run.status == "training"
         ended: Ended = (self._commands.trained if training else self._commands.evaluated)(run, job, exit_code)
         if ended.values is None:
-            self.broke(run, ended.error or "it failed", counts=True, again=ended.again)
+            self.broke(run, ended.error or "it failed", counts=True, retry=ended.retry)
             return
         experiment = self._record.add(
             "trained" if training else "evaluated", run=run.name, job=job.name, **ended.values
@@ -129,26 +132,22 @@ class Attempts:
             parents.let_go_scored(self._record.folder, run)
         self._changed()
 
-    def broke(self, run: Run, error: str, *, counts: bool, stale: bool = False, again: bool = True) -> None:
+    def broke(self, run: Run, error: str, *, counts: bool, stale: bool = False, retry: bool = True) -> None:
         """Commit that an attempt failed, and whether and when there will be another.
 
-        counts: whether it counts towards `max_retries`. again: whether another may succeed.
+        counts: whether it counts towards `max_retries`. retry: whether another may succeed.
         """
-        allowed = self._config.max_retries if self._config.retry_on_failure else 0
-        more = again and (not counts or run.failures < allowed)
-        delay = 0.0
-        if counts and more:
-            delay = min(self._config.max_retry_delay, self._config.retry_delay * 2.0**run.failures)
+        delay = (self._retries.seconds_until_retry(run.failures) if counts else 0.0) if retry else None
         self._record.add(
             "broke",
             run=run.name,
             job=run.job,
             error=error,
             counts=int(counts),
-            next="stale" if stale else "retry" if more else "failed",
-            retry_at=time.time() + delay if more else None,
+            next="stale" if stale else "failed" if delay is None else "retry",
+            retry_at=None if delay is None else time.time() + delay,
         )
-        logger.warning("%s: %s%s", run.job, error, f"; again in {delay:g} s" if more else "; no attempt is left")
+        logger.warning("%s: %s; %s", run.job, error, "no attempt is left" if delay is None else f"retry in {delay:g} s")
         self._changed()
 
     def _refuse(self, run: Run, error: str) -> None:
@@ -172,6 +171,3 @@ class Attempts:
         if run.parent is not None:
             branch = parents.place(self._record.folder, run.parent)
         return self._commands.train(run, branch if run.steps == 0 else None)
-
-    def _silent(self, look: Look) -> bool:
-        return look.last_sign is not None and time.time() - look.last_sign > self._config.heartbeat_timeout

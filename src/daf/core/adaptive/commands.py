@@ -1,25 +1,26 @@
 """The commands that train and evaluate a run, and what their results mean."""
 
-import json
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from daf.config.training import DAFTrainingConfig, Scalar, without_aliases
-from daf.core.adaptive._supervisor import STDERR, STDOUT
 from daf.core.adaptive.config import NETWORK, DAFAdaptiveConfig
-from daf.core.adaptive.dispatch import Job
 from daf.core.adaptive.record import run_dir
 from daf.core.adaptive.state import Run
-from daf.core.training_file import own_checkpoint, read_ended, read_training
+from daf.core.jobs.interface import JobSpec
+from daf.core.jobs.training import (
+    JobFailure,
+    failure,
+    printed_object,
+    progress_files,
+    training_command,
+    training_failure,
+)
+from daf.core.training_file import own_checkpoint, read_ended
 from daf.errors import ConfigError, DamagedFileError, StorageError, UnsafePathError
-from daf.storage.reading import read_bytes
-
-HOPELESS = ("CheckpointError",)
-"""Errors that another attempt would hit again. For errors of training itself, see `machine` in `training.json`."""
-
 
 NOT_KEPT = ("stats/", "clock/", "system/")
 """Metrics that stay in the run directory: they are many, or differ each time."""
@@ -29,12 +30,12 @@ NOT_KEPT = ("stats/", "clock/", "system/")
 class Ended:
     """The outcome of a job. values: the fields of the run's next event; None if it failed.
 
-    again: whether another attempt may succeed.
+    retry: whether another attempt may succeed.
     """
 
     values: Mapping[str, Any] | None
     error: str | None = None
-    again: bool = True
+    retry: bool = True
 
 
 class Commands(Protocol):
@@ -49,10 +50,10 @@ class Commands(Protocol):
     def evaluate(self, run: Run) -> tuple[tuple[str, ...], tuple[Path, ...]]:
         """The command that evaluates `run` in its current state, and the files whose changes show that it is alive."""
 
-    def trained(self, run: Run, job: Job, exit_code: int) -> Ended:
+    def trained(self, run: Run, job: JobSpec, exit_code: int) -> Ended:
         """The outcome of training: steps, checkpoint, metrics."""
 
-    def evaluated(self, run: Run, job: Job, exit_code: int) -> Ended:
+    def evaluated(self, run: Run, job: JobSpec, exit_code: int) -> Ended:
         """The outcome of the evaluation: score."""
 
 
@@ -72,11 +73,8 @@ class DafCommands:
         folder = self.run_dir(run)
         path = folder.with_name(f"{folder.name}.yaml")
         training_config(self.config, run).to_yaml(path)
-        argv = [sys.executable, "-m", "daf", "train", "--config", str(path), "--run-dir", str(folder)]
-        argv += ["--stop-at", str(run.target), "--output-dir", str(self.evaluations), "--json", "--quiet"]
-        if branch_from is not None:
-            argv += ["--branch-from", str(branch_from)]
-        return tuple(argv), (folder / "metrics.jsonl", folder / "checkpoints", folder)
+        argv = training_command(path, folder, stop_at=run.target, branch_from=branch_from)
+        return (*argv, "--output-dir", str(self.evaluations)), progress_files(folder)
 
     def evaluate(self, run: Run) -> tuple[tuple[str, ...], tuple[Path, ...]]:
         """`daf evaluate` of its last checkpoint. Not quiet: the progress lines show that it is alive."""
@@ -109,12 +107,11 @@ class DafCommands:
         """The run directory that `daf train` uses."""
         return run_dir(self.folder, run.name)
 
-    def trained(self, run: Run, job: Job, exit_code: int) -> Ended:
+    def trained(self, run: Run, job: JobSpec, exit_code: int) -> Ended:
         """From `training.json`, which `daf train` writes whenever it stops."""
         path = self.run_dir(run) / "training.json"
         if exit_code != 0:
-            failed = failure(job, exit_code)
-            return replace(failed, again=failed.again and not _would_again(path, job))
+            return _failed(training_failure(job, exit_code, path.parent))
         try:
             result = read_ended(self.run_dir(run))
         except (DamagedFileError, StorageError) as error:
@@ -133,13 +130,13 @@ class DafCommands:
         kept = {name: value for name, value in metrics if value is not None and not name.startswith(NOT_KEPT)}
         return Ended({"steps": steps, "checkpoint": str(place), "metrics": kept})
 
-    def evaluated(self, run: Run, job: Job, exit_code: int) -> Ended:
+    def evaluated(self, run: Run, job: JobSpec, exit_code: int) -> Ended:
         """From the object that `daf evaluate --json` prints. If an episode failed there is no score."""
         if exit_code != 0:
-            return failure(job, exit_code)
+            return _failed(failure(job, exit_code))
         printed = printed_object(job)
         if printed is None or not printed.get("ranking"):
-            return Ended(None, f"{job.name} ended well, but printed no result to {job.folder / STDOUT}")
+            return Ended(None, f"{job.name} ended well, but printed no result to {job.stdout}")
         row = printed["ranking"][0]
         low, high = row["ci"] or (None, None)
         score = {"mean": row["mean"], "low": low, "high": high, "iqm": row["iqm"], "n": row["n"]}
@@ -187,46 +184,8 @@ def training_config(config: DAFAdaptiveConfig, run: Run) -> DAFTrainingConfig:
         raise ConfigError(f"{run.name} with {_shown(run.settings)}: {error}") from error
 
 
-def failure(job: Job, exit_code: int) -> Ended:
-    """Why a job failed, from its error message; usage errors (2) and errors that would recur are not retried."""
-    told = (printed_object(job) or {}).get("error")
-    how = f"signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}"
-    if isinstance(told, Mapping):
-        words = f"{told.get('type')}: {told.get('message')}"
-        return Ended(None, f"{words} ({how})", again=exit_code != 2 and told.get("type") not in HOPELESS)
-    last = [line for line in _text(job.folder / STDERR).splitlines() if line.strip()][-3:]
-    return Ended(None, f"{' / '.join(last) or 'no message'} ({how})", again=exit_code != 2)
-
-
-def _would_again(path: Path, job: Job) -> bool:
-    """Whether training failed, and not because of the machine: the same seed would fail again."""
-    if (printed_object(job) or {}).get("status") != "failed":
-        return False
-    try:
-        result = read_training(path.parent)
-    except (DamagedFileError, StorageError):
-        return False
-    return result is not None and result.get("status") == "failed" and result.get("machine") is False
-
-
-def printed_object(job: Job) -> dict[str, Any] | None:
-    """The last JSON object that the job printed to stdout; None if there is none."""
-    for line in reversed(_text(job.folder / STDOUT).splitlines()):
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict):
-            return value
-    return None
-
-
-def _text(path: Path) -> str:
-    try:
-        content = read_bytes(path)
-    except (DamagedFileError, StorageError):
-        return ""
-    return "" if content is None else content.decode(errors="replace")
+def _failed(why: JobFailure) -> Ended:
+    return Ended(None, str(why), why.retry)
 
 
 def _shown(settings: Mapping[str, Scalar]) -> str:

@@ -10,17 +10,15 @@ from daf.core.adaptive import _parents as parents
 from daf.core.adaptive._attempts import Attempts
 from daf.core.adaptive.commands import Commands
 from daf.core.adaptive.config import DAFAdaptiveConfig
-from daf.core.adaptive.dispatch import Dispatcher, Job
-from daf.core.adaptive.errors import AdaptiveControllerError
 from daf.core.adaptive.hooks import Hooks
 from daf.core.adaptive.record import STOP, Record
 from daf.core.adaptive.schedulers import Scheduler
 from daf.core.adaptive.state import Experiment, Run
 from daf.core.adaptive.stopping import Waker
+from daf.core.jobs import interface as jobs
+from daf.core.jobs.interface import JobError, JobRunner, JobSpec
 
 logger = logging.getLogger(__name__)
-_CLAIM_SECONDS = 10.0
-"""How long a stopping controller waits for a job that it has just launched to appear, so that it can be interrupted."""
 
 
 class Running:
@@ -31,7 +29,7 @@ class Running:
         record: Record,
         config: DAFAdaptiveConfig,
         scheduler: Scheduler,
-        dispatcher: Dispatcher,
+        runner: JobRunner,
         commands: Commands,
         hooks: Hooks,
         on_change: Callable[[Experiment], None] | None = None,
@@ -39,10 +37,10 @@ class Running:
         self._record = record
         self._config = config
         self._scheduler = scheduler
-        self._dispatcher = dispatcher
+        self._runner = runner
         self._hooks = hooks
         self._on_change = on_change
-        self._attempts = Attempts(record, config, dispatcher, commands, self._changed)
+        self._attempts = Attempts(record, config, runner, commands, self._changed)
         self._asked: str | None = None
         self._waker = Waker()
 
@@ -73,31 +71,17 @@ class Running:
                     self._call_hooks()
                     return self._record.experiment
                 self._launch_due()
-                jobs, pause = self._active_jobs(), self._pause()
-                self._waker.wait(partial(self._dispatcher.wait, jobs, pause))
+                self._waker.wait(partial(self._runner.wait, self._active_jobs(), self._pause()))
                 for run in self._runs():
                     if run.active:
-                        self._attempts.look_after(run)
+                        self._attempts.monitor(run)
 
     def stop(self, reason: str) -> Experiment:
         """End all jobs, giving them time to save; unfinished work continues when the experiment is resumed."""
-        jobs = self._active_jobs()
-        claimed_by = time.monotonic() + _CLAIM_SECONDS
-        while any(self._beginning(job) for job in jobs) and time.monotonic() < claimed_by:
-            self._dispatcher.wait(jobs, 0.05)
-        for job in jobs:
-            self._dispatcher.interrupt(job)
-        patience = time.monotonic() + self._config.stop_grace
-        while left := [job for job in jobs if self._dispatcher.look(job).state == "running"]:
-            if time.monotonic() > patience:
-                break
-            self._dispatcher.wait(left, max(0.0, patience - time.monotonic()))
+        jobs.stop(self._runner, self._active_jobs(), grace=self._config.stop_grace)
         for run in [run for run in self._runs() if run.active]:
             job = self._attempts.job_of(run)
-            look = self._dispatcher.look(job)
-            if look.state != "ended":
-                self._dispatcher.kill(job)
-            if look.state == "ended" and look.exit_code == 0:
+            if self._runner.status(job).exit_code == 0:
                 self._attempts.settle(run, job, 0)
             else:
                 self._attempts.broke(run, "the experiment was stopped", counts=False)
@@ -109,8 +93,8 @@ class Running:
     def abandon(self) -> None:
         """Ask all jobs to save and end after an error in the controller; commits nothing."""
         for job in self._active_jobs():
-            with contextlib.suppress(AdaptiveControllerError):  # the original error is the one to report
-                self._dispatcher.interrupt(job)
+            with contextlib.suppress(JobError):  # the original error is the one to report
+                self._runner.interrupt(job)
 
     def take_over_and_stop(self, reason: str) -> Experiment:
         """End the jobs that a controller left running when it died."""
@@ -175,11 +159,7 @@ class Running:
             else:
                 self._record.add("hook", id=milestone.id, state="done")
 
-    def _beginning(self, job: Job) -> bool:
-        look = self._dispatcher.look(job)
-        return look.state == "running" and look.pid is None
-
-    def _active_jobs(self) -> list[Job]:
+    def _active_jobs(self) -> list[JobSpec]:
         return [self._attempts.job_of(run) for run in self._runs() if run.active]
 
     def _pause(self) -> float:

@@ -10,10 +10,10 @@ from typing import Any
 
 from daf.core.adaptive import record
 from daf.core.adaptive.config import DAFAdaptiveConfig
-from daf.core.adaptive.dispatch import Job
-from daf.core.adaptive.errors import AdaptiveControllerError
-from daf.core.adaptive.local import LocalProcesses
 from daf.core.adaptive.state import Experiment, Run
+from daf.core.jobs.interface import JobError, JobSpec
+from daf.core.jobs.local import LocalJobs
+from daf.core.jobs.training import progress_files
 from daf.errors import DataError, UsageError, nearest
 from daf.output_manager import RunInfo, list_runs
 from daf.storage import journal
@@ -74,15 +74,12 @@ class ExperimentStatus:
         data = asdict(run) | {"run_dir": str(record.run_dir(self.run_dir, run.name)), "pid": None, "job_state": None}
         data["seconds_since_sign"] = None
         if run.active:
-            folder = record.run_dir(self.run_dir, run.name)
-            signs = (folder / "metrics.jsonl", folder / "checkpoints", folder)
+            watched = progress_files(record.run_dir(self.run_dir, run.name))
             try:
-                look = LocalProcesses().look(Job(str(run.job), (), self.run_dir / "jobs" / str(run.job), signs))
-            except AdaptiveControllerError:  # the job is on another machine
+                job = LocalJobs().status(JobSpec(str(run.job), (), self.run_dir / "jobs" / str(run.job), watched))
+            except JobError:  # the job is on another machine
                 return data | {"job_state": "elsewhere"}
-            data |= {"pid": look.pid, "job_state": look.state}
-            if look.last_sign is not None:
-                data["seconds_since_sign"] = max(0.0, time.time() - look.last_sign)
+            data |= {"pid": job.pid, "job_state": job.state, "seconds_since_sign": job.seconds_since_heartbeat}
         return data
 
 

@@ -1,7 +1,7 @@
-"""Jobs as processes of this machine, each with a supervisor that outlives the controller.
+"""Jobs as processes of this machine, each with a supervisor that records how it ended.
 
-A job has a separate process group, so that Ctrl-C at the controller's terminal does not reach it, and a mark in its
-environment, so that its processes are found even if its supervisor was killed. Only processes whose pid and identity
+A job has a separate process group, so that Ctrl-C at the terminal does not reach it, and a mark in its environment, so
+that its processes are found even if its supervisor was killed. Only processes whose pid and identity
 were recorded, or that carry the job's mark, are ever signalled.
 """
 
@@ -19,75 +19,86 @@ from typing import Annotated, TypedDict
 
 import msgspec
 
-from daf.core.adaptive._supervisor import EXIT, JOB, PROCESS, STDERR, STDOUT, claim
-from daf.core.adaptive.dispatch import Job, Look
-from daf.core.adaptive.errors import AdaptiveControllerError
-from daf.core.adaptive.process import MARK, alive, end_marked, signal_group
+from daf.core.jobs._process_table import MARK, alive, end_marked, signal_group
+from daf.core.jobs._supervisor import EXIT, JOB, PROCESS, claim
+from daf.core.jobs.interface import JobError, JobSpec, JobStatus
 from daf.errors import DamagedFileError, StorageError
+from daf.processes import lifeline
 from daf.storage.atomic import explain, write_json
 from daf.storage.reading import read_object
 
-_PATIENCE = 0.2
+_POLL_SECONDS = 0.2
 """Seconds between checks if the operating system cannot wait for processes that are not our children."""
 
 
-class LocalProcesses:
-    """The dispatcher for one machine."""
+class LocalJobs:
+    """The runner for one machine; several threads may use one."""
 
     def __init__(self) -> None:
         self._children: dict[Path, subprocess.Popen[bytes]] = {}
 
-    def launch(self, job: Job) -> None:
+    def launch(self, job: JobSpec) -> None:
         """Start the job's supervisor in a new session."""
+        watched = () if job.outlives_launcher else (lifeline.descriptor(),)
         try:
             write_json(
                 job.folder / JOB,
-                {"argv": job.argv, "cwd": str(job.cwd or Path.cwd()), "environment": _environment(job)},
+                {
+                    "argv": job.argv,
+                    "cwd": str(job.cwd or Path.cwd()),
+                    "environment": _environment(job),
+                    "stdout": str(job.stdout),
+                    "stderr": str(job.stderr),
+                    "lifeline": watched[0] if watched else None,
+                },
             )
             self._children[job.folder] = subprocess.Popen(
-                [sys.executable, "-m", "daf.core.adaptive._supervisor", str(job.folder)],
+                [sys.executable, "-m", "daf.core.jobs._supervisor", str(job.folder)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env=os.environ | _environment(job),
                 start_new_session=True,
+                pass_fds=watched,
             )
         except OSError as error:
-            raise AdaptiveControllerError(explain(error, f"starting {job.name}")) from error
+            raise JobError(explain(error, f"starting {job.name}")) from error
 
-    def look(self, job: Job) -> Look:
+    def status(self, job: JobSpec) -> JobStatus:
         """The state of the job, from its directory and the process table."""
         child = self._children.get(job.folder)
-        over = child is not None and child.poll() is not None  # also reaps it
+        exited = child is not None and child.poll() is not None  # also reaps it
         process = _process(job)
         if process is None:
-            return Look("gone" if over else "running" if child is not None else "absent", last_sign=time.time())
+            if child is not None and not exited:
+                return JobStatus("running", last_heartbeat=time.time())
+            return JobStatus("absent" if child is None else "gone")
         pid = process.get("pid")
         if pid is None:
-            return Look("gone")
-        there = alive(pid, process.get("identity", ""))  # before the exit file, which a live process writes
+            return JobStatus("gone")
+        living = alive(pid, process.get("identity", ""))  # before the exit file, which a live process writes
         ended = _read(job.folder / EXIT, _Exit)
         if ended is not None:
-            return Look("ended", exit_code=ended["code"], pid=pid)
-        if not there:
-            return Look("gone", pid=pid)
-        return Look("running", last_sign=max([process.get("claimed", 0.0), *_changes(job)]), pid=pid)
+            return JobStatus("ended", exit_code=ended["code"], pid=pid)
+        if not living:
+            return JobStatus("gone", pid=pid)
+        return JobStatus("running", last_heartbeat=max([process.get("claimed", 0.0), *_heartbeats(job)]), pid=pid)
 
-    def forget(self, job: Job) -> bool:
+    def forget(self, job: JobSpec) -> bool:
         """Take the claim that its supervisor would otherwise take."""
         try:
             job.folder.mkdir(parents=True, exist_ok=True)
             return claim(job.folder, {"pid": None, "given_up": time.time()})
         except OSError as error:
-            raise AdaptiveControllerError(explain(error, f"giving up {job.name}")) from error
+            raise JobError(explain(error, f"giving up {job.name}")) from error
 
-    def interrupt(self, job: Job) -> None:
+    def interrupt(self, job: JobSpec) -> None:
         """Send SIGINT to its process group."""
         process = _process(job)
         if process is not None and (pid := process.get("pid")) is not None:
             signal_group(pid, process.get("identity", ""), signal.SIGINT)
 
-    def kill(self, job: Job) -> None:
+    def kill(self, job: JobSpec) -> None:
         """Send SIGKILL to its process group, and to all processes that carry its mark."""
         if _process(job) is None and self.forget(job):
             return
@@ -96,14 +107,14 @@ class LocalProcesses:
             signal_group(pid, process.get("identity", ""), signal.SIGKILL)
         end_marked(str(job.folder))
 
-    def wait(self, jobs: Sequence[Job], seconds: float) -> None:
+    def wait(self, jobs: Sequence[JobSpec], seconds: float) -> None:
         """Sleep until a supervisor ends, with a pidfd if available."""
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
-            looks = [self.look(job) for job in jobs]
-            if any(look.state in ("ended", "gone") for look in looks):
+            found = [self.status(job) for job in jobs]
+            if any(status.state in ("ended", "gone") for status in found):
                 return
-            pids = [look.pid for look in looks if look.pid is not None]
+            pids = [status.pid for status in found if status.pid is not None]
             with contextlib.ExitStack() as stack:
                 poll = select.poll()
                 complete = hasattr(os, "pidfd_open") and len(pids) == len(jobs)
@@ -114,11 +125,11 @@ class LocalProcesses:
                             return
                         stack.callback(os.close, descriptor)
                         poll.register(descriptor, select.POLLIN)
-                if poll.poll(1000 * left if complete else 1000 * min(left, _PATIENCE)):
+                if poll.poll(1000 * left if complete else 1000 * min(left, _POLL_SECONDS)):
                     return
 
 
-def _environment(job: Job) -> dict[str, str]:
+def _environment(job: JobSpec) -> dict[str, str]:
     return {**job.environment, MARK: str(job.folder)}
 
 
@@ -129,14 +140,14 @@ def _pidfd(pid: int) -> int | None:
         return None
 
 
-def _process(job: Job) -> "_Process | None":
+def _process(job: JobSpec) -> "_Process | None":
     """The process that claimed the job. Processes of another machine are not visible here, so they are not judged."""
     process = _read(job.folder / PROCESS, _Process)
     host = socket.gethostname() if process is None else process.get("host", socket.gethostname())
     if host != socket.gethostname():
-        raise AdaptiveControllerError(
-            f"{job.name} was started on {host}; whether it still runs cannot be seen from {socket.gethostname()}. Go "
-            f"on there. Where that machine is gone, remove {job.folder / PROCESS} first."
+        raise JobError(
+            f"{job.name} was started on {host}; whether it still runs cannot be seen from {socket.gethostname()}. "
+            f"Continue on {host}. If that machine no longer exists, remove {job.folder / PROCESS} first."
         )
     return process
 
@@ -161,13 +172,13 @@ def _read[T](path: Path, kind: type[T]) -> T | None:
     try:
         return read_object(path, kind, limit=2**20)
     except (DamagedFileError, StorageError) as error:
-        raise AdaptiveControllerError(f"{error} Remove it where its job is over.") from error
+        raise JobError(f"{error} Remove it if its job has ended.") from error
 
 
-def _changes(job: Job) -> Iterator[float]:
+def _heartbeats(job: JobSpec) -> Iterator[float]:
     """When the job's files were last modified, including the files in its directories."""
-    for sign in (job.folder / STDOUT, job.folder / STDERR, *job.signs):
+    for path in (job.stdout, job.stderr, *job.heartbeat_files):
         with contextlib.suppress(OSError):  # a file that disappears meanwhile does not count
-            yield sign.stat().st_mtime
-            if sign.is_dir():
-                yield from (entry.stat().st_mtime for entry in sign.iterdir())
+            yield path.stat().st_mtime
+            if path.is_dir():
+                yield from (entry.stat().st_mtime for entry in path.iterdir())

@@ -1,9 +1,9 @@
-"""The parent of one job's process: `python -m daf.core.adaptive._supervisor JOB_FOLDER`.
+"""The parent of one job's process: `python -m daf.core.jobs._supervisor JOB_FOLDER`.
 
-It outlives the controller, so that the next controller learns the job's exit code. It claims the job by creating
-`process.json` with its pid and identity, which succeeds for one process only: if a controller gave the job up earlier
-(by creating that file itself), nothing is started. It ends with `exit.json`; if that file is missing and the supervisor
-is gone, the supervisor was killed, and its child with it.
+It outlives the process that launched it, unless the job does not, so that the next one learns the exit code. It claims
+the job by creating `process.json` with its pid and identity, which succeeds for one process only: if the job was given
+up earlier (by creating that file), nothing is started. It ends with `exit.json`; if that file is missing and the
+supervisor is gone, the supervisor was killed, and its child with it.
 """
 
 import ctypes
@@ -18,9 +18,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from daf.core.adaptive.process import identity
+from daf.core.jobs._process_table import identity
 
-JOB, PROCESS, EXIT, STDOUT, STDERR = "job.json", "process.json", "exit.json", "stdout", "stderr"
+JOB, PROCESS, EXIT = "job.json", "process.json", "exit.json"
 CANNOT_START = 127
 STOPS = (signal.SIGINT, signal.SIGTERM)
 _PR_SET_PDEATHSIG = 1
@@ -41,14 +41,18 @@ def claim(folder: Path, content: dict[str, Any]) -> bool:
 
 def main(folder: Path) -> None:
     """Run the job in `folder`, and record how it ended."""
-    asked: list[int] = []
+    signalled: list[int] = []
     for number in STOPS:  # these signals are for the job; a handler is not inherited, ignoring would be
-        signal.signal(number, lambda number, _: asked.append(number))
-    me = {"host": socket.gethostname(), "pid": os.getpid(), "identity": identity(os.getpid()), "claimed": time.time()}
-    if not claim(folder, me):
+        signal.signal(number, lambda number, _: signalled.append(number))
+    pid = os.getpid()
+    if not claim(folder, {"host": socket.gethostname(), "pid": pid, "identity": identity(pid), "claimed": time.time()}):
         return
     job = json.loads((folder / JOB).read_text())
-    with (folder / STDOUT).open("wb") as out, (folder / STDERR).open("wb") as err:
+    if job["lifeline"] is not None:
+        from daf.processes import lifeline
+
+        lifeline.end_group_with(job["lifeline"])
+    with Path(job["stdout"]).open("wb") as out, Path(job["stderr"]).open("wb") as err:
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)  # until the child can take them
         try:
             child = subprocess.Popen(
@@ -58,7 +62,7 @@ def main(folder: Path) -> None:
                 stderr=err,
                 cwd=job["cwd"],
                 env=os.environ | job["environment"],
-                preexec_fn=partial(_begin, os.getpid()),
+                preexec_fn=partial(_prepare_child, pid),
             )
         except OSError as error:
             err.write(f"cannot start {job['argv'][0]}: {error}\n".encode())
@@ -66,7 +70,7 @@ def main(folder: Path) -> None:
             return
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
-        if asked:  # the signal came before the child could receive it
+        if signalled:  # the signal came before the child could receive it
             child.send_signal(signal.SIGINT)
         _end(folder, child.wait())
 
@@ -77,7 +81,7 @@ def _end(folder: Path, code: int) -> None:
     temporary.replace(folder / EXIT)
 
 
-def _begin(supervisor: int) -> None:
+def _prepare_child(supervisor: int) -> None:
     """In the child, before its command: restore Ctrl-C, and end when the supervisor ends."""
     for number in STOPS:
         signal.signal(number, signal.SIG_DFL)

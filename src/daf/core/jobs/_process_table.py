@@ -10,7 +10,10 @@ import signal
 from pathlib import Path
 
 MARK = "DAF_ADAPTIVE_JOB"
-"""Environment variable that marks every process of a job, even after its supervisor has died."""
+"""Environment variable that marks every process of a job, even after its supervisor has died.
+
+The name is from a version in which only adaptive experiments had jobs; one that it left running is still found.
+"""
 
 
 def identity(pid: int) -> str | None:
