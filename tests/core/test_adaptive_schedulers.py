@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from daf.config.sweep import DAFParameterRange
-from daf.config.training import DAFTrainingConfig
+from daf.config.training import DAFTrainingConfig, Scalar
 from daf.core.adaptive.config import Parameter, PopulationSettings
 from daf.core.adaptive.schedulers import FixedList, Known, PopulationBased, Scheduler, SuccessiveHalving, Wanted
-from daf.core.adaptive.schedulers.space import perturbed, sample
+from daf.core.adaptive.schedulers.space import perturbed
+from daf.core.search.space import dimension_of
 
 SETTINGS = [{"learning_rate": 0.001 * (i + 1), "n_epochs": i + 1} for i in range(8)]
 SPACE = {"learning_rate": DAFParameterRange(min=1e-5, max=0.1, log=True), "optimizer": ["adam", "sgd", "rmsprop"]}
@@ -138,6 +139,10 @@ def test_a_failed_member_of_a_population_is_replaced() -> None:
     assert any("replaces r0003, which failed" in w.why for w in answers[-1])
 
 
+def sample(parameter: Parameter, generator: np.random.Generator) -> Scalar:
+    return dimension_of("x", parameter).sample(generator)
+
+
 def test_draws_stay_in_their_range_and_are_uniform_there() -> None:
     log = DAFParameterRange(min=1e-4, max=1e-2, log=True)
     steps = DAFParameterRange(type="int", min=2, max=11, step=3)
@@ -171,7 +176,7 @@ def test_the_same_seeds_draw_what_they_drew_in_earlier_versions() -> None:
         "choices": [128, 128, 32],
     }
     first = {name: values[0] for name, values in drawn.items()}
-    changed = [perturbed(first, space, np.random.default_rng([8, i]), factor=0.2, anew=0.25) for i in range(3)]
+    changed = [perturbed(first, space, np.random.default_rng([8, i]), factor=0.2, resample=0.25) for i in range(3)]
     assert [list(settings.values()) for settings in changed] == [
         [0.48006109862698687, 0.0027346160755456553, 900, 90, 1.0, 64, 128],
         [0.8459750050628192, 0.00023654376185753786, 900, 90, 0.75, 64, 128],
@@ -182,13 +187,14 @@ def test_the_same_seeds_draw_what_they_drew_in_earlier_versions() -> None:
 def test_a_perturbed_whole_number_moves_even_where_the_factor_is_too_small() -> None:
     space = {"n_epochs": DAFParameterRange(type="int", min=1, max=10)}
     found = {
-        perturbed({"n_epochs": 2}, space, np.random.default_rng(s), factor=0.2, anew=0.0)["n_epochs"] for s in range(9)
+        perturbed({"n_epochs": 2}, space, np.random.default_rng(s), factor=0.2, resample=0.0)["n_epochs"]
+        for s in range(9)
     }
     assert found == {1, 3}
 
 
 def test_a_seed_is_not_perturbed() -> None:
-    changed = perturbed({"seed": 10, "gamma": 0.5}, {}, np.random.default_rng(0), factor=0.2, anew=0.0)
+    changed = perturbed({"seed": 10, "gamma": 0.5}, {}, np.random.default_rng(0), factor=0.2, resample=0.0)
     assert changed["seed"] == 10
     assert changed["gamma"] in (0.4, 0.6)
 
@@ -196,7 +202,7 @@ def test_a_seed_is_not_perturbed() -> None:
 def changed_alone(settings: Mapping[str, float | str], seeds: int = 12) -> list[dict[str, object]]:
     """What `settings` become without a space, for so many draws."""
     draws = [np.random.default_rng(seed) for seed in range(seeds)]
-    return [dict(perturbed(settings, {}, draw, factor=0.2, anew=0.0)) for draw in draws]
+    return [dict(perturbed(settings, {}, draw, factor=0.2, resample=0.0)) for draw in draws]
 
 
 def test_without_a_space_numbers_stay_in_the_bounds_of_their_hyperparameters() -> None:
@@ -223,5 +229,5 @@ def test_a_population_keeps_its_policies_and_networks() -> None:
 def test_zero_in_a_range_moves_though_multiplying_does_not_move_it() -> None:
     space = {"ent_coef": DAFParameterRange(min=0.0, max=0.1)}
     draws = [np.random.default_rng(seed) for seed in range(9)]
-    found = [perturbed({"ent_coef": 0.0}, space, draw, factor=0.2, anew=0.0)["ent_coef"] for draw in draws]
+    found = [perturbed({"ent_coef": 0.0}, space, draw, factor=0.2, resample=0.0)["ent_coef"] for draw in draws]
     assert all(0 < float(value) <= 0.1 for value in found)

@@ -7,10 +7,10 @@ import math
 import pytest
 
 from daf.config import DAFSweepConfig
+from daf.core.search.space import space_of
 from daf.errors import ConfigError
 from daf.sweeps.journal import Proposal
 from daf.sweeps.result import SweepTrialResult
-from daf.sweeps.space import space_of
 from daf.sweeps.strategies import Proposer
 
 SPACE = {
@@ -41,7 +41,7 @@ def config_of(strategy, **fields):
 
 
 def proposer_of(config):
-    return Proposer(config, space_of(config), ["maximize"] * len(config.objectives or [1]))
+    return Proposer(config, space_of(config.search_space), ["maximize"] * len(config.objectives or [1]))
 
 
 def outcome(number, values, config):
@@ -76,7 +76,7 @@ def through_json(proposal):
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_every_proposal_lies_in_the_space(strategy):
     config = config_of(strategy)
-    space = space_of(config)
+    space = space_of(config.search_space)
     proposals, _ = run(config)
     assert proposals
     for proposal in proposals:
@@ -193,8 +193,8 @@ def test_cmaes_refuses_a_space_in_which_every_name_has_one_value():
 
 @pytest.mark.parametrize("choices", [[True, False, 1], [0, 2, False], [1.0, True]])
 def test_equal_choices_of_two_kinds_are_refused(choices):
-    with pytest.raises(ConfigError, match=r"search_space\.b: .* are of two kinds and equal"):
-        space_of(config_of("nsga2", search_space={"x": SPACE["x"], "b": choices}))
+    with pytest.raises(ConfigError, match=r"search_space\.b: .* are equal and of different types"):
+        space_of(config_of("nsga2", search_space={"x": SPACE["x"], "b": choices}).search_space)
 
 
 def test_nsga2_finds_several_trials_that_none_beats():

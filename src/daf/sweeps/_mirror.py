@@ -16,9 +16,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from daf.core.search.space import Space
 from daf.storage.foreign_paths import sqlite_url
 from daf.sweeps.result import SweepTrialResult
-from daf.sweeps.space import Space
 from daf.sweeps.strategies.by_optuna import distribution
 
 logger = logging.getLogger(__name__)

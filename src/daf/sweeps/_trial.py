@@ -17,6 +17,7 @@ import numpy as np
 from daf.config.sweep import DAFSweepConfig
 from daf.config.training import DAFTrainingConfig
 from daf.core.jobs.retry import RetryRule
+from daf.core.search.space import Configuration
 from daf.episodes.metrics_values import Metric, parse, value
 from daf.episodes.record import EpisodeRecord
 from daf.errors import ConfigError, DataError, MetricError, StorageError
@@ -25,7 +26,6 @@ from daf.sweeps._training import Stopped, TrialTraining
 from daf.sweeps.objective import Objective, Scale
 from daf.sweeps.playing import TOO_LONG, Episodes, Player, TrialFailed
 from daf.sweeps.result import SweepTrialResult
-from daf.sweeps.space import Configuration
 from daf.sweeps.targets import Setting, Target, setting_of
 
 TRIALS = "trials"

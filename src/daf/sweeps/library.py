@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from daf.config import memory
 from daf.config.sweep import DAFSweepConfig, Strategy
 from daf.config.training import Scalar
+from daf.core.search.space import space_of
 from daf.errors import UsageError
 from daf.playing.settings import DEFAULT_GPU_MEMORY_FRACTION
 from daf.storage.console_tables import show
@@ -15,7 +16,6 @@ from daf.sweeps.held_out_words import held_out_of
 from daf.sweeps.operation import launch
 from daf.sweeps.reading import read_run
 from daf.sweeps.result import SweepResult
-from daf.sweeps.space import space_of
 from daf.sweeps.strategies import Proposer
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def daf_sweep_status(path: str | os.PathLike[str], *, console: "Console | None" 
 def daf_grid_search(search_space: Mapping[str, Any], *, console: "Console | None" = None) -> list[dict[str, Scalar]]:
     """Every configuration of a space as in `DAFSweepConfig.search_space`, the last name changing fastest."""
     config = _space_config(search_space, "grid")
-    space = space_of(config)
+    space = space_of(config.search_space)
     Proposer(config, space, ["maximize"])
     cells = list(space.cells())
     show(console, f"Grid of {len(cells)} configurations", cells)
@@ -140,7 +140,7 @@ def daf_random_search(
         way_out="Choose fewer samples.",
     )
     config = _space_config(space, "random", num_trials=num_samples, seed=seed)
-    proposer = Proposer(config, space_of(config), ["maximize"])
+    proposer = Proposer(config, space_of(config.search_space), ["maximize"])
     samples = [dict(proposer.next(number, []).hyperparameters) for number in range(num_samples)]
     show(console, f"{num_samples} random configurations", samples)
     return samples

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from daf.compute.executor import job_count
 from daf.config.extras import require
 from daf.config.sweep import DAFSweepConfig
+from daf.core.search.space import Space, space_of
 from daf.episodes.cache import EpisodeCache
 from daf.errors import ConfigError
 from daf.game import policies as game_policies
@@ -24,7 +25,6 @@ from daf.sweeps._implied_training import with_training
 from daf.sweeps.held_out import held_out_seeds
 from daf.sweeps.objective import Objective, check_metrics, objectives_of
 from daf.sweeps.playing import Player
-from daf.sweeps.space import Space, space_of
 from daf.sweeps.strategies import Proposer
 from daf.sweeps.targets import Target, check_bounds, check_together, targets_of
 
@@ -105,7 +105,7 @@ def prepare(
         )
     objectives = objectives_of(config)
     targets = targets_of(config, cache=cache.bundles, runs=output.base_dir)
-    space = space_of(config, whole={name for name, target in targets.items() if target.whole})
+    space = space_of(config.search_space, whole={name for name, target in targets.items() if target.whole})
     for dimension in space.dimensions:
         check_bounds(dimension, targets[dimension.name], config)
     check_together(space.dimensions, targets, config)

@@ -4,10 +4,10 @@ A trial is compared only with trials that ended before it could be proposed (`Pr
 others have ended since, so stopping does not depend on the speed of workers. No trial waits at a rung for others to
 catch up. The price is that the first trials are compared with few or none and continue.
 
-Successive halving: at the rungs min_steps · factor^k a trial continues if it is among the best 1 / factor of those that
-have reached the rung; with fewer than `factor` of them it continues. Hyperband runs several such schemes in parallel,
-trial n in scheme n mod their number. Scheme k skips the first k rungs, so that slow starters have a chance.
-Sources: Jamieson and Talwalkar, AISTATS 2016; Li et al., "Hyperband", JMLR 18, 2018; the asynchronous form is Optuna's.
+Successive halving (`core.search.halving`): at the rungs min_steps · factor^k a trial continues if it is among the best
+1 / factor of those that have reached the rung; with fewer than `factor` of them it continues. Hyperband runs several
+such schemes in parallel, trial n in scheme n mod their number. Scheme k skips the first k rungs, so that slow starters
+have a chance. Source: Li et al., "Hyperband", JMLR 18, 2018; the asynchronous form is Optuna's.
 
 Wilcoxon: all trials play the same blocks, so a trial is stopped if it is worse than the best so far, block by block, by
 the one-sided signed-rank test at level p, applied after every `min_blocks` blocks. The level is that of a single test:
@@ -20,6 +20,7 @@ import numpy as np
 from scipy.stats import wilcoxon
 
 from daf.config.sweep import DAFEarlyStopping
+from daf.core.search import halving
 from daf.sweeps.result import SweepTrialResult
 
 
@@ -27,25 +28,12 @@ def rungs(stopping: DAFEarlyStopping | None, total: int, number: int) -> list[in
     """The agent steps below `total` at which trial `number` is evaluated."""
     if stopping is None or stopping.method == "wilcoxon":
         return []
-    steps = stopping.min_steps or max(1, total // stopping.factor**3)
-    found = []
-    while steps < total:
-        found.append(steps)
-        steps *= stopping.factor
-    if stopping.method == "halving":
-        return found
-    return found[scheme(stopping, total, number) :]
+    return _all_rungs(stopping, total)[scheme(stopping, total, number) :]
 
 
 def scheme(stopping: DAFEarlyStopping, total: int, number: int) -> int:
     """The Hyperband scheme of trial `number`; plain halving has only scheme 0."""
-    if stopping.method != "hyperband":
-        return 0
-    steps, count = stopping.min_steps or max(1, total // stopping.factor**3), 1
-    while steps < total:
-        steps *= stopping.factor
-        count += 1
-    return number % count
+    return number % (len(_all_rungs(stopping, total)) + 1) if stopping.method == "hyperband" else 0
 
 
 def beaten_at_rung(
@@ -55,12 +43,12 @@ def beaten_at_rung(
     others = [there for trial in judges for at, there in trial.rungs if at == steps]
     sign = 1.0 if direction == "maximize" else -1.0
     better = sum(sign * other > sign * value for other in others)
-    places = max(1, (len(others) + 1) // stopping.factor)
-    if len(others) + 1 < stopping.factor or better < places:
+    compared = len(others) + 1
+    places = halving.places(compared, stopping.factor)
+    if compared < stopping.factor or better < places:
         return None
-    return (
-        f"after {steps:,} steps it was at {value:.4g}, place {better + 1} of {len(others) + 1}; the best {places} go on"
-    )
+    best = "the best continues" if places == 1 else f"the best {places} continue"
+    return f"after {steps:,} steps it was at {value:.4g}, place {better + 1} of {compared}; {best}"
 
 
 def worse_than_best(
@@ -87,3 +75,7 @@ def worse_than_best(
     if p >= stopping.p:
         return None
     return f"after {len(differences)} blocks it was worse than trial {best.trial_id} (signed-rank test, p = {p:.2g})"
+
+
+def _all_rungs(stopping: DAFEarlyStopping, total: int) -> list[int]:
+    return halving.rungs(stopping.min_steps or max(1, total // stopping.factor**3), total, stopping.factor)

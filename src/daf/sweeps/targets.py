@@ -14,11 +14,11 @@ from typing import Literal
 from daf.config.hyperparameters import HYPERPARAMETERS, checked, find
 from daf.config.sweep import DAFSweepConfig
 from daf.config.training import ALIASES, DAFTrainingConfig, Scalar
+from daf.core.search.space import Configuration, Dimension
 from daf.errors import ConfigError, DAFError, MissionError, PolicyError, unknown
 from daf.game.missions import NAMED_OPTIONS, OPTIONS, options_of, resolve, without_rewards
 from daf.game.policy_arguments import Arguments, arguments_of
 from daf.game.policy_strings import untyped, with_arguments
-from daf.sweeps.space import Configuration, Dimension
 
 Place = Literal["training", "network", "policy", "mission"]
 PLACES: tuple[Place, ...] = ("training", "network", "policy", "mission")

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from daf.config.extras import require
 from daf.config.sweep import DAFSweepConfig, prior_of
 from daf.config.training import Scalar
+from daf.core.search.space import Dimension, Space
 from daf.errors import ConfigError
 from daf.sweeps.journal import Proposal
 from daf.sweeps.result import SweepTrialResult
-from daf.sweeps.space import Dimension, Space
 from daf.sweeps.strategies._base import Strategy, window
 
 LARGEST_GRID = 100_000

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from daf.config.training import Scalar
+from daf.core.search.space import Configuration, Draw, Space
 from daf.sweeps.journal import Proposal
 from daf.sweeps.result import SweepTrialResult
-from daf.sweeps.space import Configuration, Draw, Space
 
 State = Mapping[str, Any]
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+from daf.core.search.space import Configuration, Space
 from daf.sweeps.result import SweepTrialResult
-from daf.sweeps.space import Configuration, Space
 from daf.sweeps.strategies._base import State, Strategy, child_seed, drawing, generator
 
 

@@ -11,9 +11,9 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from daf.core.search.space import Configuration, Dimension, Space
 from daf.errors import ConfigError
 from daf.sweeps.result import SweepTrialResult
-from daf.sweeps.space import Configuration, Dimension, Space
 from daf.sweeps.strategies._base import Lessons, State, Strategy, child_seed
 
 MOST_STEPS = 200

@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 
 from daf.config.extras import require
+from daf.core.search.space import Configuration, Dimension, Space
 from daf.errors import ConfigError
 from daf.sweeps.journal import Proposal
 from daf.sweeps.result import SweepTrialResult
-from daf.sweeps.space import Configuration, Dimension, Space
 from daf.sweeps.strategies._base import Lessons, State, Strategy, child_seed, drawing, generator, window
 
 _LEAST_COST = 0.1

@@ -12,9 +12,9 @@ from typing import Any
 
 from daf.config.sweep import same
 from daf.config.training import Scalar
+from daf.core.search.space import Configuration, Dimension, Space
 from daf.sweeps.journal import Proposal
 from daf.sweeps.result import SweepTrialResult
-from daf.sweeps.space import Configuration, Dimension, Space
 from daf.sweeps.strategies._base import Lessons, State, Strategy, child_seed, window
 
 POPULATION = 20

@@ -1,14 +1,13 @@
-"""Successive halving: all runs train for a short time, one in `factor` continues for `factor` times the steps, etc.
+"""Successive halving: all runs train to the first rung, and the best of each rung to the next (`core.search.halving`).
 
-Source: Jamieson & Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization", AISTATS 2016.
 A rung is cut when the results of all its runs are known, so that the cut does not depend on timing. All scores of a
-rung are from the same episodes. Not guaranteed: that the best at the end is among the best at the first cut; slow
-starters are lost.
+rung are from the same episodes.
 """
 
 from collections.abc import Mapping, Sequence
 
 from daf.core.adaptive.schedulers.interface import Known, Settings, Wanted, run_name
+from daf.core.search import halving
 
 
 class SuccessiveHalving:
@@ -17,9 +16,7 @@ class SuccessiveHalving:
     def __init__(self, settings: Sequence[Settings], total: int, first: int, factor: int) -> None:
         self._settings = tuple(settings)
         self._factor = factor
-        self.targets = [first]
-        while self.targets[-1] < total:
-            self.targets.append(min(total, self.targets[-1] * factor))
+        self.targets = [*halving.rungs(first, total, factor), total]
 
     def wanted(self, known: Mapping[str, Known]) -> tuple[Wanted, ...]:
         """Runs with the rung that each has reached; a complete rung is cut."""
@@ -31,7 +28,7 @@ class SuccessiveHalving:
                 break
             scores = {run: known[run].scores[rung] for run in entered if rung in known[run].scores}
             ranked = sorted(scores, key=lambda run: (-scores[run], run))
-            kept = ranked[: max(1, len(entered) // self._factor)]
+            kept = ranked[: halving.places(len(entered), self._factor)]
             for place, run in enumerate(kept, 1):
                 targets[run] = self.targets[number + 1]
                 why[run] = f"place {place} of {len(entered)} at {rung} steps with {scores[run]:.6g}"

@@ -78,7 +78,7 @@ class PopulationBased:
             draw = np.random.default_rng([self._seed, 1, generation, slot])
             parent = members[[m.run for m in members].index(best[int(draw.integers(len(best)))])]
             settings = perturbed(
-                parent.settings, self._space, draw, factor=self._how.perturb, anew=self._how.resample_probability
+                parent.settings, self._space, draw, factor=self._how.perturb, resample=self._how.resample_probability
             )
             had = f"scored {scores[member.run]:.6g}" if member.run in scores else "failed"
             why = (

@@ -1,83 +1,48 @@
 """Settings drawn from a search space, and settings changed within it; each draw uses a separate generator."""
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
 
 from daf.config.hyperparameters import Hyperparameter, resolve
-from daf.config.sweep import DAFParameterRange
 from daf.config.training import Scalar
 from daf.core.adaptive.config import NETWORK, DAFAdaptiveConfig, Parameter
 from daf.core.adaptive.schedulers.interface import Settings
+from daf.core.search.space import dimension_of
 
 
 def first_settings(config: DAFAdaptiveConfig) -> list[Settings]:
     """The runs that an experiment starts with: those listed, then those drawn from (seed, number)."""
+    space = [dimension_of(name, parameter) for name, parameter in sorted(config.search_space.items())]
     drawn = [
-        {
-            name: sample(parameter, np.random.default_rng([config.seed, 0, index, place]))
-            for place, (name, parameter) in enumerate(sorted(config.search_space.items()))
-        }
+        {d.name: d.sample(np.random.default_rng([config.seed, 0, index, place])) for place, d in enumerate(space)}
         for index in range(len(config.runs), config.first_runs)
     ]
     return [*config.runs, *drawn]
 
 
-def sample(parameter: Parameter, draw: np.random.Generator) -> Scalar:
-    """One value, uniform over the choices or the range (or its logarithm, if so configured)."""
-    if isinstance(parameter, list):
-        return parameter[int(draw.integers(len(parameter)))]
-    if parameter.log:
-        low, high = math.log(parameter.min), math.log(parameter.max)
-        return within(parameter, math.exp(low + (high - low) * draw.random()))
-    if parameter.step is not None:
-        steps = math.floor((parameter.max - parameter.min) / parameter.step + 1e-9)
-        return within(parameter, parameter.min + parameter.step * int(draw.integers(steps + 1)))
-    if parameter.type == "int":
-        return int(draw.integers(int(parameter.min), int(parameter.max) + 1))
-    return within(parameter, parameter.min + (parameter.max - parameter.min) * draw.random())
-
-
-def within(parameter: DAFParameterRange, value: float) -> int | float:
-    """The allowed value closest to `value`."""
-    if parameter.step is not None:
-        steps = math.floor((parameter.max - parameter.min) / parameter.step + 1e-9)
-        value = parameter.min + parameter.step * min(steps, max(0, round((value - parameter.min) / parameter.step)))
-    bounded = min(parameter.max, max(parameter.min, value))
-    return round(bounded) if parameter.type == "int" else float(bounded)
-
-
 def perturbed(
-    settings: Settings, space: Mapping[str, Parameter], draw: np.random.Generator, *, factor: float, anew: float
+    settings: Settings, space: Mapping[str, Parameter], draw: np.random.Generator, *, factor: float, resample: float
 ) -> dict[str, Scalar]:
-    """`settings` with each name of `space` resampled with probability `anew`, else changed to a value nearby.
+    """`settings` with each name of `space` drawn again with probability `resample`, else changed to a value nearby.
 
-    Numbers are multiplied by 1 ± factor and kept in their range; integers move by at least 1, and 0 is resampled, since
-    multiplying never moves it. For choices, a neighbour in the list is taken. Without a space, every number in
-    `settings` is multiplied and kept in the bounds of its hyperparameter. The seed, the policy and its network stay.
+    Without a space, every number in `settings` is multiplied by 1 ± `factor` and kept in the bounds of its
+    hyperparameter. The seed, the policy and its network stay.
     """
     changed = dict(settings)
     for name in sorted(space or settings):
         if name in ("seed", "policy") or name.startswith(NETWORK):
             continue
-        parameter = space.get(name)
-        up, again = bool(draw.integers(2)), draw.random() < anew
-        scale = 1 + factor if up else 1 - factor
+        up, again = bool(draw.integers(2)), draw.random() < resample
         value = changed.get(name)
-        if parameter is None:
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                changed[name] = _near(resolve(name), value, scale)
-        elif again or value is None:
-            changed[name] = sample(parameter, draw)
-        elif isinstance(parameter, list):
-            place = parameter.index(value) + (1 if up else -1) if value in parameter else 0
-            changed[name] = parameter[min(len(parameter) - 1, max(0, place))]
-        elif isinstance(value, int | float):
-            near = within(parameter, value * scale)
-            if near == value and parameter.type == "int":  # the number is too small for the factor
-                near = within(parameter, value + (1 if up else -1) * (parameter.step or 1))
-            changed[name] = near if near != 0 or value != 0 else sample(parameter, draw)
+        if name in space:
+            dimension = dimension_of(name, space[name])
+            if again or value is None:
+                changed[name] = dimension.sample(draw)
+            else:
+                changed[name] = dimension.neighbour(value, up=up, factor=factor, generator=draw)
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            changed[name] = _near(resolve(name), value, 1 + factor if up else 1 - factor)
     return changed
 
 

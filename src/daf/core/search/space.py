@@ -9,10 +9,12 @@ import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from daf.config.sweep import (
     DAFParameterChoices,
     DAFParameterRange,
-    DAFSweepConfig,
+    Parameter,
     condition_of,
     ordered_by_conditions,
     prior_of,
@@ -91,6 +93,31 @@ class Dimension:
             return (math.log(number) - math.log(self.low)) / (math.log(self.high) - math.log(self.low))
         return (number - self.low) / (self.high - self.low)
 
+    def sample(self, generator: np.random.Generator) -> Scalar:
+        """A value drawn uniformly, on a logarithmic scale if requested."""
+        if self.choices or (self.spacing is not None and not self.log):
+            return self.nth(int(generator.integers(self.count or 1)))
+        position = generator.random()
+        if self.log:
+            low, high = math.log(self.low), math.log(self.high)
+            return self.number(math.exp(low + (high - low) * position))
+        return self.number(self.low + (self.high - self.low) * position)
+
+    def neighbour(self, value: Scalar, *, up: bool, factor: float, generator: np.random.Generator) -> Scalar:
+        """A value near `value`: a number is multiplied by 1 ± `factor`, of choices it is the next or previous one.
+
+        Integers move by at least one step. 0 is drawn again, because multiplying never moves it.
+        """
+        if self.choices:
+            places = [place for place, choice in enumerate(self.choices) if same(choice, value)]
+            place = places[0] + (1 if up else -1) if places else 0
+            return self.choices[min(len(self.choices) - 1, max(0, place))]
+        number = float(value)
+        near = self.number(number * (1 + factor if up else 1 - factor))
+        if near == value and self.whole:  # the number is too small for the factor
+            near = self.number(number + (1 if up else -1) * (self.step or 1))
+        return near if near != 0 or value != 0 else self.sample(generator)
+
 
 @dataclass(frozen=True)
 class Space:
@@ -144,22 +171,25 @@ class Space:
             yield {d.name: found[d.name] for d in self.dimensions if d.name in found}
 
 
-def space_of(config: DAFSweepConfig, *, whole: Collection[str] = ()) -> Space:
-    """The space of a sweep. whole: names that require integers, whether or not the file sets this.
+def space_of(search_space: Mapping[str, Parameter], *, whole: Collection[str] = ()) -> Space:
+    """The space of a configuration. whole: names that require integers, whether or not the file sets this.
 
-    Raises `ConfigError` if such a name has a range of other numbers.
+    Raises `ConfigError` if such a name has a range of other numbers, and for choices that are listed twice.
     """
-    found = {name: _dimension(name, parameter, name in whole) for name, parameter in config.search_space.items()}
-    order = ordered_by_conditions(config.search_space)
+    found = {name: dimension_of(name, parameter, name in whole) for name, parameter in search_space.items()}
+    for dimension in found.values():
+        _check_choices(dimension)
+    order = ordered_by_conditions(search_space)
     return Space(tuple(found.values()), tuple(found[name] for name in order))
 
 
-def _dimension(name: str, parameter: object, whole: bool) -> Dimension:
+def dimension_of(name: str, parameter: Parameter, whole: bool = False) -> Dimension:
+    """The values that `parameter` allows. Raises `ConfigError`."""
     when = {other: tuple(values) for other, values in condition_of(parameter).items()}
     if isinstance(parameter, DAFParameterRange):
         numbers = [parameter.min, parameter.max, parameter.step, parameter.prior]
         if whole and any(number is not None and number != int(number) for number in numbers):
-            raise ConfigError(f"search_space.{name}: takes whole numbers; write min, max and step as such.")
+            raise ConfigError(f"search_space.{name}: takes integers; write min, max and step as integers.")
         return Dimension(
             name,
             low=parameter.min,
@@ -171,18 +201,19 @@ def _dimension(name: str, parameter: object, whole: bool) -> Dimension:
             when=when,
         )
     choices = parameter.choices if isinstance(parameter, DAFParameterChoices) else parameter
-    if not isinstance(choices, list):
-        raise TypeError(f"search_space.{name} is neither a list nor a range")
-    for index, choice in enumerate(choices):
-        if any(same(choice, other) for other in choices[:index]):
-            raise ConfigError(f"search_space.{name}: {choice!r} is listed twice.")
-        for other in choices[:index]:
+    return Dimension(name, choices=tuple(choices), prior=prior_of(parameter), when=when)
+
+
+def _check_choices(dimension: Dimension) -> None:
+    for index, choice in enumerate(dimension.choices):
+        if any(same(choice, other) for other in dimension.choices[:index]):
+            raise ConfigError(f"search_space.{dimension.name}: {choice!r} is listed twice.")
+        for other in dimension.choices[:index]:
             if choice == other:
                 raise ConfigError(
-                    f"search_space.{name}: {other!r} and {choice!r} are of two kinds and equal, so that strategies "
-                    "cannot tell them apart. Leave one out, or search them in two sweeps."
+                    f"search_space.{dimension.name}: {other!r} and {choice!r} are equal and of different types, so "
+                    "strategies can't distinguish them. Leave one out, or search them in two sweeps."
                 )
-    return Dimension(name, choices=tuple(choices), prior=prior_of(parameter), when=when)
 
 
 def _assignments(dimensions: list[Dimension]) -> Iterator[Configuration]:

@@ -1,0 +1,1 @@
+"""What to try: the search space and successive halving, for sweeps and adaptive experiments alike."""
