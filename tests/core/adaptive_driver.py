@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from daf.core.adaptive import record
 from daf.core.adaptive.commands import DafCommands
 from daf.core.adaptive.hooks import Hooks, Milestone
 from daf.core.adaptive.state import Run
@@ -49,6 +50,11 @@ def controller(folder: Path, chosen: DAFAdaptiveConfig, **arguments: Any) -> DAF
     """A controller over small jobs."""
     output = OutputManager(folder / "out", log_to_file=False)
     return DAFAdaptiveController(chosen, output=output, **{"commands": SmallJobs, **arguments})
+
+
+def journal_of(folder: Path) -> list[dict[str, Any]]:
+    """The lines of an experiment's journal."""
+    return list(journal.read(folder / record.JOURNAL))
 
 
 def told(folder: Path) -> Hooks:

@@ -20,14 +20,14 @@ from daf.adaptive import daf_stop_adaptive
 from daf.core.adaptive import record
 from daf.core.adaptive.config import DAFAdaptiveConfig
 from daf.core.adaptive.hooks import Hooks, Milestone
-from daf.core.adaptive.state import FORMAT, Run, Score, folded
+from daf.core.adaptive.state import FORMAT, Run, Score
 from daf.core.adaptive.status import ExperimentStatus, experiments, status_of
 from daf.core.adaptive_controller import AdaptiveControllerError
 from daf.core.jobs.interface import JobSpec
 from daf.core.jobs.local import LocalJobs
 from daf.errors import ConfigError, DataError, Interrupted, UsageError
 from daf.storage import journal
-from tests.core.adaptive_driver import PYTHON, SmallJobs, config, controller, told
+from tests.core.adaptive_driver import PYTHON, SmallJobs, config, controller, journal_of, told
 
 HALVING: dict[str, Any] = {
     "runs": [{"learning_rate": rate} for rate in (0.1, 0.2, 0.3)],
@@ -42,6 +42,7 @@ POPULATION: dict[str, Any] = {
     "population": {"interval": 20},
     "total": 40,
 }
+TRAINED: dict[str, Any] = {"time": 0.0, "steps": 80, "checkpoint": None, "metrics": {}}
 FEW: dict[str, Any] = HALVING | {"runs": HALVING["runs"][:2]}
 KINDS = {"halving": HALVING, "population": POPULATION}
 
@@ -70,7 +71,7 @@ def committed(status: ExperimentStatus) -> Counter[tuple[str, str, int]]:
     """How often each result was committed."""
     return Counter(
         (event["event"], event["run"], event["job"].split("-")[2])
-        for event in record.events(status.run_dir)
+        for event in journal_of(status.run_dir)
         if event["event"] in ("trained", "evaluated")
     )
 
@@ -106,7 +107,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[d
         assert set(status.counts) == {"done"}, status.to_data()
         assert not events_of(status, "broke")
         hooks = sorted((folder / "hooks").read_text().split())
-        found[name] = (outcome(status), hooks, len(record.events(status.run_dir)))
+        found[name] = (outcome(status), hooks, len(journal_of(status.run_dir)))
     return found
 
 
@@ -115,7 +116,7 @@ ALONE = "it was killed while no controller was there"
 
 
 def events_of(status: ExperimentStatus, kind: str) -> list[dict[str, Any]]:
-    return [event for event in record.events(status.run_dir) if event["event"] == kind]
+    return [event for event in journal_of(status.run_dir) if event["event"] == kind]
 
 
 def check_same(folder: Path, expected: tuple[dict[str, Any], list[str], int], *allowed: str) -> None:
@@ -201,10 +202,10 @@ def test_killed_jobs_are_tried_again_and_nothing_else_comes_out(
 
 def test_the_same_command_again_does_nothing_more(tmp_path: Path) -> None:
     first = controller(tmp_path, config(runs=[{}]), hooks=told(tmp_path)).start_experiment()
-    before = record.events(first.run_dir)
+    before = journal_of(first.run_dir)
     again = controller(tmp_path, config(runs=[{}]), hooks=told(tmp_path)).start_experiment()
     assert again.run_id == first.run_id
-    assert record.events(first.run_dir) == before
+    assert journal_of(first.run_dir) == before
 
 
 def test_the_best_run_is_the_experiments_own_policy(tmp_path: Path) -> None:
@@ -307,12 +308,12 @@ def test_delays_between_attempts_double_up_to_their_bound(tmp_path: Path) -> Non
 
     chosen = config(runs=[{}], max_retries=4, retry_delay=0.1, max_retry_delay=0.3)
     status = controller(tmp_path, chosen, commands=Fails).start_experiment()
-    events = [event for event in record.events(status.run_dir) if event["event"] == "broke"]
+    events = [event for event in journal_of(status.run_dir) if event["event"] == "broke"]
     delays = [event["retry_at"] - event["time"] for event in events if event["retry_at"] is not None]
     assert delays == pytest.approx([0.1, 0.2, 0.3, 0.3], abs=0.04)
 
 
-def test_a_job_without_a_sign_of_life_is_ended_and_becomes_stale(tmp_path: Path) -> None:
+def test_a_job_without_a_heartbeat_is_ended_and_becomes_stale(tmp_path: Path) -> None:
     class Hangs(SmallJobs):
         def train(self, run: Run, branch_from: Path | None) -> tuple[tuple[str, ...], tuple[Path, ...]]:
             return (*PYTHON, "hang"), ()
@@ -321,7 +322,7 @@ def test_a_job_without_a_sign_of_life_is_ended_and_becomes_stale(tmp_path: Path)
     status = controller(tmp_path, chosen, commands=Hangs).start_experiment()
     run = status.experiment.runs["r0000"]
     assert (run.status, run.launches) == ("stale", 2)
-    assert "no sign of life for 0.5 s" in str(run.error)
+    assert "no heartbeat for 0.5 s" in str(run.error)
     assert status.status == "failed"
     for path in (status.run_dir / "jobs").iterdir():
         assert LocalJobs().status(JobSpec(path.name, (), path)).state == "gone"
@@ -480,7 +481,7 @@ def test_a_damaged_journal_is_its_own_experiments_trouble_alone(tmp_path: Path) 
         controller(tmp_path, config("damaged", runs=[{}])).start_experiment()
 
 
-def test_two_scores_at_the_same_steps_are_two_milestones() -> None:
+def test_two_scores_at_the_same_steps_are_two_milestones(tmp_path: Path) -> None:
     score = {"mean": 1.0, "low": None, "high": None, "iqm": 1.0, "n": 1}
     events: list[dict[str, Any]] = [
         {"event": "created", "format": FORMAT, "experiment_id": "x", "config": {}},
@@ -493,7 +494,9 @@ def test_two_scores_at_the_same_steps_are_two_milestones() -> None:
         {"event": "launching", "run": "r0000", "job": "c"},
         {"event": "evaluated", "run": "r0000", "score": score},
     ]
-    experiment = folded({"time": 0.0, **event} for event in events)
+    for event in events:
+        journal.append(tmp_path / record.JOURNAL, {"time": 0.0, **event})
+    experiment = record.read(tmp_path)
     assert experiment is not None
     assert experiment.milestones[1:] == ("evaluation_complete:r0000:128", "evaluation_complete:r0000:128:100")
     assert [(one.steps, one.trained, one.checkpoint) for one in experiment.runs["r0000"].scores] == [
@@ -511,9 +514,9 @@ def test_another_configuration_under_the_same_id_is_refused_with_what_differs(tm
 
 def test_a_journal_that_does_not_fit_is_refused_with_its_line(tmp_path: Path) -> None:
     folder = controller(tmp_path, config(runs=[{}])).start_experiment().run_dir
-    journal.append(folder / record.JOURNAL, {"event": "trained", "time": 0.0, "run": "r0000"})
-    lines = len(record.events(folder))
-    with pytest.raises(AdaptiveControllerError, match=rf"experiment\.jsonl:{lines}: r0000 is done, not training"):
+    journal.append(folder / record.JOURNAL, {"event": "trained", "run": "r0000", **TRAINED})
+    lines = len(journal_of(folder))
+    with pytest.raises(AdaptiveControllerError, match=rf"jsonl:{lines} is damaged: r0000 is done, not training"):
         controller(tmp_path, config(runs=[{}])).start_experiment()
 
 

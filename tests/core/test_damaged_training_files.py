@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from daf.core.adaptive.state import folded
+from daf.core.adaptive import record
 from daf.core.jobs.interface import JobError, JobSpec
 from daf.core.jobs.local import LocalJobs
 from daf.core.tracking._sent import Sent
 from daf.core.training_file import own_checkpoint, read_ended, read_training
-from daf.errors import DamagedFileError, DataError, StorageError, UnsafePathError
+from daf.errors import DamagedFileError, StorageError, UnsafePathError
+from daf.storage import journal
 
 
 @pytest.mark.parametrize(
@@ -33,10 +34,13 @@ PLANNED = {"event": "planned", "run": "r0000", "settings": {}, "target": 100, "w
     PLANNED | {"run": "../../etc"}, PLANNED | {"target": "many"}, PLANNED | {"target": -1},
     PLANNED | {"parent": ["r0001"]}, PLANNED | {"settings": {"a": [1]}}, PLANNED | {"settings": None},
 ])  # fmt: skip
-def test_an_event_of_another_shape_is_named_with_its_line(event: dict[str, Any]) -> None:
-    assert folded([CREATED, PLANNED]) is not None
-    with pytest.raises(DataError, match=r"experiment\.jsonl:2: "):
-        folded([CREATED, event], where="experiment.jsonl")
+def test_an_event_of_another_shape_is_named_with_its_line(tmp_path: Path, event: dict[str, Any]) -> None:
+    for folder, second in (("good", PLANNED), ("bad", event)):
+        for line in (CREATED, second):
+            journal.append(tmp_path / folder / record.JOURNAL, line)
+    assert record.read(tmp_path / "good") is not None
+    with pytest.raises(DamagedFileError, match=r"experiment\.jsonl:2 is damaged: "):
+        record.read(tmp_path / "bad")
 
 
 def test_a_job_of_which_a_file_is_damaged_is_not_signalled(tmp_path: Path) -> None:

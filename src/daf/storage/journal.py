@@ -9,11 +9,13 @@ Not guaranteed: the lock on network file systems without `flock`. There, two pro
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypedDict
 
-from daf.errors import DamagedFileError, StorageError
+import msgspec
+
+from daf.errors import DamagedFileError, DataError, StorageError
 from daf.storage.atomic import explain
 from daf.storage.locks import UNSUPPORTED
 from daf.storage.reading import decode_object, open_regular
@@ -67,6 +69,35 @@ def read(path: str | Path, kind: type[Any] = dict[str, Any]) -> Iterator[dict[st
         return
     except OSError as error:
         raise StorageError(explain(error, f"reading {path}")) from error
+
+
+class Event(TypedDict):
+    """A line of a journal of events."""
+
+    event: str
+
+
+def fold[State](
+    path: str | Path,
+    kinds: Mapping[str, type[Any]],
+    state: State,
+    after: Callable[[State, Mapping[str, Any]], State],
+) -> State:
+    """The state that the events in `path` lead to from `state`.
+
+    kinds: a `TypedDict` per name of an event, against which the event is checked. after: the state after one more
+    event; a `DataError` or `ValueError` means that the event does not fit. Raises `DamagedFileError` with file and
+    line, `StorageError`.
+    """
+    for number, event in enumerate(read(path, Event), 1):
+        try:
+            if event["event"] not in kinds:
+                raise ValueError(f'unknown event "{event["event"]:.40}"')
+            msgspec.convert(event, kinds[event["event"]])
+            state = after(state, event)
+        except (DataError, ValueError) as error:
+            raise DamagedFileError(f"{path}:{number}", str(error)) from error
+    return state
 
 
 def _lock(file: BinaryIO) -> None:

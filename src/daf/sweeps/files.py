@@ -54,12 +54,6 @@ class HeldOut(TypedDict, total=False):
     asked: list[Any]
 
 
-class Event(TypedDict):
-    """A line of the journal."""
-
-    event: str
-
-
 class ProposedEvent(TypedDict):
     """A trial was proposed. state: what its strategy restores."""
 

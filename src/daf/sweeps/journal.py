@@ -17,12 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from daf.errors import DamagedFileError, DataError
 from daf.storage import journal
 from daf.storage.jsonable import jsonable
-from daf.sweeps.files import EVENTS, Event
+from daf.sweeps.files import EVENTS
 from daf.sweeps.result import SweepTrialResult
 
 FILE = "trials.jsonl"
@@ -62,19 +59,7 @@ def read(run_dir: str | Path) -> History:
 
     Raises `DamagedFileError` for a line that is not an event, `StorageError`.
     """
-    path = Path(run_dir) / FILE
-    found = History()
-    for number, event in enumerate(journal.read(path, Event), 1):
-        where = f"{path}:{number}"
-        kind = EVENTS.get(event["event"])
-        if kind is None:
-            raise DamagedFileError(where, f'unknown event "{event["event"]:.40}"')
-        try:
-            msgspec.convert(event, kind)
-            _take(found, event)
-        except (DataError, ValueError) as error:
-            raise DamagedFileError(where, str(error)) from error
-    return found
+    return journal.fold(Path(run_dir) / FILE, EVENTS, History(), _after)
 
 
 def proposed(run_dir: Path, proposal: Proposal) -> None:
@@ -114,7 +99,8 @@ def held_out(run_dir: Path, record: Mapping[str, Any]) -> None:
     journal.append(run_dir / FILE, {"event": "held_out", "record": jsonable(record)})
 
 
-def _take(found: History, event: Mapping[str, Any]) -> None:
+def _after(found: History, event: Mapping[str, Any]) -> History:
+    """`found` with one more event."""
     match event["event"]:
         case "proposed":
             number = event["trial"]
@@ -131,5 +117,4 @@ def _take(found: History, event: Mapping[str, Any]) -> None:
             found.default = SweepTrialResult.from_data(event["result"])
         case "held_out":
             found.held_out = event["record"]
-        case other:
-            raise ValueError(f'unknown event "{other}"')
+    return found

@@ -128,4 +128,6 @@ EVENTS: dict[str, type[Any]] = {
     "stopped": Stopped,
     "finished": Finished,
     "hook": Hook,
+    "adjusted": AnyEvent,
+    "noted": AnyEvent,
 }

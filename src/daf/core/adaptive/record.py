@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from daf.core.adaptive.errors import AdaptiveControllerError
-from daf.core.adaptive.state import FORMAT, Experiment, after, folded
+from daf.core.adaptive.events import EVENTS
+from daf.core.adaptive.state import FORMAT, Experiment, after
 from daf.errors import DataError, LockedError
 from daf.storage import atomic, journal, locks
 from daf.storage.reading import read_object
@@ -28,7 +29,7 @@ BEGINNING = ".adaptive.lock"
 
 def read(folder: Path) -> Experiment | None:
     """The committed experiment in `folder`; None if there is none. Raises `DataError`, `StorageError`."""
-    return folded(journal.read(folder / JOURNAL), where=str(folder / JOURNAL))
+    return journal.fold(folder / JOURNAL, EVENTS, None, after)
 
 
 def run_dir(folder: Path, run: str) -> Path:
@@ -37,11 +38,6 @@ def run_dir(folder: Path, run: str) -> Path:
     Named after both, since trackers and `DAF_CHECKPOINT_DIR` identify a run by the name of its directory alone.
     """
     return folder / "runs" / f"{folder.name}-{run}"
-
-
-def events(folder: Path) -> list[dict[str, Any]]:
-    """The lines of the journal."""
-    return list(journal.read(folder / JOURNAL))
 
 
 def controlled(folder: Path) -> bool:
@@ -100,7 +96,7 @@ class Record:
         line = {"event": event, "time": time.time(), **values}
         try:
             experiment = after(self._experiment, line)
-        except (KeyError, TypeError, ValueError) as error:
+        except ValueError as error:
             raise DataError(f"{self.folder / JOURNAL}: {event} does not fit: {error}.") from error
         journal.append(self.folder / JOURNAL, line)
         self._experiment = experiment

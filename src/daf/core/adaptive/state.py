@@ -1,26 +1,22 @@
 """The state of an experiment: a fold over its journal.
 
-Every event that changes something is one line of `experiment.jsonl`; `folded` computes the resulting state, and no
-state is kept anywhere else. The states of a run:
+Every event that changes something is one line of `experiment.jsonl`; `after` computes the resulting state, and no state
+is kept anywhere else. The states of a run:
 
     pending → training → trained → evaluating → done        (→ pending again, if the scheduler extends the run)
                  ↘ pending      ↗        ↘ trained         an attempt failed, and there will be another
                  ↘ stale  (no heartbeat) → training …      likewise
                  ↘ failed, or stale for good               no attempt is left
 
-An event that does not fit the current state is a `DataError`: another program or a newer DAF changed the file.
+An event that does not fit the current state is a `ValueError`: another program or a newer DAF changed the file.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-import msgspec
-
 from daf.config.training import Scalar
-from daf.core.adaptive.events import EVENTS, AnyEvent
 from daf.core.adaptive.schedulers.interface import Known
-from daf.errors import DataError
 
 RunStatus = Literal["pending", "training", "trained", "evaluating", "done", "failed", "stale"]
 Phase = Literal["train", "evaluate"]
@@ -127,29 +123,15 @@ class Experiment:
         return ranked[0] if ranked else None
 
 
-def folded(events: Iterable[Mapping[str, Any]], *, where: str = "the journal") -> Experiment | None:
-    """The experiment that results from these events; None without any. Raises `DataError`."""
-    experiment: Experiment | None = None
-    for number, event in enumerate(events, 1):
-        try:
-            experiment = after(experiment, event)
-            msgspec.convert(event, EVENTS.get(event["event"], AnyEvent))
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(
-                f"{where}:{number}: {error}. It was changed, or written by another version of DAF."
-            ) from error
-    return experiment
-
-
 def after(experiment: Experiment | None, event: Mapping[str, Any]) -> Experiment:
-    """`experiment` with one more event. Raises `KeyError`, `TypeError`, `ValueError` if it does not fit."""
+    """`experiment` with one more event, which has the type in `EVENTS`. Raises `ValueError` if it does not fit."""
     kind = event["event"]
     if kind == "created":
         if experiment is not None or event["format"] != FORMAT:
-            raise ValueError(f"a second beginning, or not of the format {FORMAT}")
+            raise ValueError(f"a second first event, or not of the format {FORMAT}")
         return Experiment(event["experiment_id"], event["config"], event["time"])
     if experiment is None:
-        raise ValueError(f'"{kind}" before the beginning')
+        raise ValueError(f'"{kind}" before the event "created"')
     if kind in _RUN_EVENTS:
         return _with_run(experiment, _RUN_EVENTS[kind](experiment.runs.get(event["run"]), event), event)
     if kind == "resumed":
@@ -166,9 +148,7 @@ def after(experiment: Experiment | None, event: Mapping[str, Any]) -> Experiment
         return replace(experiment, hooks={**experiment.hooks, event["id"]: event["state"]})
     if kind == "adjusted":
         return replace(experiment, adjustments=(*experiment.adjustments, dict(event)))
-    if kind == "noted":
-        return experiment
-    raise ValueError(f'no event "{kind}"')
+    return experiment  # "noted" is for readers of the journal
 
 
 def _with_run(experiment: Experiment, run: Run, event: Mapping[str, Any]) -> Experiment:
@@ -186,14 +166,12 @@ def _planned(run: Run | None, event: Mapping[str, Any]) -> Run:
     if run is not None:
         raise ValueError(f"{run.name} is planned twice")
     parent = event["parent"]
-    if parent is not None and not isinstance(parent[1], int):
-        raise TypeError(f"steps of a parent must be an integer, got {parent[1]!r}")
     return Run(
-        _name(event["run"]),
+        event["run"],
         event["settings"],
         event["target"],
         event["why"],
-        None if parent is None else (_name(parent[0]), parent[1]),
+        None if parent is None else (parent[0], parent[1]),
     )
 
 
@@ -207,7 +185,7 @@ def _extended(run: Run | None, event: Mapping[str, Any]) -> Run:
 def _launching(run: Run | None, event: Mapping[str, Any]) -> Run:
     there = _in(run, "pending", "trained", "stale")
     status: RunStatus = "training" if there.phase == "train" else "evaluating"
-    return replace(there, status=status, job=_name(event["job"]), launches=there.launches + 1, retry_at=None)
+    return replace(there, status=status, job=event["job"], launches=there.launches + 1, retry_at=None)
 
 
 def _trained(run: Run | None, event: Mapping[str, Any]) -> Run:
@@ -247,13 +225,6 @@ def _broke(run: Run | None, event: Mapping[str, Any]) -> Run:
 def _revived(run: Run | None, event: Mapping[str, Any]) -> Run:
     there = _in(run, "failed", "stale")
     return replace(there, status="pending" if there.phase == "train" else "trained", failures=0, retry_at=None)
-
-
-def _name(name: Any) -> str:
-    """Check the name of a run or job from the journal; a directory of the experiment has this name."""
-    if not isinstance(name, str) or not name.strip(".") or "/" in name or "\0" in name:
-        raise ValueError(f"{name!r} is not the name of a run or job")
-    return name
 
 
 def _in(run: Run | None, *allowed: RunStatus) -> Run:
