@@ -11,10 +11,10 @@ from reports import Page
 from sweep_runs import search_hill
 from training_runs import train_bandit
 
+from daf.core.recorded_training import read_lines, read_training_run
 from daf.errors import DataError, UsageError
 from daf.output_manager import OutputManager
 from daf.reporting import daf_report
-from daf.reporting.training_run import read_lines, read_training_run
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "streams"))
 

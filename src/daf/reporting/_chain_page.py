@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from daf.output_manager.kinds import CHAIN_LISTS, chain_of
 from daf.render.pages.parts import Alert, Cell, Column, Facts, Part, RunPage, Section, Table, cell
 from daf.render.pages.plain import parts_of
 from daf.render.pages.run_facts import RunFacts, ending_alerts, shown, subtitle_of, what_was_run
 from daf.render.text import duration, printable
-from daf.reporting.kinds import CHAIN_LISTS, chain_of
 from daf.storage.printable import printable_lines
 
 GOOD = ("completed", "done", "ok", "success", "succeeded", "complete")

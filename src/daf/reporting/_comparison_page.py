@@ -52,7 +52,7 @@ def _report(report: "ComparisonReport | Evaluation | str | Path") -> tuple[Evalu
     """The page's content, and the directory that its replay paths are relative to."""
     if isinstance(report, str | Path):
         from daf.evaluation.keeping import stored
-        from daf.reporting.kinds import kind_of, run_of
+        from daf.output_manager.kinds import kind_of, run_of
 
         info = run_of(report)
         if kind_of(info.path) != "evaluation":

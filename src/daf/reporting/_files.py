@@ -3,12 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from daf.render.pages.run_facts import OWN
-from daf.reporting.kinds import Kind
-
-HTML, MARKDOWN = OWN[:2]
-SWEEP = "sweep.html"
-"""The page of a sweep, which the sweep writes when it ends."""
+from daf.output_manager.kinds import Kind
 
 
 @dataclass(frozen=True)

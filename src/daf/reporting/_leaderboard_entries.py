@@ -13,7 +13,7 @@ from daf.episodes.results_file import read_results
 from daf.errors import DataError, UsageError
 from daf.evaluation import Evaluation
 from daf.output_manager import RunInfo
-from daf.reporting.kinds import kind_of, run_of
+from daf.output_manager.kinds import kind_of, run_of
 
 if TYPE_CHECKING:
     from daf.comparison import ComparisonReport

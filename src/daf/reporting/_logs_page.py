@@ -3,8 +3,9 @@
 from daf.log_analysis import daf_analyze_logs
 from daf.render.logs.html import report_page
 from daf.render.logs.tables import alerts, headline, tables
+from daf.render.pages.files import Pages
 from daf.render.pages.markdown import table as markdown_table
-from daf.render.pages.run_facts import Pages, RunFacts, what_was_run
+from daf.render.pages.run_facts import RunFacts, what_was_run
 from daf.storage.containment import own
 from daf.storage.printable import markdown_text
 

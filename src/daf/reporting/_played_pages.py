@@ -10,14 +10,15 @@ from typing import Any
 
 from daf.errors import DamagedFileError, DataError
 from daf.evaluation.page import render_html, render_markdown
+from daf.output_manager.kinds import read_json
+from daf.render.pages.files import HTML, MARKDOWN, Pages, pages_of
 from daf.render.pages.html import page
 from daf.render.pages.markdown import run_markdown
-from daf.render.pages.parts import FILTER_ROWS, Part, Section, Text, fragment, run_html
+from daf.render.pages.parts import FILTER_ROWS, Part, Section, Text, fragment
 from daf.render.pages.plain import parts_of
-from daf.render.pages.run_facts import Pages, RunFacts, environment, read_json, what_was_run
+from daf.render.pages.run_facts import RunFacts, environment, what_was_run
 from daf.render.text import printable
 from daf.reporting._episodes_table import episodes_section
-from daf.reporting._files import HTML, MARKDOWN
 from daf.reporting._plain_page import plain_page, results_of
 
 MARK = "<!-- daf report -->"
@@ -82,7 +83,7 @@ def own_page(facts: RunFacts) -> Pages:
     plain = plain_page(facts, sections=_analysis(folder))
     found = own_text(folder)
     if found is None:
-        return Pages(run_html(plain), run_markdown(plain))
+        return pages_of(plain)
     bare = completed(found, [])
     told = 'id="run"' in bare and 'id="all-episodes"' in bare
     if told:

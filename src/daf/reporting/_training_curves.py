@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from daf.core.recorded_training import MetricSeries, RecordedTraining
 from daf.render.pages.parts import Part, Plot, Plots, Section, Text
 from daf.render.svg.curves import CurveFigure, CurveSeries, curve_figure
 from daf.render.text import printable
 from daf.render.theme import style
 from daf.reporting._training_words import METRICS, words
-from daf.reporting.training_run import Series, TrainingRun
 
 MOST_OF_MANY = 12
 """Maximum number of curves of game stats, and of curriculum metrics: those that changed most are drawn."""
@@ -18,7 +18,7 @@ FEW = 12
 CUMULATIVE = ("clock/seconds",)
 
 
-def curve_sections(run: TrainingRun) -> list[Section]:
+def curve_sections(run: RecordedTraining) -> list[Section]:
     """Training episodes, learning, curriculum, game stats, machine."""
     return [
         *_group(run, "training", "Training episodes", ("episode/", "reward/"), first="episode/return"),
@@ -29,13 +29,13 @@ def curve_sections(run: TrainingRun) -> list[Section]:
     ]
 
 
-def ends(series: Series) -> tuple[float, float]:
+def ends(series: MetricSeries) -> tuple[float, float]:
     """The means of the first and the last tenth of the values."""
     tenth = max(1, len(series.values) // 10)
     return float(np.mean(series.values[:tenth])), float(np.mean(series.values[-tenth:]))
 
 
-def _group(run: TrainingRun, key: str, title: str, prefixes: tuple[str, ...], first: str = "") -> list[Section]:
+def _group(run: RecordedTraining, key: str, title: str, prefixes: tuple[str, ...], first: str = "") -> list[Section]:
     there = [name for name in run.series if name.startswith(prefixes) and name not in CUMULATIVE]
     order = [*(name for name in METRICS if name in there), *(name for name in there if name not in METRICS)]
     still = [run.series[name] for name in order if _still(run.series[name])]
@@ -52,7 +52,7 @@ def _group(run: TrainingRun, key: str, title: str, prefixes: tuple[str, ...], fi
     return [Section(key, title, parts)]
 
 
-def _moved(run: TrainingRun, key: str, title: str, prefix: str) -> list[Section]:
+def _moved(run: RecordedTraining, key: str, title: str, prefix: str) -> list[Section]:
     found = [series for name, series in run.series.items() if name.startswith(prefix)]
     moved = sorted((series for series in found if _movement(series) > 0), key=lambda series: -_movement(series))
     if not moved:
@@ -66,12 +66,12 @@ def _moved(run: TrainingRun, key: str, title: str, prefix: str) -> list[Section]
     return [Section(key, title, [Text([told], muted=True), *how, Plots([plot for plot, _ in drawn])])]
 
 
-def _still(series: Series) -> bool:
+def _still(series: MetricSeries) -> bool:
     """Whether the series has several values, all equal."""
     return len(series.values) > 1 and min(series.values) == max(series.values)
 
 
-def _movement(series: Series) -> float:
+def _movement(series: MetricSeries) -> float:
     spread = float(np.std(series.values))
     start, end = ends(series)
     return abs(end - start) / spread if spread > 0 else 0.0
@@ -85,7 +85,7 @@ def _how_drawn(figures: Sequence[CurveFigure]) -> list[Part]:
     return [Text([f"Thin lines: every value; thick: the mean of {count} values around each."], muted=True)]
 
 
-def _drawn(series: Series, size: str = "half") -> tuple[Plot, CurveFigure]:
+def _drawn(series: MetricSeries, size: str = "half") -> tuple[Plot, CurveFigure]:
     told = words(series.name)
     label = printable(told.title)
     figure = curve_figure(

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+from daf.core.recorded_training import RecordedScore, RecordedTraining, TrainingEvaluation
 from daf.render.pages.parts import Cell, Column, Part, Plot, Plots, Section, Table, Text, cell
 from daf.render.pages.score_words import bounds_of, half_of
 from daf.render.svg.curves import CurveSeries, curve_figure
 from daf.render.text import duration
 from daf.render.theme import style
-from daf.reporting.training_run import MissionScore, TrainingEvaluation, TrainingRun
 from daf.stats.sentences import labels, number
 
 MOST_MISSIONS = 8
@@ -15,7 +15,7 @@ MOST_MISSIONS = 8
 INTERVAL = "95 %"
 
 
-def evaluations_section(run: TrainingRun) -> list[Section]:
+def evaluations_section(run: RecordedTraining) -> list[Section]:
     """The section; empty if there are no evaluations."""
     found = run.evaluations
     if not found:
@@ -31,7 +31,7 @@ def evaluations_section(run: TrainingRun) -> list[Section]:
     return [Section("evaluations", "Evaluations", parts)]
 
 
-def scored(run: TrainingRun) -> list[TrainingEvaluation]:
+def scored(run: RecordedTraining) -> list[TrainingEvaluation]:
     """The evaluations in which an episode finished."""
     return [one for one in run.evaluations if one.mean is not None]
 
@@ -79,7 +79,7 @@ def _mean(mean: float | None, low: float | None, high: float | None) -> str | No
     return None if mean is None else number(mean, half_of(low, high))
 
 
-def _mission_cell(score: MissionScore | None) -> Cell:
+def _mission_cell(score: RecordedScore | None) -> Cell:
     return cell(None if score is None else _mean(score.mean, score.low, score.high))
 
 

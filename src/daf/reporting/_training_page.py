@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from daf.core.recorded_training import RecordedTraining, TrainingEvaluation
 from daf.render.pages.parts import Alert, Cell, Code, Column, Heading, Part, RunPage, Section, Table, Text, cell
 from daf.render.pages.run_facts import RunFacts, ending_alerts, shown, size_text, subtitle_of, what_was_run
 from daf.render.pages.score_words import amount_of
 from daf.render.text import printable
 from daf.reporting._training_curves import curve_sections, ends
 from daf.reporting._training_evaluations import INTERVAL, evaluations_section, scored
-from daf.reporting.training_run import TrainingEvaluation, TrainingRun
 from daf.stats.sentences import number
 from daf.storage.printable import printable_lines
 
@@ -22,7 +22,7 @@ REPEAT = (
 )
 
 
-def training_page(run: TrainingRun, facts: RunFacts) -> RunPage:
+def training_page(run: RecordedTraining, facts: RunFacts) -> RunPage:
     """Build the page of `run`."""
     mission, policy = (_named(run, facts, key) for key in ("mission", "policy"))
     title = facts.info.title or (f"{policy} on {mission}" if policy or mission else "Training")
@@ -43,12 +43,12 @@ def training_page(run: TrainingRun, facts: RunFacts) -> RunPage:
     )
 
 
-def _named(run: TrainingRun, facts: RunFacts, key: str) -> str:
+def _named(run: RecordedTraining, facts: RunFacts, key: str) -> str:
     value = run.result.get(key) or facts.config.get(key) or ""
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _chips(run: TrainingRun, policy: str, mission: str) -> list[str]:
+def _chips(run: RecordedTraining, policy: str, mission: str) -> list[str]:
     result = run.result
     planned, seed, status = result.get("total_timesteps"), result.get("seed"), str(result.get("status") or "")
     steps = f"{run.steps:,} agent steps"
@@ -66,7 +66,7 @@ def _chips(run: TrainingRun, policy: str, mission: str) -> list[str]:
     ]
 
 
-def _alerts(run: TrainingRun, facts: RunFacts) -> list[Alert]:
+def _alerts(run: RecordedTraining, facts: RunFacts) -> list[Alert]:
     error = run.result.get("error")
     found: list[Alert] = []
     if isinstance(error, dict):
@@ -101,7 +101,7 @@ def _alerts(run: TrainingRun, facts: RunFacts) -> list[Alert]:
     return found
 
 
-def _finding(run: TrainingRun) -> str:
+def _finding(run: RecordedTraining) -> str:
     measured = scored(run)
     if measured:
         first, last = measured[0], measured[-1]
@@ -131,7 +131,7 @@ def _episodes(one: TrainingEvaluation) -> str:
     return f"{one.n:,} episode{'s' if one.n != 1 else ''}{missions}"
 
 
-def _checkpoints(run: TrainingRun, facts: RunFacts, mission: str) -> list[Section]:
+def _checkpoints(run: RecordedTraining, facts: RunFacts, mission: str) -> list[Section]:
     if not run.checkpoints:
         return []
     scores = {one.step: one for one in scored(run)}
@@ -154,7 +154,7 @@ def _checkpoints(run: TrainingRun, facts: RunFacts, mission: str) -> list[Sectio
     return [Section("checkpoints", "Checkpoints", parts)]
 
 
-def _all_metrics(run: TrainingRun) -> list[Section]:
+def _all_metrics(run: RecordedTraining) -> list[Section]:
     if not run.series:
         return []
     rows = []
@@ -169,7 +169,7 @@ def _all_metrics(run: TrainingRun) -> list[Section]:
     return [Section("metrics", "All metrics", [Table(columns, rows, note=note)])]
 
 
-def _hyperparameters(run: TrainingRun) -> list[Part]:
+def _hyperparameters(run: RecordedTraining) -> list[Part]:
     """The settings of the run next to the defaults, changed ones first."""
     given = run.result.get("hyperparameters")
     if not isinstance(given, dict) or not given:
@@ -211,7 +211,7 @@ def _configured(given: Mapping[str, Any]) -> list[tuple[str, object, object, str
     return found
 
 
-def _reading(run: TrainingRun) -> list[tuple[str, str]]:
+def _reading(run: RecordedTraining) -> list[tuple[str, str]]:
     told = [
         (
             "One run",

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daf.errors import DataError
-from daf.render.pages.run_facts import Pages, RunFacts, facts_of
-from daf.reporting._files import HTML, MARKDOWN, SWEEP, ReportFiles
-from daf.reporting.kinds import Kind, kind_of, run_of
-from daf.storage.atomic import write_text
+from daf.output_manager.kinds import Kind, kind_of, run_of
+from daf.render.pages.files import HTML, SWEEP, Pages, pages_of, write_pages
+from daf.render.pages.run_facts import RunFacts, facts_of
+from daf.reporting._files import ReportFiles
 from daf.storage.containment import own
 
 if TYPE_CHECKING:
@@ -39,12 +39,8 @@ def daf_report(run: str | Path, *, pdf: bool = False, base_dir: str | Path | Non
         return _printed(write_replay_report(path), pdf)
     info = run_of(run, base_dir)
     kind = kind_of(info.path)
-    made = pages_of(info, kind)
-    html, markdown = own(info.path, SWEEP if kind == "sweep" else HTML), own(info.path, MARKDOWN)
-    if made.html is not None:
-        write_text(html, made.html)
-    if made.markdown is not None:
-        write_text(markdown, made.markdown)
+    made = _pages(info, kind)
+    html, markdown = write_pages(info.path, made, SWEEP if kind == "sweep" else HTML)
     files = ReportFiles(
         run_id=info.run_id,
         run_dir=info.path,
@@ -57,7 +53,7 @@ def daf_report(run: str | Path, *, pdf: bool = False, base_dir: str | Path | Non
     return _printed(files, pdf)
 
 
-def pages_of(info: "RunInfo", kind: Kind) -> Pages:
+def _pages(info: "RunInfo", kind: Kind) -> Pages:
     """The report of a run of this kind, as text."""
     from daf.reporting import _played_pages as played_pages
 
@@ -80,13 +76,10 @@ def pages_of(info: "RunInfo", kind: Kind) -> Pages:
 
 
 def _assembled(facts: RunFacts, kind: Kind) -> Pages:
-    from daf.render.pages.markdown import run_markdown
-    from daf.render.pages.parts import run_html
-
     match kind:
         case "training":
+            from daf.core.recorded_training import read_training_run
             from daf.reporting._training_page import training_page
-            from daf.reporting.training_run import read_training_run
 
             page = training_page(read_training_run(facts.info.path), facts)
         case "sweep":
@@ -115,7 +108,7 @@ def _assembled(facts: RunFacts, kind: Kind) -> Pages:
             from daf.reporting._plain_page import plain_page
 
             page = plain_page(facts)
-    return Pages(run_html(page), run_markdown(page))
+    return pages_of(page)
 
 
 def _printed(files: ReportFiles, pdf: bool) -> ReportFiles:

@@ -68,7 +68,7 @@ def launch(
     have ended, and the total. Raises `UsageError` and its subclasses before anything is written. A sweep in which every
     trial failed is a result with status failed, not an exception.
     """
-    from daf.reporting.operation import daf_report
+    from daf.sweeps.pages.sweep_page import write_sweep_page
 
     prepared = prepare(
         config,
@@ -105,7 +105,7 @@ def launch(
         result.save_json(run_dir / RESULT)
         if result.status == "failed":
             output.log_operation_complete("sweeps", "failed", error=" ".join(result.notes))
-    daf_report(run_dir)
+    write_sweep_page(run_dir)
     return result
 
 

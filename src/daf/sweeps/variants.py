@@ -61,7 +61,7 @@ def daf_variant_sweep(
     variant, for a base mission that does not run, and if no variant can be played.
     """
     from daf.output_manager import OutputManager
-    from daf.reporting.operation import daf_report
+    from daf.sweeps.pages.variants_page import write_variants_page
 
     chosen = replace(settings or Settings(), episodes=episodes, seed=seed)
     check_settings(chosen)
@@ -90,7 +90,7 @@ def daf_variant_sweep(
         found = compared(run, base, combinations, missions, refused, measured)
         found.save_json(run.run_dir / FILE)
     if chosen.report:
-        daf_report(run.run_dir)
+        write_variants_page(run.run_dir)
     found.print_summary(console)
     return found
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from daf.errors import DataError, UsageError
+from daf.output_manager.kinds import kind_of
 from daf.render.figures.means import Group, MeansPanel
 from daf.render.figures.sheet import Cell, Facts, History, Slice, dashboard_figure
-from daf.reporting.kinds import kind_of
 from daf.stats.sentences import number
 from daf.visualization._metric_values import metric_table
 from daf.visualization._plots import Look, Plot, finish, in_plan_order, is_dark, titled

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from daf.errors import DataError, UsageError, unknown
-from daf.reporting.kinds import Kind, kind_of
+from daf.output_manager.kinds import Kind, kind_of
 from daf.storage.names import file_name
 from daf.visualization._behaviour_plots import (
     daf_plot_action_frequency,

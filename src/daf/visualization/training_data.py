@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from daf.core.recorded_training import METRICS, RecordedTraining, read_training_run
 from daf.errors import DataError, UsageError
-from daf.reporting.training_run import METRICS, TrainingRun, read_training_run
 from daf.stats.sentences import labels
 from daf.storage import journal
 from daf.storage.hashing import hash_json
@@ -62,7 +62,7 @@ class TrainingCurves:
     steps_known: bool = True
     not_finite: int = 0
     failed_evaluations: int = 0
-    run: TrainingRun | None = field(default=None, compare=False)
+    run: RecordedTraining | None = field(default=None, compare=False)
 
 
 def training_groups(source: Any, base_dir: str | Path | None = None) -> dict[str, list[TrainingCurves]]:

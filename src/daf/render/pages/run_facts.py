@@ -8,6 +8,7 @@ from typing import Any
 
 from daf.errors import DamagedFileError, StorageError
 from daf.output_manager import RunInfo, execution
+from daf.output_manager.kinds import read_json
 from daf.output_manager.layout import EXECUTION_LOG, EXPERIMENT_CONFIG
 from daf.output_manager.runs import DAMAGED
 from daf.render.pages.parts import Alert, Cell, Code, Column, Facts, Heading, Part, Section, Table, Text, cell
@@ -53,14 +54,6 @@ def facts_of(info: RunInfo) -> RunFacts:
         except (DamagedFileError, StorageError) as error:
             facts = facts.with_damage(str(error))
     return facts
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """The JSON object in `path`; None if there is no file or it holds none, which `RunFacts.damaged` reports."""
-    try:
-        return storage_json(path, dict[str, Any])
-    except (DamagedFileError, StorageError):
-        return None
 
 
 def subtitle_of(info: RunInfo) -> str:
@@ -221,11 +214,3 @@ __all__ = [
     "subtitle_of",
     "what_was_run",
 ]
-
-
-@dataclass(frozen=True)
-class Pages:
-    """A report's text. html, markdown: None to keep the file that the run itself wrote into the directory."""
-
-    html: str | None
-    markdown: str | None

@@ -2,9 +2,12 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
+from daf.output_manager.kinds import run_of
+from daf.render.pages.files import SWEEP, pages_of, write_pages
 from daf.render.pages.parts import Alert, Cell, Column, RunPage, Section, Table, cell
-from daf.render.pages.run_facts import RunFacts, ending_alerts, shown, subtitle_of, what_was_run
+from daf.render.pages.run_facts import RunFacts, ending_alerts, facts_of, shown, subtitle_of, what_was_run
 from daf.render.text import duration, printable
 from daf.stats.sentences import number
 from daf.storage.printable import printable_lines
@@ -13,11 +16,17 @@ from daf.sweeps.pages._sweep_figures import front_section, history_section, hype
 from daf.sweeps.pages._sweep_held_out import held_out_section, held_out_sentences
 from daf.sweeps.pages._sweep_importance import importance_section, importances_of, ranking
 from daf.sweeps.pages._sweep_space import cost_section, space_sections
+from daf.sweeps.reading import read_run
 from daf.sweeps.result import SweepResult, SweepTrialResult, Value, hyperparameter_names
 
 MOST_CELLS = 60_000
 """If the table of all trials would have more cells, the page omits some of them."""
 TOP = 10
+
+
+def write_sweep_page(run_dir: Path) -> None:
+    """Write the page of the sweep in `run_dir`, from its files."""
+    write_pages(run_dir, pages_of(sweep_page(read_run(run_dir), facts_of(run_of(run_dir)))), SWEEP)
 
 
 def sweep_page(result: SweepResult, facts: RunFacts) -> RunPage:

@@ -1,8 +1,11 @@
 """The page of a variant sweep: the effect of each variant, what could not be played, and interactions of pairs."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from daf.errors import DataError
+from daf.output_manager.kinds import read_json, run_of
+from daf.render.pages.files import pages_of, write_pages
 from daf.render.pages.parts import (
     Alert,
     Cell,
@@ -17,7 +20,7 @@ from daf.render.pages.parts import (
     Text,
     cell,
 )
-from daf.render.pages.run_facts import RunFacts, ending_alerts, read_json, subtitle_of, what_was_run
+from daf.render.pages.run_facts import RunFacts, ending_alerts, facts_of, subtitle_of, what_was_run
 from daf.render.pages.score_words import bounds_of, half_of
 from daf.render.svg.intervals import IntervalRow, interval_figure
 from daf.render.text import printable
@@ -27,6 +30,11 @@ from daf.sweeps.variants_result import FORMAT, VariantResult, VariantSweepResult
 
 FILE = "variants.json"
 _DECIDED = ("raises", "lowers")
+
+
+def write_variants_page(run_dir: Path) -> None:
+    """Write the page of the variant sweep in `run_dir`."""
+    write_pages(run_dir, pages_of(variants_page(facts_of(run_of(run_dir)))))
 
 
 def variants_page(facts: RunFacts) -> RunPage:

@@ -3,13 +3,11 @@
 import os
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from daf.errors import UsageError
-from daf.output_manager import RunInfo, find_run
-from daf.output_manager.runs import read_run
-from daf.render.pages.run_facts import read_json
-from daf.reporting.training_run import is_training_run
+from daf.errors import DamagedFileError, StorageError, UsageError
+from daf.output_manager.runs import RunInfo, find_run, read_run
+from daf.storage.reading import read_json as storage_json
 
 Kind = Literal[
     "evaluation", "score", "crossplay", "ablation", "benchmark", "analysis", "training", "adaptive", "sweep",
@@ -18,6 +16,7 @@ Kind = Literal[
 PICTURES = ("*.json.z", "*.gif", "*.png", "*.mp4", "*-frames", "[!.r]*.html")
 CHAIN_FILES = ("pipeline.json", "experiment.json", "result.json", "results.json")
 CHAIN_LISTS = ("stages", "jobs", "steps")
+TRAINING = ("training.json", "metrics.jsonl")
 _FILES: tuple[tuple[str, Kind], ...] = (
     ("sweep.json", "sweep"),
     ("variants.json", "variants"),
@@ -40,7 +39,7 @@ def kind_of(folder: Path) -> Kind:
         return "crossplay"
     if "ranking" in results and "settings" in results:
         return "evaluation"
-    if is_training_run(folder):
+    if any((folder / name).is_file() for name in TRAINING):
         return "training"
     if chain_of(folder) is not None:
         return "chain"
@@ -49,6 +48,14 @@ def kind_of(folder: Path) -> Kind:
     if any((folder / "replays").glob("*.json.*")) or any(any(folder.glob(name)) for name in PICTURES):
         return "replays"
     return "run"
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The JSON object in `path`; None if there is no file or it holds none."""
+    try:
+        return storage_json(path, dict[str, Any])
+    except (DamagedFileError, StorageError):
+        return None
 
 
 def chain_of(folder: Path) -> dict[str, object] | None:

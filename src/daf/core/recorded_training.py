@@ -24,7 +24,7 @@ EVALUATIONS = "evaluations.jsonl"
 
 
 @dataclass(frozen=True)
-class Lines:
+class JsonLines:
     """Objects from a JSON Lines file. end: the byte to continue from. damaged: number of lines that are not objects."""
 
     rows: tuple[dict[str, Any], ...]
@@ -33,7 +33,7 @@ class Lines:
 
 
 @dataclass(frozen=True)
-class Series:
+class MetricSeries:
     """One metric. steps, updates: agent step and update of each value; values: finite, of the same length."""
 
     name: str
@@ -43,7 +43,7 @@ class Series:
 
 
 @dataclass(frozen=True)
-class MissionScore:
+class RecordedScore:
     """Reward per agent on a mission in one evaluation. low, high: its interval, None if there is none."""
 
     mean: float
@@ -68,7 +68,7 @@ class TrainingEvaluation:
     high: float | None
     n: int
     seed: int | None
-    missions: Mapping[str, MissionScore]
+    missions: Mapping[str, RecordedScore]
     replays: tuple[str, ...]
     seconds: float | None
     failed: int = 0
@@ -76,7 +76,7 @@ class TrainingEvaluation:
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class RecordedCheckpoint:
     """A checkpoint. step: None for the one named "final". path: relative to the run directory."""
 
     name: str
@@ -86,7 +86,7 @@ class Checkpoint:
 
 
 @dataclass(frozen=True)
-class TrainingRun:
+class RecordedTraining:
     """The files of a training run.
 
     result: `training.json`, empty if it does not exist yet. damaged: number of unusable lines; not_finite: number of
@@ -95,9 +95,9 @@ class TrainingRun:
 
     path: Path
     result: TrainingFile
-    series: Mapping[str, Series]
+    series: Mapping[str, MetricSeries]
     evaluations: tuple[TrainingEvaluation, ...]
-    checkpoints: tuple[Checkpoint, ...]
+    checkpoints: tuple[RecordedCheckpoint, ...]
     damaged: int = 0
     not_finite: Mapping[str, int] = field(default_factory=dict)
 
@@ -119,7 +119,7 @@ def is_training_run(folder: Path) -> bool:
     return any((folder / name).is_file() for name in (FILE, METRICS))
 
 
-def read_training_run(folder: str | Path) -> TrainingRun:
+def read_training_run(folder: str | Path) -> RecordedTraining:
     """Read the run in `folder`. Raises `DataError` if it holds no training run, `StorageError`."""
     path = Path(folder)
     if not is_training_run(path):
@@ -127,7 +127,7 @@ def read_training_run(folder: str | Path) -> TrainingRun:
     metrics, evaluations = read_lines(path / METRICS), read_lines(path / EVALUATIONS)
     series, not_finite = series_of(metrics.rows)
     found = [_evaluation(row) for row in evaluations.rows]
-    return TrainingRun(
+    return RecordedTraining(
         path=path,
         result=read_training(path) or {},
         series=series,
@@ -138,7 +138,7 @@ def read_training_run(folder: str | Path) -> TrainingRun:
     )
 
 
-def read_lines(path: Path, start: int = 0) -> Lines:
+def read_lines(path: Path, start: int = 0) -> JsonLines:
     """The complete lines of a JSON Lines file from byte `start`; empty without a file. Raises `StorageError`."""
     rows, damaged, end = [], 0, start
     try:
@@ -157,7 +157,7 @@ def read_lines(path: Path, start: int = 0) -> Lines:
         pass
     except OSError as error:
         raise StorageError(explain(error, f"reading {path}")) from error
-    return Lines(tuple(rows), end, damaged)
+    return JsonLines(tuple(rows), end, damaged)
 
 
 def _decoded(line: bytes) -> object:
@@ -172,7 +172,7 @@ def _decoded(line: bytes) -> object:
         return None
 
 
-def series_of(rows: tuple[dict[str, Any], ...]) -> tuple[dict[str, Series], dict[str, int]]:
+def series_of(rows: tuple[dict[str, Any], ...]) -> tuple[dict[str, MetricSeries], dict[str, int]]:
     """The metrics in `rows` by name, in order of first appearance, and the number of non-finite values of each."""
     found: dict[str, tuple[list[int], list[int], list[float]]] = {}
     not_finite: dict[str, int] = {}
@@ -193,7 +193,7 @@ def series_of(rows: tuple[dict[str, Any], ...]) -> tuple[dict[str, Series], dict
             steps.append(step)
             updates.append(update or 0)
             values.append(told)
-    return {name: Series(name, tuple(s), tuple(u), tuple(v)) for name, (s, u, v) in found.items()}, not_finite
+    return {name: MetricSeries(name, tuple(s), tuple(u), tuple(v)) for name, (s, u, v) in found.items()}, not_finite
 
 
 def _whole(value: object) -> int | None:
@@ -223,15 +223,15 @@ def _evaluation(row: Mapping[str, Any]) -> TrainingEvaluation | None:
     )
 
 
-def _missions(missions: Mapping[str, Any]) -> Iterator[tuple[str, MissionScore]]:
+def _missions(missions: Mapping[str, Any]) -> Iterator[tuple[str, RecordedScore]]:
     for name, row in missions.items():
         mean = finite(row.get("mean")) if isinstance(row, dict) else None
         if mean is not None:
             low, high, iqm = (finite(row.get(key)) for key in ("low", "high", "iqm"))
-            yield str(name), MissionScore(mean, low, high, iqm, _whole(row.get("n")) or 0)
+            yield str(name), RecordedScore(mean, low, high, iqm, _whole(row.get("n")) or 0)
 
 
-def _checkpoints(folder: Path) -> Iterator[Checkpoint]:
+def _checkpoints(folder: Path) -> Iterator[RecordedCheckpoint]:
     place = folder / "checkpoints"
     if not place.is_dir():
         return
@@ -241,4 +241,4 @@ def _checkpoints(folder: Path) -> Iterator[Checkpoint]:
             continue
         size = sum(file.stat().st_size for file in path.iterdir() if file.is_file())
         step = None if path.name == "final" else int(digits)
-        yield Checkpoint(path.name, step, f"checkpoints/{path.name}", size)
+        yield RecordedCheckpoint(path.name, step, f"checkpoints/{path.name}", size)
