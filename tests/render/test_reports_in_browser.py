@@ -222,6 +222,6 @@ def test_without_a_browser_pdf_says_what_to_install_and_nothing_is_written(tmp_p
     with pytest.raises(EnvironmentCheckError, match="apt install chromium"):
         daf_report(folder, pdf=True)
     monkeypatch.setenv("DAF_CHROMIUM", str(tmp_path / "none"))
-    with pytest.raises(EnvironmentCheckError, match="which is not an executable program"):
+    with pytest.raises(EnvironmentCheckError, match="must be an executable program"):
         daf_report(folder, pdf=True)
     assert not (folder / "report.html").exists()

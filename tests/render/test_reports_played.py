@@ -105,7 +105,7 @@ def test_returns_given_by_hand_are_shown_and_said_to_be_so(tmp_path):
     report.add_policy_results("theirs", "arena", [1.0, 2.0, 3.5, 4.0, 5.0, 6.5])
     page = Page(daf_export_comparison_html(report, tmp_path / "page.html").read_text(encoding="utf-8"))
     assert "mine beats theirs on arena" in page.by_id["finding"]
-    assert "given by hand" in page.by_id["warnings"]
+    assert "added by hand" in page.by_id["warnings"]
     with pytest.raises(DataError, match="no returns"):
         daf_export_comparison_html(ComparisonReport(policies=[], missions=[]), tmp_path / "none.html")
 
@@ -130,7 +130,7 @@ def test_a_leaderboard_says_who_is_first_and_who_is_not_told_apart():
     assert all(row["n"] == 10 for row in board["rows"])
     told = daf_generate_leaderboard(by_hand(top=[v + 5 for v in low], b=low, c=near))
     assert "| 2–3 | b |" in told
-    assert "top is first: the tests decide it against all others." in told
+    assert "top is first: it is significantly better than every other policy." in told
 
 
 def test_a_leaderboard_of_two_runs_ranks_on_the_blocks_that_all_played(base, compared):
@@ -138,7 +138,7 @@ def test_a_leaderboard_of_two_runs_ranks_on_the_blocks_that_all_played(base, com
     board = json.loads(daf_generate_leaderboard([compared, str(more.run_dir)], format="json"))
     assert {row["policy"] for row in board["rows"]} == {"noop", "random", "starter"}
     assert board["blocks"] == 2
-    assert "1 block that not every policy finished counts in no number." in board["notes"]
+    assert "1 block that not every policy finished is excluded." in board["notes"]
 
 
 def test_the_same_policy_in_two_runs_is_one_line_with_both_runs(base, compared):

@@ -72,7 +72,7 @@ def test_values_that_are_no_finite_numbers_are_left_out_counted_and_told(tmp_pat
     assert len(run.series["loss/entropy"].values) == 12
     text = page_of(folder).by_id["warnings"]
     assert "loss/entropy (1)" in text
-    assert "1 line of metrics.jsonl" in text
+    assert "1 damaged line is omitted (of metrics.jsonl" in text
 
 
 def test_the_finding_of_a_training_run_is_its_last_evaluation_with_its_interval(trained):
@@ -116,7 +116,7 @@ def test_without_evaluations_the_page_says_that_none_was_made(tmp_path):
     folder = train_bandit(tmp_path, updates=20)
     (folder / "evaluations.jsonl").unlink()
     page = page_of(folder)
-    assert "No evaluation was made" in page.by_id["warnings"]
+    assert "The policy was not evaluated" in page.by_id["warnings"]
     assert "means of the first and the last tenth of 20 updates" in page.by_id["finding"]
     assert "evaluations" not in page.by_id
 
@@ -130,7 +130,7 @@ def test_a_running_training_run_without_a_result_has_a_page_too(tmp_path):
 def test_hyperparameters_show_what_differs_from_the_default(trained):
     rows = [row for row in page_of(trained).rows if row and row[0] in ("learning_rate", "own_argument")]
     assert rows[0][:3] == ["learning_rate", "0.5", "0.001"]
-    assert rows[1][1:] == ["3", "–", "Argument of the policy's own class."]
+    assert rows[1][1:] == ["3", "–", "Argument of the policy class."]
 
 
 def test_the_markdown_has_the_finding_the_numbers_and_the_environment(trained):
@@ -226,7 +226,7 @@ def test_a_pipeline_shows_its_stages_those_that_failed_first(tmp_path):
     ]
     page = page_of(chain(tmp_path, {"stages": stages}, "failed"))
     assert page.by_id["warnings"].strip().startswith("evaluate failed: no weights")
-    assert page.by_id["finding"].strip() == "1 of 3 stages are done, 1 failed, 1 did not run to an end."
+    assert page.by_id["finding"].strip() == "1 of 3 stages is done, 1 failed, 1 did not finish."
     rows = [row for row in page.rows if len(row) > 3 and row[1] in ("train", "evaluate", "deploy")]
     assert [row[2] for row in rows] == ["completed", "failed", "skipped"]
     assert rows[0][3] == "1 min 1 s"
@@ -241,7 +241,7 @@ def test_a_pipeline_result_by_names_shows_them_as_stages(tmp_path):
     }
     page = page_of(chain(tmp_path, data))
     assert "deploy failed: no server" in page.by_id["warnings"]
-    assert "1 of 2 stages are done, 1 failed." in page.by_id["finding"]
+    assert "1 of 2 stages is done, 1 failed." in page.by_id["finding"]
 
 
 def test_any_other_run_shows_its_results_as_tables(tmp_path):
@@ -262,7 +262,7 @@ def test_a_run_is_reported_while_it_runs(tmp_path):
 
 def test_an_adaptive_experiment_shows_failed_runs_first_then_the_best(tmp_path):
     page = page_of(experiment(tmp_path))
-    assert page.by_id["warnings"].strip().startswith("r2 failed after 0 steps, 1 launch: out of memory")
+    assert page.by_id["warnings"].strip().startswith("r2 failed after 0 steps and 1 launch: out of memory")
     told = "r1 is the best of 2 evaluated runs: 0.90 [0.80, 1.00] reward per agent after 1,024 steps (n = 20)"
     assert told in page.by_id["finding"]
     assert drawn(page, "r1")["y"] == pytest.approx([0.45, 0.9])

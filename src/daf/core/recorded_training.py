@@ -123,7 +123,7 @@ def read_training_run(folder: str | Path) -> RecordedTraining:
     """Read the run in `folder`. Raises `DataError` if it holds no training run, `StorageError`."""
     path = Path(folder)
     if not is_training_run(path):
-        raise DataError(f"{path} holds no training run: neither {FILE} nor {METRICS} is there.")
+        raise DataError(f"{path} is not a training run: it has neither {FILE} nor {METRICS}.")
     metrics, evaluations = read_lines(path / METRICS), read_lines(path / EVALUATIONS)
     series, not_finite = series_of(metrics.rows)
     found = [_evaluation(row) for row in evaluations.rows]
@@ -183,8 +183,8 @@ def series_of(rows: tuple[dict[str, Any], ...]) -> tuple[dict[str, MetricSeries]
         for name, value in row.items():
             if name in ("step", "update") or value is None:
                 continue
-            told = value if type(value) is float and value - value == 0 else finite(value)
-            if told is None:
+            number = value if type(value) is float and value - value == 0 else finite(value)
+            if number is None:
                 not_finite[name] = not_finite.get(name, 0) + 1
                 continue
             if name not in found:
@@ -192,7 +192,7 @@ def series_of(rows: tuple[dict[str, Any], ...]) -> tuple[dict[str, MetricSeries]
             steps, updates, values = found[name]
             steps.append(step)
             updates.append(update or 0)
-            values.append(told)
+            values.append(number)
     return {name: MetricSeries(name, tuple(s), tuple(u), tuple(v)) for name, (s, u, v) in found.items()}, not_finite
 
 

@@ -9,8 +9,7 @@ from daf.render.figures.matrix import matrix_png
 from daf.render.svg.matrix import MatrixCell, matrix_svg
 from daf.render.text import ABSENT, bounds_text, duration, half_width, printable
 from daf.render.theme import style
-from daf.scoring_analysis.report import counted
-from daf.stats.sentences import labels, number, p_text
+from daf.stats.sentences import counted, labels, number, p_text
 
 if TYPE_CHECKING:
     from daf.crossplay.result import CrossplayReport

@@ -1,4 +1,4 @@
-"""The page of an adaptive experiment: failures and their reasons, the best run, each run's course, and the changes."""
+"""The page of an adaptive experiment: failures and their causes, the best run, score curves, all runs, adjustments."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from daf.render.pages.score_words import amount_of, bounds_of, half_of
 from daf.render.svg.curves import CurveSeries, curve_figure
 from daf.render.text import printable
 from daf.render.theme import style
-from daf.stats.sentences import number
+from daf.stats.sentences import counted, number
 from daf.storage.printable import printable_lines
 
 MOST_CURVES = 20
@@ -33,7 +33,7 @@ def adaptive_page(experiment: Experiment | None, facts: RunFacts) -> RunPage:
         title=printable(experiment.experiment_id or facts.info.title),
         subtitle=subtitle_of(facts.info),
         chips=[
-            f"{len(runs)} runs",
+            counted(len(runs), "run"),
             *(f"{count} {state}" for state, count in states.items()),
             *([printable(str(scheduler))] if (scheduler := experiment.config.get("scheduler")) else []),
             *([f"{experiment.sessions} sessions"] if experiment.sessions > 1 else []),
@@ -45,10 +45,10 @@ def adaptive_page(experiment: Experiment | None, facts: RunFacts) -> RunPage:
         reading=[
             (
                 "The best run",
-                "Runs that were trained longest are compared; the best of several noisy scores is biased upwards. "
-                "Evaluate and train it on new seeds before you rely on it.",
+                "Only the runs that trained longest are compared. The best of several noisy scores is biased upwards: "
+                "train and evaluate these settings on new seeds before you rely on them.",
             ),
-            ("Intervals", f"{INTERVAL} intervals of one evaluation's mean: how well this policy's score is known."),
+            ("Intervals", f"{INTERVAL} intervals of the mean over the episodes of one evaluation."),
         ],
     )
 
@@ -59,9 +59,9 @@ def _alerts(experiment: Experiment, facts: RunFacts) -> list[Alert]:
         if run.error is not None:
             first, _, rest = run.error.partition("\n")
             bad = run.status in ("failed", "stale")
-            what = "failed" if run.status == "failed" else f"broke ({run.status} now)"
-            launches = f"{run.launches} launch{'es' if run.launches != 1 else ''}"
-            text = printable(f"{run.name} {what} after {run.steps:,} steps, {launches}: {first}")
+            what = "failed" if run.status == "failed" else f"failed earlier (now {run.status})"
+            launches = counted(run.launches, "launch", "launches")
+            text = printable(f"{run.name} {what} after {counted(run.steps, 'step')} and {launches}: {first}")
             alerts.append(Alert(text, bad=bad, detail=printable_lines(rest.strip())))
     alerts.sort(key=lambda alert: not alert.bad)
     ended = ending_alerts(facts)
@@ -74,13 +74,13 @@ def _finding(experiment: Experiment) -> str:
     best = experiment.best
     if best is None or best.score is None:
         return "No run was evaluated, so there is no best run."
-    told = ", ".join(f"{name} = {shown(value)}" for name, value in best.settings.items())
+    settings = ", ".join(f"{name} = {shown(value)}" for name, value in best.settings.items())
     score = best.score
     amount = amount_of(score.mean, score.low, score.high)
-    ranked = len(experiment.ranked())
-    text = f"{best.name} is the best of {ranked} evaluated run{'s' if ranked != 1 else ''}: {amount} reward per agent "
-    text += f"after {score.trained:,} steps (n = {score.n})"
-    return printable(f"{text}, with {told}." if told else f"{text}.")
+    runs = counted(len(experiment.ranked()), "evaluated run")
+    text = f"{best.name} is the best of {runs}: {amount} reward per agent "
+    text += f"after {counted(score.trained, 'step')} (n = {score.n})"
+    return printable(f"{text}, with {settings}." if settings else f"{text}.")
 
 
 def _scores(experiment: Experiment) -> list[Section]:
@@ -110,7 +110,7 @@ def _scores(experiment: Experiment) -> list[Section]:
     )
     left = len(ranked) - len(series)
     caption = f"Markers: means of evaluations; lines: {INTERVAL} intervals." + (
-        f" The {left} runs that rank lowest are not drawn." if left else ""
+        f" Not drawn: {counted(left, 'run')} with the lowest scores." if left else ""
     )
     return [Section("scores", "Scores", [Plots([Plot("Score of each run", figure.svg, caption, "full")])])]
 
@@ -132,12 +132,12 @@ def _runs(experiment: Experiment, facts: RunFacts) -> list[Section]:
         Column(f"{INTERVAL} interval", number=True),
         Column("Episodes", number=True),
         *(Column(printable(name), number=_numeric(name, runs)) for name in names),
-        *([Column("Begun from")] if branched else []),
+        *([Column("Started from")] if branched else []),
         Column("Launches", number=True),
-        Column("Why"),
+        Column("Reason"),
     ]
-    note = "Links lead to the runs' folders, or to their reports where there are some: daf report FOLDER makes one."
-    return [Section("runs", "All runs", [Table(columns, rows, note=note)])]
+    note = "Links lead to reports if they exist, else to run directories; daf report DIRECTORY writes a report."
+    return [Section("runs", "Runs", [Table(columns, rows, note=note)])]
 
 
 def _row(run: Run, ranks: dict[str, int], names: Sequence[str], folder: Path, *, branched: bool) -> list[Cell]:
@@ -169,7 +169,7 @@ def _numeric(name: str, runs: Sequence[Run]) -> bool:
 def _changes(experiment: Experiment) -> list[Section]:
     parts: list[Part] = []
     if experiment.adjustments:
-        parts += [Text(["What was changed while the experiment ran:"], muted=True)]
+        parts += [Text(["Changes made while the experiment ran:"], muted=True)]
         parts += parts_of([{k: v for k, v in one.items() if k != "event"} for one in experiment.adjustments])
     failed = {name: state for name, state in experiment.hooks.items() if state not in ("done", "called")}
     if failed:

@@ -1,7 +1,7 @@
-"""The page of a chain of work: the stages of a pipeline or the jobs of an adaptive experiment, and their outcomes.
+"""The page of a pipeline: its stages or jobs and their outcomes.
 
-Read from the chain's record of itself (`chain_of`): a list `stages`, `jobs` or `steps` of objects, each with a name, a
-status and any other fields, or a pipeline's `stages_completed`, `stages_failed`, `errors`, `outputs`.
+They are read from the pipeline's record (`chain_of`): a list `stages`, `jobs` or `steps` of objects, each with a name,
+a status and any other fields, or the fields `stages_completed`, `stages_failed`, `errors`, `outputs`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ KNOWN = ("name", "id", "job", "stage", "kind", "type", "status", "run_dir", "err
 
 
 def chain_page(facts: RunFacts) -> RunPage:
-    """Build the page. If the chain has no record of its stages, the page shows how it ended and what was run."""
+    """Build the page. Without a record of stages, it shows how the run ended and what was run."""
     data = chain_of(facts.info.path) or {}
     what, stages = _stages(data)
     failed = [stage for stage in stages if _status(stage) in BAD]
@@ -88,7 +88,7 @@ def _table(stages: Sequence[Mapping[str, Any]], folder: Path) -> Table:
         Column("#", number=True),
         Column("Name"),
         Column("Status", choice=True),
-        Column("Took"),
+        Column("Duration"),
         Column("Run"),
         *(Column(printable(name.replace("_", " "))) for name in extra),
     ]
@@ -111,11 +111,11 @@ def _folder_cell(place: object, folder: Path) -> Cell:
 def _alerts(failed: Sequence[Mapping[str, Any]], data: Mapping[str, Any]) -> list[Alert]:
     alerts = []
     for stage in failed:
-        told = stage.get("error") or stage.get("reason") or ""
-        error = told.get("message", told) if isinstance(told, dict) else told
+        cause = stage.get("error") or stage.get("reason") or ""
+        error = cause.get("message", cause) if isinstance(cause, dict) else cause
         first, _, rest = str(error).partition("\n")
-        said = f": {printable(first)}" if first.strip() else "."
-        alerts.append(Alert(f"{name_of(stage)} failed{said}", bad=True, detail=printable_lines(rest.strip())))
+        message = f": {printable(first)}" if first.strip() else "."
+        alerts.append(Alert(f"{name_of(stage)} failed{message}", bad=True, detail=printable_lines(rest.strip())))
     errors = data.get("errors")
     if isinstance(errors, list):
         alerts += [Alert(printable(str(error)), bad=True) for error in errors]
@@ -129,16 +129,18 @@ def _finding(
     failed: Sequence[Mapping[str, Any]],
 ) -> str:
     if not stages:
-        return f"No {what} were begun."
+        return f"No {what} were started."
     if len(done) == len(stages):
-        return f"All {len(stages)} {what} are done." if len(stages) > 1 else f"The only one of the {what} is done."
-    open_ones = len(stages) - len(done) - len(failed)
-    told = [f"{len(done)} of {len(stages)} {what} are done"]
+        return (
+            f"All {len(stages)} {what} are done." if len(stages) > 1 else f"The only {what.removesuffix('s')} is done."
+        )
+    unfinished = len(stages) - len(done) - len(failed)
+    counts = [f"{len(done)} of {len(stages)} {what} {'is' if len(done) == 1 else 'are'} done"]
     if failed:
-        told.append(f"{len(failed)} failed")
-    if open_ones:
-        told.append(f"{open_ones} did not run to an end")
-    return ", ".join(told) + "."
+        counts.append(f"{len(failed)} failed")
+    if unfinished:
+        counts.append(f"{unfinished} did not finish")
+    return ", ".join(counts) + "."
 
 
 def name_of(stage: Mapping[str, Any]) -> str:

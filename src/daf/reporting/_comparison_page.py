@@ -56,8 +56,8 @@ def _report(report: "ComparisonReport | Evaluation | str | Path") -> tuple[Evalu
 
         info = run_of(report)
         if kind_of(info.path) != "evaluation":
-            read_results(info.path)  # damaged results can be why the kind is unknown
-            raise UsageError(f"{info.operation}/{info.run_id} is no comparison. `daf report` makes its page.")
+            read_results(info.path)  # The kind may be unknown because the results are damaged.
+            raise UsageError(f"{info.operation}/{info.run_id} is not a comparison. Use `daf report` for its page.")
         return _of_evaluation(stored(info))
     if isinstance(report, Evaluation):
         return _of_evaluation(report)
@@ -81,12 +81,12 @@ def _by_hand(report: "ComparisonReport") -> EvaluationReport:
     """A report on returns passed to `add_policy_results`; only the order of their episodes is known."""
     scored = [policy for policy in report.policies if report.policy_mission_rewards.get(policy)]
     if not scored:
-        raise DataError("the comparison holds no returns, so that there is nothing to show.")
+        raise DataError("the comparison has no returns, so there is nothing to show.")
     report.compute_pairwise_comparisons()
     rewards = report.policy_mission_rewards
     missions = [mission for mission in report.missions if all(mission in rewards[policy] for policy in scored)]
     if not missions:
-        raise DataError("no mission was played by all policies, so that they can't be ranked.")
+        raise DataError("no mission was played by all policies, so they can't be ranked.")
     scores = np.array([[value for mission in missions for value in rewards[policy][mission]] for policy in scored])
     strata = np.array([index for index, mission in enumerate(missions) for _ in rewards[scored[0]][mission]])
     found = analyse_scores(
@@ -108,7 +108,7 @@ def _by_hand(report: "ComparisonReport") -> EvaluationReport:
         profiles=found.profiles,
         notes=[
             *report.notes,
-            "These returns were given by hand: their episodes, seeds and settings are not known here.",
+            "These returns were added by hand: their episodes, seeds and settings are unknown.",
         ],
         alpha=report.alpha,
     )

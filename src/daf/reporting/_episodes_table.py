@@ -1,4 +1,4 @@
-"""Table of the episodes in a run's `results.json`: each with its seed, its key and its replay."""
+"""The table of the episodes in `results.json`, with seeds, keys and replays, and the failures among them."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 from daf.render.pages.parts import Alert, Column, Section, Table, cell
 from daf.render.text import printable
+from daf.stats.sentences import counted
 
 MOST_EPISODES = 10_000
 
@@ -39,9 +40,9 @@ def episodes_section(results: Mapping[str, Any]) -> list[Section]:
             cell(status, tag="ok" if status == "ok" else "failed"),
         ]
         if agents:
-            told = ", ".join(f"{value:.4g}" for value in returns) if returns else why
-            count = f"{len(returns)} agents" if returns else "why"
-            row.append(cell(count, detail=printable(f"{told} · key {episode.get('key')}")))
+            detail = ", ".join(f"{value:.4g}" for value in returns) if returns else why
+            count = counted(len(returns), "agent") if returns else "reason"
+            row.append(cell(count, detail=printable(f"{detail} · key {episode.get('key')}")))
         if replays:
             replay = episode.get("replay")
             row.append(cell("replay", link=f"replays/{Path(str(replay)).name}") if replay else cell(""))
@@ -58,8 +59,8 @@ def episodes_section(results: Mapping[str, Any]) -> list[Section]:
         *([Column("Replay")] if replays else []),
     ]
     left = len(found) - len(listed)
-    note = f"{left:,} more are in the run's tables; those that failed are all here." if left else ""
-    return [Section("all-episodes", "All episodes", [Table(columns, rows, note=note)])]
+    note = f"{left:,} more are in the tables of the run; all failed episodes are listed." if left else ""
+    return [Section("all-episodes", "Episodes", [Table(columns, rows, note=note)])]
 
 
 def failure_alerts(results: Mapping[str, Any]) -> list[Alert]:
@@ -68,8 +69,8 @@ def failure_alerts(results: Mapping[str, Any]) -> list[Alert]:
     for episode in _episodes(results):
         if episode.get("status") == "failed":
             failure = episode.get("failure")
-            told = failure if isinstance(failure, dict) else {}
-            key = (str(episode.get("contender")), str(told.get("kind", "")), str(told.get("message", "no reason")))
+            fields = failure if isinstance(failure, dict) else {}
+            key = (str(episode.get("contender")), str(fields.get("kind", "")), str(fields.get("message", "no message")))
             found.setdefault(key, []).append(f"{episode.get('mission')}, seed {episode.get('seed')}")
     total = len(_episodes(results))
     alerts = []

@@ -53,7 +53,7 @@ def take(source: Source, entries: dict[str, Entry], missions: dict[str, str], ba
         return
     info = source if isinstance(source, RunInfo) else run_of(source, base_dir)
     if kind_of(info.path) != "evaluation":
-        read_results(info.path)  # damaged results can be why the kind is unknown
+        read_results(info.path)  # The kind may be unknown because the results are damaged.
         raise UsageError(
             f"{info.operation}/{info.run_id} is not an evaluation or comparison; a leaderboard can rank only those."
         )
@@ -82,7 +82,7 @@ def _of_files(info: RunInfo, entries: dict[str, Entry], missions: dict[str, str]
     """Read `plan.json` and `results.json`, which every evaluation keeps even without records."""
     plan, results = read_plan(info.path), read_results(info.path)
     if plan is None or results is None:
-        raise DataError(f"{info.path} holds no plan.json and results.json, from which policies could be ranked.")
+        raise DataError(f"{info.path} has no plan.json and results.json; a leaderboard needs both.")
     rewards = {episode.get("key"): episode.get("rewards") for episode in results.get("episodes", ())}
     for planned in plan.episodes:
         contender = plan.contenders[planned.contender]
@@ -92,10 +92,10 @@ def _of_files(info: RunInfo, entries: dict[str, Entry], missions: dict[str, str]
         ]
         entry = _entry(entries, contender.name, json.dumps(players), info.run_id)
         missions.setdefault(planned.config_hash, planned.mission)
-        told = rewards.get(planned.key)
+        returns = rewards.get(planned.key)
         block = (planned.config_hash, planned.seed, planned.max_steps)
-        if told:
-            entry.scores[block] = sum(told) / len(told)
+        if returns:
+            entry.scores[block] = sum(returns) / len(returns)
         elif planned.failure is not None:
             entry.lost.add(block)
 

@@ -5,7 +5,7 @@ from daf.render.svg.intervals import IntervalRow, interval_figure
 from daf.render.text import bounds_text, half_width, printable
 from daf.render.theme import style
 from daf.reporting._board import Leaderboard, Row
-from daf.stats.sentences import number
+from daf.stats.sentences import counted, number
 
 MOST_SENTENCES = 15
 _KINDS = {"better": "decided", "worse": "decided", "equal": "equal", "identical": "equal"}
@@ -35,7 +35,7 @@ def board_page(board: Leaderboard) -> RunPage:
         Column("IQM", number=True),
         Column("Blocks", number=True),
         Column("No significant difference from"),
-        *([Column("Beware")] if caveats else []),
+        *([Column("Caveat")] if caveats else []),
     ]
     figure = interval_figure(
         [
@@ -46,34 +46,37 @@ def board_page(board: Leaderboard) -> RunPage:
         description="Mean reward per agent of each policy with intervals, best first",
     )
     caption = (
-        f"Means of {board.blocks:,} block{'s' if board.blocks != 1 else ''} that every policy played; lines: "
+        f"Means of {counted(board.blocks, 'block')} that every policy played; lines: "
         f"{board.level} intervals; dashed ticks: interquartile means."
     )
     sections = [Section("board", "Ranking", [Table(columns, rows), Plots([Plot("Means", figure, caption, "full")])])]
     if board.pairs:
-        told = [
+        sentences = [
             (_KINDS.get(pair.verdict, "open"), "decided" if pair.verdict in ("better", "worse") else pair.verdict,
              pair.sentence)
             for pair in board.pairs
         ]  # fmt: skip
-        folded = f"{len(told)} findings in words" if len(told) > MOST_SENTENCES else ""
-        sections.append(Section("pairs", "Policy against policy", [Sentences(told, folded=folded)]))
+        folded = f"{len(sentences)} pairs in words" if len(sentences) > MOST_SENTENCES else ""
+        sections.append(Section("pairs", "Pairwise comparisons", [Sentences(sentences, folded=folded)]))
     sections.append(_sources(board))
     missions = ", ".join(printable(mission) for mission in board.missions)
     return RunPage(
         title=printable(board.title),
-        subtitle=f"{len(board.rows)} policies on {missions}",
-        chips=[f"{board.blocks:,} blocks", f"{len(board.missions)} mission{'s' if len(board.missions) != 1 else ''}"],
+        subtitle=f"{counted(len(board.rows), 'policy')} on {missions}",
+        chips=[counted(board.blocks, "block"), counted(len(board.missions), "mission")],
         alerts=[Alert(printable(note)) for note in board.notes],
         finding=_finding(board.rows),
         sections=sections,
         reading=[
             (
                 "Place",
-                "1–3: the paired tests decide nothing among three policies for the first place. One error rate of "
-                f"{board.alpha:g} holds for all verdicts together.",
+                "1–3 means that the paired tests find no significant difference among the top three policies. "
+                f"The family-wise error rate of all verdicts is {board.alpha:g}.",
             ),
-            ("Mean", "Reward per agent; every mission counts the same. Failed episodes are left out for all policies."),
+            (
+                "Mean",
+                "Reward per agent; every mission has equal weight. A block with a failed episode is excluded for all.",
+            ),
         ],
     )
 
@@ -81,20 +84,20 @@ def board_page(board: Leaderboard) -> RunPage:
 def _finding(rows: tuple[Row, ...]) -> str:
     top = rows[0]
     if len(rows) == 1:
-        return f"{top.summary.name} is the only policy here."
+        return f"{top.summary.name} is the only policy."
     first = [row for row in rows if row.place[0] == 1]
     if len(first) == 1:
-        return f"{top.summary.name} is first: the tests decide it against all others."
+        return f"{top.summary.name} is first: it is significantly better than every other policy."
     names = [row.summary.name for row in first[:6]]
     more = f" and {len(first) - 6} more" if len(first) > 6 else ""
-    return f"The first place is undecided between {', '.join(names)}{more}: the tests find no significant difference."
+    return f"First place is undecided between {', '.join(names)}{more}: the differences are not significant."
 
 
 def _sources(board: Leaderboard) -> Section:
     rows = [
-        [cell(row.summary.name), cell(", ".join(row.runs) or "given by hand"), cell(row.failed)] for row in board.rows
+        [cell(row.summary.name), cell(", ".join(row.runs) or "added by hand"), cell(row.failed)] for row in board.rows
     ]
     columns = [Column("Policy"), Column("Runs"), Column("Failed episodes", number=True)]
     runs = sorted({run for row in board.rows for run in row.runs})
-    told = f"`daf report {run}` shows the episodes." if (run := next(iter(runs), "")) else ""
-    return Section("sources", "Where it comes from", [Table(columns, rows), Text([told.replace("`", "")], muted=True)])
+    note = f"daf report {run} shows the episodes." if (run := next(iter(runs), "")) else ""
+    return Section("sources", "Sources", [Table(columns, rows), Text([note], muted=True)])

@@ -21,11 +21,11 @@ SECONDS = 180
 
 def find_chromium() -> Path:
     """The browser to print with: `DAF_CHROMIUM`, else the first on PATH. Raises `EnvironmentCheckError`."""
-    told = os.environ.get(VARIABLE)
-    if told:
-        named = shutil.which(told)
+    given = os.environ.get(VARIABLE)
+    if given:
+        named = shutil.which(given)
         if named is None:
-            raise EnvironmentCheckError(f"{VARIABLE} is {told}, which is not an executable program.")
+            raise EnvironmentCheckError(f"{VARIABLE} must be an executable program, got {given}.")
         return Path(argument(named))
     for name in (*NAMES, MAC):
         found = shutil.which(name)
@@ -33,7 +33,7 @@ def find_chromium() -> Path:
             return Path(found)
     raise EnvironmentCheckError(
         "--pdf needs Chromium or Chrome, and none is on PATH. Install it (Debian, Ubuntu: apt install chromium; macOS: "
-        f"brew install --cask chromium), or name it: {VARIABLE}=/path/to/chromium. The HTML report needs nothing."
+        f"brew install --cask chromium), or set {VARIABLE}=/path/to/chromium. The HTML report needs neither."
     )
 
 
@@ -62,6 +62,6 @@ def print_pdf(page: Path, target: Path) -> Path:
         except subprocess.TimeoutExpired:
             raise DataError(f"{browser} did not print {page} within {SECONDS} s.") from None
         if done.returncode or not temporary.is_file() or not temporary.read_bytes().startswith(b"%PDF"):
-            last = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
+            last = done.stderr.strip().splitlines()[-1:] or ["no output on stderr"]
             raise DataError(f"{browser} could not print {page} (exit {done.returncode}): {last[0]}")
     return target

@@ -1,4 +1,4 @@
-"""The fallback page of a run without a specialised one: how it ended, its results as tables, what was run.
+"""The page of a run whose kind has no specialised page: how it ended, its results as tables, what was run.
 
 Results are read from the JSON objects in the run directory. Lists of objects become tables, and objects become facts;
 nothing is computed from them.
@@ -71,10 +71,10 @@ def result_alerts(results: Mapping[str, Any], *, analysis: bool = False) -> list
     """Failures and notes in results. analysis: omit the notes on stats that the analysis requested but did not find."""
     summary = results.get("summary")
     notes = summary.get("notes") if isinstance(summary, dict) else results.get("notes")
-    told = [Alert(printable(str(note))) for note in notes] if isinstance(notes, list) else []
+    alerts = [Alert(printable(str(note))) for note in notes] if isinstance(notes, list) else []
     if analysis:
-        told = [alert for alert in told if not alert.text.startswith("--series-stat ")]
-    return [*failure_alerts(results), *told]
+        alerts = [alert for alert in alerts if not alert.text.startswith("--series-stat ")]
+    return [*failure_alerts(results), *alerts]
 
 
 def finding_of(results: Mapping[str, Any]) -> str:
@@ -120,27 +120,29 @@ def ranking_parts(results: Mapping[str, Any]) -> list[Part]:
         Column("Mean", number=True),
         Column("Interval", number=True),
         Column("Blocks", number=True),
-        Column("Beware"),
+        Column("Caveat"),
     ]
     parts: list[Part] = [Table(columns, rows)]
     if isinstance(pairs, list) and pairs:
         kinds = {"better": "decided", "worse": "decided", "equal": "equal", "identical": "equal"}
-        told = []
+        sentences = []
         for pair in pairs:
             if isinstance(pair, dict) and pair.get("mission") is None:
                 verdict = str(pair.get("verdict"))
                 kind = kinds.get(verdict, "open")
                 word = "decided" if kind == "decided" else verdict
-                told.append((kind, printable(word), printable(str(pair.get("sentence", "")))))
-        parts.append(Sentences(told))
+                sentences.append((kind, printable(word), printable(str(pair.get("sentence", "")))))
+        parts.append(Sentences(sentences))
     return parts
 
 
 def _tables(results: Mapping[str, Any]) -> list[Section]:
-    told = {name: value for name, value in results.items() if name not in (*FRAME, "ranking", "pairs", "sentence")}
-    simple = [(_title(name), shown(value)) for name, value in told.items() if not _nested(value) and value is not None]
+    fields = {name: value for name, value in results.items() if name not in (*FRAME, "ranking", "pairs", "sentence")}
+    simple = [
+        (_title(name), shown(value)) for name, value in fields.items() if not _nested(value) and value is not None
+    ]
     sections = [Section("results", "Results", [Facts(simple)])] if simple else []
-    for name, value in told.items():
+    for name, value in fields.items():
         if not _nested(value):
             continue
         parts = parts_of(value)

@@ -85,14 +85,14 @@ def own_page(facts: RunFacts) -> Pages:
     if found is None:
         return pages_of(plain)
     bare = completed(found, [])
-    told = 'id="run"' in bare and 'id="all-episodes"' in bare
-    if told:
+    complete = 'id="run"' in bare and 'id="all-episodes"' in bare
+    if complete:
         damage: list[Part] = [Text([printable(sentence)]) for sentence in facts.damaged]
         sections = [Section("damaged", "Damaged files", damage)] if damage else []
     else:
-        sections = [*episodes_section(results), what_was_run(facts, title="The run in full")]
+        sections = [*episodes_section(results), what_was_run(facts, title="Run details")]
     html = None if not sections and bare == found else completed(found, sections)
-    described = (folder / MARKDOWN).is_file() and told
+    described = (folder / MARKDOWN).is_file() and complete
     return Pages(html, None if described else run_markdown(plain))
 
 

@@ -1,4 +1,4 @@
-"""Reports on replays: one recorded episode with its facts and returns, or a directory of recordings and pictures."""
+"""Reports on replays: one recorded episode with its facts and returns, or a directory of recordings and images."""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -31,7 +31,7 @@ from daf.render.text import printable
 from daf.render.theme import style
 from daf.replaying import SUFFIXES, ReplayInfo, daf_replay_info
 from daf.reporting._files import ReportFiles
-from daf.stats.sentences import number
+from daf.stats.sentences import counted, number
 from daf.storage.atomic import write_text
 
 MOST_EMBEDDED = 5_000_000
@@ -61,7 +61,7 @@ def write_replay_report(file: Path) -> ReportFiles:
 
 
 def replays_page(facts: RunFacts) -> RunPage:
-    """Build the page of a run directory that holds replays or pictures of them."""
+    """Build the page of a run directory that holds replays or images of them."""
     folder = facts.info.path
     sections = [*_recordings(folder), *_drawn(folder), what_was_run(facts)]
     return RunPage(
@@ -85,17 +85,17 @@ def _replay_page(replay: Replay, info: ReplayInfo, player: Path) -> RunPage:
     rewards.append(
         Table([Column("Agent", number=True), Column("Role at the end"), Column("Return", number=True)], rows)
     )
-    told = "nothing is known of its return" if per_agent is None else f"{number(per_agent)} reward per agent"
+    outcome = "its return is unknown" if per_agent is None else f"{number(per_agent)} reward per agent"
     return RunPage(
         title=printable(info.mission or info.path.name),
         subtitle=printable(f"Replay {info.path.name}"),
         chips=[f"{info.steps:,} steps", f"{info.agents} agents", f"map {info.width}×{info.height}"],
         alerts=[] if info.policies else [Alert("This replay does not name its policies.")],
-        finding=f"An episode of {info.steps:,} steps: {told}.",
+        finding=f"An episode of {info.steps:,} steps: {outcome}.",
         sections=[
             Section(
                 "play",
-                "Play it",
+                "Player",
                 [
                     Table(
                         [Column("Player"), Column("Recording"), Column("Size")],
@@ -110,7 +110,7 @@ def _replay_page(replay: Replay, info: ReplayInfo, player: Path) -> RunPage:
                 ],
             ),
             Section("returns", "Returns", rewards),
-            Section("facts", "What is in it", [Facts(_facts(info)), _objects(info)]),
+            Section("facts", "Contents", [Facts(_facts(info)), _objects(info)]),
         ],
     )
 
@@ -148,7 +148,7 @@ def _roles(replay: Replay, info: ReplayInfo) -> list[str]:
 
 def _facts(info: ReplayInfo) -> list[tuple[str, str]]:
     def counts(found: Mapping[str, int]) -> str:
-        return printable(", ".join(f"{count} {name or 'without'}" for name, count in found.items()) or "unknown")
+        return printable(", ".join(f"{count} {name or 'unnamed'}" for name, count in found.items()) or "unknown")
 
     return [
         ("mission", printable(info.mission or "unknown")),
@@ -200,7 +200,7 @@ def _recordings(folder: Path) -> list[Section]:
         *(Column(name, number=True) for name in ("Seed", "Steps", "Agents", "Reward per agent")),
     ]
     left = len(found) - len(rows)
-    note = f"{left:,} more are in the folder." if left else ""
+    note = f"{left:,} more are in the directory." if left else ""
     return [Section("recordings", "Recordings", [Table(columns, rows, note=note)])]
 
 
@@ -212,7 +212,9 @@ def _drawn(folder: Path) -> list[Section]:
     rows: list[Sequence[Cell]] = [
         [cell(file.name, link=file.name), cell(size_text(file.stat().st_size))] for file in found
     ]
-    rows += [[cell(place.name, link=place.name), cell(f"{len(list(place.iterdir())):,} pictures")] for place in frames]
+    rows += [
+        [cell(place.name, link=place.name), cell(counted(len(list(place.iterdir())), "image"))] for place in frames
+    ]
     parts: list[Part] = [Table([Column("File"), Column("Size")], rows)]
     room, shown, left = MOST_EMBEDDED, [], 0
     for file in found:
@@ -225,8 +227,8 @@ def _drawn(folder: Path) -> list[Section]:
     if shown:
         parts.append(Plots(shown))
     if left:
-        parts.append(Text([f"{left} larger pictures are not shown here; the table links to them."], muted=True))
-    return [Section("pictures", "Pictures", parts)]
+        parts.append(Text([f"{counted(left, 'larger image')} not shown; see the links in the table."], muted=True))
+    return [Section("pictures", "Images", parts)]
 
 
 def _picture(file: Path) -> Plot:

@@ -87,12 +87,12 @@ def _players(result: RunResult, names: Sequence[str]) -> list[Policy]:
     found = {policy.name: policy for contender in result.plan.contenders for policy in contender.policies}
     missing = [name for name in names if name not in found]
     if missing:
-        raise DataError(f"the run's plan does not know the policy {missing[0]}.")
+        raise DataError(f"the plan of the run has no policy {missing[0]}.")
     return [found[name] for name in names]
 
 
 def _results[T](info: "RunInfo", kind: type[T]) -> T:
     results = read_results(info.path, kind)
     if results is None:
-        raise DataError(f"{info.path} holds no {FILE}: it did not come to its end.")
+        raise DataError(f"{info.path} has no {FILE}: the run did not finish.")
     return results

@@ -1,4 +1,4 @@
-"""The curves of a training run on its page, by group: all learning metrics, and of others those that changed most."""
+"""The curves of a training run on its page: all learning metrics, and the other metrics that changed most."""
 
 from collections.abc import Sequence
 
@@ -10,6 +10,7 @@ from daf.render.svg.curves import CurveFigure, CurveSeries, curve_figure
 from daf.render.text import printable
 from daf.render.theme import style
 from daf.reporting._training_words import METRICS, words
+from daf.stats.sentences import counted
 
 MOST_OF_MANY = 12
 """Maximum number of curves of game stats, and of curriculum metrics: those that changed most are drawn."""
@@ -24,7 +25,7 @@ def curve_sections(run: RecordedTraining) -> list[Section]:
         *_group(run, "training", "Training episodes", ("episode/", "reward/"), first="episode/return"),
         *_group(run, "learning", "Learning", ("loss/", "gradient/", "schedule/")),
         *_moved(run, "curriculum", "Curriculum", "curriculum/"),
-        *_moved(run, "stats", "In the game", "stats/"),
+        *_moved(run, "stats", "Game stats", "stats/"),
         *_group(run, "machine", "Machine", ("clock/", "system/")),
     ]
 
@@ -36,19 +37,19 @@ def ends(series: MetricSeries) -> tuple[float, float]:
 
 
 def _group(run: RecordedTraining, key: str, title: str, prefixes: tuple[str, ...], first: str = "") -> list[Section]:
-    there = [name for name in run.series if name.startswith(prefixes) and name not in CUMULATIVE]
-    order = [*(name for name in METRICS if name in there), *(name for name in there if name not in METRICS)]
+    names = [name for name in run.series if name.startswith(prefixes) and name not in CUMULATIVE]
+    order = [*(name for name in METRICS if name in names), *(name for name in names if name not in METRICS)]
     still = [run.series[name] for name in order if _still(run.series[name])]
     moving = [run.series[name] for name in order if not _still(run.series[name])]
     if not order:
         return []
     drawn = [_drawn(series, "full" if series.name == first else "half") for series in moving]
-    told = [f"{printable(words(series.name).title)} {series.values[0]:.4g}" for series in still]
+    constant = [f"{printable(words(series.name).title)} {series.values[0]:.4g}" for series in still]
     parts: list[Part] = [*_how_drawn([figure for _, figure in drawn])]
     if drawn:
         parts.append(Plots([plot for plot, _ in drawn]))
-    if told:
-        parts.append(Text([f"Never changed: {', '.join(told)}."], muted=True))
+    if constant:
+        parts.append(Text([f"Constant: {', '.join(constant)}."], muted=True))
     return [Section(key, title, parts)]
 
 
@@ -58,12 +59,12 @@ def _moved(run: RecordedTraining, key: str, title: str, prefix: str) -> list[Sec
     if not moved:
         return []
     drawn = [_drawn(series) for series in moved[:MOST_OF_MANY]]
-    told = "Those that moved most first: difference of the means of the first and last tenth, in standard deviations."
+    note = "Sorted by change: difference between the means of the last and first tenth, in standard deviations."
     left = len(found) - len(drawn)
     if left:
-        told += f" {left:,} more moved less or not at all; they are in the table of metrics."
+        note += f" {counted(left, 'more metric')}, with smaller changes or none: see the table of metrics."
     how = _how_drawn([figure for _, figure in drawn])
-    return [Section(key, title, [Text([told], muted=True), *how, Plots([plot for plot, _ in drawn])])]
+    return [Section(key, title, [Text([note], muted=True), *how, Plots([plot for plot, _ in drawn])])]
 
 
 def _still(series: MetricSeries) -> bool:
@@ -82,20 +83,20 @@ def _how_drawn(figures: Sequence[CurveFigure]) -> list[Part]:
     if not windows:
         return []
     count = str(windows[0]) if len(windows) == 1 else f"{windows[0]} to {windows[-1]}"
-    return [Text([f"Thin lines: every value; thick: the mean of {count} values around each."], muted=True)]
+    return [Text([f"Thin lines: every value; thick lines: running mean over {count} values."], muted=True)]
 
 
 def _drawn(series: MetricSeries, size: str = "half") -> tuple[Plot, CurveFigure]:
-    told = words(series.name)
-    label = printable(told.title)
+    text = words(series.name)
+    label = printable(text.title)
     figure = curve_figure(
         [CurveSeries(label, style(0), series.steps, series.values, points=len(series.values) <= FEW)],
         x_title="agent steps",
-        y_title=printable(told.unit),
+        y_title=printable(text.unit),
         description=f"{label} by agent steps",
         size=size,
     )
-    said = [told.meaning] if told.meaning else []
+    caption = [text.meaning] if text.meaning else []
     if figure.cut:
-        said.append(f"{figure.cut:,} value{'s' if figure.cut != 1 else ''} beyond the axis.")
-    return Plot(label, figure.svg, " ".join(said), size), figure
+        caption.append(f"{counted(figure.cut, 'value')} beyond the axis.")
+    return Plot(label, figure.svg, " ".join(caption), size), figure

@@ -11,7 +11,7 @@ from daf.render.theme import style
 from daf.stats.sentences import labels, number
 
 MOST_MISSIONS = 8
-"""With more missions, a table shows the last evaluation, and no mission has a separate figure."""
+"""With more missions, a table shows the last evaluation, and missions have no separate figure."""
 INTERVAL = "95 %"
 
 
@@ -63,15 +63,15 @@ def _table(found: Sequence[TrainingEvaluation], missions: Mapping[str, str]) -> 
         *([Column("Failed", number=True)] if failed else []),
         *(Column(name, number=True) for name in missions.values()),
         *([Column("First seed", number=True)] if len(seeds) > 1 else []),
-        Column("Took"),
+        Column("Duration"),
         *([Column("Replay")] if replays else []),
     ]
     seed = next(iter(seeds)) if len(seeds) == 1 else None
-    note = [] if seed is None else [f"The episodes of every evaluation have seeds from {seed} on."]
+    note = [] if seed is None else [f"Every evaluation plays seeds {seed} and following."]
     if len(means) > 1:
-        note.append("Bold: the highest. The best of several noisy numbers is biased upwards; evaluate it on new seeds.")
+        note.append("Bold: the highest score. The best of noisy scores is biased upwards; evaluate it on new seeds.")
     if replays:
-        note.append("daf replay html FILE makes a page that plays a replay.")
+        note.append("daf replay html FILE writes a page that plays a replay.")
     return Table(columns, rows, note=" ".join(note))
 
 
@@ -120,7 +120,7 @@ def _overall(found: Sequence[TrainingEvaluation], *, several: bool) -> list[Plot
         description="Evaluations during training: mean reward per agent with intervals, by agent steps",
         size="full",
     )
-    lines = f"; lines: {INTERVAL} intervals" if series.low else "; not all have an interval, so none is drawn"
+    lines = f"; lines: {INTERVAL} intervals" if series.low else "; intervals are not drawn because some are missing"
     title = "Score in evaluations" + (" (mean of the missions)" if several else "")
     return [Plot(title, figure.svg, f"Markers: means, {n} episodes each{lines}.", "full")]
 
@@ -138,7 +138,7 @@ def _by_mission(found: Sequence[TrainingEvaluation], names: Mapping[str, str]) -
         each,
         x_title="agent steps",
         y_title="reward per agent",
-        description="Evaluations during training, mission by mission",
+        description="Evaluations during training, by mission",
         size="full",
     )
     return [Plot("Score by mission", figure.svg, f"Markers: means; lines: {INTERVAL} intervals.", "full")]

@@ -13,12 +13,12 @@ from daf.render.pages.score_words import amount_of
 from daf.render.text import printable
 from daf.reporting._training_curves import curve_sections, ends
 from daf.reporting._training_evaluations import INTERVAL, evaluations_section, scored
-from daf.stats.sentences import number
+from daf.stats.sentences import counted, number
 from daf.storage.printable import printable_lines
 
 REPEAT = (
     "The same command with the same seed gives the same numbers on the same kind of device with the same version of "
-    "torch; those of clock and machine differ."
+    "torch, except for timings and machine metrics."
 )
 
 
@@ -59,7 +59,7 @@ def _chips(run: RecordedTraining, policy: str, mission: str) -> list[str]:
         *([printable(policy)] if policy else []),
         *([printable(mission)] if mission else []),
         steps,
-        f"{run.updates:,} update{'s' if run.updates != 1 else ''}",
+        counted(run.updates, "update"),
         *([f"seed {seed}"] if isinstance(seed, int) else []),
         *([f"{np.median(speed.values):,.0f} steps/s"] if speed else []),
         *([printable(status)] if status else []),
@@ -77,25 +77,29 @@ def _alerts(run: RecordedTraining, facts: RunFacts) -> list[Alert]:
         found += ending_alerts(facts)
     failed = [one for one in run.evaluations if one.failed]
     if failed:
-        told = "\n".join(dict.fromkeys(reason for one in failed for reason in one.failures))
+        reasons = "\n".join(dict.fromkeys(reason for one in failed for reason in one.failures))
         count = sum(one.failed for one in failed)
-        text = f"{count} episode{'s' if count != 1 else ''} of {len(failed)} evaluations failed; no mean counts them."
-        found.append(Alert(text, bad=True, detail=printable_lines(told)))
+        text = f"{counted(count, 'episode')} failed in {counted(len(failed), 'evaluation')}; means exclude them."
+        found.append(Alert(text, bad=True, detail=printable_lines(reasons)))
     if run.result.get("status") == "stopped":
-        found.append(Alert(f"Training was stopped after {run.steps:,} agent steps; the same command can go on."))
+        found.append(
+            Alert(
+                f"Training was stopped after {run.steps:,} agent steps. Resume: daf train --resume {facts.info.run_id}."
+            )
+        )
     if run.not_finite:
-        told = ", ".join(f"{printable(name)} ({count})" for name, count in list(run.not_finite.items())[:6])
-        found.append(Alert(f"Values that are not finite numbers are omitted: {told}.", bad=True))
+        names = ", ".join(f"{printable(name)} ({count})" for name, count in list(run.not_finite.items())[:6])
+        found.append(Alert(f"Values that are not finite numbers are omitted: {names}.", bad=True))
     if run.damaged:
-        lines = "1 line" if run.damaged == 1 else f"{run.damaged:,} lines"
-        found.append(Alert(f"{lines} of metrics.jsonl or evaluations.jsonl could not be read and are left out."))
+        lines = "1 damaged line is" if run.damaged == 1 else f"{run.damaged:,} damaged lines are"
+        found.append(Alert(f"{lines} omitted (of metrics.jsonl and evaluations.jsonl)."))
     if not run.series:
         found.append(Alert("No update was logged."))
     if not run.evaluations:
         found.append(
             Alert(
-                "No evaluation was made: what is shown are returns of training episodes, in which the policy samples "
-                "its actions and changes meanwhile. `daf evaluate` measures it."
+                "The policy was not evaluated. Returns are those of training episodes, in which the policy samples its "
+                "actions and keeps changing. Use `daf evaluate` to score it."
             )
         )
     return found
@@ -112,7 +116,7 @@ def _finding(run: RecordedTraining) -> str:
         return text
     returns = run.series.get("episode/return")
     if returns is None:
-        return "No episode's return was logged."
+        return "No return of an episode was logged."
     if len(returns.values) == 1:
         return f"One return was logged: {returns.values[0]:.4g} reward per agent."
     start, end = ends(returns)
@@ -128,7 +132,7 @@ def _amount(one: TrainingEvaluation) -> str:
 
 def _episodes(one: TrainingEvaluation) -> str:
     missions = f" on {len(one.missions)} missions" if len(one.missions) > 1 else ""
-    return f"{one.n:,} episode{'s' if one.n != 1 else ''}{missions}"
+    return f"{counted(one.n, 'episode')}{missions}"
 
 
 def _checkpoints(run: RecordedTraining, facts: RunFacts, mission: str) -> list[Section]:
@@ -146,11 +150,14 @@ def _checkpoints(run: RecordedTraining, facts: RunFacts, mission: str) -> list[S
                 cell(size_text(one.size_bytes)),
             ]
         )
-    columns = [Column("Agent steps", number=True), Column("Evaluated"), Column("Folder"), Column("Size")]
+    columns = [Column("Agent steps", number=True), Column("Evaluated"), Column("Directory"), Column("Size")]
     parts: list[Part] = [Table(columns, rows)]
     if any(one.step is None for one in run.checkpoints):
         command = ["daf", "evaluate", "-p", f"run:{facts.info.run_id}", "-m", mission or "MISSION"]
-        parts += [Text(["The last one plays by the run's name:"], muted=True), Code(printable(shlex.join(command)))]
+        parts += [
+            Text(["To play the last checkpoint, name the run:"], muted=True),
+            Code(printable(shlex.join(command))),
+        ]
     return [Section("checkpoints", "Checkpoints", parts)]
 
 
@@ -159,14 +166,16 @@ def _all_metrics(run: RecordedTraining) -> list[Section]:
         return []
     rows = []
     for name, series in run.series.items():
-        told = (*ends(series), min(series.values), max(series.values))
-        rows.append([cell(name, code=True), *(cell(_short(value)) for value in told), cell(f"{len(series.values):,}")])
+        numbers = (*ends(series), min(series.values), max(series.values))
+        rows.append(
+            [cell(name, code=True), *(cell(_short(value)) for value in numbers), cell(f"{len(series.values):,}")]
+        )
     columns = [
         Column("Metric"),
         *(Column(name, number=True) for name in ("First tenth", "Last tenth", "Lowest", "Highest", "Values")),
     ]
     note = "Means of the first and the last tenth of the updates. metrics.jsonl has every value."
-    return [Section("metrics", "All metrics", [Table(columns, rows, note=note)])]
+    return [Section("metrics", "Metrics", [Table(columns, rows, note=note)])]
 
 
 def _hyperparameters(run: RecordedTraining) -> list[Part]:
@@ -199,7 +208,7 @@ def _configured(given: Mapping[str, Any]) -> list[tuple[str, object, object, str
     from daf.config import DAFTrainingConfig
 
     found: list[tuple[str, object, object, str]] = []
-    own = "Argument of the policy's own class."
+    own = "Argument of the policy class."
     for name, value in given.items():
         field = DAFTrainingConfig.model_fields.get(name)
         if name == "network" and isinstance(value, dict):
@@ -212,23 +221,23 @@ def _configured(given: Mapping[str, Any]) -> list[tuple[str, object, object, str
 
 
 def _reading(run: RecordedTraining) -> list[tuple[str, str]]:
-    told = [
+    notes = [
         (
             "One run",
-            "This page is of one seed. Runs that differ in the seed only may differ more than two settings do: to say "
-            "that a setting is better takes several seeds of each.",
+            "This page shows one seed. Two seeds of the same settings can differ more than two settings do: compare "
+            "settings over several seeds of each.",
         ),
-        ("Agent steps", "One step of one agent. An episode of 1,000 steps with 8 agents has 8,000 of them."),
+        ("Agent steps", "One step of one agent. An episode of 1,000 steps with 8 agents has 8,000 agent steps."),
     ]
     if run.evaluations:
-        told.append(
+        notes.append(
             (
                 "Evaluations",
-                f"Episodes that the policy does not learn from. {INTERVAL} intervals say how well the mean over such "
-                "episodes is known for this one policy; they say nothing about other seeds of training.",
+                f"The policy does not learn from these episodes. {INTERVAL} intervals are for the mean over episodes "
+                "for this one policy; they say nothing about other training seeds.",
             )
         )
-    return told
+    return notes
 
 
 def _short(value: float) -> str:

@@ -16,42 +16,44 @@ METRICS = {
     "episode/return": MetricWords(
         "Return of training episodes",
         "reward per agent",
-        "Sum of one agent's reward over an episode, mean of the episodes that ended since the last update; the policy "
-        "samples its actions, so an evaluation may score higher.",
+        "Sum of an agent's rewards over an episode; mean over the episodes that ended since the last update. The "
+        "policy samples its actions, so an evaluation may score higher.",
     ),
     "reward/per_step": MetricWords("Reward per step", "reward per agent step", "Mean over the rollout."),
-    "episode/length": MetricWords("Length of episodes", "steps", "Of the episodes that ended."),
-    "episode/count": MetricWords("Episodes ended", "episodes", "Agents whose episode ended since the last update."),
+    "episode/length": MetricWords("Episode length", "steps", "Mean over the episodes that ended."),
+    "episode/count": MetricWords("Episodes ended", "episodes", "Since the last update, counted per agent."),
     "loss/policy": MetricWords("Policy loss", "loss", "Near 0 by construction; its trend carries little information."),
-    "loss/value": MetricWords("Value loss", "loss", "Error of the value estimate; it may rise as returns grow."),
+    "loss/value": MetricWords("Value loss", "loss", "Error of the value estimate; it can rise as returns grow."),
     "loss/entropy": MetricWords(
-        "Entropy", "nats", "How undecided the policy is; a fall to 0 means that it explores no more."
+        "Entropy", "nats", "Entropy of the action distribution; near 0, the policy no longer explores."
     ),
     "loss/total": MetricWords("Total loss", "loss"),
     "loss/approx_kl": MetricWords(
-        "KL divergence per update", "nats", "How far an update moved the policy; steady above 0.05 is far."
+        "KL divergence per update", "nats", "Change of the policy in an update; values that stay above 0.05 are large."
     ),
-    "loss/old_approx_kl": MetricWords("KL divergence, first estimate", "nats", "The noisier estimate of the same."),
+    "loss/old_approx_kl": MetricWords("KL divergence, simple estimate", "nats", "A noisier estimate."),
     "loss/clip_fraction": MetricWords(
-        "Clipped samples", "fraction", "Samples whose ratio hit PPO's bound; steady above 0.3 means steps too large."
+        "Clipped samples",
+        "fraction",
+        "Samples whose ratio PPO clipped; constantly above 0.3, steps are too large.",
     ),
     "loss/explained_variance": MetricWords(
         "Explained variance",
         "fraction",
-        "1: the value estimate foresees returns; 0 or less: no better than a constant.",
+        "1: the value estimate predicts returns exactly; 0 or less: no better than a constant.",
     ),
     "gradient/norm": MetricWords("Gradient norm", "norm before clipping"),
     "schedule/learning_rate": MetricWords("Learning rate", "step size"),
     "schedule/clip_range": MetricWords("Clip range", "ratio"),
-    "schedule/ent_coef": MetricWords("Entropy weight", "coefficient"),
+    "schedule/ent_coef": MetricWords("Entropy coefficient", "coefficient"),
     "schedule/reward_deviation": MetricWords(
-        "Deviation that rewards are divided by", "reward", "Of the running discounted sum of rewards."
+        "Reward scale", "reward", "Rewards are divided by this standard deviation of the running discounted return."
     ),
     "loss/gradient_steps": MetricWords("Gradient steps per update", "steps"),
-    "clock/sps": MetricWords("Speed", "agent steps / s", "Wall-clock; it depends on what else ran."),
+    "clock/sps": MetricWords("Speed", "agent steps / s", "Wall-clock; depends on the load of the machine."),
     "clock/seconds": MetricWords("Time", "s"),
-    "clock/collect_seconds": MetricWords("Collecting per update", "s"),
-    "clock/learn_seconds": MetricWords("Learning per update", "s"),
+    "clock/collect_seconds": MetricWords("Rollout time per update", "s"),
+    "clock/learn_seconds": MetricWords("Learning time per update", "s"),
     "system/cpu_percent": MetricWords("CPU", "% of one core"),
     "system/memory_mb": MetricWords("Memory", "MB"),
     "system/gpu_memory_mb": MetricWords("GPU memory", "MB"),

@@ -17,7 +17,7 @@ from daf.errors import DataError, UsageError, unknown
 from daf.reporting._board import ALPHA, Leaderboard, Row
 from daf.reporting._leaderboard_entries import Entry, Source, take
 from daf.stats.pair_verdict import PairVerdict
-from daf.stats.sentences import labels
+from daf.stats.sentences import counted, labels
 from daf.stats.summaries import summarise
 from daf.stats.verdicts import compare_pairs
 from daf.storage.atomic import write_text
@@ -88,10 +88,10 @@ def _ranked(entries: Sequence[Entry], missions: Mapping[str, str], title: str | 
     common = set.intersection(*(set(entry.scores) for entry in scored))
     played = set.union(*(set(entry.scores) for entry in scored))
     if not common:
-        counts = ", ".join(f"{entry.name}: {len(entry.scores)} blocks" for entry in scored[:6])
+        counts = ", ".join(f"{entry.name}: {counted(len(entry.scores), 'block')}" for entry in scored[:6])
         raise DataError(
-            f"no block (mission, seed, step limit) was played by all {len(scored)} policies ({counts}), so that they "
-            "cannot be ranked together. `daf compare` lets them meet on the same ones."
+            f"no block (mission, seed, step limit) was played by all {len(scored)} policies ({counts}), so they "
+            "cannot be ranked together. Use `daf compare` to play them on the same blocks."
         )
     order = list(dict.fromkeys(block[0] for entry in scored for block in entry.scores))
     there = [name for name in order if any(block[0] == name for block in common)]
@@ -103,10 +103,10 @@ def _ranked(entries: Sequence[Entry], missions: Mapping[str, str], title: str | 
     shown = [missions[name] for name in there]
     pairs = compare_pairs(names, scores, strata, shown, alpha=ALPHA, resamples=RESAMPLES, seed=SEED)
     overall = [pair for pair in pairs if pair.stratum is None]
-    told = labels(names)
+    shown_names = labels(names)
     rows = []
     for summary in ranking:
-        better, worse, tied = _decided(summary.policy, overall, told)
+        better, worse, tied = _decided(summary.policy, overall, shown_names)
         entry = scored[summary.policy]
         place = (1 + better, len(scored) - worse)
         rows.append(Row(place, summary, tuple(tied), tuple(entry.runs), entry.failed))
@@ -151,12 +151,12 @@ def _notes(entries: Sequence[Entry], left_out: int) -> list[str]:
     notes = []
     failing = [entry for entry in entries if entry.failed]
     if failing:
-        told = ", ".join(f"{entry.name}: {entry.failed}" for entry in failing)
-        notes.append(f"Failed episodes are excluded and never count as 0 ({told}).")
+        counts = ", ".join(f"{entry.name}: {entry.failed}" for entry in failing)
+        notes.append(f"Failed episodes are excluded and never count as 0 ({counts}).")
     absent = [entry.name for entry in entries if not entry.scores]
     if absent:
-        notes.append(f"Not ranked, since no episode finished: {', '.join(absent)}.")
+        notes.append(f"Not ranked, because no episode finished: {', '.join(absent)}.")
     if left_out:
-        blocks = "1 block" if left_out == 1 else f"{left_out:,} blocks"
-        notes.append(f"{blocks} that not every policy finished {'counts' if left_out == 1 else 'count'} in no number.")
+        blocks = counted(left_out, "block")
+        notes.append(f"{blocks} that not every policy finished {'is' if left_out == 1 else 'are'} excluded.")
     return notes

@@ -1,4 +1,4 @@
-"""`daf report`: one page on a run of any kind.
+"""`daf report`: one page about a run of any kind.
 
 The page is derived from the files in the run directory, and can be deleted and rebuilt. Evaluations, scores and
 cross-plays are analysed again from their records. If the page that a run itself wrote holds more than its files
@@ -25,7 +25,7 @@ def daf_report(run: str | Path, *, pdf: bool = False, base_dir: str | Path | Non
 
     The page of a sweep is its `sweep.html`.
     run: an id, a prefix of one, `OPERATION/ID`, "latest", a directory, or a replay file. base_dir: where runs are
-    stored. Raises `UsageError` (no such run), `DataError` (nothing there to report on), `StorageError`, and with pdf
+    stored. Raises `UsageError` (no such run), `DataError` (nothing to report on), `StorageError`, and with pdf
     `EnvironmentCheckError` if there is no Chromium, before anything is written.
     """
     if pdf:
@@ -117,5 +117,5 @@ def _printed(files: ReportFiles, pdf: bool) -> ReportFiles:
     from daf.reporting._pdf import print_pdf
 
     if not files.html.is_file():
-        raise DataError(f"{files.html} is not there, so that it cannot be printed.")
+        raise DataError(f"there is no {files.html} to print.")
     return replace(files, pdf=print_pdf(files.html, own(files.run_dir, files.html.with_suffix(".pdf").name)))

@@ -8,7 +8,7 @@ from daf.render.svg.intervals import IntervalRow, interval_figure
 from daf.render.text import ABSENT, bounds_text, duration, half_width, printable
 from daf.render.theme import style
 from daf.scoring_analysis.vor import MissionScore, sentence
-from daf.stats.sentences import number, p_text
+from daf.stats.sentences import counted, number, p_text
 
 if TYPE_CHECKING:
     from daf.scoring_analysis.result import ScoreReport
@@ -85,11 +85,6 @@ def _mission(score: MissionScore, level: str) -> dict[str, object]:
         "rows": rows,
         "figure": figure,
     }
-
-
-def counted(count: int, what: str) -> str:
-    """ "1 seed", "1,200 seeds"."""
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def _overview(missions: Sequence[MissionScore], level: str) -> object:

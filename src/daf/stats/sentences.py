@@ -31,6 +31,13 @@ def number(value: float, half_width: float = 0.0) -> str:
     return f"{round(value, decimals) + 0.0:,.{decimals}f}"
 
 
+def counted(count: int, noun: str, plural: str = "") -> str:
+    """ "1 seed", "1,200 seeds", "2 policies". plural: where it is neither `noun` + "s" nor "-ies" for "-y"."""
+    if count == 1:
+        return f"1 {noun}"
+    return f"{count:,} {plural or (f'{noun[:-1]}ies' if noun.endswith('y') else f'{noun}s')}"
+
+
 def p_text(p: float) -> str:
     """ "p=0.002", "p=0.21", "p<0.0001"."""
     if p < 0.0001:
