@@ -151,9 +151,9 @@ def test_charts_are_read_zoomed_and_smoothed_by_keys_and_pointer(page, dashboard
     page.mouse.down()
     page.mouse.move(box["x"] + 200, box["y"] + 60, steps=3)
     page.mouse.up()
-    expect(page.get_by_role("button", name="whole range")).to_be_visible()
+    expect(page.get_by_role("button", name="reset zoom")).to_be_visible()
     assert chart.locator("path.line").get_attribute("d") != whole
-    page.get_by_role("button", name="whole range").click()
+    page.get_by_role("button", name="reset zoom").click()
     page.mouse.move(5, 5)
     expect(chart.locator("path.line")).to_have_attribute("d", whole)
     page.get_by_label("Smoothing").fill("0.9")
@@ -189,7 +189,7 @@ def test_what_runs_are_called_is_only_ever_text(page, dashboard, base):
         assert page.locator("#view img, #view script").count() == 0
         assert page.title() != "owned"
     page.goto(f"http://127.0.0.1:{dashboard.port}/#/compare?run={key(folder)}&run={key(other)}")
-    expect(page.locator("#view")).to_contain_text("What was set differently")
+    expect(page.locator("#view")).to_contain_text("Settings that differ")
     assert page.locator("#view img, #view script").count() == 0
 
 
@@ -223,7 +223,7 @@ def test_a_run_that_is_not_there_is_told_and_one_that_goes_while_it_is_looked_at
     folder.rename(base / "away")
     expect(page.locator(".alert.bad")).to_contain_text("no run")
     page.goto(f"http://127.0.0.1:{dashboard.port}/#/nonsense/x")
-    expect(page.locator(".alert.bad")).to_contain_text("No such view")
+    expect(page.locator(".alert.bad")).to_contain_text("This page does not exist")
     page.heard[:] = [line for line in page.heard if "404" not in line]
 
 
@@ -236,7 +236,7 @@ def test_a_log_is_followed_and_filtered(page, dashboard, base):
                 line = {"time": "2026-11-20T10:00:00Z", "level": level, "logger": "daf", "event": event, "step": 7000}
                 file.write(json.dumps(line) + "\n")
         expect(page.locator(".log")).to_contain_text("update 7")
-        page.select_option("[aria-label='Least level']", label="warning and worse")
+        page.select_option("[aria-label='Minimum level']", label="warning and above")
         shown = page.locator(".log .line:visible")
         expect(shown).to_have_count(1)
         expect(shown).to_contain_text("the entropy is low")
@@ -321,7 +321,7 @@ def test_the_runs_inside_an_experiment_are_watched_and_compared(page, dashboard,
             (folder / "runs" / name).mkdir(parents=True)
             append(folder / "runs" / name, range(2))
         opened(page, dashboard, f"#/run/{key(folder)}/parts")
-        rows = page.locator("[aria-label='Runs in it'] tbody tr")
+        rows = page.locator("[aria-label='Runs'] tbody tr")
         expect(rows).to_contain_text(["2k steps", "2k steps"])
         append(folder / "runs" / "run_b", range(2, 8), gain=0.3)
         expect(rows).to_contain_text(["2k steps", "8k steps"])
@@ -373,7 +373,7 @@ def test_a_mean_is_never_rounded_to_another_by_a_wide_interval(page, dashboard, 
 def test_the_machine_s_load_is_shown(page, dashboard, base):
     with running(base, "it"):
         opened(page, dashboard, "#/machine")
-        expect(page.locator("[aria-label='Running runs'] tbody tr")).to_contain_text(re.compile("[MG]iB"))
+        expect(page.locator("[aria-label='Runs in progress'] tbody tr")).to_contain_text(re.compile("[MG]iB"))
         expect(page.locator("#meters")).to_contain_text("CPU")
         expect(page.locator("figure").first.locator(".now")).to_contain_text("%")
 
@@ -408,7 +408,7 @@ def test_no_view_scrolls_sideways(page, dashboard, base, width):
     for view in views:
         page.goto(f"http://127.0.0.1:{dashboard.port}/{view}")
         page.wait_for_selector("#view h1, #view .runs tbody tr")
-        page.wait_for_function("!document.querySelector('#view').textContent.includes('Reading the run')")
+        page.wait_for_function("!document.querySelector('#view').textContent.includes('Loading the run')")
         assert page.evaluate("document.documentElement.scrollWidth") <= width, view
 
 
@@ -451,7 +451,7 @@ def test_a_server_with_another_token_is_told_from_a_lost_one(browser, base):
     again = Dashboard(base, port=serving.port)
     again.start()
     try:
-        expect(page.locator("#live")).to_contain_text("started anew")
+        expect(page.locator("#live")).to_contain_text("dashboard restarted")
     finally:
         page.close()
         again.stop()

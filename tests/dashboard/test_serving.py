@@ -278,7 +278,7 @@ def test_runs_without_common_episodes_are_not_compared_in_pairs(ask, base):
     ask("/api/runs")
     found = ask("/api/compare", {"run": [key(first), key(other)]}).json()["evaluation"]
     assert found["pairs"] == []
-    assert "share no episode" in found["note"]
+    assert "have no episode" in found["note"]
 
 
 def test_a_part_without_a_configuration_of_the_frame_has_that_of_its_training(ask, base):
@@ -313,7 +313,7 @@ def test_settings_that_differ_are_listed_with_those_that_are_absent(ask, base):
 
 def test_hosts_of_others_and_folders_that_are_not_there_are_refused(base):
     for host in ("0.0.0.0", "192.168.0.1", "::", "example.com", ""):
-        with pytest.raises(UsageError, match=r"this machine only"):
+        with pytest.raises(UsageError, match=r"listens only on 127"):
             Dashboard(base, host=host)
     with pytest.raises(UsageError, match=r"no folder"):
         Dashboard(base / "none")

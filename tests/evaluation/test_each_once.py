@@ -161,7 +161,7 @@ def test_runs_are_compared_by_the_content_of_their_missions(tmp_path: Path, file
         settings=settings(2),
         output=OutputManager(tmp_path),
     ).run_dir
-    assert "share no episode" in compared({"a": runs["a"], "d": other}, JsonFiles())["evaluation"]["note"]
+    assert "have no episode" in compared({"a": runs["a"], "d": other}, JsonFiles())["evaluation"]["note"]
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def make_app(index: RunIndex, *, token: str, port: int, closing: Callable[[], as
     async def static(name: str) -> Response:
         kind = STATIC_TYPES.get(Path(name).suffix)
         if kind is None or name not in _names():
-            raise UsageError(f'no file "{name}" here.')
+            raise UsageError(f'no file "{name}".')
         return Response(_static(name), media_type=kind)
 
     @app.get("/api/events")
@@ -114,7 +114,7 @@ def make_app(index: RunIndex, *, token: str, port: int, closing: Callable[[], as
     def compare(run: RunKeys) -> JSONResponse:
         keys = list(dict.fromkeys(run))
         if len(keys) > MOST_WATCHED:
-            raise UsageError(f"{len(keys)} runs to compare; {MOST_WATCHED} at most.")
+            raise UsageError(f"at most {MOST_WATCHED} runs can be compared, got {len(keys)}.")
         return JSONResponse(compared({key: index.folder(key) for key in keys}, files))
 
     @app.get("/api/log")
@@ -140,9 +140,9 @@ def make_app(index: RunIndex, *, token: str, port: int, closing: Callable[[], as
     return Guard(app, token=token, port=port)
 
 
-def _version(told: str, boot: str) -> int:
+def _version(given: str, boot: str) -> int:
     """The version of the runs that a page has; 0 if another server issued it, or if there is none."""
-    server, _, version = told.partition(".")
+    server, _, version = given.partition(".")
     return int(version) if server == boot and version.isdecimal() and len(version) <= 18 else 0
 
 

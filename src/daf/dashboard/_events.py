@@ -1,4 +1,4 @@
-"""Server-sent events that report to a browser what happens, as it happens.
+"""Server-sent events: the browser gets changes as they happen.
 
 A stream starts with everything the page does not know yet and continues with what changed:
 
@@ -89,7 +89,7 @@ class Watch:
     def _run(self, key: str) -> str:
         try:
             folder = self._index.folder(key)
-        except DAFError:  # never existed, or was deleted: the page asks once, and gets that answer
+        except DAFError:  # never existed, or was deleted: the page requests it once and gets an error
             known = self._signatures.get(key)
             self._signatures[key] = GONE
             return "" if known is GONE else _event("page", {"key": key})
@@ -129,7 +129,7 @@ async def stream(watch: Watch, closing: asyncio.Event) -> AsyncIterator[str]:
                 yield text
             elif quiet >= BEAT_TICKS:
                 quiet = 0
-                yield ": still here\n\n"
+                yield ": keep-alive\n\n"
 
 
 def _event(name: str, data: dict[str, Any], identity: str | None = None) -> str:

@@ -74,18 +74,18 @@ class Guard:
 
     def _refusal(self, scope: Scope, headers: Headers, first: bool) -> ASGIApp | None:
         if scope["type"] != "http":
-            return PlainTextResponse("Not offered here.", 403)
+            return PlainTextResponse("Forbidden.", 403)
         if headers.get("host", "") not in self._hosts:
-            return PlainTextResponse("This server answers under its own address only.", 421)
+            return PlainTextResponse("Unknown host: use the address that `daf dashboard` printed.", 421)
         if scope["method"] not in ("GET", "HEAD"):
-            return PlainTextResponse("The dashboard only reads: GET and HEAD.", 405, {"allow": "GET, HEAD"})
+            return PlainTextResponse("The dashboard is read-only: GET and HEAD.", 405, {"allow": "GET, HEAD"})
         if not first and not self._has_cookie(headers):
             return PlainTextResponse(
                 "The token is missing or wrong. Open the address that `daf dashboard` printed; it ends in ?token=….",
                 401,
             )
         if scope["path"] != PAGE and headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
-            return PlainTextResponse("Asked by another site's page, so not answered.", 403)
+            return PlainTextResponse("Cross-site requests are not allowed.", 403)
         return None
 
     def _token_in_address(self, scope: Scope) -> bool:

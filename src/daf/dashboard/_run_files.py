@@ -105,7 +105,7 @@ def inside(folder: Path, name: str) -> Path:
     except (OSError, ValueError, RuntimeError) as error:
         raise StorageError(f"no file {name} in {folder}.") from error
     if not real.is_relative_to(folder.resolve()):
-        raise UsageError(f'the file "{name}" is a link that leads out of the run folder, so it is not shown.')
+        raise UsageError(f'the file "{name}" is a link that leads out of the run directory, so it is not shown.')
     if not regular:
-        raise StorageError(f"{name} in {folder} is no file to show.")
+        raise StorageError(f"{name} in {folder} is not a regular file.")
     return real

@@ -1,4 +1,4 @@
-"""The contents of a run's page, as JSON data: what the run's own files say, nothing recomputed.
+"""The contents of a run's page, as JSON data: read from the run's files, nothing recomputed.
 
 What a kind of run does not have is None or empty. Lists without a bound (episodes, files) are cut and marked as such.
 """

@@ -33,7 +33,7 @@ class Dashboard:
     """A dashboard over `folder` (an output directory, or a run directory), listening as soon as it is created.
 
     port: None for the first free one from 8765 on, 0 for any. Raises `UsageError` for an invalid folder or host,
-    `StorageError` for a port that is taken.
+    `StorageError` for a port that is in use.
     """
 
     def __init__(self, folder: str | Path | None = None, *, host: str = "127.0.0.1", port: int | None = None) -> None:
@@ -48,15 +48,15 @@ class Dashboard:
 
     @property
     def url(self) -> str:
-        """The URL to open: it contains the token, so it is for this machine's user alone."""
+        """The URL to open: it contains the token, so keep it private."""
         view = "" if self.only is None else f"#/run/{self.only}"
         return f"http://{self.host}:{self.port}/?token={self.token}{view}"
 
     def serve(self) -> None:
-        """Serve until SIGINT or SIGTERM. Returns after SIGINT; SIGTERM then takes its usual effect."""
+        """Serve until SIGINT or SIGTERM. Returns after SIGINT; SIGTERM then has its usual effect."""
         try:
             self._made().run(sockets=[self._socket])
-        except KeyboardInterrupt:  # the normal way to stop a dashboard
+        except KeyboardInterrupt:  # Ctrl-C is the normal way to stop a dashboard
             return
         finally:
             self._end()
@@ -170,7 +170,7 @@ def _place(folder: str | Path | None) -> tuple[Path, str | None, tuple[Path, ...
         return base_folder(None).absolute(), None, ()
     place = Path(folder).expanduser().absolute()
     if not place.is_dir():
-        raise UsageError(f"no folder {place} to show. `daf dashboard` without one shows {base_folder(None)}.")
+        raise UsageError(f"no directory {place}. `daf dashboard` without an argument shows {base_folder(None)}.")
     run = run_in(place)
     if run is None:
         return place, None, ()
@@ -186,21 +186,21 @@ def _loopback(host: str) -> str:
     try:
         address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host.strip("[]"))
     except ValueError as error:
-        raise UsageError(f'--host "{host}" is no address. {_ONLY_HERE}') from error
+        raise UsageError(f'--host must be an address of this machine, got "{host}". {_ONLY_HERE}') from error
     if str(address) not in ("127.0.0.1", "::1"):
-        raise UsageError(f"--host {host} would let others read your runs. {_ONLY_HERE}")
+        raise UsageError(f"--host {host} would let other machines read your runs. {_ONLY_HERE}")
     return str(address)
 
 
 _ONLY_HERE = (
-    "The dashboard listens on this machine only: 127.0.0.1, localhost or ::1. From another machine, forward the port: "
+    "The dashboard listens only on 127.0.0.1, localhost or ::1. To open it from another machine, forward the port: "
     "ssh -L 8765:127.0.0.1:8765 HOST."
 )
 
 
 def _listen(host: str, port: int | None) -> socket.socket:
     if port is not None and not 0 <= port <= 65535:
-        raise UsageError(f"--port {port} is none: a port is a number from 0 (any free one) to 65535.")
+        raise UsageError(f"--port must be from 0 (any free port) to 65535, got {port}.")
     tried = [port] if port is not None else [*range(DEFAULT_PORT, DEFAULT_PORT + PORTS_TRIED), 0]
     for number in tried:
         listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
@@ -219,8 +219,8 @@ def _listen(host: str, port: int | None) -> socket.socket:
 
 def _not_listening(error: OSError, host: str, port: int) -> str:
     if error.errno == errno.EADDRINUSE:
-        return f"port {port} on {host} is taken. Give another with --port, or none for the first free one."
-    return f"cannot listen on {host}, port {port}: {error.strerror}. Give another with --port."
+        return f"port {port} on {host} is in use. Choose another with --port, or omit it for the first free port."
+    return f"cannot listen on {host}, port {port}: {error.strerror}. Choose another with --port."
 
 
 def _has_screen() -> bool:

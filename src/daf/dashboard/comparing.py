@@ -71,12 +71,12 @@ def _evaluation(runs: Mapping[str, Path], files: JsonFiles) -> dict[str, Any]:
     if len(contenders) < 2:
         return empty
     if len(contenders) > MOST_CONTENDERS:
-        return empty | {"note": f"{len(contenders)} policies in these runs, {MOST_CONTENDERS} at most are compared."}
+        return empty | {"note": f"at most {MOST_CONTENDERS} policies can be compared, got {len(contenders)}."}
     everywhere = set.intersection(*(set(scores) for scores in contenders.values()))
     shared = sorted(everywhere, key=lambda block: (called.get(block[0], block[0]), *block))
     if not shared:
         return empty | {
-            "note": "These runs share no episode (mission, seed and index), so their policies are not paired."
+            "note": "These runs have no episode (mission, seed, index) in common, so their policies are not compared."
         }
     names, missions = list(contenders), list(dict.fromkeys(mission for mission, _, _ in shared))
     table = np.array([[contenders[name][block] for block in shared] for name in names], np.float64)

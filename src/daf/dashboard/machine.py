@@ -120,7 +120,7 @@ class Machine:
                     cpu += known.cpu_percent()
                     resident += known.memory_info().rss
                     count += 1
-                except psutil.Error:  # it ended between being listed and being queried
+                except psutil.Error:  # the process ended after it was listed
                     continue
             found.append({"key": row.key, "cpu": cpu, "memory_mb": resident / 2**20, "processes": count})
         self._processes = alive

@@ -115,7 +115,7 @@ class RunIndex:
         with self._lock:
             seen = self._seen.get(key)
         if seen is None or seen.row is None:
-            raise UsageError(f'no run "{key}" here.')
+            raise UsageError(f'no run "{key}".')
         return seen.row
 
     def folder(self, key: str) -> Path:
@@ -128,7 +128,7 @@ class RunIndex:
             for child in children(folder / place):
                 if f"{place}/{child.name}" == part:
                     return child
-        raise UsageError(f'no run "{key}" here.')
+        raise UsageError(f'no run "{key}".')
 
     def split(self, key: str) -> tuple[str, str | None]:
         """A key split into the run's key and, for a part of a run, "trials/0003"."""
@@ -165,7 +165,7 @@ def children(folder: Path) -> list[Path]:
 
 
 def run_in(folder: Path) -> RunInfo | None:
-    """The run in a directory, with the status "damaged" if its log is; None if there is no run of ours."""
+    """The run in a directory, with the status "damaged" if its log is; None if it is not a run directory of DAF."""
     return None if signature(folder / EXECUTION_LOG, special=True) is None else read_run(folder)
 
 

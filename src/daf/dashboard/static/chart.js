@@ -1,7 +1,7 @@
-// A line chart in SVG: its colours follow the theme, its text is text, and a key or the pointer reads its values.
+// A line chart in SVG with the colours of the theme; values can be read with the pointer or the keyboard.
 //
-// A series is {name, slot, x, y, low?, high?, points?}. What is drawn is what the pixels can show: of each column of
-// pixels the first, lowest, highest and last value. Charts of one group share the step that is read and the range.
+// A series is {name, slot, x, y, low?, high?, points?}. Of each column of pixels, the first, lowest, highest and last
+// value are drawn, so thinning is invisible. Charts of a group share the cursor and the range.
 
 import { h, svg, text } from "./dom.js";
 import { smoothed } from "./curves.js";
@@ -99,7 +99,7 @@ export class Chart {
     this.svg.setAttribute("viewBox", `0 0 ${width} ${this.height}`);
     this.svg.setAttribute("height", this.height);
     this.svg.replaceChildren(clip, ...parts, plot, this.mark);
-    this.tellNow();
+    this.showLatest();
     if (this.at !== null) this.showAt(this.at);
   }
 
@@ -186,12 +186,12 @@ export class Chart {
     return parts.length ? `M${parts.join("L")}` : "";
   }
 
-  tellNow() {
-    const told = this.shown.map(one => {
+  showLatest() {
+    const values = this.shown.map(one => {
       const value = `${number(one.line.at(-1))}${this.unit}`;
       return this.shown.length === 1 ? value : h("span", { class: `s${one.slot % 10}`, title: one.name }, value);
     });
-    this.now.replaceChildren(...told.flatMap((one, i) => i ? [" ", one] : [one]));
+    this.now.replaceChildren(...values.flatMap((one, i) => i ? [" ", one] : [one]));
   }
 
   showAt(at) {
@@ -296,7 +296,7 @@ export function spread(ranges) {
 
 export function nice(low, high, count) {
   const raw = (high - low) / count;
-  if (!(raw > 1e-12 * Math.max(Math.abs(low), Math.abs(high)))) return [low];  // too fine for the numbers to tell apart
+  if (!(raw > 1e-12 * Math.max(Math.abs(low), Math.abs(high)))) return [low];  // finer than floating-point resolution
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 2.5, 5, 10].map(factor => factor * power).find(candidate => candidate >= raw);
   const found = [];

@@ -1,7 +1,7 @@
-// Runs beside each other: curves laid over each other, evaluations with their intervals, and what was set differently.
+// Runs side by side: overlaid curves, evaluations with intervals, and settings that differ.
 
 import { alertBox, ask, empty, fill, h, link, status } from "./dom.js";
-import { integer, interval, within } from "./format.js";
+import { counted, integer, interval, within } from "./format.js";
 import { Curves } from "./curves.js";
 import { curvePanel, sample } from "./panel.js";
 import { forest } from "./forest.js";
@@ -12,7 +12,7 @@ import { leaf } from "./tree.js";
 
 export function compareView(_, query) {
   const keys = [...new Set(query.getAll("run"))];
-  if (keys.length < 2) return { node: alertBox("warn", "Two runs or more are compared.", h("p", {}, h("a", { href: "#/" }, "Choose them in the list."))) };
+  if (keys.length < 2) return { node: alertBox("warn", "Select at least two runs to compare.", h("p", {}, h("a", { href: "#/" }, "Select them in the list of runs."))) };
   const runs = keys.map((key, slot) => ({ key, slot, label: label(key, keys), curves: new Curves() }));
   const who = h("ul", { class: "who" });
   const panel = curvePanel(runs);
@@ -20,7 +20,7 @@ export function compareView(_, query) {
   const evaluated = h("section");
   const found = h("section", {}, h("p", { class: "muted" }, "Comparing…"));
   const settings = h("section");
-  const node = h("section", { "aria-label": "Comparison" }, h("p", { class: "crumbs" }, h("a", { href: "#/" }, "Runs"), " › comparison"), h("h1", {}, `${runs.length} runs compared`), who, evaluated, found, settings, curveSection);
+  const node = h("section", { "aria-label": "Comparison" }, h("p", { class: "crumbs" }, h("a", { href: "#/" }, "Runs"), " › comparison"), h("h1", {}, `Comparison of ${runs.length} runs`), who, evaluated, found, settings, curveSection);
 
   function names() {
     who.replaceChildren(...runs.map(run => {
@@ -30,8 +30,7 @@ export function compareView(_, query) {
   }
 
   function evaluations() {
-    const there = runs.filter(run => run.curves.evaluations.length);
-    const last = there.map(run => ({ run, record: run.curves.evaluations.at(-1) }));
+    const last = runs.filter(run => run.curves.evaluations.length).map(run => ({ run, record: run.curves.evaluations.at(-1) }));
     curveSection.hidden = runs.every(run => run.curves.series.size === 0);
     if (!last.length) {
       evaluated.replaceChildren();
@@ -51,7 +50,7 @@ export function compareView(_, query) {
     ], { key: row => row.id, label: "Last evaluations" });
     table.update(rows);
     fill(evaluated, [h("h2", {}, "Last evaluations"), means.length ? forest(means, "Mean return over the missions") : null, table.node,
-      h("p", { class: "muted" }, "Intervals are of each run alone. Whether one run's policy is better is for a paired test: daf compare -p run:ID -p run:ID -m MISSION.")]);
+      h("p", { class: "muted" }, "Each interval is for one run. To test whether one policy is better than another, run daf compare -p run:ID -p run:ID -m MISSION.")]);
   }
 
   async function load() {
@@ -66,11 +65,11 @@ export function compareView(_, query) {
     const parts = [];
     if (evaluation.note) parts.push(alertBox("warn", "", h("p", {}, evaluation.note)));
     if (evaluation.blocks) {
-      parts.push(h("h2", {}, "Evaluations on the same episodes"), h("p", { class: "muted" }, `${integer(evaluation.blocks)} episodes (mission, seed and index) are in every run: ${evaluation.missions.join(", ")}.`));
+      parts.push(h("h2", {}, "Evaluations on the same episodes"), h("p", { class: "muted" }, `${counted(evaluation.blocks, "episode")} (mission, seed, index) in common, on ${evaluation.missions.join(", ")}.`));
       parts.push(...ranking(evaluation.ranking, "Reward per agent"), ...pairs(evaluation.pairs));
     }
     found.replaceChildren(...parts);
-    settings.replaceChildren(h("h2", {}, "What was set differently"), data.config.length ? differences(data.config) : empty("Their configurations are the same."));
+    settings.replaceChildren(h("h2", {}, "Settings that differ"), data.config.length ? differences(data.config) : empty("The runs have the same configuration."));
   }
 
   function differences(rows) {

@@ -1,4 +1,4 @@
-// The curves of a run, as they were sent and added to.
+// The curves of a run: as first sent, with later additions.
 
 export class Curves {
   constructor() {
@@ -29,7 +29,7 @@ export class Curves {
     return [...this.series.keys()];
   }
 
-  // Evaluations as series with intervals: over all missions, and each mission where there are several.
+  // Evaluations as series with intervals: over all missions and, if there are several, by mission.
   evaluated() {
     const found = new Map();
     const add = (name, step, value) => {
@@ -49,7 +49,7 @@ export class Curves {
     return found;
   }
 
-  // Seconds at a step, between the updates that told them.
+  // Seconds at a step, interpolated between updates.
   clock() {
     const known = this.series.get("clock/seconds");
     return known === undefined ? null : step => between(known.x, known.y, step);
@@ -69,7 +69,7 @@ export function between(x, y, at) {
   return y[low] + share * (y[high] - y[low]);
 }
 
-// Exponential moving average that begins without a bias towards 0 (as Adam's moments are corrected).
+// Exponential moving average without the bias towards 0 at the start, corrected like Adam's moments.
 export function smoothed(values, weight) {
   if (weight === 0) return values;
   let sum = 0;

@@ -1,4 +1,4 @@
-// Elements from names and text. Text is always text: nothing that a run says is ever parsed as HTML.
+// DOM elements from names and text. Text from runs is inserted as text and never parsed as HTML.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -8,7 +8,7 @@ export function h(tag, attributes = {}, ...children) {
   return fill(element, children, true);
 }
 
-// Puts children into an element, in place of those before; null and false are left out.
+// Replace the children of an element (or append to them); null, undefined, false and "" are skipped.
 export function fill(element, children, add = false) {
   const real = [children].flat(Infinity).filter(child => child !== null && child !== undefined && child !== false && child !== "");
   if (add) element.append(...real); else element.replaceChildren(...real);
@@ -46,9 +46,9 @@ export async function ask(path, parameters = {}) {
   }
   const answer = await fetch(`${path}?${query}`);
   if (!answer.ok) {
-    const told = await answer.text();
-    let reason = told;
-    try { reason = JSON.parse(told).error ?? told; } catch { /* it was text */ }
+    const body = await answer.text();
+    let reason = body;
+    try { reason = JSON.parse(body).error ?? body; } catch { /* plain text */ }
     throw new Error(reason);
   }
   return answer.json();

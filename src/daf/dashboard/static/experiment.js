@@ -1,4 +1,4 @@
-// The runs of an experiment: what each was set to, how far it came, and how its last evaluation went.
+// The runs of an experiment: settings, steps and last evaluation of each.
 
 import { h, link, status } from "./dom.js";
 import { forest } from "./forest.js";
@@ -22,7 +22,7 @@ export function experiment(key, results) {
     { name: "Mean return", n: true, value: row => last(row)?.mean ?? null, cell: row => h("strong", {}, within(last(row)?.mean, last(row) && [last(row).low, last(row).high], results.runs.map(run => last(run)?.mean))) },
     { name: "Interval", n: true, value: row => last(row)?.low ?? null, cell: row => interval(last(row) && [last(row).low, last(row).high]) },
     { name: "Episodes", n: true, value: row => last(row)?.n ?? null, cell: row => integer(last(row)?.n) },
-    { name: "Why", value: row => row.why ?? "", cell: row => row.why ?? "" },
+    { name: "Reason", value: row => row.why ?? "", cell: row => row.why ?? "" },
   ], { key: row => row.name, sort: "Mean return", down: true, label: "Runs of the experiment" });
   table.update(results.runs);
   const scored = results.runs.filter(run => Number.isFinite(last(run)?.mean)).sort((a, b) => last(b).mean - last(a).mean).slice(0, 30);

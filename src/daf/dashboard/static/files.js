@@ -1,4 +1,4 @@
-// What lies in a run's folder: replays to play, figures and reports to look at, and everything else to open.
+// The files of a run directory: replays to play, figures and reports to view, and all other files to open.
 
 import { address, empty, h } from "./dom.js";
 import { bytes, when } from "./format.js";
@@ -20,7 +20,7 @@ export function pagesTab(context) {
 
 function viewer({ key, page }, { kinds, path, label, classes }) {
   const choose = h("select", { "aria-label": label });
-  const away = h("a", { target: "_blank", rel: "noopener" }, "open in its own tab");
+  const away = h("a", { target: "_blank", rel: "noopener" }, "open in a new tab");
   const frame = h("iframe", { class: classes, sandbox: "allow-scripts", title: label });
   const node = h("div", {}, h("div", { class: "controls" }, h("label", {}, `${label} `, choose), away), frame);
 
@@ -48,12 +48,12 @@ function viewer({ key, page }, { kinds, path, label, classes }) {
 
 export function figuresTab({ key, page }) {
   const node = h("div", { class: "gallery" });
-  let told = "";
+  let known = "";
   const draw = shown => {
     const files = of(shown, "image", "video");
     const now = files.map(file => `${file.path} ${file.modified}`).join("\n");
-    if (now === told) return;
-    told = now;
+    if (now === known) return;
+    known = now;
     node.replaceChildren(...files.map(file => {
       const where = address("/file", { key, file: file.path, v: file.modified });
       const picture = file.kind === "video" ? h("video", { src: where, controls: true, muted: true, loop: true }) : h("a", { href: where, target: "_blank", rel: "noopener" }, h("img", { src: where, alt: file.path, loading: "lazy" }));
@@ -68,13 +68,13 @@ export function filesTab({ key, page }) {
   const table = new Table([
     { name: "File", class: "name", value: row => row.path, cell: row => h("a", { href: address("/file", { key, file: row.path }), target: "_blank", rel: "noopener" }, row.path) },
     { name: "Size", n: true, value: row => row.size, cell: row => bytes(row.size) },
-    { name: "Changed", n: true, value: row => row.modified, cell: row => when(row.modified) },
+    { name: "Modified", n: true, value: row => row.modified, cell: row => when(row.modified) },
   ], { key: row => row.path, sort: "File", label: "Files" });
   const cut = empty();
   const draw = shown => {
     table.update(shown.files);
     cut.hidden = shown.all_files;
-    cut.textContent = `The first ${shown.files.length} files are listed.`;
+    cut.textContent = `Only the first ${shown.files.length} files are listed.`;
   };
   const node = h("div", {}, h("p", { class: "muted path" }, page.path), table.node, cut);
   draw(page);

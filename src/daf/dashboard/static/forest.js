@@ -1,4 +1,4 @@
-// Means with their intervals, one row each, on one axis.
+// Means with intervals on one axis, one row each.
 
 import { h, svg, text as setText } from "./dom.js";
 import { nice, spread } from "./chart.js";
@@ -9,7 +9,7 @@ const ROW = 30;
 // rows: [{name, mean, ci, slot, n}]; label: what the axis shows.
 export function forest(rows, label) {
   const drawing = svg("svg", { class: "forest", role: "img", "aria-label": `${label}: ${rows.map(row => `${row.name} ${number(row.mean)}`).join(", ")}` });
-  const node = h("figure", { class: "wide" }, drawing, h("figcaption", { class: "muted" }, `${label}; the line is the interval of the mean.`));
+  const node = h("figure", { class: "wide" }, drawing, h("figcaption", { class: "muted" }, `${label}; lines: intervals of the mean.`));
   const draw = () => {
     const width = drawing.clientWidth;
     if (!width) return;

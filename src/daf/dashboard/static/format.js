@@ -1,4 +1,4 @@
-// Numbers, times and sizes as people read them.
+// Numbers, times and sizes as text.
 
 export function number(value, digits = 4) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
@@ -8,8 +8,8 @@ export function number(value, digits = 4) {
   return minus(value.toLocaleString("en", { maximumSignificantDigits: digits, minimumSignificantDigits: digits }));
 }
 
-// The digits that an interval supports, but two significant ones at least, and as many as tell the value from `others`
-// beside it: rounding neither makes a small mean 0 nor hides which of two is larger.
+// `value` with the digits that its interval supports, at least two significant ones, and enough to distinguish it from
+// `others`: rounding neither turns a small mean into 0 nor hides which of two values is larger.
 export function within(value, bounds, others = []) {
   if (!Number.isFinite(value)) return "–";
   const half = halfOf(bounds);
@@ -21,7 +21,7 @@ function halfOf(bounds) {
   return bounds && Number.isFinite(bounds[0]) && Number.isFinite(bounds[1]) ? (bounds[1] - bounds[0]) / 2 : 0;
 }
 
-// How many decimals show a digit of this size.
+// The number of decimals that shows a digit of this size.
 function decimalsFor(size) {
   return size === 0 ? 0 : Math.max(0, -Math.floor(Math.log10(Math.abs(size))));
 }
@@ -43,8 +43,8 @@ function fixed(value, decimals) {
   return minus(shown.toLocaleString("en", { maximumFractionDigits: decimals, minimumFractionDigits: decimals }));
 }
 
-function minus(told) {
-  return told.replaceAll("-", "−");
+function minus(digits) {
+  return digits.replaceAll("-", "−");
 }
 
 export function short(value) {
@@ -55,12 +55,17 @@ export function short(value) {
   return Number.isInteger(value) || size < 1e-4 ? number(value, 3) : minus(trim(value.toPrecision(3)));
 }
 
-function trim(told) {
-  return told.includes(".") && !told.includes("e") ? told.replace(/\.?0+$/, "") : told;
+function trim(digits) {
+  return digits.includes(".") && !digits.includes("e") ? digits.replace(/\.?0+$/, "") : digits;
 }
 
 export function integer(value) {
   return value === null || value === undefined ? "–" : Math.round(value).toLocaleString("en");
+}
+
+// "1 run", "1,200 runs".
+export function counted(count, noun) {
+  return `${integer(count)} ${noun}${count === 1 ? "" : "s"}`;
 }
 
 export function seconds(value) {
@@ -95,6 +100,6 @@ export function interval(bounds) {
   const half = halfOf(bounds);
   if (half === 0) return bounds && Number.isFinite(bounds[0]) ? `[${number(bounds[0], 3)}, ${number(bounds[1], 3)}]` : "–";
   const decimals = Math.max(decimalsFor(half / 3), decimalsFor(Math.max(...bounds.map(Math.abs)) / 10));
-  const [low, high] = bounds.map(bound => fixed(bound, Math.max(decimals, Math.abs(bound) > half * 1e-6 ? decimalsFor(bound) : 0)));  // on which side of 0
+  const [low, high] = bounds.map(bound => fixed(bound, Math.max(decimals, Math.abs(bound) > half * 1e-6 ? decimalsFor(bound) : 0)));  // enough to show the sign
   return `[${low}, ${high}]`;
 }

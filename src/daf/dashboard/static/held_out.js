@@ -1,7 +1,7 @@
-// The best trials of a sweep on episodes that none of them was chosen by, beside the default configuration.
+// The best trials of a sweep on held-out episodes, compared with the default configuration.
 
 import { alertBox, h } from "./dom.js";
-import { integer, interval, number, within } from "./format.js";
+import { counted, interval, number, within } from "./format.js";
 import { Table } from "./table.js";
 
 const DECIDED = new Set(["better", "worse", "identical"]);
@@ -17,19 +17,19 @@ export function heldOut(record) {
   const trial = row => (row.trial === null ? "default" : String(row.trial));
   const table = new Table([
     { name: "Trial", n: true, value: row => row.trial, cell: row => h("span", {}, trial(row), row.trial !== null && row.trial === record.winner ? h("span", { class: "tag good best" }, "best") : null) },
-    { name: "In the sweep", n: true, title: `${record.objective} on the episodes that it was chosen by`, value: row => row.in_the_sweep, cell: row => value(row, "in_the_sweep") },
+    { name: "In the sweep", n: true, title: `${record.objective} on the episodes of the sweep, which selected the trial`, value: row => row.in_the_sweep, cell: row => value(row, "in_the_sweep") },
     { name: "Held out", n: true, title: `${record.objective} on held-out episodes`, value: row => row.value, cell: row => (row.error ? h("span", { class: "error" }, row.error) : h("strong", {}, value(row, "value"))) },
-    { name: "Difference", n: true, title: "To the default configuration, on the same episodes", value: row => row.difference, cell: row => within(row.difference ?? NaN, row.ci, rows.map(one => one.difference)) },
-    { name: "Interval", n: true, title: "Of the difference, each trial's alone", value: row => row.ci?.[0], cell: row => interval(row.ci) },
-    { name: "adjusted p", n: true, title: "Corrected for the number of trials", value: row => row.p_adjusted, cell: row => (Number.isFinite(row.p_adjusted) ? (row.p_adjusted < 1e-4 ? "<0.0001" : number(row.p_adjusted, 2)) : "–") },
-    { name: "What was found", value: row => row.verdict ?? "", cell: row => (row.verdict ? h("span", { class: `tag ${DECIDED.has(row.verdict) ? "good" : ""}`, title: row.sentence }, row.verdict) : "") },
+    { name: "Difference", n: true, title: "From the default configuration, on the same episodes", value: row => row.difference, cell: row => within(row.difference ?? NaN, row.ci, rows.map(one => one.difference)) },
+    { name: "Interval", n: true, title: "Of the difference, for each trial separately", value: row => row.ci?.[0], cell: row => interval(row.ci) },
+    { name: "Adjusted p", n: true, title: "Corrected for the number of trials", value: row => row.p_adjusted, cell: row => (Number.isFinite(row.p_adjusted) ? (row.p_adjusted < 1e-4 ? "<0.0001" : number(row.p_adjusted, 2)) : "–") },
+    { name: "Verdict", value: row => row.verdict ?? "", cell: row => (row.verdict ? h("span", { class: `tag ${DECIDED.has(row.verdict) ? "good" : ""}`, title: row.sentence }, row.verdict) : "") },
   ], { key: trial, label: "Held-out seeds" });
   table.update(rows);
-  const said = record.trials.map(row => row.sentence).filter(Boolean);
+  const sentences = record.trials.map(row => row.sentence).filter(Boolean);
   return [
-    h("p", { class: "muted" }, `${record.objective} on ${integer(record.episodes)} new episodes of each mission, seeds from ${record.seed} on; none of the trials was chosen by them.`),
+    h("p", { class: "muted" }, `${record.objective} on ${counted(record.episodes, "new episode")} of each mission, with seeds from ${record.seed}. They played no part in selecting trials.`),
     record.default_failed ? alertBox("warn", "The default configuration has no result.", h("p", {}, record.default_failed)) : null,
-    said.length ? h("ul", { class: "said" }, said.map(one => h("li", {}, one))) : null,
+    sentences.length ? h("ul", { class: "said" }, sentences.map(one => h("li", {}, one))) : null,
     table.node,
   ].filter(Boolean);
 }

@@ -1,4 +1,4 @@
-// A run's log files: the end of one, and what is added to it.
+// The log files of a run: the last lines of one, and new lines as they are written.
 
 import { alertBox, ask, h, text } from "./dom.js";
 import { isLog } from "./files.js";
@@ -10,7 +10,7 @@ export function logsTab({ key, page, follow }) {
   const names = page.files.filter(isLog).map(file => file.path);
   const file = h("select", { "aria-label": "Log file" }, names.map(name => h("option", { value: name }, name)));
   const words = h("input", { type: "search", placeholder: "Filter lines", "aria-label": "Filter lines" });
-  const level = h("select", { "aria-label": "Least level" }, [h("option", { value: "0" }, "any level"), ...LEVELS.slice(1).map((name, i) => h("option", { value: String(i + 1) }, `${name} and worse`))]);
+  const level = h("select", { "aria-label": "Minimum level" }, [h("option", { value: "0" }, "any level"), ...LEVELS.slice(1).map((name, i) => h("option", { value: String(i + 1) }, `${name} and above`))]);
   const earlier = h("button", { type: "button", class: "quiet", onclick: () => load(start) }, "earlier lines");
   const list = h("div", { class: "log", role: "log", tabindex: "0", "aria-label": "Log lines" });
   const problem = h("div");
@@ -20,14 +20,14 @@ export function logsTab({ key, page, follow }) {
 
   async function load(before = null) {
     try {
-      const told = await ask("/api/log", { key, file: file.value, before });
+      const answer = await ask("/api/log", { key, file: file.value, before });
       if (before === null) {
         list.replaceChildren();
-        end = told.end;
+        end = answer.end;
       }
       const height = list.scrollHeight;
-      list.prepend(...told.lines.map(line));
-      start = told.start;
+      list.prepend(...answer.lines.map(line));
+      start = answer.start;
       earlier.hidden = start === 0;
       filter();
       list.scrollTop = before === null ? list.scrollHeight : list.scrollTop + list.scrollHeight - height;
@@ -51,8 +51,8 @@ export function logsTab({ key, page, follow }) {
     else if (data.end <= end) return;
     const atEnd = list.scrollTop + list.clientHeight >= list.scrollHeight - 30;
     end = data.end;
-    for (const told of data.lines) {
-      const row = line(told);
+    for (const written of data.lines) {
+      const row = line(written);
       row.hidden = !fits(row);
       list.append(row);
     }
@@ -65,10 +65,10 @@ export function logsTab({ key, page, follow }) {
   return { node, log, follows: true, update: () => {} };
 }
 
-function line(told) {
+function line(written) {
   let value = null;
-  if (told.startsWith("{")) try { value = JSON.parse(told); } catch { /* not every log is JSON */ }
-  if (value === null || typeof value !== "object") return h("div", { class: "line", "data-level": /error|traceback|exception/i.test(told) ? "3" : "1" }, told);
+  if (written.startsWith("{")) try { value = JSON.parse(written); } catch { /* not every log is JSON */ }
+  if (value === null || typeof value !== "object") return h("div", { class: "line", "data-level": /error|traceback|exception/i.test(written) ? "3" : "1" }, written);
   const { time, timestamp, level, event, message, logger, ...rest } = value;
   const at = Math.max(0, LEVELS.indexOf(String(level ?? "info").toLowerCase()));
   const when = time ?? timestamp;

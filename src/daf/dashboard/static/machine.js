@@ -1,4 +1,4 @@
-// The machine's load over the last half hour, and what each run takes of it.
+// The load of the machine over the last half hour, and the share of each run.
 
 import { Chart, Group } from "./chart.js";
 import { empty, facts, h, link } from "./dom.js";
@@ -19,9 +19,9 @@ export function machineView() {
     { name: "CPU", n: true, title: "Percent of one core", value: row => row.cpu, cell: row => `${number(row.cpu, 3)} %` },
     { name: "Memory", n: true, value: row => row.memory_mb, cell: row => megabytes(row.memory_mb) },
     { name: "Processes", n: true, value: row => row.processes, cell: row => String(row.processes) },
-  ], { key: row => row.key, sort: "CPU", down: true, label: "Running runs" });
-  const none = empty("No run of this folder is running on this machine.");
-  const node = h("section", { "aria-label": "Machine" }, h("h1", {}, "This machine"), about, charts, h("h2", {}, "Runs on it"), table.node, none);
+  ], { key: row => row.key, sort: "CPU", down: true, label: "Runs in progress" });
+  const none = empty("No run of this directory is in progress on this machine.");
+  const node = h("section", { "aria-label": "Machine" }, h("h1", {}, "Machine"), about, charts, h("h2", {}, "Runs in progress"), table.node, none);
 
   function update() {
     const samples = store.samples;

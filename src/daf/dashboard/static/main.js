@@ -1,4 +1,4 @@
-// Which view is shown, and the bar above it. A view is {node, watch: {keys, log}, heard(event, data), close()}.
+// Chooses the view to show, and updates the bar above it. A view is {node, watch: {keys, log}, heard(event, data), close()}.
 
 import { alertBox, fill, h, set, text } from "./dom.js";
 import { megabytes, number } from "./format.js";
@@ -27,7 +27,7 @@ function show() {
   shown?.close?.();
   const make = VIEWS[name];
   try {
-    shown = make ? make(parts, query) : { node: alertBox("bad", "No such view.", h("p", {}, h("a", { href: "#/" }, "All runs"))) };
+    shown = make ? make(parts, query) : { node: alertBox("bad", "This page does not exist.", h("p", {}, h("a", { href: "#/" }, "All runs"))) };
   } catch (error) {
     shown = { node: alertBox("bad", "This view cannot be shown.", h("p", {}, error.message)) };
   }
@@ -41,7 +41,7 @@ function show() {
 }
 
 const live = document.getElementById("live");
-const WORDS = { waiting: "connecting", live: "live", lost: "connection lost", refused: "started anew: open the address that it printed" };
+const WORDS = { waiting: "connecting", live: "live", lost: "connection lost", refused: "dashboard restarted: open the new address that it printed" };
 
 listen((event, data) => {
   live.dataset.state = store.state;

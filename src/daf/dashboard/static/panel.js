@@ -1,15 +1,15 @@
-// Curves of one run, or of several laid over each other: in groups, filtered by name, smoothed, over steps or time.
+// The curves of one run, or of several overlaid: in groups, filtered by name, smoothed, over steps or time.
 
 import { Chart, Group, dash, spread } from "./chart.js";
 import { h, svg, text } from "./dom.js";
 
 const FIRST = ["episode/return", "evaluation/mean", "reward/per_step", "episode/length", "loss/explained_variance", "clock/sps"];
 const GROUPS = ["main", "evaluation", "episode", "reward", "loss", "gradient", "stats", "curriculum", "schedule", "clock", "system"];
-const NAMES = { main: "At a glance", evaluation: "Evaluations", episode: "Episodes", reward: "Reward", stats: "The game's statistics", curriculum: "Curriculum", loss: "Losses", gradient: "Gradients", schedule: "Schedules", clock: "Speed", system: "System" };
+const NAMES = { main: "Overview", evaluation: "Evaluations", episode: "Episodes", reward: "Reward", stats: "Game stats", curriculum: "Curriculum", loss: "Losses", gradient: "Gradients", schedule: "Schedules", clock: "Speed", system: "System" };
 const CLOSED = new Set(["schedule", "clock", "system", "stats", "curriculum"]);
 const kept = { weight: 0, axis: "step", words: "" };
 
-// runs: [{label, slot, curves}]; with several, the same name is one chart.
+// runs: [{label, slot, curves}]; with several runs, series of the same name share a chart.
 export function curvePanel(runs) {
   const group = new Group();
   const charts = new Map();
@@ -19,12 +19,12 @@ export function curvePanel(runs) {
   const axis = h("select", { "aria-label": "Horizontal axis" }, h("option", { value: "step" }, "agent steps"), h("option", { value: "time" }, "wall time"));
   axis.value = kept.axis;
   const words = h("input", { type: "search", placeholder: "Filter curves", "aria-label": "Filter curves", value: kept.words });
-  const told = h("output", { class: "muted" });
-  const reset = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => group.zoom(null) }, "whole range");
+  const strength = h("output", { class: "muted" });
+  const reset = h("button", { type: "button", class: "quiet", hidden: true, onclick: () => group.zoom(null) }, "reset zoom");
   const body = h("div", { class: "groups" });
   const legend = runs.length > 1 ? h("p", { class: "legend" }, runs.map(run => h("span", { class: `s${run.slot % 10}` }, sample(run.slot), h("span", { class: "label" }, run.label)))) : null;
-  const node = h("div", { class: "curves" }, h("div", { class: "controls" }, words, h("label", {}, "over ", axis), h("label", {}, "smoothing ", weight, told), reset), legend, body);
-  const waiting = h("p", { class: "empty muted" }, "No update yet: the first line of metrics.jsonl makes the first point.");
+  const node = h("div", { class: "curves" }, h("div", { class: "controls" }, words, h("label", {}, "over ", axis), h("label", {}, "smoothing ", weight, strength), reset), legend, body);
+  const waiting = h("p", { class: "empty muted" }, "No updates yet. Curves appear with the first line of metrics.jsonl.");
   body.append(waiting);
   group.heard = range => { reset.hidden = range === null; };
 
@@ -98,7 +98,7 @@ export function curvePanel(runs) {
       if (wanted.length && shown) details.open = true;
       text(count, String(shown));
     }
-    text(told, Number(weight.value) ? Number(weight.value).toFixed(2) : "off");
+    text(strength, Number(weight.value) ? Number(weight.value).toFixed(2) : "off");
   }
 
   node.addEventListener("input", event => {
@@ -114,7 +114,7 @@ export function sample(slot) {
   return svg("svg", { class: "sample", viewBox: "0 0 28 10", "aria-hidden": "true" }, svg("path", { d: "M1 5H27", class: "line", "stroke-dasharray": dash(slot) }));
 }
 
-// A curve that begins near 0 is shown from 0 on.
+// An axis whose values start near 0 starts at 0.
 function fromZero([low, high]) {
   return low > 0 && low < 0.1 * high ? [0, high] : [low, high];
 }

@@ -1,4 +1,4 @@
-// The runs inside a run: a sweep's trials, an experiment's runs.
+// The runs inside a run: the trials of a sweep, the runs of an experiment.
 
 import { h, link, status } from "./dom.js";
 import { number } from "./format.js";
@@ -14,7 +14,7 @@ export function partsTab({ page }) {
     { name: "Status", value: row => row.status ?? "", cell: row => status(row.status) },
     { name: "Progress", class: "progress", value: row => row.progress?.step ?? null, cell: progress },
     { name: "Return", n: true, value: row => row.progress?.return ?? null, cell: row => number(row.progress?.return) },
-  ], { key: row => row.key, sort: "Run", label: "Runs in it" });
+  ], { key: row => row.key, sort: "Run", label: "Runs" });
   table.update(page.parts);
   return { node: h("div", {}, choice.node, table.node), update: shown => table.update(shown.parts) };
 }

@@ -1,7 +1,7 @@
-// What an evaluation or a comparison found: what must be known first, then the ranking, the pairs and the episodes.
+// The results of an evaluation or a comparison: failures and notes, ranking, pairwise comparisons, episodes.
 
 import { alertBox, h, link } from "./dom.js";
-import { integer, interval, number, seconds, within } from "./format.js";
+import { counted, integer, interval, number, seconds, within } from "./format.js";
 import { experiment, isExperiment } from "./experiment.js";
 import { forest } from "./forest.js";
 import { Table } from "./table.js";
@@ -13,7 +13,7 @@ const SHOWN = new Set(["run_id", "run_dir", "status", "title", "cache", "report"
 export function resultsTab({ key, page }) {
   const node = h("div", {});
   let known = "";
-  const draw = shown => {  // only when it changed: what the reader sorted and filtered stays
+  const draw = shown => {  // redraw only after a change, to keep the sorting and the filter
     const now = JSON.stringify(shown.results);
     if (now !== known) node.replaceChildren(...parts(key, shown.results));
     known = now;
@@ -33,18 +33,18 @@ function parts(key, results) {
   }
   if (notes.length) found.push(alertBox("warn", "", h("ul", {}, notes.map(note => h("li", {}, note)))));
   if (summary.episodes !== undefined) {
-    found.push(h("p", { class: "muted" }, `${integer(summary.episodes)} episodes: ${integer(summary.played)} played, ${integer(summary.cached)} were there, ${integer(summary.failed)} failed; ${seconds(summary.seconds)}`));
+    found.push(h("p", { class: "muted" }, `${counted(summary.episodes, "episode")}: ${integer(summary.played)} played, ${integer(summary.cached)} from cache, ${integer(summary.failed)} failed; ${seconds(summary.seconds)}`));
   }
-  const said = [results.sentence, ...(Array.isArray(results.findings) ? results.findings : [])].filter(one => typeof one === "string");
-  if (said.length) found.push(h("ul", { class: "said" }, said.map(one => h("li", {}, one))));
+  const sentences = [results.sentence, ...(Array.isArray(results.findings) ? results.findings : [])].filter(one => typeof one === "string");
+  if (sentences.length) found.push(h("ul", { class: "said" }, sentences.map(one => h("li", {}, one))));
   const ranked = listOf(results.ranking, row => Number.isFinite(row.mean));
   const paired = listOf(results.pairs, row => typeof row.sentence === "string");
   if (ranked) found.push(...ranking(results.ranking, "Reward per agent"));
   if (paired) found.push(...pairs(results.pairs));
   if (isExperiment(results)) found.push(...experiment(key, results));
-  const known = { ranking: ranked, pairs: paired, runs: isExperiment(results), sentence: true, findings: said.length > 0 };
+  const known = { ranking: ranked, pairs: paired, runs: isExperiment(results), sentence: true, findings: sentences.length > 0 };
   const others = Object.entries(results).filter(([name, value]) => !(known[name] ?? SHOWN.has(name)) && value !== null && !(typeof value === "object" && Object.keys(value).length === 0));
-  if (others.length) found.push(h("h2", {}, "More of the result"), tree(Object.fromEntries(others)));
+  if (others.length) found.push(h("h2", {}, "Other results"), tree(Object.fromEntries(others)));
   if (results.episodes?.length) found.push(...episodes(key, results));
   return found;
 }
@@ -71,14 +71,14 @@ export function pairs(all) {
   const rows = several ? all : all.filter(row => row.mission === null);
   const table = new Table([
     { name: "Verdict", value: row => row.verdict, cell: row => h("span", { class: `tag ${DECIDED.has(row.verdict) ? "good" : ""}` }, DECIDED.has(row.verdict) ? "decided" : row.verdict) },
-    { name: "What was found", value: row => row.sentence, cell: row => row.sentence },
+    { name: "Finding", value: row => row.sentence, cell: row => row.sentence },
     { name: "Mission", value: row => row.mission ?? "", cell: row => row.mission ?? "all" },
     { name: "Difference", n: true, value: row => row.difference, cell: row => within(row.difference, row.ci) },
     { name: "95 % interval", n: true, value: row => row.ci?.[0], cell: row => interval(row.ci) },
-    { name: "adjusted p", n: true, value: row => row.p_adjusted, cell: row => number(row.p_adjusted, 2) },
+    { name: "Adjusted p", n: true, value: row => row.p_adjusted, cell: row => number(row.p_adjusted, 2) },
   ], { key: row => `${row.a}|${row.b}|${row.mission}`, label: "Pairs", most: 60 });
   table.update(rows);
-  return [h("h2", {}, "Pairs"), h("p", { class: "muted" }, "Paired on identical episodes; p is adjusted for all comparisons of the run."), table.node];
+  return [h("h2", {}, "Pairwise comparisons"), h("p", { class: "muted" }, "Paired on identical episodes. p values are adjusted for all comparisons of the run."), table.node];
 }
 
 function episodes(key, results) {
@@ -88,7 +88,7 @@ function episodes(key, results) {
     { name: "Status", value: row => row.status, cell: row => h("span", { class: `tag ${row.status === "ok" ? "good" : "bad"}` }, row.status) },
     { name: "Mission", value: row => row.mission, cell: row => row.mission },
     { name: "Seed", n: true, value: row => row.seed, cell: row => String(row.seed) },
-    { name: "Who played", class: "name", value: row => row.contender ?? "", cell: row => row.contender ?? (row.policies ?? []).join(", ") },
+    { name: "Team", class: "name", value: row => row.contender ?? "", cell: row => row.contender ?? (row.policies ?? []).join(", ") },
     { name: "Reward per agent", n: true, value: mean, cell: row => number(mean(row)) },
     { name: "Steps", n: true, value: row => row.steps, cell: row => integer(row.steps) },
     { name: "Replay", fixed: true, value: () => 0, cell: row => (row.replay ? h("a", { href: `${link("run", key, "replays")}?file=${encodeURIComponent(`replays/${row.replay.split("/").at(-1)}`)}` }, "play") : row.failure ? h("span", { class: "error" }, row.failure.message) : "") },
@@ -99,6 +99,6 @@ function episodes(key, results) {
   };
   words.addEventListener("input", show);
   show();
-  const cut = results.episode_count > results.episodes.length ? h("p", { class: "muted" }, `${integer(results.episodes.length)} of ${integer(results.episode_count)} are shown; daf runs show --sql asks them all.`) : null;
+  const cut = results.episode_count > results.episodes.length ? h("p", { class: "muted" }, `${integer(results.episodes.length)} of ${integer(results.episode_count)} shown. daf runs show --sql queries all of them.`) : null;
   return [h("h2", {}, "Episodes"), h("div", { class: "controls" }, words), cut, table.node].filter(Boolean);
 }

@@ -1,4 +1,4 @@
-// One run: what it is and how it goes, and a tab for each thing that it has.
+// One run: its status and facts, and a tab for each kind of content.
 
 import { alertBox, ask, copyButton, facts, fill, h, link, status } from "./dom.js";
 import { integer, number, seconds, when } from "./format.js";
@@ -18,7 +18,7 @@ const TABS = {
   curves: ["Curves", curvesTab, page => (page.curves ? null : false)],
   results: ["Results", resultsTab, page => (page.results ? null : false)],
   trials: ["Trials", trialsTab, page => (page.sweep ? null : false)],
-  parts: ["Runs in it", partsTab, page => page.parts.length || false],
+  parts: ["Runs", partsTab, page => page.parts.length || false],
   replays: ["Replays", replaysTab, page => many(page, "replay")],
   figures: ["Figures", figuresTab, page => many(page, "image", "video")],
   pages: ["Reports", pagesTab, page => many(page, "page")],
@@ -39,10 +39,10 @@ export function runView(parts) {
   let inner = null;
   let made = null;
   const head = h("div", { class: "head" });
-  const tabs = new Tabs("What the run has", name => { location.hash = link("run", key, name).slice(1); });
+  const tabs = new Tabs("Contents of the run", name => { location.hash = link("run", key, name).slice(1); });
   const node = h("section", { "aria-label": "Run" }, head, tabs.bar, tabs.panel);
   const view = { node, watch: { keys: [key], log: null }, heard, take, close: () => inner?.close?.() };
-  head.append(h("p", { class: "muted" }, "Reading the run…"));
+  head.append(h("p", { class: "muted" }, "Loading the run…"));
 
   async function load() {
     try {
@@ -91,14 +91,14 @@ export function runView(parts) {
     fill(head, [
       h("p", { class: "crumbs" }, h("a", { href: "#/" }, "Runs"), " › ", page.parent ? [h("a", { href: link("run", page.parent.key) }, page.parent.title || page.parent.key), " › "] : null, key),
       h("h1", {}, page.title || page.run_id, " ", status(shown.status ?? training?.status)),
-      error && alertBox("bad", "It failed.", h("p", {}, error)),
+      error && alertBox("bad", "The run failed.", h("p", {}, error)),
       page.unread.length ? alertBox("warn", "", h("p", {}, `${page.unread.join(", ")}: damaged, or too large for a page.`)) : null,
       shown.progress && h("p", { class: "wide" }, progress(shown)),
       facts([
         ["run", page.run_id],
         ["operation", page.operation],
         ["started", page.started && when(page.started)],
-        ["took", page.seconds === null ? null : seconds(page.seconds)],
+        ["duration", page.seconds === null ? null : seconds(page.seconds)],
         ["policy", training?.policy],
         ["mission", training?.mission],
         ["steps", training && integer(training.steps)],

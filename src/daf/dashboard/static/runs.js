@@ -1,4 +1,4 @@
-// All runs: found by words, kind and state, sorted, and chosen for a comparison.
+// All runs: filtered by words, operation and status, sorted, and selected for a comparison.
 
 import { empty, h, link, status, text } from "./dom.js";
 import { integer, number, seconds, short, when } from "./format.js";
@@ -7,7 +7,7 @@ import { store } from "./store.js";
 import { Table } from "./table.js";
 
 export function runsView(_, query) {
-  const search = h("input", { type: "search", placeholder: "Filter: words of title, id, command", "aria-label": "Filter runs", value: query.get("q") ?? "" });
+  const search = h("input", { type: "search", placeholder: "Filter by title, id or command", "aria-label": "Filter runs", value: query.get("q") ?? "" });
   const kind = h("select", { "aria-label": "Operation" });
   const state = h("select", { "aria-label": "Status" });
   const count = h("output", { class: "muted" });
@@ -21,7 +21,7 @@ export function runsView(_, query) {
     { name: "Progress", class: "progress", value: row => row.progress && (row.progress.total ? row.progress.step / row.progress.total : row.progress.step), cell: progress },
     { name: "Return", n: true, title: "Mean return of the episodes that ended in the last update of a training run", value: row => row.progress?.return ?? null, cell: row => (row.progress ? number(row.progress.return) : "") },
     { name: "Started", n: true, value: row => row.started, cell: row => when(row.started) },
-    { name: "Took", n: true, value: row => row.seconds ?? (row.status === "running" ? Date.now() / 1000 - row.started : null), cell: row => (row.status === "running" ? "running" : seconds(row.seconds)) },
+    { name: "Duration", n: true, value: row => row.seconds ?? (row.status === "running" ? Date.now() / 1000 - row.started : null), cell: row => (row.status === "running" ? "running" : seconds(row.seconds)) },
   ], { key: row => row.key, sort: query.get("sort") ?? "Started", down: query.get("down") !== "0", classes: "runs", label: "Runs", heard: remember, decorate: (node, row) => { node.dataset.status = row.status; } });
   const node = h("section", { "aria-label": "Runs" }, h("div", { class: "controls" }, search, kind, state, count), choice.node, table.node, nothing);
 
@@ -34,13 +34,13 @@ export function runsView(_, query) {
   }
 
   function remember() {
-    const told = new URLSearchParams();
-    if (search.value) told.set("q", search.value);
-    if (kind.value) told.set("operation", kind.value);
-    if (state.value) told.set("status", state.value);
-    if (table.sort !== "Started") told.set("sort", table.sort);
-    if (!table.down) told.set("down", "0");
-    history.replaceState(null, "", told.size ? `#/?${told}` : "#/");
+    const wanted = new URLSearchParams();
+    if (search.value) wanted.set("q", search.value);
+    if (kind.value) wanted.set("operation", kind.value);
+    if (state.value) wanted.set("status", state.value);
+    if (table.sort !== "Started") wanted.set("sort", table.sort);
+    if (!table.down) wanted.set("down", "0");
+    history.replaceState(null, "", wanted.size ? `#/?${wanted}` : "#/");
   }
 
   function refresh() {
@@ -53,7 +53,7 @@ export function runsView(_, query) {
     table.update(fits);
     table.node.hidden = rows.length === 0;
     nothing.hidden = fits.length > 0;
-    text(nothing, rows.length ? "No run fits the filter." : store.version ? `No runs in ${store.base} yet. What daf train, daf evaluate and the others do there appears here by itself.` : "Reading the runs…");
+    text(nothing, rows.length ? "No run matches the filter." : store.version ? `No runs in ${store.base} yet. New runs, for example of daf train or daf evaluate, appear here automatically.` : "Loading runs…");
     const running = rows.filter(row => row.status === "running").length;
     text(count, `${fits.length.toLocaleString("en")} of ${rows.length.toLocaleString("en")}${running ? `, ${running} running` : ""}`);
     choice.show();
@@ -81,13 +81,13 @@ function title(row) {
 }
 
 export function progress(row) {
-  const told = row.progress;
-  if (!told) return "";
-  const share = told.total ? Math.min(1, told.step / told.total) : null;
-  const words = told.total ? `${short(told.step)} of ${short(told.total)} steps` : `${short(told.step)} steps`;
+  const done = row.progress;
+  if (!done) return "";
+  const share = done.total ? Math.min(1, done.step / done.total) : null;
+  const words = done.total ? `${short(done.step)} of ${short(done.total)} steps` : `${short(done.step)} steps`;
   const bar = share === null ? null : h("i", { class: "bar" }, h("b"));
   if (bar) bar.firstChild.style.width = `${share * 100}%`;
-  const left = row.status === "running" && told.total && told.sps ? `, ${seconds((told.total - told.step) / told.sps)} left` : "";
-  const speed = row.status === "running" && told.sps ? ` · ${short(told.sps)} steps/s` : "";
-  return h("span", { class: "advance", title: `${integer(told.step)} agent steps` }, bar, h("span", {}, words + speed + left));
+  const left = row.status === "running" && done.total && done.sps ? `, ${seconds((done.total - done.step) / done.sps)} left` : "";
+  const speed = row.status === "running" && done.sps ? ` · ${short(done.sps)} steps/s` : "";
+  return h("span", { class: "advance", title: `${integer(done.step)} agent steps` }, bar, h("span", {}, words + speed + left));
 }

@@ -1,7 +1,7 @@
-// What the page knows, and the one stream that keeps it up to date.
+// The state of the page, and the single stream of events that keeps it up to date.
 //
-// A page in the background closes its stream and asks anew when it is looked at: browsers allow six connections to a
-// server, and a forgotten tab should not hold one.
+// A page in the background closes its stream and reopens it when it becomes visible: browsers allow six connections
+// to a server, and a forgotten tab should not hold one.
 
 const SAMPLES = 900;
 const RETRY_MS = 1000;
@@ -17,7 +17,7 @@ export function listen(heard) {
   return () => listeners.delete(heard);
 }
 
-function tell(event, data) {
+function notify(event, data) {
   for (const heard of [...listeners]) heard(event, data);
 }
 
@@ -53,7 +53,7 @@ function open() {
   }
 }
 
-// A server that was started anew has another token: asking it again and again would not help.
+// A restarted server has a new token, so further requests would not help.
 async function again() {
   const answer = await fetch("/theme.css").catch(() => null);
   if (answer?.status === 401) state("refused");
@@ -79,13 +79,13 @@ function take(name, data, id) {
     store.samples.push(...data.samples);
     store.samples.splice(0, Math.max(0, store.samples.length - SAMPLES));
   }
-  tell(name, data);
+  notify(name, data);
 }
 
 function state(value) {
   if (store.state === value) return;
   store.state = value;
-  tell("state", value);
+  notify("state", value);
 }
 
 document.addEventListener("visibilitychange", () => {

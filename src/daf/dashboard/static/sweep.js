@@ -1,4 +1,4 @@
-// A sweep as it goes: the history of its objective, each hyperparameter against it, its trials.
+// A sweep in progress or finished: history of the objective, objective by hyperparameter, trials.
 
 import { alertBox, ask, facts, h, link, status, svg } from "./dom.js";
 import { nice, spread } from "./chart.js";
@@ -15,13 +15,13 @@ const LETTER = 7;
 const FEW = 6;
 
 export function trialsTab({ key, page }) {
-  const node = h("div", {}, h("p", { class: "muted" }, "Reading the trials…"));
+  const node = h("div", {}, h("p", { class: "muted" }, "Loading trials…"));
   let table = null;
   let top = null;
-  let there = new Set();
+  let known = new Set();
 
   async function load(shown) {
-    there = new Set(shown.parts.map(part => part.name));
+    known = new Set(shown.parts.map(part => part.name));
     let sweep;
     try {
       sweep = await ask("/api/sweep", { key });
@@ -30,7 +30,7 @@ export function trialsTab({ key, page }) {
       return;
     }
     if (table === null) {
-      table = trialTable(key, sweep, () => there);
+      table = trialTable(key, sweep, () => known);
       top = h("div");
       node.replaceChildren(top, h("h2", {}, "Trials"), table.node);
     }
@@ -50,18 +50,18 @@ function overview(sweep) {
   const failed = sweep.trials.filter(trial => trial.status === "failed");
   if (failed.length) {
     const reasons = new Map();
-    for (const trial of failed) reasons.set(trial.reason ?? "no reason told", (reasons.get(trial.reason ?? "no reason told") ?? 0) + 1);
+    for (const trial of failed) reasons.set(trial.reason ?? "no reason recorded", (reasons.get(trial.reason ?? "no reason recorded") ?? 0) + 1);
     found.push(alertBox("bad", `${sweep.counts.failed} of ${sweep.trial_count} trials failed.`, h("ul", {}, [...reasons].slice(0, 5).map(([reason, count]) => h("li", {}, `${count}×  ${reason}`)))));
   }
-  const notes = sweep.notes.filter(note => !(failed.length && note.includes("trials failed")));  // said above
+  const notes = sweep.notes.filter(note => !(failed.length && note.includes("trials failed")));  // shown above
   if (notes.length) found.push(alertBox("warn", "", h("ul", {}, notes.map(note => h("li", {}, note)))));
-  const told = Object.entries(sweep.counts).filter(([, count]) => count).map(([name, count]) => `${integer(count)} ${name}`).join(", ");
+  const counts = Object.entries(sweep.counts).filter(([, count]) => count).map(([name, count]) => `${integer(count)} ${name}`).join(", ");
   found.push(facts([
-    ["trials", `${told || "none yet"}${sweep.planned ? `, ${integer(sweep.planned)} planned` : ""}`],
+    ["trials", `${counts || "none yet"}${sweep.planned ? `, ${integer(sweep.planned)} planned` : ""}`],
     ["strategy", sweep.strategy],
     ["objective", sweep.objectives.map((name, i) => `${sweep.directions[i]} ${name}`).join(", ")],
     ["best so far", best && `${number(best.value)} in trial ${best.id}`],
-    ["with", best && Object.entries(best.hyperparameters).map(([name, value]) => `${name} = ${leaf(value)}`).join(", ")],
+    ["best settings", best && Object.entries(best.hyperparameters).map(([name, value]) => `${name} = ${leaf(value)}`).join(", ")],
   ]));
   if (!complete.length) return found;
   let so = null;
@@ -71,10 +71,10 @@ function overview(sweep) {
   });
   const objective = sweep.objectives[0];
   found.push(h("h2", {}, "History"), points(complete.map(trial => [trial.id, trial.value, trial]), { across: "trial", up: objective, steps, failed, height: 260, best: best?.id, wide: true }),
-    h("p", { class: "muted" }, `Each complete trial, the best so far as a line, the best one ringed${failed.length ? "; a cross is a trial that failed" : ""}.`));
+    h("p", { class: "muted" }, `Points: complete trials; line: best value so far; circled: best trial${failed.length ? "; crosses: failed trials" : ""}.`));
   const names = [...new Set(complete.flatMap(trial => Object.keys(trial.hyperparameters)))];
   if (names.length) {
-    found.push(h("h2", {}, "Hyperparameters"), h("p", { class: "muted" }, `Each complete trial's ${objective} against what was tried. A pattern here is a hint, not a test: the others varied too.`));
+    found.push(h("h2", {}, "Hyperparameters"), h("p", { class: "muted" }, `${objective} of each complete trial by value of one hyperparameter. Patterns are hints, not tests: the other hyperparameters varied as well.`));
     found.push(h("div", { class: "charts" }, names.map(name => {
       const there = complete.filter(trial => name in trial.hyperparameters);
       return points(there.map(trial => [trial.hyperparameters[name], trial.value, trial]), { across: name, up: objective, height: 200, best: best?.id, log: sweep.log[name] ?? null });
@@ -84,11 +84,11 @@ function overview(sweep) {
     const front = new Set(sweep.pareto);
     found.push(h("h2", {}, "Objectives against each other"), points(complete.map(trial => [trial.values[0], trial.values[1], trial]), { across: sweep.objectives[0], up: sweep.objectives[1], height: 280, front, wide: true }));
   }
-  if (sweep.held_out) found.push(h("h2", {}, "On held-out seeds"), ...(isHeldOut(sweep.held_out) ? heldOut(sweep.held_out) : [tree(sweep.held_out)]));
+  if (sweep.held_out) found.push(h("h2", {}, "Held-out episodes"), ...(isHeldOut(sweep.held_out) ? heldOut(sweep.held_out) : [tree(sweep.held_out)]));
   return found;
 }
 
-// parts: the names of the trials that have a run folder, as far as known now.
+// parts: returns the names of the trials known to have a run directory.
 function trialTable(key, sweep, parts) {
   const names = [...new Set(sweep.trials.flatMap(trial => Object.keys(trial.hyperparameters)))];
   return new Table([
@@ -97,13 +97,13 @@ function trialTable(key, sweep, parts) {
     ...sweep.objectives.map((name, i) => ({ name, n: true, value: row => row.values[i] ?? null, cell: row => number(row.values[i]) })),
     ...names.map(name => ({ name, n: true, value: row => row.hyperparameters[name] ?? null, cell: row => (name in row.hyperparameters ? leaf(row.hyperparameters[name]) : "") })),
     { name: "Source", value: row => row.source, cell: row => row.source },
-    { name: "Took", n: true, value: row => row.seconds, cell: row => seconds(row.seconds) },
+    { name: "Duration", n: true, value: row => row.seconds, cell: row => seconds(row.seconds) },
     { name: "Reason", value: row => row.reason ?? "", cell: row => row.reason ?? "" },
   ], { key: row => row.id, sort: "Trial", down: true, label: "Trials", most: 100 });
 }
 
-// Points [x, y, trial]; x may be words. log: whether x was searched on a logarithmic scale; where that is not known, its
-// span decides. The name of the axis says it.
+// Points [x, y, trial]; x may be words. log: whether x was searched on a logarithmic scale; if unknown, the range of x
+// decides. The caption names a logarithmic scale.
 function points(values, { across, up, steps = null, failed = [], height, best = null, front = null, wide = false, log = null }) {
   const words = values.some(([x]) => typeof x !== "number") ? [...new Set(values.map(([x]) => String(x)))].sort() : null;
   const numbers = words ? [] : values.map(([x]) => x);
@@ -123,13 +123,13 @@ function points(values, { across, up, steps = null, failed = [], height, best = 
       grid.append(svg("line", { x1: LEFT, x2: width - RIGHT, y1: py(value), y2: py(value) }), svg("text", { x: LEFT - 7, y: py(value) + 4, class: "left" }, short(value)));
     }
     const round = () => (decades ? tens(x0, x1) : nice(x0, x1, Math.max(2, Math.floor(width / 110))).filter(value => !numbers.every(Number.isInteger) || Number.isInteger(value)));
-    const told = value => (words ? String(value).slice(0, 14) : Number.isInteger(value) && Math.abs(value) < 1e6 ? leaf(value) : short(value));
+    const label = value => (words ? String(value).slice(0, 14) : Number.isInteger(value) && Math.abs(value) < 1e6 ? leaf(value) : short(value));
     let until = -Infinity;
     for (const value of words ?? choices(numbers) ?? round()) {
-      const half = told(value).length * LETTER / 2;
-      if (px(value) - half < until) continue;  // no room beside the one before it
+      const half = label(value).length * LETTER / 2;
+      if (px(value) - half < until) continue;  // would overlap the previous label
       until = px(value) + half + LETTER;
-      grid.append(svg("text", { x: px(value), y: height - 16, class: "below" }, told(value)));
+      grid.append(svg("text", { x: px(value), y: height - 16, class: "below" }, label(value)));
     }
     if (wide) grid.append(svg("text", { x: width - RIGHT, y: height - 2, class: "label" }, across));
     const parts = [grid];
@@ -170,13 +170,13 @@ function pad([low, high], by = null) {
   return [low - room, high + room];
 }
 
-// Whole numbers of which few were tried again and again: these are named, not round ones between them.
+// The distinct values, if they are few integers that were tried repeatedly: the axis shows these instead of round numbers.
 function choices(numbers) {
   const different = [...new Set(numbers)].sort((a, b) => a - b);
   return different.every(Number.isInteger) && different.length <= FEW && numbers.length > different.length ? different : null;
 }
 
-// Powers of ten between 10^low and 10^high; where there are fewer than two, round numbers between them too.
+// Powers of ten between 10^low and 10^high; with fewer than two, also round numbers between them.
 function tens(low, high) {
   for (const factors of [[1], [1, 3], [1, 2, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9]]) {
     const found = [];

@@ -1,6 +1,6 @@
-// A table that keeps its rows: what changed is changed in place, so that focus and selection stay where they are.
+// A table that updates changed cells in place, so that focus and selection are kept.
 //
-// columns: [{name, title?, n?, value(row) for sorting, cell(row) -> text or node, fixed?}]; rows are known by key(row).
+// columns: [{name, title?, n?, value(row) for sorting, cell(row) -> text or node, fixed?}]; rows are identified by key(row).
 
 import { h } from "./dom.js";
 

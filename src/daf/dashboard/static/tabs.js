@@ -1,4 +1,4 @@
-// Tabs, as the ARIA pattern has them: arrows move among them, the panel below belongs to the chosen one.
+// Tabs after the ARIA pattern: arrow keys move between tabs, and the panel below shows the selected one.
 
 import { h, set } from "./dom.js";
 
@@ -20,9 +20,9 @@ export class Tabs {
   }
 
   offer(names) {
-    const told = JSON.stringify(names);
-    if (told === this.told) return;
-    this.told = told;
+    const offered = JSON.stringify(names);
+    if (offered === this.offered) return;
+    this.offered = offered;
     this.names = names;
     this.bar.replaceChildren(...names.map(([name, shown, count]) => h("button", { type: "button", role: "tab", "data-tab": name, id: `tab-${name}`, "aria-controls": "panel", onclick: () => this.heard(name) },
       shown, count === null ? null : h("span", { class: "count" }, count.toLocaleString("en")))));

@@ -1,7 +1,7 @@
-// The curves of one training run, and its evaluations as a table.
+// The curves of one training run, and a table of its evaluations.
 
 import { alertBox, fill, h, link, text } from "./dom.js";
-import { integer, interval, within } from "./format.js";
+import { counted, integer, interval, within } from "./format.js";
 import { curvePanel } from "./panel.js";
 import { Table } from "./table.js";
 
@@ -24,10 +24,10 @@ export function curvesTab({ key, curves }) {
   function update() {
     panel.update();
     damaged.hidden = curves.damaged === 0;
-    text(damaged.querySelector("p") ?? damaged.appendChild(h("p")), `${curves.damaged} lines of the run's files are damaged and left out.`);
+    text(damaged.querySelector("p") ?? damaged.appendChild(h("p")), `${counted(curves.damaged, "damaged line")} omitted.`);
     const broken = curves.evaluations.filter(record => record.failed);
     failures.hidden = broken.length === 0;
-    if (broken.length) fill(failures, [h("p", {}, h("strong", {}, "Episodes of evaluations failed.")), h("ul", {}, broken.slice(-5).map(record => h("li", {}, `step ${integer(record.step)}: ${record.failed} failed${record.failures?.length ? `, ${told(record.failures[0])}` : ""}`)))]);
+    if (broken.length) fill(failures, [h("p", {}, h("strong", {}, "Episodes failed in evaluations.")), h("ul", {}, broken.slice(-5).map(record => h("li", {}, `step ${integer(record.step)}: ${record.failed} failed${record.failures?.length ? `, ${reason(record.failures[0])}` : ""}`)))]);
     const rows = curves.evaluations.flatMap(record => Object.entries(record.missions ?? {}).map(([mission, value]) => ({ step: record.step, mission, replays: [record.replays ?? []].flat(), ...value })));
     section.hidden = rows.length === 0;
     evaluations.update(rows);
@@ -37,6 +37,6 @@ export function curvesTab({ key, curves }) {
   return { node, curves: update, update: () => {}, close: panel.close };
 }
 
-function told(failure) {
+function reason(failure) {
   return typeof failure === "string" ? failure : Object.values(failure).filter(value => typeof value === "string").join(", ");
 }

@@ -1,4 +1,4 @@
-// JSON as it is: folded, and a list of like objects as a table.
+// JSON as a folded tree; lists of similar objects become tables.
 
 import { h } from "./dom.js";
 
@@ -21,7 +21,7 @@ export function tree(value, depth = 0) {
 
 export function leaf(value) {
   if (value === null || value === undefined) return "none";
-  if (Number.isInteger(value)) return String(value).replace("-", "−");  // seeds and ids are told whole
+  if (Number.isInteger(value)) return String(value).replace("-", "−");  // seeds and ids are shown in full
   if (typeof value === "number") return (value !== 0 && Math.abs(value) < 1e-4 ? value.toExponential(3).replace(/\.?0+e/, "e") : String(Number(value.toPrecision(5)))).replaceAll("-", "−");
   return String(value);
 }
