@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from daf.output_manager import OutputManager
 
 _STOP_LOOKS = 0.1
-"""Seconds between looks whether a controller has stopped."""
+"""Seconds between checks for whether a controller has stopped."""
 
 
 def daf_run_adaptive(
@@ -58,7 +58,7 @@ def daf_run_adaptive(
 
 
 def daf_adaptive_status(experiment: str = "latest", output_dir: str | Path | None = None) -> ExperimentStatus:
-    """An experiment by its id, its run id, or "latest". Raises `UsageError` where there is none."""
+    """An experiment by its id, its run id, or "latest". Raises `UsageError` if there is none."""
     return status_of(experiment, None if output_dir is None else Path(output_dir))
 
 
@@ -81,7 +81,7 @@ def daf_stop_adaptive(
         while controlled(status.run_dir):
             if time.monotonic() > deadline:
                 raise AdaptiveControllerError(
-                    f"experiment {status.experiment.experiment_id} has not stopped within {timeout:g} s; the request "
+                    f"experiment {status.experiment.experiment_id} did not stop within {timeout:g} s; the request "
                     "was sent, and it stops at the end of its current step."
                 )
             time.sleep(_STOP_LOOKS)
@@ -101,7 +101,7 @@ def _end_orphans(status: ExperimentStatus, reason: str) -> None:
 
 
 def _check(config: DAFAdaptiveConfig, base_dir: Path) -> None:
-    """Refuse what runs would fail on, or what would score them without training them.
+    """Reject configurations with which runs would fail, or would be scored without training.
 
     That is missions, policies and arguments of these that are not there, batches that do not fit their rollouts, and
     rungs or intervals below one rollout.
@@ -156,5 +156,5 @@ def _check_arguments(network: Iterable[str], policy: str, taken: Arguments) -> N
 def config_from_file(path: Path) -> DAFAdaptiveConfig:
     """The experiment that a YAML or JSON file describes. Raises `UsageError`, `ConfigError`."""
     if not path.is_file():
-        raise UsageError(f"{path}: there is no such file. `daf adaptive run` takes a YAML or JSON file.")
+        raise UsageError(f"no file {path}. `daf adaptive run` needs a YAML or JSON file.")
     return DAFAdaptiveConfig.from_json(path) if path.suffix.lower() == ".json" else DAFAdaptiveConfig.from_yaml(path)

@@ -1,4 +1,4 @@
-"""Policies against each other on identical episodes: `daf_compare_policies` and its report.
+"""Compare policies on identical episodes: `daf_compare_policies` and its report.
 
 Every policy plays the same blocks of mission, seed and assignment, so that differences are paired. Scores are returns
 per agent, straight from the simulator; nothing is combined or rescaled.
@@ -93,7 +93,7 @@ class ComparisonReport:
 
     @property
     def policy_averages(self) -> dict[str, float]:
-        """Mean of the missions' mean returns, so that every mission counts the same."""
+        """Mean of the missions' mean returns, so every mission has equal weight."""
         return {policy: float(np.mean(self._means(policy))) for policy in self._scored()}
 
     @property
@@ -159,7 +159,7 @@ class ComparisonReport:
         if len(scored) < 2:
             return self.pairwise_comparisons
         if not shared:
-            raise DataError("no mission was played by all policies, so none can be compared.")
+            raise DataError("no mission was played by all policies, so they cannot be compared.")
         for mission in shared:
             counts = {policy: len(self.policy_mission_rewards[policy][mission]) for policy in scored}
             if len(set(counts.values())) > 1:
@@ -280,10 +280,10 @@ def daf_compare_policies(
 
     policies: policy strings, `PolicySpec`s or paths, at least two. missions: mission strings, configs, or
     `(name, config)` pairs. slow_step_ms: slower steps are counted as slow in the records; `action_timeout_ms` is the
-    same. enforce_timeouts: replace steps that take more than this many milliseconds by noop, and count them as slow
+    same. enforce_timeouts: replace steps that take longer than this, in milliseconds, by noop, and count them as slow
     unless slow_step_ms is given. significance_level: probability of any false verdict.
-    until_decided: play further only where a verdict is open, up to max_episodes per policy and mission, instead of
-    episodes_per_mission. practical_difference: smaller differences count as none.
+    until_decided: play more episodes only for open verdicts, up to max_episodes per policy and mission, instead of
+    episodes_per_mission. practical_difference: smaller differences count as equal.
     Leaves a run directory under `comparisons`. Failed episodes are in the report's notes, never counted as 0.
     """
     if len(policies) < 2:
@@ -326,7 +326,7 @@ class VorComparison:
 
     @property
     def vor(self) -> float:
-        """Overall value over replacement, every mission counting the same."""
+        """Overall value over replacement, with equal weight for every mission."""
         return self.score.analysis.value
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from daf.compute.executor import job_count
 from daf.errors import UsageError, unknown
+from daf.stats.sentences import counted
 from daf.storage import atomic
 from daf.storage.containment import own
 from daf.storage.printable import terminal_text
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 FORMATS = ("png", "pdf", "svg", "html", "gif")
 _SMALL = 256 * 1024 * 1024
-"""Logs below this are read in one process: starting others would take longer."""
+"""Smaller logs are read in one process: starting more would take longer."""
 _BINS = 8_192
 
 type Progress = Callable[[PartDone], None]
@@ -176,7 +177,9 @@ def daf_compare_logs(
     labels = [analysis.label for analysis in analyses]
     name = "_vs_".join(analysis.name for analysis in analyses)
     if len(set(labels)) < len(labels):
-        raise UsageError(f"the logs to compare all have the name {labels[0]}: they are equal, or need other folders.")
+        raise UsageError(
+            f"all logs to compare have the name {labels[0]}: they are the same, or must be in different directories."
+        )
     folder = analyses[0].output_dir
     written = _draw_comparison(analyses, folder / name, wanted, smooth_window, stage)
     return LogComparison(name, analyses, folder, written)
@@ -187,18 +190,16 @@ def describe(analysis: LogAnalysis) -> list[str]:
     log = analysis.summary
     speed = analysis.bytes_read / analysis.seconds / 1e6 if analysis.seconds else 0.0
     lines = [
-        f"{analysis.label}: {log.records:,} records in {len(log.files):,} file{'s' if len(log.files) != 1 else ''}, "
+        f"{analysis.label}: {counted(log.records, 'record')} in {counted(len(log.files), 'file')}, "
         f"{analysis.bytes_read / 1e6:,.1f} MB in {analysis.seconds:.1f} s ({speed:,.0f} MB/s)"
-        + (f", {analysis.bytes_reused / 1e6:,.1f} MB known from before" if analysis.bytes_reused else ""),
+        + (f", {analysis.bytes_reused / 1e6:,.1f} MB reused from the last analysis" if analysis.bytes_reused else ""),
         f"sample: {len(log.sample):,} records, 1 in {log.records / max(len(log.sample), 1):,.4g} "
         f"({log.sampling_ratio:.4%})",
     ]
     if log.step_range:
         low, high = log.step_range
         gaps = (
-            f"{len(log.gaps):,} gap{'s' if len(log.gaps) != 1 else ''}, {int(log.gaps['steps'].sum()):,} steps"
-            if len(log.gaps)
-            else "no gaps"
+            f"{counted(len(log.gaps), 'gap')}, {int(log.gaps['steps'].sum()):,} steps" if len(log.gaps) else "no gaps"
         )
         sampled = f", sampled every {log.stride:,} steps" if log.stride > 1 else ""
         lines.append(f"steps: {low:,.0f} to {high:,.0f}{sampled}, {gaps}")
@@ -212,13 +213,13 @@ def describe(analysis: LogAnalysis) -> list[str]:
             for row in log.damage.head(10).to_dict("records")
         ]
         if len(log.damage) > 10:
-            lines.append(f"  and {len(log.damage) - 10:,} more, all in {analysis.name}_summary.json")
+            lines.append(f"  and {len(log.damage) - 10:,} more; {analysis.name}_summary.json has all")
     else:
         lines.append("damage: none")
-    lines += [f"odd: {row['what']} ({row['count']:,} times)" for row in log.oddities.to_dict("records")]
+    lines += [f"anomaly: {row['what']} ({counted(row['count'], 'time')})" for row in log.oddities.to_dict("records")]
     lines += [f"note: {note}" for note in analysis.notes]
-    lines.append(f"memory: {analysis.peak_memory / 1e6:.0f} MB at most in a process while reading")
-    lines.append(f"written: {len(analysis.written)} files in {analysis.output_dir}")
+    lines.append(f"memory: peak {analysis.peak_memory / 1e6:.0f} MB per process while reading")
+    lines.append(f"written: {counted(len(analysis.written), 'file')} in {analysis.output_dir}")
     return lines
 
 
@@ -236,11 +237,11 @@ def _files(
 ) -> list[LogFile]:
     listed = [targets] if isinstance(targets, str | Path) else list(targets)
     if listed and variant is not None:
-        raise UsageError(f"got both files ({listed[0]}) and a variant ({variant}); give one of them.")
+        raise UsageError(f"got both files ({listed[0]}) and a variant ({variant}): pass only one of them.")
     if variant is not None:
         return find_variant(experiments, variant, run)
     if not listed:
-        raise UsageError("no logs are named: give a run directory, log files, or --variant NAME.")
+        raise UsageError("no logs given: pass a run directory, log files, or --variant NAME.")
     return find_logs(listed)
 
 

@@ -125,18 +125,20 @@ def replay_files(path: str | Path, *, batch: bool) -> list[Path]:
     """
     place = Path(path).expanduser()
     if not place.exists():
-        raise StorageError(f"no replay file or folder {place}. `daf evaluate … --save-replays best` records some.")
+        raise StorageError(
+            f"no replay file or directory {place}. Use `daf evaluate … --save-replays best` to record replays."
+        )
     if not place.is_dir():
         if batch:
-            raise UsageError(f"--batch needs a folder of replays, but {place} is a file.")
+            raise UsageError(f"--batch needs a directory of replays, but {place} is a file.")
         return [place]
     if not batch:
-        raise UsageError(f"{place} is a folder: add --batch to use every replay in it.")
+        raise UsageError(f"{place} is a directory: add --batch to use every replay in it.")
     folder = place / "replays" if (place / "replays").is_dir() else place
     found = sorted(file for suffix in SUFFIXES for file in folder.glob(f"*{suffix}") if file.is_file())
     if found:
         return found
-    raise UsageError(f"{place} contains no replays ({', '.join(SUFFIXES)}), nor does a folder replays in it.")
+    raise UsageError(f"{place} and {place.name}/replays contain no replays ({', '.join(SUFFIXES)}).")
 
 
 def drawing_names(files: Sequence[Path], suffix: str) -> list[str]:

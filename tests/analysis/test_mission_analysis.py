@@ -251,7 +251,7 @@ def test_failed_episodes_are_told_first(
     assert stopped.value.code == 1
     told = capsys.readouterr().out
     assert "2 of 4 episodes failed (chaos-monkey: 2)" in told
-    assert "The first to fail: chaos-monkey" in told
+    assert "First failure: chaos-monkey" in told
     page = next(tmp_path.rglob("analysis.html")).read_text()
     assert "2 of 4 episodes failed (chaos-monkey: 2)" in page
 

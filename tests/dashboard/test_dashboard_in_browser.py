@@ -216,7 +216,7 @@ def test_a_replay_plays_inside_a_frame_that_can_ask_the_server_nothing(page, das
 
 def test_a_run_that_is_not_there_is_told_and_one_that_goes_while_it_is_looked_at(page, dashboard, base):
     opened(page, dashboard, "#/run/training/20260101_000000")
-    expect(page.locator(".alert.bad")).to_contain_text('no run "training/20260101_000000" here')
+    expect(page.locator(".alert.bad")).to_contain_text('no run "training/20260101_000000"')
     folder = training(base, "it", 2)
     page.goto(f"http://127.0.0.1:{dashboard.port}/#/run/{key(folder)}")
     expect(page.locator("h1")).to_contain_text("it")
@@ -285,7 +285,7 @@ def test_what_a_sweep_found_on_held_out_seeds_is_a_table_with_whole_seeds(page, 
         expect(rows.locator("[data-name='In the sweep']")).to_have_text(["2.50", "1.10"])
         expect(rows.locator("[data-name='Held out']")).to_have_text(["1.80", "1.33"])
         expect(rows.locator("[data-name='Interval']")).to_have_text(["[−4.0, 5.0]", "–"])
-        expect(rows.locator("[data-name='adjusted p']")).to_have_text(["0.40", "–"])
+        expect(rows.locator("[data-name='Adjusted p']")).to_have_text(["0.40", "–"])
         expect(page.locator("[role=tabpanel]")).to_contain_text("seeds from 1000042 on")
         expect(page.locator("[role=tabpanel]")).to_contain_text("Trial 3 does not differ significantly.")
 

@@ -315,7 +315,7 @@ def test_hosts_of_others_and_folders_that_are_not_there_are_refused(base):
     for host in ("0.0.0.0", "192.168.0.1", "::", "example.com", ""):
         with pytest.raises(UsageError, match=r"listens only on 127"):
             Dashboard(base, host=host)
-    with pytest.raises(UsageError, match=r"no folder"):
+    with pytest.raises(UsageError, match=r"no directory"):
         Dashboard(base / "none")
     with pytest.raises(UsageError, match=r"70000"):
         Dashboard(base, port=70000)
@@ -326,7 +326,7 @@ def test_a_port_that_is_taken_is_an_error_where_it_was_asked_for_and_passed_over
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(StorageError, match=f"port {port} on 127.0.0.1 is taken"):
+        with pytest.raises(StorageError, match=f"port {port} on 127.0.0.1 is in use"):
             Dashboard(base, port=port)
         monkeypatch.setattr("daf.dashboard._serving.DEFAULT_PORT", port)
         serving = Dashboard(base)

@@ -113,7 +113,7 @@ def test_a_time_out_that_struck_is_told(evaluation: Evaluation) -> None:
     analysis = analyse(
         replace(evaluation.result, records=(struck, *evaluation.result.records[1:])), evaluation.settings
     )
-    assert any("Time-outs struck in 1 episodes" in note for note in analysis.notes)
+    assert any("In 1 episode, actions timed out" in note for note in analysis.notes)
 
 
 def test_results_are_json_without_nan(evaluation: Evaluation) -> None:

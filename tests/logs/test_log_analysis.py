@@ -321,7 +321,7 @@ def test_a_yaml_file_next_to_logs_never_stops_their_analysis(tmp_path: Path, tex
 def test_what_cannot_be_analysed_is_said_with_what_exists(experiments: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r'no variant "v11"\. Nearest: v1'):
         daf_analyze_logs(variant="v11", experiments=experiments)
-    with pytest.raises(UsageError, match="no logs are named"):
+    with pytest.raises(UsageError, match="no logs given"):
         daf_analyze_logs()
     with pytest.raises(UsageError, match="give one of them"):
         daf_analyze_logs(tmp_path, variant="v1", experiments=experiments)

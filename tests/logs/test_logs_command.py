@@ -69,7 +69,7 @@ def test_a_file_of_options_is_read_and_flags_win(daf: DafCall, experiments: Path
     ("arguments", "code", "said"),
     [
         (("--variant", "v9"), 2, 'no variant "v9"'),
-        ((), 2, "no logs are named"),
+        ((), 2, "no logs given"),
         (("--variant", "v1", "--format", "bmp"), 2, 'no format "bmp"'),
         (("--variant", "v1", "--jobs", "0"), 2, '--jobs must be a number from 1 to 9999, or auto; got "0"'),
         (("foreign.json",), 1, "keys loss"),

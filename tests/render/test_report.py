@@ -134,7 +134,7 @@ def test_a_failed_episode_has_no_number_in_its_row():
 def test_tracebacks_of_a_thousand_failures_stay_small():
     long = FailureText("policy", "boom", "x" * 50_000)
     html = render_html(report_of(blocks=170, fails=lambda m, block, p: True, failure=long))
-    assert "38,000 characters left out" in html
+    assert "38,000 characters omitted" in html
     assert len(html) < 1_000_000
 
 
@@ -161,7 +161,7 @@ def test_policies_that_share_the_first_rank_are_named_together():
     report = report_of(policies=["a", "b", "c"], missions=["arena"], step=3.0)
     first, second, third = report.ranking
     shared = replace(report, ranking=[first, replace(second, rank=1), third])
-    assert headline(shared).startswith("a and b share the first rank with")
+    assert headline(shared).startswith("a and b share first place with")
 
 
 def test_a_lead_that_only_single_missions_show_is_not_claimed_overall():
@@ -170,7 +170,7 @@ def test_a_lead_that_only_single_missions_show_is_not_claimed_overall():
     report = replace(ahead, pairs=pairs)
     first = report.ranking[0].name
     assert f"{first} beats" not in headline(report)
-    assert f"On single missions, the tests decide 2 of {first}'s 2 comparisons." in headline(report)
+    assert f"On single missions, 2 of {first}'s 2 comparisons are significant." in headline(report)
     assert "On single missions" not in headline(ahead)
 
 

@@ -164,7 +164,7 @@ def test_a_sweep_says_its_best_trial_and_why_others_failed_first(tmp_path):
 
     best = read_run(folder).get_best_trial()
     assert f"Trial {best.trial_id} is the best of 35" in page.by_id["finding"]
-    assert "was not compared on other seeds" in page.by_id["finding"]
+    assert "was not played on held-out seeds" in page.by_id["finding"]
     history = next(one for one in curves(page) if one["series"][0]["label"] == "trials")
     assert history["series"][1]["y"][-1] == pytest.approx(best.values[0], rel=1e-4)
     trials = [row for row in page.rows if len(row) > 2 and row[1] in ("complete", "failed")]
@@ -206,7 +206,7 @@ def test_a_sweep_of_two_objectives_shows_the_trials_that_are_not_beaten(tmp_path
 
     folder = search_hill(tmp_path, objectives=("reward", "small"))
     front = {trial.trial_id for trial in read_run(folder).pareto_trials()}
-    drawn = next(one for one in curves(page_of(folder)) if one["series"][0]["label"] == "not beaten")
+    drawn = next(one for one in curves(page_of(folder)) if one["series"][0]["label"] == "front")
     assert {int(note.removeprefix("trial ")) for note in drawn["series"][0]["notes"]} == front
 
 

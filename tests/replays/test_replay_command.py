@@ -90,7 +90,7 @@ def test_a_folder_without_batch_is_refused_with_the_way_out(daf, tmp_path):
     assert done.returncode == 2
     assert "add --batch" in done.stderr
     done = daf("gif", tmp_path, "--batch")
-    assert "contains no replays" in done.stderr
+    assert "contain no replays" in done.stderr
 
 
 def test_what_cannot_be_drawn_is_refused_before_a_run_folder_is_made(daf, write, tmp_path):

@@ -211,7 +211,7 @@ def test_an_empty_pool_is_refused(folder: Path) -> None:
 
 
 def test_a_mission_with_fewer_agents_than_the_pool_is_refused(folder: Path) -> None:
-    with pytest.raises(UsageError, match=r"has 2 agents, fewer than the pool's 3 policies"):
+    with pytest.raises(UsageError, match=r"has 2 agents, fewer than the 3 policies of the pool"):
         daf_score("starter", ["noop", "miner", "scout"], TWO, settings=settings(), output=OutputManager(folder))
 
 

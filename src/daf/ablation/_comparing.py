@@ -15,7 +15,7 @@ from daf.playing.run import PlayedRun
 from daf.stats.effect import d_z
 from daf.stats.multiple import holm
 from daf.stats.permutation import SignFlipResult, sign_flip, smallest_p
-from daf.stats.sentences import number, p_text
+from daf.stats.sentences import counted, number, p_text
 
 
 def report_of(
@@ -44,7 +44,9 @@ def report_of(
         tests += [(change, scope, rows[change.name].only(scope)) for scope in scopes]
     tested = [(change, scope, pairs) for change, scope, pairs in tests if len(pairs.unchanged)]
     if not tested:
-        raise DataError("no block was finished both with and without any component; the run's records show why.")
+        raise DataError(
+            "no block was finished both with and without any component; see the records of the run for failures."
+        )
     flips = [
         sign_flip(pairs.changed - pairs.unchanged, pairs.strata, alpha=settings.alpha, resamples=settings.resamples,
                   seed=settings.seed)
@@ -133,15 +135,17 @@ def _row(
     where = f" on {scope}" if scope is not None else ""
     unit = "reward per agent" if metric.name == "reward" else metric.name
     half = (high - low) / 2 if bounded else 0.0
+    episodes, all_of = counted(n, "episode"), "the only episode" if n == 1 else f"all {n} episodes"
     amount = f"{number(difference, half)}" + (f" [{number(low, half)}, {number(high, half)}]" if bounded else "")
     head = f"{policy} {change.words}{where}"
     p = f"adjusted {p_text(adjusted)}" if family > 1 else p_text(adjusted)
     sentence = {
-        "identical": f"{head} has exactly the same {unit} in all {n} episodes.",
-        "raises": f"{head} has more {unit}: {amount}, {p}, {n} episodes.",
-        "lowers": f"{head} has less {unit}: {amount}, {p}, {n} episodes.",
-        "undecided": f"{head} does not differ significantly from {policy}: {amount} {unit}, {p}, {n} episodes.",
-        "too few": f"{n} episodes are too few for a significant difference in {family} comparisons; {head}: {amount} "
+        "identical": f"{head} has exactly the same {unit} in {all_of}.",
+        "raises": f"{head} has more {unit}: {amount}, {p}, {episodes}.",
+        "lowers": f"{head} has less {unit}: {amount}, {p}, {episodes}.",
+        "undecided": f"{head} does not differ significantly from {policy}: {amount} {unit}, {p}, {episodes}.",
+        "too "
+        "few": f"{episodes} cannot give a significant difference in {counted(family, 'comparison')}; {head}: {amount} "
         f"{unit}.",
     }[verdict]
     strata = pairs.strata
@@ -172,5 +176,5 @@ def _notes(rows: Mapping[str, _Pairs]) -> list[str]:
             notes.append(f"{name}: no block was finished both with and without it.")
         elif pairs.left_out:
             left_out = "1 block is" if pairs.left_out == 1 else f"{pairs.left_out} blocks are"
-            notes.append(f"{name}: {left_out} left out, because an episode in it has no result.")
+            notes.append(f"{name}: {left_out} excluded, because an episode failed.")
     return notes

@@ -41,7 +41,7 @@ class Component:
             "kw": f"with {self.what}",
             "variant": f"with the variant {self.what}",
             "role": f"without the role {self.what}",
-            "mask": f"blind to {self.what}",
+            "mask": f"without seeing {self.what}",
         }[self.kind]
 
 
@@ -59,7 +59,7 @@ def parse_components(texts: Sequence[str]) -> list[Component]:
         if kind not in KINDS:
             raise UsageError(f'"{text}": {unknown("kind of component", kind, [*KINDS[1:], "kw."])}')
         if not separator or not what.strip("=") or what.startswith("="):
-            raise UsageError(f'"{text}" names nothing: write kw.NAME=VALUE, variant:NAME, role:NAME or mask:FEATURE.')
+            raise UsageError(f'"{text}" has no value: write kw.NAME=VALUE, variant:NAME, role:NAME or mask:FEATURE.')
         if text in [component.name for component in found]:
             raise UsageError(f'the component "{text}" is given twice.')
         found.append(Component(text, kind, what))
@@ -115,4 +115,4 @@ def _with_argument(policy: Any, argument: str) -> Any:
     name, _, text = argument.partition("=")
     if hasattr(policy, "init_kwargs"):
         return policy.model_copy(update={"init_kwargs": {**policy.init_kwargs, name: typed(text)}})
-    raise UsageError(f"kw.{argument}: give the policy as a string or a PolicySpec to change its arguments.")
+    raise UsageError(f"kw.{argument}: to change arguments, pass the policy as a string or a PolicySpec.")

@@ -13,7 +13,7 @@ def ablation_page(report: Any, *, command: str) -> str:
     unit = "reward per agent" if report.metric == "reward" else report.metric
     rows = [IntervalRow(row.component, style(0), row.difference, row.ci) for row in report.overall]
     figure = interval_figure(
-        rows, axis_title=f"change of {unit}", description=f"What each change does to {unit}, with its interval"
+        rows, axis_title=f"change in {unit}", description=f"Effect of each change on {unit}, with intervals"
     )
     return page(
         "analyze_ablation.html.j2",

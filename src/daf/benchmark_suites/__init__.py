@@ -123,7 +123,7 @@ def daf_benchmark_suite(
 
     chosen_suite = suite(benchmark_name)
     if not specs:
-        raise UsageError("no policy is given. Name at least one, for example starter.")
+        raise UsageError("a benchmark needs at least one policy, for example starter.")
     chosen = settings or Settings(episodes=episodes, seed=seed, max_steps=max_steps, report=False, resamples=4_000)
     check_settings(chosen)
     output = output_manager or OutputManager()
@@ -233,7 +233,7 @@ def _notes(run: PlayedRun, scores: SuiteScores, absent: Sequence[str]) -> list[s
     if lost:
         notes.append("Scores of an incomplete run are not added to the leaderboard.")
     notes += [
-        f"{scale.mission} is left out of every score: {scale.best} does not beat random there on these "
+        f"{scale.mission} is excluded from all scores: {scale.best} does not beat random there on these "
         f"{scale.blocks} blocks ({scale.best_mean:.3g} against {scale.random_mean:.3g} per agent)."
         for scale in scores.scales
         if not scale.used

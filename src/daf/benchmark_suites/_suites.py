@@ -43,7 +43,7 @@ def suite(name: str) -> Suite:
 
 
 _ALIGNERS_BEST = ("easy_medium_hearts", "easy_large_hearts")
-_SAME_REWARD = "every policy gets the same reward there"
+_SAME_REWARD = "every policy gets the same reward"
 _SOLVERS = {
     "memory_mystery_path": "substrate_memory",
     "exploration_sparse_search": "substrate_exploration",
@@ -56,7 +56,7 @@ SUITES: dict[str, Suite] = {
         Suite(
             "standard",
             1,
-            "The game as it is usually played, and its four roles",
+            "The standard game, and its four roles",
             (
                 Entry("arena", "aligner"),
                 Entry("machina_1", "starter"),
@@ -66,9 +66,9 @@ SUITES: dict[str, Suite] = {
                 Entry("tutorial.scrambler", "scrambler"),
             ),
             (
-                ("tutorial", "it rewards nothing"),
-                ("empty", "it rewards nothing"),
-                ("machina_1.clips", "it is machina_1"),
+                ("tutorial", "it has no reward"),
+                ("empty", "it has no reward"),
+                ("machina_1.clips", "it is identical to machina_1"),
             ),
         ),
         Suite("integrated", 1, "Upstream's integrated evals", (Entry("energy_starved", "aligner"),)),
@@ -90,12 +90,12 @@ SUITES: dict[str, Suite] = {
                     "easy_large_hearts",
                 )
             ),
-            (("easy_hearts_training", "it asks for 8 cogs on 4 spawn points, and for an object that is gone"),),
+            (("easy_hearts_training", "it needs 8 cogs on 4 spawn points, and an object that no longer exists"),),
         ),
         Suite(
             "diagnostic",
             1,
-            "Memory, exploration and planning, which scripted solvers solve",
+            "Memory, exploration and planning; scripted solvers exist",
             tuple(
                 Entry(f"{task}_{level}", solver)
                 for task, solver in _SOLVERS.items()

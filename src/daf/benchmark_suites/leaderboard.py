@@ -76,4 +76,6 @@ def _parsed(path: Path, number: int, line: dict[str, Any]) -> tuple[Terms, Score
         bounds = values.pop("ci")
         return terms, Score(ci=tuple(bounds) if bounds else None, **values)
     except (KeyError, TypeError) as error:
-        raise DataError(f"{path}:{number}: not a line of a leaderboard ({error}). Remove it, or the file.") from error
+        raise DataError(
+            f"{path}:{number}: not a line of a leaderboard ({error}). Remove the line, or the file."
+        ) from error

@@ -40,7 +40,7 @@ class MissionScale:
 
 @dataclass(frozen=True)
 class SuiteScores:
-    """Scores of the policies. ranking: over the used missions in `scales`, each counting the same.
+    """Scores of the policies. ranking: over the used missions in `scales`, with equal weight.
 
     by_mission: the same on each. pairs: every pair of policies, over all missions and on each.
     """
@@ -86,8 +86,8 @@ def score(
             used.append(mission)
     if not columns:
         raise DataError(
-            "the reference beats random on no mission of the suite on these blocks, so nothing can be scored. "
-            "Play more episodes, or longer ones."
+            "the reference beats random on no mission of the suite on these blocks, so there are no scores. "
+            "Play more or longer episodes."
         )
     scores: NDArray[np.float64] = np.concatenate(columns, axis=1)
     groups = np.array(strata)

@@ -1,4 +1,4 @@
-"""Policies in teams with one another: how each performs with other policies, and who profits from whom."""
+"""Cross-play: how each policy performs in teams with others, and which policy gains from which."""
 
 from daf.crossplay.analysis import Cell, CrossplayAnalysis, MixRow, Paired, PairTeam, PolicyTeams
 from daf.crossplay.operation import daf_crossplay

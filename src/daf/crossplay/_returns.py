@@ -1,4 +1,4 @@
-"""From a cross-play's records to arrays: each policy's return with each partner, block by block."""
+"""Arrays from the records of a cross-play: each policy's return with each partner, by block."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

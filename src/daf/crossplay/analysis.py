@@ -1,7 +1,7 @@
 """How well each policy performs with each partner, from the episodes of teams on identical blocks.
 
 A policy's own return is that of its agents. The gain from a partner is the difference to the return of the same seats
-in its self-play on the same seed, so that maps and places cancel. All verdicts of an analysis are one family (Holm):
+in its self-play on the same seed, so maps and seats cancel. All verdicts of an analysis are one family (Holm):
 the probability that any of them is false is at most alpha. Missions are averaged, each counting the same; within a
 mission every mix of a pair counts the same.
 """
@@ -53,7 +53,7 @@ class Cell:
 @dataclass(frozen=True)
 class PairTeam:
     """Two policies in one team. team: mean return of all. apart: first's own less second's, in the same episodes.
-    relation: in words; carrier: the one that carries the other, where one gains and the other pays."""
+    relation: in words. carrier: if one gains and the other loses, the one that loses."""
 
     first: int
     second: int

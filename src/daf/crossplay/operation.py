@@ -1,4 +1,4 @@
-"""`daf crossplay`: policies share teams with one another; play, analyse, keep."""
+"""`daf crossplay`: play policies in mixed teams, analyse, store the results."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from daf.playing.run import PlayedRun, play_run
 from daf.playing.settings import Settings
 from daf.scoring_analysis.ratings import Ratings, daf_rate_policies
 from daf.stats.permutation import smallest_p
+from daf.stats.sentences import counted
 from daf.storage.atomic import write_json, write_text
 from daf.storage.jsonable import jsonable
 
@@ -96,18 +97,18 @@ def rate(analysis: CrossplayAnalysis, *, seed: int = 0) -> Ratings:
 
 def _notes(run: PlayedRun, analysis: CrossplayAnalysis, ratings: Ratings) -> list[str]:
     notes = [*merged_notes(run.result.plan), *run.failure_notes(analysis.left_out)]
-    notes += [f"No seed of {mission} was finished by all teams; it is left out." for mission in analysis.absent]
+    notes += [f"No seed of {mission} was finished by all teams; it is excluded." for mission in analysis.absent]
     if analysis.shared:
         notes.append(
             f"On {', '.join(analysis.shared)} all agents of a team get the same return, so own and partner's returns "
-            "are equal there; compare each policy's self-play to see which one contributes more."
+            "are equal there. Compare self-play returns to see which policy contributes more."
         )
     if not any(score for block in analysis.blocks for score in block.values()):
         notes.append("Every team scored 0: these missions and step limits do not distinguish these policies.")
     elif smallest_p(analysis.n) * analysis.family > analysis.alpha:
         wanted = next(n for n in range(2, 64) if smallest_p(n) * analysis.family <= analysis.alpha)
         notes.append(
-            f"{analysis.n} blocks are too few to decide anything among {analysis.family} comparisons; {wanted} can."
+            f"{counted(analysis.n, 'block')} cannot decide any of {analysis.family} comparisons; {wanted} blocks can."
         )
     return [*notes, *ratings.warnings]
 

@@ -29,7 +29,7 @@ def view_of(report: "CrossplayReport") -> dict[str, object]:
         "duration": duration(report.seconds),
         "command": printable(report.run.command),
         "chips": [
-            f"{len(names)} policies",
+            counted(len(names), "policy"),
             counted(analysis.n, "block"),
             counted(len(report.result.records), "episode"),
             f"{report.mixes} mixes",
@@ -158,6 +158,6 @@ def figure_of(report: "CrossplayReport", path: Path) -> Path:
         _cells(analysis),
         title=f"Own return per agent on {', '.join(printable(name) for name in analysis.missions)}",
         caption=f"{counted(analysis.n, 'block')}; {level} bootstrap intervals; "
-        "▲ gains, ▼ loses against its own kind (decided)",
+        "▲ gain, ▼ loss compared with self-play (significant)",
         path=path,
     )

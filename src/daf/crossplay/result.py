@@ -1,4 +1,4 @@
-"""A cross-play that was run, and the same as JSON values."""
+"""The result of a cross-play, and its conversion to JSON values."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +21,7 @@ class CrossplayReport(Played):
 
 
 def crossplay_data(report: CrossplayReport) -> dict[str, Any]:
-    """What `--json` prints, as JSON values."""
+    """The output of `--json` as JSON values."""
     analysis = report.analysis
     names = analysis.names
     return {

@@ -11,7 +11,7 @@ from daf.errors import UsageError, unknown
 
 MIXES = ("even", "pairs", "all")
 MOST_TEAMS = 400
-"""Maximum teams on one mission; more are refused as a mistake."""
+"""Maximum teams on one mission; more are rejected."""
 
 
 def mixes(agents: int, policies: int, kind: str, *, where: str) -> list[tuple[int, ...]]:
@@ -24,7 +24,7 @@ def mixes(agents: int, policies: int, kind: str, *, where: str) -> list[tuple[in
     if agents < least:
         raise UsageError(
             f"{where} has {agents} agent{'s' if agents > 1 else ''}, fewer than the {least} policies of a team. "
-            f"Give it more, as in -m {where.split(',')[0]},cogs={least}, or choose another mission."
+            f"Use more agents, as in -m {where.split(',')[0]},cogs={least}, or choose another mission."
         )
     alone = [_counts(policies, {policy: agents}) for policy in range(policies)]
     if kind == "all":

@@ -1,4 +1,4 @@
-"""A cross-play's findings in plain sentences."""
+"""The findings of a cross-play as sentences."""
 
 from daf.crossplay.analysis import CrossplayAnalysis, Paired, PairTeam, PolicyTeams
 from daf.stats.sentences import number, p_text
@@ -38,18 +38,18 @@ def pair_words(analysis: CrossplayAnalysis, pair: PairTeam) -> str:
 
 
 def policy_words(analysis: CrossplayAnalysis, row: PolicyTeams) -> str:
-    """A policy's generalisation gap, with the sign that tables and data use, and its best partner."""
+    """A policy's generalisation gap, signed as in tables and data, and its best partner."""
     name, gap = analysis.names[row.policy], row.gap
     size = f"{name}: generalisation gap {amount(gap, signed=True)}, {p_text(gap.p_adjusted)}"
     finding = {
-        "more": f"{size}: it gets more in self-play than in cross-play",
-        "less": f"{size}: it gets less in self-play than in cross-play",
-        "same": f"{name}: generalisation gap 0, it gets exactly the same in self-play and in cross-play",
+        "more": f"{size}: its return is higher in self-play than in cross-play",
+        "less": f"{size}: its return is lower in self-play than in cross-play",
+        "same": f"{name}: generalisation gap 0: its return is exactly the same in self-play and in cross-play",
         "open": f"{size}: no significant difference between self-play and cross-play",
     }[gap.change]
     if len(analysis.names) < 3 or (gap.change == "same" and not row.best_decided):
         return f"{finding}."
-    sure = "" if row.best_decided else " (no significant difference to the next)"
+    sure = "" if row.best_decided else " (not significantly better than the next)"
     return f"{finding}; its best partner is {analysis.names[row.best]}{sure}."
 
 
@@ -70,7 +70,7 @@ def _change(name: str, gain: Paired) -> str:
         case "less":
             return f"{name} loses {amount(gain)}"
         case "same":
-            return f"{name} gets the same"
+            return f"{name} is unchanged"
         case "open":
             return f"{name} {amount(gain, signed=True)} (p={gain.p_adjusted:.2g})"
 

@@ -14,6 +14,7 @@ from daf.playing.run import failure_notes
 from daf.playing.settings import Settings
 from daf.stats.pair_verdict import PairVerdict
 from daf.stats.profiles import Profile, profile
+from daf.stats.sentences import counted
 from daf.stats.summaries import PolicySummary, summarise
 from daf.stats.verdicts import compare_pairs
 
@@ -99,7 +100,7 @@ def _rescaled(result: RunResult) -> list[str]:
             if sum(team.counts) != mission.num_agents and (len(team.policies) > 1 or "=" in team.name):
                 shares = [f"{c * mission.num_agents / sum(team.counts):g}" for c in team.counts]
                 notes.append(
-                    f"{mission.name} has {mission.num_agents} agents: {team.name} plays there {'+'.join(shares)}."
+                    f"{mission.name} has {mission.num_agents} agents: {team.name} plays with {'+'.join(shares)} there."
                 )
     return notes
 
@@ -122,11 +123,11 @@ def _notes(result: RunResult, scores: Scores) -> list[str]:
     notes += failure_notes(result, scores.left_out if scores.names else 0)
     notes += [f"{name} finished no episode and is not ranked." for name in scores.absent]
     notes += _never_sampled(result)
-    struck = sum(record.timed_out for record in result.records)
-    if struck:
+    timed_out = sum(record.timed_out for record in result.records)
+    if timed_out:
         notes.append(
-            f"Time-outs struck in {struck} episodes: their results depend on the clock and are not remembered."
+            f"In {counted(timed_out, 'episode')}, actions timed out: results depend on the clock and are not cached."
         )
     if scores.scores.size and not scores.scores.any():
-        notes.append("Every episode scored 0: these missions and steps tell nothing about these policies.")
+        notes.append("Every episode scored 0: these missions and step limits do not distinguish these policies.")
     return notes

@@ -40,12 +40,12 @@ def render_markdown(report: EvaluationReport) -> str:
         parts += ["## Ranking", _ranking(report.ranking, report)]
     overall = [pair for pair in report.pairs if pair.stratum is None]
     if overall:
-        parts += ["## Pairs", "\n".join(f"- {markdown_text(pair.sentence)}" for pair in overall)]
+        parts += ["## Pairwise comparisons", "\n".join(f"- {markdown_text(pair.sentence)}" for pair in overall)]
     if len(report.by_mission) > 1:
         shown = labels(list(report.by_mission))
         for label, summaries in zip(shown, report.by_mission.values(), strict=True):
             parts += [f"## On {markdown_text(label)}", _ranking(summaries, report)]
-    parts += ["## Again", markdown_code(report.command)]
+    parts += ["## Reproduce", markdown_code(report.command)]
     parts.append(table(("setting", "value"), [(key, str(value)) for key, value in report.settings.items()], "ll"))
     parts.append(table(("version", "value"), list(report.environment.items()), "ll"))
     return "\n\n".join(part for part in parts if part) + "\n"

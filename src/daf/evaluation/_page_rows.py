@@ -40,8 +40,8 @@ def names_of(report: EvaluationReport) -> Names:
             *(episode.mission for episode in report.episodes),
         ]
     )
-    told = dict.fromkeys([*contenders.values(), *(summary.name for summary in report.ranking)])
-    return Names(contenders, missions, {label: style(position) for position, label in enumerate(told)})
+    shown = dict.fromkeys([*contenders.values(), *(summary.name for summary in report.ranking)])
+    return Names(contenders, missions, {label: style(position) for position, label in enumerate(shown)})
 
 
 def _labelled(names: Sequence[str]) -> dict[str, str]:

@@ -120,7 +120,7 @@ def _chips(report: EvaluationReport) -> list[str]:
     chips = [f"{count:,} {one if count == 1 else several}" for count, one, several in counts]
     cached = sum(episode.cached for episode in report.episodes)
     failed = sum(episode.status == "failed" for episode in report.episodes)
-    return chips + [f"{cached:,} read from the cache"] * (cached > 0) + [f"{failed:,} failed"] * (failed > 0)
+    return chips + [f"{cached:,} from cache"] * (cached > 0) + [f"{failed:,} failed"] * (failed > 0)
 
 
 def _ranking_figure(report: EvaluationReport, names: Names, level: str) -> Markup | None:

@@ -33,5 +33,5 @@ def first_failure_notes(evaluation: Evaluation) -> list[str]:
     if failures:
         spec, failure = failures[0].spec, failures[0].failure
         why = failure.message if failure else "no message"
-        notes.append(f"The first to fail: {spec.name} on {spec.mission}, seed {spec.seed}: {why}.")
+        notes.append(f"First failure: {spec.name} on {spec.mission}, seed {spec.seed}: {why}.")
     return notes

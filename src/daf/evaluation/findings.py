@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from daf.evaluation._page_data import EpisodeRow, EvaluationReport
 from daf.stats.pair_verdict import PairVerdict
-from daf.stats.sentences import labels, number
+from daf.stats.sentences import counted, labels, number
 from daf.stats.summaries import PolicySummary
 
 MOST_NAMES = 6
@@ -42,8 +42,9 @@ def failure_groups(episodes: Sequence[EpisodeRow]) -> list[FailureGroup]:
     found: dict[tuple[str, str, str], list[EpisodeRow]] = {}
     for episode in episodes:
         if episode.status == "failed":
-            told = episode.failure
-            key = (episode.contender, told.kind if told else "unknown", told.message if told else "no reason recorded")
+            failure = episode.failure
+            kind, message = (failure.kind, failure.message) if failure else ("unknown", "no reason recorded")
+            key = (episode.contender, kind, message)
             found.setdefault(key, []).append(episode)
     groups = []
     for (contender, kind, message), members in sorted(found.items(), key=lambda item: -len(item[1])):
@@ -66,7 +67,7 @@ def _cut(text: str) -> str:
     if left_out <= 0:
         return text
     half = LONGEST_TRACEBACK // 2
-    return f"{text[:half]}\n… {left_out:,} characters left out …\n{text[-half:]}"
+    return f"{text[:half]}\n… {left_out:,} characters omitted …\n{text[-half:]}"
 
 
 def headline(report: EvaluationReport) -> str:
@@ -74,34 +75,34 @@ def headline(report: EvaluationReport) -> str:
     if not report.episodes and not report.ranking:
         return "No episode was played."
     if report.episodes and not any(episode.status == "ok" for episode in report.episodes):
-        return "No episode finished, so nothing is known about how these policies score."
+        return "No episode finished, so these policies have no score."
     if not report.ranking:
-        return "No block was finished by every policy, so there is nothing on which they can be compared."
+        return "No block was finished by every policy, so they cannot be compared."
     top = report.ranking[0]
     overall = [pair for pair in report.pairs if pair.stratum is None]
     where = _where(report)
     if len(report.ranking) == 1:
-        episodes = "1 episode" if top.n == 1 else f"{top.n} episodes"
-        return f"{top.name} scores {amount(top)} {report.unit} {where} ({episodes})."
+        return f"{top.name} scores {amount(top)} {report.unit} {where} ({counted(top.n, 'episode')})."
     if overall and all(pair.verdict == "identical" for pair in overall):
         episodes = "the one episode" if top.n == 1 else f"all {top.n} episodes"
         return f"All {len(report.ranking)} policies score exactly the same {where} in {episodes}."
     if len(report.ranking) == 2 and overall:
         return overall[0].sentence + _on_single_missions(report, top)
     first = [summary.name for summary in report.ranking if summary.rank == 1]
-    lead = f"{top.name} ranks first" if len(first) == 1 else f"{_list(first)} share the first rank"
+    lead = f"{top.name} ranks first" if len(first) == 1 else f"{_list(first)} share first place"
     against = _against(top, report.ranking, overall)
     return f"{lead} with {amount(top)} {report.unit} {where}. {against}".strip() + _on_single_missions(report, top)
 
 
 def _on_single_missions(report: EvaluationReport, top: PolicySummary) -> str:
-    """How many comparisons on single missions are significant, if one over all missions is undecided."""
+    """The number of significant comparisons on single missions, if one over all missions is undecided."""
     leads = [pair for pair in report.pairs if top.policy in (pair.a, pair.b)]
     single = [pair for pair in leads if pair.stratum is not None] if len(report.by_mission) > 1 else []
     decided = sum(pair.verdict in DECIDED for pair in single)
     if not decided or all(pair.verdict in DECIDED for pair in leads if pair.stratum is None):
         return ""
-    return f" On single missions, the tests decide {decided} of {top.name}'s {len(single)} comparisons."
+    are = "is" if decided == 1 else "are"
+    return f" On single missions, {decided} of {top.name}'s {len(single)} comparisons {are} significant."
 
 
 def amount(summary: PolicySummary) -> str:
@@ -138,14 +139,14 @@ def _against(top: PolicySummary, ranking: Sequence[PolicySummary], overall: Sequ
     others = len(ranking) - 1
     if len(beaten) == others:
         return f"{top.name} beats {'both' if others == 2 else f'all {others}'} others."
-    told = [f"{top.name} beats {len(beaten)} of {others} others."] if beaten else []
+    sentences = [f"{top.name} beats {len(beaten)} of {others} others."] if beaten else []
     if alike:
-        told.append(f"{top.name} is equal to {_list(alike)}.")
+        sentences.append(f"{top.name} is equal to {_list(alike)}.")
     if open_:
-        told.append(f"{top.name} does not differ significantly from {_list(open_)}.")
+        sentences.append(f"{top.name} does not differ significantly from {_list(open_)}.")
     if few:
-        told.append(f"There are too few episodes to compare {top.name} with {_list(few)}.")
-    return " ".join(told)
+        sentences.append(f"There are too few episodes to compare {top.name} with {_list(few)}.")
+    return " ".join(sentences)
 
 
 def _list(names: Sequence[str]) -> str:

@@ -71,7 +71,7 @@ def stored(info: "RunInfo") -> Evaluation:
     """
     data = read_results(info.path, EvaluationResults)
     if data is None:
-        raise DataError(f"{info.path} holds no {FILE}: it is no evaluation that came to its end.")
+        raise DataError(f"{info.path} has no {FILE}: it is not an evaluation that finished.")
     settings = settings_from(data["settings"])
     run = stored_run(info, data, settings)
     return Evaluation(run, analyse(run.result, settings))

@@ -1,4 +1,4 @@
-"""Metrics over episodes: which there are, their distributions and correlations, and each agent's share.
+"""Metrics over episodes: their names, distributions and correlations, and each agent's share.
 
 Every function takes an evaluation, the report of a comparison, ablation or benchmark, or records. Every stat's name is
 a metric; the names, wildcards and modifiers are those of `daf.episodes.metrics_values`. Nothing here pools missions: a
@@ -53,7 +53,7 @@ __all__ = [
 ]
 
 POLICIES = ("starter", "random", "noop")
-"""Who plays where no policy is named: together they touch most of what a mission counts."""
+"""The default policies: together they change most counters of a mission."""
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ def daf_metrics_per_agent(source: Any, metrics: Iterable[str]) -> list[AgentRow]
     chosen = _selected(metrics, known, occurring(records))
     wrong = next((metric for metric in chosen if metric.over is None), None)
     if wrong is not None:
-        raise MetricError(f"{wrong.name} is not a metric of agents; use reward or agent.NAME.")
+        raise MetricError(f"{wrong.name} is not a metric of agents: use reward or agent.NAME.")
     rows = []
     for mission, policies in _groups(records).items():
         for metric in (metric for metric in chosen if metric.base in known[mission]):
@@ -235,7 +235,7 @@ def records_of(source: Any) -> tuple[list[EpisodeRecord], dict[str, list[str]]]:
         records = [record for record in source if record.ok]
     else:
         raise DataError(
-            f"{type(source).__name__} holds no episode records: give an evaluation, a report of "
+            f"{type(source).__name__} has no episode records: pass an evaluation, a report of "
             "daf_compare_policies, or records."
         )
     if not records:
@@ -246,7 +246,7 @@ def records_of(source: Any) -> tuple[list[EpisodeRecord], dict[str, list[str]]]:
 def metrics_data(
     distributions: Sequence[Distribution], correlations: Sequence[CorrelationReport], agents: Sequence[AgentRow]
 ) -> dict[str, Any]:
-    """What `daf metrics --json` prints in addition to the episodes."""
+    """The output of `daf metrics --json`, in addition to the episodes."""
     return {
         "metrics": [asdict(row) for row in distributions],
         "correlations": [

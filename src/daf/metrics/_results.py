@@ -13,7 +13,7 @@ class Distribution:
     """How a metric spreads over the episodes of one policy on one mission.
 
     quartiles: (25 %, median, 75 %). zeros: share of episodes in which it is 0. std: over episodes, n − 1; None for one.
-    caveat: what to beware of, "" for nothing. values: by episode, in plan order.
+    caveat: a warning about the data, "" if there is none. values: by episode, in plan order.
     """
 
     metric: str
@@ -35,7 +35,7 @@ class Distribution:
 class AgentRow:
     """An agents' metric, agent by agent, as means over a policy's episodes on a mission.
 
-    share: of the largest agent in the sum, None where the sum is 0.
+    share: of the largest agent in the sum, None if the sum is 0.
     """
 
     metric: str
@@ -47,7 +47,7 @@ class AgentRow:
 
 @dataclass(frozen=True)
 class CorrelationReport:
-    """Correlations on one mission. groups: the policies whose episodes were looked at, each within itself."""
+    """Correlations on one mission. groups: the policies; correlations are within each."""
 
     mission: str
     policies: tuple[str, ...]

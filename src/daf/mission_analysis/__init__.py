@@ -1,6 +1,6 @@
-"""What missions are, how policies fare on them, and how they fail.
+"""Analysis of missions: their facts, how policies perform on them, and how policies fail.
 
-What a mission *is* comes from its config, without playing; how it *goes* comes from episodes of named policies, with
+Facts come from the config of a mission, without playing. Performance comes from episodes of named policies, with
 success by a stated criterion, never by a mixture of scores.
 """
 
@@ -70,7 +70,7 @@ def daf_analyze_mission(
     """
     if not policies:
         if success is not None:
-            raise UsageError("success= needs policies to measure; pass policies= too.")
+            raise UsageError("success= needs policies to measure: pass policies= as well.")
         analysis = analysis_of(one_mission(name, game=settings.game if settings else game))
         analysis = with_recorded(analysis, name, game=settings.game if settings else game, output=output_manager)
     else:
@@ -112,7 +112,7 @@ def daf_analyze_mission_performance(
     output_manager: "OutputManager | None" = None,
     console: "Console | None" = None,
 ) -> MissionPerformance:
-    """How one policy fares on one mission: success_rate, mean_reward, completion, key_events, failure_modes and more.
+    """How a policy performs on a mission: success_rate, mean_reward, completion, key_events, failure_modes and more.
 
     policy_class_path: any policy. episodes, seed, max_steps are ignored if `settings` is given.
     """
@@ -135,7 +135,7 @@ def daf_analyze_mission_set(
     output_manager: "OutputManager | None" = None,
     console: "Console | None" = None,
 ) -> MissionSetAnalysis:
-    """Several missions: what each is, and with `policies` their order from easiest to hardest in measured play.
+    """Several missions: their facts, and with `policies` their order from easiest to hardest as measured.
 
     variants: the page also shows what these change in each mission; empty for all of the game's.
     """
@@ -175,7 +175,7 @@ def daf_analyze_mission_variants(
 def daf_validate_mission_set(
     missions: Sequence[Any], *, game: str = game_missions.DEFAULT_GAME, console: "Console | None" = None
 ) -> dict[str, str | None]:
-    """For every mission None if it can be built, else the reason. A wrong mission raises nothing."""
+    """For every mission None if it can be built, else the reason. An invalid mission does not raise."""
     found: dict[str, str | None] = {}
     for mission in missions:
         try:

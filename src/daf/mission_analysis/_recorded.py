@@ -1,7 +1,7 @@
 """Success rates on a mission in the episodes of earlier runs.
 
-Every run below the output folder that played this very mission (the same config) counts, each episode once. Policies
-are distinguished by content, not by name; the name shown is the latest.
+Every run below the output directory that played exactly this mission (the same config) counts, each episode once.
+Policies are distinguished by content, not by name; the name shown is the latest.
 """
 
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class RecordedSuccess:
 def recorded_success(mission: Mission, wanted: Criterion, base_dir: str | Path | None) -> tuple[RecordedSuccess, ...]:
     """Every policy that earlier runs played on `mission`, the most successful first.
 
-    Runs whose records were not kept, or can't be read, are ignored.
+    Runs whose records were not stored or can't be read are ignored.
     """
     found: dict[tuple[str, ...], dict[str, EpisodeRecord]] = {}
     for run in reversed(list_runs(base_dir)):

@@ -69,7 +69,7 @@ class MissionAnalysis:
     @property
     def size(self) -> str:
         """The map's size as text."""
-        return f"{self.map_size[0]} × {self.map_size[1]}" if self.map_size else "as the map file has it"
+        return f"{self.map_size[0]} × {self.map_size[1]}" if self.map_size else "set by the map file"
 
 
 def analysis_of(mission: Mission, performance: tuple[MissionPerformance, ...] = ()) -> MissionAnalysis:

@@ -40,7 +40,7 @@ class Mode:
 def never_moves(w: Watched, _: Criterion | None) -> Iterator[Found]:
     for agent in w.agents:
         if w.final(agent, "cell.unique_visited") <= 1 and len(np.unique(w.places(agent), axis=0)) <= 1:
-            yield agent, f"is in one cell through all {w.outcome.steps} steps"
+            yield agent, f"stays in one cell for all {w.outcome.steps} steps"
 
 
 def _stuck(w: Watched, _: Criterion | None) -> Iterator[Found]:
@@ -56,7 +56,7 @@ def _stuck(w: Watched, _: Criterion | None) -> Iterator[Found]:
             yield (
                 agent,
                 f"stays within {STUCK_BOX + 1} × {STUCK_BOX + 1} cells around row {row}, column {column} for {steps} "
-                f"of {w.outcome.steps} steps, from step {w.steps[start]} on",
+                f"of {w.outcome.steps} steps, starting at step {w.steps[start]}",
             )
 
 
@@ -80,7 +80,7 @@ def _starves(w: Watched, _: Criterion | None) -> Iterator[Found]:
             failed = w.final(agent, "action.move.failed")
             yield (
                 agent,
-                f"has less than the {w.rules.energy:g} energy that a step costs in {share:.0%} of the samples; "
+                f"has less energy than a step costs ({w.rules.energy:g}) in {share:.0%} of the samples; "
                 f"{failed:.0f} of its moves failed",
             )
 
@@ -105,7 +105,7 @@ def _no_gear(w: Watched, _: Criterion | None) -> Iterator[Found]:
         return
     for agent in w.agents:
         if w.roles[agent] == NO_GEAR and not any(w.final(agent, f"{gear}.gained") for gear in w.rules.gear):
-            yield agent, f"never takes a gear in {w.outcome.steps} steps"
+            yield agent, f"never takes any gear in {w.outcome.steps} steps"
 
 
 def _gear_unused(w: Watched, _: Criterion | None) -> Iterator[Found]:
@@ -168,13 +168,16 @@ def _loses_junctions(w: Watched, _: Criterion | None) -> Iterator[Found]:
 def _out_of_time(w: Watched, criterion: Criterion | None) -> Iterator[Found]:
     if criterion is not None and w.outcome.steps >= w.record.spec.max_steps and not criterion.fulfilled(w.record):
         reached = criterion.completion(w.record)
-        yield None, f"the step limit of {w.record.spec.max_steps} ends it without success ({reached:.0%} reached)"
+        yield (
+            None,
+            f"the episode ends at the step limit of {w.record.spec.max_steps} without success ({reached:.0%} reached)",
+        )
 
 
 def _slow(w: Watched, _: Criterion | None) -> Iterator[Found]:
     for agent in w.agents:
         if w.outcome.timeouts[agent]:
-            yield agent, f"loses {w.outcome.timeouts[agent]} of {w.outcome.steps} steps to the time-out"
+            yield agent, f"exceeds the time limit in {w.outcome.timeouts[agent]} of {w.outcome.steps} steps"
 
 
 def _alone(w: Watched, _: Criterion | None) -> Iterator[Found]:
@@ -195,50 +198,53 @@ def _alone(w: Watched, _: Criterion | None) -> Iterator[Found]:
 
 
 MODES: tuple[Mode, ...] = (
-    Mode("never_moves", "never moves", "It is in the same cell through the whole episode.", never_moves),
+    Mode("never_moves", "never moves", "The agent stays in the same cell for the whole episode.", never_moves),
     Mode(
         "stuck",
         "stuck",
-        f"It stays within {STUCK_BOX + 1} × {STUCK_BOX + 1} cells for {STUCK_SHARE:.0%} of the episode or longer.",
+        f"The agent stays within {STUCK_BOX + 1} × {STUCK_BOX + 1} cells for {STUCK_SHARE:.0%} of the episode or "
+        "longer.",
         _stuck,
     ),
     Mode(
         "starves",
         "runs out of energy",
-        f"It has less energy than a step costs in {STARVED_SHARE:.0%} of the samples or more.",
+        f"The agent has less energy than a step costs in at least {STARVED_SHARE:.0%} of the samples.",
         _starves,
     ),
-    Mode("blocked", "runs into obstacles", f"More than {BLOCKED_SHARE:.0%} of its moves fail, 10 at least.", _blocked),
-    Mode("dies_early", "dies early", f"It is dead within the first {EARLY:.0%} of the step limit.", _dies_early),
-    Mode("no_gear", "never gears up", "It never takes a gear.", _no_gear),
+    Mode(
+        "blocked", "runs into obstacles", f"More than {BLOCKED_SHARE:.0%} of the moves fail, and at least 10.", _blocked
+    ),
+    Mode("dies_early", "dies early", f"The agent dies within the first {EARLY:.0%} of the step limit.", _dies_early),
+    Mode("no_gear", "never takes gear", "The agent never takes any gear.", _no_gear),
     Mode(
         "gear_unused",
-        "gears up but never uses it",
+        "takes gear but never uses it",
         "Miners that gather nothing, aligners that align nothing, scramblers that scramble nothing, scouts that see "
         f"fewer new cells than {SCOUTED:.0%} of their steps.",
         _gear_unused,
     ),
-    Mode("hoards", "gathers but never deposits", "It gains resources and loses none.", _hoards),
-    Mode("hearts_unused", "takes hearts but never uses them", "It gains hearts and loses none.", _hearts_unused),
+    Mode("hoards", "gathers but never deposits", "The agent gains resources and loses none.", _hoards),
+    Mode("hearts_unused", "takes hearts but never uses them", "The agent gains hearts and loses none.", _hearts_unused),
     Mode(
         "never_aligns",
         "never aligns",
-        "No agent aligns a junction, where the reward pays for it.",
+        "The reward pays for aligned junctions, and no agent aligns one.",
         _never_aligns,
         of_team=True,
     ),
     Mode(
         "loses_junctions",
         "loses junctions",
-        "A team holds fewer junctions at the end than at its best, on average within a sampling interval.",
+        "A team holds fewer junctions at the end than at its peak (averages over sampling intervals).",
         _loses_junctions,
         of_team=True,
     ),
     Mode("out_of_time", "times out", "The step limit ends the episode without success.", _out_of_time, of_team=True),
-    Mode("slow", "too slow", "Steps are replaced by noop because the policy takes too long.", _slow),
+    Mode("slow", "too slow", "Actions are replaced by noop because the policy exceeds the time limit.", _slow),
     Mode(
         "alone",
-        "one agent does it all",
+        "one agent does most of the work",
         f"Of {ALONE_LEAST:g} or more alignments, scrambles or resources, one of three or more agents makes up "
         f"{ALONE_SHARE:.0%} or more.",
         _alone,

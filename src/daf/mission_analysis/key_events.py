@@ -1,4 +1,4 @@
-"""When things first happen: the first heart, gear, resource, deposit, alignment, death and goal of an episode.
+"""Times of first events: the first heart, gear, resource, deposit, alignment, death and goal of an episode.
 
 An episode in which an event never happens has no time for it; the share of episodes in which it happens is shown next
 to the median, which covers only those. Times are those of the samples: at most one interval late.

@@ -53,7 +53,7 @@ def facts_of(analysis: MissionAnalysis) -> list[tuple[str, str]]:
         "agents": f"{analysis.agents}" + (f" ({cogs[0]} to {cogs[1]})" if cogs and cogs[0] != cogs[1] else ""),
         "steps": f"{analysis.max_steps}",
         "map": f"{analysis.size}, {analysis.map_builder}"
-        + (f", always seed {analysis.map_seed}" if analysis.map_seed is not None else ", a new one for every seed"),
+        + (f", always with seed {analysis.map_seed}" if analysis.map_seed is not None else ", new for every seed"),
         "teams": ", ".join(analysis.teams),
         "against": ", ".join(analysis.opponents),
         "roles": ", ".join(analysis.roles),
@@ -62,10 +62,10 @@ def facts_of(analysis: MissionAnalysis) -> list[tuple[str, str]]:
         "observation": f"{analysis.observation_tokens} tokens, {analysis.view[0]} × {analysis.view[1]} cells",
         "actions": ", ".join(analysis.actions),
         "vibes": ", ".join(analysis.vibes),
-        "a step costs": ", ".join(f"{amount:g} {item}" for item, amount in analysis.move_cost.items()),
-        "starts with": ", ".join(f"{amount:g} {item}" for item, amount in analysis.start.items()),
+        "cost of a step": ", ".join(f"{amount:g} {item}" for item, amount in analysis.move_cost.items()),
+        "initial inventory": ", ".join(f"{amount:g} {item}" for item, amount in analysis.start.items()),
         "limits": "; ".join(f"{name} {text}" for name, text in analysis.limits.items()),
-        "success": analysis.criterion or "no reward in this mission; give a criterion with --success",
+        "success": analysis.criterion or "none: the mission has no reward; set one with --success",
     }
     return [(name, text) for name, text in found.items() if text]
 
@@ -77,7 +77,9 @@ def headline(analysis: MissionAnalysis) -> str:
         return "No episode finished." if analysis.performance else ""
     parts = []
     for row in rows[:4]:
-        part = row.policy if row.mean_reward is None else f"{row.policy} earns {number(row.mean_reward)} per agent"
+        part = (
+            row.policy if row.mean_reward is None else f"{row.policy} scores {number(row.mean_reward)} reward per agent"
+        )
         if row.success_rate is not None:
             part = f"{row.policy} succeeds in {row.successes} of {row.episodes} episodes"
         worst = next(iter(row.failure_modes), None)

@@ -1,7 +1,7 @@
 """How policies perform on one mission: success, completion, key events and failure modes, from sampled episodes.
 
-The episodes are those of `daf evaluate` with a time series; a record without one has another key, so the analysis
-plays its episodes once more. The example of every failure mode gets a replay in the run directory.
+The episodes are those of `daf evaluate` with a time series; a record without one has a different key, so the analysis
+plays these episodes again. The example of every failure mode gets a replay in the run directory.
 """
 
 import contextlib

@@ -123,7 +123,7 @@ def variant_changes(base: Mission, names: Sequence[str]) -> list[VariantAnalysis
     known = game_missions.variants(base.game)
     wrong = next((name for name in names if name not in known), None)
     if wrong is not None:
-        raise MissionError(unknown("variant", wrong, known, hint="`daf missions --variants` lists them all."))
+        raise MissionError(unknown("variant", wrong, known, hint="`daf missions --variants` lists all of them."))
     before = mission_facts.config_of(base)
     found = []
     for name in names or list(known):

@@ -1,4 +1,4 @@
-"""The criterion of success on a mission: one or several comparisons of metrics, all of which a success fulfils.
+"""The criterion of success on a mission: one or more comparisons of metrics, all of which must hold.
 
     game.cogs/aligned.junction.gained >= 2     reward > 0.5 and agent.death@sum < 1
 
@@ -71,7 +71,7 @@ class Criterion:
 
 
 def criterion(text: str, *, stated: bool = True) -> Criterion:
-    """The criterion that `text` states. Raises `UsageError` if it does not parse, `MetricError` for an unknown
+    """Parse a criterion from `text`. Raises `UsageError` if it does not parse, `MetricError` for an unknown
     metric.
     """
     terms = []
@@ -79,7 +79,7 @@ def criterion(text: str, *, stated: bool = True) -> Criterion:
         found = _TERM.fullmatch(part)
         if found is None or found["operator"] == "=":
             raise UsageError(
-                f'"{part}" is not a condition. Write METRIC {"|".join(_OPERATORS)} NUMBER, several joined by "and": '
+                f'"{part}" is not a condition. Write METRIC {"|".join(_OPERATORS)} NUMBER, joined by "and", as in '
                 '--success "reward > 0.5 and agent.death@sum < 1".'
             )
         try:
@@ -90,7 +90,7 @@ def criterion(text: str, *, stated: bool = True) -> Criterion:
             raise UsageError(f'"{part}": the bound must be finite, got {found["bound"]}.')
         metric = parse(found["metric"])
         if any(character in metric.base for character in "*?["):
-            raise MetricError(f'"{part}": a condition takes a single metric, not a wildcard.')
+            raise MetricError(f'"{part}": a condition needs a single metric, not a wildcard.')
         terms.append(Term(metric, found["operator"], bound))
     return Criterion(" and ".join(f"{t.metric.name} {t.operator} {t.bound:g}" for t in terms), tuple(terms), stated)
 

@@ -86,14 +86,14 @@ class Watched:
     def __init__(self, record: EpisodeRecord, rules: Rules) -> None:
         outcome = record.played
         if outcome.series is None:
-            raise DataError(f"the episode {record.spec.key[:12]} has no time series; run the analysis again.")
+            raise DataError(f"the episode {record.spec.key[:12]} has no time series; repeat the analysis.")
         self.record, self.rules, self.outcome = record, rules, outcome
         self.samples: Series = outcome.series
         self.agents = range(len(record.spec.assignment))
         self.steps: NDArray[np.int64] = np.array(self.samples.steps, dtype=np.int64)
 
     def final(self, agent: int, name: str) -> float:
-        """A counter of the agent at the end; 0 where it never moved."""
+        """A counter of the agent at the end; 0 if it never changed."""
         return float(self.outcome.agent_stats[agent].get(name, 0.0))
 
     def total(self, agent: int, names: Sequence[str]) -> float:
@@ -116,7 +116,7 @@ class Watched:
         return np.array([at[agent] for at in self.samples.positions], dtype=np.int64).reshape(-1, 2)
 
     def first(self, agent: int, name: str) -> int | None:
-        """The first sampled step at which the counter has moved; the last step if only the end shows it."""
+        """The first sampled step at which the counter has changed; the last step if only the end shows it."""
         moved = np.flatnonzero(self.over_time(agent, name) > 0)
         if moved.size:
             return int(self.steps[moved[0]])

@@ -125,7 +125,7 @@ def daf_compare_policy_architectures(
     ).rows  # fmt: skip
     apart = differences(found)
     rows = [{"fact": fact, **values} for fact, values in apart.items()]
-    show(console, f"Where {len(found)} policies differ", rows)
+    show(console, f"Differences of {len(found)} policies", rows)
     return {"policies": found, "differences": apart}
 
 
@@ -165,7 +165,7 @@ def analyze_policies(
     on_plan: "Callable[[Plan], None] | None" = None,
     on_record: "Callable[[EpisodeRecord], None] | None" = None,
 ) -> PolicyAnalyses:
-    """Look at each policy in a separate process, then play all with the numbers of agents in `cogs`.
+    """Measure each policy in a separate process, then play all with the numbers of agents in `cogs`.
 
     The policies play the same episodes, and the run directory also holds analysis.json and analysis.html.
     settings: its max_steps is the length of the episodes, by default 300 steps.
@@ -175,7 +175,7 @@ def analyze_policies(
     device = check_device_name(settings.device)
     resolved = game_missions.resolve(mission, game=settings.game)
     if len(resolved) != 1:
-        raise MissionError(f"a policy is measured on one mission, but {mission} names {len(resolved)}.")
+        raise MissionError(f"a policy is measured on one mission, got {len(resolved)} from {mission}.")
     one = resolved[0]
     changed = [with_cogs(one, count) for count in dict.fromkeys(cogs)]
     from daf.output_manager.layout import base_folder

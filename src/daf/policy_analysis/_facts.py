@@ -1,4 +1,4 @@
-"""What a policy is and does, as measured in a separate process."""
+"""Facts of a policy, measured in a separate process."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -102,7 +102,7 @@ def analysis_from(found: Mapping[str, Any], mission: str, *, name: str | None = 
         identity=found["identity"],
         trainable=bool(network and network["trainable"]),
         recurrent=recurrence is not None,
-        recurrence=recurrence or "none observed: its agents' attributes are the same before and after an episode",
+        recurrence=recurrence or "none observed: the attributes of its agents are the same before and after an episode",
         parameters=network["parameters"] if network else None,
         trainable_parameters=network["trainable"] if network else None,
         network=network["class"] if network else None,

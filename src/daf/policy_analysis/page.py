@@ -7,7 +7,7 @@ from daf.policy_analysis._facts import PolicyAnalysis
 from daf.render.pages.html import page
 from daf.render.svg.intervals import IntervalRow, interval_figure
 from daf.render.theme import styles
-from daf.stats.sentences import number
+from daf.stats.sentences import counted, number
 
 
 def policy_page(
@@ -16,9 +16,7 @@ def policy_page(
     """The page of `PolicyAnalysis`es. differences: facts in which they differ. run_id: of the run by number of cogs."""
     look = styles([row.name for row in rows])
     by_cogs = [
-        IntervalRow(
-            f"{row.name}, {cogs.agents} cog{'s' if cogs.agents != 1 else ''}", look[row.name], cogs.mean_reward, cogs.ci
-        )
+        IntervalRow(f"{row.name}, {counted(cogs.agents, 'cog')}", look[row.name], cogs.mean_reward, cogs.ci)
         for row in rows
         for cogs in row.cogs
     ]
@@ -61,46 +59,48 @@ def facts_of(row: PolicyAnalysis) -> list[tuple[str, str]]:
     """A policy's facts as names and texts, the same names for every policy."""
     latency = row.latency
     if latency.p50 is not None:
-        times = f"median {latency.p50:.3f}, 90 % {latency.p90:.3f}, 99 % {latency.p99:.3f}, most {latency.maximum:.2f}"
+        times = f"median {latency.p50:.3f}, 90 % {latency.p90:.3f}, 99 % {latency.p99:.3f}, max {latency.maximum:.2f}"
         times += f"; first step {latency.first:.2f}"
     else:
-        times = f"mean {latency.mean:.3f}, most {latency.maximum:.2f}"
-    repeats = "yes: the same seed gave the same episode twice" if row.deterministic else f"no: {row.difference}"
+        times = f"mean {latency.mean:.3f}, max {latency.maximum:.2f}"
+    deterministic = (
+        "yes: two episodes with the same seed were identical" if row.deterministic else f"no: {row.difference}"
+    )
     return [
         ("class", row.class_path),
         ("description", row.description or "–"),
         ("source", row.source or "not Python"),
         ("arguments", ", ".join(n if d is None else f"{n}={d}" for n, d in row.arguments.items()) or "none"),
-        ("given", ", ".join(f"{name}={value}" for name, value in row.kwargs.items()) or "–"),
+        ("arguments set", ", ".join(f"{name}={value}" for name, value in row.kwargs.items()) or "–"),
         ("weights", row.data_path or "–"),
         ("trainable", "yes" if row.trainable else "no"),
-        ("memory of the past", row.recurrence),
+        ("memory between steps", row.recurrence),
         ("network", row.network or "none"),
         (
             "parameters",
             "–" if row.parameters is None else f"{row.parameters:,} ({row.trainable_parameters:,} trainable)",
         ),
-        ("of them", ", ".join(f"{name} {count:,}" for name, count in row.parts.items()) or "–"),
-        ("network's memory", "–" if row.network_mib is None else f"{row.network_mib:.1f} MiB"),
+        ("parameters by module", ", ".join(f"{name} {count:,}" for name, count in row.parts.items()) or "–"),
+        ("memory of the network", "–" if row.network_mib is None else f"{row.network_mib:.1f} MiB"),
         (
             "loading",
             f"{row.load_seconds:.1f} s, {row.load_mib:.0f} MiB including all imports; peak {row.peak_mib:.0f} MiB",
         ),
-        ("observes", f"{row.observes}; {len(row.features)} features"),
-        ("can emit", ", ".join(row.emits)),
+        ("observations", f"{row.observes}; {len(row.features)} features"),
+        ("actions", ", ".join(row.emits)),
         ("measured on", f"{row.mission}, {row.agents} agents, {row.steps} steps, {row.engine} engine"),
         ("speed", f"{row.steps_per_second:,.0f} steps/s, {row.agent_steps_per_second:,.0f} agent-steps/s"),
-        ("speed, episodes together", "–" if row.together is None else f"{row.together:,.0f} agent-steps/s"),
-        ("its share of the time", f"{row.policy_share:.0%}"),
-        ("milliseconds a call", f"{times} ({latency.of})"),
-        ("repeats", repeats),
-        ("another seed", "another episode" if row.seed_matters else "the same episode"),
+        ("speed, batched episodes", "–" if row.together is None else f"{row.together:,.0f} agent-steps/s"),
+        ("share of time in the policy", f"{row.policy_share:.0%}"),
+        ("milliseconds per call", f"{times} ({latency.of})"),
+        ("deterministic", deterministic),
+        ("different seed", "different episode" if row.seed_matters else "same episode"),
         ("reward per agent", number(row.reward_per_agent)),
     ]
 
 
 def _text(value: Any) -> str:
-    """A value as text, for people."""
+    """A value as text."""
     if value is None or value in ({}, [], ()):
         return "–"
     if isinstance(value, bool):

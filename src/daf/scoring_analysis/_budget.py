@@ -1,4 +1,4 @@
-"""The number of episodes that an interval of a requested width needs.
+"""The number of episodes needed for an interval of a requested width.
 
 Based on the spread of the blocks that were played: an interval of the mean over n blocks has a half-width of t s / √n.
 The spread is itself estimated from these blocks, so the answer has a range; with fewer than ten blocks the range is
@@ -12,6 +12,7 @@ import numpy as np
 
 from daf.errors import DataError, UsageError
 from daf.stats.arrays import FloatArray, IntArray, check_alpha, finite, strata_of
+from daf.stats.sentences import counted
 
 MOST_BLOCKS = 10**9
 
@@ -34,11 +35,12 @@ class Budget:
     def sentence(self) -> str:
         """The budget as text."""
         if self.blocks <= self.have:
-            played = f"it needs about {self.blocks:,} seeds, and {self.have:,} were played"
+            played = f"it needs about {counted(self.blocks, 'seed')} and has {self.have:,}"
             return f"±{self.precision:.3g} is reached: {played}."
         return (
-            f"±{self.precision:.3g} needs about {self.blocks:,} seeds (90 % range {self.low:,} to {self.high:,}, from "
-            f"{self.have:,} seeds): {self.episodes:,} episodes in all; -e {self.blocks}."
+            f"±{self.precision:.3g} needs about {self.blocks:,} seeds (90 % range {self.low:,} to {self.high:,}, "
+            "estimated from "
+            f"{counted(self.have, 'seed')}): {self.episodes:,} episodes in total; use -e {self.blocks}."
         )
 
 
@@ -50,7 +52,7 @@ def budget_for(
     episodes_per_block: int,
     alpha: float = 0.05,
 ) -> Budget:
-    """The budget for the mean of `values` (n_blocks,), every stratum counting the same and getting equally many blocks.
+    """The budget for the mean of `values` (n_blocks,), all strata having equal weight and equally many blocks.
 
     episodes_per_block: episodes that one seed costs on all strata together. Raises `UsageError` for a precision that
     is not above 0, `DataError` for a stratum of fewer than two blocks.

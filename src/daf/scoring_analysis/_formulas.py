@@ -98,7 +98,9 @@ def daf_compute_weighted_score(
     policy had. A policy without any agent scores 0, as upstream does. Raises `DataError`.
     """
     if len(scores) != len(agent_counts) or not scores:
-        raise DataError(f"{len(scores)} matches with scores and {len(agent_counts)} with agents: need one each.")
+        raise DataError(
+            f"got scores of {len(scores)} matches and agent counts of {len(agent_counts)}; the numbers must be equal."
+        )
     for match, (score, counts) in enumerate(zip(scores, agent_counts, strict=True)):
         if not all(math.isfinite(value) for value in score.values()):
             raise DataError(f"match {match} has a score that is not finite: {dict(score)}.")
@@ -140,7 +142,7 @@ def daf_validate_proportions(
 ) -> None:
     """Raise `UsageError` unless there is one proportion per policy and one above 0; `None` means equal shares.
 
-    Upstream's rule, and one more: a negative or infinite proportion is refused.
+    Upstream's rule, and one more: a negative or infinite proportion is rejected.
     """
     scoring.validate_proportions(proportions, num_policies)
     if proportions is not None:
@@ -172,7 +174,9 @@ def daf_scoring_summary(
         raise UsageError(f'the baseline "{baseline}" has no scores. Choose one of {", ".join(scores)}.')
     rows = {policy: _scores(values, policy) for policy, values in scores.items()}
     if len({row.size for row in rows.values()}) > 1:
-        raise DataError(f"policies have different numbers of episodes: { {p: r.size for p, r in rows.items()} }.")
+        raise DataError(
+            f"policies must have the same number of episodes, got { {p: r.size for p, r in rows.items()} }."
+        )
     means = {policy: sum(row.tolist()) / row.size for policy, row in rows.items()}
     each = means if agent_counts is None else scoring.scores_per_agent(means, agent_counts)
     per = {policy: 1 if agent_counts is None else max(agent_counts.get(policy, 0), 1) for policy in rows}
@@ -203,13 +207,13 @@ def daf_scoring_summary(
 def _check_shares(values: Sequence[float]) -> None:
     odd = [value for value in values if not math.isfinite(value) or value < 0]
     if odd:
-        raise UsageError(f"{list(values)}: proportions must be finite and at least 0, got {odd[0]}.")
+        raise UsageError(f"proportions must be finite and at least 0, got {odd[0]} in {list(values)}.")
 
 
 def _scores(values: float | Sequence[float], what: str) -> FloatArray:
     row = finite(np.atleast_1d(np.asarray(values, dtype=np.float64)), what=f"scores of {what}")
     if row.ndim != 1:
-        raise DataError(f"the scores of {what} must have one axis, got shape {row.shape}.")
+        raise DataError(f"the scores of {what} must be one-dimensional, got shape {row.shape}.")
     return row
 
 

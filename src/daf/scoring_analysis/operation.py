@@ -1,4 +1,4 @@
-"""`daf score`: play a candidate with a pool in every proportion, score it, store the run."""
+"""`daf score`: play a candidate with a pool in every proportion, analyse, store the results."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -104,23 +104,23 @@ def daf_score(
 def _notes(run: PlayedRun, analysis: VorAnalysis, as_pickup: bool) -> list[str]:
     result = run.result
     notes = [*merged_notes(result.plan), *run.failure_notes(analysis.left_out)]
-    notes += [f"No seed of {mission} was finished by all teams; it is left out." for mission in analysis.absent]
+    notes += [f"No seed of {mission} was finished by all teams; it is excluded." for mission in analysis.absent]
     if as_pickup:
         notes.append(
-            "Played as cogames pickup plays: one map for all episodes, and other seats in every team. The intervals "
-            "hold for that map only, and are wider than a paired run's."
+            "Played like cogames pickup: one map for all episodes, and different seats in every team. The intervals "
+            "hold for that map only, and are wider than those of a paired run."
         )
     fewest = min(score.n for score in analysis.missions)
     if smallest_p(fewest) > analysis.alpha:
         wanted = next(n for n in range(2, 64) if smallest_p(n) <= analysis.alpha)
         level = f"{100 * (1 - analysis.alpha):g} %"
-        seeds = "1 seed gives" if fewest == 1 else f"{fewest} seeds give"
-        notes.append(f"{seeds} no {level} interval of a mission's value; use -e {wanted} or more.")
+        seeds = "1 seed is" if fewest == 1 else f"{fewest} seeds are"
+        notes.append(f"{seeds} too few for a {level} interval of the value on a mission; use -e {wanted} or more.")
     shared = [mission.mission for mission in analysis.missions if _shared_reward(result, mission.mission)]
     if shared:
         notes.append(
             f"On {', '.join(shared)} all agents of a team got the same return in every episode: the candidate's score "
-            "there is its team's."
+            "there is that of its team."
         )
     return notes
 
@@ -130,7 +130,7 @@ def _equal_notes(players: Sequence[Policy]) -> list[str]:
     candidate, *pool = players
     itself = [policy.name for policy in pool if policy.identity == candidate.identity]
     notes = [
-        f"{name}, of the pool, is the same policy as the candidate: its agents count as the pool's, which moves the "
+        f"{name} in the pool is the same policy as the candidate: its agents count as the pool's, which moves the "
         "value towards 0."
         for name in itself
     ]
@@ -138,7 +138,7 @@ def _equal_notes(players: Sequence[Policy]) -> list[str]:
     for policy in pool:
         equal.setdefault(policy.identity, []).append(policy.name)
     return notes + [
-        f"{' and '.join(names)}, of the pool, are the same policy; each gets its share, as in cogames pickup."
+        f"{' and '.join(names)} in the pool are the same policy; each gets a share, as in cogames pickup."
         for names in equal.values()
         if len(names) > 1
     ]

@@ -27,8 +27,10 @@ def pickup_settings(settings: Settings | None = None) -> Settings:
 def check_agents(mission: Mission, pool: int) -> None:
     if mission.num_agents < max(pool, 1):
         raise UsageError(
-            f"{mission.name} has {mission.num_agents} agents, fewer than the pool's {pool} policies: some would never "
-            f"play. Name fewer with --pool, or more agents with -m {mission_files.split(mission.name)[0]},cogs={pool}."
+            f"{mission.name} has {mission.num_agents} agents, fewer than the {pool} policies of the pool: some "
+            "would never "
+            "play. Name fewer policies with --pool, or use more agents with -m "
+            f"{mission_files.split(mission.name)[0]},cogs={pool}."
         )
 
 

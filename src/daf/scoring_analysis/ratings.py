@@ -24,7 +24,7 @@ Block = Sequence[tuple[Mapping[str, int], float]]
 """Teams that played the same episode: agents of each policy, and the team's score."""
 
 MOST_MATCHES = 4_000
-"""Maximum matches in a single order; of more, this number is drawn."""
+"""Maximum matches in a single order; if there are more, this number is sampled."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _rate(policies: Sequence[str], matches: Sequence[_Match]) -> dict[str, tuple
 
 
 def _beats(policies: Sequence[str], blocks: Sequence[Block], alpha: float) -> dict[str, set[str]]:
-    """Which policies each beats where only the two differ: decided by sign tests over blocks, Holm over pairs."""
+    """The policies that each policy beats in teams that differ only in these two: sign tests over blocks, Holm."""
     from scipy.stats import binomtest
 
     pairs: list[tuple[str, str]] = []

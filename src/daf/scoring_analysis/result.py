@@ -1,4 +1,4 @@
-"""A played score, and the same as JSON values."""
+"""The result of a score, and its conversion to JSON values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class ScoreReport(Played):
 
 
 def score_data(report: ScoreReport) -> dict[str, Any]:
-    """What `--json` prints, as JSON values."""
+    """The output of `--json` as JSON values."""
     analysis = report.analysis
     return {
         **report.run.head_data(),

@@ -65,17 +65,17 @@ class ReplayToGifConverter:
                 failed.append(str(error))
         if failed:
             done = f"{len(made)} of {len(files)} replays were drawn into {self.output_dir}"
-            raise ReplayError(f"{done}. These were not:\n  " + "\n  ".join(failed))
+            raise ReplayError(f"{done}. Failed:\n  " + "\n  ".join(failed))
         return made
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program and return its exit code."""
-    parser = argparse.ArgumentParser(prog="replay_to_gif", description="Draw replays into animated GIFs.")
-    parser.add_argument("path", metavar="FILE|DIR", help="a replay, or with --batch a folder of replays")
-    parser.add_argument("--batch", action="store_true", help="draw every replay in the folder")
-    parser.add_argument("--fps", type=float, default=10, help="frames a second, up to 50 (default: 10)")
-    parser.add_argument("--output-dir", help="where GIFs go (default: a run folder for visualizations)")
+    parser = argparse.ArgumentParser(prog="replay_to_gif", description="Convert replays to animated GIFs.")
+    parser.add_argument("path", metavar="FILE|DIR", help="a replay, or with --batch a directory of replays")
+    parser.add_argument("--batch", action="store_true", help="draw every replay in the directory")
+    parser.add_argument("--fps", type=float, default=10, help="frames per second, up to 50 (default: 10)")
+    parser.add_argument("--output-dir", help="where to write GIFs (default: a run directory for visualizations)")
     chosen = parser.parse_args(arguments)
     try:
         converter = ReplayToGifConverter(chosen.output_dir)

@@ -63,7 +63,7 @@ class VisualizationGenerator:
         groups = training_groups(data)
         panels, caption = training_panels(groups, None, CURVES, None)
         shown = panels[:9]
-        more = f" {len(panels) - len(shown)} more metrics were recorded." if len(panels) > len(shown) else ""
+        more = f" {len(panels) - len(shown)} more metrics are not shown." if len(panels) > len(shown) else ""
         figure = curves_figure(
             shown,
             names=list(groups),
@@ -82,7 +82,7 @@ class VisualizationGenerator:
         figure = spread_figure(
             spread_panels(found)[:2],
             found.policies,
-            title=title or f"Returns of single episodes: {policies_told(found)}",
+            title=title or f"Returns of episodes: {policies_told(found)}",
             caption=spread_caption(found),
             size=HALF_SIZE,
         )
@@ -153,9 +153,9 @@ def _matrix(data: Any) -> tuple[np.ndarray, list[str], list[str]]:
     try:
         values = np.array([[np.nan if value is None else value for value in row] for row in data], dtype=np.float64)
     except (TypeError, ValueError):
-        raise DataError("a heat map takes rows of as many numbers each, or {row: {column: number}}.") from None
+        raise DataError("a heat map needs rows of equal length, or {row: {column: number}}.") from None
     if values.ndim != 2:
-        raise DataError(f"a heat map takes rows of numbers, got an array of shape {values.shape}.")
+        raise DataError(f"a heat map needs rows of numbers, got an array of shape {values.shape}.")
     return values, [str(number) for number in range(len(values))], [str(number) for number in range(values.shape[1])]
 
 
@@ -169,8 +169,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from daf.visualization.run_figures import daf_plot_run
 
     parser = argparse.ArgumentParser(prog="visualization_generator", description="Draw the figures of a run.")
-    parser.add_argument("run", metavar="RUN", help="a run's folder or id, or a replay file")
-    parser.add_argument("--output-dir", help="where figures go (default: the run's visualizations)")
+    parser.add_argument("run", metavar="RUN", help="a run directory, a run id or a replay file")
+    parser.add_argument("--output-dir", help="where to write figures (default: visualizations in the run directory)")
     chosen = parser.parse_args(arguments)
     try:
         for path in daf_plot_run(chosen.run, output_dir=chosen.output_dir).paths:

@@ -1,4 +1,4 @@
-"""Which comparisons continue, and how far: the rounds of playing until decided, as pure functions of the verdicts.
+"""The rounds of playing until decided: which comparisons continue, and how far, as pure functions of the verdicts.
 
 A round takes every policy that an open comparison still needs, on every mission where it needs it, to the same number
 of blocks. Settled comparisons are not played further and stay settled. Nothing here depends on time or on workers: the
@@ -34,7 +34,7 @@ class Needs:
 
 
 def first_round(contenders: int, missions: int, most: int) -> Needs:
-    """Everybody everywhere, `FIRST` blocks or `most`. Raises `UsageError`."""
+    """All contenders on all missions: `FIRST` blocks, or `most` if that is less. Raises `UsageError`."""
     if most < 1:
         raise UsageError(f"--max-episodes must be at least 1, got {most}.")
     places = frozenset((contender, mission) for contender in range(contenders) for mission in range(missions))

@@ -15,6 +15,7 @@ from daf.playing.player import Player
 from daf.playing.run import play_run
 from daf.playing.settings import Settings
 from daf.stats.pair_verdict import PairVerdict
+from daf.stats.sentences import counted
 from daf.storage.atomic import write_json
 from daf.storage.jsonable import jsonable
 from daf.until_decided._rounds import IDENTICAL, Needs, first_round, look, next_round, open_ones
@@ -203,18 +204,21 @@ def _notes(verdicts: Sequence[PairVerdict], rounds: Sequence[Round], common: Run
     looks = "1 look" if len(rounds) == 1 else f"{len(rounds)} looks"
     notes = [
         f"Played until decided, in {looks}. Verdicts hold at every look: p is 1 / e of an e-process and intervals are "
-        "confidence sequences, so stopping early does not invalidate them. n is the number of blocks each pair needed."
+        "confidence sequences, so stopping early does not invalidate them. n is the number of blocks that each pair "
+        "needed."
     ]
     if still:
         named = ", ".join(f"{v.name_a} and {v.name_b} {v.where}" for v in still[:3])
         more = f" and {len(still) - 3} more" if len(still) > 3 else ""
-        way = "" if still[0].margin is not None else " With --practical-difference, equal policies are settled too."
-        notes.append(f"Not decided within {most} episodes: {named}{more}. Raise --max-episodes.{way}")
+        way = "" if still[0].margin is not None else " With --practical-difference, equal policies are decided as well."
+        notes.append(f"Not decided within {counted(most, 'episode')}: {named}{more}. Increase --max-episodes.{way}")
     if same:
         named = ", ".join(f"{v.name_a} and {v.name_b} {v.where}" for v in same[:3])
         more = f" and {len(same) - 3} more" if len(same) > 3 else ""
-        notes.append(f"Exactly the same in every block, and not played beyond {IDENTICAL}: {named}{more}.")
+        notes.append(f"Exactly equal in each of {IDENTICAL} blocks, and not played further: {named}{more}.")
     blocks = {planned.index for planned in common.planned}
     if any(verdict.n > len(blocks) for verdict in verdicts):
-        notes.append("The ranking uses the blocks that all policies played; pairs that needed more use all of theirs.")
+        notes.append(
+            "The ranking uses the blocks that all policies played; pairs that needed more blocks use all of theirs."
+        )
     return notes

@@ -7,7 +7,7 @@ from daf.render.pages.parts import Column, Part, Plot, Plots, Section, Table, Te
 from daf.render.svg.curves import CurveSeries, curve_figure
 from daf.render.text import printable
 from daf.render.theme import style
-from daf.stats.sentences import number
+from daf.stats.sentences import counted, number
 from daf.sweeps.analysis_columns import columns_of
 from daf.sweeps.pages._sweep_space import choice_plots
 from daf.sweeps.result import SweepResult, hyperparameter_names
@@ -51,16 +51,16 @@ def history_section(result: SweepResult) -> list[Section]:
             without=failed,
         )
         left = len(complete) - len(drawn)
-        caption = f"n = {len(complete):,} complete trials" + (
+        caption = f"n = {counted(len(complete), 'complete trial')}" + (
             f", the last {len(drawn):,} drawn as markers" if left else ""
         )
         unfinished = len(result.trials) - len(complete)
         others = unfinished - len(result.failed)
-        told = [f"{len(result.failed):,} more failed (crosses)"] if failed else []
-        told += [f"{others:,} were stopped or still run"] if others else []
-        caption += "".join(f"; {part}" for part in told) + "."
+        rest = [f"{len(result.failed):,} failed (crosses)"] if failed else []
+        rest += [f"{others:,} stopped or still running"] if others else []
+        caption += "".join(f"; {part}" for part in rest) + "."
         plots.append(Plot(printable(f"{name} ({direction})"), figure.svg, caption, "full"))
-    return [Section("history", "How the search went", [Plots(plots)])] if plots else []
+    return [Section("history", "Optimization history", [Plots(plots)])] if plots else []
 
 
 def _stairs(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
@@ -83,7 +83,7 @@ def front_section(result: SweepResult) -> list[Section]:
     )[:MOST_DRAWN]
     x_name, y_name = result.objectives[:2]
     series = [
-        CurveSeries("not beaten", style(1), [t.values[0] for t in ordered], [t.values[1] for t in ordered], points=True,
+        CurveSeries("front", style(1), [t.values[0] for t in ordered], [t.values[1] for t in ordered], points=True,
                     joined=False, notes=[f"trial {t.trial_id}" for t in ordered]),
         CurveSeries("beaten", style(0), [t.values[0] for t in beaten], [t.values[1] for t in beaten], points=True,
                     joined=False, notes=[f"trial {t.trial_id}" for t in beaten]),
@@ -92,13 +92,13 @@ def front_section(result: SweepResult) -> list[Section]:
         series,
         x_title=printable(x_name),
         y_title=printable(y_name),
-        description=printable(f"{x_name} against {y_name}; trials that none beats in all objectives are marked"),
+        description=printable(f"{x_name} against {y_name}; Pareto-optimal trials are marked"),
         size="full",
     )
     rows = [[cell(trial.trial_id), *(cell(number(value)) for value in trial.values)] for trial in ordered]
     columns = [Column("Trial", number=True), *(Column(printable(name), number=True) for name in result.objectives)]
-    trials = "1 trial" if len(front) == 1 else f"{len(front)} trials"
-    caption = f"{trials} that no other beats in one objective without losing in another."
+    trials = counted(len(front), "Pareto-optimal trial")
+    caption = f"{trials}: no other trial is better in one objective without being worse in another."
     parts: list[Part] = [Plots([Plot(f"{printable(x_name)} against {printable(y_name)}", figure.svg, caption, "full")]),
                          Table(columns, rows)]  # fmt: skip
     return [Section("front", "Pareto front", parts)]
@@ -143,9 +143,10 @@ def hyperparameter_section(result: SweepResult, logarithms: Collection[str]) -> 
         return []
     note = Text(
         [
-            f"{len(finished):,} complete trials, one marker each. A trial's other hyperparameters differ too, and a "
-            "search tries most where it has found most: a trend here is a hint, not an effect."
+            f"{counted(len(finished), 'complete trial')}, one marker each. The other hyperparameters vary as well, "
+            "and a "
+            "search samples good regions more densely: a trend here is a hint, not an effect."
         ],
         muted=True,
     )
-    return [Section("hyperparameters", "By hyperparameter", [note, Plots(plots)])]
+    return [Section("hyperparameters", "Objective by hyperparameter", [note, Plots(plots)])]

@@ -19,11 +19,12 @@ def held_out_section(record: Mapping[str, Any]) -> list[Section]:
     """The section for `SweepResult.held_out`; a record of another shape is shown unchanged."""
     trials = _trials(record)
     if not trials:
-        return [Section("held-out", "On new seeds", parts_of(record))]
+        return [Section("held-out", "Held-out episodes", parts_of(record))]
     seed, episodes = record.get("seed"), record.get("episodes")
-    told = "The best trials on episodes that none of them was chosen by"
-    told += f" ({episodes} on each mission, seeds from {seed} on)" if seed is not None and episodes is not None else ""
-    parts: list[Part] = [Text([f"{told}, beside the default configuration."], muted=True)]
+    known = seed is not None and episodes is not None
+    which = f" ({episodes} on each mission, with seeds from {seed})" if known else ""
+    text = f"The best trials and the default configuration, on episodes that played no part in the selection{which}."
+    parts: list[Part] = [Text([text], muted=True)]
     compared = [trial for trial in trials if trial.get("sentence")]
     if compared:
         rows = []
@@ -34,11 +35,11 @@ def held_out_section(record: Mapping[str, Any]) -> list[Section]:
         parts.append(Sentences(rows))
     parts += _figure(compared, str(record.get("difference_of") or record.get("objective", "objective")))
     parts.append(_table(trials, record))
-    return [Section("held-out", "On new seeds", parts)]
+    return [Section("held-out", "Held-out episodes", parts)]
 
 
 def held_out_sentences(record: Mapping[str, Any] | None) -> list[str]:
-    """The findings on new seeds, a sentence for each trial, the best one there first."""
+    """The findings on held-out episodes, one sentence per trial, the best trial first."""
     if record is None:
         return []
     trials = sorted(_trials(record), key=lambda trial: trial.get("trial") != record.get("winner"))
@@ -67,11 +68,11 @@ def _figure(trials: Sequence[Mapping[str, Any]], objective: str) -> list[Part]:
         return []
     figure = interval_figure(
         rows,
-        axis_title=printable(f"difference to the default configuration ({objective})"),
-        description="Difference of each of the best trials to the default configuration on new seeds",
+        axis_title=printable(f"difference from the default configuration ({objective})"),
+        description="Difference between each of the best trials and the default configuration on held-out episodes",
     )
-    caption = "Lines: intervals of the paired difference, each alone; the verdicts are corrected for their number."
-    return [Plots([Plot("Against the default configuration", figure, caption, "full")])]
+    caption = "Lines: unadjusted intervals of the paired differences; verdicts are adjusted for the number of trials."
+    return [Plots([Plot("Difference from the default configuration", figure, caption, "full")])]
 
 
 def _table(trials: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> Table:
@@ -101,17 +102,19 @@ def _table(trials: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> Ta
     columns = [
         Column("Configuration"),
         Column("In the sweep", number=True),
-        Column("On new seeds", number=True),
+        Column("Held out", number=True),
         Column("Difference", number=True),
         Column("Interval", number=True),
         Column("Adjusted p", number=True),
         Column("Error"),
     ]
     reason = record.get("default_failed")
-    note = "Bold: the best on new seeds." + (f" The default configuration has no result: {reason}" if reason else "")
+    note = "Bold: the best on held-out episodes." + (
+        f" The default configuration has no result: {reason}" if reason else ""
+    )
     return Table(columns, rows, note=printable(note))
 
 
 def _number(value: object) -> str | None:
-    told = finite(value)
-    return None if told is None else number(told)
+    found = finite(value)
+    return None if found is None else number(found)

@@ -11,7 +11,7 @@ from daf.stats.sentences import number
 from daf.sweeps.importance import Importances, daf_sweep_importance
 from daf.sweeps.result import SweepResult
 
-_TITLES = {"pedanova": "PED-ANOVA: what the best trials have in common", "fanova": "fANOVA: part of the variance"}
+_TITLES = {"pedanova": "PED-ANOVA: what the best trials have in common", "fanova": "fANOVA: share of the variance"}
 Found = Sequence[Importances | str]
 """The importances, or the reason why there are none."""
 
@@ -48,19 +48,20 @@ def importance_section(result: SweepResult, found: Found) -> list[Section]:
         parts.append(Text([_sentence(one)]))
         rows = [IntervalRow(printable(r.name), style(0), r.value, (r.low, r.high), iqm=r.noise) for r in one.rows[:20]]
         title = _TITLES[one.method] + (f" ({printable(one.objective)})" if len(result.objectives) > 1 else "")
-        axis = "divergence of the best trials" if one.method == "pedanova" else "part of the variance"
+        axis = "divergence of the best trials" if one.method == "pedanova" else "share of the variance"
         figure = interval_figure(rows, axis_title=axis, description=printable(f"Importance for {one.objective}"))
         parts += [Plots([Plot(title, figure, one.how, "full")]), _table(one)]
     parts.append(
         Text(
             [
-                "A search that learns tries most where it has found most, and importance speaks of what it tried; a "
-                "random search answers for the whole space."
+                "Importance describes the region that was searched; adaptive strategies sample good regions more "
+                "densely. "
+                "A random search gives the importance in the whole space."
             ],
             muted=True,
         )
     )
-    return [Section("importance", "Which hyperparameters mattered", parts)]
+    return [Section("importance", "Hyperparameter importance", parts)]
 
 
 def _sentence(one: Importances) -> str:
@@ -96,7 +97,7 @@ def _table(one: Importances) -> Table:
                 verdict,
             ]
         )
-    names = ["Value", "95 % interval", "By chance", *(["Share"] if shares else []), "Trials"]
+    names = ["Value", "95 % interval", "Chance level", *(["Share"] if shares else []), "Trials"]
     columns = [Column("Hyperparameter"), *(Column(name, number=True) for name in names), Column("Verdict")]
     left = "; ".join(f"{name}: {reason}" for name, reason in one.left_out.items())
-    return Table(columns, rows, note=printable(f"Without a value: {left}" if left else ""), folded="The numbers")
+    return Table(columns, rows, note=printable(f"Without a value: {left}" if left else ""), folded="Values")

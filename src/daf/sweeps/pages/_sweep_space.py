@@ -16,6 +16,7 @@ from daf.render.svg.intervals import IntervalRow, interval_figure
 from daf.render.svg.parallel import parallel_svg
 from daf.render.text import printable
 from daf.render.theme import style
+from daf.stats.sentences import counted
 from daf.sweeps.analysis_columns import Column, columns_of
 from daf.sweeps.result import SweepResult, SweepTrialResult
 
@@ -36,12 +37,12 @@ def space_sections(result: SweepResult, ranked: Sequence[str]) -> list[Section]:
     if not order:
         return []
     parts: list[Part] = [
-        Text(["The stronger the colour, the better the trial, by rank; the best in another colour."], muted=True),
+        Text(["Stronger colours: better trials, by rank. The best trial has a different colour."], muted=True),
         Plots([_parallel(result, finished, order)]),
     ]
     if len(order) > 1:
         parts += _contour(result, order[0], order[1])
-    return [Section("space", "The space as searched", parts)]
+    return [Section("space", "Search space", parts)]
 
 
 def choice_plots(result: SweepResult) -> list[Plot]:
@@ -69,7 +70,7 @@ def choice_plots(result: SweepResult) -> list[Plot]:
             description=printable(f"{result.objectives[0]} of the trials by {column.name}"),
         )
         more = column.steps - MOST_CHOICES
-        caption = "Large: the mean of the choice's trials." + (f" {more} choices are not drawn." if more > 0 else "")
+        caption = "Large markers: means." + (f" {counted(more, 'choice')} not drawn." if more > 0 else "")
         plots.append(Plot(printable(column.name), figure, caption, "full"))
     return plots
 
@@ -95,24 +96,24 @@ def cost_section(result: SweepResult) -> list[Section]:
     series = [
         CurveSeries("trials", style(0), [c for c, *_ in drawn], [v for _, v, _ in drawn], points=True, joined=False,
                     notes=[f"trial {t}" for *_, t in drawn]),
-        CurveSeries("best for this or less", style(1), [c for c, *_ in least], [v for _, v, _ in least], points=True,
+        CurveSeries("best up to this cost", style(1), [c for c, *_ in least], [v for _, v, _ in least], points=True,
                     joined=False, notes=[f"trial {t}" for *_, t in least]),
     ]  # fmt: skip
     name = "cost" if weighed else "seconds"
     figure = curve_figure(
         series,
-        x_title="cost of the trial" if weighed else "seconds that the trial took",
+        x_title="cost of the trial" if weighed else "duration of the trial (s)",
         y_title=printable(result.objectives[0]),
         description=printable(f"{result.objectives[0]} of the trials against their {name}"),
         size="full",
     )
-    left = f" Drawn: {len(drawn):,} of them." if len(drawn) < len(pairs) else ""
+    left = f" Drawn: {len(drawn):,}." if len(drawn) < len(pairs) else ""
     total = math.fsum(taken for taken, *_ in pairs)
-    caption = f"n = {len(pairs):,} complete trials, {total:,.6g} {name} together.{left}"
+    caption = f"n = {counted(len(pairs), 'complete trial')}, {total:,.6g} {name} in total.{left}"
     if not weighed:
-        caption += " Seconds depend on the machine, and on how many trials ran at a time."
+        caption += " Durations depend on the machine and on the number of parallel trials."
     title = printable(f"{result.objectives[0]} against {name}")
-    return [Section("cost", "Cost against score", [Plots([Plot(title, figure.svg, caption, "full")])])]
+    return [Section("cost", "Objective by cost", [Plots([Plot(title, figure.svg, caption, "full")])])]
 
 
 def _parallel(result: SweepResult, finished: Sequence[SweepTrialResult], order: Sequence[Column]) -> Plot:
@@ -132,11 +133,11 @@ def _parallel(result: SweepResult, finished: Sequence[SweepTrialResult], order: 
         maximize=sign < 0,
         description=printable(f"Every trial as a line through its hyperparameters to its {result.objectives[0]}"),
     )
-    caption = f"Every line a complete trial, n = {len(drawn):,}"
+    caption = f"One line per complete trial, n = {len(drawn):,}"
     caption += f": the best of {len(finished):,}." if len(drawn) < len(finished) else "."
     if len(shown) < len(order):
-        caption += f" {len(order) - len(shown)} hyperparameters of less importance are left out."
-    caption += " Drag along an axis to keep the trials inside; click it to let go."
+        caption += f" Not shown: {counted(len(order) - len(shown), 'less important hyperparameter')}."
+    caption += " Drag along an axis to select trials; click the axis to clear the selection."
     return Plot("Parallel coordinates", svg, caption, "full")
 
 
@@ -155,8 +156,8 @@ def _contour(result: SweepResult, x: Column, y: Column) -> list[Part]:
         maximize=result.directions[0] == "maximize",
         description=printable(f"{result.objectives[0]} over {x.name} and {y.name}"),
     )
-    count = f"{len(kept):,} of {len(both):,} trials" if len(kept) < len(both) else f"{len(kept):,} trials"
-    caption = f"{count}; behind them the mean of the trials around, only where some lie close. The others differ too."
+    count = f"{len(kept):,} of {len(both):,} trials" if len(kept) < len(both) else counted(len(kept), "trial")
+    caption = f"{count}; background: local mean, only near trials. The other hyperparameters vary as well."
     return [Plots([Plot(printable(f"{result.objectives[0]} over {x.name} and {y.name}"), svg, caption, "full")])]
 
 

@@ -9,7 +9,7 @@ from daf.render.pages.files import SWEEP, pages_of, write_pages
 from daf.render.pages.parts import Alert, Cell, Column, RunPage, Section, Table, cell
 from daf.render.pages.run_facts import RunFacts, ending_alerts, facts_of, shown, subtitle_of, what_was_run
 from daf.render.text import duration, printable
-from daf.stats.sentences import number
+from daf.stats.sentences import counted, number
 from daf.storage.printable import printable_lines
 from daf.sweeps.held_out_words import held_out_finding
 from daf.sweeps.pages._sweep_figures import front_section, history_section, hyperparameter_section
@@ -68,44 +68,44 @@ def sweep_page(result: SweepResult, facts: RunFacts) -> RunPage:
 
 def _alerts(result: SweepResult, facts: RunFacts) -> list[Alert]:
     alerts = list(ending_alerts(facts))
-    reasons = Counter(trial.reason or "no reason was recorded" for trial in result.failed)
+    reasons = Counter(trial.reason or "no reason recorded" for trial in result.failed)
     for reason, count in reasons.most_common(8):
         first, _, rest = reason.partition("\n")
-        trials = [
-            str(trial.trial_id) for trial in result.failed if (trial.reason or "no reason was recorded") == reason
-        ]
+        trials = [str(trial.trial_id) for trial in result.failed if (trial.reason or "no reason recorded") == reason]
         listed = f"Trials {', '.join(trials[:40])}" + (f" and {count - 40} more" if count > 40 else "")
         alerts.append(
             Alert(
-                f"{count} trial{'s' if count != 1 else ''} failed: {printable(first)}",
+                f"{counted(count, 'trial')} failed: {printable(first)}",
                 bad=True,
                 detail=printable_lines(f"{listed}\n{rest}".strip()),
             )
         )
     if len(reasons) > 8:
-        alerts.append(Alert(f"{len(reasons) - 8} further reasons of failure are in the table of trials.", bad=True))
-    said = {*held_out_sentences(result.held_out)}
-    notes = [note for note in result.notes if printable(note) not in said and " trials failed; " not in note]
+        alerts.append(
+            Alert(f"See the table of trials for {counted(len(reasons) - 8, 'more reason')} of failure.", bad=True)
+        )
+    findings = {*held_out_sentences(result.held_out)}
+    notes = [note for note in result.notes if printable(note) not in findings and " trials failed; " not in note]
     return [*alerts, *(Alert(printable(note)) for note in notes)]
 
 
 def _finding(result: SweepResult) -> str:
     best = result.top_trials(1)
     if not best:
-        return "No trial is complete, so none is best."
+        return "No trial is complete."
     trial = best[0]
-    told = ", ".join(f"{name} = {_value(value)}" for name, value in trial.hyperparameters.items())
+    settings = ", ".join(f"{name} = {_value(value)}" for name, value in trial.hyperparameters.items())
     text = f"Trial {trial.trial_id} is the best of {_complete(result)} in the sweep: {result.objectives[0]} "
-    text += number(trial.values[0]) + (f" with {told}." if told else ".")
+    text += number(trial.values[0]) + (f" with {settings}." if settings else ".")
     found = held_out_sentences(result.held_out)
     if not found:
-        text += " It was chosen by that number, so it flatters; it was not compared on other seeds."
-    there = held_out_finding(result.held_out or {})
-    return printable(" ".join([text, *([there] if there else []), *found[:1]]))
+        text += " This value is biased upwards, because it selected the trial, which was not played on held-out seeds."
+    summary = held_out_finding(result.held_out or {})
+    return printable(" ".join([text, *([summary] if summary else []), *found[:1]]))
 
 
 def _complete(result: SweepResult) -> str:
-    return "1 complete trial" if len(result.finished) == 1 else f"{len(result.finished):,} complete trials"
+    return counted(len(result.finished), "complete trial")
 
 
 def _best(result: SweepResult) -> list[Section]:
@@ -128,7 +128,7 @@ def _best(result: SweepResult) -> list[Section]:
         *_columns(names, top),
         *([Column("Run")] if folders else []),
     ]
-    return [Section("best", "The best trials", [Table(columns, rows)])]
+    return [Section("best", "Best trials", [Table(columns, rows)])]
 
 
 def _trials(result: SweepResult, facts: RunFacts) -> list[Section]:
@@ -157,8 +157,8 @@ def _trials(result: SweepResult, facts: RunFacts) -> list[Section]:
         Column("Status", choice=True),
         *(Column(printable(name), number=True) for name in result.objectives),
         *_columns(names, listed),
-        Column("Took"),
-        Column("From", choice=True),
+        Column("Duration"),
+        Column("Source", choice=True),
         Column("Reason"),
         *([Column("Run")] if folders else []),
     ]
@@ -168,7 +168,7 @@ def _trials(result: SweepResult, facts: RunFacts) -> list[Section]:
         printable(result.step_limits_text()),
         f"{left:,} more are in trials.jsonl." if left else "",
     ]
-    return [Section("trials", "All trials", [Table(columns, rows, note=" ".join(text for text in note if text))])]
+    return [Section("trials", "Trials", [Table(columns, rows, note=" ".join(text for text in note if text))])]
 
 
 def _logarithms(facts: RunFacts) -> set[str]:
@@ -211,11 +211,11 @@ def _short(reason: str) -> str:
 
 
 def _reading(result: SweepResult) -> list[tuple[str, str]]:
-    told = [
+    notes = [
         (
             "The winner's curse",
-            "The best of many noisy numbers is high partly by luck, the more so the more trials there were. Only "
-            "episodes that played no part in choosing (held-out seeds) say what it is worth.",
+            "The best of many noisy values is biased upwards, and more so with more trials. Only episodes that played "
+            "no part in the selection (held-out seeds) give an unbiased value.",
         ),
         (
             "Stopped trials",
@@ -223,7 +223,10 @@ def _reading(result: SweepResult) -> list[tuple[str, str]]:
         ),
     ]
     if len(result.objectives) > 1:
-        told.append(
-            ("Pareto front", "Trials that no other complete trial beats in one objective without losing in another.")
+        notes.append(
+            (
+                "Pareto front",
+                "Trials for which no complete trial is better in one objective without being worse in another.",
+            )
         )
-    return told
+    return notes

@@ -25,7 +25,7 @@ from daf.render.pages.score_words import bounds_of, half_of
 from daf.render.svg.intervals import IntervalRow, interval_figure
 from daf.render.text import printable
 from daf.render.theme import style
-from daf.stats.sentences import number, p_text
+from daf.stats.sentences import counted, number, p_text
 from daf.sweeps.variants_result import FORMAT, VariantResult, VariantSweepResult
 
 FILE = "variants.json"
@@ -41,14 +41,14 @@ def variants_page(facts: RunFacts) -> RunPage:
     """Build the page of the variant sweep in a run directory. Raises `DataError` if its result is not one."""
     data = read_json(facts.info.path / FILE)
     if data is None or data.get("format") != FORMAT:
-        raise DataError(f"{facts.info.path / FILE} is no result of a variant sweep (format {FORMAT}).")
+        raise DataError(f"{facts.info.path / FILE} is not a result of a variant sweep (format {FORMAT}).")
     result = VariantSweepResult.from_data(data)
     unit = printable("reward per agent" if result.metric == "reward" else result.metric)
     singles = [row for row in result.played if len(row.variants) == 1]
     pairs = [row for row in result.played if len(row.variants) > 1]
     sections = [
-        *_section("variants", "Each variant alone", singles, unit),
-        *_section("pairs", "Two variants together", pairs, unit),
+        *_section("variants", "Single variants", singles, unit),
+        *_section("pairs", "Pairs of variants", pairs, unit),
         *_refused(result),
         what_was_run(facts),
     ]
@@ -57,29 +57,29 @@ def variants_page(facts: RunFacts) -> RunPage:
     finding = (
         strongest.sentence
         if strongest is not None
-        else f"No variant differs significantly from {result.mission}, with {result.episodes} episodes of each."
+        else f"No variant differs significantly from {result.mission}, with {counted(result.episodes, 'episode')} each."
     )
     return RunPage(
         title=printable(f"{result.policy} across variants of {result.mission}"),
         subtitle=subtitle_of(facts.info),
         chips=[
             printable(f"base mission: {'–' if result.base_mean is None else number(result.base_mean)} {unit}"),
-            f"{result.episodes} episodes of each, seeds from {result.seed} on",
+            f"{counted(result.episodes, 'episode')} each, seeds from {result.seed}",
             f"{len(result.played)} of {len(result.rows)} played",
         ],
         alerts=[*ending_alerts(facts), *(Alert(printable(note), bad=result.status != "ok") for note in result.notes)],
         finding=printable(finding),
         sections=sections,
         reading=[
-            ("Difference", "With the variant less without, seed by seed: negative where the variant costs the policy."),
+            ("Difference", "With the variant less without, paired by seed; negative if the variant lowers the metric."),
             (
                 "Adjusted p",
-                "Sign-flip test on paired episodes, Holm over all variants and pairs: the chance of any false verdict "
-                f"on this page is at most {result.alpha:g}.",
+                "Sign-flip test on paired episodes, Holm over all variants and pairs: the probability of any false "
+                f"verdict on this page is at most {result.alpha:g}.",
             ),
             (
-                "Beyond the sum",
-                "By how much two variants together differ from what each does alone, added up; an estimate with its "
+                "Interaction",
+                "The effect of two variants together less the sum of their single effects: an estimate with an "
                 "interval, not tested.",
             ),
         ],
@@ -91,8 +91,8 @@ def _section(key: str, title: str, rows: Sequence[VariantResult], unit: str) -> 
         return []
     figure = interval_figure(
         [IntervalRow(printable(row.name), style(0), row.difference, row.ci) for row in rows],
-        axis_title=f"change of {unit}",
-        description=f"What each changes in {unit}, with its interval",
+        axis_title=f"change in {unit}",
+        description=f"Effect of each on {unit}, with intervals",
     )
     few = " Without a line: too few episodes for an interval." if any(row.ci is None for row in rows) else ""
     n = sorted({row.n for row in rows})
@@ -101,7 +101,7 @@ def _section(key: str, title: str, rows: Sequence[VariantResult], unit: str) -> 
     tags = {"raises": "decided", "lowers": "decided", "identical": "equal"}
     parts: list[Part] = [
         Sentences([(tags.get(row.verdict, "open"), row.verdict, printable(row.sentence)) for row in rows]),
-        Plots([Plot(f"Change of {unit}", figure, caption, "full")]),
+        Plots([Plot(f"Change in {unit}", figure, caption, "full")]),
         _table(rows),
     ]
     return [Section(key, title, parts)]
@@ -109,8 +109,8 @@ def _section(key: str, title: str, rows: Sequence[VariantResult], unit: str) -> 
 
 def _table(rows: Sequence[VariantResult]) -> Table:
     paired = any(row.together is not None for row in rows)
-    names = ["Base", "With it", "Difference", "95 % interval", "Adjusted p", "n", "More / same / less"]
-    names += ["Beyond the sum", "Its interval"] if paired else []
+    names = ["Base", "With variant", "Difference", "95 % interval", "Adjusted p", "n", "More / same / less"]
+    names += ["Interaction", "Interaction interval"] if paired else []
     columns = [Column("Variant"), *(Column(name, number=True) for name in names)]
     return Table(columns, [_cells(row, paired) for row in rows])
 
@@ -135,7 +135,7 @@ def _refused(result: VariantSweepResult) -> list[Section]:
     if not rows:
         return []
     parts: list[Part] = [
-        Text(["These count in no comparison."], muted=True),
-        Table([Column("Variant"), Column("Why")], rows),
+        Text(["These are excluded from all comparisons."], muted=True),
+        Table([Column("Variant"), Column("Reason")], rows),
     ]
     return [Section("refused", "Not compared", parts)]
