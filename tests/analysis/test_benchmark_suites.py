@@ -55,7 +55,7 @@ def test_scores_stand_on_the_leaderboard_and_in_the_run_folder(report: Benchmark
     assert len(kept["leaderboard"]) == 3
     page = unescape((report.run_dir / "report.html").read_text())
     assert all(pair.sentence in page for pair in report.scores.pairs if pair.stratum is None)
-    assert "every policy gets the same reward there" in page
+    assert "every policy gets the same reward" in page
 
 
 def test_a_policy_that_is_scored_again_stands_there_once(report: BenchmarkReport, output: OutputManager) -> None:

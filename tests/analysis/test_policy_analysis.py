@@ -115,7 +115,7 @@ def test_more_or_fewer_cogs_are_played_on_equal_seeds(output: OutputManager) -> 
     assert [(row.agents, row.episodes) for row in found.cogs] == [(1, 2), (3, 2)]
     assert cogs_to_try(resolve("arena")[0]) == [1, 2, 4, 8]
     assert cogs_to_try(resolve(SMALLEST)[0]) == []
-    with pytest.raises(MissionError, match="takes 1 to 4 cogs, not 9"):
+    with pytest.raises(MissionError, match="takes 1 to 4 cogs, got 9"):
         daf_analyze_policy("starter", SMALL, steps=5, cogs=(9,))
 
 

@@ -135,7 +135,7 @@ def test_a_section_is_registered_by_a_mapping_of_defaults_and_holds_its_types(tm
     again.register_component("mine", {"steps": 5, "rate": 0.5, "words": ["a"], "anything": None})
     again.load_from_file(tmp_path / "all.yaml")
     assert again.get_component_config("mine").to_data() == section.to_data()
-    for fields, said in [({"steps": "many"}, "whole number"), ({"stepz": 1}, "Nearest: steps")]:
+    for fields, said in [({"steps": "many"}, "an integer"), ({"stepz": 1}, "Nearest: steps")]:
         with pytest.raises(ConfigError, match=said):
             manager.configure_component("mine", **fields)
     with pytest.raises(UsageError, match="taken"):

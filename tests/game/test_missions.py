@@ -76,7 +76,7 @@ def test_the_other_game_is_reached_by_name() -> None:
 @pytest.mark.parametrize(("text", "says"), [
     ("arenna", "Nearest: arena"),
     ("arena,cog=4", "Nearest: cogs"),
-    ("arena,cogs=99", "takes 1 to 20 cogs, not 99"),
+    ("arena,cogs=99", "takes 1 to 20 cogs, got 99"),
     ("arena,cogs=x", "not an integer"),
     ("arena,cogs=0", "must be from 1"),
     ("arena,cogs=4,cogs=5", "given twice"),
@@ -86,7 +86,7 @@ def test_the_other_game_is_reached_by_name() -> None:
     ("nothing.yaml", "no mission file"),
     ("zz*", "no mission matches"),
     ("diag*", "can run with its defaults"),
-    ("", "names no mission"),
+    ("", "is not a mission"),
 ])  # fmt: skip
 def test_a_wrong_mission_is_refused_with_a_way_out(text: str, says: str) -> None:
     with pytest.raises(MissionError, match=says):

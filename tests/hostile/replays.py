@@ -81,7 +81,7 @@ def inputs() -> Iterator[Input]:
         yield _file(name, _packed(text), says)
     yield _file("200 MB of spaces", _packed(" " * 200_000_000 + json.dumps(minimal())), "unpack to more than")
     yield _file("2 GB of zeros", _repeated(b"\0" * 10_000_000, 200), "unpack")
-    yield Input("a folder", lambda place: ["replay", "info", "."], "is a folder")
+    yield Input("a folder", lambda place: ["replay", "info", "."], "is a directory")
     yield Input("no file", lambda place: ["replay", "info", "none.json.z"], "no replay file")
     yield Input("a name with NUL", lambda place: ["replay", "info", "a\0b"], "null|NUL|no replay|path")
     yield Input("a name of 100,000 characters", lambda place: ["replay", "info", "x" * 100_000], "too long|no replay")

@@ -347,7 +347,7 @@ def test_logs_of_another_format_say_what_was_found(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not JSON: 'not json at "):
         daf_analyze_logs(tmp_path / "b.json")
     (tmp_path / "c.json").write_text("")
-    with pytest.raises(DataError, match="nothing at all"):
+    with pytest.raises(DataError, match="Found: nothing"):
         daf_analyze_logs(tmp_path / "c.json")
     (tmp_path / "d.csv").write_text("loss,epoch\n1.0,2\n")
     with pytest.raises(DataError, match="columns loss, epoch"):

@@ -194,7 +194,7 @@ def test_bytes_after_the_end_are_refused(write):
 def test_a_missing_file_a_folder_and_an_empty_file_are_told_apart(tmp_path):
     with pytest.raises(StorageError, match=r"no replay file .*--save-replays"):
         read_replay(tmp_path / "none.json.z")
-    with pytest.raises(StorageError, match="is a folder"):
+    with pytest.raises(StorageError, match="is a directory"):
         read_replay(tmp_path)
     (tmp_path / "empty").touch()
     with pytest.raises(ReplayError, match="is empty"):

@@ -157,7 +157,7 @@ def test_a_variant_configuration_sets_the_variants_and_the_base_mission(tmp_path
     [
         ({"difficulty": "sparse"}, BASE, "among variant_names too"),
         ({"num_cogs": 3}, f"{BASE},cogs=4", "give one of them"),
-        ({"num_cogs": 400}, BASE, "cogs, not 400"),
+        ({"num_cogs": 400}, BASE, "cogs, got 400"),
         ({"difficulty": "hard"}, BASE, "no variant"),
     ],
 )

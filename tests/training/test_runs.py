@@ -220,7 +220,7 @@ def test_initial_weights_are_where_training_begins(trained: TrainingResult, tmp_
 @pytest.mark.parametrize(
     ("mission", "policy", "fields", "error", "words"),
     [
-        (MISSION, "starter", {}, PolicyError, "does not train: it has no network"),
+        (MISSION, "starter", {}, PolicyError, "cannot be trained: it has no network"),
         ("training_facilty_1", "lstm", {}, MissionError, "training_facility_1"),
         (None, "lstm", {}, UsageError, "no mission to train on"),
         (MISSION, None, {}, UsageError, "no policy to train"),

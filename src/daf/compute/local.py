@@ -144,7 +144,9 @@ class LocalProcesses:
         try:
             value, failure = future.result()
         except TimeoutError:
-            return Done(position, None, Failure("time-out", f"it ran longer than {timeout:g} s and was ended"))
+            return Done(
+                position, None, Failure("time-out", f"it exceeded the time limit of {timeout:g} s and was terminated")
+            )
         except ProcessExpired as error:
             code = error.exitcode or 0
             how = f"signal {-code}" if code < 0 else f"exit code {code}"

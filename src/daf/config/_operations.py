@@ -15,7 +15,7 @@ from daf.errors import unknown
 
 
 class DAFComparisonConfig(ConfigModel):
-    """Policies against each other on identical episodes."""
+    """A comparison of policies on identical episodes."""
 
     kind: ClassVar[str] = "comparison"
 
@@ -45,7 +45,7 @@ class DAFVariantConfig(ConfigModel):
     kind: ClassVar[str] = "variant"
 
     variant_names: list[Name] = Field(min_length=1, description="As `daf missions --variants` lists them.")
-    difficulty: Name | None = Field(None, description="A variant that the base mission has too, such as hard.")
+    difficulty: Name | None = Field(None, description="A variant of the base mission as well, such as hard.")
     num_cogs: int | None = Field(None, ge=1, description="Agents of the base mission; None: as the mission has it.")
 
 
@@ -82,7 +82,7 @@ class DAFTournamentConfig(ConfigModel):
 
     kind: ClassVar[str] = "tournament"
 
-    server_url: str | None = Field(None, description="None: CoGames' own server.")
+    server_url: str | None = Field(None, description="None: the CoGames server.")
     season: Name | None = None
     submission_name: Name
     auto_validate: bool = True
@@ -95,7 +95,7 @@ Stage = Literal["training", "sweep", "evaluation", "comparison", "deployment"]
 
 
 class DAFPipelineConfig(ConfigModel):
-    """Operations one after the other; each stage named needs its section."""
+    """A sequence of operations; each stage needs a section."""
 
     kind: ClassVar[str] = "pipeline"
 

@@ -199,8 +199,8 @@ def _sentence(problem: Any, path: KeyPath, owner: type[BaseModel] | None, docume
 
 _WANTED = {
     "float_type": "a number",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
+    "int_type": "an integer",
+    "int_from_float": "an integer",
     "bool_type": "true or false",
     "string_type": "text",
     "list_type": "a list",

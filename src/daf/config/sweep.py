@@ -60,7 +60,7 @@ class DAFParameterRange(ConfigModel):
         given = dict(values)
         whole = given.pop("int")
         if not isinstance(whole, bool):
-            raise ValueError(f"int is true or false, not {whole!r}")
+            raise ValueError(f"int must be true or false, got {whole!r}")
         if given.setdefault("type", "int" if whole else "float") != ("int" if whole else "float"):
             raise ValueError(f"int: {str(whole).lower()} contradicts type: {given['type']}")
         return given
@@ -70,15 +70,15 @@ class DAFParameterRange(ConfigModel):
         if self.min > self.max:
             raise ValueError(f"min {self.min:g} is above max {self.max:g}")
         if self.log and self.min <= 0:
-            raise ValueError(f"log needs a min above 0, not {self.min:g}")
+            raise ValueError(f"log needs a min above 0, got {self.min:g}")
         if self.log and self.step is not None:
             raise ValueError("log and step exclude each other")
         if self.type == "int" and not all(v is None or v == int(v) for v in (self.min, self.max, self.step)):
-            raise ValueError("type int needs whole numbers for min, max and step")
+            raise ValueError("type int needs integers for min, max and step")
         if self.prior is not None and not self.min <= self.prior <= self.max:
             raise ValueError(f"prior {self.prior:g} is outside {self.min:g} to {self.max:g}")
         if self.prior is not None and self.type == "int" and self.prior != int(self.prior):
-            raise ValueError(f"prior must be a whole number, got {self.prior:g}")
+            raise ValueError(f"prior must be an integer, got {self.prior:g}")
         return self
 
 
@@ -135,7 +135,7 @@ class DAFEarlyStopping(ConfigModel):
     min_steps: int | None = Field(None, ge=1, description="First rung, in agent steps; None: total / factor³.")
     factor: int = Field(3, ge=2, le=16, description="One of this many trials at a rung continues; rungs grow by it.")
     p: float = Field(0.1, gt=0, lt=1, description="wilcoxon: the significance level at which a trial is worse.")
-    min_blocks: int = Field(6, ge=2, description="wilcoxon: blocks before each look.")
+    min_blocks: int = Field(6, ge=2, description="wilcoxon: blocks between tests.")
 
     @model_validator(mode="after")
     def _fields_are_of_the_method(self) -> "DAFEarlyStopping":
@@ -164,7 +164,7 @@ class DAFSweepConfig(ConfigModel):
     policy_class_path: Name = Field(description="A policy string.")
     search_space: dict[str, Parameter] = Field(min_length=1, description="A list of choices, or a range, per name.")
     strategy: Strategy = "grid"
-    num_trials: int = Field(10, ge=1, description="Trials in all; without it, a grid runs all its cells.")
+    num_trials: int = Field(10, ge=1, description="Number of trials; a grid runs all cells by default.")
     episodes_per_trial: int = Field(3, ge=1, description="Per mission; every trial plays the same ones.")
     max_steps_per_episode: int = Field(
         1000, ge=1, description="The limit of missions without one. If it is not given, missions keep their own."
@@ -182,13 +182,13 @@ class DAFSweepConfig(ConfigModel):
         description="How missions are brought to one scale: (low, high) by mission, or relative to the default "
         "configuration; auto: the latter for several missions.",
     )
-    checkpoint_best_n: int = Field(3, ge=0, description="Checkpoints kept, of the best trials.")
+    checkpoint_best_n: int = Field(3, ge=0, description="Number of best trials whose checkpoints are kept.")
     training: DAFTrainingConfig | None = None
     starting_points: list[dict[str, Scalar]] = Field(
         default_factory=list, description="The first trials; names that a point leaves out are proposed."
     )
     early_stopping: DAFEarlyStopping | None = None
-    num_parallel: int = Field(1, ge=1, le=256, description="Trials at a time.")
+    num_parallel: int = Field(1, ge=1, le=256, description="Parallel trials.")
     lookahead: int | None = Field(
         None,
         ge=1,
@@ -196,9 +196,13 @@ class DAFSweepConfig(ConfigModel):
         description="Trial n knows trials 0 … n - lookahead; None: num_parallel, or 4 times that.",
     )
     population_size: int | None = Field(None, ge=2, description="cmaes, nsga2: trials per generation.")
-    cost: Literal["seconds", "steps"] = Field("seconds", description="The cost that protein weighs the score against.")
+    cost: Literal["seconds", "steps"] = Field(
+        "seconds", description="The cost that protein trades off against the score."
+    )
     max_cost: float | None = Field(None, gt=0, description="protein: proposes no trial with a higher expected cost.")
-    max_retries: int = Field(2, ge=0, description="Of a trial whose machine failed (a dead process, a full disk).")
+    max_retries: int = Field(
+        2, ge=0, description="Retries of a trial whose machine failed (a dead process, a full disk)."
+    )
     trial_timeout: float | None = Field(None, gt=0, description="Seconds; a trial that takes longer fails.")
     held_out_best: int = Field(3, ge=0, description="Number of best trials played again on held-out seeds; 0: none.")
     held_out_episodes: int | None = Field(None, ge=1, description="Per mission; None: those of a trial, at least 20.")
@@ -206,7 +210,7 @@ class DAFSweepConfig(ConfigModel):
     significance_level: float = Field(0.05, gt=0, lt=1)
     game: Name = "cogs_vs_clips"
     device: Annotated[Name, BeforeValidator(device_name)] = Field(
-        "cpu", description="Where networks run when they are evaluated."
+        "cpu", description="Device of networks in evaluations."
     )
 
     @field_validator("normalise")
@@ -334,9 +338,9 @@ class DAFSweepConfig(ConfigModel):
         if self.objectives is not None:
             doubled = set(_OF_ONE_OBJECTIVE) & self.model_fields_set
             if doubled:
-                raise ValueError(f"objectives define everything; leave out {', '.join(sorted(doubled))}")
+                raise ValueError(f"objectives replaces these fields: leave out {', '.join(sorted(doubled))}")
             if len({(o.metric, o.aggregate, o.quantile) for o in self.objectives}) < len(self.objectives):
-                raise ValueError("objectives: one is given twice")
+                raise ValueError("objectives: one occurs twice")
         if several and self.strategy not in SEVERAL_OBJECTIVES:
             raise ValueError(
                 f"strategy {self.strategy} takes one objective; for several: {', '.join(SEVERAL_OBJECTIVES)}"

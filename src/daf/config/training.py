@@ -46,16 +46,16 @@ class DAFTrainingConfig(ConfigModel):
 
     experiment_name: Name = "training"
     mission: Name | Annotated[list[Name], Field(min_length=1)] | None = Field(
-        default=None, description="Mission to train on, or several; None if the operation around it names one."
+        default=None, description="Mission to train on, or several; None if the enclosing operation names one."
     )
     game: Literal["cogs_vs_clips", "overcogged"] = Field(default="cogs_vs_clips", description="CoGames' game.")
-    policy: Name | None = Field(default=None, description="Policy to train; None if the operation around it names one.")
+    policy: Name | None = Field(default=None, description="Policy to train; None if the enclosing operation names one.")
 
-    total_timesteps: int = _hyper(1_000_000, "run", "Agent steps in all.", "steps", "num_steps", ge=1)
-    seed: Seed = _hyper(42, "run", "Of weights, episodes, actions and minibatches.")
-    device: Device = _hyper("auto", "run", "Where the network runs.")
+    total_timesteps: int = _hyper(1_000_000, "run", "Total agent steps.", "steps", "num_steps", ge=1)
+    seed: Seed = _hyper(42, "run", "Seed of weights, episodes, actions and minibatches.")
+    device: Device = _hyper("auto", "run", "Device of the network.")
     num_envs: Annotated[int, Field(ge=1, le=65536)] | Auto = _hyper(
-        "auto", "collection", "Environments at a time; auto: enough for about 256 agents.", "envs"
+        "auto", "collection", "Parallel environments; auto: enough for about 256 agents.", "envs"
     )
     num_workers: Annotated[int, Field(ge=1, le=1024)] | Auto = _hyper(
         "auto",
@@ -73,14 +73,14 @@ class DAFTrainingConfig(ConfigModel):
         None, "algorithm", "Steps that gradients flow back through time; None: n_steps.", "sequence_length", ge=1
     )
 
-    learning_rate: float = _hyper(1e-3, "optimizer", "The optimizer's peak step size.", "lr", gt=0, le=1)
+    learning_rate: float = _hyper(1e-3, "optimizer", "Peak learning rate.", "lr", gt=0, le=1)
     gamma: float = _hyper(0.99, "algorithm", "Discount per step.", "discount", ge=0, le=1)
-    gae_lambda: float = _hyper(0.95, "algorithm", "Of generalised advantage estimation.", ge=0, le=1)
+    gae_lambda: float = _hyper(0.95, "algorithm", "λ of generalised advantage estimation.", ge=0, le=1)
     clip_range: float = _hyper(
         0.2, "algorithm", "PPO's bound on the ratio of new to old probability, minus 1.", "clip_coef", gt=0, le=10
     )
     clip_range_vf: float | None = _hyper(
-        None, "algorithm", "Bound on a value's change per update; None: none.", "vf_clip_coef", gt=0
+        None, "algorithm", "Clip range of the value function; None: no clipping.", "vf_clip_coef", gt=0
     )
     n_epochs: int = _hyper(2, "algorithm", "Passes over each rollout.", "update_epochs", ge=1, le=1000)
     batch_size: Annotated[int, Field(ge=1)] | Auto = _hyper(
@@ -94,16 +94,16 @@ class DAFTrainingConfig(ConfigModel):
     )
     ent_coef: float = _hyper(0.01, "algorithm", "Weight of the entropy bonus.", "entropy_coef", ge=0)
     ent_coef_final: float | None = _hyper(
-        None, "schedule", "Entropy weight at the end, reached linearly; None: as at the start.", ge=0
+        None, "schedule", "Final weight of the entropy bonus, reached linearly; None: constant.", ge=0
     )
     vf_coef: float = _hyper(0.5, "algorithm", "Weight of the value loss.", "value_coef", ge=0)
-    max_grad_norm: float | None = _hyper(0.5, "optimizer", "Bound on the gradient's norm; None: none.", gt=0)
+    max_grad_norm: float | None = _hyper(0.5, "optimizer", "Maximum norm of the gradient; None: no clipping.", gt=0)
     target_kl: float | None = _hyper(
-        None, "algorithm", "An update ends early when the mean KL divergence passes this; None: never.", gt=0
+        None, "algorithm", "An update ends early if the mean KL divergence exceeds this; None: never.", gt=0
     )
     normalize_advantage: bool = _hyper(True, "algorithm", "Scale advantages per minibatch.", "norm_adv")
     normalize_rewards: bool = _hyper(
-        True, "algorithm", "Divide rewards by the running deviation of their discounted sum.", "norm_reward"
+        True, "algorithm", "Divide rewards by the running standard deviation of the discounted return.", "norm_reward"
     )
     reward_scale: float = _hyper(1.0, "algorithm", "Rewards are multiplied by this before learning.", gt=0)
     reward_clip: float | None = _hyper(
@@ -129,9 +129,9 @@ class DAFTrainingConfig(ConfigModel):
     adam_beta1: float = _hyper(0.9, "optimizer", "Adam's decay of the mean; momentum of sgd and rmsprop.", ge=0, lt=1)
     adam_beta2: float = _hyper(0.999, "optimizer", "Adam's decay of the square; rmsprop's alpha.", ge=0, lt=1)
     adam_eps: float = _hyper(1e-5, "optimizer", "Added to the divisor by adam, adamw and rmsprop.", gt=0)
-    weight_decay: float = _hyper(0.0, "optimizer", "Of all parameters.", ge=0)
+    weight_decay: float = _hyper(0.0, "optimizer", "Weight decay of all parameters.", ge=0)
     lr_schedule: Literal["constant", "linear", "cosine"] = _hyper(
-        "linear", "schedule", "How the learning rate falls until total_timesteps.", "anneal_lr"
+        "linear", "schedule", "How the learning rate decays until total_timesteps.", "anneal_lr"
     )
     min_lr_ratio: float = _hyper(0.0, "schedule", "Final learning rate as a fraction of the first.", ge=0, le=1)
     warmup_steps: int = _hyper(0, "schedule", "Agent steps during which the learning rate rises from 0.", ge=0)
@@ -144,13 +144,13 @@ class DAFTrainingConfig(ConfigModel):
         False, "run", "Recompute activations instead of storing them, if the policy supports it."
     )
     threads: Annotated[int, Field(ge=1, le=1024)] | Auto = _hyper(
-        "auto", "run", "Torch's threads while learning; auto: one per core. Results depend on it in the last bits."
+        "auto", "run", "Torch threads for learning; auto: one per core. Results depend on it in the last bits."
     )
     memory_budget_mb: int | None = _hyper(
         None, "run", "num_envs and max_minibatch_size on auto are chosen to stay below this; None: no bound.", ge=16
     )
     network: dict[str, Scalar] = Field(
-        default_factory=dict, description="The policy class's own arguments, such as hidden_size."
+        default_factory=dict, description="Arguments of the policy class, such as hidden_size."
     )
 
     initial_weights: PathField | None = Field(default=None, description="Weights or a checkpoint to start from.")
@@ -173,7 +173,7 @@ class DAFTrainingConfig(ConfigModel):
         default=None, ge=1, description="Agent steps between checkpoints that are kept permanently."
     )
     log_interval: int = Field(default=16, ge=1, description="Environment steps between the samples in json_logs.")
-    log_agents: int = Field(default=4, ge=0, description="Agents sampled for json_logs in all; 0: no json_logs.")
+    log_agents: int = Field(default=4, ge=0, description="Total agents sampled for json_logs; 0: no json_logs.")
     trackers: list[TrackerName] = Field(default=["tensorboard"], description="Trackers in addition to metrics.jsonl.")
     tracker_options: dict[str, dict[str, Scalar]] = Field(
         default_factory=dict, description="Options by tracker, such as wandb: {project: …, mode: offline}."
@@ -210,7 +210,7 @@ class DAFTrainingConfig(ConfigModel):
         if self.use_distributed and self.workers_per_node == 1:
             raise ValueError("use_distributed needs num_workers or workers_per_node of 2 or more")
         if (self.vtrace_rho_clip is None) != (self.vtrace_c_clip is None):
-            raise ValueError("vtrace_rho_clip and vtrace_c_clip go together: give both or none")
+            raise ValueError("vtrace_rho_clip and vtrace_c_clip belong together: set both or neither")
         return self
 
     @property
@@ -239,6 +239,6 @@ def without_aliases(values: Mapping[str, Any]) -> dict[str, Any]:
     for given, value in values.items():
         name = ALIASES.get(given, given)
         if name in plain or (name != given and name in values):
-            raise ValueError(f"{given} and {name} are two names of one hyperparameter; give one of them")
+            raise ValueError(f"{given} and {name} are two names of the same hyperparameter; use only one")
         plain[name] = {True: "cosine", False: "constant"}.get(value, value) if given == "anneal_lr" else value
     return plain

@@ -152,13 +152,13 @@ def record_replays(
     for done in play_specs([record.spec for record in missing], executor, cache, recording):
         record, again = missing[done.position], done.record
         if done.replay is None:
-            reason = again.failure.message if again.failure else "it recorded none"
+            reason = again.failure.message if again.failure else "no reason recorded"
             logger.warning("no replay of %s on %s: %s", record.spec.name, record.spec.mission, reason)
             continue
         if again.result_hash != record.result_hash:
             logger.warning(
-                "%s on %s, seed %d, gave another result when it was played again: this policy is not reproducible, and "
-                "its replay shows another episode than its record",
+                "%s on %s, seed %d, gave a different result when replayed: this policy is not reproducible, and its "
+                "replay differs from its record",
                 record.spec.name,
                 record.spec.mission,
                 record.spec.seed,

@@ -139,4 +139,4 @@ def _outcome(function: Callable[[Any], Any], argument: Any, memory_mib: int, doi
         return {"error": f"{doing} ended its process: exit code {error.code} (SystemExit)."}
     except BaseException as error:
         short = any(sign in str(error) for sign in ("memory", "allocate", "map segment"))
-        return {"error": f"{doing} fails: {type(error).__name__}: {error}.{' ' + limit if short else ''}"}
+        return {"error": f"{doing} failed: {type(error).__name__}: {error}.{' ' + limit if short else ''}"}

@@ -34,11 +34,11 @@ OPTIONS = ("cogs", "max_steps", "variants", "rewards")
 NAMED_OPTIONS = ("variants", "rewards")
 """Those that take names joined by +; the others take a number."""
 
-_FOUR_SPAWNS = "its map has 4 spawn points and it asks for 8 cogs: add ,cogs=4 (or fewer)"
+_FOUR_SPAWNS = "it needs 8 cogs, but its map has 4 spawn points: add ,cogs=4 (or fewer)"
 NOT_RUNNABLE: dict[str, str] = {
-    "easy_hearts_training": "it asks for 8 cogs on 4 spawn points, and for an object type that this CoGames lacks",
+    "easy_hearts_training": "it needs 8 cogs on 4 spawn points, and an object type that this CoGames lacks",
     **{
-        f"diagnostic_{name}": f"{_FOUR_SPAWNS}; every policy gets the same reward there"
+        f"diagnostic_{name}": f"{_FOUR_SPAWNS}; every policy gets the same reward"
         for name in (
             "chest_navigation1", "chest_navigation2", "chest_navigation3", "chest_deposit_near",
             "chest_deposit_search", "charge_up", "memory", "chest_navigation1_hard", "chest_navigation2_hard",
@@ -191,7 +191,7 @@ def _resolve_text(text: str, game: str) -> list[Mission]:
     mission_files.check_text(text)
     head, entries = mission_files.split(text)
     if not head:
-        raise MissionError(f"{quoted(text)} names no mission. Write for example arena or arena,cogs=4.")
+        raise MissionError(f"{quoted(text)} is not a mission. Write for example arena or arena,cogs=4.")
     options = _options(text, entries)
     if head.lower().endswith(mission_files.SUFFIXES):
         return [_from_file(head, options)]
@@ -249,7 +249,7 @@ def _named(head: str, options: dict[str, Any], game: str) -> Mission:
     cogs = options.get("cogs")
     if cogs is not None and not mission.min_cogs <= cogs <= mission.max_cogs:
         bounds = f"{mission.min_cogs} to {mission.max_cogs}"
-        raise MissionError(f'mission "{name}" takes {bounds} cogs, not {cogs}.')
+        raise MissionError(f'mission "{name}" takes {bounds} cogs, got {cogs}.')
     from cogames.cli.mission import apply_variants
 
     try:
@@ -268,8 +268,8 @@ def _find(name: str, loaded: "CoGame", asked: str) -> "CoGameMission":
     known = {entry.name for entry in catalogue(loaded.name)}
     if name.removeprefix("evals.") not in known:
         elsewhere = [other for other in GAMES if other != loaded.name and name in {e.name for e in catalogue(other)}]
-        hint = f"`daf missions` lists them all. --game {elsewhere[0]} has it." if elsewhere else ""
-        raise MissionError(unknown("mission", asked, known, hint=hint or "`daf missions` lists them all."))
+        hint = f"`daf missions` lists all missions. --game {elsewhere[0]} has it." if elsewhere else ""
+        raise MissionError(unknown("mission", asked, known, hint=hint or "`daf missions` lists all missions."))
     return find_mission(loaded, name, include_evals=True)
 
 
@@ -284,7 +284,7 @@ def _variants(names: Sequence[str], mission: "CoGameMission", loaded: "CoGame") 
         own = small_variants() if isinstance(mission, SmallMission) else loaded.variant_registry.all()
         known = {variant.name for variant in own}
         wrong = next((name for name in names if name not in known), names[0])
-        hint = "`daf missions --variants` lists them all."
+        hint = "`daf missions --variants` lists all missions."
         raise MissionError(unknown("variant", wrong, known, hint=hint)) from error
 
 
@@ -297,7 +297,7 @@ def _today(name: str, loaded: "CoGame") -> str:
     if present not in known and present.endswith(".basic"):
         present = present.removesuffix(".basic")
     if present != name:
-        logger.info('mission "%s" is today called "%s"', name, present)
+        logger.info('mission "%s" is now called "%s"', name, present)
     return present
 
 
@@ -307,7 +307,7 @@ def _wildcard(pattern: str, options: dict[str, Any], game: str) -> list[Mission]
     if pattern.startswith("evals."):
         matching = [entry for entry in matching if entry.kind == "eval"]
     if not matching:
-        raise MissionError(f"no mission matches {quoted(pattern)}. `daf missions` lists them all.")
+        raise MissionError(f"no mission matches {quoted(pattern)}. `daf missions` lists all missions.")
     left_out = [entry for entry in matching if entry.problem and "cogs" not in options]
     if len(left_out) == len(matching):
         raise MissionError(
@@ -315,7 +315,7 @@ def _wildcard(pattern: str, options: dict[str, Any], game: str) -> list[Mission]
         )
     if left_out:
         names = ", ".join(entry.name for entry in left_out)
-        logger.warning('left out of "%s", since they cannot run with their defaults: %s', pattern, names)
+        logger.warning('excluded from "%s", because they cannot run with their defaults: %s', pattern, names)
     return [_named(entry.name, options, game) for entry in matching if entry not in left_out]
 
 

@@ -64,7 +64,7 @@ def fields_of(text: str, entries: Iterable[str], *, allowed: Sequence[str]) -> d
     for entry in entries:
         key, separator, value = (part.strip() for part in entry.partition("="))
         if key == "proportion":
-            raise PolicyError(f"{quoted(text)}: proportion= is written as --team {text.split(',')[0]}=N here.")
+            raise PolicyError(f"{quoted(text)}: use --team {text.split(',')[0]}=N instead of proportion=.")
         if not separator or not value:
             raise PolicyError(
                 f"{quoted(text)}: {quoted(entry)} is not of the form key=value. Known keys: {', '.join(allowed)}NAME."

@@ -87,7 +87,7 @@ class Trainable:
         if network is None:
             trainable = sorted(short for short, known in KNOWN.items() if known.needs_torch)
             raise PolicyError(
-                f'policy "{name}" does not train: it has no network. Trainable ones that come with CoGames and DAF: '
+                f'policy "{name}" cannot be trained: it has no network. Trainable policies of CoGames and DAF: '
                 f"{', '.join(trainable)}."
             )
         self.policy, self.name = policy, name

@@ -29,7 +29,7 @@ class TrainingEnvironment:
         """mission: a mission string, a config or a (name, config) pair. Raises `MissionError`, `UsageError`."""
         found = missions.resolve(mission)
         if len(found) != 1:
-            raise UsageError(f"an environment has one mission, but {mission!r} names {len(found)}.")
+            raise UsageError(f"an environment needs exactly one mission, got {len(found)} from {mission!r}.")
         self.mission = found[0]
         interface = PolicyEnvInterface.from_mg_cfg(self.mission.config)
         self.action_names = list(interface.action_names)
@@ -96,6 +96,6 @@ def mission_of(environment: Any) -> Any:
     if isinstance(config, MettaGridConfig):
         return config
     raise UsageError(
-        f"DAF trains on missions of mettagrid, and {type(environment).__name__} names none: give a mission string, a "
+        f"DAF trains on missions of mettagrid, and {type(environment).__name__} has none: pass a mission string, a "
         "MettaGridConfig, a TrainingEnvironment or upstream's environment (with env_cfg)."
     )

@@ -203,7 +203,7 @@ class DAFLogger:
 
     def _file(self, filename: str) -> Path:
         if self.log_dir is None:
-            raise UsageError(f'the logger "{self.name}" has no folder to write {filename} to; create it with log_dir.')
+            raise UsageError(f'the logger "{self.name}" has no directory for {filename}; create it with log_dir.')
         return self.log_dir / plain(filename)
 
 

@@ -63,7 +63,7 @@ def qualified(name: str) -> str:
 def plain(name: str) -> str:
     """`name` as a file name. Raises `UsageError` if it is a path to another folder."""
     if not name or "/" in name or "\\" in name or name.startswith("."):
-        raise UsageError(f'"{name}" cannot name a log: it would lead to another folder.')
+        raise UsageError(f'"{name}" cannot name a log: it would lead to another directory.')
     return name
 
 

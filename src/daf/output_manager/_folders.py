@@ -18,7 +18,7 @@ def made(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(atomic.explain(error, f"making the folder {folder}")) from error
+        raise StorageError(atomic.explain(error, f"creating the directory {folder}")) from error
     return folder
 
 

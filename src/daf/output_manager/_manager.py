@@ -342,7 +342,7 @@ class OutputManager:
         if console is None:
             return
 
-        console.print(terminal_text(f"Output folder: {self.base_dir}\nSession: {self.session_id}"))
+        console.print(terminal_text(f"Output directory: {self.base_dir}\nSession: {self.session_id}"))
         for name in self._executions:
             console.print(terminal_text(f"{name}: {self.run_dir(name)}"))
 

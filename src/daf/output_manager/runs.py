@@ -101,8 +101,8 @@ def find_run(
         return as_path
     if os.sep in run_id and Path(run_id).is_dir():
         raise UsageError(
-            f"{run_id} is a folder, but not a run of an output folder: it contains no {EXECUTION_LOG}, like those "
-            "that --run-dir creates. `daf report`, `plot` and `logs` accept it as it is."
+            f"{run_id} is a directory, but not a run of an output directory: it has no {EXECUTION_LOG}, like those "
+            "that --run-dir creates. `daf report`, `daf plot` and `daf logs` accept it."
         )
     if Path(run_id).is_absolute():
         raise UsageError(f"{run_id}: no such run directory. `daf runs` lists the runs.")
@@ -113,18 +113,20 @@ def find_run(
     runs = list_runs(base, operation)
     if not runs:
         kind = "" if operation is None else f" of {operation_folder(operation)}"
-        raise UsageError(f'no run "{run_id}": there are no runs{kind} in {base}. --output-dir names another folder.')
+        raise UsageError(
+            f'no run "{run_id}": there are no runs{kind} in {base}. Choose another output directory with --output-dir.'
+        )
     if run_id == "latest":
         return runs[0]
     exact = [run for run in runs if run.run_id == run_id]
     meant = exact or [run for run in runs if run_id and run.run_id.startswith(run_id)]
     if not meant:
         close = nearest(run_id, [run.run_id for run in runs]) or list(dict.fromkeys(run.run_id for run in runs))[:3]
-        raise UsageError(f'no run "{run_id}" in {base}. Nearest: {", ".join(close)}. `daf runs` lists them all.')
+        raise UsageError(f'no run "{run_id}" in {base}. Nearest: {", ".join(close)}. `daf runs` lists all runs.')
     if len(meant) > 1:
         listed = ", ".join(f"{run.operation}/{run.run_id}" for run in meant[:8])
         more = f", … ({len(meant)} in all)" if len(meant) > 8 else ""
-        raise UsageError(f'"{run_id}" matches more than one run: {listed}{more}. Give one of these.')
+        raise UsageError(f'"{run_id}" matches more than one run: {listed}{more}. Use one of these.')
     return meant[0]
 
 

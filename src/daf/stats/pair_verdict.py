@@ -1,4 +1,4 @@
-"""What a paired comparison of two policies found, as data and as one sentence.
+"""The result of a paired comparison of two policies, as data and as one sentence.
 
 The sentence rounds to what the interval supports and names the verdict, the size and the adjusted p value. Names are
 printable and distinct; escaping for HTML or a terminal's markup is the renderer's task.
@@ -61,7 +61,7 @@ class PairVerdict:
 
 
 def pair_sentence(verdict: PairVerdict) -> str:
-    """What a paired comparison found, in one plain sentence without the caveat."""
+    """The result of a paired comparison as one sentence, without the caveat."""
     v = verdict
     if v.n == 0:
         return f"{v.name_a} and {v.name_b} have not played the same episodes {v.where} yet."

@@ -1,4 +1,4 @@
-"""What a paired comparison found, for every pair of policies, overall and on every mission.
+"""Paired comparisons of every pair of policies, overall and on every mission.
 
 One guarantee: the probability that *any* "better" or "worse" in the list is false is at most alpha. The whole list is
 one family: every pair overall, and every pair on every mission. Half of alpha is reserved for the overall comparisons,

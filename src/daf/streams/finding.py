@@ -85,7 +85,7 @@ def find_variant(experiments: str | Path, variant: str, run: str = "latest") -> 
     root = Path(experiments)
     variants = [path.name for path in _entries(root) if path.is_dir() and path.name != "plots"]
     if variant not in variants:
-        raise UsageError(unknown("variant", variant, variants, hint=f"Variants are the folders of {root}."))
+        raise UsageError(unknown("variant", variant, variants, hint=f"Variants are the directories in {root}."))
     folder = root / variant
     runs = sorted(path.name for path in _entries(folder) if path.is_dir() and _has_logs(path))
     if not runs:
@@ -95,7 +95,9 @@ def find_variant(experiments: str | Path, variant: str, run: str = "latest") -> 
     if run == "latest":
         return find_logs([folder / ([name for name in runs if _RUN.match(name)] or runs)[-1]])
     if run not in runs:
-        raise UsageError(unknown("run", run, runs, hint=f"Runs are the folders of {folder}; latest and all work too."))
+        raise UsageError(
+            unknown("run", run, runs, hint=f"Runs are the directories in {folder}; latest and all work too.")
+        )
     return find_logs([folder / run])
 
 
@@ -159,7 +161,7 @@ def _in_folder(folder: Path) -> list[LogFile]:
     if runs:
         raise UsageError(
             f"{folder} contains no logs, but runs that do: {', '.join(runs[:5])}. "
-            f"Name one of them, or use `daf logs --experiments {folder.parent} --variant {folder.name} --run all`."
+            f"Pass one of them, or use `daf logs --experiments {folder.parent} --variant {folder.name} --run all`."
         )
     what = f"only {', '.join(sorted(path.name for path in entries)[:5])}" if entries else "nothing"
     where = logs if logs.is_dir() else folder
@@ -184,15 +186,15 @@ def _entries(folder: Path) -> list[Path]:
     except FileNotFoundError as error:
         raise UsageError(_missing(folder)) from error
     except NotADirectoryError as error:
-        raise UsageError(f"{folder} is a file, not a folder.") from error
+        raise UsageError(f"{folder} is a file, not a directory.") from error
     except OSError as error:
-        raise StorageError(explain(error, f"reading the folder {folder}")) from error
+        raise StorageError(explain(error, f"reading the directory {folder}")) from error
 
 
 def _missing(path: Path) -> str:
     parent = path.parent
     nearby = [entry.name for entry in parent.iterdir()] if parent.is_dir() else []
-    return unknown("file or folder", str(path), [str(parent / name) for name in nearby])
+    return unknown("file or directory", str(path), [str(parent / name) for name in nearby])
 
 
 def _order(file: LogFile) -> tuple[str, int, list[tuple[int, str]]]:
@@ -212,7 +214,7 @@ def group_damage(reasons: Sequence[str]) -> str:
 def no_records(files: Sequence[LogFile], reasons: Sequence[str]) -> DataError:
     """The error for logs in which not one record could be read."""
     where = str(files[0].path) if len(files) == 1 else f"{len(files)} files, from {files[0].path} on"
-    found = group_damage(reasons) or "nothing at all"
+    found = group_damage(reasons) or "nothing"
     return DataError(
         f"no record in {where}. Found: {found}. A record is an object with step and rewards (nested), "
         "or with step and one of event, levels, healr, … or reward_… (flat)."

@@ -147,7 +147,7 @@ def _agents(
         if number is None:
             continue
         if number in by_number:
-            raise ReplayError(f"{thing.where}.agent_id: {number} is another object's too.")
+            raise ReplayError(f"{thing.where}.agent_id: {number} is already used by another object.")
         if not 0 <= number < expected:
             raise ReplayError(f"{thing.where}.agent_id: must be 0 to {expected - 1} (num_agents), got {number}.")
         by_number[number] = thing

@@ -71,12 +71,14 @@ def _check_size(path: Path, size: int, limit: int, expected: int, packed: int) -
 
 def _read(path: Path, limit: int) -> bytes:
     if path.is_dir():
-        raise StorageError(f"{path} is a folder, not a replay file.")
+        raise StorageError(f"{path} is a directory, not a replay file.")
     try:
         with open_regular(path) as file:
             data = file.read(limit + 1)
     except FileNotFoundError as error:
-        raise StorageError(f"no replay file {path}. `daf evaluate … --save-replays best` records some.") from error
+        raise StorageError(
+            f"no replay file {path}. Use `daf evaluate … --save-replays best` to record replays."
+        ) from error
     except DamagedFileError as error:
         raise ReplayError(f"{path}: {error.reason}.") from error
     except OSError as error:
