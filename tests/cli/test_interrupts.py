@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from daf.cli.show import EpisodeProgress
+from daf.errors import Interrupted
+
 PROGRAM = """
 import sys
 sys.path.insert(0, {folder!r})
@@ -56,3 +59,15 @@ def test_an_import_that_would_swallow_a_ctrl_c_ends_first(tmp_path: Path) -> Non
 @pytest.mark.parametrize("press", ["signal.raise_signal(signal.SIGINT)", "pass"])
 def test_an_import_that_hangs_is_ended_by_a_second_ctrl_c_or_after_seconds(press: str, tmp_path: Path) -> None:
     assert "name 'swallowing' is not defined" in outcome(tmp_path, HANGING.format(press=press))
+
+
+def test_every_command_that_plays_names_the_command_that_resumes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["daf", "metrics", "-m", "a b"])
+
+    def interrupted() -> None:
+        with EpisodeProgress(quiet=True) as progress:
+            progress.total, progress.finished = 2, 1
+            raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted, match=r"stopped after 1 of 2 episodes.*: daf metrics -m 'a b'$"):
+        interrupted()

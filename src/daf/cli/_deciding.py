@@ -2,10 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from daf.cli._evaluation_shown import how_to_resume, show
+from daf.cli._evaluation_shown import show
 from daf.cli.show import EpisodeProgress, emit, out, plain_table
 from daf.episodes.plan import Plan
-from daf.errors import Interrupted
 from daf.storage.jsonable import jsonable
 
 if TYPE_CHECKING:
@@ -42,20 +41,17 @@ def decide_and_show(
     from daf.until_decided import compare_until_decided, decided_data
 
     with _RoundProgress(quiet=quiet) as progress:
-        try:
-            decided = compare_until_decided(
-                policies,
-                missions,
-                teams=teams,
-                max_episodes=max_episodes,
-                settings=settings,
-                output=output,
-                title=title,
-                on_plan=progress.plan,
-                on_record=progress,
-            )
-        except KeyboardInterrupt:
-            raise Interrupted(how_to_resume(progress.finished, progress.total)) from None
+        decided = compare_until_decided(
+            policies,
+            missions,
+            teams=teams,
+            max_episodes=max_episodes,
+            settings=settings,
+            output=output,
+            title=title,
+            on_plan=progress.plan,
+            on_record=progress,
+        )
     if as_json:
         emit(jsonable(decided_data(decided)))
     else:

@@ -1,8 +1,6 @@
-"""An evaluation on the terminal, and how to resume one that was interrupted."""
+"""An evaluation on the terminal."""
 
 import re
-import shlex
-import sys
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -10,14 +8,6 @@ from rich.markup import escape
 if TYPE_CHECKING:
     from daf.episodes.record import EpisodeRecord
     from daf.evaluation import Evaluation
-
-
-def how_to_resume(finished: int, total: int) -> str:
-    """The message of an interrupted run: how many episodes were played, and the command that resumes."""
-    if not total:
-        return "stopped before the first episode."
-    command = shlex.join(["daf", *sys.argv[1:]])
-    return f"stopped after {finished} of {total} episodes, which are kept. The same command plays the rest: {command}"
 
 
 def _where(record: "EpisodeRecord") -> str:

@@ -8,7 +8,7 @@ mypy then follows an option from its declaration to its use. Fields without such
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Annotated, Any, get_origin, get_type_hints
 
 
@@ -41,7 +41,12 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
 def _parameters(kind: Any) -> list[inspect.Parameter]:
     hints = get_type_hints(kind, include_extras=True)
     return [
-        inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=item.default, annotation=hints[item.name])
+        inspect.Parameter(
+            item.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=inspect.Parameter.empty if item.default is MISSING else item.default,
+            annotation=hints[item.name],
+        )
         for item in fields(kind)
         if get_origin(hints[item.name]) is Annotated
     ]

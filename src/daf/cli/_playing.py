@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from daf.cli._evaluation_shown import how_to_resume, show
+from daf.cli._evaluation_shown import show
 from daf.cli._options import ContenderOptions, OutputOptions, PlayOptions
-from daf.errors import ConfigError, Interrupted, UsageError
+from daf.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from daf.config import DAFConfig
@@ -149,20 +149,17 @@ def run_and_show(
     from daf.storage.jsonable import jsonable
 
     with EpisodeProgress(quiet=quiet) as progress:
-        try:
-            evaluation = evaluate(
-                policies,
-                missions,
-                teams=teams,
-                settings=settings,
-                output=output,
-                operation=operation,
-                title=title,
-                on_plan=progress.plan,
-                on_record=progress,
-            )
-        except KeyboardInterrupt:
-            raise Interrupted(how_to_resume(progress.finished, progress.total)) from None
+        evaluation = evaluate(
+            policies,
+            missions,
+            teams=teams,
+            settings=settings,
+            output=output,
+            operation=operation,
+            title=title,
+            on_plan=progress.plan,
+            on_record=progress,
+        )
     if as_json:
         emit(jsonable(results_data(evaluation)))
     else:

@@ -6,10 +6,9 @@ import typer
 from rich.markup import escape
 
 from daf.cli import _playing as playing
-from daf.cli._evaluation_shown import how_to_resume
 from daf.cli._grouped import options
 from daf.cli._options import ConfigOption, MissionsOption, OutputOptions, TeamPlayOptions
-from daf.errors import Interrupted, UsageError
+from daf.errors import UsageError
 
 if TYPE_CHECKING:
     from daf.crossplay import CrossplayReport
@@ -59,19 +58,16 @@ def crossplay(
     from daf.storage.jsonable import jsonable
 
     with EpisodeProgress(quiet=output.quiet) as progress:
-        try:
-            report = daf_crossplay(
-                policies,
-                missions,
-                mixes=mixes,
-                title=filed.title,
-                settings=settings,
-                output=manager,
-                on_plan=progress.plan,
-                on_record=progress,
-            )
-        except KeyboardInterrupt:
-            raise Interrupted(how_to_resume(progress.finished, progress.total)) from None
+        report = daf_crossplay(
+            policies,
+            missions,
+            mixes=mixes,
+            title=filed.title,
+            settings=settings,
+            output=manager,
+            on_plan=progress.plan,
+            on_record=progress,
+        )
     if output.as_json:
         emit(jsonable(crossplay_data(report)))
     else:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
+from daf.cli._grouped import options
 from daf.cli._options import JsonOption
 from daf.storage.printable import printable
 
@@ -21,21 +23,42 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True, help="Show recorded episodes.")
 
 FileArgument = Annotated[Path, typer.Argument(help="Replay file (.json.z, .json.gz or .json), from --save-replays.")]
-PathArgument = Annotated[
-    Path,
-    typer.Argument(metavar="FILE|DIR", help="Replay file; with --batch a directory of replays, or a run directory."),
-]
-BatchOption = Annotated[bool, typer.Option("--batch", help="Draw every replay in the directory.")]
-CellOption = Annotated[
-    int | None, typer.Option("--cell", help="Pixels per cell, 4 to 64 (default: the largest that fits).")
-]
-StartOption = Annotated[int, typer.Option("--start", help="First step.")]
-EndOption = Annotated[int | None, typer.Option("--end", help="Stop before this step (default: after the last).")]
-EveryOption = Annotated[int, typer.Option("--every", metavar="N", help="Draw every Nth step.")]
-FollowOption = Annotated[int | None, typer.Option("--follow", help="Zoom in and keep this agent in the center.")]
-PlaceOption = Annotated[
-    Path | None, typer.Option("--output-dir", help="Put files here (default: a new run directory).")
-]
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """What to draw, and where its files go."""
+
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="FILE|DIR", help="Replay file; with --batch a directory of replays, or a run directory."
+        ),
+    ]
+    batch: Annotated[bool, typer.Option("--batch", help="Draw every replay in the directory.")] = False
+    output_dir: Annotated[
+        Path | None, typer.Option("--output-dir", help="Put files here (default: a new run directory).")
+    ] = None
+    as_json: JsonOption = False
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """Which steps to draw, and how."""
+
+    cell: Annotated[
+        int | None, typer.Option("--cell", help="Pixels per cell, 4 to 64 (default: the largest that fits).")
+    ] = None
+    start: Annotated[int, typer.Option("--start", help="First step.")] = 0
+    end: Annotated[int | None, typer.Option("--end", help="Stop before this step (default: after the last).")] = None
+    every: Annotated[int, typer.Option("--every", metavar="N", help="Draw every Nth step.")] = 1
+    follow: Annotated[int | None, typer.Option("--follow", help="Zoom in and keep this agent in the center.")] = None
+
+    def view(self) -> "View":
+        """The options as the drawing functions take them."""
+        from daf.render.replays.frames import View
+
+        return View(self.start, self.end, self.every, self.cell, self.follow)
 
 
 @app.command()
@@ -77,80 +100,52 @@ def diff(
 
 
 @app.command()
+@options
 def gif(
-    path: PathArgument,
-    batch: BatchOption = False,
+    source: SourceOptions,
     fps: Annotated[float, typer.Option("--fps", help="Frames per second, up to 50.")] = 10,
-    cell: CellOption = None,
-    start: StartOption = 0,
-    end: EndOption = None,
-    every: EveryOption = 1,
-    follow: FollowOption = None,
-    output_dir: PlaceOption = None,
-    as_json: JsonOption = False,
+    *,
+    view: ViewOptions,
 ) -> None:
     """Draw replays as animated GIFs, with the game's own sprites."""
-    from daf.render.replays.frames import View
     from daf.render.replays.gif_stream import check_rate
     from daf.replaying import daf_replay_gif
 
     check_rate(fps)
-    view = View(start, end, every, cell, follow)
-    draw = partial(daf_replay_gif, fps=fps, view=view)
-    _draw(path, batch, ".gif", output_dir, as_json, draw, view)
+    shown = view.view()
+    _draw(source, ".gif", partial(daf_replay_gif, fps=fps, view=shown), shown)
 
 
 @app.command()
+@options
 def mp4(
-    path: PathArgument,
-    batch: BatchOption = False,
+    source: SourceOptions,
     fps: Annotated[float, typer.Option("--fps", help="Frames per second, up to 240.")] = 10,
-    cell: CellOption = None,
-    start: StartOption = 0,
-    end: EndOption = None,
-    every: EveryOption = 1,
-    follow: FollowOption = None,
-    output_dir: PlaceOption = None,
-    as_json: JsonOption = False,
+    *,
+    view: ViewOptions,
 ) -> None:
     """Draw replays as MP4 videos; needs ffmpeg on PATH, or the extra daf[video]."""
-    from daf.render.replays.frames import View
     from daf.render.replays.video import find_encoder
     from daf.replaying import daf_replay_mp4
 
     find_encoder(fps)
-    view = View(start, end, every, cell, follow)
-    draw = partial(daf_replay_mp4, fps=fps, view=view)
-    _draw(path, batch, ".mp4", output_dir, as_json, draw, view)
+    shown = view.view()
+    _draw(source, ".mp4", partial(daf_replay_mp4, fps=fps, view=shown), shown)
 
 
 @app.command()
-def frames(
-    path: PathArgument,
-    batch: BatchOption = False,
-    cell: CellOption = None,
-    start: StartOption = 0,
-    end: EndOption = None,
-    every: EveryOption = 1,
-    follow: FollowOption = None,
-    output_dir: PlaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@options
+def frames(source: SourceOptions, view: ViewOptions) -> None:
     """Draw each replay as a directory of numbered PNG files."""
-    from daf.render.replays.frames import View
     from daf.replaying import daf_replay_frames
 
-    view = View(start, end, every, cell, follow)
-    _draw(path, batch, "-frames", output_dir, as_json, partial(daf_replay_frames, view=view), view)
+    shown = view.view()
+    _draw(source, "-frames", partial(daf_replay_frames, view=shown), shown)
 
 
 @app.command()
-def html(
-    path: PathArgument,
-    batch: BatchOption = False,
-    output_dir: PlaceOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@options
+def html(source: SourceOptions) -> None:
     """Write a page that plays the episode in any browser, offline.
 
     The page is one file. It shows the map, each agent's inventory, return and policy messages over time, and the
@@ -158,19 +153,13 @@ def html(
     """
     from daf.replaying import daf_replay_html
 
-    _draw(path, batch, ".html", output_dir, as_json, daf_replay_html)
+    _draw(source, ".html", daf_replay_html)
 
 
 def _draw(
-    path: Path,
-    batch: bool,
-    suffix: str,
-    output_dir: Path | None,
-    as_json: bool,
-    draw: "Callable[[Path, Path], Drawing]",
-    view: "View | None" = None,
+    source: SourceOptions, suffix: str, draw: "Callable[[Path, Path], Drawing]", view: "View | None" = None
 ) -> None:
-    """Draw every replay that `path` names and print the files; exits with 1 if one failed.
+    """Draw every replay that `source` names and print the files; exits with 1 if one failed.
 
     A single replay is read, and the view checked against it, before its directory is created.
     """
@@ -179,26 +168,26 @@ def _draw(
     from daf.replaying import check_view, drawing_names, replay_files
     from daf.storage.jsonable import jsonable
 
-    files = replay_files(path, batch=batch)
-    if not batch:
+    files = replay_files(source.path, batch=source.batch)
+    if not source.batch:
         check_view(files[0], view)
     drawn: list[Drawing] = []
     failed: list[dict[str, str]] = []
-    with _place(output_dir, f"{suffix[1:]} of {path.name}") as (run_id, folder):
+    with _place(source.output_dir, f"{suffix[1:]} of {source.path.name}") as (run_id, folder):
         for file, name in zip(files, drawing_names(files, suffix), strict=True):
             try:
                 drawn.append(draw(file, folder / name))
             except DataError as error:
-                if not batch:
+                if not source.batch:
                     raise
                 failed.append({"source": str(file), "error": str(error)})
                 continue
-            if not as_json:
+            if not source.as_json:
                 made = drawn[-1]
                 shown = f"{made.frames:,} steps" if suffix == ".html" else _pictures(made)
                 size = f"{shown}, {made.size_bytes / 1e6:.2f} MB"
                 out.print(f"{made.path}  ({size})", markup=False, soft_wrap=True)
-    if as_json:
+    if source.as_json:
         files_data = jsonable(drawn)
         status = "failed" if failed else "ok"
         emit({"run_id": run_id, "run_dir": str(folder), "status": status, "files": files_data, "failed": failed})

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,7 @@ from rich.text import Text
 from daf.episodes.plan import Plan
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
+from daf.errors import Interrupted
 from daf.stats.pair_verdict import PairVerdict
 from daf.stats.sentences import number
 from daf.stats.summaries import PolicySummary
@@ -154,6 +156,7 @@ class EpisodeProgress:
     """Progress over a plan's episodes: a bar on a terminal, otherwise a line from time to time; nothing if quiet.
 
     The remaining time is estimated from the episodes that were played, not from those that come from the cache.
+    Ctrl-C leaves it as `Interrupted`, with the command that resumes.
     """
 
     def __init__(self, *, quiet: bool) -> None:
@@ -185,6 +188,8 @@ class EpisodeProgress:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
+        if kind is KeyboardInterrupt:
+            raise Interrupted(self._how_to_resume()) from None
 
     def plan(self, plan: Plan) -> None:
         """Start with the number of episodes."""
@@ -203,6 +208,16 @@ class EpisodeProgress:
         elif not self._quiet and time.monotonic() - self._spoke >= PLAIN_LINE_SECONDS:
             self._spoke = time.monotonic()
             say(f"{self.finished}/{self.total} episodes{', ' if note else ''}{note}")
+
+    def _how_to_resume(self) -> str:
+        """The message of an interrupted run: how many episodes were played, and the command that resumes."""
+        if not self.total:
+            return "stopped before the first episode."
+        command = shlex.join(["daf", *sys.argv[1:]])
+        return (
+            f"stopped after {self.finished} of {self.total} episodes, which are kept. The same command plays the rest: "
+            f"{command}"
+        )
 
     def _note(self) -> str:
         played = self.finished - self.cached

@@ -14,22 +14,11 @@ from daf.errors import DAFError, UsageError
 from daf.game.replays import Replay, ReplayError, read_replay
 from daf.render.replays.gif import write_gif
 from daf.replaying import drawing_names, replay_files
+from daf.tools._session_directory import SessionDirectory
 
 
-class ReplayToGifConverter:
+class ReplayToGifConverter(SessionDirectory):
     """Writes GIFs into `output_dir`; None means the visualizations directory of this session."""
-
-    def __init__(self, output_dir: str | Path | None = None) -> None:
-        self._given = None if output_dir is None else Path(output_dir).expanduser()
-
-    @property
-    def output_dir(self) -> Path:
-        """The directory for GIFs."""
-        if self._given is None:
-            from daf.output_manager import get_output_manager
-
-            self._given = get_output_manager().get_operation_dir("visualizations")
-        return self._given
 
     def load_replay(self, path: str | Path) -> Replay:
         """Load the replay at `path`. Raises `StorageError`, `ReplayError`."""

@@ -21,6 +21,7 @@ from daf.render.figures.matrix import matrix_figure
 from daf.render.figures.means import means_figure
 from daf.render.figures.spread import spread_figure
 from daf.render.theme import DPI, save_figure
+from daf.tools._session_directory import SessionDirectory
 from daf.visualization import daf_generate_summary_dashboard
 from daf.visualization.policy_plots import (
     comparison_caption,
@@ -37,24 +38,12 @@ CURVES_SIZE, HALF_SIZE = (10.0, 20 / 3), (10.0, 10 / 3)
 """Inches: 1500×1000 and 1500×500 pixels."""
 
 
-class VisualizationGenerator:
+class VisualizationGenerator(SessionDirectory):
     """Writes figures into `output_dir`; None means the visualizations directory of this session.
 
     Data are any input of the `daf_plot_*` functions: runs (directories, ids), reports, rows, columns, plain numbers.
     Each method returns the path of its file, and raises `DataError` if there is nothing to draw.
     """
-
-    def __init__(self, output_dir: str | Path | None = None) -> None:
-        self._given = None if output_dir is None else Path(output_dir).expanduser()
-
-    @property
-    def output_dir(self) -> Path:
-        """The directory for figures."""
-        if self._given is None:
-            from daf.output_manager import get_output_manager
-
-            self._given = get_output_manager().get_operation_dir("visualizations")
-        return self._given
 
     def generate_training_curves(
         self, data: Any, filename: str = "training_curves.png", *, title: str | None = None
