@@ -86,6 +86,7 @@ _MODULES = {
         "daf_get_policy_spec",
         "daf_list_available_policies",
     ),
+    "reporting.catalog": ("runs", "runs_sql"),
     "reporting": ("ReportFiles", "daf_report"),
     "replaying": ("daf_replay_diff", "daf_replay_gif", "daf_replay_html", "daf_replay_info"),
     "scoring_analysis": (

@@ -120,6 +120,7 @@ def daf_train_policy(
         over = finished(folder, folder.name, chosen, stop_at)
         if over is not None:
             logger.info("nothing is left to train in %s", folder)
+            output.label(folder)
             return over
         mission = kept_mission(folder, chosen)
         if any((folder / "checkpoints").glob("step_*")):
@@ -159,6 +160,7 @@ def daf_train_policy(
             busy = f"another process is training in {folder}. Wait for it, or stop it."
             stack.enter_context(exclusive_if_supported(folder / LOCK, busy))
             training.open(folder, folder.name)
+            output.label(folder)
         if run_dir is None:
             settled = {"training": chosen.to_data()}
             begun = stack.enter_context(output.operation(OPERATION, title=f"train {training.title}", config=settled))

@@ -111,7 +111,6 @@ def test_a_command_has_the_common_options_of_its_kind(words: tuple[str, ...], ki
 
 
 @pytest.mark.parametrize("words", playing_commands())
-@pytest.mark.xfail(reason=f"issue {CONTRACT['named_pending']}", strict=True)
 def test_what_plays_or_trains_takes_a_name_tags_and_a_note(words: tuple[str, ...]) -> None:
     assert set(CONTRACT["common_options"]["named"]) <= options_of(words)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from daf.config import DAFConfig
     from daf.evaluation import Settings
     from daf.game.outcome import SeriesRequest
+    from daf.output_manager.labels import Labels
 
 OUTPUT_DIR_HELP = "Where run directories go (default: $DAF_OUTPUT_DIR or ./daf_output)."
 QUIET_HELP = "Print no progress and no messages."
@@ -101,6 +102,9 @@ MaxEpisodesOption = Annotated[
         "--max-episodes", metavar="N", help="With --until-decided: at most N episodes per policy and mission (200)."
     ),
 ]
+NameOption = Annotated[str | None, typer.Option("--name", help="Name of the run, to find it by.")]
+TagsOption = Annotated[list[str] | None, typer.Option("--tag", help="Tag of the run. Repeatable.")]
+NoteOption = Annotated[str | None, typer.Option("--note", help="Note about the run.")]
 TakeOverOption = Annotated[bool, typer.Option("--take-over", help=TAKE_OVER_HELP)]
 
 
@@ -112,6 +116,21 @@ class OutputOptions:
     as_json: JsonOption = False
     quiet: QuietOption = False
     verbose: VerboseOption = False
+
+
+@dataclass(frozen=True)
+class RunOptions(OutputOptions):
+    """Where a command that plays or trains writes, what it prints, and what its run is called."""
+
+    run_name: NameOption = None
+    tags: TagsOption = None
+    note: NoteOption = None
+
+    def labels(self) -> "Labels":
+        """The labels of the run. Raises `UsageError`."""
+        from daf.output_manager.labels import Labels
+
+        return Labels(self.run_name, tuple(dict.fromkeys(self.tags or ())), self.note)
 
 
 @dataclass(frozen=True)

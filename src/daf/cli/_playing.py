@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from daf.cli._evaluation_shown import show
-from daf.cli._options import ContenderOptions, OutputOptions, PlayOptions
+from daf.cli._options import ContenderOptions, OutputOptions, PlayOptions, RunOptions
 from daf.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ def open_output(options: OutputOptions) -> "tuple[OutputManager, DAFConfig]":
     if options.output_dir is not None:
         changes["output_dir"] = options.output_dir
     config = config.replace(**changes)
-    return OutputManager.from_config(config), config
+    labels = options.labels() if isinstance(options, RunOptions) else None
+    return OutputManager.from_config(config, labels), config
 
 
 def command(

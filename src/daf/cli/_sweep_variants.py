@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from daf.cli import _playing as playing
 from daf.cli._grouped import options
-from daf.cli._options import MetricOption, OutputOptions, VariantsPlayOptions
+from daf.cli._options import MetricOption, RunOptions, VariantsPlayOptions
 from daf.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def variants_command(
         typer.Option("--config", help="YAML or JSON of kind variant: variant_names, difficulty, num_cogs; -V wins."),
     ] = None,
     play: VariantsPlayOptions,
-    output: OutputOptions,
+    output: RunOptions,
 ) -> None:
     """Play a policy on a mission and its variants, each alone and in pairs, and compare with the base mission.
 

@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from daf.cli._grouped import options
-from daf.cli._options import JsonOption, NewSeedOption, OutputDirOption, OutputOptions
+from daf.cli._options import JsonOption, NewSeedOption, OutputDirOption, RunOptions
 
 if TYPE_CHECKING:
     from daf.core.adaptive.state import Experiment, Run
@@ -40,7 +40,7 @@ def run_command(
         bool, typer.Option("--retry-failed", help="Retry the failed runs of a fixed list.")
     ] = False,
     seed: NewSeedOption = None,
-    output: OutputOptions,
+    output: RunOptions,
 ) -> None:
     """Run the experiment in CONFIG to its end, or resume it.
 

@@ -15,9 +15,9 @@ from daf.cli._options import (
     EpisodesOption,
     MetricOption,
     MissionsOption,
-    OutputOptions,
     PlayOptions,
     PoliciesOption,
+    RunOptions,
     SuccessOption,
     TeamsOption,
 )
@@ -45,7 +45,7 @@ def mission(
     ] = None,
     no_replays: Annotated[bool, typer.Option("--no-replays", help="Record no example replays.")] = False,
     play: AnalysisOptions,
-    output: OutputOptions,
+    output: RunOptions,
 ) -> None:
     """Describe a mission; with policies, also measure how they perform on it and how they fail.
 
@@ -96,7 +96,7 @@ def missions(
     ] = None,
     success: SuccessOption = None,
     play: AnalysisOptions,
-    output: OutputOptions,
+    output: RunOptions,
 ) -> None:
     """Compare several missions; with policies, ordered from easiest to hardest by measured performance.
 
@@ -147,7 +147,7 @@ def policy(
         int, typer.Option("--memory-limit", metavar="MIB", help="Memory limit of the policy's process.")
     ] = 8192,
     play: ProbedPlayOptions,
-    output: OutputOptions,
+    output: RunOptions,
 ) -> None:
     """Describe and measure a policy: network, memory, speed, determinism, and rewards with more or fewer cogs.
 
@@ -200,7 +200,7 @@ def suite(
         typer.Option("--leaderboard", help="File of the leaderboard (default: leaderboards/ in the output directory)."),
     ] = None,
     play: SuitePlayOptions,
-    output: OutputOptions,
+    output: RunOptions,
 ) -> None:
     """Score policies on a suite of missions and add them to its leaderboard; 0 is random, 1 the best known policy.
 
@@ -241,7 +241,7 @@ def ablation(
     missions: MissionsOption = None,
     metric: MetricOption = "reward",
     play: AblationPlayOptions,
-    output: OutputOptions,
+    output: RunOptions,
 ) -> None:
     """Measure the effect of a component: the same policy with and without it, on identical episodes.
 

@@ -9,7 +9,7 @@ from daf.cli._options import (
     ConfigOption,
     ContenderOptions,
     MaxEpisodesOption,
-    OutputOptions,
+    RunOptions,
     UntilDecidedOption,
 )
 from daf.errors import UsageError
@@ -23,7 +23,7 @@ def compare(
     context: typer.Context,
     contenders: ContenderOptions,
     play: CompareOptions,
-    output: OutputOptions,
+    output: RunOptions,
     until_decided: UntilDecidedOption = False,
     max_episodes: MaxEpisodesOption = None,
     config: ConfigOption = None,

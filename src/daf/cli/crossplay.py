@@ -7,7 +7,7 @@ from rich.markup import escape
 
 from daf.cli import _playing as playing
 from daf.cli._grouped import options
-from daf.cli._options import ConfigOption, MissionsOption, OutputOptions, TeamPlayOptions
+from daf.cli._options import ConfigOption, MissionsOption, RunOptions, TeamPlayOptions
 from daf.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def crossplay(
     mixes: MixesOption = "even",
     play: TeamPlayOptions,
     config: ConfigOption = None,
-    output: OutputOptions,
+    output: RunOptions,
 ) -> None:
     """Play teams of several policies: how each policy does with each partner.
 

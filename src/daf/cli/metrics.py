@@ -7,7 +7,7 @@ from rich.markup import escape
 
 from daf.cli import _playing as playing
 from daf.cli._grouped import options
-from daf.cli._options import ContenderOptions, MetricsPlayOptions, OutputOptions
+from daf.cli._options import ContenderOptions, MetricsPlayOptions, RunOptions
 from daf.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ PerAgentOption = Annotated[bool, typer.Option("--per-agent", help="Also the valu
 def metrics(
     contenders: ContenderOptions,
     play: MetricsPlayOptions,
-    output: OutputOptions,
+    output: RunOptions,
     wanted: MetricsOption = None,
     correlate: CorrelateOption = None,
     per_agent: PerAgentOption = False,

@@ -4,7 +4,7 @@ import typer
 
 from daf.cli import _playing as playing
 from daf.cli._grouped import options
-from daf.cli._options import ExecutorOption, JobsOption, OutputOptions, PlayOptions, SeedOption
+from daf.cli._options import ExecutorOption, JobsOption, PlayOptions, RunOptions, SeedOption
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -16,7 +16,7 @@ EPISODES = 12
 @app.command()
 @options
 def quickstart(
-    output: OutputOptions,
+    output: RunOptions,
     seed: SeedOption = 42,
     jobs: JobsOption = "auto",
     executor: ExecutorOption = "local",

@@ -2,78 +2,108 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
 
+from daf.cli._grouped import options
 from daf.cli._options import JsonOption, OutputDirOption
-from daf.errors import DamagedFileError, StorageError, UsageError
+from daf.cli._run_shown import runs_table, size
+from daf.errors import UsageError
 
 if TYPE_CHECKING:
-    from daf.core.training_file import TrainingFile
-    from daf.episodes.results_file import RankingRow, ResultsFile
+    from daf.output_manager import RunInfo
+    from daf.output_manager.labels import Labels
+    from daf.reporting.catalog import Answer
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False, help="List, show, query, clean and export runs.")
+app = typer.Typer(rich_markup_mode=None, add_completion=False, help="List, show, label, query, clean and export runs.")
 
-RunArgument = Annotated[str, typer.Argument(help="Run id, a prefix of one, OPERATION/ID, or latest.")]
+RunArgument = Annotated[str, typer.Argument(help="Run id, a prefix of one, its name, OPERATION/ID, or latest.")]
+
+
+SORTS = ("started", "name", "kind", "status", "took", "result", "size")
 
 
 @app.callback(invoke_without_command=True)
 def runs(context: typer.Context, output_dir: OutputDirOption = None, as_json: JsonOption = False) -> None:
-    """List, show, query, clean and export runs. Without a command: list."""
+    """List, show, label, query, clean and export runs. Without a command: list."""
     if context.invoked_subcommand is None:
-        _list(output_dir, None, 30, as_json)
+        _list(output_dir, Filter(), as_json)
     else:
         context.obj = {"output_dir": output_dir, "as_json": as_json}
 
 
-@app.command("list")
-def list_command(
-    context: typer.Context,
+@dataclass(frozen=True)
+class Filter:
+    """Which runs to list, and in which order."""
+
     operation: Annotated[
         str | None, typer.Option("--operation", help="Only runs of this operation: evaluations, comparisons, …")
-    ] = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", help="The N newest runs.")] = 30,
-    output_dir: OutputDirOption = None,
-    as_json: JsonOption = False,
+    ] = None
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="Only runs of this kind: evaluation, training, sweep, …")
+    ] = None
+    status: Annotated[
+        str | None, typer.Option("--status", help="Only runs of this status: completed, failed, interrupted, …")
+    ] = None
+    tags: Annotated[list[str] | None, typer.Option("--tag", help="Only runs with this tag. Repeatable.")] = None
+    search: Annotated[
+        str | None,
+        typer.Option("--search", metavar="TEXT", help="Only runs with TEXT in name, title, note, command."),
+    ] = None
+    sort: Annotated[str, typer.Option("--sort", help=f"Order by {', '.join(SORTS)}.")] = "started"
+    reverse: Annotated[bool, typer.Option("--reverse", help="Reverse the order.")] = False
+    limit: Annotated[int, typer.Option("--limit", metavar="N", min=1, help="List up to N runs.")] = 30
+
+
+@app.command("list")
+@options
+def list_command(
+    context: typer.Context, chosen: Filter, output_dir: OutputDirOption = None, as_json: JsonOption = False
 ) -> None:
-    """List runs, the newest first."""
+    """List runs, the newest first.
+
+    \b
+        daf runs list --kind training --tag baseline
+        daf runs list --sort result --search arena
+    """
     above = context.obj or {}
-    _list(output_dir or above.get("output_dir"), operation, limit, as_json or above.get("as_json", False))
+    _list(output_dir or above.get("output_dir"), chosen, as_json or above.get("as_json", False))
 
 
-def _list(output_dir: Path | None, operation: str | None, limit: int, as_json: bool) -> None:
-    from daf.cli.show import emit, out, plain_table, seconds
+def _list(output_dir: Path | None, chosen: Filter, as_json: bool) -> None:
+    from daf.cli.show import emit, out
     from daf.output_manager import list_runs
+    from daf.reporting.catalog import entry_of, selected
 
-    found = list_runs(output_dir, operation)
+    everything = list_runs(output_dir, chosen.operation)
+    found = selected(
+        everything, kind=chosen.kind, status=chosen.status, tags=chosen.tags or (), search=chosen.search,
+        sort=chosen.sort, reverse=chosen.reverse,
+    )  # fmt: skip
+    entries = [entry_of(run) for run in found[: chosen.limit]]
     if as_json:
-        emit({"run_id": None, "run_dir": None, "status": "ok", "runs": [run.to_data() for run in found[:limit]]})
+        rows = [entry.run.to_data() | {"kind": entry.kind, "result": entry.outcome.to_data()} for entry in entries]
+        emit({"run_id": None, "run_dir": None, "status": "ok", "runs": rows})
         return
-    if not found:
+    if not everything:
         out.print("No runs yet. Start one with `daf quickstart`.", markup=False)
         return
-    table = plain_table("runs")
-    for column in ("run", "operation", "status"):
-        table.add_column(column, no_wrap=True)
-    table.add_column("took", justify="right", no_wrap=True)
-    table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("title")
-    colours = {"completed": "green", "failed": "red", "interrupted": "yellow", "running": "cyan", "damaged": "red"}
-    for run in found[:limit]:
-        colour = colours.get(run.status, "default")
-        took = seconds(run.duration_seconds) if run.duration_seconds is not None else "–"
-        status = f"[{colour}]{run.status}[/{colour}]"
-        table.add_row(run.run_id, run.operation, status, took, _size(run.size_bytes), escape(run.title))
-    out.print(table)
-    for run in found[:limit]:
-        if run.status == "damaged":
-            out.print(f"[red]damaged:[/red] {escape(f'{run.path}: {run.error}')}", soft_wrap=True)
-    if len(found) > limit:
-        out.print(f"… and {len(found) - limit} older ones (--limit).", markup=False)
+    if not found:
+        out.print(f"None of the {_counted(len(everything), 'run')} matches.", markup=False)
+        return
+    out.print(runs_table(entries, out.width))
+    for entry in entries:
+        if entry.run.status == "damaged":
+            out.print(f"[red]damaged:[/red] {escape(f'{entry.run.path}: {entry.run.error}')}", soft_wrap=True)
+        if entry.run.labels_error is not None:
+            out.print(f"[red]damaged:[/red] {escape(entry.run.labels_error)}", soft_wrap=True)
+    if len(found) > chosen.limit:
+        out.print(f"{_counted(len(found) - chosen.limit, 'more run')} (--limit).", markup=False)
 
 
 @app.command("show")
@@ -91,6 +121,7 @@ def show_command(
     \b
         daf runs show latest
         daf runs show latest --sql "select mission, contender, mean from returns"
+        daf runs show latest --sql "select step, value from training_metrics where metric = 'loss/policy'"
     """
     from daf.output_manager import find_run
 
@@ -98,101 +129,119 @@ def show_command(
     if sql is not None:
         _query(found, sql, sql_timeout, as_json)
         return
+    from daf.cli._run_shown import run_data, show_run
+    from daf.cli.show import emit
+
+    if as_json:
+        emit(run_data(found))
+    else:
+        show_run(found)
+
+
+@app.command("sql")
+def sql_command(
+    query: Annotated[str, typer.Argument(help="SQL over all runs; the query `tables` lists the tables.")],
+    sql_timeout: Annotated[
+        float, typer.Option("--sql-timeout", metavar="S", min=0.1, help="Stop the query after S seconds.")
+    ] = 60.0,
+    output_dir: OutputDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Query the tables of all runs: runs, episodes, training metrics, evaluations, trials.
+
+    \b
+        daf runs sql "select run_id, kind, value from runs where list_contains(tags, 'baseline')"
+        daf runs sql "select run_id, max(value) from training_metrics where metric = 'episode/return' group by all"
+    """
+    from daf.output_manager import list_runs
+    from daf.reporting.catalog import ask
+
+    answer = ask(list_runs(output_dir), query, seconds=sql_timeout)
+    _answer(answer, {"run_id": None, "run_dir": None}, as_json)
+
+
+@app.command("rename")
+def rename_command(
+    run: RunArgument,
+    name: Annotated[str | None, typer.Argument(help="The new name; without it the run's name is removed.")] = None,
+    output_dir: OutputDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Name a run. Its directory and id stay as they are."""
+    from dataclasses import replace
+
+    _label(run, output_dir, as_json, lambda labels: replace(labels, name=name))
+
+
+@app.command("tag")
+def tag_command(
+    run: RunArgument,
+    tags: Annotated[list[str] | None, typer.Argument(help="Tags to add.")] = None,
+    remove: Annotated[list[str] | None, typer.Option("--remove", help="Tag to remove. Repeatable.")] = None,
+    output_dir: OutputDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add tags to a run, or remove them.
+
+    \b
+        daf runs tag latest baseline arena
+        daf runs tag latest --remove baseline
+    """
+    if not tags and not remove:
+        raise UsageError("no tag is given. Name tags to add, or --remove TAG.")
+    _label(run, output_dir, as_json, lambda labels: labels.tagged(tags or (), remove or ()))
+
+
+@app.command("note")
+def note_command(
+    run: RunArgument,
+    note: Annotated[str | None, typer.Argument(help="The note; without it the run's note is removed.")] = None,
+    output_dir: OutputDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a note about a run. It replaces an earlier one."""
+    from dataclasses import replace
+
+    _label(run, output_dir, as_json, lambda labels: replace(labels, note=note))
+
+
+def _label(run: str, output_dir: Path | None, as_json: bool, change: "Callable[[Labels], Labels]") -> None:
     from daf.cli.show import emit, out
-    from daf.core.training_file import read_training
-    from daf.episodes.results_file import read_results
+    from daf.output_manager import find_run, labels
 
-    data: ResultsFile = {}
-    training: TrainingFile | None = None
-    damaged = []
-    try:
-        data = read_results(found.path) or {}
-    except (DamagedFileError, StorageError) as error:
-        damaged.append(str(error))
-    try:
-        training = read_training(found.path)
-    except (DamagedFileError, StorageError) as error:
-        damaged.append(str(error))
+    found = find_run(run, output_dir)
+    new = labels.edit(found.path, change)
     if as_json:
-        emit(found.to_data() | {"results": data or training, "damaged": damaged})
+        data = {"name": new.name, "tags": list(new.tags), "note": new.note}
+        emit({"run_id": found.run_id, "run_dir": str(found.path), "status": "ok", **data})
         return
-    out.print(f"{found.operation}/{found.run_id}  {found.status}  {found.title}", markup=False, soft_wrap=True)
-    out.print(f"command: {found.command}", markup=False, soft_wrap=True)
-    if training is not None:
-        _training(found.path, training)
-    if found.error:
-        out.print(f"[red]error:[/red] {escape(found.error)}", soft_wrap=True)
-    for sentence in damaged:
-        out.print(f"[red]damaged:[/red] {escape(sentence)}", soft_wrap=True)
-    for note in data["summary"]["notes"] if "summary" in data else ():
-        out.print(f"[yellow]![/yellow] {escape(note)}", soft_wrap=True)
-    if ranking := data.get("ranking"):
-        _ranking(ranking)
-    for pair in data.get("pairs", ()):
-        if pair["mission"] is None:
-            out.print(f"  {pair['sentence']}", markup=False, soft_wrap=True)
-    for path in sorted(found.path.iterdir()):
-        out.print(f"  {path}{'/' if path.is_dir() else ''}", markup=False, soft_wrap=True)
+    shown = [f'name "{new.name}"' if new.name else "no name", f"tags {', '.join(new.tags)}" if new.tags else "no tags"]
+    out.print(f"{found.operation}/{found.run_id}: {', '.join(shown)}", markup=False, soft_wrap=True)
+    if new.note:
+        out.print(new.note, markup=False)
 
 
-def _training(run_dir: Path, training: "TrainingFile") -> None:
-    from daf.cli.show import out
+def _query(run: "RunInfo", sql: str, seconds: float, as_json: bool) -> None:
+    from daf.reporting.catalog import ask_run
 
-    reached = f"{training.get('status', 'unknown')}: {training.get('steps', 0):,} agent steps"
-    out.print(f"training {reached} in {training.get('updates', 0):,} updates", markup=False, soft_wrap=True)
-    checkpoint = training.get("final_checkpoint")
-    if checkpoint is not None:
-        out.print(f"checkpoint: {run_dir / checkpoint}", markup=False, soft_wrap=True)
+    _answer(ask_run(run, sql, seconds=seconds), {"run_id": run.run_id, "run_dir": str(run.path)}, as_json)
 
 
-def _ranking(rows: "list[RankingRow]") -> None:
-    from daf.cli.show import out, ranking_table
-    from daf.stats.summaries import PolicySummary
-
-    def pair(bounds: Sequence[float] | None) -> tuple[float, float] | None:
-        return (bounds[0], bounds[1]) if bounds else None
-
-    summaries = [
-        PolicySummary(
-            policy=index,
-            name=row["policy"],
-            rank=row["rank"],
-            mean=row["mean"],
-            ci=pair(row["ci"]),
-            iqm=row["iqm"],
-            iqm_ci=pair(row["iqm_ci"]),
-            n=row["n"],
-            method=row["method"],
-            caveat=row["caveat"],
-        )
-        for index, row in enumerate(rows)
-    ]
-    out.print(ranking_table("Reward per agent", summaries))
-
-
-def _query(run: Any, sql: str, seconds: float, as_json: bool) -> None:
+def _answer(answer: "Answer", identity: dict[str, Any], as_json: bool) -> None:
     from daf.cli.show import emit, out, plain_table
-    from daf.episodes.tables import DATABASE
-    from daf.storage.databases import query
 
-    if sql.strip() == "tables":
-        sql = "select table_name as name, column_name as column, data_type as type from information_schema.columns"
-    database = run.path / "stats" / DATABASE
-    if not database.is_file():
-        from daf.evaluation.keeping import rebuild_tables
-
-        rebuild_tables(run)
-    names, rows = query(database, sql, seconds=seconds)
     if as_json:
-        found = [dict(zip(names, row, strict=True)) for row in rows]
-        emit({"run_id": run.run_id, "run_dir": str(run.path), "status": "ok", "rows": found})
+        rows = [dict(zip(answer.names, row, strict=True)) for row in answer.rows]
+        emit(identity | {"status": "ok", "rows": rows, "damaged": answer.damaged})
         return
     table = plain_table("")
-    for name in names:
+    for name in answer.names:
         table.add_column(escape(name))
-    for row in rows:
+    for row in answer.rows:
         table.add_row(*(escape(_shown(value)) for value in row))
     out.print(table)
+    for sentence in answer.damaged:
+        out.print(f"[red]left out:[/red] {escape(sentence)}", soft_wrap=True)
 
 
 def _shown(value: Any) -> str:
@@ -252,7 +301,7 @@ def clean_command(
     base = base_folder(output_dir)
     old = cleanup_old_sessions(days, dry_run=True, base_dir=base) if days is not None else []
     episodes = EpisodeCache(default_cache(base))
-    files, size = episodes.size() if cache else (0, 0)
+    files, cached_bytes = episodes.size() if cache else (0, 0)
     sizes = {run.path: run.size_bytes for run in old}
     if not dry_run and not yes and not as_json and (old or files):
         if not sys.stdin.isatty():
@@ -270,20 +319,20 @@ def clean_command(
             old = cleanup_old_sessions(days, dry_run=False, base_dir=base)
     if as_json:
         removed = [{"run_id": run.run_id, "operation": run.operation, "run_dir": str(run.path)} for run in old]
-        cached = {"path": str(episodes.root), "files": files, "bytes": size} if cache else None
+        cached = {"path": str(episodes.root), "files": files, "bytes": cached_bytes} if cache else None
         data = {"dry_run": dry_run, "runs": removed, "cache": cached, "leftovers": leftovers}
         emit({"run_id": None, "run_dir": None, "status": "ok", **data})
         return
     verb = "would be deleted" if dry_run else "deleted"
     for run in old:
-        out.print(f"{run.operation}/{run.run_id} ({_size(sizes.get(run.path, 0))}) {verb}", markup=False)
+        out.print(f"{run.operation}/{run.run_id} ({size(sizes.get(run.path, 0))}) {verb}", markup=False)
     if days is not None:
         out.print(f"{_counted(len(old), 'run')} {verb}", markup=False)
     if leftovers:
         out.print(f"{_counted(leftovers, 'unfinished entry')} of killed commands deleted", markup=False)
     if cache:
         out.print(
-            f"{_counted(files, 'file')} ({_size(size)}) of the cache {episodes.root} {verb}",
+            f"{_counted(files, 'file')} ({size(cached_bytes)}) of the cache {episodes.root} {verb}",
             markup=False,
             soft_wrap=True,
         )
@@ -323,12 +372,3 @@ def export_command(
         emit({"run_id": found.run_id, "run_dir": str(found.path), "status": "ok", "exported": str(path)})
     else:
         out.print(str(path), markup=False, soft_wrap=True)
-
-
-def _size(count: int) -> str:
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000 or unit == "GB":
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    raise AssertionError

@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from daf.cli import _playing as playing
 from daf.cli._grouped import options
-from daf.cli._options import ConfigOption, MissionsOption, OutputOptions, TeamPlayOptions
+from daf.cli._options import ConfigOption, MissionsOption, RunOptions, TeamPlayOptions
 from daf.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def score(
     map_seed: MapSeedOption = None,
     precision: PrecisionOption = None,
     config: ConfigOption = None,
-    output: OutputOptions,
+    output: RunOptions,
 ) -> None:
     """Value over replacement: what CANDIDATE adds to teams that would otherwise be filled from a pool.
 

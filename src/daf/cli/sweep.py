@@ -17,7 +17,7 @@ from daf.cli._options import (
     NewSeedOption,
     NoCacheOption,
     OutputDirOption,
-    OutputOptions,
+    RunOptions,
     TakeOverOption,
 )
 from daf.cli._sweep_variants import variants_command
@@ -72,7 +72,7 @@ def run_command(
     seed: NewSeedOption = None,
     new: Annotated[bool, typer.Option("--new", help="Start a new sweep, though the same one has been run.")] = False,
     launch: LaunchOptions,
-    output: OutputOptions,
+    output: RunOptions,
 ) -> None:
     """Run the sweep in CONFIG. The same command resumes it, or shows the result of a complete one.
 
@@ -93,7 +93,7 @@ def run_command(
 @app.command("resume")
 @options
 def resume_command(
-    *, run: RunArgument = "latest", trials: TrialsOption = None, launch: LaunchOptions, output: OutputOptions
+    *, run: RunArgument = "latest", trials: TrialsOption = None, launch: LaunchOptions, output: RunOptions
 ) -> None:
     """Resume an interrupted sweep, or add trials to a complete one.
 
@@ -224,7 +224,7 @@ def export_command(
 def _launch(
     config: "DAFSweepConfig",
     options: LaunchOptions,
-    output: OutputOptions,
+    output: RunOptions,
     *,
     run: str | None = None,
     new: bool = False,

@@ -9,7 +9,7 @@ import typer
 from daf.cli import _playing as playing
 from daf.cli import _train_show as train_show
 from daf.cli._grouped import options
-from daf.cli._options import GAME_HELP, OutputOptions
+from daf.cli._options import GAME_HELP, RunOptions
 from daf.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ ListOption = Annotated[
 
 @app.command()
 @options
-def train(chosen: TrainOptions, output: OutputOptions, list_hyperparameters: ListOption = False) -> None:
+def train(chosen: TrainOptions, output: RunOptions, list_hyperparameters: ListOption = False) -> None:
     """Train a policy with PPO.
 
     Ctrl-C saves, and --resume continues: the result is that of a run without interruption.
@@ -133,7 +133,7 @@ def train(chosen: TrainOptions, output: OutputOptions, list_hyperparameters: Lis
     train_show.end(result, output, run_dir=chosen.run_dir, resumed=chosen.resume is not None)
 
 
-def _train(train: TrainOptions, options: OutputOptions) -> "TrainingResult":
+def _train(train: TrainOptions, options: RunOptions) -> "TrainingResult":
     from daf.cli.show import err
     from daf.core.training_settings import count, with_settings
     from daf.training import daf_train_policy

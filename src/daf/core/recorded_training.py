@@ -7,7 +7,7 @@ watch a run.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,14 +126,14 @@ def read_training_run(folder: str | Path) -> RecordedTraining:
         raise DataError(f"{path} is not a training run: it has neither {FILE} nor {METRICS}.")
     metrics, evaluations = read_lines(path / METRICS), read_lines(path / EVALUATIONS)
     series, not_finite = series_of(metrics.rows)
-    found = [_evaluation(row) for row in evaluations.rows]
+    found = evaluations_of(evaluations.rows)
     return RecordedTraining(
         path=path,
         result=read_training(path) or {},
         series=series,
-        evaluations=tuple(one for one in found if one is not None),
+        evaluations=found,
         checkpoints=tuple(_checkpoints(path)),
-        damaged=metrics.damaged + evaluations.damaged + sum(one is None for one in found),
+        damaged=metrics.damaged + evaluations.damaged + len(evaluations.rows) - len(found),
         not_finite=not_finite,
     )
 
@@ -194,6 +194,11 @@ def series_of(rows: tuple[dict[str, Any], ...]) -> tuple[dict[str, MetricSeries]
             updates.append(update or 0)
             values.append(number)
     return {name: MetricSeries(name, tuple(s), tuple(u), tuple(v)) for name, (s, u, v) in found.items()}, not_finite
+
+
+def evaluations_of(rows: Iterable[Mapping[str, Any]]) -> tuple[TrainingEvaluation, ...]:
+    """The evaluations in the lines of `evaluations.jsonl`; lines that are none are left out."""
+    return tuple(one for one in map(_evaluation, rows) if one is not None)
 
 
 def _whole(value: object) -> int | None:

@@ -19,7 +19,7 @@ from typing import Any
 from daf.dashboard._progress import Progress, progress_of
 from daf.dashboard._signatures import Signature, signature
 from daf.errors import UsageError
-from daf.output_manager import RunInfo
+from daf.output_manager import RunInfo, labels
 from daf.output_manager.layout import EXECUTION_LOG, OPERATIONS, SESSION_ID
 from daf.output_manager.runs import read_run
 
@@ -56,6 +56,9 @@ class Row:
             "operation": run.operation,
             "status": run.status,
             "title": run.title,
+            "name": run.labels.name,
+            "tags": list(run.labels.tags),
+            "note": run.labels.note,
             "started": run.started_at.timestamp(),
             "ended": None if run.ended_at is None else run.ended_at.timestamp(),
             "seconds": run.duration_seconds,
@@ -67,7 +70,7 @@ class Row:
 
 @dataclass(slots=True)
 class _Seen:
-    log: Signature
+    log: tuple[Signature, Signature | None]
     row: Row | None
 
 
@@ -93,7 +96,8 @@ class RunIndex:
                 if log is None:
                     continue
                 before = self._seen.get(key)
-                found[key] = _looked_at(key, folder, log, version, before)
+                written = (log, signature(folder / labels.FILE, special=True))
+                found[key] = _looked_at(key, folder, written, version, before)
                 changed = changed or found[key] is not before
             for key in self._seen.keys() - found.keys():
                 self._removed[key] = version
@@ -169,7 +173,9 @@ def run_in(folder: Path) -> RunInfo | None:
     return None if signature(folder / EXECUTION_LOG, special=True) is None else read_run(folder)
 
 
-def _looked_at(key: str, folder: Path, log: Signature, version: int, before: _Seen | None) -> _Seen:
+def _looked_at(
+    key: str, folder: Path, log: tuple[Signature, Signature | None], version: int, before: _Seen | None
+) -> _Seen:
     """The current state; `before` itself if nothing changed. A run in progress may have died silently."""
     if before is None or before.log != log:
         run = run_in(folder)

@@ -15,10 +15,10 @@ here.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,28 +28,34 @@ from daf.episodes.run import RunResult
 from daf.game.outcome import Series
 from daf.storage.databases import building, write_parquet
 
+if TYPE_CHECKING:
+    import duckdb
+
 TABLES = ("runs", "episodes", "episode_policies", "agent_metrics", "game_metrics", "series")
 DATABASE = "episodes.duckdb"
 
-_VIEWS = """
+VIEWS = """
 create view returns as
-    select mission, contender, count(*) as episodes, avg(reward_per_agent) as mean, stddev_samp(reward_per_agent) as
-           std, min(reward_per_agent) as lowest, median(reward_per_agent) as median, max(reward_per_agent) as highest,
-           avg(steps) as steps
-    from episodes where status = 'ok' group by all order by mission, mean desc;
+    select run_id, mission, contender, count(*) as episodes, avg(reward_per_agent) as mean,
+           stddev_samp(reward_per_agent) as std, min(reward_per_agent) as lowest, median(reward_per_agent) as median,
+           max(reward_per_agent) as highest, avg(steps) as steps
+    from episodes where status = 'ok' group by all order by run_id, mission, mean desc;
 create view policy_metrics as
-    select e.mission, p.name as policy, a.metric, count(*) as agent_episodes, avg(a.value) as mean,
+    select run_id, e.mission, p.name as policy, a.metric, count(*) as agent_episodes, avg(a.value) as mean,
            stddev_samp(a.value) as std, min(a.value) as lowest, max(a.value) as highest
     from agent_metrics a join episodes e using (run_id, episode) join episode_policies p using (run_id, episode, policy)
-    group by all order by mission, policy, metric;
+    group by all order by run_id, mission, policy, metric;
 create view failures as
-    select episode, mission, contender, seed, failure_kind, failure_message from episodes where status = 'failed';
+    select run_id, episode, mission, contender, seed, failure_kind, failure_message
+    from episodes where status = 'failed';
 create view slow_steps as
-    select e.mission, p.name as policy, sum(p.steps_measured) as steps, sum(p.slow_steps) as slow,
+    select run_id, e.mission, p.name as policy, sum(p.steps_measured) as steps, sum(p.slow_steps) as slow,
            sum(p.mean_step_ms * p.steps_measured) / nullif(sum(p.steps_measured), 0) as mean_ms,
            max(p.max_step_ms) as max_ms
-    from episode_policies p join episodes e using (run_id, episode) group by all order by mission, policy;
+    from episode_policies p join episodes e using (run_id, episode) group by all order by run_id, mission,
+           policy;
 """
+"""SQL that creates the views where the tables exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +77,21 @@ def build_tables(folder: Path, run: RunRow, result: RunResult, replays: Mapping[
     rows = _rows(run, result, replays or {})
     with building(folder / DATABASE) as connection:
         for name, columns in _COLUMNS.items():
-            connection.execute(f"create table {name} ({', '.join(columns)})")
+            create_tables(connection, [name])
             if rows[name]:
                 names = [column.split()[0] for column in columns]
                 connection.register("rows", {column: _column(rows[name], column) for column in names})
                 connection.execute(f"insert into {name} select {', '.join(names)} from rows")
                 connection.unregister("rows")
             write_parquet(connection, name, folder / f"{name}.parquet")
-        connection.execute(_VIEWS)
+        connection.execute(VIEWS)
     return folder / DATABASE
+
+
+def create_tables(connection: "duckdb.DuckDBPyConnection", names: Iterable[str]) -> None:
+    """Create these tables, empty."""
+    for name in names:
+        connection.execute(f"create table {name} ({', '.join(_COLUMNS[name])})")
 
 
 _COLUMNS: dict[str, list[str]] = {

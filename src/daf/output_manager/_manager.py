@@ -13,7 +13,7 @@ import contextlib
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -22,9 +22,10 @@ from daf.config.settings import DAFConfig
 from daf.errors import Interrupted, NoLocksError, StorageError, UsageError, unknown
 from daf.output_manager import _readme as readme
 from daf.output_manager import execution as execution_log
-from daf.output_manager import layout
+from daf.output_manager import labels, layout
 from daf.output_manager._accompany import accompany
 from daf.output_manager._folders import made, release, require_space, reserve
+from daf.output_manager.labels import Labels
 from daf.output_manager.runs import RunInfo, find_run, folder_size, require_intact
 from daf.storage import atomic, journal, locks
 from daf.storage.containment import require_own
@@ -40,7 +41,8 @@ class OutputManager:
 
     verbose: show the log on the terminal (stderr) while an operation runs. log_to_file: write it to the run directory.
     organize_by_operation, monitor_system_stats, track_experiments, experiments_log_path, checkpoint_dir: as in
-    `DAFConfig`.
+    `DAFConfig`. name, tags, note: labels of the session's runs, also of one that it resumes; raises `UsageError` for a
+    name or tag that cannot be one.
     """
 
     def __init__(
@@ -55,6 +57,9 @@ class OutputManager:
         experiments_log_path: str | Path | None = None,
         checkpoint_dir: str | Path | None = None,
         max_checkpoints_to_keep: int = 5,
+        name: str | None = None,
+        tags: Sequence[str] = (),
+        note: str | None = None,
     ) -> None:
         self.base_dir = layout.base_folder(base_dir).absolute()
         self.verbose = verbose
@@ -65,6 +70,7 @@ class OutputManager:
         self.experiments_log_path = self.base_dir / (experiments_log_path or "experiments.jsonl")
         self.checkpoint_dir = None if checkpoint_dir is None else self.base_dir / checkpoint_dir
         self.max_checkpoints_to_keep = max_checkpoints_to_keep
+        self.labels = Labels(name, tuple(tags), note)
         self._session = layout.session_name(datetime.now())
         self._claimed = False
         self._executions: dict[str, dict[str, Any]] = {}
@@ -75,8 +81,9 @@ class OutputManager:
         self._created_at = execution_log.now()
 
     @classmethod
-    def from_config(cls, config: DAFConfig) -> "OutputManager":
-        """A manager with the settings of `config`."""
+    def from_config(cls, config: DAFConfig, given: Labels | None = None) -> "OutputManager":
+        """A manager with the settings of `config`, whose runs get the labels `given`."""
+        chosen = given or Labels()
         return cls(
             config.output_dir,
             verbose=config.verbose,
@@ -87,6 +94,9 @@ class OutputManager:
             experiments_log_path=config.experiments_log_path.absolute(),
             checkpoint_dir=None if config.checkpoint_dir is None else config.checkpoint_dir.absolute(),
             max_checkpoints_to_keep=config.max_checkpoints_to_keep,
+            name=chosen.name,
+            tags=chosen.tags,
+            note=chosen.note,
         )
 
     def resume(
@@ -127,6 +137,11 @@ class OutputManager:
                 self.organize_by_operation = run.path.parent.name == run.operation
             self._executions[run.operation] = execution
         return run
+
+    def label(self, folder: Path) -> None:
+        """Add the session's labels to a run directory that it writes nothing else into."""
+        if self.labels:
+            labels.added(folder, self.labels)
 
     def _taken(self, run: RunInfo, take_over: bool) -> BinaryIO | None:
         """The lock of an earlier run; None without support for locks. Raises `UsageError` if it is running."""
@@ -395,6 +410,7 @@ class OutputManager:
             last = {key: value for key, value in earlier.items() if key != "previous"}
             execution["previous"] = [*earlier["previous"], last]
         self._executions[name] = execution
+        self.label(folder)
         if config is not None or not (folder / layout.EXPERIMENT_CONFIG).exists():
             atomic.write_json(folder / layout.EXPERIMENT_CONFIG, {} if config is None else config)
         self._write(name)

@@ -23,6 +23,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict
 import msgspec
 
 from daf.errors import DamagedFileError, StorageError
+from daf.output_manager import labels
 from daf.output_manager.layout import EXECUTION_LOG, LOCK, SESSION_ID, Operation
 from daf.storage import locks
 from daf.storage.reading import read_json
@@ -33,6 +34,7 @@ MOST_BYTES = 8 * 2**20
 """An execution log has a command line and a few details of each attempt; a larger file is not one."""
 Status = Literal["running", "completed", "failed", "interrupted", "saved"]
 ENDS = ("completed", "failed", "interrupted")
+_NOT_WORK = (LOCK, labels.FILE, labels.LOCK)
 _PACKAGES = ("daf", "cogames", "mettagrid", "numpy", "torch", "pufferlib-core", "ray")
 _MASK = "MASKED"
 _CLOCK_TOLERANCE_SECONDS = 60.0
@@ -119,7 +121,8 @@ def ended(execution: Mapping[str, Any], status: str, error: str | None, details:
 
 def broken_off(folder: Path, execution: Mapping[str, Any]) -> dict[str, Any]:
     """`execution`, whose process died: it ended when it last changed a file of the run directory."""
-    files = (path for path in folder.rglob("*") if path.name != LOCK and path.is_file())  # this process made the lock
+    # this process made the lock, and labels may be edited long after the end
+    files = (path for path in folder.rglob("*") if path.name not in _NOT_WORK and path.is_file())
     last = max((path.stat().st_mtime for path in files), default=0.0)
     started = datetime.fromisoformat(execution["started_at"])
     end = max(started, datetime.fromtimestamp(last).astimezone())

@@ -1,4 +1,4 @@
-"""Reading runs: list them, and find one by its id, the start of its id, or "latest".
+"""Reading runs: list them, and find one by its id, its name, the start of its id, or "latest".
 
 A run is a folder with an `execution_log.json` written by DAF, at a path where runs lie (`layout`); nothing else is
 listed. Its path determines its id and operation, whatever its execution log says: a copied log never leads to another
@@ -15,10 +15,13 @@ from typing import Any
 
 from daf.errors import DAFError, DamagedFileError, StorageError, UsageError, nearest
 from daf.output_manager import execution as execution_log
+from daf.output_manager import labels
+from daf.output_manager.labels import Labels
 from daf.output_manager.layout import EXECUTION_LOG, OPERATIONS, SESSION_ID, base_folder, operation_folder, place_of
 from daf.storage.atomic import explain
 
 DAMAGED = "damaged"
+NO_LABELS = Labels()
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class RunInfo:
     operation and time).
     started_at: of the first session. duration_seconds: over all sessions, interrupted ones as far as their files show;
     None while it runs, and if the process of the last session was killed. sessions: how often the run was started or
-    resumed; resumed_at: when the last of several started.
+    resumed; resumed_at: when the last of several started. labels: its name, tags and note; none if their file cannot be
+    read, and labels_error says why.
     """
 
     run_id: str
@@ -45,6 +49,8 @@ class RunInfo:
     command: str
     sessions: int = 1
     resumed_at: datetime | None = None
+    labels: Labels = NO_LABELS
+    labels_error: str | None = None
 
     def __fspath__(self) -> str:
         return str(self.path)
@@ -62,6 +68,9 @@ class RunInfo:
             "run_dir": str(self.path),
             "status": self.status,
             "title": self.title,
+            "name": self.labels.name,
+            "tags": list(self.labels.tags),
+            "note": self.labels.note,
             "started_at": self.started_at.isoformat(),
             "ended_at": None if self.ended_at is None else self.ended_at.isoformat(),
             "duration_seconds": self.duration_seconds,
@@ -88,7 +97,7 @@ def list_runs(base_dir: str | Path | None = None, operation: str | None = None) 
 def find_run(
     run_id: str | os.PathLike[str], base_dir: str | Path | None = None, operation: str | None = None
 ) -> RunInfo:
-    """The run that `run_id` names: an id, the start of one, `OPERATION/ID`, "latest", or a run directory's path.
+    """The run that `run_id` names: an id, a run's name, the start of an id, `OPERATION/ID`, "latest", or a path.
 
     A `Path` or `RunInfo` always names a folder.
 
@@ -118,10 +127,11 @@ def find_run(
         )
     if run_id == "latest":
         return runs[0]
-    exact = [run for run in runs if run.run_id == run_id]
+    exact = [run for run in runs if run.run_id == run_id] or [run for run in runs if run.labels.name == run_id]
     meant = exact or [run for run in runs if run_id and run.run_id.startswith(run_id)]
     if not meant:
-        close = nearest(run_id, [run.run_id for run in runs]) or list(dict.fromkeys(run.run_id for run in runs))[:3]
+        known = [name for run in runs for name in (run.labels.name, run.run_id) if name]
+        close = nearest(run_id, known) or list(dict.fromkeys(run.run_id for run in runs))[:3]
         raise UsageError(f'no run "{run_id}" in {base}. Nearest: {", ".join(close)}. `daf runs` lists all runs.')
     if len(meant) > 1:
         listed = ", ".join(f"{run.operation}/{run.run_id}" for run in meant[:8])
@@ -147,6 +157,7 @@ def read_run(folder: Path) -> RunInfo | None:
     began, earlier = datetime.fromisoformat(execution["started_at"]), execution["previous"]
     if seconds is not None:
         seconds += sum(attempt.get("duration_seconds") or 0.0 for attempt in earlier)
+    found, labels_error = _labels(folder)
     return RunInfo(
         run_id=run_id,
         operation=operation,
@@ -160,7 +171,16 @@ def read_run(folder: Path) -> RunInfo | None:
         command=execution["command"],
         sessions=len(earlier) + 1,
         resumed_at=began if earlier else None,
+        labels=found,
+        labels_error=labels_error,
     )
+
+
+def _labels(folder: Path) -> tuple[Labels, str | None]:
+    try:
+        return labels.read(folder), None
+    except (DamagedFileError, StorageError) as error:
+        return NO_LABELS, str(error)
 
 
 def require_intact(run: RunInfo) -> None:

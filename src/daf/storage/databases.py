@@ -12,7 +12,7 @@ import contextlib
 import json
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,14 @@ QUERY_SECONDS = 60.0
 MOST_ROWS = 500_000
 MOST_BYTES = 32 * 2**20
 """Maximum size of an answer, as JSON."""
+
+
+class Question(msgspec.Struct):
+    """What the process of a query reads. parquet: files by table. views: see `query`."""
+
+    sql: str
+    parquet: dict[str, list[str]] = {}
+    views: str = ""
 
 
 class Answer(msgspec.Struct):
@@ -75,8 +83,18 @@ def write_parquet(connection: "duckdb.DuckDBPyConnection", table: str, path: Pat
             raise StorageError(f"{path} does not contain what was written to it; is the disk full?")
 
 
-def query(database: Path, sql: str, *, seconds: float = QUERY_SECONDS) -> tuple[list[str], list[tuple[Any, ...]]]:
+def query(
+    database: Path,
+    sql: str,
+    *,
+    seconds: float = QUERY_SECONDS,
+    parquet: Mapping[str, Sequence[Path]] | None = None,
+    views: str = "",
+) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Column names and rows of `sql` on `database`. Values that JSON does not know (dates, lists) come as text.
+
+    parquet: further tables by name, each the rows of all its Parquet files. views: SQL that creates views over the
+    tables. With either of them the SQL can only read: other statements are refused.
 
     Raises `UsageError` if the SQL is wrong, needs files, or exceeds its limits of time or memory; `LockedError` if
     another process writes the database; `DamagedFileError` if it is not one.
@@ -84,9 +102,11 @@ def query(database: Path, sql: str, *, seconds: float = QUERY_SECONDS) -> tuple[
     if not sql.strip():
         raise UsageError(_EMPTY)
     try:
-        asked = sql.encode()
+        sql.encode()
     except UnicodeEncodeError as error:
         raise UsageError(f"the SQL is not valid text (character {error.start + 1}).") from error
+    files = {table: [str(path.resolve()) for path in paths] for table, paths in (parquet or {}).items()}
+    asked = msgspec.json.encode(Question(sql, files, views))
     if not database.is_file():
         raise UsageError(f"{database.parent} contains no tables ({database.name}).")
     process = subprocess.Popen(

@@ -1,7 +1,7 @@
 """The process in which a user's SQL runs: see `daf.storage.databases.query`, which starts it.
 
-`python -m daf.storage.query_process DATABASE`, with the SQL on stdin and an `Answer` as JSON on stdout. The order of
-the settings matters: after `enable_external_access = false` nothing can be attached any more, and after
+`python -m daf.storage.query_process DATABASE`, with a `Question` as JSON on stdin and an `Answer` on stdout. The order
+of the settings matters: after `enable_external_access = false` nothing can be attached any more, and after
 `lock_configuration = true` SQL cannot undo any of it. DuckDB's memory limit covers neither long strings nor a single
 vector of them, and it checks for an interrupt only between vectors; therefore the process has a separate limit, and is
 killed when its time is over.
@@ -14,13 +14,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daf.storage.databases import MEMORY_MB, MOST_BYTES, MOST_ROWS, quoted
+import msgspec
+
+from daf.storage.databases import MEMORY_MB, MOST_BYTES, MOST_ROWS, Question, quoted
 
 if TYPE_CHECKING:
     import duckdb
 
 _THREADS = 2
 _FETCHED = 1000
+_READING = {"StatementType.SELECT"}
 _MESSAGE_LENGTH = 600
 _SETTINGS = (
     f"memory_limit = '{MEMORY_MB}MB'",
@@ -40,19 +43,19 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
     import duckdb
 
-    sql = sys.stdin.buffer.read().decode()
+    question = msgspec.json.decode(sys.stdin.buffer.read(), type=Question)
     try:
-        answer = _answer(Path(sys.argv[1]), sql)
+        answer = _answer(Path(sys.argv[1]), question)
     except (MemoryError, duckdb.OutOfMemoryException):
         answer = '{"error": "memory"}'
     sys.stdout.buffer.write(answer.encode())
 
 
-def _answer(database: Path, sql: str) -> str:
+def _answer(database: Path, question: Question) -> str:
     import duckdb
 
     try:
-        connection = opened(database)
+        connection = opened(database, question)
     except duckdb.OutOfMemoryException:
         raise
     except duckdb.Error as error:
@@ -62,7 +65,12 @@ def _answer(database: Path, sql: str) -> str:
             return _error("locked", f" {holder[0]}" if holder else "")
         return _error("damaged", _first_line(error))
     try:
-        result: Any = connection.execute(sql)  # None for SQL without a statement
+        if question.parquet or question.views:
+            others = {str(one.type) for one in connection.extract_statements(question.sql)} - _READING
+            if others:
+                kind = min(others).rpartition(".")[2].lower()
+                return _error("sql", f"a query can only read, and this is a statement of the kind {kind}.")
+        result: Any = connection.execute(question.sql)  # None for SQL without a statement
         if result is None:
             return _error("empty", "")
         return _rows(result)
@@ -82,16 +90,30 @@ def _answer(database: Path, sql: str) -> str:
         return _error("sql", str(error).strip()[:_MESSAGE_LENGTH])
 
 
-def opened(database: Path) -> "duckdb.DuckDBPyConnection":
-    """A connection that has `database` read-only, and no access to anything else."""
+def opened(database: Path, question: Question | None = None) -> "duckdb.DuckDBPyConnection":
+    """A connection that has `database` read-only, the question's Parquet files, and no access to anything else."""
     import duckdb
 
     connection = duckdb.connect(":memory:")
     connection.execute(f"attach '{quoted(database)}' as run (type duckdb, read_only)")
-    connection.execute("use run")
+    if question is not None and question.parquet:
+        files = sorted({file for paths in question.parquet.values() for file in paths})
+        connection.execute(f"set allowed_paths = [{', '.join(_text(file) for file in files)}]")
+        for table, paths in question.parquet.items():
+            listed = ", ".join(_text(path) for path in paths)
+            connection.execute(
+                f"create view memory.main.{table} as select * from read_parquet([{listed}], union_by_name = true)"
+            )
+    if question is not None and question.views:
+        connection.execute(f"set search_path = 'memory,run'; {question.views}")
+    connection.execute("set search_path = 'run,memory'")
     for setting in _SETTINGS:
         connection.execute(f"set {setting}")
     return connection
+
+
+def _text(path: str) -> str:
+    return "'" + path.replace("'", "''") + "'"
 
 
 def _rows(result: "duckdb.DuckDBPyConnection") -> str:

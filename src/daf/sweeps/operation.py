@@ -96,6 +96,7 @@ def launch(
                     finished = read_run(earlier.path)
                     if not machine_failed(finished.held_out):
                         logger.info("this sweep is finished: %s", earlier.path)
+                        output.label(earlier.path)
                         return finished
                 output.resume(str(earlier.path), "sweeps", take_over=take_over)
             run_dir = stack.enter_context(output.operation("sweeps", title=title, config=config.to_data()))
