@@ -34,6 +34,7 @@ DRAWN_AHEAD = 128
 
 DRAWING_NOTHING = frozenset(
     {
+        "daf.policies.cartographer.CartographerPolicy",
         "daf.policies.facility_solver.FacilitySolverPolicy",
         "mettagrid.policy.noop.NoopPolicy",
         "cogames.policy.starter_agent.StarterPolicy",

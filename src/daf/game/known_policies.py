@@ -34,6 +34,10 @@ _SCRIPTED = {
         "cogames.policy.tutorial_overlay_policy.TutorialOverlayPolicy",
         "does nothing, with tutorial texts",
     ),
+    "cartographer": (
+        "daf.policies.cartographer.CartographerPolicy",
+        "DAF's scripted baseline: charts the map, mines, aligns junctions",
+    ),
     "facility_solver": (
         "daf.policies.facility_solver.FacilitySolverPolicy",
         "solves training_facility_1, training_facility_2 and assembler_2",
