@@ -44,7 +44,7 @@ def policy_words(analysis: CrossplayAnalysis, row: PolicyTeams) -> str:
     finding = {
         "more": f"{size}: its return is higher in self-play than in cross-play",
         "less": f"{size}: its return is lower in self-play than in cross-play",
-        "same": f"{name}: generalisation gap 0: its return is exactly the same in self-play and in cross-play",
+        "same": f"{name}: generalisation gap 0, exactly the same return in self-play and in cross-play",
         "open": f"{size}: no significant difference between self-play and cross-play",
     }[gap.change]
     if len(analysis.names) < 3 or (gap.change == "same" and not row.best_decided):
