@@ -24,7 +24,7 @@ def report(output: OutputManager) -> AblationReport:
     return daf_policy_ablation("miner", SMALL, COMPONENTS, settings=SETTINGS, output_manager=output)
 
 
-def test_what_the_policy_needs_is_told_from_what_it_does_not(report: AblationReport) -> None:
+def test_components_that_a_policy_needs_are_distinguished_from_others(report: AblationReport) -> None:
     by_name = {row.component: row for row in report.overall}
     assert by_name["mask:last_reward"].verdict == "identical"
     assert by_name["mask:last_reward"].same == 10
@@ -92,7 +92,7 @@ def test_arguments_and_other_metrics_are_components_too(output: OutputManager) -
     assert "with vibe_action_p=0.0" in found.overall[0].sentence
 
 
-def test_few_episodes_are_told_to_be_too_few(output: OutputManager) -> None:
+def test_too_few_episodes_are_reported(output: OutputManager) -> None:
     found = daf_policy_ablation(
         "miner", SMALL, ["role:miner"], settings=Settings(episodes=3, executor="serial"), output_manager=output
     )

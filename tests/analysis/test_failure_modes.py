@@ -112,7 +112,7 @@ def test_standing_still_at_the_goal_is_not_stuck() -> None:
     assert set(seen(never)) == {"stuck", "blocked"}
 
 
-def test_starving_is_told_by_the_energy_that_a_step_costs() -> None:
+def test_starving_is_recognised_by_the_energy_that_a_step_costs() -> None:
     low = [{"energy.amount": [20.0] * 6 + [3.0] * 4}]
     found = seen(watched([WELL | {"action.move.failed": 31.0}], series=low))["starves"]
     assert "less than the 4 energy" in found.example.evidence
@@ -136,7 +136,7 @@ def test_a_death_is_early_in_the_first_half() -> None:
         ("scrambler", {"junction.scrambled_by_agent": 1.0}, "never scrambles"),
     ],
 )
-def test_gear_that_is_never_used_is_told_by_role(gear: str, used: dict[str, float], evidence: str) -> None:
+def test_gear_that_is_never_used_is_reported_by_role(gear: str, used: dict[str, float], evidence: str) -> None:
     held = [{f"{gear}.gained": [1.0] * 10, f"{gear}.amount": [1.0] * 10}]
     found = seen(watched([{f"{gear}.gained": 1.0}], series=held))["gear_unused"]
     assert evidence in found.example.evidence
@@ -151,7 +151,7 @@ def test_gathering_without_depositing_and_hearts_without_use_are_seen() -> None:
     assert found["hearts_unused"].agents == 1
 
 
-def test_junctions_lost_are_told_from_the_series() -> None:
+def test_lost_junctions_are_found_in_the_series() -> None:
     rises = {"cogs/aligned.junction.held": [0.0, 20, 40, 60, 60, 60, 60, 60, 60, 60]}
     found = seen(watched([WELL], game=rises))["loses_junctions"]
     assert "holds 2 junctions around step 20 and 0 at the end" in found.example.evidence

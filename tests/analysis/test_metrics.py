@@ -171,12 +171,12 @@ def test_daf_metrics_lists_ranges_and_keeps_them(
     with pytest.raises(SystemExit) as stopped:
         main()
     assert stopped.value.code == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["status"] == "ok"
-    assert len(told["episodes"]) == 3
-    assert all(row["metric"].endswith(".success") and row["n"] == 3 for row in told["metrics"])
-    folder = Path(told["run_dir"])
-    assert json.loads((folder / "metrics.json").read_text())["metrics"] == told["metrics"]
+    data = json.loads(capsys.readouterr().out)
+    assert data["status"] == "ok"
+    assert len(data["episodes"]) == 3
+    assert all(row["metric"].endswith(".success") and row["n"] == 3 for row in data["metrics"])
+    folder = Path(data["run_dir"])
+    assert json.loads((folder / "metrics.json").read_text())["metrics"] == data["metrics"]
     assert "agent.action.move.success" in (folder / "metrics.html").read_text()
 
 

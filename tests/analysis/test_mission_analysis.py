@@ -36,7 +36,7 @@ def played(output: OutputManager) -> Performances:
     return perform(SMALL, ["starter", "noop"], settings=SETTINGS, output=output)
 
 
-def test_earlier_runs_tell_how_often_a_mission_was_mastered(tmp_path: Path) -> None:
+def test_earlier_runs_show_how_often_a_mission_was_mastered(tmp_path: Path) -> None:
     output = OutputManager(tmp_path)
     assert daf_analyze_mission("memory_mystery_path_easy", output_manager=output).success_rate is None
     settings = replace(SETTINGS, episodes=4)
@@ -148,7 +148,7 @@ def test_a_mission_of_ones_own_is_analysed_as_any(output: OutputManager, tmp_pat
     assert found.rows[0].mission == "mine"
 
 
-def test_a_mixed_team_tells_whose_agents_fail(output: OutputManager) -> None:
+def test_a_mixed_team_reports_whose_agents_fail(output: OutputManager) -> None:
     found = perform(SMALL, [], teams=["miner=2,noop=2"], settings=SETTINGS, output=output).rows[0]
     still = next(mode for mode in found.failure_modes if mode.name == "never_moves")
     assert still.by_policy == {"noop": (6, 6)}
@@ -161,7 +161,7 @@ def test_the_same_analysis_again_plays_nothing(played: Performances, output: Out
     assert again.rows == played.rows
 
 
-def test_the_page_tells_the_finding_and_escapes_names(played: Performances) -> None:
+def test_the_page_shows_the_finding_and_escapes_names(played: Performances) -> None:
     rows = (replace(played.rows[0], policy="<b>x</b>"), played.rows[1])
     page = mission_page(analysis_of(played.mission, rows), command="daf", run_id="1")
     assert "noop succeeds in 0 of 3 episodes (most common failure: never moves, 12 of 12 agents)" in page
@@ -239,7 +239,7 @@ def test_a_text_names_missions_in_its_code_only(tmp_path: Path) -> None:
     assert daf_discover_missions_from_readme(text) == ["machina_1", "tutorial.miner", "energy_starved"]
 
 
-def test_failed_episodes_are_told_first(
+def test_failed_episodes_are_reported_first(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from daf.cli.main import main
@@ -249,9 +249,9 @@ def test_failed_episodes_are_told_first(
     with pytest.raises(SystemExit) as stopped:
         main()
     assert stopped.value.code == 1
-    told = capsys.readouterr().out
-    assert "2 of 4 episodes failed (chaos-monkey: 2)" in told
-    assert "First failure: chaos-monkey" in told
+    output = capsys.readouterr().out
+    assert "2 of 4 episodes failed (chaos-monkey: 2)" in output
+    assert "First failure: chaos-monkey" in output
     page = next(tmp_path.rglob("analysis.html")).read_text()
     assert "2 of 4 episodes failed (chaos-monkey: 2)" in page
 
@@ -280,10 +280,10 @@ def test_the_command_line_speaks_one_json_object(
     monkeypatch.setattr("sys.argv", ["daf", "analyze", *arguments, *where, "--json"])
     with pytest.raises(SystemExit) as stopped:
         main()
-    told = json.loads(capsys.readouterr().out)
+    data = json.loads(capsys.readouterr().out)
     assert stopped.value.code == code
-    assert told["status"] == ("ok" if code == 0 else "failed")
+    assert data["status"] == ("ok" if code == 0 else "failed")
     if "-p" in arguments and code == 0:
-        assert len(told["episodes"]) == 2
-        assert Path(told["run_dir"], "analysis.html").is_file()
-        assert told["analysis"]["performance"][0]["failure_modes"][0]["name"] == "never_moves"
+        assert len(data["episodes"]) == 2
+        assert Path(data["run_dir"], "analysis.html").is_file()
+        assert data["analysis"]["performance"][0]["failure_modes"][0]["name"] == "never_moves"

@@ -36,7 +36,7 @@ def test_a_scripted_policy_is_what_its_class_says() -> None:
     assert "inv:energy" in found.features
 
 
-def test_networks_are_counted_and_told_apart() -> None:
+def test_networks_are_counted_and_distinguished() -> None:
     pytest.importorskip("torch")
     found = daf_compare_policy_architectures(["lstm", "stateless"], SMALLEST, steps=5)
     lstm, stateless = found["policies"]
@@ -52,7 +52,7 @@ def test_networks_are_counted_and_told_apart() -> None:
     assert f"{lstm.parameters:,}" in page
 
 
-def test_policies_of_one_name_are_told_apart() -> None:
+def test_policies_of_one_name_are_distinguished() -> None:
     found = daf_compare_policy_architectures(["noop", "noop"], SMALLEST, steps=3)
     assert [row.name for row in found["policies"]] == ["noop", "noop#2"]
     assert found["differences"] == {}
@@ -90,7 +90,7 @@ def test_a_policy_that_eats_memory_is_stopped(tmp_path: Path, monkeypatch: pytes
         daf_analyze_policy("eats_memory.Eats", SMALLEST, steps=2, memory_limit_mib=500)
 
 
-def test_a_policy_that_does_not_repeat_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_policy_that_does_not_repeat_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "by_the_clock.py").write_text(
         "import os\n"
         "from mettagrid.policy.random_agent import RandomMultiAgentPolicy\n"
@@ -140,7 +140,7 @@ def test_the_command_line_says_it_as_json(
     with pytest.raises(SystemExit) as stopped:
         main()
     assert stopped.value.code == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["policies"][0]["actions"] == {"noop": 20}
-    assert len(told["episodes"]) == 4
-    assert Path(told["run_dir"], "analysis.html").is_file()
+    data = json.loads(capsys.readouterr().out)
+    assert data["policies"][0]["actions"] == {"noop": 20}
+    assert len(data["episodes"]) == 4
+    assert Path(data["run_dir"], "analysis.html").is_file()

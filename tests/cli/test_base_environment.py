@@ -162,11 +162,11 @@ def test_what_needs_an_extra_says_which_in_one_sentence(folder: Path) -> None:
     wrong = {}
     for command, (code, out, err) in found.items():
         lines = [line for line in err.splitlines() if line.strip()]
-        told = code == 2 and len(lines) == 1 and TRAIN in lines[0] and "Traceback" not in out + err
-        if told and "--json" in command:
+        refused = code == 2 and len(lines) == 1 and TRAIN in lines[0] and "Traceback" not in out + err
+        if refused and "--json" in command:
             data = json.loads(out)
-            told = data["status"] == "failed" and TRAIN in data["error"]["message"]
-        if not told:
+            refused = data["status"] == "failed" and TRAIN in data["error"]["message"]
+        if not refused:
             wrong[" ".join(command)] = (code, out[-300:], err[-600:])
     assert not wrong, json.dumps(wrong, indent=1)
     assert not list((folder / "out").rglob("*.tmp"))

@@ -214,7 +214,7 @@ def test_serial_keeps_stdout_for_the_result(daf_process: Run, tmp_path: Path) ->
     assert json.loads(daf_process(*command).stdout)["status"] == "ok"
 
 
-def test_a_failing_policy_is_told_and_exits_with_1(daf: Run, tmp_path: Path) -> None:
+def test_a_failing_policy_is_reported_and_exits_with_1(daf: Run, tmp_path: Path) -> None:
     (tmp_path / "bad_ones.py").write_text(BAD_POLICIES)
     command = ("evaluate", "-p", "noop", "-p", "bad_ones.Raises", "-m", SMALLEST, "-e", "2")
     done = daf(*command, code=1)
@@ -265,7 +265,7 @@ def test_a_failing_policy_is_told_and_exits_with_1(daf: Run, tmp_path: Path) -> 
     (("missions", "arenna"), "Nearest: arena"),
     (("policies", "startr"), "Nearest: starter"),
 ])  # fmt: skip
-def test_what_is_wrong_is_told_with_a_way_out_and_nothing_is_left(
+def test_what_is_wrong_is_reported_with_a_way_out_and_nothing_is_left(
     refused: Callable[..., str], tmp_path: Path, arguments: tuple[str, ...], says: str
 ) -> None:
     said = refused(*arguments)
@@ -282,7 +282,7 @@ def test_what_is_wrong_is_told_with_a_way_out_and_nothing_is_left(
     ("kind: comparison\nname: a\npolicies: [noop]\nmissions: [m]\nsignificance_level: '1e-4'\n", "significance_level"),
     ("kind: sweep\nname: a\nmissions: [arena]\npolicy_class_path: x\nsearch_space: {a: [1]}\n", "kind: comparison"),
 ])  # fmt: skip
-def test_a_wrong_file_is_told_with_its_place(refused: Callable[..., str], tmp_path: Path, text: str, says: str) -> None:
+def test_a_wrong_file_is_reported_with_line(refused: Callable[..., str], tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "wrong.yaml").write_text(text)
     said = refused("compare", "--config", "wrong.yaml")
     assert "wrong.yaml" in said
@@ -321,7 +321,7 @@ def started(tmp_path: Path, at_least: int) -> subprocess.Popen[str]:
 
 
 @pytest.mark.thorough
-def test_ctrl_c_keeps_what_is_finished_and_says_how_to_go_on(daf: Run, tmp_path: Path) -> None:
+def test_ctrl_c_keeps_finished_episodes_and_says_how_to_resume(daf: Run, tmp_path: Path) -> None:
     process = started(tmp_path, at_least=3)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)

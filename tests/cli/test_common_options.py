@@ -104,8 +104,8 @@ def test_verbose_shows_the_traceback_of_an_error_and_leaves_no_log_handler(daf: 
         code, _, plain = daf(*command)
         assert code == 2
         assert "Traceback" not in plain
-        code, _, told = daf(*command, "--verbose")
+        code, _, text = daf(*command, "--verbose")
         assert code == 2
-        assert "Traceback" in told
-        assert told.endswith(plain)
+        assert "Traceback" in text
+        assert text.endswith(plain)
     assert logging.getLogger("daf").handlers == before

@@ -94,7 +94,7 @@ def test_a_run_does_not_depend_on_what_the_process_did_before(daf: Run, tmp_path
 
 
 @pytest.mark.thorough
-def test_ctrl_c_saves_says_how_to_go_on_and_resume_goes_on(daf: Run, tmp_path: Path) -> None:
+def test_ctrl_c_saves_says_how_to_resume_and_resume_continues(daf: Run, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "daf", "train", *SMALL, *NO_EVALUATION, "--steps", "2e6", "--json"]
     environment = os.environ | {"DAF_OUTPUT_DIR": str(tmp_path / "out")}
     with subprocess.Popen(

@@ -378,7 +378,7 @@ def test_a_device_is_also_torchs(tmp_path: Path) -> None:
     assert result.status == "done"
 
 
-def test_a_trainer_trains_evaluates_and_tells_its_rates(base: Path, tmp_path: Path) -> None:
+def test_a_trainer_trains_evaluates_and_reports_its_rates(base: Path, tmp_path: Path) -> None:
     from daf.core.rl_trainer import DAFRlConfig, DAFRlTrainer
 
     config = DAFRlConfig(

@@ -57,7 +57,7 @@ def journal_of(folder: Path) -> list[dict[str, Any]]:
     return list(journal.read(folder / record.JOURNAL))
 
 
-def told(folder: Path) -> Hooks:
+def recording_hooks(folder: Path) -> Hooks:
     """Hooks that write each milestone's id into a file."""
 
     def tell(milestone: Milestone) -> None:
@@ -92,5 +92,5 @@ if __name__ == "__main__":
     if "KILL_AT" in os.environ:
         _kill_at(os.environ["KILL_AT"])
     jobs = DafCommands if "training" in fields else SmallJobs
-    ended = controller(place, config(**fields), hooks=told(place), commands=jobs).start_experiment()
+    ended = controller(place, config(**fields), hooks=recording_hooks(place), commands=jobs).start_experiment()
     print(json.dumps(ended.to_data()))

@@ -246,9 +246,9 @@ def test_ctrl_c_on_the_terminal_stops_with_a_sentence_and_130(tmp_path: Path) ->
     while not list((tmp_path / "out").glob("training/*/jobs/*/process.json")) and time.monotonic() < deadline:
         LocalJobs().wait([], 0.02)
     process.send_signal(signal.SIGINT)
-    told = answer(process, 130)
-    assert told["status"] == "interrupted"
-    assert "The same command goes on" in told["error"]["message"]
+    data = answer(process, 130)
+    assert data["status"] == "interrupted"
+    assert "The same command goes on" in data["error"]["message"]
 
 
 def test_a_mission_that_is_not_there_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:

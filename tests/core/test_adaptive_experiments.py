@@ -27,7 +27,7 @@ from daf.core.jobs.interface import JobSpec
 from daf.core.jobs.local import LocalJobs
 from daf.errors import ConfigError, DataError, Interrupted, UsageError
 from daf.storage import journal
-from tests.core.adaptive_driver import PYTHON, SmallJobs, config, controller, journal_of, told
+from tests.core.adaptive_driver import PYTHON, SmallJobs, config, controller, journal_of, recording_hooks
 
 HALVING: dict[str, Any] = {
     "runs": [{"learning_rate": rate} for rate in (0.1, 0.2, 0.3)],
@@ -103,7 +103,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[d
     found = {}
     for name, fields in KINDS.items():
         folder = tmp_path_factory.mktemp(name)
-        status = controller(folder, config(**fields), hooks=told(folder)).start_experiment()
+        status = controller(folder, config(**fields), hooks=recording_hooks(folder)).start_experiment()
         assert set(status.counts) == {"done"}, status.to_data()
         assert not events_of(status, "broke")
         hooks = sorted((folder / "hooks").read_text().split())
@@ -194,16 +194,16 @@ def test_killed_jobs_are_tried_again_and_nothing_else_comes_out(
     tmp_path: Path, uninterrupted: dict[str, tuple[dict[str, Any], list[str], int]], name: str
 ) -> None:
     status = controller(
-        tmp_path, config(**KINDS[name]), dispatcher=KillsJobs(3), hooks=told(tmp_path)
+        tmp_path, config(**KINDS[name]), dispatcher=KillsJobs(3), hooks=recording_hooks(tmp_path)
     ).start_experiment()
     assert events_of(status, "broke")
     check_same(tmp_path, uninterrupted[name], "its process was killed")
 
 
 def test_the_same_command_again_does_nothing_more(tmp_path: Path) -> None:
-    first = controller(tmp_path, config(runs=[{}]), hooks=told(tmp_path)).start_experiment()
+    first = controller(tmp_path, config(runs=[{}]), hooks=recording_hooks(tmp_path)).start_experiment()
     before = journal_of(first.run_dir)
-    again = controller(tmp_path, config(runs=[{}]), hooks=told(tmp_path)).start_experiment()
+    again = controller(tmp_path, config(runs=[{}]), hooks=recording_hooks(tmp_path)).start_experiment()
     assert again.run_id == first.run_id
     assert journal_of(first.run_dir) == before
 
@@ -341,7 +341,7 @@ def stopping(number: int) -> Any:
     return Hooks(hook, hook), owner
 
 
-def test_a_stopped_experiment_goes_on_to_the_same_end(
+def test_a_stopped_experiment_continues_to_the_same_end(
     tmp_path: Path, uninterrupted: dict[str, tuple[dict[str, Any], list[str], int]]
 ) -> None:
     hooks, owner = stopping(2)
@@ -355,7 +355,7 @@ def test_a_stopped_experiment_goes_on_to_the_same_end(
     assert again.experiment.sessions == 2
 
 
-def test_ctrl_c_leaves_an_experiment_that_goes_on(tmp_path: Path) -> None:
+def test_ctrl_c_leaves_an_experiment_that_continues(tmp_path: Path) -> None:
     def interrupt(milestone: Milestone) -> None:
         raise KeyboardInterrupt
 
@@ -367,7 +367,7 @@ def test_ctrl_c_leaves_an_experiment_that_goes_on(tmp_path: Path) -> None:
     assert controller(tmp_path, config(**FEW)).start_experiment().status == "done"
 
 
-def test_a_hook_that_raises_is_told_of_and_called_once(tmp_path: Path) -> None:
+def test_a_hook_that_raises_is_reported_and_called_once(tmp_path: Path) -> None:
     calls: list[str] = []
 
     def hook(milestone: Milestone) -> None:
@@ -455,7 +455,7 @@ def test_a_stop_that_an_earlier_controller_was_asked_for_is_not_heard(tmp_path: 
     assert controller(tmp_path, config(**FEW)).start_experiment().status == "done"
 
 
-def test_a_script_that_loads_a_checkpoint_goes_on(tmp_path: Path) -> None:
+def test_a_script_that_loads_a_checkpoint_continues(tmp_path: Path) -> None:
     begin = controller(tmp_path, config("first", runs=[{}])).start_experiment().run_dir / "checkpoints" / "final"
     shutil.copytree(begin, tmp_path / "other")
     hooks, owner = stopping(1)
@@ -538,7 +538,7 @@ def test_the_status_can_be_asked_for_before_an_experiment_begins(tmp_path: Path)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_moved_output_folder_goes_on(tmp_path: Path) -> None:
+def test_a_moved_output_folder_continues(tmp_path: Path) -> None:
     hooks, owner = stopping(2)
     first = controller(tmp_path / "a", config(**POPULATION), hooks=hooks)
     owner.append(first)
@@ -547,7 +547,7 @@ def test_a_moved_output_folder_goes_on(tmp_path: Path) -> None:
     assert controller(tmp_path / "b", config(**POPULATION)).start_experiment().status == "done"
 
 
-def test_a_controller_that_cannot_go_on_asks_its_jobs_to_end_and_the_next_goes_on(tmp_path: Path) -> None:
+def test_a_controller_that_cannot_continue_asks_its_jobs_to_end_and_the_next_continues(tmp_path: Path) -> None:
     broken: list[str] = []
 
     class Breaks(LocalJobs):
@@ -567,7 +567,7 @@ def test_a_controller_that_cannot_go_on_asks_its_jobs_to_end_and_the_next_goes_o
     assert end_of(tmp_path).status == "interrupted"
 
 
-def test_an_experiment_of_which_nothing_came_may_begin_anew_with_another_configuration(tmp_path: Path) -> None:
+def test_an_experiment_without_results_may_start_again_with_another_configuration(tmp_path: Path) -> None:
     class Fails(SmallJobs):
         def train(self, run: Run, branch_from: Path | None) -> tuple[tuple[str, ...], tuple[Path, ...]]:
             return ("/nowhere",), ()

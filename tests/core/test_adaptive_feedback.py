@@ -111,7 +111,7 @@ def test_a_mastered_task_makes_the_curriculum_harder_by_evaluations_too(tmp_path
     assert mostly(curriculum) == "t1"
 
 
-def told(controlled: DAFAdaptiveController, levels: list[float]) -> list[str]:
+def reported(controlled: DAFAdaptiveController, levels: list[float]) -> list[str]:
     """The verdicts of the changes made by six results around each level, of no named task."""
     scores = [level + number % 2 for level in levels for number in range(6)]
     changes = [controlled.update_from_training_results({"score": score}) for score in scores]
@@ -121,18 +121,18 @@ def told(controlled: DAFAdaptiveController, levels: list[float]) -> list[str]:
 def test_after_a_change_the_results_of_all_tasks_are_weighed_against_those_of_the_new_mix(tmp_path: Path) -> None:
     curriculum = manager()
     with control(tmp_path, curriculum, evidence_window=6) as controlled:
-        assert told(controlled, [0, 9, 9]) == ["mastered"]
-        assert told(controlled, [-9, -1, -1]) == ["mastered"], "the harder mix pays less, and is learned too"
+        assert reported(controlled, [0, 9, 9]) == ["mastered"]
+        assert reported(controlled, [-9, -1, -1]) == ["mastered"], "the harder mix pays less, and is learned too"
         assert mostly(curriculum) == "t2"
-        assert told(controlled, [0, 9]) == []
+        assert reported(controlled, [0, 9]) == []
         controlled.decrease_curriculum_difficulty("a person asks")
-        assert told(controlled, [2, 2]) == [], "what was seen of the harder mix is no evidence on this one"
+        assert reported(controlled, [2, 2]) == [], "what was seen of the harder mix is no evidence on this one"
 
 
 def test_a_change_that_was_refused_leaves_what_is_known_of_the_mix(tmp_path: Path) -> None:
     curriculum = manager(1)
     with control(tmp_path, curriculum, evidence_window=6) as controlled:
-        assert told(controlled, [0, 9, 9, 9, 9]) == ["mastered", "mastered"]
+        assert reported(controlled, [0, 9, 9, 9, 9]) == ["mastered", "mastered"]
         (one, other) = controlled.get_experiment_status().experiment.adjustments
     assert not one["changed"]
     assert one["evidence"]["mean_first"] == other["evidence"]["mean_first"] == 0.5
@@ -268,7 +268,7 @@ def test_running_with_an_environment_feeds_every_round_back(tmp_path: Path) -> N
     assert mostly(curriculum) == "t0"
 
 
-def test_an_environment_that_is_none_or_breaks_is_told_of(tmp_path: Path) -> None:
+def test_an_environment_that_is_none_or_fails_is_reported(tmp_path: Path) -> None:
     with control(tmp_path, manager()) as controlled:
         with pytest.raises(TrainingEnvironmentError, match=r"dict has no reset and no step"):
             controlled.run_with_environment({}, Walker())
@@ -296,7 +296,7 @@ def test_a_checkpoint_to_begin_with_is_checked_and_used(tmp_path: Path) -> None:
         controller(tmp_path, config("second", runs=[{}], total=120)).load_checkpoint(checkpoint)
 
 
-def test_a_trainer_that_tells_its_results_by_itself_is_not_listened_to_twice(tmp_path: Path) -> None:
+def test_a_trainer_that_reports_its_results_itself_is_not_recorded_twice(tmp_path: Path) -> None:
     class Tells(Walker):
         def train_on_task(self, task_id: str, env: Any, episodes: int) -> Mapping[str, Any]:
             results = super().train_on_task(task_id, env, episodes)

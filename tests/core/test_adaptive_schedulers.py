@@ -102,7 +102,7 @@ def test_every_run_of_a_fixed_list_trains_to_the_end() -> None:
     assert [(w.run, w.target) for w in answers[-1]] == [(f"r{i:04d}", 100) for i in range(8)]
 
 
-def test_halving_lets_the_better_half_go_on_at_each_rung() -> None:
+def test_halving_lets_the_better_half_continue_at_each_rung() -> None:
     scheduler = SuccessiveHalving(SETTINGS, 100, 10, 2)
     assert scheduler.targets == [10, 20, 40, 80, 100]
     _, known = go_through(scheduler, random.Random(0))

@@ -35,7 +35,7 @@ def test_the_standard_error_of_a_change_is_what_noise_alone_makes_it(batch):
     assert 0.9 < np.std(ratios) < 1.15, np.std(ratios)
 
 
-def test_the_noise_of_an_episode_is_told_from_what_was_learned():
+def test_the_noise_of_an_episode_is_distinguished_from_learning():
     past = TaskHistory(window=100)
     rng = np.random.default_rng(0)
     for update in range(200):
@@ -79,7 +79,7 @@ def test_an_outcome_of_an_unknown_task_is_refused():
         curriculum("uniform").record([Outcome(6, 0, 0, 1.0, 10)])
 
 
-def test_tasks_need_names_and_places_of_their_own():
+def test_tasks_need_distinct_names_and_places():
     config = DAFCurriculumConfig()
     with pytest.raises(TaskGenerationError, match="already"):
         TaskCurriculum([Task(0, "a", "m"), Task(1, "a", "m")], config, seed=0)
@@ -122,7 +122,7 @@ def test_a_target_decides_what_is_mastered():
     assert "below the target 20" in missed.events[0]["reason"]
 
 
-def test_what_was_out_of_reach_gets_its_place_back_in_turn_and_is_judged_anew():
+def test_what_was_out_of_reach_gets_its_place_back_in_turn_and_is_judged_again():
     made = curriculum("uniform", 3, max_active_tasks=1, stats_update_frequency=20, on_stagnation="ignore")
     World([flat(0.0)] * 3, [1.0] * 3, environments=16).play(made, 250)
     order = [event["task"] for event in made.events]
@@ -130,7 +130,7 @@ def test_what_was_out_of_reach_gets_its_place_back_in_turn_and_is_judged_anew():
     assert order[3:5] == ["task0", "task1"]
 
 
-def test_stagnation_is_found_where_nothing_moves_and_told_with_its_numbers():
+def test_stagnation_is_found_where_nothing_moves_and_reported_with_its_numbers():
     made = curriculum("uniform", 3, on_stagnation="raise")
     with pytest.raises(CurriculumStagnationError, match="no task is being learned any more") as caught:
         World([flat(1.0)] * 3, [1.0] * 3, environments=16).play(made, 300)
@@ -188,7 +188,7 @@ def test_stagnation_is_found_after_tasks_were_learned_and_asks_for_others(seed):
     assert found is not None or made.events[0]["kind"] == "plateaued"
 
 
-def test_a_stagnating_curriculum_that_may_adapt_goes_on_by_itself():
+def test_a_stagnating_curriculum_that_may_adapt_continues_by_itself():
     made = curriculum("uniform", 3, on_stagnation="adapt")
     World([flat(1.0)] * 3, [1.0] * 3, environments=16).play(made, 400)
     kinds = [event["kind"] for event in made.events]
@@ -253,7 +253,7 @@ def test_widen_lets_more_tasks_take_part():
     assert len(weighted(made)) == 6
 
 
-def test_harder_and_easier_go_on_until_other_tasks_take_part():
+def test_harder_and_easier_continue_until_other_tasks_take_part():
     made = curriculum("uniform", 4, max_active_tasks=1)
     nothing = made.adapt("easier")
     assert not nothing.changed, "the easiest task alone takes part already"
@@ -264,7 +264,7 @@ def test_harder_and_easier_go_on_until_other_tasks_take_part():
 
 
 @pytest.mark.parametrize("most", [None, 1, 2, 3])
-def test_an_adaptation_is_said_to_change_something_where_other_tasks_take_part(most):
+def test_an_adaptation_reports_a_change_if_other_tasks_take_part(most):
     made = curriculum("uniform", 4, max_active_tasks=most)
     for kind in ["harder"] * 5 + ["easier"] * 6 + ["harder", "easier", "widen", "harder"]:
         done = made.adapt(kind)
@@ -289,7 +289,7 @@ def test_recovering_a_curriculum_that_learns_changes_nothing():
         made.adapt("widden")
 
 
-def test_slices_tell_what_was_drawn_and_learned_by_axis():
+def test_slices_show_what_was_drawn_and_learned_by_axis():
     made = curriculum("uniform", 4)
     World([flat(5.0), rising(0.05), flat(5.0), rising(0.05)], [1.0] * 4, environments=16).play(made, 120)
     found = {(one.axis, one.value): one for one in made.slices()}
@@ -399,16 +399,16 @@ def test_a_restored_curriculum_stagnates_evicts_and_adapts_as_the_first():
     assert {event["kind"] for event in whole.events} >= {"mastered", "unlearnable"}
 
 
-def test_a_restored_curriculum_tells_the_same_at_every_moment_of_stagnation():
+def test_a_restored_curriculum_reports_the_same_at_every_moment_of_stagnation():
     whole, world = curriculum("uniform", 3, on_stagnation="ignore"), World([flat(1.0)] * 3, [1.0] * 3, environments=16)
-    told = set()
+    values = set()
     for _ in range(120):
         world.play(whole, 1)
         restored = curriculum("uniform", 3, on_stagnation="ignore")
         restored.load_state_dict(through_json(whole.state_dict()))
         assert restored.metrics() == whole.metrics()
-        told.add(whole.metrics()["stagnant"])
-    assert told == {0.0, 1.0}
+        values.add(whole.metrics()["stagnant"])
+    assert values == {0.0, 1.0}
 
 
 def test_the_trace_of_levels_stays_small_and_ends_with_the_latest(monkeypatch):

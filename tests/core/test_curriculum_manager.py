@@ -51,7 +51,7 @@ def test_tasks_that_cannot_be_are_refused_and_not_added(three):
     assert len(three.tasks()) == 3
 
 
-def test_a_config_of_its_own_becomes_a_task_that_any_process_can_play(tmp_path):
+def test_a_custom_config_becomes_a_task_that_any_process_can_play(tmp_path):
     config = missions.resolve("training_facility_2,max_steps=70")[0].config
     manager = DAFCurriculumManager(directory=tmp_path)
     task = manager.add_task_from_metta_config("mine", config, difficulty=0.5)
@@ -150,7 +150,7 @@ def test_the_performance_history_has_levels_over_time_and_scores(three):
     assert set(three.get_performance_history()) == {"a", "b", "c"}
 
 
-def test_an_exported_state_goes_on_in_a_new_manager_exactly(three, tmp_path):
+def test_an_exported_state_continues_in_a_new_manager_exactly(three, tmp_path):
     rng = np.random.default_rng(1)
     for _ in range(200):
         three.update_task_performance(three.get_next_task(), float(rng.normal()))

@@ -53,7 +53,7 @@ def test_the_same_outcomes_give_the_same_weights_to_the_bit(sampler):
 
 
 @each_sampler
-def test_a_restored_curriculum_goes_on_as_if_it_had_never_stopped(sampler):
+def test_a_restored_curriculum_continues_as_if_it_had_never_stopped(sampler):
     for stop in (0, 1, 7, 90):
         kept, played = curriculum(sampler, on_stagnation="adapt"), world()
         played.play(kept, stop)

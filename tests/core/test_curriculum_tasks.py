@@ -97,7 +97,7 @@ def test_tasks_of_other_observations_or_actions_are_refused_with_what_differs():
     assert "actions (" in str(caught.value)
 
 
-def test_what_cannot_be_built_is_told_before_training():
+def test_what_cannot_be_built_is_reported_before_training():
     with pytest.raises(TaskGenerationError, match="Nearest: arena"):
         made(missions=["arenna"])
     with pytest.raises(TaskGenerationError, match=r"1 of 2 tasks cannot be: .*takes 1 to 4 cogs, got 9"):
@@ -126,7 +126,7 @@ def test_the_same_task_twice_is_refused():
         made(missions=[SMALL, "training_facility_*"])
 
 
-def test_missions_whose_features_mean_something_else_are_told_apart(caplog):
+def test_missions_whose_features_mean_something_else_are_distinguished(caplog):
     made(missions=["tutorial.miner", "arena,cogs=4"])
     assert "mean something else in arena,cogs=4 than in tutorial.miner" in caplog.text
     caplog.clear()

@@ -121,11 +121,11 @@ def test_callbacks_of_a_whole_training_read_results_by_key_and_change_the_curric
         config=settings, policy=POLICY, adaptive_controller=control, curriculum_manager=manager,
         output=OutputManager(tmp_path),
     )  # fmt: skip
-    told: dict[str, Any] = {}
+    data: dict[str, Any] = {}
     evaluations: list[float] = []
 
     def completed(results: Any) -> None:
-        told.update({name: results[name] for name in SCORES})
+        data.update({name: results[name] for name in SCORES})
         for task, performance in results["task_performance"].items():
             manager.update_task_performance(task, performance)
 
@@ -135,11 +135,11 @@ def test_callbacks_of_a_whole_training_read_results_by_key_and_change_the_curric
 
     result = learns.train(on_training_complete=completed, on_evaluation_complete=evaluated)
     assert result["status"] == result.status == "done"
-    assert told == {name: result[name] for name in SCORES}
-    assert told["episodes"] > 0
+    assert data == {name: result[name] for name in SCORES}
+    assert data["episodes"] > 0
     assert result["mean_reward"] == evaluations[-1]
-    assert set(told["task_performance"]) <= {"navigation", "cooperation"}
-    assert json.loads((result.run_dir / "training.json").read_text())["avg_reward"] == told["avg_reward"]
+    assert set(data["task_performance"]) <= {"navigation", "cooperation"}
+    assert json.loads((result.run_dir / "training.json").read_text())["avg_reward"] == data["avg_reward"]
     drawn = VisualizationGenerator(output_dir=tmp_path / "drawn").generate_summary_dashboard(result)
     assert drawn.stat().st_size > 10_000
     assert daf_plot_training_curves(result, tmp_path / "curves.png").path.is_file()

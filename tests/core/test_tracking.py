@@ -177,7 +177,7 @@ def test_numbers_that_are_none_are_left_out_and_said_once(
     ]
 
 
-def test_a_run_begun_anew_in_a_folder_leaves_nothing_of_the_earlier_one(tmp_path: Path) -> None:
+def test_a_run_restarted_in_a_directory_leaves_nothing_of_the_earlier_one(tmp_path: Path) -> None:
     for steps in (range(10, 101, 10), range(10, 31, 10)):
         tracker = trackers(["tensorboard"], tmp_path)
         tracker.start(RUN, None)
@@ -243,7 +243,7 @@ class Unreachable:
     def close(self, status: str) -> None: ...
 
 
-def test_a_tracker_that_fails_on_the_way_is_dropped_and_named_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_tracker_that_fails_on_the_way_is_dropped_and_named_and_the_others_continue(tmp_path: Path) -> None:
     tracker = Trackers(JsonLines(tmp_path), [Unreachable(), TensorBoardEvents(tmp_path)])
     tracker.start(RUN)
     train(tracker, range(10, 31, 10))

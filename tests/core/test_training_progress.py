@@ -27,7 +27,7 @@ def text(of: Console) -> str:
     return of.file.getvalue()
 
 
-def test_the_line_tells_progress_speed_returns_and_losses() -> None:
+def test_the_line_reports_progress_speed_returns_and_losses() -> None:
     with TrainingProgress(None, title="lstm on arena", total_timesteps=100_000) as progress:
         progress.update(10_000, UPDATE)
         progress.update(

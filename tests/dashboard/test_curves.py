@@ -30,7 +30,7 @@ def test_only_whole_lines_are_read_and_each_once(tmp_path):
 
 
 @pytest.mark.parametrize("how", ["truncated", "replaced", "rewritten longer", "removed"])
-def test_a_file_that_was_cut_or_written_anew_is_read_from_the_start(tmp_path, how):
+def test_a_file_that_was_cut_or_rewritten_is_read_from_the_start(tmp_path, how):
     path = tmp_path / "lines.jsonl"
     path.write_text("".join(f'{{"a": {number}}}\n' for number in range(50)))
     tail = LineTail(path)
@@ -69,7 +69,7 @@ def test_what_is_added_joins_what_was_there(tmp_path):
     assert [record["update"] for record in more["evaluations"]] == [10]
 
 
-def test_a_resumed_run_that_cut_its_file_is_told_from_the_start(tmp_path):
+def test_a_resumed_run_that_cut_its_file_is_sent_from_the_start(tmp_path):
     curves = Curves()
     append(tmp_path, range(10))
     _, cursor = curves.full(tmp_path)
@@ -98,7 +98,7 @@ def test_long_curves_are_thinned_but_keep_their_spike_and_their_ends(tmp_path):
         for update in range(count):
             value = 1e6 if update == 12_345 else 0.5
             file.write(f'{{"step": {update}, "loss/value": {value}}}\n')
-    (steps, values, whole), cursor = (lambda told: (told[0]["series"]["loss/value"], told[1]))(Curves().full(tmp_path))
+    (steps, values, whole), cursor = (lambda read: (read[0]["series"]["loss/value"], read[1]))(Curves().full(tmp_path))
     assert whole == cursor["counts"]["loss/value"] == count
     assert len(steps) <= MOST_POINTS
     assert (steps[0], steps[-1]) == (0, count - 1)

@@ -198,9 +198,9 @@ def test_a_replay_plays_inside_a_frame_that_can_ask_the_server_nothing(page, das
     (folder / "replays").mkdir()
     (folder / "replays" / "pens.json.z").write_bytes((data_dir() / "replays" / "pens.json.z").read_bytes())
     (folder / "report.html").write_text(
-        "<p id=told>?</p><script>"
-        "fetch('/api/runs').then(() => told.textContent = 'read', () => told.textContent = 'kept out');"
-        "try { parent.document.title = 'owned' } catch { told.title = 'apart' }</script>"
+        "<p id=outcome>?</p><script>"
+        "fetch('/api/runs').then(() => outcome.textContent = 'read', () => outcome.textContent = 'kept out');"
+        "try { parent.document.title = 'owned' } catch { outcome.title = 'apart' }</script>"
     )
     opened(page, dashboard, f"#/run/{key(folder)}/replays")
     frame = page.frame_locator("iframe.replay")
@@ -208,13 +208,13 @@ def test_a_replay_plays_inside_a_frame_that_can_ask_the_server_nothing(page, das
     frame.locator("#seek").fill("77")
     expect(frame.locator("#step")).to_have_text("step 77 of 255")
     page.get_by_role("tab", name="Reports").click()
-    told = page.frame_locator("iframe.report").locator("#told")
-    expect(told).to_have_text("kept out")
-    expect(told).to_have_attribute("title", "apart")
+    outcome = page.frame_locator("iframe.report").locator("#outcome")
+    expect(outcome).to_have_text("kept out")
+    expect(outcome).to_have_attribute("title", "apart")
     page.heard[:] = [line for line in page.heard if "Content Security Policy" not in line and "sandboxed" not in line]
 
 
-def test_a_run_that_is_not_there_is_told_and_one_that_goes_while_it_is_looked_at(page, dashboard, base):
+def test_a_missing_run_is_reported_and_one_deleted_while_it_is_viewed(page, dashboard, base):
     opened(page, dashboard, "#/run/training/20260101_000000")
     expect(page.locator(".alert.bad")).to_contain_text('no run "training/20260101_000000"')
     folder = training(base, "it", 2)
@@ -334,10 +334,10 @@ def test_the_runs_inside_an_experiment_are_watched_and_compared(page, dashboard,
 def test_an_experiment_s_runs_are_shown_with_their_settings_and_scores(page, dashboard, base):
     def run(name: str, rate: float, mean: float | None) -> dict[str, object]:
         score = {"steps": 4000, "mean": mean, "low": (mean or 0) - 0.5, "high": (mean or 0) + 0.5, "iqm": mean, "n": 9}
-        told = {"status": "failed", "error": "out of memory", "scores": []}
-        told = {"status": "done", "error": None, "scores": [score]} if mean is not None else told
+        end = {"status": "failed", "error": "out of memory", "scores": []}
+        end = {"status": "done", "error": None, "scores": [score]} if mean is not None else end
         return {"name": name, "settings": {"learning_rate": rate}, "steps": 4000, "why": "in the list",
-                "run_dir": f"/somewhere/runs/{name}", **told}  # fmt: skip
+                "run_dir": f"/somewhere/runs/{name}", **end}  # fmt: skip
 
     with running(base, "study") as folder:
         runs = [run("r0", 0.001, 1.5), run("r1", 0.003, 2.5), run("r2", 0.3, None)]
@@ -358,8 +358,8 @@ def test_a_mean_is_never_rounded_to_another_by_a_wide_interval(page, dashboard, 
     scores = {
         name: {"steps": 9, "mean": mean, "low": -4, "high": 5, "iqm": mean, "n": 3} for name, mean in means.items()
     }
-    told = {"settings": {"seed": 1_000_042}, "steps": 9, "status": "done", "error": None, "why": "", "run_dir": None}
-    runs = [{"name": name, "scores": [score], **told} for name, score in scores.items()]
+    common = {"settings": {"seed": 1_000_042}, "steps": 9, "status": "done", "error": None, "why": "", "run_dir": None}
+    runs = [{"name": name, "scores": [score], **common} for name, score in scores.items()]
     with running(base, "few episodes") as folder:
         (folder / "result.json").write_text(json.dumps({"best": "d", "runs": runs, "sentence": "d leads."}))
     opened(page, dashboard, f"#/run/{key(folder)}")
@@ -419,7 +419,7 @@ def test_the_theme_follows_the_system(page, dashboard):
         assert page.evaluate("getComputedStyle(document.body).backgroundColor") == ground
 
 
-def test_a_lost_server_is_told_and_the_page_goes_on_when_it_is_back(browser, base):
+def test_a_lost_server_is_reported_and_the_page_continues_when_it_is_back(browser, base):
     training(base, "one", 2)
     serving = Dashboard(base, port=0)
     port, token = serving.port, serving.token
@@ -441,7 +441,7 @@ def test_a_lost_server_is_told_and_the_page_goes_on_when_it_is_back(browser, bas
         again.stop()
 
 
-def test_a_server_with_another_token_is_told_from_a_lost_one(browser, base):
+def test_a_server_with_another_token_is_distinguished_from_a_lost_one(browser, base):
     serving = Dashboard(base, port=0)
     serving.start()
     page = browser.new_page()

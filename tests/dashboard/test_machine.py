@@ -15,7 +15,7 @@ echo "1, NVIDIA H200, [N/A], 4, 143771, [N/A]"
 """
 
 
-def test_a_sample_counts_the_machine_and_the_runs_that_go_on(base):
+def test_a_sample_covers_the_machine_and_the_runs_in_progress(base):
     index = RunIndex(base)
     machine = Machine(base, index.running)
     with running(base, "it") as folder:

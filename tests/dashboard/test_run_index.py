@@ -18,7 +18,7 @@ def titles(index: RunIndex, since: int = 0) -> list[str]:
     return sorted(row.run.title for row in rows)
 
 
-def test_runs_come_change_and_go_and_only_what_changed_is_told(base):
+def test_runs_appear_change_and_disappear_and_only_changes_are_sent(base):
     index = RunIndex(base)
     assert index.refresh() == 0
     first = training(base, "first", 3)
@@ -36,7 +36,7 @@ def test_runs_come_change_and_go_and_only_what_changed_is_told(base):
     assert index.refresh() == gone
 
 
-def test_a_run_that_goes_on_changes_with_its_metrics(base):
+def test_a_run_in_progress_changes_with_its_metrics(base):
     index = RunIndex(base)
     with running(base, "it", config={"run": {"total_timesteps": {"value": 9000, "source": "flag"}}}) as folder:
         version = index.refresh()

@@ -36,7 +36,7 @@ def test_the_address_lets_in_once_and_the_cookie_from_then_on(ask, dashboard):
 
 
 @pytest.mark.parametrize("path", ["/", "/api/runs", "/api/events", "/static/main.js", "/theme.css", "/file", "/replay"])
-def test_without_the_token_nothing_is_told(ask, path):
+def test_without_the_token_nothing_is_answered(ask, path):
     for cookie in (
         None,
         "",
@@ -170,7 +170,7 @@ def test_a_run_that_is_locked_and_read_only_is_shown_and_nothing_is_written(ask,
         assert {path: path.stat().st_mtime_ns for path in [base, *base.rglob("*")]} == before
 
 
-def test_events_tell_everything_once_and_then_what_changed(ask, base):
+def test_events_send_everything_once_and_then_changes(ask, base):
     folder = training(base, "first", 3)
     events = ask.events({"watch": key(folder)})
     name, hello = next(events)
@@ -180,14 +180,14 @@ def test_events_tell_everything_once_and_then_what_changed(ask, base):
     assert next(events)[0] == "page"
     assert next(events)[1]["series"]["episode/return"][2] == 3
     append(folder, range(3, 6))
-    told = {}
-    while "curves" not in told or "runs" not in told:
+    received = {}
+    while "curves" not in received or "runs" not in received:
         name, data = next(events)
-        told[name] = data
-    assert told["curves"]["series"]["episode/return"][0] == [4000, 5000, 6000]
-    assert told["runs"]["rows"][0]["progress"]["step"] == 6000
+        received[name] = data
+    assert received["curves"]["series"]["episode/return"][0] == [4000, 5000, 6000]
+    assert received["runs"]["rows"][0]["progress"]["step"] == 6000
     events.close()
-    again = ask.events({"since": f"{hello['boot']}.{told['runs']['version']}"})
+    again = ask.events({"since": f"{hello['boot']}.{received['runs']['version']}"})
     assert next(again)[0] == "hello"
     assert next(again)[1]["rows"] == []
     again.close()
@@ -207,7 +207,7 @@ def test_events_follow_a_log_from_where_the_page_is(ask, base):
         events.close()
 
 
-def test_a_run_s_page_tells_what_its_files_say(ask, base):
+def test_the_page_of_a_run_shows_the_content_of_its_files(ask, base):
     folder = training(base, "it", 2)
     failed = {"status": "failed", "steps": 2000, "error": {"type": "DataError", "message": "NaN"}}
     (folder / "training.json").write_text(json.dumps(failed))
@@ -355,12 +355,12 @@ def test_the_command_prints_its_address_at_once_and_ends_at_ctrl_c_with_a_page_s
     command = [sys.executable, "-m", "daf", "dashboard", str(base), "--port", "0", "--no-browser", "--json"]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert child.stdout is not None
-    told = json.loads(child.stdout.readline())
-    assert (told["status"], told["run_dir"], told["folder"]) == ("running", None, str(base))
-    assert re.fullmatch(rf"http://127\.0\.0\.1:{told['port']}/\?token=[\w-]{{43}}", told["url"])
-    connection = socket.create_connection(("127.0.0.1", told["port"]))
-    token = told["url"].partition("token=")[2]
-    head = f"Host: 127.0.0.1:{told['port']}\r\nCookie: daf_dashboard_{told['port']}={token}"
+    data = json.loads(child.stdout.readline())
+    assert (data["status"], data["run_dir"], data["folder"]) == ("running", None, str(base))
+    assert re.fullmatch(rf"http://127\.0\.0\.1:{data['port']}/\?token=[\w-]{{43}}", data["url"])
+    connection = socket.create_connection(("127.0.0.1", data["port"]))
+    token = data["url"].partition("token=")[2]
+    head = f"Host: 127.0.0.1:{data['port']}\r\nCookie: daf_dashboard_{data['port']}={token}"
     connection.sendall(f"GET /api/events HTTP/1.1\r\n{head}\r\n\r\n".encode())
     assert b"200 OK" in connection.recv(100)
     child.send_signal(signal.SIGINT)

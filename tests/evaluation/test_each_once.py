@@ -177,8 +177,8 @@ def trained(tmp_path: Path) -> Callable[[str, int, float], Path]:
             for i, value in enumerate(curve.tolist())
         ]
         (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-        told = {"hyperparameters": {"seed": seed, "gamma": 0.9}, "mission": "m", "policy": "p"}
-        (folder / "training.json").write_text(json.dumps(told))
+        training = {"hyperparameters": {"seed": seed, "gamma": 0.9}, "mission": "m", "policy": "p"}
+        (folder / "training.json").write_text(json.dumps(training))
         return folder
 
     return make

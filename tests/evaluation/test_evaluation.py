@@ -72,7 +72,7 @@ def test_the_best_episode_of_each_mission_is_recorded(evaluation: Evaluation) ->
     assert len(evaluation.replays) == 2
 
 
-def test_failed_episodes_are_told_and_count_nowhere(evaluation: Evaluation) -> None:
+def test_failed_episodes_are_reported_and_count_nowhere(evaluation: Evaluation) -> None:
     result = evaluation.result
     failed = [replace(r, outcome=None) if index < 3 else r for index, r in enumerate(result.records)]
     analysis = analyse(replace(result, records=tuple(failed)), evaluation.settings)
@@ -99,7 +99,7 @@ def test_the_engine_holds_in_teams_too() -> None:
         assert [episode.spec.batched for episode in plan.episodes] == [batched]
 
 
-def test_all_zero_is_said(evaluation: Evaluation) -> None:
+def test_a_note_reports_that_all_scores_are_zero(evaluation: Evaluation) -> None:
     records = evaluation.result.records
     zero = tuple(replace(r, outcome=replace(r.played, rewards=(0.0,) * len(r.played.rewards))) for r in records)
     analysis = analyse(replace(evaluation.result, records=zero), evaluation.settings)
@@ -107,7 +107,7 @@ def test_all_zero_is_said(evaluation: Evaluation) -> None:
     assert {pair.verdict for pair in analysis.pairs} == {"identical"}
 
 
-def test_a_time_out_that_struck_is_told(evaluation: Evaluation) -> None:
+def test_time_outs_are_reported(evaluation: Evaluation) -> None:
     first = evaluation.result.records[0]
     struck = replace(first, outcome=replace(first.played, timeouts=(1, 0, 0, 0)))
     analysis = analyse(

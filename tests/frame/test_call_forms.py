@@ -54,7 +54,7 @@ def test_a_torch_device_stands_wherever_a_device_is_named() -> None:
 
 
 @pytest.mark.parametrize("device", ["cdua", 1, None])
-def test_what_is_no_device_is_refused_in_one_sentence(device: Any) -> None:
+def test_an_unknown_device_is_refused_in_one_sentence(device: Any) -> None:
     with pytest.raises(ConfigError, match=r"^DAFTrainingConfig: device: no device \"\S+\"\. (Nearest|Known): [^\n]+$"):
         DAFTrainingConfig(device=device)
 

@@ -141,7 +141,7 @@ def test_the_defaults_are_those_of_the_contract() -> None:
         ({"output_dir": ""}, "output_dir: an empty path"),
     ],
 )
-def test_a_wrong_field_is_told_with_value_bound_and_way_out(fields: dict[str, Any], sentence: str) -> None:
+def test_a_wrong_field_is_reported_with_value_bound_and_way_out(fields: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ConfigError) as raised:
         DAFConfig(**fields)
     assert sentence in str(raised.value)
@@ -171,7 +171,7 @@ def test_an_error_in_a_file_begins_with_its_line_and_field(tmp_path: Path, old: 
     assert sentence in str(raised.value)
 
 
-def test_all_errors_of_a_file_are_told_at_once(tmp_path: Path) -> None:
+def test_all_errors_of_a_file_are_reported_at_once(tmp_path: Path) -> None:
     path = write(tmp_path / "t.yaml", "kind: training\ngamma: 2\nseed: -1\n")
     with pytest.raises(ConfigError) as raised:
         daf_load_config(path)

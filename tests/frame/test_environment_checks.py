@@ -108,7 +108,7 @@ def test_disk_space_is_looked_at_where_the_folder_would_be_and_nothing_stays(tmp
     assert list(tmp_path.iterdir()) == []
 
 
-def test_too_little_space_and_no_permission_are_told_with_a_way_out(tmp_path: Path) -> None:
+def test_too_little_space_and_no_permission_are_reported_with_a_way_out(tmp_path: Path) -> None:
     result = daf_check_disk_space(tmp_path, min_available_gb=1e9)
     assert not result.is_healthy()
     assert "1e+09 GB recommended" in result.errors[0]

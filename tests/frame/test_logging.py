@@ -247,7 +247,7 @@ def test_calls_of_many_threads_are_all_kept() -> None:
     assert len(tracker.calls) == 1600
 
 
-def test_a_tracker_tells_everything_as_data() -> None:
+def test_a_tracker_reports_everything_as_data() -> None:
     tracker = OperationTracker("x", {"a": 1})
     tracker.finish("failed", "boom")
     data = tracker.to_dict()

@@ -87,7 +87,7 @@ def test_a_run_folder_is_complete_before_the_work_and_true_after_it(tmp_path: Pa
         (SystemExit(3), "failed", "SystemExit: 3"),
     ],
 )
-def test_an_exception_passes_and_the_log_tells_it(tmp_path: Path, error: BaseException, status: str, text: str) -> None:
+def test_an_exception_passes_and_is_logged(tmp_path: Path, error: BaseException, status: str, text: str) -> None:
     manager = OutputManager(tmp_path)
     with pytest.raises(type(error)), manager.operation("sweep") as folder:
         raise error
@@ -212,7 +212,7 @@ def test_a_log_that_cannot_be_written_leaves_no_operation_running(tmp_path: Path
     assert not list(tmp_path.rglob(".reserved"))
 
 
-def test_resuming_goes_on_in_the_same_folder_and_keeps_the_history(tmp_path: Path) -> None:
+def test_resuming_continues_in_the_same_folder_and_keeps_the_history(tmp_path: Path) -> None:
     first = OutputManager(tmp_path)
     with pytest.raises(ValueError), first.operation("training", title="try"):
         raise ValueError("power cut")
@@ -280,7 +280,7 @@ def test_a_summary_report_is_markdown_and_json(tmp_path: Path) -> None:
     assert "| a\\|b | n/a |" in page
 
 
-def test_session_metadata_tells_the_operations(tmp_path: Path) -> None:
+def test_session_metadata_reports_the_operations(tmp_path: Path) -> None:
     manager = OutputManager(tmp_path)
     with manager.operation("sweep"):
         pass

@@ -156,10 +156,10 @@ YAML_LIKE = st.text(alphabet=list("abc:-?[]{}#&*!|>%@'\"\\\t\n ,.0123456789eE~<Ã
 def test_any_text_is_either_read_or_refused_by_name(text: str) -> None:
     for parse in (parse_yaml, parse_json):
         try:
-            told = parse(text, name="x").where()
+            shown = parse(text, name="x").where()
         except ConfigError as error:
-            told = str(error)
-        assert told.startswith("x")
+            shown = str(error)
+        assert shown.startswith("x")
 
 
 @pytest.mark.parametrize("number", ["9" * 5000, "0x" + "f" * 5000, "0o" + "7" * 5000])

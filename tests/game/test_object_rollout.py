@@ -171,7 +171,7 @@ def test_an_episodes_configuration_is_upstreams(name):
     assert env.model_dump(mode="json") == before
 
 
-def test_a_map_with_a_seed_of_its_own_keeps_it():
+def test_a_map_with_a_fixed_seed_keeps_it():
     env = resolve_env_for_seed(mission("arena"), 5)
     assert with_map_seed(env, 9) is env
 
@@ -260,11 +260,11 @@ class Watcher(SimulatorEventHandler):
         sim = self._sim
         context = sim._context
         infos = {agent: dict(info) for agent, info in context["policy_infos"].items()}
-        told = {agent: dict(update) for agent, update in context["monologue_updates"].items()}
+        updates = {agent: dict(update) for agent, update in context["monologue_updates"].items()}
         talk = {agent: (state.text, state.remaining_steps) for agent, state in sim.talk_states().items()}
         actions, vibes = sim._c_sim.actions().tolist(), sim._c_sim.vibe_actions().tolist()
         policies = [type(policy).__name__ for policy in context["policies"]]
-        self.seen.append((sim.current_step, infos, told, talk, actions, vibes, policies, sim.is_done()))
+        self.seen.append((sim.current_step, infos, updates, talk, actions, vibes, policies, sim.is_done()))
 
     def on_episode_end(self):
         self.seen.append("end")
@@ -448,16 +448,16 @@ def test_a_step_over_the_time_limit_becomes_noop_and_is_counted():
     assert [latency.count for latency in free.latencies] == [24, 24]
 
 
-def test_policies_are_told_the_time_limit_that_holds():
+def test_policies_get_the_time_limit_that_holds():
     class Patient(policy_class("noop")):
         minimum_action_timeout_ms = 700
         short_names = None
 
-    for timeout, told in ((250, 700), (900, 900), (None, 700)):
+    for timeout, limit in ((250, 700), (900, 900), (None, 700)):
         env = with_map_seed(mission("arena", steps=2), 0)
         policy = Patient(PolicyEnvInterface.from_mg_cfg(env))
         play_object(env, [policy], [0] * 8, seed=0, policy_names=["patient"], enforce_timeouts=timeout)
-        assert policy.action_timeout_ms == told
+        assert policy.action_timeout_ms == limit
 
 
 def test_replays_are_equal():
@@ -481,7 +481,7 @@ class Meddler(Agent):
         return Action("noop")
 
 
-def test_a_policy_that_changes_tokens_is_told_so():
+def test_a_policy_that_changes_tokens_gets_an_error():
     assert play("reference", mission("arena", steps=2), [scripted(Meddler)]).steps == 2
     with pytest.raises(TokenMutation, match="'value'"):
         play("object", mission("arena", steps=2), [scripted(Meddler)])

@@ -213,7 +213,7 @@ def test_a_link_in_a_zip_is_refused(tmp_path: Path) -> None:
         resolve(str(path), tmp_path)
 
 
-def test_a_set_up_script_runs_once_and_its_failure_is_told(tmp_path: Path) -> None:
+def test_a_set_up_script_runs_once_and_its_failure_is_reported(tmp_path: Path) -> None:
     folder = bundle(tmp_path / "b", "noop")
     spec = '{"class_path": "bundled_policy.MyPolicy", "setup_script": "prepare.py"}'
     (folder / "policy_spec.json").write_text(spec)

@@ -64,7 +64,7 @@ def test_a_python_file_is_a_policy(tmp_path: Path) -> None:
     assert moves(policy) == 0
 
 
-def test_a_changed_file_plays_anew_in_the_same_process(tmp_path: Path) -> None:
+def test_a_changed_file_plays_again_in_the_same_process(tmp_path: Path) -> None:
     file = written(tmp_path / "a")
     before = resolve(file, tmp_path)
     assert moves(before) == 0

@@ -106,7 +106,7 @@ def with_rewards(entries: dict[str, AgentReward]) -> MettaGridConfig:
     return config
 
 
-def test_what_cannot_be_told_apart_goes_together_under_other() -> None:
+def test_samples_that_cannot_be_distinguished_are_grouped_under_other() -> None:
     sums = {"held": inventoryReward("energy", per_tick=True), "hp": inventoryReward("hp", per_tick=True)}
     config = with_rewards({"lost": reward(stat("energy.lost")), **sums})
     records, end, _ = played(config, all_agents(config))

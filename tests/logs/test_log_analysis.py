@@ -254,7 +254,7 @@ def test_a_pipe_in_the_place_of_a_state_is_not_waited_for(tmp_path: Path) -> Non
     assert "not a regular file" in again.notes[0]
 
 
-def test_a_summary_beside_the_logs_is_not_read_as_one(tmp_path: Path) -> None:
+def test_a_summary_next_to_the_logs_is_not_read_as_a_log(tmp_path: Path) -> None:
     for name in ("a.json", "episode_summary.json"):
         write_array(tmp_path / "plain" / name, flush("nested", length=20))
     for _ in range(2):
@@ -318,7 +318,7 @@ def test_a_yaml_file_next_to_logs_never_stops_their_analysis(tmp_path: Path, tex
     assert json.loads((analysis.written[0]).read_text())["notes"] == list(analysis.notes)
 
 
-def test_what_cannot_be_analysed_is_said_with_what_exists(experiments: Path, tmp_path: Path) -> None:
+def test_a_missing_log_is_an_error_that_names_what_exists(experiments: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r'no variant "v11"\. Nearest: v1'):
         daf_analyze_logs(variant="v11", experiments=experiments)
     with pytest.raises(UsageError, match="no logs given"):

@@ -28,9 +28,9 @@ def interrupt(name: str, moment: float, folder: Path, *, presses: int = 1) -> No
     except subprocess.TimeoutExpired:
         process.kill()  # its workers end with it
         raise
-    told = said(folder)
-    assert not [word for word in UGLY if word in told], told
-    assert process.returncode in (130, -signal.SIGINT), told
+    text = said(folder)
+    assert not [word for word in UGLY if word in text], text
+    assert process.returncode in (130, -signal.SIGINT), text
     _, alive = psutil.wait_procs(below, timeout=20)
     assert not alive, [worker.cmdline()[:4] for worker in alive]
 

@@ -39,7 +39,7 @@ def test_whole_numbers_have_whole_ticks() -> None:
     assert [name for _, name in setting_of("size", [32, 64, 128, 32]).ticks()] == ["32", "64", "128"]
 
 
-def test_a_sweep_s_folder_tells_which_hyperparameters_were_searched_logarithmically(tmp_path: Path) -> None:
+def test_a_sweep_s_folder_reports_which_hyperparameters_were_searched_logarithmically(tmp_path: Path) -> None:
     space = {"rate": {"min": 0.001, "max": 0.01, "log": True}, "gain": {"min": 1, "max": 900}, "kind": ["a", "b"]}
     facts = {"name": "s", "objectives": ["reward"], "directions": ["maximize"], "strategy": "random"}
     rest = {"run_id": "s", "planned": 3, "best_n": 1, "config": {"search_space": space}}

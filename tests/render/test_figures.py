@@ -209,7 +209,7 @@ def test_returns_that_are_no_numbers_are_refused_by_name(tmp_path, source, says)
 # Metrics
 
 
-def test_a_comparison_of_metrics_shows_those_that_tell_policies_apart(tmp_path):
+def test_a_comparison_of_metrics_shows_those_that_distinguish_policies(tmp_path):
     given = {
         "a": {"same": [5.0, 5.0], "apart": [0.0, 1.0], "noise": [0.0, 9.0]},
         "b": {"same": [5.0, 5.0], "apart": [50.0, 51.0], "noise": [1.0, 8.0]},
@@ -462,9 +462,9 @@ def test_the_generator_is_a_program_too(tmp_path, capsys):
     run.mkdir()
     (run / "metrics.jsonl").write_text('{"step": 1, "update": 1, "loss/value": 2.0}\n')
     assert main([str(run), "--output-dir", str(tmp_path / "out")]) == 0
-    told = capsys.readouterr().out.split()
-    assert str(tmp_path / "out" / "learning_dynamics.png") in told
-    assert all(Path(path).is_file() for path in told)
+    output = capsys.readouterr().out.split()
+    assert str(tmp_path / "out" / "learning_dynamics.png") in output
+    assert all(Path(path).is_file() for path in output)
     assert main(["nowhere/at/all"]) == 2
     assert "UsageError: no file, directory or run nowhere/at/all" in capsys.readouterr().err
 

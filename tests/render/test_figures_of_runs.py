@@ -171,7 +171,7 @@ def test_training_logs_are_drawn_on_their_maps(tmp_path):
     assert "cells without colour are not in the records" in " ".join(words(plot).split())
 
 
-def test_evaluations_stand_beside_the_training_curve_with_their_intervals(training, tmp_path):
+def test_evaluations_are_drawn_next_to_the_training_curve_with_their_intervals(training, tmp_path):
     plot = daf_plot_training_curves(training, tmp_path / "a.png")
     rows = [json.loads(line) for line in (training / "evaluations.jsonl").read_text().splitlines()]
     axes = axes_of(plot, "Return")
@@ -205,7 +205,7 @@ def test_a_torn_line_is_left_and_a_value_that_is_no_number_is_counted(training, 
     assert "1 value is not a finite number and is omitted" in words(plot)
 
 
-def test_an_evaluation_that_failed_is_told_and_not_drawn(training, tmp_path):
+def test_an_evaluation_that_failed_is_reported_and_not_drawn(training, tmp_path):
     copy = tmp_path / "run"
     copy.mkdir()
     (copy / "metrics.jsonl").write_text((training / "metrics.jsonl").read_text())
@@ -273,7 +273,7 @@ def test_a_kind_that_does_not_fit_or_exist_is_refused(training, tmp_path):
     assert list(fitting_kinds(training)) == ["curves", "dynamics", "positions", "dashboard"]
 
 
-def test_the_command_draws_lists_and_tells_what_it_left_out(training, tmp_path, daf_call):
+def test_the_command_draws_lists_and_reports_what_it_left_out(training, tmp_path, daf_call):
     def daf(*arguments: str) -> Called:
         return daf_call("plot", *arguments, "--output-dir", training.parent.parent)
 

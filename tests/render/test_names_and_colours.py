@@ -72,7 +72,7 @@ def test_sampled_positions_are_drawn_with_the_missions_walls(evaluation: Evaluat
         assert "Grey: walls." in plot.figure.get_supxlabel()
 
 
-def test_in_a_series_order_a_name_has_the_style_of_its_place_whoever_else_is_shown() -> None:
+def test_in_a_series_order_the_style_of_a_name_depends_only_on_its_place() -> None:
     with series_order(["a", "b", "c"]):
         assert styles(["c", "b"]) == {"c": style(2), "b": style(1)}
         assert styles(["other", "b"]) == {"other": style(0), "b": style(1)}

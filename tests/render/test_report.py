@@ -29,7 +29,7 @@ def test_the_ranked_table_shows_every_policy_with_mean_and_interval():
         assert row[6] == "20"
 
 
-def test_every_pair_is_told_in_its_sentence_and_with_its_numbers():
+def test_every_pair_is_reported_in_its_sentence_and_with_its_numbers():
     report = report_of()
     page = Page(render_html(report))
     for pair in report.pairs:
@@ -45,8 +45,8 @@ def test_every_episode_has_a_row_with_its_seed_key_and_rewards():
     page = Page(render_html(report))
     text = page.text
     rows = [row for row in page.rows if len(row) == 9 and row[0] in ("arena", "tutorial.miner")]
-    told = [(row[0], int(row[1]), int(row[2]), row[3], float(row[4])) for row in rows]
-    assert told == [
+    shown = [(row[0], int(row[1]), int(row[2]), row[3], float(row[4])) for row in rows]
+    assert shown == [
         (
             episode.mission,
             episode.index,
@@ -78,14 +78,14 @@ def test_no_address_outside_the_page_is_in_it():
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_name_stays_text(name):
     plain = report_of(policies=("first", "second"), missions=("arena",), blocks=6)
-    told = FailureText("policy", name, name)
+    failure = FailureText("policy", name, name)
     report = report_of(
         policies=(name, "second"),
         missions=(name,),
         blocks=6,
         notes=[name],
         fails=lambda mission, block, policy: block == 3 and policy == 0,
-        failure=told,
+        failure=failure,
     )
     html = render_html(report)
     page = Page(html)

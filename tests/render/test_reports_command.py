@@ -45,10 +45,10 @@ def test_the_latest_run_is_reported_by_default_and_the_files_are_named(daf, tmp_
 def test_json_is_one_object_with_the_run_and_its_files(daf, tmp_path):
     folder = train_bandit(tmp_path / "elsewhere", updates=5)
     out, _ = daf("report", f"training/{folder.name}", "--output-dir", str(tmp_path / "elsewhere"), "--json")
-    told = json.loads(out)
-    assert (told["run_id"], told["run_dir"], told["status"]) == (folder.name, str(folder), "ok")
-    assert told["reports"][0]["kind"] == "training"
-    assert Path(told["reports"][0]["html"]).is_file()
+    data = json.loads(out)
+    assert (data["run_id"], data["run_dir"], data["status"]) == (folder.name, str(folder), "ok")
+    assert data["reports"][0]["kind"] == "training"
+    assert Path(data["reports"][0]["html"]).is_file()
 
 
 def test_several_runs_are_reported_at_once(daf, tmp_path):
@@ -76,6 +76,6 @@ def test_a_leaderboard_goes_to_stdout_or_into_a_file(daf, tmp_path):
     assert "| noop |" in out
     daf("report", run.run_id, "--leaderboard", "html", "--to", "board.html")
     assert (tmp_path / "board.html").read_text(encoding="utf-8").startswith("<!doctype html>")
-    told = json.loads(daf("report", run.run_id, "--leaderboard", "json", "--json")[0])
-    assert {row["policy"] for row in told["leaderboard"]["rows"]} == {"noop", "random"}
+    data = json.loads(daf("report", run.run_id, "--leaderboard", "json", "--json")[0])
+    assert {row["policy"] for row in data["leaderboard"]["rows"]} == {"noop", "random"}
     assert 'no format of leaderboards "markup"' in daf("report", run.run_id, "--leaderboard", "markup", code=2)[1]

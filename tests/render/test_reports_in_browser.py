@@ -142,11 +142,11 @@ def test_the_pointer_reads_values_in_every_figure_of_a_group_at_once(trained, op
     figure = group.locator("svg.curve").first
     box = figure.bounding_box()
     figure.hover(position={"x": box["width"] * 0.98, "y": box["height"] / 2})
-    told = group.locator("output").all_text_contents()
-    assert len(told) == 3
-    assert all(text.startswith("at 7,680 – ") for text in told)
+    reported = group.locator("output").all_text_contents()
+    assert len(reported) == 3
+    assert all(text.startswith("at 7,680 – ") for text in reported)
     last = json.loads((trained.parent / "metrics.jsonl").read_text().splitlines()[-1])
-    assert float(told[0].partition(" – ")[2]) == pytest.approx(last["loss/entropy"], rel=1e-3)
+    assert float(reported[0].partition(" – ")[2]) == pytest.approx(last["loss/entropy"], rel=1e-3)
     assert page.locator("#training output").first.text_content() == ""
 
 

@@ -117,7 +117,7 @@ def by_hand(**returns: list[float]) -> ComparisonReport:
     return report
 
 
-def test_a_leaderboard_says_who_is_first_and_who_is_not_told_apart():
+def test_a_leaderboard_names_the_first_and_those_without_a_significant_difference():
     low = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0]
     near = [value + (0.3 if index % 2 else -0.3) for index, value in enumerate(low)]
     board = json.loads(daf_generate_leaderboard(by_hand(top=[v + 5 for v in low], b=low, c=near), format="json"))
@@ -128,9 +128,9 @@ def test_a_leaderboard_says_who_is_first_and_who_is_not_told_apart():
     assert rows["b"]["tied_with"] == ["c"]
     assert rows["top"]["ci"][0] < rows["top"]["mean"] == 10.5 < rows["top"]["ci"][1]
     assert all(row["n"] == 10 for row in board["rows"])
-    told = daf_generate_leaderboard(by_hand(top=[v + 5 for v in low], b=low, c=near))
-    assert "| 2–3 | b |" in told
-    assert "top is first: it is significantly better than every other policy." in told
+    text = daf_generate_leaderboard(by_hand(top=[v + 5 for v in low], b=low, c=near))
+    assert "| 2–3 | b |" in text
+    assert "top is first: it is significantly better than every other policy." in text
 
 
 def test_a_leaderboard_of_two_runs_ranks_on_the_blocks_that_all_played(base, compared):

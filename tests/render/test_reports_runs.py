@@ -61,7 +61,7 @@ def test_a_line_that_is_half_written_is_not_there_yet_and_comes_with_the_next_re
     assert second.end == path.stat().st_size
 
 
-def test_values_that_are_no_finite_numbers_are_left_out_counted_and_told(tmp_path):
+def test_values_that_are_not_finite_are_omitted_counted_and_reported(tmp_path):
     folder = train_bandit(tmp_path, updates=12)
     with (folder / "metrics.jsonl").open("a") as file:
         file.write('{"step": 9000, "update": 71, "loss/entropy": NaN, "episode/return": 1e999}\n')
@@ -177,7 +177,7 @@ def test_a_sweep_says_its_best_trial_and_why_others_failed_first(tmp_path):
         assert f"{size} (n = {tried})" in page.by_id["hyperparameters"]
 
 
-def test_a_sweep_tells_what_its_best_trials_did_on_new_seeds_beside_what_they_were_chosen_by(tmp_path):
+def test_a_sweep_reports_its_best_trials_on_held_out_episodes_next_to_the_values_that_selected_them(tmp_path):
     sentence = (
         "Trial 3 beats the default configuration on 20 held-out episodes: 0.4 [0.2, 0.6] reward, adjusted p=0.01."
     )
@@ -263,8 +263,8 @@ def test_a_run_is_reported_while_it_runs(tmp_path):
 def test_an_adaptive_experiment_shows_failed_runs_first_then_the_best(tmp_path):
     page = page_of(experiment(tmp_path))
     assert page.by_id["warnings"].strip().startswith("r2 failed after 0 steps and 1 launch: out of memory")
-    told = "r1 is the best of 2 evaluated runs: 0.90 [0.80, 1.00] reward per agent after 1,024 steps (n = 20)"
-    assert told in page.by_id["finding"]
+    text = "r1 is the best of 2 evaluated runs: 0.90 [0.80, 1.00] reward per agent after 1,024 steps (n = 20)"
+    assert text in page.by_id["finding"]
     assert drawn(page, "r1")["y"] == pytest.approx([0.45, 0.9])
     rows = {row[1]: row for row in page.rows if len(row) > 8}
     assert rows["r1"][0] == "1"

@@ -84,17 +84,25 @@ def train_bandit(
 def _evaluation(
     generator: np.random.Generator, chances: np.ndarray, steps: int, update: int, mission: str, missions: int
 ) -> dict[str, object]:
-    told = {}
+    by_mission = {}
     for number in range(missions):
         scores = ARMS[generator.choice(4, size=20, p=chances)]
         half = 1.96 * float(scores.std(ddof=1)) / np.sqrt(20)
         mean = float(scores.mean())
         name = mission if missions == 1 else f"{mission} {number}"
-        told[name] = {"mean": mean, "low": mean - half, "high": mean + half, "iqm": mean, "n": 20}
-    mean = float(np.mean([row["mean"] for row in told.values()]))
-    half = float(np.mean([row["high"] - row["mean"] for row in told.values()])) / np.sqrt(missions)
+        by_mission[name] = {"mean": mean, "low": mean - half, "high": mean + half, "iqm": mean, "n": 20}
+    mean = float(np.mean([row["mean"] for row in by_mission.values()]))
+    half = float(np.mean([row["high"] - row["mean"] for row in by_mission.values()])) / np.sqrt(missions)
     overall = {"mean": mean, "low": mean - half, "high": mean + half, "n": 20 * missions}
-    return {"step": steps, "update": update, "missions": told, "seed": 1000, "replays": [], "seconds": 0.1, **overall}
+    return {
+        "step": steps,
+        "update": update,
+        "missions": by_mission,
+        "seed": 1000,
+        "replays": [],
+        "seconds": 0.1,
+        **overall,
+    }
 
 
 def _lines(path: Path, rows: list[dict[str, object]]) -> None:

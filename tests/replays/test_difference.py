@@ -31,7 +31,7 @@ def test_an_inventory_is_compared_by_its_changes(write):
     assert (found.changes[0].a, found.changes[0].b) == ({"hp": 90, "energy": 20, "miner": 1}, {"hp": 80})
 
 
-def test_what_policies_told_is_no_part_of_the_episode(write):
+def test_messages_of_policies_are_not_part_of_the_episode(write):
     a = read_replay(write("a.json.z"))
     assert difference(a, read_replay(write("b.json.z", agent={"policy_infos": {"goal": "elsewhere"}}))).same
 

@@ -111,7 +111,7 @@ def test_drawing_only_what_changed_gives_what_drawing_all_would(name, follow):
         assert np.array_equal(running[step - 100], fresh), step
 
 
-def test_each_window_of_steps_goes_on_where_the_last_one_ended():
+def test_each_window_of_steps_continues_where_the_last_one_ended():
     replay = read_replay(WHEEL / "planky.json.z")
     running = drawn(replay, start=0, end=1100, cell=4, every=2)
     assert len(running) == 550
@@ -156,7 +156,7 @@ def test_bars_vibes_roles_and_directions_show(write):
         assert not np.array_equal(plain[box], other[box]), field
 
 
-def test_the_panel_tells_step_action_and_score(write):
+def test_the_panel_shows_step_action_and_score(write):
     frames = frames_of(write(), cell=16)
     left = 5 * 16
     rows = [slice(3 + 13 * line, 14 + 13 * line) for line in range(6)]

@@ -142,7 +142,7 @@ def test_each_step_looks_different_and_the_same_step_looks_the_same(page, places
     assert pixels(page) == first
 
 
-def test_a_click_on_an_agent_tells_of_it_over_time(page, places):
+def test_a_click_on_an_agent_shows_it_over_time(page, places):
     replay = read_replay(WHEEL / "default.json.z")
     opened(page, places["default"], "#step=3000")
     agent = replay.agent_at(4, 3000)
@@ -152,8 +152,8 @@ def test_a_click_on_an_agent_tells_of_it_over_time(page, places):
     chosen = page.locator("#chosen .row").all_inner_texts()
     assert chosen[0].split("\n")[0] == "return"
     assert {text.split("\n")[0]: text.split("\n")[1] for text in chosen}["hp"] == str(agent.inventory["hp"])
-    told = replay.agents[4].policy_infos().at(3000)["message"].strip().splitlines()[0]
-    assert told in page.locator("#infos .info.now").inner_text()
+    shown = replay.agents[4].policy_infos().at(3000)["message"].strip().splitlines()[0]
+    assert shown in page.locator("#infos .info.now").inner_text()
     page.locator("#chosen canvas").first.click(position={"x": 0.5, "y": 10})
     assert step(page) < 100
     page.keyboard.press("Escape")

@@ -53,7 +53,7 @@ def test_every_agent_is_where_the_file_says_at_steps_throughout(name):
         assert [a.action for a in state.agents] == actions
 
 
-def test_a_replay_that_daf_recorded_tells_the_returns_roles_and_policy(recorded):
+def test_a_replay_that_daf_recorded_reports_the_returns_roles_and_policy(recorded):
     replay = read_replay(recorded)
     raw = plainly(recorded)
     assert (replay.version, replay.steps, replay.mission) == (4, 60, "tutorial")
@@ -191,7 +191,7 @@ def test_bytes_after_the_end_are_refused(write):
         read_replay(path)
 
 
-def test_a_missing_file_a_folder_and_an_empty_file_are_told_apart(tmp_path):
+def test_a_missing_file_a_directory_and_an_empty_file_have_different_errors(tmp_path):
     with pytest.raises(StorageError, match=r"no replay file .*--save-replays"):
         read_replay(tmp_path / "none.json.z")
     with pytest.raises(StorageError, match="is a directory"):

@@ -16,7 +16,7 @@ def daf(daf_call: DafCall) -> DafCall:
     return partial(daf_call, "replay")
 
 
-def test_info_tells_what_a_replay_holds(daf, recorded):
+def test_info_reports_what_a_replay_holds(daf, recorded):
     done = daf("info", recorded)
     assert done.returncode == 0, done.stderr
     for text in ("tutorial", "45×45", "4 starter", "60", "4: 4 cogs"):
@@ -74,7 +74,7 @@ def test_gif_draws_a_file_a_run_and_a_part_of_an_episode(daf, recorded, tmp_path
     assert (Path(data["run_dir"]) / "execution_log.json").exists()
 
 
-def test_a_batch_goes_on_past_a_damaged_replay_and_says_so(daf, write, tmp_path):
+def test_a_batch_continues_past_a_damaged_replay_and_says_so(daf, write, tmp_path):
     write("a.json.z")
     (tmp_path / "b.json.z").write_bytes(write("b.json.z").read_bytes()[:-9])
     done = daf("gif", tmp_path, "--batch", "--output-dir", tmp_path / "out", "--json")

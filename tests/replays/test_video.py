@@ -47,9 +47,9 @@ def test_the_encoder_is_given_every_frame_as_rgb_and_the_rate(write, tmp_path, m
     body = "open(sys.argv[-1], 'wb').write(' '.join(sys.argv[1:-1]).encode() + b'\\n' + sys.stdin.buffer.read())"
     monkeypatch.setenv("PATH", encoder(tmp_path / "bin", body))
     drawing = write_mp4(replay, tmp_path / "a.mp4", fps=25)
-    told, pixels = (tmp_path / "a.mp4").read_bytes().split(b"\n", 1)
+    text, pixels = (tmp_path / "a.mp4").read_bytes().split(b"\n", 1)
     frames = ReplayFrames(replay)
-    assert f"-video_size {drawing.width}x{drawing.height} -framerate 25" in told.decode()
+    assert f"-video_size {drawing.width}x{drawing.height} -framerate 25" in text.decode()
     assert drawing.width % 2 == drawing.height % 2 == 0
     assert pixels == b"".join(frames.palette[frame].tobytes() for frame in frames)
 

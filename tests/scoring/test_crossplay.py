@@ -110,9 +110,9 @@ def test_gains_compare_the_same_seats_of_the_same_seeds(report: CrossplayReport)
 
 def test_the_gap_has_one_sign_everywhere(report: CrossplayReport) -> None:
     data, page = crossplay_data(report), (report.run_dir / "report.html").read_text()
-    for row, told in zip(report.analysis.policies, data["policy_summaries"], strict=True):
-        assert told["generalisation_gap"]["difference"] == pytest.approx(told["self_play"] - told["cross_play"])
-        sentence = next(line for line in data["findings"] if line.startswith(f"{told['policy']}: generalisation gap "))
+    for row, entry in zip(report.analysis.policies, data["policy_summaries"], strict=True):
+        assert entry["generalisation_gap"]["difference"] == pytest.approx(entry["self_play"] - entry["cross_play"])
+        sentence = next(line for line in data["findings"] if line.startswith(f"{entry['policy']}: generalisation gap "))
         size = "0" if row.gap.change == "same" else amount(row.gap, signed=True)
         assert f"generalisation gap {size}," in sentence
         assert f"<strong>{size if size != '0' else amount(row.gap, signed=True)}</strong>" in page
@@ -130,9 +130,9 @@ def test_a_run_leaves_pages_tables_and_the_figure(report: CrossplayReport) -> No
         assert (report.run_dir / name).stat().st_size > 500, name
     page = (report.run_dir / "report.html").read_text()
     assert all(name in page for name in report.analysis.names)
-    told = json.loads((report.run_dir / "results.json").read_text())
-    assert len(told["matrix"]) == 9
-    assert told["episodes"][0]["assignment"]
+    data = json.loads((report.run_dir / "results.json").read_text())
+    assert len(data["matrix"]) == 9
+    assert data["episodes"][0]["assignment"]
 
 
 def test_the_same_again_plays_nothing_and_finds_the_same(report: CrossplayReport, folder: Path) -> None:

@@ -44,7 +44,7 @@ def test_what_two_teams_share_says_nothing_about_it() -> None:
     assert (found["c"].mu, found["c"].matches) == (25.0, 0)
 
 
-def test_cyclic_results_are_told() -> None:
+def test_cyclic_results_are_reported() -> None:
     ahead = {("a", "b"), ("b", "c"), ("c", "a")}
     blocks = [
         [({first: 4}, 1.0 + block / 100), ({second: 4}, block / 100)]

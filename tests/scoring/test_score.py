@@ -89,12 +89,12 @@ def test_as_pickup_plays_and_scores_what_cogames_pickup_does(folder: Path, monke
         ours.setdefault(scenario.candidate, []).append((seats, record.played.rewards))
     assert [ours[count] for count in (4, 3, 2, 1, 0)] == played
     assert len({rewards for episodes in played for _, rewards in episodes}) > 2
-    told = console.file.getvalue()  # type: ignore[attr-defined]
-    overall = re.search(r"Overall VOR (-?[\d.]+)", told)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    overall = re.search(r"Overall VOR (-?[\d.]+)", text)
     assert overall is not None
     assert overall.group(1) == f"{mine.analysis.value:.2f}"
     for scenario in mine.analysis.missions[0].scenarios:
-        assert re.search(rf"miner-{scenario.label} .* {scenario.mean:.2f}\b", told), (scenario, told)
+        assert re.search(rf"miner-{scenario.label} .* {scenario.mean:.2f}\b", text), (scenario, text)
 
 
 def mine_cache(report: ScoreReport):

@@ -28,29 +28,31 @@ def daf(folder: Path, daf_call: DafCall) -> Run:
 
 
 def test_score_prints_one_json_object(daf: Run) -> None:
-    told = json.loads(daf("score", "starter", "--pool", "noop", "-m", MINER, "-e", "2", "--json").stdout)
-    assert told["status"] == "ok"
-    assert [s["scenario"] for s in told["missions"][0]["scenarios"]] == ["c4-r0", "c3-r1", "c2-r2", "c1-r3", "c0-r4"]
-    assert len(told["episodes"]) == 10
+    data = json.loads(daf("score", "starter", "--pool", "noop", "-m", MINER, "-e", "2", "--json").stdout)
+    assert data["status"] == "ok"
+    assert [s["scenario"] for s in data["missions"][0]["scenarios"]] == ["c4-r0", "c3-r1", "c2-r2", "c1-r3", "c0-r4"]
+    assert len(data["episodes"]) == 10
     assert {"mission", "seed", "index", "policies", "assignment", "rewards", "steps", "status", "cached", "key"} <= set(
-        told["episodes"][0]
+        data["episodes"][0]
     )
-    assert json.loads((Path(told["run_dir"]) / "results.json").read_text()) == told
+    assert json.loads((Path(data["run_dir"]) / "results.json").read_text()) == data
 
 
 def test_score_shows_scenarios_and_the_finding(daf: Run) -> None:
-    told = daf("score", "starter", "--pool", "noop", "-m", MINER, "-e", "6", "--precision", "0.5").stdout
-    assert "c3-r1" in told
-    assert "its replacements on tutorial.miner,max_steps=30" in told or "exactly the value of its replacements" in told
-    assert "±0.5" in told
+    output = daf("score", "starter", "--pool", "noop", "-m", MINER, "-e", "6", "--precision", "0.5").stdout
+    assert "c3-r1" in output
+    assert (
+        "its replacements on tutorial.miner,max_steps=30" in output or "exactly the value of its replacements" in output
+    )
+    assert "±0.5" in output
 
 
 def test_as_pickup_has_pickups_defaults(daf: Run) -> None:
     arguments = ["score", "noop", "--pool", "noop", "--as-pickup", "--max-steps", "5", "--json"]
-    told = json.loads(daf(*arguments).stdout)
-    assert told["missions"][0]["mission"] == "arena,cogs=4,max_steps=5"
-    assert [episode["seed"] for episode in told["episodes"]] == [50] * 5
-    settings = json.loads((Path(told["run_dir"]) / "experiment_config.json").read_text())
+    data = json.loads(daf(*arguments).stdout)
+    assert data["missions"][0]["mission"] == "arena,cogs=4,max_steps=5"
+    assert [episode["seed"] for episode in data["episodes"]] == [50] * 5
+    settings = json.loads((Path(data["run_dir"]) / "experiment_config.json").read_text())
     text = json.dumps(settings)
     assert '"enforce_timeouts": 250' in text
 
@@ -76,16 +78,16 @@ def test_as_pickup_has_pickups_defaults(daf: Run) -> None:
         ),
     ],
 )
-def test_wrong_use_is_told_with_the_way_out(daf: Run, arguments: list[str], message: str) -> None:
+def test_wrong_use_is_reported_with_the_way_out(daf: Run, arguments: list[str], message: str) -> None:
     assert message in daf(*arguments, code=2).stderr
 
 
-def test_compare_until_decided_tells_what_each_pair_took(daf: Run) -> None:
+def test_compare_until_decided_reports_what_each_pair_took(daf: Run) -> None:
     arguments = ["compare", "-p", "starter", "-p", "noop", "-m", MINER, "--until-decided", "--max-episodes", "12"]
-    told = json.loads(daf(*arguments, "--json").stdout)
-    assert told["until_decided"]["max_episodes"] == 12
-    assert told["until_decided"]["episodes"] == len(told["episodes"]) == told["summary"]["episodes"]
-    assert all(pair["n"] <= 12 for pair in told["pairs"])
+    data = json.loads(daf(*arguments, "--json").stdout)
+    assert data["until_decided"]["max_episodes"] == 12
+    assert data["until_decided"]["episodes"] == len(data["episodes"]) == data["summary"]["episodes"]
+    assert all(pair["n"] <= 12 for pair in data["pairs"])
     shown = daf(*arguments).stdout
     assert "Played until decided" in shown
     assert "comparisons open" in shown
@@ -93,12 +95,12 @@ def test_compare_until_decided_tells_what_each_pair_took(daf: Run) -> None:
 
 def test_crossplay_prints_one_json_object_and_a_matrix(daf: Run) -> None:
     arguments = ["crossplay", "-p", "starter", "-p", "noop", "-m", MINER, "-e", "3"]
-    told = json.loads(daf(*arguments, "--json").stdout)
-    assert [(cell["policy"], cell["partner"]) for cell in told["matrix"]] == [
+    data = json.loads(daf(*arguments, "--json").stdout)
+    assert [(cell["policy"], cell["partner"]) for cell in data["matrix"]] == [
         ("starter", "starter"), ("starter", "noop"), ("noop", "starter"), ("noop", "noop"),
     ]  # fmt: skip
-    assert len(told["episodes"]) == 9
-    assert {row["policy"] for row in told["ratings"]} == {"starter", "noop"}
+    assert len(data["episodes"]) == 9
+    assert {row["policy"] for row in data["ratings"]} == {"starter", "noop"}
     shown = daf(*arguments)
     assert "with noop" in shown.stdout
     assert "9 from cache" in shown.stdout

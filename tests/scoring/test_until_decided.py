@@ -86,7 +86,7 @@ def test_stopping_when_decided_errs_no_more_often_than_alpha(names: tuple[str, .
     assert wrong / families <= 0.05 + 2 * (0.05 * 0.95 / families) ** 0.5, wrong
 
 
-def test_equal_policies_are_settled_as_equal_where_a_difference_is_said_to_be_practical() -> None:
+def test_with_a_practical_difference_equal_policies_are_settled_as_equal() -> None:
     draws = np.random.default_rng(5).normal(0, 0.1, size=(3, 200))
     verdicts, rounds = decide(lambda c, m, b: float(draws[c, b]), 1, 200, margin=0.5)
     assert {v.verdict for v in verdicts} == {"equal"}
@@ -124,8 +124,8 @@ def test_real_policies_are_decided_with_fewer_episodes_and_the_same_again_plays_
     assert first["summary"]["played"] > 0  # type: ignore[index]
     assert again["summary"]["played"] == 0  # type: ignore[index]
     assert first["pairs"] == again["pairs"]
-    told = first["until_decided"]
-    assert told["episodes"] < told["episodes_at_most"] == 12 * 2 * 3  # type: ignore[index]
+    data = first["until_decided"]
+    assert data["episodes"] < data["episodes_at_most"] == 12 * 2 * 3  # type: ignore[index]
     pairs = {(p["a"], p["b"], p["mission"]): p for p in first["pairs"]}  # type: ignore[attr-defined]
     assert pairs["starter", "miner", MINER]["settled"]
     assert pairs["starter", "miner", MINER]["n"] < 12

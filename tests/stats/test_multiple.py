@@ -40,7 +40,7 @@ def test_weights_share_out_alpha():
 
 
 @pytest.mark.parametrize(("p", "weights"), [([0.5, 1.2], None), ([float("nan")], None), ([0.1, 0.2], [1.0, 0.0])])
-def test_holm_refuses_what_is_no_p_value_or_weight(p, weights):
+def test_holm_refuses_invalid_p_values_and_weights(p, weights):
     with pytest.raises(DataError):
         holm(p, weights)
 

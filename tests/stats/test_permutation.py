@@ -57,7 +57,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_other_ones():
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_equal_policies_are_told_apart_no_more_often_than_alpha(shape):
+def test_equal_policies_are_distinguished_no_more_often_than_alpha(shape):
     rng = np.random.default_rng(2)
     for n in (8, 25):
         scores = draw(shape, rng, (2, 4000, n))

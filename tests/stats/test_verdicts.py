@@ -28,7 +28,7 @@ def test_every_pair_is_compared_overall_and_on_every_mission():
     assert found[3].stratum_name == "arena"
 
 
-def test_a_clear_lead_is_told_in_one_sentence():
+def test_a_clear_lead_is_reported_in_one_sentence():
     d = np.linspace(-0.4, 3.0, 30)
     found = compare_pairs(["A", "B"], np.stack([d, np.zeros(30)]), np.zeros(30, dtype=int), ["arena"])[0]
     assert found.sentence == "A beats B on arena by 1.3 [0.9, 1.7] reward per agent, p<0.0001; 26 of 30 episodes."
@@ -37,7 +37,7 @@ def test_a_clear_lead_is_told_in_one_sentence():
     assert swapped.sentence == found.sentence
 
 
-def test_with_three_episodes_no_test_can_decide_and_that_is_said():
+def test_with_three_episodes_no_test_can_decide_and_the_sentence_says_so():
     scores, strata = two_missions()
     found = compare_pairs(["A", "B"], scores[:2, :3], strata[:3], ["arena"])[0]
     assert found.verdict == "too few"

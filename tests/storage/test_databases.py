@@ -126,7 +126,7 @@ def test_a_database_that_another_process_writes_is_named_with_it(database: Path)
             query(database, "select 1")
 
 
-def test_what_is_no_database_is_damaged(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_damaged(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no database " * 1000)
     (tmp_path / "empty").touch()
     sqlite3.connect(tmp_path / "sqlite").execute("create table t (a)").connection.close()

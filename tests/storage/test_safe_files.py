@@ -138,7 +138,7 @@ def test_a_lock_file_that_its_holder_deletes_keeps_nobody_out_and_lets_nobody_in
     locks.release(second)
 
 
-def test_a_shared_lock_keeps_out_only_whoever_wants_it_alone(tmp_path: Path) -> None:
+def test_a_shared_lock_keeps_out_only_exclusive_locks(tmp_path: Path) -> None:
     path = tmp_path / ".lock"
     shared = [locks.acquire_shared(path, "held"), locks.acquire_shared(path, "held")]
     for file in shared:
@@ -244,6 +244,6 @@ def test_a_figure_that_does_not_fit_is_a_sentence_and_not_a_part(tmp_path: Path)
 
     assert draw(tmp_path / "whole", 0) == []
     for percent in (1, 30, 70, 99):
-        told = draw(tmp_path / str(percent), percent)
-        assert [line.partition(" while writing ")[0] for line in told] == ["file too large"] * 3
+        lines = draw(tmp_path / str(percent), percent)
+        assert [line.partition(" while writing ")[0] for line in lines] == ["file too large"] * 3
         assert list((tmp_path / str(percent)).iterdir()) == []

@@ -113,7 +113,7 @@ def test_an_episode_that_begins_inside_a_flush_keeps_its_place_in_its_environmen
     assert summary.stretches["n"] == 7
 
 
-def test_unequal_blocks_are_told_by_falls_of_the_step_alone(tmp_path: Path) -> None:
+def test_unequal_blocks_are_recognised_by_falls_of_the_step_alone(tmp_path: Path) -> None:
     records = [r for length in (30, 41, 17) for r in flush("nested", envs=1, length=length, total=88)]
     sample = summary_of(write_array(tmp_path / "a.json", records)).sample.sort_values("ordinal")
     expected = [(index + 0.5) / length * 88 for length in (30, 41, 17) for index in range(length)]
@@ -241,7 +241,7 @@ def test_records_that_end_in_an_error_are_not_counted(monkeypatch: pytest.Monkey
     same(once.result(), twice.result())
 
 
-def test_totals_that_fall_inside_a_file_are_told(tmp_path: Path) -> None:
+def test_totals_that_fall_inside_a_file_are_reported(tmp_path: Path) -> None:
     records = flush("nested", envs=1, length=400, total=100)
     for record in records[200:]:
         record["total_steps"] = 50

@@ -128,7 +128,7 @@ def test_objects_that_are_no_records_are_damage_wherever_they_stand(tmp_path: Pa
 
 
 @pytest.mark.parametrize("other", ["rewards", "position"])
-def test_flat_fields_beside_nested_ones_do_not_hide_these(tmp_path: Path, other: str) -> None:
+def test_flat_fields_next_to_nested_ones_do_not_hide_these(tmp_path: Path, other: str) -> None:
     records = flush("flat", envs=1, length=400)
     held = {"total": 3.0} if other == "rewards" else {"x": 5, "y": 6, "map": 7}
     for record in records[::5]:
@@ -142,7 +142,7 @@ def test_flat_fields_beside_nested_ones_do_not_hide_these(tmp_path: Path, other:
     assert (columns[name][::5] == value).all()
 
 
-def test_any_component_names_are_columns_of_their_own(tmp_path: Path) -> None:
+def test_any_component_names_become_separate_columns(tmp_path: Path) -> None:
     records = flush("nested", length=20)
     for r in records:
         r["rewards"]["components"] = {"hearts.collected": 1.0, "mit Umlaut ü": 2.0, "total": 3.0, 'a"b': 4.0}

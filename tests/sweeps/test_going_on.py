@@ -120,7 +120,7 @@ def test_a_trial_that_evaluates_ends_at_its_timeout(tmp_path, bad_policies, exec
 
 
 @pytest.mark.parametrize("what", ["episodes", "training"])
-def test_a_full_disk_is_another_attempt_and_then_told(tmp_path, monkeypatch, what):
+def test_a_full_disk_is_another_attempt_and_then_reported(tmp_path, monkeypatch, what):
     from daf.episodes.cache import EpisodeCache
 
     full = []

@@ -145,14 +145,14 @@ def test_a_machine_that_fails_once_on_held_out_seeds_is_tried_again(tmp_path, he
     assert result.held_out["trials"][0]["verdict"]
 
 
-def test_a_machine_that_fails_on_held_out_seeds_is_told_and_the_same_command_goes_on(tmp_path, held_out_plays):
+def test_a_machine_that_fails_on_held_out_seeds_is_reported_and_the_same_command_continues(tmp_path, held_out_plays):
     held_out_plays.fail = 2
     config = config_of(**STEPS, held_out_best=1, max_retries=1)
     failed = run(config, tmp_path)
     assert "verdict" not in failed.held_out["trials"][0]
-    (told,) = [note for note in failed.notes if "no result on held-out seeds" in note]
-    assert told.startswith("The default configuration has")
-    assert told.endswith("the worker processes died (killed)")
+    (text,) = [note for note in failed.notes if "no result on held-out seeds" in note]
+    assert text.startswith("The default configuration has")
+    assert text.endswith("the worker processes died (killed)")
     assert failed.notes[-1].endswith("the same command again plays what is missing.")
     again = run(config, tmp_path)
     assert again.held_out["trials"][0]["verdict"]
@@ -162,7 +162,7 @@ def test_a_machine_that_fails_on_held_out_seeds_is_told_and_the_same_command_goe
     assert len(events(tmp_path)) == count
 
 
-def test_values_on_a_scale_are_told_with_it(tmp_path):
+def test_values_on_a_scale_are_reported_with_it(tmp_path):
     config = config_of(**GRID, missions=[SMALLEST, FACILITY], held_out_best=1, held_out_episodes=2)
     result = run(config, tmp_path)
     name = "reward in the default's standard deviations"
@@ -191,7 +191,7 @@ def test_the_held_out_record_is_not_followed_once_another_trial_is_among_the_bes
     assert (best.trial, best.held_out) == (3, None)
 
 
-def test_a_sweep_whose_values_were_divided_by_rounding_does_not_go_on(tmp_path):
+def test_a_sweep_whose_values_were_divided_by_rounding_does_not_continue(tmp_path):
     config = config_of(**GRID | {"num_trials": 1, "strategy": "random"}, missions=[SMALLEST, FACILITY])
     path = run(config, tmp_path).run_dir / journal.FILE
     lines = [json.loads(line) for line in path.read_text().splitlines()]

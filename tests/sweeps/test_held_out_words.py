@@ -9,9 +9,9 @@ def record(*trials, default, winner, direction="maximize"):
     entries = [
         {"trial": trial, "in_the_sweep": before, "value": value, "error": None} for trial, before, value in trials
     ]
-    told = None if default is None else {"in_the_sweep": 1.0, "value": default, "error": None}
+    entry = None if default is None else {"in_the_sweep": 1.0, "value": default, "error": None}
     return {
-        "objective": "reward", "direction": direction, "episodes": 12, "trials": entries, "default": told,
+        "objective": "reward", "direction": direction, "episodes": 12, "trials": entries, "default": entry,
         "winner": winner,
     }  # fmt: skip
 

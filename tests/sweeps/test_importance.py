@@ -91,7 +91,7 @@ def test_fanova_gives_optunas_parts_of_the_variance():
 
 
 @pytest.mark.parametrize("method", ["pedanova", "fanova"])
-def test_what_matters_is_told_from_what_does_not(method):
+def test_hyperparameters_that_matter_are_distinguished_from_others(method):
     found = daf_sweep_importance(sweep(200), method)
     assert [row.name for row in found.rows[:2]] == ["learning_rate", "momentum"]
     assert found.rows[0].significant
@@ -101,10 +101,10 @@ def test_what_matters_is_told_from_what_does_not(method):
     assert momentum.trials == sum("momentum" in trial.hyperparameters for trial in sweep(200).trials)
 
 
-def test_where_nothing_matters_nothing_is_told_in_most_sweeps():
+def test_if_nothing_matters_most_sweeps_report_nothing():
     noise = [sweep(60, seed=seed, value=lambda _, r: float(r.normal())) for seed in range(30)]
-    told = [any(row.significant for row in daf_sweep_importance(one).rows) for one in noise]
-    assert sum(told) <= 5  # 1.5 are expected at 5 %; more than 5 happens in 3 of 1,000 such tests
+    found = [any(row.significant for row in daf_sweep_importance(one).rows) for one in noise]
+    assert sum(found) <= 5  # 1.5 are expected at 5 %; more than 5 happens in 3 of 1,000 such tests
 
 
 def test_the_interval_holds_the_value_of_the_whole_space_and_shrinks_with_the_trials():

@@ -50,7 +50,7 @@ def test_hyperband_has_schemes_that_begin_at_later_rungs():
         (3.0, [3.0, 3.0], True),  # nobody is better
     ],
 )
-def test_one_in_factor_goes_on(value, others, goes_on):
+def test_one_in_factor_continues(value, others, goes_on):
     assert (beaten_at_rung(value, 100, at_rung(*others), HALVING, "maximize") is None) == goes_on
     mirrored = at_rung(*(-other for other in others))
     assert (beaten_at_rung(-value, 100, mirrored, HALVING, "minimize") is None) == goes_on

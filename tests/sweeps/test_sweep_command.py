@@ -53,7 +53,7 @@ def test_ctrl_c_of_a_new_sweep_advises_resume_alone(tmp_path):
     assert "would start another sweep" in said
 
 
-def test_ctrl_c_says_how_to_go_on_and_resume_ends_what_was_begun(tmp_path, daf):
+def test_ctrl_c_says_how_to_resume_and_resume_finishes_the_sweep(tmp_path, daf):
     said = interrupted(tmp_path)
     assert "daf sweep resume" in said
     assert "so does the same command: daf sweep run sweep.yaml" in said

@@ -65,8 +65,8 @@ def test_importance_is_that_of_the_trials_for_every_objective(hill):
     for objective in result.objectives:
         found = daf_sweep_importance(result, objective=objective)
         assert found.how in said
-        told = [row.name for row in found.rows if row.significant]
-        assert f"{objective}: by the values of the best trials, {told[0]}" in said
+        reported = [row.name for row in found.rows if row.significant]
+        assert f"{objective}: by the values of the best trials, {reported[0]}" in said
 
 
 def test_every_complete_trial_is_a_line_at_the_heights_of_its_values(conditional):
@@ -90,7 +90,7 @@ def test_costs_are_drawn_against_scores_and_failures_in_the_history(conditional,
     assert f"{failed} failed (crosses)" in history
 
 
-def test_with_few_trials_the_page_says_why_nothing_is_told_of_importance(tmp_path):
+def test_with_few_trials_the_page_says_why_it_shows_no_importance(tmp_path):
     said = page_of(search_hill(tmp_path, trials=12)).by_id["importance"]
     assert "takes 20 complete trials at least, and there are 11" in said
 
@@ -153,9 +153,9 @@ def test_dragging_along_an_axis_keeps_the_trials_inside_and_a_click_lets_go(cond
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.4)
     page.mouse.up()
     off = page.locator("svg[data-parallel] .trial.off").count()
-    told = page.locator("figure:has(svg[data-parallel]) output").text_content()
+    text = page.locator("figure:has(svg[data-parallel]) output").text_content()
     assert 0 < off < 60
-    assert told == f"{60 - off} of 60 trials"
+    assert text == f"{60 - off} of 60 trials"
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     assert page.locator("svg[data-parallel] .trial.off").count() == 0
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -149,7 +149,7 @@ def test_a_sweep_in_which_every_trial_failed_has_failed(tmp_path):
         result.get_best_trial()
 
 
-def test_a_dead_worker_is_tried_again_and_then_told(tmp_path, bad_policies):
+def test_a_dead_worker_is_tried_again_and_then_reported(tmp_path, bad_policies):
     config = config_of(
         policy_class_path=f"{bad_policies}.Dies", search_space={"max_steps": [5]}, strategy="grid",
         missions=MISSION, max_retries=1, episodes_per_trial=1,
@@ -311,7 +311,7 @@ def test_what_a_sweep_writes_of_itself_reads_back_with_fields_that_others_use():
     config_of(**STOPPED | searched, early_stopping={"method": "halving", "min_steps": 500})
 
 
-def test_a_sweep_with_several_objectives_goes_on_from_its_folder(tmp_path):
+def test_a_sweep_with_several_objectives_continues_from_its_folder(tmp_path):
     config = config_of(objectives=[{"metric": "reward"}, {"metric": "steps", "direction": "minimize"}], num_trials=2)
     config.to_yaml(tmp_path / "sweep.yaml")
     assert DAFSweepConfig.from_yaml(tmp_path / "sweep.yaml").objectives == config.objectives
@@ -405,7 +405,7 @@ def test_eight_processes_read_while_one_writes(tmp_path):
     assert [reader.exitcode for reader in readers] == [0] * 8
 
 
-def test_a_torn_last_line_is_no_event_and_a_damaged_one_is_told(tmp_path):
+def test_a_torn_last_line_is_not_an_event_and_a_damaged_one_is_reported(tmp_path):
     result = run(config_of(num_trials=2), tmp_path)
     path = result.run_dir / journal.FILE
     whole = path.read_bytes()

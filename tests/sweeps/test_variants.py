@@ -65,7 +65,7 @@ def test_p_values_are_corrected_over_all_that_was_compared(found):
     assert all((row.verdict in ("raises", "lowers")) == (row.p_adjusted <= 0.05) for row in rows)
 
 
-def test_a_variant_that_the_mission_refuses_is_told_and_so_are_its_pairs(found):
+def test_a_variant_that_the_mission_refuses_is_reported_and_so_are_its_pairs(found):
     desert = row_of(found, "desert")
     assert desert.refused
     assert desert.difference is None
@@ -96,7 +96,7 @@ def test_the_result_survives_its_file_and_the_page_says_it(found):
     assert daf_report(found.run_dir).html.read_text(encoding="utf-8") == first
 
 
-def test_a_variant_that_changes_nothing_is_said_to(folder):
+def test_a_variant_that_changes_nothing_is_reported_as_such(folder):
     found = daf_variant_sweep(
         "noop", "arena,cogs=2,max_steps=3", ["territory"], 2, pairs=False,
         settings=Settings(executor="serial", report=False), output_manager=OutputManager(folder),
@@ -107,7 +107,7 @@ def test_a_variant_that_changes_nothing_is_said_to(folder):
 
 
 @pytest.mark.parametrize(
-    ("names", "error", "told"),
+    ("names", "error", "message"),
     [
         ([], UsageError, "a variant at least"),
         (["spares"], MissionError, "sparse"),
@@ -116,8 +116,8 @@ def test_a_variant_that_changes_nothing_is_said_to(folder):
         (["desert"], MissionError, "no variant of training_facility_1,max_steps=60 can be played"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_played(names, error, told, tmp_path):
-    with pytest.raises(error, match=told):
+def test_what_cannot_be_is_refused_before_anything_is_played(names, error, message, tmp_path):
+    with pytest.raises(error, match=message):
         daf_variant_sweep("random", BASE, names, 2, settings=SERIAL, output_manager=OutputManager(tmp_path))
     assert not (tmp_path / "comparisons").exists()
 
@@ -128,9 +128,9 @@ def test_the_command_prints_one_object(folder, monkeypatch, capfd):
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 0
-    told = json.loads(capfd.readouterr().out)
-    assert {"run_id", "run_dir", "status", "rows"} <= told.keys()
-    assert [row["variants"] for row in told["rows"]] == [["sparse"], ["large"], ["sparse", "large"]]
+    data = json.loads(capfd.readouterr().out)
+    assert {"run_id", "run_dir", "status", "rows"} <= data.keys()
+    assert [row["variants"] for row in data["rows"]] == [["sparse"], ["large"], ["sparse", "large"]]
 
 
 def test_a_variant_configuration_sets_the_variants_and_the_base_mission(tmp_path, monkeypatch, capfd):
@@ -139,17 +139,17 @@ def test_a_variant_configuration_sets_the_variants_and_the_base_mission(tmp_path
     command = ["daf", "sweep", "variants", "-p", "noop", "-m", "training_facility_1,max_steps=20", "-e", "2", "--json"]
     command += ["--config", str(path), "--executor", "serial", "--output-dir", str(tmp_path / "out"), "--no-report"]
 
-    def told(*more):
+    def answer(*more):
         monkeypatch.setattr("sys.argv", [*command, "--quiet", *more])
         with pytest.raises(SystemExit) as ended:
             main()
         assert ended.value.code == 0
         return json.loads(capfd.readouterr().out)
 
-    first = told()
+    first = answer()
     assert first["mission"] == "training_facility_1,cogs=2,max_steps=20,variants=large"
     assert [row["variants"] for row in first["rows"]] == [["sparse"]]
-    assert [row["variants"] for row in told("-V", "unshaped")["rows"]] == [["unshaped"]]
+    assert [row["variants"] for row in answer("-V", "unshaped")["rows"]] == [["unshaped"]]
 
 
 @pytest.mark.parametrize(

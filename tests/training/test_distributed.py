@@ -22,7 +22,7 @@ CONFIG = DAFTrainingConfig(n_steps=16, num_workers=2, eval_frequency=None, track
 ROLLOUT = 8 * AGENTS * 16
 
 
-def test_two_processes_learn_together_and_go_on_after_a_stop(tmp_path: Path) -> None:
+def test_two_processes_learn_together_and_continue_after_a_stop(tmp_path: Path) -> None:
     asked = {"policy_class_path": "stateless", "num_steps": 4 * ROLLOUT, "batch_size": ROLLOUT, "workers_per_node": 2}
     running = daf_launch_distributed_training(
         MISSION, checkpoints_path=tmp_path / "whole", config=CONFIG, wait=False, **asked
@@ -106,7 +106,7 @@ def test_all_processes_draw_by_a_curriculum_that_was_changed_by_hand(tmp_path: P
     trainer.close()
 
 
-def test_the_reason_of_a_process_that_fails_is_told(tmp_path: Path) -> None:
+def test_the_reason_of_a_process_that_fails_is_reported(tmp_path: Path) -> None:
     import psutil
 
     trainer = DAFRlTrainer(

@@ -91,7 +91,7 @@ def test_killed_at_many_moments_it_ends_the_same(tmp_path: Path, uninterrupted: 
     assert_same(run_dir, uninterrupted)
 
 
-def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path: Path, uninterrupted: Path) -> None:
+def test_ctrl_c_saves_and_the_same_command_continues(tmp_path: Path, uninterrupted: Path) -> None:
     run_dir = tmp_path / "run"
     process = train(run_dir)
     metrics = run_dir / "metrics.jsonl"
@@ -100,10 +100,10 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(tmp_path: Path, uninterrupted
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
-    told = json.loads(out)
-    assert told["status"] == "interrupted"
-    assert told["steps"] % STEPS_PER_UPDATE == 0
-    assert Path(told["final_checkpoint"]).name == f"step_{told['steps']:012d}"
+    data = json.loads(out)
+    assert data["status"] == "interrupted"
+    assert data["steps"] % STEPS_PER_UPDATE == 0
+    assert Path(data["final_checkpoint"]).name == f"step_{data['steps']:012d}"
     assert "Resume with: daf train" in err
     assert finish(run_dir)["status"] == "done"
     assert_same(run_dir, uninterrupted)

@@ -61,12 +61,12 @@ def test_a_folder_with_a_checkpoint_wins_over_what_the_trainer_did_before(tmp_pa
     same(tmp_path / "run", whole)
 
 
-def test_after_a_failure_training_goes_on_from_the_checkpoint(
+def test_after_a_failure_training_continues_from_the_checkpoint(
     tmp_path: Path, whole: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
+    statuses: list[str] = []
     close = Trackers.close
-    monkeypatch.setattr(Trackers, "close", lambda self, status: (told.append(status), close(self, status)))
+    monkeypatch.setattr(Trackers, "close", lambda self, status: (statuses.append(status), close(self, status)))
     trainer = trainer_of(tmp_path, checkpoint_frequency=2 * UPDATE)
 
     def kill(progress: Any) -> None:
@@ -76,7 +76,7 @@ def test_after_a_failure_training_goes_on_from_the_checkpoint(
     assert trainer.train(on_update=kill, run_dir=tmp_path / "run").status == "failed"
     assert trainer.train(run_dir=tmp_path / "run").status == "done"
     same(tmp_path / "run", whole)
-    assert told == ["failed", "done"]
+    assert statuses == ["failed", "done"]
 
 
 def test_a_failure_before_the_first_checkpoint_needs_a_new_trainer(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_stop_in_the_last_update_leaves_the_last_evaluation_to_be_done(tmp_pat
     assert steps == [2 * UPDATE, 4 * UPDATE]
 
 
-def test_damage_to_every_checkpoint_is_told_and_nothing_is_overwritten(tmp_path: Path, whole: Path) -> None:
+def test_damage_to_every_checkpoint_is_reported_and_nothing_is_overwritten(tmp_path: Path, whole: Path) -> None:
     run = shutil.copytree(whole, tmp_path / "run")
     leftover = run / "checkpoints" / f".step_000000000001{atomic.TEMPORARY_MARK}1-abcd"
     leftover.mkdir()
@@ -244,7 +244,7 @@ def test_a_run_cannot_become_shorter_than_it_is(tmp_path: Path) -> None:
     assert daf_train_policy(resume=run, total_timesteps=3 * UPDATE).steps == 3 * UPDATE
 
 
-def test_a_folder_of_ones_own_holds_its_checkpoints(tmp_path: Path) -> None:
+def test_a_chosen_directory_holds_its_checkpoints(tmp_path: Path) -> None:
     output = OutputManager(tmp_path / "out", checkpoint_dir=tmp_path / "elsewhere")
     for name in ("one", "two"):
         run = tmp_path / name / "0000"
@@ -256,6 +256,6 @@ def test_a_folder_of_ones_own_holds_its_checkpoints(tmp_path: Path) -> None:
     assert listed.final_checkpoint == tmp_path / "elsewhere" / listed.run_id / "final"
 
 
-def test_a_misspelt_hyperparameter_is_told_its_nearest(tmp_path: Path) -> None:
+def test_a_misspelt_hyperparameter_gets_the_nearest_name(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r'no hyperparameter.*"lerning_rate"\. Nearest: learning_rate'):
         daf_train_policy(MISSION, "lstm", hyperparameters={"lerning_rate": 1}, output=OutputManager(tmp_path))

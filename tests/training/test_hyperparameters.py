@@ -52,7 +52,7 @@ def test_two_names_of_one_hyperparameter_are_refused() -> None:
         DAFTrainingConfig(lr=0.1, learning_rate=0.2)
 
 
-def test_an_unknown_hyperparameter_is_told_with_the_nearest() -> None:
+def test_an_unknown_hyperparameter_is_reported_with_the_nearest() -> None:
     assert find("hidden_size") is None
     with pytest.raises(UsageError, match="learning_rate"):
         canonical({"learnin_rate": 0.1})

@@ -48,8 +48,8 @@ def test_a_finished_run_holds_what_it_promises(trained: TrainingResult) -> None:
     assert trained.evaluation == evaluations[-1]
     assert list((run / "tensorboard").glob("events*"))
     assert list((run / "json_logs").glob("stats_final_*.json"))
-    told = json.loads((run / "training.json").read_text())
-    assert (told["status"], told["mission"], told["policy"]) == ("done", MISSION, "stateless")
+    data = json.loads((run / "training.json").read_text())
+    assert (data["status"], data["mission"], data["policy"]) == ("done", MISSION, "stateless")
     assert trained.final_checkpoint == run / "checkpoints" / "final"
 
 
@@ -162,8 +162,8 @@ def test_a_failed_run_reports_the_steps_and_the_checkpoint_that_it_reached(
     assert result.wall_seconds > 0
     saved = result.run_dir / "checkpoints" / f"step_{2 * STEPS_PER_UPDATE:012d}"
     assert result.final_checkpoint == saved
-    told = json.loads((result.run_dir / "training.json").read_text())
-    assert (told["steps"], told["final_checkpoint"]) == (3 * STEPS_PER_UPDATE, f"checkpoints/{saved.name}")
+    data = json.loads((result.run_dir / "training.json").read_text())
+    assert (data["steps"], data["final_checkpoint"]) == (3 * STEPS_PER_UPDATE, f"checkpoints/{saved.name}")
     details = json.loads((result.run_dir / "execution_log.json").read_text())["details"]
     assert details["steps"] == 3 * STEPS_PER_UPDATE
     assert f"{3 * STEPS_PER_UPDATE:,} agent steps" in daf_report(result.run_dir).html.read_text()
@@ -290,7 +290,7 @@ def test_the_trainer_in_the_hands_of_code(tmp_path: Path) -> None:
     trainer.close()
 
 
-def test_a_trainer_goes_on_after_its_run_as_if_it_had_not_ended(tmp_path: Path) -> None:
+def test_a_trainer_continues_after_its_run_as_if_it_had_not_ended(tmp_path: Path) -> None:
     def trainer(name: str) -> DAFRlTrainer:
         return DAFRlTrainer(config(), "stateless", MISSION, output=OutputManager(tmp_path / name))
 
@@ -426,7 +426,7 @@ def test_a_class_of_ones_own_trains_and_its_checkpoint_plays_anywhere(
         parse_settings(["widht=3"], policy=str(tmp_path / "elsewhere" / "bundle"), cache=tmp_path, runs=None)
 
 
-def test_no_space_is_told_before_training_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_space_is_reported_before_training_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     full = shutil.disk_usage(tmp_path)._replace(free=1_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
     with pytest.raises(StorageError, match=r"two need \d+\.\d MB, and 1\.0 MB are free"):
