@@ -24,13 +24,15 @@ test-slow:  ## The tests that take longer than CI may
 	@scripts/setup.sh full
 	@$(TESTS) -m slow
 
-lint:  ## Lint, format, types, layers, plain English of README, changelog and docs
+PLAIN := $(filter-out $(addprefix src/daf/,core sweeps render tools visualization),$(wildcard src/daf/*))
+
+lint:  ## Lint, format, types, layers, plain English
 	@scripts/setup.sh full
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python scripts/plain_english.py README.md CHANGELOG.md docs src/daf/cli src/daf/errors.py
+	@$(BIN)/python scripts/plain_english.py README.md CHANGELOG.md docs src/daf/sweeps/pages $(PLAIN)
 
 format:  ## Format the code
 	@scripts/setup.sh full
