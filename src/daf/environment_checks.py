@@ -124,8 +124,8 @@ def daf_check_environment(
 ) -> EnvironmentCheckResult:
     """All checks that are not switched off, as one result.
 
-    checkpoint_dir: where space and permission are checked; None for the output folder. missions: as everywhere; built
-    one by one; None for none.
+    checkpoint_dir: where space and permission are checked; None for the output directory. missions: as everywhere;
+    built one by one; None for none.
     """
     result = EnvironmentCheckResult()
     version = platform.python_version()
@@ -190,7 +190,7 @@ def daf_check_disk_space(
     place = wanted.absolute()
     while not place.exists() and place != place.parent:
         place = place.parent
-    elsewhere = "Choose another folder with --output-dir or DAF_OUTPUT_DIR."
+    elsewhere = "Choose another directory with --output-dir or DAF_OUTPUT_DIR."
     result = EnvironmentCheckResult()
     try:
         with tempfile.TemporaryFile(dir=place):

@@ -1,6 +1,6 @@
 """Sessions that are there: find, list, print, export and clean up.
 
-Only folders that are runs of ours count (see `daf.output_manager.runs`); whatever else lies in the output folder is
+Only folders that are runs of ours count (see `daf.output_manager.runs`); whatever else lies in the output directory is
 neither listed nor touched. A run that is running is never deleted, nor one whose execution log is damaged.
 """
 
@@ -79,7 +79,7 @@ def cleanup_old_sessions(
 
 
 def sweep_up(base_dir: str | Path | None = None) -> list[Path]:
-    """Delete what killed processes left half-deleted or unfinished in the output folder's runs; returns the paths.
+    """Delete what killed processes left half-deleted or unfinished in the output directory's runs; returns the paths.
 
     What a live process is writing is left alone. Raises `StorageError`.
     """

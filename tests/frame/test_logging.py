@@ -99,7 +99,7 @@ def test_components_have_their_own_files_and_levels(tmp_path: Path) -> None:
     manager.setup_component_logging("quiet", "ERROR").warning("unheard")
     manager.setup_component_logging("loud", "DEBUG").debug("heard")
     assert [path.name for path in tmp_path.iterdir()] == ["loud.jsonl"]
-    with pytest.raises(UsageError, match="another folder"):
+    with pytest.raises(UsageError, match="another directory"):
         manager.setup_component_logging("../escape")
 
 

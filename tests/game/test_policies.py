@@ -240,7 +240,7 @@ def test_a_set_up_script_runs_once_and_its_failure_is_reported(tmp_path: Path) -
     ("data=x.pt", "names no class"),
     ("pkg:MyPolicy", "write the class with dots"),
     ("s3://bucket/x.zip", "is remote"),
-    ("./missing", "there is no file or folder"),
+    ("./missing", "there is no file or directory"),
     ("run:20990101_000000", "20990101_000000"),
 ])  # fmt: skip
 def test_a_wrong_policy_is_refused_with_a_way_out(mine: Path, tmp_path: Path, text: str, says: str) -> None:

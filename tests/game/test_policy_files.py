@@ -124,7 +124,7 @@ def test_a_file_that_never_finishes_its_import_is_ended(tmp_path: Path, monkeypa
     ("my_policy.py:MyPolcy", "Nearest: MyPolicy"),
     ("my_policy.py:", "names no class after the colon"),
     ("my_polcy.py", "Nearest there: my_policy.py"),
-    ("missing.py:MyPolicy", 'no file or folder "missing.py"'),
+    ("missing.py:MyPolicy", 'no file or directory "missing.py"'),
     ("random.py", "Rename the file"),
     ("torch.py", "Rename the file"),
     ("my.policy.py", "Rename the file"),
@@ -201,5 +201,5 @@ def test_absurd_policies_are_refused_in_one_short_sentence(tmp_path: Path, text:
 
 def test_a_pipe_is_not_taken_for_weights(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "w.pt")
-    with pytest.raises(PolicyError, match="neither a file nor a folder"):
+    with pytest.raises(PolicyError, match="neither a file nor a directory"):
         resolve(f"class=lstm,data={tmp_path / 'w.pt'}", tmp_path)

@@ -43,7 +43,7 @@ class Score:
 
 
 def leaderboard_path(base_dir: Path, suite: str, version: int) -> Path:
-    """The path of a suite's leaderboard, below the output folder."""
+    """The path of a suite's leaderboard, below the output directory."""
     return base_dir / FOLDER / f"{suite}-v{version}.jsonl"
 
 

@@ -148,7 +148,7 @@ def _checked(bundle: zipfile.ZipFile, archive: Path, markers: Collection[str]) -
     if size > max(FREE_BYTES, MAX_RATIO * packed):
         raise PolicyError(
             f"{archive}: {packed:,} bytes that unpack to {size:,} are not a policy (at most {MAX_RATIO} times as many "
-            "are unpacked). Give the unpacked folder if it is one."
+            "are unpacked). Pass the unpacked directory if it is one."
         )
     found: dict[str, zipfile.ZipInfo] = {}
     for entry in infos:

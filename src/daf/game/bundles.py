@@ -120,11 +120,12 @@ def _part(path: Path, root: Path, name: str, key: str) -> Path:
         found = inside(root, name)
     except UnsafePathError as error:
         raise PolicyError(
-            f"{path}: its {key} {quoted(name)} leads out of the bundle. Put the file itself into the bundle's folder."
+            f"{path}: its {key} {quoted(name)} leads out of the bundle. Put the file itself into the directory of "
+            "the bundle."
         ) from error
     there = existing(str(found))
     if there is None or not (there.is_file() or there.is_dir()):
-        raise PolicyError(f"{path}: its {key} {quoted(name)} is not a file or folder of the bundle.")
+        raise PolicyError(f"{path}: its {key} {quoted(name)} is not a file or directory of the bundle.")
     return found
 
 

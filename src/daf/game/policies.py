@@ -56,7 +56,7 @@ def resolve(policy: "str | Path | PolicySpec | Policy", *, cache: Path, runs: Pa
     """The policy that `policy` names. Raises `PolicyError`.
 
     policy: a policy string or path, upstream's `PolicySpec`, or a `Policy`. cache: folder to unpack zips in.
-    runs: the output folder that `run:ID` is looked up in.
+    runs: the output directory that `run:ID` is looked up in.
 
     Nothing of the policy is imported into this process; a bundle's set-up script is run once, in a separate process.
     """

@@ -74,7 +74,7 @@ def _folder_name(path: Path) -> str:
 
 def _checkpoint_of_run(run_id: str, runs: Path | None) -> Path:
     if runs is None:
-        raise PolicyError(f"run:{run_id} can't be looked up here: there is no output folder.")
+        raise PolicyError(f"run:{run_id} can't be looked up here: there is no output directory.")
     from daf.output_manager import find_run, list_runs
 
     if run_id == "latest":  # of those that hold a policy
@@ -124,7 +124,7 @@ def _of_text(text: str, cache: Path, runs: Path | None) -> Found:
         if found is None:
             raise PolicyError(f"{quoted(text)}: there is no file {quoted(data)}. data= takes the path of the weights.")
         if not found.is_file() and not found.is_dir():
-            raise PolicyError(f"{quoted(text)}: {found} is neither a file nor a folder, so it contains no weights.")
+            raise PolicyError(f"{quoted(text)}: {found} is neither a file nor a directory, so it contains no weights.")
         data = str(found.resolve())
     of_class = _of_class(fields["class"], data, fields["kw."], shown=text)
     return replace(of_class, name=fields["name"]) if "name" in fields else of_class
@@ -143,7 +143,7 @@ def _no_such_path(head: str, text: str) -> PolicyError:
     if parent is not None and parent.is_dir():
         near = nearest(Path(path).name, (entry.name for entry in islice(parent.iterdir(), 1_000)))
     hint = f" Nearest there: {', '.join(near)}." if near else ""
-    return PolicyError(f"{quoted(text)}: there is no file or folder {quoted(path)}.{hint}")
+    return PolicyError(f"{quoted(text)}: there is no file or directory {quoted(path)}.{hint}")
 
 
 def _may_be_policy(path: Path) -> bool:
@@ -173,7 +173,7 @@ def _of_path(path: Path, rest: str, text: str, cache: Path) -> Found:
         path = final_checkpoint(path)
     if not bundles.is_bundle(path):
         raise PolicyError(
-            f"{quoted(text)}: {path} is not a policy: give a Python file (my_policy.py), a folder with "
+            f"{quoted(text)}: {path} is not a policy: pass a Python file (my_policy.py), a directory with "
             f"{bundles.SPEC_FILE}, or a zip of one."
         )
     return _of_bundle(path, fields, text, cache)

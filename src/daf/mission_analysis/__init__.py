@@ -63,7 +63,7 @@ def daf_analyze_mission(
 ) -> MissionAnalysis:
     """Describe a mission, and with `policies` how they perform: then `success_rate` is that of the best of them.
 
-    Without policies, `success_rate` is that of the best policy in the runs of the output folder.
+    Without policies, `success_rate` is that of the best policy in the runs of the output directory.
 
     name: a mission string, path, config or (name, config) pair. success: "metric >= x", by default from the mission's
     reward. settings: how episodes are played. Raises `MissionError`, `PolicyError`, `UsageError`.

@@ -130,7 +130,7 @@ class OutputManager:
                 self._locks[run.operation] = lock
             self._session, self._claimed = run.run_id, True
             place = layout.place_of(run.path)
-            if place is None:  # a copy, moved out of its output folder
+            if place is None:  # a copy, moved out of its output directory
                 self._places[run.operation] = run.path
             else:
                 self.base_dir = place[0]
@@ -343,7 +343,7 @@ class OutputManager:
         return path
 
     def get_output_structure_info(self) -> dict[str, Any]:
-        """The output folder, the session, and per operation its folder, number of sessions and bytes."""
+        """The output directory, the session, and per operation its folder, number of sessions and bytes."""
         operations = {}
         for name, folder in self.dirs.items():
             there = folder.is_dir()

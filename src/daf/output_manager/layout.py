@@ -1,4 +1,4 @@
-"""The layout below the output folder: names of operations, sessions and the parts of a run directory.
+"""The layout below the output directory: names of operations, sessions and the parts of a run directory.
 
 OUTPUT/OPERATION/SESSION/…      or, not organised by operation,      OUTPUT/SESSION/OPERATION/…
 OUTPUT/.sessions/SESSION/       which process claimed the session's id
@@ -53,12 +53,12 @@ _ALIASES = {
 
 
 def base_folder(base_dir: str | Path | None) -> Path:
-    """The output folder: `base_dir`, else `DAF_OUTPUT_DIR`, else ./daf_output."""
+    """The output directory: `base_dir`, else `DAF_OUTPUT_DIR`, else ./daf_output."""
     return default_output_dir() if base_dir is None else Path(base_dir).expanduser()
 
 
 def default_base_dir() -> Path:
-    """The default output folder: `DAF_OUTPUT_DIR`, else ./daf_output."""
+    """The default output directory: `DAF_OUTPUT_DIR`, else ./daf_output."""
     return default_output_dir()
 
 
@@ -70,7 +70,7 @@ def operation_folder(operation: str) -> str:
 
 
 def place_of(folder: Path) -> tuple[Path, str, str] | None:
-    """The output folder, operation and session of a run directory, from its path; None if no run has such a path."""
+    """The output directory, operation and session of a run directory, from its path; None if no run has such a path."""
     path = Path(os.path.abspath(folder))  # noqa: PTH100 (resolve would follow a link to another place)
     for operation, session in ((path.parent.name, path.name), (path.name, path.parent.name)):
         if operation in OPERATIONS and SESSION_ID.fullmatch(session):
@@ -123,7 +123,7 @@ def claim_session(base: Path, wanted: str) -> str:
 
 
 def cannot_begin(error: OSError, base: Path) -> str:
-    """The sentence for an output folder in which no run can start."""
+    """The sentence for an output directory in which no run can start."""
     sentence = explain(error, f"creating a run directory in {base}")
     way_out = "Choose another place with --output-dir or DAF_OUTPUT_DIR."
     return sentence if "another place" in sentence else f"{sentence} {way_out}"

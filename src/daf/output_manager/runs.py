@@ -83,7 +83,7 @@ class RunInfo:
 
 
 def list_runs(base_dir: str | Path | None = None, operation: str | None = None) -> list[RunInfo]:
-    """All runs below the output folder, or those of one operation; none without the folder.
+    """All runs below the output directory, or those of one operation; none without the folder.
 
     The one that was started or resumed last comes first.
 
