@@ -315,6 +315,7 @@ def _draw(analysis: LogAnalysis, formats: Sequence[str], smooth_window: int | No
     from daf.render.logs.html import heatmap_page, report_page, rewards_page
     from daf.render.logs.report import write_report
     from daf.render.logs.statistics import statistics_figure
+    from daf.render.pages.parts import run_html
 
     log, label = analysis.summary, analysis.label
     say = stage or (lambda _: None)
@@ -345,7 +346,7 @@ def _draw(analysis: LogAnalysis, formats: Sequence[str], smooth_window: int | No
         for kind, text in (
             ("rewards", rewards_page(log, label, smooth_window=smooth_window)),
             ("heatmap", heatmap_page(log, label)),
-            ("report", report_page(log, label, smooth_window=smooth_window)),
+            ("report", run_html(report_page(log, label, smooth_window=smooth_window))),
         ):
             atomic.write_text(at(f"{kind}.html"), text)
             written.append(at(f"{kind}.html"))

@@ -61,7 +61,7 @@ def refused(daf: Run) -> Callable[..., str]:
     return lambda *arguments: daf(*arguments, code=2).stderr
 
 
-HEAVY = {"torch", "cogames", "mettagrid", "numpy", "pandas", "duckdb", "plotly", "matplotlib", "pydantic", "rich"}
+HEAVY = {"torch", "cogames", "mettagrid", "numpy", "pandas", "duckdb", "matplotlib", "pydantic", "rich"}
 
 
 def test_importing_daf_imports_nothing_heavy() -> None:

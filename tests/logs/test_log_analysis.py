@@ -53,11 +53,11 @@ def test_pictures_are_300_dpi_and_the_animation_moves(experiments: Path, tmp_pat
         assert picture.n_frames > 10
 
 
-def test_pages_fetch_nothing_and_hold_plotly_once(experiments: Path, tmp_path: Path) -> None:
+def test_pages_are_small_and_fetch_nothing(experiments: Path, tmp_path: Path) -> None:
     daf_analyze_logs(variant="v1", experiments=experiments, output_dir=tmp_path, formats=("html",))
     for page in tmp_path.glob("*.html"):
         text = page.read_text()
-        assert text.count("plotly.js v") == 1, page
+        assert len(text) < 500_000, page
         assert "<script src" not in text
         assert 'rel="stylesheet"' not in text
         assert "default-src 'none'" in text

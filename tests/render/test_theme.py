@@ -13,8 +13,6 @@ from daf.render.theme import (
     LIGHT_GROUND,
     MARKERS,
     MATPLOTLIB_MARKERS,
-    PLOTLY_MARKERS,
-    plotly_template,
     save_figure,
     style,
     styles,
@@ -138,16 +136,12 @@ def test_an_unknown_format_is_refused_by_name(tmp_path):
 
 
 @pytest.mark.parametrize(("dark", "palette"), [(False, LIGHT), (True, DARK)], ids=["light", "dark"])
-def test_plotly_and_matplotlib_take_the_same_colours_and_markers(dark, palette):
-    import plotly.graph_objects as go
+def test_matplotlib_takes_the_palette_and_knows_every_marker(dark, palette):
     from matplotlib.markers import MarkerStyle
 
-    figure = go.Figure(layout={"template": plotly_template(dark=dark)})
-    assert figure.layout.template.layout.colorway == palette
     with themed(dark=dark):
         import matplotlib as mpl
 
         assert mpl.rcParams["axes.prop_cycle"].by_key()["color"] == list(palette)
     for name in MARKERS:
-        assert go.scatter.Marker(symbol=PLOTLY_MARKERS[name]).symbol == PLOTLY_MARKERS[name]
         assert MarkerStyle(MATPLOTLIB_MARKERS[name]).get_marker() == MATPLOTLIB_MARKERS[name]

@@ -35,9 +35,11 @@ from daf.dashboard.log_lines import page_before
 from daf.dashboard.machine import Machine
 from daf.dashboard.run_index import RunIndex
 from daf.errors import DAFError, UsageError
-from daf.render.pages.html import palette_css
+from daf.render.pages.html import palette_css, shared_script
 
 STATIC_TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8"}
+SCALES = "scales.js"
+"""The module of ticks and number formats that the dashboard shares with the pages."""
 MOST_WATCHED = 12
 """Maximum number of runs that one page may watch or compare."""
 
@@ -148,9 +150,11 @@ def _version(given: str, boot: str) -> int:
 
 @cache
 def _names() -> set[str]:
-    return {entry.name for entry in resources.files("daf.dashboard").joinpath("static").iterdir()}
+    return {entry.name for entry in resources.files("daf.dashboard").joinpath("static").iterdir()} | {SCALES}
 
 
 @cache
 def _static(name: str) -> str:
+    if name == SCALES:
+        return shared_script(SCALES)
     return resources.files("daf.dashboard").joinpath("static", name).read_text(encoding="utf-8")

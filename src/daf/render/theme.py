@@ -46,15 +46,6 @@ MATPLOTLIB_DASHES: dict[str, Any] = {
 }
 
 MATPLOTLIB_MARKERS = {"circle": "o", "square": "s", "diamond": "D", "up": "^", "down": "v", "plus": "P", "cross": "X"}
-PLOTLY_MARKERS = {
-    "circle": "circle",
-    "square": "square",
-    "diamond": "diamond",
-    "up": "triangle-up",
-    "down": "triangle-down",
-    "plus": "cross",
-    "cross": "x",
-}
 
 
 @dataclass(frozen=True)
@@ -200,22 +191,3 @@ def save_figure(figure: "Figure", path: str | Path, *, dpi: int = DPI) -> Path:
     with mpl.rc_context({"svg.hashsalt": "daf"}), atomic.writing(target) as temporary:
         figure.savefig(temporary, format=suffix[1:], dpi=dpi, metadata=metadata[suffix])
     return target
-
-
-def plotly_template(*, dark: bool = False) -> dict[str, Any]:
-    """The style as data for plotly's `layout.template`; plotly itself is not imported."""
-    around = ground(dark=dark)
-    axis = {"gridcolor": around.grid, "linecolor": around.muted, "zerolinecolor": around.muted, "automargin": True}
-    return {
-        "layout": {
-            "colorway": list(DARK if dark else LIGHT),
-            "paper_bgcolor": around.background,
-            "plot_bgcolor": around.background,
-            "font": {"color": around.text, "family": "system-ui, sans-serif", "size": 13},
-            "title": {"x": 0, "xanchor": "left"},
-            "xaxis": axis,
-            "yaxis": axis,
-            "legend": {"bgcolor": "rgba(0,0,0,0)"},
-            "hoverlabel": {"font": {"family": "system-ui, sans-serif"}},
-        }
-    }

@@ -5,7 +5,8 @@
 
 import { h, svg, text } from "./dom.js";
 import { smoothed } from "./curves.js";
-import { interval, number, short } from "./format.js";
+import { interval } from "./format.js";
+import { nearest, number, short, tickLabels, ticksBetween } from "./scales.js";
 
 const LEFT = 52;
 const RIGHT = 10;
@@ -123,14 +124,14 @@ export class Chart {
 
   *axes(x0, x1, y0, y1) {
     const group = svg("g", { class: "grid" });
-    const ticks = nice(y0, y1, 4);
-    const decimals = places(ticks);
-    for (const value of ticks) {
+    const ticks = ticksBetween(y0, y1, 4);
+    const labels = tickLabels(ticks);
+    ticks.forEach((value, i) => {
       const y = this.py(value);
       group.append(svg("line", { x1: LEFT, x2: this.width - RIGHT, y1: y, y2: y, class: value === 0 ? "zero" : null }));
-      group.append(svg("text", { x: LEFT - 7, y: y + 4, class: "left" }, tick(value, decimals)));
-    }
-    const across = nice(x0, x1, Math.max(3, Math.floor(this.width / 90))).filter(value => value >= x0 && value <= x1);
+      group.append(svg("text", { x: LEFT - 7, y: y + 4, class: "left" }, labels[i]));
+    });
+    const across = ticksBetween(x0, x1, Math.max(3, Math.floor(this.width / 90))).filter(value => value >= x0 && value <= x1);
     across.forEach((value, i) => {
       const last = i === across.length - 1;
       const words = last ? `${short(value)} ${this.group.label}` : short(value);
@@ -292,38 +293,4 @@ export function spread(ranges) {
   const low = Math.min(...ranges.map(one => one[0]));
   const high = Math.max(...ranges.map(one => one[1]));
   return low === high ? [low - 0.5, high + 0.5] : [low, high];
-}
-
-export function nice(low, high, count) {
-  const raw = (high - low) / count;
-  if (!(raw > 1e-12 * Math.max(Math.abs(low), Math.abs(high)))) return [low];  // finer than floating-point resolution
-  const power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 2.5, 5, 10].map(factor => factor * power).find(candidate => candidate >= raw);
-  const found = [];
-  for (let i = Math.ceil(low / step); i * step <= high * (1 + 1e-12) + step * 1e-9; i += 1) found.push(Number((i * step).toPrecision(12)));
-  return found;
-}
-
-function places(ticks) {
-  const step = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) : Math.abs(ticks[0]) || 1;
-  const exact = Math.max(0, -Math.floor(Math.log10(step)));
-  return Math.abs(step * 10 ** exact - Math.round(step * 10 ** exact)) > 1e-6 ? exact + 1 : exact;
-}
-
-function tick(value, decimals) {
-  if (value === 0) return "0";
-  const size = Math.abs(value);
-  if (size >= 10000) return short(value);
-  if (decimals > 4) return value.toExponential(1).replace("e-", "e−").replace(/^-/, "−");
-  return value.toFixed(decimals).replace("-", "−");
-}
-
-function nearest(x, at) {
-  let low = 0;
-  let high = x.length - 1;
-  while (high - low > 1) {
-    const middle = (low + high) >> 1;
-    if (x[middle] <= at) low = middle; else high = middle;
-  }
-  return Math.abs(x[high] - at) < Math.abs(x[low] - at) ? high : low;
 }

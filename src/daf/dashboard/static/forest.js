@@ -1,8 +1,9 @@
 // Means with intervals on one axis, one row each.
 
 import { h, svg, text as setText } from "./dom.js";
-import { nice, spread } from "./chart.js";
-import { number, short, within } from "./format.js";
+import { spread } from "./chart.js";
+import { within } from "./format.js";
+import { number, short, ticksBetween } from "./scales.js";
 
 const ROW = 30;
 
@@ -19,7 +20,7 @@ export function forest(rows, label) {
     const [low, high] = spread(rows.map(row => row.ci ?? [row.mean, row.mean]));
     const room = (high - low) * 0.05;
     const x = value => left + (value - low + room) / (high - low + 2 * room || 1) * (width - left - right);
-    const parts = nice(low - room, high + room, Math.max(2, Math.floor((width - left - right) / 90))).map(value => svg("g", { class: "grid" },
+    const parts = ticksBetween(low - room, high + room, Math.max(2, Math.floor((width - left - right) / 90))).map(value => svg("g", { class: "grid" },
       svg("line", { x1: x(value), x2: x(value), y1: 4, y2: height - 24, class: value === 0 ? "zero" : null }), svg("text", { x: x(value), y: height - 8, class: "below" }, short(value))));
     rows.forEach((row, i) => {
       const y = i * ROW + ROW / 2 + 4;

@@ -1,12 +1,6 @@
 // Numbers, times and sizes as text.
 
-export function number(value, digits = 4) {
-  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
-  const size = Math.abs(value);
-  if (value !== 0 && (size >= 1e9 || size < 1e-4)) return minus(value.toExponential(Math.max(0, digits - 2)).replace("e+", "e"));
-  if (Number.isInteger(value) || size >= 10 ** digits) return minus(value.toLocaleString("en", { maximumFractionDigits: 0 }));
-  return minus(value.toLocaleString("en", { maximumSignificantDigits: digits, minimumSignificantDigits: digits }));
-}
+import { minus, number } from "./scales.js";
 
 // `value` with the digits that its interval supports, at least two significant ones, and enough to distinguish it from
 // `others`: rounding neither turns a small mean into 0 nor hides which of two values is larger.
@@ -41,22 +35,6 @@ function fixed(value, decimals) {
   if (decimals > 6 || Math.abs(value) >= 1e9) return number(value, 3);
   const shown = Number(value.toFixed(decimals)) === 0 ? 0 : value;  // never "−0.0"
   return minus(shown.toLocaleString("en", { maximumFractionDigits: decimals, minimumFractionDigits: decimals }));
-}
-
-function minus(digits) {
-  return digits.replaceAll("-", "−");
-}
-
-export function short(value) {
-  const size = Math.abs(value);
-  for (const [unit, factor] of [["G", 1e9], ["M", 1e6], ["k", 1e3]]) {
-    if (size >= factor) return minus(`${trim((value / factor).toPrecision(3))}${unit}`);
-  }
-  return Number.isInteger(value) || size < 1e-4 ? number(value, 3) : minus(trim(value.toPrecision(3)));
-}
-
-function trim(digits) {
-  return digits.includes(".") && !digits.includes("e") ? digits.replace(/\.?0+$/, "") : digits;
 }
 
 export function integer(value) {

@@ -1,7 +1,8 @@
 // The best trials of a sweep on held-out episodes, compared with the default configuration.
 
 import { alertBox, h } from "./dom.js";
-import { counted, interval, number, within } from "./format.js";
+import { counted, interval, within } from "./format.js";
+import { number } from "./scales.js";
 import { Table } from "./table.js";
 
 const DECIDED = new Set(["better", "worse", "identical"]);

@@ -2,7 +2,8 @@
 
 import { Chart, Group } from "./chart.js";
 import { empty, facts, h, link } from "./dom.js";
-import { megabytes, number } from "./format.js";
+import { megabytes } from "./format.js";
+import { number } from "./scales.js";
 import { store } from "./store.js";
 import { Table } from "./table.js";
 

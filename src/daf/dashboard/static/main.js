@@ -1,7 +1,8 @@
 // Chooses the view to show, and updates the bar above it. A view is {node, watch: {keys, log}, heard(event, data), close()}.
 
 import { alertBox, fill, h, set, text } from "./dom.js";
-import { megabytes, number } from "./format.js";
+import { megabytes } from "./format.js";
+import { number } from "./scales.js";
 import { listen, store, watch } from "./store.js";
 import { runsView } from "./runs.js";
 import { runView } from "./run.js";

@@ -1,7 +1,7 @@
 // The runs inside a run: the trials of a sweep, the runs of an experiment.
 
 import { h, link, status } from "./dom.js";
-import { number } from "./format.js";
+import { number } from "./scales.js";
 import { Choice, tick } from "./choice.js";
 import { progress } from "./runs.js";
 import { Table } from "./table.js";

@@ -1,7 +1,8 @@
 // The results of an evaluation or a comparison: failures and notes, ranking, pairwise comparisons, episodes.
 
 import { alertBox, h, link } from "./dom.js";
-import { counted, integer, interval, number, seconds, within } from "./format.js";
+import { counted, integer, interval, seconds, within } from "./format.js";
+import { number } from "./scales.js";
 import { experiment, isExperiment } from "./experiment.js";
 import { forest } from "./forest.js";
 import { Table } from "./table.js";

@@ -1,7 +1,8 @@
 // One run: its status and facts, and a tab for each kind of content.
 
 import { alertBox, ask, copyButton, facts, fill, h, link, status } from "./dom.js";
-import { integer, number, seconds, when } from "./format.js";
+import { integer, seconds, when } from "./format.js";
+import { number } from "./scales.js";
 import { store, watch } from "./store.js";
 import { Tabs } from "./tabs.js";
 import { progress } from "./runs.js";

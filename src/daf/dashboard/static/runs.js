@@ -1,7 +1,8 @@
 // All runs: filtered by words, operation and status, sorted, and selected for a comparison.
 
 import { empty, h, link, status, text } from "./dom.js";
-import { integer, number, seconds, short, when } from "./format.js";
+import { integer, seconds, when } from "./format.js";
+import { number, short } from "./scales.js";
 import { Choice, tick } from "./choice.js";
 import { store } from "./store.js";
 import { Table } from "./table.js";

@@ -1,8 +1,9 @@
 // A sweep in progress or finished: history of the objective, objective by hyperparameter, trials.
 
 import { alertBox, ask, facts, h, link, status, svg } from "./dom.js";
-import { nice, spread } from "./chart.js";
-import { integer, number, seconds, short } from "./format.js";
+import { spread } from "./chart.js";
+import { integer, seconds } from "./format.js";
+import { number, short, ticksBetween } from "./scales.js";
 import { heldOut, isHeldOut } from "./held_out.js";
 import { Table } from "./table.js";
 import { leaf, tree } from "./tree.js";
@@ -119,10 +120,10 @@ function points(values, { across, up, steps = null, failed = [], height, best = 
     const px = x => LEFT + (place(x) - x0) / (x1 - x0) * (width - LEFT - RIGHT);
     const py = y => height - BOTTOM - (y - y0) / (y1 - y0) * (height - TOP - BOTTOM);
     const grid = svg("g", { class: "grid" });
-    for (const value of nice(y0, y1, 4)) {
+    for (const value of ticksBetween(y0, y1, 4)) {
       grid.append(svg("line", { x1: LEFT, x2: width - RIGHT, y1: py(value), y2: py(value) }), svg("text", { x: LEFT - 7, y: py(value) + 4, class: "left" }, short(value)));
     }
-    const round = () => (decades ? tens(x0, x1) : nice(x0, x1, Math.max(2, Math.floor(width / 110))).filter(value => !numbers.every(Number.isInteger) || Number.isInteger(value)));
+    const round = () => (decades ? tens(x0, x1) : ticksBetween(x0, x1, Math.max(2, Math.floor(width / 110))).filter(value => !numbers.every(Number.isInteger) || Number.isInteger(value)));
     const label = value => (words ? String(value).slice(0, 14) : Number.isInteger(value) && Math.abs(value) < 1e6 ? leaf(value) : short(value));
     let until = -Infinity;
     for (const value of words ?? choices(numbers) ?? round()) {

@@ -35,13 +35,13 @@ def _pages(log: LogTables, name: str, figures: "Sequence[Figure]") -> Iterator["
     if alerts(log):
         sections.append(["• " + alert for alert in alerts(log)])
     found = tables(log, most=45)
-    sections += [[table.heading, "", *as_lines(table), "", *textwrap.wrap(table.note, _WIDTH)] for table in found[:1]]
+    sections += [[title, "", *as_lines(table), "", *textwrap.wrap(table.note, _WIDTH)] for title, table in found[:1]]
     yield from _text_pages(f"Training log: {name}", sections)
     yield from figures
     yield from _map_pages(log, name)
     yield from _text_pages(
         f"Tables: {name}",
-        [[table.heading, "", *as_lines(table), *([table.note] if table.note else [])] for table in found[1:]],
+        [[title, "", *as_lines(table), *([table.note] if table.note else [])] for title, table in found[1:]],
     )
 
 

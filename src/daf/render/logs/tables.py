@@ -1,44 +1,32 @@
-"""The tables of a log as rows of text, for pages and reports."""
+"""The tables of a log, for pages and reports."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from daf.render.logs.data import LogTables
+from daf.render.pages.parts import Column, Table, cell
 
 
-@dataclass(frozen=True)
-class Column:
-    """A column's name, and whether it holds numbers (right-aligned)."""
-
-    name: str
-    number: bool = True
-
-
-@dataclass(frozen=True)
-class TextTable:
-    """A table ready to print; `note` states what it leaves out."""
-
-    heading: str
-    columns: tuple[Column, ...]
-    rows: list[list[str]]
-    note: str = ""
-
-
-def tables(log: LogTables, *, most: int = 40) -> list[TextTable]:
-    """Components, maps, damage, gaps, oddities and files; empty tables are left out."""
+def tables(log: LogTables, *, most: int = 40) -> list[tuple[str, Table]]:
+    """Rewards, maps, damage, gaps, oddities and files, each with its title; empty tables are left out."""
     found = [
-        components_table(log),
-        _maps(log, most),
-        _damage(log, most),
-        _gaps(log, most),
-        _oddities(log),
-        _files(log, most),
+        ("Rewards", components_table(log)),
+        ("Time per map", _maps(log, most)),
+        ("Damage", _damage(log, most)),
+        ("Gaps in the steps", _gaps(log, most)),
+        ("Findings of the validation", _oddities(log)),
+        ("Files", _files(log, most)),
     ]
-    return [table for table in found if table.rows]
+    return [(title, table) for title, table in found if table.rows]
 
 
-def components_table(log: LogTables) -> TextTable:
+def _table(names: Sequence[str], texts: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> Table:
+    """texts: the columns that hold text; all others hold numbers."""
+    columns = [Column(name, number=name not in texts) for name in names]
+    return Table(columns, [[cell(text) for text in row] for row in rows], note)
+
+
+def components_table(log: LogTables) -> Table:
     """n, mean, spread, extrema and quantiles of every value column."""
     names = ("n", "mean", "sd", "min", "q05", "q50", "q95", "max", "mean_at_end")
     heads = ("n", "mean", "SD", "min", "5 %", "median", "95 %", "max", "mean at the end")
@@ -46,50 +34,47 @@ def components_table(log: LogTables) -> TextTable:
         [str(name), f"{int(row['n']):,}", *(_number(row[key]) for key in names[1:]), _percent(row["share"])]
         for name, row in log.components.to_dict("index").items()
     ]
-    columns = (Column("column", number=False), *(Column(head) for head in heads), Column("share"))
-    return TextTable(
-        "Rewards",
-        columns,
+    return _table(
+        ["column", *heads, "share"],
+        ["column"],
         rows,
         "From all records; quantiles within 0.4 % of their size. The mean at the end is that of the stretches' last "
         "records; the share is that of the components' summed absolute means.",
     )
 
 
-def _maps(log: LogTables, most: int) -> TextTable:
+def _maps(log: LogTables, most: int) -> Table:
     rows = [
         [str(int(row["map"])), f"{int(row['visits']):,}", _percent(row["share"]), f"{int(row['cells']):,}"]
         for row in log.maps.head(most).to_dict("records")
     ]
-    columns = (Column("map"), Column("visits"), Column("share"), Column("cells"))
-    return TextTable("Time per map", columns, rows, _left_out(len(log.maps), most))
+    return _table(["map", "visits", "share", "cells"], [], rows, _left_out(len(log.maps), most))
 
 
-def _damage(log: LogTables, most: int) -> TextTable:
+def _damage(log: LogTables, most: int) -> Table:
     rows = [
         [str(row["file"]), f"{int(row['offset']):,}", f"{int(row['length']):,}", str(row["reason"])]
         for row in log.damage.head(most).to_dict("records")
     ]
-    columns = (Column("file", number=False), Column("offset"), Column("bytes"), Column("what is wrong", number=False))
-    return TextTable("Damage", columns, rows, _left_out(len(log.damage), most))
+    names = ["file", "offset", "bytes", "reason"]
+    return _table(names, ["file", "reason"], rows, _left_out(len(log.damage), most))
 
 
-def _gaps(log: LogTables, most: int) -> TextTable:
+def _gaps(log: LogTables, most: int) -> Table:
     largest = log.gaps.sort_values(["steps", "first"], ascending=[False, True]).head(most)
     rows = [
         [f"{int(row['first']):,}", f"{int(row['last']):,}", f"{int(row['steps']):,}"]
         for row in largest.to_dict("records")
     ]
-    columns = (Column("first missing step"), Column("last"), Column("steps"))
-    return TextTable("Gaps in the steps", columns, rows, _left_out(len(log.gaps), most))
+    return _table(["first missing step", "last", "steps"], [], rows, _left_out(len(log.gaps), most))
 
 
-def _oddities(log: LogTables) -> TextTable:
+def _oddities(log: LogTables) -> Table:
     rows = [[str(row["what"]), f"{int(row['count']):,}"] for row in log.oddities.to_dict("records")]
-    return TextTable("What validation found", (Column("what", number=False), Column("how often")), rows)
+    return _table(["finding", "count"], ["finding"], rows)
 
 
-def _files(log: LogTables, most: int) -> TextTable:
+def _files(log: LogTables, most: int) -> Table:
     rows = [
         [
             str(row["file"]),
@@ -100,8 +85,8 @@ def _files(log: LogTables, most: int) -> TextTable:
         ]
         for row in log.files.head(most).to_dict("records")
     ]
-    columns = (Column("file", number=False), Column("records"), Column("MB"), Column("total steps"), Column("damage"))
-    return TextTable("Files", columns, rows, _left_out(len(log.files), most))
+    names = ["file", "records", "MB", "total steps", "damage"]
+    return _table(names, ["file"], rows, _left_out(len(log.files), most))
 
 
 def headline(log: LogTables) -> list[str]:
@@ -117,19 +102,19 @@ def headline(log: LogTables) -> list[str]:
 
 def alerts(log: LogTables) -> list[str]:
     """Warnings to read before trusting the page: damage, gaps, oddities."""
-    said: list[str] = []
+    found: list[str] = []
     if len(log.damage):
         lost = int(log.damage["length"].sum())
-        said.append(
+        found.append(
             f"{_count(len(log.damage), 'damaged stretch', 'damaged stretches')}, {lost:,} bytes, could not be read."
         )
     if len(log.gaps):
         missing = int(log.gaps["steps"].sum())
-        said.append(f"{_count(len(log.gaps), 'gap', 'gaps')} in the steps, {missing:,} steps in all.")
+        found.append(f"{_count(len(log.gaps), 'gap', 'gaps')} in the steps, {missing:,} steps in all.")
     if len(log.oddities):
         kinds = _count(len(log.oddities), "kind", "kinds")
-        said.append(f"Validation found {kinds} of oddities, {int(log.oddities['count'].sum()):,} cases.")
-    return said
+        found.append(f"Validation found {kinds} of oddities, {int(log.oddities['count'].sum()):,} cases.")
+    return found
 
 
 def _count(n: int, one: str, many: str) -> str:
@@ -151,14 +136,14 @@ def _percent(value: Any) -> str:
     return "–" if value is None or value != value else f"{value:.1%}"
 
 
-def as_lines(table: TextTable) -> Sequence[str]:
+def as_lines(table: Table) -> Sequence[str]:
     """The table in fixed-width text, with aligned columns."""
-    rows = [[column.name for column in table.columns], *table.rows]
+    rows = [[column.name for column in table.columns], *([item.text for item in row] for row in table.rows)]
     widths = [max(len(row[index]) for row in rows) for index in range(len(table.columns))]
     return [
         "  ".join(
-            cell.rjust(width) if column.number else cell.ljust(width)
-            for cell, width, column in zip(row, widths, table.columns, strict=True)
+            text.rjust(width) if column.number else text.ljust(width)
+            for text, width, column in zip(row, widths, table.columns, strict=True)
         ).rstrip()
         for row in rows
     ]

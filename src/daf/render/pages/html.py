@@ -6,6 +6,7 @@ Templates extend `base.html.j2`; the same view gives the same bytes.
 
 from collections.abc import Mapping
 from functools import cache
+from importlib import resources
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -36,6 +37,11 @@ def environment() -> "Environment":
     )
     found.filters["link"] = link
     return found
+
+
+def shared_script(name: str) -> str:
+    """The JavaScript module `name` of `templates/`, for pages that import it instead of including it."""
+    return resources.files("daf.render").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def link(path: str) -> str:

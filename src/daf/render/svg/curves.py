@@ -1,12 +1,13 @@
 """Values over steps as inline SVG: lines, points with intervals, bands; any number of series in one figure.
 
 The figure takes its colours from the page (`.s0` …), follows light and dark mode, and is complete without a script;
-with one (`curves.js`), the pointer or the arrow keys read values from it, and series can be hidden. It is honest about
-degenerate data: a single value is a point, equal values are a line in the middle, a gap is a gap, and if a few values
-would flatten all others they are cut off; `cut` counts them, and the caption must mention them.
+with one (`curves.js`), the pointer or the arrow keys read values from it, dragging zooms, and series can be hidden.
 
-A line of more than `MOST_POINTS` values is drawn through the lowest and the highest value of each stretch, so that no
-spike is lost.
+It is honest about degenerate data: a single value is a point, equal values are a line in the middle, a gap is a gap,
+and if a few values would flatten all others they are cut off; `cut` counts them, and the caption must mention them.
+
+A line of more than `MOST_POINTS` values is drawn through the lowest and the highest value of each bin of steps, so that
+no spike is lost.
 """
 
 import json
@@ -41,7 +42,9 @@ class CurveSeries:
     """One series. x: ascending. y: finite. low, high: ends of intervals, one per value, or empty.
 
     points: draw markers at the values, with vertical intervals, as for single measurements; otherwise a line with a
-    band. smooth: draw a running mean if there are many values. joined: draw a line through the points.
+    band. smooth: draw a running mean if there are many values. joined: draw a line through the points. raw: the values
+    that `y` was smoothed from, drawn thin behind it. dots: single observations behind the line. bars: draw a bar from 0
+    to each value instead of a line, as for a histogram.
     """
 
     label: str
@@ -54,11 +57,16 @@ class CurveSeries:
     joined: bool = True
     smooth: bool = True
     notes: Sequence[str] = field(default_factory=tuple)
+    raw: Sequence[float] = field(default_factory=tuple)
+    dots: Sequence[tuple[float, float]] = field(default_factory=tuple)
+    bars: bool = False
 
 
 @dataclass(frozen=True)
 class CurveFigure:
-    """svg: the figure. cut: number of values beyond its axis. window: values in the running mean, 1 without one."""
+    """svg: the figure. cut: number of values beyond its axis, dots included. window: values in the running mean, 1
+    without one.
+    """
 
     svg: Markup
     cut: int
@@ -86,20 +94,26 @@ def curve_figure(
     for one in shown:
         _check(one)
     width, height = WIDTHS[size], HEIGHTS[size]
-    values = np.concatenate([np.asarray([*one.y, *one.low, *one.high], dtype=float) for one in shown])
+    values = np.concatenate([np.asarray([*one.y, *one.low, *one.high, *one.raw], dtype=float) for one in shown])
     low, high, cut = _reach(values)
+    dots = np.asarray([y for one in shown for _, y in one.dots], dtype=float)
+    if len(dots):
+        low, high = min(low, float(np.quantile(dots, 0.01))), max(high, float(np.quantile(dots, 0.99)))
+    from_zero = zero or any(one.bars for one in shown)
     y_axis = axis_for(
-        [low, high, *([0.0] if zero else [])], left=height - BOTTOM, right=TOP, ticks=5 if size == "half" else 8
+        [low, high, *([0.0] if from_zero else [])], left=height - BOTTOM, right=TOP, ticks=5 if size == "half" else 8
     )
-    told = [number(tick, _step(y_axis)) for tick in y_axis.ticks]
-    left = 29 + 7.2 * max((len(text) for text in told), default=1)
-    xs = [float(x) for one in shown for x in (one.x[0], one.x[-1])] + list(without)
+    cut += int(((dots < y_axis.low) | (dots > y_axis.high)).sum())
+    labels = [number(tick, _step(y_axis)) for tick in y_axis.ticks]
+    left = 29 + 7.2 * max((len(text) for text in labels), default=1)
+    xs = [x for one in shown for x in _ends(one)] + list(without)
     x_axis = _x_axis(min(xs), max(xs), left, width - RIGHT, size)
     window = max(_window(one) for one in shown)
     parts = [
         f'<svg class="figure curve" role="img" tabindex="0" viewBox="0 0 {width} {height}" '
         f'aria-label="{escape(description)}" data-curve="{escape(_data(shown, x_axis, y_axis))}">',
-        *_grid(x_axis, y_axis, told, width, height, x_title, y_title),
+        *_grid(x_axis, y_axis, labels, width, height, x_title, y_title),
+        _area(x_axis, y_axis),
     ]
     several = len(shown) > 1
     for position, one in enumerate(shown):
@@ -110,8 +124,25 @@ def curve_figure(
         base = height - BOTTOM - 5
         drawn = "".join(f"M{x_axis.at(x) - 3:.1f} {base - 3}l6 6m0 -6l-6 6" for x in without)
         parts.append(f'<path style="fill:none;stroke:var(--text);stroke-width:1.3" d="{drawn}"/>')
-    parts.append('<g class="pointer"></g></svg>')
+    parts.append('</svg><g class="pointer"></g></svg>')
     return CurveFigure(Markup(_legend(shown) if several else "") + Markup("".join(parts)), cut, window)
+
+
+def _area(x_axis: Axis, y_axis: Axis) -> str:
+    """The start of the part that a zoom moves: it has the coordinates of the figure and cuts off what lies outside."""
+    x, y, width, height = x_axis.left - 1, TOP - 6, x_axis.right - x_axis.left + 2, y_axis.left - TOP + 12
+    box = f"{x:.1f} {y} {width:.1f} {height:.1f}"
+    return f'<svg class="area" x="{x:.1f}" y="{y}" width="{width:.1f}" height="{height:.1f}" viewBox="{box}">'
+
+
+def _ends(one: CurveSeries) -> tuple[float, float]:
+    """The first and the last step that the series is drawn at."""
+    half = _bar_width(one) / 2 if one.bars else 0.0
+    return float(one.x[0]) - half, float(one.x[-1]) + half
+
+
+def _bar_width(one: CurveSeries) -> float:
+    return float(np.diff(np.asarray(one.x, dtype=float)).min()) if len(one.x) > 1 else 1.0
 
 
 def running_mean(values: Sequence[float], window: int) -> FloatArray:
@@ -134,10 +165,9 @@ def short_count(value: float) -> str:
 
 
 def _check(one: CurveSeries) -> None:
-    ends = (one.low, one.high)
-    if len(one.y) != len(one.x) or any(len(end) not in (0, len(one.x)) for end in ends):
-        raise DataError(f"{one.label}: {len(one.x)} steps, {len(one.y)} values; they must be as many.")
-    if not all(math.isfinite(value) for value in (*one.x, *one.y, *one.low, *one.high)):
+    if len(one.y) != len(one.x) or any(len(more) not in (0, len(one.x)) for more in (one.low, one.high, one.raw)):
+        raise DataError(f"{one.label}: {len(one.x)} steps, {len(one.y)} values; the numbers must be equal.")
+    if not all(math.isfinite(value) for value in (*one.x, *one.y, *one.low, *one.high, *one.raw)):
         raise DataError(f"{one.label}: a figure cannot show a value that is not finite.")
 
 
@@ -155,7 +185,7 @@ def _reach(values: FloatArray) -> tuple[float, float, int]:
 
 
 def _window(one: CurveSeries) -> int:
-    many = len(one.y) >= SMOOTH_FROM and one.smooth and not one.points
+    many = len(one.y) >= SMOOTH_FROM and one.smooth and not (one.points or one.bars or len(one.raw))
     return max(3, len(one.y) // WINDOWS) | 1 if many and len(set(one.y)) > 2 else 1
 
 
@@ -173,10 +203,10 @@ def _x_axis(low: float, high: float, left: float, right: float, size: str) -> Ax
 
 
 def _grid(
-    x_axis: Axis, y_axis: Axis, told: Sequence[str], width: int, height: int, x_title: str, y_title: str
+    x_axis: Axis, y_axis: Axis, labels: Sequence[str], width: int, height: int, x_title: str, y_title: str
 ) -> list[str]:
     base = height - BOTTOM
-    parts = ['<g class="grid">']
+    parts = ['<g class="scale"><g class="grid">']
     for tick in y_axis.ticks:
         kind = ' class="zero"' if tick == 0 else ""
         parts.append(f'<path{kind} d="M{x_axis.left:.1f} {y_axis.at(tick):.1f}H{x_axis.right:.1f}"/>')
@@ -184,13 +214,13 @@ def _grid(
     parts.append('<g class="ticks" text-anchor="end">')
     parts += [
         f'<text x="{x_axis.left - 7:.1f}" y="{y_axis.at(tick) + 4:.1f}">{text}</text>'
-        for tick, text in zip(y_axis.ticks, told, strict=True)
+        for tick, text in zip(y_axis.ticks, labels, strict=True)
     ]
     parts.append('</g><g class="ticks" text-anchor="middle">')
     parts += [f'<text x="{x_axis.at(tick):.1f}" y="{base + 16}">{short_count(tick)}</text>' for tick in x_axis.ticks]
     middle = (y_axis.left + y_axis.right) / 2
     parts.append(
-        f'</g><text class="axis" text-anchor="middle" x="{(x_axis.left + x_axis.right) / 2:.1f}" '
+        f'</g></g><text class="axis" text-anchor="middle" x="{(x_axis.left + x_axis.right) / 2:.1f}" '
         f'y="{height - 8}">{escape(x_title)}</text>'
         f'<text class="axis" text-anchor="middle" transform="translate(11 {middle:.1f}) rotate(-90)">'
         f"{escape(y_title)}</text>"
@@ -199,10 +229,18 @@ def _grid(
 
 
 def _drawn(one: CurveSeries, x_axis: Axis, y_axis: Axis) -> list[str]:
+    if one.bars:
+        return [_bars(one, x_axis, y_axis)]
     x, y = _thinned(one.x, one.y)
     parts = []
-    if one.low and one.high:
+    inside = [(place, value) for place, value in one.dots if y_axis.low <= value <= y_axis.high]
+    if inside:
+        drawn = "".join(f"M{x_axis.at(place):.1f} {y_axis.at(value):.1f}h0" for place, value in inside)
+        parts.append(f'<path class="dots small" d="{drawn}"/>')
+    if len(one.low) and len(one.high):
         parts += _intervals(one, x_axis, y_axis)
+    if len(one.raw) > 1:
+        parts.append(f'<path class="line raw" d="{_path(*_thinned(one.x, one.raw), x_axis, y_axis)}"/>')
     window = _window(one)
     if len(one.x) == 1 or one.points:
         if one.joined and len(one.x) > 1:
@@ -220,6 +258,15 @@ def _drawn(one: CurveSeries, x_axis: Axis, y_axis: Axis) -> list[str]:
     else:
         parts.append(f'<path class="line" d="{_path(x, y, x_axis, y_axis)}"/>')
     return parts
+
+
+def _bars(one: CurveSeries, x_axis: Axis, y_axis: Axis) -> str:
+    half, base = _bar_width(one) / 2, _held(y_axis, 0.0)
+    drawn = "".join(
+        f"M{x_axis.at(x - half):.1f} {base:.1f}V{_held(y_axis, y):.1f}H{x_axis.at(x + half):.1f}V{base:.1f}Z"
+        for x, y in zip(one.x, one.y, strict=True)
+    )
+    return f'<path class="histogram" d="{drawn}"/>'
 
 
 def _intervals(one: CurveSeries, x_axis: Axis, y_axis: Axis) -> list[str]:
@@ -259,18 +306,24 @@ def _thinned(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[
 
 def _data(series: Sequence[CurveSeries], x_axis: Axis, y_axis: Axis) -> str:
     """The data from which the script reads values: the axes and the (thinned) values of each series."""
-    told = []
+    entries = []
     for one in series:
         x, y = _thinned(one.x, one.y)
-        entry: dict[str, object] = {"label": one.label, "x": x, "y": [float(f"{value:.5g}") for value in y]}
-        if one.low and one.high and len(x) == len(one.x):
-            entry["low"] = [float(f"{value:.5g}") for value in one.low]
-            entry["high"] = [float(f"{value:.5g}") for value in one.high]
-        if one.notes and len(x) == len(one.x):
-            entry["notes"] = list(one.notes)
-        told.append(entry)
+        entry: dict[str, object] = {"label": one.label, "x": _rounded(x, 9), "y": _rounded(y, 5)}
+        if len(x) == len(one.x):
+            if len(one.low) and len(one.high):
+                entry |= {"low": _rounded(one.low, 5), "high": _rounded(one.high, 5)}
+            if one.notes:
+                entry["notes"] = list(one.notes)
+        entries.append(entry)
     axes = [[axis.low, axis.high, round(axis.left, 1), round(axis.right, 1)] for axis in (x_axis, y_axis)]
-    return json.dumps({"axes": axes, "series": told}, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps({"axes": axes, "series": entries}, ensure_ascii=False, separators=(",", ":"))
+
+
+def _rounded(values: Sequence[float], digits: int) -> list[float]:
+    """The values with `digits` significant digits; whole numbers as integers, which take less room in JSON."""
+    found = [float(f"{value:.{digits}g}") for value in values]
+    return [int(value) if value.is_integer() and abs(value) < 1e15 else value for value in found]
 
 
 def _legend(series: Sequence[CurveSeries]) -> str:

@@ -44,15 +44,15 @@ class IntervalRow:
     points: Mapping[int, float] = field(default_factory=dict)
 
 
-def interval_figure(rows: Sequence[IntervalRow], *, axis_title: str, description: str) -> Markup:
-    """The SVG of `rows`, top to bottom in the order given.
+def interval_figure(rows: Sequence[IntervalRow], *, axis_title: str, description: str, zero: bool = False) -> Markup:
+    """The SVG of `rows`, top to bottom in the order given. zero: include 0 in the axis.
 
     description: of the figure, for screen readers. Raises `DataError` without a row or for a value that is not finite.
     """
     if not rows:
         raise DataError("an interval figure needs a row.")
     gutter = 26 + CHARACTER * max(len(shortened(row.label)) for row in rows)
-    axis = axis_for(_framed(rows), left=gutter, right=WIDTH - RIGHT)
+    axis = axis_for([*_framed(rows), *([0.0] if zero else [])], left=gutter, right=WIDTH - RIGHT)
     with_points = any(row.points for row in rows)
     pitch = 42 if with_points else 30
     bottom = TOP + pitch * len(rows)

@@ -1,0 +1,58 @@
+// Round ticks, numbers as people read them, and the nearest of sorted values: shared by pages and dashboard.
+// `daf.render.axis` places the same ticks in Python.
+
+export function ticksBetween(low, high, count) {
+  const raw = (high - low) / count;
+  if (!(raw > 1e-12 * Math.max(Math.abs(low), Math.abs(high)))) return [low];  // closer than doubles can tell apart
+  const power = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 2.5, 5, 10].map(factor => factor * power).find(candidate => candidate >= raw * 0.999);
+  const found = [];
+  for (let i = Math.ceil(low / step); i * step <= high * (1 + 1e-12) + step * 1e-9; i += 1) found.push(Number((i * step).toPrecision(12)));
+  return found;
+}
+
+export function tickLabels(ticks) {
+  const step = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) : Math.abs(ticks[0]) || 1;
+  const exact = Math.max(0, -Math.floor(Math.log10(step)));
+  const decimals = Math.abs(step * 10 ** exact - Math.round(step * 10 ** exact)) > 1e-6 ? exact + 1 : exact;
+  return ticks.map(value => {
+    if (value === 0) return "0";
+    if (Math.abs(value) >= 10000) return short(value);
+    if (decimals > 4) return minus(value.toExponential(1));
+    return minus(value.toFixed(decimals));
+  });
+}
+
+export function number(value, digits = 4) {
+  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
+  const size = Math.abs(value);
+  if (value !== 0 && (size >= 1e9 || size < 1e-4)) return minus(value.toExponential(Math.max(0, digits - 2)).replace("e+", "e"));
+  if (Number.isInteger(value) || size >= 10 ** digits) return minus(value.toLocaleString("en", { maximumFractionDigits: 0 }));
+  return minus(value.toLocaleString("en", { maximumSignificantDigits: digits, minimumSignificantDigits: digits }));
+}
+
+export function short(value) {
+  const size = Math.abs(value);
+  for (const [unit, factor] of [["G", 1e9], ["M", 1e6], ["k", 1e3]]) {
+    if (size >= factor) return minus(`${trimmed((value / factor).toPrecision(3))}${unit}`);
+  }
+  return Number.isInteger(value) || size < 1e-4 ? number(value, 3) : minus(trimmed(value.toPrecision(3)));
+}
+
+export function minus(text) {
+  return text.replaceAll("-", "−");
+}
+
+export function nearest(sorted, value) {
+  let low = 0;
+  let high = sorted.length - 1;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (sorted[middle] <= value) low = middle; else high = middle;
+  }
+  return Math.abs(sorted[high] - value) < Math.abs(sorted[low] - value) ? high : low;
+}
+
+function trimmed(text) {
+  return text.includes(".") && !text.includes("e") ? text.replace(/\.?0+$/, "") : text;
+}
