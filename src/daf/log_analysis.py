@@ -311,11 +311,12 @@ def _processes(jobs: int | Literal["auto"], parts: Sequence[Part]) -> int:
 
 def _draw(analysis: LogAnalysis, formats: Sequence[str], smooth_window: int | None, stage: Stage | None) -> list[Path]:
     from daf.render.logs.animation import write_animation
-    from daf.render.logs.figures import drawing, heatmap_figure, rewards_figure, save
+    from daf.render.logs.figures import heatmap_figure, rewards_figure, save
     from daf.render.logs.html import heatmap_page, report_page, rewards_page
     from daf.render.logs.report import write_report
     from daf.render.logs.statistics import statistics_figure
     from daf.render.pages.parts import run_html
+    from daf.render.theme import themed
 
     log, label = analysis.summary, analysis.label
     say = stage or (lambda _: None)
@@ -328,10 +329,10 @@ def _draw(analysis: LogAnalysis, formats: Sequence[str], smooth_window: int | No
     written = [summary]
     still = [kind for kind in formats if kind in ("png", "pdf", "svg")]
     if still:
-        with drawing():
+        with themed():
             say("figures")
             figures = {
-                "rewards": rewards_figure(log, label, smooth_window=smooth_window),
+                "rewards": rewards_figure([log], [label], smooth_window=smooth_window),
                 "heatmap": heatmap_figure(log, label),
                 "statistics": statistics_figure(log, label),
             }
@@ -360,9 +361,9 @@ def _draw(analysis: LogAnalysis, formats: Sequence[str], smooth_window: int | No
 def _draw_comparison(
     analyses: Sequence[LogAnalysis], stem: Path, formats: Sequence[str], smooth_window: int | None, stage: Stage | None
 ) -> list[Path]:
-    from daf.render.logs.comparison import compare_heatmap_figure, compare_rewards_figure
-    from daf.render.logs.figures import drawing, save
+    from daf.render.logs.figures import compare_heatmap_figure, rewards_figure, save
     from daf.render.logs.html import comparison_page
+    from daf.render.theme import themed
 
     logs, labels = [a.summary for a in analyses], [a.label for a in analyses]
     say = stage or (lambda _: None)
@@ -371,10 +372,10 @@ def _draw_comparison(
     written = [summary]
     still = [kind for kind in formats if kind in ("png", "pdf", "svg")]
     if still:
-        with drawing():
+        with themed():
             say("figures")
             for kind, figure in (
-                ("rewards", compare_rewards_figure(logs, labels, smooth_window)),
+                ("rewards", rewards_figure(logs, labels, smooth_window=smooth_window)),
                 ("heatmap", compare_heatmap_figure(logs, labels)),
             ):
                 written += save(figure, stem.with_name(f"{stem.name}_{kind}"), still)

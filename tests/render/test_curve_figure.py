@@ -9,8 +9,10 @@ import pytest
 
 from daf.errors import DataError
 from daf.render.pages.parts import Column, Table, cell
-from daf.render.svg.curves import CurveFigure, CurveSeries, curve_figure, running_mean, short_count
+from daf.render.svg.curves import CurveFigure, CurveSeries, curve_figure
+from daf.render.text import short_count
 from daf.render.theme import style
+from daf.stats.smoothing import running_mean
 
 
 def figure(*series: CurveSeries) -> CurveFigure:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from daf.evaluation import Evaluation, Settings, evaluate
 from daf.game.outcome import SeriesRequest
 from daf.output_manager import OutputManager
-from daf.render import score_figure as scores
+from daf.render.figures.curves import Curve, Panel, curves_figure
 from daf.render.figures.map import VisitMap, map_figure
 from daf.render.theme import legend, series_order, style, styles
 from daf.visualization import daf_plot_position_heatmap, daf_plot_run
@@ -29,16 +29,12 @@ def test_a_legend_names_what_begins_with_an_underscore_and_holds_dollars() -> No
     assert texts(figure) == ODD
 
 
-def test_the_figure_of_scores_names_every_mission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn: list[Figure] = []
-    save = scores.save_figure
-    monkeypatch.setattr(scores, "save_figure", lambda figure, path: (drawn.append(figure), save(figure, path))[1])
-    curves = [scores.Curve(name, [(0.5, 1.0, None), (1.0, 2.0, (1.0, 3.0))]) for name in ODD]
-    scores.score_figure(curves, title="_p over $q$", caption="", path=tmp_path / "vor.png")
-    (figure,) = drawn
+def test_the_figure_of_curves_names_every_series() -> None:
+    curves = [Curve(name, [0.5, 1.0], [1.0, 2.0], points=[(1.0, 2.0, (1.0, 3.0))]) for name in ODD]
+    figure = curves_figure([Panel("p", "y", curves, zero=True)], x_label="x", title="_p over $q$", caption="")
     assert texts(figure) == ODD
     assert not any(text.get_parse_math() for made in figure.legends for text in made.get_texts())
-    assert not figure.axes[0].title.get_parse_math()
+    assert not figure.legends[0].get_title().get_parse_math()
 
 
 @pytest.mark.parametrize(

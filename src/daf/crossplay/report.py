@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from daf.crossplay.analysis import Cell, CrossplayAnalysis, Paired
 from daf.crossplay.words import amount, headline, pair_words, policy_words
-from daf.render.figures.matrix import matrix_png
+from daf.render.figures.matrix import matrix_figure
 from daf.render.svg.matrix import MatrixCell, matrix_svg
 from daf.render.text import ABSENT, bounds_text, duration, half_width, printable
-from daf.render.theme import style
+from daf.render.theme import save_figure, style, themed
 from daf.stats.sentences import counted, labels, number, p_text
 
 if TYPE_CHECKING:
@@ -153,11 +155,21 @@ def figure_of(report: "CrossplayReport", path: Path) -> Path:
     """Write the PNG of the matrix."""
     analysis = report.analysis
     level = f"{100 * (1 - analysis.alpha):g} %"
-    return matrix_png(
-        labels(list(analysis.names)),
-        _cells(analysis),
+    names, rows = labels(list(analysis.names)), _cells(analysis)
+    figure = matrix_figure(
+        np.array([[cell.value for cell in row] for row in rows]),
+        names,
+        names,
+        texts=[
+            [f"{cell.text} {cell.mark}".strip() + (f"\n{cell.below}" if cell.below else "") for cell in row]
+            for row in rows
+        ],
         title=f"Own return per agent on {', '.join(printable(name) for name in analysis.missions)}",
         caption=f"{counted(analysis.n, 'block')}; {level} bootstrap intervals; "
-        "▲ gain, ▼ loss compared with self-play (significant)",
-        path=path,
+        "▲ gain, ▼ loss compared with self-play (significant).",
+        unit="own return per agent",
+        row_label="policy",
+        column_label="partner (diagonal: self-play)",
     )
+    with themed():
+        return save_figure(figure, path)

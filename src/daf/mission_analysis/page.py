@@ -6,7 +6,8 @@ from typing import Any
 from daf.mission_analysis.facts import MissionAnalysis
 from daf.mission_analysis.performance import MissionPerformance
 from daf.render.pages.html import page
-from daf.render.svg.events import events_figure, lines_figure
+from daf.render.svg.curves import CurveSeries, curve_figure
+from daf.render.svg.events import events_figure
 from daf.render.svg.intervals import IntervalRow, interval_figure
 from daf.render.theme import styles
 from daf.stats.sentences import number
@@ -163,4 +164,10 @@ def _held(rows: Sequence[MissionPerformance], look: Any) -> Any:
     lines = {row.policy: row.held for row in rows if row.held}
     if not any(y for line in lines.values() for _, y in line):
         return None
-    return lines_figure(lines, look, x_title="step", y_title="junctions held")
+    drawn = [
+        CurveSeries(policy, look[policy], [step for step, _ in line], [held for _, held in line], smooth=False)
+        for policy, line in lines.items()
+    ]
+    return curve_figure(
+        drawn, x_title="step", y_title="junctions held", description="Junctions held over time", size="full", zero=True
+    ).svg

@@ -1,4 +1,7 @@
-"""The numeric axis of a figure: round ticks, pixel coordinates, and the markers of series."""
+"""The numeric axis of a figure: round ticks, pixel coordinates, and the markers of series.
+
+`templates/scales.js` places the same ticks in JavaScript.
+"""
 
 import math
 from collections.abc import Sequence
@@ -27,16 +30,18 @@ def axis_for(values: Sequence[float], *, left: float, right: float, ticks: int =
     """An axis that holds all `values`, with margins at both ends. Raises `DataError` for a value that is not finite."""
     if not all(math.isfinite(value) for value in values):
         raise DataError("a figure cannot show a value that is not finite.")
-    low, high = (min(values), max(values)) if values else (0.0, 1.0)
-    if high - low <= 1e-9 * max(abs(low), abs(high)):
-        reach = abs(low) / 2 or 1.0
-        low, high = low - reach, high + reach
-    else:
-        room = (high - low) * 0.05
-        low, high = low - room, high + room
+    low, high = room(min(values), max(values)) if values else room(0.0, 1.0)
     step = _round_step((high - low) / ticks)
     first, last = math.ceil(low / step), math.floor(high / step)
     return Axis(low, high, left, right, tuple(position * step for position in range(first, last + 1)))
+
+
+def room(low: float, high: float, share: float = 0.05) -> tuple[float, float]:
+    """Axis limits with margins around data from `low` to `high`; around a single value, half of it on either side."""
+    if high - low <= 1e-9 * max(abs(low), abs(high)):
+        reach = abs(low) / 2 or 1.0
+        return low - reach, high + reach
+    return low - share * (high - low), high + share * (high - low)
 
 
 def marker(style: SeriesStyle, x: float, y: float, size: float = 5.5) -> str:

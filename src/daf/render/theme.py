@@ -164,11 +164,15 @@ def legend(target: "Figure | Axes", handles: Sequence[Any], names: Sequence[str]
 
 @contextlib.contextmanager
 def themed(*, dark: bool = False) -> Iterator[None]:
-    """Figures made and saved inside the block have this style; the previous settings are restored after it."""
+    """Figures made and saved inside the block have this style, whatever the user's settings are; these are restored
+    after it.
+    """
     import matplotlib as mpl
 
     settings: Any = matplotlib_rc(dark=dark)
-    with mpl.rc_context(settings):
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(settings)
         yield
 
 

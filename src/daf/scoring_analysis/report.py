@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from daf.render.svg.intervals import IntervalRow, interval_figure
 from daf.render.text import ABSENT, bounds_text, duration, half_width, printable
-from daf.render.theme import style
+from daf.render.theme import save_figure, style, themed
 from daf.scoring_analysis.vor import MissionScore, sentence
 from daf.stats.sentences import counted, number, p_text
 
@@ -120,16 +120,26 @@ def markdown_of(report: "ScoreReport") -> str:
 
 def figure_of(report: "ScoreReport", path: Path) -> Path:
     """Write the PNG of value over replacement by number of agents, a line per mission."""
-    from daf.render.score_figure import Curve, score_figure
+    from daf.render.figures.curves import Curve, Panel, curves_figure
 
-    curves = [
-        Curve(
-            printable(score.mission),
-            [(s.candidate / score.agents, s.value, s.value_ci) for s in score.scenarios if s.value is not None],
-        )
-        for score in report.analysis.missions
-    ]
+    names = [printable(score.mission) for score in report.analysis.missions]
+    curves = []
+    for place, (name, score) in enumerate(zip(names, report.analysis.missions, strict=True)):
+        shift = 0.6 * (place - (len(names) - 1) / 2)  # so that intervals at the same share stand side by side
+        known = [
+            (100 * s.candidate / score.agents + shift, s.value, s.value_ci)
+            for s in score.scenarios
+            if s.value is not None
+        ]
+        curves.append(Curve(name, [x for x, _, _ in known], [value for _, value, _ in known], points=known))
     level = f"{100 * (1 - report.analysis.alpha):g} %"
-    seeds = f"{counted(report.analysis.n, 'block')}; lines: {level} intervals by the sign-flip test"
-    title = f"{printable(report.candidate)} over {', '.join(printable(name) for name in report.pool)}"
-    return score_figure(curves, title=title, caption=seeds, path=path)
+    figure = curves_figure(
+        [Panel("Value over replacement", "reward per agent", curves, zero=True)],
+        x_label="candidate's share of the team's agents (%)",
+        title=f"{printable(report.candidate)} over {', '.join(printable(name) for name in report.pool)}",
+        caption=f"{counted(report.analysis.n, 'block')}; bars: {level} intervals by the sign-flip test.",
+        names=names,
+        size=(8.0, 5.0),
+    )
+    with themed():
+        return save_figure(figure, path)

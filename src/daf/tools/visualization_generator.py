@@ -16,11 +16,11 @@ import numpy as np
 
 from daf.errors import DAFError, DataError
 from daf.render.figures.curves import curves_figure
-from daf.render.figures.frame import drawing, finite_values
+from daf.render.figures.frame import finite_values
 from daf.render.figures.matrix import matrix_figure
 from daf.render.figures.means import means_figure
 from daf.render.figures.spread import spread_figure
-from daf.render.theme import DPI, save_figure
+from daf.render.theme import DPI, save_figure, themed
 from daf.tools._session_directory import SessionDirectory
 from daf.visualization import daf_generate_summary_dashboard
 from daf.visualization.policy_plots import (
@@ -127,7 +127,7 @@ class VisualizationGenerator(SessionDirectory):
         return daf_generate_summary_dashboard(data, target, **named).path  # type: ignore[arg-type]
 
     def _save(self, figure: Any, filename: str) -> Path:
-        with drawing():
+        with themed():
             return save_figure(figure, self.output_dir / filename, dpi=DPI)
 
 

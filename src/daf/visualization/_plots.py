@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from daf.errors import UsageError, unknown
-from daf.render.figures.frame import drawing
-from daf.render.theme import DPI, save_figure, series_order
+from daf.render.theme import DPI, save_figure, series_order, themed
 from daf.storage.printable import terminal_text
 from daf.visualization._runs_given import contenders_of
 
@@ -66,7 +65,7 @@ class Plot:
     def _repr_png_(self) -> bytes:
         """The figure as a PNG, for notebooks."""
         buffer = io.BytesIO()
-        with drawing(dark=self.dark):
+        with themed(dark=self.dark):
             self.figure.savefig(buffer, format="png", dpi=DPI)
         return buffer.getvalue()
 
@@ -106,7 +105,7 @@ def finish(figure: "Figure", name: str, output_path: str | Path | None, look: Lo
     """Write `figure`, and report where. Raises `UsageError`, `StorageError`."""
     dark = is_dark(look)
     paths = _targets(name, output_path, look)
-    with drawing(dark=dark):
+    with themed(dark=dark):
         for path in paths:
             save_figure(figure, path, dpi=look.get("dpi", DPI))
     console = look.get("console")

@@ -7,8 +7,8 @@ from typing import Any, Unpack
 
 import numpy as np
 
+from daf.render.axis import room
 from daf.render.figures.curves import Curve, Panel, curves_figure
-from daf.render.figures.frame import room
 from daf.render.figures.means import Estimate, Group, MeansPanel, means_figure
 from daf.render.figures.spread import Spread, SpreadPanel, spread_figure
 from daf.stats.student import student_interval

@@ -12,8 +12,8 @@ import numpy as np
 
 from daf.errors import DataError, UsageError, unknown
 from daf.render.figures.curves import Curve, Panel, curves_figure
-from daf.render.logs.data import smoothed
 from daf.stats.arrays import FloatArray
+from daf.stats.smoothing import running_mean
 from daf.stats.student import student_interval
 from daf.visualization._plots import Look, Plot, finish, is_dark, titled
 from daf.visualization.training_data import UNNAMED_RUN, Evaluated, TrainingCurves, training_groups
@@ -165,7 +165,7 @@ def _curve(label: str, runs: Sequence[TrainingCurves], metric: str, smooth: int 
         run = having[0]
         raw = run.values[metric]
         window = _window(len(raw), smooth)
-        mean = smoothed(raw, _weights(run, metric), window) if window > 1 else raw
+        mean = running_mean(raw, window, _weights(run, metric))
         behind = raw.tolist() if window > 1 else None
         return Curve(label, run.steps[metric].tolist(), mean.tolist(), behind, points=points)
     steps, means = _on_one_grid(having, metric, smooth)
@@ -205,7 +205,7 @@ def _on_one_grid(runs: Sequence[TrainingCurves], metric: str, smooth: int | None
     rows = []
     for run in runs:
         raw = run.values[metric]
-        mean = smoothed(raw, _weights(run, metric), _window(len(raw), smooth))
+        mean = running_mean(raw, _window(len(raw), smooth), _weights(run, metric))
         rows.append(np.interp(steps, run.steps[metric], mean))
     return steps, np.array(rows)
 

@@ -8,10 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from daf.errors import DataError
-from daf.render.figures.frame import WIDTH, Series, drawing, figure_of, grid_of, head, large_numbers, nothing, stroke
+from daf.render.axis import room
+from daf.render.figures.frame import WIDTH, Series, figure_of, grid_of, head, large_numbers, nothing, stroke
 from daf.render.text import shortened
-from daf.render.theme import MATPLOTLIB_DASHES, SeriesStyle, styles
+from daf.render.theme import MATPLOTLIB_DASHES, SeriesStyle, ground, styles, themed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +33,8 @@ class Curve:
     """One series in one panel. x: ascending. y: same length. raw: behind the line, same length. low, high: interval at
     each x.
 
-    points: (x, y, interval or None), individual measurements that are not part of the line.
+    points: (x, y, interval or None), individual measurements that are not part of the line. dots: (x, y), single
+    observations behind the line; those beyond their 1 % and 99 % quantiles may be cut.
     """
 
     name: str
@@ -39,12 +44,13 @@ class Curve:
     low: Sequence[float] | None = None
     high: Sequence[float] | None = None
     points: Sequence[tuple[float, float, tuple[float, float] | None]] = ()
+    dots: Sequence[Sequence[float]] | NDArray[np.float64] = ()
 
 
 @dataclass(frozen=True)
 class Panel:
     """One plot. y_label: with the unit. empty: the message if no curve has a value. limits: of the y axis; what lies
-    beyond them may be cut. steps: draw lines as staircases.
+    beyond them may be cut. steps: draw lines as staircases. zero: mark 0 on the y axis.
     """
 
     title: str
@@ -53,6 +59,7 @@ class Panel:
     empty: str = "no values"
     limits: tuple[float, float] | None = None
     steps: bool = False
+    zero: bool = False
 
 
 def curves_figure(
@@ -75,7 +82,7 @@ def curves_figure(
     looks = styles(known)
     rows, columns = grid_of(len(panels), 2 if len(panels) <= 6 else 3)
     width, height = size or (WIDTH, (4.9 if rows == 1 and columns == 1 else 2.75 * rows + 0.9))
-    with drawing(dark=dark):
+    with themed(dark=dark):
         figure = figure_of(width, height)
         grid = figure.subplots(rows, columns, squeeze=False, sharex=True)
         for position, axes in enumerate(grid.flat):
@@ -98,18 +105,34 @@ def draw_panel(axes: "Axes", panel: Panel, looks: Mapping[str, SeriesStyle], *, 
     if not shown:
         nothing(axes, panel.empty, dark=dark)
         return
+    if panel.zero:
+        axes.axhline(0, color=ground(dark=dark).muted, linewidth=1, zorder=1.4)
     for curve in shown:
         _draw(axes, curve, looks[curve.name], panel, crowd=len(shown), dark=dark)
     axes.set_ylabel(panel.y_label)
-    if panel.limits is not None:
-        axes.set_ylim(*panel.limits)
+    limits = panel.limits or _limits(shown)
+    if limits is not None:
+        axes.set_ylim(*limits)
     large_numbers(axes, most=ticks)
     axes.margins(x=0.02)
+
+
+def _limits(curves: Sequence[Curve]) -> tuple[float, float] | None:
+    """Room for lines, bands and nearly all dots: single outliers must not flatten the curve. None without dots."""
+    dots = np.concatenate([np.asarray(curve.dots, dtype=float).reshape(-1, 2)[:, 1] for curve in curves])
+    if not len(dots):
+        return None
+    drawn = [value for curve in curves for line in (curve.y, curve.low or (), curve.high or ()) for value in line]
+    low, high = np.quantile(dots, [0.01, 0.99])
+    return room(min([low, *drawn]), max([high, *drawn]))
 
 
 def _draw(axes: "Axes", curve: Curve, look: SeriesStyle, panel: Panel, *, crowd: int, dark: bool) -> None:
     style: dict[str, Any] = stroke(look, dark=dark)
     color = style["color"]
+    if len(curve.dots):
+        x, y = zip(*curve.dots, strict=True)
+        axes.plot(x, y, ".", markersize=1.6, markeredgewidth=0, alpha=0.25, color=color, rasterized=True, zorder=1.5)
     if len(curve.x):
         if curve.raw is not None:
             axes.plot(curve.x, curve.raw, color=color, linewidth=0.8, alpha=0.35, zorder=1.8)

@@ -1,21 +1,19 @@
 """What all figures share: a frame with title and caption, a legend next to the data, and messages on empty axes.
 
-A figure made inside `drawing` has DAF's style whatever the user's settings are, and shows names literally: "$" in a
-name is a dollar sign, and unprintable characters are shown escaped.
+Inside `theme.themed`, figures show names literally: "$" in a name is a dollar sign, and unprintable characters are
+escaped.
 """
 
-import contextlib
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from daf.errors import DataError
-from daf.render.logs.figures import new_figure, thousands
-from daf.render.text import shortened
-from daf.render.theme import MATPLOTLIB_DASHES, MATPLOTLIB_MARKERS, SeriesStyle, ground, legend, matplotlib_rc
+from daf.render.text import short_count, shortened
+from daf.render.theme import MATPLOTLIB_DASHES, MATPLOTLIB_MARKERS, SeriesStyle, ground, legend
 from daf.stats.sentences import labels
 
 if TYPE_CHECKING:
@@ -28,21 +26,13 @@ LONGEST_NAME = 30
 MOST_IN_LEGEND = 24
 
 
-@contextlib.contextmanager
-def drawing(*, dark: bool = False) -> Iterator[None]:
-    """Apply the theme, with text taken literally; for both making and saving figures."""
-    import matplotlib as mpl
-
-    settings: Any = matplotlib_rc(dark=dark)
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(settings)
-        yield
-
-
 def figure_of(width: float, height: float) -> "Figure":
     """An empty figure of `width` by `height` inches, whose parts make room for each other."""
-    figure = new_figure(width, height)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
     figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08)  # type: ignore[union-attr, call-arg]
     return figure
 
@@ -84,10 +74,10 @@ def _legend(figure: Any, title: str, series: Series, width: float, *, dark: bool
     for name in shown:
         dash: Any = MATPLOTLIB_DASHES[series.looks[name].dash] if series.lines else "none"
         handles.append(Line2D([], [], linestyle=dash, **stroke(series.looks[name], dark=dark)))
-    told = [shortened(name, LONGEST_NAME) for name in labels(list(series.names))[: len(shown)]]
-    columns = max(1, int(width * 13) // (max(len(name) for name in told) + (8 if series.lines else 5)))
+    short = [shortened(name, LONGEST_NAME) for name in labels(list(series.names))[: len(shown)]]
+    columns = max(1, int(width * 13) // (max(len(name) for name in short) + (8 if series.lines else 5)))
     made = legend(
-        figure, handles, told, title=title or None, loc="outside upper left", ncols=min(columns, len(told)),
+        figure, handles, short, title=title or None, loc="outside upper left", ncols=min(columns, len(short)),
         alignment="left", handlelength=2.6 if series.lines else 1.2, borderpad=0.1, columnspacing=1.6,
     )  # fmt: skip
     made.get_title().set(fontsize=13, fontweight="bold")
@@ -110,16 +100,10 @@ def nothing(axes: "Axes", why: str, *, dark: bool) -> None:
 
 def large_numbers(axes: "Axes", *, most: int = 7) -> None:
     """Label the ticks of the x axis as 20k and 1.5M, with about `most` of them."""
-    axes.xaxis.set_major_formatter(thousands())
+    from matplotlib.ticker import FuncFormatter
+
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_count(value)))
     axes.locator_params(axis="x", nbins=most)
-
-
-def room(low: float, high: float, share: float = 0.05) -> tuple[float, float]:
-    """Axis limits with margins around data from `low` to `high`; around a single value, half of it on either side."""
-    if high - low <= 1e-9 * max(abs(low), abs(high)):
-        reach = abs(low) / 2 or 1.0
-        return low - reach, high + reach
-    return low - share * (high - low), high + share * (high - low)
 
 
 def finite_values(values: Any, what: str) -> np.ndarray:

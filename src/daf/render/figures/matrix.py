@@ -6,17 +6,15 @@ hatched, never coloured.
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from daf.errors import DataError
-from daf.render.figures.frame import WIDTH, drawing, figure_of, head
-from daf.render.svg.matrix import LABEL, Rows, _check, _tints
+from daf.render.figures.frame import WIDTH, figure_of, head
 from daf.render.text import shortened
-from daf.render.theme import LIGHT, ground, save_figure, themed
+from daf.render.theme import ground, themed
 from daf.stats.sentences import number
 
 if TYPE_CHECKING:
@@ -58,7 +56,7 @@ def matrix_figure(
         max(6.0, min(WIDTH + 6, len(columns) * side + 4.0)),
         max(3.2, min(24.0, len(rows) * min(side, 0.55) + 2.4)),
     )
-    with drawing(dark=dark):
+    with themed(dark=dark):
         figure = figure_of(width, height)
         axes = figure.add_subplot()
         image = draw_matrix(axes, values, rows, columns, texts=texts, diverging=diverging, dark=dark)
@@ -123,39 +121,3 @@ def draw_matrix(
 def _luminance(color: tuple[float, float, float, float]) -> float:
     red, green, blue = color[:3]
     return 0.299 * red + 0.587 * green + 0.114 * blue
-
-
-def matrix_png(names: Sequence[str], cells: Rows, *, title: str, caption: str, path: str | Path) -> Path:
-    """The matrix of `cells` as a PNG (or in the format of `path`'s suffix)."""
-    _check(names, cells)
-    from matplotlib.colors import to_rgba
-    from matplotlib.figure import Figure
-    from matplotlib.patches import Rectangle
-
-    tints = _tints(cells)
-    count = len(names)
-    with themed():
-        figure = Figure(figsize=(max(6.0, 1.5 * count + 2.5), max(3.6, 0.75 * count + 2.2)), layout="constrained")
-        axes = figure.add_subplot()
-        axes.grid(visible=False)
-        for row, line in enumerate(cells):
-            for column, cell in enumerate(line):
-                edge = ground().muted if row == column else "none"
-                face = to_rgba(LIGHT[0], tints[row][column])
-                axes.add_patch(Rectangle((column - 0.47, row - 0.46), 0.94, 0.92, facecolor=face, edgecolor=edge))
-                lift = -0.1 if cell.below else 0.0
-                told = f"{cell.text} {cell.mark}".strip()
-                axes.text(column, row + lift, told, ha="center", va="center", fontweight="bold")
-                if cell.below:
-                    axes.text(column, row + 0.22, cell.below, ha="center", va="center", fontsize=8)
-        axes.set_xlim(-0.55, count - 0.45)
-        axes.set_ylim(count - 0.45, -0.55)
-        axes.set_xticks(range(count), [shortened(name, LABEL) for name in names])
-        axes.set_yticks(range(count), [shortened(name, LABEL) for name in names])
-        axes.tick_params(length=0)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
-        axes.set_xlabel("with partner (on the diagonal: among its own)")
-        axes.set_title(shortened(title, 90))
-        figure.supxlabel(caption, fontsize=8.5, color=ground().muted, x=0.99, ha="right")
-        return save_figure(figure, path)

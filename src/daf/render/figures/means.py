@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from daf.errors import DataError
-from daf.render.figures.frame import WIDTH, Series, drawing, figure_of, grid_of, head, nothing, stroke
+from daf.render.figures.frame import WIDTH, Series, figure_of, grid_of, head, nothing, stroke
 from daf.render.text import shortened
-from daf.render.theme import SeriesStyle, ground, styles
+from daf.render.theme import SeriesStyle, ground, styles, themed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -72,7 +72,7 @@ def means_figure(
     lines = max(len(panel.groups) for panel in panels) * max(1.0, 0.55 * len(names))
     same = len({tuple(group.label for group in panel.groups) for panel in panels}) == 1
     width, height = size or (WIDTH, rows * max(1.7, 0.38 * lines + 0.95) + 1.0)
-    with drawing(dark=dark):
+    with themed(dark=dark):
         figure = figure_of(width, min(height, 60.0))
         grid = figure.subplots(rows, columns, squeeze=False)
         for position, axes in enumerate(grid.flat):

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from daf.errors import DataError
-from daf.render.figures.frame import drawing, figure_of, head
+from daf.render.figures.frame import figure_of, head
 from daf.render.figures.matrix import matrix_figure
 from daf.render.figures.trials import Trial
 from daf.render.scales import Setting, setting_of, told
 from daf.render.text import shortened
-from daf.render.theme import ground
+from daf.render.theme import ground, themed
 from daf.stats.sentences import number
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def _marks(
     dark: bool,
 ) -> "Figure":
     width, height = 8.0, 5.6
-    with drawing(dark=dark):
+    with themed(dark=dark):
         figure = figure_of(width, height)
         axes = figure.add_subplot()
         places = [_place(trial, across, down) for trial in known]

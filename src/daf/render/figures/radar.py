@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from daf.errors import DataError, UsageError
-from daf.render.figures.frame import WIDTH, Series, drawing, figure_of, head, stroke
+from daf.render.figures.frame import WIDTH, Series, figure_of, head, stroke
 from daf.render.figures.means import Estimate
 from daf.render.text import shortened
-from daf.render.theme import MATPLOTLIB_DASHES, ground, styles
+from daf.render.theme import MATPLOTLIB_DASHES, ground, styles, themed
 from daf.stats.sentences import number
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def radar_figure(
     looks = styles(names)
     angles = [2 * math.pi * place / len(spokes) for place in range(len(spokes))]
     height = 7.6
-    with drawing(dark=dark):
+    with themed(dark=dark):
         figure = figure_of(WIDTH, height)
         axes: Any = figure.add_subplot(projection="polar")
         axes.set_theta_offset(math.pi / 2)

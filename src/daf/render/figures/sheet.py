@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from daf.errors import DataError
 from daf.render.figures.curves import Panel, draw_panel
-from daf.render.figures.frame import Series, drawing, figure_of, grid_of, head
+from daf.render.figures.frame import Series, figure_of, grid_of, head
 from daf.render.figures.means import MeansPanel, draw_means
 from daf.render.figures.spread import SpreadPanel, draw_spread
 from daf.render.figures.trials import Search, draw_history, draw_slice
 from daf.render.text import shortened
-from daf.render.theme import ground, styles
+from daf.render.theme import ground, styles, themed
 from daf.stats.sentences import labels
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def dashboard_figure(
         raise DataError("there is nothing to put on the sheet.")
     looks = styles(names)
     rows, columns = grid_of(len(cells))
-    with drawing(dark=dark):
+    with themed(dark=dark):
         figure = figure_of(*size)
         for axes, cell in zip(figure.subplots(rows, columns, squeeze=False).flat, [*cells, None, None], strict=False):
             match cell:

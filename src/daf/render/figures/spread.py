@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from daf.errors import DataError
-from daf.render.figures.frame import WIDTH, drawing, figure_of, grid_of, head, nothing, stroke
+from daf.render.figures.frame import WIDTH, figure_of, grid_of, head, nothing, stroke
 from daf.render.figures.means import MOST_DOTS
 from daf.render.text import shortened
-from daf.render.theme import SeriesStyle, ground, styles
+from daf.render.theme import SeriesStyle, ground, styles, themed
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +60,7 @@ def spread_figure(
     rows, columns = grid_of(len(panels), 2)
     most = max([len(panel.rows) for panel in panels])
     width, height = size or (WIDTH, min(60.0, rows * max(1.7, 0.5 * most + 1.0) + 0.9))
-    with drawing(dark=dark):
+    with themed(dark=dark):
         figure = figure_of(width, height)
         for position, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
             if position < len(panels):

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from daf.errors import DataError
-from daf.render.figures.frame import WIDTH, drawing, figure_of, head, nothing, room
+from daf.render.axis import room
+from daf.render.figures.frame import WIDTH, figure_of, head, nothing
 from daf.render.scales import Setting, setting_of
 from daf.render.text import shortened
-from daf.render.theme import DARK, LIGHT, ground
+from daf.render.theme import DARK, LIGHT, ground, themed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,7 +76,7 @@ def search_figure(search: Search, *, title: str, caption: str, dark: bool = Fals
     columns = min(3, max(1, len(varied)))
     rows = -(-len(varied) // columns) if varied else 0
     height = 3.6 + 2.5 * rows + 0.7
-    with drawing(dark=dark):
+    with themed(dark=dark):
         figure = figure_of(WIDTH, height)
         grid = figure.add_gridspec(rows + 1, columns, height_ratios=[1.3, *([1.0] * rows)])
         draw_history(figure.add_subplot(grid[0, :]), search, dark=dark)
@@ -105,7 +106,7 @@ def parallel_figure(search: Search, *, title: str, caption: str, dark: bool = Fa
     goal = setting_of(search.objective, values, log=False)
     axes_of = [*settings, goal]
     low, high = min(values), max(values)
-    with drawing(dark=dark):
+    with themed(dark=dark):
         figure = figure_of(max(WIDTH, 1.35 * len(axes_of) + 1.5), 5.4)
         axes = figure.add_subplot()
         colors = mpl.colormaps["cividis" if dark else "cividis_r"]

@@ -17,7 +17,7 @@ from markupsafe import Markup, escape
 from numpy.typing import NDArray
 
 from daf.render.axis import axis_for
-from daf.render.logs.data import Canvas, FloatArray, grid, pack
+from daf.render.logs.data import Canvas, FloatArray, fitting, grid, tiled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,7 +52,7 @@ def visit_figures(visits: "Sequence[pd.DataFrame]", descriptions: Sequence[str])
     together = pd.concat(visits)
     if not len(together):
         return []
-    tile, canvas = _fitting(together)
+    tile, canvas = fitting(together, MOST_CELLS)
     counts = [grid(tiled(one, tile), canvas) for one in visits]
     most = max(float(count.max()) for count in counts)
     ranked = together.groupby("map")["visits"].sum().sort_values(ascending=False, kind="stable")
@@ -61,23 +61,6 @@ def visit_figures(visits: "Sequence[pd.DataFrame]", descriptions: Sequence[str])
         VisitFigure(_svg(count, canvas, tile, most, offered, description), tile, len(canvas.places))
         for count, description in zip(counts, descriptions, strict=True)
     ]
-
-
-def tiled(visits: "pd.DataFrame", tile: int) -> "pd.DataFrame":
-    """The visits of each square of `tile` by `tile` cells."""
-    if tile == 1:
-        return visits
-    squares = visits.assign(x=visits["x"] // tile, y=visits["y"] // tile)
-    return squares.groupby(["map", "x", "y"])["visits"].sum().reset_index()
-
-
-def _fitting(visits: "pd.DataFrame") -> tuple[int, Canvas]:
-    tile = 1
-    while True:
-        canvas = pack(tiled(visits, tile), most_cells=MOST_CELLS * (4 if tile > 1 else 1))
-        if canvas is not None:
-            return tile, canvas
-        tile *= 2
 
 
 def _svg(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from daf.render.logs.data import Canvas, LogTables, number, pack
+from daf.render.logs.data import Canvas, LogTables, pack
 from daf.storage import atomic
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def write_animation(log: LogTables, name: str, path: Path) -> Path | None:
         frame.paste(image, (0, _BAR))
         share = (end - log.time_range[0]) / ((log.time_range[1] - log.time_range[0]) or 1.0)
         unit = "steps" if log.time_axis == "total_steps" else "records"
-        _write(frame, name, f"{number(round(end))} {unit}, {int(seen.sum()):,} cells so far", share)
+        _write(frame, name, f"{end:,.0f} {unit}, {int(seen.sum()):,} cells so far", share)
         frames.append(frame)
     durations = [round(SECONDS * 1000)] * (len(frames) - 1) + [round(LAST_SECONDS * 1000)]
     data = io.BytesIO()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from daf.render import theme
+from daf.stats.smoothing import running_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,12 +65,6 @@ class LogTables(Protocol):
     def stretches(self) -> dict[str, Any]: ...
 
 
-def series(log: LogTables) -> dict[str, theme.SeriesStyle]:
-    """A style for each reward column, the same in all figures of a log; the sums have separate colours."""
-    found = {name: theme.style(position % 8) for position, name in enumerate(log.component_names)}
-    return found | {"total": theme.style(8), "step_reward": theme.style(9)}
-
-
 @dataclass(frozen=True)
 class Curve:
     """One column over training, in bins: midpoints and edges, n, mean and sd of the records in each, and the mean
@@ -112,20 +106,7 @@ def curve(log: LogTables, column: str, *, smooth_window: int | None = None, bins
     sd = np.sqrt(spread / np.maximum(total - 1, 1))
     left, right = np.minimum.reduceat(start, begins), np.maximum.reduceat(end, begins)
     window = smooth_window or _window(joined)
-    return Curve((left + right) / 2, left, right, total, joined, sd, smoothed(joined, total, window), window)
-
-
-def smoothed(mean: FloatArray, n: FloatArray, window: int) -> FloatArray:
-    """Centred moving average of `mean` (bins,) over `window` bins, fewer at the ends, weighted by their records."""
-    if window <= 1 or len(mean) < 2:
-        return mean
-    half = window // 2
-    weights = np.concatenate(([0.0], np.cumsum(n)))
-    sums = np.concatenate(([0.0], np.cumsum(n * (mean - mean[0]))))
-    first = np.maximum(np.arange(len(mean)) - half, 0)
-    last = np.minimum(np.arange(len(mean)) + half + 1, len(mean))
-    averaged: FloatArray = mean[0] + (sums[last] - sums[first]) / (weights[last] - weights[first])
-    return averaged
+    return Curve((left + right) / 2, left, right, total, joined, sd, running_mean(joined, window, total), window)
 
 
 def _window(mean: FloatArray) -> int:
@@ -183,6 +164,28 @@ def pack(visits: "pd.DataFrame", *, gap: int = 4, most_cells: int = 4_000_000) -
     return Canvas(width, height, places, {m: (x0, y0) for m, (x0, y0, _, _) in boxes.items()})
 
 
+def tiled(visits: "pd.DataFrame", tile: int) -> "pd.DataFrame":
+    """The visits of each square of `tile` by `tile` cells."""
+    if tile == 1:
+        return visits
+    squares = visits.assign(x=visits["x"] // tile, y=visits["y"] // tile)
+    return squares.groupby(["map", "x", "y"])["visits"].sum().reset_index()
+
+
+def fitting(visits: "pd.DataFrame", most_cells: int) -> tuple[int, Canvas]:
+    """The side of the smallest squares whose canvas has up to `most_cells` cells or so, and that canvas.
+
+    visits: at least one.
+    """
+    tile = 1
+    while True:
+        # Gaps between many small maps don't shrink with the squares, so that larger squares may use more cells.
+        canvas = pack(tiled(visits, tile), most_cells=most_cells * (4 if tile > 1 else 1))
+        if canvas is not None:
+            return tile, canvas
+        tile *= 2
+
+
 def grid(visits: "pd.DataFrame", canvas: Canvas) -> FloatArray:
     """(height, width) visits on the canvas, 0 for cells that nobody visited."""
     cells = np.zeros((canvas.height, canvas.width))
@@ -191,17 +194,9 @@ def grid(visits: "pd.DataFrame", canvas: Canvas) -> FloatArray:
     return cells
 
 
-def number(value: float) -> str:
-    """A human-readable number: 1,234 · 12.3k · 4.5M."""
-    for size, sign in ((1e9, "G"), (1e6, "M"), (1e4, "k")):
-        if abs(value) >= size:
-            return f"{value / (1e3 if sign == 'k' else size):.3g}{sign}"
-    return f"{value:,.0f}" if value == int(value) else f"{value:,.3g}"
-
-
 def axis_label(log: LogTables) -> str:
     """Name and unit of the training time axis."""
-    return "training time (total environment steps)" if log.time_axis == "total_steps" else "training time (records)"
+    return "total environment steps" if log.time_axis == "total_steps" else "training time (records)"
 
 
 def sampling(log: LogTables) -> str:

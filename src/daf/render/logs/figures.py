@@ -1,149 +1,135 @@
-"""Figures of a log for papers and slides: rewards over training, visits, and statistics; byte-for-byte reproducible.
+"""Figures of a log for papers and slides: rewards over training and visits; byte-for-byte reproducible.
 
-Curves and bands come from all records; dots are the uniform sample. Figures are drawn within `drawing`, whatever the
-user's matplotlib settings are, and files contain neither dates nor versions.
+Curves and bands come from all records; dots are the uniform sample. Several logs share axes, canvas and colours.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from daf.render import theme
-from daf.render.logs.data import Canvas, Curve, LogTables, axis_label, curve, grid, number, pack, sampling, series
+from daf.render.figures.curves import Curve, Panel, curves_figure
+from daf.render.figures.map import VisitMap, map_figure
+from daf.render.logs.data import Canvas, FloatArray, LogTables, axis_label, curve, fitting, grid, sampling, tiled
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-PALETTE = theme.LIGHT
-LINES = ("-", "--", ":", "-.")
 MOST_PANELS = 12
+MOST_CELLS = 4_000_000
 DPI = 300
-_EMPTY = "#E6E8EB"
 
 
-@contextmanager
-def drawing() -> Iterator[None]:
-    """Apply DAF's style in print size to matplotlib within the block, whatever the user's settings are."""
-    import matplotlib as mpl
-
-    settings: Any = theme.matplotlib_rc() | {
-        "font.size": 8.5,
-        "axes.titlesize": 9.5,
-        "axes.labelsize": 8.5,
-        "xtick.labelsize": 7.5,
-        "ytick.labelsize": 7.5,
-        "legend.fontsize": 7.5,
-        "axes.linewidth": 0.7,
-        "grid.linewidth": 0.5,
-    }
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(settings)
-        yield
-
-
-def rewards_figure(log: LogTables, name: str, *, smooth_window: int | None = None) -> "Figure":
-    """Every reward column over training: sample, binned means with bands, smoothed curve."""
-    columns, colors = [str(column) for column in log.components.index], series(log)
-    sums = [column for column in columns if column in ("total", "step_reward")]
-    parts = [column for column in columns if column not in sums]
-    if len(parts) > MOST_PANELS:
-        share = log.components["share"].fillna(0.0)
-        parts = sorted(sorted(parts, key=lambda c: (-float(share[c]), c))[:MOST_PANELS], key=columns.index)
-    across = 3 if len(parts) > 4 else max(len(parts), 1) if not sums else 2 if len(parts) > 1 else 1
-    down = -(-len(parts) // across)
-    figure = new_figure(10, 1.7 + (2.4 if sums else 0) + 1.75 * down)
-    space = figure.add_gridspec((1 if sums else 0) + down, across, height_ratios=([1.5] if sums else []) + [1.0] * down)
-    widest = 1
-    for column in sums[:1]:
-        axes = figure.add_subplot(space[0, :])
-        widest = max(widest, _reward_panel(axes, log, column, colors[column].color(), smooth_window))
-        axes.set_title("total reward" if column == "total" else "step reward")
-        axes.legend(loc="upper left", ncols=4, markerscale=6)
-        axes.set_ylabel("reward")
-    for index, column in enumerate(parts):
-        row, place = divmod(index, across)
-        axes = figure.add_subplot(space[row + bool(sums), place])
-        widest = max(widest, _reward_panel(axes, log, column, colors[column].color(), smooth_window))
-        axes.set_title(column)
-        if place == 0:
-            axes.set_ylabel("reward")
-        if index + across >= len(parts):
-            axes.set_xlabel(axis_label(log) if across < 3 else axis_label(log).replace("environment ", ""))
-    left_out = len(columns) - len(sums) - len(parts)
-    figure.suptitle(f"Reward components over training: {name}\n{sampling(log)}", fontsize=11.5, x=0.01, ha="left")
-    caption(
-        figure,
-        f"n = {log.records:,} records. Lines: means of all records per bin of training time, "
-        + (f"smoothed over up to {widest} of them. " if widest > 1 else "not smoothed. ")
-        + "Bands: mean ± 1 standard deviation of the records in a bin. Dots: the uniform sample."
-        + (f" {left_out} smaller components are left out." if left_out else ""),
+def rewards_figure(logs: Sequence[LogTables], names: Sequence[str], *, smooth_window: int | None = None) -> "Figure":
+    """Every reward column over training, a panel each: binned means with bands, and the sample of a single log."""
+    columns = list(dict.fromkeys(str(column) for log in logs for column in log.components.index))
+    shown = _largest(logs[0], columns)
+    alone, widest, panels = len(logs) == 1, 1, []
+    for column in shown:
+        curves = []
+        for log, name in zip(logs, names, strict=True):
+            if column in log.components.index:
+                line = curve(log, column, smooth_window=smooth_window)
+                widest = max(widest, line.window)
+                dots = log.sample[["time", column]].dropna().to_numpy() if alone and column in log.sample else ()
+                raw = line.mean.tolist() if line.window > 1 else None
+                low, high = (line.mean - line.sd).tolist(), (line.mean + line.sd).tolist()
+                curves.append(Curve(name, line.middle.tolist(), line.smooth.tolist(), raw, low, high, dots=dots))
+        panels.append(Panel(column, "reward", curves))
+    counts = "; ".join(f"{name} n = {log.records:,}" for log, name in zip(logs, names, strict=True))
+    caption = f"n = {logs[0].records:,} records, {sampling(logs[0])}." if alone else f"{counts} records."
+    caption += " Lines: means of all records per bin of training time, "
+    caption += f"smoothed over up to {widest} bins (thin: not smoothed)." if widest > 1 else "not smoothed."
+    caption += " Bands: mean ± 1 standard deviation of the records in a bin." + (" Dots: the sample." if alone else "")
+    left_out = len(columns) - len(shown)
+    if left_out:
+        caption += f" {left_out} smaller component{' is' if left_out == 1 else 's are'} not drawn."
+    if len({log.time_axis for log in logs}) > 1:
+        units = ", ".join(f"{name} in {log.time_axis.replace('_', ' ')}" for log, name in zip(logs, names, strict=True))
+        caption += f" Training time differs in its unit: {units}."
+    labels = {axis_label(log) for log in logs}
+    title = "Reward components over training" + (f": {names[0]}" if alone else "")
+    return curves_figure(
+        panels,
+        x_label=labels.pop() if len(labels) == 1 else "training time",
+        title=title,
+        caption=caption,
+        names=names,
     )
-    return figure
+
+
+def _largest(log: LogTables, columns: Sequence[str]) -> list[str]:
+    """The sums and the components with the largest shares, in the order of `columns`."""
+    shares = log.components["share"].dropna()
+    ranked = sorted(columns, key=lambda name: (name in shares.index, -float(shares.get(name, 0.0)), name))
+    return sorted(ranked[: MOST_PANELS + 2], key=columns.index)
 
 
 def heatmap_figure(log: LogTables, name: str) -> "Figure":
     """Visits on a log scale: all maps on one canvas, and each of the most visited maps on separate axes."""
+    title = f"Where the agents went: {name}"
+    if not len(log.visits):
+        return map_figure([VisitMap("", grid_of_nothing())], title=title, caption="No record has a position.")
+    tile, canvas = fitting(log.visits, MOST_CELLS)
+    counts = grid(tiled(log.visits, tile), canvas)
     panels = [int(m) for m in log.maps["map"].head(MOST_PANELS)]
-    across = min(4, len(panels)) or 1
-    down = -(-len(panels) // across)
-    canvas = pack(log.visits)
-    if not panels:
-        return _no_visits(name)
-    joint = canvas is not None and len(canvas.places) > 1
-    tall = 8.6 * (canvas.height + 5) / canvas.width if joint and canvas is not None else 0.0
-    if joint or len(panels) > 1:
-        figure = new_figure(10, 1.4 + tall + 2.2 * down)
-    else:
-        wide, high = (float(np.ptp(log.visits[axis])) + 1 for axis in ("x", "y"))
-        height = min(7.0, max(2.2, 8.4 * high / wide))
-        figure = new_figure(min(10.0, max(5.5, 1.6 + height * wide / high)), 1.4 + height)
-    space = figure.add_gridspec(int(joint) + down, across, height_ratios=([tall] if joint else []) + [2.2] * down)
-    norm = shared_norm(log)
-    image: Any = None
-    axes_all: list[Any] = []
-    if joint and canvas is not None:
-        axes = figure.add_subplot(space[0, :])
-        image = canvas_panel(axes, log, canvas, norm)
-        axes.set_title(f"all {len(canvas.places)} maps on one canvas (packed by size, not by their place in the world)")
-        axes_all.append(axes)
-    for index, m in enumerate(panels):
-        row, place = divmod(index, across)
-        axes = figure.add_subplot(space[row + int(joint), place])
-        image = map_panel(axes, log, m, norm)
-        if place:
-            axes.set_ylabel("")
-        if index + across < len(panels):
-            axes.set_xlabel("")
-        axes_all.append(axes)
-    if image is not None:
-        shrink = 0.4 if len(axes_all) > 1 else 0.8
-        bar = figure.colorbar(image, ax=axes_all, shrink=shrink, aspect=30, pad=0.015, panchor=False)
-        bar.set_label("visits (records), log scale")
-        count_ticks(bar, norm.vmax)
-        bar.outline.set_visible(False)
-    figure.suptitle(
-        f"Where the agents went: {name}\nall {log.records:,} records, no sampling", fontsize=11.5, x=0.01, ha="left"
+    maps = [map_of(log, canvas, counts, m, tile) for m in panels]
+    joint = canvas_map(f"all {len(canvas.places)} maps on one canvas", counts, canvas)
+    visits, cells = int(log.visits["visits"].sum()), len(log.visits)
+    count = "1 map" if len(log.maps) == 1 else f"{len(log.maps)} maps"
+    more = f"; below: the {len(panels)} most visited" if len(log.maps) > len(panels) else ""
+    return map_figure(
+        maps,
+        wide=joint if len(canvas.places) > 1 else None,
+        title=title,
+        unit="visits (records)",
+        caption=f"n = {visits:,} visits to {cells:,} cells of {count}, all records{more}.{visits_note(tile)}",
     )
-    visited, cells = int(log.visits["visits"].sum()), len(log.visits)
-    shown = f", the {len(panels)} most visited of {len(log.maps)} maps below" if len(log.maps) > len(panels) else ""
-    maps = "1 map" if len(log.maps) == 1 else f"{len(log.maps)} maps"
-    caption(
-        figure,
-        f"n = {visited:,} visits to {cells:,} cells of {maps}{shown}. Grey: in no record.",
-    )
-    return figure
 
 
-def _no_visits(name: str) -> "Figure":
-    figure = new_figure(10, 3)
-    say_nothing(figure.subplots(), "no positions in these records")
-    figure.suptitle(f"Where the agents went: {name}", fontsize=11.5, x=0.01, ha="left")
-    return figure
+def compare_heatmap_figure(logs: Sequence[LogTables], names: Sequence[str]) -> "Figure":
+    """The visits of several logs side by side, on one canvas and one colour scale."""
+    import pandas as pd
+
+    title = f"Where the agents went: {' and '.join(names)}"
+    together = pd.concat([log.visits for log in logs])
+    if not len(together):
+        return map_figure([VisitMap("", grid_of_nothing())], title=title, caption="No record has a position.")
+    tile, canvas = fitting(together, MOST_CELLS)
+    maps = []
+    for log, name in zip(logs, names, strict=True):
+        subject = f"{name}: {len(log.visits):,} cells of {len(log.maps)} maps"
+        maps.append(canvas_map(subject, grid(tiled(log.visits, tile), canvas), canvas))
+    counts = "; ".join(f"{name} n = {int(log.visits['visits'].sum()):,}" for log, name in zip(logs, names, strict=True))
+    caption = f"{counts} visits, all records. The same canvas and colours in all.{visits_note(tile)}"
+    return map_figure(maps, title=title, unit="visits (records)", caption=caption)
+
+
+def visits_note(tile: int) -> str:
+    """What the colours of a map do not show."""
+    squares = f" Each cell is the sum of {tile} × {tile} tiles." if tile > 1 else ""
+    return f"{squares} Grey: in no record. On a canvas, maps are packed by size, not by their place in the world."
+
+
+def canvas_map(title: str, counts: FloatArray, canvas: Canvas) -> VisitMap:
+    """All maps on one canvas."""
+    return VisitMap(title, counts, boxes={str(m): place for m, place in canvas.places.items()})
+
+
+def map_of(log: LogTables, canvas: Canvas, counts: FloatArray, m: int, tile: int) -> VisitMap:
+    """One map in its own coordinates."""
+    left, top, width, height = canvas.places[m]
+    share = float(log.maps.loc[log.maps["map"] == m, "share"].iloc[0])
+    x, y = canvas.origins[m]
+    part = counts[top : top + height, left : left + width]
+    return VisitMap(f"map {m} ({share:.1%})", part, origin=(x * tile, y * tile), tile=tile)
+
+
+def grid_of_nothing() -> FloatArray:
+    """A map without a visit, on which the figure states that there is none."""
+    import numpy as np
+
+    return np.zeros((1, 3))
 
 
 def save(figure: "Figure", stem: Path, formats: Sequence[str]) -> list[Path]:
@@ -154,142 +140,3 @@ def save(figure: "Figure", stem: Path, formats: Sequence[str]) -> list[Path]:
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     return [theme.save_figure(figure, stem.with_name(f"{stem.name}.{kind}"), dpi=DPI) for kind in formats]
-
-
-def canvas_panel(axes: "Axes", log: LogTables, canvas: Canvas, norm: Any) -> Any:
-    """Draw the visits of all maps on one canvas, each map's box in grey with its number above."""
-    from matplotlib.patches import Rectangle
-
-    for m, (left, top, width, height) in canvas.places.items():
-        axes.add_patch(Rectangle((left, top), width, height, facecolor=_EMPTY, linewidth=0, zorder=-1))
-        if width * height > 0.003 * canvas.width * canvas.height:
-            axes.text(left, top - 0.2, str(m), fontsize=5.5, va="bottom", color=theme.LIGHT_GROUND.muted)
-    image = picture_of(axes, grid(log.visits, canvas), norm, extent=(0, canvas.width, canvas.height, 0))
-    axes.set_ylim(canvas.height, -4)
-    axes.set_xticks([])
-    axes.set_yticks([])
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    axes.set_xlabel("tiles; numbers name the maps")
-    axes.set_anchor("NW")
-    return image
-
-
-def map_panel(axes: "Axes", log: LogTables, m: int, norm: Any) -> Any:
-    """Draw one map's visits in its own coordinates."""
-    cells = log.visits[log.visits["map"] == m]
-    x, y = cells["x"].to_numpy(), cells["y"].to_numpy()
-    visits = cells["visits"].to_numpy(np.float64)
-    width, height = int(x.max() - x.min() + 1), int(y.max() - y.min() + 1)
-    if width * height > 4_000_000:
-        axes.invert_yaxis()
-        image: Any = axes.scatter(x, y, c=visits, s=2, norm=norm, cmap="viridis", rasterized=True)
-    else:
-        axes.set_facecolor(_EMPTY)
-        picture = np.zeros((height, width))
-        picture[y - y.min(), x - x.min()] = visits
-        image = picture_of(axes, picture, norm, (x.min() - 0.5, x.max() + 0.5, y.max() + 0.5, y.min() - 0.5))
-    row = log.maps[log.maps["map"] == m].iloc[0]
-    axes.set_title(f"map {m} ({float(row['share']) * 100:.1f} %)", fontsize=8)
-    axes.set_anchor("NW")
-    axes.set_xlabel("x (tiles)")
-    axes.set_ylabel("y (tiles, downwards)")
-    axes.locator_params(nbins=4, integer=True)
-    return image
-
-
-def new_figure(width: float, height: float) -> "Figure":
-    """An empty figure of `width` by `height` inches."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def caption(figure: "Figure", text: str) -> None:
-    """Put `text` under `figure`."""
-    figure.supxlabel(text, x=0.01, ha="left", fontsize=7.5, color="#444444", wrap=True)
-
-
-def _reward_panel(axes: "Axes", log: LogTables, column: str, color: str, window: int | None) -> int:
-    """Draw one column; returns the number of bins it was smoothed over."""
-    line = curve(log, column, smooth_window=window)
-    if "time" in log.sample and column in log.sample:
-        axes.plot(
-            log.sample["time"],
-            log.sample[column],
-            ".",
-            ms=1.6,
-            mew=0,
-            alpha=0.25,
-            color=color,
-            rasterized=True,
-            label="sample",
-        )
-    low, high = line.mean - line.sd, line.mean + line.sd
-    axes.fill_between(line.middle, low, high, color=color, alpha=0.2, lw=0, label="± 1 SD")
-    if line.window > 1:
-        axes.plot(line.middle, line.mean, color=color, lw=0.5, alpha=0.6, label="bin mean")
-    axes.plot(line.middle, line.smooth, color=color, lw=1.6, label="smoothed mean" if line.window > 1 else "bin mean")
-    axes.xaxis.set_major_formatter(thousands())
-    axes.locator_params(axis="x", nbins=6)
-    _limits(axes, line, log, column)
-    return line.window
-
-
-def _limits(axes: "Axes", line: Curve, log: LogTables, column: str) -> None:
-    """Make room for the bands and nearly all of the sample: single outliers must not flatten the curve."""
-    if not len(line.mean):
-        return
-    row: dict[str, float] = log.components[["q01", "q99"]].to_dict("index")[column]  # type: ignore[assignment]
-    low = min(float(np.nanmin(line.mean - line.sd)), row["q01"])
-    high = max(float(np.nanmax(line.mean + line.sd)), row["q99"])
-    room = 0.05 * (high - low) or 0.5
-    axes.set_ylim(low - room, high + room)
-    first, last = log.time_range
-    axes.set_xlim(first, last if last > first else first + 1)
-
-
-def shared_norm(*logs: LogTables) -> Any:
-    """One log colour scale for the visits of all `logs`."""
-    from matplotlib.colors import LogNorm
-
-    most = max((int(log.visits["visits"].max()) for log in logs if len(log.visits)), default=1)
-    return LogNorm(vmin=1, vmax=max(most, 2))
-
-
-def count_ticks(bar: Any, most: float) -> None:
-    """Set the ticks of a colour bar of counts on a log scale: round numbers from 1, and the largest count itself."""
-    steps = (1, 2, 5) if most < 1_000 else (1, 3) if most < 100_000 else (1,)
-    ticks = [step * 10**power for power in range(16) for step in steps if step * 10**power * 1.3 < most]
-    ticks.append(int(most))
-    bar.set_ticks(ticks, labels=[f"{tick:,}" for tick in ticks])
-    bar.ax.minorticks_off()
-
-
-def picture_of(axes: "Axes", cells: Any, norm: Any, extent: tuple[float, float, float, float]) -> Any:
-    """Draw `cells` (rows, columns) of visits; cells without visits are transparent."""
-    import matplotlib as mpl
-
-    colors = mpl.colormaps["viridis"].with_extremes(bad=(0, 0, 0, 0))
-    axes.grid(visible=False)
-    return axes.imshow(
-        np.ma.masked_equal(cells, 0), norm=norm, cmap=colors, extent=extent, interpolation="nearest", aspect="equal"
-    )
-
-
-def thousands() -> Any:
-    """A tick formatter: 12.3k, 4.5M."""
-    from matplotlib.ticker import FuncFormatter
-
-    text: Callable[[float, Any], str] = lambda value, _: number(value)  # noqa: E731
-    return FuncFormatter(text)
-
-
-def say_nothing(axes: "Axes", why: str) -> None:
-    """Write on empty axes why they are empty."""
-    axes.text(0.5, 0.5, why, ha="center", va="center", transform=axes.transAxes, color="#666666")
-    axes.set_xticks([])
-    axes.set_yticks([])

@@ -10,7 +10,7 @@ import numpy as np
 
 from daf.render import theme
 from daf.render.logs._visits_svg import MAPS_OFFERED, VisitFigure, visit_figures
-from daf.render.logs.data import LogTables, axis_label, curve, sampling, series
+from daf.render.logs.data import LogTables, axis_label, curve, sampling
 from daf.render.logs.tables import alerts, components_table, headline, tables
 from daf.render.pages.parts import Alert, Part, Plot, Plots, RunPage, Section, Text, run_html
 from daf.render.svg.curves import CurveSeries, curve_figure
@@ -75,8 +75,7 @@ def _rewards(logs: Sequence[LogTables], names: Sequence[str], smooth_window: int
         lines = []
         for place, (log, name) in enumerate(zip(logs, names, strict=True)):
             if column in log.components.index:
-                alone = len(logs) == 1
-                style = series(log)[column] if alone else theme.style(place)
+                style, alone = theme.style(place), len(logs) == 1
                 line, window = _reward_line(log, column, name, style, smooth_window, dots=alone)
                 widest = max(widest, window)
                 lines.append(line)
@@ -174,14 +173,13 @@ def _statistics(log: LogTables) -> list[Section]:
         plots.append(Plot("Returns at the ends of stretches", made.svg, note))
     shares = log.components["share"].dropna().sort_values(ascending=False)
     if len(shares):
-        styles = series(log)
-        rows = [_share(log, str(name), float(share), styles[str(name)]) for name, share in shares.items()]
+        rows = [_share(log, str(name), float(share)) for name, share in shares.items()]
         unit = "share of the summed |mean| (%)"
         drawn = interval_figure(rows, axis_title=unit, description="Component shares", zero=True)
         plots.append(Plot("Component shares", drawn, f"n = {log.records:,} records, all of them.", size="full"))
     return [Section("statistics", "Statistics", [Plots(plots, linked=False)])] if plots else []
 
 
-def _share(log: LogTables, name: str, share: float, style: theme.SeriesStyle) -> IntervalRow:
+def _share(log: LogTables, name: str, share: float) -> IntervalRow:
     mean: Any = log.components.loc[name, "mean"]
-    return IntervalRow(printable(name) + (" (negative mean)" if mean < 0 else ""), style, share * 100)
+    return IntervalRow(printable(name) + (" (negative mean)" if mean < 0 else ""), theme.style(0), share * 100)

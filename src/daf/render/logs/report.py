@@ -3,10 +3,12 @@
 import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from daf.render.logs.data import LogTables
-from daf.render.logs.figures import count_ticks, map_panel, new_figure, shared_norm
+from daf.render.figures.frame import WIDTH, figure_of
+from daf.render.figures.map import map_figure
+from daf.render.logs.data import LogTables, fitting, grid, tiled
+from daf.render.logs.figures import MOST_CELLS, map_of, visits_note
 from daf.render.logs.tables import alerts, as_lines, headline, tables
 from daf.storage import atomic
 
@@ -48,23 +50,15 @@ def _pages(log: LogTables, name: str, figures: "Sequence[Figure]") -> Iterator["
 def _map_pages(log: LogTables, name: str) -> Iterator["Figure"]:
     """Every map that the heatmap's page does not show."""
     maps = [int(m) for m in log.maps["map"]][MAPS_PER_PAGE : MAPS + MAPS_PER_PAGE]
-    norm = shared_norm(log)
-    image: Any = None
+    if not maps:
+        return
+    tile, canvas = fitting(log.visits, MOST_CELLS)
+    counts = grid(tiled(log.visits, tile), canvas)
     for first in range(0, len(maps), MAPS_PER_PAGE):
-        figure = new_figure(10, 9)
-        panels = figure.subplots(3, 4).ravel()
-        for place, (axes, m) in enumerate(zip(panels, maps[first : first + MAPS_PER_PAGE], strict=False)):
-            image = map_panel(axes, log, m, norm)
-            if place % 4:
-                axes.set_ylabel("")
-        for axes in panels[len(maps[first : first + MAPS_PER_PAGE]) :]:
-            axes.set_visible(False)
-        bar = figure.colorbar(image, ax=list(panels), shrink=0.4, aspect=30, pad=0.015, panchor=False)
-        bar.set_label("visits (records), log scale")
-        count_ticks(bar, norm.vmax)
-        bar.outline.set_visible(False)
-        figure.suptitle(f"Further maps: {name}", fontsize=11.5, x=0.01, ha="left")
-        yield figure
+        page = [map_of(log, canvas, counts, m, tile) for m in maps[first : first + MAPS_PER_PAGE]]
+        yield map_figure(
+            page, title=f"Further maps: {name}", unit="visits (records)", caption=visits_note(tile).strip()
+        )
 
 
 def _text_pages(title: str, sections: Sequence[Sequence[str]]) -> Iterator["Figure"]:
@@ -84,7 +78,7 @@ def _text_pages(title: str, sections: Sequence[Sequence[str]]) -> Iterator["Figu
 
 
 def _text_page(title: str, lines: Sequence[str]) -> "Figure":
-    figure = new_figure(10, 11)
+    figure = figure_of(WIDTH, 11)
     figure.text(0.04, 0.965, title, fontsize=13, fontweight="bold", va="top")
     figure.text(0.04, 0.925, "\n".join(lines), fontsize=7.6, family="DejaVu Sans Mono", va="top", linespacing=1.35)
     return figure

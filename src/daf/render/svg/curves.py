@@ -20,10 +20,11 @@ from markupsafe import Markup, escape
 
 from daf.errors import DataError
 from daf.render.axis import Axis, axis_for, marker
-from daf.render.text import shortened
+from daf.render.text import short_count, shortened
 from daf.render.theme import SeriesStyle
 from daf.stats.arrays import FloatArray
 from daf.stats.sentences import number
+from daf.stats.smoothing import running_mean
 
 WIDTHS = {"half": 500, "full": 1020}
 HEIGHTS = {"half": 230, "full": 330}
@@ -143,25 +144,6 @@ def _ends(one: CurveSeries) -> tuple[float, float]:
 
 def _bar_width(one: CurveSeries) -> float:
     return float(np.diff(np.asarray(one.x, dtype=float)).min()) if len(one.x) > 1 else 1.0
-
-
-def running_mean(values: Sequence[float], window: int) -> FloatArray:
-    """The mean of the `window` values around each value; of fewer at the ends."""
-    found = np.asarray(values, dtype=float)
-    half = window // 2
-    sums = np.concatenate([[0.0], np.cumsum(found)])
-    positions = np.arange(len(found))
-    first, last = np.maximum(0, positions - half), np.minimum(len(found), positions + half + 1)
-    means: FloatArray = (sums[last] - sums[first]) / (last - first)
-    return means
-
-
-def short_count(value: float) -> str:
-    """ "950", "12k", "1.5M"."""
-    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
-        if abs(value) >= size:
-            return f"{value / size:.4g}{unit}"
-    return f"{value:.4g}"
 
 
 def _check(one: CurveSeries) -> None:

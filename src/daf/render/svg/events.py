@@ -1,6 +1,6 @@
-"""Figures of a mission's analysis as inline SVG: when events first happen, and what agents hold over time.
+"""When events first happen, by policy, as inline SVG.
 
-Colours and markers are the policies'; text is real text. An event that never happened has a note instead of a mark.
+Colours and markers are the policies'. An event that never happened has a note instead of a mark.
 """
 
 from collections.abc import Mapping, Sequence
@@ -38,7 +38,7 @@ def events_figure(
     for event, policies in rows.items():
         middle = at + LINE * len(policies) / 2 + GAP / 2
         parts.append(f'<text x="4" y="{middle + 4.5:.1f}">{escape(shortened(event))}</text>')
-        for place, (policy, median, quartiles, told) in enumerate(policies):
+        for place, (policy, median, quartiles, text) in enumerate(policies):
             y = at + GAP / 2 + LINE * (place + 0.5)
             parts.append(f'<g class="s{look[policy].slot}">')
             if quartiles is not None:
@@ -49,37 +49,9 @@ def events_figure(
                 parts.append(f'<g class="mean">{marker(look[policy], axis.at(median), y, 4.5)}')
                 parts.append(f"<title>{escape(policy)}: {escape(event)}, median step {number(median)}</title></g>")
             parts.append(
-                f'<text class="small" x="{WIDTH - RIGHT}" y="{y + 4:.1f}" text-anchor="end">{escape(told)}</text></g>'
+                f'<text class="small" x="{WIDTH - RIGHT}" y="{y + 4:.1f}" text-anchor="end">{escape(text)}</text></g>'
             )
         at += LINE * len(policies) + GAP
-    return Markup("".join(parts) + "</svg>")
-
-
-def lines_figure(
-    rows: Mapping[str, Sequence[tuple[int, float]]], look: Mapping[str, SeriesStyle], *, x_title: str, y_title: str
-) -> Markup:
-    """A line per policy through its (x, y) points; the axes contain all of them and zero."""
-    height, left = 200.0, 54.0
-    across = axis_for([0.0, *(float(x) for line in rows.values() for x, _ in line)], left=left, right=WIDTH - RIGHT)
-    top = axis_for([0.0, *(y for line in rows.values() for _, y in line)], left=TOP + height, right=TOP + 16.0)
-    bottom = TOP + height
-    parts = [
-        f'<svg class="figure" role="img" viewBox="0 0 {WIDTH} {bottom + BELOW:.0f}" '
-        f'aria-label="{escape(y_title)} over time">',
-        *_grid(across, TOP, bottom, x_title),
-        '<g class="ticks" text-anchor="end">',
-    ]
-    upward = [tick for tick in top.ticks if tick >= 0]
-    parts += [f'<text x="{left - 6}" y="{top.at(tick) + 4:.1f}">{tick:g}</text>' for tick in upward]
-    parts.append(f'</g><text class="axis" x="4" y="{TOP + 4}">{escape(y_title)}</text>')
-    for policy, line in rows.items():
-        drawn = "L".join(f"{across.at(x):.1f} {top.at(y):.1f}" for x, y in line)
-        parts.append(f'<g class="s{look[policy].slot}"><polyline class="line" points="{drawn.replace("L", " ")}"/>')
-        spaced = list(line)[:: max(1, len(line) // 8)]
-        parts.append(
-            '<g class="mean">' + "".join(marker(look[policy], across.at(x), top.at(y), 3.5) for x, y in spaced)
-        )
-        parts.append(f"<title>{escape(policy)}</title></g></g>")
     return Markup("".join(parts) + "</svg>")
 
 

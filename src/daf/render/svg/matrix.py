@@ -1,4 +1,4 @@
-"""The cross-play matrix: how much each policy gets with each partner, as inline SVG and as a PNG.
+"""The cross-play matrix as inline SVG: how much each policy gets with each partner.
 
 A row is a policy, a column its partner, the diagonal self-play. Every cell shows its number; the tint only helps to
 find the high ones, and is light enough that the text on it is readable in light and dark mode.
