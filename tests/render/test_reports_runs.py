@@ -256,7 +256,7 @@ def test_any_other_run_shows_its_results_as_tables(tmp_path):
 def test_a_run_is_reported_while_it_runs(tmp_path):
     output = OutputManager(tmp_path)
     folder = output.log_operation_start("training", title="still going")
-    assert "still going on" in page_of(folder).by_id["warnings"]
+    assert "still in progress" in page_of(folder).by_id["warnings"]
     output.log_operation_complete("training")
 
 

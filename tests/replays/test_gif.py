@@ -210,7 +210,7 @@ def test_odd_numbers_are_drawn_without_harm(write, tmp_path, fields):
     ("view", "says"),
     [
         ({"cell": 3}, "--cell 3 is outside 4 to 64"),
-        ({"start": 5}, "--start 5 --end 4 is no stretch of its 4 steps"),
+        ({"start": 5}, "--start 5 --end 4: the replay has 4 steps"),
         ({"end": 9}, "--start 0 --end 9"),
         ({"every": 0}, "--every 0 is below 1"),
     ],

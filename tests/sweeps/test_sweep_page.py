@@ -136,7 +136,7 @@ def test_a_sweep_writes_its_page_when_it_ends(tmp_path):
     page = Page((run_dir_in(tmp_path) / "sweep.html").read_text(encoding="utf-8"))
     assert isinstance(result, SweepResult)
     assert f"Trial {result.get_best_trial().trial_id} is the best of 4 complete trials" in page.by_id["finding"]
-    assert "still going on" not in page.by_id.get("warnings", "")
+    assert "still in progress" not in page.by_id.get("warnings", "")
 
 
 def test_dragging_along_an_axis_keeps_the_trials_inside_and_a_click_lets_go(conditional, browser):

@@ -61,7 +61,7 @@ class Setting:
     def ticks(self) -> list[tuple[Any, str]]:
         """Values to label, with their labels; on a scale, none so close to the previous one that the labels overlap."""
         if not self.scaled:
-            return [(value, told(value)) for value in self.values]
+            return [(value, tick_text(value)) for value in self.values]
         own = self._apart(self.values) if len(self.values) <= FEW else []
         found = own if len(own) == len(self.values) else self._apart(self._round())
         return found if len(found) > 1 else self._apart(self.values)
@@ -85,7 +85,7 @@ class Setting:
         """Those of the ascending `values` whose labels fit, starting from the smallest."""
         found: list[tuple[Any, str]] = []
         for value in values:
-            name = told(value)
+            name = tick_text(value)
             if not found or self.at(value) - self.at(found[-1][0]) >= ROOM * (1 + (len(name) + len(found[-1][1])) / 2):
                 found.append((value, name))
         return found
@@ -122,7 +122,7 @@ def _looks_logarithmic(values: Sequence[Any], low: float, high: float) -> bool:
     return low > 0 and high / low >= WIDE and (median(map(float, values)) - low) / (high - low) < CROWDED
 
 
-def told(value: Any) -> str:
+def tick_text(value: Any) -> str:
     """The label of a value on an axis: numbers with up to four significant digits."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     return f"{value:.4g}" if number and abs(value) < 1e6 else str(value)

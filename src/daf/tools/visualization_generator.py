@@ -26,7 +26,7 @@ from daf.visualization import daf_generate_summary_dashboard
 from daf.visualization.policy_plots import (
     comparison_caption,
     comparison_panel,
-    policies_told,
+    policies_label,
     spread_caption,
     spread_panels,
 )
@@ -71,7 +71,7 @@ class VisualizationGenerator(SessionDirectory):
         figure = spread_figure(
             spread_panels(found)[:2],
             found.policies,
-            title=title or f"Returns of episodes: {policies_told(found)}",
+            title=title or f"Returns of episodes: {policies_label(found)}",
             caption=spread_caption(found),
             size=HALF_SIZE,
         )
@@ -85,7 +85,7 @@ class VisualizationGenerator(SessionDirectory):
         figure = means_figure(
             [comparison_panel(found)],
             found.policies,
-            title=title or f"Returns of {policies_told(found)}",
+            title=title or f"Returns of {policies_label(found)}",
             caption=comparison_caption(found),
             size=HALF_SIZE,
         )

@@ -67,7 +67,7 @@ def episodes_given(source: Any, base_dir: str | Path | None = None) -> tuple[lis
     records = getattr(getattr(behind, "result", None), "records", None)
     if records is None:
         raise UsageError(
-            f"{type(source).__name__} holds no episodes: give a replay, a run (folder or id), an evaluation, or "
+            f"{type(source).__name__} holds no episodes: give a replay, a run (directory or id), an evaluation, or "
             "records."
         )
     return [one for one in records if one.ok], [read_replay(path) for path in behind.replays.values()]
@@ -101,13 +101,15 @@ def collected(records: Sequence[EpisodeRecord], replays: Sequence[Replay]) -> li
 
 def policy_of(replay: Replay) -> str:
     """The policies of the replay if it names them; otherwise the name of the file."""
-    told: dict[str, None] = {}
+    policies: dict[str, None] = {}
     for agent in replay.agents:
         for infos in agent.policy_infos().values:
             if isinstance(infos, dict) and "policy_name" in infos:
-                told.setdefault(str(infos["policy_name"]))
+                policies.setdefault(str(infos["policy_name"]))
                 break
-    return "+".join(told) or next((replay.path.name.removesuffix(s) for s in SUFFIXES if s in replay.path.name), "?")
+    return "+".join(policies) or next(
+        (replay.path.name.removesuffix(s) for s in SUFFIXES if s in replay.path.name), "?"
+    )
 
 
 def _of_folder(folder: Path) -> tuple[list[EpisodeRecord], list[Replay]]:

@@ -68,7 +68,7 @@ def daf_plot_action_frequency(
     figure = means_figure(
         panels,
         policies,
-        title=titled(look, f"Actions of {_told(policies)}"),
+        title=titled(look, f"Actions of {_policies_text(policies)}"),
         caption=f"Marks: {'shares of the counts given' if counted else 'means over episodes'}.{n}{note}"
         + (f" {left} rarer actions are not drawn." if left > 0 else ""),
         dark=is_dark(look),
@@ -118,7 +118,7 @@ def daf_plot_resource_collection_timeline(
         panels[:MOST_PANELS],
         names=policies,
         x_label="step",
-        title=titled(look, f"Resources collected by {_told(policies)}{where}"),
+        title=titled(look, f"Resources collected by {_policies_text(policies)}{where}"),
         caption=f"Lines: all that agents picked up so far, whatever became of it{_bands(rows)} {_episodes(rows)}"
         + (f" {most} more panels are not drawn; resources= chooses." if most > 0 else ""),
         dark=is_dark(look),
@@ -205,5 +205,5 @@ def _episodes(rows: Sequence[Shares] | Sequence[Collected]) -> str:
     return f"n = {n} episode{'s' if most > 1 else ''} per policy{several}."
 
 
-def _told(policies: Sequence[str]) -> str:
+def _policies_text(policies: Sequence[str]) -> str:
     return ", ".join(policies) if len(policies) <= 3 else f"{len(policies)} policies"

@@ -170,11 +170,11 @@ def _chosen(samples: Sequence[Sample], most: int) -> list[str]:
     varying = [metric for metric in _in_order(samples) if _varies(samples, metric)]
     if not varying:
         raise DataError("no metric varies between episodes or policies, so a figure would be empty.")
-    apart = {metric: _told_apart([one for one in samples if one.metric == metric]) for metric in varying}
+    apart = {metric: _separation([one for one in samples if one.metric == metric]) for metric in varying}
     return sorted(varying, key=lambda metric: -apart[metric])[:most]
 
 
-def _told_apart(samples: Sequence[Sample]) -> float:
+def _separation(samples: Sequence[Sample]) -> float:
     """Eta squared between policies, averaged over missions; for a single policy, the spread relative to the mean."""
     parts = []
     for mission in dict.fromkeys(one.mission for one in samples):

@@ -38,7 +38,7 @@ def run_folder(source: str | os.PathLike[str], base_dir: str | Path | None = Non
     if path.is_dir():
         return path
     if path.is_file():
-        raise UsageError(f"{path} is a file; a run's folder or id is wanted.")
+        raise UsageError(f"{path} is a file; expected a run directory or the id of a run.")
     try:
         return find_run(text, base_dir).path
     except UsageError as error:

@@ -64,7 +64,7 @@ def visited(source: Any, base_dir: str | Path | None = None) -> Visited:
         plan = getattr(getattr(source, "result", None), "plan", None)
         return _from_records(records, {} if plan is None else {m.config_hash: m.config for m in plan.missions})
     raise UsageError(
-        f"{type(source).__name__} holds no positions: give a replay, a run's folder or id, records, or an array."
+        f"{type(source).__name__} holds no positions: give a replay, a run directory or id, records, or an array."
     )
 
 
@@ -110,8 +110,8 @@ def _from_replays(replays: Sequence[Replay]) -> Visited:
     agents = sorted({len(replay.agents) for replay in replays})
     steps = sum(replay.steps for replay in replays)
     what = f"n = {len(replays)} episode{'s' if len(replays) > 1 else ''}, {steps:,} steps, "
-    told = f"{agents[0]} agents" if len(agents) == 1 else f"{agents[0]} to {agents[-1]} agents"
-    return Visited(maps, "agent steps", what + told, max(0, len(ranked) - MOST_MAPS))
+    count_text = f"{agents[0]} agents" if len(agents) == 1 else f"{agents[0]} to {agents[-1]} agents"
+    return Visited(maps, "agent steps", what + count_text, max(0, len(ranked) - MOST_MAPS))
 
 
 def _from_records(records: Sequence[EpisodeRecord], configs: "Mapping[str, MettaGridConfig]") -> Visited:

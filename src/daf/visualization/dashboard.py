@@ -16,8 +16,8 @@ from daf.visualization.metric_plots import metric_unit
 from daf.visualization.policy_plots import (
     comparison_caption,
     comparison_panel,
-    mission_told,
-    policies_told,
+    mission_label,
+    policies_label,
     spread_panels,
 )
 from daf.visualization.returns import Returns, returns_of
@@ -93,11 +93,11 @@ def _policies(source: Any, base_dir: str | Path | None, look: Look, dark: bool) 
         table = None
     for metric in table.metrics if table else ():
         groups = [
-            Group(mission_told(name), {one.policy: one.estimate() for one in table.of(metric, name)} if table else {})
+            Group(mission_label(name), {one.policy: one.estimate() for one in table.of(metric, name)} if table else {})
             for name in (table.missions if table else ())
         ]
         cells.append(MeansPanel(metric, metric_unit(metric), groups, longest=18))
-    title = titled(look, f"Comparison of {policies_told(found)}")
+    title = titled(look, f"Comparison of {policies_label(found)}")
     caption = comparison_caption(found) + " Boxes: quartiles and median; diamonds: means with their intervals."
     sheet = [*cells, _policy_facts(found)]
     return dashboard_figure(sheet, found.policies, title=title, caption=caption, lines=False, dark=dark)

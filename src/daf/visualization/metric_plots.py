@@ -17,7 +17,7 @@ from daf.render.figures.spread import Spread, SpreadPanel, spread_figure
 from daf.stats.sentences import p_text
 from daf.visualization._metric_values import Table, metric_table, records_given
 from daf.visualization._plots import Look, Plot, finish, in_plan_order, is_dark, titled
-from daf.visualization.policy_plots import mission_told
+from daf.visualization.policy_plots import mission_label
 
 MOST_METRICS = 9
 MOST_SPOKES = 6
@@ -48,7 +48,7 @@ def daf_plot_detailed_metrics_comparison(
         groups = []
         for name in table.missions:
             cells = {one.policy: one.estimate(with_values=True) for one in table.of(metric, name)}
-            groups.append(Group(mission_told(name), cells, dict.fromkeys(table.policies, "not counted")))
+            groups.append(Group(mission_label(name), cells, dict.fromkeys(table.policies, "not counted")))
         panels.append(MeansPanel(metric, metric_unit(metric), groups, longest=22))
     figure = means_figure(
         panels,
@@ -147,7 +147,7 @@ def daf_plot_metrics_correlation_matrix(
     base_dir: str | Path | None = None,
     **look: Unpack[Look],
 ) -> Plot:
-    """Draw the correlations of all metrics with each other on one mission, like metrics beside each other.
+    """Draw the correlations of all metrics with each other on one mission, with similar metrics next to each other.
 
     Takes the arguments of `daf_plot_metric_correlations`; `mission` is required if there are several. The default is up
     to 16 metrics of the strongest pairs, none of which nearly repeats another.
@@ -194,7 +194,7 @@ def daf_plot_policy_radar(
     base_dir: str | Path | None = None,
     **look: Unpack[Look],
 ) -> Plot:
-    """Draw policies' means in 3 to 12 metrics as profiles, every spoke on a scale of its own.
+    """Draw policies' means in 3 to 12 metrics as profiles, with a separate scale for every spoke.
 
     Takes the arguments of `daf_plot_detailed_metrics_comparison`; `mission` is required if there are several.
     """
@@ -205,7 +205,7 @@ def daf_plot_policy_radar(
         Spoke(metric, {one.policy: one.estimate() for one in table.of(metric, table.missions[0])})
         for metric in table.metrics
     ]
-    where = mission_told(table.missions[0])
+    where = mission_label(table.missions[0])
     figure = radar_figure(
         spokes,
         table.policies,

@@ -32,7 +32,7 @@ def daf_plot_policy_comparison(
     figure = means_figure(
         [comparison_panel(found)],
         found.policies,
-        title=titled(look, f"Returns of {policies_told(found)}"),
+        title=titled(look, f"Returns of {policies_label(found)}"),
         caption=comparison_caption(found),
         dark=is_dark(look),
     )
@@ -51,7 +51,7 @@ def daf_plot_episode_reward_distribution(
     figure = spread_figure(
         spread_panels(found),
         found.policies,
-        title=titled(look, f"Returns of single episodes: {policies_told(found)}"),
+        title=titled(look, f"Returns of single episodes: {policies_label(found)}"),
         caption=spread_caption(found),
         dark=is_dark(look),
     )
@@ -75,15 +75,15 @@ def daf_plot_cumulative_performance(
             for policy in found.policies
             if len(found.values.get(policy, {}).get(mission, ()))
         ]
-        panels.append(Panel(mission_told(mission), RETURN_UNIT, curves, "no episode finished", limits=_limits(curves)))
+        panels.append(Panel(mission_label(mission), RETURN_UNIT, curves, "no episode finished", limits=_limits(curves)))
     figure = curves_figure(
         panels,
         names=found.policies,
         x_label="episodes",
-        title=titled(look, f"Mean return by number of episodes: {policies_told(found)}"),
+        title=titled(look, f"Mean return by number of episodes: {policies_label(found)}"),
         caption=f"Mean over the first episodes, in the order of their seeds; shaded: {100 * found.level:g} % interval "
         f"(Student) of that number of episodes, from the second on, cut where it "
-        f"is very wide. {count_told(found)}{_left_out(found)}",
+        f"is very wide. {count_label(found)}{_left_out(found)}",
         dark=is_dark(look),
     )
     return finish(figure, "cumulative_performance", output_path, look)
@@ -106,7 +106,7 @@ def comparison_panel(found: Returns, title: str = "") -> MeansPanel:
             for policy in found.policies
             if policy not in cells
         }
-        groups.append(Group(mission_told(mission), cells, absent))
+        groups.append(Group(mission_label(mission), cells, absent))
     return MeansPanel(title, RETURN_UNIT, groups)
 
 
@@ -118,7 +118,7 @@ def comparison_caption(found: Returns) -> str:
         parts.append("Hollow: no interval is known.")
     if len(found.missions) > 1:
         parts.append("All missions count the same.")
-    return " ".join([*parts, count_told(found)])
+    return " ".join([*parts, count_label(found)])
 
 
 def spread_panels(found: Returns) -> list[SpreadPanel]:
@@ -131,7 +131,7 @@ def spread_panels(found: Returns) -> list[SpreadPanel]:
             failed = found.failed_of(policy, mission)
             values = found.values.get(policy, {}).get(mission, ())
             rows.append(Spread(policy, values, cell.ci if cell else None, f"{failed} failed" if failed else ""))
-        panels.append(SpreadPanel(mission_told(mission), RETURN_UNIT, rows))
+        panels.append(SpreadPanel(mission_label(mission), RETURN_UNIT, rows))
     return panels
 
 
@@ -139,23 +139,23 @@ def spread_caption(found: Returns) -> str:
     """An explanation of the marks of a spread."""
     bars = found.interval_words()
     mean = f"diamond: mean{f', with its {bars}' if bars else ''}"
-    return f"Dots: episodes; box: quartiles and median; {mean}. {count_told(found)}{_left_out(found)}"
+    return f"Dots: episodes; box: quartiles and median; {mean}. {count_label(found)}{_left_out(found)}"
 
 
-def policies_told(found: Returns) -> str:
+def policies_label(found: Returns) -> str:
     """The policies, for a title."""
     names = found.policies
-    told = ", ".join(names) if len(names) <= 3 else f"{len(names)} policies"
+    policies = ", ".join(names) if len(names) <= 3 else f"{len(names)} policies"
     where = found.missions[0] if len(found.missions) == 1 and found.missions[0] != UNNAMED else ""
-    return f"{told} on {where}" if where else told
+    return f"{policies} on {where}" if where else policies
 
 
-def mission_told(mission: str) -> str:
+def mission_label(mission: str) -> str:
     """A mission, for a panel's title; empty for numbers that came without one."""
     return "" if mission == UNNAMED else mission
 
 
-def count_told(found: Returns) -> str:
+def count_label(found: Returns) -> str:
     """n, and the failures."""
     least, most = found.episodes
     n = f"n = {most:,}" if least == most else f"n = {least:,} to {most:,}"

@@ -189,6 +189,6 @@ def sweep_caption(sweep: SweepResult, search: Search) -> str:
 
 
 def _counts(sweep: SweepResult) -> str:
-    told = ", ".join(f"{count} {status}" for status, count in sweep.counts().items() if count)
+    counts = ", ".join(f"{count} {status}" for status, count in sweep.counts().items() if count)
     direction = "more is better" if sweep.directions[0] == "maximize" else "less is better"
-    return f"n = {len(sweep.trials)} trials: {told}; {direction}."
+    return f"n = {len(sweep.trials)} trials: {counts}; {direction}."

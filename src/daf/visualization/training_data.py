@@ -28,7 +28,7 @@ OF_ONE_RUN = (
 )  # fmt: skip
 """Settings in which repetitions of a training may differ: the seed, and those that do not affect what agents learn."""
 _NOT_LEARNED = ("clock/", "system/", "schedule/")
-"""Metrics that say nothing about learning: time and the machine, and values that the settings prescribe."""
+"""Metrics that don't describe learning: time and the machine, and values that the settings prescribe."""
 UNNAMED_RUN = "training"
 """The name of a run that was given as plain numbers."""
 
@@ -78,11 +78,11 @@ def training_groups(source: Any, base_dir: str | Path | None = None) -> dict[str
             return {UNNAMED_RUN: [_columns(UNNAMED_RUN, source)]}
         return {str(label): each_once(_runs(one, str(label), base_dir)) for label, one in source.items()}
     runs = each_once(_runs(source, None, base_dir))
-    told = [run.name for run in runs]
-    if len(set(told)) < len(told):
+    labels = [run.name for run in runs]
+    if len(set(labels)) < len(labels):
         ids = [f"#{number}" if run.run is None else run.run.path.name for number, run in enumerate(runs, 1)]
-        told = [f"{run.name} {identity}" for run, identity in zip(runs, ids, strict=True)]
-    return {label: [run] for label, run in zip(told, runs, strict=True)}
+        labels = [f"{run.name} {identity}" for run, identity in zip(runs, ids, strict=True)]
+    return {label: [run] for label, run in zip(labels, runs, strict=True)}
 
 
 def seeds_together(sources: Sequence[Any], base_dir: str | Path | None = None) -> dict[str, list[TrainingCurves]]:

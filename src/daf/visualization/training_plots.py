@@ -30,7 +30,7 @@ DYNAMICS = (
     "schedule/learning_rate",
     "clock/sps",
 )
-TOLD: dict[str, tuple[str, str]] = {
+LABELS: dict[str, tuple[str, str]] = {
     RETURN: ("Return", "reward per agent and episode"),
     "episode/length": ("Episode length", "steps"),
     "episode/count": ("Episodes ended per update", "episodes"),
@@ -135,7 +135,7 @@ def training_panels(
     chosen, left_out = _chosen(recorded, metrics, usual)
     panels = []
     for metric in chosen:
-        title, unit = TOLD.get(metric, (metric, metric.rpartition("/")[2]))
+        title, unit = LABELS.get(metric, (metric, metric.rpartition("/")[2]))
         curves = [_curve(label, runs, metric, smooth) for label, runs in groups.items()]
         panels.append(Panel(title, unit, [curve for curve in curves if curve is not None], _nothing(metric)))
     return panels, _caption(groups, smooth, chosen, left_out)
@@ -228,8 +228,8 @@ def _caption(groups: Groups, smooth: int | None, chosen: Sequence[str], left_out
     several = {label: len(of_label) for label, of_label in groups.items() if len(of_label) > 1}
     parts = []
     if several:
-        told = _range(several.values())
-        parts.append(f"Lines: means of {told} runs (seeds), smoothed; shaded: 95 % interval over runs (Student).")
+        count = _range(several.values())
+        parts.append(f"Lines: means of {count} runs (seeds), smoothed; shaded: 95 % interval over runs (Student).")
     if any(len(of_label) == 1 for of_label in groups.values()):
         counts = [len(run.values[metric]) for run in runs for metric in chosen if metric in run.values]
         windows = {_window(count, smooth) for count in counts}
@@ -280,8 +280,8 @@ def x_label(groups: Groups) -> str:
 
 def training_title(what: str, names: Sequence[str]) -> str:
     """The figure's subject: `what`, and the runs if they have names."""
-    told = _subject(names)
-    return what if told == UNNAMED_RUN else f"{what}: {told}"
+    subject = _subject(names)
+    return what if subject == UNNAMED_RUN else f"{what}: {subject}"
 
 
 def _subject(names: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """Values over steps, in panels: single runs, means over runs with intervals, and measurements with error bars.
 
 A line may have its raw values behind it (thin), an interval around it (shaded), and points with error bars on it. A
-series has the same style in all panels. A line connects the known values and says nothing about what lies between them.
+series has the same style in all panels. A line connects the known values and does not show what lies between them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -131,8 +131,16 @@ def _draw(axes: "Axes", curve: Curve, look: SeriesStyle, panel: Panel, *, crowd:
     style: dict[str, Any] = stroke(look, dark=dark)
     color = style["color"]
     if len(curve.dots):
-        x, y = zip(*curve.dots, strict=True)
-        axes.plot(x, y, ".", markersize=1.6, markeredgewidth=0, alpha=0.25, color=color, rasterized=True, zorder=1.5)
+        axes.plot(
+            *zip(*curve.dots, strict=True),
+            ".",
+            markersize=1.6,
+            markeredgewidth=0,
+            alpha=0.25,
+            color=color,
+            rasterized=True,
+            zorder=1.5,
+        )
     if len(curve.x):
         if curve.raw is not None:
             axes.plot(curve.x, curve.raw, color=color, linewidth=0.8, alpha=0.35, zorder=1.8)

@@ -159,4 +159,4 @@ def _zero_line(axes: "Axes", *, dark: bool) -> None:
 def _unseen(panels: Sequence[MeansPanel]) -> str:
     cells = [cell for panel in panels for group in panel.groups for cell in group.cells.values()]
     most = max((len(cell.values) for cell in cells), default=0)
-    return f" Of more than {MOST_DOTS} values so many are drawn, evenly picked." if most > MOST_DOTS else ""
+    return f" Of more than {MOST_DOTS} values, {MOST_DOTS} at even distances are drawn." if most > MOST_DOTS else ""

@@ -12,7 +12,7 @@ from daf.errors import DataError
 from daf.render.figures.frame import figure_of, head
 from daf.render.figures.matrix import matrix_figure
 from daf.render.figures.trials import Trial
-from daf.render.scales import Setting, setting_of, told
+from daf.render.scales import Setting, setting_of, tick_text
 from daf.render.text import shortened
 from daf.render.theme import ground, themed
 from daf.stats.sentences import number
@@ -85,8 +85,8 @@ def _matrix(
     means = " Cells: means over the trials in them." if several else " Cells: one trial each."
     return matrix_figure(
         values,
-        [told(value) for value in down.values],
-        [told(value) for value in across.values],
+        [tick_text(value) for value in down.values],
+        [tick_text(value) for value in across.values],
         title=title,
         caption=f"{caption}{means}{more}",
         unit=shortened(objective, 40),

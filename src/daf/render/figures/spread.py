@@ -83,10 +83,10 @@ def draw_spread(
     for y, row in enumerate(panel.rows):
         if len(row.values):
             _row(axes, y, row, looks[row.name], dark=dark)
-    told = [
+    labels = [
         f"{shortened(row.name, 26)}\nn = {len(row.values):,}{', ' if row.note else ''}{row.note}" for row in panel.rows
     ]
-    axes.set_yticks(range(len(panel.rows)), told)
+    axes.set_yticks(range(len(panel.rows)), labels)
     axes.set_ylim(len(panel.rows) - 0.45, -0.55)
     axes.tick_params(axis="y", length=0)
     axes.grid(visible=False, axis="y")

@@ -194,11 +194,11 @@ def _scatter(axes: "Axes", pairs: Sequence[tuple[float, Trial]], *, dark: bool) 
             x, y = zip(*found, strict=True)
             axes.plot(
                 x, y, linestyle="none", marker="o", markersize=5 if len(pairs) < 200 else 3, markerfacecolor=face,
-                markeredgecolor=color, markeredgewidth=1.1, alpha=0.85, label=_TOLD[status],
+                markeredgecolor=color, markeredgewidth=1.1, alpha=0.85, label=_STATUS_LABELS[status],
             )  # fmt: skip
 
 
-_TOLD = {"complete": "complete", "stopped": "stopped early", "running": "running"}
+_STATUS_LABELS = {"complete": "complete", "stopped": "stopped early", "running": "running"}
 
 
 def _upright(axes: "Axes", settings: Sequence[Setting], *, dark: bool) -> None:

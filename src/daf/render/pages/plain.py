@@ -34,13 +34,13 @@ def _nested(item: object) -> bool:
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> Table:
-    told = [dict(flat(row)) for row in rows[:MOST_TABLE_ROWS]]
-    names = list(dict.fromkeys(name for row in told for name in row))
-    numbers = {name: all(_number(row.get(name)) for row in told) for name in names}
-    left = len(rows) - len(told)
+    shown_rows = [dict(flat(row)) for row in rows[:MOST_TABLE_ROWS]]
+    names = list(dict.fromkeys(name for row in shown_rows for name in row))
+    numbers = {name: all(_number(row.get(name)) for row in shown_rows) for name in names}
+    left = len(rows) - len(shown_rows)
     return Table(
         [Column(name, number=numbers[name]) for name in names],
-        [[cell(row.get(name, "")) for name in names] for row in told],
+        [[cell(row.get(name, "")) for name in names] for row in shown_rows],
         note=f"{left:,} more rows are in the file." if left else "",
     )
 
@@ -67,8 +67,8 @@ def _bounds(bounds: object) -> str | None:
 
 
 def _title(name: str) -> str:
-    told = printable(name.replace("_", " ").replace("-", " "))
-    return told[:1].upper() + told[1:]
+    title = printable(name.replace("_", " ").replace("-", " "))
+    return title[:1].upper() + title[1:]
 
 
 def _key(name: str) -> str:

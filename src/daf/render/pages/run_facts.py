@@ -79,17 +79,17 @@ def _ending(info: RunInfo) -> list[Alert]:
             return [Alert(text, bad=True, detail=printable_lines(rest.strip()))]
         case "interrupted":
             why = f": {printable(first)}" if first.strip() else ""
-            return [Alert(f"The run was interrupted{why}. What is here was finished before.", bad=True)]
+            return [Alert(f"The run was interrupted{why}. The page shows what had finished by then.", bad=True)]
         case "damaged":
             text = f"The run is damaged: {printable(error)}. This page shows what its other files hold."
             return [Alert(text, bad=True)]
         case "running":
-            return [Alert("The run is still going on: this page shows how far it was when the page was written.")]
+            return [Alert("The run is still in progress: this page shows its state when the page was written.")]
     return []
 
 
 def what_was_run(
-    facts: RunFacts, *, before: Sequence[Part] = (), note: str = "", title: str = "What was run"
+    facts: RunFacts, *, before: Sequence[Part] = (), note: str = "", title: str = "Command and configuration"
 ) -> Section:
     """The section. before: parts between the command and the configuration. note: a sentence below the command."""
     log = facts.log
@@ -111,16 +111,16 @@ def what_was_run(
     listed = files(facts.info.path)
     if listed:
         parts.append(listed)
-    return Section("run" if title == "What was run" else "run-in-full", title, parts)
+    return Section("run" if title == "Command and configuration" else "run-in-full", title, parts)
 
 
 def environment(log: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Versions, machine, commit and directory, from an execution log."""
     versions = log.get("versions")
-    told = [(str(name), str(value)) for name, value in versions.items()] if isinstance(versions, dict) else []
+    facts = [(str(name), str(value)) for name, value in versions.items()] if isinstance(versions, dict) else []
     names = {"platform": "platform", "host": "host", "git_commit": "git commit", "working_directory": "folder"}
-    told += [(shown, str(log[key])) for key, shown in names.items() if log.get(key)]
-    return [(printable(name), printable(value)) for name, value in told]
+    facts += [(shown, str(log[key])) for key, shown in names.items() if log.get(key)]
+    return [(printable(name), printable(value)) for name, value in facts]
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
@@ -168,8 +168,8 @@ def files(folder: Path) -> Table | None:
         rows.append([Cell(printable(name), link=name), Cell(size_text(path.stat().st_size))])
     left = len(found) - len(rows)
     note = f"{left:,} more files are not listed." if left else ""
-    told = "1 file" if len(found) == 1 else f"{len(found):,} files"
-    return Table([Column("File"), Column("Size")], rows, note=note, folded=f"{told} of this run")
+    count = "1 file" if len(found) == 1 else f"{len(found):,} files"
+    return Table([Column("File"), Column("Size")], rows, note=note, folded=f"{count} of this run")
 
 
 def size_text(size: int) -> str:

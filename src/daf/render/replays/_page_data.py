@@ -72,12 +72,12 @@ def details(replay: Replay, agent: ReplayObject) -> dict[str, Any]:
     by_item = {
         str(item): _thin(steps, np.array([dict(amounts).get(item, 0) for amounts in stock.values])) for item in held
     }
-    told: Series[Any] = agent.policy_infos()
+    infos: Series[Any] = agent.policy_infos()
     reward = agent.number("total_reward")
     return {
         "reward": _thin(reward.steps, np.asarray(reward.values, np.float64)),
         "items": by_item,
-        "infos": {"s": _deltas(told.steps), "v": list(told.values)},
+        "infos": {"s": _deltas(infos.steps), "v": list(infos.values)},
     }
 
 

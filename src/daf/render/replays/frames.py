@@ -101,7 +101,7 @@ class ReplayFrames:
                     upcoming = next(changes, None)
                 touched = terrain.build(fresh, canvas)
                 actors.draw(canvas, terrain.ground, moments, row, touched)
-                self._tell(panel, step, agents, row)
+                self._write_panel(panel, step, agents, row)
                 if self.follow is not None:
                     self._look_around(shown, canvas, agents, row)
                 yield frame
@@ -129,7 +129,7 @@ class ReplayFrames:
         if room < len(self.replay.agents):
             panel.put(panel.lines - 1, 0, f"... {len(self.replay.agents) - room + 1} more agents", 20, names["muted"])
 
-    def _tell(self, panel: Panel, step: int, agents: Agents, row: int) -> None:
+    def _write_panel(self, panel: Panel, step: int, agents: Agents, row: int) -> None:
         names = self.look.names
         panel.put(1, 0, f"step {step} of {self.replay.steps}", PANEL_LETTERS - 1, names["text"])
         rewards = agents.reward[row]
@@ -168,8 +168,8 @@ def _steps(replay: Replay, view: View) -> range:
     end = replay.steps if view.end is None else view.end
     if not 0 <= view.start < end <= replay.steps:
         raise UsageError(
-            f"{replay.path}: --start {view.start} --end {end} is no stretch of its {replay.steps} steps: "
-            f"0 <= start < end <= {replay.steps}."
+            f"{replay.path}: --start {view.start} --end {end}: the replay has {replay.steps} steps, and "
+            f"0 <= start < end <= {replay.steps} must hold."
         )
     if view.every < 1:
         raise UsageError(f"--every {view.every} is below 1.")

@@ -1,7 +1,7 @@
 """A replay as numbered PNG files, or as an MP4 by ffmpeg.
 
 DAF encodes no video itself: frames go one at a time through a pipe to the `ffmpeg` on PATH, or else to the one in the
-extra `daf[video]` (imageio-ffmpeg). Without either there is no MP4, and the error says how to get it.
+extra `daf[video]` (imageio-ffmpeg). Without either there is no MP4, and the error names both ways to get it.
 """
 
 import contextlib
@@ -88,11 +88,11 @@ def _encode(program: str, frames: ReplayFrames, target: Path, fps: float) -> Non
     source = ["-f", "rawvideo", "-pixel_format", "rgb24", "-video_size", f"{width}x{height}", "-framerate", f"{fps:g}"]
     coding = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-movflags", "+faststart", "-f", "mp4"]
     command = [program, "-loglevel", "error", "-y", *source, "-i", "-", *coding, argument(target)]
-    with TemporaryFile() as said:
-        encoder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=said)
+    with TemporaryFile() as errors:
+        encoder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=errors)
         assert encoder.stdin is not None
         try:
-            with contextlib.suppress(BrokenPipeError):  # it exited early; its exit code and output say why
+            with contextlib.suppress(BrokenPipeError):  # it exited early; its exit code and output give the reason
                 for frame in frames:
                     encoder.stdin.write(frames.palette[frame].tobytes())
             with contextlib.suppress(BrokenPipeError):
@@ -103,6 +103,6 @@ def _encode(program: str, frames: ReplayFrames, target: Path, fps: float) -> Non
             encoder.wait()
             raise
         if code != 0:
-            said.seek(0)
-            words = said.read(4000).decode("utf-8", "replace").strip() or "it said nothing"
-            raise VideoError(f"ffmpeg ended with exit code {code}: {words}")
+            errors.seek(0)
+            message = errors.read(4000).decode("utf-8", "replace").strip() or "it printed nothing"
+            raise VideoError(f"ffmpeg ended with exit code {code}: {message}")

@@ -168,8 +168,8 @@ def _row(
     if row.mean is not None:
         parts.append(f'<g class="mean">{marker(row.style, axis.at(row.mean), middle)}')
         half = (row.ci[1] - row.ci[0]) / 2 if row.ci else 0.0
-        told = number(row.mean, half)
+        text = number(row.mean, half)
         if row.ci is not None:
-            told += f" [{number(row.ci[0], half)}, {number(row.ci[1], half)}]"
-        parts.append(f"<title>{escape(row.label)}: {told}</title></g>")
+            text += f" [{number(row.ci[0], half)}, {number(row.ci[1], half)}]"
+        parts.append(f"<title>{escape(row.label)}: {text}</title></g>")
     return [*parts, "</g>"]

@@ -63,11 +63,11 @@ def matrix_svg(names: Sequence[str], cells: Rows, *, description: str) -> Markup
                 f'fill="var(--s0)" fill-opacity="{tints[row][column]:.2f}"{edge}/>'
             )
             middle, base = x + side / 2, y + tall / 2
-            told = f"{cell.text} {cell.mark}".strip()
+            text = f"{cell.text} {cell.mark}".strip()
             lift = -2 if cell.below and side >= 90 else 4
             parts.append(
                 f'<text x="{middle:.1f}" y="{base + lift:.1f}" text-anchor="middle" font-weight="600">'
-                f"{escape(told)}</text>"
+                f"{escape(text)}</text>"
             )
             if cell.below and side >= 90:
                 parts.append(

@@ -63,11 +63,11 @@ def parallel_svg(
         thick = " best" if i == best else ""
         color = f' style="stroke:{BEST}"' if i == best else ""
         lines[bands[i]].append(f'<path class="trial{thick}"{color} d="{path}"><title>trial {number}</title></path>')
-    told = escape(json.dumps(heights, separators=(",", ":")))
+    data = escape(json.dumps(heights, separators=(",", ":")))
     opacity = max(0.2, min(0.8, 60 / len(trials)))
     parts = [
         f'<svg class="figure parallel" role="img" viewBox="0 0 {WIDTH} {HEIGHT}" aria-label="{escape(description)}" '
-        f'style="max-width:none;--many:{opacity:.2f}" data-parallel="{told}"><style>{_CSS}</style>'
+        f'style="max-width:none;--many:{opacity:.2f}" data-parallel="{data}"><style>{_CSS}</style>'
     ]
     parts += [f'<g style="stroke:{shade(band)}">{"".join(drawn)}</g>' for band, drawn in enumerate(lines) if drawn]
     parts += [_upright(x, setting, step, bottom) for x, setting in zip(xs, settings, strict=True)]

@@ -98,15 +98,15 @@
   function ticked(one) {
     const [[, , left, right], [, , bottom, top]] = one.axes;
     const grid = made("g", { class: "grid" }, made("path", { class: "base", d: `M${left} ${bottom}H${right}` }));
-    const beside = made("g", { class: "ticks", "text-anchor": "end" }), below = made("g", { class: "ticks", "text-anchor": "middle" });
+    const upLabels = made("g", { class: "ticks", "text-anchor": "end" }), acrossLabels = made("g", { class: "ticks", "text-anchor": "middle" });
     const up = ticksBetween(...one.view[1], bottom - top > 200 ? 8 : 5), across = ticksBetween(...one.view[0], right - left > 600 ? 9 : 5);
     tickLabels(up).forEach((text, i) => {
       const y = place(one, 1, up[i]);
       grid.append(made("path", { class: up[i] === 0 ? "zero" : "", d: `M${left} ${y}H${right}` }));
-      beside.append(made("text", { x: left - 7, y: y + 4 }, text));
+      upLabels.append(made("text", { x: left - 7, y: y + 4 }, text));
     });
-    tickLabels(across).forEach((text, i) => below.append(made("text", { x: place(one, 0, across[i]), y: bottom + 16 }, text)));
-    return [grid, beside, below];
+    tickLabels(across).forEach((text, i) => acrossLabels.append(made("text", { x: place(one, 0, across[i]), y: bottom + 16 }, text)));
+    return [grid, upLabels, acrossLabels];
   }
 
   for (const one of figures) {

@@ -238,7 +238,7 @@
     for (const building of data.buildings) drawBuilding(building, cell, left, top);
     data.agents.forEach((agent, number) => drawAgent(agent, number, cell, left, top));
     drawMini();
-    tell();
+    showState();
   };
 
   // The side panel.
@@ -275,7 +275,7 @@
   const set = (target, text) => { if (target.textContent !== text) target.textContent = text; };
   const short = value => value === null || value === undefined ? "–" : Math.abs(value) >= 1000 ? value.toFixed(0) : value.toFixed(Math.abs(value) < 10 ? 3 : 2);
 
-  const tell = () => {
+  const showState = () => {
     const step = state.step;
     set($("step"), `step ${step} of ${last}`);
     $("seek").value = step;
@@ -291,10 +291,10 @@
       if (action.className !== failed) { action.className = failed; action.title = failed ? "without effect" : ""; }
       row.setAttribute("aria-selected", String(number === state.agent));
     });
-    tellChosen();
+    showChosen();
   };
 
-  // The chosen agent: what it holds, its return and what its policy told, over time.
+  // The chosen agent: what it holds, its return and what its policy reported, over time.
   const known = new Map();
   let parts = null;
   const choose = async number => {
@@ -351,13 +351,13 @@
     const names = Object.keys(found.items).sort((a, b) => a - b);
     const tones = ["#46d75a", "#5abeff", "#ff9f5a", "#c58cff", "#ff7aa8", "#7fd8c8", "#d8d27f"];
     names.forEach((item, i) => chart(data.items[item] ?? "#" + item, found.items[item], tones[i % tones.length]));
-    const told = element("div");
-    told.id = "infos";
-    if (found.infos.v.some(info => info && Object.keys(info).length)) box.append(element("h2", "What the policy told"), told);
-    parts = { charts, told, infos: found.infos, shown: -1 };
+    const infoList = element("div");
+    infoList.id = "infos";
+    if (found.infos.v.some(info => info && Object.keys(info).length)) box.append(element("h2", "Reported by the policy"), infoList);
+    parts = { charts, infoList, infos: found.infos, shown: -1 };
   };
 
-  const tellChosen = () => {
+  const showChosen = () => {
     if (!parts) return;
     for (const { series, value, paint, plain } of parts.charts) {
       const now = at(series, state.step);
@@ -370,7 +370,7 @@
     const now = index(parts.infos, state.step);
     if (now === parts.shown) return;
     parts.shown = now;
-    parts.told.replaceChildren();
+    parts.infoList.replaceChildren();
     for (let i = now; i > Math.max(-1, now - 6); i--) {
       const line = element("div", undefined, i === now ? "info now" : "info"), info = parts.infos.v[i];
       line.append(element("b", `step ${parts.infos.s[i]}  `));
@@ -380,7 +380,7 @@
       line.append("\n" + text.slice(0, 2000));
       const to = parts.infos.s[i];
       line.onclick = () => seek(to);
-      parts.told.append(line);
+      parts.infoList.append(line);
     }
   };
 

@@ -3,7 +3,7 @@
 
 export function ticksBetween(low, high, count) {
   const raw = (high - low) / count;
-  if (!(raw > 1e-12 * Math.max(Math.abs(low), Math.abs(high)))) return [low];  // closer than doubles can tell apart
+  if (!(raw > 1e-12 * Math.max(Math.abs(low), Math.abs(high)))) return [low];  // closer than doubles can distinguish
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 2.5, 5, 10].map(factor => factor * power).find(candidate => candidate >= raw * 0.999);
   const found = [];

@@ -1,8 +1,8 @@
 (() => {
   "use strict";
   const text = (row, column) => row.cells[column].textContent.trim();
-  const number = told => Number.parseFloat(told.replace(/[,<]/g, ""));
-  const absent = told => typeof told === "number" ? Number.isNaN(told) : told === "";
+  const number = text => Number.parseFloat(text.replace(/[,<]/g, ""));
+  const absent = text => typeof text === "number" ? Number.isNaN(text) : text === "";
   const order = (a, b) => typeof a === "number" ? a - b : a.localeCompare(b, "en", { numeric: true });
   for (const table of document.querySelectorAll("table.sortable")) {
     const body = table.tBodies[0];
