@@ -73,7 +73,7 @@ def test_training_curves_draw_the_recorded_values_and_their_moving_mean(tmp_path
     middle = np.average(raw[8:13], weights=weights[8:13])
     assert any(math.isclose(values[10], middle) for values in drawn)
     assert "agent steps" in words(plot)
-    assert "moving mean over 5 of them, all episodes counting the same" in words(plot)
+    assert "moving mean over 5 of them, with equal weight for all episodes" in words(plot)
 
 
 def test_several_runs_of_one_label_are_drawn_as_their_mean_with_a_student_interval(tmp_path):
@@ -321,7 +321,7 @@ def test_a_heat_map_of_scattered_trials_puts_a_mark_where_each_was(tmp_path):
     assert axes.get_xscale() == "log"
     with pytest.raises(UsageError, match="Nearest: hidden_size"):
         daf_plot_sweep_heatmap(trials(40), tmp_path / "b.png", x="hiden_size")
-    with pytest.raises(UsageError, match="takes two hyperparameters that vary"):
+    with pytest.raises(UsageError, match="needs two hyperparameters that vary"):
         daf_plot_sweep_heatmap([{"hyperparameters": {"a": 1}, "primary_metric": 1.0}], tmp_path / "b.png")
 
 

@@ -63,7 +63,7 @@ def test_failed_episodes_are_counted_and_never_drawn_as_0(bad_policies, tmp_path
     evaluation = evaluate(names, [SMALLEST], settings=settings, output=output)
     plot = daf_plot_policy_comparison(evaluation, tmp_path / "a.png")
     assert "all 3 failed" in words(plot)
-    assert "3 episodes failed and count nowhere" in words(plot)
+    assert "3 episodes failed and are not counted" in words(plot)
     assert all(len(line.get_xdata()) != 1 for line in plot.figure.axes[0].lines if line.get_marker() == "s")
 
 
@@ -268,7 +268,7 @@ def test_a_kind_that_does_not_fit_or_exist_is_refused(training, tmp_path):
         daf_plot_run(training, ["curve"])
     with pytest.raises(UsageError, match='no figure format "gif"'):
         daf_plot_run(training, formats=["gif"])
-    with pytest.raises(UsageError, match="only training runs are drawn together"):
+    with pytest.raises(UsageError, match="only training runs can share figures"):
         daf_plot_run([training, search_hill(tmp_path, trials=3)])
     assert list(fitting_kinds(training)) == ["curves", "dynamics", "positions", "dashboard"]
 

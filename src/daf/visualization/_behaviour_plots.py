@@ -119,8 +119,9 @@ def daf_plot_resource_collection_timeline(
         names=policies,
         x_label="step",
         title=titled(look, f"Resources collected by {_policies_text(policies)}{where}"),
-        caption=f"Lines: all that agents picked up so far, whatever became of it{_bands(rows)} {_episodes(rows)}"
-        + (f" {most} more panels are not drawn; resources= chooses." if most > 0 else ""),
+        caption="Lines: all that agents picked up so far, including what they no longer hold"
+        f"{_bands(rows)} {_episodes(rows)}"
+        + (f" {most} more panels are not drawn; choose with resources=." if most > 0 else ""),
         dark=is_dark(look),
     )
     return finish(figure, "resource_collection_timeline", output_path, look)
@@ -194,7 +195,7 @@ def _counts(rows: Sequence[Shares] | Sequence[Collected]) -> dict[tuple[str, str
 def _bands(rows: Sequence[Collected]) -> str:
     if max(_counts(rows).values()) < 2:
         return "."
-    return "; means over episodes; shaded: 95 % interval (Student). After an episode's end its amounts stand."
+    return "; means over episodes; shaded: 95 % interval (Student). After an episode ends, its last amounts count."
 
 
 def _episodes(rows: Sequence[Shares] | Sequence[Collected]) -> str:

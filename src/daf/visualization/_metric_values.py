@@ -112,7 +112,7 @@ def _samples(source: Any, wanted: list[str] | None, base_dir: str | Path | None)
     if hasattr(given, "policy_detailed_metrics"):
         raise DataError("the report holds no metrics: add_policy_results(…, metrics=…) adds some.")
     raise UsageError(
-        f"{type(given).__name__} holds no metrics: give an evaluation, a report, a run (folder or id), records, or "
+        f"{type(given).__name__} holds no metrics: give an evaluation, a report, a run (directory or id), records, or "
         "{policy: {metric: numbers}}."
     )
 

@@ -79,7 +79,7 @@ def is_dark(look: Look) -> bool:
         if name not in FORMATS:
             raise UsageError(unknown("figure format", name, FORMATS))
     if "formats" in look and not look["formats"]:
-        raise UsageError(f"formats is empty: name one at least of {', '.join(FORMATS)}.")
+        raise UsageError(f"formats is empty: choose at least one of {', '.join(FORMATS)}.")
     dpi = look.get("dpi", DPI)
     if not LEAST_DPI <= dpi <= MOST_DPI:
         raise UsageError(f"dpi={dpi} is outside {LEAST_DPI} to {MOST_DPI}.")

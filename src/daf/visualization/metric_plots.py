@@ -122,7 +122,9 @@ def daf_plot_metric_correlations(
             for pair in shown
         ]
         panels.append(MeansPanel(report.mission, "Spearman's rho", groups, longest=44, limits=(-1.05, 1.05)))
-    counts = ", ".join(f"{len(r.significant)} of {len(r.pairs)} hold at {alpha:g} on {r.mission}" for r in reports)
+    counts = ", ".join(
+        f"{len(r.significant)} of {len(r.pairs)} are significant at {alpha:g} on {r.mission}" for r in reports
+    )
     n = ", ".join(str(report.n) for report in reports)
     figure = means_figure(
         panels,
@@ -153,7 +155,7 @@ def daf_plot_metrics_correlation_matrix(
     to 16 metrics of the strongest pairs, none of which nearly repeats another.
     """
     report = _one_mission(_correlations(source, metrics, mission, alpha, base_dir))
-    names = list(report.metrics) if metrics is not None else _telling(report)
+    names = list(report.metrics) if metrics is not None else _strongest(report)
     if len(names) < 2:
         raise DataError(f"on {report.mission} fewer than two metrics vary within a policy: nothing can correlate.")
     places = [report.metrics.index(name) for name in names]
@@ -173,7 +175,7 @@ def daf_plot_metrics_correlation_matrix(
         values,
         names,
         names,
-        title=titled(look, f"Which metrics go together on {report.mission}"),
+        title=titled(look, f"Correlated metrics on {report.mission}"),
         caption=f"Spearman's rho within {', '.join(report.policies)}; *: p ≤ {alpha:g} after Holm over all "
         f"{len(report.pairs)} pairs. n = {report.n} episodes.{more} Correlation does not imply causation.",
         unit="Spearman's rho",
@@ -262,7 +264,7 @@ def _correlations(
     return reports
 
 
-def _telling(report: CorrelationReport) -> list[str]:
+def _strongest(report: CorrelationReport) -> list[str]:
     """Reward first, then the metrics of the strongest pairs; none that repeats one chosen before."""
     ranked = dict.fromkeys(["reward", *(name for pair in report.pairs for name in (pair.a, pair.b))])
     chosen: list[str] = []

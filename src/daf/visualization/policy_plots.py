@@ -117,7 +117,7 @@ def comparison_caption(found: Returns) -> str:
     if any(cell.ci is None for cells in found.by_mission.values() for cell in cells.values()):
         parts.append("Hollow: no interval is known.")
     if len(found.missions) > 1:
-        parts.append("All missions count the same.")
+        parts.append("Missions have equal weight.")
     return " ".join([*parts, count_label(found)])
 
 
@@ -159,7 +159,7 @@ def count_label(found: Returns) -> str:
     """n, and the failures."""
     least, most = found.episodes
     n = f"n = {most:,}" if least == most else f"n = {least:,} to {most:,}"
-    failed = f"; {found.failures} episodes failed and count nowhere" if found.failures else ""
+    failed = f"; {found.failures} episodes failed and are not counted" if found.failures else ""
     return f"{n} episodes per policy{' and mission' if len(found.missions) > 1 else ''}{failed}."
 
 

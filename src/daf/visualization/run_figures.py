@@ -130,7 +130,7 @@ def daf_plot_run(
     source, fitting, place = _fitting(given, base_dir)
     if over_seeds:
         if fitting != SEVERAL:
-            raise UsageError("a mean over seeds takes two training runs at least.")
+            raise UsageError("a mean over seeds needs at least two training runs.")
         source = seeds_together(source)
     for kind in kinds:
         if kind not in fitting:
@@ -185,13 +185,13 @@ def _fitting(
     if len(folders) > 1:
         if kinds != {"training"}:
             raise UsageError(
-                "only training runs are drawn together. `daf compare` plays policies on the same episodes, and its run "
+                "only training runs can share figures. `daf compare` plays policies on the same episodes, and its run "
                 "has the figures."
             )
         return folders, SEVERAL, None
     kind = next(iter(kinds))
     if kind not in OF_RUN:
-        raise UsageError(f"{folders[0]} holds nothing that figures are made of (it is a run of kind {kind}).")
+        raise UsageError(f"{folders[0]} has no data for figures (it is a run of kind {kind}).")
     return folders[0], OF_RUN[kind], folders[0] / "visualizations"
 
 

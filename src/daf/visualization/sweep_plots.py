@@ -67,7 +67,7 @@ def daf_plot_sweep_heatmap(
     down = y or (left.pop(0) if left else None)
     if across is None or down is None or across == down:
         raise UsageError(
-            f"a heat map takes two hyperparameters that vary, and of this sweep vary: {', '.join(varied)}."
+            f"a heat map needs two hyperparameters that vary; in this sweep, these vary: {', '.join(varied)}."
         )
     others = [name for name in varied if name not in (across, down)]
     mixed = f" {', '.join(others)} varied too." if others else ""
@@ -119,7 +119,8 @@ def sweep_of(source: Any, base_dir: str | Path | None = None) -> SweepResult:
             result.add_trial(trial)
         return result.finalize()
     raise UsageError(
-        f"{type(source).__name__} holds no sweep: give a SweepResult, a sweep's run (folder or id), or its trials."
+        f"{type(source).__name__} holds no sweep: give a SweepResult, the run of a sweep (directory or id), or its "
+        "trials."
     )
 
 
@@ -178,13 +179,13 @@ def sweep_caption(sweep: SweepResult, search: Search) -> str:
     parts = [_counts(sweep)]
     if any(trial.ci for trial in search.trials):
         parts.append("Bars: 95 % interval over the trial's episodes.")
-    parts.append("The best of many trials is flattered by chance: judge it on seeds it was not chosen by.")
+    parts.append("The best of many trials is biased upwards: evaluate it on other seeds.")
     varied = sum(setting.varies for setting in search.settings())
     fixed = len(search.names) - varied
     if fixed:
         parts.append(f"{fixed} more did not vary.")
     if varied > MOST_SLICES:
-        parts.append(f"{varied - MOST_SLICES} more varied; names= chooses.")
+        parts.append(f"{varied - MOST_SLICES} more varied; choose with names=.")
     return " ".join(parts)
 
 

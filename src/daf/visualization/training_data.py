@@ -173,8 +173,8 @@ def _runs(source: Any, label: str | None, base_dir: str | Path | None) -> list[T
     if isinstance(source, Sequence):
         raise DataError("there are no training metrics: the list is empty.")
     raise UsageError(
-        f"{type(source).__name__} holds no training metrics: give a training run (folder or id), a metrics.jsonl, rows "
-        "with a step each, or columns of numbers."
+        f"{type(source).__name__} holds no training metrics: give a training run (directory or id), a metrics.jsonl, "
+        "rows with a step each, or columns of numbers."
     )
 
 

@@ -33,14 +33,14 @@ DYNAMICS = (
 LABELS: dict[str, tuple[str, str]] = {
     RETURN: ("Return", "reward per agent and episode"),
     "episode/length": ("Episode length", "steps"),
-    "episode/count": ("Episodes ended per update", "episodes"),
+    "episode/count": ("Finished episodes per update", "episodes"),
     "reward/per_step": ("Reward per step", "reward per agent step"),
     "loss/policy": ("Policy loss", "loss"),
     "loss/value": ("Value loss", "loss"),
     "loss/entropy": ("Policy entropy", "nats"),
     "loss/total": ("Total loss", "loss"),
-    "loss/approx_kl": ("Change of the policy", "approximate KL (nats)"),
-    "loss/old_approx_kl": ("Change, first order", "approximate KL (nats)"),
+    "loss/approx_kl": ("Policy change", "approximate KL (nats)"),
+    "loss/old_approx_kl": ("Policy change, first order", "approximate KL (nats)"),
     "loss/clip_fraction": ("Clipped ratios", "share of samples"),
     "loss/explained_variance": ("Explained variance", "share"),
     "gradient/norm": ("Gradient norm", "norm"),
@@ -127,7 +127,7 @@ def training_panels(
     Without `metrics`, the `usual` ones that were recorded; if none of them was, all that were, up to `MOST_PANELS`.
     """
     if smooth is not None and smooth < 1:
-        raise UsageError(f"smooth={smooth}: a moving mean takes 1 update at least.")
+        raise UsageError(f"smooth={smooth}: must be at least 1 update.")
     every = [run for runs in groups.values() for run in runs]
     recorded = list(dict.fromkeys(metric for run in every for metric in run.values))
     if RETURN not in recorded and any(run.run is not None for run in every):
@@ -235,7 +235,7 @@ def _caption(groups: Groups, smooth: int | None, chosen: Sequence[str], left_out
         windows = {_window(count, smooth) for count in counts}
         if max(windows, default=1) > 1:
             weighted = any("episode/count" in run.values for run in runs)
-            alike = ", all episodes counting the same" if weighted else ""
+            alike = ", with equal weight for all episodes" if weighted else ""
             parts.append(
                 f"Thin: single values (n = {_range(counts)}); thick: moving mean over {_range(windows)} of them{alike}."
             )

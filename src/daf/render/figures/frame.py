@@ -111,9 +111,9 @@ def finite_values(values: Any, what: str) -> np.ndarray:
     try:
         found = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
-        raise DataError(f"{what}: numbers are needed, got {str(values)[:60]}.") from None
+        raise DataError(f"{what}: must be numbers, got {str(values)[:60]}.") from None
     if found.ndim != 1:
-        raise DataError(f"{what}: one number after the other is needed, got an array of shape {found.shape}.")
+        raise DataError(f"{what}: must be one-dimensional, got an array of shape {found.shape}.")
     bad = np.flatnonzero(~np.isfinite(found))
     if len(bad):
         raise DataError(

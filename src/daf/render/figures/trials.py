@@ -95,7 +95,7 @@ def parallel_figure(search: Search, *, title: str, caption: str, dark: bool = Fa
     _check(search)
     ranked = search.complete
     if not ranked:
-        raise DataError(f"no trial is complete, so that none has a value of {search.objective} to be drawn to.")
+        raise DataError(f"no trial is complete: there is no value of {search.objective} to draw.")
     settings = [setting for setting in search.settings() if setting.varies] or search.settings()
     names = [setting.name for setting in settings]
     whole = [trial for trial in ranked if all(name in trial.settings for name in names)]

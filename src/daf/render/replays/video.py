@@ -19,7 +19,7 @@ from daf.storage.foreign_paths import argument
 
 MAX_FPS = 240
 NO_FFMPEG = (
-    "MP4 needs ffmpeg, and there is none on PATH, nor the one of the extra daf[video]. Install either (pip install "
+    "MP4 needs ffmpeg, which is neither on PATH nor installed by the extra daf[video]. Install either (pip install "
     "'daf[video]', apt install ffmpeg, brew install ffmpeg), or draw a GIF: daf replay gif."
 )
 

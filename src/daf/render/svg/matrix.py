@@ -79,7 +79,7 @@ def matrix_svg(names: Sequence[str], cells: Rows, *, description: str) -> Markup
 
 def _check(names: Sequence[str], cells: Rows) -> None:
     if not names or len(cells) != len(names) or any(len(line) != len(names) for line in cells):
-        raise DataError(f"a matrix of {len(names)} policies needs as many rows and columns.")
+        raise DataError(f"a matrix of {len(names)} policies needs {len(names)} rows and {len(names)} columns.")
 
 
 def _tints(cells: Rows) -> list[list[float]]:
