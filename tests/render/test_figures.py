@@ -196,7 +196,7 @@ def test_the_cumulative_mean_is_that_of_the_first_episodes_and_has_no_interval_f
 @pytest.mark.parametrize(("source", "says"), [
     ({"a": [1.0, math.nan]}, "a: value 1 is nan"),
     ({"a": {"m": [math.inf]}}, "a on m: value 0 is inf"),
-    ({"a": ["high"]}, "numbers are needed"),
+    ({"a": ["high"]}, "must be numbers"),
     ({}, "mapping is empty"),
     (ComparisonReport(policies=["a"]), "holds no returns"),
 ])  # fmt: skip
@@ -262,7 +262,7 @@ def test_a_sweeps_history_shows_every_value_the_best_so_far_and_failures_apart(t
     assert lines["best so far"].get_ydata().tolist() == [1.0, 3.0, 3.0, 4.0, 4.0]
     assert lines["failed"].get_xdata().tolist() == [2]
     assert "n = 5 trials: 4 complete, 1 failed" in words(plot)
-    assert "judge it on seeds it was not chosen by" in words(plot)
+    assert "evaluate it on other seeds" in words(plot)
 
 
 def test_where_less_is_better_the_best_so_far_falls(tmp_path):

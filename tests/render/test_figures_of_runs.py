@@ -257,7 +257,7 @@ def test_runs_that_differ_only_in_their_seed_are_drawn_as_their_mean(tmp_path):
     lines = [line.get_ydata().tolist() for line in axes_of(plots[0], "Value loss").lines]
     assert lines == [[3.0, 3.0], [9.0, 9.0]]
     assert "learning_rate=0.1 (2 seeds) learning_rate=0.2 (1 seed)" in words(plots[0])
-    with pytest.raises(UsageError, match="two training runs at least"):
+    with pytest.raises(UsageError, match="at least two training runs"):
         daf_plot_run(runs[0], over_seeds=True)
 
 
