@@ -142,13 +142,17 @@ PREPARE: dict[str, Callable[[], dict[str, Any]]] = {
     "sweeps.md": prepare_sweeps,
     "training.md": prepare_training,
 }
+MARKS = {
+    "adaptive.md": "thorough", "reports.md": "thorough", "scoring.md": "thorough", "sweeps.md": "thorough",
+    "training.md": "slow",
+}  # fmt: skip
 WITH_PYTHON = [page for page in PAGES if page in {block.page for block in blocks("python")}]
 
 
 @pytest.mark.parametrize(
     "page",
     [
-        pytest.param(page, id=page.name, marks=[pytest.mark.slow] if page.name == "training.md" else [])
+        pytest.param(page, id=page.name, marks=[getattr(pytest.mark, MARKS[page.name])] if page.name in MARKS else [])
         for page in WITH_PYTHON
     ],
 )

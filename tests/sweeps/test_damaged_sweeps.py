@@ -32,7 +32,8 @@ def lines_of(path: Path) -> list[Any]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_a_changed_value_in_the_configuration_or_the_journal_is_named_or_harmless(sweep: Path) -> None:
+@pytest.mark.parametrize("cases", [5, pytest.param(25, marks=pytest.mark.thorough)])
+def test_a_changed_value_in_the_configuration_or_the_journal_is_named_or_harmless(sweep: Path, cases: int) -> None:
     draw = random.Random(5)
     for name in ("sweep.json", "trials.jsonl"):
         file = sweep / name
@@ -40,7 +41,7 @@ def test_a_changed_value_in_the_configuration_or_the_journal_is_named_or_harmles
         lines = lines_of(file) if name.endswith("l") else [json.loads(whole)]
         for number in {0, len(lines) // 2, len(lines) - 1}:
             every = [(at, new) for at in places(lines[number]) for new in (*WRONG, ABSENT) if at or new is not ABSENT]
-            for at, new in draw.sample(every, 25):
+            for at, new in draw.sample(every, cases):
                 wrong = [*lines[:number], changed(lines[number], at, new), *lines[number + 1 :]]
                 file.write_text("".join(json.dumps(line) + "\n" for line in wrong))
                 for read in (read_run, daf_report):

@@ -63,6 +63,7 @@ def weights(folder, step):
     return hash_file(found)
 
 
+@pytest.mark.thorough
 def test_a_resumed_trial_keeps_the_rungs_that_were_recorded_and_finds_again_those_that_were_not(tmp_path, trained):
     config = config_of(**HALVING)
     run(config, tmp_path)

@@ -101,6 +101,7 @@ def test_hyperparameters_that_matter_are_distinguished_from_others(method):
     assert momentum.trials == sum("momentum" in trial.hyperparameters for trial in sweep(200).trials)
 
 
+@pytest.mark.thorough
 def test_if_nothing_matters_most_sweeps_report_nothing():
     noise = [sweep(60, seed=seed, value=lambda _, r: float(r.normal())) for seed in range(30)]
     found = [any(row.significant for row in daf_sweep_importance(one).rows) for one in noise]
@@ -192,6 +193,7 @@ def test_values_of_several_types_are_different_choices():
     assert rows[0].significant
 
 
+@pytest.mark.thorough
 def test_a_hundred_thousand_trials_take_no_longer_than_a_moment():
     few, random = sweep(2_000).trials, np.random.default_rng(1)
     result = SweepResult(

@@ -26,7 +26,7 @@ HAS_PROTEIN = all(importlib.util.find_spec(name) for name in ("pufferlib", "pyro
 HAS_TORCH = importlib.util.find_spec("torch") is not None
 STRATEGIES = [
     "grid", "random", "qmc", "tpe", "cmaes", "nsga2",
-    pytest.param("gp", marks=pytest.mark.skipif(not HAS_TORCH, reason="needs torch")),
+    pytest.param("gp", marks=[pytest.mark.thorough, pytest.mark.skipif(not HAS_TORCH, reason="needs torch")]),
     pytest.param(
         "protein", marks=[pytest.mark.slow, pytest.mark.skipif(not HAS_PROTEIN, reason="needs PufferLib")]
     ),
