@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from daf.compute.contexts import ForkServer
 from daf.compute.executor import make_executor
 from daf.compute.interface import Executor
 from daf.episodes.cache import EpisodeCache
-from daf.episodes.run import PRELOAD
+from daf.episodes.run import PRELOAD, PRELOAD_NETWORKS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -182,6 +183,15 @@ def _without_waiting_for_disks() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _one_fork_server() -> Iterator[None]:
+    """A process has one fork server, and whoever starts it decides what its workers need not import: here, all."""
+    with pytest.MonkeyPatch.context() as patch:
+        prepare = ForkServer.set_forkserver_preload
+        patch.setattr(ForkServer, "set_forkserver_preload", lambda self, names: prepare(self, [*PRELOAD_NETWORKS]))
+        yield
+
+
 @pytest.fixture
 def cache(tmp_path: Path) -> EpisodeCache:
     return EpisodeCache(tmp_path / "cache")
@@ -208,11 +218,14 @@ def browser() -> Iterator["Browser"]:
 
 
 @pytest.fixture
-def bad_policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The import path of a module of policies that raise, hang, die and worse; unique to the test."""
-    name = f"bad_policies_{abs(hash(tmp_path))}"
-    folder = tmp_path / "code"
-    folder.mkdir()
-    (folder / f"{name}.py").write_text(BAD_POLICIES)
-    monkeypatch.syspath_prepend(str(folder))
+def bad_policies(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The import path of a module of policies that raise, hang, die and worse, which DAF examines once."""
+    name = "policies_that_misbehave"
+    monkeypatch.syspath_prepend(made_once("bad_policies", lambda folder: write_module(folder, name)))
     return name
+
+
+def write_module(folder: Path, name: str, text: str = BAD_POLICIES) -> None:
+    """A Python module with this text, in a new folder."""
+    folder.mkdir()
+    (folder / f"{name}.py").write_text(text)

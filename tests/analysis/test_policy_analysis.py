@@ -65,9 +65,9 @@ def test_policies_of_one_name_are_distinguished() -> None:
     [
         ("Raises", "RuntimeError: I give up"),
         ("Dies", "ended its process: exit code 7"),
-        ("DiesWhenBuilt", "ended its process: exit code 9"),
-        ("Unbuildable", "no such moon"),
-        ("Exits", "ended its process: exit code 3"),
+        pytest.param("DiesWhenBuilt", "ended its process: exit code 9", marks=pytest.mark.thorough),
+        pytest.param("Unbuildable", "no such moon", marks=pytest.mark.thorough),
+        pytest.param("Exits", "ended its process: exit code 3", marks=pytest.mark.thorough),
         ("Hangs", "did not finish within 6 s"),
     ],
 )

@@ -38,6 +38,7 @@ def weights(status: ExperimentStatus) -> dict[str, str]:
     return found
 
 
+@pytest.mark.thorough
 def test_a_run_is_trained_evaluated_and_played_by_the_experiments_id(tmp_path: Path) -> None:
     from daf.game import policies
 

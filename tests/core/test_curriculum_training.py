@@ -42,6 +42,7 @@ def config(**changes) -> DAFTrainingConfig:
     return DAFTrainingConfig(**(TINY | settings | changes))
 
 
+@pytest.mark.thorough
 def test_a_run_with_a_curriculum_stopped_and_gone_on_ends_the_same(tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert daf_train_policy(config=config(), run_dir=whole).status == "done"

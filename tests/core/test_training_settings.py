@@ -8,7 +8,7 @@ import pytest
 from daf.config import DAFTrainingConfig
 from daf.core.training_settings import count, parse_settings, with_settings
 from daf.errors import ConfigError, UsageError
-from tests.conftest import BUNDLES
+from tests.conftest import BUNDLES, made_once, write_module
 
 POLICY = """
 from mettagrid.policy.lstm import LSTMPolicy
@@ -26,10 +26,9 @@ class Open(LSTMPolicy):
 
 
 @pytest.fixture
-def policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    name = f"sized_policies_{abs(hash(tmp_path))}"
-    (tmp_path / f"{name}.py").write_text(POLICY)
-    monkeypatch.syspath_prepend(str(tmp_path))
+def policies(monkeypatch: pytest.MonkeyPatch) -> str:
+    name = "sized_policies"
+    monkeypatch.syspath_prepend(made_once(name, lambda folder: write_module(folder, name, POLICY)))
     return name
 
 

@@ -32,6 +32,7 @@ from daf.sweeps.operation import launch
 from daf.sweeps.preparing import prepare
 from daf.sweeps.reading import read_run
 from daf.sweeps.targets import setting_of
+from tests.conftest import write_module
 
 from .sweeping import SMALLEST, config_of, facts, outcome, run
 
@@ -426,14 +427,16 @@ def test_the_folder_says_what_was_run(grid):
     assert again.search_space["max_steps"] == [5, 10]
 
 
-def test_changed_code_of_the_policy_makes_another_sweep(tmp_path, bad_policies):
+def test_changed_code_of_the_policy_makes_another_sweep(tmp_path, monkeypatch):
+    write_module(tmp_path / "code", "policies_that_change")
+    monkeypatch.syspath_prepend(tmp_path / "code")
     config = config_of(
-        policy_class_path=f"{bad_policies}.Prints", search_space={"max_steps": [4]}, strategy="grid", missions=MISSION,
-        episodes_per_trial=1,
+        policy_class_path="policies_that_change.Prints", search_space={"max_steps": [4]}, strategy="grid",
+        missions=MISSION, episodes_per_trial=1,
     )  # fmt: skip
     first = run(config, tmp_path / "out")
     assert run(config, tmp_path / "out").run_dir == first.run_dir
-    source = tmp_path / "code" / f"{bad_policies}.py"
+    source = tmp_path / "code" / "policies_that_change.py"
     source.write_text(source.read_text() + "# another line\n")
     second = run(config, tmp_path / "out")
     assert second.run_dir != first.run_dir

@@ -22,6 +22,7 @@ CONFIG = DAFTrainingConfig(n_steps=16, num_workers=2, eval_frequency=None, track
 ROLLOUT = 8 * AGENTS * 16
 
 
+@pytest.mark.thorough
 def test_two_processes_learn_together_and_continue_after_a_stop(tmp_path: Path) -> None:
     asked = {"policy_class_path": "stateless", "num_steps": 4 * ROLLOUT, "batch_size": ROLLOUT, "workers_per_node": 2}
     running = daf_launch_distributed_training(
@@ -85,6 +86,7 @@ def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
     assert daf_create_training_cluster(workers_per_node=3)["workers_per_node"] == 3
 
 
+@pytest.mark.thorough
 def test_all_processes_draw_by_a_curriculum_that_was_changed_by_hand(tmp_path: Path) -> None:
     manager = DAFCurriculumManager(
         DAFCurriculumConfig(

@@ -117,7 +117,7 @@ def test_damage_to_every_checkpoint_is_reported_and_nothing_is_overwritten(tmp_p
     assert not leftover.exists()
 
 
-@pytest.mark.parametrize("named", ["config", "pair"])
+@pytest.mark.parametrize("named", ["config", pytest.param("pair", marks=pytest.mark.thorough)])
 @pytest.mark.parametrize("own_folder", [False, True])
 def test_a_run_on_a_mission_that_came_as_an_object_is_resumed(
     tmp_path: Path, whole: Path, named: str, own_folder: bool

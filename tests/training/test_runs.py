@@ -105,6 +105,7 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last(trained: TrainingRe
         assert checkpoints.latest(tmp_path / name) is None
 
 
+@pytest.mark.thorough
 def test_the_number_of_processes_does_not_matter_and_the_seed_does(tmp_path: Path) -> None:
     def weights(name: str, **fields: Any) -> dict[str, bytes]:
         short = config(**{"total_timesteps": 2 * STEPS_PER_UPDATE, **fields})
