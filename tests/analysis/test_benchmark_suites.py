@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from daf.benchmark_suites import SUITES, BenchmarkReport, daf_benchmark_suite
-from daf.benchmark_suites.leaderboard import Score, Terms, add, read
-from daf.benchmark_suites.scoring import score
+from daf.benchmark_suites._leaderboard import Score, Terms, add, read
+from daf.benchmark_suites._scoring import score
 from daf.errors import DataError, UsageError
 from daf.evaluation import Settings
 from daf.game.missions import catalogue

@@ -9,9 +9,9 @@ from daf.episodes.record import EpisodeRecord
 from daf.episodes.spec import EpisodeSpec
 from daf.errors import DataError
 from daf.game.outcome import Outcome, Series
+from daf.mission_analysis._key_events import key_events
 from daf.mission_analysis.failure_modes import FailureMode, failure_modes
 from daf.mission_analysis.failure_signs import MODES
-from daf.mission_analysis.key_events import key_events
 from daf.mission_analysis.success import criterion
 from daf.mission_analysis.watching import Rules, Watched
 

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from daf.compute.local import LocalProcesses
+from daf.compute._local import LocalProcesses
 
 
 def worker(_):

@@ -8,14 +8,14 @@ import pytest
 
 PROGRAMS = {
     "one pool": """
-from daf.compute.local import LocalProcesses
+from daf.compute._local import LocalProcesses
 
 executor = LocalProcesses(jobs=2)
 print(sorted(done.value for done in executor.run(abs, [-3, -2, -1])))
 executor.close()
 """,
     "pools that are closed at once": """
-from daf.compute.local import LocalProcesses
+from daf.compute._local import LocalProcesses
 
 for _ in range(6):
     executor = LocalProcesses(jobs=3)

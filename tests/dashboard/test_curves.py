@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs_made import append, metrics_line
 
+from daf.dashboard._log_lines import PAGE_BYTES, page_after, page_before
+from daf.dashboard._tailing import LineTail
+from daf.dashboard._thinning import kept
 from daf.dashboard.curves import MOST_POINTS, Curves
-from daf.dashboard.log_lines import PAGE_BYTES, page_after, page_before
-from daf.dashboard.tailing import LineTail
-from daf.dashboard.thinning import kept
 
 
 def test_only_whole_lines_are_read_and_each_once(tmp_path):

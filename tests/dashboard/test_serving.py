@@ -14,7 +14,7 @@ import pytest
 from asking import Asker
 from runs_made import append, comparison, running, training
 
-from daf.dashboard import Dashboard, connections
+from daf.dashboard import Dashboard, _connections
 from daf.errors import StorageError, UsageError
 from daf.game.sprites import data_dir
 
@@ -386,7 +386,7 @@ def test_half_open_connections_do_not_keep_the_user_out(ask, dashboard):
 
 
 def test_a_request_that_does_not_end_is_closed_however_it_trickles(ask, dashboard, monkeypatch):
-    monkeypatch.setattr(connections, "REQUEST_SECONDS", 0.4)
+    monkeypatch.setattr(_connections, "REQUEST_SECONDS", 0.4)
     silent = half_open(dashboard.port)
     trickling = half_open(dashboard.port, b"GET / HTTP/1.1\r\n")
     trickling.settimeout(0.05)
@@ -415,7 +415,7 @@ def test_a_request_that_does_not_end_is_closed_however_it_trickles(ask, dashboar
 
 
 def test_a_stream_of_events_outlives_the_deadline_of_requests(ask, monkeypatch, base):
-    monkeypatch.setattr(connections, "REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr(_connections, "REQUEST_SECONDS", 0.2)
     stream = ask.events()
     next(stream)
     half_open(ask.port).recv(1)  # closed after the deadline, which has therefore passed for the stream too
@@ -425,7 +425,7 @@ def test_a_stream_of_events_outlives_the_deadline_of_requests(ask, monkeypatch, 
 
 
 def test_headers_without_end_are_refused(ask, dashboard):
-    endless = half_open(dashboard.port, b"GET / HTTP/1.1\r\nx: " + b"a" * (connections.MOST_HEADER_BYTES + 1))
+    endless = half_open(dashboard.port, b"GET / HTTP/1.1\r\nx: " + b"a" * (_connections.MOST_HEADER_BYTES + 1))
     assert endless.recv(4096).startswith(b"HTTP/1.1 400")
     endless.close()
     assert ask("/", {"token": dashboard.token}, cookie=None).status == 200

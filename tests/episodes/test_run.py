@@ -7,9 +7,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from daf.compute._serial import Serial
 from daf.compute.executor import make_executor
 from daf.compute.interface import Executor
-from daf.compute.serial import Serial
 from daf.episodes.blocks import scores_of
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.plan import Contender, Plan, plan_episodes

@@ -18,7 +18,7 @@ from daf.evaluation import Settings, evaluate
 from daf.evaluation.keeping import rebuild
 from daf.output_manager import OutputManager, find_run
 from daf.reporting import daf_report
-from daf.reporting.leaderboard import daf_generate_leaderboard
+from daf.reporting._leaderboard import daf_generate_leaderboard
 from daf.scoring_analysis.operation import daf_score
 from daf.visualization.returns import returns_of
 from tests.damage import ABSENT, WRONG, changed, places

@@ -12,14 +12,14 @@ from daf.comparison import daf_compare_policies
 from daf.config.sweep import DAFSweepConfig
 from daf.core.curriculum.tasks import CurriculumOptions, generate
 from daf.crossplay import daf_crossplay
-from daf.dashboard.comparing import compared
-from daf.dashboard.json_files import JsonFiles
+from daf.dashboard._comparing import compared
+from daf.dashboard._json_files import JsonFiles
 from daf.errors import UsageError
 from daf.evaluation import Settings, contenders_of, evaluate, results_data
 from daf.game import missions as game_missions
 from daf.output_manager import OutputManager
 from daf.playing.planning import missions_of
-from daf.reporting.leaderboard import leaderboard
+from daf.reporting._leaderboard import leaderboard
 from daf.scoring_analysis import daf_score
 from daf.sweeps.preparing import prepare
 from daf.visualization.training_data import seeds_together, training_groups

@@ -11,8 +11,8 @@ compat.install()
 from cogames.cli.mission import get_all_eval_mission_names, get_all_mission_names, get_game, get_mission  # noqa: E402
 from mettagrid.policy.policy_env_interface import PolicyEnvInterface  # noqa: E402
 
+from daf.game._reference_rollout import play_reference  # noqa: E402
 from daf.game.object_rollout import play_object  # noqa: E402
-from daf.game.reference_rollout import play_reference  # noqa: E402
 from daf.game.seeding import own_generators, seed_everything  # noqa: E402
 from daf.game.simulation import convert, with_map_seed  # noqa: E402
 

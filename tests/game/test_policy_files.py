@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from daf.errors import PolicyError, UsageError
-from daf.game import class_facts, policies, policy
+from daf.game import _class_facts, policies, policy
 from daf.game.missions import resolve as resolve_mission
 from daf.game.policy_arguments import arguments_of
 from daf.game.rollout import Game, Play, play
@@ -113,7 +113,7 @@ def test_a_file_without_one_policy_says_why(tmp_path: Path, content: str, says: 
 
 
 def test_a_file_that_never_finishes_its_import_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(class_facts, "SECONDS", 3.0)
+    monkeypatch.setattr(_class_facts, "SECONDS", 3.0)
     file = written(tmp_path / "a")
     file.write_text("while True:\n    print('and on')\n")
     with pytest.raises(PolicyError, match=r"importing my_policy did not finish within 3 s"):

@@ -14,8 +14,8 @@ import pytest
 
 from daf.ablation import daf_policy_ablation
 from daf.benchmark_suites import daf_benchmark_suite
+from daf.compute._serial import Serial
 from daf.compute.interface import Done, Failure
-from daf.compute.serial import Serial
 from daf.config import DAFSweepConfig
 from daf.core.interval_evaluation import evaluate_checkpoint
 from daf.crossplay.operation import daf_crossplay

@@ -10,7 +10,7 @@ from replay_files import WHEEL, minimal
 
 from daf.errors import StorageError
 from daf.game.replays import ReplayError, read_replay
-from daf.game.replays.content import unpack
+from daf.game.replays._content import unpack
 
 
 def plainly(path):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from daf.crossplay import CrossplayReport, crossplay_data, daf_crossplay, mixes
+from daf.crossplay._words import amount, headline, sentences
 from daf.crossplay.analysis import analyse_crossplay
-from daf.crossplay.words import amount, headline, sentences
 from daf.errors import DataError, UsageError
 from daf.evaluation import Settings
 from daf.output_manager import OutputManager

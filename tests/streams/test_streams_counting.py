@@ -13,20 +13,20 @@ from hypothesis import strategies as st
 from log_makers import flush, plain_moments, values_of, write_array
 
 from daf.errors import UsageError
+from daf.streams._moments import Binned, cells_of
+from daf.streams._sampling import Sample
+from daf.streams._sketch import RELATIVE_ERROR, Sketch
+from daf.streams._spans import Spans
+from daf.streams._stretches import WAITING_ROWS, Stretches
+from daf.streams._stride import Rises
+from daf.streams._tallies import STUCK_RECORDS
+from daf.streams._visits import Visits
 from daf.streams.finding import find_logs
-from daf.streams.moments import Binned, cells_of
 from daf.streams.planning import plan_parts
 from daf.streams.processor import StreamingProcessor
 from daf.streams.records import FIXED, RunConstants, Table
 from daf.streams.running import count
-from daf.streams.sampling import Sample
-from daf.streams.sketch import RELATIVE_ERROR, Sketch
-from daf.streams.spans import Spans
-from daf.streams.stretches import WAITING_ROWS, Stretches
-from daf.streams.stride import Rises
 from daf.streams.summary import LogSummary, summarize
-from daf.streams.tallies import STUCK_RECORDS
-from daf.streams.visits import Visits
 
 
 def run_of_flushes(folder: Path, *, files: int = 4, envs: int = 3, length: int = 40) -> list[dict]:
@@ -229,8 +229,8 @@ def test_visits_of_merged_processors_keep_their_slices_though_these_were_joined(
 
 
 def test_records_that_end_in_an_error_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("daf.streams.stretches.HELD_BYTES", 0)
-    monkeypatch.setattr("daf.streams.stretches.ROWS", 64)
+    monkeypatch.setattr("daf.streams._stretches.HELD_BYTES", 0)
+    monkeypatch.setattr("daf.streams._stretches.ROWS", 64)
     records = flush("nested", envs=20, length=300)
     once, twice = StreamingProcessor(sample_size=50), StreamingProcessor(sample_size=50)
     once.process_records(records)

@@ -8,10 +8,10 @@ from log_makers import flush, write_array
 from scipy import stats
 
 from daf.errors import UsageError
+from daf.streams._sampling import Sample, record_hashes, source_key
+from daf.streams._tallies import COVERAGE
 from daf.streams.processor import StreamingProcessor
 from daf.streams.records import FIXED, Table
-from daf.streams.sampling import Sample, record_hashes, source_key
-from daf.streams.tallies import COVERAGE
 
 SIZES = (3, 40, 1000, 20_000)
 """Records of four very unequal files."""

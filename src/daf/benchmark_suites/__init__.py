@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from daf.benchmark_suites._leaderboard import Score, Terms, add, leaderboard_path, read
+from daf.benchmark_suites._scoring import MissionScale, SuiteScores, score
 from daf.benchmark_suites._suites import RANDOM, SUITES, Entry, Suite, suite
-from daf.benchmark_suites.leaderboard import Score, Terms, add, leaderboard_path, read
 from daf.benchmark_suites.page import suite_page
-from daf.benchmark_suites.scoring import MissionScale, SuiteScores, score
 from daf.episodes.plan import Contender, merged_notes
 from daf.episodes.run import RunResult
 from daf.errors import EpisodeError, UsageError

@@ -18,8 +18,8 @@ def make_executor(name: str = "local", *, jobs: int | str = "auto", preload: Seq
     jobs: a number, or "auto" for every core. preload: modules that workers import once, before the first task.
     Raises `UsageError`.
     """
-    from daf.compute.local import LocalProcesses
-    from daf.compute.serial import Serial
+    from daf.compute._local import LocalProcesses
+    from daf.compute._serial import Serial
 
     if name == "serial":
         if str(jobs) not in ("auto", "1"):

@@ -1,10 +1,10 @@
 """Cross-play: how each policy performs in teams with others, and which policy gains from which."""
 
+from daf.crossplay._words import headline, sentences
 from daf.crossplay.analysis import Cell, CrossplayAnalysis, MixRow, Paired, PairTeam, PolicyTeams
 from daf.crossplay.operation import daf_crossplay
 from daf.crossplay.result import CrossplayReport, crossplay_data
 from daf.crossplay.teams import MIXES, mixes
-from daf.crossplay.words import headline, sentences
 
 __all__ = [
     "MIXES",

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from daf.crossplay._words import amount, headline, pair_words, policy_words
 from daf.crossplay.analysis import Cell, CrossplayAnalysis, Paired
-from daf.crossplay.words import amount, headline, pair_words, policy_words
 from daf.render.figures.matrix import matrix_figure
 from daf.render.svg.matrix import MatrixCell, matrix_svg
 from daf.render.text import ABSENT, bounds_text, duration, half_width, printable

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from daf.crossplay._words import sentences
 from daf.crossplay.analysis import CrossplayAnalysis, Paired
-from daf.crossplay.words import sentences
 from daf.playing.run import Played, PlayedRun
 from daf.scoring_analysis.ratings import Ratings
 

@@ -21,17 +21,17 @@ from typing import Annotated
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, Response, StreamingResponse
 
+from daf.dashboard._comparing import compared
 from daf.dashboard._events import Watch, stream
 from daf.dashboard._guard import FOREIGN_POLICY, Guard
+from daf.dashboard._json_files import JsonFiles
+from daf.dashboard._log_lines import page_before
 from daf.dashboard._parts import Parts
 from daf.dashboard._replay_pages import ReplayPages
 from daf.dashboard._run_files import inside, kind_of, media_type
 from daf.dashboard._run_page import run_page
 from daf.dashboard._sweep_page import Sweeps
-from daf.dashboard.comparing import compared
 from daf.dashboard.curves import Curves
-from daf.dashboard.json_files import JsonFiles
-from daf.dashboard.log_lines import page_before
 from daf.dashboard.machine import Machine
 from daf.dashboard.run_index import RunIndex
 from daf.errors import DAFError, UsageError

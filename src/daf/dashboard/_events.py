@@ -18,10 +18,10 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+from daf.dashboard._log_lines import page_after
 from daf.dashboard._run_files import inside
 from daf.dashboard._run_page import page_signature
 from daf.dashboard.curves import Curves
-from daf.dashboard.log_lines import page_after
 from daf.dashboard.machine import Machine
 from daf.dashboard.run_index import RunIndex
 from daf.errors import DAFError

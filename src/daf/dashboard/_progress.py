@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
+from daf.dashboard._json_files import JsonFiles
 from daf.dashboard._settings_files import total_steps
 from daf.dashboard._signatures import Signature, signature
-from daf.dashboard.json_files import JsonFiles
 from daf.output_manager import RunInfo
 
 TAIL_BYTES = 32 * 1024

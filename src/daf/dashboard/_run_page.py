@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from daf.dashboard._json_files import JsonFiles
 from daf.dashboard._parts import Parts, parts_signature
 from daf.dashboard._progress import folder_progress
 from daf.dashboard._run_files import list_files
 from daf.dashboard._settings_files import asked
 from daf.dashboard._signatures import signature
-from daf.dashboard.json_files import JsonFiles
 from daf.dashboard.run_index import CHILD_FOLDERS, RunIndex, run_in
 from daf.errors import DamagedFileError, StorageError
 from daf.output_manager import execution as execution_log

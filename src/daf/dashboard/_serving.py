@@ -99,7 +99,7 @@ class Dashboard:
         import uvicorn
 
         from daf.dashboard._app import make_app
-        from daf.dashboard.connections import MOST_HEADER_BYTES, BoundedConnection
+        from daf.dashboard._connections import MOST_HEADER_BYTES, BoundedConnection
 
         closing = _Closing()
         index = RunIndex(self.base, self._also)

@@ -7,8 +7,8 @@ without the section's name around them, so that runs and parts can be compared.
 from pathlib import Path
 from typing import Any
 
+from daf.dashboard._json_files import JsonFiles
 from daf.dashboard._signatures import signature
-from daf.dashboard.json_files import JsonFiles
 from daf.errors import DAFError
 from daf.output_manager.layout import EXPERIMENT_CONFIG
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from daf.dashboard.tailing import LineTail
-from daf.dashboard.thinning import kept
+from daf.dashboard._tailing import LineTail
+from daf.dashboard._thinning import kept
 
 MOST_POINTS = 2000
 MOST_RUNS = 24

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from daf.errors import DamagedFileError, PolicyError, StorageError, UnsafePathError, quoted
-from daf.game import bundle_archives, isolated
+from daf.game import _bundle_archives, isolated
 from daf.game.checkpoint_folders import require_playable
 from daf.storage import atomic, locks, reading
 from daf.storage.containment import inside
@@ -53,7 +53,7 @@ def open_bundle(path: Path, cache: Path) -> Bundle:
     """Read the bundle at `path`; a zip is unpacked below `cache` first. Raises `PolicyError`, `StorageError`."""
     zipped = not path.is_dir()
     markers = (SPEC_FILE, MANIFEST_FILE)
-    root = bundle_archives.unpacked(path, cache, markers=markers) if zipped else path.resolve()
+    root = _bundle_archives.unpacked(path, cache, markers=markers) if zipped else path.resolve()
     require_playable(root)
     spec = _specification(root, path)
     if len(spec.class_path) > _LONGEST_CLASS_PATH or _CLASS_PATH.fullmatch(spec.class_path) is None:
@@ -107,7 +107,7 @@ def set_up(bundle: Bundle, cache: Path) -> None:
             raise StorageError(atomic.explain(error, f"writing {root}")) from error
         atomic.write_bytes(done, b"")
         if root.parent == cache:
-            bundle_archives.remember(root)  # it may have changed extracted files
+            _bundle_archives.remember(root)  # it may have changed extracted files
 
 
 def _done(root: Path, script: Path) -> Path:

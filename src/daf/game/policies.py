@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from daf.config.extras import is_installed, needs
 from daf.errors import PolicyError, quoted
 from daf.game import bundles, compat
-from daf.game.class_facts import ClassFacts, facts_here, facts_of
+from daf.game._class_facts import ClassFacts, facts_here, facts_of
 from daf.game.known_policies import KNOWN, SHORT_NAMES
 from daf.game.policy import Policy
 from daf.game.policy_finding import Found, find

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from daf.errors import PolicyError, nearest, quoted, unknown
 from daf.game import bundles
+from daf.game._class_facts import classes_in
 from daf.game.checkpoint_folders import final_checkpoint, require_playable, specifications
-from daf.game.class_facts import classes_in
 from daf.game.known_policies import ALIASES, KNOWN, SHORT_NAMES
 from daf.game.policy_source import find_module, is_installed, source_of
 from daf.game.policy_strings import check_text, entries_of, fields_of

@@ -4,9 +4,9 @@ import mettagrid.policy.policy_env_interface
 import mettagrid.runner.rollout
 import mettagrid.simulator.replay_log_writer
 
+from daf.game import _reference_rollout, compat, object_rollout, rollout
 from daf.game import _series as series
-from daf.game import compat, object_rollout, reference_rollout, rollout
 
 compat.install()
 
-__all__ = ["mettagrid", "object_rollout", "reference_rollout", "rollout", "series"]
+__all__ = ["_reference_rollout", "mettagrid", "object_rollout", "rollout", "series"]

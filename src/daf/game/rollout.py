@@ -197,8 +197,8 @@ class _OnlyReference(Exception):
 def _play(episode: Play, engine: str) -> Played:
     from mettagrid.policy.policy_env_interface import PolicyEnvInterface
 
+    from daf.game._reference_rollout import play_reference
     from daf.game.object_rollout import play_object, unsupported
-    from daf.game.reference_rollout import play_reference
     from daf.game.simulation import with_map_seed
 
     started = perf_counter()

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from daf.errors import MissionError, StorageError, UsageError
 from daf.evaluation import Settings
 from daf.game import missions as game_missions
+from daf.mission_analysis._key_events import KeyEvent
 from daf.mission_analysis._recorded import recorded_success
 from daf.mission_analysis.facts import MissionAnalysis, analysis_of
 from daf.mission_analysis.failure_modes import FailureMode
-from daf.mission_analysis.key_events import KeyEvent
 from daf.mission_analysis.operation import analyze_missions, analyze_played_mission
 from daf.mission_analysis.performance import MissionPerformance, Performances, one_mission, perform
 from daf.mission_analysis.sets import Change, MissionSetAnalysis, VariantAnalysis, variant_changes

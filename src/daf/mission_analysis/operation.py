@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from daf.evaluation import Settings
 from daf.evaluation.analysis_files import first_failure_notes, write_analysis
 from daf.game import missions as game_missions
+from daf.mission_analysis._set_page import missions_page
 from daf.mission_analysis.facts import MissionAnalysis, analysis_of
 from daf.mission_analysis.page import mission_page
 from daf.mission_analysis.performance import Performances, perform
-from daf.mission_analysis.set_page import missions_page
 from daf.mission_analysis.sets import MissionSetAnalysis, VariantAnalysis, analyze_set, variant_changes
 from daf.playing.run import command_line
 

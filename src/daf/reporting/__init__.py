@@ -9,7 +9,7 @@
 
 from daf.reporting._comparison_page import daf_export_comparison_html
 from daf.reporting._files import ReportFiles
-from daf.reporting.leaderboard import daf_generate_leaderboard
+from daf.reporting._leaderboard import daf_generate_leaderboard
 from daf.reporting.operation import daf_report
 
 __all__ = ["ReportFiles", "daf_export_comparison_html", "daf_generate_leaderboard", "daf_report"]

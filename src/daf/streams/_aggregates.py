@@ -10,15 +10,15 @@ from collections import Counter
 
 import numpy as np
 
-from daf.streams.moments import Binned
+from daf.streams._moments import Binned
+from daf.streams._sampling import NO_BOUND, Sample, record_hashes, source_key
+from daf.streams._sketch import Sketch
+from daf.streams._spans import Spans
+from daf.streams._stretches import Placed
+from daf.streams._stride import Rises
+from daf.streams._tallies import STUCK_RECORDS, SourcePlan, SourceTally, StretchTally
+from daf.streams._visits import Visits
 from daf.streams.records import FIXED, MAX_COMPONENTS, FloatArray, too_many_components
-from daf.streams.sampling import NO_BOUND, Sample, record_hashes, source_key
-from daf.streams.sketch import Sketch
-from daf.streams.spans import Spans
-from daf.streams.stretches import Placed
-from daf.streams.stride import Rises
-from daf.streams.tallies import STUCK_RECORDS, SourcePlan, SourceTally, StretchTally
-from daf.streams.visits import Visits
 
 JUMPS = "step jumps ahead"
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from daf.streams._aggregates import JUMPS, Aggregate
-from daf.streams.moments import Binned
+from daf.streams._moments import Binned
+from daf.streams._sketch import Sketch
+from daf.streams._tallies import STUCK_RECORDS, SourceTally
 from daf.streams.records import FIXED, STEP_REWARD, TOTAL
-from daf.streams.sketch import Sketch
-from daf.streams.tallies import STUCK_RECORDS, SourceTally
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -28,14 +28,14 @@ from daf.errors import DamagedFileError, StorageError
 from daf.storage import atomic, reading
 from daf.streams._aggregates import Aggregate
 from daf.streams._damage import Damage
-from daf.streams.moments import Binned, Cells
+from daf.streams._moments import Binned, Cells
+from daf.streams._sampling import Sample
+from daf.streams._sketch import Sketch
+from daf.streams._spans import Spans
+from daf.streams._stride import Rises
+from daf.streams._tallies import SourceTally, StretchTally
+from daf.streams._visits import Visits
 from daf.streams.planning import Part
-from daf.streams.sampling import Sample
-from daf.streams.sketch import Sketch
-from daf.streams.spans import Spans
-from daf.streams.stride import Rises
-from daf.streams.tallies import SourceTally, StretchTally
-from daf.streams.visits import Visits
 
 VERSION = 5
 _MAGIC = b"daf-log-state\n"

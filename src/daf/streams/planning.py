@@ -15,11 +15,11 @@ from typing import Any
 from daf.errors import StorageError
 from daf.storage.atomic import explain
 from daf.streams._damage import scan
+from daf.streams._source import Source, is_streamed
+from daf.streams._tallies import COVERAGE, SourcePlan
+from daf.streams._visits import SLICES as LAST_SLICE
 from daf.streams.finding import LogFile
 from daf.streams.records import RunConstants
-from daf.streams.source import Source, is_streamed
-from daf.streams.tallies import COVERAGE, SourcePlan
-from daf.streams.visits import SLICES as LAST_SLICE
 
 PART = 64 * 1024 * 1024
 _PROBES = 16
@@ -104,7 +104,7 @@ def peek(path: Path) -> tuple[float | None, float | None, float | None, bool]:
     A number is `None` where there is none, the size where the file is compressed or not JSON too.
     """
     if not _is_json(path):
-        from daf.streams.csvlog import rows_of
+        from daf.streams._csvlog import rows_of
 
         first_row, last_row = rows_of(path)
         return _total(first_row), _total(last_row), None, False

@@ -19,14 +19,14 @@ import numpy as np
 
 from daf.errors import UsageError
 from daf.streams._aggregates import Aggregate
+from daf.streams._stretches import Stretches
+from daf.streams._tallies import SourcePlan
+from daf.streams._visits import SLICES as LAST_SLICE
 from daf.streams.finding import LogFile, find_logs, read_constants
 from daf.streams.planning import SLICES, plan_parts
 from daf.streams.records import FieldProblems, NameBound, RunConstants, Shape, Table, number, read, tabulate
 from daf.streams.running import Report, count
-from daf.streams.stretches import Stretches
 from daf.streams.summary import LogSummary, summarize
-from daf.streams.tallies import SourcePlan
-from daf.streams.visits import SLICES as LAST_SLICE
 
 _ROWS = 4_096
 _BINS = 8_192

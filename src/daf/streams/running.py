@@ -18,11 +18,11 @@ from daf.compute.contexts import Spawn
 from daf.errors import ExecutorError, UsageError
 from daf.processes.lifeline import end_with_coordinator
 from daf.streams._aggregates import Aggregate
+from daf.streams._reading import TableReader
+from daf.streams._sampling import NO_BOUND
+from daf.streams._stretches import Stretches
 from daf.streams.keeping import Keeper
 from daf.streams.planning import Part
-from daf.streams.reading import TableReader
-from daf.streams.sampling import NO_BOUND
-from daf.streams.stretches import Stretches
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ type Report = Callable[[PartDone], None]
 
 def count_part(part: Part, seed: int, sample_size: int, bound: int = NO_BOUND) -> Aggregate:
     """Everything that `part` holds, counted. Raises `StorageError`."""
-    from daf.streams.csvlog import CsvReader
+    from daf.streams._csvlog import CsvReader
 
     began = time.perf_counter()
     aggregate = Aggregate(seed, sample_size, bound=bound)

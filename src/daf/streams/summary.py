@@ -14,10 +14,10 @@ import numpy as np
 
 from daf.streams import _summary_tables as summary_tables
 from daf.streams._aggregates import Aggregate
-from daf.streams.moments import Binned
+from daf.streams._moments import Binned
+from daf.streams._sketch import RELATIVE_ERROR
+from daf.streams._tallies import SourceTally
 from daf.streams.records import STEP_REWARD, TOTAL
-from daf.streams.sketch import RELATIVE_ERROR
-from daf.streams.tallies import SourceTally
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from daf.game.replays.content import unpack
-from daf.game.replays.errors import ReplayError
+from daf.game.replays._content import unpack
+from daf.game.replays._errors import ReplayError
 from daf.game.replays.replay import Episode, Replay, ReplayObject
 
 VERSIONS = (2, 3, 4)

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from daf.game.replays.errors import ReplayError
+from daf.game.replays._errors import ReplayError
 
 Amounts = tuple[tuple[int, int], ...]
 """(item's number, amount) pairs: an inventory."""

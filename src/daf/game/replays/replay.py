@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
+from daf.game.replays._errors import ReplayError
 from daf.game.replays._series import Amounts, Field, Series
-from daf.game.replays.errors import ReplayError
 
 TEAM_TAG = "team:"
 TYPE_PREFIX = "c:"

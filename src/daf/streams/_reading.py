@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from daf.streams._damage import SEPARATORS, Damage, DamageList, Scan, scan
 from daf.streams._decoding import BlockDecoder
+from daf.streams._source import BARREN, MAX_BARREN, Source
 from daf.streams.records import FieldProblems, FloatArray, NameBound, RunConstants, Shape, Table, read, tabulate
-from daf.streams.source import BARREN, MAX_BARREN, Source
 
 BLOCK = 256 * 1024
 BITE = 4 * 1024

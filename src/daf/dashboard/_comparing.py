@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from daf.dashboard._json_files import JsonFiles
 from daf.dashboard._settings_files import comparable
-from daf.dashboard.json_files import JsonFiles
 from daf.episodes.plan_file import read_plan
 from daf.episodes.results_file import EpisodeRow, read_results
 from daf.errors import DamagedFileError, DataError, StorageError

@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from daf.streams._damage import Damage
-from daf.streams.moments import Binned, Cells, cells_of
+from daf.streams._moments import Binned, Cells, cells_of
+from daf.streams._sampling import Sample
+from daf.streams._sketch import Sketch
 from daf.streams.records import FloatArray
-from daf.streams.sampling import Sample
-from daf.streams.sketch import Sketch
 
 COVERAGE = 100
 """Largest size of the sample kept of each source, in addition to the sample of everything and never mixed into it."""

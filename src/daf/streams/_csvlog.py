@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from daf.streams._damage import DamageList
-from daf.streams.reading import ReadingReport
+from daf.streams._reading import ReadingReport
+from daf.streams._source import BARREN, MAX_BARREN, Source
 from daf.streams.records import NameBound, RunConstants, Shape, Table, read, tabulate
-from daf.streams.source import BARREN, MAX_BARREN, Source
 
 _PIECE = 256 * 1024
 _LONGEST_ROW = 8 * 1024 * 1024
