@@ -122,11 +122,12 @@ def made_once(name: str, make: Callable[[Path], object]) -> Path:
 
 
 def thinned(values: Iterable[object], every: int) -> list[object]:
-    """`values` as parameters of a test: `make test` takes each `every`th, the second stage of CI the others."""
-    return [
-        value if place % every == 0 else pytest.param(value, marks=pytest.mark.thorough)
-        for place, value in enumerate(values)
-    ]
+    """`values` as parameters of a test: `make test` takes each `every`th, the second stage of CI the others.
+
+    A tuple is the parameters of one call.
+    """
+    rows = [value if isinstance(value, tuple) else (value,) for value in values]
+    return [pytest.param(*row, marks=[pytest.mark.thorough] if place % every else []) for place, row in enumerate(rows)]
 
 
 @dataclass(frozen=True)

@@ -65,8 +65,9 @@ def test_without_the_cache_everything_is_played_again(cache: EpisodeCache, two_w
 
 
 @pytest.mark.parametrize(("name", "kind", "says"), [
-    ("Raises", "policy", "I give up"), ("Nonsense", "policy", "fly_to_the_moon"), ("Exits", "policy", "SystemExit"),
-    ("Dies", "crash", "exit code 7"),
+    ("Raises", "policy", "I give up"), ("Dies", "crash", "exit code 7"),
+    pytest.param("Nonsense", "policy", "fly_to_the_moon", marks=pytest.mark.thorough),
+    pytest.param("Exits", "policy", "SystemExit", marks=pytest.mark.thorough),
 ])  # fmt: skip
 def test_a_policy_that_misbehaves_costs_its_own_episodes(
     bad_policies: str, cache: EpisodeCache, name: str, kind: str, says: str

@@ -101,7 +101,14 @@ def test_frame_times_add_up_when_the_rate_does_not_divide_a_second(recorded, tmp
 
 
 @pytest.mark.parametrize(
-    ("name", "follow"), [("pens", None), ("pens", 3), ("planky", None), ("planky", 3), ("default", None)]
+    ("name", "follow"),
+    [
+        ("pens", None),
+        ("pens", 3),
+        ("planky", 3),
+        pytest.param("planky", None, marks=pytest.mark.thorough),
+        pytest.param("default", None, marks=pytest.mark.thorough),
+    ],
 )
 def test_drawing_only_what_changed_gives_what_drawing_all_would(name, follow):
     replay = read_replay(WHEEL / f"{name}.json.z")

@@ -8,6 +8,7 @@ from reward_shapes import SHAPES, draw
 
 from daf.errors import DataError
 from daf.stats.permutation import fewest_blocks, patterns, sign_flip, smallest_p
+from tests.conftest import thinned
 
 
 def by_hand(differences, weights):
@@ -56,7 +57,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_other_ones():
     assert first.low.tobytes() != other.low.tobytes()
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", thinned(SHAPES, 3))
 def test_equal_policies_are_distinguished_no_more_often_than_alpha(shape):
     rng = np.random.default_rng(2)
     for n in (8, 25):
@@ -73,7 +74,7 @@ def test_p_values_of_continuous_scores_are_uniform_when_policies_are_equal():
         assert float((p <= q).mean()) == pytest.approx(q, abs=4 * np.sqrt(q * (1 - q) / 5000))
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", thinned(SHAPES, 3))
 def test_intervals_of_paired_differences_cover_at_least_their_level(shape):
     scores = draw(shape, np.random.default_rng(4), (2, 3000, 20))
     result = sign_flip(scores[0] - scores[1] + 0.7, resamples=1999)
@@ -82,7 +83,7 @@ def test_intervals_of_paired_differences_cover_at_least_their_level(shape):
 
 
 @pytest.mark.parametrize("few", [5, 9])
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", thinned(SHAPES, 3))
 def test_stratified_intervals_cover_with_unequal_missions(shape, few):
     rng = np.random.default_rng(5)
     strata = np.array([0] * few + [1] * 18)

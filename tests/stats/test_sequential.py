@@ -7,9 +7,10 @@ from daf.stats.eprocess import betting, betting_interval, symmetry, symmetry_int
 from daf.stats.multiple import e_holm
 from daf.stats.sequential import confidence, rounds, standings
 from daf.stats.verdicts_so_far import SETTLED, verdicts_so_far
+from tests.conftest import thinned
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", thinned(SHAPES, 3))
 def test_looking_after_every_block_raises_no_false_alarm_more_often_than_alpha(shape):
     rng = np.random.default_rng(0)
     d = draw(shape, rng, (4000, 120)) - draw(shape, rng, (4000, 120))
@@ -25,7 +26,7 @@ def test_without_symmetry_bets_on_the_mean_hold_their_level():
     assert (betting(d + 0.0, low=-1, high=1, null=-0.2).above[:, -1] >= 20).mean() > 0.9
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", thinned(SHAPES, 3))
 def test_a_real_difference_is_found_early(shape):
     rng = np.random.default_rng(2)
     d = draw(shape, rng, (300, 60)) - draw(shape, rng, (300, 60))
@@ -34,7 +35,7 @@ def test_a_real_difference_is_found_early(shape):
     assert np.median((fortunes.above >= 20).argmax(axis=1)) < 25
 
 
-@pytest.mark.parametrize(("shape", "bounded"), [(s, False) for s in SHAPES] + [("bounded", True)])
+@pytest.mark.parametrize(("shape", "bounded"), [*thinned(((s, False) for s in SHAPES), 3), ("bounded", True)])
 def test_confidence_sequences_cover_and_shrink(shape, bounded):
     rng = np.random.default_rng(3)
     d = draw(shape, rng, (200, 40)) - draw(shape, rng, (200, 40))
@@ -85,7 +86,7 @@ def test_e_holm_is_the_least_mean_over_subsets():
         assert adjusted[i] == pytest.approx(min(np.average(e[list(s)], weights=w[list(s)]) for s in subsets))
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", thinned(SHAPES, 3))
 def test_a_family_that_stops_each_comparison_by_itself_keeps_its_error(shape):
     rng = np.random.default_rng(7)
     families = 150

@@ -9,6 +9,7 @@ from reward_shapes import SHAPES, draw
 from daf.errors import DataError, UsageError
 from daf.stats.sentences import labels, number
 from daf.stats.verdicts import compare_pairs
+from tests.conftest import thinned
 
 
 def two_missions(n=15, seed=0):
@@ -149,7 +150,7 @@ def test_what_does_not_fit_is_refused(names, strata, stratum_names, alpha, error
         compare_pairs(names, np.ones((2, 2)), np.array(strata), stratum_names, alpha=alpha)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", thinned(SHAPES, 3))
 @pytest.mark.parametrize("n_policies", [2, 5])
 def test_equal_policies_get_a_false_verdict_anywhere_no_more_often_than_alpha(shape, n_policies):
     rng = np.random.default_rng(6)

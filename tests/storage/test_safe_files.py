@@ -234,6 +234,7 @@ with themed():
 """
 
 
+@pytest.mark.thorough
 def test_a_figure_that_does_not_fit_is_a_sentence_and_not_a_part(tmp_path: Path) -> None:
     def draw(folder: Path, percent: int) -> list[str]:
         folder.mkdir()

@@ -500,6 +500,7 @@ def test_numbers_of_numpy_are_numbers() -> None:
     assert summary.oddities.empty
 
 
+@pytest.mark.thorough
 def test_slices_of_training_are_joined_before_memory_grows_and_no_visit_is_lost() -> None:
     rng = np.random.default_rng(0)
     whole, left, right = Visits(), Visits(), Visits()
