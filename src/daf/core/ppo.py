@@ -78,6 +78,7 @@ def update(
     targets = buffer.cut(estimates + values)
     chosen_estimates = buffer.cut(estimates)
 
+    # Losses are summed on the device: float() at every step would make the CPU wait for the GPU each time.
     sums: dict[str, torch.Tensor] = {}
     norms: list[torch.Tensor] = []
     steps = 0
@@ -99,6 +100,7 @@ def update(
             picked = picked.to(device)
             gain = chosen_estimates[picked]
             if config.normalize_advantage:
+                # correction=0: a minibatch of one value has deviation 0, where the sample estimate would be NaN
                 gain = (gain - gain.mean()) / (gain.std(correction=0) + 1e-8)
             gain = gain * weights
 
@@ -129,7 +131,7 @@ def update(
                 (loss * share).backward()  # type: ignore[no-untyped-call]
 
                 with torch.no_grad():
-                    if vtrace:
+                    if vtrace:  # `cut` returns views, so these assignments change `ratios` and `values`
                         buffer.cut(ratios)[rows] = ratio.detach()
                         buffer.cut(values)[rows] = value.detach()
                     kl = ((ratio - 1) - change).mean()
@@ -145,6 +147,7 @@ def update(
                 diverged = peers.average(diverged) if config.target_kl is not None else 0.0
             bound = config.max_grad_norm if config.max_grad_norm is not None else float("inf")
             parameters = [parameter for parameter in network.parameters() if parameter.grad is not None]
+            # Not clip_grad_norm_: a NaN norm would spread to all gradients, and the error could not name the parameter.
             norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
             if not torch.isfinite(norm):
                 raise DivergenceError(_which_diverged(network))

@@ -30,6 +30,7 @@ class RolloutBuffer:
 
     def __init__(self, rows: int, steps: int, tokens: int, horizon: int, device: torch.device) -> None:
         self.rows, self.steps, self.horizon = rows, steps, horizon
+        # By far the largest part of the buffer: as floats it would take four times the memory.
         self.observations = torch.zeros((rows, steps, tokens, 3), dtype=torch.uint8, device=device)
         self.actions = torch.zeros((rows, steps), dtype=torch.int64, device=device)
         self.logprobs = torch.zeros((rows, steps), device=device)

@@ -30,7 +30,9 @@ from daf.game.outcome import SLOW_STEP_MS
 from daf.game.simulation import Converted
 
 DRAWN_AHEAD = 128
-"""Steps whose draws are made at once. Changing it changes every sampled action, so records depend on it."""
+"""Steps whose draws are made at once, which takes hardly longer than the draws of one step. Changing it changes every
+sampled action, so records depend on it.
+"""
 
 DRAWING_NOTHING = frozenset(
     {

@@ -57,6 +57,7 @@ class Layout:
         for name, shape, kind in self._parts():
             count = int(np.prod(shape))
             found[name] = np.frombuffer(memory, dtype=kind, count=count, offset=offset).reshape(shape)
+            # To the next multiple of 64 bytes: aligned for every type, and no two arrays share a cache line.
             offset += -(-count * np.dtype(kind).itemsize // 64) * 64
         return found
 

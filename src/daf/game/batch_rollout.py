@@ -64,7 +64,7 @@ class _Batch:
         collecting = gc.isenabled()
         try:
             while self._waiting or self._live:
-                gc.disable()
+                gc.disable()  # a full collection takes as long as hundreds of steps, so it waits for the end of a step
                 while self._may_start():
                     self._start(self._waiting.popleft())
                 self._tick()

@@ -126,6 +126,7 @@ class World:
         self._limit = int(env.game.max_steps) or 2**63
         core = self.simulation._c_sim
         self._rewards[:], self._terminals[:], self._truncations[:] = 0, False, False
+        # The simulator writes observations into the shared memory itself, so a step copies none.
         core.set_buffers(
             self._rows.observations, self._terminals, self._truncations, self._rewards, self._actions, self._vibes
         )
@@ -146,6 +147,7 @@ class World:
         self.steps += 1
         rows = self._rows
         rows.rewards[:] = self._rewards
+        # Nearly every step ends here, on two numbers: an episode ends only when all agents are done.
         if not (self._truncations[0] or self._terminals[0]):
             rows.done[0] = RUNNING
             return None

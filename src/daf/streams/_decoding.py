@@ -166,7 +166,7 @@ def _struct(
         forbid_unknown_fields=name in ("levels", "components"),
         omit_defaults=True,
         kw_only=True,
-        gc=False,
+        gc=False,  # structs of floats can't form cycles; tracking them would slow down the collector
     )
 
 

@@ -79,6 +79,7 @@ def _packed(stream: NDArray[np.int64]) -> bytes:
     size = int(ends[-1] + 7) // 8
     total = np.zeros(size + 3)
     for byte in range(3):
+        # Codes that meet in a byte have different bits of it, so that adding them is the same as or-ing them.
         part = np.bincount(first + byte, weights=(shifted >> (8 * byte)) & 255, minlength=size + 3)
         total += part[: size + 3]
     return total[:size].astype(np.uint8).tobytes()

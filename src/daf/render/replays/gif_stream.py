@@ -84,6 +84,7 @@ def _pillow_lzw(region: NDArray[np.uint8]) -> bytes:
     """Sub-blocks of `region`, by Pillow's encoder in C."""
     from PIL import Image
 
+    # Pillow's private encoder: its public `save` writes whole GIF files, and chooses palettes and rectangles itself.
     picture = Image.fromarray(np.ascontiguousarray(region))
     encoder = Image._getencoder("L", "gif", ("L",), (8, 0))
     encoder.setimage(picture.im, (0, 0, *picture.size))
