@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from daf.config import DAFConfig, DAFTrainingConfig
 from daf.config.extras import require
-from daf.core.kept_settings import CONFIG_FILE, MISSION_FILE, kept_mission
+from daf.core.stored_settings import CONFIG_FILE, MISSION_FILE, stored_mission
+from daf.core.training_result import Progress, StopTraining, TrainingResult, finished_result
 from daf.episodes.cache import EpisodeCache
 from daf.errors import UsageError
 from daf.game import compat
@@ -29,21 +30,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from daf.core.curriculum import Curriculum
-    from daf.core.training_run import Progress, StopTraining, TrainingResult
 
 __all__ = ["CONFIG_FILE", "MISSION_FILE", "Progress", "StopTraining", "TrainingResult", "daf_train_policy"]
 
 logger = logging.getLogger(__name__)
 OPERATION = "training"
-_FROM_CORE = ("Progress", "StopTraining", "TrainingResult")
-
-
-def __getattr__(name: str) -> Any:
-    if name in _FROM_CORE:  # their module imports torch
-        from daf.core import training_run
-
-        return getattr(training_run, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def daf_train_policy(
@@ -64,9 +55,9 @@ def daf_train_policy(
     output: OutputManager | None = None,
     settings: DAFConfig | None = None,
     console: "Console | None" = None,
-    on_update: "Callable[[Progress], None] | None" = None,
+    on_update: Callable[[Progress], None] | None = None,
     on_evaluation: Callable[[Mapping[str, Any]], None] | None = None,
-) -> "TrainingResult":
+) -> TrainingResult:
     """Train `policy` on `mission` with PPO.
 
     config: all settings; mission, policy, hyperparameters (by any of their names; any other name is an argument of the
@@ -90,9 +81,9 @@ def daf_train_policy(
     output = output or OutputManager()
     cache = EpisodeCache(default_cache(output.base_dir))
     if cache.root.is_dir():
-        cache.hold()  # as long as this trains: policies may be unpacked there
+        cache.hold()  # during training: policies may be unpacked there
     if stop_at is not None and stop_at < 1:
-        raise UsageError(f"stop_at {stop_at} is below 1 agent step.")
+        raise UsageError(f"stop_at must be 1 agent step or more, got {stop_at}.")
     if take_over and resume is None:
         raise UsageError("take_over requires resume: a new run has nothing to take over.")
     folder, resumed = None, None
@@ -109,22 +100,20 @@ def daf_train_policy(
             )
         folder = Path(resume).expanduser().absolute()
         if (folder / CONFIG_FILE).is_file() and not (folder / EXECUTION_LOG).is_file():
-            run_dir = folder  # which run_dir made: no run of the output's
+            run_dir = folder  # created with run_dir, not by the output manager
         else:
             resumed = _run_to_resume(str(resume), output.base_dir)
             require_intact(resumed)
             folder = resumed.path
         chosen = _settings_of(folder, total_timesteps)
-        from daf.core.training_run import finished
-
-        over = finished(folder, folder.name, chosen, stop_at)
+        over = finished_result(folder, folder.name, chosen, stop_at)
         if over is not None:
-            logger.info("nothing is left to train in %s", folder)
+            logger.info("%s has finished training; nothing is left to do", folder)
             output.label(folder)
             return over
-        mission = kept_mission(folder, chosen)
+        mission = stored_mission(folder, chosen)
         if any((folder / "checkpoints").glob("step_*")):
-            chosen = chosen.replace(initial_weights=None)  # they went into the checkpoint
+            chosen = chosen.replace(initial_weights=None)  # the checkpoint replaces them
     else:
         chosen = combined(
             config,
@@ -157,7 +146,7 @@ def daf_train_policy(
             output.resume(str(resumed.path), OPERATION, take_over=take_over)
             training.open(resumed.path, resumed.run_id, _checkpoint_dir(output, resumed.path))
         elif folder is not None:
-            busy = f"another process is training in {folder}. Wait for it, or stop it."
+            busy = f"another process is training in {folder}. Wait until it has finished, or stop it."
             stack.enter_context(exclusive_if_supported(folder / LOCK, busy))
             training.open(folder, folder.name)
             output.label(folder)
@@ -176,7 +165,7 @@ def daf_train_policy(
 
 
 def _run_to_resume(name: str, base: Path) -> RunInfo:
-    """The run that `name` means; "latest" is the last training run, not an experiment of many. Raises `UsageError`."""
+    """The run `name`; "latest" is the last single training run, not an experiment. Raises `UsageError`."""
     if name != "latest":
         return find_run(name, base, OPERATION)
     runs = [run for run in list_runs(base, OPERATION) if (run.path / CONFIG_FILE).is_file()]
@@ -194,8 +183,8 @@ def _settings_of(run: Path, total_timesteps: int | None) -> DAFTrainingConfig:
 
 
 def _checkpoint_dir(output: OutputManager, folder: Path) -> Path | None:
-    """Where the configuration wants a run's checkpoints; None for the run folder.
+    """The configured directory for the checkpoints of a run; None for the run directory.
 
-    A separate run_dir contains its checkpoints, because its name alone would not be unique.
+    A run_dir of the caller contains its checkpoints, because its name alone would not be unique.
     """
     return None if output.checkpoint_dir is None else output.checkpoint_dir / folder.name

@@ -7,7 +7,7 @@ import pytest
 from daf.config import memory
 from daf.config.training import DAFTrainingConfig
 from daf.core.curriculum_manager import create_simple_curriculum
-from daf.core.sizes import sizes
+from daf.core.rollout_sizes import rollout_sizes
 from daf.episodes.plan import Contender, plan_episodes
 from daf.errors import ConfigError, UsageError
 from daf.game import missions, policies
@@ -24,18 +24,18 @@ def test_the_message_has_the_setting_both_amounts_and_the_way_out() -> None:
 def test_a_rollout_of_two_terabytes_is_refused() -> None:
     config = DAFTrainingConfig(n_steps=65536, num_envs=65536)
     with pytest.raises(ConfigError, match=r"num_envs 65,536 × 4 agents × n_steps 65,536 needs [\d,.]+ TB of memory"):
-        sizes(config, agents=4, tokens=200, cores=2)
+        rollout_sizes(config, agents=4, tokens=200, cores=2)
 
 
 def test_a_rollout_larger_than_the_gpu_is_refused() -> None:
     config = DAFTrainingConfig(n_steps=1024, num_envs=64)
     with pytest.raises(ConfigError, match=r"needs 158 MB of memory, but only 100 MB exist"):
-        sizes(config, agents=4, tokens=200, cores=2, device_memory=100 << 20)
-    assert sizes(config, agents=4, tokens=200, cores=2, device_memory=200 << 20).rows == 256
+        rollout_sizes(config, agents=4, tokens=200, cores=2, device_memory=100 << 20)
+    assert rollout_sizes(config, agents=4, tokens=200, cores=2, device_memory=200 << 20).rows == 256
 
 
 def test_a_batch_size_is_found_for_thirty_million_sequences() -> None:
-    found = sizes(DAFTrainingConfig(n_steps=4096, num_envs=1024, bptt_horizon=1), agents=8, tokens=1, cores=2)
+    found = rollout_sizes(DAFTrainingConfig(n_steps=4096, num_envs=1024, bptt_horizon=1), agents=8, tokens=1, cores=2)
     assert found.sequences == 4096 * 1024 * 8
     assert found.batch == found.sequences // 4
 

@@ -74,9 +74,9 @@ def test_a_sweep_in_such_a_folder_has_its_copy_for_optuna(odd: Path) -> None:
 
 def test_processes_of_a_training_meet_in_such_a_folder(odd: Path) -> None:
     pytest.importorskip("torch")
-    from daf.core.colleagues import Colleagues
+    from daf.core.process_group import ProcessGroup
 
-    alone = Colleagues(0, 1, odd / "meeting", "cpu")
+    alone = ProcessGroup(0, 1, odd / "rendezvous", "cpu")
     try:
         assert alone.average(3.0) == 3.0
     finally:

@@ -77,7 +77,7 @@ def test_what_is_not_there_is_refused(tmp_path: Path) -> None:
         daf_launch_distributed_training()
     with pytest.raises(ConfigError, match=r"batch_size must be a multiple of 64, got 100 .*nearest: 64 or 128"):
         daf_launch_distributed_training(MISSION, batch_size=100, config=CONFIG, checkpoints_path=tmp_path / "a")
-    with pytest.raises(ConfigError, match="7 environments can't be shared by 2 processes"):
+    with pytest.raises(ConfigError, match="7 environments can't be divided among 2 processes"):
         daf_launch_distributed_training(
             MISSION, "stateless", batch_size=7 * 64, workers_per_node=2, config=CONFIG, checkpoints_path=tmp_path / "a"
         )

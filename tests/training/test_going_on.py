@@ -13,7 +13,7 @@ import pytest
 from daf.config import DAFTrainingConfig
 from daf.core import checkpoints
 from daf.core.rl_trainer import DAFRlConfig, DAFRlTrainer
-from daf.core.sizes import sizes
+from daf.core.rollout_sizes import rollout_sizes
 from daf.core.tracking.fan_out import Trackers
 from daf.errors import CheckpointError, ConfigError, UsageError
 from daf.game import missions
@@ -224,7 +224,7 @@ def test_a_scale_without_effect_is_refused() -> None:
 
 @pytest.mark.parametrize(("environments", "batch"), [(64, 16), (61, 61), (22, 4), (6, 1), (90, 22)])
 def test_automatic_batches_are_near_a_quarter_of_the_rollout(environments: int, batch: int) -> None:
-    found = sizes(config(num_envs=environments), agents=1, tokens=40, cores=2).batch
+    found = rollout_sizes(config(num_envs=environments), agents=1, tokens=40, cores=2).batch
     assert environments % found == 0
     wanted = max(1, environments // 4)
     assert all(
@@ -238,7 +238,7 @@ def test_a_run_cannot_become_shorter_than_it_is(tmp_path: Path) -> None:
     run = tmp_path / "run"
     daf_train_policy(MISSION, "stateless", config=config(), run_dir=run, on_update=stopping_at(2))
     settings = (run / "training_config.yaml").read_bytes()
-    with pytest.raises(UsageError, match="has 768 agent steps of 1,536 behind it, so it can't end at 100"):
+    with pytest.raises(UsageError, match="has trained 768 of 1,536 agent steps, so it can't end at 100"):
         daf_train_policy(resume=run, total_timesteps=100)
     assert (run / "training_config.yaml").read_bytes() == settings
     assert daf_train_policy(resume=run, total_timesteps=3 * UPDATE).steps == 3 * UPDATE

@@ -13,7 +13,7 @@ from daf.config.hyperparameters import HYPERPARAMETERS
 from daf.core.optimizers import make_optimizer, schedule
 from daf.core.ppo import update
 from daf.core.rollout_buffer import RewardScale, RolloutBuffer, advantages, scale_rewards
-from daf.core.sizes import sizes
+from daf.core.rollout_sizes import rollout_sizes
 from daf.errors import ConfigError, DivergenceError
 from daf.game import missions, policies
 from daf.game import trainable as module
@@ -81,7 +81,7 @@ def learned(game: Game, tmp_path: Path, **fields: Any) -> tuple[list[torch.Tenso
     torch.set_num_threads(1)
     config = DAFTrainingConfig(**{"n_steps": STEPS, "num_envs": 2, "total_timesteps": 10 * ROWS * STEPS, **fields})
     model = network(game, tmp_path)
-    measures = sizes(config, agents=4, tokens=model.interface.observation_space.shape[0], cores=1)
+    measures = rollout_sizes(config, agents=4, tokens=model.interface.observation_space.shape[0], cores=1)
     optimizer = make_optimizer(model.network, config)
     generator = torch.Generator().manual_seed(1)
     scale = RewardScale(np.zeros(ROWS))
@@ -239,15 +239,15 @@ def test_schedules_fall_as_they_say() -> None:
 
 def test_a_batch_that_does_not_divide_is_refused_with_those_that_do() -> None:
     with pytest.raises(ConfigError, match=r"batch_size 192 does not divide .*Nearest that do: .*128.*256"):
-        sizes(DAFTrainingConfig(num_envs=4, n_steps=64, batch_size=192), agents=4, tokens=10, cores=2)
+        rollout_sizes(DAFTrainingConfig(num_envs=4, n_steps=64, batch_size=192), agents=4, tokens=10, cores=2)
 
 
 def test_auto_sizes_stay_below_a_memory_budget() -> None:
-    free = sizes(DAFTrainingConfig(), agents=8, tokens=500, cores=2)
-    bound = sizes(DAFTrainingConfig(memory_budget_mb=32), agents=8, tokens=500, cores=2)
+    free = rollout_sizes(DAFTrainingConfig(), agents=8, tokens=500, cores=2)
+    bound = rollout_sizes(DAFTrainingConfig(memory_budget_mb=32), agents=8, tokens=500, cores=2)
     assert free.environments * 8 == 256
     assert bound.environments < free.environments
     assert bound.rows * 64 * 1532 <= 16 * 2**20
     assert bound.chunk <= bound.batch
     with pytest.raises(ConfigError, match="memory_budget_mb 16: a rollout of 64 environments"):
-        sizes(DAFTrainingConfig(memory_budget_mb=16, num_envs=64), agents=8, tokens=500, cores=2)
+        rollout_sizes(DAFTrainingConfig(memory_budget_mb=16, num_envs=64), agents=8, tokens=500, cores=2)

@@ -1,7 +1,7 @@
-"""A learner that shares its work with separate processes, each of them a learner with a part of the environments.
+"""Training in several processes, each of them a learner with a part of the environments.
 
 This process is rank 0: it keeps the run's records, and sends commands to the others through pipes. They end when their
-pipe closes. A run must be resumed with the same number of processes, since each has private state.
+pipe closes. A run must be resumed with the same number of processes, because each has private state.
 
 Importing this module imports torch.
 """
@@ -22,9 +22,9 @@ import torch
 
 from daf.config.training import DAFTrainingConfig
 from daf.core._learner import Learner, Resolve
-from daf.core.colleagues import Colleagues
 from daf.core.curriculum import Curriculum
-from daf.core.sizes import Sizes, share
+from daf.core.process_group import ProcessGroup
+from daf.core.rollout_sizes import RolloutSizes, per_process
 from daf.errors import CheckpointError, DivergenceError, TrainingError, UsageError
 from daf.game.missions import Mission
 from daf.game.policy import Policy
@@ -33,7 +33,7 @@ from daf.processes import lifeline
 
 UPDATE, STATE, RESTORE, INHERIT = b"u", b"s", b"r", b"i"
 DONE, FAILED = b"d", b"e"
-_LAST_WORDS = 2.0
+_ERROR_SECONDS = 2.0
 """Seconds that a failed process has to report its error."""
 _OWN = ("sampling", "batches", "torch", "cuda", "states", "fresh", "worlds")
 """The parts of a learner's state that are private to each process."""
@@ -44,13 +44,13 @@ class Part:
     """What a process needs to start."""
 
     config: DAFTrainingConfig
-    sizes: Sizes
+    sizes: RolloutSizes
     policy: Policy
     missions: Sequence[Mission]
     curriculum: Curriculum
     rank: int
     world: int
-    meeting: Path
+    rendezvous: Path
     device: str
 
 
@@ -60,7 +60,7 @@ class DistributedLearner(Learner):
     def __init__(
         self,
         config: DAFTrainingConfig,
-        sizes: Sizes,
+        sizes: RolloutSizes,
         trainable: Trainable,
         curriculum: Curriculum,
         resolve: Resolve,
@@ -70,21 +70,23 @@ class DistributedLearner(Learner):
         sampler: Any = None,
     ) -> None:
         world = config.workers_per_node
-        mine = share(sizes, world)
+        mine = per_process(sizes, world)
         self._folder = tempfile.TemporaryDirectory(prefix="daf-training-")
-        meeting = Path(self._folder.name) / "meeting"
+        rendezvous = Path(self._folder.name) / "rendezvous"
         self._pipes: list[Connection] = []
         self._processes: list[subprocess.Popen[bytes]] = []
         self._drawn_by = b""
         try:
             for rank in range(1, world):
                 self._start(
-                    Part(config, mine, policy, missions, curriculum, rank, world, meeting, device_of(trainable, rank))
+                    Part(
+                        config, mine, policy, missions, curriculum, rank, world, rendezvous, device_of(trainable, rank)
+                    )
                 )
-            self._hear()  # all have come far enough to join the process group
-            self._colleagues = Colleagues(0, world, meeting, trainable.device.type)
-            self._colleagues.share_weights(trainable.network)
-            super().__init__(config, mine, trainable, curriculum, resolve, sampler=sampler, peers=self._colleagues)
+            self._answers()  # all are ready to join the process group
+            self._group = ProcessGroup(0, world, rendezvous, trainable.device.type)
+            self._group.share_weights(trainable.network)
+            super().__init__(config, mine, trainable, curriculum, resolve, sampler=sampler, peers=self._group)
         except BaseException:
             self._end()
             raise
@@ -92,39 +94,39 @@ class DistributedLearner(Learner):
     def update(self) -> dict[str, float]:
         """One update of all processes; see `Learner.update`."""
         if not self._pipes:
-            raise TrainingError("the learning processes have ended; begin again from a checkpoint.")
+            raise TrainingError("the training processes have ended; resume from a checkpoint.")
         state = _saved(self.curriculum.state_dict())
-        self._tell(UPDATE + (b"" if state == self._drawn_by else state))
+        self._broadcast(UPDATE + (b"" if state == self._drawn_by else state))
         try:
             values = super().update()
         except TrainingError as error:
-            raise self._told(error) from error
-        self._hear()
+            raise self._cause(error) from error
+        self._answers()
         self._drawn_by = _saved(self.curriculum.state_dict())
         return values
 
     def state(self) -> dict[str, Any]:
         """The state, including each process's part."""
         if not self._pipes:
-            raise TrainingError("the learning processes have ended; begin again from a checkpoint.")
-        self._tell(STATE)
+            raise TrainingError("the training processes have ended; resume from a checkpoint.")
+        self._broadcast(STATE)
         mine = super().state()
-        return {**mine, "ranks": [_loaded(answer) for answer in self._hear()]}
+        return {**mine, "ranks": [_loaded(answer) for answer in self._answers()]}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Resume from `state`. Raises `CheckpointError` if it has a different number of processes."""
         ranks = state.get("ranks", [])
         if len(ranks) != len(self._pipes):
             raise CheckpointError(
-                f"the checkpoint is of {len(ranks) + 1} learning processes, this run has {len(self._pipes) + 1}. Go on "
-                "with as many (workers_per_node), or begin another run with --branch-from."
+                f"the checkpoint was saved with workers_per_node {len(ranks) + 1}, and this run has "
+                f"{len(self._pipes) + 1}. Resume with {len(ranks) + 1}, or start another run with --branch-from."
             )
         common = {name: value for name, value in state.items() if name not in (*_OWN, "ranks")}
         for pipe, own in zip(self._pipes, ranks, strict=True):
             _send(pipe, RESTORE + _saved({**common, **own}))
-        self._colleagues.share_weights(self.trainable.network)
+        self._group.share_weights(self.trainable.network)
         super().restore(state)
-        self._hear()
+        self._answers()
 
     def inherit(self, state: dict[str, Any]) -> None:
         """See `Learner.inherit`."""
@@ -133,18 +135,20 @@ class DistributedLearner(Learner):
                 pipe,
                 INHERIT + _saved({name: state[name] for name in ("optimizer", "steps", "updates", "seconds", "scale")}),
             )
-        self._colleagues.share_weights(self.trainable.network)
+        self._group.share_weights(self.trainable.network)
         super().inherit(state)
-        self._hear()
+        self._answers()
 
     def follow(self, curriculum: Curriculum) -> None:
         """Refused: the other processes draw from the curriculum that they started with. Raises `UsageError`."""
-        raise UsageError("a distributed run keeps its curriculum; train on single tasks with one process.")
+        raise UsageError(
+            "a distributed run can't change its curriculum; set workers_per_node to 1 to train on single tasks."
+        )
 
     def close(self) -> None:
         """End all processes; afterwards a distributed run can only be resumed from a checkpoint."""
         super().close()
-        self._colleagues.close()
+        self._group.close()
         self._end()
 
     def _start(self, part: Part) -> None:
@@ -163,11 +167,11 @@ class DistributedLearner(Learner):
         pipe.send_bytes(pickle.dumps(sys.path))
         pipe.send_bytes(pickle.dumps(part))
 
-    def _tell(self, what: bytes) -> None:
+    def _broadcast(self, message: bytes) -> None:
         for pipe in self._pipes:
-            _send(pipe, what)
+            _send(pipe, message)
 
-    def _hear(self) -> list[bytes]:
+    def _answers(self) -> list[bytes]:
         answers = []
         for pipe, process in zip(self._pipes, self._processes, strict=True):
             try:
@@ -180,11 +184,11 @@ class DistributedLearner(Learner):
             answers.append(answer[1:])
         return answers
 
-    def _told(self, error: TrainingError) -> TrainingError:
+    def _cause(self, error: TrainingError) -> TrainingError:
         """The error that a process reported before it ended, else `error`, which shows only that a process is gone."""
         for pipe in self._pipes:
             try:
-                answer = pipe.recv_bytes() if pipe.poll(_LAST_WORDS) else b""
+                answer = pipe.recv_bytes() if pipe.poll(_ERROR_SECONDS) else b""
             except (EOFError, OSError):
                 continue
             if answer[:1] == FAILED:
@@ -220,9 +224,9 @@ def serve(pipe: Connection, part: Part) -> None:
     model = trainable(part.policy, Game(part.missions[0].config), device=part.device, seed=part.config.seed)
     save_memory(model.policy, part.config)
     pipe.send_bytes(DONE)
-    colleagues = Colleagues(part.rank, part.world, part.meeting, torch.device(part.device).type)
-    colleagues.share_weights(model.network)
-    learner = Learner(part.config, part.sizes, model, part.curriculum, resolve, peers=colleagues)
+    group = ProcessGroup(part.rank, part.world, part.rendezvous, torch.device(part.device).type)
+    group.share_weights(model.network)
+    learner = Learner(part.config, part.sizes, model, part.curriculum, resolve, peers=group)
     try:
         while True:
             try:
@@ -233,23 +237,23 @@ def serve(pipe: Connection, part: Part) -> None:
             answer = b""
             try:
                 if kind == UPDATE:
-                    if payload:  # it was changed other than by the episodes that all processes learn from
+                    if payload:  # it changed in another way than by the episodes that all processes record
                         learner.curriculum.load_state_dict(_loaded(payload))
                     learner.update()
                 elif kind == STATE:
                     state = learner.state()
                     answer = _saved({name: state[name] for name in _OWN})
                 else:
-                    colleagues.share_weights(model.network)
+                    group.share_weights(model.network)
                     (learner.restore if kind == RESTORE else learner.inherit)(_loaded(payload))
             except Exception as error:
-                told = (type(error).__name__, str(error), getattr(error, "machine", False))
-                pipe.send_bytes(FAILED + pickle.dumps(told))
+                failure = (type(error).__name__, str(error), getattr(error, "machine", False))
+                pipe.send_bytes(FAILED + pickle.dumps(failure))
                 return
             pipe.send_bytes(DONE + answer)
     finally:
         learner.close()
-        colleagues.close()
+        group.close()
 
 
 def device_of(trainable: Trainable, rank: int) -> str:
@@ -270,7 +274,7 @@ def _send(pipe: Connection, message: bytes) -> None:
     try:
         pipe.send_bytes(message)
     except OSError as error:
-        raise TrainingError(f"a training process is gone: {error}", machine=True) from error
+        raise TrainingError(f"a training process has ended: {error}", machine=True) from error
 
 
 def _saved(state: dict[str, Any]) -> bytes:

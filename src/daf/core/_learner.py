@@ -21,13 +21,13 @@ import numpy as np
 import torch
 
 from daf.config.training import DAFTrainingConfig
-from daf.core._episode_tally import EpisodeTally
-from daf.core.colleagues import Colleagues
+from daf.core._episode_scores import EpisodeScores
 from daf.core.curriculum import Curriculum, Outcome, draw
 from daf.core.optimizers import make_optimizer, schedule
 from daf.core.ppo import update
+from daf.core.process_group import ProcessGroup
 from daf.core.rollout_buffer import RewardScale, RolloutBuffer, scale_rewards
-from daf.core.sizes import Sizes
+from daf.core.rollout_sizes import RolloutSizes
 from daf.errors import TrainingError
 from daf.game.missions import Mission
 from daf.game.trainable import Trainable
@@ -40,40 +40,39 @@ Resolve = Callable[[str], Mission]
 class Learner:
     """PPO in progress.
 
-    missions: of the curriculum's tasks, in their order. steps, updates: done so far. records: samples for json_logs, if
-    a sampler collects them. tally: scores of the run's episodes. latest: task and score of the episodes that ended in
-    the last update.
+    steps, updates: done so far. records: samples for json_logs, if a sampler collects them. scores: of the run's
+    episodes. latest: task and score of the episodes that ended in the last update.
     """
 
     def __init__(
         self,
         config: DAFTrainingConfig,
-        sizes: Sizes,
+        sizes: RolloutSizes,
         trainable: Trainable,
         curriculum: Curriculum,
         resolve: Resolve,
         *,
         sampler: Any = None,
-        peers: Colleagues | None = None,
+        peers: ProcessGroup | None = None,
     ) -> None:
-        """sizes: of this process only. peers: the processes that it learns with, None if it is the only one."""
+        """sizes: of this process only. peers: the process group that it learns in, None for a single process."""
         self._peers = peers
         self._rank, self._world = (0, 1) if peers is None else (peers.rank, peers.world)
-        self._first = self._rank * sizes.environments
+        self._first_environment = self._rank * sizes.environments
         self.config, self.sizes, self.trainable, self.curriculum = config, sizes, trainable, curriculum
         self.resolve = resolve
         self.steps = self.updates = 0
         self.seconds = 0.0
         self.records: list[dict[str, Any]] = []
-        self.tally = EpisodeTally()
+        self.scores = EpisodeScores()
         self.latest: list[tuple[str, float]] = []
         self.optimizer = make_optimizer(trainable.network, config)
-        self._sampling = torch.Generator().manual_seed(_derived(config.seed, "actions", self._rank))
-        self._batches = torch.Generator().manual_seed(_derived(config.seed, "minibatches", self._rank))
+        self._sampling = torch.Generator().manual_seed(_generator_seed(config.seed, "actions", self._rank))
+        self._batches = torch.Generator().manual_seed(_generator_seed(config.seed, "minibatches", self._rank))
         tokens = trainable.interface.observation_space.shape[0]
         self.buffer = RolloutBuffer(sizes.rows, config.n_steps, tokens, sizes.horizon, trainable.device)
         self.scale = RewardScale(np.zeros(sizes.rows * self._world))
-        self._known = [task.mission for task in curriculum.tasks()]
+        self._missions = [task.mission for task in curriculum.tasks()]
         self._sampler = sampler
         self._worlds: list[WorldState] | None = None
         self.envs = self._environments()
@@ -85,13 +84,13 @@ class Learner:
 
     def _environments(self) -> TrainingEnvs:
         return TrainingEnvs(
-            [self.resolve(mission).config for mission in self._known],
+            [self.resolve(mission).config for mission in self._missions],
             environments=self.sizes.environments,
             workers=self.sizes.workers,
             seed=self.config.seed,
             chooser=draw,
             sampler=self._sampler,
-            first=self._first,
+            first=self._first_environment,
         )
 
     def update(self) -> dict[str, float]:
@@ -100,8 +99,8 @@ class Learner:
         Raises `DivergenceError`, `TrainingError`; the learner must then be restored or closed.
         """
         began = time.perf_counter()
-        self._open()
-        self._publish()
+        self._reopen()
+        self._publish_tasks()
         if not self._begun:
             self.envs.begin()
             self._begun = True
@@ -130,7 +129,7 @@ class Learner:
         steps = self.sizes.steps(self.config.n_steps) * self._world
         self.steps += steps
         self.updates += 1
-        self._take_in(ended)
+        self._record_outcomes(ended)
         finished = time.perf_counter()
         self.seconds += finished - began
         return {
@@ -154,11 +153,13 @@ class Learner:
         ended: list[EndedEpisode] = []
         trainable.network.eval()
         with torch.no_grad(), self._precision():
+            # One pass more than there are steps: it receives the last rewards and values the observations after them.
+            # While the processes step one group, the network chooses the actions of the other.
             for step in range(buffer.steps + 1):
                 for group, rows in enumerate(envs.group_rows):
                     if step:
                         ends, records = envs.receive(group)
-                        self._earn(group, step - 1, ends)
+                        self._store_rewards(group, step - 1, ends)
                         ended.extend(ends)
                         self.records.extend(records)
                     if step == buffer.steps:
@@ -170,6 +171,7 @@ class Learner:
                         buffer.keep_state(step // horizon, rows, self._states[group])
                     self._act(group, step)
                     envs.send(group)
+        # Groups finish in turns: without sorting, the curriculum would see another order with another number of groups.
         return sorted(ended, key=lambda end: (end.environment, end.episode))
 
     def _act(self, group: int, step: int) -> None:
@@ -183,6 +185,8 @@ class Learner:
         self._fresh[environments.start : environments.stop] = False
         logits, values, self._states[group] = self.trainable.act(seen, self._states[group])
         logprobs = torch.log_softmax(logits, -1)
+        # Inverse transform sampling on the CPU: one number per agent from a generator whose state is in the checkpoint,
+        # on any device. In float64, and scaled by their sum, because float32 probabilities do not add up to exactly 1.
         chances = logprobs.exp().cpu().double()
         cumulated = chances.cumsum(-1)
         draws = torch.rand(len(chances), generator=self._sampling, dtype=torch.float64)
@@ -193,7 +197,7 @@ class Learner:
         buffer.logprobs[rows, step] = logprobs.gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
         buffer.values[rows, step] = values
 
-    def _earn(self, group: int, step: int, ends: Sequence[EndedEpisode]) -> None:
+    def _store_rewards(self, group: int, step: int, ends: Sequence[EndedEpisode]) -> None:
         """Store the rewards of the group's step; if episodes ended, reset the recurrent state for the next ones."""
         envs, buffer = self.envs, self.buffer
         rows = envs.group_rows[group]
@@ -201,29 +205,29 @@ class Learner:
         buffer.done[rows, step] = 0.0
         buffer.bootstrap[rows, step] = 0.0
         for end in ends:
-            place = end.environment - self._first
-            agents = slice(place * envs.agents, (place + 1) * envs.agents)
+            index = end.environment - self._first_environment
+            agents = slice(index * envs.agents, (index + 1) * envs.agents)
             inside = slice(agents.start - rows.start, agents.stop - rows.start)
             buffer.done[agents, step] = 1.0
             state = self._states[group]
-            if self.config.bootstrap_truncated and envs.done[place] == TRUNCATED:
+            if self.config.bootstrap_truncated and envs.done[index] == TRUNCATED:
                 last = self.trainable.prepared(torch.from_numpy(envs.last_observations[agents]))
                 _, values, _ = self.trainable.act(last, {key: part[inside] for key, part in state.items()})
                 buffer.bootstrap[agents, step] = values
             for part in state.values():
                 part[inside] = 0
-            self._fresh[place] = True
+            self._fresh[index] = True
 
     def follow(self, curriculum: Curriculum) -> None:
-        """Draw from another curriculum from now on; every environment starts a new episode with a new recurrent state.
+        """Draw from another curriculum; every environment starts a new episode with a new recurrent state.
 
         The tasks of the previous curriculum must keep their indices in it.
         """
-        self._open()
+        self._reopen()
         self.curriculum = curriculum
-        self._publish()
+        self._publish_tasks()
         weights = curriculum.weights()
-        following = [(state.environment, state.episode + 1) for state in (self._where() if self._begun else [])]
+        following = [(state.environment, state.episode + 1) for state in (self._world_states() if self._begun else [])]
         if following:
             empty = np.zeros((0, self.envs.agents), dtype=np.uint16)
             self.envs.begin([WorldState(e, k, draw(weights, self.config.seed, e, k), empty) for e, k in following])
@@ -232,29 +236,29 @@ class Learner:
             for part in state.values():
                 part.zero_()
 
-    def _take_in(self, ended: Sequence[EndedEpisode]) -> None:
+    def _record_outcomes(self, ended: Sequence[EndedEpisode]) -> None:
         """Count the episodes that ended, and pass them to the curriculum."""
         outcomes = [Outcome(e.task, e.environment, e.episode, float(e.returns.mean()), e.steps, e.stats) for e in ended]
         tasks = self.curriculum.tasks()
         self.latest = [(tasks[outcome.task].key, outcome.score) for outcome in outcomes]
-        self.tally.add(self.latest)
+        self.scores.add(self.latest)
         self.curriculum.record(outcomes)
 
-    def _where(self) -> list[WorldState]:
+    def _world_states(self) -> list[WorldState]:
         """The states of the environments."""
         return self.envs.states() if self._worlds is None else self._worlds
 
-    def _publish(self) -> None:
+    def _publish_tasks(self) -> None:
         missions = [task.mission for task in self.curriculum.tasks()]
-        if missions != self._known:
-            known = self._known
+        if missions != self._missions:
+            known = self._missions
             self.envs.set_tasks(
                 [
                     None if index < len(known) and known[index] == mission else self.resolve(mission).config
                     for index, mission in enumerate(missions)
                 ]
             )
-            self._known = missions
+            self._missions = missions
         self.envs.set_weights(self.curriculum.weights())
 
     def _precision(self) -> contextlib.AbstractContextManager[object]:
@@ -277,21 +281,21 @@ class Learner:
             "fresh": torch.from_numpy(self._fresh.copy()),
             "scale": self.scale.state(),
             "curriculum": self.curriculum.state_dict(),
-            "tally": self.tally.state(),
+            "tally": self.scores.state(),
             "worlds": [
                 (state.environment, state.episode, state.task, torch.from_numpy(state.actions.astype(np.int32)))
-                for state in (self._where() if self._begun else [])
+                for state in (self._world_states() if self._begun else [])
             ],
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Resume from `state`; the caller loads the weights."""
-        self._open()
-        self._take_over(state)
+        self._reopen()
+        self._load_progress(state)
         self._sampling.set_state(state["sampling"])
         self._batches.set_state(state["batches"])
         torch.set_rng_state(state["torch"])
-        if self.trainable.device.type == "cuda" and state["cuda"] is not None:  # None: it was trained on a CPU so far
+        if self.trainable.device.type == "cuda" and state["cuda"] is not None:  # None: saved by a run on a CPU
             torch.cuda.set_rng_state(state["cuda"], self.trainable.device)
         for mine, kept in zip(self._states, state["states"], strict=True):
             for key, part in mine.items():
@@ -299,8 +303,8 @@ class Learner:
         self._fresh[:] = state["fresh"].numpy()
         self.scale = RewardScale.of(state["scale"])
         self.curriculum.load_state_dict(state["curriculum"])
-        self.tally.restore(state.get("tally"))
-        self._publish()
+        self.scores.restore(state.get("tally"))
+        self._publish_tasks()
         worlds = [
             WorldState(environment, episode, task, actions.numpy().astype(np.uint16))
             for environment, episode, task, actions in state["worlds"]
@@ -312,13 +316,13 @@ class Learner:
     def inherit(self, state: dict[str, Any]) -> None:
         """Take over counters, optimizer state and reward scale, as a run that branches off does.
 
-        The optimizer state may be None, if the optimizer is of another kind.
+        The optimizer state is None if the other run used another kind of optimizer.
         """
-        self._take_over(state)
+        self._load_progress(state)
         kept = RewardScale.of(state["scale"])
         self.scale = RewardScale(self.scale.sums, kept.count, kept.mean, kept.squares)
 
-    def _take_over(self, state: dict[str, Any]) -> None:
+    def _load_progress(self, state: dict[str, Any]) -> None:
         self.steps, self.updates, self.seconds = state["steps"], state["updates"], state["seconds"]
         kept = state["optimizer"]
         if kept is None:
@@ -342,7 +346,7 @@ class Learner:
                 self._begun = self._begun and bool(self._worlds)
                 self.envs.close()
 
-    def _open(self) -> None:
+    def _reopen(self) -> None:
         """Restart the environment processes after `close`."""
         if self._worlds is None:
             return
@@ -353,7 +357,7 @@ class Learner:
             self.envs.begin(worlds)
 
 
-def _derived(seed: int, purpose: str, rank: int) -> int:
+def _generator_seed(seed: int, purpose: str, rank: int) -> int:
     """The seed of one of this learner's generators."""
     digest = hashlib.sha256(f"{purpose}\x00{seed}\x00{rank}".encode()).digest()
     return int.from_bytes(digest[:7], "little")

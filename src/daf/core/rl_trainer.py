@@ -6,7 +6,6 @@ The other methods work on the same learner without a run directory; `save_traini
 Importing this module imports torch.
 """
 
-import logging
 import tempfile
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -18,14 +17,16 @@ from pydantic import Field
 from daf.config.base import SectionField
 from daf.config.training import DAFTrainingConfig
 from daf.core import checkpoints
-from daf.core._episode_tally import EpisodeTally
-from daf.core._task_focus import Focus
+from daf.core._episode_scores import EpisodeScores
+from daf.core._single_task import SingleTask
+from daf.core._training_speed import TrainingSpeed
 from daf.core.curriculum import Curriculum, DAFCurriculumConfig, Task
 from daf.core.interval_evaluation import evaluate_checkpoint
-from daf.core.kept_settings import keep_settings
-from daf.core.sizes import sizes as sizes_of
-from daf.core.training_run import Progress, StopTraining, TrainingResult, TrainingRun
-from daf.core.training_setup import Places, combined, policy_of, set_up
+from daf.core.stored_settings import write_settings
+from daf.core.training_loop import train
+from daf.core.training_result import Progress, StopTraining, TrainingResult
+from daf.core.training_run import TrainingRun
+from daf.core.training_setup import Places, add_as_task, combined, names_tasks, policy_of, set_up
 from daf.errors import ConfigError, UsageError
 from daf.game import missions
 from daf.game.missions import Mission, unshaped
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["DAFRlConfig", "DAFRlTrainer", "Progress", "StopTraining", "TrainingResult"]
 
 OPERATION = "training"
-logger = logging.getLogger(__name__)
 
 
 class DAFRlConfig(DAFTrainingConfig):
@@ -48,11 +48,9 @@ class DAFRlConfig(DAFTrainingConfig):
 
     integrate_with_adaptive: bool = Field(default=True, description="Report every result to a controller.")
     adaptive_config: SectionField = Field(
-        default=None, description="A controller of these settings (`DAFAdaptiveConfig`), where none is given."
+        default=None, description="Settings (`DAFAdaptiveConfig`) of a controller to create if none is given."
     )
-    curriculum_config: SectionField = Field(
-        default=None, description="The curriculum's settings, as `curriculum`; one of the two."
-    )
+    curriculum_config: SectionField = Field(default=None, description="Alias of `curriculum`; give only one of them.")
 
 
 class Controller(Protocol):
@@ -93,7 +91,7 @@ class DAFRlTrainer:
         """Raises `UsageError` and its subclasses (`ConfigError`, `MissionError`, `PolicyError`), `CheckpointError`."""
         environment = None if training_env is None else mission_of(training_env)
         if environment is not None and curriculum_manager is not None:
-            environment = _into_curriculum(environment, curriculum_manager, config)
+            environment = add_as_task(environment, curriculum_manager, game=(config or DAFTrainingConfig()).game)
         chosen = _with_curriculum(combined(config, mission=environment, policy=policy), curriculum_manager)
         self._output = output or get_output_manager()
         cache = Path(cache_dir) if cache_dir is not None else self._output.base_dir / "cache"
@@ -111,7 +109,7 @@ class DAFRlTrainer:
             console=console,
         )
         self._training: TrainingRun | None = None
-        self._by_task = environment is None and not chosen.missions and not _has_tasks(chosen, curriculum_manager)
+        self._by_task = environment is None and not chosen.missions and not names_tasks(chosen, curriculum_manager)
         if self._by_task:
             policy_of(chosen, self._places, policy)  # called for the errors that it raises
         else:
@@ -132,9 +130,7 @@ class DAFRlTrainer:
         if use_curriculum is not None and curriculum_manager is not None:
             use_curriculum(curriculum_manager)
         self._metrics: dict[str, float] = {}
-        self._episodes = 0.0
-        self._begun_at = (0, 0.0, 0)
-        self._updates = 0
+        self._speed = TrainingSpeed()
 
     @property
     def training(self) -> TrainingRun:
@@ -181,9 +177,9 @@ class DAFRlTrainer:
                 on_evaluation_complete({**record, "mean_reward": record["mean"]})
 
         def run() -> TrainingResult:
-            keep_settings(training, *self._given)
-            self._count_from_here()
-            return training.run(stop_at=stop_at, on_update=updated, on_evaluation=evaluated)
+            write_settings(training, *self._given)
+            self._speed.start(self.training.learner)
+            return train(training, stop_at=stop_at, on_update=updated, on_evaluation=evaluated)
 
         if run_dir is not None:
             run_dir = Path(run_dir).expanduser()
@@ -204,24 +200,24 @@ class DAFRlTrainer:
     def train_episodes(self, n: int) -> dict[str, Any]:
         """Train until `n` more episodes have ended, or total_timesteps.
 
-        Returns their mean return per agent ("score"), their scores with the keys of `EpisodeTally` ("episodes",
+        Returns their mean return per agent ("score"), their scores with the keys of `EpisodeScores` ("episodes",
         "avg_reward", …), and the last metrics. Raises `UsageError` if no episode could end.
         """
         if n < 1:
-            raise UsageError(f"train_episodes({n}): at least 1 episode.")
-        self._count_from_here()
-        tally = EpisodeTally(recent=None, per_task=None)
-        while tally.episodes < n and self.training.learner.steps < self.config.total_timesteps:
+            raise UsageError(f"train_episodes: n must be 1 or more, got {n}.")
+        self._speed.start(self.training.learner)
+        scores = EpisodeScores(recent=None, per_task=None)
+        while scores.episodes < n and self.training.learner.steps < self.config.total_timesteps:
             values = self.training.learner.update()
             self.training.learner.records.clear()  # samples for a run's logs, which are not written here
-            tally.add(self.training.learner.latest)
+            scores.add(self.training.learner.latest)
             self._note(values)
-        if not tally.episodes:
+        if not scores.episodes:
             raise UsageError(
-                f"all {self.config.total_timesteps:,} total_timesteps are trained, and the schedules have ended: give "
-                "the trainer more."
+                f"all {self.config.total_timesteps:,} total_timesteps are trained and the schedules have ended; create "
+                "a trainer with a larger total_timesteps."
             )
-        found = tally.results()
+        found = scores.results()
         return {"score": found["avg_reward"], **found, "steps": self.training.learner.steps, **self._metrics}
 
     def train_on_task(self, task_id: str | Task, env: Any, episodes: int) -> dict[str, Any]:
@@ -234,8 +230,8 @@ class DAFRlTrainer:
         name = task_id.key if isinstance(task_id, Task) else task_id
         (mission,) = missions.resolve(mission_of(env), game=self.config.game)
         if self._by_task:
-            self._know(mission)
-        with Focus(self.training, name, mission):
+            self._add_task_mission(mission)
+        with SingleTask(self.training, name, mission):
             return {"task": name, **self.train_episodes(episodes)}
 
     def evaluate_policy(self, episodes: int | None = None) -> dict[str, Any]:
@@ -266,7 +262,7 @@ class DAFRlTrainer:
         """The state of training in numbers."""
         training = self._training
         learner = None if training is None else training.learner
-        scores = EpisodeTally() if learner is None else learner.tally
+        scores = EpisodeScores() if learner is None else learner.scores
         return {
             "experiment_name": self.config.experiment_name,
             "policy": self.config.policy if training is None else training.policy.name,
@@ -285,15 +281,15 @@ class DAFRlTrainer:
 
     def get_episodes_per_second(self) -> float | None:
         """Episodes that this trainer finished, per second of its updates; None before the first update."""
-        return self._per_second(self._episodes)
+        return None if self._training is None else self._speed.episodes_per_second(self._training.learner)
 
     def get_timesteps_per_second(self) -> float | None:
         """Agent steps per second of this trainer's updates; None before the first."""
-        return None if self._training is None else self._per_second(self._training.learner.steps - self._begun_at[0])
+        return None if self._training is None else self._speed.steps_per_second(self._training.learner)
 
     def get_update_frequency(self) -> float | None:
         """Updates per second; None before the first."""
-        return None if self._training is None else self._per_second(self._training.learner.updates - self._begun_at[2])
+        return None if self._training is None else self._speed.updates_per_second(self._training.learner)
 
     def get_gradient_norm(self) -> float | None:
         """The mean gradient norm of the last update, before clipping; None before the first."""
@@ -324,14 +320,14 @@ class DAFRlTrainer:
             found = checkpoints.latest(source)
             source = source if found is None else found
         self.training.restore(source)
-        self._count_from_here()
+        self._speed.start(self.training.learner)
 
     def close(self) -> None:
         """End the environment processes."""
         if self._training is not None:
             self._training.close()
 
-    def _know(self, mission: Mission) -> None:
+    def _add_task_mission(self, mission: Mission) -> None:
         """Add a task's mission to a trainer without a configured one: it trains on the first and evaluates on all."""
         if self._training is None:
             self._training = self._set_up(mission=mission)
@@ -340,78 +336,28 @@ class DAFRlTrainer:
         if self.config.eval_missions is None and plain.config_hash not in {each.config_hash for each in evaluated}:
             evaluated.append(plain)
 
-    def _count_from_here(self) -> None:
-        """Restart the speed counters if the learner has made updates that this trainer did not count."""
-        learner = self.training.learner
-        if learner.updates != self._begun_at[2] + self._updates:
-            self._begun_at = (learner.steps, learner.seconds, learner.updates)
-            self._episodes, self._updates = 0.0, 0
-
     def _note(self, values: Mapping[str, float]) -> None:
         self._metrics = dict(values)
-        self._updates += 1
         count = values.get("episode/count", 0.0)
-        self._episodes += count
+        self._speed.add(count)
         if self._controller is not None and count:
             self._controller.update_from_training_results(
                 {"score": values["episode/return"], "episodes": count, **values}
             )
 
-    def _per_second(self, count: float) -> float | None:
-        if self._training is None:
-            return None
-        seconds = self.training.learner.seconds - self._begun_at[1]
-        return count / seconds if seconds > 0 else None
-
     def _configure(self, **fields: Any) -> None:
         """Change settings from the next update on; later checkpoints contain them."""
-        training = self.training
-        if training.config.workers_per_node > 1:
-            raise UsageError("a distributed run keeps its settings; begin another with --branch-from.")
-        changed = training.config.replace(**fields)
-        training.sizes = sizes_of(
-            changed,
-            agents=training.missions[0].num_agents,
-            tokens=training.trainable.interface.observation_space.shape[0],
-            cores=training.cores,
-        )
-        training.config = changed
-        training.learner.config, training.learner.sizes = changed, training.sizes
-        if training.opened:
-            keep_settings(training, *self._given)
-
-
-def _has_tasks(config: DAFTrainingConfig, curriculum: Curriculum | None) -> bool:
-    """Whether a curriculum names what to train on."""
-    if curriculum is not None:
-        return True  # an empty one is rejected later, with a specific reason
-    return bool((config.curriculum or {}).get("missions"))
+        self.training.reconfigure(**fields)
+        if self.training.opened:
+            write_settings(self.training, *self._given)
 
 
 def _with_curriculum(config: DAFTrainingConfig, curriculum: Curriculum | None) -> DAFTrainingConfig:
-    """`config` with `curriculum_config` under its other name, omitted if `curriculum` has the same settings."""
+    """`config` with `curriculum_config` as `curriculum`, omitted if the object `curriculum` has the same settings."""
     if not isinstance(config, DAFRlConfig) or config.curriculum_config is None:
         return config
     if config.curriculum is not None:
-        raise ConfigError("curriculum and curriculum_config are two names of one thing; give one of them.")
+        raise ConfigError("curriculum and curriculum_config are two names of one setting; give only one of them.")
     if getattr(curriculum, "config", None) == DAFCurriculumConfig(**config.curriculum_config):
         return config.replace(curriculum_config=None)
     return config.replace(curriculum=config.curriculum_config)
-
-
-def _into_curriculum(environment: Any, curriculum: Curriculum, config: DAFTrainingConfig | None) -> Any:
-    """Make `environment` the task of a curriculum without tasks; returns None, since the curriculum then has it."""
-    if curriculum.tasks():
-        logger.warning(
-            "training_env is not trained on: the curriculum has %d tasks of its own.", len(curriculum.tasks())
-        )
-        return None
-    add = getattr(curriculum, "add_task_from_metta_config", None)
-    if add is None:
-        return environment
-    for mission in missions.resolve(environment, game=(config or DAFTrainingConfig()).game):
-        if mission.game is None:
-            add(mission.name, mission.config)
-        else:
-            curriculum.add_task(mission.name, config=mission.name)  # type: ignore[attr-defined]
-    return None

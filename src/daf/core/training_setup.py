@@ -3,6 +3,7 @@
 Importing this module imports torch.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +23,12 @@ from daf.game.policy_strings import with_arguments
 if TYPE_CHECKING:
     from rich.console import Console
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """cache: the episode cache; bundles: where zips are unpacked; runs: the output directory that holds `run:ID`."""
+    """Directories. cache: the episode cache; bundles: unpacked zips; runs: the output directory that holds `run:ID`."""
 
     cache: Path
     bundles: Path
@@ -91,7 +94,7 @@ def policy_of(config: DAFTrainingConfig, places: Places, policy: Any = None) -> 
                 raise UsageError(unknown(f"hyperparameter, and no argument of {wanted},", wrong[0], hyperparameters))
         wanted = with_arguments(wanted, config.network)
     elif config.network:
-        raise UsageError("arguments of the policy's class belong into the PolicySpec's init_kwargs.")
+        raise UsageError("pass the arguments of the policy's class as init_kwargs of the PolicySpec.")
     return policies.resolve(wanted, cache=places.bundles, runs=places.runs)
 
 
@@ -101,11 +104,10 @@ def curriculum_of(config: DAFTrainingConfig, found: Sequence[Mission], given: Cu
     Raises `ConfigError` if missions or a configured curriculum are given together with a curriculum that has missions.
     """
     if given is not None:
-        besides = "a mission" if found else None if config.curriculum is None else "the configuration's curriculum"
-        if besides is not None:
+        other = "a mission" if found else None if config.curriculum is None else "the configuration's curriculum"
+        if other is not None:
             raise ConfigError(
-                f"a curriculum object is given, which has missions of its own, and {besides} besides: leave one of "
-                "them out."
+                f"a curriculum object, which names its missions, is given together with {other}: leave one of them out."
             )
         if not given.tasks():
             raise ConfigError("the curriculum object has no tasks yet: add some before training.")
@@ -115,8 +117,8 @@ def curriculum_of(config: DAFTrainingConfig, found: Sequence[Mission], given: Cu
         named.setdefault("game", config.game)
         if found and "missions" in named:
             raise ConfigError(
-                "the curriculum names its missions, and a mission is given besides: leave one of them out. A mission "
-                "that is given is what a curriculum without missions: is made of."
+                "the curriculum names its missions, and a mission is given too: leave one of them out. (A curriculum "
+                "without missions uses the given mission.)"
             )
         if found:
             named["missions"] = [mission.name for mission in found]
@@ -124,6 +126,29 @@ def curriculum_of(config: DAFTrainingConfig, found: Sequence[Mission], given: Cu
     tasks = [Task(index, m.name, m.name, {"mission": m.name}) for index, m in enumerate(found)]
     plain = DAFCurriculumConfig(sampler={"name": "uniform"}, on_stagnation="ignore")  # type: ignore[arg-type]
     return TaskCurriculum(tasks, plain, seed=config.seed)
+
+
+def names_tasks(config: DAFTrainingConfig, curriculum: Curriculum | None) -> bool:
+    """Whether a curriculum names what to train on."""
+    if curriculum is not None:
+        return True  # an empty one is rejected later, with a specific reason
+    return bool((config.curriculum or {}).get("missions"))
+
+
+def add_as_task(environment: Any, curriculum: Curriculum, *, game: str) -> Any:
+    """Make `environment` the task of a curriculum that has none; returns what the curriculum can't hold, else None."""
+    if curriculum.tasks():
+        logger.warning("training_env is ignored: the curriculum already has tasks (%d).", len(curriculum.tasks()))
+        return None
+    add = getattr(curriculum, "add_task_from_metta_config", None)
+    if add is None:
+        return environment
+    for mission in missions.resolve(environment, game=game):
+        if mission.game is None:
+            add(mission.name, mission.config)
+        else:
+            curriculum.add_task(mission.name, config=mission.name)  # type: ignore[attr-defined]
+    return None
 
 
 def set_up(

@@ -20,36 +20,43 @@ import torch.distributed as dist
 from daf.errors import TrainingError
 from daf.storage.foreign_paths import argument
 
-PATIENCE = timedelta(minutes=30)
+TIMEOUT = timedelta(minutes=30)
 """How long a process waits for the others."""
 
 
-class Colleagues:
-    """This process in the process group; each creates one with the same `meeting`, a path that does not exist yet."""
+class ProcessGroup:
+    """This process as a member of the group.
 
-    def __init__(self, rank: int, world: int, meeting: Path, device: str) -> None:
+    rendezvous: a path that does not exist yet, the same for all processes.
+    """
+
+    def __init__(self, rank: int, world: int, rendezvous: Path, device: str) -> None:
         """Raises `TrainingError` if the others don't join."""
         self.rank, self.world = rank, world
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
+        # NCCL refuses two processes on one GPU; if there are fewer GPUs than processes, gradients go through gloo.
         backend = "nccl" if device.startswith("cuda") and torch.cuda.device_count() >= world else "gloo"
         self._on_gpu = backend == "nccl"
         try:
             # not a file:// URL, which would end at "?" and "#" in the name of a directory
-            store = dist.FileStore(argument(meeting), world)  # type: ignore[attr-defined]
-            with _stdout_aside():
+            store = dist.FileStore(argument(rendezvous), world)  # type: ignore[attr-defined]
+            with _native_stdout_to_stderr():
                 dist.init_process_group(
                     backend=f"cpu:gloo,cuda:{backend}" if self._on_gpu else "gloo",
                     store=store,
                     rank=rank,
                     world_size=world,
-                    timeout=PATIENCE,
+                    timeout=TIMEOUT,
                 )
         except (RuntimeError, ValueError) as error:
-            raise TrainingError(f"the {world} training processes did not meet: {error}", machine=True) from error
+            raise TrainingError(
+                f"the {world} training processes could not form a group: {error}", machine=True
+            ) from error
 
     def average_gradients(self, network: torch.nn.Module) -> None:
         """Replace the gradients in every process by their mean; one message for all parameters."""
         gradients = [parameter.grad for parameter in network.parameters() if parameter.grad is not None]
+        # One message: the latency of an all-reduce is paid once per step instead of once per parameter.
         together = torch.cat([gradient.reshape(-1) for gradient in gradients])
         shared = together if self._on_gpu or together.device.type == "cpu" else together.cpu()
         self._reduce(shared)
@@ -61,16 +68,16 @@ class Colleagues:
             offset += count
 
     def average(self, number: float) -> float:
-        """The mean of every process's number."""
+        """The mean of the numbers of all processes."""
         return sum(self.gather(number)) / self.world
 
     def gather[T](self, value: T) -> list[T]:
-        """Every process's value, by rank."""
+        """The values of all processes, by rank."""
         found: list[T | None] = [None] * self.world
         try:
             dist.all_gather_object(found, value)
         except RuntimeError as error:
-            raise TrainingError(f"a training process is gone: {error}", machine=True) from error
+            raise TrainingError(f"a training process has ended: {error}", machine=True) from error
         return found  # type: ignore[return-value]
 
     def share_weights(self, network: torch.nn.Module) -> None:
@@ -87,11 +94,11 @@ class Colleagues:
         try:
             dist.all_reduce(tensor)
         except RuntimeError as error:
-            raise TrainingError(f"a training process is gone: {error}", machine=True) from error
+            raise TrainingError(f"a training process has ended: {error}", machine=True) from error
 
 
 @contextlib.contextmanager
-def _stdout_aside() -> Iterator[None]:
+def _native_stdout_to_stderr() -> Iterator[None]:
     """Redirect the output of native code to stderr: gloo prints to stdout, which is reserved for results."""
     sys.stdout.flush()
     kept = os.dup(1)

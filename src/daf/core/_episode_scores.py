@@ -12,7 +12,7 @@ RECENT = 100
 RECENT_PER_TASK = 20
 
 
-class EpisodeTally:
+class EpisodeScores:
     """Counts episodes as they end. recent, per_task: how many of the latest an average covers; None: all."""
 
     def __init__(self, recent: int | None = RECENT, per_task: int | None = RECENT_PER_TASK) -> None:

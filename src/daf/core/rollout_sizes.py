@@ -1,4 +1,4 @@
-"""The sizes of a rollout and its minibatches, checked before anything starts.
+"""The sizes of a rollout, its minibatches and its processes, checked before anything starts.
 
 Sizes set to "auto" are chosen from the number of agents, and within the memory budget if one is set.
 """
@@ -17,7 +17,7 @@ AUTO_BATCHES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Sizes:
+class RolloutSizes:
     """environments; rows: agents in all; horizon: steps per sequence; sequences: per rollout; batch: sequences per
     gradient step; chunk: sequences per backward pass; workers: processes; threads: torch's while learning."""
 
@@ -35,8 +35,8 @@ class Sizes:
         return self.rows * n_steps
 
 
-def share(whole: Sizes, processes: int) -> Sizes:
-    """Each process's share of the sizes, for `processes` that learn together. Raises `ConfigError` if not divisible."""
+def per_process(whole: RolloutSizes, processes: int) -> RolloutSizes:
+    """The sizes for each of `processes` processes that train together. Raises `ConfigError` if not divisible."""
     if processes == 1:
         return whole
     for what, number, name in (
@@ -45,10 +45,10 @@ def share(whole: Sizes, processes: int) -> Sizes:
     ):
         if number % processes:
             raise ConfigError(
-                f"{number} {what} can't be shared by {processes} processes (workers_per_node): choose {name} so that "
-                "they can."
+                f"{number} {what} can't be divided among {processes} processes (workers_per_node): change {name} so "
+                f"that the number is a multiple of {processes}."
             )
-    return Sizes(
+    return RolloutSizes(
         environments=whole.environments // processes,
         rows=whole.rows // processes,
         horizon=whole.horizon,
@@ -60,9 +60,9 @@ def share(whole: Sizes, processes: int) -> Sizes:
     )
 
 
-def sizes(
+def rollout_sizes(
     config: DAFTrainingConfig, *, agents: int, tokens: int, cores: int, device_memory: int | None = None
-) -> Sizes:
+) -> RolloutSizes:
     """The sizes for missions of `agents` agents that see `tokens` tokens.
 
     device_memory: bytes on the GPU used for learning; None: the network runs on the CPU. Raises `ConfigError`.
@@ -79,9 +79,9 @@ def sizes(
         if environments * per_environment > budget // 2:
             needed = environments * per_environment / 2**20
             raise ConfigError(
-                f"memory_budget_mb {config.memory_budget_mb}: a rollout of {environments} environments × {agents} "
-                f"agents × {config.n_steps} steps takes {needed:.0f} MB, and half of the budget is for it. Give more, "
-                "fewer environments (num_envs) or fewer steps (n_steps)."
+                f"memory_budget_mb {config.memory_budget_mb}: a rollout of num_envs {environments} × {agents} agents × "
+                f"n_steps {config.n_steps} takes {needed:.0f} MB and may take half of the budget. Increase the "
+                "budget, or choose a smaller num_envs or n_steps."
             )
     memory.require(
         environments * agents * row_bytes,
@@ -117,7 +117,7 @@ def sizes(
         chunk = max(1, min(batch, config.memory_budget_mb * 2**19 // sequence_bytes))
     workers = config.num_workers if isinstance(config.num_workers, int) else cores
     threads = config.threads if isinstance(config.threads, int) else cores
-    return Sizes(environments, rows, horizon, sequences, batch, chunk, workers, threads)
+    return RolloutSizes(environments, rows, horizon, sequences, batch, chunk, workers, threads)
 
 
 def _divisors(number: int) -> list[int]:

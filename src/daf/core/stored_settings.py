@@ -20,21 +20,23 @@ if TYPE_CHECKING:
 CONFIG_FILE, MISSION_FILE, MISSION_NAME = "training_config.yaml", "mission.json", "mission_name.txt"
 
 
-def keep_settings(training: "TrainingRun", mission: Any, policy: Any) -> None:
+def write_settings(training: "TrainingRun", mission: Any, policy: Any) -> None:
     """Write the settings of `training` into its directory, and the mission too if it was passed as an object.
 
     mission, policy: as passed to the trainer. Raises `UsageError` for several missions as objects, `StorageError`.
     """
-    folder = training.run_dir
+    run_dir = training.run_dir
     config = training.config
     chosen = DAFTrainingConfig(**{name: getattr(config, name) for name in DAFTrainingConfig.model_fields})
     if mission is not None and not isinstance(mission, str | Path | list):
         (only, *others) = training.missions
         if others:
-            raise UsageError("several mission objects can't be trained on together; name them, or give a curriculum.")
-        atomic.write_bytes(folder / MISSION_FILE, only.config_json)
-        atomic.write_text(folder / MISSION_NAME, only.name)
-        chosen = chosen.replace(mission=str(folder / MISSION_FILE))
+            raise UsageError(
+                "only one mission object can be trained on; pass several as mission strings, or as a curriculum."
+            )
+        atomic.write_bytes(run_dir / MISSION_FILE, only.config_json)
+        atomic.write_text(run_dir / MISSION_NAME, only.name)
+        chosen = chosen.replace(mission=str(run_dir / MISSION_FILE))
     if policy is not None and not isinstance(policy, str | Path):
         spec = training.policy
         data = f",data={spec.data_path}" if spec.data_path is not None else ""
@@ -47,15 +49,17 @@ def keep_settings(training: "TrainingRun", mission: Any, policy: Any) -> None:
         chosen = chosen.replace(mission=[mission_files.anchored(each) for each in chosen.mission])
     if chosen.initial_weights is not None:
         chosen = chosen.replace(initial_weights=chosen.initial_weights.absolute())
-    chosen.to_yaml(folder / CONFIG_FILE)
+    chosen.to_yaml(run_dir / CONFIG_FILE)
 
 
-def kept_mission(folder: Path, config: DAFTrainingConfig) -> "tuple[str, MettaGridConfig] | None":
-    """The mission that was passed to the run in `folder` as an object, with its name; None if the settings name one."""
-    file = folder / MISSION_FILE
-    if Path(str(config.mission)).name != MISSION_FILE or not (folder / MISSION_NAME).is_file():
+def stored_mission(run_dir: Path, config: DAFTrainingConfig) -> "tuple[str, MettaGridConfig] | None":
+    """The mission object that was passed to the run in `run_dir`, with its name; None if the settings name one."""
+    file = run_dir / MISSION_FILE
+    if Path(str(config.mission)).name != MISSION_FILE or not (run_dir / MISSION_NAME).is_file():
         return None
-    name, content = read_text(folder / MISSION_NAME, limit=2**16), read_bytes(file)
+    name, content = read_text(run_dir / MISSION_NAME, limit=2**16), read_bytes(file)
     if name is None or content is None:
-        raise DataError(f"{folder} does not hold the mission that the run was given as an object ({MISSION_FILE}).")
+        raise DataError(
+            f"{run_dir} lacks {MISSION_NAME} or {MISSION_FILE}, the mission that was passed to the run as an object."
+        )
     return name, load_config(content)

@@ -1,4 +1,4 @@
-"""Train on one mission for a while, then continue as before.
+"""Training on a single mission for a limited time, after which the curriculum draws as before.
 
 Importing this module imports torch.
 """
@@ -16,8 +16,8 @@ from daf.game.missions import Mission
 from daf.game.trainable import check_alike
 
 
-class OneTask:
-    """The tasks of another curriculum and one more, which is the only one drawn."""
+class SingleTaskCurriculum:
+    """Another curriculum with one more task, which is the only one drawn."""
 
     def __init__(self, inner: Curriculum, name: str, mission: str) -> None:
         self._inner = inner
@@ -52,10 +52,10 @@ class OneTask:
         self._inner.load_state_dict(state)
 
 
-class Focus:
-    """A block in which every episode is of one mission; all environments restart at its start and its end.
+class SingleTask:
+    """A context in which every episode plays one mission; all environments restart at its start and its end.
 
-    An error ends it too: the learner then draws as before, with environments in new processes.
+    After an error the learner also draws as before, with environments in new processes.
     """
 
     def __init__(self, training: TrainingRun, name: str, mission: Mission) -> None:
@@ -63,17 +63,17 @@ class Focus:
         check_alike([training.missions[0], mission])
         self._learner = training.learner
         known = f"{mission.name}#{mission.config_hash[:12]}"  # another config may have the same name
-        training.know(known, mission)
+        training.add_mission(known, mission)
         self._before = self._learner.curriculum
-        self._one = OneTask(self._before, name, known)
+        self._single = SingleTaskCurriculum(self._before, name, known)
 
     def __enter__(self) -> Self:
-        self._learner.follow(self._one)
+        self._learner.follow(self._single)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
-            self._learner.close()  # its environments may be in the middle of a step, or gone
+            self._learner.close()  # its environments may be in the middle of a step, or have ended
         self._learner.follow(self._before)

@@ -1,0 +1,47 @@
+"""Speed of a trainer: agent steps, updates and episodes per second of its updates."""
+
+from typing import Protocol
+
+
+class Counts(Protocol):
+    """The counters of a learner. seconds: spent in updates."""
+
+    steps: int
+    updates: int
+    seconds: float
+
+
+class TrainingSpeed:
+    """Rates over the updates that were added; None before the first."""
+
+    def __init__(self) -> None:
+        self._steps, self._updates, self._seconds = 0, 0, 0.0
+        self._added = 0
+        self._episodes = 0.0
+
+    def start(self, learner: Counts) -> None:
+        """Restart if `learner` has made updates that were not added here (a restored checkpoint)."""
+        if learner.updates != self._updates + self._added:
+            self._steps, self._updates, self._seconds = learner.steps, learner.updates, learner.seconds
+            self._added, self._episodes = 0, 0.0
+
+    def add(self, episodes: float) -> None:
+        """Add an update in which this number of episodes ended."""
+        self._added += 1
+        self._episodes += episodes
+
+    def episodes_per_second(self, learner: Counts) -> float | None:
+        """Episodes that ended, per second."""
+        return self._rate(self._episodes, learner)
+
+    def steps_per_second(self, learner: Counts) -> float | None:
+        """Agent steps per second."""
+        return self._rate(learner.steps - self._steps, learner)
+
+    def updates_per_second(self, learner: Counts) -> float | None:
+        """Updates per second."""
+        return self._rate(learner.updates - self._updates, learner)
+
+    def _rate(self, count: float, learner: Counts) -> float | None:
+        seconds = learner.seconds - self._seconds
+        return count / seconds if seconds > 0 else None
