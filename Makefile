@@ -24,7 +24,7 @@ test-slow:  ## The tests that take longer than CI may
 	@scripts/setup.sh full
 	@$(TESTS) -m slow
 
-PLAIN := $(filter-out $(addprefix src/daf/,core sweeps tools),$(wildcard src/daf/*))
+PLAIN := $(filter-out $(addprefix src/daf/,core sweeps tools core/adaptive),$(wildcard src/daf/* src/daf/core/*))
 
 lint:  ## Lint, format, types, layers, plain English
 	@scripts/setup.sh full

@@ -1,7 +1,7 @@
-"""Training by several processes of one machine, under the names that the field's scripts use.
+"""Training in several processes on one machine, with the function names that earlier scripts use.
 
-A run is `daf_train_policy`'s with `use_distributed`: environments are shared out, gradients averaged, and the folder is
-a training run's. Many machines are not here yet, and asking for them is an error.
+The processes divide the environments among themselves and average their gradients. The result is an ordinary run
+directory of `daf_train_policy`. Training on several machines is not supported; asking for it is an error.
 """
 
 import math
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mettagrid.policy.policy import PolicySpec
     from rich.console import Console
 
-    from daf.core.training_run import TrainingResult
+    from daf.core.training_result import TrainingResult
 
 METRICS = "metrics.jsonl"
 _LONGEST_WAIT = 3600.0
@@ -42,10 +42,10 @@ HOWS = ("mean", "sum", "max", "min")
 
 @dataclass(slots=True)
 class DistributedTrainingResult:
-    """How a distributed run stands; `wait_for_completion` brings one up to date that trains in the background.
+    """The state of a distributed run; `wait_for_completion` updates it for a run in the background.
 
-    final_checkpoint: trained weights, None while there are none. final_loss, final_reward: of the last update, and of
-    the last that episodes ended in (mean return per agent). aggregate_stats: the last update's metrics. status:
+    final_checkpoint: trained weights; None before the first. final_loss: of the last update. final_reward: mean return
+    per agent, of the last update in which episodes ended. aggregate_stats: the last update's metrics. status:
     running, done, stopped, interrupted or failed; error: why.
     """
 
@@ -67,16 +67,17 @@ class DistributedTrainingResult:
         return self.training_steps / self.wall_time_seconds if self.wall_time_seconds > 0 else None
 
     def wait_for_completion(self, timeout: float | None = None) -> Path | None:
-        """Wait until the run has ended, and return its final checkpoint; everything else here is up to date then.
+        """Wait until the run has ended, update all fields, and return its final checkpoint.
 
-        None where it has no checkpoint; `status` and `error` report why. timeout: seconds; `TimeoutError` after them.
+        Returns None if it has no checkpoint; `status` and `error` explain why. timeout: seconds, after which it raises
+        `TimeoutError`.
         """
         if self._job is not None:
             jobs, job = self._job
             deadline = math.inf if timeout is None else time.monotonic() + timeout
             while (status := jobs.status(job)).state == "running":
                 if time.monotonic() >= deadline:
-                    raise TimeoutError(f"{self.run_dir} still trains after {timeout:g} s.")
+                    raise TimeoutError(f"{self.run_dir} is still training after {timeout:g} s.")
                 jobs.wait([job], min(_LONGEST_WAIT, deadline - time.monotonic()))
             self._job = None
             if _written_at(self.run_dir) == self._before:  # this run ended before it trained: the file is older
@@ -127,10 +128,10 @@ def daf_launch_distributed_training(
     if backend == "ray":
         raise UsageError('backend "ray" is for clusters, which training does not support; use "torch".')
     if (env_cfg is None) == (env_cfg_supplier is None):
-        raise UsageError("give either env_cfg or env_cfg_supplier.")
+        raise UsageError("pass either env_cfg or env_cfg_supplier.")
     mission = env_cfg if env_cfg is not None else env_cfg_supplier() if env_cfg_supplier is not None else None
     if workers_per_node is not None and workers_per_node < 1:
-        raise UsageError(f"workers_per_node {workers_per_node} is below 1.")
+        raise UsageError(f"workers_per_node must be 1 or more, got {workers_per_node}.")
     given = {"total_timesteps": num_steps, "seed": seed, "device": device, "workers_per_node": workers_per_node}
     fields: dict[str, Any] = {
         "policy": policy_class_path,
@@ -155,9 +156,10 @@ def daf_launch_distributed_training(
 def daf_create_training_cluster(
     num_nodes: int = 1, workers_per_node: int | None = None, *, console: "Console | None" = None
 ) -> dict[str, Any]:
-    """What this machine offers for distributed training: devices, cores, and the workers to launch.
+    """The devices and cores of this machine for distributed training, and the number of workers to launch.
 
-    workers_per_node: None for one per GPU, else two. Nothing is started. Raises `UsageError` for several machines.
+    workers_per_node: None means one per GPU if there are several GPUs, otherwise two. Nothing is started. Raises
+    `UsageError` for several machines.
     """
     import torch
 
@@ -205,9 +207,9 @@ def daf_aggregate_training_stats(
 
 
 def daf_get_training_status(path: str | Path, *, console: "Console | None" = None) -> dict[str, Any]:
-    """How the training run in the folder `path` stands: status, steps, share done, the last metrics.
+    """The state of the training run in the directory `path`: status, steps, progress, the last metrics.
 
-    Raises `UsageError` where there is no training run.
+    Raises `UsageError` if it is not a training run.
     """
     run_dir = Path(path).expanduser()
     if not (run_dir / CONFIG_FILE).is_file():
@@ -287,7 +289,7 @@ def _result(result: "TrainingResult", workers: int) -> DistributedTrainingResult
 
 
 def _written_at(run_dir: Path) -> int | None:
-    """When the run's result was written, in nanoseconds; None where there is none."""
+    """When the run's result was written, in nanoseconds; None if there is none."""
     path = run_dir / FILE
     return path.stat().st_mtime_ns if path.is_file() else None
 
@@ -307,7 +309,7 @@ def _read(result: DistributedTrainingResult) -> None:
 
 
 def _last_numbers(result: DistributedTrainingResult) -> None:
-    """The last loss and return in the metrics."""
+    """Update `result` with the last loss and return in the metrics."""
     from daf.storage import journal
 
     for line in journal.read(result.run_dir / METRICS):

@@ -126,7 +126,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
     ("arguments", "expected"),
     [
         ((), "no mission is given"),
-        (("-m", "arena", "--steps", "2.5"), '--steps "2.5" is no whole number above 0'),
+        (("-m", "arena", "--steps", "2.5"), '--steps must be an integer above 0, got "2.5"'),
         (("-m", "arena", "--steps", "0"), "--steps"),
         (("-m", "arena", "-p", "lstm", "--set", "gama=0.9"), "Nearest: gamma"),
         (("-m", "arena", "--set", "gamma=3"), "gamma: 3 is above the maximum 1"),

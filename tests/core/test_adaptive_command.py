@@ -248,7 +248,7 @@ def test_ctrl_c_on_the_terminal_stops_with_a_sentence_and_130(tmp_path: Path) ->
     process.send_signal(signal.SIGINT)
     data = answer(process, 130)
     assert data["status"] == "interrupted"
-    assert "The same command goes on" in data["error"]["message"]
+    assert "The same command resumes them" in data["error"]["message"]
 
 
 def test_a_mission_that_is_not_there_is_refused_before_a_folder_is_made(tmp_path: Path) -> None:

@@ -359,7 +359,7 @@ def test_ctrl_c_leaves_an_experiment_that_continues(tmp_path: Path) -> None:
     def interrupt(milestone: Milestone) -> None:
         raise KeyboardInterrupt
 
-    with pytest.raises(Interrupted, match="The same command goes on"):
+    with pytest.raises(Interrupted, match="The same command resumes them"):
         controller(tmp_path, config(**FEW), hooks=Hooks(interrupt)).start_experiment()
     status = end_of(tmp_path)
     assert status.status == "stopped"
@@ -464,7 +464,9 @@ def test_a_script_that_loads_a_checkpoint_continues(tmp_path: Path) -> None:
     first.load_checkpoint(begin)
     assert first.start_experiment().status == "stopped"
     again = controller(tmp_path, config(runs=[{}], total=100))
-    with pytest.raises(AdaptiveControllerError, match=r"has begun with .*final; give the one .*other an"):
+    with pytest.raises(
+        AdaptiveControllerError, match=r"started from .*final; choose another experiment_id to start from .*other"
+    ):
         again.load_checkpoint(tmp_path / "other")
     assert again.load_checkpoint(begin) == begin
     assert again.start_experiment().status == "done"
@@ -594,7 +596,7 @@ def test_failed_runs_get_new_attempts_unless_the_scheduler_has_decided_on_them(t
     controller(tmp_path / "a", chosen, commands=FailsAll).start_experiment()
     assert controller(tmp_path / "a", chosen).start_experiment(retry_failed=True).status == "done"
     controller(tmp_path / "b", chosen, commands=Fails).start_experiment()
-    with pytest.raises(AdaptiveControllerError, match="has decided on the failure of r0000"):
+    with pytest.raises(AdaptiveControllerError, match="has already acted on the failure of r0000"):
         controller(tmp_path / "b", chosen).start_experiment(retry_failed=True)
 
 

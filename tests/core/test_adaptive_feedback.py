@@ -282,7 +282,7 @@ def test_an_environment_that_is_none_or_fails_is_reported(tmp_path: Path) -> Non
 
 def test_a_checkpoint_to_begin_with_is_checked_and_used(tmp_path: Path) -> None:
     with pytest.raises(
-        AdaptiveControllerError, match=r"is no checkpoint: weights\.safetensors and state\.json missing"
+        AdaptiveControllerError, match=r"is not a checkpoint: weights\.safetensors and state\.json missing"
     ):
         control(tmp_path, None).load_checkpoint(tmp_path)
     first = control(tmp_path, None).start_experiment()
@@ -292,7 +292,7 @@ def test_a_checkpoint_to_begin_with_is_checked_and_used(tmp_path: Path) -> None:
     done = second.start_experiment()
     lines = (record.run_dir(done.run_dir, "r0000") / "metrics.jsonl").read_text().splitlines()
     assert lines[0] == '{"step": 90}'  # the first 80 steps are the checkpoint's
-    with pytest.raises(AdaptiveControllerError, match="experiment second has begun"):
+    with pytest.raises(AdaptiveControllerError, match="experiment second started"):
         controller(tmp_path, config("second", runs=[{}], total=120)).load_checkpoint(checkpoint)
 
 

@@ -165,7 +165,7 @@ def test_an_exported_state_continues_in_a_new_manager_exactly(three, tmp_path):
     with pytest.raises(ConfigError, match="sampler"):
         DAFCurriculumManager({"sampler": "plr"}).import_curriculum_state(path)
     path.write_text("[1, 2]")
-    with pytest.raises(DataError, match="no saved curriculum"):
+    with pytest.raises(DataError, match="not a saved curriculum"):
         fresh.import_curriculum_state(path)
 
 

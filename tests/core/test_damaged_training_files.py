@@ -1,4 +1,4 @@
-"""Files beside training are checked before anything goes on from them."""
+"""A run's files are checked before training resumes from them."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest
 from daf.core.adaptive import record
 from daf.core.jobs.interface import JobError, JobSpec
 from daf.core.jobs.local import LocalJobs
-from daf.core.tracking._sent import Sent
+from daf.core.tracking._sent_steps import SentSteps
 from daf.core.training_file import own_checkpoint, read_ended, read_training
 from daf.errors import DamagedFileError, StorageError, UnsafePathError
 from daf.storage import journal
@@ -23,7 +23,7 @@ def test_a_trackers_damaged_memory_is_named_with_the_way_out(tmp_path: Path, con
     (tmp_path / "tracking").mkdir()
     (tmp_path / "tracking" / "wandb.json").write_text(content)
     with pytest.raises(StorageError, match=r"wandb\.json is damaged: .*Remove it"):
-        Sent(tmp_path, "wandb", 100)
+        SentSteps(tmp_path, "wandb", 100)
 
 
 CREATED = {"event": "created", "format": "daf-adaptive-1", "experiment_id": "x", "config": {}, "time": 1.0}

@@ -172,8 +172,8 @@ def test_numbers_that_are_none_are_left_out_and_said_once(
     tracker.close("failed")
     assert points(name, tmp_path) == {"loss/total": [(10, 2.0), (20, 2.0)]}
     assert [line.getMessage() for line in caplog.records if line.name.startswith("daf.")] == [
-        "step 10: loss/policy is nan; it is left out of the metrics where that is so",
-        "step 10: loss/value is -inf; it is left out of the metrics where that is so",
+        "step 10: loss/policy is nan; it is left out of the metrics",
+        "step 10: loss/value is -inf; it is left out of the metrics",
     ]
 
 

@@ -73,8 +73,8 @@ def test_a_class_that_takes_any_argument_takes_it_by_its_full_name_only(policies
         (("hidden_sise=3",), "Nearest: hidden_size"),
         (("network.hidden_sise=3",), "Nearest: hidden_size"),
         (("lr=0.1", "learning_rate=0.2"), "learning_rate is set twice"),
-        (("gamma",), "no NAME=VALUE"),
-        (("=3",), "no NAME=VALUE"),
+        (("gamma",), "must be NAME=VALUE"),
+        (("=3",), "must be NAME=VALUE"),
     ],
 )
 def test_wrong_settings_are_refused_with_the_way_out(texts: tuple[str, ...], expected: str, policies: str) -> None:

@@ -135,9 +135,9 @@ class DAFAdaptiveController:
                 if self._running.signalled:  # a second signal: stop immediately
                     raise
                 experiment = self._running.stop("Ctrl-C")
-                raise Interrupted(self._how_to_go_on()) from None
+                raise Interrupted(self._how_to_resume()) from None
             if self._running.signalled and experiment.status == "stopped":
-                raise Interrupted(self._how_to_go_on())
+                raise Interrupted(self._how_to_resume())
             status = self.get_experiment_status()
             finishing.write(status)
         except BaseException as error:
@@ -191,7 +191,8 @@ class DAFAdaptiveController:
         missing = [name for name in ("weights.safetensors", "state.json") if not (folder / name).is_file()]
         if missing:
             raise AdaptiveControllerError(
-                f"{folder} is no checkpoint: {' and '.join(missing)} missing. Give a folder like RUN/checkpoints/final."
+                f"{folder} is not a checkpoint: {' and '.join(missing)} missing. Pass a directory such as "
+                "RUN/checkpoints/final."
             )
         chosen = self.config.replace(initial_checkpoint=folder)
         begun = self._begun()
@@ -199,8 +200,8 @@ class DAFAdaptiveController:
         if begun is not None and (begun.status == "done" or had != chosen.to_data()["initial_checkpoint"]):
             ended = " and is done" if begun.status == "done" else ""
             raise AdaptiveControllerError(
-                f"experiment {self.config.experiment_id} has begun {f'with {had}' if had else 'without a checkpoint'}"
-                f"{ended}; give the one that begins with {folder} an experiment_id of its own."
+                f"experiment {self.config.experiment_id} started {f'from {had}' if had else 'without a checkpoint'}"
+                f"{ended}; choose another experiment_id to start from {folder}."
             )
         self.config = chosen
         return folder
@@ -263,10 +264,11 @@ class DAFAdaptiveController:
         lacking = [name for name in ("reset", "step") if not callable(getattr(environment, name, None))]
         if lacking and not (isinstance(environment, str | Path | tuple) or hasattr(environment, "game")):
             raise TrainingEnvironmentError(
-                f"{type(environment).__name__} has no {' and no '.join(lacking)}(); an environment needs both."
+                f"{type(environment).__name__} has no method {' and no method '.join(lacking)}; an environment needs "
+                "both."
             )
         if rounds < 1 or episodes < 1:
-            raise UsageError(f"rounds {rounds} and episodes {episodes} must be 1 or more.")
+            raise UsageError(f"rounds and episodes must be 1 or more, got {rounds} and {episodes}.")
         if task_id is not None:
             self.set_current_task(task_id)
         if trainer is None:
@@ -274,7 +276,7 @@ class DAFAdaptiveController:
                 return self.run_with_environment(environment, own, rounds=rounds, episodes=episodes)
         before = len(self._feedback.made)
         for number in range(1, rounds + 1):
-            task, told = self._feedback.task or "environment", self._feedback.taken
+            task, taken = self._feedback.task or "environment", self._feedback.taken
             try:
                 results = trainer.train_on_task(task, environment, episodes)
             except DAFError:
@@ -284,7 +286,7 @@ class DAFAdaptiveController:
                     f"round {number} of {rounds} on {task} failed in {type(environment).__name__}: "
                     f"{type(error).__name__}: {error}"
                 ) from error
-            if self._feedback.taken == told:
+            if self._feedback.taken == taken:
                 self.update_from_training_results(results)
         return self._feedback.made[before:]
 
@@ -306,8 +308,8 @@ class DAFAdaptiveController:
         """A trainer built from the section `training`, with the environment in place of its missions and curriculum."""
         if self.config.training is None:
             raise AdaptiveControllerError(
-                f"experiment {self.config.experiment_id} has no section `training`: give it one, or give "
-                "run_with_environment a trainer."
+                f"experiment {self.config.experiment_id} has no section `training`: add one, or pass a trainer "
+                "to run_with_environment."
             )
         from daf.core.rl_trainer import DAFRlTrainer
 
@@ -341,8 +343,8 @@ class DAFAdaptiveController:
                 return None
             if changed:
                 raise AdaptiveControllerError(
-                    f"experiment {self.config.experiment_id} in {found.path} was begun with another configuration: "
-                    f"{'; '.join(changed[:8])}. Give the new one an experiment_id of its own."
+                    f"experiment {self.config.experiment_id} in {found.path} was started with another configuration: "
+                    f"{'; '.join(changed[:8])}. Choose another experiment_id for the new one."
                 )
             self._output.resume(found.run_id, OPERATION, take_over=True)  # this controller holds the controller's lock
             self._start_operation()
@@ -357,7 +359,7 @@ class DAFAdaptiveController:
         config = self.config.to_data()
         try:
             return self._output.log_operation_start(OPERATION, details, title=title, config=config)
-        except UsageError:  # already running: this controller listens to a trainer, which owns the session
+        except UsageError:  # already running: the session belongs to the trainer whose results this controller receives
             self._output = self._own_output()
             return self._output.log_operation_start(OPERATION, details, title=title, config=config)
 
@@ -380,8 +382,8 @@ class DAFAdaptiveController:
         decided = any(run.scores or run.parent for run in experiment.runs.values())
         if retry_failed and failed and decided and self.config.scheduler != "fixed":
             raise AdaptiveControllerError(
-                f"{self.config.scheduler} has decided on the failure of {', '.join(run.name for run in failed)}. "
-                "Only the runs of a fixed list get new attempts."
+                f"the scheduler {self.config.scheduler} has already acted on the failure of "
+                f"{', '.join(run.name for run in failed)}. Only the runs of a fixed list get new attempts."
             )
         again = retry_failed and bool(failed)
         begun = experiment.runs or experiment.status != "running"
@@ -414,12 +416,12 @@ class DAFAdaptiveController:
         logger.log(level, "curriculum: %s (%s): %s", adjustment.what, adjustment.why, adjustment.reason)
         self._opened().add("adjusted", **jsonable(asdict(adjustment)))
 
-    def _how_to_go_on(self) -> str:
+    def _how_to_resume(self) -> str:
         status = self.get_experiment_status()
         done = sum(run.over for run in status.experiment.runs.values())
         return (
-            f"stopped with {done} of {len(status.experiment.runs)} runs ended; the others have saved where they were. "
-            "The same command goes on."
+            f"stopped after {done} of {len(status.experiment.runs)} runs; the others have saved their state. The same "
+            "command resumes them."
         )
 
     def _close_record(self) -> None:

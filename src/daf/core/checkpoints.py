@@ -81,7 +81,7 @@ def save(
         # torch and safetensors raise exceptions of other types when the disk is full
         cause = error if isinstance(error, OSError) else OSError(getattr(error, "errno", None) or 0, str(error))
         previous = latest(folder)
-        kept = "" if previous is None else f" The previous checkpoint, {previous.name}, is whole."
+        kept = "" if previous is None else f" The previous checkpoint, {previous.name}, is intact."
         raise StorageError(explain(cause, f"writing the checkpoint {target}") + kept) from error
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -122,8 +122,8 @@ def require_space(folder: Path, network: torch.nn.Module) -> None:
     free = shutil.disk_usage(there).free
     if free < needed:
         raise StorageError(
-            f"no space for checkpoints in {folder}: two need {needed / 1e6:.1f} MB, and {free / 1e6:.1f} MB are free. "
-            "Free some, or choose another place with --output-dir or DAF_OUTPUT_DIR."
+            f"no space for checkpoints in {folder}: two need {needed / 1e6:.1f} MB, and {free / 1e6:.1f} MB is free. "
+            "Free some space, or choose another directory with --output-dir or DAF_OUTPUT_DIR."
         )
 
 
@@ -158,7 +158,7 @@ def latest(folder: Path) -> Path | None:
         try:
             verify(path)
         except CheckpointError as error:
-            logger.warning("%s It is passed over.", error)
+            logger.warning("%s It is skipped.", error)
             continue
         return path
     return None
@@ -183,7 +183,7 @@ def load_weights(source: Path, trainable: Trainable) -> None:
         verify(folder, but=(STATE,))
     path = source / WEIGHTS if source.is_dir() else source
     if not path.is_file():
-        raise CheckpointError(f"there are no weights at {path}. Give a checkpoint, a .safetensors or a .pt file.")
+        raise CheckpointError(f"there are no weights at {path}. Pass a checkpoint, or a .safetensors or .pt file.")
     try:
         with fitting_file(path, trainable.network) as file:
             _load_file(file, path, trainable)
@@ -207,8 +207,8 @@ def _load_file(file: Path, path: Path, trainable: Trainable) -> None:
         if missing or unexpected:
             mine = trainable.network.state_dict()
             raise CheckpointError(
-                f"{path} is of another network: {_listed('it lacks', missing)}{_listed('it has', unexpected)}"
-                f"{len(given)} tensors there, {len(mine)} here."
+                f"{path} contains another network: {_listed('it lacks', missing)}{_listed('it has', unexpected)}"
+                f"{len(given)} tensors in the file, {len(mine)} in the network."
             )
         return
     # Not with the policy's own load method, which may replace the network that is being trained.
@@ -223,8 +223,8 @@ def _check_made_alike(path: Path, given: Mapping[str, torch.Tensor], trainable: 
         theirs = given.get(name)
         if theirs is not None and not mine.is_floating_point() and not torch.equal(mine.cpu(), theirs):
             raise CheckpointError(
-                f"{path} is of a network of {trainable.name} that was made with other arguments ({name} differs). Give "
-                "the same ones (network: in the configuration, or --set)."
+                f"{path} contains a network of {trainable.name} that was built with other arguments ({name} differs). "
+                "Pass the same arguments (network: in the configuration, or --set)."
             )
 
 

@@ -109,7 +109,7 @@ class DAFCurriculumManager:
         folder = self._directory or get_output_manager().get_operation_dir("artifacts", _MISSION_FILES)
         path = folder.absolute() / f"{mission.config_hash}.json"
         if "," in str(path):
-            raise TaskGenerationError(f"{folder}: a folder for mission files must have no comma in its name.")
+            raise TaskGenerationError(f"{folder}: the path of a directory for mission files must not contain a comma.")
         atomic.write_bytes(path, mission.config_json)
         return self.add_task(id, difficulty, {"mission": str(path)})
 
@@ -122,7 +122,7 @@ class DAFCurriculumManager:
         random: by the weights and the seed, in the order of draws. Raises `UsageError`, `TaskGenerationError`.
         """
         if sequence_length < 1:
-            raise UsageError(f"sequence_length {sequence_length} is below 1.")
+            raise UsageError(f"sequence_length must be 1 or more, got {sequence_length}.")
         memory.require(
             sequence_length * 40, what=f"sequence_length {sequence_length:,}", way_out="Choose a shorter sequence."
         )
@@ -216,7 +216,7 @@ class DAFCurriculumManager:
         Raises `UsageError` if `bins` is too small, `TaskGenerationError` without tasks.
         """
         if bins < 1:
-            raise UsageError(f"bins {bins} is below 1.")
+            raise UsageError(f"bins must be 1 or more, got {bins}.")
         return difficulties(self.curriculum, bins)
 
     def get_performance_history(self, task: str | int | Task | None = None) -> dict[str, Any]:
@@ -249,7 +249,7 @@ class DAFCurriculumManager:
         if isinstance(state, str | Path):
             path, state = state, read_document(state).value
             if not isinstance(state, Mapping):
-                raise DataError(f"{path} is no saved curriculum.")
+                raise DataError(f"{path} is not a saved curriculum.")
         self.load_state_dict(state)
 
     def tasks(self) -> Sequence[Task]:
@@ -279,7 +279,7 @@ class DAFCurriculumManager:
 
     def _task(self, task: str | int | Task) -> Task:
         if isinstance(task, int) and not 0 <= task < len(self.tasks()):
-            raise UsageError(f"no task {task}; the table has {len(self.tasks())}.")
+            raise UsageError(f"no task {task}; the curriculum has {len(self.tasks())}.")
         if isinstance(task, int):
             return self.tasks()[task]
         key = task.key if isinstance(task, Task) else task

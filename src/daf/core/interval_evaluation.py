@@ -104,12 +104,12 @@ def evaluate_checkpoint(
     if not 0 <= seed <= TRAINING_SEEDS - episodes:
         raise UsageError(
             f"the evaluation seed {seed} is outside 0 to {TRAINING_SEEDS - episodes}: training draws its seeds from "
-            f"{TRAINING_SEEDS} on, and an evaluation on them would flatter the policy."
+            f"{TRAINING_SEEDS} on, and an evaluation on them would overestimate the policy."
         )
     if not 0 <= replays <= len(REPLAYS):
-        raise UsageError(f"replays of {replays} episodes per mission: 0 to {len(REPLAYS)} ({', '.join(REPLAYS)}).")
+        raise UsageError(f"replays must be 0 to {len(REPLAYS)} ({', '.join(REPLAYS)}), got {replays}.")
     if replays and replay_dir is None:
-        raise UsageError("replays need a folder to go to.")
+        raise UsageError("replays require replay_dir.")
     started = perf_counter()
     cache = EpisodeCache(cache_dir)
     policy = policies.resolve(folder, cache=cache.bundles)

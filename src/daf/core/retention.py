@@ -37,11 +37,13 @@ class Retention:
 
     def __post_init__(self) -> None:
         if self.keep_last < 1:
-            raise UsageError(f"keep_last {self.keep_last} is below 1: training goes on from the last checkpoint.")
+            raise UsageError(
+                f"keep_last must be 1 or more, got {self.keep_last}: training resumes from the last checkpoint."
+            )
         if self.keep_best < 0:
-            raise UsageError(f"keep_best {self.keep_best} is below 0.")
+            raise UsageError(f"keep_best must be 0 or more, got {self.keep_best}.")
         if self.milestone_every is not None and self.milestone_every < 1:
-            raise UsageError(f"milestone_every {self.milestone_every} is below 1.")
+            raise UsageError(f"milestone_every must be 1 or more, got {self.milestone_every}.")
 
     def to_delete(self, checkpoints: Sequence[Checkpoint]) -> list[Checkpoint]:
         """Those of `checkpoints` that need not be kept, oldest first."""

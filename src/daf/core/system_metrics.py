@@ -88,7 +88,7 @@ class MemoryWatch:
             return False
         self.acted = True
         logger.warning(
-            "memory: %.0f of %.0f MB are used, more than %.0f %%: %s",
+            "memory: %.0f of %.0f MB is used, more than %.0f %%: %s",
             used / _MEBI,
             total / _MEBI,
             100 * self.limit,

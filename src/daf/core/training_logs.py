@@ -66,5 +66,7 @@ def _total_steps(path: Path) -> int:
     with path.open("rb") as file:
         found = _TOTAL.search(file.read(4096))
     if found is None:
-        raise StorageError(f"{path} is no log of a training run (no total_steps in it). Move it away.")
+        raise StorageError(
+            f"{path} is not a log of a training run: it has no total_steps. Move it to another directory."
+        )
     return int(found[1])

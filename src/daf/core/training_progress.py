@@ -55,7 +55,7 @@ class TrainingProgress:
         self._episodes: deque[tuple[float, float, float]] = deque(maxlen=RECENT_UPDATES)
         self._values: dict[str, float] = {}
         self._evaluation = ""
-        self._spoke = time.monotonic()
+        self._printed_at = time.monotonic()
         self._live: Any = None
 
     def __enter__(self) -> "TrainingProgress":
@@ -81,8 +81,8 @@ class TrainingProgress:
         count = values.get("episode/count", 0.0)
         if count and "episode/return" in values:
             self._episodes.append((count, values["episode/return"], values.get("episode/length", 0.0)))
-        if self._console is not None and self._live is None and now - self._spoke >= PLAIN_LINE_SECONDS:
-            self._spoke = now
+        if self._console is not None and self._live is None and now - self._printed_at >= PLAIN_LINE_SECONDS:
+            self._printed_at = now
             self._console.print(self.line(), soft_wrap=True, markup=False, highlight=False)
 
     def evaluation(self, record: Mapping[str, Any]) -> None:
@@ -153,11 +153,11 @@ class TrainingProgress:
             for name, value in self._values.items()
             if name.startswith("stats/") and value and not name.endswith(".amount")
         }
-        telling = [name for name in sorted(stats) if not name.startswith(_NOT_TELLING)]
-        return "  ".join(f"{name} {_shown(stats[name])}" for name in telling[:_STATS_SHOWN])
+        shown = [name for name in sorted(stats) if not name.startswith(_STATS_HIDDEN)]
+        return "  ".join(f"{name} {_shown(stats[name])}" for name in shown[:_STATS_SHOWN])
 
 
-_NOT_TELLING = ("objects.", "tokens_", "action.", "cell.", "status.", "hp.", "energy.", "solar.")
+_STATS_HIDDEN = ("objects.", "tokens_", "action.", "cell.", "status.", "hp.", "energy.", "solar.")
 _BRIEF = {
     "loss/entropy": "entropy",
     "loss/approx_kl": "KL",

@@ -28,7 +28,7 @@ def parse_settings(texts: Iterable[str], *, policy: str, cache: Path, runs: Path
     for text in texts:
         name, separator, value = (part.strip() for part in text.partition("="))
         if not separator or not name or not value:
-            raise UsageError(f'--set "{text}" is no NAME=VALUE, such as learning_rate=3e-4.')
+            raise UsageError(f'--set "{text}": must be NAME=VALUE, for example learning_rate=3e-4.')
         hyper = find(name)
         into, key = (fields, hyper.name) if hyper is not None else (network, name.removeprefix(NETWORK))
         if key in into:
@@ -57,7 +57,7 @@ def count(option: str, text: str) -> int:
     """`text` as an integer above 0: 2000000, 2_000_000 or 2e6. Raises `UsageError`."""
     value = whole(typed(text.replace("_", "")))
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise UsageError(f'{option} "{text}" is no whole number above 0; write for example 2000000 or 2e6.')
+        raise UsageError(f'{option} must be an integer above 0, got "{text}"; for example 2000000 or 2e6.')
     return value
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from daf.core.curriculum._roster import Roster
+from daf.core.curriculum._task_states import TaskStates
 from daf.core.curriculum.history import History
 from daf.core.curriculum.interface import Task
 from daf.core.curriculum.samplers import Sampler
@@ -52,29 +52,29 @@ def check_kind(kind: str) -> Kind:
     raise UsageError(unknown("adaptation", kind, [*get_args(Kind), *OTHER_NAMES]))
 
 
-def possible(kind: Recovery, tasks: Sequence[Task], roster: Roster, sampler: Sampler) -> bool:
+def possible(kind: Recovery, tasks: Sequence[Task], states: TaskStates, sampler: Sampler) -> bool:
     """Whether the kind would change anything."""
     if kind == "explore":
         return True
     if kind == "widen":
-        return len(roster.active(tasks)) < len(tasks)
-    return _moved(kind, tasks, roster, sampler) is not None
+        return len(states.active(tasks)) < len(tasks)
+    return _moved(kind, tasks, states, sampler) is not None
 
 
-def apply(kind: Recovery, tasks: Sequence[Task], roster: Roster, sampler: Sampler, history: History) -> str:
+def apply(kind: Recovery, tasks: Sequence[Task], states: TaskStates, sampler: Sampler, history: History) -> str:
     """Apply the kind, which must be possible; returns what was done, for the record."""
-    active = roster.active(tasks)
+    active = states.active(tasks)
     if kind == "explore":
         for index in active.tolist():
             history.tasks[index].forget()
-        return f"what was known of {len(active)} active tasks is forgotten; they are explored anew"
+        return f"discarded the history of {len(active)} active tasks; they are explored again"
     if kind == "widen":
-        roster.lowest = roster.highest = None
-        if roster.most is not None:
-            roster.most = min(len(tasks), -(-3 * roster.most // 2))
-        roster.arrange(tasks, history)
-        return f"no bounds of difficulty, {len(roster.active(tasks))} active tasks after {len(active)}"
-    moved = _moved(kind, tasks, roster, sampler)
+        states.lowest = states.highest = None
+        if states.most is not None:
+            states.most = min(len(tasks), -(-3 * states.most // 2))
+        states.arrange(tasks, history)
+        return f"no bounds of difficulty, {len(states.active(tasks))} active tasks after {len(active)}"
+    moved = _moved(kind, tasks, states, sampler)
     if moved is None:
         return "nothing to change"
     levels = sampler.levels(tasks, active)
@@ -83,22 +83,22 @@ def apply(kind: Recovery, tasks: Sequence[Task], roster: Roster, sampler: Sample
         return f"level {moved[0]} of {levels[1]} after level {levels[0]}"
     difficulties = _difficulties(tasks)
     low, high = moved
-    roster.lowest = difficulties[low] if low > 0 else None
-    roster.highest = difficulties[high] if high < len(difficulties) - 1 else None
-    roster.arrange(tasks, history)
-    return f"difficulty {difficulties[low]:g} to {difficulties[high]:g}, {len(roster.active(tasks))} active tasks"
+    states.lowest = difficulties[low] if low > 0 else None
+    states.highest = difficulties[high] if high < len(difficulties) - 1 else None
+    states.arrange(tasks, history)
+    return f"difficulty {difficulties[low]:g} to {difficulties[high]:g}, {len(states.active(tasks))} active tasks"
 
 
-def _moved(kind: Recovery, tasks: Sequence[Task], roster: Roster, sampler: Sampler) -> tuple[int, int] | None:
-    """The levels of difficulty before and after the move; None if the curriculum is at the end already."""
-    levels = sampler.levels(tasks, roster.active(tasks))
+def _moved(kind: Recovery, tasks: Sequence[Task], states: TaskStates, sampler: Sampler) -> tuple[int, int] | None:
+    """The levels of difficulty before and after the move; None if the curriculum has reached the end."""
+    levels = sampler.levels(tasks, states.active(tasks))
     if levels is not None:
         target = levels[0] + (1 if kind == "harder" else -1)
         return (target, target) if 0 <= target <= levels[1] else None
     difficulties = _difficulties(tasks)
-    inside = [place for place, value in enumerate(difficulties) if _admitted(value, roster)]
+    inside = [place for place, value in enumerate(difficulties) if states.admits(value)]
     moved = _next(kind, inside[0], inside[-1], len(difficulties) - 1)
-    while moved is not None and not roster.changes(tasks, difficulties[moved[0]], difficulties[moved[1]]):
+    while moved is not None and not states.changes(tasks, difficulties[moved[0]], difficulties[moved[1]]):
         moved = _next(kind, *moved, len(difficulties) - 1)
     return moved
 
@@ -116,9 +116,3 @@ def _next(kind: Recovery, low: int, high: int, last: int) -> tuple[int, int] | N
 
 def _difficulties(tasks: Sequence[Task]) -> list[float]:
     return sorted({task.difficulty for task in tasks})
-
-
-def _admitted(difficulty: float, roster: Roster) -> bool:
-    return (roster.lowest is None or difficulty >= roster.lowest) and (
-        roster.highest is None or difficulty <= roster.highest
-    )

@@ -16,8 +16,8 @@ from daf.core.curriculum import _adaptation as adaptation
 from daf.core.curriculum import stagnation
 from daf.core.curriculum._adaptation import Adaptation
 from daf.core.curriculum._drawing import draw
-from daf.core.curriculum._roster import Roster
 from daf.core.curriculum._state import SAVED_BY, check_same
+from daf.core.curriculum._task_states import TaskStates
 from daf.core.curriculum._trace import Trace
 from daf.core.curriculum.config import DAFCurriculumConfig
 from daf.core.curriculum.errors import CurriculumStagnationError, TaskGenerationError
@@ -44,13 +44,13 @@ class TaskCurriculum:
         self._keys: set[str] = set()
         self._sampler = make_sampler(config.chosen_sampler, rest_margin=config.rest_margin)
         self._history = History(0, window=config.window, fast=config.fast_rate, slow=config.slow_rate)
-        self._roster = Roster([], config.max_active_tasks)
+        self._states = TaskStates([], config.max_active_tasks)
         self._adapted_at: list[int] = []
         """Each task's episodes at the last adaptation."""
         self._next_review = config.stats_update_frequency
-        self._next_question = 0
+        self._next_check = 0
         """The episode count from which to check for stagnation again."""
-        self._told = False
+        self._reported = False
         self._stagnant = False
         """The result of the last check."""
         self.trace = Trace()
@@ -58,7 +58,7 @@ class TaskCurriculum:
         """Evictions, stagnations and adaptations with their reasons, the latest `MOST_EVENTS`."""
         for task in tasks:
             self._append(task)
-        self._roster.arrange(self._tasks, self._history)
+        self._states.arrange(self._tasks, self._history)
 
     def tasks(self) -> Sequence[Task]:
         """The current table of tasks."""
@@ -76,24 +76,24 @@ class TaskCurriculum:
 
     def active(self) -> list[Task]:
         """The tasks that currently take part."""
-        return [self._tasks[index] for index in self._roster.active(self._tasks).tolist()]
+        return [self._tasks[index] for index in self._states.active(self._tasks).tolist()]
 
     def state_of(self, task: int) -> str:
         """waiting, active, mastered, plateaued or unlearnable."""
-        return self._roster.states[task]
+        return self._states.states[task]
 
     def add(self, key: str, mission: str, *, difficulty: float = 0.0, axes: Mapping[str, str | float]) -> Task:
         """Append a task to the table. Raises `TaskGenerationError` if the key exists."""
         task = Task(len(self._tasks), key, mission, dict(axes), difficulty)
         self._append(task)
-        self._roster.arrange(self._tasks, self._history)
+        self._states.arrange(self._tasks, self._history)
         return task
 
     def weights(self) -> FloatArray:
         """(tasks,) probabilities. Raises `TaskGenerationError` if the table is empty."""
         if not self._tasks:
             raise TaskGenerationError(f'the curriculum "{self.config.name}" has no tasks yet.')
-        active = self._roster.active(self._tasks)
+        active = self._states.active(self._tasks)
         own = self._sampler.weights(self._tasks, self._history, active)
         found = np.zeros(len(self._tasks))
         found[active] = own / own.sum()
@@ -112,7 +112,7 @@ class TaskCurriculum:
         self._history.record(outcomes)
         if not outcomes:
             return
-        self._sampler.observe(self._tasks, self._history, self._roster.active(self._tasks))
+        self._sampler.observe(self._tasks, self._history, self._states.active(self._tasks))
         if self._history.episodes >= self._next_review:
             self._next_review = self._history.episodes + self.config.stats_update_frequency
             self.trace.add(self._history)
@@ -131,20 +131,20 @@ class TaskCurriculum:
             changed, reason = False, "the curriculum has no tasks yet"
         elif chosen is None:
             changed, reason = False, "the curriculum does not stagnate"
-        elif not adaptation.possible(chosen, self._tasks, self._roster, self._sampler):
-            changed, reason = False, f"nothing is left to make it {chosen}: {len(before)} tasks take part"
+        elif not adaptation.possible(chosen, self._tasks, self._states, self._sampler):
+            changed, reason = False, f"{chosen} would not change which tasks take part ({len(before)})"
         else:
             changed = True
-            reason = adaptation.apply(chosen, self._tasks, self._roster, self._sampler, self._history)
+            reason = adaptation.apply(chosen, self._tasks, self._states, self._sampler, self._history)
             self._adapted_at = [past.episodes for past in self._history.tasks]
-            self._told = self._stagnant = False
+            self._reported = self._stagnant = False
         done = Adaptation(asked, changed, reason, self.episodes, before, self._drawable())
         self._note(f"adapted:{chosen or asked}", None, f"{why}{'; ' if why else ''}{reason}")
         return done
 
     def stagnation(self) -> Stagnation | None:
         """The evidence that no task is being learned any more; None if there is none."""
-        active = self._roster.active(self._tasks)
+        active = self._states.active(self._tasks)
         if not len(active):
             return None
         found = stagnation.find(
@@ -155,7 +155,7 @@ class TaskCurriculum:
         moved, risen = found
         mastered = 2 * risen > len(active)
         ways: tuple[Recovery, ...] = ("widen", "harder", "explore") if mastered else ("easier", "widen", "explore")
-        way = next(way for way in ways if adaptation.possible(way, self._tasks, self._roster, self._sampler))
+        way = next(way for way in ways if adaptation.possible(way, self._tasks, self._states, self._sampler))
         return Stagnation(self.episodes, len(active), risen, moved, way)
 
     def slices(self) -> list[Slice]:
@@ -165,15 +165,15 @@ class TaskCurriculum:
     def metrics(self) -> dict[str, float]:
         """The table in numbers; for small tables also each task's weight, level and change."""
         weights = self.weights()
-        active = self._roster.active(self._tasks)
+        active = self._states.active(self._tasks)
         likely = weights[weights > 0]
         explored = [self._history.tasks[index] for index in active.tolist() if self._history.tasks[index].explored]
         found = {
             "tasks": float(len(self._tasks)),
             "tasks_active": float(len(active)),
             "tasks_played": float(sum(past.episodes > 0 for past in self._history.tasks)),
-            "tasks_mastered": float(self._roster.states.count("mastered")),
-            "tasks_unlearnable": float(self._roster.states.count("unlearnable")),
+            "tasks_mastered": float(self._states.states.count("mastered")),
+            "tasks_unlearnable": float(self._states.states.count("unlearnable")),
             "tasks_effective": float(np.exp(-(likely * np.log(likely)).sum())),
             "episodes": float(self.episodes),
             "stagnant": float(self._stagnant),
@@ -200,12 +200,12 @@ class TaskCurriculum:
             "config": self.config.to_data(),
             "tasks": [asdict(task) for task in self._tasks],
             "history": self._history.state_dict(),
-            "roster": self._roster.state_dict(),
+            "roster": self._states.state_dict(),
             "sampler": self._sampler.state_dict(),
             "adapted_at": list(self._adapted_at),
             "next_review": self._next_review,
-            "next_question": self._next_question,
-            "told": self._told,
+            "next_question": self._next_check,
+            "told": self._reported,
             "stagnant": self._stagnant,
             "trace": self.trace.state(),
             "events": [dict(event) for event in self.events],
@@ -222,48 +222,50 @@ class TaskCurriculum:
         for task in saved[len(self._tasks) :]:
             self._append(task)
         self._history.load_state_dict(state["history"])
-        self._roster.load_state_dict(state["roster"])
+        self._states.load_state_dict(state["roster"])
         most = self.config.max_active_tasks
         if most != DAFCurriculumConfig.model_validate(state["config"]).max_active_tasks:
-            self._roster.limit(most, self._tasks, self._history)
+            self._states.limit(most, self._tasks, self._history)
         self._sampler.load_state_dict(state["sampler"])
         self._adapted_at = [int(count) for count in state["adapted_at"]]
-        self._next_review, self._told = int(state["next_review"]), bool(state["told"])
-        self._next_question = int(state["next_question"])
+        self._next_review, self._reported = int(state["next_review"]), bool(state["told"])
+        self._next_check = int(state["next_question"])
         self._stagnant = bool(state["stagnant"])
         self.trace.load(state["trace"])
         self.events = [dict(event) for event in state["events"]]
 
     def _append(self, task: Task) -> None:
         if task.index != len(self._tasks):
-            raise TaskGenerationError(f'task "{task.key}" has index {task.index}, and its place is {len(self._tasks)}.')
+            raise TaskGenerationError(
+                f'task "{task.key}" has index {task.index} and must have index {len(self._tasks)}.'
+            )
         if task.key in self._keys:
-            raise TaskGenerationError(f'there is a task "{task.key}" already; give this one another name.')
+            raise TaskGenerationError(f'task "{task.key}" exists already; choose another name.')
         if not -1e100 < task.difficulty < 1e100:
-            raise TaskGenerationError(f'task "{task.key}" has difficulty {task.difficulty}: no finite number.')
+            raise TaskGenerationError(f'task "{task.key}": difficulty must be a finite number, got {task.difficulty}.')
         self._tasks.append(task)
         self._keys.add(task.key)
         self._history.grow()
-        self._roster.grow()
+        self._states.grow()
         self._adapted_at.append(0)
 
     def _review(self) -> None:
         if self.config.max_active_tasks is not None:
             self._evict()
-        if self.episodes < self._next_question:
+        if self.episodes < self._next_check:
             return
         # Checked again when about half of the evidence is new, because intervals of many tasks take time to compute.
-        self._next_question = self.episodes + self.config.window // 2 * len(self._roster.active(self._tasks))
+        self._next_check = self.episodes + self.config.window // 2 * len(self._states.active(self._tasks))
         found = self.stagnation()
         self._stagnant = found is not None
         if found is None:
-            if stagnation.moving(self._history, self._roster.active(self._tasks)):
-                self._told = False
+            if stagnation.moving(self._history, self._states.active(self._tasks)):
+                self._reported = False
             return
         how = self.config.on_stagnation
-        if how == "ignore" or (how == "warn" and self._told):
+        if how == "ignore" or (how == "warn" and self._reported):
             return
-        self._told = True
+        self._reported = True
         sentence = found.sentence()
         self._note("stagnation", None, sentence)
         if how == "raise":
@@ -273,7 +275,7 @@ class TaskCurriculum:
             self.adapt("recover", why=f"the change was {found.change.text()}")
 
     def _evict(self) -> None:
-        done = self._roster.review(
+        done = self._states.review(
             self._tasks, self._history, margin=self.config.rest_margin, target=self.config.mastered_at
         )
         for index, verdict, successor in done:

@@ -21,8 +21,12 @@ class DAFCurriculumConfig(ConfigModel):
     kind: ClassVar[str] = "curriculum"
 
     name: Name = "curriculum"
-    missions: list[Name] = Field(default_factory=list, description="Mission strings, easiest first; wildcards too.")
-    options: CurriculumOptions = Field(default_factory=CurriculumOptions, description="What each is combined with.")
+    missions: list[Name] = Field(
+        default_factory=list, description="Mission strings, easiest first; may contain wildcards."
+    )
+    options: CurriculumOptions = Field(
+        default_factory=CurriculumOptions, description="Options that each mission is combined with."
+    )
     base_mission: Name | None = Field(
         default=None,
         description="Mission of tasks that name none, at their difficulty; None: the first of missions, else "
@@ -30,27 +34,38 @@ class DAFCurriculumConfig(ConfigModel):
     )
     game: Name = "cogs_vs_clips"
     sampler: SamplerField | None = Field(
-        default=None, description="uniform, sequence, learning_progress, plr. None: as enable_learning_progress says."
+        default=None, description="uniform, sequence, learning_progress, plr. None: set by enable_learning_progress."
     )
-    enable_learning_progress: bool = Field(default=True, description="Without a sampler: that one, else uniform.")
-    enable_slice_analysis: bool = Field(default=True, description="Tell what was learned, by axis and value.")
-    max_active_tasks: int | None = Field(default=None, ge=1, description="Tasks at a time; the others wait. None: all.")
+    enable_learning_progress: bool = Field(
+        default=True, description="Sampler if none is set: learning_progress, or uniform if false."
+    )
+    enable_slice_analysis: bool = Field(default=True, description="Report what was learned, by axis and value.")
+    max_active_tasks: int | None = Field(
+        default=None, ge=1, description="Active tasks at a time; others wait. None: all."
+    )
     stats_update_frequency: int = Field(
         default=50, ge=1, description="Episodes between reviews: eviction, stagnation, learning curves."
     )
     window: int = Field(
-        default=100, ge=8, le=10_000, description="Episodes of a task that a verdict on it rests on, first and recent."
+        default=100,
+        ge=8,
+        le=10_000,
+        description="Episodes, first and recent, that a decision about a task is based on.",
     )
     fast_rate: float = Field(
         default=0.05, gt=0, lt=1, description="Weight of the newest update in the fast average, at least."
     )
-    slow_rate: float = Field(default=0.01, gt=0, lt=1, description="And in the slow one.")
+    slow_rate: float = Field(
+        default=0.01, gt=0, lt=1, description="Weight of the newest update in the slow average, at least."
+    )
     rest_margin: float = Field(
         default=0.5, gt=0, le=10, description="Changes below it, in standard deviations of one episode, count as none."
     )
-    mastered_at: float | None = Field(default=None, description="Mean score of a mastered task. None: at rest.")
+    mastered_at: float | None = Field(
+        default=None, description="Mean score from which a task is mastered. None: when it has converged."
+    )
     on_stagnation: Literal["ignore", "warn", "adapt", "raise"] = "warn"
-    skip_invalid: bool = Field(default=False, description="Leave out tasks that cannot be, with a warning.")
+    skip_invalid: bool = Field(default=False, description="Leave out tasks that cannot be built, with a warning.")
 
     @model_validator(mode="after")
     def _fits(self) -> "DAFCurriculumConfig":
@@ -64,7 +79,7 @@ class DAFCurriculumConfig(ConfigModel):
             )
         name = self.chosen_sampler.name
         if name == "sequence" and self.max_active_tasks is not None:
-            raise ValueError("sampler sequence goes through all tasks by itself: leave max_active_tasks out")
+            raise ValueError("sampler sequence chooses the active tasks itself: leave max_active_tasks out")
         if name == "learning_progress" and not self.enable_learning_progress:
             raise ValueError("sampler learning_progress contradicts enable_learning_progress: false")
         if self.mastered_at is not None and self.max_active_tasks is None:

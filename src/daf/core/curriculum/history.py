@@ -159,7 +159,7 @@ class History:
         steps: dict[int, int] = {}
         for outcome in outcomes:
             if not 0 <= outcome.task < len(self.tasks):
-                raise DataError(f"an outcome is of task {outcome.task}; the table has 0 to {len(self.tasks) - 1}.")
+                raise DataError(f"outcome of unknown task {outcome.task}; the curriculum has {len(self.tasks)} tasks.")
             if not -1e100 < outcome.score < 1e100:
                 raise DataError(
                     f"episode {outcome.episode} of environment {outcome.environment}, task {outcome.task}, has score "

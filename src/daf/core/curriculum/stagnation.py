@@ -34,9 +34,9 @@ class Stagnation:
     def sentence(self) -> str:
         """The finding, with the numbers and the recovery."""
         return (
-            f"no task is being learned any more, after {self.episodes:,} episodes: over {self.tasks} active tasks the "
-            f"change is {self.change.text()}, and {self.risen} of them rose since their first episodes. "
-            f'adapt_curriculum("{self.recovery}"), or on_stagnation: adapt, goes on from here.'
+            f"no task is being learned any more, after {self.episodes:,} episodes: the mean change of the active tasks "
+            f"is {self.change.text()}, and {self.risen} of {self.tasks} have improved since their first episodes. "
+            f'Continue with adapt_curriculum("{self.recovery}"), or set on_stagnation: adapt.'
         )
 
 

@@ -95,8 +95,8 @@ def generate(
             logger.warning("%s is the same task as %s: it is drawn once.", text, first)
             continue
         difficulty = _difficulty(places, [len(values) for values in axes.values()])
-        told = {axis: on_axis for axis, (_, on_axis) in chosen.items()}
-        tasks.append(Task(len(tasks), text, text, told, difficulty))
+        on_axes = {axis: on_axis for axis, (_, on_axis) in chosen.items()}
+        tasks.append(Task(len(tasks), text, text, on_axes, difficulty))
     _report(tasks, invalid, skip_invalid)
     _warn_of_meanings([mission for mission in built.values() if isinstance(mission, Mission)], reference)
     return tasks
@@ -130,9 +130,9 @@ def _axes(names: Sequence[str], options: CurriculumOptions, game: str) -> dict[s
         written = [value for value, _ in values]
         twice = next((value for value in written if written.count(value) > 1), None)
         if twice is not None:
-            raise TaskGenerationError(f"{axis}: {twice or NO_VARIANT} is listed twice; a task can be there once only.")
+            raise TaskGenerationError(f"{axis}: {twice or NO_VARIANT} is listed twice.")
         if not values:
-            raise TaskGenerationError(f"{axis}: the list is empty; leave the option out, or list values.")
+            raise TaskGenerationError(f"{axis}: the list is empty; list values, or leave the option out.")
     return found
 
 
@@ -151,7 +151,7 @@ def _expanded(names: Sequence[str], game: str) -> list[str]:
 
 
 def _unfit(mission: str, reference: Mission, different: str) -> str:
-    text = f"{mission} cannot share a run with {reference.name}: it differs in {different}."
+    text = f"{mission} cannot share a run with {reference.name}: they differ in {different}."
     if different.startswith("agents "):
         text += (
             " All environments of a run share buffers made for one number of agents: train a run for each number, the "
@@ -178,9 +178,9 @@ def _report(tasks: Sequence[Task], invalid: Sequence[str], skip_invalid: bool) -
         )
         return
     more = f" (and {len(invalid) - 3} more)" if len(invalid) > 3 else ""
-    way_out = "Take them out, or leave them out with skip_invalid: true." if tasks else "No task is left."
+    way_out = "Remove them, or leave them out with skip_invalid: true." if tasks else "No task is left."
     raise TaskGenerationError(
-        f"{len(invalid)} of {len(invalid) + len(tasks)} tasks cannot be: {' '.join(invalid[:3])}{more} {way_out}"
+        f"{len(invalid)} of {len(invalid) + len(tasks)} tasks cannot be built: {' '.join(invalid[:3])}{more} {way_out}"
     )
 
 
@@ -191,6 +191,6 @@ def _warn_of_meanings(built: Sequence[Mission], reference: Mission | None) -> No
         count = meanings_differ(reference, mission)
         if count:
             logger.warning(
-                "%d features of observation tokens mean something else in %s than in %s: the network has to tell "
-                "these missions apart to use them.", count, mission.name, reference.name,
+                "the observation tokens of %s and %s differ in the meaning of some features (%d): the network has to "
+                "learn to distinguish these missions.", mission.name, reference.name, count,
             )  # fmt: skip

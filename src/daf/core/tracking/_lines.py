@@ -79,7 +79,7 @@ class Lines:
             for number, line in enumerate(file, 1):
                 step = _step(line)
                 if step is None:
-                    logger.warning("%s:%d: no whole line; it and what follows is cut", self.path, number)
+                    logger.warning("%s:%d: incomplete line; it and everything after it is removed", self.path, number)
                     return end
                 if step > keep_to:
                     return end

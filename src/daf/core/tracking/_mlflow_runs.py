@@ -1,6 +1,6 @@
 """Metrics to MLflow: a server, or a database in the run directory.
 
-The place is `options.tracking_uri`, else `MLFLOW_TRACKING_URI`, else `mlflow.db` (SQLite) in the run directory, which
+The store is `options.tracking_uri`, else `MLFLOW_TRACKING_URI`, else `mlflow.db` (SQLite) in the run directory, which
 `mlflow ui --backend-store-uri sqlite:///…` shows. MLflow cannot remove points, so a resumed run sends only new ones. A
 request takes 10 to 40 ms, so points are sent in batches, at most every `SEND_SECONDS` and at every checkpoint.
 """
@@ -14,8 +14,8 @@ from pathlib import Path
 from time import monotonic, time
 from typing import Any
 
-from daf.core.tracking._history import catch_up
-from daf.core.tracking._sent import Sent
+from daf.core.tracking._catch_up import catch_up
+from daf.core.tracking._sent_steps import SentSteps
 from daf.core.tracking.interface import Number, RunFacts, flat_evaluation
 from daf.core.tracking.names import Names
 from daf.errors import UsageError
@@ -47,7 +47,7 @@ class MlflowRuns:
         self._run_dir = run_dir
         self._options = options
         self._client: Any = None
-        self._sent: Sent | None = None
+        self._sent: SentSteps | None = None
         self._waiting: list[Any] = []
         self._names = Names(replaced=_NOT_IN_NAMES, longest=_LONGEST_NAME, paths=True)
         self._last = -1
@@ -61,7 +61,7 @@ class MlflowRuns:
             logging.getLogger(chatty).setLevel(logging.WARNING)
         own = sqlite_url(self._run_dir / "mlflow.db")
         place = self._options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or own
-        sent = Sent(self._run_dir, self.name, resumed_at)
+        sent = SentSteps(self._run_dir, self.name, resumed_at)
         try:
             self._client = MlflowClient(tracking_uri=place)
             if sent.resumed:
@@ -71,7 +71,7 @@ class MlflowRuns:
                 sent.id = found.info.run_id
                 self._describe(sent.id, run)
         except MlflowException as error:
-            raise UsageError(f"MLflow at {place} does not take the run: {error}") from error
+            raise UsageError(f"MLflow at {place} rejected the run: {error}") from error
         sent.write()
         self._sent = sent
         if resumed_at is not None:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from daf.core.tracking._history import catch_up
-from daf.core.tracking._sent import Sent
+from daf.core.tracking._catch_up import catch_up
+from daf.core.tracking._sent_steps import SentSteps
 from daf.core.tracking.interface import Number, RunFacts, flat_evaluation
 from daf.core.tracking.names import Names
 from daf.errors import UsageError, unknown
@@ -54,15 +54,15 @@ class WandbRuns:
     def start(self, run: RunFacts, resumed_at: int | None) -> None:
         mode = self._options.mode or os.environ.get("WANDB_MODE") or "online"
         if mode not in MODES:
-            raise UsageError(f"{unknown('W&B mode', mode, MODES)} It comes from the tracker's options or WANDB_MODE.")
+            raise UsageError(f"{unknown('W&B mode', mode, MODES)} It is set by the tracker's options or WANDB_MODE.")
         import wandb
 
         if mode == "online" and not (os.environ.get("WANDB_API_KEY") or wandb.api.api_key):
             raise UsageError(
-                "nobody is logged in to Weights & Biases. Run `wandb login`, set WANDB_API_KEY, or keep the run on "
+                "not logged in to Weights & Biases. Run `wandb login`, set WANDB_API_KEY, or keep the run on "
                 "this machine with WANDB_MODE=offline."
             )
-        sent = Sent(self._run_dir, self.name, resumed_at)
+        sent = SentSteps(self._run_dir, self.name, resumed_at)
         if mode == "offline" and sent.resumed:
             self._forget(sent)
         sent.write()
@@ -88,7 +88,7 @@ class WandbRuns:
                 settings=wandb.Settings(console="off", silent=True),
             )
         except wandb.errors.Error as error:
-            raise UsageError(f"Weights & Biases does not take the run: {error}") from error
+            raise UsageError(f"Weights & Biases rejected the run: {error}") from error
         self._run.define_metric(STEP, hidden=True)
         self._run.define_metric("*", step_metric=STEP)
         if mode == "online" and sent.resumed:
@@ -121,11 +121,13 @@ class WandbRuns:
             if wandb.run is None:  # `finish` returns before W&B's process has written; this waits for it
                 wandb.teardown()
 
-    def _forget(self, sent: Sent) -> None:
+    def _forget(self, sent: SentSteps) -> None:
         """Remove the offline copy of this run; take a new id if the copy was synced."""
         for folder in sorted((self._run_dir / "wandb").glob(f"offline-run-*-{sent.id}")):
             if any(folder.glob("*.synced")):
                 sent.new_id()
-                logger.info("W&B has %s already; this run goes on there as a whole run of its own, %s", folder, sent.id)
+                logger.info(
+                    "%s was already synced to W&B; the run is recorded there as a separate run, %s", folder, sent.id
+                )
                 return
             shutil.rmtree(folder)

@@ -66,7 +66,7 @@ class Trackers:
     def __init__(self, lines: JsonLines, others: Iterable[Tracker]) -> None:
         self._lines = lines
         self._others = list(others)
-        self._odd: set[str] = set()
+        self._not_finite: set[str] = set()
         self.lost: dict[str, str] = {}
 
     def start(self, run: RunFacts, resumed_at: int | None = None) -> None:
@@ -114,7 +114,9 @@ class Trackers:
             except Exception as error:  # a service's client may raise any exception
                 self._others.remove(tracker)
                 self.lost[tracker.name] = f"{type(error).__name__}: {error}"
-                logger.exception("the tracker %s failed (%s) and gets no more of this run", tracker.name, doing)
+                logger.exception(
+                    "the tracker %s failed (%s) and receives no more data of this run", tracker.name, doing
+                )
 
     def _finite(self, step: int, values: Mapping[str, Number | None]) -> dict[str, Number]:
         clean: dict[str, Number] = {}
@@ -124,9 +126,9 @@ class Trackers:
             number = int(value) if isinstance(value, int) else float(value)
             if math.isfinite(number):
                 clean[name] = number
-            elif name not in self._odd:
-                self._odd.add(name)
-                logger.warning("step %d: %s is %s; it is left out of the metrics where that is so", step, name, number)
+            elif name not in self._not_finite:
+                self._not_finite.add(name)
+                logger.warning("step %d: %s is %s; it is left out of the metrics", step, name, number)
         return clean
 
 

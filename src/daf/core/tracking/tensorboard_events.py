@@ -11,7 +11,7 @@ from pathlib import Path
 from time import time
 from typing import IO, Any
 
-from daf.core.tracking._history import catch_up
+from daf.core.tracking._catch_up import catch_up
 from daf.core.tracking.interface import Number, RunFacts, flat_evaluation
 from daf.core.tracking.names import Names
 from daf.errors import StorageError

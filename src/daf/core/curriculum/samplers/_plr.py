@@ -29,8 +29,10 @@ class PLRConfig(ConfigModel):
 
     name: Literal["plr"] = "plr"
     score: Literal["surprise", "regret"] = "surprise"
-    temperature: float = Field(default=0.5, gt=0, le=100, description="Near 0: the first rank only; large: all alike.")
-    staleness: float = Field(default=0.1, gt=0, le=1, description="Share of replays that goes by staleness.")
+    temperature: float = Field(
+        default=0.5, gt=0, le=100, description="Near 0: the first rank only; large: all ranks equally."
+    )
+    staleness: float = Field(default=0.1, gt=0, le=1, description="Share of replays drawn by staleness.")
 
 
 class PrioritisedLevelReplay(Stateless):

@@ -28,9 +28,9 @@ class SequenceConfig(ConfigModel):
     name: Literal["sequence"] = "sequence"
     progression: Literal["linear", "adaptive"] = "adaptive"
     episodes_per_level: int = Field(
-        default=200, ge=1, description="linear: all of them; adaptive: the fewest before a move."
+        default=200, ge=1, description="linear: the number; adaptive: the minimum before a move."
     )
-    rehearsal: float = Field(default=0.2, ge=0, lt=1, description="Share of draws for the levels before.")
+    rehearsal: float = Field(default=0.2, ge=0, lt=1, description="Share of draws for earlier levels.")
     target: float | None = Field(
         default=None, description="adaptive: the mean score from which a level counts as mastered."
     )

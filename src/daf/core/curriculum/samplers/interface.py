@@ -1,7 +1,7 @@
 """The interface of samplers: probabilities from the history, without random numbers.
 
 Given the same history a sampler gives the same weights, in any process. It gives weight only to active tasks, and every
-active task is drawn sooner or later, whatever the scores; `tests/core/test_curriculum_samplers.py` checks this for all.
+active task is drawn sooner or later, for any scores; `tests/core/test_curriculum_samplers.py` checks this for all.
 """
 
 from collections.abc import Mapping, Sequence

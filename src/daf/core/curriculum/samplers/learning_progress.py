@@ -28,7 +28,7 @@ class LearningProgressConfig(ConfigModel):
     """`sampler: learning_progress`."""
 
     name: Literal["learning_progress"] = "learning_progress"
-    exploration: float = Field(default=0.2, gt=0, le=1, description="Share of draws for all tasks alike.")
+    exploration: float = Field(default=0.2, gt=0, le=1, description="Share of draws spread evenly over all tasks.")
 
 
 class LearningProgress(Stateless):

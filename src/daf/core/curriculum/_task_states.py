@@ -35,8 +35,8 @@ class Verdict:
     reason: str
 
 
-class Roster:
-    """The state of every task of a table."""
+class TaskStates:
+    """The state of every task of a table, and which are active."""
 
     def __init__(self, tasks: Sequence[Task], most: int | None) -> None:
         self.most = most
@@ -61,10 +61,10 @@ class Roster:
         """The indices of the tasks that take part, ascending."""
         return np.array([t.index for t in tasks if self.states[t.index] == "active"], dtype=np.int64)
 
-    def admits(self, task: Task) -> bool:
-        """Whether the task is in the window of difficulty."""
-        return (self.lowest is None or task.difficulty >= self.lowest) and (
-            self.highest is None or task.difficulty <= self.highest
+    def admits(self, difficulty: float) -> bool:
+        """Whether `difficulty` is in the window of difficulty."""
+        return (self.lowest is None or difficulty >= self.lowest) and (
+            self.highest is None or difficulty <= self.highest
         )
 
     def changes(self, tasks: Sequence[Task], lowest: float, highest: float) -> bool:
@@ -87,7 +87,7 @@ class Roster:
     def arrange(self, tasks: Sequence[Task], history: History) -> list[int]:
         """Deactivate tasks outside the window, and fill free places; returns the tasks that got one."""
         for task in tasks:
-            if self.states[task.index] == "active" and not self.admits(task):
+            if self.states[task.index] == "active" and not self.admits(task.difficulty):
                 self._set(task.index, "waiting", history)
         filled = []
         free = (len(tasks) if self.most is None else self.most) - self.states.count("active")
@@ -134,7 +134,7 @@ class Roster:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore `state`. Raises `ConfigError` if it has a different number of tasks."""
         if len(state["states"]) != len(self.states):
-            raise ConfigError(f"the saved roster has {len(state['states'])} tasks, this one {len(self.states)}.")
+            raise ConfigError(f"the saved curriculum has {len(state['states'])} tasks, this one {len(self.states)}.")
         self.most = state["most"]
         self.states, self.since = list(state["states"]), list(state["since"])
         self.reviewed = list(state["reviewed"])
@@ -142,7 +142,7 @@ class Roster:
 
     def _queue(self, tasks: Sequence[Task]) -> list[int]:
         """The tasks that get the next places, in order."""
-        outside = [task for task in tasks if self.states[task.index] != "active" and self.admits(task)]
+        outside = [task for task in tasks if self.states[task.index] != "active" and self.admits(task.difficulty)]
         key = {
             task.index: (_RETURN_ORDER[self.states[task.index]], self.since[task.index], task.difficulty, task.index)
             for task in outside

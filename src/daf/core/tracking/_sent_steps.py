@@ -26,7 +26,7 @@ class _State(msgspec.Struct):
     evaluations: int
 
 
-class Sent:
+class SentSteps:
     """The record of the tracker `name` in `run_dir`; empty if `resumed_at` is None. id: the run's id in the service."""
 
     def __init__(self, run_dir: Path, name: str, resumed_at: int | None) -> None:
@@ -68,8 +68,8 @@ class Sent:
             data = read_json(self._path, _State, limit=2**20)
         except (DamagedFileError, StorageError) as error:
             raise StorageError(
-                f"{error} So it is not known what was sent. Remove it to send the run "
-                "again under a new id, or go on without this tracker."
+                f"{error} What was sent before is therefore unknown: delete the file to send the run again under a "
+                "new id, or resume without this tracker."
             ) from error
         if data is None:
             return  # the tracker is new to this run
