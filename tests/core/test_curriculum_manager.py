@@ -44,7 +44,7 @@ def test_tasks_that_cannot_be_are_refused_and_not_added(three):
         (("d", 0, "arena"), "cannot share a run"),
         (("d", 0, {"mission": SMALL, "cogs": 2}), "agents"),
         (("d", 0, {"mission": SMALL, "coggs": 2}), "Nearest: cogs"),
-        (("d", float("nan"), SMALL), "no finite number"),
+        (("d", float("nan"), SMALL), "must be a finite number, got nan"),
     ]:
         with pytest.raises(TaskGenerationError, match=said):
             three.add_task(*wrong)
@@ -101,7 +101,7 @@ def test_what_a_task_scored_changes_what_is_drawn():
 def test_unknown_tasks_and_scores_that_are_no_numbers_are_refused(three):
     with pytest.raises(UsageError, match="Known: a, b, c"):
         three.update_task_performance("z", 1.0)
-    with pytest.raises(UsageError, match="table has 3"):
+    with pytest.raises(UsageError, match="the curriculum has 3"):
         three.update_task_performance(3, 1.0)
     with pytest.raises(DataError, match="nan"):
         three.update_task_performance("a", float("nan"))
@@ -117,7 +117,7 @@ def test_sequences_go_from_easy_to_hard_and_draw_nothing(three):
     assert three.export_curriculum_state() == before
     with pytest.raises(UsageError, match="Nearest: linear"):
         three.generate_task_sequence(3, "liner")
-    with pytest.raises(UsageError, match="below 1"):
+    with pytest.raises(UsageError, match="must be 1 or more, got 0"):
         three.generate_task_sequence(0)
 
 
@@ -136,7 +136,7 @@ def test_the_difficulty_distribution_counts_tasks_and_weight(three):
     assert found["active"] == [1, 1]
     assert found["weight"] == [0.5, 0.5]
     assert (found["mean"], found["mean_drawn"]) == (2.0, 1.5)
-    with pytest.raises(UsageError, match="below 1"):
+    with pytest.raises(UsageError, match="must be 1 or more, got 0"):
         three.get_task_difficulty_distribution(0)
 
 

@@ -22,7 +22,7 @@ from daf.storage import journal
 def test_a_trackers_damaged_memory_is_named_with_the_way_out(tmp_path: Path, content: str) -> None:
     (tmp_path / "tracking").mkdir()
     (tmp_path / "tracking" / "wandb.json").write_text(content)
-    with pytest.raises(StorageError, match=r"wandb\.json is damaged: .*Remove it"):
+    with pytest.raises(StorageError, match=r"wandb\.json is damaged: .*delete the file"):
         SentSteps(tmp_path, "wandb", 100)
 
 

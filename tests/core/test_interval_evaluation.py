@@ -84,5 +84,5 @@ def test_training_draws_its_seeds_where_no_evaluation_may() -> None:
 
 
 def test_seeds_that_training_may_use_are_refused(checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="flatter the policy"):
+    with pytest.raises(UsageError, match="overestimate the policy"):
         evaluate_checkpoint(checkpoint, missions.resolve(SMALL), episodes=2, cache_dir=tmp_path, seed=TRAINING_SEEDS)

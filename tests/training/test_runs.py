@@ -119,7 +119,7 @@ def test_the_number_of_processes_does_not_matter_and_the_seed_does(tmp_path: Pat
     assert weights("more", num_envs=8) != one
     assert weights("longer", n_steps=20) != one
     ends_in_it = {"n_steps": 64, "total_timesteps": 64 * TINY["num_envs"] * AGENTS}
-    assert weights("cut", bootstrap_truncated=False, **ends_in_it) != weights("going on", **ends_in_it)
+    assert weights("cut", bootstrap_truncated=False, **ends_in_it) != weights("bootstrapped", **ends_in_it)
 
 
 def test_divergence_ends_the_run_with_the_last_good_checkpoint(tmp_path: Path) -> None:
@@ -428,7 +428,7 @@ def test_a_class_of_ones_own_trains_and_its_checkpoint_plays_anywhere(
 def test_no_space_is_reported_before_training_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     full = shutil.disk_usage(tmp_path)._replace(free=1_000_000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
-    with pytest.raises(StorageError, match=r"two need \d+\.\d MB, and 1\.0 MB are free"):
+    with pytest.raises(StorageError, match=r"two need \d+\.\d MB, and 1\.0 MB is free"):
         daf_train_policy(MISSION, "stateless", config=config(), run_dir=tmp_path / "run")
 
 
