@@ -21,7 +21,8 @@ from typing import Any
 import torch
 
 from daf.config.training import DAFTrainingConfig
-from daf.core._learner import Learner, Resolve
+from daf.core._learner import Learner
+from daf.core._rollout_collector import Resolve
 from daf.core.curriculum import Curriculum
 from daf.core.process_group import ProcessGroup
 from daf.core.rollout_sizes import RolloutSizes, per_process

@@ -1,0 +1,252 @@
+"""Collects rollouts: environments in processes, and the network that plays in them.
+
+The collector holds what the next rollout depends on in addition to weights and tasks: the generator of actions, the
+recurrent states and the environments. `state()` represents an environment by the actions since the start of its
+episode, and `restore()` replays them. Environments are therefore not reset at checkpoints, which would cut every
+episode longer than the time between two of them.
+
+Importing this module imports torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from daf.config.training import DAFTrainingConfig
+from daf.core.curriculum import Curriculum, draw
+from daf.core.rollout_buffer import RolloutBuffer
+from daf.core.rollout_sizes import RolloutSizes
+from daf.errors import TrainingError
+from daf.game.missions import Mission
+from daf.game.trainable import Trainable
+from daf.game.training_envs import TrainingEnvs
+from daf.game.training_world import TRUNCATED, EndedEpisode, WorldState
+
+Resolve = Callable[[str], Mission]
+
+
+class RolloutCollector:
+    """The environments of one process.
+
+    buffer: the last rollout. envs: the environments, replaced when their processes restart. records: samples for
+    json_logs, if a sampler collects them.
+    """
+
+    def __init__(
+        self,
+        config: DAFTrainingConfig,
+        sizes: RolloutSizes,
+        trainable: Trainable,
+        curriculum: Curriculum,
+        resolve: Resolve,
+        *,
+        first_environment: int,
+        action_seed: int,
+        sampler: Any,
+    ) -> None:
+        """first_environment: the number of the first of these environments among those of all processes."""
+        self._config, self._sizes, self._trainable, self._resolve = config, sizes, trainable, resolve
+        self._missions = [task.mission for task in curriculum.tasks()]
+        self._first_environment, self._sampler = first_environment, sampler
+        self._sampling = torch.Generator().manual_seed(action_seed)
+        tokens = trainable.interface.observation_space.shape[0]
+        self.buffer = RolloutBuffer(sizes.rows, config.n_steps, tokens, sizes.horizon, trainable.device)
+        self.records: list[dict[str, Any]] = []
+        self.envs = self._new_environments()
+        self._states = [trainable.initial_state(rows.stop - rows.start) for rows in self.envs.group_rows]
+        self._fresh = np.ones(sizes.environments, dtype=bool)
+        """Environments whose next step is the first of an episode."""
+        self._begun = False
+        self._closed: list[WorldState] | None = None
+        """The states of the environments since `close`; None while their processes run."""
+
+    def _new_environments(self) -> TrainingEnvs:
+        return TrainingEnvs(
+            [self._resolve(mission).config for mission in self._missions],
+            environments=self._sizes.environments,
+            workers=self._sizes.workers,
+            seed=self._config.seed,
+            chooser=draw,
+            sampler=self._sampler,
+            first=self._first_environment,
+        )
+
+    def collect(
+        self, curriculum: Curriculum, precision: contextlib.AbstractContextManager[object]
+    ) -> list[EndedEpisode]:
+        """Fill the buffer; returns the episodes that ended, ordered by environment and episode.
+
+        curriculum: of the tasks of new episodes. precision: around calls of the network. Raises `TrainingError` if an
+        environment fails.
+        """
+        self._reopen()
+        self._publish(curriculum)
+        if not self._begun:
+            self.envs.begin()
+            self._begun = True
+        torch.set_num_threads(1)  # the other cores step the environments in the meantime
+        with torch.no_grad(), precision:
+            ended = self._fill()
+        torch.set_num_threads(self._sizes.threads)
+        # Groups finish in turns: without sorting, the curriculum would see another order with another number of groups.
+        return sorted(ended, key=lambda end: (end.environment, end.episode))
+
+    def _fill(self) -> list[EndedEpisode]:
+        envs, buffer, trainable = self.envs, self.buffer, self._trainable
+        ended: list[EndedEpisode] = []
+        trainable.network.eval()
+        # One pass more than there are steps: it receives the last rewards and values the observations after them.
+        # While the processes step one group, the network chooses the actions of the other.
+        for step in range(buffer.steps + 1):
+            for group, rows in enumerate(envs.group_rows):
+                if step:
+                    ends, records = envs.receive(group)
+                    self._store_rewards(group, step - 1, ends)
+                    ended.extend(ends)
+                    self.records.extend(records)
+                if step == buffer.steps:
+                    seen = trainable.prepared(torch.from_numpy(envs.observations[rows]))
+                    _, values, _ = trainable.act(seen, self._states[group])
+                    buffer.last_values[rows] = values
+                    continue
+                if step % buffer.horizon == 0:
+                    buffer.keep_state(step // buffer.horizon, rows, self._states[group])
+                self._act(group, step)
+                envs.send(group)
+        return ended
+
+    def _act(self, group: int, step: int) -> None:
+        """Choose the group's actions and store them."""
+        envs, buffer = self.envs, self.buffer
+        rows, environments = envs.group_rows[group], envs.group_environments[group]
+        seen = self._trainable.prepared(torch.from_numpy(envs.observations[rows]))
+        buffer.observations[rows, step] = seen
+        fresh = np.repeat(self._fresh[environments.start : environments.stop], envs.agents)
+        buffer.begins[rows, step] = torch.from_numpy(fresh).to(buffer.begins.device)
+        self._fresh[environments.start : environments.stop] = False
+        logits, values, self._states[group] = self._trainable.act(seen, self._states[group])
+        logprobs = torch.log_softmax(logits, -1)
+        # Inverse transform sampling on the CPU: one number per agent from a generator whose state is in the checkpoint,
+        # on any device. In float64, and scaled by their sum, because float32 probabilities do not add up to exactly 1.
+        chances = logprobs.exp().cpu().double()
+        cumulated = chances.cumsum(-1)
+        draws = torch.rand(len(chances), generator=self._sampling, dtype=torch.float64)
+        actions = (cumulated <= (draws * cumulated[:, -1]).unsqueeze(-1)).sum(-1).clamp(max=chances.shape[1] - 1)
+        envs.actions[rows] = actions.numpy()
+        chosen = actions.to(logprobs.device)
+        buffer.actions[rows, step] = chosen
+        buffer.logprobs[rows, step] = logprobs.gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
+        buffer.values[rows, step] = values
+
+    def _store_rewards(self, group: int, step: int, ends: Sequence[EndedEpisode]) -> None:
+        """Store the rewards of the group's step; if episodes ended, reset the recurrent state for the next ones."""
+        envs, buffer = self.envs, self.buffer
+        rows = envs.group_rows[group]
+        buffer.rewards[rows, step] = torch.from_numpy(envs.rewards[rows]).to(buffer.rewards.device)
+        buffer.done[rows, step] = 0.0
+        buffer.bootstrap[rows, step] = 0.0
+        for end in ends:
+            index = end.environment - self._first_environment
+            agents = slice(index * envs.agents, (index + 1) * envs.agents)
+            inside = slice(agents.start - rows.start, agents.stop - rows.start)
+            buffer.done[agents, step] = 1.0
+            state = self._states[group]
+            if self._config.bootstrap_truncated and envs.done[index] == TRUNCATED:
+                last = self._trainable.prepared(torch.from_numpy(envs.last_observations[agents]))
+                _, values, _ = self._trainable.act(last, {key: part[inside] for key, part in state.items()})
+                buffer.bootstrap[agents, step] = values
+            for part in state.values():
+                part[inside] = 0
+            self._fresh[index] = True
+
+    def restart(self, curriculum: Curriculum) -> None:
+        """Start a new episode, with a new recurrent state and a task of `curriculum`, in every environment."""
+        self._reopen()
+        self._publish(curriculum)
+        weights = curriculum.weights()
+        following = [(state.environment, state.episode + 1) for state in self._worlds()]
+        if following:
+            empty = np.zeros((0, self.envs.agents), dtype=np.uint16)
+            seed = self._config.seed
+            self.envs.begin([WorldState(e, k, draw(weights, seed, e, k), empty) for e, k in following])
+        self._fresh[:] = True
+        for state in self._states:
+            for part in state.values():
+                part.zero_()
+
+    def _worlds(self) -> list[WorldState]:
+        """The states of the environments; empty before the first rollout."""
+        if not self._begun:
+            return []
+        return self.envs.states() if self._closed is None else self._closed
+
+    def _publish(self, curriculum: Curriculum) -> None:
+        """Send the tasks, if they have changed, and their weights to the environments."""
+        missions = [task.mission for task in curriculum.tasks()]
+        known = self._missions
+        if missions != known:
+            self.envs.set_tasks(
+                [
+                    None if index < len(known) and known[index] == mission else self._resolve(mission).config
+                    for index, mission in enumerate(missions)
+                ]
+            )
+            self._missions = missions
+        self.envs.set_weights(curriculum.weights())
+
+    def state(self) -> dict[str, Any]:
+        """What `restore` needs: tensors, numbers and text only."""
+        return {
+            "sampling": self._sampling.get_state(),
+            "states": self._states,
+            "fresh": torch.from_numpy(self._fresh.copy()),
+            "worlds": [
+                (state.environment, state.episode, state.task, torch.from_numpy(state.actions.astype(np.int32)))
+                for state in self._worlds()
+            ],
+        }
+
+    def restore(self, state: dict[str, Any], curriculum: Curriculum) -> None:
+        """Continue from `state`, with the tasks of `curriculum`."""
+        self._reopen()
+        self._sampling.set_state(state["sampling"])
+        for mine, kept in zip(self._states, state["states"], strict=True):
+            for key, part in mine.items():
+                part.copy_(kept[key])
+        self._fresh[:] = state["fresh"].numpy()
+        self._publish(curriculum)
+        worlds = [
+            WorldState(environment, episode, task, actions.numpy().astype(np.uint16))
+            for environment, episode, task, actions in state["worlds"]
+        ]
+        if worlds:
+            self.envs.begin(worlds)
+        self._begun = bool(worlds)
+
+    def close(self) -> None:
+        """End the environment processes; another rollout starts new ones in the same state."""
+        if self._closed is not None:
+            return
+        self._closed = []
+        try:
+            if self._begun and not self.envs.stepping:
+                self._closed = self.envs.states()
+        except TrainingError:  # a process and its environments are gone
+            self._begun = False
+        finally:
+            self._begun = self._begun and bool(self._closed)
+            self.envs.close()
+
+    def _reopen(self) -> None:
+        """Restart the environment processes after `close`."""
+        if self._closed is None:
+            return
+        worlds, self._closed = self._closed, None
+        self.envs = self._new_environments()
+        if worlds:
+            self.envs.begin(worlds)
