@@ -84,7 +84,7 @@ def test_wildcards_stand_for_the_missions_that_match():
 
 
 def test_tasks_of_another_number_of_agents_are_refused_with_a_way_out():
-    with pytest.raises(TaskGenerationError, match=r"differs in agents \(3 instead of 2\)") as caught:
+    with pytest.raises(TaskGenerationError, match=r"differ in agents \(3 instead of 2\)") as caught:
         made(missions=[SMALL], options={"cogs": [2, 3]})
     assert "--branch-from" in str(caught.value)
     assert "skip_invalid: true" in str(caught.value)
