@@ -195,9 +195,10 @@ class Learner:
         kept = state["optimizer"]
         if kept is None:
             return
+        # The settings of the groups are those of this run: a branch may have another learning rate or weight decay.
         groups = [
-            {**{k: v for k, v in mine.items() if k != "params"}, "params": theirs["params"]}
-            for mine, theirs in zip(self.optimizer.state_dict()["param_groups"], kept["param_groups"], strict=True)
+            {**{k: v for k, v in ours.items() if k != "params"}, "params": theirs["params"]}
+            for ours, theirs in zip(self.optimizer.state_dict()["param_groups"], kept["param_groups"], strict=True)
         ]
         self.optimizer.load_state_dict({"state": kept["state"], "param_groups": groups})
 

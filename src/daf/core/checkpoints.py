@@ -118,8 +118,8 @@ def require_space(folder: Path, network: torch.nn.Module) -> None:
     """
     weights = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
     needed = 2 * (4 * weights + _OVERHEAD)
-    there = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    free = shutil.disk_usage(there).free
+    existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    free = shutil.disk_usage(existing).free
     if free < needed:
         raise StorageError(
             f"no space for checkpoints in {folder}: two need {needed / 1e6:.1f} MB, and {free / 1e6:.1f} MB is free. "

@@ -1,7 +1,8 @@
 """A curriculum with one call per task: add tasks, draw the next one, report how it went.
 
-`DAFCurriculumManager` is `daf.core.curriculum` with names instead of indices. It is itself a `Curriculum`, so a trainer
-accepts it; its draws and its learning are the same as with a trainer's workers.
+`DAFCurriculumManager` is a thin layer for scripts over `daf.core.curriculum`: names instead of indices, and the method
+names that earlier scripts use. It is itself a `Curriculum`, so a trainer accepts it; its draws and its learning are the
+same as with a trainer's workers.
 """
 
 import logging
@@ -22,10 +23,10 @@ from daf.core.curriculum import (
     TaskGenerationError,
     from_config,
 )
+from daf.core.curriculum._description import description, difficulties
+from daf.core.curriculum._mission_parts import mission_of
 from daf.core.curriculum.base_tasks import at_difficulty, names_mission
-from daf.core.curriculum.describing import description, difficulties
 from daf.core.curriculum.interface import FloatArray
-from daf.core.curriculum.parts import mission_of
 from daf.core.curriculum.slices import Slice
 from daf.core.curriculum.stagnation import Stagnation
 from daf.core.curriculum.tasks import check_fits
@@ -53,7 +54,7 @@ logger = logging.getLogger(__name__)
 
 
 class DAFCurriculumManager:
-    """Tasks by name, over one `TaskCurriculum`."""
+    """Tasks by name; `curriculum` is the `TaskCurriculum` that does the work."""
 
     def __init__(
         self,
@@ -130,7 +131,7 @@ class DAFCurriculumManager:
             raise UsageError(unknown("difficulty progression", str(difficulty_progression), get_args(Progression)))
         weights = self.weights()
         if difficulty_progression == "random":
-            return [self.curriculum.draw(1, place) for place in range(sequence_length)]
+            return [self.curriculum.draw(1, number) for number in range(sequence_length)]
         tasks = self.curriculum.active()
         ordered = sorted(tasks, key=lambda task: (task.difficulty, task.index))
         if difficulty_progression == "linear":
@@ -138,9 +139,9 @@ class DAFCurriculumManager:
         else:
             shares = weights[[task.index for task in ordered]]
         # The position of each episode in the cumulative shares: each task gets its share, to within one episode.
-        places = (np.arange(sequence_length) + 0.5) / sequence_length
-        chosen = np.searchsorted(np.cumsum(shares), places * shares.sum(), side="right")
-        return [ordered[min(int(place), len(ordered) - 1)] for place in chosen]
+        positions = (np.arange(sequence_length) + 0.5) / sequence_length
+        chosen = np.searchsorted(np.cumsum(shares), positions * shares.sum(), side="right")
+        return [ordered[min(int(number), len(ordered) - 1)] for number in chosen]
 
     def get_next_task(self) -> Task:
         """Draw a task: determined by the current weights, the seed, and the number of earlier draws.
@@ -167,8 +168,8 @@ class DAFCurriculumManager:
         index = self._task(task).index
         scores = list(score) if isinstance(score, Sequence) else [score]
         outcomes = [
-            Outcome(index, 0, self.curriculum.episodes + place, float(value), steps, dict(stats or {}))
-            for place, value in enumerate(scores)
+            Outcome(index, 0, self.curriculum.episodes + number, float(value), steps, dict(stats or {}))
+            for number, value in enumerate(scores)
         ]
         self.record(outcomes)
 

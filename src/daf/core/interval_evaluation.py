@@ -166,8 +166,8 @@ def _shown(records: Sequence[EpisodeRecord], count: int) -> dict[str, EpisodeRec
     ordered = sorted((record for record in records if record.ok), key=EpisodeRecord.reward_per_agent)
     if not ordered:
         return {}
-    places = {"best": len(ordered) - 1, "worst": 0, "median": (len(ordered) - 1) // 2}
+    positions = {"best": len(ordered) - 1, "worst": 0, "median": (len(ordered) - 1) // 2}
     found: dict[int, str] = {}
     for which in REPLAYS[:count]:
-        found.setdefault(places[which], which)
-    return {which: ordered[place] for place, which in found.items()}
+        found.setdefault(positions[which], which)
+    return {which: ordered[position] for position, which in found.items()}

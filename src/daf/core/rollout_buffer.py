@@ -116,10 +116,10 @@ class RewardScale:
             self.sums = self.sums * gamma + earned[:, step]
             count, mean = len(self.sums), float(self.sums.mean())
             squares = float(((self.sums - mean) ** 2).sum())
-            apart = mean - self.mean
+            difference = mean - self.mean
             total = self.count + count
-            self.mean += apart * count / total
-            self.squares += squares + apart * apart * self.count * count / total
+            self.mean += difference * count / total
+            self.squares += squares + difference * difference * self.count * count / total
             self.count = total
             self.sums = self.sums * (1 - ended[:, step])
 

@@ -1,4 +1,4 @@
-"""A run's use of its machine: CPU, memory of its processes, GPU; and a memory watch.
+"""The resources that a run uses (CPU, memory, GPU), and a memory watch.
 
 `SystemMetrics.read()` gives flat names for metrics.jsonl; metrics that this machine does not have (a GPU) are absent. A
 reading takes about a millisecond, and is refreshed at most every `INTERVAL_SECONDS`.

@@ -96,7 +96,7 @@ def _moved(kind: Recovery, tasks: Sequence[Task], states: TaskStates, sampler: S
         target = levels[0] + (1 if kind == "harder" else -1)
         return (target, target) if 0 <= target <= levels[1] else None
     difficulties = _difficulties(tasks)
-    inside = [place for place, value in enumerate(difficulties) if states.admits(value)]
+    inside = [level for level, value in enumerate(difficulties) if states.admits(value)]
     moved = _next(kind, inside[0], inside[-1], len(difficulties) - 1)
     while moved is not None and not states.changes(tasks, difficulties[moved[0]], difficulties[moved[1]]):
         moved = _next(kind, *moved, len(difficulties) - 1)

@@ -27,8 +27,8 @@ def draw(weights: FloatArray, seed: int, environment: int, episode: int) -> int:
             f"no task can be drawn from {total.size} weights that sum to {total[-1] if total.size else 0:g}."
         )
     # At most 1 - 2^-53 times the total: rounding may reach the total, which then means the last task with weight.
-    place = uniform(seed, environment, episode) * total[-1]
-    found = int(total.searchsorted(place, side="right"))
+    position = uniform(seed, environment, episode) * total[-1]
+    found = int(total.searchsorted(position, side="right"))
     return found if found < total.size else int(np.flatnonzero(weights)[-1])
 
 

@@ -72,8 +72,8 @@ def _edges(span: Span) -> list[int]:
     else:
         cuts = np.linspace(span.min, span.max + 1, span.buckets + 1)
     edges = [round(cut) for cut in cuts]
-    for place in range(1, span.buckets):
-        edges[place] = max(edges[place], edges[place - 1] + span.values)
-    for place in range(span.buckets - 1, 0, -1):
-        edges[place] = min(edges[place], edges[place + 1] - span.values)
+    for index in range(1, span.buckets):
+        edges[index] = max(edges[index], edges[index - 1] + span.values)
+    for index in range(span.buckets - 1, 0, -1):
+        edges[index] = min(edges[index], edges[index + 1] - span.values)
     return edges
