@@ -8,8 +8,7 @@ import pytest
 
 from daf.render.scales import setting_of
 from daf.sweeps import journal
-from daf.sweeps.reading import read_run
-from daf.sweeps.result import SweepTrialResult
+from daf.sweeps.result import SweepResult, SweepTrialResult
 from daf.visualization.sweep_plots import search_of
 
 
@@ -49,5 +48,5 @@ def test_a_sweep_s_folder_reports_which_hyperparameters_were_searched_logarithmi
         journal.proposed(tmp_path, journal.Proposal(number, given, "random"))
         done = SweepTrialResult(number, given, 1.0, values=(1.0,), status="complete", success=True)
         journal.finished(tmp_path, done)
-    _, search = search_of(read_run(tmp_path), None, None)
+    _, search = search_of(SweepResult.load(tmp_path), None, None)
     assert {setting.name: setting.log for setting in search.settings()} == {"rate": True, "gain": False, "kind": False}

@@ -160,9 +160,9 @@ def test_a_sweep_says_its_best_trial_and_why_others_failed_first(tmp_path):
     page = page_of(folder)
     assert "5 trials failed: OutOfMemory: 24 GB are too few" in page.by_id["warnings"]
     assert "Trials 6, 13, 20, 27, 34" in page.by_id["warnings"]
-    from daf.sweeps.reading import read_run
+    from daf.sweeps.result import SweepResult
 
-    best = read_run(folder).get_best_trial()
+    best = SweepResult.load(folder).get_best_trial()
     assert f"Trial {best.trial_id} is the best of 35" in page.by_id["finding"]
     assert "was not played on held-out seeds" in page.by_id["finding"]
     history = next(one for one in curves(page) if one["series"][0]["label"] == "trials")
@@ -170,10 +170,10 @@ def test_a_sweep_says_its_best_trial_and_why_others_failed_first(tmp_path):
     trials = [row for row in page.rows if len(row) > 2 and row[1] in ("complete", "failed")]
     assert len(trials) == 40
     assert "the same episodes of each mission: seeds 42 to 46" in page.text
-    rates = [math.log10(trial.hyperparameters["learning_rate"]) for trial in read_run(folder).finished]
+    rates = [math.log10(trial.hyperparameters["learning_rate"]) for trial in SweepResult.load(folder).finished]
     assert drawn(page, "learning_rate")["x"] == pytest.approx(sorted(rates), rel=1e-6)
     for size in (32, 64, 128):
-        tried = sum(trial.hyperparameters["hidden_size"] == size for trial in read_run(folder).finished)
+        tried = sum(trial.hyperparameters["hidden_size"] == size for trial in SweepResult.load(folder).finished)
         assert f"{size} (n = {tried})" in page.by_id["hyperparameters"]
 
 
@@ -202,10 +202,10 @@ def test_a_sweep_of_failures_has_no_best_trial(tmp_path):
 
 
 def test_a_sweep_of_two_objectives_shows_the_trials_that_are_not_beaten(tmp_path):
-    from daf.sweeps.reading import read_run
+    from daf.sweeps.result import SweepResult
 
     folder = search_hill(tmp_path, objectives=("reward", "small"))
-    front = {trial.trial_id for trial in read_run(folder).pareto_trials()}
+    front = {trial.trial_id for trial in SweepResult.load(folder).pareto_trials()}
     drawn = next(one for one in curves(page_of(folder)) if one["series"][0]["label"] == "front")
     assert {int(note.removeprefix("trial ")) for note in drawn["series"][0]["notes"]} == front
 

@@ -8,7 +8,7 @@ from daf.config import DAFSweepConfig
 from daf.output_manager import OutputManager
 from daf.sweeps import journal
 from daf.sweeps.operation import launch
-from daf.sweeps.reading import read_run
+from daf.sweeps.result import SweepResult
 
 SMALLEST = "memory_mystery_path_easy,max_steps=10"
 CLOCK = ("seconds", "cost", "attempts", "run_dir", "checkpoint", "policy")
@@ -56,7 +56,7 @@ def facts(trial):
 
 def outcome(folder):
     """The one sweep below an output folder: its trials, without what the clock decides."""
-    return [facts(trial) for trial in read_run(run_dir_in(folder)).trials]
+    return [facts(trial) for trial in SweepResult.load(run_dir_in(folder)).trials]
 
 
 def run_dir_in(folder):

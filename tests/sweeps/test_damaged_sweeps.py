@@ -12,7 +12,7 @@ import pytest
 from daf.errors import DAFError, DamagedFileError
 from daf.reporting import daf_report
 from daf.storage import journal
-from daf.sweeps.reading import read_run
+from daf.sweeps.result import SweepResult
 from tests.damage import ABSENT, WRONG, changed, places
 from tests.render.sweep_runs import search_hill
 
@@ -44,7 +44,7 @@ def test_a_changed_value_in_the_configuration_or_the_journal_is_named_or_harmles
             for at, new in draw.sample(every, cases):
                 wrong = [*lines[:number], changed(lines[number], at, new), *lines[number + 1 :]]
                 file.write_text("".join(json.dumps(line) + "\n" for line in wrong))
-                for read in (read_run, daf_report):
+                for read in (SweepResult.load, daf_report):
                     try:
                         read(sweep)
                     except DAFError:
@@ -61,7 +61,7 @@ def test_a_line_of_another_shape_is_named_with_its_number_and_field(sweep: Path)
     lines[number]["result"]["values"] = "many"
     (sweep / "trials.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     with pytest.raises(DamagedFileError, match=rf"trials\.jsonl:{number + 1} is damaged: Expected `array`, got `str`"):
-        read_run(sweep)
+        SweepResult.load(sweep)
 
 
 @pytest.mark.parametrize("name", ["sweep.json", "trials.jsonl"])
@@ -69,7 +69,7 @@ def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(sweep: Path, name: str)
     (sweep / name).unlink()
     os.mkfifo(sweep / name)
     with pytest.raises(DamagedFileError, match=r"not a regular file"):
-        read_run(sweep)
+        SweepResult.load(sweep)
 
 
 def test_a_journal_without_an_end_of_line_is_read_in_bounded_memory(

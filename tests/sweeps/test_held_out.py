@@ -11,13 +11,12 @@ from daf.config import DAFSweepConfig
 from daf.episodes.metrics_values import parse
 from daf.errors import DataError
 from daf.sweeps import SweepResult, SweepTrialResult, daf_sweep_best_config, journal
+from daf.sweeps.checkpoint_pruning import prune
 from daf.sweeps.export import exported
 from daf.sweeps.held_out import _compare
 from daf.sweeps.journal import Proposal
-from daf.sweeps.keeping import prune
 from daf.sweeps.objective import Objective, plain, relative
 from daf.sweeps.playing import Player, TrialFailed
-from daf.sweeps.reading import read_run
 
 from .sweeping import SMALLEST, config_of, events, run
 
@@ -166,7 +165,7 @@ def test_values_on_a_scale_are_reported_with_it(tmp_path):
     config = config_of(**GRID, missions=[SMALLEST, FACILITY], held_out_best=1, held_out_episodes=2)
     result = run(config, tmp_path)
     name = "reward in the default's standard deviations"
-    assert result.objectives == read_run(result.run_dir).objectives == (name,)
+    assert result.objectives == SweepResult.load(result.run_dir).objectives == (name,)
     assert result.held_out["objective"] == name
     assert name in result.held_out["finding"]
     assert any("0 is as the default" in note for note in result.notes)
@@ -180,12 +179,12 @@ def test_values_on_a_scale_are_reported_with_it(tmp_path):
 
 def test_the_held_out_record_is_not_followed_once_another_trial_is_among_the_best(tmp_path):
     result = run(config_of(**STEPS, held_out_best=1), tmp_path)
-    assert daf_sweep_best_config(read_run(result.run_dir)).held_out == 6.0
+    assert daf_sweep_best_config(SweepResult.load(result.run_dir)).held_out == 6.0
     better = SweepTrialResult(3, {"max_steps": 99}, 99.0, values=(99.0,), success=True, status="complete")
     journal.proposed(result.run_dir, Proposal(3, {"max_steps": 99}, "random"))
-    assert read_run(result.run_dir).held_out is not None
+    assert SweepResult.load(result.run_dir).held_out is not None
     journal.finished(result.run_dir, better)
-    again = read_run(result.run_dir)
+    again = SweepResult.load(result.run_dir)
     assert again.held_out is None
     best = daf_sweep_best_config(again)
     assert (best.trial, best.held_out) == (3, None)

@@ -11,7 +11,6 @@ import pytest
 from daf.reporting import daf_report
 from daf.sweeps import SweepResult, SweepTrialResult, daf_sweep_importance, journal
 from daf.sweeps.journal import Proposal
-from daf.sweeps.reading import read_run
 
 from .sweeping import config_of, run, run_dir_in
 
@@ -60,7 +59,7 @@ def test_the_sections_stand_in_the_order_of_what_a_reader_asks(hill):
 
 
 def test_importance_is_that_of_the_trials_for_every_objective(hill):
-    page, result = page_of(hill), read_run(hill)
+    page, result = page_of(hill), SweepResult.load(hill)
     said = page.text
     for objective in result.objectives:
         found = daf_sweep_importance(result, objective=objective)
@@ -70,7 +69,7 @@ def test_importance_is_that_of_the_trials_for_every_objective(hill):
 
 
 def test_every_complete_trial_is_a_line_at_the_heights_of_its_values(conditional):
-    page, result = page_of(conditional), read_run(conditional)
+    page, result = page_of(conditional), SweepResult.load(conditional)
     (drawn,) = [values["data-parallel"] for _, values in page.elements if "data-parallel" in values]
     heights = np.array(json.loads(drawn))
     assert heights.shape == (60, 4)
@@ -85,7 +84,7 @@ def test_every_complete_trial_is_a_line_at_the_heights_of_its_values(conditional
 def test_costs_are_drawn_against_scores_and_failures_in_the_history(conditional, hill):
     costs = page_of(conditional).by_id["cost"]
     assert "n = 60 complete trials, 1,830 seconds together" in costs
-    failed = len(read_run(hill).failed)
+    failed = len(SweepResult.load(hill).failed)
     history = page_of(hill).by_id["history"]
     assert f"{failed} failed (crosses)" in history
 

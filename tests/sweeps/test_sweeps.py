@@ -24,13 +24,12 @@ from daf.sweeps import (
     daf_sweep_status,
     journal,
 )
-from daf.sweeps.continuing import config_of_run
 from daf.sweeps.export import exported
 from daf.sweeps.held_out import held_out_seeds
 from daf.sweeps.journal import Proposal
 from daf.sweeps.operation import launch
 from daf.sweeps.preparing import prepare
-from daf.sweeps.reading import read_run
+from daf.sweeps.resuming import config_of_run
 from daf.sweeps.targets import setting_of
 from tests.conftest import write_module
 
@@ -105,7 +104,7 @@ def test_what_is_saved_reads_back(grid, tmp_path):
     _, _, result = grid
     again = SweepResult.load(result.save_json(tmp_path / "copy.json"))
     assert again.to_data() == result.to_data()
-    from_folder = read_run(result.run_dir)
+    from_folder = SweepResult.load(result.run_dir)
     assert [facts(trial) for trial in from_folder.trials] == [facts(trial) for trial in result.trials]
     assert (from_folder.status, from_folder.notes) == (result.status, result.notes)
     status = daf_sweep_status(result.run_dir)
@@ -380,7 +379,7 @@ def _read_until(folder, most, errors):
     try:
         seen = 0
         while seen < most:
-            trials = read_run(folder).trials
+            trials = SweepResult.load(folder).trials
             assert len(trials) >= seen
             assert [trial.trial_id for trial in trials] == list(range(len(trials)))
             seen = sum(trial.success for trial in trials)

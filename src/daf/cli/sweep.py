@@ -101,7 +101,7 @@ def resume_command(
         daf sweep resume
         daf sweep resume 20261120_101500 --trials 200
     """
-    from daf.sweeps.continuing import config_of_run
+    from daf.sweeps.resuming import config_of_run
 
     folder = _folder(run, output.output_dir)
     chosen = config_of_run(folder)
@@ -117,13 +117,13 @@ def status_command(
     """Print the progress of a sweep."""
     from daf.cli.show import emit, out
     from daf.sweeps.library import daf_sweep_status
-    from daf.sweeps.reading import read_run
+    from daf.sweeps.result import SweepResult
 
     folder = _folder(run, output_dir)
     if as_json:
         emit(daf_sweep_status(folder))
         return
-    result = read_run(folder)
+    result = SweepResult.load(folder)
     out.print(_headline(result), markup=False, soft_wrap=True)
     best = result.top_trials(1)
     if best:
@@ -141,9 +141,9 @@ def show_command(
 ) -> None:
     """Show a sweep: its best trials, the outcome of the others, and the held-out result."""
     from daf.cli.show import emit
-    from daf.sweeps.reading import read_run
+    from daf.sweeps.result import SweepResult
 
-    result = read_run(_folder(run, output_dir))
+    result = SweepResult.load(_folder(run, output_dir))
     if trial is not None:
         found = next((there for there in result.trials if there.trial_id == trial), None)
         if found is None:
@@ -165,11 +165,11 @@ def show_command(
 def best_command(run: RunArgument = "latest", output_dir: OutputDirOption = None, as_json: JsonOption = False) -> None:
     """Print the best hyperparameters: of the winner on held-out seeds, otherwise of the best trial."""
     from daf.cli.show import emit, out
-    from daf.sweeps.held_out_words import held_out_finding
+    from daf.sweeps.held_out_summary import held_out_finding
     from daf.sweeps.library import daf_sweep_best_config
-    from daf.sweeps.reading import read_run
+    from daf.sweeps.result import SweepResult
 
-    result = read_run(_folder(run, output_dir))
+    result = SweepResult.load(_folder(run, output_dir))
     best = daf_sweep_best_config(result)
     trial = next(there for there in result.trials if there.trial_id == best.trial)
     if as_json:
@@ -203,13 +203,13 @@ def export_command(
     from daf.cli.show import emit, raw, say
     from daf.storage.atomic import write_text
     from daf.sweeps.export import exported
-    from daf.sweeps.reading import read_run
+    from daf.sweeps.result import SweepResult
 
     if as_format not in FORMATS:
         raise UsageError(unknown("format", as_format, FORMATS))
     if as_json and target is None:
         raise UsageError("--json prints one object on stdout, so it needs --output FILE for the exported trials.")
-    result = read_run(_folder(run, output_dir))
+    result = SweepResult.load(_folder(run, output_dir))
     text = exported(result, as_format)
     if target is None:
         raw(text)
@@ -361,7 +361,7 @@ def _show(result: "SweepResult", top: int) -> None:
 
 def _show_held_out(result: "SweepResult") -> None:
     from daf.cli.show import out, plain_table
-    from daf.sweeps.held_out_words import held_out_finding
+    from daf.sweeps.held_out_summary import held_out_finding
 
     held = result.held_out
     if held is None:

@@ -8,33 +8,29 @@ Not guaranteed: two machines that control one experiment on a shared file system
 """
 
 import contextlib
-import logging
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol
 
 from daf.core.adaptive import finishing, targets
 from daf.core.adaptive.commands import Commands, DafCommands
-from daf.core.adaptive.config import DAFAdaptiveConfig, differences
+from daf.core.adaptive.config import DAFAdaptiveConfig
 from daf.core.adaptive.errors import AdaptiveControllerError, ExperimentSettingsError, TrainingEnvironmentError
-from daf.core.adaptive.feedback import SUPPORT, Adjustable, Adjustment, Feedback
+from daf.core.adaptive.feedback import Adjustable, Adjustment
 from daf.core.adaptive.hooks import Hooks
-from daf.core.adaptive.record import Record, beginning, controlled, read, request_stop
+from daf.core.adaptive.record import Record, controlled, read, request_stop
+from daf.core.adaptive.recorded_feedback import OPERATION, RecordedFeedback
 from daf.core.adaptive.running import Running
 from daf.core.adaptive.schedulers import Scheduler, Wanted, scheduler_of
 from daf.core.adaptive.state import Experiment, Run
-from daf.core.adaptive.status import TITLE, ExperimentStatus, find, not_started
-from daf.core.curriculum.interface import Task
+from daf.core.adaptive.status import ExperimentStatus, find, not_started
 from daf.core.jobs.interface import JobRunner
 from daf.core.jobs.local import LocalJobs
 from daf.errors import DAFError, Interrupted, UsageError
-from daf.storage.jsonable import jsonable
 
 if TYPE_CHECKING:
     from daf.core.rl_trainer import DAFRlTrainer
-    from daf.output_manager import OutputManager, RunInfo
+    from daf.output_manager import OutputManager
 
 __all__ = [
     "AdaptiveControllerError",
@@ -45,9 +41,6 @@ __all__ = [
     "TrainingEnvironmentError",
 ]
 
-logger = logging.getLogger(__name__)
-OPERATION = "training"
-
 
 class Trains(Protocol):
     """The methods of a trainer that `run_with_environment` needs; `DAFRlTrainer` has them."""
@@ -56,7 +49,7 @@ class Trains(Protocol):
         """Train for `episodes` episodes of a task; the results contain the mean return."""
 
 
-class DAFAdaptiveController:
+class DAFAdaptiveController(RecordedFeedback):
     """Controls one experiment.
 
     output: where its run directory is created. scheduler, dispatcher, commands: replacements for those of `config` and
@@ -78,23 +71,13 @@ class DAFAdaptiveController:
         curriculum_manager: Adjustable | None = None,
         on_change: Callable[[Experiment], None] | None = None,
     ) -> None:
-        from daf.output_manager import OutputManager
-
-        self.config = config
-        self._output = output or OutputManager()
+        super().__init__(config, output=output, curriculum_manager=curriculum_manager)
         self._scheduler = scheduler
         self._dispatcher = dispatcher or LocalJobs()
         self._commands = commands or DafCommands
         self._hooks = hooks or Hooks()
         self._on_change = on_change
-        self._record: Record | None = None
         self._running: Running | None = None
-        self._feedback = Feedback(
-            curriculum_manager,
-            window=config.evidence_window,
-            enabled=config.enable_curriculum_learning,
-            note=self._note_adjustment,
-        )
 
     def start_experiment(self, *, retry_failed: bool = False) -> ExperimentStatus:
         """Run or resume the experiment; returns when it is done, failed or stopped.
@@ -206,45 +189,6 @@ class DAFAdaptiveController:
         self.config = chosen
         return folder
 
-    def update_from_training_results(self, results: Mapping[str, Any]) -> Adjustment | None:
-        """Add a training result: its mean return ("score", "episode/return", …), and its task if it names one.
-
-        Returns the change to the curriculum that the evidence called for, None if it called for none.
-        """
-        return self._feedback.take(results, "the return in training")
-
-    def update_from_evaluation(self, results: Mapping[str, Any]) -> Adjustment | None:
-        """As `update_from_training_results`, for an evaluation."""
-        return self._feedback.take(results, "the evaluated return")
-
-    def use_curriculum(self, curriculum_manager: Adjustable) -> None:
-        """Let feedback change this curriculum, unless the controller already has one."""
-        if not self._feedback.follows:
-            self._feedback.follow(curriculum_manager)
-
-    def set_current_task(self, task_id: str | Task) -> None:
-        """Attribute results that name no task to this one. Raises `UsageError` if the curriculum has no such task."""
-        self._feedback.choose(task_id.key if isinstance(task_id, Task) else task_id)
-
-    def increase_task_difficulty(self, why: str = "asked for") -> str | None:
-        """Switch from the current task to the easiest task that is harder; returns its key.
-
-        Returns None, with the reason in the log and the journal, if there is no harder task or no current one.
-        """
-        return self._feedback.harder(why).task
-
-    def increase_curriculum_difficulty(self, why: str = "asked for") -> Adjustment:
-        """Ask the curriculum for harder tasks."""
-        return self._feedback.adjust("increase_curriculum_difficulty", ("harder",), why)
-
-    def decrease_curriculum_difficulty(self, why: str = "asked for") -> Adjustment:
-        """Ask the curriculum for easier tasks."""
-        return self._feedback.adjust("decrease_curriculum_difficulty", ("easier",), why)
-
-    def provide_curriculum_support(self, why: str = "asked for") -> Adjustment:
-        """Ask the curriculum to recover as its evidence suggests, else with easier tasks, else by exploring again."""
-        return self._feedback.adjust("provide_curriculum_support", SUPPORT, why)
-
     def run_with_environment(
         self,
         environment: Any,
@@ -290,20 +234,6 @@ class DAFAdaptiveController:
                 self.update_from_training_results(results)
         return self._feedback.made[before:]
 
-    def close(self) -> None:
-        """Release the experiment so that another controller can take it."""
-        if self._record is not None:
-            self._output.log_operation_complete(OPERATION)
-            self._close_record()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def _own_trainer(self) -> "DAFRlTrainer":
         """A trainer built from the section `training`, with the environment in place of its missions and curriculum."""
         if self.config.training is None:
@@ -314,67 +244,6 @@ class DAFAdaptiveController:
         from daf.core.rl_trainer import DAFRlTrainer
 
         return DAFRlTrainer(self.config.training.replace(mission=None, curriculum=None), output=self._output)
-
-    def _opened(self) -> Record:
-        """The experiment's journal, held by this controller; found by its id, or created."""
-        if self._record is not None:
-            return self._record
-        with beginning(self._output.base_dir):
-            found = find(self.config.experiment_id, self._output.base_dir)
-            record = None if found is None else self._reopened(found)
-            if record is None:
-                record = Record(self._start_operation())
-                record.begin(self.config.experiment_id, self.config.to_data())
-        self._record = record
-        return record
-
-    def _reopened(self, found: "RunInfo") -> Record | None:
-        """The journal of an existing experiment; None if a new one may replace it.
-
-        That is the case if the configuration differs and the experiment failed before any run trained; it is left as it
-        is.
-        """
-        record = Record(found.path)
-        try:
-            experiment = record.experiment
-            changed = differences(dict(experiment.config), self.config.to_data())
-            if changed and experiment.status == "failed" and not any(run.steps for run in experiment.runs.values()):
-                record.close()
-                return None
-            if changed:
-                raise AdaptiveControllerError(
-                    f"experiment {self.config.experiment_id} in {found.path} was started with another configuration: "
-                    f"{'; '.join(changed[:8])}. Choose another experiment_id for the new one."
-                )
-            self._output.resume(found.run_id, OPERATION, take_over=True)  # this controller holds the controller's lock
-            self._start_operation()
-        except BaseException:
-            record.close()
-            raise
-        return record
-
-    def _start_operation(self) -> Path:
-        title = TITLE.format(experiment_id=self.config.experiment_id, scheduler=self.config.scheduler)
-        details = {"experiment_id": self.config.experiment_id}
-        config = self.config.to_data()
-        try:
-            return self._output.log_operation_start(OPERATION, details, title=title, config=config)
-        except UsageError:  # already running: the session belongs to the trainer whose results this controller receives
-            self._output = self._own_output()
-            return self._output.log_operation_start(OPERATION, details, title=title, config=config)
-
-    def _own_output(self) -> "OutputManager":
-        from daf.output_manager import OutputManager
-
-        given = self._output
-        return OutputManager(
-            given.base_dir,
-            verbose=given.verbose,
-            log_to_file=given.log_to_file,
-            organize_by_operation=given.organize_by_operation,
-            track_experiments=given.track_experiments,
-            experiments_log_path=given.experiments_log_path,
-        )
 
     def _resume(self, record: Record, retry_failed: bool) -> None:
         experiment = record.experiment
@@ -411,11 +280,6 @@ class DAFAdaptiveController:
         found = find(self.config.experiment_id, self._output.base_dir)
         return None if found is None else read(found.path)
 
-    def _note_adjustment(self, adjustment: Adjustment) -> None:
-        level = logging.INFO if adjustment.changed else logging.WARNING
-        logger.log(level, "curriculum: %s (%s): %s", adjustment.what, adjustment.why, adjustment.reason)
-        self._opened().add("adjusted", **jsonable(asdict(adjustment)))
-
     def _how_to_resume(self) -> str:
         status = self.get_experiment_status()
         done = sum(run.over for run in status.experiment.runs.values())
@@ -423,11 +287,6 @@ class DAFAdaptiveController:
             f"stopped after {done} of {len(status.experiment.runs)} runs; the others have saved their state. The same "
             "command resumes them."
         )
-
-    def _close_record(self) -> None:
-        if self._record is not None:
-            self._record.close()
-            self._record = None
 
 
 def _as_run(wanted: Wanted) -> Run:

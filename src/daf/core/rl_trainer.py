@@ -20,6 +20,8 @@ from daf.core import checkpoints
 from daf.core._episode_scores import EpisodeScores
 from daf.core._single_task import SingleTask
 from daf.core._training_speed import TrainingSpeed
+from daf.core.adaptive.config import DAFAdaptiveConfig
+from daf.core.adaptive.recorded_feedback import RecordedFeedback
 from daf.core.curriculum import Curriculum, DAFCurriculumConfig, Task
 from daf.core.interval_evaluation import evaluate_checkpoint
 from daf.core.stored_settings import write_settings
@@ -117,9 +119,7 @@ class DAFRlTrainer:
         self._given = (environment, policy)
         self._controller = adaptive_controller
         if adaptive_controller is None and isinstance(chosen, DAFRlConfig) and chosen.adaptive_config is not None:
-            from daf.core.adaptive_controller import DAFAdaptiveConfig, DAFAdaptiveController
-
-            self._controller = DAFAdaptiveController(
+            self._controller = RecordedFeedback(
                 DAFAdaptiveConfig(**chosen.adaptive_config),
                 output=self._output,
                 curriculum_manager=None if self._training is None else self._training.curriculum,

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from daf.dashboard._signatures import Signature, signature
-from daf.sweeps.reading import read_run
 from daf.sweeps.result import SweepResult, SweepTrialResult
 
 MOST_TRIALS = 10_000
@@ -29,7 +28,7 @@ class Sweeps:
             known = self._kept.get(folder)
             if known is not None and known[0] == now:
                 return known[1]
-        data = _data(read_run(folder))
+        data = _data(SweepResult.load(folder))
         with self._lock:
             self._kept[folder] = (now, data)
             while len(self._kept) > MOST_KEPT:

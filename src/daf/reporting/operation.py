@@ -84,9 +84,9 @@ def _assembled(facts: RunFacts, kind: Kind) -> Pages:
             page = training_page(read_training_run(facts.info.path), facts)
         case "sweep":
             from daf.sweeps.pages.sweep_page import sweep_page
-            from daf.sweeps.reading import read_run
+            from daf.sweeps.result import SweepResult
 
-            page = sweep_page(read_run(facts.info.path), facts)
+            page = sweep_page(SweepResult.load(facts.info.path), facts)
         case "variants":
             from daf.sweeps.pages.variants_page import variants_page
 

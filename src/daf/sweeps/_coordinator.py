@@ -17,8 +17,8 @@ from daf.sweeps import journal
 from daf.sweeps._trial import TrialRunner
 from daf.sweeps.journal import History
 from daf.sweeps.playing import Player
-from daf.sweeps.result import SweepTrialResult
 from daf.sweeps.strategies import Proposer
+from daf.sweeps.trial_result import SweepTrialResult
 
 OnTrial = Callable[[SweepTrialResult], None]
 

@@ -25,8 +25,8 @@ from daf.sweeps import journal, stopping
 from daf.sweeps._training import Stopped, TrialTraining
 from daf.sweeps.objective import Objective, Scale
 from daf.sweeps.playing import TOO_LONG, Episodes, Player, TrialFailed
-from daf.sweeps.result import SweepTrialResult
 from daf.sweeps.targets import Setting, Target, setting_of
+from daf.sweeps.trial_result import SweepTrialResult
 
 TRIALS = "trials"
 DEFAULT = -1

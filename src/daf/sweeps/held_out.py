@@ -25,12 +25,12 @@ from daf.errors import ConfigError
 from daf.stats.multiple import holm
 from daf.stats.permutation import sign_flip, smallest_p
 from daf.stats.sentences import number, p_text
-from daf.sweeps._scale_words import told
+from daf.sweeps._scale_names import scaled_name
 from daf.sweeps._trial import DEFAULT, TrialRunner
-from daf.sweeps.held_out_words import held_out_finding
+from daf.sweeps.held_out_summary import held_out_finding
 from daf.sweeps.objective import Objective, Scale
 from daf.sweeps.playing import Player, TrialFailed
-from daf.sweeps.result import SweepTrialResult
+from daf.sweeps.trial_result import SweepTrialResult
 
 FEWEST = 20
 """Held-out episodes per mission, if the sweep sets no number and plays fewer per trial."""
@@ -85,7 +85,7 @@ def play_held_out(
     signed = [(entry["value"] * (1 if objective.direction == "maximize" else -1), -entry["trial"]) for entry in scored]
     winner = scored[signed.index(max(signed))]["trial"] if scored else None
     record = {
-        "objective": told(objective.name, config.normalise, len(config.missions)),
+        "objective": scaled_name(objective.name, config.normalise, len(config.missions)),
         "difference_of": _compared(objective, config),
         "direction": objective.direction,
         "seed": first,
@@ -157,7 +157,7 @@ def _played(trial: SweepTrialResult, runner: TrialRunner, player: Player) -> dic
 def _compared(objective: Objective, config: DAFSweepConfig) -> str:
     """Describe the compared value: the metric, its scale, and that it is the mean if trials are ranked otherwise."""
     name = objective.metric.name if objective.aggregate == "mean" else f"mean {objective.metric.name}"
-    return told(name, config.normalise, len(config.missions))
+    return scaled_name(name, config.normalise, len(config.missions))
 
 
 def _compare(

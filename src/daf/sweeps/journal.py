@@ -20,7 +20,7 @@ from typing import Any
 from daf.storage import journal
 from daf.storage.jsonable import jsonable
 from daf.sweeps.files import EVENTS
-from daf.sweeps.result import SweepTrialResult
+from daf.sweeps.trial_result import SweepTrialResult
 
 FILE = "trials.jsonl"
 

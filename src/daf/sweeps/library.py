@@ -12,9 +12,8 @@ from daf.core.search.space import space_of
 from daf.errors import UsageError
 from daf.playing.settings import DEFAULT_GPU_MEMORY_FRACTION
 from daf.storage.console_tables import show
-from daf.sweeps.held_out_words import held_out_of
+from daf.sweeps.held_out_summary import held_out_of
 from daf.sweeps.operation import launch
-from daf.sweeps.reading import read_run
 from daf.sweeps.result import SweepResult
 from daf.sweeps.strategies import Proposer
 
@@ -101,7 +100,7 @@ def daf_sweep_best_config(result: SweepResult, *, console: "Console | None" = No
 
 def daf_sweep_status(path: str | os.PathLike[str], *, console: "Console | None" = None) -> dict[str, Any]:
     """Progress of the sweep in a run directory: status, counts by trial status, planned, the best so far (or None)."""
-    result = read_run(Path(path))
+    result = SweepResult.load(Path(path))
     best = result.top_trials(1)
     status = {
         "run_id": result.run_id,

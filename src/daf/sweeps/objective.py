@@ -18,7 +18,7 @@ from daf.errors import ConfigError, MetricError, unknown
 from daf.game import mission_facts
 from daf.game.missions import Mission
 from daf.stats.aggregates import iqm
-from daf.sweeps._scale_words import by_default
+from daf.sweeps._scale_names import by_default
 
 _SAME = 1e-9
 """Relative tolerance below which values are equal, because the difference is rounding."""
@@ -35,7 +35,7 @@ class Objective:
 
     @property
     def name(self) -> str:
-        """The metric, and the aggregate unless it is the mean, without the scale (see `scale_words.told`)."""
+        """The metric, and the aggregate unless it is the mean, without the scale (see `scale_suffix.told`)."""
         return self.metric.name if self.aggregate == "mean" else f"{self.metric.name} ({self.aggregate_name})"
 
     @property

@@ -20,20 +20,22 @@ from daf.storage import locks
 from daf.sweeps import journal
 from daf.sweeps._coordinator import Coordinator
 from daf.sweeps._implied_training import training_note
-from daf.sweeps._mirror import Mirror
-from daf.sweeps._scale_words import told
+from daf.sweeps._notes import notes_of
+from daf.sweeps._optuna_copy import OptunaCopy
+from daf.sweeps._scale_names import scaled_name
 from daf.sweeps._training import TrialTraining
 from daf.sweeps._trial import DEFAULT, TrialRunner
-from daf.sweeps.continuing import BEGINNING, fingerprint, is_done, named_sweep, same_sweep, write_facts
+from daf.sweeps.checkpoint_pruning import prune
 from daf.sweeps.held_out import held_out_seeds, play_held_out
-from daf.sweeps.held_out_words import machine_failed
-from daf.sweeps.keeping import candidates, notes_of, prune
+from daf.sweeps.held_out_summary import machine_failed
 from daf.sweeps.objective import Scale, between, needs_default, plain, relative
 from daf.sweeps.playing import Player
 from daf.sweeps.preparing import Prepared, player_of, prepare
-from daf.sweeps.reading import RESULT, read_run
-from daf.sweeps.result import SweepResult, SweepTrialResult
+from daf.sweeps.reading import RESULT
+from daf.sweeps.result import SweepResult
+from daf.sweeps.resuming import BEGINNING, fingerprint, is_done, named_sweep, same_sweep, write_facts
 from daf.sweeps.strategies import Proposer
+from daf.sweeps.trial_result import SweepTrialResult, best_configurations
 
 if TYPE_CHECKING:
     from daf.output_manager import OutputManager
@@ -93,7 +95,7 @@ def launch(
             )
             if earlier is not None:
                 if earlier.status == "completed" and is_done(earlier.path, prepared):
-                    finished = read_run(earlier.path)
+                    finished = SweepResult.load(earlier.path)
                     if not machine_failed(finished.held_out):
                         logger.info("this sweep is finished: %s", earlier.path)
                         output.label(earlier.path)
@@ -125,7 +127,7 @@ def _run(
     runner = TrialRunner(config, prepared.targets, prepared.objectives, _plain(prepared), run_dir, stop, trainings)
     slots = 1 if prepared.settings.executor == "serial" else config.num_parallel
     players = [player_of(prepared, output) for _ in range(slots)]
-    mirror = Mirror(
+    optuna_copy = OptunaCopy(
         run_dir,
         config.name,
         prepared.space,
@@ -138,7 +140,7 @@ def _run(
     most = max(config.checkpoint_best_n, config.held_out_best)
 
     def ended(result: SweepTrialResult) -> None:
-        mirror.update(history.results)
+        optuna_copy.update(history.results)
         prune(run_dir, config, history.results, keep=most, held_out=history.held_out)
         if on_trial is not None:
             on_trial(result, len(history.results), prepared.total)
@@ -157,7 +159,7 @@ def _run(
             share_repeats=config.training is not None,
             on_trial=ended,
         ).run()
-        mirror.update(history.results, now=True)
+        optuna_copy.update(history.results, now=True)
         result = _result(run_dir, prepared, history)
         if config.held_out_best and result.finished:
             _held_out(run_dir, history, result, runner, players[0])
@@ -166,7 +168,7 @@ def _run(
         result.notes = [*([] if note is None else [note]), *notes_of(result, config, runner.scales[0].flat)]
         return result.finalize()
     finally:
-        mirror.close()
+        optuna_copy.close()
         for player in players:
             player.close()
 
@@ -218,7 +220,7 @@ def _check_scale(run_dir: Path, history: journal.History, scale: Scale) -> None:
 def _held_out(
     run_dir: Path, history: journal.History, result: SweepResult, runner: TrialRunner, player: Player
 ) -> None:
-    best = candidates(result, runner.config.held_out_best)
+    best = best_configurations(result.trials, result.directions[0], runner.config.held_out_best)
     first, episodes = held_out_seeds(runner.config)
     asked = [[trial.trial_id for trial in best], first, episodes, runner.config.significance_level]
     there = history.held_out
@@ -231,7 +233,7 @@ def _held_out(
 
 def _names(prepared: Prepared) -> tuple[str, ...]:
     config = prepared.config
-    return tuple(told(each.name, config.normalise, len(config.missions)) for each in prepared.objectives)
+    return tuple(scaled_name(each.name, config.normalise, len(config.missions)) for each in prepared.objectives)
 
 
 def _result(run_dir: Path, prepared: Prepared, history: journal.History) -> SweepResult:

@@ -4,59 +4,77 @@ The trials come from the journal, so the result is authoritative even if `result
 record is included as long as its trials are still the best ones.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from daf.config.sweep import DAFSweepConfig
 from daf.errors import DamagedFileError, DataError
-from daf.output_manager.runs import read_run as read_run_info
+from daf.output_manager.runs import read_run
 from daf.storage.reading import read_object
 from daf.sweeps import journal
-from daf.sweeps._scale_words import told
+from daf.sweeps._scale_names import scaled_name
 from daf.sweeps.files import ResultFile, SweepFacts
-from daf.sweeps.keeping import candidates
-from daf.sweeps.result import SweepResult, SweepTrialResult
+from daf.sweeps.trial_result import SweepTrialResult, best_configurations
 
 CONFIG = "sweep.json"
 RESULT = "result.json"
 
 
-def read_run(run_dir: str | Path) -> SweepResult:
+class StoredSweep(TypedDict):
+    """The fields of a `SweepResult`."""
+
+    name: str
+    objectives: tuple[str, ...]
+    directions: tuple[str, ...]
+    strategy: str
+    trials: list[SweepTrialResult]
+    status: str
+    run_id: str | None
+    run_dir: Path | None
+    planned: int | None
+    held_out: dict[str, Any] | None
+    notes: list[str]
+    best_n: int
+
+
+def stored_run(folder: Path) -> StoredSweep:
     """The sweep in a run directory. Raises `DataError` if it holds none, `StorageError`."""
-    folder = Path(run_dir)
     facts = read_facts(folder)
     history = journal.read(folder)
+    trials = history.trials()
     config = facts.get("config", {})
     normalise, missions = config.get("normalise", "auto"), len(config.get("missions", ()))
-    result = SweepResult(
+    most = config.get("held_out_best", DAFSweepConfig.model_fields["held_out_best"].default)
+    best = [trial.trial_id for trial in best_configurations(trials, facts["directions"][0], most)]
+    held_out = history.held_out
+    if held_out is not None and held_out.get("asked") is not None and held_out["asked"][0] != best:
+        held_out = None  # of trials that are no longer the best
+    written = _result(folder / RESULT) if (folder / RESULT).is_file() else None
+    if written is not None and len(written["trials"]) == len(trials):
+        status = written["status"]
+    else:
+        run = read_run(folder)
+        status = "interrupted" if run is not None and run.status != "running" else "running"
+    return StoredSweep(
         name=facts["name"],
-        objectives=tuple(told(name, normalise, missions) for name in facts["objectives"]),
+        objectives=tuple(scaled_name(name, normalise, missions) for name in facts["objectives"]),
         directions=tuple(facts["directions"]),
         strategy=facts["strategy"],
-        trials=history.trials(),
+        trials=trials,
+        status=status,
         run_id=facts["run_id"],
         run_dir=folder,
         planned=facts["planned"],
+        held_out=held_out,
+        notes=[] if written is None else list(written["notes"]),
         best_n=facts["best_n"],
     )
-    most = config.get("held_out_best", DAFSweepConfig.model_fields["held_out_best"].default)
-    if history.held_out is not None and _holds(history.held_out, result, most):
-        result.held_out = history.held_out
-    ended = folder / RESULT
-    if ended.is_file():
-        written = _result(ended)
-        result.notes = list(written["notes"])
-        if len(written["trials"]) == len(result.trials):
-            return result.finalize(written["status"])
-    run = read_run_info(folder)
-    return result.finalize("interrupted" if run is not None and run.status != "running" else "running")
 
 
-def read_result(path: str | Path) -> SweepResult:
+def stored_result(path: Path) -> StoredSweep:
     """The sweep that `SweepResult.save_json` wrote. Raises `DataError`, `StorageError`."""
-    data = _result(Path(path))
-    return SweepResult(
+    data = _result(path)
+    return StoredSweep(
         name=data["name"],
         objectives=tuple(data["objectives"]),
         directions=tuple(data["directions"]),
@@ -76,20 +94,14 @@ def read_facts(run_dir: Path) -> SweepFacts:
     """`sweep.json`: the definition of the sweep. Raises `DataError` if the directory has none, `DamagedFileError`."""
     facts = read_object(run_dir / CONFIG, SweepFacts)
     if facts is None:
-        raise DataError(f"{run_dir} is no sweep: it has no {CONFIG}. `daf runs` lists what there is.")
+        raise DataError(f"{run_dir} is not a sweep: it has no {CONFIG}. `daf runs` lists all runs.")
     if len(facts["directions"]) != len(facts["objectives"]):
-        raise DamagedFileError(run_dir / CONFIG, "it has not one direction for each objective")
+        raise DamagedFileError(run_dir / CONFIG, "its numbers of objectives and directions differ")
     return facts
 
 
 def _result(path: Path) -> ResultFile:
     data = read_object(path, ResultFile)
     if data is None:
-        raise DataError(f"there is no result of a sweep at {path}.")
+        raise DataError(f"{path}: no such sweep result.")
     return data
-
-
-def _holds(record: Mapping[str, Any], result: SweepResult, most: int) -> bool:
-    """Whether the trials that were played on held-out seeds are still the best of all that have ended."""
-    asked = record.get("asked")
-    return asked is None or asked[0] == [trial.trial_id for trial in candidates(result, most)]

@@ -1,127 +1,25 @@
-"""The result of a sweep: its trials, the best of them, and the Pareto front.
+"""The result of a sweep: its trials, the best of them, and the Pareto front. See `trial_result` for which is best."""
 
-A failed trial has no value and is never best. A trial that was stopped early has its value at that point, which is not
-comparable with a complete one, so it is never best either. Ties go to the earlier trial.
-"""
-
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from daf.errors import DataError, UsageError, unknown
 from daf.storage.atomic import write_json
 from daf.storage.jsonable import jsonable
 from daf.storage.printable import terminal_text
 from daf.sweeps._pareto import pareto_front
-from daf.sweeps.held_out_words import held_out_finding
+from daf.sweeps.held_out_summary import held_out_finding
+from daf.sweeps.reading import stored_result, stored_run
+from daf.sweeps.trial_result import SweepTrialResult, Value, ranked
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-Status = Literal["complete", "stopped", "failed", "running"]
+__all__ = ["SweepResult", "SweepTrialResult", "Value", "hyperparameter_names"]
+
 DIRECTIONS = ("maximize", "minimize")
-Value = bool | int | float | str
-
-
-@dataclass(frozen=True)
-class SweepTrialResult:
-    """One trial.
-
-    trial_id: its number, from 0. hyperparameters: the proposal, by the names of the search space.
-    primary_metric: the first objective, None if the trial failed or is running. all_metrics: flat names to numbers.
-    mission_results: by mission, {"value": aggregate, "n": episodes, "values": per episode, "metrics": means,
-    "max_steps": step limit of the episodes}, for the first objective; a bare number is the value. success: whether it
-    is complete. A trial built by hand needs only these fields: status follows from success, and values from
-    primary_metric.
-
-    values: every objective, in order. status: complete, stopped (early, by the pruner), failed, running. reason: why it
-    failed or was stopped. source: origin of its hyperparameters: the strategy, or "start" for a starting point.
-    rungs: (agent steps, value) at each rung that was evaluated. seconds: wall time. cost: what the strategy protein
-    weighs the score against. attempts: number of starts, more than one if the machine failed. repeats: the earlier
-    trial with the same configuration, whose result this is.
-    """
-
-    trial_id: int
-    hyperparameters: Mapping[str, Value]
-    primary_metric: float | None = None
-    all_metrics: Mapping[str, float] = field(default_factory=dict)
-    mission_results: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    success: bool = None  # type: ignore[assignment]  # None: as the status says
-    status: Status = None  # type: ignore[assignment]  # None: as success says
-    values: tuple[float, ...] = ()
-    reason: str | None = None
-    source: str = ""
-    rungs: tuple[tuple[int, float], ...] = ()
-    seconds: float | None = None
-    cost: float | None = None
-    steps: int | None = None
-    checkpoint: str | None = None
-    run_dir: str | None = None
-    policy: str | None = None
-    attempts: int = 1
-    repeats: int | None = None
-
-    def __post_init__(self) -> None:
-        """Derive the fields that follow from the others. Raises `DataError` if fields contradict each other."""
-        ended: bool | None = self.success
-        named: Status | None = self.status
-        status: Status = named or ("running" if ended is None else "complete" if ended else "failed")
-        success = status == "complete" if ended is None else ended
-        values, primary = tuple(self.values), self.primary_metric
-        if success != (status == "complete"):
-            raise DataError(f"trial {self.trial_id}: success is {success}, and status is {status}.")
-        if primary is not None and not values:
-            values = (primary,)
-        elif primary is None and values and status in ("complete", "stopped"):
-            primary = values[0]
-        if success and primary is None:
-            raise DataError(f"trial {self.trial_id}: a complete trial needs its primary_metric.")
-        if success and not all(map(_is_finite, values)):
-            raise DataError(f"trial {self.trial_id}: a complete trial needs finite numbers, got {values}.")
-        if success and primary != values[0]:
-            raise DataError(f"trial {self.trial_id}: primary_metric is {primary}, and the first of values {values[0]}.")
-        given = {mission: _entry(self.trial_id, mission, entry) for mission, entry in self.mission_results.items()}
-        completed = {"status": status, "success": success, "values": values, "primary_metric": primary}
-        for name, value in {**completed, "mission_results": given}.items():
-            object.__setattr__(self, name, value)
-
-    @property
-    def number(self) -> int:
-        """The same as `trial_id`."""
-        return self.trial_id
-
-    def to_data(self) -> dict[str, Any]:
-        """All fields as JSON data."""
-        data: dict[str, Any] = jsonable({item.name: getattr(self, item.name) for item in fields(self)})
-        return data
-
-    @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> Self:
-        """Build a trial from the output of `to_data`."""
-        given = {name: value for name, value in data.items() if name in _FIELDS}
-        given["values"] = tuple(given.get("values", ()))
-        given["rungs"] = tuple((int(steps), float(value)) for steps, value in given.get("rungs", ()))
-        return cls(**given)
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, Real) and math.isfinite(value)
-
-
-def _entry(trial: int, mission: str, entry: Any) -> Mapping[str, Any]:
-    if isinstance(entry, Mapping):
-        return entry
-    if _is_finite(entry):
-        return {"value": float(entry)}
-    raise DataError(
-        f"trial {trial}: the result on {mission} must be a finite number or a mapping, got {str(entry)[:60]}."
-    )
-
-
-_FIELDS = frozenset(item.name for item in fields(SweepTrialResult))
 
 
 @dataclass
@@ -191,18 +89,16 @@ class SweepResult:
 
     def get_best_trial(self) -> SweepTrialResult:
         """The complete trial with the best primary objective. Raises `DataError` if none is complete."""
-        sign = self._sign
-        return min(self._complete(), key=lambda trial: (sign * trial.values[0], trial.trial_id))
+        return self._complete()[0]
 
     def get_worst_trial(self) -> SweepTrialResult:
         """The complete trial with the worst primary objective. Raises `DataError` if none is complete."""
-        sign = self._sign
-        return max(self._complete(), key=lambda trial: (sign * trial.values[0], trial.trial_id))
+        return self._complete()[-1]
 
     def top_trials(self, n: int = 5) -> list[SweepTrialResult]:
         """Up to `n` complete trials with the best primary objective, best first."""
         if n < 0:
-            raise UsageError(f"top_trials({n}): a number of trials is not below 0.")
+            raise UsageError(f"top_trials({n}): the number of trials must not be negative.")
         return self._ranked()[:n]
 
     def pareto_trials(self) -> list[SweepTrialResult]:
@@ -257,10 +153,10 @@ class SweepResult:
         limits = self.step_limits()
         if not limits:
             return ""
-        said = {mission: _listed(numbers) for mission, numbers in limits.items()}
-        if len(set(said.values())) == 1:
-            return f"Episodes had at most {next(iter(said.values()))} steps."
-        return f"Episodes had at most {', '.join(f'{text} steps on {mission}' for mission, text in said.items())}."
+        texts = {mission: _listed(numbers) for mission, numbers in limits.items()}
+        if len(set(texts.values())) == 1:
+            return f"Episodes had at most {next(iter(texts.values()))} steps."
+        return f"Episodes had at most {', '.join(f'{text} steps on {mission}' for mission, text in texts.items())}."
 
     def save_json(self, path: str | Path) -> Path:
         """Write the sweep as JSON, atomically. Raises `StorageError`."""
@@ -271,10 +167,8 @@ class SweepResult:
     @classmethod
     def load(cls, path: str | Path) -> Self:
         """Load a sweep from a file written by `save_json` or from a run directory. Raises `DataError`."""
-        from daf.sweeps.reading import read_result, read_run
-
         source = Path(path)
-        return cls.from_result(read_run(source) if source.is_dir() else read_result(source))
+        return cls(**(stored_run(source) if source.is_dir() else stored_result(source)))
 
     @classmethod
     def from_result(cls, other: "SweepResult") -> Self:
@@ -288,8 +182,8 @@ class SweepResult:
         from rich.table import Table
 
         counts = self.counts()
-        told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-        table = Table(title=terminal_text(f"{self.name}: {told or 'no trials'}"), title_justify="left")
+        by_status = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
+        table = Table(title=terminal_text(f"{self.name}: {by_status or 'no trials'}"), title_justify="left")
         table.add_column("trial", justify="right")
         for objective in self.objectives:
             table.add_column(terminal_text(objective), justify="right")
@@ -303,17 +197,12 @@ class SweepResult:
         for note in self.notes:
             console.print(terminal_text(note))
 
-    @property
-    def _sign(self) -> float:
-        """The factor that turns the primary objective into a loss."""
-        return -1.0 if self.directions[0] == "maximize" else 1.0
-
     def _ranked(self) -> list[SweepTrialResult]:
-        sign = self._sign
-        return sorted(self.finished, key=lambda trial: (sign * trial.values[0], trial.trial_id))
+        return ranked(self.trials, self.directions[0])
 
     def _complete(self) -> list[SweepTrialResult]:
-        complete = self.finished
+        """The complete trials, best first."""
+        complete = self._ranked()
         if not complete:
             reasons = sorted({trial.reason for trial in self.failed if trial.reason})
             why = f" The first reason: {reasons[0]}" if reasons else ""

@@ -21,7 +21,7 @@ from scipy.stats import wilcoxon
 
 from daf.config.sweep import DAFEarlyStopping
 from daf.core.search import halving
-from daf.sweeps.result import SweepTrialResult
+from daf.sweeps.trial_result import SweepTrialResult
 
 
 def rungs(stopping: DAFEarlyStopping | None, total: int, number: int) -> list[int]:

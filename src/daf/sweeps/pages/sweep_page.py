@@ -11,7 +11,7 @@ from daf.render.pages.run_facts import RunFacts, ending_alerts, facts_of, shown,
 from daf.render.text import duration, printable
 from daf.stats.sentences import counted, number
 from daf.storage.printable import printable_lines
-from daf.sweeps.held_out_words import held_out_finding
+from daf.sweeps.held_out_summary import held_out_finding
 from daf.sweeps.pages._sweep_figures import front_section, history_section, hyperparameter_section
 from daf.sweeps.pages._sweep_held_out import held_out_section, held_out_sentences
 from daf.sweeps.pages._sweep_importance import importance_section, importances_of, ranking

@@ -9,8 +9,8 @@ from daf.config.training import Scalar
 from daf.core.search.space import Dimension, Space
 from daf.errors import ConfigError
 from daf.sweeps.journal import Proposal
-from daf.sweeps.result import SweepTrialResult
 from daf.sweeps.strategies._base import Strategy, window
+from daf.sweeps.trial_result import SweepTrialResult
 
 LARGEST_GRID = 100_000
 """Maximum number of cells of a grid that is run completely; a larger one needs `num_trials`."""

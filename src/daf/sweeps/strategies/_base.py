@@ -17,7 +17,7 @@ import numpy as np
 from daf.config.training import Scalar
 from daf.core.search.space import Configuration, Draw, Space
 from daf.sweeps.journal import Proposal
-from daf.sweeps.result import SweepTrialResult
+from daf.sweeps.trial_result import SweepTrialResult
 
 State = Mapping[str, Any]
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from daf.core.search.space import Configuration, Space
-from daf.sweeps.result import SweepTrialResult
 from daf.sweeps.strategies._base import State, Strategy, child_seed, drawing, generator
+from daf.sweeps.trial_result import SweepTrialResult
 
 
 class Grid(Strategy):

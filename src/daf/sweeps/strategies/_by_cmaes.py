@@ -13,8 +13,8 @@ from typing import Any
 
 from daf.core.search.space import Configuration, Dimension, Space
 from daf.errors import ConfigError
-from daf.sweeps.result import SweepTrialResult
 from daf.sweeps.strategies._base import Lessons, State, Strategy, child_seed
+from daf.sweeps.trial_result import SweepTrialResult
 
 MOST_STEPS = 200
 """A range with more values than this is treated as continuous and rounded."""

@@ -24,8 +24,8 @@ from daf.config.extras import require
 from daf.core.search.space import Configuration, Dimension, Space
 from daf.errors import ConfigError
 from daf.sweeps.journal import Proposal
-from daf.sweeps.result import SweepTrialResult
 from daf.sweeps.strategies._base import Lessons, State, Strategy, child_seed, drawing, generator, window
+from daf.sweeps.trial_result import SweepTrialResult
 
 _LEAST_COST = 0.1
 

@@ -14,8 +14,8 @@ from daf.config.sweep import same
 from daf.config.training import Scalar
 from daf.core.search.space import Configuration, Dimension, Space
 from daf.sweeps.journal import Proposal
-from daf.sweeps.result import SweepTrialResult
 from daf.sweeps.strategies._base import Lessons, State, Strategy, child_seed, window
+from daf.sweeps.trial_result import SweepTrialResult
 
 POPULATION = 20
 """Trials per generation of NSGA-II by default. (Optuna's default of 50 exceeds most sweeps.)"""

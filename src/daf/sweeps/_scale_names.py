@@ -12,16 +12,16 @@ def by_default(normalise: object, missions: int) -> bool:
     return normalise == "default" or (normalise == "auto" and missions > 1)
 
 
-def scale_words(normalise: object, missions: int) -> str:
+def scale_suffix(normalise: object, missions: int) -> str:
     """Suffix for the name of a metric whose values are scaled; empty if they are not."""
     if isinstance(normalise, Mapping):
         return "in parts of the given ranges"
     return "in the default's standard deviations" if by_default(normalise, missions) else ""
 
 
-def told(name: str, normalise: object, missions: int) -> str:
+def scaled_name(name: str, normalise: object, missions: int) -> str:
     """The name of a metric or objective with its scale."""
-    return f"{name} {scale_words(normalise, missions)}".rstrip()
+    return f"{name} {scale_suffix(normalise, missions)}".rstrip()
 
 
 def scale_note(normalise: object, missions: int, flat: Sequence[str]) -> str:

@@ -18,8 +18,8 @@ from typing import Any
 
 from daf.core.search.space import Space
 from daf.storage.foreign_paths import sqlite_url
-from daf.sweeps.result import SweepTrialResult
 from daf.sweeps.strategies.by_optuna import distribution
+from daf.sweeps.trial_result import SweepTrialResult
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ EVERY_SECONDS = 5.0
 _STATES = {"complete": "COMPLETE", "stopped": "PRUNED", "failed": "FAIL"}
 
 
-class Mirror:
+class OptunaCopy:
     """The copy in the run directory of a sweep. name: of the study. objectives, directions: in order."""
 
     def __init__(
@@ -86,7 +86,7 @@ class Mirror:
             self._study = self._create()
             self._written = len(self._study.get_trials(deepcopy=False))
         except Exception as error:
-            logger.info("%s is made anew: %s", self._path, error)
+            logger.info("%s is recreated: %s", self._path, error)
             self._written = trials + 1
         if self._written > trials:
             self.close()

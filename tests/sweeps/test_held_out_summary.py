@@ -2,7 +2,7 @@
 
 import pytest
 
-from daf.sweeps.held_out_words import held_out_finding
+from daf.sweeps.held_out_summary import held_out_finding
 
 
 def record(*trials, default, winner, direction="maximize"):
