@@ -24,7 +24,7 @@ test-slow:  ## The tests that take longer than CI may
 	@scripts/setup.sh full
 	@$(TESTS) -m slow
 
-PLAIN := $(filter-out $(addprefix src/daf/,core sweeps tools core/adaptive),$(wildcard src/daf/* src/daf/core/*))
+PLAIN := $(filter-out $(addprefix src/daf/,core tools),$(wildcard src/daf/* src/daf/core/*))
 
 lint:  ## Lint, format, types, layers, plain English
 	@scripts/setup.sh full
@@ -32,7 +32,7 @@ lint:  ## Lint, format, types, layers, plain English
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/python scripts/plain_english.py README.md CHANGELOG.md docs src/daf/sweeps/pages $(PLAIN)
+	@$(BIN)/python scripts/plain_english.py README.md CHANGELOG.md docs $(PLAIN)
 
 format:  ## Format the code
 	@scripts/setup.sh full

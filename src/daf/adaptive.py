@@ -28,8 +28,8 @@ from daf.game.policy_arguments import Arguments, arguments_of, check_arguments
 if TYPE_CHECKING:
     from daf.output_manager import OutputManager
 
-_STOP_LOOKS = 0.1
-"""Seconds between checks for whether a controller has stopped."""
+_STOP_POLL_SECONDS = 0.1
+"""Seconds between checks whether a controller has stopped."""
 
 
 def daf_run_adaptive(
@@ -84,7 +84,7 @@ def daf_stop_adaptive(
                     f"experiment {status.experiment.experiment_id} did not stop within {timeout:g} s; the request "
                     "was sent, and it stops at the end of its current step."
                 )
-            time.sleep(_STOP_LOOKS)
+            time.sleep(_STOP_POLL_SECONDS)
     elif status.status == "interrupted":
         _end_orphans(status, reason)
     return daf_adaptive_status(status.run_id, output_dir)
@@ -103,7 +103,7 @@ def _end_orphans(status: ExperimentStatus, reason: str) -> None:
 def _check(config: DAFAdaptiveConfig, base_dir: Path) -> None:
     """Reject configurations with which runs would fail, or would be scored without training.
 
-    That is missions, policies and arguments of these that are not there, batches that do not fit their rollouts, and
+    That is missions, policies and arguments of these that do not exist, batches that do not fit their rollouts, and
     rungs or intervals below one rollout.
     """
     from daf.compute.executor import job_count
@@ -120,7 +120,7 @@ def _check(config: DAFAdaptiveConfig, base_dir: Path) -> None:
         if policy is not None:
             check_arguments(policies.resolve(str(policy), cache=cache, runs=base_dir), cache=cache)
     agents, tokens = first.num_agents, int(first.config.game.obs.num_tokens)
-    begun = 0 if config.initial_checkpoint is None else targets.steps_of(config.initial_checkpoint)
+    started_at = 0 if config.initial_checkpoint is None else targets.steps_of(config.initial_checkpoint)
     scheduler, cores = scheduler_of(config), job_count("auto")
     arguments = functools.cache(lambda policy: arguments_of(policy, cache=cache, runs=base_dir))
     for wanted in scheduler.wanted({}):
@@ -130,7 +130,7 @@ def _check(config: DAFAdaptiveConfig, base_dir: Path) -> None:
                 _check_arguments(chosen.network, str(chosen.policy), arguments(str(chosen.policy)))
             whole = rollout_sizes(chosen, agents=agents, tokens=tokens, cores=cores)
             per_process(whole, chosen.workers_per_node)
-            targets.check(scheduler.targets, begun=begun, update=whole.steps(chosen.n_steps))
+            targets.check(scheduler.targets, started_at=started_at, update=whole.steps(chosen.n_steps))
         except ConfigError as error:
             raise ConfigError(f"{wanted.run}: {error}") from error
 

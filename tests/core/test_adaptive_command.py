@@ -44,12 +44,12 @@ def written(folder: Path, text: str) -> Path:
         ("runs: [{learning_rat: 0.1}]", r'no setting "learning_rat". Nearest: learning_rate'),
         ("search_space: {gama: [0.9]}\nnum_runs: 2", r'no setting "gama". Nearest: gamma'),
         ("runs: [{steps: 5}]", "steps is the scheduler's. Set it in the section training"),
-        ("runs: [{}]\nuse_skypilot: true", "SkyPilot is not there yet. Leave the field out"),
-        ("runs: [{}]\ndispatcher: ray", "jobs on ray are not there yet"),
+        ("runs: [{}]\nuse_skypilot: true", "SkyPilot is not supported. Leave the field out"),
+        ("runs: [{}]\ndispatcher: ray", "jobs on ray are not supported"),
         ("runs: [{}]\ndispatcher: slurm", 'no dispatcher "slurm"'),
         ("search_space: {gamma: [0.9]}", "search_space needs num_runs"),
         ("runs: [{}, {}]\nnum_runs: 1", "num_runs 1 is below the 2 entries of runs"),
-        ("runs: [{}]\nnum_runs: 2", "no search_space to draw the others from"),
+        ("runs: [{}]\nnum_runs: 2", "without a search_space the others can't be drawn"),
         ("runs: [{}]\nsearch_space: {gamma: [0.9]}", "nothing is drawn from search_space"),
         ("runs: [{}, {}]\nscheduler: population", "scheduler population needs a section population"),
         ("runs: [{}]\nhalving: {min_timesteps: 5}", "halving has no effect with scheduler fixed"),
@@ -57,7 +57,7 @@ def written(folder: Path, text: str) -> Path:
             "runs: [{}, {}]\nscheduler: successive_halving\nhalving: {min_timesteps: 1000}",
             "halving.min_timesteps 1000 is not below total_timesteps 1000",
         ),
-        ("runs: [{}]\nscheduler: population\npopulation: {interval: 10}", "population needs two runs at least"),
+        ("runs: [{}]\nscheduler: population\npopulation: {interval: 10}", "population needs at least two runs"),
         (
             "checkpoint_interval: 5\nenable_checkpointing: false",
             "checkpoint_interval has no effect with enable_checkpointing: false",
@@ -72,11 +72,11 @@ def written(folder: Path, text: str) -> Path:
         ),
         (
             f"{POPULATION}\nnum_runs: 2\nsearch_space: {{network.hidden_size: [64, 128]}}",
-            "search_space.network.hidden_size: a population's runs go on from each other's checkpoints",
+            "search_space.network.hidden_size: a population's runs continue from each other's checkpoints",
         ),
         (
             f"{POPULATION}\nnum_runs: 2\nsearch_space: {{policy: [lstm, stateless]}}",
-            "search_space.policy: a population's runs go on from each other's checkpoints",
+            "search_space.policy: a population's runs continue from each other's checkpoints",
         ),
     ],
 )
@@ -161,7 +161,7 @@ def test_the_commands_are_those_of_daf_train_and_daf_evaluate(tmp_path: Path) ->
 
 
 def test_an_unknown_experiment_is_refused_with_the_nearest(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"There are none: `daf adaptive run CONFIG\.yaml`"):
+    with pytest.raises(UsageError, match=r"`daf adaptive run CONFIG\.yaml` starts one"):
         daf_adaptive_status("trial", tmp_path / "out")
     controller(tmp_path, config(runs=[{}])).start_experiment()
     with pytest.raises(UsageError, match=r'no experiment "trail"\. Nearest: trial'):
@@ -171,7 +171,7 @@ def test_an_unknown_experiment_is_refused_with_the_nearest(tmp_path: Path) -> No
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there is no such file"):
+    with pytest.raises(UsageError, match="no file"):
         daf_run_adaptive(tmp_path / "none.yaml")
 
 
@@ -312,7 +312,7 @@ def test_without_a_training_section_there_is_only_feedback(tmp_path: Path) -> No
     with pytest.raises(AdaptiveControllerError, match="experiment x has nothing to train"):
         controller(tmp_path, chosen).start_experiment()
     assert not (tmp_path / "out").exists()
-    with pytest.raises(ConfigError, match="give `training`"):
+    with pytest.raises(ConfigError, match="need a section `training`"):
         DAFAdaptiveConfig(experiment_id="x", runs=[{}])
 
 

@@ -112,7 +112,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[d
 
 
 NEVER = "it was never started: the controller died before"
-ALONE = "it was killed while no controller was there"
+ALONE = "it was killed while no controller was running"
 
 
 def events_of(status: ExperimentStatus, kind: str) -> list[dict[str, Any]]:
@@ -405,7 +405,7 @@ def test_two_controllers_of_one_experiment_are_one_too_many(tmp_path: Path) -> N
 
     controller(tmp_path, config(runs=[{}]), hooks=Hooks(second)).start_experiment()
     assert len(refused) == 1
-    assert "has a controller already" in refused[0]
+    assert "already has a controller" in refused[0]
 
 
 def test_two_controllers_that_start_together_begin_one_experiment(tmp_path: Path) -> None:
@@ -420,7 +420,7 @@ def test_two_controllers_that_start_together_begin_one_experiment(tmp_path: Path
     while all(process.poll() is None for process in started):
         LocalJobs().wait([], 0.02)
     refused = next(process for process in started if process.poll() is not None)
-    assert "has a controller already" in refused.communicate()[1]
+    assert "already has a controller" in refused.communicate()[1]
     daf_stop_adaptive("trial", tmp_path / "out")
     for process in started:
         process.communicate()

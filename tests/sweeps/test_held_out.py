@@ -152,7 +152,7 @@ def test_a_machine_that_fails_on_held_out_seeds_is_reported_and_the_same_command
     (text,) = [note for note in failed.notes if "no result on held-out seeds" in note]
     assert text.startswith("The default configuration has")
     assert text.endswith("the worker processes died (killed)")
-    assert failed.notes[-1].endswith("the same command again plays what is missing.")
+    assert failed.notes[-1].endswith("the same command plays the missing ones.")
     again = run(config, tmp_path)
     assert again.held_out["trials"][0]["verdict"]
     assert not [note for note in again.notes if "no result" in note]

@@ -156,7 +156,7 @@ def test_what_took_one_value_or_was_searched_too_seldom_is_named_with_its_reason
 
 @pytest.mark.parametrize("method", ["pedanova", "fanova"])
 def test_too_few_trials_are_refused_with_the_numbers(method):
-    with pytest.raises(DataError, match="20 complete trials at least, and there are 19"):
+    with pytest.raises(DataError, match="at least 20 complete trials, got 19"):
         daf_sweep_importance(sweep(19), method)
 
 

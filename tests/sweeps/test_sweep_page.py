@@ -91,7 +91,7 @@ def test_costs_are_drawn_against_scores_and_failures_in_the_history(conditional,
 
 def test_with_few_trials_the_page_says_why_it_shows_no_importance(tmp_path):
     said = page_of(search_hill(tmp_path, trials=12)).by_id["importance"]
-    assert "takes 20 complete trials at least, and there are 11" in said
+    assert "needs at least 20 complete trials, got 11" in said
 
 
 def test_a_sweep_in_which_every_trial_failed_has_a_page_that_says_so(tmp_path):

@@ -216,13 +216,13 @@ def test_a_trial_that_is_plainly_worse_block_by_block_is_stopped(tmp_path):
         ({"search_space": {"learning_rate": [0.1]}}, ConfigError, "has no network"),
         ({"search_space": {"cogs": [2, 999]}, "missions": ["arena"]}, ConfigError, "takes 1 to 20 cogs, got 999"),
         ({"search_space": {"variants": ["none", "no_clipss"]}, "missions": ["arena"]}, ConfigError, ": no_clips"),
-        ({"search_space": {"max_steps": [5]}, "missions": ["arena, steps=9"]}, ConfigError, "says its max_steps"),
+        ({"search_space": {"max_steps": [5]}, "missions": ["arena, steps=9"]}, ConfigError, "already sets max_steps"),
         ({"search_space": {"rewards": ["credit"]}}, ConfigError, "changes what is paid"),
         ({"search_space": {"mission.rewards": ["credit"]}}, ConfigError, "changes what is paid"),
         ({"search_space": {"policy.x": ["a,'\"b"]}}, ConfigError, "both kinds"),
         ({"search_space": {"cogs": [0, 1]}}, ConfigError, "whole number above 0"),
         ({"search_space": {"max_steps": [5, 5]}, "missions": MISSION}, ConfigError, "listed twice"),
-        ({"search_space": {"max_steps": [5]}}, ConfigError, "says its max_steps already"),
+        ({"search_space": {"max_steps": [5]}}, ConfigError, "already sets max_steps"),
         (
             {
                 "search_space": {"n_steps": [32, 64], "bptt_horizon": [16, 48]},
@@ -439,7 +439,7 @@ def test_changed_code_of_the_policy_makes_another_sweep(tmp_path, monkeypatch):
     source.write_text(source.read_text() + "# another line\n")
     second = run(config, tmp_path / "out")
     assert second.run_dir != first.run_dir
-    with pytest.raises(UsageError, match="cannot go on"):
+    with pytest.raises(UsageError, match="can't be resumed"):
         launch(config, output=OutputManager(tmp_path / "out"), executor="serial", run=str(first.run_dir))
 
 

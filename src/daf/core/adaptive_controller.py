@@ -178,10 +178,10 @@ class DAFAdaptiveController(RecordedFeedback):
                 "RUN/checkpoints/final."
             )
         chosen = self.config.replace(initial_checkpoint=folder)
-        begun = self._begun()
-        had = None if begun is None else begun.config.get("initial_checkpoint")
-        if begun is not None and (begun.status == "done" or had != chosen.to_data()["initial_checkpoint"]):
-            ended = " and is done" if begun.status == "done" else ""
+        committed = self._committed()
+        had = None if committed is None else committed.config.get("initial_checkpoint")
+        if committed is not None and (committed.status == "done" or had != chosen.to_data()["initial_checkpoint"]):
+            ended = " and is done" if committed.status == "done" else ""
             raise AdaptiveControllerError(
                 f"experiment {self.config.experiment_id} started {f'from {had}' if had else 'without a checkpoint'}"
                 f"{ended}; choose another experiment_id to start from {folder}."
@@ -255,8 +255,8 @@ class DAFAdaptiveController(RecordedFeedback):
                 f"{', '.join(run.name for run in failed)}. Only the runs of a fixed list get new attempts."
             )
         again = retry_failed and bool(failed)
-        begun = experiment.runs or experiment.status != "running"
-        if begun and (experiment.status in ("running", "stopped") or again):
+        started = experiment.runs or experiment.status != "running"
+        if started and (experiment.status in ("running", "stopped") or again):
             record.add("resumed", config=self.config.to_data())
         if again:
             for run in failed:
@@ -265,15 +265,14 @@ class DAFAdaptiveController(RecordedFeedback):
     def _check_first_runs(self, scheduler: Scheduler) -> None:
         """Reject invalid settings before a directory is created."""
         commands = self._commands(self.config, self._output.base_dir)
-        begins, there = self.config.initial_checkpoint, self._begun()
-        if there is not None and there.runs:
-            begins = None
-        begun = 0 if begins is None else targets.steps_of(begins)
+        checkpoint, committed = self.config.initial_checkpoint, self._committed()
+        resumed = committed is not None and bool(committed.runs)
+        started_at = 0 if checkpoint is None or resumed else targets.steps_of(checkpoint)
         for wanted in scheduler.wanted({}):
             commands.check(_as_run(wanted))
-            targets.check([wanted.target], begun=begun, update=1)
+            targets.check([wanted.target], started_at=started_at, update=1)
 
-    def _begun(self) -> Experiment | None:
+    def _committed(self) -> Experiment | None:
         """The committed experiment; None before it has started."""
         if self._record is not None:
             return self._record.experiment

@@ -35,8 +35,8 @@ def explained(places: FloatArray, values: FloatArray, *, seed: int) -> tuple[Flo
     rng = generator(seed)
     columns, half = places.shape[1], len(values) // 2
     drawn = [rng.permutation(len(values))[:half] for _ in range(HALVES)]
-    beside = [np.hstack([places, rng.permuted(places, axis=0)]) for _ in range(FORESTS)]
-    full = np.array([_forest(both, values, seed + i) for i, both in enumerate(beside)])
+    forests = [np.hstack([places, rng.permuted(places, axis=0)]) for _ in range(FORESTS)]
+    full = np.array([_forest(both, values, seed + i) for i, both in enumerate(forests)])
     halves = [_forest(places[some], values[some], seed + i) for i, some in enumerate(drawn)]
     return full[:, :columns].mean(axis=0), np.array(halves), full[:, columns:]
 

@@ -49,28 +49,28 @@ def compared(
         if record.ok:
             values.setdefault(record.spec.mission, {})[planned.index] = value(record, metric)
     plain = values.get(base.name, {})
-    there = {combination: values.get(mission.name, {}) for combination, mission in missions.items()}
-    told = [combination for combination in combinations if there.get(combination, {}).keys() & plain.keys()]
-    flips = [_flip(_apart(there[combination], plain), settings) for combination in told]
-    tested = [place for place, c in enumerate(told) if missions[c].config_hash != base.config_hash]
+    found = {combination: values.get(mission.name, {}) for combination, mission in missions.items()}
+    compared = [combination for combination in combinations if found.get(combination, {}).keys() & plain.keys()]
+    flips = [_flip(_apart(found[combination], plain), settings) for combination in compared]
+    tested = [place for place, c in enumerate(compared) if missions[c].config_hash != base.config_hash]
     adjusted = dict(zip(tested, holm([float(flips[i].p) for i in tested]), strict=True)) if tested else {}
     unit = "reward per agent" if metric.name == "reward" else metric.name
     family = _Family(unit, len(tested), settings.alpha)
     rows = []
     for combination in combinations:
-        if combination not in told:
+        if combination not in compared:
             name = missions[combination].name if combination in missions else f"{base.name} + {'+'.join(combination)}"
             reason = refused.get(combination, "no episode was finished both with and without it.")
             sentence = f"{'+'.join(combination)} was not compared: {reason}"
             rows.append(VariantResult(combination, name, "refused", sentence, reason=reason))
             continue
-        place = told.index(combination)
-        both = there[combination], plain
+        place = compared.index(combination)
+        both = found[combination], plain
         rows.append(_row(combination, missions[combination], base, both, flips[place], adjusted.get(place), family))
     together: dict[Combination, SignFlipResult] = {
-        pair: _flip(_beyond([there[pair], there[pair[:1]], there[pair[1:]], plain]), settings)
-        for pair in told
-        if len(pair) == 2 and _shared([there[pair], there[pair[:1]], there[pair[1:]], plain])
+        pair: _flip(_beyond([found[pair], found[pair[:1]], found[pair[1:]], plain]), settings)
+        for pair in compared
+        if len(pair) == 2 and _shared([found[pair], found[pair[:1]], found[pair[1:]], plain])
     }
     return VariantSweepResult(
         policy=result.plan.contenders[0].name,

@@ -31,6 +31,6 @@ def _csv(result: SweepResult) -> str:
         values = [*trial.values, *[""] * (len(result.objectives) - len(trial.values))]
         hyper = [trial.hyperparameters.get(name, "") for name in names]
         more = [trial.all_metrics.get(name, "") for name in extra]
-        told = [trial.source, trial.seconds, trial.cost, trial.attempts, trial.reason]
-        writer.writerow([trial.trial_id, trial.status, *values, *hyper, *more, *told])
+        details = [trial.source, trial.seconds, trial.cost, trial.attempts, trial.reason]
+        writer.writerow([trial.trial_id, trial.status, *values, *hyper, *more, *details])
     return text.getvalue()

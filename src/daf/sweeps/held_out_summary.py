@@ -17,21 +17,21 @@ def held_out_finding(record: Mapping[str, Any]) -> str:
     if winner is None:
         return ""
     chosen = min(trials, key=lambda entry: entry["in_the_sweep"] * (1 if minimize else -1))
-    told = [entry for entry in trials if _is_number(entry.get("value"))]
+    scored = [entry for entry in trials if _is_number(entry.get("value"))]
     amount = f"{number(winner['value'])} {record.get('objective', '')}".strip()
-    level = [str(e["trial"]) for e in told if e is not winner and e["value"] == winner["value"]]
-    if level:
-        amount += f", tied with trial{'s' if len(level) > 1 else ''} {', '.join(level)}"
+    tied = [str(e["trial"]) for e in scored if e is not winner and e["value"] == winner["value"]]
+    if tied:
+        amount += f", tied with trial{'s' if len(tied) > 1 else ''} {', '.join(tied)}"
     where = f"On {record.get('episodes')} held-out episodes per mission"
     if winner is not chosen:
         there = f"has {number(chosen['value'])}" if _is_number(chosen.get("value")) else "has no result there"
         first = f"{where}, trial {winner['trial']} is best, with {amount}; the best in the sweep, trial "
         first += f"{chosen['trial']}, {there}."
-    elif len(told) > 1:
+    elif len(scored) > 1:
         first = f"{where}, trial {winner['trial']}, the best in the sweep, is best again, with {amount}."
     else:
         first = f"{where}, trial {winner['trial']}, the best in the sweep, has {amount}."
-    return " ".join(part for part in (first, _default_told(record, told, winner, minimize)) if part)
+    return " ".join(part for part in (first, _default_sentence(record, scored, winner, minimize)) if part)
 
 
 def held_out_of(record: Mapping[str, Any] | None, trial: int) -> Mapping[str, Any] | None:
@@ -49,21 +49,21 @@ def machine_failed(record: Mapping[str, Any] | None) -> list[int]:
     return failed + [entry["trial"] for entry in _entries(record) if entry.get("machine")]
 
 
-def _default_told(
-    record: Mapping[str, Any], told: Sequence[Mapping[str, Any]], winner: Mapping[str, Any], minimize: bool
+def _default_sentence(
+    record: Mapping[str, Any], scored: Sequence[Mapping[str, Any]], winner: Mapping[str, Any], minimize: bool
 ) -> str:
     default = record.get("default")
     if not isinstance(default, Mapping) or not _is_number(default.get("value")):
         return ""
     value, sign = default["value"], -1 if minimize else 1
     text = f"The default configuration has {number(value)} there{_other_limits(default, winner)}"
-    beaten = sum(sign * (value - entry["value"]) > 0 for entry in told)
-    if beaten == len(told):
-        return f"{text}: it did better than {'that trial' if len(told) == 1 else f'all {len(told)} trials'}."
+    beaten = sum(sign * (value - entry["value"]) > 0 for entry in scored)
+    if beaten == len(scored):
+        return f"{text}: it did better than {'that trial' if len(scored) == 1 else f'all {len(scored)} trials'}."
     if value == winner["value"]:
         return f"{text}, tied with trial {winner['trial']}."
     if beaten:
-        return f"{text}, behind trial {winner['trial']}, ahead of {beaten} of the {len(told)} trials."
+        return f"{text}, behind trial {winner['trial']}, ahead of {beaten} of the {len(scored)} trials."
     return f"{text}, behind trial {winner['trial']}."
 
 

@@ -201,7 +201,7 @@ def _too_few(column: Column) -> str:
 def _check(values: FloatArray, objective: str) -> None:
     if len(values) < FEWEST:
         raise DataError(
-            f"importance takes {FEWEST} complete trials at least, and there are {len(values)}: with fewer, chance "
+            f"importance needs at least {FEWEST} complete trials, got {len(values)}: with fewer, chance "
             "decides which hyperparameter looks important."
         )
     if not np.isfinite(values).all():

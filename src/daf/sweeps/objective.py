@@ -35,7 +35,7 @@ class Objective:
 
     @property
     def name(self) -> str:
-        """The metric, and the aggregate unless it is the mean, without the scale (see `scale_suffix.told`)."""
+        """The metric, and the aggregate unless it is the mean, without the scale (see `_scale_names.scaled_name`)."""
         return self.metric.name if self.aggregate == "mean" else f"{self.metric.name} ({self.aggregate_name})"
 
     @property

@@ -33,7 +33,7 @@ from daf.sweeps.playing import Player
 from daf.sweeps.preparing import Prepared, player_of, prepare
 from daf.sweeps.reading import RESULT
 from daf.sweeps.result import SweepResult
-from daf.sweeps.resuming import BEGINNING, fingerprint, is_done, named_sweep, same_sweep, write_facts
+from daf.sweeps.resuming import START_LOCK, fingerprint, is_done, named_sweep, same_sweep, write_facts
 from daf.sweeps.strategies import Proposer
 from daf.sweeps.trial_result import SweepTrialResult, best_configurations
 
@@ -84,14 +84,14 @@ def launch(
     config = prepared.config
     if (note := training_note(config)) is not None:
         logger.warning("%s", note)
-    print_of = fingerprint(prepared)
+    identity = fingerprint(prepared)
     title = f"{config.name}: {config.strategy} over {', '.join(config.search_space)}"
     with contextlib.ExitStack() as stack:
         with locks.exclusive_if_supported(
-            output.base_dir / BEGINNING, "another sweep is being started.", patience=math.inf
+            output.base_dir / START_LOCK, "another sweep is being started.", patience=math.inf
         ):
             earlier = (
-                named_sweep(run, output, print_of) if run is not None else None if new else same_sweep(print_of, output)
+                named_sweep(run, output, identity) if run is not None else None if new else same_sweep(identity, output)
             )
             if earlier is not None:
                 if earlier.status == "completed" and is_done(earlier.path, prepared):
@@ -102,7 +102,7 @@ def launch(
                         return finished
                 output.resume(str(earlier.path), "sweeps", take_over=take_over)
             run_dir = stack.enter_context(output.operation("sweeps", title=title, config=config.to_data()))
-            write_facts(run_dir, output.session_id, prepared, print_of)
+            write_facts(run_dir, output.session_id, prepared, identity)
         result = _run(run_dir, prepared, output, on_start=on_start, on_trial=on_trial)
         result.run_id = output.session_id
         result.save_json(run_dir / RESULT)
@@ -191,8 +191,8 @@ def _default(run_dir: Path, history: journal.History, runner: TrialRunner, playe
 def _relative(default: SweepTrialResult, prepared: Prepared) -> tuple[Scale, ...]:
     if not default.success:
         raise DataError(
-            f"the default configuration has no result ({default.reason}), and missions are brought to one scale by it. "
-            "Mend it, or say normalise: none, or (low, high) by mission."
+            f"the default configuration has no result ({default.reason}), which defines the missions' common scale. "
+            "Correct it, or set normalise: none, or (low, high) by mission."
         )
     found = []
     for objective in prepared.objectives:
@@ -213,7 +213,7 @@ def _check_scale(run_dir: Path, history: journal.History, scale: Scale) -> None:
                 f"{run_dir}: trial {trial.trial_id} has the value {trial.values[0]:.4g}, and on today's scale "
                 f"{scale.over(there):.4g}: an older version divided by rounding errors where the default's episodes "
                 f"are equal ({', '.join(scale.flat)}). New trials cannot be compared with these; `daf sweep run --new` "
-                "begins anew."
+                "starts over."
             )
 
 

@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 FREE = ("num_trials", "description", "max_retries", "trial_timeout", "checkpoint_best_n", "significance_level")
 """Fields that may change when a sweep resumes; so may those of the held-out episodes."""
-BEGINNING = ".sweeps.lock"
+START_LOCK = ".sweeps.lock"
 """Lock in the output directory, held while a sweep is looked up and started, so that none is started twice."""
 
 
@@ -40,23 +40,23 @@ def config_of_run(run_dir: Path) -> DAFSweepConfig:
     return DAFSweepConfig(**read_facts(run_dir)["config"])
 
 
-def same_sweep(print_of: str, output: "OutputManager") -> RunInfo | None:
+def same_sweep(identity: str, output: "OutputManager") -> RunInfo | None:
     """The newest run of the same sweep."""
     for run in list_runs(output.base_dir, "sweeps"):
         try:
-            if (run.path / CONFIG).exists() and read_facts(run.path).get("fingerprint") == print_of:
+            if (run.path / CONFIG).exists() and read_facts(run.path).get("fingerprint") == identity:
                 return run
         except (DamagedFileError, StorageError) as error:  # damage in that sweep must not affect this one
-            logger.warning("%s It is passed over.", error)
+            logger.warning("%s This sweep is skipped.", error)
     return None
 
 
-def named_sweep(run: str, output: "OutputManager", print_of: str) -> RunInfo:
+def named_sweep(run: str, output: "OutputManager", identity: str) -> RunInfo:
     found = find_run(run, output.base_dir, "sweeps")
-    if read_facts(found.path).get("fingerprint") != print_of:
+    if read_facts(found.path).get("fingerprint") != identity:
         raise UsageError(
-            f"{found.path} cannot go on: its configuration, or the code or weights of its policy, or its missions "
-            "changed since. `daf sweep run` begins a new sweep."
+            f"{found.path} can't be resumed: its configuration, its missions, or the code or weights of its policy "
+            "have changed. `daf sweep run` starts a new sweep."
         )
     return found
 
@@ -70,14 +70,14 @@ def is_done(run_dir: Path, prepared: Prepared) -> bool:
     return facts["planned"] == prepared.total and same and (run_dir / RESULT).is_file()
 
 
-def write_facts(run_dir: Path, run_id: str, prepared: Prepared, print_of: str) -> None:
+def write_facts(run_dir: Path, run_id: str, prepared: Prepared, identity: str) -> None:
     config = prepared.config
     write_json(
         run_dir / CONFIG,
         {
             "format": "daf-sweep-config-1",
             "run_id": run_id,
-            "fingerprint": print_of,
+            "fingerprint": identity,
             "name": config.name,
             "strategy": config.strategy,
             "objectives": [objective.name for objective in prepared.objectives],

@@ -35,8 +35,8 @@ _TOGETHER = (
 )
 """Hyperparameters that must be compatible with each other."""
 _MOST_TOGETHER = 5_000
-_PAID = (
-    "search_space.rewards changes what is paid, so scores of trials that only evaluate could not be compared. It is "
+_REWARDS_NEED_TRAINING = (
+    "search_space.rewards changes the reward, so scores of trials that only evaluate could not be compared. It is "
     "for training: add training: {…}; trials are then scored without it."
 )
 
@@ -68,7 +68,7 @@ def targets_of(config: DAFSweepConfig, *, cache: Path, runs: Path | None) -> dic
         target = _target(name, config, taken, own)
         for other, there in found.items():
             if (there.place, there.name) == (target.place, target.name):
-                raise ConfigError(f"search_space: {other} and {name} are two names of one thing.")
+                raise ConfigError(f"search_space: {other} and {name} are two names of the same parameter.")
         found[name] = target
     return found
 
@@ -84,11 +84,11 @@ def check_bounds(dimension: Dimension, target: Target, config: DAFSweepConfig) -
             except DAFError as error:
                 raise ConfigError(f"{where}: {error}") from error
         elif target.place == "mission" and target.name not in NAMED_OPTIONS and not (_whole(value) and int(value) >= 1):
-            raise ConfigError(f"{where}: {value!r} is no number of {target.name}; a whole number above 0 is.")
+            raise ConfigError(f"{where}: {target.name} must be an integer above 0, got {value!r}.")
         elif target.place == "mission":
             held = [mission for mission in config.missions if target.name in options_of(mission)]
             if held:
-                raise ConfigError(f"{where}: the mission {held[0]} says its {target.name} already. Take it out there.")
+                raise ConfigError(f"{where}: the mission {held[0]} already sets {target.name}; remove it there.")
             for mission in config.missions if value != NO_VARIANT else ():
                 try:
                     resolve(f"{mission},{target.name}={untyped(value)}", game=config.game)
@@ -116,10 +116,10 @@ def check_together(dimensions: Sequence[Dimension], targets: Mapping[str, Target
         try:
             config.training.replace(**{names[name]: value for name, value in together.items()})
         except ConfigError as error:
-            said = " with ".join(f"{name} {value}" for name, value in together.items())
+            drawn_values = " with ".join(f"{name} {value}" for name, value in together.items())
             raise ConfigError(
-                f"search_space: a trial may draw {said}, and could not train ({error}). Leave out values, or give a "
-                "range a step, so that all fit together."
+                f"search_space: a trial may draw {drawn_values}, with which it can't train ({error}). Leave out "
+                "values, or give a range a step, so that all combinations are valid."
             ) from error
 
 
@@ -179,7 +179,7 @@ def _target(name: str, config: DAFSweepConfig, taken: Arguments, own: Place) -> 
     if places:
         return next(iter(places.values()))
     if name == "rewards":
-        raise ConfigError(_PAID)
+        raise ConfigError(_REWARDS_NEED_TRAINING)
     if hyper is not None:
         raise ConfigError(
             f"search_space.{name} is a hyperparameter of training, and this sweep has no training section: "
@@ -209,7 +209,7 @@ def _placed(name: str, place: str, rest: str, config: DAFSweepConfig, taken: Arg
         if rest not in OPTIONS:
             raise ConfigError(f"search_space.{name}: {unknown('mission option', rest, OPTIONS)}")
         if rest == "rewards" and config.training is None:
-            raise ConfigError(_PAID)
+            raise ConfigError(_REWARDS_NEED_TRAINING)
         return Target("mission", rest, rest not in NAMED_OPTIONS)
     if rest not in taken.whole and not taken.open_ended:
         kind = f"argument of {config.policy_class_path}"

@@ -125,7 +125,7 @@ def _checked(names: Sequence[str], base: Mission) -> list[str]:
     if not names:
         raise UsageError("a variant sweep takes a variant at least; `daf missions --variants` lists them all.")
     if base.game is None:
-        raise MissionError(f"{base.name} is a config of its own; variants apply to named missions.")
+        raise MissionError(f"{base.name} is a mission config; variants apply to named missions.")
     known = game_missions.variants(base.game)
     for name in names:
         if name not in known:

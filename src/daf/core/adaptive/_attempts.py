@@ -53,12 +53,12 @@ class Attempts:
         except UsageError as error:  # the settings were changed and are now invalid
             self._refuse(run, str(error))
             return
-        begun = self._begun(run)
-        if run.status == "pending" and begun >= run.target:
+        started_at = self._started_at(run)
+        if run.status == "pending" and started_at >= run.target:
             self._refuse(
                 run,
-                f"it has {begun:,} agent steps already, and was to train to {run.target:,}: nothing would be trained. "
-                "Updates take more than the scheduler's steps: give larger ones (halving.min_timesteps, "
+                f"it has {started_at:,} agent steps already and its target is {run.target:,}: nothing to train. "
+                "An update takes more than the scheduler's steps: set more steps (halving.min_timesteps, "
                 "population.interval), or smaller updates (n_steps, num_envs)",
             )
             return
@@ -108,7 +108,7 @@ class Attempts:
             self.broke(run, "it was never started: the controller died before", counts=False)
         elif status.state == "gone":
             self._runner.kill(job)
-            self.broke(run, "it was killed while no controller was there", counts=False)
+            self.broke(run, "it was killed while no controller was running", counts=False)
         elif status.state == "ended" and status.exit_code in INTERRUPTED:
             self.broke(run, "it was interrupted when its controller ended", counts=False)
         elif status.state == "ended":
@@ -127,9 +127,9 @@ class Attempts:
             "trained" if training else "evaluated", run=run.name, job=job.name, **ended.values
         )
         if training:
-            parents.let_go(self._record.folder, experiment, run)
+            parents.delete_parent(self._record.folder, experiment, run)
         else:
-            parents.let_go_scored(self._record.folder, run)
+            parents.delete_scored(self._record.folder, run)
         self._changed()
 
     def broke(self, run: Run, error: str, *, counts: bool, stale: bool = False, retry: bool = True) -> None:
@@ -155,7 +155,7 @@ class Attempts:
         self._record.add("broke", run=run.name, error=error, counts=1, next="failed", retry_at=None, job=None)
         self._changed()
 
-    def _begun(self, run: Run) -> int:
+    def _started_at(self, run: Run) -> int:
         """The agent steps from which training continues."""
         if run.steps or run.parent is None:
             return run.steps

@@ -25,14 +25,14 @@ def place(folder: Path, parent: tuple[str, int]) -> Path:
 
 
 def keep(folder: Path, experiment: Experiment, parent: tuple[str, int]) -> None:
-    """Copy the present checkpoint of the parent; nothing where it is there. Raises `StorageError`."""
+    """Copy the current checkpoint of the parent, unless the copy exists. Raises `StorageError`."""
     source = experiment.runs[parent[0]].checkpoint
     if source is not None:
         _copy(folder, source, place(folder, parent))
 
 
 def keep_scored(folder: Path, run: Run) -> None:
-    """Copy the checkpoint of a run's last score; nothing where it is there. Raises `StorageError`."""
+    """Copy the checkpoint of a run's last score, unless the copy exists. Raises `StorageError`."""
     if run.score is not None and run.score.checkpoint is not None:
         _copy(folder, run.score.checkpoint, folder / SCORED / f"{run.name}-{run.score.steps}")
 
@@ -45,13 +45,13 @@ def scored(folder: Path, run: Run) -> Path | None:
     return copy if copy.exists() else folder / run.score.checkpoint
 
 
-def let_go_scored(folder: Path, run: Run) -> None:
+def delete_scored(folder: Path, run: Run) -> None:
     """Delete the copies of a run that has been scored again."""
     for copy in (folder / SCORED).glob(f"{run.name}-*"):
         _remove(copy)
 
 
-def let_go(folder: Path, experiment: Experiment, child: Run) -> None:
+def delete_parent(folder: Path, experiment: Experiment, child: Run) -> None:
     """Delete the starting checkpoint of a child that has saved checkpoints, unless another child still needs it."""
     if child.parent is None:
         return

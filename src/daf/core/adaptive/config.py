@@ -29,7 +29,7 @@ class HalvingSettings(ConfigModel):
     kind: ClassVar[str] = "halving"
 
     min_timesteps: int = Field(ge=1, description="Agent steps until the first cut.")
-    reduction_factor: int = Field(3, ge=2, le=64, description="One in so many goes on, for so many times the steps.")
+    reduction_factor: int = Field(3, ge=2, le=64, description="One of this many continues, to as many times the steps.")
 
 
 class PopulationSettings(ConfigModel):
@@ -40,7 +40,7 @@ class PopulationSettings(ConfigModel):
     interval: int = Field(ge=1, description="Agent steps between evaluations, after which the worst are replaced.")
     fraction: float = Field(0.25, gt=0, le=0.5, description="Part that is replaced, and part that is copied.")
     perturb: float = Field(0.2, gt=0, lt=1, description="Numbers are multiplied by 1 - this or 1 + this.")
-    resample_probability: float = Field(0.25, ge=0, le=1, description="A setting is drawn anew instead.")
+    resample_probability: float = Field(0.25, ge=0, le=1, description="Part of the settings that is drawn again.")
 
 
 class EvaluationSettings(ConfigModel):
@@ -60,23 +60,23 @@ class DAFAdaptiveConfig(ConfigModel):
 
     kind: ClassVar[str] = "adaptive"
 
-    experiment_id: ExperimentId = Field(description="The same id goes on with the same experiment.")
+    experiment_id: ExperimentId = Field(description="The same id resumes the same experiment.")
     training: DAFTrainingConfig | None = Field(
-        None, description="What all runs share; it names policy and mission(s). None: only feedback is given."
+        None, description="What all runs share, including policy and mission(s). None: only feedback is given."
     )
     scheduler: Literal["fixed", "successive_halving", "population"] = "fixed"
     runs: list[dict[str, Scalar]] = Field(default_factory=list, description="Settings of the first runs.")
-    search_space: dict[str, Parameter] = Field(default_factory=dict, description="Of which the other runs are drawn.")
-    num_runs: int | None = Field(None, ge=1, le=10_000, description="In all at the start; None: those in `runs`.")
-    seed: Seed = Field(42, description="Of everything that the scheduler draws.")
+    search_space: dict[str, Parameter] = Field(default_factory=dict, description="The other runs are drawn from it.")
+    num_runs: int | None = Field(None, ge=1, le=10_000, description="At the start; None: those in `runs`.")
+    seed: Seed = Field(42, description="Seed of everything that the scheduler draws.")
     halving: HalvingSettings | None = None
     population: PopulationSettings | None = None
     evaluation: EvaluationSettings = Field({}, validate_default=True, description="How runs are scored.")
-    initial_checkpoint: PathField | None = Field(None, description="Where first runs begin; its steps count.")
+    initial_checkpoint: PathField | None = Field(None, description="Where the first runs start; its steps count.")
 
     max_concurrent_jobs: int = Field(1, ge=1, le=1024, description="A job uses all cores that its settings allow.")
-    heartbeat_interval: float = Field(2.0, gt=0, le=3600, description="Seconds between looks at jobs and at `stop`.")
-    heartbeat_timeout: float = Field(900.0, gt=0, description="Seconds without a sign after which a job is stale.")
+    heartbeat_interval: float = Field(2.0, gt=0, le=3600, description="Seconds between checks of jobs and `stop`.")
+    heartbeat_timeout: float = Field(900.0, gt=0, description="Seconds without a heartbeat after which a job is stale.")
     retry_on_failure: bool = True
     max_retries: int = Field(2, ge=0, le=1000, description="Per run and phase.")
     retry_delay: float = Field(10.0, ge=0, le=86_400, description="Seconds before the first; doubled each time.")
@@ -87,24 +87,24 @@ class DAFAdaptiveConfig(ConfigModel):
     checkpoint_interval: int | None = Field(None, ge=1, description="Agent steps; None: as `training` has it.")
     enable_curriculum_learning: bool = Field(True, description="Whether feedback may change the curriculum.")
     evidence_window: int = Field(5, ge=3, le=1000, description="Results of a task that a change must rest on, twice.")
-    wandb_project: Name | None = Field(None, description="Send every run's metrics there.")
+    wandb_project: Name | None = Field(None, description="Send every run's metrics to this project.")
     dispatcher: str = "local"
     use_skypilot: bool = False
 
     @field_validator("dispatcher")
     @classmethod
-    def _dispatcher_is_there(cls, name: str) -> str:
+    def _dispatcher_is_known(cls, name: str) -> str:
         if name in ("ray", "skypilot"):
-            raise ValueError(f'jobs on {name} are not there yet. Leave the field out: "local" runs them here')
+            raise ValueError(f'jobs on {name} are not supported. Leave the field out: "local" runs them here')
         if name != "local":
-            raise ValueError(f'no dispatcher "{name}". There is local, on this machine')
+            raise ValueError(f'no dispatcher "{name}"; the only one is local, on this machine')
         return name
 
     @field_validator("use_skypilot")
     @classmethod
     def _no_skypilot(cls, wanted: bool) -> bool:
         if wanted:
-            raise ValueError("SkyPilot is not there yet. Leave the field out: jobs run on this machine")
+            raise ValueError("SkyPilot is not supported. Leave the field out: jobs run on this machine")
         return wanted
 
     @model_validator(mode="after")
@@ -113,7 +113,7 @@ class DAFAdaptiveConfig(ConfigModel):
             raise ValueError("checkpoint_interval has no effect with enable_checkpointing: false")
         if self.training is None:
             if self.runs or self.search_space or self.num_runs is not None or self.scheduler != "fixed":
-                raise ValueError("there are runs and nothing that they train: give `training`")
+                raise ValueError("runs need a section `training`")
             return self
         if not self.trained_on or self.training.policy is None:
             raise ValueError("training must name a policy and a mission, which may stand in its curriculum's missions")
@@ -133,16 +133,16 @@ class DAFAdaptiveConfig(ConfigModel):
         if wanted < listed:
             raise ValueError(f"num_runs {self.num_runs} is below the {listed} entries of runs")
         if self.num_runs is None and not self.runs and self.search_space:
-            raise ValueError("search_space needs num_runs, how many runs are drawn of it")
+            raise ValueError("search_space needs num_runs, the number of runs")
         if wanted > max(listed, 1) and not self.search_space:
             raise ValueError(
-                f"num_runs {self.num_runs} is above the {listed} entries of runs, and there is no search_space to draw "
-                "the others from"
+                f"num_runs {self.num_runs} is above the {listed} entries of runs, and without a "
+                "search_space the others can't be drawn"
             )
         if self.search_space and wanted == listed and self.scheduler != "population":
             raise ValueError("nothing is drawn from search_space: num_runs is not above the number of runs")
         if self.scheduler != "fixed" and wanted < 2:
-            raise ValueError(f"{self.scheduler} needs two runs at least")
+            raise ValueError(f"{self.scheduler} needs at least two runs")
 
     def _check_population(self) -> None:
         """Reject settings that a run cannot have if it branches from another run's checkpoint."""
@@ -151,8 +151,8 @@ class DAFAdaptiveConfig(ConfigModel):
         for name in self.search_space:
             if name == "policy" or name.startswith(NETWORK):
                 raise ValueError(
-                    f"search_space.{name}: a population's runs go on from each other's checkpoints, so that their "
-                    "networks stay as they are. Write it into training or runs"
+                    f"search_space.{name}: a population's runs continue from each other's checkpoints, so their "
+                    "networks can't differ. Set it in training or runs"
                 )
         for settings in self.runs:
             check_names({*settings, *self.search_space})
@@ -170,14 +170,14 @@ class DAFAdaptiveConfig(ConfigModel):
         check_names(space)
         for name, parameter in space.items():
             if isinstance(parameter, DAFParameterRange) and (parameter.when or parameter.prior is not None):
-                raise ValueError(f"{name}: `when` and `prior` are for sweeps. Write what is to be tried into runs")
+                raise ValueError(f"{name}: `when` and `prior` are for sweeps; list such settings in runs")
         return space
 
     def _check_section(self, section: str, scheduler: str) -> None:
-        there = getattr(self, section) is not None
-        if there and self.scheduler != scheduler:
+        given = getattr(self, section) is not None
+        if given and self.scheduler != scheduler:
             raise ValueError(f"{section} has no effect with scheduler {self.scheduler}")
-        if not there and self.scheduler == scheduler:
+        if not given and self.scheduler == scheduler:
             raise ValueError(f"scheduler {scheduler} needs a section {section}")
 
     @property

@@ -89,13 +89,11 @@ def result_of(results: Mapping[str, Any]) -> tuple[str | None, float]:
         value = results.get(name)
         if isinstance(value, int | float) and not isinstance(value, bool):
             if not np.isfinite(value):
-                raise AdaptiveControllerError(f"the result's {name} is {value}, which is no evidence of anything.")
+                raise AdaptiveControllerError(f"the result's {name} must be finite, got {value}.")
             task = results.get("task", results.get("task_id"))
             return None if task is None else str(task), float(value)
     names = ", ".join(sorted(map(str, results))[:8]) or "nothing"
-    raise AdaptiveControllerError(
-        f"no mean return in the results: one of {', '.join(RETURNS)} is needed, there is {names}."
-    )
+    raise AdaptiveControllerError(f"no mean return in the results: one of {', '.join(RETURNS)} is needed, got {names}.")
 
 
 def weigh(evidence: Evidence, window: int) -> tuple[Verdict, dict[str, Any]]:
@@ -186,7 +184,7 @@ class Feedback:
         found = getattr(curriculum, "adapt_curriculum", None) or getattr(curriculum, "adapt", None)
         if not callable(found):
             raise AdaptiveControllerError(
-                f"a {type(curriculum).__name__} cannot be asked for changes; a DAFCurriculumManager can."
+                f"a {type(curriculum).__name__} can't be asked for changes; a DAFCurriculumManager can."
             )
         self._curriculum, self._adapt = curriculum, found
 
@@ -232,17 +230,17 @@ class Feedback:
             unchanged = Adjustment(what, task, tuple(kinds), False, reason, why, dict(evidence or {}))
             self._keep(unchanged)
             return unchanged
-        asked: list[str] = []
+        requested: list[str] = []
         changed, reason = False, ""
         for kind in kinds:
-            asked.append(kind)
+            requested.append(kind)
             done = self._adapt(kind, why)
             changed, reason = done.changed, done.reason
             if changed:
                 break
         if changed:
-            self._begin_anew(task)
-        adjustment = Adjustment(what, task, tuple(asked), changed, reason, why, dict(evidence or {}))
+            self._discard_evidence(task)
+        adjustment = Adjustment(what, task, tuple(requested), changed, reason, why, dict(evidence or {}))
         self._keep(adjustment)
         return adjustment
 
@@ -273,7 +271,7 @@ class Feedback:
         self._keep(adjustment)
         return adjustment
 
-    def _begin_anew(self, task: str | None) -> None:
+    def _discard_evidence(self, task: str | None) -> None:
         """Discard the results before a change: all of those without a task, and the recent ones of `task`."""
         self._evidence = {key: past for key, past in self._evidence.items() if key[0] is not None}
         for (of, _), past in self._evidence.items():

@@ -63,7 +63,7 @@ class Record:
         try:
             self._lock = locks.acquire(
                 folder / LOCK,
-                f"the experiment in {folder} has a controller already. `daf adaptive status` shows it, "
+                f"the experiment in {folder} already has a controller. `daf adaptive status` shows it, "
                 "`daf adaptive stop` ends it.",
             )
         except LockedError as error:
@@ -84,7 +84,7 @@ class Record:
     def experiment(self) -> Experiment:
         """The committed state."""
         if self._experiment is None:
-            raise AdaptiveControllerError(f"there is no experiment in {self.folder} yet.")
+            raise AdaptiveControllerError(f"{self.folder} has no experiment yet.")
         return self._experiment
 
     def begin(self, experiment_id: str, config: Mapping[str, Any]) -> None:

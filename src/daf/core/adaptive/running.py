@@ -114,8 +114,8 @@ class Running:
         """Commit the runs and targets that the scheduler wants and the journal lacks."""
         experiment = self._record.experiment
         for wanted in self._scheduler.wanted(experiment.known()):
-            there = experiment.runs.get(wanted.run)
-            if there is None:
+            planned = experiment.runs.get(wanted.run)
+            if planned is None:
                 if wanted.parent is not None:
                     parents.keep(self._record.folder, experiment, wanted.parent)
                 self._record.add(
@@ -127,8 +127,8 @@ class Running:
                     parent=wanted.parent,
                 )
                 self._changed()
-            elif there.target < wanted.target and there.status == "done":
-                parents.keep_scored(self._record.folder, there)
+            elif planned.target < wanted.target and planned.status == "done":
+                parents.keep_scored(self._record.folder, planned)
                 self._record.add("extended", run=wanted.run, target=wanted.target, why=wanted.why)
                 self._changed()
 

@@ -176,55 +176,55 @@ def _planned(run: Run | None, event: Mapping[str, Any]) -> Run:
 
 
 def _extended(run: Run | None, event: Mapping[str, Any]) -> Run:
-    there = _in(run, "done")
-    if event["target"] <= there.target:
-        raise ValueError(f"{there.name} is extended from {there.target} to {event['target']} steps")
-    return replace(there, status="pending", target=event["target"], why=event["why"], failures=0)
+    current = _in(run, "done")
+    if event["target"] <= current.target:
+        raise ValueError(f"{current.name} is extended from {current.target} to {event['target']} steps")
+    return replace(current, status="pending", target=event["target"], why=event["why"], failures=0)
 
 
 def _launching(run: Run | None, event: Mapping[str, Any]) -> Run:
-    there = _in(run, "pending", "trained", "stale")
-    status: RunStatus = "training" if there.phase == "train" else "evaluating"
-    return replace(there, status=status, job=event["job"], launches=there.launches + 1, retry_at=None)
+    current = _in(run, "pending", "trained", "stale")
+    status: RunStatus = "training" if current.phase == "train" else "evaluating"
+    return replace(current, status=status, job=event["job"], launches=current.launches + 1, retry_at=None)
 
 
 def _trained(run: Run | None, event: Mapping[str, Any]) -> Run:
-    there = _in(run, "training")
+    current = _in(run, "training")
     return replace(
-        there, status="trained", steps=event["steps"], checkpoint=event["checkpoint"], metrics=event["metrics"],
+        current, status="trained", steps=event["steps"], checkpoint=event["checkpoint"], metrics=event["metrics"],
         failures=0, error=None,
     )  # fmt: skip
 
 
 def _evaluated(run: Run | None, event: Mapping[str, Any]) -> Run:
-    there = _in(run, "evaluating")
+    current = _in(run, "evaluating")
     # At its target, so that a schedule finds the score: an update may exceed the target by some steps.
-    score = Score(steps=there.target, **event["score"], trained=there.steps, checkpoint=there.checkpoint)
+    score = Score(steps=current.target, **event["score"], trained=current.steps, checkpoint=current.checkpoint)
     return replace(
-        there,
+        current,
         status="done",
-        scores=(*there.scores, score),
+        scores=(*current.scores, score),
         failures=0,
         error=None,
     )
 
 
 def _broke(run: Run | None, event: Mapping[str, Any]) -> Run:
-    there = _in(run, "training", "evaluating", "pending", "trained")
-    before: RunStatus = "pending" if there.phase == "train" else "trained"
+    current = _in(run, "training", "evaluating", "pending", "trained")
+    before: RunStatus = "pending" if current.phase == "train" else "trained"
     status: RunStatus = {"retry": before, "stale": "stale", "failed": "failed"}[event["next"]]
     return replace(
-        there,
+        current,
         status=status,
         retry_at=event["retry_at"],
-        failures=there.failures + event["counts"],
+        failures=current.failures + event["counts"],
         error=event["error"],
     )
 
 
 def _revived(run: Run | None, event: Mapping[str, Any]) -> Run:
-    there = _in(run, "failed", "stale")
-    return replace(there, status="pending" if there.phase == "train" else "trained", failures=0, retry_at=None)
+    current = _in(run, "failed", "stale")
+    return replace(current, status="pending" if current.phase == "train" else "trained", failures=0, retry_at=None)
 
 
 def _in(run: Run | None, *allowed: RunStatus) -> Run:

@@ -28,19 +28,19 @@ TITLED = re.compile(r"^Experiment (\S+) \(\w+\)$")
 class ExperimentStatus:
     """A committed experiment. controlled: whether a controller of this machine holds it now.
 
-    begun: False before its first event; run_id is then its experiment_id, and run_dir the output directory.
+    started: False before its first event; run_id is then its experiment_id, and run_dir the output directory.
     """
 
     run_id: str
     run_dir: Path
     experiment: Experiment
     controlled: bool
-    begun: bool = True
+    started: bool = True
 
     @property
     def status(self) -> str:
         """One of: done, failed, stopped, running, interrupted (unfinished without a controller), not started."""
-        if not self.begun:
+        if not self.started:
             return "not started"
         if self.experiment.status == "running" and not self.controlled:
             return "interrupted"
@@ -55,8 +55,8 @@ class ExperimentStatus:
         """What `--json` prints, as JSON data."""
         experiment, best = self.experiment, self.experiment.best
         return {
-            "run_id": self.run_id if self.begun else None,
-            "run_dir": str(self.run_dir) if self.begun else None,
+            "run_id": self.run_id if self.started else None,
+            "run_dir": str(self.run_dir) if self.started else None,
             "status": self.status,
             "experiment_id": experiment.experiment_id,
             "reason": experiment.reason,
@@ -98,15 +98,15 @@ def status_of(name: str, base_dir: Path | None = None) -> ExperimentStatus:
     if found is None or experiment is None:
         names = [experiment_id for experiment_id, _ in experiments(base_dir)]
         near = nearest(name, names) or names[:5]
-        there = f"Nearest: {', '.join(near)}." if near else "There are none: `daf adaptive run CONFIG.yaml` begins one."
-        raise UsageError(f'no experiment "{name}". {there}')
+        hint = f"Nearest: {', '.join(near)}." if near else "`daf adaptive run CONFIG.yaml` starts one."
+        raise UsageError(f'no experiment "{name}". {hint}')
     return ExperimentStatus(found.run_id, found.path, experiment, record.controlled(found.path))
 
 
 def not_started(config: DAFAdaptiveConfig, base_dir: Path) -> ExperimentStatus:
     """The status of an experiment before its first event."""
     experiment = Experiment(config.experiment_id, config.to_data(), time.time())
-    return ExperimentStatus(config.experiment_id, base_dir, experiment, controlled=False, begun=False)
+    return ExperimentStatus(config.experiment_id, base_dir, experiment, controlled=False, started=False)
 
 
 def experiments(base_dir: Path | None = None) -> list[tuple[str, RunInfo]]:

@@ -22,20 +22,20 @@ def steps_of(checkpoint: Path) -> int:
         ) from error
 
 
-def check(targets: Iterable[int], *, begun: int, update: int) -> None:
+def check(targets: Iterable[int], *, started_at: int, update: int) -> None:
     """Raise `ConfigError` if a run would be at one of its targets before it trained towards it.
 
-    targets: ascending. begun: the steps of its starting checkpoint. update: agent steps of an update.
+    targets: ascending. started_at: the steps of its starting checkpoint. update: agent steps of an update.
     """
-    at = begun
+    at = started_at
     for target in targets:
         if at >= target:
             raise ConfigError(
                 f"nothing would be trained before {target:,} agent steps: "
                 + (
-                    f"the initial_checkpoint has {begun:,} already, and they count. Give a later first target "
+                    f"the initial_checkpoint has {started_at:,} already, and they count. Give a later first target "
                     "(halving.min_timesteps, population.interval, training.total_timesteps)."
-                    if at == begun
+                    if at == started_at
                     else f"an update takes {update:,}, so that a run is at {at:,} when it was compared last. Give "
                     "larger steps (halving.min_timesteps, population.interval), or smaller updates (n_steps, num_envs)."
                 )

@@ -70,7 +70,7 @@ def trials_of(config: DAFSweepConfig, space: Space) -> int:
         return min(config.num_trials, cells)
     if cells > LARGEST_GRID:
         raise ConfigError(
-            f"the grid has {cells:,} cells, and at most {LARGEST_GRID:,} are run without being asked for. Make it "
+            f"the grid has {cells:,} cells, and at most {LARGEST_GRID:,} are run by default. Make it "
             "coarser, take strategy random or tpe, or say num_trials to run only the first cells."
         )
     return cells

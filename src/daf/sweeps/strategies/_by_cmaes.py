@@ -59,17 +59,17 @@ class ByCMAES(Strategy):
         generation, index = divmod(number - self._first, self._population)
         while self._generation < generation:
             start = self._first + self._generation * self._population
-            self._tell(known[start : start + self._population])
+            self._report(known[start : start + self._population])
         return self._configuration(self._asked[index]), {}
 
-    def _tell(self, results: Sequence[SweepTrialResult]) -> None:
+    def _report(self, results: Sequence[SweepTrialResult]) -> None:
         lessons = [self._lessons.learn(result) for result in results]
         losses = [None if lesson is None else self._sign * lesson[0] for lesson in lessons]
         worst = max((loss for loss in losses if loss is not None), default=0.0)
-        told = [worst if loss is None else loss for loss in losses]
+        reported = [worst if loss is None else loss for loss in losses]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # it takes means over kinds of names that are absent
-            self._optimizer.tell(list(zip(self._asked, told, strict=True)))
+            self._optimizer.tell(list(zip(self._asked, reported, strict=True)))
         self._generation += 1
         if self._optimizer.should_stop():
             self._began += 1

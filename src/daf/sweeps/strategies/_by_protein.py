@@ -60,7 +60,7 @@ class ByProtein(Strategy):
         self._open[proposal.number] = dict(proposal.hyperparameters)
 
     def propose(self, number: int, known: Sequence[SweepTrialResult]) -> tuple[Configuration, State]:
-        observed = self._observations(number, known)
+        observed = self._observed(number, known)
         if not observed and number:  # the centre was already proposed and has no result yet
             values = self.space.configure(drawing(generator(self.seed, number)))
         else:
@@ -73,26 +73,24 @@ class ByProtein(Strategy):
         self._open[number] = values
         return values, {}
 
-    def _observations(
-        self, number: int, known: Sequence[SweepTrialResult]
-    ) -> list[tuple[dict[str, float], float, float]]:
-        """The observations passed to Protein: inputs, score, cost.
+    def _observed(self, number: int, known: Sequence[SweepTrialResult]) -> list[tuple[dict[str, float], float, float]]:
+        """The observed passed to Protein: inputs, score, cost.
 
         Protein treats two trials of equal score and cost as dominating each other, and fails if no trial is left. So
         costs increase by a ten-thousandth from one trial to the next, which is below the precision of a cost.
         """
         lessons = Lessons((self._direction,))
         sign = 1.0 if self._direction == "maximize" else -1.0
-        told: list[tuple[dict[str, float], float, float]] = []
+        observed: list[tuple[dict[str, float], float, float]] = []
         for result in known:
             lesson = lessons.learn(result)
             if lesson is not None and result.cost is not None:
-                told.append((self._inputs(result.hyperparameters), sign * lesson[0], max(result.cost, _LEAST_COST)))
+                observed.append((self._inputs(result.hyperparameters), sign * lesson[0], max(result.cost, _LEAST_COST)))
         pending = [self._open[n] for n in range(len(known), number) if n in self._open]
-        if told:
-            score, cost = float(np.mean([t[1] for t in told])), float(np.mean([t[2] for t in told]))
-            told += [(self._inputs(values), score, cost) for values in pending]
-        return [(inputs, score, cost * (1 + index / 10_000)) for index, (inputs, score, cost) in enumerate(told)]
+        if observed:
+            score, cost = float(np.mean([t[1] for t in observed])), float(np.mean([t[2] for t in observed]))
+            observed += [(self._inputs(values), score, cost) for values in pending]
+        return [(inputs, score, cost * (1 + index / 10_000)) for index, (inputs, score, cost) in enumerate(observed)]
 
     def _inputs(self, values: Any) -> dict[str, float]:
         return {dimension.name: float(values[dimension.name]) for dimension in self.space.dimensions}

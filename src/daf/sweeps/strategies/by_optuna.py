@@ -37,7 +37,7 @@ class ByOptuna(Strategy):
         ways = [optuna.study.StudyDirection[direction.upper()] for direction in directions]
         self._study = optuna.create_study(directions=ways)
         self._lessons = Lessons(directions)
-        self._told = 0
+        self._reported = 0
 
     def needs(self, number: int) -> int:
         return window(number, self._lookahead)
@@ -49,8 +49,8 @@ class ByOptuna(Strategy):
         return self.propose(number, known)
 
     def propose(self, number: int, known: Sequence[SweepTrialResult]) -> tuple[Configuration, State]:
-        for result in known[self._told :]:
-            self._tell(result)
+        for result in known[self._reported :]:
+            self._report(result)
         before = dict(self._study_notes())
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -79,7 +79,7 @@ class ByOptuna(Strategy):
         for key, value in proposal.state.get("study", {}).items():
             self._study._storage.set_study_system_attr(self._study._study_id, key, value)
 
-    def _tell(self, result: SweepTrialResult) -> None:
+    def _report(self, result: SweepTrialResult) -> None:
         import optuna
 
         values = self._lessons.learn(result)
@@ -89,7 +89,7 @@ class ByOptuna(Strategy):
                 self._study.tell(result.trial_id, state=optuna.trial.TrialState.FAIL)
             else:
                 self._study.tell(result.trial_id, list(values))
-        self._told += 1
+        self._reported += 1
 
     def _study_notes(self) -> dict[str, Any]:
         notes: dict[str, Any] = self._study._storage.get_study_system_attrs(self._study._study_id)
