@@ -187,10 +187,10 @@ def _sweep(found: "RunInfo") -> None:
     from daf.cli.show import out, plain_table
     from daf.errors import DAFError
     from daf.stats.sentences import number
-    from daf.sweeps.reading import read_run
+    from daf.sweeps.result import SweepResult
 
     try:
-        result = read_run(found.path)
+        result = SweepResult.load(found.path)
     except DAFError as error:
         out.print(f"[red]damaged:[/red] {escape(str(error))}", soft_wrap=True)
         return

@@ -286,9 +286,9 @@ def _evaluation_rows(run: RunInfo) -> Iterator[dict[str, Any]]:
 def _trials(run: RunInfo) -> "Sequence[SweepTrialResult]":
     if not (run.path / "sweep.json").is_file():
         return ()
-    from daf.sweeps.reading import read_run
+    from daf.sweeps.result import SweepResult
 
-    return read_run(run.path).trials
+    return SweepResult.load(run.path).trials
 
 
 def _trial_rows(run: RunInfo) -> Iterator[dict[str, Any]]:

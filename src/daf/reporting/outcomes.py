@@ -104,9 +104,9 @@ def _training(folder: Path) -> Outcome:
 
 
 def _sweep(folder: Path) -> Outcome:
-    from daf.sweeps.reading import read_run
+    from daf.sweeps.result import SweepResult
 
-    result = read_run(folder)
+    result = SweepResult.load(folder)
     best = result.top_trials(1)
     if not best or best[0].primary_metric is None:
         return Outcome(f"{len(result.trials)} of {result.planned} trials") if result.planned else Outcome()

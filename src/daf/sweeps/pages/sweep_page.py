@@ -16,7 +16,6 @@ from daf.sweeps.pages._sweep_figures import front_section, history_section, hype
 from daf.sweeps.pages._sweep_held_out import held_out_section, held_out_sentences
 from daf.sweeps.pages._sweep_importance import importance_section, importances_of, ranking
 from daf.sweeps.pages._sweep_space import cost_section, space_sections
-from daf.sweeps.reading import read_run
 from daf.sweeps.result import SweepResult, SweepTrialResult, Value, hyperparameter_names
 
 MOST_CELLS = 60_000
@@ -26,7 +25,7 @@ TOP = 10
 
 def write_sweep_page(run_dir: Path) -> None:
     """Write the page of the sweep in `run_dir`, from its files."""
-    write_pages(run_dir, pages_of(sweep_page(read_run(run_dir), facts_of(run_of(run_dir)))), SWEEP)
+    write_pages(run_dir, pages_of(sweep_page(SweepResult.load(run_dir), facts_of(run_of(run_dir)))), SWEEP)
 
 
 def sweep_page(result: SweepResult, facts: RunFacts) -> RunPage:
