@@ -7,8 +7,9 @@ An experiment has an id, and its journal is in its run directory; running it aga
 import functools
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from daf.config.extras import require
 from daf.core.adaptive import targets
@@ -18,6 +19,7 @@ from daf.core.adaptive.errors import AdaptiveControllerError
 from daf.core.adaptive.record import Record, controlled, request_stop
 from daf.core.adaptive.running import Running
 from daf.core.adaptive.schedulers import scheduler_of
+from daf.core.adaptive.schedulers.interface import Wanted
 from daf.core.adaptive.state import Experiment, Run
 from daf.core.adaptive.status import ExperimentStatus, find, status_of
 from daf.core.adaptive_controller import DAFAdaptiveConfig, DAFAdaptiveController, Hooks
@@ -55,6 +57,42 @@ def daf_run_adaptive(
         _check(chosen, output.base_dir)
     with DAFAdaptiveController(chosen, output=output, hooks=hooks, on_change=on_change) as controller:
         return controller.start_experiment(retry_failed=retry_failed)
+
+
+@dataclass(frozen=True)
+class AdaptivePlan:
+    """An experiment before it runs: its scheduler, and the runs that it starts with. exists: it has been started."""
+
+    experiment_id: str
+    scheduler: str
+    max_concurrent_jobs: int
+    exists: bool
+    runs: tuple[Wanted, ...]
+
+    def to_data(self) -> dict[str, Any]:
+        """All fields, as JSON data."""
+        return asdict(self)
+
+
+def plan_experiment(config: DAFAdaptiveConfig | str | Path, *, output: "OutputManager | None" = None) -> AdaptivePlan:
+    """Check an experiment and describe its first runs; nothing is trained or written.
+
+    Raises `ConfigError`, `MissionError`, `PolicyError`, as the experiment would.
+    """
+    require("train", "an experiment of training runs")
+    from daf.output_manager.layout import base_folder
+
+    chosen = config if isinstance(config, DAFAdaptiveConfig) else config_from_file(Path(config))
+    base = base_folder(None) if output is None else output.base_dir
+    _check(chosen, base)
+    scheduler = scheduler_of(chosen)
+    return AdaptivePlan(
+        experiment_id=chosen.experiment_id,
+        scheduler=chosen.scheduler,
+        max_concurrent_jobs=chosen.max_concurrent_jobs,
+        exists=find(chosen.experiment_id, base) is not None,
+        runs=tuple(scheduler.wanted({})),
+    )
 
 
 def daf_adaptive_status(experiment: str = "latest", output_dir: str | Path | None = None) -> ExperimentStatus:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 FORMATS = ("png", "pdf", "svg", "html", "gif")
+DEFAULT_FORMATS = ("png", "html")
 _SMALL = 256 * 1024 * 1024
 """Smaller logs are read in one process: starting more would take longer."""
 _BINS = 8_192
@@ -104,7 +105,7 @@ def daf_analyze_logs(
     experiments: str | Path = "experiments",
     run: str = "latest",
     output_dir: str | Path | None = None,
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] = DEFAULT_FORMATS,
     smooth_window: int | None = None,
     seed: int = 0,
     sample_size: int = 10_000,
@@ -147,7 +148,7 @@ def daf_compare_logs(
     experiments: str | Path = "experiments",
     run: str = "latest",
     output_dir: str | Path | None = None,
-    formats: Sequence[str] = FORMATS,
+    formats: Sequence[str] = DEFAULT_FORMATS,
     smooth_window: int | None = None,
     seed: int = 0,
     sample_size: int = 10_000,

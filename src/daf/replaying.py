@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from daf.errors import StorageError, UsageError
+from daf.errors import UsageError
 from daf.game.replays import Difference, difference, read_replay
 from daf.render.replays.frames import ReplayFrames, View
 from daf.render.replays.gif import Drawing, write_gif
@@ -121,11 +121,11 @@ def check_view(path: str | Path, view: View | None) -> None:
 def replay_files(path: str | Path, *, batch: bool) -> list[Path]:
     """The replays that `path` names: itself, or with `batch` all in that folder or in its `replays` folder, by name.
 
-    Raises `UsageError` (a folder without `batch`, or without replays) and `StorageError` (nothing is there).
+    Raises `UsageError` for a folder without `batch` or without replays, and if nothing is there.
     """
     place = Path(path).expanduser()
     if not place.exists():
-        raise StorageError(
+        raise UsageError(
             f"no replay file or directory {place}. Use `daf evaluate … --save-replays best` to record replays."
         )
     if not place.is_dir():

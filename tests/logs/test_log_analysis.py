@@ -10,7 +10,7 @@ from log_makers import flush, write_array
 from PIL import Image
 
 from daf.errors import DataError, StorageError, UsageError
-from daf.log_analysis import LogAnalysis, daf_analyze_logs, daf_compare_logs, describe
+from daf.log_analysis import FORMATS, LogAnalysis, daf_analyze_logs, daf_compare_logs, describe
 from daf.streams.finding import find_logs, find_variant, read_constants
 from daf.streams.records import RunConstants
 
@@ -22,14 +22,14 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.thorough
 def test_a_rerun_writes_the_same_bytes_and_every_file_that_was_asked_for(experiments: Path) -> None:
     run = experiments / "v1" / "20250102_120000"
-    first = daf_analyze_logs(run)
+    first = daf_analyze_logs(run, formats=FORMATS)
     assert first.output_dir == run / "plots"
     before = contents(run / "plots")
     stem = "v1_20250102_120000"
     kinds = [f"{kind}.{suffix}" for kind in ("rewards", "heatmap", "statistics") for suffix in ("png", "pdf", "svg")]
     kinds += ["rewards.html", "heatmap.html", "report.html", "report.pdf", "animation.gif", "summary.json"]
     assert sorted(before) == sorted(f"{stem}_{kind}" for kind in kinds)
-    daf_analyze_logs(run)
+    daf_analyze_logs(run, formats=FORMATS)
     after = contents(run / "plots")
     assert [name for name in before if before[name] != after[name]] == []
 

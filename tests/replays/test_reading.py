@@ -8,7 +8,7 @@ import zlib
 import pytest
 from replay_files import WHEEL, minimal
 
-from daf.errors import StorageError
+from daf.errors import UsageError
 from daf.game.replays import ReplayError, read_replay
 from daf.game.replays._content import unpack
 
@@ -192,9 +192,9 @@ def test_bytes_after_the_end_are_refused(write):
 
 
 def test_a_missing_file_a_directory_and_an_empty_file_have_different_errors(tmp_path):
-    with pytest.raises(StorageError, match=r"no replay file .*--save-replays"):
+    with pytest.raises(UsageError, match=r"no replay file .*--save-replays"):
         read_replay(tmp_path / "none.json.z")
-    with pytest.raises(StorageError, match="is a directory"):
+    with pytest.raises(UsageError, match="is a directory"):
         read_replay(tmp_path)
     (tmp_path / "empty").touch()
     with pytest.raises(ReplayError, match="is empty"):

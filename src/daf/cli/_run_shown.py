@@ -184,7 +184,7 @@ def _training(found: "RunInfo", training: "TrainingFile") -> None:
 
 def _sweep(found: "RunInfo") -> None:
     """The best trials of a sweep."""
-    from daf.cli.show import out, plain_table
+    from daf.cli.show import out, plain_table, short
     from daf.errors import DAFError
     from daf.stats.sentences import number
     from daf.sweeps.result import SweepResult
@@ -200,13 +200,9 @@ def _sweep(found: "RunInfo") -> None:
     table.add_column(result.objectives[0], justify="right")
     table.add_column("hyperparameters")
     for trial in result.top_trials(5):
-        chosen = ", ".join(f"{name}={_short(value)}" for name, value in trial.hyperparameters.items())
+        chosen = ", ".join(f"{name}={short(value)}" for name, value in trial.hyperparameters.items())
         table.add_row(str(trial.trial_id), number(trial.values[0]), escape(chosen))
     out.print(table)
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _ranking(rows: "list[RankingRow]") -> None:

@@ -7,14 +7,20 @@ import typer
 from rich.markup import escape
 
 from daf.cli._grouped import options
+from daf.cli._help import CommandGroup
 from daf.cli._options import JsonOption, NewSeedOption, OutputDirOption, RunOptions
 
 if TYPE_CHECKING:
+    from daf.adaptive import AdaptivePlan
     from daf.core.adaptive.state import Experiment, Run
     from daf.core.adaptive.status import ExperimentStatus
 
 app = typer.Typer(
-    rich_markup_mode=None, add_completion=False, no_args_is_help=True, help="Experiments of many training runs."
+    cls=CommandGroup,
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Experiments of many training runs.",
 )
 
 ExperimentArgument = Annotated[str, typer.Argument(help="Experiment id, run id, or latest.", metavar="ID")]
@@ -40,19 +46,25 @@ def run_command(
         bool, typer.Option("--retry-failed", help="Retry the failed runs of a fixed list.")
     ] = False,
     seed: NewSeedOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything and print the first runs; train nothing.")
+    ] = False,
     output: RunOptions,
 ) -> None:
     """Run the experiment in CONFIG to its end, or resume it.
 
     The same command resumes it after Ctrl-C, a crash or a power cut. No run is lost or repeated.
     """
-    from daf.adaptive import config_from_file, daf_run_adaptive
+    from daf.adaptive import config_from_file, daf_run_adaptive, plan_experiment
     from daf.cli._playing import open_output
 
     manager, _ = open_output(output)
     chosen = config_from_file(config)
     if seed is not None:
         chosen = chosen.replace(seed=seed)
+    if dry_run:
+        _show_plan(plan_experiment(chosen, output=manager), output.as_json)
+        return
     status = daf_run_adaptive(
         chosen, output=manager, retry_failed=retry_failed, on_change=None if output.quiet else Progress()
     )
@@ -85,6 +97,25 @@ def stop_command(
 
     status = daf_stop_adaptive(experiment, output_dir, timeout=timeout)
     _show(status, as_json)
+
+
+def _show_plan(plan: "AdaptivePlan", as_json: bool) -> None:
+    from daf.cli.show import emit, out, plain_table, short
+
+    if as_json:
+        emit({"run_id": None, "run_dir": None, "status": "ok", "plan": plan.to_data()})
+        return
+    out.print(f"{plan.experiment_id}: {plan.scheduler}, up to {plan.max_concurrent_jobs} jobs at a time", markup=False)
+    if plan.exists:
+        out.print("This experiment has been started; `daf adaptive run` resumes it.", markup=False)
+    table = plain_table("first runs")
+    table.add_column("run", no_wrap=True)
+    table.add_column("agent steps", justify="right", no_wrap=True)
+    table.add_column("settings")
+    for run in plan.runs:
+        settings = ", ".join(f"{name}={short(value)}" for name, value in run.settings.items())
+        table.add_row(escape(run.run), f"{run.target:,}", escape(settings))
+    out.print(table)
 
 
 class Progress:

@@ -10,6 +10,7 @@ from rich.markup import escape
 from daf.cli import _playing as playing
 from daf.cli._analyze_show import show_mission, show_missions, show_policies, show_suite
 from daf.cli._grouped import options
+from daf.cli._help import CommandGroup
 from daf.cli._options import (
     AnalysisOptions,
     EpisodesOption,
@@ -24,6 +25,7 @@ from daf.cli._options import (
 from daf.errors import UsageError
 
 app = typer.Typer(
+    cls=CommandGroup,
     rich_markup_mode=None,
     add_completion=False,
     no_args_is_help=True,

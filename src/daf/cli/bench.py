@@ -5,9 +5,12 @@ from typing import Annotated
 
 import typer
 
+from daf.cli._help import CommandGroup
 from daf.cli._options import GameOption, JsonOption, OutputDirOption, PoliciesOption, QuietOption, SeedOption
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False, help="Benchmarks for your own policy and mission.")
+app = typer.Typer(
+    cls=CommandGroup, rich_markup_mode=None, add_completion=False, help="Benchmarks for your own policy and mission."
+)
 
 
 @app.callback()

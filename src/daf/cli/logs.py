@@ -40,9 +40,7 @@ class LogOptions:
     output_dir: Annotated[
         Path | None, typer.Option("--output-dir", help="Where files go (default: plots/ next to json_logs/).")
     ] = None
-    formats: Annotated[str, typer.Option("--format", help="What to write: any of png,pdf,svg,html,gif.")] = (
-        "png,pdf,svg,html,gif"
-    )
+    formats: Annotated[str, typer.Option("--format", help="What to write: any of png,pdf,svg,html,gif.")] = "png,html"
     smooth_window: Annotated[
         int | None,
         typer.Option("--smooth-window", metavar="N", help="Smooth over N bins (default: chosen by the noise)."),
@@ -224,7 +222,7 @@ class LogProgress:
         return True
 
     def _note(self, done: "PartDone") -> str:
-        from daf.cli.show import seconds
+        from daf.cli.show import LEAST_SECONDS, seconds
 
         took = max(time.monotonic() - self._began, 1e-6)
         speed = done.done_bytes / took
@@ -233,7 +231,7 @@ class LogProgress:
             f"{done.records:,} records",
             f"{speed / 1e6:,.0f} MB/s",
         ]
-        if 0 < done.done_bytes < done.total_bytes:
+        if took >= LEAST_SECONDS and 0 < done.done_bytes < done.total_bytes:
             parts.append(f"about {seconds((done.total_bytes - done.done_bytes) / speed)} left")
         if self._verbose:
             parts.append(f"{done.peak_memory / 1e6:.0f} MB memory")

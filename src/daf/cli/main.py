@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 from daf.cli import _interrupts as interrupts
 from daf.cli import _standard_streams as standard_streams
 from daf.cli._common import complete
+from daf.cli._help import HELP_NAMES
 from daf.errors import DAFError, StorageError, nearest
 from daf.storage.atomic import machine_error
 from daf.storage.printable import printable_json, printable_lines
@@ -39,7 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plot": ("daf.cli.plot", "Draw the figures of a run: PNG, PDF or SVG."),
     "report": ("daf.cli.report", "Write a page about a run of any kind, readable offline."),
     "dashboard": ("daf.cli.dashboard", "Watch runs as they happen, in the browser of this machine."),
-    "runs": ("daf.cli.runs", "List, show, query, clean and export runs."),
+    "runs": ("daf.cli.runs", "List, show, label, query, clean and export runs."),
     "bench": ("daf.cli.bench", "Measure the speed of evaluation for your policy and mission."),
     "logs": ("daf.cli.logs", "Analyse training logs larger than memory."),
 }
@@ -95,7 +96,9 @@ def _root(
 
 
 def _app() -> click.Command:
-    root = typer.Typer(cls=LazyGroup, rich_markup_mode=None, add_completion=False, no_args_is_help=True)
+    root = typer.Typer(
+        cls=LazyGroup, rich_markup_mode=None, add_completion=False, no_args_is_help=True, context_settings=HELP_NAMES
+    )
     root.callback()(_root)
     return typer.main.get_command(root)
 
@@ -119,6 +122,8 @@ def main() -> NoReturn:
                 code = _run()
             except (Exception, KeyboardInterrupt) as error:
                 if not interrupts.was_interrupted(error):
+                    if "--json" in sys.argv:  # a fault of DAF's own: its traceback follows on stderr
+                        _failed(type(error).__name__, str(error), 1)
                     raise
                 code = _failed("Interrupted", "stopped. The same command resumes the work.", 130)
         out.flush()

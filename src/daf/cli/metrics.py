@@ -46,13 +46,15 @@ def metrics(
         daf metrics -m arena -p starter -e 20 --correlate reward
         daf metrics -m arena --metric 'agent.*.gained' --metric agent.heart.gained@max --per-agent
     """
-    from daf.cli.show import EpisodeProgress, emit, out
+    from daf.cli.show import EpisodeProgress, emit, out, say
     from daf.evaluation import results_data
-    from daf.metrics import daf_metrics
+    from daf.metrics import POLICIES, daf_metrics
     from daf.storage.jsonable import jsonable
 
     if not contenders.missions:
         raise UsageError(playing.NO_MISSION)
+    if not contenders.policies and not contenders.teams and not output.quiet:
+        say(f"No policy is given, so {', '.join(POLICIES[:-1])} and {POLICIES[-1]} play.")
     manager, config = playing.open_output(output)
     with EpisodeProgress(quiet=output.quiet) as progress:
         report = daf_metrics(
@@ -78,7 +80,8 @@ def _show(found: "MetricsReport") -> None:
     for mission in dict.fromkeys(row.mission for row in rows):
         own = [row for row in rows if row.mission == mission]
         policies = list(dict.fromkeys(row.policy for row in own))
-        table = plain_table(f"{mission}: mean (range) over {own[0].n} episodes")
+        count = "1 episode" if own[0].n == 1 else f"{own[0].n} episodes"
+        table = plain_table(f"{mission}: mean (range) over {count}")
         table.add_column("metric", overflow="fold", min_width=30)
         for policy in policies:
             table.add_column(escape(policy), justify="right")

@@ -1,5 +1,6 @@
 """`daf policies`: list policies, or describe one."""
 
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -15,10 +16,13 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 @app.command()
 def policies(
     policy: Annotated[str | None, typer.Argument(help="Describe this policy; any policy string.")] = None,
+    new: Annotated[
+        Path | None, typer.Option("--new", metavar="FILE", help="Write a commented policy to start from, and exit.")
+    ] = None,
     output_dir: OutputDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the policies with short names, or describe one.
+    """List the policies with short names, describe one, or start a new one.
 
     A policy string is a short name, a Python file (my_policy.py, my_policy.py:MyPolicy), a class path,
     class=…,data=…,kw.NAME=…, a bundle (directory or zip), a training run directory, or run:ID.
@@ -26,10 +30,24 @@ def policies(
     The description executes no code of a policy in this process. The module is imported in a separate process, with a
     time limit, and the set-up script of a bundle is not run.
     """
-    if policy is None:
+    if new is not None:
+        _new(new, as_json)
+    elif policy is None:
         _list(as_json)
     else:
         _describe(policy, output_dir, as_json)
+
+
+def _new(path: Path, as_json: bool) -> None:
+    from daf.cli.show import emit, out
+    from daf.policy_analysis import new_policy
+
+    written = new_policy(path)
+    if as_json:
+        emit({"run_id": None, "run_dir": None, "status": "ok", "file": str(written)})
+        return
+    out.print(f"{written}: a policy that plays. Try it:", markup=False, soft_wrap=True)
+    out.print(f"  daf evaluate -p {shlex.quote(str(written))} -m training_facility_1", markup=False, soft_wrap=True)
 
 
 def _list(as_json: bool) -> None:

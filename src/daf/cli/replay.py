@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from daf.cli._grouped import options
+from daf.cli._help import CommandGroup
 from daf.cli._options import JsonOption
 from daf.storage.printable import printable
 
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from daf.render.replays.gif import Drawing
     from daf.replaying import ReplayInfo
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False, no_args_is_help=True, help="Show recorded episodes.")
+app = typer.Typer(
+    cls=CommandGroup, rich_markup_mode=None, add_completion=False, no_args_is_help=True, help="Show recorded episodes."
+)
 
 FileArgument = Annotated[Path, typer.Argument(help="Replay file (.json.z, .json.gz or .json), from --save-replays.")]
 

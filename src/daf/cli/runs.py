@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 
 from daf.cli._grouped import options
+from daf.cli._help import CommandGroup
 from daf.cli._options import JsonOption, OutputDirOption
 from daf.cli._run_shown import runs_table, size
 from daf.errors import UsageError
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
     from daf.output_manager.labels import Labels
     from daf.reporting.catalog import Answer
 
-app = typer.Typer(rich_markup_mode=None, add_completion=False, help="List, show, label, query, clean and export runs.")
+app = typer.Typer(
+    cls=CommandGroup,
+    rich_markup_mode=None,
+    add_completion=False,
+    help="List, show, label, query, clean and export runs.",
+)
 
 RunArgument = Annotated[str, typer.Argument(help="Run id, a prefix of one, its name, OPERATION/ID, or latest.")]
 

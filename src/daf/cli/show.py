@@ -1,7 +1,9 @@
 """Output on the terminal: tables and JSON on stdout, messages and progress on stderr."""
 
+import itertools
 import json
 import os
+import re
 import shlex
 import sys
 import time
@@ -13,6 +15,7 @@ from typing import Any
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.segment import Segment
 from rich.table import Table
@@ -29,6 +32,9 @@ from daf.storage.printable import printable_json, printable_lines
 
 PLAIN_LINE_SECONDS = 10.0
 """Seconds between two lines of progress where there is no terminal."""
+
+LEAST_PLAYED, LEAST_SECONDS = 3, 3.0
+"""Episodes and seconds before the first estimate of the time left: one episode after a cold start says little."""
 
 WIDTH_ELSEWHERE = 160
 """Columns of tables where there is no terminal to fit."""
@@ -93,9 +99,50 @@ def seconds(value: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+class Breakable:
+    """A name that is too long for its column: broken after punctuation, and within a word only if one has no room."""
+
+    def __init__(self, text: Text) -> None:
+        self._text = text
+        self._parts = [part.end() for part in re.finditer(r"[^.,_:=/+ -]*[.,_:=/+ -]*", text.plain) if part.group()]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterable[RenderableType]:
+        width, start, cuts = options.max_width, 0, []
+        for before, end in itertools.pairwise([0, *self._parts]):
+            if end - start > width and before > start:
+                cuts.append(before)
+                start = before
+        yield Text("\n").join(self._text.divide(cuts))
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        longest = max((end - before for before, end in itertools.pairwise([0, *self._parts])), default=1)
+        return Measurement(min(longest, options.max_width), min(len(self._text.plain), options.max_width))
+
+
+class PlainTable(Table):
+    """A table whose `overflow="fold"` columns hold names, which break after punctuation."""
+
+    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
+        columns = [*self.columns, *itertools.repeat(None, len(cells))]
+        super().add_row(
+            *(
+                Breakable(Text.from_markup(printable_lines(cell), emoji=False))
+                if isinstance(cell, str) and column is not None and column.overflow == "fold"
+                else cell
+                for cell, column in zip(cells, columns, strict=False)
+            ),
+            **options,
+        )
+
+
+def short(value: object) -> str:
+    """A setting's value: a float with four significant digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def plain_table(title: str, *, header: bool = True, caption: str | None = None) -> Table:
     """A table in DAF's one style."""
-    return Table(
+    return PlainTable(
         title=escape(title),
         title_justify="left",
         title_style="bold",
@@ -226,7 +273,8 @@ class EpisodeProgress:
             parts.append(f"{self.cached} from cache")
         if self.failed:
             parts.append(f"{self.failed} failed")
-        if played:
-            left = (time.monotonic() - self._started) / played * (self.total - self.finished)
+        waited = time.monotonic() - self._started
+        if played >= LEAST_PLAYED and waited >= LEAST_SECONDS and self.finished < self.total:
+            left = waited / played * (self.total - self.finished)
             parts.append(f"about {seconds(left)} left")
         return ", ".join(parts)

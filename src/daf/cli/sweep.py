@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 
 from daf.cli._grouped import options
+from daf.cli._help import CommandGroup
 from daf.cli._options import (
     ExecutorOption,
     JobsOption,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from daf.sweeps.result import SweepResult, SweepTrialResult
 
 app = typer.Typer(
+    cls=CommandGroup,
     rich_markup_mode=None,
     add_completion=False,
     no_args_is_help=True,
@@ -71,6 +73,9 @@ def run_command(
     parallel: ParallelOption = None,
     seed: NewSeedOption = None,
     new: Annotated[bool, typer.Option("--new", help="Start a new sweep, though the same one has been run.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything and print what the sweep would do; run nothing.")
+    ] = False,
     launch: LaunchOptions,
     output: RunOptions,
 ) -> None:
@@ -87,7 +92,11 @@ def run_command(
     changes = {"num_trials": trials, "strategy": strategy, "num_parallel": parallel, "seed": seed}
     chosen = config_from_file(config)
     given = {name: value for name, value in changes.items() if value is not None}
-    _launch(chosen.replace(**given) if given else chosen, launch, output, new=new)
+    chosen = chosen.replace(**given) if given else chosen
+    if dry_run:
+        _show_plan(chosen, launch, output)
+    else:
+        _launch(chosen, launch, output, new=new)
 
 
 @app.command("resume")
@@ -219,6 +228,46 @@ def export_command(
         emit(_identity(result) | {"file": str(target), "trials": len(result.trials)})
     else:
         say(f"{target}: {len(result.trials)} trials")
+
+
+def _show_plan(config: "DAFSweepConfig", options: LaunchOptions, output: RunOptions) -> None:
+    from daf.cli._playing import open_output
+    from daf.cli.show import emit, out, plain_table, short
+    from daf.sweeps.dry_run import plan_sweep
+
+    manager, _ = open_output(output)
+    plan = plan_sweep(config, output=manager, jobs=options.jobs, executor=options.executor)
+    if output.as_json:
+        emit({"run_id": None, "run_dir": None, "status": "ok", "plan": plan.to_data()})
+        return
+    training = "" if plan.training_steps is None else f"{plan.training_steps:,} agent steps of training and "
+    lines = [
+        f"{plan.name}: {plan.strategy} over {len(plan.space)} hyperparameters of {plan.policy}",
+        f"missions: {', '.join(plan.missions)}; objective: {', '.join(plan.objectives)}",
+        f"{plan.trials:,} trials, each with {training}{plan.episodes} episodes",
+    ]
+    if plan.finished:
+        lines.append(f"{plan.finished:,} of the trials have already ended in an earlier run, which this one resumes")
+    if plan.held_out[0]:
+        lines.append(f"then {plan.held_out[1]} held-out episodes for each of the best {plan.held_out[0]} trials")
+    for line in lines:
+        out.print(line, markup=False, soft_wrap=True)
+    table = plain_table("search space", header=False)
+    table.add_column()
+    table.add_column()
+    for name, values in plan.space.items():
+        table.add_row(escape(name), escape(values))
+    out.print(table)
+    if plan.proposals:
+        names = list(dict.fromkeys(name for proposal in plan.proposals for name in proposal))
+        table = plain_table("first trials")
+        for name in ("trial", *names):
+            table.add_column(escape(name), justify="right")
+        for number, proposal in enumerate(plan.proposals):
+            proposed = [proposal.get(name) for name in names]
+            cells = ["–" if value is None else short(value) for value in proposed]
+            table.add_row(str(number), *(escape(cell) for cell in cells))
+        out.print(table)
 
 
 def _launch(

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PLAIN_LINE_SECONDS = 10.0
 """Without a terminal, a line is printed at most this often."""
 RECENT_UPDATES = 20
+LEAST_SECONDS = 1.0
+"""Seconds of training before speed and remaining time are shown: the first update includes warm-up."""
 
 _PARTS: dict[str, dict[str, str]] = {
     "losses": {
@@ -104,9 +106,9 @@ class TrainingProgress:
         return ", ".join(part for part in parts if part)
 
     def _speed(self) -> str:
-        """ "31,200 steps/s, about 25 s left"; nothing before the first update."""
+        """ "31,200 steps/s, about 25 s left"; nothing in the first second."""
         (first, begun), (last, step) = self._marks[0], self._marks[-1]
-        if step <= begun or last <= first:
+        if step <= begun or last - first < LEAST_SECONDS:
             return ""
         from daf.render.text import duration
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from daf import policies
 from daf.errors import MissionError, UsageError
 from daf.evaluation import Evaluation, Settings, default_cache, evaluate
 from daf.evaluation.analysis_files import write_analysis
@@ -25,6 +26,7 @@ from daf.game.policy_probing import ProbeRequest
 from daf.playing.run import command_line
 from daf.policy_analysis._facts import CogsRow, Latency, PolicyAnalysis, analysis_from
 from daf.policy_analysis.page import policy_page
+from daf.storage.atomic import write_text
 from daf.storage.console_tables import show
 from daf.storage.jsonable import jsonable
 
@@ -46,10 +48,26 @@ __all__ = [
     "daf_compare_policy_architectures",
     "daf_get_policy_spec",
     "daf_list_available_policies",
+    "new_policy",
 ]
 
+TEMPLATE = Path(policies.__file__).with_name("_template.py")
 MISSION = "arena"
 STEPS = 300
+
+
+def new_policy(path: str | Path) -> Path:
+    """Write a commented policy to start from into a new Python file, and return its path.
+
+    Raises `UsageError` if the file exists or is not named as a Python file, `StorageError`.
+    """
+    file = Path(path).expanduser()
+    if file.suffix != ".py":
+        raise UsageError(f"{file}: a policy is a Python file. Name it {file.with_suffix('.py')}.")
+    if file.exists():
+        raise UsageError(f"{file} exists already. Choose another name, or delete it first.")
+    write_text(file, TEMPLATE.read_text(encoding="utf-8").replace("-p FILE", f"-p {file}"))
+    return file
 
 
 def daf_list_available_policies(*, console: "Console | None" = None) -> list[dict[str, Any]]:

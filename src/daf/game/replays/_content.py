@@ -10,8 +10,8 @@ import io
 import zlib
 from pathlib import Path
 
-from daf.errors import DamagedFileError, StorageError
-from daf.game.replays._errors import ReplayError
+from daf.errors import DamagedFileError, StorageError, UsageError
+from daf.game.replays.errors import ReplayError
 from daf.storage.atomic import explain
 from daf.storage.reading import open_regular
 
@@ -27,7 +27,10 @@ _STEP = 1 << 16
 
 
 def unpack(path: Path, *, limit: int = MAX_BYTES) -> bytes:
-    """The JSON text in `path`. Raises `StorageError` (no such file), `ReplayError` (damaged, above `limit`)."""
+    """The JSON text in `path`.
+
+    Raises `UsageError` (no such file), `ReplayError` (damaged, above `limit`), `StorageError`.
+    """
     data = _read(path, limit)
     if not data:
         raise ReplayError(f"{path}: the file is empty.")
@@ -71,12 +74,12 @@ def _check_size(path: Path, size: int, limit: int, expected: int, packed: int) -
 
 def _read(path: Path, limit: int) -> bytes:
     if path.is_dir():
-        raise StorageError(f"{path} is a directory, not a replay file.")
+        raise UsageError(f"{path} is a directory, not a replay file.")
     try:
         with open_regular(path) as file:
             data = file.read(limit + 1)
     except FileNotFoundError as error:
-        raise StorageError(
+        raise UsageError(
             f"no replay file {path}. Use `daf evaluate … --save-replays best` to record replays."
         ) from error
     except DamagedFileError as error:
