@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 
 from daf.errors import DamagedFileError, StorageError, UsageError
-from daf.game.replays.errors import ReplayError
+from daf.game.replays._errors import ReplayError
 from daf.storage.atomic import explain
 from daf.storage.reading import open_regular
 
