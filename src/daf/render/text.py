@@ -24,6 +24,17 @@ def bounds_text(bounds: tuple[float, float] | None) -> str:
     return f"{number(bounds[0], half)} to {number(bounds[1], half)}"
 
 
+def interval(low: float | None, high: float | None) -> tuple[float, float] | None:
+    """Both ends, None if either is unknown."""
+    return None if low is None or high is None else (low, high)
+
+
+def amount_text(mean: float, bounds: tuple[float, float] | None) -> str:
+    """ "1.3 [0.9, 1.8]", the mean alone without an interval; the interval determines the digits."""
+    half = half_width(bounds)
+    return number(mean, half) + (f" [{number(bounds[0], half)}, {number(bounds[1], half)}]" if bounds else "")
+
+
 def duration(seconds: float) -> str:
     """ "0.8 s", "42 s", "3 min 5 s", "2 h 10 min"."""
     if seconds < 9.95:

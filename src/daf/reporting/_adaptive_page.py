@@ -9,9 +9,8 @@ from daf.errors import DataError
 from daf.render.pages.parts import Alert, Cell, Column, Part, Plot, Plots, RunPage, Section, Table, Text, cell
 from daf.render.pages.plain import parts_of
 from daf.render.pages.run_facts import RunFacts, ending_alerts, shown, subtitle_of, what_was_run
-from daf.render.pages.score_words import amount_of, bounds_of, half_of
 from daf.render.svg.curves import CurveSeries, curve_figure
-from daf.render.text import printable
+from daf.render.text import amount_text, bounds_text, half_width, interval, printable
 from daf.render.theme import style
 from daf.stats.sentences import counted, number
 from daf.storage.printable import printable_lines
@@ -76,7 +75,7 @@ def _finding(experiment: Experiment) -> str:
         return "No run was evaluated, so there is no best run."
     settings = ", ".join(f"{name} = {shown(value)}" for name, value in best.settings.items())
     score = best.score
-    amount = amount_of(score.mean, score.low, score.high)
+    amount = amount_text(score.mean, interval(score.low, score.high))
     runs = counted(len(experiment.ranked()), "evaluated run")
     text = f"{best.name} is the best of {runs}: {amount} reward per agent "
     text += f"after {counted(score.trained, 'step')} (n = {score.n})"
@@ -142,7 +141,7 @@ def _runs(experiment: Experiment, facts: RunFacts) -> list[Section]:
 
 def _row(run: Run, ranks: dict[str, int], names: Sequence[str], folder: Path, *, branched: bool) -> list[Cell]:
     score = run.score
-    half = 0.0 if score is None else half_of(score.low, score.high)
+    half = 0.0 if score is None else half_width(interval(score.low, score.high))
     tag = "ok" if run.status == "done" else "failed" if run.status in ("failed", "stale") else "open"
     place = run_dir(folder, run.name)
     page = place / "report.html" if (place / "report.html").is_file() else place
@@ -152,7 +151,7 @@ def _row(run: Run, ranks: dict[str, int], names: Sequence[str], folder: Path, *,
         cell(run.status, tag=tag),
         cell(f"{run.steps:,}"),
         cell(None if score is None else number(score.mean, half)),
-        cell(None if score is None else bounds_of(score.low, score.high)),
+        cell(None if score is None else bounds_text(interval(score.low, score.high))),
         cell(None if score is None else score.n),
         *(cell(shown(run.settings[name]) if name in run.settings else None) for name in names),
         *([cell("" if run.parent is None else f"{run.parent[0]} at {run.parent[1]:,}")] if branched else []),

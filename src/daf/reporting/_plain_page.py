@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from daf.render.pages.parts import Alert, Column, Facts, Part, RunPage, Section, Sentences, Table, cell
-from daf.render.pages.plain import _bounds, _half, _key, _nested, _title, parts_of
+from daf.render.pages.plain import _key, _nested, _title, bounds_in, parts_of
 from daf.render.pages.run_facts import (
     EXECUTION_LOG,
     RunFacts,
@@ -19,7 +19,7 @@ from daf.render.pages.run_facts import (
     subtitle_of,
     what_was_run,
 )
-from daf.render.text import printable
+from daf.render.text import bounds_text, half_width, printable
 from daf.reporting._episodes_table import episodes_section, failure_alerts
 from daf.stats.sentences import number
 
@@ -103,13 +103,14 @@ def ranking_parts(results: Mapping[str, Any]) -> list[Part]:
         return []
     rows = []
     for row in ranking:
-        half = _half(row.get("ci"))
+        bounds = bounds_in(row.get("ci"))
+        mean = number(row["mean"], half_width(bounds)) if isinstance(row.get("mean"), int | float) else None
         rows.append(
             [
                 cell(row.get("rank")),
                 cell(row.get("policy")),
-                cell(number(row["mean"], half) if isinstance(row.get("mean"), int | float) else None, strong=True),
-                cell(_bounds(row.get("ci"))),
+                cell(mean, strong=True),
+                cell(bounds_text(bounds)),
                 cell(row.get("n")),
                 cell(row.get("caveat") or ""),
             ]

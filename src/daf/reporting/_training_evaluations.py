@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 
 from daf.core.recorded_training import RecordedScore, RecordedTraining, TrainingEvaluation
 from daf.render.pages.parts import Cell, Column, Part, Plot, Plots, Section, Table, Text, cell
-from daf.render.pages.score_words import bounds_of, half_of
 from daf.render.svg.curves import CurveSeries, curve_figure
-from daf.render.text import duration
+from daf.render.text import bounds_text, duration, half_width, interval
 from daf.render.theme import style
 from daf.stats.sentences import labels, number
 
@@ -45,7 +44,7 @@ def _table(found: Sequence[TrainingEvaluation], missions: Mapping[str, str]) -> 
         [
             cell(f"{one.step:,}"),
             cell(_mean(one.mean, one.low, one.high), strong=one.mean == best and len(means) > 1),
-            cell(bounds_of(one.low, one.high)),
+            cell(bounds_text(interval(one.low, one.high))),
             cell(f"{one.n:,}"),
             *([cell(one.failed or "", tag="failed" if one.failed else None)] if failed else []),
             *(_mission_cell(one.missions.get(name)) for name in missions),
@@ -76,7 +75,7 @@ def _table(found: Sequence[TrainingEvaluation], missions: Mapping[str, str]) -> 
 
 
 def _mean(mean: float | None, low: float | None, high: float | None) -> str | None:
-    return None if mean is None else number(mean, half_of(low, high))
+    return None if mean is None else number(mean, half_width(interval(low, high)))
 
 
 def _mission_cell(score: RecordedScore | None) -> Cell:
@@ -149,7 +148,7 @@ def _missions_table(last: TrainingEvaluation, names: Mapping[str, str]) -> Table
         [
             cell(names[name]),
             cell(_mean(score.mean, score.low, score.high)),
-            cell(bounds_of(score.low, score.high)),
+            cell(bounds_text(interval(score.low, score.high))),
             cell(_mean(score.iqm, score.low, score.high)),
             cell(f"{score.n:,}"),
         ]

@@ -9,8 +9,7 @@ import numpy as np
 from daf.core.recorded_training import RecordedTraining, TrainingEvaluation
 from daf.render.pages.parts import Alert, Cell, Code, Column, Heading, Part, RunPage, Section, Table, Text, cell
 from daf.render.pages.run_facts import RunFacts, ending_alerts, shown, size_text, subtitle_of, what_was_run
-from daf.render.pages.score_words import amount_of
-from daf.render.text import printable
+from daf.render.text import amount_text, interval, printable
 from daf.reporting._training_curves import curve_sections, ends
 from daf.reporting._training_evaluations import INTERVAL, evaluations_section, scored
 from daf.stats.sentences import counted, number
@@ -127,7 +126,7 @@ def _finding(run: RecordedTraining) -> str:
 
 
 def _amount(one: TrainingEvaluation) -> str:
-    return amount_of(one.mean or 0.0, one.low, one.high)
+    return amount_text(one.mean or 0.0, interval(one.low, one.high))
 
 
 def _episodes(one: TrainingEvaluation) -> str:

@@ -22,7 +22,7 @@ from daf.render.logs.data import Canvas, FloatArray, fitting, grid, tiled
 if TYPE_CHECKING:
     import pandas as pd
 
-WIDTH, LEFT, TOP, BAR = 1020, 46, 16, 46
+WIDTH, LEFT, TOP, BAR = 1020, 46, 22, 52
 TALLEST = 640
 LARGEST_CELL = 24.0
 MOST_CELLS = 250_000
@@ -140,7 +140,7 @@ def _color_bar(most: float, top: float) -> str:
     ticks = [10**power for power in range(16) if 10**power * 1.6 < last] + [int(last)]
     for tick in ticks:
         at = LEFT + width * np.log(tick) / np.log(last)
-        parts.append(f'<text x="{at:.1f}" y="{top + 23:.1f}">{tick:,}</text>')
+        parts.append(f'<text x="{at:.1f}" y="{top + 29:.1f}">{tick:,}</text>')
     parts.append(f'</g><text class="axis" x="{LEFT + width + 28:.0f}" y="{top + 9:.1f}">visits, log scale</text>')
     return "".join(parts)
 

@@ -6,7 +6,6 @@ from typing import Any
 from daf.render.pages.parts import Column, Facts, Heading, Part, Table, Text, cell
 from daf.render.pages.run_facts import flat, shown
 from daf.render.text import printable
-from daf.stats.sentences import number
 
 MOST_TABLE_ROWS = 2_000
 
@@ -55,15 +54,9 @@ def _number(text: str | None) -> bool:
     return True
 
 
-def _half(bounds: object) -> float:
-    return (bounds[1] - bounds[0]) / 2 if isinstance(bounds, list) and len(bounds) == 2 else 0.0
-
-
-def _bounds(bounds: object) -> str | None:
-    if not isinstance(bounds, list) or len(bounds) != 2:
-        return None
-    half = _half(bounds)
-    return f"{number(bounds[0], half)} to {number(bounds[1], half)}"
+def bounds_in(value: object) -> tuple[float, float] | None:
+    """The interval that a JSON value holds, None if it holds none."""
+    return (value[0], value[1]) if isinstance(value, list) and len(value) == 2 else None
 
 
 def _title(name: str) -> str:

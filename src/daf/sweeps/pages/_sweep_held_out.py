@@ -5,9 +5,8 @@ from typing import Any
 
 from daf.render.pages.parts import Column, Part, Plot, Plots, Section, Sentences, Table, Text, cell
 from daf.render.pages.plain import parts_of
-from daf.render.pages.score_words import bounds_of, half_of
 from daf.render.svg.intervals import IntervalRow, interval_figure
-from daf.render.text import printable
+from daf.render.text import bounds_text, half_width, interval, printable
 from daf.render.theme import style
 from daf.stats.sentences import number, p_text
 from daf.storage.numbers import finite
@@ -79,7 +78,7 @@ def _table(trials: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> Ta
     rows = []
     for trial in trials:
         low, high = _ends(trial)
-        half = half_of(low, high)
+        half = half_width(interval(low, high))
         difference, p = finite(trial.get("difference")), finite(trial.get("p_adjusted"))
         error = trial.get("error")
         rows.append(
@@ -88,7 +87,7 @@ def _table(trials: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> Ta
                 cell(_number(trial.get("in_the_sweep"))),
                 cell(_number(trial.get("value"))),
                 cell(None if difference is None else number(difference, half)),
-                cell(bounds_of(low, high)),
+                cell(bounds_text(interval(low, high))),
                 cell(None if p is None else p_text(p).removeprefix("p").removeprefix("=")),
                 cell(str(error) if error else "", tag="failed" if error else None),
             ]

@@ -21,9 +21,8 @@ from daf.render.pages.parts import (
     cell,
 )
 from daf.render.pages.run_facts import RunFacts, ending_alerts, facts_of, subtitle_of, what_was_run
-from daf.render.pages.score_words import bounds_of, half_of
 from daf.render.svg.intervals import IntervalRow, interval_figure
-from daf.render.text import printable
+from daf.render.text import bounds_text, half_width, printable
 from daf.render.theme import style
 from daf.stats.sentences import counted, number, p_text
 from daf.sweeps.variants_result import FORMAT, VariantResult, VariantSweepResult
@@ -116,17 +115,14 @@ def _table(rows: Sequence[VariantResult]) -> Table:
 
 
 def _cells(row: VariantResult, paired: bool) -> list[Cell]:
-    half = half_of(*(row.ci or (None, None)))
+    half = half_width(row.ci)
     values = [None if value is None else number(value, half) for value in (row.base, row.mean, row.difference)]
     p = None if row.p_adjusted is None else p_text(row.p_adjusted).removeprefix("p").removeprefix("=").strip()
-    cells = [cell(row.name, code=True), *map(cell, values), cell(bounds_of(*(row.ci or (None, None)))), cell(p)]
+    cells = [cell(row.name, code=True), *map(cell, values), cell(bounds_text(row.ci)), cell(p)]
     cells += [cell(row.n), cell(f"{row.more} / {row.same} / {row.less}")]
     if paired:
-        reach = row.together_ci or (None, None)
-        cells += [
-            cell(None if row.together is None else number(row.together, half_of(*reach))),
-            cell(bounds_of(*reach)),
-        ]
+        together = None if row.together is None else number(row.together, half_width(row.together_ci))
+        cells += [cell(together), cell(bounds_text(row.together_ci))]
     return cells
 
 
