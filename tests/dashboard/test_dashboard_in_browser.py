@@ -286,7 +286,7 @@ def test_what_a_sweep_found_on_held_out_seeds_is_a_table_with_whole_seeds(page, 
         expect(rows.locator("[data-name='Held out']")).to_have_text(["1.80", "1.33"])
         expect(rows.locator("[data-name='Interval']")).to_have_text(["[−4.0, 5.0]", "–"])
         expect(rows.locator("[data-name='Adjusted p']")).to_have_text(["0.40", "–"])
-        expect(page.locator("[role=tabpanel]")).to_contain_text("seeds from 1000042 on")
+        expect(page.locator("[role=tabpanel]")).to_contain_text("with seeds from 1000042")
         expect(page.locator("[role=tabpanel]")).to_contain_text("Trial 3 does not differ significantly.")
 
 

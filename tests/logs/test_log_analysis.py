@@ -116,7 +116,7 @@ def test_a_comparison_shows_variants_side_by_side(experiments: Path) -> None:
     assert "v1, run 20250102_120000" in page
     with pytest.raises(UsageError, match="at least 2"):
         daf_compare_logs(["v1"], experiments=experiments)
-    with pytest.raises(UsageError, match="all have the name"):
+    with pytest.raises(UsageError, match="all logs to compare have the name"):
         daf_compare_logs(["v1", "v1"], experiments=experiments)
 
 
@@ -323,7 +323,7 @@ def test_a_missing_log_is_an_error_that_names_what_exists(experiments: Path, tmp
         daf_analyze_logs(variant="v11", experiments=experiments)
     with pytest.raises(UsageError, match="no logs given"):
         daf_analyze_logs()
-    with pytest.raises(UsageError, match="give one of them"):
+    with pytest.raises(UsageError, match="pass only one of them"):
         daf_analyze_logs(tmp_path, variant="v1", experiments=experiments)
     with pytest.raises(UsageError, match='no format "jpeg"'):
         daf_analyze_logs(experiments, formats=("jpeg",))
