@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from daf.config.sweep import DAFSweepConfig
 from daf.core.search.space import Dimension
 from daf.sweeps import journal
-from daf.sweeps.continuing import fingerprint, same_sweep
 from daf.sweeps.held_out import held_out_seeds
 from daf.sweeps.preparing import prepare
+from daf.sweeps.resuming import fingerprint, same_sweep
 from daf.sweeps.strategies import Proposer
 
 if TYPE_CHECKING:
