@@ -21,7 +21,7 @@ import numpy as np
 
 from daf import daf_compare_policies
 from daf.comparison import PolicyComparisonResult
-from daf.config.training import DAFTrainingConfig
+from daf.config import DAFTrainingConfig
 from daf.errors import DAFError
 from daf.output_manager import OutputManager
 from daf.training import daf_train_policy

@@ -274,7 +274,7 @@ def run_one(name: str, path: Path, jobs: int) -> None:
     from daf.streams.running import peak_memory
 
     for module in {"json": [], "orjson": ["orjson"], "duckdb": ["duckdb"], "polars": ["polars"]}.get(
-        name, ["daf.streams.processor", "daf.streams._csvlog"]
+        name, ["daf.streams.processor", "daf.streams.csvlog"]
     ):
         importlib.import_module(module)
     began, cpu = time.perf_counter(), time.process_time()

@@ -19,10 +19,9 @@ from daf.config import DAFSweepConfig
 from daf.episodes.cache import EpisodeCache
 from daf.output_manager import OutputManager
 from daf.storage.jsonable import jsonable
-from daf.sweeps import SweepTrialResult, journal
-from daf.sweeps.importance import METHODS, daf_sweep_importance
+from daf.sweeps import SweepResult, SweepTrialResult, daf_sweep_importance, journal
+from daf.sweeps.importance import METHODS
 from daf.sweeps.operation import launch
-from daf.sweeps.result import SweepResult
 
 MISSION = "memory_mystery_path_easy,max_steps=2"
 TARGET_MS, TARGET_SECONDS = 20.0, 1.0

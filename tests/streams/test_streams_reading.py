@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from log_makers import COMPONENTS, flat_record, flush, write_array
 
 from daf.errors import DataError, StorageError
-from daf.streams._csvlog import CsvReader
 from daf.streams._reading import TableReader
 from daf.streams._source import Source
+from daf.streams.csvlog import CsvReader
 from daf.streams.finding import find_logs
 from daf.streams.planning import plan_parts
 from daf.streams.processor import StreamingProcessor

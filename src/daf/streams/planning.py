@@ -104,7 +104,7 @@ def peek(path: Path) -> tuple[float | None, float | None, float | None, bool]:
     A number is `None` where there is none, the size where the file is compressed or not JSON too.
     """
     if not _is_json(path):
-        from daf.streams._csvlog import rows_of
+        from daf.streams.csvlog import rows_of
 
         first_row, last_row = rows_of(path)
         return _total(first_row), _total(last_row), None, False

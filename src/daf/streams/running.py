@@ -49,7 +49,7 @@ type Report = Callable[[PartDone], None]
 
 def count_part(part: Part, seed: int, sample_size: int, bound: int = NO_BOUND) -> Aggregate:
     """Everything that `part` holds, counted. Raises `StorageError`."""
-    from daf.streams._csvlog import CsvReader
+    from daf.streams.csvlog import CsvReader
 
     began = time.perf_counter()
     aggregate = Aggregate(seed, sample_size, bound=bound)
