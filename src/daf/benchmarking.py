@@ -17,7 +17,7 @@ from daf.game import missions as game_missions
 from daf.game import policies as game_policies
 from daf.game.policy import Policy
 from daf.game.profiling import measured
-from daf.game.rollout import Game, Play, Played, batchable, play, play_together
+from daf.game.rollout import Game, Play, PlayedEpisode, batchable, play, play_together
 
 
 @dataclass(frozen=True)
@@ -106,21 +106,23 @@ def _speed(engine: str, episodes: int, seconds: float, agent_steps: float) -> En
     return EngineSpeed(engine, episodes, seconds, agent_steps / seconds)
 
 
-def _reference(plays: Sequence[Play]) -> list[Played]:
+def _reference(plays: Sequence[Play]) -> list[PlayedEpisode]:
     return [play(replace(episode, engine="reference")) for episode in plays]
 
 
-def _ours(plays: Sequence[Play], batched: bool) -> list[Played]:
+def _ours(plays: Sequence[Play], batched: bool) -> list[PlayedEpisode]:
     if not batched:
         return [play(episode) for episode in plays]
     results = play_together([replace(episode, engine="batch") for episode in plays])
     for result in results:
         if isinstance(result, Exception):
             raise result
-    return [result for result in results if isinstance(result, Played)]
+    return [result for result in results if isinstance(result, PlayedEpisode)]
 
 
-def _checked(played: Sequence[Played], referenced: Sequence[Played], batched: bool, player: Policy) -> str:
+def _checked(
+    played: Sequence[PlayedEpisode], referenced: Sequence[PlayedEpisode], batched: bool, player: Policy
+) -> str:
     if batched:
         return "not comparable: the batch engine draws other actions from the same network"
     for ours, theirs in zip(played, referenced, strict=True):

@@ -23,7 +23,7 @@ from daf.storage.containment import own
 from daf.storage.printable import terminal_text
 from daf.streams.finding import LogFile, find_logs, find_variant, no_records
 from daf.streams.keeping import Keeper
-from daf.streams.planning import Part, plan_parts
+from daf.streams.planning import LogPart, plan_parts
 from daf.streams.processor import RunConstants, StreamingProcessor
 from daf.streams.running import PartDone, count
 from daf.streams.summary import LogSummary, summarize
@@ -302,7 +302,7 @@ def _read(
     return summary, folder, [], seconds, size - reused, reused, peak, _notes(files, keeper)
 
 
-def _processes(jobs: int | Literal["auto"], parts: Sequence[Part]) -> int:
+def _processes(jobs: int | Literal["auto"], parts: Sequence[LogPart]) -> int:
     if jobs != "auto":
         return jobs
     if sum(part.size for part in parts) < _SMALL:

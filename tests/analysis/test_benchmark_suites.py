@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from daf.benchmark_suites import SUITES, BenchmarkReport, daf_benchmark_suite
-from daf.benchmark_suites._leaderboard import Score, Terms, add, read
+from daf.benchmark_suites._leaderboard import BoardScore, Terms, add, read
 from daf.benchmark_suites._scoring import score
 from daf.errors import DataError, UsageError
 from daf.evaluation import Settings
@@ -91,7 +91,7 @@ def test_a_mission_whose_reference_does_not_beat_random_counts_nowhere() -> None
     found = score(returns, ["p"], references, alpha=0.05, resamples=500, seed=0)
     assert [scale.used for scale in found.scales] == [False, True]
     assert set(found.by_mission) == {"c"}
-    with pytest.raises(DataError, match="nothing can be scored"):
+    with pytest.raises(DataError, match="there are no scores"):
         score(returns, ["p"], {"a": ("r", "b")}, alpha=0.05, resamples=500, seed=0)
 
 
@@ -108,7 +108,7 @@ def test_blocks_without_a_result_are_left_out_for_all() -> None:
 
 def test_only_equal_terms_are_ranked_together(tmp_path: Path) -> None:
     path = tmp_path / "board.jsonl"
-    first = Score("a", "1", 0.5, (0.4, 0.6), 10, {"arena": 0.5}, "run", "now")
+    first = BoardScore("a", "1", 0.5, (0.4, 0.6), 10, {"arena": 0.5}, "run", "now")
     add(path, TERMS, [first, replace(first, policy="b", identity="2", score=0.7, ci=None)])
     add(path, replace(TERMS, seed=7), [replace(first, score=0.9)])
     add(path, TERMS, [replace(first, score=0.6)])

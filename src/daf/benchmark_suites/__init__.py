@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daf.benchmark_suites._leaderboard import Score, Terms, add, leaderboard_path, read
+from daf.benchmark_suites._leaderboard import BoardScore, Terms, add, leaderboard_path, read
 from daf.benchmark_suites._scoring import MissionScale, SuiteScores, score
-from daf.benchmark_suites._suites import RANDOM, SUITES, Entry, Suite, suite
+from daf.benchmark_suites._suites import RANDOM, SUITES, Suite, SuiteEntry, suite
 from daf.benchmark_suites.page import suite_page
 from daf.episodes.plan import Contender, merged_notes
 from daf.episodes.run import RunResult
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
 __all__ = [
     "SUITES",
     "BenchmarkReport",
-    "Entry",
+    "BoardScore",
     "MissionScale",
-    "Score",
     "Suite",
+    "SuiteEntry",
     "SuiteScores",
     "Terms",
     "daf_benchmark_suite",
@@ -61,7 +61,7 @@ class BenchmarkReport(Played):
     suite: Suite
     policies: tuple[str, ...]
     scores: SuiteScores
-    board: tuple[Score, ...]
+    board: tuple[BoardScore, ...]
     board_path: Path
     notes: tuple[str, ...]
     run: PlayedRun
@@ -209,20 +209,20 @@ def _terms(chosen: Suite, settings: Settings) -> Terms:
     )
 
 
-def _lines(scores: SuiteScores, asked: Sequence[Contender], run: PlayedRun) -> list[Score]:
+def _lines(scores: SuiteScores, asked: Sequence[Contender], run: PlayedRun) -> list[BoardScore]:
     """Lines for the policies that finished every episode; none if a block of any policy is missing.
 
     Equal terms mean equal seeds, on which random and the references repeat: the missions that count are the same.
     """
     by_name = {contender.name: contender.policies[0].identity for contender in asked}
-    rows: list[Score] = []
+    rows: list[BoardScore] = []
     for row in scores.ranking if run.status == "ok" else ():
         name = asked[row.policy].name
         missions = {
             mission: next(line.mean for line in lines if line.policy == row.policy)
             for mission, lines in scores.by_mission.items()
         }
-        rows.append(Score(name, by_name[name], row.mean, row.ci, row.n, missions, run.run_id, run.started_text))
+        rows.append(BoardScore(name, by_name[name], row.mean, row.ci, row.n, missions, run.run_id, run.started_text))
     return rows
 
 

@@ -29,7 +29,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Score:
+class BoardScore:
     """One policy's line. identity: of everything that determines its behaviour. missions: score by mission."""
 
     policy: str
@@ -47,18 +47,18 @@ def leaderboard_path(base_dir: Path, suite: str, version: int) -> Path:
     return base_dir / FOLDER / f"{suite}-v{version}.jsonl"
 
 
-def add(path: Path, terms: Terms, scores: list[Score]) -> None:
+def add(path: Path, terms: Terms, scores: list[BoardScore]) -> None:
     """Add lines to the leaderboard; the file is created if missing."""
     for score in scores:
         journal.append(path, {"terms": asdict(terms), **asdict(score)})
 
 
-def read(path: Path, terms: Terms | None = None) -> list[tuple[Terms, Score]]:
+def read(path: Path, terms: Terms | None = None) -> list[tuple[Terms, BoardScore]]:
     """The lines that count, best score first within equal terms, terms in the order in which they first appear.
 
     terms: only those. Raises `DataError` for a damaged line.
     """
-    latest: dict[tuple[Terms, str], Score] = {}
+    latest: dict[tuple[Terms, str], BoardScore] = {}
     for number, line in enumerate(journal.read(path), 1):
         found, score = _parsed(path, number, line)
         if terms is None or found == terms:
@@ -69,12 +69,12 @@ def read(path: Path, terms: Terms | None = None) -> list[tuple[Terms, Score]]:
     return sorted(rows, key=lambda row: (order.index(row[0]), -row[1].score))
 
 
-def _parsed(path: Path, number: int, line: dict[str, Any]) -> tuple[Terms, Score]:
+def _parsed(path: Path, number: int, line: dict[str, Any]) -> tuple[Terms, BoardScore]:
     try:
         values = dict(line)
         terms = Terms(**values.pop("terms"))
         bounds = values.pop("ci")
-        return terms, Score(ci=tuple(bounds) if bounds else None, **values)
+        return terms, BoardScore(ci=tuple(bounds) if bounds else None, **values)
     except (KeyError, TypeError) as error:
         raise DataError(
             f"{path}:{number}: not a line of a leaderboard ({error}). Remove the line, or the file."

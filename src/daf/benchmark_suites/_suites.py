@@ -15,7 +15,7 @@ RANDOM = "random"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class SuiteEntry:
     """A mission and the policy that scores 1 on it."""
 
     mission: str
@@ -31,7 +31,7 @@ class Suite:
     name: str
     version: int
     description: str
-    entries: tuple[Entry, ...]
+    entries: tuple[SuiteEntry, ...]
     left_out: tuple[tuple[str, str], ...] = ()
 
 
@@ -58,12 +58,12 @@ SUITES: dict[str, Suite] = {
             1,
             "The standard game, and its four roles",
             (
-                Entry("arena", "aligner"),
-                Entry("machina_1", "starter"),
-                Entry("tutorial.aligner", "aligner"),
-                Entry("tutorial.miner", "miner"),
-                Entry("tutorial.scout", "scout"),
-                Entry("tutorial.scrambler", "scrambler"),
+                SuiteEntry("arena", "aligner"),
+                SuiteEntry("machina_1", "starter"),
+                SuiteEntry("tutorial.aligner", "aligner"),
+                SuiteEntry("tutorial.miner", "miner"),
+                SuiteEntry("tutorial.scout", "scout"),
+                SuiteEntry("tutorial.scrambler", "scrambler"),
             ),
             (
                 ("tutorial", "it has no reward"),
@@ -71,13 +71,13 @@ SUITES: dict[str, Suite] = {
                 ("machina_1.clips", "it is identical to machina_1"),
             ),
         ),
-        Suite("integrated", 1, "Upstream's integrated evals", (Entry("energy_starved", "aligner"),)),
+        Suite("integrated", 1, "Upstream's integrated evals", (SuiteEntry("energy_starved", "aligner"),)),
         Suite(
             "spanning",
             1,
             "Upstream's spanning evals",
             tuple(
-                Entry(name, "aligner" if name in _ALIGNERS_BEST else "starter")
+                SuiteEntry(name, "aligner" if name in _ALIGNERS_BEST else "starter")
                 for name in (
                     "distant_resources_easy",
                     "distant_resources_standard",
@@ -97,7 +97,7 @@ SUITES: dict[str, Suite] = {
             1,
             "Memory, exploration and planning; scripted solvers exist",
             tuple(
-                Entry(f"{task}_{level}", solver)
+                SuiteEntry(f"{task}_{level}", solver)
                 for task, solver in _SOLVERS.items()
                 for level in ("easy", "medium", "hard")
             ),

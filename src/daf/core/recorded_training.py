@@ -24,7 +24,7 @@ EVALUATIONS = "evaluations.jsonl"
 
 
 @dataclass(frozen=True)
-class JsonLines:
+class RecordedLines:
     """Objects from a JSON Lines file. end: the byte to continue from. damaged: number of lines that are not objects."""
 
     rows: tuple[dict[str, Any], ...]
@@ -138,7 +138,7 @@ def read_training_run(folder: str | Path) -> RecordedTraining:
     )
 
 
-def read_lines(path: Path, start: int = 0) -> JsonLines:
+def read_lines(path: Path, start: int = 0) -> RecordedLines:
     """The complete lines of a JSON Lines file from byte `start`; empty without a file. Raises `StorageError`."""
     rows, damaged, end = [], 0, start
     try:
@@ -157,7 +157,7 @@ def read_lines(path: Path, start: int = 0) -> JsonLines:
         pass
     except OSError as error:
         raise StorageError(explain(error, f"reading {path}")) from error
-    return JsonLines(tuple(rows), end, damaged)
+    return RecordedLines(tuple(rows), end, damaged)
 
 
 def _decoded(line: bytes) -> object:

@@ -12,7 +12,7 @@ from daf.stats.arrays import FloatArray, differences
 
 
 @dataclass(frozen=True)
-class Team:
+class TeamReturns:
     """A team's result. rewards: by agent; seats: by agent, the policy (index in the cross-play)."""
 
     rewards: tuple[float, ...]
@@ -29,7 +29,7 @@ class Team:
         return sum(got) / len(got)
 
 
-Block = dict[tuple[int, ...], Team]
+Block = dict[tuple[int, ...], TeamReturns]
 """All teams of one mission on one seed, by the agents of each policy."""
 
 
@@ -43,7 +43,7 @@ def blocks_of(result: RunResult, teams: Mapping[str, Mapping[str, tuple[int, ...
         if record.outcome is not None:
             there = members(counts)
             seats = tuple(there[place] for place in record.spec.assignment)
-            block[counts] = Team(record.outcome.rewards, seats)
+            block[counts] = TeamReturns(record.outcome.rewards, seats)
     return found
 
 

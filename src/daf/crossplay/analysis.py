@@ -37,7 +37,7 @@ class Paired:
 
 
 @dataclass(frozen=True)
-class Cell:
+class PartnerReturn:
     """`policy` with `partner` (indices; the same for self-play). own: return of the policy's agents; partner_own: of
     the partner's. gain: own less self-play in the same seats, `None` for self-play itself."""
 
@@ -103,7 +103,7 @@ class CrossplayAnalysis:
 
     names: tuple[str, ...]
     missions: tuple[str, ...]
-    cells: tuple[Cell, ...]
+    cells: tuple[PartnerReturn, ...]
     pairs: tuple[PairTeam, ...]
     policies: tuple[PolicyTeams, ...]
     mixes: tuple[MixRow, ...]
@@ -115,7 +115,7 @@ class CrossplayAnalysis:
     absent: tuple[str, ...]
     shared: tuple[str, ...]
 
-    def cell(self, policy: int, partner: int) -> Cell:
+    def cell(self, policy: int, partner: int) -> PartnerReturn:
         """The cell of a policy and its partner."""
         return self.cells[policy * len(self.names) + partner]
 
@@ -160,7 +160,7 @@ def analyse_crossplay(
     tests = _tests(own, gains, strata, alpha, resamples, seed)
     pairs = list(combinations(range(count), 2))
     cells = [
-        Cell(
+        PartnerReturn(
             policy=i,
             partner=j,
             own=summaries[i * count + j][0],

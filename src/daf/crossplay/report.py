@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from daf.crossplay._words import amount, headline, pair_words, policy_words
-from daf.crossplay.analysis import Cell, CrossplayAnalysis, Paired
+from daf.crossplay.analysis import CrossplayAnalysis, Paired, PartnerReturn
 from daf.render.figures.matrix import matrix_figure
 from daf.render.svg.matrix import MatrixCell, matrix_svg
 from daf.render.text import ABSENT, bounds_text, duration, half_width, printable
@@ -104,7 +104,7 @@ def view_of(report: "CrossplayReport") -> dict[str, object]:
     }
 
 
-def _own(cell: Cell) -> str:
+def _own(cell: PartnerReturn) -> str:
     return number(cell.own, half_width(cell.ci))
 
 

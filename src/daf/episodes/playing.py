@@ -19,7 +19,7 @@ from daf.episodes.spec import EpisodeSpec
 from daf.errors import EpisodeError
 from daf.game.device import limit_gpu_memory
 from daf.game.missions import load_config
-from daf.game.rollout import Game, Play, Played, play, play_together
+from daf.game.rollout import Game, Play, PlayedEpisode, play, play_together
 from daf.storage.reading import read_bytes
 
 LARGEST_GROUP = 16
@@ -58,7 +58,7 @@ class _Task:
     options: Options
 
 
-_Result = list[Played | EpisodeFailure]
+_Result = list[PlayedEpisode | EpisodeFailure]
 
 
 def play_specs(
@@ -127,7 +127,7 @@ def _finished(
         yield _record(position, specs[position], played)
 
 
-def _record(position: int, spec: EpisodeSpec, played: Played | EpisodeFailure) -> Finished:
+def _record(position: int, spec: EpisodeSpec, played: PlayedEpisode | EpisodeFailure) -> Finished:
     if isinstance(played, EpisodeFailure):
         return Finished(position, EpisodeRecord(spec, None, played))
     rewards = played.outcome.rewards

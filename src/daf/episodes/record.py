@@ -15,7 +15,7 @@ import msgspec
 from daf.episodes.spec import RECORD_FORMAT, EpisodeSpec
 from daf.errors import DataError
 from daf.game.outcome import Latencies, Outcome, Series
-from daf.game.rollout import Played
+from daf.game.rollout import PlayedEpisode
 from daf.storage.hashing import canonical_json, hash_json
 
 
@@ -96,7 +96,7 @@ class EpisodeRecord:
         return self.outcome is not None and any(self.outcome.timeouts)
 
 
-def from_played(spec: EpisodeSpec, played: Played, host: str) -> EpisodeRecord:
+def from_played(spec: EpisodeSpec, played: PlayedEpisode, host: str) -> EpisodeRecord:
     """The record of an episode that was played."""
     measurement = Measurement(
         engine=played.engine,

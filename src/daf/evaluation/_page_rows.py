@@ -15,7 +15,7 @@ KINDS: Mapping[Verdict, str] = {"better": "decided", "worse": "decided", "equal"
 
 
 @dataclass(frozen=True)
-class Names:
+class DisplayNames:
     """Display names of contenders and missions: the same label and colour everywhere in a report.
 
     contenders, missions: label by name. styles: by label, in plan order.
@@ -30,7 +30,7 @@ class Names:
         return self.styles.get(label) or style(len(self.styles))
 
 
-def names_of(report: EvaluationReport) -> Names:
+def names_of(report: EvaluationReport) -> DisplayNames:
     """The names in plan order, then those that occur only in episodes or results."""
     contenders = _labelled([*report.contenders, *(episode.contender for episode in report.episodes)])
     missions = _labelled(
@@ -41,7 +41,7 @@ def names_of(report: EvaluationReport) -> Names:
         ]
     )
     shown = dict.fromkeys([*contenders.values(), *(summary.name for summary in report.ranking)])
-    return Names(contenders, missions, {label: style(position) for position, label in enumerate(shown)})
+    return DisplayNames(contenders, missions, {label: style(position) for position, label in enumerate(shown)})
 
 
 def _labelled(names: Sequence[str]) -> dict[str, str]:
@@ -49,7 +49,7 @@ def _labelled(names: Sequence[str]) -> dict[str, str]:
     return dict(zip(distinct, labels(distinct), strict=True))
 
 
-def summary_row(summary: PolicySummary, names: Names) -> dict[str, object]:
+def summary_row(summary: PolicySummary, names: DisplayNames) -> dict[str, object]:
     """A row of a ranking table."""
     return {
         "rank": summary.rank,
@@ -94,7 +94,7 @@ def reward_decimals(episodes: Sequence[EpisodeRow]) -> dict[str, int]:
     }
 
 
-def episode_row(episode: EpisodeRow, names: Names, decimals: int) -> dict[str, object]:
+def episode_row(episode: EpisodeRow, names: DisplayNames, decimals: int) -> dict[str, object]:
     """A row of the table of all episodes; agents: the return of each agent, with its policy in a mixed team."""
     label = names.contenders[episode.contender]
     mixed = len(set(episode.assignment)) > 1
@@ -118,7 +118,7 @@ def episode_row(episode: EpisodeRow, names: Names, decimals: int) -> dict[str, o
     }
 
 
-def mean_rows(report: EvaluationReport, names: Names) -> list[dict[str, object]]:
+def mean_rows(report: EvaluationReport, names: DisplayNames) -> list[dict[str, object]]:
     """Means by mission, policies in ranked order; the highest of a mission is marked unless all are equal."""
     rows: list[dict[str, object]] = []
     for mission, summaries in report.by_mission.items():
@@ -134,7 +134,7 @@ def mean_rows(report: EvaluationReport, names: Names) -> list[dict[str, object]]
     return rows
 
 
-def lead_rows(report: EvaluationReport, names: Names) -> list[dict[str, object]]:
+def lead_rows(report: EvaluationReport, names: DisplayNames) -> list[dict[str, object]]:
     """Row policy against column policy, in ranked order: the difference, and whether it is significant."""
     found: dict[tuple[int, int], tuple[str, str]] = {}
     for pair in report.pairs:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from daf.evaluation._page_data import EpisodeRow, EvaluationReport, PolicyRow
 from daf.evaluation._page_rows import (
-    Names,
+    DisplayNames,
     episode_row,
     lead_rows,
     mean_rows,
@@ -99,7 +99,7 @@ def _setting(value: object) -> str:
     return printable(str(value))
 
 
-def _policy(row: PolicyRow, names: Names) -> dict[str, object]:
+def _policy(row: PolicyRow, names: DisplayNames) -> dict[str, object]:
     return {
         "row": row,
         "contender": names.contenders.get(row.contender, printable(row.contender)),
@@ -123,7 +123,7 @@ def _chips(report: EvaluationReport) -> list[str]:
     return chips + [f"{cached:,} from cache"] * (cached > 0) + [f"{failed:,} failed"] * (failed > 0)
 
 
-def _ranking_figure(report: EvaluationReport, names: Names, level: str) -> Markup | None:
+def _ranking_figure(report: EvaluationReport, names: DisplayNames, level: str) -> Markup | None:
     if not report.ranking:
         return None
     return interval_figure(
@@ -133,7 +133,7 @@ def _ranking_figure(report: EvaluationReport, names: Names, level: str) -> Marku
     )
 
 
-def _profiles(report: EvaluationReport, names: Names) -> Plots | None:
+def _profiles(report: EvaluationReport, names: DisplayNames) -> Plots | None:
     """A figure per mission: for every score, the percentage of each policy's episodes above it."""
     plots = []
     several = len(report.profiles) > 1
@@ -166,7 +166,7 @@ def _profiles(report: EvaluationReport, names: Names) -> Plots | None:
     return Plots(plots, linked=False) if plots else None
 
 
-def _mission(report: EvaluationReport, names: Names, mission: str, level: str) -> dict[str, object]:
+def _mission(report: EvaluationReport, names: DisplayNames, mission: str, level: str) -> dict[str, object]:
     label, summaries = names.missions[mission], report.by_mission[mission]
     points: dict[str, dict[int, float]] = {}
     for episode in report.episodes:

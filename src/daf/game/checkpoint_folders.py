@@ -46,7 +46,7 @@ class FactsConfig(TypedDict):
     optimizer: str
 
 
-class Facts(Reached):
+class CheckpointFacts(Reached):
     """The fields of `state.json` that are read; others are kept too."""
 
     config: FactsConfig
@@ -60,9 +60,9 @@ class Facts(Reached):
     metrics: dict[str, float]
 
 
-def facts(checkpoint: Path) -> Facts:
+def facts(checkpoint: Path) -> CheckpointFacts:
     """All facts of a checkpoint. Raises `CheckpointError`."""
-    return _facts(checkpoint, Facts)
+    return _facts(checkpoint, CheckpointFacts)
 
 
 def reached(checkpoint: Path) -> Reached:

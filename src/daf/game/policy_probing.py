@@ -235,12 +235,12 @@ def _together(play: "Play", episodes: int = 4) -> float | None:
     """Agent-steps per second if several episodes share the network, as `daf evaluate` plays it; None if they can't."""
     from dataclasses import replace
 
-    from daf.game.rollout import Played, batchable, play_together
+    from daf.game.rollout import PlayedEpisode, batchable, play_together
 
     if not batchable(play.policies, None):
         return None
     results = play_together([replace(play, seed=play.seed + place) for place in range(episodes)])
-    played = [result for result in results if isinstance(result, Played)]
+    played = [result for result in results if isinstance(result, PlayedEpisode)]
     if len(played) < episodes:
         return None
     steps = sum(result.outcome.steps for result in played) * len(play.assignment)

@@ -71,7 +71,7 @@ class Play:
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class PlayedEpisode:
     """The result. replay: the replay file's bytes, if requested. seconds: (set-up, play), measured."""
 
     outcome: Outcome
@@ -87,7 +87,7 @@ def batchable(policies: Sequence[Policy], enforce_timeouts: int | None) -> bool:
     return enforce_timeouts is None and any(policy.class_path in BATCHED for policy in policies)
 
 
-def play(episode: Play) -> Played:
+def play(episode: Play) -> PlayedEpisode:
     """Play one episode. Exceptions of a policy pass through; its set-up raises `PolicyError`."""
     compat.install()
     if episode.engine not in ENGINES:
@@ -110,7 +110,7 @@ def play(episode: Play) -> Played:
             return _play(episode, "reference")
 
 
-def play_together(episodes: Sequence[Play]) -> list[Played | Exception]:
+def play_together(episodes: Sequence[Play]) -> list[PlayedEpisode | Exception]:
     """Play episodes of one game in the batch engine: the result or exception of each, in order.
 
     Networks of one policy are one object for all of them. An episode that the batch engine can't play, because a policy
@@ -132,7 +132,7 @@ def play_together(episodes: Sequence[Play]) -> list[Played | Exception]:
         outcomes = play_batch([seat.batch_play() for seat in seats])
         each = (perf_counter() - ready) / len(episodes)
         set_up = (ready - started) / len(episodes)
-        results: list[Played | Exception] = []
+        results: list[PlayedEpisode | Exception] = []
         for seat, outcome in zip(seats, outcomes, strict=True):
             if isinstance(outcome, TokenMutation):
                 results.append(_play(seat.episode, "reference"))
@@ -194,7 +194,7 @@ class _OnlyReference(Exception):
     """A policy declares that it needs the reference engine."""
 
 
-def _play(episode: Play, engine: str) -> Played:
+def _play(episode: Play, engine: str) -> PlayedEpisode:
     from mettagrid.policy.policy_env_interface import PolicyEnvInterface
 
     from daf.game._reference_rollout import play_reference
@@ -243,11 +243,11 @@ def _played(
     play_seconds: float,
     writer: Any,
     recorder: "SeriesRecorder | None",
-) -> Played:
+) -> PlayedEpisode:
     if recorder is not None:
         outcome = replace(outcome, series=recorder.series())
     replay, replay_hash = _replay_bytes(writer) if writer is not None else (None, None)
-    return Played(outcome, engine, set_up_seconds, play_seconds, replay, replay_hash)
+    return PlayedEpisode(outcome, engine, set_up_seconds, play_seconds, replay, replay_hash)
 
 
 def build_policies(episode: Play, env_interface: Any) -> "Sequence[MultiAgentPolicy]":

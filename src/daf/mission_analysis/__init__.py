@@ -19,7 +19,7 @@ from daf.mission_analysis.facts import MissionAnalysis, analysis_of
 from daf.mission_analysis.failure_modes import FailureMode
 from daf.mission_analysis.operation import analyze_missions, analyze_played_mission
 from daf.mission_analysis.performance import MissionPerformance, Performances, one_mission, perform
-from daf.mission_analysis.sets import Change, MissionSetAnalysis, VariantAnalysis, variant_changes
+from daf.mission_analysis.sets import MissionSetAnalysis, SettingChange, VariantAnalysis, variant_changes
 from daf.mission_analysis.success import default_criterion
 from daf.storage.console_tables import show
 from daf.storage.jsonable import jsonable
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from daf.output_manager import OutputManager
 
 __all__ = [
-    "Change",
     "FailureMode",
     "KeyEvent",
     "MissionAnalysis",
     "MissionPerformance",
     "MissionSetAnalysis",
     "Performances",
+    "SettingChange",
     "VariantAnalysis",
     "daf_analyze_mission",
     "daf_analyze_mission_performance",

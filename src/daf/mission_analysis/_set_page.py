@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from daf.mission_analysis.sets import MissionSetAnalysis, Outcome, VariantAnalysis
+from daf.mission_analysis.sets import MissionOutcome, MissionSetAnalysis, VariantAnalysis
 from daf.render.pages.html import page
 from daf.render.svg.intervals import IntervalRow, interval_figure
 from daf.render.theme import styles
@@ -53,7 +53,7 @@ def missions_page(
     )
 
 
-def _row(row: Outcome) -> dict[str, str]:
+def _row(row: MissionOutcome) -> dict[str, str]:
     return {
         "mission": row.mission,
         "policy": row.policy,

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Change:
+class SettingChange:
     """One value of the config that a variant changes.
 
     before, after: JSON values, None if absent. count: entries that change alike, if paths contain a *.
@@ -46,12 +46,12 @@ class VariantAnalysis:
 
     variant: str
     description: str
-    changes: tuple[Change, ...]
+    changes: tuple[SettingChange, ...]
     problem: str | None = None
 
 
 @dataclass(frozen=True)
-class Outcome:
+class MissionOutcome:
     """How one policy performed on one mission of a set."""
 
     mission: str
@@ -70,7 +70,7 @@ class MissionSetAnalysis:
     """Several missions. order: names, easiest first, empty before any policy played. evaluation: the run, if any."""
 
     missions: tuple[MissionAnalysis, ...]
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[MissionOutcome, ...]
     order: tuple[str, ...]
     evaluation: Evaluation | None
 
@@ -138,7 +138,7 @@ def variant_changes(base: Mission, names: Sequence[str]) -> list[VariantAnalysis
     return found
 
 
-def difference(before: Any, after: Any, path: str = "") -> list[Change]:
+def difference(before: Any, after: Any, path: str = "") -> list[SettingChange]:
     """The differences of two trees of JSON values, each once and at the highest node that differs as a whole.
 
     A node that only one of them has is one change, however much lies below it. Lists whose items have names are matched
@@ -151,15 +151,15 @@ def difference(before: Any, after: Any, path: str = "") -> list[Change]:
     elif isinstance(before, list) and isinstance(after, list):
         named, others = _by_name(before), _by_name(after)
         if not any(isinstance(item, dict | list) for item in (*before, *after)):
-            return [Change(path, before, after)]
+            return [SettingChange(path, before, after)]
         if named and others:
             pairs = [(f"{path}[{name}]", named.get(name), others.get(name)) for name in {**named, **others}]
         elif len(before) == len(after):
             pairs = [(f"{path}[{i}]", a, b) for i, (a, b) in enumerate(zip(before, after, strict=True))]
         else:
-            return [Change(path, before, after)]
+            return [SettingChange(path, before, after)]
     else:
-        return [Change(path, before, after)]
+        return [SettingChange(path, before, after)]
     return [change for where, a, b in pairs for change in difference(a, b, where)]
 
 
@@ -171,13 +171,13 @@ def _by_name(items: Sequence[Any]) -> dict[str, Any] | None:
     return dict(zip((str(name) for name in names), items, strict=True))
 
 
-def folded(changes: Sequence[Change]) -> list[Change]:
+def folded(changes: Sequence[SettingChange]) -> list[SettingChange]:
     """The changes with numbered entries folded: agents, ships, and the events of each round.
 
     A change that is the same for every agent appears once, as `game.agents[*]…`, and so does an addition or removal
     under many numbers; the first one's values represent all, and `count` gives the number.
     """
-    found: dict[tuple[str, str, str], Change] = {}
+    found: dict[tuple[str, str, str], SettingChange] = {}
     for change in changes:
         path = re.sub(r"^game\.agents\[\d+\]|(?<=_r)\d+|(?<=:ship:)\d+", _numberless, change.path)
         whole = path != change.path and (change.before is None or change.after is None)
@@ -192,7 +192,7 @@ def _numberless(found: "re.Match[str]") -> str:
     return "game.agents[*]" if found[0].startswith("game.") else "*"
 
 
-def _outcome(evaluation: Evaluation, position: int, policy: str, mission: Mission, wanted: Any) -> Outcome:
+def _outcome(evaluation: Evaluation, position: int, policy: str, mission: Mission, wanted: Any) -> MissionOutcome:
     result = evaluation.result
     own = [
         record
@@ -203,7 +203,7 @@ def _outcome(evaluation: Evaluation, position: int, policy: str, mission: Missio
     if wanted is not None and finished:
         check(wanted, mission.name, ["reward", "steps", "completion", *mission_facts.possible_stats(mission)])
     hits = sum(wanted.fulfilled(record) for record in finished) if wanted and finished else None
-    return Outcome(
+    return MissionOutcome(
         mission=mission.name,
         policy=policy,
         criterion=wanted.text if wanted else None,
@@ -216,7 +216,7 @@ def _outcome(evaluation: Evaluation, position: int, policy: str, mission: Missio
     )
 
 
-def _easiest_first(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+def _easiest_first(outcomes: Sequence[MissionOutcome]) -> tuple[str, ...]:
     """By the best policy's success, then completion; missions without a criterion last, in the order given."""
     best: dict[str, tuple[float, float]] = {}
     for outcome in outcomes:

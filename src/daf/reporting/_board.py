@@ -11,7 +11,7 @@ ALPHA = 0.05
 
 
 @dataclass(frozen=True)
-class Row:
+class BoardRow:
     """A line. place: first and last place compatible with the tests. tied: names without a significant difference."""
 
     place: tuple[int, int]
@@ -34,7 +34,7 @@ class Leaderboard:
     title: str
     missions: tuple[str, ...]
     blocks: int
-    rows: tuple[Row, ...]
+    rows: tuple[BoardRow, ...]
     pairs: tuple[PairVerdict, ...]
     notes: tuple[str, ...]
     alpha: float = ALPHA

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from daf.errors import DataError, UsageError, unknown
-from daf.reporting._board import ALPHA, Leaderboard, Row
-from daf.reporting._leaderboard_entries import Entry, Source, take
+from daf.reporting._board import ALPHA, BoardRow, Leaderboard
+from daf.reporting._leaderboard_entries import LeaderboardEntry, Source, take
 from daf.stats.pair_verdict import PairVerdict
 from daf.stats.sentences import counted, labels
 from daf.stats.summaries import summarise
@@ -74,14 +74,14 @@ def leaderboard(
     listed: list[Any] = list(sources) if isinstance(sources, list | tuple) else [sources]
     if not listed:
         raise UsageError("a leaderboard needs a comparison, an evaluation or a run.")
-    entries: dict[str, Entry] = {}
+    entries: dict[str, LeaderboardEntry] = {}
     missions: dict[str, str] = {}
     for source in listed:
         take(source, entries, missions, base_dir)
     return _ranked(list(entries.values()), missions, title)
 
 
-def _ranked(entries: Sequence[Entry], missions: Mapping[str, str], title: str | None) -> Leaderboard:
+def _ranked(entries: Sequence[LeaderboardEntry], missions: Mapping[str, str], title: str | None) -> Leaderboard:
     scored = [entry for entry in entries if entry.scores]
     if not scored:
         raise DataError("no policy finished an episode, so there is nothing to rank.")
@@ -109,7 +109,7 @@ def _ranked(entries: Sequence[Entry], missions: Mapping[str, str], title: str | 
         better, worse, tied = _decided(summary.policy, overall, shown_names)
         entry = scored[summary.policy]
         place = (1 + better, len(scored) - worse)
-        rows.append(Row(place, summary, tuple(tied), tuple(entry.runs), entry.failed))
+        rows.append(BoardRow(place, summary, tuple(tied), tuple(entry.runs), entry.failed))
     rows.sort(key=lambda row: (row.summary.rank, row.place))
     return Leaderboard(
         title=title or f"Leaderboard on {', '.join(shown)}",
@@ -121,7 +121,7 @@ def _ranked(entries: Sequence[Entry], missions: Mapping[str, str], title: str | 
     )
 
 
-def _names(entries: Sequence[Entry]) -> list[str]:
+def _names(entries: Sequence[LeaderboardEntry]) -> list[str]:
     """Names, with the run appended if different policies share a name."""
     plain = [entry.name for entry in entries]
     return [
@@ -147,7 +147,7 @@ def _decided(policy: int, pairs: Sequence[PairVerdict], names: Sequence[str]) ->
     return better, worse, tied
 
 
-def _notes(entries: Sequence[Entry], left_out: int) -> list[str]:
+def _notes(entries: Sequence[LeaderboardEntry], left_out: int) -> list[str]:
     notes = []
     failing = [entry for entry in entries if entry.failed]
     if failing:

@@ -24,7 +24,7 @@ type Block = tuple[str, object, object]
 
 
 @dataclass
-class Entry:
+class LeaderboardEntry:
     """A policy or team with its returns by block. identity: everything that determines its behaviour."""
 
     name: str
@@ -39,7 +39,9 @@ class Entry:
         return len(self.lost - self.scores.keys())
 
 
-def take(source: Source, entries: dict[str, Entry], missions: dict[str, str], base_dir: str | Path | None) -> None:
+def take(
+    source: Source, entries: dict[str, LeaderboardEntry], missions: dict[str, str], base_dir: str | Path | None
+) -> None:
     """Add the content of `source` to `entries` (by identity) and `missions` (names by mission identity)."""
     from daf.comparison import ComparisonReport
 
@@ -60,7 +62,7 @@ def take(source: Source, entries: dict[str, Entry], missions: dict[str, str], ba
     _of_files(info, entries, missions)
 
 
-def _of_result(evaluation: Evaluation, entries: dict[str, Entry], missions: dict[str, str]) -> None:
+def _of_result(evaluation: Evaluation, entries: dict[str, LeaderboardEntry], missions: dict[str, str]) -> None:
     result = evaluation.result
     for planned, record in zip(result.planned, result.records, strict=True):
         contender = result.plan.contenders[planned.contender]
@@ -78,7 +80,7 @@ def _of_result(evaluation: Evaluation, entries: dict[str, Entry], missions: dict
             entry.lost.add(block)
 
 
-def _of_files(info: RunInfo, entries: dict[str, Entry], missions: dict[str, str]) -> None:
+def _of_files(info: RunInfo, entries: dict[str, LeaderboardEntry], missions: dict[str, str]) -> None:
     """Read `plan.json` and `results.json`, which every evaluation keeps even without records."""
     plan, results = read_plan(info.path), read_results(info.path)
     if plan is None or results is None:
@@ -100,7 +102,7 @@ def _of_files(info: RunInfo, entries: dict[str, Entry], missions: dict[str, str]
             entry.lost.add(block)
 
 
-def _by_hand(report: "ComparisonReport", entries: dict[str, Entry], missions: dict[str, str]) -> None:
+def _by_hand(report: "ComparisonReport", entries: dict[str, LeaderboardEntry], missions: dict[str, str]) -> None:
     for policy in report.policies:
         entry = _entry(entries, policy, f"by hand: {policy}", "")
         for mission, rewards in report.policy_mission_rewards.get(policy, {}).items():
@@ -109,8 +111,8 @@ def _by_hand(report: "ComparisonReport", entries: dict[str, Entry], missions: di
                 entry.scores[mission, position, None] = reward
 
 
-def _entry(entries: dict[str, Entry], name: str, identity: str, run: str) -> Entry:
-    entry = entries.setdefault(identity, Entry(name, identity))
+def _entry(entries: dict[str, LeaderboardEntry], name: str, identity: str, run: str) -> LeaderboardEntry:
+    entry = entries.setdefault(identity, LeaderboardEntry(name, identity))
     if run and run not in entry.runs:
         entry.runs.append(run)
     return entry

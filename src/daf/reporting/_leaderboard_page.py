@@ -4,7 +4,7 @@ from daf.render.pages.parts import Alert, Column, Plot, Plots, RunPage, Section,
 from daf.render.svg.intervals import IntervalRow, interval_figure
 from daf.render.text import bounds_text, half_width, printable
 from daf.render.theme import style
-from daf.reporting._board import Leaderboard, Row
+from daf.reporting._board import BoardRow, Leaderboard
 from daf.stats.sentences import counted, number
 
 MOST_SENTENCES = 15
@@ -81,7 +81,7 @@ def board_page(board: Leaderboard) -> RunPage:
     )
 
 
-def _finding(rows: tuple[Row, ...]) -> str:
+def _finding(rows: tuple[BoardRow, ...]) -> str:
     top = rows[0]
     if len(rows) == 1:
         return f"{top.summary.name} is the only policy."

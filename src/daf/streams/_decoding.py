@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from daf.streams.records import FIXED, Shape, is_flat
+from daf.streams.records import FIXED, LogShape, is_flat
 
 _FLOAT = 0xCB
 _NESTED = ("step", "total_steps", "position.x", "position.y", "position.map", "rewards.total", "rewards.step")
@@ -31,7 +31,7 @@ type _Tree = dict[str, "_Tree | None"]
 class BlockDecoder:
     """Decodes blocks of records of one `shape`."""
 
-    def __init__(self, shape: Shape, flat_fields: tuple[str, ...]) -> None:
+    def __init__(self, shape: LogShape, flat_fields: tuple[str, ...]) -> None:
         """`flat_fields`: the fields that are read of flat records. Readable fields that the shape lacks are decoded
         too, to notice when they appear. Raises `ValueError` for a shape that cannot be distinguished from the other
         kind.

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from daf.streams._damage import SEPARATORS, Damage, DamageList, Scan, scan
 from daf.streams._decoding import BlockDecoder
 from daf.streams._source import BARREN, MAX_BARREN, Source
-from daf.streams.records import FieldProblems, FloatArray, NameBound, RunConstants, Shape, Table, read, tabulate
+from daf.streams.records import FieldProblems, FloatArray, LogShape, NameBound, RunConstants, Table, read, tabulate
 
 BLOCK = 256 * 1024
 BITE = 4 * 1024
@@ -64,9 +64,9 @@ class TableReader:
         self._constants = constants
         self._range = (start, end)
         self._block = block
-        self._decoders: dict[Shape, BlockDecoder | None] = {}
+        self._decoders: dict[LogShape, BlockDecoder | None] = {}
         self._names = NameBound(path)
-        self._shape: Shape | None = None
+        self._shape: LogShape | None = None
         self._separator = b""
         self._bite = BITE
         self._torn = False
@@ -221,7 +221,7 @@ class TableReader:
         if found.damage or found.records:
             self._torn = bool(found.damage) and (not found.records or found.damage[-1][0] >= found.records[-1][1])
         rows: list[list[float]] = []
-        shape: Shape | None = None
+        shape: LogShape | None = None
         for _, _, value in found.records:
             entry = read(value, self.report.problems, self._constants)
             assert entry is not None  # the exact reader only gives records
@@ -239,7 +239,7 @@ class TableReader:
             (_, left, _), (right, _, _) = found.records[-2:]
             self._separator = piece[left:right]
 
-    def _table(self, shape: Shape, rows: list[list[float]]) -> Table:
+    def _table(self, shape: LogShape, rows: list[list[float]]) -> Table:
         self.report.records += len(rows)
         self.report.kinds[shape.kind] += len(rows)
         raw = np.array(rows, dtype=np.float64).reshape(len(rows), len(shape.paths)).T

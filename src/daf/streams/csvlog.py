@@ -19,7 +19,7 @@ import numpy as np
 from daf.streams._damage import DamageList
 from daf.streams._reading import ReadingReport
 from daf.streams._source import BARREN, MAX_BARREN, Source
-from daf.streams.records import NameBound, RunConstants, Shape, Table, read, tabulate
+from daf.streams.records import LogShape, NameBound, RunConstants, Table, read, tabulate
 
 _PIECE = 256 * 1024
 _LONGEST_ROW = 8 * 1024 * 1024
@@ -105,7 +105,7 @@ class CsvReader:
 
     def _tables(self, rows: list[tuple[int, int, list[str]]]) -> Iterator[Table]:
         pending: list[list[float]] = []
-        shape: Shape | None = None
+        shape: LogShape | None = None
         header = self._header or []
         for offset, length, cells in rows:
             entry = read(_record(header, cells), self.report.problems, self._constants)
@@ -122,7 +122,7 @@ class CsvReader:
         if shape is not None:
             yield self._table(shape, pending)
 
-    def _table(self, shape: Shape, rows: list[list[float]]) -> Table:
+    def _table(self, shape: LogShape, rows: list[list[float]]) -> Table:
         self.report.records += len(rows)
         self.report.kinds[shape.kind] += len(rows)
         return tabulate(shape, np.array(rows, dtype=np.float64).reshape(len(rows), len(shape.paths)).T, self._constants)

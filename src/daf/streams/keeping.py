@@ -35,7 +35,7 @@ from daf.streams._spans import Spans
 from daf.streams._stride import Rises
 from daf.streams._tallies import SourceTally, StretchTally
 from daf.streams._visits import Visits
-from daf.streams.planning import Part
+from daf.streams.planning import LogPart
 
 VERSION = 5
 _MAGIC = b"daf-log-state\n"
@@ -75,7 +75,7 @@ class Keeper:
         self._found: dict[Path, dict[str, Any]] = {}
         self._how = {"version": VERSION, "seed": seed, "sample_size": sample_size}
 
-    def get(self, part: Part, bound: int) -> Aggregate | None:
+    def get(self, part: LogPart, bound: int) -> Aggregate | None:
         """What `part` holds, if it was counted before and is what it was, with all records whose hashes up to `bound`
         may enter the sample. Raises `StorageError` where the part cannot be read.
         """
@@ -99,7 +99,7 @@ class Keeper:
         self.reused_bytes += part.size
         return aggregate
 
-    def put(self, part: Part, aggregate: Aggregate) -> None:
+    def put(self, part: LogPart, aggregate: Aggregate) -> None:
         """Keep what `part` holds, which was counted after `get` had been asked for it. Raises `StorageError`."""
         path = self._path(part)
         content = {
@@ -110,11 +110,11 @@ class Keeper:
         packed = msgspec.msgpack.encode(content)
         atomic.write_bytes(path, _MAGIC + _digest(packed) + packed)
 
-    def _path(self, part: Part) -> Path:
+    def _path(self, part: LogPart) -> Path:
         name = hashlib.blake2b(f"{part.plan.name}\0{part.start}".encode(errors="surrogateescape"), digest_size=12)
         return self.folder / f"{name.hexdigest()}.part"
 
-    def _described(self, part: Part) -> dict[str, Any]:
+    def _described(self, part: LogPart) -> dict[str, Any]:
         plan = asdict(part.plan) | {"slices": list(part.plan.slices)}
         plan["clock"] = list(part.plan.clock) if part.plan.clock else None
         return {**self._how, "start": part.start, "end": part.end, "constants": asdict(part.constants), "plan": plan}
@@ -137,7 +137,7 @@ def _digest(packed: bytes) -> bytes:
     return hashlib.blake2b(packed, digest_size=_DIGEST_BYTES).digest()
 
 
-def _fingerprint(part: Part) -> dict[str, Any]:
+def _fingerprint(part: LogPart) -> dict[str, Any]:
     """A fingerprint of the part's bytes, to check whether they are those that were counted. Raises `StorageError`."""
     try:
         if part.end is None:

@@ -35,7 +35,7 @@ _SAMPLED = ("environment", "episode")
 
 
 @dataclass(frozen=True)
-class Part:
+class LogPart:
     """Bytes [start, end) of a log file (`end` is `None`: to its end), and how they are counted."""
 
     path: Path
@@ -65,7 +65,7 @@ def plan_parts(
     slices: int = SLICES,
     first_slice: int = 0,
     growing: bool = False,
-) -> list[Part]:
+) -> list[LogPart]:
     """The parts of `files`, in order, with `slices` visit slices, numbered from `first_slice`.
 
     `growing`: more may follow, so parts must not depend on the number of files: each has eight slices. Raises
@@ -73,7 +73,7 @@ def plan_parts(
     """
     share_exponent = -max(0, min(10, (_SHARE_BINS // max(len(files), 1)).bit_length() - 1))
     coverage = COVERAGE if growing else max(1, min(COVERAGE, _COVERED // max(len(files), 1)))
-    parts: list[Part] = []
+    parts: list[LogPart] = []
     before: float | None = None
     for index, file in enumerate(files):
         size = _size(file.path)
@@ -92,7 +92,7 @@ def plan_parts(
             plan = SourcePlan(file.name, start, share_exponent, own, clock, known, coverage, sampled)
             expected = (end - start) / record_size if record_size else None
             stop = None if end == size else end
-            parts.append(Part(file.path, start, stop, end - start, file.constants, plan, expected))
+            parts.append(LogPart(file.path, start, stop, end - start, file.constants, plan, expected))
         before = last if last is not None else before
     return parts
 

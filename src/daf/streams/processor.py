@@ -24,7 +24,7 @@ from daf.streams._tallies import SourcePlan
 from daf.streams._visits import SLICES as LAST_SLICE
 from daf.streams.finding import LogFile, find_logs, read_constants
 from daf.streams.planning import SLICES, plan_parts
-from daf.streams.records import FieldProblems, NameBound, RunConstants, Shape, Table, number, read, tabulate
+from daf.streams.records import FieldProblems, LogShape, NameBound, RunConstants, Table, number, read, tabulate
 from daf.streams.running import Report, count
 from daf.streams.summary import LogSummary, summarize
 
@@ -137,7 +137,7 @@ def _tables(
     names: NameBound,
 ) -> Iterable[Table]:
     rows: list[list[float]] = []
-    shape: Shape | None = None
+    shape: LogShape | None = None
     for index, record in enumerate(records):
         entry = read(dict(record), problems, constants)
         if entry is None:
@@ -157,7 +157,7 @@ def _tables(
         yield _table(shape, rows, constants)
 
 
-def _table(shape: Shape, rows: list[list[float]], constants: RunConstants) -> Table:
+def _table(shape: LogShape, rows: list[list[float]], constants: RunConstants) -> Table:
     return tabulate(shape, np.array(rows, dtype=np.float64).reshape(len(rows), len(shape.paths)).T, constants)
 
 

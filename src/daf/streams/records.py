@@ -51,7 +51,7 @@ class RunConstants:
 
 
 @dataclass(frozen=True)
-class Shape:
+class LogShape:
     """A kind of record and the dotted paths of the numbers read from it, in the order they were met."""
 
     kind: Literal["nested", "flat"]
@@ -68,7 +68,7 @@ class NameBound:
         self._where = str(where)
         self._paths: set[str] = set()
 
-    def add(self, shape: Shape) -> None:
+    def add(self, shape: LogShape) -> None:
         """Take note of the names in `shape`. Raises `DataError` above `MAX_COMPONENTS` (or as many levels)."""
         self._paths.update(shape.paths)
         if len(self._paths) > MAX_COMPONENTS + len(FIXED):
@@ -121,7 +121,9 @@ def is_flat(keys: Collection[str]) -> bool:
     return any(key.startswith(("reward_", "levels.")) for key in keys)
 
 
-def read(record: dict[str, Any], problems: FieldProblems, constants: RunConstants) -> tuple[Shape, list[float]] | None:
+def read(
+    record: dict[str, Any], problems: FieldProblems, constants: RunConstants
+) -> tuple[LogShape, list[float]] | None:
     """The shape and the numbers of `record`, or `None` where it is in neither format; oddities go into `problems`."""
     kind = kind_of(record)
     if kind is None:
@@ -151,7 +153,7 @@ def read(record: dict[str, Any], problems: FieldProblems, constants: RunConstant
     for required in ("step", "position.x", "position.y", "position.map") if kind == "nested" else FIXED:
         if required not in paths and required != "total_steps":
             problems.counts[f"{required}: missing"] += 1
-    return Shape(kind, tuple(paths)), numbers
+    return LogShape(kind, tuple(paths)), numbers
 
 
 def _read_nested(record: dict[str, Any], take: Any) -> None:
@@ -206,7 +208,7 @@ def value_name(path: str) -> str:
     return f"component_{name}" if name in FIXED else name
 
 
-def tabulate(shape: Shape, raw: FloatArray, constants: RunConstants) -> Table:
+def tabulate(shape: LogShape, raw: FloatArray, constants: RunConstants) -> Table:
     """The table of records of one `shape`: `raw` is (paths, n) in the shape's order.
 
     Components of flat records other than `event` follow from the run's constants: heal 30·s·healr, badge 10·s·badge,
@@ -239,7 +241,7 @@ def tabulate(shape: Shape, raw: FloatArray, constants: RunConstants) -> Table:
 
 
 def _derive(
-    shape: Shape, row: dict[str, int], raw: FloatArray, constants: RunConstants, values: dict[str, FloatArray]
+    shape: LogShape, row: dict[str, int], raw: FloatArray, constants: RunConstants, values: dict[str, FloatArray]
 ) -> bool:
     """Add the derivable components to `values`; whether "level" was among them."""
     scale, weight = constants.reward_scale, constants.explore_weight

@@ -22,7 +22,7 @@ from daf.streams._reading import TableReader
 from daf.streams._sampling import NO_BOUND
 from daf.streams._stretches import Stretches
 from daf.streams.keeping import Keeper
-from daf.streams.planning import Part
+from daf.streams.planning import LogPart
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class PartDone:
     yet.
     """
 
-    part: Part
+    part: LogPart
     index: int
     count: int
     file: int
@@ -47,7 +47,7 @@ class PartDone:
 type Report = Callable[[PartDone], None]
 
 
-def count_part(part: Part, seed: int, sample_size: int, bound: int = NO_BOUND) -> Aggregate:
+def count_part(part: LogPart, seed: int, sample_size: int, bound: int = NO_BOUND) -> Aggregate:
     """Everything that `part` holds, counted. Raises `StorageError`."""
     from daf.streams.csvlog import CsvReader
 
@@ -76,7 +76,7 @@ def count_part(part: Part, seed: int, sample_size: int, bound: int = NO_BOUND) -
 
 
 def count(
-    parts: Sequence[Part],
+    parts: Sequence[LogPart],
     *,
     seed: int = 0,
     sample_size: int = 10_000,
@@ -105,7 +105,7 @@ def count(
 
 
 def _count(
-    parts: Sequence[Part],
+    parts: Sequence[LogPart],
     seed: int,
     sample_size: int,
     jobs: int,
@@ -130,7 +130,7 @@ def _count(
     return total, max(peak, peak_memory())
 
 
-def _bound(parts: Sequence[Part], sample_size: int) -> int:
+def _bound(parts: Sequence[LogPart], sample_size: int) -> int:
     """A hash that the sample's largest will not exceed, if there are at least an eighth of the records expected.
 
     It only spares the parts from carrying records that cannot stay: the sample is the same with any bound that holds,
@@ -157,11 +157,11 @@ def peak_memory() -> int:
 
 
 def _counted(
-    parts: Sequence[Part], seed: int, sample_size: int, jobs: int, bound: int, keeper: Keeper | None
-) -> Iterator[tuple[Part, Aggregate, int]]:
+    parts: Sequence[LogPart], seed: int, sample_size: int, jobs: int, bound: int, keeper: Keeper | None
+) -> Iterator[tuple[LogPart, Aggregate, int]]:
     """Each part in its turn, counted here or elsewhere, or as it was kept."""
 
-    def kept(part: Part, counted: Aggregate) -> Aggregate:
+    def kept(part: LogPart, counted: Aggregate) -> Aggregate:
         if keeper is not None:
             keeper.put(part, counted)
         return counted
@@ -171,9 +171,9 @@ def _counted(
             found = keeper.get(part, bound) if keeper else None
             yield part, found or kept(part, count_part(part, seed, sample_size, bound)), peak_memory()
         return
-    waiting: deque[tuple[Part, Aggregate | Future[tuple[Aggregate, int]]]] = deque()
+    waiting: deque[tuple[LogPart, Aggregate | Future[tuple[Aggregate, int]]]] = deque()
 
-    def first() -> tuple[Part, Aggregate, int]:
+    def first() -> tuple[LogPart, Aggregate, int]:
         part, found = waiting[0]
         counted, memory = (found, 0) if isinstance(found, Aggregate) else found.result()
         waiting.popleft()
@@ -203,5 +203,5 @@ def _begin_work() -> None:
     end_with_coordinator()
 
 
-def _work(part: Part, seed: int, sample_size: int, bound: int) -> tuple[Aggregate, int]:
+def _work(part: LogPart, seed: int, sample_size: int, bound: int) -> tuple[Aggregate, int]:
     return count_part(part, seed, sample_size, bound), peak_memory()

@@ -20,7 +20,7 @@ NOT_COMPARED = frozenset({"policy_infos", "vibe"})
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ReplayChange:
     """One field that differs. what: "agent 3" or "hub 17"; a, b: its JSON value in either file, None if absent."""
 
     what: str
@@ -41,11 +41,11 @@ class Difference:
     step; changes: the first `SHOWN` of them, agents first. steps: number of steps in each.
     """
 
-    header: tuple[Change, ...]
+    header: tuple[ReplayChange, ...]
     compared: bool
     step: int | None
     count: int
-    changes: tuple[Change, ...]
+    changes: tuple[ReplayChange, ...]
     steps: tuple[int, int]
 
     @property
@@ -58,7 +58,7 @@ def difference(a: Replay, b: Replay) -> Difference:
     """Compare two replays. Raises `ReplayError` if a field that must be decoded is wrong."""
     header = _header(a, b)
     compared = not any(change.field in KINDS for change in header)
-    first, found = min(a.steps, b.steps), list[Change]()
+    first, found = min(a.steps, b.steps), list[ReplayChange]()
     for left, right in _pairs(a, b) if compared else ():
         for name in sorted((left.fields.keys() | right.fields.keys()) - NOT_COMPARED):
             step, values = _parting(left, right, name, first)
@@ -66,7 +66,7 @@ def difference(a: Replay, b: Replay) -> Difference:
                 continue
             if step < first:
                 first, found = step, []
-            found.append(Change(_what(left), name, _named(a, name, values[0]), _named(b, name, values[1])))
+            found.append(ReplayChange(_what(left), name, _named(a, name, values[0]), _named(b, name, values[1])))
     return Difference(
         header=header,
         compared=compared,
@@ -77,11 +77,11 @@ def difference(a: Replay, b: Replay) -> Difference:
     )
 
 
-def _header(a: Replay, b: Replay) -> tuple[Change, ...]:
+def _header(a: Replay, b: Replay) -> tuple[ReplayChange, ...]:
     facts = ("mission", "version", "seed", "width", "height", "steps", "action_names", "item_names")
     both = [(name, getattr(a, name), getattr(b, name)) for name in facts]
     both += [("agents", len(a.agents), len(b.agents)), ("objects", len(a.objects), len(b.objects))]
-    return tuple(Change("episode", name, left, right) for name, left, right in both if left != right)
+    return tuple(ReplayChange("episode", name, left, right) for name, left, right in both if left != right)
 
 
 def _pairs(a: Replay, b: Replay) -> list[tuple[ReplayObject, ReplayObject]]:
