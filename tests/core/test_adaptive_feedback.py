@@ -170,7 +170,7 @@ def test_the_methods_that_ask_for_a_change_make_it_and_note_it(tmp_path: Path) -
         assert mostly(curriculum) == "t0"
         nothing = controlled.decrease_curriculum_difficulty()
         assert not nothing.changed
-        assert "nothing is left" in nothing.reason
+        assert "would not change which tasks take part" in nothing.reason
         controlled.increase_curriculum_difficulty()
         support = controlled.provide_curriculum_support("it is lost")
         assert (support.kinds, support.changed) == (("recover", "easier"), True)
@@ -270,7 +270,7 @@ def test_running_with_an_environment_feeds_every_round_back(tmp_path: Path) -> N
 
 def test_an_environment_that_is_none_or_fails_is_reported(tmp_path: Path) -> None:
     with control(tmp_path, manager()) as controlled:
-        with pytest.raises(TrainingEnvironmentError, match=r"dict has no reset and no step"):
+        with pytest.raises(TrainingEnvironmentError, match=r"dict has no method reset and no method step"):
             controlled.run_with_environment({}, Walker())
         with pytest.raises(
             TrainingEnvironmentError, match="round 2 of 5 on environment failed in Corridor: RuntimeError"

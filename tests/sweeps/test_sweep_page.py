@@ -83,7 +83,7 @@ def test_every_complete_trial_is_a_line_at_the_heights_of_its_values(conditional
 
 def test_costs_are_drawn_against_scores_and_failures_in_the_history(conditional, hill):
     costs = page_of(conditional).by_id["cost"]
-    assert "n = 60 complete trials, 1,830 seconds together" in costs
+    assert "n = 60 complete trials, 1,830 seconds in total" in costs
     failed = len(SweepResult.load(hill).failed)
     history = page_of(hill).by_id["history"]
     assert f"{failed} failed (crosses)" in history
