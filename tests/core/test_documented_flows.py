@@ -174,7 +174,7 @@ def test_a_controller_with_nothing_to_train_falls_back_to_what_it_is_given(tmp_p
     bare = controller(tmp_path)
     with pytest.raises(AdaptiveControllerError, match="nothing to train"):
         bare.start_experiment()
-    with pytest.raises(AdaptiveControllerError, match="give run_with_environment a trainer"):
+    with pytest.raises(AdaptiveControllerError, match="pass a trainer to run_with_environment"):
         bare.run_with_environment(MISSION)
     training = {"policy": POLICY, "mission": "arena", **SMALL}
     ready: Any = controller(tmp_path, training=training)
