@@ -1,4 +1,4 @@
-"""What tests share: small missions that play in milliseconds, and policies that misbehave on purpose."""
+"""Shared by all tests: small missions, policies that misbehave on purpose, `daf` in this process, one browser."""
 
 import fcntl
 import os
@@ -22,9 +22,11 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 CHROMIUM = Path("/usr/bin/chromium")
-_FIRST = "DAF_TESTS_FOLDER" not in os.environ
-SHARED = Path(os.environ.setdefault("DAF_TESTS_FOLDER", str(Path(tempfile.gettempdir(), f"daf-tests-{os.getpid()}"))))
-"""A folder for all processes of this run of pytest; the process that chose it removes it."""
+_MADE_SHARED = "DAF_TESTS_FOLDER" not in os.environ
+if _MADE_SHARED:
+    os.environ["DAF_TESTS_FOLDER"] = tempfile.mkdtemp(prefix="daf-tests-")
+SHARED = Path(os.environ["DAF_TESTS_FOLDER"])
+"""A folder for all processes of this run of pytest; the process that made it removes it."""
 BUNDLES = SHARED / "bundles"
 """Where resolving keeps what it found out about classes, by their content."""
 SMALL = "tutorial.miner,max_steps=40"
@@ -104,14 +106,13 @@ class Prints(_Policy):
 
 
 def pytest_unconfigure() -> None:
-    if _FIRST:
+    if _MADE_SHARED:
         shutil.rmtree(SHARED, ignore_errors=True)
 
 
 def made_once(name: str, make: Callable[[Path], object]) -> Path:
     """The folder `name` that `make` filled, once for all processes of this run. Tests read it, or copy it to write."""
     folder = SHARED / name
-    SHARED.mkdir(parents=True, exist_ok=True)
     with (SHARED / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
@@ -178,7 +179,10 @@ def _output_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _without_waiting_for_disks() -> Iterator[None]:
-    """An evaluation waits 72 times for the disk, which only a power cut could tell. Other processes still wait."""
+    """`fsync` does nothing in this process: an evaluation calls it 72 times, 0.4 s on a slow disk.
+
+    No test cuts the power. Processes that tests start still call it.
+    """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         yield
@@ -186,7 +190,10 @@ def _without_waiting_for_disks() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def _one_fork_server() -> Iterator[None]:
-    """A process has one fork server, and whoever starts it decides what its workers need not import: here, all."""
+    """The fork server of this process imports everything that workers need, torch included.
+
+    A process has one, and the pool that starts it decides what workers of all later pools need not import.
+    """
     with pytest.MonkeyPatch.context() as patch:
         prepare = ForkServer.set_forkserver_preload
         patch.setattr(ForkServer, "set_forkserver_preload", lambda self, names: prepare(self, [*PRELOAD_NETWORKS]))
