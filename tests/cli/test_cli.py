@@ -384,6 +384,7 @@ def test_missions_and_policies_are_listed_and_described(daf: Run) -> None:
 
 
 @pytest.mark.thorough
+@pytest.mark.timeout(900)
 def test_quickstart_ranks_starter_first_and_has_nothing_left_to_do_the_second_time(daf: Run) -> None:
     first = json.loads(daf("quickstart", "--json").stdout)
     assert first["ranking"][0]["policy"] == "starter"
