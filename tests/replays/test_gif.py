@@ -142,8 +142,8 @@ def test_a_hub_takes_its_teams_colour(write):
     path = write()
     frames = frames_of(path, cell=16)
     corner = [tuple(frame[2 * 16, 3 * 16].tolist()) for frame in frames]
-    look = ReplayFrames(read_replay(path), View(cell=16)).look
-    assert corner[1:] == [tuple(look.palette[look.team(team)].tolist()) for team in ("clips", "clips", "cogs")]
+    artwork = ReplayFrames(read_replay(path), View(cell=16)).artwork
+    assert corner[1:] == [tuple(artwork.palette[artwork.team(team)].tolist()) for team in ("clips", "clips", "cogs")]
     assert corner[0] not in corner[1:]
 
 

@@ -79,7 +79,7 @@ def curves_figure(
     if not panels:
         raise DataError("there is nothing to draw: no values were recorded.")
     known = list(dict.fromkeys(names or [curve.name for panel in panels for curve in panel.curves]))
-    looks = styles(known)
+    series_styles = styles(known)
     rows, columns = grid_of(len(panels), 2 if len(panels) <= 6 else 3)
     width, height = size or (WIDTH, (4.9 if rows == 1 and columns == 1 else 2.75 * rows + 0.9))
     with themed(dark=dark):
@@ -89,16 +89,18 @@ def curves_figure(
             if position >= len(panels):
                 axes.remove()
                 continue
-            draw_panel(axes, panels[position], looks, ticks=7 if columns < 3 else 5, dark=dark)
+            draw_panel(axes, panels[position], series_styles, ticks=7 if columns < 3 else 5, dark=dark)
             last = position + columns >= len(panels)
             axes.tick_params(labelbottom=last)
             if last:
                 axes.set_xlabel(x_label)
-        head(figure, title, caption, width=width, dark=dark, series=Series(known, looks, lines=True))
+        head(figure, title, caption, width=width, dark=dark, series=Series(known, series_styles, lines=True))
     return figure
 
 
-def draw_panel(axes: "Axes", panel: Panel, looks: Mapping[str, SeriesStyle], *, ticks: int = 7, dark: bool) -> None:
+def draw_panel(
+    axes: "Axes", panel: Panel, series_styles: Mapping[str, SeriesStyle], *, ticks: int = 7, dark: bool
+) -> None:
     """Draw one panel on `axes`."""
     axes.set_title(shortened(panel.title, 52 if ticks > 5 else 30))
     shown = [curve for curve in panel.curves if len(curve.x) or curve.points]
@@ -108,7 +110,7 @@ def draw_panel(axes: "Axes", panel: Panel, looks: Mapping[str, SeriesStyle], *, 
     if panel.zero:
         axes.axhline(0, color=ground(dark=dark).muted, linewidth=1, zorder=1.4)
     for curve in shown:
-        _draw(axes, curve, looks[curve.name], panel, crowd=len(shown), dark=dark)
+        _draw(axes, curve, series_styles[curve.name], panel, crowd=len(shown), dark=dark)
     axes.set_ylabel(panel.y_label)
     limits = panel.limits or _limits(shown)
     if limits is not None:
@@ -127,8 +129,8 @@ def _limits(curves: Sequence[Curve]) -> tuple[float, float] | None:
     return room(min([low, *drawn]), max([high, *drawn]))
 
 
-def _draw(axes: "Axes", curve: Curve, look: SeriesStyle, panel: Panel, *, crowd: int, dark: bool) -> None:
-    style: dict[str, Any] = stroke(look, dark=dark)
+def _draw(axes: "Axes", curve: Curve, series_style: SeriesStyle, panel: Panel, *, crowd: int, dark: bool) -> None:
+    style: dict[str, Any] = stroke(series_style, dark=dark)
     color = style["color"]
     if len(curve.dots):
         axes.plot(
@@ -150,8 +152,8 @@ def _draw(axes: "Axes", curve: Curve, look: SeriesStyle, panel: Panel, *, crowd:
         axes.plot(
             curve.x,
             curve.y,
-            linestyle=MATPLOTLIB_DASHES[look.dash],
-            markevery=_marks(len(curve.x), look.slot),
+            linestyle=MATPLOTLIB_DASHES[series_style.dash],
+            markevery=_marks(len(curve.x), series_style.slot),
             drawstyle="steps-post" if panel.steps else "default",
             **(style if marks else {"color": color}),
         )

@@ -42,7 +42,7 @@ class Series:
     """The names in the legend. lines: whether the series are drawn as lines rather than marks."""
 
     names: Sequence[str]
-    looks: Mapping[str, SeriesStyle]
+    styles: Mapping[str, SeriesStyle]
     lines: bool
 
 
@@ -72,8 +72,8 @@ def _legend(figure: Any, title: str, series: Series, width: float, *, dark: bool
     shown = list(series.names)[:MOST_IN_LEGEND]
     handles = []
     for name in shown:
-        dash: Any = MATPLOTLIB_DASHES[series.looks[name].dash] if series.lines else "none"
-        handles.append(Line2D([], [], linestyle=dash, **stroke(series.looks[name], dark=dark)))
+        dash: Any = MATPLOTLIB_DASHES[series.styles[name].dash] if series.lines else "none"
+        handles.append(Line2D([], [], linestyle=dash, **stroke(series.styles[name], dark=dark)))
     short = [shortened(name, LONGEST_NAME) for name in labels(list(series.names))[: len(shown)]]
     columns = max(1, int(width * 13) // (max(len(name) for name in short) + (8 if series.lines else 5)))
     made = legend(
@@ -84,9 +84,13 @@ def _legend(figure: Any, title: str, series: Series, width: float, *, dark: bool
     return len(series.names) - len(shown)
 
 
-def stroke(look: SeriesStyle, *, dark: bool) -> dict[str, Any]:
+def stroke(series_style: SeriesStyle, *, dark: bool) -> dict[str, Any]:
     """Colour and marker as matplotlib keyword arguments."""
-    return {"color": look.color(dark=dark), "marker": MATPLOTLIB_MARKERS[look.marker], "markeredgewidth": 0}
+    return {
+        "color": series_style.color(dark=dark),
+        "marker": MATPLOTLIB_MARKERS[series_style.marker],
+        "markeredgewidth": 0,
+    }
 
 
 def nothing(axes: "Axes", why: str, *, dark: bool) -> None:

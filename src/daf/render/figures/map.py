@@ -115,12 +115,12 @@ def draw_map(axes: "Axes", one: VisitMap, norm: Any, kinds: Sequence[str], *, da
     colors = ListedColormap(shades).with_extremes(bad=(0, 0, 0, 0))
     seen = np.ma.masked_equal(one.visits, 0)
     image = axes.imshow(seen, cmap=colors, norm=norm, extent=extent, interpolation="nearest")
-    looks = styles(list(kinds))
+    series_styles = styles(list(kinds))
     for kind, places in one.buildings.items():
         x, y = zip(*places, strict=True)
         axes.plot(
-            x, y, linestyle="none", marker=MATPLOTLIB_MARKERS[looks[kind].marker], markersize=5, markerfacecolor="none",
-            markeredgecolor=_ink(looks[kind].slot, dark=dark), markeredgewidth=1.3,
+            x, y, linestyle="none", marker=MATPLOTLIB_MARKERS[series_styles[kind].marker], markersize=5,
+            markerfacecolor="none", markeredgecolor=_ink(series_styles[kind].slot, dark=dark), markeredgewidth=1.3,
         )  # fmt: skip
     axes.set_xlim(extent[0], extent[1])
     axes.set_ylim(extent[2], extent[3])
@@ -168,11 +168,11 @@ def _norm(maps: Sequence[VisitMap]) -> Any:
 def _name_buildings(figure: Any, kinds: Sequence[str], *, dark: bool) -> None:
     from matplotlib.lines import Line2D
 
-    looks = styles(list(kinds))
+    series_styles = styles(list(kinds))
     handles = [
         Line2D(
-            [], [], linestyle="none", marker=MATPLOTLIB_MARKERS[looks[kind].marker], markerfacecolor="none",
-            markeredgecolor=_ink(looks[kind].slot, dark=dark), markeredgewidth=1.3,
+            [], [], linestyle="none", marker=MATPLOTLIB_MARKERS[series_styles[kind].marker], markerfacecolor="none",
+            markeredgecolor=_ink(series_styles[kind].slot, dark=dark), markeredgewidth=1.3,
         )
         for kind in kinds
     ]  # fmt: skip

@@ -67,7 +67,7 @@ def means_figure(
     """
     if not panels or not names:
         raise DataError("there is nothing to draw: no policy has a value.")
-    looks = styles(names)
+    series_styles = styles(names)
     rows, columns = grid_of(len(panels), most_columns)
     lines = max(len(panel.groups) for panel in panels) * max(1.0, 0.55 * len(names))
     same = len({tuple(group.label for group in panel.groups) for panel in panels}) == 1
@@ -77,18 +77,18 @@ def means_figure(
         grid = figure.subplots(rows, columns, squeeze=False)
         for position, axes in enumerate(grid.flat):
             if position < len(panels):
-                draw_means(axes, panels[position], looks, wide=columns < 3, dark=dark)
+                draw_means(axes, panels[position], series_styles, wide=columns < 3, dark=dark)
                 if same and position % columns:
                     axes.tick_params(labelleft=False)
             else:
                 axes.remove()
-        series = Series(names, looks, lines=False)
+        series = Series(names, series_styles, lines=False)
         head(figure, title, caption + _unseen(panels), width=width, dark=dark, series=series)
     return figure
 
 
 def draw_means(
-    axes: "Axes", panel: MeansPanel, looks: Mapping[str, SeriesStyle], *, wide: bool = True, dark: bool
+    axes: "Axes", panel: MeansPanel, series_styles: Mapping[str, SeriesStyle], *, wide: bool = True, dark: bool
 ) -> None:
     """Draw one panel on `axes`. wide: whether there is room for long titles and many ticks."""
     axes.set_title(shortened(panel.title, 46 if wide else 30), fontsize=11 if wide else 9.5)
@@ -96,7 +96,7 @@ def draw_means(
         nothing(axes, "no values", dark=dark)
         return
     known = {name for group in panel.groups for name in (*group.cells, *group.absent)}
-    names = [name for name in looks if name in known]
+    names = [name for name in series_styles if name in known]
     pitch = 0.8 / len(names)
     for row, group in enumerate(panel.groups):
         if not group.cells:
@@ -109,7 +109,7 @@ def draw_means(
             if cell is None:
                 _absent(axes, y, name, group, dark=dark)
             else:
-                _mark(axes, y, pitch, cell, stroke(looks[name], dark=dark), dark=dark)
+                _mark(axes, y, pitch, cell, stroke(series_styles[name], dark=dark), dark=dark)
     axes.set_yticks(range(len(panel.groups)), [shortened(group.label, panel.longest) for group in panel.groups])
     axes.set_ylim(len(panel.groups) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)

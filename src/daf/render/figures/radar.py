@@ -48,7 +48,7 @@ def radar_figure(
         missing = [name for name in names if name not in spoke.cells]
         if missing:
             raise DataError(f"{missing[0]} has no {spoke.label}, so that its profile cannot be closed.")
-    looks = styles(names)
+    series_styles = styles(names)
     angles = [2 * math.pi * place / len(spokes) for place in range(len(spokes))]
     height = 7.6
     with themed(dark=dark):
@@ -57,11 +57,13 @@ def radar_figure(
         axes.set_theta_offset(math.pi / 2)
         axes.set_theta_direction(-1)
         for place, name in enumerate(names):
-            style = stroke(looks[name], dark=dark)
+            style = stroke(series_styles[name], dark=dark)
             turned = [angle + 0.018 * (place - (len(names) - 1) / 2) for angle in angles]
             radii = [_at(spoke.cells[name].mean, spoke) for spoke in spokes]
             closed = ([*turned, turned[0]], [*radii, radii[0]])
-            axes.plot(*closed, linestyle=MATPLOTLIB_DASHES[looks[name].dash], label=name, clip_on=False, **style)
+            axes.plot(
+                *closed, linestyle=MATPLOTLIB_DASHES[series_styles[name].dash], label=name, clip_on=False, **style
+            )
             for angle, spoke in zip(turned, spokes, strict=True):
                 bounds = spoke.cells[name].ci
                 if bounds is not None:
@@ -76,7 +78,7 @@ def radar_figure(
             label.set_horizontalalignment("center" if abs(side) < 0.15 else "left" if side > 0 else "right")
             label.set_verticalalignment("center" if abs(up) < 0.7 else "bottom" if up > 0 else "top")
         axes.spines["polar"].set_color(ground(dark=dark).grid)
-        head(figure, title, caption, width=WIDTH, dark=dark, series=Series(names, looks, lines=True))
+        head(figure, title, caption, width=WIDTH, dark=dark, series=Series(names, series_styles, lines=True))
     return figure
 
 

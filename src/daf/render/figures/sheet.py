@@ -69,7 +69,7 @@ def dashboard_figure(
     """
     if not cells:
         raise DataError("there is nothing to put on the sheet.")
-    looks = styles(names)
+    series_styles = styles(names)
     rows, columns = grid_of(len(cells))
     with themed(dark=dark):
         figure = figure_of(*size)
@@ -78,12 +78,12 @@ def dashboard_figure(
                 case None:
                     axes.remove()
                 case Panel():
-                    draw_panel(axes, cell, looks, ticks=5, dark=dark)
+                    draw_panel(axes, cell, series_styles, ticks=5, dark=dark)
                     axes.set_xlabel(x_label)
                 case MeansPanel():
-                    draw_means(axes, cell, looks, wide=False, dark=dark)
+                    draw_means(axes, cell, series_styles, wide=False, dark=dark)
                 case SpreadPanel():
-                    draw_spread(axes, cell, looks, wide=columns < 3, dark=dark)
+                    draw_spread(axes, cell, series_styles, wide=columns < 3, dark=dark)
                 case History():
                     draw_history(axes, cell.search, columns=2, dark=dark)
                 case Slice():
@@ -91,7 +91,7 @@ def dashboard_figure(
                     draw_slice(axes, cell.search, setting, label=True, dark=dark)
                 case Facts():
                     _table(axes, cell, dark=dark)
-        head(figure, title, caption, width=size[0], dark=dark, series=Series(names, looks, lines))
+        head(figure, title, caption, width=size[0], dark=dark, series=Series(names, series_styles, lines))
     return figure
 
 

@@ -56,7 +56,7 @@ def spread_figure(
     """The panels. names: the series in order. Raises `DataError` without a panel."""
     if not panels:
         raise DataError("there is nothing to draw: no values were given.")
-    looks = styles(names)
+    series_styles = styles(names)
     rows, columns = grid_of(len(panels), 2)
     most = max([len(panel.rows) for panel in panels])
     width, height = size or (WIDTH, min(60.0, rows * max(1.7, 0.5 * most + 1.0) + 0.9))
@@ -64,7 +64,7 @@ def spread_figure(
         figure = figure_of(width, height)
         for position, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
             if position < len(panels):
-                draw_spread(axes, panels[position], looks, dark=dark)
+                draw_spread(axes, panels[position], series_styles, dark=dark)
             else:
                 axes.remove()
         head(figure, title, caption, width=width, dark=dark)
@@ -72,7 +72,7 @@ def spread_figure(
 
 
 def draw_spread(
-    axes: "Axes", panel: SpreadPanel, looks: dict[str, SeriesStyle], *, wide: bool = True, dark: bool
+    axes: "Axes", panel: SpreadPanel, series_styles: dict[str, SeriesStyle], *, wide: bool = True, dark: bool
 ) -> None:
     """Draw one panel on `axes`. wide: whether there is room for many ticks."""
     axes.set_title(shortened(panel.title, 52 if wide else 30), fontsize=11 if wide else 9.5)
@@ -82,7 +82,7 @@ def draw_spread(
     axes.use_sticky_edges = False
     for y, row in enumerate(panel.rows):
         if len(row.values):
-            _row(axes, y, row, looks[row.name], dark=dark)
+            _row(axes, y, row, series_styles[row.name], dark=dark)
     labels = [
         f"{shortened(row.name, 26)}\nn = {len(row.values):,}{', ' if row.note else ''}{row.note}" for row in panel.rows
     ]
@@ -95,8 +95,8 @@ def draw_spread(
     axes.locator_params(axis="x", nbins=6 if wide else 4)
 
 
-def _row(axes: "Axes", y: float, row: Spread, look: SeriesStyle, *, dark: bool) -> None:
-    style, around = stroke(look, dark=dark), ground(dark=dark)
+def _row(axes: "Axes", y: float, row: Spread, series_style: SeriesStyle, *, dark: bool) -> None:
+    style, around = stroke(series_style, dark=dark), ground(dark=dark)
     sample = np.asarray(row.values, dtype=np.float64)
     shown = sample[np.linspace(0, len(sample) - 1, min(len(sample), MOST_DOTS)).astype(int)]
     heights = y + ((np.arange(len(shown)) * 0.618034 + 0.5) % 1 - 0.5) * 0.56

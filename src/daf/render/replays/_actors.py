@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from daf.game.replays import Replay
 from daf.game.replays.replay import named
 from daf.game.sprites import DIRECTIONS, ROLES
-from daf.render.replays._look import Look, Pixels, Tile
+from daf.render.replays._artwork import Artwork, Pixels, Tile
 from daf.render.replays._scene import Agents
 from daf.render.replays._terrain import stamp
 
@@ -30,15 +30,15 @@ class Moments:
 
     x: list[list[int]]
     y: list[list[int]]
-    look: list[list[int]]
+    appearance: list[list[int]]
     changed: list[list[int]]
 
 
 class AgentTiles:
     """Draws agents; creates the tile for each appearance only once."""
 
-    def __init__(self, look: Look, replay: Replay, teams: list[str | None]) -> None:
-        self._look, self._replay = look, replay
+    def __init__(self, artwork: Artwork, replay: Replay, teams: list[str | None]) -> None:
+        self._artwork, self._replay = artwork, replay
         self._teams = sorted({team or "" for team in teams})
         self._team_of = np.array([self._teams.index(team or "") for team in teams], np.int64)
         self._bars = [name in replay.item_names for name in ("hp", "energy")]
@@ -52,19 +52,19 @@ class AgentTiles:
         """The appearance of the agents over a window of steps."""
         levels = [_level(agents.hp, agents.hp_most), _level(agents.energy, agents.energy_most)]
         teams = np.broadcast_to(self._team_of, agents.x.shape)
-        look = agents.vibe.copy()
+        appearance = agents.vibe.copy()
         for part, base in zip((agents.alive, teams, agents.role, agents.facing, *levels), self._bases, strict=True):
-            look = look * base + part
-        both = np.stack((agents.x, agents.y, look), axis=2)
+            appearance = appearance * base + part
+        both = np.stack((agents.x, agents.y, appearance), axis=2)
         before = np.concatenate((both[:1] - 1 if self._last is None else self._last[None], both[:-1]))
         self._last = both[-1]
         changed = (both != before).any(axis=2)
         rows = [np.flatnonzero(row).tolist() for row in changed]
-        return Moments(agents.x.tolist(), agents.y.tolist(), look.tolist(), rows)
+        return Moments(agents.x.tolist(), agents.y.tolist(), appearance.tolist(), rows)
 
     def draw(self, canvas: Pixels, ground: Pixels, moments: Moments, row: int, touched: set[tuple[int, int]]) -> None:
         """Draw the agents that changed in row `row` of the window, and those on `touched` cells."""
-        cell = self._look.cell
+        cell = self._artwork.cell
         changed = moments.changed[row]
         if touched:
             on = {agent for agent, place in enumerate(self._places) if place in touched}
@@ -74,10 +74,10 @@ class AgentTiles:
             if place is not None:
                 x, y = place[0] * cell, place[1] * cell
                 canvas[y : y + cell, x : x + cell] = ground[y : y + cell, x : x + cell]
-        xs, ys, looks = moments.x[row], moments.y[row], moments.look[row]
+        xs, ys, appearances = moments.x[row], moments.y[row], moments.appearance[row]
         for agent in changed:
             self._places[agent] = (xs[agent], ys[agent])
-            tile = self._tiles.get(looks[agent]) or self._tile(looks[agent])
+            tile = self._tiles.get(appearances[agent]) or self._tile(appearances[agent])
             x, y = xs[agent] * cell, ys[agent] * cell
             np.copyto(canvas[y : y + cell, x : x + cell], tile.pixels, where=tile.mask)
 
@@ -96,31 +96,31 @@ class AgentTiles:
     def _made(
         self, vibe: int, alive: bool, team: str | None, role: str, facing: str, hp: int, energy: int
     ) -> Tile:  # fmt: skip
-        look, cell = self._look, self._look.cell
+        artwork, cell = self._artwork, self._artwork.cell
         pixels = np.zeros((cell, cell), np.uint8)
         if not alive:
             return Tile(pixels, pixels > 0)
-        color = look.team(team)
-        _disc(pixels, color, look.names["outline"])
+        color = artwork.team(team)
+        _disc(pixels, color, artwork.names["outline"])
         picture = f"{role} {facing}"
-        if cell >= 10 and look.has(picture):
-            stamp(pixels[: cell - 2], look.pictures[picture])
-        _pointer(pixels, facing, look.names["white"])
+        if cell >= 10 and artwork.has(picture):
+            stamp(pixels[: cell - 2], artwork.pictures[picture])
+        _pointer(pixels, facing, artwork.names["white"])
         if cell >= 14 and role in LETTERS:
-            _letter(pixels, LETTERS[role], look.names["white"], look.names["outline"])
+            _letter(pixels, LETTERS[role], artwork.names["white"], artwork.names["outline"])
         sign = f"vibe {named(self._replay.vibe_names, vibe)}"
-        if cell >= 14 and look.has(sign):
-            tile = look.pictures[sign]
+        if cell >= 14 and artwork.has(sign):
+            tile = artwork.pictures[sign]
             height, width = tile.pixels.shape
             np.copyto(pixels[:height, cell - width :], tile.pixels, where=tile.mask)
         if cell >= 12:
-            low = look.names["hp low" if hp <= LEVELS // 3 else "hp"]
+            low = artwork.names["hp low" if hp <= LEVELS // 3 else "hp"]
             thick = max(cell // 12, 1)
-            for number, (level, bar) in enumerate(((hp, low), (energy, look.names["energy"]))):
+            for number, (level, bar) in enumerate(((hp, low), (energy, artwork.names["energy"]))):
                 if self._bars[number]:
                     bottom = cell - (1 - number) * thick
                     strip = pixels[bottom - thick : bottom, 1:-1]
-                    strip[:] = look.names["empty"]
+                    strip[:] = artwork.names["empty"]
                     strip[:, : -(-level * (cell - 2) // LEVELS)] = bar
         return Tile(pixels, pixels > 0)
 

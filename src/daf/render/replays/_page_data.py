@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from daf.game import sprites
 from daf.game.replays import Replay, ReplayObject, Series
-from daf.render.replays._look import team_colors
+from daf.render.replays._artwork import team_colors
 from daf.render.replays._scene import AgentSampler, agents_over, building_changes
 
 ATLAS_CELL = 48
@@ -25,15 +25,15 @@ MAX_SCORES = 20_000
 
 def core(replay: Replay) -> dict[str, Any]:
     """Everything needed for drawing, as JSON data."""
-    looks = building_changes(replay)
+    changes = building_changes(replay)
     teams = [replay.team_series(agent).at(0) for agent in replay.agents]
-    names = sorted({look.team for look in looks if look.team} | {team for team in teams if team})
-    types = sorted({look.type for look in looks})
+    names = sorted({change.team for change in changes if change.team} | {team for team in teams if team})
+    types = sorted({change.type for change in changes})
     buildings: dict[int, list[Any]] = {}
-    for look in looks:
-        team = names.index(look.team) if look.team else -1
-        entry = [look.step, look.x, look.y, team, int(look.depleted), int(look.gone)]
-        buildings.setdefault(look.number, [types.index(look.type), []])[1].append(entry)
+    for change in changes:
+        team = names.index(change.team) if change.team else -1
+        entry = [change.step, change.x, change.y, team, int(change.depleted), int(change.gone)]
+        buildings.setdefault(change.number, [types.index(change.type), []])[1].append(entry)
     colors = team_colors(names)
     sampler = AgentSampler(replay)
     return {

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from daf.render.replays._look import Pixels
+from daf.render.replays._artwork import Pixels
 
 LETTER_WIDTH, LETTER_HEIGHT = 6, 11
 LINE = 13

@@ -126,7 +126,7 @@ def building_changes(replay: Replay) -> list[Building]:
     for number, thing in enumerate(replay.objects):
         if thing.agent_id is None and thing.type != "wall":
             found += _looks(replay, thing, number)
-    return sorted(found, key=lambda look: (look.step, look.number))
+    return sorted(found, key=lambda state: (state.step, state.number))
 
 
 def _looks(replay: Replay, thing: ReplayObject, number: int) -> Iterator[Building]:
@@ -137,10 +137,10 @@ def _looks(replay: Replay, thing: ReplayObject, number: int) -> Iterator[Buildin
     for step in sorted({step for one in series for step in one.steps.tolist()}):
         x, y = thing.location.at(step)
         depleted = mined and bool(stock.at(0)) and not stock.at(step)
-        look = (int(x), int(y), teams.at(step), depleted, not thing.alive.at(step))
-        if look != before:
-            yield Building(step, number, thing.type, *look)
-            before = look
+        state = (int(x), int(y), teams.at(step), depleted, not thing.alive.at(step))
+        if state != before:
+            yield Building(step, number, thing.type, *state)
+            before = state
 
 
 def _facing(agent: ReplayObject) -> tuple[NDArray[np.int32], Ints]:

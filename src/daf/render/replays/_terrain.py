@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daf.game.replays import Replay
-from daf.render.replays._look import Look, Pixels, Tile
+from daf.render.replays._artwork import Artwork, Pixels, Tile
 from daf.render.replays._scene import Building
 
 
 class Terrain:
     """The map without agents. ground: (height, width) indices, restored on cells that agents leave."""
 
-    def __init__(self, replay: Replay, look: Look) -> None:
-        self._look = look
+    def __init__(self, replay: Replay, artwork: Artwork) -> None:
+        self._artwork = artwork
         self._there: dict[int, Building] = {}
         self.ground = self._walled(replay)
         self._bare = self.ground.copy()
@@ -43,7 +43,7 @@ class Terrain:
         return touched
 
     def _cell(self, place: tuple[int, int], building: Building | None, canvas: Pixels) -> None:
-        box = _box(place, self._look.cell)
+        box = _box(place, self._artwork.cell)
         target = self.ground[box]
         target[:] = self._bare[box]
         if building is not None:
@@ -51,46 +51,50 @@ class Terrain:
         canvas[box] = target
 
     def _building(self, target: Pixels, building: Building) -> None:
-        look = self._look
+        artwork = self._artwork
         if building.gone:
-            if look.has(f"{building.type} remnant"):
-                stamp(target, look.pictures[f"{building.type} remnant"])
+            if artwork.has(f"{building.type} remnant"):
+                stamp(target, artwork.pictures[f"{building.type} remnant"])
             return
         if building.team is not None:
-            target[:] = look.dim.get(building.team, look.names["muted"])
-            edge = max(look.cell // 12, 1)
+            target[:] = artwork.dim.get(building.team, artwork.names["muted"])
+            edge = max(artwork.cell // 12, 1)
             for part in (target[:edge], target[-edge:], target[:, :edge], target[:, -edge:]):
-                part[:] = look.team(building.team)
+                part[:] = artwork.team(building.team)
         name = building.type
-        if building.depleted and look.has(f"{name} depleted"):
+        if building.depleted and artwork.has(f"{name} depleted"):
             name = f"{name} depleted"
-        if look.has(name) and look.cell >= 8:
-            stamp(target, look.pictures[name])
+        if artwork.has(name) and artwork.cell >= 8:
+            stamp(target, artwork.pictures[name])
         else:
-            _plain(target, look.team(building.team) if building.team else look.main_color(name), look.names["outline"])
+            _plain(
+                target,
+                artwork.team(building.team) if building.team else artwork.main_color(name),
+                artwork.names["outline"],
+            )
 
     def _walled(self, replay: Replay) -> Pixels:
-        look, cell = self._look, self._look.cell
+        artwork, cell = self._artwork, self._artwork.cell
         rows, columns = -(-replay.height // 8), -(-replay.width // 8)
-        ground = np.tile(look.sand, (rows, columns))[: replay.height * cell, : replay.width * cell].copy()
+        ground = np.tile(artwork.sand, (rows, columns))[: replay.height * cell, : replay.width * cell].copy()
         walls = np.zeros((replay.height + 2, replay.width + 2), np.bool_)
         for thing in replay.objects:
             if thing.type == "wall" and thing.alive.at(0):
                 x, y = thing.location.at(0)
                 walls[y + 1, x + 1] = True
-        rock = _rock(cell, look.names)
+        rock = _rock(cell, artwork.names)
         for y, x in np.argwhere(walls[1:-1, 1:-1]):
             target = ground[_box((int(x), int(y)), cell)]
             target[:] = rock[(int(x) * 7 + int(y) * 13) % len(rock)]
             edge = max(cell // 8, 1)
             if not walls[y, x + 1]:
-                target[:edge] = look.names["rock light"]
+                target[:edge] = artwork.names["rock light"]
             if not walls[y + 2, x + 1]:
-                target[-2 * edge :] = look.names["rock dark"]
+                target[-2 * edge :] = artwork.names["rock dark"]
             if not walls[y + 1, x]:
-                target[:, :1] = look.names["rock light"]
+                target[:, :1] = artwork.names["rock light"]
             if not walls[y + 1, x + 2]:
-                target[:, -1:] = look.names["rock dark"]
+                target[:, -1:] = artwork.names["rock dark"]
         return ground
 
 

@@ -1,6 +1,6 @@
 """A replay as pictures, one at a time: the map with everything on it, and a panel with step, score and agents.
 
-Pictures are palette indices (see `_look`). Only one picture is in memory, and from step to step only the cells and
+Pictures are palette indices (see `_artwork`). Only one picture is in memory, and from step to step only the cells and
 words that changed are redrawn. Objects for which the game has no sprite are plain shapes.
 """
 
@@ -14,7 +14,7 @@ from daf.game.replays import Replay
 from daf.game.replays.replay import named
 from daf.game.sprites import ROLES
 from daf.render.replays._actors import AgentTiles
-from daf.render.replays._look import MAX_CELL, MIN_CELL, Look, Pixels, look_for
+from daf.render.replays._artwork import MAX_CELL, MIN_CELL, Artwork, Pixels, artwork_for
 from daf.render.replays._panel import LETTER_WIDTH, LINE, Letters, Panel, short_number, widths
 from daf.render.replays._scene import Agents, Building, agents_over, building_changes
 from daf.render.replays._terrain import Terrain
@@ -61,8 +61,10 @@ class ReplayFrames:
         self.cell = _cell(replay, chosen)
         self._teams = [replay.team_series(agent).at(self.steps.start) for agent in replay.agents]
         self._changes = building_changes(replay)
-        teams = {look.team for look in self._changes if look.team} | {team for team in self._teams if team}
-        self.look: Look = look_for({look.type for look in self._changes}, teams, replay.vibe_names, self.cell)
+        teams = {change.team for change in self._changes if change.team} | {team for team in self._teams if team}
+        self.artwork: Artwork = artwork_for(
+            {change.type for change in self._changes}, teams, replay.vibe_names, self.cell
+        )
         self._columns = {name: name not in ("hp", "energy") or name in replay.item_names for name in COLUMNS}
         self._team_lines = sorted({team for team in self._teams if team})
         across, down = self._shown_cells()
@@ -75,20 +77,20 @@ class ReplayFrames:
     @property
     def palette(self) -> Pixels:
         """The colours, (256, 3)."""
-        return self.look.palette
+        return self.artwork.palette
 
     def __len__(self) -> int:
         return len(self.steps)
 
     def __iter__(self) -> Iterator[Pixels]:
         """Each frame in turn: (height, width) palette indices, the same array each time, valid until the next frame."""
-        frame = np.full((self.size[1], self.size[0]), self.look.names["panel"], np.uint8)
+        frame = np.full((self.size[1], self.size[0]), self.artwork.names["panel"], np.uint8)
         shown = frame[: self._map_size[1], : self._map_size[0]]
-        terrain = Terrain(self.replay, self.look)
+        terrain = Terrain(self.replay, self.artwork)
         canvas = shown if self.follow is None else terrain.canvas()
         terrain.paint(canvas)
-        actors = AgentTiles(self.look, self.replay, self._teams)
-        panel = Panel(frame[:, self._map_size[0] :], Letters(self.look.names["panel"]))
+        actors = AgentTiles(self.artwork, self.replay, self._teams)
+        panel = Panel(frame[:, self._map_size[0] :], Letters(self.artwork.names["panel"]))
         self._headline(panel)
         changes = iter(self._changes)
         upcoming = next(changes, None)
@@ -118,7 +120,7 @@ class ReplayFrames:
         shown[:] = canvas[top : top + shown.shape[0], left : left + shown.shape[1]]
 
     def _headline(self, panel: Panel) -> None:
-        names = self.look.names
+        names = self.artwork.names
         panel.put(0, 0, self.replay.mission or self.replay.path.name, PANEL_LETTERS - 1, names["text"])
         line = 3 + len(self._team_lines)
         for name, (column, width) in COLUMNS.items():
@@ -130,7 +132,7 @@ class ReplayFrames:
             panel.put(panel.lines - 1, 0, f"... {len(self.replay.agents) - room + 1} more agents", 20, names["muted"])
 
     def _write_panel(self, panel: Panel, step: int, agents: Agents, row: int) -> None:
-        names = self.look.names
+        names = self.artwork.names
         panel.put(1, 0, f"step {step} of {self.replay.steps}", PANEL_LETTERS - 1, names["text"])
         rewards = agents.reward[row]
         mean = short_number(float(rewards.mean())) if len(rewards) else "-"
@@ -138,7 +140,7 @@ class ReplayFrames:
         for number, team in enumerate(self._team_lines):
             members = [agent for agent, its in enumerate(self._teams) if its == team]
             score = short_number(float(rewards[members].mean()))
-            panel.put(3 + number, 0, f"  {team} {score}", PANEL_LETTERS - 1, self.look.team(team))
+            panel.put(3 + number, 0, f"  {team} {score}", PANEL_LETTERS - 1, self.artwork.team(team))
         first = 4 + len(self._team_lines)
         room = panel.lines - first
         count = len(rewards) if room >= len(rewards) else room - 1
@@ -146,7 +148,7 @@ class ReplayFrames:
         roles, hps, energies, actions, failed = (column.tolist() for column in columns)
         for agent in range(max(count, 0)):
             line = first + agent
-            mark = names["white"] if agent == self.follow else self.look.team(self._teams[agent])
+            mark = names["white"] if agent == self.follow else self.artwork.team(self._teams[agent])
             panel.put(line, *_at("agent", f"{agent:>2}"), mark)
             panel.put(line, *_at("role", ROLES[roles[agent]]), names["text"])
             if self._columns["hp"]:

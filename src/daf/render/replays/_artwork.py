@@ -45,7 +45,7 @@ class Tile:
 
 
 @dataclass
-class Look:
+class Artwork:
     """Colours and tiles for one replay. palette: (256, 3). cell: side length in pixels."""
 
     cell: int
@@ -73,8 +73,8 @@ class Look:
         return picture in self.pictures
 
 
-def look_for(types: Iterable[str], teams: Iterable[str], vibes: Iterable[str], cell: int) -> Look:
-    """The `Look` of a replay with these types of buildings, teams and vibes, with cells `cell` pixels wide."""
+def artwork_for(types: Iterable[str], teams: Iterable[str], vibes: Iterable[str], cell: int) -> Artwork:
+    """The `Artwork` of a replay with these types of buildings, teams and vibes, with cells `cell` pixels wide."""
     images = _pictures(types, vibes, cell)
     names: dict[str, int] = {}
     colors: list[tuple[int, int, int]] = [(0, 0, 0)]
@@ -103,7 +103,7 @@ def look_for(types: Iterable[str], teams: Iterable[str], vibes: Iterable[str], c
     palette[len(colors) : used] = chosen_colors
     nearest = _nearest(palette[1:used])
     pictures = {name: Tile(nearest(rgba[..., :3]), rgba[..., 3] > 127) for name, rgba in images.items()}
-    return Look(cell, palette, names, team_index, dim, pictures, nearest(sand_image))
+    return Artwork(cell, palette, names, team_index, dim, pictures, nearest(sand_image))
 
 
 def team_colors(teams: Iterable[str]) -> dict[str, tuple[int, int, int]]:
