@@ -24,7 +24,7 @@ test-slow:  ## The tests that take longer than CI may
 	@scripts/setup.sh full
 	@$(TESTS) -m slow
 
-PLAIN := $(filter-out $(addprefix src/daf/,core tools),$(wildcard src/daf/* src/daf/core/*))
+PLAIN := $(filter-out $(addprefix src/daf/,core policies),$(wildcard src/daf/* src/daf/core/*))
 
 lint:  ## Lint, format, types, layers, plain English
 	@scripts/setup.sh full

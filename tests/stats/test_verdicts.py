@@ -32,7 +32,9 @@ def test_every_pair_is_compared_overall_and_on_every_mission():
 def test_a_clear_lead_is_reported_in_one_sentence():
     d = np.linspace(-0.4, 3.0, 30)
     found = compare_pairs(["A", "B"], np.stack([d, np.zeros(30)]), np.zeros(30, dtype=int), ["arena"])[0]
-    assert found.sentence == "A beats B on arena by 1.3 [0.9, 1.7] reward per agent, p<0.0001; 26 of 30 episodes."
+    assert (
+        found.sentence == "A beats B on arena by 1.3 [0.9, 1.7] reward per agent, p<0.0001; ahead in 26 of 30 episodes."
+    )
     swapped = compare_pairs(["B", "A"], np.stack([np.zeros(30), d]), np.zeros(30, dtype=int), ["arena"])[0]
     assert swapped.verdict == "worse"
     assert swapped.sentence == found.sentence

@@ -25,6 +25,7 @@ from daf.render.pages.parts import Plot, Plots
 from daf.render.svg.curves import CurveSeries, curve_figure
 from daf.render.svg.intervals import IntervalRow, cut_intervals, interval_figure, linked
 from daf.render.text import duration, printable
+from daf.stats.sentences import counted
 
 MOST_SENTENCES = 15
 """With more pairs, a matrix is shown first and the sentences are collapsed."""
@@ -112,12 +113,8 @@ def _policy(row: PolicyRow, names: DisplayNames) -> dict[str, object]:
 
 
 def _chips(report: EvaluationReport) -> list[str]:
-    counts = [
-        (len(report.contenders), "policy", "policies"),
-        (len(report.missions), "mission", "missions"),
-        (len(report.episodes), "episode", "episodes"),
-    ]
-    chips = [f"{count:,} {one if count == 1 else several}" for count, one, several in counts]
+    counts = {"policy": len(report.contenders), "mission": len(report.missions), "episode": len(report.episodes)}
+    chips = [counted(count, noun) for noun, count in counts.items() if count]  # 0: unknown, of returns added by hand
     cached = sum(episode.cached for episode in report.episodes)
     failed = sum(episode.status == "failed" for episode in report.episodes)
     return chips + [f"{cached:,} from cache"] * (cached > 0) + [f"{failed:,} failed"] * (failed > 0)

@@ -88,9 +88,12 @@ def _finding(rows: tuple[BoardRow, ...]) -> str:
     first = [row for row in rows if row.place[0] == 1]
     if len(first) == 1:
         return f"{top.summary.name} is first: it is significantly better than every other policy."
-    names = [row.summary.name for row in first[:6]]
-    more = f" and {len(first) - 6} more" if len(first) > 6 else ""
-    return f"First place is undecided between {', '.join(names)}{more}: the differences are not significant."
+    if not first:
+        return "No policy is first: every policy is significantly worse than another one."
+    *names, last = [row.summary.name for row in first]
+    if len(names) > 6:
+        names, last = names[:6], f"{len(first) - 6} more"
+    return f"First place is undecided between {', '.join(names)} and {last}: the differences are not significant."
 
 
 def _sources(board: Leaderboard) -> Section:

@@ -66,7 +66,7 @@ def _table(found: Sequence[TrainingEvaluation], missions: Mapping[str, str]) -> 
         *([Column("Replay")] if replays else []),
     ]
     seed = next(iter(seeds)) if len(seeds) == 1 else None
-    note = [] if seed is None else [f"Every evaluation plays seeds {seed} and following."]
+    note = [] if seed is None else [f"Every evaluation plays the same seeds, starting at {seed}."]
     if len(means) > 1:
         note.append("Bold: the highest score. The best of noisy scores is biased upwards; evaluate it on new seeds.")
     if replays:

@@ -149,7 +149,7 @@ def _checkpoints(run: RecordedTraining, facts: RunFacts, mission: str) -> list[S
                 cell(size_text(one.size_bytes)),
             ]
         )
-    columns = [Column("Agent steps", number=True), Column("Evaluated"), Column("Directory"), Column("Size")]
+    columns = [Column("Agent steps", number=True), Column("Score"), Column("Directory"), Column("Size")]
     parts: list[Part] = [Table(columns, rows)]
     if any(one.step is None for one in run.checkpoints):
         command = ["daf", "evaluate", "-p", f"run:{facts.info.run_id}", "-m", mission or "MISSION"]
@@ -173,7 +173,7 @@ def _all_metrics(run: RecordedTraining) -> list[Section]:
         Column("Metric"),
         *(Column(name, number=True) for name in ("First tenth", "Last tenth", "Lowest", "Highest", "Values")),
     ]
-    note = "Means of the first and the last tenth of the updates. metrics.jsonl has every value."
+    note = "First and last tenth: means over these updates. metrics.jsonl has all values."
     return [Section("metrics", "Metrics", [Table(columns, rows, note=note)])]
 
 
@@ -198,7 +198,7 @@ def _hyperparameters(run: RecordedTraining) -> list[Part]:
     if changed:
         parts.append(Table(columns, changed))
     if same:
-        parts.append(Table(columns, same, folded=f"{len(same)} at their defaults"))
+        parts.append(Table(columns, same, folded=f"{counted(len(same), 'hyperparameter')} at default values"))
     return parts
 
 

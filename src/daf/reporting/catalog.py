@@ -13,7 +13,7 @@ A query sees these tables, whose `run_id` says which run a row belongs to:
 
 part: null for the run itself, "trials/0003" for a training run within it. Only the tables that the query names are
 read. The query runs in a separate process that can read these tables and nothing else (see `daf.storage.databases`). A
-run whose files cannot be read is left out of that table, and `Answer.damaged` says so.
+run whose files cannot be read is left out of that table, and `Answer.damaged` names it.
 """
 
 import re

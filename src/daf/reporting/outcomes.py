@@ -2,7 +2,7 @@
 
 Read from the run's own result files, and only from their few fields that matter, so that a list of hundreds of runs
 does not load their episodes. Without a result, for example before the first evaluation, there is no outcome; damage is
-an outcome that says so and hides no other run.
+an outcome as well, and hides no other run.
 """
 
 from dataclasses import asdict, dataclass

@@ -74,7 +74,7 @@ def pair_sentence(verdict: PairVerdict) -> str:
     counted = f"{ahead} of {episodes}"
     match v.verdict:
         case "better" | "worse":
-            return f"{first} beats {second} {v.where} by {size}, {p}; {counted}."
+            return f"{first} beats {second} {v.where} by {size}, {p}; ahead in {counted}."
         case "identical":
             return f"{v.name_a} and {v.name_b} score exactly the same {v.where} in {_all(v.n)}."
         case "equal":
@@ -86,8 +86,10 @@ def pair_sentence(verdict: PairVerdict) -> str:
             ahead_by = f"{first} is ahead of {second} {v.where} by {size} in {counted}"
             return f"{_too_few(v, episodes)}; {ahead_by if v.difference else f'neither is ahead {v.where}'}."
         case "undecided":
-            lead = f"{first} is ahead by {size}" if v.difference else f"the difference is {size}"
-            return f"No significant difference between {first} and {second} {v.where}: {lead}, {p}; {counted}."
+            head = f"No significant difference between {first} and {second} {v.where}"
+            if not v.difference:
+                return f"{head}: the difference is {size}, {p}; {first} is ahead in {counted}."
+            return f"{head}: {first} is ahead by {size}, {p}; ahead in {counted}."
 
 
 def _amount(v: PairVerdict, flip: bool) -> str:

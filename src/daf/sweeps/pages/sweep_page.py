@@ -98,7 +98,9 @@ def _finding(result: SweepResult) -> str:
     text += number(trial.values[0]) + (f" with {settings}." if settings else ".")
     found = held_out_sentences(result.held_out)
     if not found:
-        text += " This value is biased upwards, because it selected the trial, which was not played on held-out seeds."
+        text += (
+            " The value is biased upwards, because it selected the trial; the trial was not played on held-out seeds."
+        )
     summary = held_out_finding(result.held_out or {})
     return printable(" ".join([text, *([summary] if summary else []), *found[:1]]))
 
