@@ -87,7 +87,10 @@ def _finding(rows: tuple[BoardRow, ...]) -> str:
         return f"{top.summary.name} is the only policy."
     first = [row for row in rows if row.place[0] == 1]
     if len(first) == 1:
-        return f"{top.summary.name} is first: it is significantly better than every other policy."
+        text = f"{first[0].summary.name} is first: "
+        if first[0].place == (1, 1):
+            return f"{text}it is significantly better than every other policy."
+        return f"{text}it is the only policy that is not significantly worse than another one."
     if not first:
         return "No policy is first: every policy is significantly worse than another one."
     *names, last = [row.summary.name for row in first]
