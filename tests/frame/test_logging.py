@@ -205,7 +205,7 @@ def test_metrics_are_saved_with_the_operations(tmp_path: Path) -> None:
     saved = json.loads(path.read_text())
     assert saved["metrics"] == {"reward": None, "steps": 3}
     assert [operation["operation"] for operation in saved["operations"]] == ["load"]
-    with pytest.raises(UsageError, match="no folder"):
+    with pytest.raises(UsageError, match="no directory"):
         create_daf_logger("m2").save_metrics_json({})
 
 

@@ -128,7 +128,7 @@ def test_a_file_that_never_finishes_its_import_is_ended(tmp_path: Path, monkeypa
     ("random.py", "Rename the file"),
     ("torch.py", "Rename the file"),
     ("my.policy.py", "Rename the file"),
-    ("data.txt", "is not a policy: give a Python file"),
+    ("data.txt", "is not a policy: pass a Python file"),
     ("/", "contains no policy"),
 ])  # fmt: skip
 def test_a_wrong_path_is_refused_with_a_way_out(

@@ -197,7 +197,7 @@ def test_a_sweep_reports_its_best_trials_on_held_out_episodes_next_to_the_values
 
 def test_a_sweep_of_failures_has_no_best_trial(tmp_path):
     page = page_of(search_hill(tmp_path, trials=4, all_fail=True))
-    assert page.by_id["finding"].strip() == "No trial is complete, so none is best."
+    assert page.by_id["finding"].strip() == "No trial is complete."
     assert "4 trials failed" in page.by_id["warnings"]
 
 
