@@ -27,7 +27,7 @@ class SweepPlan:
     """A sweep before it runs.
 
     trials: number of trials; finished: those that an earlier, interrupted run of the same sweep has already ended.
-    training_steps: agent steps of each trial's training, None if trials only evaluate. episodes: per trial, over all
+    training_steps: agent steps that each trial trains, None if trials only evaluate. episodes: per trial, over all
     missions. held_out: number of trials that are compared on held-out seeds, and episodes of each. proposals: the first
     trials' hyperparameters, as far as they don't depend on results.
     """
