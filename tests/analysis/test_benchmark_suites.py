@@ -132,5 +132,5 @@ def test_a_failing_policy_is_not_on_the_leaderboard(output: OutputManager, tmp_p
 def test_an_unknown_suite_is_refused_with_the_nearest(output: OutputManager) -> None:
     with pytest.raises(UsageError, match="Nearest: standard"):
         daf_benchmark_suite(["noop"], "standart", output_manager=output)
-    with pytest.raises(UsageError, match="no policy"):
+    with pytest.raises(UsageError, match="needs at least one policy"):
         daf_benchmark_suite([], "standard", output_manager=output)
