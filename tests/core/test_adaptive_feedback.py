@@ -276,7 +276,7 @@ def test_an_environment_that_is_none_or_fails_is_reported(tmp_path: Path) -> Non
             TrainingEnvironmentError, match="round 2 of 5 on environment failed in Corridor: RuntimeError"
         ):
             controlled.run_with_environment(Corridor(), Walker(breaks_at=2), rounds=5)
-        with pytest.raises(UsageError, match="rounds 0"):
+        with pytest.raises(UsageError, match="rounds and episodes must be 1 or more, got 0"):
             controlled.run_with_environment(Corridor(), Walker(), rounds=0)
 
 
