@@ -173,9 +173,9 @@ def test_a_failed_run_reports_the_steps_and_the_checkpoint_that_it_reached(
     monkeypatch.setattr("sys.argv", ["daf", "runs", "show", result.run_id, "--output-dir", str(tmp_path)])
     with contextlib.suppress(SystemExit):
         main()
-    assert f"training failed: {3 * STEPS_PER_UPDATE:,} agent steps in 3 updates\ncheckpoint: {saved}" in (
-        capfd.readouterr().out
-    )
+    shown = capfd.readouterr().out
+    assert f"training failed: {3 * STEPS_PER_UPDATE:,} agent steps in 3 updates\n" in shown
+    assert f"\ncheckpoint: {saved}\n" in shown
 
 
 def test_a_callback_may_stop_training_with_a_checkpoint(tmp_path: Path) -> None:
