@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from daf.core.jobs._process_table import alive, identity, marked
@@ -62,6 +63,7 @@ def test_a_job_ends_with_its_exit_code_and_what_it_printed(
     runner.launch(one)
     assert until(runner, one, "ended").exit_code == 7
     assert (one.folder / "stdout").read_text() == "out\n"
+    assert [child for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE] == []
 
 
 def test_a_command_that_is_not_there_ends_with_127(make: Callable[[], JobRunner], tmp_path: Path) -> None:

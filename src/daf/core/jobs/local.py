@@ -29,6 +29,7 @@ from daf.storage.reading import read_object
 
 _POLL_SECONDS = 0.2
 """Seconds between checks if the operating system cannot wait for processes that are not our children."""
+_REAP_SECONDS = 1.0
 
 
 class LocalJobs:
@@ -79,6 +80,9 @@ class LocalJobs:
         living = alive(pid, process.get("identity", ""))  # before the exit file, which a live process writes
         ended = _read(job.folder / EXIT, _Exit)
         if ended is not None:
+            if (child := self._children.pop(job.folder, None)) is not None:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(_REAP_SECONDS)  # it exits right after it wrote the file; unreaped, it stays a zombie
             return JobStatus("ended", exit_code=ended["code"], pid=pid)
         if not living:
             return JobStatus("gone", pid=pid)
