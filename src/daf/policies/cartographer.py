@@ -1,8 +1,8 @@
 """`cartographer`: a scripted policy for CoGames' junction missions that remembers what it has seen.
 
-Each agent keeps a chart of its own: walls, stations, extractors, the hub and the junctions with their owners. It walks
-shortest paths over the chart, explores where the chart ends, mines what the hub lacks, and aligns junctions, whoever
-holds them. It changes between miner and aligner with the hub's stock.
+Each agent keeps a separate chart: walls, stations, extractors, the hub and the junctions with their owners. It walks
+shortest paths over the chart and explores where the chart ends. While the hub is poor, part of the team mines what the
+hub lacks most; the others fetch hearts and align junctions, neutral ones and those of other teams.
 
 `observe(obs)` must see every observation of the agent; `act()` answers what the policy would do now, and may be asked
 at any step or never. The chart comes from observations alone, which report the action that was really taken: the policy
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from mettagrid.policy.policy import AgentPolicy, MultiAgentPolicy
 from mettagrid.policy.policy_env_interface import PolicyEnvInterface
@@ -43,13 +43,16 @@ HUB_REACH, JUNCTION_REACH = 25, 15
 HUB_LAND, JUNCTION_LAND = 20, 10
 """How far territory extends from a hub and from a junction."""
 
-MINERS = ((7, 0.625), (21, 0.5), (60, 0.375), (150, 0.25), (300, 0.125))
-"""Share of miners in a team whose hub has less than so much of its scarcest element; above the last, none."""
+MINERS = ((21, 0.625), (60, 0.5), (150, 0.25), (300, 0.125))
+"""(stock, share): the share of miners in a team whose hub has less than `stock` of its scarcest element."""
 HEARTS = ((28, 2), (84, 4))
-"""Hearts that an aligner fetches from a hub with less than so much of its scarcest element; `MANY_HEARTS` above."""
+"""(stock, hearts): what an aligner fetches from a hub that has less than `stock` of its scarcest element."""
 MANY_HEARTS = 6
+"""What it fetches from a richer hub."""
 SECTORS = (0, 4, 2, 6, 1, 5, 3, 7)
 """Eighths of a circle, by rank: the direction in which an agent prefers to explore and to align."""
+BIAS = 8
+"""Steps that an agent walks further to explore in its own direction."""
 SEARCH = 6000
 """Cells that a search for a path visits before it gives up."""
 AREA, TAG, INVENTORY, WORLD = range(1, 5)
@@ -106,7 +109,6 @@ class Legend:
         for row in range(-radius, radius + 1):
             cells = sorted(cell for cell in view if (cell + SIDE // 2) // SIDE == row)
             self.rows.append((cells[0], bytes([FREE]) * len(cells)))
-        self.rim = [(cell, cell + step) for cell in sorted(view) for step in STEPS if cell + step not in view]
 
 
 class Chart:
@@ -114,7 +116,7 @@ class Chart:
 
     here: the agent's cell. now: observations so far. own: its inventory. bank: the hub's elements, where the mission
     reports them. mates: inventories of the agents in view, by cell. home: whether it stands in its team's territory;
-    hostile: in another's. held: our junctions. edges: cells next to the chart's end.
+    hostile: in another's. held: our junctions.
     """
 
     def __init__(self, legend: Legend) -> None:
@@ -133,7 +135,6 @@ class Chart:
         self.held: dict[int, Thing] = {}
         self.extractors: dict[int, Thing] = {}
         self.stations: dict[int, Thing] = {}
-        self.edges: dict[int, None] = {}
         self.full: dict[bool, int] = {}
         self._located = False
 
@@ -168,7 +169,7 @@ class Chart:
         self.own = stocks.get(0, {})
         self.bank = {element: world[f"team:{element}"] for element in ELEMENTS if f"team:{element}" in world}
         self.home, self.hostile = area == 1, area > 1
-        self._mark(tags, stocks, moved=self.here != was or self.now == 1)
+        self._mark(tags, stocks)
         if step and self.here == was and not world.get("last_action_move"):
             self._learn(was + step, before)
 
@@ -181,7 +182,7 @@ class Chart:
         elif world.get("last_action_move"):  # the mission reports no positions, but whether the agent moved
             self.here += step
 
-    def _mark(self, tags: Iterable[tuple[int, int]], stocks: Mapping[int, dict[str, int]], moved: bool) -> None:
+    def _mark(self, tags: Iterable[tuple[int, int]], stocks: Mapping[int, dict[str, int]]) -> None:
         legend, grid, here = self._legend, self.grid, self.here
         for offset, free in legend.rows:
             grid[here + offset : here + offset + len(free)] = free
@@ -203,13 +204,9 @@ class Chart:
             grid[cell] = SOLID
             if kind != "wall":
                 self._note(cell, kind, teams.get(offset, set()), stocks.get(offset, {}))
-        if moved:
-            for inner, outer in legend.rim:
-                if not grid[here + outer] and grid[here + inner] == FREE:
-                    self.edges[here + outer] = None
 
     def _note(self, cell: int, kind: str, teams: set[int], stock: Mapping[str, int]) -> None:
-        """Something is seen."""
+        """Remember something that is in view."""
         if kind == "junction":
             table = self.junctions
         elif kind.endswith(EXTRACTOR):
@@ -309,9 +306,36 @@ class Chart:
                     at_row, at_column = divmod(near, SIDE)
                     # Ties go to the cell that is further on its way.
                     heapq.heappush(waiting, (steps + abs(at_row - row) + abs(at_column - column), -steps, near))
-        if not waiting:  # all that can be reached was: the other edges are shut off as well
-            self.edges = {cell: None for cell in self.edges if cell in costs}
         return []
+
+    def path_to_frontier(self, bias: Callable[[int], float]) -> list[int]:
+        """The cells of a path over free cells to one never seen; empty if none can be reached.
+
+        Of the unseen cells, it leads to that with the least sum of steps and `bias`, which must be -BIAS or more.
+        """
+        here, grid = self.here, self.grid
+        came = {here: here}
+        wave, steps, best, least = [here], 0, -1, math.inf
+        while wave and steps - BIAS < least:
+            steps += 1
+            following = []
+            for cell in wave:
+                for step in STEPS:
+                    near = cell + step
+                    if near in came or (what := grid[near]) == SOLID:
+                        continue
+                    if steps == 1 and near in self.mates:
+                        continue
+                    came[near] = cell
+                    if what == FREE:
+                        following.append(near)
+                    elif (cost := steps + bias(near)) < least:
+                        best, least = near, cost
+            wave = following
+        path = [best] if best >= 0 else []
+        while path and path[-1] != here:
+            path.append(came[path[-1]])
+        return path[::-1]
 
 
 class CartographerAgent(AgentPolicy):
@@ -337,6 +361,7 @@ class CartographerAgent(AgentPolicy):
         self._target: Thing | None = None
         self._chosen = 0
         self._frontier = -1
+        self._explored = 0
 
     def step(self, obs: AgentObservation) -> Action:
         self.observe(obs)
@@ -373,19 +398,18 @@ class CartographerAgent(AgentPolicy):
         if load >= chart.full.get(bool(own.get("miner")), 1 << 30):
             return self._deposit()
         target = self._target
-        if target is None or not self._is_ore(target) or self._stale(16):
-            target = self._choose(
-                min(filter(self._is_ore, chart.extractors.values()), key=self._ore_cost, default=None)
-            )
+        if target is None or not self._minable(target) or self._stale(16):
+            targets = filter(self._minable, chart.extractors.values())
+            target = self._choose(min(targets, key=self._mine_cost, default=None))
         if target is not None:
             return self._go(target.cell)
         return self._deposit() if load else self._explore()
 
-    def _is_ore(self, thing: Thing) -> bool:
+    def _minable(self, thing: Thing) -> bool:
         # Exhausted extractors vanish: where one was, the chart shows a free cell.
         return thing.kind.endswith(EXTRACTOR) and self._open(thing) and self.chart.grid[thing.cell] == SOLID
 
-    def _ore_cost(self, thing: Thing) -> float:
+    def _mine_cost(self, thing: Thing) -> float:
         chart, element = self.chart, thing.kind.removesuffix(EXTRACTOR)
         surplus = chart.bank.get(element, 0) + chart.own.get(element, 0) - chart.scarcest()
         other = element not in ELEMENTS or ELEMENTS.index(element) != self._rank % len(ELEMENTS)
@@ -409,17 +433,17 @@ class CartographerAgent(AgentPolicy):
                 return self._go(hub.cell)
         if hearts:
             target = self._target
-            if target is None or not self._is_prize(target) or self._stale(6):
-                prizes = filter(self._is_prize, chart.junctions.values())
-                target = self._choose(min(prizes, key=self._prize_cost, default=None))
+            if target is None or not self._alignable(target) or self._stale(6):
+                targets = filter(self._alignable, chart.junctions.values())
+                target = self._choose(min(targets, key=self._align_cost, default=None))
             if target is not None:
                 return self._go(target.cell)
         return self._explore()
 
-    def _is_prize(self, thing: Thing) -> bool:
+    def _alignable(self, thing: Thing) -> bool:
         return thing.kind == "junction" and not thing.ours and thing.reachable and self._open(thing)
 
-    def _prize_cost(self, thing: Thing) -> float:
+    def _align_cost(self, thing: Thing) -> float:
         distance = self._distance(thing)
         rivals = sum(
             1
@@ -437,11 +461,14 @@ class CartographerAgent(AgentPolicy):
             return None
         own = chart.own
         cells = chart.outside(chart.here) + 1
-        missing, solar = MOVE_COST * cells - own.get("energy", 0), own.get("solar", 0)
-        if "energy" not in own and "solar" not in own:
-            missing = 0
-        ticks = cells + (missing / solar if missing > 0 and solar else 0)
-        if missing + 2 * MOVE_COST < 0 if not solar else own["hp"] > (2 if chart.hostile else 1) * 1.3 * ticks + 6:
+        energy, solar = own.get("energy", 0), own.get("solar", 0)
+        missing = max(0.0, MOVE_COST * cells - energy)
+        if solar:
+            ticks = cells + missing / solar
+            safe = own["hp"] > (2 if chart.hostile else 1) * 1.3 * ticks + 6
+        else:
+            safe = energy > MOVE_COST * (cells + 2)
+        if safe:
             return None
         if self._target is not None:
             self._target.shunned = chart.now + 40
@@ -456,8 +483,7 @@ class CartographerAgent(AgentPolicy):
         if not at or (path[at] != goal and grid[path[at]] == SOLID) or path[at] in mates:
             path, at = chart.route(goal), 1
         self._path = path
-        if not path:
-            chart.edges.pop(goal, None)
+        if len(path) < 2:
             for table in (chart.junctions, chart.extractors, chart.stations):
                 if goal in table:
                     table[goal].shunned = chart.now + 50
@@ -465,23 +491,29 @@ class CartographerAgent(AgentPolicy):
         return NAME_OF[path[at] - here] if path[at] not in mates else self._step_aside()
 
     def _step_aside(self) -> str | None:
-        """Something between waiting and wandering, different for each agent and step."""
+        """Wait or wander, each agent differently at each step, so that two in one another's way part."""
         chart = self.chart
-        turn = (chart.now * 7 + self._id * 5 + chart.now // 3) % 6
-        cell = chart.here + STEPS[turn] if turn < len(STEPS) else chart.here
-        return NAME_OF[cell - chart.here] if chart.grid[cell] == FREE and cell not in chart.mates and turn < 4 else None
+        turn = (chart.now * 7 + chart.now // 3 + self._id * 5) % (len(STEPS) + 2)
+        if turn >= len(STEPS):
+            return None
+        cell = chart.here + STEPS[turn]
+        return NAME_OF[STEPS[turn]] if chart.grid[cell] == FREE and cell not in chart.mates else None
 
     def _explore(self) -> str | None:
         chart = self.chart
-        if self._frontier < 0 or chart.grid[self._frontier] != UNSEEN or self._frontier not in chart.edges:
-            for cell in [cell for cell in chart.edges if chart.grid[cell] != UNSEEN]:
-                del chart.edges[cell]
-            best = heapq.nsmallest(8, chart.edges, key=self._edge_cost)
-            self._frontier = min(best, key=lambda cell: self._edge_cost(cell) + 2 * chart.outside(cell), default=-1)
-        return self._go(self._frontier) if self._frontier >= 0 else self._patrol()
+        going = self._path if self._frontier >= 0 and chart.grid[self._frontier] == UNSEEN else []
+        if not going or going[-1] != self._frontier:
+            path = chart.path_to_frontier(self._edge_bias) if chart.now >= self._explored else None
+            if path == []:
+                self._explored = chart.now + 100
+            if not path:
+                self._frontier = -1
+                return self._patrol()
+            self._path, self._frontier = path, path[-1]
+        return self._go(self._frontier)
 
-    def _edge_cost(self, cell: int) -> float:
-        return apart(self.chart.here, cell) - 8 * self._along(cell)
+    def _edge_bias(self, cell: int) -> float:
+        return 2 * self.chart.outside(cell) - BIAS * self._along(cell)
 
     def _patrol(self) -> str | None:
         """See to the junctions that were not seen for long."""
