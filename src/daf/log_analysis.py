@@ -1,8 +1,8 @@
 """Training logs of any size: read as streams, counted exactly, drawn.
 
 `daf_analyze_logs` reads the logs of a run and writes what `formats` asks for: `{variant}_{timestamp}_rewards.…`,
-`…_heatmap.…` and `…_statistics.…`, interactive pages, a PDF report and an animation, and always `…_summary.json`. The
-same logs and options give the same bytes. `daf_compare_logs` does it for several logs side by side. To feed records
+`…_heatmap.…` and `…_statistics.…`, an interactive page, a PDF report and an animation, and always `…_summary.json`.
+The same logs and options give the same bytes. `daf_compare_logs` does it for several logs side by side. To feed records
 from elsewhere, use `StreamingProcessor`.
 """
 
@@ -313,7 +313,7 @@ def _processes(jobs: int | Literal["auto"], parts: Sequence[LogPart]) -> int:
 def _draw(analysis: LogAnalysis, formats: Sequence[str], smooth_window: int | None, stage: Stage | None) -> list[Path]:
     from daf.render.logs.animation import write_animation
     from daf.render.logs.figures import heatmap_figure, rewards_figure, save
-    from daf.render.logs.html import heatmap_page, report_page, rewards_page
+    from daf.render.logs.html import report_page
     from daf.render.logs.report import write_report
     from daf.render.logs.statistics import statistics_figure
     from daf.render.pages.parts import run_html
@@ -344,14 +344,10 @@ def _draw(analysis: LogAnalysis, formats: Sequence[str], smooth_window: int | No
                 say("report.pdf")
                 written.append(write_report(log, label, at("report.pdf"), list(figures.values())))
     if "html" in formats:
-        say("pages")
-        for kind, text in (
-            ("rewards", rewards_page(log, label, smooth_window=smooth_window)),
-            ("heatmap", heatmap_page(log, label)),
-            ("report", run_html(report_page(log, label, smooth_window=smooth_window))),
-        ):
-            atomic.write_text(at(f"{kind}.html"), text)
-            written.append(at(f"{kind}.html"))
+        say("page")
+        page = at("report.html")
+        atomic.write_text(page, run_html(report_page(log, label, smooth_window=smooth_window)))
+        written.append(page)
     if "gif" in formats:
         say("animation")
         animation = write_animation(log, label, at("animation.gif"))

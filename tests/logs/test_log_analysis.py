@@ -27,7 +27,7 @@ def test_a_rerun_writes_the_same_bytes_and_every_file_that_was_asked_for(experim
     before = contents(run / "plots")
     stem = "v1_20250102_120000"
     kinds = [f"{kind}.{suffix}" for kind in ("rewards", "heatmap", "statistics") for suffix in ("png", "pdf", "svg")]
-    kinds += ["rewards.html", "heatmap.html", "report.html", "report.pdf", "animation.gif", "summary.json"]
+    kinds += ["report.html", "report.pdf", "animation.gif", "summary.json"]
     assert sorted(before) == sorted(f"{stem}_{kind}" for kind in kinds)
     daf_analyze_logs(run, formats=FORMATS)
     after = contents(run / "plots")
@@ -42,6 +42,16 @@ def test_a_rerun_writes_the_same_pictures(experiments: Path) -> None:
     daf_analyze_logs(run, formats=("svg",))
     after = contents(run / "plots")
     assert [name for name in before if before[name] != after[name]] == []
+
+
+def test_by_default_a_log_leaves_pictures_one_page_and_its_summary(experiments: Path) -> None:
+    run = experiments / "v1" / "20250102_120000"
+    written = daf_analyze_logs(run).written
+    kinds = ("summary.json", "rewards.png", "heatmap.png", "statistics.png", "report.html")
+    assert [path.name for path in written] == [f"v1_20250102_120000_{kind}" for kind in kinds]
+    page = (run / "plots" / "v1_20250102_120000_report.html").read_text()
+    assert "Rewards over training" in page
+    assert "Where the agents went" in page
 
 
 def test_pictures_are_300_dpi_and_the_animation_moves(experiments: Path, tmp_path: Path) -> None:

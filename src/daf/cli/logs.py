@@ -40,7 +40,9 @@ class LogOptions:
     output_dir: Annotated[
         Path | None, typer.Option("--output-dir", help="Where files go (default: plots/ next to json_logs/).")
     ] = None
-    formats: Annotated[str, typer.Option("--format", help="What to write: any of png,pdf,svg,html,gif.")] = "png,html"
+    formats: Annotated[
+        str, typer.Option("--format", help="What to write: any of png,pdf,svg (figures), html (one page), gif.")
+    ] = "png,html"
     smooth_window: Annotated[
         int | None,
         typer.Option("--smooth-window", metavar="N", help="Smooth over N bins (default: chosen by the noise)."),

@@ -1,4 +1,4 @@
-"""Interactive pages of a log: one self-contained file each, byte-for-byte reproducible.
+"""The interactive page of a log, and of a comparison: one self-contained file each, byte-for-byte reproducible.
 
 Curves are means of all records per bin of training time and maps count all visits; only the dots are a sample.
 """
@@ -23,16 +23,6 @@ RETURN_BINS = 40
 HOW_TO = "Drag over a figure to zoom, double-click to return; with the keyboard, use the arrow keys, + and Escape."
 
 
-def rewards_page(log: LogTables, name: str, *, smooth_window: int | None = None) -> str:
-    """Rewards over training."""
-    return run_html(_page("Rewards", log, name, [_rewards([log], [name], smooth_window)]))
-
-
-def heatmap_page(log: LogTables, name: str) -> str:
-    """Visits: all maps or one."""
-    return run_html(_page("Visits", log, name, _visits([log], [name])))
-
-
 def report_page(
     log: LogTables, name: str, *, smooth_window: int | None = None, most: int = 40, sections: Sequence[Section] = ()
 ) -> RunPage:
@@ -41,7 +31,13 @@ def report_page(
     """
     figures = [_rewards([log], [name], smooth_window), *_visits([log], [name]), *_statistics(log)]
     rows = [Section(title.lower().replace(" ", "-"), title, [table]) for title, table in tables(log, most=most)]
-    return _page("Training log", log, name, [*figures, *rows, *sections])
+    return RunPage(
+        f"Training log: {printable(name)}",
+        sampling(log),
+        headline(log),
+        [Alert(text) for text in alerts(log)],
+        sections=[*figures, *rows, *sections],
+    )
 
 
 def comparison_page(logs: Sequence[LogTables], names: Sequence[str], smooth_window: int | None = None) -> str:
@@ -60,11 +56,6 @@ def comparison_page(logs: Sequence[LogTables], names: Sequence[str], smooth_wind
         sections=[_rewards(logs, names, smooth_window), *_visits(logs, names), *rows],
     )
     return run_html(page)
-
-
-def _page(what: str, log: LogTables, name: str, sections: Sequence[Section]) -> RunPage:
-    title = f"{what}: {printable(name)}"
-    return RunPage(title, sampling(log), headline(log), [Alert(text) for text in alerts(log)], sections=sections)
 
 
 def _rewards(logs: Sequence[LogTables], names: Sequence[str], smooth_window: int | None) -> Section:
