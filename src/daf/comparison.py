@@ -22,11 +22,12 @@ from daf.metrics import daf_correlate_metrics as daf_correlate_metrics
 from daf.scoring_analysis import ScoreReport, daf_score
 from daf.scoring_analysis.vor import sentence
 from daf.stats.pair_verdict import PairVerdict
+from daf.stats.spending import LOOKS, Spending
 from daf.stats.verdicts import compare_pairs
 from daf.storage.atomic import write_json
 from daf.storage.jsonable import jsonable
 from daf.storage.printable import terminal_text
-from daf.until_decided import compare_until_decided
+from daf.until_decided import FUTILITY, MAX_EPISODES, Method, compare_until_decided
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -270,8 +271,11 @@ def daf_compare_policies(
     game: str = "cogs_vs_clips",
     use_cache: bool = True,
     save_replays: str = "none",
-    until_decided: bool = False,
-    max_episodes: int = 200,
+    until_decided: bool | Method = False,
+    max_episodes: int = MAX_EPISODES,
+    looks: int | Sequence[int] = LOOKS,
+    spending: Spending = "hwang-shih-decani",
+    futility: float = FUTILITY,
     practical_difference: float | None = None,
     output_manager: "OutputManager | None" = None,
     console: "Console | None" = None,
@@ -283,7 +287,8 @@ def daf_compare_policies(
     same. enforce_timeouts: replace steps that take longer than this, in milliseconds, by noop, and count them as slow
     unless slow_step_ms is given. significance_level: probability of any false verdict.
     until_decided: play more episodes only for open verdicts, up to max_episodes per policy and mission, instead of
-    episodes_per_mission. practical_difference: smaller differences count as equal.
+    episodes_per_mission; True means "group-sequential". looks, spending, futility: see `compare_until_decided`.
+    practical_difference: smaller differences count as equal.
     Leaves a run directory under `comparisons`. Failed episodes are in the report's notes, never counted as 0.
     """
     if len(policies) < 2:
@@ -305,8 +310,10 @@ def daf_compare_policies(
     )
     if until_decided:
         decided = compare_until_decided(
-            policies, missions, max_episodes=max_episodes, settings=settings, output=output_manager
-        )
+            policies, missions, max_episodes=max_episodes,
+            until_decided="group-sequential" if until_decided is True else until_decided,
+            looks=looks, spending=spending, futility=futility, settings=settings, output=output_manager,
+        )  # fmt: skip
         evaluation = decided.evaluation
     else:
         evaluation = evaluate(policies, missions, settings=settings, output=output_manager, operation="comparisons")

@@ -105,7 +105,12 @@ OPERATIONS: dict[str, Operation] = {
     "evaluate": lambda policy, settings, output: evaluate([policy], MISSION, settings=settings, output=output).run_dir,
     "until_decided": lambda policy, settings, output: (
         compare_until_decided(
-            [policy, "noop"], MISSION, max_episodes=settings.episodes, settings=settings, output=output
+            [policy, "noop"],
+            MISSION,
+            max_episodes=settings.episodes,
+            until_decided="anytime",
+            settings=settings,
+            output=output,
         ).evaluation.run_dir
     ),
     "score": lambda policy, settings, output: (

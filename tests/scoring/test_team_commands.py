@@ -76,6 +76,16 @@ def test_as_pickup_has_pickups_defaults(daf: Run) -> None:
             ["compare", "-p", "starter", "-p", "noop", "-m", MINER, "--until-decided", "-e", "9"],
             "--episodes sets a fixed number",
         ),
+        (["compare", "-p", "starter", "-p", "noop", "-m", MINER, "--looks", "9"], "--looks needs --until-decided"),
+        (
+            ["compare", "-p", "starter", "-p", "noop", "-m", MINER, "--until-decided=anytime", "--looks", "9"],
+            "--looks has no effect with --until-decided=anytime",
+        ),
+        (["compare", "-p", "starter", "-p", "noop", "-m", MINER, "--until-decided=soon"], "anytime"),
+        (
+            ["compare", "-p", "starter", "-p", "noop", "-m", MINER, "--until-decided", "--max-episodes", "5"],
+            "needs at least 6 blocks",
+        ),
     ],
 )
 def test_wrong_use_is_reported_with_the_way_out(daf: Run, arguments: list[str], message: str) -> None:
@@ -91,6 +101,8 @@ def test_compare_until_decided_reports_what_each_pair_took(daf: Run) -> None:
     shown = daf(*arguments).stdout
     assert "Played until decided" in shown
     assert "comparisons open" in shown
+    other = json.loads(daf(*arguments[:-3], "--until-decided=anytime", *arguments[-2:], "--json").stdout)
+    assert (decided["until_decided"]["method"], other["until_decided"]["method"]) == ("group-sequential", "anytime")
 
 
 def test_crossplay_prints_one_json_object_and_a_matrix(daf: Run) -> None:

@@ -155,13 +155,68 @@ def test_after_ctrl_c_the_same_command_comes_to_the_same_end(folder: Path, tmp_p
     assert resumed["until_decided"] == whole["until_decided"]
 
 
-def test_a_report_says_that_its_verdicts_hold_at_every_look(folder: Path) -> None:
+def test_a_report_of_the_anytime_method_says_that_its_verdicts_hold_at_every_look(folder: Path) -> None:
     decided = compare_until_decided(
-        ["starter", "noop"], MINER, max_episodes=16, settings=settings(), output=OutputManager(folder)
+        ["starter", "noop"],
+        MINER,
+        max_episodes=16,
+        until_decided="anytime",
+        settings=settings(),
+        output=OutputManager(folder),
     )
     page = (decided.evaluation.run_dir / "report.html").read_text()
     assert "1 / e of an e-process" in page
     assert "flipping the signs" not in page
+    assert decided_data(decided)["until_decided"]["families"] == []
+
+
+def test_a_report_shows_the_looks_their_boundaries_and_why_it_stopped(folder: Path) -> None:
+    decided = compare_until_decided(
+        ["starter", "noop"],
+        MINER,
+        max_episodes=16,
+        looks=[8, 12],
+        spending="pocock",
+        settings=settings(),
+        output=OutputManager(folder),
+    )
+    page = (decided.evaluation.run_dir / "report.html").read_text()
+    assert "1 / e of an e-process" not in page
+    assert "<h2>Looks</h2>" in page
+    data = decided_data(decided)
+    assert data["settings"]["looks"] == (8, 12)
+    assert data["settings"]["spending"] == "pocock"
+    (family,) = data["until_decided"]["families"]
+    assert [look["blocks"] for look in family["looks"]] == [8, 12, 16][: len(family["looks"])]
+    assert family["end"] in ("decided", "futility", "maximum")
+    assert data["until_decided"]["method"] == "group-sequential"
+    for pair in data["pairs"]:
+        assert pair["settled"] == (pair["look"] is not None)
+        assert pair["median_unbiased"] is not None
+
+
+def test_a_maximum_that_decides_nothing_is_refused_before_anything_is_played(folder: Path) -> None:
+    with pytest.raises(UsageError, match="at least 6 blocks"):
+        compare_until_decided(
+            ["starter", "noop"], MINER, max_episodes=4, settings=settings(), output=OutputManager(folder)
+        )
+    with pytest.raises(UsageError, match="first look"):
+        compare_until_decided(
+            ["starter", "noop"],
+            MINER,
+            max_episodes=8,
+            looks=(10, 20),
+            settings=settings(),
+            output=OutputManager(folder),
+        )
+    with pytest.raises(UsageError, match="anytime"):
+        compare_until_decided(
+            ["starter", "noop"],
+            MINER,
+            until_decided="anytim",  # type: ignore[arg-type]
+            settings=settings(),
+            output=OutputManager(folder),
+        )
 
 
 def test_a_policy_that_fails_is_failed_and_not_decided(folder: Path, bad_policies: str) -> None:

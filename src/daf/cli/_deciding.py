@@ -10,7 +10,7 @@ from daf.storage.jsonable import jsonable
 if TYPE_CHECKING:
     from daf.evaluation import Evaluation, Settings
     from daf.output_manager import OutputManager
-    from daf.until_decided import Decided
+    from daf.until_decided import Decided, StoppingRule
 
 
 class _RoundProgress(EpisodeProgress):
@@ -30,7 +30,7 @@ def decide_and_show(
     missions: list[str],
     teams: list[str],
     *,
-    max_episodes: int,
+    rule: "StoppingRule",
     settings: "Settings",
     output: "OutputManager",
     title: str | None,
@@ -45,7 +45,11 @@ def decide_and_show(
             policies,
             missions,
             teams=teams,
-            max_episodes=max_episodes,
+            max_episodes=rule.max_episodes,
+            until_decided=rule.until_decided,
+            looks=rule.looks,
+            spending=rule.spending,
+            futility=rule.futility,
             settings=settings,
             output=output,
             title=title,
@@ -61,7 +65,7 @@ def decide_and_show(
 
 
 def _show_rounds(decided: "Decided") -> None:
-    table = plain_table("Rounds")
+    table = plain_table("Looks" if decided.families else "Rounds")
     for name in ("blocks", "episodes", "comparisons open"):
         table.add_column(name, justify="right")
     for item in decided.rounds:

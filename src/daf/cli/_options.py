@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from daf.evaluation import Settings
     from daf.game.outcome import SeriesRequest
     from daf.output_manager.labels import Labels
+    from daf.until_decided import StoppingRule
 
 OUTPUT_DIR_HELP = "Where run directories go (default: $DAF_OUTPUT_DIR or ./daf_output)."
 QUIET_HELP = "Print no progress and no messages."
@@ -92,9 +93,30 @@ AlphaOption = Annotated[float, typer.Option("--alpha", help="Significance level 
 MarginOption = Annotated[
     float | None, typer.Option("--practical-difference", help="Treat differences below this as no difference.")
 ]
+ResamplesOption = Annotated[int, typer.Option("--resamples", metavar="N", help="Sign vectors of the tests.")]
 UntilDecidedOption = Annotated[
-    bool,
-    typer.Option("--until-decided", help="Add episodes only while a verdict is open, instead of playing --episodes."),
+    str | None,
+    typer.Option(
+        "--until-decided",
+        metavar="[=HOW]",
+        help="Add episodes only while a verdict is open; =anytime needs no planned looks.",
+    ),
+]
+LooksOption = Annotated[
+    str,
+    typer.Option("--looks", help="With --until-decided: number of equal steps up to the maximum, or blocks: 10,20,50."),
+]
+SpendingOption = Annotated[
+    str,
+    typer.Option(
+        "--spending", help="With --until-decided: how alpha is spent: hwang-shih-decani, obrien-fleming or pocock."
+    ),
+]
+FutilityOption = Annotated[
+    float,
+    typer.Option(
+        "--futility", metavar="P", help="With --until-decided: end a mission whose chance to be settled is below P."
+    ),
 ]
 MaxEpisodesOption = Annotated[
     int | None,
@@ -230,12 +252,44 @@ class CompareOptions(ReportedPlayOptions):
     """How the episodes of a comparison are played."""
 
     margin: MarginOption = None
+    resamples: ResamplesOption = 10_000
 
 
 @dataclass(frozen=True)
-class EvaluateOptions(CompareOptions):
+class StoppingOptions:
+    """When a comparison that is played until decided ends."""
+
+    until_decided: UntilDecidedOption = None
+    max_episodes: MaxEpisodesOption = None
+    looks: LooksOption = "16"
+    spending: SpendingOption = "hwang-shih-decani"
+    futility: FutilityOption = 0.05
+
+    def rule(self) -> "StoppingRule | None":
+        """None for a fixed number of episodes. Raises `UsageError`."""
+        from daf.errors import unknown
+        from daf.stats.spending import SPENDINGS
+        from daf.until_decided import MAX_EPISODES, METHODS, StoppingRule
+
+        if self.until_decided is None:
+            return None
+        for option, value, known in (
+            ("--until-decided", self.until_decided, METHODS),
+            ("--spending", self.spending, SPENDINGS),
+        ):
+            if value not in known:
+                raise UsageError(unknown(f"choice for {option}", value, known))
+        most = MAX_EPISODES if self.max_episodes is None else self.max_episodes
+        if most < 1:
+            raise UsageError(f"--max-episodes must be at least 1, got {most}.")
+        return StoppingRule(self.until_decided, most, _looks(self.looks), self.spending, self.futility)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class EvaluateOptions(ReportedPlayOptions):
     """How the episodes of an evaluation are played."""
 
+    margin: MarginOption = None
     series: SeriesOption = None
     series_stats: SeriesStatsOption = None
 
@@ -265,6 +319,14 @@ class VariantsPlayOptions(PlayOptions):
     episodes: EpisodesOption = 20
     alpha: AlphaOption = 0.05
     no_report: NoReportOption = False
+
+
+def _looks(text: str) -> int | tuple[int, ...]:
+    try:
+        steps = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f'--looks must be a number of steps, or blocks such as 10,20,50; got "{text}".') from None
+    return steps if len(steps) > 1 else steps[0]
 
 
 def _series(interval: int | None, stats: list[str] | None) -> "SeriesRequest | None":

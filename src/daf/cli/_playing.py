@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from daf.config import DAFConfig
     from daf.evaluation import Evaluation, Settings
     from daf.output_manager import OutputManager
+    from daf.until_decided import StoppingRule
 
 NO_MISSION = "no mission is given. Name one with -m, for example -m arena; `daf missions` lists them."
 
@@ -93,9 +94,9 @@ def command(
     filed: Filed,
     *,
     operation: str,
-    max_episodes: int | None = None,
+    rule: "StoppingRule | None" = None,
 ) -> None:
-    """`daf evaluate` and `daf compare`. max_episodes: as in `run_and_show`."""
+    """`daf evaluate` and `daf compare`. rule: as in `run_and_show`."""
     policies, teams = filed.policies or contenders.policies or [], contenders.teams or []
     missions = filed.missions or contenders.missions or []
     if not policies and not teams:
@@ -115,7 +116,7 @@ def command(
         title=filed.title,
         as_json=options.as_json,
         quiet=options.quiet,
-        max_episodes=max_episodes,
+        rule=rule,
     )
     if evaluation.status != "ok":
         raise typer.Exit(1)
@@ -132,17 +133,17 @@ def run_and_show(
     title: str | None,
     as_json: bool,
     quiet: bool,
-    max_episodes: int | None = None,
+    rule: "StoppingRule | None" = None,
 ) -> "Evaluation":
     """Evaluate, show the result, and exit with 1 where an episode failed. Ctrl-C raises `Interrupted`.
 
-    max_episodes: if given, compare until decided, with up to max_episodes episodes per policy and mission.
+    rule: if given, compare until decided by it.
     """
-    if max_episodes is not None:
+    if rule is not None:
         from daf.cli._deciding import decide_and_show
 
         return decide_and_show(
-            policies, missions, teams, max_episodes=max_episodes, settings=settings, output=output, title=title,
+            policies, missions, teams, rule=rule, settings=settings, output=output, title=title,
             as_json=as_json, quiet=quiet,
         )  # fmt: skip
     from daf.cli.show import EpisodeProgress, emit

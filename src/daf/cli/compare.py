@@ -1,31 +1,34 @@
 """`daf compare`: which of these policies is better?"""
 
 import typer
+from typer import _click as click
+from typer.core import TyperCommand
 
 from daf.cli import _playing as playing
 from daf.cli._grouped import options
-from daf.cli._options import (
-    CompareOptions,
-    ConfigOption,
-    ContenderOptions,
-    MaxEpisodesOption,
-    RunOptions,
-    UntilDecidedOption,
-)
+from daf.cli._options import CompareOptions, ConfigOption, ContenderOptions, RunOptions, StoppingOptions
 from daf.errors import UsageError
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
-@app.command()
+class _CompareCommand(TyperCommand):
+    """`--until-decided` needs no value, but takes one after "="; Typer has no such option."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(
+            ctx, ["--until-decided=group-sequential" if arg == "--until-decided" else arg for arg in args]
+        )
+
+
+@app.command(cls=_CompareCommand)
 @options
 def compare(
     context: typer.Context,
     contenders: ContenderOptions,
     play: CompareOptions,
+    stopping: StoppingOptions,
     output: RunOptions,
-    until_decided: UntilDecidedOption = False,
-    max_episodes: MaxEpisodesOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Compare policies on identical episodes, with paired tests.
@@ -38,20 +41,21 @@ def compare(
         daf compare -p starter -p scout -m arena --until-decided --practical-difference 0.1
     """
     play, filed = playing.from_file(context, config, play)
-    limit = _episode_limit(until_decided, max_episodes, fixed=playing.given(context, "episodes"))
-    playing.command(contenders, play, output, filed, operation="comparisons", max_episodes=limit)
+    _check_stopping(context, stopping)
+    playing.command(contenders, play, output, filed, operation="comparisons", rule=stopping.rule())
 
 
-def _episode_limit(until_decided: bool, max_episodes: int | None, *, fixed: bool) -> int | None:
-    """The episodes per policy and mission at which --until-decided ends; None for a fixed number of episodes."""
-    if not until_decided:
-        if max_episodes is not None:
-            raise UsageError("--max-episodes needs --until-decided. For a fixed number of episodes use --episodes.")
-        return None
-    if fixed:
+def _check_stopping(context: typer.Context, stopping: StoppingOptions) -> None:
+    """Raises `UsageError` for options that would have no effect."""
+    if stopping.until_decided is None:
+        for name in ("max_episodes", "looks", "spending", "futility"):
+            if playing.given(context, name):
+                raise UsageError(
+                    f"--{name.replace('_', '-')} needs --until-decided. For a fixed number of episodes use --episodes."
+                )
+        return
+    if playing.given(context, "episodes"):
         raise UsageError("--episodes sets a fixed number. With --until-decided use --max-episodes instead.")
-    from daf.until_decided import MAX_EPISODES
-
-    if max_episodes is not None and max_episodes < 1:
-        raise UsageError(f"--max-episodes must be at least 1, got {max_episodes}.")
-    return MAX_EPISODES if max_episodes is None else max_episodes
+    for name in ("looks", "spending", "futility"):
+        if stopping.until_decided == "anytime" and playing.given(context, name):
+            raise UsageError(f"--{name} has no effect with --until-decided=anytime, which plans no looks.")

@@ -12,6 +12,7 @@ from daf.episodes.tables import stat_names
 from daf.errors import unknown
 from daf.playing.run import failure_notes
 from daf.playing.settings import Settings
+from daf.stats.group_verdicts import FamilyLooks
 from daf.stats.pair_verdict import PairVerdict
 from daf.stats.profiles import Profile, profile
 from daf.stats.sentences import counted
@@ -28,8 +29,8 @@ class Analysis:
 
     ranking: over all missions, best mean first; by_mission: the same for each mission. pairs: every pair overall, then
     on every mission (empty with fewer than two contenders). profiles: by mission, the rows in the order of the scores;
-    empty with fewer than two contenders, and without missions on which all scores are equal. notes: what a reader must
-    know about these numbers.
+    empty with fewer than two contenders, and without missions on which all scores are equal. looks: of a comparison
+    with planned looks, by family of comparisons. notes: what a reader must know about these numbers.
     """
 
     scores: Scores
@@ -38,6 +39,7 @@ class Analysis:
     pairs: tuple[PairVerdict, ...]
     notes: tuple[str, ...]
     profiles: Mapping[str, Profile] = field(default_factory=dict)
+    looks: tuple[FamilyLooks, ...] = ()
 
 
 def analyse(result: RunResult, settings: Settings | None = None) -> Analysis:

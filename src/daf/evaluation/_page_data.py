@@ -7,6 +7,7 @@ they are made printable and escaped when they are drawn.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from daf.stats.group_verdicts import FamilyLooks
 from daf.stats.pair_verdict import PairVerdict
 from daf.stats.profiles import Profile
 from daf.stats.summaries import PolicySummary
@@ -102,6 +103,7 @@ class EvaluationReport:
     ranking: Sequence[PolicySummary] = ()
     by_mission: Mapping[str, Sequence[PolicySummary]] = field(default_factory=dict)
     pairs: Sequence[PairVerdict] = ()
+    looks: Sequence[FamilyLooks] = ()
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     notes: Sequence[str] = ()
     policies: Sequence[PolicyRow] = ()

@@ -25,6 +25,7 @@ from daf.render.pages.parts import Plot, Plots
 from daf.render.svg.curves import CurveSeries, curve_figure
 from daf.render.svg.intervals import IntervalRow, cut_intervals, interval_figure, linked
 from daf.render.text import duration, printable
+from daf.stats.group_verdicts import FamilyLooks
 from daf.stats.sentences import counted
 
 MOST_SENTENCES = 15
@@ -63,6 +64,7 @@ def view_of(report: EvaluationReport) -> dict[str, object]:
         "pairs": overall,
         "pairs_folded": len(overall) > MOST_SENTENCES,
         "leads": lead_rows(report, names) if len(overall) > MOST_SENTENCES else [],
+        "families": [family_view(family) for family in report.looks],
         "several_missions": len(scored) > 1,
         "missions_folded": len(scored) > MOST_OPEN_MISSIONS,
         "missions": [_mission(report, names, name, level) for name in scored],
@@ -81,6 +83,34 @@ def view_of(report: EvaluationReport) -> dict[str, object]:
         "latencies": [{"row": row, "name": printable(row.policy)} for row in report.latencies],
         "settings": [(printable(name), _setting(value)) for name, value in report.settings.items()],
         "environment": [(printable(name), printable(value)) for name, value in report.environment.items()],
+    }
+
+
+_ENDS = {
+    "decided": "every pair is settled",
+    "futility": "no open pair was likely to be settled by the maximum",
+    "maximum": "the maximum was reached",
+    None: "the run ended before",
+}
+
+
+def family_view(family: FamilyLooks) -> dict[str, object]:
+    """The looks of one family of comparisons as text."""
+    return {
+        "where": family.where,
+        "alpha": f"{family.alpha:.3g}",
+        "end": _ENDS[family.end],
+        "looks": [
+            {
+                "blocks": look.blocks,
+                "information": f"{look.information:.0%}",
+                "spent": f"{look.spent:.2g}",
+                "boundary": "–" if look.boundary is None else f"{look.boundary:.2f}",
+                "open": look.open,
+                "chance": "–" if look.conditional_power is None else f"{look.conditional_power:.0%}",
+            }
+            for look in family.looks
+        ],
     }
 
 

@@ -32,6 +32,7 @@ def report_of(evaluation: "Evaluation") -> EvaluationReport:
         ranking=analysis.ranking,
         by_mission=analysis.by_mission,
         pairs=analysis.pairs,
+        looks=analysis.looks,
         profiles=analysis.profiles,
         notes=analysis.notes,
         policies=[

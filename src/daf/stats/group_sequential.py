@@ -15,6 +15,7 @@ Blocks that a pair lacks, because an episode failed, count neither as data nor a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -68,7 +69,7 @@ def looks_of(most: int, looks: int | Sequence[int]) -> tuple[int, ...]:
     if isinstance(looks, int):
         return even_looks(most, looks)
     steps = [int(step) for step in looks]
-    if not steps or steps[0] < 1 or any(later <= earlier for earlier, later in zip(steps, steps[1:], strict=False)):
+    if not steps or steps[0] < 1 or any(later <= earlier for earlier, later in pairwise(steps)):
         raise UsageError(f"looks must rise from at least 1, got {', '.join(map(str, steps)) or 'none'}.")
     if most < steps[0]:
         raise UsageError(f"the maximum, {most} blocks, is below the first look, {steps[0]} blocks.")
@@ -79,7 +80,7 @@ def shares_of(missions: int) -> dict[Scope, float]:
     """The part of alpha of each family: half overall and half for the missions; all of it for a single mission."""
     if missions == 1:
         return {0: 1.0}
-    return {None: 0.5} | {mission: 0.5 / missions for mission in range(missions)}
+    return {None: 0.5, **dict.fromkeys(range(missions), 0.5 / missions)}
 
 
 def check_design(design: Design, missions: int) -> None:
@@ -102,10 +103,10 @@ def check_design(design: Design, missions: int) -> None:
             least = 1
             while smallest_p(least) > level:
                 least += 1
-            counted = "1 block gives" if design.most == 1 else f"{design.most} blocks give"
+            counted = "1 block" if design.most == 1 else f"{design.most} blocks"
             of = f"alpha {design.alpha:g}" if missions == 1 else f"a mission's part of alpha, {level:g}"
             raise UsageError(
-                f"a maximum of {counted} no p value below {smallest_p(blocks):.2g}, but {of} needs at least "
+                f"a maximum of {counted} gives no p value below {smallest_p(blocks):.2g}; {of} needs at least "
                 f"{least} blocks."
             )
 
@@ -254,7 +255,7 @@ class GroupSequential:
         if total <= ENUMERATED:
             every = enumerated(total)
             ends = np.cumsum([0, *(len(blocks) for m in missions for blocks, _ in self.blocks[m])])
-            signs = iter(every[start:end] for start, end in zip(ends[:-1], ends[1:], strict=True))
+            signs = iter(every[start:end] for start, end in pairwise(ends))
             by_mission = [[next(signs) for _ in range(self.looks)] for _ in missions]
         else:
             self._by_drawing.add(scope)

@@ -35,4 +35,5 @@ def drawn(blocks: Sequence[Block], vectors: int) -> FloatArray:
 def enumerated(n_blocks: int) -> FloatArray:
     """(n_blocks, 2^n_blocks) of +1 and -1: every vector, the identity first."""
     numbers = np.arange(2**n_blocks)[None, :]
-    return 1.0 - 2.0 * ((numbers >> np.arange(n_blocks)[:, None]) & 1)
+    flipped = ((numbers >> np.arange(n_blocks)[:, None]) & 1).astype(np.float64)
+    return 1.0 - 2.0 * flipped

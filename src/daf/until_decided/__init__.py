@@ -1,13 +1,18 @@
 """Compare policies until every verdict is decided, without playing more episodes than needed."""
 
+from daf.until_decided._course import FUTILITY, MAX_EPISODES, METHODS, Method, StoppingRule
 from daf.until_decided._rounds import Needs, first_round, look, next_round, open_ones
-from daf.until_decided.operation import MAX_EPISODES, Decided, Round, compare_until_decided, decided_data
+from daf.until_decided.operation import Decided, Round, compare_until_decided, decided_data
 
 __all__ = [
+    "FUTILITY",
     "MAX_EPISODES",
+    "METHODS",
     "Decided",
+    "Method",
     "Needs",
     "Round",
+    "StoppingRule",
     "compare_until_decided",
     "decided_data",
     "first_round",

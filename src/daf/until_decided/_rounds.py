@@ -1,4 +1,4 @@
-"""The rounds of playing until decided: which comparisons continue, and how far, as pure functions of the verdicts.
+"""The rounds of `--until-decided=anytime`: which comparisons continue, and how far, as pure functions of the verdicts.
 
 A round takes every policy that an open comparison still needs, on every mission where it needs it, to the same number
 of blocks. Settled comparisons are not played further and stay settled. Nothing here depends on time or on workers: the

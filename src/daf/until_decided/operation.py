@@ -1,7 +1,7 @@
 """`daf compare --until-decided`: play in rounds, and stop when the verdicts are decided."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from daf.episodes.plan import Plan, PlannedEpisode, merged_notes
@@ -14,24 +14,31 @@ from daf.playing.planning import cache_of, check_settings, missions_of, plan_of
 from daf.playing.player import Player
 from daf.playing.run import play_run
 from daf.playing.settings import Settings
+from daf.stats.group_sequential import IDENTICAL
+from daf.stats.group_verdicts import FamilyLooks, SequentialVerdict
 from daf.stats.pair_verdict import PairVerdict
 from daf.stats.sentences import counted
+from daf.stats.spending import LOOKS, Spending
 from daf.storage.atomic import write_json
 from daf.storage.jsonable import jsonable
-from daf.until_decided._rounds import IDENTICAL, Needs, first_round, look, next_round, open_ones
+from daf.until_decided._course import FUTILITY, MAX_EPISODES, Course, Method, StoppingRule, course_of
+from daf.until_decided._rounds import Needs, open_ones
 
 if TYPE_CHECKING:
     from daf.output_manager import OutputManager
 
 OPERATION = "comparisons"
-MAX_EPISODES = 200
 
 
 @dataclass(frozen=True)
 class UntilDecided(Settings):
     """Settings of a comparison that is played until decided; `episodes` is then the maximum."""
 
-    until_decided: bool = True
+    until_decided: Method = "group-sequential"
+    looks: int | tuple[int, ...] | None = LOOKS
+    """None, like the next two, where the method has no planned looks."""
+    spending: Spending | None = "hwang-shih-decani"
+    futility: float | None = FUTILITY
 
 
 @dataclass(frozen=True)
@@ -47,11 +54,24 @@ class Round:
 
 @dataclass(frozen=True)
 class Decided:
-    """A comparison played until decided. evaluation: as of any comparison, its pairs valid at every look."""
+    """A comparison played until decided. evaluation: as of any comparison, its pairs valid at every look. verdicts: in
+    the order of the evaluation's pairs.
+    """
 
     evaluation: Evaluation
     rounds: tuple[Round, ...]
-    max_episodes: int
+    rule: StoppingRule
+    verdicts: tuple[SequentialVerdict, ...]
+
+    @property
+    def max_episodes(self) -> int:
+        """The maximum per policy and mission."""
+        return self.rule.max_episodes
+
+    @property
+    def families(self) -> tuple[FamilyLooks, ...]:
+        """The looks of every family of comparisons; empty where looks were not planned."""
+        return self.evaluation.analysis.looks
 
     @property
     def episodes(self) -> int:
@@ -71,6 +91,10 @@ def compare_until_decided(
     *,
     teams: Sequence[str | Mapping[str, float]] = (),
     max_episodes: int = MAX_EPISODES,
+    until_decided: Method = "group-sequential",
+    looks: int | Sequence[int] = LOOKS,
+    spending: Spending = "hwang-shih-decani",
+    futility: float = FUTILITY,
     settings: Settings | None = None,
     output: "OutputManager | None" = None,
     title: str | None = None,
@@ -79,34 +103,52 @@ def compare_until_decided(
 ) -> Decided:
     """Compare every pair on identical episodes, playing further only where the verdict is open.
 
-    max_episodes: per policy and mission; `settings.episodes` has no effect here. settings.margin: the practical
-    difference, below which policies count as equal; without it, equal policies play `max_episodes`.
-    on_plan: called with every round's plan. The probability that any "better" or "worse" is false is at most
-    `settings.alpha`, however many rounds there were; likewise for "equal". Raises `UsageError` for fewer than two
-    policies.
+    max_episodes: per policy and mission; `settings.episodes` has no effect here. until_decided: "group-sequential"
+    looks at times fixed beforehand and needs the fewest episodes; "anytime" is valid whenever one looks. looks: equal
+    steps up to the maximum, or the blocks at each. spending: of alpha over the looks ("hwang-shih-decani",
+    "obrien-fleming", "pocock"). futility: a mission ends when no open pair has this chance of being settled.
+    settings.margin: the practical difference, below which policies count as equal. settings.resamples: sign vectors.
+    on_plan: called with every round's plan.
+
+    The probability that any "better" or "worse" is false is at most `settings.alpha`, however many looks there were;
+    likewise for "equal". Raises `UsageError` for fewer than two policies, and for a maximum or sign vectors with which
+    nothing could be decided.
     """
     from daf.output_manager import OutputManager
 
+    steps = looks if isinstance(looks, int) else tuple(looks)
+    rule = StoppingRule(until_decided, max_episodes, steps, spending, futility)
+    planned = until_decided == "group-sequential"
     asked_for = settings or Settings()
     given = {item.name: getattr(asked_for, item.name) for item in fields(Settings)}
-    chosen = UntilDecided(**given | {"episodes": max_episodes})
+    chosen = UntilDecided(
+        **given | {"episodes": max_episodes},
+        until_decided=until_decided,
+        looks=steps if planned else None,
+        spending=spending if planned else None,
+        futility=futility if planned else None,
+    )
     where = output or OutputManager()
     check_settings(chosen)
     cache = cache_of(chosen, where.base_dir)
     contenders = contenders_of(policies, teams, cache=cache.bundles, runs=where.base_dir)
     check_several(contenders)
     found = missions_of(missions, chosen)
-    first = first_round(len(contenders), len(found), max_episodes)
-    whole = plan_of(found, contenders, chosen)
     names = [contender.name for contender in contenders]
+    whole = plan_of(found, contenders, chosen)
+    course = course_of(
+        rule, names, [mission.name for mission in found], [mission.config_hash for mission in found],
+        {planned.index: planned.spec.seed for planned in whole.episodes},
+        alpha=chosen.alpha, margin=chosen.margin, vectors=chosen.resamples,
+    )  # fmt: skip
     heading = title or f"{', '.join(names)} on {', '.join(mission.name for mission in found)}, until decided"
     asked = {"policies": names, "missions": [mission.name for mission in found], "cache": str(cache.root)}
-    opening = replace(whole, episodes=tuple(planned for planned in whole.episodes if planned.index < first.blocks))
-    verdicts: list[PairVerdict] = []
+    blocks = course.first().blocks
+    opening = replace(whole, episodes=tuple(planned for planned in whole.episodes if planned.index < blocks))
     rounds: list[Round] = []
 
     def play(player: Player) -> RunResult:
-        result, verdicts[:], rounds[:] = _play(player, whole, first, max_episodes, on_plan)
+        result, rounds[:] = _play(player, whole, course, on_plan)
         return result
 
     with play_run(
@@ -114,15 +156,18 @@ def compare_until_decided(
     ) as run:
         result = run.result
         common = _common(result)
+        verdicts = course.verdicts()
+        pairs = tuple(found.verdict for found in verdicts)
+        families = tuple(course.families())
         failed = {(r.spec.mission, p.index) for p, r in zip(result.planned, result.records, strict=True) if not r.ok}
         notes = [
             *merged_notes(result.plan),
             *run.failure_notes(len(failed)),
-            *_notes(verdicts, rounds, common, max_episodes),
+            *_notes(pairs, rounds, common, rule, families),
         ]
         # A profile's band needs a number of blocks that did not depend on the scores.
-        analysis = replace(analyse(common, chosen), pairs=tuple(verdicts), notes=tuple(notes), profiles={})
-        decided = Decided(Evaluation(run.timed(), analysis), tuple(rounds), max_episodes)
+        analysis = replace(analyse(common, chosen), pairs=pairs, notes=tuple(notes), profiles={}, looks=families)
+        decided = Decided(Evaluation(run.timed(), analysis), tuple(rounds), rule, tuple(verdicts))
         write(decided.evaluation)
         write_json(run.run_dir / "results.json", jsonable(decided_data(decided)))
     return decided
@@ -132,30 +177,30 @@ def decided_data(decided: Decided) -> dict[str, Any]:
     """What `--json` prints: a comparison's results, and how it was decided."""
     data = results_data(decided.evaluation)
     open_pairs = open_ones(decided.evaluation.analysis.pairs)
-    for row, pair in zip(data["pairs"], decided.evaluation.analysis.pairs, strict=True):
-        row["settled"] = pair not in open_pairs
+    for row, found in zip(data["pairs"], decided.verdicts, strict=True):
+        row["settled"] = found.verdict not in open_pairs
+        row["median_unbiased"] = found.median_unbiased
+        row["look"] = found.look
     data["until_decided"] = {
+        "method": decided.rule.until_decided,
         "max_episodes": decided.max_episodes,
         "episodes": decided.episodes,
         "episodes_at_most": decided.fixed,
         "open": len(open_pairs),
         "rounds": [{"blocks": r.blocks, "episodes": r.episodes, "open": r.open} for r in decided.rounds],
+        "families": [asdict(family) for family in decided.families],
     }
     return data
 
 
 def _play(
-    player: Player, whole: Plan, first: Needs, most: int, on_plan: Callable[[Plan], None] | None
-) -> tuple[RunResult, list[PairVerdict], list[Round]]:
-    missions = [mission.name for mission in whole.missions]
-    names = [contender.name for contender in whole.contenders]
+    player: Player, whole: Plan, course: Course, on_plan: Callable[[Plan], None] | None
+) -> tuple[RunResult, list[Round]]:
     place = {mission.config_hash: index for index, mission in enumerate(whole.missions)}
-    settings = player.settings
     scores: dict[tuple[int, int], dict[int, float]] = {}
     played: dict[PlannedEpisode, EpisodeRecord] = {}
-    verdicts: list[PairVerdict] = []
     rounds: list[Round] = []
-    needs: Needs | None = first
+    needs: Needs | None = course.first()
     before, stopped = 0, None
     while needs is not None and stopped is None:
         todo = tuple(
@@ -174,13 +219,12 @@ def _play(
             if record.ok:
                 where = (planned.contender, place[planned.spec.config_hash])
                 scores.setdefault(where, {})[planned.index] = record.reward_per_agent()
-        verdicts = look(names, missions, scores, alpha=settings.alpha, margin=settings.margin, earlier=verdicts)
-        rounds.append(Round(needs.blocks, len(result.records), len(open_ones(verdicts))))
         before = needs.blocks
-        needs = next_round(needs, verdicts, len(missions), most)
+        needs = course.after(scores)
+        rounds.append(Round(before, len(result.records), course.open()))
     there = tuple(planned for planned in whole.episodes if planned in played)
     plan = replace(whole, episodes=there)
-    return RunResult(plan, there, tuple(played[planned] for planned in there), stopped), verdicts, rounds
+    return RunResult(plan, there, tuple(played[planned] for planned in there), stopped), rounds
 
 
 def _common(result: RunResult) -> RunResult:
@@ -198,24 +242,46 @@ def _common(result: RunResult) -> RunResult:
     return replace(result, planned=tuple(planned for planned, _ in kept), records=tuple(record for _, record in kept))
 
 
-def _notes(verdicts: Sequence[PairVerdict], rounds: Sequence[Round], common: RunResult, most: int) -> list[str]:
+def _notes(
+    verdicts: Sequence[PairVerdict],
+    rounds: Sequence[Round],
+    common: RunResult,
+    rule: StoppingRule,
+    families: Sequence[FamilyLooks],
+) -> list[str]:
     same = [v for v in verdicts if v.verdict == "identical"]
     still = [v for v in open_ones(verdicts) if v not in same]
     looks = "1 look" if len(rounds) == 1 else f"{len(rounds)} looks"
-    notes = [
-        f"Played until decided, in {looks}. Verdicts hold at every look: p is 1 / e of an e-process and intervals are "
-        "confidence sequences, so stopping early does not invalidate them. n is the number of blocks that each pair "
-        "needed."
-    ]
+    if rule.until_decided == "anytime":
+        how = (
+            "Verdicts hold at every look: p is 1 / e of an e-process and intervals are confidence sequences, so "
+            "stopping early does not invalidate them."
+        )
+    else:
+        how = (
+            "The looks were fixed beforehand and share alpha (group-sequential sign-flip test), so stopping early does "
+            "not invalidate verdicts, and intervals hold at all looks and for all pairs together."
+        )
+    notes = [f"Played until decided, in {looks}. {how} n is the number of blocks that each pair needed."]
+    futile = [family for family in families if family.end == "futility"]
+    if futile and still:
+        ended = "; ".join(f"{family.where} after {family.looks[-1].blocks} blocks" for family in futile[:3])
+        more = f"; and {len(futile) - 3} more" if len(futile) > 3 else ""
+        notes.append(
+            f"Ended because no open pair had a {rule.futility:.0%} chance of being settled by {rule.max_episodes} "
+            f"episodes: {ended}{more}."
+        )
     if still:
         named = ", ".join(f"{v.name_a} and {v.name_b} {v.where}" for v in still[:3])
         more = f" and {len(still) - 3} more" if len(still) > 3 else ""
         way = "" if still[0].margin is not None else " With --practical-difference, equal policies are decided as well."
-        notes.append(f"Not decided within {counted(most, 'episode')}: {named}{more}. Increase --max-episodes.{way}")
+        notes.append(
+            f"Not decided within {counted(rule.max_episodes, 'episode')}: {named}{more}. Increase --max-episodes.{way}"
+        )
     if same:
         named = ", ".join(f"{v.name_a} and {v.name_b} {v.where}" for v in same[:3])
         more = f" and {len(same) - 3} more" if len(same) > 3 else ""
-        notes.append(f"Exactly equal in each of {IDENTICAL} blocks, and not played further: {named}{more}.")
+        notes.append(f"Exactly equal in every block, and not played further from {IDENTICAL} blocks on: {named}{more}.")
     blocks = {planned.index for planned in common.planned}
     if any(verdict.n > len(blocks) for verdict in verdicts):
         notes.append(
