@@ -80,6 +80,7 @@ _MODULES = {
         "daf_validate_mission_set",
     ),
     "output_manager": ("OutputManager", "get_output_manager", "reset_output_manager"),
+    "power": ("PowerReport", "daf_power"),
     "policy_analysis": (
         "daf_analyze_policy",
         "daf_compare_policy_architectures",

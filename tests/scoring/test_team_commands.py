@@ -102,7 +102,7 @@ def test_compare_until_decided_reports_what_each_pair_took(daf: Run) -> None:
     assert "Played until decided" in shown
     assert "comparisons open" in shown
     other = json.loads(daf(*arguments[:-3], "--until-decided=anytime", *arguments[-2:], "--json").stdout)
-    assert (decided["until_decided"]["method"], other["until_decided"]["method"]) == ("group-sequential", "anytime")
+    assert (data["until_decided"]["method"], other["until_decided"]["method"]) == ("group-sequential", "anytime")
 
 
 def test_crossplay_prints_one_json_object_and_a_matrix(daf: Run) -> None:

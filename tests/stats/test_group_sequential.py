@@ -205,7 +205,7 @@ def test_a_rejection_lets_a_hypothesis_cross_an_earlier_boundary_of_the_rest():
 
 @pytest.mark.parametrize(
     ("policies", "lead", "families", "missions"),
-    [(2, [0, 0], 500, 1), (3, [0, 0, 0], 250, 1), (3, [0, 0, 1.2], 200, 1), (2, [0, 0], 150, 2)],
+    [(2, [0, 0], 300, 1), (3, [0, 0, 0], 150, 1), (3, [0, 0, 1.2], 150, 1), (2, [0, 0], 100, 2)],
 )
 def test_no_more_false_findings_than_alpha_also_where_some_pairs_differ(policies, lead, families, missions):
     rng = np.random.default_rng([5, policies, missions])

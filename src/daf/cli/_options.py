@@ -313,6 +313,16 @@ class MetricsPlayOptions(AnalysisOptions):
 
 
 @dataclass(frozen=True)
+class PowerPlayOptions(PlayOptions):
+    """How the episodes of a pilot of `daf power` are played. It writes a page instead of the evaluation's report."""
+
+    episodes: EpisodesOption = 20
+    alpha: AlphaOption = 0.05
+    no_report: bool = True
+    resamples: int = 1_000
+
+
+@dataclass(frozen=True)
 class VariantsPlayOptions(PlayOptions):
     """How the episodes of `daf sweep variants` are played."""
 

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "metrics": ("daf.cli.metrics", "List the metrics of missions with their ranges; correlations."),
     "evaluate": ("daf.cli.evaluate", "Play policies on missions and report the returns."),
     "compare": ("daf.cli.compare", "Compare policies on identical episodes, with paired tests."),
+    "power": ("daf.cli.power", "Compute how many episodes a comparison needs, from a pilot or from given moments."),
     "score": ("daf.cli.score", "Score a policy in a team of others: value over replacement, as in CoGames' pickup."),
     "crossplay": ("daf.cli.crossplay", "Play teams of several policies: how well each plays with each partner."),
     "analyze": ("daf.cli.analyze", "Analyze missions and policies: facts, performance and failures."),

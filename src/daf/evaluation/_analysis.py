@@ -14,6 +14,7 @@ from daf.playing.run import failure_notes
 from daf.playing.settings import Settings
 from daf.stats.group_verdicts import FamilyLooks
 from daf.stats.pair_verdict import PairVerdict
+from daf.stats.power import needed_notes
 from daf.stats.profiles import Profile, profile
 from daf.stats.sentences import counted
 from daf.stats.summaries import PolicySummary, summarise
@@ -78,9 +79,8 @@ def analyse_scores(scores: Scores, chosen: Settings, notes: Sequence[str] = ()) 
         resamples=chosen.resamples,
         margin=chosen.margin,
     )
-    return Analysis(
-        scores, tuple(ranking), by_mission, tuple(pairs), tuple(notes), _profiles(scores, alpha=chosen.alpha)
-    )
+    all_notes = (*notes, *needed_notes(pairs))
+    return Analysis(scores, tuple(ranking), by_mission, tuple(pairs), all_notes, _profiles(scores, alpha=chosen.alpha))
 
 
 def _profiles(scores: Scores, *, alpha: float) -> dict[str, Profile]:

@@ -12,7 +12,7 @@ one half, in the stage-wise ordering: stopping earlier above counts for more, st
 Source: Jennison and Turnbull, Group Sequential Methods, 2000, chapters 8 and 9.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -189,9 +189,8 @@ def _rejects(own: FloatArray, others: FloatArray, allowed: Sequence[int]) -> boo
     return False
 
 
-def _edge(rejected: "object", centre: float, step: float) -> float | None:
+def _edge(rejected: Callable[[float], bool], centre: float, step: float) -> float | None:
     """The farthest shift from `centre` in the direction of `step` that is not rejected; None if there is no end."""
-    assert callable(rejected)
     inside, outside = 0.0, 2.0
     while not rejected(centre + outside * step):
         inside, outside = outside, 1.6 * outside

@@ -17,6 +17,7 @@ from daf.playing.settings import Settings
 from daf.stats.group_sequential import IDENTICAL
 from daf.stats.group_verdicts import FamilyLooks, SequentialVerdict
 from daf.stats.pair_verdict import PairVerdict
+from daf.stats.power import needed_notes
 from daf.stats.sentences import counted
 from daf.stats.spending import LOOKS, Spending
 from daf.storage.atomic import write_json
@@ -287,4 +288,4 @@ def _notes(
         notes.append(
             "The ranking uses the blocks that all policies played; pairs that needed more blocks use all of theirs."
         )
-    return notes
+    return notes + needed_notes(verdicts)
