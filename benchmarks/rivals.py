@@ -105,3 +105,20 @@ def _pandas_as_arch_expects_it() -> Iterator[None]:
         yield
     finally:
         _decorators.deprecate_kwarg = new
+
+
+def adastop(scores: Array, seed: int) -> tuple[bool, int]:
+    """Whether AdaStop 0.1.3 calls two policies different, and the runs of each that it needs; (2, 36) scores.
+
+    Called as its README does: 6 checks after 6 runs each, 10,000 permutations.
+    """
+    from adastop import MultipleAgentsComparator
+
+    comparator = MultipleAgentsComparator(n=6, K=6, B=10_000, alpha=ALPHA, seed=seed)
+    used = 0
+    for check in range(6):
+        used = 6 * (check + 1)
+        comparator.partial_compare({"a": scores[0, :used], "b": scores[1, :used]}, verbose=False)
+        if comparator.is_finished:
+            break
+    return any(decision in ("larger", "smaller") for decision in comparator.decisions.values()), used

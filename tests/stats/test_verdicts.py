@@ -181,3 +181,13 @@ def test_equal_policies_get_a_false_verdict_anywhere_no_more_often_than_alpha(sh
 )
 def test_digits_follow_the_interval(value, half, text):
     assert number(value, half) == text
+
+
+def test_skew_is_a_caveat_that_states_the_measured_coverage():
+    rng = np.random.default_rng(0)
+    scores = np.stack([rng.lognormal(0, 1, size=20) + 3, np.zeros(20)])
+    found = compare_pairs(["A", "B"], scores, np.zeros(20, dtype=int), ["arena"])[0]
+    assert "a 95 % interval covers about 87 to 91 % for such differences and 20 blocks." in found.sentence
+    sparse = np.stack([np.array([0.0] * 16 + [1.0, 1.0, 2.0, 1.0]), np.zeros(20)])
+    found = compare_pairs(["A", "B"], sparse, np.zeros(20, dtype=int), ["arena"])[0]
+    assert "a 95 % interval covers about 78 % for such differences and 20 blocks." in found.sentence

@@ -70,7 +70,7 @@ def power(
     with EpisodeProgress(quiet=output.quiet) as progress:
         report = daf_power(
             policies, missions, difference=difference, power=power, deviation=deviation, seeds=seeds, looks=looks,
-            spending=spending,  # type: ignore[arg-type]
+            spending=spending,
             teams=contenders.teams or [], settings=play.settings(settings), output_manager=manager,
             on_plan=progress.plan, on_record=progress,
         )  # fmt: skip

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from daf.errors import DataError
-from daf.stats.arrays import FloatArray, finite, strata_of
+from daf.stats.arrays import FloatArray, finite, split, strata_of
 
 Statistic = Callable[[FloatArray], FloatArray]
 """A statistic of blocks, vectorised: (..., n) → (...)."""
@@ -46,7 +46,7 @@ def stratified(scores: ArrayLike, strata: ArrayLike | None = None, *, statistic:
     """
     array = finite(scores)
     groups = strata_of(strata, array.shape[-1])
-    return np.mean([statistic(array[..., groups == group]) for group in range(int(groups.max()) + 1)], axis=0)
+    return np.mean([statistic(part) for part in split(array, groups)], axis=0)
 
 
 def mean_error(scores: FloatArray) -> FloatArray:

@@ -50,6 +50,12 @@ def strata_of(strata: ArrayLike | None, n_blocks: int) -> IntArray:
     return np.unique(labels, return_inverse=True)[1].astype(np.int64)
 
 
+def split(scores: FloatArray, strata: IntArray) -> list[FloatArray]:
+    """The blocks (..., n) of each stratum 0, 1, …, in their order; linear in the number of blocks."""
+    order = np.argsort(strata, kind="stable")
+    return np.split(scores[..., order], np.cumsum(np.bincount(strata))[:-1], axis=-1)
+
+
 def block_weights(strata: IntArray) -> FloatArray:
     """(n_blocks,) weights that sum to 1 with the same total for every stratum."""
     counts = np.bincount(strata)

@@ -91,7 +91,7 @@ def sign_flip(
     weights = block_weights(groups)
     rows = array.reshape(-1, n)
     weighted = rows * weights
-    within = np.bincount(groups).min() >= fewest_blocks(alpha / _ALONE)
+    within = strata_stand_alone(groups, alpha)
     spread = groups if within else np.zeros_like(groups)
     flipped = patterns(n, resamples=resamples, seed=seed)
     observed = weighted.sum(axis=1)
@@ -132,6 +132,11 @@ def fewest_blocks(alpha: float) -> int:
     while smallest_p(n) > alpha:
         n += 1
     return n
+
+
+def strata_stand_alone(groups: IntArray, alpha: float) -> bool:
+    """Whether every stratum has enough blocks for an interval that leaves out differences between strata."""
+    return bool(np.bincount(groups).min() >= fewest_blocks(alpha / _ALONE))
 
 
 def patterns(n_blocks: int, *, resamples: int, seed: int) -> BoolArray:

@@ -16,6 +16,12 @@ MANY_TIES = 0.3
 STRONG_SKEW = 1.0
 """Skew beyond what 30 normal values show in about 1 of 50 samples."""
 ONE_CARRIES = 0.5
+SKEWED_COVERAGE = ((35, 87, 91), (100, 89, 93), (1_000_000_000, 92, 94))
+"""Up to which number of blocks 95 % intervals of skewed differences cover from how many to how many percent: lognormal
+scores against constant and against normal ones, docs/calibration.md.
+"""
+SPARSE_COVERAGE = ((35, 78), (100, 86), (1_000_000_000, 92))
+"""Likewise where 80 % of the differences are 0 and the others have one sign."""
 ENOUGH_TO_SEE = 8
 """With fewer values, skew cannot be distinguished from chance."""
 
@@ -70,10 +76,21 @@ def caveat_for_differences(differences: ArrayLike) -> str:
     seen = shape(differences)
     if seen.distinct == 1:
         return ""
+    skewed = seen.n >= ENOUGH_TO_SEE and abs(seen.skew) > STRONG_SKEW
     if seen.zeros >= MANY_TIES:
-        return f"{seen.zeros:.0%} of the episodes are ties, which carry no evidence."
+        ties = f"{seen.zeros:.0%} of the episodes are ties, which carry no evidence."
+        signs = np.sign(np.asarray(differences, dtype=np.float64))
+        if not (skewed and seen.zeros >= MANY_ZEROS and np.unique(signs).size == 2):
+            return ties
+        percent = next(percent for most, percent in SPARSE_COVERAGE if seen.n <= most)
+        return f"{ties} The others have one sign, so the differences are skewed ({seen.skew:+.1f}): {_covers(f'{percent} %', seen.n)}"
     if seen.n >= ENOUGH_TO_SEE and seen.largest_share > ONE_CARRIES:
         return f"A single episode makes up {seen.largest_share:.0%} of the spread."
-    if seen.n >= ENOUGH_TO_SEE and abs(seen.skew) > STRONG_SKEW:
-        return f"The differences are skewed ({seen.skew:+.1f}): the interval may cover less than its nominal level."
+    if skewed:
+        low, high = next((low, high) for most, low, high in SKEWED_COVERAGE if seen.n <= most)
+        return f"The differences are skewed ({seen.skew:+.1f}): {_covers(f'{low} to {high} %', seen.n)}"
     return ""
+
+
+def _covers(percent: str, blocks: int) -> str:
+    return f"a 95 % interval covers about {percent} for such differences and {blocks} blocks."

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 
 from daf.stats.aggregates import iqm, mean, stratified
-from daf.stats.arrays import FloatArray, IntArray
+from daf.stats.arrays import FloatArray, IntArray, split
 
 Centre = Literal["mean", "iqm"]
 
@@ -27,8 +27,7 @@ def student_interval(
     """
     from scipy.stats import t
 
-    groups = range(int(strata.max()) + 1)
-    parts = [_variance(scores[:, strata == group], centre) for group in groups]
+    parts = [_variance(part, centre) for part in split(scores, strata)]
     variances = np.array([variance for variance, _ in parts]) / len(parts) ** 2
     freedom = np.array([degrees for _, degrees in parts], dtype=float)[:, None]
     total = variances.sum(axis=0)

@@ -23,6 +23,7 @@ from daf.errors import DataError
 from daf.stats.arrays import FloatArray, IntArray, check_alpha, check_names, check_resamples, differences, finite
 from daf.stats.effect import check_margin, d_z, equivalence, improvement
 from daf.stats.multiple import holm
+from daf.stats.over_missions import studentized_sign_flip
 from daf.stats.pair_verdict import PairVerdict, Verdict
 from daf.stats.permutation import SignFlipResult, sign_flip, smallest_p
 from daf.stats.sentences import labels
@@ -167,7 +168,8 @@ def _test(
     apart: FloatArray, groups: IntArray, scope: int | None, alpha: float, patterns: int, seed: int
 ) -> SignFlipResult:
     columns = _columns(groups, scope)
-    return sign_flip(apart[:, columns], groups[columns], alpha=alpha, resamples=patterns, seed=seed)
+    test = studentized_sign_flip if scope is None else sign_flip
+    return test(apart[:, columns], groups[columns], alpha=alpha, resamples=patterns, seed=seed)
 
 
 def _equivalence(
