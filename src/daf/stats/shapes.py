@@ -83,7 +83,8 @@ def caveat_for_differences(differences: ArrayLike) -> str:
         if not (skewed and seen.zeros >= MANY_ZEROS and np.unique(signs).size == 2):
             return ties
         percent = next(percent for most, percent in SPARSE_COVERAGE if seen.n <= most)
-        return f"{ties} The others have one sign, so the differences are skewed ({seen.skew:+.1f}): {_covers(f'{percent} %', seen.n)}"
+        one_sided = f"The others have one sign, so the differences are skewed ({seen.skew:+.1f})"
+        return f"{ties} {one_sided}: {_covers(f'{percent} %', seen.n)}"
     if seen.n >= ENOUGH_TO_SEE and seen.largest_share > ONE_CARRIES:
         return f"A single episode makes up {seen.largest_share:.0%} of the spread."
     if skewed:
