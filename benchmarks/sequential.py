@@ -4,7 +4,8 @@
     python benchmarks/sequential.py --minutes 10       as many cells as fit; the next call does the others
     python benchmarks/sequential.py --page             the page from the cells that are done
 
-Resumable: every cell is a line of --state, and a cell that is there is not computed again. Cells of equal policies are
+Resumable: every cell is a line of --state, and a cell that is there, at this --scale or a larger one, is not computed
+again. Cells of equal policies are
 computed for many families at once, with the sums, statistics and spending of `daf.stats`; those where some policies
 differ run `daf.stats.group_sequential` itself.
 """
@@ -302,12 +303,12 @@ def compute(state: Path, minutes: float, scale: float, seed: int, only: str) -> 
     state.parent.mkdir(parents=True, exist_ok=True)
     ends = time.monotonic() + 60 * minutes
     for name, cell in cells(scale).items():
-        if name in done or not name.startswith(only):
+        if done.get(name, {}).get("scale", 0.0) >= scale or not name.startswith(only):
             continue
         if time.monotonic() > ends:
             break
         started = time.process_time()
-        done[name] = cell(seed)
+        done[name] = cell(seed) | {"scale": scale}
         with state.open("a", encoding="utf-8") as file:
             file.write(json.dumps({"cell": name, **done[name]}) + "\n")
         print(f"{name}: {time.process_time() - started:.1f} s {done[name]}", file=sys.stderr, flush=True)

@@ -22,7 +22,8 @@ DeviationOption = Annotated[
 SeedsOption = Annotated[
     bool,
     typer.Option(
-        "--seeds", help="The policies are training runs of one setting: how many runs tell two settings apart."
+        "--seeds",
+        help="The policies are training runs of one setting: how many runs show a difference of two settings.",
     ),
 ]
 LooksOption = Annotated[int, typer.Option("--looks", help="Looks of the comparison until decided.")]

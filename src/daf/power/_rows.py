@@ -9,7 +9,7 @@ from daf.stats.sentences import number
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """Needed blocks at one difference; None beyond what is computed."""
+    """Needed blocks at one difference; None where it exceeds a million."""
 
     difference: float
     fixed: int | None
@@ -19,7 +19,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class PowerRow:
-    """What one comparison needs. who: the pair. where: "on arena", "over 3 missions". deviation: of a round's mean
+    """The needs of one comparison. who: the pair. where: "on arena", "over 3 missions". deviation: of a round's mean
     difference. missions: of a round. policies: that play it. seconds: of one block of all of them; None without
     a pilot.
     """

@@ -5,7 +5,7 @@ are settled, and where further blocks cannot settle anything. The probability th
 is at most alpha: half of it belongs to the comparisons over all missions, the other half in equal shares to the
 missions, and each share is the error rate of one `daf.stats.closed_test.Family`. A separate alpha holds for "equal".
 
-What is assumed: under the null hypothesis a block's difference is as likely d as -d. Equal policies on identical blocks
+Assumption: under the null hypothesis a block's difference is as likely d as -d. Equal policies on identical blocks
 have that. Given the absolute differences, the test is then exact for one hypothesis, and for all hypotheses together
 where the differences of all pairs are *jointly* symmetric. With three policies or more, equal policies need not have
 that. docs/calibration.md has the measured error.
@@ -42,7 +42,7 @@ _PLANNED_POWER = 0.9
 
 @dataclass(frozen=True)
 class Design:
-    """What is fixed before the first episode.
+    """The choices that are fixed before the first episode.
 
     looks: blocks per mission at each look, rising; the last is the maximum. vectors: sign vectors drawn. margin: the
     practical difference. futility: a family ends when none of its open pairs has at least this chance of being settled;

@@ -1,8 +1,8 @@
 """Intervals and estimates after a group-sequential comparison.
 
 The repeated confidence interval of a pair holds the differences δ that its test, repeated with δ taken off every block,
-has not rejected at any look so far. Boundaries depend on |d - δ|, so those of all looks are computed anew at every δ;
-what is not rejected need not be connected, and the interval is its hull. It covers at every look together, and all
+has not rejected at any look so far. Boundaries depend on |d - δ|, so those of all looks are recomputed at every δ;
+the remaining values need not be connected, and the interval is their hull. It covers at every look together, and all
 pairs of a family together: the boundaries are those of the whole family, without step-down. It may therefore hold 0
 where the closed test rejects 0.
 

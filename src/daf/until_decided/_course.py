@@ -42,7 +42,7 @@ class StoppingRule:
 
 
 class Course(Protocol):
-    """What is played, look by look."""
+    """The course of playing, look by look."""
 
     def first(self) -> Needs:
         """The first places to play."""
