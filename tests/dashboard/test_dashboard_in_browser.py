@@ -88,7 +88,7 @@ def test_runs_are_filtered_and_sorted_and_the_address_keeps_it(page, dashboard, 
     page.keyboard.press("/")
     page.keyboard.type("ARENA")
     expect(page.locator("output")).to_have_text("2 of 3")
-    page.select_option("select[aria-label=Operation]", "training")
+    page.select_option("select[aria-label=Kind]", "training")
     assert names(page) == ["bravo arena"]
     page.fill("input[type=search]", "")
     page.locator("th button", has_text="Run").click()
@@ -98,7 +98,7 @@ def test_runs_are_filtered_and_sorted_and_the_address_keeps_it(page, dashboard, 
     page.reload()
     page.wait_for_selector(".runs tbody tr")
     assert names(page) == ["bravo arena", "alpha miner"]
-    assert page.locator("select[aria-label=Operation]").input_value() == "training"
+    assert page.locator("select[aria-label=Kind]").input_value() == "training"
 
 
 def test_two_trainings_are_laid_over_each_other(page, dashboard, base):
@@ -181,7 +181,7 @@ def test_what_runs_are_called_is_only_ever_text(page, dashboard, base):
     (other / "results.json").write_text(json.dumps(results))
     opened(page, dashboard)
     expect(page.locator(".runs tbody")).to_contain_text(HOSTILE)
-    for place, tab in ((folder, "curves"), (folder, "about"), (folder, "logs"), (folder, "files"), (other, "results")):
+    for place, tab in ((folder, "curves"), (folder, "about"), (folder, "logs"), (folder, "files")):
         page.goto(f"http://127.0.0.1:{dashboard.port}/#/run/{key(place)}/{tab}")
         if tab == "logs":
             page.select_option("[aria-label='Log file']", "logs/more.log")
@@ -331,45 +331,6 @@ def test_the_runs_inside_an_experiment_are_watched_and_compared(page, dashboard,
         expect(page.locator('.chart[data-name="episode/return"] .now')).to_have_text("0.2000 2.400")
 
 
-def test_an_experiment_s_runs_are_shown_with_their_settings_and_scores(page, dashboard, base):
-    def run(name: str, rate: float, mean: float | None) -> dict[str, object]:
-        score = {"steps": 4000, "mean": mean, "low": (mean or 0) - 0.5, "high": (mean or 0) + 0.5, "iqm": mean, "n": 9}
-        end = {"status": "failed", "error": "out of memory", "scores": []}
-        end = {"status": "done", "error": None, "scores": [score]} if mean is not None else end
-        return {"name": name, "settings": {"learning_rate": rate}, "steps": 4000, "why": "in the list",
-                "run_dir": f"/somewhere/runs/{name}", **end}  # fmt: skip
-
-    with running(base, "study") as folder:
-        runs = [run("r0", 0.001, 1.5), run("r1", 0.003, 2.5), run("r2", 0.3, None)]
-        found = {"experiment_id": "study", "best": "r1", "runs": runs, "ranking": ["r1", "r0"], "sentence": "r1 leads."}
-        (folder / "result.json").write_text(json.dumps(found))
-    opened(page, dashboard, f"#/run/{key(folder)}")
-    rows = page.locator("[aria-label='Runs of the experiment'] tbody tr")
-    expect(rows).to_have_count(3)
-    expect(rows.first).to_contain_text("r1best")
-    expect(rows.first).to_contain_text("[2.0, 3.0]")
-    expect(rows.last).to_contain_text("out of memory")
-    expect(page.locator("svg.forest .mean")).to_have_count(2)
-    expect(page.locator(".said")).to_have_text("r1 leads.")
-
-
-def test_a_mean_is_never_rounded_to_another_by_a_wide_interval(page, dashboard, base):
-    means = {"a": 1.388, "b": 0.6, "c": 0.475, "d": 1.391}
-    scores = {
-        name: {"steps": 9, "mean": mean, "low": -4, "high": 5, "iqm": mean, "n": 3} for name, mean in means.items()
-    }
-    common = {"settings": {"seed": 1_000_042}, "steps": 9, "status": "done", "error": None, "why": "", "run_dir": None}
-    runs = [{"name": name, "scores": [score], **common} for name, score in scores.items()]
-    with running(base, "few episodes") as folder:
-        (folder / "result.json").write_text(json.dumps({"best": "d", "runs": runs, "sentence": "d leads."}))
-    opened(page, dashboard, f"#/run/{key(folder)}")
-    rows = page.locator("[aria-label='Runs of the experiment'] tbody tr")
-    expect(rows.locator("[data-name='Mean return']")).to_have_text(["1.391", "1.388", "0.60", "0.48"])
-    expect(rows.locator("[data-name='Interval']")).to_have_text(["[−4.0, 5.0]"] * 4)
-    expect(rows.locator("[data-name='seed']")).to_have_text(["1000042"] * 4)
-    expect(page.locator("svg.forest .value")).to_have_text(["1.391", "1.388", "0.60", "0.48"])
-
-
 def test_the_machine_s_load_is_shown(page, dashboard, base):
     with running(base, "it"):
         opened(page, dashboard, "#/machine")
@@ -389,8 +350,8 @@ def test_everything_is_reached_by_keyboard(page, dashboard, base):
     page.keyboard.press("Enter")
     page.locator("[role=tab][aria-selected=true]").focus()
     page.keyboard.press("ArrowRight")
-    expect(page.locator("[role=tab][aria-selected=true]")).to_have_text(re.compile("Logs"))
-    assert page.evaluate("document.activeElement.textContent").startswith("Logs")
+    expect(page.locator("[role=tab][aria-selected=true]")).to_have_text("Results")
+    assert page.evaluate("document.activeElement.textContent") == "Results"
     page.keyboard.press("End")
     expect(page.locator("[role=tabpanel]")).to_contain_text("learning_rate")
 

@@ -218,7 +218,6 @@ def test_the_page_of_a_run_shows_the_content_of_its_files(ask, base):
     ask("/api/runs")
     page = ask("/api/run", {"key": key(folder)}).json()
     assert page["training"]["error"]["message"] == "NaN"
-    assert page["results"] is None
     assert page["unread"] == ["results.json"]
     assert page["config"]["learning_rate"] == 0.001
     assert [(part["name"], part["progress"]["step"]) for part in page["parts"]] == [("trials/0000", 3000)]
@@ -241,22 +240,11 @@ def test_pipes_in_the_place_of_files_are_not_waited_for(ask, base):
     rows = ask("/api/runs").json()["rows"]
     assert {row["title"]: row["status"] for row in rows} == {"it": "completed", "": "damaged"}
     page = ask("/api/run", {"key": key(folder)}).json()
-    assert (page["results"], page["sweep"]) == (None, False)
+    assert (page["report"], page["sweep"]) == (False, False)
     assert [(part["name"], part["status"]) for part in page["parts"]] == [("trials/0", "damaged")]
     events = ask.events({"watch": key(folder)})
     assert next(data for name, data in events if name == "curves")["series"] == {}
     events.close()
-
-
-def test_failed_episodes_come_first_and_long_lists_say_that_they_are_cut(ask, base):
-    folder = comparison(base, "it", {"a": [1.0] * 5010})
-    results = json.loads((folder / "results.json").read_text())
-    results["episodes"][-1] |= {"status": "failed", "rewards": None, "failure": {"kind": "policy", "message": "boom"}}
-    (folder / "results.json").write_text(json.dumps(results))
-    ask("/api/runs")
-    found = ask("/api/run", {"key": key(folder)}).json()["results"]
-    assert found["episodes"][0]["failure"]["message"] == "boom"
-    assert (len(found["episodes"]), found["episode_count"]) == (5000, 5010)
 
 
 def test_runs_with_the_same_episodes_are_compared_in_pairs(ask, base):

@@ -3,7 +3,8 @@
     /                       the page; all of its views are in the fragment (#/run/…)
     /static/NAME            its scripts and styles, /theme.css the theme's colours
     /api/events             events, as they happen
-    /api/runs /api/run /api/sweep /api/compare /api/log        JSON
+    /api/runs /api/run /api/sweep /api/trial /api/compare /api/log      JSON
+    /api/report /report     whether a run's report can be made, and the report
     /file /replay           a file in a run directory, and the player of a replay in one
 
 An unknown name is answered with 404 and the error message, as JSON {"error"}.
@@ -28,6 +29,7 @@ from daf.dashboard._json_files import JsonFiles
 from daf.dashboard._log_lines import page_before
 from daf.dashboard._parts import Parts
 from daf.dashboard._replay_pages import ReplayPages
+from daf.dashboard._reports import Reports
 from daf.dashboard._run_files import inside, kind_of, media_type
 from daf.dashboard._run_page import run_page
 from daf.dashboard._sweep_page import Sweeps
@@ -48,7 +50,8 @@ RunKeys = Annotated[list[str], Query()]
 
 def make_app(index: RunIndex, *, token: str, port: int, closing: Callable[[], asyncio.Event]) -> Guard:
     """The ASGI application over the runs of `index`, guarded. closing: set when streams must end."""
-    curves, files, parts, sweeps, replays = Curves(), JsonFiles(), Parts(), Sweeps(), ReplayPages()
+    curves, files, parts, sweeps = Curves(), JsonFiles(), Parts(), Sweeps()
+    replays, reports = ReplayPages(), Reports()
     machine = Machine(index.base, index.running)
     boot = secrets.token_hex(4)
 
@@ -111,6 +114,18 @@ def make_app(index: RunIndex, *, token: str, port: int, closing: Callable[[], as
     @app.get("/api/sweep")
     def sweep(key: str) -> JSONResponse:
         return JSONResponse(sweeps.page(index.folder(key)))
+
+    @app.get("/api/trial")
+    def trial(key: str, trial: int) -> JSONResponse:
+        return JSONResponse(sweeps.trial(key, index.folder(key), trial))
+
+    @app.get("/api/report")
+    def report_made(key: str) -> JSONResponse:
+        return JSONResponse({"characters": len(reports.page(index.folder(key)))})
+
+    @app.get("/report")
+    def report(key: str) -> HTMLResponse:
+        return HTMLResponse(reports.page(index.folder(key)), headers={"content-security-policy": FOREIGN_POLICY})
 
     @app.get("/api/compare")
     def compare(run: RunKeys) -> JSONResponse:

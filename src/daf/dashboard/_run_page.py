@@ -16,9 +16,12 @@ from daf.dashboard._signatures import signature
 from daf.dashboard.run_index import CHILD_FOLDERS, RunIndex, run_in
 from daf.errors import DamagedFileError, StorageError
 from daf.output_manager import execution as execution_log
+from daf.output_manager.kinds import kind_of
+from daf.output_manager.labels import Labels
 from daf.output_manager.layout import EXECUTION_LOG, EXPERIMENT_CONFIG
 
-MOST_EPISODES = 5000
+LIVE_REPORTS = ("adaptive", "sweep", "chain")
+"""Kinds of runs whose report is worth a look while they run."""
 WATCHED = (
     "",
     EXECUTION_LOG,
@@ -26,12 +29,15 @@ WATCHED = (
     "results.json",
     "result.json",
     "trials.jsonl",
+    "experiment.jsonl",
+    "labels.json",
     "replays",
     "visualizations",
     "checkpoints",
     *CHILD_FOLDERS,
 )
 """The directory itself and the entries in it that change a run's page; curves and logs have separate streams."""
+RESULTS = ("results.json", "result.json")
 PARSED = ("training.json", "results.json", EXPERIMENT_CONFIG)
 EXECUTION_FACTS = (
     "host", "pid", "working_directory", "platform", "git_commit", "versions", "details", "previous", "command",
@@ -53,11 +59,18 @@ def run_page(index: RunIndex, files: JsonFiles, parts: Parts, key: str) -> dict[
     progress = folder_progress(folder)
     sweep = (folder / "trials.jsonl").is_file()
     listed, all_listed = list_files(folder, shallow=CHILD_FOLDERS)
+    kind, labels = kind_of(folder), Labels() if own is None else own.labels
+    training = files.read_object(folder / "training.json")
+    status = (training or {}).get("status") if own is None else own.status
     return {
         "key": key,
         "parent": None if part is None else {"key": head, "title": row.run.title},
         "run_id": key.rpartition("/")[2] if own is None else own.run_id,
+        "kind": kind,
         "operation": "training" if own is None else own.operation,
+        "name": labels.name,
+        "tags": list(labels.tags),
+        "note": labels.note,
         "title": "" if own is None else own.title,
         "status": None if own is None else own.status,
         "started": None if own is None else own.started_at.timestamp(),
@@ -69,8 +82,8 @@ def run_page(index: RunIndex, files: JsonFiles, parts: Parts, key: str) -> dict[
         "config": asked(folder, files),
         "progress": None if progress is None else progress.to_data(),
         "curves": (folder / "metrics.jsonl").is_file(),
-        "training": files.read_object(folder / "training.json"),
-        "results": _results(_result(folder, files, sweep=sweep)),
+        "training": training,
+        "report": _has_report(folder, kind, running=status == "running"),
         "sweep": sweep,
         "parts": parts.of(key, folder),
         "files": [file.to_data() for file in listed],
@@ -87,18 +100,8 @@ def _execution(folder: Path) -> Mapping[str, Any]:
         return {}
 
 
-def _result(folder: Path, files: JsonFiles, *, sweep: bool) -> dict[str, Any] | None:
-    """The run's result; a sweep's is on a separate page."""
-    found = files.read_object(folder / "results.json")
-    return found if found is not None or sweep else files.read_object(folder / "result.json")
-
-
-def _results(results: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    if results is None:
-        return None
-    episodes = results.get("episodes")
-    if not isinstance(episodes, list):
-        return {**results, "episode_count": None}
-    failed = [episode for episode in episodes if episode.get("status") != "ok"]
-    fine = [episode for episode in episodes if episode.get("status") == "ok"]
-    return {**results, "episodes": (failed + fine)[:MOST_EPISODES], "episode_count": len(episodes)}
+def _has_report(folder: Path, kind: str, *, running: bool) -> bool:
+    """Whether `daf report` has something to say about the run."""
+    if running:
+        return kind in LIVE_REPORTS
+    return kind != "run" or any((folder / name).is_file() for name in RESULTS)

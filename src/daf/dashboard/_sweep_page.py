@@ -5,12 +5,17 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
+from daf.dashboard._run_files import list_files
 from daf.dashboard._signatures import Signature, signature
+from daf.dashboard.run_index import children
+from daf.errors import UsageError
+from daf.output_manager.kinds import read_json
 from daf.sweeps.result import SweepResult, SweepTrialResult
 
 MOST_TRIALS = 10_000
 """Maximum number of trials shown, the newest; the counts, the best and the front cover all trials."""
 MOST_KEPT = 8
+TRIALS = "trials"
 SOURCES = ("trials.jsonl", "result.json", "execution_log.json")
 
 
@@ -18,22 +23,44 @@ class Sweeps:
     """The sweeps that are viewed, reread when their files change."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[Path, tuple[tuple[Signature | None, ...], dict[str, Any]]] = OrderedDict()
+        self._kept: OrderedDict[Path, tuple[tuple[Signature | None, ...], SweepResult, dict[str, Any]]] = OrderedDict()
         self._lock = threading.Lock()
 
     def page(self, folder: Path) -> dict[str, Any]:
         """The sweep in `folder`, as JSON data. Raises `DataError` if it is not a sweep, `StorageError`."""
+        return self._read(folder)[1]
+
+    def trial(self, key: str, folder: Path, number: int) -> dict[str, Any]:
+        """One trial closely: settings, the value of each episode, replays. Raises `UsageError` if there is none."""
+        sweep, _ = self._read(folder)
+        trial = next((one for one in sweep.trials if one.trial_id == number), None)
+        if trial is None:
+            raise UsageError(f"the sweep has no trial {number}.")
+        name = _folder(trial)
+        place = next((child for child in children(folder / TRIALS) if child.name == name), None)
+        replays = [] if place is None else [file.path for file in list_files(place)[0] if file.kind == "replay"]
+        return {
+            **_trial(trial),
+            "objectives": list(sweep.objectives),
+            "policy": None if place is not None else trial.policy,
+            "run": None if place is None else f"{key}/{TRIALS}/{name}",
+            "replays": replays,
+            "episodes": _episodes(trial, _seed(folder)),
+        }
+
+    def _read(self, folder: Path) -> tuple[SweepResult, dict[str, Any]]:
         now = tuple(signature(folder / name) for name in SOURCES)
         with self._lock:
             known = self._kept.get(folder)
             if known is not None and known[0] == now:
-                return known[1]
-        data = _data(SweepResult.load(folder))
+                return known[1:]
+        sweep = SweepResult.load(folder)
+        data = _data(sweep)
         with self._lock:
-            self._kept[folder] = (now, data)
+            self._kept[folder] = (now, sweep, data)
             while len(self._kept) > MOST_KEPT:
                 self._kept.popitem(last=False)
-        return data
+        return sweep, data
 
 
 def _data(sweep: SweepResult) -> dict[str, Any]:
@@ -69,5 +96,25 @@ def _trial(trial: SweepTrialResult) -> dict[str, Any]:
         "source": trial.source,
         "seconds": trial.seconds,
         "steps": trial.steps,
-        "folder": f"{trial.trial_id:04d}" if trial.run_dir is None else Path(trial.run_dir).name,
     }
+
+
+def _folder(trial: SweepTrialResult) -> str:
+    """The name of the trial's directory, if it has one."""
+    return f"{trial.trial_id:04d}" if trial.run_dir is None else Path(trial.run_dir).name
+
+
+def _seed(folder: Path) -> int | None:
+    """The seed in the sweep's file; None if the file has none."""
+    config = (read_json(folder / "sweep.json") or {}).get("config")
+    seed = config.get("seed") if isinstance(config, dict) else None
+    return seed if isinstance(seed, int) and not isinstance(seed, bool) else None
+
+
+def _episodes(trial: SweepTrialResult, first: int | None) -> list[dict[str, Any]]:
+    """The first objective of each episode. Episode i has the sweep's seed + i; None if the seed is unknown."""
+    return [
+        {"mission": mission, "index": index, "seed": None if first is None else first + index, "value": value}
+        for mission, entry in trial.mission_results.items()
+        for index, value in enumerate(entry.get("values") or [])
+    ]

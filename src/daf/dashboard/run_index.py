@@ -20,6 +20,7 @@ from daf.dashboard._progress import Progress, progress_of
 from daf.dashboard._signatures import Signature, signature
 from daf.errors import UsageError
 from daf.output_manager import RunInfo, labels
+from daf.output_manager.kinds import Kind, kind_of
 from daf.output_manager.layout import EXECUTION_LOG, OPERATIONS, SESSION_ID
 from daf.output_manager.runs import read_run
 
@@ -45,6 +46,7 @@ class Row:
     key: str
     version: int
     run: RunInfo
+    kind: Kind
     progress: Progress | None
 
     def to_data(self) -> dict[str, Any]:
@@ -53,6 +55,7 @@ class Row:
         return {
             "key": self.key,
             "run_id": run.run_id,
+            "kind": self.kind,
             "operation": run.operation,
             "status": run.status,
             "title": run.title,
@@ -179,15 +182,17 @@ def _looked_at(
     """The current state; `before` itself if nothing changed. A run in progress may have died silently."""
     if before is None or before.log != log:
         run = run_in(folder)
-        return _Seen(log, None if run is None else Row(key, version, run, progress_of(run)))
+        return _Seen(log, None if run is None else Row(key, version, run, kind_of(folder), progress_of(run)))
     if before.row is None:
         return before
     known = before.row
-    run = run_in(folder) if known.run.status == "running" else known.run
+    running = known.run.status == "running"
+    run = run_in(folder) if running else known.run
     if run is None:
         return _Seen(log, None)
-    row = Row(key, version, run, progress_of(run, known.progress))
-    return before if (row.run, row.progress) == (known.run, known.progress) else _Seen(log, row)
+    row = Row(key, version, run, kind_of(folder) if running else known.kind, progress_of(run, known.progress))
+    same = (row.run, row.kind, row.progress) == (known.run, known.kind, known.progress)
+    return before if same else _Seen(log, row)
 
 
 def _sessions(folder: Path) -> list[str]:

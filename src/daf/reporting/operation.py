@@ -53,6 +53,21 @@ def daf_report(run: str | Path, *, pdf: bool = False, base_dir: str | Path | Non
     return _printed(files, pdf)
 
 
+def report_html(run: "RunInfo") -> str:
+    """The report of a run as one HTML page, without writing it.
+
+    Raises `DataError` (nothing to report on), `StorageError`.
+    """
+    from daf.reporting._played_pages import own_text
+
+    text = _pages(run, kind_of(run.path)).html
+    if text is None:
+        text = own_text(run.path)
+    if text is None:
+        raise DataError(f"{run.path} has no report.")
+    return text
+
+
 def _pages(info: "RunInfo", kind: Kind) -> Pages:
     """The report of a run of this kind, as text."""
     from daf.reporting import _played_pages as played_pages

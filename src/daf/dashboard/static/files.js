@@ -4,6 +4,10 @@ import { address, empty, h } from "./dom.js";
 import { bytes, when } from "./format.js";
 import { Table } from "./table.js";
 
+const LEAST_HEIGHT = 320;
+const ROOM = 480;
+const EDGE = 12;
+
 export function isLog(file) {
   return /(^|\/)(logs\/.*|[^/]*\.log|std(out|err)(\.[^/]*)?)$/.test(file.path) && ["lines", "text", "other"].includes(file.kind);
 }
@@ -38,12 +42,35 @@ function viewer({ key, page }, { kinds, path, label, classes }) {
     away.href = where;
   }
 
+  // A player fits the window: below the head of the run if there is room for it there, else on a screen of its own.
+  function fit() {
+    const top = document.getElementById("top");
+    const over = getComputedStyle(top).position === "sticky" ? top.offsetHeight : 0;
+    const below = window.innerHeight - (frame.getBoundingClientRect().top + window.scrollY) - EDGE;
+    const alone = window.innerHeight - over - node.firstChild.offsetHeight - 2 * EDGE;
+    roomy = below >= ROOM;
+    frame.style.height = `${Math.max(LEAST_HEIGHT, roomy ? below : alone)}px`;
+    node.style.scrollMarginTop = `${over + EDGE / 2}px`;
+  }
+
+  let roomy = true;
+  const player = path === "/replay";
+  if (player) window.addEventListener("resize", fit);
   fill(page);
   const wanted = new URLSearchParams(location.hash.split("?")[1] ?? "").get("file");
   if ([...choose.options].some(option => option.value === wanted)) choose.value = wanted;
   choose.addEventListener("change", show);
   show();
-  return { node, update: fill };
+  return {
+    node,
+    update: fill,
+    shown: () => {
+      if (!player) return;
+      fit();
+      if (!roomy) node.scrollIntoView();
+    },
+    close: () => window.removeEventListener("resize", fit),
+  };
 }
 
 export function figuresTab({ key, page }) {

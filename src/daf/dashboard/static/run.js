@@ -5,9 +5,9 @@ import { integer, seconds, when } from "./format.js";
 import { number } from "./scales.js";
 import { store, watch } from "./store.js";
 import { Tabs } from "./tabs.js";
-import { progress } from "./runs.js";
+import { progress, tags } from "./runs.js";
 import { curvesTab } from "./training.js";
-import { resultsTab } from "./results.js";
+import { reportTab } from "./report.js";
 import { trialsTab } from "./sweep.js";
 import { filesTab, figuresTab, isLog, pagesTab, replaysTab } from "./files.js";
 import { logsTab } from "./logs.js";
@@ -16,8 +16,9 @@ import { aboutTab } from "./about.js";
 import { Curves } from "./curves.js";
 
 const TABS = {
+  results: ["Results", reportTab, page => (page.report && page.kind !== "training" ? null : false)],
   curves: ["Curves", curvesTab, page => (page.curves ? null : false)],
-  results: ["Results", resultsTab, page => (page.results ? null : false)],
+  report: ["Results", reportTab, page => (page.report && page.kind === "training" ? null : false)],
   trials: ["Trials", trialsTab, page => (page.sweep ? null : false)],
   parts: ["Runs", partsTab, page => page.parts.length || false],
   replays: ["Replays", replaysTab, page => many(page, "replay")],
@@ -54,11 +55,11 @@ export function runView(parts) {
       tabs.panel.replaceChildren();
       return;
     }
-    document.title = `${page.title || page.run_id} · DAF`;
+    document.title = `${page.name || page.title || page.run_id} · DAF`;
     header();
     const offered = Object.entries(TABS).map(([name, [shown, , has]]) => [name, shown, has(page)]).filter(([, , count]) => count !== false);
     tabs.offer(offered);
-    const wanted = offered.some(([name]) => name === tab) ? tab : offered[0][0];
+    const wanted = offered.some(([name]) => name === tab) ? tab : usual();
     if (made === wanted && inner) inner.update?.(page);
     else open(wanted);
   }
@@ -69,9 +70,12 @@ export function runView(parts) {
     inner = TABS[name][1]({ key, page, curves, follow: log => { view.watch.log = log; watch(view.watch.keys, view.watch.log); } });
     tabs.choose(name);
     tabs.panel.replaceChildren(inner.node);
-    if (!inner.follows && view.watch.log) {
-      view.watch.log = null;
-      watch(view.watch.keys, view.watch.log);
+    inner.shown?.();
+    const keys = [key, ...(inner.keys ?? [])];
+    const log = inner.follows ? view.watch.log : null;
+    if (log !== view.watch.log || keys.join() !== view.watch.keys.join()) {
+      Object.assign(view.watch, { keys, log });
+      watch(keys, log);
     }
   }
 
@@ -80,8 +84,14 @@ export function runView(parts) {
     const other = (wanted ? parts.slice(0, -1) : parts).join("/");
     if (name !== "run" || other !== key || page === null) return false;
     tab = wanted;
-    open(tab ?? tabs.names[0][0]);
+    open(tab ?? usual());
     return true;
+  }
+
+  // While a run is in progress, what it does now comes before its report.
+  function usual() {
+    const names = tabs.names.map(([name]) => name);
+    return page.status === "running" ? names.find(name => name !== "results") : names[0];
   }
 
   function header() {
@@ -91,13 +101,16 @@ export function runView(parts) {
     const error = page.error ?? (training?.error ? `${training.error.type}: ${training.error.message}` : null);
     fill(head, [
       h("p", { class: "crumbs" }, h("a", { href: "#/" }, "Runs"), " › ", page.parent ? [h("a", { href: link("run", page.parent.key) }, page.parent.title || page.parent.key), " › "] : null, key),
-      h("h1", {}, page.title || page.run_id, " ", status(shown.status ?? training?.status)),
+      h("h1", {}, page.name || page.title || page.run_id, " ", status(shown.status ?? training?.status)),
+      page.name && page.title && h("p", { class: "muted" }, page.title),
+      page.tags.length ? h("p", { class: "tags" }, tags(page.tags)) : null,
+      page.note && h("p", { class: "note" }, page.note),
       error && alertBox("bad", "The run failed.", h("p", {}, error)),
       page.unread.length ? alertBox("warn", "", h("p", {}, `${page.unread.join(", ")}: damaged, or too large for a page.`)) : null,
       shown.progress && h("p", { class: "wide" }, progress(shown)),
       facts([
         ["run", page.run_id],
-        ["operation", page.operation],
+        ["kind", page.kind],
         ["started", page.started && when(page.started)],
         ["duration", page.seconds === null ? null : seconds(page.seconds)],
         ["policy", training?.policy],
@@ -116,6 +129,7 @@ export function runView(parts) {
       inner?.curves?.();
       if (page && !page.curves && curves.series.size) load();
     }
+    if (event === "curves" && data.key !== key) inner?.part?.(data);
     if (event === "log") inner?.log?.(data);
     if (event === "runs" && page && data.rows.some(row => row.key === key)) header();
   }

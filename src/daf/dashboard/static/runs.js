@@ -1,4 +1,4 @@
-// All runs: filtered by words, operation and status, sorted, and selected for a comparison.
+// All runs: filtered by words, kind, status and tag, sorted, and selected for a comparison.
 
 import { empty, h, link, status, text } from "./dom.js";
 import { integer, seconds, when } from "./format.js";
@@ -8,23 +8,24 @@ import { store } from "./store.js";
 import { Table } from "./table.js";
 
 export function runsView(_, query) {
-  const search = h("input", { type: "search", placeholder: "Filter by title, id or command", "aria-label": "Filter runs", value: query.get("q") ?? "" });
-  const kind = h("select", { "aria-label": "Operation" });
+  const search = h("input", { type: "search", placeholder: "Filter by name, tag, note, title, id or command", "aria-label": "Filter runs", value: query.get("q") ?? "" });
+  const kind = h("select", { "aria-label": "Kind" });
   const state = h("select", { "aria-label": "Status" });
+  const tag = h("select", { "aria-label": "Tag" });
   const count = h("output", { class: "muted" });
   const choice = new Choice();
   const nothing = empty();
   const table = new Table([
     { name: "Compare", fixed: true, class: "pick", value: () => 0, cell: row => tick(row.key, () => choice.show()) },
     { name: "Status", value: row => row.status, cell: row => status(row.status) },
-    { name: "Run", class: "name", value: row => row.title || row.run_id, cell: title },
-    { name: "Operation", value: row => row.operation, cell: row => row.operation },
+    { name: "Run", class: "name", value: row => row.name || row.title || row.run_id, cell: row => title(row, choose) },
+    { name: "Kind", value: row => row.kind, cell: row => row.kind },
     { name: "Progress", class: "progress", value: row => row.progress && (row.progress.total ? row.progress.step / row.progress.total : row.progress.step), cell: progress },
     { name: "Return", n: true, title: "Mean return of the episodes that ended in the last update of a training run", value: row => row.progress?.return ?? null, cell: row => (row.progress ? number(row.progress.return) : "") },
     { name: "Started", n: true, value: row => row.started, cell: row => when(row.started) },
     { name: "Duration", n: true, value: row => row.seconds ?? (row.status === "running" ? Date.now() / 1000 - row.started : null), cell: row => (row.status === "running" ? "running" : seconds(row.seconds)) },
   ], { key: row => row.key, sort: query.get("sort") ?? "Started", down: query.get("down") !== "0", classes: "runs", label: "Runs", heard: remember, decorate: (node, row) => { node.dataset.status = row.status; } });
-  const node = h("section", { "aria-label": "Runs" }, h("div", { class: "controls" }, search, kind, state, count), choice.node, table.node, nothing);
+  const node = h("section", { "aria-label": "Runs" }, h("div", { class: "controls" }, search, kind, state, tag, count), choice.node, table.node, nothing);
 
   function options(select, name, values, wanted) {
     const before = select.options.length ? select.value : wanted ?? "";
@@ -34,11 +35,18 @@ export function runsView(_, query) {
     select.value = before;
   }
 
+  function choose(name) {
+    tag.value = name;
+    remember();
+    refresh();
+  }
+
   function remember() {
     const wanted = new URLSearchParams();
     if (search.value) wanted.set("q", search.value);
-    if (kind.value) wanted.set("operation", kind.value);
+    if (kind.value) wanted.set("kind", kind.value);
     if (state.value) wanted.set("status", state.value);
+    if (tag.value) wanted.set("tag", tag.value);
     if (table.sort !== "Started") wanted.set("sort", table.sort);
     if (!table.down) wanted.set("down", "0");
     history.replaceState(null, "", wanted.size ? `#/?${wanted}` : "#/");
@@ -46,11 +54,13 @@ export function runsView(_, query) {
 
   function refresh() {
     const rows = [...store.rows.values()];
-    options(kind, "operation", rows.map(row => row.operation), query.get("operation"));
+    options(kind, "kind", rows.map(row => row.kind), query.get("kind"));
     options(state, "status", rows.map(row => row.status), query.get("status"));
+    options(tag, "tag", rows.flatMap(row => row.tags), query.get("tag"));
+    tag.hidden = tag.options.length === 1;
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const fits = rows.filter(row => (!kind.value || row.operation === kind.value) && (!state.value || row.status === state.value)
-      && words.every(word => `${row.key} ${row.title} ${row.command} ${row.status}`.toLowerCase().includes(word)));
+    const fits = rows.filter(row => (!kind.value || row.kind === kind.value) && (!state.value || row.status === state.value)
+      && (!tag.value || row.tags.includes(tag.value)) && words.every(word => searched(row).includes(word)));
     table.update(fits);
     table.node.hidden = rows.length === 0;
     nothing.hidden = fits.length > 0;
@@ -77,8 +87,19 @@ export function runsView(_, query) {
   return { node, heard: event => { if (event === "runs" || event === "hello") refresh(); } };
 }
 
-function title(row) {
-  return h("div", {}, h("a", { href: link("run", row.key) }, row.title || row.run_id), h("span", { class: "muted id" }, row.run_id), row.error && h("span", { class: "error" }, row.error));
+function searched(row) {
+  return [row.name ?? "", ...row.tags, row.note ?? "", row.key, row.kind, row.title, row.command, row.status].join(" ").toLowerCase();
+}
+
+function title(row, choose) {
+  return h("div", {}, h("a", { href: link("run", row.key) }, row.name || row.title || row.run_id), row.tags.length ? h("span", { class: "tags" }, tags(row.tags, choose)) : null,
+    h("span", { class: "muted id" }, row.name && row.title ? `${row.title} · ${row.run_id}` : row.run_id), row.note && h("span", { class: "note", title: row.note }, row.note.split("\n")[0]), row.error && h("span", { class: "error" }, row.error));
+}
+
+// Tags as buttons that filter the list, or as links to the list with that filter.
+export function tags(names, choose = null) {
+  return names.map(name => (choose ? h("button", { type: "button", class: "label-tag", title: `Show runs with the tag ${name}`, onclick: () => choose(name) }, name)
+    : h("a", { class: "label-tag", href: `#/?${new URLSearchParams({ tag: name })}` }, name)));
 }
 
 export function progress(row) {

@@ -1,11 +1,12 @@
-// A sweep in progress or finished: history of the objective, objective by hyperparameter, trials.
+// A sweep in progress or finished: history of the objective, objective by hyperparameter, trials, and one trial closely.
 
-import { alertBox, ask, facts, h, link, status, svg } from "./dom.js";
+import { alertBox, ask, facts, h, status, svg } from "./dom.js";
 import { spread } from "./chart.js";
 import { integer, seconds } from "./format.js";
 import { number, short, ticksBetween } from "./scales.js";
 import { heldOut, isHeldOut } from "./held_out.js";
 import { Table } from "./table.js";
+import { trialPanel } from "./trial.js";
 import { leaf, tree } from "./tree.js";
 
 const LEFT = 52;
@@ -15,14 +16,13 @@ const BOTTOM = 34;
 const LETTER = 7;
 const FEW = 6;
 
-export function trialsTab({ key, page }) {
+export function trialsTab({ key }) {
   const node = h("div", {}, h("p", { class: "muted" }, "Loading trials…"));
   let table = null;
   let top = null;
-  let known = new Set();
+  const closer = trialPanel(key);
 
-  async function load(shown) {
-    known = new Set(shown.parts.map(part => part.name));
+  async function load() {
     let sweep;
     try {
       sweep = await ask("/api/sweep", { key });
@@ -31,15 +31,20 @@ export function trialsTab({ key, page }) {
       return;
     }
     if (table === null) {
-      table = trialTable(key, sweep, () => known);
+      table = trialTable(sweep, closer.open);
       top = h("div");
-      node.replaceChildren(top, h("h2", {}, "Trials"), table.node);
+      node.replaceChildren(top, closer.node, h("h2", {}, "Trials"), table.node);
     }
     top.replaceChildren(...overview(sweep));
     table.update(sweep.trials);
   }
 
-  load(page);
+  node.addEventListener("click", event => {
+    const point = event.target.closest?.("[data-trial]");
+    if (point) closer.open(Number(point.dataset.trial));
+  });
+
+  load();
   return { node, update: load };
 }
 
@@ -72,7 +77,7 @@ function overview(sweep) {
   });
   const objective = sweep.objectives[0];
   found.push(h("h2", {}, "History"), points(complete.map(trial => [trial.id, trial.value, trial]), { across: "trial", up: objective, steps, failed, height: 260, best: best?.id, wide: true }),
-    h("p", { class: "muted" }, `Points: complete trials; line: best value so far; circled: best trial${failed.length ? "; crosses: failed trials" : ""}.`));
+    h("p", { class: "muted" }, `Points: complete trials; line: best value so far; circled: best trial${failed.length ? "; crosses: failed trials" : ""}. Click a point or a trial's number for its episodes and replays.`));
   const names = [...new Set(complete.flatMap(trial => Object.keys(trial.hyperparameters)))];
   if (names.length) {
     found.push(h("h2", {}, "Hyperparameters"), h("p", { class: "muted" }, `${objective} of each complete trial by value of one hyperparameter. Patterns are hints, not tests: the other hyperparameters varied as well.`));
@@ -89,11 +94,11 @@ function overview(sweep) {
   return found;
 }
 
-// parts: returns the names of the trials known to have a run directory.
-function trialTable(key, sweep, parts) {
+// open: shows a trial closely.
+function trialTable(sweep, open) {
   const names = [...new Set(sweep.trials.flatMap(trial => Object.keys(trial.hyperparameters)))];
   return new Table([
-    { name: "Trial", n: true, value: row => row.id, cell: row => (parts().has(`trials/${row.folder}`) ? h("a", { href: link("run", key, "trials", row.folder) }, String(row.id)) : String(row.id)) },
+    { name: "Trial", n: true, value: row => row.id, cell: row => h("button", { type: "button", class: "link", "aria-label": `Episodes and replays of trial ${row.id}`, onclick: () => open(row.id) }, String(row.id)) },
     { name: "Status", value: row => row.status, cell: row => h("span", { title: row.reason }, status(row.status)) },
     ...sweep.objectives.map((name, i) => ({ name, n: true, value: row => row.values[i] ?? null, cell: row => number(row.values[i]) })),
     ...names.map(name => ({ name, n: true, value: row => row.hyperparameters[name] ?? null, cell: row => (name in row.hyperparameters ? leaf(row.hyperparameters[name]) : "") })),
@@ -140,12 +145,12 @@ function points(values, { across, up, steps = null, failed = [], height, best = 
     }
     for (const [x, y, trial] of values) {
       const chosen = front ? front.has(trial.id) : trial.id === best;
-      parts.push(svg("circle", { class: `dot ${chosen ? "s1 chosen" : "s0"}`, cx: px(x), cy: py(y), r: chosen ? 6 : 3.5 },
+      parts.push(svg("circle", { class: `dot ${chosen ? "s1 chosen" : "s0"}`, cx: px(x), cy: py(y), r: chosen ? 6 : 3.5, "data-trial": trial.id },
         svg("title", {}, `trial ${trial.id}: ${up} ${number(y)}, ${across} ${leaf(x)}`)));
     }
     for (const trial of failed) {
       const [x, y] = [px(trial.id), height - BOTTOM - 5];
-      parts.push(svg("path", { class: "cross", d: `M${x - 4},${y - 4}l8,8m0,-8l-8,8` }, svg("title", {}, `trial ${trial.id}: ${trial.reason ?? "failed"}`)));
+      parts.push(svg("path", { class: "cross", d: `M${x - 4},${y - 4}l8,8m0,-8l-8,8`, "data-trial": trial.id }, svg("title", {}, `trial ${trial.id}: ${trial.reason ?? "failed"}`)));
     }
     drawing.setAttribute("viewBox", `0 0 ${width} ${height}`);
     drawing.setAttribute("height", height);
