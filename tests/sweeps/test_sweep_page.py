@@ -160,3 +160,88 @@ def test_dragging_along_an_axis_keeps_the_trials_inside_and_a_click_lets_go(cond
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert not errors
     page.close()
+
+
+@pytest.fixture(scope="module")
+def few(tmp_path_factory):
+    """Three trials of a logarithmic and a linear range, a listed number, and a cost in agent steps."""
+    folder = search_hill(tmp_path_factory.mktemp("few"), trials=0)
+    facts = json.loads((folder / "sweep.json").read_text())
+    facts["config"] = {
+        "search_space": {
+            "learning_rate": {"min": 1e-4, "max": 1e-2, "log": True},
+            "gamma": {"min": 0.9, "max": 0.999},
+            "hidden_size": [16, 32],
+        },
+        "cost": "steps",
+    }
+    (folder / "sweep.json").write_text(json.dumps(facts))
+    rates, gammas, sizes = (
+        (0.0002988422027128482, 0.003535154189395976, 0.0040738576294966945),
+        (0.91234567890123, 0.98765432109876, 0.95555555555555),
+        (16, 16, 32),
+    )
+    for number, (rate, gamma, size) in enumerate(zip(rates, gammas, sizes, strict=True)):
+        given = {"learning_rate": rate, "gamma": gamma, "hidden_size": size}
+        journal.proposed(folder, Proposal(number, given, "random"))
+        journal.finished(
+            folder,
+            SweepTrialResult(number, given, 0.34375 - 0.1 * number, values=(0.34375 - 0.1 * number,), status="complete",
+                             success=True, seconds=2.0, cost=4096.0 * (number + 1)),
+        )  # fmt: skip
+    return folder
+
+
+def test_ranges_are_numeric_axes_over_the_searched_range_however_few_trials_there_are(few):
+    heights = np.array(json.loads(page_attribute(few, "data-parallel")))
+    order = ["learning_rate", "gamma", "hidden_size"]
+    trials = sorted(SweepResult.load(few).trials, key=lambda trial: trial.values[0])  # drawn worst first
+    bottom, top = heights[:, 3].max(), heights[:, 3].min()
+    for place, (name, low, high) in enumerate([(order[0], -4, -2), (order[1], 0.9, 0.999)]):
+        values = np.array([trial.hyperparameters[name] for trial in trials])
+        values = np.log10(values) if place == 0 else values
+        expected = bottom - (values - low) / (high - low) * (bottom - top)
+        assert heights[:, place] == pytest.approx(expected, abs=0.1)
+    assert set(heights[:, 2]) == {bottom, top}
+    space = page_of(few).by_id["space"]
+    for tick in ("0.0001", "0.001", "0.01", "0.925", "0.975"):
+        assert tick in space
+
+
+def test_no_label_of_a_figure_has_more_than_four_significant_digits(few):
+    labels = re.findall(r"<text[^>]*>([^<]+)", daf_report(few).html.read_text(encoding="utf-8"))
+    numbers = [label for label in labels if re.fullmatch(r"[−-]?[\d.,]+(e-?\d+)?( \(n = \d+\))?", label)]
+    assert len(numbers) > 20
+    for label in numbers:
+        digits = label.partition(" (")[0].partition("e")[0].replace(",", "").replace(".", "").lstrip("−-0")
+        assert len(digits) <= 4 or label.replace(",", "").isdecimal(), label
+
+
+def test_costs_have_the_unit_that_the_sweep_counts(few):
+    cost = page_of(few).by_id["cost"]
+    assert "cost of the trial (agent steps)" in cost
+    assert "24,576 agent steps in total" in cost
+    assert "Durations depend" not in cost
+
+
+def page_attribute(folder, name):
+    (found,) = [values[name] for _, values in page_of(folder).elements if name in values]
+    return found
+
+
+def test_a_logarithmic_axis_reads_and_zooms_in_the_values_of_its_range(few, browser):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    errors = []
+    page.on("pageerror", lambda error: errors.append(error))
+    page.goto(daf_report(few).html.as_uri())
+    figure = page.locator("#hyperparameters svg.curve").first
+    figure.focus()
+    page.keyboard.press("Home")
+    text = page.locator("#hyperparameters figure:has(svg.curve) output").first.text_content()
+    assert text.startswith("at 0.0002988 – 0.3438")
+    page.keyboard.press("+")
+    ticks = figure.locator(".scale .ticks").last.locator("text").all_text_contents()
+    assert ticks
+    assert all(0.0001 <= float(tick) <= 0.01 for tick in ticks)
+    assert not errors
+    page.close()

@@ -36,6 +36,21 @@ def axis_for(values: Sequence[float], *, left: float, right: float, ticks: int =
     return Axis(low, high, left, right, tuple(position * step for position in range(first, last + 1)))
 
 
+def log_ticks(low: float, high: float, most: int) -> list[float]:
+    """Up to `most` round values between `low` and `high`, both above 0, for a logarithmic axis."""
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    found: list[float] = []
+    for factors in ((1,), (1, 3), (1, 2, 5), tuple(range(1, 10))):
+        inside = [float(f"{factor}e{power}") for power in powers for factor in factors]
+        ticks = [value for value in inside if low * 0.999 <= value <= high * 1.001]
+        if found and len(ticks) > most:
+            break
+        found = ticks
+    if len(found) < 2:  # the axis spans too little: round steps, as on a linear axis
+        return [tick for tick in axis_for([low, high], left=0, right=1, ticks=most).ticks if low <= tick <= high]
+    return found[:: -(-len(found) // most)]
+
+
 def room(low: float, high: float, share: float = 0.05) -> tuple[float, float]:
     """Axis limits with margins around data from `low` to `high`; around a single value, half of it on either side."""
     if high - low <= 1e-9 * max(abs(low), abs(high)):

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from daf.render.axis import axis_for
-from daf.render.text import shortened
+from daf.render.axis import axis_for, log_ticks
+from daf.render.text import same_decimals, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,13 +26,15 @@ WIDE, CROWDED = 20.0, 0.3
 @dataclass(frozen=True)
 class Setting:
     """values: the distinct ones, ascending if they are numbers. scaled: whether they are placed by their numeric value,
-    otherwise at equal distances. log: on a logarithmic scale.
+    otherwise at equal distances. log: on a logarithmic scale. span: the ends of the range that was searched, which the
+    axis then has; None if they are not known, so that the axis ends at the smallest and the largest value.
     """
 
     name: str
     values: tuple[Any, ...]
     scaled: bool
     log: bool
+    span: tuple[float, float] | None = None
 
     @property
     def varies(self) -> bool:
@@ -47,13 +49,18 @@ class Setting:
         """The position of `value` among the distinct ones, from 0."""
         return self.values.index(value if value in self.values else _key(value))
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The values at both ends of a numeric axis."""
+        return self.span or (float(self.values[0]), float(self.values[-1]))
+
     def at(self, value: Any) -> float:
         """The position of `value` between the smallest (0) and the largest (1); in the middle if there is only one."""
-        if not self.varies:
+        if not self.varies and self.span is None:
             return 0.5
         if not self.scaled:
             return self.place(value) / (len(self.values) - 1)
-        low, high, place = float(self.values[0]), float(self.values[-1]), float(value)
+        (low, high), place = self.ends, float(value)
         if self.log:
             low, high, place = math.log(low), math.log(high), math.log(place)
         return (place - low) / (high - low)
@@ -61,22 +68,20 @@ class Setting:
     def ticks(self) -> list[tuple[Any, str]]:
         """Values to label, with their labels; on a scale, none so close to the previous one that the labels overlap."""
         if not self.scaled:
-            return [(value, tick_text(value)) for value in self.values]
-        own = self._apart(self.values) if len(self.values) <= FEW else []
-        found = own if len(own) == len(self.values) else self._apart(self._round())
-        return found if len(found) > 1 else self._apart(self.values)
+            return list(zip(self.values, value_texts(self.values), strict=True))
+        own = self._apart(self.values) if len(self.values) <= FEW and self._short() else []
+        found = own if own and len(own) == len(self.values) else self._apart(self._round())
+        return found if len(found) > 1 else self._apart(self.ends if self.span else self.values)
+
+    def _short(self) -> bool:
+        """Whether the values themselves make good ticks: whole numbers, or numbers of at most two digits."""
+        return self.span is None and all(float(f"{value:.2g}") == value or value == int(value) for value in self.values)
 
     def _round(self) -> list[Any]:
         """Round values inside the range; whole numbers if all values are."""
-        low, high = float(self.values[0]), float(self.values[-1])
+        low, high = self.ends
         if self.log:
-            powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-            for factors in ((1,), (1, 3), (1, 2, 5), range(1, 10)):
-                inside = [factor * 10.0**power for power in powers for factor in factors]
-                found = [value for value in inside if low * 0.999 <= value <= high * 1.001]
-                if len(found) > 1:
-                    break
-            return found
+            return list(log_ticks(low, high, FEW))
         whole = all(float(value).is_integer() for value in self.values)
         inside = [tick for tick in axis_for([low, high], left=0, right=1, ticks=5).ticks if low <= tick <= high]
         return [tick for tick in inside if not whole or float(tick).is_integer()]
@@ -84,11 +89,16 @@ class Setting:
     def _apart(self, values: Sequence[Any]) -> list[tuple[Any, str]]:
         """Those of the ascending `values` whose labels fit, starting from the smallest."""
         found: list[tuple[Any, str]] = []
-        for value in values:
-            name = tick_text(value)
+        for value, name in zip(values, self._texts(values), strict=True):
             if not found or self.at(value) - self.at(found[-1][0]) >= ROOM * (1 + (len(name) + len(found[-1][1])) / 2):
                 found.append((value, name))
         return found
+
+    def _texts(self, values: Sequence[Any]) -> list[str]:
+        """The labels of ticks: on a linear scale all with the same number of decimals."""
+        if self.log or not values or any(abs(value) >= 1e6 or 0 < abs(value) < 1e-4 for value in values):
+            return list(map(tick_text, values))
+        return same_decimals(values)
 
     def scale(self, axes: "Axes", which: str) -> None:
         """Apply this scale and these ticks to the axis `which` ("x", "y") of `axes`."""
@@ -102,15 +112,21 @@ class Setting:
             getattr(axes, f"set_{which}lim")(-0.6, len(self.values) - 0.4)
 
 
-def setting_of(name: str, values: Sequence[Any], *, log: bool | None = None) -> Setting:
+def setting_of(
+    name: str, values: Sequence[Any], *, log: bool | None = None, span: tuple[float, float] | None = None
+) -> Setting:
     """The axis for `values`, one for each trial.
 
-    log: whether it is logarithmic, if all values are above 0; None decides by their span.
+    log: whether it is logarithmic, if all values are above 0; None decides by their span. span: the ends of the range
+    that was searched: its numbers are never choices, however few they are.
     """
     numbers = bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
     if not numbers:
         return Setting(name, tuple(dict.fromkeys(_key(value) for value in values)), False, False)
     different = tuple(sorted(set(values)))
+    if span is not None:
+        low, high = min(span[0], float(different[0])), max(span[1], float(different[-1]))
+        return Setting(name, different, True, bool(log) and low > 0, (low, high) if high > low else None)
     if len(different) <= FEW and len(values) > len(different):
         return Setting(name, different, False, False)
     low, high = float(different[0]), float(different[-1])
@@ -123,9 +139,18 @@ def _looks_logarithmic(values: Sequence[Any], low: float, high: float) -> bool:
 
 
 def tick_text(value: Any) -> str:
-    """The label of a value on an axis: numbers with up to four significant digits."""
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return f"{value:.4g}" if number and abs(value) < 1e6 else str(value)
+    """The label of a value: numbers with up to four significant digits, whole numbers in full."""
+    if isinstance(value, float) and not (value.is_integer() and abs(value) < 1e6):
+        return f"{value:.4g}"
+    return f"{value:.0f}" if isinstance(value, float) else str(value)
+
+
+def value_texts(values: Sequence[Any]) -> list[str]:
+    """The labels of distinct values: as `tick_text`, with more digits if numbers would otherwise look the same."""
+    found = list(map(tick_text, values))
+    if len(set(found)) == len(found):
+        return found
+    return [repr(value) if isinstance(value, float) else text for value, text in zip(values, found, strict=True)]
 
 
 def _key(value: Any) -> str:

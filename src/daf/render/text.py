@@ -1,5 +1,8 @@
 """Text in figures and pages: shortened names, intervals, durations, and a mark for missing values."""
 
+import math
+from collections.abc import Iterable, Sequence
+
 from daf.stats.sentences import number
 from daf.storage.printable import printable as printable_text
 
@@ -27,6 +30,44 @@ def bounds_text(bounds: tuple[float, float] | None) -> str:
 def interval(low: float | None, high: float | None) -> tuple[float, float] | None:
     """Both ends, None if either is unknown."""
     return None if low is None or high is None else (low, high)
+
+
+MOST_DECIMALS, WIDEST = 6, 3
+"""Numbers that would need more decimals, or differ by more powers of ten, have three significant digits each."""
+
+
+def same_decimals(values: Sequence[float | None], half_widths: Iterable[float] = ()) -> list[str]:
+    """The numbers of one column or axis, all with the same number of decimals; a dash for `None`.
+
+    The smallest uncertainty in `half_widths` determines the decimals; without any, the largest number has three
+    significant digits and the smallest two. No more decimals than the numbers have. Numbers of very different size,
+    such as learning rates, have three significant digits each instead.
+    """
+    sizes = [abs(value) for value in values if value]
+    decimals = _decimals(sizes, min((half for half in half_widths if half > 0), default=0.0))
+    return [ABSENT if value is None else _fixed(value, decimals) for value in values]
+
+
+def _decimals(sizes: Sequence[float], half_width: float) -> int | None:
+    """Decimals for numbers of these `sizes`, all above 0; `None` if they cannot share any."""
+    if not sizes:
+        return 0
+    largest, smallest = (math.floor(math.log10(size)) for size in (max(sizes), min(sizes)))
+    if half_width > 0:
+        wanted = max(0, -math.floor(math.log10(half_width / 3)))
+    else:
+        wanted = max(0, 2 - largest, 1 - smallest)
+        if wanted > max(0, 2 - largest) + WIDEST:
+            return None
+    exact = next(
+        (count for count in range(wanted) if all(abs(round(size, count) - size) <= 1e-9 * size for size in sizes)),
+        wanted,
+    )
+    return None if exact > MOST_DECIMALS or largest >= 9 else exact
+
+
+def _fixed(value: float, decimals: int | None) -> str:
+    return f"{value:.3g}" if decimals is None else f"{round(value, decimals) + 0.0:,.{decimals}f}"
 
 
 def amount_text(mean: float, bounds: tuple[float, float] | None) -> str:

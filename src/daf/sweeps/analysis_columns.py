@@ -32,7 +32,7 @@ class Column:
 
     place: (trials,) 0 to 1, or the index of a choice; NaN if it was not searched. ordered: whether it is a range.
     steps: cells of the range, or the number of choices. values: the choices, by index, or the two ends of a range.
-    log: whether a range is searched on a logarithmic scale.
+    log: whether a range is searched on a logarithmic scale. searched: whether the search space names the range.
     """
 
     name: str
@@ -41,6 +41,7 @@ class Column:
     steps: int
     values: tuple[Any, ...]
     log: bool = False
+    searched: bool = False
 
     @property
     def active(self) -> NDArray[np.bool_]:
@@ -54,39 +55,62 @@ class Column:
         return np.where(self.active, cells, -1).astype(np.int64)
 
 
-def columns_of(result: SweepResult) -> list[Column]:
-    """A column for each hyperparameter that has more than one value in the complete trials."""
+def columns_of(result: SweepResult, *, few: int = FEW) -> list[Column]:
+    """A column for each hyperparameter that has more than one value in the complete trials.
+
+    few: numbers with at most this many distinct values are choices, even if a range was searched.
+    """
     space, finished = searched_space(result), [trial.hyperparameters for trial in result.finished]
     found = []
     for name in dict.fromkeys(itertools.chain.from_iterable(finished)):
         taken = [given.get(name) for given in finished]
         kinds = set(map(type, taken)) - {type(None)}
-        column = _range(name, taken, space.get(name)) if kinds <= {int, float} else None
+        column = _range(name, taken, space.get(name), few) if kinds <= {int, float} else None
         column = column or _choices(name, taken, mixed=len(kinds) > 1)
         if len(column.values) > 1:
             found.append(column)
     return found
 
 
+def drawn_columns(result: SweepResult) -> list[Column]:
+    """The columns as figures show them: a range is a range, however few of its numbers were tried.
+
+    Without a search space, a few numbers that repeat are choices.
+    """
+    numeric = {column.name: column for column in columns_of(result, few=1) if column.ordered}
+    found = []
+    for column in columns_of(result):
+        other = numeric.get(column.name)
+        tried = sum(column.active)
+        found.append(other if other is not None and (other.searched or column.steps == tried) else column)
+    return found
+
+
 def searched_space(result: SweepResult) -> Mapping[str, Any]:
     """The search space as stored in the sweep's file; {} if the result does not come from a run directory."""
-    if result.run_dir is None or not (result.run_dir / CONFIG).is_file():
-        return {}
-    config = read_facts(result.run_dir).get("config")
-    space = config.get("search_space") if isinstance(config, dict) else None
+    space = stored_config(result).get("search_space")
     return space if isinstance(space, dict) else {}
 
 
-def _range(name: str, taken: list[Any], searched: Any) -> Column | None:
+def stored_config(result: SweepResult) -> Mapping[str, Any]:
+    """The settings in the sweep's file; {} if the result does not come from a run directory."""
+    if result.run_dir is None or not (result.run_dir / CONFIG).is_file():
+        return {}
+    config = read_facts(result.run_dir).get("config")
+    return config if isinstance(config, dict) else {}
+
+
+def _range(name: str, taken: list[Any], searched: Any, few: int) -> Column | None:
     """The column of a number that was searched in a range; None if it has few distinct values."""
     values = np.array(taken, dtype=np.float64)  # None becomes NaN
     there = values[~np.isnan(values)]
     different = np.unique(there)
     listed = isinstance(searched, list) or (isinstance(searched, dict) and "choices" in searched)
-    if len(different) <= FEW or (listed and len(different) <= STEPS):
+    if len(different) <= few or (listed and len(different) <= STEPS):
         return None
     low, high = float(different[0]), float(different[-1])
-    if isinstance(searched, dict) and "min" in searched:
+    known = isinstance(searched, dict) and "min" in searched
+    if known:
         low, high, log = min(low, searched["min"]), max(high, searched["max"]), bool(searched.get("log"))
     else:
         log = setting_of(name, np.quantile(there, np.linspace(0, 1, 101)).tolist()).log
@@ -97,7 +121,7 @@ def _range(name: str, taken: list[Any], searched: Any) -> Column | None:
     ends = (low, high)
     if log:
         values, ends = np.log(values), (math.log(low), math.log(high))
-    return Column(name, (values - ends[0]) / (ends[1] - ends[0]), True, steps, (low, high), log)
+    return Column(name, (values - ends[0]) / (ends[1] - ends[0]), True, steps, (low, high), log, known)
 
 
 def _choices(name: str, taken: list[Any], *, mixed: bool) -> Column:

@@ -13,13 +13,13 @@ no spike is lost.
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from markupsafe import Markup, escape
 
 from daf.errors import DataError
-from daf.render.axis import Axis, axis_for, marker
+from daf.render.axis import Axis, axis_for, log_ticks, marker
 from daf.render.text import short_count, shortened
 from daf.render.theme import SeriesStyle
 from daf.stats.arrays import FloatArray
@@ -83,8 +83,10 @@ def curve_figure(
     size: str = "half",
     zero: bool = False,
     without: Sequence[float] = (),
+    x_log: bool = False,
 ) -> CurveFigure:
-    """The figure of `series`. size: "half" or "full" of the page's width. zero: include 0 in the y axis.
+    """The figure of `series`. size: "half" or "full" of the page's width. zero: include 0 in the y axis. x_log: the x
+    axis is logarithmic, and all of its positions are above 0.
     without: positions on the x axis that have no value, such as failed trials; shown as crosses at the lower edge.
 
     description: of the figure, for screen readers. Raises `DataError` without a value, or for one that is not finite.
@@ -94,6 +96,10 @@ def curve_figure(
         raise DataError("a curve needs a value.")
     for one in shown:
         _check(one)
+        if x_log and one.x[0] <= 0:
+            raise DataError(f"{one.label}: a logarithmic axis cannot show {one.x[0]:g}.")
+    if x_log:
+        shown, without = [_logarithmic(one) for one in shown], [math.log10(x) for x in without]
     width, height = WIDTHS[size], HEIGHTS[size]
     values = np.concatenate([np.asarray([*one.y, *one.low, *one.high, *one.raw], dtype=float) for one in shown])
     low, high, cut = _reach(values)
@@ -108,12 +114,12 @@ def curve_figure(
     labels = [number(tick, _step(y_axis)) for tick in y_axis.ticks]
     left = 29 + 7.2 * max((len(text) for text in labels), default=1)
     xs = [x for one in shown for x in _ends(one)] + list(without)
-    x_axis = _x_axis(min(xs), max(xs), left, width - RIGHT, size)
+    x_axis = _x_axis(min(xs), max(xs), left, width - RIGHT, size, log=x_log)
     window = max(_window(one) for one in shown)
     parts = [
         f'<svg class="figure curve" role="img" tabindex="0" viewBox="0 0 {width} {height}" '
-        f'aria-label="{escape(description)}" data-curve="{escape(_data(shown, x_axis, y_axis))}">',
-        *_grid(x_axis, y_axis, labels, width, height, x_title, y_title),
+        f'aria-label="{escape(description)}" data-curve="{escape(_data(shown, x_axis, y_axis, log=x_log))}">',
+        *_grid(x_axis, y_axis, _x_labels(x_axis, log=x_log), labels, width, height, x_title, y_title),
         _area(x_axis, y_axis),
     ]
     several = len(shown) > 1
@@ -175,17 +181,36 @@ def _step(axis: Axis) -> float:
     return axis.ticks[1] - axis.ticks[0] if len(axis.ticks) > 1 else 0.0
 
 
-def _x_axis(low: float, high: float, left: float, right: float, size: str) -> Axis:
+def _logarithmic(one: CurveSeries) -> CurveSeries:
+    """The series with its steps as powers of ten."""
+    return replace(one, x=[math.log10(x) for x in one.x], dots=[(math.log10(x), y) for x, y in one.dots])
+
+
+def _x_axis(low: float, high: float, left: float, right: float, size: str, *, log: bool) -> Axis:
     if low == high:
         return Axis(low - 1, high + 1, left, right, (low,))
-    found = axis_for([low, high], left=left, right=right, ticks=5 if size == "half" else 9)
+    count = 5 if size == "half" else 9
+    found = axis_for([low, high], left=left, right=right, ticks=count)
     room = (high - low) * 0.02
     low, high = low - room, high + room
+    if log:
+        return Axis(low, high, left, right, tuple(map(math.log10, log_ticks(10**low, 10**high, count))))
     return Axis(low, high, left, right, tuple(tick for tick in found.ticks if low <= tick <= high))
 
 
+def _x_labels(axis: Axis, *, log: bool) -> list[str]:
+    return [f"{10**tick:.3g}" if log else short_count(tick) for tick in axis.ticks]
+
+
 def _grid(
-    x_axis: Axis, y_axis: Axis, labels: Sequence[str], width: int, height: int, x_title: str, y_title: str
+    x_axis: Axis,
+    y_axis: Axis,
+    across: Sequence[str],
+    labels: Sequence[str],
+    width: int,
+    height: int,
+    x_title: str,
+    y_title: str,
 ) -> list[str]:
     base = height - BOTTOM
     parts = ['<g class="scale"><g class="grid">']
@@ -199,7 +224,10 @@ def _grid(
         for tick, text in zip(y_axis.ticks, labels, strict=True)
     ]
     parts.append('</g><g class="ticks" text-anchor="middle">')
-    parts += [f'<text x="{x_axis.at(tick):.1f}" y="{base + 16}">{short_count(tick)}</text>' for tick in x_axis.ticks]
+    parts += [
+        f'<text x="{x_axis.at(tick):.1f}" y="{base + 16}">{text}</text>'
+        for tick, text in zip(x_axis.ticks, across, strict=True)
+    ]
     middle = (y_axis.left + y_axis.right) / 2
     parts.append(
         f'</g></g><text class="axis" text-anchor="middle" x="{(x_axis.left + x_axis.right) / 2:.1f}" '
@@ -286,7 +314,7 @@ def _thinned(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[
     return [float(x[i]) for i in order], [float(y[i]) for i in order]
 
 
-def _data(series: Sequence[CurveSeries], x_axis: Axis, y_axis: Axis) -> str:
+def _data(series: Sequence[CurveSeries], x_axis: Axis, y_axis: Axis, *, log: bool) -> str:
     """The data from which the script reads values: the axes and the (thinned) values of each series."""
     entries = []
     for one in series:
@@ -299,7 +327,9 @@ def _data(series: Sequence[CurveSeries], x_axis: Axis, y_axis: Axis) -> str:
                 entry["notes"] = list(one.notes)
         entries.append(entry)
     axes = [[axis.low, axis.high, round(axis.left, 1), round(axis.right, 1)] for axis in (x_axis, y_axis)]
-    return json.dumps({"axes": axes, "series": entries}, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(
+        {"axes": axes, "series": entries} | ({"log": True} if log else {}), ensure_ascii=False, separators=(",", ":")
+    )
 
 
 def _rounded(values: Sequence[float], digits: int) -> list[float]:

@@ -10,9 +10,9 @@
     return element;
   };
   const figures = [...document.querySelectorAll("svg[data-curve]")].map(svg => {
-    const { axes, series } = JSON.parse(svg.dataset.curve);
+    const { axes, series, log = false } = JSON.parse(svg.dataset.curve);
     const figure = svg.closest("figure"), scale = svg.querySelector(".scale");
-    const one = { svg, axes, series, figure, scale, group: figure.closest(".linked") ?? figure, pointer: svg.querySelector(".pointer"),
+    const one = { svg, axes, series, log, figure, scale, group: figure.closest(".linked") ?? figure, pointer: svg.querySelector(".pointer"),
       output: figure.querySelector("output"), hidden: new Set(), view: axes.map(axis => axis.slice(0, 2)), whole: [...scale.childNodes],
       steps: [...new Set(series.flatMap(each => each.x))].sort((a, b) => a - b) };
     one.reset = Object.assign(document.createElement("button"), { type: "button", className: "reset", textContent: "Reset zoom", hidden: true });
@@ -44,7 +44,7 @@
     one.pointer.replaceChildren(made("path", { d: `M${across.toFixed(1)} ${bottom}V${top}` }), ...marks);
     const shown = lines.slice(0, MOST_READ);
     if (lines.length > MOST_READ) shown.push(`… and ${lines.length - MOST_READ} more`);
-    one.output.value = shown.length ? `at ${number(step, 6)}${shown.length > 1 ? "\n" : " – "}${shown.join("\n")}` : "";
+    one.output.value = shown.length ? `at ${number(one.log ? 10 ** step : step, one.log ? 4 : 6)}${shown.length > 1 ? "\n" : " – "}${shown.join("\n")}` : "";
     one.output.classList.toggle("left", across > one.svg.viewBox.baseVal.width / 2);
     return step;
   }
@@ -99,13 +99,15 @@
     const [[, , left, right], [, , bottom, top]] = one.axes;
     const grid = made("g", { class: "grid" }, made("path", { class: "base", d: `M${left} ${bottom}H${right}` }));
     const upLabels = made("g", { class: "ticks", "text-anchor": "end" }), acrossLabels = made("g", { class: "ticks", "text-anchor": "middle" });
-    const up = ticksBetween(...one.view[1], bottom - top > 200 ? 8 : 5), across = ticksBetween(...one.view[0], right - left > 600 ? 9 : 5);
+    const up = ticksBetween(...one.view[1], bottom - top > 200 ? 8 : 5), most = right - left > 600 ? 9 : 5;
+    const round = one.log ? logTicks(...one.view[0].map(end => 10 ** end), most) : ticksBetween(...one.view[0], most);
+    const across = one.log ? round.map(Math.log10) : round, texts = one.log ? round.map(value => short(value)) : tickLabels(round);
     tickLabels(up).forEach((text, i) => {
       const y = place(one, 1, up[i]);
       grid.append(made("path", { class: up[i] === 0 ? "zero" : "", d: `M${left} ${y}H${right}` }));
       upLabels.append(made("text", { x: left - 7, y: y + 4 }, text));
     });
-    tickLabels(across).forEach((text, i) => acrossLabels.append(made("text", { x: place(one, 0, across[i]), y: bottom + 16 }, text)));
+    texts.forEach((text, i) => acrossLabels.append(made("text", { x: place(one, 0, across[i]), y: bottom + 16 }, text)));
     return [grid, upLabels, acrossLabels];
   }
 

@@ -11,6 +11,23 @@ export function ticksBetween(low, high, count) {
   return found;
 }
 
+// Round values between two values above 0, for a logarithmic axis; linear ones where it spans too little for two.
+export function logTicks(low, high, most) {
+  const found = [];
+  for (const factors of [[1], [1, 3], [1, 2, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9]]) {
+    const ticks = [];
+    for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += 1) {
+      for (const factor of factors) {
+        const value = Number(`${factor}e${power}`);
+        if (value >= low * 0.999 && value <= high * 1.001) ticks.push(value);
+      }
+    }
+    if (found.length && ticks.length > most) break;
+    found.splice(0, found.length, ...ticks);
+  }
+  return found.length > 1 ? found.filter((_, i) => i % Math.ceil(found.length / most) === 0) : ticksBetween(low, high, most);
+}
+
 export function tickLabels(ticks) {
   const step = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) : Math.abs(ticks[0]) || 1;
   const exact = Math.max(0, -Math.floor(Math.log10(step)));

@@ -8,7 +8,7 @@ from daf.render.svg.curves import CurveSeries, curve_figure
 from daf.render.text import printable
 from daf.render.theme import style
 from daf.stats.sentences import counted, number
-from daf.sweeps.analysis_columns import columns_of
+from daf.sweeps.analysis_columns import drawn_columns
 from daf.sweeps.pages._sweep_space import choice_plots
 from daf.sweeps.result import SweepResult, hyperparameter_names
 
@@ -108,7 +108,7 @@ def hyperparameter_section(result: SweepResult, logarithms: Collection[str]) -> 
     """The primary objective against each numeric hyperparameter. logarithms: those searched on a logarithmic scale."""
     finished = [trial for trial in result.finished if math.isfinite(trial.values[0])][-MOST_DRAWN:]
     plots = []
-    choices = {column.name for column in columns_of(result) if not column.ordered}
+    choices = {column.name for column in drawn_columns(result) if not column.ordered}
     for name in hyperparameter_names(finished):
         if name in choices:
             continue
@@ -120,7 +120,7 @@ def hyperparameter_section(result: SweepResult, logarithms: Collection[str]) -> 
         if len({value for value, *_ in points}) < 2:
             continue
         logarithmic = name in logarithms and all(value > 0 for value, *_ in points)
-        placed = sorted((math.log10(value) if logarithmic else value, y, trial) for value, y, trial in points)
+        placed = sorted(points)
         figure = curve_figure(
             [
                 CurveSeries(
@@ -133,7 +133,8 @@ def hyperparameter_section(result: SweepResult, logarithms: Collection[str]) -> 
                     notes=[f"trial {trial}" for *_, trial in placed],
                 )
             ],
-            x_title=printable(f"log10 of {name}" if logarithmic else name),
+            x_title=printable(f"{name} (log)" if logarithmic else name),
+            x_log=logarithmic,
             y_title=printable(result.objectives[0]),
             description=printable(f"{result.objectives[0]} of the trials by {name}"),
         )

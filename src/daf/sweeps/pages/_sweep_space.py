@@ -9,15 +9,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from daf.render.pages.parts import Part, Plot, Plots, Section, Text
-from daf.render.scales import setting_of
+from daf.render.scales import setting_of, value_texts
 from daf.render.svg.contour import Side, contour_svg
 from daf.render.svg.curves import CurveSeries, curve_figure
 from daf.render.svg.intervals import IntervalRow, interval_figure
 from daf.render.svg.parallel import parallel_svg
-from daf.render.text import printable
+from daf.render.text import printable, same_decimals
 from daf.render.theme import style
 from daf.stats.sentences import counted
-from daf.sweeps.analysis_columns import Column, columns_of
+from daf.sweeps.analysis_columns import Column, drawn_columns, stored_config
 from daf.sweeps.result import SweepResult, SweepTrialResult
 
 MOST_LINES = 1_000
@@ -32,7 +32,7 @@ def space_sections(result: SweepResult, ranked: Sequence[str]) -> list[Section]:
     finished = [trial for trial in result.finished if math.isfinite(trial.values[0])]
     if len(finished) < 2:
         return []
-    columns = {column.name: column for column in columns_of(result)}
+    columns = {column.name: column for column in drawn_columns(result)}
     order = [columns[name] for name in [*ranked, *(name for name in columns if name not in ranked)] if name in columns]
     if not order:
         return []
@@ -49,11 +49,12 @@ def choice_plots(result: SweepResult) -> list[Plot]:
     """The primary objective by choice: the mean of its trials and up to `MOST_POINTS` of them."""
     plots = []
     finished = result.finished
-    for column in columns_of(result):
+    for column in drawn_columns(result):
         if column.ordered:
             continue
         rows = []
-        for index, value in enumerate(column.values[:MOST_CHOICES]):
+        texts = value_texts(column.values[:MOST_CHOICES])
+        for index, text in enumerate(texts):
             values = {
                 trial.trial_id: trial.values[0]
                 for trial, place in zip(finished, column.place, strict=True)
@@ -61,7 +62,7 @@ def choice_plots(result: SweepResult) -> list[Plot]:
             }
             if values:
                 thinned = dict(list(values.items())[:: math.ceil(len(values) / MOST_POINTS)])
-                label = printable(f"{value} (n = {len(values):,})")
+                label = printable(f"{text} (n = {len(values):,})")
                 mean = math.fsum(values.values()) / len(values)
                 rows.append(IntervalRow(label, style(0), mean, None, points=thinned))
         figure = interval_figure(
@@ -76,7 +77,7 @@ def choice_plots(result: SweepResult) -> list[Plot]:
 
 
 def cost_section(result: SweepResult) -> list[Section]:
-    """The objective against the cost of a trial if the strategy uses one, else against seconds."""
+    """The objective against the cost of a trial, in the unit that the sweep counts, else against its duration."""
     weighed = any(trial.cost is not None for trial in result.finished)
     pairs = [
         (float(taken), trial.values[0], trial.trial_id)
@@ -99,21 +100,27 @@ def cost_section(result: SweepResult) -> list[Section]:
         CurveSeries("best up to this cost", style(1), [c for c, *_ in least], [v for _, v, _ in least], points=True,
                     joined=False, notes=[f"trial {t}" for *_, t in least]),
     ]  # fmt: skip
-    name = "cost" if weighed else "seconds"
+    what = "cost" if weighed else "duration"
+    unit = "agent steps" if weighed and _counts_steps(result) else "seconds"
     figure = curve_figure(
         series,
-        x_title="cost of the trial" if weighed else "duration of the trial (s)",
+        x_title=f"cost of the trial ({unit})" if weighed else f"duration of the trial ({unit})",
         y_title=printable(result.objectives[0]),
-        description=printable(f"{result.objectives[0]} of the trials against their {name}"),
+        description=printable(f"{result.objectives[0]} of the trials against their {what}"),
         size="full",
     )
     left = f" Drawn: {len(drawn):,}." if len(drawn) < len(pairs) else ""
     total = math.fsum(taken for taken, *_ in pairs)
-    caption = f"n = {counted(len(pairs), 'complete trial')}, {total:,.6g} {name} in total.{left}"
-    if not weighed:
+    caption = f"n = {counted(len(pairs), 'complete trial')}, {same_decimals([total])[0]} {unit} in total.{left}"
+    if unit == "seconds":
         caption += " Durations depend on the machine and on the number of parallel trials."
-    title = printable(f"{result.objectives[0]} against {name}")
+    title = printable(f"{result.objectives[0]} against {what}")
     return [Section("cost", "Objective by cost", [Plots([Plot(title, figure.svg, caption, "full")])])]
+
+
+def _counts_steps(result: SweepResult) -> bool:
+    """Whether the sweep counts costs in agent steps instead of seconds."""
+    return stored_config(result).get("cost") == "steps"
 
 
 def _parallel(result: SweepResult, finished: Sequence[SweepTrialResult], order: Sequence[Column]) -> Plot:
@@ -123,10 +130,11 @@ def _parallel(result: SweepResult, finished: Sequence[SweepTrialResult], order: 
     drawn = ranked[:MOST_LINES]
     settings = [
         setting_of(c.name, [t.hyperparameters[c.name] for t in finished if c.name in t.hyperparameters],
-                   log=c.log if c.ordered else None)
+                   log=c.log if c.ordered else None, span=_span(c))
         for c in shown
     ]  # fmt: skip
-    settings.append(setting_of(result.objectives[0], [trial.values[0] for trial in drawn], log=False))
+    values = [trial.values[0] for trial in drawn]
+    settings.append(setting_of(result.objectives[0], values, log=False, span=(min(values), max(values))))
     svg = parallel_svg(
         settings,
         [(trial.trial_id, trial.hyperparameters, trial.values[0]) for trial in drawn],
@@ -163,13 +171,19 @@ def _contour(result: SweepResult, x: Column, y: Column) -> list[Part]:
 
 def _side(column: Column, kept: "np.ndarray", result: SweepResult) -> Side:
     if not column.ordered:
-        ticks = [(float(index), printable(str(value))) for index, value in enumerate(column.values)]
+        ticks = [(float(index), printable(text)) for index, text in enumerate(value_texts(column.values))]
         return Side(printable(column.name), column.place[kept], column.steps, ticks)
     finished = result.finished
-    setting = setting_of(column.name, [finished[i].hyperparameters[column.name] for i in kept], log=column.log)
+    setting = setting_of(column.name, [finished[i].hyperparameters[column.name] for i in kept], log=column.log,
+                         span=_span(column))  # fmt: skip
     low, high = (math.log(float(end)) if column.log else float(end) for end in column.values)
     ticks = [
         (((math.log(value) if column.log else value) - low) / (high - low), printable(text))
         for value, text in setting.ticks()
     ]
     return Side(printable(column.name + (" (log)" if column.log else "")), column.place[kept], 0, ticks)
+
+
+def _span(column: Column) -> tuple[float, float] | None:
+    """The ends of a range."""
+    return (float(column.values[0]), float(column.values[-1])) if column.ordered else None
