@@ -39,6 +39,7 @@ from daf.stats.permutation import sign_flip
 from daf.stats.sequential import standings
 from daf.stats.verdicts import compare_pairs
 
+MARK = "<!-- below: benchmarks/sequential.py -->"
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "calibration.md"
 Array = NDArray[np.float64]
 
@@ -92,7 +93,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(text)
     else:
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
+        # The part of benchmarks/sequential.py stays.
+        before = target.read_text(encoding="utf-8") if target.is_file() else ""
+        kept = f"\n{MARK}{before.split(MARK)[1]}" if MARK in before else ""
+        target.write_text(text + kept, encoding="utf-8")
     broken = [f"{what}: {measured}" for what, measured, kept in page.promises if not kept]
     for line in broken:
         print(f"broken: {line}", file=sys.stderr)

@@ -1,4 +1,5 @@
-"""Episodes that playing until decided saves, at equal power, against a number fixed beforehand.
+"""Episodes that playing until decided saves with real policies, and what the e-process (anytime) saves with simulated
+ones, against a number fixed beforehand. benchmarks/sequential.py measures the group-sequential test on simulated ones.
 
     python benchmarks/until_decided.py              simulated policies (a minute)
     python benchmarks/until_decided.py --real       real ones on short missions too (some minutes)
@@ -9,12 +10,13 @@ tells for every true lead how often each finds it, and how many blocks that take
 
 Real: policies on missions are played once; the blocks are then drawn in random orders. The fixed number is 20, what
 `daf compare` plays by default; the most of playing until decided is the least with which it settles as many comparisons
-in the mean over the orders.
+in the mean over the orders; for both ways to play until decided.
 """
 
 import argparse
 import tempfile
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +28,7 @@ from daf.stats.pair_verdict import PairVerdict
 from daf.stats.permutation import sign_flip
 from daf.stats.verdicts import compare_pairs
 from daf.stats.verdicts_so_far import SETTLED
-from daf.until_decided import Needs, first_round, look, next_round
+from daf.until_decided import METHODS, Method, Needs, StoppingRule, course_of, first_round
 
 ALPHA = 0.05
 POWER = 0.9
@@ -34,6 +36,8 @@ OF_INTEREST = 0.5
 LEADS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
 LONGEST = 240
 PRACTICAL = 0.2
+FEWEST = 10
+"""Blocks with which a mission's part of alpha can be reached."""
 FIXED = 20
 """Episodes per policy and mission that `daf compare` plays by default."""
 REAL = (
@@ -128,34 +132,42 @@ def real(policies: list[str], missions: list[str], blocks: int, orders: int) -> 
     print(f"\n{', '.join(policies)} on {', '.join(missions)}; {orders} orders of {blocks} blocks\n")
     fixed = FIXED * len(policies) * len(missions)
     total = len(missions) * len(policies) * (len(policies) - 1) // 2
-    for margin in (None, PRACTICAL):
+    for method, margin in product(METHODS, (None, PRACTICAL)):
         told = "no practical difference" if margin is None else f"practical difference {margin:g}"
         wanted = float(np.mean([_decided_by_fixed(policies, missions, order, FIXED, margin) for order in mixed]))
         print(f"{told}: {FIXED} blocks fixed settle {wanted:.1f} of {total} comparisons, {fixed} episodes; ", end="")
-        low, high = 6, blocks + 1
+        low, high = FEWEST, blocks + 1
         while low < high:
             most = (low + high) // 2
-            found = np.mean([_until_decided(policies, missions, order, most, margin)[0] for order in mixed])
+            found = np.mean([_until_decided(policies, missions, order, most, margin, method)[0] for order in mixed])
             low, high = (low, most) if found >= wanted else (most + 1, high)
         if low > blocks:
-            print(f"until decided settles fewer with {blocks} at most")
+            print(f"{method} settles fewer with {blocks} at most")
             continue
-        settled, episodes = np.mean([_until_decided(policies, missions, o, low, margin) for o in mixed], axis=0)
-        print(
-            f"until decided, {low} at most: {settled:.1f}, {episodes:.0f} episodes; saved {1 - episodes / fixed:+.0%}"
-        )
+        settled, episodes = np.mean([_until_decided(policies, missions, o, low, margin, method) for o in mixed], axis=0)
+        print(f"{method}, {low} at most: {settled:.1f}, {episodes:.0f} episodes; saved {1 - episodes / fixed:+.0%}")
 
 
 def _until_decided(
-    policies: list[str], missions: list[str], order: list[NDArray[np.float64]], blocks: int, margin: float | None
+    policies: list[str],
+    missions: list[str],
+    order: list[NDArray[np.float64]],
+    blocks: int,
+    margin: float | None,
+    method: Method,
 ) -> tuple[int, int]:
     """(comparisons on missions that are settled, episodes)."""
-    needs, verdicts, played = first_round(len(policies), len(missions), blocks), [], {}
+    course = course_of(
+        StoppingRule(method, blocks), policies, missions, missions, {block: block for block in range(blocks)},
+        alpha=ALPHA, margin=margin, vectors=2_000,
+    )  # fmt: skip
+    needs: Needs | None = course.first()
+    played: dict[tuple[int, int], dict[int, float]] = {}
     while needs is not None:
         for c, m in needs.places:
             played[c, m] = dict(enumerate(order[m][c, : needs.blocks]))
-        verdicts = look(policies, missions, played, alpha=ALPHA, margin=margin, earlier=verdicts)
-        needs = next_round(needs, verdicts, len(missions), blocks)
+        needs = course.after(played)
+    verdicts = [found.verdict for found in course.verdicts()]
     return _settled(verdicts, margin), sum(len(there) for there in played.values())
 
 
