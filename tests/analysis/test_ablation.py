@@ -41,7 +41,7 @@ def test_differences_are_those_of_equal_seeds(report: AblationReport) -> None:
     rewards: dict[str, dict[int, float]] = {}
     for record in report.result.records:
         rewards.setdefault(record.spec.name, {})[record.spec.seed] = record.reward_per_agent()
-    blind = next(name for name in rewards if name.endswith("blind to tag"))
+    blind = next(name for name in rewards if name.endswith("without seeing tag"))
     plain = {
         r.spec.seed: r.reward_per_agent()
         for r in report.result.records
@@ -104,8 +104,8 @@ def test_too_few_episodes_are_reported(output: OutputManager) -> None:
     ("components", "error", "said"),
     [
         ([], UsageError, "needs at least one component"),
-        (["mask:"], UsageError, "names nothing"),
-        (["kw.x"], UsageError, "names nothing"),
+        (["mask:"], UsageError, "has no value"),
+        (["kw.x"], UsageError, "has no value"),
         (["masks:tag"], UsageError, "Nearest: mask"),
         (["mask:tag", "mask:tag"], UsageError, "given twice"),
         (["mask:taag"], UsageError, "Nearest: tag"),

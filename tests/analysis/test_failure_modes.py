@@ -115,7 +115,7 @@ def test_standing_still_at_the_goal_is_not_stuck() -> None:
 def test_starving_is_recognised_by_the_energy_that_a_step_costs() -> None:
     low = [{"energy.amount": [20.0] * 6 + [3.0] * 4}]
     found = seen(watched([WELL | {"action.move.failed": 31.0}], series=low))["starves"]
-    assert "less than the 4 energy" in found.example.evidence
+    assert "less energy than a step costs (4)" in found.example.evidence
     assert "40%" in found.example.evidence
     assert "31 of its moves failed" in found.example.evidence
     assert "starves" not in seen(watched([WELL], series=[{"energy.amount": [20.0] * 8 + [3.0] * 2}]))
@@ -188,7 +188,7 @@ def test_never_aligning_is_a_failure_only_where_the_reward_pays_for_it() -> None
 
 
 def test_steps_lost_to_the_time_out_are_counted() -> None:
-    assert "loses 12 of 100 steps" in seen(watched([WELL], timeouts=(12,)))["slow"].example.evidence
+    assert "time limit in 12 of 100 steps" in seen(watched([WELL], timeouts=(12,)))["slow"].example.evidence
 
 
 def test_modes_are_counted_over_episodes_and_sorted_by_share() -> None:

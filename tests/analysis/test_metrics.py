@@ -155,7 +155,7 @@ def test_correlations_of_played_episodes_leave_constants_out(evaluation: Evaluat
 
 
 def test_what_holds_no_episodes_is_refused() -> None:
-    with pytest.raises(DataError, match="holds no episode records"):
+    with pytest.raises(DataError, match="has no episode records"):
         daf_list_metrics({"a": [1.0]})
     with pytest.raises(DataError, match="no episode finished"):
         daf_list_metrics([])
