@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from daf.errors import DAFError, EnvironmentCheckError, UsageError
+from daf.stats.sentences import counted
 from daf.storage.console_tables import show
 from daf.storage.printable import terminal_text
 
@@ -95,7 +96,7 @@ class EnvironmentCheckResult:
         state = "healthy" if self.is_healthy() else "not healthy"
         return (
             f"{state}: {passed} of {len(self.checks)} checks passed, "
-            f"{_count(len(self.warnings), 'warning')}, {_count(len(self.errors), 'error')}"
+            f"{counted(len(self.warnings), 'warning')}, {counted(len(self.errors), 'error')}"
         )
 
     def to_data(self) -> list[dict[str, Any]]:
@@ -342,7 +343,3 @@ def _built(asked: Any) -> Iterator[tuple[str, str | None]]:
             yield mission.name, str(error)
         else:
             yield mission.name, None
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -12,10 +12,10 @@ from daf.episodes.metrics_values import Metric, value
 from daf.errors import DataError
 from daf.game.missions import Mission
 from daf.playing.run import PlayedRun
-from daf.stats.effect import d_z
+from daf.stats.change_effect import change_effect
 from daf.stats.multiple import holm
-from daf.stats.permutation import SignFlipResult, sign_flip, smallest_p
-from daf.stats.sentences import counted, number, p_text
+from daf.stats.permutation import SignFlipResult, sign_flip
+from daf.stats.sentences import counted
 
 
 def report_of(
@@ -121,33 +121,22 @@ def _row(
     alpha: float,
     family: int,
 ) -> ComponentResult:
-    apart = pairs.changed - pairs.unchanged
-    difference, n = float(flip.difference), len(apart)
-    low, high = float(flip.low), float(flip.high)
-    bounded = np.isfinite(low) and np.isfinite(high)
-    effect = float(d_z(apart, pairs.strata)) if n > 1 else float("nan")
-    if not apart.any():
-        verdict = "identical"
-    elif adjusted <= alpha:
-        verdict = "raises" if difference > 0 else "lowers"
-    else:
-        verdict = "too few" if smallest_p(n) * family > alpha else "undecided"
+    effect = change_effect(
+        pairs.changed - pairs.unchanged, flip, adjusted, family=family, alpha=alpha, strata=pairs.strata
+    )
+    n, amount, p = effect.n, effect.amount, effect.p_shown
     where = f" on {scope}" if scope is not None else ""
     unit = "reward per agent" if metric.name == "reward" else metric.name
-    half = (high - low) / 2 if bounded else 0.0
     episodes, all_of = counted(n, "episode"), "the only episode" if n == 1 else f"all {n} episodes"
-    amount = f"{number(difference, half)}" + (f" [{number(low, half)}, {number(high, half)}]" if bounded else "")
     head = f"{policy} {change.words}{where}"
-    p = f"adjusted {p_text(adjusted)}" if family > 1 else p_text(adjusted)
     sentence = {
         "identical": f"{head} has exactly the same {unit} in {all_of}.",
         "raises": f"{head} has more {unit}: {amount}, {p}, {episodes}.",
         "lowers": f"{head} has less {unit}: {amount}, {p}, {episodes}.",
         "undecided": f"{head} does not differ significantly from {policy}: {amount} {unit}, {p}, {episodes}.",
-        "too "
-        "few": f"{episodes} cannot give a significant difference in {counted(family, 'comparison')}; {head}: {amount} "
-        f"{unit}.",
-    }[verdict]
+        "too few": f"{episodes} cannot give a significant difference in {counted(family, 'comparison')}; "
+        f"{head}: {amount} {unit}.",
+    }[effect.verdict]
     strata = pairs.strata
     groups = range(int(strata.max()) + 1)
     return ComponentResult(
@@ -155,16 +144,16 @@ def _row(
         mission=scope,
         unchanged=float(np.mean([pairs.unchanged[strata == group].mean() for group in groups])),
         changed=float(np.mean([pairs.changed[strata == group].mean() for group in groups])),
-        difference=difference,
-        ci=(low, high) if bounded else None,
-        p=float(flip.p),
+        difference=effect.difference,
+        ci=effect.ci,
+        p=effect.p,
         p_adjusted=adjusted,
-        effect_size=effect if np.isfinite(effect) else None,
+        effect_size=effect.effect_size,
         n=n,
-        more=int((apart > 0).sum()),
-        less=int((apart < 0).sum()),
-        same=int((apart == 0).sum()),
-        verdict=verdict,
+        more=effect.more,
+        less=effect.less,
+        same=effect.same,
+        verdict=effect.verdict,
         sentence=sentence,
     )
 
@@ -175,6 +164,6 @@ def _notes(rows: Mapping[str, _Pairs]) -> list[str]:
         if not len(pairs.unchanged):
             notes.append(f"{name}: no block was finished both with and without it.")
         elif pairs.left_out:
-            left_out = "1 block is" if pairs.left_out == 1 else f"{pairs.left_out} blocks are"
-            notes.append(f"{name}: {left_out} excluded, because an episode failed.")
+            verb = "is" if pairs.left_out == 1 else "are"
+            notes.append(f"{name}: {counted(pairs.left_out, 'block')} {verb} excluded, because an episode failed.")
     return notes

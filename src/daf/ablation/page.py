@@ -5,7 +5,7 @@ from typing import Any
 from daf.render.pages.html import page
 from daf.render.svg.intervals import IntervalRow, interval_figure
 from daf.render.theme import style
-from daf.stats.sentences import number, p_text
+from daf.stats.sentences import bracketed, half_width, number, p_text
 
 
 def ablation_page(report: Any, *, command: str) -> str:
@@ -31,7 +31,7 @@ def ablation_page(report: Any, *, command: str) -> str:
 
 
 def _row(row: Any) -> dict[str, Any]:
-    half = (row.ci[1] - row.ci[0]) / 2 if row.ci else 0.0
+    half = half_width(row.ci)
     return {
         "component": row.component,
         "mission": row.mission or "all",
@@ -41,7 +41,7 @@ def _row(row: Any) -> dict[str, Any]:
         "unchanged": number(row.unchanged, half),
         "changed": number(row.changed, half),
         "difference": number(row.difference, half),
-        "ci": "–" if row.ci is None else f"[{number(row.ci[0], half)}, {number(row.ci[1], half)}]",
+        "ci": "–" if row.ci is None else bracketed(row.ci),
         "p": p_text(row.p),
         "p_adjusted": p_text(row.p_adjusted),
         "effect": "–" if row.effect_size is None else f"{row.effect_size:.2f}",

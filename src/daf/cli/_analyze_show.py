@@ -166,7 +166,7 @@ def show_policies(found: "PolicyAnalyses", *, as_json: bool) -> None:
     """Print policies next to each other."""
     from daf.cli.show import emit, out, plain_table
     from daf.policy_analysis.page import facts_of
-    from daf.stats.sentences import number
+    from daf.stats.sentences import amount_text, counted
     from daf.storage.jsonable import jsonable
 
     if as_json:
@@ -183,9 +183,8 @@ def show_policies(found: "PolicyAnalyses", *, as_json: bool) -> None:
     out.print(table)
     for row in rows:
         for cogs in row.cogs:
-            bounds = "" if cogs.ci is None else f" [{number(cogs.ci[0])}, {number(cogs.ci[1])}]"
-            agents = f"{cogs.agents} cog{'' if cogs.agents == 1 else 's'}"
-            reward = f"{row.name} with {agents}: {number(cogs.mean_reward)}{bounds} reward per agent"
+            agents = counted(cogs.agents, "cog")
+            reward = f"{row.name} with {agents}: {amount_text(cogs.mean_reward, cogs.ci)} reward per agent"
             out.print(f"  {escape(reward)} ({cogs.episodes} episodes)", soft_wrap=True)
     _print_paths(found.page, found.evaluation)
 

@@ -151,7 +151,8 @@ def _training(found: "RunInfo", training: "TrainingFile") -> None:
     """Settings, evaluations and the last checkpoint of a training run."""
     from daf.cli.show import out, plain_table
     from daf.core.recorded_training import EVALUATIONS, evaluations_of, read_lines
-    from daf.stats.sentences import number
+    from daf.render.text import interval
+    from daf.stats.sentences import bracketed, half_width, number
 
     reached = f"{training.get('status', 'unknown')}: {training.get('steps', 0):,} agent steps"
     out.print(f"training {reached} in {training.get('updates', 0):,} updates", markup=False, soft_wrap=True)
@@ -168,12 +169,10 @@ def _training(found: "RunInfo", training: "TrainingFile") -> None:
         for column in ("step", "mean", "95 % interval", "episodes", "failed"):
             table.add_column(column, justify="right")
         for one in evaluations[-10:]:
-            half = 0.0 if one.low is None or one.high is None else (one.high - one.low) / 2
-            bounds = (
-                "–" if one.low is None or one.high is None else f"[{number(one.low, half)}, {number(one.high, half)}]"
-            )
-            mean = "–" if one.mean is None else number(one.mean, half)
-            table.add_row(f"{one.step:,}", mean, escape(bounds), str(one.n), str(one.failed))
+            ends = interval(one.low, one.high)
+            bounds = "–" if ends is None else escape(bracketed(ends))
+            mean = "–" if one.mean is None else number(one.mean, half_width(ends))
+            table.add_row(f"{one.step:,}", mean, bounds, str(one.n), str(one.failed))
         out.print(table)
         if len(evaluations) > 10:
             out.print(f"The last 10 of {len(evaluations)} evaluations.", markup=False)

@@ -147,15 +147,14 @@ def _story(run: "Run") -> str:
 
 
 def _score(run: "Run") -> str:
-    from daf.stats.sentences import number
+    from daf.stats.sentences import amount_text
 
     score = run.score
     if score is None:
         return "–"
     if score.low is None or score.high is None:
         return f"{score.mean:.4g} (n {score.n})"
-    half = (score.high - score.low) / 2
-    return f"{number(score.mean, half)} [{number(score.low, half)}, {number(score.high, half)}]"
+    return amount_text(score.mean, (score.low, score.high))
 
 
 def _show(status: "ExperimentStatus", as_json: bool) -> None:

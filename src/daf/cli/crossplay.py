@@ -80,8 +80,8 @@ def show(report: "CrossplayReport") -> None:
     """Print the matrix, the findings, the ratings, and the paths."""
     from daf.cli.show import out, plain_table, say_end
     from daf.crossplay import sentences
-    from daf.render.text import bounds_text, half_width
-    from daf.stats.sentences import number
+    from daf.render.text import bounds_text
+    from daf.stats.sentences import half_width, number
 
     analysis = report.analysis
     for note in report.notes:

@@ -74,13 +74,13 @@ def metrics(
 
 def _show(found: "MetricsReport") -> None:
     from daf.cli.show import out, plain_table
-    from daf.stats.sentences import number, p_text
+    from daf.stats.sentences import counted, number, p_text
 
     rows = found.distributions
     for mission in dict.fromkeys(row.mission for row in rows):
         own = [row for row in rows if row.mission == mission]
         policies = list(dict.fromkeys(row.policy for row in own))
-        count = "1 episode" if own[0].n == 1 else f"{own[0].n} episodes"
+        count = counted(own[0].n, "episode")
         table = plain_table(f"{mission}: mean (range) over {count}")
         table.add_column("metric", overflow="fold", min_width=30)
         for policy in policies:

@@ -15,6 +15,7 @@ from daf.cli._help import CommandGroup
 from daf.cli._options import JsonOption, OutputDirOption
 from daf.cli._run_shown import runs_table, size
 from daf.errors import UsageError
+from daf.stats.sentences import counted
 
 if TYPE_CHECKING:
     from daf.output_manager import RunInfo
@@ -100,7 +101,7 @@ def _list(output_dir: Path | None, chosen: Filter, as_json: bool) -> None:
         out.print("No runs yet. Start one with `daf quickstart`.", markup=False)
         return
     if not found:
-        out.print(f"None of the {_counted(len(everything), 'run')} matches.", markup=False)
+        out.print(f"None of the {counted(len(everything), 'run')} matches.", markup=False)
         return
     out.print(runs_table(entries, out.width))
     for entry in entries:
@@ -109,7 +110,7 @@ def _list(output_dir: Path | None, chosen: Filter, as_json: bool) -> None:
         if entry.run.labels_error is not None:
             out.print(f"[red]damaged:[/red] {escape(entry.run.labels_error)}", soft_wrap=True)
     if len(found) > chosen.limit:
-        out.print(f"{_counted(len(found) - chosen.limit, 'more run')} (--limit).", markup=False)
+        out.print(f"{counted(len(found) - chosen.limit, 'more run')} (--limit).", markup=False)
 
 
 @app.command("show")
@@ -314,7 +315,7 @@ def clean_command(
             raise UsageError(
                 "this deletes files, and there is no terminal for a confirmation. Add --yes, or use --dry-run first."
             )
-        what = _counted(len(old), "run") + (f" and {_counted(files, 'file')} of the cache" if cache else "")
+        what = counted(len(old), "run") + (f" and {counted(files, 'file')} of the cache" if cache else "")
         typer.confirm(f"Delete {what}?", abort=True, err=True)
     leftovers = 0
     if not dry_run:
@@ -333,20 +334,15 @@ def clean_command(
     for run in old:
         out.print(f"{run.operation}/{run.run_id} ({size(sizes.get(run.path, 0))}) {verb}", markup=False)
     if days is not None:
-        out.print(f"{_counted(len(old), 'run')} {verb}", markup=False)
+        out.print(f"{counted(len(old), 'run')} {verb}", markup=False)
     if leftovers:
-        out.print(f"{_counted(leftovers, 'unfinished entry')} of killed commands deleted", markup=False)
+        out.print(f"{counted(leftovers, 'unfinished entry')} of killed commands deleted", markup=False)
     if cache:
         out.print(
-            f"{_counted(files, 'file')} ({size(cached_bytes)}) of the cache {episodes.root} {verb}",
+            f"{counted(files, 'file')} ({size(cached_bytes)}) of the cache {episodes.root} {verb}",
             markup=False,
             soft_wrap=True,
         )
-
-
-def _counted(count: int, what: str) -> str:
-    plural = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
-    return f"{count:,} {what if count == 1 else plural}"
 
 
 def _days(text: str) -> float:

@@ -141,12 +141,12 @@ def show(report: "ScoreReport") -> None:
 
 def _table(score: "MissionScore", report: "ScoreReport") -> None:
     from daf.cli.show import out, plain_table
-    from daf.render.text import bounds_text, half_width
-    from daf.stats.sentences import number
+    from daf.render.text import bounds_text
+    from daf.stats.sentences import counted, half_width, number
 
     level = f"{100 * (1 - report.analysis.alpha):g} % intervals"
     table = plain_table(
-        f"{report.candidate} on {score.mission}: {score.n} {'seed' if score.n == 1 else 'seeds'}, {level}",
+        f"{report.candidate} on {score.mission}: {counted(score.n, 'seed')}, {level}",
         caption=escape(f"c: agents of the candidate, r: of the pool, shared as {' / '.join(report.pool)}"),
     )
     table.add_column("scenario", no_wrap=True)

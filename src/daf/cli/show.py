@@ -26,7 +26,7 @@ from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
 from daf.errors import Interrupted
 from daf.stats.pair_verdict import PairVerdict
-from daf.stats.sentences import number
+from daf.stats.sentences import bracketed, number
 from daf.stats.summaries import PolicySummary
 from daf.storage.printable import printable_json, printable_lines
 
@@ -176,10 +176,7 @@ def ranking_table(title: str, rows: Sequence[PolicySummary]) -> Table:
 
 
 def _interval(bounds: tuple[float, float] | None) -> str:
-    if bounds is None:
-        return "–"
-    half = (bounds[1] - bounds[0]) / 2
-    return escape(f"[{number(bounds[0], half)}, {number(bounds[1], half)}]")
+    return "–" if bounds is None else escape(bracketed(bounds))
 
 
 _MARKS = {"better": "▲", "worse": "▲", "equal": "=", "identical": "=", "undecided": "?", "too few": "?"}

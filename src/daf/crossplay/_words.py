@@ -1,7 +1,7 @@
 """The findings of a cross-play as sentences."""
 
 from daf.crossplay.analysis import CrossplayAnalysis, Paired, PairTeam, PolicyTeams
-from daf.stats.sentences import number, p_text
+from daf.stats.sentences import amount_text, p_text
 
 
 def sentences(analysis: CrossplayAnalysis) -> list[str]:
@@ -55,12 +55,9 @@ def policy_words(analysis: CrossplayAnalysis, row: PolicyTeams) -> str:
 
 def amount(value: Paired, *, signed: bool = False) -> str:
     """ "0.5 [0.3, 0.7]", turned positive unless `signed`."""
-    sign = -1.0 if value.difference < 0 and not signed else 1.0
-    if value.ci is None:
-        return number(sign * value.difference)
-    low, high = sorted((sign * value.ci[0], sign * value.ci[1]))
-    half = (high - low) / 2
-    return f"{number(sign * value.difference, half)} [{number(low, half)}, {number(high, half)}]"
+    if signed or value.difference >= 0:
+        return amount_text(value.difference, value.ci)
+    return amount_text(-value.difference, None if value.ci is None else (-value.ci[1], -value.ci[0]))
 
 
 def _change(name: str, gain: Paired) -> str:

@@ -9,9 +9,9 @@ from daf.crossplay._words import amount, headline, pair_words, policy_words
 from daf.crossplay.analysis import CrossplayAnalysis, Paired, PartnerReturn
 from daf.render.figures.matrix import matrix_figure
 from daf.render.svg.matrix import MatrixCell, matrix_svg
-from daf.render.text import ABSENT, bounds_text, duration, half_width, printable
+from daf.render.text import ABSENT, bounds_text, duration, printable
 from daf.render.theme import save_figure, style, themed
-from daf.stats.sentences import counted, labels, number, p_text
+from daf.stats.sentences import counted, half_width, labels, number, p_text
 
 if TYPE_CHECKING:
     from daf.crossplay.result import CrossplayReport

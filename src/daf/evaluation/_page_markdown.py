@@ -10,8 +10,8 @@ from daf.evaluation._page_data import EvaluationReport
 from daf.evaluation._page_rows import names_of
 from daf.evaluation.findings import failure_groups, headline
 from daf.render.pages.markdown import table
-from daf.render.text import bounds_text, duration, half_width
-from daf.stats.sentences import labels, number
+from daf.render.text import bounds_text, duration
+from daf.stats.sentences import half_width, labels, number
 from daf.stats.summaries import PolicySummary
 from daf.storage.printable import markdown_code, markdown_text
 

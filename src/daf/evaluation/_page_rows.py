@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from daf.evaluation._page_data import EpisodeRow, EvaluationReport
-from daf.render.text import ABSENT, bounds_text, half_width, printable
+from daf.render.text import ABSENT, bounds_text, printable
 from daf.render.theme import SeriesStyle, style
 from daf.stats.pair_verdict import PairVerdict, Verdict
-from daf.stats.sentences import labels, number, p_text
+from daf.stats.sentences import half_width, labels, number, p_text
 from daf.stats.summaries import PolicySummary
 
 KINDS: Mapping[Verdict, str] = {"better": "decided", "worse": "decided", "equal": "equal", "identical": "equal"}

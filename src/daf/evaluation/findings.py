@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from daf.evaluation._page_data import EpisodeRow, EvaluationReport
 from daf.stats.pair_verdict import PairVerdict
-from daf.stats.sentences import counted, labels, number
+from daf.stats.sentences import amount_text, counted, labels
 from daf.stats.summaries import PolicySummary
 
 MOST_NAMES = 6
@@ -107,11 +107,7 @@ def _on_single_missions(report: EvaluationReport, top: PolicySummary) -> str:
 
 def amount(summary: PolicySummary) -> str:
     """ "1.30 [0.90, 1.71]", or the mean alone if it has no interval."""
-    if summary.ci is None:
-        return number(summary.mean)
-    low, high = summary.ci
-    half = (high - low) / 2
-    return f"{number(summary.mean, half)} [{number(low, half)}, {number(high, half)}]"
+    return amount_text(summary.mean, summary.ci)
 
 
 def _where(report: EvaluationReport) -> str:

@@ -10,7 +10,7 @@ from daf.render.svg.curves import CurveSeries, curve_figure
 from daf.render.svg.events import events_figure
 from daf.render.svg.intervals import IntervalRow, interval_figure
 from daf.render.theme import styles
-from daf.stats.sentences import number
+from daf.stats.sentences import bracketed, half_width, number
 
 
 def mission_page(analysis: MissionAnalysis, *, command: str, run_id: str | None, notes: Sequence[str] = ()) -> str:
@@ -95,17 +95,14 @@ def headline(analysis: MissionAnalysis) -> str:
 
 def summary_of(row: MissionPerformance) -> dict[str, str]:
     """A policy's row as texts."""
-    half = (row.reward_ci[1] - row.reward_ci[0]) / 2 if row.reward_ci else 0.0
     return {
         "policy": row.policy,
         "success": "–" if row.success_rate is None else f"{row.successes} of {row.episodes}",
         "rate": "–" if row.success_rate is None else f"{row.success_rate:.0%}",
         "rate_ci": "–" if row.success_ci is None else f"[{row.success_ci[0]:.0%}, {row.success_ci[1]:.0%}]",
         "completion": "–" if row.completion is None else f"{row.completion:.0%}",
-        "reward": "–" if row.mean_reward is None else number(row.mean_reward, half),
-        "reward_ci": "–"
-        if row.reward_ci is None
-        else f"[{number(row.reward_ci[0], half)}, {number(row.reward_ci[1], half)}]",
+        "reward": "–" if row.mean_reward is None else number(row.mean_reward, half_width(row.reward_ci)),
+        "reward_ci": "–" if row.reward_ci is None else bracketed(row.reward_ci),
         "steps": "–" if row.steps is None else f"{row.steps:.0f}",
         "failed": str(row.failed),
         "roles": ", ".join(f"{round(count, 2):g} {role}" for role, count in row.roles.items()),

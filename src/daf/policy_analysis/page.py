@@ -7,7 +7,7 @@ from daf.policy_analysis._facts import PolicyAnalysis
 from daf.render.pages.html import page
 from daf.render.svg.intervals import IntervalRow, interval_figure
 from daf.render.theme import styles
-from daf.stats.sentences import counted, number
+from daf.stats.sentences import bracketed, counted, half_width, number
 
 
 def policy_page(
@@ -45,8 +45,8 @@ def policy_page(
                     "slot": look[row.name].slot,
                     "agents": cogs.agents,
                     "episodes": cogs.episodes,
-                    "reward": number(cogs.mean_reward),
-                    "ci": "–" if cogs.ci is None else f"[{number(cogs.ci[0])}, {number(cogs.ci[1])}]",
+                    "reward": number(cogs.mean_reward, half_width(cogs.ci)),
+                    "ci": "–" if cogs.ci is None else bracketed(cogs.ci),
                 }
                 for row in rows
                 for cogs in row.cogs

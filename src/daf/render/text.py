@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from daf.stats.sentences import number
+from daf.stats.sentences import half_width, number
 from daf.storage.printable import printable as printable_text
 
 ABSENT = "–"
@@ -12,11 +12,6 @@ ABSENT = "–"
 def printable(text: str) -> str:
     """`text` on one line, with control characters and directional marks escaped."""
     return printable_text(text).strip()
-
-
-def half_width(bounds: tuple[float, float] | None) -> float:
-    """Half of the interval, 0 without one."""
-    return (bounds[1] - bounds[0]) / 2 if bounds else 0.0
 
 
 def bounds_text(bounds: tuple[float, float] | None) -> str:
@@ -68,12 +63,6 @@ def _decimals(sizes: Sequence[float], half_width: float) -> int | None:
 
 def _fixed(value: float, decimals: int | None) -> str:
     return f"{value:.3g}" if decimals is None else f"{round(value, decimals) + 0.0:,.{decimals}f}"
-
-
-def amount_text(mean: float, bounds: tuple[float, float] | None) -> str:
-    """ "1.3 [0.9, 1.8]", the mean alone without an interval; the interval determines the digits."""
-    half = half_width(bounds)
-    return number(mean, half) + (f" [{number(bounds[0], half)}, {number(bounds[1], half)}]" if bounds else "")
 
 
 def duration(seconds: float) -> str:

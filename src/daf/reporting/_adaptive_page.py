@@ -10,9 +10,9 @@ from daf.render.pages.parts import Alert, Cell, Column, Part, Plot, Plots, RunPa
 from daf.render.pages.plain import parts_of
 from daf.render.pages.run_facts import RunFacts, ending_alerts, shown, subtitle_of, what_was_run
 from daf.render.svg.curves import CurveSeries, curve_figure
-from daf.render.text import amount_text, bounds_text, half_width, interval, printable
+from daf.render.text import bounds_text, interval, printable
 from daf.render.theme import style
-from daf.stats.sentences import counted, number
+from daf.stats.sentences import amount_text, counted, half_width, number
 from daf.storage.printable import printable_lines
 
 MOST_CURVES = 20

@@ -2,10 +2,10 @@
 
 from daf.render.pages.parts import Alert, Column, Plot, Plots, RunPage, Section, Sentences, Table, Text, cell
 from daf.render.svg.intervals import IntervalRow, interval_figure
-from daf.render.text import bounds_text, half_width, printable
+from daf.render.text import bounds_text, printable
 from daf.render.theme import style
 from daf.reporting._board import BoardRow, Leaderboard
-from daf.stats.sentences import counted, number
+from daf.stats.sentences import counted, half_width, number
 
 MOST_SENTENCES = 15
 _KINDS = {"better": "decided", "worse": "decided", "equal": "equal", "identical": "equal"}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from daf.render.pages.parts import Alert, Column, Facts, Part, RunPage, Section, Sentences, Table, cell
-from daf.render.pages.plain import _key, _nested, _title, bounds_in, parts_of
+from daf.render.pages.plain import bounds_in, heading_of, key_of, nested, parts_of
 from daf.render.pages.run_facts import (
     EXECUTION_LOG,
     RunFacts,
@@ -19,9 +19,9 @@ from daf.render.pages.run_facts import (
     subtitle_of,
     what_was_run,
 )
-from daf.render.text import bounds_text, half_width, printable
+from daf.render.text import bounds_text, printable
 from daf.reporting._episodes_table import episodes_section, failure_alerts
-from daf.stats.sentences import number
+from daf.stats.sentences import half_width, number
 
 FRAME = (
     "run_id",
@@ -140,15 +140,15 @@ def ranking_parts(results: Mapping[str, Any]) -> list[Part]:
 def _tables(results: Mapping[str, Any]) -> list[Section]:
     fields = {name: value for name, value in results.items() if name not in (*FRAME, "ranking", "pairs", "sentence")}
     simple = [
-        (_title(name), shown(value)) for name, value in fields.items() if not _nested(value) and value is not None
+        (heading_of(name), shown(value)) for name, value in fields.items() if not nested(value) and value is not None
     ]
     sections = [Section("results", "Results", [Facts(simple)])] if simple else []
     for name, value in fields.items():
-        if not _nested(value):
+        if not nested(value):
             continue
         parts = parts_of(value)
         if parts:
-            sections.append(Section(_key(name), _title(name), parts))
+            sections.append(Section(key_of(name), heading_of(name), parts))
     return sections
 
 
@@ -161,5 +161,5 @@ def _others(facts: RunFacts) -> list[Section]:
         data = read_json(path)
         if data:
             parts = parts_of(data)
-            sections.append(Section(_key(path.stem), _title(path.stem), parts))
+            sections.append(Section(key_of(path.stem), heading_of(path.stem), parts))
     return sections

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from daf.core.recorded_training import RecordedScore, RecordedTraining, TrainingEvaluation
 from daf.render.pages.parts import Cell, Column, Part, Plot, Plots, Section, Table, Text, cell
 from daf.render.svg.curves import CurveSeries, curve_figure
-from daf.render.text import bounds_text, duration, half_width, interval
+from daf.render.text import bounds_text, duration, interval
 from daf.render.theme import style
-from daf.stats.sentences import labels, number
+from daf.stats.sentences import half_width, labels, number
 
 MOST_MISSIONS = 8
 """With more missions, a table shows the last evaluation, and missions have no separate figure."""

@@ -9,10 +9,10 @@ import numpy as np
 from daf.core.recorded_training import RecordedTraining, TrainingEvaluation
 from daf.render.pages.parts import Alert, Cell, Code, Column, Heading, Part, RunPage, Section, Table, Text, cell
 from daf.render.pages.run_facts import RunFacts, ending_alerts, shown, size_text, subtitle_of, what_was_run
-from daf.render.text import amount_text, interval, printable
+from daf.render.text import interval, printable
 from daf.reporting._training_curves import curve_sections, ends
 from daf.reporting._training_evaluations import INTERVAL, evaluations_section, scored
-from daf.stats.sentences import counted, number
+from daf.stats.sentences import amount_text, counted, number
 from daf.storage.printable import printable_lines
 
 REPEAT = (

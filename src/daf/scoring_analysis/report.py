@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daf.render.svg.intervals import IntervalRow, interval_figure
-from daf.render.text import ABSENT, bounds_text, duration, half_width, printable
+from daf.render.text import ABSENT, bounds_text, duration, printable
 from daf.render.theme import save_figure, style, themed
 from daf.scoring_analysis.vor import MissionScore, sentence
-from daf.stats.sentences import counted, number, p_text
+from daf.stats.sentences import counted, half_width, number, p_text
 
 if TYPE_CHECKING:
     from daf.scoring_analysis.result import ScoreReport

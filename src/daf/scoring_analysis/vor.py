@@ -18,7 +18,7 @@ from daf.game.scoring import Scenario, ScoredEpisode, vor
 from daf.scoring_analysis._budget import Budget, budget_for
 from daf.stats.arrays import FloatArray, IntArray
 from daf.stats.over_missions import paired_mean
-from daf.stats.sentences import number, p_text
+from daf.stats.sentences import amount_text, counted, p_text
 from daf.stats.shapes import caveat_for_differences
 from daf.stats.summaries import PolicySummary, summarise
 
@@ -75,13 +75,11 @@ class VorAnalysis:
 
 def sentence(analysis: VorAnalysis, candidate: str) -> str:
     """The finding as a sentence."""
-    half = (analysis.ci[1] - analysis.ci[0]) / 2 if analysis.ci else 0.0
-    size = number(abs(analysis.value), half)
-    if analysis.ci:
-        low, high = sorted(bound if analysis.value >= 0 else -bound for bound in analysis.ci)
-        size += f" [{number(low, half)}, {number(high, half)}]"
-    size += " reward per agent"
-    blocks = f"{analysis.n} block" if analysis.n == 1 else f"{analysis.n} blocks"
+    bounds = analysis.ci
+    if bounds is not None and analysis.value < 0:
+        bounds = (-bounds[1], -bounds[0])
+    size = f"{amount_text(abs(analysis.value), bounds)} reward per agent"
+    blocks = counted(analysis.n, "block")
     several = len(analysis.missions) > 1
     where = f"over {len(analysis.missions)} missions" if several else f"on {analysis.missions[0].mission}"
     tail = f"{p_text(analysis.p)}; {blocks}."

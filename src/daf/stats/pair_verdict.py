@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from daf.stats.permutation import smallest_p
-from daf.stats.sentences import number, p_text
+from daf.stats.sentences import amount_text, p_text
 
 Verdict = Literal["better", "worse", "equal", "identical", "undecided", "too few"]
 
@@ -93,12 +93,9 @@ def pair_sentence(verdict: PairVerdict) -> str:
 
 
 def _amount(v: PairVerdict, flip: bool) -> str:
-    sign = -1.0 if flip else 1.0
-    if v.ci is None:
-        return number(sign * v.difference)
-    low, high = sorted((sign * v.ci[0], sign * v.ci[1]))
-    half = (high - low) / 2
-    return f"{number(sign * v.difference, half)} [{number(low, half)}, {number(high, half)}]"
+    if not flip:
+        return amount_text(v.difference, v.ci)
+    return amount_text(-v.difference, None if v.ci is None else (-v.ci[1], -v.ci[0]))
 
 
 def _too_few(v: PairVerdict, episodes: str) -> str:

@@ -31,6 +31,22 @@ def number(value: float, half_width: float = 0.0) -> str:
     return f"{round(value, decimals) + 0.0:,.{decimals}f}"
 
 
+def half_width(bounds: tuple[float, float] | None) -> float:
+    """Half of the interval, 0 without one."""
+    return (bounds[1] - bounds[0]) / 2 if bounds else 0.0
+
+
+def bracketed(bounds: tuple[float, float]) -> str:
+    """ "[0.9, 1.8]", with the digits that the interval supports."""
+    half = half_width(bounds)
+    return f"[{number(bounds[0], half)}, {number(bounds[1], half)}]"
+
+
+def amount_text(value: float, bounds: tuple[float, float] | None) -> str:
+    """ "1.3 [0.9, 1.8]", the value alone without an interval; the interval determines the digits."""
+    return number(value, half_width(bounds)) + (f" {bracketed(bounds)}" if bounds else "")
+
+
 def counted(count: int, noun: str, plural: str = "") -> str:
     """ "1 seed", "1,200 seeds", "2 policies". plural: where it is neither `noun` + "s" nor "-ies" for "-y"."""
     if count == 1:

@@ -14,10 +14,10 @@ from daf.game.missions import Mission
 from daf.playing.run import PlayedRun
 from daf.playing.settings import Settings
 from daf.stats.arrays import FloatArray
-from daf.stats.effect import d_z
+from daf.stats.change_effect import change_effect, interval_of
 from daf.stats.multiple import holm
-from daf.stats.permutation import SignFlipResult, sign_flip, smallest_p
-from daf.stats.sentences import number, p_text
+from daf.stats.permutation import SignFlipResult, sign_flip
+from daf.stats.sentences import counted
 from daf.sweeps.variants_result import VariantResult, VariantSweepResult
 
 Combination = tuple[str, ...]
@@ -110,11 +110,6 @@ def _flip(apart: FloatArray, settings: Settings) -> SignFlipResult:
     return sign_flip(apart, alpha=settings.alpha, resamples=settings.resamples, seed=settings.seed)
 
 
-def _ci(flip: SignFlipResult) -> tuple[float, float] | None:
-    low, high = float(flip.low), float(flip.high)
-    return (low, high) if np.isfinite(low) and np.isfinite(high) else None
-
-
 def _row(
     combination: Combination,
     mission: Mission,
@@ -126,52 +121,42 @@ def _row(
 ) -> VariantResult:
     """values: with the change and without. adjusted: None if nothing is tested."""
     changed, plain = values
-    shared, apart = _shared(values), _apart(changed, plain)
-    n, name, ci, difference = len(shared), "+".join(combination), _ci(flip), float(flip.difference)
-    effect = float(d_z(apart)) if n > 1 else float("nan")
+    shared, name = _shared(values), "+".join(combination)
+    effect = change_effect(_apart(changed, plain), flip, adjusted, family=family.size, alpha=family.alpha)
     reason = "it changes nothing in this mission" if mission.config_hash == base.config_hash else None
-    if not apart.any():
-        verdict = "identical"
-    elif adjusted is not None and adjusted <= family.alpha:
-        verdict = "raises" if difference > 0 else "lowers"
-    else:
-        verdict = "too few" if smallest_p(n) * family.size > family.alpha else "undecided"
-    half = 0.0 if ci is None else (ci[1] - ci[0]) / 2
-    amount = number(difference, half) + (f" [{number(ci[0], half)}, {number(ci[1], half)}]" if ci else "")
-    p = p_text(float(flip.p) if adjusted is None else adjusted)
-    p = f"adjusted {p}" if adjusted is not None and family.size > 1 else p
+    n, amount, p = effect.n, effect.amount, effect.p_shown
+    unit, episodes = family.unit, counted(n, "episode")
+    all_of = "the only episode" if n == 1 else f"all {n} episodes"
     sentence = {
-        "identical": f"With {name} the {family.unit} is exactly the same in all {n} episodes"
-        + (f": {reason}." if reason else "."),
-        "raises": f"{name} raises the {family.unit}: {amount}, {p}, {n} episodes.",
-        "lowers": f"{name} lowers the {family.unit}: {amount}, {p}, {n} episodes.",
-        "undecided": f"{name} does not differ significantly from the base mission: {amount} {family.unit}, {p}, {n} "
-        "episodes.",
-        "too few": f"{n} episodes are too few for a significant difference in {family.size} comparisons; "
-        f"{name}: {amount} {family.unit}.",
-    }[verdict]
+        "identical": f"With {name} the {unit} is exactly the same in {all_of}" + (f": {reason}." if reason else "."),
+        "raises": f"{name} raises the {unit}: {amount}, {p}, {episodes}.",
+        "lowers": f"{name} lowers the {unit}: {amount}, {p}, {episodes}.",
+        "undecided": f"{name} does not differ significantly from the base mission: {amount} {unit}, {p}, {episodes}.",
+        "too few": f"{episodes} cannot give a significant difference in {counted(family.size, 'comparison')}; "
+        f"{name}: {amount} {unit}.",
+    }[effect.verdict]
     return VariantResult(
         variants=combination,
         mission=mission.name,
-        verdict=verdict,
+        verdict=effect.verdict,
         sentence=sentence,
         base=float(np.mean([plain[i] for i in shared])),
         mean=float(np.mean([changed[i] for i in shared])),
-        difference=difference,
-        ci=ci,
-        p=None if adjusted is None else float(flip.p),
+        difference=effect.difference,
+        ci=effect.ci,
+        p=None if adjusted is None else effect.p,
         p_adjusted=adjusted,
-        effect_size=effect if np.isfinite(effect) else None,
+        effect_size=effect.effect_size,
         n=n,
-        more=int((apart > 0).sum()),
-        less=int((apart < 0).sum()),
-        same=int((apart == 0).sum()),
+        more=effect.more,
+        less=effect.less,
+        same=effect.same,
         reason=reason,
     )
 
 
 def _with_together(row: VariantResult, flip: SignFlipResult | None) -> VariantResult:
-    return row if flip is None else replace(row, together=float(flip.difference), together_ci=_ci(flip))
+    return row if flip is None else replace(row, together=float(flip.difference), together_ci=interval_of(flip))
 
 
 def _notes(refused: Mapping[Combination, str], missions: Mapping[Combination, Mission], base: Mission) -> list[str]:

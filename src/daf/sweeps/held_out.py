@@ -24,7 +24,7 @@ from daf.episodes.plan import MAX_SEED
 from daf.errors import ConfigError
 from daf.stats.multiple import holm
 from daf.stats.permutation import sign_flip, smallest_p
-from daf.stats.sentences import number, p_text
+from daf.stats.sentences import amount_text, p_text
 from daf.sweeps._scale_names import scaled_name
 from daf.sweeps._trial import DEFAULT, TrialRunner
 from daf.sweeps.held_out_summary import held_out_finding
@@ -210,8 +210,7 @@ def _sentence(
     n: int,
     verdict: str,
 ) -> str:
-    half = 0.0 if ci is None else (ci[1] - ci[0]) / 2
-    amount = f"{number(difference, half)}" + (f" [{number(ci[0], half)}, {number(ci[1], half)}]" if ci else "")
+    amount = amount_text(difference, ci)
     where = f"on {n} held-out episodes"
     return {
         "identical": f"Trial {trial} has exactly the same {unit} as the default configuration {where}.",

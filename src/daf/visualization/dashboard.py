@@ -8,7 +8,7 @@ from daf.errors import DataError, UsageError
 from daf.output_manager.kinds import kind_of
 from daf.render.figures.means import Group, MeansPanel
 from daf.render.figures.sheet import Cell, Facts, History, Slice, dashboard_figure
-from daf.stats.sentences import number
+from daf.stats.sentences import amount_text, number
 from daf.visualization._metric_values import metric_table
 from daf.visualization._plots import Look, Plot, finish, in_plan_order, is_dark, titled
 from daf.visualization._runs_given import is_run, run_folder
@@ -154,8 +154,7 @@ def _training_facts(groups: Groups) -> Facts:
     rows.append(("last return", _last(runs[0])))
     if runs[0].evaluations:
         last = runs[0].evaluations[-1]
-        bounds = "" if last.interval is None else f" [{number(last.interval[0])}, {number(last.interval[1])}]"
-        rows.append(("last evaluation", f"{number(last.mean)}{bounds}"))
+        rows.append(("last evaluation", amount_text(last.mean, last.interval)))
     error = result.get("error")
     if isinstance(error, Mapping):
         rows.insert(0, ("error", str(error.get("message", error))))
@@ -174,9 +173,7 @@ def _policy_facts(found: Returns) -> Facts:
     rows = []
     for policy in ranked:
         cell = means[policy]
-        half = (cell.ci[1] - cell.ci[0]) / 2 if cell.ci else 0.0
-        bounds = "" if cell.ci is None else f"  [{number(cell.ci[0], half)}, {number(cell.ci[1], half)}]"
-        rows.append((policy, f"{number(cell.mean, half)}{bounds}"))
+        rows.append((policy, amount_text(cell.mean, cell.ci)))
     least, most = found.episodes
     rows.append(("episodes", f"{least:,} each" if least == most else f"{least:,} to {most:,} each"))
     if found.failures:

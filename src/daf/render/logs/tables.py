@@ -5,6 +5,7 @@ from typing import Any
 
 from daf.render.logs.data import LogTables
 from daf.render.pages.parts import Column, Table, cell
+from daf.stats.sentences import counted
 
 
 def tables(log: LogTables, *, most: int = 40) -> list[tuple[str, Table]]:
@@ -91,7 +92,7 @@ def _files(log: LogTables, most: int) -> Table:
 
 def headline(log: LogTables) -> list[str]:
     """The few facts at the top of every page."""
-    facts = [f"{log.records:,} records", f"{len(log.files):,} files" if len(log.files) != 1 else "1 file"]
+    facts = [counted(log.records, "record"), counted(len(log.files), "file")]
     if log.step_range:
         sampled = f", sampled every {log.stride:,} steps" if log.stride > 1 else ""
         facts.append(f"steps {log.step_range[0]:,.0f} to {log.step_range[1]:,.0f}{sampled}")
@@ -106,19 +107,15 @@ def alerts(log: LogTables) -> list[str]:
     if len(log.damage):
         lost = int(log.damage["length"].sum())
         found.append(
-            f"{_count(len(log.damage), 'damaged stretch', 'damaged stretches')}, {lost:,} bytes, could not be read."
+            f"{counted(len(log.damage), 'damaged stretch', 'damaged stretches')}, {lost:,} bytes, could not be read."
         )
     if len(log.gaps):
         missing = int(log.gaps["steps"].sum())
-        found.append(f"{_count(len(log.gaps), 'gap', 'gaps')} in the steps, {missing:,} steps in all.")
+        found.append(f"{counted(len(log.gaps), 'gap')} in the steps, {missing:,} steps in all.")
     if len(log.oddities):
-        kinds = _count(len(log.oddities), "kind", "kinds")
+        kinds = counted(len(log.oddities), "kind")
         found.append(f"Validation found {kinds} of oddities, {int(log.oddities['count'].sum()):,} cases.")
     return found
-
-
-def _count(n: int, one: str, many: str) -> str:
-    return f"{n:,} {one if n == 1 else many}"
 
 
 def _left_out(n: int, most: int) -> str:

@@ -13,13 +13,13 @@ MOST_TABLE_ROWS = 2_000
 def parts_of(value: object) -> list[Part]:
     """Any JSON value as parts: lists of objects as tables, objects as facts with nested values below, text as text."""
     if isinstance(value, Mapping):
-        simple = {name: item for name, item in value.items() if not _nested(item)}
+        simple = {name: item for name, item in value.items() if not nested(item)}
         parts: list[Part] = (
             [Facts([(printable(str(name)), shown(item)) for name, item in simple.items()])] if simple else []
         )
         for name, item in value.items():
-            if _nested(item) and item:
-                parts += [Heading(_title(str(name))), *parts_of(item)]
+            if nested(item) and item:
+                parts += [Heading(heading_of(str(name))), *parts_of(item)]
         return parts
     if isinstance(value, list):
         if value and all(isinstance(item, dict) for item in value):
@@ -28,7 +28,8 @@ def parts_of(value: object) -> list[Part]:
     return [Text([shown(value)])] if value not in (None, "") else []
 
 
-def _nested(item: object) -> bool:
+def nested(item: object) -> bool:
+    """Whether a JSON value needs parts below its name: an object, or a list that holds objects or lists."""
     return isinstance(item, Mapping) or (isinstance(item, list) and any(isinstance(part, dict | list) for part in item))
 
 
@@ -59,10 +60,12 @@ def bounds_in(value: object) -> tuple[float, float] | None:
     return (value[0], value[1]) if isinstance(value, list) and len(value) == 2 else None
 
 
-def _title(name: str) -> str:
+def heading_of(name: str) -> str:
+    """The heading of the field `name`."""
     title = printable(name.replace("_", " ").replace("-", " "))
     return title[:1].upper() + title[1:]
 
 
-def _key(name: str) -> str:
+def key_of(name: str) -> str:
+    """The id of the section that shows the field `name`."""
     return "part-" + "".join(character if character.isalnum() else "-" for character in name)[:60]

@@ -13,6 +13,7 @@ from daf.output_manager.layout import EXECUTION_LOG, EXPERIMENT_CONFIG
 from daf.output_manager.runs import DAMAGED
 from daf.render.pages.parts import Alert, Cell, Code, Column, Facts, Heading, Part, Section, Table, Text, cell
 from daf.render.text import duration, printable
+from daf.stats.sentences import counted
 from daf.storage.printable import printable_lines
 from daf.storage.reading import read_json as storage_json
 
@@ -168,7 +169,7 @@ def files(folder: Path) -> Table | None:
         rows.append([Cell(printable(name), link=name), Cell(size_text(path.stat().st_size))])
     left = len(found) - len(rows)
     note = f"{left:,} more files are not listed." if left else ""
-    count = "1 file" if len(found) == 1 else f"{len(found):,} files"
+    count = counted(len(found), "file")
     return Table([Column("File"), Column("Size")], rows, note=note, folded=f"{count} of this run")
 
 

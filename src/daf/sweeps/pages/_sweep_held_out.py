@@ -6,9 +6,9 @@ from typing import Any
 from daf.render.pages.parts import Column, Part, Plot, Plots, Section, Sentences, Table, Text, cell
 from daf.render.pages.plain import parts_of
 from daf.render.svg.intervals import IntervalRow, interval_figure
-from daf.render.text import bounds_text, half_width, interval, printable
+from daf.render.text import bounds_text, interval, printable
 from daf.render.theme import style
-from daf.stats.sentences import number, p_text
+from daf.stats.sentences import half_width, number, p_text
 from daf.storage.numbers import finite
 
 _TAGS = {"better": "decided", "worse": "decided", "identical": "equal"}

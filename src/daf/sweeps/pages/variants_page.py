@@ -22,9 +22,9 @@ from daf.render.pages.parts import (
 )
 from daf.render.pages.run_facts import RunFacts, ending_alerts, facts_of, subtitle_of, what_was_run
 from daf.render.svg.intervals import IntervalRow, interval_figure
-from daf.render.text import bounds_text, half_width, printable
+from daf.render.text import bounds_text, printable
 from daf.render.theme import style
-from daf.stats.sentences import counted, number, p_text
+from daf.stats.sentences import counted, half_width, number, p_text
 from daf.sweeps.variants_result import FORMAT, VariantResult, VariantSweepResult
 
 FILE = "variants.json"
