@@ -62,7 +62,8 @@ def daf_train_policy(
 
     config: all settings; mission, policy, hyperparameters (by any of their names; any other name is an argument of the
     policy's class), total_timesteps, seed and device override it. run_dir: the directory of the run instead of a new
-    one of `output`; if it contains a checkpoint, training resumes from it. resume: the id or directory of a run to
+    one of `output`; if it contains a checkpoint, training resumes from it. output: also determines how many checkpoints
+    are kept if `config` does not. resume: the id or directory of a run to
     resume with its settings (total_timesteps may increase; pass a curriculum object again). stop_at: stop with a
     checkpoint after that number of agent steps; the same call with a larger number continues as if it had not stopped.
     take_over: resume even if DAF cannot determine whether the run is still active (see `OutputManager.resume`).
@@ -124,6 +125,8 @@ def daf_train_policy(
             seed=seed,
             device=device,
         )
+        if "keep_last_checkpoints" not in chosen.model_fields_set:
+            chosen = chosen.replace(keep_last_checkpoints=output.max_checkpoints_to_keep)
         folder = None if run_dir is None else Path(run_dir).expanduser().absolute()
         resumes = folder is not None and any((folder / "checkpoints").glob("step_*"))
         if branch_from is not None and not resumes and not Path(branch_from).expanduser().is_dir():

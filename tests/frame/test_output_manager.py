@@ -335,19 +335,6 @@ def test_nothing_is_printed_unless_asked(tmp_path: Path, capfd: pytest.CaptureFi
     assert "sweeps started: aloud" in err
 
 
-def test_only_the_newest_checkpoints_are_kept(tmp_path: Path) -> None:
-    manager = OutputManager(tmp_path, max_checkpoints_to_keep=2)
-    folder = manager.get_checkpoint_dir()
-    for step in (512, 1024, 64):
-        (folder / f"step_{step}.pt").write_text("weights")
-        (folder / f"step_{step}.json").write_text("state")
-    (folder / "step_2048").mkdir()
-    (folder / "notes.txt").write_text("mine")
-    removed = manager.prune_checkpoints()
-    assert {path.name for path in removed} == {"step_64.pt", "step_64.json", "step_512.pt", "step_512.json"}
-    assert {path.name for path in folder.iterdir()} == {"step_1024.pt", "step_1024.json", "step_2048", "notes.txt"}
-
-
 def test_leftovers_of_dead_writers_are_removed_and_those_of_living_ones_kept(tmp_path: Path) -> None:
     manager = OutputManager(tmp_path)
     manager.get_operation_dir("sweep", "logs")

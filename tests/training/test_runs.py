@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from daf.config import DAFTrainingConfig
+from daf.config import DAFConfig, DAFTrainingConfig
 from daf.core import checkpoints
 from daf.core.rl_trainer import DAFRlConfig, DAFRlTrainer
 from daf.errors import CheckpointError, ConfigError, MissionError, PolicyError, StorageError, TrainingError, UsageError
@@ -59,6 +59,17 @@ def test_the_last_and_the_best_checkpoints_are_kept(trained: TrainingResult) -> 
     assert kept in ([5, 6], [3, 5, 6])
     for path in (*checkpoints.steps(folder).values(), folder / "final"):
         checkpoints.verify(path)
+
+
+def test_the_shared_settings_limit_the_checkpoints_of_a_run_that_sets_no_limit(tmp_path: Path) -> None:
+    def kept(name: str, **fields: Any) -> list[int]:
+        chosen = config(total_timesteps=4 * STEPS_PER_UPDATE, checkpoint_frequency=STEPS_PER_UPDATE, **fields)
+        output = OutputManager.from_config(DAFConfig(output_dir=tmp_path / name, max_checkpoints_to_keep=2))
+        result = daf_train_policy(MISSION, "stateless", config=chosen, output=output)
+        return [step // STEPS_PER_UPDATE for step in checkpoints.steps(result.run_dir / "checkpoints")]
+
+    assert kept("shared") == [3, 4]
+    assert kept("of the run", keep_last_checkpoints=3) == [2, 3, 4]
 
 
 def test_the_final_checkpoint_is_a_policy_for_daf_and_for_cogames(trained: TrainingResult, tmp_path: Path) -> None:

@@ -27,7 +27,9 @@ class DAFConfig(ConfigModel):
     checkpoint_dir: PathField | None = Field(
         None, description="Where checkpoints go, by session; None: into the directory of their run."
     )
-    max_checkpoints_to_keep: int = Field(5, ge=1, description="Checkpoints kept per run; the oldest are deleted first.")
+    max_checkpoints_to_keep: int = Field(
+        5, ge=1, description="Newest checkpoints kept by a training run whose keep_last_checkpoints is not set."
+    )
     organize_by_operation: bool = Field(
         True, description="OPERATION/SESSION folders; otherwise SESSION/OPERATION, with a whole session in one folder."
     )

@@ -40,9 +40,9 @@ class OutputManager:
     """The session's folders below `base_dir` (default: `DAF_OUTPUT_DIR`, else ./daf_output).
 
     verbose: show the log on the terminal (stderr) while an operation runs. log_to_file: write it to the run directory.
-    organize_by_operation, monitor_system_stats, track_experiments, experiments_log_path, checkpoint_dir: as in
-    `DAFConfig`. name, tags, note: labels of the session's runs, also of one that it resumes; raises `UsageError` for a
-    name or tag that cannot be one.
+    organize_by_operation, monitor_system_stats, track_experiments, experiments_log_path, checkpoint_dir,
+    max_checkpoints_to_keep: as in `DAFConfig`. name, tags, note: labels of the session's runs, also of one that it
+    resumes; raises `UsageError` for a name or tag that cannot be one.
     """
 
     def __init__(
@@ -204,23 +204,6 @@ class OutputManager:
         if self.checkpoint_dir is None:
             return made(run_folder / "checkpoints")
         return made(self.checkpoint_dir / self.session_id)
-
-    def prune_checkpoints(self, operation: str = "training") -> list[Path]:
-        """Delete the oldest checkpoints beyond `max_checkpoints_to_keep`, and return the deleted paths.
-
-        A checkpoint is a file or folder whose name ends in its step, like `step_4096` or `step_4096.pt`; others are
-        kept.
-        """
-        folder = self.get_checkpoint_dir(operation)
-        steps: dict[int, list[Path]] = {}
-        for entry in folder.iterdir():
-            digits = entry.name.split(".", 1)[0].rpartition("_")[2]
-            if digits.isdecimal() and not entry.name.startswith("."):
-                steps.setdefault(int(digits), []).append(entry)
-        doomed = [path for step in sorted(steps)[: -self.max_checkpoints_to_keep] for path in sorted(steps[step])]
-        for path in doomed:
-            atomic.remove(path)
-        return doomed
 
     def log_operation_start(
         self,
