@@ -46,6 +46,8 @@ EFFECTS = (0.0, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.75, 1.0, 1.5, 2.0)
 PLANNED = (0.25, 0.35, 0.5)
 """Effects that the fixed number has power 0.9 for."""
 RACES = 2_000
+SECONDS = 5.0
+"""Processor time of a large comparison."""
 ADASTOP_FAMILIES = 334
 """For each of six shapes, 2,000 together; one takes a second."""
 SKEWED = ("lognormal against constant", "lognormal against normal", "80 % zeros against constant")
@@ -258,13 +260,31 @@ def _differences(data: str, rng: np.random.Generator, size: tuple[int, int]) -> 
     return draw("zero-inflated", rng, size), MEANS["zero-inflated"]
 
 
+def speed(policies: int, missions: int, blocks: int, seed: int) -> Cell:
+    """Processor seconds of a comparison of equal policies, all looks, B = 10,000."""
+    rng = np.random.default_rng([seed, 11])
+    pairs = list(combinations(range(policies), 2))
+    scores = rng.normal(size=(policies, missions, blocks))
+    d = np.array([scores[a] - scores[b] for a, b in pairs])
+    design = Design(looks_of(blocks, LOOKS), ALPHA)
+    started = time.process_time()
+    test = GroupSequential(len(pairs), [f"speed {mission}" for mission in range(missions)], design)
+    before = 0
+    for look in design.looks:
+        test.look({mission: (range(before, look), d[:, mission, before:look]) for mission in range(missions)})
+        before = look
+        if test.ended:
+            break
+    return {"seconds": time.process_time() - started, "looks": test.looks}
+
+
 def cells(scale: float) -> dict[str, Callable[[int], Cell]]:
     """Every cell by its name, in the order in which they are computed."""
 
     def of(count: int) -> int:
         return max(20, round(scale * count))
 
-    found: dict[str, Callable[[int], Cell]] = {}
+    found: dict[str, Callable[[int], Cell]] = {"speed": lambda seed: speed(10, 20, 200, seed)}
     for data in (*SHAPES, *SKEWED):
         for n in COVERAGE_BLOCKS:
             for method in METHODS:
@@ -348,6 +368,7 @@ def sections(done: dict[str, Cell]) -> tuple[str, list[str]]:
     parts = [
         "## Group-sequential comparison\n\nWritten by `benchmarks/sequential.py`; do not edit. "
         f"{len(done)} of {len(cells(1.0))} cells are computed. SE is the standard error of the simulation.",
+        _speed(done, broken),
         _equal(done, broken),
         _partial(done, broken),
         _races(done, broken),
@@ -357,6 +378,20 @@ def sections(done: dict[str, Cell]) -> tuple[str, list[str]]:
     if broken:
         parts.insert(1, "Not kept:\n\n" + "\n".join(f"- {line}" for line in broken))
     return "\n\n".join(part for part in parts if part), broken
+
+
+def _speed(done: dict[str, Cell], broken: list[str]) -> str:
+    if "speed" not in done:
+        return ""
+    seconds = done["speed"]["seconds"]
+    if seconds > SECONDS:
+        broken.append(f"10 policies × 20 missions in {SECONDS:g} s: {seconds:.1f} s")
+    return (
+        f"10 policies × 20 missions × {LOOKS} looks of up to 200 blocks with B = 10,000 take less than {SECONDS:g} s of "
+        "one core, futility included."
+        if seconds <= SECONDS
+        else f"10 policies × 20 missions take {seconds:.1f} s of one core."
+    )
 
 
 def _table(title: str, text: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
