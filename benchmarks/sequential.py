@@ -387,8 +387,8 @@ def _speed(done: dict[str, Cell], broken: list[str]) -> str:
     if seconds > SECONDS:
         broken.append(f"10 policies × 20 missions in {SECONDS:g} s: {seconds:.1f} s")
     return (
-        f"10 policies × 20 missions × {LOOKS} looks of up to 200 blocks with B = 10,000 take less than {SECONDS:g} s of "
-        "one core, futility included."
+        f"10 policies × 20 missions × {LOOKS} looks of up to 200 blocks with B = 10,000 take less than {SECONDS:g} s "
+        "of one core, futility included."
         if seconds <= SECONDS
         else f"10 policies × 20 missions take {seconds:.1f} s of one core."
     )
