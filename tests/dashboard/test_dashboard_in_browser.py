@@ -2,11 +2,10 @@
 
 import json
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from browsing import HOSTILE, expect, key, opened
 from runs_made import append, comparison, running, training
 
 from daf.dashboard import Dashboard
@@ -15,42 +14,7 @@ from daf.sweeps import journal
 from daf.sweeps.result import SweepTrialResult
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Locator, Page
-
-HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
-
-
-@pytest.fixture
-def page(browser: "Browser", dashboard: Dashboard) -> Iterator["Page"]:
-    """A page that is opened by `opened`; what the browser complains of fails the test, as does a request elsewhere."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.set_default_timeout(20_000)
-    heard: list[str] = []
-    page.on("console", lambda message: heard.append(message.text))
-    page.on("pageerror", lambda error: heard.append(str(error)))
-    own = (f"http://127.0.0.1:{dashboard.port}/", "data:", "about:")
-    page.on("request", lambda request: None if request.url.startswith(own) else heard.append(request.url))
-    page.heard = heard  # type: ignore[attr-defined]
-    yield page
-    page.close()
-    assert heard == []
-
-
-def opened(page: "Page", dashboard: Dashboard, view: str = "#/") -> "Page":
-    page.goto(f"http://127.0.0.1:{dashboard.port}/?token={dashboard.token}{view}")
-    page.wait_for_selector("#live[data-state=live]")
-    return page
-
-
-def key(folder: Path) -> str:
-    return f"{folder.parent.name}/{folder.name}"
-
-
-def expect(thing: "Locator | Page"):
-    from playwright.sync_api import expect
-
-    expect.set_options(timeout=20_000)
-    return expect(thing)
+    from playwright.sync_api import Page
 
 
 def names(page: "Page") -> list[str]:

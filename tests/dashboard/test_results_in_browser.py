@@ -1,0 +1,266 @@
+"""The results of every kind of run in the dashboard: what their reports show, with links to players and runs."""
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from browsing import HOSTILE, expect, key, opened
+from runs_made import append, comparison, running, training
+
+from daf.ablation import daf_policy_ablation
+from daf.core.adaptive.record import run_dir
+from daf.crossplay import daf_crossplay
+from daf.dashboard import Dashboard
+from daf.evaluation import Settings, evaluate
+from daf.game.sprites import data_dir
+from daf.mission_analysis import daf_analyze_mission
+from daf.output_manager import OutputManager, labels
+from daf.scoring_analysis import daf_score
+from tests.conftest import SMALL, SMALLEST
+from tests.render.adaptive_runs import experiment
+from tests.render.sweep_runs import search_hill
+
+if TYPE_CHECKING:
+    from playwright.sync_api import FrameLocator, Page
+
+SETTINGS = Settings(episodes=2, executor="serial", report=False, resamples=200, save_replays="all")
+WIDTHS = (400, 1280)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A run of one kind. shows: texts that its results must contain."""
+
+    folder: Path
+    kind: str
+    shows: tuple[str, ...]
+
+
+def played(base: Path) -> Iterator[Made]:
+    """Runs that played episodes, on the two smallest missions."""
+
+    def output() -> OutputManager:
+        return OutputManager(base, monitor_system_stats=False)
+
+    found = evaluate(["starter", "noop"], [SMALL], settings=SETTINGS, output=output())
+    yield Made(found.run_dir, "evaluation", ("starter", "noop", "Episodes"))
+    cross = daf_crossplay(["starter", "noop"], [SMALL], settings=SETTINGS, output=output())
+    yield Made(cross.run_dir, "crossplay", ("Self-play and cross-play", "starter", "noop"))
+    scored = daf_score("starter", ["noop"], SMALL, settings=SETTINGS, output=output())
+    yield Made(scored.run_dir, "score", ("VOR", "Replacement"))
+    ablated = daf_policy_ablation("miner", SMALLEST, ["mask:tag"], settings=SETTINGS, output_manager=output())
+    yield Made(ablated.run_dir, "ablation", ("mask:tag", "Unchanged"))
+    daf_analyze_mission(SMALLEST, ["noop"], settings=SETTINGS, output_manager=output())
+    folder = next(path.parent for path in base.glob("*/*/analysis.json"))
+    yield Made(folder, "analysis", ("The mission", "noop"))
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dashboard, dict[str, Made]]]:
+    """A dashboard over one run of each kind."""
+    base = tmp_path_factory.mktemp("output")
+    made = {one.kind: one for one in played(base)}
+    made["adaptive"] = Made(experiment(base), "adaptive", ("Score of each run", "out of memory", "r1"))
+    sweep = search_hill(base)
+    made["sweep"] = Made(sweep, "sweep", ("Hyperparameter importance", "Parallel coordinates", "Best trials"))
+    with OutputManager(base).operation("training", title="a training run") as folder:
+        append(folder, range(10))
+    made["training"] = Made(folder, "training", ("Evaluations", "Learning"))
+    serving = Dashboard(base, port=0)
+    serving.start()
+    yield serving, made
+    serving.stop()
+
+
+KINDS = ("evaluation", "crossplay", "score", "ablation", "analysis", "adaptive", "sweep", "training")
+
+
+def report(page: "Page") -> "FrameLocator":
+    return page.frame_locator("iframe.embedded")
+
+
+def results(page: "Page", dashboard: Dashboard, made: Made) -> "FrameLocator":
+    """The report of a run, once it is shown at its full height."""
+    tab = "report" if made.kind == "training" else "results"
+    opened(page, dashboard, f"#/run/{key(made.folder)}/{tab}")
+    expect(page.locator("iframe.embedded")).to_be_visible()
+    expect(page.locator(".empty:visible")).to_have_count(0)
+    return report(page)
+
+
+@pytest.fixture
+def dashboard(shown: tuple[Dashboard, dict[str, Made]], request: pytest.FixtureRequest) -> Iterator[Dashboard]:
+    """The dashboard over all kinds, or over `base` for a test that makes its own runs."""
+    if "base" not in request.fixturenames:
+        yield shown[0]
+        return
+    serving = Dashboard(request.getfixturevalue("base"), port=0)
+    serving.start()
+    yield serving
+    serving.stop()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_results_show_the_report_of_every_kind_and_fit_the_window(page, dashboard, shown, kind, width):
+    made = shown[1][kind]
+    page.set_viewport_size({"width": width, "height": 900})
+    frame = results(page, dashboard, made)
+    for text in made.shows:
+        expect(frame.locator("main")).to_contain_text(text)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    inside = page.frames[-1].evaluate(
+        "[document.documentElement.scrollWidth, innerWidth, document.body.getBoundingClientRect().height, innerHeight]"
+    )
+    assert inside[0] <= inside[1], "the report scrolls sideways"
+    assert inside[2] <= inside[3] + 1, "a part of the report is cut"
+    expect(page.locator(".head dl")).to_contain_text(f"kind{kind}")
+
+
+def test_the_numbers_of_a_crossplay_and_a_score_are_those_of_their_records(page, dashboard, shown):
+    cross = results(page, dashboard, shown[1]["crossplay"])
+    cells = [text.strip() for text in cross.locator("#matrix svg text").all_text_contents()]
+    for cell in recorded(shown[1]["crossplay"])["matrix"]:
+        assert any(same(text, cell["own"]) for text in cells), (cell, cells)
+    score = results(page, dashboard, shown[1]["score"])
+    row = score.locator("#overall tbody tr").first.locator("td")
+    mission = recorded(shown[1]["score"])["missions"][0]
+    assert same(row.nth(3).inner_text(), mission["replacement"])
+    assert same(row.nth(5).inner_text(), mission["vor"])
+    assert row.nth(2).inner_text() == str(mission["n"])
+
+
+def recorded(made: Made) -> dict[str, Any]:
+    return json.loads((made.folder / "results.json").read_text())
+
+
+def same(text: str, value: float) -> bool:
+    """Whether `text` starts with `value`, rounded to the digits that it has."""
+    found = re.match(r"[-−+]?\d[\d,]*(\.\d+)?", text.strip())
+    if found is None:
+        return False
+    decimals = len(found[1] or ".") - 1
+    return abs(float(found[0].replace("−", "-").replace(",", "")) - value) <= 0.5001 * 10**-decimals
+
+
+@pytest.mark.parametrize("height", [500, 900])
+def test_an_episode_in_a_report_opens_in_a_player_that_fits_the_window(page, dashboard, shown, height):
+    made = shown[1]["evaluation"]
+    page.set_viewport_size({"width": 1280, "height": height})
+    frame = results(page, dashboard, made)
+    replays = [episode["replay"] for episode in recorded(made)["episodes"]]
+    assert len(replays) == 4
+    assert all(replays)
+    expect(frame.locator("#all-episodes tbody a")).to_have_count(4)
+    frame.locator("#all-episodes tbody a").nth(1).click()
+    player = page.locator("iframe.replay")
+    expect(page.frame_locator("iframe.replay").locator("#step")).to_have_text(re.compile("step 0 of"))
+    assert page.get_by_label("Replay", exact=True).first.input_value().startswith("replays/")
+    box = player.bounding_box()
+    assert box["y"] >= 0
+    assert box["y"] + box["height"] <= height
+
+
+def test_a_run_in_an_adaptive_report_opens_and_the_curves_of_all_runs_lie_together(page, dashboard, base):
+    folder = experiment(base)
+    for name, gain in (("r0", 0.1), ("r1", 0.3)):
+        run_dir(folder, name).mkdir(parents=True, exist_ok=True)
+        append(run_dir(folder, name), range(6), gain=gain)
+    frame = results(page, dashboard, Made(folder, "adaptive", ()))
+    frame.locator("#runs a", has_text="r1").first.click()
+    expect(page.locator(".crumbs")).to_contain_text(f"runs/{run_dir(folder, 'r1').name}")
+    page.goto(f"http://127.0.0.1:{dashboard.port}/#/run/{key(folder)}/parts")
+    chart = page.locator('.chart[data-name="episode/return"]')
+    expect(chart.locator("path.line")).to_have_count(2)
+    expect(chart.locator(".now")).to_have_text("0.6000 1.800")
+    append(run_dir(folder, "r0"), range(6, 8), gain=0.1)
+    expect(chart.locator(".now")).to_have_text("0.8000 1.800")
+
+
+def test_a_trial_is_opened_with_its_episodes_and_replays(page, dashboard, base):
+    folder = search_hill(base, trials=12)
+    (folder / "trials" / "0003" / "replays").mkdir(parents=True)
+    append(folder / "trials" / "0003", range(2))
+    pens = (data_dir() / "replays" / "pens.json.z").read_bytes()
+    (folder / "trials" / "0003" / "replays" / "pens.json.z").write_bytes(pens)
+    lines = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+    for line in lines:
+        if line["event"] == "finished" and line["result"]["trial_id"] == 3:
+            values = [0.25, line["result"]["primary_metric"] * 2 - 0.25]
+            line["result"]["mission_results"] = {"arena": {"value": sum(values) / 2, "n": 2, "values": values}}
+    (folder / "trials.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    opened(page, dashboard, f"#/run/{key(folder)}/trials")
+    page.get_by_role("button", name="Episodes and replays of trial 3", exact=True).click()
+    panel = page.locator(".trial")
+    expect(panel.locator("tbody tr")).to_have_count(2)
+    expect(panel.locator("tbody tr").first).to_contain_text("0.2500")
+    panel.locator("a", has_text="pens.json.z").click()
+    expect(page.frame_locator("iframe.replay").locator("#step")).to_have_text("step 0 of 255")
+    page.goto(f"http://127.0.0.1:{dashboard.port}/#/run/{key(folder)}/trials")
+    page.locator("circle[data-trial='1']").first.click()
+    expect(panel.locator("h2")).to_contain_text("Trial 1 ")
+    expect(panel).to_contain_text("recorded no single episodes")
+
+
+def test_runs_are_found_by_name_tag_and_note(page, dashboard, base):
+    first, second = training(base, "one", 2), training(base, "two", 2)
+    good = labels.Labels(name="the good one", tags=("baseline", "lr"), note="a reward that was too sparse")
+    labels.edit(first, lambda _: good)
+    labels.edit(second, lambda _: labels.Labels(name=HOSTILE.replace("/", ""), tags=("lr",), note=HOSTILE))
+    comparison(base, "three", {"a": [1.0]})
+    opened(page, dashboard)
+    rows = page.locator(".runs tbody tr")
+    expect(rows).to_have_count(3)
+    page.fill("input[type=search]", "too SPARSE")
+    expect(rows).to_have_count(1)
+    expect(rows.locator("a")).to_have_text("the good one")
+    page.fill("input[type=search]", "")
+    rows.get_by_role("button", name="baseline").click()
+    expect(rows).to_have_count(1)
+    page.select_option("select[aria-label=Tag]", "lr")
+    expect(rows).to_have_count(2)
+    page.reload()
+    expect(rows).to_have_count(2)
+    page.select_option("select[aria-label=Kind]", "training")
+    expect(rows).to_have_count(2)
+    labels.edit(first, lambda _: labels.Labels(name="renamed"))
+    expect(rows).to_have_count(1)
+    page.goto(f"http://127.0.0.1:{dashboard.port}/#/run/{key(second)}")
+    expect(page.locator(".head .note")).to_have_text(HOSTILE)
+    expect(page.locator(".head h1")).to_contain_text("onerror")
+    page.locator(".head .label-tag", has_text="lr").click()
+    expect(rows).to_have_count(1)
+    assert page.locator("#view img, #view script").count() == 0
+    assert page.title() == "DAF dashboard"
+
+
+def test_names_in_a_report_are_only_text_and_a_page_of_others_opens_only_what_the_run_lists(page, dashboard, base):
+    hostile = comparison(base, "policies", {HOSTILE: [1.0, 2.0], "b": [1.5, 1.0]}, mission=HOSTILE)
+    frame = results(page, dashboard, Made(hostile, "run", ()))
+    expect(frame.locator("main")).to_contain_text("onerror")
+    assert frame.locator("img, main script").count() == 0
+    with running(base, "others") as folder:
+        (folder / "analysis.json").write_text("{}")
+        (folder / "secret.txt").write_text("x")
+        targets = ["../../secret", "javascript:alert(1)", "http://127.0.0.1:9/", "/api/runs", "%ZZ", "runs/none"]
+        script = f"for (const link of {json.dumps(targets)}) parent.postMessage({{ daf: 'report', link }}, '*');"
+        asks = "fetch('/api/runs').then(() => out.textContent = 'read', () => out.textContent = 'kept out');"
+        text = f"<html><head></head><body><main><p id=out>?</p></main><script>{script}{asks}</script></body></html>"
+        (folder / "analysis.html").write_text(text)
+    frame = results(page, dashboard, Made(folder, "analysis", ()))
+    expect(frame.locator("#out")).to_have_text("kept out")
+    expect(page.locator(".alert.warn:visible")).to_contain_text("is not in this run's directory")
+    assert page.url.endswith(f"#/run/{key(folder)}/results")
+    page.heard[:] = [line for line in page.heard if "Content Security Policy" not in line]
+
+
+def test_a_report_that_cannot_be_made_says_why(page, dashboard, base):
+    folder = experiment(base)
+    (folder / "experiment.jsonl").write_text("")
+    opened(page, dashboard, f"#/run/{key(folder)}")
+    expect(page.locator("[role=alert]")).to_contain_text("its journal is empty")
+    page.heard[:] = [line for line in page.heard if "404" not in line]
