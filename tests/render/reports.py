@@ -47,6 +47,7 @@ def report_of(
                         rewards=tuple(reward + 0.125 * agent for agent in range(agents)) if played else (),
                         assignment=(0,) * agents,
                         replay=f"replays/{mission}-{p}.json.z" if played and block == 0 else None,
+                        player=f"replays/{mission}-{p}.html" if played and block == 0 else None,
                         failure=None if played else failure,
                     )
                 )

@@ -14,6 +14,7 @@ from daf.crossplay import daf_crossplay
 from daf.errors import DataError, UsageError
 from daf.evaluation import Evaluation, Settings, evaluate
 from daf.output_manager import OutputManager
+from daf.playing.recording import how_to_record
 from daf.reporting import daf_export_comparison_html, daf_generate_leaderboard, daf_report
 from daf.scoring_analysis import ScoreReport, daf_score
 from tests.conftest import SMALL, SMALLEST
@@ -75,8 +76,60 @@ def test_a_score_is_written_again_with_its_episodes_and_replays(scored):
     assert len(seeds) == len(scored.result.records)
     assert set(seeds) == {"42", "43", "44"}
     links = [values["href"] for tag, values in page.elements if tag == "a" and "replays/" in (values.get("href") or "")]
-    assert any((scored.run_dir / unquote(link or "")).is_file() for link in links)
+    assert {unquote(link).removeprefix("./") for link in links if link.endswith(".html")} == {
+        path.relative_to(scored.run_dir).as_posix().replace(".json.z", ".html") for path in scored.replays.values()
+    }
     assert "cogames" in page.by_id["run"]
+
+
+def links_of(html):
+    elements = Page(html.read_text(encoding="utf-8")).elements
+    links = [values["href"] for tag, values in elements if tag == "a" and values.get("href")]
+    return [unquote(link) for link in links if not link.startswith("#")]
+
+
+def test_every_recorded_episode_links_to_its_player_and_no_link_is_dead(compared):
+    for html in (compared.run_dir / "report.html", daf_report(compared.run_dir).html):
+        links = links_of(html)
+        players = [link for link in links if "/replays/" in link and link.endswith(".html")]
+        assert len(players) == len(compared.replays) > 0
+        for link in links:
+            assert (html.parent / link).exists(), link
+        for link in players:
+            assert "<title>" in (html.parent / link).read_text(encoding="utf-8")[:2_000]
+
+
+def test_an_episode_without_a_recording_shows_the_command_that_makes_one(compared, scored):
+    for done in (compared, scored):
+        assert len(done.replays) < len(done.result.records)
+        text = Page(daf_report(done.run_dir).html.read_text(encoding="utf-8")).text
+        pairs = zip(done.result.planned, done.result.records, strict=True)
+        first, record = next(pair for pair in pairs if pair[1].spec.key not in done.replays)
+        name, spec = done.result.plan.contenders[first.contender].name, record.spec
+        who = f"--team {name.replace('+', ',')}" if "=" in name else f"-p {name}"
+        assert f"daf evaluate {who} -m {spec.mission} -e 1 --seed {spec.seed} --save-replays all" in text
+
+
+def test_the_command_of_a_run_records_all_of_its_episodes_once():
+    hint = how_to_record("daf compare -p a -p b --save-replays best -m arena", team="a", mission="arena", seed=42)
+    assert hint[1] == "daf compare -p a -p b -m arena --save-replays all"
+    alone = how_to_record("daf analyze mission arena -p a", team="a", mission="arena", seed=42)
+    assert alone[1] == "daf evaluate -p a -m arena -e 1 --seed 42 --save-replays all"
+
+
+def test_a_deleted_or_damaged_recording_leaves_no_dead_link(base):
+    done = evaluate(["noop"], SMALL, settings=SETTINGS, output=OutputManager(base))
+    (replay,) = done.replays.values()
+    player = replay.with_name(replay.name.replace(".json.z", ".html"))
+    player.unlink()
+    replay.unlink()
+    replay.write_bytes(b"not a replay")
+    files = daf_report(done.run_dir)
+    assert not player.exists()
+    assert all((files.html.parent / link).exists() for link in links_of(files.html))
+    replay.unlink()
+    daf_report(done.run_dir)
+    assert all((files.html.parent / link).exists() for link in links_of(files.html))
 
 
 def test_a_crossplay_is_written_again_with_its_episodes(base):

@@ -61,7 +61,7 @@ class EpisodeRow:
     """One episode in plan order.
 
     index: of its block within the mission; contenders play the same block. reward_per_agent, steps: `None` if it has no
-    result, in which case failure has the reason. replay: path relative to the directory of the report.
+    result, in which case failure has the reason. replay, player: paths relative to the directory of the report.
     """
 
     mission: str
@@ -75,6 +75,7 @@ class EpisodeRow:
     rewards: Sequence[float] = ()
     assignment: Sequence[int] = ()
     replay: str | None = None
+    player: str | None = None
     failure: FailureText | None = None
 
     @property

@@ -115,6 +115,7 @@ def episode_row(episode: EpisodeRow, names: DisplayNames, decimals: int) -> dict
         ],
         "key": printable(episode.key),
         "replay": episode.replay,
+        "player": episode.player,
     }
 
 

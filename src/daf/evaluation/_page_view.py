@@ -21,6 +21,7 @@ from daf.evaluation._page_rows import (
     summary_row,
 )
 from daf.evaluation.findings import failure_groups, headline
+from daf.playing.recording import how_to_record
 from daf.render.pages.parts import Plot, Plots
 from daf.render.svg.curves import CurveSeries, curve_figure
 from daf.render.svg.intervals import IntervalRow, cut_intervals, interval_figure, linked
@@ -75,6 +76,7 @@ def view_of(report: EvaluationReport) -> dict[str, object]:
         "contender_labels": list(names.styles),
         "mission_labels": list(names.missions.values()),
         "replays": any(episode.replay for episode in report.episodes),
+        "recording": _recording(report),
         "mission_rows": [
             {"row": row, "name": names.missions[row.name], "size": "×".join(map(str, row.map_size or ()))}
             for row in report.missions
@@ -112,6 +114,14 @@ def family_view(family: FamilyLooks) -> dict[str, object]:
             for look in family.looks
         ],
     }
+
+
+def _recording(report: EvaluationReport) -> tuple[str, str] | None:
+    """How to record the episodes without a replay; `None` if all have one, or the run is not known."""
+    without = next((one for one in report.episodes if one.replay is None and one.status == "ok"), None)
+    if without is None or not report.run_id:
+        return None
+    return how_to_record(report.command, team=without.contender, mission=without.mission, seed=without.seed)
 
 
 def _listed(episodes: Sequence[EpisodeRow]) -> Sequence[EpisodeRow]:

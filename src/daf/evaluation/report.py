@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from daf.evaluation.page import EpisodeRow, EvaluationReport, FailureText, LatencyRow, MissionRow, PolicyRow
 from daf.playing.planning import has_networks
 from daf.playing.settings import settings_data
+from daf.render.replays.players import player_of
 
 if TYPE_CHECKING:
     from daf.episodes.plan import Plan
@@ -70,7 +71,8 @@ def _episodes(evaluation: "Evaluation") -> list[EpisodeRow]:
     rows = []
     for planned, record in zip(result.planned, result.records, strict=True):
         failure, outcome = record.failure, record.outcome
-        replay = evaluation.replays.get(record.spec.key)
+        path = evaluation.replays.get(record.spec.key)
+        replay = path.relative_to(evaluation.run_dir).as_posix() if path and path.is_file() else None
         rows.append(
             EpisodeRow(
                 mission=record.spec.mission,
@@ -83,7 +85,8 @@ def _episodes(evaluation: "Evaluation") -> list[EpisodeRow]:
                 cached=record.cached,
                 rewards=outcome.rewards if outcome else (),
                 assignment=record.spec.assignment,
-                replay=str(replay.relative_to(evaluation.run_dir)) if replay else None,
+                replay=replay,
+                player=player_of(evaluation.run_dir, replay),
                 failure=FailureText(failure.kind, failure.message, failure.traceback) if failure else None,
             )
         )

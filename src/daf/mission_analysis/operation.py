@@ -66,7 +66,11 @@ def analyze_played_mission(
     analysis = analysis_of(played.mission, played.rows)
     evaluation = played.evaluation
     page = mission_page(
-        analysis, command=command_line(), run_id=evaluation.run_id, notes=first_failure_notes(evaluation)
+        analysis,
+        command=command_line(),
+        run_id=evaluation.run_id,
+        notes=first_failure_notes(evaluation),
+        run_dir=evaluation.run_dir,
     )
     return PlayedMission(analysis, played, write_analysis(evaluation, mission_data(analysis), page))
 

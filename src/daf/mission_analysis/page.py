@@ -1,11 +1,13 @@
 """The page of `daf analyze mission`: the mission, how policies perform and how they fail, with replays."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from daf.mission_analysis.facts import MissionAnalysis
 from daf.mission_analysis.performance import MissionPerformance
 from daf.render.pages.html import page
+from daf.render.replays.players import player_of
 from daf.render.svg.curves import CurveSeries, curve_figure
 from daf.render.svg.events import events_figure
 from daf.render.svg.intervals import IntervalRow, interval_figure
@@ -13,10 +15,17 @@ from daf.render.theme import styles
 from daf.stats.sentences import bracketed, half_width, number
 
 
-def mission_page(analysis: MissionAnalysis, *, command: str, run_id: str | None, notes: Sequence[str] = ()) -> str:
+def mission_page(
+    analysis: MissionAnalysis,
+    *,
+    command: str,
+    run_id: str | None,
+    notes: Sequence[str] = (),
+    run_dir: Path | None = None,
+) -> str:
     """The page of a `MissionAnalysis`.
 
-    run_id: of the run with the episodes, None if none were played. notes: shown at the top of the page.
+    run_id, run_dir: of the run with the episodes, None if none were played. notes: shown at the top of the page.
     """
     rows = analysis.performance
     look = styles([row.policy for row in rows])
@@ -38,7 +47,12 @@ def mission_page(analysis: MissionAnalysis, *, command: str, run_id: str | None,
             "events_figure": _events(shown, look, analysis.max_steps),
             "held_figure": _held(shown, look),
             "modes": [
-                {"policy": row.policy, "slot": look[row.policy].slot, "episodes": row.episodes, "rows": modes_of(row)}
+                {
+                    "policy": row.policy,
+                    "slot": look[row.policy].slot,
+                    "episodes": row.episodes,
+                    "rows": modes_of(row, run_dir),
+                }
                 for row in shown
             ],
             "interval": shown[0].interval if shown else 0,
@@ -109,8 +123,8 @@ def summary_of(row: MissionPerformance) -> dict[str, str]:
     }
 
 
-def modes_of(row: MissionPerformance) -> list[dict[str, Any]]:
-    """A policy's failure modes as texts."""
+def modes_of(row: MissionPerformance, run_dir: Path | None = None) -> list[dict[str, Any]]:
+    """A policy's failure modes as texts. run_dir: where the players of examples are."""
     found = []
     for mode in row.failure_modes:
         example = mode.example
@@ -127,6 +141,7 @@ def modes_of(row: MissionPerformance) -> list[dict[str, Any]]:
                 ),
                 "evidence": f"Seed {example.seed}: {who}{example.evidence}.",
                 "replay": example.replay,
+                "player": None if run_dir is None else player_of(run_dir, example.replay),
             }
         )
     return found

@@ -206,6 +206,8 @@ def _with_replays(rows: Sequence[MissionPerformance], evaluation: Evaluation) ->
     with contextlib.closing(open_player(evaluation.settings, cache, networks=networks)) as player:
         paths = player.record(wanted)
     kept = keep(evaluation.run_dir, evaluation.result, paths, cache, records=False)
+    if evaluation.settings.report:
+        evaluation.run.write_players(kept.values())
     return tuple(
         replace(row, failure_modes=tuple(_shown(mode, kept, evaluation) for mode in row.failure_modes)) for row in rows
     )

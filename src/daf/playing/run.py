@@ -7,7 +7,7 @@ the operation adds its analysis. A run in which an episode failed, or that stopp
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -104,6 +104,12 @@ class PlayedRun:
             "seconds": self.seconds,
             "notes": list(notes),
         }
+
+    def write_players(self, replays: Iterable[Path]) -> None:
+        """Write the players of `replays`, files in the run directory, for its report to link to."""
+        from daf.render.replays.players import write_players
+
+        write_players(self.run_dir, [path.relative_to(self.run_dir).as_posix() for path in replays])
 
     def write_tables(self) -> Path:
         """Build the tables of the run from its records, and return their file."""
@@ -207,6 +213,8 @@ def play_run(
             replays=replays,
         )
         run.write_tables()
+        if settings.report:
+            run.write_players(replays.values())
         yield run
         if run.status != "ok":
             output.log_operation_complete(operation, "failed", error=" ".join(run.failure_notes()))

@@ -120,7 +120,13 @@ def _linked_from(found: EvaluationReport, folder: Path, place: Path) -> Evaluati
         return found
     prefix = os.path.relpath(folder.resolve(), place.resolve())
     episodes = [
-        episode if episode.replay is None else replace(episode, replay=f"{prefix}/{episode.replay}")
+        episode
+        if episode.replay is None
+        else replace(
+            episode,
+            replay=f"{prefix}/{episode.replay}",
+            player=None if episode.player is None else f"{prefix}/{episode.player}",
+        )
         for episode in found.episodes
     ]
     return replace(found, episodes=episodes)

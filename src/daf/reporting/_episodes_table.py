@@ -4,15 +4,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from daf.render.pages.parts import Alert, Column, Section, Table, cell
+from daf.playing.recording import how_to_record
+from daf.render.pages.parts import Alert, Cell, Code, Column, Part, Section, Table, Text, cell
+from daf.render.pages.run_facts import RunFacts
+from daf.render.replays.players import has_file, player_of
 from daf.render.text import printable
 from daf.stats.sentences import counted
 
 MOST_EPISODES = 10_000
 
 
-def episodes_section(results: Mapping[str, Any]) -> list[Section]:
-    """The section of all episodes; empty if the results list none."""
+def episodes_section(results: Mapping[str, Any], facts: RunFacts) -> list[Section]:
+    """The section of all episodes of the run; empty if the results list none."""
     found = _episodes(results)
     if not found:
         return []
@@ -44,8 +47,7 @@ def episodes_section(results: Mapping[str, Any]) -> list[Section]:
             count = counted(len(returns), "agent") if returns else "reason"
             row.append(cell(count, detail=printable(f"{detail} · key {episode.get('key')}")))
         if replays:
-            replay = episode.get("replay")
-            row.append(cell("replay", link=f"replays/{Path(str(replay)).name}") if replay else cell(""))
+            row.append(replay_cell(facts.info.path, _recording(episode)))
         rows.append(row)
     columns = [
         Column("Mission", choice=True),
@@ -60,7 +62,33 @@ def episodes_section(results: Mapping[str, Any]) -> list[Section]:
     ]
     left = len(found) - len(listed)
     note = f"{left:,} more are in the tables of the run; all failed episodes are listed." if left else ""
-    return [Section("all-episodes", "Episodes", [Table(columns, rows, note=note)])]
+    parts: list[Part] = [Table(columns, rows, note=note), *_how_to_record(found, facts)]
+    return [Section("all-episodes", "Episodes", parts)]
+
+
+def replay_cell(folder: Path, replay: str | None, more: str = "") -> Cell:
+    """A link to the player of `replay`, a path relative to `folder`, else to the recording; a dash without either."""
+    player = player_of(folder, replay)
+    if player is not None:
+        return cell(f"play{more}", link=player)
+    if replay is not None and has_file(folder, replay):
+        return cell(f"recording{more}", link=replay)
+    return cell(None)
+
+
+def _recording(episode: Mapping[str, Any]) -> str | None:
+    """The path of an episode's recording in the run directory, which may have moved since."""
+    replay = episode.get("replay")
+    return f"replays/{Path(str(replay)).name}" if replay else None
+
+
+def _how_to_record(found: Sequence[Mapping[str, Any]], facts: RunFacts) -> list[Part]:
+    without = next((one for one in found if not one.get("replay") and one.get("status") == "ok"), None)
+    if without is None or not isinstance(seed := without.get("seed"), int):
+        return []
+    team, mission = str(without.get("contender")), str(without.get("mission"))
+    sentence, command = how_to_record(facts.info.command, team=team, mission=mission, seed=seed)
+    return [Text([sentence], muted=True), Code(printable(command))]
 
 
 def failure_alerts(results: Mapping[str, Any]) -> list[Alert]:

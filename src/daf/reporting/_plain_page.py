@@ -56,7 +56,7 @@ def plain_page(facts: RunFacts, *, sections: Sequence[Section] = (), finding: st
             *([Section("ranking", "Ranking", ranking)] if (ranking := ranking_parts(results)) else []),
             *_tables(results),
             *others,
-            *episodes_section(results),
+            *episodes_section(results, facts),
             what_was_run(facts),
         ],
     )

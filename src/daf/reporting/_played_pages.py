@@ -90,7 +90,7 @@ def own_page(facts: RunFacts) -> Pages:
         damage: list[Part] = [Text([printable(sentence)]) for sentence in facts.damaged]
         sections = [Section("damaged", "Damaged files", damage)] if damage else []
     else:
-        sections = [*episodes_section(results), what_was_run(facts, title="Run details")]
+        sections = [*episodes_section(results, facts), what_was_run(facts, title="Run details")]
     html = None if not sections and bare == found else completed(found, sections)
     described = (folder / MARKDOWN).is_file() and complete
     return Pages(html, None if described else run_markdown(plain))
@@ -130,4 +130,4 @@ def _results(facts: RunFacts) -> Mapping[str, Any]:
 
 
 def _sections(facts: RunFacts, results: Mapping[str, Any]) -> dict[str, object]:
-    return {"sections": [*episodes_section(results), what_was_run(facts)], "filter_rows": FILTER_ROWS}
+    return {"sections": [*episodes_section(results, facts), what_was_run(facts)], "filter_rows": FILTER_ROWS}

@@ -1,12 +1,14 @@
 """The evaluations of a training run on its page: scores with intervals by mission, and replays."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from daf.core.recorded_training import RecordedScore, RecordedTraining, TrainingEvaluation
 from daf.render.pages.parts import Cell, Column, Part, Plot, Plots, Section, Table, Text, cell
 from daf.render.svg.curves import CurveSeries, curve_figure
 from daf.render.text import bounds_text, duration, interval
 from daf.render.theme import style
+from daf.reporting._episodes_table import replay_cell
 from daf.stats.sentences import half_width, labels, number
 
 MOST_MISSIONS = 8
@@ -14,8 +16,8 @@ MOST_MISSIONS = 8
 INTERVAL = "95 %"
 
 
-def evaluations_section(run: RecordedTraining) -> list[Section]:
-    """The section; empty if there are no evaluations."""
+def evaluations_section(run: RecordedTraining, folder: Path) -> list[Section]:
+    """The section; empty if there are no evaluations. folder: of the run."""
     found = run.evaluations
     if not found:
         return []
@@ -24,7 +26,7 @@ def evaluations_section(run: RecordedTraining) -> list[Section]:
     drawn = names if 1 < len(names) <= MOST_MISSIONS else []
     plots = [*_overall(found, several=len(names) > 1), *_by_mission(found, {name: shown[name] for name in drawn})]
     parts: list[Part] = [Plots(plots) if plots else Text(["No evaluation has a result."])]
-    parts.append(_table(found, {name: shown[name] for name in drawn}))
+    parts.append(_table(found, {name: shown[name] for name in drawn}, folder))
     if len(names) > MOST_MISSIONS:
         parts.append(_missions_table(found[-1], shown))
     return [Section("evaluations", "Evaluations", parts)]
@@ -35,7 +37,7 @@ def scored(run: RecordedTraining) -> list[TrainingEvaluation]:
     return [one for one in run.evaluations if one.mean is not None]
 
 
-def _table(found: Sequence[TrainingEvaluation], missions: Mapping[str, str]) -> Table:
+def _table(found: Sequence[TrainingEvaluation], missions: Mapping[str, str], folder: Path) -> Table:
     means = [one.mean for one in found if one.mean is not None]
     best = max(means, default=None)
     seeds = {one.seed for one in found}
@@ -50,7 +52,7 @@ def _table(found: Sequence[TrainingEvaluation], missions: Mapping[str, str]) -> 
             *(_mission_cell(one.missions.get(name)) for name in missions),
             *([cell(one.seed)] if len(seeds) > 1 else []),
             cell(None if one.seconds is None else duration(one.seconds)),
-            *([_replay_cell(one)] if replays else []),
+            *([_replay_cell(one, folder)] if replays else []),
         ]
         for one in found
     ]
@@ -70,7 +72,11 @@ def _table(found: Sequence[TrainingEvaluation], missions: Mapping[str, str]) -> 
     if len(means) > 1:
         note.append("Bold: the highest score. The best of noisy scores is biased upwards; evaluate it on new seeds.")
     if replays:
-        note.append("daf replay html FILE writes a page that plays a replay.")
+        note.append("Recordings without a player: daf replay html FILE writes one.")
+    else:
+        note.append(
+            "No episode was recorded; `eval_replays: 1` in the training config records the best of each evaluation."
+        )
     return Table(columns, rows, note=" ".join(note))
 
 
@@ -82,11 +88,11 @@ def _mission_cell(score: RecordedScore | None) -> Cell:
     return cell(None if score is None else _mean(score.mean, score.low, score.high))
 
 
-def _replay_cell(one: TrainingEvaluation) -> Cell:
+def _replay_cell(one: TrainingEvaluation, folder: Path) -> Cell:
     if not one.replays:
-        return cell("")
+        return cell(None)
     more = f" (1 of {len(one.replays)})" if len(one.replays) > 1 else ""
-    return cell(f"replay{more}", link=one.replays[0])
+    return replay_cell(folder, one.replays[0], more)
 
 
 def _series(

@@ -32,7 +32,7 @@ def training_page(run: RecordedTraining, facts: RunFacts) -> RunPage:
         alerts=_alerts(run, facts),
         finding=_finding(run),
         sections=[
-            *evaluations_section(run),
+            *evaluations_section(run, facts.info.path),
             *curve_sections(run),
             *_checkpoints(run, facts, mission),
             *_all_metrics(run),

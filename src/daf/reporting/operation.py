@@ -13,6 +13,7 @@ from daf.errors import DataError
 from daf.output_manager.kinds import Kind, kind_of, run_of
 from daf.render.pages.files import HTML, SWEEP, Pages, pages_of, write_pages
 from daf.render.pages.run_facts import RunFacts, facts_of
+from daf.render.replays.players import recordings, write_players
 from daf.reporting._files import ReportFiles
 from daf.storage.containment import own
 
@@ -39,6 +40,7 @@ def daf_report(run: str | Path, *, pdf: bool = False, base_dir: str | Path | Non
         return _printed(write_replay_report(path), pdf)
     info = run_of(run, base_dir)
     kind = kind_of(info.path)
+    write_players(info.path, recordings(info.path))
     made = _pages(info, kind)
     html, markdown = write_pages(info.path, made, SWEEP if kind == "sweep" else HTML)
     files = ReportFiles(

@@ -1,13 +1,14 @@
 """The page of a sweep: failures, the best trial and its uncertainty, the search, importance, and all trials."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from daf.output_manager.kinds import run_of
 from daf.render.pages.files import SWEEP, pages_of, write_pages
 from daf.render.pages.parts import Alert, Cell, Column, RunPage, Section, Table, cell
 from daf.render.pages.run_facts import RunFacts, ending_alerts, facts_of, shown, subtitle_of, what_was_run
+from daf.render.replays.players import player_of, recordings, write_players
 from daf.render.text import duration, printable
 from daf.stats.sentences import counted, number
 from daf.storage.printable import printable_lines
@@ -25,6 +26,7 @@ TOP = 10
 
 def write_sweep_page(run_dir: Path) -> None:
     """Write the page of the sweep in `run_dir`, from its files."""
+    write_players(run_dir, recordings(run_dir))
     write_pages(run_dir, pages_of(sweep_page(SweepResult.load(run_dir), facts_of(run_of(run_dir)))), SWEEP)
 
 
@@ -33,7 +35,7 @@ def sweep_page(result: SweepResult, facts: RunFacts) -> RunPage:
     counts = result.counts()
     importances = importances_of(result)
     sections = [
-        *_best(result),
+        *_best(result, watched := _watched(facts.info.path)),
         *([] if result.held_out is None else held_out_section(result.held_out)),
         *history_section(result),
         *front_section(result),
@@ -41,7 +43,7 @@ def sweep_page(result: SweepResult, facts: RunFacts) -> RunPage:
         *hyperparameter_section(result, _logarithms(facts)),
         *space_sections(result, ranking(importances)),
         *cost_section(result),
-        *_trials(result, facts),
+        *_trials(result, facts, watched),
         what_was_run(facts),
     ]
     return RunPage(
@@ -109,7 +111,7 @@ def _complete(result: SweepResult) -> str:
     return counted(len(result.finished), "complete trial")
 
 
-def _best(result: SweepResult) -> list[Section]:
+def _best(result: SweepResult, watched: Mapping[str, tuple[str, str]]) -> list[Section]:
     top = result.top_trials(TOP)
     if not top:
         return []
@@ -120,6 +122,7 @@ def _best(result: SweepResult) -> list[Section]:
             *(cell(number(value)) for value in trial.values),
             *(cell(_value(trial.hyperparameters[name]) if name in trial.hyperparameters else None) for name in names),
             *([_folder(trial)] if folders else []),
+            *([_replay(trial, watched)] if watched else []),
         ]
         for trial in top
     ]
@@ -128,11 +131,12 @@ def _best(result: SweepResult) -> list[Section]:
         *(Column(printable(name), number=True) for name in result.objectives),
         *_columns(names, top),
         *([Column("Run")] if folders else []),
+        *([Column("Last replay")] if watched else []),
     ]
     return [Section("best", "Best trials", [Table(columns, rows)])]
 
 
-def _trials(result: SweepResult, facts: RunFacts) -> list[Section]:
+def _trials(result: SweepResult, facts: RunFacts, watched: Mapping[str, tuple[str, str]]) -> list[Section]:
     listed = result.trials[: MOST_CELLS // (6 + len(result.objectives) + len(hyperparameter_names(result.trials)))]
     if not listed:
         return []
@@ -151,6 +155,7 @@ def _trials(result: SweepResult, facts: RunFacts) -> list[Section]:
                 cell(trial.source),
                 cell(_short(trial.reason or "")),
                 *([_folder(trial)] if folders else []),
+                *([_replay(trial, watched)] if watched else []),
             ]
         )
     columns = [
@@ -162,6 +167,7 @@ def _trials(result: SweepResult, facts: RunFacts) -> list[Section]:
         Column("Source", choice=True),
         Column("Reason"),
         *([Column("Run")] if folders else []),
+        *([Column("Last replay")] if watched else []),
     ]
     left = len(result.trials) - len(listed)
     note = [
@@ -204,6 +210,22 @@ def _folder(trial: SweepTrialResult) -> Cell:
     if not place or "/" in name:
         return cell(place)
     return cell(f"trials/{name}", link=f"trials/{name}")
+
+
+def _watched(folder: Path) -> dict[str, tuple[str, str]]:
+    """By the directory of a trial, how the page names its last recording, and the player or the recording itself."""
+    found: dict[str, tuple[str, str]] = {}
+    for replay in recordings(folder):
+        place = replay.partition("/replays/")[0]
+        player = player_of(folder, replay)
+        if place != "replays":
+            found.setdefault(place, ("recording", replay) if player is None else ("play", player))
+    return found
+
+
+def _replay(trial: SweepTrialResult, watched: Mapping[str, tuple[str, str]]) -> Cell:
+    name, link = watched.get(f"trials/{_folder(trial).text.removeprefix('trials/')}", (None, None))
+    return cell(name, link=link)
 
 
 def _short(reason: str) -> str:
