@@ -280,3 +280,15 @@ def test_logs_have_a_report_offline_with_their_finding_in_markdown(tmp_path):
     assert files.html.stat().st_size < 8_000_000
     assert "60 records" in (files.markdown or Path()).read_text(encoding="utf-8")
     assert "60 records" in Page(files.html.read_text(encoding="utf-8")).text
+
+
+@pytest.mark.parametrize(("tasks", "shown"), [(1.0, False), (3.0, True)])
+def test_only_a_training_run_with_a_curriculum_has_its_section(tmp_path, tasks, shown):
+    folder = train_bandit(tmp_path, updates=6)
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    for place, line in enumerate(lines):
+        line |= {"curriculum/tasks": tasks, "curriculum/episodes": float(place)}
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    page = Page(daf_report(folder).html.read_text(encoding="utf-8"))
+    assert ("curriculum" in page.by_id) == shown
+    assert "curriculum/episodes" in page.text

@@ -24,10 +24,16 @@ def curve_sections(run: RecordedTraining) -> list[Section]:
     return [
         *_group(run, "training", "Training episodes", ("episode/", "reward/"), first="episode/return"),
         *_group(run, "learning", "Learning", ("loss/", "gradient/", "schedule/")),
-        *_moved(run, "curriculum", "Curriculum", "curriculum/"),
+        *(_moved(run, "curriculum", "Curriculum", "curriculum/") if _chose_tasks(run) else []),
         *_moved(run, "stats", "Game stats", "stats/"),
         *_group(run, "machine", "Machine", ("clock/", "system/")),
     ]
+
+
+def _chose_tasks(run: RecordedTraining) -> bool:
+    """Whether a curriculum had several tasks to choose from; runs without one log the metrics of their only task."""
+    tasks = run.series.get("curriculum/tasks")
+    return tasks is None or max(tasks.values) > 1
 
 
 def ends(series: MetricSeries) -> tuple[float, float]:
