@@ -37,7 +37,7 @@ _SMALL = 256 * 1024 * 1024
 """Smaller logs are read in one process: starting more would take longer."""
 _BINS = 8_192
 
-type Progress = Callable[[PartDone], None]
+type OnPart = Callable[[PartDone], None]
 type Stage = Callable[[str], None]
 
 
@@ -111,7 +111,7 @@ def daf_analyze_logs(
     sample_size: int = 10_000,
     jobs: int | Literal["auto"] = "auto",
     incremental: bool = False,
-    progress: Progress | None = None,
+    progress: OnPart | None = None,
     stage: Stage | None = None,
     console: "Console | None" = None,
 ) -> LogAnalysis:
@@ -154,7 +154,7 @@ def daf_compare_logs(
     sample_size: int = 10_000,
     jobs: int | Literal["auto"] = "auto",
     incremental: bool = False,
-    progress: Progress | None = None,
+    progress: OnPart | None = None,
     stage: Stage | None = None,
 ) -> LogComparison:
     """Read several logs (variants, run directories or files) and draw them together.
@@ -283,7 +283,7 @@ def _read(
     sample_size: int,
     jobs: int | Literal["auto"],
     incremental: bool,
-    progress: Progress | None,
+    progress: OnPart | None,
 ) -> tuple[LogSummary, Path, list[Path], float, int, int, int, tuple[str, ...]]:
     """The summary, and the rest of a `LogAnalysis`'s fields. Raises `DataError` where there is no record."""
     began = time.perf_counter()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from daf.core.tracking import NAMES, RunFacts, Trackers, trackers
+from daf.core.tracking import NAMES, TrackedRun, Trackers, trackers
 from daf.core.tracking.json_lines import JsonLines
 from daf.core.tracking.names import Names
 from daf.core.tracking.tensorboard_events import TensorBoardEvents
@@ -21,7 +21,7 @@ from daf.errors import StorageError, UsageError
 from tests.core.tracked import READERS, Points
 
 ROOT = Path(__file__).parents[2]
-RUN = RunFacts("20261120_101500", "arena", "lstm", 7, 100, {"learning_rate": 0.001, "network.hidden_size": 64})
+RUN = TrackedRun("20261120_101500", "arena", "lstm", 7, 100, {"learning_rate": 0.001, "network.hidden_size": 64})
 
 
 def record(step: int) -> dict[str, object]:
@@ -230,7 +230,7 @@ class Unreachable:
 
     name = "elsewhere"
 
-    def start(self, run: RunFacts, resumed_at: int | None) -> None: ...
+    def start(self, run: TrackedRun, resumed_at: int | None) -> None: ...
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         if step >= 20:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from daf.evaluation import Evaluation, Settings, evaluate
 from daf.game.outcome import SeriesRequest
 from daf.output_manager import OutputManager
-from daf.render.figures.curves import Curve, Panel, curves_figure
+from daf.render.figures.curves import Curve, CurvePanel, curves_figure
 from daf.render.figures.map import VisitMap, map_figure
 from daf.render.theme import legend, series_order, style, styles
 from daf.visualization import daf_plot_position_heatmap, daf_plot_run
@@ -31,7 +31,7 @@ def test_a_legend_names_what_begins_with_an_underscore_and_holds_dollars() -> No
 
 def test_the_figure_of_curves_names_every_series() -> None:
     curves = [Curve(name, [0.5, 1.0], [1.0, 2.0], points=[(1.0, 2.0, (1.0, 3.0))]) for name in ODD]
-    figure = curves_figure([Panel("p", "y", curves, zero=True)], x_label="x", title="_p over $q$", caption="")
+    figure = curves_figure([CurvePanel("p", "y", curves, zero=True)], x_label="x", title="_p over $q$", caption="")
     assert texts(figure) == ODD
     assert not any(text.get_parse_math() for made in figure.legends for text in made.get_texts())
     assert not figure.legends[0].get_title().get_parse_math()

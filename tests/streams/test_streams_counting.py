@@ -24,7 +24,7 @@ from daf.streams._visits import Visits
 from daf.streams.finding import find_logs
 from daf.streams.planning import plan_parts
 from daf.streams.processor import StreamingProcessor
-from daf.streams.records import FIXED, RunConstants, Table
+from daf.streams.records import FIXED, RecordTable, RunConstants
 from daf.streams.running import count
 from daf.streams.summary import LogSummary, summarize
 
@@ -474,14 +474,14 @@ def test_what_waits_is_bounded_in_pieces_too() -> None:
     for index in range(3000):
         place = np.array([float(index)])
         visits.add(np.zeros(1, dtype=np.int64), place, place, place)
-        row = Table((), np.full((len(FIXED), 1), float(index)))
+        row = RecordTable((), np.full((len(FIXED), 1), float(index)))
         sample.add(np.array([index], dtype=np.uint64), "a", index, place, row)
     assert max(len(visits._pending), len(sample._pending)) <= 2048
     sample.settle()
     assert len(visits.table()) == len(sample.hashes) == 3000
     for index in range(40_000):
         data = np.full((len(FIXED) + 1, 1), float(index))
-        assert not list(stretches.add(Table(("ab"[index % 2],), data)))
+        assert not list(stretches.add(RecordTable(("ab"[index % 2],), data)))
     assert len(stretches._open) + len(stretches._fresh) + len(stretches._held_back or []) < 13_000
     given = list(stretches.finish())
     assert sum(placed.table.n for placed in given) == 40_000

@@ -11,7 +11,7 @@ from daf.errors import UsageError
 from daf.streams._sampling import Sample, record_hashes, source_key
 from daf.streams._tallies import COVERAGE
 from daf.streams.processor import StreamingProcessor
-from daf.streams.records import FIXED, Table
+from daf.streams.records import FIXED, RecordTable
 
 SIZES = (3, 40, 1000, 20_000)
 """Records of four very unequal files."""
@@ -28,7 +28,7 @@ def draw(seed: int, size: int, order: tuple[int, ...] = (0, 1, 2, 3)) -> Sample:
         for first in range(0, n, 4096):
             part = data[:, first : first + 4096]
             hashes = record_hashes(key, first, part.shape[1])
-            sample.add(hashes, f"file{index}", first, np.zeros(part.shape[1]), Table((), part))
+            sample.add(hashes, f"file{index}", first, np.zeros(part.shape[1]), RecordTable((), part))
     sample.sort()
     return sample
 

@@ -16,7 +16,7 @@ from daf.sweeps.export import exported
 from daf.sweeps.held_out import _compare
 from daf.sweeps.journal import Proposal
 from daf.sweeps.objective import Objective, plain, relative
-from daf.sweeps.playing import Player, TrialFailed
+from daf.sweeps.playing import TrialFailed, TrialPlayer
 
 from .sweeping import SMALLEST, config_of, events, run
 
@@ -107,7 +107,7 @@ def test_only_checkpoints_of_the_sweep_itself_are_deleted(tmp_path):
 @pytest.fixture
 def held_out_plays(monkeypatch):
     """Held-out seeds as they are played; the first `held_out_plays.fail` attempts fail for the machine's sake."""
-    play = Player.play
+    play = TrialPlayer.play
 
     class Plays(list):
         fail = 0
@@ -121,7 +121,7 @@ def held_out_plays(monkeypatch):
                 raise TrialFailed("the worker processes died (killed)", machine=True)
         return play(self, policy, missions, first, last, seed=seed, **options)
 
-    monkeypatch.setattr(Player, "play", noted)
+    monkeypatch.setattr(TrialPlayer, "play", noted)
     return plays
 
 

@@ -66,7 +66,7 @@ def run_command(
         _show_plan(plan_experiment(chosen, output=manager), output.as_json)
         return
     status = daf_run_adaptive(
-        chosen, output=manager, retry_failed=retry_failed, on_change=None if output.quiet else Progress()
+        chosen, output=manager, retry_failed=retry_failed, on_change=None if output.quiet else ExperimentProgress()
     )
     _show(status, output.as_json)
     if status.status == "failed":
@@ -118,7 +118,7 @@ def _show_plan(plan: "AdaptivePlan", as_json: bool) -> None:
     out.print(table)
 
 
-class Progress:
+class ExperimentProgress:
     """Print a line on stderr for every run whose state has changed."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from daf.config.training import DAFTrainingConfig
 from daf.core._learner import Learner
 from daf.core.system_metrics import MemoryWatch, SystemMetrics
-from daf.core.tracking import RunFacts, trackers
+from daf.core.tracking import TrackedRun, trackers
 from daf.core.training_logs import TrainingLogs
 from daf.core.training_progress import TrainingProgress
 
@@ -38,7 +38,9 @@ class RunRecorder:
         return dict(self._trackers.lost)
 
     @contextmanager
-    def recording(self, facts: RunFacts, resumed_at: int | None, memory_is_short: Callable[[], None]) -> Iterator[None]:
+    def recording(
+        self, facts: TrackedRun, resumed_at: int | None, memory_is_short: Callable[[], None]
+    ) -> Iterator[None]:
         """Record during this block, after step `resumed_at` (None: a new run).
 
         memory_is_short: called once when memory use exceeds `MEMORY_LIMIT`. Raises `DAFError` if a tracker can't start,

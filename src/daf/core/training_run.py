@@ -27,7 +27,7 @@ from daf.core._periodic_evaluation import last_evaluation
 from daf.core._run_recorder import RunRecorder
 from daf.core.curriculum import Curriculum
 from daf.core.rollout_sizes import RolloutSizes, per_process, rollout_sizes
-from daf.core.tracking import RunFacts, trackers
+from daf.core.tracking import TrackedRun, trackers
 from daf.core.training_progress import TrainingProgress
 from daf.core.training_result import TrainingResult
 from daf.errors import CheckpointError, ConfigError, UsageError
@@ -257,10 +257,10 @@ class TrainingRun:
         if self._learner is not None:
             self._learner.close()
 
-    def tracked_facts(self) -> RunFacts:
+    def tracked_facts(self) -> TrackedRun:
         """The description of the run for trackers."""
         config = self.config
-        return RunFacts(
+        return TrackedRun(
             self.run_id, self._mission_names, self.policy.name, config.seed, config.total_timesteps, config.to_data()
         )
 

@@ -14,7 +14,7 @@ import numpy as np
 from daf.dashboard._json_files import JsonFiles
 from daf.dashboard._settings_files import comparable
 from daf.episodes.plan_file import read_plan
-from daf.episodes.results_file import EpisodeRow, read_results
+from daf.episodes.results_file import EpisodeEntry, read_results
 from daf.errors import DamagedFileError, DataError, StorageError
 from daf.evaluation.result import pair_data, summary_data
 from daf.stats.summaries import summarise
@@ -96,7 +96,7 @@ def _evaluation(runs: Mapping[str, Path], files: JsonFiles) -> dict[str, Any]:
     }
 
 
-def _scores(episodes: Sequence[EpisodeRow], contents: Mapping[str, str]) -> dict[str, dict[Block, float]]:
+def _scores(episodes: Sequence[EpisodeEntry], contents: Mapping[str, str]) -> dict[str, dict[Block, float]]:
     """Mean reward of all agents by contender and block, of the episodes that have a result."""
     found: dict[str, dict[Block, float]] = {}
     for episode in episodes:

@@ -41,7 +41,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Finished:
+class FinishedEpisode:
     """A finished episode: its position among the specs, its record, and the replay if one was requested."""
 
     position: int
@@ -63,7 +63,7 @@ _Result = list[PlayedEpisode | EpisodeFailure]
 
 def play_specs(
     specs: Sequence[EpisodeSpec], executor: Executor, cache: EpisodeCache, options: Options
-) -> Iterator[Finished]:
+) -> Iterator[FinishedEpisode]:
     """Play every spec. Configs must be in `cache`."""
     singles = [[position] for position, spec in enumerate(specs) if not spec.batched]
     groups = _groups(specs, executor.jobs)
@@ -118,7 +118,7 @@ def config_path(cache: EpisodeCache, spec: EpisodeSpec) -> Path:
 
 def _finished(
     positions: list[int], specs: Sequence[EpisodeSpec], result: _Result | None, failure: Failure | None
-) -> Iterator[Finished]:
+) -> Iterator[FinishedEpisode]:
     if result is None:
         cause = failure or Failure("error", "it returned nothing")
         kind = "policy" if cause.kind == "error" else cause.kind
@@ -127,15 +127,15 @@ def _finished(
         yield _record(position, specs[position], played)
 
 
-def _record(position: int, spec: EpisodeSpec, played: PlayedEpisode | EpisodeFailure) -> Finished:
+def _record(position: int, spec: EpisodeSpec, played: PlayedEpisode | EpisodeFailure) -> FinishedEpisode:
     if isinstance(played, EpisodeFailure):
-        return Finished(position, EpisodeRecord(spec, None, played))
+        return FinishedEpisode(position, EpisodeRecord(spec, None, played))
     rewards = played.outcome.rewards
     odd = [f"agent {agent}: {reward}" for agent, reward in enumerate(rewards) if not math.isfinite(reward)]
     if odd:
         message = f"its rewards must be finite numbers, got {', '.join(odd)}"
-        return Finished(position, EpisodeRecord(spec, None, EpisodeFailure("reward", message)))
-    return Finished(position, from_played(spec, played, platform.node()), played.replay)
+        return FinishedEpisode(position, EpisodeRecord(spec, None, EpisodeFailure("reward", message)))
+    return FinishedEpisode(position, from_played(spec, played, platform.node()), played.replay)
 
 
 def _play_task(task: _Task) -> _Result:

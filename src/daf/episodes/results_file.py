@@ -23,7 +23,7 @@ class FailureRow(TypedDict):
     message: str
 
 
-class EpisodeRow(TypedDict):
+class EpisodeEntry(TypedDict):
     """An episode as `--json` prints it. replay: path of the file."""
 
     mission: str
@@ -81,7 +81,7 @@ class ResultsFile(TypedDict, total=False):
     status: str
     cache: str
     settings: dict[str, Any]
-    episodes: list[EpisodeRow]
+    episodes: list[EpisodeEntry]
     summary: EvaluationSummary
     ranking: list[RankingRow]
     pairs: list[PairRow]
@@ -94,7 +94,7 @@ class EvaluationResults(TypedDict):
     title: str
     cache: str
     settings: dict[str, Any]
-    episodes: list[EpisodeRow]
+    episodes: list[EpisodeEntry]
     summary: EvaluationSummary
 
 
@@ -111,7 +111,7 @@ class ScoreResults(TypedDict):
     pool: Annotated[list[str], msgspec.Meta(min_length=1)]
     as_pickup: bool
     budget: _Budget | None
-    episodes: list[EpisodeRow]
+    episodes: list[EpisodeEntry]
     summary: Summary
 
 
@@ -122,7 +122,7 @@ class CrossplayResults(TypedDict):
     cache: str
     policies: list[str]
     mixes: str
-    episodes: list[EpisodeRow]
+    episodes: list[EpisodeEntry]
     summary: Summary
 
 

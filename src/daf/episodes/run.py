@@ -60,7 +60,7 @@ class RunResult:
 
 
 PLAIN = Options()
-Progress = Callable[[EpisodeRecord], None]
+OnRecord = Callable[[EpisodeRecord], None]
 Checked = frozenset[tuple[str, str]]
 """Policies by their identity, and the missions (by hash) for which they could be built."""
 
@@ -72,7 +72,7 @@ def run_plan(
     options: Options = PLAIN,
     *,
     max_failures: int | None = None,
-    on_record: Progress | None = None,
+    on_record: OnRecord | None = None,
     checked: Checked = frozenset(),
 ) -> RunResult:
     """Play what `plan` needs and `cache` lacks.
@@ -207,6 +207,6 @@ def _check_task(task: _CheckTask) -> None:
     check_policy(task.policy, game_at(task.config), device=task.device)
 
 
-def _report(on_record: Progress | None, record: EpisodeRecord) -> None:
+def _report(on_record: OnRecord | None, record: EpisodeRecord) -> None:
     if on_record is not None:
         on_record(record)

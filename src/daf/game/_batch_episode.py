@@ -25,7 +25,7 @@ from mettagrid.types import Action
 
 from daf.game._team_steps import Step, Team
 from daf.game.batch_networks import Block, adapter_for
-from daf.game.object_rollout import Episode
+from daf.game.object_rollout import ObjectEpisode
 from daf.game.outcome import SLOW_STEP_MS
 from daf.game.simulation import Converted
 
@@ -88,7 +88,7 @@ class LiveEpisode:
     def __init__(self, index: int, play: BatchPlay, blocks: dict[int, list[Block]]) -> None:
         self.index = index
         policies = play.build()
-        self.episode = Episode(
+        self.episode = ObjectEpisode(
             play.env,
             policies,
             play.assignment,

@@ -50,7 +50,7 @@ def play_object(
     handlers: upstream's event handlers (replay writers and the like). converted: the game's `convert`, where many
     episodes are played of it; `ValueError` where it is another game's. What a policy or handler raises, passes through.
     """
-    episode = Episode(
+    episode = ObjectEpisode(
         env,
         policies,
         assignment,
@@ -86,7 +86,7 @@ def unsupported(policy: MultiAgentPolicy) -> str | None:
     return str(reason) if reason else None
 
 
-class Episode:
+class ObjectEpisode:
     """One episode in progress: look, let the teams step, advance."""
 
     def __init__(

@@ -28,7 +28,7 @@ LONGEST_FILE = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PolicySource:
     """hash: of all the policy's own code. needs_torch: whether that code imports torch. files: what was read.
 
     modules: the same files with their modules' names.
@@ -48,7 +48,7 @@ class _Found:
     folders: tuple[Path, ...]
 
 
-def source_of(class_path: str, roots: Sequence[str] = ()) -> Source:
+def source_of(class_path: str, roots: Sequence[str] = ()) -> PolicySource:
     """The code behind `class_path` ("package.module.Class").
 
     roots: folders to look in before `sys.path`. Raises `PolicyError` where its module isn't found, or a module that it
@@ -76,7 +76,7 @@ def source_of(class_path: str, roots: Sequence[str] = ()) -> Source:
             if found is not None:
                 waiting.append((imported, found))
     files = tuple(sorted(path for _, path in modules))
-    return Source(hash_json(sorted(contents.items())), needs_torch, files, tuple(sorted(modules)))
+    return PolicySource(hash_json(sorted(contents.items())), needs_torch, files, tuple(sorted(modules)))
 
 
 def own_code(class_path: str, roots: Sequence[str] = ()) -> dict[Path, Path]:

@@ -24,7 +24,7 @@ WIDE, CROWDED = 20.0, 0.3
 
 
 @dataclass(frozen=True)
-class Setting:
+class SettingScale:
     """values: the distinct ones, ascending if they are numbers. scaled: whether they are placed by their numeric value,
     otherwise at equal distances. log: on a logarithmic scale. span: the ends of the range that was searched, which the
     axis then has; None if they are not known, so that the axis ends at the smallest and the largest value.
@@ -114,7 +114,7 @@ class Setting:
 
 def setting_of(
     name: str, values: Sequence[Any], *, log: bool | None = None, span: tuple[float, float] | None = None
-) -> Setting:
+) -> SettingScale:
     """The axis for `values`, one for each trial.
 
     log: whether it is logarithmic, if all values are above 0; None decides by their span. span: the ends of the range
@@ -122,15 +122,17 @@ def setting_of(
     """
     numbers = bool(values) and all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
     if not numbers:
-        return Setting(name, tuple(dict.fromkeys(_key(value) for value in values)), False, False)
+        return SettingScale(name, tuple(dict.fromkeys(_key(value) for value in values)), False, False)
     different = tuple(sorted(set(values)))
     if span is not None:
         low, high = min(span[0], float(different[0])), max(span[1], float(different[-1]))
-        return Setting(name, different, True, bool(log) and low > 0, (low, high) if high > low else None)
+        return SettingScale(name, different, True, bool(log) and low > 0, (low, high) if high > low else None)
     if len(different) <= FEW and len(values) > len(different):
-        return Setting(name, different, False, False)
+        return SettingScale(name, different, False, False)
     low, high = float(different[0]), float(different[-1])
-    return Setting(name, different, True, _looks_logarithmic(values, low, high) if log is None else log and low > 0)
+    return SettingScale(
+        name, different, True, _looks_logarithmic(values, low, high) if log is None else log and low > 0
+    )
 
 
 def _looks_logarithmic(values: Sequence[Any], low: float, high: float) -> bool:

@@ -15,7 +15,7 @@ import numpy as np
 
 from daf.errors import DataError, UsageError, unknown
 from daf.reporting._board import ALPHA, BoardRow, Leaderboard
-from daf.reporting._leaderboard_entries import LeaderboardEntry, Source, take
+from daf.reporting._leaderboard_entries import LeaderboardEntry, RankedSource, take
 from daf.stats.pair_verdict import PairVerdict
 from daf.stats.sentences import counted, labels
 from daf.stats.summaries import summarise
@@ -31,7 +31,7 @@ RESAMPLES, SEED = 10_000, 0
 
 
 def daf_generate_leaderboard(
-    sources: "Source | Sequence[Source]",
+    sources: "RankedSource | Sequence[RankedSource]",
     output_path: str | Path | None = None,
     format: Literal["markdown", "json", "html"] = "markdown",
     *,
@@ -68,7 +68,7 @@ def daf_generate_leaderboard(
 
 
 def leaderboard(
-    sources: "Source | Sequence[Source]", *, title: str | None = None, base_dir: str | Path | None = None
+    sources: "RankedSource | Sequence[RankedSource]", *, title: str | None = None, base_dir: str | Path | None = None
 ) -> Leaderboard:
     """The leaderboard as data. See `daf_generate_leaderboard`."""
     listed: list[Any] = list(sources) if isinstance(sources, list | tuple) else [sources]

@@ -18,7 +18,7 @@ from daf.output_manager.kinds import kind_of, run_of
 if TYPE_CHECKING:
     from daf.comparison import ComparisonReport
 
-type Source = "ComparisonReport | Evaluation | RunInfo | str | Path"
+type RankedSource = "ComparisonReport | Evaluation | RunInfo | str | Path"
 type Block = tuple[str, object, object]
 """A mission, identified by its config's hash if known, with seed (or position) and step limit."""
 
@@ -40,7 +40,7 @@ class LeaderboardEntry:
 
 
 def take(
-    source: Source, entries: dict[str, LeaderboardEntry], missions: dict[str, str], base_dir: str | Path | None
+    source: RankedSource, entries: dict[str, LeaderboardEntry], missions: dict[str, str], base_dir: str | Path | None
 ) -> None:
     """Add the content of `source` to `entries` (by identity) and `missions` (names by mission identity)."""
     from daf.comparison import ComparisonReport

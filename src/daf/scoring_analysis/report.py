@@ -120,7 +120,7 @@ def markdown_of(report: "ScoreReport") -> str:
 
 def figure_of(report: "ScoreReport", path: Path) -> Path:
     """Write the PNG of value over replacement by number of agents, a line per mission."""
-    from daf.render.figures.curves import Curve, Panel, curves_figure
+    from daf.render.figures.curves import Curve, CurvePanel, curves_figure
 
     names = [printable(score.mission) for score in report.analysis.missions]
     curves = []
@@ -134,7 +134,7 @@ def figure_of(report: "ScoreReport", path: Path) -> Path:
         curves.append(Curve(name, [x for x, _, _ in known], [value for _, value, _ in known], points=known))
     level = f"{100 * (1 - report.analysis.alpha):g} %"
     figure = curves_figure(
-        [Panel("Value over replacement", "reward per agent", curves, zero=True)],
+        [CurvePanel("Value over replacement", "reward per agent", curves, zero=True)],
         x_label="candidate's share of the team's agents (%)",
         title=f"{printable(report.candidate)} over {', '.join(printable(name) for name in report.pool)}",
         caption=f"{counted(report.analysis.n, 'block')}; bars: {level} intervals by the sign-flip test.",

@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 from daf.streams._damage import SEPARATORS, Damage, DamageList, Scan, scan
 from daf.streams._decoding import BlockDecoder
 from daf.streams._source import BARREN, MAX_BARREN, Source
-from daf.streams.records import FieldProblems, FloatArray, LogShape, NameBound, RunConstants, Table, read, tabulate
+from daf.streams.records import (
+    FieldProblems,
+    FloatArray,
+    LogShape,
+    NameBound,
+    RecordTable,
+    RunConstants,
+    read,
+    tabulate,
+)
 
 BLOCK = 256 * 1024
 BITE = 4 * 1024
@@ -73,7 +82,7 @@ class TableReader:
         self._gathered: FloatArray = np.empty((0, 0))
         self._gathered_rows = 0
 
-    def __iter__(self) -> Iterator[Table]:
+    def __iter__(self) -> Iterator[RecordTable]:
         start, end = self._range
         with Source(self.path, start, end) as source:
             yield from self._tables(source, start)
@@ -81,7 +90,7 @@ class TableReader:
                 self._damage.add(start + self.report.bytes_read, 0, source.trouble)
         self._damage.sum_up()
 
-    def _tables(self, source: Source, base: int) -> Iterator[Table]:
+    def _tables(self, source: Source, base: int) -> Iterator[RecordTable]:
         buffer = bytearray(self._block + 2)
         at = stop = 1  # one byte is kept free on either side for the brackets
         origin = base - at  # offset in the file of buffer[0]
@@ -193,7 +202,7 @@ class TableReader:
             column[begin:end] = rows[path]
         self._gathered_rows = end
 
-    def _give(self) -> Iterator[Table]:
+    def _give(self) -> Iterator[RecordTable]:
         """The gathered rows as a table."""
         n = self._gathered_rows
         if n and self._shape is not None:
@@ -215,7 +224,7 @@ class TableReader:
                 self._decoders[shape] = None
         return self._decoders[shape]
 
-    def _slow(self, piece: bytes, found: Scan, offset: int) -> Iterator[Table]:
+    def _slow(self, piece: bytes, found: Scan, offset: int) -> Iterator[RecordTable]:
         for begin, length, reason in found.damage:
             self._damage.add(offset + begin, length, reason)
         if found.damage or found.records:
@@ -239,7 +248,7 @@ class TableReader:
             (_, left, _), (right, _, _) = found.records[-2:]
             self._separator = piece[left:right]
 
-    def _table(self, shape: LogShape, rows: list[list[float]]) -> Table:
+    def _table(self, shape: LogShape, rows: list[list[float]]) -> RecordTable:
         self.report.records += len(rows)
         self.report.kinds[shape.kind] += len(rows)
         raw = np.array(rows, dtype=np.float64).reshape(len(rows), len(shape.paths)).T

@@ -12,7 +12,7 @@ import hashlib
 import numpy as np
 from numpy.typing import NDArray
 
-from daf.streams.records import FIXED, FloatArray, Table
+from daf.streams.records import FIXED, FloatArray, RecordTable
 
 type HashArray = NDArray[np.uint64]
 
@@ -62,7 +62,7 @@ class Sample:
         self._waiting = 0
         self._bound = np.uint64(bound)
 
-    def add(self, hashes: HashArray, source: str, first: int, share: FloatArray, table: Table) -> None:
+    def add(self, hashes: HashArray, source: str, first: int, share: FloatArray, table: RecordTable) -> None:
         """Offer the records of `table`, the first of which is number `first` of `source`."""
         chosen = np.flatnonzero(hashes <= self._bound)
         if len(chosen) > self.size:

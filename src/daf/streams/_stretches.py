@@ -26,7 +26,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from daf.streams.records import FIXED, FloatArray, Table
+from daf.streams.records import FIXED, FloatArray, RecordTable
 
 ROWS = 8_192
 """Rows that are worked on at once."""
@@ -45,7 +45,7 @@ class Placed:
     stretch starts; rows before the first of them continue the stretch of the previous `Placed`.
     """
 
-    table: Table
+    table: RecordTable
     position: FloatArray
     length: FloatArray
     since: FloatArray
@@ -61,11 +61,11 @@ class Stretches:
     def __init__(self, *, clock: bool = False, since: float | None = None) -> None:
         self._clock = clock
         self._since = np.nan if since is None else since
-        self._held_back: list[Table] | None = None if clock else []
+        self._held_back: list[RecordTable] | None = None if clock else []
         self._held_bytes = 0
-        self._fresh: list[Table] = []
+        self._fresh: list[RecordTable] = []
         self._fresh_rows = 0
-        self._open: list[Table] = []
+        self._open: list[RecordTable] = []
         self._open_rows = 0
         self._open_starts = False
         self._spill: IO[bytes] | None = None
@@ -74,7 +74,7 @@ class Stretches:
         self._begun = False
         self._peak = -np.inf
 
-    def add(self, table: Table) -> Iterator[Placed]:
+    def add(self, table: RecordTable) -> Iterator[Placed]:
         """Take `table`; the rows whose place it settled."""
         if self._held_back is None:
             yield from self._take(table)
@@ -116,7 +116,7 @@ class Stretches:
             yield Placed(self._raise(table, starts), position, np.full(table.n, float(block)), nothing, starts)
             first += table.n
 
-    def _take(self, table: Table) -> Iterator[Placed]:
+    def _take(self, table: RecordTable) -> Iterator[Placed]:
         if self._fresh and (self._fresh[0].names, self._fresh[0].rising) != (table.names, table.rising):
             yield from self._sort_in()
         self._fresh.append(table)
@@ -146,7 +146,7 @@ class Stretches:
         cuts = np.flatnonzero(begins)
         head = int(cuts[0]) if len(cuts) else data.shape[1]
         if head:
-            self._hold(Table(first.names, data[:, :head], first.rising))
+            self._hold(RecordTable(first.names, data[:, :head], first.rising))
         if len(cuts):
             yield from self._close()
             tail = int(cuts[-1])
@@ -154,11 +154,11 @@ class Stretches:
                 self._last_total = total[tail - 1]
                 yield self._whole(first, data[:, head:tail], cuts, np.flatnonzero(falls[head:tail]), total)
             self._open_starts = bool(falls[tail])
-            self._hold(Table(first.names, data[:, tail:], first.rising))
+            self._hold(RecordTable(first.names, data[:, tail:], first.rising))
         self._last_total = total[-1]
 
     def _whole(
-        self, like: Table, data: FloatArray, cuts: NDArray[np.intp], starts: NDArray[np.intp], total: FloatArray
+        self, like: RecordTable, data: FloatArray, cuts: NDArray[np.intp], starts: NDArray[np.intp], total: FloatArray
     ) -> Placed:
         """Rows that are whole groups, which begin at `cuts` (all but the last)."""
         lengths = np.diff(cuts)
@@ -169,10 +169,10 @@ class Stretches:
             since = np.repeat(np.concatenate(([self._since], clocks[:-1])), lengths)
             since = _before(data[1], since)
             self._since = clocks[-1]
-        table = self._raise(Table(like.names, data, like.rising), starts)
+        table = self._raise(RecordTable(like.names, data, like.rising), starts)
         return Placed(table, position, np.repeat(lengths.astype(np.float64), lengths), since, starts)
 
-    def _hold(self, table: Table) -> None:
+    def _hold(self, table: RecordTable) -> None:
         self._open.append(table)
         self._open_rows += table.n
         if self._open_rows > WAITING_ROWS or len(self._open) > WAITING_TABLES:
@@ -201,18 +201,18 @@ class Stretches:
             done += n
         self._open, self._open_rows, self._spilled, self._open_starts = [], 0, [], False
 
-    def _held(self) -> Iterator[Table]:
+    def _held(self) -> Iterator[RecordTable]:
         if self._spill is not None and self._spilled:
             self._spill.seek(0)
             for names, rising, n in self._spilled:
                 rows = len(FIXED) + len(names)
                 data = np.frombuffer(self._spill.read(rows * n * 8)).reshape(rows, n).copy()
-                yield Table(names, data, rising)
+                yield RecordTable(names, data, rising)
             self._spill.seek(0)
             self._spill.truncate()
         yield from self._open
 
-    def _raise(self, table: Table, starts: NDArray[np.intp]) -> Table:
+    def _raise(self, table: RecordTable, starts: NDArray[np.intp]) -> RecordTable:
         """Let "level" be its running maximum per stretch, where it is derived."""
         if not table.rising:
             return table
@@ -230,7 +230,7 @@ class Stretches:
                 part = np.maximum.accumulate(np.maximum(part, self._peak))
                 self._peak = part[-1]
                 level[begin:end][known] = part
-        return Table(table.names, data, rising=False)
+        return RecordTable(table.names, data, rising=False)
 
 
 def equal_blocks(step: FloatArray) -> int | None:

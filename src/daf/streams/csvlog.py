@@ -19,7 +19,7 @@ import numpy as np
 from daf.streams._damage import DamageList
 from daf.streams._reading import ReadingReport
 from daf.streams._source import BARREN, MAX_BARREN, Source
-from daf.streams.records import LogShape, NameBound, RunConstants, Table, read, tabulate
+from daf.streams.records import LogShape, NameBound, RecordTable, RunConstants, read, tabulate
 
 _PIECE = 256 * 1024
 _LONGEST_ROW = 8 * 1024 * 1024
@@ -39,7 +39,7 @@ class CsvReader:
         self._header: list[str] | None = None
         self._names_met = NameBound(path)
 
-    def __iter__(self) -> Iterator[Table]:
+    def __iter__(self) -> Iterator[RecordTable]:
         with Source(self.path) as source:
             rest, offset = b"", 0
             met, fertile = 0, 0
@@ -65,7 +65,7 @@ class CsvReader:
                 self._damage.add(offset, 0, source.trouble)
         self._damage.sum_up()
 
-    def _rows(self, data: bytes, offset: int, *, ended: bool) -> Iterator[Table]:
+    def _rows(self, data: bytes, offset: int, *, ended: bool) -> Iterator[RecordTable]:
         if self._header is None and data.strip():
             start = 3 if data.startswith(b"\xef\xbb\xbf") else 0
             end = data.find(b"\n", start) + 1 or len(data)
@@ -103,7 +103,7 @@ class CsvReader:
                 self.report.problems.counts[f"{name}: not read, because there is {name}.…"] += 1
         return header
 
-    def _tables(self, rows: list[tuple[int, int, list[str]]]) -> Iterator[Table]:
+    def _tables(self, rows: list[tuple[int, int, list[str]]]) -> Iterator[RecordTable]:
         pending: list[list[float]] = []
         shape: LogShape | None = None
         header = self._header or []
@@ -122,7 +122,7 @@ class CsvReader:
         if shape is not None:
             yield self._table(shape, pending)
 
-    def _table(self, shape: LogShape, rows: list[list[float]]) -> Table:
+    def _table(self, shape: LogShape, rows: list[list[float]]) -> RecordTable:
         self.report.records += len(rows)
         self.report.kinds[shape.kind] += len(rows)
         return tabulate(shape, np.array(rows, dtype=np.float64).reshape(len(rows), len(shape.paths)).T, self._constants)

@@ -24,7 +24,7 @@ from daf.streams._tallies import SourcePlan
 from daf.streams._visits import SLICES as LAST_SLICE
 from daf.streams.finding import LogFile, find_logs, read_constants
 from daf.streams.planning import SLICES, plan_parts
-from daf.streams.records import FieldProblems, LogShape, NameBound, RunConstants, Table, number, read, tabulate
+from daf.streams.records import FieldProblems, LogShape, NameBound, RecordTable, RunConstants, number, read, tabulate
 from daf.streams.running import Report, count
 from daf.streams.summary import LogSummary, summarize
 
@@ -135,7 +135,7 @@ def _tables(
     constants: RunConstants,
     kinds: Any,
     names: NameBound,
-) -> Iterable[Table]:
+) -> Iterable[RecordTable]:
     rows: list[list[float]] = []
     shape: LogShape | None = None
     for index, record in enumerate(records):
@@ -157,7 +157,7 @@ def _tables(
         yield _table(shape, rows, constants)
 
 
-def _table(shape: LogShape, rows: list[list[float]], constants: RunConstants) -> Table:
+def _table(shape: LogShape, rows: list[list[float]], constants: RunConstants) -> RecordTable:
     return tabulate(shape, np.array(rows, dtype=np.float64).reshape(len(rows), len(shape.paths)).T, constants)
 
 

@@ -85,7 +85,7 @@ def too_many_components(where: str, names: Sequence[str]) -> DataError:
 
 
 @dataclass(frozen=True)
-class Table:
+class RecordTable:
     """Records as columns: `data` is (5 + len(names), n), the rows of `FIXED` first; NaN is absent.
 
     `rising`: the column "level" is the level at the moment, and its running maximum over the episode is the component.
@@ -208,7 +208,7 @@ def value_name(path: str) -> str:
     return f"component_{name}" if name in FIXED else name
 
 
-def tabulate(shape: LogShape, raw: FloatArray, constants: RunConstants) -> Table:
+def tabulate(shape: LogShape, raw: FloatArray, constants: RunConstants) -> RecordTable:
     """The table of records of one `shape`: `raw` is (paths, n) in the shape's order.
 
     Components of flat records other than `event` follow from the run's constants: heal 30·s·healr, badge 10·s·badge,
@@ -237,7 +237,7 @@ def tabulate(shape: LogShape, raw: FloatArray, constants: RunConstants) -> Table
             data[target] = raw[source]
     for target, column in enumerate(values.values(), start=len(FIXED)):
         data[target] = column
-    return Table(tuple(values), data, rising)
+    return RecordTable(tuple(values), data, rising)
 
 
 def _derive(

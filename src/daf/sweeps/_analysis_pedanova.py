@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from daf.stats.arrays import FloatArray, generator
-from daf.sweeps.analysis_columns import Column
+from daf.sweeps.analysis_columns import HyperparameterColumn
 
 TOP = 0.1
 FEWEST_TOP = 10
@@ -44,7 +44,9 @@ def best_of(losses: FloatArray) -> NDArray[np.bool_]:
     return found
 
 
-def divergences(columns: list[Column], losses: FloatArray, *, seed: int) -> list[tuple[float, FloatArray, FloatArray]]:
+def divergences(
+    columns: list[HyperparameterColumn], losses: FloatArray, *, seed: int
+) -> list[tuple[float, FloatArray, FloatArray]]:
     """Divergence of each column, on all trials, on `HALVES` random halves, and with the best drawn at random.
 
     losses: (trials,) lower is better. The best are drawn at random `SHUFFLES` times. The halves consist of up to

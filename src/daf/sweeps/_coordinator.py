@@ -15,8 +15,8 @@ from pathlib import Path
 from daf.storage.hashing import canonical_json
 from daf.sweeps import journal
 from daf.sweeps._trial import TrialRunner
-from daf.sweeps.journal import History
-from daf.sweeps.playing import Player
+from daf.sweeps.journal import SweepHistory
+from daf.sweeps.playing import TrialPlayer
 from daf.sweeps.strategies import Proposer
 from daf.sweeps.trial_result import SweepTrialResult
 
@@ -30,9 +30,9 @@ class Coordinator:
         self,
         run_dir: Path,
         proposer: Proposer,
-        history: History,
+        history: SweepHistory,
         runner: TrialRunner,
-        players: list[Player],
+        players: list[TrialPlayer],
         *,
         share_repeats: bool,
         on_trial: OnTrial | None = None,
@@ -43,7 +43,7 @@ class Coordinator:
         self._runner = runner
         self._slots = len(players)
         self._all_players = players
-        self._players: queue.SimpleQueue[Player] = queue.SimpleQueue()
+        self._players: queue.SimpleQueue[TrialPlayer] = queue.SimpleQueue()
         for player in players:
             self._players.put(player)
         self._share_repeats = share_repeats

@@ -26,12 +26,12 @@ _GRACE_SECONDS = 30.0
 """Time that a training run has to write its checkpoint after it was asked to stop."""
 
 
-class Stopped(Exception):
+class TrainingStopped(Exception):
     """The sweep was interrupted during the training of this trial, which has no result yet."""
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainedTrial:
     """A training run that reached its goal. metrics: the last ones. seconds: total wall time of all its processes.
 
     before: agent steps before its last update.
@@ -55,8 +55,8 @@ class TrialTraining:
 
     def train(
         self, run_dir: Path, config: DAFTrainingConfig, *, stop_at: int | None, deadline: float | None
-    ) -> Trained:
-        """Train in `run_dir` until `stop_at` agent steps, or to the end. Raises `TrialFailed`, `Stopped`.
+    ) -> TrainedTrial:
+        """Train in `run_dir` until `stop_at` agent steps, or to the end. Raises `TrialFailed`, `TrainingStopped`.
 
         If training has passed `stop_at`, it is rolled back: the checkpoint is always that of `stop_at`. deadline: a
         value of `time.monotonic()`.
@@ -69,7 +69,7 @@ class TrialTraining:
 
     def _trained(
         self, run_dir: Path, config: DAFTrainingConfig, stop_at: int | None, deadline: float | None
-    ) -> Trained:
+    ) -> TrainedTrial:
         settings = run_dir.with_name(f"{run_dir.name}.yaml")
         config.to_yaml(settings)
         folder = unused_folder(self.sweep_dir / JOBS, f"{run_dir.name}-{'end' if stop_at is None else stop_at}")
@@ -99,7 +99,7 @@ class TrialTraining:
             checkpoint = own_checkpoint(run_dir, found["final_checkpoint"])
         except (DamagedFileError, UnsafePathError) as error:
             raise TrialFailed(str(error)) from error
-        return Trained(
+        return TrainedTrial(
             steps=found["steps"],
             before=found["steps"] - found["steps"] // max(1, found["updates"]),
             checkpoint=checkpoint,
@@ -113,7 +113,7 @@ class TrialTraining:
         try:
             while (status := self.runner.status(job)).state == "running":
                 if self.stop.is_set():
-                    raise Stopped
+                    raise TrainingStopped
                 if deadline is not None and time.monotonic() > deadline:
                     raise TrialFailed(TOO_LONG)
                 self.runner.wait([job], _POLL_SECONDS)

@@ -22,10 +22,10 @@ from daf.episodes.metrics_values import Metric, parse, value
 from daf.episodes.record import EpisodeRecord
 from daf.errors import ConfigError, DataError, MetricError, StorageError
 from daf.sweeps import journal, stopping
-from daf.sweeps._training import Stopped, TrialTraining
+from daf.sweeps._training import TrainingStopped, TrialTraining
 from daf.sweeps.objective import Objective, Scale
-from daf.sweeps.playing import TOO_LONG, Episodes, Player, TrialFailed
-from daf.sweeps.targets import Setting, Target, setting_of
+from daf.sweeps.playing import TOO_LONG, Episodes, TrialFailed, TrialPlayer
+from daf.sweeps.targets import AssignedSettings, Target, setting_of
 from daf.sweeps.trial_result import SweepTrialResult
 
 TRIALS = "trials"
@@ -51,9 +51,9 @@ class TrialRunner:
         return RetryRule(self.config.max_retries)
 
     def run(
-        self, player: Player, number: int, values: Configuration, judges: Sequence[SweepTrialResult], source: str
+        self, player: TrialPlayer, number: int, values: Configuration, judges: Sequence[SweepTrialResult], source: str
     ) -> SweepTrialResult:
-        """Return the result of trial `number`. judges: the trials that may cause it to be stopped. Raises `Stopped`."""
+        """Return the result of trial `number`. judges: trials that may cause it to stop. Raises `TrainingStopped`."""
         started = time.monotonic()
         deadline = None if self.config.trial_timeout is None else started + self.config.trial_timeout
         blank = SweepTrialResult(number, dict(values), source=source)
@@ -64,7 +64,7 @@ class TrialRunner:
                 break
             except (TrialFailed, StorageError) as error:
                 if self.stop.is_set():
-                    raise Stopped from error
+                    raise TrainingStopped from error
                 machine = isinstance(error, StorageError) or error.machine
                 if machine and self.retries.seconds_until_retry(failures) is not None:
                     failures += 1
@@ -76,12 +76,12 @@ class TrialRunner:
                 break
         return replace(result, seconds=time.monotonic() - started, attempts=failures + 1)
 
-    def setting(self, values: Configuration) -> Setting:
+    def setting(self, values: Configuration) -> AssignedSettings:
         """Assign `values` to the components that they configure."""
         return setting_of(self.config, self.targets, values)
 
     def _attempt(
-        self, player: Player, blank: SweepTrialResult, judges: Sequence[SweepTrialResult], deadline: float | None
+        self, player: TrialPlayer, blank: SweepTrialResult, judges: Sequence[SweepTrialResult], deadline: float | None
     ) -> SweepTrialResult:
         setting = self.setting(dict(blank.hyperparameters))
         if setting.training is None:
@@ -96,9 +96,9 @@ class TrialRunner:
 
     def _train(
         self,
-        player: Player,
+        player: TrialPlayer,
         blank: SweepTrialResult,
-        setting: Setting,
+        setting: AssignedSettings,
         training: DAFTrainingConfig,
         folder: Path,
         judges: Sequence[SweepTrialResult],
@@ -139,7 +139,7 @@ class TrialRunner:
         return replace(trained(None), rungs=tuple(passed))
 
     def _at_rung(
-        self, player: Player, trained: SweepTrialResult, setting: Setting, deadline: float | None
+        self, player: TrialPlayer, trained: SweepTrialResult, setting: AssignedSettings, deadline: float | None
     ) -> SweepTrialResult:
         """Score of a trial that has not reached its end."""
         there = self._evaluate(player, trained, setting, (), deadline)
@@ -148,9 +148,9 @@ class TrialRunner:
 
     def _evaluate(
         self,
-        player: Player,
+        player: TrialPlayer,
         blank: SweepTrialResult,
-        setting: Setting,
+        setting: AssignedSettings,
         judges: Sequence[SweepTrialResult],
         deadline: float | None,
     ) -> SweepTrialResult:
@@ -163,7 +163,7 @@ class TrialRunner:
         reason = None
         for first in range(0, episodes, stretch):
             if self.stop.is_set():
-                raise Stopped
+                raise TrainingStopped
             last = min(episodes, first + stretch)
             for label, records in player.play(policy, setting.missions, first, last, deadline=deadline).items():
                 played[label] += records

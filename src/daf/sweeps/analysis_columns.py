@@ -27,7 +27,7 @@ STEPS = 50
 
 
 @dataclass(frozen=True)
-class Column:
+class HyperparameterColumn:
     """One hyperparameter.
 
     place: (trials,) 0 to 1, or the index of a choice; NaN if it was not searched. ordered: whether it is a range.
@@ -55,7 +55,7 @@ class Column:
         return np.where(self.active, cells, -1).astype(np.int64)
 
 
-def columns_of(result: SweepResult, *, few: int = FEW) -> list[Column]:
+def columns_of(result: SweepResult, *, few: int = FEW) -> list[HyperparameterColumn]:
     """A column for each hyperparameter that has more than one value in the complete trials.
 
     few: numbers with at most this many distinct values are choices, even if a range was searched.
@@ -72,7 +72,7 @@ def columns_of(result: SweepResult, *, few: int = FEW) -> list[Column]:
     return found
 
 
-def drawn_columns(result: SweepResult) -> list[Column]:
+def drawn_columns(result: SweepResult) -> list[HyperparameterColumn]:
     """The columns as figures show them: a range is a range, however few of its numbers were tried.
 
     Without a search space, a few numbers that repeat are choices.
@@ -100,7 +100,7 @@ def stored_config(result: SweepResult) -> Mapping[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
-def _range(name: str, taken: list[Any], searched: Any, few: int) -> Column | None:
+def _range(name: str, taken: list[Any], searched: Any, few: int) -> HyperparameterColumn | None:
     """The column of a number that was searched in a range; None if it has few distinct values."""
     values = np.array(taken, dtype=np.float64)  # None becomes NaN
     there = values[~np.isnan(values)]
@@ -121,10 +121,10 @@ def _range(name: str, taken: list[Any], searched: Any, few: int) -> Column | Non
     ends = (low, high)
     if log:
         values, ends = np.log(values), (math.log(low), math.log(high))
-    return Column(name, (values - ends[0]) / (ends[1] - ends[0]), True, steps, (low, high), log, known)
+    return HyperparameterColumn(name, (values - ends[0]) / (ends[1] - ends[0]), True, steps, (low, high), log, known)
 
 
-def _choices(name: str, taken: list[Any], *, mixed: bool) -> Column:
+def _choices(name: str, taken: list[Any], *, mixed: bool) -> HyperparameterColumn:
     """mixed: whether the values are of several types, so that 1 and true are distinct."""
     keys = [None if value is None else str(value) for value in taken] if mixed else taken
     first = dict(zip(reversed(keys), reversed(taken), strict=True))
@@ -133,4 +133,4 @@ def _choices(name: str, taken: list[Any], *, mixed: bool) -> Column:
         order.sort()
     index: dict[Any, float] = {key: place for place, key in enumerate(order)} | {None: math.nan}
     place = np.array(list(map(index.__getitem__, keys)), dtype=np.float64)
-    return Column(name, place, False, len(order), tuple(first[key] for key in order))
+    return HyperparameterColumn(name, place, False, len(order), tuple(first[key] for key in order))

@@ -10,7 +10,7 @@ import msgspec
 Index = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 Number = float | None
 """None if it was not a finite number."""
-Setting = bool | int | float | str | None
+SettingValue = bool | int | float | str | None
 
 
 class MissionData(TypedDict, total=False):
@@ -27,7 +27,7 @@ class TrialData(TypedDict, total=False):
     """A trial, as `SweepTrialResult.to_data` writes it."""
 
     trial_id: Required[Annotated[int, msgspec.Meta(ge=-1, le=2**53)]]
-    hyperparameters: Required[dict[str, Setting]]
+    hyperparameters: Required[dict[str, SettingValue]]
     primary_metric: Number
     all_metrics: dict[str, Number]
     mission_results: dict[str, MissionData | float]
@@ -58,7 +58,7 @@ class ProposedEvent(TypedDict):
     """A trial was proposed. state: what its strategy restores."""
 
     trial: Index
-    hyperparameters: dict[str, Setting]
+    hyperparameters: dict[str, SettingValue]
     source: str
     state: dict[str, Any]
 

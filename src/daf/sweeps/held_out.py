@@ -29,7 +29,7 @@ from daf.sweeps._scale_names import scaled_name
 from daf.sweeps._trial import DEFAULT, TrialRunner
 from daf.sweeps.held_out_summary import held_out_finding
 from daf.sweeps.objective import Objective, Scale
-from daf.sweeps.playing import Player, TrialFailed
+from daf.sweeps.playing import TrialFailed, TrialPlayer
 from daf.sweeps.trial_result import SweepTrialResult
 
 FEWEST = 20
@@ -59,7 +59,7 @@ def play_held_out(
     best: Sequence[SweepTrialResult],
     default: SweepTrialResult,
     runner: TrialRunner,
-    player: Player,
+    player: TrialPlayer,
     earlier: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Play `best` and `default` on held-out seeds and compare them. A trial without a result is reported as such.
@@ -122,7 +122,7 @@ def _known(earlier: Mapping[str, Any] | None, first: int, episodes: int) -> dict
 
 
 def _scores(
-    trial: SweepTrialResult, runner: TrialRunner, player: Player, known: Mapping[int, Mapping[str, list[float]]]
+    trial: SweepTrialResult, runner: TrialRunner, player: TrialPlayer, known: Mapping[int, Mapping[str, list[float]]]
 ) -> dict[str, Any]:
     """Value and values per block of one configuration on the held-out seeds.
 
@@ -137,7 +137,7 @@ def _scores(
     return {"value": total, "blocks": blocks, "error": None}
 
 
-def _played(trial: SweepTrialResult, runner: TrialRunner, player: Player) -> dict[str, list[float]]:
+def _played(trial: SweepTrialResult, runner: TrialRunner, player: TrialPlayer) -> dict[str, list[float]]:
     """The primary metric of every block. Retried up to `max_retries` times if the machine fails."""
     if trial.checkpoint is not None and not Path(trial.checkpoint).exists():
         raise TrialFailed(f"its checkpoint {trial.checkpoint} was deleted; checkpoint_best_n says how many are kept")

@@ -26,7 +26,7 @@ from daf.errors import DataError, UsageError, unknown
 from daf.stats.arrays import FloatArray, generator
 from daf.sweeps import _analysis_fanova as analysis_fanova
 from daf.sweeps import _analysis_pedanova as analysis_pedanova
-from daf.sweeps.analysis_columns import Column, columns_of
+from daf.sweeps.analysis_columns import HyperparameterColumn, columns_of
 from daf.sweeps.result import SweepResult, hyperparameter_names
 
 Method = Literal["pedanova", "fanova"]
@@ -112,7 +112,7 @@ def daf_sweep_importance(
 _Found = tuple[list[Importance], dict[str, str], int, str]
 
 
-def _pedanova(columns: list[Column], losses: FloatArray, seed: int) -> _Found:
+def _pedanova(columns: list[HyperparameterColumn], losses: FloatArray, seed: int) -> _Found:
     few = {column.name: _too_few(column) for column in columns if column.active.sum() < FEWEST}
     kept = [column for column in columns if column.name not in few]
     if not kept:
@@ -137,7 +137,7 @@ def _pedanova(columns: list[Column], losses: FloatArray, seed: int) -> _Found:
     return rows, few, len(losses), how
 
 
-def _fanova(columns: list[Column], losses: FloatArray, seed: int) -> _Found:
+def _fanova(columns: list[HyperparameterColumn], losses: FloatArray, seed: int) -> _Found:
     """One forest per set of trials in which a hyperparameter was searched, over those searched in all of them."""
     rows: list[Importance] = []
     few: dict[str, str] = {}
@@ -170,7 +170,9 @@ def _fanova(columns: list[Column], losses: FloatArray, seed: int) -> _Found:
     return rows, few, used, how
 
 
-def _row(column: Column, value: float, halves: FloatArray, noise: float, *, share: float | None) -> Importance:
+def _row(
+    column: HyperparameterColumn, value: float, halves: FloatArray, noise: float, *, share: float | None
+) -> Importance:
     reach = _WIDTH * float(np.diff(np.quantile(halves, [0.1587, 0.8413]))[0]) / 2
     high = value + reach if share is not None else min(1.0, value + reach)
     return Importance(column.name, value, max(0.0, value - reach), high, noise, share, int(column.active.sum()))
@@ -181,20 +183,20 @@ def _noise(by_chance: FloatArray, several: int) -> float:
     return float(np.quantile(by_chance, 1 - _LEVEL / several, method="higher"))
 
 
-def _groups(columns: Sequence[Column]) -> list[list[Column]]:
+def _groups(columns: Sequence[HyperparameterColumn]) -> list[list[HyperparameterColumn]]:
     """Groups of columns that were searched in the same trials."""
-    found: dict[bytes, list[Column]] = {}
+    found: dict[bytes, list[HyperparameterColumn]] = {}
     for column in columns:
         found.setdefault(np.packbits(column.active).tobytes(), []).append(column)
     return list(found.values())
 
 
-def _in_unit(column: Column) -> FloatArray:
+def _in_unit(column: HyperparameterColumn) -> FloatArray:
     place: FloatArray = column.place if column.ordered else (column.place + 0.5) / column.steps
     return place
 
 
-def _too_few(column: Column) -> str:
+def _too_few(column: HyperparameterColumn) -> str:
     return f"{column.name} was searched in {int(column.active.sum())} complete trials; it takes {FEWEST}."
 
 

@@ -36,7 +36,7 @@ class Proposal:
 
 
 @dataclass
-class History:
+class SweepHistory:
     """The content of a journal. proposals and results by trial number; rungs by trial number and agent steps."""
 
     proposals: dict[int, Proposal] = field(default_factory=dict)
@@ -54,12 +54,12 @@ class History:
         ]
 
 
-def read(run_dir: str | Path) -> History:
+def read(run_dir: str | Path) -> SweepHistory:
     """Read the journal in a sweep's directory; empty if there is none yet.
 
     Raises `DamagedFileError` for a line that is not an event, `StorageError`.
     """
-    return journal.fold(Path(run_dir) / FILE, EVENTS, History(), _after)
+    return journal.fold(Path(run_dir) / FILE, EVENTS, SweepHistory(), _after)
 
 
 def proposed(run_dir: Path, proposal: Proposal) -> None:
@@ -99,7 +99,7 @@ def held_out(run_dir: Path, record: Mapping[str, Any]) -> None:
     journal.append(run_dir / FILE, {"event": "held_out", "record": jsonable(record)})
 
 
-def _after(found: History, event: Mapping[str, Any]) -> History:
+def _after(found: SweepHistory, event: Mapping[str, Any]) -> SweepHistory:
     """`found` with one more event."""
     match event["event"]:
         case "proposed":

@@ -29,7 +29,7 @@ from daf.sweeps.checkpoint_pruning import prune
 from daf.sweeps.held_out import held_out_seeds, play_held_out
 from daf.sweeps.held_out_summary import machine_failed
 from daf.sweeps.objective import Scale, between, needs_default, plain, relative
-from daf.sweeps.playing import Player
+from daf.sweeps.playing import TrialPlayer
 from daf.sweeps.preparing import Prepared, player_of, prepare
 from daf.sweeps.reading import RESULT
 from daf.sweeps.result import SweepResult
@@ -179,7 +179,9 @@ def _plain(prepared: Prepared) -> tuple[Scale, ...]:
     return (scale,) * len(prepared.objectives)
 
 
-def _default(run_dir: Path, history: journal.History, runner: TrialRunner, player: Player) -> SweepTrialResult:
+def _default(
+    run_dir: Path, history: journal.SweepHistory, runner: TrialRunner, player: TrialPlayer
+) -> SweepTrialResult:
     """The result of the default configuration, which is run if it is missing."""
     if history.default is None:
         result = runner.run(player, DEFAULT, {}, (), "default")
@@ -204,7 +206,7 @@ def _relative(default: SweepTrialResult, prepared: Prepared) -> tuple[Scale, ...
     return tuple(found)
 
 
-def _check_scale(run_dir: Path, history: journal.History, scale: Scale) -> None:
+def _check_scale(run_dir: Path, history: journal.SweepHistory, scale: Scale) -> None:
     """Raise `DataError` if recorded values are on another scale, as in versions that took rounding for spread."""
     for trial in history.results.values() if scale.flat else ():
         there = {mission: entry["value"] for mission, entry in trial.mission_results.items()}
@@ -218,7 +220,7 @@ def _check_scale(run_dir: Path, history: journal.History, scale: Scale) -> None:
 
 
 def _held_out(
-    run_dir: Path, history: journal.History, result: SweepResult, runner: TrialRunner, player: Player
+    run_dir: Path, history: journal.SweepHistory, result: SweepResult, runner: TrialRunner, player: TrialPlayer
 ) -> None:
     best = best_configurations(result.trials, result.directions[0], runner.config.held_out_best)
     first, episodes = held_out_seeds(runner.config)
@@ -236,7 +238,7 @@ def _names(prepared: Prepared) -> tuple[str, ...]:
     return tuple(scaled_name(each.name, config.normalise, len(config.missions)) for each in prepared.objectives)
 
 
-def _result(run_dir: Path, prepared: Prepared, history: journal.History) -> SweepResult:
+def _result(run_dir: Path, prepared: Prepared, history: journal.SweepHistory) -> SweepResult:
     config = prepared.config
     return SweepResult(
         name=config.name,

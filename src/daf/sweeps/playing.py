@@ -43,7 +43,7 @@ Episodes = Mapping[str, Sequence[EpisodeRecord]]
 
 
 @dataclass
-class Player:
+class TrialPlayer:
     """Plays trials. settings: episodes, seed and so on. labels: the missions as named in the sweep's file.
 
     A player belongs to one thread, because its executor is not shared.

@@ -24,7 +24,7 @@ from daf.playing.settings import DEFAULT_GPU_MEMORY_FRACTION, Settings
 from daf.sweeps._implied_training import with_training
 from daf.sweeps.held_out import held_out_seeds
 from daf.sweeps.objective import Objective, check_metrics, objectives_of
-from daf.sweeps.playing import Player
+from daf.sweeps.playing import TrialPlayer
 from daf.sweeps.strategies import Proposer
 from daf.sweeps.targets import Target, check_bounds, check_together, targets_of
 
@@ -141,9 +141,9 @@ def _jobs_per_trial(jobs: int | str, slots: int) -> int:
     return max(1, job_count(jobs) // slots)
 
 
-def player_of(prepared: Prepared, output: "OutputManager") -> Player:
+def player_of(prepared: Prepared, output: "OutputManager") -> TrialPlayer:
     """A player for the episodes of the sweep, with separate workers."""
-    return Player(
+    return TrialPlayer(
         prepared.settings,
         tuple(prepared.config.missions),
         prepared.cache,

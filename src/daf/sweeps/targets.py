@@ -51,7 +51,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Setting:
+class AssignedSettings:
     """A configuration, assigned to its components. training: None if the trial only evaluates."""
 
     policy: str
@@ -123,7 +123,7 @@ def check_together(dimensions: Sequence[Dimension], targets: Mapping[str, Target
             ) from error
 
 
-def setting_of(config: DAFSweepConfig, targets: Mapping[str, Target], values: Configuration) -> Setting:
+def setting_of(config: DAFSweepConfig, targets: Mapping[str, Target], values: Configuration) -> AssignedSettings:
     """Assign `values` to their components; `{}` gives the default configuration. Raises `ConfigError`."""
     by_place: dict[Place, dict[str, Scalar]] = {place: {} for place in PLACES}
     for name, value in values.items():
@@ -138,7 +138,7 @@ def setting_of(config: DAFSweepConfig, targets: Mapping[str, Target], values: Co
     shaped = tuple(",".join([mission, *options]) for mission in config.missions)
     missions = tuple(map(without_rewards, shaped)) if "rewards" in by_place["mission"] else shaped
     if config.training is None:
-        return Setting(policy, missions, None)
+        return AssignedSettings(policy, missions, None)
     base = config.training
     training = base.replace(
         **by_place["training"],
@@ -146,7 +146,7 @@ def setting_of(config: DAFSweepConfig, targets: Mapping[str, Target], values: Co
         policy=config.policy_class_path,
         mission=_trained_on(base, shaped, bool(options), config),
     )
-    return Setting(policy, missions, training)
+    return AssignedSettings(policy, missions, training)
 
 
 def _trained_on(base: DAFTrainingConfig, missions: tuple[str, ...], changed: bool, config: DAFSweepConfig) -> object:

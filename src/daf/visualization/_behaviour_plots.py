@@ -7,7 +7,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from daf.errors import DataError, UsageError, unknown
-from daf.render.figures.curves import Curve, Panel, curves_figure
+from daf.render.figures.curves import Curve, CurvePanel, curves_figure
 from daf.render.figures.frame import finite_values
 from daf.render.figures.map import map_figure
 from daf.render.figures.means import Estimate, Group, MeansPanel, means_figure
@@ -111,7 +111,7 @@ def daf_plot_resource_collection_timeline(
                     for policy in policies
                     if any(row.policy == policy for row in of_mission)
                 ]
-                panels.append(Panel(resource + behind, "collected per agent", curves))
+                panels.append(CurvePanel(resource + behind, "collected per agent", curves))
     most = len(panels) - MOST_PANELS
     where = f" on {missions[0]}" if len(missions) == 1 else ""
     figure = curves_figure(

@@ -22,7 +22,7 @@ from daf.visualization.returns import UNNAMED
 
 
 @dataclass(frozen=True)
-class Sample:
+class MetricSample:
     """A metric of one policy on one mission. values: by episode; a single value if only the mean is known."""
 
     metric: str
@@ -39,16 +39,16 @@ class Sample:
 
 
 @dataclass(frozen=True)
-class Table:
+class MetricTable:
     """Samples of chosen metrics. left_out: metrics that vary and were not chosen."""
 
-    samples: tuple[Sample, ...]
+    samples: tuple[MetricSample, ...]
     metrics: tuple[str, ...]
     missions: tuple[str, ...]
     policies: tuple[str, ...]
     left_out: int
 
-    def of(self, metric: str, mission: str) -> list[Sample]:
+    def of(self, metric: str, mission: str) -> list[MetricSample]:
         """The samples of a metric on a mission, in the order of the policies."""
         return [one for one in self.samples if one.metric == metric and one.mission == mission]
 
@@ -66,7 +66,7 @@ def metric_table(
     mission: str | None = None,
     most: int,
     base_dir: str | Path | None = None,
-) -> Table:
+) -> MetricTable:
     """The samples of `metrics`, or of the `most` in which policies differ most.
 
     source: what `daf.metrics` takes, a run (directory, id), a report made by hand, or {policy: {metric: numbers}}.
@@ -88,7 +88,7 @@ def metric_table(
         left_out = len(varying - set(chosen))
     kept = [one for one in samples if one.metric in chosen]
     policies = list(dict.fromkeys(one.policy for one in samples))
-    return Table(tuple(kept), tuple(chosen), tuple(missions), tuple(policies), left_out)
+    return MetricTable(tuple(kept), tuple(chosen), tuple(missions), tuple(policies), left_out)
 
 
 def records_given(source: Any, base_dir: str | Path | None = None) -> Any:
@@ -96,11 +96,11 @@ def records_given(source: Any, base_dir: str | Path | None = None) -> Any:
     return list(records_in(run_folder(source, base_dir))) if is_run(source) else source
 
 
-def _samples(source: Any, wanted: list[str] | None, base_dir: str | Path | None) -> list[Sample]:
+def _samples(source: Any, wanted: list[str] | None, base_dir: str | Path | None) -> list[MetricSample]:
     given = records_given(source, base_dir)
     if _has_records(given):
         rows = daf_analyze_distributions(given, wanted)
-        return [Sample(row.metric, row.mission, row.policy, row.values) for row in rows]
+        return [MetricSample(row.metric, row.mission, row.policy, row.values) for row in rows]
     if isinstance(given, Mapping):
         return _kept(_from_mapping(given), wanted)
     replicates = getattr(given, "policy_replicate_metrics", None)
@@ -122,7 +122,7 @@ def _has_records(given: Any) -> bool:
     return listed or getattr(given, "evaluation", None) is not None or hasattr(given, "result")
 
 
-def _from_mapping(given: Mapping[Any, Any]) -> list[Sample]:
+def _from_mapping(given: Mapping[Any, Any]) -> list[MetricSample]:
     found = []
     for policy, metrics in given.items():
         if not isinstance(metrics, Mapping):
@@ -131,11 +131,11 @@ def _from_mapping(given: Mapping[Any, Any]) -> list[Sample]:
             single = isinstance(values, int | float | np.number)
             sample = finite_values([values] if single else list(values), f"{metric} of {policy}").tolist()
             if sample:
-                found.append(Sample(str(metric), UNNAMED, str(policy), tuple(sample), mean_only=single))
+                found.append(MetricSample(str(metric), UNNAMED, str(policy), tuple(sample), mean_only=single))
     return found
 
 
-def _from_replicates(replicates: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Sample]:
+def _from_replicates(replicates: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[MetricSample]:
     values: dict[tuple[str, str, str], list[float]] = {}
     for policy, episodes in replicates.items():
         for episode in episodes:
@@ -143,12 +143,12 @@ def _from_replicates(replicates: Mapping[str, Sequence[Mapping[str, Any]]]) -> l
             for metric in episode.keys() - {"mission", "seed"}:
                 values.setdefault((metric, mission, policy), []).append(episode[metric])
     return [
-        Sample(metric, mission, policy, tuple(finite_values(found, f"{metric} of {policy}").tolist()))
+        MetricSample(metric, mission, policy, tuple(finite_values(found, f"{metric} of {policy}").tolist()))
         for (metric, mission, policy), found in sorted(values.items())
     ]
 
 
-def _kept(samples: list[Sample], wanted: list[str] | None) -> list[Sample]:
+def _kept(samples: list[MetricSample], wanted: list[str] | None) -> list[MetricSample]:
     if wanted is None:
         return samples
     known = list(dict.fromkeys(one.metric for one in samples))
@@ -158,15 +158,15 @@ def _kept(samples: list[Sample], wanted: list[str] | None) -> list[Sample]:
     return sorted((one for one in samples if one.metric in wanted), key=lambda one: wanted.index(one.metric))
 
 
-def _in_order(samples: Sequence[Sample]) -> list[str]:
+def _in_order(samples: Sequence[MetricSample]) -> list[str]:
     return list(dict.fromkeys(one.metric for one in samples))
 
 
-def _varies(samples: Sequence[Sample], metric: str) -> bool:
+def _varies(samples: Sequence[MetricSample], metric: str) -> bool:
     return len({value for one in samples if one.metric == metric for value in one.values}) > 1
 
 
-def _chosen(samples: Sequence[Sample], most: int) -> list[str]:
+def _chosen(samples: Sequence[MetricSample], most: int) -> list[str]:
     varying = [metric for metric in _in_order(samples) if _varies(samples, metric)]
     if not varying:
         raise DataError("no metric varies between episodes or policies, so a figure would be empty.")
@@ -174,7 +174,7 @@ def _chosen(samples: Sequence[Sample], most: int) -> list[str]:
     return sorted(varying, key=lambda metric: -apart[metric])[:most]
 
 
-def _separation(samples: Sequence[Sample]) -> float:
+def _separation(samples: Sequence[MetricSample]) -> float:
     """Eta squared between policies, averaged over missions; for a single policy, the spread relative to the mean."""
     parts = []
     for mission in dict.fromkeys(one.mission for one in samples):

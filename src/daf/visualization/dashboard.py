@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 from daf.errors import DataError, UsageError
 from daf.output_manager.kinds import kind_of
 from daf.render.figures.means import Group, MeansPanel
-from daf.render.figures.sheet import Cell, Facts, History, Slice, dashboard_figure
+from daf.render.figures.sheet import Cell, Facts, HistoryPanel, SlicePanel, dashboard_figure
 from daf.stats.sentences import amount_text, number
 from daf.visualization._metric_values import metric_table
 from daf.visualization._plots import Look, Plot, finish, in_plan_order, is_dark, titled
@@ -106,8 +106,8 @@ def _policies(source: Any, base_dir: str | Path | None, look: Look, dark: bool) 
 def _sweep(source: Any, base_dir: str | Path | None, look: Look, dark: bool) -> "Figure":
     sweep, search = search_of(source, None, base_dir)
     varied = [setting.name for setting in search.settings() if setting.varies]
-    slices = [Slice(search, name) for name in varied[:4]]
-    cells: list[Cell] = [History(search), *slices, _sweep_facts(source, base_dir)]
+    slices = [SlicePanel(search, name) for name in varied[:4]]
+    cells: list[Cell] = [HistoryPanel(search), *slices, _sweep_facts(source, base_dir)]
     title = titled(look, sweep_name(sweep, first=True))
     return dashboard_figure(cells, (), title=title, caption=sweep_caption(sweep, search), dark=dark)
 
@@ -129,7 +129,7 @@ def _mixed(given: Mapping[Subject, Any], base_dir: str | Path | None, look: Look
         names += [name for name in found.policies if name not in names]
     if "sweep" in given:
         sweep, search = search_of(given["sweep"], None, base_dir)
-        cells += [History(search), _sweep_facts(given["sweep"], base_dir)]
+        cells += [HistoryPanel(search), _sweep_facts(given["sweep"], base_dir)]
         captions.append(sweep_caption(sweep, search))
     title = titled(look, "Summary")
     return dashboard_figure(cells, names, title=title, caption=" ".join(captions), x_label=label, dark=dark)

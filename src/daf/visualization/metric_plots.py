@@ -15,7 +15,7 @@ from daf.render.figures.means import Estimate, Group, MeansPanel, means_figure
 from daf.render.figures.radar import Spoke, radar_figure
 from daf.render.figures.spread import Spread, SpreadPanel, spread_figure
 from daf.stats.sentences import p_text
-from daf.visualization._metric_values import Table, metric_table, records_given
+from daf.visualization._metric_values import MetricTable, metric_table, records_given
 from daf.visualization._plots import Look, Plot, finish, in_plan_order, is_dark, titled
 from daf.visualization.policy_plots import mission_label
 
@@ -306,11 +306,11 @@ def _alike(values: np.ndarray) -> list[int]:
     return [int(place) for place in leaves_list(optimal_leaf_ordering(linkage(condensed, "average"), condensed))]
 
 
-def _subject(table: Table) -> str:
+def _subject(table: MetricTable) -> str:
     return ", ".join(table.policies) if len(table.policies) <= 3 else f"{len(table.policies)} policies"
 
 
-def _about(table: Table, metrics: Iterable[str] | None) -> str:
+def _about(table: MetricTable, metrics: Iterable[str] | None) -> str:
     least, most = table.counts
     n = f"n = {least}" if least == most else f"n = {least} to {most}"
     parts = [f"{n} episodes per policy{' and mission' if len(table.missions) > 1 else ''}." if most else "Means only."]

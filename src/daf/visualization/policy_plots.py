@@ -8,7 +8,7 @@ from typing import Any, Unpack
 import numpy as np
 
 from daf.render.axis import room
-from daf.render.figures.curves import Curve, Panel, curves_figure
+from daf.render.figures.curves import Curve, CurvePanel, curves_figure
 from daf.render.figures.means import Estimate, Group, MeansPanel, means_figure
 from daf.render.figures.spread import Spread, SpreadPanel, spread_figure
 from daf.stats.student import student_interval
@@ -75,7 +75,9 @@ def daf_plot_cumulative_performance(
             for policy in found.policies
             if len(found.values.get(policy, {}).get(mission, ()))
         ]
-        panels.append(Panel(mission_label(mission), RETURN_UNIT, curves, "no episode finished", limits=_limits(curves)))
+        panels.append(
+            CurvePanel(mission_label(mission), RETURN_UNIT, curves, "no episode finished", limits=_limits(curves))
+        )
     figure = curves_figure(
         panels,
         names=found.policies,

@@ -38,7 +38,7 @@ type FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Evaluated:
+class EvaluationPoint:
     """An evaluation during training. interval: of the mean over episodes; None if not known."""
 
     step: float
@@ -58,7 +58,7 @@ class TrainingCurves:
     name: str
     steps: Mapping[str, FloatArray]
     values: Mapping[str, FloatArray]
-    evaluations: Sequence[Evaluated] = ()
+    evaluations: Sequence[EvaluationPoint] = ()
     steps_known: bool = True
     not_finite: int = 0
     failed_evaluations: int = 0
@@ -192,7 +192,9 @@ def read_training(source: Any, label: str | None = None, base_dir: str | Path | 
         {name: np.array(series.steps, float) for name, series in run.series.items()},
         {name: np.array(series.values) for name, series in run.series.items()},
         [
-            Evaluated(one.step, one.mean, None if one.low is None or one.high is None else (one.low, one.high), one.n)
+            EvaluationPoint(
+                one.step, one.mean, None if one.low is None or one.high is None else (one.low, one.high), one.n
+            )
             for one in run.evaluations
             if one.mean is not None
         ],

@@ -11,12 +11,12 @@ from typing import Any, Unpack
 import numpy as np
 
 from daf.errors import DataError, UsageError, unknown
-from daf.render.figures.curves import Curve, Panel, curves_figure
+from daf.render.figures.curves import Curve, CurvePanel, curves_figure
 from daf.stats.arrays import FloatArray
 from daf.stats.smoothing import running_mean
 from daf.stats.student import student_interval
 from daf.visualization._plots import Look, Plot, finish, is_dark, titled
-from daf.visualization.training_data import UNNAMED_RUN, Evaluated, TrainingCurves, training_groups
+from daf.visualization.training_data import UNNAMED_RUN, EvaluationPoint, TrainingCurves, training_groups
 
 RETURN = "episode/return"
 CURVES = (RETURN, "episode/length", "reward/per_step", "loss/entropy")
@@ -121,7 +121,7 @@ type Groups = Mapping[str, Sequence[TrainingCurves]]
 
 def training_panels(
     groups: Groups, metrics: Sequence[str] | None, usual: Sequence[str], smooth: int | None
-) -> tuple[list[Panel], str]:
+) -> tuple[list[CurvePanel], str]:
     """Panels and caption of a training figure.
 
     Without `metrics`, the `usual` ones that were recorded; if none of them was, all that were, up to `MOST_PANELS`.
@@ -137,7 +137,7 @@ def training_panels(
     for metric in chosen:
         title, unit = LABELS.get(metric, (metric, metric.rpartition("/")[2]))
         curves = [_curve(label, runs, metric, smooth) for label, runs in groups.items()]
-        panels.append(Panel(title, unit, [curve for curve in curves if curve is not None], _nothing(metric)))
+        panels.append(CurvePanel(title, unit, [curve for curve in curves if curve is not None], _nothing(metric)))
     return panels, _caption(groups, smooth, chosen, left_out)
 
 
@@ -179,7 +179,7 @@ type Point = tuple[float, float, tuple[float, float] | None]
 
 def _measured(runs: Sequence[TrainingCurves]) -> list[Point]:
     """Evaluation results; for several runs at one step, their mean, with the interval over runs."""
-    by_step: dict[float, list[Evaluated]] = {}
+    by_step: dict[float, list[EvaluationPoint]] = {}
     for run in runs:
         for evaluated in run.evaluations:
             by_step.setdefault(evaluated.step, []).append(evaluated)

@@ -16,7 +16,7 @@ from typing import Any
 
 from daf.core.tracking._catch_up import catch_up
 from daf.core.tracking._sent_steps import SentSteps
-from daf.core.tracking.interface import Number, RunFacts, flat_evaluation
+from daf.core.tracking.interface import Number, TrackedRun, flat_evaluation
 from daf.core.tracking.names import Names
 from daf.errors import UsageError
 from daf.storage.foreign_paths import sqlite_url
@@ -53,7 +53,7 @@ class MlflowRuns:
         self._last = -1
         self._sent_at = monotonic()
 
-    def start(self, run: RunFacts, resumed_at: int | None) -> None:
+    def start(self, run: TrackedRun, resumed_at: int | None) -> None:
         from mlflow import MlflowClient
         from mlflow.exceptions import MlflowException
 
@@ -119,7 +119,7 @@ class MlflowRuns:
         place = (self._run_dir.resolve() / "mlflow_artifacts").as_uri() if own else None
         return str(self._client.create_experiment(name, artifact_location=place))
 
-    def _describe(self, run_id: str, run: RunFacts) -> None:
+    def _describe(self, run_id: str, run: TrackedRun) -> None:
         from mlflow.entities import Param
 
         facts = {

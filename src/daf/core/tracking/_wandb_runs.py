@@ -17,7 +17,7 @@ from typing import Any
 
 from daf.core.tracking._catch_up import catch_up
 from daf.core.tracking._sent_steps import SentSteps
-from daf.core.tracking.interface import Number, RunFacts, flat_evaluation
+from daf.core.tracking.interface import Number, TrackedRun, flat_evaluation
 from daf.core.tracking.names import Names
 from daf.errors import UsageError, unknown
 
@@ -51,7 +51,7 @@ class WandbRuns:
         self._metrics = self._evaluations = -1
         self._names = Names()
 
-    def start(self, run: RunFacts, resumed_at: int | None) -> None:
+    def start(self, run: TrackedRun, resumed_at: int | None) -> None:
         mode = self._options.mode or os.environ.get("WANDB_MODE") or "online"
         if mode not in MODES:
             raise UsageError(f"{unknown('W&B mode', mode, MODES)} It is set by the tracker's options or WANDB_MODE.")

@@ -16,7 +16,7 @@ from typing import Any
 from daf.config.extras import require
 from daf.core.tracking._mlflow_runs import MlflowOptions, MlflowRuns
 from daf.core.tracking._wandb_runs import WandbOptions, WandbRuns
-from daf.core.tracking.interface import Number, RunFacts, Tracker
+from daf.core.tracking.interface import Number, TrackedRun, Tracker
 from daf.core.tracking.json_lines import JsonLines
 from daf.core.tracking.tensorboard_events import TensorBoardEvents
 from daf.errors import UsageError, unknown
@@ -69,7 +69,7 @@ class Trackers:
         self._not_finite: set[str] = set()
         self.lost: dict[str, str] = {}
 
-    def start(self, run: RunFacts, resumed_at: int | None = None) -> None:
+    def start(self, run: TrackedRun, resumed_at: int | None = None) -> None:
         """Start all; see `interface`. Raises `DAFError`, after closing the trackers that had started."""
         started: list[Tracker] = []
         try:

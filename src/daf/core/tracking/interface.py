@@ -16,7 +16,7 @@ Number = int | float
 
 
 @dataclass(frozen=True, slots=True)
-class RunFacts:
+class TrackedRun:
     """Facts about the run. config: plain values, as used by the run."""
 
     run_id: str
@@ -32,7 +32,7 @@ class Tracker(Protocol):
 
     name: str
 
-    def start(self, run: RunFacts, resumed_at: int | None) -> None:
+    def start(self, run: TrackedRun, resumed_at: int | None) -> None:
         """Start, or continue after step `resumed_at`. Raises `DAFError` if that is impossible."""
         ...
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from daf.core.tracking._lines import Lines
-from daf.core.tracking.interface import Number, RunFacts
+from daf.core.tracking.interface import Number, TrackedRun
 
 METRICS = "metrics.jsonl"
 EVALUATIONS = "evaluations.jsonl"
@@ -24,7 +24,7 @@ class JsonLines:
         self._metrics: Lines | None = None
         self._evaluations: Lines | None = None
 
-    def start(self, run: RunFacts, resumed_at: int | None) -> None:
+    def start(self, run: TrackedRun, resumed_at: int | None) -> None:
         self._metrics = Lines(self._run_dir / METRICS, resumed_at)
         self._evaluations = Lines(self._run_dir / EVALUATIONS, resumed_at)
 

@@ -12,7 +12,7 @@ from time import time
 from typing import IO, Any
 
 from daf.core.tracking._catch_up import catch_up
-from daf.core.tracking.interface import Number, RunFacts, flat_evaluation
+from daf.core.tracking.interface import Number, TrackedRun, flat_evaluation
 from daf.core.tracking.names import Names
 from daf.errors import StorageError
 from daf.storage.atomic import explain, writing
@@ -36,7 +36,7 @@ class TensorBoardEvents:
         self._metrics = self._evaluations = -1
         self._names = Names()
 
-    def start(self, run: RunFacts, resumed_at: int | None) -> None:
+    def start(self, run: TrackedRun, resumed_at: int | None) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             earlier = sorted(self._folder.glob("events.out.tfevents.*"))

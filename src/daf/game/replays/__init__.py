@@ -5,7 +5,7 @@
 
 from daf.game.replays._errors import ReplayError
 from daf.game.replays._reading import VERSIONS, read_replay
-from daf.game.replays._series import Series
+from daf.game.replays._series import FieldValues
 from daf.game.replays.difference import Difference, difference
 from daf.game.replays.replay import AgentState, ObjectState, Replay, ReplayObject, ReplayState
 
@@ -13,12 +13,12 @@ __all__ = [
     "VERSIONS",
     "AgentState",
     "Difference",
+    "FieldValues",
     "ObjectState",
     "Replay",
     "ReplayError",
     "ReplayObject",
     "ReplayState",
-    "Series",
     "difference",
     "read_replay",
 ]

@@ -14,7 +14,7 @@ import msgspec
 
 from daf.game.replays._content import unpack
 from daf.game.replays._errors import ReplayError
-from daf.game.replays.replay import Episode, Replay, ReplayObject
+from daf.game.replays.replay import Replay, ReplayedEpisode, ReplayObject
 
 VERSIONS = (2, 3, 4)
 MAX_SIDE = 1024
@@ -75,7 +75,7 @@ def read_replay(path: str | Path) -> Replay:
     steps = document.max_steps
     types = _part(file, document.type_names, tuple[str, ...], "type_names")
     positions = _agent_positions(file, document.objects)
-    episode = Episode(str(file), (width, height), steps, types)
+    episode = ReplayedEpisode(str(file), (width, height), steps, types)
     objects = tuple(
         ReplayObject(raw, episode, position)
         for position, raw in enumerate(_decode(file, document.objects, list[msgspec.Raw], "objects"))

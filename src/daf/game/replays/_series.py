@@ -1,7 +1,7 @@
 """Values that change over an episode, kept as the changes only.
 
 A replay's field is one value for the whole episode or a list of changes `[[step, value], …]`. Either becomes a
-`Series`, whose value at any step is found by bisection, without storing a value per step.
+`FieldValues`, whose value at any step is found by bisection, without storing a value per step.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -29,7 +29,7 @@ _UNCOUNTED = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Series[T]:
+class FieldValues[T]:
     """What a field was at every step.
 
     steps: (n,) int32, strictly rising, the first 0: where it changed. values: the n values from there on; an array
@@ -59,7 +59,7 @@ class Field:
     def __init__(self, raw: msgspec.Raw, where: str, steps: int) -> None:
         self._raw, self._where, self._steps = raw, where, steps
 
-    def numbers(self, kind: type[int] | type[float] | type[bool]) -> Series[Any]:
+    def numbers(self, kind: type[int] | type[float] | type[bool]) -> FieldValues[Any]:
         """A number or a truth value at every step; `values` is an array."""
         found = self._decode(Any)
         changes: Any = list[tuple[int, kind]]  # type: ignore[valid-type]
@@ -67,13 +67,13 @@ class Field:
         types = {int: np.int64, float: np.float64, bool: np.bool_}
         return self._series(pairs, lambda values: _array(values, types[kind], self._where))
 
-    def texts(self) -> Series[str]:
+    def texts(self) -> FieldValues[str]:
         """A text at every step."""
         if bytes(memoryview(self._raw)[:1]) == b"[":
             return self._series(self._decode(list[tuple[int, str]]), tuple)
         return self._series([(0, self._decode(str))], tuple)
 
-    def places(self, width: int, height: int) -> Series[Any]:
+    def places(self, width: int, height: int) -> FieldValues[Any]:
         """(x, y) at every step, inside a map of `width` × `height`; `values` is (n, 2) int32."""
         if _second_opens(self._raw):
             pairs = self._decode(list[tuple[int, list[int]]])
@@ -84,7 +84,7 @@ class Field:
                 raise ReplayError(f"{self._where}: {place} at step {step} is outside the {width}×{height} map.")
         return self._series(pairs, lambda values: np.array([value[:2] for value in values], np.int32))
 
-    def amounts(self) -> Series[Amounts]:
+    def amounts(self) -> FieldValues[Amounts]:
         """Items and their amounts at every step."""
         decoded = self._decode(list[tuple[int, Any]])
         if decoded and isinstance(decoded[0][1], list):
@@ -93,13 +93,13 @@ class Field:
             pairs = [(0, self._decode(tuple[tuple[int, _Amount], ...]))]
         return self._series(pairs, tuple)
 
-    def sets(self) -> Series[tuple[int, ...]]:
+    def sets(self) -> FieldValues[tuple[int, ...]]:
         """A few numbers (tags) at every step."""
         if _second_opens(self._raw):
             return self._series(self._decode(list[tuple[int, tuple[int, ...]]]), tuple)
         return self._series([(0, self._decode(tuple[int, ...]))], tuple)
 
-    def anything(self) -> Series[Any]:
+    def anything(self) -> FieldValues[Any]:
         """JSON data at every step, for fields without a fixed shape."""
         found = self._decode(Any)
         changes = isinstance(found, list) and bool(found) and all(_is_change(item) for item in found)
@@ -126,14 +126,14 @@ class Field:
                     f"{self._where}: about {count:,} {what}, above DAF's bound of {most:,} for one field."
                 )
 
-    def _series(self, pairs: list[tuple[int, Any]], keep: Callable[[list[Any]], Any]) -> Series[Any]:
+    def _series(self, pairs: list[tuple[int, Any]], keep: Callable[[list[Any]], Any]) -> FieldValues[Any]:
         steps = [step for step, _ in pairs]
         rising = all(before < after for before, after in pairwise(steps))
         if not steps or steps[0] != 0 or not rising:
             raise ReplayError(f"{self._where}: its changes must start at step 0 and be in order.")
         if steps[-1] >= max(self._steps, 1):
             raise ReplayError(f"{self._where}: a change at step {steps[-1]}, but the episode has {self._steps} steps.")
-        return Series(np.array(steps, np.int32), keep([value for _, value in pairs]))
+        return FieldValues(np.array(steps, np.int32), keep([value for _, value in pairs]))
 
 
 def _array(values: list[Any], kind: Any, where: str) -> NDArray[Any]:

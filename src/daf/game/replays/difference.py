@@ -8,7 +8,7 @@ policies reported (`policy_infos`) are not part of an episode, and not compared.
 from dataclasses import dataclass
 from typing import Any
 
-from daf.game.replays._series import Series
+from daf.game.replays._series import FieldValues
 from daf.game.replays.replay import Replay, ReplayObject, named
 
 SHOWN = 20
@@ -103,7 +103,7 @@ def _parting(a: ReplayObject, b: ReplayObject, name: str, latest: int) -> tuple[
     return latest, None
 
 
-def _values(thing: ReplayObject, name: str) -> Series[Any]:
+def _values(thing: ReplayObject, name: str) -> FieldValues[Any]:
     if name not in thing.fields:
         return ReplayObject.always(None)
     field = thing.field(name)

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from daf.game.replays._errors import ReplayError
-from daf.game.replays._series import Amounts, Field, Series
+from daf.game.replays._series import Amounts, Field, FieldValues
 
 TEAM_TAG = "team:"
 TYPE_PREFIX = "c:"
@@ -39,7 +39,7 @@ _Fields = msgspec.defstruct(
 
 
 @dataclass(frozen=True, slots=True)
-class Episode:
+class ReplayedEpisode:
     """What the objects of one replay share. file: for errors. size: of the map, in cells. type_names: by number."""
 
     file: str
@@ -54,7 +54,7 @@ class ReplayObject:
     text: its JSON. position: its place in the file's list of objects.
     """
 
-    def __init__(self, text: msgspec.Raw, episode: Episode, position: int) -> None:
+    def __init__(self, text: msgspec.Raw, episode: ReplayedEpisode, position: int) -> None:
         self._text, self._episode, self._position = text, episode, position
 
     @property
@@ -78,7 +78,7 @@ class ReplayObject:
         return {name: value for name, value in values if value is not msgspec.UNSET}
 
     @cached_property
-    def _numbers(self) -> dict[str, Series[Any]]:
+    def _numbers(self) -> dict[str, FieldValues[Any]]:
         return {}
 
     def field(self, name: str) -> Field:
@@ -108,32 +108,32 @@ class ReplayObject:
         return int(self.field("agent_id").numbers(int).at(0)) if "agent_id" in self.fields else None
 
     @cached_property
-    def location(self) -> Series[Any]:
+    def location(self) -> FieldValues[Any]:
         """(x, y), in cells from the upper left."""
         return self.field("location").places(*self._episode.size)
 
     @cached_property
-    def inventory(self) -> Series[Amounts]:
+    def inventory(self) -> FieldValues[Amounts]:
         """(item's number, amount) pairs."""
         return self.field("inventory").amounts() if "inventory" in self.fields else self.always(())
 
     @cached_property
-    def capacities(self) -> Series[Amounts]:
+    def capacities(self) -> FieldValues[Amounts]:
         """(capacity's number, limit) pairs, by the replay's `capacity_names`; version 4 has them."""
         known = "inventory_capacities" in self.fields
         return self.field("inventory_capacities").amounts() if known else self.always(())
 
     @cached_property
-    def alive(self) -> Series[Any]:
+    def alive(self) -> FieldValues[Any]:
         """Whether it is on the map."""
         return self.field("alive").numbers(bool) if "alive" in self.fields else self.always(True)
 
     @cached_property
-    def tags(self) -> Series[tuple[int, ...]]:
+    def tags(self) -> FieldValues[tuple[int, ...]]:
         """Numbers of its tags (version 4)."""
         return self.field("tag_ids").sets() if "tag_ids" in self.fields else self.always(())
 
-    def number(self, name: str, *, absent: float = 0) -> Series[Any]:
+    def number(self, name: str, *, absent: float = 0) -> FieldValues[Any]:
         """A numeric field such as `total_reward`, `action_id`, `vibe_id`; `absent` if the file lacks it."""
         if name not in self.fields:
             return self.always(absent)
@@ -141,7 +141,7 @@ class ReplayObject:
             self._numbers[name] = self.field(name).numbers(float if name.endswith("reward") else int)
         return self._numbers[name]
 
-    def truth(self, name: str, *, absent: bool) -> Series[Any]:
+    def truth(self, name: str, *, absent: bool) -> FieldValues[Any]:
         """A field that is true or false, such as `action_success`."""
         if name not in self.fields:
             return self.always(absent)
@@ -149,7 +149,7 @@ class ReplayObject:
             self._numbers[name] = self.field(name).numbers(bool)
         return self._numbers[name]
 
-    def policy_infos(self) -> Series[Any]:
+    def policy_infos(self) -> FieldValues[Any]:
         """The infos that the policy reported, a JSON object per step; decoded at each call, because it may be large."""
         return self.field("policy_infos").anything() if "policy_infos" in self.fields else self.always({})
 
@@ -158,11 +158,11 @@ class ReplayObject:
         return ReplayObject(self._text, self._episode, self._position)
 
     @staticmethod
-    def always(value: Any) -> Series[Any]:
+    def always(value: Any) -> FieldValues[Any]:
         """`value` at every step."""
         import numpy as np
 
-        return Series(np.zeros(1, np.int32), (value,))
+        return FieldValues(np.zeros(1, np.int32), (value,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,13 +273,13 @@ class Replay:
             total_reward=float(thing.number("total_reward").at(step)),
         )  # fmt: skip
 
-    def team_series(self, thing: ReplayObject) -> Series[str | None]:
+    def team_series(self, thing: ReplayObject) -> FieldValues[str | None]:
         """The name of `thing`'s team at every step, None while it has none."""
         if "tag_ids" in thing.fields:
-            return Series(thing.tags.steps, tuple(self._tagged(tags) for tags in thing.tags.values))
+            return FieldValues(thing.tags.steps, tuple(self._tagged(tags) for tags in thing.tags.values))
         if "collective_id" in thing.fields:
             found = thing.number("collective_id")
-            return Series(found.steps, tuple(self._collective(int(number)) for number in found.values))
+            return FieldValues(found.steps, tuple(self._collective(int(number)) for number in found.values))
         return ReplayObject.always(None)
 
     def items(self, amounts: Amounts) -> dict[str, int]:

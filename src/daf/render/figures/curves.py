@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from daf.errors import DataError
 from daf.render.axis import room
-from daf.render.figures.frame import WIDTH, Series, figure_of, grid_of, head, large_numbers, nothing, stroke
+from daf.render.figures.frame import WIDTH, LegendEntries, figure_of, grid_of, head, large_numbers, nothing, stroke
 from daf.render.text import shortened
 from daf.render.theme import MATPLOTLIB_DASHES, SeriesStyle, ground, styles, themed
 
@@ -48,7 +48,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Panel:
+class CurvePanel:
     """One plot. y_label: with the unit. empty: the message if no curve has a value. limits: of the y axis; what lies
     beyond them may be cut. steps: draw lines as staircases. zero: mark 0 on the y axis.
     """
@@ -63,7 +63,7 @@ class Panel:
 
 
 def curves_figure(
-    panels: Sequence[Panel],
+    panels: Sequence[CurvePanel],
     *,
     x_label: str,
     title: str,
@@ -94,12 +94,12 @@ def curves_figure(
             axes.tick_params(labelbottom=last)
             if last:
                 axes.set_xlabel(x_label)
-        head(figure, title, caption, width=width, dark=dark, series=Series(known, series_styles, lines=True))
+        head(figure, title, caption, width=width, dark=dark, series=LegendEntries(known, series_styles, lines=True))
     return figure
 
 
 def draw_panel(
-    axes: "Axes", panel: Panel, series_styles: Mapping[str, SeriesStyle], *, ticks: int = 7, dark: bool
+    axes: "Axes", panel: CurvePanel, series_styles: Mapping[str, SeriesStyle], *, ticks: int = 7, dark: bool
 ) -> None:
     """Draw one panel on `axes`."""
     axes.set_title(shortened(panel.title, 52 if ticks > 5 else 30))
@@ -129,7 +129,7 @@ def _limits(curves: Sequence[Curve]) -> tuple[float, float] | None:
     return room(min([low, *drawn]), max([high, *drawn]))
 
 
-def _draw(axes: "Axes", curve: Curve, series_style: SeriesStyle, panel: Panel, *, crowd: int, dark: bool) -> None:
+def _draw(axes: "Axes", curve: Curve, series_style: SeriesStyle, panel: CurvePanel, *, crowd: int, dark: bool) -> None:
     style: dict[str, Any] = stroke(series_style, dark=dark)
     color = style["color"]
     if len(curve.dots):

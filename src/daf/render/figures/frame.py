@@ -38,7 +38,7 @@ def figure_of(width: float, height: float) -> "Figure":
 
 
 @dataclass(frozen=True)
-class Series:
+class LegendEntries:
     """The names in the legend. lines: whether the series are drawn as lines rather than marks."""
 
     names: Sequence[str]
@@ -46,7 +46,9 @@ class Series:
     lines: bool
 
 
-def head(figure: Any, title: str, caption: str, *, width: float, dark: bool, series: Series | None = None) -> None:
+def head(
+    figure: Any, title: str, caption: str, *, width: float, dark: bool, series: LegendEntries | None = None
+) -> None:
     """Put the title and the legend above the plots and the caption below them; text is wrapped to `width` inches.
 
     There is a legend if there are several series; the caption counts those that do not fit in it.
@@ -65,7 +67,7 @@ def head(figure: Any, title: str, caption: str, *, width: float, dark: bool, ser
         figure.supxlabel(text, x=0.01, ha="left", fontsize=8.5, color=ground(dark=dark).muted)
 
 
-def _legend(figure: Any, title: str, series: Series, width: float, *, dark: bool) -> int:
+def _legend(figure: Any, title: str, series: LegendEntries, width: float, *, dark: bool) -> int:
     """Draw the legend under the title, in as many columns as fit; returns the number of series that did not fit."""
     from matplotlib.lines import Line2D
 

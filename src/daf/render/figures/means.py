@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from daf.errors import DataError
-from daf.render.figures.frame import WIDTH, Series, figure_of, grid_of, head, nothing, stroke
+from daf.render.figures.frame import WIDTH, LegendEntries, figure_of, grid_of, head, nothing, stroke
 from daf.render.text import shortened
 from daf.render.theme import SeriesStyle, ground, styles, themed
 
@@ -82,7 +82,7 @@ def means_figure(
                     axes.tick_params(labelleft=False)
             else:
                 axes.remove()
-        series = Series(names, series_styles, lines=False)
+        series = LegendEntries(names, series_styles, lines=False)
         head(figure, title, caption + _unseen(panels), width=width, dark=dark, series=series)
     return figure
 

@@ -12,7 +12,7 @@ from daf.errors import DataError
 from daf.render.figures.frame import figure_of, head
 from daf.render.figures.matrix import matrix_figure
 from daf.render.figures.trials import Trial
-from daf.render.scales import Setting, setting_of, tick_text
+from daf.render.scales import SettingScale, setting_of, tick_text
 from daf.render.text import shortened
 from daf.render.theme import ground, themed
 from daf.stats.sentences import number
@@ -56,8 +56,8 @@ def pair_figure(
 def _matrix(
     known: Sequence[Trial],
     failed: Sequence[Trial],
-    across: Setting,
-    down: Setting,
+    across: SettingScale,
+    down: SettingScale,
     objective: str,
     title: str,
     caption: str,
@@ -100,8 +100,8 @@ def _matrix(
 def _marks(
     known: Sequence[Trial],
     failed: Sequence[Trial],
-    across: Setting,
-    down: Setting,
+    across: SettingScale,
+    down: SettingScale,
     objective: str,
     title: str,
     caption: str,
@@ -135,9 +135,9 @@ def _marks(
     return figure
 
 
-def _cell(trial: Trial, across: Setting, down: Setting) -> tuple[int, int]:
+def _cell(trial: Trial, across: SettingScale, down: SettingScale) -> tuple[int, int]:
     return down.rank(trial.settings[down.name]), across.rank(trial.settings[across.name])
 
 
-def _place(trial: Trial, across: Setting, down: Setting) -> tuple[float, float]:
+def _place(trial: Trial, across: SettingScale, down: SettingScale) -> tuple[float, float]:
     return across.place(trial.settings[across.name]), down.place(trial.settings[down.name])

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from daf.errors import DataError, UsageError
-from daf.render.figures.frame import WIDTH, Series, figure_of, head, stroke
+from daf.render.figures.frame import WIDTH, LegendEntries, figure_of, head, stroke
 from daf.render.figures.means import Estimate
 from daf.render.text import shortened
 from daf.render.theme import MATPLOTLIB_DASHES, ground, styles, themed
@@ -78,7 +78,7 @@ def radar_figure(
             label.set_horizontalalignment("center" if abs(side) < 0.15 else "left" if side > 0 else "right")
             label.set_verticalalignment("center" if abs(up) < 0.7 else "bottom" if up > 0 else "top")
         axes.spines["polar"].set_color(ground(dark=dark).grid)
-        head(figure, title, caption, width=WIDTH, dark=dark, series=Series(names, series_styles, lines=True))
+        head(figure, title, caption, width=WIDTH, dark=dark, series=LegendEntries(names, series_styles, lines=True))
     return figure
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from daf.errors import DataError
-from daf.render.figures.curves import Panel, draw_panel
-from daf.render.figures.frame import Series, figure_of, grid_of, head
+from daf.render.figures.curves import CurvePanel, draw_panel
+from daf.render.figures.frame import LegendEntries, figure_of, grid_of, head
 from daf.render.figures.means import MeansPanel, draw_means
 from daf.render.figures.spread import SpreadPanel, draw_spread
 from daf.render.figures.trials import Search, draw_history, draw_slice
@@ -35,21 +35,21 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class History:
+class HistoryPanel:
     """The values of a search by trial."""
 
     search: Search
 
 
 @dataclass(frozen=True)
-class Slice:
+class SlicePanel:
     """The values of a search over one setting."""
 
     search: Search
     name: str
 
 
-Cell = Panel | MeansPanel | SpreadPanel | Facts | History | Slice
+Cell = CurvePanel | MeansPanel | SpreadPanel | Facts | HistoryPanel | SlicePanel
 
 
 def dashboard_figure(
@@ -77,21 +77,21 @@ def dashboard_figure(
             match cell:
                 case None:
                     axes.remove()
-                case Panel():
+                case CurvePanel():
                     draw_panel(axes, cell, series_styles, ticks=5, dark=dark)
                     axes.set_xlabel(x_label)
                 case MeansPanel():
                     draw_means(axes, cell, series_styles, wide=False, dark=dark)
                 case SpreadPanel():
                     draw_spread(axes, cell, series_styles, wide=columns < 3, dark=dark)
-                case History():
+                case HistoryPanel():
                     draw_history(axes, cell.search, columns=2, dark=dark)
-                case Slice():
+                case SlicePanel():
                     setting = next(one for one in cell.search.settings() if one.name == cell.name)
                     draw_slice(axes, cell.search, setting, label=True, dark=dark)
                 case Facts():
                     _table(axes, cell, dark=dark)
-        head(figure, title, caption, width=size[0], dark=dark, series=Series(names, series_styles, lines))
+        head(figure, title, caption, width=size[0], dark=dark, series=LegendEntries(names, series_styles, lines))
     return figure
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from daf.errors import DataError
 from daf.render.axis import room
 from daf.render.figures.frame import WIDTH, figure_of, head, nothing
-from daf.render.scales import Setting, setting_of
+from daf.render.scales import SettingScale, setting_of
 from daf.render.text import shortened
 from daf.render.theme import DARK, LIGHT, ground, themed
 
@@ -58,7 +58,7 @@ class Search:
         sign = -1.0 if self.maximize else 1.0
         return sorted(found, key=lambda trial: (sign * (trial.value or 0.0), trial.number))
 
-    def settings(self) -> list[Setting]:
+    def settings(self) -> list[SettingScale]:
         """The settings that occur in any trial, with their scales."""
         return [
             setting_of(name, [t.settings[name] for t in self.trials if name in t.settings], log=self.log.get(name))
@@ -168,7 +168,7 @@ def draw_history(axes: "Axes", search: Search, *, columns: int = 4, dark: bool) 
     axes.locator_params(axis="x", integer=True)
 
 
-def draw_slice(axes: "Axes", search: Search, setting: Setting, *, label: bool, dark: bool) -> None:
+def draw_slice(axes: "Axes", search: Search, setting: SettingScale, *, label: bool, dark: bool) -> None:
     """Draw the values over one setting."""
     pairs = [(setting.place(t.settings[setting.name]), t) for t in search.trials if setting.name in t.settings]
     axes.set_title(shortened(setting.name, 30) + ("  (log)" if setting.log else ""))
@@ -201,7 +201,7 @@ def _scatter(axes: "Axes", pairs: Sequence[tuple[float, Trial]], *, dark: bool) 
 _STATUS_LABELS = {"complete": "complete", "stopped": "stopped early", "running": "running"}
 
 
-def _upright(axes: "Axes", settings: Sequence[Setting], *, dark: bool) -> None:
+def _upright(axes: "Axes", settings: Sequence[SettingScale], *, dark: bool) -> None:
     """Draw a vertical axis with its own ticks at every setting."""
     around = ground(dark=dark)
     axes.grid(visible=False)

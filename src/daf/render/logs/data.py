@@ -66,7 +66,7 @@ class LogTables(Protocol):
 
 
 @dataclass(frozen=True)
-class Curve:
+class BinnedCurve:
     """One column over training, in bins: midpoints and edges, n, mean and sd of the records in each, and the mean
     smoothed over `window` bins.
     """
@@ -81,7 +81,7 @@ class Curve:
     window: int
 
 
-def curve(log: LogTables, column: str, *, smooth_window: int | None = None, bins: int = DISPLAY_BINS) -> Curve:
+def curve(log: LogTables, column: str, *, smooth_window: int | None = None, bins: int = DISPLAY_BINS) -> BinnedCurve:
     """`column` over training, in about `bins` bins at most, smoothed over `smooth_window` of them.
 
     By default the window is the narrowest that reduces the bins' noise below 2 % of the curve's range. The noise is
@@ -98,7 +98,7 @@ def curve(log: LogTables, column: str, *, smooth_window: int | None = None, bins
     begins = np.flatnonzero(np.diff(group[order], prepend=-(10**9)))
     if not len(begins):
         empty = np.empty(0)
-        return Curve(empty, empty, empty, empty, empty, empty, empty, 1)
+        return BinnedCurve(empty, empty, empty, empty, empty, empty, empty, 1)
     start, end, n, mean, m2 = start[order], end[order], n[order], mean[order], m2[order]
     total = np.add.reduceat(n, begins)
     joined = np.add.reduceat(n * mean, begins) / total
@@ -106,7 +106,7 @@ def curve(log: LogTables, column: str, *, smooth_window: int | None = None, bins
     sd = np.sqrt(spread / np.maximum(total - 1, 1))
     left, right = np.minimum.reduceat(start, begins), np.maximum.reduceat(end, begins)
     window = smooth_window or _window(joined)
-    return Curve((left + right) / 2, left, right, total, joined, sd, running_mean(joined, window, total), window)
+    return BinnedCurve((left + right) / 2, left, right, total, joined, sd, running_mean(joined, window, total), window)
 
 
 def _window(mean: FloatArray) -> int:

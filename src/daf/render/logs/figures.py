@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daf.render import theme
-from daf.render.figures.curves import Curve, Panel, curves_figure
+from daf.render.figures.curves import Curve, CurvePanel, curves_figure
 from daf.render.figures.map import VisitMap, map_figure
 from daf.render.logs.data import Canvas, FloatArray, LogTables, axis_label, curve, fitting, grid, sampling, tiled
 
@@ -35,7 +35,7 @@ def rewards_figure(logs: Sequence[LogTables], names: Sequence[str], *, smooth_wi
                 raw = line.mean.tolist() if line.window > 1 else None
                 low, high = (line.mean - line.sd).tolist(), (line.mean + line.sd).tolist()
                 curves.append(Curve(name, line.middle.tolist(), line.smooth.tolist(), raw, low, high, dots=dots))
-        panels.append(Panel(column, "reward", curves))
+        panels.append(CurvePanel(column, "reward", curves))
     counts = "; ".join(f"{name} n = {log.records:,}" for log, name in zip(logs, names, strict=True))
     caption = f"n = {logs[0].records:,} records, {sampling(logs[0])}." if alone else f"{counts} records."
     caption += " Lines: means of all records per bin of training time, "

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daf.game import sprites
-from daf.game.replays import Replay, ReplayObject, Series
+from daf.game.replays import FieldValues, Replay, ReplayObject
 from daf.render.replays._artwork import team_colors
 from daf.render.replays._scene import AgentSampler, agents_over, building_changes
 
@@ -72,7 +72,7 @@ def details(replay: Replay, agent: ReplayObject) -> dict[str, Any]:
     by_item = {
         str(item): _thin(steps, np.array([dict(amounts).get(item, 0) for amounts in stock.values])) for item in held
     }
-    infos: Series[Any] = agent.policy_infos()
+    infos: FieldValues[Any] = agent.policy_infos()
     reward = agent.number("total_reward")
     return {
         "reward": _thin(reward.steps, np.asarray(reward.values, np.float64)),

@@ -45,7 +45,7 @@ def _shapes() -> NDArray[np.bool_]:
     return found
 
 
-class Panel:
+class SidePanel:
     """Words at places (line, column in letters) of a canvas; a word that is already there is not drawn again."""
 
     def __init__(self, canvas: Pixels, letters: Letters) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from daf.game.replays import Replay, ReplayObject, Series
+from daf.game.replays import FieldValues, Replay, ReplayObject
 from daf.game.sprites import DIRECTIONS, ROLES
 
 WINDOW = 512
@@ -132,7 +132,7 @@ def building_changes(replay: Replay) -> list[Building]:
 def _looks(replay: Replay, thing: ReplayObject, number: int) -> Iterator[Building]:
     teams, stock = replay.team_series(thing), thing.inventory
     mined = "extractor" in thing.type
-    series: list[Series[Any]] = [thing.location, thing.alive, teams, *([stock] if mined else [])]
+    series: list[FieldValues[Any]] = [thing.location, thing.alive, teams, *([stock] if mined else [])]
     before = None
     for step in sorted({step for one in series for step in one.steps.tolist()}):
         x, y = thing.location.at(step)
@@ -155,7 +155,7 @@ def _facing(agent: ReplayObject) -> tuple[NDArray[np.int32], Ints]:
     return agent.location.steps, found
 
 
-def _amounts(stock: Series[Any], item: int, absent: int) -> Ints:
+def _amounts(stock: FieldValues[Any], item: int, absent: int) -> Ints:
     return np.array([dict(amounts).get(item, absent) for amounts in stock.values], np.int64)
 
 
@@ -164,7 +164,7 @@ def _most(replay: Replay, item: int) -> int:
     return max(held, default=0)
 
 
-def _roles(stock: Series[Any], gear: list[int]) -> Ints:
+def _roles(stock: FieldValues[Any], gear: list[int]) -> Ints:
     by_item = {item: role for role, item in enumerate(gear) if item >= 0}
     return np.array(
         [next((by_item[i] for i, amount in amounts if amount > 0 and i in by_item), 0) for amounts in stock.values],

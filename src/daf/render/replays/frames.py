@@ -15,7 +15,7 @@ from daf.game.replays.replay import named
 from daf.game.sprites import ROLES
 from daf.render.replays._actors import AgentTiles
 from daf.render.replays._artwork import MAX_CELL, MIN_CELL, Artwork, Pixels, artwork_for
-from daf.render.replays._panel import LETTER_WIDTH, LINE, Letters, Panel, short_number, widths
+from daf.render.replays._panel import LETTER_WIDTH, LINE, Letters, SidePanel, short_number, widths
 from daf.render.replays._scene import Agents, Building, agents_over, building_changes
 from daf.render.replays._terrain import Terrain
 
@@ -90,7 +90,7 @@ class ReplayFrames:
         canvas = shown if self.follow is None else terrain.canvas()
         terrain.paint(canvas)
         actors = AgentTiles(self.artwork, self.replay, self._teams)
-        panel = Panel(frame[:, self._map_size[0] :], Letters(self.artwork.names["panel"]))
+        panel = SidePanel(frame[:, self._map_size[0] :], Letters(self.artwork.names["panel"]))
         self._headline(panel)
         changes = iter(self._changes)
         upcoming = next(changes, None)
@@ -119,7 +119,7 @@ class ReplayFrames:
         top = int(np.clip(agents.y[row, self.follow] - down // 2, 0, self.replay.height - down)) * self.cell
         shown[:] = canvas[top : top + shown.shape[0], left : left + shown.shape[1]]
 
-    def _headline(self, panel: Panel) -> None:
+    def _headline(self, panel: SidePanel) -> None:
         names = self.artwork.names
         panel.put(0, 0, self.replay.mission or self.replay.path.name, PANEL_LETTERS - 1, names["text"])
         line = 3 + len(self._team_lines)
@@ -131,7 +131,7 @@ class ReplayFrames:
         if room < len(self.replay.agents):
             panel.put(panel.lines - 1, 0, f"... {len(self.replay.agents) - room + 1} more agents", 20, names["muted"])
 
-    def _write_panel(self, panel: Panel, step: int, agents: Agents, row: int) -> None:
+    def _write_panel(self, panel: SidePanel, step: int, agents: Agents, row: int) -> None:
         names = self.artwork.names
         panel.put(1, 0, f"step {step} of {self.replay.steps}", PANEL_LETTERS - 1, names["text"])
         rewards = agents.reward[row]

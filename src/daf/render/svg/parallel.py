@@ -12,7 +12,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from daf.errors import DataError
-from daf.render.scales import Setting
+from daf.render.scales import SettingScale
 from daf.render.svg._shades import BANDS, BEST, bands_of, shade
 from daf.render.text import shortened
 
@@ -29,7 +29,7 @@ _CSS = (
 
 
 def parallel_svg(
-    settings: Sequence[Setting],
+    settings: Sequence[SettingScale],
     trials: Sequence[tuple[int, Mapping[str, Any], float]],
     *,
     maximize: bool,
@@ -46,7 +46,7 @@ def parallel_svg(
     bottom = HEIGHT - BELOW
     missing = any(setting.name not in given for setting in settings[:-1] for _, given, _ in trials)
 
-    def height(setting: Setting, value: Any) -> float:
+    def height(setting: SettingScale, value: Any) -> float:
         return bottom - setting.at(value) * (bottom - TOP)
 
     bands = bands_of([value for *_, value in trials], maximize=maximize)
@@ -76,7 +76,7 @@ def parallel_svg(
     return Markup("".join(parts) + "</svg>")
 
 
-def _upright(x: float, setting: Setting, step: float, bottom: float) -> str:
+def _upright(x: float, setting: SettingScale, step: float, bottom: float) -> str:
     room = max(6, int(step / 7))
     label = shortened(setting.name, room)
     more = " (log)" if setting.log and len(label) + 6 <= room else ""

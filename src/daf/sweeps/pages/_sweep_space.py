@@ -17,7 +17,7 @@ from daf.render.svg.parallel import parallel_svg
 from daf.render.text import printable, same_decimals
 from daf.render.theme import style
 from daf.stats.sentences import counted
-from daf.sweeps.analysis_columns import Column, drawn_columns, stored_config
+from daf.sweeps.analysis_columns import HyperparameterColumn, drawn_columns, stored_config
 from daf.sweeps.result import SweepResult, SweepTrialResult
 
 MOST_LINES = 1_000
@@ -123,7 +123,7 @@ def _counts_steps(result: SweepResult) -> bool:
     return stored_config(result).get("cost") == "steps"
 
 
-def _parallel(result: SweepResult, finished: Sequence[SweepTrialResult], order: Sequence[Column]) -> Plot:
+def _parallel(result: SweepResult, finished: Sequence[SweepTrialResult], order: Sequence[HyperparameterColumn]) -> Plot:
     shown = list(order[:MOST_AXES])
     sign = -1 if result.directions[0] == "maximize" else 1
     ranked = sorted(finished, key=lambda trial: (sign * trial.values[0], trial.trial_id))
@@ -149,7 +149,7 @@ def _parallel(result: SweepResult, finished: Sequence[SweepTrialResult], order: 
     return Plot("Parallel coordinates", svg, caption, "full")
 
 
-def _contour(result: SweepResult, x: Column, y: Column) -> list[Part]:
+def _contour(result: SweepResult, x: HyperparameterColumn, y: HyperparameterColumn) -> list[Part]:
     values = np.array([trial.values[0] for trial in result.finished], dtype=np.float64)
     numbers = [trial.trial_id for trial in result.finished]
     both = np.flatnonzero(x.active & y.active & np.isfinite(values))
@@ -169,7 +169,7 @@ def _contour(result: SweepResult, x: Column, y: Column) -> list[Part]:
     return [Plots([Plot(printable(f"{result.objectives[0]} over {x.name} and {y.name}"), svg, caption, "full")])]
 
 
-def _side(column: Column, kept: "np.ndarray", result: SweepResult) -> Side:
+def _side(column: HyperparameterColumn, kept: "np.ndarray", result: SweepResult) -> Side:
     if not column.ordered:
         ticks = [(float(index), printable(text)) for index, text in enumerate(value_texts(column.values))]
         return Side(printable(column.name), column.place[kept], column.steps, ticks)
@@ -184,6 +184,6 @@ def _side(column: Column, kept: "np.ndarray", result: SweepResult) -> Side:
     return Side(printable(column.name + (" (log)" if column.log else "")), column.place[kept], 0, ticks)
 
 
-def _span(column: Column) -> tuple[float, float] | None:
+def _span(column: HyperparameterColumn) -> tuple[float, float] | None:
     """The ends of a range."""
     return (float(column.values[0]), float(column.values[-1])) if column.ordered else None
