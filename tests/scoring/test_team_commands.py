@@ -105,6 +105,19 @@ def test_compare_until_decided_reports_what_each_pair_took(daf: Run) -> None:
     assert (data["until_decided"]["method"], other["until_decided"]["method"]) == ("group-sequential", "anytime")
 
 
+def test_power_prints_the_needed_blocks_and_plays_nothing_with_a_given_spread(daf: Run) -> None:
+    arguments = ["power", "--difference", "0.2", "--deviation", "0.4"]
+    data = json.loads(daf(*arguments, "--json").stdout)
+    assert (data["needed"][0]["fixed"], data["status"]) == (44, "ok")
+    assert data["needed"][0]["most"] == 46
+    assert "episodes" not in data
+    shown = daf(*arguments, "--power", "0.8").stdout
+    assert "blocks with a fixed number" in shown
+    assert "power.html" in shown
+    assert "difference must be above 0" in daf("power", "--difference", "0", "--deviation", "1", code=2).stderr
+    assert "no mission is given" in daf("power", "--difference", "1", "-p", "starter", "-p", "noop", code=2).stderr
+
+
 def test_crossplay_prints_one_json_object_and_a_matrix(daf: Run) -> None:
     arguments = ["crossplay", "-p", "starter", "-p", "noop", "-m", MINER, "-e", "3"]
     data = json.loads(daf(*arguments, "--json").stdout)
