@@ -139,7 +139,7 @@ def daf_power(
             raise UsageError(
                 "--deviation replaces the pilot; leave out policies and missions, or leave out --deviation."
             )
-        rows = [] if seeds else [_row("given", "with the given spread", aim, [deviation], aim.alpha, None, 2)]
+        rows = [] if seeds else [_row("One pair", "with the given spread", aim, [deviation], aim.alpha, None, 2)]
         runs = runs_needed(difference, deviation, alpha=aim.alpha, power=power) if seeds else None
         config = {"difference": difference, "deviation": deviation, "power": power}
         with where.operation("comparisons", title=f"power for a difference of {difference:g}", config=config) as folder:
