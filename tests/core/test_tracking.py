@@ -214,8 +214,8 @@ def test_events_that_a_power_cut_took_come_back_from_the_json_lines(tmp_path: Pa
 
 def test_lines_are_there_when_the_process_is_killed_after_them(tmp_path: Path) -> None:
     code = (
-        "import os, signal; from daf.core.tracking import RunFacts, trackers\n"
-        f"t = trackers(['tensorboard'], {str(tmp_path)!r}); t.start(RunFacts('r', 'm', 'p', 0, 9))\n"
+        "import os, signal; from daf.core.tracking import TrackedRun, trackers\n"
+        f"t = trackers(['tensorboard'], {str(tmp_path)!r}); t.start(TrackedRun('r', 'm', 'p', 0, 9))\n"
         "for step in range(1, 301): t.log(step, {'update': step})\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
     )
