@@ -19,7 +19,11 @@ from daf.evaluation import Settings, evaluate
 from daf.game.sprites import data_dir
 from daf.mission_analysis import daf_analyze_mission
 from daf.output_manager import OutputManager, labels
+from daf.output_manager.kinds import kind_of
+from daf.reporting.outcomes import outcome_of
 from daf.scoring_analysis import daf_score
+from daf.sweeps import journal
+from daf.sweeps.result import SweepTrialResult
 from tests.conftest import SMALL, SMALLEST
 from tests.render.adaptive_runs import experiment
 from tests.render.sweep_runs import search_hill
@@ -132,6 +136,41 @@ def test_the_numbers_of_a_crossplay_and_a_score_are_those_of_their_records(page,
     assert same(row.nth(3).inner_text(), mission["replacement"])
     assert same(row.nth(5).inner_text(), mission["vor"])
     assert row.nth(2).inner_text() == str(mission["n"])
+
+
+def test_the_list_shows_the_kind_and_the_result_of_every_run(page, dashboard, shown):
+    opened(page, dashboard)
+    rows = page.locator(".runs tbody tr")
+    expect(rows).to_have_count(len(KINDS))
+    for kind, made in shown[1].items():
+        row = page.locator(f".runs tr[data-key='{key(made.folder)}']")
+        expect(row.locator("[data-name=Kind]")).to_have_text(kind)
+        expect(row.locator("[data-name=Result]")).to_have_text(outcome_of(made.folder, kind_of(made.folder)).text)
+    value = recorded(shown[1]["score"])["vor"]["value"]
+    score = page.locator(f".runs tr[data-key='{key(shown[1]['score'].folder)}'] [data-name=Result]").inner_text()
+    assert same(score, value)
+
+
+def test_a_report_of_a_running_sweep_is_updated_on_request(page, dashboard, base):
+    with running(base, "a sweep", "sweeps") as folder:
+        facts = {"run_id": folder.name, "name": "a sweep", "objectives": ["reward"], "directions": ["maximize"]}
+        rest = {"strategy": "random", "planned": 9, "best_n": 1, "config": {}}
+        (folder / "sweep.json").write_text(json.dumps(facts | rest))
+
+        def trial(number: int) -> None:
+            given, value = {"rate": 0.1 * number}, float(number)
+            journal.proposed(folder, journal.Proposal(number, given, "random"))
+            ended = {"values": (value,), "status": "complete", "success": True}
+            journal.finished(folder, SweepTrialResult(number, given, value, **ended))
+
+        trial(1)
+        trial(2)
+        frame = results(page, dashboard, Made(folder, "sweep", ()))
+        expect(frame.locator("#finding")).to_contain_text("Trial 2")
+        trial(3)
+        page.get_by_role("button", name="Update the report").click()
+        expect(frame.locator("#finding")).to_contain_text("Trial 3")
+    expect(page.locator("h1 .tag")).to_have_text("completed")
 
 
 def recorded(made: Made) -> dict[str, Any]:

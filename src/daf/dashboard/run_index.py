@@ -12,7 +12,7 @@ only with the next change.
 import os
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from daf.output_manager import RunInfo, labels
 from daf.output_manager.kinds import Kind, kind_of
 from daf.output_manager.layout import EXECUTION_LOG, OPERATIONS, SESSION_ID
 from daf.output_manager.runs import read_run
+from daf.reporting.outcomes import Outcome, outcome_of
 
 CHILD_FOLDERS = ("trials", "runs", "jobs")
 """Where sweeps and experiments keep the run directories of their parts."""
@@ -41,12 +42,13 @@ def is_run_key(key: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A run as the list shows it."""
+    """A run as the list shows it. outcome: empty while it runs."""
 
     key: str
     version: int
     run: RunInfo
     kind: Kind
+    outcome: Outcome
     progress: Progress | None
 
     def to_data(self) -> dict[str, Any]:
@@ -57,6 +59,7 @@ class Row:
             "run_id": run.run_id,
             "kind": self.kind,
             "operation": run.operation,
+            "result": {"text": self.outcome.text, "value": self.outcome.value},
             "status": run.status,
             "title": run.title,
             "name": run.labels.name,
@@ -182,7 +185,7 @@ def _looked_at(
     """The current state; `before` itself if nothing changed. A run in progress may have died silently."""
     if before is None or before.log != log:
         run = run_in(folder)
-        return _Seen(log, None if run is None else Row(key, version, run, kind_of(folder), progress_of(run)))
+        return _Seen(log, None if run is None else _row(key, version, run))
     if before.row is None:
         return before
     known = before.row
@@ -190,9 +193,18 @@ def _looked_at(
     run = run_in(folder) if running else known.run
     if run is None:
         return _Seen(log, None)
-    row = Row(key, version, run, kind_of(folder) if running else known.kind, progress_of(run, known.progress))
+    if running:
+        row = _row(key, version, run, known)
+    else:
+        row = replace(known, version=version, progress=progress_of(run, known.progress))
     same = (row.run, row.kind, row.progress) == (known.run, known.kind, known.progress)
     return before if same else _Seen(log, row)
+
+
+def _row(key: str, version: int, run: RunInfo, known: Row | None = None) -> Row:
+    kind = kind_of(run.path)
+    outcome = Outcome() if run.status == "running" else outcome_of(run.path, kind)
+    return Row(key, version, run, kind, outcome, progress_of(run, None if known is None else known.progress))
 
 
 def _sessions(folder: Path) -> list[str]:

@@ -20,7 +20,7 @@ export function partsTab({ page }) {
     { name: "Progress", class: "progress", value: row => row.progress?.step ?? null, cell: progress },
     { name: "Return", n: true, value: row => row.progress?.return ?? null, cell: row => number(row.progress?.return) },
   ], { key: row => row.key, sort: "Run", label: "Runs" });
-  const drawn = leading(page.parts).map((part, slot) => ({ key: part.key, slot, label: part.name.split("/").at(-1), curves: new Curves() }));
+  const drawn = leading(page.parts).map((part, slot) => ({ key: part.key, slot, label: part.name.split("/").at(-1).replace(`${page.run_id}-`, ""), curves: new Curves() }));
   const panel = drawn.length ? curvePanel(drawn) : null;
   const section = h("section", { "aria-label": "Curves of the runs", hidden: true });
   if (panel) fill(section, [h("h2", {}, "Curves"), drawn.length < page.parts.length ? h("p", { class: "muted" }, `The ${drawn.length} of ${counted(page.parts.length, "run")} with the highest last return.`) : null, panel.node]);

@@ -21,7 +21,7 @@ export function runsView(_, query) {
     { name: "Run", class: "name", value: row => row.name || row.title || row.run_id, cell: row => title(row, choose) },
     { name: "Kind", value: row => row.kind, cell: row => row.kind },
     { name: "Progress", class: "progress", value: row => row.progress && (row.progress.total ? row.progress.step / row.progress.total : row.progress.step), cell: progress },
-    { name: "Return", n: true, title: "Mean return of the episodes that ended in the last update of a training run", value: row => row.progress?.return ?? null, cell: row => (row.progress ? number(row.progress.return) : "") },
+    { name: "Result", class: "result", title: "What the run found: the mean of its best policy with its interval, the value over replacement, the best trial; while it trains, the last return", value: row => row.result.value ?? row.progress?.return ?? null, cell: result },
     { name: "Started", n: true, value: row => row.started, cell: row => when(row.started) },
     { name: "Duration", n: true, value: row => row.seconds ?? (row.status === "running" ? Date.now() / 1000 - row.started : null), cell: row => (row.status === "running" ? "running" : seconds(row.seconds)) },
   ], { key: row => row.key, sort: query.get("sort") ?? "Started", down: query.get("down") !== "0", classes: "runs", label: "Runs", heard: remember, decorate: (node, row) => { node.dataset.status = row.status; } });
@@ -85,6 +85,10 @@ export function runsView(_, query) {
   });
   refresh();
   return { node, heard: event => { if (event === "runs" || event === "hello") refresh(); } };
+}
+
+function result(row) {
+  return row.status === "running" ? (row.progress ? number(row.progress.return) : "") : row.result.text;
 }
 
 function searched(row) {
