@@ -225,3 +225,65 @@ def test_without_a_browser_pdf_says_what_to_install_and_nothing_is_written(tmp_p
     with pytest.raises(EnvironmentCheckError, match="must be an executable program"):
         daf_report(folder, pdf=True)
     assert not (folder / "report.html").exists()
+
+
+def every_kind(base: Path) -> dict[str, Path]:
+    evaluation = ComparisonReport(policies=[], missions=[])
+    for position in range(3):
+        evaluation.add_policy_results(f"policy_{position}", "arena", [position + 0.1, position + 0.4, position + 0.2])
+    folders = {
+        "training": train_bandit(base / "training", updates=12, missions=2),
+        "sweep": search_hill(base / "sweep"),
+        "adaptive": experiment(base / "adaptive"),
+    }
+    pages = {kind: daf_report(folder).html for kind, folder in folders.items()}
+    return pages | {"comparison": daf_export_comparison_html(evaluation, base / "comparison.html")}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_phone_every_figure_fits_or_scrolls_in_itself_with_readable_labels(browser, tmp_path, scheme):
+    context = browser.new_context(viewport={"width": 400, "height": 800}, color_scheme=scheme)
+    for kind, path in every_kind(tmp_path).items():
+        page = context.new_page()
+        page.goto(path.resolve().as_uri())
+        assert page.evaluate("document.documentElement.scrollWidth") == 400, kind
+        figures = page.evaluate(
+            """[...document.querySelectorAll("svg.figure")].filter(svg => svg.getClientRects().length).map(svg => {
+                const figure = svg.closest("figure");
+                const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
+                const size = text => parseFloat(getComputedStyle(text).fontSize);
+                return {fits: figure.scrollWidth <= figure.clientWidth,
+                    scrolls: getComputedStyle(figure).overflowX === "auto",
+                    label: scale * Math.min(...[...svg.querySelectorAll("text")].map(size))};
+            })"""
+        )
+        assert figures, kind
+        assert all(figure["fits"] or figure["scrolls"] for figure in figures), (kind, figures)
+        assert min(figure["label"] for figure in figures) > 10, (kind, figures)
+    context.close()
+
+
+def test_the_reason_of_a_run_in_an_experiment_is_shown_whole(browser, tmp_path):
+    folder = experiment(tmp_path)
+    reason = (
+        "extended: the mean of its last three evaluations is above the median of all runs at the same number of steps"
+    )
+    lines = (folder / "experiment.jsonl").read_text().replace('"goes on"', json.dumps(reason))
+    (folder / "experiment.jsonl").write_text(lines)
+    for width in (1280, 400):
+        page = browser.new_page(viewport={"width": width, "height": 900})
+        page.goto(daf_report(folder).html.resolve().as_uri())
+        shown = page.locator("#runs td", has_text=reason).first
+        assert shown.text_content() == reason
+        box = shown.evaluate(
+            """cell => {
+                const shown = cell.getBoundingClientRect(), table = cell.closest(".scroll");
+                return {cut: cell.scrollWidth > cell.clientWidth, width: shown.width,
+                    beyond: shown.right - table.getBoundingClientRect().right,
+                    scrolls: getComputedStyle(table).overflowX === "auto"};
+            }"""
+        )
+        assert not box["cut"]
+        assert box["width"] >= 200
+        assert box["beyond"] <= 1 if width == 1280 else box["scrolls"]
+        page.close()

@@ -130,10 +130,10 @@ def _runs(experiment: Experiment, facts: RunFacts) -> list[Section]:
         Column("Score", number=True),
         Column(f"{INTERVAL} interval", number=True),
         Column("Episodes", number=True),
+        Column("Reason", prose=True),
         *(Column(printable(name), number=_numeric(name, runs)) for name in names),
         *([Column("Started from")] if branched else []),
         Column("Launches", number=True),
-        Column("Reason"),
     ]
     note = "Links lead to reports if they exist, else to run directories; daf report DIRECTORY writes a report."
     return [Section("runs", "Runs", [Table(columns, rows, note=note)])]
@@ -153,10 +153,10 @@ def _row(run: Run, ranks: dict[str, int], names: Sequence[str], folder: Path, *,
         cell(None if score is None else number(score.mean, half)),
         cell(None if score is None else bounds_text(interval(score.low, score.high))),
         cell(None if score is None else score.n),
+        cell(run.why),
         *(cell(shown(run.settings[name]) if name in run.settings else None) for name in names),
         *([cell("" if run.parent is None else f"{run.parent[0]} at {run.parent[1]:,}")] if branched else []),
         cell(run.launches),
-        cell(run.why),
     ]
 
 

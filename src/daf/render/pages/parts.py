@@ -33,11 +33,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """number: right-aligned, sorted by value. choice: readers can filter the rows by one of its values."""
+    """number: right-aligned, sorted by value. choice: readers can filter the rows by one of its values. prose: wrapped
+    in a wide column.
+    """
 
     name: str
     number: bool = False
     choice: bool = False
+    prose: bool = False
 
 
 @dataclass(frozen=True)

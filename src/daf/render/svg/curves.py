@@ -28,6 +28,8 @@ from daf.stats.smoothing import running_mean
 
 WIDTHS = {"half": 500, "full": 1020}
 HEIGHTS = {"half": 230, "full": 330}
+TICK_WIDTHS = {"half": 9.0, "full": 10.0}
+"""Width that a character of a tick label may take: on narrow screens the page enlarges them (`report.css`)."""
 MOST_POINTS = 600
 SMOOTH_FROM = 40
 """Lines with at least this many values have a running mean, with the values drawn thin behind it."""
@@ -35,7 +37,7 @@ WINDOWS = 30
 """The window of the running mean is the number of values divided by this."""
 CUT_BEYOND = 6.0
 """Values are cut if they span more than this many times the range of the middle 98 %."""
-TOP, BOTTOM, RIGHT = 12, 44, 14
+TOP, BOTTOM, RIGHT = 14, 48, 20
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def curve_figure(
     )
     cut += int(((dots < y_axis.low) | (dots > y_axis.high)).sum())
     labels = [number(tick, _step(y_axis)) for tick in y_axis.ticks]
-    left = 29 + 7.2 * max((len(text) for text in labels), default=1)
+    left = 32 + TICK_WIDTHS[size] * max((len(text) for text in labels), default=1)
     xs = [x for one in shown for x in _ends(one)] + list(without)
     x_axis = _x_axis(min(xs), max(xs), left, width - RIGHT, size, log=x_log)
     window = max(_window(one) for one in shown)
@@ -232,7 +234,7 @@ def _grid(
     parts.append(
         f'</g></g><text class="axis" text-anchor="middle" x="{(x_axis.left + x_axis.right) / 2:.1f}" '
         f'y="{height - 8}">{escape(x_title)}</text>'
-        f'<text class="axis" text-anchor="middle" transform="translate(11 {middle:.1f}) rotate(-90)">'
+        f'<text class="axis" text-anchor="middle" transform="translate(15 {middle:.1f}) rotate(-90)">'
         f"{escape(y_title)}</text>"
     )
     return parts

@@ -165,7 +165,7 @@ def _trials(result: SweepResult, facts: RunFacts, watched: Mapping[str, tuple[st
         *_columns(names, listed),
         Column("Duration"),
         Column("Source", choice=True),
-        Column("Reason"),
+        Column("Reason", prose=True),
         *([Column("Run")] if folders else []),
         *([Column("Last replay")] if watched else []),
     ]
