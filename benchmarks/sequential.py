@@ -421,7 +421,7 @@ def _equal(done: dict[str, Cell], broken: list[str]) -> str:
             rows.append([shape, *(_error(done[name], name, broken) if name in done else "–" for name in names)])
     return _table(
         "Equal policies: any false finding",
-        f"α = {ALPHA}, {LOOKS} looks at up to {BLOCKS} blocks on each mission, B = {VECTORS:,} random vectors also for few "
+        f"α = {ALPHA}, {LOOKS} looks at up to {BLOCKS} blocks per mission, B = {VECTORS:,} random vectors even for few "
         "blocks, no stopping for futility. Rates with SE and families; promised is at most α + 3 SE. –: not computed.",
         ["", *(f"{p} policies, {m} mission{'s' * (m > 1)}" for p, m in columns)],
         rows,
