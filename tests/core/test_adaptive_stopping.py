@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from daf.core.adaptive.stopping import Waker
+from daf.core.adaptive._stopping import Waker
 
 
 def test_a_signal_ends_a_wait_and_asks_to_stop() -> None:

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from daf.core import system_metrics
-from daf.core.system_metrics import MemoryWatch, SystemMetrics, memory_used
+from daf.core import _system_metrics as system_metrics
+from daf.core._system_metrics import MemoryWatch, SystemMetrics, memory_used
 
 
 def test_memory_counts_the_process_with_its_children() -> None:

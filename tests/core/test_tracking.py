@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from daf.core.tracking import NAMES, TrackedRun, Trackers, trackers
-from daf.core.tracking.json_lines import JsonLines
-from daf.core.tracking.names import Names
-from daf.core.tracking.tensorboard_events import TensorBoardEvents
+from daf.core.tracking._json_lines import JsonLines
+from daf.core.tracking._names import Names
+from daf.core.tracking._tensorboard_events import TensorBoardEvents
 from daf.errors import StorageError, UsageError
 from tests.core.tracked import READERS, Points
 

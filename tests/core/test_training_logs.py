@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from daf.core.training_logs import TrainingLogs
+from daf.core._training_logs import TrainingLogs
 from daf.log_analysis import daf_analyze_logs, describe
 from tests.game.test_training_samples import TrainingSampler, config_of, played
 

@@ -34,7 +34,7 @@ def test_documented_names_exist() -> None:
 
 
 def test_a_name_that_does_not_exist_is_found() -> None:
-    assert exists("daf.core.ppo")
+    assert exists("daf.core._ppo")
     assert exists("daf.comparison.daf_compare_policies")
     assert not exists("daf.core.no_such_module")
 

@@ -74,7 +74,7 @@ def test_a_sweep_in_such_a_folder_has_its_copy_for_optuna(odd: Path) -> None:
 
 def test_processes_of_a_training_meet_in_such_a_folder(odd: Path) -> None:
     pytest.importorskip("torch")
-    from daf.core.process_group import ProcessGroup
+    from daf.core._process_group import ProcessGroup
 
     alone = ProcessGroup(0, 1, odd / "rendezvous", "cpu")
     try:

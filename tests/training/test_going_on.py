@@ -14,7 +14,7 @@ from daf.config import DAFTrainingConfig
 from daf.core import checkpoints
 from daf.core.rl_trainer import DAFRlConfig, DAFRlTrainer
 from daf.core.rollout_sizes import rollout_sizes
-from daf.core.tracking.fan_out import Trackers
+from daf.core.tracking._fan_out import Trackers
 from daf.errors import CheckpointError, ConfigError, UsageError
 from daf.game import missions
 from daf.output_manager import OutputManager, find_run

@@ -10,9 +10,9 @@ import torch
 
 from daf.config import DAFTrainingConfig
 from daf.config.hyperparameters import HYPERPARAMETERS
-from daf.core.optimizers import make_optimizer, schedule
-from daf.core.ppo import update
-from daf.core.rollout_buffer import RewardScale, RolloutBuffer, advantages, scale_rewards
+from daf.core._optimizers import make_optimizer, schedule
+from daf.core._ppo import update
+from daf.core._rollout_buffer import RewardScale, RolloutBuffer, advantages, scale_rewards
 from daf.core.rollout_sizes import rollout_sizes
 from daf.errors import ConfigError, DivergenceError
 from daf.game import missions, policies

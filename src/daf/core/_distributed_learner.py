@@ -22,9 +22,9 @@ import torch
 
 from daf.config.training import DAFTrainingConfig
 from daf.core._learner import Learner
+from daf.core._process_group import ProcessGroup
 from daf.core._rollout_collector import Resolve
 from daf.core.curriculum import Curriculum
-from daf.core.process_group import ProcessGroup
 from daf.core.rollout_sizes import RolloutSizes, per_process
 from daf.errors import CheckpointError, DivergenceError, TrainingError, UsageError
 from daf.game.missions import Mission

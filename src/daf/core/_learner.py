@@ -21,12 +21,12 @@ import torch
 
 from daf.config.training import DAFTrainingConfig
 from daf.core._episode_scores import EpisodeScores
+from daf.core._optimizers import make_optimizer, schedule
+from daf.core._ppo import update
+from daf.core._process_group import ProcessGroup
+from daf.core._rollout_buffer import RewardScale, scale_rewards
 from daf.core._rollout_collector import Resolve, RolloutCollector
 from daf.core.curriculum import Curriculum, Outcome
-from daf.core.optimizers import make_optimizer, schedule
-from daf.core.ppo import update
-from daf.core.process_group import ProcessGroup
-from daf.core.rollout_buffer import RewardScale, scale_rewards
 from daf.core.rollout_sizes import RolloutSizes
 from daf.game.trainable import Trainable
 from daf.game.training_envs import TrainingEnvs

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from daf.config.training import DAFTrainingConfig
+from daf.core._rollout_buffer import RolloutBuffer
 from daf.core.curriculum import Curriculum, draw
-from daf.core.rollout_buffer import RolloutBuffer
 from daf.core.rollout_sizes import RolloutSizes
 from daf.errors import TrainingError
 from daf.game.missions import Mission

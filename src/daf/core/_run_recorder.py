@@ -11,9 +11,9 @@ from typing import Any
 
 from daf.config.training import DAFTrainingConfig
 from daf.core._learner import Learner
-from daf.core.system_metrics import MemoryWatch, SystemMetrics
+from daf.core._system_metrics import MemoryWatch, SystemMetrics
+from daf.core._training_logs import TrainingLogs
 from daf.core.tracking import TrackedRun, trackers
-from daf.core.training_logs import TrainingLogs
 from daf.core.training_progress import TrainingProgress
 
 MEMORY_LIMIT = 0.95

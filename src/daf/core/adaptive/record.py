@@ -15,8 +15,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
+from daf.core.adaptive._events import EVENTS
 from daf.core.adaptive.errors import AdaptiveControllerError
-from daf.core.adaptive.events import EVENTS
 from daf.core.adaptive.state import FORMAT, Experiment, after
 from daf.errors import DataError, LockedError
 from daf.storage import atomic, journal, locks

@@ -8,13 +8,13 @@ from functools import partial
 
 from daf.core.adaptive import _parents as parents
 from daf.core.adaptive._attempts import Attempts
+from daf.core.adaptive._stopping import Waker
 from daf.core.adaptive.commands import Commands
 from daf.core.adaptive.config import DAFAdaptiveConfig
 from daf.core.adaptive.hooks import Hooks
 from daf.core.adaptive.record import STOP, Record
 from daf.core.adaptive.schedulers import Scheduler
 from daf.core.adaptive.state import Experiment, Run
-from daf.core.adaptive.stopping import Waker
 from daf.core.jobs import interface as jobs
 from daf.core.jobs.interface import JobError, JobRunner, JobSpec
 

@@ -8,8 +8,8 @@ from daf.core.curriculum._adaptation import Adaptation
 from daf.core.curriculum._building import from_config
 from daf.core.curriculum._drawing import draw
 from daf.core.curriculum._engine import TaskCurriculum
+from daf.core.curriculum._errors import CurriculumStagnationError, TaskGenerationError
 from daf.core.curriculum.config import DAFCurriculumConfig
-from daf.core.curriculum.errors import CurriculumStagnationError, TaskGenerationError
 from daf.core.curriculum.interface import Curriculum, Outcome, Task
 from daf.core.curriculum.slices import Slice
 from daf.core.curriculum.stagnation import Stagnation

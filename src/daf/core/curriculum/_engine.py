@@ -16,11 +16,11 @@ from daf.core.curriculum import _adaptation as adaptation
 from daf.core.curriculum import stagnation
 from daf.core.curriculum._adaptation import Adaptation
 from daf.core.curriculum._drawing import draw
+from daf.core.curriculum._errors import CurriculumStagnationError, TaskGenerationError
 from daf.core.curriculum._state import SAVED_BY, check_same
 from daf.core.curriculum._task_states import TaskStates
 from daf.core.curriculum._trace import Trace
 from daf.core.curriculum.config import DAFCurriculumConfig
-from daf.core.curriculum.errors import CurriculumStagnationError, TaskGenerationError
 from daf.core.curriculum.history import History
 from daf.core.curriculum.interface import FloatArray, Outcome, Task
 from daf.core.curriculum.samplers import make_sampler

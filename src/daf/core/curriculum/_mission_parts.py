@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from daf.core.curriculum.errors import TaskGenerationError
+from daf.core.curriculum._errors import TaskGenerationError
 from daf.errors import unknown
 from daf.game.missions import NAMED_OPTIONS
 

@@ -12,8 +12,8 @@ Options that the task sets override these.
 from collections.abc import Mapping
 from typing import Any
 
+from daf.core.curriculum._errors import TaskGenerationError
 from daf.core.curriculum._mission_parts import FIELDS
-from daf.core.curriculum.errors import TaskGenerationError
 from daf.errors import MissionError, nearest, unknown
 from daf.game import mission_files, missions
 from daf.game.missions import NAMED_OPTIONS

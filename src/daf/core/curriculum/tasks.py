@@ -16,9 +16,9 @@ from typing import Annotated
 from pydantic import Field
 
 from daf.config.base import ConfigModel
+from daf.core.curriculum._errors import TaskGenerationError
 from daf.core.curriculum._spaces import differences, meanings_differ
 from daf.core.curriculum._spans import Numbers, Span, expand
-from daf.core.curriculum.errors import TaskGenerationError
 from daf.core.curriculum.interface import Task
 from daf.errors import MissionError
 from daf.game import missions

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from daf.core.tracking.interface import Tracker
-from daf.core.tracking.json_lines import EVALUATIONS, METRICS
+from daf.core.tracking._interface import Tracker
+from daf.core.tracking._json_lines import EVALUATIONS, METRICS
 from daf.storage import journal
 
 

@@ -15,9 +15,9 @@ from time import monotonic, time
 from typing import Any
 
 from daf.core.tracking._catch_up import catch_up
+from daf.core.tracking._interface import Number, TrackedRun, flat_evaluation
+from daf.core.tracking._names import Names
 from daf.core.tracking._sent_steps import SentSteps
-from daf.core.tracking.interface import Number, TrackedRun, flat_evaluation
-from daf.core.tracking.names import Names
 from daf.errors import UsageError
 from daf.storage.foreign_paths import sqlite_url
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from daf.core.tracking._catch_up import catch_up
+from daf.core.tracking._interface import Number, TrackedRun, flat_evaluation
+from daf.core.tracking._names import Names
 from daf.core.tracking._sent_steps import SentSteps
-from daf.core.tracking.interface import Number, TrackedRun, flat_evaluation
-from daf.core.tracking.names import Names
 from daf.errors import UsageError, unknown
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from typing import Protocol
 import torch
 
 from daf.config.training import DAFTrainingConfig
-from daf.core.rollout_buffer import RolloutBuffer, advantages
+from daf.core._rollout_buffer import RolloutBuffer, advantages
 from daf.errors import DivergenceError
 from daf.game.trainable import Trainable
 

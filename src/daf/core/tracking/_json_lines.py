@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from daf.core.tracking._interface import Number, TrackedRun
 from daf.core.tracking._lines import Lines
-from daf.core.tracking.interface import Number, TrackedRun
 
 METRICS = "metrics.jsonl"
 EVALUATIONS = "evaluations.jsonl"

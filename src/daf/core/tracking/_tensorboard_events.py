@@ -12,8 +12,8 @@ from time import time
 from typing import IO, Any
 
 from daf.core.tracking._catch_up import catch_up
-from daf.core.tracking.interface import Number, TrackedRun, flat_evaluation
-from daf.core.tracking.names import Names
+from daf.core.tracking._interface import Number, TrackedRun, flat_evaluation
+from daf.core.tracking._names import Names
 from daf.errors import StorageError
 from daf.storage.atomic import explain, writing
 from daf.storage.reading import read_bytes

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from daf.config.extras import require
+from daf.core.tracking._interface import Number, TrackedRun, Tracker
+from daf.core.tracking._json_lines import JsonLines
 from daf.core.tracking._mlflow_runs import MlflowOptions, MlflowRuns
+from daf.core.tracking._tensorboard_events import TensorBoardEvents
 from daf.core.tracking._wandb_runs import WandbOptions, WandbRuns
-from daf.core.tracking.interface import Number, TrackedRun, Tracker
-from daf.core.tracking.json_lines import JsonLines
-from daf.core.tracking.tensorboard_events import TensorBoardEvents
 from daf.errors import UsageError, unknown
 
 logger = logging.getLogger(__name__)

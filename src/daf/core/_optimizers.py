@@ -8,7 +8,7 @@ import math
 import torch
 
 from daf.config.training import DAFTrainingConfig
-from daf.core.ppo import Schedule
+from daf.core._ppo import Schedule
 
 
 def make_optimizer(network: torch.nn.Module, config: DAFTrainingConfig) -> torch.optim.Optimizer:
