@@ -4,6 +4,7 @@ Nothing is interpolated between the trials: a surface through random points woul
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -46,27 +47,37 @@ def pair_figure(
         raise DataError(f"no complete trial has both {x} and {y}: {len(both)} have them, and none has a value.")
     across = setting_of(x, [trial.settings[x] for trial in both], log=scales.get(x))
     down = setting_of(y, [trial.settings[y] for trial in both], log=scales.get(y))
-    failed = [trial for trial in both if trial.status == "failed"]
+    pair = _Pair(known, [trial for trial in both if trial.status == "failed"], across, down, objective)
     choices = not (across.scaled or down.scaled) or len(across.values) * len(down.values) <= len(both)
     if choices and max(len(across.values), len(down.values)) <= MOST_CELLS:
-        return _matrix(known, failed, across, down, objective, title, caption, dark=dark)
-    return _marks(known, failed, across, down, objective, title, caption, dark=dark)
+        return _matrix(pair, title, caption, dark=dark)
+    return _marks(pair, title, caption, dark=dark)
 
 
-def _matrix(
-    known: Sequence[Trial],
-    failed: Sequence[Trial],
-    across: SettingScale,
-    down: SettingScale,
-    objective: str,
-    title: str,
-    caption: str,
-    *,
-    dark: bool,
-) -> "Figure":
+@dataclass(frozen=True)
+class _Pair:
+    """Complete (known) and failed trials over two settings."""
+
+    known: Sequence[Trial]
+    failed: Sequence[Trial]
+    across: SettingScale
+    down: SettingScale
+    objective: str
+
+    def cell(self, trial: Trial) -> tuple[int, int]:
+        """Row and column of a trial in the matrix."""
+        return self.down.rank(trial.settings[self.down.name]), self.across.rank(trial.settings[self.across.name])
+
+    def place(self, trial: Trial) -> tuple[float, float]:
+        """x and y of a trial among the marks."""
+        return self.across.place(trial.settings[self.across.name]), self.down.place(trial.settings[self.down.name])
+
+
+def _matrix(pair: _Pair, title: str, caption: str, *, dark: bool) -> "Figure":
+    across, down = pair.across, pair.down
     found: dict[tuple[int, int], list[float]] = {}
-    for trial in known:
-        found.setdefault(_cell(trial, across, down), []).append(trial.value or 0.0)
+    for trial in pair.known:
+        found.setdefault(pair.cell(trial), []).append(trial.value or 0.0)
     values = np.full((len(down.values), len(across.values)), np.nan)
     for (row, column), of_cell in found.items():
         values[row, column] = float(np.mean(of_cell))
@@ -80,7 +91,7 @@ def _matrix(
         ]
         for row in range(len(down.values))
     ]
-    crossed = {_cell(trial, across, down) for trial in failed} - found.keys()
+    crossed = {pair.cell(trial) for trial in pair.failed} - found.keys()
     more = f" In {len(crossed)} cells all trials failed." if crossed else ""
     means = " Cells: means over the trials in them." if several else " Cells: one trial each."
     return matrix_figure(
@@ -89,7 +100,7 @@ def _matrix(
         [tick_text(value) for value in across.values],
         title=title,
         caption=f"{caption}{means}{more}",
-        unit=shortened(objective, 40),
+        unit=shortened(pair.objective, 40),
         row_label=shortened(down.name, 40),
         column_label=shortened(across.name, 40),
         texts=texts,
@@ -97,30 +108,21 @@ def _matrix(
     )
 
 
-def _marks(
-    known: Sequence[Trial],
-    failed: Sequence[Trial],
-    across: SettingScale,
-    down: SettingScale,
-    objective: str,
-    title: str,
-    caption: str,
-    *,
-    dark: bool,
-) -> "Figure":
+def _marks(pair: _Pair, title: str, caption: str, *, dark: bool) -> "Figure":
+    across, down = pair.across, pair.down
     width, height = 8.0, 5.6
     with themed(dark=dark):
         figure = figure_of(width, height)
         axes = figure.add_subplot()
-        places = [_place(trial, across, down) for trial in known]
-        values = [trial.value or 0.0 for trial in known]
+        places = [pair.place(trial) for trial in pair.known]
+        values = [trial.value or 0.0 for trial in pair.known]
         around, colors = ground(dark=dark), "cividis" if dark else "cividis_r"
         marks: Any = axes.scatter(
             [x for x, _ in places], [y for _, y in places], c=values, cmap=colors, s=46, edgecolors=around.muted,
             linewidths=0.6,
         )  # fmt: skip
-        if failed:
-            crosses = [_place(trial, across, down) for trial in failed]
+        if pair.failed:
+            crosses = [pair.place(trial) for trial in pair.failed]
             axes.plot(
                 [x for x, _ in crosses], [y for _, y in crosses], "x", color=around.text, markersize=6, label="failed"
             )
@@ -129,15 +131,7 @@ def _marks(
         down.scale(axes, "y")
         axes.set_xlabel(shortened(across.name, 50))
         axes.set_ylabel(shortened(down.name, 40))
-        bar = figure.colorbar(marks, ax=axes, label=shortened(objective, 40), pad=0.02)
+        bar = figure.colorbar(marks, ax=axes, label=shortened(pair.objective, 40), pad=0.02)
         bar.outline.set_visible(False)
         head(figure, title, f"{caption} Marks: complete trials.", width=width, dark=dark)
     return figure
-
-
-def _cell(trial: Trial, across: SettingScale, down: SettingScale) -> tuple[int, int]:
-    return down.rank(trial.settings[down.name]), across.rank(trial.settings[across.name])
-
-
-def _place(trial: Trial, across: SettingScale, down: SettingScale) -> tuple[float, float]:
-    return across.place(trial.settings[across.name]), down.place(trial.settings[down.name])
