@@ -6,7 +6,6 @@ GPUs are queried through `nvidia-smi` if that is on PATH, less often, because ea
 
 import shutil
 import socket
-import subprocess
 import threading
 import time
 from collections import deque
@@ -17,6 +16,7 @@ from typing import Any
 from daf.dashboard.run_index import Row
 from daf.errors import DamagedFileError, StorageError
 from daf.output_manager import execution as execution_log
+from daf.processes.answers import answer_of
 
 INTERVAL_SECONDS = 2.0
 KEPT = 900
@@ -129,19 +129,9 @@ class Machine:
 
 def gpus(smi: str) -> list[dict[str, Any]]:
     """What `nvidia-smi` reports for each GPU; empty if it does not answer."""
-    try:
-        answer = subprocess.run(
-            [smi, f"--query-gpu={','.join(GPU_QUESTION)}", "--format=csv,noheader,nounits"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return []
+    answer = answer_of(smi, f"--query-gpu={','.join(GPU_QUESTION)}", "--format=csv,noheader,nounits") or ""
     found = []
-    for line in answer.stdout.splitlines():
+    for line in answer.splitlines():
         parts = [part.strip() for part in line.split(",")]
         if len(parts) == len(GPU_QUESTION):
             index, name, *numbers = parts

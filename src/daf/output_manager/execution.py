@@ -12,7 +12,6 @@ import platform
 import re
 import shlex
 import socket
-import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import datetime
@@ -25,6 +24,7 @@ import msgspec
 from daf.errors import DamagedFileError, StorageError
 from daf.output_manager import labels
 from daf.output_manager.layout import EXECUTION_LOG, LOCK, SESSION_ID, Operation
+from daf.processes.answers import answer_of
 from daf.storage import locks
 from daf.storage.reading import read_json
 
@@ -244,18 +244,8 @@ def versions() -> dict[str, str]:
 
 def git_commit() -> str | None:
     """The commit of the repository around the working directory; None without one, or without git."""
-    try:
-        answer = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return answer.stdout.strip() or None
+    answer = answer_of("git", "rev-parse", "HEAD")
+    return None if answer is None else answer.strip() or None
 
 
 def _working_directory() -> str | None:
