@@ -205,7 +205,12 @@ def test_a_rejection_lets_a_hypothesis_cross_an_earlier_boundary_of_the_rest():
 
 @pytest.mark.parametrize(
     ("policies", "lead", "families", "missions"),
-    [(2, [0, 0], 300, 1), (3, [0, 0, 0], 150, 1), (3, [0, 0, 1.2], 150, 1), (2, [0, 0], 100, 2)],
+    [
+        (2, [0, 0], 300, 1),
+        pytest.param(3, [0, 0, 0], 150, 1, marks=pytest.mark.thorough),
+        pytest.param(3, [0, 0, 1.2], 150, 1, marks=pytest.mark.thorough),
+        pytest.param(2, [0, 0], 100, 2, marks=pytest.mark.thorough),
+    ],
 )
 def test_no_more_false_findings_than_alpha_also_where_some_pairs_differ(policies, lead, families, missions):
     rng = np.random.default_rng([5, policies, missions])
@@ -223,6 +228,7 @@ def test_no_more_false_findings_than_alpha_also_where_some_pairs_differ(policies
     assert rate >= alpha / 6, "a test that never errs wastes its alpha"
 
 
+@pytest.mark.thorough
 def test_power_and_episodes_are_those_of_the_normal_design():
     most = 48
     design = even_design(8, 0.05)
@@ -275,6 +281,7 @@ def test_blocks_that_failed_are_no_information():
     )
 
 
+@pytest.mark.thorough
 def test_futility_ends_a_mission_and_keeps_the_power():
     rng = np.random.default_rng(12)
     ended = [
@@ -319,6 +326,7 @@ def test_missions_with_opposite_effects_have_their_power_over_all():
     assert flat / 80 <= 0.025 + 3 * (0.025 * 0.975 / 80) ** 0.5
 
 
+@pytest.mark.thorough
 def test_repeated_intervals_cover_and_the_median_unbiased_estimate_is_less_biased():
     rng = np.random.default_rng(15)
     design = Design(looks_of(32, 8), vectors=300, futility=0.0)
@@ -382,6 +390,7 @@ def test_designs_that_can_decide_nothing_are_refused(design, message):
         check_design(design, 1)
 
 
+@pytest.mark.thorough
 def test_a_skewed_difference_is_not_promised_but_equal_policies_are():
     """Equal policies have symmetric differences, however skewed their scores are."""
     rng = np.random.default_rng(19)
