@@ -137,6 +137,7 @@ class Chart:
         self.stations: dict[int, Thing] = {}
         self.full: dict[bool, int] = {}
         self._located = False
+        self._outside: dict[int, float] = {}  # a search for the frontier asks for the same cells again and again
 
     def observe(self, obs: AgentObservation) -> None:
         """Bring the chart up to date."""
@@ -231,6 +232,7 @@ class Chart:
             self.hub = thing if ours else None
         else:
             return
+        self._outside.clear()
         if ours:
             reach = JUNCTION_REACH if kind == "junction" else HUB_REACH
             for other in self.junctions.values():
@@ -259,11 +261,15 @@ class Chart:
 
     def outside(self, cell: int) -> float:
         """Cells from `cell` to our territory, as the crow flies; 0 inside."""
+        if (known := self._outside.get(cell)) is not None:
+            return known
         best = math.inf if self.hub is None else _beeline(self.hub.cell, cell) - HUB_LAND
-        if best > 0:
-            for held in self.held:
-                best = min(best, _beeline(held, cell) - JUNCTION_LAND)
-        return max(0.0, best) if best < math.inf else 0.0
+        for held in self.held:
+            if best <= 0:
+                break
+            best = min(best, _beeline(held, cell) - JUNCTION_LAND)
+        self._outside[cell] = found = max(0.0, best) if best < math.inf else 0.0
+        return found
 
     def scarcest(self) -> int:
         """The hub's stock of the element that it has least of."""
