@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from daf.render.scales import setting_of
+from daf.render.text import same_bounds, same_decimals
 from daf.sweeps import journal
 from daf.sweeps.result import SweepResult, SweepTrialResult
 from daf.visualization.sweep_plots import search_of
@@ -50,3 +51,11 @@ def test_a_sweep_s_folder_reports_which_hyperparameters_were_searched_logarithmi
         journal.finished(tmp_path, done)
     _, search = search_of(SweepResult.load(tmp_path), None, None)
     assert {setting.name: setting.log for setting in search.settings()} == {"rate": True, "gain": False, "kind": False}
+
+
+def test_the_numbers_of_a_column_have_the_same_decimals_and_none_that_they_do_not_need() -> None:
+    assert same_decimals([0.34375, 0.2, None, 0.16875]) == ["0.344", "0.200", "–", "0.169"]
+    assert same_decimals([1, 20, 300]) == ["1", "20", "300"]
+    assert same_decimals([0.61234, 0.0071], [0.06, 0.01]) == ["0.612", "0.007"]
+    assert same_decimals([1e-5, 10.0]) == ["1e-05", "10"]  # they cannot share decimals
+    assert same_bounds([(0.478, 0.7271), None, (-0.003, 0.0172)]) == ["0.478 to 0.727", "–", "-0.003 to 0.017"]

@@ -31,6 +31,7 @@ from daf.visualization import (
     daf_plot_sweep_results,
     daf_plot_training_curves,
 )
+from daf.visualization._metric_values import metric_table
 from tests.render.figure_samples import returns, rows, trials, wheel_replay
 
 
@@ -485,3 +486,17 @@ def test_a_sheet_shows_what_the_single_figures_do(tmp_path):
     assert any(np.array_equal(values, raw) for values in line_with(axes_of(plot, "Return"), len(raw)))
     sample = returns()["policy_2"]["mission_1"]
     assert any(np.array_equal(line.get_xdata(), sample) for line in axes_of(plot, "Mean return").lines)
+
+
+def test_a_metric_that_repeats_another_in_every_episode_is_drawn_once_and_named_in_the_caption():
+    values = {
+        "a": {"first": [1.0, 2.0, 3.0], "copy": [1.0, 2.0, 3.0], "other": [5.0, 1.0, 2.0], "half": [0.5, 1.0, 1.5]},
+        "b": {"first": [2.0, 2.0, 4.0], "copy": [2.0, 2.0, 4.0], "other": [1.0, 1.0, 7.0], "half": [1.0, 1.0, 1.5]},
+    }
+    table = metric_table(values, None, most=9)
+    assert set(table.metrics) == {"first", "other", "half"}
+    assert table.same == {"first": ("copy",)}
+    assert table.left_out == 0
+    assert "copy" in metric_table(values, ["first", "copy"], most=9).metrics  # asked for by name
+    different = {**values, "b": {**values["b"], "copy": [2.0, 2.0, 5.0]}}
+    assert "copy" in metric_table(different, None, most=9).metrics

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from daf.evaluation._page_data import EpisodeRow, EvaluationReport
-from daf.render.text import ABSENT, bounds_text, printable
+from daf.render.text import ABSENT, bounds_text, printable, same_bounds, same_decimals
 from daf.render.theme import SeriesStyle, style
 from daf.stats.pair_verdict import PairVerdict, Verdict
 from daf.stats.sentences import half_width, labels, number, p_text
@@ -49,16 +49,26 @@ def _labelled(names: Sequence[str]) -> dict[str, str]:
     return dict(zip(distinct, labels(distinct), strict=True))
 
 
-def summary_row(summary: PolicySummary, names: DisplayNames) -> dict[str, object]:
-    """A row of a ranking table."""
+def summary_rows(summaries: Sequence[PolicySummary], names: DisplayNames) -> list[dict[str, object]]:
+    """The rows of a ranking table; the numbers of a column have the same number of decimals."""
+    means = same_decimals([row.mean for row in summaries], [half_width(row.ci) for row in summaries])
+    middles = same_decimals([row.iqm for row in summaries], [half_width(row.iqm_ci) for row in summaries])
+    around, around_middles = (same_bounds([getattr(row, name) for row in summaries]) for name in ("ci", "iqm_ci"))
+    texts = zip(summaries, means, around, middles, around_middles, strict=True)
+    return [_summary_row(names, *row) for row in texts]
+
+
+def _summary_row(
+    names: DisplayNames, summary: PolicySummary, mean: str, ci: str, iqm: str, iqm_ci: str
+) -> dict[str, object]:
     return {
         "rank": summary.rank,
         "name": summary.name,
         "slot": names.style(summary.name).slot,
-        "mean": number(summary.mean, half_width(summary.ci)),
-        "ci": bounds_text(summary.ci),
-        "iqm": number(summary.iqm, half_width(summary.iqm_ci)),
-        "iqm_ci": bounds_text(summary.iqm_ci),
+        "mean": mean,
+        "ci": ci,
+        "iqm": iqm,
+        "iqm_ci": iqm_ci,
         "n": summary.n,
         "caveat": summary.caveat,
     }

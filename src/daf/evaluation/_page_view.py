@@ -18,7 +18,7 @@ from daf.evaluation._page_rows import (
     names_of,
     pair_row,
     reward_decimals,
-    summary_row,
+    summary_rows,
 )
 from daf.evaluation.findings import failure_groups, headline
 from daf.playing.recording import how_to_record
@@ -60,7 +60,7 @@ def view_of(report: EvaluationReport) -> dict[str, object]:
         "nothing_finished": all(episode.status == "failed" for episode in report.episodes),
         "intervals": any(row.ci for row in report.ranking),
         "few_blocks": any(row.method == "student" for row in report.ranking),
-        "ranking": [summary_row(row, names) for row in report.ranking],
+        "ranking": summary_rows(report.ranking, names),
         "ranking_figure": _ranking_figure(report, names, level),
         "pairs": overall,
         "pairs_folded": len(overall) > MOST_SENTENCES,
@@ -218,7 +218,7 @@ def _mission(report: EvaluationReport, names: DisplayNames, mission: str, level:
     return {
         "name": label,
         "facts": f"{planned.agents} agents, at most {planned.max_steps:,} steps" if planned else "",
-        "summaries": [summary_row(row, names) for row in summaries],
+        "summaries": summary_rows(summaries, names),
         "figure": interval_figure(
             rows,
             axis_title=f"return ({report.unit})",

@@ -43,6 +43,13 @@ def same_decimals(values: Sequence[float | None], half_widths: Iterable[float] =
     return [ABSENT if value is None else _fixed(value, decimals) for value in values]
 
 
+def same_bounds(bounds: Sequence[tuple[float, float] | None]) -> list[str]:
+    """The intervals of one column as "0.9 to 1.8", all with the same number of decimals; a dash for `None`."""
+    known = [one for one in bounds if one is not None]
+    texts = iter(same_decimals([end for one in known for end in one], map(half_width, known)))
+    return [ABSENT if one is None else f"{next(texts)} to {next(texts)}" for one in bounds]
+
+
 def _decimals(sizes: Sequence[float], half_width: float) -> int | None:
     """Decimals for numbers of these `sizes`, all above 0; `None` if they cannot share any."""
     if not sizes:

@@ -8,7 +8,7 @@ from daf.playing.recording import how_to_record
 from daf.render.pages.parts import Alert, Cell, Code, Column, Part, Section, Table, Text, cell
 from daf.render.pages.run_facts import RunFacts
 from daf.render.replays.players import has_file, player_of
-from daf.render.text import printable
+from daf.render.text import printable, same_decimals
 from daf.stats.sentences import counted
 
 MOST_EPISODES = 10_000
@@ -26,7 +26,8 @@ def episodes_section(results: Mapping[str, Any], facts: RunFacts) -> list[Sectio
     replays = any(episode.get("replay") for episode in found)
     agents = any(isinstance(episode.get("rewards"), list) for episode in found)
     rows = []
-    for episode in listed:
+    means = same_decimals([_reward_per_agent(episode) for episode in listed])
+    for episode, mean in zip(listed, means, strict=True):
         rewards = episode.get("rewards")
         numbers = isinstance(rewards, list) and all(isinstance(value, int | float) for value in rewards)
         returns = rewards if numbers and rewards else None
@@ -38,7 +39,7 @@ def episodes_section(results: Mapping[str, Any], facts: RunFacts) -> list[Sectio
             cell(episode.get("index")),
             cell(episode.get("seed")),
             cell(episode.get("contender")),
-            cell(None if returns is None else f"{sum(returns) / len(returns):.5g}"),
+            cell(mean),
             cell(f"{steps:,}" if isinstance(steps := episode.get("steps"), int) else None),
             cell(status, tag="ok" if status == "ok" else "failed"),
         ]
@@ -74,6 +75,13 @@ def replay_cell(folder: Path, replay: str | None, more: str = "") -> Cell:
     if replay is not None and has_file(folder, replay):
         return cell(f"recording{more}", link=replay)
     return cell(None)
+
+
+def _reward_per_agent(episode: Mapping[str, Any]) -> float | None:
+    rewards = episode.get("rewards")
+    if not isinstance(rewards, list) or not rewards or not all(isinstance(value, int | float) for value in rewards):
+        return None
+    return float(sum(rewards) / len(rewards))
 
 
 def _recording(episode: Mapping[str, Any]) -> str | None:

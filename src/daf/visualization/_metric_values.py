@@ -5,7 +5,7 @@ If no metrics are named, those in which the policies differ most are used, by th
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +40,16 @@ class MetricSample:
 
 @dataclass(frozen=True)
 class MetricTable:
-    """Samples of chosen metrics. left_out: metrics that vary and were not chosen."""
+    """Samples of chosen metrics. left_out: metrics that vary and were not chosen. same: by chosen metric, others that
+    have its value in every episode, for which it stands.
+    """
 
     samples: tuple[MetricSample, ...]
     metrics: tuple[str, ...]
     missions: tuple[str, ...]
     policies: tuple[str, ...]
     left_out: int
+    same: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def of(self, metric: str, mission: str) -> list[MetricSample]:
         """The samples of a metric on a mission, in the order of the policies."""
@@ -82,13 +85,17 @@ def metric_table(
         samples = [one for one in samples if one.mission == mission]
     if not samples:
         raise DataError("there are no metrics to draw.")
+    same = _same(samples, asked=wanted or ())
+    repeated = {metric for others in same.values() for metric in others}
+    samples = [one for one in samples if one.metric not in repeated]
     chosen, left_out = (_chosen(samples, most), None) if wanted is None else (_in_order(samples), 0)
     if left_out is None:
         varying = {one.metric for one in samples if _varies(samples, one.metric)}
         left_out = len(varying - set(chosen))
     kept = [one for one in samples if one.metric in chosen]
     policies = list(dict.fromkeys(one.policy for one in samples))
-    return MetricTable(tuple(kept), tuple(chosen), tuple(missions), tuple(policies), left_out)
+    stands_for = {metric: others for metric, others in same.items() if metric in chosen}
+    return MetricTable(tuple(kept), tuple(chosen), tuple(missions), tuple(policies), left_out, stands_for)
 
 
 def records_given(source: Any, base_dir: str | Path | None = None) -> Any:
@@ -160,6 +167,25 @@ def _kept(samples: list[MetricSample], wanted: list[str] | None) -> list[MetricS
 
 def _in_order(samples: Sequence[MetricSample]) -> list[str]:
     return list(dict.fromkeys(one.metric for one in samples))
+
+
+def _same(samples: Sequence[MetricSample], asked: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """By metric, the later ones that have its value in every episode of every policy, except the names in `asked`.
+
+    Metrics of which only means are known are never the same.
+    """
+    values: dict[str, list[tuple[str, str, tuple[float, ...]]]] = {}
+    for one in samples:
+        values.setdefault(one.metric, []).append((one.mission, one.policy, one.values))
+    means = {one.metric for one in samples if one.mean_only}
+    first: dict[tuple[tuple[str, str, tuple[float, ...]], ...], str] = {}
+    found: dict[str, list[str]] = {}
+    for metric, cells in values.items():
+        if metric not in means and metric not in asked:
+            key = tuple(sorted(cells))
+            if first.setdefault(key, metric) != metric:
+                found.setdefault(first[key], []).append(metric)
+    return {metric: tuple(others) for metric, others in found.items()}
 
 
 def _varies(samples: Sequence[MetricSample], metric: str) -> bool:

@@ -317,4 +317,10 @@ def _about(table: MetricTable, metrics: Iterable[str] | None) -> str:
     if metrics is None and table.left_out:
         how = "in which policies differ most" if len(table.policies) > 1 else "that vary most"
         parts.append(f"Shown are the {len(table.metrics)} metrics {how}; {table.left_out} more vary.")
+    count = sum(map(len, table.same.values()))
+    if count:
+        pairs = [f"{metric} for {', '.join(others)}" for metric, others in table.same.items()]
+        listed = "; ".join(pairs[:3]) + ("; …" if len(pairs) > 3 else "")
+        text = "1 metric has" if count == 1 else f"{count} metrics have"
+        parts.append(f"{text} the values of another in every episode; shown is only one of them: {listed}.")
     return " ".join(parts)

@@ -5,9 +5,9 @@ from collections.abc import Collection, Sequence
 
 from daf.render.pages.parts import Column, Part, Plot, Plots, Section, Table, Text, cell
 from daf.render.svg.curves import CurveSeries, curve_figure
-from daf.render.text import printable
+from daf.render.text import printable, same_decimals
 from daf.render.theme import style
-from daf.stats.sentences import counted, number
+from daf.stats.sentences import counted
 from daf.sweeps.analysis_columns import drawn_columns
 from daf.sweeps.pages._sweep_space import choice_plots
 from daf.sweeps.result import SweepResult, hyperparameter_names
@@ -95,7 +95,8 @@ def front_section(result: SweepResult) -> list[Section]:
         description=printable(f"{x_name} against {y_name}; Pareto-optimal trials are marked"),
         size="full",
     )
-    rows = [[cell(trial.trial_id), *(cell(number(value)) for value in trial.values)] for trial in ordered]
+    texts = [same_decimals([trial.values[place] for trial in ordered]) for place in range(len(result.objectives))]
+    rows = [[cell(trial.trial_id), *map(cell, row)] for trial, *row in zip(ordered, *texts, strict=True)]
     columns = [Column("Trial", number=True), *(Column(printable(name), number=True) for name in result.objectives)]
     trials = counted(len(front), "Pareto-optimal trial")
     caption = f"{trials}: no other trial is better in one objective without being worse in another."

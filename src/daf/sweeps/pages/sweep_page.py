@@ -9,7 +9,7 @@ from daf.render.pages.files import SWEEP, pages_of, write_pages
 from daf.render.pages.parts import Alert, Cell, Column, RunPage, Section, Table, cell
 from daf.render.pages.run_facts import RunFacts, ending_alerts, facts_of, shown, subtitle_of, what_was_run
 from daf.render.replays.players import player_of, recordings, write_players
-from daf.render.text import duration, printable
+from daf.render.text import duration, printable, same_decimals
 from daf.stats.sentences import counted, number
 from daf.storage.printable import printable_lines
 from daf.sweeps.held_out_summary import held_out_finding
@@ -116,15 +116,16 @@ def _best(result: SweepResult, watched: Mapping[str, tuple[str, str]]) -> list[S
     if not top:
         return []
     names, folders = hyperparameter_names(top), any(trial.run_dir for trial in top)
+    scores = [same_decimals([trial.values[position] for trial in top]) for position in range(len(result.objectives))]
     rows = [
         [
             cell(trial.trial_id),
-            *(cell(number(value)) for value in trial.values),
+            *(cell(column[place]) for column in scores),
             *(cell(_value(trial.hyperparameters[name]) if name in trial.hyperparameters else None) for name in names),
             *([_folder(trial)] if folders else []),
             *([_replay(trial, watched)] if watched else []),
         ]
-        for trial in top
+        for place, trial in enumerate(top)
     ]
     columns = [
         Column("Trial", number=True),
@@ -143,13 +144,16 @@ def _trials(result: SweepResult, facts: RunFacts, watched: Mapping[str, tuple[st
     names, folders = hyperparameter_names(listed), any(trial.run_dir for trial in listed)
     tags = {"complete": "ok", "failed": "failed"}
     rows = []
-    for trial in listed:
-        values = [*trial.values, *([None] * (len(result.objectives) - len(trial.values)))]
+    scores = [
+        same_decimals([trial.values[position] if position < len(trial.values) else None for trial in listed])
+        for position in range(len(result.objectives))
+    ]
+    for place, trial in enumerate(listed):
         rows.append(
             [
                 cell(trial.trial_id),
                 cell(trial.status, tag=tags.get(trial.status, "open")),
-                *(cell(None if value is None else f"{value:.6g}") for value in values[: len(result.objectives)]),
+                *(cell(column[place]) for column in scores),
                 *(cell(_value(trial.hyperparameters[n]) if n in trial.hyperparameters else None) for n in names),
                 cell(None if trial.seconds is None else duration(trial.seconds)),
                 cell(trial.source),
