@@ -46,6 +46,7 @@ _MODULES = {
     "core.rl_trainer": ("DAFRlConfig", "DAFRlTrainer"),
     "crossplay": ("daf_crossplay",),
     "dashboard": ("Dashboard", "daf_serve_dashboard"),
+    "deployment": ("DeploymentResult", "daf_package_policy"),
     "distributed_training": (
         "DistributedTrainingResult",
         "daf_aggregate_training_stats",

@@ -34,6 +34,10 @@ class PolicyError(UsageError):
     """No such policy, or it cannot be loaded."""
 
 
+class PackagingError(UsageError):
+    """A policy cannot be packed into a bundle as asked."""
+
+
 class MetricError(UsageError):
     """No such metric in these records."""
 

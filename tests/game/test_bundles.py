@@ -15,7 +15,7 @@ import pytest
 from mettagrid.policy.policy_env_interface import PolicyEnvInterface
 
 from daf.errors import PolicyError, StorageError
-from daf.game import _bundle_archives, policies, policy
+from daf.game import bundle_archives, policies, policy
 from daf.game.missions import resolve as resolve_mission
 from daf.game.policy_loading import build
 from daf.storage import atomic
@@ -88,7 +88,7 @@ def test_a_bomb_of_entries_is_refused(tmp_path: Path, monkeypatch: pytest.Monkey
     path = zipped(tmp_path / "many.zip", {f"f{number}": "" for number in range(20_001)})
     with pytest.raises(PolicyError, match="20,001 entries"):
         resolve(path, tmp_path)
-    monkeypatch.setattr(_bundle_archives, "MAX_DIRECTORY_BYTES", 100_000)
+    monkeypatch.setattr(bundle_archives, "MAX_DIRECTORY_BYTES", 100_000)
     with pytest.raises(PolicyError, match="list of entries"):
         resolve(path, tmp_path)
     assert not (tmp_path / "bundles").exists()
@@ -193,14 +193,14 @@ def test_everything_is_on_the_disk_before_the_unpacked_bundle_has_its_name(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from daf.game import _bundle_archives
+from daf.game import bundle_archives
 archive, cache = map(Path, sys.argv[1:])
-write = _bundle_archives._write
+write = bundle_archives._write
 def die(*arguments):
     write(*arguments)
     os.kill(os.getpid(), signal.SIGKILL)
-_bundle_archives._write = die
-_bundle_archives.unpacked(archive, cache, markers=["policy_spec.json"])
+bundle_archives._write = die
+bundle_archives.unpacked(archive, cache, markers=["policy_spec.json"])
 """
 
 
@@ -217,12 +217,12 @@ def test_what_a_killed_unpacking_leaves_is_swept_up(tmp_path: Path) -> None:
     left = unpacked_until_killed(path, bundles)
     assert atomic.sweep_below(tmp_path / "cache") == [left]
     left = unpacked_until_killed(path, bundles)
-    folder = _bundle_archives.unpacked(path, bundles, markers=["policy_spec.json"])
+    folder = bundle_archives.unpacked(path, bundles, markers=["policy_spec.json"])
     assert [entry for entry in bundles.iterdir() if entry.is_dir()] == [folder]
 
 
 def test_nothing_sweeps_up_what_a_live_process_unpacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = _bundle_archives._write
+    write = bundle_archives._write
     other = unpacked_until_killed(zipped(tmp_path / "other.zip", contents(other="x")), tmp_path / "bundles")
 
     def swept(bundle: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo], into: Path) -> None:
@@ -231,9 +231,9 @@ def test_nothing_sweeps_up_what_a_live_process_unpacks(tmp_path: Path, monkeypat
         assert atomic.sweep_below(tmp_path) == []
         assert (into / "policy_spec.json").is_file()
 
-    monkeypatch.setattr(_bundle_archives, "_write", swept)
+    monkeypatch.setattr(bundle_archives, "_write", swept)
     path = zipped(tmp_path / "b.zip", contents())
-    folder = _bundle_archives.unpacked(path, tmp_path / "bundles", markers=["policy_spec.json"])
+    folder = bundle_archives.unpacked(path, tmp_path / "bundles", markers=["policy_spec.json"])
     assert (folder / "policy_spec.json").is_file()
     assert not other.exists()
     assert len(atomic.sweep_below(tmp_path)) == 1

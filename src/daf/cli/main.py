@@ -42,6 +42,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "report": ("daf.cli.report", "Write a page about a run of any kind, readable offline."),
     "dashboard": ("daf.cli.dashboard", "Watch runs as they happen, in the browser of this machine."),
     "runs": ("daf.cli.runs", "List, show, label, query, clean and export runs."),
+    "package": ("daf.cli.package", "Write a policy's bundle: code, weights and specification in one zip."),
+    "inspect": ("daf.cli.inspect", "Show what a bundle holds and would run, without running it."),
     "bench": ("daf.cli.bench", "Measure the speed of evaluation for your policy and mission."),
     "logs": ("daf.cli.logs", "Analyse training logs larger than memory."),
 }

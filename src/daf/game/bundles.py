@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from daf.errors import DamagedFileError, PolicyError, StorageError, UnsafePathError, quoted
-from daf.game import _bundle_archives, isolated
+from daf.game import bundle_archives, isolated
 from daf.game.checkpoint_folders import require_playable
 from daf.storage import atomic, locks, reading
 from daf.storage.containment import inside
@@ -23,6 +23,8 @@ from daf.storage.paths import existing
 SPEC_FILE = "policy_spec.json"
 MANIFEST_FILE = "cogames.toml"
 SETUP_SECONDS = 300
+SET_UP_MARK = ".daf-set-up-"
+"""Start of the name of the file that shows that a bundle's set-up script was run."""
 _LONGEST_SPEC = 4 * 2**20
 _LONGEST_CLASS_PATH = 1_000
 _CLASS_PATH = re.compile(r"[\w -]+(\.[\w -]+)+")
@@ -32,7 +34,8 @@ _CLASS_PATH = re.compile(r"[\w -]+(\.[\w -]+)+")
 class Bundle:
     """root: the folder with the specification. data_path: absolute path of the weights, if any.
 
-    setup_script: to be run before the policy is imported; None if there is none, or it was run.
+    setup_script: to be run before the policy is imported; None if there is none, or it was run. script: the set-up
+    script, whether or not it was run.
     """
 
     root: Path
@@ -40,6 +43,7 @@ class Bundle:
     data_path: str | None
     kwargs: dict[str, Any]
     setup_script: Path | None
+    script: Path | None
 
 
 def is_bundle(path: Path) -> bool:
@@ -53,7 +57,7 @@ def open_bundle(path: Path, cache: Path) -> Bundle:
     """Read the bundle at `path`; a zip is unpacked below `cache` first. Raises `PolicyError`, `StorageError`."""
     zipped = not path.is_dir()
     markers = (SPEC_FILE, MANIFEST_FILE)
-    root = _bundle_archives.unpacked(path, cache, markers=markers) if zipped else path.resolve()
+    root = bundle_archives.unpacked(path, cache, markers=markers) if zipped else path.resolve()
     require_playable(root)
     spec = _specification(root, path)
     if len(spec.class_path) > _LONGEST_CLASS_PATH or _CLASS_PATH.fullmatch(spec.class_path) is None:
@@ -64,14 +68,13 @@ def open_bundle(path: Path, cache: Path) -> Bundle:
         script = _part(path, root, spec.setup_script, "setup_script")
         if script.suffix != ".py" or not script.is_file():
             raise PolicyError(f"{path}: the setup_script {quoted(spec.setup_script)} is not a Python file.")
-        if _done(root, script).exists():
-            script = None
     return Bundle(
         root=root,
         class_path=spec.class_path,
         data_path=str(data) if data is not None else None,
         kwargs=dict(spec.init_kwargs),
-        setup_script=script,
+        setup_script=script if script is not None and not _done(root, script).exists() else None,
+        script=script,
     )
 
 
@@ -107,11 +110,11 @@ def set_up(bundle: Bundle, cache: Path) -> None:
             raise StorageError(atomic.explain(error, f"writing {root}")) from error
         atomic.write_bytes(done, b"")
         if root.parent == cache:
-            _bundle_archives.remember(root)  # it may have changed extracted files
+            bundle_archives.remember(root)  # it may have changed extracted files
 
 
 def _done(root: Path, script: Path) -> Path:
-    return root / f".daf-set-up-{hash_file(script)[:16]}"
+    return root / f"{SET_UP_MARK}{hash_file(script)[:16]}"
 
 
 def _part(path: Path, root: Path, name: str, key: str) -> Path:

@@ -20,6 +20,7 @@ from daf.game.checkpoint_folders import final_checkpoint, require_playable, spec
 from daf.game.known_policies import ALIASES, KNOWN, SHORT_NAMES
 from daf.game.policy_source import find_module, is_installed, source_of
 from daf.game.policy_strings import check_text, entries_of, fields_of
+from daf.storage.hashing import hash_file
 from daf.storage.paths import existing, leading_path
 
 if TYPE_CHECKING:
@@ -183,8 +184,23 @@ def _of_bundle(path: Path, fields: Mapping[str, Any], text: str, cache: Path) ->
     bundle = bundles.open_bundle(path, cache)
     name = fields.get("name", path.stem if path.suffix.lower() == ".zip" else _folder_name(path))
     kwargs = {**bundle.kwargs, **fields["kw."]}
-    roots = tuple(bundles.import_roots(bundle))
+    # A known class is that of the installed package. The copy in a bundle is for places without DAF.
+    if copy_that_differs(bundle) is not None:
+        logger.warning("%s: its copy of %s differs from the installed one, which plays.", path, bundle.class_path)
+    roots = () if bundle.class_path in SHORT_NAMES else tuple(bundles.import_roots(bundle))
     return Found(bundle.class_path, bundle.data_path, kwargs, name, roots, bundle, text)
+
+
+def copy_that_differs(bundle: bundles.Bundle) -> Path | None:
+    """A bundle's copy of one of the known classes' modules, if it differs from the installed module; None otherwise."""
+    if bundle.class_path not in SHORT_NAMES:
+        return None
+    module = bundle.class_path.rpartition(".")[0]
+    installed = find_module(module)
+    for copy in sorted(bundle.root.rglob(f"{module.replace('.', '/')}.py")):
+        if installed is None or hash_file(copy) != hash_file(installed):
+            return copy
+    return None
 
 
 def _of_file(path: Path, class_name: str, fields: Mapping[str, Any], text: str, cache: Path) -> Found:

@@ -97,6 +97,16 @@ def own_code(class_path: str, roots: Sequence[str] = ()) -> dict[Path, Path]:
     return found
 
 
+def outside_packages(source: PolicySource) -> set[str]:
+    """Names of the top-level packages that the code imports and that are neither part of it nor of Python."""
+    own = {name.split(".")[0] for name, _ in source.modules}
+    found: set[str] = set()
+    for name, path in source.modules:
+        data = reading.read_bytes(path, limit=LONGEST_FILE) or b""
+        found.update(imported.split(".")[0] for imported in _imports(data, name, path))
+    return found - own - sys.stdlib_module_names
+
+
 def find_module(name: str, roots: Sequence[str] = ()) -> Path | None:
     """The file of the module `name`, found without importing anything; None if there is none."""
     found = _find(name, roots)

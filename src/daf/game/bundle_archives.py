@@ -2,8 +2,8 @@
 
 `unpacked(archive, cache)` returns a folder whose files are on the disk and equal the archive's content: later damage by
 a power loss or another program is detected by hash and repaired by extracting again. Hostile archives are refused
-before anything is written: absolute or climbing paths, links, too many files, too many bytes, more bytes than
-compression explains.
+before anything is written: absolute or climbing paths, links, devices, names that other file systems take for one,
+too many files, too many bytes, more bytes than compression explains.
 
 Separators of Windows, one wrapping folder and the entries that macOS adds are understood.
 """
@@ -14,6 +14,7 @@ import os
 import shutil
 import stat
 import struct
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator, Mapping
@@ -35,6 +36,8 @@ MAX_DIRECTORY_BYTES = MAX_FILES * 512
 _END = b"PK\x05\x06"
 _END_64 = b"PK\x06\x06"
 _CHUNK = 1 << 20
+_UNIX = 3
+"""The system that an entry names, if its attributes hold a Unix mode."""
 
 
 def unpacked(archive: Path, cache: Path, *, markers: Collection[str]) -> Path:
@@ -48,8 +51,7 @@ def unpacked(archive: Path, cache: Path, *, markers: Collection[str]) -> Path:
     digest = hash_file(archive)
     folder, lock = cache / digest, cache / f"{digest}.lock"
     if not folder.is_dir():
-        with _opened(archive, markers):
-            pass  # opening checks the archive, so a bad one is refused before anything is written
+        check(archive, markers=markers)  # a bad one is refused before anything is written
     with locks.exclusive(lock, f"{archive} is being unpacked by another process.", patience=600):
         if folder.is_dir():
             damaged = _damaged(folder)
@@ -60,6 +62,12 @@ def unpacked(archive: Path, cache: Path, *, markers: Collection[str]) -> Path:
         _unpack(archive, folder, markers)
         remember(folder)
     return folder
+
+
+def check(archive: Path, *, markers: Collection[str]) -> None:
+    """Raise `PolicyError` if `unpacked` would refuse the archive. Nothing is written; contents are not read."""
+    with _opened(archive, markers):
+        pass
 
 
 def remember(folder: Path) -> None:
@@ -151,18 +159,50 @@ def _checked(bundle: zipfile.ZipFile, archive: Path, markers: Collection[str]) -
             "are unpacked). Pass the unpacked directory if it is one."
         )
     found: dict[str, zipfile.ZipInfo] = {}
+    folded: dict[str, str] = {}
     for entry in infos:
-        path = PurePosixPath(entry.filename.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in str(path).partition("/")[0]:
-            raise PolicyError(f"{archive}: the entry {quoted(entry.filename)} leads out of the bundle.")
-        if stat.S_ISLNK(entry.external_attr >> 16):
-            raise PolicyError(f"{archive}: the entry {quoted(entry.filename)} is a link, which a bundle must not hold.")
+        path = _place(entry, archive)
         if not path.parts or entry.is_dir() or entry.filename.endswith("\\") or _of_macos(path):
             continue
         if str(path) in found:
             raise PolicyError(f"{archive} holds {quoted(entry.filename)} twice.")
+        for part in (path, *path.parents):
+            other = folded.setdefault(plain_name(str(part)), str(part))
+            if other != str(part):
+                raise PolicyError(
+                    f"{archive}: the entries {quoted(other)} and {quoted(str(part))} are one file where names ignore "
+                    "case or Unicode's composition. Rename one."
+                )
         found[str(path)] = entry
+    files = set(found)
+    for name in found:
+        for parent in PurePosixPath(name).parents:
+            if str(parent) in files:
+                raise PolicyError(
+                    f"{archive}: the entry {quoted(str(parent))} is a file, and the folder of {quoted(name)}."
+                )
     return _unwrapped(found, markers)
+
+
+def plain_name(name: str) -> str:
+    """What `name` is on file systems that ignore case, or how characters are composed."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def _place(entry: zipfile.ZipInfo, archive: Path) -> PurePosixPath:
+    """The path of an entry in the bundle. Raises `PolicyError` for one that must not be unpacked."""
+    shown = f"{archive}: the entry {quoted(entry.orig_filename)}"
+    if "\0" in entry.orig_filename:
+        raise PolicyError(f"{shown} has a NUL character in its name.")
+    path = PurePosixPath(entry.filename.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in str(path).partition("/")[0]:
+        raise PolicyError(f"{shown} leads out of the bundle.")
+    kind = stat.S_IFMT(entry.external_attr >> 16) if entry.create_system == _UNIX else 0
+    if stat.S_ISLNK(entry.external_attr >> 16):
+        raise PolicyError(f"{shown} is a link, which a bundle must not hold.")
+    if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+        raise PolicyError(f"{shown} is a device, a pipe or a socket, which a bundle must not hold.")
+    return path
 
 
 def _of_macos(path: PurePosixPath) -> bool:
