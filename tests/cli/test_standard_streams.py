@@ -28,7 +28,7 @@ def statuses(folder: Path) -> list[str]:
 
 
 def test_a_reader_that_goes_away_ends_the_output_and_not_the_run(tmp_path: Path) -> None:
-    done = shell(tmp_path, '"$@" | true; exit "${PIPESTATUS[0]}"', PLAY)
+    done = shell(tmp_path, '"$@" | true; exit "${PIPESTATUS[0]}"', [*PLAY, "--quiet"])
     assert (done.returncode, done.stderr) == (0, "")
     assert statuses(tmp_path) == ["completed"]
     done = shell(tmp_path, '"$@" 2>&1 | head -n 1', [*PLAY, "--verbose"])
@@ -52,7 +52,7 @@ def test_json_keeps_every_character_in_every_encoding(tmp_path: Path, daf_call: 
 
 def test_closed_streams_and_full_disks_leave_a_complete_run(tmp_path: Path) -> None:
     assert shell(tmp_path, '"$@" >&- 2>&-', PLAY).returncode == 0
-    full = shell(tmp_path, '"$@" > /dev/full', PLAY)
+    full = shell(tmp_path, '"$@" > /dev/full', [*PLAY, "--quiet"])
     assert full.returncode == 1
     assert full.stderr == "StorageError: cannot write to standard output: No space left on device.\n"
     assert statuses(tmp_path) == ["completed"] * 2
