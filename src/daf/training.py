@@ -57,6 +57,7 @@ def daf_train_policy(
     console: "Console | None" = None,
     on_update: Callable[[Progress], None] | None = None,
     on_evaluation: Callable[[Mapping[str, Any]], None] | None = None,
+    report: bool = True,
 ) -> TrainingResult:
     """Train `policy` on `mission` with PPO.
 
@@ -69,7 +70,8 @@ def daf_train_policy(
     take_over: resume even if DAF cannot determine whether the run is still active (see `OutputManager.resume`).
     branch_from: start from another run's checkpoint, its optimizer and its counters. curriculum: draws the task of
     each episode instead of a mission; default: `config.curriculum`. settings: whether GPUs may be used, and which
-    fraction of their memory. on_update: called after every update, may raise `StopTraining`.
+    fraction of their memory. on_update: called after every update, may raise `StopTraining`. report: leave the report
+    of the run, `report.html` and `REPORT.md`, in its directory.
 
     A failure or Ctrl-C during training sets the status of the result. Raises `UsageError`, `ConfigError`,
     `MissionError`, `PolicyError`, `CheckpointError` before training starts, `StorageError`.
@@ -77,6 +79,7 @@ def daf_train_policy(
     require("train", "training")
     compat.install()  # before mettagrid is imported, which would configure everyone's logging
     from daf.core.rl_trainer import DAFRlTrainer
+    from daf.core.training_report.page import write_training_page
     from daf.core.training_setup import combined
 
     output = output or OutputManager()
@@ -111,6 +114,8 @@ def daf_train_policy(
         if over is not None:
             logger.info("%s has finished training; nothing is left to do", folder)
             output.label(folder)
+            if report and over.report is None:
+                write_training_page(folder)
             return over
         mission = stored_mission(folder, chosen)
         if any((folder / "checkpoints").glob("step_*")):
@@ -164,6 +169,8 @@ def daf_train_policy(
         if run_dir is None:
             details = {"steps": result.steps, "status": result.status}
             output.log_operation_complete(OPERATION, result.ending, details, error=(result.error or {}).get("message"))
+    if report:
+        write_training_page(result.run_dir)
     return result
 
 

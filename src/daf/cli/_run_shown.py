@@ -176,6 +176,9 @@ def _training(found: "RunInfo", training: "TrainingFile") -> None:
         out.print(table)
         if len(evaluations) > 10:
             out.print(f"The last 10 of {len(evaluations)} evaluations.", markup=False)
+    sentence = (training.get("learned") or {}).get("sentence")
+    if sentence:
+        out.print(str(sentence), markup=False, soft_wrap=True)
     checkpoint = training.get("final_checkpoint")
     if checkpoint is not None:
         out.print(f"checkpoint: {found.path / checkpoint}", markup=False, soft_wrap=True)

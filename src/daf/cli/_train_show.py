@@ -16,7 +16,9 @@ def result_data(result: "TrainingResult") -> dict[str, Any]:
 
     data: dict[str, Any] = jsonable(result.to_data())
     final = None if result.final_checkpoint is None else str(result.final_checkpoint)
-    return {"run_id": result.run_id, "run_dir": str(result.run_dir), **data, "final_checkpoint": final}
+    report = None if result.report is None else str(result.report)
+    places = {"run_id": result.run_id, "run_dir": str(result.run_dir)}
+    return {**places, **data, "final_checkpoint": final, "report": report}
 
 
 def show(result: "TrainingResult", *, quiet: bool) -> None:
@@ -37,9 +39,12 @@ def show(result: "TrainingResult", *, quiet: bool) -> None:
     out.print(", ".join(parts), markup=False, soft_wrap=True)
     if result.evaluation is not None:
         out.print(evaluation_text(result.evaluation), markup=False, soft_wrap=True)
+    out.print(result.learned["sentence"], markup=False, soft_wrap=True)
     if result.final_checkpoint is not None:
         out.print(f"checkpoint: {result.final_checkpoint}", markup=False, soft_wrap=True)
     out.print(f"run: {result.run_dir}", markup=False, soft_wrap=True)
+    if result.report is not None:
+        out.print(f"report: {result.report}", markup=False, soft_wrap=True)
     if result.status == "done" and not quiet:
         mission = result.hyperparameters.get("mission")
         on = without_rewards(mission if isinstance(mission, str) else mission[0]) if mission else "MISSION"
@@ -47,7 +52,8 @@ def show(result: "TrainingResult", *, quiet: bool) -> None:
             result.run_dir / EXECUTION_LOG
         ).is_file()  # a directory named with --run-dir is not listed among the runs
         policy, run = (f"run:{result.run_id}", result.run_id) if listed else (result.run_dir, result.run_dir)
-        say(f"\nNext: daf evaluate -p {policy} -m {on}, daf report {run}, daf logs {result.run_dir}")
+        report = [] if result.report is not None else [f"daf report {run}"]
+        say("\nNext: " + ", ".join([f"daf evaluate -p {policy} -m {on}", *report, f"daf logs {result.run_dir}"]))
 
 
 def end(result: "TrainingResult", output: "OutputOptions", *, run_dir: Path | None, resumed: bool) -> None:

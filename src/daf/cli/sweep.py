@@ -302,7 +302,7 @@ def _launch(
     except KeyboardInterrupt:
         raise Interrupted(progress.how_to_resume()) from None
     if output.as_json:
-        emit(result.to_data())
+        emit(result.to_data() | {"report": None if result.report is None else str(result.report)})
     else:
         _show(result, 10)
     if result.status != "done":
@@ -406,6 +406,9 @@ def _show(result: "SweepResult", top: int) -> None:
         if note not in printed:
             out.print(f"[yellow]![/yellow] {escape(note)}", soft_wrap=True)
     out.print(f"run: {result.run_dir}", markup=False, soft_wrap=True)
+    report = result.report
+    if report is not None:
+        out.print(f"report: {report}", markup=False, soft_wrap=True)
 
 
 def _show_held_out(result: "SweepResult") -> None:

@@ -9,7 +9,7 @@ import typer
 from daf.cli import _playing as playing
 from daf.cli import _train_show as train_show
 from daf.cli._grouped import options
-from daf.cli._options import GAME_HELP, RunOptions
+from daf.cli._options import GAME_HELP, NoReportOption, RunOptions
 from daf.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -88,6 +88,13 @@ class TrainOptions:
             "--eval-mission", "--eval-missions", help="Mission to evaluate on (default: --mission). Repeatable."
         ),
     ] = None
+    eval_baselines: Annotated[
+        bool | None,
+        typer.Option(
+            "--eval-baselines/--no-eval-baselines",
+            help="Also evaluate the initial weights and random, to test at the end whether the policy is better (yes).",
+        ),
+    ] = None
     checkpoint_every: Annotated[
         str | None, typer.Option("--checkpoint-every", metavar="STEPS", help="Agent steps between checkpoints.")
     ] = None
@@ -102,6 +109,7 @@ class TrainOptions:
         typer.Option("--curriculum", metavar="FILE", help="YAML file of the distribution of training episodes."),
     ] = None
     game: Annotated[str | None, typer.Option("--game", help=GAME_HELP)] = None
+    no_report: NoReportOption = False
 
 
 ListOption = Annotated[
@@ -147,14 +155,14 @@ def _train(train: TrainOptions, options: RunOptions) -> "TrainingResult":
         _only_with_resume(train, fields)
         return daf_train_policy(
             resume=train.resume, total_timesteps=fields.get("total_timesteps"), take_over=train.take_over,
-            stop_at=stop_at, output=output, settings=daf_config, console=console,
+            stop_at=stop_at, output=output, settings=daf_config, console=console, report=not train.no_report,
         )  # fmt: skip
     chosen = with_settings(base, fields)
     if not chosen.missions and chosen.curriculum is None:
         raise UsageError(playing.NO_MISSION)
     return daf_train_policy(
         config=chosen, run_dir=train.run_dir, branch_from=train.branch_from, take_over=train.take_over,
-        stop_at=stop_at, output=output, settings=daf_config, console=console,
+        stop_at=stop_at, output=output, settings=daf_config, console=console, report=not train.no_report,
     )  # fmt: skip
 
 
@@ -181,6 +189,7 @@ def _fields(train: TrainOptions, base: "DAFTrainingConfig", output: "OutputManag
         "eval_frequency": eval_every,
         "eval_episodes": train.eval_episodes,
         "eval_missions": train.eval_missions or None,
+        "eval_baselines": train.eval_baselines,
         "checkpoint_frequency": number("--checkpoint-every", train.checkpoint_every),
         "curriculum": None if train.curriculum is None else _curriculum(train.curriculum),
         "trackers": None if train.trackers is None else [name for name in train.trackers if name != "jsonl"],

@@ -165,6 +165,11 @@ class DAFTrainingConfig(ConfigModel):
     eval_missions: list[Name] | None = Field(
         default=None, description="None: the training missions, without reward variants."
     )
+    eval_baselines: bool = Field(
+        default=True,
+        description="Before training, evaluate the initial weights and random on the episodes of the evaluations, to "
+        "test at the end whether the policy is better.",
+    )
     eval_replays: int = Field(default=1, ge=0, le=3, description="Replays kept per mission: best, worst, median.")
     checkpoint_frequency: int = Field(default=100_000, ge=1, description="Agent steps between checkpoints.")
     keep_last_checkpoints: int = Field(default=5, ge=1, description="Checkpoints kept; the oldest are deleted first.")

@@ -20,7 +20,7 @@ from daf.game.weights import fitting
 CHANGEABLE = frozenset(
     {
         "experiment_name", "total_timesteps", "num_workers", "device", "threads", "initial_weights",
-        "eval_frequency", "eval_episodes", "eval_missions", "eval_replays", "checkpoint_frequency",
+        "eval_frequency", "eval_episodes", "eval_missions", "eval_baselines", "eval_replays", "checkpoint_frequency",
         "keep_last_checkpoints", "keep_best_checkpoints", "milestone_frequency", "log_interval", "log_agents",
         "trackers", "tracker_options", "use_distributed",
     }

@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 
 from daf.config.training import DAFTrainingConfig
 from daf.core.interval_evaluation import VALIDATION_SEED, evaluate_checkpoint
+from daf.core.recorded_training import BASELINE, START
 from daf.core.tracking import EVALUATIONS
 from daf.errors import DamagedFileError, StorageError
 from daf.game.missions import Mission
@@ -43,10 +44,12 @@ def evaluate(
     cache_dir: Path,
     device: str,
     gpu_memory_fraction: float,
+    start: str | None = None,
 ) -> dict[str, Any]:
     """Evaluate `checkpoint`; returns the record for evaluations.jsonl, also stored in the checkpoint if it has a mean.
 
-    The stored record ranks checkpoints (`score_of`). Replays go into `run_dir`.
+    The stored record ranks checkpoints (`score_of`). Replays go into `run_dir`. start: what the weights are, if
+    training has not changed them yet; the record then has this name, and the scores of `BASELINE` on the same episodes.
     """
     found = evaluate_checkpoint(
         checkpoint,
@@ -58,8 +61,11 @@ def evaluate(
         replay_dir=run_dir / "replays" / checkpoint.name,
         device=device,
         gpu_memory_fraction=gpu_memory_fraction,
+        others=() if start is None else (BASELINE,),
     )
     record = {"step": step, "update": update, **found.to_data(run_dir)}
+    if start is not None:
+        record[START] = start
     if found.overall.mean is not None:
         atomic.write_json(checkpoint / _RESULT, record)
     return record

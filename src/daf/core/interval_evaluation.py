@@ -10,7 +10,7 @@ resumed run reads the episodes already played.
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -20,6 +20,7 @@ import numpy as np
 from daf.episodes.cache import EpisodeCache, link_or_copy
 from daf.episodes.plan import Contender
 from daf.episodes.record import EpisodeRecord
+from daf.episodes.run import RunResult
 from daf.errors import UsageError
 from daf.game import policies
 from daf.game.missions import Mission
@@ -56,17 +57,20 @@ class MissionScore:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRecord:
-    """One checkpoint, evaluated. overall: the mean over missions, equally weighted. failures: distinct messages.
+    """One policy, evaluated. overall: the mean over missions, equally weighted. failures: distinct messages.
 
-    seed: of the first episode on each mission. replays: the files.
+    returns: reward per agent of each mission's episodes in the order of their seeds, None for a failed one. seed: of
+    the first episode on each mission. replays: the files. others: the other policies on the same episodes, by name.
     """
 
     missions: Mapping[str, MissionScore]
     overall: MissionScore
+    returns: Mapping[str, tuple[float | None, ...]]
     seed: int
     seconds: float
     replays: tuple[Path, ...]
     failures: tuple[str, ...]
+    others: Mapping[str, "EvaluationRecord"] = field(default_factory=dict)
 
     def to_data(self, run_dir: Path) -> dict[str, Any]:
         """JSON values, as in a line of evaluations.jsonl; replays relative to `run_dir`."""
@@ -75,9 +79,11 @@ class EvaluationRecord:
             "missions": {name: asdict(score) for name, score in self.missions.items()},
             **{name: overall[name] for name in ("mean", "low", "high", "iqm", "n", "failed")},
             "seed": self.seed,
+            "returns": {name: list(returns) for name, returns in self.returns.items()},
             "replays": [path.relative_to(run_dir).as_posix() for path in self.replays],
             "failures": list(self.failures),
             "seconds": self.seconds,
+            **{name: record.to_data(run_dir) for name, record in self.others.items()},
         }
 
 
@@ -93,8 +99,11 @@ def evaluate_checkpoint(
     replay_dir: Path | None = None,
     device: str = "cpu",
     gpu_memory_fraction: float = 1.0,
+    others: Sequence[str] = (),
 ) -> EvaluationRecord:
     """Play `episodes` of every mission with the checkpoint in `folder`, which controls all agents.
+
+    others: policy strings of further policies that play the same episodes, without replays.
 
     seed: of each mission's first episode, below `TRAINING_SEEDS`. replays: how many of `REPLAYS` to save per mission,
     in `replay_dir`. device: already resolved. gpu_memory_fraction: of a GPU's memory, per worker.
@@ -120,13 +129,11 @@ def evaluate_checkpoint(
         device=device,
         gpu_memory_fraction=gpu_memory_fraction,
     )
-    plan = plan_of(missions, [Contender(policy.name, (policy,))], settings)
-    with contextlib.closing(open_player(settings, cache, networks=policy.network)) as player:
+    found = [policy, *(policies.resolve(other, cache=cache.bundles) for other in others)]
+    plan = plan_of(missions, [Contender(each.name, (each,)) for each in found], settings)
+    with contextlib.closing(open_player(settings, cache, networks=any(each.network for each in found))) as player:
         result = player.play(plan)
-        by_mission = {
-            mission.name: [record for record in result.records if record.spec.mission == mission.name]
-            for mission in missions
-        }
+        by_mission = _by_mission(result, 0)
         shown = {
             f"{file_name(name)}-{which}": record
             for name, records in by_mission.items()
@@ -140,13 +147,37 @@ def evaluate_checkpoint(
             target.unlink(missing_ok=True)
             link_or_copy(files[record.spec.key], target)
             kept.append(target)
+    seconds = perf_counter() - started
+    return replace(
+        _record(by_mission, seed, seconds, tuple(kept)),
+        others={other: _record(_by_mission(result, at), seed, seconds) for at, other in enumerate(others, start=1)},
+    )
+
+
+def _by_mission(result: RunResult, contender: int) -> dict[str, list[EpisodeRecord]]:
+    """The records of one contender by mission, in the order of their seeds."""
+    found: dict[str, list[EpisodeRecord]] = {mission.name: [] for mission in result.plan.missions}
+    for planned, record in zip(result.planned, result.records, strict=True):
+        if planned.contender == contender:
+            found[planned.spec.mission].append(record)
+    return found
+
+
+def _record(
+    by_mission: Mapping[str, Sequence[EpisodeRecord]], seed: int, seconds: float, replays: tuple[Path, ...] = ()
+) -> EvaluationRecord:
+    failures = [record.failure.message for records in by_mission.values() for record in records if record.failure]
     return EvaluationRecord(
         missions={name: _score({name: records}) for name, records in by_mission.items()},
         overall=_score(by_mission),
+        returns={
+            name: tuple(record.reward_per_agent() if record.ok else None for record in records)
+            for name, records in by_mission.items()
+        },
         seed=seed,
-        seconds=perf_counter() - started,
-        replays=tuple(kept),
-        failures=tuple(dict.fromkeys(r.failure.message for r in result.failures if r.failure is not None)),
+        seconds=seconds,
+        replays=replays,
+        failures=tuple(dict.fromkeys(failures)),
     )
 
 

@@ -21,6 +21,10 @@ from daf.storage.numbers import finite
 
 METRICS = "metrics.jsonl"
 EVALUATIONS = "evaluations.jsonl"
+START = "start"
+"""The field of an evaluation of weights that training has not changed yet: what they are, such as "untrained"."""
+BASELINE = "random"
+"""The policy that plays the episodes of the first evaluation too, and the field with its scores."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,9 @@ class TrainingEvaluation:
     """One evaluation during training.
 
     mean: None if no episode finished. failed: number of episodes without a result; failures: each distinct reason once.
-    replays: paths relative to the run directory.
+    replays: paths relative to the run directory. returns: reward per agent of each mission's episodes in the order of
+    their seeds, None for a failed one; empty in runs of earlier versions. start: what the weights were, if training had
+    not changed them yet. baseline: the scores of `BASELINE` on the same episodes.
     """
 
     step: int
@@ -73,6 +79,9 @@ class TrainingEvaluation:
     seconds: float | None
     failed: int = 0
     failures: tuple[str, ...] = ()
+    returns: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
+    start: str | None = None
+    baseline: "TrainingEvaluation | None" = None
 
 
 @dataclass(frozen=True)
@@ -211,7 +220,8 @@ def _evaluation(row: Mapping[str, Any]) -> TrainingEvaluation | None:
     if step is None:
         return None
     missions = row.get("missions")
-    replays, failures = row.get("replays"), row.get("failures")
+    replays, failures, returns = row.get("replays"), row.get("failures"), row.get("returns")
+    start, baseline = row.get(START), row.get(BASELINE)
     return TrainingEvaluation(
         step=step,
         update=_whole(row.get("update")) or 0,
@@ -225,7 +235,14 @@ def _evaluation(row: Mapping[str, Any]) -> TrainingEvaluation | None:
         seconds=finite(row.get("seconds")),
         failed=_whole(row.get("failed")) or 0,
         failures=tuple(str(reason) for reason in failures) if isinstance(failures, list) else (),
+        returns=_returns(returns) if isinstance(returns, dict) else {},
+        start=start if isinstance(start, str) else None,
+        baseline=_evaluation({**baseline, "step": step}) if isinstance(baseline, dict) else None,
     )
+
+
+def _returns(returns: Mapping[str, Any]) -> dict[str, tuple[float | None, ...]]:
+    return {str(name): tuple(map(finite, row)) for name, row in returns.items() if isinstance(row, list)}
 
 
 def _missions(missions: Mapping[str, Any]) -> Iterator[tuple[str, RecordedScore]]:

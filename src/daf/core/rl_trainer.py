@@ -24,6 +24,7 @@ from daf.core.adaptive.config import DAFAdaptiveConfig
 from daf.core.adaptive.recorded_feedback import RecordedFeedback
 from daf.core.curriculum import Curriculum, DAFCurriculumConfig, Task
 from daf.core.interval_evaluation import evaluate_checkpoint
+from daf.core.recorded_training import START
 from daf.core.stored_settings import write_settings
 from daf.core.training_loop import train
 from daf.core.training_result import Progress, StopTraining, TrainingResult
@@ -171,7 +172,7 @@ class DAFRlTrainer:
                 on_update(progress)
 
         def evaluated(record: Mapping[str, Any]) -> None:
-            if self._controller is not None and record["mean"] is not None:
+            if self._controller is not None and record["mean"] is not None and START not in record:
                 self._controller.update_from_evaluation({"score": record["mean"], **record})
             if on_evaluation_complete is not None:
                 on_evaluation_complete({**record, "mean_reward": record["mean"]})

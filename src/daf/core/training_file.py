@@ -35,6 +35,7 @@ class TrainingFile(TypedDict, total=False):
     wall_seconds: Annotated[float, msgspec.Meta(ge=0)]
     metrics: dict[str, float | None]
     evaluation: dict[str, Any] | None
+    learned: dict[str, Any]
     error: TrainingFailure | None
     machine: bool
     lost_trackers: dict[str, str]

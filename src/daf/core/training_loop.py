@@ -6,6 +6,7 @@ Importing this module imports torch.
 from __future__ import annotations
 
 import logging
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -102,8 +103,13 @@ class _Loop:
         return self.stop.status or "stopped", None
 
     def _complete_start(self, learner: Learner) -> None:
-        """Save the start of a branch; evaluate the resumed checkpoint if the run was stopped before it could."""
+        """Evaluate the start of a new run and save that of a branch.
+
+        Evaluate the checkpoint that a run resumes from if the run was stopped before it could.
+        """
         run = self._run
+        if run.resumes_from is None and self._config.eval_baselines and self._config.eval_frequency is not None:
+            self._evaluate_start(learner)
         if run.resumes_from is None and run.branch_from is not None:
             self._save(learner)  # so that the run can be resumed without the run that it branched from
         elif self.saved_at is not None and self._due(self.saved_at):
@@ -136,7 +142,16 @@ class _Loop:
         self.saved_at = learner.steps
         return checkpoint
 
-    def _evaluate(self, checkpoint: Path, step: int, update: int) -> None:
+    def _evaluate_start(self, learner: Learner) -> None:
+        """Evaluate the weights that the run starts from, and the baseline.
+
+        Their checkpoint is temporary, because a run without updates has nothing to resume.
+        """
+        with tempfile.TemporaryDirectory(prefix="daf-start-") as folder:
+            checkpoint = self._run.checkpoint(Path(folder))
+            self._evaluate(checkpoint, learner.steps, learner.updates, start=self._run.start)
+
+    def _evaluate(self, checkpoint: Path, step: int, update: int, *, start: str | None = None) -> None:
         record = self._run.evaluation = evaluate(
             checkpoint,
             self._run.evaluated_on,
@@ -147,6 +162,7 @@ class _Loop:
             cache_dir=self._run.cache_dir,
             device=self._run.device,
             gpu_memory_fraction=self._run.gpu_memory_fraction,
+            start=start,
         )
         self._recorder.evaluation(step, record)
         if self._on_evaluation is not None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from daf.core.recorded_training import BASELINE, START
 from daf.stats.sentences import number
 from daf.storage.printable import terminal_text
 
@@ -91,6 +92,10 @@ class TrainingProgress:
         """Show an evaluation, as in evaluations.jsonl."""
         self._evaluation = evaluation_text(record)
         self.say(self._evaluation)
+        if START in record:
+            self._marks = deque([(time.monotonic(), record["step"])], maxlen=self._marks.maxlen)
+        if BASELINE in record:
+            self.say(f"{BASELINE} on the same episodes: {_score_text(record[BASELINE])}")
 
     def say(self, text: str) -> None:
         """Print a line that stays: a checkpoint, a warning."""
@@ -170,16 +175,20 @@ _BRIEF = {
 
 def evaluation_text(record: Mapping[str, Any]) -> str:
     """ "evaluated at 100,000 steps: 3.2 [2.9, 3.5] per agent, 20 episodes on 2 missions"."""
+    return f"evaluated at {record['step']:,} steps: {_score_text(record)}"
+
+
+def _score_text(record: Mapping[str, Any]) -> str:
     failed = f", {record['failed']} failed" if record.get("failed") else ""
     count = len(record["missions"])
     where = f"{record['n']} episodes on {count} missions" if count > 1 else f"{record['n']} episodes"
     if record["mean"] is None:
-        return f"evaluated at {record['step']:,} steps: no score, {where}{failed}"
+        return f"no score, {where}{failed}"
     text = number(record["mean"])
     if record["low"] is not None:
         half = (record["high"] - record["low"]) / 2
         text = f"{number(record['mean'], half)} [{number(record['low'], half)}, {number(record['high'], half)}]"
-    return f"evaluated at {record['step']:,} steps: {text} per agent, {where}{failed}"
+    return f"{text} per agent, {where}{failed}"
 
 
 def _shown(value: float) -> str:

@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 from daf.config.training import DAFTrainingConfig
 from daf.core import training_file
 from daf.core._episode_scores import EpisodeScores
+from daf.core.learning_verdict import read_learning_verdict
 from daf.errors import CheckpointError, DamagedFileError
 from daf.storage import reading
 
@@ -40,7 +41,8 @@ class TrainingResult(Mapping[str, Any]):
     final_checkpoint: the last checkpoint, with trained weights; None if no update finished. metrics: of the last
     update. evaluation: the last one, as in evaluations.jsonl. error: type and message, if the run failed; machine:
     whether retrying may help. lost_trackers: why each tracker was dropped, by name. scores: of the episodes, with the
-    keys of `EpisodeScores` (episodes, avg_reward, best_reward, completion_rate, task_performance).
+    keys of `EpisodeScores` (episodes, avg_reward, best_reward, completion_rate, task_performance). learned: whether the
+    policy is better than before training and than `random`, as `LearningVerdict.to_data`.
     """
 
     status: str
@@ -58,6 +60,7 @@ class TrainingResult(Mapping[str, Any]):
     lost_trackers: dict[str, str] = field(default_factory=dict)
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
+    learned: dict[str, Any] = field(default_factory=dict)
 
     def __fspath__(self) -> str:
         return str(self.run_dir)
@@ -75,6 +78,14 @@ class TrainingResult(Mapping[str, Any]):
         mean = None if self.evaluation is None else self.evaluation["mean"]
         places = {"run_id": self.run_id, "run_dir": str(self.run_dir)}
         return {**places, **self.to_data(), "mean_reward": mean}
+
+    @property
+    def report(self) -> Path | None:
+        """The report in the run directory, if there is one."""
+        from daf.render.pages.files import HTML
+
+        path = self.run_dir / HTML
+        return path if path.is_file() else None
 
     @property
     def ending(self) -> str:
@@ -95,6 +106,7 @@ class TrainingResult(Mapping[str, Any]):
             "wall_seconds": self.wall_seconds,
             "metrics": self.metrics,
             "evaluation": self.evaluation,
+            "learned": self.learned,
             "error": self.error,
             "machine": self.machine,
             "lost_trackers": self.lost_trackers,
@@ -159,4 +171,5 @@ def finished_result(
         lost_trackers=stored["lost_trackers"],
         hyperparameters=stored["hyperparameters"],
         scores=scores.results(),
+        learned=read_learning_verdict(run_dir).to_data(),
     )

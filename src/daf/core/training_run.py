@@ -26,6 +26,7 @@ from daf.core._learner import Learner
 from daf.core._periodic_evaluation import last_evaluation
 from daf.core._run_recorder import RunRecorder
 from daf.core.curriculum import Curriculum
+from daf.core.learning_verdict import read_learning_verdict
 from daf.core.rollout_sizes import RolloutSizes, per_process, rollout_sizes
 from daf.core.tracking import TrackedRun, trackers
 from daf.core.training_progress import TrainingProgress
@@ -154,6 +155,13 @@ class TrainingRun:
             require_reachable_total(run_dir, self.resumes_from, self.config.total_timesteps)
             if self._learner is not None:  # the state in the run directory replaces what was learned without it
                 self.restore(self.resumes_from)
+
+    @property
+    def start(self) -> str:
+        """What the weights are before the first update."""
+        trained = self._learner is not None and self._learner.updates > 0
+        given = self.config.initial_weights or self.branch_from or self.policy.data_path
+        return "the initial weights" if trained or given is not None else "untrained"
 
     @property
     def learner(self) -> Learner:
@@ -291,6 +299,7 @@ class TrainingRun:
             lost_trackers=self.recorder.lost_trackers,
             hyperparameters=self.config.to_data(),
             scores={} if learner is None else learner.scores.results(),
+            learned=read_learning_verdict(self.run_dir).to_data(),
         )
 
 

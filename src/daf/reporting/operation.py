@@ -96,7 +96,7 @@ def _assembled(facts: RunFacts, kind: Kind) -> Pages:
     match kind:
         case "training":
             from daf.core.recorded_training import read_training_run
-            from daf.reporting._training_page import training_page
+            from daf.core.training_report.page import training_page
 
             page = training_page(read_training_run(facts.info.path), facts)
         case "sweep":

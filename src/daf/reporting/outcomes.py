@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypedDict
 
-from daf.core.recorded_training import EVALUATIONS, read_lines
+from daf.core.recorded_training import EVALUATIONS, START, read_lines
 from daf.core.training_file import read_training
 from daf.errors import DAFError
 from daf.output_manager.kinds import Kind
@@ -92,7 +92,8 @@ def _crossplay(folder: Path) -> Outcome:
 
 
 def _training(folder: Path) -> Outcome:
-    rows = [row for row in read_lines(folder / EVALUATIONS).rows if finite(row.get("mean")) is not None]
+    evaluations = [row for row in read_lines(folder / EVALUATIONS).rows if START not in row]
+    rows = [row for row in evaluations if finite(row.get("mean")) is not None]
     if rows:
         low, high = finite(rows[-1].get("low")), finite(rows[-1].get("high"))
         mean = finite(rows[-1]["mean"])

@@ -69,7 +69,7 @@ def pair_sentence(verdict: PairVerdict) -> str:
     first, second = (v.name_b, v.name_a) if flip else (v.name_a, v.name_b)
     ahead = v.losses if flip else v.wins
     episodes = f"{v.n} episode" if v.n == 1 else f"{v.n} episodes"
-    size = f"{_amount(v, flip)} {v.unit}"
+    size = f"{difference_text(v, flip=flip)} {v.unit}"
     p = ("adjusted " if v.family > 1 else "") + p_text(v.p_adjusted)
     counted = f"{ahead} of {episodes}"
     match v.verdict:
@@ -92,7 +92,8 @@ def pair_sentence(verdict: PairVerdict) -> str:
             return f"{head}: {first} is ahead by {size}, {p}; ahead in {counted}."
 
 
-def _amount(v: PairVerdict, flip: bool) -> str:
+def difference_text(v: PairVerdict, *, flip: bool = False) -> str:
+    """ "0.52 [0.31, 0.74]": the difference with its interval; with `flip`, from the other policy's side."""
     if not flip:
         return amount_text(v.difference, v.ci)
     return amount_text(-v.difference, None if v.ci is None else (-v.ci[1], -v.ci[0]))

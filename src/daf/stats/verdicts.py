@@ -44,8 +44,11 @@ def compare_pairs(
     resamples: int = 10_000,
     margin: float | None = None,
     unit: str = "reward per agent",
+    only: int | None = None,
 ) -> list[PairVerdict]:
     """All pairs of policies, first over all missions, then mission by mission.
+
+    only: the index of a policy; its pairs with the others are then the whole family, with this policy first.
 
     scores: (n_policies, n_blocks), the same blocks for all; strata: (n_blocks,) indices into `stratum_names`.
     resamples: sign patterns per test, at least; more are drawn for a family that is too large for these to decide.
@@ -62,6 +65,8 @@ def compare_pairs(
     if margin is not None:
         check_margin(margin)
     pairs = list(combinations(range(rows.shape[0]), 2))
+    if only is not None:
+        pairs = [(only, other) for other in range(rows.shape[0]) if other != only]
     if not pairs:
         return []
     policy_labels, stratum_labels = labels(names), labels(stratum_names)

@@ -132,6 +132,14 @@ class SweepResult:
             "trials": [trial.to_data() for trial in self.trials],
         }
 
+    @property
+    def report(self) -> Path | None:
+        """The report in the run directory, if there is one."""
+        from daf.render.pages.files import SWEEP
+
+        path = None if self.run_dir is None else self.run_dir / SWEEP
+        return path if path is not None and path.is_file() else None
+
     def counts(self) -> dict[str, int]:
         """Trials by status."""
         found = dict.fromkeys(("complete", "stopped", "failed", "running"), 0)

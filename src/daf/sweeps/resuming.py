@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 FREE = ("num_trials", "description", "max_retries", "trial_timeout", "checkpoint_best_n", "significance_level")
 """Fields that may change when a sweep resumes; so may those of the held-out episodes."""
+NO_EFFECT = ("eval_baselines",)
+"""Settings of training that do not change a trial's result."""
 START_LOCK = ".sweeps.lock"
 """Lock in the output directory, held while a sweep is looked up and started, so that none is started twice."""
 
@@ -32,6 +34,8 @@ def fingerprint(prepared: Prepared) -> str:
     data = prepared.config.to_data()
     held_out = [name for name in data if name.startswith("held_out_")]
     kept = {name: value for name, value in data.items() if name not in (*FREE, *held_out)}
+    if kept["training"] is not None:
+        kept["training"] = {name: value for name, value in kept["training"].items() if name not in NO_EFFECT}
     return hash_json({"config": kept, "identity": list(prepared.identity)})
 
 

@@ -141,6 +141,7 @@ def setting_of(config: DAFSweepConfig, targets: Mapping[str, Target], values: Co
         return AssignedSettings(policy, missions, None)
     base = config.training
     training = base.replace(
+        eval_baselines=base.eval_baselines and "eval_baselines" in base.model_fields_set,  # trials are compared instead
         **by_place["training"],
         network={**base.network, **by_place["network"]},
         policy=config.policy_class_path,

@@ -154,6 +154,8 @@ def training_config(config: DAFAdaptiveConfig, run: Run) -> DAFTrainingConfig:
     fields: dict[str, Any] = {"experiment_name": f"{config.experiment_id}-{run.name}"}
     if "eval_frequency" not in shared.model_fields_set:
         fields["eval_frequency"] = None  # the experiment does the evaluations
+    if "eval_baselines" not in shared.model_fields_set:
+        fields["eval_baselines"] = False  # its runs are compared with each other
     network: dict[str, Scalar] = dict(shared.network)
     if index >= len(config.runs):
         fields["seed"] = (shared.seed + index) % 2**31

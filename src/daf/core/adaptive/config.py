@@ -241,7 +241,7 @@ def check_setting(name: str) -> None:
 
 HOW_NOT_WHAT = (
     "max_concurrent_jobs", "heartbeat_interval", "heartbeat_timeout", "retry_on_failure", "max_retries", "retry_delay",
-    "max_retry_delay", "stop_grace", "evidence_window",
+    "max_retry_delay", "stop_grace", "evidence_window", "eval_baselines",
 )  # fmt: skip
 """Fields that may change when an experiment is resumed: they affect how it is run, not its results."""
 

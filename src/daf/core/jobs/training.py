@@ -40,7 +40,7 @@ def training_command(
     argv = [sys.executable, "-m", "daf", "train", "--config", str(settings), "--run-dir", str(run_dir)]
     argv += [] if stop_at is None else ["--stop-at", str(stop_at)]
     argv += [] if branch_from is None else ["--branch-from", str(branch_from)]
-    return (*argv, "--json", "--quiet")
+    return (*argv, "--no-report", "--json", "--quiet")
 
 
 def progress_files(run_dir: Path) -> tuple[Path, ...]:

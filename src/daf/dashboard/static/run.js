@@ -107,6 +107,7 @@ export function runView(parts) {
       page.note && h("p", { class: "note" }, page.note),
       error && alertBox("bad", "The run failed.", h("p", {}, error)),
       page.unread.length ? alertBox("warn", "", h("p", {}, `${page.unread.join(", ")}: damaged, or too large for a page.`)) : null,
+      training?.learned?.sentence && h("p", { class: "wide" }, training.learned.sentence),
       shown.progress && h("p", { class: "wide" }, progress(shown)),
       facts([
         ["run", page.run_id],

@@ -44,7 +44,7 @@ def _table(found: Sequence[TrainingEvaluation], missions: Mapping[str, str], fol
     replays, failed = any(one.replays for one in found), any(one.failed for one in found)
     rows = [
         [
-            cell(f"{one.step:,}"),
+            cell(f"{one.step:,}" if one.start is None else f"{one.step:,} ({one.start})"),
             cell(_mean(one.mean, one.low, one.high), strong=one.mean == best and len(means) > 1),
             cell(bounds_text(interval(one.low, one.high))),
             cell(f"{one.n:,}"),

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from daf.core.recorded_training import MetricSeries, RecordedTraining
+from daf.core.training_report._training_words import METRICS, words
 from daf.render.pages.parts import Part, Plot, Plots, Section, Text
 from daf.render.svg.curves import CurveFigure, CurveSeries, curve_figure
 from daf.render.text import printable
 from daf.render.theme import style
-from daf.reporting._training_words import METRICS, words
 from daf.stats.sentences import counted
 
 MOST_OF_MANY = 12

@@ -2,16 +2,21 @@
 
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from daf.core.recorded_training import RecordedTraining, TrainingEvaluation
+from daf.core.learning_verdict import LearningVerdict, learning_verdict
+from daf.core.recorded_training import RecordedTraining, TrainingEvaluation, read_training_run
+from daf.core.training_report._learning import learning_section
+from daf.core.training_report._training_curves import curve_sections, ends
+from daf.core.training_report._training_evaluations import INTERVAL, evaluations_section, scored
+from daf.output_manager.kinds import run_of
+from daf.render.pages.files import pages_of, write_pages
 from daf.render.pages.parts import Alert, Cell, Code, Column, Heading, Part, RunPage, Section, Table, Text, cell
-from daf.render.pages.run_facts import RunFacts, ending_alerts, shown, size_text, subtitle_of, what_was_run
+from daf.render.pages.run_facts import RunFacts, ending_alerts, facts_of, shown, size_text, subtitle_of, what_was_run
 from daf.render.text import interval, printable
-from daf.reporting._training_curves import curve_sections, ends
-from daf.reporting._training_evaluations import INTERVAL, evaluations_section, scored
 from daf.stats.sentences import amount_text, counted, number
 from daf.storage.printable import printable_lines
 
@@ -21,17 +26,26 @@ REPEAT = (
 )
 
 
+def write_training_page(run_dir: Path) -> Path:
+    """Write the page of the run in `run_dir`, from its files, and return its path. Raises `StorageError`."""
+    page = training_page(read_training_run(run_dir), facts_of(run_of(run_dir)))
+    html, _ = write_pages(run_dir, pages_of(page))
+    return html
+
+
 def training_page(run: RecordedTraining, facts: RunFacts) -> RunPage:
     """Build the page of `run`."""
     mission, policy = (_named(run, facts, key) for key in ("mission", "policy"))
+    verdict = learning_verdict(run.evaluations)
     title = facts.info.title or (f"{policy} on {mission}" if policy or mission else "Training")
     return RunPage(
         title=printable(title),
         subtitle=subtitle_of(facts.info),
         chips=_chips(run, policy, mission),
         alerts=_alerts(run, facts),
-        finding=_finding(run),
+        finding=_finding(run, verdict),
         sections=[
+            *learning_section(run, verdict),
             *evaluations_section(run, facts.info.path),
             *curve_sections(run),
             *_checkpoints(run, facts, mission),
@@ -104,15 +118,17 @@ def _alerts(run: RecordedTraining, facts: RunFacts) -> list[Alert]:
     return found
 
 
-def _finding(run: RecordedTraining) -> str:
-    measured = scored(run)
+def _finding(run: RecordedTraining, verdict: LearningVerdict) -> str:
+    measured = [one for one in scored(run) if one.start is None]
     if measured:
         first, last = measured[0], measured[-1]
+        if verdict.pairs:
+            return f"{printable(verdict.sentence)} It scores {_amount(last)} reward per agent ({_episodes(last)})."
         text = f"After {last.step:,} agent steps the policy scores {_amount(last)} reward per agent"
         text += f" ({_episodes(last)})."
         if len(measured) > 1:
             text += f" The first evaluation, at step {first.step:,}, was {_amount(first)}."
-        return text
+        return f"{text} {printable(verdict.sentence)}"
     returns = run.series.get("episode/return")
     if returns is None:
         return "No return of an episode was logged."

@@ -1,0 +1,60 @@
+"""Whether the policy is better than before training and than `random`, on the page of a training run."""
+
+from daf.core.learning_verdict import LearningVerdict
+from daf.core.recorded_training import BASELINE, RecordedTraining, TrainingEvaluation
+from daf.render.pages.parts import Column, Part, Section, Table, Text, cell
+from daf.render.text import bounds_text, interval
+from daf.stats.pair_verdict import PairVerdict
+from daf.stats.sentences import amount_text, half_width, number, p_text
+
+NOTE = (
+    "Differences are paired: the policies play the same seeds. Positive numbers favour the trained policy. The p "
+    "values are adjusted for the comparisons in this table; intervals are each at 95 %."
+)
+
+
+def learning_section(run: RecordedTraining, verdict: LearningVerdict) -> list[Section]:
+    """The section; empty if the run makes no claim."""
+    if not verdict.pairs:
+        return []
+    several = any(pair.stratum is not None for pair in verdict.pairs)
+    rows = [
+        [
+            cell(pair.name_b),
+            *([cell(pair.stratum_name or "all")] if several else []),
+            cell(pair.verdict, strong=pair.verdict in ("better", "worse")),
+            cell(_difference(pair)),
+            cell(bounds_text(pair.ci)),
+            cell(p_text(pair.p_adjusted)),
+            cell(f"{pair.wins} of {pair.n}"),
+        ]
+        for pair in verdict.pairs
+    ]
+    columns = [
+        Column("Against"),
+        *([Column("Mission")] if several else []),
+        Column("Trained policy is"),
+        Column("Difference in reward per agent", number=True),
+        Column("95 % interval", number=True),
+        Column("Adjusted p", number=True),
+        Column("Ahead in episodes", number=True),
+    ]
+    caveats = [f"Against {pair.name_b}: {pair.caveat}" for pair in verdict.overall if pair.caveat]
+    parts: list[Part] = [Table(columns, rows, note=" ".join([NOTE, *caveats]))]
+    scores = [f"{name} scores {_score(one)}" for name, one in _baselines(run) if one.mean is not None]
+    if scores:
+        parts.append(Text([f"On these episodes, {' and '.join(scores)} reward per agent."], muted=True))
+    return [Section("learning", "Did it learn?", parts)]
+
+
+def _baselines(run: RecordedTraining) -> list[tuple[str, TrainingEvaluation]]:
+    first = next(one for one in run.evaluations if one.start is not None)
+    return [(first.start or "", first), *([(BASELINE, first.baseline)] if first.baseline is not None else [])]
+
+
+def _score(one: TrainingEvaluation) -> str:
+    return amount_text(one.mean or 0.0, interval(one.low, one.high))
+
+
+def _difference(pair: PairVerdict) -> str:
+    return number(pair.difference, half_width(pair.ci))
