@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,12 @@ def test_a_run_leaves_metrics_evaluations_events_logs_and_a_policy_that_plays(da
     assert (result["status"], result["steps"], result["updates"]) == ("done", 10 * UPDATE, 10)
     run_dir = Path(result["run_dir"])
     assert [line["step"] for line in lines(run_dir)] == [UPDATE * (n + 1) for n in range(10)]
-    assert [row["step"] for row in lines(run_dir, "evaluations.jsonl")] == [10 * UPDATE]
+    assert [row["step"] for row in lines(run_dir, "evaluations.jsonl")] == [0, 10 * UPDATE]
+    untrained, chance = result["learned"]["comparisons"]
+    assert (untrained["against"], chance["against"]) == ("untrained", "random")
+    assert "too few episodes for a verdict against untrained" in result["learned"]["sentence"]
+    assert Path(result["report"]) == run_dir / "report.html"
+    assert result["learned"]["sentence"] in unescape((run_dir / "report.html").read_text())
     assert result["evaluation"]["n"] == 2
     assert list((run_dir / "tensorboard").iterdir())
     assert all((run_dir / replay).is_file() for replay in result["evaluation"]["replays"])
@@ -77,6 +83,22 @@ def test_stopped_and_called_again_it_ends_as_if_it_had_never_stopped(daf: Run, t
     code, out, err = daf("train", "--resume", str(parts), "--steps", str(5 * UPDATE), "--json", "--quiet")
     assert (code, json.loads(out)["steps"]) == (0, 5 * UPDATE), err
     assert lines(parts)[:4] == lines(whole)
+
+
+def test_a_run_ends_with_what_it_learned_and_with_its_report(daf: Run, tmp_path: Path) -> None:
+    short = ["train", *SMALL, "--steps", str(UPDATE), "--run-dir"]
+    code, out, err = daf(*short, str(tmp_path / "never"), *NO_EVALUATION)
+    assert code == 0, err
+    assert "Whether the policy learned is not known: the policy was not evaluated during training." in out
+    assert f"report: {tmp_path / 'never' / 'report.html'}" in out
+    assert (tmp_path / "never" / "report.html").is_file()
+    plain = ["--eval-episodes", "1", "--no-eval-baselines", "--no-report"]
+    code, out, err = daf(*short, str(tmp_path / "plain"), *plain)
+    assert code == 0, err
+    assert "the initial weights and random were not evaluated on the same episodes" in out
+    assert "report:" not in out
+    assert not (tmp_path / "plain" / "report.html").exists()
+    assert [row["step"] for row in lines(tmp_path / "plain", "evaluations.jsonl")] == [UPDATE]
 
 
 def test_a_run_does_not_depend_on_what_the_process_did_before(daf: Run, tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_a_stop_in_the_last_update_leaves_the_last_evaluation_to_be_done(tmp_pat
     assert second.evaluation["step"] == 4 * UPDATE
     assert second.evaluation["iqm"] is not None
     steps = [json.loads(line)["step"] for line in (run / "evaluations.jsonl").read_text().splitlines()]
-    assert steps == [2 * UPDATE, 4 * UPDATE]
+    assert steps == [0, 2 * UPDATE, 4 * UPDATE]
 
 
 def test_damage_to_every_checkpoint_is_reported_and_nothing_is_overwritten(tmp_path: Path, whole: Path) -> None:

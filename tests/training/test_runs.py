@@ -43,7 +43,7 @@ def test_a_finished_run_holds_what_it_promises(trained: TrainingResult) -> None:
     assert [line["step"] for line in metrics_of(run)] == [STEPS_PER_UPDATE * n for n in range(1, 7)]
     assert {"reward/per_step", "loss/policy", "gradient/norm", "schedule/learning_rate"} <= set(metrics_of(run)[0])
     evaluations = [json.loads(line) for line in (run / "evaluations.jsonl").read_text().splitlines()]
-    assert [record["step"] for record in evaluations] == [3 * STEPS_PER_UPDATE, 6 * STEPS_PER_UPDATE]
+    assert [record["step"] for record in evaluations] == [0, 3 * STEPS_PER_UPDATE, 6 * STEPS_PER_UPDATE]
     assert all(record["n"] == 2 and (run / record["replays"][0]).is_file() for record in evaluations)
     assert trained.evaluation == evaluations[-1]
     assert list((run / "tensorboard").glob("events*"))
@@ -460,7 +460,8 @@ def test_shaped_rewards_train_and_the_missions_own_are_evaluated(tmp_path: Path)
     )
     lines = (result.run_dir / "evaluations.jsonl").read_text().splitlines()
     evaluations = [json.loads(line) for line in lines]
-    assert [list(line["missions"]) for line in evaluations] == [["tutorial.miner,cogs=2,max_steps=24"]] * 2
+    assert [list(line["missions"]) for line in evaluations] == [["tutorial.miner,cogs=2,max_steps=24"]] * 3
+    assert list(evaluations[0]["random"]["missions"]) == ["tutorial.miner,cogs=2,max_steps=24"]
     records = [
         record
         for path in (result.run_dir / "json_logs").glob("stats_*.json")
