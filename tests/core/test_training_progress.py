@@ -27,7 +27,8 @@ def text(of: Console) -> str:
     return of.file.getvalue()
 
 
-def test_the_line_reports_progress_speed_returns_and_losses() -> None:
+def test_the_line_reports_progress_speed_returns_and_losses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training_progress, "LEAST_SECONDS", 0.0)
     with TrainingProgress(None, title="lstm on arena", total_timesteps=100_000) as progress:
         progress.update(10_000, UPDATE)
         progress.update(
@@ -46,6 +47,25 @@ def test_the_speed_of_a_resumed_run_counts_only_what_it_did_itself() -> None:
     assert progress.line() == "900,000 of 1,000,000 steps (90 %)"
     progress.update(900_000, {})
     assert "steps/s" not in progress.line()
+
+
+def test_the_first_evaluation_shows_the_baseline_and_does_not_count_as_training_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(training_progress, "LEAST_SECONDS", 0.0)
+    now = [0.0]
+    monkeypatch.setattr(training_progress.time, "monotonic", lambda: now[0])
+    shown = console()
+    progress = TrainingProgress(shown, title="", total_timesteps=100_000)
+    now[0] = 90.0
+    progress.evaluation({**EVALUATION, "step": 0, "start": "untrained", "random": {**EVALUATION, "mean": 1.05}})
+    assert text(shown).splitlines() == [
+        "evaluated at 0 steps: 3.2 [2.9, 3.5] per agent, 20 episodes",
+        "random on the same episodes: 1.1 [2.9, 3.5] per agent, 20 episodes",
+    ]
+    now[0] = 92.0
+    progress.update(10_000, {})
+    assert "5,000 steps/s" in progress.line()
 
 
 def test_elsewhere_than_on_a_terminal_lines_come_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
