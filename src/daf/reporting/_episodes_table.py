@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from daf.playing.recording import how_to_record
-from daf.render.pages.parts import Alert, Cell, Code, Column, Part, Section, Table, Text, cell
+from daf.render.pages.parts import Alert, Code, Column, Part, Section, Table, Text, cell
+from daf.render.pages.replay_links import replay_cell
 from daf.render.pages.run_facts import RunFacts
-from daf.render.replays.players import has_file, player_of
 from daf.render.text import printable, same_decimals
 from daf.stats.sentences import counted
 
@@ -65,16 +65,6 @@ def episodes_section(results: Mapping[str, Any], facts: RunFacts) -> list[Sectio
     note = f"{left:,} more are in the tables of the run; all failed episodes are listed." if left else ""
     parts: list[Part] = [Table(columns, rows, note=note), *_how_to_record(found, facts)]
     return [Section("all-episodes", "Episodes", parts)]
-
-
-def replay_cell(folder: Path, replay: str | None, more: str = "") -> Cell:
-    """A link to the player of `replay`, a path relative to `folder`, else to the recording; a dash without either."""
-    player = player_of(folder, replay)
-    if player is not None:
-        return cell(f"play{more}", link=player)
-    if replay is not None and has_file(folder, replay):
-        return cell(f"recording{more}", link=replay)
-    return cell(None)
 
 
 def _reward_per_agent(episode: Mapping[str, Any]) -> float | None:

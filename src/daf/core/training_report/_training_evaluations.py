@@ -5,10 +5,10 @@ from pathlib import Path
 
 from daf.core.recorded_training import RecordedScore, RecordedTraining, TrainingEvaluation
 from daf.render.pages.parts import Cell, Column, Part, Plot, Plots, Section, Table, Text, cell
+from daf.render.pages.replay_links import replay_cell
 from daf.render.svg.curves import CurveSeries, curve_figure
 from daf.render.text import bounds_text, duration, interval
 from daf.render.theme import style
-from daf.reporting._episodes_table import replay_cell
 from daf.stats.sentences import half_width, labels, number
 
 MOST_MISSIONS = 8
