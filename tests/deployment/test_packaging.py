@@ -92,7 +92,7 @@ def test_a_checkpoint_and_its_run_make_bundles_that_play_as_it_does(tmp_path: Pa
     assert {"state.pt", "state.json", "checksums.json"} <= set(of_run.left_out)
     assert "daf/policies/token_lstm.py" in names(of_run.path)
     (results,) = of_run.manifest["results"]
-    assert [(one["mission"], one["n"]) for one in results["missions"]] == [(MISSION, 1)]
+    assert [(one["mission"], one["n"], len(one["keys"] or ())) for one in results["missions"]] == [(MISSION, 1, 1)]
     assert played(of_run.path, tmp_path, MISSION) == played(checkpoint, tmp_path, MISSION)
 
 

@@ -60,7 +60,8 @@ class EvaluationRecord:
     """One policy, evaluated. overall: the mean over missions, equally weighted. failures: distinct messages.
 
     returns: reward per agent of each mission's episodes in the order of their seeds, None for a failed one. seed: of
-    the first episode on each mission. replays: the files. others: the other policies on the same episodes, by name.
+    the first episode on each mission. replays: the files. keys: of the episodes, by mission. others: the other policies
+    on the same episodes, by name.
     """
 
     missions: Mapping[str, MissionScore]
@@ -70,6 +71,7 @@ class EvaluationRecord:
     seconds: float
     replays: tuple[Path, ...]
     failures: tuple[str, ...]
+    keys: Mapping[str, tuple[str, ...]]
     others: Mapping[str, "EvaluationRecord"] = field(default_factory=dict)
 
     def to_data(self, run_dir: Path) -> dict[str, Any]:
@@ -80,6 +82,7 @@ class EvaluationRecord:
             **{name: overall[name] for name in ("mean", "low", "high", "iqm", "n", "failed")},
             "seed": self.seed,
             "returns": {name: list(returns) for name, returns in self.returns.items()},
+            "keys": {name: list(keys) for name, keys in self.keys.items()},
             "replays": [path.relative_to(run_dir).as_posix() for path in self.replays],
             "failures": list(self.failures),
             "seconds": self.seconds,
@@ -178,6 +181,7 @@ def _record(
         seconds=seconds,
         replays=replays,
         failures=tuple(dict.fromkeys(failures)),
+        keys={name: tuple(record.spec.key for record in records) for name, records in by_mission.items()},
     )
 
 
