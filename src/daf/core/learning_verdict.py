@@ -1,8 +1,8 @@
 """Whether a training run learned: its last evaluation against its first and against `random`, episode by episode.
 
 Derived from `evaluations.jsonl` alone. All three policies played the same seeds, so the returns are paired, and
-`compare_pairs` tests the two differences as one family. A run without these evaluations gets a sentence that says so,
-and no claim.
+`compare_pairs` tests the two differences as one family. A run without these evaluations gets no claim, and a sentence
+with the reason.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,7 @@
 """Reports of runs inside the dashboard: the pages of `daf report`, made in memory and shown in a sandboxed frame.
 
 A page is made on the first request and kept while the run's files stay the same. Two additions make it fit the
-dashboard: a style that hides what the dashboard shows itself, and a script that tells the surrounding page the
+dashboard: a style that hides what the dashboard shows itself, and a script that reports to the surrounding page the
 report's height and which link was clicked. The frame has an opaque origin, so the report can request nothing from
 this server, and the dashboard follows a link only to files and runs that it lists itself.
 """

@@ -62,7 +62,7 @@ class Thing:
     """Something on the chart other than a wall.
 
     ours, claimed: whether our team, and whether another, held it when it was last seen. stock: its inventory then.
-    seen: when that was. shunned: the step until which it is no target. reachable: near enough to what we hold.
+    seen: when that was. shunned: the step until which it is not a target. reachable: near enough to what we hold.
     """
 
     __slots__ = ("cell", "claimed", "kind", "ours", "reachable", "seen", "shunned", "stock")

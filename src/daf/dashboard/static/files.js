@@ -42,7 +42,7 @@ function viewer({ key, page }, { kinds, path, label, classes }) {
     away.href = where;
   }
 
-  // A player fits the window: below the head of the run if there is room for it there, else on a screen of its own.
+  // A player fits the window: below the head of the run if there is room for it there, else on a separate screen.
   function fit() {
     const top = document.getElementById("top");
     const over = getComputedStyle(top).position === "sticky" ? top.offsetHeight : 0;
