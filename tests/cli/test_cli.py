@@ -163,7 +163,8 @@ def test_a_run_leaves_what_it_promises(daf: Run) -> None:
         "report.html",
     }
     assert len(list((folder / "records").iterdir())) == 2
-    assert len(list((folder / "replays").iterdir())) == 1
+    replays = sorted(path.suffixes[-1] for path in (folder / "replays").iterdir())
+    assert replays == [".html", ".z"]  # one episode, and its player
     assert json.loads((folder / "execution_log.json").read_text())["status"] == "completed"
     assert "starter" in (folder / "report.html").read_text()
     assert json.loads((folder / "results.json").read_text())["run_id"] == result["run_id"]

@@ -158,7 +158,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
         (("-m", "arena", "--config", "nowhere.yaml"), "no such file"),
         (("-m", "arena", "--curriculum", "nowhere.yaml"), "no such file"),
         (("--resume", "latest", "--set", "gamma=0.9"), "only --steps and --stop-at are allowed"),
-        (("-m", "arena", "-p", "starter"), "does not train"),
+        (("-m", "arena", "-p", "starter"), "cannot be trained: it has no network"),
         (("-m", "arenna", "-p", "lstm"), "Nearest: arena"),
         (("-m", "arena", "-p", "lstm", "--device", "cuda"), "no CUDA device"),
         (("-m", "arena", "-p", "lstm", "--set", "batch_size=100"), "batch_size must be a multiple"),

@@ -245,7 +245,7 @@ def test_a_run_that_is_past_its_next_target_fails_and_is_not_scored_again(tmp_pa
     assert status.counts == {"done": 1, "failed": 1}
     assert set(committed(status).values()) == {1}
     (failed,) = [run for run in status.experiment.runs.values() if run.status == "failed"]
-    assert "it has 10 agent steps already, and was to train to 4" in str(failed.error)
+    assert "it has 10 agent steps already and its target is 4" in str(failed.error)
     assert len(failed.scores) == 1
 
 
@@ -534,7 +534,7 @@ def test_settings_that_cannot_be_are_refused_before_a_folder_is_made(tmp_path: P
 
 def test_the_status_can_be_asked_for_before_an_experiment_begins(tmp_path: Path) -> None:
     status = controller(tmp_path, config(runs=[{}])).get_experiment_status()
-    assert (status.status, status.counts, status.experiment.runs, status.begun) == ("not started", {}, {}, False)
+    assert (status.status, status.counts, status.experiment.runs, status.started) == ("not started", {}, {}, False)
     data = status.to_data()
     assert (data["status"], data["run_id"], data["run_dir"], data["runs"]) == ("not started", None, None, [])
     assert not (tmp_path / "out").exists()

@@ -20,7 +20,7 @@ def policy(text: str) -> policy.Policy:
 
 def played(
     text: str, *, seed: int = 5, mission: str = SMALL, engine: str = "reference", **options: object
-) -> rollout.Played:
+) -> rollout.PlayedEpisode:
     found = missions.resolve(mission)[0]
     players = tuple(policy(name) for name in text.split("+"))
     assignment = tuple(agent % len(players) for agent in range(found.num_agents))

@@ -100,7 +100,7 @@ def test_what_cannot_be_drawn_is_refused_before_a_run_folder_is_made(daf, write,
         (("gif", write(), "--fps", 80), 2),
         (("gif", write(), "--start", 4), 2),
         (("frames", write(), "--follow", 7), 2),
-        (("html", tmp_path / "none.json.z"), 1),
+        (("html", tmp_path / "none.json.z"), 2),
     ):
         assert daf(*arguments, DAF_OUTPUT_DIR=str(runs)).returncode == code, arguments
     assert not runs.exists()

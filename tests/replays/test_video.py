@@ -38,7 +38,7 @@ def test_frames_are_png_files_named_by_their_steps(recorded, tmp_path):
 def test_without_ffmpeg_an_mp4_is_refused_with_the_way_to_get_it(write, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    with pytest.raises(UsageError, match=r"none on PATH.*daf\[video\].*apt install ffmpeg.*daf replay gif"):
+    with pytest.raises(UsageError, match=r"neither on PATH.*daf\[video\].*apt install ffmpeg.*daf replay gif"):
         write_mp4(read_replay(write()), tmp_path / "a.mp4")
 
 

@@ -217,10 +217,10 @@ def test_a_trial_that_is_plainly_worse_block_by_block_is_stopped(tmp_path):
         ({"search_space": {"cogs": [2, 999]}, "missions": ["arena"]}, ConfigError, "takes 1 to 20 cogs, got 999"),
         ({"search_space": {"variants": ["none", "no_clipss"]}, "missions": ["arena"]}, ConfigError, ": no_clips"),
         ({"search_space": {"max_steps": [5]}, "missions": ["arena, steps=9"]}, ConfigError, "already sets max_steps"),
-        ({"search_space": {"rewards": ["credit"]}}, ConfigError, "changes what is paid"),
-        ({"search_space": {"mission.rewards": ["credit"]}}, ConfigError, "changes what is paid"),
+        ({"search_space": {"rewards": ["credit"]}}, ConfigError, "changes the reward"),
+        ({"search_space": {"mission.rewards": ["credit"]}}, ConfigError, "changes the reward"),
         ({"search_space": {"policy.x": ["a,'\"b"]}}, ConfigError, "both kinds"),
-        ({"search_space": {"cogs": [0, 1]}}, ConfigError, "whole number above 0"),
+        ({"search_space": {"cogs": [0, 1]}}, ConfigError, "cogs must be an integer above 0"),
         ({"search_space": {"max_steps": [5, 5]}, "missions": MISSION}, ConfigError, "listed twice"),
         ({"search_space": {"max_steps": [5]}}, ConfigError, "already sets max_steps"),
         (

@@ -249,5 +249,5 @@ def test_auto_sizes_stay_below_a_memory_budget() -> None:
     assert bound.environments < free.environments
     assert bound.rows * 64 * 1532 <= 16 * 2**20
     assert bound.chunk <= bound.batch
-    with pytest.raises(ConfigError, match="memory_budget_mb 16: a rollout of 64 environments"):
+    with pytest.raises(ConfigError, match="memory_budget_mb 16: a rollout of num_envs 64"):
         rollout_sizes(DAFTrainingConfig(memory_budget_mb=16, num_envs=64), agents=8, tokens=500, cores=2)
