@@ -88,4 +88,4 @@ def _count(value: float | None) -> str:
 
 
 def _minutes(value: float | None) -> str | None:
-    return None if value is None else f"{value:.1f}"
+    return None if value is None else number(value)

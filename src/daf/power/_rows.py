@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from daf.render.text import duration
 from daf.stats.power import MOST, Needed
 from daf.stats.sentences import number
 
@@ -71,4 +72,4 @@ class PowerRow:
         if minutes is None:
             return text
         mean = self.minutes(need.expected) or 0.0
-        return f"{text} About {minutes:.1f} and {mean:.1f} minutes on this machine."
+        return f"{text} About {duration(60 * minutes)} and {duration(60 * mean)} on this machine."
