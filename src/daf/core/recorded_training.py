@@ -18,6 +18,7 @@ from daf.core.training_file import FILE, TrainingFile, read_training
 from daf.errors import DataError, StorageError
 from daf.storage.atomic import explain
 from daf.storage.numbers import finite
+from daf.storage.reading import open_regular
 
 METRICS = "metrics.jsonl"
 EVALUATIONS = "evaluations.jsonl"
@@ -148,10 +149,13 @@ def read_training_run(folder: str | Path) -> RecordedTraining:
 
 
 def read_lines(path: Path, start: int = 0) -> RecordedLines:
-    """The complete lines of a JSON Lines file from byte `start`; empty without a file. Raises `StorageError`."""
+    """The complete lines of a JSON Lines file from byte `start`; empty without a file.
+
+    Raises `DamagedFileError` if it is not a regular file, `StorageError`.
+    """
     rows, damaged, end = [], 0, start
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             file.seek(start)
             for line in file:
                 if not line.endswith(b"\n"):

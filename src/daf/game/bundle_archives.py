@@ -26,6 +26,7 @@ from daf.storage.hashing import hash_file
 
 logger = logging.getLogger(__name__)
 
+MAX_PATH = 1024
 MAX_FILES = 20_000
 MAX_BYTES = 8 * 2**30
 MAX_RATIO = 100
@@ -194,6 +195,8 @@ def _place(entry: zipfile.ZipInfo, archive: Path) -> PurePosixPath:
     shown = f"{archive}: the entry {quoted(entry.orig_filename)}"
     if "\0" in entry.orig_filename:
         raise PolicyError(f"{shown} has a NUL character in its name.")
+    if len(entry.filename) > MAX_PATH:  # before it is compared with others, directory by directory
+        raise PolicyError(f"{shown} has a path of {len(entry.filename):,} characters, more than {MAX_PATH:,}.")
     path = PurePosixPath(entry.filename.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or ":" in str(path).partition("/")[0]:
         raise PolicyError(f"{shown} leads out of the bundle.")
