@@ -5,12 +5,13 @@ first policy does better on a block, ties counted half; `equivalence` the test t
 """
 
 from dataclasses import dataclass
+from typing import TypedDict
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from daf.errors import UsageError
-from daf.stats.arrays import FloatArray, block_weights, check_alpha, finite, strata_of
+from daf.stats.arrays import FloatArray, IntArray, block_weights, check_alpha, finite, strata_of
 from daf.stats.permutation import sign_flip
 
 
@@ -63,6 +64,36 @@ def improvement(differences: ArrayLike, strata: ArrayLike | None = None, *, alph
     low = betaincinv(np.where(sure_low, 1.0, hits), misses + 1.0, alpha / 2)
     high = betaincinv(hits + 1.0, np.where(sure_high, 1.0, misses), 1 - alpha / 2)
     return Improvement(np.asarray(probability), np.where(sure_low, 0.0, low), np.where(sure_high, 1.0, high))
+
+
+class PairedMeasures(TypedDict):
+    """What `paired_measures` returns, by the names of `PairVerdict`'s fields."""
+
+    n: int
+    wins: int
+    losses: int
+    ties: int
+    effect_size: float | None
+    prob_improvement: float
+    prob_improvement_ci: tuple[float, float]
+
+
+def paired_measures(blocks: FloatArray, groups: IntArray, *, alpha: float) -> PairedMeasures:
+    """Counts and sizes of the effect in paired differences (n_blocks,), which may be none.
+
+    Without blocks there is no effect size, and the probability of improvement is 0.5 in (0, 1).
+    """
+    effect = float(d_z(blocks, groups)) if blocks.size else float("nan")
+    chance = improvement(blocks, groups, alpha=alpha) if blocks.size else None
+    return {
+        "n": blocks.size,
+        "wins": int(np.sum(blocks > 0)),
+        "losses": int(np.sum(blocks < 0)),
+        "ties": int(np.sum(blocks == 0)),
+        "effect_size": effect if np.isfinite(effect) else None,
+        "prob_improvement": 0.5 if chance is None else float(chance.probability),
+        "prob_improvement_ci": (0.0, 1.0) if chance is None else (float(chance.low), float(chance.high)),
+    }
 
 
 def equivalence(

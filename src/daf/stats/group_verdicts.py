@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from daf.stats.arrays import FloatArray, IntArray
-from daf.stats.effect import d_z, improvement
+from daf.stats.effect import paired_measures
 from daf.stats.group_sequential import Comparisons, End, GroupSequential, Scope
 from daf.stats.pair_verdict import PairVerdict, Verdict
 from daf.stats.permutation import smallest_p
@@ -135,8 +135,6 @@ def _verdict(
     level = family.different.alpha
     difference = _mean(blocks, groups)
     verdict = _kind(family, index, blocks, difference)
-    effect = float(d_z(blocks, groups)) if blocks.size else float("nan")
-    chance = improvement(blocks, groups, alpha=design.alpha) if blocks.size else None
     caveat = caveat_for_differences(blocks) if blocks.size else ""
     if verdict in ("better", "worse") and ci is not None and ci[0] <= 0.0 <= ci[1]:
         caveat = f"{caveat} {INCLUDES_ZERO}".strip()
@@ -149,18 +147,12 @@ def _verdict(
         stratum=shown,
         stratum_name=stratum_name,
         where=where,
-        n=blocks.size,
-        wins=int(np.sum(blocks > 0)),
-        losses=int(np.sum(blocks < 0)),
-        ties=int(np.sum(blocks == 0)),
+        **paired_measures(blocks, groups, alpha=design.alpha),
         difference=difference,
         ci=ci,
         p=family.different.p(index) if blocks.size else 1.0,
         p_adjusted=min(1.0, scale * family.different.p_adjusted(index)) if blocks.size else 1.0,
         p_equal=_p_equal(family, index, scale, blocks.size),
-        effect_size=effect if np.isfinite(effect) else None,
-        prob_improvement=0.5 if chance is None else float(chance.probability),
-        prob_improvement_ci=(0.0, 1.0) if chance is None else (float(chance.low), float(chance.high)),
         verdict=verdict,
         caveat=caveat,
         alpha=design.alpha,

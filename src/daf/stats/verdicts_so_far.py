@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from daf.errors import DataError
 from daf.stats.arrays import FloatArray, IntArray, finite
-from daf.stats.effect import d_z, improvement
+from daf.stats.effect import paired_measures
 from daf.stats.pair_verdict import PairVerdict, Verdict
 from daf.stats.sentences import labels
 from daf.stats.sequential import Standing, confidence, rounds, standings
@@ -140,8 +140,6 @@ def _verdict(
         verdict = "too few"
     elif not blocks.any() and not now.settled:
         verdict = "identical"
-    effect = float(d_z(blocks, groups)) if blocks.size else float("nan")
-    chance = improvement(blocks, groups, alpha=alpha) if blocks.size else None
     return PairVerdict(
         a=pair[0],
         b=pair[1],
@@ -150,18 +148,12 @@ def _verdict(
         stratum=scope,
         stratum_name=stratum_name,
         where=where,
-        n=blocks.size,
-        wins=int(np.sum(blocks > 0)),
-        losses=int(np.sum(blocks < 0)),
-        ties=int(np.sum(blocks == 0)),
+        **paired_measures(blocks, groups, alpha=alpha),
         difference=now.difference,
         ci=confidence(_sequence(blocks, groups), alpha=alpha, bounds=bounds),
         p=_p(now.e),
         p_adjusted=_p(now.e_adjusted),
         p_equal=None if now.e_equal is None else _p(now.e_equal),
-        effect_size=effect if np.isfinite(effect) else None,
-        prob_improvement=0.5 if chance is None else float(chance.probability),
-        prob_improvement_ci=(0.0, 1.0) if chance is None else (float(chance.low), float(chance.high)),
         verdict=verdict,
         caveat=caveat_for_differences(blocks) if blocks.size else "",
         alpha=alpha,
