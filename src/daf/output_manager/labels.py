@@ -5,14 +5,13 @@ a run and change nothing in it, so they can be edited at any time, also while it
 file under a lock, so two edits at the same time are both kept.
 """
 
-import contextlib
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TypedDict
 
-from daf.errors import DamagedFileError, NoLocksError, UsageError
+from daf.errors import DamagedFileError, UsageError
 from daf.output_manager.layout import SESSION_ID
 from daf.storage import atomic, locks
 from daf.storage.reading import read_object
@@ -80,10 +79,7 @@ def edit(folder: Path, change: Callable[[Labels], Labels]) -> Labels:
 
     Raises what `read` and `change` raise, `LockedError` if another process is editing them.
     """
-    with contextlib.ExitStack() as held:
-        with contextlib.suppress(NoLocksError):  # the file is still replaced as a whole
-            lock = locks.acquire(folder / LOCK, f"another process is editing the labels of {folder}.")
-            held.callback(locks.discard, lock, folder / LOCK)
+    with locks.exclusive_if_supported(folder / LOCK, f"another process is editing the labels of {folder}."):
         labels = change(read(folder))
         atomic.write_json(folder / FILE, asdict(labels))
     return labels
