@@ -111,7 +111,7 @@ def test_runs_are_filtered_by_tags_and_text_and_sorted_by_name(tmp_path: Path) -
     runs = list_runs(tmp_path)
 
     def names(**given: object) -> list[str | None]:
-        return [run.labels.name for run in selected(runs, **given)]  # type: ignore[arg-type]
+        return [entry.run.labels.name for entry in selected(runs, **given)]  # type: ignore[arg-type]
 
     assert names(tags=["x"], sort="name") == ["a", "b"]
     assert names(tags=["x", "y"]) == ["a"]

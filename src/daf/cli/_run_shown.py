@@ -81,10 +81,10 @@ def _age(seconds: float) -> str:
 
 def run_data(found: "RunInfo") -> dict[str, Any]:
     """`daf runs show --json`."""
-    from daf.reporting.catalog import entry_of
+    from daf.reporting.catalog import Entry
 
     data, training, damaged = _files(found)
-    entry = entry_of(found)
+    entry = Entry(found)
     return found.to_data() | {
         "kind": entry.kind, "result": entry.outcome.to_data(), "results": data or training, "damaged": damaged,
     }  # fmt: skip
@@ -93,10 +93,10 @@ def run_data(found: "RunInfo") -> dict[str, Any]:
 def show_run(found: "RunInfo") -> None:
     """Print one run: what it is, its labels, its result, and its files."""
     from daf.cli.show import out, seconds
-    from daf.reporting.catalog import entry_of
+    from daf.reporting.catalog import Entry
 
     data, training, damaged = _files(found)
-    entry = entry_of(found)
+    entry = Entry(found)
     named = f"  {found.labels.name}" if found.labels.name else ""
     out.print(f"{found.operation}/{found.run_id}{named}  {found.status}  {found.title}", markup=False, soft_wrap=True)
     took = "" if found.duration_seconds is None else f", took {seconds(found.duration_seconds)}"

@@ -85,14 +85,14 @@ def list_command(
 def _list(output_dir: Path | None, chosen: Filter, as_json: bool) -> None:
     from daf.cli.show import emit, out
     from daf.output_manager import list_runs
-    from daf.reporting.catalog import entry_of, selected
+    from daf.reporting.catalog import selected
 
     everything = list_runs(output_dir, chosen.operation)
     found = selected(
         everything, kind=chosen.kind, status=chosen.status, tags=chosen.tags or (), search=chosen.search,
         sort=chosen.sort, reverse=chosen.reverse,
     )  # fmt: skip
-    entries = [entry_of(run) for run in found[: chosen.limit]]
+    entries = found[: chosen.limit]
     if as_json:
         rows = [entry.run.to_data() | {"kind": entry.kind, "result": entry.outcome.to_data()} for entry in entries]
         emit({"run_id": None, "run_dir": None, "status": "ok", "runs": rows})

@@ -20,6 +20,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -42,11 +43,19 @@ CHILD_FOLDERS = ("trials", "runs")
 
 @dataclass(frozen=True)
 class Entry:
-    """A run with its kind and outcome."""
+    """A run with its kind and outcome, which are read from its files once, and only if they are needed."""
 
     run: RunInfo
-    kind: Kind
-    outcome: Outcome
+
+    @cached_property
+    def kind(self) -> Kind:
+        """What kind of run it is, from its files."""
+        return kind_of(self.run.path)
+
+    @cached_property
+    def outcome(self) -> Outcome:
+        """What it found."""
+        return outcome_of(self.run.path, self.kind)
 
     def to_data(self) -> dict[str, Any]:
         """The row of the run in the table `runs`."""
@@ -83,12 +92,6 @@ class Answer:
     damaged: list[str]
 
 
-def entry_of(run: RunInfo) -> Entry:
-    """The run with its kind and outcome."""
-    kind = kind_of(run.path)
-    return Entry(run, kind, outcome_of(run.path, kind))
-
-
 def selected(
     found: Sequence[RunInfo],
     *,
@@ -98,7 +101,7 @@ def selected(
     search: str | None = None,
     sort: str = "started",
     reverse: bool = False,
-) -> list[RunInfo]:
+) -> list[Entry]:
     """The runs that match all filters, in the order of `sort`; runs without a value come last.
 
     tags: the run has all of them. search: text in its name, title, note or command, in upper or lower case. sort:
@@ -113,30 +116,30 @@ def selected(
         raise UsageError(unknown("status", status, STATUSES))
     words = (search or "").lower()
     matching = [
-        run
-        for run in found
+        entry
+        for run, entry in zip(found, map(Entry, found), strict=True)
         if (status is None or run.status == status)
         and set(tags) <= set(run.labels.tags)
         and words in "\n".join((run.labels.name or "", run.title, run.labels.note or "", run.command)).lower()
-        and (kind is None or kind_of(run.path) == kind)
+        and (kind is None or entry.kind == kind)
     ]
     value, falling = _SORTS[sort]
-    valued = [(value(run), run) for run in matching]
+    valued = [(value(entry), entry) for entry in matching]
     known = sorted((each for each in valued if each[0] is not None), key=lambda each: each[0], reverse=falling)
-    unknown_ones = [run for each, run in valued if each is None]
-    ordered = [run for _, run in known]
+    unknown_ones = [entry for each, entry in valued if each is None]
+    ordered = [entry for _, entry in known]
     return [*(reversed(ordered) if reverse else ordered), *unknown_ones]
 
 
 STATUSES = ("running", "completed", "failed", "interrupted", "saved", "damaged")
-_SORTS: dict[str, tuple[Callable[[RunInfo], Any], bool]] = {
-    "started": (lambda run: run.resumed_at or run.started_at, True),
-    "name": (lambda run: run.labels.name or run.title or None, False),
-    "kind": (lambda run: kind_of(run.path), False),
-    "status": (lambda run: run.status, False),
-    "took": (lambda run: run.duration_seconds, True),
-    "result": (lambda run: entry_of(run).outcome.value, True),
-    "size": (lambda run: run.size_bytes, True),
+_SORTS: dict[str, tuple[Callable[[Entry], Any], bool]] = {
+    "started": (lambda entry: entry.run.resumed_at or entry.run.started_at, True),
+    "name": (lambda entry: entry.run.labels.name or entry.run.title or None, False),
+    "kind": (lambda entry: entry.kind, False),
+    "status": (lambda entry: entry.run.status, False),
+    "took": (lambda entry: entry.run.duration_seconds, True),
+    "result": (lambda entry: entry.outcome.value, True),
+    "size": (lambda entry: entry.run.size_bytes, True),
 }
 
 
@@ -151,7 +154,7 @@ def runs(output_dir: str | Path | None = None, operation: str | None = None) -> 
     """
     import pandas as pd
 
-    rows = [entry_of(run).to_data() for run in list_runs(output_dir, operation)]
+    rows = [Entry(run).to_data() for run in list_runs(output_dir, operation)]
     names = [column.split()[0] for column in _TABLES["runs"][0]]
     frame = pd.DataFrame(rows, columns=names)
     for column in ("started", "ended"):
@@ -249,7 +252,7 @@ def _insert(
 
 
 def _run_row(run: RunInfo) -> Iterator[dict[str, Any]]:
-    yield entry_of(run).to_data()
+    yield Entry(run).to_data()
 
 
 def _training_folders(run: RunInfo) -> Iterator[tuple[str | None, Path]]:
