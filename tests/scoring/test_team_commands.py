@@ -109,7 +109,7 @@ def test_power_prints_the_needed_blocks_and_plays_nothing_with_a_given_spread(da
     arguments = ["power", "--difference", "0.2", "--deviation", "0.4"]
     data = json.loads(daf(*arguments, "--json").stdout)
     assert (data["needed"][0]["fixed"], data["status"]) == (44, "ok")
-    assert data["needed"][0]["most"] == 46
+    assert data["needed"][0]["most"] == 47
     assert "episodes" not in data
     shown = daf(*arguments, "--power", "0.8").stdout
     assert "blocks with a fixed number" in shown

@@ -79,7 +79,8 @@ def needed(
         return Needed(effect, alpha, power, None, None, None)
     design = even_design(looks, alpha, spending)
     drift = design.drift(power)
-    most = max(fixed, int(np.ceil(fixed * (drift / _fixed_drift(alpha, power)) ** 2 - 1e-9)))
+    inflation = (drift / _fixed_drift(alpha, power)) ** 2
+    most = max(fixed, int(np.ceil(_exactly(fixed, effect, alpha, power, missions) * inflation - 1e-9)))
     return Needed(effect, alpha, power, fixed, most, most * design.expected(drift))
 
 
@@ -144,6 +145,12 @@ def _fixed_drift(alpha: float, power: float) -> float:
 def _fixed(effect: float, alpha: float, power: float, missions: int) -> int | None:
     least = max(2, -(-fewest_blocks(alpha) // missions))
     return _least(lambda blocks: power_of(effect, blocks, alpha=alpha, missions=missions) >= power, least)
+
+
+def _exactly(fixed: int, effect: float, alpha: float, power: float, missions: int) -> float:
+    """The fractional number of blocks, up to `fixed`, at which the power would be reached exactly."""
+    above, below = (power_of(effect, n, alpha=alpha, missions=missions) for n in (fixed, fixed - 1))
+    return float(fixed if below >= power else fixed - (above - power) / (above - below))
 
 
 def _least(enough: Callable[[int], bool], start: int) -> int | None:

@@ -20,8 +20,9 @@ from daf.stats.arrays import FloatArray, check_alpha
 
 Spending = Literal["hwang-shih-decani", "obrien-fleming", "pocock"]
 SPENDINGS: tuple[Spending, ...] = get_args(Spending)
-GAMMA = -4.0
-"""Of Hwang, Shih and DeCani: spends little early, so that the maximum exceeds the fixed number by 3 % only."""
+GAMMA = -3.5
+"""Of Hwang, Shih and DeCani. Measured with 16 looks and sign flips: the maximum exceeds the fixed number by less than
+5 %, and the mean at the planned effect is below 0.7 of it, which γ = −4 misses."""
 LOOKS = 16
 """Looks by default."""
 
