@@ -248,15 +248,18 @@ def daf_check_mission_configs(missions: Any, *, console: "Console | None" = None
 
 
 def daf_check_auth(server_url: str, *, console: "Console | None" = None) -> EnvironmentCheckResult:
-    """Whether a server answers over HTTP within 5 s; a request to log in is an answer too.
+    """Whether a server answers over HTTP within 5 s, and whether it accepts the saved login.
 
-    Raises `UsageError` if it is not an http(s) URL.
+    A request to log in is an answer too; no login, or one that can't be verified, is a warning. Raises `UsageError` if
+    it is not an http(s) URL.
     """
-    if not server_url.startswith(("http://", "https://")):
-        raise UsageError(f'the server must begin with http:// or https://, got "{server_url}".')
+    from daf import auth_integration
+    from daf.game import account
+
+    there = auth_integration.servers(server_url)
     result = EnvironmentCheckResult()
     name = f"server {server_url}"
-    way_out = f"Check the network and the address {server_url}."
+    way_out = f"Check the network and the address {server_url}. {account.retired(there.server)}".strip()
     try:
         with urllib.request.urlopen(server_url, timeout=AUTH_TIMEOUT_SECONDS) as answer:
             result.add_check(name, True, f"answers ({answer.status})")
@@ -267,6 +270,10 @@ def daf_check_auth(server_url: str, *, console: "Console | None" = None) -> Envi
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         result.add_check(name, False, f"does not answer: {reason}", way_out=way_out)
+    if result.checks[name]:
+        login = auth_integration.status(server_url)
+        command = f"Log in with `{there.login_command()}`."
+        result.add_check("login", login.state == "logged in", login.message, optional=True, way_out=command)
     return _shown(result, console)
 
 

@@ -56,6 +56,23 @@ class Interrupted(DAFError):
     exit_code = 130
 
 
+class AuthenticationError(DAFError):
+    """A server needs a login, and there is none, or it does not accept it."""
+
+
+class ServerError(DAFError):
+    """A server does not answer, or answers with an error.
+
+    status: HTTP status of its answer; None without one. wait: seconds after which the request may succeed; None if
+    repeating it won't help.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, wait: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.wait = wait
+
+
 class EpisodeError(DAFError):
     """Episodes failed."""
 

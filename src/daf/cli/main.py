@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("daf.cli.runs", "List, show, label, query, clean and export runs."),
     "package": ("daf.cli.package", "Write a policy's bundle: code, weights and specification in one zip."),
     "inspect": ("daf.cli.inspect", "Show what a bundle holds and would run, without running it."),
+    "auth": ("daf.cli.auth", "Log in at a tournament server, and show the login."),
     "bench": ("daf.cli.bench", "Measure the speed of evaluation for your policy and mission."),
     "logs": ("daf.cli.logs", "Analyse training logs larger than memory."),
 }
