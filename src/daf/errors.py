@@ -38,6 +38,10 @@ class PackagingError(UsageError):
     """A policy cannot be packed into a bundle as asked."""
 
 
+class ReleaseError(UsageError):
+    """No such release, a version that is taken, or a release that can't be used as asked."""
+
+
 class MetricError(UsageError):
     """No such metric in these records."""
 

@@ -45,6 +45,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "package": ("daf.cli.package", "Write a policy's bundle: code, weights and specification in one zip."),
     "inspect": ("daf.cli.inspect", "Show what a bundle holds and would run, without running it."),
     "auth": ("daf.cli.auth", "Log in at a tournament server, and show the login."),
+    "releases": ("daf.cli.releases", "List the releases of a registry, or show one."),
+    "rollback": ("daf.cli.rollback", "Make an earlier release live again."),
     "bench": ("daf.cli.bench", "Measure the speed of evaluation for your policy and mission."),
     "logs": ("daf.cli.logs", "Analyse training logs larger than memory."),
 }

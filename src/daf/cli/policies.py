@@ -25,7 +25,8 @@ def policies(
     """List the policies with short names, describe one, or start a new one.
 
     A policy string is a short name, a Python file (my_policy.py, my_policy.py:MyPolicy), a class path,
-    class=…,data=…,kw.NAME=…, a bundle (directory or zip), a training run directory, or run:ID.
+    class=…,data=…,kw.NAME=…, a bundle (directory or zip), a training run directory, run:ID, or
+    release:NAME@VERSION.
 
     The description executes no code of a policy in this process. The module is imported in a separate process, with a
     time limit, and the set-up script of a bundle is not run.

@@ -7,5 +7,14 @@ reads a bundle, verifies its hashes and says what would run; it imports and runs
 from daf.deployment.inspection import Inspection, inspect
 from daf.deployment.packaging import Package, package
 from daf.deployment.result import DeploymentResult, daf_package_policy
+from daf.deployment.rollback import daf_rollback_deployment
 
-__all__ = ["DeploymentResult", "Inspection", "Package", "daf_package_policy", "inspect", "package"]
+__all__ = [
+    "DeploymentResult",
+    "Inspection",
+    "Package",
+    "daf_package_policy",
+    "daf_rollback_deployment",
+    "inspect",
+    "package",
+]

@@ -1,4 +1,4 @@
-"""What a policy string names: a class of CoGames or the user's, a Python file, a bundle, or a run's checkpoint.
+"""What a policy string names: a class of CoGames or the user's, a Python file, a bundle, a run's checkpoint, a release.
 
 Existing files decide: the longest start of the string that is a path is taken as one, whatever separators it contains.
 Nothing that is found is executed here; a file's classes are listed in a separate process.
@@ -85,6 +85,17 @@ def _checkpoint_of_run(run_id: str, runs: Path | None) -> Path:
     return final_checkpoint(find_run(run_id, runs).path)
 
 
+def _bundle_of_release(wanted: str, registry: str | None, runs: Path | None, cache: Path) -> tuple[Path, str]:
+    """The bundle of a release, and the name under which it plays."""
+    from daf.registry import find_release, open_registry
+
+    if registry is None and runs is None:
+        raise PolicyError(f"release:{wanted} can't be looked up here: there is no output directory. Add registry=DIR.")
+    there = open_registry(registry, base_dir=runs or Path())
+    release = find_release(there, wanted or None)
+    return there.fetch(release, cache), f"{release['name']}@{release['version']}"
+
+
 def anchored(text: str) -> str:
     """The policy string with its relative paths made absolute, so that it means the same from any folder."""
     leading = leading_path(text, ",:", accept=_may_be_policy)
@@ -92,9 +103,10 @@ def anchored(text: str) -> str:
         return f"{leading[0].absolute()}{leading[1]}"
     entries = entries_of(text)
     for place, entry in enumerate(entries):
-        weights = existing(entry.removeprefix("data=")) if entry.startswith("data=") else None
-        if weights is not None:
-            entries[place] = f"data={weights.absolute()}"
+        for key in ("data=", "registry="):
+            there = existing(entry.removeprefix(key)) if entry.startswith(key) else None
+            if there is not None:
+                entries[place] = f"{key}{there.absolute()}"
     return ",".join(entries)
 
 
@@ -110,6 +122,10 @@ def _of_text(text: str, cache: Path, runs: Path | None) -> Found:
     if head.startswith("run:"):
         path = _checkpoint_of_run(head.removeprefix("run:"), runs)
         return _of_bundle(path, fields_of(text, entries, allowed=("name", "kw.")), text, cache)
+    if head.startswith("release:"):
+        fields = fields_of(text, entries, allowed=("registry", "name", "kw."))
+        path, name = _bundle_of_release(head.removeprefix("release:"), fields.get("registry"), runs, cache)
+        return _of_bundle(path, {"name": name, **fields}, text, cache)
     if "://" in head:
         raise PolicyError(f"{quoted(head)} is remote. Fetch it with `cogames` first and give the path of the bundle.")
     if "=" not in head and head not in KNOWN and _looks_like_path(head):

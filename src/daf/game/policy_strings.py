@@ -44,7 +44,7 @@ def _first_entry(text: str) -> tuple[str, str | None]:
     end = text.find(",")
     if separator and (end < 0 or len(key) < end):
         start = len(key) + 1
-        leading = leading_path(value) if key.strip() == "data" else None
+        leading = leading_path(value) if key.strip() in ("data", "registry") else None
         quote = re.match(r"\s*(['\"]).*?\1\s*(?=,|$)", value, re.DOTALL) if key.strip().startswith("kw.") else None
         if leading is not None:
             end = len(text) - len(leading[1])

@@ -1,0 +1,157 @@
+"""`daf releases`: what was released, and which release is live."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from daf.cli._grouped import options
+from daf.cli._help import CommandGroup
+from daf.cli._options import OutputOptions
+
+if TYPE_CHECKING:
+    from daf.deployment.listing import ListedRelease
+    from daf.registry import Event, Registry
+
+app = typer.Typer(
+    cls=CommandGroup,
+    rich_markup_mode=None,
+    add_completion=False,
+    help="List releases, show one, or check the state of a live one.",
+)
+
+RegistryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--registry",
+        metavar="DIR|URL",
+        help="The registry (default: $DAF_REGISTRY or releases/ in the output directory).",
+    ),
+]
+ReleaseArgument = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[RELEASE]", help="NAME@VERSION, VERSION, or NAME for its live release.", show_default=False
+    ),
+]
+
+
+@app.callback(invoke_without_command=True)
+@options
+def releases(context: typer.Context, registry: RegistryOption = None, *, output: OutputOptions) -> None:
+    """List releases, show one, or check the state of a live one. Without a command: list."""
+    if context.invoked_subcommand is None:
+        _list(registry, output)
+    else:
+        context.obj = (registry, output)
+
+
+@app.command("list")
+@options
+def list_releases(context: typer.Context, registry: RegistryOption = None, *, output: OutputOptions) -> None:
+    """List the releases of all policies in the registry."""
+    _list(*_with_group(context, registry, output))
+
+
+@app.command()
+@options
+def show(
+    context: typer.Context, release: ReleaseArgument = None, registry: RegistryOption = None, *, output: OutputOptions
+) -> None:
+    """Show a release: its bundle, validation, gate and history."""
+    from daf.cli.show import emit
+    from daf.deployment.listing import events_of, listed
+    from daf.registry import find_release
+
+    place, chosen = _with_group(context, registry, output)
+    there = _opened(place, chosen)
+    found = find_release(there, release)
+    policy = there.policy(found["name"])
+    row = next(one for one in listed(there, policy) if one["version"] == found["version"])
+    events = events_of(policy, found["version"])
+    if chosen.as_json:
+        emit(
+            {"run_id": None, "run_dir": None, "status": "ok", "registry": there.place, "release": row, "events": events}
+        )
+    else:
+        _show(row, events)
+
+
+def _with_group(
+    context: typer.Context, registry: str | None, output: OutputOptions
+) -> tuple[str | None, OutputOptions]:
+    """The options, also those that were given before the name of the command."""
+    from dataclasses import fields, replace
+
+    before, group = context.obj if context.obj is not None else (None, OutputOptions())
+    changed = {
+        item.name: getattr(group, item.name)
+        for item in fields(OutputOptions)
+        if getattr(output, item.name) == item.default and getattr(group, item.name) != item.default
+    }
+    return (registry if registry is not None else before), replace(output, **changed)
+
+
+def _opened(registry: str | None, output: OutputOptions) -> "Registry":
+    from daf.output_manager.layout import base_folder
+    from daf.registry import open_registry
+
+    return open_registry(registry, base_dir=base_folder(output.output_dir))
+
+
+def _list(registry: str | None, output: OutputOptions) -> None:
+    from daf.cli.show import emit, out, plain_table
+    from daf.deployment.listing import all_listed
+
+    there = _opened(registry, output)
+    rows = all_listed(there)
+    if output.as_json:
+        emit({"run_id": None, "run_dir": None, "status": "ok", "registry": there.place, "releases": rows})
+        return
+    if not rows:
+        out.print(f"No releases in {there.place}. `daf deploy BUNDLE` makes one.", markup=False, soft_wrap=True)
+        return
+    table = plain_table(f"Releases in {there.place}")
+    for column in ("policy", "version", "", "released", "bundle"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("bytes", justify="right", no_wrap=True)
+    for row in rows:
+        bundle = row["sha256"][:12] if row["kept"] else "deleted"
+        state = "live" if row["live"] else ""
+        table.add_row(row["name"], row["version"], state, row["added_at"], bundle, f"{row['bytes']:,}")
+    out.print(table)
+
+
+def _show(row: "ListedRelease", events: "list[Event]") -> None:
+    from daf.cli.show import out, plain_table
+
+    table = plain_table(f"{row['name']} {row['version']}", header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    facts = {
+        "state": "live" if row["live"] else "not live",
+        "released": row["added_at"],
+        "bundle": row["bundle"] if row["kept"] else "deleted",
+        "SHA-256": row["sha256"],
+        "bytes": f"{row['bytes']:,}",
+        "rollback": "allowed" if row["rollback"] else "not allowed while it is live",
+    }
+    for key, value in facts.items():
+        table.add_row(key, escape(value))
+    out.print(table)
+    out.print("History:", markup=False)
+    for event in events:
+        out.print(f"  {_event(event, row['version'])}", markup=False, soft_wrap=True)
+    if not events:
+        out.print("  It was never live.", markup=False)
+
+
+def _event(event: "Event", version: str) -> str:
+    signed = f"{event['at']}  {event['by']}:"
+    if event["event"] in ("removed", "restored"):
+        return f"{signed} its bundle was {'deleted' if event['event'] == 'removed' else 'stored again'}"
+    how = "rolled back" if event["event"] == "rolled back" else "released"
+    if event["version"] != version:
+        return f"{signed} {event['version']} became live instead ({how})"
+    before = event.get("previous")
+    return f"{signed} became live ({how})" + (f", instead of {before}" if before else "")
