@@ -32,6 +32,7 @@ CLASSES = {
     "puffer": "mettagrid.policy.puffer_default.PufferDefaultPolicy",
     "pufferlib_cogs": "cogames.policy.pufferlib_policy.PufferlibCogsPolicy",
     "tutorial": "cogames.policy.tutorial_policy.TutorialPolicy",
+    "token_grid": "daf.policies.token_grid.TokenGridPolicy",
     "token_lstm": "daf.policies.token_lstm.TokenLSTMPolicy",
     "trainable": "cogames.policy.trainable_policy_template.MyTrainablePolicy",
 }

@@ -27,6 +27,7 @@ NETWORKS = (
     "pufferlib_cogs_lstm",
     "tutorial",
     "stateless",
+    "token_grid",
     "token_lstm",
     "trainable",
 )

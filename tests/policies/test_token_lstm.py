@@ -249,7 +249,8 @@ def test_mixed_precision_is_near_and_keeps_weights_state_and_heads_in_float32(
 def bundle(folder: Path, made: TokenLSTMPolicy) -> Path:
     """A bundle as one ships it: the specification, the weights and the policy's own module."""
     (folder / "daf" / "policies").mkdir(parents=True)
-    shutil.copy(module.__file__, folder / "daf" / "policies" / "token_lstm.py")
+    for name in ("token_lstm", "_recurrent", "_tokens"):
+        shutil.copy(Path(module.__file__).with_name(f"{name}.py"), folder / "daf" / "policies")
     made.save_policy_data(str(folder / "weights.pt"))
     spec = {
         "class_path": "daf.policies.token_lstm.TokenLSTMPolicy",

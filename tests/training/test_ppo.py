@@ -203,7 +203,7 @@ def test_rewards_are_divided_by_the_deviation_of_their_discounted_sum() -> None:
 
 
 def test_sequences_with_an_episodes_end_inside_are_learned_as_they_were_played(game: Game, tmp_path: Path) -> None:
-    for name in ("lstm", "token_lstm", "puffer"):
+    for name in ("lstm", "token_lstm", "token_grid", "puffer"):
         model = network(game, tmp_path, name)
         assert model.sequences
         buffer = experience(model, STEPS)

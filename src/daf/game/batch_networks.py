@@ -150,7 +150,7 @@ def _pufferlib_cogs(policy: Any, observations: npt.NDArray[np.uint8], state: Sta
     return logits, (carried["lstm_h"], carried["lstm_c"]) if carried is not None else ()
 
 
-def _token_lstm(policy: Any, observations: npt.NDArray[np.uint8], state: State) -> tuple[torch.Tensor, State]:
+def _daf(policy: Any, observations: npt.NDArray[np.uint8], state: State) -> tuple[torch.Tensor, State]:
     carried = {"lstm_h": state[0], "lstm_c": state[1]}
     logits, _ = policy.network().forward_eval(_tensor(policy, observations), carried)
     return logits, (carried["lstm_h"], carried["lstm_c"])
@@ -175,7 +175,8 @@ def _none(policy: Any) -> tuple[int, ...]:
 
 
 _ADAPTERS = {
-    "daf.policies.token_lstm.TokenLSTMPolicy": Adapter(_token_lstm, _two_hidden),
+    "daf.policies.token_grid.TokenGridPolicy": Adapter(_daf, _two_hidden),
+    "daf.policies.token_lstm.TokenLSTMPolicy": Adapter(_daf, _two_hidden),
     "mettagrid.policy.lstm.LSTMPolicy": Adapter(_lstm, _two_hidden),
     "mettagrid.policy.puffer_default.PufferDefaultPolicy": Adapter(_puffer, _two_hidden),
     "mettagrid.policy.stateless.StatelessPolicy": Adapter(_feed_forward, _none),

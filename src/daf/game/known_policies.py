@@ -51,6 +51,10 @@ _NETWORKS = {
     "puffer": ("mettagrid.policy.puffer_default.PufferDefaultPolicy", "PufferLib's default network"),
     "pufferlib_cogs": ("cogames.policy.pufferlib_policy.PufferlibCogsPolicy", "PufferLib's network, scaled input"),
     "tutorial": ("cogames.policy.tutorial_policy.TutorialPolicy", "the trainable network of CoGames' tutorial"),
+    "token_grid": (
+        "daf.policies.token_grid.TokenGridPolicy",
+        "DAF's spatial network: tokens on a grid, convolutions, LSTM",
+    ),
     "token_lstm": ("daf.policies.token_lstm.TokenLSTMPolicy", "DAF's network to train: token table, pooling, LSTM"),
 }
 
@@ -60,6 +64,7 @@ KNOWN: dict[str, KnownPolicy] = {
 }
 BATCHED = frozenset(
     {
+        "daf.policies.token_grid.TokenGridPolicy",
         "daf.policies.token_lstm.TokenLSTMPolicy",
         "mettagrid.policy.lstm.LSTMPolicy",
         "mettagrid.policy.puffer_default.PufferDefaultPolicy",
