@@ -22,6 +22,7 @@ from tests.conftest import thinned
 
 NETWORKS = (
     "lstm",
+    "cogames_lstm",
     "puffer",
     "pufferlib_cogs",
     "pufferlib_cogs_lstm",

@@ -175,6 +175,7 @@ def _none(policy: Any) -> tuple[int, ...]:
 
 
 _ADAPTERS = {
+    "daf.policies.lstm.LSTMPolicy": Adapter(_lstm, _two_hidden),
     "daf.policies.token_grid.TokenGridPolicy": Adapter(_daf, _two_hidden),
     "daf.policies.token_lstm.TokenLSTMPolicy": Adapter(_daf, _two_hidden),
     "mettagrid.policy.lstm.LSTMPolicy": Adapter(_lstm, _two_hidden),

@@ -45,7 +45,11 @@ _SCRIPTED = {
     "chaos-monkey": ("cogames.policy.chaos_monkey.ChaosMonkeyPolicy", "fails on purpose (kw.fail_step)"),
 }
 _NETWORKS = {
-    "lstm": ("mettagrid.policy.lstm.LSTMPolicy", "recurrent network; untrained without data="),
+    "lstm": (
+        "daf.policies.lstm.LSTMPolicy",
+        "CoGames' recurrent network, with a width (kw.hidden_size, 128); untrained without data=",
+    ),
+    "cogames_lstm": ("mettagrid.policy.lstm.LSTMPolicy", "CoGames' own class of lstm, with the fixed width of 128"),
     "stateless": ("mettagrid.policy.stateless.StatelessPolicy", "feed-forward network; untrained without data="),
     "token": ("mettagrid.policy.token_encoder.TokenPolicy", "token encoder; untrained without data="),
     "puffer": ("mettagrid.policy.puffer_default.PufferDefaultPolicy", "PufferLib's default network"),
@@ -65,6 +69,7 @@ KNOWN: dict[str, KnownPolicy] = {
 BATCHED = frozenset(
     {
         "daf.policies.token_grid.TokenGridPolicy",
+        "daf.policies.lstm.LSTMPolicy",
         "daf.policies.token_lstm.TokenLSTMPolicy",
         "mettagrid.policy.lstm.LSTMPolicy",
         "mettagrid.policy.puffer_default.PufferDefaultPolicy",
