@@ -1,21 +1,27 @@
 """What every registry guarantees, whatever it is stored in."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from daf.errors import LockedError, ReleaseError
-from daf.registry import FolderRegistry, Registry, find_release
+from daf.registry import FolderRegistry, HttpRegistry, Registry, find_release, prune
+from tests.registry.http_server import Endpoint, running
 from tests.registry.releasing import bundle_of, put_live, release_of
 
 Opened = Callable[[], Registry]
 
 
-@pytest.fixture(params=["folder"])
-def opened(tmp_path: Path) -> Opened:
+@pytest.fixture(params=["folder", "endpoint"])
+def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
     """Opens the same registry anew, as another process would."""
-    return lambda: FolderRegistry(tmp_path / "registry")
+    if request.param == "folder":
+        yield lambda: FolderRegistry(tmp_path / "registry")
+        return
+    (tmp_path / "endpoint").mkdir()
+    with running(Endpoint(tmp_path / "endpoint")) as there:
+        yield lambda: HttpRegistry(there.url, pause=0.001)
 
 
 def test_an_empty_registry_has_no_policies(opened: Opened) -> None:
@@ -133,3 +139,17 @@ def test_policies_are_apart(opened: Opened, tmp_path: Path) -> None:
         find_release(opened(), "wlker")
     with pytest.raises(ReleaseError, match=r'with version "1\.0\.1"\. Nearest: 1\.0\.0'):
         find_release(opened(), "walker@1.0.1")
+
+
+def test_the_releases_that_were_live_last_keep_their_bundles(opened: Opened, tmp_path: Path) -> None:
+    for version in ("1.0.0", "2.0.0", "3.0.0", "4.0.0"):
+        put_live(opened(), bundle_of(tmp_path, version), version)
+    waiting = bundle_of(tmp_path, "waiting")
+    opened().add(release_of(waiting, "5.0.0"), waiting)
+    opened().switch("walker", opened().policy("walker").next_event("rolled back", "1.0.0"), expected="4.0.0")
+    assert prune(opened(), "walker", None) == ()
+    assert set(prune(opened(), "walker", 1)) == {"2.0.0", "3.0.0"}
+    assert prune(opened(), "walker", 1) == ()
+    kept = {stored.release["version"] for stored in opened().policy("walker").releases if stored.kept}
+    assert kept == {"1.0.0", "4.0.0", "5.0.0"}
+    assert prune(opened(), "walker", 0) == ("4.0.0",)

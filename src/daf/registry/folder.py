@@ -31,6 +31,7 @@ from daf.registry.interface import (
     bundle_event,
     live_changed,
     newest_first,
+    no_bundle,
     other_bytes,
     require_name,
     without_bundle,
@@ -113,7 +114,7 @@ class FolderRegistry(Registry):
                 raise LockedError(live_changed(name, live, expected))
             bundle = self._folder(name, VERSIONS, event["version"]) / BUNDLE
             if event["version"] in without_bundle(events) or not bundle.is_file():
-                raise _no_bundle(name, event["version"])
+                raise no_bundle(name, event["version"])
             self._complete(name, events)
             atomic.write_json(self._folder(name, CURRENT), event)
             journal.append(self._folder(name, JOURNAL), dict(event))
@@ -136,7 +137,7 @@ class FolderRegistry(Registry):
         path = self._folder(name, VERSIONS, version) / BUNDLE
         there = _sha256(path)
         if there is None:
-            raise _no_bundle(name, version)
+            raise no_bundle(name, version)
         if there != release["sha256"]:
             raise DamagedFileError(
                 path,
@@ -225,13 +226,6 @@ class FolderRegistry(Registry):
         there = sum(1 for _ in journal.read(self._folder(name, JOURNAL)))
         for event in events[there:]:
             journal.append(self._folder(name, JOURNAL), dict(event))
-
-
-def _no_bundle(name: str, version: str) -> ReleaseError:
-    return ReleaseError(
-        f"the bundle of {name} {version} is not in the registry: it was deleted, as keep_previous_versions asks, or "
-        "never stored. Deploy the same bundle under that version again to restore it."
-    )
 
 
 def _sha256(path: Path) -> str | None:

@@ -123,7 +123,10 @@ class Registry(ABC):
 
     @abstractmethod
     def names(self) -> list[str]:
-        """The policies that have releases, sorted. Raises `RegistryError`, `DataError`, `StorageError`."""
+        """The policies that have releases, sorted.
+
+        Raises `ServerError`, `AuthenticationError`, `DataError`, `StorageError`.
+        """
 
     @abstractmethod
     def policy(self, name: str) -> PolicyReleases:
@@ -203,6 +206,14 @@ def other_bytes(release: Release, there: Mapping[str, Any]) -> ReleaseError:
         f"{release['name']} {release['version']} exists with other bytes (SHA-256 {there['sha256'][:12]}…, not "
         f"{release['sha256'][:12]}…). A release never changes: choose a version that is not taken, such as "
         f"{versions.parse(release['version']).next_patch()}."
+    )
+
+
+def no_bundle(name: str, version: str) -> ReleaseError:
+    """The refusal to use a release whose bundle is not there."""
+    return ReleaseError(
+        f"the bundle of {name} {version} is not in the registry: it was deleted, as keep_previous_versions asks, or "
+        "never stored. Deploy the same bundle under that version again to restore it."
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from daf.errors import ReleaseError, UsageError, quoted, unknown
 from daf.registry.folder import FolderRegistry
+from daf.registry.http import TOKEN_VARIABLE, HttpRegistry
 from daf.registry.interface import Registry, Release
 from daf.registry.versions import is_version, parse
 
@@ -16,12 +17,22 @@ VARIABLE = "DAF_REGISTRY"
 FOLDER = "releases"
 
 
-def open_registry(place: str | Path | None, *, base_dir: str | Path) -> Registry:
-    """The registry at `place`, a directory. Raises `UsageError`. Nothing is made before the first release."""
+def open_registry(place: str | Path | None, *, base_dir: str | Path, token: str | None = None) -> Registry:
+    """The registry at `place`, a directory or the URL of an endpoint.
+
+    token: for an endpoint; default: `DAF_REGISTRY_TOKEN`, or the user information of the URL. Nothing is made or
+    requested yet. Raises `UsageError`.
+    """
     where = str(place) if place is not None else os.environ.get(VARIABLE) or str(Path(base_dir, FOLDER))
-    if "://" in where:
-        raise UsageError(f"{quoted(where)} is not a registry that DAF can use: name a directory.")
-    return FolderRegistry(where)
+    scheme = where.partition("://")[0] if "://" in where else None
+    if scheme is None:
+        return FolderRegistry(where)
+    if scheme not in ("http", "https"):
+        raise UsageError(
+            f"{quoted(scheme + '://')} is not a registry that DAF can use: name a directory, or the URL of an endpoint "
+            "(https://…)."
+        )
+    return HttpRegistry(where, token=token or os.environ.get(TOKEN_VARIABLE) or None)
 
 
 def only_name(registry: Registry) -> str:
