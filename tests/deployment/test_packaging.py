@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from daf.deployment import DeploymentResult, daf_package_policy, package
+from daf.deployment import DeploymentResult, PackageSettings, daf_package_policy, package
 from daf.errors import PackagingError, PolicyError
 from daf.evaluation import Settings, evaluate
 from daf.output_manager import OutputManager
@@ -116,7 +116,7 @@ def test_cogames_loads_the_code_of_the_bundle(tmp_path: Path, policy: str | None
     weights = tmp_path / "best.txt"
     weights.write_text("weights")
     source = policy or f"{written(tmp_path / 'code')},kw.speed=3"
-    made = package(source, tmp_path / "b.zip", weights=weights)
+    made = package(source, tmp_path / "b.zip", PackageSettings(weights=weights))
     call = [sys.executable, "-c", LOADS, str(made.path), str(tmp_path / "unpacked")]
     done = subprocess.run(call, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stderr
@@ -172,21 +172,21 @@ def test_files_are_included_where_the_code_looks_for_them(tmp_path: Path) -> Non
         (tmp_path / "code" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "code" / name).write_text("x")
     Path("notes.txt").write_text("x")
-    made = package(file, tmp_path / "b.zip", include=[tmp_path / "code" / "maps", "notes.txt"])
+    made = package(file, tmp_path / "b.zip", PackageSettings(include=[tmp_path / "code" / "maps", "notes.txt"]))
     assert {"maps/a.txt", "notes.txt"} <= set(names(made.path))
     assert set(made.left_out) == {"maps/__pycache__", "maps/.git"}
     (tmp_path / "elsewhere.txt").write_text("x")
     with pytest.raises(PackagingError, match="neither below"):
-        package(file, tmp_path / "b.zip", include=[tmp_path / "elsewhere.txt"])
+        package(file, tmp_path / "b.zip", PackageSettings(include=[tmp_path / "elsewhere.txt"]))
     (tmp_path / "code" / "link.txt").symlink_to(tmp_path / "elsewhere.txt")
     with pytest.raises(PackagingError, match="link that leads out"):
-        package(file, tmp_path / "b.zip", include=[tmp_path / "code" / "link.txt"])
+        package(file, tmp_path / "b.zip", PackageSettings(include=[tmp_path / "code" / "link.txt"]))
 
 
 def test_a_set_up_script_is_packed_and_not_run(tmp_path: Path) -> None:
     script = tmp_path / "prepare.py"
     script.write_text("open('was_run', 'w')")
-    made = package(written(tmp_path / "code"), tmp_path / "b.zip", set_up=script)
+    made = package(written(tmp_path / "code"), tmp_path / "b.zip", PackageSettings(set_up=script))
     assert spec_of(made.path)["setup_script"] == "prepare.py"
     assert not list(tmp_path.rglob("was_run"))
     again = package(made.path, tmp_path / "again.zip")
@@ -219,14 +219,14 @@ def test_results_of_a_run_are_matched_by_what_the_policy_is(tmp_path: Path) -> N
     file = written(tmp_path / "code", "move_north")
     output = OutputManager(tmp_path / "out")
     run = evaluate([str(file), "noop"], SMALLEST, settings=SERIAL, output=output)
-    made = package(file, tmp_path / "b.zip", results=run.run.run_dir)
+    made = package(file, tmp_path / "b.zip", PackageSettings(results=run.run.run_dir))
     (results,) = made.manifest["results"]
     (score,) = results["missions"]
     assert (score["n"], score["failed"]) == (2, 0)
     assert score["keys"] == [r.spec.key for r in run.run.result.records if r.spec.policies[0].name == "my_policy"]
     (file.parent / "helper_of_mine.py").write_text("ACTION = 'move_south'\n")
     with pytest.raises(PackagingError, match="no contender of this run is the packed policy"):
-        package(file, tmp_path / "b.zip", results=run.run.run_dir)
+        package(file, tmp_path / "b.zip", PackageSettings(results=run.run.run_dir))
 
 
 # what is refused
@@ -255,7 +255,7 @@ def test_secrets_are_refused_by_name(tmp_path: Path, name: str, text: str, said:
     assert TOKEN not in str(refused.value)
     assert RANDOM not in str(refused.value)
     assert not (tmp_path / "b.zip").exists()
-    made = package(folder, tmp_path / "b.zip", allow_secret=[name.replace("server", "*")])
+    made = package(folder, tmp_path / "b.zip", PackageSettings(allow_secret=[name.replace("server", "*")]))
     assert name in names(made.path)
 
 

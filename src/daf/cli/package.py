@@ -60,12 +60,11 @@ def package(
         daf package -p my_module.MyPolicy --weights best.safetensors --include maps
     """
     from daf.cli.show import emit, out, say
+    from daf.deployment import PackageSettings
     from daf.deployment import package as write_package
     from daf.storage.jsonable import jsonable
 
-    made = write_package(
-        policy,
-        file,
+    settings = PackageSettings(
         weights=weights,
         include=include or (),
         set_up=set_up,
@@ -73,6 +72,7 @@ def package(
         results=results,
         output_dir=output.output_dir,
     )
+    made = write_package(policy, file, settings)
     if output.as_json:
         emit({"run_id": None, "run_dir": None, "status": "ok", "package": jsonable(made)})
         return

@@ -5,7 +5,7 @@ reads a bundle, verifies its hashes and says what would run; it imports and runs
 """
 
 from daf.deployment.inspection import Inspection, inspect
-from daf.deployment.packaging import Package, package
+from daf.deployment.packaging import Package, PackageSettings, package
 from daf.deployment.result import DeploymentResult, daf_package_policy
 from daf.deployment.rollback import daf_rollback_deployment
 
@@ -13,6 +13,7 @@ __all__ = [
     "DeploymentResult",
     "Inspection",
     "Package",
+    "PackageSettings",
     "daf_package_policy",
     "daf_rollback_deployment",
     "inspect",

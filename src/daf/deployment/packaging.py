@@ -51,28 +51,36 @@ class Package:
         return f"{self.path} holds {self.name}: {files} files, {self.bytes:,} bytes, SHA-256 {self.sha256[:12]}…"
 
 
+@dataclass(frozen=True, slots=True)
+class PackageSettings:
+    """What goes into a bundle in addition to the policy as it is.
+
+    weights: take the place of the policy's own. include: files and folders that its imports don't lead to. set_up: a
+    Python script that runs once before the policy is loaded. allow_secret: patterns of entries that are not searched
+    for secrets. results: a run whose episodes of this policy go into the manifest. output_dir: where `run:ID` and
+    `results` are looked up.
+    """
+
+    weights: str | Path | None = None
+    include: Sequence[str | Path] = ()
+    set_up: str | Path | None = None
+    allow_secret: Sequence[str] = ()
+    results: str | Path | None = None
+    output_dir: str | Path | None = None
+
+
 def package(
-    policy: "str | Path | PolicySpec",
-    output: str | Path | None = None,
-    *,
-    weights: str | Path | None = None,
-    include: Sequence[str | Path] = (),
-    set_up: str | Path | None = None,
-    allow_secret: Sequence[str] = (),
-    results: str | Path | None = None,
-    output_dir: str | Path | None = None,
+    policy: "str | Path | PolicySpec", output: str | Path | None = None, settings: PackageSettings | None = None
 ) -> Package:
     """Write the bundle of `policy` to `output` (default: its name and .zip in the working directory).
 
-    policy: a policy string or path, as everywhere. weights: take the place of the policy's own. include: files and
-    folders that its imports don't lead to. set_up: a Python script that runs once before the policy is loaded.
-    allow_secret: patterns of entries that are not searched for secrets. results: a run whose episodes of this policy go
-    into the manifest. output_dir: where `run:ID` and `results` are looked up.
+    policy: a policy string or path, as everywhere.
 
     Raises `PackagingError`, `PolicyError`, `StorageError`. An existing bundle at `output` is replaced, another file
     never.
     """
-    runs = base_folder(output_dir)
+    chosen = settings or PackageSettings()
+    runs = base_folder(chosen.output_dir)
     with tempfile.TemporaryDirectory(prefix="daf-package-") as scratch:
         found = find(policy, cache=Path(scratch), runs=runs)
         if not found.roots and str(Path.cwd()) not in sys.path:
@@ -81,23 +89,25 @@ def package(
         described = game_policies.describe(policy, cache=Path(scratch), runs=runs)
         contents = _packing.collect(
             found,
-            weights=Path(weights) if weights is not None else None,
-            include=[Path(one) for one in include],
-            set_up=Path(set_up) if set_up is not None else None,
+            weights=Path(chosen.weights) if chosen.weights is not None else None,
+            include=[Path(one) for one in chosen.include],
+            set_up=Path(chosen.set_up) if chosen.set_up is not None else None,
         )
         _leave_out_itself(contents, path)
         _packing.check_limits(contents)
-        _refuse_secrets(list(_packing.secrets_in(contents, allow_secret)))
+        _refuse_secrets(list(_packing.secrets_in(contents, chosen.allow_secret)))
         requirements = requirements_of(contents.imports)
         manifest = _manifest_of(found, contents, requirements, Path(scratch))
-        if results is not None:
-            if weights is not None:
+        if chosen.results is not None:
+            if chosen.weights is not None:
                 raise PackagingError("--results belong to the policy with its own weights: leave out --weights.")
             if described.identity is None:
                 raise PackagingError(
                     f"{found.shown} has a set-up script, so its results can't be matched before it ran."
                 )
-            manifest["results"].append(_evaluations.of_run(results, described.identity, base_dir=output_dir))
+            manifest["results"].append(
+                _evaluations.of_run(chosen.results, described.identity, base_dir=chosen.output_dir)
+            )
         entries = {**contents.files, _manifest.FILE: json.dumps(manifest, indent=1, sort_keys=True).encode() + b"\n"}
         _archive.write(path, entries)
         return Package(

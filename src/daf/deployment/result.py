@@ -1,11 +1,10 @@
 """The deployment functions that the contract names, and their one result."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daf.deployment.packaging import package
+from daf.deployment.packaging import PackageSettings, package
 from daf.storage.console_tables import show
 
 if TYPE_CHECKING:
@@ -32,26 +31,12 @@ class DeploymentResult:
 def daf_package_policy(
     policy: "str | Path | PolicySpec",
     output: str | Path | None = None,
+    settings: PackageSettings | None = None,
     *,
-    weights: str | Path | None = None,
-    include: Sequence[str | Path] = (),
-    set_up: str | Path | None = None,
-    allow_secret: Sequence[str] = (),
-    results: str | Path | None = None,
-    output_dir: str | Path | None = None,
     console: "Console | None" = None,
 ) -> DeploymentResult:
     """Pack a policy into a bundle; arguments and errors as in `package`, with the result that all of them share."""
-    made = package(
-        policy,
-        output,
-        weights=weights,
-        include=include,
-        set_up=set_up,
-        allow_secret=allow_secret,
-        results=results,
-        output_dir=output_dir,
-    )
+    made = package(policy, output, settings)
     result = DeploymentResult(
         policy_name=made.name,
         version=None,
