@@ -12,7 +12,13 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 PolicyOption = Annotated[str, typer.Option("--policy", "-p", help="Policy string, file, directory, bundle or run.")]
 FileOption = Annotated[
-    Path | None, typer.Option("--output", "-o", metavar="FILE", help="The zip to write (default: NAME.zip here).")
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="PATH",
+        help="The zip, or the player's directory, to write (default: NAME.zip, NAME-player).",
+    ),
 ]
 WeightsOption = Annotated[
     Path | None, typer.Option("--weights", metavar="PATH", help="Weights that replace the policy's own.")
@@ -35,12 +41,19 @@ ResultsOption = Annotated[
     str | None, typer.Option("--results", metavar="RUN", help="Put this run's results of the policy into the manifest.")
 ]
 
+FormatOption = Annotated[
+    str,
+    typer.Option("--format", help="bundle, for CoGames and DAF, or coworld: a player project, a file if -o is a zip."),
+]
+FORMATS = ("bundle", "coworld")
+
 
 @app.command()
 @options
 def package(
     policy: PolicyOption,
     file: FileOption = None,
+    format: FormatOption = "bundle",
     weights: WeightsOption = None,
     include: IncludeOption = None,
     set_up: SetUpOption = None,
@@ -58,12 +71,17 @@ def package(
         daf package -p my_policy.py -o my_policy.zip
         daf package -p run:latest --results latest
         daf package -p my_module.MyPolicy --weights best.safetensors --include maps
+        daf package -p my_policy.py --format coworld -o my_player
     """
     from daf.cli.show import emit, out, say
     from daf.deployment import PackageSettings
     from daf.deployment import package as write_package
+    from daf.deployment.coworld import package_player
+    from daf.errors import UsageError, unknown
     from daf.storage.jsonable import jsonable
 
+    if format not in FORMATS:
+        raise UsageError(unknown("format", format, FORMATS))
     settings = PackageSettings(
         weights=weights,
         include=include or (),
@@ -72,9 +90,10 @@ def package(
         results=results,
         output_dir=output.output_dir,
     )
-    made = write_package(policy, file, settings)
+    made = (package_player if format == "coworld" else write_package)(policy, file, settings)
     if output.as_json:
-        emit({"run_id": None, "run_dir": None, "status": "ok", "package": jsonable(made)})
+        kind = "player" if format == "coworld" else "package"
+        emit({"run_id": None, "run_dir": None, "status": "ok", kind: jsonable(made)})
         return
     if not output.quiet:
         for warning in made.warnings:

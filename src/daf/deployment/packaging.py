@@ -11,11 +11,11 @@ import json
 import platform
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from daf.deployment import _archive, _evaluations, _git, _manifest, _packing
 from daf.deployment._requirements import Requirements, requirements_of
@@ -34,7 +34,10 @@ _MOST_SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """A bundle that was written. bytes: of the zip. left_out: entries of the source that are not in it."""
+    """A bundle that was written. bytes: of the zip. left_out: entries of the source that are not in it.
+
+    spec: its `policy_spec.json`. imports: packages outside the bundle that the policy needs, by their module names.
+    """
 
     path: Path
     name: str
@@ -44,6 +47,8 @@ class Package:
     manifest: _manifest.Manifest
     left_out: tuple[str, ...]
     warnings: tuple[str, ...]
+    spec: Mapping[str, Any]
+    imports: tuple[str, ...]
 
     def sentence(self) -> str:
         """What was written, in one sentence."""
@@ -70,11 +75,16 @@ class PackageSettings:
 
 
 def package(
-    policy: "str | Path | PolicySpec", output: str | Path | None = None, settings: PackageSettings | None = None
+    policy: "str | Path | PolicySpec",
+    output: str | Path | None = None,
+    settings: PackageSettings | None = None,
+    *,
+    leave_out: Path | None = None,
 ) -> Package:
     """Write the bundle of `policy` to `output` (default: its name and .zip in the working directory).
 
-    policy: a policy string or path, as everywhere.
+    policy: a policy string or path, as everywhere. leave_out: a file that is made of the bundle, and not packed into
+    it.
 
     Raises `PackagingError`, `PolicyError`, `StorageError`. An existing bundle at `output` is replaced, another file
     never.
@@ -93,7 +103,9 @@ def package(
             include=[Path(one) for one in chosen.include],
             set_up=Path(chosen.set_up) if chosen.set_up is not None else None,
         )
-        _leave_out_itself(contents, path)
+        for made_of_it in (path, leave_out):
+            if made_of_it is not None:
+                _leave_out_itself(contents, made_of_it)
         _packing.check_limits(contents)
         _refuse_secrets(list(_packing.secrets_in(contents, chosen.allow_secret)))
         requirements = requirements_of(contents.imports)
@@ -119,6 +131,8 @@ def package(
             manifest=manifest,
             left_out=tuple(sorted(contents.left_out)),
             warnings=tuple(_warnings(contents, requirements)),
+            spec=contents.spec,
+            imports=tuple(sorted(contents.imports | ({"torch"} if described.network else set()))),
         )
 
 
