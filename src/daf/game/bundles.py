@@ -6,6 +6,7 @@ plays calls it.
 """
 
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from typing import Any
 from daf.errors import DamagedFileError, PolicyError, StorageError, UnsafePathError, quoted
 from daf.game import bundle_archives, isolated
 from daf.game.checkpoint_folders import require_playable
+from daf.game.known_policies import KNOWN
+from daf.processes.confined import Confinement
 from daf.storage import atomic, locks, reading
 from daf.storage.containment import inside
 from daf.storage.hashing import hash_file
@@ -60,8 +63,9 @@ def open_bundle(path: Path, cache: Path) -> Bundle:
     root = bundle_archives.unpacked(path, cache, markers=markers) if zipped else path.resolve()
     require_playable(root)
     spec = _specification(root, path)
-    if len(spec.class_path) > _LONGEST_CLASS_PATH or _CLASS_PATH.fullmatch(spec.class_path) is None:
-        raise PolicyError(f"{path}: the class_path {quoted(spec.class_path)} is not of the form package.module.Class.")
+    class_path = KNOWN[spec.class_path].class_path if spec.class_path in KNOWN else spec.class_path
+    if len(class_path) > _LONGEST_CLASS_PATH or _CLASS_PATH.fullmatch(class_path) is None:
+        raise PolicyError(f"{path}: the class_path {quoted(class_path)} is not of the form package.module.Class.")
     data = _part(path, root, spec.data_path, "data_path") if spec.data_path is not None else None
     script = None
     if spec.setup_script:
@@ -70,7 +74,7 @@ def open_bundle(path: Path, cache: Path) -> Bundle:
             raise PolicyError(f"{path}: the setup_script {quoted(spec.setup_script)} is not a Python file.")
     return Bundle(
         root=root,
-        class_path=spec.class_path,
+        class_path=class_path,
         data_path=str(data) if data is not None else None,
         kwargs=dict(spec.init_kwargs),
         setup_script=script if script is not None and not _done(root, script).exists() else None,
@@ -87,20 +91,24 @@ def import_roots(bundle: Bundle) -> list[str]:
     return list(dict.fromkeys(str(root.resolve()) for root in roots))
 
 
-def set_up(bundle: Bundle, cache: Path) -> None:
+def set_up(
+    bundle: Bundle, cache: Path, *, seconds: float = SETUP_SECONDS, confinement: Confinement | None = None
+) -> None:
     """Run the bundle's set-up script in its folder, unless that was done. Raises `PolicyError`, `StorageError`."""
     script, root = bundle.setup_script, bundle.root
     if script is None:
         return
     done = _done(root, script)
     busy = f"{root}: another process runs its set-up script {script.name}."
-    with locks.exclusive(cache / f"{hash_file(script)}.setup.lock", busy, patience=SETUP_SECONDS):
+    with locks.exclusive(cache / f"{hash_file(script)}.setup.lock", busy, patience=seconds):
         if done.exists():
             return
         try:
-            code, printed = isolated.run([sys.executable, str(script)], seconds=SETUP_SECONDS, cwd=root)
+            code, printed = isolated.run(
+                [sys.executable, str(script)], seconds=seconds, cwd=root, confinement=confinement
+            )
         except subprocess.TimeoutExpired as error:
-            raise PolicyError(f"{root}: the set-up script {script.name} ran longer than {SETUP_SECONDS} s.") from error
+            raise PolicyError(f"{root}: the set-up script {script.name} ran longer than {seconds:g} s.") from error
         if code != 0:
             last = isolated.last_line(printed) or "it printed no reason"
             raise PolicyError(f"{root}: the set-up script {script.name} failed with exit code {code}: {last}")
@@ -111,6 +119,15 @@ def set_up(bundle: Bundle, cache: Path) -> None:
         atomic.write_bytes(done, b"")
         if root.parent == cache:
             bundle_archives.remember(root)  # it may have changed extracted files
+
+
+def copied(bundle: Bundle, folder: Path) -> Bundle:
+    """The same bundle in the new `folder`, so that what its code writes does not change the original."""
+    try:
+        shutil.copytree(bundle.root, folder)
+    except OSError as error:
+        raise StorageError(atomic.explain(error, f"copying {bundle.root}")) from error
+    return open_bundle(folder, folder)
 
 
 def _done(root: Path, script: Path) -> Path:

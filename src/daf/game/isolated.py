@@ -2,7 +2,8 @@
 
 `call(function, argument)` returns what `function(argument)` returns there. Whatever that code does to its process
 (raise SystemExit, call `os._exit`, hang, crash, print without end, exhaust memory) is a `PolicyError` here, or the
-error class that the caller requests; nothing of it is imported into this process.
+error class that the caller requests; nothing of it is imported into this process. With a `Confinement` the process also
+has no secrets, its own home and no network, and imports nothing from this process's folders.
 
 Not guaranteed: protection against malicious code. The process has the user's rights.
 """
@@ -16,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -24,11 +25,14 @@ import msgspec
 
 from daf.errors import DAFError, DamagedFileError, PolicyError
 from daf.processes import lifeline
+from daf.processes.confined import Confinement
 from daf.storage import reading
 
 MEMORY_MIB = 8192
 _TAIL_BYTES = 64 * 1024
 """Bytes kept of the process's stderr."""
+_reports: int | None = None
+"""In the other process: where `report` writes."""
 
 
 def call[T](
@@ -40,21 +44,26 @@ def call[T](
     doing: str,
     too_long: str = "",
     error: type[DAFError] = PolicyError,
+    confinement: Confinement | None = None,
+    on_report: Callable[[str], None] | None = None,
 ) -> Any:
     """The return value of `function(argument)` in another process, as JSON values.
 
     function: at the top level of a module of DAF. argument: can be pickled. doing: the start of every message about
-    that process ('"my_policy.py"'). too_long: what to do if it takes longer than `seconds`. Raises `error`; a
-    `DAFError` of the function keeps its message.
+    that process ('"my_policy.py"'). too_long: what to do if it takes longer than `seconds`. confinement: what else the
+    process must do without; its memory limit replaces `memory_mib`. on_report: called, in another thread, with what the
+    function passes to `report`. Raises `error`; a `DAFError` of the function keeps its message.
     """
-    with tempfile.TemporaryDirectory(prefix="daf-isolated-") as folder:
+    memory_mib = memory_mib if confinement is None else confinement.memory_mib
+    with tempfile.TemporaryDirectory(prefix="daf-isolated-") as folder, _reading_reports(on_report) as reports:
         asked, answer = Path(folder, "request"), Path(folder, "answer")
-        path = [str(Path.cwd()), *sys.path]
-        asked.write_bytes(pickle.dumps((path, memory_mib, function, argument, doing)))
+        path = [str(Path.cwd()), *sys.path] if confinement is None else []
+        asked.write_bytes(pickle.dumps((path, memory_mib, function, argument, doing, reports)))
         python, *rest = lifeline.command("daf.game.isolated_main", str(asked), str(answer))
         command = [python, "-P", *rest]  # a random.py in the current folder must not take the place of Python's
+        shared = (lifeline.descriptor(),) if reports is None else (lifeline.descriptor(), reports)
         try:
-            code, printed = run(command, seconds=seconds, pass_fds=(lifeline.descriptor(),))
+            code, printed = run(command, seconds=seconds, pass_fds=shared, confinement=confinement)
         except subprocess.TimeoutExpired:
             raise error(f"{doing} did not finish within {seconds:g} s. {too_long}".strip()) from None
         try:
@@ -62,22 +71,37 @@ def call[T](
         except DamagedFileError as damage:
             raise error(f"{doing} returned no answer: {damage.reason}.") from damage
     if found is None:
-        raise error(f"{doing} ended its process: {_reason(code, printed, memory_mib)}")
+        raise error(f"{doing} ended its process: {_reason(code, printed, memory_mib, confinement)}")
     if "error" in found:
         raise error(found["error"])
     return found["value"]
 
 
+def report(text: str) -> None:
+    """In a function that `call` runs: pass one line of text to the caller's `on_report`, if it has one."""
+    if _reports is not None:
+        os.write(_reports, text.encode() + b"\n")
+
+
 def run(
-    command: Sequence[str], *, seconds: float, cwd: Path | None = None, pass_fds: Sequence[int] = ()
+    command: Sequence[str],
+    *,
+    seconds: float,
+    cwd: Path | None = None,
+    pass_fds: Sequence[int] = (),
+    confinement: Confinement | None = None,
 ) -> tuple[int, str]:
-    """Run `command` and return its exit code and the end of its stderr.
+    """Run `command` and return its exit code and the end of its stderr. Confined, it runs in its home by default.
 
     The command, and every process that it leaves behind, is killed when this returns or raises. Raises
     `subprocess.TimeoutExpired`.
     """
+    environment = None
+    if confinement is not None:
+        command, environment = confinement.command(*command), confinement.environment()
+        cwd = cwd or confinement.home
     process = subprocess.Popen(
-        command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        command, cwd=cwd, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         start_new_session=True, pass_fds=pass_fds,
     )  # fmt: skip
     assert process.stderr is not None
@@ -105,10 +129,34 @@ def _read(stream: IO[bytes], tail: "collections.deque[bytes]") -> None:
             tail.append(chunk)
 
 
-def _reason(code: int, printed: str, memory_mib: int) -> str:
+@contextlib.contextmanager
+def _reading_reports(on_report: Callable[[str], None] | None) -> Iterator[int | None]:
+    """The descriptor that the other process writes reports to; all of them have been passed on after the block."""
+    if on_report is None:
+        yield None
+        return
+    theirs, ours = os.pipe()
+
+    def read() -> None:
+        with os.fdopen(theirs, encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                on_report(line.rstrip("\n"))
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    try:
+        yield ours
+    finally:
+        os.close(ours)
+        reader.join(timeout=1)
+
+
+def _reason(code: int, printed: str, memory_mib: int, confinement: Confinement | None) -> str:
     how = f"exit code {code}" if code >= 0 else f"signal {signal.Signals(-code).name}"
     short = code in (-9, -6, -11) or "Memory" in printed
     hint = f" (the limit is {memory_mib} MiB of memory)" if short else ""
+    if code == -signal.SIGXCPU and confinement is not None:
+        hint = f" (the limit is {confinement.cpu_seconds} s of CPU time)"
     return f"{how}{hint}. {last_line(printed)}".strip()
 
 
@@ -116,7 +164,8 @@ def main(asked: str, answer: str) -> None:
     """The other process: read the request in `asked`, call its function, write `answer`, and exit."""
     import resource
 
-    path, memory_mib, function, argument, doing = pickle.loads(Path(asked).read_bytes())
+    global _reports
+    path, memory_mib, function, argument, doing, _reports = pickle.loads(Path(asked).read_bytes())
     sys.path += [folder for folder in path if folder not in sys.path]
     with contextlib.suppress(ValueError, OSError):  # Linux counts private memory here; elsewhere it may fail
         resource.setrlimit(resource.RLIMIT_DATA, (memory_mib << 20, memory_mib << 20))
