@@ -26,14 +26,21 @@ def install() -> None:
         return
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
-    from mettagrid.policy.policy import AgentPolicy, StatefulAgentPolicy
+    from mettagrid.policy.policy import AgentPolicy
 
     root.handlers[:] = handlers
     root.setLevel(level)
-    StatefulAgentPolicy.step = _step  # type: ignore[method-assign]
+    without_torch()
     AgentPolicy.infos = property(_infos)  # type: ignore[method-assign, assignment]
     logging.getLogger("mettagrid.simulator.rollout").setLevel(logging.ERROR)
     _installed = True
+
+
+def without_torch() -> None:
+    """Only the first workaround, which changes no behaviour: for code that must do what CoGames does."""
+    from mettagrid.policy.policy import StatefulAgentPolicy
+
+    StatefulAgentPolicy.step = _step  # type: ignore[method-assign]
 
 
 def _infos(self: Any) -> dict[str, Any]:

@@ -70,3 +70,14 @@ class Outcome:
     timeouts: tuple[int, ...]
     latencies: tuple[Latencies, ...] = field(compare=False, default=())
     series: Series | None = None
+
+
+def first_difference(first: Outcome, again: Outcome) -> str:
+    """The first part in which two outcomes differ, for people."""
+    if first.rewards != again.rewards:
+        return f"rewards {list(first.rewards)[:4]} and {list(again.rewards)[:4]}"
+    for agent, (a, b) in enumerate(zip(first.agent_stats, again.agent_stats, strict=True)):
+        for name in sorted({**a, **b}):
+            if a.get(name) != b.get(name):
+                return f"agent {agent}'s {name} is {a.get(name)} and {b.get(name)}"
+    return "game stats differ"

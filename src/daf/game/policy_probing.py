@@ -3,19 +3,16 @@
 Called by `daf.game.policy_probe` in a separate process only.
 """
 
-import os
 import pickle
-import sys
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter, perf_counter_ns
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from daf.game.isolated import MEMORY_MIB
+from daf.processes.memory_use import peak_mib, resident_mib
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from daf.game.rollout import Game, Play
 
 
@@ -47,17 +44,17 @@ def look(request: ProbeRequest) -> dict[str, Any]:
     compat.install()
     from mettagrid.policy.policy_env_interface import PolicyEnvInterface
 
-    before = _resident()
+    before = resident_mib()
     started = perf_counter()
     policy = policies.resolve(request.policy, cache=request.cache, runs=request.runs)
     config = load_config(request.config)
     config.game.max_steps = min(request.steps, config.game.max_steps) or request.steps
     game = Game(config)
     interface = PolicyEnvInterface.from_mg_cfg(config)
-    loaded = _resident()
+    loaded = resident_mib()
     play = Play(game, (policy,), (0,) * config.game.num_agents, request.seed, device=request.device)
     built = build_policies(play, interface)[0]
-    ready, after = perf_counter(), _resident()
+    ready, after = perf_counter(), resident_mib()
     found: dict[str, Any] = {
         "name": policy.name,
         "class_path": policy.class_path,
@@ -79,7 +76,7 @@ def look(request: ProbeRequest) -> dict[str, Any]:
     found["playing"] = _playing(play, game)
     found["playing"]["together_agent_steps_per_second"] = _together(play)
     found["determinism"] = _determinism(play)
-    found["memory"]["peak_mib"] = _peak()
+    found["memory"]["peak_mib"] = peak_mib()
     return found
 
 
@@ -134,53 +131,6 @@ def _network_facts(built: Any) -> dict[str, Any] | None:
     }
 
 
-class _Watch:
-    """Times every call of the agents' `step` and `step_group`, and counts the actions."""
-
-    def __init__(self, built: Any) -> None:
-        self.times: list[int] = []
-        self.chosen: dict[str, int] = {}
-        self.handles: list[Any] = []
-        self.grouped = False
-        self._make = built.agent_policy
-        built.agent_policy = self._agent_policy
-
-    def _agent_policy(self, agent: int) -> Any:
-        handle = self._make(agent)
-        self.handles.append(handle)
-        handle.step = self._timed(handle.step)
-        if hasattr(handle, "step_group"):
-            handle.step_group = self._timed_group(handle.step_group)
-        return handle
-
-    def _timed(self, step: "Callable[[Any], Any]") -> "Callable[[Any], Any]":
-        def timed(observation: Any) -> Any:
-            started = perf_counter_ns()
-            action = step(observation)
-            self.times.append(perf_counter_ns() - started)
-            self._count(action)
-            return action
-
-        return timed
-
-    def _timed_group(self, step: "Callable[[Any], Any]") -> "Callable[[Any], Any]":
-        def timed(observations: Any) -> Any:
-            started = perf_counter_ns()
-            actions = step(observations)
-            self.times.append(perf_counter_ns() - started)
-            self.grouped = True
-            for action in actions:
-                self._count(action)
-            return actions
-
-        return timed
-
-    def _count(self, action: Any) -> None:
-        for name in (action.name, getattr(action, "vibe", None)):
-            if name is not None:
-                self.chosen[name] = self.chosen.get(name, 0) + 1
-
-
 def _playing(play: "Play", game: "Game") -> dict[str, Any]:
     """One episode in the object engine, each policy step timed; the whole in the reference engine where it must."""
     import numpy as np
@@ -191,6 +141,7 @@ def _playing(play: "Play", game: "Game") -> dict[str, Any]:
     from daf.game.rollout import build_policies
     from daf.game.seeding import own_generators, seed_everything
     from daf.game.simulation import with_map_seed
+    from daf.game.step_watch import StepWatch
 
     env = with_map_seed(game.config, play.seed)
     converted = game.converted
@@ -199,8 +150,8 @@ def _playing(play: "Play", game: "Game") -> dict[str, Any]:
         reason = unsupported(built)
         if reason is not None:
             return _by_reference(play, reason)
-        watch = _Watch(built)
-        fresh = _state_of(watch._make(0))
+        watch = StepWatch(built)
+        fresh = _state_of(watch.make(0))
         seed_everything("episode", play.seed)
         started = perf_counter()
         try:
@@ -290,38 +241,13 @@ def _state_of(handle: Any) -> dict[str, str]:
 def _determinism(play: "Play") -> dict[str, Any]:
     from dataclasses import replace
 
+    from daf.game.outcome import first_difference
     from daf.game.rollout import play as play_one
 
     first, again = play_one(play).outcome, play_one(play).outcome
     other = play_one(replace(play, seed=play.seed + 1)).outcome
     return {
         "same_seed_same_result": first == again,
-        "difference": None if first == again else _first_difference(first, again),
+        "difference": None if first == again else first_difference(first, again),
         "seed_matters": (first.rewards, first.agent_stats) != (other.rewards, other.agent_stats),
     }
-
-
-def _first_difference(first: Any, again: Any) -> str:
-    if first.rewards != again.rewards:
-        return f"rewards {list(first.rewards)[:4]} and {list(again.rewards)[:4]}"
-    for agent, (a, b) in enumerate(zip(first.agent_stats, again.agent_stats, strict=True)):
-        for name in sorted({**a, **b}):
-            if a.get(name) != b.get(name):
-                return f"agent {agent}'s {name} is {a.get(name)} and {b.get(name)}"
-    return "game stats differ"
-
-
-def _resident() -> float:
-    """Resident memory of this process in MiB; its peak if the system does not report it."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except FileNotFoundError:
-        return _peak()
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
-def _peak() -> float:
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 1024 if sys.platform != "darwin" else peak / 2**20
