@@ -46,7 +46,7 @@ _MODULES = {
     "core.rl_trainer": ("DAFRlConfig", "DAFRlTrainer"),
     "crossplay": ("daf_crossplay",),
     "dashboard": ("Dashboard", "daf_serve_dashboard"),
-    "deployment": ("DeploymentResult", "daf_package_policy", "daf_rollback_deployment"),
+    "deployment": ("DeploymentResult", "daf_package_policy", "daf_rollback_deployment", "daf_validate_deployment"),
     "distributed_training": (
         "DistributedTrainingResult",
         "daf_aggregate_training_stats",

@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("daf.cli.runs", "List, show, label, query, clean and export runs."),
     "package": ("daf.cli.package", "Write a policy's bundle: code, weights and specification in one zip."),
     "inspect": ("daf.cli.inspect", "Show what a bundle holds and would run, without running it."),
+    "validate": ("daf.cli.validate", "Play a bundle in a confined process and decide whether it may be released."),
     "auth": ("daf.cli.auth", "Log in at a tournament server, and show the login."),
     "releases": ("daf.cli.releases", "List the releases of a registry, or show one."),
     "rollback": ("daf.cli.rollback", "Make an earlier release live again."),

@@ -1,21 +1,32 @@
-"""Policies as bundles that play elsewhere: packing and inspecting them.
+"""Policies as bundles that play elsewhere: packing, inspecting and validating them.
 
 `package` writes a zip that CoGames' own loader accepts. The same inputs give the same bytes on any machine. `inspect`
-reads a bundle, verifies its hashes and says what would run; it imports and runs nothing.
+reads a bundle, verifies its hashes and says what would run; it imports and runs nothing. `validate` plays it in a
+confined process and decides whether it may be released or submitted.
 """
 
+from daf.deployment._validation_checks import Check, MissionReturns
+from daf.deployment._validation_play import StepTimes
 from daf.deployment.inspection import Inspection, inspect
 from daf.deployment.packaging import Package, PackageSettings, package
-from daf.deployment.result import DeploymentResult, daf_package_policy
+from daf.deployment.result import DeploymentResult, daf_package_policy, daf_validate_deployment
 from daf.deployment.rollback import daf_rollback_deployment
+from daf.deployment.validation import Limits, Validation, validate
 
 __all__ = [
+    "Check",
     "DeploymentResult",
     "Inspection",
+    "Limits",
+    "MissionReturns",
     "Package",
     "PackageSettings",
+    "StepTimes",
+    "Validation",
     "daf_package_policy",
     "daf_rollback_deployment",
+    "daf_validate_deployment",
     "inspect",
     "package",
+    "validate",
 ]

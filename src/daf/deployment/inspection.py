@@ -49,14 +49,7 @@ def inspect(path: str | Path) -> Inspection:
     Raises `PolicyError` for one that can't be used, with the entry and the reason, `DamagedFileError` where its content
     is not what its manifest lists.
     """
-    bundle_path = Path(path).expanduser()
-    if not bundle_path.exists():
-        raise PolicyError(f"there is no bundle at {bundle_path}.")
-    if not bundles.is_bundle(bundle_path):
-        raise PolicyError(
-            f"{bundle_path} is not a bundle: pass a zip, or a directory with {bundles.SPEC_FILE} or "
-            f"{bundles.MANIFEST_FILE}. `daf package` makes one."
-        )
+    bundle_path = require_bundle(path)
     zipped = bundle_path.is_file()
     with tempfile.TemporaryDirectory(prefix="daf-inspect-") as scratch:
         if not zipped:
@@ -77,6 +70,19 @@ def inspect(path: str | Path) -> Inspection:
             would_run=tuple(_would_run(bundle, files)),
             warnings=tuple(_warnings(bundle, files, manifest)),
         )
+
+
+def require_bundle(path: str | Path) -> Path:
+    """The path of a bundle. Raises `PolicyError` if there is none."""
+    bundle_path = Path(path).expanduser()
+    if not bundle_path.exists():
+        raise PolicyError(f"there is no bundle at {bundle_path}.")
+    if not bundles.is_bundle(bundle_path):
+        raise PolicyError(
+            f"{bundle_path} is not a bundle: pass a zip, or a directory with {bundles.SPEC_FILE} or "
+            f"{bundles.MANIFEST_FILE}. `daf package` makes one."
+        )
+    return bundle_path
 
 
 def _files(root: Path) -> dict[str, Path]:
