@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "releases": ("daf.cli.releases", "List the releases of a registry, or show one."),
     "rollback": ("daf.cli.rollback", "Make an earlier release live again."),
     "bench": ("daf.cli.bench", "Measure the speed of evaluation for your policy and mission."),
+    "test": ("daf.cli.test", "Run suites of tests in parallel, and report on them."),
     "logs": ("daf.cli.logs", "Analyse training logs larger than memory."),
 }
 """Every command: the module whose `app` (a `typer.Typer`) it is, and its line in `daf --help`."""
