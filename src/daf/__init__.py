@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MODULES = {
+    "auth_integration": (
+        "daf_check_auth_status",
+        "daf_get_auth_config_path",
+        "daf_get_auth_token",
+        "daf_login",
+    ),
     "comparison": (
         "ComparisonReport",
         "PolicyComparisonResult",
@@ -46,7 +52,13 @@ _MODULES = {
     "core.rl_trainer": ("DAFRlConfig", "DAFRlTrainer"),
     "crossplay": ("daf_crossplay",),
     "dashboard": ("Dashboard", "daf_serve_dashboard"),
-    "deployment": ("DeploymentResult", "daf_package_policy", "daf_rollback_deployment", "daf_validate_deployment"),
+    "deployment": (
+        "DeploymentResult",
+        "daf_package_policy",
+        "daf_rollback_deployment",
+        "daf_submit_policy",
+        "daf_validate_deployment",
+    ),
     "distributed_training": (
         "DistributedTrainingResult",
         "daf_aggregate_training_stats",

@@ -7,10 +7,12 @@ confined process and decides whether it may be released or submitted.
 
 from daf.deployment._validation_checks import Check, MissionReturns
 from daf.deployment._validation_play import StepTimes
+from daf.deployment.coworld import Player, package_player
 from daf.deployment.inspection import Inspection, inspect
 from daf.deployment.packaging import Package, PackageSettings, package
 from daf.deployment.result import DeploymentResult, daf_package_policy, daf_validate_deployment
 from daf.deployment.rollback import daf_rollback_deployment
+from daf.deployment.submission import Submission, daf_submit_policy, submit
 from daf.deployment.validation import Limits, Validation, validate
 
 __all__ = [
@@ -21,12 +23,17 @@ __all__ = [
     "MissionReturns",
     "Package",
     "PackageSettings",
+    "Player",
     "StepTimes",
+    "Submission",
     "Validation",
     "daf_package_policy",
     "daf_rollback_deployment",
+    "daf_submit_policy",
     "daf_validate_deployment",
     "inspect",
     "package",
+    "package_player",
+    "submit",
     "validate",
 ]
