@@ -22,6 +22,7 @@ from daf.storage.printable import printable_json, printable_lines
 COMMANDS: dict[str, tuple[str, str]] = {
     "quickstart": ("daf.cli.quickstart", "Evaluate three policies on two missions, as a first example."),
     "doctor": ("daf.cli.doctor", "Check this machine: dependencies, disk, GPU, missions."),
+    "init": ("daf.cli.init", "Start a project: a policy, a mission, a sweep and a test that work."),
     "missions": ("daf.cli.missions", "List missions, evals and variants, or describe one."),
     "policies": ("daf.cli.policies", "List policies by their short names, or describe one."),
     "metrics": ("daf.cli.metrics", "List the metrics of missions with their ranges; correlations."),
@@ -107,9 +108,7 @@ def _root(
 
 
 def _app() -> click.Command:
-    root = typer.Typer(
-        cls=LazyGroup, rich_markup_mode=None, add_completion=False, no_args_is_help=True, context_settings=HELP_NAMES
-    )
+    root = typer.Typer(cls=LazyGroup, rich_markup_mode=None, no_args_is_help=True, context_settings=HELP_NAMES)
     root.callback()(_root)
     return typer.main.get_command(root)
 
