@@ -59,11 +59,7 @@ def status(
     login_server: LoginServerOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show whether a login is saved and the server accepts it; exits with 1 if not.
-
-    \b
-        daf auth status
-    """
+    """Show whether a login is saved and the server accepts it; exits with 1 if not."""
     from daf.auth_integration import status as status_at
 
     found = status_at(server, login_server=login_server)
@@ -78,11 +74,7 @@ def logout(
     login_server: LoginServerOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete the saved login. The token stays valid at the server until it expires.
-
-    \b
-        daf auth logout
-    """
+    """Delete the saved login. The token stays valid at the server until it expires."""
     from daf.auth_integration import log_out, servers
     from daf.cli.show import emit, out
 
@@ -101,11 +93,7 @@ def token(
     login_server: LoginServerOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the saved token on stdout, for scripts.
-
-    \b
-        daf auth token
-    """
+    """Print the saved token on stdout, for scripts."""
     from daf.auth_integration import servers, token_for
     from daf.cli.show import emit
 

@@ -1,6 +1,6 @@
 """`daf releases`: what was released, and which release is live."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -10,6 +10,8 @@ from daf.cli._help import CommandGroup
 from daf.cli._options import OutputOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from daf.deployment.listing import ListedRelease
     from daf.registry import Event, Registry
 
@@ -49,11 +51,7 @@ def releases(context: typer.Context, registry: RegistryOption = None, *, output:
 @app.command("list")
 @options
 def list_releases(context: typer.Context, registry: RegistryOption = None, *, output: OutputOptions) -> None:
-    """List the releases of all policies in the registry.
-
-    \b
-        daf releases list
-    """
+    """List the releases of all policies in the registry."""
     _list(*_with_group(context, registry, output))
 
 
@@ -62,11 +60,7 @@ def list_releases(context: typer.Context, registry: RegistryOption = None, *, ou
 def show(
     context: typer.Context, release: ReleaseArgument = None, registry: RegistryOption = None, *, output: OutputOptions
 ) -> None:
-    """Show a release: its bundle, validation, gate and history.
-
-    \b
-        daf releases show my_policy@1.0.0
-    """
+    """Show a release: its bundle, validation, gate and history."""
     from daf.cli.show import emit
     from daf.deployment.listing import events_of, listed
     from daf.registry import find_release
@@ -143,6 +137,7 @@ def _show(row: "ListedRelease", events: "list[Event]") -> None:
         "SHA-256": row["sha256"],
         "bytes": f"{row['bytes']:,}",
         "rollback": "allowed" if row["rollback"] else "not allowed while it is live",
+        **_checks(row["facts"]),
     }
     for key, value in facts.items():
         table.add_row(key, escape(value))
@@ -152,6 +147,21 @@ def _show(row: "ListedRelease", events: "list[Event]") -> None:
         out.print(f"  {_event(event, row['version'])}", markup=False, soft_wrap=True)
     if not events:
         out.print("  It was never live.", markup=False)
+
+
+def _checks(facts: "Mapping[str, Any]") -> dict[str, str]:
+    """What was checked before the release."""
+    validation, gate = facts.get("validation"), facts.get("gate")
+    shown = {"validation": "none", "gate": "none"}
+    if validation is not None:
+        missions = ", ".join(str(mission["mission"]) for mission in validation["missions"])
+        shown["validation"] = f"passed ({validation['mode']}) on {missions}"
+    if gate is not None:
+        shown["gate"] = str(gate["sentence"])
+    versions = facts.get("versions")
+    if versions:
+        shown["versions"] = ", ".join(f"{name} {number}" for name, number in versions.items())
+    return shown
 
 
 def _event(event: "Event", version: str) -> str:

@@ -35,7 +35,7 @@ class SourceOptions:
     path: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE|DIR|RUN", help="Replay file; a run's id or latest; with --batch a directory of replays."
+            metavar="FILE|DIR", help="Replay file; with --batch a directory of replays, or a run directory."
         ),
     ]
     batch: Annotated[bool, typer.Option("--batch", help="Draw every replay in the directory.")] = False
@@ -66,11 +66,7 @@ class ViewOptions:
 
 @app.command()
 def info(file: FileArgument, as_json: JsonOption = False) -> None:
-    """Show the content of FILE: mission, steps, teams, policies, returns, objects. Reads and checks all of it.
-
-    \b
-        daf replay info REPLAY.json.z
-    """
+    """Show the content of FILE: mission, steps, teams, policies, returns, objects. Reads and checks all of it."""
     from daf.cli.show import emit, out
     from daf.replaying import daf_replay_info
     from daf.storage.jsonable import jsonable
@@ -92,9 +88,6 @@ def diff(
     """Show the first step at which two episodes differ, and the differences.
 
     The policies' own messages are not compared: two policies may play the same episode.
-
-    \b
-        daf replay diff A.json.z B.json.z
     """
     from daf.cli.show import emit, out
     from daf.replaying import daf_replay_diff
@@ -117,12 +110,7 @@ def gif(
     *,
     view: ViewOptions,
 ) -> None:
-    """Draw replays as animated GIFs, with the game's own sprites.
-
-    \b
-        daf replay gif REPLAY.json.z --fps 20 --cell 16
-        daf replay gif latest
-    """
+    """Draw replays as animated GIFs, with the game's own sprites."""
     from daf.render.replays.gif_stream import check_rate
     from daf.replaying import daf_replay_gif
 
@@ -139,11 +127,7 @@ def mp4(
     *,
     view: ViewOptions,
 ) -> None:
-    """Draw replays as MP4 videos; needs ffmpeg on PATH, or the extra daf[video].
-
-    \b
-        daf replay mp4 REPLAY.json.z
-    """
+    """Draw replays as MP4 videos; needs ffmpeg on PATH, or the extra daf[video]."""
     from daf.render.replays.video import find_encoder
     from daf.replaying import daf_replay_mp4
 
@@ -155,11 +139,7 @@ def mp4(
 @app.command()
 @options
 def frames(source: SourceOptions, view: ViewOptions) -> None:
-    """Draw each replay as a directory of numbered PNG files.
-
-    \b
-        daf replay frames REPLAY.json.z --every 10
-    """
+    """Draw each replay as a directory of numbered PNG files."""
     from daf.replaying import daf_replay_frames
 
     shown = view.view()
@@ -173,10 +153,6 @@ def html(source: SourceOptions) -> None:
 
     The page is one file. It shows the map, each agent's inventory, return and policy messages over time, and the
     paths of the agents. PAGE.html#step=120&agent=3 opens it at that step.
-
-    \b
-        daf replay html REPLAY.json.z
-        daf replay html latest
     """
     from daf.replaying import daf_replay_html
 
@@ -196,8 +172,7 @@ def _draw(
     from daf.storage.jsonable import jsonable
 
     files = replay_files(source.path, batch=source.batch)
-    several = source.batch or len(files) > 1
-    if not several:
+    if not source.batch:
         check_view(files[0], view)
     drawn: list[Drawing] = []
     failed: list[dict[str, str]] = []
@@ -206,7 +181,7 @@ def _draw(
             try:
                 drawn.append(draw(file, folder / name))
             except DataError as error:
-                if not several:
+                if not source.batch:
                     raise
                 failed.append({"source": str(file), "error": str(error)})
                 continue

@@ -56,7 +56,13 @@ def _url(value: str | None) -> str | None:
 
 
 class DAFDeploymentConfig(ConfigModel):
-    """The policy to package and check, and where to release it."""
+    """The policy to package and check, and where to release it.
+
+    deployment_endpoint: None: the registry in the output directory. authentication_server: whose saved login is sent to
+    the endpoint, and the tournament server of `season`. season: submit the release to it. gate_missions: compare the
+    policy with the live release on these, and refuse it if its return is lower by more than gate_margin, alone or in
+    teams with gate_pool (default: starter).
+    """
 
     kind: ClassVar[str] = "deployment"
 
@@ -73,8 +79,23 @@ class DAFDeploymentConfig(ConfigModel):
     version: Name = "1.0.0"
     enable_rollback: bool = True
     keep_previous_versions: int = Field(3, ge=0)
+    gate_missions: list[Name] = Field(default_factory=list)
+    gate_margin: float | None = Field(None, ge=0)
+    gate_pool: list[Name] = Field(default_factory=list)
 
     _urls = field_validator("deployment_endpoint", "authentication_server")(_url)
+
+    @model_validator(mode="after")
+    def _fields_have_an_effect(self) -> "DAFDeploymentConfig":
+        if self.authentication_server is not None and self.deployment_endpoint is None and self.season is None:
+            raise ValueError(
+                "authentication_server is for deployment_endpoint or season, and neither is set: set one or remove it"
+            )
+        if self.gate_missions and self.gate_margin is None:
+            raise ValueError("gate_missions need gate_margin, the loss in return per agent that you accept")
+        if not self.gate_missions and (self.gate_margin is not None or self.gate_pool):
+            raise ValueError("gate_margin and gate_pool belong to gate_missions, and none are set")
+        return self
 
 
 class DAFTournamentConfig(ConfigModel):

@@ -20,10 +20,6 @@ class StopRequest:
         """Ask for a stop; the run ends as stopped, unless it was interrupted before."""
         self.status = self.status or "stopped"
 
-    def interrupt(self) -> None:
-        """Ask for a stop; the run ends as interrupted."""
-        self.status = "interrupted"
-
     @contextmanager
     def on_signals(self, say: Callable[[str], None]) -> Iterator[None]:
         """On SIGINT or SIGTERM, ask for a stop as interrupted; a second signal raises `KeyboardInterrupt`.
@@ -37,7 +33,7 @@ class StopRequest:
         def interrupt(_signal: int, _frame: FrameType | None) -> None:
             if self.status == "interrupted":
                 raise KeyboardInterrupt
-            self.interrupt()
+            self.status = "interrupted"
             say("Stopping after this update; press Ctrl-C again to stop immediately.")
 
         before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}

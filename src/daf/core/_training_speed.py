@@ -6,14 +6,9 @@ from typing import Protocol
 class Counts(Protocol):
     """The counters of a learner. seconds: spent in updates."""
 
-    @property
-    def steps(self) -> int: ...
-
-    @property
-    def updates(self) -> int: ...
-
-    @property
-    def seconds(self) -> float: ...
+    steps: int
+    updates: int
+    seconds: float
 
 
 class TrainingSpeed:

@@ -71,7 +71,7 @@ class _PolicyAnswer(TypedDict):
 class HttpRegistry(Registry):
     """The registry at `url`. token: sent as a bearer token. pause: seconds before the first repetition."""
 
-    def __init__(self, url: str, *, token: str | None = None, pause: float = 0.5) -> None:
+    def __init__(self, url: str, *, token: str | None = None, pause: float = 0.25) -> None:
         self.place, inside = _address(url)
         self._token = token or inside
         self._pause = pause
