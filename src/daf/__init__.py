@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from typing import Any
 
 _MODULES = {
+    "auth_integration": (
+        "daf_check_auth_status",
+        "daf_get_auth_config_path",
+        "daf_get_auth_token",
+        "daf_login",
+    ),
     "comparison": (
         "ComparisonReport",
         "PolicyComparisonResult",
@@ -51,6 +57,7 @@ _MODULES = {
         "daf_deploy_policy",
         "daf_package_policy",
         "daf_rollback_deployment",
+        "daf_submit_policy",
         "daf_validate_deployment",
     ),
     "distributed_training": (

@@ -145,7 +145,7 @@ def _check(config: DAFAdaptiveConfig, base_dir: Path) -> None:
     rungs or intervals below one rollout.
     """
     from daf.compute.executor import job_count
-    from daf.core.rollout_sizes import per_process, rollout_sizes
+    from daf.core.rollout_sizes import of_ranks, rollout_sizes
     from daf.game import missions, policies
     from daf.playing.planning import default_cache
 
@@ -166,8 +166,8 @@ def _check(config: DAFAdaptiveConfig, base_dir: Path) -> None:
         try:
             if chosen.network:
                 _check_arguments(chosen.network, str(chosen.policy), arguments(str(chosen.policy)))
-            whole = rollout_sizes(chosen, agents=agents, tokens=tokens, cores=cores)
-            per_process(whole, chosen.workers_per_node)
+            configured = rollout_sizes(chosen, agents=agents, tokens=tokens, cores=cores)
+            whole = of_ranks(configured, chosen, chosen.workers_per_node)
             targets.check(scheduler.targets, started_at=started_at, update=whole.steps(chosen.n_steps))
         except ConfigError as error:
             raise ConfigError(f"{wanted.run}: {error}") from error

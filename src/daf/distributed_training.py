@@ -1,10 +1,11 @@
-"""Training in several processes on one machine, with the function names that earlier scripts use.
+"""Training in several processes (ranks), on one machine or several, with the function names that earlier scripts use.
 
-The processes divide the environments among themselves and average their gradients. The result is an ordinary run
-directory of `daf_train_policy`. Training on several machines is not supported; asking for it is an error.
+The ranks divide the environments among themselves and add their gradients up. Every machine makes the same call, with
+its number as node_rank; the result is an ordinary run directory of `daf_train_policy` on machine 0.
 """
 
 import math
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ import numpy as np
 from daf.compute.executor import job_count
 from daf.config import DAFTrainingConfig
 from daf.config.extras import require
+from daf.core.distributed.launch import DEFAULT_PORT, JOIN_TIMEOUT, MAX_RESTARTS, RANKS, Launch
 from daf.core.jobs.interface import JobSpec, unused_folder
 from daf.core.jobs.local import LocalJobs
 from daf.core.jobs.training import failure, progress_files, training_command
@@ -45,8 +47,9 @@ class DistributedTrainingResult:
     """The state of a distributed run; `wait_for_completion` updates it for a run in the background.
 
     final_checkpoint: trained weights; None before the first. final_loss: of the last update. final_reward: mean return
-    per agent, of the last update in which episodes ended. aggregate_stats: the last update's metrics. status:
-    running, done, stopped, interrupted or failed; error: why.
+    per agent, of the last update in which episodes ended. num_workers: the ranks that trained, of all machines.
+    aggregate_stats: the last update's metrics, over all ranks. status: running, done, stopped, interrupted or failed;
+    error: why.
     """
 
     final_checkpoint: Path | None = None
@@ -105,34 +108,43 @@ def daf_launch_distributed_training(
     env_cfg_supplier: "Callable[[], MettaGridConfig] | None" = None,
     *,
     num_machines: int | None = None,
+    node_rank: int = 0,
+    rendezvous: str | None = None,
+    scale: Literal["strong", "weak"] | None = None,
+    max_restarts: int = MAX_RESTARTS,
+    join_timeout: int = JOIN_TIMEOUT,
     config: DAFTrainingConfig | None = None,
     wait: bool = True,
     console: "Console | None" = None,
 ) -> DistributedTrainingResult:
-    """Train with `workers_per_node` processes that learn together on this machine.
+    """Train with `workers_per_node` ranks on each of `num_nodes` machines, which learn together.
 
     env_cfg: a mission string or config; or env_cfg_supplier, which is called once. checkpoints_path: the run directory;
-    if it contains a checkpoint, training resumes. batch_size: agent steps of one rollout of all processes (as in
-    PuffeRL); minibatch_size: agent steps per gradient step. num_machines: alias of num_nodes. config: all other
-    settings; explicit arguments override it. wait: False returns at once with status "running", and the run continues
-    in a separate process.
+    if it contains a checkpoint, training resumes. batch_size: agent steps of one rollout (as in PuffeRL) and
+    minibatch_size: agent steps per gradient step, of all ranks together, or of each with scale "weak". num_machines:
+    alias of num_nodes. node_rank: the number of this machine; rendezvous: HOST:PORT of machine 0. max_restarts: how
+    often lost ranks are replaced; join_timeout: seconds to wait for the other machines. config: all other settings;
+    explicit arguments override it. wait: False returns at once with status "running", and the run continues in a
+    separate process.
 
     Raises `UsageError` and its subclasses; `TrainingError` if training failed.
     """
     require("train", "training")
     nodes = num_nodes if num_machines is None else num_machines
-    if nodes != 1:
-        raise UsageError(f"num_nodes {nodes}: training on several machines is not supported; use num_nodes=1.")
     if backend not in ("torch", "ray"):
         raise UsageError(unknown("backend", backend, ("torch", "ray")))
     if backend == "ray":
-        raise UsageError('backend "ray" is for clusters, which training does not support; use "torch".')
+        raise UsageError('backend "ray" is not supported for training; use "torch".')
+    launch = Launch(nodes, nodes, node_rank, rendezvous, max_restarts, join_timeout)
     if (env_cfg is None) == (env_cfg_supplier is None):
         raise UsageError("pass either env_cfg or env_cfg_supplier.")
     mission = env_cfg if env_cfg is not None else env_cfg_supplier() if env_cfg_supplier is not None else None
     if workers_per_node is not None and workers_per_node < 1:
         raise UsageError(f"workers_per_node must be 1 or more, got {workers_per_node}.")
-    given = {"total_timesteps": num_steps, "seed": seed, "device": device, "workers_per_node": workers_per_node}
+    given = {
+        "total_timesteps": num_steps, "seed": seed, "device": device, "workers_per_node": workers_per_node,
+        "scale": scale,
+    }  # fmt: skip
     fields: dict[str, Any] = {
         "policy": policy_class_path,
         **{name: value for name, value in given.items() if value is not None},
@@ -146,35 +158,48 @@ def daf_launch_distributed_training(
         chosen = chosen.replace(num_envs=_environments(batch_size, mission, chosen))
     run_dir = Path(checkpoints_path).expanduser().absolute()
     if wait:
-        result = daf_train_policy(mission, policy_class_path, config=chosen, run_dir=run_dir, console=console)
+        result = daf_train_policy(
+            mission, policy_class_path, config=chosen, run_dir=run_dir, console=console, launch=launch
+        )
         if result.status == "failed":
             raise TrainingError((result.error or {}).get("message", "training failed."), machine=result.machine)
-        return _result(result, chosen.workers_per_node)
-    return _in_background(mission, chosen, run_dir)
+        return _result(result)
+    return _in_background(mission, chosen, run_dir, launch)
 
 
 def daf_create_training_cluster(
-    num_nodes: int = 1, workers_per_node: int | None = None, *, console: "Console | None" = None
+    num_nodes: int = 1,
+    workers_per_node: int | None = None,
+    *,
+    rendezvous: str | None = None,
+    console: "Console | None" = None,
 ) -> dict[str, Any]:
-    """The devices and cores of this machine for distributed training, and the number of workers to launch.
+    """The devices and cores of this machine for distributed training, and how to start ranks on `num_nodes` machines.
 
-    workers_per_node: None means one per GPU if there are several GPUs, otherwise two. Nothing is started. Raises
-    `UsageError` for several machines.
+    workers_per_node: None means one per GPU if there are several GPUs, otherwise two. rendezvous: HOST:PORT of machine
+    0; None means this machine. Nothing is started: `commands` are the options of `daf train` for each machine. Raises
+    `UsageError`.
     """
     import torch
 
-    if num_nodes != 1:
-        raise UsageError(f"num_nodes {num_nodes}: training on several machines is not supported; use num_nodes=1.")
+    if workers_per_node is not None and workers_per_node < 1:
+        raise UsageError(f"workers_per_node must be 1 or more, got {workers_per_node}.")
+    where = rendezvous or (f"{socket.gethostname()}:{DEFAULT_PORT}" if num_nodes > 1 else None)
+    Launch(num_nodes, num_nodes, rendezvous=where)  # called for the errors that it raises
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     cores = job_count("auto")
     workers = workers_per_node or (gpus if gpus > 1 else 2)
+    machines = [f"--nodes {num_nodes} --node-rank {node} --rendezvous {where} " for node in range(num_nodes)]
     cluster = {
-        "num_nodes": 1,
+        "num_nodes": num_nodes,
         "workers_per_node": workers,
+        "ranks": num_nodes * workers,
         "backend": "torch",
         "gpus": gpus,
         "cores": cores,
         "devices": [f"cuda:{rank % gpus}" if gpus else "cpu" for rank in range(workers)],
+        "rendezvous": where,
+        "commands": [f"{machine if num_nodes > 1 else ''}--nproc {workers}" for machine in machines],
     }
     show(console, "This machine, for distributed training", cluster)
     return cluster
@@ -252,7 +277,7 @@ def _environments(batch_size: int, mission: Any, config: DAFTrainingConfig) -> i
     return batch_size // each
 
 
-def _in_background(mission: Any, config: DAFTrainingConfig, run_dir: Path) -> DistributedTrainingResult:
+def _in_background(mission: Any, config: DAFTrainingConfig, run_dir: Path, launch: Launch) -> DistributedTrainingResult:
     """Start the run in a separate process."""
     from daf.game import missions
 
@@ -266,18 +291,19 @@ def _in_background(mission: Any, config: DAFTrainingConfig, run_dir: Path) -> Di
     config.replace(mission=named).to_yaml(settings)
     before = _written_at(run_dir)
     folder = unused_folder(run_dir / "jobs", "train")
-    job = JobSpec(folder.name, training_command(settings, run_dir), folder, progress_files(run_dir))
+    argv = (*training_command(settings, run_dir), *launch.options())
+    job = JobSpec(folder.name, argv, folder, progress_files(run_dir))
     jobs = LocalJobs()
     jobs.launch(job)
     return DistributedTrainingResult(
-        num_workers=config.workers_per_node, run_dir=run_dir, _job=(jobs, job), _before=before
+        num_workers=config.workers_per_node * launch.most, run_dir=run_dir, _job=(jobs, job), _before=before
     )
 
 
-def _result(result: "TrainingResult", workers: int) -> DistributedTrainingResult:
+def _result(result: "TrainingResult") -> DistributedTrainingResult:
     found = DistributedTrainingResult(
         run_dir=result.run_dir,
-        num_workers=workers,
+        num_workers=result.ranks,
         status=result.status,
         final_checkpoint=result.final_checkpoint,
         training_steps=result.steps,
@@ -299,7 +325,7 @@ def _read(result: DistributedTrainingResult) -> None:
     ended = read_ended(result.run_dir)
     if ended is not None:
         result.status, result.training_steps = ended["status"], ended["steps"]
-        result.wall_time_seconds = ended["wall_seconds"]
+        result.wall_time_seconds, result.num_workers = ended["wall_seconds"], ended.get("ranks", result.num_workers)
         result.aggregate_stats = {name: value for name, value in ended["metrics"].items() if value is not None}
         failure = (read_training(result.run_dir) or {}).get("error")
         result.error = None if failure is None else failure.get("message")
@@ -318,4 +344,5 @@ def _last_numbers(result: DistributedTrainingResult) -> None:
         if result.status in ("running", "interrupted"):
             result.training_steps = int(line["step"])
             result.wall_time_seconds = line.get("clock/seconds", result.wall_time_seconds)
+            result.num_workers = int(line.get(RANKS, result.num_workers))
             result.aggregate_stats = {k: v for k, v in line.items() if k not in ("step", "update")}

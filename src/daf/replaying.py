@@ -11,6 +11,7 @@ from pathlib import Path
 
 from daf.errors import UsageError
 from daf.game.replays import Difference, difference, read_replay
+from daf.output_manager import find_run
 from daf.render.replays.frames import ReplayFrames, View
 from daf.render.replays.gif import Drawing, write_gif
 from daf.render.replays.page import write_replay_html
@@ -121,13 +122,17 @@ def check_view(path: str | Path, view: View | None) -> None:
 def replay_files(path: str | Path, *, batch: bool) -> list[Path]:
     """The replays that `path` names: itself, or with `batch` all in that folder or in its `replays` folder, by name.
 
-    Raises `UsageError` for a folder without `batch` or without replays, and if nothing is there.
+    A run's id or name, or "latest", names all replays of that run. Raises `UsageError` for a folder without `batch` or
+    without replays, and if nothing is there.
     """
     place = Path(path).expanduser()
     if not place.exists():
-        raise UsageError(
-            f"no replay file or directory {place}. Use `daf evaluate … --save-replays best` to record replays."
-        )
+        run = _run_called(str(path))
+        if run is None:
+            raise UsageError(
+                f"no replay file, directory or run {place}. Use `daf evaluate … --save-replays best` to record replays."
+            )
+        place, batch = run, True
     if not place.is_dir():
         if batch:
             raise UsageError(f"--batch needs a directory of replays, but {place} is a file.")
@@ -139,6 +144,14 @@ def replay_files(path: str | Path, *, batch: bool) -> list[Path]:
     if found:
         return found
     raise UsageError(f"{place} and {place.name}/replays contain no replays ({', '.join(SUFFIXES)}).")
+
+
+def _run_called(name: str) -> Path | None:
+    """The directory of the run with this id or name."""
+    try:
+        return find_run(name).path
+    except UsageError:
+        return None
 
 
 def drawing_names(files: Sequence[Path], suffix: str) -> list[str]:

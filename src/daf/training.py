@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from daf.config import DAFConfig, DAFTrainingConfig
 from daf.config.extras import require
+from daf.core.distributed.launch import Launch
 from daf.core.stored_settings import CONFIG_FILE, MISSION_FILE, stored_mission
 from daf.core.training_result import Progress, StopTraining, TrainingResult, finished_result
 from daf.episodes.cache import EpisodeCache
@@ -44,6 +45,7 @@ def daf_train_policy(
     config: DAFTrainingConfig | None = None,
     hyperparameters: Mapping[str, Any] | None = None,
     total_timesteps: int | None = None,
+    ranks: int | None = None,
     seed: int | None = None,
     device: "str | torch.device | None" = None,
     run_dir: str | Path | None = None,
@@ -58,30 +60,49 @@ def daf_train_policy(
     on_update: Callable[[Progress], None] | None = None,
     on_evaluation: Callable[[Mapping[str, Any]], None] | None = None,
     report: bool = True,
+    launch: Launch | None = None,
 ) -> TrainingResult:
     """Train `policy` on `mission` with PPO.
 
     config: all settings; mission, policy, hyperparameters (by any of their names; any other name is an argument of the
-    policy's class), total_timesteps, seed and device override it. run_dir: the directory of the run instead of a new
-    one of `output`; if it contains a checkpoint, training resumes from it. output: also determines how many checkpoints
-    are kept if `config` does not. resume: the id or directory of a run to
-    resume with its settings (total_timesteps may increase; pass a curriculum object again). stop_at: stop with a
+    policy's class), total_timesteps, ranks (`workers_per_node`), seed and device override it. run_dir: the directory of
+    the run instead of a new one of `output`; if it contains a checkpoint, training resumes from it. output: also
+    determines how many checkpoints are kept if `config` does not. resume: the id or directory of a run to resume with
+    its settings (total_timesteps may increase, ranks may change; pass a curriculum object again). stop_at: stop with a
     checkpoint after that number of agent steps; the same call with a larger number continues as if it had not stopped.
     take_over: resume even if DAF cannot determine whether the run is still active (see `OutputManager.resume`).
     branch_from: start from another run's checkpoint, its optimizer and its counters. curriculum: draws the task of
     each episode instead of a mission; default: `config.curriculum`. settings: whether GPUs may be used, and which
     fraction of their memory. on_update: called after every update, may raise `StopTraining`. report: leave the report
-    of the run, `report.html` and `REPORT.md`, in its directory.
+    of the run, `report.html` and `REPORT.md`, in its directory. launch: the machines on which the ranks learn together,
+    by default this one. A machine with a node_rank above 0 takes part in the run of machine 0, with its settings, and
+    writes nothing.
 
     A failure or Ctrl-C during training sets the status of the result. Raises `UsageError`, `ConfigError`,
     `MissionError`, `PolicyError`, `CheckpointError` before training starts, `StorageError`.
     """
     require("train", "training")
+    if launch is not None:
+        launch.quiet_connections()
     compat.install()  # before mettagrid is imported, which would configure everyone's logging
     from daf.core.rl_trainer import DAFRlTrainer
     from daf.core.training_report.page import write_training_page
     from daf.core.training_setup import combined
 
+    if launch is not None and launch.node_rank:
+        from daf.core.distributed.training import join_training
+
+        own = combined(
+            config,
+            mission=mission,
+            policy=policy,
+            hyperparameters=hyperparameters,
+            total_timesteps=total_timesteps,
+            workers_per_node=ranks,
+            seed=seed,
+            device=device,
+        )
+        return join_training(launch, own, console=console)
     output = output or OutputManager()
     cache = EpisodeCache(default_cache(output.base_dir))
     if cache.root.is_dir():
@@ -99,8 +120,8 @@ def daf_train_policy(
         extra = [name for name, value in given.items() if value is not None]
         if extra:
             raise UsageError(
-                f"resume uses the settings of the run: omit {', '.join(extra)}. Only total_timesteps may increase; "
-                "branch_from starts another run with other settings."
+                f"resume uses the settings of the run: omit {', '.join(extra)}. Only total_timesteps may increase, and "
+                "ranks may change; branch_from starts another run with other settings."
             )
         folder = Path(resume).expanduser().absolute()
         if (folder / CONFIG_FILE).is_file() and not (folder / EXECUTION_LOG).is_file():
@@ -109,7 +130,7 @@ def daf_train_policy(
             resumed = _run_to_resume(str(resume), output.base_dir)
             require_intact(resumed)
             folder = resumed.path
-        chosen = _settings_of(folder, total_timesteps)
+        chosen = _settings_of(folder, total_timesteps=total_timesteps, workers_per_node=ranks)
         over = finished_result(folder, folder.name, chosen, stop_at)
         if over is not None:
             logger.info("%s has finished training; nothing is left to do", folder)
@@ -127,6 +148,7 @@ def daf_train_policy(
             policy=policy,
             hyperparameters=hyperparameters,
             total_timesteps=total_timesteps,
+            workers_per_node=ranks,
             seed=seed,
             device=device,
         )
@@ -147,6 +169,7 @@ def daf_train_policy(
         output=output,
         cache_dir=cache.root,
         console=console,
+        launch=launch,
     )
     training = trainer.training
     with contextlib.ExitStack() as stack:
@@ -184,12 +207,16 @@ def _run_to_resume(name: str, base: Path) -> RunInfo:
     return runs[0]
 
 
-def _settings_of(run: Path, total_timesteps: int | None) -> DAFTrainingConfig:
-    """The settings that a run started with. Raises `UsageError` if they are missing, `ConfigError`."""
+def _settings_of(run: Path, **changed: Any) -> DAFTrainingConfig:
+    """The settings that a run started with, except those `changed` that are not None.
+
+    Raises `UsageError` if they are missing, `ConfigError`.
+    """
     if not (run / CONFIG_FILE).is_file():
         raise UsageError(f"{run} can't be resumed: it has no {CONFIG_FILE}, so it is not a training run that started.")
     found = DAFTrainingConfig.from_yaml(run / CONFIG_FILE)
-    return found if total_timesteps is None else found.replace(total_timesteps=total_timesteps)
+    given = {name: value for name, value in changed.items() if value is not None}
+    return found.replace(**given) if given else found
 
 
 def _checkpoint_dir(output: OutputManager, folder: Path) -> Path | None:

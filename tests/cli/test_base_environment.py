@@ -14,7 +14,7 @@ import importlib.machinery
 import sys
 
 ABSENT = {"torch", "pufferlib", "pyro", "safetensors", "einops", "tensorboard", "wandb", "mlflow", "ray"}
-ABSENT.add("imageio_ffmpeg")
+ABSENT |= {"imageio_ffmpeg", "pytest", "coverage", "trackio"}
 find = importlib.machinery.PathFinder.find_spec
 
 

@@ -143,9 +143,7 @@ class Tournament:
             return 409, {"detail": "this upload is complete"}
         number = 1 + sum(each["name"] == asked["name"] for each in self.versions)
         made = {"id": str(uuid.uuid4()), "name": asked["name"], "version": number}
-        now = datetime.now(UTC).isoformat()
-        row = {**made, "user_id": "u1", "policy_id": str(uuid.uuid4()), "created_at": now, "policy_created_at": now}
-        self.versions.append(row)
+        self.versions.append(version_row(**made))
         self.done[upload] = made
         if "season" in asked:
             self.entered[asked["season"]].append(made["id"])
@@ -167,6 +165,12 @@ class Tournament:
             "pools": [{"pool_name": "qualifying", "active": True, "completed": 3, "failed": 1, "pending": 2}],
             "entered_at": row["created_at"],
         }
+
+
+def version_row(**fields: Any) -> dict[str, Any]:
+    """A version as the server lists it."""
+    now = datetime.now(UTC).isoformat()
+    return {**fields, "user_id": "u1", "policy_id": str(uuid.uuid4()), "created_at": now, "policy_created_at": now}
 
 
 class _Handler(BaseHTTPRequestHandler):

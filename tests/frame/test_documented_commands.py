@@ -14,6 +14,10 @@ COMMAND = re.compile(r"`(daf [^`]+)`")
 """A command in running text or in a table."""
 
 
+SHELL = ("<", ">", "|", "&&", ";")
+"""Words that end a command, because the rest of the line is for the shell."""
+
+
 def lines(text: str) -> list[str]:
     joined = re.sub(r"\\\n\s*", "", text)
     return [line for line in joined.splitlines() if line.startswith("daf ")]
@@ -31,7 +35,9 @@ MENTIONED = [
 
 def parse(line: str) -> None:
     """Parse the arguments of `line` as `daf` does, without running the command. Raises click's `UsageError`."""
-    name, words = "daf", shlex.split(line, comments=True)[1:]
+    words = shlex.split(line, comments=True)[1:]
+    words = words[: next((place for place, word in enumerate(words) if word in SHELL), len(words))]
+    name = "daf"
     command: click.Command = _app()
     context = None
     while isinstance(command, TyperGroup) and words:

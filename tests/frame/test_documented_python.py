@@ -104,6 +104,12 @@ def prepare_sweeps() -> dict[str, Any]:
     return {}
 
 
+def prepare_testing() -> dict[str, Any]:
+    Path("tests").mkdir()
+    Path("tests/test_policy.py").write_text("def test_it(): pass\n")
+    return {}
+
+
 def prepare_curricula() -> dict[str, Any]:
     from daf.game.training_environment import TrainingEnvironment
 
@@ -132,6 +138,7 @@ def prepare_training() -> dict[str, Any]:
 
 
 PREPARE: dict[str, Callable[[], dict[str, Any]]] = {
+    "testing.md": prepare_testing,
     "adaptive.md": prepare_adaptive,
     "curricula.md": prepare_curricula,
     "dashboard.md": prepare_dashboard,

@@ -70,14 +70,3 @@ def test_a_sweep_in_such_a_folder_has_its_copy_for_optuna(odd: Path) -> None:
     (study,) = optuna.study.get_all_study_summaries(sqlite_url(result.run_dir / "optuna.db"))
     assert (study.study_name, study.n_trials) == ("odd", 2)
     assert [path.name for path in odd.parent.iterdir()] == [ODD]
-
-
-def test_processes_of_a_training_meet_in_such_a_folder(odd: Path) -> None:
-    pytest.importorskip("torch")
-    from daf.core._process_group import ProcessGroup
-
-    alone = ProcessGroup(0, 1, odd / "rendezvous", "cpu")
-    try:
-        assert alone.average(3.0) == 3.0
-    finally:
-        alone.close()

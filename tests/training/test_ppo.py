@@ -11,6 +11,7 @@ import torch
 from daf.config import DAFTrainingConfig
 from daf.config.hyperparameters import HYPERPARAMETERS
 from daf.core._optimizers import make_optimizer, schedule
+from daf.core._peers import Alone
 from daf.core._ppo import update
 from daf.core._rollout_buffer import RewardScale, RolloutBuffer, advantages, scale_rewards
 from daf.core.rollout_sizes import rollout_sizes
@@ -87,10 +88,10 @@ def learned(game: Game, tmp_path: Path, **fields: Any) -> tuple[list[torch.Tenso
     scale = RewardScale(np.zeros(ROWS))
     for number in range(2):
         buffer = experience(model, measures.horizon, seed=number)
-        scale_rewards(buffer, scale, config)
+        scale_rewards(buffer, scale, config, buffer.rewards, buffer.done)
         losses = update(
             model, optimizer, buffer, config, schedule(config, (1 + number) * ROWS * STEPS),
-            batch=measures.batch, chunk=measures.chunk, generator=generator,
+            batch=measures.batch, chunk=measures.chunk, generator=generator, peers=Alone(2),
         )  # fmt: skip
     return [parameter.detach().clone() for parameter in model.network.parameters()], losses
 
@@ -135,7 +136,7 @@ BESIDE = {"clip_range": {"n_epochs": 4}, "clip_range_vf": {"n_epochs": 4}, "prio
 ELSEWHERE = {
     "seed", "num_envs", "n_steps", "bootstrap_truncated",  # test_learner
     "device", "num_workers", "threads", "memory_budget_mb", "max_minibatch_size", "precision", "compile",
-    "gradient_checkpointing", "workers_per_node",
+    "gradient_checkpointing", "workers_per_node", "scale",
 }  # fmt: skip
 """Effects on what is collected, or on memory and speed alone: tested where they are seen."""
 
@@ -192,7 +193,7 @@ def test_rewards_are_divided_by_the_deviation_of_their_discounted_sum() -> None:
     done[1, 20] = 1
     scale = RewardScale(np.zeros(4))
     scale.update(rewards[:, :30], done[:, :30], 0.9)
-    scale = RewardScale.of(scale.state())
+    scale = RewardScale.of(scale.state(), 4)
     scale.update(rewards[:, 30:], done[:, 30:], 0.9)
     sums, running = [], np.zeros(4)
     for step in range(50):
@@ -223,7 +224,7 @@ def test_a_gradient_that_is_no_number_stops_before_the_weights_are_touched(game:
     with pytest.raises(DivergenceError, match=r"the gradient of .*_net\.0\.weight.* is no longer a number"):
         update(
             model, make_optimizer(model.network, config), buffer, config, schedule(config, 0),
-            batch=4, chunk=4, generator=torch.Generator(),
+            batch=4, chunk=4, generator=torch.Generator(), peers=Alone(2),
         )  # fmt: skip
     assert all(torch.equal(a, b) for a, b in zip(before, model.network.parameters(), strict=True))
 
@@ -235,6 +236,12 @@ def test_schedules_fall_as_they_say() -> None:
     assert [schedule(cosine, s).learning_rate for s in (0, 50, 100)] == pytest.approx([0.1, 0.05, 0.0])
     entropy = DAFTrainingConfig(ent_coef=0.1, ent_coef_final=0.0, total_timesteps=100)
     assert [schedule(entropy, s).ent_coef for s in (0, 50, 100)] == pytest.approx([0.1, 0.05, 0.0])
+
+
+def test_weak_scaling_multiplies_the_learning_rate_by_what_it_documents() -> None:
+    for scale, optimizer, factor in (("strong", "adam", 1), ("weak", "adam", 2), ("weak", "sgd", 4)):
+        config = DAFTrainingConfig(learning_rate=0.01, lr_schedule="constant", scale=scale, optimizer=optimizer)
+        assert schedule(config, 0, ranks=4).learning_rate == pytest.approx(0.01 * factor)
 
 
 def test_a_batch_that_does_not_divide_is_refused_with_those_that_do() -> None:

@@ -56,11 +56,21 @@ def show(result: "TrainingResult", *, quiet: bool) -> None:
         say("\nNext: " + ", ".join([f"daf evaluate -p {policy} -m {on}", *report, f"daf logs {result.run_dir}"]))
 
 
-def end(result: "TrainingResult", output: "OutputOptions", *, run_dir: Path | None, resumed: bool) -> None:
-    """Print the error or how to resume, and exit with the status."""
+def show_elsewhere(result: "TrainingResult") -> None:
+    """Print the outcome of a run of another machine, in which this one took part."""
+    from daf.cli.show import out
+
+    done = f"{result.status}: {result.steps:,} agent steps in {result.updates:,} updates"
+    out.print(f"{done}; the run is on machine 0: {result.run_dir}", markup=False, soft_wrap=True)
+
+
+def end(
+    result: "TrainingResult", output: "OutputOptions", *, run_dir: Path | None, resumed: bool, elsewhere: bool = False
+) -> None:
+    """Print the error or how to resume, and exit with the status. elsewhere: the run is on another machine."""
     from daf.cli.show import say
 
-    if result.status == "stopped" and not output.quiet:
+    if result.status == "stopped" and not output.quiet and not elsewhere:
         run = result.run_dir if run_dir is not None else result.run_id
         say(f"Stopped with a checkpoint; resume with: daf train --resume {run}")
     if result.status == "failed":
@@ -69,7 +79,7 @@ def end(result: "TrainingResult", output: "OutputOptions", *, run_dir: Path | No
         raise SystemExit(1)
     if result.status == "interrupted":
         again = ["daf", *sys.argv[1:]]
-        if run_dir is None and not resumed:
+        if run_dir is None and not resumed and not elsewhere:
             place = ["--output-dir", str(output.output_dir)] if output.output_dir is not None else []
             again = ["daf", "train", "--resume", result.run_id, *place]
         saved = f"stopped after {result.steps:,} agent steps, which are saved"

@@ -54,6 +54,10 @@ def run_command(
     """Run the experiment in CONFIG to its end, or resume it.
 
     The same command resumes it after Ctrl-C, a crash or a power cut. No run is lost or repeated.
+
+    \b
+        daf adaptive run experiment.yaml --dry-run
+        daf adaptive run experiment.yaml
     """
     from daf.adaptive import config_from_file, daf_run_adaptive, plan_experiment
     from daf.cli._playing import open_output
@@ -77,7 +81,11 @@ def run_command(
 def status_command(
     experiment: ExperimentArgument = "latest", output_dir: OutputDirOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show an experiment: its runs, their scores, and the reasons of failures."""
+    """Show an experiment: its runs, their scores, and the reasons of failures.
+
+    \b
+        daf adaptive status
+    """
     from daf.adaptive import daf_adaptive_status
 
     _show(daf_adaptive_status(experiment, output_dir), as_json)
@@ -92,7 +100,11 @@ def stop_command(
     output_dir: OutputDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Stop an experiment after its jobs have saved; `daf adaptive run` resumes it."""
+    """Stop an experiment after its jobs have saved; `daf adaptive run` resumes it.
+
+    \b
+        daf adaptive stop latest
+    """
     from daf.adaptive import daf_stop_adaptive
 
     status = daf_stop_adaptive(experiment, output_dir, timeout=timeout)

@@ -59,7 +59,11 @@ def status(
     login_server: LoginServerOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show whether a login is saved and the server accepts it; exits with 1 if not."""
+    """Show whether a login is saved and the server accepts it; exits with 1 if not.
+
+    \b
+        daf auth status
+    """
     from daf.auth_integration import status as status_at
 
     found = status_at(server, login_server=login_server)
@@ -74,7 +78,11 @@ def logout(
     login_server: LoginServerOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete the saved login. The token stays valid at the server until it expires."""
+    """Delete the saved login. The token stays valid at the server until it expires.
+
+    \b
+        daf auth logout
+    """
     from daf.auth_integration import log_out, servers
     from daf.cli.show import emit, out
 
@@ -93,7 +101,11 @@ def token(
     login_server: LoginServerOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print the saved token on stdout, for scripts."""
+    """Print the saved token on stdout, for scripts.
+
+    \b
+        daf auth token
+    """
     from daf.auth_integration import servers, token_for
     from daf.cli.show import emit
 

@@ -33,6 +33,9 @@ def evaluate_command(
     """Play the same episodes alternately in CoGames' rollout and in DAF's engine, in one process.
 
     Reports how many times faster DAF is, whether both results are equal, and where the remaining time goes.
+
+    \b
+        daf bench evaluate -p starter -m arena
     """
     from dataclasses import asdict
 

@@ -34,6 +34,9 @@ def dashboard(
 
     Shows the runs of DIR: training curves, evaluations, comparisons, sweeps, replays, logs, the machine's load. It is
     read-only, and requires the complete address that it prints, with its token. Ctrl-C stops it.
+
+    \b
+        daf dashboard
     """
     from daf.dashboard import daf_serve_dashboard
     from daf.errors import UsageError

@@ -26,6 +26,10 @@ def doctor(
     """Check this machine: Python, dependencies, disk, GPU, and on request missions and a server.
 
     Exits with 1 if a requirement is not met. A missing optional dependency is a warning.
+
+    \b
+        daf doctor
+        daf doctor -m arena
     """
     from daf.cli.show import emit, out, plain_table
     from daf.environment_checks import daf_check_auth, daf_check_environment

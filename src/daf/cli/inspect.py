@@ -27,6 +27,9 @@ def inspect(
 
     The hashes of the manifest are verified. An entry that leads out of the bundle, a link, a device, colliding names,
     or more than a bundle may hold are refused, with the entry and the reason.
+
+    \b
+        daf inspect my_policy.zip
     """
     from daf.cli.show import emit
     from daf.deployment import inspect as read_bundle

@@ -22,6 +22,7 @@ from daf.storage.printable import printable_json, printable_lines
 COMMANDS: dict[str, tuple[str, str]] = {
     "quickstart": ("daf.cli.quickstart", "Evaluate three policies on two missions, as a first example."),
     "doctor": ("daf.cli.doctor", "Check this machine: dependencies, disk, GPU, missions."),
+    "init": ("daf.cli.init", "Start a project: a policy, a mission, a sweep and a test that work."),
     "missions": ("daf.cli.missions", "List missions, evals and variants, or describe one."),
     "policies": ("daf.cli.policies", "List policies by their short names, or describe one."),
     "metrics": ("daf.cli.metrics", "List the metrics of missions with their ranges; correlations."),
@@ -45,11 +46,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "package": ("daf.cli.package", "Write a policy's bundle: code, weights and specification in one zip."),
     "inspect": ("daf.cli.inspect", "Show what a bundle holds and would run, without running it."),
     "validate": ("daf.cli.validate", "Play a bundle in a confined process and decide whether it may be released."),
+    "submit": ("daf.cli.submit", "Submit a bundle to a season of a tournament server."),
+    "submissions": ("daf.cli.submissions", "List your uploads at a tournament server, and their seasons."),
+    "leaderboard": ("daf.cli.leaderboard", "Show the ranking of a season."),
     "auth": ("daf.cli.auth", "Log in at a tournament server, and show the login."),
     "deploy": ("daf.cli.deploy", "Release a bundle: validate it, compare it with the live release, make it live."),
     "releases": ("daf.cli.releases", "List the releases of a registry, or show one."),
     "rollback": ("daf.cli.rollback", "Make an earlier release live again."),
     "bench": ("daf.cli.bench", "Measure the speed of evaluation for your policy and mission."),
+    "test": ("daf.cli.test", "Run suites of tests in parallel, and report on them."),
     "logs": ("daf.cli.logs", "Analyse training logs larger than memory."),
 }
 """Every command: the module whose `app` (a `typer.Typer`) it is, and its line in `daf --help`."""
@@ -104,9 +109,7 @@ def _root(
 
 
 def _app() -> click.Command:
-    root = typer.Typer(
-        cls=LazyGroup, rich_markup_mode=None, add_completion=False, no_args_is_help=True, context_settings=HELP_NAMES
-    )
+    root = typer.Typer(cls=LazyGroup, rich_markup_mode=None, no_args_is_help=True, context_settings=HELP_NAMES)
     root.callback()(_root)
     return typer.main.get_command(root)
 

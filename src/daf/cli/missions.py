@@ -25,6 +25,11 @@ def missions(
 
     Missions that CoGames cannot run with its defaults are marked, with the reason. A mission file is read in a separate
     process with a time limit, because a Python file is executed to get its config.
+
+    \b
+        daf missions
+        daf missions arena,cogs=4
+        daf missions --variants
     """
     from daf.errors import UsageError
 

@@ -30,6 +30,11 @@ def policies(
 
     The description executes no code of a policy in this process. The module is imported in a separate process, with a
     time limit, and the set-up script of a bundle is not run.
+
+    \b
+        daf policies
+        daf policies starter
+        daf policies --new my_policy.py
     """
     if new is not None:
         _new(new, as_json)

@@ -25,6 +25,9 @@ def quickstart(
 
     Writes a run directory with the records, an HTML report and the replay of the best episode of each mission. The
     second time, all episodes come from the cache.
+
+    \b
+        daf quickstart
     """
     manager, config = playing.open_output(output)
     play = PlayOptions(episodes=EPISODES, seed=seed, jobs=jobs, executor=executor, save_replays="best")

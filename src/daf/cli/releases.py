@@ -51,7 +51,11 @@ def releases(context: typer.Context, registry: RegistryOption = None, *, output:
 @app.command("list")
 @options
 def list_releases(context: typer.Context, registry: RegistryOption = None, *, output: OutputOptions) -> None:
-    """List the releases of all policies in the registry."""
+    """List the releases of all policies in the registry.
+
+    \b
+        daf releases list
+    """
     _list(*_with_group(context, registry, output))
 
 
@@ -60,7 +64,11 @@ def list_releases(context: typer.Context, registry: RegistryOption = None, *, ou
 def show(
     context: typer.Context, release: ReleaseArgument = None, registry: RegistryOption = None, *, output: OutputOptions
 ) -> None:
-    """Show a release: its bundle, validation, gate and history."""
+    """Show a release: its bundle, validation, gate and history.
+
+    \b
+        daf releases show my_policy@1.0.0
+    """
     from daf.cli.show import emit
     from daf.deployment.listing import events_of, listed
     from daf.registry import find_release

@@ -35,7 +35,7 @@ class SourceOptions:
     path: Annotated[
         Path,
         typer.Argument(
-            metavar="FILE|DIR", help="Replay file; with --batch a directory of replays, or a run directory."
+            metavar="FILE|DIR|RUN", help="Replay file; a run's id or latest; with --batch a directory of replays."
         ),
     ]
     batch: Annotated[bool, typer.Option("--batch", help="Draw every replay in the directory.")] = False
@@ -66,7 +66,11 @@ class ViewOptions:
 
 @app.command()
 def info(file: FileArgument, as_json: JsonOption = False) -> None:
-    """Show the content of FILE: mission, steps, teams, policies, returns, objects. Reads and checks all of it."""
+    """Show the content of FILE: mission, steps, teams, policies, returns, objects. Reads and checks all of it.
+
+    \b
+        daf replay info REPLAY.json.z
+    """
     from daf.cli.show import emit, out
     from daf.replaying import daf_replay_info
     from daf.storage.jsonable import jsonable
@@ -88,6 +92,9 @@ def diff(
     """Show the first step at which two episodes differ, and the differences.
 
     The policies' own messages are not compared: two policies may play the same episode.
+
+    \b
+        daf replay diff A.json.z B.json.z
     """
     from daf.cli.show import emit, out
     from daf.replaying import daf_replay_diff
@@ -110,7 +117,12 @@ def gif(
     *,
     view: ViewOptions,
 ) -> None:
-    """Draw replays as animated GIFs, with the game's own sprites."""
+    """Draw replays as animated GIFs, with the game's own sprites.
+
+    \b
+        daf replay gif REPLAY.json.z --fps 20 --cell 16
+        daf replay gif latest
+    """
     from daf.render.replays.gif_stream import check_rate
     from daf.replaying import daf_replay_gif
 
@@ -127,7 +139,11 @@ def mp4(
     *,
     view: ViewOptions,
 ) -> None:
-    """Draw replays as MP4 videos; needs ffmpeg on PATH, or the extra daf[video]."""
+    """Draw replays as MP4 videos; needs ffmpeg on PATH, or the extra daf[video].
+
+    \b
+        daf replay mp4 REPLAY.json.z
+    """
     from daf.render.replays.video import find_encoder
     from daf.replaying import daf_replay_mp4
 
@@ -139,7 +155,11 @@ def mp4(
 @app.command()
 @options
 def frames(source: SourceOptions, view: ViewOptions) -> None:
-    """Draw each replay as a directory of numbered PNG files."""
+    """Draw each replay as a directory of numbered PNG files.
+
+    \b
+        daf replay frames REPLAY.json.z --every 10
+    """
     from daf.replaying import daf_replay_frames
 
     shown = view.view()
@@ -153,6 +173,10 @@ def html(source: SourceOptions) -> None:
 
     The page is one file. It shows the map, each agent's inventory, return and policy messages over time, and the
     paths of the agents. PAGE.html#step=120&agent=3 opens it at that step.
+
+    \b
+        daf replay html REPLAY.json.z
+        daf replay html latest
     """
     from daf.replaying import daf_replay_html
 
@@ -172,7 +196,8 @@ def _draw(
     from daf.storage.jsonable import jsonable
 
     files = replay_files(source.path, batch=source.batch)
-    if not source.batch:
+    several = source.batch or len(files) > 1
+    if not several:
         check_view(files[0], view)
     drawn: list[Drawing] = []
     failed: list[dict[str, str]] = []
@@ -181,7 +206,7 @@ def _draw(
             try:
                 drawn.append(draw(file, folder / name))
             except DataError as error:
-                if not source.batch:
+                if not several:
                     raise
                 failed.append({"source": str(file), "error": str(error)})
                 continue

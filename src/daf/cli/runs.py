@@ -174,7 +174,11 @@ def rename_command(
     output_dir: OutputDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Name a run. Its directory and id stay as they are."""
+    """Name a run. Its directory and id stay as they are.
+
+    \b
+        daf runs rename latest "first try"
+    """
     from dataclasses import replace
 
     _label(run, output_dir, as_json, lambda labels: replace(labels, name=name))
@@ -206,7 +210,11 @@ def note_command(
     output_dir: OutputDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a note about a run. It replaces an earlier one."""
+    """Write a note about a run. It replaces an earlier one.
+
+    \b
+        daf runs note latest "with the new reward"
+    """
     from dataclasses import replace
 
     _label(run, output_dir, as_json, lambda labels: replace(labels, note=note))
@@ -261,7 +269,11 @@ def _shown(value: Any) -> str:
 def rebuild_command(
     run: RunArgument = "latest", output_dir: OutputDirOption = None, as_json: JsonOption = False
 ) -> None:
-    """Rebuild a run's tables from its records, and the results and report of an evaluation or comparison."""
+    """Rebuild a run's tables from its records, and the results and report of an evaluation or comparison.
+
+    \b
+        daf runs rebuild latest
+    """
     from daf.cli.show import emit, out
     from daf.evaluation.keeping import rebuild
     from daf.output_manager import find_run
@@ -292,6 +304,9 @@ def clean_command(
 
     Deletes only directories that DAF created, and never a run in progress. Unfinished files of killed commands are
     deleted too.
+
+    \b
+        daf runs clean --older-than 30d --dry-run
     """
     if older_than is None and not cache:
         raise UsageError(
@@ -363,7 +378,11 @@ def export_command(
     output_dir: OutputDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Copy a run with everything it needs, as one archive."""
+    """Copy a run with everything it needs, as one archive.
+
+    \b
+        daf runs export latest
+    """
     from daf.cli.show import emit, out
     from daf.output_manager import find_run
     from daf.output_utils import export_session

@@ -123,7 +123,11 @@ def resume_command(
 def status_command(
     run: RunArgument = "latest", output_dir: OutputDirOption = None, as_json: JsonOption = False
 ) -> None:
-    """Print the progress of a sweep."""
+    """Print the progress of a sweep.
+
+    \b
+        daf sweep status
+    """
     from daf.cli.show import emit, out
     from daf.sweeps.library import daf_sweep_status
     from daf.sweeps.result import SweepResult
@@ -148,7 +152,12 @@ def show_command(
     output_dir: OutputDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a sweep: its best trials, the outcome of the others, and the held-out result."""
+    """Show a sweep: its best trials, the outcome of the others, and the held-out result.
+
+    \b
+        daf sweep show
+        daf sweep show latest --trial 7
+    """
     from daf.cli.show import emit
     from daf.sweeps.result import SweepResult
 
@@ -172,7 +181,11 @@ def show_command(
 
 @app.command("best")
 def best_command(run: RunArgument = "latest", output_dir: OutputDirOption = None, as_json: JsonOption = False) -> None:
-    """Print the best hyperparameters: of the winner on held-out seeds, otherwise of the best trial."""
+    """Print the best hyperparameters: of the winner on held-out seeds, otherwise of the best trial.
+
+    \b
+        daf sweep best
+    """
     from daf.cli.show import emit, out
     from daf.sweeps.held_out_summary import held_out_finding
     from daf.sweeps.library import daf_sweep_best_config
@@ -208,7 +221,11 @@ def export_command(
     output_dir: OutputDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a sweep's trials as CSV or JSON, or the best configuration as YAML."""
+    """Write a sweep's trials as CSV or JSON, or the best configuration as YAML.
+
+    \b
+        daf sweep export --format csv -o trials.csv
+    """
     from daf.cli.show import emit, raw, say
     from daf.storage.atomic import write_text
     from daf.sweeps.export import exported

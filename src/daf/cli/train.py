@@ -10,6 +10,7 @@ from daf.cli import _playing as playing
 from daf.cli import _train_show as train_show
 from daf.cli._grouped import options
 from daf.cli._options import GAME_HELP, NoReportOption, RunOptions
+from daf.core.distributed.launch import JOIN_TIMEOUT, MAX_RESTARTS
 from daf.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -109,6 +110,34 @@ class TrainOptions:
         typer.Option("--curriculum", metavar="FILE", help="YAML file of the distribution of training episodes."),
     ] = None
     game: Annotated[str | None, typer.Option("--game", help=GAME_HELP)] = None
+    nproc: Annotated[
+        int | None,
+        typer.Option("--nproc", help="Processes (ranks) on this machine that learn one network together."),
+    ] = None
+    nodes: Annotated[
+        str,
+        typer.Option("--nodes", metavar="N|MIN:MAX", help="Machines that train together, each with --nproc ranks."),
+    ] = "1"
+    node_rank: Annotated[
+        int, typer.Option("--node-rank", help="The number of this machine, from 0, which has the run directory.")
+    ] = 0
+    rendezvous: Annotated[
+        str | None,
+        typer.Option("--rendezvous", metavar="HOST:PORT", help="With --nodes: where machine 0 can be reached."),
+    ] = None
+    max_restarts: Annotated[
+        int, typer.Option("--max-restarts", help="How often lost ranks are replaced before the run fails.")
+    ] = MAX_RESTARTS
+    join_timeout: Annotated[
+        int, typer.Option("--join-timeout", metavar="SECONDS", help="How long to wait for the other machines.")
+    ] = JOIN_TIMEOUT
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            "--scale",
+            help="strong: num_envs and batch_size are of all ranks together; weak: of each rank.",
+        ),
+    ] = None
     no_report: NoReportOption = False
 
 
@@ -127,6 +156,8 @@ def train(chosen: TrainOptions, output: RunOptions, list_hyperparameters: ListOp
     \b
         daf train -m arena -p lstm --steps 2e6 --set learning_rate=3e-4
         daf train --resume latest
+        daf train -m arena --nproc 4
+        daf train -m arena --nodes 2 --node-rank 0 --rendezvous 10.0.0.5:29400 --nproc 2
     """
     if list_hyperparameters:
         train_show.list_hyperparameters(output.as_json)
@@ -136,16 +167,27 @@ def train(chosen: TrainOptions, output: RunOptions, list_hyperparameters: ListOp
         from daf.cli.show import emit
 
         emit(train_show.result_data(result))
+    elif chosen.node_rank:
+        train_show.show_elsewhere(result)
     else:
         train_show.show(result, quiet=output.quiet)
-    train_show.end(result, output, run_dir=chosen.run_dir, resumed=chosen.resume is not None)
+    train_show.end(
+        result,
+        output,
+        run_dir=chosen.run_dir,
+        resumed=chosen.resume is not None,
+        elsewhere=chosen.node_rank > 0,
+    )
 
 
 def _train(train: TrainOptions, options: RunOptions) -> "TrainingResult":
     from daf.cli.show import err
+    from daf.core.distributed.launch import Launch, nodes_of
     from daf.core.training_settings import count, with_settings
     from daf.training import daf_train_policy
 
+    fewest, most = nodes_of(train.nodes)
+    launch = Launch(fewest, most, train.node_rank, train.rendezvous, train.max_restarts, train.join_timeout)
     output, daf_config = playing.open_output(options)
     base = _from_file(train.config)
     fields = _fields(train, base, output)
@@ -154,15 +196,17 @@ def _train(train: TrainOptions, options: RunOptions) -> "TrainingResult":
     if train.resume is not None:
         _only_with_resume(train, fields)
         return daf_train_policy(
-            resume=train.resume, total_timesteps=fields.get("total_timesteps"), take_over=train.take_over,
-            stop_at=stop_at, output=output, settings=daf_config, console=console, report=not train.no_report,
+            resume=train.resume, total_timesteps=fields.get("total_timesteps"), ranks=fields.get("workers_per_node"),
+            take_over=train.take_over, stop_at=stop_at, output=output, settings=daf_config, console=console,
+            report=not train.no_report, launch=launch,
         )  # fmt: skip
     chosen = with_settings(base, fields)
-    if not chosen.missions and chosen.curriculum is None:
+    if not chosen.missions and chosen.curriculum is None and not launch.node_rank:
         raise UsageError(playing.NO_MISSION)
     return daf_train_policy(
         config=chosen, run_dir=train.run_dir, branch_from=train.branch_from, take_over=train.take_over,
         stop_at=stop_at, output=output, settings=daf_config, console=console, report=not train.no_report,
+        launch=launch,
     )  # fmt: skip
 
 
@@ -185,6 +229,8 @@ def _fields(train: TrainOptions, base: "DAFTrainingConfig", output: "OutputManag
         "game": train.game,
         "device": train.device,
         "seed": train.seed,
+        "workers_per_node": train.nproc,
+        "scale": train.scale,
         "initial_weights": train.initial_weights,
         "eval_frequency": eval_every,
         "eval_episodes": train.eval_episodes,
@@ -197,7 +243,7 @@ def _fields(train: TrainOptions, base: "DAFTrainingConfig", output: "OutputManag
     given = {name: value for name, value in flags.items() if value is not None}
     if eval_every == "never":
         given["eval_frequency"] = None
-    if train.resume is None and base.policy is None:
+    if train.resume is None and base.policy is None and not train.node_rank:
         given.setdefault("policy", DEFAULT_POLICY)
     settings = parse_settings(
         train.settings or [],
@@ -246,9 +292,9 @@ def _only_with_resume(train: TrainOptions, fields: dict[str, Any]) -> None:
     """A resumed run keeps its settings; only its length may change."""
     places = {"--config": train.config, "--run-dir": train.run_dir, "--branch-from": train.branch_from}
     wrong = [name for name, value in places.items() if value is not None]
-    wrong += [name for name in fields if name != "total_timesteps"]
+    wrong += [name for name in fields if name not in ("total_timesteps", "workers_per_node")]
     if wrong:
         raise UsageError(
-            f"--resume uses the run's own settings and can't be combined with {', '.join(wrong)}; only --steps and "
-            "--stop-at are allowed. For other settings start a new run with --branch-from CHECKPOINT."
+            f"--resume uses the run's own settings and can't be combined with {', '.join(wrong)}; only --steps, "
+            "--stop-at and --nproc are allowed. For other settings start a new run with --branch-from CHECKPOINT."
         )

@@ -13,6 +13,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "track": ("wandb", "mlflow"),
     "video": ("imageio_ffmpeg",),
     "ray": ("ray",),
+    "test": ("pytest", "coverage"),
 }
 """By extra, the modules that its code imports."""
 

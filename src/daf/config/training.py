@@ -64,7 +64,18 @@ class DAFTrainingConfig(ConfigModel):
         "workers",
     )
     workers_per_node: int = _hyper(
-        1, "run", "Processes that learn one network together, each from its share of the environments.", ge=1, le=256
+        1,
+        "run",
+        "Processes (ranks) per machine that learn one network together, each from its share of the environments.",
+        "nproc",
+        ge=1,
+        le=256,
+    )
+    scale: Literal["strong", "weak"] = _hyper(
+        "strong",
+        "run",
+        "Whether num_envs and batch_size are those of all ranks together (strong) or of each (weak); weak multiplies "
+        "the learning rate by √ranks with adam, adamw and rmsprop, by ranks with sgd.",
     )
     n_steps: int = _hyper(
         64, "collection", "Steps collected per agent before an update.", "rollout_length", ge=2, le=65536

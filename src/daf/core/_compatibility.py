@@ -11,6 +11,7 @@ import torch
 
 from daf.config.training import DAFTrainingConfig
 from daf.core import checkpoints
+from daf.core._optimizers import rate_factor
 from daf.core.rollout_sizes import RolloutSizes
 from daf.errors import CheckpointError, ConfigError, UsageError
 from daf.game.missions import Mission
@@ -22,7 +23,7 @@ CHANGEABLE = frozenset(
         "experiment_name", "total_timesteps", "num_workers", "device", "threads", "initial_weights",
         "eval_frequency", "eval_episodes", "eval_missions", "eval_baselines", "eval_replays", "checkpoint_frequency",
         "keep_last_checkpoints", "keep_best_checkpoints", "milestone_frequency", "log_interval", "log_agents",
-        "trackers", "tracker_options", "use_distributed",
+        "trackers", "tracker_options", "use_distributed", "workers_per_node",
     }
 )  # fmt: skip
 """Settings that may differ when a run is resumed; changing any other setting makes it a different run."""
@@ -77,12 +78,33 @@ def require_reachable_total(run_dir: Path, source: Path, total: int) -> None:
         )
 
 
-def numerical_differences(source: Path, sizes: RolloutSizes, device: str) -> list[str]:
-    """What differs from the process that wrote `source`, and may change the last bits of results: "threads 2 → 1"."""
+def numerical_differences(source: Path, sizes: RolloutSizes, device: str, ranks: int) -> list[str]:
+    """What differs from the run that wrote `source`, and may change the last bits of results: "threads 2 → 1"."""
     facts = checkpoints.facts(source)
-    before = {"threads": facts["threads"], "device": facts["device"], "torch": facts["torch"]}
-    now = {"threads": sizes.threads, "device": device, "torch": str(torch.__version__)}
+    before = {
+        "ranks": ranks_of(facts), "threads": facts["threads"], "device": facts["device"], "torch": facts["torch"],
+    }  # fmt: skip
+    now = {"ranks": ranks, "threads": sizes.threads, "device": device, "torch": str(torch.__version__)}
     return [f"{name} {before[name]} → {value}" for name, value in now.items() if before[name] != value]
+
+
+def ranks_of(facts: Mapping[str, Any]) -> int:
+    """The number of ranks that trained together when the checkpoint with these facts was saved."""
+    return int(facts.get("ranks", 1))
+
+
+def weak_scaling_differences(source: Path, config: DAFTrainingConfig, sizes: RolloutSizes, ranks: int) -> list[str]:
+    """What another number of ranks changes in a run with weak scaling; empty with strong scaling."""
+    before = ranks_of(checkpoints.facts(source))
+    if config.scale == "strong" or before == ranks:
+        return []
+    environments, steps = sizes.environments // ranks, sizes.batch // ranks * sizes.horizon
+    factors = rate_factor(config, before), rate_factor(config, ranks)
+    return [
+        f"environments {environments * before} → {sizes.environments}",
+        f"agent steps per gradient step {steps * before} → {steps * ranks}",
+        f"learning rate × {factors[0]:.3g} → × {factors[1]:.3g}",
+    ]
 
 
 def _network_differences(facts: Mapping[str, Any], policy: Policy, network: torch.nn.Module) -> Iterator[str]:

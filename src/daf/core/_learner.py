@@ -4,6 +4,10 @@
 machine with the same number of threads: weights, optimizer, generators, recurrent states, reward scale, curriculum,
 and the environments in the middle of their episodes.
 
+With several ranks, each has a learner with a part of the environments. Draws of actions and minibatches belong to
+places of the whole rollout, so the ranks together make the update of a single process, up to the order of sums. The
+state is that of the whole, which any number of ranks can restore.
+
 Importing this module imports torch.
 """
 
@@ -13,7 +17,7 @@ import contextlib
 import hashlib
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,12 +26,12 @@ import torch
 from daf.config.training import DAFTrainingConfig
 from daf.core._episode_scores import EpisodeScores
 from daf.core._optimizers import make_optimizer, schedule
+from daf.core._peers import Alone, Peers
 from daf.core._ppo import update
-from daf.core._process_group import ProcessGroup
 from daf.core._rollout_buffer import RewardScale, scale_rewards
-from daf.core._rollout_collector import Resolve, RolloutCollector
+from daf.core._rollout_collector import Resolve, RolloutCollector, joined_states
 from daf.core.curriculum import Curriculum, Outcome
-from daf.core.rollout_sizes import RolloutSizes
+from daf.core.rollout_sizes import RolloutSizes, share_of
 from daf.game.trainable import Trainable
 from daf.game.training_envs import TrainingEnvs
 from daf.game.training_world import EndedEpisode
@@ -37,8 +41,10 @@ class Learner:
     """PPO in progress.
 
     steps, updates: done so far. scores: of the run's episodes. latest: task and score of the episodes that ended in the
-    last update.
+    last update. interrupted: whether another rank was asked to stop during the last update.
     """
+
+    interrupted = False
 
     def __init__(
         self,
@@ -49,29 +55,34 @@ class Learner:
         resolve: Resolve,
         *,
         sampler: Any = None,
-        peers: ProcessGroup | None = None,
+        peers: Peers | None = None,
+        on_machine: int = 1,
     ) -> None:
-        """sizes: of this process only. peers: the process group that it learns in, None for a single process."""
-        self._peers = peers
-        rank, self._world = (0, 1) if peers is None else (peers.rank, peers.world)
+        """sizes: of all ranks together. peers: the ranks that it learns with, None for a single process. on_machine:
+        the number of ranks that share this machine's cores.
+        """
+        self._peers = peers or Alone(sizes.environments)
         self.config, self.sizes, self.trainable, self.curriculum = config, sizes, trainable, curriculum
         self.steps = self.updates = 0
         self.seconds = 0.0
         self.scores = EpisodeScores()
         self.latest: list[tuple[str, float]] = []
         self.optimizer = make_optimizer(trainable.network, config)
-        self._batches = torch.Generator().manual_seed(_generator_seed(config.seed, "minibatches", rank))
-        self.scale = RewardScale(np.zeros(sizes.rows * self._world))
+        self._batches = torch.Generator().manual_seed(_generator_seed(config.seed, "minibatches"))
+        self.scale = RewardScale(np.zeros(sizes.rows))
         self._collector = RolloutCollector(
             config,
-            sizes,
+            share_of(sizes, len(self._peers.environments), on_machine),
             trainable,
             curriculum,
             resolve,
-            first_environment=rank * sizes.environments,
-            action_seed=_generator_seed(config.seed, "actions", rank),
+            peers=self._peers,
+            whole=sizes,
+            action_seed=_generator_seed(config.seed, "actions"),
             sampler=sampler,
         )
+        if self._peers.rank:  # networks may draw themselves (dropout); rank 0 continues where its weights were drawn
+            torch.manual_seed(_generator_seed(config.seed, f"network of rank {self._peers.rank}"))
         if config.compile:
             trainable.compile()
 
@@ -81,12 +92,14 @@ class Learner:
         Raises `DivergenceError`, `TrainingError`; the learner must then be restored or closed.
         """
         began = time.perf_counter()
-        now = schedule(self.config, self.steps)
+        peers = self._peers
+        now = schedule(self.config, self.steps, peers.world)
         ended = self._collector.collect(self.curriculum, self._precision())
         collected = time.perf_counter()
         buffer = self._collector.buffer
-        earned = float(buffer.rewards.cpu().double().mean())
-        scale_rewards(buffer, self.scale, self.config, self._peers)
+        rewards, done = peers.join(buffer.rewards), peers.join(buffer.done)
+        earned = float(rewards.cpu().double().mean())
+        scale_rewards(buffer, self.scale, self.config, rewards, done)
         losses = update(
             self.trainable,
             self.optimizer,
@@ -96,13 +109,11 @@ class Learner:
             batch=self.sizes.batch,
             chunk=self.sizes.chunk,
             generator=self._batches,
+            peers=peers,
             context=self._precision(),
-            peers=self._peers,
         )
-        if self._peers is not None:
-            ended = [end for part in self._peers.gather(ended) for end in part]  # order by rank is order by environment
-            earned, losses = self._peers.average(earned), _averaged(self._peers.gather(losses))
-        steps = self.sizes.steps(self.config.n_steps) * self._world
+        ended = self._exchanged(ended)
+        steps = self.sizes.steps(self.config.n_steps)
         self.steps += steps
         self.updates += 1
         self._record_outcomes(ended)
@@ -121,6 +132,12 @@ class Learner:
             "clock/collect_seconds": collected - began,
             "clock/learn_seconds": finished - collected,
         }
+
+    def _exchanged(self, ended: Sequence[EndedEpisode]) -> list[EndedEpisode]:
+        """The episodes of all ranks; their samples for logs go to rank 0."""
+        parts = self._peers.gather((ended, self._collector.records))
+        self._collector.records = [record for _, records in parts for record in records] if not self._peers.rank else []
+        return [end for episodes, _ in parts for end in episodes]  # order by rank is order by environment
 
     @property
     def envs(self) -> TrainingEnvs:
@@ -154,7 +171,11 @@ class Learner:
         return contextlib.nullcontext()
 
     def state(self) -> dict[str, Any]:
-        """What `restore` needs in addition to the weights: tensors, numbers and text only."""
+        """What `restore` needs in addition to the weights, of all ranks: tensors, numbers and text only."""
+        parts = self._peers.gather((self._collector.state(), torch.get_rng_state(), self._gpu_generator()))
+        own: dict[str, Any] = {}
+        if len(parts) > 1:  # generators that networks may draw from, by rank; draws of the trainer are common to all
+            own = {"torch_of_ranks": [part[1] for part in parts], "cuda_of_ranks": [part[2] for part in parts]}
         return {
             "steps": self.steps,
             "updates": self.updates,
@@ -162,21 +183,28 @@ class Learner:
             "optimizer": self.optimizer.state_dict(),
             "batches": self._batches.get_state(),
             "torch": torch.get_rng_state(),
-            "cuda": torch.cuda.get_rng_state(self.trainable.device) if self.trainable.device.type == "cuda" else None,
+            "cuda": self._gpu_generator(),
             "scale": self.scale.state(),
             "curriculum": self.curriculum.state_dict(),
             "tally": self.scores.state(),
-            **self._collector.state(),
+            **joined_states([part[0] for part in parts], self.sizes.environments),
+            **own,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Resume from `state`; the caller loads the weights."""
+        """Resume from `state`, which any number of ranks may have saved; the caller loads the weights."""
         self._load_progress(state)
         self._batches.set_state(state["batches"])
-        torch.set_rng_state(state["torch"])
-        if self.trainable.device.type == "cuda" and state["cuda"] is not None:  # None: saved by a run on a CPU
-            torch.cuda.set_rng_state(state["cuda"], self.trainable.device)
-        self.scale = RewardScale.of(state["scale"])
+        rank, generators = self._peers.rank, (state["torch"], state["cuda"])
+        if len(state.get("torch_of_ranks", [0])) == self._peers.world > 1:
+            generators = (state["torch_of_ranks"][rank], state["cuda_of_ranks"][rank])
+        elif rank:  # saved by another number of ranks, and rank 0 has the state that was saved
+            torch.manual_seed(_generator_seed(self.config.seed, f"network of rank {rank} after {self.updates} updates"))
+            generators = (torch.get_rng_state(), None)
+        torch.set_rng_state(generators[0])
+        if self.trainable.device.type == "cuda" and generators[1] is not None:  # None: saved by a run on a CPU
+            torch.cuda.set_rng_state(generators[1], self.trainable.device)
+        self.scale = RewardScale.of(state["scale"], self.sizes.rows)
         self.curriculum.load_state_dict(state["curriculum"])
         self.scores.restore(state.get("tally"))
         self._collector.restore(state, self.curriculum)
@@ -187,7 +215,7 @@ class Learner:
         The optimizer state is None if the other run used another kind of optimizer.
         """
         self._load_progress(state)
-        kept = RewardScale.of(state["scale"])
+        kept = RewardScale.of(state["scale"], self.sizes.rows)
         self.scale = RewardScale(self.scale.sums, kept.count, kept.mean, kept.squares)
 
     def _load_progress(self, state: dict[str, Any]) -> None:
@@ -202,22 +230,18 @@ class Learner:
         ]
         self.optimizer.load_state_dict({"state": kept["state"], "param_groups": groups})
 
+    def _gpu_generator(self) -> torch.Tensor | None:
+        return torch.cuda.get_rng_state(self.trainable.device) if self.trainable.device.type == "cuda" else None
+
     def close(self) -> None:
         """End the environment processes; another update starts new ones in the same state."""
         self._collector.close()
 
 
-def _generator_seed(seed: int, purpose: str, rank: int) -> int:
-    """The seed of one of this learner's generators."""
-    digest = hashlib.sha256(f"{purpose}\x00{seed}\x00{rank}".encode()).digest()
+def _generator_seed(seed: int, purpose: str) -> int:
+    """The seed of one of the learner's generators."""
+    digest = hashlib.sha256(f"{purpose}\x00{seed}\x000".encode()).digest()
     return int.from_bytes(digest[:7], "little")
-
-
-def _averaged(losses: Sequence[Mapping[str, float]]) -> dict[str, float]:
-    """The means over processes, for the names that all of them have."""
-    return {
-        name: float(np.mean([each[name] for each in losses])) for name in losses[0] if all(name in e for e in losses)
-    }
 
 
 def _episodes(ended: Sequence[EndedEpisode]) -> dict[str, float]:

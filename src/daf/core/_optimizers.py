@@ -27,8 +27,8 @@ def make_optimizer(network: torch.nn.Module, config: DAFTrainingConfig) -> torch
     return torch.optim.SGD(parameters, lr=rate, momentum=betas[0], weight_decay=decay)
 
 
-def schedule(config: DAFTrainingConfig, steps: int) -> Schedule:
-    """The values for the update that starts after `steps` agent steps."""
+def schedule(config: DAFTrainingConfig, steps: int, ranks: int = 1) -> Schedule:
+    """The values for the update that starts after `steps` agent steps. ranks: that learn together."""
     progress = min(1.0, steps / config.total_timesteps)
     fallen = 1.0
     if config.lr_schedule == "linear":
@@ -36,6 +36,7 @@ def schedule(config: DAFTrainingConfig, steps: int) -> Schedule:
     elif config.lr_schedule == "cosine":
         fallen = 0.5 * (1 + math.cos(math.pi * progress))
     rate = config.learning_rate * (config.min_lr_ratio + (1 - config.min_lr_ratio) * fallen)
+    rate *= rate_factor(config, ranks)
     if steps < config.warmup_steps:
         rate *= max(steps, 1) / config.warmup_steps
     final = config.ent_coef if config.ent_coef_final is None else config.ent_coef_final
@@ -44,3 +45,14 @@ def schedule(config: DAFTrainingConfig, steps: int) -> Schedule:
         ent_coef=config.ent_coef + (final - config.ent_coef) * progress,
         prio_beta=config.prio_beta0 + (1 - config.prio_beta0) * progress,
     )
+
+
+def rate_factor(config: DAFTrainingConfig, ranks: int) -> float:
+    """What the learning rate is multiplied by: under weak scaling, `ranks` times as many samples enter each step.
+
+    With sgd linear (Goyal et al., "Accurate, Large Minibatch SGD", 2017); with adaptive optimizers the square root
+    (Malladi et al., "On the SDEs and Scaling Rules for Adaptive Gradient Algorithms", NeurIPS 2022).
+    """
+    if config.scale == "strong":
+        return 1.0
+    return float(ranks) if config.optimizer == "sgd" else math.sqrt(ranks)

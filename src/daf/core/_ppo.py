@@ -4,6 +4,10 @@ Schulman et al., "Proximal Policy Optimization Algorithms", 2017: the clipped ob
 values learned with it. Optional, from PuffeRL: sequences drawn by their advantages and weighted back (Schaul et al.,
 ICLR 2016), V-trace's clipping. Sequences are drawn from a separate generator of the trainer.
 
+With several ranks, each has a part of the rollout. All draw the same minibatches, as numbers of sequences of the whole
+rollout; each computes the part of the loss that belongs to its sequences, and gradients are summed. Advantages are
+normalized over the whole minibatch.
+
 Importing this module imports torch.
 """
 
@@ -11,26 +15,20 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
-from typing import Protocol
 
 import torch
 
 from daf.config.training import DAFTrainingConfig
+from daf.core._peers import Peers
 from daf.core._rollout_buffer import RolloutBuffer, advantages
 from daf.errors import DivergenceError
 from daf.game.trainable import Trainable
 
-
-class Peers(Protocol):
-    """Other processes that learn from separate rollouts with the same network, in step with this one."""
-
-    def average_gradients(self, network: torch.nn.Module) -> None:
-        """Replace the gradients in every process by their mean."""
-        ...
-
-    def average(self, number: float) -> float:
-        """The mean of every process's number."""
-        ...
+LOSSES = (
+    "loss/policy", "loss/value", "loss/entropy", "loss/total", "loss/approx_kl", "loss/old_approx_kl",
+    "loss/clip_fraction",
+)  # fmt: skip
+"""The names of losses that are means over the update's minibatches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +50,13 @@ def update(
     batch: int,
     chunk: int,
     generator: torch.Generator,
+    peers: Peers,
     context: contextlib.AbstractContextManager[object] | None = None,
-    peers: Peers | None = None,
 ) -> dict[str, float]:
     """Learn from a rollout whose rewards are scaled; returns the update's losses by name.
 
-    batch: sequences per gradient step; chunk: sequences per backward pass. context: mixed precision around the network.
-    peers: the processes with which gradients are averaged before every step.
+    batch: sequences of all ranks per gradient step; chunk: sequences per backward pass. peers: the ranks, whose
+    generators are in the same state. context: mixed precision around the network.
     Raises `DivergenceError` before a step with values that are not finite, naming the parameter.
     """
     for group in optimizer.param_groups:
@@ -76,39 +74,45 @@ def update(
 
     estimates = advantages(buffer, values, config)
     targets = buffer.cut(estimates + values)
-    chosen_estimates = buffer.cut(estimates)
+    all_estimates = peers.join(buffer.cut(estimates))
+    sequences = len(all_estimates)
+    own = peers.owned(sequences)
 
     # Losses are summed on the device: float() at every step would make the CPU wait for the GPU each time.
-    sums: dict[str, torch.Tensor] = {}
+    sums = {name: torch.zeros((), dtype=trainable.dtype, device=device) for name in LOSSES}
     norms: list[torch.Tensor] = []
     steps = 0
     for _epoch in range(config.n_epochs):
-        order = torch.randperm(buffer.sequences, generator=generator)
-        for first in range(0, buffer.sequences, batch):
+        order = torch.randperm(sequences, generator=generator)
+        for first in range(0, sequences, batch):
             if vtrace:  # ratios have changed, and with them the estimates from the old steps
                 estimates = advantages(buffer, values, config, ratios)
-                chosen_estimates, targets = buffer.cut(estimates), buffer.cut(estimates + values)
+                all_estimates, targets = peers.join(buffer.cut(estimates)), buffer.cut(estimates + values)
             if config.prio_alpha > 0:
-                weight = chosen_estimates.abs().sum(1).cpu().double() ** config.prio_alpha + 1e-6
+                weight = all_estimates.abs().sum(1).cpu().double() ** config.prio_alpha + 1e-6
                 chances = weight / weight.sum()
-                picked = torch.multinomial(chances, min(batch, buffer.sequences), generator=generator)
-                importance = (buffer.sequences * chances[picked]) ** -schedule.prio_beta
-                weights = importance.float().to(device).unsqueeze(1)
+                picked = torch.multinomial(chances, min(batch, sequences), generator=generator)
+                importance = (sequences * chances[picked]) ** -schedule.prio_beta
+                weights = importance.to(device, trainable.dtype).unsqueeze(1)
             else:
                 picked = order[first : first + batch]
-                weights = torch.ones((len(picked), 1), device=device)
+                weights = torch.ones((len(picked), 1), dtype=trainable.dtype, device=device)
             picked = picked.to(device)
-            gain = chosen_estimates[picked]
+            gain = all_estimates[picked]
             if config.normalize_advantage:
                 # correction=0: a minibatch of one value has deviation 0, where the sample estimate would be NaN
                 gain = (gain - gain.mean()) / (gain.std(correction=0) + 1e-8)
             gain = gain * weights
+            mine = picked
+            if peers.world > 1:
+                here = (picked >= own.start) & (picked < own.stop)
+                mine, gain = picked[here] - own.start, gain[here]
 
             optimizer.zero_grad(set_to_none=True)
-            diverged = 0.0
-            for start in range(0, len(picked), chunk):
+            diverged = torch.zeros((), dtype=torch.float64)
+            for start in range(0, len(mine), chunk):
                 part = slice(start, start + chunk)
-                rows = picked[part]
+                rows = mine[part]
                 with autocast:
                     logits, value = trainable.learn(
                         observations[rows], {key: state[rows] for key, state in states.items()}, begins[rows]
@@ -141,10 +145,8 @@ def update(
                         ("loss/total", loss), ("loss/approx_kl", kl), ("loss/old_approx_kl", -change.mean()),
                         ("loss/clip_fraction", ((ratio - 1).abs() > config.clip_range).float().mean()),
                     ):  # fmt: skip
-                        sums[name] = sums.get(name, torch.zeros((), device=device)) + number.detach() * share
-            if peers is not None:
-                peers.average_gradients(network)
-                diverged = peers.average(diverged) if config.target_kl is not None else 0.0
+                        sums[name] += number.detach() * share
+            peers.sum_gradients(network)
             bound = config.max_grad_norm if config.max_grad_norm is not None else float("inf")
             parameters = [parameter for parameter in network.parameters() if parameter.grad is not None]
             # Not clip_grad_norm_: a NaN norm would spread to all gradients, and the error could not name the parameter.
@@ -155,18 +157,20 @@ def update(
             optimizer.step()
             norms.append(norm.detach())
             steps += 1
-            if config.target_kl is not None and diverged > config.target_kl:
+            if config.target_kl is not None and float(peers.total(diverged)) > config.target_kl:
                 break
         else:
             continue
         break
     _check_parameters(network)
-    losses = {name: float(total) / steps for name, total in sums.items()}
+    totals = peers.total(torch.stack(list(sums.values()))).tolist()
+    losses = {name: total / steps for name, total in zip(sums, totals, strict=True)}
     losses["gradient/norm"] = float(torch.stack(norms).mean())
     losses["loss/gradient_steps"] = float(steps)
-    spread = float(targets.var())
+    all_targets = peers.join(targets)
+    spread = float(all_targets.var())
     if spread > 0:
-        losses["loss/explained_variance"] = 1 - float((targets - old_values).var()) / spread
+        losses["loss/explained_variance"] = 1 - float((all_targets - peers.join(old_values)).var()) / spread
     return losses
 
 

@@ -9,7 +9,7 @@ Importing this module imports torch.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,30 +17,30 @@ import torch
 from daf.config.training import DAFTrainingConfig
 
 
-class Gathers(Protocol):
-    """Processes that exchange values."""
-
-    def gather[T](self, value: T) -> list[T]:
-        """Every process's value, in the same order for all."""
-        ...
-
-
 class RolloutBuffer:
-    """(rows, steps) of experience on the network's device; observations stay bytes."""
+    """(rows, steps) of experience on the network's device; observations stay bytes. dtype: of the other numbers."""
 
-    def __init__(self, rows: int, steps: int, tokens: int, horizon: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        rows: int,
+        steps: int,
+        tokens: int,
+        horizon: int,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
         self.rows, self.steps, self.horizon = rows, steps, horizon
         # By far the largest part of the buffer: as floats it would take four times the memory.
         self.observations = torch.zeros((rows, steps, tokens, 3), dtype=torch.uint8, device=device)
         self.actions = torch.zeros((rows, steps), dtype=torch.int64, device=device)
-        self.logprobs = torch.zeros((rows, steps), device=device)
-        self.values = torch.zeros((rows, steps), device=device)
-        self.rewards = torch.zeros((rows, steps), device=device)
-        self.done = torch.zeros((rows, steps), device=device)
-        self.bootstrap = torch.zeros((rows, steps), device=device)
+        self.logprobs = torch.zeros((rows, steps), dtype=dtype, device=device)
+        self.values = torch.zeros((rows, steps), dtype=dtype, device=device)
+        self.rewards = torch.zeros((rows, steps), dtype=dtype, device=device)
+        self.done = torch.zeros((rows, steps), dtype=dtype, device=device)
+        self.bootstrap = torch.zeros((rows, steps), dtype=dtype, device=device)
         """The value of an episode's last observation, if the time limit ended the episode."""
         self.begins = torch.zeros((rows, steps), dtype=torch.bool, device=device)
-        self.last_values = torch.zeros(rows, device=device)
+        self.last_values = torch.zeros(rows, dtype=dtype, device=device)
         """The value of the observation after the last step."""
         self.states: list[dict[str, torch.Tensor]] = [{} for _ in range(steps // horizon)]
         """The recurrent state before each sequence."""
@@ -55,7 +55,7 @@ class RolloutBuffer:
         kept = self.states[part]
         for key, value in state.items():
             if key not in kept:
-                kept[key] = torch.zeros((self.rows, *value.shape[1:]), device=value.device)
+                kept[key] = torch.zeros((self.rows, *value.shape[1:]), dtype=value.dtype, device=value.device)
             kept[key][rows] = value
 
     def cut(self, values: torch.Tensor) -> torch.Tensor:
@@ -134,24 +134,24 @@ class RewardScale:
         return {"sums": self.sums.tolist(), "count": self.count, "mean": self.mean, "squares": self.squares}
 
     @classmethod
-    def of(cls, state: dict[str, Any]) -> RewardScale:
-        """Create it from `state()`."""
-        return cls(np.array(state["sums"], dtype=np.float64), state["count"], state["mean"], state["squares"])
+    def of(cls, state: dict[str, Any], rows: int) -> RewardScale:
+        """Create it from `state()`, for `rows` rows: rows that are new start with a sum of 0."""
+        sums = np.array(state["sums"], dtype=np.float64)[:rows]
+        whole = np.concatenate([sums, np.zeros(rows - len(sums))])
+        return cls(whole, state["count"], state["mean"], state["squares"])
 
 
 def scale_rewards(
-    buffer: RolloutBuffer, scale: RewardScale, config: DAFTrainingConfig, peers: Gathers | None = None
+    buffer: RolloutBuffer, scale: RewardScale, config: DAFTrainingConfig, rewards: torch.Tensor, done: torch.Tensor
 ) -> None:
     """Scale the buffer's rewards: multiply, divide by the standard deviation, clip; in this order.
 
-    peers: processes whose rewards count towards the standard deviation too.
+    rewards, done: unscaled, of all ranks that learn together, whose rewards count towards the standard deviation too.
     """
+    if config.normalize_rewards:
+        scale.update(rewards * config.reward_scale, done, config.gamma)
     buffer.rewards *= config.reward_scale
     if config.normalize_rewards:
-        parts = [(buffer.rewards, buffer.done)]
-        if peers is not None:
-            parts = peers.gather((buffer.rewards.cpu(), buffer.done.cpu()))
-        scale.update(torch.cat([part[0] for part in parts]), torch.cat([part[1] for part in parts]), config.gamma)
         buffer.rewards /= scale.deviation
     if config.reward_clip is not None:
         buffer.rewards.clamp_(-config.reward_clip, config.reward_clip)

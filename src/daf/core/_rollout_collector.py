@@ -1,9 +1,10 @@
 """Collects rollouts: environments in processes, and the network that plays in them.
 
 The collector holds what the next rollout depends on in addition to weights and tasks: the generator of actions, the
-recurrent states and the environments. `state()` represents an environment by the actions since the start of its
-episode, and `restore()` replays them. Environments are therefore not reset at checkpoints, which would cut every
-episode longer than the time between two of them.
+recurrent states and the environments. The generator draws a number for every agent of all ranks, and each rank uses
+those of its agents, so an environment gets the same draws wherever it runs. `state()` represents an environment by the
+actions since the start of its episode, and `restore()` replays them. Environments are therefore not reset at
+checkpoints, which would cut every episode longer than the time between two of them.
 
 Importing this module imports torch.
 """
@@ -18,6 +19,7 @@ import numpy as np
 import torch
 
 from daf.config.training import DAFTrainingConfig
+from daf.core._peers import Peers
 from daf.core._rollout_buffer import RolloutBuffer
 from daf.core.curriculum import Curriculum, draw
 from daf.core.rollout_sizes import RolloutSizes
@@ -45,17 +47,21 @@ class RolloutCollector:
         curriculum: Curriculum,
         resolve: Resolve,
         *,
-        first_environment: int,
+        peers: Peers,
+        whole: RolloutSizes,
         action_seed: int,
         sampler: Any,
     ) -> None:
-        """first_environment: the number of the first of these environments among those of all processes."""
+        """sizes: of this rank; whole: of all ranks, `peers`, together."""
         self._config, self._sizes, self._trainable, self._resolve = config, sizes, trainable, resolve
         self._missions = [task.mission for task in curriculum.tasks()]
-        self._first_environment, self._sampler = first_environment, sampler
+        self._whole, self._own_rows = whole, peers.owned(whole.rows)
+        self._environments, self._sampler = peers.environments, sampler
         self._sampling = torch.Generator().manual_seed(action_seed)
         tokens = trainable.interface.observation_space.shape[0]
-        self.buffer = RolloutBuffer(sizes.rows, config.n_steps, tokens, sizes.horizon, trainable.device)
+        self.buffer = RolloutBuffer(
+            sizes.rows, config.n_steps, tokens, sizes.horizon, trainable.device, trainable.dtype
+        )
         self.records: list[dict[str, Any]] = []
         self.envs = self._new_environments()
         self._states = [trainable.initial_state(rows.stop - rows.start) for rows in self.envs.group_rows]
@@ -73,7 +79,7 @@ class RolloutCollector:
             seed=self._config.seed,
             chooser=draw,
             sampler=self._sampler,
-            first=self._first_environment,
+            first=self._environments.start,
         )
 
     def collect(
@@ -114,14 +120,17 @@ class RolloutCollector:
                     _, values, _ = trainable.act(seen, self._states[group])
                     buffer.last_values[rows] = values
                     continue
+                if group == 0:
+                    draws = torch.rand(self._whole.rows, generator=self._sampling, dtype=torch.float64)
+                    draws = draws[self._own_rows.start : self._own_rows.stop]
                 if step % buffer.horizon == 0:
                     buffer.keep_state(step // buffer.horizon, rows, self._states[group])
-                self._act(group, step)
+                self._act(group, step, draws[rows])
                 envs.send(group)
         return ended
 
-    def _act(self, group: int, step: int) -> None:
-        """Choose the group's actions and store them."""
+    def _act(self, group: int, step: int, draws: torch.Tensor) -> None:
+        """Choose the group's actions and store them. draws: a random number for each of its agents."""
         envs, buffer = self.envs, self.buffer
         rows, environments = envs.group_rows[group], envs.group_environments[group]
         seen = self._trainable.prepared(torch.from_numpy(envs.observations[rows]))
@@ -135,7 +144,6 @@ class RolloutCollector:
         # on any device. In float64, and scaled by their sum, because float32 probabilities do not add up to exactly 1.
         chances = logprobs.exp().cpu().double()
         cumulated = chances.cumsum(-1)
-        draws = torch.rand(len(chances), generator=self._sampling, dtype=torch.float64)
         actions = (cumulated <= (draws * cumulated[:, -1]).unsqueeze(-1)).sum(-1).clamp(max=chances.shape[1] - 1)
         envs.actions[rows] = actions.numpy()
         chosen = actions.to(logprobs.device)
@@ -151,7 +159,7 @@ class RolloutCollector:
         buffer.done[rows, step] = 0.0
         buffer.bootstrap[rows, step] = 0.0
         for end in ends:
-            index = end.environment - self._first_environment
+            index = end.environment - self._environments.start
             agents = slice(index * envs.agents, (index + 1) * envs.agents)
             inside = slice(agents.start - rows.start, agents.stop - rows.start)
             buffer.done[agents, step] = 1.0
@@ -200,7 +208,7 @@ class RolloutCollector:
         self.envs.set_weights(curriculum.weights())
 
     def state(self) -> dict[str, Any]:
-        """What `restore` needs: tensors, numbers and text only."""
+        """This rank's part of what `restore` needs: tensors, numbers and text only."""
         return {
             "sampling": self._sampling.get_state(),
             "states": self._states,
@@ -212,21 +220,31 @@ class RolloutCollector:
         }
 
     def restore(self, state: dict[str, Any], curriculum: Curriculum) -> None:
-        """Continue from `state`, with the tasks of `curriculum`."""
+        """Continue from `state`, of all ranks' environments (`joined_states`), with the tasks of `curriculum`.
+
+        An environment that `state` does not have starts its first episode.
+        """
         self._reopen()
         self._sampling.set_state(state["sampling"])
-        for mine, kept in zip(self._states, state["states"], strict=True):
-            for key, part in mine.items():
-                part.copy_(kept[key])
-        self._fresh[:] = state["fresh"].numpy()
+        saved = len(state["fresh"])
+        kept = [environment for environment in self._environments if environment < saved]
+        self._fresh[:] = True
+        self._fresh[: len(kept)] = state["fresh"][kept].numpy()
+        rows = slice(self._own_rows.start, self._own_rows.start + len(kept) * self.envs.agents)
+        for key in self._states[0]:
+            mine = torch.zeros_like(torch.cat([part[key] for part in self._states]))
+            mine[: rows.stop - rows.start] = torch.cat([part[key].to(mine.device) for part in state["states"]])[rows]
+            for part, group in zip(self._states, self.envs.group_rows, strict=True):
+                part[key].copy_(mine[group])
         self._publish(curriculum)
         worlds = [
             WorldState(environment, episode, task, actions.numpy().astype(np.uint16))
             for environment, episode, task, actions in state["worlds"]
+            if environment in self._environments
         ]
-        if worlds:
+        if state["worlds"]:
             self.envs.begin(worlds)
-        self._begun = bool(worlds)
+        self._begun = bool(state["worlds"])
 
     def close(self) -> None:
         """End the environment processes; another rollout starts new ones in the same state."""
@@ -250,3 +268,18 @@ class RolloutCollector:
         self.envs = self._new_environments()
         if worlds:
             self.envs.begin(worlds)
+
+
+def joined_states(parts: Sequence[dict[str, Any]], environments: int) -> dict[str, Any]:
+    """The state of all `environments` from the parts of the ranks, as one process with all of them would save it."""
+    fresh = torch.cat([part["fresh"] for part in parts])
+    groups = [group for part in parts for group in part["states"]]
+    rows = {key: torch.cat([group[key].to(groups[0][key].device) for group in groups]) for key in groups[0]}
+    split = environments // 2 * (len(next(iter(rows.values()))) // environments) if rows else 0
+    halves = [slice(0, split), slice(split, None)] if environments > 1 else [slice(None)]
+    return {
+        "sampling": parts[0]["sampling"],
+        "states": [{key: whole[half].clone() for key, whole in rows.items()} for half in halves],
+        "fresh": fresh,
+        "worlds": [world for part in parts for world in part["worlds"]],
+    }

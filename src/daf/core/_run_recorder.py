@@ -14,7 +14,7 @@ from daf.core._learner import Learner
 from daf.core._system_metrics import MemoryWatch, SystemMetrics
 from daf.core._training_logs import TrainingLogs
 from daf.core.tracking import TrackedRun, trackers
-from daf.core.training_progress import TrainingProgress
+from daf.core.training_progress import ShowsProgress
 
 MEMORY_LIMIT = 0.95
 """The fraction of the machine's memory above which a run saves and stops."""
@@ -27,7 +27,7 @@ class RunRecorder:
     when recording ends; "failed" until the caller sets it.
     """
 
-    def __init__(self, run_dir: Path, config: DAFTrainingConfig, device: str, progress: TrainingProgress) -> None:
+    def __init__(self, run_dir: Path, config: DAFTrainingConfig, device: str, progress: ShowsProgress) -> None:
         self._run_dir, self._device, self.progress = run_dir, device, progress
         self._trackers = trackers(config.trackers, run_dir, config.tracker_options)
         self.status = "failed"

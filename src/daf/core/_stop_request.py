@@ -20,6 +20,10 @@ class StopRequest:
         """Ask for a stop; the run ends as stopped, unless it was interrupted before."""
         self.status = self.status or "stopped"
 
+    def interrupt(self) -> None:
+        """Ask for a stop; the run ends as interrupted."""
+        self.status = "interrupted"
+
     @contextmanager
     def on_signals(self, say: Callable[[str], None]) -> Iterator[None]:
         """On SIGINT or SIGTERM, ask for a stop as interrupted; a second signal raises `KeyboardInterrupt`.
@@ -33,7 +37,7 @@ class StopRequest:
         def interrupt(_signal: int, _frame: FrameType | None) -> None:
             if self.status == "interrupted":
                 raise KeyboardInterrupt
-            self.status = "interrupted"
+            self.interrupt()
             say("Stopping after this update; press Ctrl-C again to stop immediately.")
 
         before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -6,9 +6,14 @@ from typing import Protocol
 class Counts(Protocol):
     """The counters of a learner. seconds: spent in updates."""
 
-    steps: int
-    updates: int
-    seconds: float
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def updates(self) -> int: ...
+
+    @property
+    def seconds(self) -> float: ...
 
 
 class TrainingSpeed:

@@ -8,6 +8,7 @@ Importing this module imports torch.
 
 import tempfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -23,6 +24,7 @@ from daf.core._training_speed import TrainingSpeed
 from daf.core.adaptive.config import DAFAdaptiveConfig
 from daf.core.adaptive.recorded_feedback import RecordedFeedback
 from daf.core.curriculum import Curriculum, DAFCurriculumConfig, Task
+from daf.core.distributed.launch import Launch
 from daf.core.interval_evaluation import evaluate_checkpoint
 from daf.core.recorded_training import START
 from daf.core.stored_settings import write_settings
@@ -64,6 +66,24 @@ class Controller(Protocol):
     def update_from_evaluation(self, results: Mapping[str, Any]) -> Any: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Counters of a training. seconds: spent in updates; scores: as of `EpisodeScores`."""
+
+    steps: int = 0
+    updates: int = 0
+    seconds: float = 0.0
+    scores: Mapping[str, Any] = field(default_factory=EpisodeScores().results)
+
+    @classmethod
+    def at(cls, checkpoint: Path | None) -> "Reached":
+        """Those of a checkpoint; zero for None."""
+        if checkpoint is None:
+            return cls()
+        facts = checkpoints.facts(checkpoint)
+        return cls(facts["steps"], facts["updates"], facts["metrics"].get("clock/seconds", 0.0))
+
+
 class DAFRlTrainer:
     """Trains one policy with PPO.
 
@@ -71,7 +91,8 @@ class DAFRlTrainer:
     to train on, by default `config.mission`. adaptive_controller: receives every update's return and every evaluation;
     one without a curriculum also gets this trainer's. curriculum_manager: chooses the task of each episode; one without
     tasks gets the mission as its task. output: where run directories are created; cache_dir: cache of episode records,
-    by default in the output directory; console: for progress.
+    by default in the output directory; console: for progress. launch: the machines on which `workers_per_node` ranks
+    each learn together, by default this one. With several ranks only `train` trains.
 
     If nothing names a mission, the first `train_on_task` does; until then no other method can train.
     """
@@ -90,6 +111,7 @@ class DAFRlTrainer:
         output: OutputManager | None = None,
         cache_dir: str | Path | None = None,
         console: "Console | None" = None,
+        launch: Launch | None = None,
     ) -> None:
         """Raises `UsageError` and its subclasses (`ConfigError`, `MissionError`, `PolicyError`), `CheckpointError`."""
         environment = None if training_env is None else mission_of(training_env)
@@ -100,6 +122,7 @@ class DAFRlTrainer:
         cache = Path(cache_dir) if cache_dir is not None else self._output.base_dir / "cache"
         self._places = Places(cache, cache / "bundles", self._output.base_dir)
         self._config = chosen
+        self._launch, self._gpu_allowed = launch or Launch(), gpu_allowed
         self._set_up = partial(
             set_up,
             chosen,
@@ -110,6 +133,7 @@ class DAFRlTrainer:
             gpu_allowed=gpu_allowed,
             gpu_memory_fraction=gpu_memory_fraction,
             console=console,
+            ranks=chosen.workers_per_node * self._launch.most,
         )
         self._training: TrainingRun | None = None
         self._by_task = environment is None and not chosen.missions and not names_tasks(chosen, curriculum_manager)
@@ -132,6 +156,7 @@ class DAFRlTrainer:
             use_curriculum(curriculum_manager)
         self._metrics: dict[str, float] = {}
         self._speed = TrainingSpeed()
+        self._reached = Reached()
 
     @property
     def training(self) -> TrainingRun:
@@ -167,6 +192,7 @@ class DAFRlTrainer:
         training = self.training
 
         def updated(progress: Progress) -> None:
+            self._reached = Reached(progress.steps, progress.updates, progress.metrics["clock/seconds"])
             self._note(progress.metrics)
             if on_update is not None:
                 on_update(progress)
@@ -179,8 +205,24 @@ class DAFRlTrainer:
 
         def run() -> TrainingResult:
             write_settings(training, *self._given)
-            self._speed.start(self.training.learner)
-            return train(training, stop_at=stop_at, on_update=updated, on_evaluation=evaluated)
+            if training.ranks == 1:
+                self._speed.start(training.learner)
+                return train(training, stop_at=stop_at, on_update=updated, on_evaluation=evaluated)
+            from daf.core.distributed.training import train_in_ranks
+
+            training.find_checkpoint()
+            self._reached = Reached.at(training.resumes_from or training.branch_from)
+            self._speed.start(self._reached)
+            found = train_in_ranks(
+                training,
+                self._launch,
+                gpu_allowed=self._gpu_allowed,
+                stop_at=stop_at,
+                on_update=updated,
+                on_evaluation=evaluated,
+            )
+            self._reached = Reached(found.steps, found.updates, found.wall_seconds, found.scores)
+            return found
 
         if run_dir is not None:
             run_dir = Path(run_dir).expanduser()
@@ -262,17 +304,16 @@ class DAFRlTrainer:
     def get_training_summary(self) -> dict[str, Any]:
         """The state of training in numbers."""
         training = self._training
-        learner = None if training is None else training.learner
-        scores = EpisodeScores() if learner is None else learner.scores
+        reached = self._now
         return {
             "experiment_name": self.config.experiment_name,
             "policy": self.config.policy if training is None else training.policy.name,
             "missions": [] if training is None else [mission.name for mission in training.missions],
-            "steps": 0 if learner is None else learner.steps,
-            "updates": 0 if learner is None else learner.updates,
+            "steps": reached.steps,
+            "updates": reached.updates,
             "total_timesteps": self.config.total_timesteps,
-            **scores.results(),
-            "seconds": 0.0 if learner is None else learner.seconds,
+            **reached.scores,
+            "seconds": reached.seconds,
             "timesteps_per_second": self.get_timesteps_per_second(),
             "episodes_per_second": self.get_episodes_per_second(),
             "update_frequency": self.get_update_frequency(),
@@ -282,15 +323,15 @@ class DAFRlTrainer:
 
     def get_episodes_per_second(self) -> float | None:
         """Episodes that this trainer finished, per second of its updates; None before the first update."""
-        return None if self._training is None else self._speed.episodes_per_second(self._training.learner)
+        return self._speed.episodes_per_second(self._now)
 
     def get_timesteps_per_second(self) -> float | None:
         """Agent steps per second of this trainer's updates; None before the first."""
-        return None if self._training is None else self._speed.steps_per_second(self._training.learner)
+        return self._speed.steps_per_second(self._now)
 
     def get_update_frequency(self) -> float | None:
         """Updates per second; None before the first."""
-        return None if self._training is None else self._speed.updates_per_second(self._training.learner)
+        return self._speed.updates_per_second(self._now)
 
     def get_gradient_norm(self) -> float | None:
         """The mean gradient norm of the last update, before clipping; None before the first."""
@@ -336,6 +377,15 @@ class DAFRlTrainer:
         evaluated, plain = self._training.evaluated_on, unshaped(mission)
         if self.config.eval_missions is None and plain.config_hash not in {each.config_hash for each in evaluated}:
             evaluated.append(plain)
+
+    @property
+    def _now(self) -> "Reached":
+        """What training has reached, in this process or in the ranks."""
+        training = self._training
+        if training is None or training.ranks > 1:
+            return self._reached
+        learner = training.learner
+        return Reached(learner.steps, learner.updates, learner.seconds, learner.scores.results())
 
     def _note(self, values: Mapping[str, float]) -> None:
         self._metrics = dict(values)

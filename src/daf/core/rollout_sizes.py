@@ -4,7 +4,7 @@ Sizes set to "auto" are chosen from the number of agents, and within the memory 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from daf.config import memory
 from daf.config.training import DAFTrainingConfig
@@ -35,28 +35,38 @@ class RolloutSizes:
         return self.rows * n_steps
 
 
-def per_process(whole: RolloutSizes, processes: int) -> RolloutSizes:
-    """The sizes for each of `processes` processes that train together. Raises `ConfigError` if not divisible."""
-    if processes == 1:
+def of_ranks(sizes: RolloutSizes, config: DAFTrainingConfig, ranks: int) -> RolloutSizes:
+    """The sizes of a run of `ranks` ranks, where `sizes` are the configured ones. Raises `ConfigError`.
+
+    With strong scaling these are the configured ones; with weak scaling every rank adds as many environments.
+    """
+    if config.scale == "weak":
+        return replace(
+            sizes,
+            environments=sizes.environments * ranks,
+            rows=sizes.rows * ranks,
+            sequences=sizes.sequences * ranks,
+            batch=sizes.batch * ranks,
+        )
+    if sizes.environments < ranks:
+        raise ConfigError(
+            f"{sizes.environments} environment{'s' if sizes.environments > 1 else ''} can't be divided among {ranks} "
+            f"ranks: set num_envs to {ranks} or more, or scale to weak, which gives num_envs to each rank."
+        )
+    return sizes
+
+
+def share_of(whole: RolloutSizes, environments: int, on_machine: int) -> RolloutSizes:
+    """The sizes for a rank that has `environments` of the whole run's. on_machine: the ranks that share its cores."""
+    if on_machine == 1 and environments == whole.environments:
         return whole
-    for what, number, name in (
-        ("environments", whole.environments, "num_envs"),
-        ("sequences per gradient step", whole.batch, "batch_size"),
-    ):
-        if number % processes:
-            raise ConfigError(
-                f"{number} {what} can't be divided among {processes} processes (workers_per_node): change {name} so "
-                f"that the number is a multiple of {processes}."
-            )
-    return RolloutSizes(
-        environments=whole.environments // processes,
-        rows=whole.rows // processes,
-        horizon=whole.horizon,
-        sequences=whole.sequences // processes,
-        batch=whole.batch // processes,
-        chunk=min(whole.chunk, whole.batch // processes),
-        workers=max(1, whole.workers // processes),
-        threads=max(1, whole.threads // processes),
+    return replace(
+        whole,
+        environments=environments,
+        rows=whole.rows // whole.environments * environments,
+        sequences=whole.sequences // whole.environments * environments,
+        workers=max(1, whole.workers // on_machine),
+        threads=max(1, whole.threads // on_machine),
     )
 
 

@@ -5,7 +5,7 @@ dashboard also show files that lack fields; code that continues a run requires i
 """
 
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, NotRequired, TypedDict
 
 import msgspec
 
@@ -54,6 +54,7 @@ class TrainingEnd(TypedDict):
     final_checkpoint: str | None
     wall_seconds: Annotated[float, msgspec.Meta(ge=0)]
     metrics: dict[str, float | None]
+    ranks: NotRequired[_Count]
 
 
 def read_training(run_dir: Path) -> TrainingFile | None:

@@ -5,6 +5,7 @@ Importing this module imports torch.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
@@ -14,10 +15,11 @@ from typing import Any
 import torch
 
 from daf.core import checkpoints, training_file
-from daf.core._compatibility import numerical_differences
+from daf.core._compatibility import numerical_differences, weak_scaling_differences
 from daf.core._failure_message import training_failure
 from daf.core._learner import Learner
 from daf.core._periodic_evaluation import crossed, due, evaluate, score_of
+from daf.core._process_group import LostPeerError
 from daf.core._stop_request import StopRequest
 from daf.core.curriculum import CurriculumStagnationError
 from daf.core.retention import Checkpoint, Retention
@@ -37,20 +39,21 @@ def train(
     stop_at: int | None = None,
     on_update: OnUpdate | None = None,
     on_evaluation: OnEvaluation | None = None,
+    stop: StopRequest | None = None,
 ) -> TrainingResult:
     """Train an opened run until total_timesteps, `stop_at` or Ctrl-C; writes `training.json`.
 
     on_update: called after every update; may raise `StopTraining`. on_evaluation: called with every record of
-    evaluations.jsonl. A failure is reported as the result's status and error. Raises `StorageError` if results can't be
-    written.
+    evaluations.jsonl. stop: asked by the caller, who then handles Ctrl-C too. A failure is reported as the result's
+    status and error. Raises `StorageError` if results can't be written.
     """
     threads = torch.get_num_threads()
     run.find_checkpoint()  # a second call for the same directory resumes from what the first saved
     (run.run_dir / training_file.FILE).unlink(missing_ok=True)  # it is out of date now
-    loop, recorder = _Loop(run, on_update, on_evaluation), run.recorder
+    loop, recorder = _Loop(run, on_update, on_evaluation, stop or StopRequest()), run.recorder
     try:
         with (
-            loop.stop.on_signals(recorder.progress.say),
+            contextlib.nullcontext() if stop is not None else loop.stop.on_signals(recorder.progress.say),
             recorder.recording(run.tracked_facts(), loop.saved_at, loop.stop.stop),
         ):
             status, error = loop.run(stop_at)
@@ -68,14 +71,16 @@ def train(
 class _Loop:
     """One call of `train`. saved_at: the step of the last checkpoint, None if there is none."""
 
-    def __init__(self, run: TrainingRun, on_update: OnUpdate | None, on_evaluation: OnEvaluation | None) -> None:
+    def __init__(
+        self, run: TrainingRun, on_update: OnUpdate | None, on_evaluation: OnEvaluation | None, stop: StopRequest
+    ) -> None:
         self._run, self._config, self._recorder = run, run.config, run.recorder
         self._on_update, self._on_evaluation = on_update, on_evaluation
         self._rollout = run.sizes.steps(run.config.n_steps)
         self._retention = Retention(
             run.config.keep_last_checkpoints, run.config.keep_best_checkpoints, run.config.milestone_frequency
         )
-        self.stop = StopRequest()
+        self.stop = stop
         self.saved_at = None if run.resumes_from is None else checkpoints.step_of(run.resumes_from)
 
     def run(self, stop_at: int | None) -> tuple[str, Exception | None]:
@@ -91,6 +96,8 @@ class _Loop:
             if learner.updates and learner.steps != self.saved_at:
                 self._save(learner)
                 self._delete_old_checkpoints()
+        except LostPeerError as error:  # expected when a rank is lost: its traceback would explain nothing
+            return "failed", training_failure(error, learner, self._run.checkpoint_dir)
         except (
             TrainingError, ExecutorError, CurriculumStagnationError, PolicyError, MemoryError, RuntimeError,
         ) as error:  # fmt: skip
@@ -119,6 +126,8 @@ class _Loop:
         """Make one update and record it; then save and evaluate if it is time."""
         before = learner.steps
         metrics = self._run.last_metrics = self._recorder.update(learner, learner.update())
+        if learner.interrupted:
+            self.stop.interrupt()
         if self._on_update is not None:
             try:
                 self._on_update(Progress(learner.steps, learner.updates, self._config.total_timesteps, metrics))
@@ -175,13 +184,20 @@ class _Loop:
             atomic.remove(old.folder)
 
     def _warn_about_last_bits(self) -> None:
-        """Warn if results may differ in their last bits from those of an uninterrupted run."""
-        run = self._run
-        changed = [] if run.resumes_from is None else numerical_differences(run.resumes_from, run.sizes, run.device)
+        """Warn if results may differ from those of an uninterrupted run."""
+        run, source = self._run, self._run.resumes_from
+        if source is None:
+            return
+        rescaled = weak_scaling_differences(source, self._config, run.sizes, run.ranks)
+        if rescaled:
+            self._warn(f"with weak scaling, the number of ranks changes the run: {', '.join(rescaled)}.")
+        changed = numerical_differences(source, run.sizes, run.device, run.ranks)
         if changed:
-            text = f"resuming with {', '.join(changed)}: results may differ in their last bits."
-            logger.warning("%s", text)
-            self._recorder.progress.say(text)
+            self._warn(f"resuming with {', '.join(changed)}: results may differ in their last bits.")
+
+    def _warn(self, text: str) -> None:
+        logger.warning("%s", text)
+        self._recorder.progress.say(text)
 
     def _warn_about_rollout(self, learner: Learner) -> None:
         """Report that more is trained than asked for, if one rollout is longer, because a rollout is never cut."""

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from daf.core.recorded_training import BASELINE, START
 from daf.stats.sentences import number
@@ -45,6 +45,22 @@ _PARTS: dict[str, dict[str, str]] = {
 _STATS_SHOWN = 8
 
 
+class ShowsProgress(Protocol):
+    """What shows a run; a context manager around it. The methods are those of `TrainingProgress`."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def update(self, step: int, values: Mapping[str, float]) -> None: ...
+
+    def evaluation(self, record: Mapping[str, Any]) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+
 class TrainingProgress:
     """See the module; a context manager around the run."""
 
@@ -61,7 +77,7 @@ class TrainingProgress:
         self._printed_at = time.monotonic()
         self._live: Any = None
 
-    def __enter__(self) -> "TrainingProgress":
+    def __enter__(self) -> Self:
         if self._console is not None and self._console.is_terminal:
             from rich.live import Live
 

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from daf.config.training import DAFTrainingConfig
 from daf.core import training_file
@@ -61,6 +61,7 @@ class TrainingResult(Mapping[str, Any]):
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     scores: dict[str, Any] = field(default_factory=dict)
     learned: dict[str, Any] = field(default_factory=dict)
+    ranks: int = 1
 
     def __fspath__(self) -> str:
         return str(self.run_dir)
@@ -109,6 +110,7 @@ class TrainingResult(Mapping[str, Any]):
             "learned": self.learned,
             "error": self.error,
             "machine": self.machine,
+            "ranks": self.ranks,
             "lost_trackers": self.lost_trackers,
             "hyperparameters": self.hyperparameters,
             **self.scores,
@@ -128,6 +130,7 @@ class _Stored(TypedDict):
     evaluation: dict[str, Any] | None
     lost_trackers: dict[str, str]
     hyperparameters: dict[str, Any]
+    ranks: NotRequired[int]
 
 
 def finished_result(
@@ -172,4 +175,5 @@ def finished_result(
         hyperparameters=stored["hyperparameters"],
         scores=scores.results(),
         learned=read_learning_verdict(run_dir).to_data(),
+        ranks=stored.get("ranks", 1),
     )

@@ -21,15 +21,16 @@ from daf.compute.executor import job_count
 from daf.config.training import DAFTrainingConfig
 from daf.core import checkpoints
 from daf.core._compatibility import require_branchable, require_reachable_total, require_same_run
-from daf.core._distributed_learner import DistributedLearner
+from daf.core._distributed_learner import GroupLearner, LeadingLearner
 from daf.core._learner import Learner
 from daf.core._periodic_evaluation import last_evaluation
+from daf.core._process_group import ProcessGroup
 from daf.core._run_recorder import RunRecorder
 from daf.core.curriculum import Curriculum
 from daf.core.learning_verdict import read_learning_verdict
-from daf.core.rollout_sizes import RolloutSizes, per_process, rollout_sizes
+from daf.core.rollout_sizes import RolloutSizes, of_ranks, rollout_sizes
 from daf.core.tracking import TrackedRun, trackers
-from daf.core.training_progress import TrainingProgress
+from daf.core.training_progress import ShowsProgress, TrainingProgress
 from daf.core.training_result import TrainingResult
 from daf.errors import CheckpointError, ConfigError, UsageError
 from daf.game.device import device_memory
@@ -50,7 +51,9 @@ class TrainingRun:
     """See the module. The constructor checks everything that does not need the run directory; `open` checks the rest.
 
     resolve: maps mission strings to missions. cache_dir: cache of episode records. branch_from: the checkpoint that a
-    new run starts from. resumes_from: the last intact checkpoint in the run directory, None for a new run.
+    new run starts from. ranks: the number of ranks that learn together; group: these ranks, for a run in one of them;
+    on_machine: the number of ranks that share this machine. resumes_from: the last intact checkpoint in the run
+    directory, None for a new run.
     last_metrics, evaluation: of the last update and of the last evaluation. recorder: see `open`.
     """
 
@@ -66,8 +69,12 @@ class TrainingRun:
         gpu_memory_fraction: float = 1.0,
         branch_from: Path | None = None,
         console: Console | None = None,
+        ranks: int = 1,
+        group: ProcessGroup | None = None,
+        on_machine: int = 1,
     ) -> None:
         """Raises `UsageError` and its subclasses, `CheckpointError`."""
+        self.ranks, self._group, self._on_machine = ranks, group, on_machine
         self.config, self.policy, self.curriculum = config, policy, curriculum
         self._added: dict[str, Mission] = {}
         self._resolve = lambda name: self._added[name] if name in self._added else resolve(name)
@@ -79,10 +86,11 @@ class TrainingRun:
         trackers(config.trackers, Path(), config.tracker_options)  # called for the errors that it raises
         if config.precision == "bfloat16" and not device.startswith("cuda"):
             raise ConfigError(f"precision bfloat16 requires a CUDA device; this run uses {device}.")
-        self.trainable = trainable(policy, Game(self.missions[0].config), device=device, seed=config.seed)
+        # Where only ranks train, the network is needed for the checks alone, and the GPU's memory for the ranks.
+        place = "cpu" if ranks > 1 and group is None else device
+        self.trainable = trainable(policy, Game(self.missions[0].config), device=place, seed=config.seed)
         save_memory(self.trainable.policy, config)
         self.sizes = self._sizes_for(config)
-        per_process(self.sizes, config.workers_per_node)  # called for the errors that it raises
         self.evaluated_on = self._missions_to_evaluate(resolve)
         if config.initial_weights is not None:
             checkpoints.load_weights(config.initial_weights, self.trainable)
@@ -97,13 +105,14 @@ class TrainingRun:
         self._failed = False
 
     def _sizes_for(self, config: DAFTrainingConfig) -> RolloutSizes:
-        return rollout_sizes(
+        configured = rollout_sizes(
             config,
             agents=self.missions[0].num_agents,
             tokens=self.trainable.interface.observation_space.shape[0],
             cores=job_count("auto"),
             device_memory=device_memory(self.device),
         )
+        return of_ranks(configured, config, self.ranks)
 
     def _missions_to_evaluate(self, resolve: Callable[[str], Mission]) -> list[Mission]:
         """The configured missions, else those trained on without reward shaping; each mission once."""
@@ -126,8 +135,18 @@ class TrainingRun:
     def _mission_names(self) -> str:
         return ", ".join(mission.name for mission in self.missions)
 
-    def open(self, run_dir: Path, run_id: str, checkpoint_dir: Path | None = None) -> None:
-        """Open the run directory and load its contents. Raises `UsageError`, `CheckpointError`, `StorageError`."""
+    def open(
+        self,
+        run_dir: Path,
+        run_id: str,
+        checkpoint_dir: Path | None = None,
+        *,
+        progress: ShowsProgress | None = None,
+    ) -> None:
+        """Open the run directory and load its contents. Raises `UsageError`, `CheckpointError`, `StorageError`.
+
+        progress: shows the run instead of the console.
+        """
         self.run_dir, self.run_id, self.opened = run_dir, run_id, True
         self.checkpoint_dir = checkpoint_dir or run_dir / checkpoints.FOLDER
         checkpoints.require_space(self.checkpoint_dir, self.trainable.network)
@@ -141,13 +160,13 @@ class TrainingRun:
         if self.resumes_from is None and self.branch_from is not None:
             checkpoints.verify(self.branch_from)
         source = self.resumes_from or self.branch_from
-        progress = TrainingProgress(
+        self.progress = progress or TrainingProgress(
             self._console,
             title=self.title,
             total_timesteps=self.config.total_timesteps,
             begun_at=0 if source is None else int(checkpoints.facts(source)["steps"]),
         )
-        self.recorder = RunRecorder(run_dir, self.config, self.device, progress)
+        self.recorder = RunRecorder(run_dir, self.config, self.device, self.progress)
         if self.resumes_from is not None:
             self._require_same_run(self.resumes_from)
             self.last_metrics = dict(checkpoints.facts(self.resumes_from)["metrics"])
@@ -165,28 +184,37 @@ class TrainingRun:
 
     @property
     def learner(self) -> Learner:
-        """The learner; its processes start on first access."""
+        """The learner; its processes start on first access. Raises `UsageError` for a run of several ranks."""
         if self._learner is None:
+            if self.ranks > 1 and self._group is None:
+                raise UsageError(
+                    f"{self.ranks} ranks learn together, which only `train` starts; set workers_per_node to 1 to train "
+                    "step by step."
+                )
             self._learner = self._new_learner()
             self._load_start(self._learner)
         return self._learner
+
+    @property
+    def started(self) -> bool:
+        """Whether this process has a learner."""
+        return self._learner is not None
 
     def _new_learner(self) -> Learner:
         config = self.config
         sampler = None
         if config.log_agents:
             sampler = TrainingSampler(
-                environments=self.sizes.environments // config.workers_per_node,
+                environments=self.sizes.environments,
                 agents_each=self.missions[0].num_agents,
                 agents=config.log_agents,
                 interval=config.log_interval,
             )
         parts = (self.trainable, self.curriculum, self._resolve)
-        if config.workers_per_node == 1:
+        if self._group is None:
             return Learner(config, self.sizes, *parts, sampler=sampler)
-        return DistributedLearner(
-            config, self.sizes, *parts, policy=self.policy, missions=self.missions, sampler=sampler
-        )
+        kind = GroupLearner if self._group.rank else LeadingLearner
+        return kind(config, self.sizes, *parts, group=self._group, sampler=sampler, on_machine=self._on_machine)
 
     def _load_start(self, learner: Learner) -> None:
         """Load the checkpoint that the run resumes or branches from, if any."""
@@ -194,7 +222,7 @@ class TrainingRun:
         if source is None:
             return
         checkpoints.load_weights(source, self.trainable)
-        state = checkpoints.load_state(source)
+        state = _state_of(source)
         if source is self.resumes_from:
             learner.restore(state)
         else:
@@ -213,6 +241,7 @@ class TrainingRun:
             "missions": {mission.name: mission.config_hash for mission in self.missions},
             "parameters": {name: list(p.shape) for name, p in self.trainable.network.named_parameters()},
             "threads": self.sizes.threads,
+            "ranks": self.ranks,
             "device": self.device,
             "torch": str(torch.__version__),
             "metrics": _finite(self.last_metrics),
@@ -226,7 +255,7 @@ class TrainingRun:
         self._require_same_run(source)
         learner = self.learner  # created first: it may load a checkpoint itself
         checkpoints.load_weights(source, self.trainable)
-        learner.restore(checkpoints.load_state(source))
+        learner.restore(_state_of(source))
 
     def _require_same_run(self, source: Path) -> None:
         require_same_run(source, self.config, self.policy, self.missions, self.trainable.network)
@@ -236,10 +265,10 @@ class TrainingRun:
         self._added[name] = mission
 
     def reconfigure(self, **fields: Any) -> None:
-        """Change settings from the next update on. Raises `ConfigError`; `UsageError` for a distributed run."""
-        if self.config.workers_per_node > 1:
+        """Change settings from the next update on. Raises `ConfigError`; `UsageError` for a run of several ranks."""
+        if self.ranks > 1:
             raise UsageError(
-                "the settings of a distributed run can't be changed; start another run with --branch-from."
+                "the settings of a run of several ranks can't be changed; start another run with --branch-from."
             )
         changed = self.config.replace(**fields)
         self.sizes = self._sizes_for(changed)
@@ -300,7 +329,19 @@ class TrainingRun:
             hyperparameters=self.config.to_data(),
             scores={} if learner is None else learner.scores.results(),
             learned=read_learning_verdict(self.run_dir).to_data(),
+            ranks=self.ranks,
         )
+
+
+def _state_of(source: Path) -> dict[str, Any]:
+    """The learner's state in a checkpoint. Raises `CheckpointError`."""
+    state = checkpoints.load_state(source)
+    if "ranks" in state:
+        raise CheckpointError(
+            f"{source} was saved by several processes of an earlier version of DAF, whose states can't be joined. "
+            f"Start a new run with its weights: --initial-weights {source}."
+        )
+    return state
 
 
 def _finite(metrics: Mapping[str, float]) -> dict[str, float]:

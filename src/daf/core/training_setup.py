@@ -162,8 +162,12 @@ def set_up(
     gpu_allowed: bool = True,
     gpu_memory_fraction: float = 1.0,
     console: "Console | None" = None,
+    ranks: int = 1,
 ) -> TrainingRun:
-    """The run, with every check that does not need its directory. Raises `UsageError` and its subclasses."""
+    """The run of `ranks` ranks, with every check that does not need its directory.
+
+    Raises `UsageError` and its subclasses.
+    """
     found = missions_of(config, mission, curriculum)
     known = {each.name: each for each in found}
 
@@ -185,4 +189,5 @@ def set_up(
         gpu_memory_fraction=gpu_memory_fraction,
         branch_from=branch_from,
         console=console,
+        ranks=ranks,
     )

@@ -7,6 +7,7 @@ confined process and decides whether it may be released or submitted.
 
 from daf.deployment._validation_checks import Check, MissionReturns
 from daf.deployment._validation_play import StepTimes
+from daf.deployment.coworld import Player, package_player
 from daf.deployment.deploying import Deployed, daf_deploy_policy, deploy
 from daf.deployment.deployment_settings import Deployment, Listeners, ValidationSettings
 from daf.deployment.from_config import deployment_from
@@ -15,6 +16,7 @@ from daf.deployment.inspection import Inspection, inspect
 from daf.deployment.packaging import Package, PackageSettings, package
 from daf.deployment.result import DeploymentResult, daf_package_policy, daf_validate_deployment
 from daf.deployment.rollback import daf_rollback_deployment
+from daf.deployment.submission import Submission, daf_submit_policy, submit
 from daf.deployment.validation import Limits, Validation, validate
 
 __all__ = [
@@ -30,18 +32,23 @@ __all__ = [
     "MissionReturns",
     "Package",
     "PackageSettings",
+    "Player",
     "StepTimes",
+    "Submission",
     "Validation",
     "ValidationSettings",
     "daf_deploy_policy",
     "daf_package_policy",
     "daf_rollback_deployment",
+    "daf_submit_policy",
     "daf_validate_deployment",
     "deploy",
     "deployment_from",
     "gate_data",
     "inspect",
     "package",
+    "package_player",
     "play_gate",
+    "submit",
     "validate",
 ]

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class DeploymentResult:
     """What became of a policy on its way to where it plays.
 
-    version: of its release; None before it is released. status: "packaged"; "validated" or "rejected" by a validation.
-    message: what happened, for people.
+    version: of its release; None before it is released. status: "packaged"; "validated" or "rejected" by a validation;
+    "submitted", "already submitted" or "checked" (a dry run). message: what happened, for people.
     package_path: the bundle. deployment_id: SHA-256 of the bundle, which identifies it everywhere.
     """
 

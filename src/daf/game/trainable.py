@@ -79,6 +79,7 @@ class Trainable:
     """A policy that trains, with its network on `device`.
 
     sequences: whether learning calls the network over whole sequences; else step by step, which is slower but correct.
+    dtype: of logits, values and everything that is learned from: float64 if the network's weights are, else float32.
     """
 
     def __init__(self, policy: MultiAgentPolicy, name: str, game: Game, device: str) -> None:
@@ -93,6 +94,7 @@ class Trainable:
         self.policy, self.name = policy, name
         self.network: torch.nn.Module = network.to(device)
         self.device = torch.device(device)
+        self.dtype = torch.float64 if _is_double(self.network) else torch.float32
         self.recurrent = bool(getattr(policy, "is_recurrent", bool)())
         self.handles_dones = bool(getattr(network, "handles_dones", False))
         self._eval: Callable[..., Any] = getattr(network, "forward_eval", network)
@@ -112,7 +114,10 @@ class Trainable:
 
     def initial_state(self, rows: int) -> State:
         """The state at the start of episodes."""
-        return {key: torch.zeros((rows, *part.shape[1:]), device=self.device) for key, part in self._zero.items()}
+        return {
+            key: torch.zeros((rows, *part.shape[1:]), dtype=part.dtype, device=self.device)
+            for key, part in self._zero.items()
+        }
 
     def prepared(self, observations: torch.Tensor) -> torch.Tensor:
         """(…, tokens, 3) uint8 of the simulator as `act` and `learn` take them: bytes, on the network's device."""
@@ -123,7 +128,7 @@ class Trainable:
         carried: dict[str, Any] = dict(state) if self.recurrent else {}
         logits, values = self._eval(self.shown.cast(observations), carried if self.recurrent else None)[:2]
         after = {key: carried[key] for key in state}
-        return logits.float(), values.float().reshape(-1), after
+        return logits.to(self.dtype), values.to(self.dtype).reshape(-1), after
 
     def learn(
         self, observations: torch.Tensor, state: State, begins: torch.Tensor
@@ -172,7 +177,7 @@ class Trainable:
         if self.handles_dones:
             carried["done"] = begins
         logits, values = self.network(self.shown.cast(observations), carried)[:2]
-        return logits.float().reshape(rows, time, -1), values.float().reshape(rows, time)
+        return logits.to(self.dtype).reshape(rows, time, -1), values.to(self.dtype).reshape(rows, time)
 
     def _first_state(self, observations: torch.Tensor) -> State:
         """A state of the shapes that the network gives back."""
@@ -185,7 +190,9 @@ class Trainable:
                 "which PufferLib's training contract requires."
             )
         rows = len(observations)
-        first: dict[str, Any] = {key: torch.zeros(rows, size, device=self.device) for key in ("lstm_h", "lstm_c")}
+        first: dict[str, Any] = {
+            key: torch.zeros(rows, size, dtype=self.dtype, device=self.device) for key in ("lstm_h", "lstm_c")
+        }
         with torch.no_grad():
             _, _, after = self.act(self.prepared(observations), first)
         for key, part in after.items():
@@ -204,7 +211,7 @@ class Trainable:
         sequence[:, 1] = sequence[:, 1].roll(1, 0)
         generator = torch.Generator().manual_seed(0)
         state = {
-            key: (torch.randn(part.shape, generator=generator) * 0.5).to(self.device)
+            key: (torch.randn(part.shape, generator=generator) * 0.5).to(self.device, part.dtype)
             for key, part in self._zero.items()
         }
         begins = torch.zeros(sequence.shape[:2], dtype=torch.bool, device=self.device)
@@ -219,6 +226,10 @@ class Trainable:
                     if all(torch.allclose(a, b, atol=TOLERANCE) for a, b in zip(given, expected, strict=True)):
                         return True
         return False
+
+
+def _is_double(network: torch.nn.Module) -> bool:
+    return any(parameter.dtype == torch.float64 for parameter in network.parameters())
 
 
 def trainable(policy: Policy, game: Game, *, device: str, seed: int) -> Trainable:

@@ -11,7 +11,7 @@ from daf.storage.reading import read_json as storage_json
 
 Kind = Literal[
     "evaluation", "score", "crossplay", "ablation", "benchmark", "analysis", "training", "adaptive", "sweep",
-    "variants", "chain", "logs", "replays", "run",
+    "variants", "chain", "logs", "replays", "tests", "run",
 ]  # fmt: skip
 PICTURES = ("*.json.z", "*.gif", "*.png", "*.mp4", "*-frames", "[!.r]*.html")
 CHAIN_FILES = ("pipeline.json", "experiment.json", "result.json", "results.json")
@@ -24,6 +24,7 @@ _FILES: tuple[tuple[str, Kind], ...] = (
     ("ablation.json", "ablation"),
     ("benchmark.json", "benchmark"),
     ("analysis.json", "analysis"),
+    ("tests.json", "tests"),
 )
 
 

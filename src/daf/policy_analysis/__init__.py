@@ -56,9 +56,10 @@ MISSION = "arena"
 STEPS = 300
 
 
-def new_policy(path: str | Path) -> Path:
+def new_policy(path: str | Path, *, shown: str | None = None) -> Path:
     """Write a commented policy to start from into a new Python file, and return its path.
 
+    shown: how the commands in the file name it, `path` if None.
     Raises `UsageError` if the file exists or is not named as a Python file, `StorageError`.
     """
     file = Path(path).expanduser()
@@ -66,7 +67,7 @@ def new_policy(path: str | Path) -> Path:
         raise UsageError(f"{file}: a policy is a Python file. Name it {file.with_suffix('.py')}.")
     if file.exists():
         raise UsageError(f"{file} exists already. Choose another name, or delete it first.")
-    write_text(file, TEMPLATE.read_text(encoding="utf-8").replace("-p FILE", f"-p {file}"))
+    write_text(file, TEMPLATE.read_text(encoding="utf-8").replace("-p FILE", f"-p {shown or file}"))
     return file
 
 

@@ -117,6 +117,10 @@ def _assembled(facts: RunFacts, kind: Kind) -> Pages:
             from daf.reporting._chain_page import chain_page
 
             page = chain_page(facts)
+        case "tests":
+            from daf.test_runner.report import TestReportGenerator
+
+            page = TestReportGenerator(facts.info.path).page(facts)
         case "replays":
             from daf.reporting._replay_page import replays_page
 

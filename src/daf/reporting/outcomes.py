@@ -129,6 +129,16 @@ def _adaptive(folder: Path) -> Outcome:
     return Outcome(f"{number(best.score.mean)} best, {text}", "score", best.score.mean, best.score.low, best.score.high)
 
 
+def _tests(folder: Path) -> Outcome:
+    from daf.test_runner.result import FILE, RecordedTests
+
+    tests = RecordedTests.read(folder / FILE)
+    if tests is None:
+        return Outcome()
+    total, bad = sum(tests.counts.values()), sum(len(suite.failures) for suite in tests.suites)
+    return Outcome(f"{bad} of {total} failed" if bad else f"{total} passed or skipped", "failed", float(bad))
+
+
 _READERS = {
     "evaluation": _evaluation,
     "score": _score,
@@ -136,6 +146,7 @@ _READERS = {
     "training": _training,
     "sweep": _sweep,
     "adaptive": _adaptive,
+    "tests": _tests,
 }
 
 
