@@ -70,7 +70,7 @@ def playing(game: Game) -> Iterator[Game]:
     async def run() -> None:
         stop.append(asyncio.get_running_loop().create_future())
         table = _Table(game)
-        async with serve(table.seat, "127.0.0.1", 0, ping_interval=None, compression=None) as server:
+        async with serve(table.seat, "127.0.0.1", game.port, ping_interval=None, compression=None) as server:
             game.port = next(iter(server.sockets)).getsockname()[1]
             started.set()
             await stop[0]

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -37,6 +38,7 @@ from mettagrid.simulator import Action
 
 GO = threading.Event()
 GO.set()
+BUSY = threading.Event()
 DONE = threading.Event()
 
 
@@ -49,6 +51,7 @@ class Agent(AgentPolicy):
         self.count += 1
         self._infos = {"count": self.count, "odd": object, "nan": float("nan")}
         if self.how == "late" and self.count == 2:
+            BUSY.set()
             GO.wait(60)
             DONE.set()
         if self.how == "raises" and self.count == 2:
@@ -159,26 +162,28 @@ def test_the_container_s_program_plays_an_episode_and_exits_with_0(project: Path
 def test_a_late_policy_answers_noop_and_is_heard_again_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(episode, "ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr(episode, "ANSWER_SECONDS", 1.0)
     bundle = folder_of(tmp_path, "late", "late_policy")
-    with playing(Game(env_of("arena,cogs=1,max_steps=8"))) as game:
+    with playing(Game(env_of("arena,cogs=1,max_steps=10"))) as game:
         seat = Seat(bundle)
         stub = sys.modules["late_policy"]
         stub.GO.clear()
+        answered_meanwhile = 0
 
         def release(step: int) -> None:
-            if step == 4:  # the policy still computes its answer to step 1
-                stub.GO.set()
-                stub.DONE.wait(60)
+            nonlocal answered_meanwhile
+            if stub.BUSY.is_set() and not stub.GO.is_set():
+                answered_meanwhile += 1
+                if answered_meanwhile == 3:
+                    stub.GO.set()
+                    stub.DONE.wait(60)
 
         game.before = release
         assert asyncio.run(bridge.play(game.address(0), seat)) == 0
-    names = game.names()[0]
-    assert names[1:4] == ["noop"] * 3
-    assert names[-1] == "move_north"
-    assert len(names) == 8
-    counts = [answer["policy_infos"].get("count") for answer in game.answers[0]]
-    assert counts[-1] == max(count for count in counts if count is not None)
+    names = "".join("." if name == "noop" else "m" for name in game.names()[0])
+    assert "..." in names
+    assert names.endswith("m")
+    assert len(names) == 10
 
 
 @pytest.mark.parametrize(
@@ -250,23 +255,28 @@ def test_without_a_game_the_player_gives_up_and_keeps_the_token_to_itself(
     assert TOKEN not in said
 
 
-def test_a_game_that_listens_late_is_waited_for(tmp_path: Path) -> None:
-    bundle = folder_of(tmp_path, "good")
-    with playing(Game(env_of("arena,cogs=1,max_steps=2"))) as first:
-        pass
-    game = Game(env_of("arena,cogs=1,max_steps=2"))
-    codes: list[int] = []
+def test_a_game_that_listens_late_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = threading.Event()
+    connect = bridge.websockets.connect
 
-    async def run() -> int:
-        return await bridge.play(address[0], Seat(bundle))
+    async def spied(address: str, **options: Any) -> Any:
+        try:
+            return await connect(address, **options)
+        except OSError:
+            refused.set()
+            raise
 
+    monkeypatch.setattr(bridge.websockets, "connect", spied)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    game = Game(env_of("arena,cogs=1,max_steps=2"), port=port)
+    seat, codes = Seat(folder_of(tmp_path, "good")), []
+    thread = threading.Thread(target=lambda: codes.append(asyncio.run(bridge.play(game.address(0), seat))))
+    thread.start()
+    assert refused.wait(60)
     with playing(game):
-        address = [game.address(0)]
-        thread = threading.Thread(target=lambda: codes.append(asyncio.run(run())))
-        thread.start()
         thread.join(60)
     assert codes == [0]
-    assert first.port != 0
 
 
 def test_keep_alive_is_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import uuid
 import zipfile
 from collections.abc import Callable
@@ -95,6 +96,32 @@ def test_a_submission_makes_the_calls_of_cogames_client(
     completed = next(request for request in logged_in.requests if request.path == COMPLETE)
     assert json.loads(completed.body) == {"upload_id": next(iter(logged_in.done)), "name": "mine", "season": "beta"}
     assert journal_of(made) == ["planned", "uploaded", "completing", "completed", "entered"]
+
+
+def test_the_upload_is_that_of_cogames_own_function(
+    logged_in: Tournament, send: Callable[..., Submission], bundle: Path
+) -> None:
+    from cogames.cli.client import TournamentServerClient
+    from cogames.cli.submit import upload_submission
+
+    def written() -> list[tuple[str, dict[str, str], bytes]]:
+        found = []
+        for request in logged_in.requests:
+            if request.method != "GET":
+                path = "/storage" if request.path.startswith("/storage") else request.path
+                body = re.sub(rb"[0-9a-f-]{36}", b"ID", request.body) if request.method == "POST" else request.body
+                found.append((f"{request.method} {path} {sorted(request.query)}", request.headers, body))
+        logged_in.requests.clear()
+        return found
+
+    with TournamentServerClient(logged_in.url, token=TOKEN) as client:
+        upload_submission(client, bundle, "mine", season="beta")
+    theirs = written()
+    logged_in.versions.clear()
+    logged_in.entered["beta"].clear()
+    send()
+    assert written() == theirs
+    assert [what.partition(" [")[0] for what, _, _ in theirs] == [f"POST {PRESIGN}", "PUT /storage", f"POST {COMPLETE}"]
 
 
 def test_the_same_bytes_enter_a_season_once(
