@@ -4,11 +4,13 @@ A class here checks the values; the operation checks that the names in them (mis
 it starts.
 """
 
-from typing import ClassVar, Literal, get_args
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from daf.config.base import ConfigModel, PathField
+from daf.config.stage import DAFStageConfig
 from daf.config.sweep import DAFSweepConfig
 from daf.config.training import DAFTrainingConfig, Name, Seed
 from daf.errors import unknown
@@ -112,11 +114,38 @@ class DAFTournamentConfig(ConfigModel):
     _urls = field_validator("server_url")(_url)
 
 
-Stage = Literal["training", "sweep", "evaluation", "comparison", "deployment"]
+Section = Literal["training", "sweep", "evaluation", "comparison", "deployment"]
+
+
+def _form(value: object) -> str:
+    return "section" if isinstance(value, str) else "stage"
+
+
+Stage = Annotated[Annotated[Section, Tag("section")] | Annotated[DAFStageConfig, Tag("stage")], Discriminator(_form)]
+
+
+_TRAINING_NAMES = {"policy_class_path": "policy", "num_training_steps": "total_timesteps"}
+"""Names that other sections and older files have for fields of the training section."""
+DEFAULT_SPACE: dict[str, dict[str, Any]] = {
+    "learning_rate": {"min": 1e-4, "max": 1e-2, "log": True},
+    "ent_coef": {"min": 1e-4, "max": 1e-1, "log": True},
+}
+"""What a sweep after training searches if its section names nothing: learning rate and entropy bonus."""
+
+
+def _with_training_names(values: Any) -> Any:
+    if not isinstance(values, Mapping) or not isinstance(values.get("training_config"), Mapping):
+        return values
+    training = values["training_config"]
+    for name, own in _TRAINING_NAMES.items():
+        if name in training and own in training:
+            raise ValueError(f"training_config: {name} and {own} are two names of the same field; use only one")
+    renamed = {_TRAINING_NAMES.get(name, name): value for name, value in training.items()}
+    return {**values, "training_config": renamed}
 
 
 class DAFPipelineConfig(ConfigModel):
-    """A sequence of operations; each stage needs a section."""
+    """A graph of stages. A stage is a `DAFStageConfig`, or the name of a section of this file that configures it."""
 
     kind: ClassVar[str] = "pipeline"
 
@@ -128,18 +157,43 @@ class DAFPipelineConfig(ConfigModel):
     evaluation_config: DAFComparisonConfig | None = None
     comparison_config: DAFComparisonConfig | None = None
     deployment_config: DAFDeploymentConfig | None = None
-    stop_on_failure: bool = True
-    parallel_stages: bool = False
-    notify_on_completion: bool = False
+    stop_on_failure: bool = Field(True, description="Start no further stage after a failure.")
+    parallel_stages: bool = Field(False, description="Run stages at the same time that do not need each other.")
+    notify_on_completion: bool | str = Field(
+        False, description="A command, or a URL that gets the result as JSON; true: the one in $DAF_NOTIFY."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sections_complete_each_other(cls, values: Any) -> Any:
+        """A sweep after training searches over that training, and takes its name and policy from the file."""
+        if not isinstance(values, Mapping) or not isinstance(values.get("sweep_config"), Mapping):
+            return _with_training_names(values)
+        values = _with_training_names(values)
+        given = values.get("training_config")
+        training = given.given_data() if isinstance(given, ConfigModel) else given
+        sweep: dict[str, Any] = {"name": values.get("name"), **values["sweep_config"]}
+        if isinstance(training, Mapping):
+            if "policy" in training:
+                sweep.setdefault("policy_class_path", training["policy"])
+            if "search_space" not in sweep:
+                sweep["search_space"] = DEFAULT_SPACE
+                inherited = {name: value for name, value in training.items() if name not in ("policy", "mission")}
+                sweep.setdefault("training", inherited)
+        return {**values, "sweep_config": sweep}
 
     @model_validator(mode="after")
-    def _sections_are_there(self) -> "DAFPipelineConfig":
-        sections: dict[str, ConfigModel | None] = {stage: getattr(self, f"{stage}_config") for stage in get_args(Stage)}
-        for stage, section in sections.items():
-            if section is None and stage in self.stages:
-                raise ValueError(f'the stage "{stage}" needs a section {stage}_config')
-            if section is not None and stage not in self.stages:
-                raise ValueError(f'{stage}_config is given, but "{stage}" is not among the stages {self.stages}')
+    def _stages_fit(self) -> "DAFPipelineConfig":
+        names = [stage if isinstance(stage, str) else stage.title for stage in self.stages]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f'two stages are named "{name}"; give each a name of its own')
+        for section in get_args(Section):
+            given = getattr(self, f"{section}_config") is not None
+            if not given and section in self.stages and section not in ("evaluation", "comparison"):
+                raise ValueError(f'the stage "{section}" needs a section {section}_config')
+            if given and section not in self.stages:
+                raise ValueError(f'{section}_config is given, but "{section}" is not among the stages {names}')
         return self
 
 

@@ -37,9 +37,7 @@ PathField = Annotated[Path, BeforeValidator(_as_path)]
 
 def _section(value: object) -> object:
     """The fields that a configuration object sets; anything else as it is."""
-    if isinstance(value, ConfigModel):
-        return {name: given for name, given in value.to_data().items() if name in value.model_fields_set}
-    return value
+    return value.given_data() if isinstance(value, ConfigModel) else value
 
 
 SectionField = Annotated[dict[str, Any] | None, BeforeValidator(_section)]
@@ -106,6 +104,10 @@ class ConfigModel(BaseModel):
     def to_data(self) -> dict[str, Any]:
         """All fields as JSON data."""
         return self.model_dump(mode="json")
+
+    def given_data(self) -> dict[str, Any]:
+        """The fields that were set, without those that have their default, as JSON data."""
+        return {name: value for name, value in self.to_data().items() if name in self.model_fields_set}
 
     def to_yaml(self, path: str | Path | None = None) -> str:
         """The configuration as YAML with its `kind:`; also written to `path` if given.

@@ -20,7 +20,7 @@ from daf.output_manager.kinds import kind_of
 from daf.output_manager.labels import Labels
 from daf.output_manager.layout import EXECUTION_LOG, EXPERIMENT_CONFIG
 
-LIVE_REPORTS = ("adaptive", "sweep", "chain")
+LIVE_REPORTS = ("adaptive", "sweep", "pipeline")
 """Kinds of runs whose report is worth a look while they run."""
 WATCHED = (
     "",

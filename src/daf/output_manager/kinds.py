@@ -11,11 +11,11 @@ from daf.storage.reading import read_json as storage_json
 
 Kind = Literal[
     "evaluation", "score", "crossplay", "ablation", "benchmark", "analysis", "training", "adaptive", "sweep",
-    "variants", "chain", "logs", "replays", "tests", "run",
+    "variants", "pipeline", "logs", "replays", "tests", "run",
 ]  # fmt: skip
 PICTURES = ("*.json.z", "*.gif", "*.png", "*.mp4", "*-frames", "[!.r]*.html")
-CHAIN_FILES = ("pipeline.json", "experiment.json", "result.json", "results.json")
-CHAIN_LISTS = ("stages", "jobs", "steps")
+PIPELINE_FILES = ("pipeline.json", "experiment.json", "result.json", "results.json")
+PIPELINE_LISTS = ("stages", "jobs", "steps")
 TRAINING = ("training.json", "metrics.jsonl")
 _FILES: tuple[tuple[str, Kind], ...] = (
     ("sweep.json", "sweep"),
@@ -42,8 +42,8 @@ def kind_of(folder: Path) -> Kind:
         return "evaluation"
     if any((folder / name).is_file() for name in TRAINING):
         return "training"
-    if chain_of(folder) is not None:
-        return "chain"
+    if pipeline_of(folder) is not None:
+        return "pipeline"
     if (folder / "json_logs").is_dir() or any(folder.glob("*_summary.json")):
         return "logs"
     if any((folder / "replays").glob("*.json.*")) or any(any(folder.glob(name)) for name in PICTURES):
@@ -59,12 +59,12 @@ def read_json(path: Path) -> dict[str, Any] | None:
         return None
 
 
-def chain_of(folder: Path) -> dict[str, object] | None:
-    """The record of a chain of stages or jobs; None if there is none."""
-    for name in CHAIN_FILES:
+def pipeline_of(folder: Path) -> dict[str, object] | None:
+    """The record of a pipeline; None if there is none."""
+    for name in PIPELINE_FILES:
         data = read_json(folder / name)
         if data is not None and (
-            any(isinstance(data.get(key), list) for key in CHAIN_LISTS) or "stages_completed" in data
+            any(isinstance(data.get(key), list) for key in PIPELINE_LISTS) or "stages_completed" in data
         ):
             return data
     return None

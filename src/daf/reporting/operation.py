@@ -113,10 +113,10 @@ def _assembled(facts: RunFacts, kind: Kind) -> Pages:
             from daf.reporting._adaptive_page import adaptive_page
 
             page = adaptive_page(read(facts.info.path), facts)
-        case "chain":
-            from daf.reporting._chain_page import chain_page
+        case "pipeline":
+            from daf.reporting._pipeline_page import pipeline_page
 
-            page = chain_page(facts)
+            page = pipeline_page(facts)
         case "tests":
             from daf.test_runner.report import TestReportGenerator
 

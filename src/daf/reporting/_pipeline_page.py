@@ -1,38 +1,62 @@
 """The page of a pipeline: its stages or jobs and their outcomes.
 
-They are read from the pipeline's record (`chain_of`): a list `stages`, `jobs` or `steps` of objects, each with a name,
-a status and any other fields, or the fields `stages_completed`, `stages_failed`, `errors`, `outputs`.
+They are read from the pipeline's record (`pipeline_of`): a list `stages`, `jobs` or `steps` of objects, each with a
+name, a status and any other fields, or the fields `stages_completed`, `stages_failed`, `errors`, `outputs`.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from daf.output_manager.kinds import CHAIN_LISTS, chain_of
-from daf.render.pages.parts import Alert, Cell, Column, Facts, Part, RunPage, Section, Table, cell
+from daf.output_manager.kinds import PIPELINE_LISTS, pipeline_of
+from daf.output_manager.layout import place_of
+from daf.render.pages.parts import Alert, Cell, Column, Facts, Part, Plot, Plots, RunPage, Section, Table, cell
 from daf.render.pages.plain import parts_of
 from daf.render.pages.run_facts import RunFacts, ending_alerts, shown, subtitle_of, what_was_run
+from daf.render.svg.graph import Node, graph_figure
 from daf.render.text import duration, printable
 from daf.storage.printable import printable_lines
 
-GOOD = ("completed", "done", "ok", "success", "succeeded", "complete")
+GOOD = ("cached", "completed", "done", "ok", "success", "succeeded", "complete")
 BAD = ("failed", "error", "crashed", "timeout", "timed_out")
 SECONDS = ("seconds", "duration_seconds", "wall_seconds")
-KNOWN = ("name", "id", "job", "stage", "kind", "type", "status", "run_dir", "error", *SECONDS)
+KNOWN = (
+    "name",
+    "id",
+    "job",
+    "stage",
+    "kind",
+    "type",
+    "status",
+    "run_dir",
+    "error",
+    "needs",
+    "outputs",
+    "key",
+    *SECONDS,
+)
+HEADS = {"use": "Command", "attempts": "Attempts"}
 
 
-def chain_page(facts: RunFacts) -> RunPage:
+def pipeline_page(facts: RunFacts) -> RunPage:
     """Build the page. Without a record of stages, it shows how the run ended and what was run."""
-    data = chain_of(facts.info.path) or {}
+    data = pipeline_of(facts.info.path) or {}
     what, stages = _stages(data)
     failed = [stage for stage in stages if _status(stage) in BAD]
     done = [stage for stage in stages if _status(stage) in GOOD]
+    named = any("outputs" in stage for stage in stages)
     rest = {
         name: value
         for name, value in data.items()
-        if name not in (*CHAIN_LISTS, "stages_completed", "stages_failed", "errors", "status", "run_id", "run_dir")
+        if name not in (*PIPELINE_LISTS, "stages_completed", "stages_failed", "errors", "status", "run_id", "run_dir")
+        and not (named and name in ("name", "description"))
     }
-    sections = [Section("stages", what.capitalize(), [_table(stages, facts.info.path)])] if stages else []
+    place = facts.info.path
+    sections = [Section("stages", what.capitalize(), [*_graph(stages, place), _table(stages, place)])] if stages else []
+    outputs = [_outputs_table(stages, place)] if any(_outputs(stage) for stage in stages) else []
+    if outputs:
+        sections.append(Section("outputs", "Outputs", outputs))
     others: Sequence[Part] = parts_of(rest)
     if others:
         sections.append(Section("results", "Results", others))
@@ -48,7 +72,7 @@ def chain_page(facts: RunFacts) -> RunPage:
 
 
 def _stages(data: Mapping[str, Any]) -> tuple[str, list[Mapping[str, Any]]]:
-    for key in CHAIN_LISTS:
+    for key in PIPELINE_LISTS:
         found = data.get(key)
         if isinstance(found, list):
             named: list[Mapping[str, Any]] = [s if isinstance(s, dict) else {"name": s} for s in found]
@@ -72,13 +96,12 @@ def _table(stages: Sequence[Mapping[str, Any]], folder: Path) -> Table:
     rows = []
     for number, stage in enumerate(stages, 1):
         status = _status(stage)
-        tag = "ok" if status in GOOD else "failed" if status in BAD else "open"
         seconds = next((stage[key] for key in SECONDS if _is_number(stage.get(key))), None)
         rows.append(
             [
                 cell(number),
                 cell(name_of(stage)),
-                cell(status or "–", tag=tag),
+                cell(status or "–", tag=_tag(stage)),
                 cell(None if seconds is None else duration(float(seconds))),
                 _folder_cell(stage.get("run_dir"), folder),
                 *(cell(shown(stage[name]) if name in stage else "") for name in extra),
@@ -90,9 +113,62 @@ def _table(stages: Sequence[Mapping[str, Any]], folder: Path) -> Table:
         Column("Status", choice=True),
         Column("Duration"),
         Column("Run"),
-        *(Column(printable(name.replace("_", " "))) for name in extra),
+        *(Column(HEADS.get(name) or printable(name.replace("_", " "))) for name in extra),
     ]
     return Table(columns, rows)
+
+
+def _graph(stages: Sequence[Mapping[str, Any]], folder: Path) -> list[Part]:
+    """The stages as a graph, if they say what they need."""
+    names = [name_of(stage) for stage in stages]
+    needs = [_needs(stage) for stage in stages]
+    known = all(set(each) <= set(names[:place]) for place, each in enumerate(needs))
+    if not known or not any("needs" in stage for stage in stages) or len(set(names)) < len(names):
+        return []
+    nodes = [
+        Node(name, _in_box(stage), need, _tag(stage), _folder_cell(stage.get("run_dir"), folder).link)
+        for name, need, stage in zip(names, needs, stages, strict=True)
+    ]
+    drawn = graph_figure(nodes, description="The stages and what each needs.")
+    return [Plots([Plot("Stages, each below those that it needs", drawn, size="full")], linked=False)]
+
+
+def _needs(stage: Mapping[str, Any]) -> tuple[str, ...]:
+    needs = stage.get("needs")
+    return tuple(printable(str(need)) for need in needs) if isinstance(needs, list) else ()
+
+
+def _in_box(stage: Mapping[str, Any]) -> str:
+    seconds = stage.get("seconds")
+    status = _status(stage) or "not started"
+    return f"{status}, {duration(float(seconds))}" if _is_number(seconds) and seconds is not None else status
+
+
+def _outputs(stage: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = stage.get("outputs")
+    return {name: value for name, value in found.items() if value is not None} if isinstance(found, dict) else {}
+
+
+def _outputs_table(stages: Sequence[Mapping[str, Any]], folder: Path) -> Table:
+    rows = [
+        [cell(name_of(stage)), cell(name), _output_cell(name, value, folder)]
+        for stage in stages
+        for name, value in _outputs(stage).items()
+        if name != "run_dir"
+    ]
+    return Table([Column("Stage"), Column("Output"), Column("Value")], rows)
+
+
+def _output_cell(name: str, value: object, folder: Path) -> Cell:
+    if name == "report" and isinstance(value, str):
+        link = _inside(Path(value), folder)
+        return cell(link or value, link=link)
+    return cell(shown(value))
+
+
+def _tag(stage: Mapping[str, Any]) -> str:
+    status = _status(stage)
+    return "ok" if status in GOOD else "failed" if status in BAD else "open"
 
 
 def _folder_cell(place: object, folder: Path) -> Cell:
@@ -101,11 +177,21 @@ def _folder_cell(place: object, folder: Path) -> Cell:
     path = Path(place)
     inside = path if path.is_absolute() else folder / path
     page = next((name for name in ("report.html", "sweep.html") if (inside / name).is_file()), None)
-    try:
-        relative = inside.resolve().relative_to(folder.resolve()).as_posix()
-    except ValueError:
+    relative = _inside(inside, folder)
+    if relative is None:
         return cell(place)
-    return cell(relative, link=f"{relative}/{page}" if page is not None else relative)
+    return cell(relative.removeprefix("../../"), link=f"{relative}/{page}" if page is not None else relative)
+
+
+def _inside(path: Path, folder: Path) -> str | None:
+    """`path` relative to the page's folder, if it lies in the same output directory."""
+    found = place_of(folder)
+    base = folder if found is None else found[0]
+    try:
+        path.resolve().relative_to(base.resolve())
+    except (ValueError, OSError):
+        return None
+    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
 
 
 def _alerts(failed: Sequence[Mapping[str, Any]], data: Mapping[str, Any]) -> list[Alert]:
@@ -156,4 +242,4 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-__all__ = ["Facts", "chain_page"]
+__all__ = ["Facts", "pipeline_page"]
