@@ -241,7 +241,7 @@ stages:
     options: {{policy: [noop, random], mission: "{SMALLEST}", episodes: 2, jobs: 1}}
   - use: analyze policy
     name: analyze
-    options: {{policies: ["${{stages.compare.best}}"], mission: "{SMALLEST}", episodes: 1, jobs: 1}}
+    options: {{policy: "${{stages.compare.best}}", mission: "{SMALLEST}", episodes: 1, jobs: 1}}
   - use: report
     options: {{run: "${{stages.compare.run_dir}}"}}
 """

@@ -126,7 +126,7 @@ def daf_run_comparison_pipeline(
         {
             "use": "analyze policy",
             "name": "analyze",
-            "options": {"policies": [best], "mission": list(missions), "episodes": episodes_per_mission},
+            "options": {"policy": best, "mission": list(missions), "episodes": episodes_per_mission},
         },
     ]
     if deployment is not None:
