@@ -3,6 +3,7 @@
 import json
 import stat
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,12 +11,13 @@ import pytest
 from daf.config import DAFDeploymentConfig
 from daf.deployment import ValidationSettings, deploy, deployment_from
 from daf.deployment.deployment_settings import Deployment
-from daf.errors import AuthenticationError, ConfigError, EnvironmentCheckError
+from daf.errors import AuthenticationError, ConfigError, EnvironmentCheckError, ServerError
 from daf.game import account
 from daf.output_manager import OutputManager
 from daf.registry import FolderRegistry
 from tests.conftest import DafCall
 from tests.deployment.test_deploy import VALIDATED, bundles
+from tests.deployment.tournament_server import Tournament
 from tests.game.test_policy_files import written
 from tests.registry.http_server import Endpoint, running
 
@@ -27,6 +29,7 @@ OTHER: dict[str, dict[str, object]] = {
     "weights_path": {"weights_path": "best.pt"},
     "deployment_endpoint": {"deployment_endpoint": ENDPOINT},
     "authentication_server": {"authentication_server": "https://login.example.org", "deployment_endpoint": ENDPOINT},
+    "season": {"season": "beta"},
     "validation_mode": {"validation_mode": "docker"},
     "setup_script": {"setup_script": "prepare.py"},
     "validation_missions": {"validation_missions": ["arena"]},
@@ -51,7 +54,7 @@ def config(**changes: object) -> DAFDeploymentConfig:
     return DAFDeploymentConfig(**BASE | changes)
 
 
-@pytest.mark.parametrize("field", sorted(DAFDeploymentConfig.model_fields.keys() - {"season"}))
+@pytest.mark.parametrize("field", sorted(DAFDeploymentConfig.model_fields))
 def test_every_field_changes_the_deployment(field: str) -> None:
     assert field in OTHER, f"{field} has no effect that a test knows of"
     assert deployment_from(config(**OTHER[field])) != deployment_from(config(**WITHOUT.get(field, {})))
@@ -122,6 +125,22 @@ def test_the_saved_login_opens_the_endpoint(home: Path, tmp_path: Path) -> None:
         account.save_token(login, "canary-5c1d")
         assert deploy(bundles() / "walker.zip", deployment, output=output).result.status == "released"
         assert endpoint.registry.policy("walker").live == "1.0.0"
+
+
+def test_a_release_is_submitted_to_the_season(logged_in: Tournament, tmp_path: Path) -> None:
+    deployment = Deployment(name="walker", checks=ValidationSettings("skip"), season="beta", login_server=logged_in.url)
+    output = OutputManager(tmp_path / "out", log_to_file=False)
+    done = deploy(bundles() / "walker.zip", deployment, output=output).result
+    assert done.status == "released"
+    assert f"submitted walker:v1 to season beta of {logged_in.url}" in done.message
+    (upload,) = logged_in.uploads.values()
+    assert upload == (bundles() / "walker.zip").read_bytes()
+    again = deploy(bundles() / "walker.zip", deployment, output=output).result
+    assert again.status == "unchanged"
+    assert len(logged_in.uploads) == 1
+    with pytest.raises(ServerError, match=r"walker 1\.0\.1 is live, .* It was not submitted to season gamma"):
+        deploy(bundles() / "starter.zip", replace(deployment, season="gamma"), output=output)
+    assert FolderRegistry(tmp_path / "out" / "releases").policy("walker").live == "1.0.1"
 
 
 RESULT = {

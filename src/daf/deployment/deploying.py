@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daf.auth_integration import servers, token_for
+from daf.config import DAFTournamentConfig
 from daf.deployment import _candidate as candidate
 from daf.deployment.deployment_settings import Deployment, Listeners, ValidationSettings
 from daf.deployment.gate import Gate, GateReport, play_gate
 from daf.deployment.inspection import inspect
 from daf.deployment.result import DeploymentResult
+from daf.deployment.submission import submit
 from daf.deployment.validation import MISSIONS, Validation, validate
-from daf.errors import PolicyError
+from daf.errors import DAFError, PolicyError, ServerError
 from daf.game import missions as game_missions
+from daf.game.account import default_login_server
 from daf.game.cogames_container import validate_in_container
 from daf.playing.settings import Settings
 from daf.registry import HttpRegistry, PolicyReleases, Registry, Release, open_registry, prune
@@ -100,7 +103,7 @@ def deploy(
         if candidate.is_known(before, release) and before.live == release["version"]:
             registry.add(release, path)  # stores its bundle again if it is damaged
             message = f"{name} {release['version']} is live with the same bytes. Nothing changed."
-            return ended("unchanged", message)
+            return ended("unchanged", _submitted(path, release, deployment, message, where, listening))
         refused = functools.partial(_ended, release, str(policy), found.warnings, "refused")
         checked = _check(path, f"{name} {release['version']}", deployment.checks, listening)
         if checked.problem is not None:
@@ -115,6 +118,7 @@ def deploy(
         registry.switch(name, before.next_event("released", release["version"]), expected=before.live)
         removed = prune(registry, name, deployment.keep_previous_versions)
         message = _sentence(release, before, deployment, gate)
+        message = _submitted(path, release, deployment, message, where, listening)
         return ended("released", message, checked.validation, gate, removed)
 
 
@@ -147,6 +151,26 @@ def _check_in_container(path: Path, checks: ValidationSettings, listening: Liste
         return _Checked(problem=f"the bundle failed the validation. {error}")
     names = [mission.name for mission in missions]
     return _Checked({"mode": "docker", "passed": True, "missions": [{"mission": name} for name in names]})
+
+
+def _submitted(
+    path: Path, release: Release, deployment: Deployment, message: str, output: "OutputManager", listening: Listeners
+) -> str:
+    """`message`, and what became of the submission. Raises `ServerError`: the release stays live.
+
+    A login server other than CoGames' own is the tournament server itself.
+    """
+    if deployment.season is None:
+        return message
+    listening.stage(f"submitting to season {deployment.season}")
+    own = deployment.login_server not in (None, default_login_server())
+    fields = {"season": deployment.season, "submission_name": release["name"], "auto_validate": False}
+    config = DAFTournamentConfig.model_validate({**fields, "server_url": deployment.login_server if own else None})
+    try:
+        made = submit(path, config, login_server=deployment.login_server, output=output)
+    except DAFError as error:
+        raise ServerError(f"{message} It was not submitted to season {deployment.season}: {error}") from error
+    return f"{message} {made.sentence()}"
 
 
 def _gate(

@@ -37,7 +37,8 @@ class Deployment:
     `open_registry`. login_server: whose saved login is sent to the registry's endpoint, instead of
     `DAF_REGISTRY_TOKEN`. packing: of a policy that is not a bundle yet; None packs it as it is. gate: None to release
     without a comparison. keep_previous_versions: bundles of releases that are kept next to the live one, the last ones
-    that were live; None keeps all. enable_rollback: whether a rollback may leave this release.
+    that were live; None keeps all. enable_rollback: whether a rollback may leave this release. season: of a tournament
+    server, to which the release is submitted; the server is `login_server`, by default CoGames'.
     """
 
     name: str | None = None
@@ -49,6 +50,7 @@ class Deployment:
     gate: Gate | None = None
     keep_previous_versions: int | None = KEEP_PREVIOUS
     enable_rollback: bool = True
+    season: str | None = None
 
     def __post_init__(self) -> None:
         if self.name is not None:

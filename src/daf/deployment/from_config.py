@@ -29,5 +29,6 @@ def deployment_from(config: DAFDeploymentConfig) -> tuple[str, Deployment]:
         gate=gate,
         keep_previous_versions=config.keep_previous_versions,
         enable_rollback=config.enable_rollback,
+        season=config.season,
     )
     return config.policy_class_path, deployment
