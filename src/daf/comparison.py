@@ -14,6 +14,7 @@ import numpy as np
 
 from daf.ablation import daf_policy_ablation as daf_policy_ablation
 from daf.benchmark_suites import daf_benchmark_suite as daf_benchmark_suite
+from daf.compute.interface import THIS_MACHINE, ClusterOptions
 from daf.episodes.tables import stat_names
 from daf.errors import DataError, UsageError
 from daf.evaluation import Evaluation, Settings, evaluate
@@ -268,6 +269,7 @@ def daf_compare_policies(
     max_steps: int | None = None,
     jobs: int | str = "auto",
     executor: str = "local",
+    cluster: ClusterOptions = THIS_MACHINE,
     game: str = "cogs_vs_clips",
     use_cache: bool = True,
     save_replays: str = "none",
@@ -298,6 +300,7 @@ def daf_compare_policies(
         seed=seed,
         jobs=jobs,
         executor=executor,
+        cluster=cluster,
         game=game,
         slow_step_ms=slow_step_ms if slow_step_ms is not None else enforce_timeouts or action_timeout_ms,
         enforce_timeouts=enforce_timeouts,
@@ -348,6 +351,7 @@ def daf_compare_with_vor(
     max_steps: int | None = None,
     jobs: int | str = "auto",
     executor: str = "local",
+    cluster: ClusterOptions = THIS_MACHINE,
     game: str = "cogs_vs_clips",
     use_cache: bool = True,
     output_dir: str | Path | None = None,
@@ -364,6 +368,7 @@ def daf_compare_with_vor(
         seed=seed,
         jobs=jobs,
         executor=executor,
+        cluster=cluster,
         game=game,
         max_steps=max_steps,
         use_cache=use_cache,

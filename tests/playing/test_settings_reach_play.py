@@ -15,7 +15,8 @@ import pytest
 from daf.ablation import daf_policy_ablation
 from daf.benchmark_suites import daf_benchmark_suite
 from daf.compute._serial import Serial
-from daf.compute.interface import Done, Failure
+from daf.compute.carried import Files
+from daf.compute.interface import THIS_MACHINE, ClusterOptions, Done, Failure
 from daf.config import DAFSweepConfig
 from daf.core.interval_evaluation import evaluate_checkpoint
 from daf.crossplay.operation import daf_crossplay
@@ -38,7 +39,8 @@ CHANGED = Settings(
     episodes=2,
     seed=77,
     jobs=3,
-    executor="local",
+    executor="ray",
+    cluster=ClusterOptions("10.1.2.3:6379", cpus_per_episode=2.0, gpus_per_episode=0.3, allow_version_mismatch=True),
     engine="object",
     gpu_memory_fraction=0.37,
     enforce_timeouts=5_000,
@@ -64,7 +66,9 @@ class Noting(Serial):
     recorded: list[Any] = field(default_factory=list)
     timeouts: set[float | None] = field(default_factory=set)
 
-    def run(self, function: Any, tasks: Any, *, timeout: float | None = None) -> Iterator[Done[Any]]:
+    def run(
+        self, function: Any, tasks: Any, *, timeout: float | None = None, files: Files | None = None
+    ) -> Iterator[Done[Any]]:
         for position, task in enumerate(tasks):
             if not hasattr(task, "options"):
                 yield from self._at(position, super().run(function, [task]))
@@ -95,7 +99,8 @@ def _sweep(policy: str, settings: Settings, output: OutputManager) -> Path:
         seed=settings.seed, held_out_best=0, device=settings.device,
     )  # fmt: skip
     return launch(
-        config, output=output, jobs=settings.jobs, executor=settings.executor, use_cache=settings.use_cache,
+        config, output=output, jobs=settings.jobs, executor=settings.executor,
+        cluster=settings.cluster, use_cache=settings.use_cache,
         gpu_allowed=settings.gpu_allowed, gpu_memory_fraction=settings.gpu_memory_fraction, new=True,
     ).run_dir  # fmt: skip
 
@@ -139,6 +144,7 @@ EFFECTS: dict[str, Callable[[Noting, Settings], bool]] = {
     "seed": lambda noting, settings: min(spec.seed for spec in noting.specs) == settings.seed,
     "jobs": lambda noting, settings: {made[1] for made in noting.made} == {settings.jobs},
     "executor": lambda noting, settings: {made[0] for made in noting.made} == {settings.executor},
+    "cluster": lambda noting, settings: {made[2] for made in noting.made} == {settings.cluster},
     "engine": lambda noting, settings: {task.options.engine for task in noting.episodes} == {settings.engine},
     "gpu_memory_fraction": lambda noting, settings: (
         {task.options.gpu_memory_fraction for task in [*noting.episodes, *noting.recorded]}
@@ -159,15 +165,15 @@ EFFECTS: dict[str, Callable[[Noting, Settings], bool]] = {
         and {path.stem for path in settings.cache_dir.glob("episodes/*/*.json")} == {spec.key for spec in noting.specs}
     ),
 }
-OF_A_SWEEP = ("episodes", "seed", "jobs", "executor", "gpu_memory_fraction", "max_steps")
+OF_A_SWEEP = ("episodes", "seed", "jobs", "executor", "cluster", "gpu_memory_fraction", "max_steps")
 
 
 def noted(monkeypatch: pytest.MonkeyPatch, *, failing: bool = False) -> Noting:
     """The executor that every player gets from now on."""
     noting = Noting(failing=failing)
 
-    def make(name: str, *, jobs: Any, preload: Any) -> Noting:
-        noting.made.append((name, jobs))
+    def make(name: str, *, jobs: Any, preload: Any, cluster: Any, gpu: bool) -> Noting:
+        noting.made.append((name, jobs, cluster))
         return noting
 
     monkeypatch.setattr(player, "make_executor", make)
@@ -264,5 +270,5 @@ def test_evaluations_during_training_have_their_share_of_the_gpu(
         replay_dir=tmp_path / "replays", gpu_memory_fraction=0.37,
     )  # fmt: skip
     assert noting.recorded
-    for setting in ("episodes", "seed", "jobs", "executor", "gpu_memory_fraction"):
-        assert EFFECTS[setting](noting, CHANGED)
+    for setting in ("episodes", "seed", "jobs", "executor", "cluster", "gpu_memory_fraction"):
+        assert EFFECTS[setting](noting, replace(CHANGED, executor="local", cluster=THIS_MACHINE))

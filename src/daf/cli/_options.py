@@ -14,6 +14,7 @@ import typer
 from daf.errors import UsageError
 
 if TYPE_CHECKING:
+    from daf.compute.interface import ClusterOptions
     from daf.config import DAFConfig
     from daf.evaluation import Settings
     from daf.game.outcome import SeriesRequest
@@ -63,7 +64,21 @@ EngineOption = Annotated[
 DeviceOption = Annotated[str, typer.Option("--device", help="Where networks compute: cpu, cuda, cuda:1, mps, auto.")]
 JobsOption = Annotated[str, typer.Option("--jobs", "-j", help="Worker processes: a number, or auto for every core.")]
 ExecutorOption = Annotated[
-    str, typer.Option("--executor", help="Where episodes run: local (worker processes) or serial (this process).")
+    str,
+    typer.Option(
+        "--executor", help="Where it runs: local (worker processes), serial (this process) or ray (a cluster)."
+    ),
+]
+AddressOption = Annotated[
+    str | None,
+    typer.Option("--address", help="Ray cluster, HOST:PORT or auto (default: one on this machine, for this command)."),
+]
+CpusPerEpisodeOption = Annotated[float, typer.Option("--cpus-per-episode", help="With ray: CPUs that one reserves.")]
+GpusPerEpisodeOption = Annotated[
+    float, typer.Option("--gpus-per-episode", help="With ray and a GPU as --device: the share that one reserves.")
+]
+VersionMismatchOption = Annotated[
+    bool, typer.Option("--allow-version-mismatch", help="With ray: use nodes that have other versions.")
 ]
 EnforceTimeoutsOption = Annotated[
     int | None, typer.Option("--enforce-timeouts", metavar="MS", help="Replace steps slower than MS by noop.")
@@ -156,6 +171,18 @@ class RunOptions(OutputOptions):
 
 
 @dataclass(frozen=True)
+class ExecutorOptions:
+    """Where a command runs what it plays or trains."""
+
+    jobs: JobsOption = "auto"
+    executor: ExecutorOption = "local"
+    address: AddressOption = None
+    cpus_per_episode: CpusPerEpisodeOption = 1.0
+    gpus_per_episode: GpusPerEpisodeOption = 0.1
+    allow_version_mismatch: VersionMismatchOption = False
+
+
+@dataclass(frozen=True)
 class ContenderOptions:
     """Who plays, and where."""
 
@@ -184,6 +211,10 @@ class PlayOptions:
     device: DeviceOption = "cpu"
     jobs: JobsOption = "auto"
     executor: ExecutorOption = "local"
+    address: AddressOption = None
+    cpus_per_episode: CpusPerEpisodeOption = 1.0
+    gpus_per_episode: GpusPerEpisodeOption = 0.1
+    allow_version_mismatch: VersionMismatchOption = False
     no_cache: NoCacheOption = False
     cache_dir: CacheDirOption = None
     no_report: bool = False
@@ -205,6 +236,7 @@ class PlayOptions:
             seed=self.seed,
             jobs=config.parallel_jobs() if limited else self.jobs,
             executor=self.executor,
+            cluster=cluster_options(self),
             game=self.game,
             engine=self.engine,
             device=self.device,
@@ -329,6 +361,18 @@ class VariantsPlayOptions(PlayOptions):
     episodes: EpisodesOption = 20
     alpha: AlphaOption = 0.05
     no_report: NoReportOption = False
+
+
+def cluster_options(options: ExecutorOptions | PlayOptions) -> "ClusterOptions":
+    """The cluster that the options of a command describe."""
+    from daf.compute.interface import ClusterOptions
+
+    return ClusterOptions(
+        address=options.address,
+        cpus_per_episode=options.cpus_per_episode,
+        gpus_per_episode=options.gpus_per_episode,
+        allow_version_mismatch=options.allow_version_mismatch,
+    )
 
 
 def _looks(text: str) -> int | tuple[int, ...]:

@@ -1,10 +1,12 @@
 """`daf quickstart`: a first evaluation, without anything to choose."""
 
+from dataclasses import asdict
+
 import typer
 
 from daf.cli import _playing as playing
 from daf.cli._grouped import options
-from daf.cli._options import ExecutorOption, JobsOption, PlayOptions, RunOptions, SeedOption
+from daf.cli._options import ExecutorOptions, PlayOptions, RunOptions, SeedOption
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -16,10 +18,10 @@ EPISODES = 12
 @app.command()
 @options
 def quickstart(
+    *,
     output: RunOptions,
     seed: SeedOption = 42,
-    jobs: JobsOption = "auto",
-    executor: ExecutorOption = "local",
+    execution: ExecutorOptions,
 ) -> None:
     """Evaluate starter, random and noop on two missions, and look at the result.
 
@@ -30,7 +32,7 @@ def quickstart(
         daf quickstart
     """
     manager, config = playing.open_output(output)
-    play = PlayOptions(episodes=EPISODES, seed=seed, jobs=jobs, executor=executor, save_replays="best")
+    play = PlayOptions(episodes=EPISODES, seed=seed, save_replays="best", **asdict(execution))
     evaluation = playing.run_and_show(
         POLICIES,
         MISSIONS,

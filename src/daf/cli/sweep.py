@@ -12,14 +12,14 @@ from rich.markup import escape
 from daf.cli._grouped import options
 from daf.cli._help import CommandGroup
 from daf.cli._options import (
-    ExecutorOption,
-    JobsOption,
+    ExecutorOptions,
     JsonOption,
     NewSeedOption,
     NoCacheOption,
     OutputDirOption,
     RunOptions,
     TakeOverOption,
+    cluster_options,
 )
 from daf.cli._sweep_variants import variants_command
 from daf.errors import Interrupted, UsageError, unknown
@@ -52,12 +52,10 @@ FORMATS = ("csv", "json", "yaml")
 
 
 @dataclass(frozen=True)
-class LaunchOptions:
+class LaunchOptions(ExecutorOptions):
     """How the trials of a sweep run."""
 
     take_over: TakeOverOption = False
-    jobs: JobsOption = "auto"
-    executor: ExecutorOption = "local"
     no_cache: NoCacheOption = False
 
 
@@ -253,7 +251,9 @@ def _show_plan(config: "DAFSweepConfig", options: LaunchOptions, output: RunOpti
     from daf.sweeps.dry_run import plan_sweep
 
     manager, _ = open_output(output)
-    plan = plan_sweep(config, output=manager, jobs=options.jobs, executor=options.executor)
+    plan = plan_sweep(
+        config, output=manager, jobs=options.jobs, executor=options.executor, cluster=cluster_options(options)
+    )
     if output.as_json:
         emit({"run_id": None, "run_dir": None, "status": "ok", "plan": plan.to_data()})
         return
@@ -307,6 +307,7 @@ def _launch(
             output=manager,
             jobs=options.jobs,
             executor=options.executor,
+            cluster=cluster_options(options),
             use_cache=not options.no_cache,
             gpu_allowed=settings.enable_gpu,
             gpu_memory_fraction=settings.gpu_memory_fraction,

@@ -20,6 +20,7 @@ from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
+from daf.compute.carried import Files
 from daf.compute.contexts import ForkServer
 from daf.compute.interface import Done, Failure, failure_of
 from daf.errors import ExecutorError
@@ -47,9 +48,14 @@ class LocalProcesses:
         self._pool: Any = None
 
     def run[T, R](
-        self, function: Callable[[T], R], tasks: Sequence[T], *, timeout: float | None = None
+        self,
+        function: Callable[[T], R],
+        tasks: Sequence[T],
+        *,
+        timeout: float | None = None,
+        files: Files | None = None,
     ) -> Iterator[Done[R]]:
-        """Call `function` on every task; at most two tasks per worker wait in the pool at any time.
+        """Call `function` on every task; at most two tasks per worker wait in the pool at any time; `files` are here.
 
         A pool whose workers were killed at a bad moment (while they held one of its locks) may hang or break; it is
         replaced by a new one, which repeats the unfinished tasks. Raises `ExecutorError` if that happens repeatedly.
@@ -66,7 +72,7 @@ class LocalProcesses:
                 position = todo[0]
                 try:
                     with deferred():  # the first task starts the workers
-                        future = pool.schedule(_guarded, args=(function, tasks[position]), timeout=timeout)
+                        future = pool.schedule(guarded, args=(function, tasks[position]), timeout=timeout)
                 except RuntimeError as error:
                     raise BrokenExecutor(str(error)) from error
                 running[todo.popleft()] = future
@@ -160,7 +166,7 @@ def _locks(pool: Any) -> list[Any]:
     return [] if channel is None else [channel.mutex.reader_mutex, channel.mutex.writer_mutex]
 
 
-def _guarded(function: Callable[[Any], Any], task: Any) -> tuple[Any, Failure | None]:
+def guarded(function: Callable[[Any], Any], task: Any) -> tuple[Any, Failure | None]:
     """In the worker: an exception of the function comes back as a value, so that it can't be taken for the pool's."""
     try:
         value = function(task)

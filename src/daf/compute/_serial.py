@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 
+from daf.compute.carried import Files
 from daf.compute.interface import Done, failure_of
 from daf.errors import UsageError
 
@@ -19,9 +20,14 @@ class Serial:
     isolated = False
 
     def run[T, R](
-        self, function: Callable[[T], R], tasks: Sequence[T], *, timeout: float | None = None
+        self,
+        function: Callable[[T], R],
+        tasks: Sequence[T],
+        *,
+        timeout: float | None = None,
+        files: Files | None = None,
     ) -> Iterator[Done[R]]:
-        """Call `function` on every task, in order. Raises `UsageError` if a timeout is given."""
+        """Call `function` on every task, in order; `files` are here. Raises `UsageError` if a timeout is given."""
         if timeout is not None:
             raise UsageError("--executor serial cannot end an episode that hangs: leave out --episode-timeout.")
         return self._run(function, tasks)

@@ -8,26 +8,43 @@ tests/compute/test_executors.py.
 
 from collections.abc import Sequence
 
-from daf.compute.interface import Executor
+from daf.compute.interface import THIS_MACHINE, ClusterOptions, Executor
+from daf.config.extras import require
 from daf.errors import UsageError, unknown
 
+EXECUTORS = ("local", "serial", "ray")
 
-def make_executor(name: str = "local", *, jobs: int | str = "auto", preload: Sequence[str] = ()) -> Executor:
-    """The executor called `name`: "local" (processes of this machine) or "serial" (this process).
+
+def make_executor(
+    name: str = "local",
+    *,
+    jobs: int | str = "auto",
+    preload: Sequence[str] = (),
+    cluster: ClusterOptions = THIS_MACHINE,
+    gpu: bool = False,
+) -> Executor:
+    """The executor called `name`: "local" (processes of this machine), "serial" (this process), "ray" (a cluster).
 
     jobs: a number, or "auto" for every core. preload: modules that workers import once, before the first task.
-    Raises `UsageError`.
+    cluster, gpu: for "ray": where, and whether
+    tasks compute on a GPU. Raises `UsageError`, `MissingExtraError`.
     """
     from daf.compute._local import LocalProcesses
+    from daf.compute._ray import RayWorkers
     from daf.compute._serial import Serial
 
     if name == "serial":
         if str(jobs) not in ("auto", "1"):
             raise UsageError(f"--executor serial runs one episode at a time, so --jobs {jobs} has no effect.")
         return Serial()
+    if name == "ray":
+        require("ray", "--executor ray")
+        return RayWorkers(
+            jobs=jobs if str(jobs) == "auto" else job_count(jobs), preload=preload, options=cluster, gpu=gpu
+        )
     if name == "local":
         return LocalProcesses(jobs=job_count(jobs), preload=preload)
-    raise UsageError(unknown("executor", name, ("local", "serial")))
+    raise UsageError(unknown("executor", name, EXECUTORS))
 
 
 def job_count(jobs: int | str) -> int:

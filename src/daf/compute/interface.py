@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from daf.compute.carried import Files
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -27,16 +29,45 @@ class Done[R]:
     failure: Failure | None = None
 
 
-class Executor(Protocol):
-    """Where tasks run. jobs: maximum at a time. isolated: whether a task can die or hang without harm to others."""
+@dataclass(frozen=True, slots=True)
+class ClusterOptions:
+    """How episodes run on a Ray cluster. address: HOST:PORT or auto; None starts a cluster on this machine.
 
-    jobs: int
+    cpus_per_episode: CPUs that one reserves. gpus_per_episode: share of a GPU, for networks that compute on one.
+    allow_version_mismatch: use nodes with other versions of DAF, the game or torch too.
+    """
+
+    address: str | None = None
+    cpus_per_episode: float = 1.0
+    gpus_per_episode: float = 0.1
+    allow_version_mismatch: bool = False
+
+
+THIS_MACHINE = ClusterOptions()
+
+
+class Executor(Protocol):
+    """Where tasks run. isolated: whether a task can die or hang without harm to others."""
+
     isolated: bool
 
+    @property
+    def jobs(self) -> int:
+        """The maximum number of tasks at a time."""
+        ...
+
     def run[T, R](
-        self, function: Callable[[T], R], tasks: Sequence[T], *, timeout: float | None = None
+        self,
+        function: Callable[[T], R],
+        tasks: Sequence[T],
+        *,
+        timeout: float | None = None,
+        files: Files | None = None,
     ) -> Iterator[Done[R]]:
-        """Call `function` on every task. function and tasks must be picklable. timeout: seconds per task."""
+        """Call `function` on every task. function and tasks must be picklable. timeout: seconds per task.
+
+        files: what tasks read through `daf.compute.carried.path_here`.
+        """
         ...
 
     def close(self) -> None:

@@ -5,13 +5,15 @@ played again one by one, so that only the episode at fault is lost. An exception
 reward that is not finite become a record with a failure.
 """
 
+import functools
 import math
 import platform
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from daf.compute.carried import path_here
 from daf.compute.interface import Executor, Failure
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.record import EpisodeFailure, EpisodeRecord, from_played
@@ -19,6 +21,7 @@ from daf.episodes.spec import EpisodeSpec
 from daf.errors import EpisodeError
 from daf.game.device import limit_gpu_memory
 from daf.game.missions import load_config
+from daf.game.policy_files import files_of, policy_at
 from daf.game.rollout import Game, Play, PlayedEpisode, play, play_together
 from daf.storage.reading import read_bytes
 
@@ -58,13 +61,20 @@ class _Task:
     options: Options
 
 
-_Result = list[PlayedEpisode | EpisodeFailure]
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What a worker played, and the name of its machine."""
+
+    episodes: list[PlayedEpisode | EpisodeFailure]
+    host: str
 
 
 def play_specs(
     specs: Sequence[EpisodeSpec], executor: Executor, cache: EpisodeCache, options: Options
 ) -> Iterator[FinishedEpisode]:
     """Play every spec. Configs must be in `cache`."""
+    if not specs:
+        return  # before the executor is asked for anything: it may have to start a cluster
     singles = [[position] for position, spec in enumerate(specs) if not spec.batched]
     groups = _groups(specs, executor.jobs)
     again: list[list[int]] = []
@@ -107,8 +117,17 @@ def _run(
         _Task(tuple(specs[position] for position in positions), config_path(cache, specs[positions[0]]), options)
         for positions in batch
     ]
-    for done in executor.run(_play_task, tasks, timeout=timeout):
+    played = [specs[position] for positions in batch for position in positions]
+    files = functools.partial(files_of_specs, played, cache)
+    for done in executor.run(_play_task, tasks, timeout=timeout, files=files):
         yield batch[done.position], done.value, done.failure
+
+
+def files_of_specs(specs: Iterable[EpisodeSpec], cache: EpisodeCache) -> list[Path]:
+    """Everything that playing `specs` reads: the configs of their missions, the code and weights of their policies."""
+    configs = {spec.config_hash: config_path(cache, spec) for spec in specs}
+    policies = {policy.identity: policy for spec in specs for policy in spec.policies}
+    return [*configs.values(), *(path for policy in policies.values() for path in files_of(policy))]
 
 
 def config_path(cache: EpisodeCache, spec: EpisodeSpec) -> Path:
@@ -122,12 +141,12 @@ def _finished(
     if result is None:
         cause = failure or Failure("error", "it returned nothing")
         kind = "policy" if cause.kind == "error" else cause.kind
-        result = [EpisodeFailure(kind, cause.message, cause.traceback)] * len(positions)
-    for position, played in zip(positions, result, strict=True):
-        yield _record(position, specs[position], played)
+        result = _Result([EpisodeFailure(kind, cause.message, cause.traceback)] * len(positions), platform.node())
+    for position, played in zip(positions, result.episodes, strict=True):
+        yield _record(position, specs[position], played, result.host)
 
 
-def _record(position: int, spec: EpisodeSpec, played: PlayedEpisode | EpisodeFailure) -> FinishedEpisode:
+def _record(position: int, spec: EpisodeSpec, played: PlayedEpisode | EpisodeFailure, host: str) -> FinishedEpisode:
     if isinstance(played, EpisodeFailure):
         return FinishedEpisode(position, EpisodeRecord(spec, None, played))
     rewards = played.outcome.rewards
@@ -135,7 +154,7 @@ def _record(position: int, spec: EpisodeSpec, played: PlayedEpisode | EpisodeFai
     if odd:
         message = f"its rewards must be finite numbers, got {', '.join(odd)}"
         return FinishedEpisode(position, EpisodeRecord(spec, None, EpisodeFailure("reward", message)))
-    return FinishedEpisode(position, from_played(spec, played, platform.node()), played.replay)
+    return FinishedEpisode(position, from_played(spec, played, host), played.replay)
 
 
 def _play_task(task: _Task) -> _Result:
@@ -143,8 +162,11 @@ def _play_task(task: _Task) -> _Result:
     limit_gpu_memory(task.specs[0].device, task.options.gpu_memory_fraction)
     plays = [_play_of(spec, task) for spec in task.specs]
     if not task.specs[0].batched:
-        return [play(plays[0])]
-    return [_failure(result) if isinstance(result, Exception) else result for result in play_together(plays)]
+        return _Result([play(plays[0])], platform.node())
+    together = play_together(plays)
+    return _Result(
+        [_failure(result) if isinstance(result, Exception) else result for result in together], platform.node()
+    )
 
 
 def _failure(error: Exception) -> EpisodeFailure:
@@ -155,7 +177,7 @@ def _failure(error: Exception) -> EpisodeFailure:
 def _play_of(spec: EpisodeSpec, task: _Task) -> Play:
     return Play(
         game=game_at(task.config),
-        policies=spec.policies,
+        policies=tuple(policy_at(policy, path_here) for policy in spec.policies),
         assignment=spec.assignment,
         seed=spec.seed,
         device=spec.device,
@@ -173,7 +195,8 @@ _GAMES_KEPT = 8
 
 
 def game_at(path: Path) -> Game:
-    """The game whose config is at `path`, kept for its next episode: the file is named by its own hash."""
+    """The game whose config was stored at `path`, kept for its next episode: the file is named by its own hash."""
+    path = path_here(path)
     if path not in _games:
         while len(_games) >= _GAMES_KEPT:
             del _games[next(iter(_games))]

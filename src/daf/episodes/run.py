@@ -6,19 +6,22 @@ policy is built once for each mission in a worker, so that weights of the wrong 
 done.
 """
 
+import functools
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from daf.compute.carried import path_here
 from daf.compute.interface import Executor
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.plan import Plan, PlannedEpisode
-from daf.episodes.playing import Options, config_path, game_at, play_specs
+from daf.episodes.playing import Options, config_path, files_of_specs, game_at, play_specs
 from daf.episodes.record import EpisodeRecord
 from daf.errors import DAFError, PolicyError
 from daf.game.missions import check_runs
 from daf.game.policy import Policy
+from daf.game.policy_files import policy_at
 from daf.game.rollout import check_policy
 
 logger = logging.getLogger(__name__)
@@ -193,7 +196,8 @@ def _check(
             check_runs(mission, seed=plan.seed)
         cache.put_config(mission)
     tasks = [_CheckTask(policy, config_path(cache, spec), spec.device) for policy, spec in pairs.values()]
-    for done in executor.run(_check_task, tasks):
+    files = functools.partial(files_of_specs, [spec for _, spec in pairs.values()], cache)
+    for done in executor.run(_check_task, tasks, files=files):
         if done.failure is None:
             continue
         if isinstance(done.failure.error, DAFError):
@@ -204,7 +208,7 @@ def _check(
 
 
 def _check_task(task: _CheckTask) -> None:
-    check_policy(task.policy, game_at(task.config), device=task.device)
+    check_policy(policy_at(task.policy, path_here), game_at(task.config), device=task.device)
 
 
 def _report(on_record: OnRecord | None, record: EpisodeRecord) -> None:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from daf.compute.executor import EXECUTORS
+from daf.compute.interface import THIS_MACHINE
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.plan import Contender, Plan, PlannedEpisode, plan_episodes
 from daf.errors import UsageError, unknown
@@ -27,6 +29,13 @@ def check_settings(settings: Settings) -> None:
     ):
         if number is not None and not number > 0:
             raise UsageError(f"{option} {number:g} is not above 0.")
+    if settings.executor not in EXECUTORS:
+        raise UsageError(unknown("executor", settings.executor, EXECUTORS))
+    if settings.executor != "ray" and settings.cluster != THIS_MACHINE:
+        raise UsageError(
+            f"--address, --cpus-per-episode, --gpus-per-episode and --allow-version-mismatch need --executor ray, got "
+            f"--executor {settings.executor}."
+        )
     if settings.engine not in ENGINES:
         raise UsageError(unknown("engine", settings.engine, ENGINES))
     check_device_name(settings.device)

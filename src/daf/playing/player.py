@@ -25,6 +25,7 @@ from daf.episodes.run import (
     record_replays,
     run_plan,
 )
+from daf.game.device import resolve_device
 from daf.playing.planning import has_networks
 from daf.playing.settings import Settings
 
@@ -90,8 +91,14 @@ def open_player(
     on_record: Callable[[EpisodeRecord], None] | None = None,
 ) -> Player:
     """Open a player, which the caller closes. networks: whether its workers will play networks."""
-    preload = PRELOAD_NETWORKS if networks else PRELOAD
-    return Player(settings, cache, make_executor(settings.executor, jobs=settings.jobs, preload=preload), on_record)
+    executor = make_executor(
+        settings.executor,
+        jobs=settings.jobs,
+        preload=PRELOAD_NETWORKS if networks else PRELOAD,
+        cluster=settings.cluster,
+        gpu=networks and resolve_device(settings.device, gpu_allowed=settings.gpu_allowed) != "cpu",
+    )
+    return Player(settings, cache, executor, on_record)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from daf.compute.interface import THIS_MACHINE, ClusterOptions
 from daf.config.base import device_name
 from daf.errors import DataError
 from daf.game import missions as game_missions
@@ -25,6 +26,8 @@ class Settings:
     seed: int = 42
     jobs: int | str = "auto"
     executor: str = "local"
+    cluster: ClusterOptions = THIS_MACHINE
+    """For the executor "ray"."""
     game: str = game_missions.DEFAULT_GAME
     engine: str = "auto"
     device: str = "cpu"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from daf.compute.executor import job_count
+from daf.compute.executor import make_executor
 from daf.episodes.plan import Plan
 from daf.episodes.record import EpisodeRecord
 from daf.errors import UsageError
@@ -213,7 +213,8 @@ def _needed(aim: _Aim, difference: float, deviation: float, level: float, missio
 
 def _seconds(pilot: Evaluation) -> dict[str, float]:
     """Seconds of one block of all policies on each mission, with the processes that the pilot had."""
-    workers = 1 if pilot.settings.executor == "serial" else job_count(pilot.settings.jobs)
+    settings = pilot.settings
+    workers = make_executor(settings.executor, jobs=settings.jobs, cluster=settings.cluster).jobs
     found: dict[str, list[float]] = {}
     for record in pilot.result.records:
         measured = record.measurement

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from daf.compute.interface import THIS_MACHINE, ClusterOptions
 from daf.config.sweep import DAFSweepConfig
 from daf.core.search.space import Dimension
 from daf.sweeps import journal
@@ -51,13 +52,18 @@ class SweepPlan:
 
 
 def plan_sweep(
-    config: DAFSweepConfig, *, output: "OutputManager | None" = None, jobs: int | str = "auto", executor: str = "local"
+    config: DAFSweepConfig,
+    *,
+    output: "OutputManager | None" = None,
+    jobs: int | str = "auto",
+    executor: str = "local",
+    cluster: ClusterOptions = THIS_MACHINE,
 ) -> SweepPlan:
     """Check a sweep and describe what it would do. Raises `UsageError` and its subclasses, as the sweep would."""
     from daf.output_manager import OutputManager
 
     output = output or OutputManager()
-    prepared = prepare(config, output, jobs=jobs, executor=executor, use_cache=True)
+    prepared = prepare(config, output, jobs=jobs, executor=executor, cluster=cluster, use_cache=True)
     config = prepared.config
     proposer = Proposer(config, prepared.space, prepared.directions)
     free = list(itertools.takewhile(lambda number: proposer.needs(number) == 0, range(min(prepared.total, MOST_SHOWN))))

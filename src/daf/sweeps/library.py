@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from daf.compute.interface import THIS_MACHINE, ClusterOptions
 from daf.config import memory
 from daf.config.sweep import DAFSweepConfig, Strategy
 from daf.config.training import Scalar
@@ -29,6 +30,7 @@ def daf_launch_sweep(
     output_manager: "OutputManager | None" = None,
     jobs: int | str = "auto",
     executor: str = "local",
+    cluster: ClusterOptions = THIS_MACHINE,
     use_cache: bool = True,
     gpu_allowed: bool = True,
     gpu_memory_fraction: float = DEFAULT_GPU_MEMORY_FRACTION,
@@ -49,6 +51,7 @@ def daf_launch_sweep(
         output=output_manager or OutputManager(),
         jobs=jobs,
         executor=executor,
+        cluster=cluster,
         use_cache=use_cache,
         gpu_allowed=gpu_allowed,
         gpu_memory_fraction=gpu_memory_fraction,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daf.compute.interface import THIS_MACHINE, ClusterOptions
 from daf.config.sweep import DAFSweepConfig
 from daf.core.jobs.local import LocalJobs
 from daf.errors import DataError
@@ -52,6 +53,7 @@ def launch(
     output: "OutputManager",
     jobs: int | str = "auto",
     executor: str = "local",
+    cluster: ClusterOptions = THIS_MACHINE,
     use_cache: bool = True,
     gpu_allowed: bool = True,
     gpu_memory_fraction: float = DEFAULT_GPU_MEMORY_FRACTION,
@@ -77,6 +79,7 @@ def launch(
         output,
         jobs=jobs,
         executor=executor,
+        cluster=cluster,
         use_cache=use_cache,
         gpu_allowed=gpu_allowed,
         gpu_memory_fraction=gpu_memory_fraction,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from daf.compute.executor import job_count
+from daf.compute.interface import THIS_MACHINE, ClusterOptions
 from daf.config.extras import require
 from daf.config.sweep import DAFSweepConfig
 from daf.core.search.space import Space, space_of
@@ -62,6 +63,7 @@ def prepare(
     *,
     jobs: int | str,
     executor: str,
+    cluster: ClusterOptions = THIS_MACHINE,
     use_cache: bool,
     gpu_allowed: bool = True,
     gpu_memory_fraction: float = DEFAULT_GPU_MEMORY_FRACTION,
@@ -76,8 +78,9 @@ def prepare(
     settings = Settings(
         episodes=config.episodes_per_trial,
         seed=config.seed,
-        jobs=jobs if executor == "serial" else _jobs_per_trial(jobs, slots),
+        jobs=jobs if executor == "serial" else _jobs_per_trial(jobs, slots, executor),
         executor=executor,
+        cluster=cluster,
         game=config.game,
         device=config.device,
         gpu_allowed=gpu_allowed,
@@ -137,7 +140,9 @@ def _each_mission_once(config: DAFSweepConfig, settings: Settings) -> DAFSweepCo
     return config.replace(missions=list(kept.values()), normalise=normalise)
 
 
-def _jobs_per_trial(jobs: int | str, slots: int) -> int:
+def _jobs_per_trial(jobs: int | str, slots: int, executor: str) -> int | str:
+    if executor == "ray" and str(jobs) == "auto":
+        return jobs  # the cluster shares its CPUs among the trials
     return max(1, job_count(jobs) // slots)
 
 
