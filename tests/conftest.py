@@ -20,6 +20,8 @@ from daf.episodes.run import PRELOAD, PRELOAD_NETWORKS
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+    from ray._private.node import Node
+    from ray.cluster_utils import Cluster
 
 CHROMIUM = Path("/usr/bin/chromium")
 _MADE_SHARED = "DAF_TESTS_FOLDER" not in os.environ
@@ -210,6 +212,57 @@ def two_workers() -> "Executor":
     executor = make_executor("local", jobs=2, preload=PRELOAD)
     yield executor  # type: ignore[misc]
     executor.close()
+
+
+@dataclass
+class RayNodes:
+    """A Ray cluster on this machine. head: has no CPU, so that nothing plays there; each other node has one."""
+
+    cluster: "Cluster"
+
+    @property
+    def address(self) -> str:
+        return str(self.cluster.address)
+
+    def add(self, **settings: object) -> "Node":
+        """Start another node."""
+        chosen = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "node_ip_address": "127.0.0.1"}
+        return self.cluster.add_node(**(chosen | settings))
+
+    def kill(self, node: "Node") -> None:
+        """Kill a node and what runs there, without a chance to say so."""
+        self.cluster.remove_node(node, allow_graceful=False)
+
+    def forget_killed(self) -> None:
+        """Return when the cluster has noticed which nodes are gone."""
+        self.cluster.wait_for_nodes(60)
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayNodes]:
+    """Three nodes, started once, to which this process is connected. It costs 10 s: for tests marked `thorough`."""
+    folder = tmp_path_factory.mktemp("ray")
+    (folder / "token").write_text("token-of-the-tests-of-daf" * 2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_AUTH_TOKEN_PATH", str(folder / "token"))
+        for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_ADDRESS"):
+            patch.delenv(name, raising=False)
+        from daf.compute._ray_cluster import connect, prepare_environment
+
+        prepare_environment(new_cluster=False)
+        import ray
+        from ray.cluster_utils import Cluster
+
+        nodes = RayNodes(Cluster())
+        try:
+            nodes.add(num_cpus=0, include_dashboard=False)
+            nodes.add()
+            nodes.add()
+            connect(nodes.address)
+            yield nodes
+        finally:
+            ray.shutdown()
+            nodes.cluster.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from daf.errors import DAFError, EnvironmentCheckError, UsageError
+from daf.errors import DAFError, EnvironmentCheckError, UsageError, unknown
 from daf.stats.sentences import counted
 from daf.storage.console_tables import show
 from daf.storage.printable import terminal_text
@@ -274,6 +274,36 @@ def daf_check_auth(server_url: str, *, console: "Console | None" = None) -> Envi
         login = auth_integration.status(server_url)
         command = f"Log in with `{there.login_command()}`."
         result.add_check("login", login.state == "logged in", login.message, optional=True, way_out=command)
+    return _shown(result, console)
+
+
+def daf_check_executor(
+    executor: str = "ray", address: str | None = None, *, console: "Console | None" = None
+) -> EnvironmentCheckResult:
+    """Connect to the Ray cluster at `address` (None starts one here), and run a task on each node.
+
+    A node that does not answer, and one with other versions of DAF, the game or torch, is an error. Raises `UsageError`
+    for an executor that needs no check.
+    """
+    from daf.compute.cluster_status import own_cluster_status
+
+    if executor != "ray":
+        raise UsageError(unknown("executor to check", executor, ("ray",)))
+    result = EnvironmentCheckResult()
+    try:
+        status = own_cluster_status(address)
+    except UsageError:
+        raise
+    except DAFError as error:
+        result.add_check("ray", False, str(error), way_out="`daf cluster up --local N` starts a cluster here.")
+        return _shown(result, console)
+    living = sum(node.alive for node in status.nodes)
+    found = (
+        f"{counted(living, 'node')} at {status.address} with {status.total('CPU'):g} CPUs, {status.total('GPU'):g} GPUs"
+    )
+    way_out = "Install the same versions on all nodes, or allow others with --allow-version-mismatch."
+    problems = "; ".join(status.problems)
+    result.add_check("ray", not problems, f"{found}; {problems}" if problems else found, way_out=way_out)
     return _shown(result, console)
 
 

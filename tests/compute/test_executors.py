@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from daf.compute.executor import job_count, make_executor
-from daf.compute.interface import Executor
+from daf.compute.interface import ClusterOptions, Executor
 from daf.errors import UsageError
 
 
@@ -61,18 +61,26 @@ def says_something(x: int) -> int:
     return x
 
 
-@pytest.fixture(params=["serial", "local"])
+RAY = pytest.param("ray", marks=pytest.mark.thorough)
+
+
+@pytest.fixture(params=["serial", "local", RAY])
 def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
-    made = make_executor(request.param, jobs=1 if request.param == "serial" else 2)
-    yield made
-    made.close()
+    yield from made(request)
 
 
-@pytest.fixture
-def local() -> Iterator[Executor]:
-    made = make_executor("local", jobs=2)
-    yield made
-    made.close()
+@pytest.fixture(params=["local", RAY])
+def isolated(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    yield from made(request)
+
+
+def made(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    options = ClusterOptions()
+    if request.param == "ray":
+        options = ClusterOptions(request.getfixturevalue("ray_cluster").address)
+    one = make_executor(request.param, jobs=1 if request.param == "serial" else 2, cluster=options)
+    yield one
+    one.close()
 
 
 def test_every_task_is_done_once(executor: Executor) -> None:
@@ -109,33 +117,33 @@ def test_leaving_early_stops_the_rest(executor: Executor) -> None:
     assert len(list(executor.run(square, range(2)))) == 2
 
 
-def test_a_dead_worker_costs_its_task(local: Executor) -> None:
-    done = {d.position: d for d in local.run(deadly, range(8))}
+def test_a_dead_worker_costs_its_task(isolated: Executor) -> None:
+    done = {d.position: d for d in isolated.run(deadly, range(8))}
     assert [x for x in range(8) if done[x].failure is None] == [0, 1, 4, 5, 6, 7]
     assert done[2].failure.kind == "crash"
     assert "exit code 7" in done[2].failure.message
     assert "signal 11" in done[3].failure.message
 
 
-def test_a_task_that_hangs_is_ended(local: Executor) -> None:
-    done = {d.position: d for d in local.run(slow, range(6), timeout=1.0)}
+def test_a_task_that_hangs_is_ended(isolated: Executor) -> None:
+    done = {d.position: d for d in isolated.run(slow, range(6), timeout=1.0)}
     assert [x for x in range(6) if done[x].failure is None] == [0, 2, 3, 4, 5]
     assert done[1].failure.kind == "time-out"
     assert "1 s" in done[1].failure.message
 
 
-def test_what_cannot_travel_back_is_a_failure_with_its_message(local: Executor) -> None:
-    done = {d.position: d for d in local.run(unpicklable, range(2))}
+def test_what_cannot_travel_back_is_a_failure_with_its_message(isolated: Executor) -> None:
+    done = {d.position: d for d in isolated.run(unpicklable, range(2))}
     assert "cannot travel" in done[0].failure.message
     assert done[1].failure is not None
 
 
-def test_workers_are_other_processes(local: Executor) -> None:
-    assert os.getpid() not in {d.value for d in local.run(process_id, range(6))}
+def test_workers_are_other_processes(isolated: Executor) -> None:
+    assert os.getpid() not in {d.value for d in isolated.run(process_id, range(6))}
 
 
-def test_what_a_task_prints_never_reaches_stdout(local: Executor, capfd: pytest.CaptureFixture[str]) -> None:
-    assert [d.value for d in local.run(says_something, [1])] == [1]
+def test_what_a_task_prints_never_reaches_stdout(isolated: Executor, capfd: pytest.CaptureFixture[str]) -> None:
+    assert [d.value for d in isolated.run(says_something, [1])] == [1]
     assert "chatter" not in capfd.readouterr().out
 
 

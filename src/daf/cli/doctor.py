@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from daf.cli._options import JsonOption
+from daf.cli._options import AddressOption, JsonOption
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -21,9 +21,13 @@ def doctor(
         typer.Option("--checkpoint-dir", help="Where to check the free space (default: the output directory)."),
     ] = None,
     server: Annotated[str | None, typer.Option("--server", help="Also check that this server responds.")] = None,
+    executor: Annotated[
+        str | None, typer.Option("--executor", help="ray: also check a Ray cluster by running a task on each node.")
+    ] = None,
+    address: AddressOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check this machine: Python, dependencies, disk, GPU, and on request missions and a server.
+    """Check this machine: Python, dependencies, disk, GPU, and on request missions, a server and a cluster.
 
     Exits with 1 if a requirement is not met. A missing optional dependency is a warning.
 
@@ -32,9 +36,11 @@ def doctor(
         daf doctor -m arena
     """
     from daf.cli.show import emit, out, plain_table
-    from daf.environment_checks import daf_check_auth, daf_check_environment
+    from daf.environment_checks import daf_check_auth, daf_check_environment, daf_check_executor
 
     result = daf_check_environment(checkpoint_dir=checkpoint_dir, missions=missions)
+    if executor is not None or address is not None:
+        result.include(daf_check_executor(executor or "ray", address))
     if server is not None:
         result.include(daf_check_auth(server))
     checks = result.to_data()

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "train": ("daf.cli.train", "Train a policy with PPO; interrupted runs resume bit-exactly."),
     "adaptive": ("daf.cli.adaptive", "Run an experiment of many training runs: scheduled, retried, resumed."),
     "sweep": ("daf.cli.sweep", "Search hyperparameters over training or over policies and missions."),
+    "cluster": ("daf.cli.cluster", "Start, stop and inspect Ray clusters for --executor ray."),
     "replay": (
         "daf.cli.replay",
         "Show recorded episodes: as facts, differences, GIFs, videos, or in the browser.",

@@ -111,7 +111,7 @@ class RayWorkers:
         return self._run(tasks, self._context(function, timeout, files))
 
     def close(self) -> None:
-        """Cancel what is in flight, without waiting; the connection of this process to the cluster stays."""
+        """Cancel batches in flight, without waiting; the connection of this process to the cluster stays."""
         self._stopped.set()
         flying, self._flying = self._flying, {}
         if flying:
@@ -134,8 +134,6 @@ class RayWorkers:
         completed = False
         try:
             while together or alone or self._flying:
-                if stopped.is_set():
-                    raise ExecutorError("the workers were stopped while tasks ran.")
                 if time.monotonic() - counted > _COUNT_SECONDS:
                     now, counted = time.monotonic(), time.monotonic()
                     room = self._asked or self._room()
@@ -151,6 +149,8 @@ class RayWorkers:
                     reference = remote.remote(context, [pickle.dumps(tasks[position]) for position in batch])
                     self._flying[reference] = batch
                 ready = _ready(list(self._flying), _LOOK_SECONDS)
+                if stopped.is_set():
+                    raise ExecutorError("the workers were stopped while tasks ran.")
                 for reference in ready:
                     batch = self._flying.pop(reference, [])
                     ended = _result(reference)
@@ -216,11 +216,11 @@ class RayWorkers:
         for node in cluster.nodes():
             if node.alive:
                 has.update({name: node.resources.get(name, 0) for name in ("CPU", "GPU")})
-        each = [f"{amount:g} {name}s" for name, amount in self._wanted.items() if amount]
+        each = " and ".join(f"{amount:g} {name}" for name, amount in self._wanted.items() if amount)
         return (
-            f"{jobs} episodes at a time need {' and '.join(each)} each; the Ray cluster has {has['CPU']:g} CPUs and "
-            f"{has['GPU']:g} GPUs, room for {room}. Lower --jobs, --cpus-per-episode or --gpus-per-episode, or add "
-            "nodes."
+            f"the Ray cluster has room for {room} of {jobs} episodes at a time: each reserves {each}, and all living "
+            f"nodes have {has['CPU']:g} CPU and {has['GPU']:g} GPU. Lower --jobs, --cpus-per-episode or "
+            "--gpus-per-episode, or add nodes."
         )
 
 

@@ -10,6 +10,8 @@ import os
 import secrets
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,9 +34,6 @@ _LOCAL_STORE_BYTES = 256 * 2**20
 _CONNECTING = threading.Lock()
 _MATCHING: set[str] = set()
 """Ids of nodes that have this machine's versions."""
-_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
-_SETTINGS = 4
-"""A gRPC server answers the preface of HTTP/2 with a frame of this type, its fourth byte."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +67,13 @@ def connect(address: str | None) -> None:
             _initialize(wanted)
         else:
             _in_lasting_thread(lambda: _initialize(wanted))
+
+
+def current_address() -> str:
+    """The address of the cluster that this process is connected to."""
+    import ray
+
+    return str(ray.get_runtime_context().gcs_address)
 
 
 def nodes() -> list[Node]:
@@ -169,15 +175,13 @@ def _answer(reference: Any) -> dict[str, str | None] | None:
 
 def _connected(wanted: str | None) -> bool:
     """Whether this process has a connection already. Raises `UsageError` if it is to another cluster than `wanted`."""
-    import sys
-
     if "ray" not in sys.modules:
         return False
     import ray
 
     if not ray.is_initialized():
         return False
-    current = ray.get_runtime_context().gcs_address
+    current = current_address()
     if wanted not in (None, "auto") and _host_and_port(wanted) != _host_and_port(current):
         raise UsageError(
             f"this process is connected to the Ray cluster at {current}, so it can't use {wanted}. A process has one "
@@ -187,12 +191,13 @@ def _connected(wanted: str | None) -> bool:
 
 
 def _initialize(address: str | None) -> None:
-    _prepare_environment(new_cluster=address is None)
+    prepare_environment(new_cluster=address is None)
     import ray
 
-    if address not in (None, "auto"):
+    if address is not None:
+        address = _address_of_this_machine() if address == "auto" else ":".join(map(str, _host_and_port(address)))
         _check_reachable(address)
-    _use_loopback(address is None or address == "auto" or _host_and_port(address)[0] == LOOPBACK)
+    _use_loopback(address is None or address.startswith(f"{LOOPBACK}:"))
     _send_messages_to_log()
     handler = signal.getsignal(signal.SIGTERM)
     quiet: dict[str, Any] = {
@@ -204,7 +209,7 @@ def _initialize(address: str | None) -> None:
     try:
         if address is None:
             ray.init(
-                num_cpus=_cores(),
+                num_cpus=cores(),
                 include_dashboard=False,
                 object_store_memory=_LOCAL_STORE_BYTES,
                 _node_ip_address=LOOPBACK,
@@ -220,8 +225,8 @@ def _initialize(address: str | None) -> None:
             signal.signal(signal.SIGTERM, handler)  # Ray replaces it
 
 
-def _prepare_environment(*, new_cluster: bool) -> None:
-    """What Ray reads from the environment when it is imported or started; what the user set has priority."""
+def prepare_environment(*, new_cluster: bool) -> None:
+    """What Ray reads from the environment when it is imported or started; what the user set takes precedence."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # under `uv run` Ray would upload the directory
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
@@ -231,6 +236,10 @@ def _prepare_environment(*, new_cluster: bool) -> None:
         os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)  # for this process and those that it starts
     if has_token():
         os.environ["RAY_AUTH_MODE"] = "token"
+        from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+
+        Config.initialize("")  # read again: the program may have imported Ray before
+        AuthenticationTokenLoader.instance().reset_cache()
 
 
 def token_file() -> Path:
@@ -241,6 +250,19 @@ def token_file() -> Path:
 def has_token() -> bool:
     """Whether this user has a token for Ray."""
     return bool(os.environ.get("RAY_AUTH_TOKEN")) or token_file().is_file()
+
+
+def _address_of_this_machine() -> str:
+    """The address of the cluster that was started last on this machine. Raises `ExecutorError` if there is none."""
+    from ray._private.utils import read_ray_address
+
+    found: str | None = read_ray_address()
+    if not found:
+        raise ExecutorError(
+            "no Ray cluster is running on this machine. Start one with `daf cluster up --local N` or `ray start "
+            "--head`, or leave out --address."
+        )
+    return found
 
 
 def _use_loopback(yes: bool) -> None:
@@ -262,19 +284,43 @@ def _send_messages_to_log() -> None:
 
 
 def _check_reachable(address: str) -> None:
-    """Raise `ExecutorError` unless a gRPC server answers; Ray itself would try for 40 s and more."""
-    host, port = _host_and_port(address)
+    """Raise `ExecutorError` unless a Ray cluster answers that accepts this user's token."""
     try:
-        with socket.create_connection((host, port), timeout=REACH_SECONDS) as connection:
-            connection.sendall(_PREFACE)
-            answer = connection.recv(9)
+        socket.create_connection(_host_and_port(address), timeout=REACH_SECONDS).close()
     except OSError as error:
         raise ExecutorError(
             f"no Ray cluster answers at {address}: {error.strerror or error}. Start one with `daf cluster up --local "
             "N` or `ray start --head`, or leave out --address to use this machine."
         ) from error
-    if len(answer) < 4 or answer[3] != _SETTINGS:
-        raise ExecutorError(f"the server at {address} is not a Ray cluster. Give the address that `ray start` printed.")
+    probe = subprocess.Popen(
+        [sys.executable, "-m", "daf.compute._ray_probe", address],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with probe:
+        assert probe.stdout is not None
+        probe.stdout.readline()  # importing Ray does not count
+        try:
+            output, errors = probe.communicate(timeout=REACH_SECONDS)
+        except subprocess.TimeoutExpired:
+            probe.kill()
+            output, errors = probe.communicate()
+        except BaseException:
+            probe.kill()
+            raise
+    if "answers" in output:
+        return
+    if "Unauthenticated" in errors:
+        raise ExecutorError(
+            f"the Ray cluster at {address} does not accept the token of this user. Copy the token of its head node to "
+            f"{token_file()}, or set RAY_AUTH_TOKEN."
+        )
+    raise ExecutorError(
+        f"the server at {address} does not answer as a Ray cluster does. Give the address that `ray start` or `daf "
+        "cluster up` printed."
+    )
 
 
 def _host_and_port(address: str) -> tuple[str, int]:
@@ -289,14 +335,16 @@ def _host_and_port(address: str) -> tuple[str, int]:
     return (LOOPBACK if host == "localhost" else host), int(port)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _reason(error: BaseException) -> str:
-    cause = error.__cause__ or error
-    text = " ".join(str(cause).split()) or type(cause).__name__
-    return f"{text[:600]}{'' if text[:600].endswith('.') else '.'}"
+    """The last line of an error, which may contain tracebacks of other processes."""
+    lines = [line.strip() for line in str(error.__cause__ or error).splitlines() if line.strip()]
+    text = lines[-1][:600] if lines else type(error).__name__
+    return text if text.endswith(".") else f"{text}."
 
 
 def _in_lasting_thread(work: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""What runs in a worker of Ray: a batch of tasks, played by a process of its own that may die or hang.
+"""What runs in a worker of Ray: a batch of tasks, played by a separate process that may die or hang.
 
 The worker of Ray plays nothing itself. It keeps one local worker process (`LocalProcesses`), which loads what tasks
 need once, and in which a crash or a time-out costs one task and is described as on a single machine. The process ends
@@ -75,7 +75,7 @@ class OtherVersions:
 
 @functools.cache
 def versions_here() -> dict[str, str | None]:
-    """The versions of Python and of `PACKAGES` on this machine; None for what is not installed."""
+    """The versions of Python and of `PACKAGES` on this machine; None for packages that are not installed."""
     return {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}}
 
 

@@ -36,7 +36,7 @@ def single_files(paths: Iterable[Path]) -> list[Path]:
         if path.is_dir():
             below = (file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
             found |= dict.fromkeys(file.absolute() for file in below)
-        elif path.exists():  # whoever reads a missing file says so better
+        elif path.exists():  # a task that reads a missing file reports it better
             found[path.absolute()] = None
     return sorted(found)
 
