@@ -29,6 +29,7 @@ if _MADE_SHARED:
     os.environ["DAF_TESTS_FOLDER"] = tempfile.mkdtemp(prefix="daf-tests-")
 SHARED = Path(os.environ["DAF_TESTS_FOLDER"])
 """A folder for all processes of this run of pytest; the process that made it removes it."""
+os.environ["TRACKIO_DIR"] = str(SHARED / "trackio")  # read when trackio is imported
 BUNDLES = SHARED / "bundles"
 """Where resolving keeps what it found out about classes, by their content."""
 SMALL = "tutorial.miner,max_steps=40"

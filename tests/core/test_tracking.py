@@ -282,6 +282,27 @@ def test_a_missing_package_is_named_with_the_extra_that_brings_it(tmp_path: Path
     assert 'pip install "daf[track]"' in done.stderr
 
 
+@pytest.mark.parametrize("variable", ["TRACKIO_SPACE_ID", "TRACKIO_SERVER_URL"])
+def test_trackio_that_would_send_runs_elsewhere_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, "http://127.0.0.1:1")
+    with pytest.raises(UsageError, match=f"{variable} is set"):
+        started("trackio", tmp_path)
+
+
+def test_trackio_prints_nothing_where_results_go(tmp_path: Path) -> None:
+    code = (
+        "from daf.core.tracking import TrackedRun, trackers\n"
+        f"found = trackers(['trackio'], {str(tmp_path)!r})\n"
+        "found.start(TrackedRun('20261120_101500', 'arena', 'lstm', 7, 100, {}))\n"
+        "found.log(10, {'loss/policy': 0.5})\n"
+        "found.close('done')\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout == ""
+
+
 def test_wandb_without_a_login_is_refused_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))

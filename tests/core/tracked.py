@@ -59,7 +59,20 @@ def mlflow(run_dir: Path) -> Points:
     }
 
 
-READERS = {"jsonl": jsonl, "tensorboard": tensorboard, "wandb": wandb, "mlflow": mlflow}
+def trackio(run_dir: Path) -> Points:
+    from trackio.sqlite_storage import SQLiteStorage
+
+    identity = json.loads((run_dir / "tracking" / "trackio.json").read_text())["id"]
+    names = [name for name in SQLiteStorage.get_runs("daf") if name.endswith(identity)]
+    found: Points = {}
+    for row in [row for name in names for row in SQLiteStorage.get_logs("daf", name)]:
+        for name, value in row.items():
+            if name not in ("step", "timestamp"):
+                found.setdefault(name, []).append((row["step"], value))
+    return found
+
+
+READERS = {"jsonl": jsonl, "tensorboard": tensorboard, "wandb": wandb, "mlflow": mlflow, "trackio": trackio}
 
 
 def _leveldb_records(data: bytes) -> Iterator[bytes]:

@@ -102,7 +102,8 @@ class TrainOptions:
     trackers: Annotated[
         list[str] | None,
         typer.Option(
-            "--tracker", help="Where metrics go in addition to metrics.jsonl: tensorboard, wandb, mlflow, or jsonl."
+            "--tracker",
+            help="Where metrics go in addition to metrics.jsonl: tensorboard, wandb, mlflow, trackio, or jsonl.",
         ),
     ] = None
     curriculum: Annotated[

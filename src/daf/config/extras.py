@@ -10,7 +10,7 @@ from daf.errors import MissingExtraError
 
 PACKAGES: dict[str, tuple[str, ...]] = {
     "train": ("torch", "pufferlib", "safetensors"),
-    "track": ("wandb", "mlflow"),
+    "track": ("wandb", "mlflow", "trackio"),
     "video": ("imageio_ffmpeg",),
     "ray": ("ray",),
     "test": ("pytest", "coverage"),

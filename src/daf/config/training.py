@@ -18,7 +18,7 @@ Name = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Scalar = bool | int | float | str
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 Auto = Literal["auto"]
-TrackerName = Literal["tensorboard", "wandb", "mlflow"]
+TrackerName = Literal["tensorboard", "wandb", "mlflow", "trackio"]
 
 
 def _device(value: object) -> object:

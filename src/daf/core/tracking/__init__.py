@@ -1,4 +1,4 @@
-"""The trackers of a training run's metrics: JSON lines always, TensorBoard, Weights & Biases and MLflow on request."""
+"""The trackers of a training run's metrics: JSON lines always; TensorBoard, W&B, MLflow and trackio on request."""
 
 from daf.core.tracking._fan_out import NAMES, Trackers, trackers
 from daf.core.tracking._interface import TrackedRun, Tracker, flat_evaluation

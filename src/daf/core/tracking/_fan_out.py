@@ -18,14 +18,24 @@ from daf.core.tracking._interface import Number, TrackedRun, Tracker
 from daf.core.tracking._json_lines import JsonLines
 from daf.core.tracking._mlflow_runs import MlflowOptions, MlflowRuns
 from daf.core.tracking._tensorboard_events import TensorBoardEvents
+from daf.core.tracking._trackio_runs import TrackioOptions, TrackioRuns
 from daf.core.tracking._wandb_runs import WandbOptions, WandbRuns
 from daf.errors import UsageError, unknown
 
 logger = logging.getLogger(__name__)
 
-NAMES = ("jsonl", "tensorboard", "wandb", "mlflow")
-_NEEDS = {"tensorboard": ("tensorboard", "train"), "wandb": ("wandb", "track"), "mlflow": ("mlflow", "track")}
-_OPTIONS: dict[str, type[WandbOptions] | type[MlflowOptions]] = {"wandb": WandbOptions, "mlflow": MlflowOptions}
+NAMES = ("jsonl", "tensorboard", "wandb", "mlflow", "trackio")
+_NEEDS = {
+    "tensorboard": ("tensorboard", "train"),
+    "wandb": ("wandb", "track"),
+    "mlflow": ("mlflow", "track"),
+    "trackio": ("trackio", "track"),
+}
+_OPTIONS: dict[str, type[WandbOptions] | type[MlflowOptions] | type[TrackioOptions]] = {
+    "wandb": WandbOptions,
+    "mlflow": MlflowOptions,
+    "trackio": TrackioOptions,
+}
 
 
 def trackers(
@@ -33,8 +43,8 @@ def trackers(
 ) -> "Trackers":
     """The trackers of these names for the run in `run_dir`; jsonl is always included.
 
-    options: by tracker, the fields of `WandbOptions` and `MlflowOptions`. Raises `UsageError` for unknown names and
-    options, options of a tracker that isn't named, and a package that isn't installed.
+    options: by tracker, the fields of `WandbOptions`, `MlflowOptions` and `TrackioOptions`. Raises `UsageError` for
+    unknown names and options, options of a tracker that isn't named, and a package that isn't installed.
     """
     wanted = list(dict.fromkeys(("jsonl", *names)))
     for name in wanted:
@@ -54,6 +64,7 @@ def trackers(
         "tensorboard": lambda: TensorBoardEvents(folder),
         "wandb": lambda: WandbRuns(folder, WandbOptions(**_checked("wandb", given.get("wandb", {})))),
         "mlflow": lambda: MlflowRuns(folder, MlflowOptions(**_checked("mlflow", given.get("mlflow", {})))),
+        "trackio": lambda: TrackioRuns(folder, TrackioOptions(**_checked("trackio", given.get("trackio", {})))),
     }
     return Trackers(JsonLines(folder), [make[name]() for name in wanted if name != "jsonl"])
 
