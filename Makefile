@@ -1,4 +1,4 @@
-.PHONY: help demo test test-thorough test-slow lint format bench docs clean
+.PHONY: help demo test test-thorough test-slow lint format bench docs dist clean
 
 BIN := .venv-full/bin
 
@@ -47,5 +47,8 @@ docs:  ## Build the documentation into site/
 	@scripts/setup.sh full
 	@$(BIN)/mkdocs build --strict --quiet
 
+dist:  ## Build sdist and wheel, install the wheel into an empty environment, run daf quickstart there
+	@scripts/dist.sh
+
 clean:  ## Remove environments and caches; runs are left alone
-	@rm -rf .venv .venv-full .tools site .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv .venv-full .tools site dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
