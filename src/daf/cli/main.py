@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "quickstart": ("daf.cli.quickstart", "Evaluate three policies on two missions, as a first example."),
     "doctor": ("daf.cli.doctor", "Check this machine: dependencies, disk, GPU, missions."),
     "init": ("daf.cli.init", "Start a project: a policy, a mission, a sweep and a test that work."),
+    "menu": ("daf.cli.menu", "Choose what to do from a list."),
     "missions": ("daf.cli.missions", "List missions, evals and variants, or describe one."),
     "policies": ("daf.cli.policies", "List policies by their short names, or describe one."),
     "metrics": ("daf.cli.metrics", "List the metrics of missions with their ranges; correlations."),
