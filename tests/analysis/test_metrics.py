@@ -9,15 +9,19 @@ from scipy.stats import spearmanr
 from daf.episodes.metrics_correlation import correlate
 from daf.episodes.metrics_values import occurring, parse, select, value
 from daf.errors import DataError, MetricError
-from daf.evaluation import Evaluation
+from daf.evaluation import Evaluation, Settings
 from daf.metrics import (
     daf_analyze_distributions,
     daf_correlate_metrics,
     daf_list_metrics,
     daf_metric_values,
+    daf_metrics,
     daf_metrics_per_agent,
+    metric_tables,
 )
 from daf.output_manager import OutputManager
+from daf.output_manager.kinds import kind_of
+from daf.reporting import daf_generate_leaderboard, daf_report
 from tests.conftest import SMALL, SMALLEST
 
 
@@ -177,7 +181,54 @@ def test_daf_metrics_lists_ranges_and_keeps_them(
     assert all(row["metric"].endswith(".success") and row["n"] == 3 for row in data["metrics"])
     folder = Path(data["run_dir"])
     assert json.loads((folder / "metrics.json").read_text())["metrics"] == data["metrics"]
-    assert "agent.action.move.success" in (folder / "metrics.html").read_text()
+    assert "agent.action.move.success" in (folder / "metrics.html").read_text().replace("<wbr>", "")
+
+
+def test_metrics_with_equal_values_share_a_line_and_constant_ones_have_none(tmp_path: Path) -> None:
+    settings = Settings(episodes=3, executor="serial", report=False, resamples=200)
+    found = daf_metrics(SMALLEST, ["random"], settings=settings, output_manager=OutputManager(tmp_path))
+    (table,) = found.tables
+    lines = {line.metric: line for line in table.lines}
+    assert {"reward", "steps", "completion"} <= lines.keys()
+    constant = [metric for _, metrics in table.constant for metric in metrics]
+    shown = [metric for line in table.lines for metric in (line.metric, *line.same)]
+    assert sorted(shown + constant) == sorted({row.metric for row in found.distributions})
+    values = {row.metric: row.values for row in found.distributions}
+    for line in table.lines:
+        assert all(values[other] == values[line.metric] for other in line.same)
+    for metrics in (metrics for _, metrics in table.constant):
+        assert len({value for metric in metrics for value in values[metric]}) == 1
+    assert any(line.same for line in table.lines)
+    asked = next(line for line in table.lines if line.same)
+    names = [asked.metric, *asked.same]
+    again = daf_metrics(SMALLEST, ["random"], metrics=names, settings=settings, output_manager=OutputManager(tmp_path))
+    assert [line.metric for line in again.tables[0].lines] == names
+
+
+def test_the_numbers_of_a_line_have_the_same_decimals(evaluation: Evaluation) -> None:
+    rows = daf_analyze_distributions(evaluation, ["agent.cell.unique_visited"])
+    for table in metric_tables(rows):
+        (line,) = table.lines
+        texts = [text for cell in line.cells for text in (cell.mean, *cell.spread.split(" to ")) if text]
+        assert len({len(text.partition(".")[2]) for text in texts}) == 1, texts
+
+
+def test_a_run_of_daf_metrics_has_its_own_kind_and_report(tmp_path: Path) -> None:
+    settings = Settings(episodes=3, executor="serial", report=False, resamples=200)
+    found = daf_metrics(SMALLEST, ["random"], settings=settings, output_manager=OutputManager(tmp_path))
+    run_dir = found.evaluation.run_dir
+    assert kind_of(run_dir) == "metrics"
+    files = daf_report(run_dir)
+    assert files.kind == "metrics"
+    html = files.html.read_text().replace("<wbr>", "")
+    assert "agent.cell.unique_visited" in html
+    assert 'id="all-episodes"' in html or 'id="episodes"' in html
+    markdown = (files.markdown or Path()).read_text()
+    assert "Metrics on" in markdown
+    assert "agent.cell.unique\\_visited" in markdown or "agent.cell.unique_visited" in markdown
+    assert daf_generate_leaderboard(str(run_dir)).startswith("# Leaderboard")
+    (run_dir / "metrics.json").write_text('{"metrics": [{"metric": 3}]}')
+    assert "metrics.json" in daf_report(run_dir).html.read_text()
 
 
 def test_a_comparisons_report_is_a_source_of_metrics(output: OutputManager) -> None:

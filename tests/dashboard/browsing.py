@@ -1,5 +1,7 @@
 """What tests of the dashboard in a browser share."""
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,14 @@ def opened(page: "Page", dashboard: Dashboard, view: str = "#/") -> "Page":
 
 def key(folder: Path) -> str:
     return f"{folder.parent.name}/{folder.name}"
+
+
+def eventually(page: "Page", holds: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait until `holds`, where the page's policy allows no script to wait inside it."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not hold in time"
+        page.wait_for_timeout(50)
 
 
 def expect(thing: "Locator | Page"):

@@ -246,9 +246,9 @@ def test_what_a_sweep_found_on_held_out_seeds_is_a_table_with_whole_seeds(page, 
         opened(page, dashboard, f"#/run/{key(folder)}")
         rows = page.locator("[aria-label='Held-out seeds'] tbody tr")
         expect(rows.locator("td:first-child")).to_have_text(["3best", "default"])
-        expect(rows.locator("[data-name='In the sweep']")).to_have_text(["2.50", "1.10"])
+        expect(rows.locator("[data-name='In the sweep']")).to_have_text(["2.5", "1.1"])
         expect(rows.locator("[data-name='Held out']")).to_have_text(["1.80", "1.33"])
-        expect(rows.locator("[data-name='Interval']")).to_have_text(["[−4.0, 5.0]", "–"])
+        expect(rows.locator("[data-name='Interval']")).to_have_text(["[−4, 5]", "–"])
         expect(rows.locator("[data-name='Adjusted p']")).to_have_text(["0.40", "–"])
         expect(page.locator("[role=tabpanel]")).to_contain_text("with seeds from 1000042")
         expect(page.locator("[role=tabpanel]")).to_contain_text("Trial 3 does not differ significantly.")
@@ -277,6 +277,14 @@ def test_hyperparameters_of_a_sweep_have_the_axes_that_they_were_searched_on(pag
         charts = page.locator(".charts figure")
         expect(charts.locator("figcaption")).to_have_text(["ratelog scale", "size", "gain"])
         expect(charts.nth(1).locator("text.below")).to_have_text(["32", "64", "128"])
+        expect(charts.nth(0).locator("text.below").first).to_have_text("0.001")
+        expect(charts.nth(0).locator("text.below").last).to_have_text("0.01")
+        expect(charts.nth(2).locator("text.below").last).to_have_text("800")
+        rates = page.locator("[aria-label=Trials] tbody [data-name=rate]")
+        expect(rates).to_have_text(["0.006", "0.005", "0.004", "0.003", "0.002"])
+        expect(page.locator("[aria-label=Trials] tbody [data-name=reward]")).to_have_text(
+            ["0.4", "0.3", "0.2", "0.1", "0.0"]
+        )
 
 
 def test_the_runs_inside_an_experiment_are_watched_and_compared(page, dashboard, base):

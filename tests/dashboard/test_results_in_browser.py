@@ -2,13 +2,14 @@
 
 import json
 import re
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from browsing import HOSTILE, expect, key, opened
+from browsing import HOSTILE, eventually, expect, key, opened
 from runs_made import append, comparison, running, training
 
 from daf.ablation import daf_policy_ablation
@@ -17,22 +18,29 @@ from daf.crossplay import daf_crossplay
 from daf.dashboard import Dashboard
 from daf.evaluation import Settings, evaluate
 from daf.game.sprites import data_dir
+from daf.metrics import daf_metrics
 from daf.mission_analysis import daf_analyze_mission
 from daf.output_manager import OutputManager, labels
 from daf.output_manager.kinds import kind_of
+from daf.power import daf_power
 from daf.reporting.outcomes import outcome_of
 from daf.scoring_analysis import daf_score
 from daf.sweeps import journal
 from daf.sweeps.result import SweepTrialResult
+from daf.sweeps.variants import daf_variant_sweep
 from tests.conftest import SMALL, SMALLEST
 from tests.render.adaptive_runs import experiment
 from tests.render.sweep_runs import search_hill
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "streams"))
+
+from log_makers import flush, write_array
 
 if TYPE_CHECKING:
     from playwright.sync_api import FrameLocator, Page
 
 SETTINGS = Settings(episodes=2, executor="serial", report=False, resamples=200, save_replays="all")
-WIDTHS = (400, 1280)
+WIDTHS = (1280, 400)
 
 
 @dataclass(frozen=True)
@@ -61,13 +69,41 @@ def played(base: Path) -> Iterator[Made]:
     daf_analyze_mission(SMALLEST, ["noop"], settings=SETTINGS, output_manager=output())
     folder = next(path.parent for path in base.glob("*/*/analysis.json"))
     yield Made(folder, "analysis", ("The mission", "noop"))
+    settings = replace(SETTINGS, save_replays="none")
+    paired = evaluate(["miner", "noop"], [SMALLEST], settings=settings, output=output(), operation="comparisons")
+    yield Made(paired.run_dir, "comparison", ("miner", "noop", "Policy against policy"))
+    measured = daf_metrics(SMALLEST, ["noop"], settings=settings, output_manager=output())
+    yield Made(measured.evaluation.run_dir, "metrics", ("reward", "Equal to", "Command and configuration"))
+    planned = daf_power(difference=0.2, deviation=0.5, output_manager=output())
+    yield Made(planned.run_dir, "power", ("Needed", "68 blocks with a fixed number"))
+    varied = daf_variant_sweep("noop", SMALLEST, ["no_clips"], 2, settings=settings, output_manager=output())
+    yield Made(varied.run_dir, "variants", ("no_clips", "Single variants"))
+
+
+def described(base: Path) -> Iterator[Made]:
+    """Runs whose reports come from files that are written here in their formats."""
+    with running(base, "a pipeline", "artifacts") as folder:
+        stages = [{"name": "train", "status": "completed", "seconds": 61}, {"name": "deploy", "status": "skipped"}]
+        (folder / "pipeline.json").write_text(json.dumps({"stages": stages}))
+    yield Made(folder, "pipeline", ("1 of 2 stages is done", "1 min 1 s"))
+    with running(base, "a release", "deployment") as folder:
+        (folder / "results.json").write_text(json.dumps({"checks": [{"name": "size", "ok": True}]}))
+    yield Made(folder, "run", ("Checks", "size"))
+    with running(base, "recordings", "visualizations") as folder:
+        (folder / "replays").mkdir()
+        (folder / "replays" / "pens.json.z").write_bytes((data_dir() / "replays" / "pens.json.z").read_bytes())
+    yield Made(folder, "replays", ("pens.json.z",))
+    with running(base, "training logs", "logs") as folder:
+        records = flush("nested", envs=2, length=30, start=0, total=60, seed=1)
+        write_array(folder / "json_logs" / "stats_1753500000.json", records)
+    yield Made(folder, "logs", ("60 records", "Rewards over training"))
 
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dashboard, dict[str, Made]]]:
     """A dashboard over one run of each kind."""
     base = tmp_path_factory.mktemp("output")
-    made = {one.kind: one for one in played(base)}
+    made = {one.kind: one for one in (*played(base), *described(base))}
     made["adaptive"] = Made(experiment(base), "adaptive", ("Score of each run", "out of memory", "r1"))
     sweep = search_hill(base)
     made["sweep"] = Made(sweep, "sweep", ("Hyperparameter importance", "Parallel coordinates", "Best trials"))
@@ -76,11 +112,21 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dashboard,
     made["training"] = Made(folder, "training", ("Evaluations", "Learning"))
     serving = Dashboard(base, port=0)
     serving.start()
+    before = written(base)
     yield serving, made
     serving.stop()
+    assert written(base) == before, "the dashboard wrote into run directories"
 
 
-KINDS = ("evaluation", "crossplay", "score", "ablation", "analysis", "adaptive", "sweep", "training")
+def written(base: Path) -> dict[Path, tuple[int, int]]:
+    """Every file below `base`, with its size and the time of its last change."""
+    return {file: (file.stat().st_size, file.stat().st_mtime_ns) for file in base.rglob("*") if file.is_file()}
+
+
+KINDS = (
+    "evaluation", "comparison", "metrics", "power", "crossplay", "score", "ablation", "analysis", "variants",
+    "adaptive", "sweep", "training", "pipeline", "run", "replays", "logs",
+)  # fmt: skip
 
 
 def report(page: "Page") -> "FrameLocator":
@@ -108,21 +154,20 @@ def dashboard(shown: tuple[Dashboard, dict[str, Made]], request: pytest.FixtureR
     serving.stop()
 
 
-@pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.parametrize("kind", KINDS)
-def test_results_show_the_report_of_every_kind_and_fit_the_window(page, dashboard, shown, kind, width):
+def test_results_show_the_report_of_every_kind_and_fit_the_window(page, dashboard, shown, kind):
     made = shown[1][kind]
-    page.set_viewport_size({"width": width, "height": 900})
     frame = results(page, dashboard, made)
     for text in made.shows:
         expect(frame.locator("main")).to_contain_text(text)
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    inside = page.frames[-1].evaluate(
-        "[document.documentElement.scrollWidth, innerWidth, document.body.getBoundingClientRect().height, innerHeight]"
-    )
-    assert inside[0] <= inside[1], "the report scrolls sideways"
-    assert inside[2] <= inside[3] + 1, "a part of the report is cut"
     expect(page.locator(".head dl")).to_contain_text(f"kind{kind}")
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        eventually(
+            page, lambda: page.frames[-1].evaluate("document.body.getBoundingClientRect().height <= innerHeight + 1")
+        )
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.frames[-1].evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{width}: too wide"
 
 
 def test_the_numbers_of_a_crossplay_and_a_score_are_those_of_their_records(page, dashboard, shown):
@@ -226,23 +271,68 @@ def test_a_trial_is_opened_with_its_episodes_and_replays(page, dashboard, base):
     append(folder / "trials" / "0003", range(2))
     pens = (data_dir() / "replays" / "pens.json.z").read_bytes()
     (folder / "trials" / "0003" / "replays" / "pens.json.z").write_bytes(pens)
+    (folder / "replays" / "trial_0003").mkdir(parents=True)
+    (folder / "replays" / "trial_0003" / "arena-001-bbbbbbbb.json.z").write_bytes(pens)
+    facts = json.loads((folder / "sweep.json").read_text())
+    (folder / "sweep.json").write_text(json.dumps(facts | {"config": {"seed": 42}}))
     lines = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
     for line in lines:
         if line["event"] == "finished" and line["result"]["trial_id"] == 3:
             values = [0.25, line["result"]["primary_metric"] * 2 - 0.25]
-            line["result"]["mission_results"] = {"arena": {"value": sum(values) / 2, "n": 2, "values": values}}
+            entry = {"value": sum(values) / 2, "n": 2, "values": values, "mission": "arena,cogs=2"}
+            line["result"] |= {
+                "mission_results": {"arena": entry | {"keys": ["a" * 64, "b" * 64]}},
+                "policy": "starter",
+            }
     (folder / "trials.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     opened(page, dashboard, f"#/run/{key(folder)}/trials")
     page.get_by_role("button", name="Episodes and replays of trial 3", exact=True).click()
     panel = page.locator(".trial")
     expect(panel.locator("tbody tr")).to_have_count(2)
-    expect(panel.locator("tbody tr").first).to_contain_text("0.2500")
+    expect(panel.locator("tbody tr").first).to_contain_text("0.25")
+    expect(panel.locator("pre")).to_contain_text("daf evaluate -p starter -m arena,cogs=2 -e 2 --seed 42")
+    expect(panel.locator("tbody a")).to_have_count(1)
+    panel.locator("tbody tr").nth(1).locator("a").click()
+    expect(page.get_by_label("Replay", exact=True).first).to_have_value("replays/trial_0003/arena-001-bbbbbbbb.json.z")
+    expect(page.frame_locator("iframe.replay").locator("#step")).to_have_text("step 0 of 255")
+    page.go_back()
+    page.get_by_role("button", name="Episodes and replays of trial 3", exact=True).click()
     panel.locator("a", has_text="pens.json.z").click()
     expect(page.frame_locator("iframe.replay").locator("#step")).to_have_text("step 0 of 255")
     page.goto(f"http://127.0.0.1:{dashboard.port}/#/run/{key(folder)}/trials")
     page.locator("circle[data-trial='1']").first.click()
     expect(panel.locator("h2")).to_contain_text("Trial 1 ")
     expect(panel).to_contain_text("recorded no single episodes")
+
+
+def test_a_trial_in_the_report_of_a_sweep_unfolds_its_episodes(page, dashboard, base):
+    folder = search_hill(base, trials=4)
+    lines = [json.loads(line) for line in (folder / "trials.jsonl").read_text().splitlines()]
+    for line in lines:
+        if line["event"] == "finished":
+            value = line["result"]["primary_metric"]
+            line["result"]["mission_results"] = {"arena": {"value": value, "n": 1, "values": [value]}}
+    (folder / "trials.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    frame = results(page, dashboard, Made(folder, "sweep", ()))
+    expect(frame.locator("#trial-2")).not_to_be_visible()
+    frame.locator("#trials a", has_text=re.compile("^2$")).click()
+    expect(frame.locator("#trial-2 tbody tr")).to_have_count(1)
+    expect(frame.locator("#trial-2")).to_be_visible()
+
+
+def test_whether_a_policy_learned_is_the_first_sentence_of_its_run(page, dashboard, base):
+    folder = training(base, "it", 5)
+    sentence = f"After 5,000 agent steps, the policy is better than random {HOSTILE} by 0.5 [0.2, 0.8], p=0.01."
+    learned = {"sentence": sentence, "step": 5000, "left_out": 0, "comparisons": []}
+    facts = {"status": "done", "steps": 5000, "updates": 5, "metrics": {"episode/return": 0.5}, "learned": learned}
+    (folder / "training.json").write_text(json.dumps(facts))
+    opened(page, dashboard, f"#/run/{key(folder)}")
+    expect(page.locator(".head p.wide").first).to_have_text(sentence)
+    assert page.locator("#view img, #view script").count() == 0
+    (folder / "training.json").write_text(json.dumps(facts | {"learned": {}}))
+    page.reload()
+    expect(page.locator(".head h1")).to_contain_text("it")
+    expect(page.locator(".head")).not_to_contain_text("better than")
 
 
 def test_runs_are_found_by_name_tag_and_note(page, dashboard, base):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from daf.render.scales import setting_of
-from daf.render.text import same_bounds, same_decimals
+from daf.render.text import estimates, same_bounds, same_decimals
 from daf.sweeps import journal
 from daf.sweeps.result import SweepResult, SweepTrialResult
 from daf.visualization.sweep_plots import search_of
@@ -59,3 +59,9 @@ def test_the_numbers_of_a_column_have_the_same_decimals_and_none_that_they_do_no
     assert same_decimals([0.61234, 0.0071], [0.06, 0.01]) == ["0.612", "0.007"]
     assert same_decimals([1e-5, 10.0]) == ["1e-05", "10"]  # they cannot share decimals
     assert same_bounds([(0.478, 0.7271), None, (-0.003, 0.0172)]) == ["0.478 to 0.727", "–", "-0.003 to 0.017"]
+
+
+def test_an_estimate_and_its_interval_have_the_decimals_that_the_interval_supports() -> None:
+    means, around = estimates([1.23456, None, -0.5], [(1.0, 1.5), None, (-1.0, 0.0)])
+    assert means == ["1.23", "–", "-0.50"]
+    assert around == ["1.0 to 1.5", "–", "-1.0 to 0.0"]

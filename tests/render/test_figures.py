@@ -1,5 +1,6 @@
 """What the figures draw: the numbers in the artists, from plain data."""
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from daf.comparison import ComparisonReport
 from daf.errors import DataError, UsageError
 from daf.render.theme import DARK_GROUND, DASHES, LIGHT_GROUND, style
 from daf.stats.summaries import summarise
-from daf.sweeps.result import SweepResult
+from daf.sweeps.result import SweepResult, SweepTrialResult
 from daf.tools.visualization_generator import VisualizationGenerator
 from daf.visualization import (
     daf_generate_summary_dashboard,
@@ -309,7 +310,7 @@ def test_a_sweeps_heat_map_has_means_in_its_cells_and_hatches_what_is_unknown(tm
     assert cells[0][0] == 3.0
     assert cells[1].tolist() == [5.0, 7.0]
     assert cells.mask.tolist() == [[False, True], [False, False]]
-    assert "In 1 cells all trials failed" in words(plot)
+    assert "In 1 cell all trials failed" in words(plot)
 
 
 def test_a_heat_map_of_scattered_trials_puts_a_mark_where_each_was(tmp_path):
@@ -324,6 +325,28 @@ def test_a_heat_map_of_scattered_trials_puts_a_mark_where_each_was(tmp_path):
         daf_plot_sweep_heatmap(trials(40), tmp_path / "b.png", x="hiden_size")
     with pytest.raises(UsageError, match="needs two hyperparameters that vary"):
         daf_plot_sweep_heatmap([{"hyperparameters": {"a": 1}, "primary_metric": 1.0}], tmp_path / "b.png")
+
+
+def test_the_axes_of_a_sweeps_figures_span_the_range_that_was_searched(tmp_path):
+    space = {"rate": {"min": 0.0001, "max": 0.1, "log": True}, "gain": {"min": 0.0, "max": 10.0}, "size": [1, 2]}
+    sweep = SweepResult(name="ranges", run_dir=tmp_path)
+    facts = {"run_id": "r", "name": "ranges", "strategy": "random", "objectives": ["reward"]}
+    facts |= {"directions": ["maximize"], "planned": 4, "best_n": 1, "config": {"search_space": space}}
+    (tmp_path / "sweep.json").write_text(json.dumps(facts))
+    tried = [(0.001, 4.0, 1), (0.002, 4.0, 2), (0.002, 5.0, 1), (0.001, 5.0, 2)]
+    for number, (rate, gain, size) in enumerate(tried):
+        settings = {"rate": rate, "gain": gain, "size": size}
+        sweep.add_trial(SweepTrialResult(number, settings, float(number), values=(float(number),), success=True))
+    plot = daf_plot_sweep_results(sweep, tmp_path / "a.png")
+    rate, gain, size = (axes_of(plot, title) for title in ("rate  (log)", "gain", "size"))
+    assert rate.get_xscale() == "log"
+    assert 0.00005 < rate.get_xlim()[0] < 0.0001
+    assert 0.1 < rate.get_xlim()[1] < 0.2
+    assert gain.get_xlim() == pytest.approx((-0.5, 10.5))
+    assert [label.get_text() for label in size.get_xticklabels()] == ["1", "2"]
+    scatter = daf_plot_sweep_heatmap(sweep, tmp_path / "b.png", x="rate", y="gain").figure.axes[0]
+    assert (scatter.get_xscale(), scatter.get_xlim()) == ("log", pytest.approx(rate.get_xlim()))
+    assert scatter.get_ylim() == pytest.approx((-0.5, 10.5))
 
 
 def test_parallel_coordinates_have_a_line_for_every_complete_trial(tmp_path):

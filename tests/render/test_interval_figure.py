@@ -11,6 +11,13 @@ from daf.render.text import shortened
 from daf.render.theme import style
 
 
+def drawn(rows, axis_title="x", description="d"):
+    """The two drawings: with labels at the left, and for narrow screens."""
+    wide, narrow, rest = interval_figure(rows, axis_title=axis_title, description=description).split("</svg>")
+    assert rest == ""
+    return wide, narrow
+
+
 def row(label="a", mean=1.0, ci=(0.5, 1.5), points=None, position=0):
     return IntervalRow(label, style(position), mean, ci, None, points or {})
 
@@ -32,11 +39,11 @@ def test_a_single_value_lies_in_the_middle(value):
 
 
 def test_an_interval_is_drawn_from_its_low_to_its_high_end():
-    svg = interval_figure([row(ci=(0.0, 2.0)), row("b", 3.0, (2.0, 4.0), position=1)], axis_title="x", description="d")
-    spans = [tuple(map(float, span)) for span in re.findall(r'class="interval" d="M([\d.]+) [\d.]+H([\d.]+)', svg)]
-    (low, middle), (start, high) = spans
-    assert middle == start
-    assert high - start == pytest.approx(middle - low, abs=0.2)
+    for svg in drawn([row(ci=(0.0, 2.0)), row("b", 3.0, (2.0, 4.0), position=1)]):
+        found = re.findall(r'class="interval" d="M([\d.]+) [\d.]+H([\d.]+)', svg)
+        (low, middle), (start, high) = [tuple(map(float, span)) for span in found]
+        assert middle == start
+        assert high - start == pytest.approx(middle - low, abs=0.2)
 
 
 def test_without_an_interval_none_is_drawn_and_the_mean_is():
@@ -50,7 +57,7 @@ def test_every_point_is_a_dot_and_the_same_block_is_joined():
         row("a", points={0: 1.0, 1: 2.0, 4: 0.5}),
         row("b", points={0: 1.5, 4: 1.0, 5: 3.0}, position=1),
     ]
-    svg = interval_figure(rows, axis_title="x", description="d")
+    svg = drawn(rows)[0]
     assert [path.count("h0") for path in re.findall(r'class="dots" d="([^"]*)"', svg)] == [3, 3]
     assert re.search(r'class="links" d="([^"]*)"', svg)[1].count("M") == 2
 
@@ -86,10 +93,22 @@ def test_a_value_that_is_no_number_is_refused():
 
 def test_an_interval_far_wider_than_the_data_ends_in_an_arrow_and_leaves_them_room():
     rows = [row(ci=(-900.0, 1.5), points={0: 0.5, 1: 1.5}), row("b", position=1)]
-    svg = interval_figure(rows, axis_title="x", description="d")
+    svg = drawn(rows)[0]
     low = [float(at) for at in re.findall(r'class="interval" d="M([\d.]+)', svg)]
     assert [path.count("l") for path in re.findall(r'class="ends" d="([^"]*)"', svg)] == [2, 0]
     assert 0 < low[0] < low[1]
     assert low[1] - low[0] < 400
     assert cut_intervals(rows) == 1
     assert cut_intervals(rows[1:]) == 0
+
+
+def test_on_a_narrow_screen_labels_are_above_their_rows_and_the_axis_has_the_whole_width():
+    wide, narrow = drawn([row("a policy with a long name"), row("b", position=1)])
+    width, height = map(float, re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', narrow).groups())
+    labels = [float(y) for y in re.findall(r'class="label" x="20" y="([\d.]+)"', narrow)]
+    intervals = [tuple(map(float, one)) for one in re.findall(r'class="interval" d="M[\d.]+ ([\d.]+)H', narrow) and
+                 re.findall(r'class="interval" d="M([\d.]+) ([\d.]+)H([\d.]+)', narrow)]  # fmt: skip
+    assert width == 360
+    assert [y < middle for y, (_, middle, _) in zip(labels, intervals, strict=True)] == [True, True]
+    assert max(right - left for left, _, right in intervals) > 0.8 * width
+    assert height > float(re.search(r'viewBox="0 0 [\d.]+ ([\d.]+)"', wide)[1])

@@ -47,7 +47,7 @@ def test_a_comparison_is_written_again_as_it_was_with_the_machine_of_the_run(com
     (compared.run_dir / "execution_log.json").write_text(json.dumps(log))
     files = daf_report(compared.run_dir)
     again = Page(files.html.read_text(encoding="utf-8"))
-    assert (files.kind, files.kept) == ("evaluation", False)
+    assert (files.kind, files.kept) == ("comparison", False)
     assert again.by_id["finding"] == Page(first).by_id["finding"]
     assert again.by_id["all-episodes"] == Page(first).by_id["all-episodes"]
     assert "0.0.1" in again.by_id["run"]

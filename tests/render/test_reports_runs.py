@@ -189,10 +189,10 @@ def test_a_sweep_reports_its_best_trials_on_held_out_episodes_next_to_the_values
     page = page_of(search_hill(tmp_path, held_out=record))
     assert sentence in page.by_id["finding"]
     rows = {row[0]: row for row in page.rows if row and row[0] in ("trial 3", "trial 5", "default")}
-    assert rows["trial 3"][1:5] == ["1.12", "0.900", "0.40", "0.20 to 0.60"]
+    assert rows["trial 3"][1:5] == ["1.12", "0.9", "0.4", "0.2 to 0.6"]
     assert rows["trial 5"][2] == "–"
     assert rows["trial 5"][6] == "no checkpoint"
-    assert rows["default"][2] == "0.500"
+    assert rows["default"][1:3] == ["0.50", "0.5"]
 
 
 def test_a_sweep_of_failures_has_no_best_trial(tmp_path):

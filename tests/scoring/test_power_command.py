@@ -8,7 +8,10 @@ import pytest
 from daf.errors import UsageError
 from daf.evaluation import Settings
 from daf.output_manager import OutputManager
+from daf.output_manager.kinds import kind_of
 from daf.power import daf_power
+from daf.reporting import daf_report
+from daf.reporting.outcomes import outcome_of
 from daf.stats.power import needed
 
 MINER = "tutorial.miner,max_steps=40"
@@ -63,3 +66,16 @@ def test_wrong_plans_are_refused_before_anything_is_played(tmp_path: Path) -> No
     with pytest.raises(UsageError, match="replaces the pilot"):
         daf_power(["starter", "noop"], MINER, difference=0.1, deviation=1.0, output_manager=output)
     assert not list(tmp_path.glob("comparisons/*"))
+
+
+def test_a_power_run_has_its_own_kind_result_and_report(tmp_path):
+    found = daf_power(difference=0.2, deviation=0.5, output_manager=OutputManager(tmp_path))
+    assert kind_of(found.run_dir) == "power"
+    blocks = found.rows[0].needed.fixed
+    assert outcome_of(found.run_dir, "power").text == f"{blocks} blocks"
+    files = daf_report(found.run_dir)
+    assert files.kind == "power"
+    html = files.html.read_text()
+    assert found.rows[0].sentence.split(" (d_z")[0] in html
+    assert "Needed blocks by difference" in html
+    assert f"{blocks} blocks with a fixed number" in (files.markdown or tmp_path).read_text()

@@ -76,15 +76,14 @@ def _facts_table(title: str, facts: list[tuple[str, str]]) -> None:
 
 def _show_performance(analysis: "MissionAnalysis") -> None:
     from daf.cli.show import out, plain_table
-    from daf.mission_analysis.page import modes_of, summary_of
+    from daf.mission_analysis.page import modes_of, summaries_of
 
     rows = analysis.performance
     table = plain_table(f"Performance; success: {rows[0].criterion or 'no criterion'}")
     table.add_column("policy", overflow="fold")
     for column in ("successes", "rate", "95 %", "completion", "reward", "steps"):
         table.add_column(column, justify="right", no_wrap=True)
-    for row in rows:
-        cells = summary_of(row)
+    for cells in summaries_of(rows):
         keys = ("success", "rate", "rate_ci", "completion", "reward", "steps")
         table.add_row(escape(cells["policy"]), *(escape(cells[key]) for key in keys))
     out.print(table)
@@ -108,7 +107,7 @@ def show_missions(found: "PlayedSet", *, as_json: bool) -> None:
     """Print several missions, their order, and what variants change."""
     from daf.cli.show import emit, out, plain_table
     from daf.mission_analysis.operation import set_data
-    from daf.stats.sentences import number
+    from daf.render.text import same_decimals
     from daf.storage.jsonable import jsonable
 
     missions, evaluation = found.found, found.found.evaluation
@@ -133,12 +132,13 @@ def show_missions(found: "PlayedSet", *, as_json: bool) -> None:
         table.add_column("policy", overflow="fold")
         for column in ("rate", "95 %", "completion", "reward"):
             table.add_column(column, justify="right", no_wrap=True)
+        rewards = same_decimals([row.mean_reward for row in missions.outcomes])
+        outcomes = list(zip(missions.outcomes, rewards, strict=True))
         for place, name in enumerate(missions.order, start=1):
-            for row in (row for row in missions.outcomes if row.mission == name):
+            for row, reward in (each for each in outcomes if each[0].mission == name):
                 rate = "–" if row.success_rate is None else f"{row.success_rate:.0%}"
                 bounds = "–" if row.success_ci is None else f"{row.success_ci[0]:.0%}–{row.success_ci[1]:.0%}"
                 part = "–" if row.completion is None else f"{row.completion:.0%}"
-                reward = "–" if row.mean_reward is None else number(row.mean_reward)
                 table.add_row(str(place), escape(name), escape(row.policy), rate, bounds, part, reward)
         out.print(table)
     for name, of_mission in found.changes.items():
@@ -203,7 +203,7 @@ def show_suite(report: "BenchmarkReport", *, as_json: bool) -> None:
     out.print(ranking_table(title, report.scores.ranking))
     table = plain_table("scores by mission")
     table.add_column("mission", overflow="fold", min_width=20)
-    table.add_column("scores 1")
+    table.add_column("best known")
     for row in report.scores.ranking:
         table.add_column(escape(row.name), justify="right")
     for scale in report.scores.scales:

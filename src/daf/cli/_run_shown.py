@@ -106,8 +106,9 @@ def show_run(found: "RunInfo") -> None:
     if found.labels.note:
         out.print(f"note: {found.labels.note}", markup=False, soft_wrap=True)
     out.print(f"command: {found.command}", markup=False, soft_wrap=True)
-    if entry.outcome.text and entry.kind not in ("evaluation",):
-        metric = f" ({entry.outcome.metric})" if entry.outcome.metric else ""
+    if entry.outcome.text and entry.kind not in ("evaluation", "comparison", "metrics"):
+        metric = entry.outcome.metric or ""
+        metric = f" ({metric})" if metric and metric not in entry.outcome.text else ""
         out.print(f"result: {entry.outcome.text}{metric}", markup=False, soft_wrap=True)
     if training is not None:
         _training(found, training)
@@ -151,8 +152,7 @@ def _training(found: "RunInfo", training: "TrainingFile") -> None:
     """Settings, evaluations and the last checkpoint of a training run."""
     from daf.cli.show import out, plain_table
     from daf.core.recorded_training import EVALUATIONS, evaluations_of, read_lines
-    from daf.render.text import interval
-    from daf.stats.sentences import bracketed, half_width, number
+    from daf.render.text import estimates, interval
 
     reached = f"{training.get('status', 'unknown')}: {training.get('steps', 0):,} agent steps"
     out.print(f"training {reached} in {training.get('updates', 0):,} updates", markup=False, soft_wrap=True)
@@ -168,10 +168,9 @@ def _training(found: "RunInfo", training: "TrainingFile") -> None:
         table = plain_table("evaluations: reward per agent")
         for column in ("step", "mean", "95 % interval", "episodes", "failed"):
             table.add_column(column, justify="right")
-        for one in evaluations[-10:]:
-            ends = interval(one.low, one.high)
-            bounds = "–" if ends is None else escape(bracketed(ends))
-            mean = "–" if one.mean is None else number(one.mean, half_width(ends))
+        last = evaluations[-10:]
+        texts = estimates([one.mean for one in last], [interval(one.low, one.high) for one in last])
+        for one, mean, bounds in zip(last, *texts, strict=True):
             table.add_row(f"{one.step:,}", mean, bounds, str(one.n), str(one.failed))
         out.print(table)
         if len(evaluations) > 10:
@@ -188,7 +187,7 @@ def _sweep(found: "RunInfo") -> None:
     """The best trials of a sweep."""
     from daf.cli.show import out, plain_table, short
     from daf.errors import DAFError
-    from daf.stats.sentences import number
+    from daf.render.text import same_decimals
     from daf.sweeps.result import SweepResult
 
     try:
@@ -201,9 +200,10 @@ def _sweep(found: "RunInfo") -> None:
     table.add_column("trial", justify="right")
     table.add_column(result.objectives[0], justify="right")
     table.add_column("hyperparameters")
-    for trial in result.top_trials(5):
+    top = result.top_trials(5)
+    for trial, value in zip(top, same_decimals([trial.values[0] for trial in top]), strict=True):
         chosen = ", ".join(f"{name}={short(value)}" for name, value in trial.hyperparameters.items())
-        table.add_row(str(trial.trial_id), number(trial.values[0]), escape(chosen))
+        table.add_row(str(trial.trial_id), value, escape(chosen))
     out.print(table)
 
 

@@ -75,19 +75,20 @@ def _from_file(path: Path, names: list[str]) -> "DAFVariantConfig":
 
 def _show(found: "VariantSweepResult", *, reported: bool) -> None:
     from daf.cli.show import out, plain_table
-    from daf.stats.sentences import number, p_text
+    from daf.render.text import estimates, same_decimals
+    from daf.stats.sentences import half_width, p_text
 
     table = plain_table(f"{found.policy} on {found.mission}: {found.metric}, {found.episodes} episodes of each")
     table.add_column("variant", overflow="fold")
     for name in ("mean", "difference", "95 % interval", "adjusted p"):
         table.add_column(name, justify="right")
     table.add_column("verdict")
-    for row in found.rows:
-        half = 0.0 if row.ci is None else (row.ci[1] - row.ci[0]) / 2
-        numbers = ["–" if value is None else number(value, half) for value in (row.mean, row.difference)]
-        ci = "–" if row.ci is None else f"{number(row.ci[0], half)} to {number(row.ci[1], half)}"
+    bounds = [row.ci for row in found.rows]
+    means = same_decimals([row.mean for row in found.rows], map(half_width, bounds))
+    differences = estimates([row.difference for row in found.rows], bounds)
+    for row, *numbers in zip(found.rows, means, *differences, strict=True):
         p = "–" if row.p_adjusted is None else p_text(row.p_adjusted).removeprefix("p").removeprefix("=").strip()
-        table.add_row(escape(row.name), *numbers, ci, p, row.verdict)
+        table.add_row(escape(row.name), *numbers, p, row.verdict)
     out.print(table)
     for row in found.rows:
         if row.refused:

@@ -171,6 +171,7 @@ def _score(run: "Run") -> str:
 
 def _show(status: "ExperimentStatus", as_json: bool) -> None:
     from daf.cli.show import emit, out, plain_table, seconds
+    from daf.render.text import estimates, interval
     from daf.storage.jsonable import jsonable
 
     if as_json:
@@ -179,20 +180,21 @@ def _show(status: "ExperimentStatus", as_json: bool) -> None:
     experiment = status.experiment
     table = plain_table(
         f"{experiment.experiment_id}: {status.status}",
-        caption="Mean return per agent with its 95 % interval, all on the same episodes; longest training first.",
+        caption="Score: mean return per agent, all on the same episodes; longest training first.",
     )
     for name in ("run", "state"):
         table.add_column(name, no_wrap=True)
-    for name in ("steps", "score", "scored at", "n"):
+    for name in ("steps", "score", "95 % interval", "scored at", "n"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("settings")
-    ranked = experiment.ranked()
-    rest = [run for run in experiment.runs.values() if run.score is None]
-    for run in [*ranked, *rest]:
+    runs = [*experiment.ranked(), *(run for run in experiment.runs.values() if run.score is None)]
+    around = [None if run.score is None else interval(run.score.low, run.score.high) for run in runs]
+    texts = estimates([None if run.score is None else run.score.mean for run in runs], around)
+    for run, *numbers in zip(runs, *texts, strict=True):
         settings = ", ".join(f"{name} {_plain(value)}" for name, value in run.settings.items())
         origin = f" ← {run.parent[0]} at {run.parent[1]}" if run.parent else ""
         table.add_row(
-            run.name, run.status, f"{run.steps:,}", escape(_score(run)), f"{run.score.trained:,}" if run.score else "–",
+            run.name, run.status, f"{run.steps:,}", *numbers, f"{run.score.trained:,}" if run.score else "–",
             str(run.score.n) if run.score else "–", escape(settings + origin),
         )  # fmt: skip
     out.print(table)

@@ -74,26 +74,19 @@ def metrics(
 
 def _show(found: "MetricsReport") -> None:
     from daf.cli.show import out, plain_table
-    from daf.stats.sentences import counted, number, p_text
+    from daf.stats.sentences import counted, p_text
 
-    rows = found.distributions
-    for mission in dict.fromkeys(row.mission for row in rows):
-        own = [row for row in rows if row.mission == mission]
-        policies = list(dict.fromkeys(row.policy for row in own))
-        count = counted(own[0].n, "episode")
-        table = plain_table(f"{mission}: mean (range) over {count}")
+    for of_mission in found.tables:
+        table = plain_table(f"{of_mission.mission}: mean (range) over {counted(of_mission.n, 'episode')}")
         table.add_column("metric", overflow="fold", min_width=30)
-        for policy in policies:
+        for policy in of_mission.policies:
             table.add_column(escape(policy), justify="right")
-        for metric in dict.fromkeys(row.metric for row in own):
-            cells = {row.policy: row for row in own if row.metric == metric}
-            texts = []
-            for policy in policies:
-                cell = cells[policy]
-                spread = f" ({number(cell.minimum)}–{number(cell.maximum)})" if cell.maximum > cell.minimum else ""
-                texts.append(number(cell.mean) + spread)
-            table.add_row(escape(metric), *texts)
+        for line in of_mission.lines:
+            texts = [cell.mean + (f" ({cell.spread})" if cell.spread else "") for cell in line.cells]
+            table.add_row(escape(line.names), *texts)
         out.print(table)
+        for value, metrics in of_mission.constant:
+            out.print(f"equal to {value} in every episode: {', '.join(metrics)}", markup=False)
     for report in found.correlations:
         title = (
             f"{report.mission}: Spearman within {', '.join(report.policies)}, {report.n} episodes, Holm over all pairs"
@@ -114,8 +107,8 @@ def _show(found: "MetricsReport") -> None:
             table.add_column(name, overflow="fold")
         table.add_column("agents", overflow="fold")
         table.add_column("largest share", justify="right")
-        for agents in found.agents:
+        for names, agents, texts in found.agent_lines:
             share = "–" if agents.share is None else f"{agents.share:.0%}"
-            each = "  ".join(number(agent) for agent in agents.agents)
-            table.add_row(escape(agents.metric), escape(agents.mission), escape(agents.policy), each, share)
+            row = (" = ".join(names), agents.mission, agents.policy, "  ".join(texts))
+            table.add_row(*map(escape, row), share)
         out.print(table)

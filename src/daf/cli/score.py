@@ -142,6 +142,7 @@ def show(report: "ScoreReport") -> None:
 def _table(score: "MissionScore", report: "ScoreReport") -> None:
     from daf.cli.show import out, plain_table
     from daf.render.text import bounds_text
+    from daf.scoring_analysis.report import scenario_columns
     from daf.stats.sentences import counted, half_width, number
 
     level = f"{100 * (1 - report.analysis.alpha):g} % intervals"
@@ -152,15 +153,8 @@ def _table(score: "MissionScore", report: "ScoreReport") -> None:
     table.add_column("scenario", no_wrap=True)
     for name in ("pool", "score", "interval", "VOR", "interval"):
         table.add_column(name, justify="right", no_wrap=True)
-    for row in score.scenarios:
-        table.add_row(
-            row.label,
-            " / ".join(str(count) for count in row.pool),
-            number(row.mean, half_width(row.ci)),
-            bounds_text(row.ci),
-            "–" if row.value is None else number(row.value, half_width(row.value_ci)),
-            bounds_text(row.value_ci),
-        )
+    for row, *texts in zip(score.scenarios, *scenario_columns(score.scenarios), strict=True):
+        table.add_row(row.label, " / ".join(str(count) for count in row.pool), *texts)
     table.add_section()
     table.add_row(
         "overall",

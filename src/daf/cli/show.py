@@ -25,8 +25,8 @@ from daf.episodes.plan import Plan
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
 from daf.errors import Interrupted
+from daf.render.text import estimates
 from daf.stats.pair_verdict import PairVerdict
-from daf.stats.sentences import bracketed, number
 from daf.stats.summaries import PolicySummary
 from daf.storage.printable import printable_json, printable_lines
 
@@ -161,22 +161,11 @@ def ranking_table(title: str, rows: Sequence[PolicySummary]) -> Table:
     table.add_column("policy")
     for name in ("mean", "95 % interval", "IQM", "95 % interval", "n"):
         table.add_column(name, justify="right")
-    for row in rows:
-        half = (row.ci[1] - row.ci[0]) / 2 if row.ci else 0.0
-        table.add_row(
-            str(row.rank),
-            escape(row.name),
-            number(row.mean, half),
-            _interval(row.ci),
-            number(row.iqm, half),
-            _interval(row.iqm_ci),
-            str(row.n),
-        )
+    means = estimates([row.mean for row in rows], [row.ci for row in rows])
+    middles = estimates([row.iqm for row in rows], [row.iqm_ci for row in rows])
+    for row, *numbers in zip(rows, *means, *middles, strict=True):
+        table.add_row(str(row.rank), escape(row.name), *numbers, str(row.n))
     return table
-
-
-def _interval(bounds: tuple[float, float] | None) -> str:
-    return "–" if bounds is None else escape(bracketed(bounds))
 
 
 _MARKS = {"better": "▲", "worse": "▲", "equal": "=", "identical": "=", "undecided": "?", "too few": "?"}

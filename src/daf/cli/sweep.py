@@ -57,6 +57,10 @@ class LaunchOptions(ExecutorOptions):
 
     take_over: TakeOverOption = False
     no_cache: NoCacheOption = False
+    save_replays: Annotated[
+        str,
+        typer.Option("--save-replays", help="Record episodes of the best trials: none, best (of each mission) or all."),
+    ] = "best"
 
 
 @app.command("run")
@@ -252,7 +256,12 @@ def _show_plan(config: "DAFSweepConfig", options: LaunchOptions, output: RunOpti
 
     manager, _ = open_output(output)
     plan = plan_sweep(
-        config, output=manager, jobs=options.jobs, executor=options.executor, cluster=cluster_options(options)
+        config,
+        output=manager,
+        jobs=options.jobs,
+        executor=options.executor,
+        cluster=cluster_options(options),
+        save_replays=options.save_replays,
     )
     if output.as_json:
         emit({"run_id": None, "run_dir": None, "status": "ok", "plan": plan.to_data()})
@@ -314,6 +323,7 @@ def _launch(
             new=new,
             run=run,
             take_over=options.take_over,
+            save_replays=options.save_replays,
             on_start=progress.start,
             on_trial=progress.trial,
         )
@@ -402,6 +412,7 @@ def _trial_text(trial: "SweepTrialResult", result: "SweepResult") -> str:
 
 def _show(result: "SweepResult", top: int) -> None:
     from daf.cli.show import out, plain_table
+    from daf.render.text import same_decimals
 
     out.print(_headline(result), markup=False, soft_wrap=True)
     trials = result.pareto_trials() if len(result.objectives) > 1 else result.top_trials(top)
@@ -412,9 +423,11 @@ def _show(result: "SweepResult", top: int) -> None:
         for objective in result.objectives:
             table.add_column(escape(objective), justify="right")
         table.add_column("hyperparameters", overflow="fold")
-        for trial in trials[:top]:
+        listed = trials[:top]
+        scores = [same_decimals([trial.values[place] for trial in listed]) for place in range(len(result.objectives))]
+        for trial, *values in zip(listed, *scores, strict=True):
             shown = ", ".join(f"{name}={_short(value)}" for name, value in trial.hyperparameters.items())
-            table.add_row(str(trial.trial_id), *(f"{value:.4g}" for value in trial.values), escape(shown))
+            table.add_row(str(trial.trial_id), *values, escape(shown))
         out.print(table)
     if result.step_limits():
         out.print(result.step_limits_text(), markup=False, soft_wrap=True)
@@ -431,6 +444,7 @@ def _show(result: "SweepResult", top: int) -> None:
 
 def _show_held_out(result: "SweepResult") -> None:
     from daf.cli.show import out, plain_table
+    from daf.render.text import same_decimals
     from daf.sweeps.held_out_summary import held_out_finding
 
     held = result.held_out
@@ -440,14 +454,12 @@ def _show_held_out(result: "SweepResult") -> None:
     table.add_column("trial", justify="right")
     for name in ("in the sweep", "held out"):
         table.add_column(f"{held['objective']}, {name}", justify="right")
-    for entry in held["trials"]:
-        mark = " *" if entry["trial"] == held["winner"] else ""
-        value = "failed" if entry["value"] is None else f"{entry['value']:.4g}"
-        table.add_row(f"{entry['trial']}{mark}", f"{entry['in_the_sweep']:.4g}", value)
     default = held["default"]
-    if default is not None:
-        cells = ["–" if number is None else f"{number:.4g}" for number in (default["in_the_sweep"], default["value"])]
-        table.add_row("default", *cells)
+    played = [*held["trials"], *([] if default is None else [default])]
+    names = [f"{entry['trial']}{' *' if entry['trial'] == held['winner'] else ''}" for entry in held["trials"]]
+    selected, again = (same_decimals([entry[key] for entry in played]) for key in ("in_the_sweep", "value"))
+    for name, entry, before, value in zip([*names, "default"], played, selected, again, strict=False):
+        table.add_row(name, before, "failed" if entry["value"] is None and entry is not default else value)
     out.print(table)
     if finding := held_out_finding(held):
         out.print(finding, markup=False, soft_wrap=True)

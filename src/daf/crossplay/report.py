@@ -1,5 +1,6 @@
 """A cross-play as a page, as Markdown and as a figure."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from daf.crossplay._words import amount, headline, pair_words, policy_words
 from daf.crossplay.analysis import CrossplayAnalysis, Paired, PartnerReturn
 from daf.render.figures.matrix import matrix_figure
 from daf.render.svg.matrix import MatrixCell, matrix_svg
-from daf.render.text import ABSENT, bounds_text, duration, printable
+from daf.render.text import ABSENT, bounds_text, duration, estimates, printable
 from daf.render.theme import save_figure, style, themed
 from daf.stats.sentences import counted, half_width, labels, number, p_text
 
@@ -66,14 +67,11 @@ def view_of(report: "CrossplayReport") -> dict[str, object]:
                 "sentence": printable(policy_words(analysis, row)),
                 "name": names[row.policy],
                 "slot": style(row.policy).slot,
-                "self": number(row.self_play, half_width(row.self_ci)),
-                "self_ci": bounds_text(row.self_ci),
-                "cross": number(row.cross_play, half_width(row.cross_ci)),
-                "cross_ci": bounds_text(row.cross_ci),
+                **dict(zip(("self", "self_ci", "cross", "cross_ci"), texts, strict=True)),
                 "gap": _paired(row.gap),
                 "best": names[row.best] + ("" if row.best_decided else " ?"),
             }
-            for row in analysis.policies
+            for row, *texts in zip(analysis.policies, *_own_columns(analysis), strict=True)
         ],
         "mixes": [
             {
@@ -102,6 +100,13 @@ def view_of(report: "CrossplayReport") -> dict[str, object]:
         ],
         "cycles": [printable(warning) for warning in report.ratings.warnings],
     }
+
+
+def _own_columns(analysis: CrossplayAnalysis) -> Sequence[list[str]]:
+    """The columns of self-play, of cross-play, and of the intervals of both."""
+    rows = analysis.policies
+    alone = estimates([row.self_play for row in rows], [row.self_ci for row in rows])
+    return (*alone, *estimates([row.cross_play for row in rows], [row.cross_ci for row in rows]))
 
 
 def _own(cell: PartnerReturn) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 from daf.core.training_file import read_training
 from daf.dashboard._progress import folder_progress
 from daf.dashboard._signatures import Signature, signature
-from daf.dashboard.run_index import CHILD_FOLDERS, children, run_in
+from daf.dashboard.run_index import children, run_in
 from daf.errors import DamagedFileError, StorageError
-from daf.output_manager.layout import EXECUTION_LOG
+from daf.output_manager.layout import CHILD_FOLDERS, EXECUTION_LOG
 
 Signatures = tuple[Signature | None, ...]
 

@@ -13,11 +13,9 @@ from pathlib import Path
 from daf.dashboard._run_files import inside
 from daf.dashboard._run_page import page_signature
 from daf.output_manager.kinds import run_of
-from daf.render.pages.files import HTML
+from daf.render.pages.files import WRITTEN_BY_RUNS
 
 MOST_KEPT = 6
-STORED = ("analysis.html", HTML)
-"""Pages that a run wrote itself and that its report may consist of."""
 STYLE = """<style>
 main { max-width: none; margin: 0; padding: 0 1px 12px; }
 body { overflow: hidden; }
@@ -34,6 +32,8 @@ SCRIPT = """<script>
     event.preventDefault();
     const href = link.getAttribute("href");
     const place = href.startsWith("#") ? document.getElementById(decodeURIComponent(href.slice(1))) : null;
+    const folded = [...document.querySelectorAll("details")].filter(one => one.contains(place));
+    for (const one of folded) one.open = true;
     send(place ? { top: place.getBoundingClientRect().top } : { link: href });
   });
   const height = () => send({ height: document.documentElement.getBoundingClientRect().height });
@@ -68,7 +68,7 @@ class Reports:
 def _made(folder: Path) -> str:
     from daf.reporting.operation import report_html
 
-    for name in STORED:
+    for name in WRITTEN_BY_RUNS:
         if (folder / name).is_symlink():
             inside(folder, name)
     return embedded(report_html(run_of(folder)))

@@ -13,12 +13,12 @@ from daf.dashboard._progress import folder_progress
 from daf.dashboard._run_files import list_files
 from daf.dashboard._settings_files import asked
 from daf.dashboard._signatures import signature
-from daf.dashboard.run_index import CHILD_FOLDERS, RunIndex, run_in
+from daf.dashboard.run_index import RunIndex, run_in
 from daf.errors import DamagedFileError, StorageError
 from daf.output_manager import execution as execution_log
 from daf.output_manager.kinds import kind_of
 from daf.output_manager.labels import Labels
-from daf.output_manager.layout import EXECUTION_LOG, EXPERIMENT_CONFIG
+from daf.output_manager.layout import CHILD_FOLDERS, EXECUTION_LOG, EXPERIMENT_CONFIG
 
 LIVE_REPORTS = ("adaptive", "sweep", "pipeline")
 """Kinds of runs whose report is worth a look while they run."""

@@ -2,15 +2,18 @@
 
 import threading
 from collections import OrderedDict
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from daf.dashboard._run_files import list_files
 from daf.dashboard._signatures import Signature, signature
 from daf.dashboard.run_index import children
 from daf.errors import UsageError
-from daf.output_manager.kinds import read_json
 from daf.sweeps.result import SweepResult, SweepTrialResult
+
+if TYPE_CHECKING:
+    from daf.render.scales import SettingScale
 
 MOST_TRIALS = 10_000
 """Maximum number of trials shown, the newest; the counts, the best and the front cover all trials."""
@@ -32,11 +35,14 @@ class Sweeps:
 
     def trial(self, key: str, folder: Path, number: int) -> dict[str, Any]:
         """One trial closely: settings, the value of each episode, replays. Raises `UsageError` if there is none."""
+        from daf.sweeps.analysis_columns import stored_config
+        from daf.sweeps.trial_episodes import evaluate_command, trial_episodes
+
         sweep, _ = self._read(folder)
         trial = next((one for one in sweep.trials if one.trial_id == number), None)
         if trial is None:
             raise UsageError(f"the sweep has no trial {number}.")
-        name = _folder(trial)
+        config, name = stored_config(sweep), _folder(trial)
         place = next((child for child in children(folder / TRIALS) if child.name == name), None)
         replays = [] if place is None else [file.path for file in list_files(place)[0] if file.kind == "replay"]
         return {
@@ -45,7 +51,8 @@ class Sweeps:
             "policy": None if place is not None else trial.policy,
             "run": None if place is None else f"{key}/{TRIALS}/{name}",
             "replays": replays,
-            "episodes": _episodes(trial, _seed(folder)),
+            "episodes": [asdict(episode) for episode in trial_episodes(trial, folder, config)],
+            "command": evaluate_command(trial, config),
         }
 
     def _read(self, folder: Path) -> tuple[SweepResult, dict[str, Any]]:
@@ -64,7 +71,7 @@ class Sweeps:
 
 
 def _data(sweep: SweepResult) -> dict[str, Any]:
-    from daf.visualization.sweep_plots import log_scales  # takes a quarter of a second, and only sweeps need it
+    from daf.sweeps.analysis_columns import setting_scales
 
     best = sweep.top_trials(1)
     return {
@@ -77,11 +84,21 @@ def _data(sweep: SweepResult) -> dict[str, Any]:
         "counts": sweep.counts(),
         "best": _trial(best[0]) if best else None,
         "pareto": [trial.trial_id for trial in sweep.pareto_trials()] if len(sweep.objectives) > 1 else [],
-        "log": log_scales(sweep),
+        "axes": {scale.name: _axis(scale) for scale in setting_scales(sweep)},
         "held_out": sweep.held_out,
         "notes": list(sweep.notes),
         "trials": [_trial(trial) for trial in sweep.trials[-MOST_TRIALS:]],
         "trial_count": len(sweep.trials),
+    }
+
+
+def _axis(scale: "SettingScale") -> dict[str, Any]:
+    """How a hyperparameter is drawn. values: of an axis with choices, in their order, else None."""
+    return {
+        "log": scale.log,
+        "ends": list(scale.ends) if scale.scaled else None,
+        "values": None if scale.scaled else list(scale.values),
+        "ticks": [[value, text] for value, text in scale.ticks()],
     }
 
 
@@ -102,19 +119,3 @@ def _trial(trial: SweepTrialResult) -> dict[str, Any]:
 def _folder(trial: SweepTrialResult) -> str:
     """The name of the trial's directory, if it has one."""
     return f"{trial.trial_id:04d}" if trial.run_dir is None else Path(trial.run_dir).name
-
-
-def _seed(folder: Path) -> int | None:
-    """The seed in the sweep's file; None if the file has none."""
-    config = (read_json(folder / "sweep.json") or {}).get("config")
-    seed = config.get("seed") if isinstance(config, dict) else None
-    return seed if isinstance(seed, int) and not isinstance(seed, bool) else None
-
-
-def _episodes(trial: SweepTrialResult, first: int | None) -> list[dict[str, Any]]:
-    """The first objective of each episode. Episode i has the sweep's seed + i; None if the seed is unknown."""
-    return [
-        {"mission": mission, "index": index, "seed": None if first is None else first + index, "value": value}
-        for mission, entry in trial.mission_results.items()
-        for index, value in enumerate(entry.get("values") or [])
-    ]

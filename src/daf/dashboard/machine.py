@@ -41,9 +41,6 @@ class Machine:
 
     def start(self) -> None:
         """Start sampling in the background."""
-        import psutil
-
-        psutil.cpu_percent()  # the first call only sets the reference point for the next one
         self._thread = threading.Thread(target=self._run, name="daf-dashboard-machine", daemon=True)
         self._thread.start()
 
@@ -88,6 +85,13 @@ class Machine:
         }
 
     def _run(self) -> None:
+        import psutil
+
+        for each in (
+            False,
+            True,
+        ):  # the first calls in a thread return 0 and set the reference points for the next ones
+            psutil.cpu_percent(percpu=each)
         while not self._stop.wait(INTERVAL_SECONDS):
             self.samples.append(self.sample())
 
@@ -106,7 +110,7 @@ class Machine:
                 continue
             if execution is None or execution["host"] != socket.gethostname():
                 continue
-            cpu = resident = 0.0
+            resident, shares = 0.0, list[float]()
             count = 0
             try:
                 root = psutil.Process(execution["pid"])
@@ -117,11 +121,14 @@ class Machine:
                 try:
                     name = (process.pid, process.create_time())
                     known = alive[name] = self._processes.get(name, process)
-                    cpu += known.cpu_percent()
+                    share = known.cpu_percent()
+                    if name in self._processes:  # the first call for a process returns 0
+                        shares.append(share)
                     resident += known.memory_info().rss
                     count += 1
                 except psutil.Error:  # the process ended after it was listed
                     continue
+            cpu = sum(shares) if shares else None
             found.append({"key": row.key, "cpu": cpu, "memory_mb": resident / 2**20, "processes": count})
         self._processes = alive
         return found

@@ -21,12 +21,9 @@ from daf.dashboard._signatures import Signature, signature
 from daf.errors import UsageError
 from daf.output_manager import RunInfo, labels
 from daf.output_manager.kinds import Kind, kind_of
-from daf.output_manager.layout import EXECUTION_LOG, OPERATIONS, SESSION_ID
+from daf.output_manager.layout import CHILD_FOLDERS, EXECUTION_LOG, OPERATIONS, SESSION_ID
 from daf.output_manager.runs import read_run
 from daf.reporting.outcomes import Outcome, outcome_of
-
-CHILD_FOLDERS = ("trials", "runs", "jobs")
-"""Where sweeps and experiments keep the run directories of their parts."""
 
 ELSEWHERE = "elsewhere"
 """The first part of the keys of run directories that are not in the output directory."""

@@ -10,8 +10,8 @@ from daf.evaluation._page_data import EvaluationReport
 from daf.evaluation._page_rows import names_of
 from daf.evaluation.findings import failure_groups, headline
 from daf.render.pages.markdown import table
-from daf.render.text import bounds_text, duration
-from daf.stats.sentences import half_width, labels, number
+from daf.render.text import duration, estimates, same_decimals
+from daf.stats.sentences import half_width, labels
 from daf.stats.summaries import PolicySummary
 from daf.storage.printable import markdown_code, markdown_text
 
@@ -53,19 +53,13 @@ def render_markdown(report: EvaluationReport) -> str:
 
 def _ranking(summaries: Sequence[PolicySummary], report: EvaluationReport) -> str:
     level = f"{100 * (1 - report.alpha):g} %"
+    means, around = estimates([row.mean for row in summaries], [row.ci for row in summaries])
+    middles = same_decimals([row.iqm for row in summaries], [half_width(row.iqm_ci) for row in summaries])
     return table(
         ("rank", "policy", "mean", level, "IQM", "blocks", "beware"),
         [
-            (
-                str(row.rank),
-                row.name,
-                number(row.mean, half_width(row.ci)),
-                bounds_text(row.ci),
-                number(row.iqm, half_width(row.iqm_ci)),
-                str(row.n),
-                row.caveat,
-            )
-            for row in summaries
+            (str(row.rank), row.name, mean, ci, middle, str(row.n), row.caveat)
+            for row, mean, ci, middle in zip(summaries, means, around, middles, strict=True)
         ],
         "rlrrrrl",
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from daf.evaluation._page_data import EpisodeRow, EvaluationReport
-from daf.render.text import ABSENT, bounds_text, printable, same_bounds, same_decimals
+from daf.render.text import ABSENT, estimates, printable, same_decimals
 from daf.render.theme import SeriesStyle, style
 from daf.stats.pair_verdict import PairVerdict, Verdict
 from daf.stats.sentences import half_width, labels, number, p_text
@@ -51,9 +51,8 @@ def _labelled(names: Sequence[str]) -> dict[str, str]:
 
 def summary_rows(summaries: Sequence[PolicySummary], names: DisplayNames) -> list[dict[str, object]]:
     """The rows of a ranking table; the numbers of a column have the same number of decimals."""
-    means = same_decimals([row.mean for row in summaries], [half_width(row.ci) for row in summaries])
-    middles = same_decimals([row.iqm for row in summaries], [half_width(row.iqm_ci) for row in summaries])
-    around, around_middles = (same_bounds([getattr(row, name) for row in summaries]) for name in ("ci", "iqm_ci"))
+    means, around = estimates([row.mean for row in summaries], [row.ci for row in summaries])
+    middles, around_middles = estimates([row.iqm for row in summaries], [row.iqm_ci for row in summaries])
     texts = zip(summaries, means, around, middles, around_middles, strict=True)
     return [_summary_row(names, *row) for row in texts]
 
@@ -74,8 +73,13 @@ def _summary_row(
     }
 
 
-def pair_row(pair: PairVerdict) -> dict[str, object]:
-    """A row of a table of pairs, with its sentence."""
+def pair_rows(pairs: Sequence[PairVerdict]) -> list[dict[str, object]]:
+    """The rows of a table of pairs, with their sentences; the numbers of a column have the same number of decimals."""
+    texts = estimates([pair.difference for pair in pairs], [pair.ci for pair in pairs])
+    return [_pair_row(*row) for row in zip(pairs, *texts, strict=True)]
+
+
+def _pair_row(pair: PairVerdict, difference: str, ci: str) -> dict[str, object]:
     return {
         "sentence": pair.sentence,
         "caveat": pair.caveat,
@@ -83,8 +87,8 @@ def pair_row(pair: PairVerdict) -> dict[str, object]:
         "kind": KINDS.get(pair.verdict, "open"),
         "first": pair.name_a,
         "second": pair.name_b,
-        "difference": number(pair.difference, half_width(pair.ci)),
-        "ci": bounds_text(pair.ci),
+        "difference": difference,
+        "ci": ci,
         "p": p_text(pair.p).removeprefix("p").removeprefix("="),
         "p_adjusted": p_text(pair.p_adjusted).removeprefix("p").removeprefix("="),
         "effect": ABSENT if pair.effect_size is None else f"{pair.effect_size:.2f}",
@@ -133,14 +137,10 @@ def mean_rows(report: EvaluationReport, names: DisplayNames) -> list[dict[str, o
     """Means by mission, policies in ranked order; the highest of a mission is marked unless all are equal."""
     rows: list[dict[str, object]] = []
     for mission, summaries in report.by_mission.items():
-        by_policy = {row.policy: row for row in summaries}
+        means = same_decimals([row.mean for row in summaries], [half_width(row.ci) for row in summaries])
         differ = len({row.rank for row in summaries}) > 1
-        cells = []
-        for policy in (row.policy for row in report.ranking):
-            row = by_policy.get(policy)
-            cells.append(
-                ("", False) if row is None else (number(row.mean, half_width(row.ci)), differ and row.rank == 1)
-            )
+        shown = {row.policy: (mean, differ and row.rank == 1) for row, mean in zip(summaries, means, strict=True)}
+        cells = [shown.get(row.policy, ("", False)) for row in report.ranking]
         rows.append({"mission": names.missions[mission], "cells": cells})
     return rows
 

@@ -16,7 +16,7 @@ from daf.evaluation._page_rows import (
     lead_rows,
     mean_rows,
     names_of,
-    pair_row,
+    pair_rows,
     reward_decimals,
     summary_rows,
 )
@@ -44,7 +44,7 @@ def view_of(report: EvaluationReport) -> dict[str, object]:
     level = f"{100 * (1 - report.alpha):g} %"
     decimals = reward_decimals(report.episodes)
     scored = list(report.by_mission)
-    overall = [pair_row(pair) for pair in report.pairs if pair.stratum is None]
+    overall = pair_rows([pair for pair in report.pairs if pair.stratum is None])
     return {
         "title": printable(report.title),
         "report": report,
@@ -214,7 +214,7 @@ def _mission(report: EvaluationReport, names: DisplayNames, mission: str, level:
         for row in summaries
     ]
     planned = next((row for row in report.missions if row.name == mission), None)
-    pairs = [pair_row(pair) for pair in report.pairs if pair.stratum_name in (mission, label)]
+    pairs = pair_rows([pair for pair in report.pairs if pair.stratum_name in (mission, label)])
     return {
         "name": label,
         "facts": f"{planned.agents} agents, at most {planned.max_steps:,} steps" if planned else "",

@@ -23,7 +23,8 @@ from daf.evaluation import Evaluation, Settings, evaluate
 from daf.evaluation.analysis_files import write_analysis
 from daf.game import mission_facts
 from daf.game.missions import Mission
-from daf.metrics._results import AgentRow, CorrelationReport, Distribution
+from daf.metrics._results import AgentRow, CorrelationReport, Distribution, same_values
+from daf.metrics._table import MetricTable, agent_lines, metric_tables
 from daf.metrics.page import metrics_page
 from daf.stats.shapes import caveat_for_scores, shape
 from daf.storage.console_tables import show
@@ -47,9 +48,11 @@ __all__ = [
     "daf_metric_values",
     "daf_metrics",
     "daf_metrics_per_agent",
+    "metric_tables",
     "metrics_data",
     "possible_of",
     "records_of",
+    "same_values",
 ]
 
 POLICIES = ("starter", "random", "noop")
@@ -58,13 +61,26 @@ POLICIES = ("starter", "random", "noop")
 
 @dataclass(frozen=True)
 class MetricsReport:
-    """The metrics of played episodes. correlations, agents: empty where they were not asked for. page: metrics.html."""
+    """The metrics of played episodes. correlations, agents: empty where they were not asked for. page: metrics.html.
+    asked: metrics named by the caller, which `tables` never merges with others of equal values.
+    """
 
     distributions: list[Distribution]
     correlations: list[CorrelationReport]
     agents: list[AgentRow]
     evaluation: Evaluation
     page: Path
+    asked: tuple[str, ...] = ()
+
+    @property
+    def tables(self) -> list[MetricTable]:
+        """The distributions as tables of text, one per mission."""
+        return metric_tables(self.distributions, self.asked)
+
+    @property
+    def agent_lines(self) -> list[tuple[tuple[str, ...], AgentRow, list[str]]]:
+        """The lines of a table of agents: the metrics, which share their values, the row, the text of each agent."""
+        return agent_lines(self.agents)
 
     def to_data(self) -> dict[str, Any]:
         """The content of metrics.json."""
@@ -88,7 +104,8 @@ def daf_metrics(
     """Play policies on missions and report their metrics, with metrics.json and metrics.html in the run directory.
 
     policies: by default `POLICIES`, or nobody else where `teams` play. metrics: names, wildcards too; by default all
-    that occur. correlate: a metric to correlate the others with, or "-" for all pairs, at the level `settings.alpha`.
+    that occur. correlate: a metric to correlate the others with, or "-" for all pairs, at the level `settings.alpha`;
+    of metrics that are equal in every episode, one is correlated, unless `metrics` names them.
     per_agent: also each agent's own values. settings: by default 5 episodes per policy and mission.
     """
     chosen = settings or Settings(episodes=5, report=False, resamples=1_000)
@@ -104,12 +121,17 @@ def daf_metrics(
     reports: list[CorrelationReport] = []
     if correlate is not None:
         target = None if correlate == "-" else correlate
-        reports = daf_correlate_metrics(evaluation, wanted, target=target, alpha=chosen.alpha, console=console)
+        repeated = {metric for others in same_values(rows).values() for metric in others}
+        once = [name for name in dict.fromkeys(row.metric for row in rows) if name not in repeated]
+        reports = daf_correlate_metrics(
+            evaluation, once if wanted is None else wanted, target=target, alpha=chosen.alpha, console=console
+        )
     of_agents = dict.fromkeys(row.metric for row in rows if row.metric.startswith(("agent.", "reward")))
     agents = daf_metrics_per_agent(evaluation, of_agents) if per_agent else []
-    text = metrics_page(evaluation.title, rows, reports, agents)
+    asked = tuple(wanted or ())
+    text = metrics_page(evaluation.title, rows, reports, agents, asked=asked)
     page = write_analysis(evaluation, metrics_data(rows, reports, agents), text, name="metrics")
-    return MetricsReport(rows, reports, agents, evaluation, page)
+    return MetricsReport(rows, reports, agents, evaluation, page, asked)
 
 
 def daf_list_metrics(source: Any) -> dict[str, list[str]]:

@@ -1,6 +1,8 @@
 """The findings about metrics: distributions, correlations, and single agents."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +33,37 @@ class Distribution:
     values: tuple[float, ...]
 
 
+class Sampled(Protocol):
+    """A metric's values in the episodes, or of the agents, of one policy on one mission."""
+
+    @property
+    def metric(self) -> str: ...
+    @property
+    def mission(self) -> str: ...
+    @property
+    def policy(self) -> str: ...
+    @property
+    def values(self) -> tuple[float, ...]: ...
+
+
+def same_values(samples: Sequence[Sampled], asked: Sequence[str] = ()) -> dict[str, tuple[str, ...]]:
+    """By metric, the later ones that have its values for every policy on every mission, for which it can stand.
+
+    asked: names that are never left to another.
+    """
+    cells: dict[str, list[tuple[str, str, tuple[float, ...]]]] = {}
+    for one in samples:
+        cells.setdefault(one.metric, []).append((one.mission, one.policy, one.values))
+    first: dict[tuple[tuple[str, str, tuple[float, ...]], ...], str] = {}
+    found: dict[str, list[str]] = {}
+    for metric, own in cells.items():
+        if metric not in asked:
+            key = tuple(sorted(own))
+            if first.setdefault(key, metric) != metric:
+                found.setdefault(first[key], []).append(metric)
+    return {metric: tuple(others) for metric, others in found.items()}
+
+
 @dataclass(frozen=True)
 class AgentRow:
     """An agents' metric, agent by agent, as means over a policy's episodes on a mission.
@@ -43,6 +76,11 @@ class AgentRow:
     policy: str
     agents: tuple[float, ...]
     share: float | None
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The agents' means."""
+        return self.agents
 
 
 @dataclass(frozen=True)

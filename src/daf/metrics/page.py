@@ -5,42 +5,43 @@ row; rows do not compare with each other.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, TypedDict
 
 from markupsafe import Markup
 
 from daf.metrics._results import AgentRow, CorrelationReport, Distribution
+from daf.metrics._table import agent_lines, metric_tables
 from daf.render.pages.html import page
+from daf.render.pages.parts import Column, Section, Table, cell
+from daf.render.text import printable
 from daf.render.theme import SeriesStyle, styles
-from daf.stats.sentences import number, p_text
+from daf.stats.sentences import counted, p_text
+from daf.storage.reading import read_json
 
 WIDTH = 150
 PITCH = 13
 
 
 def metrics_page(
-    title: str, rows: Sequence[Distribution], reports: Sequence[CorrelationReport], agents: Sequence[AgentRow]
+    title: str,
+    rows: Sequence[Distribution],
+    reports: Sequence[CorrelationReport],
+    agents: Sequence[AgentRow],
+    *,
+    asked: Sequence[str] = (),
 ) -> str:
-    """The HTML page."""
+    """The HTML page. asked: metrics that are never left to another one with equal values."""
     look = styles([row.policy for row in rows])
-    missions = []
-    for mission in dict.fromkeys(row.mission for row in rows):
-        own = [row for row in rows if row.mission == mission]
-        lines = []
-        for metric in dict.fromkeys(row.metric for row in own):
-            cells = [row for row in own if row.metric == metric]
-            texts = [
-                {
-                    "policy": cell.policy,
-                    "slot": look[cell.policy].slot,
-                    "text": number(cell.mean),
-                    "range": _range(cell),
-                    "caveat": cell.caveat,
-                }
-                for cell in cells
-            ]
-            lines.append({"metric": metric, "cells": texts, "figure": boxes(cells, look)})
-        missions.append({"name": mission, "n": own[0].n, "lines": lines})
+    missions = [
+        {
+            "name": table.mission,
+            "n": counted(table.n, "episode"),
+            "constant": table.constant,
+            "lines": [{"line": line, "figure": boxes([one.row for one in line.cells], look)} for line in table.lines],
+        }
+        for table in metric_tables(rows, asked)
+    ]
     return page(
         "analyze_metrics.html.j2",
         {
@@ -50,17 +51,45 @@ def metrics_page(
             "reports": [_correlations(report) for report in reports],
             "agents": [
                 {
-                    "metric": row.metric,
+                    "metrics": names,
                     "mission": row.mission,
                     "policy": row.policy,
                     "slot": look[row.policy].slot,
-                    "agents": [number(agent) for agent in row.agents],
+                    "agents": texts,
                     "share": "" if row.share is None else f"{row.share:.0%}",
                 }
-                for row in agents
+                for names, row, texts in agent_lines(agents)
             ],
         },
     )
+
+
+def metric_sections(folder: Path) -> list[Section]:
+    """The tables of a run's `metrics.json`, as sections of a page or of Markdown; empty without the file.
+
+    Raises `DamagedFileError`.
+    """
+    stored = read_json(folder / "metrics.json", _MetricsFile)
+    sections = []
+    for place, table in enumerate(metric_tables(stored["metrics"] if stored else ()), start=1):
+        columns = [Column("Metric"), *(Column(printable(policy), number=True) for policy in table.policies)]
+        rows = [
+            [
+                cell(line.names, code=True),
+                *(cell(f"{one.mean} ({one.spread})" if one.spread else one.mean) for one in line.cells),
+            ]
+            for line in table.lines
+        ]
+        never = [f"Equal to {value} in every episode: {', '.join(metrics)}." for value, metrics in table.constant]
+        note = f"Mean, and the range in brackets, of {counted(table.n, 'episode')} of each policy. {' '.join(never)}"
+        sections.append(
+            Section(f"metrics-{place}", printable(f"Metrics on {table.mission}"), [Table(columns, rows, note=note)])
+        )
+    return sections
+
+
+class _MetricsFile(TypedDict):
+    metrics: list[Distribution]
 
 
 def boxes(cells: Sequence[Distribution], look: Mapping[str, SeriesStyle]) -> Markup:
@@ -73,22 +102,16 @@ def boxes(cells: Sequence[Distribution], look: Mapping[str, SeriesStyle]) -> Mar
 
     height = PITCH * len(cells)
     parts = [f'<svg class="boxes" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" aria-hidden="true">']
-    for place, cell in enumerate(cells):
+    for place, row in enumerate(cells):
         middle = PITCH * (place + 0.5)
-        first, median, third = (at(value) for value in cell.quartiles)
+        first, median, third = (at(value) for value in row.quartiles)
         parts.append(
-            f'<g class="s{look[cell.policy].slot}">'
-            f'<path class="whisker" d="M{at(cell.minimum)} {middle}H{at(cell.maximum)}"/>'
+            f'<g class="s{look[row.policy].slot}">'
+            f'<path class="whisker" d="M{at(row.minimum)} {middle}H{at(row.maximum)}"/>'
             f'<path class="box" d="M{first} {middle}H{max(third, first + 0.5)}"/>'
             f'<path class="median" d="M{median} {middle - 6}v12"/></g>'
         )
     return Markup("".join(parts) + "</svg>")
-
-
-def _range(cell: Distribution) -> str:
-    if cell.maximum == cell.minimum:
-        return ""
-    return f"{number(cell.minimum)} – {number(cell.maximum)}"
 
 
 def _correlations(report: CorrelationReport) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from daf.mission_analysis.sets import MissionOutcome, MissionSetAnalysis, VariantAnalysis
 from daf.render.pages.html import page
 from daf.render.svg.intervals import IntervalRow, interval_figure
+from daf.render.text import same_decimals
 from daf.render.theme import styles
-from daf.stats.sentences import number
 
 
 def missions_page(
@@ -44,8 +44,8 @@ def missions_page(
             "policies": [{"name": name, "slot": look[name].slot} for name in policies],
             "missions": found.missions,
             "rows": [
-                {"place": found.order.index(row.mission) + 1, "slot": look[row.policy].slot, **_row(row)}
-                for row in ordered
+                {"place": found.order.index(row.mission) + 1, "slot": look[row.policy].slot, **_row(row, reward)}
+                for row, reward in zip(ordered, same_decimals([row.mean_reward for row in ordered]), strict=True)
             ],
             "figures": figures,
             "changes": changes,
@@ -53,7 +53,7 @@ def missions_page(
     )
 
 
-def _row(row: MissionOutcome) -> dict[str, str]:
+def _row(row: MissionOutcome, reward: str) -> dict[str, str]:
     return {
         "mission": row.mission,
         "policy": row.policy,
@@ -63,5 +63,5 @@ def _row(row: MissionOutcome) -> dict[str, str]:
         "rate": "–" if row.success_rate is None else f"{row.success_rate:.0%}",
         "rate_ci": "–" if row.success_ci is None else f"[{row.success_ci[0]:.0%}, {row.success_ci[1]:.0%}]",
         "completion": "–" if row.completion is None else f"{row.completion:.0%}",
-        "reward": "–" if row.mean_reward is None else number(row.mean_reward),
+        "reward": reward,
     }

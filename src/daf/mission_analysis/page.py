@@ -11,8 +11,9 @@ from daf.render.replays.players import player_of
 from daf.render.svg.curves import CurveSeries, curve_figure
 from daf.render.svg.events import events_figure
 from daf.render.svg.intervals import IntervalRow, interval_figure
+from daf.render.text import estimates
 from daf.render.theme import styles
-from daf.stats.sentences import bracketed, half_width, number
+from daf.stats.sentences import number
 
 
 def mission_page(
@@ -41,7 +42,7 @@ def mission_page(
             "run_id": run_id,
             "headline": headline(analysis),
             "any_failed": any(row.failed for row in rows),
-            "rows": [{"slot": look[row.policy].slot, **summary_of(row)} for row in rows],
+            "rows": [{"slot": look[cells["policy"]].slot, **cells} for cells in summaries_of(rows)],
             "success_figure": _success(shown, look),
             "reward_figure": _rewards(shown, look),
             "events_figure": _events(shown, look, analysis.max_steps),
@@ -107,16 +108,21 @@ def headline(analysis: MissionAnalysis) -> str:
     return "; ".join(parts) + "."
 
 
-def summary_of(row: MissionPerformance) -> dict[str, str]:
-    """A policy's row as texts."""
+def summaries_of(rows: Sequence[MissionPerformance]) -> list[dict[str, str]]:
+    """The policies' rows as texts; rewards have the same number of decimals."""
+    rewards = estimates([row.mean_reward for row in rows], [row.reward_ci for row in rows])
+    return [_summary(*row) for row in zip(rows, *rewards, strict=True)]
+
+
+def _summary(row: MissionPerformance, reward: str, reward_ci: str) -> dict[str, str]:
     return {
         "policy": row.policy,
         "success": "–" if row.success_rate is None else f"{row.successes} of {row.episodes}",
         "rate": "–" if row.success_rate is None else f"{row.success_rate:.0%}",
         "rate_ci": "–" if row.success_ci is None else f"[{row.success_ci[0]:.0%}, {row.success_ci[1]:.0%}]",
         "completion": "–" if row.completion is None else f"{row.completion:.0%}",
-        "reward": "–" if row.mean_reward is None else number(row.mean_reward, half_width(row.reward_ci)),
-        "reward_ci": "–" if row.reward_ci is None else bracketed(row.reward_ci),
+        "reward": reward,
+        "reward_ci": reward_ci,
         "steps": "–" if row.steps is None else f"{row.steps:.0f}",
         "failed": str(row.failed),
         "roles": ", ".join(f"{round(count, 2):g} {role}" for role, count in row.roles.items()),

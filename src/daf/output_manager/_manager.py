@@ -99,6 +99,23 @@ class OutputManager:
             note=chosen.note,
         )
 
+    def another_session(self) -> "OutputManager":
+        """A manager with the settings and labels of this one, for runs of another session."""
+        return OutputManager(
+            self.base_dir,
+            verbose=self.verbose,
+            log_to_file=self.log_to_file,
+            organize_by_operation=self.organize_by_operation,
+            monitor_system_stats=self.monitor_system_stats,
+            track_experiments=self.track_experiments,
+            experiments_log_path=self.experiments_log_path,
+            checkpoint_dir=self.checkpoint_dir,
+            max_checkpoints_to_keep=self.max_checkpoints_to_keep,
+            name=self.labels.name,
+            tags=self.labels.tags,
+            note=self.labels.note,
+        )
+
     def resume(
         self, run_id: str | os.PathLike[str], operation: str | None = None, *, take_over: bool = False
     ) -> RunInfo:

@@ -6,13 +6,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from daf.errors import DamagedFileError, StorageError, UsageError
+from daf.output_manager.layout import EXECUTION_LOG
 from daf.output_manager.runs import RunInfo, find_run, read_run
 from daf.storage.reading import read_json as storage_json
 
 Kind = Literal[
-    "evaluation", "score", "crossplay", "ablation", "benchmark", "analysis", "training", "adaptive", "sweep",
-    "variants", "pipeline", "logs", "replays", "tests", "run",
+    "evaluation", "comparison", "score", "crossplay", "ablation", "benchmark", "analysis", "metrics", "power",
+    "training", "adaptive", "sweep", "variants", "pipeline", "logs", "replays", "tests", "run",
 ]  # fmt: skip
+RANKED: tuple[Kind, ...] = ("evaluation", "comparison", "metrics", "power")
+"""The kinds whose results rank policies on the episodes that all of them played."""
 PICTURES = ("*.json.z", "*.gif", "*.png", "*.mp4", "*-frames", "[!.r]*.html")
 PIPELINE_FILES = ("pipeline.json", "experiment.json", "result.json", "results.json")
 PIPELINE_LISTS = ("stages", "jobs", "steps")
@@ -24,6 +27,8 @@ _FILES: tuple[tuple[str, Kind], ...] = (
     ("ablation.json", "ablation"),
     ("benchmark.json", "benchmark"),
     ("analysis.json", "analysis"),
+    ("metrics.json", "metrics"),
+    ("power.json", "power"),
     ("tests.json", "tests"),
 )
 
@@ -39,7 +44,8 @@ def kind_of(folder: Path) -> Kind:
     if "matrix" in results and "mixes" in results:
         return "crossplay"
     if "ranking" in results and "settings" in results:
-        return "evaluation"
+        operation = (read_json(folder / EXECUTION_LOG) or {}).get("operation")
+        return "comparison" if operation == "comparisons" else "evaluation"
     if any((folder / name).is_file() for name in TRAINING):
         return "training"
     if pipeline_of(folder) is not None:

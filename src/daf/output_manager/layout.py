@@ -36,6 +36,8 @@ PARTS = {
     "logs": "JSON lines",
 }
 """The optional parts of a run directory, in addition to its three files."""
+CHILD_FOLDERS = ("trials", "runs")
+"""Where the run directory of a sweep or an experiment has the run directories of its parts."""
 README = "README.md"
 EXPERIMENT_CONFIG = "experiment_config.json"
 EXECUTION_LOG = "execution_log.json"

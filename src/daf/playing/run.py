@@ -230,12 +230,21 @@ def keep(
         source = replays.get(record.spec.key)
         if source is None:
             continue
-        parts = [file_name(record.spec.mission), file_name(record.spec.name), f"{planned.index:03d}"]
-        name = "-".join([*parts, record.spec.key[:8]]) + ".json.z"
-        target = run_dir / "replays" / name
+        target = run_dir / "replays" / recording_name(record, planned.index)
         link_or_copy(source, target)
         kept[record.spec.key] = target
     return kept
+
+
+def recording_name(record: EpisodeRecord, index: int) -> str:
+    """The file name of the recording of an episode. index: of its block. `is_recording_of` recognizes it."""
+    parts = [file_name(record.spec.mission), file_name(record.spec.name), f"{index:03d}", record.spec.key[:8]]
+    return f"{'-'.join(parts)}.json.z"
+
+
+def is_recording_of(name: str, key: str) -> bool:
+    """Whether the file `name` is the recording of the episode with this key."""
+    return name.endswith(f"-{key[:8]}.json.z")
 
 
 def stored_run(

@@ -6,8 +6,9 @@ from typing import Any
 from daf.policy_analysis._facts import PolicyAnalysis
 from daf.render.pages.html import page
 from daf.render.svg.intervals import IntervalRow, interval_figure
+from daf.render.text import estimates
 from daf.render.theme import styles
-from daf.stats.sentences import bracketed, counted, half_width, number
+from daf.stats.sentences import counted, number
 
 
 def policy_page(
@@ -15,10 +16,11 @@ def policy_page(
 ) -> str:
     """The page of `PolicyAnalysis`es. differences: facts in which they differ. run_id: of the run by number of cogs."""
     look = styles([row.name for row in rows])
+    played = [(row, cogs) for row in rows for cogs in row.cogs]
+    rewards = estimates([cogs.mean_reward for _, cogs in played], [cogs.ci for _, cogs in played])
     by_cogs = [
         IntervalRow(f"{row.name}, {counted(cogs.agents, 'cog')}", look[row.name], cogs.mean_reward, cogs.ci)
-        for row in rows
-        for cogs in row.cogs
+        for row, cogs in played
     ]
     figure = None
     if by_cogs:
@@ -45,11 +47,10 @@ def policy_page(
                     "slot": look[row.name].slot,
                     "agents": cogs.agents,
                     "episodes": cogs.episodes,
-                    "reward": number(cogs.mean_reward, half_width(cogs.ci)),
-                    "ci": "–" if cogs.ci is None else bracketed(cogs.ci),
+                    "reward": reward,
+                    "ci": ci,
                 }
-                for row in rows
-                for cogs in row.cogs
+                for (row, cogs), reward, ci in zip(played, *rewards, strict=True)
             ],
         },
     )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from daf.power._rows import CurvePoint, PowerRow
 from daf.render.pages.parts import Alert, Column, Part, Plot, Plots, RunPage, Section, Table, Text, cell, run_html
 from daf.render.svg.curves import CurveSeries, curve_figure
+from daf.render.text import duration
 from daf.render.theme import styles
 from daf.stats.sentences import number
 
@@ -52,16 +53,16 @@ def _table(rows: Sequence[PowerRow]) -> Table:
     columns = [
         Column("Pair"), Column("Where"), Column("Standard deviation", number=True), Column("d_z", number=True),
         Column("Fixed", number=True), Column("At most", number=True), Column("On average", number=True),
-        Column("Episodes, fixed", number=True), Column("Minutes, fixed", number=True),
-        Column("Minutes, on average", number=True),
+        Column("Episodes, fixed", number=True), Column("Time, fixed", number=True),
+        Column("Time, on average", number=True),
     ]  # fmt: skip
     cells = []
     for row in rows:
         need = row.needed
         texts = [
             row.who, row.where, number(row.deviation), number(need.effect), _count(need.fixed), _count(need.most),
-            _count(need.expected), _count(row.episodes(need.fixed)), _minutes(row.minutes(need.fixed)),
-            _minutes(row.minutes(need.expected)),
+            _count(need.expected), _count(row.episodes(need.fixed)), _time(row.minutes(need.fixed)),
+            _time(row.minutes(need.expected)),
         ]  # fmt: skip
         cells.append([cell(text) for text in texts])
     return Table(columns, cells, note="Blocks per policy and mission, unless a column names episodes.")
@@ -87,5 +88,5 @@ def _count(value: float | None) -> str:
     return "more than 1,000,000" if value is None else f"{value:,.0f}"
 
 
-def _minutes(value: float | None) -> str | None:
-    return None if value is None else number(value)
+def _time(minutes: float | None) -> str | None:
+    return None if minutes is None else duration(60 * minutes)

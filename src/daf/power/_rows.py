@@ -51,6 +51,7 @@ class PowerRow:
             "where": self.where,
             "difference": self.difference,
             "deviation": self.deviation,
+            "sentence": self.sentence,
             **asdict(need),
             "episodes": {name: self.episodes(blocks) for name, blocks in sizes.items()},
             "minutes": {name: self.minutes(blocks) for name, blocks in sizes.items()},

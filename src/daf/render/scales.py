@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from daf.render.axis import axis_for, log_ticks
+from daf.render.axis import axis_for, log_ticks, room
 from daf.render.text import same_decimals, shortened
 
 if TYPE_CHECKING:
@@ -110,6 +110,32 @@ class SettingScale:
         axis.set_ticks([self.place(value) for value, _ in ticks], [shortened(text, 16) for _, text in ticks])
         if not self.scaled:
             getattr(axes, f"set_{which}lim")(-0.6, len(self.values) - 0.4)
+        elif self.span is not None:
+            getattr(axes, f"set_{which}lim")(*self._with_room())
+
+    def _with_room(self) -> tuple[float, float]:
+        """The ends of the axis of a searched range, with a margin for marks at its ends."""
+        low, high = self.ends
+        if not self.log:
+            return room(low, high)
+        low, high = room(math.log10(low), math.log10(high))
+        return 10**low, 10**high
+
+
+@dataclass(frozen=True)
+class SearchedRange:
+    """The range in which a setting was searched. log: on a logarithmic scale."""
+
+    low: float
+    high: float
+    log: bool = False
+
+
+def searched_setting(name: str, values: Sequence[Any], searched: SearchedRange | None) -> SettingScale:
+    """The axis for `values`, one for each trial. searched: None for choices, or if the search space is not known."""
+    if searched is None:
+        return setting_of(name, values)
+    return setting_of(name, values, log=searched.log, span=(searched.low, searched.high))
 
 
 def setting_of(

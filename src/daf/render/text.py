@@ -50,6 +50,13 @@ def same_bounds(bounds: Sequence[tuple[float, float] | None]) -> list[str]:
     return [ABSENT if one is None else f"{next(texts)} to {next(texts)}" for one in bounds]
 
 
+def estimates(
+    values: Sequence[float | None], bounds: Sequence[tuple[float, float] | None]
+) -> tuple[list[str], list[str]]:
+    """A column of estimates and the column of their intervals; the intervals determine the decimals of both."""
+    return same_decimals(values, map(half_width, bounds)), same_bounds(bounds)
+
+
 def _decimals(sizes: Sequence[float], half_width: float) -> int | None:
     """Decimals for numbers of these `sizes`, all above 0; `None` if they cannot share any."""
     if not sizes:

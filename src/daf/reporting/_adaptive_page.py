@@ -8,11 +8,11 @@ from daf.core.adaptive.state import Experiment, Run
 from daf.errors import DataError
 from daf.render.pages.parts import Alert, Cell, Column, Part, Plot, Plots, RunPage, Section, Table, Text, cell
 from daf.render.pages.plain import parts_of
-from daf.render.pages.run_facts import RunFacts, ending_alerts, shown, subtitle_of, what_was_run
+from daf.render.pages.run_facts import RunFacts, ending_alerts, setting_column, shown, subtitle_of, what_was_run
 from daf.render.svg.curves import CurveSeries, curve_figure
-from daf.render.text import bounds_text, interval, printable
+from daf.render.text import estimates, interval, printable
 from daf.render.theme import style
-from daf.stats.sentences import amount_text, counted, half_width, number
+from daf.stats.sentences import amount_text, counted
 from daf.storage.printable import printable_lines
 
 MOST_CURVES = 20
@@ -121,7 +121,13 @@ def _runs(experiment: Experiment, facts: RunFacts) -> list[Section]:
         return []
     names = list(dict.fromkeys(name for run in runs for name in run.settings))
     branched = any(run.parent for run in runs)
-    rows = [_row(run, ranks, names, facts.info.path, branched=branched) for run in runs]
+    around = [None if run.score is None else interval(run.score.low, run.score.high) for run in runs]
+    texts = estimates([None if run.score is None else run.score.mean for run in runs], around)
+    settings = {name: setting_column([run.settings.get(name) for run in runs]) for name in names}
+    rows = [
+        _row(run, ranks, (score, ci), [settings[name][place] for name in names], facts.info.path, branched=branched)
+        for place, (run, score, ci) in enumerate(zip(runs, *texts, strict=True))
+    ]
     columns = [
         Column("Rank", number=True),
         Column("Run"),
@@ -139,9 +145,15 @@ def _runs(experiment: Experiment, facts: RunFacts) -> list[Section]:
     return [Section("runs", "Runs", [Table(columns, rows, note=note)])]
 
 
-def _row(run: Run, ranks: dict[str, int], names: Sequence[str], folder: Path, *, branched: bool) -> list[Cell]:
-    score = run.score
-    half = 0.0 if score is None else half_width(interval(score.low, score.high))
+def _row(
+    run: Run,
+    ranks: dict[str, int],
+    score: tuple[str, str],
+    settings: Sequence[str],
+    folder: Path,
+    *,
+    branched: bool,
+) -> list[Cell]:
     tag = "ok" if run.status == "done" else "failed" if run.status in ("failed", "stale") else "open"
     place = run_dir(folder, run.name)
     page = place / "report.html" if (place / "report.html").is_file() else place
@@ -150,11 +162,10 @@ def _row(run: Run, ranks: dict[str, int], names: Sequence[str], folder: Path, *,
         cell(run.name, link=page.relative_to(folder).as_posix()) if place.is_dir() else cell(run.name),
         cell(run.status, tag=tag),
         cell(f"{run.steps:,}"),
-        cell(None if score is None else number(score.mean, half)),
-        cell(None if score is None else bounds_text(interval(score.low, score.high))),
-        cell(None if score is None else score.n),
+        *map(cell, score),
+        cell(None if run.score is None else run.score.n),
         cell(run.why),
-        *(cell(shown(run.settings[name]) if name in run.settings else None) for name in names),
+        *map(cell, settings),
         *([cell("" if run.parent is None else f"{run.parent[0]} at {run.parent[1]:,}")] if branched else []),
         cell(run.launches),
     ]

@@ -52,10 +52,10 @@ def _report(report: "ComparisonReport | Evaluation | str | Path") -> tuple[Evalu
     """The page's content, and the directory that its replay paths are relative to."""
     if isinstance(report, str | Path):
         from daf.evaluation.keeping import stored
-        from daf.output_manager.kinds import kind_of, run_of
+        from daf.output_manager.kinds import RANKED, kind_of, run_of
 
         info = run_of(report)
-        if kind_of(info.path) != "evaluation":
+        if kind_of(info.path) not in RANKED:
             read_results(info.path)  # The kind may be unknown because the results are damaged.
             raise UsageError(f"{info.operation}/{info.run_id} is not a comparison. Use `daf report` for its page.")
         return _of_evaluation(stored(info))

@@ -13,7 +13,7 @@ from daf.episodes.results_file import read_results
 from daf.errors import DataError, UsageError
 from daf.evaluation import Evaluation
 from daf.output_manager import RunInfo
-from daf.output_manager.kinds import kind_of, run_of
+from daf.output_manager.kinds import RANKED, kind_of, run_of
 
 if TYPE_CHECKING:
     from daf.comparison import ComparisonReport
@@ -54,7 +54,7 @@ def take(
         _of_result(source, entries, missions)
         return
     info = source if isinstance(source, RunInfo) else run_of(source, base_dir)
-    if kind_of(info.path) != "evaluation":
+    if kind_of(info.path) not in RANKED:
         read_results(info.path)  # The kind may be unknown because the results are damaged.
         raise UsageError(
             f"{info.operation}/{info.run_id} is not an evaluation or comparison; a leaderboard can rank only those."

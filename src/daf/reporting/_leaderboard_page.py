@@ -2,10 +2,10 @@
 
 from daf.render.pages.parts import Alert, Column, Plot, Plots, RunPage, Section, Sentences, Table, Text, cell
 from daf.render.svg.intervals import IntervalRow, interval_figure
-from daf.render.text import bounds_text, printable
+from daf.render.text import estimates, printable, same_decimals
 from daf.render.theme import style
 from daf.reporting._board import BoardRow, Leaderboard
-from daf.stats.sentences import counted, half_width, number
+from daf.stats.sentences import counted, half_width
 
 MOST_SENTENCES = 15
 _KINDS = {"better": "decided", "worse": "decided", "equal": "equal", "identical": "equal"}
@@ -14,18 +14,21 @@ _KINDS = {"better": "decided", "worse": "decided", "equal": "equal", "identical"
 def board_page(board: Leaderboard) -> RunPage:
     """Build the page of `board`."""
     caveats = any(row.summary.caveat for row in board.rows)
+    summaries = [row.summary for row in board.rows]
+    means, around = estimates([row.mean for row in summaries], [row.ci for row in summaries])
+    middles = same_decimals([row.iqm for row in summaries], [half_width(row.iqm_ci) for row in summaries])
     rows = [
         [
             cell(row.place_text, strong=True),
             cell(row.summary.name, slot=style(row.summary.policy).slot),
-            cell(number(row.summary.mean, half_width(row.summary.ci)), strong=True),
-            cell(bounds_text(row.summary.ci)),
-            cell(number(row.summary.iqm, half_width(row.summary.iqm_ci))),
+            cell(mean, strong=True),
+            cell(ci),
+            cell(middle),
             cell(row.summary.n),
             cell(", ".join(row.tied) or "–"),
             *([cell(row.summary.caveat)] if caveats else []),
         ]
-        for row in board.rows
+        for row, mean, ci, middle in zip(board.rows, means, around, middles, strict=True)
     ]
     columns = [
         Column("Place"),

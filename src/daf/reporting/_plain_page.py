@@ -19,9 +19,9 @@ from daf.render.pages.run_facts import (
     subtitle_of,
     what_was_run,
 )
-from daf.render.text import bounds_text, printable
+from daf.render.text import estimates, printable
 from daf.reporting._episodes_table import episodes_section, failure_alerts
-from daf.stats.sentences import half_width, number
+from daf.storage.numbers import finite
 
 FRAME = (
     "run_id",
@@ -101,20 +101,19 @@ def ranking_parts(results: Mapping[str, Any]) -> list[Part]:
     ranking, pairs = results.get("ranking"), results.get("pairs")
     if not isinstance(ranking, list) or not ranking:
         return []
-    rows = []
-    for row in ranking:
-        bounds = bounds_in(row.get("ci"))
-        mean = number(row["mean"], half_width(bounds)) if isinstance(row.get("mean"), int | float) else None
-        rows.append(
-            [
-                cell(row.get("rank")),
-                cell(row.get("policy")),
-                cell(mean, strong=True),
-                cell(bounds_text(bounds)),
-                cell(row.get("n")),
-                cell(row.get("caveat") or ""),
-            ]
-        )
+    around = [bounds_in(row.get("ci")) for row in ranking]
+    texts = estimates([finite(row.get("mean")) for row in ranking], around)
+    rows = [
+        [
+            cell(row.get("rank")),
+            cell(row.get("policy")),
+            cell(mean, strong=True),
+            cell(ci),
+            cell(row.get("n")),
+            cell(row.get("caveat") or ""),
+        ]
+        for row, mean, ci in zip(ranking, *texts, strict=True)
+    ]
     columns = [
         Column("Rank", number=True),
         Column("Policy"),

@@ -10,13 +10,14 @@ from typing import Any
 
 from daf.errors import DamagedFileError, DataError
 from daf.evaluation.page import render_html, render_markdown
+from daf.metrics.page import metric_sections
 from daf.output_manager.kinds import read_json
-from daf.render.pages.files import HTML, MARKDOWN, Pages, pages_of
+from daf.render.pages.files import HTML, MARKDOWN, WRITTEN_BY_RUNS, Pages, pages_of
 from daf.render.pages.html import page
 from daf.render.pages.markdown import run_markdown
 from daf.render.pages.parts import FILTER_ROWS, Part, Section, Text, fragment
 from daf.render.pages.plain import parts_of
-from daf.render.pages.run_facts import RunFacts, environment, what_was_run
+from daf.render.pages.run_facts import RunFacts, environment, run_details, what_was_run
 from daf.render.text import printable
 from daf.reporting._episodes_table import episodes_section
 from daf.reporting._plain_page import plain_page, results_of
@@ -80,7 +81,11 @@ def own_page(facts: RunFacts) -> Pages:
     """The page that the run itself wrote, with episodes and details of the run added; a plain one if there is none."""
     folder = facts.info.path
     results = results_of(folder)
-    plain = plain_page(facts, sections=_analysis(folder))
+    try:
+        analysis = _analysis(folder)
+    except DamagedFileError as error:
+        facts, analysis = facts.with_damage(str(error)), []
+    plain = plain_page(facts, sections=analysis)
     found = own_text(folder)
     if found is None:
         return pages_of(plain)
@@ -90,7 +95,8 @@ def own_page(facts: RunFacts) -> Pages:
         damage: list[Part] = [Text([printable(sentence)]) for sentence in facts.damaged]
         sections = [Section("damaged", "Damaged files", damage)] if damage else []
     else:
-        sections = [*episodes_section(results, facts), what_was_run(facts, title="Run details")]
+        described_there = 'id="run"' in bare
+        sections = [*episodes_section(results, facts), run_details(facts) if described_there else what_was_run(facts)]
     html = None if not sections and bare == found else completed(found, sections)
     described = (folder / MARKDOWN).is_file() and complete
     return Pages(html, None if described else run_markdown(plain))
@@ -98,10 +104,10 @@ def own_page(facts: RunFacts) -> Pages:
 
 def own_text(folder: Path) -> str | None:
     """The page that the run itself wrote; None if there is none, or only one that `daf report` made."""
-    for name in ("analysis.html", HTML):
+    for name in WRITTEN_BY_RUNS:
         if (folder / name).is_file():
             text = (folder / name).read_text(encoding="utf-8")
-            if GENERATOR not in text[:HEAD_CHARACTERS]:
+            if name != HTML or GENERATOR not in text[:HEAD_CHARACTERS]:
                 return text
     return None
 
@@ -121,8 +127,14 @@ def completed(html: str, sections: Sequence[Section]) -> str:
 
 
 def _analysis(folder: Path) -> list[Section]:
-    found = read_json(folder / "analysis.json")
-    return [] if found is None else [Section("analysis", "Analysis", parts_of(found))]
+    """The findings that the run's own page shows, for the Markdown. Raises `DamagedFileError`."""
+    found, needs = read_json(folder / "analysis.json"), read_json(folder / "power.json") or {}
+    rows = needs.get("needed")
+    sentences = [str(row["sentence"]) for row in rows if "sentence" in row] if isinstance(rows, list) else []
+    sections = [] if found is None else [Section("analysis", "Analysis", parts_of(found))]
+    if sentences:
+        sections.append(Section("needed", "Needed", [Text(list(map(printable, sentences)))]))
+    return [*sections, *metric_sections(folder)]
 
 
 def _results(facts: RunFacts) -> Mapping[str, Any]:

@@ -28,6 +28,7 @@ from daf.core.recorded_training import EVALUATIONS, METRICS, evaluations_of, is_
 from daf.errors import DAFError, UsageError, unknown
 from daf.output_manager import RunInfo, list_runs
 from daf.output_manager.kinds import Kind, kind_of
+from daf.output_manager.layout import CHILD_FOLDERS
 from daf.reporting.outcomes import Outcome, outcome_of
 from daf.storage.numbers import finite
 
@@ -36,9 +37,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from daf.sweeps.result import SweepTrialResult
-
-CHILD_FOLDERS = ("trials", "runs")
-"""Where sweeps and experiments keep the training runs that are parts of them."""
 
 
 @dataclass(frozen=True)

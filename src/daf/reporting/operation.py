@@ -76,13 +76,13 @@ def _pages(info: "RunInfo", kind: Kind) -> Pages:
 
     facts = facts_of(info)
     match kind:
-        case "evaluation":
+        case "evaluation" | "comparison":
             return played_pages.evaluation(facts)
         case "score":
             return played_pages.score(facts)
         case "crossplay":
             return played_pages.crossplay(facts)
-        case "ablation" | "benchmark" | "analysis":
+        case "ablation" | "benchmark" | "analysis" | "metrics" | "power":
             return played_pages.own_page(facts)
         case "logs":
             from daf.reporting._logs_page import logs_report

@@ -13,7 +13,7 @@ from daf.core.recorded_training import EVALUATIONS, START, read_lines
 from daf.core.training_file import read_training
 from daf.errors import DAFError
 from daf.output_manager.kinds import Kind
-from daf.stats.sentences import number
+from daf.stats.sentences import counted, number
 from daf.storage.numbers import finite
 from daf.storage.reading import read_json
 
@@ -41,6 +41,15 @@ class _Row(TypedDict):
 
 class _Ranked(TypedDict, total=False):
     ranking: list[_Row]
+
+
+class _Need(TypedDict):
+    fixed: int | None
+
+
+class _Needs(TypedDict, total=False):
+    needed: list[_Need]
+    training_runs: int | None
 
 
 class _Value(TypedDict):
@@ -75,6 +84,16 @@ def _evaluation(folder: Path) -> Outcome:
     best = rows[0]
     found = _interval("reward", best["mean"], best["ci"])
     return Outcome(f"{found.text} {best['policy']}" if len(rows) > 1 else found.text, *_numbers(found))
+
+
+def _power(folder: Path) -> Outcome:
+    data = read_json(folder / "power.json", _Needs) or {}
+    rows = data.get("needed") or []
+    if rows:
+        blocks = rows[0]["fixed"]
+        return Outcome("over 1,000,000 blocks" if blocks is None else counted(blocks, "block"), "blocks", blocks)
+    runs = data.get("training_runs")
+    return Outcome() if runs is None else Outcome(counted(runs, "training run"), "training runs", runs)
 
 
 def _score(folder: Path) -> Outcome:
@@ -141,6 +160,9 @@ def _tests(folder: Path) -> Outcome:
 
 _READERS = {
     "evaluation": _evaluation,
+    "comparison": _evaluation,
+    "metrics": _evaluation,
+    "power": _power,
     "score": _score,
     "crossplay": _crossplay,
     "training": _training,

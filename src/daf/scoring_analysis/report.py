@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daf.render.svg.intervals import IntervalRow, interval_figure
-from daf.render.text import ABSENT, bounds_text, duration, printable
+from daf.render.text import bounds_text, duration, estimates, printable
 from daf.render.theme import save_figure, style, themed
-from daf.scoring_analysis.vor import MissionScore, sentence
+from daf.scoring_analysis.vor import MissionScore, ScenarioScore, sentence
 from daf.stats.sentences import counted, half_width, number, p_text
 
 if TYPE_CHECKING:
@@ -42,23 +42,28 @@ def view_of(report: "ScoreReport") -> dict[str, object]:
             "ci": bounds_text(analysis.ci),
             "p": p_text(analysis.p).removeprefix("p").removeprefix("="),
         },
-        "missions": [_mission(score, level) for score in analysis.missions],
+        "missions": [_mission(row, level) for row in _overall_rows(analysis.missions)],
         "overview": _overview(analysis.missions, level) if len(analysis.missions) > 1 else None,
     }
 
 
-def _mission(score: MissionScore, level: str) -> dict[str, object]:
+def _overall_rows(missions: Sequence[MissionScore]) -> list[tuple[MissionScore, tuple[str, ...]]]:
+    """Each mission with its value and replacement, and their intervals; numbers of a column share their decimals."""
+    values = estimates([score.value for score in missions], [score.value_ci for score in missions])
+    replacements = estimates([score.replacement for score in missions], [score.replacement_ci for score in missions])
+    return [(score, tuple(texts)) for score, *texts in zip(missions, *values, *replacements, strict=True)]
+
+
+def _mission(row: tuple[MissionScore, tuple[str, ...]], level: str) -> dict[str, object]:
+    score, texts = row
     rows = [
         {
             "label": scenario.label,
             "candidate": scenario.candidate,
             "pool": " / ".join(str(count) for count in scenario.pool),
-            "mean": number(scenario.mean, half_width(scenario.ci)),
-            "ci": bounds_text(scenario.ci),
-            "value": ABSENT if scenario.value is None else number(scenario.value, half_width(scenario.value_ci)),
-            "value_ci": bounds_text(scenario.value_ci),
+            **dict(zip(("mean", "ci", "value", "value_ci"), texts, strict=True)),
         }
-        for scenario in score.scenarios
+        for scenario, *texts in zip(score.scenarios, *scenario_columns(score.scenarios), strict=True)
     ]
     figure = interval_figure(
         [
@@ -77,14 +82,17 @@ def _mission(score: MissionScore, level: str) -> dict[str, object]:
         "agents": score.agents,
         "n": score.n,
         "seeds": counted(score.n, "seed"),
-        "value": number(score.value, half_width(score.value_ci)),
-        "ci": bounds_text(score.value_ci),
-        "replacement": number(score.replacement, half_width(score.replacement_ci)),
-        "replacement_ci": bounds_text(score.replacement_ci),
+        **dict(zip(("value", "ci", "replacement", "replacement_ci"), texts, strict=True)),
         "caveat": score.caveat,
         "rows": rows,
         "figure": figure,
     }
+
+
+def scenario_columns(scenarios: Sequence[ScenarioScore]) -> Sequence[list[str]]:
+    """The columns of scores, of values over replacement, and of the intervals of both."""
+    scores = estimates([one.mean for one in scenarios], [one.ci for one in scenarios])
+    return (*scores, *estimates([one.value for one in scenarios], [one.value_ci for one in scenarios]))
 
 
 def _overview(missions: Sequence[MissionScore], level: str) -> object:
@@ -106,11 +114,8 @@ def markdown_of(report: "ScoreReport") -> str:
         value = f"{number(score.value, half_width(score.value_ci))} ({bounds_text(score.value_ci)})"
         lines += [f"## {printable(score.mission)}", "", f"Overall VOR {value}; {counted(score.n, 'seed')}.", ""]
         lines += ["| scenario | score | interval | VOR | interval |", "| --- | ---: | ---: | ---: | ---: |"]
-        for scenario in score.scenarios:
-            over = ABSENT if scenario.value is None else number(scenario.value, half_width(scenario.value_ci))
-            mean = number(scenario.mean, half_width(scenario.ci))
-            cells = [scenario.label, mean, bounds_text(scenario.ci), over, bounds_text(scenario.value_ci)]
-            lines.append("| " + " | ".join(cells) + " |")
+        for scenario, *texts in zip(score.scenarios, *scenario_columns(score.scenarios), strict=True):
+            lines.append("| " + " | ".join([scenario.label, *texts]) + " |")
         lines.append("")
     if analysis.budget:
         lines += [analysis.budget.sentence, ""]

@@ -188,7 +188,9 @@ class TrialRunner:
                 entry = by_mission[mission]
                 if not entry:
                     entry.update({"value": aggregates[mission], "n": len(sample), "values": sample})
-                    entry["max_steps"] = played[mission][0].spec.max_steps
+                    specs = [record.spec for record in played[mission]]
+                    entry["max_steps"], entry["mission"] = specs[0].max_steps, specs[0].mission
+                    entry["keys"] = [spec.key for spec in specs]
                 if len(self.objectives) > 1:
                     entry.setdefault("objectives", {})[objective.name] = sample
         metrics: dict[str, float] = {}

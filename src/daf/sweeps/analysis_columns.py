@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from daf.render.scales import setting_of
+from daf.render.scales import SearchedRange, SettingScale, searched_setting, setting_of
 from daf.stats.arrays import FloatArray
 from daf.sweeps.reading import CONFIG, read_facts
-from daf.sweeps.result import SweepResult
+from daf.sweeps.result import SweepResult, hyperparameter_names
 
 FEW = 6
 """Numbers with at most this many distinct values are treated as choices."""
@@ -90,6 +90,25 @@ def searched_space(result: SweepResult) -> Mapping[str, Any]:
     """The search space as stored in the sweep's file; {} if the result does not come from a run directory."""
     space = stored_config(result).get("search_space")
     return space if isinstance(space, dict) else {}
+
+
+def searched_ranges(result: SweepResult) -> dict[str, SearchedRange]:
+    """The ranges in the search space by hyperparameter; {} if no run directory holds the space."""
+    entries = {name: entry for name, entry in searched_space(result).items() if isinstance(entry, dict)}
+    return {
+        name: SearchedRange(float(entry["min"]), float(entry["max"]), bool(entry.get("log")))
+        for name, entry in entries.items()
+        if isinstance(entry.get("min"), int | float) and isinstance(entry.get("max"), int | float)
+    }
+
+
+def setting_scales(result: SweepResult) -> list[SettingScale]:
+    """The axis of each hyperparameter that occurs in a trial."""
+    ranges, given = searched_ranges(result), [trial.hyperparameters for trial in result.trials]
+    return [
+        searched_setting(name, [settings[name] for settings in given if name in settings], ranges.get(name))
+        for name in hyperparameter_names(result.trials)
+    ]
 
 
 def stored_config(result: SweepResult) -> Mapping[str, Any]:

@@ -58,12 +58,15 @@ def plan_sweep(
     jobs: int | str = "auto",
     executor: str = "local",
     cluster: ClusterOptions = THIS_MACHINE,
+    save_replays: str = "best",
 ) -> SweepPlan:
     """Check a sweep and describe what it would do. Raises `UsageError` and its subclasses, as the sweep would."""
     from daf.output_manager import OutputManager
 
     output = output or OutputManager()
-    prepared = prepare(config, output, jobs=jobs, executor=executor, cluster=cluster, use_cache=True)
+    prepared = prepare(
+        config, output, jobs=jobs, executor=executor, cluster=cluster, use_cache=True, save_replays=save_replays
+    )
     config = prepared.config
     proposer = Proposer(config, prepared.space, prepared.directions)
     free = list(itertools.takewhile(lambda number: proposer.needs(number) == 0, range(min(prepared.total, MOST_SHOWN))))

@@ -14,13 +14,15 @@ SettingValue = bool | int | float | str | None
 
 
 class MissionData(TypedDict, total=False):
-    """A trial's result on one mission."""
+    """A trial's result on one mission. mission: its name with the trial's options. keys: of the episodes' records."""
 
     value: Number
     n: Index
     values: list[Number]
     metrics: dict[str, Number]
     max_steps: Index | None
+    mission: str
+    keys: list[str]
 
 
 class TrialData(TypedDict, total=False):

@@ -35,13 +35,14 @@ def daf_launch_sweep(
     gpu_allowed: bool = True,
     gpu_memory_fraction: float = DEFAULT_GPU_MEMORY_FRACTION,
     new: bool = False,
+    save_replays: str = "best",
     console: "Console | None" = None,
 ) -> SweepResult:
     """Run the sweep that `config` (or the file at that path) describes; the same call again continues it.
 
     Every trial plays the same episodes. gpu_allowed: whether the configured device may be a GPU. gpu_memory_fraction:
-    share of the GPU memory for each process that plays episodes. new: start over. Failed trials are in the result with
-    their reasons.
+    share of the GPU memory for each process that plays episodes. new: start over. save_replays: which episodes of the
+    best trials to record ("none", "best" of each mission, "all"). Failed trials are in the result with their reasons.
     """
     from daf.output_manager import OutputManager
 
@@ -56,6 +57,7 @@ def daf_launch_sweep(
         gpu_allowed=gpu_allowed,
         gpu_memory_fraction=gpu_memory_fraction,
         new=new,
+        save_replays=save_replays,
     )
     result.print_summary(console)
     return result

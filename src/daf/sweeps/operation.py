@@ -36,6 +36,7 @@ from daf.sweeps.reading import RESULT
 from daf.sweeps.result import SweepResult
 from daf.sweeps.resuming import START_LOCK, fingerprint, is_done, named_sweep, same_sweep, write_facts
 from daf.sweeps.strategies import Proposer
+from daf.sweeps.trial_episodes import record_best
 from daf.sweeps.trial_result import SweepTrialResult, best_configurations
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def launch(
     new: bool = False,
     run: str | None = None,
     take_over: bool = False,
+    save_replays: str = "best",
     on_start: Callable[[Path, int, int], None] | None = None,
     on_trial: OnTrial | None = None,
 ) -> SweepResult:
@@ -68,9 +70,10 @@ def launch(
     gpu_allowed: whether the configured device may be a GPU. gpu_memory_fraction: share of the GPU memory for each
     process that plays episodes. new: start over even if the same configuration was run before. run: the run to
     continue, which must be of this configuration. take_over: continue even if this machine cannot determine whether the
-    run is still active (see `OutputManager.resume`). on_start: called with the run directory, the number of trials that
-    have ended, and the total. Raises `UsageError` and its subclasses before anything is written. A sweep in which every
-    trial failed is a result with status failed, not an exception.
+    run is still active (see `OutputManager.resume`). save_replays: which episodes of the best `checkpoint_best_n`
+    trials (at least of one) to record at the end: "none", "best" (of each mission) or "all". on_start: called with the
+    run directory, the number of trials that have ended, and the total. Raises `UsageError` and its subclasses before
+    anything is written. A sweep in which every trial failed is a result with status failed, not an exception.
     """
     from daf.sweeps.pages.sweep_page import write_sweep_page
 
@@ -83,6 +86,7 @@ def launch(
         use_cache=use_cache,
         gpu_allowed=gpu_allowed,
         gpu_memory_fraction=gpu_memory_fraction,
+        save_replays=save_replays,
     )
     config = prepared.config
     if (note := training_note(config)) is not None:
@@ -166,6 +170,8 @@ def _run(
         result = _result(run_dir, prepared, history)
         if config.held_out_best and result.finished:
             _held_out(run_dir, history, result, runner, players[0])
+        best = best_configurations(result.trials, result.directions[0], max(1, config.checkpoint_best_n))
+        record_best(best, runner, players[0])
         prune(run_dir, config, history.results, keep=config.checkpoint_best_n, held_out=result.held_out)
         note = training_note(config)
         result.notes = [*([] if note is None else [note]), *notes_of(result, config, runner.scales[0].flat)]

@@ -121,6 +121,16 @@ class TrialPlayer:
             played[label] = [replace(records[spec.key], spec=spec) for spec in of_mission]
         return played
 
+    def record(self, episodes: Sequence[EpisodeRecord]) -> Mapping[str, Path]:
+        """The recordings of `episodes` in the cache, by key; those that are missing there are played again.
+
+        Raises `TrialFailed`, `StorageError`.
+        """
+        try:
+            return self._player.record(episodes)
+        except (BrokenExecutor, ExecutorError) as error:
+            raise TrialFailed(f"the worker processes died ({error})", machine=True) from error
+
     @contextmanager
     def _ended_at(self, deadline: float | None) -> Iterator[None]:
         """Stop the workers at `deadline` whatever they play; the executor then raises `ExecutorError`."""

@@ -67,6 +67,7 @@ def prepare(
     use_cache: bool,
     gpu_allowed: bool = True,
     gpu_memory_fraction: float = DEFAULT_GPU_MEMORY_FRACTION,
+    save_replays: str = "none",
 ) -> Prepared:
     """Check `config` against everything it names. Raises `UsageError` and its subclasses.
 
@@ -87,6 +88,7 @@ def prepare(
         gpu_memory_fraction=gpu_memory_fraction,
         max_steps=config.step_limit,
         use_cache=use_cache,
+        save_replays=save_replays,
     )
     check_settings(settings)
     cache = cache_of(settings, output.base_dir)

@@ -13,7 +13,7 @@ import numpy as np
 
 from daf.episodes.record import EpisodeRecord
 from daf.errors import DataError, UsageError, unknown
-from daf.metrics import daf_analyze_distributions
+from daf.metrics import daf_analyze_distributions, same_values
 from daf.render.figures.frame import finite_values
 from daf.render.figures.means import Estimate
 from daf.stats.summaries import summarise
@@ -85,7 +85,8 @@ def metric_table(
         samples = [one for one in samples if one.mission == mission]
     if not samples:
         raise DataError("there are no metrics to draw.")
-    same = _same(samples, asked=wanted or ())
+    means = {one.metric for one in samples if one.mean_only}
+    same = same_values([one for one in samples if one.metric not in means], asked=wanted or ())
     repeated = {metric for others in same.values() for metric in others}
     samples = [one for one in samples if one.metric not in repeated]
     chosen, left_out = (_chosen(samples, most), None) if wanted is None else (_in_order(samples), 0)
@@ -167,25 +168,6 @@ def _kept(samples: list[MetricSample], wanted: list[str] | None) -> list[MetricS
 
 def _in_order(samples: Sequence[MetricSample]) -> list[str]:
     return list(dict.fromkeys(one.metric for one in samples))
-
-
-def _same(samples: Sequence[MetricSample], asked: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """By metric, the later ones that have its value in every episode of every policy, except the names in `asked`.
-
-    Metrics of which only means are known are never the same.
-    """
-    values: dict[str, list[tuple[str, str, tuple[float, ...]]]] = {}
-    for one in samples:
-        values.setdefault(one.metric, []).append((one.mission, one.policy, one.values))
-    means = {one.metric for one in samples if one.mean_only}
-    first: dict[tuple[tuple[str, str, tuple[float, ...]], ...], str] = {}
-    found: dict[str, list[str]] = {}
-    for metric, cells in values.items():
-        if metric not in means and metric not in asked:
-            key = tuple(sorted(cells))
-            if first.setdefault(key, metric) != metric:
-                found.setdefault(first[key], []).append(metric)
-    return {metric: tuple(others) for metric, others in found.items()}
 
 
 def _varies(samples: Sequence[MetricSample], metric: str) -> bool:

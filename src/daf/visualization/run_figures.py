@@ -71,6 +71,9 @@ OF_EPISODES = (
 OF_RUN: Mapping[Kind, Sequence[str]] = {
     "training": ("curves", "dynamics", "positions", "dashboard"),
     "evaluation": OF_EPISODES,
+    "comparison": OF_EPISODES,
+    "metrics": OF_EPISODES,
+    "power": OF_EPISODES,
     "ablation": OF_EPISODES,
     "benchmark": OF_EPISODES,
     "crossplay": ("actions", "resources", "positions"),

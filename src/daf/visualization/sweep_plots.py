@@ -11,7 +11,7 @@ from daf.errors import DataError, UsageError, unknown
 from daf.render.figures.pair import pair_figure
 from daf.render.figures.trials import MOST_SLICES, Search, Trial, parallel_figure, search_figure
 from daf.stats.summaries import summarise
-from daf.sweeps.analysis_columns import searched_space
+from daf.sweeps.analysis_columns import searched_ranges
 from daf.sweeps.result import SweepResult, SweepTrialResult, hyperparameter_names
 from daf.visualization._plots import Look, Plot, finish, is_dark, titled
 from daf.visualization._runs_given import is_run, run_folder
@@ -76,7 +76,7 @@ def daf_plot_sweep_heatmap(
         across,
         down,
         objective=search.objective,
-        log=search.log,
+        ranges=search.ranges,
         title=titled(look, f"{search.objective} by {across} and {down}: {sweep_name(sweep)}"),
         caption=_counts(sweep) + mixed,
         dark=is_dark(look),
@@ -147,13 +147,7 @@ def search_of(source: Any, names: Iterable[str] | None, base_dir: str | Path | N
         Trial(one.trial_id, one.hyperparameters, one.primary_metric, one.status, _interval(one) if bars else None)
         for one in sweep.trials
     ]
-    return sweep, Search(trials, chosen, sweep.objectives[0], sweep.directions[0] == "maximize", log_scales(sweep))
-
-
-def log_scales(sweep: SweepResult) -> dict[str, bool]:
-    """Whether each hyperparameter searched in a range was on a logarithmic scale; {} if no run directory records it."""
-    ranges = {name: entry for name, entry in searched_space(sweep).items() if isinstance(entry, dict)}
-    return {name: bool(entry.get("log")) for name, entry in ranges.items() if "min" in entry}
+    return sweep, Search(trials, chosen, sweep.objectives[0], sweep.directions[0] == "maximize", searched_ranges(sweep))
 
 
 def _interval(trial: SweepTrialResult) -> tuple[float, float] | None:

@@ -147,21 +147,8 @@ class RecordedFeedback:
         try:
             return self._output.log_operation_start(OPERATION, details, title=title, config=config)
         except UsageError:  # already running: the session belongs to the trainer whose results this controller receives
-            self._output = self._own_output()
+            self._output = self._output.another_session()
             return self._output.log_operation_start(OPERATION, details, title=title, config=config)
-
-    def _own_output(self) -> "OutputManager":
-        from daf.output_manager import OutputManager
-
-        given = self._output
-        return OutputManager(
-            given.base_dir,
-            verbose=given.verbose,
-            log_to_file=given.log_to_file,
-            organize_by_operation=given.organize_by_operation,
-            track_experiments=given.track_experiments,
-            experiments_log_path=given.experiments_log_path,
-        )
 
     def _note_adjustment(self, adjustment: Adjustment) -> None:
         level = logging.INFO if adjustment.changed else logging.WARNING

@@ -3,9 +3,9 @@
 from daf.core.learning_verdict import LearningVerdict
 from daf.core.recorded_training import BASELINE, RecordedTraining, TrainingEvaluation
 from daf.render.pages.parts import Column, Part, Section, Table, Text, cell
-from daf.render.text import bounds_text, interval
+from daf.render.text import estimates, interval
 from daf.stats.pair_verdict import PairVerdict
-from daf.stats.sentences import amount_text, half_width, number, p_text
+from daf.stats.sentences import amount_text, p_text
 
 NOTE = (
     "Differences are paired: the policies play the same seeds. Positive numbers favour the trained policy. The p "
@@ -18,22 +18,23 @@ def learning_section(run: RecordedTraining, verdict: LearningVerdict) -> list[Se
     if not verdict.pairs:
         return []
     several = any(pair.stratum is not None for pair in verdict.pairs)
+    texts = estimates([pair.difference for pair in verdict.pairs], [pair.ci for pair in verdict.pairs])
     rows = [
         [
             cell(pair.name_b),
             *([cell(pair.stratum_name or "all")] if several else []),
-            cell(pair.verdict, strong=pair.verdict in ("better", "worse")),
-            cell(_difference(pair)),
-            cell(bounds_text(pair.ci)),
+            cell(_finding(pair), strong=pair.verdict in ("better", "worse")),
+            cell(difference),
+            cell(ci),
             cell(p_text(pair.p_adjusted)),
             cell(f"{pair.wins} of {pair.n}"),
         ]
-        for pair in verdict.pairs
+        for pair, difference, ci in zip(verdict.pairs, *texts, strict=True)
     ]
     columns = [
         Column("Against"),
         *([Column("Mission")] if several else []),
-        Column("Trained policy is"),
+        Column("Finding"),
         Column("Difference in reward per agent", number=True),
         Column("95 % interval", number=True),
         Column("Adjusted p", number=True),
@@ -56,5 +57,14 @@ def _score(one: TrainingEvaluation) -> str:
     return amount_text(one.mean or 0.0, interval(one.low, one.high))
 
 
-def _difference(pair: PairVerdict) -> str:
-    return number(pair.difference, half_width(pair.ci))
+def _finding(pair: PairVerdict) -> str:
+    """What the test found about the trained policy."""
+    match pair.verdict:
+        case "better" | "worse":
+            return f"{pair.verdict} than {pair.name_b}"
+        case "equal" | "identical":
+            return f"{pair.verdict} to {pair.name_b}"
+        case "too few":
+            return "too few episodes for a verdict"
+        case "undecided":
+            return f"no significant difference from {pair.name_b}"

@@ -6,10 +6,11 @@ from pathlib import Path
 from daf.core.recorded_training import RecordedScore, RecordedTraining, TrainingEvaluation
 from daf.render.pages.parts import Cell, Column, Part, Plot, Plots, Section, Table, Text, cell
 from daf.render.pages.replay_links import replay_cell
+from daf.render.replays.players import player_of
 from daf.render.svg.curves import CurveSeries, curve_figure
-from daf.render.text import bounds_text, duration, interval
+from daf.render.text import duration, estimates, interval, same_decimals
 from daf.render.theme import style
-from daf.stats.sentences import half_width, labels, number
+from daf.stats.sentences import half_width, labels
 
 MOST_MISSIONS = 8
 """With more missions, a table shows the last evaluation, and missions have no separate figure."""
@@ -42,19 +43,21 @@ def _table(found: Sequence[TrainingEvaluation], missions: Mapping[str, str], fol
     best = max(means, default=None)
     seeds = {one.seed for one in found}
     replays, failed = any(one.replays for one in found), any(one.failed for one in found)
+    scores = _texts(found)
+    of_missions = [_texts([one.missions.get(name) for one in found])[0] for name in missions]
     rows = [
         [
             cell(f"{one.step:,}" if one.start is None else f"{one.step:,} ({one.start})"),
-            cell(_mean(one.mean, one.low, one.high), strong=one.mean == best and len(means) > 1),
-            cell(bounds_text(interval(one.low, one.high))),
+            cell(score, strong=one.mean == best and len(means) > 1),
+            cell(ci),
             cell(f"{one.n:,}"),
             *([cell(one.failed or "", tag="failed" if one.failed else None)] if failed else []),
-            *(_mission_cell(one.missions.get(name)) for name in missions),
+            *(cell(column[place]) for column in of_missions),
             *([cell(one.seed)] if len(seeds) > 1 else []),
             cell(None if one.seconds is None else duration(one.seconds)),
             *([_replay_cell(one, folder)] if replays else []),
         ]
-        for one in found
+        for place, (one, score, ci) in enumerate(zip(found, *scores, strict=True))
     ]
     columns = [
         Column("Agent steps", number=True),
@@ -71,21 +74,19 @@ def _table(found: Sequence[TrainingEvaluation], missions: Mapping[str, str], fol
     note = [] if seed is None else [f"Every evaluation plays the same seeds, starting at {seed}."]
     if len(means) > 1:
         note.append("Bold: the highest score. The best of noisy scores is biased upwards; evaluate it on new seeds.")
-    if replays:
+    if any(player_of(folder, replay) is None for one in found for replay in one.replays):
         note.append("Recordings without a player: daf replay html FILE writes one.")
-    else:
+    if not replays:
         note.append(
             "No episode was recorded; `eval_replays: 1` in the training config records the best of each evaluation."
         )
     return Table(columns, rows, note=" ".join(note))
 
 
-def _mean(mean: float | None, low: float | None, high: float | None) -> str | None:
-    return None if mean is None else number(mean, half_width(interval(low, high)))
-
-
-def _mission_cell(score: RecordedScore | None) -> Cell:
-    return cell(None if score is None else _mean(score.mean, score.low, score.high))
+def _texts(scores: Sequence[RecordedScore | TrainingEvaluation | None]) -> tuple[list[str], list[str]]:
+    """The columns of means and of their intervals."""
+    around = [None if one is None else interval(one.low, one.high) for one in scores]
+    return estimates([None if one is None else one.mean for one in scores], around)
 
 
 def _replay_cell(one: TrainingEvaluation, folder: Path) -> Cell:
@@ -150,15 +151,12 @@ def _by_mission(found: Sequence[TrainingEvaluation], names: Mapping[str, str]) -
 
 
 def _missions_table(last: TrainingEvaluation, names: Mapping[str, str]) -> Table:
+    scores = list(last.missions.values())
+    around = [interval(score.low, score.high) for score in scores]
+    middles = same_decimals([score.iqm for score in scores], map(half_width, around))
     rows = [
-        [
-            cell(names[name]),
-            cell(_mean(score.mean, score.low, score.high)),
-            cell(bounds_text(interval(score.low, score.high))),
-            cell(_mean(score.iqm, score.low, score.high)),
-            cell(f"{score.n:,}"),
-        ]
-        for name, score in last.missions.items()
+        [cell(names[name]), cell(mean), cell(ci), cell(middle), cell(f"{score.n:,}")]
+        for name, score, mean, ci, middle in zip(last.missions, scores, *_texts(scores), middles, strict=True)
     ]
     columns = [
         Column("Mission"),

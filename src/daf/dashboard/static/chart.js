@@ -6,7 +6,7 @@
 import { h, svg, text } from "./dom.js";
 import { smoothed } from "./curves.js";
 import { interval } from "./format.js";
-import { nearest, number, short, tickLabels, ticksBetween } from "./scales.js";
+import { nearest, number, padded, short, tickLabels, ticksBetween } from "./scales.js";
 
 const LEFT = 52;
 const RIGHT = 10;
@@ -117,9 +117,8 @@ export class Chart {
       }
     }
     if (low > high) return [0, 1];
-    const same = high - low <= 1e-9 * Math.max(Math.abs(low), Math.abs(high));
-    const room = same ? Math.abs(high) * 0.1 || 1 : (high - low) * 0.06;
-    return [low >= 0 && low - room < 0 ? 0 : low - room, high + room];
+    const [below, above] = padded([low, high]);
+    return [low >= 0 && below < 0 ? 0 : below, above];
   }
 
   *axes(x0, x1, y0, y1) {

@@ -1,7 +1,7 @@
 // Runs side by side: overlaid curves, evaluations with intervals, and settings that differ.
 
 import { alertBox, ask, empty, fill, h, link, status } from "./dom.js";
-import { counted, integer, interval, within } from "./format.js";
+import { counted, estimates, integer } from "./format.js";
 import { Curves } from "./curves.js";
 import { curvePanel, sample } from "./panel.js";
 import { forest } from "./forest.js";
@@ -39,13 +39,15 @@ export function compareView(_, query) {
     const missions = [...new Set(last.flatMap(({ record }) => Object.keys(record.missions ?? {})))];
     const rows = missions.flatMap(mission => last.filter(({ record }) => record.missions?.[mission]).map(({ run, record }) => ({ id: `${mission} ${run.key}`, mission, run, step: record.step, ...record.missions[mission] })));
     const means = last.filter(({ record }) => Number.isFinite(record.mean)).map(({ run, record }) => ({ name: run.label, slot: run.slot, mean: record.mean, ci: Number.isFinite(record.low) ? [record.low, record.high] : null }));
+    const average = estimates(rows, row => row.mean, row => [row.low, row.high]);
+    const middle = estimates(rows, row => row.iqm, row => [row.low, row.high]);
     const table = new Table([
       { name: "Mission", value: row => row.mission, cell: row => row.mission },
       { name: "Run", value: row => row.run.label, cell: row => h("span", {}, h("i", { class: `swatch s${row.run.slot % 10}` }), row.run.label) },
       { name: "At step", n: true, value: row => row.step, cell: row => integer(row.step) },
-      { name: "Mean return", n: true, value: row => row.mean, cell: row => h("strong", {}, within(row.mean, [row.low, row.high], rows.map(one => one.mean))) },
-      { name: "Interval", n: true, value: row => row.low, cell: row => interval([row.low, row.high]) },
-      { name: "IQM", n: true, value: row => row.iqm, cell: row => within(row.iqm, [row.low, row.high], rows.map(one => one.iqm)) },
+      { name: "Mean return", n: true, value: row => row.mean, cell: row => h("strong", {}, average.get(row).value) },
+      { name: "Interval", n: true, value: row => row.low, cell: row => average.get(row).interval },
+      { name: "IQM", n: true, value: row => row.iqm, cell: row => middle.get(row).value },
       { name: "Episodes", n: true, value: row => row.n, cell: row => integer(row.n) },
     ], { key: row => row.id, label: "Last evaluations" });
     table.update(rows);
@@ -76,7 +78,7 @@ export function compareView(_, query) {
     const absent = value => value !== null && typeof value === "object" && value.absent === true;
     const table = new Table([
       { name: "Setting", class: "name", value: row => row.name, cell: row => h("code", {}, row.name) },
-      ...runs.map((run, i) => ({ name: run.label, class: "name", value: row => (absent(row.values[i]) ? null : leaf(row.values[i])), cell: row => (absent(row.values[i]) ? h("span", { class: "muted" }, "not set") : typeof row.values[i] === "object" && row.values[i] !== null ? JSON.stringify(row.values[i]) : leaf(row.values[i])) })),
+      ...runs.map((run, i) => ({ name: run.label, class: "name", value: row => (absent(row.values[i]) ? null : leaf(row.values[i])), cell: row => (absent(row.values[i]) ? h("span", { class: "muted" }, "not set") : shownSetting(row.values[i])) })),
     ], { key: row => row.name, label: "Settings that differ" });
     table.update(rows);
     return table.node;
@@ -101,6 +103,11 @@ export function compareView(_, query) {
     },
     close: panel.close,
   };
+}
+
+function shownSetting(value) {
+  if (Array.isArray(value) && value.every(one => one === null || typeof one !== "object")) return value.map(leaf).join(", ") || "none";
+  return value !== null && typeof value === "object" ? JSON.stringify(value) : leaf(value);
 }
 
 function label(key, keys) {

@@ -31,6 +31,11 @@ export function set(element, attributes) {
   return element;
 }
 
+// The text as nodes that break after punctuation where a line is too narrow for it, instead of within a word.
+export function breakable(value) {
+  return String(value).split(/(?<=[,=/_.:+(])/).flatMap((part, i) => (i ? [document.createElement("wbr"), part] : [part]));
+}
+
 export function text(element, value) {
   if (element.textContent !== value) element.textContent = value;
 }

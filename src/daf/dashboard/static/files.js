@@ -1,6 +1,6 @@
 // The files of a run directory: replays to play, figures and reports to view, and all other files to open.
 
-import { address, empty, h } from "./dom.js";
+import { address, breakable, empty, h } from "./dom.js";
 import { bytes, when } from "./format.js";
 import { Table } from "./table.js";
 
@@ -93,7 +93,7 @@ export function figuresTab({ key, page }) {
 
 export function filesTab({ key, page }) {
   const table = new Table([
-    { name: "File", class: "name", value: row => row.path, cell: row => h("a", { href: address("/file", { key, file: row.path }), target: "_blank", rel: "noopener" }, row.path) },
+    { name: "File", class: "name", value: row => row.path, cell: row => h("a", { href: address("/file", { key, file: row.path }), target: "_blank", rel: "noopener" }, breakable(row.path)) },
     { name: "Size", n: true, value: row => row.size, cell: row => bytes(row.size) },
     { name: "Modified", n: true, value: row => row.modified, cell: row => when(row.modified) },
   ], { key: row => row.path, sort: "File", label: "Files" });

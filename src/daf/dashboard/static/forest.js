@@ -2,13 +2,14 @@
 
 import { h, svg, text as setText } from "./dom.js";
 import { spread } from "./chart.js";
-import { within } from "./format.js";
+import { estimates } from "./format.js";
 import { number, short, ticksBetween } from "./scales.js";
 
 const ROW = 30;
 
 // rows: [{name, mean, ci, slot, n}]; label: what the axis shows.
 export function forest(rows, label) {
+  const texts = estimates(rows, row => row.mean, row => row.ci);
   const drawing = svg("svg", { class: "forest", role: "img", "aria-label": `${label}: ${rows.map(row => `${row.name} ${number(row.mean)}`).join(", ")}` });
   const node = h("figure", { class: "wide" }, drawing, h("figcaption", { class: "muted" }, `${label}; lines: intervals of the mean.`));
   const draw = () => {
@@ -29,7 +30,7 @@ export function forest(rows, label) {
       const mark = svg("g", { class: `s${row.slot % 10}` });
       if (row.ci) mark.append(svg("line", { class: "interval", x1: x(row.ci[0]), x2: x(row.ci[1]), y1: y, y2: y }));
       mark.append(svg("circle", { cx: x(row.mean), cy: y, r: 5.5, class: "mean" }));
-      parts.push(name, mark, svg("text", { x: width - right + 12, y: y + 4, class: "value" }, within(row.mean, row.ci, rows.map(one => one.mean))));
+      parts.push(name, mark, svg("text", { x: width - right + 12, y: y + 4, class: "value" }, texts.get(row).value));
     });
     drawing.setAttribute("viewBox", `0 0 ${width} ${height}`);
     drawing.setAttribute("height", height);

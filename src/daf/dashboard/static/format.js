@@ -1,14 +1,15 @@
 // Numbers, times and sizes as text.
 
-import { minus, number } from "./scales.js";
+import { minus, number, sameDecimals } from "./scales.js";
 
-// `value` with the digits that its interval supports, at least two significant ones, and enough to distinguish it from
-// `others`: rounding neither turns a small mean into 0 nor hides which of two values is larger.
-export function within(value, bounds, others = []) {
-  if (!Number.isFinite(value)) return "–";
-  const half = halfOf(bounds);
-  const least = Math.max(half > 0 ? decimalsFor(half / 3) : Number.isInteger(value) ? 0 : decimalsFor(value / 100), half > 0 && Math.abs(value) > half * 1e-6 ? decimalsFor(value / 10) : 0);
-  return fixed(value, Math.max(least, apart(value, others)));
+// By row, the text of an estimate and of its interval: the numbers of both columns share their decimals, which the
+// intervals determine. bounds(row): [low, high], or null.
+export function estimates(rows, value, bounds) {
+  const around = rows.map(row => (bounds(row)?.every(Number.isFinite) ? bounds(row) : null));
+  const halves = around.map(halfOf);
+  const values = sameDecimals(rows.map(row => value(row) ?? null), halves);
+  const ends = sameDecimals(around.filter(Boolean).flat(), halves);
+  return new Map(rows.map((row, i) => [row, { value: values[i], interval: around[i] ? `[${ends.shift()}, ${ends.shift()}]` : "–" }]));
 }
 
 function halfOf(bounds) {
@@ -18,17 +19,6 @@ function halfOf(bounds) {
 // The number of decimals that shows a digit of this size.
 function decimalsFor(size) {
   return size === 0 ? 0 : Math.max(0, -Math.floor(Math.log10(Math.abs(size))));
-}
-
-// The fewest decimals that round value and the nearest of the others differently, up to six significant digits.
-function apart(value, others) {
-  const finest = decimalsFor(value / 1e5);
-  const gaps = others.filter(Number.isFinite).map(other => Math.abs(other - value)).filter(gap => gap > 10 ** -finest);
-  if (!gaps.length) return 0;
-  const nearest = others[others.findIndex(other => Math.abs(other - value) === Math.min(...gaps))];
-  let decimals = 0;
-  while (decimals < finest && fixed(value, decimals) === fixed(nearest, decimals)) decimals += 1;
-  return decimals;
 }
 
 function fixed(value, decimals) {

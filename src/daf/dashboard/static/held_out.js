@@ -1,7 +1,7 @@
 // The best trials of a sweep on held-out episodes, compared with the default configuration.
 
 import { alertBox, h } from "./dom.js";
-import { counted, interval, within } from "./format.js";
+import { counted, estimates } from "./format.js";
 import { number } from "./scales.js";
 import { Table } from "./table.js";
 
@@ -14,14 +14,16 @@ export function isHeldOut(record) {
 export function heldOut(record) {
   const fallback = record.default ? [{ ...record.default, trial: null }] : [];
   const rows = [...record.trials, ...fallback];
-  const value = (row, name) => within(row[name] ?? NaN, null, rows.map(one => one[name]));
+  const before = estimates(rows, row => row.in_the_sweep, () => null);
+  const again = estimates(rows, row => row.value, () => null);
+  const apart = estimates(rows, row => row.difference, row => row.ci);
   const trial = row => (row.trial === null ? "default" : String(row.trial));
   const table = new Table([
     { name: "Trial", n: true, value: row => row.trial, cell: row => h("span", {}, trial(row), row.trial !== null && row.trial === record.winner ? h("span", { class: "tag good best" }, "best") : null) },
-    { name: "In the sweep", n: true, title: `${record.objective} on the episodes of the sweep, which selected the trial`, value: row => row.in_the_sweep, cell: row => value(row, "in_the_sweep") },
-    { name: "Held out", n: true, title: `${record.objective} on held-out episodes`, value: row => row.value, cell: row => (row.error ? h("span", { class: "error" }, row.error) : h("strong", {}, value(row, "value"))) },
-    { name: "Difference", n: true, title: "From the default configuration, on the same episodes", value: row => row.difference, cell: row => within(row.difference ?? NaN, row.ci, rows.map(one => one.difference)) },
-    { name: "Interval", n: true, title: "Of the difference, for each trial separately", value: row => row.ci?.[0], cell: row => interval(row.ci) },
+    { name: "In the sweep", n: true, title: `${record.objective} on the episodes of the sweep, which selected the trial`, value: row => row.in_the_sweep, cell: row => before.get(row).value },
+    { name: "Held out", n: true, title: `${record.objective} on held-out episodes`, value: row => row.value, cell: row => (row.error ? h("span", { class: "error" }, row.error) : h("strong", {}, again.get(row).value)) },
+    { name: "Difference", n: true, title: "From the default configuration, on the same episodes", value: row => row.difference, cell: row => apart.get(row).value },
+    { name: "Interval", n: true, title: "Of the difference, for each trial separately", value: row => row.ci?.[0], cell: row => apart.get(row).interval },
     { name: "Adjusted p", n: true, title: "Corrected for the number of trials", value: row => row.p_adjusted, cell: row => (Number.isFinite(row.p_adjusted) ? (row.p_adjusted < 1e-4 ? "<0.0001" : number(row.p_adjusted, 2)) : "–") },
     { name: "Verdict", value: row => row.verdict ?? "", cell: row => (row.verdict ? h("span", { class: `tag ${DECIDED.has(row.verdict) ? "good" : ""}`, title: row.sentence }, row.verdict) : "") },
   ], { key: trial, label: "Held-out seeds" });

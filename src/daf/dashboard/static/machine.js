@@ -17,7 +17,7 @@ export function machineView() {
   const about = h("div");
   const table = new Table([
     { name: "Run", class: "name", value: row => row.key, cell: row => h("a", { href: link("run", row.key) }, store.rows.get(row.key)?.title || row.key) },
-    { name: "CPU", n: true, title: "Percent of one core", value: row => row.cpu, cell: row => `${number(row.cpu, 3)} %` },
+    { name: "CPU", n: true, title: "Percent of one core", value: row => row.cpu, cell: row => (row.cpu === null ? "–" : `${number(row.cpu, 3)} %`) },
     { name: "Memory", n: true, value: row => row.memory_mb, cell: row => megabytes(row.memory_mb) },
     { name: "Processes", n: true, value: row => row.processes, cell: row => String(row.processes) },
   ], { key: row => row.key, sort: "CPU", down: true, label: "Runs in progress" });

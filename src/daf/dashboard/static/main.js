@@ -24,6 +24,8 @@ function parse() {
 
 function show() {
   const { name, parts, query } = parse();
+  const moved = address !== null && address !== location.hash;
+  address = location.hash;
   if (shown !== null && shown.take?.(name, parts, query)) return;
   shown?.close?.();
   const make = VIEWS[name];
@@ -35,8 +37,7 @@ function show() {
   document.title = "DAF dashboard";
   place.replaceChildren(shown.node);
   for (const link of document.querySelectorAll("#top nav a")) set(link, { "aria-current": link.dataset.view === name ? "page" : null });
-  if (address !== null && address !== location.hash) place.focus({ preventScroll: true });
-  address = location.hash;
+  if (moved) place.focus({ preventScroll: true });
   window.scrollTo(0, 0);
   watch(shown.watch?.keys ?? [], shown.watch?.log ?? null);
 }

@@ -1,7 +1,7 @@
 // Tables of a comparison: ranking with intervals, and pairs with their verdicts.
 
 import { h } from "./dom.js";
-import { integer, interval, within } from "./format.js";
+import { estimates, integer } from "./format.js";
 import { number } from "./scales.js";
 import { forest } from "./forest.js";
 import { Table } from "./table.js";
@@ -9,12 +9,14 @@ import { Table } from "./table.js";
 const DECIDED = new Set(["better", "worse", "equal", "identical"]);
 
 export function ranking(rows, label) {
+  const means = estimates(rows, row => row.mean, row => row.ci);
+  const middles = estimates(rows, row => row.iqm, row => row.iqm_ci);
   const table = new Table([
     { name: "Rank", n: true, value: row => row.rank, cell: row => String(row.rank ?? "") },
     { name: "Policy", class: "name", value: row => row.policy, cell: row => h("span", {}, row.policy, row.caveat && h("span", { class: "muted id" }, row.caveat)) },
-    { name: "Mean", n: true, value: row => row.mean, cell: row => h("strong", {}, within(row.mean, row.ci, rows.map(one => one.mean))) },
-    { name: "95 % interval", n: true, value: row => row.ci?.[0], cell: row => interval(row.ci) },
-    { name: "IQM", n: true, title: "Interquartile mean: the mean of the middle half", value: row => row.iqm, cell: row => within(row.iqm, row.iqm_ci, rows.map(one => one.iqm)) },
+    { name: "Mean", n: true, value: row => row.mean, cell: row => h("strong", {}, means.get(row).value) },
+    { name: "95 % interval", n: true, value: row => row.ci?.[0], cell: row => means.get(row).interval },
+    { name: "IQM", n: true, title: "Interquartile mean: the mean of the middle half", value: row => row.iqm, cell: row => middles.get(row).value },
     { name: "n", n: true, title: "Episodes", value: row => row.n, cell: row => integer(row.n) },
   ], { key: row => row.policy, sort: "Rank", label: "Ranking" });
   table.update(rows);
@@ -24,12 +26,13 @@ export function ranking(rows, label) {
 export function pairs(all) {
   const several = new Set(all.map(row => row.mission).filter(Boolean)).size > 1;
   const rows = several ? all : all.filter(row => row.mission === null);
+  const apart = estimates(rows, row => row.difference, row => row.ci);
   const table = new Table([
     { name: "Verdict", value: row => row.verdict, cell: row => h("span", { class: `tag ${DECIDED.has(row.verdict) ? "good" : ""}` }, DECIDED.has(row.verdict) ? "decided" : row.verdict) },
     { name: "Finding", value: row => row.sentence, cell: row => row.sentence },
     { name: "Mission", value: row => row.mission ?? "", cell: row => row.mission ?? "all" },
-    { name: "Difference", n: true, value: row => row.difference, cell: row => within(row.difference, row.ci) },
-    { name: "95 % interval", n: true, value: row => row.ci?.[0], cell: row => interval(row.ci) },
+    { name: "Difference", n: true, value: row => row.difference, cell: row => apart.get(row).value },
+    { name: "95 % interval", n: true, value: row => row.ci?.[0], cell: row => apart.get(row).interval },
     { name: "Adjusted p", n: true, value: row => row.p_adjusted, cell: row => number(row.p_adjusted, 2) },
   ], { key: row => `${row.a}|${row.b}|${row.mission}`, label: "Pairs", most: 60 });
   table.update(rows);

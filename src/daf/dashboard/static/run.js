@@ -1,6 +1,6 @@
 // One run: its status and facts, and a tab for each kind of content.
 
-import { alertBox, ask, copyButton, facts, fill, h, link, status } from "./dom.js";
+import { alertBox, ask, breakable, copyButton, facts, fill, h, link, status } from "./dom.js";
 import { integer, seconds, when } from "./format.js";
 import { number } from "./scales.js";
 import { store, watch } from "./store.js";
@@ -101,7 +101,7 @@ export function runView(parts) {
     const error = page.error ?? (training?.error ? `${training.error.type}: ${training.error.message}` : null);
     fill(head, [
       h("p", { class: "crumbs" }, h("a", { href: "#/" }, "Runs"), " › ", page.parent ? [h("a", { href: link("run", page.parent.key) }, page.parent.title || page.parent.key), " › "] : null, key),
-      h("h1", {}, page.name || page.title || page.run_id, " ", status(shown.status ?? training?.status)),
+      h("h1", {}, breakable(page.name || page.title || page.run_id), " ", status(shown.status ?? training?.status)),
       page.name && page.title && h("p", { class: "muted" }, page.title),
       page.tags.length ? h("p", { class: "tags" }, tags(page.tags)) : null,
       page.note && h("p", { class: "note" }, page.note),

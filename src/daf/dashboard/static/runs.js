@@ -1,6 +1,6 @@
 // All runs: filtered by words, kind, status and tag, sorted, and selected for a comparison.
 
-import { empty, h, link, status, text } from "./dom.js";
+import { breakable, empty, h, link, status, text } from "./dom.js";
 import { integer, seconds, when } from "./format.js";
 import { number, short } from "./scales.js";
 import { Choice, tick } from "./choice.js";
@@ -96,7 +96,7 @@ function searched(row) {
 }
 
 function title(row, choose) {
-  return h("div", {}, h("a", { href: link("run", row.key) }, row.name || row.title || row.run_id), row.tags.length ? h("span", { class: "tags" }, tags(row.tags, choose)) : null,
+  return h("div", {}, h("a", { href: link("run", row.key) }, breakable(row.name || row.title || row.run_id)), row.tags.length ? h("span", { class: "tags" }, tags(row.tags, choose)) : null,
     h("span", { class: "muted id" }, row.name && row.title ? `${row.title} · ${row.run_id}` : row.run_id), row.note && h("span", { class: "note", title: row.note }, row.note.split("\n")[0]), row.error && h("span", { class: "error" }, row.error));
 }
 

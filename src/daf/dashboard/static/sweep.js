@@ -1,9 +1,8 @@
 // A sweep in progress or finished: history of the objective, objective by hyperparameter, trials, and one trial closely.
 
 import { alertBox, ask, facts, h, status, svg } from "./dom.js";
-import { spread } from "./chart.js";
 import { integer, seconds } from "./format.js";
-import { number, short, ticksBetween } from "./scales.js";
+import { number, padded, sameDecimals, short, ticksBetween } from "./scales.js";
 import { heldOut, isHeldOut } from "./held_out.js";
 import { Table } from "./table.js";
 import { trialPanel } from "./trial.js";
@@ -14,13 +13,14 @@ const RIGHT = 14;
 const TOP = 10;
 const BOTTOM = 34;
 const LETTER = 7;
-const FEW = 6;
+const MOST_LETTERS = 14;
 
 export function trialsTab({ key }) {
   const node = h("div", {}, h("p", { class: "muted" }, "Loading trials…"));
   let table = null;
   let top = null;
   const closer = trialPanel(key);
+  const texts = new Map();
 
   async function load() {
     let sweep;
@@ -31,10 +31,11 @@ export function trialsTab({ key }) {
       return;
     }
     if (table === null) {
-      table = trialTable(sweep, closer.open);
+      table = trialTable(sweep, closer.open, texts);
       top = h("div");
       node.replaceChildren(top, closer.node, h("h2", {}, "Trials"), table.node);
     }
+    columnTexts(sweep, texts);
     top.replaceChildren(...overview(sweep));
     table.update(sweep.trials);
   }
@@ -59,7 +60,8 @@ function overview(sweep) {
     for (const trial of failed) reasons.set(trial.reason ?? "no reason recorded", (reasons.get(trial.reason ?? "no reason recorded") ?? 0) + 1);
     found.push(alertBox("bad", `${sweep.counts.failed} of ${sweep.trial_count} trials failed.`, h("ul", {}, [...reasons].slice(0, 5).map(([reason, count]) => h("li", {}, `${count}×  ${reason}`)))));
   }
-  const notes = sweep.notes.filter(note => !(failed.length && note.includes("trials failed")));  // shown above
+  const elsewhere = new Set(sweep.held_out?.trials?.map?.(row => row?.sentence) ?? []);
+  const notes = sweep.notes.filter(note => !elsewhere.has(note) && !(failed.length && note.includes("trials failed")));
   if (notes.length) found.push(alertBox("warn", "", h("ul", {}, notes.map(note => h("li", {}, note)))));
   const counts = Object.entries(sweep.counts).filter(([, count]) => count).map(([name, count]) => `${integer(count)} ${name}`).join(", ");
   found.push(facts([
@@ -83,7 +85,7 @@ function overview(sweep) {
     found.push(h("h2", {}, "Hyperparameters"), h("p", { class: "muted" }, `${objective} of each complete trial by value of one hyperparameter. Patterns are hints, not tests: the other hyperparameters varied as well.`));
     found.push(h("div", { class: "charts" }, names.map(name => {
       const there = complete.filter(trial => name in trial.hyperparameters);
-      return points(there.map(trial => [trial.hyperparameters[name], trial.value, trial]), { across: name, up: objective, height: 200, best: best?.id, log: sweep.log[name] ?? null });
+      return points(there.map(trial => [trial.hyperparameters[name], trial.value, trial]), { across: name, up: objective, height: 200, best: best?.id, axis: sweep.axes[name] });
     })));
   }
   if (sweep.objectives.length > 1) {
@@ -94,48 +96,57 @@ function overview(sweep) {
   return found;
 }
 
-// open: shows a trial closely.
-function trialTable(sweep, open) {
+// The numbers of each column of the table as text, by column and trial: they share their decimals.
+function columnTexts(sweep, texts) {
+  const numbers = (name, values) => texts.set(name, new Map(sameDecimals(values).map((words, i) => [sweep.trials[i].id, words])));
+  sweep.objectives.forEach((name, i) => numbers(`objective ${i}`, sweep.trials.map(trial => trial.values[i] ?? null)));
+  for (const name of new Set(sweep.trials.flatMap(trial => Object.keys(trial.hyperparameters)))) {
+    const values = sweep.trials.map(trial => trial.hyperparameters[name] ?? null);
+    const all = values.every(value => value === null || typeof value === "number");
+    if (all && !values.every(value => value === null || Number.isInteger(value))) numbers(`setting ${name}`, values);
+  }
+}
+
+// open: shows a trial closely. texts: of numbers, by column and trial.
+function trialTable(sweep, open, texts) {
   const names = [...new Set(sweep.trials.flatMap(trial => Object.keys(trial.hyperparameters)))];
   return new Table([
     { name: "Trial", n: true, value: row => row.id, cell: row => h("button", { type: "button", class: "link", "aria-label": `Episodes and replays of trial ${row.id}`, onclick: () => open(row.id) }, String(row.id)) },
     { name: "Status", value: row => row.status, cell: row => h("span", { title: row.reason }, status(row.status)) },
-    ...sweep.objectives.map((name, i) => ({ name, n: true, value: row => row.values[i] ?? null, cell: row => number(row.values[i]) })),
-    ...names.map(name => ({ name, n: true, value: row => row.hyperparameters[name] ?? null, cell: row => (name in row.hyperparameters ? leaf(row.hyperparameters[name]) : "") })),
+    ...sweep.objectives.map((name, i) => ({ name, n: true, value: row => row.values[i] ?? null, cell: row => texts.get(`objective ${i}`).get(row.id) })),
+    ...names.map(name => ({ name, n: true, value: row => row.hyperparameters[name] ?? null, cell: row => (name in row.hyperparameters ? texts.get(`setting ${name}`)?.get(row.id) ?? leaf(row.hyperparameters[name]) : "") })),
     { name: "Source", value: row => row.source, cell: row => row.source },
     { name: "Duration", n: true, value: row => row.seconds, cell: row => seconds(row.seconds) },
     { name: "Reason", value: row => row.reason ?? "", cell: row => row.reason ?? "" },
   ], { key: row => row.id, sort: "Trial", down: true, label: "Trials", most: 100 });
 }
 
-// Points [x, y, trial]; x may be words. log: whether x was searched on a logarithmic scale; if unknown, the range of x
-// decides. The caption names a logarithmic scale.
-function points(values, { across, up, steps = null, failed = [], height, best = null, front = null, wide = false, log = null }) {
-  const words = values.some(([x]) => typeof x !== "number") ? [...new Set(values.map(([x]) => String(x)))].sort() : null;
-  const numbers = words ? [] : values.map(([x]) => x);
-  const decades = !words && !steps && numbers.every(x => x > 0) && (log ?? Math.max(...numbers) / Math.min(...numbers) >= 30);
-  const place = x => (words ? words.indexOf(String(x)) : decades ? Math.log10(x) : x);
+// Points [x, y, trial]. axis: of a hyperparameter, as the server describes it; without one, x is a number on a linear axis.
+function points(values, { across, up, steps = null, failed = [], height, best = null, front = null, wide = false, axis = null }) {
+  const keys = axis?.values?.map(key);
+  const place = x => (keys ? keys.indexOf(key(x)) : axis?.log ? Math.log10(x) : x);
   const drawing = svg("svg", { role: "img", "aria-label": `${up} against ${across}, ${values.length} trials` });
-  const node = h("figure", { class: `chart${wide ? " wide" : ""}` }, h("figcaption", {}, h("span", { class: "name", title: across }, wide ? `${up} by ${across}` : across), h("span", { class: "muted" }, decades ? "log scale" : "")), h("div", { class: "plot" }, drawing));
+  const node = h("figure", { class: `chart${wide ? " wide" : ""}` }, h("figcaption", {}, h("span", { class: "name", title: across }, wide ? `${up} by ${across}` : across), h("span", { class: "muted" }, axis?.log ? "log scale" : "")), h("div", { class: "plot" }, drawing));
   const draw = () => {
     const width = drawing.clientWidth;
     if (!width) return;
-    const [x0, x1] = pad(spread(words ? [[0, words.length - 1]] : [spreadOf([...values.map(([x]) => place(x)), ...failed.map(trial => trial.id)])]), words ? 0.5 : null);
-    const [y0, y1] = pad(spread([spreadOf(values.map(([, y]) => y))]));
+    const xs = [...values.map(([x]) => place(x)), ...failed.map(trial => trial.id)];
+    const [x0, x1] = keys ? [-0.5, keys.length - 0.5] : padded(axis ? axis.ends.map(place) : spreadOf(xs));
+    const [y0, y1] = padded(spreadOf(values.map(([, y]) => y)));
     const px = x => LEFT + (place(x) - x0) / (x1 - x0) * (width - LEFT - RIGHT);
     const py = y => height - BOTTOM - (y - y0) / (y1 - y0) * (height - TOP - BOTTOM);
     const grid = svg("g", { class: "grid" });
     for (const value of ticksBetween(y0, y1, 4)) {
       grid.append(svg("line", { x1: LEFT, x2: width - RIGHT, y1: py(value), y2: py(value) }), svg("text", { x: LEFT - 7, y: py(value) + 4, class: "left" }, short(value)));
     }
-    const round = () => (decades ? tens(x0, x1) : ticksBetween(x0, x1, Math.max(2, Math.floor(width / 110))).filter(value => !numbers.every(Number.isInteger) || Number.isInteger(value)));
-    const label = value => (words ? String(value).slice(0, 14) : Number.isInteger(value) && Math.abs(value) < 1e6 ? leaf(value) : short(value));
+    const whole = xs.every(Number.isInteger);
+    const ticks = axis?.ticks ?? ticksBetween(x0, x1, Math.max(2, Math.floor(width / 110))).filter(value => !whole || Number.isInteger(value)).map(value => [value, short(value)]);
     let until = -Infinity;
-    for (const value of words ?? choices(numbers) ?? round()) {
-      const half = label(value).length * LETTER / 2;
+    for (const [value, words] of ticks) {
+      const half = Math.min(words.length, MOST_LETTERS) * LETTER / 2;
       if (px(value) - half < until) continue;  // would overlap the previous label
       until = px(value) + half + LETTER;
-      grid.append(svg("text", { x: px(value), y: height - 16, class: "below" }, label(value)));
+      grid.append(svg("text", { x: px(value), y: height - 16, class: "below" }, words.length > MOST_LETTERS ? `${words.slice(0, MOST_LETTERS - 1)}…` : words));
     }
     if (wide) grid.append(svg("text", { x: width - RIGHT, y: height - 2, class: "label" }, across));
     const parts = [grid];
@@ -170,25 +181,7 @@ function spreadOf(values) {
   return [low, high];
 }
 
-function pad([low, high], by = null) {
-  const same = high - low <= 1e-9 * Math.max(Math.abs(low), Math.abs(high));
-  const room = by ?? (same ? Math.abs(high) * 0.1 || 0.5 : (high - low) * 0.06);
-  return [low - room, high + room];
-}
-
-// The distinct values, if they are few integers that were tried repeatedly: the axis shows these instead of round numbers.
-function choices(numbers) {
-  const different = [...new Set(numbers)].sort((a, b) => a - b);
-  return different.every(Number.isInteger) && different.length <= FEW && numbers.length > different.length ? different : null;
-}
-
-// Powers of ten between 10^low and 10^high; with fewer than two, also round numbers between them.
-function tens(low, high) {
-  for (const factors of [[1], [1, 3], [1, 2, 5], [1, 2, 3, 4, 5, 6, 7, 8, 9]]) {
-    const found = [];
-    for (let power = Math.floor(low); power <= high; power += 1) found.push(...factors.map(factor => Number(`${factor}e${power}`)));
-    const inside = found.filter(value => Math.log10(value) >= low - 1e-9 && Math.log10(value) <= high + 1e-9);
-    if (inside.length > 1) return inside;
-  }
-  return [10 ** low, 10 ** high];
+// How the server names a choice.
+function key(value) {
+  return value === null ? "None" : value === true ? "True" : value === false ? "False" : String(value);
 }

@@ -13,10 +13,10 @@ from daf.errors import DataError
 from daf.render.figures.frame import figure_of, head
 from daf.render.figures.matrix import matrix_figure
 from daf.render.figures.trials import Trial
-from daf.render.scales import SettingScale, setting_of, tick_text
+from daf.render.scales import SearchedRange, SettingScale, searched_setting, tick_text
 from daf.render.text import shortened
 from daf.render.theme import ground, themed
-from daf.stats.sentences import number
+from daf.stats.sentences import counted, number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -33,22 +33,24 @@ def pair_figure(
     objective: str,
     title: str,
     caption: str,
-    log: Mapping[str, bool] | None = None,
+    ranges: Mapping[str, SearchedRange] | None = None,
     dark: bool = False,
 ) -> "Figure":
-    """The value of every complete trial by its settings `x` and `y`; log: as in `Search`.
+    """The value of every complete trial by its settings `x` and `y`; ranges: as in `Search`.
 
     Raises `DataError` if no trial has both.
     """
-    scales = log or {}
+    searched = ranges or {}
     both = [trial for trial in trials if x in trial.settings and y in trial.settings]
     known = [trial for trial in both if trial.status == "complete" and trial.value is not None]
     if not known:
         raise DataError(f"no complete trial has both {x} and {y}: {len(both)} have them, and none has a value.")
-    across = setting_of(x, [trial.settings[x] for trial in both], log=scales.get(x))
-    down = setting_of(y, [trial.settings[y] for trial in both], log=scales.get(y))
+    across = searched_setting(x, [trial.settings[x] for trial in both], searched.get(x))
+    down = searched_setting(y, [trial.settings[y] for trial in both], searched.get(y))
     pair = _Pair(known, [trial for trial in both if trial.status == "failed"], across, down, objective)
-    choices = not (across.scaled or down.scaled) or len(across.values) * len(down.values) <= len(both)
+    numeric = [scale for scale in (across, down) if scale.scaled]
+    full = len(across.values) * len(down.values) <= len(both)
+    choices = not numeric or (full and all(scale.span is None for scale in numeric))
     if choices and max(len(across.values), len(down.values)) <= MOST_CELLS:
         return _matrix(pair, title, caption, dark=dark)
     return _marks(pair, title, caption, dark=dark)
@@ -92,7 +94,7 @@ def _matrix(pair: _Pair, title: str, caption: str, *, dark: bool) -> "Figure":
         for row in range(len(down.values))
     ]
     crossed = {pair.cell(trial) for trial in pair.failed} - found.keys()
-    more = f" In {len(crossed)} cells all trials failed." if crossed else ""
+    more = f" In {counted(len(crossed), 'cell')} all trials failed." if crossed else ""
     means = " Cells: means over the trials in them." if several else " Cells: one trial each."
     return matrix_figure(
         values,

@@ -13,7 +13,7 @@ import numpy as np
 from daf.errors import DataError
 from daf.render.axis import room
 from daf.render.figures.frame import WIDTH, figure_of, head, nothing
-from daf.render.scales import SettingScale, setting_of
+from daf.render.scales import SearchedRange, SettingScale, searched_setting, setting_of
 from daf.render.text import shortened
 from daf.render.theme import DARK, LIGHT, ground, themed
 
@@ -41,15 +41,15 @@ class Trial:
 
 @dataclass(frozen=True)
 class Search:
-    """A sweep's trials in order. names: of the settings. maximize: whether higher is better. log: by setting, whether
-    it was searched on a logarithmic scale; if not given, its values decide.
+    """A sweep's trials in order. names: of the settings. maximize: whether higher is better. ranges: by setting, the
+    range that was searched; the values decide about settings that are not in it.
     """
 
     trials: Sequence[Trial]
     names: Sequence[str]
     objective: str
     maximize: bool
-    log: "Mapping[str, bool]" = field(default_factory=dict)
+    ranges: "Mapping[str, SearchedRange]" = field(default_factory=dict)
 
     @property
     def complete(self) -> list[Trial]:
@@ -61,7 +61,7 @@ class Search:
     def settings(self) -> list[SettingScale]:
         """The settings that occur in any trial, with their scales."""
         return [
-            setting_of(name, [t.settings[name] for t in self.trials if name in t.settings], log=self.log.get(name))
+            searched_setting(name, [t.settings[name] for t in self.trials if name in t.settings], self.ranges.get(name))
             for name in self.names
         ]
 

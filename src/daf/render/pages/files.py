@@ -12,6 +12,8 @@ from daf.storage.atomic import write_text
 from daf.storage.containment import own
 
 HTML, SWEEP, MARKDOWN = "report.html", "sweep.html", "REPORT.md"
+WRITTEN_BY_RUNS = ("analysis.html", "metrics.html", "power.html", HTML)
+"""Pages that a run writes itself, on which its report is based; the first that exists."""
 
 
 @dataclass(frozen=True)

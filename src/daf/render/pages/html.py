@@ -4,6 +4,7 @@ A page carries a Content-Security-Policy that forbids every request, so that eve
 Templates extend `base.html.j2`; the same view gives the same bytes.
 """
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
@@ -36,6 +37,7 @@ def environment() -> "Environment":
         lstrip_blocks=True,
     )
     found.filters["link"] = link
+    found.filters["breakable"] = breakable
     return found
 
 
@@ -47,6 +49,11 @@ def shared_script(name: str) -> str:
 def link(path: str) -> str:
     """`path`, relative to the page, as a link that stays a path whatever its name is ("javascript:…" too)."""
     return "./" + quote(path.replace("\\", "/").lstrip("/"))
+
+
+def breakable(text: str) -> Markup:
+    """`text` that breaks after punctuation where a line is too narrow for it, instead of within a word."""
+    return Markup("<wbr>").join(part for part in re.split(r"(?<=[,=/_.:+(])", text) if part)
 
 
 @cache

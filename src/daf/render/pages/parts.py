@@ -19,11 +19,13 @@ FILTER_ROWS = 12
 
 @dataclass(frozen=True)
 class Cell:
-    """A table's cell. link: a path relative to the page. tag: "ok", "failed", "decided", "open" for a coloured mark.
-    slot: the colour of a series. detail: text that unfolds on demand."""
+    """A table's cell. link: a path relative to the page. anchor: the key of a part of the page to link to. tag: "ok",
+    "failed", "decided", "open" for a coloured mark. slot: the colour of a series. detail: text that unfolds on demand.
+    """
 
     text: str
     link: str | None = None
+    anchor: str | None = None
     tag: str | None = None
     slot: int | None = None
     code: bool = False
@@ -122,7 +124,17 @@ class Heading:
     kind: str = "heading"
 
 
-type Part = Table | Plots | Facts | Text | Code | Sentences | Heading
+@dataclass(frozen=True)
+class Folded:
+    """Parts shown on demand, under `summary`. key: the anchor; a link to it unfolds them."""
+
+    summary: str
+    key: str
+    parts: "Sequence[Part]"
+    kind: str = "folded"
+
+
+type Part = Table | Plots | Facts | Text | Code | Sentences | Heading | Folded
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from daf.output_manager.kinds import read_json
 from daf.output_manager.layout import EXECUTION_LOG, EXPERIMENT_CONFIG
 from daf.output_manager.runs import DAMAGED
 from daf.render.pages.parts import Alert, Cell, Code, Column, Facts, Heading, Part, Section, Table, Text, cell
-from daf.render.text import duration, printable
+from daf.render.text import ABSENT, duration, printable, same_decimals
 from daf.stats.sentences import counted
 from daf.storage.printable import printable_lines
 from daf.storage.reading import read_json as storage_json
@@ -20,7 +20,8 @@ from daf.storage.reading import read_json as storage_json
 MOST_FILES = 400
 LONGEST_VALUE = 2_000
 OBJECTS = (
-    EXPERIMENT_CONFIG, "results.json", "result.json", "analysis.json", "ablation.json", "benchmark.json",
+    EXPERIMENT_CONFIG, "results.json", "result.json", "analysis.json", "metrics.json", "power.json",
+    "ablation.json", "benchmark.json",
     "variants.json", "pipeline.json", "experiment.json",
 )  # fmt: skip
 """Files of a run that hold one JSON object. Pages read them field by field, if the field has the expected type."""
@@ -89,16 +90,26 @@ def _ending(info: RunInfo) -> list[Alert]:
     return []
 
 
-def what_was_run(
-    facts: RunFacts, *, before: Sequence[Part] = (), note: str = "", title: str = "Command and configuration"
-) -> Section:
+def what_was_run(facts: RunFacts, *, before: Sequence[Part] = (), note: str = "") -> Section:
     """The section. before: parts between the command and the configuration. note: a sentence below the command."""
-    log = facts.log
-    parts: list[Part] = [Text([f"Damaged: {printable(sentence)}"]) for sentence in facts.damaged]
-    parts.append(Code(printable(facts.info.command)))
+    parts: list[Part] = [Code(printable(facts.info.command))]
     if note:
         parts.append(Text([note], muted=True))
-    parts += before
+    return Section("run", "Command and configuration", [*_damage(facts), *parts, *before, *_details(facts)])
+
+
+def run_details(facts: RunFacts) -> Section:
+    """The section for a page that already shows the command."""
+    return Section("run-in-full", "Run details", [*_damage(facts), *_details(facts)])
+
+
+def _damage(facts: RunFacts) -> list[Part]:
+    return [Text([f"Damaged: {printable(sentence)}"]) for sentence in facts.damaged]
+
+
+def _details(facts: RunFacts) -> list[Part]:
+    """Configuration, environment, earlier attempts, and files."""
+    log, parts = facts.log, list[Part]()
     settings = flat(facts.config)
     if settings:
         parts += [
@@ -112,7 +123,7 @@ def what_was_run(
     listed = files(facts.info.path)
     if listed:
         parts.append(listed)
-    return Section("run" if title == "Command and configuration" else "run-in-full", title, parts)
+    return parts
 
 
 def environment(log: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -150,6 +161,14 @@ def shown(value: object) -> str:
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     text = text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]} … ({len(text):,} characters)"
     return printable(text)
+
+
+def setting_column(values: Sequence[object]) -> list[str]:
+    """The values of one setting in several runs as text: numbers share their decimals, and a dash stands for None."""
+    numbers = [value for value in values if isinstance(value, int | float) and not isinstance(value, bool)]
+    if len(numbers) == sum(value is not None for value in values) and any(isinstance(n, float) for n in numbers):
+        return same_decimals([None if value is None else float(str(value)) for value in values])
+    return [ABSENT if value is None else shown(value) for value in values]
 
 
 def files(folder: Path) -> Table | None:
@@ -210,6 +229,7 @@ __all__ = [
     "files",
     "flat",
     "read_json",
+    "run_details",
     "shown",
     "size_text",
     "subtitle_of",

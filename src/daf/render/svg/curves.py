@@ -119,7 +119,7 @@ def curve_figure(
     x_axis = _x_axis(min(xs), max(xs), left, width - RIGHT, size, log=x_log)
     window = max(_window(one) for one in shown)
     parts = [
-        f'<svg class="figure curve" role="img" tabindex="0" viewBox="0 0 {width} {height}" '
+        f'<svg class="figure curve {size}" role="img" tabindex="0" viewBox="0 0 {width} {height}" '
         f'aria-label="{escape(description)}" data-curve="{escape(_data(shown, x_axis, y_axis, log=x_log))}">',
         *_grid(x_axis, y_axis, _x_labels(x_axis, log=x_log), labels, width, height, x_title, y_title),
         _area(x_axis, y_axis),

@@ -1,6 +1,8 @@
 """When events first happen, by policy, as inline SVG.
 
-Colours and markers are the policies'. An event that never happened has a note instead of a mark.
+Colours and markers are the policies'. An event that never happened has a note instead of a mark. It is drawn twice:
+with labels at the left, and for narrow screens with labels above their rows; the page shows one of the two
+(`report.css`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,36 +10,50 @@ from collections.abc import Mapping, Sequence
 from markupsafe import Markup, escape
 
 from daf.render.axis import Axis, axis_for, marker
-from daf.render.svg.intervals import CHARACTER, RIGHT, TOP, WIDTH
+from daf.render.svg.intervals import ABOVE, CHARACTER, NARROW, RIGHT, TOP, WIDTH
 from daf.render.text import shortened
 from daf.render.theme import SeriesStyle
 from daf.stats.sentences import number
 
+Events = Mapping[str, Sequence[tuple[str, float | None, tuple[float, float] | None, str]]]
 LINE = 17
+COUNT = 62
+"""Width of the column of counts at the right."""
 GAP = 12
 BELOW = 46
 
 
 def events_figure(
-    rows: Mapping[str, Sequence[tuple[str, float | None, tuple[float, float] | None, str]]],
+    rows: Events,
     look: Mapping[str, SeriesStyle],
     *,
     steps: int,
 ) -> Markup:
     """Per event and policy (name, median, quartiles, "3 of 4"): when it first happened on an axis from 0 to `steps`."""
     gutter = 12 + CHARACTER * max([len(shortened(event)) for event in rows], default=8)
-    axis = axis_for([0.0, float(steps)], left=gutter, right=WIDTH - RIGHT - 62)
+    wide = axis_for([0.0, float(steps)], left=gutter, right=WIDTH - RIGHT - COUNT)
+    narrow = axis_for([0.0, float(steps)], left=RIGHT, right=NARROW - RIGHT - COUNT, ticks=4)
+    return Markup(
+        _drawn(rows, look, wide, 'class="figure wide"', above=0)
+        + _drawn(rows, look, narrow, 'class="figure narrow"', above=ABOVE)
+    )
+
+
+def _drawn(rows: Events, look: Mapping[str, SeriesStyle], axis: Axis, attributes: str, *, above: int) -> str:
+    """One of the two drawings. above: room for a label above its rows; with 0, labels are at the left."""
+    width = axis.right + COUNT + RIGHT
     lines = sum(len(policies) for policies in rows.values())
-    bottom = TOP + LINE * lines + GAP * len(rows)
+    bottom = TOP + LINE * lines + (GAP + above) * len(rows)
     parts = [
-        f'<svg class="figure" role="img" viewBox="0 0 {WIDTH} {bottom + BELOW}" '
+        f'<svg {attributes} role="img" viewBox="0 0 {width:.0f} {bottom + BELOW}" '
         f'aria-label="Step at which each event first happens, by policy">',
         *_grid(axis, TOP, bottom, "step at which it first happens"),
     ]
     at = float(TOP)
     for event, policies in rows.items():
-        middle = at + LINE * len(policies) / 2 + GAP / 2
+        middle = at + (above * 0.6 if above else LINE * len(policies) / 2 + GAP / 2)
         parts.append(f'<text x="4" y="{middle + 4.5:.1f}">{escape(shortened(event))}</text>')
+        at += above
         for place, (policy, median, quartiles, text) in enumerate(policies):
             y = at + GAP / 2 + LINE * (place + 0.5)
             parts.append(f'<g class="s{look[policy].slot}">')
@@ -48,11 +64,10 @@ def events_figure(
             if median is not None:
                 parts.append(f'<g class="mean">{marker(look[policy], axis.at(median), y, 4.5)}')
                 parts.append(f"<title>{escape(policy)}: {escape(event)}, median step {number(median)}</title></g>")
-            parts.append(
-                f'<text class="small" x="{WIDTH - RIGHT}" y="{y + 4:.1f}" text-anchor="end">{escape(text)}</text></g>'
-            )
+            corner = f'x="{width - RIGHT:.0f}" y="{y + 4:.1f}"'
+            parts.append(f'<text class="small" {corner} text-anchor="end">{escape(text)}</text></g>')
         at += LINE * len(policies) + GAP
-    return Markup("".join(parts) + "</svg>")
+    return "".join(parts) + "</svg>"
 
 
 def _grid(axis: Axis, top: float, bottom: float, title: str) -> list[str]:

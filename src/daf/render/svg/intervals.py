@@ -4,6 +4,9 @@ The figure takes its colours from the page's CSS (`.s0` … set `color`), so tha
 text is real text: it can be searched, copied and read aloud. It is honest about degenerate data: no interval if none is
 known, a single value in the middle of its axis, an empty row for a series without values, an arrow on an interval so
 wide that the data would shrink to a dot.
+
+It is drawn twice: with labels at the left, and for narrow screens with labels above their rows. The page shows one of
+the two (`report.css`).
 """
 
 import math
@@ -20,6 +23,7 @@ from daf.render.theme import SeriesStyle
 from daf.stats.sentences import number
 
 WIDTH = 760
+NARROW = 360
 RIGHT = 18
 TOP = 10
 BELOW = 46
@@ -27,6 +31,8 @@ CHARACTER = 7.3
 """Approximate width of a character of the labels; labels longer than `LONGEST` lose their middle."""
 STRIP = 9
 """Distance from the middle of a row to its interval above, and to its points below."""
+ABOVE = 20
+"""Height of a label above its row."""
 MOST_LINKS = 40
 MOST_LINKED_ROWS = 8
 """Above this many blocks or rows, lines between them would hide what they should show."""
@@ -51,21 +57,32 @@ def interval_figure(rows: Sequence[IntervalRow], *, axis_title: str, description
     """
     if not rows:
         raise DataError("an interval figure needs a row.")
+    framed = [*_framed(rows), *([0.0] if zero else [])]
     gutter = 26 + CHARACTER * max(len(shortened(row.label)) for row in rows)
-    axis = axis_for([*_framed(rows), *([0.0] if zero else [])], left=gutter, right=WIDTH - RIGHT)
+    wide = axis_for(framed, left=gutter, right=WIDTH - RIGHT)
+    narrow = axis_for(framed, left=RIGHT, right=NARROW - RIGHT, ticks=4)
+    return Markup(
+        _drawn(rows, wide, axis_title, f'class="figure wide" aria-label="{escape(description)}"', above=0)
+        + _drawn(rows, narrow, axis_title, f'class="figure narrow" aria-label="{escape(description)}"', above=ABOVE)
+    )
+
+
+def _drawn(rows: Sequence[IntervalRow], axis: Axis, title: str, attributes: str, *, above: int) -> str:
+    """One of the two drawings. above: room for a label above its row; with 0, labels are at the left."""
     with_points = any(row.points for row in rows)
-    pitch = 42 if with_points else 30
+    pitch = above + (42 if with_points else 30)
     bottom = TOP + pitch * len(rows)
-    middles = [TOP + pitch * (position + 0.5) for position in range(len(rows))]
+    middles = [TOP + above + (pitch - above) / 2 + pitch * position for position in range(len(rows))]
     places = [_places(row, axis, middle) for row, middle in zip(rows, middles, strict=True)]
     parts = [
-        f'<svg class="figure" role="img" viewBox="0 0 {WIDTH} {bottom + BELOW}" aria-label="{escape(description)}">',
-        *_grid(axis, bottom, axis_title),
+        f'<svg {attributes} role="img" viewBox="0 0 {axis.right + RIGHT:.0f} {bottom + BELOW}">',
+        *_grid(axis, bottom, title),
         *_links(rows, places),
     ]
-    for row, middle, dots in zip(rows, middles, places, strict=True):
-        parts += _row(row, middle - STRIP if with_points else middle, middle, dots, axis)
-    return Markup("".join(parts) + "</svg>")
+    for position, (row, middle, dots) in enumerate(zip(rows, middles, places, strict=True)):
+        label = middle if above == 0 else TOP + pitch * position + above * 0.6
+        parts += _row(row, middle - STRIP if with_points else middle, label, dots, axis)
+    return "".join(parts) + "</svg>"
 
 
 def linked(rows: Sequence[IntervalRow]) -> bool:

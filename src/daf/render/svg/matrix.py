@@ -2,6 +2,9 @@
 
 A row is a policy, a column its partner, the diagonal self-play. Every cell shows its number; the tint only helps to
 find the high ones, and is light enough that the text on it is readable in light and dark mode.
+
+A matrix of up to `FEW` policies is drawn a second time for narrow screens, with its row labels above the rows; the page
+shows one of the two (`report.css`).
 """
 
 from collections.abc import Sequence
@@ -10,10 +13,11 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 from daf.errors import DataError
-from daf.render.svg.intervals import CHARACTER, WIDTH
+from daf.render.svg.intervals import ABOVE, CHARACTER, NARROW, WIDTH
 from daf.render.text import shortened
 
 LEAST_TINT, MOST_TINT = 0.05, 0.5
+FEW = 3
 LABEL = 22
 """Maximum length of a row or column label, in characters."""
 
@@ -35,14 +39,23 @@ Rows = Sequence[Sequence[MatrixCell]]
 def matrix_svg(names: Sequence[str], cells: Rows, *, description: str) -> Markup:
     """The SVG. Raises `DataError` if the cells do not form a square of the size of `names`."""
     _check(names, cells)
+    if len(names) > FEW:
+        return Markup(_drawn(names, cells, WIDTH, f'class="figure" aria-label="{escape(description)}"'))
+    return Markup(
+        _drawn(names, cells, WIDTH, f'class="figure wide" aria-label="{escape(description)}"')
+        + _drawn(names, cells, NARROW, f'class="figure narrow" aria-label="{escape(description)}"', above=ABOVE)
+    )
+
+
+def _drawn(names: Sequence[str], cells: Rows, width: int, attributes: str, *, above: int = 0) -> str:
+    """One drawing. above: room for a row's label above it; with 0, labels are at the left."""
     labels = [shortened(name, LABEL) for name in names]
-    gutter = 16 + CHARACTER * max(len(label) for label in labels)
-    side = (WIDTH - gutter - 4) / len(names)
-    tall, top = min(58.0, max(40.0, side * 0.5)), 48
+    gutter = 4 if above else 16 + CHARACTER * max(len(label) for label in labels)
+    side = (width - gutter - 4) / len(names)
+    tall, top = above + min(58.0, max(40.0, side * 0.5)), 48
     tints = _tints(cells)
     parts = [
-        f'<svg class="figure" role="img" viewBox="0 0 {WIDTH} {top + tall * len(names) + 6:.0f}" '
-        f'aria-label="{escape(description)}">',
+        f'<svg {attributes} role="img" viewBox="0 0 {width} {top + tall * len(names) + 6:.0f}">',
         f'<text class="axis" x="{gutter:.0f}" y="14">with partner</text>',
     ]
     for column, label in enumerate(labels):
@@ -52,17 +65,17 @@ def matrix_svg(names: Sequence[str], cells: Rows, *, description: str) -> Markup
         )
     for row, line in enumerate(cells):
         y = top + tall * row
-        parts.append(
-            f'<text x="{gutter - 10:.0f}" y="{y + tall / 2 + 4:.1f}" text-anchor="end">{escape(labels[row])}</text>'
-        )
+        place = f'x="4" y="{y + 15:.1f}"' if above else f'x="{gutter - 10:.0f}" y="{y + tall / 2 + 4:.1f}"'
+        parts.append(f'<text {place} text-anchor="{"start" if above else "end"}">{escape(labels[row])}</text>')
         for column, cell in enumerate(line):
             x = gutter + side * column
             edge = ' stroke="var(--muted)" stroke-width="1.6"' if row == column else ""
             parts.append(
-                f'<rect x="{x + 1.5:.1f}" y="{y + 1.5:.1f}" width="{side - 3:.1f}" height="{tall - 3:.1f}" rx="4" '
+                f'<rect x="{x + 1.5:.1f}" y="{y + above + 1.5:.1f}" width="{side - 3:.1f}" '
+                f'height="{tall - above - 3:.1f}" rx="4" '
                 f'fill="var(--s0)" fill-opacity="{tints[row][column]:.2f}"{edge}/>'
             )
-            middle, base = x + side / 2, y + tall / 2
+            middle, base = x + side / 2, y + above + (tall - above) / 2
             text = f"{cell.text} {cell.mark}".strip()
             lift = -2 if cell.below and side >= 90 else 4
             parts.append(
@@ -74,7 +87,7 @@ def matrix_svg(names: Sequence[str], cells: Rows, *, description: str) -> Markup
                     f'<text x="{middle:.1f}" y="{base + 14:.1f}" text-anchor="middle" style="font-size:12px">'
                     f"{escape(cell.below)}</text>"
                 )
-    return Markup("".join(parts) + "</svg>")
+    return "".join(parts) + "</svg>"
 
 
 def _check(names: Sequence[str], cells: Rows) -> None:

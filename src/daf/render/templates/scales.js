@@ -28,6 +28,39 @@ export function logTicks(low, high, most) {
   return found.length > 1 ? found.filter((_, i) => i % Math.ceil(found.length / most) === 0) : ticksBetween(low, high, most);
 }
 
+// The ends of an axis around data from low to high: a margin on both sides, also around a single value.
+export function padded([low, high]) {
+  const same = high - low <= 1e-9 * Math.max(Math.abs(low), Math.abs(high));
+  const room = same ? Math.abs(high) * 0.1 || 1 : (high - low) * 0.06;
+  return [low - room, high + room];
+}
+
+// The numbers of a column with the same number of decimals, "–" for what is not a number; as `same_decimals` of
+// `daf.render.text`. halves: half widths of their intervals, which then determine the decimals.
+export function sameDecimals(values, halves = []) {
+  const sizes = values.filter(value => Number.isFinite(value) && value !== 0).map(Math.abs);
+  const decimals = sharedDecimals(sizes, Math.min(...halves.filter(half => half > 0)));
+  return values.map(value => (Number.isFinite(value) ? withDecimals(value, decimals) : "–"));
+}
+
+function sharedDecimals(sizes, half) {
+  if (!sizes.length) return 0;
+  const [largest, smallest] = [Math.max(...sizes), Math.min(...sizes)].map(size => Math.floor(Math.log10(size)));
+  let wanted = Math.max(0, 2 - largest, 1 - smallest);
+  if (Number.isFinite(half)) wanted = Math.max(0, -Math.floor(Math.log10(half / 3)));
+  else if (wanted > Math.max(0, 2 - largest) + 3) return null;  // too different in size
+  for (let count = 0; count < wanted; count += 1) {
+    if (sizes.every(size => Math.abs(Number(size.toFixed(count)) - size) <= 1e-9 * size)) wanted = count;
+  }
+  return wanted > 6 || largest >= 9 ? null : wanted;
+}
+
+function withDecimals(value, decimals) {
+  if (decimals === null) return minus(String(Number(value.toPrecision(3))));
+  const shown = Number(value.toFixed(decimals)) === 0 ? 0 : value;  // never "−0.0"
+  return minus(shown.toLocaleString("en", { maximumFractionDigits: decimals, minimumFractionDigits: decimals }));
+}
+
 export function tickLabels(ticks) {
   const step = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) : Math.abs(ticks[0]) || 1;
   const exact = Math.max(0, -Math.floor(Math.log10(step)));

@@ -6,9 +6,9 @@ from typing import Any
 from daf.render.pages.parts import Column, Part, Plot, Plots, Section, Sentences, Table, Text, cell
 from daf.render.pages.plain import parts_of
 from daf.render.svg.intervals import IntervalRow, interval_figure
-from daf.render.text import bounds_text, interval, printable
+from daf.render.text import estimates, interval, printable, same_decimals
 from daf.render.theme import style
-from daf.stats.sentences import half_width, number, p_text
+from daf.stats.sentences import p_text
 from daf.storage.numbers import finite
 
 _TAGS = {"better": "decided", "worse": "decided", "identical": "equal"}
@@ -76,28 +76,28 @@ def _figure(trials: Sequence[Mapping[str, Any]], objective: str) -> list[Part]:
 
 def _table(trials: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> Table:
     rows = []
-    for trial in trials:
-        low, high = _ends(trial)
-        half = half_width(interval(low, high))
-        difference, p = finite(trial.get("difference")), finite(trial.get("p_adjusted"))
-        error = trial.get("error")
+    default = record.get("default")
+    played = [*trials, *([default] if isinstance(default, dict) else [])]
+    columns_of_scores = [same_decimals([finite(one.get(key)) for one in played]) for key in ("in_the_sweep", "value")]
+    scores = [list(map(cell, texts)) for texts in zip(*columns_of_scores, strict=True)]
+    around = [interval(*_ends(one)) for one in trials]
+    differences = estimates([finite(one.get("difference")) for one in trials], around)
+    for trial, score, difference, ci in zip(trials, scores, *differences, strict=False):
+        p, error = finite(trial.get("p_adjusted")), trial.get("error")
         rows.append(
             [
                 cell(f"trial {trial['trial']}", strong=trial["trial"] == record.get("winner")),
-                cell(_number(trial.get("in_the_sweep"))),
-                cell(_number(trial.get("value"))),
-                cell(None if difference is None else number(difference, half)),
-                cell(bounds_text(interval(low, high))),
+                *score,
+                cell(difference),
+                cell(ci),
                 cell(None if p is None else p_text(p).removeprefix("p").removeprefix("=")),
                 cell(str(error) if error else "", tag="failed" if error else None),
             ]
         )
-    default = record.get("default")
     if isinstance(default, dict):
         error = default.get("error")
-        values = [cell(_number(default.get(key))) for key in ("in_the_sweep", "value")]
         unknown = [cell(None)] * 3
-        rows.append([cell("default"), *values, *unknown, cell(error or "", tag="failed" if error else None)])
+        rows.append([cell("default"), *scores[-1], *unknown, cell(error or "", tag="failed" if error else None)])
     columns = [
         Column("Configuration"),
         Column("In the sweep", number=True),
@@ -112,8 +112,3 @@ def _table(trials: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> Ta
         f" The default configuration has no result: {reason}" if reason else ""
     )
     return Table(columns, rows, note=printable(note))
-
-
-def _number(value: object) -> str | None:
-    found = finite(value)
-    return None if found is None else number(found)

@@ -1,18 +1,28 @@
 """The page of a sweep: failures, the best trial and its uncertainty, the search, importance, and all trials."""
 
+import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from daf.output_manager.kinds import run_of
 from daf.render.pages.files import SWEEP, pages_of, write_pages
-from daf.render.pages.parts import Alert, Cell, Column, RunPage, Section, Table, cell
-from daf.render.pages.run_facts import RunFacts, ending_alerts, facts_of, shown, subtitle_of, what_was_run
+from daf.render.pages.parts import Alert, Cell, Column, Folded, RunPage, Section, Table, cell
+from daf.render.pages.run_facts import (
+    RunFacts,
+    ending_alerts,
+    facts_of,
+    setting_column,
+    shown,
+    subtitle_of,
+    what_was_run,
+)
 from daf.render.replays.players import player_of, recordings, write_players
 from daf.render.text import duration, printable, same_decimals
 from daf.stats.sentences import counted, number
 from daf.storage.printable import printable_lines
 from daf.sweeps.held_out_summary import held_out_finding
+from daf.sweeps.pages._sweep_episodes import episodes_parts, trial_key
 from daf.sweeps.pages._sweep_figures import front_section, history_section, hyperparameter_section
 from daf.sweeps.pages._sweep_held_out import held_out_section, held_out_sentences
 from daf.sweeps.pages._sweep_importance import importance_section, importances_of, ranking
@@ -34,8 +44,11 @@ def sweep_page(result: SweepResult, facts: RunFacts) -> RunPage:
     """Build the page of `result`."""
     counts = result.counts()
     importances = importances_of(result)
+    watched = _watched(facts.info.path)
+    played = episodes_parts(result, facts)
+    shown_trials = {part.key for part in played if isinstance(part, Folded)}
     sections = [
-        *_best(result, watched := _watched(facts.info.path)),
+        *_best(result, watched, shown_trials),
         *([] if result.held_out is None else held_out_section(result.held_out)),
         *history_section(result),
         *front_section(result),
@@ -43,7 +56,8 @@ def sweep_page(result: SweepResult, facts: RunFacts) -> RunPage:
         *hyperparameter_section(result, _logarithms(facts)),
         *space_sections(result, ranking(importances)),
         *cost_section(result),
-        *_trials(result, facts, watched),
+        *_trials(result, facts, watched, shown_trials),
+        *([Section("episodes", "Episodes by trial", played)] if played else []),
         what_was_run(facts),
     ]
     return RunPage(
@@ -111,17 +125,18 @@ def _complete(result: SweepResult) -> str:
     return counted(len(result.finished), "complete trial")
 
 
-def _best(result: SweepResult, watched: Mapping[str, tuple[str, str]]) -> list[Section]:
+def _best(result: SweepResult, watched: Mapping[int, tuple[str, str]], shown_trials: Collection[str]) -> list[Section]:
     top = result.top_trials(TOP)
     if not top:
         return []
     names, folders = hyperparameter_names(top), any(trial.run_dir for trial in top)
     scores = [same_decimals([trial.values[position] for trial in top]) for position in range(len(result.objectives))]
+    settings = [setting_column([trial.hyperparameters.get(name) for trial in top]) for name in names]
     rows = [
         [
-            cell(trial.trial_id),
+            _number(trial, shown_trials),
             *(cell(column[place]) for column in scores),
-            *(cell(_value(trial.hyperparameters[name]) if name in trial.hyperparameters else None) for name in names),
+            *(cell(column[place]) for column in settings),
             *([_folder(trial)] if folders else []),
             *([_replay(trial, watched)] if watched else []),
         ]
@@ -132,12 +147,17 @@ def _best(result: SweepResult, watched: Mapping[str, tuple[str, str]]) -> list[S
         *(Column(printable(name), number=True) for name in result.objectives),
         *_columns(names, top),
         *([Column("Run")] if folders else []),
-        *([Column("Last replay")] if watched else []),
+        *([Column("Replay")] if watched else []),
     ]
     return [Section("best", "Best trials", [Table(columns, rows)])]
 
 
-def _trials(result: SweepResult, facts: RunFacts, watched: Mapping[str, tuple[str, str]]) -> list[Section]:
+def _trials(
+    result: SweepResult,
+    facts: RunFacts,
+    watched: Mapping[int, tuple[str, str]],
+    shown_trials: Collection[str],
+) -> list[Section]:
     listed = result.trials[: MOST_CELLS // (6 + len(result.objectives) + len(hyperparameter_names(result.trials)))]
     if not listed:
         return []
@@ -148,13 +168,14 @@ def _trials(result: SweepResult, facts: RunFacts, watched: Mapping[str, tuple[st
         same_decimals([trial.values[position] if position < len(trial.values) else None for trial in listed])
         for position in range(len(result.objectives))
     ]
+    settings = [setting_column([trial.hyperparameters.get(name) for trial in listed]) for name in names]
     for place, trial in enumerate(listed):
         rows.append(
             [
-                cell(trial.trial_id),
+                _number(trial, shown_trials),
                 cell(trial.status, tag=tags.get(trial.status, "open")),
                 *(cell(column[place]) for column in scores),
-                *(cell(_value(trial.hyperparameters[n]) if n in trial.hyperparameters else None) for n in names),
+                *(cell(column[place]) for column in settings),
                 cell(None if trial.seconds is None else duration(trial.seconds)),
                 cell(trial.source),
                 cell(_short(trial.reason or "")),
@@ -171,7 +192,7 @@ def _trials(result: SweepResult, facts: RunFacts, watched: Mapping[str, tuple[st
         Column("Source", choice=True),
         Column("Reason", prose=True),
         *([Column("Run")] if folders else []),
-        *([Column("Last replay")] if watched else []),
+        *([Column("Replay")] if watched else []),
     ]
     left = len(result.trials) - len(listed)
     note = [
@@ -216,20 +237,29 @@ def _folder(trial: SweepTrialResult) -> Cell:
     return cell(f"trials/{name}", link=f"trials/{name}")
 
 
-def _watched(folder: Path) -> dict[str, tuple[str, str]]:
-    """By the directory of a trial, how the page names its last recording, and the player or the recording itself."""
-    found: dict[str, tuple[str, str]] = {}
-    for replay in recordings(folder):
-        place = replay.partition("/replays/")[0]
+def _watched(folder: Path) -> dict[int, tuple[str, str]]:
+    """By trial, how the page names a recording of it, and the player or the recording itself.
+
+    It is one of the trial's episodes, else of the last evaluation in its training.
+    """
+    found: dict[int, tuple[str, str]] = {}
+    by_kind = sorted(recordings(folder), key=lambda replay: not replay.startswith("replays/"))
+    for replay in by_kind:
+        number = re.match(r"(?:replays/trial_|trials/)(\d+)/", replay)
         player = player_of(folder, replay)
-        if place != "replays":
-            found.setdefault(place, ("recording", replay) if player is None else ("play", player))
+        if number is not None:
+            found.setdefault(int(number[1]), ("recording", replay) if player is None else ("play", player))
     return found
 
 
-def _replay(trial: SweepTrialResult, watched: Mapping[str, tuple[str, str]]) -> Cell:
-    name, link = watched.get(f"trials/{_folder(trial).text.removeprefix('trials/')}", (None, None))
+def _replay(trial: SweepTrialResult, watched: Mapping[int, tuple[str, str]]) -> Cell:
+    name, link = watched.get(trial.trial_id, (None, None))
     return cell(name, link=link)
+
+
+def _number(trial: SweepTrialResult, shown_trials: Collection[str]) -> Cell:
+    key = trial_key(trial)
+    return cell(trial.trial_id, anchor=key if key in shown_trials else None)
 
 
 def _short(reason: str) -> str:

@@ -22,7 +22,7 @@ from daf.render.pages.parts import (
 )
 from daf.render.pages.run_facts import RunFacts, ending_alerts, facts_of, subtitle_of, what_was_run
 from daf.render.svg.intervals import IntervalRow, interval_figure
-from daf.render.text import bounds_text, printable
+from daf.render.text import estimates, printable, same_decimals
 from daf.render.theme import style
 from daf.stats.sentences import counted, half_width, number, p_text
 from daf.sweeps.variants_result import FORMAT, VariantResult, VariantSweepResult
@@ -111,19 +111,21 @@ def _table(rows: Sequence[VariantResult]) -> Table:
     names = ["Base", "With variant", "Difference", "95 % interval", "Adjusted p", "n", "More / same / less"]
     names += ["Interaction", "Interaction interval"] if paired else []
     columns = [Column("Variant"), *(Column(name, number=True) for name in names)]
-    return Table(columns, [_cells(row, paired) for row in rows])
+    bounds = [row.ci for row in rows]
+    halves = list(map(half_width, bounds))
+    texts = [same_decimals([getattr(row, name) for row in rows], halves) for name in ("base", "mean")]
+    texts += estimates([row.difference for row in rows], bounds)
+    together = estimates([row.together for row in rows], [row.together_ci for row in rows]) if paired else ()
+    cells = [_cells(row, numbers) for row, *numbers in zip(rows, *texts, strict=True)]
+    for line, *more in zip(cells, *together, strict=True):
+        line += map(cell, more)
+    return Table(columns, cells)
 
 
-def _cells(row: VariantResult, paired: bool) -> list[Cell]:
-    half = half_width(row.ci)
-    values = [None if value is None else number(value, half) for value in (row.base, row.mean, row.difference)]
+def _cells(row: VariantResult, numbers: Sequence[str]) -> list[Cell]:
     p = None if row.p_adjusted is None else p_text(row.p_adjusted).removeprefix("p").removeprefix("=").strip()
-    cells = [cell(row.name, code=True), *map(cell, values), cell(bounds_text(row.ci)), cell(p)]
-    cells += [cell(row.n), cell(f"{row.more} / {row.same} / {row.less}")]
-    if paired:
-        together = None if row.together is None else number(row.together, half_width(row.together_ci))
-        cells += [cell(together), cell(bounds_text(row.together_ci))]
-    return cells
+    counts = f"{row.more} / {row.same} / {row.less}"
+    return [cell(row.name, code=True), *map(cell, numbers), cell(p), cell(row.n), cell(counts)]
 
 
 def _refused(result: VariantSweepResult) -> list[Section]:
