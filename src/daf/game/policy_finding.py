@@ -26,6 +26,8 @@ from daf.storage.paths import existing, leading_path
 if TYPE_CHECKING:
     from mettagrid.policy.policy import PolicySpec
 
+    from daf.registry import Registry, Release
+
 logger = logging.getLogger(__name__)
 
 
@@ -85,15 +87,31 @@ def _checkpoint_of_run(run_id: str, runs: Path | None) -> Path:
     return final_checkpoint(find_run(run_id, runs).path)
 
 
+def named_release(text: str, runs: Path | None) -> "Release | None":
+    """The release that a policy string names now; None if it names something else. Fetches no bundle.
+
+    Raises `PolicyError`, `ReleaseError`, `StorageError`.
+    """
+    head, *entries = entries_of(text)
+    if not head.startswith("release:"):
+        return None
+    fields = fields_of(text, entries, allowed=("registry", "name", "kw."))
+    return _release(head.removeprefix("release:"), fields.get("registry"), runs)[1]
+
+
 def _bundle_of_release(wanted: str, registry: str | None, runs: Path | None, cache: Path) -> tuple[Path, str]:
     """The bundle of a release, and the name under which it plays."""
+    there, release = _release(wanted, registry, runs)
+    return there.fetch(release, cache), f"{release['name']}@{release['version']}"
+
+
+def _release(wanted: str, registry: str | None, runs: Path | None) -> "tuple[Registry, Release]":
     from daf.registry import find_release, open_registry
 
     if registry is None and runs is None:
         raise PolicyError(f"release:{wanted} can't be looked up here: there is no output directory. Add registry=DIR.")
     there = open_registry(registry, base_dir=runs or Path())
-    release = find_release(there, wanted or None)
-    return there.fetch(release, cache), f"{release['name']}@{release['version']}"
+    return there, find_release(there, wanted or None)
 
 
 def anchored(text: str) -> str:
