@@ -55,6 +55,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "deploy": ("daf.cli.deploy", "Release a bundle: validate it, compare it with the live release, make it live."),
     "releases": ("daf.cli.releases", "List the releases of a registry, or show one."),
     "rollback": ("daf.cli.rollback", "Make an earlier release live again."),
+    "serve": ("daf.cli.serve", "Serve a policy to other programs over CoGames' policy-server protocol."),
     "pipeline": ("daf.cli.pipeline", "Run a chain of commands that resumes and reruns only what changed."),
     "bench": ("daf.cli.bench", "Measure the speed of evaluation for your policy and mission."),
     "test": ("daf.cli.test", "Run suites of tests in parallel, and report on them."),

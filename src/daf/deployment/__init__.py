@@ -1,8 +1,8 @@
-"""Policies as bundles that play elsewhere: packing, inspecting and validating them.
+"""Policies as bundles that play elsewhere: packing, inspecting, validating and serving them.
 
 `package` writes a zip that CoGames' own loader accepts. The same inputs give the same bytes on any machine. `inspect`
 reads a bundle, verifies its hashes and says what would run; it imports and runs nothing. `validate` plays it in a
-confined process and decides whether it may be released or submitted.
+confined process and decides whether it may be released or submitted. `serve` lets other programs play with a policy.
 """
 
 from daf.deployment._validation_checks import Check, MissionReturns
@@ -16,6 +16,8 @@ from daf.deployment.inspection import Inspection, inspect
 from daf.deployment.packaging import Package, PackageSettings, package
 from daf.deployment.result import DeploymentResult, daf_package_policy, daf_validate_deployment
 from daf.deployment.rollback import daf_rollback_deployment
+from daf.deployment.serving import PolicyServer, ServeSettings, serve
+from daf.deployment.serving_records import ServedEpisode
 from daf.deployment.submission import Submission, daf_submit_policy, submit
 from daf.deployment.validation import Limits, Validation, validate
 
@@ -33,6 +35,9 @@ __all__ = [
     "Package",
     "PackageSettings",
     "Player",
+    "PolicyServer",
+    "ServeSettings",
+    "ServedEpisode",
     "StepTimes",
     "Submission",
     "Validation",
@@ -49,6 +54,7 @@ __all__ = [
     "package",
     "package_player",
     "play_gate",
+    "serve",
     "submit",
     "validate",
 ]
