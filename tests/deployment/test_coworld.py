@@ -146,7 +146,7 @@ def test_the_container_s_program_plays_an_episode_and_exits_with_0(project: Path
     env = env_of("arena,cogs=1,max_steps=20")
     with playing(Game(env)) as game:
         done = subprocess.run(
-            [sys.executable, "-m", "bridge"], cwd=project, env={**os.environ, bridge.ADDRESS: game.address(0)},
+            [sys.executable, "-m", "coworld_bridge"], cwd=project, env={**os.environ, bridge.ADDRESS: game.address(0)},
             capture_output=True, text=True, timeout=120,
         )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -301,13 +301,13 @@ def test_a_project_has_an_image_with_pinned_packages_and_the_bundle(project: Pat
     assert {path.name for path in project.iterdir()} == {
         "Dockerfile",
         "README.md",
-        "bridge",
+        "coworld_bridge",
         "policy",
         "requirements.txt",
     }
     docker = (project / "Dockerfile").read_text()
     assert docker.startswith("FROM --platform=linux/amd64 python:3.12.12-slim-bookworm\n")
-    assert 'CMD ["python", "-m", "bridge"]' in docker
+    assert 'CMD ["python", "-m", "coworld_bridge"]' in docker
     lines = (project / "requirements.txt").read_text().splitlines()
     assert all("==" in line for line in lines)
     names = {line.partition("==")[0] for line in lines}

@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-POLICY, BRIDGE = "policy", "bridge"
+POLICY, BRIDGE = "policy", "coworld_bridge"
 BASE_IMAGE = "python:3.12.12-slim-bookworm"
 PLATFORM = "linux/amd64"
 _MODULES = ("__init__.py", "__main__.py", "episode.py", "seat.py")

@@ -1,7 +1,8 @@
 """The packages in the image of a Coworld player, each pinned to the version that is installed here.
 
-The image is linux/amd64 with CPython 3.12, whatever this machine is: markers are evaluated for it. torch comes as the
-build for CPUs, without the gigabytes of CUDA.
+The image is linux/amd64 with CPython 3.12, whatever this machine is: markers are evaluated for it, and a package that
+is needed there but not installed here is listed without a version. torch comes as the build for CPUs, without the
+gigabytes of CUDA.
 """
 
 import importlib.metadata

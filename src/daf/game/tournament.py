@@ -4,7 +4,7 @@ Every request is one of `cogames.cli.client`, with the path, headers and JSON th
 PUT of `cogames.cli.submit`. What a server answers becomes a value of this module or an error of DAF: the tokens and the
 presigned address, which is a permission to write, are in no message, traceback or log.
 
-Not guaranteed: an end of answers that trickle in. The timeout counts from one byte to the next.
+Not guaranteed: an end of answers that never end or trickle in. The timeout counts from one byte to the next.
 
 Importing this module imports CoGames' client.
 """

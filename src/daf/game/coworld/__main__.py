@@ -1,4 +1,4 @@
-"""Plays a policy in a Coworld episode: `python -m bridge` in a Coworld project that `daf package` writes.
+"""Plays a policy in a Coworld episode: `python -m coworld_bridge` in a Coworld project that `daf package` writes.
 
 It reads the address of the game from `COWORLD_PLAYER_WS_URL`, speaks the JSON protocol `coworld.player.v1` of CoGames'
 missions, and ends with exit code 0 when the episode is over. The address holds the player's token and is never printed.
