@@ -23,19 +23,13 @@ def played(
     agents = config.game.num_agents
     games = Games([config])
     tokens = config.game.obs.num_tokens
-    rows = Rows(
-        observations=np.zeros((agents, tokens, 3), np.uint8),
-        last_observations=np.zeros((agents, tokens, 3), np.uint8),
-        rewards=np.zeros(agents, np.float32),
-        actions=np.zeros(agents, np.int32),
-        done=np.zeros(1, np.uint8),
-    )
+    rows = Rows.empty(agents, tokens)
     world = World(environment, seed, games, rows)
     world.begin(0, 0)
     generator = np.random.default_rng(seed)
     records = []
     while True:
-        rows.actions[:] = generator.integers(0, len(games.codes(0)), agents)
+        rows.actions[:] = generator.integers(0, games.codes(0).actions, agents)
         end = world.step()
         records += sampler(world, end is not None)
         if end is not None:

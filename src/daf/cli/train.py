@@ -33,6 +33,10 @@ class TrainOptions:
     policy: Annotated[
         str | None, typer.Option("--policy", "-p", help=f"Policy string of a class with a network ({DEFAULT_POLICY}).")
     ] = None
+    teacher: Annotated[
+        list[str] | None,
+        typer.Option("--teacher", metavar="POLICY", help="Policy to imitate; repeat to name one for each agent."),
+    ] = None
     steps: Annotated[str | None, typer.Option("--steps", help="Total agent steps, such as 2e6.")] = None
     settings: Annotated[
         list[str] | None,
@@ -150,7 +154,7 @@ ListOption = Annotated[
 @app.command()
 @options
 def train(chosen: TrainOptions, output: RunOptions, list_hyperparameters: ListOption = False) -> None:
-    """Train a policy with PPO.
+    """Train a policy with PPO, or by imitation of a teacher.
 
     Ctrl-C saves, and --resume continues: the result is that of a run without interruption.
 
@@ -224,6 +228,7 @@ def _fields(train: TrainOptions, base: "DAFTrainingConfig", output: "OutputManag
     flags: dict[str, Any] = {
         "mission": missions[0] if missions and len(missions) == 1 else missions or None,
         "policy": train.policy,
+        "teacher": train.teacher[0] if train.teacher and len(train.teacher) == 1 else train.teacher or None,
         "total_timesteps": number("--steps", train.steps),
         "num_envs": number("--envs", train.envs, "auto"),
         "num_workers": number("--workers", train.workers, "auto"),

@@ -23,7 +23,7 @@ class Hyperparameter:
 
     kind: bool, int, float or choice. low, high: its bounds, None for none; open_low, open_high: the bound itself is not
     allowed. choices: the allowed words, in addition to numbers if kind is a number. optional: None is allowed.
-    group: algorithm, optimizer, schedule, collection or run.
+    group: algorithm, optimizer, schedule, collection, imitation or run.
     """
 
     name: str

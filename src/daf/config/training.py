@@ -40,7 +40,7 @@ def _hyper(default: Any, group: str, description: str, *aliases: str, **bounds: 
 
 
 class DAFTrainingConfig(ConfigModel):
-    """One PPO training run."""
+    """One training run: PPO, after a phase of imitation if there is a teacher."""
 
     kind: ClassVar[str] = "training"
 
@@ -147,6 +147,39 @@ class DAFTrainingConfig(ConfigModel):
     min_lr_ratio: float = _hyper(0.0, "schedule", "Final learning rate as a fraction of the first.", ge=0, le=1)
     warmup_steps: int = _hyper(0, "schedule", "Agent steps during which the learning rate rises from 0.", ge=0)
 
+    teacher: Name | Annotated[list[Name], Field(min_length=1)] | None = Field(
+        default=None,
+        description="Policy to imitate before PPO; or a list with one for each agent. None: PPO from the start.",
+    )
+    imitate_steps: int | None = _hyper(
+        None, "imitation", "Agent steps of the phase imitate, before PPO; None: total_timesteps.", ge=1
+    )
+    teacher_led: float = _hyper(
+        0.5, "imitation", "Share of the environments whose episodes the teacher leads at the start.", ge=0, le=1
+    )
+    teacher_led_final: float | None = _hyper(
+        0.1, "imitation", "The same at the end of the phase, reached linearly; None: constant.", ge=0, le=1
+    )
+    imitation_loss: Literal["nll", "kl"] = _hyper(
+        "nll",
+        "imitation",
+        "nll: negative log-likelihood of the teacher's action; kl: divergence from a network's probabilities.",
+    )
+    rare_action_weight: float = _hyper(
+        0.5,
+        "imitation",
+        "A label's weight is (1 / the frequency of its action) to this power; 0: all equal.",
+        ge=0,
+        le=1,
+    )
+    label_share: float = _hyper(
+        1.0,
+        "imitation",
+        "Share of the states led by the student that a teacher with observe() and act() labels; others label all.",
+        gt=0,
+        le=1,
+    )
+
     precision: Literal["float32", "bfloat16"] = _hyper(
         "float32", "run", "Precision of the network; bfloat16 needs a GPU."
     )
@@ -225,6 +258,11 @@ class DAFTrainingConfig(ConfigModel):
             )
         if self.use_distributed and self.workers_per_node == 1:
             raise ValueError("use_distributed needs num_workers or workers_per_node of 2 or more")
+        if self.teacher is None:
+            for name in IMITATION:
+                default = type(self).model_fields[name].default
+                if getattr(self, name) != default:
+                    raise ValueError(f"{name} {getattr(self, name)} has no effect without a teacher; set teacher")
         if (self.vtrace_rho_clip is None) != (self.vtrace_c_clip is None):
             raise ValueError("vtrace_rho_clip and vtrace_c_clip belong together: set both or neither")
         return self
@@ -233,6 +271,14 @@ class DAFTrainingConfig(ConfigModel):
     def missions(self) -> list[str]:
         """The missions named in `mission`."""
         return [] if self.mission is None else [self.mission] if isinstance(self.mission, str) else list(self.mission)
+
+
+IMITATION = tuple(
+    name
+    for name, field in DAFTrainingConfig.model_fields.items()
+    if isinstance(field.json_schema_extra, dict) and field.json_schema_extra["group"] == "imitation"
+)
+"""The settings of the phase `imitate`, which need a teacher."""
 
 
 def aliases_of(extra: Mapping[str, Any]) -> list[str]:

@@ -38,10 +38,13 @@ def require_same_run(
     policy: Policy,
     missions: Sequence[Mission],
     network: torch.nn.Module,
+    teachers: Sequence[Policy] = (),
 ) -> None:
     """Raise `CheckpointError`, with the differences, if the checkpoint `source` belongs to a different run."""
     facts = checkpoints.facts(source)
     differences = [*_network_differences(facts, policy, network), *_run_differences(facts, config, policy, missions)]
+    if facts.get("teachers", []) != [teacher.identity for teacher in teachers]:
+        differences.append("the teacher's code, arguments or weights")
     if differences:
         raise CheckpointError(
             f"{source} is a checkpoint of another run: {'; '.join(differences)}. Resume with the same settings "

@@ -16,6 +16,7 @@ from daf.core._learner import Learner
 from daf.core._peers import Together
 from daf.core._process_group import ProcessGroup
 from daf.core._rollout_collector import Resolve
+from daf.core._teachers import Teachers
 from daf.core.curriculum import Curriculum
 from daf.core.distributed.launch import RANKS
 from daf.core.rollout_sizes import RolloutSizes
@@ -40,6 +41,7 @@ class GroupLearner(Learner):
         group: ProcessGroup,
         sampler: Any = None,
         on_machine: int = 1,
+        teachers: Teachers | None = None,
     ) -> None:
         """Every rank must create one; rank 0's weights become those of all."""
         self.group = group
@@ -53,6 +55,7 @@ class GroupLearner(Learner):
             sampler=sampler,
             peers=Together(group, sizes.environments),
             on_machine=on_machine,
+            teachers=teachers,
         )
 
     def updated(self, interrupted: bool) -> dict[str, float]:

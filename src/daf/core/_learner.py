@@ -1,4 +1,4 @@
-"""Environments, a network and PPO: one update at a time, and all the state that the next update depends on.
+"""Environments, a network and PPO or imitation: one update at a time, and all the state that the next depends on.
 
 `state()` after an update and `restore()` before another reproduce the uninterrupted run, bit for bit on the same
 machine with the same number of threads: weights, optimizer, generators, recurrent states, reward scale, curriculum,
@@ -18,6 +18,7 @@ import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,11 +26,13 @@ import torch
 
 from daf.config.training import DAFTrainingConfig
 from daf.core._episode_scores import EpisodeScores
+from daf.core._imitation import imitate, imitating, teacher_led
 from daf.core._optimizers import make_optimizer, schedule
 from daf.core._peers import Alone, Peers
 from daf.core._ppo import update
 from daf.core._rollout_buffer import RewardScale, scale_rewards
 from daf.core._rollout_collector import Resolve, RolloutCollector, joined_states
+from daf.core._teachers import Teachers
 from daf.core.curriculum import Curriculum, Outcome
 from daf.core.rollout_sizes import RolloutSizes, share_of
 from daf.game.trainable import Trainable
@@ -38,7 +41,7 @@ from daf.game.training_world import EndedEpisode
 
 
 class Learner:
-    """PPO in progress.
+    """Training in progress: PPO, or in the phase `imitate` a teacher's actions.
 
     steps, updates: done so far. scores: of the run's episodes. latest: task and score of the episodes that ended in the
     last update. interrupted: whether another rank was asked to stop during the last update.
@@ -57,9 +60,10 @@ class Learner:
         sampler: Any = None,
         peers: Peers | None = None,
         on_machine: int = 1,
+        teachers: Teachers | None = None,
     ) -> None:
         """sizes: of all ranks together. peers: the ranks that it learns with, None for a single process. on_machine:
-        the number of ranks that share this machine's cores.
+        the number of ranks that share this machine's cores. teachers: of the phase `imitate`, if the run has one.
         """
         self._peers = peers or Alone(sizes.environments)
         self.config, self.sizes, self.trainable, self.curriculum = config, sizes, trainable, curriculum
@@ -80,6 +84,8 @@ class Learner:
             whole=sizes,
             action_seed=_generator_seed(config.seed, "actions"),
             sampler=sampler,
+            teachers=teachers,
+            teacher_seed=_generator_seed(config.seed, "teachers"),
         )
         if self._peers.rank:  # networks may draw themselves (dropout); rank 0 continues where its weights were drawn
             torch.manual_seed(_generator_seed(config.seed, f"network of rank {self._peers.rank}"))
@@ -94,18 +100,22 @@ class Learner:
         began = time.perf_counter()
         peers = self._peers
         now = schedule(self.config, self.steps, peers.world)
-        ended = self._collector.collect(self.curriculum, self._precision())
+        ended = self._collector.collect(self.curriculum, self._precision(), self.steps)
         collected = time.perf_counter()
         buffer = self._collector.buffer
         rewards, done = peers.join(buffer.rewards), peers.join(buffer.done)
         earned = float(rewards.cpu().double().mean())
         scale_rewards(buffer, self.scale, self.config, rewards, done)
-        losses = update(
+        lessons = self._collector.lessons if imitating(self.config, self.steps) else None
+        if lessons is not None:
+            lessons.count(peers)
+        learn = update if lessons is None else partial(imitate, lessons=lessons)
+        losses = learn(
             self.trainable,
             self.optimizer,
             buffer,
-            self.config,
-            now,
+            config=self.config,
+            schedule=now,
             batch=self.sizes.batch,
             chunk=self.sizes.chunk,
             generator=self._batches,
@@ -117,12 +127,17 @@ class Learner:
         self.steps += steps
         self.updates += 1
         self._record_outcomes(ended)
+        taught: dict[str, float] = {}
+        if lessons is not None:
+            taught = lessons.metrics(buffer, ended, self._collector.teacher_seconds, peers)
+            taught["schedule/teacher_led"] = teacher_led(self.config, self.steps - steps)
         finished = time.perf_counter()
         self.seconds += finished - began
         return {
             "reward/per_step": earned,
             **_episodes(ended),
             **losses,
+            **taught,
             "schedule/learning_rate": now.learning_rate,
             "schedule/ent_coef": now.ent_coef,
             **({"schedule/reward_deviation": self.scale.deviation} if self.config.normalize_rewards else {}),

@@ -3,16 +3,22 @@
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from daf.config.training import DAFTrainingConfig
 from daf.core.interval_evaluation import VALIDATION_SEED, evaluate_checkpoint
-from daf.core.recorded_training import BASELINE, START
+from daf.core.recorded_training import BASELINE, START, TEACHER
 from daf.core.tracking import EVALUATIONS
+from daf.episodes.cache import EpisodeCache
+from daf.episodes.plan import Contender
 from daf.errors import DamagedFileError, StorageError
+from daf.game import policies
 from daf.game.missions import Mission
 from daf.storage import atomic, journal
 from daf.storage.reading import read_object
+
+if TYPE_CHECKING:
+    from daf.core._teachers import Teachers
 
 logger = logging.getLogger(__name__)
 _RESULT = "evaluation.json"
@@ -45,12 +51,20 @@ def evaluate(
     device: str,
     gpu_memory_fraction: float,
     start: str | None = None,
+    teachers: "Teachers | None" = None,
 ) -> dict[str, Any]:
     """Evaluate `checkpoint`; returns the record for evaluations.jsonl, also stored in the checkpoint if it has a mean.
 
     The stored record ranks checkpoints (`score_of`). Replays go into `run_dir`. start: what the weights are, if
-    training has not changed them yet; the record then has this name, and the scores of `BASELINE` on the same episodes.
+    training has not changed them yet; the record then has this name, and the scores of `BASELINE` and of the teachers
+    on the same episodes.
     """
+    others = {}
+    if start is not None:
+        baseline = policies.resolve(BASELINE, cache=EpisodeCache(cache_dir).bundles)
+        others = {BASELINE: Contender(BASELINE, (baseline,))}
+        if teachers is not None:
+            others[TEACHER] = Contender(TEACHER, teachers.policies, teachers.counts)
     found = evaluate_checkpoint(
         checkpoint,
         missions,
@@ -61,11 +75,13 @@ def evaluate(
         replay_dir=run_dir / "replays" / checkpoint.name,
         device=device,
         gpu_memory_fraction=gpu_memory_fraction,
-        others=() if start is None else (BASELINE,),
+        others=others,
     )
     record = {"step": step, "update": update, **found.to_data(run_dir)}
     if start is not None:
         record[START] = start
+    if TEACHER in record and teachers is not None:
+        record[TEACHER]["name"] = teachers.name
     if found.overall.mean is not None:
         atomic.write_json(checkpoint / _RESULT, record)
     return record

@@ -146,23 +146,14 @@ def update(
                         ("loss/clip_fraction", ((ratio - 1).abs() > config.clip_range).float().mean()),
                     ):  # fmt: skip
                         sums[name] += number.detach() * share
-            peers.sum_gradients(network)
-            bound = config.max_grad_norm if config.max_grad_norm is not None else float("inf")
-            parameters = [parameter for parameter in network.parameters() if parameter.grad is not None]
-            # Not clip_grad_norm_: a NaN norm would spread to all gradients, and the error could not name the parameter.
-            norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-            if not torch.isfinite(norm):
-                raise DivergenceError(_which_diverged(network))
-            torch.nn.utils.clip_grads_with_norm_(parameters, bound, norm)
-            optimizer.step()
-            norms.append(norm.detach())
+            norms.append(gradient_step(network, optimizer, config, peers))
             steps += 1
             if config.target_kl is not None and float(peers.total(diverged)) > config.target_kl:
                 break
         else:
             continue
         break
-    _check_parameters(network)
+    check_parameters(network)
     totals = peers.total(torch.stack(list(sums.values()))).tolist()
     losses = {name: total / steps for name, total in zip(sums, totals, strict=True)}
     losses["gradient/norm"] = float(torch.stack(norms).mean())
@@ -174,6 +165,32 @@ def update(
     return losses
 
 
+def gradient_step(
+    network: torch.nn.Module, optimizer: torch.optim.Optimizer, config: DAFTrainingConfig, peers: Peers
+) -> torch.Tensor:
+    """Take one step along the gradients of all ranks, clipped; returns their norm before that.
+
+    Raises `DivergenceError` instead of taking a step with values that are not finite.
+    """
+    peers.sum_gradients(network)
+    bound = config.max_grad_norm if config.max_grad_norm is not None else float("inf")
+    parameters = [parameter for parameter in network.parameters() if parameter.grad is not None]
+    # Not clip_grad_norm_: a NaN norm would spread to all gradients, and the error could not name the parameter.
+    norm = torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    if not torch.isfinite(norm):
+        raise DivergenceError(_which_diverged(network))
+    torch.nn.utils.clip_grads_with_norm_(parameters, bound, norm)
+    optimizer.step()
+    return norm.detach()
+
+
+def check_parameters(network: torch.nn.Module) -> None:
+    """Raise `DivergenceError` naming the parameters that are not finite."""
+    found = [name for name, parameter in network.named_parameters() if not torch.isfinite(parameter).all()]
+    if found:
+        raise DivergenceError(f"the parameter {', '.join(found[:3])} is no longer a number")
+
+
 def _which_diverged(network: torch.nn.Module) -> str:
     """The sentence for a gradient that is not a number."""
     found = [
@@ -182,9 +199,3 @@ def _which_diverged(network: torch.nn.Module) -> str:
         if parameter.grad is not None and not torch.isfinite(parameter.grad).all()
     ]
     return f"the gradient of {', '.join(found[:3]) or 'the network'} is no longer a number"
-
-
-def _check_parameters(network: torch.nn.Module) -> None:
-    found = [name for name, parameter in network.named_parameters() if not torch.isfinite(parameter).all()]
-    if found:
-        raise DivergenceError(f"the parameter {', '.join(found[:3])} is no longer a number")

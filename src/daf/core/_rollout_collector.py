@@ -19,8 +19,11 @@ import numpy as np
 import torch
 
 from daf.config.training import DAFTrainingConfig
+from daf.core._imitation import imitating, teacher_led
+from daf.core._lessons import Lessons, joined_lessons
 from daf.core._peers import Peers
 from daf.core._rollout_buffer import RolloutBuffer
+from daf.core._teachers import Teachers
 from daf.core.curriculum import Curriculum, draw
 from daf.core.rollout_sizes import RolloutSizes
 from daf.errors import TrainingError
@@ -36,7 +39,7 @@ class RolloutCollector:
     """The environments of one process.
 
     buffer: the last rollout. envs: the environments, replaced when their processes restart. records: samples for
-    json_logs, if a sampler collects them.
+    json_logs, if a sampler collects them. lessons: what the last rollout recorded of the teacher, if there is one.
     """
 
     def __init__(
@@ -51,6 +54,8 @@ class RolloutCollector:
         whole: RolloutSizes,
         action_seed: int,
         sampler: Any,
+        teachers: Teachers | None,
+        teacher_seed: int,
     ) -> None:
         """sizes: of this rank; whole: of all ranks, `peers`, together."""
         self._config, self._sizes, self._trainable, self._resolve = config, sizes, trainable, resolve
@@ -63,10 +68,23 @@ class RolloutCollector:
             sizes.rows, config.n_steps, tokens, sizes.horizon, trainable.device, trainable.dtype
         )
         self.records: list[dict[str, Any]] = []
+        self._teachers = teachers
         self.envs = self._new_environments()
         self._states = [trainable.initial_state(rows.stop - rows.start) for rows in self.envs.group_rows]
         self._fresh = np.ones(sizes.environments, dtype=bool)
         """Environments whose next step is the first of an episode."""
+        self.lessons: Lessons | None = None
+        if teachers is not None:
+            self.lessons = Lessons(
+                config,
+                teachers,
+                trainable,
+                self.envs.group_rows,
+                rows=sizes.rows,
+                own=self._own_rows,
+                all_rows=whole.rows,
+                seed=teacher_seed,
+            )
         self._begun = False
         self._closed: list[WorldState] | None = None
         """The states of the environments since `close`; None while their processes run."""
@@ -80,18 +98,23 @@ class RolloutCollector:
             chooser=draw,
             sampler=self._sampler,
             first=self._environments.start,
+            teaching=None if self._teachers is None else self._teachers.in_environments(self._config),
         )
 
     def collect(
-        self, curriculum: Curriculum, precision: contextlib.AbstractContextManager[object]
+        self, curriculum: Curriculum, precision: contextlib.AbstractContextManager[object], steps: int = 0
     ) -> list[EndedEpisode]:
         """Fill the buffer; returns the episodes that ended, ordered by environment and episode.
 
-        curriculum: of the tasks of new episodes. precision: around calls of the network. Raises `TrainingError` if an
-        environment fails.
+        curriculum: of the tasks of new episodes. precision: around calls of the network. steps: agent steps of training
+        so far. Raises `TrainingError` if an environment fails, `PolicyError` if a teacher does.
         """
         self._reopen()
         self._publish(curriculum)
+        if self._teachers is not None:
+            taught = imitating(self._config, steps)
+            share = teacher_led(self._config, steps)
+            self.envs.set_leading(share, self._whole.environments, dismiss=not taught)
         if not self._begun:
             self.envs.begin()
             self._begun = True
@@ -123,6 +146,8 @@ class RolloutCollector:
                 if group == 0:
                     draws = torch.rand(self._whole.rows, generator=self._sampling, dtype=torch.float64)
                     draws = draws[self._own_rows.start : self._own_rows.stop]
+                    if self.lessons is not None:
+                        self.lessons.draw()
                 if step % buffer.horizon == 0:
                     buffer.keep_state(step // buffer.horizon, rows, self._states[group])
                 self._act(group, step, draws[rows])
@@ -146,6 +171,10 @@ class RolloutCollector:
         cumulated = chances.cumsum(-1)
         actions = (cumulated <= (draws * cumulated[:, -1]).unsqueeze(-1)).sum(-1).clamp(max=chances.shape[1] - 1)
         envs.actions[rows] = actions.numpy()
+        if self.lessons is not None:
+            led = np.repeat(envs.led[environments.start : environments.stop] > 0, envs.agents)
+            taken = self.lessons.note(group, step, envs.observations[rows], envs.labels[rows], led, logits)
+            envs.actions[rows][taken] = self.lessons.labels[rows, step].cpu().numpy()[taken]
         chosen = actions.to(logprobs.device)
         buffer.actions[rows, step] = chosen
         buffer.logprobs[rows, step] = logprobs.gather(-1, chosen.unsqueeze(-1)).squeeze(-1)
@@ -170,7 +199,14 @@ class RolloutCollector:
                 buffer.bootstrap[agents, step] = values
             for part in state.values():
                 part[inside] = 0
+            if self.lessons is not None:
+                self.lessons.reset(group, inside)
             self._fresh[index] = True
+
+    @property
+    def teacher_seconds(self) -> float:
+        """The time that teachers took in the environments' processes since these started, per process."""
+        return float(self.envs.teaching_seconds.sum()) / max(1, self._sizes.workers)
 
     def restart(self, curriculum: Curriculum) -> None:
         """Start a new episode, with a new recurrent state and a task of `curriculum`, in every environment."""
@@ -186,6 +222,8 @@ class RolloutCollector:
         for state in self._states:
             for part in state.values():
                 part.zero_()
+        if self.lessons is not None:
+            self.lessons.restart()
 
     def _worlds(self) -> list[WorldState]:
         """The states of the environments; empty before the first rollout."""
@@ -214,9 +252,10 @@ class RolloutCollector:
             "states": self._states,
             "fresh": torch.from_numpy(self._fresh.copy()),
             "worlds": [
-                (state.environment, state.episode, state.task, torch.from_numpy(state.actions.astype(np.int32)))
-                for state in self._worlds()
+                (w.environment, w.episode, w.task, torch.from_numpy(w.actions.astype(np.int32)), w.led_until or 0)
+                for w in self._worlds()
             ],
+            **({} if self.lessons is None else {"lessons": self.lessons.state()}),
         }
 
     def restore(self, state: dict[str, Any], curriculum: Curriculum) -> None:
@@ -236,10 +275,12 @@ class RolloutCollector:
             mine[: rows.stop - rows.start] = torch.cat([part[key].to(mine.device) for part in state["states"]])[rows]
             for part, group in zip(self._states, self.envs.group_rows, strict=True):
                 part[key].copy_(mine[group])
+        if self.lessons is not None and "lessons" in state:
+            self.lessons.restore(state["lessons"])
         self._publish(curriculum)
         worlds = [
-            WorldState(environment, episode, task, actions.numpy().astype(np.uint16))
-            for environment, episode, task, actions in state["worlds"]
+            WorldState(environment, episode, task, actions.numpy().astype(np.uint16), *led_until)  # nothing before 0.5
+            for environment, episode, task, actions, *led_until in state["worlds"]
             if environment in self._environments
         ]
         if state["worlds"]:
@@ -282,4 +323,5 @@ def joined_states(parts: Sequence[dict[str, Any]], environments: int) -> dict[st
         "states": [{key: whole[half].clone() for key, whole in rows.items()} for half in halves],
         "fresh": fresh,
         "worlds": [world for part in parts for world in part["worlds"]],
+        **({"lessons": joined_lessons([part["lessons"] for part in parts])} if "lessons" in parts[0] else {}),
     }

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from time import perf_counter
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -102,11 +103,11 @@ def evaluate_checkpoint(
     replay_dir: Path | None = None,
     device: str = "cpu",
     gpu_memory_fraction: float = 1.0,
-    others: Sequence[str] = (),
+    others: Mapping[str, Contender] = MappingProxyType({}),
 ) -> EvaluationRecord:
     """Play `episodes` of every mission with the checkpoint in `folder`, which controls all agents.
 
-    others: policy strings of further policies that play the same episodes, without replays.
+    others: further policies or teams, by a name, that play the same episodes, without replays.
 
     seed: of each mission's first episode, below `TRAINING_SEEDS`. replays: how many of `REPLAYS` to save per mission,
     in `replay_dir`. device: already resolved. gpu_memory_fraction: of a GPU's memory, per worker.
@@ -132,9 +133,10 @@ def evaluate_checkpoint(
         device=device,
         gpu_memory_fraction=gpu_memory_fraction,
     )
-    found = [policy, *(policies.resolve(other, cache=cache.bundles) for other in others)]
-    plan = plan_of(missions, [Contender(each.name, (each,)) for each in found], settings)
-    with contextlib.closing(open_player(settings, cache, networks=any(each.network for each in found))) as player:
+    contenders = [Contender(policy.name, (policy,)), *(replace(o, name=n) for n, o in others.items())]
+    plan = plan_of(missions, contenders, settings)
+    networks = any(each.network for contender in contenders for each in contender.policies)
+    with contextlib.closing(open_player(settings, cache, networks=networks)) as player:
         result = player.play(plan)
         by_mission = _by_mission(result, 0)
         shown = {

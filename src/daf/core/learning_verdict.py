@@ -1,7 +1,7 @@
-"""Whether a training run learned: its last evaluation against its first and against `random`, episode by episode.
+"""Whether a training run learned: its last evaluation against its first, `random` and the teacher, by episode.
 
-Derived from `evaluations.jsonl` alone. All three policies played the same seeds, so the returns are paired, and
-`compare_pairs` tests the two differences as one family. A run without these evaluations gets no claim, and a sentence
+Derived from `evaluations.jsonl` alone. All policies played the same seeds, so the returns are paired, and
+`compare_pairs` tests the differences as one family. A run without these evaluations gets no claim, and a sentence
 with the reason.
 """
 
@@ -78,14 +78,15 @@ def learning_verdict(evaluations: Sequence[TrainingEvaluation]) -> LearningVerdi
     last = later[-1]
     if first is None:
         return _unknown("the initial weights and random were not evaluated on the same episodes.", last.step)
-    rivals = [(first.start or "", first), (BASELINE, first.baseline)]
-    present = [(name, one.returns) for name, one in rivals if one is not None and _same_seeds(one, last)]
+    rivals = [(first.start or "", first), *first.rivals]
+    present = [(name, one.returns) for name, one in rivals if _same_seeds(one, last)]
     present = [(name, returns) for name, returns in present if any(_paired([last.returns, returns])[0].values())]
     blocks, left_out = _paired([last.returns, *(returns for _, returns in present)])
     if not present or not any(blocks.values()):
         return _unknown("no episode was finished by both the policy and a baseline.", last.step)
     pairs = _compared([name for name, _ in present], blocks)
-    absent = [name for name, _ in rivals if name not in dict(present)]
+    expected = [name for name, _ in rivals] + [BASELINE] * (first.baseline is None)
+    absent = [name for name in expected if name not in dict(present)]
     return LearningVerdict(_sentence(last.step, pairs, left_out, absent), last.step, pairs, left_out)
 
 

@@ -26,6 +26,8 @@ START = "start"
 """The field of an evaluation of weights that training has not changed yet: what they are, such as "untrained"."""
 BASELINE = "random"
 """The policy that plays the episodes of the first evaluation too, and the field with its scores."""
+TEACHER = "teacher"
+"""The field with the scores, and the name, of the teacher on the same episodes."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,8 @@ class TrainingEvaluation:
     mean: None if no episode finished. failed: number of episodes without a result; failures: each distinct reason once.
     replays: paths relative to the run directory. returns: reward per agent of each mission's episodes in the order of
     their seeds, None for a failed one; empty in runs of earlier versions. start: what the weights were, if training had
-    not changed them yet. baseline: the scores of `BASELINE` on the same episodes.
+    not changed them yet. baseline, teacher: the scores of `BASELINE` and of the teacher on the same episodes. name: of
+    the teacher, in its scores.
     """
 
     step: int
@@ -83,6 +86,14 @@ class TrainingEvaluation:
     returns: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
     start: str | None = None
     baseline: "TrainingEvaluation | None" = None
+    teacher: "TrainingEvaluation | None" = None
+    name: str | None = None
+
+    @property
+    def rivals(self) -> "list[tuple[str, TrainingEvaluation]]":
+        """The other policies on the same episodes, with their names."""
+        found = [(BASELINE, self.baseline), (self.teacher.name or TEACHER if self.teacher else "", self.teacher)]
+        return [(name, one) for name, one in found if one is not None]
 
 
 @dataclass(frozen=True)
@@ -225,7 +236,7 @@ def _evaluation(row: Mapping[str, Any]) -> TrainingEvaluation | None:
         return None
     missions = row.get("missions")
     replays, failures, returns = row.get("replays"), row.get("failures"), row.get("returns")
-    start, baseline = row.get(START), row.get(BASELINE)
+    start, baseline, teacher, name = row.get(START), row.get(BASELINE), row.get(TEACHER), row.get("name")
     return TrainingEvaluation(
         step=step,
         update=_whole(row.get("update")) or 0,
@@ -242,6 +253,8 @@ def _evaluation(row: Mapping[str, Any]) -> TrainingEvaluation | None:
         returns=_returns(returns) if isinstance(returns, dict) else {},
         start=start if isinstance(start, str) else None,
         baseline=_evaluation({**baseline, "step": step}) if isinstance(baseline, dict) else None,
+        teacher=_evaluation({**teacher, "step": step}) if isinstance(teacher, dict) else None,
+        name=name if isinstance(name, str) else None,
     )
 
 

@@ -90,6 +90,7 @@ class _Loop:
             learner = self._run.learner
             self._warn_about_last_bits()
             self._complete_start(learner)
+            self._describe_teacher()
             self._warn_about_rollout(learner)
             while learner.steps < min(total, stop_at or total) and self.stop.status is None:
                 self._update(learner)
@@ -152,7 +153,7 @@ class _Loop:
         return checkpoint
 
     def _evaluate_start(self, learner: Learner) -> None:
-        """Evaluate the weights that the run starts from, and the baseline.
+        """Evaluate the weights that the run starts from, the baseline and the teacher.
 
         Their checkpoint is temporary, because a run without updates has nothing to resume.
         """
@@ -172,6 +173,7 @@ class _Loop:
             device=self._run.device,
             gpu_memory_fraction=self._run.gpu_memory_fraction,
             start=start,
+            teachers=self._run.teachers,
         )
         self._recorder.evaluation(step, record)
         if self._on_evaluation is not None:
@@ -198,6 +200,18 @@ class _Loop:
     def _warn(self, text: str) -> None:
         logger.warning("%s", text)
         self._recorder.progress.say(text)
+
+    def _describe_teacher(self) -> None:
+        """Print who teaches, which states it labels, and where it leads."""
+        teachers, config = self._run.teachers, self._config
+        if teachers is None:
+            return
+        final = config.teacher_led if config.teacher_led_final is None else config.teacher_led_final
+        phase = "" if config.imitate_steps is None else f" for {config.imitate_steps:,} agent steps, before PPO"
+        self._recorder.progress.say(
+            f"Imitating {teachers.name}{phase}. It leads {100 * config.teacher_led:g} % of the environments at first, "
+            f"{100 * final:g} % at the end, and labels {teachers.labelled(config)} of the other states."
+        )
 
     def _warn_about_rollout(self, learner: Learner) -> None:
         """Report that more is trained than asked for, if one rollout is longer, because a rollout is never cut."""

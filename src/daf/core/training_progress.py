@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from daf.core.recorded_training import BASELINE, START
+from daf.core.recorded_training import BASELINE, START, TEACHER
 from daf.stats.sentences import number
 from daf.storage.printable import terminal_text
 
@@ -25,7 +25,15 @@ LEAST_SECONDS = 1.0
 """Seconds of training before speed and remaining time are shown: the first update includes warm-up."""
 
 _PARTS: dict[str, dict[str, str]] = {
+    "teacher": {
+        "imitation/agreement": "agreement",
+        "imitation/looping": "looping",
+        "imitation/student_return": "student's return",
+        "imitation/teacher_return": "teacher's return",
+        "schedule/teacher_led": "teacher leads",
+    },
     "losses": {
+        "loss/imitation": "imitation",
         "loss/policy": "policy",
         "loss/value": "value",
         "loss/entropy": "entropy",
@@ -112,6 +120,8 @@ class TrainingProgress:
             self._marks = deque([(time.monotonic(), record["step"])], maxlen=self._marks.maxlen)
         if BASELINE in record:
             self.say(f"{BASELINE} on the same episodes: {_score_text(record[BASELINE])}")
+        if TEACHER in record:
+            self.say(f"{record[TEACHER]['name']} on the same episodes: {_score_text(record[TEACHER])}")
 
     def say(self, text: str) -> None:
         """Print a line that stays: a checkpoint, a warning."""
@@ -182,6 +192,8 @@ class TrainingProgress:
 
 _STATS_HIDDEN = ("objects.", "tokens_", "action.", "cell.", "status.", "hp.", "energy.", "solar.")
 _BRIEF = {
+    "imitation/agreement": "agreement",
+    "loss/imitation": "imitation loss",
     "loss/entropy": "entropy",
     "loss/approx_kl": "KL",
     "loss/value": "value loss",

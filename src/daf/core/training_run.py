@@ -26,6 +26,7 @@ from daf.core._learner import Learner
 from daf.core._periodic_evaluation import last_evaluation
 from daf.core._process_group import ProcessGroup
 from daf.core._run_recorder import RunRecorder
+from daf.core._teachers import teachers_of
 from daf.core.curriculum import Curriculum
 from daf.core.learning_verdict import read_learning_verdict
 from daf.core.rollout_sizes import RolloutSizes, of_ranks, rollout_sizes
@@ -33,6 +34,7 @@ from daf.core.tracking import TrackedRun, trackers
 from daf.core.training_progress import ShowsProgress, TrainingProgress
 from daf.core.training_result import TrainingResult
 from daf.errors import CheckpointError, ConfigError, UsageError
+from daf.game import policies
 from daf.game.device import device_memory
 from daf.game.missions import Mission, unshaped
 from daf.game.policy import Policy
@@ -72,8 +74,11 @@ class TrainingRun:
         ranks: int = 1,
         group: ProcessGroup | None = None,
         on_machine: int = 1,
+        runs: Path | None = None,
     ) -> None:
-        """Raises `UsageError` and its subclasses, `CheckpointError`."""
+        """runs: the output directory that holds the `run:ID` of a teacher. Raises `UsageError` and its subclasses,
+        `CheckpointError`.
+        """
         self.ranks, self._group, self._on_machine = ranks, group, on_machine
         self.config, self.policy, self.curriculum = config, policy, curriculum
         self._added: dict[str, Mission] = {}
@@ -91,6 +96,9 @@ class TrainingRun:
         self.trainable = trainable(policy, Game(self.missions[0].config), device=place, seed=config.seed)
         save_memory(self.trainable.policy, config)
         self.sizes = self._sizes_for(config)
+        self.teachers = teachers_of(
+            config, self.missions, lambda name: policies.resolve(name, cache=cache_dir / "bundles", runs=runs), device
+        )
         self.evaluated_on = self._missions_to_evaluate(resolve)
         if config.initial_weights is not None:
             checkpoints.load_weights(config.initial_weights, self.trainable)
@@ -128,8 +136,9 @@ class TrainingRun:
 
     @property
     def title(self) -> str:
-        """The policy and its training missions."""
-        return f"{self.policy.name} on {self._mission_names}"
+        """The policy, its training missions and its teacher."""
+        taught = "" if self.teachers is None else f", taught by {self.teachers.name}"
+        return f"{self.policy.name} on {self._mission_names}{taught}"
 
     @property
     def _mission_names(self) -> str:
@@ -212,9 +221,17 @@ class TrainingRun:
             )
         parts = (self.trainable, self.curriculum, self._resolve)
         if self._group is None:
-            return Learner(config, self.sizes, *parts, sampler=sampler)
+            return Learner(config, self.sizes, *parts, sampler=sampler, teachers=self.teachers)
         kind = GroupLearner if self._group.rank else LeadingLearner
-        return kind(config, self.sizes, *parts, group=self._group, sampler=sampler, on_machine=self._on_machine)
+        return kind(
+            config,
+            self.sizes,
+            *parts,
+            group=self._group,
+            sampler=sampler,
+            on_machine=self._on_machine,
+            teachers=self.teachers,
+        )
 
     def _load_start(self, learner: Learner) -> None:
         """Load the checkpoint that the run resumes or branches from, if any."""
@@ -239,6 +256,7 @@ class TrainingRun:
             "policy": self.policy.class_path,
             "arguments": self.policy.kwargs,
             "missions": {mission.name: mission.config_hash for mission in self.missions},
+            "teachers": [] if self.teachers is None else [policy.identity for policy in self.teachers.policies],
             "parameters": {name: list(p.shape) for name, p in self.trainable.network.named_parameters()},
             "threads": self.sizes.threads,
             "ranks": self.ranks,
@@ -258,7 +276,8 @@ class TrainingRun:
         learner.restore(_state_of(source))
 
     def _require_same_run(self, source: Path) -> None:
-        require_same_run(source, self.config, self.policy, self.missions, self.trainable.network)
+        teachers = () if self.teachers is None else self.teachers.policies
+        require_same_run(source, self.config, self.policy, self.missions, self.trainable.network, teachers)
 
     def add_mission(self, name: str, mission: Mission) -> None:
         """Make the mission resolvable by `name`, even if it was passed as an object."""

@@ -190,4 +190,5 @@ def set_up(
         branch_from=branch_from,
         console=console,
         ranks=ranks,
+        runs=places.runs,
     )

@@ -13,22 +13,24 @@ import signal
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from daf.game.training_world import Chooser, EndedEpisode, Games, Rows, World, WorldState
+from daf.game.teaching import Teaching, leads
+from daf.game.training_world import ALWAYS, Chooser, EndedEpisode, Games, Rows, World, WorldState
 from daf.processes import lifeline
 
 if TYPE_CHECKING:
     from mettagrid import MettaGridConfig
 
-STEP, BEGIN, TASKS, STATE, WEIGHTS = b"s", b"b", b"t", b"l", b"w"
+STEP, BEGIN, TASKS, STATE, WEIGHTS, LEADING = b"s", b"b", b"t", b"l", b"w", b"i"
 """Messages to a worker. STEP: step a group. BEGIN: restore these states, or start. TASKS: replace missions.
-STATE: return the states. WEIGHTS: the probabilities of the tasks from now on.
+STATE: return the states. WEIGHTS: the probabilities of the tasks from now on. LEADING: which share of the environments
+the teacher leads, in episodes that start from now on.
 """
 DONE, FAILED = b"d", b"e"
 """Its answers, with a pickled payload."""
@@ -68,6 +70,9 @@ class Layout:
             ("rewards", (self.rows,), np.float32),
             ("actions", (self.rows,), np.int32),
             ("done", (self.environments,), np.uint8),
+            ("labels", (self.rows,), np.int32),
+            ("led", (self.environments,), np.uint8),
+            ("teaching_seconds", (self.environments,), np.float64),
         ]
 
 
@@ -87,6 +92,26 @@ class Job:
     chooser: Chooser
     sampler: Any
     """Makes records for the logs of a world after a step, or None: see `daf.game.training_samples`."""
+    teaching: Teaching | None = None
+
+
+@dataclass(slots=True)
+class Course:
+    """What the trainer may change between steps. weights: of the tasks. led: the share of `environments`, those of all
+    processes, that the teacher leads.
+    """
+
+    weights: npt.NDArray[np.float64]
+    led: float = 0.0
+    environments: int = 1
+
+    def begin(self, world: World, episode: int, job: Job, state: WorldState | None = None) -> None:
+        """Start an episode of `world`, or restore `state`."""
+        led_until = ALWAYS if leads(world.index, self.environments, self.led, episode) else 0
+        if state is None:
+            world.begin(episode, job.chooser(self.weights, job.seed, world.index, episode), led_until=led_until)
+        else:
+            world.restore(state if state.led_until is not None else replace(state, led_until=led_until))
 
 
 def serve(pipe: Connection, memory: mmap.mmap, job: Job) -> None:
@@ -96,12 +121,14 @@ def serve(pipe: Connection, memory: mmap.mmap, job: Job) -> None:
     agents = job.layout.agents
 
     def world(place: int) -> World:
-        rows = slice(place * agents, (place + 1) * agents)
-        parts = {name: arrays[name][rows] for name in ("observations", "last_observations", "rewards", "actions")}
-        return World(job.first + place, job.seed, games, Rows(**parts, done=arrays["done"][place : place + 1]))
+        rows, one = slice(place * agents, (place + 1) * agents), slice(place, place + 1)
+        names = ("observations", "last_observations", "rewards", "actions", "labels")
+        parts = {name: arrays[name][rows] for name in names}
+        parts |= {name: arrays[name][one] for name in ("done", "led", "teaching_seconds")}
+        return World(job.first + place, job.seed, games, Rows(**parts), job.teaching)
 
     groups = [[world(place) for place in group] for group in job.groups]
-    weights = np.ones(len(games.configs)) / len(games.configs)
+    course = Course(np.ones(len(games.configs)) / len(games.configs))
     while True:
         try:
             message = pipe.recv_bytes()
@@ -111,19 +138,20 @@ def serve(pipe: Connection, memory: mmap.mmap, job: Job) -> None:
         answer: Any = None
         try:
             if kind == STEP:
-                answer = _step(groups[payload[0]], weights, job)
+                answer = _step(groups[payload[0]], course, job)
             elif kind == BEGIN:
                 states: dict[int, WorldState] = pickle.loads(payload)
                 for group in groups:
                     for each in group:
-                        if each.index in states:
-                            each.restore(states[each.index])
-                        else:
-                            each.begin(0, job.chooser(weights, job.seed, each.index, 0))
+                        course.begin(each, 0, job, states.get(each.index))
             elif kind == TASKS:
                 games.replace(pickle.loads(payload))
             elif kind == WEIGHTS:
-                weights = np.frombuffer(payload, dtype=np.float64)
+                course.weights = np.frombuffer(payload, dtype=np.float64)
+            elif kind == LEADING:
+                course.led, course.environments, dismissed = pickle.loads(payload)
+                for each in (each for group in groups for each in group if dismissed):
+                    each.dismiss_teacher()
             elif kind == STATE:
                 answer = [each.state() for group in groups for each in group]
         except Exception as error:
@@ -134,7 +162,7 @@ def serve(pipe: Connection, memory: mmap.mmap, job: Job) -> None:
 
 
 def _step(
-    worlds: Sequence[World], weights: npt.NDArray[np.float64], job: Job
+    worlds: Sequence[World], course: Course, job: Job
 ) -> "tuple[list[EndedEpisode], list[dict[str, Any]]] | None":
     ended: list[EndedEpisode] = []
     records: list[dict[str, Any]] = []
@@ -144,8 +172,7 @@ def _step(
             records.extend(job.sampler(world, end is not None))
         if end is not None:
             ended.append(end)
-            following = world.episode + 1
-            world.begin(following, job.chooser(weights, job.seed, world.index, following))
+            course.begin(world, world.episode + 1, job)
     return (ended, records) if ended or records else None
 
 

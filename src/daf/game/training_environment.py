@@ -34,13 +34,7 @@ class TrainingEnvironment:
         interface = PolicyEnvInterface.from_mg_cfg(self.mission.config)
         self.action_names = list(interface.action_names)
         agents, tokens = self.mission.num_agents, interface.observation_space.shape[0]
-        self._rows = Rows(
-            observations=np.zeros((agents, tokens, 3), dtype=np.uint8),
-            last_observations=np.zeros((agents, tokens, 3), dtype=np.uint8),
-            rewards=np.zeros(agents, dtype=np.float32),
-            actions=np.zeros(agents, dtype=np.int32),
-            done=np.zeros(1, dtype=np.uint8),
-        )
+        self._rows = Rows.empty(agents, tokens)
         self._world = World(0, seed, Games([self.mission.config]), self._rows)
         self._over = True
 

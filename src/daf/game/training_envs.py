@@ -22,8 +22,9 @@ import numpy as np
 import numpy.typing as npt
 from mettagrid.policy.policy_env_interface import PolicyEnvInterface
 
-from daf.errors import TrainingError
-from daf.game._training_worker import BEGIN, FAILED, STATE, STEP, TASKS, WEIGHTS, Job, Layout
+from daf.errors import PolicyError, TrainingError
+from daf.game._training_worker import BEGIN, FAILED, LEADING, STATE, STEP, TASKS, WEIGHTS, Job, Layout
+from daf.game.teaching import Teaching
 from daf.game.training_world import Chooser, EndedEpisode, WorldState
 from daf.processes import lifeline
 
@@ -36,7 +37,9 @@ class TrainingEnvs:
 
     observations: (rows, tokens, 3) uint8; last_observations: the same of episodes that ended at the last step; rewards:
     (rows,) float32; actions: (rows,) int32, to be written before `send`; done: (environments,) uint8 (`RUNNING`,
-    `TERMINATED`, `TRUNCATED`). Rows are ordered by environment, then agent.
+    `TERMINATED`, `TRUNCATED`); labels: (rows,) int32, what the teacher does in the states of `observations`; led:
+    (environments,) uint8, whether the teacher leads; teaching_seconds: (environments,) float64, spent with the teacher
+    so far. Rows are ordered by environment, then agent.
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class TrainingEnvs:
         chooser: Chooser,
         sampler: Any = None,
         first: int = 0,
+        teaching: Teaching | None = None,
     ) -> None:
         """configs: the missions of the tasks, equal in agents, observations and actions. first: the number of the first
         environment, if others are stepped elsewhere. Raises `TrainingError`.
@@ -69,13 +73,16 @@ class TrainingEnvs:
         self.rewards: npt.NDArray[np.float32] = arrays["rewards"]
         self.actions: npt.NDArray[np.int32] = arrays["actions"]
         self.done: npt.NDArray[np.uint8] = arrays["done"]
+        self.labels: npt.NDArray[np.int32] = arrays["labels"]
+        self.led: npt.NDArray[np.uint8] = arrays["led"]
+        self.teaching_seconds: npt.NDArray[np.float64] = arrays["teaching_seconds"]
         self._pipes: list[Connection] = []
         self._processes: list[subprocess.Popen[bytes]] = []
         self._pending: list[int] = []
         try:
             for worker in range(workers):
                 groups = [_share(group, worker, workers) for group in self.group_environments]
-                self._start(Job(seed, self.layout, groups, first, list(configs), chooser, sampler))
+                self._start(Job(seed, self.layout, groups, first, list(configs), chooser, sampler, teaching))
         except BaseException:
             self.close()
             raise
@@ -105,6 +112,13 @@ class TrainingEnvs:
     def set_weights(self, weights: npt.NDArray[np.float64]) -> None:
         """Set the probabilities of the tasks, for episodes that start from now on."""
         self._ask(WEIGHTS, np.ascontiguousarray(weights, dtype=np.float64).tobytes())
+
+    def set_leading(self, share: float, environments: int, *, dismiss: bool = False) -> None:
+        """Set the share of `environments`, those of all processes, that the teacher leads in episodes to come.
+
+        dismiss: do without teachers from now on; the student leads the rest of their episodes.
+        """
+        self._ask(LEADING, pickle.dumps((share, environments, dismiss)))
 
     def set_tasks(self, configs: "Sequence[MettaGridConfig | None]") -> None:
         """Replace the missions of the tasks; None keeps one."""
@@ -171,6 +185,8 @@ class TrainingEnvs:
             self._lost(number)
         if message[:1] == FAILED:
             kind, text, trace = pickle.loads(message[1:])
+            if kind == PolicyError.__name__:
+                raise PolicyError(text)
             raise TrainingError(f"an environment failed: {kind}: {text}\n{trace}")
         return pickle.loads(message[1:]) if len(message) > 1 else None
 

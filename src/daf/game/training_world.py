@@ -1,7 +1,8 @@
 """One training environment: episode after episode of the drawn missions, stepped in the simulator's own core.
 
 An episode is a function of (seed, environment, episode, mission, actions), so its state need not be stored: `state`
-gives the actions taken since it started, and `restore` repeats them.
+gives the actions taken since it started, and `restore` repeats them. A teacher's state is restored with it: the teacher
+sees the same observations again.
 
 Importing this module imports mettagrid.
 """
@@ -13,13 +14,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from mettagrid.policy.policy_env_interface import PolicyEnvInterface
 
 from daf.game.simulation import Converted, Simulation, convert, with_map_seed
+from daf.game.teaching import UNLABELLED, ActionCodes, Lesson, Teaching
 
 if TYPE_CHECKING:
     from mettagrid import MettaGridConfig
 
+ALWAYS = 2**31
+"""A step that no episode reaches."""
 RUNNING, TERMINATED, TRUNCATED = 0, 1, 2
 """How a step ended: not at all, by the game, or only by the time limit."""
 
@@ -32,7 +35,10 @@ class Chooser(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class EndedEpisode:
-    """The summary of an ended episode. returns: (agents,). stats: per game, and per agent as means over agents."""
+    """The summary of an ended episode. returns: (agents,). stats: per game, and per agent as means over agents.
+
+    led: whether a teacher played it; None if it played a part.
+    """
 
     environment: int
     episode: int
@@ -40,16 +46,21 @@ class EndedEpisode:
     returns: npt.NDArray[np.float64]
     steps: int
     stats: dict[str, float]
+    led: bool | None = False
 
 
 @dataclass(frozen=True, slots=True)
 class WorldState:
-    """The data that determine an environment's state. actions: (steps so far, agents) uint16."""
+    """The data that determine an environment's state. actions: (steps so far, agents) uint16, as `ActionCodes`.
+
+    led_until: the step until which a teacher leads the episode; None to decide it as for a new one.
+    """
 
     environment: int
     episode: int
     task: int
     actions: npt.NDArray[np.uint16]
+    led_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +68,8 @@ class Rows:
     """One environment's share of the buffers; arrays are views, (agents, …).
 
     observations: (agents, tokens, 3), which the simulator writes. last_observations: the same of an episode's end.
-    done: (1,).
+    done: (1,). labels: (agents,) the teacher's actions, `UNLABELLED` where there is none. led: (1,), whether the
+    teacher leads the episode. teaching_seconds: (1,), spent with the teacher so far.
     """
 
     observations: npt.NDArray[np.uint8]
@@ -65,6 +77,23 @@ class Rows:
     rewards: npt.NDArray[np.float32]
     actions: npt.NDArray[np.int32]
     done: npt.NDArray[np.uint8]
+    labels: npt.NDArray[np.int32]
+    led: npt.NDArray[np.uint8]
+    teaching_seconds: npt.NDArray[np.float64]
+
+    @classmethod
+    def empty(cls, agents: int, tokens: int) -> "Rows":
+        """New buffers of one environment."""
+        return cls(
+            observations=np.zeros((agents, tokens, 3), dtype=np.uint8),
+            last_observations=np.zeros((agents, tokens, 3), dtype=np.uint8),
+            rewards=np.zeros(agents, dtype=np.float32),
+            actions=np.zeros(agents, dtype=np.int32),
+            done=np.zeros(1, dtype=np.uint8),
+            labels=np.zeros(agents, dtype=np.int32),
+            led=np.zeros(1, dtype=np.uint8),
+            teaching_seconds=np.zeros(1, dtype=np.float64),
+        )
 
 
 class Games:
@@ -73,7 +102,7 @@ class Games:
     def __init__(self, configs: "Sequence[MettaGridConfig]") -> None:
         self.configs = list(configs)
         self._converted: list[Converted | None] = [None] * len(configs)
-        self._codes: list[npt.NDArray[np.int32] | None] = [None] * len(configs)
+        self._codes: list[ActionCodes | None] = [None] * len(configs)
 
     def replace(self, configs: "Sequence[MettaGridConfig | None]") -> None:
         """Replace the missions, by task; None keeps one."""
@@ -90,39 +119,40 @@ class Games:
             found = self._converted[task] = convert(self.configs[task])
         return found
 
-    def codes(self, task: int) -> npt.NDArray[np.int32]:
-        """(network's actions, 2): the values of the simulator's two action buffers for each of a network's actions."""
+    def codes(self, task: int) -> ActionCodes:
+        """The actions of the task's game."""
         found = self._codes[task]
         if found is None:
-            names = list(self.converted(task).action_names)
-            interface = PolicyEnvInterface.from_mg_cfg(self.configs[task])
-            vibes = set(interface.vibe_action_names)
-            pairs = [(0, names.index(n)) if n in vibes else (names.index(n), 0) for n in interface.action_names]
-            found = self._codes[task] = np.array(pairs, dtype=np.int32)
+            found = self._codes[task] = ActionCodes(self.configs[task], self.converted(task))
         return found
 
 
 class World:
     """One environment, with its rows of the buffers."""
 
-    def __init__(self, index: int, seed: int, games: Games, rows: Rows) -> None:
+    def __init__(self, index: int, seed: int, games: Games, rows: Rows, teaching: Teaching | None = None) -> None:
         self.index, self._seed, self._games, self._rows = index, seed, games, rows
         agents = len(rows.rewards)
         self._rewards = np.zeros(agents, dtype=np.float32)
         self._terminals, self._truncations = np.zeros(agents, dtype=bool), np.zeros(agents, dtype=bool)
         self._actions, self._vibes = np.zeros(agents, dtype=np.int32), np.zeros(agents, dtype=np.int32)
         self._log = np.zeros((256, agents), dtype=np.uint16)
+        self._lesson = None if teaching is None else Lesson(teaching, index)
         self.episode = self.task = -1
-        self.steps = 0
+        self.steps = self.led_until = 0
         self.simulation: Simulation | None = None
 
-    def begin(self, episode: int, task: int) -> None:
-        """Start an episode: its first observations are in the rows when this returns."""
-        self.episode, self.task, self.steps = episode, task, 0
+    def begin(self, episode: int, task: int, *, led_until: int = 0) -> None:
+        """Start an episode: its first observations, and their labels, are in the rows when this returns.
+
+        led_until: the step until which the teacher's actions are taken instead of those in the rows.
+        """
+        self.episode, self.task, self.steps, self.led_until = episode, task, 0, led_until
         seed = episode_seed(self._seed, self.index, episode)
         env = with_map_seed(self._games.configs[task], seed)
         self.simulation = Simulation(env, self._games.converted(task), seed, [])
-        self._codes = self._games.codes(task)
+        codes = self._games.codes(task)
+        self._codes = codes.table
         self._limit = int(env.game.max_steps) or 2**63
         core = self.simulation._c_sim
         self._rewards[:], self._terminals[:], self._truncations[:] = 0, False, False
@@ -131,6 +161,25 @@ class World:
             self._rows.observations, self._terminals, self._truncations, self._rewards, self._actions, self._vibes
         )
         self._step = core.step
+        self._rows.led[0] = self.led_until > 0
+        self._rows.labels[:] = UNLABELLED
+        if self._lesson is not None:
+            self._lesson.begin(env, self._games.converted(task), codes, episode)
+            self._look(self._lesson)
+
+    def _look(self, lesson: Lesson) -> None:
+        rows = self._rows
+        rows.led[0] = self.steps < self.led_until
+        lesson.look(rows.observations, led=bool(rows.led[0]))
+        rows.labels[:] = lesson.labels
+        rows.teaching_seconds[0] = lesson.seconds
+
+    def dismiss_teacher(self) -> None:
+        """Do without the teacher from now on: the student leads the rest of an episode that the teacher led."""
+        self._lesson = None
+        self._rows.labels[:] = UNLABELLED
+        self.led_until = min(self.led_until, self.steps)
+        self._rows.led[0] = False
 
     def step(self) -> EndedEpisode | None:
         """Take the actions in the rows; at an episode's end its summary is returned, and the caller starts the next.
@@ -138,6 +187,15 @@ class World:
         At an end the rows' `last_observations` are the episode's last ones.
         """
         chosen = self._rows.actions
+        if self._lesson is not None and self._rows.led[0]:
+            chosen = np.where(self._lesson.codes == UNLABELLED, chosen, self._lesson.codes)
+        ended = self._take(chosen)
+        if ended is None and self._lesson is not None:
+            self._look(self._lesson)
+        return ended
+
+    def _take(self, chosen: npt.NDArray[np.integer[Any]]) -> EndedEpisode | None:
+        """Let the game take one step with these action codes."""
         if self.steps == len(self._log):
             self._log = np.concatenate([self._log, np.zeros_like(self._log)])
         self._log[self.steps] = chosen
@@ -162,15 +220,16 @@ class World:
 
     def state(self) -> WorldState:
         """What `restore` needs."""
-        return WorldState(self.index, self.episode, self.task, self._log[: self.steps].copy())
+        return WorldState(self.index, self.episode, self.task, self._log[: self.steps].copy(), self.led_until)
 
     def restore(self, state: WorldState) -> None:
         """Start the episode again and repeat the actions."""
-        self.begin(state.episode, state.task)
+        self.begin(state.episode, state.task, led_until=state.led_until or 0)
         for actions in state.actions:
-            self._rows.actions[:] = actions
-            if self.step() is not None:
+            if self._take(actions) is not None:
                 raise ValueError(f"environment {self.index} ended while its episode was being restored")
+            if self._lesson is not None:
+                self._look(self._lesson)
 
     def _ended(self) -> EndedEpisode:
         assert self.simulation is not None
@@ -180,7 +239,8 @@ class World:
         for name in {name for agent in agents for name in agent}:
             merged[f"agent.{name}"] = float(sum(agent.get(name, 0.0) for agent in agents) / len(agents))
         returns = np.array(self.simulation.episode_rewards, dtype=np.float64)
-        return EndedEpisode(self.index, self.episode, self.task, returns, self.steps, merged)
+        led = True if self.led_until >= self.steps else None if self.led_until else False
+        return EndedEpisode(self.index, self.episode, self.task, returns, self.steps, merged, led)
 
 
 def episode_seed(seed: int, environment: int, episode: int) -> int:

@@ -1,7 +1,7 @@
-"""Whether the policy is better than before training and than `random`, on the page of a training run."""
+"""Whether the policy is better than before training, than `random` and than its teacher, on a training run's page."""
 
 from daf.core.learning_verdict import LearningVerdict
-from daf.core.recorded_training import BASELINE, RecordedTraining, TrainingEvaluation
+from daf.core.recorded_training import RecordedTraining, TrainingEvaluation
 from daf.render.pages.parts import Column, Part, Section, Table, Text, cell
 from daf.render.text import estimates, interval
 from daf.stats.pair_verdict import PairVerdict
@@ -44,13 +44,13 @@ def learning_section(run: RecordedTraining, verdict: LearningVerdict) -> list[Se
     parts: list[Part] = [Table(columns, rows, note=" ".join([NOTE, *caveats]))]
     scores = [f"{name} scores {_score(one)}" for name, one in _baselines(run) if one.mean is not None]
     if scores:
-        parts.append(Text([f"On these episodes, {' and '.join(scores)} reward per agent."], muted=True))
+        parts.append(Text([f"On these episodes, in reward per agent: {', '.join(scores)}."], muted=True))
     return [Section("learning", "Did it learn?", parts)]
 
 
 def _baselines(run: RecordedTraining) -> list[tuple[str, TrainingEvaluation]]:
     first = next(one for one in run.evaluations if one.start is not None)
-    return [(first.start or "", first), *([(BASELINE, first.baseline)] if first.baseline is not None else [])]
+    return [(first.start or "", first), *first.rivals]
 
 
 def _score(one: TrainingEvaluation) -> str:

@@ -20,9 +20,10 @@ CUMULATIVE = ("clock/seconds",)
 
 
 def curve_sections(run: RecordedTraining) -> list[Section]:
-    """Training episodes, learning, curriculum, game stats, machine."""
+    """Training episodes, imitation, learning, curriculum, game stats, machine."""
     return [
         *_group(run, "training", "Training episodes", ("episode/", "reward/"), first="episode/return"),
+        *_group(run, "imitation", "Imitation", ("imitation/",), first="imitation/agreement"),
         *_group(run, "learning", "Learning", ("loss/", "gradient/", "schedule/")),
         *(_moved(run, "curriculum", "Curriculum", "curriculum/") if _chose_tasks(run) else []),
         *_moved(run, "stats", "Game stats", "stats/"),
