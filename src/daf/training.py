@@ -6,12 +6,14 @@ resuming needs nothing else.
 
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daf.config import DAFConfig, DAFTrainingConfig
 from daf.config.extras import require
+from daf.core.agreement import Agreement, read_agreement, write_agreement
 from daf.core.distributed.launch import Launch
 from daf.core.stored_settings import CONFIG_FILE, MISSION_FILE, stored_mission
 from daf.core.training_result import Progress, StopTraining, TrainingResult, finished_result
@@ -32,7 +34,16 @@ if TYPE_CHECKING:
 
     from daf.core.curriculum import Curriculum
 
-__all__ = ["CONFIG_FILE", "MISSION_FILE", "Progress", "StopTraining", "TrainingResult", "daf_train_policy"]
+__all__ = [
+    "CONFIG_FILE",
+    "MISSION_FILE",
+    "CloneResult",
+    "Progress",
+    "StopTraining",
+    "TrainingResult",
+    "daf_clone_policy",
+    "daf_train_policy",
+]
 
 logger = logging.getLogger(__name__)
 OPERATION = "training"
@@ -195,6 +206,87 @@ def daf_train_policy(
     if report:
         write_training_page(result.run_dir)
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class CloneResult:
+    """training: the run, whose `learned` compares the clone with its teacher. agreement: None if it did not finish."""
+
+    training: TrainingResult
+    agreement: Agreement | None
+
+
+CLONE_EPISODES = 20
+"""Episodes on which a clone is compared with its teacher, if the configuration does not say."""
+CLONE_POLICY = "token_grid"
+
+
+def daf_clone_policy(
+    policy: "str | Path | Sequence[str] | None" = None,
+    missions: "str | Path | list[str] | MettaGridConfig | tuple[str, MettaGridConfig] | None" = None,
+    *,
+    student: "str | Path | PolicySpec | None" = None,
+    config: DAFTrainingConfig | None = None,
+    agreement_episodes: int = 8,
+    report: bool = True,
+    output: OutputManager | None = None,
+    **training: Any,
+) -> CloneResult:
+    """Train `student` (token_grid) to do what `policy` does, and report how far it succeeds.
+
+    policy: the teacher, or one for each agent. config, training: as of `daf_train_policy`; every agent step belongs to
+    the phase `imitate`. At the end the clone is compared with its teacher: its returns on the same episodes
+    (`eval_episodes`, 20 by default), and its actions in the states of `agreement_episodes` other episodes that it
+    leads.
+    resume: also completes what is missing of a run that has been trained. Raises as `daf_train_policy`.
+    """
+    output = output or OutputManager()
+    if agreement_episodes < 1:
+        raise UsageError(f"agreement_episodes must be 1 or more, got {agreement_episodes}.")
+    if training.get("resume") is None:
+        chosen = config or DAFTrainingConfig()
+        fields: dict[str, Any] = {}
+        if policy is not None:
+            fields["teacher"] = str(policy) if isinstance(policy, str | Path) else list(policy)
+        elif chosen.teacher is None:
+            raise UsageError("no policy to clone is given; `daf policies` lists them.")
+        if chosen.imitate_steps is not None:
+            raise UsageError("a clone learns from its teacher alone: omit imitate_steps, or use daf train.")
+        if "eval_episodes" not in chosen.model_fields_set:
+            fields["eval_episodes"] = CLONE_EPISODES
+        if student is None and chosen.policy is None:
+            student = CLONE_POLICY
+        training |= {"config": chosen.replace(**fields), "mission": missions, "policy": student}
+    elif policy is not None or missions is not None or student is not None or config is not None:
+        raise UsageError("resume uses the settings of the run: omit policy, missions, student and config.")
+    result = daf_train_policy(report=False, output=output, **training)
+    agreement = None
+    if result.status == "done":
+        agreement = read_agreement(result.run_dir) or _measured_agreement(result, agreement_episodes, output)
+    if report:
+        from daf.core.training_report.page import write_training_page
+
+        write_training_page(result.run_dir)
+    return CloneResult(result, agreement)
+
+
+def _measured_agreement(result: TrainingResult, episodes: int, output: OutputManager) -> Agreement:
+    """Measure and store the agreement of a finished run. Raises `UsageError` if it had no teacher."""
+    from daf.core import checkpoints
+    from daf.core._measuring_agreement import measure_agreement
+    from daf.core.training_setup import Places, set_up
+
+    config = DAFTrainingConfig.from_yaml(result.run_dir / CONFIG_FILE).replace(initial_weights=None)
+    if config.teacher is None:
+        raise UsageError(f"{result.run_dir} is not a clone: it was trained without a teacher.")
+    cache = EpisodeCache(default_cache(output.base_dir))
+    places = Places(cache.root, cache.bundles, output.base_dir)
+    run = set_up(config, places, mission=stored_mission(result.run_dir, config))
+    assert result.final_checkpoint is not None
+    checkpoints.load_weights(result.final_checkpoint, run.trainable)
+    agreement = measure_agreement(run, episodes)
+    write_agreement(result.run_dir, agreement)
+    return agreement
 
 
 def _run_to_resume(name: str, base: Path) -> RunInfo:

@@ -65,14 +65,22 @@ def show_elsewhere(result: "TrainingResult") -> None:
 
 
 def end(
-    result: "TrainingResult", output: "OutputOptions", *, run_dir: Path | None, resumed: bool, elsewhere: bool = False
+    result: "TrainingResult",
+    output: "OutputOptions",
+    *,
+    run_dir: Path | None,
+    resumed: bool,
+    elsewhere: bool = False,
+    command: str = "train",
 ) -> None:
-    """Print the error or how to resume, and exit with the status. elsewhere: the run is on another machine."""
+    """Print the error or how to resume with `command`, and exit with the status. elsewhere: the run is on another
+    machine.
+    """
     from daf.cli.show import say
 
     if result.status == "stopped" and not output.quiet and not elsewhere:
         run = result.run_dir if run_dir is not None else result.run_id
-        say(f"Stopped with a checkpoint; resume with: daf train --resume {run}")
+        say(f"Stopped with a checkpoint; resume with: daf {command} --resume {run}")
     if result.status == "failed":
         error = result.error or {"type": "TrainingError", "message": "training failed."}
         say(f"{error['type']}: {error['message']}")
@@ -81,7 +89,7 @@ def end(
         again = ["daf", *sys.argv[1:]]
         if run_dir is None and not resumed and not elsewhere:
             place = ["--output-dir", str(output.output_dir)] if output.output_dir is not None else []
-            again = ["daf", "train", "--resume", result.run_id, *place]
+            again = ["daf", command, "--resume", result.run_id, *place]
         saved = f"stopped after {result.steps:,} agent steps, which are saved"
         say(f"Interrupted: {saved}. Resume with: {shlex.join(again)}")
         raise SystemExit(130)

@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "crossplay": ("daf.cli.crossplay", "Play teams of several policies: how well each plays with each partner."),
     "analyze": ("daf.cli.analyze", "Analyze missions and policies: facts, performance and failures."),
     "train": ("daf.cli.train", "Train a policy with PPO; interrupted runs resume bit-exactly."),
+    "clone": ("daf.cli.clone", "Train a network to do what a policy does, and compare the two."),
     "adaptive": ("daf.cli.adaptive", "Run an experiment of many training runs: scheduled, retried, resumed."),
     "sweep": ("daf.cli.sweep", "Search hyperparameters over training or over policies and missions."),
     "cluster": ("daf.cli.cluster", "Start, stop and inspect Ray clusters for --executor ray."),

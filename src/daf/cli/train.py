@@ -1,5 +1,6 @@
 """`daf train`: train a policy."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -167,7 +168,7 @@ def train(chosen: TrainOptions, output: RunOptions, list_hyperparameters: ListOp
     if list_hyperparameters:
         train_show.list_hyperparameters(output.as_json)
         return
-    result = _train(chosen, output)
+    result = run_training(chosen, output, _trained)
     if output.as_json:
         from daf.cli.show import emit
 
@@ -185,22 +186,33 @@ def train(chosen: TrainOptions, output: RunOptions, list_hyperparameters: ListOp
     )
 
 
-def _train(train: TrainOptions, options: RunOptions) -> "TrainingResult":
+def _trained(**arguments: Any) -> "TrainingResult":
+    from daf.training import daf_train_policy
+
+    return daf_train_policy(**arguments)
+
+
+def run_training[R](
+    train: TrainOptions, options: RunOptions, operation: Callable[..., R], *, policy: str = DEFAULT_POLICY
+) -> R:
+    """Call `operation`, which takes the arguments of `daf_train_policy`, as the options say.
+
+    policy: trained if neither options nor the configuration name one. Raises `UsageError` and its subclasses.
+    """
     from daf.cli.show import err
     from daf.core.distributed.launch import Launch, nodes_of
     from daf.core.training_settings import count, with_settings
-    from daf.training import daf_train_policy
 
     fewest, most = nodes_of(train.nodes)
     launch = Launch(fewest, most, train.node_rank, train.rendezvous, train.max_restarts, train.join_timeout)
     output, daf_config = playing.open_output(options)
     base = _from_file(train.config)
-    fields = _fields(train, base, output)
+    fields = _fields(train, base, output, policy)
     stop_at = None if train.stop_at is None else count("--stop-at", train.stop_at)
     console = None if options.quiet else err
     if train.resume is not None:
         _only_with_resume(train, fields)
-        return daf_train_policy(
+        return operation(
             resume=train.resume, total_timesteps=fields.get("total_timesteps"), ranks=fields.get("workers_per_node"),
             take_over=train.take_over, stop_at=stop_at, output=output, settings=daf_config, console=console,
             report=not train.no_report, launch=launch,
@@ -208,14 +220,14 @@ def _train(train: TrainOptions, options: RunOptions) -> "TrainingResult":
     chosen = with_settings(base, fields)
     if not chosen.missions and chosen.curriculum is None and not launch.node_rank:
         raise UsageError(playing.NO_MISSION)
-    return daf_train_policy(
+    return operation(
         config=chosen, run_dir=train.run_dir, branch_from=train.branch_from, take_over=train.take_over,
         stop_at=stop_at, output=output, settings=daf_config, console=console, report=not train.no_report,
         launch=launch,
     )  # fmt: skip
 
 
-def _fields(train: TrainOptions, base: "DAFTrainingConfig", output: "OutputManager") -> dict[str, Any]:
+def _fields(train: TrainOptions, base: "DAFTrainingConfig", output: "OutputManager", policy: str) -> dict[str, Any]:
     """The fields of the configuration that the flags and --set give. Raises `UsageError`."""
     from daf.core.training_settings import count, parse_settings
     from daf.evaluation import default_cache
@@ -250,10 +262,10 @@ def _fields(train: TrainOptions, base: "DAFTrainingConfig", output: "OutputManag
     if eval_every == "never":
         given["eval_frequency"] = None
     if train.resume is None and base.policy is None and not train.node_rank:
-        given.setdefault("policy", DEFAULT_POLICY)
+        given.setdefault("policy", policy)
     settings = parse_settings(
         train.settings or [],
-        policy=given.get("policy") or base.policy or DEFAULT_POLICY,
+        policy=given.get("policy") or base.policy or policy,
         cache=default_cache(output.base_dir) / "bundles",
         runs=output.base_dir,
     )

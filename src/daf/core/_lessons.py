@@ -142,14 +142,7 @@ class Lessons:
         for index, name in enumerate(self._actions):
             asked = own & (self.labels == index)
             found[f"imitation/recall/{name}"] = ((right & asked).sum(), asked.sum())
-        length = min(LOOP_STEPS, buffer.steps)
-        stuck, whole = _loops(buffer, self._place_features, length)
-        wrong = (own & ~right).unfold(1, length, length).sum(-1) * 2
-        alone = whole & ~self.led.unfold(1, length, length).any(-1)
-        found["imitation/looping"] = (
-            (alone & stuck & (wrong >= own.unfold(1, length, length).sum(-1).clamp(min=1))).sum(),
-            alone.sum(),
-        )
+        found["imitation/looping"] = self.loops(buffer)
         found["clock/teacher_seconds"] = (seconds - self._seconds_before, 1.0 / peers.world)
         self._seconds_before = seconds
         pairs = torch.tensor([[float(part) for part in pair] for pair in found.values()], dtype=torch.float64)
@@ -160,6 +153,16 @@ class Lessons:
             if returns:
                 values[name] = float(np.mean(returns))
         return values
+
+    def loops(self, buffer: RolloutBuffer) -> tuple[int, int]:
+        """In how many windows of `LOOP_STEPS` steps an agent loops, and in how many it leads during one episode."""
+        length = min(LOOP_STEPS, buffer.steps)
+        own = (self.labels != UNLABELLED) & ~self.led
+        stuck, whole = _still(buffer, self._place_features, length)
+        wrong = (own & (self.greedy != self.labels)).unfold(1, length, length).sum(-1) * 2
+        alone = whole & ~self.led.unfold(1, length, length).any(-1)
+        looping = alone & stuck & (wrong >= own.unfold(1, length, length).sum(-1).clamp(min=1))
+        return int(looping.sum()), int(alone.sum())
 
     def state(self) -> dict[str, Any]:
         """This process's part of what `restore` needs: tensors, numbers and text only."""
@@ -192,7 +195,7 @@ def joined_lessons(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {**parts[0], "states": [group for part in parts for group in part["states"]]}
 
 
-def _loops(buffer: RolloutBuffer, place_features: Sequence[int], length: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _still(buffer: RolloutBuffer, place_features: Sequence[int], length: int) -> tuple[torch.Tensor, torch.Tensor]:
     """(rows, windows of `length` steps): whether the agent stays in place; whether the window lies in one episode."""
     tokens = buffer.observations
     if place_features:  # the mission reports the position

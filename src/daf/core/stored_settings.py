@@ -43,6 +43,10 @@ def write_settings(training: "TrainingRun", mission: Any, policy: Any) -> None:
         chosen = chosen.replace(policy=with_arguments(f"class={spec.class_path}{data}", spec.kwargs))
     elif chosen.policy is not None:
         chosen = chosen.replace(policy=anchored(chosen.policy))
+    if isinstance(chosen.teacher, str):
+        chosen = chosen.replace(teacher=anchored(chosen.teacher))
+    elif chosen.teacher is not None:
+        chosen = chosen.replace(teacher=[anchored(each) for each in chosen.teacher])
     if isinstance(chosen.mission, str):
         chosen = chosen.replace(mission=mission_files.anchored(chosen.mission))
     elif isinstance(chosen.mission, list):

@@ -82,7 +82,9 @@ class TrainingRun:
         self.ranks, self._group, self._on_machine = ranks, group, on_machine
         self.config, self.policy, self.curriculum = config, policy, curriculum
         self._added: dict[str, Mission] = {}
-        self._resolve = lambda name: self._added[name] if name in self._added else resolve(name)
+        self._resolve: Callable[[str], Mission] = lambda name: (
+            self._added[name] if name in self._added else resolve(name)
+        )
         self.cache_dir, self.device, self._console = cache_dir, device, console
         self.gpu_memory_fraction = gpu_memory_fraction
         self.opened = False
@@ -133,6 +135,10 @@ class TrainingRun:
         for warning in check_meanings(self.trainable, self.policy, self.missions[0], [*self.missions[1:], *distinct]):
             logger.warning(warning)
         return distinct
+
+    def resolve(self, name: str) -> Mission:
+        """The mission of a task."""
+        return self._resolve(name)
 
     @property
     def title(self) -> str:

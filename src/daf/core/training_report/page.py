@@ -9,6 +9,7 @@ import numpy as np
 
 from daf.core.learning_verdict import LearningVerdict, learning_verdict
 from daf.core.recorded_training import RecordedTraining, TrainingEvaluation, read_training_run
+from daf.core.training_report._agreement import agreement_section
 from daf.core.training_report._learning import learning_section
 from daf.core.training_report._training_curves import curve_sections, ends
 from daf.core.training_report._training_evaluations import INTERVAL, evaluations_section, scored
@@ -46,6 +47,7 @@ def training_page(run: RecordedTraining, facts: RunFacts) -> RunPage:
         finding=_finding(run, verdict),
         sections=[
             *learning_section(run, verdict),
+            *agreement_section(run.path),
             *evaluations_section(run, facts.info.path),
             *curve_sections(run),
             *_checkpoints(run, facts, mission),
