@@ -218,6 +218,10 @@ class CloneResult:
 
 CLONE_EPISODES = 20
 """Episodes on which a clone is compared with its teacher, if the configuration does not say."""
+CLONE_HORIZON = 16
+"""Steps of a sequence that a clone learns from, if the configuration does not say and they divide n_steps: minibatches
+of many short sequences are more varied.
+"""
 CLONE_POLICY = "token_grid"
 
 
@@ -238,7 +242,7 @@ def daf_clone_policy(
     the phase `imitate`. At the end the clone is compared with its teacher: its returns on the same episodes
     (`eval_episodes`, 20 by default), and its actions in the states of `agreement_episodes` other episodes that it
     leads.
-    resume: also completes what is missing of a run that has been trained. Raises as `daf_train_policy`.
+    resume: also measures the agreement of a run that stopped before that. Raises as `daf_train_policy`.
     """
     output = output or OutputManager()
     if agreement_episodes < 1:
@@ -254,6 +258,8 @@ def daf_clone_policy(
             raise UsageError("a clone learns from its teacher alone: omit imitate_steps, or use daf train.")
         if "eval_episodes" not in chosen.model_fields_set:
             fields["eval_episodes"] = CLONE_EPISODES
+        if chosen.bptt_horizon is None and chosen.n_steps % CLONE_HORIZON == 0:
+            fields["bptt_horizon"] = CLONE_HORIZON
         if student is None and chosen.policy is None:
             student = CLONE_POLICY
         training |= {"config": chosen.replace(**fields), "mission": missions, "policy": student}

@@ -88,6 +88,7 @@ def test_a_clone_is_trained_compared_and_resumed(daf_call: DafCall, tmp_path: Pa
     (["-m", MISSION], "name the policy to clone once"),
     (["starter", "--teacher", "starter", "-m", MISSION], "name the policy to clone once"),
     (["starter", "--resume", "latest"], "omit POLICY"),
+    (["starter", "-m", MISSION, "--nodes", "2", "--node-rank", "1"], "daf clone runs on machine 0"),
     (["starter"], "no mission"),
     (["starter", "-m", MISSION, "--agreement-episodes", "0"], "agreement_episodes must be 1 or more, got 0"),
     (["starter", "-m", MISSION, "--set", "imitate_steps=10"], "omit imitate_steps"),

@@ -10,6 +10,7 @@ import torch
 
 from daf.config import DAFTrainingConfig
 from daf.config.hyperparameters import HYPERPARAMETERS
+from daf.config.training import IMITATION
 from daf.core._optimizers import make_optimizer, schedule
 from daf.core._peers import Alone
 from daf.core._ppo import update
@@ -137,6 +138,7 @@ ELSEWHERE = {
     "seed", "num_envs", "n_steps", "bootstrap_truncated",  # test_learner
     "device", "num_workers", "threads", "memory_budget_mb", "max_minibatch_size", "precision", "compile",
     "gradient_checkpointing", "workers_per_node", "scale",
+    *IMITATION,  # test_imitation
 }  # fmt: skip
 """Effects on what is collected, or on memory and speed alone: tested where they are seen."""
 

@@ -39,6 +39,8 @@ def clone(
         daf clone cartographer -m arena -p lstm --set label_share=0.5
         daf clone --resume latest
     """
+    if chosen.node_rank:
+        raise UsageError("daf clone runs on machine 0; the others join with daf train --nodes … --node-rank …")
     if chosen.resume is None:
         if (cloned is None) == (chosen.teacher is None):
             raise UsageError("name the policy to clone once: daf clone POLICY -m MISSION.")

@@ -95,7 +95,10 @@ class DAFTrainingConfig(ConfigModel):
     )
     n_epochs: int = _hyper(2, "algorithm", "Passes over each rollout.", "update_epochs", ge=1, le=1000)
     batch_size: Annotated[int, Field(ge=1)] | Auto = _hyper(
-        "auto", "algorithm", "Agent steps per gradient step; auto: a quarter of the rollout.", "minibatch_size"
+        "auto",
+        "algorithm",
+        "Agent steps per gradient step; auto: a quarter of the rollout, or a sixteenth with a teacher.",
+        "minibatch_size",
     )
     max_minibatch_size: int | None = _hyper(
         None,
@@ -258,11 +261,6 @@ class DAFTrainingConfig(ConfigModel):
             )
         if self.use_distributed and self.workers_per_node == 1:
             raise ValueError("use_distributed needs num_workers or workers_per_node of 2 or more")
-        if self.teacher is None:
-            for name in IMITATION:
-                default = type(self).model_fields[name].default
-                if getattr(self, name) != default:
-                    raise ValueError(f"{name} {getattr(self, name)} has no effect without a teacher; set teacher")
         if (self.vtrace_rho_clip is None) != (self.vtrace_c_clip is None):
             raise ValueError("vtrace_rho_clip and vtrace_c_clip belong together: set both or neither")
         return self

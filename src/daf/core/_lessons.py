@@ -1,6 +1,6 @@
 """What a rollout records of the teacher: its actions in the states that were reached, and how the student compares.
 
-The student acts in every state, with a recurrent state of its own, also where the teacher leads: then its action is
+The student acts in every state, with a separate recurrent state, also where the teacher leads: then its action is
 replaced, and the environment takes the teacher's. `state()` and `restore()` cover all that later labels depend on, but
 for teachers in the environments' processes, whose state is restored there.
 

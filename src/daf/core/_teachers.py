@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from daf.config.training import DAFTrainingConfig
+from daf.config.training import IMITATION, DAFTrainingConfig
 from daf.errors import ConfigError, DAFError, PolicyError
 from daf.game.known_policies import BATCHED
 from daf.game.missions import Mission
@@ -72,6 +72,11 @@ def teachers_of(
     Raises `ConfigError`, `PolicyError`.
     """
     if config.teacher is None:
+        for name in IMITATION:
+            if getattr(config, name) != DAFTrainingConfig.model_fields[name].default:
+                raise ConfigError(
+                    f"{name} {getattr(config, name)} has no effect without a teacher; name one (--teacher)."
+                )
         return None
     names = [config.teacher] if isinstance(config.teacher, str) else config.teacher
     agents = missions[0].num_agents

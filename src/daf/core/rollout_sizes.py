@@ -12,8 +12,10 @@ from daf.errors import ConfigError
 
 AUTO_AGENTS = 256
 """The number of agents that num_envs "auto" aims at."""
-AUTO_BATCHES = 4
-"""Gradient steps per pass over a rollout that batch_size "auto" aims at; it uses a divisor of the rollout."""
+AUTO_BATCHES, AUTO_BATCHES_TAUGHT = 4, 16
+"""Gradient steps per pass over a rollout that batch_size "auto" aims at, without and with a teacher; it uses a divisor of
+the rollout. Labels are less noisy than advantages: more, smaller steps learn them in fewer agent steps.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def rollout_sizes(
     rows = environments * agents
     sequences = rows * (config.n_steps // horizon)
     if config.batch_size == "auto":
-        wanted = max(1, sequences // AUTO_BATCHES)
+        wanted = max(1, sequences // (AUTO_BATCHES if config.teacher is None else AUTO_BATCHES_TAUGHT))
         batch = min(_divisors(sequences), key=lambda b: abs(math.log(b / wanted)))
     else:
         batch = config.batch_size // horizon
