@@ -234,6 +234,7 @@ def daf_clone_policy(
     agreement_episodes: int = 8,
     report: bool = True,
     output: OutputManager | None = None,
+    console: "Console | None" = None,
     **training: Any,
 ) -> CloneResult:
     """Train `student` (token_grid) to do what `policy` does, and report how far it succeeds.
@@ -265,7 +266,7 @@ def daf_clone_policy(
         training |= {"config": chosen.replace(**fields), "mission": missions, "policy": student}
     elif policy is not None or missions is not None or student is not None or config is not None:
         raise UsageError("resume uses the settings of the run: omit policy, missions, student and config.")
-    result = daf_train_policy(report=False, output=output, **training)
+    result = daf_train_policy(report=False, output=output, console=console, **training)
     agreement = None
     if result.status == "done":
         agreement = read_agreement(result.run_dir) or _measured_agreement(result, agreement_episodes, output)

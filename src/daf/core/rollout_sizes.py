@@ -13,8 +13,8 @@ from daf.errors import ConfigError
 AUTO_AGENTS = 256
 """The number of agents that num_envs "auto" aims at."""
 AUTO_BATCHES, AUTO_BATCHES_TAUGHT = 4, 16
-"""Gradient steps per pass over a rollout that batch_size "auto" aims at, without and with a teacher; it uses a divisor of
-the rollout. Labels are less noisy than advantages: more, smaller steps learn them in fewer agent steps.
+"""Gradient steps per pass over a rollout that batch_size "auto" aims at, without and with a teacher; it uses a divisor
+of the rollout. Labels are less noisy than advantages: more, smaller steps learn them in fewer agent steps.
 """
 
 
