@@ -57,6 +57,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "releases": ("daf.cli.releases", "List the releases of a registry, or show one."),
     "rollback": ("daf.cli.rollback", "Make an earlier release live again."),
     "serve": ("daf.cli.serve", "Serve a policy to other programs over CoGames' policy-server protocol."),
+    "examples": ("daf.cli.examples", "List and run the examples that come with DAF."),
     "pipeline": ("daf.cli.pipeline", "Run a chain of commands that resumes and reruns only what changed."),
     "bench": ("daf.cli.bench", "Measure the speed of evaluation for your policy and mission."),
     "test": ("daf.cli.test", "Run suites of tests in parallel, and report on them."),
