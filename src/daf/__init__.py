@@ -55,6 +55,7 @@ _MODULES = {
     "deployment": (
         "DeploymentResult",
         "daf_deploy_policy",
+        "daf_monitor_deployment",
         "daf_package_policy",
         "daf_rollback_deployment",
         "daf_submit_policy",

@@ -54,7 +54,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "leaderboard": ("daf.cli.leaderboard", "Show the ranking of a season."),
     "auth": ("daf.cli.auth", "Log in at a tournament server, and show the login."),
     "deploy": ("daf.cli.deploy", "Release a bundle: validate it, compare it with the live release, make it live."),
-    "releases": ("daf.cli.releases", "List the releases of a registry, or show one."),
+    "releases": ("daf.cli.releases", "List the releases of a registry, show one, or check its state."),
     "rollback": ("daf.cli.rollback", "Make an earlier release live again."),
     "serve": ("daf.cli.serve", "Serve a policy to other programs over CoGames' policy-server protocol."),
     "examples": ("daf.cli.examples", "List and run the examples that come with DAF."),

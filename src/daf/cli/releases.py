@@ -12,6 +12,7 @@ from daf.cli._options import OutputOptions
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from daf.deployment import Monitoring
     from daf.deployment.listing import ListedRelease
     from daf.registry import Event, Registry
 
@@ -41,7 +42,7 @@ ReleaseArgument = Annotated[
 @app.callback(invoke_without_command=True)
 @options
 def releases(context: typer.Context, registry: RegistryOption = None, *, output: OutputOptions) -> None:
-    """List releases, show one, or check the state of a live one. Without a command: list."""
+    """List releases, show one, or check the state of one. Without a command: list."""
     if context.invoked_subcommand is None:
         _list(registry, output)
     else:
@@ -85,6 +86,47 @@ def show(
         )
     else:
         _show(row, events)
+
+
+@app.command()
+@options
+def status(
+    context: typer.Context,
+    release: ReleaseArgument = None,
+    registry: RegistryOption = None,
+    hours: Annotated[
+        float | None, typer.Option("--last", metavar="HOURS", help="Only records of the last HOURS.")
+    ] = None,
+    latency_factor: Annotated[
+        float,
+        typer.Option(
+            "--latency-factor", metavar="X", help="Degraded if the p99 of a step is above X times that at release."
+        ),
+    ] = 2.0,
+    *,
+    output: OutputOptions,
+) -> None:
+    """Compare a release's errors, latency and returns in its own records with those at its release.
+
+    healthy, degraded (latency or a return is outside its bound), failing (more than 5 % of the episodes failed), or
+    unknown (no records). The records are the episodes of `daf serve`, `daf evaluate` and `daf compare` in the output
+    directory. Exit code 1 if the release is failing.
+    """
+    from daf.cli.show import emit
+    from daf.deployment import MonitorSettings, monitor
+    from daf.storage.jsonable import jsonable
+
+    place, chosen = _with_group(context, registry, output)
+    found = monitor(
+        release, registry=place, settings=MonitorSettings(hours, latency_factor), output_dir=chosen.output_dir
+    )
+    if chosen.as_json:
+        state = "failed" if found.state == "failing" else "ok"
+        emit({"run_id": None, "run_dir": None, "status": state, "monitoring": jsonable(found)})
+    else:
+        _show_state(found, quiet=chosen.quiet)
+    if found.state == "failing":
+        raise typer.Exit(1)
 
 
 def _with_group(
@@ -181,3 +223,29 @@ def _event(event: "Event", version: str) -> str:
         return f"{signed} {event['version']} became live instead ({how})"
     before = event.get("previous")
     return f"{signed} became live ({how})" + (f", instead of {before}" if before else "")
+
+
+def _show_state(found: "Monitoring", *, quiet: bool) -> None:
+    from daf.cli.show import out, plain_table, say
+    from daf.stats.sentences import amount_text, number
+
+    table = plain_table(f"{found.name} {found.version}")
+    for column in ("", "now", "at release", ""):
+        table.add_column(column, overflow="fold")
+    rate = found.error_rate
+    if rate is not None:
+        errors = f"{found.failed} of {found.served + found.played} ({100 * rate:.2g} %)"
+        table.add_row("failed episodes", errors, "", "above 5 %" if found.state == "failing" else "")
+    if found.latencies is not None:
+        now, before = found.latencies, found.latencies.at_release or (None, None, None)
+        for name, value, old in zip(("p50", "p90", "p99"), (now.p50, now.p90, now.p99), before, strict=True):
+            mark = "outside the bound" if name == "p99" and now.outside else ""
+            table.add_row(f"step {name}, ms", number(value), "–" if old is None else number(old), mark)
+    for row in found.returns:
+        released = "–" if row.released is None else amount_text(row.released, row.released_ci)
+        mark = "outside the bound" if row.outside else ""
+        table.add_row(f"return, {escape(row.mission)}", f"{amount_text(row.mean, row.ci)} (n={row.n})", released, mark)
+    out.print(table)
+    for note in () if quiet else found.notes:
+        say(f"Note: {note}")
+    out.print(found.sentence(), markup=False, soft_wrap=True)

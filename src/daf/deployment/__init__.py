@@ -13,6 +13,7 @@ from daf.deployment.deployment_settings import Deployment, Listeners, Validation
 from daf.deployment.from_config import deployment_from
 from daf.deployment.gate import Gate, GateReport, gate_data, play_gate
 from daf.deployment.inspection import Inspection, inspect
+from daf.deployment.monitoring import Monitoring, MonitorSettings, daf_monitor_deployment, monitor
 from daf.deployment.packaging import Package, PackageSettings, package
 from daf.deployment.result import DeploymentResult, daf_package_policy, daf_validate_deployment
 from daf.deployment.rollback import daf_rollback_deployment
@@ -32,6 +33,8 @@ __all__ = [
     "Limits",
     "Listeners",
     "MissionReturns",
+    "MonitorSettings",
+    "Monitoring",
     "Package",
     "PackageSettings",
     "Player",
@@ -43,6 +46,7 @@ __all__ = [
     "Validation",
     "ValidationSettings",
     "daf_deploy_policy",
+    "daf_monitor_deployment",
     "daf_package_policy",
     "daf_rollback_deployment",
     "daf_submit_policy",
@@ -51,6 +55,7 @@ __all__ = [
     "deployment_from",
     "gate_data",
     "inspect",
+    "monitor",
     "package",
     "package_player",
     "play_gate",

@@ -80,6 +80,6 @@ def is_known(before: PolicyReleases, release: Release) -> bool:
     for stored in before.releases:
         if stored.release["version"] == release["version"]:
             if stored.release["sha256"] != release["sha256"]:
-                raise other_bytes(release, stored.release)
+                raise other_bytes(release, stored.release, before.versions())
             return True
     return False

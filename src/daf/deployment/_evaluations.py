@@ -4,7 +4,7 @@ Only results of the packed policy itself count: a checkpoint's evaluation lies i
 are matched by the policy's identity, never by its name.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
@@ -52,26 +52,40 @@ def of_run(run: str | Path, identity: str, *, base_dir: str | Path | None) -> Po
     results = read_results(folder)
     if results is None or not results.get("episodes"):
         raise PackagingError(f"{folder} holds no episodes. --results takes a run of `daf evaluate` or `daf compare`.")
-    cache = Path(results.get("cache", ""))
-    by_mission: dict[str, list[EpisodeEntry]] = {}
-    played: dict[str, bool] = {}
-    for row in results["episodes"]:
-        name = row["contender"]
-        if name not in played and row["status"] == "ok":
-            played[name] = _identities(folder, cache, row["key"]) == [identity]
-        if played.get(name):
-            by_mission.setdefault(row["mission"], []).append(row)
+    by_mission, names = rows_of(folder, results["episodes"], results.get("cache", ""), identity)
     if not by_mission:
         raise PackagingError(
-            f"{folder}: no contender of this run is the packed policy: {', '.join(map(quoted, sorted(played)))} differ "
+            f"{folder}: no contender of this run is the packed policy: {', '.join(map(quoted, names))} differ "
             "in class, arguments, weights or code. Evaluate the policy as it is now, and give that run."
         )
     return {"source": "run", "seed": None, "missions": [_score(*item) for item in sorted(by_mission.items())]}
 
 
-def _identities(folder: Path, cache: Path, key: str) -> list[str] | None:
+def rows_of(
+    folder: Path, rows: Sequence[EpisodeEntry], cache: str, identity: str, *, label: str | None = None
+) -> tuple[dict[str, list[EpisodeEntry]], list[str]]:
+    """The episodes that the policy with this identity played alone, by mission; and the contenders of the run.
+
+    rows, cache: of the results of the run in `folder`. A failed episode counts if its contender finished another one,
+    or has the name `label`: a policy that never finished one left no record to identify it by.
+    """
+    store = EpisodeCache(Path(cache))
+    ours = {row["contender"]: row["contender"] == label for row in rows}
+    asked: set[str] = set()
+    for row in rows:
+        if row["contender"] not in asked and row["status"] == "ok":
+            asked.add(row["contender"])
+            ours[row["contender"]] = _identities(folder, store, row["key"]) == [identity]
+    by_mission: dict[str, list[EpisodeEntry]] = {}
+    for row in rows:
+        if ours[row["contender"]]:
+            by_mission.setdefault(row["mission"], []).append(row)
+    return by_mission, sorted(ours)
+
+
+def _identities(folder: Path, cache: EpisodeCache, key: str) -> list[str] | None:
     """The identities of the policies in an episode's record; None if there is no intact record."""
-    for place in (folder / "records" / f"{key}.json", EpisodeCache(cache).path(key)):
+    for place in (folder / "records" / f"{key}.json", cache.path(key)):
         data = read_bytes(place)
         if data is not None:
             try:

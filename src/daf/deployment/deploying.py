@@ -20,7 +20,7 @@ from daf.deployment.inspection import inspect
 from daf.deployment.result import DeploymentResult
 from daf.deployment.submission import submit
 from daf.deployment.validation import MISSIONS, Validation, validate
-from daf.errors import DAFError, PolicyError, ServerError
+from daf.errors import DAFError, Interrupted, PolicyError, ServerError
 from daf.game import missions as game_missions
 from daf.game.account import default_login_server
 from daf.game.cogames_container import validate_in_container
@@ -168,6 +168,8 @@ def _submitted(
     config = DAFTournamentConfig.model_validate({**fields, "server_url": deployment.login_server if own else None})
     try:
         made = submit(path, config, login_server=deployment.login_server, output=output)
+    except Interrupted:
+        raise
     except DAFError as error:
         raise ServerError(f"{message} It was not submitted to season {deployment.season}: {error}") from error
     return f"{message} {made.sentence()}"

@@ -96,7 +96,7 @@ class FolderRegistry(Registry):
                     atomic.write_json(temporary / RELEASE, release)
                 return True
             if there["sha256"] != release["sha256"]:
-                raise other_bytes(release, there)
+                raise other_bytes(release, there, self._versions(name))
             if _sha256(folder / BUNDLE) != release["sha256"]:
                 with atomic.writing(folder / BUNDLE) as temporary:
                     _copy(bundle, temporary, release["sha256"])
@@ -173,7 +173,14 @@ class FolderRegistry(Registry):
     def _writing(self, name: str) -> Iterator[None]:
         self._check()
         if not (self.root / MARK).exists():
-            atomic.write_json(self.root / MARK, {"format": FORMAT})
+            try:
+                atomic.write_json(self.root / MARK, {"format": FORMAT})
+            except StorageError as error:
+                reason = error.__cause__.strerror if isinstance(error.__cause__, OSError) else error
+                raise StorageError(
+                    f"{self.root} can't be written, so it can't be a registry ({reason}). Name another directory with "
+                    "--registry or DAF_REGISTRY."
+                ) from error
         busy = f"another process changes the releases of {name} in {self.root}. Run the command again when it is done."
         with locks.exclusive(self._folder(name, _LOCK), busy, patience=_PATIENCE_SECONDS):
             atomic.sweep_below(self._folder(name))

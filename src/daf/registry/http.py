@@ -96,17 +96,19 @@ class HttpRegistry(Registry):
 
     def add(self, release: Release, bundle: Path) -> bool:
         name, version = require_name(release["name"]), release["version"]
-        for stored in self.policy(name).releases:
+        policy = self.policy(name)
+        for stored in policy.releases:
             if stored.release["version"] == version:
                 if stored.release["sha256"] != release["sha256"]:
-                    raise other_bytes(release, stored.release)
+                    raise other_bytes(release, stored.release, policy.versions())
                 if stored.kept:
                     return False
         with self._sent("PUT", f"bundles/{release['sha256']}", file=bundle):
             pass
         with self._sent("PUT", self._path(name, version), data=release, accept=(409,)) as answer:
             if answer.status_code == 409:
-                raise other_bytes(release, self.policy(name).find(version).release)
+                policy = self.policy(name)
+                raise other_bytes(release, policy.find(version).release, policy.versions())
             return answer.status_code == 201
 
     def switch(self, name: str, event: Event, *, expected: str | None) -> None:

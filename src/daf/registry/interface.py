@@ -14,7 +14,7 @@ import getpass
 import re
 import socket
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,8 +85,11 @@ class PolicyReleases:
         for stored in self.releases:
             if stored.release["version"] == version:
                 return stored
-        known = [stored.release["version"] for stored in self.releases]
-        raise ReleaseError(unknown(f"release of {self.name} with version", version, known))
+        raise ReleaseError(unknown(f"release of {self.name} with version", version, self.versions()))
+
+    def versions(self) -> list[str]:
+        """All versions, the newest first, also those whose bundles were deleted."""
+        return [stored.release["version"] for stored in self.releases]
 
     @property
     def live_release(self) -> Release | None:
@@ -200,12 +203,12 @@ def newest_first(stored: Sequence[Stored]) -> tuple[Stored, ...]:
     return tuple(sorted(stored, key=lambda one: versions.parse(one.release["version"]), reverse=True))
 
 
-def other_bytes(release: Release, there: Mapping[str, Any]) -> ReleaseError:
-    """The refusal of a version that exists."""
+def other_bytes(release: Release, there: Mapping[str, Any], taken: Iterable[str]) -> ReleaseError:
+    """The refusal of a version that exists. taken: all versions of the policy."""
+    free = max(versions.parse(version) for version in (*taken, release["version"])).next_patch()
     return ReleaseError(
         f"{release['name']} {release['version']} exists with other bytes (SHA-256 {there['sha256'][:12]}…, not "
-        f"{release['sha256'][:12]}…). A release never changes: choose a version that is not taken, such as "
-        f"{versions.parse(release['version']).next_patch()}."
+        f"{release['sha256'][:12]}…). A release never changes: choose a version that is not taken, such as {free}."
     )
 
 
