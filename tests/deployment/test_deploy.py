@@ -228,6 +228,10 @@ def test_the_command_releases_refuses_and_rolls_back(
     assert data["gate"]["rows"][0]["verdict"] == "worse"
     assert Path(data["run_dir"], "report.html").is_file()
     assert len(data["episodes"]) == 28
+    listed = json.loads(daf_call("runs", "list", "--output-dir", tmp_path / "out", "--json").stdout)["runs"]
+    assert {(run["kind"], run["result"]["text"]) for run in listed} == {("gate", "refused")}
+    assert daf_call("report", data["run_id"], "--output-dir", tmp_path / "out").returncode == 0
+    assert "is worse than" in Path(data["run_dir"], "report.html").read_text()
     unchecked = daf_call("deploy", bundles() / "idle.zip", "--mode", "skip", *here)
     assert "walker 1.0.1 is live, instead of 1.0.0." in unchecked.stdout
     assert daf_call("rollback", "--output-dir", tmp_path / "out").returncode == 0

@@ -12,7 +12,7 @@ from daf.storage.reading import read_json as storage_json
 
 Kind = Literal[
     "evaluation", "comparison", "score", "crossplay", "ablation", "benchmark", "analysis", "metrics", "power",
-    "training", "adaptive", "sweep", "variants", "pipeline", "logs", "replays", "tests", "run",
+    "gate", "training", "adaptive", "sweep", "variants", "pipeline", "logs", "replays", "tests", "run",
 ]  # fmt: skip
 RANKED: tuple[Kind, ...] = ("evaluation", "comparison", "metrics", "power")
 """The kinds whose results rank policies on the episodes that all of them played."""
@@ -43,6 +43,8 @@ def kind_of(folder: Path) -> Kind:
         return "score"
     if "matrix" in results and "mixes" in results:
         return "crossplay"
+    if isinstance(results.get("gate"), dict) and "rows" in results["gate"]:
+        return "gate"
     if "ranking" in results and "settings" in results:
         operation = (read_json(folder / EXECUTION_LOG) or {}).get("operation")
         return "comparison" if operation == "comparisons" else "evaluation"

@@ -82,7 +82,7 @@ def _pages(info: "RunInfo", kind: Kind) -> Pages:
             return played_pages.score(facts)
         case "crossplay":
             return played_pages.crossplay(facts)
-        case "ablation" | "benchmark" | "analysis" | "metrics" | "power":
+        case "ablation" | "benchmark" | "analysis" | "metrics" | "power" | "gate":
             return played_pages.own_page(facts)
         case "logs":
             from daf.reporting._logs_page import logs_report

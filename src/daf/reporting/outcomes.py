@@ -66,6 +66,14 @@ class _Crossed(TypedDict, total=False):
     policies: list[str]
 
 
+class _Verdict(TypedDict):
+    passed: bool
+
+
+class _Gated(TypedDict, total=False):
+    gate: _Verdict
+
+
 def outcome_of(folder: Path, kind: Kind) -> Outcome:
     """The outcome of the run of `kind` in `folder`."""
     read = _READERS.get(kind)
@@ -108,6 +116,13 @@ def _score(folder: Path) -> Outcome:
 def _crossplay(folder: Path) -> Outcome:
     policies = (read_json(folder / "results.json", _Crossed) or {}).get("policies") or []
     return Outcome(f"{len(policies)} policies") if policies else Outcome()
+
+
+def _gate(folder: Path) -> Outcome:
+    gate = (read_json(folder / "results.json", _Gated) or {}).get("gate")
+    if gate is None:
+        return Outcome()
+    return Outcome("passed" if gate["passed"] else "refused")
 
 
 def _training(folder: Path) -> Outcome:
@@ -165,6 +180,7 @@ _READERS = {
     "power": _power,
     "score": _score,
     "crossplay": _crossplay,
+    "gate": _gate,
     "training": _training,
     "sweep": _sweep,
     "adaptive": _adaptive,

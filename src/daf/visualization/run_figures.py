@@ -78,6 +78,7 @@ OF_RUN: Mapping[Kind, Sequence[str]] = {
     "benchmark": OF_EPISODES,
     "crossplay": ("actions", "resources", "positions"),
     "score": ("actions", "resources", "positions"),
+    "gate": ("actions", "resources", "positions"),
     "sweep": ("results", "heatmap", "parallel", "dashboard"),
     "logs": ("positions",),
     "replays": ("actions", "resources", "positions"),
