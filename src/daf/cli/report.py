@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from daf.cli._options import JsonOption, OutputDirOption, QuietOption
-from daf.errors import UsageError
+from daf.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from daf.reporting import ReportFiles
+
+FORMATS = ("page", "marl-eval")
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False, help="Write a page about a run of any kind.")
 
@@ -25,7 +27,12 @@ BoardOption = Annotated[
     str | None,
     typer.Option("--leaderboard", metavar="FORMAT", help="Rank the runs' policies instead; markdown, json or html."),
 ]
-ToOption = Annotated[Path | None, typer.Option("--to", help="File for the leaderboard (default: stdout).")]
+ToOption = Annotated[
+    Path | None, typer.Option("--to", help="File for the leaderboard or marl-eval's JSON (default: stdout).")
+]
+FormatOption = Annotated[
+    str, typer.Option("--format", help="page, or marl-eval: training runs and evaluations as that tool reads them.")
+]
 
 
 @app.command()
@@ -33,6 +40,7 @@ def report(
     runs: RunsArgument = None,
     pdf: PdfOption = False,
     leaderboard: BoardOption = None,
+    format_: FormatOption = "page",
     to: ToOption = None,
     output_dir: OutputDirOption = None,
     as_json: JsonOption = False,
@@ -47,15 +55,23 @@ def report(
         daf report latest --pdf
         daf report training/20261120_101500
         daf report comparisons/2026 comparisons/20261120_09 --leaderboard markdown
+        daf report training/20261120 evaluations/20261121 --format marl-eval --to marl.json
     """
     named = list(runs or ["latest"])
+    if format_ not in FORMATS:
+        raise UsageError(unknown("format of reports", format_, FORMATS))
+    if format_ == "marl-eval":
+        if pdf or leaderboard is not None:
+            raise UsageError("--format marl-eval can't be combined with --pdf or --leaderboard.")
+        _marl_eval(named, to, output_dir, as_json, quiet)
+        return
     if leaderboard is not None:
         if pdf:
             raise UsageError("--pdf can't be combined with --leaderboard, which is written as markdown, json or html.")
         _board(named, leaderboard, to, output_dir, as_json, quiet)
         return
     if to is not None:
-        raise UsageError("--to needs --leaderboard; a report is written into its run directory.")
+        raise UsageError("--to needs --leaderboard or --format marl-eval; a report is written into its run directory.")
     from daf.cli.show import emit, out
     from daf.reporting import daf_report
 
@@ -72,6 +88,27 @@ def report(
             from daf.cli.show import err
 
             err.print(f"{files.html.name} is the page that the run wrote itself.", markup=False, soft_wrap=True)
+
+
+def _marl_eval(runs: list[str], to: Path | None, output_dir: Path | None, as_json: bool, quiet: bool) -> None:
+    import json
+
+    from daf.cli.show import emit, out, raw, say
+    from daf.reporting import daf_export_marl_eval
+
+    file = daf_export_marl_eval(runs, to, base_dir=output_dir)
+    if as_json:
+        written = str(to.expanduser()) if to else None
+        data = {"marl_eval": file.data, "notes": list(file.notes), "written": written}
+        emit({"run_id": None, "run_dir": None, "status": "ok", **data})
+        return
+    if not quiet:
+        for note in file.notes:
+            say(f"Note: {note}")
+    if to is None:
+        raw(json.dumps(file.data, indent=1, ensure_ascii=False) + "\n")
+    elif not quiet:
+        out.print(str(to), markup=False, soft_wrap=True)
 
 
 def _data(files: "ReportFiles") -> dict[str, object]:

@@ -372,24 +372,49 @@ def export_command(
     run: RunArgument,
     to: Annotated[
         Path | None,
-        typer.Option("--to", help="The archive to write (default: OPERATION_ID.tar.gz in the current directory)."),
+        typer.Option("--to", help="What to write (default: OPERATION_ID.tar.gz, or OPERATION_ID_csv/, … here)."),
     ] = None,
     folder: Annotated[bool, typer.Option("--folder", help="Write a directory instead of an archive.")] = False,
+    format_: Annotated[
+        str | None, typer.Option("--format", help="Write the run's tables instead, a file each: csv or parquet.")
+    ] = None,
     output_dir: OutputDirOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Copy a run with everything it needs, as one archive.
+    """Copy a run with everything it needs, as one archive, or write its tables as CSV or Parquet files.
 
     \b
         daf runs export latest
+        daf runs export latest --format csv --to tables
     """
     from daf.cli.show import emit, out
     from daf.output_manager import find_run
     from daf.output_utils import export_session
 
     found = find_run(run, output_dir)
+    if format_ is not None:
+        if folder:
+            raise UsageError("--folder can't be combined with --format, which writes a directory anyway.")
+        _export_tables(found, to, format_, as_json)
+        return
     path = export_session(str(found.path), to, compress=not folder, base_dir=output_dir)
     if as_json:
         emit({"run_id": found.run_id, "run_dir": str(found.path), "status": "ok", "exported": str(path)})
     else:
+        out.print(str(path), markup=False, soft_wrap=True)
+
+
+def _export_tables(run: "RunInfo", to: Path | None, format_: str, as_json: bool) -> None:
+    from daf.cli.show import emit, out
+    from daf.reporting.table_export import export_tables
+
+    target = to or Path(f"{run.operation}_{run.run_id}_{format_}")
+    written = export_tables(run, target, format_)  # type: ignore[arg-type]
+    if as_json:
+        tables = {path.stem: str(path) for path in written}
+        emit(
+            {"run_id": run.run_id, "run_dir": str(run.path), "status": "ok", "exported": str(target), "tables": tables}
+        )
+        return
+    for path in written:
         out.print(str(path), markup=False, soft_wrap=True)

@@ -16,9 +16,10 @@ read. The query runs in a separate process that can read these tables and nothin
 run whose files cannot be read is left out of that table, and `Answer.damaged` names it.
 """
 
+import contextlib
 import re
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -191,26 +192,50 @@ def ask(found: Sequence[RunInfo], sql: str, *, seconds: float) -> Answer:
 
     Raises `UsageError`, `DamagedFileError` if a run's Parquet file that the query needs is damaged, `StorageError`.
     """
-    from daf.episodes.tables import TABLES, VIEWS, create_tables
-    from daf.storage.databases import building, query
+    from daf.episodes.tables import VIEWS
+    from daf.storage.databases import query
 
     if sql.strip() == "tables":
         sql = _LISTING
-    words = set(re.findall(r"\w+", sql.lower()))
+    with tables_of(found, set(re.findall(r"\w+", sql.lower()))) as tables:
+        names, rows = query(tables.database, sql, seconds=seconds, parquet=tables.parquet, views=VIEWS)
+        return Answer(names, rows, tables.damaged)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """database: holds the tables that were built. parquet: the files of those that runs have as Parquet files."""
+
+    database: Path
+    parquet: dict[str, list[Path]]
+    damaged: list[str]
+
+
+@contextlib.contextmanager
+def tables_of(found: Sequence[RunInfo], wanted: Container[str]) -> Iterator[Tables]:
+    """The tables of these runs inside the block; of those that are built here, only the `wanted` have rows.
+
+    Raises `StorageError`.
+    """
+    from daf.episodes.tables import TABLES, create_tables
+    from daf.storage.databases import building
+
     damaged: list[str] = []
     with tempfile.TemporaryDirectory(prefix="daf-query-") as folder:
         database = Path(folder) / "runs.duckdb"
         with building(database) as connection:
             for name, (columns, rows_of) in _TABLES.items():
                 connection.execute(f"create table {name} ({', '.join(columns)})")
-                if name in words:
+                if name in wanted:
                     _insert(connection, name, columns, _rows(found, rows_of, damaged))
             parquet = {table: _parquet(found, table) for table in TABLES if table not in _TABLES}
             create_tables(connection, [table for table, files in parquet.items() if not files])
-        names, rows = query(
-            database, sql, seconds=seconds, parquet={t: f for t, f in parquet.items() if f}, views=VIEWS
-        )
-    return Answer(names, rows, damaged)
+        yield Tables(database, {table: files for table, files in parquet.items() if files}, damaged)
+
+
+def built_tables() -> tuple[str, ...]:
+    """The tables that are built from a run's other files."""
+    return tuple(_TABLES)
 
 
 _LISTING = (
