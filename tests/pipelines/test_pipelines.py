@@ -261,3 +261,20 @@ stages:
     assert [stage["status"] for stage in json.loads(status.stdout)["stages"]] == ["done"] * 3
     again = daf_call("pipeline", "run", file, "--output-dir", tmp_path / "out", "--json")
     assert [stage["status"] for stage in json.loads(again.stdout)["stages"]] == ["cached"] * 3
+
+
+def test_every_command_of_a_stage_takes_what_a_pipeline_gives_it(tmp_path: Path) -> None:
+    from daf.cli.parse_only import error_of
+    from daf.orchestrators._commands import COMMANDS
+
+    refused = {}
+    for use, command in COMMANDS.items():
+        argv = [*command.words, "--json", "--output-dir", str(tmp_path)]
+        argv += ["--tag", "t"] if command.labels else []
+        argv += ["--executor", "serial"] if command.plays else []
+        argv += ["--config", str(tmp_path / "c.yaml")] if command.config == "--config" else []
+        argv += ["--difference", "1"] if use == "power" else []
+        error = error_of([*argv, *(["--policy", "noop"] if use == "package" else []), "--", *command.arguments])
+        if error is not None:
+            refused[use] = error
+    assert refused == {}

@@ -42,7 +42,8 @@ COMMANDS: dict[str, StageCommand] = {
         resume=("train", "--resume"),
     ),
     "clone": StageCommand(
-        ("clone",), outputs=("policy", "checkpoint"), config="--config", kind="training", labels=True
+        ("clone",), arguments=("teacher",), outputs=("policy", "checkpoint"), config="--config", kind="training",
+        labels=True, resume=("clone", "--resume"),
     ),
     "sweep": StageCommand(
         ("sweep", "run"), outputs=("best", "hyperparameters"), arguments=("config",), config="argument", kind="sweep",
