@@ -136,6 +136,8 @@ def daf_launch_distributed_training(
     if backend == "ray":
         raise UsageError('backend "ray" is not supported for training; use "torch".')
     launch = Launch(nodes, nodes, node_rank, rendezvous, max_restarts, join_timeout)
+    if node_rank and not wait:
+        raise UsageError(f"node_rank {node_rank}: only machine 0 can train in the background; leave wait at True.")
     if (env_cfg is None) == (env_cfg_supplier is None):
         raise UsageError("pass either env_cfg or env_cfg_supplier.")
     mission = env_cfg if env_cfg is not None else env_cfg_supplier() if env_cfg_supplier is not None else None
@@ -163,7 +165,7 @@ def daf_launch_distributed_training(
         )
         if result.status == "failed":
             raise TrainingError((result.error or {}).get("message", "training failed."), machine=result.machine)
-        return _result(result)
+        return _result(result, here=node_rank == 0)
     return _in_background(mission, chosen, run_dir, launch)
 
 
@@ -300,7 +302,8 @@ def _in_background(mission: Any, config: DAFTrainingConfig, run_dir: Path, launc
     )
 
 
-def _result(result: "TrainingResult") -> DistributedTrainingResult:
+def _result(result: "TrainingResult", *, here: bool) -> DistributedTrainingResult:
+    """here: whether the run directory is on this machine."""
     found = DistributedTrainingResult(
         run_dir=result.run_dir,
         num_workers=result.ranks,
@@ -309,8 +312,11 @@ def _result(result: "TrainingResult") -> DistributedTrainingResult:
         training_steps=result.steps,
         wall_time_seconds=result.wall_seconds,
         aggregate_stats=dict(result.metrics),
+        final_loss=result.metrics.get("loss/total"),
+        final_reward=result.metrics.get("episode/return"),
     )
-    _last_numbers(found)
+    if here:
+        _last_numbers(found)  # episodes may have ended in an earlier update only
     return found
 
 

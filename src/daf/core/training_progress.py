@@ -112,12 +112,16 @@ class TrainingProgress:
             self._printed_at = now
             self._console.print(self.line(), soft_wrap=True, markup=False, highlight=False)
 
+    def restart(self, step: int) -> None:
+        """Measure the speed from `step` and now on, because the time before was not spent training."""
+        self._marks = deque([(time.monotonic(), step)], maxlen=self._marks.maxlen)
+
     def evaluation(self, record: Mapping[str, Any]) -> None:
         """Show an evaluation, as in evaluations.jsonl."""
         self._evaluation = evaluation_text(record)
         self.say(self._evaluation)
         if START in record:
-            self._marks = deque([(time.monotonic(), record["step"])], maxlen=self._marks.maxlen)
+            self.restart(record["step"])
         if BASELINE in record:
             self.say(f"{BASELINE} on the same episodes: {_score_text(record[BASELINE])}")
         if TEACHER in record:

@@ -32,7 +32,7 @@ from daf.core.distributed.job import Job, fetch, publish
 from daf.core.distributed.launch import Launch, endpoint
 from daf.core.learning_verdict import read_learning_verdict
 from daf.core.training_loop import OnEvaluation, OnUpdate
-from daf.core.training_progress import ShowsProgress, TrainingProgress
+from daf.core.training_progress import TrainingProgress
 from daf.core.training_result import StopTraining, TrainingResult
 from daf.core.training_run import TrainingRun
 from daf.errors import TrainingError
@@ -41,6 +41,8 @@ from daf.stats.sentences import counted
 from daf.storage import atomic
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from rich.console import Console
     from torch._C._distributed_c10d import TCPStore
 
@@ -79,9 +81,11 @@ def train_in_ranks(
     store, host, port = _rendezvous.host(launch)
     publish(store, job)
     address = _rendezvous.LOOPBACK if launch.most == 1 else _rendezvous.address_towards(host, port)
-    machine = _Machine(job, launch, store, (host, port), address, run.config.workers_per_node, run.progress)
+    progress = run.progress
+    assert isinstance(progress, TrainingProgress)
+    machine = _Machine(job, launch, store, (host, port), address, run.config.workers_per_node, progress)
     machine.on_update, machine.on_evaluation = on_update, on_evaluation
-    with run.progress:
+    with progress:
         try:
             return machine.run()
         except TrainingError as error:
@@ -117,7 +121,7 @@ class _Machine:
         rendezvous: tuple[str, int],
         address: str,
         ranks: int,
-        progress: ShowsProgress,
+        progress: TrainingProgress,
     ) -> None:
         self._job, self._launch, self._progress = job, launch, progress
         self._rendezvous, self._address, self._ranks = rendezvous, address, ranks
@@ -125,6 +129,7 @@ class _Machine:
         self.on_update: OnUpdate | None = None
         self.on_evaluation: OnEvaluation | None = None
         self._ended: Ended | None = None
+        self._leader: Connection | None = None
         self.interrupts = 0
 
     def run(self) -> TrainingResult:
@@ -165,6 +170,9 @@ class _Machine:
     def _receive(self, seconds: float = _WAIT_SECONDS) -> None:
         for connection, message in self._links.receive(seconds):
             if isinstance(message, Updated):
+                if connection is not self._leader:  # a new start of rank 0
+                    self._progress.restart(message.progress.steps)
+                    self._leader = connection
                 answer(connection, self._updated(message))
             elif isinstance(message, Evaluated):
                 self._progress.evaluation(message.record)
