@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 
 from daf.config import DAFTrainingConfig
+from daf.core.curriculum_manager import DAFCurriculumConfig, DAFCurriculumManager
 from daf.core.distributed.launch import Launch
 from daf.core.rl_trainer import DAFRlTrainer
 from daf.core.training_result import Progress, StopTraining, TrainingResult
@@ -156,6 +157,31 @@ def test_weak_scaling_is_the_run_with_as_many_times_the_environments(tmp_path: P
         "with weak scaling, the number of ranks changes the run: environments 6 → 3, agent steps per gradient step "
         "128 → 64, learning rate × 1.41 → × 1."
     ) in said.export_text()
+
+
+@pytest.mark.thorough
+def test_all_ranks_draw_by_a_curriculum_that_a_callback_changes(tmp_path: Path) -> None:
+    def change(progress: Progress) -> None:
+        lengths.append(progress.metrics.get("episode/length"))
+        if progress.updates == 2:
+            assert manager.metrics()["episodes"] > 0  # those that the ranks played
+            manager.adapt_curriculum("harder", "for this test")
+
+    lengths: list[float | None] = []
+    manager = DAFCurriculumManager(
+        DAFCurriculumConfig(
+            name="two", missions=["training_facility_1"], options={"max_steps": [16, 32]}, sampler="uniform"
+        )
+    )
+    trainer = DAFRlTrainer(
+        CONFIG.replace(workers_per_node=2, total_timesteps=8 * ROLLOUT), "stateless", curriculum_manager=manager,
+        output=OutputManager(tmp_path),
+    )  # fmt: skip
+    assert trainer.train(on_update=change).status == "done"
+    assert manager.weights().tolist() == [0.0, 1.0]
+    assert set(lengths[4:]) - {None} == {32}  # episodes that were drawn before the change may still have run
+    assert trainer.get_training_summary()["updates"] == 8
+    assert (trainer.get_timesteps_per_second() or 0) > 0
 
 
 @pytest.mark.slow

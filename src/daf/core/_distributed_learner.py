@@ -23,7 +23,7 @@ from daf.core.rollout_sizes import RolloutSizes
 from daf.errors import UsageError
 from daf.game.trainable import Trainable
 
-UPDATE, STATE, RESTORE, INHERIT, END = "update", "state", "restore", "inherit", "end"
+UPDATE, STATE, RESTORE, INHERIT, CURRICULUM, END = "update", "state", "restore", "inherit", "curriculum", "end"
 _INHERITED = ("optimizer", "steps", "updates", "seconds", "scale")
 
 
@@ -99,6 +99,11 @@ class LeadingLearner(GroupLearner):
         self.group.share((INHERIT, {name: state[name] for name in _INHERITED}))
         self.inherited(state)
 
+    def change_curriculum(self, state: dict[str, Any]) -> None:
+        """Let all ranks draw from the curriculum in `state`, which changed in another way than by their episodes."""
+        self.group.share((CURRICULUM, state))
+        self.curriculum.load_state_dict(state)
+
     def follow(self, curriculum: Curriculum) -> None:
         """Refused: the other ranks draw from the curriculum that they started with. Raises `UsageError`."""
         raise UsageError("a run of several ranks can't change its curriculum; train on single tasks with one process.")
@@ -121,5 +126,7 @@ def take_part(learner: GroupLearner, interrupted: Callable[[], bool]) -> Any:
             learner.restored(value)
         elif announced == INHERIT:
             learner.inherited(value)
+        elif announced == CURRICULUM:
+            learner.curriculum.load_state_dict(value)
         else:
             return value

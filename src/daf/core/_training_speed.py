@@ -1,6 +1,12 @@
 """Speed of a trainer: agent steps, updates and episodes per second of its updates."""
 
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from daf.core._episode_scores import EpisodeScores
+from daf.game.checkpoint_folders import facts
 
 
 class Counts(Protocol):
@@ -14,6 +20,24 @@ class Counts(Protocol):
 
     @property
     def seconds(self) -> float: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Counters of a training. seconds: spent in updates; scores: as of `EpisodeScores`."""
+
+    steps: int = 0
+    updates: int = 0
+    seconds: float = 0.0
+    scores: Mapping[str, Any] = field(default_factory=EpisodeScores().results)
+
+    @classmethod
+    def at(cls, checkpoint: Path | None) -> Self:
+        """Those of a checkpoint; zero for None."""
+        if checkpoint is None:
+            return cls()
+        found = facts(checkpoint)
+        return cls(found["steps"], found["updates"], found["metrics"].get("clock/seconds", 0.0))
 
 
 class TrainingSpeed:

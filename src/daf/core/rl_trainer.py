@@ -8,7 +8,6 @@ Importing this module imports torch.
 
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -20,7 +19,7 @@ from daf.config.training import DAFTrainingConfig
 from daf.core import checkpoints
 from daf.core._episode_scores import EpisodeScores
 from daf.core._single_task import SingleTask
-from daf.core._training_speed import TrainingSpeed
+from daf.core._training_speed import Reached, TrainingSpeed
 from daf.core.adaptive.config import DAFAdaptiveConfig
 from daf.core.adaptive.recorded_feedback import RecordedFeedback
 from daf.core.curriculum import Curriculum, DAFCurriculumConfig, Task
@@ -64,24 +63,6 @@ class Controller(Protocol):
     def update_from_training_results(self, results: Mapping[str, Any]) -> Any: ...
 
     def update_from_evaluation(self, results: Mapping[str, Any]) -> Any: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Reached:
-    """Counters of a training. seconds: spent in updates; scores: as of `EpisodeScores`."""
-
-    steps: int = 0
-    updates: int = 0
-    seconds: float = 0.0
-    scores: Mapping[str, Any] = field(default_factory=EpisodeScores().results)
-
-    @classmethod
-    def at(cls, checkpoint: Path | None) -> "Reached":
-        """Those of a checkpoint; zero for None."""
-        if checkpoint is None:
-            return cls()
-        facts = checkpoints.facts(checkpoint)
-        return cls(facts["steps"], facts["updates"], facts["metrics"].get("clock/seconds", 0.0))
 
 
 class DAFRlTrainer:
@@ -154,6 +135,7 @@ class DAFRlTrainer:
         use_curriculum = getattr(self._controller, "use_curriculum", None)
         if use_curriculum is not None and curriculum_manager is not None:
             use_curriculum(curriculum_manager)
+        self._follows = curriculum_manager is not None or use_curriculum is not None
         self._metrics: dict[str, float] = {}
         self._speed = TrainingSpeed()
         self._reached = Reached()
@@ -220,6 +202,7 @@ class DAFRlTrainer:
                 stop_at=stop_at,
                 on_update=updated,
                 on_evaluation=evaluated,
+                curriculum_followed=self._follows,
             )
             self._reached = Reached(found.steps, found.updates, found.wall_seconds, found.scores)
             return found
@@ -379,7 +362,7 @@ class DAFRlTrainer:
             evaluated.append(plain)
 
     @property
-    def _now(self) -> "Reached":
+    def _now(self) -> Reached:
         """What training has reached, in this process or in the ranks."""
         training = self._training
         if training is None or training.ranks > 1:

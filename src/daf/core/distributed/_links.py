@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from daf.core.distributed.job import Job
-from daf.core.training_result import Progress, StopTraining, TrainingResult
+from daf.core.training_result import Progress, TrainingResult
 from daf.logging_config.setup import ROOT
 
 _LONGEST_PLACE = 70
@@ -56,9 +56,18 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    """Rank 0 finished an update, and waits for True to continue, False to stop."""
+    """Rank 0 finished an update, and waits for a `Decision`. curriculum: its state, if the job says so."""
 
     progress: Progress
+    curriculum: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer to `Updated`. curriculum: the changed state, None if it did not change."""
+
+    stop: bool
+    curriculum: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,11 +199,11 @@ class Link:
         """Send a message."""
         self._connection.send(message)
 
-    def updated(self, progress: Progress) -> None:
-        """Report an update. Raises `StopTraining` if a stop is the answer."""
-        self._connection.send(Updated(progress))
-        if not self._connection.recv():
-            raise StopTraining
+    def updated(self, progress: Progress, curriculum: Mapping[str, Any] | None) -> Decision:
+        """Report an update, and wait for the answer."""
+        self._connection.send(Updated(progress, curriculum))
+        decision: Decision = self._connection.recv()
+        return decision
 
 
 class LinkedProgress:

@@ -33,7 +33,11 @@ _JOB, _VERSIONS, _SETTINGS = "job", "versions", "settings"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One training run. checkpoint_dir: None for that in the run directory."""
+    """One training run.
+
+    checkpoint_dir: None for that in the run directory. curriculum_followed: whether the process that started the run
+    follows its curriculum after every update, and may change it.
+    """
 
     config: DAFTrainingConfig
     policy: "Policy"
@@ -47,6 +51,7 @@ class Job:
     stop_at: int | None
     gpu_allowed: bool
     gpu_memory_fraction: float
+    curriculum_followed: bool = False
 
 
 def publish(store: "Store", job: Job) -> None:

@@ -14,12 +14,14 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from daf.core._stop_request import StopRequest
-from daf.core.distributed._links import Ended, Link, LinkedProgress, Start
+from daf.core.distributed._links import Decision, Ended, Link, LinkedProgress, Start
+from daf.core.training_result import StopTraining
 from daf.errors import DAFError
 from daf.logging_config.setup import ROOT
 from daf.processes import lifeline
@@ -27,9 +29,8 @@ from daf.processes import lifeline
 if TYPE_CHECKING:
     from daf.core._process_group import ProcessGroup
     from daf.core.distributed.job import Job
-    from daf.core.training_loop import OnUpdate
     from daf.core.training_progress import ShowsProgress
-    from daf.core.training_result import TrainingResult
+    from daf.core.training_result import Progress, TrainingResult
     from daf.core.training_run import TrainingRun
     from daf.game.missions import Mission
 
@@ -45,12 +46,13 @@ def run_rank(
     on_machine: int,
     stop: StopRequest,
     progress: ShowsProgress,
-    on_update: OnUpdate,
+    on_update: Callable[[Progress, Mapping[str, Any] | None], Decision],
 ) -> TrainingResult:
     """Train `job` as a rank of `group`; returns the result of the run, in every rank.
 
     on_machine: the number of ranks of this machine. stop: may be asked for in any rank. progress, on_update: used by
-    rank 0. Raises `DAFError` if this rank or another one failed before the run could record it.
+    rank 0; on_update receives every update with the state of the curriculum, None unless the job's is followed. Raises
+    `DAFError` if this rank or another one failed before the run could record it.
     """
     from daf.core._distributed_learner import LeadingLearner, take_part
     from daf.core._failure_message import fault_of_machine
@@ -62,8 +64,16 @@ def run_rank(
         if group.rank:
             result: TrainingResult = take_part(run.learner, lambda: stop.status is not None)  # type: ignore[arg-type]
             return result
+
+        def updated(reached: Progress) -> None:
+            decision = on_update(reached, run.curriculum.state_dict() if job.curriculum_followed else None)
+            if decision.curriculum is not None and isinstance(run.learner, LeadingLearner):
+                run.learner.change_curriculum(decision.curriculum)
+            if decision.stop:
+                raise StopTraining
+
         run.open(job.run_dir, job.run_id, job.checkpoint_dir, progress=progress)
-        result = train(run, stop_at=job.stop_at, on_update=on_update, stop=stop)
+        result = train(run, stop_at=job.stop_at, on_update=updated, stop=stop)
         if result.error is not None and result.error["type"] != LostPeerError.__name__:
             group.report(result.error["type"], result.error["message"], machine=result.machine)
         elif result.error is None and isinstance(run.learner, LeadingLearner):

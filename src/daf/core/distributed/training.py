@@ -13,6 +13,7 @@ import contextlib
 import logging
 import math
 import os
+import pickle
 import signal
 import tempfile
 import threading
@@ -27,7 +28,7 @@ from daf.config.training import DAFTrainingConfig
 from daf.core import checkpoints, training_file
 from daf.core.distributed import _rendezvous
 from daf.core.distributed._agent import Agent, reason
-from daf.core.distributed._links import Ended, Evaluated, Links, Logged, Said, Start, Updated, answer
+from daf.core.distributed._links import Decision, Ended, Evaluated, Links, Logged, Said, Start, Updated, answer
 from daf.core.distributed.job import Job, fetch, publish
 from daf.core.distributed.launch import Launch, endpoint
 from daf.core.learning_verdict import read_learning_verdict
@@ -58,26 +59,15 @@ def train_in_ranks(
     stop_at: int | None = None,
     on_update: OnUpdate | None = None,
     on_evaluation: OnEvaluation | None = None,
+    curriculum_followed: bool = False,
 ) -> TrainingResult:
     """Train an opened run in ranks, as `training_loop.train` does in this process. This is machine 0 of the run.
 
+    curriculum_followed: the run's curriculum is updated here too, and the ranks follow what callbacks change in it.
     Raises what `train` raises, and `UsageError` if the rendezvous can't be hosted here.
     """
     (run.run_dir / training_file.FILE).unlink(missing_ok=True)  # it is out of date now
-    job = Job(
-        config=run.config,
-        policy=run.policy,
-        missions=run.missions,
-        curriculum=run.curriculum,
-        run_dir=run.run_dir,
-        run_id=run.run_id,
-        checkpoint_dir=run.checkpoint_dir,
-        cache_dir=run.cache_dir,
-        branch_from=run.branch_from,
-        stop_at=stop_at,
-        gpu_allowed=gpu_allowed,
-        gpu_memory_fraction=run.gpu_memory_fraction,
-    )
+    job = job_of(run, gpu_allowed=gpu_allowed, stop_at=stop_at, curriculum_followed=curriculum_followed)
     store, host, port = _rendezvous.host(launch)
     publish(store, job)
     address = _rendezvous.LOOPBACK if launch.most == 1 else _rendezvous.address_towards(host, port)
@@ -90,6 +80,25 @@ def train_in_ranks(
             return machine.run()
         except TrainingError as error:
             return _recorded(run, "interrupted" if machine.interrupts else "failed", error)
+
+
+def job_of(run: TrainingRun, *, gpu_allowed: bool, stop_at: int | None, curriculum_followed: bool = False) -> Job:
+    """What the ranks of an opened run need."""
+    return Job(
+        config=run.config,
+        policy=run.policy,
+        missions=run.missions,
+        curriculum=run.curriculum,
+        run_dir=run.run_dir,
+        run_id=run.run_id,
+        checkpoint_dir=run.checkpoint_dir,
+        cache_dir=run.cache_dir,
+        branch_from=run.branch_from,
+        stop_at=stop_at,
+        gpu_allowed=gpu_allowed,
+        gpu_memory_fraction=run.gpu_memory_fraction,
+        curriculum_followed=curriculum_followed,
+    )
 
 
 def join_training(launch: Launch, own: DAFTrainingConfig, *, console: Console | None) -> TrainingResult:
@@ -185,16 +194,22 @@ class _Machine:
             elif isinstance(message, Ended):
                 self._ended = message
 
-    def _updated(self, message: Updated) -> bool:
-        """Show an update and call the callback; returns whether to continue."""
-        progress = message.progress
+    def _updated(self, message: Updated) -> Decision:
+        """Show an update and call the callback, which may stop the run or change its curriculum."""
+        progress, curriculum = message.progress, self._job.curriculum
         self._progress.update(progress.steps, progress.metrics)
+        if message.curriculum is not None:
+            curriculum.load_state_dict(message.curriculum)
+        before = None if message.curriculum is None else pickle.dumps(curriculum.state_dict())
+        stop = False
         if self.on_update is not None:
             try:
                 self.on_update(progress)
             except StopTraining:
-                return False
-        return True
+                stop = True
+        after = None if before is None else curriculum.state_dict()
+        changed = after is not None and pickle.dumps(after) != before
+        return Decision(stop, after if changed else None)
 
     def _restarting(self, failures: Mapping[int, ProcessFailure], restart: int) -> None:
         """Say why the ranks start again; called from the agent's thread."""
