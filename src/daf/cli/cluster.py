@@ -54,6 +54,9 @@ def status_command(
     """Print nodes, resources and versions of a Ray cluster, and what differs from this machine.
 
     Exits with 1 if a node has other versions or does not answer.
+
+    \b
+        daf cluster status
     """
     from daf.cli.show import emit, out, plain_table
     from daf.compute.cluster_status import cluster_status
@@ -86,7 +89,11 @@ def status_command(
 
 @app.command("down")
 def down_command(as_json: JsonOption = False) -> None:
-    """Stop the cluster that `daf cluster up` started; other clusters and processes are left alone."""
+    """Stop the cluster that `daf cluster up` started; other clusters and processes are left alone.
+
+    \b
+        daf cluster down
+    """
     from daf.cli.show import emit, say
     from daf.compute.local_cluster import stop
 

@@ -28,7 +28,11 @@ TimeoutOption = Annotated[float, typer.Option("--timeout", metavar="S", help="Se
 @app.command("list")
 @options
 def list_command(*, output: OutputOptions) -> None:
-    """List the examples, where they lie, and how long they take."""
+    """List the examples, where they lie, and how long they take.
+
+    \b
+        daf examples list
+    """
     from daf.cli.show import emit, out, plain_table, seconds
     from daf.operations.examples import discover_examples
     from daf.storage.jsonable import jsonable

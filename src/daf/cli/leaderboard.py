@@ -26,6 +26,9 @@ def leaderboard(
     """Show the ranking of SEASON at a tournament server.
 
     CoGames' public tournament is retired: name another server with --server.
+
+    \b
+        daf leaderboard --server https://tournament.example.org
     """
     from daf.cli.show import emit, out, plain_table
     from daf.deployment.submission_lists import leaderboard as ranking

@@ -111,6 +111,9 @@ def status(
     healthy, degraded (latency or a return is outside its bound), failing (more than 5 % of the episodes failed), or
     unknown (no records). The records are the episodes of `daf serve`, `daf evaluate` and `daf compare` in the output
     directory. Exit code 1 if the release is failing.
+
+    \b
+        daf releases status my_policy
     """
     from daf.cli.show import emit
     from daf.deployment import MonitorSettings, monitor

@@ -28,6 +28,9 @@ def submissions(
     """List your uploads at a tournament server, and the seasons that they are in.
 
     CoGames' public tournament is retired: name another server with --server.
+
+    \b
+        daf submissions --server https://tournament.example.org
     """
     from daf.cli.show import emit, out, plain_table
     from daf.deployment.submission_lists import submissions as listed
