@@ -39,6 +39,8 @@ def test_examples_run_in_directories_of_their_own(tmp_path: Path) -> None:
 def test_unknown_names_and_empty_folders_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r'no example "quick_strat"\. Nearest: quick_start'):
         run_examples(["quick_strat"], output=OutputManager(tmp_path / "out"))
+    with pytest.raises(UsageError, match='"cu" is the beginning of several examples: curriculum, custom_mission'):
+        run_examples(["cu"], output=OutputManager(tmp_path / "out"))
     with pytest.raises(UsageError, match="no examples in"):
         discover_examples(tmp_path)
     assert not (tmp_path / "out").exists()

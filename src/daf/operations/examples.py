@@ -7,7 +7,7 @@ shows, and ends with a line such as `Time: 40 s`, what it takes on two cores.
 import ast
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -83,18 +83,16 @@ def run_examples(
 ) -> list[ExampleResult]:
     """Run examples in separate processes, each in its own timestamped directory, where all that it writes goes.
 
-    names: default all. timeout: in seconds, for each. on_change: called when an example starts (None) and ends.
-    Raises `UsageError` for an unknown name, before any example runs; `Interrupted` after Ctrl-C.
+    names: also the unique beginning of one; default all. timeout: in seconds, for each. on_change: called when an
+    example starts (None) and ends. Raises `UsageError` for an unknown name, before any example runs; `Interrupted`
+    after Ctrl-C.
     """
     from daf.output_manager import OutputManager
 
     if jobs_at_once < 1:
         raise UsageError(f"--jobs must be at least 1, got {jobs_at_once}.")
     known = {example.name: example for example in discover_examples(folder)}
-    for name in names:
-        if name not in known:
-            raise UsageError(unknown("example", name, known))
-    chosen = [known[name] for name in names] if names else list(known.values())
+    chosen = [known[_whole(name, known)] for name in names] if names else list(known.values())
     where = output or OutputManager()
     config = {"examples": [one.name for one in chosen]}
     with where.operation("artifacts", title=counted(len(chosen), "example"), config=config) as run:
@@ -180,6 +178,16 @@ def _place() -> Path:
     package = Path(daf.__file__).parent
     source = package.parents[1] / "examples"
     return source if (source / "quick_start.py").is_file() else package / "operations" / "_examples"
+
+
+def _whole(name: str, known: Mapping[str, Example]) -> str:
+    """The name that begins with `name`. Raises `UsageError` unless there is exactly one."""
+    found = [name] if name in known else [each for each in known if each.startswith(name)]
+    if len(found) > 1:
+        raise UsageError(f'"{name}" is the beginning of several examples: {", ".join(found)}.')
+    if not found or not name:
+        raise UsageError(unknown("example", name, known))
+    return found[0]
 
 
 def _described(path: Path) -> Example:
