@@ -273,7 +273,7 @@ def test_a_machine_with_other_versions_is_refused(monkeypatch: pytest.MonkeyPatc
     from daf.core.distributed import job as jobs
 
     store, own = torch.distributed.HashStore(), jobs.versions()
-    job = jobs.Job(CONFIG, None, [], None, tmp_path, "run", None, tmp_path, None, None, True, 1.0)  # type: ignore[arg-type]
+    job = jobs.Job(CONFIG, None, [], None, tmp_path, "run", None, tmp_path, None, None, None, True, 1.0)  # type: ignore[arg-type]
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr(jobs, "versions", lambda: {**own, "mettagrid": "0.1"})
         jobs.publish(store, job)

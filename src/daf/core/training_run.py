@@ -85,7 +85,7 @@ class TrainingRun:
         self._resolve: Callable[[str], Mission] = lambda name: (
             self._added[name] if name in self._added else resolve(name)
         )
-        self.cache_dir, self.device, self._console = cache_dir, device, console
+        self.cache_dir, self.runs, self.device, self._console = cache_dir, runs, device, console
         self.gpu_memory_fraction = gpu_memory_fraction
         self.opened = False
         self.missions = [resolve(task.mission) for task in curriculum.tasks()]

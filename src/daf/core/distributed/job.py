@@ -35,8 +35,9 @@ _JOB, _VERSIONS, _SETTINGS = "job", "versions", "settings"
 class Job:
     """One training run.
 
-    checkpoint_dir: None for that in the run directory. curriculum_followed: whether the process that started the run
-    follows its curriculum after every update, and may change it.
+    checkpoint_dir: None for that in the run directory. runs: the output directory that holds `run:ID`.
+    curriculum_followed: whether the process that started the run follows its curriculum after every update, and may
+    change it.
     """
 
     config: DAFTrainingConfig
@@ -47,6 +48,7 @@ class Job:
     run_id: str
     checkpoint_dir: Path | None
     cache_dir: Path
+    runs: Path | None
     branch_from: Path | None
     stop_at: int | None
     gpu_allowed: bool

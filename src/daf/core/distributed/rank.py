@@ -110,6 +110,7 @@ def _run_of(job: Job, group: ProcessGroup, device: str, on_machine: int) -> Trai
         job.curriculum,
         resolve,
         cache_dir=job.cache_dir,
+        runs=job.runs,
         device=device,
         gpu_memory_fraction=job.gpu_memory_fraction,
         branch_from=job.branch_from if group.rank == 0 else None,

@@ -93,6 +93,7 @@ def job_of(run: TrainingRun, *, gpu_allowed: bool, stop_at: int | None, curricul
         run_id=run.run_id,
         checkpoint_dir=run.checkpoint_dir,
         cache_dir=run.cache_dir,
+        runs=run.runs,
         branch_from=run.branch_from,
         stop_at=stop_at,
         gpu_allowed=gpu_allowed,
