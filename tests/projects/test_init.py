@@ -45,6 +45,13 @@ def test_the_sweep_of_a_new_project_is_ready_to_run(tmp_path: Path, monkeypatch:
     assert prepare(config, OutputManager(tmp_path / "out"), jobs=1, executor="serial", use_cache=False).total == 3
 
 
+def test_the_pipeline_of_a_new_project_is_ready_to_run(tmp_path: Path, daf_call: DafCall) -> None:
+    daf_init_project(tmp_path)
+    shown = daf_call("pipeline", "run", "pipeline.yaml", "--dry-run", "--output-dir", "out", cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    assert "package" in shown.stdout
+
+
 def test_every_command_of_its_readme_parses(tmp_path: Path) -> None:
     daf_init_project(tmp_path)
     blocks = re.findall(r"```bash\n(.*?)```", (tmp_path / "README.md").read_text(), re.S)

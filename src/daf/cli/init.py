@@ -14,7 +14,7 @@ DirectoryArgument = Annotated[Path, typer.Argument(metavar="[DIR]", help="Direct
 
 @app.command()
 def init(directory: DirectoryArgument = Path(), as_json: JsonOption = False, quiet: QuietOption = False) -> None:
-    """Start a project: a policy, a mission, a sweep, a test and a README that work as they stand.
+    """Start a project: a policy, a mission, a sweep, a pipeline, a test and a README that work as they stand.
 
     Nothing is overwritten.
 

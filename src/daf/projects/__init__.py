@@ -1,4 +1,4 @@
-"""`daf init`: a new project with a policy, a mission, a sweep and a test, all of which work as they stand.
+"""`daf init`: a new project with a policy, a mission, a sweep, a pipeline and a test, all of which work as they stand.
 
 Nothing is ever overwritten: if one of the files exists, none is written.
 """
@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 POLICY = "my_policy.py"
-SKELETON = ("README.md", "mission.py", "sweep.yaml", "pyproject.toml", "tests/test_my_policy.py", ".gitignore")
+SKELETON = (
+    "README.md",
+    "mission.py",
+    "sweep.yaml",
+    "pipeline.yaml",
+    "pyproject.toml",
+    "tests/test_my_policy.py",
+    ".gitignore",
+)
 """The files in addition to the policy. In DAF's package a Python file has the suffix .in, and .gitignore no dot."""
 FIRST_COMMAND = f"daf evaluate -p {POLICY} -m mission.py -e 4 --save-replays best"
 
