@@ -208,9 +208,7 @@ def test_a_branch_begins_with_anothers_weights_and_its_own_settings(trained: Tra
     )
     assert (result.status, result.updates) == ("done", 7)
     assert metrics_of(tmp_path / "run")[0]["schedule/learning_rate"] < 1e-5
-    with pytest.raises(
-        CheckpointError, match=r"policy mettagrid.policy.stateless.StatelessPolicy → mettagrid.policy.lstm"
-    ):
+    with pytest.raises(CheckpointError, match=r"policy mettagrid.policy.stateless.StatelessPolicy → daf.policies.lstm"):
         daf_train_policy(MISSION, "lstm", config=longer, run_dir=tmp_path / "b", branch_from=trained.final_checkpoint)
 
 
