@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from daf.config import DAFDeploymentConfig
-from daf.deployment import ValidationSettings, deploy, deployment_from
+from daf.deployment import ValidationSettings, daf_deploy_policy, deploy, deployment_from
 from daf.deployment.deployment_settings import Deployment
-from daf.errors import AuthenticationError, ConfigError, EnvironmentCheckError, ServerError
+from daf.errors import AuthenticationError, ConfigError, EnvironmentCheckError, ServerError, UsageError
 from daf.game import account
 from daf.output_manager import OutputManager
 from daf.registry import FolderRegistry
@@ -102,6 +102,15 @@ def test_the_file_decides_and_flags_win(tmp_path: Path, daf_call: DafCall) -> No
     assert changed.returncode == 0, changed.stderr
     found = json.loads(changed.stdout)["deployment"]
     assert (found["policy_name"], found["version"]) == ("runner", "3.2.0")
+
+
+def test_a_configuration_deploys_from_python(tmp_path: Path) -> None:
+    output = OutputManager(tmp_path / "out", log_to_file=False)
+    described = config(policy_class_path=str(bundles() / "walker.zip"), validation_mode="skip", version="1.2.0")
+    done = daf_deploy_policy(described, output=output)
+    assert (done.policy_name, done.version, done.status) == ("walker", "1.2.0", "released")
+    with pytest.raises(UsageError, match="describes the whole deployment"):
+        daf_deploy_policy(described, deployment=Deployment(), output=output)
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path, daf_call: DafCall) -> None:

@@ -113,7 +113,8 @@ def status(
     directory. Exit code 1 if the release is failing.
 
     \b
-        daf releases status my_policy
+        daf releases status
+        daf releases status walker@1.0.0 --last 24
     """
     from daf.cli.show import emit
     from daf.deployment import MonitorSettings, monitor

@@ -12,15 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daf.auth_integration import servers, token_for
-from daf.config import DAFTournamentConfig
+from daf.config import DAFDeploymentConfig, DAFTournamentConfig
 from daf.deployment import _candidate as candidate
 from daf.deployment.deployment_settings import Deployment, Listeners, ValidationSettings
+from daf.deployment.from_config import deployment_from
 from daf.deployment.gate import Gate, GateReport, play_gate
 from daf.deployment.inspection import inspect
 from daf.deployment.result import DeploymentResult
 from daf.deployment.submission import submit
 from daf.deployment.validation import MISSIONS, Validation, validate
-from daf.errors import DAFError, Interrupted, PolicyError, ServerError
+from daf.errors import DAFError, Interrupted, PolicyError, ServerError, UsageError
+from daf.game import compat
 from daf.game import missions as game_missions
 from daf.game.account import default_login_server
 from daf.game.cogames_container import validate_in_container
@@ -52,7 +54,7 @@ class Deployed:
 
 
 def daf_deploy_policy(
-    policy: str | Path,
+    policy: str | Path | DAFDeploymentConfig,
     version: str | None = None,
     *,
     deployment: Deployment | None = None,
@@ -62,10 +64,15 @@ def daf_deploy_policy(
 ) -> DeploymentResult:
     """Release `policy` as `version`, and make it live; arguments and errors as in `deploy`.
 
+    policy: also a configuration, which says everything that `deployment` does.
     The result's status is "released", "unchanged" if the same bytes are live under that version, or "refused" if the
     validation or the gate failed; then the message has the numbers, and nothing changed.
     """
     wanted = deployment or Deployment()
+    if isinstance(policy, DAFDeploymentConfig):
+        if deployment is not None:
+            raise UsageError("a DAFDeploymentConfig describes the whole deployment: leave out `deployment`.")
+        policy, wanted = deployment_from(policy)
     if version is not None:
         wanted = replace(wanted, version=version)
     result = deploy(policy, wanted, settings=settings, output=output).result
@@ -91,6 +98,7 @@ def deploy(
     """
     from daf.output_manager import OutputManager
 
+    compat.install()  # before reading the bundle imports mettagrid, which reconfigures the logging
     where, listening = output or OutputManager(), listeners or Listeners()
     registry = _opened(deployment, where.base_dir)
     with candidate.bundle_of(policy, deployment.packing, where.base_dir, listening) as path:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 State = Literal["healthy", "degraded", "failing", "unknown"]
 MOST_ERRORS = 0.05
+_TIE = 1e-9
+"""Equal episodes can have means that differ by rounding, in intervals without width."""
 _PLAYED = ("evaluations", "comparisons")
 
 
@@ -295,7 +297,7 @@ def _returns(
             ci = (float(low[0]), float(high[0]))
         before = released.get(mission)
         before_ci = tuple(before["ci"]) if before is not None and before["ci"] is not None else None
-        outside = ci is not None and before_ci is not None and ci[1] < before_ci[0]
+        outside = ci is not None and before_ci is not None and ci[1] < before_ci[0] - _TIE * (1 + abs(before_ci[0]))
         rows.append(
             MissionReturn(
                 mission, int(values.size), float(values.mean()), ci,
