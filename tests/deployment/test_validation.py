@@ -15,7 +15,7 @@ from daf.errors import PolicyError, UsageError
 from daf.game.missions import resolve as resolve_mission
 from daf.processes.confined import why_network_stays
 from tests.conftest import BAD_POLICIES, SMALLEST, DafCall, made_once
-from tests.game.test_bundles import SPEC, contents, zipped
+from tests.game.test_bundles import CODE, SPEC, contents, folder_of, zipped
 
 MORE_BAD = (
     BAD_POLICIES
@@ -192,6 +192,18 @@ def test_wrong_arguments_are_refused_before_anything_runs(tmp_path: Path) -> Non
 
 
 @pytest.mark.thorough
+def test_a_set_up_script_runs_once_for_both_loaders_and_leaves_a_folder_as_it_was(tmp_path: Path) -> None:
+    code = CODE.replace("ACTION = 'move_north'", "from prepared import ACTION")
+    prepare = "open('prepared.py', 'x').write('ACTION = \\'move_north\\'')"  # a second run would fail
+    files = contents({**SPEC, "setup_script": "prepare.py"}) | {"bundled_policy.py": code, "prepare.py": prepare}
+    folder = folder_of(tmp_path / "b", files)
+    found = validate(folder, SMALLEST, episodes=1)
+    assert found.passed, found.sentence()
+    assert statuses(found)["set-up"] == "passed"
+    assert sorted(path.name for path in folder.iterdir()) == sorted(files)
+
+
+@pytest.mark.thorough
 @pytest.mark.parametrize(("late", "check", "reason"), [
     ("raise", "episodes", r"0 of 1 episode finished; on .* \(seed 42\): RuntimeError: I gave up later \(bad_pol"),
     ("illegal", "actions", 'agent 0 chose the action "fly_to_the_moon"'),
@@ -209,7 +221,7 @@ def test_a_policy_that_fails_after_the_first_steps_is_rejected(
 
 
 @pytest.mark.thorough
-def test_slow_steps_hanging_steps_and_random_ones_are_reported(tmp_path: Path) -> None:
+def test_slow_steps_and_random_ones_are_reported(tmp_path: Path) -> None:
     mission = "memory_mystery_path_easy,max_steps=120"
     slow = validate(bundle(tmp_path, "Later", late="sleep"), mission, episodes=1, step_limit_ms=20)
     assert set(failed(slow)) == {"latency"}
@@ -218,8 +230,13 @@ def test_slow_steps_hanging_steps_and_random_ones_are_reported(tmp_path: Path) -
     skipped = validate(bundle(tmp_path, "Clock"), SMALLEST, episodes=2, skip=["determinism"])
     assert skipped.passed, skipped.sentence()
     assert set(failed(validate(bundle(tmp_path, "Clock"), SMALLEST, episodes=2))) == {"determinism"}
-    hanging = validate(bundle(tmp_path, "Later", late="hang"), mission, episodes=1, seconds=12)
-    assert "did not finish within 12 s" in failed(hanging)["episodes"]
+
+
+@pytest.mark.slow
+def test_a_policy_that_hangs_in_the_episodes_is_ended(tmp_path: Path) -> None:
+    mission = "memory_mystery_path_easy,max_steps=120"
+    hanging = validate(bundle(tmp_path, "Later", late="hang"), mission, episodes=1, seconds=40)
+    assert "did not finish within 40 s" in failed(hanging)["episodes"]
 
 
 UPSTREAM = """

@@ -40,9 +40,12 @@ class Source:
         return status.st_ino, status.st_size, status.st_mtime_ns
 
     def load(self) -> Served:
-        """Resolve the string; a set-up script is run once. Raises `DAFError`."""
+        """Resolve the string and import its class; a set-up script is run once. Raises `DAFError`."""
+        from daf.game import policy_session
+
         release = named_release(self.text, self._runs)
         policy = policies.resolve(self.text, cache=self._cache, runs=self._runs)
+        policy_session.load(policy)
         if release is not None:
             return Served(policy, f"{release['name']}@{release['version']}", release["sha256"])
         path = path_in(self.text)

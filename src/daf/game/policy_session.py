@@ -33,7 +33,7 @@ from daf.errors import DAFError
 from daf.game import compat
 from daf.game.observations import TABLE_LIMIT, TokenMutation, TokenTable
 from daf.game.policy import Policy
-from daf.game.policy_loading import build
+from daf.game.policy_loading import build, importing_from, load_class
 from daf.game.seeding import own_generators, seed_everything
 from daf.game.step_watch import IllegalAction
 
@@ -48,6 +48,15 @@ _own_tokens: set[str] = set()
 
 class ProtocolError(DAFError):
     """A message that is not what the protocol allows."""
+
+
+def load(policy: Policy) -> None:
+    """Import the policy's class, so that its first session need not wait for it. Raises `PolicyError`."""
+    compat.install()
+    with _loading, importing_from(policy.import_roots):
+        load_class(policy.class_path, shown=policy.name)
+        if policy.network:
+            import torch  # noqa: F401
 
 
 class PolicySession:
