@@ -16,7 +16,7 @@ DIES = '''
 """Deploys 2.0.0 over 1.0.0 and deletes 1.0.0, in children that die at their k-th step, for every k.
 
 A step is an operation on files that Python announces or, with "lines", also a line of DAF's code for registries and
-storage.
+storage; then every third k is tried.
 """
 
 import os
@@ -91,7 +91,7 @@ def check(number):
 put_live(FolderRegistry(scratch / "start"), bundle_of(scratch, "one"), "1.0.0")
 number, found = 0, []
 while True:
-    number += 1
+    number += 3 if sys.argv[3] == "lines" else 1
     shutil.copytree(scratch / "start", scratch / f"registry_{number}")
     pid = os.fork()
     if pid == 0:
@@ -101,11 +101,11 @@ while True:
     found.append(check(number))
     if died == 0:
         break
-print(number, found.index("2.0.0"), found[-1], sorted(found) == found)
+print(len(found), found.index("2.0.0"), found[-1], sorted(found) == found)
 '''
 
 
-@pytest.mark.parametrize(("kind", "least"), [("files", 30), pytest.param("lines", 600, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize(("kind", "least"), [("files", 30), pytest.param("lines", 250, marks=pytest.mark.thorough)])
 def test_a_crash_at_any_point_leaves_the_old_or_the_new_release_live(tmp_path: Path, kind: str, least: int) -> None:
     root = str(Path(__file__).parents[2])
     command = [sys.executable, "-c", DIES, root, str(tmp_path), kind]

@@ -68,8 +68,9 @@ def test_the_token_is_sent_and_appears_nowhere_else(
     endpoint.token = TOKEN
     put_live(opened(endpoint, TOKEN), bundle_of(tmp_path, "one"), "1.0.0")
     assert {headers["Authorization"] for headers in endpoint.headers} == {f"Bearer {TOKEN}"}
-    with_token = endpoint.url.replace("http://", f"http://daf:{TOKEN}@")
-    registry = HttpRegistry(with_token, pause=0.001)
+    with pytest.raises(UsageError, match="must not hold a user, a password or a token") as in_url:
+        HttpRegistry(endpoint.url.replace("http://", f"http://daf:{TOKEN}@"))
+    registry = opened(endpoint, TOKEN)
     assert registry.policy("walker").live == "1.0.0"
     said = [registry.place, registry.where(release_of(bundle_of(tmp_path, "one"), "1.0.0")), caplog.text]
     endpoint.token = "another"
@@ -80,7 +81,7 @@ def test_the_token_is_sent_and_appears_nowhere_else(
     endpoint.faults = ["cut"] * 5
     with pytest.raises(ServerError) as cut:
         registry.names()
-    assert TOKEN not in " ".join([*said, str(refused.value), str(cut.value), *endpoint.requests])
+    assert TOKEN not in " ".join([*said, str(refused.value), str(cut.value), str(in_url.value), *endpoint.requests])
 
 
 def test_the_variable_holds_the_token(endpoint: Endpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

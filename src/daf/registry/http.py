@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
-from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit
 
 from daf.errors import (
     AuthenticationError,
@@ -72,8 +72,8 @@ class HttpRegistry(Registry):
     """The registry at `url`. token: sent as a bearer token. pause: seconds before the first repetition."""
 
     def __init__(self, url: str, *, token: str | None = None, pause: float = 0.25) -> None:
-        self.place, inside = _address(url)
-        self._token = token or inside
+        self.place = _address(url)
+        self._token = token
         self._pause = pause
         if self._token is not None:
             _check_token(self._token, self.place)
@@ -266,22 +266,23 @@ class HttpRegistry(Registry):
             ) from None
 
 
-def _address(url: str) -> tuple[str, str | None]:
-    """The URL without user information, and the token in it."""
+def _address(url: str) -> str:
+    """The URL without a slash at its end. A token in it is refused: runs record their commands."""
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
+        valid = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and url.isprintable()
     except ValueError:
-        parts, host, port = None, None, None
-    if parts is None or parts.scheme not in ("http", "https") or not host or port == 0 or not url.isprintable():
+        valid = False
+    if not valid:
         raise UsageError("the registry's URL must begin with http:// or https:// and name a host.")
+    if parts.username is not None or parts.password is not None:
+        raise UsageError(
+            f"the registry's URL must not hold a user, a password or a token, since runs record their commands. Set "
+            f"{TOKEN_VARIABLE} instead."
+        )
     if parts.query or parts.fragment:
-        raise UsageError(f'the registry\'s URL must not hold "?" or "#": {parts.scheme}://{host}…')
-    token = unquote(parts.password or parts.username or "") or None
-    netloc = f"[{host}]" if ":" in host else host
-    if port is not None:
-        netloc += f":{port}"
-    return urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", "")), token
+        raise UsageError(f'the registry\'s URL must not hold "?" or "#": {parts.scheme}://{parts.hostname}…')
+    return url.rstrip("/")
 
 
 def _check_token(token: str, place: str) -> None:

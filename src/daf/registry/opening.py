@@ -20,8 +20,7 @@ FOLDER = "releases"
 def open_registry(place: str | Path | None, *, base_dir: str | Path, token: str | None = None) -> Registry:
     """The registry at `place`, a directory or the URL of an endpoint.
 
-    token: for an endpoint; default: `DAF_REGISTRY_TOKEN`, or the user information of the URL. Nothing is made or
-    requested yet. Raises `UsageError`.
+    token: for an endpoint; default: `DAF_REGISTRY_TOKEN`. Nothing is made or requested yet. Raises `UsageError`.
     """
     where = str(place) if place is not None else os.environ.get(VARIABLE) or str(Path(base_dir, FOLDER))
     scheme = where.partition("://")[0] if "://" in where else None
