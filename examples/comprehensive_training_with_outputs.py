@@ -23,7 +23,8 @@ from daf.training import daf_train_policy
 
 MISSION = "training_facility_1,max_steps=100"
 STEPS = int(os.environ.get("DAF_EXAMPLE_STEPS", "200000"))  # agent steps; more learns more
-EPISODES = 8
+EPISODES = 20
+REPLAYS = 6
 
 place = Path(os.environ.get("DAF_EXAMPLE_DIR") or f"comprehensive_{datetime.now():%Y%m%d_%H%M%S}").absolute()
 replays, stats, figures = place / "replays", place / "stats", place / "visualizations"
@@ -57,10 +58,10 @@ performance = daf_analyze_mission_performance(
     str(training.run_dir), MISSION, episodes=EPISODES, seed=1000, output_manager=OutputManager(output.base_dir)
 )
 
-# Replays, GIFs and players.
-for replay in sorted((evaluation.run_dir / "replays").glob("*.json.z")):
-    if "random" not in replay.name:
-        shutil.copy2(replay, replays)
+# Replays of the trained policy, their GIFs and players.
+recorded = sorted((evaluation.run_dir / "replays").glob("*.json.z"))
+for replay in [path for path in recorded if "random" not in path.name][:REPLAYS]:
+    shutil.copy2(replay, replays)
 gifs = ReplayToGifConverter(replays).batch_convert(replays)
 for replay in sorted(replays.glob("*.json.z")):
     daf_replay_html(replay, replays / f"{replay.name.removesuffix('.json.z')}.html")
