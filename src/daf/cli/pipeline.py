@@ -49,7 +49,7 @@ def run_command(
 
     Each stage is a command of DAF in a separate process. All options are checked before the first stage runs. A stage
     whose command, options, files and inputs are unchanged is not run again, so after Ctrl-C, a crash or an edit the
-    same command does what is left.
+    same command runs the remaining stages.
 
     \b
         daf pipeline run ship.yaml --dry-run

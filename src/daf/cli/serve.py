@@ -91,7 +91,7 @@ def serve(
 
         def ready(server: "PolicyServer") -> None:
             _say(server, as_json=output.as_json, quiet=output.quiet)
-            serving.enter_context(contextlib.redirect_stdout(sys.stderr))  # what policies print is no answer
+            serving.enter_context(contextlib.redirect_stdout(sys.stderr))  # what policies print does not belong to it
 
         run_dir = serve_policy(policy, settings, output=manager, on_ready=ready)
     if output.quiet or output.as_json:

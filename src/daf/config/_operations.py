@@ -187,7 +187,7 @@ class DAFPipelineConfig(ConfigModel):
         names = [stage if isinstance(stage, str) else stage.title for stage in self.stages]
         for name in names:
             if names.count(name) > 1:
-                raise ValueError(f'two stages are named "{name}"; give each a name of its own')
+                raise ValueError(f'two stages are named "{name}"; names must differ')
         for section in get_args(Section):
             given = getattr(self, f"{section}_config") is not None
             if not given and section in self.stages and section not in ("evaluation", "comparison"):

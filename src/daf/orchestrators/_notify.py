@@ -1,4 +1,4 @@
-"""Tell somebody that a pipeline has ended: by a command, or by an HTTP POST to a URL."""
+"""Send the result of a pipeline: to a command, or by HTTP POST to a URL."""
 
 import json
 import logging

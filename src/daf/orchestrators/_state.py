@@ -1,4 +1,4 @@
-"""What is known of a pipeline's stages: their keys, the results that are there, and their records.
+"""The state of a pipeline's stages: keys, existing results and records.
 
 The key of a stage counts the files that it names as they are at the end of it: a file that the stage writes itself does
 not make it run again, and one that changes later does.

@@ -56,7 +56,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Updated:
-    """Rank 0 finished an update, and waits for a `Decision`. curriculum: its state, if the job says so."""
+    """Rank 0 finished an update, and waits for a `Decision`. curriculum: its state, if it changed."""
 
     progress: Progress
     curriculum: Mapping[str, Any] | None

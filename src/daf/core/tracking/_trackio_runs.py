@@ -91,7 +91,7 @@ class TrackioRuns:
         """Nothing to do: `start` writes again what trackio loses of this run if it is killed."""
 
     def close(self, status: str) -> None:
-        """Store what is left. trackio has no field for the status."""
+        """Store the remaining metrics. trackio has no field for the status."""
         if self._run is not None:
             from trackio import context_vars
 

@@ -35,7 +35,7 @@ export function padded([low, high]) {
   return [low - room, high + room];
 }
 
-// The numbers of a column with the same number of decimals, "–" for what is not a number; as `same_decimals` of
+// The numbers of a column with the same number of decimals, "–" for anything but a number; as `same_decimals` of
 // `daf.render.text`. halves: half widths of their intervals, which then determine the decimals.
 export function sameDecimals(values, halves = []) {
   const sizes = values.filter(value => Number.isFinite(value) && value !== 0).map(Math.abs);
