@@ -130,7 +130,8 @@ def replay_files(path: str | Path, *, batch: bool) -> list[Path]:
         run = _run_called(str(path))
         if run is None:
             raise UsageError(
-                f"no replay file, directory or run {place}. Use `daf evaluate … --save-replays best` to record replays."
+                f'no replay file, directory or run "{place}". '
+                "Use `daf evaluate … --save-replays best` to record replays."
             )
         place, batch = run, True
     if not place.is_dir():

@@ -64,10 +64,12 @@ def test_an_import_that_hangs_is_ended_by_a_second_ctrl_c_or_after_seconds(press
 def test_every_command_that_plays_names_the_command_that_resumes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["daf", "metrics", "-m", "a b"])
 
-    def interrupted() -> None:
+    def interrupted(finished: int) -> None:
         with EpisodeProgress(quiet=True) as progress:
-            progress.total, progress.finished = 2, 1
+            progress.total, progress.finished = 2, finished
             raise KeyboardInterrupt
 
     with pytest.raises(Interrupted, match=r"stopped after 1 of 2 episodes.*: daf metrics -m 'a b'$"):
-        interrupted()
+        interrupted(1)
+    with pytest.raises(Interrupted, match=r"before the first episode ended.*: daf metrics -m 'a b'$"):
+        interrupted(0)

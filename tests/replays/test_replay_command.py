@@ -79,7 +79,7 @@ def test_a_run_is_named_by_its_id(daf, recorded, tmp_path):
     done = daf("gif", run.name, "--end", 2, "--output-dir", tmp_path, "--json", DAF_OUTPUT_DIR=str(run.parents[1]))
     assert done.returncode == 0, done.stderr
     assert {file["source"] for file in json.loads(done.stdout)["files"]} == {str(recorded)}
-    assert "no replay file, directory or run 20010101" in daf("gif", "20010101", "--output-dir", tmp_path).stderr
+    assert 'no replay file, directory or run "20010101"' in daf("gif", "20010101", "--output-dir", tmp_path).stderr
 
 
 def test_a_batch_continues_past_a_damaged_replay_and_says_so(daf, write, tmp_path):

@@ -27,6 +27,7 @@ from daf.episodes.run import RunResult
 from daf.errors import Interrupted
 from daf.render.text import estimates
 from daf.stats.pair_verdict import PairVerdict
+from daf.stats.sentences import counted
 from daf.stats.summaries import PolicySummary
 from daf.storage.printable import printable_json, printable_lines
 
@@ -179,8 +180,8 @@ def say_pairs(pairs: Sequence[PairVerdict]) -> None:
 
 def say_end(result: RunResult, took: float, report: Path | None) -> None:
     """Print the number of episodes, the time, and the path of the report."""
-    counted = f"{result.played} episodes played, {result.read} from cache, {len(result.failures)} failed"
-    out.print(f"\n{counted}; {seconds(took)}", highlight=False)
+    played = f"{counted(result.played, 'episode')} played, {result.read} from cache, {len(result.failures)} failed"
+    out.print(f"\n{played}; {seconds(took)}", highlight=False)
     if report:
         out.print(f"report: {report}", soft_wrap=True, markup=False)
 
@@ -247,6 +248,8 @@ class EpisodeProgress:
         if not self.total:
             return "stopped before the first episode."
         command = shlex.join(["daf", *sys.argv[1:]])
+        if not self.finished:
+            return f"stopped before the first episode ended. The same command starts again: {command}"
         return (
             f"stopped after {self.finished} of {self.total} episodes, which are kept. The same command plays the rest: "
             f"{command}"
