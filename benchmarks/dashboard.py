@@ -92,10 +92,12 @@ def look(base: Path) -> None:
     used = process_time()
     first = timed(index.refresh)
     used = process_time() - used
+    before = process_time()
     again = median(timed(index.refresh) for _ in range(10))
+    later = (process_time() - before) / 10
     print(
         f"index of {len(index.since(0)[0]):,} runs: first {first * 1000:.0f} ms (processor {used * 1000:.0f} ms), "
-        f"again {again * 1000:.1f} ms"
+        f"again {again * 1000:.1f} ms; ratio of processor times {later / used:.3f}"
     )
 
 
@@ -106,20 +108,23 @@ def long_run(base: Path, updates: int) -> None:
     path = folder / "metrics.jsonl"
     path.write_text("".join(line(update) for update in range(updates)))
     curves = Curves()
-    before = psutil.Process().memory_info().rss
+    resident = psutil.Process().memory_info().rss
     began, used = perf_counter(), process_time()
     data, cursor = curves.full(folder)
     first, used = perf_counter() - began, process_time() - used
     points = sum(len(values[0]) for values in data["series"].values())
-    grown = (psutil.Process().memory_info().rss - before) / 2**20
+    grown = (psutil.Process().memory_info().rss - resident) / 2**20
     with path.open("a") as file:
         file.write(line(updates))
+    before = process_time()
     again = timed(lambda: curves.added(folder, cursor))
+    later = process_time() - before
     size = path.stat().st_size / 1e6
     print(
         f"a run of {updates:,} updates of {NAMES + 2} curves ({size:.0f} MB): "
         f"first {first:.2f} s (processor {used:.2f} s), "
-        f"{points:,} points sent, {grown:.0f} MB kept; one more update {again * 1000:.1f} ms"
+        f"{points:,} points sent, {grown:.0f} MB kept; one more update {again * 1000:.1f} ms; ratio of "
+        f"processor times {later / used:.5f}"
     )
 
 
