@@ -33,7 +33,7 @@ export function set(element, attributes) {
 
 // The text as nodes that break after punctuation where a line is too narrow for it, instead of within a word.
 export function breakable(value) {
-  return String(value).split(/(?<=[,=/_.:+(])/).flatMap((part, i) => (i ? [document.createElement("wbr"), part] : [part]));
+  return String(value).split(/(?<=[,=/.:+(])/).flatMap((part, i) => (i ? [document.createElement("wbr"), part] : [part]));
 }
 
 export function text(element, value) {

@@ -38,6 +38,7 @@ export function counted(count, noun) {
 
 export function seconds(value) {
   if (value === null || value === undefined) return "–";
+  if (value > 0 && value < 0.05) return "<0.1 s";
   const whole = Math.round(value);
   if (whole < 90) return `${value < 10 ? Math.round(value * 10) / 10 : whole} s`;
   if (whole < 5400) return `${Math.floor(whole / 60)} min ${String(whole % 60).padStart(2, "0")} s`;

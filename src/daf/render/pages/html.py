@@ -53,7 +53,7 @@ def link(path: str) -> str:
 
 def breakable(text: str) -> Markup:
     """`text` that breaks after punctuation where a line is too narrow for it, instead of within a word."""
-    return Markup("<wbr>").join(part for part in re.split(r"(?<=[,=/_.:+(])", text) if part)
+    return Markup("<wbr>").join(part for part in re.split(r"(?<=[,=/.:+(])", text) if part)
 
 
 @cache
