@@ -11,7 +11,7 @@ from daf.game import missions, policies
 from daf.game.policy import Policy
 from daf.game.rollout import Game, Play, play
 from daf.game.teaching import UNLABELLED, Teaching, leads
-from daf.game.training_world import ALWAYS, Games, Rows, World, episode_seed
+from daf.game.training_world import ALWAYS, TRUNCATED, Games, Rows, World, episode_seed
 
 MISSION = "arena,max_steps=40"
 DRAWING = """
@@ -135,6 +135,33 @@ def test_vibes_are_played_where_the_teacher_leads_and_moves_are_labels(games: Ga
                 assert (names[action], names[vibe]) == (names[label], "change_vibe_gear")
     assert labels == {UNLABELLED, names.index("move_north"), names.index("move_south")}
     assert vibes == {"change_vibe_heart", "change_vibe_gear"}
+
+
+def test_the_first_episodes_are_cut_at_different_steps(games: Games, tmp_path: Path) -> None:
+    teacher = named("starter", tmp_path)
+    agents = games.configs[0].game.num_agents
+    found = []
+    for environment in range(4):
+        _, rows = world(games, teacher)
+        one = World(environment, 0, games, rows, Teaching((teacher,), (0,) * agents, 1.0, 0, staggered=4))
+        for episode in range(2):
+            one.begin(episode, 0)
+            rows.actions[:] = 0
+            ended = None
+            while ended is None:
+                ended = one.step()
+            assert rows.done[0] == TRUNCATED
+            found.append((ended.steps, ended.cut))
+    assert found == [
+        (10, True),
+        (40, False),
+        (20, True),
+        (40, False),
+        (30, True),
+        (40, False),
+        (40, False),
+        (40, False),
+    ]
 
 
 def test_what_a_teacher_draws_depends_on_the_state_alone(games: Games, tmp_path: Path) -> None:

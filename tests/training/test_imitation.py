@@ -74,7 +74,8 @@ def test_every_network_learns_what_the_teacher_does(tmp_path: Path, policy: str)
 
 
 def test_metrics_tell_students_and_teachers_apart(tmp_path: Path) -> None:
-    trained(tmp_path / "run", total_timesteps=3 * STEPS_PER_UPDATE, teacher_led=0.5, teacher_led_final=None)
+    fields = {"teacher_led": 0.5, "teacher_led_final": None, "stagger_episodes": False}
+    trained(tmp_path / "run", total_timesteps=3 * STEPS_PER_UPDATE, **fields)
     lines = metrics_of(tmp_path / "run")
     ended = lines[-1]
     assert ended["episode/count"] == 6

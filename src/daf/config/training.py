@@ -175,6 +175,9 @@ class DAFTrainingConfig(ConfigModel):
         ge=0,
         le=1,
     )
+    stagger_episodes: bool = _hyper(
+        True, "imitation", "Cut the first episodes, so that environments are in different parts of their episodes."
+    )
     label_share: float = _hyper(
         1.0,
         "imitation",

@@ -122,7 +122,7 @@ class Learner:
             peers=peers,
             context=self._precision(),
         )
-        ended = self._exchanged(ended)
+        ended = [end for end in self._exchanged(ended) if not end.cut]
         steps = self.sizes.steps(self.config.n_steps)
         self.steps += steps
         self.updates += 1

@@ -38,6 +38,7 @@ def measure_agreement(run: TrainingRun, episodes: int) -> Agreement:
         teacher_led_final=None,
         batch_size="auto",
         imitate_steps=None,
+        stagger_episodes=False,
         memory_budget_mb=None,
     )
     agents = run.missions[0].num_agents

@@ -98,7 +98,9 @@ class RolloutCollector:
             chooser=draw,
             sampler=self._sampler,
             first=self._environments.start,
-            teaching=None if self._teachers is None else self._teachers.in_environments(self._config),
+            teaching=None
+            if self._teachers is None
+            else self._teachers.in_environments(self._config, self._whole.environments),
         )
 
     def collect(

@@ -52,8 +52,8 @@ class Teachers:
         share = config.label_share if self.on_demand else 1.0
         return "all" if share == 1 else f"{100 * share:g} %"
 
-    def in_environments(self, config: DAFTrainingConfig) -> Teaching:
-        """The part of the teaching that happens in the environments' processes."""
+    def in_environments(self, config: DAFTrainingConfig, environments: int = 1) -> Teaching:
+        """The part of the teaching that happens in the processes of `environments` environments, those of all ranks."""
         playing = [index for index in range(len(self.policies)) if index not in self.networks]
         places = {index: place for place, index in enumerate(playing)}
         return Teaching(
@@ -61,6 +61,7 @@ class Teachers:
             tuple(places.get(index) for index in self.assignment),
             config.label_share,
             config.seed,
+            environments if config.stagger_episodes else None,
         )
 
 

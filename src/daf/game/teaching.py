@@ -41,13 +41,24 @@ UNLABELLED = -1
 class Teaching:
     """Who teaches which agent. policies: the teachers that play in the environments. assignment: for each agent, the
     index of its teacher among them, None if its labels come from elsewhere. share: of the states that the student
-    leads, how many are labelled.
+    leads, how many are labelled. staggered: the number of environments whose first episodes are cut (`first_cut`), None
+    to play them to their end.
     """
 
     policies: tuple[Policy, ...]
     assignment: tuple[int | None, ...]
     share: float
     seed: int
+    staggered: int | None = None
+
+    def first_cut(self, environment: int, limit: int) -> int:
+        """The step after which an environment's first episode is cut, so that later episodes start at different times.
+
+        Without it, all environments are in the same part of an episode, and the student forgets the others.
+        """
+        if self.staggered is None:
+            return limit
+        return max(1, limit * (environment % self.staggered + 1) // self.staggered)
 
 
 class ActionCodes:

@@ -9,7 +9,7 @@ Importing this module imports mettagrid.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -37,7 +37,8 @@ class Chooser(Protocol):
 class EndedEpisode:
     """The summary of an ended episode. returns: (agents,). stats: per game, and per agent as means over agents.
 
-    led: whether a teacher played it; None if it played a part.
+    led: whether a teacher played it; None if it played a part. cut: whether it was ended before its time limit
+    (`Teaching.first_cut`), so that its return and length are not those of an episode.
     """
 
     environment: int
@@ -47,6 +48,7 @@ class EndedEpisode:
     steps: int
     stats: dict[str, float]
     led: bool | None = False
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +139,7 @@ class World:
         self._terminals, self._truncations = np.zeros(agents, dtype=bool), np.zeros(agents, dtype=bool)
         self._actions, self._vibes = np.zeros(agents, dtype=np.int32), np.zeros(agents, dtype=np.int32)
         self._log = np.zeros((256, agents), dtype=np.uint16)
+        self._teaching = teaching
         self._lesson = None if teaching is None else Lesson(teaching, index)
         self.episode = self.task = -1
         self.steps = self.led_until = 0
@@ -154,6 +157,9 @@ class World:
         codes = self._games.codes(task)
         self._codes = codes.table
         self._limit = int(env.game.max_steps) or 2**63
+        self._cut = self._limit
+        if self._teaching is not None and episode == 0 and self._limit < ALWAYS:
+            self._cut = self._teaching.first_cut(self.index, self._limit)
         core = self.simulation._c_sim
         self._rewards[:], self._terminals[:], self._truncations[:] = 0, False, False
         # The simulator writes observations into the shared memory itself, so a step copies none.
@@ -206,6 +212,10 @@ class World:
         rows = self._rows
         rows.rewards[:] = self._rewards
         # Nearly every step ends here, on two numbers: an episode ends only when all agents are done.
+        if self.steps >= self._cut and not (self._truncations.all() or self._terminals.all()):
+            rows.done[0] = TRUNCATED
+            rows.last_observations[:] = rows.observations
+            return replace(self._ended(), cut=True)
         if not (self._truncations[0] or self._terminals[0]):
             rows.done[0] = RUNNING
             return None
