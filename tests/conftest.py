@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from daf.compute.contexts import ForkServer
@@ -233,6 +234,14 @@ class RayNodes:
     def kill(self, node: "Node") -> None:
         """Kill a node and what runs there, without a chance to say so."""
         self.cluster.remove_node(node, allow_graceful=False)
+
+    def node_of(self, pid: int) -> "Node":
+        """The node on which a process runs."""
+        ancestors = {process.pid for process in psutil.Process(pid).parents()}
+        for node in self.cluster.list_all_nodes():
+            if any(each.process.pid in ancestors for each in node.all_processes["raylet"]):
+                return node
+        raise AssertionError(f"process {pid} runs on no node of the cluster")
 
     def forget_killed(self) -> None:
         """Return when the cluster has noticed which nodes are gone."""

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from daf.compute.interface import THIS_MACHINE, ClusterOptions
 from daf.config.extras import require
 from daf.core.adaptive import targets
 from daf.core.adaptive.commands import DafCommands, training_config
@@ -23,7 +24,7 @@ from daf.core.adaptive.schedulers.interface import Wanted
 from daf.core.adaptive.state import Experiment, Run
 from daf.core.adaptive.status import ExperimentStatus, find, status_of
 from daf.core.adaptive_controller import DAFAdaptiveConfig, DAFAdaptiveController, Hooks
-from daf.core.jobs.local import LocalJobs
+from daf.core.jobs.runners import make_runner, runner_of, trains_on_gpu
 from daf.errors import ConfigError, UsageError, unknown
 from daf.game.policy_arguments import Arguments, arguments_of, check_arguments
 
@@ -41,8 +42,12 @@ def daf_run_adaptive(
     hooks: Hooks | None = None,
     retry_failed: bool = False,
     on_change: Callable[[Experiment], None] | None = None,
+    executor: str | None = None,
+    cluster: ClusterOptions = THIS_MACHINE,
 ) -> ExperimentStatus:
     """Run or resume the experiment that `config` (or the file of that name) defines.
+
+    executor: where jobs run, "local" or "ray"; None for the config's `dispatcher`. cluster: for "ray".
 
     Errors of the initial runs raise `ConfigError`, `MissionError`, `PolicyError` before anything is written.
     Raises `AdaptiveControllerError`, and `Interrupted` after Ctrl-C. Runs that fail are part of the result.
@@ -53,9 +58,12 @@ def daf_run_adaptive(
         from daf.output_manager import OutputManager
 
         output = OutputManager()
+    runner = make_runner(executor or chosen.dispatcher, cluster, gpu=trains_on_gpu(chosen.training))
     if find(chosen.experiment_id, output.base_dir) is None:
         _check(chosen, output.base_dir)
-    with DAFAdaptiveController(chosen, output=output, hooks=hooks, on_change=on_change) as controller:
+    with DAFAdaptiveController(
+        chosen, output=output, dispatcher=runner, hooks=hooks, on_change=on_change
+    ) as controller:
         return controller.start_experiment(retry_failed=retry_failed)
 
 
@@ -132,8 +140,8 @@ def _end_orphans(status: ExperimentStatus, reason: str) -> None:
     config = DAFAdaptiveConfig(**status.experiment.config)
     record = Record(status.run_dir)
     try:
-        commands = DafCommands(config, status.run_dir)
-        Running(record, config, scheduler_of(config), LocalJobs(), commands, Hooks()).take_over_and_stop(reason)
+        commands, runner = DafCommands(config, status.run_dir), runner_of(status.run_dir / "jobs")
+        Running(record, config, scheduler_of(config), runner, commands, Hooks()).take_over_and_stop(reason)
     finally:
         record.close()
 

@@ -45,7 +45,7 @@ def written(folder: Path, text: str) -> Path:
         ("search_space: {gama: [0.9]}\nnum_runs: 2", r'no setting "gama". Nearest: gamma'),
         ("runs: [{steps: 5}]", "steps is the scheduler's. Set it in the section training"),
         ("runs: [{}]\nuse_skypilot: true", "SkyPilot is not supported. Leave the field out"),
-        ("runs: [{}]\ndispatcher: ray", "jobs on ray are not supported"),
+        ("runs: [{}]\ndispatcher: skypilot", "jobs on skypilot are not supported"),
         ("runs: [{}]\ndispatcher: slurm", 'no dispatcher "slurm"'),
         ("search_space: {gamma: [0.9]}", "search_space needs num_runs"),
         ("runs: [{}, {}]\nnum_runs: 1", "num_runs 1 is below the 2 entries of runs"),

@@ -1,4 +1,4 @@
-"""The conformance suite of job runners: a new implementation is one more entry of `RUNNERS`."""
+"""The conformance suite of job runners: a new implementation is one more of `RUNNERS`."""
 
 import json
 import os
@@ -11,17 +11,23 @@ from pathlib import Path
 import psutil
 import pytest
 
+from daf.compute.interface import ClusterOptions
 from daf.core.jobs._process_table import alive, identity, marked
 from daf.core.jobs.interface import JobError, JobRunner, JobSpec, JobStatus
 from daf.core.jobs.local import LocalJobs
+from daf.core.jobs.ray import RayJobs
+from tests.conftest import RayNodes
 
-RUNNERS: dict[str, Callable[[], JobRunner]] = {"local": LocalJobs}
+RUNNERS = ("local", pytest.param("ray", marks=pytest.mark.thorough))
 FOREVER = "import os; os.read(os.pipe()[0], 1)"
 
 
 @pytest.fixture(params=RUNNERS)
 def make(request: pytest.FixtureRequest) -> Callable[[], JobRunner]:
-    return RUNNERS[request.param]
+    if request.param == "local":
+        return LocalJobs
+    cluster: RayNodes = request.getfixturevalue("ray_cluster")
+    return lambda: RayJobs(ClusterOptions(cluster.address, cpus_per_episode=0.1))
 
 
 @pytest.fixture
@@ -206,8 +212,8 @@ def test_waiting_ends_when_a_job_ends(make: Callable[[], JobRunner], job: Callab
     assert time.monotonic() - began < 30
 
 
-def test_a_job_of_another_machine_is_not_judged(make: Callable[[], JobRunner], job: Callable[[str], JobSpec]) -> None:
-    runner, one = make(), job("pass")
+def test_a_job_of_another_machine_is_not_judged(job: Callable[[str], JobSpec]) -> None:
+    runner, one = LocalJobs(), job("pass")
     one.folder.mkdir()
     record = {"host": "elsewhere", "pid": 1, "identity": "boot:1", "claimed": 0.0}
     (one.folder / "process.json").write_text(json.dumps(record))

@@ -46,7 +46,7 @@ def trained(monkeypatch):
         def status(self, job):
             return JobStatus("ended", exit_code=0)
 
-    monkeypatch.setattr(operation, "LocalJobs", Here)
+    monkeypatch.setattr(operation, "make_runner", lambda *arguments, **options: Here())
     return goals
 
 

@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from daf.cli._grouped import options
 from daf.cli._help import CommandGroup
-from daf.cli._options import JsonOption, NewSeedOption, OutputDirOption, RunOptions
+from daf.cli._options import AddressOption, JsonOption, NewSeedOption, OutputDirOption, RunOptions
 
 if TYPE_CHECKING:
     from daf.adaptive import AdaptivePlan
@@ -49,6 +49,10 @@ def run_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and print the first runs; train nothing.")
     ] = False,
+    executor: Annotated[
+        str | None, typer.Option("--executor", help="Where jobs run: local, or ray (default: the file's dispatcher).")
+    ] = None,
+    address: AddressOption = None,
     output: RunOptions,
 ) -> None:
     """Run the experiment in CONFIG to its end, or resume it.
@@ -61,6 +65,7 @@ def run_command(
     """
     from daf.adaptive import config_from_file, daf_run_adaptive, plan_experiment
     from daf.cli._playing import open_output
+    from daf.compute.interface import ClusterOptions
 
     manager, _ = open_output(output)
     chosen = config_from_file(config)
@@ -70,7 +75,12 @@ def run_command(
         _show_plan(plan_experiment(chosen, output=manager), output.as_json)
         return
     status = daf_run_adaptive(
-        chosen, output=manager, retry_failed=retry_failed, on_change=None if output.quiet else ExperimentProgress()
+        chosen,
+        output=manager,
+        retry_failed=retry_failed,
+        on_change=None if output.quiet else ExperimentProgress(),
+        executor=executor,
+        cluster=ClusterOptions(address=address),
     )
     _show(status, output.as_json)
     if status.status == "failed":

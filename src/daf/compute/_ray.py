@@ -121,12 +121,7 @@ class RayWorkers:
                 ray.cancel(reference, force=False)
 
     def _run(self, tasks: Sequence[Any], context: Any) -> Iterator[Done[Any]]:
-        import ray
-
-        stopped, pace = self._stopped, Pace()
-        remote = ray.remote(max_retries=0)(play_batch).options(
-            num_cpus=self._wanted["CPU"], num_gpus=self._wanted["GPU"]
-        )
+        stopped, pace, submit = self._stopped, Pace(), self._submitter()
         together, alone = deque(range(len(tasks))), deque[int]()
         deaths: Counter[int] = Counter()
         lost: Counter[int] = Counter()
@@ -146,7 +141,7 @@ class RayWorkers:
                         batch = [alone.popleft()]
                     else:
                         batch = [together.popleft() for _ in range(pace.batch(len(together), room))]
-                    reference = remote.remote(context, [pickle.dumps(tasks[position]) for position in batch])
+                    reference = submit(context, [pickle.dumps(tasks[position]) for position in batch])
                     self._flying[reference] = batch
                 ready = _ready(list(self._flying), _LOOK_SECONDS)
                 if stopped.is_set():
@@ -194,6 +189,16 @@ class RayWorkers:
                 versions=None if self._options.allow_version_mismatch else versions_here(),
             )
         )
+
+    def _submitter(self) -> Callable[[Any, list[bytes]], Any]:
+        """What hands a batch to the cluster, and returns a reference to its answers."""
+        import ray
+
+        remote = ray.remote(max_retries=0)(play_batch).options(
+            num_cpus=self._wanted["CPU"], num_gpus=self._wanted["GPU"]
+        )
+        submit: Callable[[Any, list[bytes]], Any] = remote.remote
+        return submit
 
     def _connect(self) -> None:
         cluster.connect(self._options.address)

@@ -25,7 +25,7 @@ from daf.core.adaptive.schedulers import Scheduler, Wanted, scheduler_of
 from daf.core.adaptive.state import Experiment, Run
 from daf.core.adaptive.status import ExperimentStatus, find, not_started
 from daf.core.jobs.interface import JobRunner
-from daf.core.jobs.local import LocalJobs
+from daf.core.jobs.runners import make_runner, trains_on_gpu
 from daf.errors import DAFError, Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class DAFAdaptiveController(RecordedFeedback):
     ) -> None:
         super().__init__(config, output=output, curriculum_manager=curriculum_manager)
         self._scheduler = scheduler
-        self._dispatcher = dispatcher or LocalJobs()
+        self._dispatcher = dispatcher or make_runner(config.dispatcher, gpu=trains_on_gpu(config.training))
         self._commands = commands or DafCommands
         self._hooks = hooks or Hooks()
         self._on_change = on_change

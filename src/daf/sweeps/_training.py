@@ -72,19 +72,23 @@ class TrialTraining:
     ) -> TrainedTrial:
         settings = run_dir.with_name(f"{run_dir.name}.yaml")
         config.to_yaml(settings)
-        folder = unused_folder(self.sweep_dir / JOBS, f"{run_dir.name}-{'end' if stop_at is None else stop_at}")
-        job = JobSpec(
-            folder.name,
-            training_command(settings, run_dir, stop_at=stop_at),
-            folder,
-            progress_files(run_dir),
-            environment={} if self.gpu_allowed else {"DAF_ENABLE_GPU": "false"},
-            outlives_launcher=False,
-        )
-        try:
-            status = self._ended(job, deadline)
-        except JobError as error:
-            raise TrialFailed(str(error), machine=True) from error
+        status = JobStatus("absent")
+        for _ in range(self.runner.attempts_if_gone):
+            folder = unused_folder(self.sweep_dir / JOBS, f"{run_dir.name}-{'end' if stop_at is None else stop_at}")
+            job = JobSpec(
+                folder.name,
+                training_command(settings, run_dir, stop_at=stop_at),
+                folder,
+                progress_files(run_dir),
+                environment={} if self.gpu_allowed else {"DAF_ENABLE_GPU": "false"},
+                outlives_launcher=False,
+            )
+            try:
+                status = self._ended(job, deadline)
+            except JobError as error:
+                raise TrialFailed(str(error), machine=True) from error
+            if status.state != "gone":
+                break
         if status.exit_code is None:
             raise TrialFailed(f"its training was killed; see {job.stderr}", machine=True)
         if status.exit_code != 0:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from daf.compute.interface import THIS_MACHINE, ClusterOptions
 from daf.config.sweep import DAFSweepConfig
-from daf.core.jobs.local import LocalJobs
+from daf.core.jobs.runners import make_runner, trains_on_gpu
 from daf.errors import DataError
 from daf.playing.settings import DEFAULT_GPU_MEMORY_FRACTION
 from daf.storage import locks
@@ -130,7 +130,10 @@ def _run(
     config = prepared.config
     history = journal.read(run_dir)
     stop = threading.Event()
-    trainings = TrialTraining(LocalJobs(), run_dir, stop, prepared.settings.gpu_allowed)
+    settings = prepared.settings
+    gpu = trains_on_gpu(config.training, gpu_allowed=settings.gpu_allowed)
+    jobs = make_runner(settings.executor, settings.cluster, gpu=gpu)
+    trainings = TrialTraining(jobs, run_dir, stop, settings.gpu_allowed)
     runner = TrialRunner(config, prepared.targets, prepared.objectives, _plain(prepared), run_dir, stop, trainings)
     slots = 1 if prepared.settings.executor == "serial" else config.num_parallel
     players = [player_of(prepared, output) for _ in range(slots)]

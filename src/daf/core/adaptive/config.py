@@ -88,16 +88,16 @@ class DAFAdaptiveConfig(ConfigModel):
     enable_curriculum_learning: bool = Field(True, description="Whether feedback may change the curriculum.")
     evidence_window: int = Field(5, ge=3, le=1000, description="Results of a task that a change must rest on, twice.")
     wandb_project: Name | None = Field(None, description="Send every run's metrics to this project.")
-    dispatcher: str = "local"
+    dispatcher: str = Field("local", description="Where jobs run: local, or ray for a cluster.")
     use_skypilot: bool = False
 
     @field_validator("dispatcher")
     @classmethod
     def _dispatcher_is_known(cls, name: str) -> str:
-        if name in ("ray", "skypilot"):
+        if name == "skypilot":
             raise ValueError(f'jobs on {name} are not supported. Leave the field out: "local" runs them here')
-        if name != "local":
-            raise ValueError(f'no dispatcher "{name}"; the only one is local, on this machine')
+        if name not in ("local", "ray"):
+            raise ValueError(f'no dispatcher "{name}"; there are local, on this machine, and ray, on a cluster')
         return name
 
     @field_validator("use_skypilot")

@@ -69,7 +69,13 @@ class JobStatus:
 
 
 class JobRunner(Protocol):
-    """Starts, monitors and ends jobs. Methods raise `JobError`, `StorageError`."""
+    """Starts, monitors and ends jobs. Methods raise `JobError`, `StorageError`.
+
+    attempts_if_gone: how often a job may be launched whose status becomes "gone": more than once where that means that
+    its machine was lost, and another one is there.
+    """
+
+    attempts_if_gone: int
 
     def launch(self, job: JobSpec) -> None:
         """Start `job`."""

@@ -35,6 +35,8 @@ _REAP_SECONDS = 1.0
 class LocalJobs:
     """The runner for one machine; several threads may use one."""
 
+    attempts_if_gone = 1
+
     def __init__(self) -> None:
         self._children: dict[Path, subprocess.Popen[bytes]] = {}
 
@@ -78,15 +80,20 @@ class LocalJobs:
         if pid is None:
             return JobStatus("gone")
         living = alive(pid, process.get("identity", ""))  # before the exit file, which a live process writes
-        ended = _read(job.folder / EXIT, _Exit)
+        ended = self.exit_code(job)
         if ended is not None:
             if (child := self._children.pop(job.folder, None)) is not None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     child.wait(_REAP_SECONDS)  # it exits right after it wrote the file; unreaped, it stays a zombie
-            return JobStatus("ended", exit_code=ended["code"], pid=pid)
+            return JobStatus("ended", exit_code=ended, pid=pid)
         if not living:
             return JobStatus("gone", pid=pid)
         return JobStatus("running", last_heartbeat=max([process.get("claimed", 0.0), *_heartbeats(job)]), pid=pid)
+
+    def exit_code(self, job: JobSpec) -> int | None:
+        """The exit code that its supervisor recorded, wherever it ran; None if there is none."""
+        ended = _read(job.folder / EXIT, _Exit)
+        return None if ended is None else ended["code"]
 
     def forget(self, job: JobSpec) -> bool:
         """Take the claim that its supervisor would otherwise take."""
