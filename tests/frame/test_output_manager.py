@@ -24,6 +24,7 @@ from daf.config import DAFConfig
 from daf.errors import Interrupted, StorageError, UnsafePathError, UsageError
 from daf.output_manager import OutputManager, find_run, get_output_manager, list_runs, reset_output_manager
 from daf.output_manager.layout import OPERATIONS, claim_session
+from daf.output_manager.runs import read_run
 from daf.output_utils import cleanup_old_sessions
 from daf.storage import atomic, journal
 
@@ -527,3 +528,13 @@ def test_a_resumed_run_shows_its_first_start_all_its_time_and_its_sessions(tmp_p
     with fourth.operation("training"):
         pass
     assert find_run("latest", tmp_path).path == folder  # worked on last
+
+
+def test_another_session_has_the_settings_and_labels_of_the_first(tmp_path):
+    first = OutputManager(tmp_path, log_to_file=False, name="study", tags=["lr"], note="why")
+    second = first.another_session()
+    with first.operation("training", title="a") as one, second.operation("training", title="b") as two:
+        assert one != two
+    assert read_run(two).labels == read_run(one).labels
+    assert read_run(two).labels.name == "study"
+    assert not second.log_to_file
