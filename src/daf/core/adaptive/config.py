@@ -246,9 +246,16 @@ HOW_NOT_WHAT = (
 """Fields that may change when an experiment is resumed: they affect how it is run, not its results."""
 
 
+def _is_new_default(name: str, value: Any) -> bool:
+    """Whether a training setting has the default that experiments had before the setting existed."""
+    field = DAFTrainingConfig.model_fields.get(name)
+    return field is not None and value == field.get_default(call_default_factory=True)
+
+
 def differences(earlier: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Differences between two configurations of one experiment outside `HOW_NOT_WHAT`, as "name: was → is"."""
     names = [name for name in sorted(set(earlier) | set(now)) if name not in HOW_NOT_WHAT]
+    names = [name for name in names if name in earlier or not _is_new_default(name, now[name])]
     found = []
     for name in names:
         was, is_now = earlier.get(name), now.get(name)
