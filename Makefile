@@ -37,7 +37,7 @@ format:  ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-BENCHMARKS := engine evaluate logs replay until_decided calibration sequential dashboard serve sweeps training scaling_training learning
+BENCHMARKS := engine evaluate logs replay until_decided calibration sequential dashboard serve sweeps training scaling_training learning scaling
 
 bench:  ## Benchmarks on this machine, two hours or so; one: make bench BENCHMARKS=engine
 	@scripts/setup.sh full
