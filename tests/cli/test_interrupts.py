@@ -73,3 +73,22 @@ def test_every_command_that_plays_names_the_command_that_resumes(monkeypatch: py
         interrupted(1)
     with pytest.raises(Interrupted, match=r"before the first episode ended.*: daf metrics -m 'a b'$"):
         interrupted(0)
+
+
+def test_an_error_that_replaces_a_ctrl_c_is_no_traceback(tmp_path: Path) -> None:
+    """As pydantic's serializer does: its error names no cause."""
+    program = """
+import importlib, signal, sys
+cli = importlib.import_module("daf.cli.main")
+sys.argv = ["daf", "doctor"]
+def stopped(*_, **__):
+    try:
+        signal.raise_signal(signal.SIGINT)
+    except KeyboardInterrupt:
+        error = TypeError("cannot serialize")
+    raise error
+cli._app = lambda: type("App", (), {"main": stopped})()
+cli.main()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (130, "Interrupted: stopped. The same command resumes the work.\n")

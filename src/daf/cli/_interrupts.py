@@ -17,6 +17,10 @@ _PATIENCE_SECONDS = 5.0
 _LOOK_SECONDS = 0.02
 
 
+_raised = threading.Event()
+"""A Ctrl-C was raised in this process."""
+
+
 @contextlib.contextmanager
 def watched() -> Iterator[None]:
     """Ctrl-C raises `KeyboardInterrupt`, but not within an import. Only the main thread gets any."""
@@ -26,6 +30,7 @@ def watched() -> Iterator[None]:
         yield
         return
     late = _Late(threading.get_ident())
+    _raised.clear()
     signal.signal(signal.SIGINT, late.take)
     try:
         yield
@@ -35,7 +40,13 @@ def watched() -> Iterator[None]:
 
 
 def was_interrupted(error: BaseException) -> bool:
-    """Whether `error` is a Ctrl-C, or was raised while one was handled."""
+    """Whether `error` is a Ctrl-C, was raised while one was handled, or came after one was raised.
+
+    Extension modules (pydantic's serializer, for one) raise an error of their own without naming the Ctrl-C as its
+    cause.
+    """
+    if _raised.is_set():
+        return True
     link: BaseException | None = error
     while link is not None:
         if isinstance(link, KeyboardInterrupt):
@@ -61,6 +72,7 @@ class _Late:
             threading.Thread(target=self._wait, name="daf-late-interrupt", daemon=True).start()
             return
         self._since = None
+        _raised.set()
         signal.default_int_handler(number, frame)
 
     def _wait(self) -> None:
