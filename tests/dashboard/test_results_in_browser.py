@@ -16,6 +16,7 @@ from daf.ablation import daf_policy_ablation
 from daf.core.adaptive.record import run_dir
 from daf.crossplay import daf_crossplay
 from daf.dashboard import Dashboard
+from daf.deployment.gate import Gate, play_gate
 from daf.evaluation import Settings, evaluate
 from daf.game.sprites import data_dir
 from daf.metrics import daf_metrics
@@ -28,6 +29,8 @@ from daf.scoring_analysis import daf_score
 from daf.sweeps import journal
 from daf.sweeps.result import SweepTrialResult
 from daf.sweeps.variants import daf_variant_sweep
+from daf.test_runner import TestRunner
+from daf.until_decided import compare_until_decided
 from tests.conftest import SMALL, SMALLEST
 from tests.render.adaptive_runs import experiment
 from tests.render.sweep_runs import search_hill
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 
 SETTINGS = Settings(episodes=2, executor="serial", report=False, resamples=200, save_replays="all")
 WIDTHS = (1280, 400)
+LOOKS: dict[str, Any] = {"max_episodes": 6, "looks": 2}
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Made:
     folder: Path
     kind: str
     shows: tuple[str, ...]
+    label: str = ""
 
 
 def played(base: Path) -> Iterator[Made]:
@@ -76,6 +81,20 @@ def played(base: Path) -> Iterator[Made]:
     yield Made(measured.evaluation.run_dir, "metrics", ("reward", "Equal to", "Command and configuration"))
     planned = daf_power(difference=0.2, deviation=0.5, output_manager=output())
     yield Made(planned.run_dir, "power", ("Needed", "68 blocks with a fixed number"))
+    decided = compare_until_decided(["miner", "noop"], [SMALLEST], settings=settings, output=output(), **LOOKS)
+    yield Made(decided.evaluation.run_dir, "comparison", ("Played until decided, in 2 looks", "miner"), "looks")
+    gate = Gate((SMALL,), 0.1, mixes=("2+2",))
+    gated = play_gate(
+        "noop", "noop", gate, names=("new", "old"), settings=replace(settings, episodes=5), output=output()
+    )
+    yield Made(gated.run_dir, "gate", ("2+2", "alone"))
+    suite = base.parent / "test_small.py"
+    suite.write_text("def test_good(): pass\ndef test_bad(): assert 1 == 2\n")
+    runner = TestRunner(base)
+    runner.run_test_suite(suite)
+    runner.save_test_report()
+    folder = next(path.parent for path in base.glob("*/*/tests.json"))
+    yield Made(folder, "tests", ("test_bad", "1 == 2"))
     varied = daf_variant_sweep("noop", SMALLEST, ["no_clips"], 2, settings=settings, output_manager=output())
     yield Made(varied.run_dir, "variants", ("no_clips", "Single variants"))
 
@@ -103,7 +122,7 @@ def described(base: Path) -> Iterator[Made]:
 def shown(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Dashboard, dict[str, Made]]]:
     """A dashboard over one run of each kind."""
     base = tmp_path_factory.mktemp("output")
-    made = {one.kind: one for one in (*played(base), *described(base))}
+    made = {one.label or one.kind: one for one in (*played(base), *described(base))}
     made["adaptive"] = Made(experiment(base), "adaptive", ("Score of each run", "out of memory", "r1"))
     sweep = search_hill(base)
     made["sweep"] = Made(sweep, "sweep", ("Hyperparameter importance", "Parallel coordinates", "Best trials"))
@@ -125,7 +144,7 @@ def written(base: Path) -> dict[Path, tuple[int, int]]:
 
 KINDS = (
     "evaluation", "comparison", "metrics", "power", "crossplay", "score", "ablation", "analysis", "variants",
-    "adaptive", "sweep", "training", "pipeline", "run", "replays", "logs",
+    "adaptive", "sweep", "training", "pipeline", "run", "replays", "logs", "looks", "gate", "tests",
 )  # fmt: skip
 
 
@@ -160,7 +179,7 @@ def test_results_show_the_report_of_every_kind_and_fit_the_window(page, dashboar
     frame = results(page, dashboard, made)
     for text in made.shows:
         expect(frame.locator("main")).to_contain_text(text)
-    expect(page.locator(".head dl")).to_contain_text(f"kind{kind}")
+    expect(page.locator(".head dl")).to_contain_text(f"kind{made.kind}")
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         eventually(
@@ -187,9 +206,9 @@ def test_the_list_shows_the_kind_and_the_result_of_every_run(page, dashboard, sh
     opened(page, dashboard)
     rows = page.locator(".runs tbody tr")
     expect(rows).to_have_count(len(KINDS))
-    for kind, made in shown[1].items():
+    for made in shown[1].values():
         row = page.locator(f".runs tr[data-key='{key(made.folder)}']")
-        expect(row.locator("[data-name=Kind]")).to_have_text(kind)
+        expect(row.locator("[data-name=Kind]")).to_have_text(made.kind)
         expect(row.locator("[data-name=Result]")).to_have_text(outcome_of(made.folder, kind_of(made.folder)).text)
     value = recorded(shown[1]["score"])["vor"]["value"]
     score = page.locator(f".runs tr[data-key='{key(shown[1]['score'].folder)}'] [data-name=Result]").inner_text()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from daf.errors import UsageError, quoted
 from daf.game.missions import Mission
 from daf.game.scoring import Scenario, scenarios
+from daf.stats.sentences import counted
 
 _MIX = re.compile(r"(\d{1,4})\+(\d{1,4})")
 
@@ -50,7 +51,7 @@ def _own_seats(mix: str, mission: Mission) -> int:
     own, pool = int(found[1]), int(found[2])
     if own + pool != mission.num_agents or own < 1 or pool < 1:
         raise UsageError(
-            f"--mix {mix}: {mission.name} has {mission.num_agents} agents, so both numbers must be at least 1 and add "
-            f"up to {mission.num_agents}."
+            f"--mix {mix}: {mission.name} has {counted(mission.num_agents, 'agent')}; both numbers must be at least 1 "
+            f"and add up to {mission.num_agents}."
         )
     return own

@@ -217,7 +217,7 @@ def _mission(report: EvaluationReport, names: DisplayNames, mission: str, level:
     pairs = pair_rows([pair for pair in report.pairs if pair.stratum_name in (mission, label)])
     return {
         "name": label,
-        "facts": f"{planned.agents} agents, at most {planned.max_steps:,} steps" if planned else "",
+        "facts": f"{counted(planned.agents, 'agent')}, at most {planned.max_steps:,} steps" if planned else "",
         "summaries": summary_rows(summaries, names),
         "figure": interval_figure(
             rows,

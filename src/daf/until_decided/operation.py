@@ -243,6 +243,13 @@ def _common(result: RunResult) -> RunResult:
     return replace(result, planned=tuple(planned for planned, _ in kept), records=tuple(record for _, record in kept))
 
 
+def _named(verdicts: Sequence[PairVerdict]) -> str:
+    """The pairs of the first verdicts, each once: over a single mission there is a second verdict on it."""
+    pairs = list(dict.fromkeys(f"{v.name_a} and {v.name_b} {v.where}" for v in verdicts))
+    more = f" and {len(pairs) - 3} more" if len(pairs) > 3 else ""
+    return ", ".join(pairs[:3]) + more
+
+
 def _notes(
     verdicts: Sequence[PairVerdict],
     rounds: Sequence[Round],
@@ -273,16 +280,12 @@ def _notes(
             f"episodes: {ended}{more}."
         )
     if still:
-        named = ", ".join(f"{v.name_a} and {v.name_b} {v.where}" for v in still[:3])
-        more = f" and {len(still) - 3} more" if len(still) > 3 else ""
         way = "" if still[0].margin is not None else " With --practical-difference, equal policies are decided as well."
-        notes.append(
-            f"Not decided within {counted(rule.max_episodes, 'episode')}: {named}{more}. Increase --max-episodes.{way}"
-        )
+        within = counted(rule.max_episodes, "episode")
+        notes.append(f"Not decided within {within}: {_named(still)}. Increase --max-episodes.{way}")
     if same:
-        named = ", ".join(f"{v.name_a} and {v.name_b} {v.where}" for v in same[:3])
-        more = f" and {len(same) - 3} more" if len(same) > 3 else ""
-        notes.append(f"Exactly equal in every block, and not played further from {IDENTICAL} blocks on: {named}{more}.")
+        ended = f", and not played further from {IDENTICAL} blocks on" if any(v.n >= IDENTICAL for v in same) else ""
+        notes.append(f"Exactly equal in every block{ended}: {_named(same)}.")
     blocks = {planned.index for planned in common.planned}
     if any(verdict.n > len(blocks) for verdict in verdicts):
         notes.append(
