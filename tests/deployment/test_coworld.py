@@ -11,6 +11,8 @@ import subprocess
 import sys
 import threading
 import zipfile
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +88,12 @@ def folder_of(tmp_path: Path, how: str, name: str = "stub_policy") -> Path:
     return folder.parent
 
 
+def in_a_thread[T](coroutine: Coroutine[Any, Any, T]) -> T:
+    """Its result. The browser of other tests has a running loop in this thread."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, coroutine).result()
+
+
 def play_all(game: Game, bundle: Path, slots: int = 1) -> list[int]:
     """Exit codes of one bridge per slot, all in this process."""
 
@@ -93,7 +101,7 @@ def play_all(game: Game, bundle: Path, slots: int = 1) -> list[int]:
         seats = [Seat(bundle) for _ in range(slots)]
         return await asyncio.gather(*(bridge.play(game.address(slot), seat) for slot, seat in enumerate(seats)))
 
-    return asyncio.run(run())
+    return in_a_thread(run())
 
 
 @pytest.fixture(autouse=True)
@@ -179,7 +187,7 @@ def test_a_late_policy_answers_noop_and_is_heard_again_afterwards(
                     stub.DONE.wait(60)
 
         game.before = release
-        assert asyncio.run(bridge.play(game.address(0), seat)) == 0
+        assert in_a_thread(bridge.play(game.address(0), seat)) == 0
     names = "".join("." if name == "noop" else "m" for name in game.names()[0])
     assert "..." in names
     assert names.endswith("m")

@@ -9,7 +9,7 @@ from daf.config import DAFTrainingConfig
 from daf.core import checkpoints
 from daf.core.jobs.interface import JobError, JobStatus
 from daf.core.jobs.local import LocalJobs
-from daf.errors import StorageError
+from daf.errors import StorageError, UsageError
 from daf.storage.hashing import hash_file
 from daf.sweeps import operation
 from daf.sweeps._training import roll_back
@@ -147,6 +147,5 @@ def test_a_full_disk_is_another_attempt_and_then_reported(tmp_path, monkeypatch,
 def test_a_trial_may_train_on_no_gpu_where_its_sweep_may_not(tmp_path):
     training = TRAINING | {"device": "cuda"}
     config = config_of(**HALVING | {"early_stopping": None, "training": training})
-    (trial,) = run(config, tmp_path, gpu_allowed=False).trials
-    assert (trial.status, trial.attempts) == ("failed", 1)
-    assert "--device cuda is a GPU, and the configuration says enable_gpu: false" in trial.reason
+    with pytest.raises(UsageError, match="--device cuda is a GPU, and the configuration says enable_gpu: false"):
+        run(config, tmp_path, gpu_allowed=False)

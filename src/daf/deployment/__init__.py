@@ -11,7 +11,8 @@ from daf.deployment.coworld import Player, package_player
 from daf.deployment.deploying import Deployed, daf_deploy_policy, deploy
 from daf.deployment.deployment_settings import Deployment, Listeners, ValidationSettings
 from daf.deployment.from_config import deployment_from
-from daf.deployment.gate import Gate, GateReport, gate_data, play_gate
+from daf.deployment.gate import Gate, play_gate
+from daf.deployment.gate_report import GateReport, gate_data
 from daf.deployment.inspection import Inspection, inspect
 from daf.deployment.monitoring import Monitoring, MonitorSettings, daf_monitor_deployment, monitor
 from daf.deployment.packaging import Package, PackageSettings, package

@@ -16,7 +16,8 @@ from daf.config import DAFDeploymentConfig, DAFTournamentConfig
 from daf.deployment import _candidate as candidate
 from daf.deployment.deployment_settings import Deployment, Listeners, ValidationSettings
 from daf.deployment.from_config import deployment_from
-from daf.deployment.gate import Gate, GateReport, play_gate
+from daf.deployment.gate import Gate, play_gate
+from daf.deployment.gate_report import GateReport
 from daf.deployment.inspection import inspect
 from daf.deployment.result import DeploymentResult
 from daf.deployment.submission import submit

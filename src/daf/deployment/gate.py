@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from daf.deployment.gate_analysis import GateAnalysis, analyse_gate, check_gate
+from daf.deployment.gate_report import GateReport, gate_data
 from daf.deployment.gate_teams import GateTeam, teams_of
 from daf.episodes.plan import Plan
 from daf.episodes.record import EpisodeRecord
@@ -18,7 +19,7 @@ from daf.game.policies import uniquely_named
 from daf.game.policy import Policy
 from daf.playing.contenders import resolved, team
 from daf.playing.planning import cache_of, check_settings, missions_of, plan_teams
-from daf.playing.run import Played, PlayedRun, play_run
+from daf.playing.run import PlayedRun, play_run
 from daf.playing.settings import Settings
 from daf.storage.atomic import write_json, write_text
 from daf.storage.jsonable import jsonable
@@ -57,37 +58,6 @@ class Gate:
                     f"--pool {quoted(policy)} means another policy after each deployment, so results of gates could "
                     "not be compared. Name an exact one: release:NAME@VERSION or run:ID."
                 )
-
-
-@dataclass(frozen=True)
-class GateReport(Played):
-    """The result of a gate. pool: the names and identities of its policies."""
-
-    analysis: GateAnalysis
-    pool: tuple[tuple[str, str], ...]
-    notes: tuple[str, ...]
-    run: PlayedRun
-
-    @property
-    def passed(self) -> bool:
-        return self.analysis.passed
-
-    def facts(self) -> dict[str, Any]:
-        """What the release records of the gate."""
-        analysis = self.analysis
-        return {
-            "passed": analysis.passed,
-            "candidate": analysis.candidate,
-            "reference": analysis.reference,
-            "margin": analysis.margin,
-            "alpha": analysis.alpha,
-            "pool": [{"name": name, "identity": identity} for name, identity in self.pool],
-            "seed": self.result.plan.seed,
-            "run": self.run_id,
-            "rows": jsonable(analysis.rows),
-            "sentence": analysis.sentence(),
-            "notes": list(self.notes),
-        }
 
 
 def play_gate(
@@ -166,16 +136,6 @@ def _notes(run: PlayedRun, analysis: GateAnalysis, policies: Sequence[Policy]) -
         if policy.identity == other.identity
     ]
     return notes
-
-
-def gate_data(report: GateReport) -> dict[str, Any]:
-    """The result as JSON values."""
-    return {
-        **report.run.head_data(),
-        "gate": report.facts(),
-        "episodes": report.run.episodes_data(),
-        "summary": report.run.counts_data(report.notes),
-    }
 
 
 def _write(report: GateReport) -> None:

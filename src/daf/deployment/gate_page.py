@@ -1,14 +1,10 @@
 """The page of a gate: the verdict, and every comparison with its numbers."""
 
-from typing import TYPE_CHECKING
-
 from daf.deployment.gate_analysis import GateRow, GateVerdict
+from daf.deployment.gate_report import GateReport
 from daf.render.pages.parts import Alert, Cell, Code, Column, Facts, RunPage, Section, Table, cell
 from daf.render.text import bounds_text, duration
 from daf.stats.sentences import counted, half_width, number
-
-if TYPE_CHECKING:
-    from daf.deployment.gate import GateReport
 
 VERDICTS: dict[GateVerdict, tuple[str, str]] = {
     "holds": ("ok", "holds"),
@@ -29,7 +25,7 @@ READING = (
 )
 
 
-def page_of(report: "GateReport") -> RunPage:
+def page_of(report: GateReport) -> RunPage:
     """The page."""
     analysis = report.analysis
     run = report.run

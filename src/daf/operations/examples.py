@@ -6,6 +6,7 @@ shows, and ends with a line such as `Time: 40 s`, what it takes on two cores.
 
 import ast
 import sys
+import sysconfig
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -174,10 +175,10 @@ class _Examples:
 
 
 def _place() -> Path:
-    """`examples/` next to `src/` in a checkout, else in the installed package."""
-    package = Path(daf.__file__).parent
-    source = package.parents[1] / "examples"
-    return source if (source / "quick_start.py").is_file() else package / "operations" / "_examples"
+    """`examples/` next to `src/` in a checkout, else where the wheel puts them: below the environment's data."""
+    source = Path(daf.__file__).parents[2] / "examples"
+    installed = Path(sysconfig.get_path("data")) / "share" / "daf" / "examples"
+    return source if (source / "quick_start.py").is_file() else installed
 
 
 def _whole(name: str, known: Mapping[str, Example]) -> str:

@@ -150,7 +150,9 @@ def _fixed(effect: float, alpha: float, power: float, missions: int) -> int | No
 def _exactly(fixed: int, effect: float, alpha: float, power: float, missions: int) -> float:
     """The fractional number of blocks, up to `fixed`, at which the power would be reached exactly."""
     above, below = (power_of(effect, n, alpha=alpha, missions=missions) for n in (fixed, fixed - 1))
-    return float(fixed if below >= power else fixed - (above - power) / (above - below))
+    if not below < power:  # fewer are not allowed, or the power of so few has no number
+        return float(fixed)
+    return fixed - (above - power) / (above - below)
 
 
 def _least(enough: Callable[[int], bool], start: int) -> int | None:

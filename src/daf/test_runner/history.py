@@ -42,6 +42,7 @@ def earlier_runs(base_dir: Path, before: RecordedTests) -> tuple[list[RecordedTe
             found.append(recorded)
         if len(found) == RUNS - 1:
             break
+    found.reverse()  # the newest comes first in a list of runs, also of those that started in the same second
     return sorted(found, key=lambda run: run.started_at), notes
 
 
