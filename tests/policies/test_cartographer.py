@@ -353,15 +353,17 @@ def test_the_chart_is_true_while_another_policy_plays(positions: bool) -> None:
     env.game.obs.global_obs.local_position = positions
     policy = CartographerPolicy(PolicyEnvInterface.from_mg_cfg(env))
     agents = [policy.agent_policy(number) for number in range(8)]
-    labels = set()
+    labels: set[str] = set()
+    solid: set[tuple[int, int]] = set()
     for step, (seen, simulation) in enumerate(observations(120, env)):
         for one, obs in zip(agents, seen, strict=True):
             one.observe(obs)
             if step % 7 == 0:
                 labels.add(one.act().name)
-        objects = list(simulation.grid_objects().values()) if step in (60, 119) else []
-        places = {o["agent_id"]: (o["r"], o["c"]) for o in objects if o["type_name"] == "agent"}
-        solid = {(o["r"], o["c"]) for o in objects if o["type_name"] != "agent"}
+        objects = list(simulation.grid_objects().values()) if step in (0, 60, 119) else []
+        places = {o["agent_id"]: (o["r"], o["c"]) for o in objects if o["type_name"] == "agent" and step}
+        # Whatever stood there since the start: an extractor that is used up elsewhere stays charted until it is seen.
+        solid |= {(o["r"], o["c"]) for o in objects if o["type_name"] != "agent"}
         for number, place in places.items():
             charted = charted_around(agents[number].chart, place)
             assert len(charted) > 10
