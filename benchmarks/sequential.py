@@ -33,7 +33,7 @@ from daf.stats.signed_sums import TIE, SignedSums, statistics
 from daf.stats.spending import spent
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "calibration.md"
-STATE = Path(__file__).resolve().parents[1] / "build" / "sequential.jsonl"
+STATE = Path(__file__).resolve().with_suffix(".jsonl")
 MARK = "<!-- below: benchmarks/sequential.py -->"
 Array = NDArray[np.float64]
 
