@@ -42,7 +42,7 @@ def watched() -> Iterator[None]:
 def was_interrupted(error: BaseException) -> bool:
     """Whether `error` is a Ctrl-C, was raised while one was handled, or came after one was raised.
 
-    Extension modules (pydantic's serializer, for one) raise an error of their own without naming the Ctrl-C as its
+    Extension modules (pydantic's serializer, for one) raise another error without naming the Ctrl-C as its
     cause.
     """
     if _raised.is_set():
