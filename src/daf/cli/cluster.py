@@ -35,12 +35,14 @@ def up_command(
     """
     from daf.cli.show import emit, say
     from daf.compute.local_cluster import start
+    from daf.stats.sentences import counted
 
     cluster = start(local, cpus_per_node)
     if as_json:
         emit({"status": "ok", "address": cluster["address"], "nodes": cluster["nodes"], "cpus": cluster["cpus"]})
         return
-    say(f"{cluster['nodes']} nodes with {cluster['cpus']} CPUs each run at {cluster['address']}.")
+    size = f"{counted(cluster['nodes'], 'node')} with {counted(cluster['cpus'], 'CPU')} each"
+    say(f"A Ray cluster of {size} runs at {cluster['address']}.")
     say(f"Use them: --executor ray --address {cluster['address']}   Stop them: daf cluster down")
 
 

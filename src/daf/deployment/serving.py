@@ -32,6 +32,7 @@ from daf.deployment._serving_source import Served, Source
 from daf.errors import DAFError, UsageError
 from daf.playing.planning import cache_of
 from daf.playing.settings import Settings
+from daf.stats.sentences import counted
 from daf.storage import journal
 
 if TYPE_CHECKING:
@@ -156,7 +157,9 @@ class PolicyServer:
                 on_ready(self)
             while not woken.wait(1.0):  # a wait without end would not let signal handlers run on every platform
                 pass
-            logger.info("Stopping: %d sessions run.", self.metrics.sessions)
+            running = self.metrics.sessions
+            waiting = f"Waiting for {counted(running, 'open session')} to end." if running else "No session is open."
+            logger.info("Stopping. %s", waiting)
             stopping = threading.Thread(target=self.stop, name="daf-serve-stop")
             stopping.start()
             while stopping.is_alive():

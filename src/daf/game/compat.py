@@ -8,15 +8,63 @@
 - The agents of `stateless` never call their base's constructor, so that reading their `infos`, as the rollout does
 after each step, fails. They have none.
 - Importing mettagrid adds a handler to the root logger and sets its level, overriding the application's configuration;
-both are restored.
+both are restored. `keep_logging` sees to that for whichever module imports mettagrid first.
 - Episodes log time-outs themselves; upstream's warning per slow step would flood the terminal.
 """
 
+import contextlib
+import importlib.util
 import logging
 import sys
+from collections.abc import Iterator, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 _installed = False
+
+
+def keep_logging() -> None:
+    """Restore the root logger after the first import of mettagrid, whoever makes it."""
+    if "mettagrid" not in sys.modules and not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
+
+
+class _Finder(MetaPathFinder):
+    """Finds mettagrid once, as the other finders do, and restores the root logger after its module has run."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """None for every other module."""
+        if fullname != "mettagrid":
+            return None
+        with contextlib.suppress(ValueError):
+            sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        loader: Any = None if spec is None else spec.loader
+        if loader is None or not hasattr(loader, "exec_module"):
+            return spec
+        run = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            with _root_logger_kept():
+                run(module)
+
+        loader.exec_module = exec_module
+        return spec
+
+
+@contextlib.contextmanager
+def _root_logger_kept() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 def install() -> None:
@@ -24,12 +72,9 @@ def install() -> None:
     global _installed
     if _installed:
         return
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    from mettagrid.policy.policy import AgentPolicy
+    with _root_logger_kept():
+        from mettagrid.policy.policy import AgentPolicy
 
-    root.handlers[:] = handlers
-    root.setLevel(level)
     without_torch()
     AgentPolicy.infos = property(_infos)  # type: ignore[method-assign, assignment]
     logging.getLogger("mettagrid.simulator.rollout").setLevel(logging.ERROR)
