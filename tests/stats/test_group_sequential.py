@@ -241,7 +241,8 @@ def test_power_and_episodes_are_those_of_the_normal_design():
         found += bool(test.families[0].different.rejected)
         blocks.append(plan.looks[test.looks - 1])
     assert found / families == pytest.approx(0.9, abs=0.06)
-    assert np.mean(blocks) / most == pytest.approx(design.expected(design.drift(0.9)), abs=0.06)
+    more = np.mean(blocks) / most - design.expected(design.drift(0.9))
+    assert -0.02 < more < 0.08, "few sign flips of few blocks reject later than normal boundaries would"
 
 
 def test_the_order_of_arrival_within_a_look_changes_nothing():

@@ -209,6 +209,7 @@ def _initialize(address: str | None) -> None:
     try:
         if address is None:
             ray.init(
+                address="local",  # None would join any cluster that runs on this machine
                 num_cpus=cores(),
                 include_dashboard=False,
                 object_store_memory=_LOCAL_STORE_BYTES,
