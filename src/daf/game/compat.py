@@ -26,7 +26,7 @@ _installed = False
 
 
 def keep_logging() -> None:
-    """Restore the root logger after the first import of mettagrid, whoever makes it."""
+    """Restore the root logger after the first import of mettagrid."""
     if "mettagrid" not in sys.modules and not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
 
