@@ -94,6 +94,12 @@ def in_a_thread[T](coroutine: Coroutine[Any, Any, T]) -> T:
         return thread.submit(asyncio.run, coroutine).result()
 
 
+def main_of(bundle: Path) -> int:
+    """The exit code of the bridge's program, in another thread for the same reason."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(bridge.main, bundle).result()
+
+
 def play_all(game: Game, bundle: Path, slots: int = 1) -> list[int]:
     """Exit codes of one bridge per slot, all in this process."""
 
@@ -228,7 +234,7 @@ def test_a_policy_that_can_t_be_imported_ends_the_player_before_it_connects(
     bundle = folder_of(tmp_path, "good")
     (bundle / "policy_spec.json").write_text(json.dumps({"class_path": "no_such_module.Policy"}))
     monkeypatch.setenv(bridge.ADDRESS, "ws://127.0.0.1:9/")
-    assert bridge.main(bundle) == 1
+    assert main_of(bundle) == 1
     assert "the policy no_such_module.Policy can't be imported" in capfd.readouterr().err
 
 
@@ -241,7 +247,7 @@ def test_an_episode_without_a_final_message_ends_with_the_connection(
 ) -> None:
     with playing(Game(env_of("arena,cogs=1,max_steps=3"), ending=ending)) as game:
         monkeypatch.setenv(bridge.ADDRESS, game.address(0))
-        assert bridge.main(folder_of(tmp_path, "good")) == (0 if ending == "close" else 1)
+        assert main_of(folder_of(tmp_path, "good")) == (0 if ending == "close" else 1)
     said = capfd.readouterr().err
     assert part in said
     assert TOKEN not in said
@@ -254,9 +260,9 @@ def test_without_a_game_the_player_gives_up_and_keeps_the_token_to_itself(
     monkeypatch.setattr(bridge, "CONNECT_SECONDS", 0.2)
     for address in (f"ws://127.0.0.1:9/player?token={TOKEN}", f"no address {TOKEN}"):
         monkeypatch.setenv(bridge.ADDRESS, address)
-        assert bridge.main(bundle) == 1
+        assert main_of(bundle) == 1
     monkeypatch.delenv(bridge.ADDRESS)
-    assert bridge.main(bundle) == 2
+    assert main_of(bundle) == 2
     said = capfd.readouterr().err
     assert "can't connect to the game at 127.0.0.1: ConnectionRefusedError" in said
     assert f"{bridge.ADDRESS} is not set" in said

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -121,7 +122,7 @@ def test_an_episode_through_upstreams_client_is_the_local_one(tmp_path: Path, se
     assert (episode["end"], episode["agents"]) == ("closed", environment().game.num_agents)
     assert episode["steps"] == sum(episode["counts"].values()) == 20
     assert 0 < episode["step_ms"]["p50"] <= episode["step_ms"]["p99"] <= episode["step_ms"]["max"] * 1.03
-    assert serving_records.step_quantile([episode], 0.5) == pytest.approx(episode["step_ms"]["p50"], rel=1e-3)
+    assert serving_records.step_quantile([episode], 0.5) == pytest.approx(episode["step_ms"]["p50"], rel=1e-3, abs=1e-3)
 
 
 def test_a_policy_that_changes_its_tokens_plays_as_locally(tmp_path: Path, serve: Serve) -> None:
@@ -320,9 +321,9 @@ def test_new_sessions_get_a_replaced_bundle_and_running_ones_keep_theirs(tmp_pat
         assert not server.reload()
         with client_of(server.url) as still:
             assert direction(still) == "move_south"
-    hashes = [episode["sha256"] for episode in episodes_of(server)]
-    assert hashes[2] == first
-    assert hashes[0] == hashes[1] != first
+    hashes = Counter(episode["sha256"] for episode in episodes_of(server))
+    assert sorted(hashes.values()) == [1, 2]
+    assert hashes[first] == 1
 
 
 def test_a_new_live_release_is_noticed(tmp_path: Path, serve: Serve) -> None:

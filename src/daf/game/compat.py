@@ -13,7 +13,6 @@ both are restored. `keep_logging` sees to that for whichever module imports mett
 """
 
 import contextlib
-import importlib.util
 import logging
 import sys
 from collections.abc import Iterator, Sequence
@@ -32,7 +31,7 @@ def keep_logging() -> None:
 
 
 class _Finder(MetaPathFinder):
-    """Finds mettagrid once, as the other finders do, and restores the root logger after its module has run."""
+    """Finds mettagrid as the other finders do, and restores the root logger after its module has run."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -40,15 +39,16 @@ class _Finder(MetaPathFinder):
         """None for every other module."""
         if fullname != "mettagrid":
             return None
-        with contextlib.suppress(ValueError):
-            sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(fullname)
+        others = (finder for finder in sys.meta_path if finder is not self)
+        spec = next((found for one in others if (found := one.find_spec(fullname, path, target)) is not None), None)
         loader: Any = None if spec is None else spec.loader
         if loader is None or not hasattr(loader, "exec_module"):
             return spec
         run = loader.exec_module
 
         def exec_module(module: ModuleType) -> None:
+            with contextlib.suppress(ValueError):
+                sys.meta_path.remove(self)
             with _root_logger_kept():
                 run(module)
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from daf.game.policy import Policy
 
-_KEPT = frozenset({"daf", "cogames", "mettagrid", "__main__", "__mp_main__"})
+_KEPT = frozenset({"daf", "cogames", "mettagrid", "tests", "__main__", "__mp_main__"})
+"""Never forgotten: no policy imports the tests of its project, but a program that plays it may be one of them."""
 _used_roots: set[str] = set()
 _current_roots: list[str] = []
 _signatures: dict[str, tuple[int, int]] = {}

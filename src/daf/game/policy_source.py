@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import daf
 from daf.errors import PolicyError, quoted
 from daf.storage import reading
 from daf.storage.hashing import hash_bytes, hash_json
@@ -145,6 +146,9 @@ def _top(name: str) -> _Found | None:
     """The top-level module `name` as Python would find it; finders execute nothing for one without a dot."""
     if not name or "\0" in name:
         return None
+    if name == "daf":  # a bundle that was played may have parts of it, and still lie on sys.path
+        own = Path(daf.__file__)
+        return _Found(own, (own.parent,))
     for finder in sys.meta_path:
         try:
             spec = finder.find_spec(name, None)
