@@ -173,6 +173,14 @@ def daf_call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str])
     return call
 
 
+@pytest.fixture(autouse=True)
+def _import_path_kept() -> Iterator[None]:
+    """Playing a policy of a project puts its directory first on sys.path, and a project may have a package `tests`."""
+    before = list(sys.path)
+    yield
+    sys.path[:] = before
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _output_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What is called without an output folder, here or in another process, writes to a temporary one."""
