@@ -105,6 +105,17 @@ def test_a_file_that_a_stage_writes_does_not_make_it_run_again_until_somebody_ch
     assert [stage.status for stage in run(tmp_path, stages).stages] == ["done", "cached"]
 
 
+def test_code_behind_a_class_path_counts_with_what_it_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my_walker.py").write_text("from my_helper import STEP\nclass Walker: pass\n")
+    (tmp_path / "my_helper.py").write_text("STEP = 1\n")
+    code = "print('{}')"
+    stages = [{"use": "command", "name": "a", "run": [sys.executable, "-c", code, "my_walker.Walker"]}]
+    assert [run(tmp_path, stages).stages[0].status for _ in range(2)] == ["done", "cached"]
+    (tmp_path / "my_helper.py").write_text("STEP = 2\n")
+    assert run(tmp_path, stages).stages[0].status == "done"
+
+
 def test_a_failure_stops_the_pipeline_or_only_what_depends_on_it(tmp_path: Path) -> None:
     log = tmp_path / "log"
     stages = [

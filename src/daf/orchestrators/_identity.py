@@ -2,18 +2,20 @@
 
 Two stages have the same key if they run the same command with the same options and files, on the same versions of DAF
 and the game, after stages with the same keys. Files and directories that an option names count by their content, a
-class path by the file of its module. Code that such a module imports does not count.
+class path by its module and the modules that this imports, as the identity of a policy does.
 """
 
-import importlib.machinery
 import importlib.metadata
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from daf.config.stage import DAFStageConfig
+from daf.errors import PolicyError
+from daf.game.policy_source import source_of
 from daf.orchestrators._references import replaced
 from daf.storage.hashing import hash_file, hash_json, hash_tree
 
@@ -32,6 +34,7 @@ def stage_key(stage: DAFStageConfig, keys: Mapping[str, str]) -> str:
     return hash_json([settled, files, needs, _versions()])
 
 
+@cache
 def _versions() -> dict[str, str]:
     found = {"python": ".".join(map(str, sys.version_info[:2]))}
     for name in _VERSIONED:
@@ -67,7 +70,7 @@ def _content_of(text: str) -> str | None:
             return _tree(path)
     except OSError:
         return None
-    return _module(text) if _DOTTED.fullmatch(text) else None
+    return _code(text) if _DOTTED.fullmatch(text) else None
 
 
 def _tree(path: Path) -> str:
@@ -79,17 +82,11 @@ def _tree(path: Path) -> str:
     return hash_json([[name, fact.st_size, fact.st_mtime_ns] for name, fact in facts])
 
 
-def _module(dotted: str) -> str | None:
-    """The hash of the file that defines a class path; nothing is imported."""
-    parts = dotted.split(".")
-    if parts[0] in _VERSIONED:
+def _code(class_path: str) -> str | None:
+    """The hash of the modules behind a class path, for other packages than those that count by version."""
+    if class_path.split(".")[0] in _VERSIONED:
         return None
-    places: list[str] | None = [str(Path.cwd()), *sys.path]
-    for index in range(len(parts)):
-        spec = importlib.machinery.PathFinder.find_spec(".".join(parts[: index + 1]), places)
-        if spec is None:
-            return None
-        if spec.submodule_search_locations is None:
-            return hash_file(spec.origin) if spec.origin is not None and Path(spec.origin).is_file() else None
-        places = list(spec.submodule_search_locations)
-    return None
+    try:
+        return source_of(class_path, [str(Path.cwd())]).hash
+    except PolicyError:
+        return None  # a text with dots, but not a class path
