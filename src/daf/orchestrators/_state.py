@@ -26,7 +26,6 @@ class PipelineState:
         self.records: dict[str, StageRecord] = {}
         for stage in plan.stages:
             self.records[stage.name] = StageRecord(stage.name, stage.config.use, list(stage.needs))
-            self.records[stage.name].key = self.key_of(stage)
 
     def key_of(self, stage: PlannedStage) -> str:
         """The key with the files and the keys of other stages as they are now."""
@@ -35,6 +34,7 @@ class PipelineState:
     def find_results(self, chosen: Sequence[str]) -> None:
         """Take over the results that are there. chosen: the stages to run. Raises `UsageError`."""
         for stage in self.plan.stages:
+            self.records[stage.name].key = self.key_of(stage)
             repeated = any(
                 self.records[need].status == "waiting" and _kept(self.plan.stage(need)) for need in stage.needs
             )
@@ -49,12 +49,11 @@ class PipelineState:
                 )
 
     def found(self, stage: PlannedStage, *, always: bool = False) -> bool:
-        """Take over the result of a stage if there is one. always: also of what describes the present."""
+        """Take over the result under the key of a stage if there is one. always: also of what describes the present."""
         record = self.records[stage.name]
-        record.key = self.key_of(stage)
         if stage.name in self.again or not (always or _kept(stage)):
             return False
-        found = results.stored(self.base, record.key)
+        found = results.stored(self.base, str(record.key))
         if found is not None:
             self.done(stage.name, found, "cached")
         return found is not None

@@ -187,6 +187,7 @@ class _Run:
 
     def _launch(self, stage: PlannedStage) -> None:
         record = self.state.records[stage.name]
+        record.key = self.state.key_of(stage)
         if self.state.found(stage):  # what it needs ended as before
             self._changed(record)
             return
