@@ -100,10 +100,8 @@ def daf_train_policy(
     from daf.core.training_report.page import write_training_page
     from daf.core.training_setup import combined
 
-    if launch is not None and launch.node_rank:
-        from daf.core.distributed.training import join_training
-
-        own = combined(
+    def from_arguments() -> DAFTrainingConfig:
+        return combined(
             config,
             mission=mission,
             policy=policy,
@@ -113,7 +111,11 @@ def daf_train_policy(
             seed=seed,
             device=device,
         )
-        return join_training(launch, own, console=console)
+
+    if launch is not None and launch.node_rank:
+        from daf.core.distributed.training import join_training
+
+        return join_training(launch, from_arguments(), console=console)
     output = output or OutputManager()
     cache = EpisodeCache(default_cache(output.base_dir))
     if cache.root.is_dir():
@@ -153,16 +155,7 @@ def daf_train_policy(
         if any((folder / "checkpoints").glob("step_*")):
             chosen = chosen.replace(initial_weights=None)  # the checkpoint replaces them
     else:
-        chosen = combined(
-            config,
-            mission=mission,
-            policy=policy,
-            hyperparameters=hyperparameters,
-            total_timesteps=total_timesteps,
-            workers_per_node=ranks,
-            seed=seed,
-            device=device,
-        )
+        chosen = from_arguments()
         if "keep_last_checkpoints" not in chosen.model_fields_set:
             chosen = chosen.replace(keep_last_checkpoints=output.max_checkpoints_to_keep)
         folder = None if run_dir is None else Path(run_dir).expanduser().absolute()
