@@ -1,16 +1,19 @@
 """Labels in training environments are what the teacher does, whoever leads, and the same after a restore."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 from mettagrid.policy.policy_env_interface import PolicyEnvInterface
 
+from daf.core.curriculum import draw
 from daf.errors import PolicyError
 from daf.game import missions, policies
 from daf.game.policy import Policy
 from daf.game.rollout import Game, Play, play
 from daf.game.teaching import UNLABELLED, Teaching, leads
+from daf.game.training_envs import TrainingEnvs
 from daf.game.training_world import ALWAYS, TRUNCATED, Games, Rows, World, episode_seed
 
 MISSION = "arena,max_steps=40"
@@ -217,3 +220,20 @@ def test_the_teacher_leads_its_share_of_the_environments_in_turn() -> None:
     assert {
         environment for episode in range(4) for environment in range(8) if leads(environment, 8, 0.25, episode)
     } == (set(range(8)))
+
+
+def test_the_reason_of_a_failed_environment_is_raised_even_after_its_process_has_ended(tmp_path: Path) -> None:
+    config = missions.resolve(MISSION)[0].config
+    teaching = Teaching((written(tmp_path, FAILING.replace("ACTION", "noop")),), (0,) * config.game.num_agents, 1.0, 3)
+    envs = TrainingEnvs([config], environments=2, workers=1, seed=3, chooser=draw, teaching=teaching)
+    try:
+        envs.begin()
+        for _ in range(3):
+            envs.send(0)
+            envs.receive(0)
+        envs.send(0)
+        os.waitid(os.P_PID, envs.process_ids[0], os.WEXITED | os.WNOWAIT)
+        with pytest.raises(PolicyError, match=r"episode 0, step 4\): RuntimeError: lost its way"):
+            envs.send(1)
+    finally:
+        envs.close()

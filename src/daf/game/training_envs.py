@@ -16,7 +16,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -176,7 +176,10 @@ class TrainingEnvs:
         try:
             pipe.send_bytes(message)
         except OSError:
-            self._lost(self._pipes.index(pipe))
+            number = self._pipes.index(pipe)
+            # A worker that failed in an earlier step has sent the reason before it ended.
+            while True:
+                self._read(number)
 
     def _read(self, number: int) -> Any:
         try:
@@ -190,7 +193,7 @@ class TrainingEnvs:
             raise TrainingError(f"an environment failed: {kind}: {text}\n{trace}")
         return pickle.loads(message[1:]) if len(message) > 1 else None
 
-    def _lost(self, number: int) -> None:
+    def _lost(self, number: int) -> NoReturn:
         process = self._processes[number]
         try:
             code = process.wait(timeout=5)
