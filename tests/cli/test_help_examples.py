@@ -12,7 +12,7 @@ from typer import _click as click
 from typer.core import TyperGroup
 
 from daf.cli.main import COMMANDS, _app
-from tests.frame.test_documented_commands import lines, parse
+from tests.docs.test_documented_commands import lines, parse
 
 
 def leaves(name: str, command: click.Command) -> Iterator[tuple[str, click.Command]]:

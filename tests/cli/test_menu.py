@@ -13,7 +13,7 @@ import pytest
 from daf.cli.main import COMMANDS
 from daf.cli.menu import ENTRIES
 from tests.conftest import DafCall
-from tests.frame.test_documented_commands import parse
+from tests.docs.test_documented_commands import parse
 
 
 def test_without_a_terminal_the_list_is_printed_and_the_exit_code_is_2(daf_call: DafCall) -> None:

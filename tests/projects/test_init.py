@@ -14,7 +14,7 @@ from daf.output_manager import OutputManager
 from daf.projects import FIRST_COMMAND, daf_init_project
 from daf.sweeps.preparing import prepare
 from tests.conftest import Called, DafCall
-from tests.frame.test_documented_commands import lines, parse
+from tests.docs.test_documented_commands import lines, parse
 
 
 def test_the_first_command_of_a_new_project_works(tmp_path: Path, daf_call: DafCall) -> None:

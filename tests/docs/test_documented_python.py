@@ -18,7 +18,7 @@ import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
-from tests.frame.documented import PAGES, ROOT, blocks
+from tests.docs.documented import PAGES, ROOT, blocks
 
 TINY = "arena,cogs=4,max_steps=20"
 TRAINED = "training_facility_1,max_steps=40"

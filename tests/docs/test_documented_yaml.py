@@ -11,7 +11,7 @@ from daf.core.adaptive.config import DAFAdaptiveConfig
 from daf.output_manager import OutputManager
 from daf.storage.yaml_strict import load_yaml
 from daf.sweeps.preparing import prepare
-from tests.frame.documented import blocks
+from tests.docs.documented import blocks
 
 AROUND: dict[str, dict[str, Any]] = {
     "curriculum": {"kind": "training", "policy": "token_lstm"},

@@ -8,7 +8,7 @@ from typer import _click as click
 from typer.core import TyperGroup
 
 from daf.cli.main import _app
-from tests.frame.documented import PAGES, blocks
+from tests.docs.documented import PAGES, blocks
 
 COMMAND = re.compile(r"`(daf [^`]+)`")
 """A command in running text or in a table."""

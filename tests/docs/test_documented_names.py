@@ -6,7 +6,7 @@ import tomllib
 from importlib.util import find_spec
 
 from daf.mission_analysis.failure_signs import MODES
-from tests.frame.documented import PAGES, ROOT
+from tests.docs.documented import PAGES, ROOT
 
 NAME = re.compile(r"\bdaf(?:\.[A-Za-z_]\w*)+")
 
