@@ -59,6 +59,7 @@ def daf_train_policy(
     ranks: int | None = None,
     seed: int | None = None,
     device: "str | torch.device | None" = None,
+    teacher: "str | Path | Sequence[str] | None" = None,
     run_dir: str | Path | None = None,
     resume: str | Path | None = None,
     stop_at: int | None = None,
@@ -76,12 +77,13 @@ def daf_train_policy(
     """Train `policy` on `mission` with PPO.
 
     config: all settings; mission, policy, hyperparameters (by any of their names; any other name is an argument of the
-    policy's class), total_timesteps, ranks (`workers_per_node`), seed and device override it. run_dir: the directory of
-    the run instead of a new one of `output`; if it contains a checkpoint, training resumes from it. output: also
-    determines how many checkpoints are kept if `config` does not. resume: the id or directory of a run to resume with
-    its settings (total_timesteps may increase, ranks may change; pass a curriculum object again). stop_at: stop with a
-    checkpoint after that number of agent steps; the same call with a larger number continues as if it had not stopped.
-    take_over: resume even if DAF cannot determine whether the run is still active (see `OutputManager.resume`).
+    policy's class), total_timesteps, ranks (`workers_per_node`), seed, device and teacher (the policy to imitate, or
+    one for each agent) override it. run_dir: the directory of the run instead of a new one of `output`; if it contains
+    a checkpoint, training resumes from it. output: also determines how many checkpoints are kept if `config` does not.
+    resume: the id or directory of a run to resume with its settings (total_timesteps may increase, ranks may change;
+    pass a curriculum object again). stop_at: stop with a checkpoint after that number of agent steps; the same call
+    with a larger number continues as if it had not stopped. take_over: resume even if DAF cannot determine whether the
+    run is still active (see `OutputManager.resume`).
     branch_from: start from another run's checkpoint, its optimizer and its counters. curriculum: draws the task of
     each episode instead of a mission; default: `config.curriculum`. settings: whether GPUs may be used, and which
     fraction of their memory. on_update: called after every update, may raise `StopTraining`. report: leave the report
@@ -110,6 +112,7 @@ def daf_train_policy(
             workers_per_node=ranks,
             seed=seed,
             device=device,
+            teacher=_named(teacher),
         )
 
     if launch is not None and launch.node_rank:
@@ -128,7 +131,7 @@ def daf_train_policy(
     if resume is not None:
         given = {
             "mission": mission, "policy": policy, "config": config, "hyperparameters": hyperparameters, "seed": seed,
-            "device": device, "run_dir": run_dir, "branch_from": branch_from,
+            "device": device, "teacher": teacher, "run_dir": run_dir, "branch_from": branch_from,
         }  # fmt: skip
         extra = [name for name, value in given.items() if value is not None]
         if extra:
@@ -156,8 +159,6 @@ def daf_train_policy(
             chosen = chosen.replace(initial_weights=None)  # the checkpoint replaces them
     else:
         chosen = from_arguments()
-        if "keep_last_checkpoints" not in chosen.model_fields_set:
-            chosen = chosen.replace(keep_last_checkpoints=output.max_checkpoints_to_keep)
         folder = None if run_dir is None else Path(run_dir).expanduser().absolute()
         resumes = folder is not None and any((folder / "checkpoints").glob("step_*"))
         if branch_from is not None and not resumes and not Path(branch_from).expanduser().is_dir():
@@ -185,8 +186,10 @@ def daf_train_policy(
             stack.enter_context(exclusive_if_supported(folder / LOCK, busy))
             training.open(folder, folder.name)
             output.label(folder)
-        if run_dir is None:
-            settled = {"training": chosen.to_data()}
+        if run_dir is not None:
+            stack.enter_context(output.services(training.run_dir, OPERATION))
+        else:
+            settled = {"training": trainer.config.to_data()}
             begun = stack.enter_context(output.operation(OPERATION, title=f"train {training.title}", config=settled))
             if resumed is None:
                 training.open(begun, output.session_id, _checkpoint_dir(output, begun))
@@ -245,7 +248,7 @@ def daf_clone_policy(
         chosen = config or DAFTrainingConfig()
         fields: dict[str, Any] = {}
         if policy is not None:
-            fields["teacher"] = str(policy) if isinstance(policy, str | Path) else list(policy)
+            fields["teacher"] = _named(policy)
         elif chosen.teacher is None:
             raise UsageError("no policy to clone is given; `daf policies` lists them.")
         if chosen.imitate_steps is not None:
@@ -268,6 +271,11 @@ def daf_clone_policy(
 
         write_training_page(result.run_dir)
     return CloneResult(result, agreement)
+
+
+def _named(teacher: "str | Path | Sequence[str] | None") -> str | list[str] | None:
+    """A teacher, or one for each agent, as configurations name it."""
+    return None if teacher is None else str(teacher) if isinstance(teacher, str | Path) else list(teacher)
 
 
 def _measured_agreement(result: TrainingResult, episodes: int, output: OutputManager) -> Agreement:

@@ -137,6 +137,18 @@ def test_ctrl_c_saves_says_how_to_resume_and_resume_continues(daf: Run, tmp_path
     assert (again["run_id"], again["steps"]) == (result["run_id"], done + UPDATE)
 
 
+def test_a_named_run_directory_gets_the_log_and_the_terminal_each_warning_once(daf: Run, tmp_path: Path) -> None:
+    run_dir = tmp_path / "mine"
+    command = ["train", *SMALL, *NO_EVALUATION, "--steps", str(4 * UPDATE), "--run-dir", str(run_dir)]
+    for threads in ("1", "2"):
+        code, _, err = daf(*command, "--set", f"threads={threads}", "--stop-at", str(int(threads) * UPDATE))
+        assert code == 0, err
+    warning = "resuming with threads 1 → 2: results may differ in their last bits."
+    assert err.count(warning) == 1
+    logged = [json.loads(line) for line in (run_dir / "logs" / "training.jsonl").read_text().splitlines()]
+    assert [record["event"] for record in logged if record["level"] == "warning"] == [warning]
+
+
 def wait_for(condition: Callable[[], bool]) -> None:
     ends = time.monotonic() + 120
     while not condition():

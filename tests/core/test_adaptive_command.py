@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from daf.adaptive import daf_adaptive_status, daf_run_adaptive, daf_stop_adaptive
+from daf.config import DAFTrainingConfig
 from daf.core.adaptive.commands import DafCommands, training_config
 from daf.core.adaptive.config import DAFAdaptiveConfig
 from daf.core.adaptive.errors import AdaptiveControllerError
@@ -146,13 +147,15 @@ def test_a_run_trains_with_the_shared_section_and_its_own_settings() -> None:
 
 def test_the_commands_are_those_of_daf_train_and_daf_evaluate(tmp_path: Path) -> None:
     chosen = config(runs=[{"lr": 0.5}], evaluation={"missions": ["arena", "hello"], "episodes": 3, "max_steps": 9})
-    commands = DafCommands(chosen, tmp_path)
+    commands = DafCommands(chosen, tmp_path, keep_checkpoints=2)
     run = Run("r0000", chosen.runs[0], 40, "", checkpoint="runs/r0000/checkpoints/final")
     train, signs = commands.train(run, Path("/parent"))
     assert train[1:4] == ("-m", "daf", "train")
     assert train[train.index("--stop-at") + 1] == "40"
     assert train[train.index("--branch-from") + 1] == "/parent"
     assert commands.run_dir(run) / "metrics.jsonl" in signs
+    settings = DAFTrainingConfig.from_yaml(train[train.index("--config") + 1])
+    assert (settings.learning_rate, settings.keep_last_checkpoints) == (0.5, 2)
     evaluate, _ = commands.evaluate(run)
     assert evaluate[evaluate.index("-p") + 1] == str(tmp_path / "runs/r0000/checkpoints/final")
     assert [evaluate[i + 1] for i, word in enumerate(evaluate) if word == "-m" and i > 2] == ["arena", "hello"]

@@ -27,6 +27,7 @@ from daf.errors import (
 )
 from daf.game import account
 from daf.output_manager import OutputManager, list_runs
+from daf.reporting.catalog import Entry
 from daf.storage import locks
 from tests.conftest import DafCall
 from tests.deployment.tournament_server import SIGNATURE, TOKEN, Fault, Tournament, running, version_row
@@ -184,6 +185,26 @@ def test_a_dry_run_checks_everything_and_sends_nothing(
     assert not (tmp_path / "out").exists()
     with pytest.raises(UsageError, match="no season"):
         send(season="alpha", dry_run=True)
+
+
+def test_a_dry_run_without_a_login_checks_the_rest_and_shows_how_to_log_in(
+    tournament: Tournament, bundle: Path, tmp_path: Path, daf_call: DafCall
+) -> None:
+    command = ("submit", bundle, "--server", tournament.url, "--no-validation", "--output-dir", tmp_path / "out")
+    done = daf_call(*command, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert f"after a login (`daf auth login --server {tournament.url}`). Nothing was sent." in " ".join(
+        done.stdout.split()
+    )
+    assert writes(tournament) == []
+    assert daf_call(*command, "--dry-run", "--season", "alpha").returncode == 2
+    assert "not logged in" in daf_call(*command).stderr
+
+
+def test_a_submission_is_listed_as_one(send: Callable[..., Submission], tmp_path: Path) -> None:
+    made = send()
+    (entry,) = (Entry(run) for run in list_runs(tmp_path / "out"))
+    assert (entry.run.run_id, entry.kind, entry.outcome.text) == (made.run_id, "submission", "mine:v1 in beta")
 
 
 def test_a_bundle_that_fails_the_validation_is_not_sent(

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from daf.config import DAFSweepConfig
+from daf.config import DAFSweepConfig, DAFTrainingConfig
 from daf.errors import ConfigError, DataError, MetricError, MissionError, UsageError
 from daf.game.missions import resolve as resolve_missions
 from daf.output_manager import OutputManager
@@ -511,9 +511,11 @@ def test_a_space_of_hyperparameters_without_a_training_section_trains_with_its_d
             name="implied", missions=["training_facility_1,max_steps=20"], policy_class_path="stateless",
             search_space=space, episodes_per_trial=1, objective_metric="avg_reward", held_out_best=0,
         ),
-        output=OutputManager(tmp_path),
+        output=OutputManager(tmp_path, max_checkpoints_to_keep=2),
     )  # fmt: skip
     assert [trial.status for trial in found.trials] == ["complete"]
+    (settings,) = found.run_dir.glob("trials/*.yaml")
+    assert DAFTrainingConfig.from_yaml(settings).keep_last_checkpoints == 2
     assert all(trial.steps >= 256 for trial in found.trials)
     assert found.objectives == ("reward",)
     assert "Every trial trains with the training section's defaults (sequences of 32 steps)" in found.notes[0]

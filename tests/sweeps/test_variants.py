@@ -131,6 +131,11 @@ def test_the_command_prints_one_object(folder, monkeypatch, capfd):
     data = json.loads(capfd.readouterr().out)
     assert {"run_id", "run_dir", "status", "rows"} <= data.keys()
     assert [row["variants"] for row in data["rows"]] == [["sparse"], ["large"], ["sparse", "large"]]
+    missions = [BASE, *(row["mission"] for row in data["rows"])]
+    assert [(episode["mission"], episode["index"]) for episode in data["episodes"]] == [
+        (mission, index) for mission in missions for index in range(8)
+    ]
+    assert data["summary"]["episodes"] == 4 * 8
 
 
 def test_a_variant_configuration_sets_the_variants_and_the_base_mission(tmp_path, monkeypatch, capfd):

@@ -52,6 +52,17 @@ def config(**fields: Any) -> DAFTrainingConfig:
     return DAFTrainingConfig(**{**base, **fields})
 
 
+def test_a_teacher_is_an_argument_too_and_wins_over_the_configuration(tmp_path: Path) -> None:
+    chosen = config(teacher="starter", total_timesteps=STEPS_PER_UPDATE)
+    result = daf_train_policy(
+        MISSION, "stateless", config=chosen, teacher=TEACHER, report=False, output=OutputManager(tmp_path)
+    )
+    assert result.hyperparameters["teacher"] == TEACHER
+    assert metrics_of(result.run_dir)[0]["loss/imitation"] > 0
+    with pytest.raises(UsageError, match="teacher"):
+        daf_train_policy(resume="latest", teacher=TEACHER, output=OutputManager(tmp_path))
+
+
 def trained(folder: Path, policy: str = "lstm", *, stop_at: int | None = None, **fields: Any) -> TrainingResult:
     result = daf_train_policy(
         MISSION, policy, config=config(**fields), run_dir=folder, stop_at=stop_at, report=False,

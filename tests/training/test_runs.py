@@ -61,15 +61,19 @@ def test_the_last_and_the_best_checkpoints_are_kept(trained: TrainingResult) -> 
         checkpoints.verify(path)
 
 
+def limited(folder: Path) -> OutputManager:
+    return OutputManager.from_config(DAFConfig(output_dir=folder, max_checkpoints_to_keep=2))
+
+
 def test_the_shared_settings_limit_the_checkpoints_of_a_run_that_sets_no_limit(tmp_path: Path) -> None:
     def kept(name: str, **fields: Any) -> list[int]:
         chosen = config(total_timesteps=4 * STEPS_PER_UPDATE, checkpoint_frequency=STEPS_PER_UPDATE, **fields)
-        output = OutputManager.from_config(DAFConfig(output_dir=tmp_path / name, max_checkpoints_to_keep=2))
-        result = daf_train_policy(MISSION, "stateless", config=chosen, output=output)
+        result = daf_train_policy(MISSION, "stateless", config=chosen, output=limited(tmp_path / name))
         return [step // STEPS_PER_UPDATE for step in checkpoints.steps(result.run_dir / "checkpoints")]
 
     assert kept("shared") == [3, 4]
     assert kept("of the run", keep_last_checkpoints=3) == [2, 3, 4]
+    assert DAFRlTrainer(config(), "stateless", MISSION, output=limited(tmp_path)).config.keep_last_checkpoints == 2
 
 
 def test_the_final_checkpoint_is_a_policy_for_daf_and_for_cogames(trained: TrainingResult, tmp_path: Path) -> None:

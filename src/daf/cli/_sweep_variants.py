@@ -54,7 +54,7 @@ def variants_command(
             settings=settings, output_manager=manager, on_plan=progress.plan, on_record=progress,
         )  # fmt: skip
     if output.as_json:
-        emit(found.to_data())
+        emit(found.results_data())
     else:
         _show(found, reported=settings.report)
     if found.status != "ok":

@@ -7,7 +7,7 @@ names. An alias can replace the field's own name; both at once is an error.
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
@@ -267,6 +267,10 @@ class DAFTrainingConfig(ConfigModel):
         if (self.vtrace_rho_clip is None) != (self.vtrace_c_clip is None):
             raise ValueError("vtrace_rho_clip and vtrace_c_clip belong together: set both or neither")
         return self
+
+    def keeping(self, most: int) -> Self:
+        """This configuration, with `keep_last_checkpoints` at `most` unless it is set."""
+        return self if "keep_last_checkpoints" in self.model_fields_set else self.replace(keep_last_checkpoints=most)
 
     @property
     def missions(self) -> list[str]:

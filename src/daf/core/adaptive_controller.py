@@ -8,6 +8,7 @@ Not guaranteed: two machines that control one experiment on a shared file system
 """
 
 import contextlib
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -74,7 +75,9 @@ class DAFAdaptiveController(RecordedFeedback):
         super().__init__(config, output=output, curriculum_manager=curriculum_manager)
         self._scheduler = scheduler
         self._dispatcher = dispatcher or make_runner(config.dispatcher, gpu=trains_on_gpu(config.training))
-        self._commands = commands or DafCommands
+        self._commands = commands or functools.partial(
+            DafCommands, keep_checkpoints=self._output.max_checkpoints_to_keep
+        )
         self._hooks = hooks or Hooks()
         self._on_change = on_change
         self._running: Running | None = None

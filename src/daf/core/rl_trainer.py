@@ -98,8 +98,11 @@ class DAFRlTrainer:
         environment = None if training_env is None else mission_of(training_env)
         if environment is not None and curriculum_manager is not None:
             environment = add_as_task(environment, curriculum_manager, game=(config or DAFTrainingConfig()).game)
-        chosen = _with_curriculum(combined(config, mission=environment, policy=policy), curriculum_manager)
         self._output = output or get_output_manager()
+        chosen = _with_curriculum(
+            combined(config, mission=environment, policy=policy).keeping(self._output.max_checkpoints_to_keep),
+            curriculum_manager,
+        )
         cache = Path(cache_dir) if cache_dir is not None else self._output.base_dir / "cache"
         self._places = Places(cache, cache / "bundles", self._output.base_dir)
         self._config = chosen

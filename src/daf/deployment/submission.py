@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from daf.auth_integration import servers, token_for
+from daf.auth_integration import daf_get_auth_token, servers, token_for
 from daf.config import DAFTournamentConfig
 from daf.deployment import _submission_journal as journal
 from daf.deployment._connection import connected
@@ -42,7 +42,8 @@ class Submission:
     """A submission, or what a dry run found. version: on the server; None before the upload. run_dir: of its journal.
 
     status: "submitted", "already submitted" (earlier, these very bytes), "checked" (a dry run), "rejected" (by the
-    validation). Only the first one sends something. reason: of a rejection.
+    validation). Only the first one sends something. reason: of a rejection. login: the command to log in with before
+    the submission, if a dry run found no login.
     """
 
     status: Status
@@ -57,6 +58,7 @@ class Submission:
     run_id: str | None
     run_dir: Path | None
     reason: str | None = None
+    login: str | None = None
 
     def sentence(self) -> str:
         """What happened, in one sentence."""
@@ -65,7 +67,10 @@ class Submission:
         if self.status == "rejected":
             return f"{self.reason} Nothing was sent. `daf validate {self.bundle}` shows every check."
         if self.status == "checked":
-            return f"{self.bundle} ({self.bytes:,} bytes) can be submitted as {what} to {where}. Nothing was sent."
+            first = "" if self.login is None else f" after a login (`{self.login}`)"
+            return (
+                f"{self.bundle} ({self.bytes:,} bytes) can be submitted as {what} to {where}{first}. Nothing was sent."
+            )
         if self.status == "already submitted":
             return f"{self.bundle} is already in {where}, as {what}. Nothing was sent."
         pools = f"; it plays in {', '.join(self.pools)}" if self.pools else ""
@@ -99,7 +104,8 @@ def submit(
 
     config: where to, under which name, and whether and over how many episodes it is validated first (default: CoGames'
     server, its default season, the bundle's name). login_server: whose saved login is sent (default: the server's).
-    dry_run: check everything and send nothing. timeout: seconds to wait for an answer.
+    dry_run: check everything and send nothing; without a login, everything but the login. timeout: seconds to wait for
+    an answer.
 
     Raises `PolicyError` and `PackagingError` for a bundle that can't be submitted, `UsageError` for an unknown season,
     `AuthenticationError`, `ServerError`, `LockedError`, `StorageError`, `Interrupted`.
@@ -109,14 +115,14 @@ def submit(
     name = _checked_name(chosen.submission_name)
     found = _inspected(Path(bundle).expanduser())
     there = servers(chosen.server_url, login_server)
-    token = token_for(there)
+    token = daf_get_auth_token(there.server, login_server=there.login_server) if dry_run else token_for(there)
     output = output or OutputManager()
     watching = watcher or Watcher()
     with connected(there, token, timeout) as server:
         season = _season(server, chosen.season)
         assert found.sha256 is not None
         plan = Plan(there.server, season.name, name, found.sha256)
-        before = _before(server, output, plan)
+        before = None if token is None else _before(server, output, plan)
         if before is not None and before[1].step == "entered":
             return _result("already submitted", found, *before)
         if chosen.auto_validate:
@@ -125,11 +131,22 @@ def submit(
             if not verdict.passed:
                 return replace(_result("rejected", found, None, Progress(plan)), reason=verdict.sentence())
         if dry_run:
-            return _result("checked", found, None, before[1] if before is not None else Progress(plan))
+            checked = _result("checked", found, None, before[1] if before is not None else Progress(plan))
+            return replace(checked, login=there.login_command() if token is None else None)
         with locks.exclusive_if_supported(
             output.base_dir / _LOCK, f"another submission from {output.base_dir} is running. Wait for it."
         ):
             return _send(server, output, found, plan, before, watching, chosen)
+
+
+def progress_of(run_dir: Path) -> str:
+    """How far the submission of a run has come, in a phrase; "" if it is none. Raises `DamagedFileError`."""
+    found = journal.read(run_dir)
+    if found is None:
+        return ""
+    if found.step == "entered":
+        return f"{found.plan.name}:v{found.version} in {found.plan.season}"
+    return f"{found.plan.name}, {found.step}, not in {found.plan.season}"
 
 
 def default_name(bundle: str | Path) -> str:

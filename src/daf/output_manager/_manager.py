@@ -243,9 +243,7 @@ class OutputManager:
             folder = self._begin(name, "running", title or name, jsonable(details or {}), jsonable(config))
             try:
                 reserve(folder)
-                self._running[name] = accompany(
-                    folder, name, log_to_file=self.log_to_file, verbose=self.verbose, monitor=self.monitor_system_stats
-                )
+                self._running[name] = self.services(folder, name)
                 self._track("started", name)
             except BaseException as error:
                 with contextlib.suppress(StorageError):  # report the error that prevented the start
@@ -278,6 +276,19 @@ class OutputManager:
             logging.getLogger(__name__).log(level, "%s %s%s", name, outcome, f": {text}" if text else "")
             self._end(name, outcome, text, jsonable(details or {}))
             self._track("ended", name)
+
+    def services(self, folder: Path, operation: str) -> contextlib.ExitStack:
+        """Start the configured log file, terminal log and machine samples for work in `folder`; closing ends them.
+
+        For work in a directory that its caller chose; an operation has them. Raises `StorageError`.
+        """
+        return accompany(
+            folder,
+            operation,
+            log_to_file=self.log_to_file,
+            verbose=self.verbose,
+            monitor=self.monitor_system_stats,
+        )
 
     @contextlib.contextmanager
     def operation(

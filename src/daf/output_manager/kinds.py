@@ -12,7 +12,8 @@ from daf.storage.reading import read_json as storage_json
 
 Kind = Literal[
     "evaluation", "comparison", "score", "crossplay", "ablation", "benchmark", "analysis", "metrics", "power",
-    "gate", "training", "adaptive", "sweep", "variants", "pipeline", "logs", "replays", "tests", "run",
+    "gate", "training", "adaptive", "sweep", "variants", "pipeline", "logs", "replays", "tests",
+    "submission", "run",
 ]  # fmt: skip
 RANKED: tuple[Kind, ...] = ("evaluation", "comparison", "metrics", "power")
 """The kinds whose results rank policies on the episodes that all of them played."""
@@ -30,6 +31,7 @@ _FILES: tuple[tuple[str, Kind], ...] = (
     ("metrics.json", "metrics"),
     ("power.json", "power"),
     ("tests.json", "tests"),
+    ("submission.jsonl", "submission"),
 )
 
 

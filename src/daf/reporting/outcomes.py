@@ -173,6 +173,12 @@ def _tests(folder: Path) -> Outcome:
     return Outcome(f"{bad} of {total} failed" if bad else f"{total} passed or skipped", "failed", float(bad))
 
 
+def _submission(folder: Path) -> Outcome:
+    from daf.deployment.submission import progress_of
+
+    return Outcome(progress_of(folder))
+
+
 _READERS = {
     "evaluation": _evaluation,
     "comparison": _evaluation,
@@ -185,6 +191,7 @@ _READERS = {
     "sweep": _sweep,
     "adaptive": _adaptive,
     "tests": _tests,
+    "submission": _submission,
 }
 
 

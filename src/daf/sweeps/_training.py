@@ -46,11 +46,16 @@ class TrainedTrial:
 
 @dataclass(frozen=True)
 class TrialTraining:
-    """Trains the trials of the sweep in `sweep_dir`. stop: set by another thread to end training with a checkpoint."""
+    """Trains the trials of the sweep in `sweep_dir`.
+
+    stop: set by another thread to end training with a checkpoint. keep_checkpoints: how many of the newest a trial
+    keeps if its configuration does not say.
+    """
 
     runner: JobRunner
     sweep_dir: Path
     stop: threading.Event
+    keep_checkpoints: int
     gpu_allowed: bool = True
 
     def train(
@@ -71,7 +76,7 @@ class TrialTraining:
         self, run_dir: Path, config: DAFTrainingConfig, stop_at: int | None, deadline: float | None
     ) -> TrainedTrial:
         settings = run_dir.with_name(f"{run_dir.name}.yaml")
-        config.to_yaml(settings)
+        config.keeping(self.keep_checkpoints).to_yaml(settings)
         status = JobStatus("absent")
         for _ in range(self.runner.attempts_if_gone):
             folder = unused_folder(self.sweep_dir / JOBS, f"{run_dir.name}-{'end' if stop_at is None else stop_at}")

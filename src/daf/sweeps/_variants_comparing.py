@@ -85,6 +85,7 @@ def compared(
         status=run.status,
         run_id=run.run_id,
         run_dir=run.run_dir,
+        run=run,
     )
 
 

@@ -133,7 +133,7 @@ def _run(
     settings = prepared.settings
     gpu = trains_on_gpu(config.training, gpu_allowed=settings.gpu_allowed)
     jobs = make_runner(settings.executor, settings.cluster, gpu=gpu)
-    trainings = TrialTraining(jobs, run_dir, stop, settings.gpu_allowed)
+    trainings = TrialTraining(jobs, run_dir, stop, output.max_checkpoints_to_keep, settings.gpu_allowed)
     runner = TrialRunner(config, prepared.targets, prepared.objectives, _plain(prepared), run_dir, stop, trainings)
     slots = 1 if prepared.settings.executor == "serial" else config.num_parallel
     players = [player_of(prepared, output) for _ in range(slots)]

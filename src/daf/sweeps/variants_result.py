@@ -1,7 +1,7 @@
 """The effects of a mission's variants on a policy: data, summary and JSON."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -11,6 +11,8 @@ from daf.storage.printable import terminal_text
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from daf.playing.run import PlayedRun
 
 FORMAT = "daf-variants-1"
 Interval = tuple[float, float]
@@ -61,7 +63,8 @@ class VariantSweepResult:
     """A policy across the variants of a mission.
 
     rows: single variants first, then pairs, in the order given. base_mean: None if no episode of the base mission
-    finished. notes: for the reader. status: ok, or failed if an episode has no result.
+    finished. notes: for the reader. status: ok, or failed if an episode has no result. run: what was played; None in a
+    result that was read from its file.
     """
 
     policy: str
@@ -76,6 +79,7 @@ class VariantSweepResult:
     status: str
     run_id: str
     run_dir: Path
+    run: "PlayedRun | None" = field(default=None, repr=False, compare=False)
 
     @property
     def played(self) -> tuple[VariantResult, ...]:
@@ -83,8 +87,17 @@ class VariantSweepResult:
         return tuple(row for row in self.rows if not row.refused)
 
     def to_data(self) -> dict[str, Any]:
-        """Everything as JSON data."""
-        data: dict[str, Any] = jsonable({"format": FORMAT} | asdict(self))
+        """Everything but the run as JSON data."""
+        data: dict[str, Any] = jsonable({"format": FORMAT} | asdict(replace(self, run=None)))
+        del data["run"]
+        return data
+
+    def results_data(self) -> dict[str, Any]:
+        """The output of `--json`: `to_data`, with the played episodes in plan order and their summary."""
+        assert self.run is not None, "only a result that was played has episodes"
+        data: dict[str, Any] = jsonable(
+            self.to_data() | {"episodes": self.run.episodes_data(), "summary": self.run.counts_data(self.notes)}
+        )
         return data
 
     @classmethod

@@ -58,11 +58,16 @@ class Commands(Protocol):
 
 
 class DafCommands:
-    """`daf train` and `daf evaluate`. folder: the experiment's directory."""
+    """`daf train` and `daf evaluate`.
 
-    def __init__(self, config: DAFAdaptiveConfig, folder: Path) -> None:
+    folder: the experiment's directory. keep_checkpoints: how many of the newest a run keeps if its configuration does
+    not say; None for its default.
+    """
+
+    def __init__(self, config: DAFAdaptiveConfig, folder: Path, *, keep_checkpoints: int | None = None) -> None:
         self.config = config
         self.folder = folder
+        self._keep_checkpoints = keep_checkpoints
 
     def check(self, run: Run) -> None:
         """Build its training configuration."""
@@ -72,7 +77,10 @@ class DafCommands:
         """`daf train` in the run's directory, up to its target."""
         folder = self.run_dir(run)
         path = folder.with_name(f"{folder.name}.yaml")
-        training_config(self.config, run).to_yaml(path)
+        training = training_config(self.config, run)
+        if self._keep_checkpoints is not None:
+            training = training.keeping(self._keep_checkpoints)
+        training.to_yaml(path)
         argv = training_command(path, folder, stop_at=run.target, branch_from=branch_from)
         return (*argv, "--output-dir", str(self.evaluations)), progress_files(folder)
 
