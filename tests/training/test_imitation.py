@@ -16,7 +16,7 @@ from daf.core._optimizers import make_optimizer, schedule
 from daf.core._peers import Alone
 from daf.core._rollout_buffer import RolloutBuffer, advantages
 from daf.core._teachers import Teachers
-from daf.errors import ConfigError, PolicyError
+from daf.errors import ConfigError, PolicyError, UsageError
 from daf.game import missions, policies
 from daf.game.rollout import Game
 from daf.game.teaching import UNLABELLED
