@@ -52,7 +52,10 @@ def test_another_direction_is_refused_with_the_nearest() -> None:
 
 def test_status_and_values_follow_from_the_contracts_fields(tmp_path: Path) -> None:
     result = by_hand()
-    assert (result.status, result.counts()) == ("done", {"complete": 3, "stopped": 0, "failed": 1, "running": 0})
+    assert (result.status, result.counts()) == (
+        "done",
+        {"complete": 3, "infeasible": 0, "stopped": 0, "failed": 1, "running": 0},
+    )
     best = result.get_best_trial()
     assert (best.values, best.status, best.mission_results) == ((0.9,), "complete", {"arena": {"value": 0.9}})
     assert daf_sweep_best_config(result).hyperparameters == {"learning_rate": 0.2}

@@ -93,7 +93,7 @@ def test_the_best_are_played_again_on_seeds_that_chose_none_of_them(grid):
     assert best.hyperparameters == dict(result.trials[1].hyperparameters)
     assert best["max_steps"] == 10
     assert (best.value, best.held_out, best.default) == (10.0, 10.0, held["default"]["value"])
-    assert "it did better than all 2 trials" in held["finding"]
+    assert "it did better than both trials" in held["finding"]
     (own,) = resolve_missions(MISSION)
     assert f"(in episodes of at most {own.max_steps:,} steps; those of trial 1 have 10)" in held["finding"]
     assert "trial 1, the best in the sweep, is best again, with 10.0 steps, tied with trial 3." in held["finding"]

@@ -274,8 +274,13 @@ def _show_plan(config: "DAFSweepConfig", options: LaunchOptions, output: RunOpti
     ]
     if plan.finished:
         lines.append(f"{plan.finished:,} of the trials have already ended in an earlier run, which this one resumes")
+    if plan.constraints:
+        lines.append(f"constraints: {', '.join(f'{name} {bound}' for name, bound in plan.constraints.items())}")
     if plan.held_out[0]:
         lines.append(f"then {plan.held_out[1]} held-out episodes for each of the best {plan.held_out[0]} trials")
+    if plan.train_seeds > 1:
+        race = ", unless it falls behind the best one" if plan.race else ""
+        lines.append(f"then {plan.train_seeds} training runs of each of these and of the default configuration{race}")
     for line in lines:
         out.print(line, markup=False, soft_wrap=True)
     table = plain_table("search space", header=False)
@@ -326,6 +331,7 @@ def _launch(
             save_replays=options.save_replays,
             on_start=progress.start,
             on_trial=progress.trial,
+            on_run=progress.training_run,
         )
     except KeyboardInterrupt:
         raise Interrupted(progress.how_to_resume()) from None
@@ -364,9 +370,16 @@ class _Progress:
         value = "failed" if result.primary_metric is None else f"{result.primary_metric:.4g}"
         why = f" ({result.reason})" if result.reason else ""
         shown = ", ".join(f"{name}={_short(there)}" for name, there in result.hyperparameters.items())
-        stopped = "stopped at " if result.status == "stopped" else ""
-        line = f"{ended}/{planned} trial {result.trial_id}: {stopped}{value}  {shown}{why}"
+        ending = {"stopped": "stopped at ", "infeasible": "infeasible, "}.get(result.status, "")
+        line = f"{ended}/{planned} trial {result.trial_id}: {ending}{value}  {shown}{why}"
         say(line)
+
+    def training_run(self, trial: int, seed: int, value: float | None, ended: int, most: int) -> None:
+        from daf.cli.show import say
+
+        if not self._quiet:
+            name = "default" if trial < 0 else f"trial {trial}"
+            say(f"training run {ended}/{most} {name}, seed {seed}: {'failed' if value is None else f'{value:.4g}'}")
 
     def how_to_resume(self) -> str:
         """The message of an interrupted sweep."""
@@ -466,6 +479,34 @@ def _show_held_out(result: "SweepResult") -> None:
     for entry in held["trials"]:
         if entry.get("sentence"):
             out.print(f"  {entry['sentence']}", markup=False, soft_wrap=True)
+    if held.get("training_seeds"):
+        _show_training_seeds(held)
+
+
+def _show_training_seeds(held: "Mapping[str, Any]") -> None:
+    from daf.cli.show import out, plain_table
+    from daf.render.text import estimates, interval, same_decimals
+    from daf.stats.sentences import counted
+
+    record = held["training_seeds"]
+    table = plain_table(f"Over {counted(len(record['seeds']), 'training run')} with seeds from {record['seeds'][0]}")
+    for name in ("trial", "runs", f"mean {held['objective']}", "interval", "spread"):
+        table.add_column(escape(name), justify="right")
+    entries = [*record["trials"], *([] if record["default"] is None else [record["default"]])]
+    means, intervals = estimates(
+        [entry["mean"] for entry in entries],
+        [None if entry["ci"] is None else interval(*entry["ci"]) for entry in entries],
+    )
+    spreads = same_decimals([entry["spread"] for entry in entries])
+    for entry, mean, ci, spread in zip(entries, means, intervals, spreads, strict=True):
+        best = " *" if entry["trial"] == record["winner"] else ""
+        name = "default" if entry["trial"] < 0 else f"{entry['trial']}{best}"
+        table.add_row(name, str(len(entry["runs"])), mean, ci, spread)
+    out.print(table)
+    for sentence in record["sentences"]:
+        out.print(sentence, markup=False, soft_wrap=True)
+    if record["retrain"]:
+        out.print(f"train the best configuration again: {record['retrain']}", markup=False, soft_wrap=True)
 
 
 def _limit(entry: "Mapping[str, Any]") -> str:

@@ -177,6 +177,10 @@ class DAFSweepConfig(ConfigModel):
     objectives: Annotated[list[DAFObjective], Field(min_length=1)] | None = Field(
         None, description="Several objectives, instead of objective_metric; the first one decides ties."
     )
+    constraints: Annotated[dict[Name, str], Field(min_length=1)] | None = Field(
+        None,
+        description='Bounds by metric, such as latency_p99_ms: "<= 50"; a trial that violates one is never best.',
+    )
     normalise: Literal["auto", "none", "default"] | dict[str, tuple[float, float]] = Field(
         "auto",
         description="How missions are brought to one scale: (low, high) by mission, or relative to the default "
@@ -207,6 +211,14 @@ class DAFSweepConfig(ConfigModel):
     held_out_best: int = Field(3, ge=0, description="Number of best trials played again on held-out seeds; 0: none.")
     held_out_episodes: int | None = Field(None, ge=1, description="Per mission; None: those of a trial, at least 20.")
     held_out_seed: Seed | None = Field(None, description="The first one; None: a million from the trials' seeds.")
+    train_seeds: int = Field(
+        1,
+        ge=1,
+        le=1000,
+        description="Training runs of each of the held_out_best best configurations, with separate seeds if "
+        "there are several.",
+    )
+    race: bool = Field(False, description="Give no more training seeds to a configuration that is behind the best one.")
     significance_level: float = Field(0.05, gt=0, lt=1)
     game: Name = "cogs_vs_clips"
     device: Annotated[Name, BeforeValidator(device_name)] = Field(
@@ -219,6 +231,16 @@ class DAFSweepConfig(ConfigModel):
         for mission, bounds in value.items() if isinstance(value, dict) else ():
             if not bounds[0] < bounds[1]:
                 raise ValueError(f"{mission}: low {bounds[0]:g} is not below high {bounds[1]:g}")
+        return value
+
+    @field_validator("constraints")
+    @classmethod
+    def _constraints_are_bounds(cls, value: dict[str, str] | None) -> dict[str, str] | None:
+        for name, text in (value or {}).items():
+            try:
+                bound_of(text)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from None
         return value
 
     @model_validator(mode="before")
@@ -305,6 +327,13 @@ class DAFSweepConfig(ConfigModel):
             )
         if self.max_cost is not None and self.strategy != "protein":
             raise ValueError(f"max_cost is for strategy protein, not {self.strategy}; leave it out")
+        if self.race and self.train_seeds == 1:
+            raise ValueError("race is for several train_seeds, and train_seeds is 1; raise that, or leave race out")
+        if self.train_seeds > 1 and self.held_out_best == 0:
+            raise ValueError(
+                "train_seeds counts training runs of the best configurations, and held_out_best is 0; raise that, or "
+                "leave train_seeds out"
+            )
         stopping = self.early_stopping
         if stopping is None:
             return self
@@ -383,6 +412,18 @@ def _highest(parameter: Parameter) -> int | None:
         return int(parameter.max)
     choices = parameter.choices if isinstance(parameter, DAFParameterChoices) else parameter
     return max((int(choice) for choice in choices if isinstance(choice, int | float)), default=None)
+
+
+def bound_of(text: str) -> tuple[Literal["<=", ">="], float]:
+    """Split a bound such as "<= 50". Raises `ValueError`."""
+    sign, rest = text.strip()[:2], text.strip()[2:]
+    try:
+        bound = float(rest)
+    except ValueError:
+        bound = math.nan
+    if sign not in ("<=", ">=") or not math.isfinite(bound):
+        raise ValueError(f'a bound is "<= NUMBER" or ">= NUMBER", got "{text}"')
+    return ("<=" if sign == "<=" else ">="), bound
 
 
 def same(a: Scalar, b: Scalar) -> bool:

@@ -57,7 +57,7 @@ class Coordinator:
 
     def run(self) -> None:
         """Run until every trial has ended. Any exception (also Ctrl-C) ends the running trials and loses nothing."""
-        pool: Executor = _Here() if self._slots == 1 else ThreadPoolExecutor(self._slots, "daf-trial")
+        pool = trial_pool(self._slots)
         running: dict[Future[SweepTrialResult], int] = {}
         try:
             while True:
@@ -134,6 +134,11 @@ class Coordinator:
     def _twin_runs(self, number: int) -> bool:
         twin = self._twin(number)
         return twin is not None and twin not in self._history.results
+
+
+def trial_pool(slots: int) -> Executor:
+    """What runs up to `slots` trials at a time."""
+    return _Here() if slots == 1 else ThreadPoolExecutor(slots, "daf-trial")
 
 
 class _Here(Executor):

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from daf.config.sweep import DAFSweepConfig
+from daf.stats.sentences import counted
 from daf.sweeps._scale_names import scale_note
 from daf.sweeps.held_out_summary import machine_failed
 from daf.sweeps.result import SweepResult
@@ -21,6 +22,12 @@ def notes_of(result: SweepResult, config: DAFSweepConfig, flat: Sequence[str] = 
         notes.append(
             f"{len(failed)} of {len(result.trials)} trials failed; {count} of them: {most} They do not count as 0."
         )
+    if result.infeasible:
+        notes.append(
+            f"{len(result.infeasible)} of {counted(len(result.trials), 'trial')} "
+            f"{'is' if len(result.infeasible) == 1 else 'are'} infeasible and not ranked; the first, trial "
+            f"{result.infeasible[0].trial_id}: {result.infeasible[0].reason}."
+        )
     if not result.finished:
         notes.append("No trial is complete, so none is best.")
         return notes
@@ -33,10 +40,12 @@ def notes_of(result: SweepResult, config: DAFSweepConfig, flat: Sequence[str] = 
     if held is not None:
         notes += [entry["sentence"] for entry in held["trials"] if entry.get("sentence")]
         notes += _without_result(held)
-        if config.training is not None:
+        if (over_seeds := held.get("training_seeds")) is not None:
+            notes += over_seeds["sentences"]
+        elif config.training is not None:
             notes.append(
                 "Each configuration was trained once; these intervals do not include how much another "
-                "training run of it would differ."
+                "training run of it would differ. train_seeds: 5 trains each of the best ones five times more."
             )
     return notes
 

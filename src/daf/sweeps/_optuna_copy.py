@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 FILE = "optuna.db"
 EVERY_SECONDS = 5.0
-_STATES = {"complete": "COMPLETE", "stopped": "PRUNED", "failed": "FAIL"}
+_STATES = {"complete": "COMPLETE", "infeasible": "COMPLETE", "stopped": "PRUNED", "failed": "FAIL"}
 
 
 class OptunaCopy:
@@ -136,7 +136,7 @@ class OptunaCopy:
                     for name, value in result.hyperparameters.items()
                 ]
                 database.executemany(f"INSERT INTO trial_params ({_PARAM}) VALUES (?, ?, ?, ?)", params)
-                if result.status == "complete":
+                if result.status in ("complete", "infeasible"):
                     values = [(trial, objective, value, "FINITE") for objective, value in enumerate(result.values)]
                     database.executemany(f"INSERT INTO trial_values ({_VALUE}) VALUES (?, ?, ?, ?)", values)
                 rungs = [(trial, step, value, "FINITE") for step, value in result.rungs]
@@ -144,6 +144,10 @@ class OptunaCopy:
                 notes = {"source": result.source, "seconds": result.seconds, "cost": result.cost}
                 notes |= {"reason": result.reason} if result.reason else {}
                 attributes = [(trial, key, json.dumps(value)) for key, value in notes.items()]
+                violated = [
+                    (trial, f"constraints:{name}", json.dumps(excess)) for name, excess in result.constraints.items()
+                ]
+                database.executemany(f"INSERT INTO trial_system_attributes ({_NOTE}) VALUES (?, ?, ?)", violated)
                 database.executemany(f"INSERT INTO trial_user_attributes ({_NOTE}) VALUES (?, ?, ?)", attributes)
 
 

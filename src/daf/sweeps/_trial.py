@@ -7,7 +7,7 @@ often it was started or what else was running.
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from daf.episodes.record import EpisodeRecord
 from daf.errors import ConfigError, DataError, MetricError, StorageError
 from daf.sweeps import journal, stopping
 from daf.sweeps._training import TrainingStopped, TrialTraining
+from daf.sweeps.constraints import Constraint, measured, violations
 from daf.sweeps.objective import Objective, Scale
 from daf.sweeps.playing import TOO_LONG, Episodes, TrialFailed, TrialPlayer
 from daf.sweeps.targets import AssignedSettings, Target, setting_of
@@ -44,6 +45,7 @@ class TrialRunner:
     run_dir: Path
     stop: threading.Event
     trainings: TrialTraining
+    constraints: tuple[Constraint, ...] = ()
 
     @property
     def retries(self) -> RetryRule:
@@ -54,13 +56,43 @@ class TrialRunner:
         self, player: TrialPlayer, number: int, values: Configuration, judges: Sequence[SweepTrialResult], source: str
     ) -> SweepTrialResult:
         """Return the result of trial `number`. judges: trials that may cause it to stop. Raises `TrainingStopped`."""
+        blank = SweepTrialResult(number, dict(values), source=source)
+        return self._tried(blank, lambda deadline: self._attempt(player, blank, judges, deadline))
+
+    def train_again(
+        self, player: TrialPlayer, trial: SweepTrialResult, seed: int, *, first: int, episodes: int
+    ) -> SweepTrialResult:
+        """Return the result of the configuration of `trial`, trained to the end with another training seed.
+
+        first, episodes: the evaluation's first seed, and its episodes per mission. Raises `TrainingStopped`.
+        """
+        setting = self.setting(dict(trial.hyperparameters))
+        if setting.training is None:
+            raise AssertionError(f"trial {trial.trial_id} does not train")
+        training = setting.training.replace(seed=seed)
+        own = self._folder(trial.trial_id)
+        folder = own.with_name(f"{own.name}-seed-{seed}")
+        blank = SweepTrialResult(trial.trial_id, trial.hyperparameters, source=trial.source, run_dir=str(folder))
+
+        def attempt(deadline: float | None) -> SweepTrialResult:
+            trained = self._trained(blank, training, folder, None, deadline)
+            if self.stop.is_set():
+                raise TrainingStopped
+            played = player.play(
+                trained.policy or setting.policy, setting.missions, 0, episodes, seed=first, deadline=deadline
+            )
+            return replace(self._result(trained, played, None), cost=trained.cost)
+
+        return self._tried(blank, attempt)
+
+    def _tried(self, blank: SweepTrialResult, attempt: Callable[[float | None], SweepTrialResult]) -> SweepTrialResult:
+        """The result of `attempt`, which is repeated if the machine fails. Its argument is the deadline."""
         started = time.monotonic()
         deadline = None if self.config.trial_timeout is None else started + self.config.trial_timeout
-        blank = SweepTrialResult(number, dict(values), source=source)
         failures = 0
         while True:
             try:
-                result = self._attempt(player, blank, judges, deadline)
+                result = attempt(deadline)
                 break
             except (TrialFailed, StorageError) as error:
                 if self.stop.is_set():
@@ -85,13 +117,15 @@ class TrialRunner:
     ) -> SweepTrialResult:
         setting = self.setting(dict(blank.hyperparameters))
         if setting.training is None:
-            return self._evaluate(player, replace(blank, policy=setting.policy), setting, judges, deadline)
-        folder = self.run_dir / TRIALS / ("default" if blank.trial_id == DEFAULT else f"{blank.trial_id:04d}")
+            result = self._evaluate(player, replace(blank, policy=setting.policy), setting, judges, deadline)
+            return self._constrained(player, result, setting)
+        folder = self._folder(blank.trial_id)
         blank = replace(blank, run_dir=str(folder))
         trained = self._train(player, blank, setting, setting.training, folder, judges, deadline)
         if trained.status == "stopped":
             return trained
         result = self._evaluate(player, trained, setting, judges, deadline)
+        result = self._constrained(player, result, setting)
         return replace(result, all_metrics={**trained.all_metrics, **result.all_metrics}, cost=trained.cost)
 
     def _train(
@@ -111,15 +145,7 @@ class TrialRunner:
         early, total, number = self.config.early_stopping, training.total_timesteps, blank.trial_id
 
         def trained(goal: int | None) -> SweepTrialResult:
-            done = self.trainings.train(folder, training, stop_at=goal, deadline=deadline)
-            return replace(
-                blank,
-                steps=done.steps,
-                checkpoint=str(done.checkpoint),
-                policy=str(done.checkpoint),
-                cost=float(done.steps) if self.config.cost == "steps" else done.seconds,
-                all_metrics={f"train/{name}": metric for name, metric in done.metrics.items()},
-            )
+            return self._trained(blank, training, folder, goal, deadline)
 
         if early is None or number == DEFAULT:
             return trained(None)
@@ -137,6 +163,29 @@ class TrialRunner:
             if reason is not None:
                 return replace(there, status="stopped", reason=reason, rungs=tuple(passed))
         return replace(trained(None), rungs=tuple(passed))
+
+    def _trained(
+        self,
+        blank: SweepTrialResult,
+        training: DAFTrainingConfig,
+        folder: Path,
+        goal: int | None,
+        deadline: float | None,
+    ) -> SweepTrialResult:
+        """`blank` with what was trained, but no values."""
+        done = self.trainings.train(folder, training, stop_at=goal, deadline=deadline)
+        return replace(
+            blank,
+            steps=done.steps,
+            checkpoint=str(done.checkpoint),
+            policy=str(done.checkpoint),
+            cost=float(done.steps) if self.config.cost == "steps" else done.seconds,
+            all_metrics={f"train/{name}": metric for name, metric in done.metrics.items()},
+        )
+
+    def _folder(self, trial: int) -> Path:
+        """The run directory in which a trial trains."""
+        return self.run_dir / TRIALS / ("default" if trial == DEFAULT else f"{trial:04d}")
 
     def _at_rung(
         self, player: TrialPlayer, trained: SweepTrialResult, setting: AssignedSettings, deadline: float | None
@@ -176,6 +225,34 @@ class TrialRunner:
                 if reason is not None:
                     break
         return self._result(blank, played, reason)
+
+    def _constrained(
+        self, player: TrialPlayer, result: SweepTrialResult, setting: AssignedSettings
+    ) -> SweepTrialResult:
+        """`result` with its constraints; a trial that violates one is infeasible, the default configuration is not."""
+        if not self.constraints or not result.success:
+            return result
+        values: dict[str, Mapping[str, float]] = {
+            constraint.name: {m: entry["metrics"][constraint.name] for m, entry in result.mission_results.items()}
+            for constraint in self.constraints
+            if constraint.metric is not None
+        }
+        names = [constraint.name for constraint in self.constraints if constraint.metric is None]
+        metrics = dict(result.all_metrics)
+        if names:
+            found = measured(names, player.probe(result.policy or setting.policy, setting.missions[0]))
+            values |= {name: {"": there} for name, there in found.items()}
+            metrics |= found
+        excess, reason = violations(self.constraints, values)
+        infeasible = bool(reason) and result.trial_id != DEFAULT
+        return replace(
+            result,
+            constraints=excess,
+            all_metrics=metrics,
+            status="infeasible" if infeasible else result.status,
+            success=not infeasible,
+            reason=reason or None,
+        )
 
     def _result(self, blank: SweepTrialResult, played: Episodes, reason: str | None) -> SweepTrialResult:
         by_mission: dict[str, dict[str, Any]] = {mission: {} for mission in played}
@@ -220,8 +297,9 @@ class TrialRunner:
         return sum(record.measurement.play_seconds for record in records if record.measurement is not None)
 
     def _shown(self) -> list[Metric]:
-        """The metrics that every result includes: those of the objectives, reward and steps."""
+        """The metrics that every result includes: those of the objectives and constraints, reward and steps."""
         metrics = [*(objective.metric for objective in self.objectives), parse("reward"), parse("steps")]
+        metrics += [constraint.metric for constraint in self.constraints if constraint.metric is not None]
         return list({metric.name: metric for metric in metrics}.values())
 
     @staticmethod

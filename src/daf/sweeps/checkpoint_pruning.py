@@ -10,6 +10,7 @@ from daf.storage.containment import inside
 from daf.sweeps._trial import TRIALS
 from daf.sweeps.held_out_summary import machine_failed
 from daf.sweeps.result import SweepResult
+from daf.sweeps.training_seeds_summary import winner_over_seeds
 from daf.sweeps.trial_result import SweepTrialResult, best_configurations, ranked
 
 
@@ -35,7 +36,10 @@ def prune(
     if keep and len(directions) > 1:
         kept |= {trial.checkpoint for trial in SweepResult(directions=directions, trials=best).pareto_trials()}
     if held_out is not None:
-        kept |= {results[n].checkpoint for n in (held_out["winner"], *machine_failed(held_out)) if n in results}
+        winners = (held_out["winner"], winner_over_seeds(held_out))
+        kept |= {results[n].checkpoint for n in (*winners, *machine_failed(held_out)) if n in results}
     for trial in best:
         if trial.checkpoint is not None and trial.checkpoint not in kept:
-            shutil.rmtree(inside(run_dir, TRIALS, f"{trial.trial_id:04d}", "checkpoints"), ignore_errors=True)
+            own = inside(run_dir, TRIALS, f"{trial.trial_id:04d}")
+            for folder in (own, *own.parent.glob(f"{own.name}-seed-*")):
+                shutil.rmtree(folder / "checkpoints", ignore_errors=True)

@@ -29,7 +29,8 @@ class SweepPlan:
 
     trials: number of trials; finished: those that an earlier, interrupted run of the same sweep has already ended.
     training_steps: agent steps that each trial trains, None if trials only evaluate. episodes: per trial, over all
-    missions. held_out: number of trials that are compared on held-out seeds, and episodes of each. proposals: the first
+    missions. held_out: number of trials that are compared on held-out seeds, and episodes of each. train_seeds, race:
+    as in the configuration. constraints: bounds by metric. proposals: the first
     trials' hyperparameters, as far as they don't depend on results.
     """
 
@@ -43,6 +44,9 @@ class SweepPlan:
     training_steps: int | None
     episodes: int
     held_out: tuple[int, int]
+    train_seeds: int
+    race: bool
+    constraints: Mapping[str, str]
     space: Mapping[str, str]
     proposals: tuple[Mapping[str, Any], ...]
 
@@ -82,6 +86,9 @@ def plan_sweep(
         training_steps=None if config.training is None else config.training.total_timesteps,
         episodes=config.episodes_per_trial * len(config.missions),
         held_out=(config.held_out_best, held_out_seeds(config)[1] * len(config.missions)),
+        train_seeds=config.train_seeds,
+        race=config.race,
+        constraints=dict(config.constraints or {}),
         space={each.name: _range(each) for each in prepared.space.dimensions},
         proposals=tuple(proposer.next(number, ()).hyperparameters for number in free),
     )

@@ -34,8 +34,9 @@ class TrialData(TypedDict, total=False):
     all_metrics: dict[str, Number]
     mission_results: dict[str, MissionData | float]
     success: bool | None
-    status: Literal["complete", "stopped", "failed", "running"] | None
+    status: Literal["complete", "infeasible", "stopped", "failed", "running"] | None
     values: list[Number]
+    constraints: dict[str, Number]
     reason: str | None
     source: str
     rungs: list[tuple[Index, Number]]
@@ -86,6 +87,28 @@ class DefaultEvent(TypedDict):
     result: TrialData
 
 
+class SeedRun(TypedDict):
+    """A best configuration (-1: the default), trained with another seed and played on the held-out episodes.
+
+    blocks: the primary metric of each episode by mission, None without a result.
+    """
+
+    trial: Annotated[int, msgspec.Meta(ge=-1, le=2**53)]
+    train_seed: Index
+    value: Number
+    blocks: dict[str, list[Number]] | None
+    error: str | None
+    checkpoint: str | None
+    steps: Index | None
+    seconds: Number
+
+
+class SeedRunEvent(TypedDict):
+    """A best configuration was trained with another seed."""
+
+    run: SeedRun
+
+
 class HeldOutEvent(TypedDict):
     """The best trials were played on held-out seeds."""
 
@@ -97,6 +120,7 @@ EVENTS: dict[str, type[Any]] = {
     "rung": RungEvent,
     "finished": FinishedEvent,
     "default": DefaultEvent,
+    "seed_run": SeedRunEvent,
     "held_out": HeldOutEvent,
 }
 Directions = Annotated[list[Literal["maximize", "minimize"]], msgspec.Meta(min_length=1)]

@@ -7,7 +7,7 @@ most the sweep's significance level. Missions have the same weights as in the ra
 divided by its unit. The comparison is of means, even if trials are ranked by another aggregate; the sentences state
 this.
 
-Not covered: each configuration is trained once, so neither number includes the variation between training runs.
+Not covered: the variation between training runs, because these are those of the sweep (`training_seeds` trains again).
 
 The record holds the episodes block by block, so a resumed sweep plays only the missing ones.
 """
@@ -96,6 +96,7 @@ def play_held_out(
         else {
             "in_the_sweep": runner.scales[0].over({m: there["value"] for m, there in default.mission_results.items()}),
             "max_steps": _limits(default),
+            "violates": default.reason,
             **reference,
         },
         "trials": found,

@@ -57,14 +57,20 @@ def _default_sentence(
         return ""
     value, sign = default["value"], -1 if minimize else 1
     text = f"The default configuration has {number(value)} there{_other_limits(default, winner)}"
+    if default.get("violates"):
+        text += f", but violates a constraint ({default['violates']})"
     beaten = sum(sign * (value - entry["value"]) > 0 for entry in scored)
     if beaten == len(scored):
-        return f"{text}: it did better than {'that trial' if len(scored) == 1 else f'all {len(scored)} trials'}."
+        return f"{text}: it did better than {_all(len(scored))}."
     if value == winner["value"]:
         return f"{text}, tied with trial {winner['trial']}."
     if beaten:
         return f"{text}, behind trial {winner['trial']}, ahead of {beaten} of the {len(scored)} trials."
     return f"{text}, behind trial {winner['trial']}."
+
+
+def _all(trials: int) -> str:
+    return {1: "that trial", 2: "both trials"}.get(trials, f"all {trials} trials")
 
 
 def _other_limits(default: Mapping[str, Any], winner: Mapping[str, Any]) -> str:

@@ -6,6 +6,7 @@ One line per event, written before the next step:
     {"event": "rung", "trial": 12, "goal": 50000, "result": {…}}     evaluated at a rung; training continued
     {"event": "finished", "trial": 12, "result": {…}}
     {"event": "default", "result": {…}}               the configuration without the sweep's changes
+    {"event": "seed_run", "run": {…}}                 a best configuration, trained with another seed
     {"event": "held_out", "record": {…}}              the best on new seeds
 
 A trial that is proposed but not finished was running when the file ended. A torn last line is ignored, and the next
@@ -37,11 +38,14 @@ class Proposal:
 
 @dataclass
 class SweepHistory:
-    """The content of a journal. proposals and results by trial number; rungs by trial number and agent steps."""
+    """The content of a journal. proposals and results by trial number; rungs by trial number and agent steps;
+    seed_runs by trial number and training seed.
+    """
 
     proposals: dict[int, Proposal] = field(default_factory=dict)
     results: dict[int, SweepTrialResult] = field(default_factory=dict)
     rungs: dict[int, dict[int, SweepTrialResult]] = field(default_factory=dict)
+    seed_runs: dict[tuple[int, int], dict[str, Any]] = field(default_factory=dict)
     default: SweepTrialResult | None = None
     held_out: dict[str, Any] | None = None
 
@@ -94,6 +98,11 @@ def default(run_dir: Path, result: SweepTrialResult) -> None:
     journal.append(run_dir / FILE, {"event": "default", "result": result.to_data()})
 
 
+def seed_run(run_dir: Path, run: Mapping[str, Any]) -> None:
+    """Append a training run of one of the best configurations with another seed."""
+    journal.append(run_dir / FILE, {"event": "seed_run", "run": jsonable(run)})
+
+
 def held_out(run_dir: Path, record: Mapping[str, Any]) -> None:
     """Append the results of the best trials on held-out seeds."""
     journal.append(run_dir / FILE, {"event": "held_out", "record": jsonable(record)})
@@ -115,6 +124,9 @@ def _after(found: SweepHistory, event: Mapping[str, Any]) -> SweepHistory:
             found.rungs.setdefault(event["trial"], {}).setdefault(event["goal"], there)
         case "default":
             found.default = SweepTrialResult.from_data(event["result"])
+        case "seed_run":
+            run = event["run"]
+            found.seed_runs[run["trial"], run["train_seed"]] = run
         case "held_out":
             found.held_out = event["record"]
     return found

@@ -17,6 +17,7 @@ from daf.sweeps.held_out_summary import held_out_of
 from daf.sweeps.operation import launch
 from daf.sweeps.result import SweepResult
 from daf.sweeps.strategies import Proposer
+from daf.sweeps.training_seeds_summary import winner_over_seeds
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -86,13 +87,15 @@ class BestConfig(dict[str, Scalar]):
 
 
 def daf_sweep_best_config(result: SweepResult, *, console: "Console | None" = None) -> BestConfig:
-    """The hyperparameters to use: those of the trial that won on held-out seeds, else of the best trial.
+    """The hyperparameters to use: of the trial that won over training seeds, else on held-out seeds, else in the sweep.
 
     Raises `DataError` if no trial is complete.
     """
     best = result.get_best_trial()
-    if result.held_out is not None and result.held_out["winner"] is not None:
-        best = next(trial for trial in result.trials if trial.trial_id == result.held_out["winner"])
+    over_seeds = winner_over_seeds(result.held_out)
+    winner = over_seeds if over_seeds is not None else (result.held_out or {}).get("winner")
+    if winner is not None:
+        best = next(trial for trial in result.trials if trial.trial_id == winner)
     found = BestConfig(best.hyperparameters)
     found.trial, found.value = best.trial_id, best.values[0]
     there = held_out_of(result.held_out, best.trial_id)

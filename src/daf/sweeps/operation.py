@@ -8,7 +8,7 @@ import contextlib
 import logging
 import math
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +36,7 @@ from daf.sweeps.reading import RESULT
 from daf.sweeps.result import SweepResult
 from daf.sweeps.resuming import START_LOCK, fingerprint, is_done, named_sweep, same_sweep, write_facts
 from daf.sweeps.strategies import Proposer
+from daf.sweeps.training_seeds import OnRun, play_training_seeds, training_seeds
 from daf.sweeps.trial_episodes import record_best
 from daf.sweeps.trial_result import SweepTrialResult, best_configurations
 
@@ -64,6 +65,7 @@ def launch(
     save_replays: str = "best",
     on_start: Callable[[Path, int, int], None] | None = None,
     on_trial: OnTrial | None = None,
+    on_run: OnRun | None = None,
 ) -> SweepResult:
     """Run a sweep, or its missing trials.
 
@@ -72,7 +74,8 @@ def launch(
     continue, which must be of this configuration. take_over: continue even if this machine cannot determine whether the
     run is still active (see `OutputManager.resume`). save_replays: which episodes of the best `checkpoint_best_n`
     trials (at least of one) to record at the end: "none", "best" (of each mission) or "all". on_start: called with the
-    run directory, the number of trials that have ended, and the total. Raises `UsageError` and its subclasses before
+    run directory, the number of trials that have ended, and the total. on_run: called after each training run of
+    `train_seeds`. Raises `UsageError` and its subclasses before
     anything is written. A sweep in which every trial failed is a result with status failed, not an exception.
     """
     from daf.sweeps.pages.sweep_page import write_sweep_page
@@ -110,7 +113,7 @@ def launch(
                 output.resume(str(earlier.path), "sweeps", take_over=take_over)
             run_dir = stack.enter_context(output.operation("sweeps", title=title, config=config.to_data()))
             write_facts(run_dir, output.session_id, prepared, identity)
-        result = _run(run_dir, prepared, output, on_start=on_start, on_trial=on_trial)
+        result = _run(run_dir, prepared, output, on_start=on_start, on_trial=on_trial, on_run=on_run)
         result.run_id = output.session_id
         result.save_json(run_dir / RESULT)
         if result.status == "failed":
@@ -126,6 +129,7 @@ def _run(
     *,
     on_start: Callable[[Path, int, int], None] | None,
     on_trial: OnTrial | None,
+    on_run: OnRun | None,
 ) -> SweepResult:
     config = prepared.config
     history = journal.read(run_dir)
@@ -134,7 +138,16 @@ def _run(
     gpu = trains_on_gpu(config.training, gpu_allowed=settings.gpu_allowed)
     jobs = make_runner(settings.executor, settings.cluster, gpu=gpu)
     trainings = TrialTraining(jobs, run_dir, stop, output.max_checkpoints_to_keep, settings.gpu_allowed)
-    runner = TrialRunner(config, prepared.targets, prepared.objectives, _plain(prepared), run_dir, stop, trainings)
+    runner = TrialRunner(
+        config,
+        prepared.targets,
+        prepared.objectives,
+        _plain(prepared),
+        run_dir,
+        stop,
+        trainings,
+        prepared.constraints,
+    )
     slots = 1 if prepared.settings.executor == "serial" else config.num_parallel
     players = [player_of(prepared, output) for _ in range(slots)]
     optuna_copy = OptunaCopy(
@@ -173,6 +186,8 @@ def _run(
         result = _result(run_dir, prepared, history)
         if config.held_out_best and result.finished:
             _held_out(run_dir, history, result, runner, players[0])
+            if config.train_seeds > 1:
+                _training_seeds(run_dir, history, result, runner, players, on_run)
         best = best_configurations(result.trials, result.directions[0], max(1, config.checkpoint_best_n))
         record_best(best, runner, players[0])
         prune(run_dir, config, history.results, keep=config.checkpoint_best_n, held_out=result.held_out)
@@ -241,6 +256,28 @@ def _held_out(
     if there is None or there["asked"] != asked or machine_failed(there):
         default = _default(run_dir, history, runner, player)
         history.held_out = {"asked": asked, **play_held_out(best, default, runner, player, there)}
+        journal.held_out(run_dir, history.held_out)
+    result.held_out = history.held_out
+
+
+def _training_seeds(
+    run_dir: Path,
+    history: journal.SweepHistory,
+    result: SweepResult,
+    runner: TrialRunner,
+    players: Sequence[TrialPlayer],
+    on_run: OnRun | None,
+) -> None:
+    """Add several training runs of the best configurations to the held-out record."""
+    config, record = runner.config, result.held_out
+    if record is None:
+        raise AssertionError("training seeds belong to the held-out trials")
+    asked = [training_seeds(config), config.race]
+    if (record.get("training_seeds") or {}).get("asked") != asked:
+        best = best_configurations(result.trials, result.directions[0], config.held_out_best)
+        default = _default(run_dir, history, runner, players[0])
+        found = play_training_seeds(best, default, runner, players, history, on_run=on_run)
+        history.held_out = {**record, "training_seeds": found}
         journal.held_out(run_dir, history.held_out)
     result.held_out = history.held_out
 

@@ -12,6 +12,7 @@ from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.plan import Contender
@@ -21,10 +22,14 @@ from daf.episodes.run import EPISODE_TIMEOUT
 from daf.errors import DAFError, ExecutorError, MissionError, StorageError
 from daf.game import policies as game_policies
 from daf.game.missions import Mission, check_runs
+from daf.game.policy_probe import probe
+from daf.game.policy_probing import ProbeRequest
 from daf.playing.planning import missions_of, plan_of
 from daf.playing.player import open_player
 from daf.playing.settings import Settings
 
+PROBE_STEPS = 300
+"""Steps of the episode in which a policy is timed for constraints."""
 TOO_LONG = "it took longer than trial_timeout and was ended"
 _AGAIN_SECONDS = 1.0
 """Delay before workers are stopped a second time, in case the executor has replaced those that ended."""
@@ -120,6 +125,22 @@ class TrialPlayer:
         for label, of_mission in zip(self.labels, specs, strict=True):
             played[label] = [replace(records[spec.key], spec=spec) for spec in of_mission]
         return played
+
+    def probe(self, policy: str, mission: str) -> dict[str, Any]:
+        """Measure the policy in a separate process, as `daf analyze policy` does. Raises `TrialFailed`."""
+        request = ProbeRequest(
+            policy,
+            self._mission(mission).config_json,
+            self.settings.seed,
+            PROBE_STEPS,
+            self.cache.bundles,
+            self.runs,
+            self.settings.device,
+        )
+        try:
+            return probe(request)
+        except DAFError as error:
+            raise TrialFailed(f"{type(error).__name__}: {error}") from error
 
     def record(self, episodes: Sequence[EpisodeRecord]) -> Mapping[str, Path]:
         """The recordings of `episodes` in the cache, by key; those that are missing there are played again.

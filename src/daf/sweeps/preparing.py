@@ -23,11 +23,13 @@ from daf.game.policy_arguments import arguments_of, check_arguments
 from daf.playing.planning import cache_of, check_settings, missions_of
 from daf.playing.settings import DEFAULT_GPU_MEMORY_FRACTION, Settings
 from daf.sweeps._implied_training import with_training
+from daf.sweeps.constraints import Constraint, check_constraints, constraints_of
 from daf.sweeps.held_out import held_out_seeds
 from daf.sweeps.objective import Objective, check_metrics, objectives_of
 from daf.sweeps.playing import TrialPlayer
 from daf.sweeps.strategies import Proposer
 from daf.sweeps.targets import Target, check_bounds, check_together, targets_of
+from daf.sweeps.training_seeds import check_training_seeds
 
 if TYPE_CHECKING:
     from daf.output_manager import OutputManager
@@ -46,6 +48,7 @@ class Prepared:
     targets: Mapping[str, Target]
     space: Space
     objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...]
     settings: Settings
     cache: EpisodeCache
     networks: bool
@@ -108,7 +111,9 @@ def prepare(
             f"early_stopping {stopping.method} counts training steps, and these trials only evaluate: add a section "
             "`training:`."
         )
+    check_training_seeds(config)
     objectives = objectives_of(config)
+    constraints = constraints_of(config)
     targets = targets_of(config, cache=cache.bundles, runs=output.base_dir)
     space = space_of(config.search_space, whole={name for name, target in targets.items() if target.whole})
     for dimension in space.dimensions:
@@ -119,9 +124,10 @@ def prepare(
     networks = policy.network or config.training is not None
     if networks:
         resolve_device(config.device, gpu_allowed=gpu_allowed)
-    prepared = Prepared(config, targets, space, objectives, settings, cache, networks, total, ())
+    prepared = Prepared(config, targets, space, objectives, constraints, settings, cache, networks, total, ())
     missions = player_of(prepared, output).check(config.missions)
     check_metrics(objectives, missions)
+    check_constraints(constraints, missions, network=networks)
     versions = [f"{name} {importlib.metadata.version(name)}" for name in ("cogames", "mettagrid")]
     return replace(prepared, identity=(policy.identity, *(mission.config_hash for mission in missions), *versions))
 

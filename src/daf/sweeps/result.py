@@ -87,6 +87,11 @@ class SweepResult:
     def failed(self) -> list[SweepTrialResult]:
         return [trial for trial in self.trials if trial.status == "failed"]
 
+    @property
+    def infeasible(self) -> list[SweepTrialResult]:
+        """The trials that violate a constraint."""
+        return [trial for trial in self.trials if trial.status == "infeasible"]
+
     def get_best_trial(self) -> SweepTrialResult:
         """The complete trial with the best primary objective. Raises `DataError` if none is complete."""
         return self._complete()[0]
@@ -142,7 +147,7 @@ class SweepResult:
 
     def counts(self) -> dict[str, int]:
         """Trials by status."""
-        found = dict.fromkeys(("complete", "stopped", "failed", "running"), 0)
+        found = dict.fromkeys(("complete", "infeasible", "stopped", "failed", "running"), 0)
         for trial in self.trials:
             found[trial.status] += 1
         return found
@@ -212,7 +217,8 @@ class SweepResult:
         """The complete trials, best first."""
         complete = self._ranked()
         if not complete:
-            reasons = sorted({trial.reason for trial in self.failed if trial.reason})
+            ended = [*self.failed, *self.infeasible]
+            reasons = sorted({trial.reason for trial in ended if trial.reason})
             why = f" The first reason: {reasons[0]}" if reasons else ""
             raise DataError(f"no trial of {self.name} is complete, so none is best.{why}")
         return complete

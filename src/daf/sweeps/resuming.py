@@ -21,7 +21,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FREE = ("num_trials", "description", "max_retries", "trial_timeout", "checkpoint_best_n", "significance_level")
+FREE = (
+    "num_trials",
+    "description",
+    "max_retries",
+    "trial_timeout",
+    "checkpoint_best_n",
+    "train_seeds",
+    "race",
+    "significance_level",
+)
 """Fields that may change when a sweep resumes; so may those of the held-out episodes."""
 NO_EFFECT = ("eval_baselines",)
 """Settings of training that do not change a trial's result."""
@@ -34,6 +43,8 @@ def fingerprint(prepared: Prepared) -> str:
     data = prepared.config.to_data()
     held_out = [name for name in data if name.startswith("held_out_")]
     kept = {name: value for name, value in data.items() if name not in (*FREE, *held_out)}
+    if kept["constraints"] is None:  # earlier versions did not have it
+        del kept["constraints"]
     if kept["training"] is not None:
         kept["training"] = {name: value for name, value in kept["training"].items() if name not in NO_EFFECT}
     return hash_json({"config": kept, "identity": list(prepared.identity)})

@@ -1,6 +1,7 @@
 """The result of one trial, and the order of trials by their primary objective.
 
-A failed trial has no value and is never best. A trial that was stopped early has its value at that point, which is not
+A failed trial has no value and is never best. An infeasible trial violates a constraint and is never best, whatever its
+value. A trial that was stopped early has its value at that point, which is not
 comparable with a complete one, so it is never best either. Ties go to the earlier trial.
 """
 
@@ -14,7 +15,7 @@ from daf.errors import DataError
 from daf.storage.hashing import canonical_json
 from daf.storage.jsonable import jsonable
 
-Status = Literal["complete", "stopped", "failed", "running"]
+Status = Literal["complete", "infeasible", "stopped", "failed", "running"]
 Value = bool | int | float | str
 
 
@@ -29,11 +30,12 @@ class SweepTrialResult:
     is complete. A trial built by hand needs only these fields: status follows from success, and values from
     primary_metric.
 
-    values: every objective, in order. status: complete, stopped (early, by the pruner), failed, running. reason: why it
-    failed or was stopped. source: origin of its hyperparameters: the strategy, or "start" for a starting point.
-    rungs: (agent steps, value) at each rung that was evaluated. seconds: wall time. cost: what the strategy protein
-    weighs the score against. attempts: number of starts, more than one if the machine failed. repeats: the earlier
-    trial with the same configuration, whose result this is.
+    values: every objective, in order. status: complete, infeasible (it violates a constraint), stopped (early, by the
+    pruner), failed, running. reason: why it is infeasible, failed or was stopped. constraints: by name, how far the
+    bound is violated; 0 or less if it is met. source: origin of its hyperparameters: the strategy, or "start" for a
+    starting point. rungs: (agent steps, value) at each rung that was evaluated. seconds: wall time. cost: what the
+    strategy protein weighs the score against. attempts: number of starts, more than one if the machine failed. repeats:
+    the earlier trial with the same configuration, whose result this is.
     """
 
     trial_id: int
@@ -44,6 +46,7 @@ class SweepTrialResult:
     success: bool = None  # type: ignore[assignment]  # None: as the status says
     status: Status = None  # type: ignore[assignment]  # None: as success says
     values: tuple[float, ...] = ()
+    constraints: Mapping[str, float] = field(default_factory=dict)
     reason: str | None = None
     source: str = ""
     rungs: tuple[tuple[int, float], ...] = ()
@@ -67,7 +70,7 @@ class SweepTrialResult:
             raise DataError(f"trial {self.trial_id}: success is {success}, and status is {status}.")
         if primary is not None and not values:
             values = (primary,)
-        elif primary is None and values and status in ("complete", "stopped"):
+        elif primary is None and values and status in ("complete", "infeasible", "stopped"):
             primary = values[0]
         if success and primary is None:
             raise DataError(f"trial {self.trial_id}: a complete trial needs its primary_metric.")

@@ -34,5 +34,27 @@ export function heldOut(record) {
     record.default_failed ? alertBox("warn", "The default configuration has no result.", h("p", {}, record.default_failed)) : null,
     sentences.length ? h("ul", { class: "said" }, sentences.map(one => h("li", {}, one))) : null,
     table.node,
+    ...(record.training_seeds?.trials?.length ? trainingSeeds(record.training_seeds, record.objective) : []),
   ].filter(Boolean);
+}
+
+// The best configurations, each trained again with several seeds.
+function trainingSeeds(record, objective) {
+  const rows = [...record.trials, ...(record.default ? [record.default] : [])];
+  const means = estimates(rows, row => row.mean, row => row.ci);
+  const trial = row => (row.trial < 0 ? "default" : String(row.trial));
+  const table = new Table([
+    { name: "Trial", n: true, value: row => row.trial, cell: row => h("span", {}, trial(row), row.trial === record.winner ? h("span", { class: "tag good best" }, "best") : null) },
+    { name: "Training runs", n: true, value: row => row.runs.length, cell: row => String(row.runs.length) },
+    { name: "Mean", n: true, title: `${objective} on held-out episodes, over training runs`, value: row => row.mean, cell: row => h("strong", {}, means.get(row).value) },
+    { name: "Interval", n: true, title: "Of the mean (Student's t)", value: row => row.ci?.[0], cell: row => means.get(row).interval },
+    { name: "Standard deviation", n: true, title: "Over training runs", value: row => row.spread, cell: row => (row.spread === null ? "–" : number(row.spread, 2)) },
+  ], { key: trial, label: "Training seeds" });
+  table.update(rows);
+  return [
+    h("h2", {}, "Training seeds"),
+    h("p", { class: "muted" }, `${objective} of configurations that were trained ${counted(record.seeds.length, "more time")}, with seeds from ${record.seeds[0]}.`),
+    h("ul", { class: "said" }, record.sentences.map(one => h("li", {}, one))),
+    table.node,
+  ];
 }

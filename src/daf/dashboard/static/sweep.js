@@ -51,6 +51,7 @@ export function trialsTab({ key }) {
 
 function overview(sweep) {
   const complete = sweep.trials.filter(trial => trial.status === "complete" && trial.value !== null);
+  const infeasible = sweep.counts.infeasible ?? 0;
   const best = sweep.best;
   const better = sweep.directions[0] === "minimize" ? Math.min : Math.max;
   const found = [];
@@ -79,7 +80,7 @@ function overview(sweep) {
   });
   const objective = sweep.objectives[0];
   found.push(h("h2", {}, "History"), points(complete.map(trial => [trial.id, trial.value, trial]), { across: "trial", up: objective, steps, failed, height: 260, best: best?.id, wide: true }),
-    h("p", { class: "muted" }, `Points: complete trials; line: best value so far; circled: best trial${failed.length ? "; crosses: failed trials" : ""}. Click a point or a trial's number for its episodes and replays.`));
+    h("p", { class: "muted" }, `Points: complete trials; line: best value so far; circled: best trial${failed.length ? "; crosses: failed trials" : ""}${infeasible ? `; not drawn: ${infeasible} infeasible` : ""}. Click a point or a trial's number for its episodes and replays.`));
   const names = [...new Set(complete.flatMap(trial => Object.keys(trial.hyperparameters)))];
   if (names.length) {
     found.push(h("h2", {}, "Hyperparameters"), h("p", { class: "muted" }, `${objective} of each complete trial by value of one hyperparameter. Patterns are hints, not tests: the other hyperparameters varied as well.`));

@@ -35,7 +35,7 @@ class Trial:
     number: int
     settings: "Mapping[str, Any]"
     value: float | None
-    status: Literal["complete", "stopped", "failed", "running"]
+    status: Literal["complete", "infeasible", "stopped", "failed", "running"]
     ci: tuple[float, float] | None = None
 
 
@@ -129,7 +129,8 @@ def parallel_figure(search: Search, *, title: str, caption: str, dark: bool = Fa
         bar.set_label(shortened(search.objective, 40))
         bar.outline.set_visible(False)
         left = len(search.trials) - len(drawn)
-        more = f" Not drawn: {left} of {len(search.trials)} trials (failed, stopped, running, or lacking a setting)."
+        why = "failed, infeasible, stopped, running, or lacking a setting"
+        more = f" Not drawn: {left} of {len(search.trials)} trials ({why})."
         if len(whole) > len(drawn):
             more = f" Drawn are the best {len(drawn):,} of {len(whole):,} trials."
         note = f"Thick: trial {drawn[-1].number}, the best." + (more if left else "")
@@ -188,17 +189,19 @@ def draw_slice(axes: "Axes", search: Search, setting: SettingScale, *, label: bo
 
 def _scatter(axes: "Axes", pairs: Sequence[tuple[float, Trial]], *, dark: bool) -> None:
     color, around = (DARK if dark else LIGHT)[0], ground(dark=dark)
-    for status, face in (("complete", color), ("stopped", around.background), ("running", around.grid)):
+    faces = {"complete": color, "infeasible": around.background, "stopped": around.background, "running": around.grid}
+    for status, face in faces.items():
         found = [(x, trial.value) for x, trial in pairs if trial.status == status]
         if found:
             x, y = zip(*found, strict=True)
             axes.plot(
-                x, y, linestyle="none", marker="o", markersize=5 if len(pairs) < 200 else 3, markerfacecolor=face,
-                markeredgecolor=color, markeredgewidth=1.1, alpha=0.85, label=_STATUS_LABELS[status],
+                x, y, linestyle="none", marker="v" if status == "infeasible" else "o",
+                markersize=5 if len(pairs) < 200 else 3, markerfacecolor=face, markeredgecolor=color,
+                markeredgewidth=1.1, alpha=0.85, label=_STATUS_LABELS[status],
             )  # fmt: skip
 
 
-_STATUS_LABELS = {"complete": "complete", "stopped": "stopped early", "running": "running"}
+_STATUS_LABELS = {"complete": "complete", "infeasible": "infeasible", "stopped": "stopped early", "running": "running"}
 
 
 def _upright(axes: "Axes", settings: Sequence[SettingScale], *, dark: bool) -> None:

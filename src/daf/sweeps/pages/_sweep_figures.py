@@ -55,8 +55,9 @@ def history_section(result: SweepResult) -> list[Section]:
             f", the last {len(drawn):,} drawn as markers" if left else ""
         )
         unfinished = len(result.trials) - len(complete)
-        others = unfinished - len(result.failed)
+        others = unfinished - len(result.failed) - len(result.infeasible)
         rest = [f"{len(result.failed):,} failed (crosses)"] if failed else []
+        rest += [f"{len(result.infeasible):,} infeasible (not drawn)"] if result.infeasible else []
         rest += [f"{others:,} stopped or still running"] if others else []
         caption += "".join(f"; {part}" for part in rest) + "."
         plots.append(Plot(printable(f"{name} ({direction})"), figure.svg, caption, "full"))

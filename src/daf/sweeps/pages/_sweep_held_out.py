@@ -1,5 +1,6 @@
 """Held-out section of the sweep page: held-out values of the best trials, next to the values that selected them."""
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,7 +35,92 @@ def held_out_section(record: Mapping[str, Any]) -> list[Section]:
         parts.append(Sentences(rows))
     parts += _figure(compared, str(record.get("difference_of") or record.get("objective", "objective")))
     parts.append(_table(trials, record))
-    return [Section("held-out", "Held-out episodes", parts)]
+    over_seeds = record.get("training_seeds")
+    return [
+        Section("held-out", "Held-out episodes", parts),
+        *(_training_seeds(over_seeds, record) if isinstance(over_seeds, dict) else []),
+    ]
+
+
+def _training_seeds(over_seeds: Mapping[str, Any], record: Mapping[str, Any]) -> list[Section]:
+    """The section for several training runs of the best configurations."""
+    default = over_seeds.get("default")
+    entries = [*_entries(over_seeds.get("trials")), *_entries([default])]
+    objective = printable(str(record.get("objective", "objective")))
+    scored = [entry for entry in entries if finite(entry.get("mean")) is not None]
+    if not scored:
+        return []
+    parts: list[Part] = [
+        Text(
+            [
+                "The best configurations and the default, each trained with the same new training seeds and evaluated "
+                "on the held-out episodes."
+            ],
+            muted=True,
+        ),
+        *(Text([printable(str(text))]) for text in over_seeds.get("sentences", ())),
+    ]
+    rows = [
+        IntervalRow(
+            _configuration(entry),
+            style(place),
+            finite(entry.get("mean")),
+            interval(*_ends(entry)),
+            points={run: value for run, value in enumerate(_run_values(entry)) if value is not None},
+        )
+        for place, entry in enumerate(scored)
+    ]
+    figure = interval_figure(
+        rows,
+        axis_title=objective,
+        description=f"{objective} of each configuration over training runs",
+    )
+    level = 100 * (1 - (finite(record.get("significance_level")) or 0.05))
+    caption = "Points: training runs, joined where the seed is the same; "
+    caption += f"bars: {level:g} % intervals of the mean (Student's t)."
+    parts.append(Plots([Plot(f"{objective} over training runs", figure, caption, "full")]))
+    means, bounds = estimates(
+        [finite(entry.get("mean")) for entry in entries], [interval(*_ends(entry)) for entry in entries]
+    )
+    spreads = same_decimals([finite(entry.get("spread")) for entry in entries])
+    runs = [_run_values(entry) for entry in entries]
+    texts = iter(same_decimals([value for of_entry in runs for value in of_entry]))
+    table = [
+        [
+            cell(_configuration(entry), strong=entry.get("trial") == over_seeds.get("winner")),
+            cell(len(values)),
+            cell(mean),
+            cell(ci),
+            cell(spread),
+            cell(", ".join(itertools.islice(texts, len(values)))),
+        ]
+        for entry, values, mean, ci, spread in zip(entries, runs, means, bounds, spreads, strict=True)
+    ]
+    columns = [
+        Column("Configuration"),
+        Column("Training runs", number=True),
+        Column("Mean", number=True),
+        Column("Interval", number=True),
+        Column("Standard deviation", number=True),
+        Column("Values"),
+    ]
+    retrain = over_seeds.get("retrain")
+    note = "Bold: the best over training runs." + (f" To train it again: {retrain}" if retrain else "")
+    parts.append(Table(columns, table, note=printable(note)))
+    return [Section("training-seeds", "Training seeds", parts)]
+
+
+def _entries(entries: Any) -> list[Mapping[str, Any]]:
+    return [e for e in entries if isinstance(e, dict) and "trial" in e] if isinstance(entries, list) else []
+
+
+def _configuration(entry: Mapping[str, Any]) -> str:
+    return "default" if entry["trial"] == -1 else f"trial {entry['trial']}"
+
+
+def _run_values(entry: Mapping[str, Any]) -> list[float | None]:
+    runs = entry.get("runs")
+    return [finite(run.get("value")) for run in runs if isinstance(run, dict)] if isinstance(runs, list) else []
 
 
 def held_out_sentences(record: Mapping[str, Any] | None) -> list[str]:

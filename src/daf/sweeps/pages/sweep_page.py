@@ -162,7 +162,7 @@ def _trials(
     if not listed:
         return []
     names, folders = hyperparameter_names(listed), any(trial.run_dir for trial in listed)
-    tags = {"complete": "ok", "failed": "failed"}
+    tags = {"complete": "ok", "failed": "failed", "infeasible": "failed"}
     rows = []
     scores = [
         same_decimals([trial.values[position] if position < len(trial.values) else None for trial in listed])
@@ -279,6 +279,13 @@ def _reading(result: SweepResult) -> list[tuple[str, str]]:
             "A trial that was stopped early has the value at which it was stopped, and is not compared with others.",
         ),
     ]
+    if result.infeasible:
+        notes.append(
+            (
+                "Infeasible trials",
+                "A trial that violates a constraint keeps its values, but is never best and not compared with others.",
+            )
+        )
     if len(result.objectives) > 1:
         notes.append(
             (

@@ -140,5 +140,11 @@ def _strategy(config: DAFSweepConfig, space: Space, directions: Sequence[str], l
             if kind == "gp":
                 require("train", "strategy gp", "torch")
             return ByOptuna(
-                kind, space, config.seed, directions, lookahead=lookahead, population=config.population_size
+                kind,
+                space,
+                config.seed,
+                directions,
+                lookahead=lookahead,
+                population=config.population_size,
+                constraints=tuple(config.constraints or ()),
             )

@@ -74,13 +74,19 @@ def window(number: int, lookahead: int) -> int:
 class Lessons:
     """Results as numbers that strategies learn from, in sequence.
 
-    A stopped trial counts as no better than the worst complete one before it, a failed one as the worst of all before
-    it; `None` if nothing is known yet. These numbers are for the strategies only and never become a trial's result.
+    A stopped trial counts as no better than the worst complete one before it. An infeasible one does, too, and is worse
+    the further it violates its constraints (Deb, "An efficient constraint handling method for genetic algorithms",
+    2000; each violation relative to the largest so far, and to the range of the complete trials); unless `constrained`:
+    the strategy then learns the violations itself. A failed trial counts as the worst of all before it; `None` if
+    nothing is known yet. These numbers are for the strategies only and never become a trial's result.
     """
 
-    def __init__(self, directions: Sequence[str]) -> None:
+    def __init__(self, directions: Sequence[str], *, constrained: bool = False) -> None:
+        self._penalizes = not constrained
+        self._excesses: dict[str, float] = {}
         self._signs = np.array([-1.0 if direction == "maximize" else 1.0 for direction in directions])
         self._worst_complete: np.ndarray | None = None
+        self._best_complete: np.ndarray | None = None
         self._worst: np.ndarray | None = None
 
     def learn(self, result: SweepTrialResult) -> tuple[float, ...] | None:
@@ -88,12 +94,27 @@ class Lessons:
         if result.status == "failed":
             return None if self._worst is None else self._values(self._worst)
         losses = np.asarray(result.values) * self._signs
-        if result.status == "stopped" and self._worst_complete is not None:
+        penalized = result.status == "infeasible" and self._penalizes
+        if (result.status == "stopped" or penalized) and self._worst_complete is not None:
             losses = np.maximum(losses, self._worst_complete)
+        if penalized:
+            losses = losses + self._penalty(result.constraints)
         if result.status == "complete":
             self._worst_complete = losses if self._worst_complete is None else np.maximum(losses, self._worst_complete)
+            self._best_complete = losses if self._best_complete is None else np.minimum(losses, self._best_complete)
         self._worst = losses if self._worst is None else np.maximum(losses, self._worst)
         return self._values(losses)
+
+    def _penalty(self, constraints: Mapping[str, float]) -> np.ndarray:
+        size = np.ones(len(self._signs))
+        if self._worst_complete is not None and self._best_complete is not None:
+            size = np.where(self._worst_complete > self._best_complete, self._worst_complete - self._best_complete, 1.0)
+        total = 0.0
+        for name, excess in constraints.items():
+            if excess > 0:
+                self._excesses[name] = max(excess, self._excesses.get(name, 0.0))
+                total += excess / self._excesses[name]
+        return size * total
 
     def _values(self, losses: np.ndarray) -> tuple[float, ...]:
         return tuple(float(value) for value in losses * self._signs)

@@ -2,8 +2,9 @@
 
 The samplers work on a study in memory that holds exactly what the strategy may know: results below `needs(number)`, and
 the trials after them as running, which TPE (constant liar) and the Gaussian process (q-batch improvement) take into
-account. Attributes that a sampler sets on its trial or study (NSGA-II's generations and parents) are stored in the
-journal and restored by `restore`. Every proposal uses a new sampler with a separate seed.
+account. Constraints are Optuna's: how far each bound is exceeded, 0 or less where it is met. Attributes that a sampler
+sets on its trial or study (NSGA-II's generations and parents) are stored in the journal and restored by `restore`.
+Every proposal uses a new sampler with a separate seed.
 """
 
 import warnings
@@ -17,6 +18,8 @@ from daf.sweeps.journal import Proposal
 from daf.sweeps.strategies._base import Lessons, State, Strategy, child_seed, window
 from daf.sweeps.trial_result import SweepTrialResult
 
+_CONSTRAINT = "constraints:"
+"""Start of the keys under which Optuna 5 keeps the constraints of a trial."""
 POPULATION = 20
 """Trials per generation of NSGA-II by default. (Optuna's default of 50 exceeds most sweeps.)"""
 
@@ -25,7 +28,15 @@ class ByOptuna(Strategy):
     """A sampler of Optuna. kind: tpe, gp or nsga2. lookahead: trials that may be open at a time."""
 
     def __init__(
-        self, kind: str, space: Space, seed: int, directions: Sequence[str], *, lookahead: int, population: int | None
+        self,
+        kind: str,
+        space: Space,
+        seed: int,
+        directions: Sequence[str],
+        *,
+        lookahead: int,
+        population: int | None,
+        constraints: Sequence[str] = (),
     ) -> None:
         import optuna
 
@@ -36,7 +47,8 @@ class ByOptuna(Strategy):
         self._population = population or POPULATION
         ways = [optuna.study.StudyDirection[direction.upper()] for direction in directions]
         self._study = optuna.create_study(directions=ways)
-        self._lessons = Lessons(directions)
+        self._lessons = Lessons(directions, constrained=True)
+        self._excesses = dict.fromkeys(constraints, 0.0)
         self._reported = 0
 
     def needs(self, number: int) -> int:
@@ -88,8 +100,18 @@ class ByOptuna(Strategy):
             if values is None:
                 self._study.tell(result.trial_id, state=optuna.trial.TrialState.FAIL)
             else:
+                self._constrain(result)
                 self._study.tell(result.trial_id, list(values))
         self._reported += 1
+
+    def _constrain(self, result: SweepTrialResult) -> None:
+        """Set the constraints of a trial; a stopped or failed one, in which they are unknown, gets the worst so far."""
+        trial = self._study.get_trials(deepcopy=False)[result.trial_id]
+        for name, worst in self._excesses.items():
+            excess = result.constraints.get(name, worst)
+            self._excesses[name] = max(worst, excess)
+            # `Trial.set_constraint` needs the object of the process that proposed the trial.
+            self._study._storage.set_trial_system_attr(trial._trial_id, f"{_CONSTRAINT}{name}", excess)
 
     def _study_notes(self) -> dict[str, Any]:
         notes: dict[str, Any] = self._study._storage.get_study_system_attrs(self._study._study_id)
