@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from daf.compute.executor import job_count
+from daf.compute.interface import THIS_MACHINE, ClusterOptions
 from daf.config import DAFTrainingConfig
 from daf.config.extras import require
 from daf.core.distributed.launch import DEFAULT_PORT, JOIN_TIMEOUT, MAX_RESTARTS, RANKS, Launch
@@ -113,6 +114,7 @@ def daf_launch_distributed_training(
     scale: Literal["strong", "weak"] | None = None,
     max_restarts: int = MAX_RESTARTS,
     join_timeout: int = JOIN_TIMEOUT,
+    cluster: ClusterOptions = THIS_MACHINE,
     config: DAFTrainingConfig | None = None,
     wait: bool = True,
     console: "Console | None" = None,
@@ -123,9 +125,10 @@ def daf_launch_distributed_training(
     if it contains a checkpoint, training resumes. batch_size: agent steps of one rollout (as in PuffeRL) and
     minibatch_size: agent steps per gradient step, of all ranks together, or of each with scale "weak". num_machines:
     alias of num_nodes. node_rank: the number of this machine; rendezvous: HOST:PORT of machine 0. max_restarts: how
-    often lost ranks are replaced; join_timeout: seconds to wait for the other machines. config: all other settings;
-    explicit arguments override it. wait: False returns at once with status "running", and the run continues in a
-    separate process.
+    often lost ranks are replaced; join_timeout: seconds to wait for the other machines. backend: "ray" trains with
+    num_nodes × workers_per_node workers of Ray Train on `cluster`, whose nodes must share checkpoints_path; one call
+    starts them all. config: all other settings; explicit arguments override it. wait: False returns at once with
+    status "running", and the run continues in a separate process.
 
     Raises `UsageError` and its subclasses; `TrainingError` if training failed.
     """
@@ -133,16 +136,25 @@ def daf_launch_distributed_training(
     nodes = num_nodes if num_machines is None else num_machines
     if backend not in ("torch", "ray"):
         raise UsageError(unknown("backend", backend, ("torch", "ray")))
+    if workers_per_node is not None and workers_per_node < 1:
+        raise UsageError(f"workers_per_node must be 1 or more, got {workers_per_node}.")
     if backend == "ray":
-        raise UsageError('backend "ray" is not supported for training; use "torch".')
-    launch = Launch(nodes, nodes, node_rank, rendezvous, max_restarts, join_timeout)
+        require("ray", 'backend "ray"')
+        if node_rank or rendezvous is not None:
+            raise UsageError('node_rank and rendezvous are for backend "torch": Ray places the workers itself.')
+        if nodes < 1:
+            raise UsageError(f"num_nodes must be 1 or more, got {nodes}.")
+        workers_per_node = nodes * (workers_per_node or (config or DAFTrainingConfig()).workers_per_node)
+        launch = Launch(max_restarts=max_restarts, join_timeout=join_timeout, cluster=cluster)
+    elif cluster != THIS_MACHINE:
+        raise UsageError(f'cluster needs backend "ray", got "{backend}".')
+    else:
+        launch = Launch(nodes, nodes, node_rank, rendezvous, max_restarts, join_timeout)
     if node_rank and not wait:
         raise UsageError(f"node_rank {node_rank}: only machine 0 can train in the background; leave wait at True.")
     if (env_cfg is None) == (env_cfg_supplier is None):
         raise UsageError("pass either env_cfg or env_cfg_supplier.")
     mission = env_cfg if env_cfg is not None else env_cfg_supplier() if env_cfg_supplier is not None else None
-    if workers_per_node is not None and workers_per_node < 1:
-        raise UsageError(f"workers_per_node must be 1 or more, got {workers_per_node}.")
     given = {
         "total_timesteps": num_steps, "seed": seed, "device": device, "workers_per_node": workers_per_node,
         "scale": scale,

@@ -282,7 +282,7 @@ def test_every_command_of_a_stage_takes_what_a_pipeline_gives_it(tmp_path: Path)
     for use, command in COMMANDS.items():
         argv = [*command.words, "--json", "--output-dir", str(tmp_path)]
         argv += ["--tag", "t"] if command.labels else []
-        argv += ["--executor", "serial"] if command.plays else []
+        argv += ["--executor", "serial"] if command.plays else ["--executor", "ray"] if command.trains else []
         argv += ["--config", str(tmp_path / "c.yaml")] if command.config == "--config" else []
         argv += ["--difference", "1"] if use == "power" else []
         error = error_of([*argv, *(["--policy", "noop"] if use == "package" else []), "--", *command.arguments])

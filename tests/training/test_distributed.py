@@ -14,6 +14,7 @@ import psutil
 import pytest
 from rich.console import Console
 
+from daf.compute.interface import ClusterOptions
 from daf.config import DAFTrainingConfig
 from daf.core.curriculum_manager import DAFCurriculumConfig, DAFCurriculumManager
 from daf.core.distributed.launch import Launch
@@ -316,8 +317,12 @@ def test_stats_are_aggregated_by_name() -> None:
 def test_arguments_that_cannot_work_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--nodes 2 needs --rendezvous HOST:PORT"):
         daf_launch_distributed_training(MISSION, num_nodes=2)
-    with pytest.raises(UsageError, match='backend "ray"'):
-        daf_launch_distributed_training(MISSION, backend="ray")
+    with pytest.raises(UsageError, match=r'"mpi".*torch, ray'):
+        daf_launch_distributed_training(MISSION, backend="mpi")  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match='rendezvous are for backend "torch"'):
+        daf_launch_distributed_training(MISSION, backend="ray", rendezvous="127.0.0.1:29400")
+    with pytest.raises(UsageError, match='cluster needs backend "ray"'):
+        daf_launch_distributed_training(MISSION, cluster=ClusterOptions("127.0.0.1:6379"))
     with pytest.raises(UsageError, match="either env_cfg or env_cfg_supplier"):
         daf_launch_distributed_training()
     with pytest.raises(ConfigError, match=r"batch_size must be a multiple of 64, got 100 .*nearest: 64 or 128"):

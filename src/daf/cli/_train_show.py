@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,15 +73,16 @@ def end(
     resumed: bool,
     elsewhere: bool = False,
     command: str = "train",
+    where: Sequence[str] = (),
 ) -> None:
     """Print the error or how to resume with `command`, and exit with the status. elsewhere: the run is on another
-    machine.
+    machine. where: the options that a resumed run needs again.
     """
     from daf.cli.show import say
 
     if result.status == "stopped" and not output.quiet and not elsewhere:
         run = result.run_dir if run_dir is not None else result.run_id
-        say(f"Stopped with a checkpoint; resume with: daf {command} --resume {run}")
+        say(f"Stopped with a checkpoint; resume with: {shlex.join(['daf', command, '--resume', str(run), *where])}")
     if result.status == "failed":
         error = result.error or {"type": "TrainingError", "message": "training failed."}
         say(f"{error['type']}: {error['message']}")
@@ -89,7 +91,7 @@ def end(
         again = ["daf", *sys.argv[1:]]
         if run_dir is None and not resumed and not elsewhere:
             place = ["--output-dir", str(output.output_dir)] if output.output_dir is not None else []
-            again = ["daf", command, "--resume", result.run_id, *place]
+            again = ["daf", command, "--resume", result.run_id, *where, *place]
         saved = f"stopped after {result.steps:,} agent steps, which are saved"
         say(f"Interrupted: {saved}. Resume with: {shlex.join(again)}")
         raise SystemExit(130)

@@ -8,7 +8,7 @@ import typer
 from daf.cli import _train_show as train_show
 from daf.cli._grouped import options
 from daf.cli._options import RunOptions
-from daf.cli.train import TrainOptions, run_training
+from daf.cli.train import TrainOptions, launch_of, run_training
 from daf.errors import UsageError
 
 if TYPE_CHECKING:
@@ -67,4 +67,11 @@ def clone(
 
             out.print(agreement_sentence(agreement), markup=False, soft_wrap=True)
         train_show.show(result.training, quiet=output.quiet)
-    train_show.end(result.training, output, run_dir=chosen.run_dir, resumed=chosen.resume is not None, command="clone")
+    train_show.end(
+        result.training,
+        output,
+        run_dir=chosen.run_dir,
+        resumed=chosen.resume is not None,
+        command="clone",
+        where=launch_of(chosen).cluster_options(),
+    )

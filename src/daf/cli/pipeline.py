@@ -26,7 +26,7 @@ FromOption = Annotated[
 ]
 OnlyOption = Annotated[str | None, typer.Option("--only", metavar="STAGE", help="Run this stage alone, again.")]
 ExecutorOption = Annotated[
-    str | None, typer.Option("--executor", help="Where the episodes of all stages run, if a stage names none.")
+    str | None, typer.Option("--executor", help="Where all stages play and train, if a stage names none.")
 ]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Check everything and print which stages would run; run none.")

@@ -10,18 +10,21 @@ import typer
 from daf.cli import _playing as playing
 from daf.cli import _train_show as train_show
 from daf.cli._grouped import options
-from daf.cli._options import GAME_HELP, NoReportOption, RunOptions
+from daf.cli._options import GAME_HELP, AddressOption, NoReportOption, RunOptions, VersionMismatchOption
 from daf.core.distributed.launch import JOIN_TIMEOUT, MAX_RESTARTS
-from daf.errors import ConfigError, UsageError
+from daf.errors import ConfigError, UsageError, unknown
 
 if TYPE_CHECKING:
+    from daf.compute.interface import ClusterOptions
     from daf.config import DAFTrainingConfig
+    from daf.core.distributed.launch import Launch
     from daf.output_manager import OutputManager
     from daf.training import TrainingResult
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 DEFAULT_POLICY = "token_lstm"
+TRAINS_ON = ("local", "ray")
 
 
 @dataclass(frozen=True)
@@ -135,8 +138,24 @@ class TrainOptions:
         int, typer.Option("--max-restarts", help="How often lost ranks are replaced before the run fails.")
     ] = MAX_RESTARTS
     join_timeout: Annotated[
-        int, typer.Option("--join-timeout", metavar="SECONDS", help="How long to wait for the other machines.")
+        int,
+        typer.Option(
+            "--join-timeout", metavar="SECONDS", help="How long to wait for the other machines, or for room on Ray."
+        ),
     ] = JOIN_TIMEOUT
+    executor: Annotated[
+        str,
+        typer.Option("--executor", help="Where it trains: local (this machine) or ray (workers on a Ray cluster)."),
+    ] = "local"
+    address: AddressOption = None
+    num_workers: Annotated[
+        int | None,
+        typer.Option("--num-workers", help="With ray: workers (ranks) that learn one network together (1)."),
+    ] = None
+    cpus_per_episode: Annotated[
+        float, typer.Option("--cpus-per-episode", "--cpus-per-worker", help="With ray: CPUs that a worker reserves.")
+    ] = 1.0
+    allow_version_mismatch: VersionMismatchOption = False
     scale: Annotated[
         str | None,
         typer.Option(
@@ -164,6 +183,7 @@ def train(chosen: TrainOptions, output: RunOptions, list_hyperparameters: ListOp
         daf train --resume latest
         daf train -m arena --nproc 4
         daf train -m arena --nodes 2 --node-rank 0 --rendezvous 10.0.0.5:29400 --nproc 2
+        daf train -m arena --executor ray --address auto --num-workers 8
     """
     if list_hyperparameters:
         train_show.list_hyperparameters(output.as_json)
@@ -183,6 +203,7 @@ def train(chosen: TrainOptions, output: RunOptions, list_hyperparameters: ListOp
         run_dir=chosen.run_dir,
         resumed=chosen.resume is not None,
         elsewhere=chosen.node_rank > 0,
+        where=launch_of(chosen).cluster_options(),
     )
 
 
@@ -200,11 +221,9 @@ def run_training[R](
     policy: trained if neither options nor the configuration name one. Raises `UsageError` and its subclasses.
     """
     from daf.cli.show import err
-    from daf.core.distributed.launch import Launch, nodes_of
     from daf.core.training_settings import count, with_settings
 
-    fewest, most = nodes_of(train.nodes)
-    launch = Launch(fewest, most, train.node_rank, train.rendezvous, train.max_restarts, train.join_timeout)
+    launch = launch_of(train)
     output, daf_config = playing.open_output(options)
     base = _from_file(train.config)
     fields = _fields(train, base, output, policy)
@@ -227,6 +246,35 @@ def run_training[R](
     )  # fmt: skip
 
 
+def launch_of(train: TrainOptions) -> "Launch":
+    """Where the ranks start. Raises `UsageError`, `MissingExtraError`."""
+    from daf.core.distributed.launch import Launch, nodes_of
+
+    fewest, most = nodes_of(train.nodes)
+    cluster = _cluster(train)
+    return Launch(fewest, most, train.node_rank, train.rendezvous, train.max_restarts, train.join_timeout, cluster)
+
+
+def _cluster(train: TrainOptions) -> "ClusterOptions | None":
+    """The Ray cluster that trains; None for processes of this machine. Raises `UsageError`, `MissingExtraError`."""
+    from daf.compute.interface import THIS_MACHINE, ClusterOptions
+    from daf.config.extras import require
+
+    if train.executor not in TRAINS_ON:
+        raise UsageError(unknown("executor for training", train.executor, TRAINS_ON))
+    cluster = ClusterOptions(train.address, train.cpus_per_episode, allow_version_mismatch=train.allow_version_mismatch)
+    if train.executor == "ray":
+        if train.nproc is not None:
+            raise UsageError("--nproc is for processes of this machine; with --executor ray use --num-workers.")
+        require("ray", "--executor ray")
+        return cluster
+    if train.num_workers is not None:
+        raise UsageError("--num-workers needs --executor ray; on this machine use --nproc.")
+    if cluster != THIS_MACHINE:
+        raise UsageError(f"options of a cluster need --executor ray, got --executor {train.executor}.")
+    return None
+
+
 def _fields(train: TrainOptions, base: "DAFTrainingConfig", output: "OutputManager", policy: str) -> dict[str, Any]:
     """The fields of the configuration that the flags and --set give. Raises `UsageError`."""
     from daf.core.training_settings import count, parse_settings
@@ -247,7 +295,7 @@ def _fields(train: TrainOptions, base: "DAFTrainingConfig", output: "OutputManag
         "game": train.game,
         "device": train.device,
         "seed": train.seed,
-        "workers_per_node": train.nproc,
+        "workers_per_node": train.nproc if train.num_workers is None else train.num_workers,
         "scale": train.scale,
         "initial_weights": train.initial_weights,
         "eval_frequency": eval_every,
@@ -314,5 +362,6 @@ def _only_with_resume(train: TrainOptions, fields: dict[str, Any]) -> None:
     if wrong:
         raise UsageError(
             f"--resume uses the run's own settings and can't be combined with {', '.join(wrong)}; only --steps, "
-            "--stop-at and --nproc are allowed. For other settings start a new run with --branch-from CHECKPOINT."
+            "--stop-at, --nproc and --num-workers are allowed. For other settings start a new run with --branch-from "
+            "CHECKPOINT."
         )

@@ -27,6 +27,7 @@ logger = logging.getLogger("daf.compute.ray")
 
 NAMESPACE = "daf"
 LOOPBACK = "127.0.0.1"
+_CARRIED_VARIABLES = ("PYTHONPATH", "CUBLAS_WORKSPACE_CONFIG")
 REACH_SECONDS = 5.0
 """How long an address may take to answer."""
 PROBE_SECONDS = 60.0
@@ -67,6 +68,11 @@ def connect(address: str | None) -> None:
             _initialize(wanted)
         else:
             _in_lasting_thread(lambda: _initialize(wanted))
+
+
+def carried_variables() -> dict[str, str]:
+    """The environment variables of this process that training on a node of the cluster needs."""
+    return {name: value for name, value in os.environ.items() if name.startswith("DAF_") or name in _CARRIED_VARIABLES}
 
 
 def current_address() -> str:

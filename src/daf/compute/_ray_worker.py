@@ -131,9 +131,13 @@ def _process(preload: tuple[str, ...]) -> LocalProcesses:
 
 def _import_path(context: Context, mirror: Path | None) -> list[str]:
     """The driver's own directories, those that were copied first; then what this machine has."""
-    wanted = [Path(entry) for entry in context.import_path]
-    copied = [carried.below(mirror, entry) for entry in wanted] if mirror is not None else []
-    here = [str(entry) for entry in (*copied, *wanted) if entry.is_dir()]
+    copied = [carried.below(mirror, Path(entry)) for entry in context.import_path] if mirror is not None else []
+    return import_path_with([*map(str, copied), *context.import_path])
+
+
+def import_path_with(first: Sequence[str]) -> list[str]:
+    """`sys.path` of a worker of Ray, with the directories `first` that are here before what this machine has."""
+    here = [entry for entry in first if Path(entry).is_dir()]
     rest = [entry for entry in sys.path if f"{os.sep}ray{os.sep}" not in entry]  # Ray's copies of other packages
     return list(dict.fromkeys([*here, *rest]))
 

@@ -73,7 +73,8 @@ class DAFRlTrainer:
     one without a curriculum also gets this trainer's. curriculum_manager: chooses the task of each episode; one without
     tasks gets the mission as its task. output: where run directories are created; cache_dir: cache of episode records,
     by default in the output directory; console: for progress. launch: the machines on which `workers_per_node` ranks
-    each learn together, by default this one. With several ranks only `train` trains.
+    each learn together, by default this one, or the Ray cluster whose workers they are. With several ranks, and on a
+    cluster, only `train` trains.
 
     If nothing names a mission, the first `train_on_task` does; until then no other method can train.
     """
@@ -107,6 +108,10 @@ class DAFRlTrainer:
         self._places = Places(cache, cache / "bundles", self._output.base_dir)
         self._config = chosen
         self._launch, self._gpu_allowed = launch or Launch(), gpu_allowed
+        if self._launch.cluster is not None:
+            from daf.core.distributed.ray_training import reach
+
+            reach(self._launch.cluster, chosen, gpu_allowed=gpu_allowed)
         self._set_up = partial(
             set_up,
             chosen,
@@ -118,6 +123,7 @@ class DAFRlTrainer:
             gpu_memory_fraction=gpu_memory_fraction,
             console=console,
             ranks=chosen.workers_per_node * self._launch.most,
+            elsewhere=self._launch.cluster is not None,
         )
         self._training: TrainingRun | None = None
         self._by_task = environment is None and not chosen.missions and not names_tasks(chosen, curriculum_manager)
@@ -190,11 +196,13 @@ class DAFRlTrainer:
 
         def run() -> TrainingResult:
             write_settings(training, *self._given)
-            if training.ranks == 1:
+            if not training.elsewhere:
                 self._speed.start(training.learner)
                 return train(training, stop_at=stop_at, on_update=updated, on_evaluation=evaluated)
-            from daf.core.distributed.training import train_in_ranks
-
+            if self._launch.cluster is not None:
+                from daf.core.distributed.ray_training import train_on_ray as train_in_ranks
+            else:
+                from daf.core.distributed.training import train_in_ranks
             training.find_checkpoint()
             self._reached = Reached.at(training.resumes_from or training.branch_from)
             self._speed.start(self._reached)
@@ -368,7 +376,7 @@ class DAFRlTrainer:
     def _now(self) -> Reached:
         """What training has reached, in this process or in the ranks."""
         training = self._training
-        if training is None or training.ranks > 1:
+        if training is None or training.elsewhere:
             return self._reached
         learner = training.learner
         return Reached(learner.steps, learner.updates, learner.seconds, learner.scores.results())

@@ -41,6 +41,7 @@ from daf.game.policy import Policy
 from daf.game.rollout import Game
 from daf.game.trainable import check_alike, check_meanings, check_plays, save_memory, trainable
 from daf.game.training_samples import TrainingSampler
+from daf.stats.sentences import counted
 from daf.storage import atomic
 
 if TYPE_CHECKING:
@@ -75,11 +76,14 @@ class TrainingRun:
         group: ProcessGroup | None = None,
         on_machine: int = 1,
         runs: Path | None = None,
+        elsewhere: bool = False,
     ) -> None:
-        """runs: the output directory that holds the `run:ID` of a teacher. Raises `UsageError` and its subclasses,
+        """runs: the output directory that holds the `run:ID` of a teacher. elsewhere: whether other processes train the
+        run, as is always so with several ranks outside of their group. Raises `UsageError` and its subclasses,
         `CheckpointError`.
         """
         self.ranks, self._group, self._on_machine = ranks, group, on_machine
+        self.elsewhere = group is None and (ranks > 1 or elsewhere)
         self.config, self.policy, self.curriculum = config, policy, curriculum
         self._added: dict[str, Mission] = {}
         self._resolve: Callable[[str], Mission] = lambda name: (
@@ -94,7 +98,7 @@ class TrainingRun:
         if config.precision == "bfloat16" and not device.startswith("cuda"):
             raise ConfigError(f"precision bfloat16 requires a CUDA device; this run uses {device}.")
         # Where only ranks train, the network is needed for the checks alone, and the GPU's memory for the ranks.
-        place = "cpu" if ranks > 1 and group is None else device
+        place = "cpu" if self.elsewhere else device
         self.trainable = trainable(policy, Game(self.missions[0].config), device=place, seed=config.seed)
         save_memory(self.trainable.policy, config)
         self.sizes = self._sizes_for(config)
@@ -199,12 +203,12 @@ class TrainingRun:
 
     @property
     def learner(self) -> Learner:
-        """The learner; its processes start on first access. Raises `UsageError` for a run of several ranks."""
+        """The learner; its processes start on first access. Raises `UsageError` for a run that others train."""
         if self._learner is None:
-            if self.ranks > 1 and self._group is None:
+            if self.elsewhere:
                 raise UsageError(
-                    f"{self.ranks} ranks learn together, which only `train` starts; set workers_per_node to 1 to train "
-                    "step by step."
+                    f"{counted(self.ranks, 'rank')} in other processes will train, which only `train` starts; to train "
+                    "step by step, set workers_per_node to 1 and use no cluster."
                 )
             self._learner = self._new_learner()
             self._load_start(self._learner)
@@ -290,10 +294,10 @@ class TrainingRun:
         self._added[name] = mission
 
     def reconfigure(self, **fields: Any) -> None:
-        """Change settings from the next update on. Raises `ConfigError`; `UsageError` for a run of several ranks."""
-        if self.ranks > 1:
+        """Change settings from the next update on. Raises `ConfigError`; `UsageError` for a run that others train."""
+        if self.elsewhere or self.ranks > 1:
             raise UsageError(
-                "the settings of a run of several ranks can't be changed; start another run with --branch-from."
+                "the settings of a run in other processes can't be changed; start another run with --branch-from."
             )
         changed = self.config.replace(**fields)
         self.sizes = self._sizes_for(changed)

@@ -163,8 +163,9 @@ def set_up(
     gpu_memory_fraction: float = 1.0,
     console: "Console | None" = None,
     ranks: int = 1,
+    elsewhere: bool = False,
 ) -> TrainingRun:
-    """The run of `ranks` ranks, with every check that does not need its directory.
+    """The run of `ranks` ranks, with every check that does not need its directory. elsewhere: as of `TrainingRun`.
 
     Raises `UsageError` and its subclasses.
     """
@@ -191,4 +192,5 @@ def set_up(
         console=console,
         ranks=ranks,
         runs=places.runs,
+        elsewhere=elsewhere,
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from daf.config.stage import DAFStageConfig
 from daf.errors import ConfigError, DAFError
-from daf.orchestrators._commands import COMMANDS, arguments_of, options_of
+from daf.orchestrators._commands import COMMANDS, arguments_of, executor_of, options_of
 from daf.orchestrators._references import replaced
 
 UNKNOWN = "314159265"
@@ -30,7 +30,7 @@ def check_options(stages: Sequence[DAFStageConfig], *, executor: str | None = No
             command = COMMANDS[stage.use]
             file = None if stage.config is None else _ANY_FILE
             argv = [*command.words, *options_of(filled, file)]
-            argv += ["--executor", executor] if executor is not None and command.plays else []
+            argv += executor_of(stage, executor)
             lines[stage.title] = [*argv, "--json", *arguments_of(filled, file)]
     answer = subprocess.run(
         [sys.executable, "-m", "daf.cli.parse_only"], input=json.dumps(lines), capture_output=True, text=True,

@@ -16,8 +16,8 @@ class StageCommand:
     stages can refer to, in addition to run_id, run_dir and report.
 
     config: the option that takes the configuration file, or "argument"; None if there is none. kind: word for that
-    file's `kind:`. plays: it has --executor. labels: it has --tag. resume: the words that resume a run of it.
-    kept: False for what describes the present, and so always runs.
+    file's `kind:`. plays: it has --executor; trains: with local or ray. labels: it has --tag. resume: the words that
+    resume a run of it. kept: False for what describes the present, and so always runs.
     """
 
     words: tuple[str, ...]
@@ -26,6 +26,7 @@ class StageCommand:
     config: str | None = None
     kind: str | None = None
     plays: bool = False
+    trains: bool = False
     labels: bool = False
     resume: tuple[str, ...] = ()
     kept: bool = True
@@ -38,12 +39,12 @@ def _playing(*words: str, **fields: Any) -> StageCommand:
 COMMANDS: dict[str, StageCommand] = {
     "check": StageCommand(("doctor",), kept=False),
     "train": StageCommand(
-        ("train",), outputs=("policy", "checkpoint"), config="--config", kind="training", labels=True,
+        ("train",), outputs=("policy", "checkpoint"), config="--config", kind="training", trains=True, labels=True,
         resume=("train", "--resume"),
     ),
     "clone": StageCommand(
         ("clone",), arguments=("teacher",), outputs=("policy", "checkpoint"), config="--config", kind="training",
-        labels=True, resume=("clone", "--resume"),
+        trains=True, labels=True, resume=("clone", "--resume"),
     ),
     "sweep": StageCommand(
         ("sweep", "run"), outputs=("best", "hyperparameters"), arguments=("config",), config="argument", kind="sweep",
@@ -71,6 +72,8 @@ COMMANDS: dict[str, StageCommand] = {
 COMMON_OUTPUTS = ("run_id", "run_dir", "report")
 OWNED = ("json", "output_dir", "help")
 """Options that the pipeline itself gives to every stage."""
+_PLACE = ("executor", "address", "cpus_per_episode", "allow_version_mismatch", "max_restarts", "join_timeout")
+"""Options of a stage that trains which say where: a run that is resumed takes them again."""
 
 
 def outputs_of(stage: DAFStageConfig) -> tuple[str, ...]:
@@ -90,15 +93,29 @@ def command_line(
     argv += options_of(stage, config_file)
     if command.labels:
         argv += ["--tag", tag]
-    if executor is not None and command.plays and "executor" not in stage.options:
-        argv += ["--executor", executor]
+    argv += executor_of(stage, executor)
     argv += ["--json", "--output-dir", str(base)]
     return argv + arguments_of(stage, config_file)
 
 
-def resume_line(stage: DAFStageConfig, run: str, *, base: Path) -> list[str]:
-    """The command that resumes the run `run` of an earlier attempt at the stage."""
-    return [sys.executable, "-m", "daf", *COMMANDS[stage.use].resume, run, "--json", "--output-dir", str(base)]
+def executor_of(stage: DAFStageConfig, executor: str | None) -> list[str]:
+    """The option --executor for a stage that takes the pipeline's `executor` and names none itself.
+
+    Training has no executor "serial": it leaves the pipeline's to the stages that play.
+    """
+    command = COMMANDS[stage.use]
+    takes = command.plays or (command.trains and executor != "serial")
+    return ["--executor", executor] if executor is not None and takes and "executor" not in stage.options else []
+
+
+def resume_line(stage: DAFStageConfig, run: str, *, base: Path, executor: str | None) -> list[str]:
+    """The command that resumes the run `run` of an earlier attempt at the stage, where the stage runs."""
+    command = COMMANDS[stage.use]
+    place: list[str] = []
+    if command.trains:  # other runs remember it themselves
+        named = {name: value for name, value in stage.options.items() if name.replace("-", "_") in _PLACE}
+        place = [*options_of(stage.replace(options=named, config=None)), *executor_of(stage, executor)]
+    return [sys.executable, "-m", "daf", *command.resume, run, *place, "--json", "--output-dir", str(base)]
 
 
 def options_of(stage: DAFStageConfig, config_file: Path | None = None) -> list[str]:

@@ -62,8 +62,8 @@ def run_pipeline(
     """Run the stages of `config` that have no result yet, and write one report over all of them.
 
     from_stage: run this stage and all that depend on it again. only: run this one alone; results of what it needs must
-    be there. executor: for every stage that plays and does not name one. dry_run: only say which stages would run.
-    on_change: called with a stage's record when its status changes.
+    be there. executor: for every stage that plays or trains and does not name one. dry_run: only say which stages would
+    run. on_change: called with a stage's record when its status changes.
 
     Raises `ConfigError` for stages that cannot run as described, before the first one runs; `UsageError`,
     `StorageError`, and `Interrupted` after Ctrl-C: the same call resumes.
@@ -216,7 +216,7 @@ class _Run:
         if stage.config.use != "command" and COMMANDS[stage.config.use].resume:
             for run in list_runs(self.state.base):
                 if tag in run.labels.tags and run.status not in _FINISHED and run.status != "running":
-                    return resume_line(filled, run.run_id, base=self.state.base)
+                    return resume_line(filled, run.run_id, base=self.state.base, executor=self.executor)
         file = None
         if filled.config is not None:
             file = self.folder / "stages" / f"{stage.name}.yaml"

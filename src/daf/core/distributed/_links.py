@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from daf.core.distributed.job import Job
 from daf.core.training_result import Progress, TrainingResult
@@ -206,10 +206,17 @@ class Link:
         return decision
 
 
+class Sends(Protocol):
+    """A rank's way to the process that started the run."""
+
+    def send(self, message: Message) -> None:
+        """Send a message."""
+
+
 class LinkedProgress:
     """Shows a run where it was started, with its log records of `log_level` and above."""
 
-    def __init__(self, link: Link, log_level: int) -> None:
+    def __init__(self, link: Sends, log_level: int) -> None:
         self._link, self._log_level = link, log_level
 
     def __enter__(self) -> Self:
@@ -239,7 +246,7 @@ class LinkedProgress:
 class _Reporter(logging.handlers.QueueHandler):
     """Sends log records over a link."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Sends) -> None:
         super().__init__(link)  # type: ignore[arg-type]  # `enqueue` needs no more than `send`
 
     def enqueue(self, record: logging.LogRecord) -> None:

@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import dataclass
 
+from daf.compute.interface import ClusterOptions
 from daf.errors import UsageError
 
 MAX_RESTARTS = 3
@@ -24,7 +25,8 @@ class Launch:
     fewest, most: number of machines with which the run trains. node_rank: the number of this machine; 0 has the run
     directory and hosts the rendezvous. rendezvous: HOST:PORT of machine 0; None on one machine, where a free port is
     chosen. max_restarts: how often lost ranks are replaced before the run fails. join_timeout: seconds to wait for the
-    other machines, at the start and after a loss. Raises `UsageError`.
+    other machines, at the start and after a loss. cluster: the Ray cluster whose workers are the ranks, instead of
+    processes of these machines; join_timeout is then how long to wait for room on it. Raises `UsageError`.
     """
 
     fewest: int = 1
@@ -33,8 +35,14 @@ class Launch:
     rendezvous: str | None = None
     max_restarts: int = MAX_RESTARTS
     join_timeout: int = JOIN_TIMEOUT
+    cluster: ClusterOptions | None = None
 
     def __post_init__(self) -> None:
+        if self.cluster is not None and (self.most > 1 or self.node_rank or self.rendezvous is not None):
+            raise UsageError(
+                "--nodes, --node-rank and --rendezvous are for machines without Ray. With --executor ray, start the "
+                "command once: Ray places the --num-workers workers on its nodes."
+            )
         if not 1 <= self.fewest <= self.most:
             raise UsageError(f"--nodes {self.fewest}:{self.most}: must be N or MIN:MAX with 1 ≤ MIN ≤ MAX.")
         if not 0 <= self.node_rank < self.most:
@@ -67,11 +75,22 @@ class Launch:
 
     def options(self) -> tuple[str, ...]:
         """The options of `daf train` for it."""
-        machines: tuple[str, ...] = ()
+        machines = self.cluster_options()
         if self.rendezvous is not None:
             machines = ("--nodes", self.nodes_text, "--node-rank", str(self.node_rank), "--rendezvous", self.rendezvous)
         limits = ("--max-restarts", str(self.max_restarts), "--join-timeout", str(self.join_timeout))
         return (*machines, *limits)
+
+    def cluster_options(self) -> tuple[str, ...]:
+        """The options of `daf train` for its Ray cluster; a run that is resumed needs them again."""
+        if self.cluster is None:
+            return ()
+        options = ["--executor", "ray"]
+        options += [] if self.cluster.address is None else ["--address", self.cluster.address]
+        cpus = self.cluster.cpus_per_episode
+        options += [] if cpus == ClusterOptions().cpus_per_episode else ["--cpus-per-episode", f"{cpus:g}"]
+        options += ["--allow-version-mismatch"] if self.cluster.allow_version_mismatch else []
+        return tuple(options)
 
 
 def nodes_of(text: str) -> tuple[int, int]:

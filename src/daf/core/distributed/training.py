@@ -11,39 +11,34 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import os
-import pickle
 import signal
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from torch.distributed.elastic.multiprocessing.errors import ProcessFailure
 from torch.distributed.elastic.rendezvous import RendezvousError, RendezvousTimeoutError
 
 from daf.config.training import DAFTrainingConfig
-from daf.core import checkpoints, training_file
+from daf.core import training_file
 from daf.core.distributed import _rendezvous
 from daf.core.distributed._agent import Agent, reason
-from daf.core.distributed._links import Decision, Ended, Evaluated, Links, Logged, Said, Start, Updated, answer
+from daf.core.distributed._links import Links, Start, answer
+from daf.core.distributed._starter import Follower, job_of, record_lost_end
 from daf.core.distributed.job import Job, fetch, publish
 from daf.core.distributed.launch import Launch, endpoint
-from daf.core.learning_verdict import read_learning_verdict
 from daf.core.training_loop import OnEvaluation, OnUpdate
 from daf.core.training_progress import TrainingProgress
-from daf.core.training_result import StopTraining, TrainingResult
+from daf.core.training_result import TrainingResult
 from daf.core.training_run import TrainingRun
 from daf.errors import TrainingError
 from daf.logging_config.setup import ROOT
 from daf.stats.sentences import counted
-from daf.storage import atomic
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
     from rich.console import Console
     from torch._C._distributed_c10d import TCPStore
 
@@ -73,33 +68,13 @@ def train_in_ranks(
     address = _rendezvous.LOOPBACK if launch.most == 1 else _rendezvous.address_towards(host, port)
     progress = run.progress
     assert isinstance(progress, TrainingProgress)
-    machine = _Machine(job, launch, store, (host, port), address, run.config.workers_per_node, progress)
-    machine.on_update, machine.on_evaluation = on_update, on_evaluation
+    follower = Follower(job, progress, on_update, on_evaluation)
+    machine = _Machine(job, launch, store, (host, port), address, run.config.workers_per_node, progress, follower)
     with progress:
         try:
             return machine.run()
         except TrainingError as error:
-            return _recorded(run, "interrupted" if machine.interrupts else "failed", error)
-
-
-def job_of(run: TrainingRun, *, gpu_allowed: bool, stop_at: int | None, curriculum_followed: bool = False) -> Job:
-    """What the ranks of an opened run need."""
-    return Job(
-        config=run.config,
-        policy=run.policy,
-        missions=run.missions,
-        curriculum=run.curriculum,
-        run_dir=run.run_dir,
-        run_id=run.run_id,
-        checkpoint_dir=run.checkpoint_dir,
-        cache_dir=run.cache_dir,
-        runs=run.runs,
-        branch_from=run.branch_from,
-        stop_at=stop_at,
-        gpu_allowed=gpu_allowed,
-        gpu_memory_fraction=run.gpu_memory_fraction,
-        curriculum_followed=curriculum_followed,
-    )
+            return record_lost_end(run, "interrupted" if machine.interrupts else "failed", error)
 
 
 def join_training(launch: Launch, own: DAFTrainingConfig, *, console: Console | None) -> TrainingResult:
@@ -117,7 +92,7 @@ def join_training(launch: Launch, own: DAFTrainingConfig, *, console: Console | 
     progress = TrainingProgress(console, title=job.policy.name, total_timesteps=job.config.total_timesteps)
     ranks = given.get("workers_per_node", job.config.workers_per_node)
     with progress:
-        return _Machine(job, launch, store, (host, port), address, ranks, progress).run()
+        return _Machine(job, launch, store, (host, port), address, ranks, progress, Follower(job, progress)).run()
 
 
 class _Machine:
@@ -132,14 +107,12 @@ class _Machine:
         address: str,
         ranks: int,
         progress: TrainingProgress,
+        follower: Follower,
     ) -> None:
         self._job, self._launch, self._progress = job, launch, progress
         self._rendezvous, self._address, self._ranks = rendezvous, address, ranks
         self._store = store  # the store ends with this object
-        self.on_update: OnUpdate | None = None
-        self.on_evaluation: OnEvaluation | None = None
-        self._ended: Ended | None = None
-        self._leader: Connection | None = None
+        self._follower = follower
         self.interrupts = 0
 
     def run(self) -> TrainingResult:
@@ -179,38 +152,9 @@ class _Machine:
 
     def _receive(self, seconds: float = _WAIT_SECONDS) -> None:
         for connection, message in self._links.receive(seconds):
-            if isinstance(message, Updated):
-                if connection is not self._leader:  # a new start of rank 0
-                    self._progress.restart(message.progress.steps)
-                    self._leader = connection
-                answer(connection, self._updated(message))
-            elif isinstance(message, Evaluated):
-                self._progress.evaluation(message.record)
-                if self.on_evaluation is not None:
-                    self.on_evaluation(message.record)
-            elif isinstance(message, Said):
-                self._progress.say(message.text)
-            elif isinstance(message, Logged):
-                logging.getLogger(message.record.name).handle(message.record)
-            elif isinstance(message, Ended):
-                self._ended = message
-
-    def _updated(self, message: Updated) -> Decision:
-        """Show an update and call the callback, which may stop the run or change its curriculum."""
-        progress, curriculum = message.progress, self._job.curriculum
-        self._progress.update(progress.steps, progress.metrics)
-        if message.curriculum is not None:
-            curriculum.load_state_dict(message.curriculum)
-        before = None if message.curriculum is None else pickle.dumps(curriculum.state_dict())
-        stop = False
-        if self.on_update is not None:
-            try:
-                self.on_update(progress)
-            except StopTraining:
-                stop = True
-        after = None if before is None else curriculum.state_dict()
-        changed = after is not None and pickle.dumps(after) != before
-        return Decision(stop, after if changed else None)
+            decision = self._follower.handle(message, connection)
+            if decision is not None:
+                answer(connection, decision)
 
     def _restarting(self, failures: Mapping[int, ProcessFailure], restart: int) -> None:
         """Say why the ranks start again; called from the agent's thread."""
@@ -252,11 +196,10 @@ class _Machine:
             self._agent.wait(_KILL_SECONDS if self._agent.has_ranks else 0.0)
 
     def _result(self) -> TrainingResult:
-        if self._ended is not None and self._ended.error is not None:
-            raise self._ended.error
-        if self._ended is not None and self._ended.result is not None:
-            return self._ended.result
-        raise TrainingError(self._why(), machine=True)
+        result = self._follower.result()
+        if result is None:
+            raise TrainingError(self._why(), machine=True)
+        return result
 
     def _why(self) -> str:
         """Why there is no result."""
@@ -273,29 +216,3 @@ class _Machine:
         if error is not None:
             return f"the ranks could not be started: {type(error).__name__}: {error}"
         return f"{reason(self._agent.failures)}. No restart is left (--max-restarts {launch.max_restarts}). {again}"
-
-
-def _recorded(run: TrainingRun, status: str, error: TrainingError) -> TrainingResult:
-    """The result of a run whose rank 0 could not record it: that of the last checkpoint."""
-    last = checkpoints.latest(run.checkpoint_dir)
-    facts: Mapping[str, Any] = {} if last is None else checkpoints.facts(last)
-    kept = "No checkpoint has been saved." if last is None else f"The last good checkpoint is {last}."
-    result = TrainingResult(
-        status=status,
-        run_dir=run.run_dir,
-        run_id=run.run_id,
-        steps=int(facts.get("steps", 0)),
-        updates=int(facts.get("updates", 0)),
-        total_timesteps=run.config.total_timesteps,
-        final_checkpoint=last,
-        metrics={name: value for name, value in facts.get("metrics", {}).items() if math.isfinite(value)},
-        evaluation=run.evaluation,
-        wall_seconds=float(facts.get("metrics", {}).get("clock/seconds", 0.0)),
-        error={"type": type(error).__name__, "message": f"{error} {kept}"} if status == "failed" else None,
-        machine=error.machine,
-        hyperparameters=run.config.to_data(),
-        learned=read_learning_verdict(run.run_dir).to_data(),
-        ranks=int(facts.get("ranks", run.ranks)),
-    )
-    atomic.write_json(run.run_dir / training_file.FILE, {**result.to_data(), **run.described()})
-    return result

@@ -33,7 +33,6 @@ MARKER = "ray.json"
 _ANSWER_SECONDS = 10.0
 _LOOK_SECONDS = 0.2
 _SETTLE_SECONDS = 0.5
-_KEPT_VARIABLES = ("PYTHONPATH", "CUBLAS_WORKSPACE_CONFIG")
 
 
 class RayJobs:
@@ -55,8 +54,7 @@ class RayJobs:
         ray = self._ray()
         job = replace(job, folder=job.folder.absolute(), cwd=(job.cwd or Path.cwd()).absolute())
         write_json(job.folder / MARKER, {"cluster": ray_cluster.current_address()})
-        environment = {name: value for name, value in os.environ.items() if name.startswith("DAF_")}
-        environment |= {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
+        environment = ray_cluster.carried_variables()
         host = ray.remote(_Host).options(
             name=_name(job),
             namespace=ray_cluster.NAMESPACE,
