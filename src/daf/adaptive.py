@@ -16,6 +16,7 @@ from daf.config.extras import require
 from daf.core.adaptive import targets
 from daf.core.adaptive.commands import DafCommands, training_config
 from daf.core.adaptive.config import NETWORK
+from daf.core.adaptive.dispatching import runner_for
 from daf.core.adaptive.errors import AdaptiveControllerError
 from daf.core.adaptive.record import Record, controlled, request_stop
 from daf.core.adaptive.running import Running
@@ -24,7 +25,7 @@ from daf.core.adaptive.schedulers.interface import Wanted
 from daf.core.adaptive.state import Experiment, Run
 from daf.core.adaptive.status import ExperimentStatus, find, status_of
 from daf.core.adaptive_controller import DAFAdaptiveConfig, DAFAdaptiveController, Hooks
-from daf.core.jobs.runners import make_runner, runner_of, trains_on_gpu
+from daf.core.jobs.runners import runner_of
 from daf.errors import ConfigError, UsageError, unknown
 from daf.game.policy_arguments import Arguments, arguments_of, check_arguments
 
@@ -47,7 +48,7 @@ def daf_run_adaptive(
 ) -> ExperimentStatus:
     """Run or resume the experiment that `config` (or the file of that name) defines.
 
-    executor: where jobs run, "local" or "ray"; None for the config's `dispatcher`. cluster: for "ray".
+    executor: where jobs run, "local" or "ray"; None for what the config says. cluster: for "ray".
 
     Errors of the initial runs raise `ConfigError`, `MissionError`, `PolicyError` before anything is written.
     Raises `AdaptiveControllerError`, and `Interrupted` after Ctrl-C. Runs that fail are part of the result.
@@ -58,7 +59,7 @@ def daf_run_adaptive(
         from daf.output_manager import OutputManager
 
         output = OutputManager()
-    runner = make_runner(executor or chosen.dispatcher, cluster, gpu=trains_on_gpu(chosen.training))
+    runner = runner_for(chosen, executor, cluster)
     if find(chosen.experiment_id, output.base_dir) is None:
         _check(chosen, output.base_dir)
     with DAFAdaptiveController(

@@ -12,20 +12,29 @@ import psutil
 import pytest
 
 from daf.compute.interface import ClusterOptions
+from daf.compute.skypilot import TaskSettings
 from daf.core.jobs._process_table import alive, identity, marked
 from daf.core.jobs.interface import JobError, JobRunner, JobSpec, JobStatus
 from daf.core.jobs.local import LocalJobs
 from daf.core.jobs.ray import RayJobs
+from daf.core.jobs.skypilot import SkyJobs
+from tests import sky_here
 from tests.conftest import RayNodes
 
 RUNNERS = ("local", pytest.param("ray", marks=pytest.mark.thorough))
+ANYWHERE = pytest.mark.parametrize("make", [*RUNNERS, "skypilot"], indirect=True)
+"""For tests that need not know the processes of a job, as those of SkyPilot's machines."""
 FOREVER = "import os; os.read(os.pipe()[0], 1)"
 
 
 @pytest.fixture(params=RUNNERS)
-def make(request: pytest.FixtureRequest) -> Callable[[], JobRunner]:
+def make(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], JobRunner]:
     if request.param == "local":
         return LocalJobs
+    if request.param == "skypilot":
+        programs = sky_here.install(tmp_path / "programs")
+        monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+        return lambda: SkyJobs(TaskSettings("s3://bucket/daf"), tmp_path, settle=2.0, queue=0.1)
     cluster: RayNodes = request.getfixturevalue("ray_cluster")
     return lambda: RayJobs(ClusterOptions(cluster.address, cpus_per_episode=0.1))
 
@@ -61,6 +70,7 @@ def running(runner: JobRunner, job: JobSpec) -> int:
     return pid
 
 
+@ANYWHERE
 def test_a_job_ends_with_its_exit_code_and_what_it_printed(
     make: Callable[[], JobRunner], job: Callable[[str], JobSpec]
 ) -> None:
@@ -72,6 +82,7 @@ def test_a_job_ends_with_its_exit_code_and_what_it_printed(
     assert [child for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE] == []
 
 
+@ANYWHERE
 def test_a_command_that_is_not_there_ends_with_127(make: Callable[[], JobRunner], tmp_path: Path) -> None:
     runner, one = make(), JobSpec("none", ("/nowhere/program",), tmp_path / "job")
     runner.launch(one)
@@ -79,6 +90,7 @@ def test_a_command_that_is_not_there_ends_with_127(make: Callable[[], JobRunner]
     assert "/nowhere/program" in (one.folder / "stderr").read_text()
 
 
+@ANYWHERE
 def test_a_job_launched_twice_runs_once(
     make: Callable[[], JobRunner], job: Callable[[str], JobSpec], tmp_path: Path
 ) -> None:
@@ -92,6 +104,7 @@ def test_a_job_launched_twice_runs_once(
     assert (tmp_path / "ledger").read_text() == "x"
 
 
+@ANYWHERE
 def test_another_runner_finds_a_running_job_and_learns_its_end(
     make: Callable[[], JobRunner], job: Callable[[str], JobSpec]
 ) -> None:
@@ -101,6 +114,7 @@ def test_another_runner_finds_a_running_job_and_learns_its_end(
     assert until(later, one, "ended").exit_code == 5
 
 
+@ANYWHERE
 def test_a_forgotten_job_never_starts(
     make: Callable[[], JobRunner], job: Callable[[str], JobSpec], tmp_path: Path
 ) -> None:
@@ -120,6 +134,7 @@ def test_a_job_that_has_started_is_not_forgotten(make: Callable[[], JobRunner], 
     assert make().status(one).state == "running"
 
 
+@ANYWHERE
 def test_an_interrupted_job_gets_ctrl_c(
     make: Callable[[], JobRunner], job: Callable[[str], JobSpec], tmp_path: Path
 ) -> None:

@@ -37,7 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "clone": ("daf.cli.clone", "Train a network to do what a policy does, and compare the two."),
     "adaptive": ("daf.cli.adaptive", "Run an experiment of many training runs: scheduled, retried, resumed."),
     "sweep": ("daf.cli.sweep", "Search hyperparameters over training or over policies and missions."),
-    "cluster": ("daf.cli.cluster", "Start, stop and inspect Ray clusters for --executor ray."),
+    "cluster": ("daf.cli.cluster", "Start, stop and inspect Ray clusters; make tasks for SkyPilot."),
     "replay": (
         "daf.cli.replay",
         "Show recorded episodes: as facts, differences, GIFs, videos, or in the browser.",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from daf.core.adaptive import finishing, targets
 from daf.core.adaptive.commands import Commands, DafCommands
 from daf.core.adaptive.config import DAFAdaptiveConfig
+from daf.core.adaptive.dispatching import runner_for
 from daf.core.adaptive.errors import AdaptiveControllerError, ExperimentSettingsError, TrainingEnvironmentError
 from daf.core.adaptive.feedback import Adjustable, Adjustment
 from daf.core.adaptive.hooks import Hooks
@@ -26,7 +27,6 @@ from daf.core.adaptive.schedulers import Scheduler, Wanted, scheduler_of
 from daf.core.adaptive.state import Experiment, Run
 from daf.core.adaptive.status import ExperimentStatus, find, not_started
 from daf.core.jobs.interface import JobRunner
-from daf.core.jobs.runners import make_runner, trains_on_gpu
 from daf.errors import DAFError, Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class DAFAdaptiveController(RecordedFeedback):
     ) -> None:
         super().__init__(config, output=output, curriculum_manager=curriculum_manager)
         self._scheduler = scheduler
-        self._dispatcher = dispatcher or make_runner(config.dispatcher, gpu=trains_on_gpu(config.training))
+        self._dispatcher = dispatcher or runner_for(config)
         self._commands = commands or functools.partial(
             DafCommands, keep_checkpoints=self._output.max_checkpoints_to_keep
         )

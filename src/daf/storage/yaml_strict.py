@@ -201,6 +201,10 @@ def plain_scalar(text: str) -> str | int | float | bool | None:
     return text
 
 
+class Lines(str):
+    """Text that `dump_yaml` writes line by line, as scripts are read best."""
+
+
 class _Dumper(yaml.SafeDumper):
     """Quotes every text that either YAML 1.1 or 1.2 would read as another type, and repeats values instead of
     aliasing.
@@ -213,6 +217,11 @@ class _Dumper(yaml.SafeDumper):
 for _first in "-+.0123456789":
     _Dumper.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, [_first])
     _Dumper.add_implicit_resolver("tag:yaml.org,2002:int", _INTEGER, [_first])
+
+
+_Dumper.add_representer(
+    Lines, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style="|")
+)
 
 
 def dump_yaml(value: Any) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, StringConstraints, Tag, field_validator, model_validator
 
+from daf.compute.skypilot import Machines, TaskSettings
 from daf.config.base import ConfigModel, PathField
 from daf.config.hyperparameters import HYPERPARAMETERS, find
 from daf.config.sweep import Choices, DAFParameterRange
@@ -55,6 +56,35 @@ class EvaluationSettings(ConfigModel):
     jobs: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
 
 
+class SkyPilotSettings(ConfigModel):
+    """Machines on which SkyPilot runs the jobs of an experiment, one each, and the storage that they share with it."""
+
+    kind: ClassVar[str] = "skypilot"
+
+    outputs: str = Field(description="URL of the storage, such as s3://bucket/folder.")
+    mount: PathField = Field(description="Where that storage is mounted on this machine; --output-dir must be in it.")
+    infra: str | None = Field(None, description="Cloud, region or Kubernetes context, as SkyPilot has it; None: any.")
+    accelerators: str | None = Field(None, description="GPUs of each machine, such as A100:1.")
+    cpus: str | None = Field(None, description='Of each machine: "8", or "8+" for at least 8.')
+    memory: str | None = Field(None, description='GB of each machine: "32", or "32+".')
+    disk_size: int | None = Field(None, ge=1, description="GB of each machine.")
+    spot: bool = Field(False, description="Machines that may be taken away; the job then resumes on another one.")
+    env: dict[str, str] = Field(default_factory=dict, description="Variables for the jobs.")
+    secrets: list[str] = Field(default_factory=list, description="Names of variables whose values are passed on.")
+    project: PathField | None = Field(None, description="Directory with the uv.lock to install; None looks for one.")
+
+    def task_settings(self) -> TaskSettings:
+        """What the tasks of the jobs have in common. Raises `UsageError`."""
+        machines = Machines(self.infra, self.accelerators, self.cpus, self.memory, self.disk_size, self.spot)
+        return TaskSettings(
+            self.outputs,
+            machines=machines,
+            variables=self.env,
+            secrets=tuple(self.secrets),
+            project=self.project,
+        )
+
+
 class DAFAdaptiveConfig(ConfigModel):
     """An experiment of many training runs under one id."""
 
@@ -89,26 +119,24 @@ class DAFAdaptiveConfig(ConfigModel):
     evidence_window: int = Field(5, ge=3, le=1000, description="Results of a task that a change must rest on, twice.")
     wandb_project: Name | None = Field(None, description="Send every run's metrics to this project.")
     dispatcher: str = Field("local", description="Where jobs run: local, or ray for a cluster.")
-    use_skypilot: bool = False
+    use_skypilot: bool = Field(False, description="Whether jobs run on SkyPilot's machines; see `skypilot`.")
+    skypilot: SkyPilotSettings | None = None
 
     @field_validator("dispatcher")
     @classmethod
     def _dispatcher_is_known(cls, name: str) -> str:
         if name == "skypilot":
-            raise ValueError(f'jobs on {name} are not supported. Leave the field out: "local" runs them here')
+            raise ValueError("for jobs on SkyPilot set use_skypilot: true and a section skypilot")
         if name not in ("local", "ray"):
             raise ValueError(f'no dispatcher "{name}"; there are local, on this machine, and ray, on a cluster')
         return name
 
-    @field_validator("use_skypilot")
-    @classmethod
-    def _no_skypilot(cls, wanted: bool) -> bool:
-        if wanted:
-            raise ValueError("SkyPilot is not supported. Leave the field out: jobs run on this machine")
-        return wanted
-
     @model_validator(mode="after")
     def _fits(self) -> "DAFAdaptiveConfig":
+        if self.use_skypilot != (self.skypilot is not None):
+            raise ValueError("use_skypilot: true and a section skypilot belong together; one of them is missing")
+        if self.use_skypilot and self.dispatcher != "local":
+            raise ValueError(f"use_skypilot: true excludes dispatcher: {self.dispatcher}")
         if self.checkpoint_interval is not None and not self.enable_checkpointing:
             raise ValueError("checkpoint_interval has no effect with enable_checkpointing: false")
         if self.training is None:

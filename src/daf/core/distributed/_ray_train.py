@@ -84,7 +84,7 @@ def outcome_of(fit: Callable[[], object]) -> Outcome:
 
 
 def reason_of(failures: Mapping[int, Exception]) -> str:
-    """What happened to the ranks, in one clause; the loss of another rank is no cause."""
+    """What happened to the ranks, in one clause; the loss of another rank is not counted as a cause."""
     clauses = {rank: _clause(rank, error) for rank, error in sorted(failures.items())}
     causes = [clause for clause in clauses.values() if _LOST_PEER not in clause]
     return causes[0] if causes else "a rank was lost"

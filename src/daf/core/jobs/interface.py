@@ -1,4 +1,4 @@
-"""The interface of job runners: processes of this machine implement it, and a cluster may implement it later.
+"""The interface of job runners: processes of this machine, of a Ray cluster and of SkyPilot's machines implement it.
 
 A job is a command with a private directory, and a runner needs only that directory to find the job again: no state of a
 job is kept only in the memory of the process that launched it. The guarantees, which one conformance suite checks:
@@ -8,6 +8,7 @@ job is kept only in the memory of the process that launched it. The guarantees, 
 - `interrupt` asks a job to save and end; `kill` ends all of its processes, and only those.
 """
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -111,6 +112,17 @@ def stop(runner: JobRunner, jobs: Sequence[JobSpec], *, grace: float) -> None:
     for job in jobs:
         if runner.status(job).state != "ended":
             runner.kill(job)
+
+
+def last_change(job: JobSpec) -> float:
+    """When one of the job's files, or of the files in its directories, was modified last; 0 if there are none."""
+    times = [0.0]
+    for path in (job.stdout, job.stderr, *job.heartbeat_files):
+        with contextlib.suppress(OSError):  # a file that disappears meanwhile does not count
+            times.append(path.stat().st_mtime)
+            if path.is_dir():
+                times += [entry.stat().st_mtime for entry in path.iterdir()]
+    return max(times)
 
 
 def unused_folder(jobs: Path, name: str) -> Path:

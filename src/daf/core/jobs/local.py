@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, TypedDict
 
@@ -21,7 +21,7 @@ import msgspec
 
 from daf.core.jobs._process_table import MARK, alive, end_marked, signal_group
 from daf.core.jobs._supervisor import EXIT, JOB, PROCESS, claim
-from daf.core.jobs.interface import JobError, JobSpec, JobStatus
+from daf.core.jobs.interface import JobError, JobSpec, JobStatus, last_change
 from daf.errors import DamagedFileError, StorageError
 from daf.processes import lifeline
 from daf.storage.atomic import explain, write_json
@@ -88,7 +88,7 @@ class LocalJobs:
             return JobStatus("ended", exit_code=ended, pid=pid)
         if not living:
             return JobStatus("gone", pid=pid)
-        return JobStatus("running", last_heartbeat=max([process.get("claimed", 0.0), *_heartbeats(job)]), pid=pid)
+        return JobStatus("running", last_heartbeat=max(process.get("claimed", 0.0), last_change(job)), pid=pid)
 
     def exit_code(self, job: JobSpec) -> int | None:
         """The exit code that its supervisor recorded, wherever it ran; None if there is none."""
@@ -184,12 +184,3 @@ def _read[T](path: Path, kind: type[T]) -> T | None:
         return read_object(path, kind, limit=2**20)
     except (DamagedFileError, StorageError) as error:
         raise JobError(f"{error} Remove it if its job has ended.") from error
-
-
-def _heartbeats(job: JobSpec) -> Iterator[float]:
-    """When the job's files were last modified, including the files in its directories."""
-    for path in (job.stdout, job.stderr, *job.heartbeat_files):
-        with contextlib.suppress(OSError):  # a file that disappears meanwhile does not count
-            yield path.stat().st_mtime
-            if path.is_dir():
-                yield from (entry.stat().st_mtime for entry in path.iterdir())

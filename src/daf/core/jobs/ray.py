@@ -22,7 +22,7 @@ from typing import Any
 from daf.compute import _ray_cluster as ray_cluster
 from daf.compute.interface import ClusterOptions
 from daf.core.jobs._supervisor import EXIT, PROCESS
-from daf.core.jobs.interface import JobError, JobSpec, JobStatus
+from daf.core.jobs.interface import JobError, JobSpec, JobStatus, last_change
 from daf.core.jobs.local import LocalJobs
 from daf.errors import ExecutorError
 from daf.storage.atomic import write_json
@@ -129,7 +129,7 @@ class RayJobs:
         try:
             found: JobStatus = ray.get(answer, timeout=_ANSWER_SECONDS)
         except ray.exceptions.GetTimeoutError:
-            return JobStatus("running", last_heartbeat=_last_change(job))
+            return JobStatus("running", last_heartbeat=last_change(job))
         except ray.exceptions.RayTaskError as error:
             raise JobError(f"{job.name}: {error.cause}") from error
         # The actor lives and has not launched its supervisor yet: soon it will.
@@ -211,12 +211,3 @@ class _Host:
 
 def _name(job: JobSpec) -> str:
     return f"daf-job-{hash_bytes(str(job.folder.absolute()).encode())}"
-
-
-def _last_change(job: JobSpec) -> float:
-    """When one of the job's files was modified last, as shared storage shows it."""
-    times = [0.0]
-    for path in (job.stdout, job.stderr, *job.heartbeat_files):
-        with contextlib.suppress(OSError):
-            times.append(path.stat().st_mtime)
-    return max(times)

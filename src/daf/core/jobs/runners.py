@@ -10,6 +10,8 @@ from daf.config.training import DAFTrainingConfig
 from daf.core.jobs.interface import JobRunner
 from daf.core.jobs.local import LocalJobs
 from daf.core.jobs.ray import MARKER, RayJobs
+from daf.core.jobs.skypilot import MARKER as SKY_MARKER
+from daf.core.jobs.skypilot import SkyJobs
 from daf.errors import UsageError, unknown
 from daf.game.device import resolve_device
 from daf.storage.reading import read_json
@@ -45,4 +47,6 @@ def runner_of(jobs: Path) -> JobRunner:
         found = read_json(marker, _Marker)
         if found is not None:
             return RayJobs(ClusterOptions(address=found["cluster"]))
+    if any(jobs.glob(f"*/{SKY_MARKER}")):
+        return SkyJobs()
     return LocalJobs()
