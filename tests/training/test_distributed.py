@@ -317,7 +317,7 @@ def test_stats_are_aggregated_by_name() -> None:
 def test_arguments_that_cannot_work_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--nodes 2 needs --rendezvous HOST:PORT"):
         daf_launch_distributed_training(MISSION, num_nodes=2)
-    with pytest.raises(UsageError, match=r'"mpi".*torch, ray'):
+    with pytest.raises(UsageError, match=r'"mpi".*ray, torch'):
         daf_launch_distributed_training(MISSION, backend="mpi")  # type: ignore[arg-type]
     with pytest.raises(UsageError, match='rendezvous are for backend "torch"'):
         daf_launch_distributed_training(MISSION, backend="ray", rendezvous="127.0.0.1:29400")
@@ -344,7 +344,7 @@ def test_a_cluster_lists_the_command_of_each_machine() -> None:
 
 def test_step_by_step_training_of_several_ranks_is_refused(tmp_path: Path) -> None:
     trainer = DAFRlTrainer(CONFIG.replace(workers_per_node=2), "stateless", MISSION, output=OutputManager(tmp_path))
-    with pytest.raises(UsageError, match="2 ranks learn together, which only `train` starts"):
+    with pytest.raises(UsageError, match="only `train` starts the 2 ranks that train in other processes"):
         trainer.train_episodes(1)
     assert trainer.get_training_summary()["steps"] == 0
 

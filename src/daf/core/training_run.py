@@ -207,7 +207,7 @@ class TrainingRun:
         if self._learner is None:
             if self.elsewhere:
                 raise UsageError(
-                    f"{counted(self.ranks, 'rank')} in other processes will train, which only `train` starts; to train "
+                    f"only `train` starts the {counted(self.ranks, 'rank')} that train in other processes; to train "
                     "step by step, set workers_per_node to 1 and use no cluster."
                 )
             self._learner = self._new_learner()
