@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from daf.errors import LockedError, NoLocksError, StorageError, UsageError
 from daf.output_manager import layout
 from daf.output_manager.runs import DAMAGED, RunInfo, find_run, list_runs
-from daf.storage import atomic, locks
+from daf.storage import atomic, locks, remote
 from daf.storage.atomic import explain, writing
 from daf.storage.printable import terminal_text
 
@@ -60,6 +60,12 @@ def cleanup_old_sessions(
     if not 0 <= days <= MOST_DAYS:
         raise UsageError(f"days must be from 0 to {MOST_DAYS:,}, not {days:g}.")
     base = layout.base_folder(base_dir)
+    place = remote.mirror_of(base)
+    if place is not None:
+        raise UsageError(
+            f"DAF deletes no published runs. Delete those of {place.shown} with the tools of the store: the folder "
+            f"OPERATION/ID of the run, and then its copy in {base}."
+        )
     limit = datetime.now(UTC) - timedelta(days=days)
     ended = [run for run in list_runs(base) if run.status not in ("running", DAMAGED)]
     old = [run for run in ended if (run.ended_at or _last_change(run)) < limit]

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from daf.cli._options import OUTPUT_DIR_HELP, QUIET_HELP, VERBOSE_HELP
+from daf.cli._options import OUTPUT_DIR_HELP, QUIET_HELP, VERBOSE_HELP, place
 from daf.errors import ConfigError, UsageError, unknown
 
 NOT_IN_A_FILE = frozenset({"--config", "--json", "--quiet", "--verbose", "--help"})
@@ -109,7 +109,15 @@ def _given(path: Path, options: dict[str, str]) -> dict[str, Any]:
 
 def _common(
     output_dir: Annotated[
-        Path | None, typer.Option("--output-dir", help=OUTPUT_DIR_HELP, callback=_runs_in, expose_value=False)
+        Path | None,
+        typer.Option(
+            "--output-dir",
+            help=OUTPUT_DIR_HELP,
+            callback=_runs_in,
+            expose_value=False,
+            parser=place,
+            metavar="DIR|URL",
+        ),
     ] = None,
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help=QUIET_HELP, callback=_be_quiet, expose_value=False)

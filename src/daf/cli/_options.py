@@ -21,13 +21,23 @@ if TYPE_CHECKING:
     from daf.output_manager.labels import Labels
     from daf.until_decided import StoppingRule
 
-OUTPUT_DIR_HELP = "Where run directories go (default: $DAF_OUTPUT_DIR or ./daf_output)."
+OUTPUT_DIR_HELP = "Where run directories go, also a URL: s3://bucket/runs (default: $DAF_OUTPUT_DIR or ./daf_output)."
 QUIET_HELP = "Print no progress and no messages."
 VERBOSE_HELP = "Print the log while the command runs, and the traceback of an error."
 GAME_HELP = "CoGames game: cogs_vs_clips or overcogged."
 TAKE_OVER_HELP = "Also resume a run of another host that can't be checked from here and has ended."
 
-OutputDirOption = Annotated[Path | None, typer.Option("--output-dir", help=OUTPUT_DIR_HELP)]
+
+def place(text: str | Path) -> Path:
+    """The directory that an option names by a path or a URL. Raises `UsageError`."""
+    from daf.storage import remote
+
+    return remote.local(text)
+
+
+OutputDirOption = Annotated[
+    Path | None, typer.Option("--output-dir", help=OUTPUT_DIR_HELP, parser=place, metavar="DIR|URL")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout instead of tables.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help=QUIET_HELP)]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help=VERBOSE_HELP)]
@@ -94,7 +104,13 @@ ReplaysOption = Annotated[
 ]
 NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Play every episode again and replace its record.")]
 CacheDirOption = Annotated[
-    Path | None, typer.Option("--cache-dir", help="Where records are shared (default: cache/ in the output directory).")
+    Path | None,
+    typer.Option(
+        "--cache-dir",
+        help="Where records are shared, also a URL (default: cache/ in the output directory).",
+        parser=place,
+        metavar="DIR|URL",
+    ),
 ]
 SeriesOption = Annotated[
     int | None, typer.Option("--series", metavar="STEPS", help="Sample --series-stat and positions every STEPS steps.")

@@ -101,6 +101,9 @@ def show_run(found: "RunInfo") -> None:
     out.print(f"{found.operation}/{found.run_id}{named}  {found.status}  {found.title}", markup=False, soft_wrap=True)
     took = "" if found.duration_seconds is None else f", took {seconds(found.duration_seconds)}"
     out.print(f"{entry.kind}, started {found.started_at.astimezone():%Y-%m-%d %H:%M:%S}{took}", markup=False)
+    if found.url is not None:
+        where = found.url if found.published else f"not yet at {found.url}; `daf runs publish {found.run_id}` resumes"
+        out.print(f"published: {where}", markup=False, soft_wrap=True)
     if found.labels.tags:
         out.print(f"tags: {', '.join(found.labels.tags)}", markup=False, soft_wrap=True)
     if found.labels.note:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from daf.storage import remote
+
 if TYPE_CHECKING:
     from daf.cli._options import OutputOptions
     from daf.training import TrainingResult
@@ -90,7 +92,7 @@ def end(
     if result.status == "interrupted":
         again = ["daf", *sys.argv[1:]]
         if run_dir is None and not resumed and not elsewhere:
-            place = ["--output-dir", str(output.output_dir)] if output.output_dir is not None else []
+            place = ["--output-dir", remote.shown(output.output_dir)] if output.output_dir is not None else []
             again = ["daf", command, "--resume", result.run_id, *where, *place]
         saved = f"stopped after {result.steps:,} agent steps, which are saved"
         say(f"Interrupted: {saved}. Resume with: {shlex.join(again)}")

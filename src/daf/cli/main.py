@@ -1,5 +1,6 @@
 """The table of commands, their lazy loading, and the handling of errors."""
 
+import contextlib
 import importlib
 import json
 import re
@@ -13,6 +14,7 @@ from typer.core import TyperGroup
 
 from daf.cli import _interrupts as interrupts
 from daf.cli import _standard_streams as standard_streams
+from daf.cli import _transfers as transfers
 from daf.cli._common import complete
 from daf.cli._help import HELP_NAMES
 from daf.errors import DAFError, StorageError, nearest
@@ -45,7 +47,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "plot": ("daf.cli.plot", "Draw the figures of a run: PNG, PDF or SVG."),
     "report": ("daf.cli.report", "Write a page about a run of any kind, readable offline."),
     "dashboard": ("daf.cli.dashboard", "Watch runs as they happen, in the browser of this machine."),
-    "runs": ("daf.cli.runs", "List, show, label, query, clean and export runs."),
+    "runs": ("daf.cli.runs", "List, show, label, query, publish, clean and export runs."),
     "package": ("daf.cli.package", "Write a policy's bundle: code, weights and specification in one zip."),
     "inspect": ("daf.cli.inspect", "Show what a bundle holds and would run, without running it."),
     "validate": ("daf.cli.validate", "Play a bundle in a confined process and decide whether it may be released."),
@@ -150,8 +152,10 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
+    quiet = bool({"--quiet", "-q"} & set(sys.argv))
     try:
-        code = _app().main(prog_name="daf", standalone_mode=False)
+        with contextlib.nullcontext() if quiet else transfers.shown():
+            code = _app().main(prog_name="daf", standalone_mode=False)
     except DAFError as error:
         if {"--verbose", "-v"} & set(sys.argv):
             print(printable_lines("".join(traceback.format_exception(error))), file=sys.stderr)

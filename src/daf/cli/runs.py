@@ -26,7 +26,7 @@ app = typer.Typer(
     cls=CommandGroup,
     rich_markup_mode=None,
     add_completion=False,
-    help="List, show, label, query, clean and export runs.",
+    help="List, show, label, query, publish, clean and export runs.",
 )
 
 RunArgument = Annotated[str, typer.Argument(help="Run id, a prefix of one, its name, OPERATION/ID, or latest.")]
@@ -37,7 +37,7 @@ SORTS = ("started", "name", "kind", "status", "took", "result", "size")
 
 @app.callback(invoke_without_command=True)
 def runs(context: typer.Context, output_dir: OutputDirOption = None, as_json: JsonOption = False) -> None:
-    """List, show, label, query, clean and export runs. Without a command: list."""
+    """List, show, label, query, publish, clean and export runs. Without a command: list."""
     if context.invoked_subcommand is None:
         _list(output_dir, Filter(), as_json)
     else:
@@ -222,10 +222,11 @@ def note_command(
 
 def _label(run: str, output_dir: Path | None, as_json: bool, change: "Callable[[Labels], Labels]") -> None:
     from daf.cli.show import emit, out
-    from daf.output_manager import find_run, labels
+    from daf.output_manager import find_run
+    from daf.output_manager.publication import edit_labels
 
     found = find_run(run, output_dir)
-    new = labels.edit(found.path, change)
+    new = edit_labels(found.path, change)
     if as_json:
         data = {"name": new.name, "tags": list(new.tags), "note": new.note}
         emit({"run_id": found.run_id, "run_dir": str(found.path), "status": "ok", **data})
@@ -365,6 +366,39 @@ def _days(text: str) -> float:
     if found is None:
         raise UsageError(f'--older-than must be an age such as 30d, 12h or 2w; got "{text}".')
     return float(found[1]) * {"h": 1 / 24, "d": 1.0, "w": 7.0, "": 1.0}[found[2]]
+
+
+@app.command("publish")
+def publish_command(
+    run: Annotated[
+        str | None, typer.Argument(help="The run, as for `daf runs show` (default: all that are not published).")
+    ] = None,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Then read everything back, and compare it with the manifest.")
+    ] = False,
+    output_dir: OutputDirOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish runs at the URL of the output directory, and resume what was cut off.
+
+    A run is published when it ends. This is for runs that were interrupted, or that the store refused.
+
+    \b
+        daf runs publish --output-dir s3://bucket/runs
+        daf runs publish latest --verify --output-dir s3://bucket/runs
+    """
+    from daf.cli.show import emit, out
+    from daf.output_manager.publication import publish_runs
+
+    done = publish_runs(run, output_dir, verify=verify)
+    if as_json:
+        rows = [{"run_id": one.run_id, "operation": one.operation, "url": one.url} for one in done]
+        emit({"run_id": None, "run_dir": None, "status": "ok", "published": rows})
+        return
+    for one in done:
+        out.print(f"{one.operation}/{one.run_id}: {one.url}", markup=False, soft_wrap=True)
+    if not done:
+        out.print("Every run is published.", markup=False)
 
 
 @app.command("export")

@@ -23,6 +23,7 @@ from daf.cli._options import (
 )
 from daf.cli._sweep_variants import variants_command
 from daf.errors import Interrupted, UsageError, unknown
+from daf.storage import remote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -385,7 +386,7 @@ class _Progress:
         """The message of an interrupted sweep."""
         if self._folder is None:
             return "stopped before the first trial."
-        place = [] if self._output_dir is None else ["--output-dir", str(self._output_dir)]
+        place = [] if self._output_dir is None else ["--output-dir", remote.shown(self._output_dir)]
         resume = shlex.join(["daf", "sweep", "resume", self._folder.name, *place])
         text = f"stopped after {self._ended} of {self._planned} trials, which are kept in {self._folder}. `{resume}` "
         if self._new:

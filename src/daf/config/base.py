@@ -11,10 +11,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self, Union, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
 
 from daf.errors import ConfigError, quoted, unknown
-from daf.storage import atomic
+from daf.storage import atomic, remote
 from daf.storage.yaml_strict import Document, KeyPath, dotted, dump_yaml, plain_scalar, read_document
 
 
@@ -31,8 +31,18 @@ def device_name(value: object) -> object:
     return str(value) if type(value).__module__ == "torch" and type(value).__name__ == "device" else value
 
 
+def _as_place(value: object) -> object:
+    if isinstance(value, str) and (not value.strip() or "\0" in value):
+        return _as_path(value)
+    return remote.local(value) if isinstance(value, str | Path) else value
+
+
 PathField = Annotated[Path, BeforeValidator(_as_path)]
 """A path, also from text; `~` is expanded."""
+PlaceField = Annotated[
+    Path, BeforeValidator(_as_place), PlainSerializer(remote.shown, return_type=str, when_used="json")
+]
+"""A path, or a URL (s3://bucket/folder), which becomes the path of its mirror; see `daf.storage.remote`."""
 
 
 def _section(value: object) -> object:

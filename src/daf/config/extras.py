@@ -13,6 +13,8 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "track": ("wandb", "mlflow", "trackio"),
     "video": ("imageio_ffmpeg",),
     "ray": ("ray",),
+    "remote": ("fsspec", "s3fs"),
+    "gcs": ("gcsfs",),
     "test": ("pytest", "coverage"),
 }
 """By extra, the modules that its code imports."""

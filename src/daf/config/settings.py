@@ -6,12 +6,13 @@ from typing import ClassVar
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from daf.config.base import ConfigModel, PathField
+from daf.config.base import ConfigModel, PathField, PlaceField
+from daf.storage import remote
 
 
 def default_output_dir() -> Path:
-    """`DAF_OUTPUT_DIR` where it is set, else `daf_output` in the current folder."""
-    return Path(os.environ.get("DAF_OUTPUT_DIR") or "daf_output").expanduser()
+    """`DAF_OUTPUT_DIR` where it is set, a path or a URL, else `daf_output` in the current folder."""
+    return remote.local(os.environ.get("DAF_OUTPUT_DIR") or "daf_output")
 
 
 class DAFConfig(ConfigModel):
@@ -23,9 +24,11 @@ class DAFConfig(ConfigModel):
 
     kind: ClassVar[str] = "config"
 
-    output_dir: PathField = Field(default_factory=default_output_dir, description="Where run directories go.")
-    checkpoint_dir: PathField | None = Field(
-        None, description="Where checkpoints go, by session; None: into the directory of their run."
+    output_dir: PlaceField = Field(
+        default_factory=default_output_dir, description="Where run directories go: a path or a URL."
+    )
+    checkpoint_dir: PlaceField | None = Field(
+        None, description="Where checkpoints go, by session, a path or a URL; None: into the directory of their run."
     )
     max_checkpoints_to_keep: int = Field(
         5, ge=1, description="Newest checkpoints kept by a training run whose keep_last_checkpoints is not set."

@@ -36,6 +36,7 @@ from daf.game import missions
 from daf.game.missions import Mission, unshaped
 from daf.game.training_environment import mission_of
 from daf.output_manager import OutputManager, get_output_manager
+from daf.storage import remote
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -104,7 +105,7 @@ class DAFRlTrainer:
             combined(config, mission=environment, policy=policy).keeping(self._output.max_checkpoints_to_keep),
             curriculum_manager,
         )
-        cache = Path(cache_dir) if cache_dir is not None else self._output.base_dir / "cache"
+        cache = remote.local(cache_dir) if cache_dir is not None else remote.below(self._output.base_dir, "cache")
         self._places = Places(cache, cache / "bundles", self._output.base_dir)
         self._config = chosen
         self._launch, self._gpu_allowed = launch or Launch(), gpu_allowed

@@ -5,6 +5,8 @@ The checksum detects a damaged file, which is moved to `damaged/` and played aga
 on the clock, are not stored. Runs hold hard links (copies on another file system), so clearing the cache breaks no run;
 `clear` refuses while an `EpisodeCache` object that was used exists in any process.
 
+A cache whose directory is the mirror of a URL shares its records and replays there; see `shared_records`.
+
     episodes/ab/abcd….json   configs/….json   replays/….json.z   bundles/…   damaged/…
 """
 
@@ -15,10 +17,12 @@ import math
 import os
 import shutil
 import weakref
+from collections.abc import Iterable
 from pathlib import Path
 
 from daf.episodes import record as records
 from daf.episodes.record import DamagedRecord, EpisodeRecord
+from daf.episodes.shared_records import shared_records
 from daf.episodes.spec import EpisodeSpec
 from daf.errors import DamagedFileError, NoLocksError, StorageError
 from daf.game.missions import Mission
@@ -40,6 +44,7 @@ class EpisodeCache:
         self.root = Path(root)
         self.enabled = enabled
         self._held = False
+        self._shared = shared_records(self.root)
 
     @property
     def bundles(self) -> Path:
@@ -57,6 +62,21 @@ class EpisodeCache:
         if not os.access(self.root / "episodes", os.W_OK | os.X_OK):
             raise StorageError(f"no permission to write to the episode cache {self.root}. Choose another --output-dir.")
         self.hold()
+        if self._shared is not None:
+            self._shared.check()
+
+    def bring(self, specs: Iterable[EpisodeSpec]) -> None:
+        """Download the records of `specs` that other machines shared; does nothing for a cache without a URL.
+
+        Raises `StorageError`.
+        """
+        if self._shared is not None and self.enabled:
+            self._shared.bring(self._name(self.path(spec.key)) for spec in specs)
+
+    def settle(self) -> None:
+        """Return once everything that was stored is shared. Raises `StorageError`."""
+        if self._shared is not None:
+            self._shared.settle()
 
     def hold(self) -> None:
         """Keep `clear` out, in every process, until this object is deleted. Raises `StorageError`.
@@ -78,12 +98,14 @@ class EpisodeCache:
 
     def has(self, spec: EpisodeSpec) -> bool:
         """Whether there is a record of `spec`, whole or not."""
+        self.bring([spec])
         return self.enabled and self.path(spec.key).exists()
 
     def get(self, spec: EpisodeSpec) -> EpisodeRecord | None:
         """The record of `spec` if it is stored and whole."""
         if not self.enabled:
             return None
+        self.bring([spec])
         path = self.path(spec.key)
         try:
             content = read_bytes(path)
@@ -96,6 +118,7 @@ class EpisodeCache:
         """Store a record whose outcome did not depend on the clock; others are not stored."""
         if record.ok and not record.timed_out:
             write_bytes(self.path(record.spec.key), records.to_bytes(record))
+            self._share(self.path(record.spec.key))
 
     def link(self, record: EpisodeRecord, folder: Path) -> None:
         """Put the record's file into `folder`: linked from the cache if it is stored there, else written."""
@@ -119,9 +142,17 @@ class EpisodeCache:
         names = hash_json([policy.name for policy in spec.policies])[:8]
         return self.root / "replays" / f"{spec.key}-{names}.json.z"
 
+    def has_replay(self, spec: EpisodeSpec) -> bool:
+        """Whether there is a replay of `spec`, also if another machine shared it. Raises `StorageError`."""
+        path = self.replay_path(spec)
+        if self._shared is not None:
+            self._shared.bring([self._name(path)])
+        return path.exists()
+
     def put_replay(self, spec: EpisodeSpec, data: bytes) -> None:
         """Store a replay file."""
         write_bytes(self.replay_path(spec), data)
+        self._share(self.replay_path(spec))
 
     def size(self) -> tuple[int, int]:
         """(files, bytes) in the cache."""
@@ -158,7 +189,16 @@ class EpisodeCache:
         with contextlib.suppress(FileNotFoundError):
             target.parent.mkdir(parents=True, exist_ok=True)
             path.replace(target)
+        if self._shared is not None:
+            self._shared.set_aside(self._name(path))
         logger.warning("the record %s is damaged (%s); it was moved to %s and is played again", path, error, target)
+
+    def _share(self, path: Path) -> None:
+        if self._shared is not None:
+            self._shared.put(self._name(path))
+
+    def _name(self, path: Path) -> str:
+        return path.relative_to(self.root).as_posix()
 
 
 def link_or_copy(source: Path, target: Path) -> None:

@@ -85,6 +85,7 @@ def run_plan(
     policy or mission can't be set up.
     """
     cache.check_writable()
+    cache.bring(planned.spec for planned in plan.episodes)
     found: dict[int, EpisodeRecord] = {}
     missing: list[int] = []
     by_key: dict[str, list[int]] = {}
@@ -114,6 +115,7 @@ def run_plan(
         if max_failures is not None and failures >= max_failures:
             stopped = f"{failures} episodes failed, which reaches --max-failures"
             break
+    cache.settle()
     for positions in by_key.values():
         first = found.get(positions[0])
         if first is None:
@@ -132,6 +134,7 @@ def check_plan(plan: Plan, executor: Executor, cache: EpisodeCache) -> Checked:
     Raises `PolicyError`, `MissionError`, `StorageError`.
     """
     cache.check_writable()
+    cache.bring(planned.spec for planned in plan.episodes)
     missing: dict[tuple[tuple[str, ...], str], PlannedEpisode] = {}
     for planned in plan.episodes:
         who = (tuple(policy.identity for policy in planned.spec.policies), planned.spec.config_hash)
@@ -149,7 +152,7 @@ def record_replays(
     differs is logged: its policy is not reproducible.
     """
     wanted = [record for record in records if record.ok]
-    missing = [record for record in wanted if not cache.replay_path(record.spec).exists()]
+    missing = [record for record in wanted if not cache.has_replay(record.spec)]
     timeout = max(options.timeout or 0.0, EPISODE_TIMEOUT) if executor.isolated else None
     recording = replace(options, timeout=timeout, replay=True)
     for done in play_specs([record.spec for record in missing], executor, cache, recording):
@@ -169,6 +172,7 @@ def record_replays(
         else:
             cache.put(replace(record, replay_hash=again.replay_hash))
         cache.put_replay(record.spec, done.replay)
+    cache.settle()
     paths = ((record.spec.key, cache.replay_path(record.spec)) for record in wanted)
     return {key: path for key, path in paths if path.exists()}
 

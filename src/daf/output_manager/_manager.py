@@ -7,6 +7,7 @@
 - The run directory with its three files is on the disk before any work starts; otherwise `StorageError` is raised.
 - Every file appears whole or not at all, and the execution log is true after success, failure and Ctrl-C, also on a
   full disk: while an operation runs, a file `.reserved` keeps the space for the final log entries.
+- If the output directory is a place at a URL, a run is published there when it ends (`daf.output_manager.publication`).
 """
 
 import contextlib
@@ -22,12 +23,12 @@ from daf.config.settings import DAFConfig
 from daf.errors import Interrupted, NoLocksError, StorageError, UsageError, unknown
 from daf.output_manager import _readme as readme
 from daf.output_manager import execution as execution_log
-from daf.output_manager import labels, layout
+from daf.output_manager import labels, layout, publication
 from daf.output_manager._accompany import accompany
 from daf.output_manager._folders import made, release, require_space, reserve
 from daf.output_manager.labels import Labels
 from daf.output_manager.runs import RunInfo, find_run, folder_size, require_intact
-from daf.storage import atomic, journal, locks
+from daf.storage import atomic, journal, locks, remote
 from daf.storage.containment import require_own
 from daf.storage.jsonable import jsonable
 from daf.storage.printable import terminal_text
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class OutputManager:
-    """The session's folders below `base_dir` (default: `DAF_OUTPUT_DIR`, else ./daf_output).
+    """The session's folders below `base_dir`, a path or a URL (default: `DAF_OUTPUT_DIR`, else ./daf_output).
 
     verbose: show the log on the terminal (stderr) while an operation runs. log_to_file: write it to the run directory.
     organize_by_operation, monitor_system_stats, track_experiments, experiments_log_path, checkpoint_dir,
@@ -68,7 +69,7 @@ class OutputManager:
         self.monitor_system_stats = monitor_system_stats
         self.track_experiments = track_experiments
         self.experiments_log_path = self.base_dir / (experiments_log_path or "experiments.jsonl")
-        self.checkpoint_dir = None if checkpoint_dir is None else self.base_dir / checkpoint_dir
+        self.checkpoint_dir = None if checkpoint_dir is None else self.base_dir / remote.local(checkpoint_dir)
         self.max_checkpoints_to_keep = max_checkpoints_to_keep
         self.labels = Labels(name, tuple(tags), note)
         self._session = layout.session_name(datetime.now())
@@ -133,6 +134,7 @@ class OutputManager:
                 raise UsageError(f"this session has already written to {self.session_id}; resume before that.")
             lock = self._taken(run, take_over)
             try:
+                publication.announce(run.path)
                 require_own(run.path)
                 execution = execution_log.read(run.path)
                 if execution is None:
@@ -276,6 +278,22 @@ class OutputManager:
             logging.getLogger(__name__).log(level, "%s %s%s", name, outcome, f": {text}" if text else "")
             self._end(name, outcome, text, jsonable(details or {}))
             self._track("ended", name)
+        if outcome != "interrupted":
+            self.publish(name)
+
+    def publish(self, operation: str) -> bool:
+        """Publish the session's folder of an operation, and its checkpoints; False if the output has no URL.
+
+        An operation that ends is published. This is for results that were saved without one, and for what was written
+        after its end. Raises `StorageError`; the same call resumes.
+        """
+        folder = self.run_dir(operation)
+        if self.checkpoint_dir is not None and (self.checkpoint_dir / self.session_id).is_dir():
+            publication.publish(self.checkpoint_dir / self.session_id)
+        published = publication.publish(folder)
+        if published and remote.mirror_of(self.base_dir) is not None:
+            publication.publish_others(self.base_dir, folder)
+        return published
 
     def services(self, folder: Path, operation: str) -> contextlib.ExitStack:
         """Start the configured log file, terminal log and machine samples for work in `folder`; closing ends them.
@@ -384,7 +402,8 @@ class OutputManager:
     def _claim(self) -> None:
         with self._lock:
             if not self._claimed:
-                self._session = layout.claim_session(self.base_dir, self._session)
+                wanted = self._session
+                self._session = publication.claim(self.base_dir, layout.claim_session(self.base_dir, wanted), wanted)
                 self._claimed = True
 
     def _opened(self, operation: str) -> Path:
@@ -400,6 +419,7 @@ class OutputManager:
         folder = self.run_dir(name)
         require_space(folder if folder.is_dir() else self.base_dir)
         made(folder)
+        publication.announce(folder)
         for leftovers in (folder.parent, folder):
             atomic.sweep(leftovers)
         if status == "running":

@@ -13,6 +13,7 @@ from typing import Literal, get_args
 
 from daf.config.settings import default_output_dir
 from daf.errors import StorageError, UsageError, unknown
+from daf.storage import remote
 from daf.storage.atomic import explain
 
 Operation = Literal[
@@ -55,8 +56,8 @@ _ALIASES = {
 
 
 def base_folder(base_dir: str | Path | None) -> Path:
-    """The output directory: `base_dir`, else `DAF_OUTPUT_DIR`, else ./daf_output."""
-    return default_output_dir() if base_dir is None else Path(base_dir).expanduser()
+    """The output directory: `base_dir`, a path or a URL, else `DAF_OUTPUT_DIR`, else ./daf_output."""
+    return default_output_dir() if base_dir is None else remote.local(base_dir)
 
 
 def default_base_dir() -> Path:

@@ -18,9 +18,14 @@ from daf.output_manager import execution as execution_log
 from daf.output_manager import labels
 from daf.output_manager.labels import Labels
 from daf.output_manager.layout import EXECUTION_LOG, OPERATIONS, SESSION_ID, base_folder, operation_folder, place_of
+from daf.storage import atomic, remote
 from daf.storage.atomic import explain
+from daf.storage.reading import read_json
 
 DAMAGED = "damaged"
+_SEEN = ".daf-seen.json"
+"""In a mirror: which publications of runs its directories are of."""
+_LARGEST_LISTED = 16 * 2**20
 NO_LABELS = Labels()
 
 
@@ -56,6 +61,17 @@ class RunInfo:
         return str(self.path)
 
     @property
+    def url(self) -> str | None:
+        """Where the run is published, or will be; None without a URL."""
+        place = remote.place_of(self.path)
+        return None if place is None else place.shown
+
+    @property
+    def published(self) -> bool | None:
+        """Whether everything of the run is published; None without a URL."""
+        return None if remote.place_of(self.path) is None else not remote.is_pending(self.path)
+
+    @property
     def size_bytes(self) -> int:
         """The size of its files, computed on each call."""
         return folder_size(self.path)
@@ -66,6 +82,8 @@ class RunInfo:
             "run_id": self.run_id,
             "operation": self.operation,
             "run_dir": str(self.path),
+            "url": self.url,
+            "published": self.published,
             "status": self.status,
             "title": self.title,
             "name": self.labels.name,
@@ -85,29 +103,37 @@ class RunInfo:
 def list_runs(base_dir: str | Path | None = None, operation: str | None = None) -> list[RunInfo]:
     """All runs below the output directory, or those of one operation; none without the folder.
 
+    Runs that are published at a URL are listed from there, and their files are downloaded once `find_run` names one.
+
     The one that was started or resumed last comes first.
 
     Raises `UsageError` for an unknown operation, `StorageError` if the folder cannot be read.
     """
     wanted = None if operation is None else operation_folder(operation)
-    found = [run for run in _runs(base_folder(base_dir)) if wanted is None or run.operation == wanted]
+    base = base_folder(base_dir)
+    refresh(base)
+    found = [run for run in _runs(base) if wanted is None or run.operation == wanted]
     return sorted(found, key=lambda run: (run.resumed_at or run.started_at, run.run_id, run.operation), reverse=True)
 
 
 def find_run(
     run_id: str | os.PathLike[str], base_dir: str | Path | None = None, operation: str | None = None
 ) -> RunInfo:
-    """The run that `run_id` names: an id, a run's name, the start of an id, `OPERATION/ID`, "latest", or a path.
+    """The run that `run_id` names: an id, a run's name, the start of an id, `OPERATION/ID`, "latest", a path or URL.
 
-    A `Path` or `RunInfo` always names a folder.
+    A `Path` or `RunInfo` always names a folder. A published run is downloaded, and every file verified.
 
     operation: search only its runs. Raises `UsageError` if no run or more than one matches, with the candidates.
     """
     if not isinstance(run_id, str):
         run_id = str(Path(run_id).absolute())
-    as_path = read_run(Path(run_id)) if os.sep in run_id else None
-    if as_path is not None:
-        return as_path
+    if remote.url_in(run_id) is not None:
+        run_id = str(remote.local(run_id))
+    if os.sep in run_id:
+        whole(Path(run_id))
+        as_path = read_run(Path(run_id))
+        if as_path is not None:
+            return as_path
     if os.sep in run_id and Path(run_id).is_dir():
         raise UsageError(
             f"{run_id} is a directory, but not a run of an output directory: it has no {EXECUTION_LOG}, like those "
@@ -126,7 +152,7 @@ def find_run(
             f'no run "{run_id}": there are no runs{kind} in {base}. Choose another output directory with --output-dir.'
         )
     if run_id == "latest":
-        return runs[0]
+        return _whole(runs[0])
     exact = [run for run in runs if run.run_id == run_id] or [run for run in runs if run.labels.name == run_id]
     meant = exact or [run for run in runs if run_id and run.run_id.startswith(run_id)]
     if not meant:
@@ -137,7 +163,52 @@ def find_run(
         listed = ", ".join(f"{run.operation}/{run.run_id}" for run in meant[:8])
         more = f", … ({len(meant)} in all)" if len(meant) > 8 else ""
         raise UsageError(f'"{run_id}" matches more than one run: {listed}{more}. Use one of these.')
-    return meant[0]
+    return _whole(meant[0])
+
+
+def stored_runs(base_dir: str | Path | None = None) -> list[RunInfo]:
+    """The runs on this machine below the output directory, without asking a store at its URL."""
+    return list(_runs(base_folder(base_dir)))
+
+
+def whole(folder: Path) -> bool:
+    """Download what a directory with a URL lacks of its published content; False if it has no URL.
+
+    Raises `StorageError`, `DamagedFileError`.
+    """
+    place = remote.place_of(folder)
+    if place is None or not place.name:
+        return False
+    return remote.fetch(folder)
+
+
+def refresh(base: Path) -> None:
+    """Download what a list shows of the runs that others published at the output directory's URL, if it has one."""
+    place = remote.mirror_of(base)
+    if place is None:
+        return
+    seen_file = base / _SEEN
+    seen = read_json(seen_file, dict[str, str]) or {}
+    there = {name: tag for name, tag in remote.published(place.url).items() if _is_run(name)}
+    for name, tag in there.items():
+        if seen.get(name) != tag or not (base / name / EXECUTION_LOG).is_file():
+            remote.fetch(base / name, only=_is_listed)
+    if there != seen:
+        atomic.write_json(seen_file, there)
+
+
+def _whole(run: RunInfo) -> RunInfo:
+    return (read_run(run.path) or run) if whole(run.path) else run
+
+
+def _is_run(name: str) -> bool:
+    place = place_of(Path("/", name))
+    return place is not None and name.count("/") == 1
+
+
+def _is_listed(name: str, size: int) -> bool:
+    """Whether a list of runs shows something of this file of a run."""
+    return "/" not in name and size <= _LARGEST_LISTED and name.endswith((".json", ".jsonl", ".md"))
 
 
 def read_run(folder: Path) -> RunInfo | None:

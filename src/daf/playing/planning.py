@@ -14,6 +14,7 @@ from daf.game import missions as game_missions
 from daf.game.device import check_device_name, resolve_device
 from daf.game.rollout import ENGINES
 from daf.playing.settings import SAVE_REPLAYS, Settings
+from daf.storage import remote
 
 
 def check_settings(settings: Settings) -> None:
@@ -42,9 +43,9 @@ def check_settings(settings: Settings) -> None:
 
 
 def default_cache(base_dir: str | Path) -> Path:
-    """Directory of the shared records: `DAF_CACHE_DIR`, else next to the runs."""
+    """Directory of the shared records: `DAF_CACHE_DIR`, a path or a URL, else next to the runs."""
     named = os.environ.get("DAF_CACHE_DIR")
-    return Path(named) if named else Path(base_dir) / "cache"
+    return remote.local(named) if named else remote.below(base_dir, "cache")
 
 
 def cache_of(settings: Settings, base_dir: str | Path) -> EpisodeCache:

@@ -12,6 +12,7 @@ from daf.config.base import device_name
 from daf.errors import DataError
 from daf.game import missions as game_missions
 from daf.game.outcome import SLOW_STEP_MS, SeriesRequest
+from daf.storage import remote
 
 DEFAULT_GPU_MEMORY_FRACTION = 0.8
 """The same as in `DAFConfig`."""
@@ -41,7 +42,7 @@ class Settings:
     max_steps: int | None = None
     use_cache: bool = True
     cache_dir: Path | None = None
-    """Text is accepted and stored as a path."""
+    """Text and URLs are accepted and stored as a path."""
     save_replays: str = "none"
     series: SeriesRequest | None = None
     alpha: float = 0.05
@@ -53,7 +54,7 @@ class Settings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "device", device_name(self.device))
         if self.cache_dir is not None:
-            object.__setattr__(self, "cache_dir", Path(self.cache_dir).expanduser())
+            object.__setattr__(self, "cache_dir", remote.local(self.cache_dir))
 
 
 def settings_from(data: Mapping[str, Any]) -> Settings:
@@ -76,4 +77,4 @@ def _path(kind: type, value: Any) -> Path:
 def settings_data(settings: Settings) -> dict[str, Any]:
     """The settings as plain values, for files."""
     data = {item.name: getattr(settings, item.name) for item in fields(settings)}
-    return {name: str(value) if isinstance(value, Path) else value for name, value in data.items()}
+    return {name: remote.shown(value) if isinstance(value, Path) else value for name, value in data.items()}

@@ -26,6 +26,7 @@ from daf.game.policy_probing import ProbeRequest
 from daf.playing.run import command_line
 from daf.policy_analysis._facts import CogsRow, Latency, PolicyAnalysis, analysis_from
 from daf.policy_analysis.page import policy_page
+from daf.storage import remote
 from daf.storage.atomic import write_text
 from daf.storage.console_tables import show
 from daf.storage.jsonable import jsonable
@@ -153,7 +154,7 @@ def daf_get_policy_spec(policy: Any, *, cache_dir: str | Path | None = None, con
     from daf.output_manager.layout import base_folder
 
     base = base_folder(None)
-    cache = Path(cache_dir) if cache_dir is not None else default_cache(base)
+    cache = remote.local(cache_dir) if cache_dir is not None else default_cache(base)
     spec = game_policies.upstream_spec(policy, cache=cache, runs=base)
     show(console, "Policy", spec)
     return spec

@@ -96,6 +96,7 @@ class TrialPlayer:
             plan = plan_of([mission], [Contender(resolved.name, (resolved,))], settings, first=first)
             specs.append([planned.spec for planned in plan.episodes])
         flat = [spec for of_mission in specs for spec in of_mission]
+        self.cache.bring(flat)
         records = {spec.key: record for spec in flat if (record := self.cache.get(spec)) is not None}
         missing = [spec for spec in {spec.key: spec for spec in flat}.values() if spec.key not in records]
         if missing:
@@ -121,6 +122,7 @@ class TrialPlayer:
             if deadline is not None and time.monotonic() > deadline:
                 raise TrialFailed(TOO_LONG) from error
             raise TrialFailed(f"the worker processes died ({error})", machine=True) from error
+        self.cache.settle()
         self._check([record for record in records.values() if not record.ok], len(flat))
         for label, of_mission in zip(self.labels, specs, strict=True):
             played[label] = [replace(records[spec.key], spec=spec) for spec in of_mission]
