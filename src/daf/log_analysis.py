@@ -6,6 +6,7 @@ The same logs and options give the same bytes. `daf_compare_logs` does it for se
 from elsewhere, use `StreamingProcessor`.
 """
 
+import contextlib
 import os
 import re
 import time
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from daf.compute.executor import job_count
 from daf.errors import UsageError, unknown
 from daf.stats.sentences import counted
-from daf.storage import atomic
+from daf.storage import atomic, remote
 from daf.storage.containment import own
 from daf.storage.printable import terminal_text
 from daf.streams.finding import LogFile, find_logs, find_variant, no_records
@@ -117,10 +118,10 @@ def daf_analyze_logs(
 ) -> LogAnalysis:
     """Read the logs of `targets` (run directories, folders of logs, files), or of a `variant`'s `run`, and draw them.
 
-    run: `latest`, `all`, or a run's name. output_dir: default `plots/` next to `json_logs/`. smooth_window: bins
-    (default: chosen by the noise). jobs: processes, which change only the time. incremental: keep the counts of the
-    read part in `output_dir` and continue from them next time. progress is called after each part, stage before each
-    file that is written.
+    Targets at a URL are downloaded first. run: `latest`, `all`, or a run's name. output_dir: also a URL; default
+    `plots/` next to `json_logs/`. smooth_window: bins (default: chosen by the noise). jobs: processes, which change
+    only the time. incremental: keep the counts of the read part in `output_dir` and continue from them next time.
+    progress is called after each part, stage before each file that is written.
 
     Raises `UsageError` (no such variant or file, no logs there, an unknown format), `DataError` (not one record),
     `StorageError`.
@@ -132,10 +133,10 @@ def daf_analyze_logs(
         raise UsageError(f"sample_size must be at least 1 record, got {sample_size}.")
     files = _files(targets, variant, experiments, run)
     name, label = _names(files, variant)
-    folder = Path(output_dir) if output_dir is not None else _plots(files)
-    read = _read(files, folder, name, seed, sample_size, jobs, incremental, progress)
-    analysis = LogAnalysis(name, label, *read)
-    analysis.written.extend(_draw(analysis, wanted, smooth_window, stage))
+    with _writing(output_dir, _plots(files)) as folder:
+        read = _read(files, folder, name, seed, sample_size, jobs, incremental, progress)
+        analysis = LogAnalysis(name, label, *read)
+        analysis.written.extend(_draw(analysis, wanted, smooth_window, stage))
     if console is not None:
         for line in describe(analysis):
             console.print(terminal_text(line))
@@ -167,22 +168,25 @@ def daf_compare_logs(
     if len(targets) < 2:
         raise UsageError(f"a comparison needs at least 2 logs, got {len(targets)}.")
     analyses: list[LogAnalysis] = []
-    for target in targets:
-        is_path = Path(target).exists() or os.sep in str(target)
-        files = _files([target] if is_path else (), None if is_path else str(target), experiments, run)
-        name, label = _names(files, None if is_path else str(target))
-        default = Path(experiments) / "plots" if Path(experiments).is_dir() and not is_path else _plots(files)
-        folder = Path(output_dir) if output_dir is not None else analyses[0].output_dir if analyses else default
-        read = _read(files, folder, name, seed, sample_size, jobs, incremental, progress)
-        analyses.append(LogAnalysis(name, label, *read))
-    labels = [analysis.label for analysis in analyses]
-    name = "_vs_".join(analysis.name for analysis in analyses)
-    if len(set(labels)) < len(labels):
-        raise UsageError(
-            f"all logs to compare have the name {labels[0]}: they are the same, or must be in different directories."
-        )
-    folder = analyses[0].output_dir
-    written = _draw_comparison(analyses, folder / name, wanted, smooth_window, stage)
+    with contextlib.ExitStack() as stack:
+        chosen = None if output_dir is None else stack.enter_context(remote.uploading(output_dir))
+        for target in targets:
+            is_path = Path(target).exists() or os.sep in str(target)
+            files = _files([target] if is_path else (), None if is_path else str(target), experiments, run)
+            name, label = _names(files, None if is_path else str(target))
+            default = Path(experiments) / "plots" if Path(experiments).is_dir() and not is_path else _plots(files)
+            folder = chosen or (analyses[0].output_dir if analyses else default)
+            read = _read(files, folder, name, seed, sample_size, jobs, incremental, progress)
+            analyses.append(LogAnalysis(name, label, *read))
+        labels = [analysis.label for analysis in analyses]
+        name = "_vs_".join(analysis.name for analysis in analyses)
+        if len(set(labels)) < len(labels):
+            raise UsageError(
+                f"all logs to compare have the name {labels[0]}: they are the same, or must be in different "
+                "directories."
+            )
+        folder = analyses[0].output_dir
+        written = _draw_comparison(analyses, folder / name, wanted, smooth_window, stage)
     return LogComparison(name, analyses, folder, written)
 
 
@@ -233,10 +237,16 @@ def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in FORMATS if name in wanted)
 
 
+def _writing(output_dir: str | Path | None, default: Path) -> contextlib.AbstractContextManager[Path]:
+    """The directory to write into; one that a URL names is uploaded when the block ends."""
+    return contextlib.nullcontext(default) if output_dir is None else remote.uploading(output_dir)
+
+
 def _files(
     targets: str | Path | Sequence[str | Path], variant: str | None, experiments: str | Path, run: str
 ) -> list[LogFile]:
-    listed = [targets] if isinstance(targets, str | Path) else list(targets)
+    given = [targets] if isinstance(targets, str | Path) else list(targets)
+    listed = [remote.here(target) for target in given]
     if listed and variant is not None:
         raise UsageError(f"got both files ({listed[0]}) and a variant ({variant}): pass only one of them.")
     if variant is not None:

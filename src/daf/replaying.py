@@ -1,7 +1,7 @@
 """Replays: their content, the first difference of two, pictures and players of them.
 
-A replay is the file that `--save-replays` leaves, or any that mettagrid's own writer made. Everything here reads files
-and plays nothing.
+A replay is the file that `--save-replays` leaves, or any that mettagrid's own writer made, at a path or a URL.
+Everything here reads files and plays nothing.
 """
 
 from collections import Counter
@@ -16,6 +16,7 @@ from daf.render.replays.frames import ReplayFrames, View
 from daf.render.replays.gif import Drawing, write_gif
 from daf.render.replays.page import write_replay_html
 from daf.render.replays.video import write_frames, write_mp4
+from daf.storage import remote
 from daf.storage.names import MOST_BYTES, shortened
 
 SUFFIXES = (".json.z", ".json.gz", ".json")
@@ -54,7 +55,7 @@ class ReplayInfo:
 
 def daf_replay_info(path: str | Path) -> ReplayInfo:
     """Read all of a replay and summarise it. Raises `StorageError`, `ReplayError`."""
-    replay = read_replay(path)
+    replay = read_replay(remote.here(path))
     replay.check()
     last = replay.steps - 1
     agents = [replay.agent_at(number, last) for number in range(len(replay.agents))] if replay.steps else []
@@ -83,7 +84,7 @@ def daf_replay_info(path: str | Path) -> ReplayInfo:
 
 def daf_replay_diff(a: str | Path, b: str | Path) -> Difference:
     """The first step at which two replays differ, and in what. Raises `StorageError`, `ReplayError`."""
-    return difference(read_replay(a), read_replay(b))
+    return difference(read_replay(remote.here(a)), read_replay(remote.here(b)))
 
 
 def daf_replay_gif(path: str | Path, output_path: str | Path, *, fps: float = 10, view: View | None = None) -> Drawing:
@@ -91,17 +92,17 @@ def daf_replay_gif(path: str | Path, output_path: str | Path, *, fps: float = 10
 
     Raises `StorageError`, `ReplayError`, `UsageError`.
     """
-    return write_gif(read_replay(path), output_path, fps=fps, view=view)
+    return write_gif(read_replay(remote.here(path)), output_path, fps=fps, view=view)
 
 
 def daf_replay_html(path: str | Path, output_path: str | Path) -> Drawing:
     """Write a page that plays a replay in any browser, offline. Raises `StorageError`, `ReplayError`."""
-    return write_replay_html(read_replay(path), output_path)
+    return write_replay_html(read_replay(remote.here(path)), output_path)
 
 
 def daf_replay_frames(path: str | Path, output_dir: str | Path, *, view: View | None = None) -> Drawing:
     """Draw a replay's steps into PNG files in `output_dir`. Raises `StorageError`, `ReplayError`, `UsageError`."""
-    return write_frames(read_replay(path), output_dir, view=view)
+    return write_frames(read_replay(remote.here(path)), output_dir, view=view)
 
 
 def daf_replay_mp4(path: str | Path, output_path: str | Path, *, fps: float = 10, view: View | None = None) -> Drawing:
@@ -109,12 +110,12 @@ def daf_replay_mp4(path: str | Path, output_path: str | Path, *, fps: float = 10
 
     Raises `StorageError`, `ReplayError`, `UsageError` (also without ffmpeg), `VideoError`.
     """
-    return write_mp4(read_replay(path), output_path, fps=fps, view=view)
+    return write_mp4(read_replay(remote.here(path)), output_path, fps=fps, view=view)
 
 
 def check_view(path: str | Path, view: View | None) -> None:
     """Raise the errors that drawing this replay would raise: `StorageError`, `ReplayError`, `UsageError`."""
-    replay = read_replay(path)
+    replay = read_replay(remote.here(path))
     if view is not None:
         ReplayFrames(replay, view)
 
@@ -125,7 +126,7 @@ def replay_files(path: str | Path, *, batch: bool) -> list[Path]:
     A run's id or name, or "latest", names all replays of that run. Raises `UsageError` for a folder without `batch` or
     without replays, and if nothing is there.
     """
-    place = Path(path).expanduser()
+    place = remote.here(path)
     if not place.exists():
         run = _run_called(str(path))
         if run is None:

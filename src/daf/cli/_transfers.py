@@ -31,7 +31,7 @@ class _Lines:
 
         if progress.complete and progress.verb == "publishing":
             say(f"published {counted(progress.all_files, 'file')} ({size(progress.all_bytes)}) to {progress.url}")
-        elif time.monotonic() - self._spoke >= _LINE_SECONDS:
+        elif not progress.complete and time.monotonic() - self._spoke >= _LINE_SECONDS:
             self._spoke = time.monotonic()
             done = f"{progress.files} of {counted(progress.all_files, 'file')}"
             say(f"{progress.verb} {progress.url}: {done}, {size(progress.bytes)} of {size(progress.all_bytes)}")

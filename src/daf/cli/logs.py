@@ -11,6 +11,7 @@ import typer
 
 from daf.cli._grouped import options
 from daf.cli._options import ConfigOption, JobsOption, JsonOption, QuietOption, VerboseOption
+from daf.cli._options import place as place_of_files
 from daf.cli._playing import given
 from daf.errors import ConfigError, UsageError, quoted, unknown
 
@@ -38,7 +39,13 @@ class LogOptions:
         typer.Option("--compare", metavar="A B", help="Compare two variants, or two run directories."),
     ] = None
     output_dir: Annotated[
-        Path | None, typer.Option("--output-dir", help="Where files go (default: plots/ next to json_logs/).")
+        Path | None,
+        typer.Option(
+            "--output-dir",
+            help="Where files go, also a URL (default: plots/ next to json_logs/).",
+            parser=place_of_files,
+            metavar="DIR|URL",
+        ),
     ] = None
     formats: Annotated[
         str, typer.Option("--format", help="What to write: any of png,pdf,svg (figures), html (one page), gif.")
@@ -162,7 +169,9 @@ def _filed(value: Any, name: str, place: str) -> Any:
         return bool(value)
     if name == "formats" and isinstance(value, list):
         return ",".join(map(str, value))
-    if name in ("experiments", "output_dir"):
+    if name == "output_dir":
+        return None if value is None else place_of_files(str(value))
+    if name == "experiments":
         return None if value is None else Path(str(value))
     return None if value is None else str(value)
 

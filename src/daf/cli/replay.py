@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from daf.cli._grouped import options
 from daf.cli._help import CommandGroup
-from daf.cli._options import JsonOption
+from daf.cli._options import JsonOption, place
 from daf.storage.printable import printable
 
 if TYPE_CHECKING:
@@ -40,7 +40,13 @@ class SourceOptions:
     ]
     batch: Annotated[bool, typer.Option("--batch", help="Draw every replay in the directory.")] = False
     output_dir: Annotated[
-        Path | None, typer.Option("--output-dir", help="Put files here (default: a new run directory).")
+        Path | None,
+        typer.Option(
+            "--output-dir",
+            help="Put files here, also a URL (default: a new run directory).",
+            parser=place,
+            metavar="DIR|URL",
+        ),
     ] = None
     as_json: JsonOption = False
 
@@ -229,7 +235,10 @@ def _draw(
 def _place(output_dir: Path | None, title: str) -> "Iterator[tuple[str | None, Path]]":
     """Where files go: `output_dir` itself, or a run directory for visualizations."""
     if output_dir is not None:
-        yield None, output_dir.expanduser()
+        from daf.storage import remote
+
+        with remote.uploading(output_dir) as folder:
+            yield None, folder
         return
     from daf.output_manager import OutputManager
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from daf.errors import DamagedFileError, StorageError, UsageError
 from daf.output_manager.layout import EXECUTION_LOG
 from daf.output_manager.runs import RunInfo, find_run, read_run
+from daf.storage import remote
 from daf.storage.reading import read_json as storage_json
 
 Kind = Literal[
@@ -87,6 +88,8 @@ def run_of(run: str | Path, base_dir: str | Path | None = None) -> RunInfo:
     """
     if isinstance(run, RunInfo):
         return run
+    if remote.url_in(run) is not None:
+        run = remote.here(run)
     path = Path(run).expanduser()
     if path.is_dir() and (isinstance(run, Path) or os.sep in str(run) or not _looks_like_id(str(run))):
         found = read_run(path)

@@ -73,8 +73,8 @@ class RunInfo:
 
     @property
     def size_bytes(self) -> int:
-        """The size of its files, computed on each call."""
-        return folder_size(self.path)
+        """The size of its files, computed on each call; of a published run also of those that are not here."""
+        return remote.listed_size(self.path) or folder_size(self.path)
 
     def to_data(self) -> dict[str, Any]:
         """All fields, and the size, as JSON data."""
@@ -127,13 +127,18 @@ def find_run(
     """
     if not isinstance(run_id, str):
         run_id = str(Path(run_id).absolute())
-    if remote.url_in(run_id) is not None:
+    url = remote.url_in(run_id)
+    if url is not None:
         run_id = str(remote.local(run_id))
     if os.sep in run_id:
         whole(Path(run_id))
         as_path = read_run(Path(run_id))
         if as_path is not None:
             return as_path
+        if url is not None:
+            raise UsageError(
+                f"{url}: no published run is there. `daf runs list --output-dir URL` lists those of a URL."
+            )
     if os.sep in run_id and Path(run_id).is_dir():
         raise UsageError(
             f"{run_id} is a directory, but not a run of an output directory: it has no {EXECUTION_LOG}, like those "

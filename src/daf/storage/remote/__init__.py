@@ -7,8 +7,9 @@ and asks here what they stand for.
 
 from daf.storage.remote._progress import Progress, heard_by
 from daf.storage.remote._store import Store
+from daf.storage.remote.copies import here, uploading
 from daf.storage.remote.mirror import Place, below, local, mirror_of, place_of, shown, url_in
-from daf.storage.remote.publishing import announce, fetch, fetch_file, is_pending, publish, published, verify
+from daf.storage.remote.publishing import announce, fetch, is_pending, listed_size, publish, published, verify
 from daf.storage.remote.urls import Url
 
 __all__ = [
@@ -19,15 +20,17 @@ __all__ = [
     "announce",
     "below",
     "fetch",
-    "fetch_file",
     "heard_by",
+    "here",
     "is_pending",
+    "listed_size",
     "local",
     "mirror_of",
     "place_of",
     "publish",
     "published",
     "shown",
+    "uploading",
     "url_in",
     "verify",
 ]

@@ -20,11 +20,13 @@ from daf.storage.remote.mirror import MARK
 
 MANIFEST = ".daf-manifest.json"
 """In a published directory, and in its local copy as it was last published or downloaded."""
+LISTED = ".daf-listed.json"
+"""In a local directory of which only a part was downloaded: the manifest of all."""
 PENDING = ".daf-publishing.jsonl"
 """In a local directory whose publication has begun: what was uploaded."""
 LIMIT = 256 * 2**20
 _FORMAT = "daf-manifest-1"
-_NOT_PUBLISHED = (MANIFEST, PENDING, MARK, ".reserved")
+_NOT_PUBLISHED = (MANIFEST, LISTED, PENDING, MARK, ".reserved")
 _PIECE = 2**20
 
 

@@ -22,7 +22,7 @@ from daf.storage.reading import read_bytes
 from daf.storage.remote import manifest as manifests
 from daf.storage.remote._progress import Progress, report
 from daf.storage.remote._store import Stat, Store
-from daf.storage.remote.manifest import MANIFEST, PENDING, Listed, Manifest
+from daf.storage.remote.manifest import LISTED, MANIFEST, PENDING, Listed, Manifest
 from daf.storage.remote.mirror import Place, place_of
 from daf.storage.remote.urls import Url
 
@@ -73,7 +73,8 @@ def publish(folder: Path) -> Manifest:
             _publish(store, folder, now, before)
         Store(place.url).write(f"{INDEX}/{place.name}", now.digest.encode("ascii"))
         atomic.write_bytes(folder / MANIFEST, now.to_bytes())
-        (folder / PENDING).unlink(missing_ok=True)
+        for name in (LISTED, PENDING):
+            (folder / name).unlink(missing_ok=True)
         (folder / _LOCK).unlink(missing_ok=True)
     return now
 
@@ -86,8 +87,8 @@ def _publish(store: Store, folder: Path, now: Manifest, before: Manifest | None)
     missing = {name: one for name, one in now.files.items() if done.get(name) != one}
     _upload(store, folder, now, missing)
     _require_sizes(store.listing(), now, store.url)
-    for name in there:
-        if name not in now.files and manifests.is_published(name):
+    for name in done:
+        if name not in now.files:
             store.remove(name)
     if not store.create(MANIFEST, now.to_bytes()):
         raise _other_content(store, folder)
@@ -125,34 +126,28 @@ def fetch(folder: Path, *, only: Callable[[str, int], bool] | None = None) -> bo
     wanted = {name: one for name, one in there.files.items() if only is None or only(name, one.size)}
     missing = {name: one for name, one in wanted.items() if not _is_here(folder, name, one, before)}
     with _Transfer("downloading", str(store.url), missing) as transfer:
-        transfer.run(lambda name, one: store.download(name, own(folder, name), _checked(store.url.child(name), one)))
-    if only is None:
-        for name in manifests.names_below(folder) if folder.is_dir() else ():
-            if name not in there.files:
-                atomic.remove(folder / name)
-        atomic.write_bytes(folder / MANIFEST, there.to_bytes())
+        transfer.run(lambda name, one: store.download(name, own(folder, name), checked(store.url.child(name), one)))
+    if only is not None:
+        atomic.write_bytes(folder / LISTED, there.to_bytes())
+        return True
+    for name in before.files if before is not None else ():
+        if name not in there.files and (folder / name).is_file():
+            atomic.remove(own(folder, name))
+    atomic.write_bytes(folder / MANIFEST, there.to_bytes())
+    (folder / LISTED).unlink(missing_ok=True)
     return True
+
+
+def listed_size(folder: Path) -> int | None:
+    """The bytes of a published directory of which only a part was downloaded; None for any other."""
+    content = read_bytes(folder / LISTED, limit=manifests.LIMIT)
+    return None if content is None else manifests.from_bytes(content, str(folder / LISTED)).size
 
 
 def published(url: Url) -> dict[str, str]:
     """The directories that are published below `url`, by their names, with a tag that changes with their content."""
     start = len(INDEX) + 1
     return {name[start:]: f"{one.tag}/{one.size}" for name, one in Store(url).listing(INDEX).items()}
-
-
-def fetch_file(url: Url, target: Path) -> Path:
-    """Download the object at `url` as `target`, verified if a manifest lists it. Raises `StorageError`."""
-    parent, _, name = str(url).rpartition("/")
-    for depth in range(len(url.parts) - 1, 0, -1):  # the run may be several folders above the file
-        above = Url(url.scheme, ("/" if url.path.startswith("/") else "") + "/".join(url.parts[:depth]))
-        store = Store(above)
-        there = remote_manifest(store)
-        inner = "/".join(url.parts[depth:])
-        if there is not None and inner in there.files:
-            store.download(inner, target, _checked(url, there.files[inner]))
-            return target
-    Store(Url(url.scheme, parent.partition("://")[2])).download(name, target, lambda _: None)
-    return target
 
 
 def remote_manifest(store: Store) -> Manifest | None:
@@ -220,7 +215,9 @@ def _is_here(folder: Path, name: str, one: Listed, before: Manifest | None) -> b
     return manifests.listed(path) == one
 
 
-def _checked(url: Url, one: Listed) -> Callable[[Path], None]:
+def checked(url: Url, one: Listed) -> Callable[[Path], None]:
+    """A check of a downloaded file against a manifest, or without a SHA-256 against a size."""
+
     def check(path: Path) -> None:
         _require_same(url, manifests.listed(path), one)
 
@@ -238,7 +235,9 @@ def _compare(store: Store, name: str, one: Listed) -> None:
 
 
 def _require_same(url: Url, found: Listed, one: Listed) -> None:
-    if found != one:
+    if found.size != one.size and not one.sha256:
+        raise DamagedFileError(str(url), f"{found.size:,} bytes arrived of {one.size:,}")
+    if one.sha256 and found != one:
         raise DamagedFileError(
             str(url),
             f"its SHA-256 is {found.sha256[:12]}… ({found.size:,} bytes), and the manifest lists {one.sha256[:12]}… "
