@@ -79,11 +79,12 @@ def _checkpoint_of_run(run_id: str, runs: Path | None) -> Path:
     if runs is None:
         raise PolicyError(f"run:{run_id} can't be looked up here: there is no output directory.")
     from daf.output_manager import find_run, list_runs
+    from daf.output_manager.runs import has_file
 
     if run_id == "latest":  # of those that hold a policy
         for run in list_runs(runs):
-            if any(run.path.glob(f"checkpoints/*/{bundles.SPEC_FILE}")):
-                return final_checkpoint(run.path)
+            if has_file(run.path, f"checkpoints/*/{bundles.SPEC_FILE}"):
+                return final_checkpoint(find_run(run.path).path)
     return final_checkpoint(find_run(run_id, runs).path)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from daf.errors import DamagedFileError, StorageError, UsageError
 from daf.output_manager.layout import EXECUTION_LOG
-from daf.output_manager.runs import RunInfo, find_run, read_run
+from daf.output_manager.runs import RunInfo, find_run, has_file, read_run
 from daf.storage import remote
 from daf.storage.reading import read_json as storage_json
 
@@ -55,9 +55,9 @@ def kind_of(folder: Path) -> Kind:
         return "training"
     if pipeline_of(folder) is not None:
         return "pipeline"
-    if (folder / "json_logs").is_dir() or any(folder.glob("*_summary.json")):
+    if (folder / "json_logs").is_dir() or any(has_file(folder, name) for name in ("json_logs/*", "*_summary.json")):
         return "logs"
-    if any((folder / "replays").glob("*.json.*")) or any(any(folder.glob(name)) for name in PICTURES):
+    if any(has_file(folder, name) for name in ("replays/*.json.*", *PICTURES)):
         return "replays"
     return "run"
 

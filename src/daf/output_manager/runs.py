@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from daf.errors import DAFError, DamagedFileError, StorageError, UsageError, nearest
@@ -74,7 +74,8 @@ class RunInfo:
     @property
     def size_bytes(self) -> int:
         """The size of its files, computed on each call; of a published run also of those that are not here."""
-        return remote.listed_size(self.path) or folder_size(self.path)
+        there = remote.listed(self.path)
+        return folder_size(self.path) if there is None else there.size
 
     def to_data(self) -> dict[str, Any]:
         """All fields, and the size, as JSON data."""
@@ -294,6 +295,16 @@ def _begun_at(folder: Path, session: str) -> datetime:
     except OSError:
         changed = 0.0
     return datetime.fromtimestamp(changed).astimezone()
+
+
+def has_file(folder: Path, pattern: str) -> bool:
+    """Whether a file of a run matches `pattern` ("replays/*.json.z"), also one that is published and not here yet."""
+    there = remote.listed(folder)
+    return any(folder.glob(pattern)) or (there is not None and any(_matches(name, pattern) for name in there.files))
+
+
+def _matches(name: str, pattern: str) -> bool:
+    return name.count("/") == pattern.count("/") and PurePosixPath(name).match(pattern)
 
 
 def folder_size(folder: Path) -> int:

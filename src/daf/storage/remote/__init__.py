@@ -9,7 +9,7 @@ from daf.storage.remote._progress import Progress, heard_by
 from daf.storage.remote._store import Store
 from daf.storage.remote.copies import here, uploading
 from daf.storage.remote.mirror import Place, below, local, mirror_of, place_of, shown, url_in
-from daf.storage.remote.publishing import announce, fetch, is_pending, listed_size, publish, published, verify
+from daf.storage.remote.publishing import announce, fetch, is_pending, listed, publish, published, verify
 from daf.storage.remote.urls import Url
 
 __all__ = [
@@ -23,7 +23,7 @@ __all__ = [
     "heard_by",
     "here",
     "is_pending",
-    "listed_size",
+    "listed",
     "local",
     "mirror_of",
     "place_of",

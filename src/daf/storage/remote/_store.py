@@ -10,6 +10,8 @@ and writes then.
 
 import contextlib
 import errno
+import functools
+import os
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,25 +20,17 @@ from typing import Any
 
 from daf.errors import DAFError, DamagedFileError
 from daf.storage.atomic import writing
+from daf.storage.hashing import hash_json
 from daf.storage.reading import DEFAULT_LIMIT
 from daf.storage.remote._errors import NoBucketError, translated
 from daf.storage.remote.urls import WHOLE_OBJECTS, Url
 
+_S3 = ("s3", "s3a")
 _CONNECT_SECONDS = 10
 _READ_SECONDS = 60
 _PIECE = 8 * 2**20
-_OPTIONS: dict[str, dict[str, Any]] = {
-    scheme: {
-        "use_listings_cache": False,
-        "config_kwargs": {
-            "connect_timeout": _CONNECT_SECONDS,
-            "read_timeout": _READ_SECONDS,
-            "retries": {"max_attempts": 3, "mode": "standard"},
-            "max_pool_connections": 32,
-        },
-    }
-    for scheme in ("s3", "s3a")
-}
+_ATTEMPTS = 4
+"""Of a request, by botocore; s3fs repeats those whose connection broke once more."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +47,7 @@ class Store:
     def __init__(self, url: Url) -> None:
         self.url = url
         with self._boundary("opening the store", ""):
-            import fsspec
-
-            self._fs = fsspec.filesystem(url.scheme, **_OPTIONS.get(url.scheme, {}))
+            self._fs = _file_system(url.scheme, _settings(), os.getpid())
             self._root: str = self._fs._strip_protocol(str(url)).rstrip("/")
 
     def read(self, name: str, *, limit: int = DEFAULT_LIMIT) -> bytes | None:
@@ -173,7 +165,7 @@ class Store:
     def _boundary(self, doing: str, name: str) -> Iterator[None]:
         try:
             yield
-        except DAFError:
+        except (DAFError, TypeError, AttributeError, NameError):  # the last three are faults of a program
             raise
         except Exception as error:
             place = self.url.child(name)
@@ -181,6 +173,30 @@ class Store:
         else:
             return
         raise failure from failure.__cause__
+
+
+@functools.lru_cache(maxsize=8)
+def _file_system(scheme: str, settings: str, process: int) -> Any:
+    """fsspec's file system for a scheme. settings, process: what it depends on, so that a change makes another one.
+
+    fsspec's own cache does not know that another endpoint or other credentials were put into the environment.
+    """
+    import fsspec
+
+    if scheme not in _S3:
+        return fsspec.filesystem(scheme)
+    config: dict[str, Any] = {
+        "connect_timeout": _CONNECT_SECONDS, "read_timeout": _READ_SECONDS, "max_pool_connections": 32,
+    }  # fmt: skip
+    if "AWS_MAX_ATTEMPTS" not in os.environ:
+        config["retries"] = {"max_attempts": _ATTEMPTS, "mode": "standard"}
+    made = fsspec.filesystem(scheme, use_listings_cache=False, skip_instance_cache=True, config_kwargs=config)
+    made.retries = 2
+    return made
+
+
+def _settings() -> str:
+    return hash_json(sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")))
 
 
 def _stat(info: dict[str, Any]) -> Stat:

@@ -138,10 +138,10 @@ def fetch(folder: Path, *, only: Callable[[str, int], bool] | None = None) -> bo
     return True
 
 
-def listed_size(folder: Path) -> int | None:
-    """The bytes of a published directory of which only a part was downloaded; None for any other."""
+def listed(folder: Path) -> Manifest | None:
+    """The manifest of a published directory of which only a part was downloaded; None for any other."""
     content = read_bytes(folder / LISTED, limit=manifests.LIMIT)
-    return None if content is None else manifests.from_bytes(content, str(folder / LISTED)).size
+    return None if content is None else manifests.from_bytes(content, str(folder / LISTED))
 
 
 def published(url: Url) -> dict[str, str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from daf.errors import MissingExtraError, UsageError, nearest, quoted
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)://(.*)", re.DOTALL)
+_CHAINED = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*::.*://", re.DOTALL)
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}")
 LOCAL = ("file", "local")
 """Schemes of this machine's own files: such a URL is a path."""
@@ -49,7 +50,7 @@ class Url:
 
 def looks_like_url(text: str) -> bool:
     """Whether `text` begins like a URL: `s3://…`. It may still be the name of a local file."""
-    return _URL.match(text) is not None
+    return _URL.match(text) is not None or _CHAINED.match(text) is not None
 
 
 def local_part(text: str) -> str | None:
@@ -64,7 +65,10 @@ def parse(text: str) -> Url:
     """The URL that `text` writes. Raises `UsageError`, `MissingExtraError`."""
     found = _URL.fullmatch(text)
     if found is None:
-        raise UsageError(f"{quoted(text)} is not a URL: SCHEME://BUCKET/FOLDER, such as s3://bucket/runs.")
+        raise UsageError(
+            f"{quoted(text.partition(':')[0])}:… is not a URL that DAF can use: SCHEME://BUCKET/FOLDER, such as "
+            "s3://bucket/runs. Chained URLs of fsspec (with ::) are none."
+        )
     scheme, rest = found[1].lower(), found[2]
     head = rest.partition("/")[0]
     if re.match(r"[^@]*:[^@]*@", rest) or (scheme in BUCKETS and (":" in head or "@" in head)):
@@ -124,8 +128,11 @@ def _require_scheme(scheme: str) -> None:
     schemes = _schemes()
     if scheme not in schemes:
         close = nearest(scheme, schemes)
-        hint = f" Nearest: {', '.join(f'{name}://' for name in close)}." if close else ""
-        raise UsageError(f"{quoted(scheme + '://')} is not a kind of URL that fsspec knows.{hint}")
+        hint = f"Nearest: {', '.join(f'{name}://' for name in close)}. " if close else ""
+        raise UsageError(
+            f"{quoted(scheme + '://')} is not a kind of URL that fsspec knows. {hint}Use s3://, gs://, another kind "
+            "that fsspec can write to, or a directory."
+        )
     module = schemes[scheme].partition(".")[0]
     if importlib.util.find_spec(module) is None:
         raise MissingExtraError(
