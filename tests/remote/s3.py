@@ -31,11 +31,12 @@ class S3:
     def objects(self) -> dict[str, bytes]:
         """Every object in the bucket."""
         client = self.client()
-        found: dict[str, bytes] = {}
-        for page in client.get_paginator("list_objects_v2").paginate(Bucket=BUCKET):
-            for item in page.get("Contents", ()):
-                found[item["Key"]] = client.get_object(Bucket=BUCKET, Key=item["Key"])["Body"].read()
-        return found
+        return {key: client.get_object(Bucket=BUCKET, Key=key)["Body"].read() for key in self.names()}
+
+    def names(self) -> list[str]:
+        """The names of the objects in the bucket."""
+        pages = self.client().get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+        return [item["Key"] for page in pages for item in page.get("Contents", ())]
 
     def put(self, key: str, data: bytes) -> None:
         """Write an object, past the proxy."""
@@ -51,8 +52,10 @@ class S3:
 
     def empty(self) -> None:
         """Delete everything."""
-        for key in self.objects():
-            self.client().delete_object(Bucket=BUCKET, Key=key)
+        keys = self.names()
+        for start in range(0, len(keys), 1000):
+            some = [{"Key": key} for key in keys[start : start + 1000]]
+            self.client().delete_objects(Bucket=BUCKET, Delete={"Objects": some})
 
 
 @contextlib.contextmanager

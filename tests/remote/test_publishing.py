@@ -48,8 +48,8 @@ def test_another_machine_gets_what_was_published(
 def test_locks_and_unfinished_files_are_not_published(s3: S3) -> None:
     folder = folder_with({"a": b"1", ".lock": b"", ".reserved": b"x", ".a.daf-tmp-1-ab": b"x"})
     remote.publish(folder)
-    assert [name for name in s3.objects() if "/a" in name] == ["out/evaluations/20260101_000000/a"]
-    assert not any("lock" in name or "tmp" in name or "reserved" in name for name in s3.objects())
+    assert [name for name in s3.names() if "/a" in name] == ["out/evaluations/20260101_000000/a"]
+    assert not any("lock" in name or "tmp" in name or "reserved" in name for name in s3.names())
 
 
 def test_the_manifest_is_the_last_object_of_the_directory(s3: S3) -> None:
@@ -108,7 +108,7 @@ def test_a_short_outage_of_the_store_is_waited_out(s3: S3) -> None:
     left = iter([(503, "SlowDown")])
     s3.rule = lambda method, _path: next(left, None) if method == "PUT" else None
     remote.publish(folder_with({"a": b"1"}))
-    assert "out/evaluations/20260101_000000/a" in s3.objects()
+    assert "out/evaluations/20260101_000000/a" in s3.names()
 
 
 @pytest.mark.parametrize(
