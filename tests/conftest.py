@@ -186,6 +186,7 @@ def _output_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What is called without an output folder, here or in another process, writes to a temporary one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DAF_OUTPUT_DIR", str(tmp_path_factory.mktemp("daf_output")))
+        patch.setenv("DAF_REMOTE_DIR", str(tmp_path_factory.mktemp("daf_remote")))
         yield
 
 

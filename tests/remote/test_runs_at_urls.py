@@ -41,8 +41,7 @@ def test_another_machine_lists_shows_and_reports_a_run(s3: S3, daf_call: DafCall
     assert shown["results"]["ranking"][0]["policy"] == "noop"
     report = daf_call("report", f"{OUT}/evaluations/{run}", "--json", **there)
     assert report.returncode == 0, report.stderr
-    (page,) = (path for path in json.loads(report.stdout)["files"] if path.endswith(".html"))
-    assert "noop" in Path(page).read_text()
+    assert "noop" in Path(json.loads(report.stdout)["reports"][0]["html"]).read_text()
 
 
 def test_what_one_machine_played_another_does_not_play(s3: S3, daf_call: DafCall, there: dict[str, str]) -> None:

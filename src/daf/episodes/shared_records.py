@@ -3,7 +3,7 @@
 What a machine finds there it does not play: `bring` downloads what a plan needs, in parallel, before the first episode.
 What it plays it puts there, in the background, and only where nothing is: equal keys hold equal results, so the first
 one stays. A record that could not be put is noted in the local cache, and the next command puts it; `settle` waits for
-all of them and says so.
+all of them, and raises an error that counts those that are left.
 
 Not guaranteed: two machines that play at the same time may both play an episode; one record of it is kept.
 """

@@ -4,7 +4,6 @@ A store's own text is not repeated in the message. It stays as the cause, with e
 the values of the environment's secret variables, and whatever looks like a key or a signature.
 """
 
-import asyncio
 import os
 import re
 
@@ -70,7 +69,7 @@ def _reason(error: BaseException, place: str) -> str:
         )
     if code in _BUSY or (isinstance(error, OSError) and code.startswith("5")):
         return f"{place}: the store is overloaded or out of service{shown}, also after several attempts. Try later."
-    if isinstance(error, TimeoutError | asyncio.TimeoutError) or "Timeout" in name:
+    if isinstance(error, TimeoutError) or "Timeout" in name:
         return f"{place}: the store did not answer in time, also after several attempts."
     if "Connect" in name or "Connection" in name or isinstance(error, ConnectionError):
         return (

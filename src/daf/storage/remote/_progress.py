@@ -37,7 +37,7 @@ def heard_by(listener: Callable[[Progress], None]) -> Iterator[None]:
 
 
 def report(progress: Progress) -> None:
-    """Tell the listener, if there is one."""
+    """Call the listener, if there is one."""
     listener = _listener.get()
     if listener is not None:
         listener(progress)

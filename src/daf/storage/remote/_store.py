@@ -126,7 +126,7 @@ class Store:
         return sorted(path[len(self._root) + 1 :] for path in found)
 
     def remove(self, name: str) -> None:
-        """Delete an object; none is no error."""
+        """Delete an object, if there is one."""
         with self._boundary("deleting", name), contextlib.suppress(FileNotFoundError):
             self._fs.rm_file(self._path(name))
 

@@ -5,7 +5,7 @@ into which runs are written before they are published, and into which published 
 this package handles paths only; `place_of(path)` leads from a path in a mirror back to its URL.
 
 Mirrors are below `DAF_REMOTE_DIR` (default: `daf/remote` in the user's data directory): SCHEME/BUCKET/FOLDER. They
-hold runs that are not published yet, so this is no cache that anything may empty.
+hold runs that are not published yet, so nothing may empty this directory as if it were a cache.
 
 Not guaranteed: a mirror for each of two names of one place, such as s3:// and s3a://, sees the other's runs only once
 they are published.
@@ -94,7 +94,7 @@ def mirror_of(folder: str | Path) -> Place | None:
 
 
 def below(folder: str | Path, name: str) -> Path:
-    """`name` in `folder`, as a mirror of its own if `folder` is one."""
+    """`name` in `folder`, as a separate mirror if `folder` is one."""
     place = mirror_of(folder)
     return Path(folder) / name if place is None else _made(place.url.child(name))
 

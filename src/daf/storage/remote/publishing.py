@@ -1,11 +1,11 @@
 """Publishing a directory to its place at a URL, and downloading a published one.
 
-`publish(folder)` uploads what is new, and the manifest last: others see the whole directory or none of it. A
-publication that was cut off, killed or refused is resumed by calling it again: a journal in the directory says what is
-uploaded, and a listing of the store confirms it. `publish` is refused if another machine has published other content
-meanwhile.
+`publish(folder)` uploads new and changed files, and the manifest last: others see the whole directory or none of it. A
+publication that was cut off, killed or refused is resumed by calling it again: a journal in the directory lists the
+uploaded files, and a listing of the store confirms them. `publish` is refused if another machine has published other
+content meanwhile.
 
-`fetch(folder)` downloads what is missing or outdated, and compares every file with the SHA-256 in the manifest.
+`fetch(folder)` downloads missing and outdated files, and compares every file with the SHA-256 in the manifest.
 
 Not guaranteed: a reader that downloads while another machine publishes a new version gets an error, not the old one.
 """
