@@ -194,6 +194,7 @@ def test_a_test_that_passes_and_fails_is_flaky(tmp_path: Path, daf_call: DafCall
         assert called.returncode == (0 if outcome else 1)
     generator = TestReportGenerator(json.loads(called.stdout)["run_dir"])
     (flaky,) = generator.flaky
+    assert [test["id"] for test in json.loads(called.stdout)["flaky"]] == [flaky.id]
     assert flaky.id.endswith("::test_coin")
     assert flaky.outcomes == ("passed", "failed", "passed")
     assert flaky.why == "changed its outcome 2 times in 3 runs"
@@ -212,6 +213,10 @@ def test_coverage_of_suites_together_is_measured(tmp_path: Path, daf_call: DafCa
     called = daf_call("test", "--coverage", "covered", "--output-dir", "out", cwd=tmp_path)
     assert "coverage: 100.0 %" in called.stdout
     assert not list(tmp_path.rglob("*.coverage"))
+    called = daf_call("test", "--coverage", "coverd", "--output-dir", "refused", cwd=tmp_path)
+    assert called.returncode == 2
+    assert '--coverage "coverd": no such directory, and no package' in called.stderr
+    assert not (tmp_path / "refused").exists()
 
 
 def test_ctrl_c_kills_the_suites_and_keeps_the_results_of_those_that_ended(tmp_path: Path) -> None:

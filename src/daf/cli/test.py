@@ -88,7 +88,14 @@ def run_tests(
     if output.as_json:
         status = "ok" if recorded.success else "failed"
         head = {"run_id": recorded.run_id, "run_dir": str(runner.run_dir), "status": status, "report": str(page)}
-        emit(head | {"counts": dict(recorded.counts), "suites": jsonable(recorded.suites)})
+        emit(
+            head
+            | {
+                "counts": dict(recorded.counts),
+                "suites": jsonable(recorded.suites),
+                "flaky": jsonable(runner.flaky_tests()),
+            }
+        )
     else:
         runner.print_failed_tests(out)
         out.print(total_of(runner.results), markup=False, soft_wrap=True)

@@ -41,3 +41,16 @@ def check_options(stages: Sequence[DAFStageConfig], *, executor: str | None = No
     for name, message in json.loads(answer.stdout).items():
         if UNKNOWN not in message:
             raise ConfigError(f"stage {name}: {message}")
+    for stage in stages:
+        _check_inputs(stage)
+
+
+def _check_inputs(stage: DAFStageConfig) -> None:
+    """Raises `ConfigError` if neither the options nor a configuration can name what the command works on."""
+    given = {name.replace("-", "_") for name, value in stage.options.items() if value not in (None, [], False)}
+    if stage.config is not None or "config" in given:
+        return
+    for names in COMMANDS[stage.use].inputs if stage.use != "command" else ():
+        if not given & set(names):
+            ways = " or ".join(f"options.{name}" for name in names)
+            raise ConfigError(f"stage {stage.title}: an input of {stage.use} is missing. Set {ways}.")

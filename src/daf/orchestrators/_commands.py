@@ -17,7 +17,8 @@ class StageCommand:
 
     config: the option that takes the configuration file, or "argument"; None if there is none. kind: word for that
     file's `kind:`. plays: it has --executor; trains: with local or ray. labels: it has --tag. resume: the words that
-    resume a run of it. kept: False for what describes the present, and so always runs.
+    resume a run of it. kept: False for what describes the present, and so always runs. inputs: options without which
+    the command has nothing to work on, as alternatives; a configuration file may hold them instead.
     """
 
     words: tuple[str, ...]
@@ -30,32 +31,41 @@ class StageCommand:
     labels: bool = False
     resume: tuple[str, ...] = ()
     kept: bool = True
+    inputs: tuple[tuple[str, ...], ...] = ()
 
 
 def _playing(*words: str, **fields: Any) -> StageCommand:
     return StageCommand(words, plays=True, labels=True, **fields)
 
 
+_MISSION = ("mission",)
+_CONTENDERS = (("policy", "team"), _MISSION)
+
+
 COMMANDS: dict[str, StageCommand] = {
     "check": StageCommand(("doctor",), kept=False),
     "train": StageCommand(
         ("train",), outputs=("policy", "checkpoint"), config="--config", kind="training", trains=True, labels=True,
-        resume=("train", "--resume"),
+        resume=("train", "--resume"), inputs=(("mission", "curriculum", "resume"),),
     ),
     "clone": StageCommand(
         ("clone",), arguments=("teacher",), outputs=("policy", "checkpoint"), config="--config", kind="training",
-        trains=True, labels=True, resume=("clone", "--resume"),
+        trains=True, labels=True, resume=("clone", "--resume"), inputs=(("teacher", "resume"), ("mission", "resume")),
     ),
     "sweep": StageCommand(
         ("sweep", "run"), outputs=("best", "hyperparameters"), arguments=("config",), config="argument", kind="sweep",
         plays=True, labels=True, resume=("sweep", "resume"),
     ),
-    "evaluate": _playing("evaluate", outputs=("best",), config="--config", kind="comparison"),
-    "compare": _playing("compare", outputs=("best",), config="--config", kind="comparison"),
+    "evaluate": _playing(
+        "evaluate", outputs=("best",), config="--config", kind="comparison", inputs=_CONTENDERS
+    ),
+    "compare": _playing("compare", outputs=("best",), config="--config", kind="comparison", inputs=_CONTENDERS),
     "power": _playing("power", config="--config", kind="comparison"),
-    "score": _playing("score", arguments=("candidate",)),
-    "crossplay": _playing("crossplay"),
-    "metrics": _playing("metrics"),
+    "score": _playing(
+        "score", arguments=("candidate",), inputs=(("pool",), ("mission", "as_pickup"))
+    ),
+    "crossplay": _playing("crossplay", inputs=(("policy",), _MISSION)),
+    "metrics": _playing("metrics", inputs=(_MISSION,)),
     "analyze mission": _playing("analyze", "mission", arguments=("mission",)),
     "analyze missions": _playing("analyze", "missions", arguments=("missions",)),
     "analyze policy": _playing("analyze", "policy", arguments=("policy",)),

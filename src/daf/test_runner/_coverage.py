@@ -1,13 +1,28 @@
 """Coverage of several suites together, measured by coverage.py where it is installed."""
 
+import importlib.machinery
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from daf.errors import UsageError, quoted
 from daf.test_runner.result import Coverage, FileCoverage
 
 if TYPE_CHECKING:
     from coverage import Coverage as Measured
+
+
+def check_sources(sources: Sequence[str]) -> None:
+    """Raise `UsageError` if one of `sources` is neither a file or directory nor a package that a suite can import."""
+    for source in sources:
+        top = source.partition(".")[0]
+        found = importlib.machinery.PathFinder.find_spec(top, [str(Path.cwd()), *sys.path])
+        if found is None and not Path(source).exists():
+            raise UsageError(
+                f"--coverage {quoted(source)}: no such directory, and no package that Python can import from "
+                f"{Path.cwd()}."
+            )
 
 
 def combined(folder: Path, sources: Sequence[str]) -> Coverage | None:

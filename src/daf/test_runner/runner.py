@@ -16,8 +16,9 @@ from daf.output_manager import OutputManager
 from daf.processes.answers import answer_of
 from daf.stats.sentences import counted
 from daf.storage.printable import terminal_text
-from daf.test_runner import _coverage
+from daf.test_runner import _coverage, history
 from daf.test_runner._running import HowToRun, remove_events, run
+from daf.test_runner.history import FlakyTest
 from daf.test_runner.result import FILE, Coverage, RecordedTests, TestResult
 from daf.test_runner.suites import Suite, suite_of
 
@@ -93,6 +94,7 @@ class TestRunner:
         chosen = [_suite(each) for each in suites]
         if not chosen:
             raise UsageError("no test suite is given.")
+        _coverage.check_sources(self._how.coverage)
         ended: list[TestResult] = []
 
         def heard(result: TestResult) -> None:
@@ -151,6 +153,11 @@ class TestRunner:
             generator.save_json(json_path)
         return generator.save_html(html_path)
 
+    def flaky_tests(self) -> list[FlakyTest]:
+        """The tests of this run that are flaky over the earlier runs of this output directory; once it is written."""
+        earlier, _ = history.earlier_runs(self.output.base_dir, self.recorded())
+        return history.flaky_tests([*earlier, self.recorded()])
+
     def print_test_summary(self, console: "Console | None" = None) -> None:
         """Print a line per suite and the total; nothing without a console."""
         if console is None:
@@ -160,7 +167,7 @@ class TestRunner:
         console.print(terminal_text(total_of(self.results)), soft_wrap=True)
 
     def print_failed_tests(self, console: "Console | None" = None) -> None:
-        """Print every test that failed, with its message; nothing without a console."""
+        """Print every test that failed, with its message, and every flaky one; nothing without a console."""
         if console is None:
             return
         for result in self.results:
@@ -168,6 +175,8 @@ class TestRunner:
                 console.print(terminal_text(f"{result.name}: {result.error}"), soft_wrap=True)
             for case in result.failures:
                 console.print(terminal_text(f"{case.outcome}  {case.id}  {case.message}".rstrip()), soft_wrap=True)
+        for test in self.flaky_tests():
+            console.print(terminal_text(f"flaky   {test.id}  {test.why}"), soft_wrap=True)
 
     def _write(self, folder: Path) -> None:
         self.recorded().write(folder / FILE)
