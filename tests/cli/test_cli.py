@@ -339,7 +339,7 @@ def test_ctrl_c_keeps_finished_episodes_and_says_how_to_resume(daf: Run, tmp_pat
 
 
 @pytest.mark.thorough
-def test_after_sigkill_the_same_command_plays_only_what_is_missing(daf: Run, tmp_path: Path) -> None:
+def test_after_sigkill_the_same_command_plays_only_missing_episodes(daf: Run, tmp_path: Path) -> None:
     process = started(tmp_path, at_least=5)
     process.kill()
     process.communicate(timeout=60)

@@ -44,7 +44,7 @@ def test_the_second_time_everything_is_there(cache: EpisodeCache, two_workers: E
     assert all(record.cached for record in second.records)
 
 
-def test_a_longer_plan_plays_only_what_is_missing(cache: EpisodeCache, two_workers: Executor) -> None:
+def test_a_longer_plan_plays_only_missing_episodes(cache: EpisodeCache, two_workers: Executor) -> None:
     run_plan(plan(["random"], episodes=2), two_workers, cache)
     assert run_plan(plan(["random"], episodes=5), two_workers, cache).played == 3
 

@@ -200,7 +200,7 @@ def test_a_killed_pipeline_ends_its_stages_and_resumes(tmp_path: Path) -> None:
         ([{"use": "evaluate", "options": {"mission": "arena"}}], r"is missing. Set options.policy or options.team"),
         ([{"use": "compare", "options": {"policy": "starter"}}], r"stage compare: an input .* Set options.mission"),
         ([{"use": "score", "options": {"candidate": "noop", "mission": "arena"}}], r"Set options.pool"),
-        ([{"use": "score", "options": {"pool": "noop", "mission": "arena"}}], r"stage score: Missing argument 'CANDIDATE'"),
+        ([{"use": "score", "options": {"pool": "noop", "mission": "arena"}}], r"Missing argument 'CANDIDATE'"),
         ([{"use": "package", "config": {"a": 1}}], r"package has no configuration file"),
         (["comparison"], r'"comparison" has no section comparison_config, and no training or sweep comes before'),
     ],
