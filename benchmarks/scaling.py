@@ -3,6 +3,7 @@
     python benchmarks/scaling.py                    # both parts
     python benchmarks/scaling.py --rounds 3 --episodes 24
     python benchmarks/scaling.py --only simulated
+    python benchmarks/scaling.py --only memory      # 100,000 episodes: minutes
 
 Measured: the same episodes on each executor with 1 and 2 workers, alternating, so that a busy machine slows all alike.
 Efficiency is the time of one local worker, divided by the workers and by the time of the executor.
@@ -10,12 +11,16 @@ Efficiency is the time of one local worker, divided by the workers and by the ti
 Simulated: the driver's own code (batching, limits, pickling, records, the cache) against workers that only exist as
 times at which batches end. It shows how many episodes a second of processor time the driver deals out and commits,
 without waiting for disk and network, and without Ray's own work for each batch, which is measured separately.
+
+Memory: how much the driver grows over 100,000 episodes, planned and committed by its own code as in the simulation, and
+with the real Ray while it hands out as many tasks that return as many bytes as a record has.
 """
 
 import argparse
 import heapq
 import itertools
 import json
+import os
 import pickle
 import resource
 import sys
@@ -81,8 +86,8 @@ class Simulated:
     The clock is the driver's processor time plus the time that it waits for them, whatever else the machine does.
     """
 
-    def __init__(self, workers: int, seconds: float, answer: bytes) -> None:
-        self.workers, self.seconds, self.answer = workers, seconds, answer
+    def __init__(self, workers: int, seconds: float, answers: Sequence[bytes]) -> None:
+        self.workers, self.seconds, self.answers = workers, seconds, itertools.cycle(answers)
         self.waited = 0.0
         self._free = [0.0] * workers
         self._ends: list[tuple[float, int]] = []
@@ -110,7 +115,7 @@ class Simulated:
         return found
 
     def result(self, reference: int) -> list[Answer]:
-        return [Answer(self.answer, None, self.seconds)] * self._batches.pop(reference)
+        return [Answer(next(self.answers), None, self.seconds) for _ in range(self._batches.pop(reference))]
 
 
 class SimulatedWorkers(_ray.RayWorkers):
@@ -144,8 +149,8 @@ def simulated(workers: int, episodes: int, seconds: float) -> dict[str, Any]:
     """Episodes a second that the driver deals out to `workers` and commits, of episodes that take `seconds`."""
     with tempfile.TemporaryDirectory() as folder:
         cache = EpisodeCache(Path(folder))
-        plan = planned(episodes, cache, seed=0)
-        for mission in plan.missions:
+        samples = planned(8, cache, seed=0)
+        for mission in samples.missions:
             cache.put_config(mission)
         real = make_executor("serial")
         kept: list[Any] = []
@@ -157,22 +162,20 @@ def simulated(workers: int, episodes: int, seconds: float) -> dict[str, Any]:
                 yield done
 
         real.run = run  # type: ignore[method-assign]
-        list(play_specs([plan.episodes[0].spec], real, cache, Options()))
-        simulator = Simulated(workers, seconds, pickle.dumps((kept[0], None)))
+        list(play_specs([item.spec for item in samples.episodes], real, cache, Options()))
+        simulator = Simulated(workers, seconds, [pickle.dumps((value, None)) for value in kept])
         executor = SimulatedWorkers(simulator)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = peak_mb()
+        plan = planned(episodes, cache, seed=0)
         _ray_ready, _ray_result = _ray._ready, _ray._result
         _ray._ready, _ray._result = simulator.ready, simulator.result  # type: ignore[assignment]
         try:
             began = time.process_time()
-            count = 0
-            for done in play_specs([item.spec for item in plan.episodes], executor, cache, Options()):
-                cache.put(done.record)
-                count += 1
+            result = run_plan(plan, executor, cache)
             busy = time.process_time() - began
         finally:
             _ray._ready, _ray._result = _ray_ready, _ray_result
-    assert count == episodes
+    assert result.played == episodes
     total = simulator.now()
     return {
         "workers": workers,
@@ -182,8 +185,25 @@ def simulated(workers: int, episodes: int, seconds: float) -> dict[str, Any]:
         "driver_episodes_per_second": episodes / busy,
         "simulated_seconds": total,
         "efficiency": episodes * seconds / (total * workers),
-        "grown_mb": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024,
+        "grown_mb": peak_mb() - before,
     }
+
+
+def peak_mb() -> float:
+    """The most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def memory(episodes: int) -> dict[str, Any]:
+    """How much the driver grows over `episodes`: its own code, and Ray's part of it."""
+    own = simulated(1_000, episodes, 1.0)["grown_mb"]
+    executor = make_executor("ray", jobs=2)
+    list(executor.run(bytes, [6_000] * 1_000))
+    before = peak_mb()
+    for done in executor.run(bytes, [6_000] * episodes):
+        assert done.failure is None, done.failure
+    executor.close()
+    return {"episodes": episodes, "own_mb": own, "ray_mb": peak_mb() - before}
 
 
 def batch_cost(batches: int) -> dict[str, float]:
@@ -205,13 +225,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--episodes", type=int, default=24)
-    parser.add_argument("--only", choices=("measured", "simulated"))
+    parser.add_argument("--only", choices=("measured", "simulated", "memory"))
     options = parser.parse_args()
     found: dict[str, Any] = {}
-    if options.only != "simulated":
+    if options.only == "memory":
+        os.fsync = lambda descriptor: None  # type: ignore[assignment]  # memory does not depend on the disk
+        found["memory"] = memory(100_000)
+    if options.only in (None, "measured"):
         found["measured"] = measured(options.episodes, options.rounds)
         found["ray"] = batch_cost(1_000)
-    if options.only != "measured":
+    if options.only in (None, "simulated"):
         found["simulated"] = [simulated(workers, max(200, workers), 1.0) for workers in (10, 100, 1_000, 10_000)]
     json.dump(found, sys.stdout, indent=1)
     print()

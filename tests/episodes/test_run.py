@@ -1,5 +1,6 @@
 """A plan is played once, whatever happens to its processes."""
 
+import tracemalloc
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from daf.compute._serial import Serial
 from daf.compute.executor import make_executor
 from daf.compute.interface import Executor
+from daf.episodes import _packed
 from daf.episodes.blocks import scores_of
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.plan import Contender, Plan, plan_episodes
@@ -47,6 +49,42 @@ def test_the_second_time_everything_is_there(cache: EpisodeCache, two_workers: E
 def test_a_longer_plan_plays_only_missing_episodes(cache: EpisodeCache, two_workers: Executor) -> None:
     run_plan(plan(["random"], episodes=2), two_workers, cache)
     assert run_plan(plan(["random"], episodes=5), two_workers, cache).played == 3
+
+
+def test_records_that_are_kept_compressed_are_those_that_were_played(
+    bad_policies: str, cache: EpisodeCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = plan(["starter", f"class={bad_policies}.Raises"], episodes=3)
+    plain = run_plan(wanted, Serial(), cache)
+    assert isinstance(plain.records, tuple)
+    monkeypatch.setattr(_packed, "UNPACKED", 1)
+    packed = run_plan(wanted, Serial(), cache)
+    assert not isinstance(packed.records, tuple)
+    succeeded = [record for record in plain.records if record.ok]
+    assert [record for record in packed.records if record.ok] == [replace(each, cached=True) for each in succeeded]
+    assert [record.failure.message for record in packed.failures if record.failure] == [
+        record.failure.message for record in plain.failures if record.failure
+    ]
+    assert packed.records[-1].spec is wanted.episodes[-1].spec
+    assert list(packed.records[1:3]) == [packed.records[1], packed.records[2]]
+    assert (len(packed.records), packed.read, len(packed.failures)) == (6, 3, 3)
+
+
+def test_a_compressed_record_takes_less_than_a_kilobyte(
+    cache: EpisodeCache, two_workers: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_packed, "UNPACKED", 0)
+    records = run_plan(plan(["starter"], episodes=4, mission="arena,max_steps=100"), two_workers, cache).records
+    store = _packed.RecordStore()
+    tracemalloc.start()
+    try:
+        for position in range(2_000):
+            store[position] = records[position % 4]
+        held = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert store[1_999] == records[3]
+    assert held / 2_000 < 1_000 + 500  # and what refers to it
 
 
 def test_records_do_not_depend_on_where_or_in_which_order_they_are_played(

@@ -113,8 +113,9 @@ def _run(
     options: Options,
     timeout: float | None,
 ) -> Iterator[tuple[list[int], _Result | None, Failure | None]]:
+    configs = {spec.config_hash: config_path(cache, spec) for spec in specs}
     tasks = [
-        _Task(tuple(specs[position] for position in positions), config_path(cache, specs[positions[0]]), options)
+        _Task(tuple(specs[position] for position in positions), configs[specs[positions[0]].config_hash], options)
         for positions in batch
     ]
     played = [specs[position] for positions in batch for position in positions]

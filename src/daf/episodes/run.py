@@ -14,6 +14,7 @@ from pathlib import Path
 
 from daf.compute.carried import path_here
 from daf.compute.interface import Executor
+from daf.episodes._packed import RecordStore
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.plan import Plan, PlannedEpisode
 from daf.episodes.playing import Options, config_path, files_of_specs, game_at, play_specs
@@ -38,13 +39,13 @@ EPISODE_TIMEOUT = 1800.0
 class RunResult:
     """A plan that was run.
 
-    planned, records: the episodes that were read, played or tried, in plan order. stopped: why it ended early, if it
-    did; the remaining episodes are in neither.
+    planned, records: the episodes that were read, played or tried, in plan order; many records are kept compressed.
+    stopped: why it ended early, if it did; the remaining episodes are in neither.
     """
 
     plan: Plan
     planned: tuple[PlannedEpisode, ...]
-    records: tuple[EpisodeRecord, ...]
+    records: Sequence[EpisodeRecord]
     stopped: str | None = None
 
     @property
@@ -86,13 +87,14 @@ def run_plan(
     """
     cache.check_writable()
     cache.bring(planned.spec for planned in plan.episodes)
-    found: dict[int, EpisodeRecord] = {}
+    found = RecordStore()
     missing: list[int] = []
-    by_key: dict[str, list[int]] = {}
+    first: dict[str, int] = {}
+    twins: list[tuple[int, int]] = []
     for position, planned in enumerate(plan.episodes):
-        twins = by_key.setdefault(planned.spec.key, [])
-        twins.append(position)
-        if len(twins) > 1:
+        earlier = first.setdefault(planned.spec.key, position)
+        if earlier != position:
+            twins.append((earlier, position))
             continue
         record = cache.get(planned.spec)
         if record is None:
@@ -100,6 +102,7 @@ def run_plan(
         else:
             found[position] = record
             _report(on_record, record)
+    del first  # a third of what planning takes
     if missing:
         logger.info("%d of %d episodes are not in the cache", len(missing), len(plan.episodes))
         _check([plan.episodes[position] for position in missing], plan, executor, cache, checked)
@@ -116,16 +119,14 @@ def run_plan(
             stopped = f"{failures} episodes failed, which reaches --max-failures"
             break
     cache.settle()
-    for positions in by_key.values():
-        first = found.get(positions[0])
-        if first is None:
-            continue
-        for twin in positions[1:]:
-            found[twin] = replace(first, spec=plan.episodes[twin].spec, cached=first.ok)
-            _report(on_record, found[twin])
-    order = sorted(found)
-    places = tuple(plan.episodes[position] for position in order)
-    return RunResult(plan, places, tuple(found[position] for position in order), stopped)
+    for earlier, position in twins:
+        if earlier in found:
+            record = found[earlier]
+            record = replace(record, spec=plan.episodes[position].spec, cached=record.ok)
+            found[position] = record
+            _report(on_record, record)
+    places = tuple(plan.episodes[position] for position in found.positions())
+    return RunResult(plan, places, found.records(), stopped)
 
 
 def check_plan(plan: Plan, executor: Executor, cache: EpisodeCache) -> Checked:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from daf.episodes import record as records
+from daf.episodes._packed import RecordStore
 from daf.episodes.cache import EpisodeCache, link_or_copy
 from daf.episodes.plan import Contender, Plan, PlannedEpisode
 from daf.episodes.plan_file import PLAN, PlannedEntry, PlannedMission, read_plan
@@ -93,8 +94,8 @@ def read_result(run_dir: Path) -> RunResult:
     contenders = tuple(
         Contender(entry.name, tuple(policies[n] for n in entry.policies), entry.counts) for entry in data.contenders
     )
-    planned, found = [], []
-    for entry in data.episodes:
+    planned, found = [], RecordStore()
+    for position, entry in enumerate(data.episodes):
         spec = EpisodeSpec(
             mission=entry.mission,
             config_hash=entry.config_hash,
@@ -108,9 +109,9 @@ def read_result(run_dir: Path) -> RunResult:
             known_key=entry.key,
         )
         planned.append(PlannedEpisode(entry.index, entry.contender, spec))
-        found.append(_record(run_dir, spec, entry))
+        found[position] = _record(run_dir, spec, entry)
     plan = Plan(missions, contenders, tuple(planned), data.seed)
-    return RunResult(plan, tuple(planned), tuple(found), data.stopped)
+    return RunResult(plan, tuple(planned), found.records(), data.stopped)
 
 
 def _record(run_dir: Path, spec: EpisodeSpec, entry: PlannedEntry) -> EpisodeRecord:

@@ -11,6 +11,8 @@ from daf.playing.settings import settings_data
 from daf.render.replays.players import player_of
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from daf.episodes.plan import Plan
     from daf.episodes.record import EpisodeRecord
     from daf.evaluation.result import Evaluation
@@ -93,7 +95,7 @@ def _episodes(evaluation: "Evaluation") -> list[EpisodeRow]:
     return rows
 
 
-def _latencies(records: "tuple[EpisodeRecord, ...]") -> list[LatencyRow]:
+def _latencies(records: "Sequence[EpisodeRecord]") -> list[LatencyRow]:
     """Step durations per policy over all episodes with measurements, including cached ones."""
     found: dict[str, list[Any]] = {}
     for record in records:

@@ -1,6 +1,7 @@
 """Runs as users refer to them: a run directory, a run's id, or a `RunInfo`."""
 
 import os
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def replays_in(folder: Path) -> list[Path]:
     return sorted(path for suffix in PACKED for path in place.glob(f"*{suffix}") if path.is_file())
 
 
-def records_in(folder: Path) -> tuple[EpisodeRecord, ...]:
+def records_in(folder: Path) -> Sequence[EpisodeRecord]:
     """The episode records of a run; read once for all figures of a run. Raises `DataError`, `StorageError`."""
     return _result(folder).records
 
