@@ -32,6 +32,10 @@ _COMPARED_APART = frozenset({"mission", "policy", "network"})
 """Settings that are compared as what they resolve to: the missions' content, the policy's class and its arguments."""
 
 
+KERNELS = "oneDNN"
+"""The library that learning multiplies float32 matrices with on CPUs; checkpoints without the fact used MKL."""
+
+
 def require_same_run(
     source: Path,
     config: DAFTrainingConfig,
@@ -86,8 +90,12 @@ def numerical_differences(source: Path, sizes: RolloutSizes, device: str, ranks:
     facts = checkpoints.facts(source)
     before = {
         "ranks": ranks_of(facts), "threads": facts["threads"], "device": facts["device"], "torch": facts["torch"],
+        "kernels": facts.get("kernels", "MKL"),
     }  # fmt: skip
-    now = {"ranks": ranks, "threads": sizes.threads, "device": device, "torch": str(torch.__version__)}
+    now = {
+        "ranks": ranks, "threads": sizes.threads, "device": device, "torch": str(torch.__version__),
+        "kernels": KERNELS,
+    }  # fmt: skip
     return [f"{name} {before[name]} → {value}" for name, value in now.items() if before[name] != value]
 
 

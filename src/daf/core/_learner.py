@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from daf.config.training import DAFTrainingConfig
+from daf.core._allocator import keep_freed_memory
 from daf.core._episode_scores import EpisodeScores
 from daf.core._imitation import imitate, imitating, teacher_led
 from daf.core._optimizers import make_optimizer, schedule
@@ -91,6 +92,10 @@ class Learner:
             torch.manual_seed(_generator_seed(config.seed, f"network of rank {self._peers.rank}"))
         if config.compile:
             trainable.compile()
+        else:
+            trainable.accelerate()
+        if trainable.device.type == "cpu":
+            keep_freed_memory()
 
     def update(self) -> dict[str, float]:
         """Collect a rollout and learn from it; returns the metrics, with the names of metrics.jsonl.

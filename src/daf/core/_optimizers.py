@@ -16,10 +16,10 @@ def make_optimizer(network: torch.nn.Module, config: DAFTrainingConfig) -> torch
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     rate, decay = config.learning_rate, config.weight_decay
     betas = (config.adam_beta1, config.adam_beta2)
-    if config.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr=rate, betas=betas, eps=config.adam_eps, weight_decay=decay)
-    if config.optimizer == "adamw":
-        return torch.optim.AdamW(parameters, lr=rate, betas=betas, eps=config.adam_eps, weight_decay=decay)
+    if config.optimizer in ("adam", "adamw"):
+        kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
+        # Fused: one pass over weights and moments instead of one per operation.
+        return kind(parameters, lr=rate, betas=betas, eps=config.adam_eps, weight_decay=decay, fused=True)
     if config.optimizer == "rmsprop":
         return torch.optim.RMSprop(
             parameters, lr=rate, alpha=betas[1], eps=config.adam_eps, weight_decay=decay, momentum=betas[0]

@@ -113,9 +113,10 @@ def update(
             for start in range(0, len(mine), chunk):
                 part = slice(start, start + chunk)
                 rows = mine[part]
+                seen = observations.index_select(0, rows)  # copies whole sequences; with brackets it copies bytes
                 with autocast:
                     logits, value = trainable.learn(
-                        observations[rows], {key: state[rows] for key, state in states.items()}, begins[rows]
+                        seen, {key: state[rows] for key, state in states.items()}, begins[rows]
                     )
                 logprobs = torch.log_softmax(logits, -1)
                 logprob = logprobs.gather(-1, actions[rows].unsqueeze(-1)).squeeze(-1)

@@ -131,6 +131,8 @@ class RolloutCollector:
         envs, buffer, trainable = self.envs, self.buffer, self._trainable
         ended: list[EndedEpisode] = []
         trainable.network.eval()
+        for sparse in (buffer.begins, buffer.done, buffer.bootstrap):  # few steps begin or end an episode
+            sparse.zero_()
         # One pass more than there are steps: it receives the last rewards and values the observations after them.
         # While the processes step one group, the network chooses the actions of the other.
         for step in range(buffer.steps + 1):
@@ -162,9 +164,11 @@ class RolloutCollector:
         rows, environments = envs.group_rows[group], envs.group_environments[group]
         seen = self._trainable.prepared(torch.from_numpy(envs.observations[rows]))
         buffer.observations[rows, step] = seen
-        fresh = np.repeat(self._fresh[environments.start : environments.stop], envs.agents)
-        buffer.begins[rows, step] = torch.from_numpy(fresh).to(buffer.begins.device)
-        self._fresh[environments.start : environments.stop] = False
+        fresh = self._fresh[environments.start : environments.stop]
+        if fresh.any():
+            begins = torch.from_numpy(np.repeat(fresh, envs.agents))
+            buffer.begins[rows, step] = begins.to(buffer.begins.device)
+            fresh[:] = False
         logits, values, self._states[group] = self._trainable.act(seen, self._states[group])
         logprobs = torch.log_softmax(logits, -1)
         # Inverse transform sampling on the CPU: one number per agent from a generator whose state is in the checkpoint,
@@ -187,8 +191,6 @@ class RolloutCollector:
         envs, buffer = self.envs, self.buffer
         rows = envs.group_rows[group]
         buffer.rewards[rows, step] = torch.from_numpy(envs.rewards[rows]).to(buffer.rewards.device)
-        buffer.done[rows, step] = 0.0
-        buffer.bootstrap[rows, step] = 0.0
         for end in ends:
             index = end.environment - self._environments.start
             agents = slice(index * envs.agents, (index + 1) * envs.agents)

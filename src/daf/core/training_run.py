@@ -20,7 +20,7 @@ import torch
 from daf.compute.executor import job_count
 from daf.config.training import DAFTrainingConfig
 from daf.core import checkpoints
-from daf.core._compatibility import require_branchable, require_reachable_total, require_same_run
+from daf.core._compatibility import KERNELS, require_branchable, require_reachable_total, require_same_run
 from daf.core._distributed_learner import GroupLearner, LeadingLearner
 from daf.core._learner import Learner
 from daf.core._periodic_evaluation import last_evaluation
@@ -272,6 +272,7 @@ class TrainingRun:
             "ranks": self.ranks,
             "device": self.device,
             "torch": str(torch.__version__),
+            "kernels": KERNELS,
             "metrics": _finite(self.last_metrics),
             "saved_at": time.time(),
         }

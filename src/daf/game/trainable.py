@@ -31,6 +31,7 @@ from daf.errors import ConfigError, PolicyError
 from daf.game.known_policies import KNOWN
 from daf.game.missions import Mission
 from daf.game.observations import END, Frame, Observation
+from daf.game.onednn import accelerate
 from daf.game.policy import Policy
 from daf.game.policy_loading import build
 from daf.game.rollout import Game
@@ -111,6 +112,10 @@ class Trainable:
         """Let torch compile the network, for single steps and for sequences."""
         self._eval = torch.compile(self._eval)
         self.network.compile()  # type: ignore[no-untyped-call]
+
+    def accelerate(self) -> None:
+        """Use faster kernels for the network's layers; results change in their last bits."""
+        accelerate(self.network)
 
     def initial_state(self, rows: int) -> State:
         """The state at the start of episodes."""
