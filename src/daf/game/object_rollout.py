@@ -179,8 +179,7 @@ class ObjectEpisode:
             actions[agent], vibe_actions[agent] = code
             if infos or self._watched:
                 self._note(agent, infos)
-        self.sim.step()
-        self.done = self.sim.is_done()
+        self.done = self.sim.step()
 
     def outcome(self) -> Outcome:
         """The episode's result, after its end."""

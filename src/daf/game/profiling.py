@@ -28,10 +28,11 @@ def measured() -> Iterator[Spent]:
     spent = Spent()
     step, on_step = Simulation.step, TimeAverages.on_step
 
-    def timed_step(self: Any) -> None:
+    def timed_step(self: Any) -> bool:
         started = perf_counter()
-        step(self)
+        done = step(self)
         spent.simulator += perf_counter() - started
+        return done
 
     def timed_on_step(self: Any) -> None:
         started = perf_counter()

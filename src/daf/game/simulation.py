@@ -124,8 +124,11 @@ class Simulation(upstream.Simulation):
         self._agent_locations_step = -1
         self._start_episode()
 
-    def step(self) -> None:
-        """One tick of the game, then talk, then the handlers, which are also notified of the end of the episode."""
+    def step(self) -> bool:
+        """One tick of the game, then talk, then the handlers, which are also notified of the end of the episode.
+
+        Returns whether it has ended, since asking again takes longer than the rest of this method.
+        """
         self._Simulation__c_sim.step()
         if self._config.game.talk.enabled:
             now = self.current_step
@@ -133,6 +136,8 @@ class Simulation(upstream.Simulation):
             self._talk_channel.expire(current_step=now)
         for handler in self._event_handlers:
             handler.on_step()
-        if self.is_done():
+        done = self.is_done()
+        if done:
             for handler in self._event_handlers:
                 handler.on_episode_end()
+        return done
