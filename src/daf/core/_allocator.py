@@ -1,7 +1,7 @@
 """The C library's allocator while a process learns.
 
 An update allocates and frees the same hundreds of megabytes again and again. By default, glibc gives large pieces back
-to the system at once, and the system clears every page anew: half of the time of an LSTM's backward pass.
+to the system at once, and the system clears every page for the next use: half of the time of an LSTM's backward pass.
 """
 
 import ctypes

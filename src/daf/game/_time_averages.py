@@ -1,5 +1,9 @@
 """Each game stat's mean over the steps of an episode, exactly as upstream's `TimeAveragedStatsHandler` has it.
 
+Nearly all of the time that this takes is the simulator's, which hands out the stats of the game and of all agents
+together. Asking for known names alone takes a third of it, but a stat may occur for the first time at any step, and its
+values from then on could only be had by playing the episode again.
+
 Importing this module imports mettagrid.
 """
 
