@@ -1,23 +1,36 @@
 """What every registry guarantees, whatever it is stored in."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from daf.errors import LockedError, ReleaseError
-from daf.registry import FolderRegistry, HttpRegistry, Registry, find_release, prune
+from daf.registry import FolderRegistry, HttpRegistry, ObjectRegistry, Registry, find_release, prune
+from daf.storage.remote import Url
 from tests.registry.http_server import Endpoint, running
 from tests.registry.releasing import bundle_of, put_live, release_of
+from tests.remote.s3 import BUCKET
 
 Opened = Callable[[], Registry]
 
 
-@pytest.fixture(params=["folder", "endpoint"])
+@pytest.fixture(params=["folder", "endpoint", "memory", "s3"])
 def opened(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Opened]:
     """Opens the same registry anew, as another process would."""
     if request.param == "folder":
         yield lambda: FolderRegistry(tmp_path / "registry")
+        return
+    if request.param in ("memory", "s3"):
+        if request.param == "s3":
+            request.getfixturevalue("s3")
+        url = (
+            Url("memory", tmp_path.as_posix().strip("/"))
+            if request.param == "memory"
+            else Url("s3", f"{BUCKET}/releases")
+        )
+        yield lambda: ObjectRegistry(url)
         return
     (tmp_path / "endpoint").mkdir()
     with running(Endpoint(tmp_path / "endpoint")) as there:
@@ -153,3 +166,22 @@ def test_the_releases_that_were_live_last_keep_their_bundles(opened: Opened, tmp
     kept = {stored.release["version"] for stored in opened().policy("walker").releases if stored.kept}
     assert kept == {"1.0.0", "4.0.0", "5.0.0"}
     assert prune(opened(), "walker", 0) == ("4.0.0",)
+
+
+def test_of_two_writers_one_makes_its_release_live(opened: Opened, tmp_path: Path) -> None:
+    put_live(opened(), bundle_of(tmp_path, "one"), "1.0.0")
+    for version in ("2.0.0", "3.0.0"):
+        opened().add(release_of(bundle_of(tmp_path, version), version), bundle_of(tmp_path, version))
+    seen = opened().policy("walker")
+
+    def outcome(version: str) -> str:
+        try:
+            opened().switch("walker", seen.next_event("released", version), expected="1.0.0")
+        except LockedError:
+            return "refused"
+        return version
+
+    with ThreadPoolExecutor(2) as pool:
+        outcomes = list(pool.map(outcome, ("2.0.0", "3.0.0")))
+    assert sorted(outcomes) in (["2.0.0", "refused"], ["3.0.0", "refused"])
+    assert opened().policy("walker").live in outcomes

@@ -3,6 +3,7 @@
 from daf.registry.folder import FolderRegistry
 from daf.registry.http import HttpRegistry
 from daf.registry.interface import Event, PolicyReleases, Registry, Release, Stored, now, other_bytes, require_name
+from daf.registry.objects import ObjectRegistry
 from daf.registry.opening import find_release, only_name, open_registry, selected
 from daf.registry.pruning import prune
 from daf.registry.versions import FIRST, Version, is_version, parse
@@ -12,6 +13,7 @@ __all__ = [
     "Event",
     "FolderRegistry",
     "HttpRegistry",
+    "ObjectRegistry",
     "PolicyReleases",
     "Registry",
     "Release",

@@ -7,31 +7,31 @@ written NAME@VERSION; without @VERSION it is the live one, and without NAME the 
 import os
 from pathlib import Path
 
-from daf.errors import ReleaseError, UsageError, quoted, unknown
+from daf.errors import ReleaseError, quoted, unknown
 from daf.registry.folder import FolderRegistry
 from daf.registry.http import TOKEN_VARIABLE, HttpRegistry
 from daf.registry.interface import Registry, Release
+from daf.registry.objects import ObjectRegistry
 from daf.registry.versions import is_version, parse
+from daf.storage import remote
 
 VARIABLE = "DAF_REGISTRY"
 FOLDER = "releases"
 
 
 def open_registry(place: str | Path | None, *, base_dir: str | Path, token: str | None = None) -> Registry:
-    """The registry at `place`, a directory or the URL of an endpoint.
+    """The registry at `place`: a directory, the URL of an endpoint (https://…) or of objects (s3://bucket/releases).
 
-    token: for an endpoint; default: `DAF_REGISTRY_TOKEN`. Nothing is made or requested yet. Raises `UsageError`.
+    token: for an endpoint; default: `DAF_REGISTRY_TOKEN`. Nothing is made there or requested yet. Raises `UsageError`.
     """
-    where = str(place) if place is not None else os.environ.get(VARIABLE) or str(Path(base_dir, FOLDER))
-    scheme = where.partition("://")[0] if "://" in where else None
-    if scheme is None:
-        return FolderRegistry(where)
-    if scheme not in ("http", "https"):
-        raise UsageError(
-            f"{quoted(scheme + '://')} is not a registry that DAF can use: name a directory, or the URL of an endpoint "
-            "(https://…)."
-        )
-    return HttpRegistry(where, token=token or os.environ.get(TOKEN_VARIABLE) or None)
+    where = str(place) if place is not None else os.environ.get(VARIABLE)
+    if not where:
+        where = str(remote.below(base_dir, FOLDER))
+    if where.partition("://")[0] in ("http", "https"):
+        return HttpRegistry(where, token=token or os.environ.get(TOKEN_VARIABLE) or None)
+    path = remote.local(place if isinstance(place, Path) else where)
+    there = remote.mirror_of(path)
+    return FolderRegistry(path) if there is None else ObjectRegistry(there.url)
 
 
 def only_name(registry: Registry) -> str:

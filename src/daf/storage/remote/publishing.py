@@ -10,6 +10,7 @@ content meanwhile.
 Not guaranteed: a reader that downloads while another machine publishes a new version gets an error, not the old one.
 """
 
+import hashlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -225,13 +226,16 @@ def checked(url: Url, one: Listed) -> Callable[[Path], None]:
 
 
 def _compare(store: Store, name: str, one: Listed) -> None:
-    import hashlib
+    _require_same(store.url.child(name), content_of(store, name), one)
 
+
+def content_of(store: Store, name: str) -> Listed:
+    """Size and SHA-256 of an object, read in pieces. Raises `StorageError`."""
     digest, size = hashlib.sha256(), 0
     for piece in store.pieces(name):
         digest.update(piece)
         size += len(piece)
-    _require_same(store.url.child(name), Listed(size, digest.hexdigest()), one)
+    return Listed(size, digest.hexdigest())
 
 
 def _require_same(url: Url, found: Listed, one: Listed) -> None:
