@@ -22,6 +22,7 @@ from daf.errors import UsageError
 from daf.game import compat
 from daf.output_manager import OutputManager, find_run, list_runs
 from daf.output_manager.layout import EXECUTION_LOG, LOCK
+from daf.output_manager.publication import adding_to
 from daf.output_manager.runs import RunInfo, require_intact
 from daf.playing.planning import default_cache
 from daf.storage.locks import exclusive_if_supported
@@ -200,7 +201,8 @@ def daf_train_policy(
             details = {"steps": result.steps, "status": result.status}
             output.log_operation_complete(OPERATION, result.ending, details, error=(result.error or {}).get("message"))
     if report:
-        write_training_page(result.run_dir)
+        with adding_to(result.run_dir):
+            write_training_page(result.run_dir)
     return result
 
 
@@ -264,12 +266,13 @@ def daf_clone_policy(
         raise UsageError("resume uses the settings of the run: omit policy, missions, student and config.")
     result = daf_train_policy(report=False, output=output, console=console, **training)
     agreement = None
-    if result.status == "done":
-        agreement = read_agreement(result.run_dir) or _measured_agreement(result, agreement_episodes, output)
-    if report:
-        from daf.core.training_report.page import write_training_page
+    with adding_to(result.run_dir):
+        if result.status == "done":
+            agreement = read_agreement(result.run_dir) or _measured_agreement(result, agreement_episodes, output)
+        if report:
+            from daf.core.training_report.page import write_training_page
 
-        write_training_page(result.run_dir)
+            write_training_page(result.run_dir)
     return CloneResult(result, agreement)
 
 

@@ -145,6 +145,37 @@ def test_two_machines_that_start_in_the_same_second_get_different_ids(
     assert ids == ["20260101_000000", "20260101_000000_2"]
 
 
+def published_files(s3: S3, run: str) -> set[str]:
+    """The files that the manifest of the run lists."""
+    (manifest,) = (key for key in s3.names() if f"/{run}/.daf-manifest.json" in key)
+    return set(json.loads(s3.objects()[manifest])["files"])
+
+
+def test_what_an_operation_adds_after_its_episodes_is_published(s3: S3, daf_call: DafCall) -> None:
+    done = daf_call(
+        "metrics", "-m", SMALLEST, "-p", "noop", "-e", "2", "--executor", "serial", "--output-dir", OUT, "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    run = json.loads(done.stdout)
+    assert {"metrics.json", "metrics.html"} <= published_files(s3, run["run_id"])
+    there = {path.relative_to(run["run_dir"]).as_posix() for path in Path(run["run_dir"]).rglob("*") if path.is_file()}
+    assert {name for name in there if not name.rpartition("/")[2].startswith(".daf-")} == published_files(
+        s3, run["run_id"]
+    )
+
+
+def test_a_part_of_a_run_is_published_with_the_run(s3: S3) -> None:
+    output = OutputManager(OUT)
+    with output.operation("sweeps", title="outer") as folder:
+        with OutputManager(folder / "runs").operation("evaluations", title="inner") as inner:
+            (inner / "x").write_bytes(b"x")
+        assert not any(key.endswith("/x") for key in s3.names())
+    assert [key for key in s3.names() if key.endswith(".daf-manifest.json")] == [
+        f"runs/sweeps/{output.session_id}/.daf-manifest.json"
+    ]
+    assert (inner / "x").relative_to(folder).as_posix() in published_files(s3, output.session_id)
+
+
 def test_labels_of_a_published_run_are_published(s3: S3, daf_call: DafCall, there: dict[str, str]) -> None:
     daf_call(*PLAY, "--output-dir", OUT)
     assert daf_call("runs", "tag", "latest", "good", "--output-dir", OUT, **there).returncode == 0

@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from daf.evaluation.result import Evaluation
+from daf.output_manager.publication import adding_to
 from daf.storage.atomic import write_json, write_text
 from daf.storage.jsonable import jsonable
 
 
 def write_analysis(evaluation: Evaluation, data: dict[str, Any], page: str, *, name: str = "analysis") -> Path:
     """Write the findings `data` and the HTML text `page`. Returns the path of the page."""
-    write_json(evaluation.run_dir / f"{name}.json", jsonable(data))
     path = page_of(evaluation, name=name)
-    write_text(path, page)
+    with adding_to(evaluation.run_dir):
+        write_json(evaluation.run_dir / f"{name}.json", jsonable(data))
+        write_text(path, page)
     return path
 
 

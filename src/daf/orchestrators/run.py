@@ -30,6 +30,7 @@ from daf.orchestrators._plan import PlannedStage, plan_pipeline
 from daf.orchestrators._references import replaced
 from daf.orchestrators._state import PipelineState
 from daf.orchestrators.result import PipelineResult, StageRecord
+from daf.output_manager.publication import adding_to
 from daf.output_manager.runs import list_runs
 from daf.storage import atomic
 from daf.storage.jsonable import jsonable
@@ -99,7 +100,8 @@ def run_pipeline(
 
     from daf.reporting import daf_report
 
-    done = replace(done, report=daf_report(folder, base_dir=where.base_dir).html)
+    with adding_to(folder):
+        done = replace(done, report=daf_report(folder, base_dir=where.base_dir).html)
     notify(target, done)
     return done
 

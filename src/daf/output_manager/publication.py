@@ -5,10 +5,12 @@ before anything is written, so neither a crash nor an outage of the store loses 
 place, a run or `daf runs publish`, takes it along.
 """
 
+import contextlib
 import json
+import os
 import secrets
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from daf.errors import Interrupted, LockedError, StorageError, UsageError
@@ -40,16 +42,17 @@ def claim(base: Path, session: str, wanted: str) -> str:
 
 def announce(folder: Path) -> None:
     """Note that a run directory has something to publish, if its output directory has a URL."""
-    if remote.place_of(folder) is not None:
+    if _place(folder) is not None:
         remote.announce(folder)
 
 
 def publish(folder: Path) -> bool:
-    """Publish a run directory or a directory of checkpoints; False if it has no URL. The same call resumes.
+    """Publish a run directory or a session's directory of checkpoints; False if it has no URL. The same call resumes.
 
-    Raises `StorageError`, `Interrupted`: the directory is then intact, and the message says how to resume.
+    The directory of a part of a run is published with the run. Raises `StorageError`, `Interrupted`: the directory is
+    then intact, and the message says how to resume.
     """
-    place = remote.place_of(folder)
+    place = _place(folder)
     if place is None:
         return False
     again = f"`daf runs publish --output-dir {place.url}` resumes, and so does the next run with this output directory."
@@ -65,16 +68,25 @@ def publish(folder: Path) -> bool:
 
 
 def edit_labels(folder: Path, change: Callable[[Labels], Labels]) -> Labels:
-    """Change the labels of a run, and publish them if its output directory has a URL and it is not running.
+    """Change the labels of a run, and publish them if it has ended and its output directory has a URL.
 
     Raises `UsageError`, `DamagedFileError`, `StorageError`.
     """
+    with adding_to(folder):
+        return labels.edit(folder, change)
+
+
+@contextlib.contextmanager
+def adding_to(folder: Path) -> Iterator[None]:
+    """A block that writes into the directory of a run that has ended; what it wrote is published if there is a URL.
+
+    A run that was interrupted is not published by this either. Raises `StorageError`, `Interrupted`.
+    """
     announce(folder)
-    new = labels.edit(folder, change)
+    yield
     run = read_run(folder)
-    if run is not None and run.status != "running":
+    if run is not None and run.status not in ("running", "interrupted"):
         publish(folder)
-    return new
 
 
 def unpublished(base: Path) -> list[RunInfo]:
@@ -114,3 +126,13 @@ def publish_runs(run: str | None = None, base_dir: str | Path | None = None, *, 
         if verify:
             remote.verify(one.path)
     return wanted
+
+
+def _place(folder: Path) -> remote.Place | None:
+    """The place of a directory that is published by itself: a run's, or one of checkpoints."""
+    place = remote.place_of(folder)
+    if place is None:
+        return None
+    run = layout.place_of(folder)
+    whole = Path(os.path.abspath(folder)).parent == place.root or (run is not None and run[0] == place.root)  # noqa: PTH100
+    return place if whole else None

@@ -19,6 +19,7 @@ from daf.episodes.plan import Plan
 from daf.episodes.record import EpisodeRecord
 from daf.errors import UsageError
 from daf.evaluation import Evaluation, Settings, evaluate, results_data
+from daf.output_manager.publication import adding_to
 from daf.power._page import power_page
 from daf.power._rows import CurvePoint, PowerRow
 from daf.stats.arrays import differences
@@ -283,18 +284,19 @@ def _finish(
         seeds=seeds,
         evaluation=pilot,
     )
-    write_json(folder / "power.json", jsonable(report.to_data()))
-    write_text(
-        report.page,
-        power_page(
-            f"Power for a difference of {aim.difference:g}",
-            f"Run {report.run_id}",
-            report.rows,
-            report.curve,
-            report.notes,
-            seeds=seeds,
-            runs=runs,
-        ),
-    )
+    with adding_to(folder):
+        write_json(folder / "power.json", jsonable(report.to_data()))
+        write_text(
+            report.page,
+            power_page(
+                f"Power for a difference of {aim.difference:g}",
+                f"Run {report.run_id}",
+                report.rows,
+                report.curve,
+                report.notes,
+                seeds=seeds,
+                runs=runs,
+            ),
+        )
     report.print_summary(console)
     return report

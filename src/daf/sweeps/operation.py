@@ -16,6 +16,7 @@ from daf.compute.interface import THIS_MACHINE, ClusterOptions
 from daf.config.sweep import DAFSweepConfig
 from daf.core.jobs.runners import make_runner, trains_on_gpu
 from daf.errors import DataError
+from daf.output_manager.publication import adding_to
 from daf.playing.settings import DEFAULT_GPU_MEMORY_FRACTION
 from daf.storage import locks
 from daf.sweeps import journal
@@ -118,7 +119,8 @@ def launch(
         result.save_json(run_dir / RESULT)
         if result.status == "failed":
             output.log_operation_complete("sweeps", "failed", error=" ".join(result.notes))
-    write_sweep_page(run_dir)
+    with adding_to(run_dir):
+        write_sweep_page(run_dir)
     return result
 
 

@@ -19,6 +19,7 @@ from daf.game import mission_facts
 from daf.game import missions as game_missions
 from daf.game.mission_changes import with_cogs, with_variant
 from daf.game.missions import Mission, check_runs
+from daf.output_manager.publication import adding_to
 from daf.playing.contenders import policies_of
 from daf.playing.planning import cache_of, check_settings, missions_of, plan_teams
 from daf.playing.run import play_run
@@ -90,7 +91,8 @@ def daf_variant_sweep(
         found = compared(run, base, combinations, missions, refused, measured)
         found.save_json(run.run_dir / FILE)
     if chosen.report:
-        write_variants_page(run.run_dir)
+        with adding_to(run.run_dir):
+            write_variants_page(run.run_dir)
     found.print_summary(console)
     return found
 

@@ -13,6 +13,7 @@ from daf.compute.executor import job_count
 from daf.config import extras
 from daf.errors import Interrupted, UsageError
 from daf.output_manager import OutputManager
+from daf.output_manager.publication import adding_to
 from daf.processes.answers import answer_of
 from daf.stats.sentences import counted
 from daf.storage.printable import terminal_text
@@ -151,7 +152,8 @@ class TestRunner:
         generator = TestReportGenerator(self.run_dir)
         if json_path is not None:
             generator.save_json(json_path)
-        return generator.save_html(html_path)
+        with adding_to(self.run_dir):
+            return generator.save_html(html_path)
 
     def flaky_tests(self) -> list[FlakyTest]:
         """The tests of this run that are flaky over the earlier runs of this output directory; once it is written."""
