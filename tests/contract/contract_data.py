@@ -1,4 +1,4 @@
-"""The promised names out of contract.yaml, one case per promise, and what is pending as a strict xfail."""
+"""The promised names out of contract.yaml, one case per promise."""
 
 import ast
 from dataclasses import dataclass
@@ -36,11 +36,6 @@ def parsed(arguments: str) -> dict[str, Any]:
     return found
 
 
-def pending(issue: int | None) -> list[pytest.MarkDecorator]:
-    """The mark of what issue `issue` builds; none for what is built."""
-    return [] if issue is None else [pytest.mark.xfail(reason=f"issue {issue}", strict=True)]
-
-
 def names() -> list[Any]:
     """A case for every promised name of every module."""
     cases = []
@@ -48,7 +43,7 @@ def names() -> list[Any]:
         for name, entry in entries.items():
             spec = {"arguments": entry} if isinstance(entry, str) else entry
             case = Promised(module, name, spec)
-            cases.append(pytest.param(case, id=f"{module}.{name}", marks=pending(spec.get("pending"))))
+            cases.append(pytest.param(case, id=f"{module}.{name}"))
     return cases
 
 
@@ -59,36 +54,26 @@ def methods() -> list[Any]:
         for name, entry in entries.items():
             for method, arguments in (entry.get("methods", {}) if isinstance(entry, dict) else {}).items():
                 case = Promised(module, f"{name}.{method}", {"arguments": arguments})
-                cases.append(pytest.param(case, id=f"{module}.{case.path}", marks=pending(entry.get("pending"))))
+                cases.append(pytest.param(case, id=f"{module}.{case.path}"))
     return cases
 
 
 def operations() -> list[Any]:
-    """A case for every operation that is built: the functions named daf_…, apart from loading a file."""
-    waiting = {name: issue for issue, found in CONTRACT["console_pending"].items() for name in found or []}
-    cases = []
-    for module, entries in CONTRACT["modules"].items():
-        for name, entry in entries.items():
-            built = isinstance(entry, str) or "pending" not in entry
-            if name.startswith("daf_") and name != "daf_load_config" and built:
-                case = Promised(module, name, {})
-                cases.append(pytest.param(case, id=f"{module}.{name}", marks=pending(waiting.pop(name, None))))
-    assert not waiting, f"console_pending names no operation: {sorted(waiting)}"
-    return cases
+    """A case for every operation: the functions named daf_…, apart from loading a file."""
+    return [
+        pytest.param(Promised(module, name, {}), id=f"{module}.{name}")
+        for module, entries in CONTRACT["modules"].items()
+        for name in entries
+        if name.startswith("daf_") and name != "daf_load_config"
+    ]
 
 
 def commands() -> list[Any]:
-    """A case for every command: its words and the kind that decides its common options (None where not built)."""
-    waiting = {words: issue for issue, found in CONTRACT["options_pending"].items() for words in found or []}
+    """A case for every command: its words and the kind that decides its common options."""
     cases = []
     for group, entry in CONTRACT["commands"].items():
-        if isinstance(entry, dict) and "pending" in entry:
-            cases.append(pytest.param((group,), None, id=group, marks=pending(entry["pending"])))
-            continue
         found = {group: entry} if isinstance(entry, str) else {f"{group} {name}": kind for name, kind in entry.items()}
-        for words, kind in found.items():
-            cases.append(pytest.param(tuple(words.split()), kind, id=words, marks=pending(waiting.pop(words, None))))
-    assert not waiting, f"options_pending names no command: {sorted(waiting)}"
+        cases += [pytest.param(tuple(words.split()), kind, id=words) for words, kind in found.items()]
     return cases
 
 
