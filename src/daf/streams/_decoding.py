@@ -1,6 +1,7 @@
 """Blocks of whole records to columns, at the speed of msgspec.
 
-A `BlockDecoder` is built for one shape of record. Its struct types demand every path of the shape as a number, refuse
+A block is cut at the last place where one record ends and the next starts, the brackets of a JSON array are written
+around it in place, and it is decoded at once. The cut is a guess that the decoder checks. A `BlockDecoder` is built for one shape of record. Its struct types demand every path of the shape as a number, refuse
 unknown components and notice every other field that would be read, so a block decodes only where all its records have
 exactly that shape; everything else (another shape, null, NaN, damage) raises `msgspec.MsgspecError`, and the caller
 reads that block the slow, exact way.
@@ -19,13 +20,79 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from daf.streams.records import FIXED, LogShape, is_flat
+from daf.streams._gathering import Rows
+from daf.streams.records import FIXED, LogShape, RunConstants, is_flat
 
+MAX_DECODERS = 64
+"""Most shapes of records that get a fast decoder; a log whose records all differ is read the exact way."""
 _FLOAT = 0xCB
 _NESTED = ("step", "total_steps", "position.x", "position.y", "position.map", "rewards.total", "rewards.step")
 """Fields of nested records that are read where they occur."""
 
 type _Tree = dict[str, "_Tree | None"]
+
+
+class TypedDecoder:
+    """Reads blocks whose records have the shape and the separator of the last two that the exact reader read."""
+
+    def __init__(self, constants: RunConstants) -> None:
+        self._flat_fields = constants.flat_fields
+        self._decoders: dict[LogShape, BlockDecoder | None] = {}
+        self._shape: LogShape | None = None
+        self._separator = b""
+
+    def learn(self, text: bytes, separator: bytes | None, shape: LogShape, numbers: list[float]) -> None:
+        """Expect records like `text`, which has this `shape`, with `separator` between them, if that is known."""
+        self._shape = shape
+        self._separator = self._separator if separator is None else separator
+
+    def read(self, buffer: bytearray, at: int, stop: int, *, ended: bool, rows: Rows) -> int:
+        """Gather the records of `buffer[at:stop]`, which nothing follows if it has `ended`; where the exact reader is
+        to go on.
+        """
+        decoder, cut = self._decoder(), self._cut(buffer, at, stop, ended)
+        if decoder is None or self._shape is None or not cut:
+            return at
+        before, after = buffer[at - 1], buffer[cut]
+        as_lines = b"," not in self._separator and b"\n" in self._separator
+        try:
+            with memoryview(buffer) as view:
+                if as_lines:
+                    with view[at:cut] as piece:
+                        found = decoder.lines(piece)
+                else:
+                    buffer[at - 1], buffer[cut] = 0x5B, 0x5D
+                    with view[at - 1 : cut + 1] as piece:
+                        found = decoder.array(piece)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return at
+        finally:
+            buffer[at - 1], buffer[cut] = before, after
+        if not len(found) or decoder.overlooks(buffer, at, cut, len(found)):
+            return at
+        rows.put(self._shape, found)
+        return cut
+
+    def _cut(self, buffer: bytearray, at: int, stop: int, ended: bool) -> int:
+        """Where the last whole record before `stop` seems to end; 0 if no guess is possible."""
+        if buffer[at] != 0x7B:
+            return 0
+        if ended:
+            return buffer.rfind(b"}", at, stop) + 1
+        return buffer.rfind(b"}" + self._separator + b"{", at, stop) + 1 if self._separator else 0
+
+    def _decoder(self) -> "BlockDecoder | None":
+        shape = self._shape
+        if shape is None:
+            return None
+        if shape not in self._decoders:
+            if len(self._decoders) >= MAX_DECODERS:
+                return None
+            try:
+                self._decoders[shape] = BlockDecoder(shape, self._flat_fields)
+            except ValueError:
+                self._decoders[shape] = None
+        return self._decoders[shape]
 
 
 class BlockDecoder:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from daf.streams._damage import DamageList
-from daf.streams._reading import ReadingReport
+from daf.streams._gathering import ReadingReport
 from daf.streams._source import BARREN, MAX_BARREN, Source
 from daf.streams.records import LogShape, NameBound, RecordTable, RunConstants, read, tabulate
 
