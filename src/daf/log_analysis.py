@@ -26,7 +26,7 @@ from daf.streams.finding import LogFile, find_logs, find_variant, no_records
 from daf.streams.keeping import Keeper
 from daf.streams.planning import LogPart, plan_parts
 from daf.streams.processor import RunConstants, StreamingProcessor
-from daf.streams.running import PartDone, count
+from daf.streams.running import Announce, PartDone, count, slowed_by
 from daf.streams.summary import LogSummary, summarize
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ class LogAnalysis:
     `name` is `{variant}_{timestamp}`. `seconds` (reading only), `bytes_read`, `bytes_reused` (kept from the last
     analysis) and `peak_memory` (bytes, the largest process while reading) belong to this call; no written file depends
     on them. `notes`: optional files next to the logs that could not be used, and the parts that are absent
-    without them; states of an incremental analysis that could not be used.
+    without them; states of an incremental analysis that could not be used. `slowed_by`: what reading would have been
+    faster with.
     """
 
     name: str
@@ -62,6 +63,7 @@ class LogAnalysis:
     bytes_reused: int = 0
     peak_memory: int = 0
     notes: tuple[str, ...] = ()
+    slowed_by: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For `--json`: the run, the files, this call's figures, and the summary."""
@@ -75,6 +77,7 @@ class LogAnalysis:
             "bytes_reused": self.bytes_reused,
             "peak_memory": self.peak_memory,
             "notes": list(self.notes),
+            "slowed_by": self.slowed_by,
             "summary": self.summary.to_dict(),
         }
 
@@ -114,6 +117,7 @@ def daf_analyze_logs(
     incremental: bool = False,
     progress: OnPart | None = None,
     stage: Stage | None = None,
+    announce: Announce | None = None,
     console: "Console | None" = None,
 ) -> LogAnalysis:
     """Read the logs of `targets` (run directories, folders of logs, files), or of a `variant`'s `run`, and draw them.
@@ -121,7 +125,8 @@ def daf_analyze_logs(
     Targets at a URL are downloaded first. run: `latest`, `all`, or a run's name. output_dir: also a URL; default
     `plots/` next to `json_logs/`. smooth_window: bins (default: chosen by the noise). jobs: processes, which change
     only the time. incremental: keep the counts of the read part in `output_dir` and continue from them next time.
-    progress is called after each part, stage before each file that is written.
+    progress is called after each part, stage before each file that is written, announce (default: a warning in the log
+    of `daf.streams.running`) before the reader of large logs is compiled, once for each version of DAF.
 
     Raises `UsageError` (no such variant or file, no logs there, an unknown format), `DataError` (not one record),
     `StorageError`.
@@ -134,7 +139,7 @@ def daf_analyze_logs(
     files = _files(targets, variant, experiments, run)
     name, label = _names(files, variant)
     with _writing(output_dir, _plots(files)) as folder:
-        read = _read(files, folder, name, seed, sample_size, jobs, incremental, progress)
+        read = _read(files, folder, name, seed, sample_size, jobs, incremental, progress, announce)
         analysis = LogAnalysis(name, label, *read)
         analysis.written.extend(_draw(analysis, wanted, smooth_window, stage))
     if console is not None:
@@ -157,6 +162,7 @@ def daf_compare_logs(
     incremental: bool = False,
     progress: OnPart | None = None,
     stage: Stage | None = None,
+    announce: Announce | None = None,
 ) -> LogComparison:
     """Read several logs (variants, run directories or files) and draw them together.
 
@@ -176,7 +182,7 @@ def daf_compare_logs(
             name, label = _names(files, None if is_path else str(target))
             default = Path(experiments) / "plots" if Path(experiments).is_dir() and not is_path else _plots(files)
             folder = chosen or (analyses[0].output_dir if analyses else default)
-            read = _read(files, folder, name, seed, sample_size, jobs, incremental, progress)
+            read = _read(files, folder, name, seed, sample_size, jobs, incremental, progress, announce)
             analyses.append(LogAnalysis(name, label, *read))
         labels = [analysis.label for analysis in analyses]
         name = "_vs_".join(analysis.name for analysis in analyses)
@@ -223,6 +229,7 @@ def describe(analysis: LogAnalysis) -> list[str]:
         lines.append("damage: none")
     lines += [f"anomaly: {row['what']} ({counted(row['count'], 'time')})" for row in log.oddities.to_dict("records")]
     lines += [f"note: {note}" for note in analysis.notes]
+    lines += [analysis.slowed_by] if analysis.slowed_by else []
     lines.append(f"memory: peak {analysis.peak_memory / 1e6:.0f} MB per process while reading")
     lines.append(f"written: {counted(len(analysis.written), 'file')} in {analysis.output_dir}")
     return lines
@@ -294,14 +301,16 @@ def _read(
     jobs: int | Literal["auto"],
     incremental: bool,
     progress: OnPart | None,
-) -> tuple[LogSummary, Path, list[Path], float, int, int, int, tuple[str, ...]]:
+    announce: Announce | None,
+) -> tuple[LogSummary, Path, list[Path], float, int, int, int, tuple[str, ...], str | None]:
     """The summary, and the rest of a `LogAnalysis`'s fields. Raises `DataError` where there is no record."""
     began = time.perf_counter()
     parts = plan_parts(files, growing=incremental)
     keeper = Keeper(folder / f"{name}_state", seed, sample_size) if incremental else None
     aggregate, peak = count(
-        parts, seed=seed, sample_size=sample_size, jobs=_processes(jobs, parts), report=progress, keeper=keeper
-    )
+        parts, seed=seed, sample_size=sample_size, jobs=_processes(jobs, parts), report=progress, keeper=keeper,
+        announce=announce,
+    )  # fmt: skip
     if not aggregate.records:
         raise no_records(files, [d.reason for tally in aggregate.sources.values() for d in tally.damage])
     aggregate.thin(_BINS)
@@ -309,7 +318,7 @@ def _read(
     reused = keeper.reused_bytes if keeper else 0
     size = sum(part.size for part in parts)
     summary = summarize(aggregate, [file.name for file in files])
-    return summary, folder, [], seconds, size - reused, reused, peak, _notes(files, keeper)
+    return summary, folder, [], seconds, size - reused, reused, peak, _notes(files, keeper), slowed_by(parts)
 
 
 def _processes(jobs: int | Literal["auto"], parts: Sequence[LogPart]) -> int:

@@ -103,6 +103,7 @@ def logs(
                 list(pair), experiments=chosen.experiments, run=chosen.run, output_dir=chosen.output_dir,
                 smooth_window=chosen.smooth_window, seed=chosen.seed, sample_size=chosen.sample_size, formats=formats,
                 jobs=_jobs(chosen.jobs), incremental=chosen.incremental, progress=progress, stage=progress.stage,
+                announce=progress.announce,
             )  # fmt: skip
             result, analyses, written = comparison.to_dict(), comparison.analyses, comparison.written
         else:
@@ -111,6 +112,7 @@ def logs(
                 output_dir=chosen.output_dir, smooth_window=chosen.smooth_window, seed=chosen.seed,
                 sample_size=chosen.sample_size, formats=formats, jobs=_jobs(chosen.jobs),
                 incremental=chosen.incremental, progress=progress, stage=progress.stage,
+                announce=progress.announce,
             )  # fmt: skip
             result, analyses, written = analysis.to_dict(), [analysis], analysis.written
     if as_json:
@@ -223,6 +225,15 @@ class LogProgress:
             self._bar.update(self._bar.task_ids[0], note=f"drawing: {what}")
         elif self._verbose and not self._quiet:
             say(f"drawing: {what}")
+
+    def announce(self, what: str) -> None:
+        """Show something that takes a while."""
+        from daf.cli.show import say
+
+        if self._bar is not None:
+            self._bar.update(self._bar.task_ids[0], note=what)
+        elif not self._quiet:
+            say(what)
 
     def _due(self, *, last: bool) -> bool:
         from daf.cli.show import PLAIN_LINE_SECONDS

@@ -16,6 +16,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from daf.config.extras import is_installed, needs
 
@@ -33,7 +34,9 @@ def refusal(subject: str) -> str | None:
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = root.lstat()
     except OSError as error:
-        return f"{subject} keeps compiled code in {root}: {error.strerror or error}. Set XDG_CACHE_HOME to a place for it."
+        return (
+            f"{subject} keeps compiled code in {root}: {error.strerror or error}. Set XDG_CACHE_HOME to a place for it."
+        )
     foreign = hasattr(os, "geteuid") and found.st_uid != os.geteuid()
     if not stat.S_ISDIR(found.st_mode) or foreign or (os.name == "posix" and stat.S_IMODE(found.st_mode) & 0o077):
         return (
@@ -55,8 +58,9 @@ def load(module: str) -> ModuleType:
     """
     if module in sys.modules:
         return sys.modules[module]
-    from numba import config
+    from numba import config as numba_config
 
+    config: Any = numba_config
     before = config.CACHE_DIR
     config.CACHE_DIR = str(_directory(module))  # read where a function is declared, so while its module is imported
     try:

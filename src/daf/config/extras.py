@@ -16,6 +16,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "remote": ("fsspec", "s3fs"),
     "gcs": ("gcsfs",),
     "test": ("pytest", "coverage"),
+    "fast": ("numba",),
 }
 """By extra, the modules that its code imports."""
 

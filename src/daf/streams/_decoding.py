@@ -1,10 +1,10 @@
 """Blocks of whole records to columns, at the speed of msgspec.
 
 A block is cut at the last place where one record ends and the next starts, the brackets of a JSON array are written
-around it in place, and it is decoded at once. The cut is a guess that the decoder checks. A `BlockDecoder` is built for one shape of record. Its struct types demand every path of the shape as a number, refuse
-unknown components and notice every other field that would be read, so a block decodes only where all its records have
-exactly that shape; everything else (another shape, null, NaN, damage) raises `msgspec.MsgspecError`, and the caller
-reads that block the slow, exact way.
+around it in place, and it is decoded at once. The cut is a guess that the decoder checks. A `BlockDecoder` is built for
+one shape of record. Its struct types demand every path of the shape as a number, refuse unknown components and notice
+every other field that would be read, so a block decodes only where all its records have exactly that shape; everything
+else (another shape, null, NaN, damage) raises `msgspec.MsgspecError`, and the caller reads it the slow, exact way.
 
 The columns come out of msgspec as well: a list of structs that hold only floats, encoded as MessagePack, is an array
 of rows of one size (each float is a marker and eight bytes, each key constant), which numpy views in place. A field
@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from daf.streams._gathering import Rows
-from daf.streams.records import FIXED, LogShape, RunConstants, is_flat
+from daf.streams.records import FIXED, LogShape, RunConstants, is_flat, missing
 
 MAX_DECODERS = 64
 """Most shapes of records that get a fast decoder; a log whose records all differ is read the exact way."""
@@ -71,6 +71,8 @@ class TypedDecoder:
         if not len(found) or decoder.overlooks(buffer, at, cut, len(found)):
             return at
         rows.put(self._shape, found)
+        for problem in missing(self._shape):
+            rows.report.problems.counts[problem] += len(found)
         return cut
 
     def _cut(self, buffer: bytearray, at: int, stop: int, ended: bool) -> int:

@@ -7,6 +7,7 @@ from tables is therefore the same to the last bit.
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,7 +71,7 @@ class Rows:
         if self._n == ROWS:
             self.finish()
 
-    def put(self, shape: LogShape, rows: FloatArray | NDArray[np.void]) -> None:
+    def put(self, shape: LogShape, rows: NDArray[Any]) -> None:
         """Add `rows`: (n, paths), or (n,) with a field per path."""
         done = 0
         while done < len(rows):

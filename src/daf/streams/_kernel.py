@@ -212,7 +212,7 @@ def number(at: Any) -> Any:
         n = _digits(word)
         if n == 0 or n > 4:
             return 0, 0.0
-        exponent = np.int64(_value(word, n))
+        exponent: Any = np.int64(_value(word, n))
         power += -exponent if sign == 45 else exponent
         at += n
     value = scaled(digits, power)
@@ -276,7 +276,7 @@ def _skipped(at: Any) -> Any:
     return at
 
 
-@njit(  # type: ignore[untyped-decorator]
+@njit(
     "UniTuple(int64, 2)(int64, int64, uint8[::1], int64[::1], int64[::1], int64[::1], int64[::1], float64[::1], "
     "int64[:, ::1], float64[:, ::1], int64, uint8[::1], int64)",
     cache=True,

@@ -1,8 +1,8 @@
 """Tables of all whole records of a log, in its order, in bounded memory; with every damaged stretch.
 
 The bytes go through one reused buffer (256 KB, the size at which it stays in the processor's cache). A decoder takes
-the records that look like those before them: `TypedDecoder` block by block, or `TemplateDecoder` in compiled code. Where
-it refuses, the exact reader reads the same bytes record by record, and what it learns is used from there on.
+the records that look like those before them: `TypedDecoder` block by block, or `TemplateDecoder` in compiled code.
+Where it refuses, the exact reader reads the same bytes record by record, and what it learns is used from there on.
 """
 
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
 """Templates of records: what a log's writer repeats in each of them, and the compiled reading of what follows one.
 
-A template comes from a record that the exact reader has read. All its bytes are fixed but its numbers, words and strings
-(not keys). Which of these go to which column is found by reading the record once more with another number in each of
-them: so whatever `daf.streams.records.read` makes of a record, a template makes of all that follow it.
+A template comes from a record that the exact reader has read. All its bytes are fixed but its numbers, words and
+strings (not keys). Which of these go to which column is found by reading the record once more with another number in
+each of them: so whatever `daf.streams.records.read` makes of a record, a template makes of all that follow it.
 """
 
 import ctypes
@@ -121,14 +121,15 @@ class TemplateDecoder:
         buffer[stop : stop + PAD] = bytes(PAD)
         address = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
         while at < stop and buffer[at] == 0x7B:
-            for place, template in enumerate(self._recent[:_TRIED]):
+            for template in self._recent[:_TRIED]:
                 end = template.read(address, at, stop, rows)
                 if end > at:
                     break
             else:
                 return at
-            if place:
-                self._recent.insert(0, self._recent.pop(place))
+            if template is not self._recent[0]:
+                self._recent.remove(template)
+                self._recent.insert(0, template)
             at = SEPARATORS.match(buffer, end, stop).end()  # type: ignore[union-attr]
             if at < stop:
                 template.separate_by(bytes(buffer[end : at + 1]))

@@ -85,7 +85,7 @@ def plan_parts(
         if growing:
             share_exponent, own = -8, (8 * min(index, LAST_SLICE // 8 - 1), 8)
         cuts: list[tuple[int, float | None]] = [(0, since)]
-        if size > part and _is_json(file.path) and not is_streamed(file.path):
+        if size > part and is_json(file.path) and not is_streamed(file.path):
             cuts += _cuts(file.path, size, part, clock is not None)
         ends = [cut for cut, _ in cuts[1:]] + [size]
         for (start, known), end in zip(cuts, ends, strict=True):
@@ -103,7 +103,7 @@ def peek(path: Path) -> tuple[float | None, float | None, float | None, bool]:
 
     A number is `None` where there is none, the size where the file is compressed or not JSON too.
     """
-    if not _is_json(path):
+    if not is_json(path):
         from daf.streams.csvlog import rows_of
 
         first_row, last_row = rows_of(path)
@@ -210,7 +210,8 @@ def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and value == value and abs(value) < 1e300 else None
 
 
-def _is_json(path: Path) -> bool:
+def is_json(path: Path) -> bool:
+    """Whether a log is read as JSON, not as CSV: by its name."""
     return ".csv" not in [suffix.lower() for suffix in path.suffixes]
 
 

@@ -150,10 +150,18 @@ def read(
         _read_nested(record, take)
     else:
         _read_flat(record, take, constants.flat_fields)
-    for required in ("step", "position.x", "position.y", "position.map") if kind == "nested" else FIXED:
-        if required not in paths and required != "total_steps":
-            problems.counts[f"{required}: missing"] += 1
-    return LogShape(kind, tuple(paths)), numbers
+    shape = LogShape(kind, tuple(paths))
+    for problem in missing(shape):
+        problems.counts[problem] += 1
+    return shape, numbers
+
+
+@lru_cache
+def missing(shape: LogShape) -> tuple[str, ...]:
+    """The problems of every record of `shape`: fields that it should have."""
+    prefix = "position." if shape.kind == "nested" else ""
+    wanted = ("step", f"{prefix}x", f"{prefix}y", f"{prefix}map")
+    return tuple(f"{path}: missing" for path in wanted if path not in shape.paths)
 
 
 def _read_nested(record: dict[str, Any], take: Any) -> None:

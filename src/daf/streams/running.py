@@ -4,6 +4,7 @@ Parts are submitted and merged in the order of the log, whichever finishes first
 the memory does not grow with the log.
 """
 
+import logging
 import resource
 import signal
 import sys
@@ -14,6 +15,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 
+from daf.compute import compiling
 from daf.compute.contexts import Spawn
 from daf.errors import ExecutorError, UsageError
 from daf.processes.lifeline import end_with_coordinator
@@ -21,8 +23,13 @@ from daf.streams._aggregates import Aggregate
 from daf.streams._reading import TableReader
 from daf.streams._sampling import NO_BOUND
 from daf.streams._stretches import Stretches
+from daf.streams._templates import KERNEL
 from daf.streams.keeping import Keeper
-from daf.streams.planning import LogPart
+from daf.streams.planning import LogPart, is_json
+
+_LOG = logging.getLogger(__name__)
+LARGE = 100_000_000
+"""Bytes of JSON from which compiled code is worth the second and the 150 MB that a process needs to load it."""
 
 
 @dataclass(frozen=True)
@@ -45,19 +52,31 @@ class PartDone:
 
 
 type Report = Callable[[PartDone], None]
+type Announce = Callable[[str], None]
 
 
-def count_part(part: LogPart, seed: int, sample_size: int, bound: int = NO_BOUND) -> Aggregate:
-    """Everything that `part` holds, counted. Raises `StorageError`."""
+def is_large(parts: Sequence[LogPart]) -> bool:
+    """Whether compiled code should read a log of these parts."""
+    return sum(part.size for part in parts if is_json(part.path)) >= LARGE
+
+
+def slowed_by(parts: Sequence[LogPart]) -> str | None:
+    """Why these parts, a large log, are read without compiled code; `None` where they are not, or are no large log."""
+    return compiling.refusal("Reading large logs more than twice as fast") if is_large(parts) else None
+
+
+def count_part(
+    part: LogPart, seed: int, sample_size: int, bound: int = NO_BOUND, *, compiled: bool = False
+) -> Aggregate:
+    """Everything that `part` holds, counted, to the same bits with and without compiled code. Raises `StorageError`."""
     from daf.streams.csvlog import CsvReader
 
     began = time.perf_counter()
     aggregate = Aggregate(seed, sample_size, bound=bound)
-    is_csv = ".csv" in [suffix.lower() for suffix in part.path.suffixes]
     reader: TableReader | CsvReader = (
-        CsvReader(part.path, part.constants)
-        if is_csv
-        else TableReader(part.path, part.constants, start=part.start, end=part.end)
+        TableReader(part.path, part.constants, start=part.start, end=part.end, compiled=compiled)
+        if is_json(part.path)
+        else CsvReader(part.path, part.constants)
     )
     counter = aggregate.begin(part.plan)
     stretches = Stretches(clock=part.plan.clock is not None, since=part.plan.since)
@@ -84,19 +103,25 @@ def count(
     report: Report | None = None,
     into: Aggregate | None = None,
     keeper: Keeper | None = None,
+    announce: Announce | None = None,
 ) -> tuple[Aggregate, int]:
     """All `parts` in one aggregate (`into`, where given), and the largest resident memory of a process in bytes.
 
-    `keeper`: where counts of parts are kept from one time to the next.
+    `keeper`: where counts of parts are kept from one time to the next. `announce` (default: a warning in this module's
+    log) is told when the reader of large logs is compiled, which happens once.
 
     Raises `UsageError` for `jobs` below 1, `StorageError` for a file that cannot be read, and `ExecutorError` if a
     process was killed from outside.
     """
     if jobs < 1:
         raise UsageError(f"jobs must be at least 1 process, got {jobs}.")
-    total, peak = _count(parts, seed, sample_size, jobs, _bound(parts, sample_size), report, keeper)
-    if len(total.sample.hashes) < min(sample_size, total.records):
-        total, peak = _count(parts, seed, sample_size, jobs, NO_BOUND, report, None)  # the expectation was far too high
+    compiled = is_large(parts) and slowed_by(parts) is None
+    if compiled and not compiling.is_kept(KERNEL):
+        (announce or _LOG.warning)("compiling the reader of large logs; this happens once for each version of DAF")
+        compiling.load(KERNEL)  # before there are processes that would each do it
+    total, peak = _count(parts, seed, sample_size, jobs, _bound(parts, sample_size), compiled, report, keeper)
+    if len(total.sample.hashes) < min(sample_size, total.records):  # the expectation was far too high
+        total, peak = _count(parts, seed, sample_size, jobs, NO_BOUND, compiled, report, None)
     if into is None:
         return total, peak
     into.merge(total)
@@ -110,6 +135,7 @@ def _count(
     sample_size: int,
     jobs: int,
     bound: int,
+    compiled: bool,
     report: Report | None,
     keeper: Keeper | None,
 ) -> tuple[Aggregate, int]:
@@ -118,7 +144,7 @@ def _count(
     paths = list(dict.fromkeys(part.path for part in parts))
     places = {path: number for number, path in enumerate(paths, start=1)}
     peak = records = done = 0
-    for index, (part, counted, memory) in enumerate(_counted(parts, seed, sample_size, jobs, bound, keeper)):
+    for index, (part, counted, memory) in enumerate(_counted(parts, seed, sample_size, jobs, bound, compiled, keeper)):
         total.merge(counted)
         peak = max(peak, memory)
         records += counted.records
@@ -157,7 +183,13 @@ def peak_memory() -> int:
 
 
 def _counted(
-    parts: Sequence[LogPart], seed: int, sample_size: int, jobs: int, bound: int, keeper: Keeper | None
+    parts: Sequence[LogPart],
+    seed: int,
+    sample_size: int,
+    jobs: int,
+    bound: int,
+    compiled: bool,
+    keeper: Keeper | None,
 ) -> Iterator[tuple[LogPart, Aggregate, int]]:
     """Each part in its turn, counted here or elsewhere, or as it was kept."""
 
@@ -169,7 +201,8 @@ def _counted(
     if jobs == 1 or len(parts) == 1:
         for part in parts:
             found = keeper.get(part, bound) if keeper else None
-            yield part, found or kept(part, count_part(part, seed, sample_size, bound)), peak_memory()
+            counted = found or kept(part, count_part(part, seed, sample_size, bound, compiled=compiled))
+            yield part, counted, peak_memory()
         return
     waiting: deque[tuple[LogPart, Aggregate | Future[tuple[Aggregate, int]]]] = deque()
 
@@ -183,7 +216,7 @@ def _counted(
         try:
             for part in parts:
                 known = keeper.get(part, bound) if keeper else None
-                waiting.append((part, known or pool.submit(_work, part, seed, sample_size, bound)))
+                waiting.append((part, known or pool.submit(_work, part, seed, sample_size, bound, compiled)))
                 if len(waiting) >= jobs + 2:
                     yield first()
             while waiting:
@@ -203,5 +236,5 @@ def _begin_work() -> None:
     end_with_coordinator()
 
 
-def _work(part: LogPart, seed: int, sample_size: int, bound: int) -> tuple[Aggregate, int]:
-    return count_part(part, seed, sample_size, bound), peak_memory()
+def _work(part: LogPart, seed: int, sample_size: int, bound: int, compiled: bool) -> tuple[Aggregate, int]:
+    return count_part(part, seed, sample_size, bound, compiled=compiled), peak_memory()
