@@ -30,7 +30,7 @@ from daf.streams.records import FIXED, FloatArray, RecordTable
 
 ROWS = 8_192
 """Rows that are worked on at once."""
-WAITING_ROWS = 32_768
+WAITING_ROWS = 65_536
 WAITING_TABLES = 2_048
 HELD_BYTES = 12 * 1024 * 1024
 """Tables up to this size are held back to look for equal blocks."""

@@ -24,7 +24,8 @@ from daf.streams.records import RunConstants
 PART = 64 * 1024 * 1024
 _PROBES = 16
 _WINDOW = 64 * 1024
-_GLANCE = 8 * 1024
+_GLANCES = (2 * 1024, 8 * 1024, _WINDOW)
+"""Bytes in which a whole record is looked for, one after the other: the exact reader is slow."""
 SLICES = 48
 """Number of slices of training in the picture of visits over time."""
 _SHARE_BINS = 4_096
@@ -112,10 +113,13 @@ def peek(path: Path) -> tuple[float | None, float | None, float | None, bool]:
     with Source(path) as source:
         buffer = bytearray(_WINDOW)
         n = _fill(source, memoryview(buffer))
-        found = scan(bytes(buffer[:n]), final=n < _WINDOW).records
+        for length in (n,) if streamed or n < _WINDOW else _GLANCES[1:]:
+            found = scan(bytes(buffer[:length]), final=n < _WINDOW).records
+            if found:
+                break
         first = last = [_seen(start, value) for start, _, value in found]
         if n == _WINDOW and not streamed:
-            last = _records_at(path, max(0, source.size - _WINDOW), _WINDOW)
+            last = _records_before(path, source.size)
         elif n == _WINDOW and len({record.total for record in first}) > 1:
             last = _tail_of_stream(source, bytes(buffer))
     ends = [end[at].total for end, at in ((first, 0), (last, -1)) if end]
@@ -158,16 +162,16 @@ def _first_fall(path: Path, low: int, high: int, spacing: int, clock: bool) -> t
 
 def _close_in(path: Path, left: _Seen, right: _Seen, clock: bool) -> tuple[int, float | None] | None:
     """The two neighbouring records between which `step` falls, as the second's offset and the first's total."""
-    while right.offset - left.offset > _WINDOW // 2:
+    while right.offset - left.offset > _GLANCES[0]:
         middle = (left.offset + right.offset) // 2
         found = [r for r in _glance(path, middle) if r.step is not None and r.offset < right.offset]
         if not found or found[0].offset <= left.offset:
             break
         left, right = (left, found[0]) if _falls(left, found[0]) else (found[0], right)
-    records = _records_at(path, left.offset, right.offset - left.offset + _WINDOW)
-    for a, b in pairwise(records):
-        if _falls(a, b) and (not clock or a.total != b.total):
-            return b.offset, a.total
+    for length in _GLANCES[1:]:
+        for a, b in pairwise(_records_at(path, left.offset, right.offset - left.offset + length)):
+            if _falls(a, b) and (not clock or a.total != b.total):
+                return b.offset, a.total
     return None
 
 
@@ -176,8 +180,13 @@ def _falls(a: _Seen, b: _Seen) -> bool:
 
 
 def _glance(path: Path, offset: int) -> list[_Seen]:
-    """A few whole records after `offset`; if a short text contains none, those of a window."""
-    return _records_at(path, offset, _GLANCE) or _records_at(path, offset, _WINDOW)
+    """At least one whole record after `offset`, if a window has any."""
+    return next((found for length in _GLANCES if (found := _records_at(path, offset, length))), [])
+
+
+def _records_before(path: Path, end: int) -> list[_Seen]:
+    """At least one whole record before `end`, if a window has any."""
+    return next((found for n in _GLANCES[1:] if (found := _records_at(path, max(0, end - n), n))), [])
 
 
 def _records_at(path: Path, offset: int, length: int) -> list[_Seen]:
