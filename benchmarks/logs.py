@@ -271,16 +271,14 @@ CONTENDERS = {"json": by_json, "orjson": by_orjson, "duckdb": by_duckdb, "polars
 
 def run_one(name: str, path: Path, jobs: int) -> None:
     """The child: do the job once, print figures as JSON."""
-    from daf.compute import compiling
-    from daf.streams import running
-    from daf.streams._templates import KERNEL
+    from daf.streams import _kernels, running
 
     for module in {"json": [], "orjson": ["orjson"], "duckdb": ["duckdb"], "polars": ["polars"]}.get(
         name, ["daf.streams.processor", "daf.streams.csvlog"]
     ):
         importlib.import_module(module)
-    if name == "daf" and path.is_file() and path.stat().st_size >= running.LARGE and compiling.is_kept(KERNEL):
-        compiling.load(KERNEL)  # what importing it is to the others
+    if name == "daf" and path.is_file() and path.stat().st_size >= running.LARGE and _kernels.are_kept():
+        _kernels.load()  # what importing it is to the others
     began, cpu = time.perf_counter(), time.process_time()
     found = CONTENDERS[name](path, jobs)
     wall, cpu = time.perf_counter() - began, time.process_time() - cpu

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from daf.streams._kernels import counting
 from daf.streams.records import FloatArray
 
 type IntArray = NDArray[np.int64]
@@ -71,20 +72,12 @@ def _grown(part: FloatArray, rows: int, before: int, after: int) -> FloatArray:
 
 
 def cells_of(bins: NDArray[np.intp], values: FloatArray, n_bins: int) -> Cells:
-    """`Cells` of `values` (columns, n) that fall into `bins` (n,); NaN is left out.
-
-    Records of a log lie in order, so that neighbours mostly share a bin: their values are then added up run by run,
-    which takes a fifth of the time.
-    """
-    changes = np.flatnonzero(bins[1:] != bins[:-1])
-    complete = not np.isnan(values.sum())
-    if len(changes) * _LEAST_RUN < len(bins) and complete:
-        return _cells_of_runs(bins, values, n_bins, np.concatenate(((0,), changes + 1)))
+    """`Cells` of `values` (columns, n) that fall into `bins` (n,); NaN is left out."""
     counts = np.bincount(bins, minlength=n_bins).astype(np.float64)
     cells = Cells.empty(len(values), n_bins)
     for index, column in enumerate(values):
         own, own_bins, own_counts = column, bins, counts
-        if not complete and np.isnan(column.sum()):
+        if np.isnan(column.sum()):
             known = ~np.isnan(column)
             own, own_bins = column[known], bins[known]
             own_counts = np.bincount(own_bins, minlength=n_bins).astype(np.float64)
@@ -94,27 +87,6 @@ def cells_of(bins: NDArray[np.intp], values: FloatArray, n_bins: int) -> Cells:
         cells.n[index] = own_counts
         cells.mean[index] = mean
         cells.m2[index] = np.bincount(own_bins, deviation, n_bins)
-    return cells
-
-
-_LEAST_RUN = 6
-"""Records per run, on average, from which adding up runs is the faster way."""
-
-
-def _cells_of_runs(bins: NDArray[np.intp], values: FloatArray, n_bins: int, starts: NDArray[np.intp]) -> Cells:
-    """As `cells_of`, without NaN; `starts`: where the runs of equal bins begin."""
-    runs = bins[starts]
-    lengths = np.diff(starts, append=len(bins))
-    counts = np.bincount(runs, lengths, n_bins)
-    cells = Cells(np.tile(counts, (len(values), 1)), np.zeros((len(values), n_bins)), np.zeros((len(values), n_bins)))
-    divisor = np.where(counts > 0, counts, 1.0)
-    for index, sums in enumerate(np.add.reduceat(values, starts, axis=1)):
-        cells.mean[index] = np.bincount(runs, sums, n_bins) / divisor
-    deviation = np.repeat(cells.mean[:, runs], lengths, axis=1)
-    np.subtract(values, deviation, out=deviation)
-    deviation *= deviation
-    for index, sums in enumerate(np.add.reduceat(deviation, starts, axis=1)):
-        cells.m2[index] = np.bincount(runs, sums, n_bins)
     return cells
 
 
@@ -156,7 +128,13 @@ class Binned:
         self._make_room(least, greatest)
         first = int(np.floor(least / self.width))
         span = int(np.floor(greatest / self.width)) - first + 1
-        bins = np.floor(where * (1.0 / self.width)).astype(np.intp) - first
+        per_width = 1.0 / self.width
+        if (kernel := counting()) is not None:
+            rows, at = self._window(names, first, span)
+            mine = self.cells
+            if kernel.moments(values, where, per_width, first, rows, at, span, mine.n, mine.mean, mine.m2):
+                return
+        bins = np.floor(where * per_width).astype(np.intp) - first
         self._join(names, first, cells_of(bins, values, span))
 
     def merge(self, other: "Binned") -> None:
@@ -193,9 +171,9 @@ class Binned:
             self.low = (self.low - before) // 2
         self.exponent += 1
 
-    def _join(self, names: tuple[str, ...], first: int, cells: Cells) -> None:
+    def _window(self, names: tuple[str, ...], first: int, size: int) -> tuple[NDArray[np.intp], int]:
+        """Make room for `size` bins from bin number `first` on; the rows of `names` in the cells, and the column."""
         columns = self.columns + [name for name in names if name not in self.columns]
-        size = cells.n.shape[1]
         if not self.cells.n.shape[1]:
             self.low, self.cells = first, Cells.empty(len(columns), size)
         self.cells = self.cells.widened(len(columns))
@@ -205,9 +183,12 @@ class Binned:
         if before or after:
             self.cells = self.cells.padded(before, after)
             self.low -= before
-        rows = [columns.index(name) for name in names]
-        at = first - self.low
-        window = (np.array(rows, dtype=np.intp), slice(at, at + size))
+        return np.array([columns.index(name) for name in names], dtype=np.intp), first - self.low
+
+    def _join(self, names: tuple[str, ...], first: int, cells: Cells) -> None:
+        size = cells.n.shape[1]
+        rows, at = self._window(names, first, size)
+        window = (rows, slice(at, at + size))
         mine = Cells(self.cells.n[window], self.cells.mean[window], self.cells.m2[window])
         both = mine.merge(cells)
         self.cells.n[window], self.cells.mean[window], self.cells.m2[window] = both.n, both.mean, both.m2

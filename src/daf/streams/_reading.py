@@ -19,7 +19,7 @@ from daf.streams._source import BARREN, MAX_BARREN, Source
 from daf.streams._templates import TemplateDecoder
 from daf.streams.records import LogShape, RecordTable, RunConstants, read
 
-BLOCK = 256 * 1024
+BLOCK = 1024 * 1024
 BITE = 4 * 1024
 """What the exact reader takes before the decoder is tried again; doubled each time that it refuses."""
 _GLANCE = 4_096

@@ -9,6 +9,7 @@ has no order. The idea is DDSketch's (Masson, Rim, Lee, VLDB 2019), with the flo
 import numpy as np
 from numpy.typing import NDArray
 
+from daf.streams._kernels import counting
 from daf.streams.records import FloatArray
 
 BITS = 7
@@ -35,6 +36,11 @@ class Sketch:
     def add(self, values: FloatArray) -> None:
         """Count `values` (n,), none of them NaN."""
         if not values.size:
+            return
+        if (kernel := counting()) is not None:
+            found, numbers = np.empty(len(values), np.int64), np.empty(len(values), np.int64)
+            n = kernel.buckets(values.view(np.uint64), np.uint64(_SHIFT), kernel.BUCKETS, found, numbers)
+            self._push(found[:n].copy(), numbers[:n].copy())
             return
         keys = (values.view(np.uint64) >> np.uint64(_SHIFT)).view(np.int64)
         ends = np.flatnonzero(keys[1:] != keys[:-1])
@@ -72,7 +78,7 @@ class Sketch:
         if self._pending:
             keys = np.concatenate([self._keys, *(keys for keys, _ in self._pending)])
             counts = np.concatenate([self._counts, *(counts for _, counts in self._pending)])
-            order = np.argsort(keys, kind="stable")
+            order = np.argsort(keys)
             keys, counts = keys[order], counts[order]
             begins = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
             self._keys, self._counts = keys[begins], np.add.reduceat(counts, begins)

@@ -15,9 +15,9 @@ import numpy as np
 from daf.compute import compiling
 from daf.streams._damage import SEPARATORS
 from daf.streams._gathering import PAD, Rows
+from daf.streams._kernels import READING
 from daf.streams.records import FieldProblems, LogShape, RunConstants, read
 
-KERNEL = "daf.streams._kernel"
 MAX_TEMPLATES = 64
 """A log whose records follow more templates is read the exact way where they do not follow these."""
 _TRIED = 8
@@ -62,7 +62,7 @@ class Template:
         self._record = np.zeros(2 * len(text) + 4_096, np.uint8)
         self._record[: len(text)] = np.frombuffer(text, np.uint8)
         self._separator, self._n_separator = np.zeros(32, np.uint8), 0
-        self._match = compiling.load(KERNEL).match
+        self._match = compiling.load(READING).match
 
     def separate_by(self, text: bytes) -> None:
         """Expect `text`, up to and with the brace of the next record, between two records."""

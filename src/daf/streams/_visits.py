@@ -8,12 +8,13 @@ records.
 import numpy as np
 from numpy.typing import NDArray
 
+from daf.streams._kernels import counting
 from daf.streams.records import FloatArray
 
 SLICES = 32_768
 """Slices are numbered from 0 and stay below this."""
 MOST = 120_000
-_PENDING, _PIECES = 32_768, 2_048
+_PENDING, _PIECES = 65_536, 2_048
 _HALF = 32_768
 
 
@@ -31,6 +32,13 @@ class Visits:
 
     def add(self, slices: NDArray[np.int64], x: FloatArray, y: FloatArray, maps: FloatArray) -> None:
         """Count one visit for each row; rows with an absent coordinate are left out."""
+        kernel = counting()
+        if kernel is not None and 2 * len(x) <= len(kernel.CELLS):
+            found, numbers = np.empty(len(x), np.int64), np.empty(len(x), np.int64)
+            n, misplaced = kernel.visits(slices, maps, x, y, self.shift, kernel.CELLS, kernel.VISITS, found, numbers)
+            self.misplaced += misplaced
+            self._push(found[:n].copy(), numbers[:n].copy())
+            return
         if np.isnan((maps + x + y).sum()):
             known = ~(np.isnan(x) | np.isnan(y) | np.isnan(maps))
             slices, x, y, maps = slices[known], x[known], y[known], maps[known]
@@ -105,7 +113,7 @@ class Visits:
         keys = np.concatenate([keys for keys, _ in self._pending])
         counts = np.concatenate([counts for _, counts in self._pending])
         self._pending, self._pending_keys = [], 0
-        order = np.argsort(keys, kind="stable")
+        order = np.argsort(keys)
         keys, counts = keys[order], counts[order]
         begins = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1]))) if len(keys) else np.empty(0, np.intp)
         keys = keys[begins]

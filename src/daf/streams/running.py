@@ -19,11 +19,11 @@ from daf.compute import compiling
 from daf.compute.contexts import Spawn
 from daf.errors import ExecutorError, UsageError
 from daf.processes.lifeline import end_with_coordinator
+from daf.streams import _kernels
 from daf.streams._aggregates import Aggregate
 from daf.streams._reading import TableReader
 from daf.streams._sampling import NO_BOUND
 from daf.streams._stretches import Stretches
-from daf.streams._templates import KERNEL
 from daf.streams.keeping import Keeper
 from daf.streams.planning import LogPart, is_json
 
@@ -71,6 +71,8 @@ def count_part(
     """Everything that `part` holds, counted, to the same bits with and without compiled code. Raises `StorageError`."""
     from daf.streams.csvlog import CsvReader
 
+    if compiled:
+        _kernels.load()
     began = time.perf_counter()
     aggregate = Aggregate(seed, sample_size, bound=bound)
     reader: TableReader | CsvReader = (
@@ -116,9 +118,9 @@ def count(
     if jobs < 1:
         raise UsageError(f"jobs must be at least 1 process, got {jobs}.")
     compiled = is_large(parts) and slowed_by(parts) is None
-    if compiled and not compiling.is_kept(KERNEL):
+    if compiled and not _kernels.are_kept():
         (announce or _LOG.warning)("compiling the reader of large logs; this happens once for each version of DAF")
-        compiling.load(KERNEL)  # before there are processes that would each do it
+        _kernels.load()  # before there are processes that would each do it
     total, peak = _count(parts, seed, sample_size, jobs, _bound(parts, sample_size), compiled, report, keeper)
     if len(total.sample.hashes) < min(sample_size, total.records):  # the expectation was far too high
         total, peak = _count(parts, seed, sample_size, jobs, NO_BOUND, compiled, report, None)
