@@ -14,7 +14,7 @@ import importlib.machinery
 import sys
 
 ABSENT = {"torch", "pufferlib", "pyro", "safetensors", "einops", "tensorboard", "wandb", "mlflow", "ray"}
-ABSENT |= {"imageio_ffmpeg", "pytest", "coverage", "trackio"}
+ABSENT |= {"imageio_ffmpeg", "pytest", "coverage", "trackio", "numba", "llvmlite"}
 find = importlib.machinery.PathFinder.find_spec
 
 

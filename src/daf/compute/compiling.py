@@ -1,9 +1,9 @@
 """Modules whose functions numba compiles, with the machine code kept between processes.
 
-numba keeps compiled code as pickles, so whoever can write to that directory runs code as the reader. It is therefore a
-directory of this user that nobody else can enter, `$XDG_CACHE_HOME/daf/compiled/` (default `~/.cache`); any other is
-refused. Code is kept by the versions of everything that made it and by the module's text, so an update never runs old
-code.
+numba keeps compiled code as pickles, so anyone who can write to that directory can run code as the user who reads it.
+It is therefore a directory of this user that nobody else can enter, `$XDG_CACHE_HOME/daf/compiled/` (default
+`~/.cache`); any other is refused. Code is kept by the versions of everything that made it and by the module's text, so
+an update never runs old code.
 """
 
 import hashlib

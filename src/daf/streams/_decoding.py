@@ -47,8 +47,8 @@ class TypedDecoder:
         self._separator = self._separator if separator is None else separator
 
     def read(self, buffer: bytearray, at: int, stop: int, *, ended: bool, rows: Rows) -> int:
-        """Gather the records of `buffer[at:stop]`, which nothing follows if it has `ended`; where the exact reader is
-        to go on.
+        """Gather the records of `buffer[at:stop]`, which nothing follows if it has `ended`; the place of the
+        first byte that it does not read.
         """
         decoder, cut = self._decoder(), self._cut(buffer, at, stop, ended)
         if decoder is None or self._shape is None or not cut:

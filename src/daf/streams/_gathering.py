@@ -1,7 +1,7 @@
 """Records of one shape gathered into tables of a fixed size, whichever decoder read them.
 
-The tables of a log depend on its records alone, not on the sizes of blocks or on who decoded them. What is computed
-from tables is therefore the same to the last bit.
+The tables of a log depend on its records alone, not on the sizes of blocks or on who decoded them. Results that are
+computed from tables are therefore the same to the last bit.
 """
 
 from collections import Counter
@@ -19,6 +19,8 @@ PAD = 64
 """Free bytes after the content of a buffer, which a decoder may overwrite."""
 ROWS = 8_192
 """Rows of a table; the last one before the shape changes or the log ends has fewer."""
+_WIDTH = ROWS + 16
+"""Length of a column that is filled: with a power of two, the places of a row would share a few lines of the cache."""
 
 
 @dataclass
@@ -43,7 +45,7 @@ class Rows:
         self._constants = constants
         self._names = NameBound(path)
         self._shape: LogShape | None = None
-        self._array: FloatArray = np.empty((0, ROWS))
+        self._array: FloatArray = np.empty((0, _WIDTH))
         self._spare: FloatArray = self._array
         self._n = 0
 
@@ -53,11 +55,11 @@ class Rows:
         return self.report.records + self._n
 
     def room(self, shape: LogShape) -> tuple[FloatArray, int]:
-        """An array (paths, `ROWS`) for rows of `shape`, and the first free row; nothing changes until `took`."""
+        """An array (paths, `ROWS` or more) for rows of `shape` and the first free row; nothing changes until `took`."""
         if shape == self._shape:
             return self._array, self._n
         if len(self._spare) != len(shape.paths) or self._spare is self._array:
-            self._spare = np.empty((len(shape.paths), ROWS))
+            self._spare = np.empty((len(shape.paths), _WIDTH))
         return self._spare, 0
 
     def took(self, shape: LogShape, n: int) -> None:

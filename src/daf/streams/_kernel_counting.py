@@ -71,7 +71,7 @@ def moments(
 
 @njit("int64(uint64[:], uint64, int32[::1], int64[::1], int64[::1])", **_OPTIONS)
 def buckets(bits: Any, shift: Any, table: Any, keys: Any, counts: Any) -> Any:
-    """The different numbers bits >> shift (`keys`) and their `counts`, as many as returned."""
+    """The different numbers bits >> shift and how often each occurs, in `keys` and `counts`; returns their number."""
     found = 0
     for i in range(len(bits)):
         key = np.int64(bits[i] >> shift)
@@ -93,8 +93,8 @@ def buckets(bits: Any, shift: Any, table: Any, keys: Any, counts: Any) -> Any:
 def visits(
     slices: Any, maps: Any, x: Any, y: Any, shift: Any, table: Any, table_counts: Any, keys: Any, counts: Any
 ) -> Any:
-    """The different cells visited (`keys`) and their `counts`, as many as returned first, and how many rows are no
-    cells; rows with an absent coordinate are left out.
+    """The different cells visited and how often each is, in `keys` and `counts`; returns their number and the number of
+    rows whose coordinates are not those of a cell. Rows with an absent coordinate are left out.
     """
     mask = len(table) - 1
     found = misplaced = 0

@@ -1,8 +1,8 @@
 """Records compared with the record before them, in compiled code.
 
 `match` walks through records that follow one template: it compares each with the previous one, 32 bytes at a time, and
-reads again only the values that differ. What is equal byte for byte has the previous record's meaning, so nothing else
-has to be looked at. At the first byte that the template does not allow it stops in front of that record.
+reads again only the values that differ. Bytes that are equal have the previous record's meaning, so nothing else has
+to be looked at. At the first byte that the template does not allow it stops in front of that record.
 
 A number is read as `float` reads it, correctly rounded: by one exact operation where its digits and its power of ten
 are exact as doubles (Clinger, PLDI 1990), otherwise from 128 bits of the power of ten, which decide all but very few
@@ -20,7 +20,7 @@ from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
-from daf.streams._gathering import PAD
+from daf.streams._gathering import PAD, ROWS
 
 NULL, NOT_FINITE = 1, 2
 """States of a value that is not a number; 0: it is one."""
@@ -87,8 +87,8 @@ _ZEROS = 0x3030303030303030
 
 @njit(**_OPTIONS)  # type: ignore[untyped-decorator]
 def scaled(digits: Any, power: Any) -> Any:
-    """digits · 10**power, correctly rounded; NaN where that takes more than 128 bits of the power, or is no normal
-    double.
+    """digits · 10**power, correctly rounded; NaN where that takes more than 128 bits of the power, or the result is
+    not a normal double.
     """
     if digits <= _U(1 << 53) and -22 <= power <= 22:
         exact = np.float64(digits)
@@ -297,8 +297,8 @@ def match(
     separator: Any,
     n_separator: Any,
 ) -> Any:
-    """Read records from `at` on into `rows` (columns, n) from `row` on; returns the end of the last one (`at` if there
-    is none) and the next row.
+    """Read records from `at` on into `rows` (columns, `ROWS` or more) from `row` on; returns the end of the last one
+    (`at` if there is none) and the next row.
 
     The record before them, or the template's, is `previous`, with room for `PAD` more bytes. Its value i has
     `lengths[i]` bytes, comes after `fixed[i]` bytes that must be the same, goes to column `columns[i]` (-1: it is not
@@ -319,7 +319,7 @@ def match(
             odd += 1
     first_end = end
     last = at
-    while row < rows.shape[1]:
+    while row < ROWS:
         p, q = begin, at
         i, n = 0, 0
         value_at = begin + fixed[0]

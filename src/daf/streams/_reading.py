@@ -40,7 +40,7 @@ class TableReader:
         block: int = BLOCK,
         compiled: bool = False,
     ) -> None:
-        """`compiled`: whether compiled code, which must be available, reads what is regular."""
+        """`compiled`: whether compiled code reads regular records; it must be available."""
         self.path = path
         self._damage = DamageList(path)
         self.report = ReadingReport(damage=self._damage.entries)

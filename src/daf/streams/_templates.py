@@ -117,7 +117,7 @@ class TemplateDecoder:
                 self._recent.insert(0, template)
 
     def read(self, buffer: bytearray, at: int, stop: int, *, ended: bool, rows: Rows) -> int:
-        """Gather records from `buffer[at:stop]`; where the exact reader is to go on."""
+        """Gather records from `buffer[at:stop]`; the place of the first byte that it does not read."""
         buffer[stop : stop + PAD] = bytes(PAD)
         address = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
         while at < stop and buffer[at] == 0x7B:

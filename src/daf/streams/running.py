@@ -61,7 +61,7 @@ def is_large(parts: Sequence[LogPart]) -> bool:
 
 
 def slowed_by(parts: Sequence[LogPart]) -> str | None:
-    """Why these parts, a large log, are read without compiled code; `None` where they are not, or are no large log."""
+    """Why these parts, a large log, are read without compiled code; `None` where they are not, or the log is small."""
     return compiling.refusal("Reading large logs more than twice as fast") if is_large(parts) else None
 
 
@@ -110,7 +110,7 @@ def count(
     """All `parts` in one aggregate (`into`, where given), and the largest resident memory of a process in bytes.
 
     `keeper`: where counts of parts are kept from one time to the next. `announce` (default: a warning in this module's
-    log) is told when the reader of large logs is compiled, which happens once.
+    log) reports that the reader of large logs is being compiled, which happens once.
 
     Raises `UsageError` for `jobs` below 1, `StorageError` for a file that cannot be read, and `ExecutorError` if a
     process was killed from outside.
