@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from daf.core.training_result import TrainingResult
     from daf.core.training_run import TrainingRun
 
-HEALTH_SECONDS = 30
+HEALTH_SECONDS = 60
 """How long a worker may leave Ray Train without an answer before it counts as lost; Ray's default is 600."""
 _WAIT_SECONDS = 0.5
 _THREADS = 16
