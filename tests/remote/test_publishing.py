@@ -135,6 +135,7 @@ def test_an_error_says_what_is_wrong_and_shows_no_credentials(
     with pytest.raises(StorageError) as failed:
         remote.publish(folder_with({"a": b"1"}, url))
     assert words in str(failed.value)
+    assert type(failed.value) is StorageError
     shown = "".join(traceback.format_exception(failed.value)) + caplog.text
     assert KEY not in shown
     assert SECRET not in shown

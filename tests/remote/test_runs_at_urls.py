@@ -44,6 +44,14 @@ def test_another_machine_lists_shows_and_reports_a_run(s3: S3, daf_call: DafCall
     assert "noop" in Path(json.loads(report.stdout)["reports"][0]["html"]).read_text()
 
 
+def test_reading_needs_no_permission_to_write(s3: S3, daf_call: DafCall, there: dict[str, str]) -> None:
+    run = json.loads(daf_call(*PLAY, "--output-dir", OUT, "--json").stdout)["run_id"]
+    s3.rule = lambda method, _path: (403, "AccessDenied") if method in ("PUT", "POST", "DELETE") else None
+    for words in (("runs", "list"), ("runs", "show", run), ("report", run)):
+        ended = daf_call(*words, "--output-dir", OUT, **there)
+        assert ended.returncode == 0, (words, ended.stderr)
+
+
 def test_what_one_machine_played_another_does_not_play(s3: S3, daf_call: DafCall, there: dict[str, str]) -> None:
     cache = ("--cache-dir", f"s3://{BUCKET}/cache")
     first = json.loads(daf_call(*PLAY, *cache, "--save-replays", "all", "--json").stdout)

@@ -19,6 +19,7 @@ _SECRET_TEXT = re.compile(
 )
 _SHORTEST = 6
 """A shorter value of a secret variable is not searched for: it would mask parts of words."""
+_NO_BUCKET = "NoSuchBucket"
 _BUSY = ("SlowDown", "ServiceUnavailable", "503", "RequestLimitExceeded", "Throttling", "ThrottlingException")
 _KEYS = ("InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken", "TokenRefreshRequired")
 
@@ -27,16 +28,17 @@ class StoreFailure(Exception):
     """An error of another library about a store, as text with credentials masked."""
 
 
-class NoBucketError(StorageError):
-    """There is no such bucket."""
-
-
 def translated(error: BaseException, doing: str, place: str) -> StorageError:
     """The `StorageError` for an error that a store raised while `doing` something at the URL `place`."""
     message = f"{_reason(error, place)} The error came while {doing}."
-    made = NoBucketError(message) if _code(error) == "NoSuchBucket" else StorageError(message)
+    made = StorageError(message)
     made.__cause__ = StoreFailure(f"{type(error).__module__}.{type(error).__qualname__}: {masked(str(error))}")
     return made
+
+
+def is_missing_bucket(error: BaseException) -> bool:
+    """Whether the store raised `error` because there is no such bucket."""
+    return _code(error) == _NO_BUCKET
 
 
 def masked(text: str) -> str:
@@ -50,7 +52,7 @@ def masked(text: str) -> str:
 def _reason(error: BaseException, place: str) -> str:
     code, name = _code(error), type(error).__name__
     shown = f" ({code})" if code else ""
-    if code == "NoSuchBucket":
+    if code == _NO_BUCKET:
         return f"{place}: there is no such bucket. Create it, or correct the URL."
     if code in _KEYS:
         return (

@@ -22,7 +22,7 @@ from daf.errors import DAFError, DamagedFileError
 from daf.storage.atomic import writing
 from daf.storage.hashing import hash_json
 from daf.storage.reading import DEFAULT_LIMIT
-from daf.storage.remote._errors import NoBucketError, translated
+from daf.storage.remote._errors import is_missing_bucket, translated
 from daf.storage.remote.urls import WHOLE_OBJECTS, Url
 
 _S3 = ("s3", "s3a")
@@ -135,8 +135,8 @@ class Store:
 
     def _require_bucket(self, error: FileNotFoundError, name: str) -> None:
         """Raise if it was the bucket that was not found, instead of an object in it."""
-        failure = translated(error, f"reading {self.url.child(name)}", str(self.url))
-        if isinstance(failure, NoBucketError):
+        if is_missing_bucket(error):
+            failure = translated(error, f"reading {self.url.child(name)}", str(self.url))
             raise failure from failure.__cause__
 
     @contextlib.contextmanager
