@@ -47,7 +47,7 @@ docs:  ## Build the documentation into site/
 	@scripts/setup.sh full
 	@$(BIN)/mkdocs build --strict --quiet
 
-dist:  ## Build sdist and wheel, install the wheel into an empty environment, run daf quickstart there
+dist:  ## Build sdist, wheel and SBOM, install the wheel into an empty environment, run daf quickstart there
 	@scripts/dist.sh
 
 clean:  ## Remove environments and caches; runs are left alone

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Build the sdist and the wheel into dist/, install the wheel into an empty environment, and run `daf quickstart` there.
-# The wheel is built from the sdist, so that the sdist is known to be complete.
+# Build the sdist, the wheel and a list of all dependencies (SBOM, CycloneDX) into dist/, install the wheel into an empty
+# environment, and run `daf quickstart` there. The wheel is built from the sdist, so that the sdist is known to be
+# complete.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/setup.sh full
@@ -9,6 +10,9 @@ uv=uv
 uv --version >/dev/null 2>&1 || uv=.tools/bin/uv
 rm -rf dist
 $uv build --quiet --python .venv-full/bin/python --out-dir dist
+version=$(.venv-full/bin/python -c 'import importlib.metadata; print(importlib.metadata.version("daf"))')
+$uv export --quiet --frozen --all-extras --no-default-groups --preview-features sbom-export --format cyclonedx1.5 \
+    --output-file "dist/daf-$version.cdx.json"
 
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT

@@ -78,15 +78,24 @@ def save(
             sync(folder)
     except (OSError, RuntimeError) as error:
         shutil.rmtree(temporary, ignore_errors=True)
-        # torch and safetensors raise exceptions of other types when the disk is full
-        cause = error if isinstance(error, OSError) else OSError(getattr(error, "errno", None) or 0, str(error))
         previous = latest(folder)
         kept = "" if previous is None else f" The previous checkpoint, {previous.name}, is intact."
-        raise StorageError(explain(cause, f"writing the checkpoint {target}") + kept) from error
+        raise StorageError(explain(_cause(error), f"writing the checkpoint {target}") + kept) from error
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return target
+
+
+def _cause(error: OSError | RuntimeError) -> OSError:
+    """The system's error. torch and safetensors raise exceptions of other types, and often without the reason."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, OSError):
+            return found
+        found = found.__cause__ or found.__context__
+    text = str(error).strip().rstrip(".")
+    return OSError(getattr(error, "errno", None) or 0, f"the disk may be full or failing: PyTorch reports {text}")
 
 
 def _write(
@@ -98,7 +107,8 @@ def _write(
     folder.mkdir()
     save_model(trainable.network, str(folder / WEIGHTS))
     trainable.policy.save_policy_data(str(folder / COGAMES_WEIGHTS))
-    torch.save(dict(state), folder / STATE)
+    with (folder / STATE).open("wb") as file:  # given a path, torch hides the system's error
+        torch.save(dict(state), file)
     (folder / FACTS).write_text(json.dumps(dict(facts), indent=2, allow_nan=False) + "\n")
     spec = {"class_path": policy.class_path, "data_path": COGAMES_WEIGHTS, "init_kwargs": policy.kwargs}
     (folder / SPEC).write_text(json.dumps(spec, indent=2) + "\n")

@@ -229,7 +229,7 @@ def machine_error(error: BaseException, doing: str) -> StorageError | None:
 def explain(error: OSError, doing: str) -> str:
     """A sentence for `error`, raised while `doing` ("writing /x/y"): what happened and what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"no space left while {doing}. Free some, or choose another place with --output-dir or DAF_OUTPUT_DIR."
+        return f"no space left while {doing}. Free some, or choose another place (of runs: --output-dir)."
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return f"no permission while {doing} ({error.strerror}). Choose another place, or change its permissions."
     if error.errno in (errno.EMFILE, errno.ENFILE):
