@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from daf.compute import _ray_cluster as ray_cluster
 from daf.config import DAFConfig, DAFTrainingConfig
 from daf.config.extras import require
 from daf.core.agreement import Agreement, read_agreement, write_agreement
@@ -98,6 +99,8 @@ def daf_train_policy(
     require("train", "training")
     if launch is not None:
         launch.quiet_connections()
+        if launch.cluster is not None and launch.cluster.address is not None:
+            ray_cluster.connect(launch.cluster.address)  # before the seconds that importing torch takes
     compat.install()  # before mettagrid is imported, which would configure everyone's logging
     from daf.core.rl_trainer import DAFRlTrainer
     from daf.core.training_report.page import write_training_page
