@@ -8,6 +8,7 @@ import pytest
 
 from daf.errors import MissionError
 from daf.game import mission_files, missions
+from daf.game.mission import load_config
 
 
 def one(text: str, **options: str) -> missions.Mission:
@@ -42,7 +43,7 @@ def test_a_config_hash_is_the_same_in_another_process() -> None:
 @pytest.mark.parametrize("text", ["arena,cogs=4", "tutorial.scout", "exploration_sparse_search_easy"])
 def test_a_stored_config_is_the_config(text: str) -> None:
     mission = one(text)
-    loaded = missions.load_config(mission.config_json)
+    loaded = load_config(mission.config_json)
     assert loaded == mission.config
     assert loaded.model_dump_json().encode() == mission.config_json
 

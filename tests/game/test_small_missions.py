@@ -7,6 +7,7 @@ from mettagrid.policy.policy_env_interface import PolicyEnvInterface
 
 from daf.errors import MissionError
 from daf.game import missions
+from daf.game.mission import load_config
 from daf.game.simulation import Simulation, convert, with_map_seed
 from daf.policies.facility_solver import FacilitySolverPolicy
 from tests.game.small_games import play
@@ -44,7 +45,7 @@ def test_a_small_mission_is_found_by_name_and_runs(name):
     entry = next(entry for entry in missions.catalogue() if entry.name == name)
     mission = one(name)
     assert (entry.kind, entry.problem, entry.default_cogs) == ("mission", None, mission.num_agents)
-    assert missions.load_config(mission.config_json) == mission.config
+    assert load_config(mission.config_json) == mission.config
     for options in ("", ",cogs=3,max_steps=50", ",variants=sparse+large+unshaped"):
         missions.check_runs(one(name + options))
     assert one(name).config_hash == mission.config_hash, "resolving with options changed the mission"

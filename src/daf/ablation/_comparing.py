@@ -10,7 +10,7 @@ from daf.ablation._components import Cells, Component
 from daf.ablation._report import AblationReport, ComponentResult
 from daf.episodes.metrics_values import Metric, value
 from daf.errors import DataError
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 from daf.playing.run import PlayedRun
 from daf.stats.change_effect import change_effect
 from daf.stats.multiple import holm

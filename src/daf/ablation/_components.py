@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.plan import Contender
 from daf.errors import UsageError, unknown
+from daf.game.mission import Mission
 from daf.game.mission_changes import with_variant, without_role
-from daf.game.missions import Mission
 from daf.game.policy import Policy
 from daf.game.policy_strings import typed
 from daf.playing.contenders import policies_of

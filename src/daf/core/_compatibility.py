@@ -14,7 +14,7 @@ from daf.core import checkpoints
 from daf.core._optimizers import rate_factor
 from daf.core.rollout_sizes import RolloutSizes
 from daf.errors import CheckpointError, ConfigError, UsageError
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 from daf.game.policy import Policy
 from daf.game.weights import fitting
 

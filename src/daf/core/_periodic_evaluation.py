@@ -13,7 +13,7 @@ from daf.episodes.cache import EpisodeCache
 from daf.episodes.plan import Contender
 from daf.errors import DamagedFileError, StorageError
 from daf.game import policies
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 from daf.storage import atomic, journal
 from daf.storage.reading import read_object
 

@@ -27,7 +27,7 @@ from daf.core._teachers import Teachers
 from daf.core.curriculum import Curriculum, draw
 from daf.core.rollout_sizes import RolloutSizes
 from daf.errors import TrainingError
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 from daf.game.trainable import Trainable
 from daf.game.training_envs import TrainingEnvs
 from daf.game.training_world import TRUNCATED, EndedEpisode, WorldState

@@ -12,7 +12,7 @@ import numpy as np
 from daf.core.curriculum import Curriculum, Outcome, Task
 from daf.core.curriculum.interface import FloatArray
 from daf.core.training_run import TrainingRun
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 from daf.game.trainable import check_alike
 
 

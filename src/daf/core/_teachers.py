@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from daf.config.training import IMITATION, DAFTrainingConfig
 from daf.errors import ConfigError, DAFError, PolicyError
 from daf.game.known_policies import BATCHED
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 from daf.game.policy import Policy
 from daf.game.rollout import Game
 from daf.game.seeding import own_generators

@@ -24,7 +24,7 @@ from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
 from daf.errors import UsageError
 from daf.game import policies
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 from daf.playing.planning import plan_of
 from daf.playing.player import open_player
 from daf.playing.settings import Settings

@@ -33,7 +33,8 @@ from daf.core.training_run import TrainingRun
 from daf.core.training_setup import Places, add_as_task, combined, names_tasks, policy_of, set_up
 from daf.errors import ConfigError, UsageError
 from daf.game import missions
-from daf.game.missions import Mission, unshaped
+from daf.game.mission import Mission
+from daf.game.missions import unshaped
 from daf.game.training_environment import mission_of
 from daf.output_manager import OutputManager, get_output_manager
 from daf.storage import remote

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from daf.config.training import DAFTrainingConfig
 from daf.errors import DataError, UsageError
 from daf.game import mission_files
-from daf.game.missions import load_config
+from daf.game.mission import load_config
 from daf.game.policy_finding import anchored
 from daf.game.policy_strings import with_arguments
 from daf.storage import atomic

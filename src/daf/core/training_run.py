@@ -36,7 +36,8 @@ from daf.core.training_result import TrainingResult
 from daf.errors import CheckpointError, ConfigError, UsageError
 from daf.game import policies
 from daf.game.device import device_memory
-from daf.game.missions import Mission, unshaped
+from daf.game.mission import Mission
+from daf.game.missions import unshaped
 from daf.game.policy import Policy
 from daf.game.rollout import Game
 from daf.game.trainable import check_alike, check_meanings, check_plays, save_memory, trainable

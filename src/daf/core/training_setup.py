@@ -16,7 +16,7 @@ from daf.core.training_run import TrainingRun
 from daf.errors import ConfigError, UsageError, nearest, unknown
 from daf.game import missions, policies, policy
 from daf.game.device import limit_gpu_memory, resolve_device
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 from daf.game.policy_arguments import arguments_of
 from daf.game.policy_strings import with_arguments
 

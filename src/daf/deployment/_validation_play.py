@@ -100,7 +100,7 @@ class EpisodesFound:
 def play_episodes(request: EpisodesRequest) -> EpisodesFound:
     """Play every mission's episodes; the first one twice, to compare."""
     from daf.game import compat, policies
-    from daf.game.missions import load_config
+    from daf.game.mission import load_config
     from daf.game.rollout import Game
 
     compat.install()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from daf.errors import UsageError, quoted
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 from daf.game.scoring import Scenario, scenarios
 from daf.stats.sentences import counted
 

@@ -25,7 +25,7 @@ from daf.episodes.record import DamagedRecord, EpisodeRecord
 from daf.episodes.shared_records import shared_records
 from daf.episodes.spec import EpisodeSpec
 from daf.errors import DamagedFileError, NoLocksError, StorageError
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 from daf.storage import locks
 from daf.storage.atomic import announced, explain, temporary_name, write_bytes
 from daf.storage.hashing import hash_bytes, hash_json

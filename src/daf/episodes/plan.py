@@ -15,7 +15,7 @@ from daf.errors import UsageError
 from daf.game import missions as game_missions
 from daf.game import policies as game_policies
 from daf.game.allocation import allocate
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 from daf.game.outcome import SLOW_STEP_MS, SeriesRequest
 from daf.game.policy import Policy
 from daf.game.rollout import batchable

@@ -20,7 +20,7 @@ from daf.episodes.record import EpisodeFailure, EpisodeRecord, from_played
 from daf.episodes.spec import EpisodeSpec
 from daf.errors import EpisodeError
 from daf.game.device import limit_gpu_memory
-from daf.game.missions import load_config
+from daf.game.mission import load_config
 from daf.game.policy_files import files_of, policy_at
 from daf.game.rollout import Game, Play, PlayedEpisode, play, play_together
 from daf.storage.reading import read_bytes

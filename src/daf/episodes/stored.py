@@ -21,7 +21,7 @@ from daf.episodes.record import EpisodeFailure, EpisodeRecord
 from daf.episodes.run import RunResult
 from daf.episodes.spec import EpisodeSpec
 from daf.errors import DamagedFileError, DataError
-from daf.game.missions import Mission, load_config
+from daf.game.mission import Mission, mission_of
 from daf.game.policy import Policy
 from daf.storage.atomic import write_json
 from daf.storage.hashing import hash_bytes
@@ -137,7 +137,7 @@ def _mission(run_dir: Path, entry: PlannedMission) -> Mission:
         raise DataError(f"{run_dir} does not contain the config of the mission {entry.name} ({path.name}).")
     if hash_bytes(data) != entry.config_hash:
         raise DamagedFileError(path, "its content does not match the hash that is its name")
-    return Mission(entry.name, entry.game, load_config(data), data, entry.config_hash, entry.also)
+    return mission_of(entry.name, entry.game, data, also=entry.also)
 
 
 def _policy_data(policy: Policy) -> dict[str, Any]:

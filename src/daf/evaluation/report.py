@@ -61,9 +61,7 @@ def _missions(plan: "Plan") -> list[MissionRow]:
     rows = []
     for mission in plan.missions:
         blocks = {planned.index for planned in plan.episodes if planned.spec.config_hash == mission.config_hash}
-        builder = mission.config.game.map_builder
-        width, height = getattr(builder, "width", None), getattr(builder, "height", None)
-        size = (int(height), int(width)) if width and height else None
+        size = None if mission.map_size is None else (mission.map_size[1], mission.map_size[0])
         rows.append(MissionRow(mission.name, mission.num_agents, mission.max_steps, len(blocks), size))
     return rows
 

@@ -5,6 +5,7 @@ be in the bundle, after following links, or the bundle is refused. `set_up` runs
 plays calls it.
 """
 
+import functools
 import re
 import shutil
 import subprocess
@@ -13,14 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from daf.errors import DamagedFileError, PolicyError, StorageError, UnsafePathError, quoted
-from daf.game import bundle_archives, isolated
+from daf.game import answers, bundle_archives, compat, isolated
 from daf.game.checkpoint_folders import require_playable
 from daf.game.known_policies import KNOWN
 from daf.processes.confined import Confinement
 from daf.storage import atomic, locks, reading
 from daf.storage.containment import inside
-from daf.storage.hashing import hash_file
+from daf.storage.hashing import canonical_json, hash_file
 from daf.storage.paths import existing
 
 SPEC_FILE = "policy_spec.json"
@@ -84,11 +87,19 @@ def open_bundle(path: Path, cache: Path) -> Bundle:
 
 def import_roots(bundle: Bundle) -> list[str]:
     """The folders to import the bundle's code from, the nearest first."""
+    inside = sorted((path.relative_to(bundle.root).as_posix(), path.is_dir()) for path in bundle.root.rglob("*"))
+    question = ["package root", bundle.class_path, inside]
+    found = answers.answer(question, list[str], lambda: _package_roots(bundle))
+    return list(dict.fromkeys(str((bundle.root / root).resolve()) for root in [*found, "."]))
+
+
+def _package_roots(bundle: Bundle) -> list[str]:
+    """The folder of the bundle's package below its root, if it has one, as CoGames finds it."""
+    compat.install()
     from mettagrid.policy.prepare_policy_spec import find_package_source_root
 
     found = find_package_source_root(bundle.root, bundle.class_path)
-    roots = [found, bundle.root] if found is not None else [bundle.root]
-    return list(dict.fromkeys(str(root.resolve()) for root in roots))
+    return [] if found is None else [found.relative_to(bundle.root).as_posix()]
 
 
 def set_up(
@@ -149,18 +160,23 @@ def _part(path: Path, root: Path, name: str, key: str) -> Path:
     return found
 
 
-def _specification(root: Path, shown: Path) -> Any:
-    import tomllib
+class _Specification(msgspec.Struct):
+    """The fields of upstream's `SubmissionPolicySpec`."""
 
-    from mettagrid.policy.submission import SubmissionPolicySpec
+    class_path: str
+    data_path: str | None
+    init_kwargs: dict[str, Any]
+    setup_script: str | None
 
+
+def _specification(root: Path, shown: Path) -> _Specification:
     try:
-        text = reading.read_text(root / SPEC_FILE, limit=_LONGEST_SPEC)
-        if text is not None:
-            return SubmissionPolicySpec.model_validate_json(text)
-        text = reading.read_text(root / MANIFEST_FILE, limit=_LONGEST_SPEC)
-        if text is not None:
-            return SubmissionPolicySpec.model_validate(tomllib.loads(text)["policy"])
+        for name, form in ((SPEC_FILE, "json"), (MANIFEST_FILE, "toml")):
+            text = reading.read_text(root / name, limit=_LONGEST_SPEC)
+            if text is not None:
+                question = ["policy specification", form, text]
+                found = functools.partial(_parsed, text, form)
+                return answers.answer(question, _Specification, found, lasting=_survives)
     except DamagedFileError as error:
         raise PolicyError(f"{shown}: its policy specification can't be read: {error.reason}.") from error
     except KeyError as error:
@@ -168,6 +184,29 @@ def _specification(root: Path, shown: Path) -> Any:
     except (ValueError, RecursionError) as error:
         raise PolicyError(f"{shown}: its policy specification can't be read: {_first_problem(error)}.") from error
     raise PolicyError(f"{shown} holds neither {SPEC_FILE} nor {MANIFEST_FILE}, so it is not a policy bundle.")
+
+
+def _parsed(text: str, form: str) -> _Specification:
+    import tomllib
+
+    compat.install()
+    from mettagrid.policy.submission import SubmissionPolicySpec
+
+    if form == "json":
+        spec = SubmissionPolicySpec.model_validate_json(text)
+    else:
+        spec = SubmissionPolicySpec.model_validate(tomllib.loads(text)["policy"])
+    return _Specification(spec.class_path, spec.data_path, dict(spec.init_kwargs), spec.setup_script)
+
+
+def _survives(spec: _Specification) -> bool:
+    """Whether a specification reads back as it was written; arguments may be of types that do not."""
+    try:
+        return canonical_json(spec.init_kwargs) == canonical_json(
+            msgspec.msgpack.decode(msgspec.msgpack.encode(spec.init_kwargs))
+        )
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def _first_problem(error: Exception) -> str:

@@ -18,7 +18,7 @@ from mettagrid.simulator.interface import AgentObservation
 from mettagrid.types import Action
 
 from daf.errors import UsageError, unknown
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 from daf.game.policy import Policy
 from daf.game.policy_loading import build
 from daf.storage.hashing import hash_json

@@ -3,8 +3,7 @@
 from daf.errors import MissionError, unknown
 from daf.game import mission_facts, mission_files
 from daf.game import missions as game_missions
-from daf.game.missions import Mission
-from daf.storage.hashing import hash_bytes
+from daf.game.mission import Mission, mission_of
 
 
 def with_variant(mission: Mission, variant: str) -> Mission:
@@ -50,6 +49,4 @@ def without_role(mission: Mission, role: str) -> Mission:
         station = config.game.objects[name]
         station.handlers = {}
         station.on_use_handler = None
-    data = config.model_dump_json().encode()
-    name = f"{mission.name},without_role={role}"
-    return Mission(name=name, game=None, config=config, config_json=data, config_hash=hash_bytes(data))
+    return mission_of(f"{mission.name},without_role={role}", None, config)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 
 _OF_AGENTS = (
     "action.failed", "action.move.failed", "action.move.success", "action.noop.success", "action.change_vibe.success",

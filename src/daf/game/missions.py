@@ -3,26 +3,34 @@
     arena   machina_1.clips   evals.energy_starved   tutorial.*   mission.yaml   arena,cogs=4,variants=no_clips
 
 A resolved `Mission` carries its whole config; `config_hash` names that config everywhere (cache, records). Resolving
-never changes upstream's objects, and two resolutions of one string give equal configs, in any process.
+never changes upstream's objects, and two resolutions of one string give equal configs, in any process. A string that
+was resolved before is looked up (`daf.game.answers`), without importing the game.
 """
 
 import fnmatch
 import functools
 import logging
+import re
+import sys
+import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from daf.errors import MissionError, quoted, unknown
-from daf.game import compat, isolated, mission_files
+from daf.errors import DAFError, MissionError, quoted, unknown
+from daf.game import answers, compat, isolated, mission_files
+from daf.game.mission import Mission, mission_of, with_steps, without_label
 from daf.game.reward_variants import add_rewards, check_names
+from daf.storage import reading
 from daf.storage.hashing import hash_bytes
+from daf.storage.paths import existing
 
 if TYPE_CHECKING:
     from cogames.core import CoGameMission
     from cogames.game import CoGame
     from mettagrid import MettaGridConfig
+    from typing_extensions import TypeIs
 
 logger = logging.getLogger(__name__)
 
@@ -50,31 +58,6 @@ NOT_RUNNABLE: dict[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Mission:
-    """A mission with its options applied.
-
-    name: the canonical mission string, unique among missions that differ. game: the CoGames game, None for a config
-    from a file or an object. config: the complete environment config; its hash identifies it.
-    also: other names under which the same mission was given (`each_once`).
-    """
-
-    name: str
-    game: str | None
-    config: "MettaGridConfig" = field(compare=False, repr=False)
-    config_json: bytes = field(compare=False, repr=False)
-    config_hash: str
-    also: tuple[str, ...] = field(default=(), compare=False)
-
-    @property
-    def num_agents(self) -> int:
-        return int(self.config.game.num_agents)
-
-    @property
-    def max_steps(self) -> int:
-        return int(self.config.game.max_steps)
-
-
-@dataclass(frozen=True, slots=True)
 class MissionEntry:
     """A line of the catalogue. kind: mission, sub-mission or eval. problem: why it can't run with its defaults."""
 
@@ -99,17 +82,14 @@ def resolve(
     missions: a mission string, a path, a `MettaGridConfig`, a `(name, config)` pair, or several of these. Wildcards
     match every mission of the game that can run. Raises `MissionError` with the nearest names.
     """
-    compat.install()
-    from mettagrid import MettaGridConfig
-
     if isinstance(missions, str | Path):
         found = _resolve_text(str(missions), game)
     elif isinstance(missions, Mission):
         found = [missions]
-    elif isinstance(missions, MettaGridConfig):
-        found = [_mission(missions.label or "mission", None, missions)]
-    elif isinstance(missions, tuple) and len(missions) == 2 and isinstance(missions[1], MettaGridConfig):
-        found = [_mission(str(missions[0]), None, missions[1])]
+    elif _is_config(missions):
+        found = [mission_of(missions.label or "mission", None, missions)]
+    elif isinstance(missions, tuple) and len(missions) == 2 and _is_config(missions[1]):
+        found = [mission_of(str(missions[0]), None, missions[1])]
     elif isinstance(missions, Iterable):
         found = [mission for item in missions for mission in resolve(item, game=game)]
     else:
@@ -117,14 +97,6 @@ def resolve(
             f"{missions!r} is not a mission: give a name, a path, a MettaGridConfig or a (name, config) pair."
         )
     return each_once(found)
-
-
-def load_config(data: bytes) -> "MettaGridConfig":
-    """The config that `Mission.config_json` came from."""
-    compat.install()
-    from mettagrid import MettaGridConfig
-
-    return MettaGridConfig.model_validate_json(data)
 
 
 def check_runs(mission: Mission, *, seed: int = 0) -> None:
@@ -147,7 +119,43 @@ def check_runs(mission: Mission, *, seed: int = 0) -> None:
 
 def catalogue(game: str = DEFAULT_GAME) -> list[MissionEntry]:
     """Every mission, sub-mission and eval of `game`, in upstream's order."""
-    loaded = _game(game)
+    return answers.answer(["catalogue", game], list[MissionEntry], lambda: _entries(_game(game)))
+
+
+def variants(game: str = DEFAULT_GAME) -> dict[str, str]:
+    """The game's variants by name, with their descriptions."""
+    return answers.answer(["variants", game], dict[str, str], lambda: _variant_texts(game))
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a mission string names, as it is kept. notes: what resolving it logs, with levels."""
+
+    missions: list["_Kept"]
+    notes: list[tuple[int, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A resolved mission. config: the compressed `Mission.config_json`."""
+
+    name: str
+    game: str | None
+    config: bytes
+
+
+_LARGEST_CONFIG = 256 * 2**20
+
+
+def _kept(mission: Mission) -> _Kept:
+    return _Kept(mission.name, mission.game, zlib.compress(mission.config_json, 1))
+
+
+def _restored(kept: _Kept) -> Mission:
+    return mission_of(kept.name, kept.game, zlib.decompressobj().decompress(kept.config, _LARGEST_CONFIG))
+
+
+def _entries(loaded: "CoGame") -> list[MissionEntry]:
     entries: list[MissionEntry] = []
     for mission in loaded.missions:
         entries.append(_entry(mission.full_name(), "mission", mission, mission.description))
@@ -159,8 +167,7 @@ def catalogue(game: str = DEFAULT_GAME) -> list[MissionEntry]:
     return entries
 
 
-def variants(game: str = DEFAULT_GAME) -> dict[str, str]:
-    """The game's variants by name, with their descriptions."""
+def _variant_texts(game: str) -> dict[str, str]:
     from daf.game._small_missions import small_variants
 
     own = small_variants() if game == DEFAULT_GAME else []
@@ -193,11 +200,55 @@ def _resolve_text(text: str, game: str) -> list[Mission]:
     if not head:
         raise MissionError(f"{quoted(text)} is not a mission. Write for example arena or arena,cogs=4.")
     options = _options(text, entries)
-    if head.lower().endswith(mission_files.SUFFIXES):
+    is_file = head.lower().endswith(mission_files.SUFFIXES)
+    if head.lower().endswith(".py"):  # its config may depend on anything that its code reads
         return [_from_file(head, options)]
-    if any(character in head for character in "*?["):
-        return _wildcard(head, options, game)
-    return [_named(head, options, game)]
+    made: list[Mission] = []
+
+    def work_out() -> _Answer:
+        notes: list[tuple[int, str]] = []
+        if is_file:
+            made.append(_from_file(head, options))
+        elif any(character in head for character in "*?["):
+            made.extend(_wildcard(head, options, game, notes))
+        else:
+            made.append(_named(head, options, game, notes))
+        return _Answer([_kept(mission) for mission in made], notes)
+
+    question = ["mission", head, options, *([_content(head)] if is_file else [game])]
+    found = answers.answer(question, _Answer, work_out, lasting=lambda _: not (is_file and _has_own_code(made[0])))
+    for level, note in found.notes:
+        logger.log(level, "%s", note)
+    return made or [_restored(kept) for kept in found.missions]
+
+
+def _content(path: str) -> str | None:
+    """The hash of a mission file's content; None for one that can't be read, whose reason `mission_files` gives."""
+    file = existing(path)
+    try:
+        data = None if file is None else reading.read_bytes(file)
+    except DAFError:
+        return None
+    return None if data is None else hash_bytes(data)
+
+
+_TYPE = re.compile(rb'"type":"([^"]*)"')
+_PLAIN_TYPE = re.compile(rb"(mettagrid|cogames)\.[\w.]+|\w*")
+
+
+def _has_own_code(mission: Mission) -> bool:
+    """Whether a config names classes of other packages, whose code its content may depend on."""
+    return any(_PLAIN_TYPE.fullmatch(name) is None for name in set(_TYPE.findall(mission.config_json)))
+
+
+def _is_config(value: Any) -> "TypeIs[MettaGridConfig]":
+    """Whether `value` is a config, which nobody has without importing mettagrid."""
+    if not hasattr(value, "model_dump_json") or "mettagrid" not in sys.modules:
+        return False
+    compat.install()
+    from mettagrid import MettaGridConfig
+
+    return isinstance(value, MettaGridConfig)
 
 
 def _options(text: str, entries: Sequence[str]) -> dict[str, Any]:
@@ -239,9 +290,11 @@ def _canonical(head: str, options: dict[str, Any]) -> str:
     return ",".join(parts)
 
 
-def _named(head: str, options: dict[str, Any], game: str) -> Mission:
+def _named(head: str, options: dict[str, Any], game: str, notes: list[tuple[int, str]]) -> Mission:
     loaded = _game(game)
     name = _today(head, loaded)
+    if name != head:
+        notes.append((logging.INFO, f'mission "{head}" is now called "{name}"'))
     mission = _find(name, loaded, head)
     name = name.removeprefix("evals.")
     if "rewards" in options and game != DEFAULT_GAME:
@@ -265,7 +318,7 @@ def _named(head: str, options: dict[str, Any], game: str) -> Mission:
 def _find(name: str, loaded: "CoGame", asked: str) -> "CoGameMission":
     from cogames.cli.mission import find_mission
 
-    known = {entry.name for entry in catalogue(loaded.name)}
+    known = {entry.name for entry in _entries(loaded)}
     if name.removeprefix("evals.") not in known:
         elsewhere = [other for other in GAMES if other != loaded.name and name in {e.name for e in catalogue(other)}]
         hint = f"`daf missions` lists all missions. --game {elsewhere[0]} has it." if elsewhere else ""
@@ -290,19 +343,17 @@ def _variants(names: Sequence[str], mission: "CoGameMission", loaded: "CoGame") 
 
 def _today(name: str, loaded: "CoGame") -> str:
     """The present name of a mission that users may know by an older one."""
-    known = {entry.name for entry in catalogue(loaded.name)}
+    known = {entry.name for entry in _entries(loaded)}
     present = name
     if present not in known and present.startswith("cogsguard_"):
         present = present.removeprefix("cogsguard_")
     if present not in known and present.endswith(".basic"):
         present = present.removesuffix(".basic")
-    if present != name:
-        logger.info('mission "%s" is now called "%s"', name, present)
     return present
 
 
-def _wildcard(pattern: str, options: dict[str, Any], game: str) -> list[Mission]:
-    entries = catalogue(game)
+def _wildcard(pattern: str, options: dict[str, Any], game: str, notes: list[tuple[int, str]]) -> list[Mission]:
+    entries = _entries(_game(game))
     matching = [entry for entry in entries if fnmatch.fnmatchcase(entry.name, pattern.removeprefix("evals."))]
     if pattern.startswith("evals."):
         matching = [entry for entry in matching if entry.kind == "eval"]
@@ -315,8 +366,10 @@ def _wildcard(pattern: str, options: dict[str, Any], game: str) -> list[Mission]
         )
     if left_out:
         names = ", ".join(entry.name for entry in left_out)
-        logger.warning('excluded from "%s", because they cannot run with their defaults: %s', pattern, names)
-    return [_named(entry.name, options, game) for entry in matching if entry not in left_out]
+        notes.append(
+            (logging.WARNING, f'excluded from "{pattern}", because they cannot run with their defaults: {names}')
+        )
+    return [_named(entry.name, options, game, notes) for entry in matching if entry not in left_out]
 
 
 def _from_file(path: str, options: dict[str, Any]) -> Mission:
@@ -332,12 +385,7 @@ def _finish(name: str, game: str | None, config: "MettaGridConfig", options: dic
         add_rewards(config, options["rewards"], f'mission "{name}"')
     if "max_steps" in options:
         config.game.max_steps = options["max_steps"]
-    return _mission(name, game, config)
-
-
-def _mission(name: str, game: str | None, config: "MettaGridConfig") -> Mission:
-    data = config.model_dump_json().encode()
-    return Mission(name=name, game=game, config=config, config_json=data, config_hash=hash_bytes(data))
+    return mission_of(name, game, config)
 
 
 def each_once(missions: Iterable[Mission]) -> list[Mission]:
@@ -375,7 +423,7 @@ def merged_note(mission: Mission) -> list[str]:
 
 def content_hash(mission: Mission) -> str:
     """Equal for missions whose episodes are equal: `config_hash` without the label, which has no effect."""
-    return hash_bytes(mission.config.model_copy(update={"label": ""}).model_dump_json().encode())
+    return hash_bytes(without_label(mission.config_json))
 
 
 def _entry(name: str, kind: str, mission: "CoGameMission", description: str) -> MissionEntry:
@@ -421,12 +469,10 @@ def with_max_steps(mission: Mission, max_steps: int) -> Mission:
         raise MissionError(f"max_steps must be at least 1, got {max_steps}.")
     if mission.max_steps == max_steps:
         return mission
-    config = mission.config.model_copy(deep=True)
-    config.game.max_steps = max_steps
     head, entries = mission_files.split(mission.name)
     options = [entry for entry in entries if not entry.startswith("max_steps=")]
-    changed = _mission(",".join([head, *options, f"max_steps={max_steps}"]), mission.game, config)
-    return replace(changed, also=mission.also)
+    name = ",".join([head, *options, f"max_steps={max_steps}"])
+    return mission_of(name, mission.game, with_steps(mission.config_json, max_steps), also=mission.also)
 
 
 def unshaped(mission: Mission) -> Mission:

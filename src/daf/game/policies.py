@@ -8,7 +8,7 @@ Existing files decide: the longest start of a string that is a path is taken as 
 
 A resolved `Policy` carries its identity: class, arguments with their types, the content of its weights and of its
 source code. Two policies with one identity play the same episodes; a change in any part makes another policy.
-Resolving imports no torch.
+Resolving imports neither torch nor, for a policy that was resolved before, the game.
 """
 
 import importlib.metadata
@@ -58,11 +58,11 @@ def resolve(policy: "str | Path | PolicySpec | Policy", *, cache: Path, runs: Pa
     policy: a policy string or path, upstream's `PolicySpec`, or a `Policy`. cache: folder to unpack zips in.
     runs: the output directory that `run:ID` is looked up in.
 
-    Nothing of the policy is imported into this process; a bundle's set-up script is run once, in a separate process.
+    Nothing of the policy is imported into this process, and nothing of the game where the policy was resolved before; a
+    bundle's set-up script is run once, in a separate process.
     """
     if isinstance(policy, Policy):
         return policy
-    compat.install()
     found = find(policy, cache=cache, runs=runs)
     if found.bundle is not None:
         bundles.set_up(found.bundle, cache)
@@ -74,7 +74,6 @@ def describe(policy: "str | Path | PolicySpec", *, cache: Path, runs: Path | Non
 
     Its class is imported in a separate process, unless its bundle has a set-up script that was not run.
     """
-    compat.install()
     found = find(policy, cache=cache, runs=runs)
     script = found.bundle.setup_script if found.bundle is not None else None
     made = _made(found, cache) if script is None else None

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from daf.errors import PolicyError, nearest, quoted, unknown
-from daf.game import bundles
+from daf.game import bundles, compat
 from daf.game._class_facts import classes_in
 from daf.game.checkpoint_folders import final_checkpoint, require_playable, specifications
 from daf.game.known_policies import ALIASES, KNOWN, SHORT_NAMES
@@ -50,10 +50,12 @@ def find(policy: "str | Path | PolicySpec", *, cache: Path, runs: Path | None) -
     """
     if isinstance(policy, str | Path):
         return _of_text(str(policy), cache, runs)
-    from mettagrid.policy.policy import PolicySpec
+    if "mettagrid" in sys.modules:  # without it, nobody has a PolicySpec
+        compat.install()
+        from mettagrid.policy.policy import PolicySpec
 
-    if isinstance(policy, PolicySpec):
-        return _of_class(policy.class_path, policy.data_path, dict(policy.init_kwargs), shown=policy.class_path)
+        if isinstance(policy, PolicySpec):
+            return _of_class(policy.class_path, policy.data_path, dict(policy.init_kwargs), shown=policy.class_path)
     raise PolicyError(f"{quoted(repr(policy))} is not a policy: give a policy string, a path or a PolicySpec.")
 
 

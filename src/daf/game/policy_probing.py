@@ -38,7 +38,7 @@ class ProbeRequest:
 def look(request: ProbeRequest) -> dict[str, Any]:
     """What the policy is, and what it did in four episodes, as JSON values. Its exceptions are raised."""
     from daf.game import compat, policies
-    from daf.game.missions import load_config
+    from daf.game.mission import load_config
     from daf.game.rollout import Game, Play, build_policies
 
     compat.install()

@@ -7,14 +7,13 @@ filled from a pool: its mean return among 1, 2, … N agents, minus the pool's m
 
 import random
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 from daf.errors import UsageError
 from daf.game import compat
-from daf.game.missions import Mission
-from daf.storage.hashing import hash_bytes
+from daf.game.mission import Mission, mission_of
 
 PICKUP_COGS = 4
 PICKUP_STEPS = 1000
@@ -94,8 +93,7 @@ def with_map_seed_fixed(mission: Mission, seed: int) -> Mission:
     if not isinstance(config.game.map_builder, MapGen.Config):  # type: ignore[misc]
         return mission
     config.game.map_builder.seed = seed
-    data = config.model_dump_json().encode()
-    return replace(mission, config=config, config_json=data, config_hash=hash_bytes(data))
+    return mission_of(mission.name, mission.game, config, also=mission.also)
 
 
 def vor(episodes: Mapping[int, Sequence[ScoredEpisode]]) -> Vor:

@@ -29,7 +29,7 @@ from mettagrid.policy.policy_env_interface import PolicyEnvInterface
 from daf.config.training import DAFTrainingConfig
 from daf.errors import ConfigError, PolicyError
 from daf.game.known_policies import KNOWN
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 from daf.game.observations import END, Frame, Observation
 from daf.game.onednn import accelerate
 from daf.game.policy import Policy

@@ -16,6 +16,7 @@ from mettagrid.policy.policy_env_interface import PolicyEnvInterface
 
 from daf.errors import ConfigError, UsageError
 from daf.game import missions
+from daf.game.mission import Mission
 from daf.game.training_world import TERMINATED, TRUNCATED, EndedEpisode, Games, Rows, World
 
 
@@ -84,7 +85,7 @@ def mission_of(environment: Any) -> Any:
     """
     if isinstance(environment, TrainingEnvironment):
         return environment.mission
-    if isinstance(environment, str | Path | list | tuple | MettaGridConfig | missions.Mission):
+    if isinstance(environment, str | Path | list | tuple | MettaGridConfig | Mission):
         return environment
     config = getattr(environment, "env_cfg", None)
     if isinstance(config, MettaGridConfig):

@@ -22,7 +22,7 @@ from daf.errors import DataError, MetricError, UsageError
 from daf.evaluation import Evaluation, Settings, evaluate
 from daf.evaluation.analysis_files import write_analysis
 from daf.game import mission_facts
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 from daf.metrics._results import AgentRow, CorrelationReport, Distribution, same_values
 from daf.metrics._table import MetricTable, agent_lines, metric_tables
 from daf.metrics.page import metrics_page

@@ -10,7 +10,7 @@ from pathlib import Path
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.stored import PLAN, read_result
 from daf.errors import DataError, StorageError
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 from daf.mission_analysis.success import Criterion
 from daf.output_manager import list_runs
 from daf.storage.reading import read_text

@@ -7,8 +7,8 @@ from typing import Any
 from daf.errors import MissionError
 from daf.game import mission_facts, mission_files
 from daf.game import missions as game_missions
+from daf.game.mission import Mission
 from daf.game.mission_facts import RewardTerm
-from daf.game.missions import Mission
 from daf.mission_analysis._recorded import RecordedSuccess
 from daf.mission_analysis.performance import MissionPerformance
 from daf.mission_analysis.success import default_criterion

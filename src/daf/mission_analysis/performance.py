@@ -18,7 +18,7 @@ from daf.errors import MissionError, UsageError
 from daf.evaluation import Evaluation, Settings, evaluate
 from daf.game import mission_facts
 from daf.game import missions as game_missions
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 from daf.mission_analysis._key_events import KeyEvent, key_events
 from daf.mission_analysis.failure_modes import FailureMode, failure_modes
 from daf.mission_analysis.success import Criterion, check, criterion, default_criterion

@@ -15,8 +15,8 @@ from daf.errors import MissionError, unknown
 from daf.evaluation import Evaluation, Settings, evaluate
 from daf.game import mission_facts
 from daf.game import missions as game_missions
+from daf.game.mission import Mission
 from daf.game.mission_changes import with_variant
-from daf.game.missions import Mission
 from daf.mission_analysis.facts import MissionAnalysis, analysis_of
 from daf.mission_analysis.performance import success_interval
 from daf.mission_analysis.success import check, criterion, default_criterion

@@ -16,7 +16,7 @@ from daf.episodes.metrics_values import Metric, parse, select, value
 from daf.episodes.record import EpisodeRecord
 from daf.errors import MetricError, UsageError
 from daf.game import mission_facts
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 
 _OPERATORS = (">=", "<=", "==", ">", "<")
 _TERM = re.compile(r"\s*(?P<metric>[^\s<>=]+)\s*(?P<operator>>=|<=|==|=|>|<)\s*(?P<bound>\S+)\s*")

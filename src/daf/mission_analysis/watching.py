@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from daf.episodes.record import EpisodeRecord
 from daf.errors import DataError
 from daf.game import mission_facts
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 from daf.game.outcome import Series, SeriesRequest
 
 NO_GEAR = "no gear"

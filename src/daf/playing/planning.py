@@ -12,6 +12,7 @@ from daf.episodes.plan import Contender, Plan, PlannedEpisode, plan_episodes
 from daf.errors import UsageError, unknown
 from daf.game import missions as game_missions
 from daf.game.device import check_device_name, resolve_device
+from daf.game.mission import Mission
 from daf.game.rollout import ENGINES
 from daf.playing.settings import SAVE_REPLAYS, Settings
 from daf.storage import remote
@@ -53,7 +54,7 @@ def cache_of(settings: Settings, base_dir: str | Path) -> EpisodeCache:
     return EpisodeCache(settings.cache_dir or default_cache(base_dir), enabled=settings.use_cache)
 
 
-def missions_of(missions: Any, settings: Settings) -> list[game_missions.Mission]:
+def missions_of(missions: Any, settings: Settings) -> list[Mission]:
     """Resolve `missions`, with the step limit of the settings for those without one. Raises `MissionError`."""
     found = game_missions.resolve(missions, game=settings.game)
     if settings.max_steps is None:
@@ -62,7 +63,7 @@ def missions_of(missions: Any, settings: Settings) -> list[game_missions.Mission
 
 
 def plan_of(
-    missions: Sequence[game_missions.Mission], contenders: Sequence[Contender], settings: Settings, *, first: int = 0
+    missions: Sequence[Mission], contenders: Sequence[Contender], settings: Settings, *, first: int = 0
 ) -> Plan:
     """Plan the episodes from `first` according to the settings. Raises `UsageError`, also for an unavailable device."""
     return plan_episodes(
@@ -80,7 +81,7 @@ def plan_of(
 
 
 def plan_teams(
-    missions: Sequence[game_missions.Mission],
+    missions: Sequence[Mission],
     teams: Sequence[Sequence[Contender]],
     settings: Settings,
     *,

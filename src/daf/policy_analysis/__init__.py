@@ -19,8 +19,8 @@ from daf.game import policies as game_policies
 from daf.game.device import check_device_name
 from daf.game.isolated import MEMORY_MIB
 from daf.game.known_policies import ALIASES, KNOWN
+from daf.game.mission import Mission
 from daf.game.mission_changes import with_cogs
-from daf.game.missions import Mission
 from daf.game.policy_probe import SECONDS, probe
 from daf.game.policy_probing import ProbeRequest
 from daf.playing.run import command_line

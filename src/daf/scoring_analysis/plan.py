@@ -6,7 +6,7 @@ from dataclasses import replace
 from daf.episodes.plan import Plan
 from daf.errors import UsageError
 from daf.game import mission_files, scoring
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 from daf.game.policy import Policy
 from daf.game.scoring import Scenario
 from daf.playing.contenders import team

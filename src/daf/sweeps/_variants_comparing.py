@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from daf.episodes.metrics_values import Metric, value
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 from daf.playing.run import PlayedRun
 from daf.playing.settings import Settings
 from daf.stats.arrays import FloatArray

@@ -16,7 +16,7 @@ from daf.config.sweep import DAFSweepConfig
 from daf.episodes.metrics_values import EPISODE, Metric, parse
 from daf.errors import ConfigError, MetricError, unknown
 from daf.game import mission_facts
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 from daf.stats.aggregates import iqm
 from daf.sweeps._scale_names import by_default
 

@@ -21,7 +21,8 @@ from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import EPISODE_TIMEOUT
 from daf.errors import DAFError, ExecutorError, MissionError, StorageError
 from daf.game import policies as game_policies
-from daf.game.missions import Mission, check_runs
+from daf.game.mission import Mission
+from daf.game.missions import check_runs
 from daf.game.policy_probe import probe
 from daf.game.policy_probing import ProbeRequest
 from daf.playing.planning import missions_of, plan_of

@@ -17,8 +17,9 @@ from daf.episodes.plan import Contender
 from daf.errors import DataError, MissionError, UsageError, unknown
 from daf.game import mission_facts
 from daf.game import missions as game_missions
+from daf.game.mission import Mission
 from daf.game.mission_changes import with_cogs, with_variant
-from daf.game.missions import Mission, check_runs
+from daf.game.missions import check_runs
 from daf.output_manager.publication import adding_to
 from daf.playing.contenders import policies_of
 from daf.playing.planning import cache_of, check_settings, missions_of, plan_teams

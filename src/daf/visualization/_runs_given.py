@@ -11,7 +11,7 @@ from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
 from daf.episodes.stored import PLAN, read_result
 from daf.errors import UsageError
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 from daf.output_manager.runs import RunInfo, find_run, read_run
 from daf.storage.reading import read_json
 

@@ -6,7 +6,7 @@ distinguish missions, but it has to, so `meanings_differ` counts the differences
 """
 
 from daf.game import missions
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 
 _NAMES = {
     "agents": "agents",

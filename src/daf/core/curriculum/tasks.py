@@ -22,7 +22,7 @@ from daf.core.curriculum._spans import Numbers, Span, expand
 from daf.core.curriculum.interface import Task
 from daf.errors import MissionError
 from daf.game import missions
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 
 logger = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch._C._distributed_c10d import Store
 
     from daf.core.curriculum import Curriculum
-    from daf.game.missions import Mission
+    from daf.game.mission import Mission
     from daf.game.policy import Policy
 
 COMPARED = ("daf", "torch", "mettagrid", "cogames")

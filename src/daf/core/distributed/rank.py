@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from daf.core.training_progress import ShowsProgress
     from daf.core.training_result import Progress, TrainingResult
     from daf.core.training_run import TrainingRun
-    from daf.game.missions import Mission
+    from daf.game.mission import Mission
 
 RETRY = 1
 """The exit code of a rank that failed in a way that another start may not repeat."""
