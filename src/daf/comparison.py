@@ -279,6 +279,7 @@ def daf_compare_policies(
     spending: Spending = "hwang-shih-decani",
     futility: float = FUTILITY,
     practical_difference: float | None = None,
+    rerun: bool = False,
     output_manager: "OutputManager | None" = None,
     console: "Console | None" = None,
 ) -> ComparisonReport:
@@ -291,6 +292,7 @@ def daf_compare_policies(
     until_decided: play more episodes only for open verdicts, up to max_episodes per policy and mission, instead of
     episodes_per_mission; True means "group-sequential". looks, spending, futility: see `compare_until_decided`.
     practical_difference: smaller differences count as equal.
+    rerun: make a new run directory, also if an equal comparison left an intact one, which is named otherwise.
     Leaves a run directory under `comparisons`. Failed episodes are in the report's notes, never counted as 0.
     """
     if len(policies) < 2:
@@ -315,11 +317,13 @@ def daf_compare_policies(
         decided = compare_until_decided(
             policies, missions, max_episodes=max_episodes,
             until_decided="group-sequential" if until_decided is True else until_decided,
-            looks=looks, spending=spending, futility=futility, settings=settings, output=output_manager,
+            looks=looks, spending=spending, futility=futility, settings=settings, output=output_manager, rerun=rerun,
         )  # fmt: skip
         evaluation = decided.evaluation
     else:
-        evaluation = evaluate(policies, missions, settings=settings, output=output_manager, operation="comparisons")
+        evaluation = evaluate(
+            policies, missions, settings=settings, output=output_manager, operation="comparisons", rerun=rerun
+        )
     report = report_of(evaluation)
     report.print_summary(console)
     return report

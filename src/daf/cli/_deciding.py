@@ -36,6 +36,7 @@ def decide_and_show(
     title: str | None,
     as_json: bool,
     quiet: bool,
+    rerun: bool,
 ) -> "Evaluation":
     """Compare until decided, and show the result. Ctrl-C raises `Interrupted`."""
     from daf.until_decided import compare_until_decided, decided_data
@@ -55,6 +56,7 @@ def decide_and_show(
             title=title,
             on_plan=progress.plan,
             on_record=progress,
+            rerun=rerun,
         )
     if as_json:
         emit(jsonable(decided_data(decided)))

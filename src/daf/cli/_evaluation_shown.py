@@ -18,7 +18,7 @@ def _where(record: "EpisodeRecord") -> str:
 
 def show(evaluation: "Evaluation") -> None:
     """Print notes, failures, rankings, verdicts and paths."""
-    from daf.cli.show import out, ranking_table, say_end, say_pairs
+    from daf.cli.show import out, ranking_table, say_end, say_pairs, say_run
 
     analysis, result = evaluation.analysis, evaluation.result
     for note in analysis.notes:
@@ -46,4 +46,4 @@ def show(evaluation: "Evaluation") -> None:
     say_end(result, evaluation.seconds, evaluation.report)
     for replay in list(evaluation.replays.values())[:4]:
         out.print(f"replay: {replay}", soft_wrap=True, markup=False)
-    out.print(f"run:    {evaluation.run_dir}", soft_wrap=True, markup=False)
+    say_run(evaluation)

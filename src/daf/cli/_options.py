@@ -158,6 +158,9 @@ MaxEpisodesOption = Annotated[
 NameOption = Annotated[str | None, typer.Option("--name", help="Name of the run, to find it by.")]
 TagsOption = Annotated[list[str] | None, typer.Option("--tag", help="Tag of the run. Repeatable.")]
 NoteOption = Annotated[str | None, typer.Option("--note", help="Note about the run.")]
+RerunOption = Annotated[
+    bool, typer.Option("--rerun", help="Make a new run directory, also if the same command left one.")
+]
 TakeOverOption = Annotated[bool, typer.Option("--take-over", help=TAKE_OVER_HELP)]
 
 
@@ -184,6 +187,13 @@ class RunOptions(OutputOptions):
         from daf.output_manager.labels import Labels
 
         return Labels(self.run_name, tuple(dict.fromkeys(self.tags or ())), self.note)
+
+
+@dataclass(frozen=True)
+class RepeatOptions(RunOptions):
+    """The same for a command that names the run of an equal earlier one instead of making a second."""
+
+    rerun: RerunOption = False
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from daf.cli._evaluation_shown import show
-from daf.cli._options import ContenderOptions, OutputOptions, PlayOptions, RunOptions
+from daf.cli._options import ContenderOptions, OutputOptions, PlayOptions, RepeatOptions, RunOptions
 from daf.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def open_output(options: OutputOptions) -> "tuple[OutputManager, DAFConfig]":
 def command(
     contenders: ContenderOptions,
     play: PlayOptions,
-    options: OutputOptions,
+    options: RepeatOptions,
     filed: Filed,
     *,
     operation: str,
@@ -117,6 +117,7 @@ def command(
         as_json=options.as_json,
         quiet=options.quiet,
         rule=rule,
+        rerun=options.rerun,
     )
     if evaluation.status != "ok":
         raise typer.Exit(1)
@@ -134,17 +135,18 @@ def run_and_show(
     as_json: bool,
     quiet: bool,
     rule: "StoppingRule | None" = None,
+    rerun: bool = False,
 ) -> "Evaluation":
     """Evaluate, show the result, and exit with 1 where an episode failed. Ctrl-C raises `Interrupted`.
 
-    rule: if given, compare until decided by it.
+    rule: if given, compare until decided by it. rerun: as in `daf.evaluation.evaluate`.
     """
     if rule is not None:
         from daf.cli._deciding import decide_and_show
 
         return decide_and_show(
             policies, missions, teams, rule=rule, settings=settings, output=output, title=title,
-            as_json=as_json, quiet=quiet,
+            as_json=as_json, quiet=quiet, rerun=rerun,
         )  # fmt: skip
     from daf.cli.show import EpisodeProgress, emit
     from daf.evaluation import evaluate, results_data
@@ -161,6 +163,7 @@ def run_and_show(
             title=title,
             on_plan=progress.plan,
             on_record=progress,
+            rerun=rerun,
         )
     if as_json:
         emit(jsonable(results_data(evaluation)))

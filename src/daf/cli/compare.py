@@ -6,7 +6,7 @@ from typer.core import TyperCommand
 
 from daf.cli import _playing as playing
 from daf.cli._grouped import options
-from daf.cli._options import CompareOptions, ConfigOption, ContenderOptions, RunOptions, StoppingOptions
+from daf.cli._options import CompareOptions, ConfigOption, ContenderOptions, RepeatOptions, StoppingOptions
 from daf.errors import UsageError
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -28,7 +28,7 @@ def compare(
     contenders: ContenderOptions,
     play: CompareOptions,
     stopping: StoppingOptions,
-    output: RunOptions,
+    output: RepeatOptions,
     config: ConfigOption = None,
 ) -> None:
     """Compare policies on identical episodes, with paired tests.

@@ -7,7 +7,7 @@ from rich.markup import escape
 
 from daf.cli import _playing as playing
 from daf.cli._grouped import options
-from daf.cli._options import ConfigOption, MissionsOption, RunOptions, TeamPlayOptions
+from daf.cli._options import ConfigOption, MissionsOption, RepeatOptions, TeamPlayOptions
 from daf.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def crossplay(
     mixes: MixesOption = "even",
     play: TeamPlayOptions,
     config: ConfigOption = None,
-    output: RunOptions,
+    output: RepeatOptions,
 ) -> None:
     """Play teams of several policies: how each policy does with each partner.
 
@@ -67,6 +67,7 @@ def crossplay(
             output=manager,
             on_plan=progress.plan,
             on_record=progress,
+            rerun=output.rerun,
         )
     if output.as_json:
         emit(jsonable(crossplay_data(report)))
@@ -78,7 +79,7 @@ def crossplay(
 
 def show(report: "CrossplayReport") -> None:
     """Print the matrix, the findings, the ratings, and the paths."""
-    from daf.cli.show import out, plain_table, say_end
+    from daf.cli.show import out, plain_table, say_end, say_run
     from daf.crossplay import sentences
     from daf.render.text import bounds_text
     from daf.stats.sentences import half_width, number
@@ -111,4 +112,4 @@ def show(report: "CrossplayReport") -> None:
     rated = ", ".join(f"{row.policy} {row.mu:.1f} ± {row.sigma:.1f}" for row in report.ratings.rows)
     out.print(f"\nratings: {escape(rated)}", soft_wrap=True)
     say_end(report.result, report.seconds, report.report)
-    out.print(f"run:    {report.run_dir}", soft_wrap=True, markup=False)
+    say_run(report)

@@ -4,7 +4,7 @@ import typer
 
 from daf.cli import _playing as playing
 from daf.cli._grouped import options
-from daf.cli._options import ConfigOption, ContenderOptions, EvaluateOptions, RunOptions
+from daf.cli._options import ConfigOption, ContenderOptions, EvaluateOptions, RepeatOptions
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -15,7 +15,7 @@ def evaluate(
     context: typer.Context,
     contenders: ContenderOptions,
     play: EvaluateOptions,
-    output: RunOptions,
+    output: RepeatOptions,
     config: ConfigOption = None,
 ) -> None:
     """Play policies on missions and report the returns.

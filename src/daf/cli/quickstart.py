@@ -6,7 +6,7 @@ import typer
 
 from daf.cli import _playing as playing
 from daf.cli._grouped import options
-from daf.cli._options import ExecutorOptions, PlayOptions, RunOptions, SeedOption
+from daf.cli._options import ExecutorOptions, PlayOptions, RepeatOptions, SeedOption
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -19,7 +19,7 @@ EPISODES = 12
 @options
 def quickstart(
     *,
-    output: RunOptions,
+    output: RepeatOptions,
     seed: SeedOption = 42,
     execution: ExecutorOptions,
 ) -> None:
@@ -43,6 +43,7 @@ def quickstart(
         title="quickstart: " + ", ".join(POLICIES),
         as_json=output.as_json,
         quiet=output.quiet,
+        rerun=output.rerun,
     )
     if not output.as_json and not output.quiet:
         from daf.cli.show import say

@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from daf.cli import _playing as playing
 from daf.cli._grouped import options
-from daf.cli._options import ConfigOption, MissionsOption, RunOptions, TeamPlayOptions
+from daf.cli._options import ConfigOption, MissionsOption, RepeatOptions, TeamPlayOptions
 from daf.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def score(
     map_seed: MapSeedOption = None,
     precision: PrecisionOption = None,
     config: ConfigOption = None,
-    output: RunOptions,
+    output: RepeatOptions,
 ) -> None:
     """Value over replacement: what CANDIDATE adds to teams that would otherwise be filled from a pool.
 
@@ -93,6 +93,7 @@ def score(
             output=manager,
             on_plan=progress.plan,
             on_record=progress,
+            rerun=output.rerun,
         )
     if output.as_json:
         emit(jsonable(score_data(report)))
@@ -122,7 +123,7 @@ def _as_pickup(context: typer.Context, play: TeamPlayOptions) -> TeamPlayOptions
 
 def show(report: "ScoreReport") -> None:
     """Print the scores by team, the finding, and the paths."""
-    from daf.cli.show import out, say_end
+    from daf.cli.show import out, say_end, say_run
     from daf.scoring_analysis import sentence
 
     analysis = report.analysis
@@ -136,7 +137,7 @@ def show(report: "ScoreReport") -> None:
     if analysis.budget:
         out.print(escape(analysis.budget.sentence), soft_wrap=True)
     say_end(report.result, report.seconds, report.report)
-    out.print(f"run:    {report.run_dir}", soft_wrap=True, markup=False)
+    say_run(report)
 
 
 def _table(score: "MissionScore", report: "ScoreReport") -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -21,15 +21,18 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from daf.episodes.plan import Plan
-from daf.episodes.record import EpisodeRecord
-from daf.episodes.run import RunResult
 from daf.errors import Interrupted
 from daf.render.text import estimates
-from daf.stats.pair_verdict import PairVerdict
 from daf.stats.sentences import counted
-from daf.stats.summaries import PolicySummary
 from daf.storage.printable import printable_json, printable_lines
+
+if TYPE_CHECKING:  # `daf missions` needs none of their modules
+    from daf.episodes.plan import Plan
+    from daf.episodes.record import EpisodeRecord
+    from daf.episodes.run import RunResult
+    from daf.playing.run import Played
+    from daf.stats.pair_verdict import PairVerdict
+    from daf.stats.summaries import PolicySummary
 
 PLAIN_LINE_SECONDS = 10.0
 """Seconds between two lines of progress where there is no terminal."""
@@ -155,7 +158,7 @@ def plain_table(title: str, *, header: bool = True, caption: str | None = None) 
     )
 
 
-def ranking_table(title: str, rows: Sequence[PolicySummary]) -> Table:
+def ranking_table(title: str, rows: "Sequence[PolicySummary]") -> Table:
     """Contenders, best mean first, with intervals."""
     table = plain_table(title)
     table.add_column("#", justify="right")
@@ -172,18 +175,25 @@ def ranking_table(title: str, rows: Sequence[PolicySummary]) -> Table:
 _MARKS = {"better": "▲", "worse": "▲", "equal": "=", "identical": "=", "undecided": "?", "too few": "?"}
 
 
-def say_pairs(pairs: Sequence[PairVerdict]) -> None:
+def say_pairs(pairs: "Sequence[PairVerdict]") -> None:
     """Print one sentence per pair."""
     for pair in pairs:
         out.print(f"  {_MARKS[pair.verdict]} {escape(pair.sentence)}", soft_wrap=True)
 
 
-def say_end(result: RunResult, took: float, report: Path | None) -> None:
+def say_end(result: "RunResult", took: float, report: Path | None) -> None:
     """Print the number of episodes, the time, and the path of the report."""
     played = f"{counted(result.played, 'episode')} played, {result.read} from cache, {len(result.failures)} failed"
     out.print(f"\n{played}; {seconds(took)}", highlight=False)
     if report:
         out.print(f"report: {report}", soft_wrap=True, markup=False)
+
+
+def say_run(played: "Played") -> None:
+    """Print the run directory, and whether it is an earlier one."""
+    out.print(f"run:    {played.run_dir}", soft_wrap=True, markup=False)
+    if played.cached:
+        out.print("        the same command left it before; --rerun makes a new one", soft_wrap=True, markup=False)
 
 
 class EpisodeProgress:
@@ -225,14 +235,14 @@ class EpisodeProgress:
         if kind is KeyboardInterrupt:
             raise Interrupted(self._how_to_resume()) from None
 
-    def plan(self, plan: Plan) -> None:
+    def plan(self, plan: "Plan") -> None:
         """Start with the number of episodes."""
         self.total = len(plan.episodes)
         self._started = time.monotonic()
         if self._bar is not None:
             self._bar.add_task("episodes", total=self.total, note="")
 
-    def __call__(self, record: EpisodeRecord) -> None:
+    def __call__(self, record: "EpisodeRecord") -> None:
         self.finished += 1
         self.cached += record.cached
         self.failed += not record.ok

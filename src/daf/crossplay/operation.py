@@ -36,12 +36,13 @@ def daf_crossplay(
     output: "OutputManager | None" = None,
     on_plan: Callable[[Plan], None] | None = None,
     on_record: Callable[[EpisodeRecord], None] | None = None,
+    rerun: bool = False,
 ) -> CrossplayReport:
     """Let every pair of `policies` share a team on every mission, and each play alone, on the same seeds.
 
     mixes: "even" (half of the agents each), "pairs" (every split of every pair), "all" (every mix of counts of all).
     Raises `UsageError` for fewer than two different policies, and missions with too few agents. A failed episode is
-    part of the result.
+    part of the result. rerun: as in `daf.evaluation.evaluate`.
     """
     from daf.output_manager import OutputManager
 
@@ -69,7 +70,16 @@ def daf_crossplay(
         "cache": str(cache.root),
     }
     with play_run(
-        OPERATION, plan, chosen, cache, where, title=heading, config=asked, on_plan=on_plan, on_record=on_record
+        OPERATION,
+        plan,
+        chosen,
+        cache,
+        where,
+        title=heading,
+        config=asked,
+        on_plan=on_plan,
+        on_record=on_record,
+        rerun=rerun,
     ) as run:
         analysis = analyse_crossplay(
             run.result, names, teams, alpha=chosen.alpha, resamples=chosen.resamples, seed=chosen.seed
@@ -82,7 +92,8 @@ def daf_crossplay(
             mixes=mixes,
             run=run.timed(),
         )
-        _write(report)
+        if not run.cached:
+            _write(report)
     return report
 
 

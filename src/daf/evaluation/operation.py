@@ -28,12 +28,14 @@ def evaluate(
     title: str | None = None,
     on_plan: Callable[[Plan], None] | None = None,
     on_record: Callable[[EpisodeRecord], None] | None = None,
+    rerun: bool = False,
 ) -> Evaluation:
     """Play every policy and team on every mission, on identical episodes, and store the results.
 
     policies, missions: anything that `daf.game.policies.resolve` and `daf.game.missions.resolve` accept. teams: mixed
     teams, see `contenders_of`. output: where the run directory goes (default: a new session). operation: "evaluations"
-    or "comparisons". on_plan, on_record: called with the plan before playing, and with each record.
+    or "comparisons". on_plan, on_record: called with the plan before playing, and with each record. rerun: make a new
+    run directory, also if an equal request left an intact one, which is returned otherwise (`Evaluation.cached`).
 
     Invalid names are rejected before a directory is created (`UsageError` and its subclasses). An episode that fails is
     part of the result, not an exception.
@@ -53,9 +55,19 @@ def evaluate(
     heading = title or f"{', '.join(names)} on {', '.join(on)}"
     asked = {"policies": names, "missions": on, "cache": str(cache.root)}
     with play_run(
-        operation, plan, chosen, cache, where, title=heading, config=asked, on_plan=on_plan, on_record=on_record
+        operation,
+        plan,
+        chosen,
+        cache,
+        where,
+        title=heading,
+        config=asked,
+        on_plan=on_plan,
+        on_record=on_record,
+        rerun=rerun,
     ) as run:
         analysis = analyse(run.result, chosen)
         evaluation = Evaluation(run.timed(), analysis)
-        write(evaluation)
+        if not run.cached:
+            write(evaluation)
     return evaluation

@@ -15,7 +15,6 @@ import logging
 import os
 import platform
 from collections.abc import Callable, Iterable
-from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ import msgspec
 from daf.errors import DamagedFileError, StorageError
 from daf.storage import atomic, reading
 from daf.storage.hashing import HASH_CHARACTERS, hash_bytes, hash_json
+from daf.storage.installed import fingerprint, version
 
 logger = logging.getLogger(__name__)
 
@@ -32,9 +32,6 @@ FORMAT = 1
 MOST_BYTES = 64 * 2**20
 MOST_ENTRIES = 1_000
 """Entries are about 40 KB; beyond this number, the oldest are removed."""
-_GAME = ("cogames", "mettagrid")
-_LIBRARIES = (*_GAME, "pydantic", "pydantic-core", "msgspec")
-_CODE = (".py", ".so", ".pyd", ".dylib")
 
 
 def answer[T](
@@ -64,18 +61,14 @@ def answer[T](
 
 @functools.cache
 def game_code() -> str:
-    """Hash of what determines the game's answers: the installed code of cogames and mettagrid, and DAF's around it.
-
-    Installed code counts by its list of files with their hashes, and by every file's size and time, which shows edits
-    in place; DAF's code counts by content.
-    """
+    """Hash of what determines the game's answers: cogames and mettagrid as installed, and DAF's code around them."""
     own = Path(__file__).parent
     files = [*sorted(own.rglob("*.py")), own.parent / "storage" / "yaml_strict.py"]
     return hash_json(
         {
             "python": platform.python_version(),
-            "versions": {name: _version(name) for name in _LIBRARIES},
-            "installed": [[name, _listed(name), _stamps(name)] for name in _GAME],
+            "game": [fingerprint("cogames"), fingerprint("mettagrid")],
+            "libraries": [version(name) for name in ("pydantic", "pydantic-core", "msgspec")],
             "own": [hash_bytes(file.read_bytes()) for file in files],
         }
     )
@@ -115,33 +108,3 @@ def _prune(folder: Path) -> None:
         return
     for _, entry in sorted(found)[: MOST_ENTRIES // 4]:
         entry.unlink(missing_ok=True)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _listed(package: str) -> str | None:
-    """Hash of the installed package's list of files, which has the hash of each."""
-    try:
-        text = metadata.distribution(package).read_text("RECORD")
-    except metadata.PackageNotFoundError:
-        return None
-    return None if text is None else hash_bytes(text.encode())
-
-
-def _stamps(package: str) -> str | None:
-    """Hash of the path, size and time of every file with code of an importable package; nothing is imported."""
-    spec = util.find_spec(package)
-    if spec is None:
-        return None
-    found = []
-    for folder in spec.submodule_search_locations or ():
-        for at, folders, names in Path(folder).walk():
-            folders[:] = [name for name in folders if name != "__pycache__"]
-            stats = {name: (at / name).stat() for name in names if name.endswith(_CODE)}
-            found += [[str(at), name, info.st_size, info.st_mtime_ns] for name, info in stats.items()]
-    return hash_json(sorted(found))

@@ -185,6 +185,11 @@ class OutputManager:
         return self._session
 
     @property
+    def has_written(self) -> bool:
+        """Whether this session has a run directory, new or resumed."""
+        return self._claimed
+
+    @property
     def dirs(self) -> dict[str, Path]:
         """The folder of each operation's sessions; they need not exist."""
         return {operation: self.base_dir / operation for operation in layout.OPERATIONS}

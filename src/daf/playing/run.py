@@ -1,7 +1,8 @@
 """A run that played episodes: part of every played operation's result, and the frame around playing.
 
 `play_run` opens the run directory, plays, records the requested replays, and stores plan, records, replays and tables;
-the operation adds its analysis. A run in which an episode failed, or that stopped early, is marked as failed.
+the operation adds its analysis. A run in which an episode failed, or that stopped early, is marked as failed. A request
+that was made before is answered with the run that it left (`daf.playing.repeats`), and nothing is written.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ from daf.episodes.run import RunResult
 from daf.episodes.stored import read_result, write_result
 from daf.episodes.tables import RunRow, build_tables
 from daf.output_manager import execution
+from daf.playing import repeats
 from daf.playing.player import Player, player
 from daf.playing.settings import Settings, settings_data
 from daf.storage.containment import own
@@ -36,7 +38,8 @@ class PlayedRun:
 
     operation: the operation of the run directory. title: one line. started: seconds since 1970. seconds: duration up to
     the last call of `timed`. command: in a form that can be run again. cache: the shared store of records. replays: by
-    record key, in the run directory.
+    record key, in the run directory. cached: an earlier run, whose request was repeated; the operation writes nothing
+    more into it. began: when this request began.
     """
 
     operation: str
@@ -50,6 +53,8 @@ class PlayedRun:
     cache: Path
     result: RunResult = field(repr=False)
     replays: Mapping[str, Path] = field(repr=False)
+    cached: bool = False
+    began: float | None = None
 
     @property
     def status(self) -> str:
@@ -68,7 +73,7 @@ class PlayedRun:
 
     def timed(self) -> "PlayedRun":
         """A copy with `seconds` up to now, for an operation whose analysis has finished."""
-        return replace(self, seconds=time.time() - self.started)
+        return replace(self, seconds=time.time() - (self.started if self.began is None else self.began))
 
     def failure_notes(self, left_out: int = 0) -> list[str]:
         """See `failure_notes`."""
@@ -80,6 +85,7 @@ class PlayedRun:
             "run_id": self.run_id,
             "run_dir": str(self.run_dir),
             "status": self.status,
+            "cached": self.cached,
             "title": self.title,
             "cache": str(self.cache),
             "report": str(self.report) if self.report else None,
@@ -142,6 +148,11 @@ class Played:
         return self.run.status
 
     @property
+    def cached(self) -> bool:
+        """Whether it is the run of an earlier, equal request."""
+        return self.run.cached
+
+    @property
     def report(self) -> Path | None:
         """See `PlayedRun.report`."""
         return self.run.report
@@ -178,26 +189,43 @@ def play_run(
     on_plan: Callable[[Plan], None] | None = None,
     on_record: Callable[[EpisodeRecord], None] | None = None,
     play: Callable[[Player], RunResult] | None = None,
+    rerun: bool = True,
 ) -> Iterator[PlayedRun]:
     """Play `plan` in a new run directory, and yield the run for the operation to analyse and add to.
 
+    rerun: without it, a request that was made before yields the run that it left, marked as `cached`, if that is
+    intact. A session with labels, or that has written before, always makes a new run.
     config: recorded in the run directory in addition to the settings. on_plan: called with the plan before playing.
     play: replaces `Player.play(plan)`, for an operation that decides on more episodes based on their results. In that
     case `plan` is the first part, and `play` must call `on_plan`.
 
     Raises `PolicyError`, `MissionError` before a run directory exists.
     """
+
+    def played(plays: Player) -> RunResult:
+        if play is not None:
+            return play(plays)
+        if on_plan is not None:
+            on_plan(plan)
+        return plays.play(plan)
+
+    key = None
+    if cache.enabled and not rerun:
+        key = repeats.key_of(operation, plan, settings, config, title, output)
+        before = None if output.labels or output.has_written else repeats.find(cache, key, output)
+        if before is not None:
+            began = time.time()
+            with player(settings, cache, plan, on_record) as plays:
+                result = played(plays)
+            if result.read == len(result.records):
+                yield _found_again(before, result, settings, cache, began)
+                return
     with (
         player(settings, cache, plan, on_record) as plays,
         output.operation(operation, title=title, config=settings_data(settings) | dict(config)) as run_dir,
     ):
         started = _started(run_dir)
-        if play is None:
-            if on_plan is not None:
-                on_plan(plan)
-            result = plays.play(plan)
-        else:
-            result = play(plays)
+        result = played(plays)
         replays = keep(run_dir, result, plays.replays(result), cache, records=settings.keep_records)
         run = PlayedRun(
             operation=operation,
@@ -218,6 +246,32 @@ def play_run(
         yield run
         if run.status != "ok":
             output.log_operation_complete(operation, "failed", error=" ".join(run.failure_notes()))
+    if key is not None and run.status == "ok":
+        repeats.remember(cache, key, output, run.run_dir, result)
+
+
+def _found_again(
+    before: "RunInfo", result: RunResult, settings: Settings, cache: EpisodeCache, began: float
+) -> PlayedRun:
+    paths = (
+        (record.spec.key, before.path / "replays" / recording_name(record, planned.index))
+        for planned, record in zip(result.planned, result.records, strict=True)
+    )
+    return PlayedRun(
+        operation=before.operation,
+        run_id=before.run_id,
+        run_dir=before.path,
+        title=before.title,
+        started=before.started_at.timestamp(),
+        seconds=time.time() - began,
+        command=before.command,
+        settings=settings,
+        cache=cache.root,
+        result=result,
+        replays={key: path for key, path in paths if path.is_file()},
+        cached=True,
+        began=began,
+    )
 
 
 def keep(

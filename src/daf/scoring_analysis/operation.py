@@ -40,13 +40,14 @@ def daf_score(
     output: "OutputManager | None" = None,
     on_plan: Callable[[Plan], None] | None = None,
     on_record: Callable[[EpisodeRecord], None] | None = None,
+    rerun: bool = False,
 ) -> ScoreReport:
     """Value of `candidate` over the policies in `pool`, on every mission: teams of N … 0 of its agents.
 
     as_pickup: play the episodes of `cogames pickup`: one map for all (from `map_seed`, the seed by default), and seats
     drawn by one generator through all teams; take its defaults with `pickup_settings`. precision: half-width of the
     interval to budget for. Raises `UsageError` for an empty pool, and for a mission with fewer agents than the pool has
-    policies. A failed episode is part of the result.
+    policies. A failed episode is part of the result. rerun: as in `daf.evaluation.evaluate`.
     """
     from daf.output_manager import OutputManager
 
@@ -75,10 +76,20 @@ def daf_score(
         "pool": names[1:],
         "missions": [mission.name for mission in found],
         "as_pickup": as_pickup,
+        "precision": precision,
         "cache": str(cache.root),
     }
     with play_run(
-        OPERATION, plan, chosen, cache, where, title=heading, config=asked, on_plan=on_plan, on_record=on_record
+        OPERATION,
+        plan,
+        chosen,
+        cache,
+        where,
+        title=heading,
+        config=asked,
+        on_plan=on_plan,
+        on_record=on_record,
+        rerun=rerun,
     ) as run:
         analysis = analyse_vor(
             run.result,
@@ -97,7 +108,8 @@ def daf_score(
             teams=teams,
             as_pickup=as_pickup,
         )
-        _write(report)
+        if not run.cached:
+            _write(report)
     return report
 
 

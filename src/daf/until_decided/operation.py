@@ -101,6 +101,7 @@ def compare_until_decided(
     title: str | None = None,
     on_plan: Callable[[Plan], None] | None = None,
     on_record: Callable[[EpisodeRecord], None] | None = None,
+    rerun: bool = False,
 ) -> Decided:
     """Compare every pair on identical episodes, playing further only where the verdict is open.
 
@@ -109,7 +110,7 @@ def compare_until_decided(
     steps up to the maximum, or the blocks at each. spending: of alpha over the looks ("hwang-shih-decani",
     "obrien-fleming", "pocock"). futility: a mission ends when no open pair has this chance of being settled.
     settings.margin: the practical difference, below which policies count as equal. settings.resamples: sign vectors.
-    on_plan: called with every round's plan.
+    on_plan: called with every round's plan. rerun: as in `daf.evaluation.evaluate`.
 
     The probability that any "better" or "worse" is false is at most `settings.alpha`, however many looks there were;
     likewise for "equal". Raises `UsageError` for fewer than two policies, and for a maximum or sign vectors with which
@@ -153,7 +154,16 @@ def compare_until_decided(
         return result
 
     with play_run(
-        OPERATION, opening, chosen, cache, where, title=heading, config=asked, on_record=on_record, play=play
+        OPERATION,
+        opening,
+        chosen,
+        cache,
+        where,
+        title=heading,
+        config=asked,
+        on_record=on_record,
+        play=play,
+        rerun=rerun,
     ) as run:
         result = run.result
         common = _common(result)
@@ -169,8 +179,9 @@ def compare_until_decided(
         # A profile's band needs a number of blocks that did not depend on the scores.
         analysis = replace(analyse(common, chosen), pairs=pairs, notes=tuple(notes), profiles={}, looks=families)
         decided = Decided(Evaluation(run.timed(), analysis), tuple(rounds), rule, tuple(verdicts))
-        write(decided.evaluation)
-        write_json(run.run_dir / "results.json", jsonable(decided_data(decided)))
+        if not run.cached:
+            write(decided.evaluation)
+            write_json(run.run_dir / "results.json", jsonable(decided_data(decided)))
     return decided
 
 
