@@ -81,10 +81,14 @@ def daf_crossplay(
         on_record=on_record,
         rerun=rerun,
     ) as run:
-        analysis = analyse_crossplay(
-            run.result, names, teams, alpha=chosen.alpha, resamples=chosen.resamples, seed=chosen.seed
-        )
-        ratings = rate(analysis, seed=chosen.seed)
+
+        def analysed() -> tuple[CrossplayAnalysis, Ratings]:
+            found = analyse_crossplay(
+                run.result, names, teams, alpha=chosen.alpha, resamples=chosen.resamples, seed=chosen.seed
+            )
+            return found, rate(found, seed=chosen.seed)
+
+        analysis, ratings = run.analysed(tuple[CrossplayAnalysis, Ratings], analysed)
         report = CrossplayReport(
             analysis=analysis,
             ratings=ratings,

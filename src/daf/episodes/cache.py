@@ -7,7 +7,7 @@ on the clock, are not stored. Runs hold hard links (copies on another file syste
 
 A cache whose directory is the mirror of a URL shares its records and replays there; see `shared_records`.
 
-    episodes/ab/abcd….json   configs/….json   replays/….json.z   runs/….json   bundles/…   damaged/…
+    episodes/ab/abcd….json   configs/….json   replays/….json.z   runs/…   bundles/…   damaged/…
 """
 
 import contextlib

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from daf.episodes.plan import Plan
 from daf.episodes.record import EpisodeRecord
-from daf.evaluation._analysis import analyse
+from daf.evaluation._analysis import Analysis, analyse
 from daf.evaluation.keeping import write
 from daf.evaluation.result import Evaluation
 from daf.playing.contenders import check_several, contenders_of
@@ -66,7 +66,7 @@ def evaluate(
         on_record=on_record,
         rerun=rerun,
     ) as run:
-        analysis = analyse(run.result, chosen)
+        analysis = run.analysed(Analysis, lambda: analyse(run.result, chosen))
         evaluation = Evaluation(run.timed(), analysis)
         if not run.cached:
             write(evaluation)

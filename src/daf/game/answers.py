@@ -11,25 +11,19 @@ entry, or one under another's name, is ignored and replaced. Entries lie in `$XD
 
 import contextlib
 import functools
-import logging
 import os
 import platform
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from daf.errors import DamagedFileError, StorageError
-from daf.storage import atomic, reading
-from daf.storage.hashing import HASH_CHARACTERS, hash_bytes, hash_json
+from daf.storage import checked
+from daf.storage.hashing import hash_bytes, hash_json
 from daf.storage.installed import fingerprint, version
-
-logger = logging.getLogger(__name__)
 
 FORMAT = 1
 """Part of every key. Raise it when the meaning of an answer changes."""
-MOST_BYTES = 64 * 2**20
 MOST_ENTRIES = 1_000
 """Entries are about 40 KB; beyond this number, the oldest are removed."""
 
@@ -40,22 +34,23 @@ def answer[T](
     """The answer to `question`, as kept or as `work_out()` gives it now.
 
     question: JSON values that determine the answer, together with the code. kind: the type of the answer, one that
-    msgspec writes and reads. lasting: whether an answer may be kept (default: always).
+    msgspec writes and reads, and never None. lasting: whether an answer may be kept (default: always).
     """
     folder = _folder()
     if folder is None:
         return work_out()
     key = hash_json([FORMAT, list(question), game_code()])
     path = folder / key[:2] / key
-    try:
-        return _read(path, key, kind)
-    except (LookupError, DamagedFileError, StorageError):
-        found = work_out()
+    kept: T | None = None
+    with contextlib.suppress(DamagedFileError, StorageError):
+        kept = checked.read(path, key, kind)
+    if kept is not None:
+        return kept
+    found = work_out()
     if lasting is None or lasting(found):
-        data = msgspec.msgpack.encode(found)
         with contextlib.suppress(StorageError, OSError):  # a read-only or full disk only costs the next command time
             _prune(folder)
-            atomic.write_bytes(path, _checksum(key, data) + data)
+            checked.write(path, key, found)
     return found
 
 
@@ -81,24 +76,6 @@ def _folder() -> Path | None:
         return (Path(named) if named else Path.home() / ".cache") / "daf" / "answers"
     except RuntimeError:
         return None
-
-
-def _read[T](path: Path, key: str, kind: type[T]) -> T:
-    """The entry at `path`. Raises `LookupError` if there is none, `DamagedFileError`, `StorageError`."""
-    content = reading.read_bytes(path, limit=MOST_BYTES)
-    if content is None:
-        raise LookupError(key)
-    checksum, data = content[:HASH_CHARACTERS], content[HASH_CHARACTERS:]
-    if checksum != _checksum(key, data):
-        raise DamagedFileError(path, "its checksum does not match its content")
-    try:
-        return msgspec.msgpack.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise DamagedFileError(path, str(error)) from error
-
-
-def _checksum(key: str, data: bytes) -> bytes:
-    return hash_bytes(key.encode() + data).encode()
 
 
 def _prune(folder: Path) -> None:

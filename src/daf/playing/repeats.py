@@ -4,11 +4,12 @@
 as they affect what a run directory holds, by the same DAF, game and libraries. That run must be completed, every file
 that it wrote must still be as it was (by size and time), and every episode must be in the cache.
 
-Entries lie in the cache, `runs/KEY.json`. One that is damaged, or does not belong to its key, is ignored.
+Entries lie in the cache, `runs/KEY.run`, next to the run's analysis, `runs/KEY.analysis`. One that is damaged, or does
+not belong to its key, is ignored.
 """
 
 import contextlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from daf.errors import DamagedFileError, StorageError, UnsafePathError
 from daf.game.answers import game_code
 from daf.output_manager import layout, runs
 from daf.playing.settings import Settings, settings_data
-from daf.storage import atomic, reading
+from daf.storage import checked
 from daf.storage.containment import own
 from daf.storage.hashing import hash_json
 from daf.storage.installed import fingerprint, version
@@ -43,15 +44,11 @@ _CHANGES = {layout.LOCK, layout.EXECUTION_LOG, layout.README, "labels.json", ".l
 
 
 class _Entry(msgspec.Struct, frozen=True):
-    """A completed run. run_dir: relative to the output directory. files: of the run directory, with size and time.
-
-    check: hash of all other fields and the key.
-    """
+    """A completed run. run_dir: relative to the output directory. files: of the run directory, with size and time."""
 
     run_dir: str
     episodes: list[str]
     files: dict[str, tuple[int, int]]
-    check: str
 
 
 def key_of(
@@ -86,8 +83,8 @@ def key_of(
 def find(cache: EpisodeCache, key: str, output: "OutputManager") -> "RunInfo | None":
     """The run that was remembered under `key`, if it and its episodes are intact."""
     try:
-        entry = reading.read_json(_path(cache, key), _Entry)
-        if entry is None or entry.check != _check(entry, key):
+        entry: _Entry | None = checked.read(_path(cache.root, key, "run"), key, _Entry)
+        if entry is None:
             return None
         run_dir = own(output.base_dir, entry.run_dir)
         if not all(cache.path(episode).is_file() for episode in entry.episodes):
@@ -109,18 +106,31 @@ def remember(cache: EpisodeCache, key: str, output: "OutputManager", run_dir: Pa
             run_dir=run_dir.relative_to(output.base_dir).as_posix(),
             episodes=[record.spec.key for record in result.records],
             files=_files(run_dir, _names(run_dir)),
-            check="",
         )
-        checked = msgspec.structs.replace(entry, check=_check(entry, key))
-        atomic.write_bytes(_path(cache, key), msgspec.json.encode(checked))
+        checked.write(_path(cache.root, key, "run"), key, entry)
 
 
-def _path(cache: EpisodeCache, key: str) -> Path:
-    return cache.root / "runs" / f"{key}.json"
+def analysis[T](cache: Path, key: str | None, kind: Any, work_out: Callable[[], T]) -> T:
+    """The analysis of the run that is remembered under `key`, as kept or as `work_out()` gives it now.
+
+    cache: its root. key: None for a run that is not remembered. kind: the type, one that `checked` writes and reads.
+    """
+    if key is None:
+        return work_out()
+    path = _path(cache, key, "analysis")
+    kept: T | None = None
+    with contextlib.suppress(DamagedFileError, StorageError):
+        kept = checked.read(path, key, kind)
+    if kept is not None:
+        return kept
+    found = work_out()
+    with contextlib.suppress(StorageError, OSError):
+        checked.write(path, key, found)
+    return found
 
 
-def _check(entry: _Entry, key: str) -> str:
-    return hash_json([key, entry.run_dir, entry.episodes, sorted(entry.files.items())])
+def _path(cache: Path, key: str, what: str) -> Path:
+    return cache / "runs" / f"{key}.{what}"
 
 
 def _names(run_dir: Path) -> list[str]:

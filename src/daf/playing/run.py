@@ -39,7 +39,8 @@ class PlayedRun:
     operation: the operation of the run directory. title: one line. started: seconds since 1970. seconds: duration up to
     the last call of `timed`. command: in a form that can be run again. cache: the shared store of records. replays: by
     record key, in the run directory. cached: an earlier run, whose request was repeated; the operation writes nothing
-    more into it. began: when this request began.
+    more into it. began: when this request began. request: the key under which equal requests find it, None for a run
+    that is not remembered.
     """
 
     operation: str
@@ -55,6 +56,7 @@ class PlayedRun:
     replays: Mapping[str, Path] = field(repr=False)
     cached: bool = False
     began: float | None = None
+    request: str | None = None
 
     @property
     def status(self) -> str:
@@ -70,6 +72,11 @@ class PlayedRun:
     def started_text(self) -> str:
         """The local time at which it started, for example "2026-11-20 10:15:00"."""
         return datetime.fromtimestamp(self.started).isoformat(sep=" ", timespec="seconds")
+
+    def analysed[T](self, kind: Any, work_out: Callable[[], T]) -> T:
+        """The analysis that `work_out()` gives, or that an equal request gave. kind: its type."""
+        certain = self.request is not None and self.status == "ok"
+        return repeats.analysis(self.cache, self.request if certain else None, kind, work_out)
 
     def timed(self) -> "PlayedRun":
         """A copy with `seconds` up to now, for an operation whose analysis has finished."""
@@ -218,7 +225,7 @@ def play_run(
             with player(settings, cache, plan, on_record) as plays:
                 result = played(plays)
             if result.read == len(result.records):
-                yield _found_again(before, result, settings, cache, began)
+                yield _found_again(before, result, settings, cache, began, key)
                 return
     with (
         player(settings, cache, plan, on_record) as plays,
@@ -239,6 +246,7 @@ def play_run(
             cache=cache.root,
             result=result,
             replays=replays,
+            request=key,
         )
         run.write_tables()
         if settings.report:
@@ -251,7 +259,7 @@ def play_run(
 
 
 def _found_again(
-    before: "RunInfo", result: RunResult, settings: Settings, cache: EpisodeCache, began: float
+    before: "RunInfo", result: RunResult, settings: Settings, cache: EpisodeCache, began: float, key: str
 ) -> PlayedRun:
     paths = (
         (record.spec.key, before.path / "replays" / recording_name(record, planned.index))
@@ -271,6 +279,7 @@ def _found_again(
         replays={key: path for key, path in paths if path.is_file()},
         cached=True,
         began=began,
+        request=key,
     )
 
 

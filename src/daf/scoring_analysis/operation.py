@@ -91,13 +91,16 @@ def daf_score(
         on_record=on_record,
         rerun=rerun,
     ) as run:
-        analysis = analyse_vor(
-            run.result,
-            teams,
-            alpha=chosen.alpha,
-            resamples=max(1_000, chosen.resamples // 2),
-            seed=chosen.seed,
-            precision=precision,
+        analysis = run.analysed(
+            VorAnalysis,
+            lambda: analyse_vor(
+                run.result,
+                teams,
+                alpha=chosen.alpha,
+                resamples=max(1_000, chosen.resamples // 2),
+                seed=chosen.seed,
+                precision=precision,
+            ),
         )
         report = ScoreReport(
             candidate=names[0],
