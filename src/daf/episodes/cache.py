@@ -7,7 +7,7 @@ on the clock, are not stored. Runs hold hard links (copies on another file syste
 
 A cache whose directory is the mirror of a URL shares its records and replays there; see `shared_records`.
 
-    episodes/ab/abcd….json   configs/….json   replays/….json.z   runs/…   bundles/…   damaged/…
+    episodes/ab/abcd….json   configs/….json   replays/….json.z   players/…   runs/…   bundles/…   damaged/…
 """
 
 import contextlib
@@ -34,7 +34,7 @@ from daf.storage.reading import read_bytes
 logger = logging.getLogger(__name__)
 
 LOCK = ".lock"
-FOLDERS = ("episodes", "configs", "replays", "runs", "bundles", "damaged")
+FOLDERS = ("episodes", "configs", "replays", "players", "runs", "bundles", "damaged")
 
 
 class EpisodeCache:

@@ -28,14 +28,15 @@ def evaluate(
     title: str | None = None,
     on_plan: Callable[[Plan], None] | None = None,
     on_record: Callable[[EpisodeRecord], None] | None = None,
-    rerun: bool = False,
+    rerun: bool | None = False,
 ) -> Evaluation:
     """Play every policy and team on every mission, on identical episodes, and store the results.
 
     policies, missions: anything that `daf.game.policies.resolve` and `daf.game.missions.resolve` accept. teams: mixed
     teams, see `contenders_of`. output: where the run directory goes (default: a new session). operation: "evaluations"
     or "comparisons". on_plan, on_record: called with the plan before playing, and with each record. rerun: make a new
-    run directory, also if an equal request left an intact one, which is returned otherwise (`Evaluation.cached`).
+    run directory, also if an equal request left an intact one, which is returned otherwise (`Evaluation.cached`); None
+    if the caller adds files to the run directory.
 
     Invalid names are rejected before a directory is created (`UsageError` and its subclasses). An episode that fails is
     part of the result, not an exception.

@@ -1,8 +1,8 @@
 """Answers of the game that were worked out before, so that asking again does not import it.
 
 `answer(question, kind, work_out)` returns what `work_out()` returned for the same question, in this or an earlier
-process. An answer belongs to its question and to the code that gave it: the versions and files of cogames and
-mettagrid, and DAF's own code between them and the answer. After a change in any of them, the question is asked again.
+process. An answer belongs to its question and to the code that gave it: CoGames' packages by version and files, and
+DAF's own code between them and the answer. After a change in any of them, the question is asked again.
 
 An entry carries a checksum over itself and its question, and is read with bounds and into a declared type; a damaged
 entry, or one under another's name, is ignored and replaced. Entries lie in `$XDG_CACHE_HOME/daf/answers` (by default
@@ -56,13 +56,13 @@ def answer[T](
 
 @functools.cache
 def game_code() -> str:
-    """Hash of what determines the game's answers: cogames and mettagrid as installed, and DAF's code around them."""
+    """Hash of what determines the game's answers: CoGames' packages as installed, and DAF's code around them."""
     own = Path(__file__).parent
     files = [*sorted(own.rglob("*.py")), own.parent / "storage" / "yaml_strict.py"]
     return hash_json(
         {
             "python": platform.python_version(),
-            "game": [fingerprint("cogames"), fingerprint("mettagrid")],
+            "game": [fingerprint(name) for name in ("cogames", "mettagrid", "metta_alo")],
             "libraries": [version(name) for name in ("pydantic", "pydantic-core", "msgspec")],
             "own": [hash_bytes(file.read_bytes()) for file in files],
         }

@@ -6,13 +6,14 @@ filled from a pool: its mean return among 1, 2, … N agents, minus the pool's m
 """
 
 import random
+import zlib
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 from daf.errors import UsageError
-from daf.game import compat
+from daf.game import answers, compat
 from daf.game.mission import Mission, mission_of
 
 PICKUP_COGS = 4
@@ -61,6 +62,10 @@ class Vor:
 
 def scenarios(agents: int, pool: int) -> list[Scenario]:
     """The teams of `cogames pickup`: N, N-1, … 0 agents of the candidate, the rest shared equally by the pool."""
+    return answers.answer(["scenarios", agents, pool], list[Scenario], lambda: _scenarios(agents, pool))
+
+
+def _scenarios(agents: int, pool: int) -> list[Scenario]:
     compat.install()
     from metta_alo.scoring import allocate_counts
 
@@ -86,14 +91,20 @@ def pickup_assignments(teams: Sequence[Scenario], *, episodes: int, seed: int) -
 
 def with_map_seed_fixed(mission: Mission, seed: int) -> Mission:
     """`mission` on the one map that `seed` gives, as `cogames pickup` plays it; unchanged where its map is drawn."""
+    question = ["map seed fixed", mission.config_hash, seed]
+    data = zlib.decompress(answers.answer(question, bytes, lambda: zlib.compress(_map_seed_fixed(mission, seed), 1)))
+    return mission_of(mission.name, mission.game, data, also=mission.also)
+
+
+def _map_seed_fixed(mission: Mission, seed: int) -> bytes:
     compat.install()
     from mettagrid.mapgen.mapgen import MapGen
 
     config = mission.config.model_copy(deep=True)
     if not isinstance(config.game.map_builder, MapGen.Config):  # type: ignore[misc]
-        return mission
+        return mission.config_json
     config.game.map_builder.seed = seed
-    return mission_of(mission.name, mission.game, config, also=mission.also)
+    return config.model_dump_json().encode()
 
 
 def vor(episodes: Mapping[int, Sequence[ScoredEpisode]]) -> Vor:

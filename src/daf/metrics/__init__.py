@@ -115,7 +115,7 @@ def daf_metrics(
     evaluation = evaluate(
         players, missions, teams=teams, settings=chosen, output=output_manager,
         title=f"metrics of {', '.join(names)}" if named else None, on_plan=on_plan, on_record=on_record,
-        rerun=True,  # the analysis adds files to the run directory
+        rerun=None,  # the analysis adds files to the run directory
     )  # fmt: skip
     wanted = None if metrics is None else list(metrics)
     rows = daf_analyze_distributions(evaluation, wanted, console=console)

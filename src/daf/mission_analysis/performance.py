@@ -93,7 +93,7 @@ def perform(
     evaluation = evaluate(
         policies, one, teams=teams, settings=replace(chosen, series=chosen.series or series_for(one)), output=output,
         title=f"analysis of {one.name}", on_plan=on_plan, on_record=on_record,
-        rerun=True,  # the analysis adds files to the run directory
+        rerun=None,  # the analysis adds files to the run directory
     )  # fmt: skip
     rows = performances_of(evaluation, one, wanted)
     return Performances(one, _with_replays(rows, evaluation) if replays else rows, evaluation)

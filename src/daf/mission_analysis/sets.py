@@ -104,7 +104,7 @@ def analyze_set(
     evaluation = evaluate(
         policies, playable, settings=settings, output=output, title=f"analysis of {len(playable)} missions",
         on_plan=on_plan, on_record=on_record,
-        rerun=True,  # the analysis adds files to the run directory
+        rerun=None,  # the analysis adds files to the run directory
     )  # fmt: skip
     outcomes = tuple(
         _outcome(evaluation, position, contender.name, mission, stated or default_criterion(mission))

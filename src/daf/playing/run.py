@@ -122,7 +122,8 @@ class PlayedRun:
         """Write the players of `replays`, files in the run directory, for its report to link to."""
         from daf.render.replays.players import write_players
 
-        write_players(self.run_dir, [path.relative_to(self.run_dir).as_posix() for path in replays])
+        names = [path.relative_to(self.run_dir).as_posix() for path in replays]
+        write_players(self.run_dir, names, cache=self.cache / "players")
 
     def write_tables(self) -> Path:
         """Build the tables of the run from its records, and return their file."""
@@ -196,12 +197,13 @@ def play_run(
     on_plan: Callable[[Plan], None] | None = None,
     on_record: Callable[[EpisodeRecord], None] | None = None,
     play: Callable[[Player], RunResult] | None = None,
-    rerun: bool = True,
+    rerun: bool | None = None,
 ) -> Iterator[PlayedRun]:
     """Play `plan` in a new run directory, and yield the run for the operation to analyse and add to.
 
-    rerun: without it, a request that was made before yields the run that it left, marked as `cached`, if that is
-    intact. A session with labels, or that has written before, always makes a new run.
+    rerun: False: a request that was made before yields the run that it left, marked as `cached`, if that is intact; a
+    session with labels, or that has written before, always makes a new run. None, for an operation whose callers add
+    to its run directories: always makes a new run, and no later request gets it.
     config: recorded in the run directory in addition to the settings. on_plan: called with the plan before playing.
     play: replaces `Player.play(plan)`, for an operation that decides on more episodes based on their results. In that
     case `plan` is the first part, and `play` must call `on_plan`.
@@ -217,9 +219,10 @@ def play_run(
         return plays.play(plan)
 
     key = None
-    if cache.enabled and not rerun:
+    if cache.enabled and rerun is not None:
         key = repeats.key_of(operation, plan, settings, config, title, output)
-        before = None if output.labels or output.has_written else repeats.find(cache, key, output)
+        new = rerun or output.labels or output.has_written
+        before = None if new else repeats.find(cache, key, output)
         if before is not None:
             began = time.time()
             with player(settings, cache, plan, on_record) as plays:

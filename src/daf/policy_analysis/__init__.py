@@ -215,7 +215,7 @@ def analyze_policies(
     evaluation = evaluate(
         policies, changed, settings=replace(settings, max_steps=steps), output=output,
         title=f"analysis of {', '.join(row.name for row in found)}", on_plan=on_plan, on_record=on_record,
-        rerun=True,  # the analysis adds files to the run directory
+        rerun=None,  # the analysis adds files to the run directory
     )  # fmt: skip
     names = [contender.name for contender in evaluation.result.plan.contenders]
     rows = [replace(row, cogs=_by_cogs(evaluation, name)) for row, name in zip(found, names, strict=True)]

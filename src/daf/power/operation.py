@@ -150,7 +150,7 @@ def daf_power(
     pilot = evaluate(
         policies, missions, teams=teams, settings=chosen, output=where, operation="comparisons",
         title=f"power for a difference of {difference:g}", on_plan=on_plan, on_record=on_record,
-        rerun=True,  # the analysis adds files to the run directory
+        rerun=None,  # the analysis adds files to the run directory
     )  # fmt: skip
     scores = pilot.analysis.scores
     notes = [note for note in pilot.analysis.notes if not note.startswith("To show ")]

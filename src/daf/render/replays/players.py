@@ -7,14 +7,19 @@ Not guaranteed: a player for every recording. `MOST_PLAYERS` bounds the files of
 a second and 300 kB; `daf replay html` writes others.
 """
 
+import contextlib
 import logging
 from collections.abc import Iterable
 from pathlib import Path
 
-from daf.errors import DataError, UnsafePathError
+from daf.errors import DamagedFileError, DataError, UnsafePathError
 from daf.game.replays import read_replay
-from daf.render.replays.page import write_replay_html
+from daf.render.replays.page import replay_html, write_replay_html
+from daf.storage import checked
+from daf.storage.atomic import write_text
 from daf.storage.containment import own
+from daf.storage.hashing import hash_file, hash_json
+from daf.storage.installed import fingerprint
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +27,10 @@ SUFFIXES = (".json.z", ".json.gz")
 MOST_PLAYERS = 100
 
 
-def write_players(folder: Path, replays: Iterable[str]) -> None:
+def write_players(folder: Path, replays: Iterable[str], *, cache: Path | None = None) -> None:
     """Write the players of `replays`, paths relative to `folder`, that have none; at most `MOST_PLAYERS` in all.
+
+    cache: a folder to keep players in, under what they are made from, and to take equal ones from.
 
     Raises `StorageError`.
     """
@@ -34,9 +41,23 @@ def write_players(folder: Path, replays: Iterable[str]) -> None:
         try:
             source, target = own(folder, replay), own(folder, player)
             if source.is_file():
-                write_replay_html(read_replay(source), target)
+                _write_player(source, target, cache)
         except (DataError, UnsafePathError) as error:
             logger.warning("no player of %s: %s", replay, error)
+
+
+def _write_player(source: Path, target: Path, cache: Path | None) -> None:
+    if cache is None:
+        write_replay_html(read_replay(source), target)
+        return
+    key = hash_json([hash_file(source), source.name, fingerprint("daf"), fingerprint("mettagrid")])
+    kept: str | None = None
+    with contextlib.suppress(DamagedFileError):
+        kept = checked.read(cache / key, key, str)
+    if kept is None:
+        kept = replay_html(read_replay(source))
+        checked.write(cache / key, key, kept)
+    write_text(target, kept)
 
 
 def recordings(folder: Path) -> list[str]:
