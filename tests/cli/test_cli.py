@@ -136,7 +136,8 @@ def test_evaluate_prints_one_json_object_and_plays_nothing_twice(daf_process: Ru
     assert first["status"] == second["status"] == "ok"
     assert [e["cached"] for e in first["episodes"]] == [False] * 8
     assert [e["cached"] for e in second["episodes"]] == [True] * 8
-    assert first["run_id"] != second["run_id"]
+    assert first["run_id"] == second["run_id"]
+    assert (first["cached"], second["cached"]) == (False, True)
     for key in ("mission", "seed", "index", "policies", "assignment", "rewards", "steps", "status", "key"):
         assert [e[key] for e in first["episodes"]] == [e[key] for e in second["episodes"]]
     assert first["ranking"] == second["ranking"]

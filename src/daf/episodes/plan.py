@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from daf.config import memory
 from daf.episodes.spec import EpisodeSpec
 from daf.errors import UsageError
+from daf.game import answers
 from daf.game import missions as game_missions
 from daf.game import policies as game_policies
 from daf.game.allocation import allocate
@@ -137,7 +138,8 @@ def _assignments(contender: Contender, mission: Mission, episodes: int, seed: in
         return [(0,) * agents] * episodes
     counts = [int(count) for count in contender.counts]
     if sum(contender.counts) != agents:
-        counts = allocate(agents, contender.counts)
+        question = ["allocation", agents, list(contender.counts)]
+        counts = answers.answer(question, list[int], lambda: allocate(agents, contender.counts))
         if any(
             count * sum(contender.counts) != share * agents
             for count, share in zip(counts, contender.counts, strict=True)

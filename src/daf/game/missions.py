@@ -215,30 +215,30 @@ def _resolve_text(text: str, game: str) -> list[Mission]:
             made.append(_named(head, options, game, notes))
         return _Answer([_kept(mission) for mission in made], notes)
 
-    question = ["mission", head, options, *([_content(head)] if is_file else [game])]
-    found = answers.answer(question, _Answer, work_out, lasting=lambda _: not (is_file and _has_own_code(made[0])))
+    content = _content(head) if is_file else None
+    question = ["mission", head, options, game if content is None else hash_bytes(content)]
+    found = answers.answer(question, _Answer, work_out, lasting=lambda _: content is None or not _has_own_code(content))
     for level, note in found.notes:
         logger.log(level, "%s", note)
     return made or [_restored(kept) for kept in found.missions]
 
 
-def _content(path: str) -> str | None:
-    """The hash of a mission file's content; None for one that can't be read, whose reason `mission_files` gives."""
+def _content(path: str) -> bytes:
+    """The content of a mission file; empty for one that can't be read, whose reason `mission_files` gives."""
     file = existing(path)
     try:
-        data = None if file is None else reading.read_bytes(file)
+        return (None if file is None else reading.read_bytes(file)) or b""
     except DAFError:
-        return None
-    return None if data is None else hash_bytes(data)
+        return b""
 
 
-_TYPE = re.compile(rb'"type":"([^"]*)"')
+_TYPE = re.compile(rb"""\btype["']?\s*:\s*["']?([^"'\s,}\]]*)""")
 _PLAIN_TYPE = re.compile(rb"(mettagrid|cogames)\.[\w.]+|\w*")
 
 
-def _has_own_code(mission: Mission) -> bool:
-    """Whether a config names classes of other packages, whose code its content may depend on."""
-    return any(_PLAIN_TYPE.fullmatch(name) is None for name in set(_TYPE.findall(mission.config_json)))
+def _has_own_code(content: bytes) -> bool:
+    """Whether a mission file names classes outside CoGames, whose code its config may depend on."""
+    return any(_PLAIN_TYPE.fullmatch(name) is None for name in set(_TYPE.findall(content)))
 
 
 def _is_config(value: Any) -> "TypeIs[MettaGridConfig]":

@@ -109,6 +109,11 @@ def _map_seed_fixed(mission: Mission, seed: int) -> bytes:
 
 def vor(episodes: Mapping[int, Sequence[ScoredEpisode]]) -> Vor:
     """VOR of the candidate from its episodes by number of agents; 0 is the pool alone. By upstream's functions."""
+    played = [[count, [[e.assignment, e.rewards] for e in each]] for count, each in episodes.items()]
+    return answers.answer(["value over replacement", played], Vor, lambda: _vor(episodes))
+
+
+def _vor(episodes: Mapping[int, Sequence[ScoredEpisode]]) -> Vor:
     compat.install()
     from metta_alo import scoring
 

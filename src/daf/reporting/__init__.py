@@ -7,13 +7,28 @@
   policies of one or several comparisons, ranked. format: "markdown", "json" or "html".
 - `daf_export_marl_eval(runs, output_path=None, *, base_dir=None) -> MarlEvalFile`: training runs and evaluations in the
   JSON format of marl-eval.
+
+A name is imported from its module when it is first used, since `daf runs` needs `daf.reporting.catalog` only.
 """
 
-from daf.reporting._comparison_page import daf_export_comparison_html
-from daf.reporting._files import ReportFiles
-from daf.reporting._leaderboard import daf_generate_leaderboard
-from daf.reporting._marl_eval import MarlEvalFile, daf_export_marl_eval
-from daf.reporting.operation import daf_report
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from daf.reporting._comparison_page import daf_export_comparison_html
+    from daf.reporting._files import ReportFiles
+    from daf.reporting._leaderboard import daf_generate_leaderboard
+    from daf.reporting._marl_eval import MarlEvalFile, daf_export_marl_eval
+    from daf.reporting.operation import daf_report
+
+_WHERE = {
+    "MarlEvalFile": "_marl_eval",
+    "ReportFiles": "_files",
+    "daf_export_comparison_html": "_comparison_page",
+    "daf_export_marl_eval": "_marl_eval",
+    "daf_generate_leaderboard": "_leaderboard",
+    "daf_report": "operation",
+}
 
 __all__ = [
     "MarlEvalFile",
@@ -23,3 +38,9 @@ __all__ = [
     "daf_generate_leaderboard",
     "daf_report",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_WHERE[name]}"), name)
