@@ -54,7 +54,7 @@ def daf_crossplay(
     if len(players) < 2:
         equal = game_policies.merged_note(players[0]) if players else []
         raise UsageError(" ".join(["cross-play needs at least two different policies.", *equal]))
-    found = missions_of(missions, chosen)
+    found = missions_of(missions, chosen, players)
     teams, contenders = {}, []
     for mission in found:
         there = mixes_of(mission.num_agents, len(players), mixes, where=mission.name)

@@ -19,17 +19,35 @@ from daf.episodes.cache import EpisodeCache
 from daf.episodes.plan import Plan, PlannedEpisode
 from daf.episodes.playing import Options, config_path, files_of_specs, game_at, play_specs
 from daf.episodes.record import EpisodeRecord
-from daf.errors import DAFError, PolicyError
+from daf.errors import DAFError, EpisodeError, MissionError, PolicyError
+from daf.game.known_policies import SHORT_NAMES
+from daf.game.mission import mission_of
 from daf.game.missions import check_runs
 from daf.game.policy import Policy
 from daf.game.policy_files import policy_at
 from daf.game.rollout import check_policy
+from daf.storage.reading import read_bytes
 
 logger = logging.getLogger(__name__)
 
 PRELOAD = ("daf.game.preload",)
-"""What workers import before their first episode."""
+"""What workers import before their first episode, in addition to the modules of its policies."""
 PRELOAD_NETWORKS = (*PRELOAD, "torch")
+
+
+def preload_of(policies: Iterable[Policy], *, networks: bool) -> tuple[str, ...]:
+    """What the server that workers are forked from imports, so that none of them does, if these policies play.
+
+    Of the policies only CoGames' scripted ones: the modules of others may change or be those of another bundle, and
+    networks come with torch.
+    """
+    scripted = {
+        policy.class_path.rpartition(".")[0]
+        for policy in policies
+        if policy.class_path in SHORT_NAMES and not policy.network and not policy.class_path.startswith("daf.")
+    }
+    return (*(PRELOAD_NETWORKS if networks else PRELOAD), *sorted(scripted))
+
 
 EPISODE_TIMEOUT = 1800.0
 """Seconds after which an episode counts as hanging, if the caller gives no other limit."""
@@ -188,18 +206,26 @@ class _CheckTask:
 def _check(
     missing: Sequence[PlannedEpisode], plan: Plan, executor: Executor, cache: EpisodeCache, checked: Checked
 ) -> Checked:
-    """Build every mission once here, and every policy once for every mission in a worker; returns these pairs."""
+    """Build every mission once, and every policy once for every mission, in workers; returns these pairs."""
     pairs = {
         (policy.identity, planned.spec.config_hash): (policy, planned.spec)
         for planned in missing
         for policy in planned.spec.policies
         if (policy.identity, planned.spec.config_hash) not in checked
     }
+    unknown = {where for _, where in pairs}
+    built = []
     for config_hash in dict.fromkeys(planned.spec.config_hash for planned in missing):
         mission = plan.by_hash[config_hash]
-        if any(config_hash == where for _, where in pairs):
-            check_runs(mission, seed=plan.seed)
-        cache.put_config(mission)
+        path = cache.put_config(mission)
+        if config_hash in unknown:
+            built.append(_MissionTask(mission.name, mission.game, path, plan.seed))
+    for done in executor.run(_check_mission, built, files=lambda: [task.config for task in built]):
+        if done.failure is None:
+            continue
+        if isinstance(done.failure.error, DAFError):
+            raise done.failure.error
+        raise MissionError(f'mission "{built[done.position].name}" cannot be built: {done.failure.message}.')
     tasks = [_CheckTask(policy, config_path(cache, spec), spec.device) for policy, spec in pairs.values()]
     files = functools.partial(files_of_specs, [spec for _, spec in pairs.values()], cache)
     for done in executor.run(_check_task, tasks, files=files):
@@ -210,6 +236,21 @@ def _check(
         policy = tasks[done.position].policy
         raise PolicyError(f'policy "{policy.name}" cannot be built: {done.failure.message}.')
     return frozenset(pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class _MissionTask:
+    name: str
+    game: str | None
+    config: Path
+    seed: int
+
+
+def _check_mission(task: _MissionTask) -> None:
+    content = read_bytes(path_here(task.config))
+    if content is None:
+        raise EpisodeError(f"the mission's config {task.config} is missing.")
+    check_runs(mission_of(task.name, task.game, content), seed=task.seed)
 
 
 def _check_task(task: _CheckTask) -> None:

@@ -8,7 +8,7 @@ from daf.episodes.record import EpisodeRecord
 from daf.evaluation._analysis import Analysis, analyse
 from daf.evaluation.keeping import write
 from daf.evaluation.result import Evaluation
-from daf.playing.contenders import check_several, contenders_of
+from daf.playing.contenders import check_several, contenders_of, players_of
 from daf.playing.planning import cache_of, check_settings, missions_of, plan_of
 from daf.playing.run import play_run
 from daf.playing.settings import Settings
@@ -50,7 +50,7 @@ def evaluate(
     contenders = contenders_of(policies, teams, cache=cache.bundles, runs=where.base_dir)
     if operation == "comparisons":
         check_several(contenders)
-    plan = plan_of(missions_of(missions, chosen), contenders, chosen)
+    plan = plan_of(missions_of(missions, chosen, players_of(contenders)), contenders, chosen)
     names = [contender.name for contender in plan.contenders]
     on = [mission.name for mission in plan.missions]
     heading = title or f"{', '.join(names)} on {', '.join(on)}"

@@ -10,9 +10,12 @@ after each step, fails. They have none.
 - Importing mettagrid adds a handler to the root logger and sets its level, overriding the application's configuration;
 both are restored. `keep_logging` sees to that for whichever module imports mettagrid first.
 - Episodes log time-outs themselves; upstream's warning per slow step would flood the terminal.
+- Importing mettagrid imports IPython, for missions in notebooks, and boto3, for maps on S3: a quarter of its time. Here
+they are imported when they are first used.
 """
 
 import contextlib
+import importlib.util
 import logging
 import sys
 from collections.abc import Iterator, Sequence
@@ -67,12 +70,51 @@ def _root_logger_kept() -> Iterator[None]:
         root.setLevel(level)
 
 
+class _Notebook:
+    """Stands for `importnb.Notebook` until one of its attributes is used."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(importlib.import_module("importnb").Notebook, name)
+
+
+class _Boto3Finder(MetaPathFinder):
+    """Finds boto3 as the other finders do; its module runs when an attribute is first used."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """None for every other module."""
+        if fullname != "boto3":
+            return None
+        others = (finder for finder in sys.meta_path if finder is not self)
+        spec = next((found for one in others if (found := one.find_spec(fullname, path, target)) is not None), None)
+        if spec is not None and spec.loader is not None and hasattr(spec.loader, "exec_module"):
+            spec.loader = importlib.util.LazyLoader(spec.loader)
+        return spec
+
+
+@contextlib.contextmanager
+def _rare_imports_later() -> Iterator[None]:
+    """While mettagrid is imported, let it have stand-ins for importnb and boto3."""
+    stand_in: Any = ModuleType("importnb")
+    stand_in.Notebook = _Notebook()
+    finder = _Boto3Finder()
+    known = sys.modules.setdefault("importnb", stand_in)
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+        if known is stand_in:
+            del sys.modules["importnb"]
+
+
 def install() -> None:
     """Apply the workarounds, once."""
     global _installed
     if _installed:
         return
-    with _root_logger_kept():
+    with _root_logger_kept(), _rare_imports_later():
         from mettagrid.policy.policy import AgentPolicy
 
     without_torch()

@@ -13,7 +13,7 @@ import logging
 import re
 import sys
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,18 +72,24 @@ class MissionEntry:
     problem: str | None
 
 
+Elsewhere = Callable[[Callable[[Any], Any], Any], Any]
+"""Calls a function with an argument in a process that has imported the game, and returns or raises what it does."""
+
+
 def resolve(
     missions: "str | Path | Mission | MettaGridConfig | tuple[str, MettaGridConfig] | Iterable[Any]",
     *,
     game: str = DEFAULT_GAME,
+    elsewhere: Elsewhere | None = None,
 ) -> list[Mission]:
     """The missions that `missions` names, in order, each once, also if it has several names (`each_once`).
 
     missions: a mission string, a path, a `MettaGridConfig`, a `(name, config)` pair, or several of these. Wildcards
-    match every mission of the game that can run. Raises `MissionError` with the nearest names.
+    match every mission of the game that can run. elsewhere: where to work out what was not resolved before, instead of
+    importing the game into this process. Raises `MissionError` with the nearest names.
     """
     if isinstance(missions, str | Path):
-        found = _resolve_text(str(missions), game)
+        found = _resolve_text(str(missions), game, elsewhere)
     elif isinstance(missions, Mission):
         found = [missions]
     elif _is_config(missions):
@@ -91,7 +97,7 @@ def resolve(
     elif isinstance(missions, tuple) and len(missions) == 2 and _is_config(missions[1]):
         found = [mission_of(str(missions[0]), None, missions[1])]
     elif isinstance(missions, Iterable):
-        found = [mission for item in missions for mission in resolve(item, game=game)]
+        found = [mission for item in missions for mission in resolve(item, game=game, elsewhere=elsewhere)]
     else:
         raise MissionError(
             f"{missions!r} is not a mission: give a name, a path, a MettaGridConfig or a (name, config) pair."
@@ -194,7 +200,33 @@ def options_of(text: str) -> dict[str, Any]:
     return _options(text, mission_files.split(text)[1])
 
 
-def _resolve_text(text: str, game: str) -> list[Mission]:
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """A mission string in its parts. is_file: head is a file's path."""
+
+    head: str
+    options: dict[str, Any]
+    game: str
+    is_file: bool
+
+
+def _worked_out(asked: _Question) -> tuple[list[Mission], list[tuple[int, str]]]:
+    notes: list[tuple[int, str]] = []
+    if asked.is_file:
+        found = [_from_file(asked.head, asked.options)]
+    elif any(character in asked.head for character in "*?["):
+        found = _wildcard(asked.head, asked.options, asked.game, notes)
+    else:
+        found = [_named(asked.head, asked.options, asked.game, notes)]
+    return found, notes
+
+
+def _answered(asked: _Question) -> _Answer:
+    found, notes = _worked_out(asked)
+    return _Answer([_kept(mission) for mission in found], notes)
+
+
+def _resolve_text(text: str, game: str, elsewhere: Elsewhere | None) -> list[Mission]:
     mission_files.check_text(text)
     head, entries = mission_files.split(text)
     if not head:
@@ -205,15 +237,15 @@ def _resolve_text(text: str, game: str) -> list[Mission]:
         return [_from_file(head, options)]
     made: list[Mission] = []
 
+    asked = _Question(head, options, game, is_file)
+
     def work_out() -> _Answer:
-        notes: list[tuple[int, str]] = []
-        if is_file:
-            made.append(_from_file(head, options))
-        elif any(character in head for character in "*?["):
-            made.extend(_wildcard(head, options, game, notes))
-        else:
-            made.append(_named(head, options, game, notes))
-        return _Answer([_kept(mission) for mission in made], notes)
+        if elsewhere is not None and "mettagrid" not in sys.modules:
+            answer: _Answer = elsewhere(_answered, asked)
+            return answer
+        found, notes = _worked_out(asked)
+        made.extend(found)
+        return _Answer([_kept(mission) for mission in found], notes)
 
     content = _content(head) if is_file else None
     question = ["mission", head, options, game if content is None else hash_bytes(content)]

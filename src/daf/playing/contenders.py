@@ -47,6 +47,11 @@ def contenders_of(
     return _each_once(contenders)
 
 
+def players_of(contenders: Sequence[Contender]) -> list[Policy]:
+    """The policies of all contenders."""
+    return [policy for contender in contenders for policy in contender.policies]
+
+
 def policies_of(policies: Sequence[Any], cache: EpisodeCache, output: "OutputManager") -> list[Policy]:
     """The given policies without repeats (`daf.game.policies.each_once`), under unique names.
 

@@ -1,18 +1,22 @@
 """From names and settings to a plan: the checks that precede every operation that plays episodes."""
 
+import contextlib
+import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from daf.compute.executor import EXECUTORS
+from daf.compute.executor import EXECUTORS, make_executor
 from daf.compute.interface import THIS_MACHINE
 from daf.episodes.cache import EpisodeCache
 from daf.episodes.plan import Contender, Plan, PlannedEpisode, plan_episodes
-from daf.errors import UsageError, unknown
+from daf.episodes.run import preload_of
+from daf.errors import DAFError, MissionError, UsageError, unknown
 from daf.game import missions as game_missions
 from daf.game.device import check_device_name, resolve_device
 from daf.game.mission import Mission
+from daf.game.policy import Policy
 from daf.game.rollout import ENGINES
 from daf.playing.settings import SAVE_REPLAYS, Settings
 from daf.storage import remote
@@ -54,12 +58,30 @@ def cache_of(settings: Settings, base_dir: str | Path) -> EpisodeCache:
     return EpisodeCache(settings.cache_dir or default_cache(base_dir), enabled=settings.use_cache)
 
 
-def missions_of(missions: Any, settings: Settings) -> list[Mission]:
-    """Resolve `missions`, with the step limit of the settings for those without one. Raises `MissionError`."""
-    found = game_missions.resolve(missions, game=settings.game)
+def missions_of(missions: Any, settings: Settings, players: Iterable[Policy] | None = None) -> list[Mission]:
+    """Resolve `missions`, with the step limit of the settings for those without one. Raises `MissionError`.
+
+    players: the policies that will play them in worker processes; missions that were not resolved before are then
+    resolved in such a process, so that the game is imported only once, by the server that they are all forked from.
+    """
+    in_worker = None
+    if players is not None and settings.executor == "local":
+        in_worker = functools.partial(_in_worker, list(players))
+    found = game_missions.resolve(missions, game=settings.game, elsewhere=in_worker)
     if settings.max_steps is None:
         return found
     return game_missions.each_once(game_missions.with_default_steps(mission, settings.max_steps) for mission in found)
+
+
+def _in_worker(players: Sequence[Policy], function: Callable[[Any], Any], argument: Any) -> Any:
+    preload = preload_of(players, networks=any(policy.network for policy in players))
+    with contextlib.closing(make_executor("local", jobs=1, preload=preload)) as executor:
+        (done,) = executor.run(function, [argument])
+    if done.failure is None:
+        return done.value
+    if isinstance(done.failure.error, DAFError):
+        raise done.failure.error
+    raise MissionError(f"resolving the mission failed: {done.failure.message}.")
 
 
 def plan_of(

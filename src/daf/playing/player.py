@@ -17,15 +17,16 @@ from daf.episodes.playing import Options
 from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import (
     EPISODE_TIMEOUT,
-    PRELOAD,
-    PRELOAD_NETWORKS,
     Checked,
     RunResult,
     check_plan,
+    preload_of,
     record_replays,
     run_plan,
 )
 from daf.game.device import resolve_device
+from daf.game.policy import Policy
+from daf.playing.contenders import players_of
 from daf.playing.planning import has_networks
 from daf.playing.settings import Settings
 
@@ -88,13 +89,17 @@ def open_player(
     cache: EpisodeCache,
     *,
     networks: bool,
+    policies: Iterable[Policy] = (),
     on_record: Callable[[EpisodeRecord], None] | None = None,
 ) -> Player:
-    """Open a player, which the caller closes. networks: whether its workers will play networks."""
+    """Open a player, which the caller closes. networks: whether its workers will play networks.
+
+    policies: those that are known to play.
+    """
     executor = make_executor(
         settings.executor,
         jobs=settings.jobs,
-        preload=PRELOAD_NETWORKS if networks else PRELOAD,
+        preload=preload_of(policies, networks=networks),
         cluster=settings.cluster,
         gpu=networks and resolve_device(settings.device, gpu_allowed=settings.gpu_allowed) != "cpu",
     )
@@ -113,7 +118,9 @@ def player(
     The missions and policies of the missing episodes are built once when the block begins, so that errors are raised
     before a run directory exists. Raises `PolicyError`, `MissionError`.
     """
+    policies = players_of(plan.contenders)
+    networks = has_networks(plan.contenders)
     with contextlib.closing(
-        open_player(settings, cache, networks=has_networks(plan.contenders), on_record=on_record)
+        open_player(settings, cache, networks=networks, policies=policies, on_record=on_record)
     ) as opened:
         yield replace(opened, checked=check_plan(plan, opened.executor, cache))

@@ -63,7 +63,7 @@ def daf_score(
     cache = cache_of(chosen, where.base_dir)
     first, *others = resolved([candidate, *pool], cache, where)
     players = uniquely_named([first, *(others if as_pickup else each_once(others))])
-    found = missions_of(missions, chosen)
+    found = missions_of(missions, chosen, players)
     for mission in found:
         check_agents(mission, len(players) - 1)
     if as_pickup:

@@ -9,7 +9,7 @@ from daf.episodes.record import EpisodeRecord
 from daf.episodes.run import RunResult
 from daf.evaluation import Evaluation, analyse, results_data
 from daf.evaluation.keeping import write
-from daf.playing.contenders import check_several, contenders_of
+from daf.playing.contenders import check_several, contenders_of, players_of
 from daf.playing.planning import cache_of, check_settings, missions_of, plan_of
 from daf.playing.player import Player
 from daf.playing.run import play_run
@@ -135,7 +135,7 @@ def compare_until_decided(
     cache = cache_of(chosen, where.base_dir)
     contenders = contenders_of(policies, teams, cache=cache.bundles, runs=where.base_dir)
     check_several(contenders)
-    found = missions_of(missions, chosen)
+    found = missions_of(missions, chosen, players_of(contenders))
     names = [contender.name for contender in contenders]
     whole = plan_of(found, contenders, chosen)
     course = course_of(
