@@ -30,7 +30,7 @@ from daf.storage.reading import read_bytes
 
 logger = logging.getLogger(__name__)
 
-PRELOAD = ("daf.game.preload",)
+PRELOAD = ("daf.game.preload", "daf.compute._local", "daf.episodes.run")
 """What workers import before their first episode, in addition to the modules of its policies."""
 PRELOAD_NETWORKS = (*PRELOAD, "torch")
 

@@ -71,7 +71,19 @@ def _root_logger_kept() -> Iterator[None]:
 
 
 class _Notebook:
-    """Stands for `importnb.Notebook` until one of its attributes is used."""
+    """Stands for `importnb.Notebook`, which is imported where there may be a notebook.
+
+    mettagrid asks for one wherever a name is not that of a module, also for the classes in its own modules.
+    """
+
+    def load_module(self, name: str, *arguments: Any, **options: Any) -> Any:
+        """Raises `ModuleNotFoundError`, as importnb does, for a name inside a module that is no package."""
+        parent = name.rpartition(".")[0]
+        while parent and parent not in sys.modules:
+            parent = parent.rpartition(".")[0]
+        if parent and not hasattr(sys.modules[parent], "__path__"):
+            raise ModuleNotFoundError(f"No module named {name!r}; {parent!r} is not a package", name=name)
+        return importlib.import_module("importnb").Notebook.load_module(name, *arguments, **options)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(importlib.import_module("importnb").Notebook, name)

@@ -6,7 +6,9 @@ that was made before is answered with the run that it left (`daf.playing.repeats
 """
 
 import contextlib
+import importlib
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -231,6 +233,7 @@ def play_run(
                 yield _found_again(before, result, settings, cache, began, key)
                 return
     with (
+        _importing_meanwhile(plan, settings, cache),
         player(settings, cache, plan, on_record) as plays,
         output.operation(operation, title=title, config=settings_data(settings) | dict(config)) as run_dir,
     ):
@@ -259,6 +262,24 @@ def play_run(
             output.log_operation_complete(operation, "failed", error=" ".join(run.failure_notes()))
     if key is not None and run.status == "ok":
         repeats.remember(cache, key, output, run.run_dir, result)
+
+
+NEEDED_LATER = ("scipy.special", "duckdb", "jinja2")
+"""What most runs need after their episodes, and takes long to import."""
+
+
+@contextlib.contextmanager
+def _importing_meanwhile(plan: Plan, settings: Settings, cache: EpisodeCache) -> Iterator[None]:
+    """Import what the analysis needs while worker processes start and play: this process only waits for them."""
+    if settings.executor != "local" or all(cache.has(planned.spec) for planned in plan.episodes):
+        yield
+        return
+    thread = threading.Thread(target=lambda: [importlib.import_module(name) for name in NEEDED_LATER])
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def _found_again(
