@@ -77,7 +77,7 @@ class _Notebook:
     """
 
     def load_module(self, name: str, *arguments: Any, **options: Any) -> Any:
-        """Raises `ModuleNotFoundError`, as importnb does, for a name inside a module that is no package."""
+        """Raises `ModuleNotFoundError`, as importnb does, for a name inside a module that is not a package."""
         parent = name.rpartition(".")[0]
         while parent and parent not in sys.modules:
             parent = parent.rpartition(".")[0]
