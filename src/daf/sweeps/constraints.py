@@ -16,7 +16,7 @@ from daf.config.sweep import DAFSweepConfig, bound_of
 from daf.episodes.metrics_values import EPISODE, Metric, parse
 from daf.errors import ConfigError, MetricError, unknown
 from daf.game import mission_facts
-from daf.game.missions import Mission
+from daf.game.mission import Mission
 
 MEASURED = ("latency_p50_ms", "latency_p90_ms", "latency_p99_ms", "latency_max_ms", "parameters")
 """Properties of a policy: the time of a step by quantile, and the number of a network's parameters."""
