@@ -271,7 +271,7 @@ NEEDED_LATER = ("scipy.special", "duckdb", "jinja2")
 @contextlib.contextmanager
 def _importing_meanwhile(plan: Plan, settings: Settings, cache: EpisodeCache) -> Iterator[None]:
     """Import what the analysis needs while worker processes start and play: this process only waits for them."""
-    if settings.executor != "local" or all(cache.has(planned.spec) for planned in plan.episodes):
+    if settings.executor != "local" or all(cache.path(planned.spec.key).is_file() for planned in plan.episodes):
         yield
         return
     thread = threading.Thread(target=lambda: [importlib.import_module(name) for name in NEEDED_LATER])
